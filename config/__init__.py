@@ -1,0 +1,1 @@
+"""What a user edits, and how it is read."""

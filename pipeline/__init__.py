@@ -1,0 +1,1 @@
+"""From the signal to the queue, the record, and the entry points on top."""

@@ -1,0 +1,1 @@
+"""The `tradewire` command, one file per noun."""

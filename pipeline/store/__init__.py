@@ -1,0 +1,1 @@
+"""The record: PostgreSQL behind named statements."""

@@ -1,0 +1,1 @@
+"""`tradewire up`: everything on one machine, supervised."""

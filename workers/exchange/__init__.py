@@ -1,0 +1,1 @@
+"""The paper exchange: a server that speaks the trading API of Alpaca."""
