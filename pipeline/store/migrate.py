@@ -1,0 +1,83 @@
+"""Bring the record's schema up to date: forward only, one process at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.resources import files
+
+import psycopg
+import structlog
+
+from pipeline.errors import NotPossible, RecordUnavailable
+
+log = structlog.get_logger(__name__)
+
+# Any constant will do, as long as every process that migrates asks for the same lock.
+_ADVISORY_LOCK = 7_204_211
+
+
+@dataclass(frozen=True, kw_only=True)
+class Migration:
+    """One numbered step of the schema."""
+
+    version: int
+    name: str
+    text: str
+
+    @property
+    def checksum(self) -> str:
+        """Return what tells an edited migration from the one that ran."""
+        return sha256(self.text.encode()).hexdigest()
+
+
+def migrations() -> list[Migration]:
+    """Return the shipped migrations, oldest first."""
+    found = []
+    for entry in files("pipeline.sql").joinpath("migrations").iterdir():
+        if entry.name.endswith(".sql"):
+            number, _, name = entry.name.removesuffix(".sql").partition("_")
+            found.append(Migration(version=int(number), name=name, text=entry.read_text("utf-8")))
+    return sorted(found, key=lambda migration: migration.version)
+
+
+def migrate(database_url: str) -> list[str]:
+    """Apply what is missing and return the names of what was applied.
+
+    Raises:
+        RecordUnavailable: PostgreSQL cannot be reached.
+        NotPossible: the database holds a newer or a different schema than this release knows.
+    """
+    try:
+        with psycopg.connect(database_url, connect_timeout=5) as connection:
+            return _apply(connection)
+    except psycopg.OperationalError as error:
+        raise RecordUnavailable(f"PostgreSQL cannot be reached: {str(error).splitlines()[0]}") from None
+
+
+def _apply(connection: psycopg.Connection) -> list[str]:
+    """Apply all that is missing in one transaction, so that a crash leaves the schema as it was."""
+    connection.execute("SELECT pg_advisory_xact_lock(%s)", [_ADVISORY_LOCK])
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS migration (version integer PRIMARY KEY, name text NOT NULL, "
+        "checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
+    )
+    done = dict(connection.execute("SELECT version, checksum FROM migration").fetchall())
+    shipped = migrations()
+    newest = max((migration.version for migration in shipped), default=0)
+    if done and max(done) > newest:
+        raise NotPossible(f"the database has schema {max(done)}; this release knows only {newest}: install a newer one")
+    applied = []
+    for migration in shipped:
+        if migration.version in done:
+            if done[migration.version] != migration.checksum:
+                raise NotPossible(f"migration {migration.version} in the database is not the one that this release ships")
+            continue
+        connection.execute(migration.text.encode())
+        connection.execute(
+            "INSERT INTO migration (version, name, checksum) VALUES (%s, %s, %s)",
+            [migration.version, migration.name, migration.checksum],
+        )
+        applied.append(migration.name)
+        log.info("migration.applied", version=migration.version, name=migration.name)
+    return applied

@@ -1,0 +1,40 @@
+"""Load the named SQL statements of `pipeline/sql/*.sql`."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from importlib.resources import files
+from typing import LiteralString, cast
+
+_NAME = re.compile(r"^-- name: (\w+)$")
+
+
+@cache
+def _load(room: str) -> dict[str, str]:
+    """Read one file into its statements; comments go, since a placeholder in one would become a parameter."""
+    statements: dict[str, list[str]] = {}
+    current: list[str] = []
+    for line in files("pipeline.sql").joinpath(f"{room}.sql").read_text("utf-8").splitlines():
+        if match := _NAME.match(line):
+            current = statements.setdefault(match[1], [])
+            if current:
+                raise ValueError(f"{room}.sql names {match[1]} twice")
+        elif not line.lstrip().startswith("--"):
+            current.append(line)
+    return {name: "\n".join(lines).strip() for name, lines in statements.items()}
+
+
+def sql(room: str, name: str) -> LiteralString:
+    """Return the statement *name* of `pipeline/sql/<room>.sql`.
+
+    Raises:
+        KeyError: there is no such statement.
+    """
+    # The text comes from a file that ships with the program, which is as literal as a literal.
+    return cast(LiteralString, _load(room)[name])
+
+
+def names(room: str) -> list[str]:
+    """Return the names of all statements of a room."""
+    return list(_load(room))
