@@ -1,0 +1,176 @@
+"""Run one embedded server, say when it is ready, and end it when asked to or when the owner is gone.
+
+`python -m pipeline.embedded.guard postgres --home DIR` and `... valkey --home DIR --port N` print one line of
+JSON, `{"server", "url", "pid"}`, when the server answers. They exit 0 when they were asked to stop (SIGTERM,
+SIGINT, or the end of the lifeline pipe), 1 when the server died under them or did not come up, 2 when it
+cannot be set up.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+from typing import TextIO
+
+import structlog
+
+from pipeline.embedded.plans import ServerPlan, child_options
+from pipeline.embedded.postgres import Postgres
+from pipeline.embedded.spawn import LIFELINE
+from pipeline.embedded.valkey import Valkey
+from pipeline.errors import ConfigInvalid
+
+log = structlog.get_logger(__name__)
+
+#: Reading back a long log after a crash takes its time.
+_READY_WITHIN_S = 120.0
+_PROBE_EVERY_S = 0.03
+#: The guard before this one needs at most this long to end.
+_LOCK_WITHIN_S = 10.0
+#: `up` promises to be gone within 5 s, and ends its servers last.
+_STOP_WITHIN_S = 1.5
+
+
+class Guard:
+    """Watch over one server process from its start to its end."""
+
+    def __init__(self, plan: ServerPlan) -> None:
+        self._plan = plan
+        self._stopping = False
+        self._lifeline = int(os.environ[LIFELINE]) if LIFELINE in os.environ else None
+        self._waker, self._wake = socket.socketpair()
+
+    def run(self) -> int:
+        """Run the server until it ends or is to end; return the exit code."""
+        self._listen_to_signals()
+        self._plan.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with (self._plan.home / "guard.lock").open("w") as lock:
+            if not self._take(lock):
+                return 0 if self._stopping else 1
+            server = self._start()
+            try:
+                if self._wait_until_ready(server):
+                    self._wait_until_over(server)
+                return self._verdict(server)
+            finally:
+                self._end(server)
+
+    def _listen_to_signals(self) -> None:
+        self._wake.setblocking(False)  # noqa: FBT003 - the signature is Python's
+        signal.set_wakeup_fd(self._wake.fileno())
+        for wanted in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(wanted, self._ask_to_stop)
+        # Only so that the end of the server is noticed at once.
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+
+    def _ask_to_stop(self, _signal: int, _frame: FrameType | None) -> None:
+        self._stopping = True
+
+    def _take(self, lock: TextIO) -> bool:
+        deadline = time.monotonic() + _LOCK_WITHIN_S
+        while not self._stopping:
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return True
+            if time.monotonic() > deadline:
+                log.error("guard.refused", server=self._plan.name, because="another guard has this folder")
+                return False
+            self._pause(0.1)
+        return False
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        launch = self._plan.prepare()
+        server = subprocess.Popen(
+            launch.argv,
+            cwd=launch.cwd,
+            stdin=subprocess.PIPE,
+            stdout=sys.stderr,
+            # A Ctrl-C in the terminal is the guard's to handle.
+            start_new_session=True,
+            **child_options(launch.account),
+        )
+        assert server.stdin is not None
+        server.stdin.write(launch.stdin)
+        server.stdin.close()
+        return server
+
+    def _wait_until_ready(self, server: subprocess.Popen[bytes]) -> bool:
+        deadline = time.monotonic() + _READY_WITHIN_S
+        while server.poll() is None and not self._stopping:
+            url = self._plan.probe()
+            if url is not None:
+                ready = {"server": self._plan.name, "url": url, "pid": server.pid}
+                sys.stdout.write(json.dumps(ready) + "\n")
+                sys.stdout.flush()
+                return True
+            if time.monotonic() > deadline:
+                log.error("server.not_ready", server=self._plan.name, within_s=_READY_WITHIN_S)
+                return False
+            self._pause(_PROBE_EVERY_S)
+        return False
+
+    def _wait_until_over(self, server: subprocess.Popen[bytes]) -> None:
+        while server.poll() is None and not self._stopping:
+            self._pause(1.0)
+
+    def _pause(self, seconds: float) -> None:
+        """Wait, but not past a signal or the end of the lifeline."""
+        watched = [self._waker.fileno()] + ([] if self._lifeline is None else [self._lifeline])
+        readable, _, _ = select.select(watched, [], [], seconds)
+        if self._waker.fileno() in readable:
+            self._waker.recv(4096)
+        if self._lifeline is not None and self._lifeline in readable and not os.read(self._lifeline, 1):
+            self._lifeline = None
+            self._stopping = True
+
+    def _verdict(self, server: subprocess.Popen[bytes]) -> int:
+        if self._stopping:
+            return 0
+        log.error("server.died", server=self._plan.name, exit_code=server.returncode)
+        return 1
+
+    def _end(self, server: subprocess.Popen[bytes]) -> None:
+        for wanted in (self._plan.stop_signal, self._plan.hurry_signal, signal.SIGKILL):
+            if server.poll() is not None:
+                return
+            server.send_signal(wanted)
+            try:
+                server.wait(_STOP_WITHIN_S)
+            except subprocess.TimeoutExpired:
+                log.warning("server.slow_to_end", server=self._plan.name, signal=wanted.name)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the guard that the command line asks for."""
+    parser = argparse.ArgumentParser(prog="python -m pipeline.embedded.guard", description=__doc__)
+    servers = parser.add_subparsers(dest="server", required=True)
+    for name in (Postgres.name, Valkey.name):
+        server = servers.add_parser(name)
+        server.add_argument("--home", type=Path, required=True, help="the folder for the server's data")
+        if name == Valkey.name:
+            server.add_argument("--port", type=int, required=True)
+    asked = parser.parse_args(arguments)
+    # Standard output belongs to the ready line.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    plan = Postgres(asked.home) if asked.server == Postgres.name else Valkey(asked.home, asked.port)
+    try:
+        return Guard(plan).run()
+    except ConfigInvalid as error:
+        for problem in error.problems:
+            sys.stderr.write(f"{problem}\n")
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,41 @@
+"""End the servers that an earlier guard left running on a data folder."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from pathlib import Path
+
+import psutil
+
+
+def running_on(folder: Path, program: str) -> list[psutil.Process]:
+    """Return the processes called *program* that work in *folder*, the oldest first.
+
+    Both servers make their data folder their working folder, so this holds where a pid file lies: after a
+    crash, a restart of the machine, or when the pid was given to another process.
+    """
+    found = []
+    for process in psutil.process_iter(["name"]):
+        with contextlib.suppress(psutil.Error, OSError):
+            if (process.info["name"] or "").startswith(program) and Path(process.cwd()) == folder:
+                found.append((process.create_time(), process.pid, process))
+    return [process for _, _, process in sorted(found, key=lambda entry: entry[:2])]
+
+
+def end_leftovers(folder: Path, program: str, *, stop_signal: signal.Signals) -> bool:
+    """Stop every *program* on *folder*: asked first, after 3 s killed; say whether there was one.
+
+    The oldest is the server, the others are its own children: it alone is asked, and ends them in order.
+    """
+    left = running_on(folder, program)
+    if not left:
+        return False
+    with contextlib.suppress(psutil.NoSuchProcess):
+        left[0].send_signal(stop_signal)
+    _, alive = psutil.wait_procs(left, timeout=3)
+    for process in alive:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(alive, timeout=3)
+    return True
