@@ -1,0 +1,1 @@
+"""The tests, by how much of the system they need: unit, contract, integration, acceptance."""

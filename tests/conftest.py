@@ -1,0 +1,5 @@
+"""Give every test the servers it asks for."""
+
+from __future__ import annotations
+
+pytest_plugins = ["tests.servers"]
