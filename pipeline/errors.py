@@ -7,6 +7,7 @@ TradewireError
 ├── Unavailable            it passes: wait and try again
 │   ├── RecordUnavailable  PostgreSQL is away
 │   ├── QueueUnavailable   Redis is away
+│   ├── SourceUnavailable  a source of signals is away or makes no sense
 │   └── BrokerUnavailable  the broker is away, slow or over its rate
 ├── BrokerRefusesAccount   a person mends the keys or the account
 ├── BrokerUnreadable       the broker said something that makes no sense
@@ -70,6 +71,10 @@ class RecordUnavailable(Unavailable):
 
 class QueueUnavailable(Unavailable):
     """Redis cannot be reached; what is recorded will be enqueued when it is back."""
+
+
+class SourceUnavailable(Unavailable):
+    """A source of signals could not be read, or stands still; it is asked again."""
 
 
 class BrokerUnavailable(Unavailable):
