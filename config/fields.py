@@ -1,0 +1,116 @@
+"""The kinds of value that executors.toml holds: figures, percentages, seconds, words and lists."""
+
+from __future__ import annotations
+
+import re
+from datetime import time
+from decimal import Decimal
+from typing import Annotated, Any, TypeVar
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+
+_SYMBOL = re.compile(r"[A-Z0-9][A-Z0-9.]{0,11}(/[A-Z]{3,5})?")
+_CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
+
+
+class Section(BaseModel):
+    """A table of executors.toml: frozen, strict in its types, and closed to unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+
+
+def plain(value: Decimal) -> str:
+    """Write *value* without exponent and without the zeros that change nothing."""
+    text = format(value, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _figure(value: Any) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        raise ValueError("a figure, without quotes, is expected")  # noqa: TRY004 - pydantic takes no TypeError
+    figure = Decimal(value)
+    if not figure.is_finite():
+        raise ValueError("a finite figure is expected")
+    return figure
+
+
+def _seconds(value: Any) -> float:
+    return float(_figure(value))
+
+
+def _off(value: Any) -> Any:
+    if value == "off":
+        return None
+    if isinstance(value, str):
+        raise ValueError('a figure, or "off", is expected')  # noqa: TRY004 - pydantic takes no TypeError
+    return value
+
+
+def _words(value: Any) -> Any:
+    if not isinstance(value, list | tuple):
+        return value
+    if not value:
+        raise ValueError("an empty list allows nothing; leave the key out to set no list")
+    return tuple(value)
+
+
+def _symbol(value: str) -> str:
+    if not _SYMBOL.fullmatch(value):
+        raise ValueError('symbols are written "AAPL", "BRK.B" or "BTC/USD"')
+    return value
+
+
+def _word(value: str) -> str:
+    if not value or value != value.strip():
+        raise ValueError("a word without spaces around it is expected")
+    return value
+
+
+def _clock(value: Any) -> time:
+    if isinstance(value, time) and value.tzinfo is None:
+        return value
+    if isinstance(value, str) and _CLOCK.fullmatch(value):
+        return time.fromisoformat(value)
+    raise ValueError('a time of day like "09:30" is expected')
+
+
+def _time_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError):
+        raise ValueError('a time zone like "America/New_York" or "Europe/Prague" is expected') from None
+    return value
+
+
+_T = TypeVar("_T")
+
+#: An exact number; a TOML float arrives as the Decimal of its own digits.
+Figure = Annotated[Decimal, BeforeValidator(_figure), PlainSerializer(plain, when_used="json")]
+
+#: Above 0, at most 100.
+Percent = Annotated[Figure, Field(gt=0, le=100)]
+
+#: 0 to 100.
+Confidence = Annotated[Figure, Field(ge=0, le=100)]
+
+#: A duration, above 0.
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
+
+#: A limit: the figure, or None when the file says "off" (an absent key is never off).
+Limit = Annotated[_T | None, BeforeValidator(_off)]
+
+#: A list that is not empty, kept as a tuple.
+Words = Annotated[tuple[_T, ...], BeforeValidator(_words)]
+
+#: A symbol in the one form: AAPL, BRK.B, BTC/USD.
+Symbol = Annotated[str, AfterValidator(_symbol)]
+
+#: A name of the user's.
+Word = Annotated[str, AfterValidator(_word)]
+
+#: A time of day; in JSON as 09:30.
+Clock = Annotated[time, BeforeValidator(_clock), PlainSerializer(lambda at: at.isoformat("minutes"))]
+
+#: The name of a time zone that exists.
+TimeZone = Annotated[str, AfterValidator(_time_zone)]

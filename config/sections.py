@@ -1,0 +1,204 @@
+"""The tables of one executor: what it takes, how much, with which orders, limits, patience and hours."""
+
+from __future__ import annotations
+
+from datetime import time
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from config.fields import (
+    Clock,
+    Confidence,
+    Figure,
+    Limit,
+    Percent,
+    Seconds,
+    Section,
+    Symbol,
+    TimeZone,
+    Word,
+    Words,
+)
+from config.problems import Location
+
+Regime = Literal["TRENDING", "CONSOLIDATION", "VOLATILE", "UNKNOWN", "BULL", "BEAR", "CHOP", "CRISIS"]
+
+
+class Route(Section):
+    """Which entries an executor takes; a list that is left out allows all. Exits are never refused here."""
+
+    minimum_confidence: Confidence = Decimal(75)
+    """Lowest confidence of an entry, 0 to 100 percent. Default: 75."""
+
+    symbols: Words[Symbol] | None = None
+    """The only symbols whose entries are taken. Default: all."""
+
+    deny: Words[Symbol] | None = None
+    """Symbols whose entries are never taken; stronger than `symbols`. Default: none."""
+
+    asset_classes: Words[Literal["us_equity", "crypto"]] | None = None
+    """The only asset classes taken: us_equity, crypto. Default: both."""
+
+    strategies: Words[Word] | None = None
+    """The only strategies taken, by name; a signal that names none is not taken then. Default: all."""
+
+    regimes: Words[Regime] | None = None
+    """The only market regimes taken; a signal that names no regime passes. Default: all."""
+
+    actions: Words[Literal["BUY", "SELL"]] | None = None
+    """The only actions taken as entries: BUY, SELL. Default: both."""
+
+
+class Size(Section):
+    """How much one entry buys or sells."""
+
+    method: Literal["equity_percent", "notional", "quantity", "risk_percent"]
+    """What `value` is: percent of equity, an amount of money, a number of shares, or percent of equity at
+    risk down to the stop. Required."""
+
+    value: Annotated[Figure, Field(gt=0)]
+    """The size at the minimum confidence, above 0, as `method` reads it. Required."""
+
+    scale_at_100: Annotated[Figure, Field(ge=1, le=10)] = Decimal(1)
+    """The size at confidence 100 as a multiple of `value`, 1 to 10; between the minimum confidence and 100 it
+    grows in a straight line. Default: 1 (no scaling)."""
+
+    maximum_percent: Limit[Percent] = None
+    """Most that one entry may cost, in percent of equity, whatever the method says; "off" for none.
+    Default: none of its own (the limits still hold)."""
+
+    fractional: bool = False
+    """Whether fractions of a share are ordered where the asset allows them. Default: false, whole shares."""
+
+    @field_validator("value")
+    @classmethod
+    def _at_most_all_of_it(cls, value: Decimal, info: ValidationInfo) -> Decimal:
+        method = str(info.data.get("method", ""))
+        if method.endswith("_percent") and value > 100:  # noqa: PLR2004 - a hundred percent is all of it
+            raise ValueError(f"with method {method} at most 100 would be right")
+        return value
+
+
+class Order(Section):
+    """Which orders an executor sends."""
+
+    type: Literal["limit", "market"] = "limit"
+    """The type of an entry's order. Default: limit."""
+
+    collar_percent: Annotated[Figure, Field(ge=0, le=50)] = Decimal("0.5")
+    """How far a limit order may go beyond the signal's price, 0 to 50 percent. Default: 0.5."""
+
+    entry_timeout_s: Seconds = 60.0
+    """Seconds after which an entry that is not filled is canceled. Default: 60."""
+
+    allow_short: bool = False
+    """Whether a SELL without a position opens a short one; else it is skipped. Default: false."""
+
+    flip: Literal["close", "reverse"] = "close"
+    """What a signal against the position does: close it, or close and open the other way. Default: close."""
+
+    unprotected: Literal["allow", "guard", "refuse"] = "allow"
+    """What happens to an entry without a stop: it is sent, it gets a stop of ours, or it is skipped.
+    Default: allow."""
+
+
+class Limits(Section):
+    """What an executor never exceeds. Five have no default: each needs a figure, or "off"."""
+
+    open_positions: Limit[Annotated[int, Field(ge=1, le=10_000)]]
+    """Most positions open at once, or "off". Required."""
+
+    gross_exposure_percent: Limit[Annotated[Figure, Field(gt=0, le=400)]]
+    """Most that all positions may be worth together, in percent of equity (up to 400), or "off". Required."""
+
+    daily_loss_percent: Limit[Percent]
+    """Most that a day may lose, in percent of the day's starting equity, or "off". Required."""
+
+    drawdown_percent: Limit[Percent]
+    """Most that equity may fall below its peak, in percent of the peak, or "off". Required."""
+
+    stop_distance_percent: Limit[Percent]
+    """Farthest that a given stop may be from the entry, in percent of the entry, or "off". Required."""
+
+    buying_power_percent: Limit[Percent] = Decimal(95)
+    """Most of the buying power that is used, in percent, or "off". Default: 95."""
+
+    entry_age_s: Limit[Seconds] = 60.0
+    """Oldest that an entry may be when it is sent, in seconds of open market, or "off". Default: 60."""
+
+    price_drift_percent: Limit[Percent] = Decimal(1)
+    """Farthest that the market may have moved from the signal's price, in percent, or "off". Default: 1."""
+
+    requests_per_minute: Limit[Annotated[int, Field(ge=10, le=10_000)]] = 200
+    """Requests that the broker allows the account in a minute, at least 10, or "off". Default: 200."""
+
+    repeat_window_s: Limit[Seconds] = 300.0
+    """Seconds in which the same strategy may not enter the same symbol and side again, or "off".
+    Default: 300."""
+
+    pyramiding: Limit[Annotated[int, Field(ge=1, le=1000)]] = 1
+    """Entries that one position may be built from (1: none is added to), or "off". Default: 1."""
+
+    account_age_s: Annotated[Seconds, Field(le=60)] = 5.0
+    """Oldest that the snapshot of the account may be when an entry is judged, at most 60 seconds; it
+    cannot be off, because nothing is judged blind. Default: 5."""
+
+    on_breach: Literal["halt", "flatten"] = "halt"
+    """What a loss limit that is reached does: halt, or halt and close everything. Default: halt."""
+
+
+class Retry(Section):
+    """How patient an executor is with its broker."""
+
+    attempts: Annotated[int, Field(ge=1, le=20)] = 5
+    """Tries at sending one order before a person has to look, 1 to 20. Default: 5."""
+
+    broker_timeout_s: Annotated[Seconds, Field(le=60)] = 5.0
+    """Seconds that one request may take, at most 60. Default: 5."""
+
+    unknown_s: Annotated[Seconds, Field(le=600)] = 60.0
+    """Seconds that an order may stay unknown while the broker answers, at most 600, before a person has to
+    look. Default: 60."""
+
+
+class Hours(Section):
+    """What happens outside regular trading hours, and when the day begins. Crypto trades always."""
+
+    closed: Literal["hold", "skip", "extended"] = "hold"
+    """What an entry does while the market is closed: wait for the open, be skipped, or go out at once as an
+    order for extended hours (the market's state then stops nothing). Default: hold."""
+
+    hold_s: Seconds = 64_800.0
+    """Longest that an entry waits for the open, in seconds. Default: 64800 (a night, not a weekend)."""
+
+    time_zone: TimeZone = "America/New_York"
+    """The time zone of `day_starts_at`. Default: America/New_York."""
+
+    day_starts_at: Clock = time(0, 0)
+    """When the day of `daily_loss_percent` begins, like "17:00". Default: 00:00."""
+
+
+def description_at(model: type[Section], location: Location) -> str | None:
+    """Return what the key at *location* below *model* means, on one line; None when there is no such key."""
+    description = None
+    for part in location:
+        field = model.model_fields.get(str(part))
+        if field is None:
+            break
+        description, model = field.description, _table(field.annotation)
+    return " ".join(description.split()) if description else None
+
+
+def keys_at(model: type[Section], location: Location) -> list[str]:
+    """Return the keys that the table at *location* below *model* may hold."""
+    for part in location:
+        field = model.model_fields.get(str(part))
+        model = _table(field.annotation if field else None)
+    return [name for name in model.model_fields if name != "id"]
+
+
+def _table(annotation: object) -> type[Section]:
+    # A key that is no table is read as a table without keys, so that callers can go on.
+    return annotation if isinstance(annotation, type) and issubclass(annotation, Section) else Section
