@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import psutil
@@ -33,9 +35,29 @@ def end_leftovers(folder: Path, program: str, *, stop_signal: signal.Signals) ->
         return False
     with contextlib.suppress(psutil.NoSuchProcess):
         left[0].send_signal(stop_signal)
-    _, alive = psutil.wait_procs(left, timeout=3)
-    for process in alive:
+    for process in wait_until_gone(left, within_s=3):
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
-    psutil.wait_procs(alive, timeout=3)
+    wait_until_gone(left, within_s=3)
     return True
+
+
+def wait_until_gone(processes: Iterable[psutil.Process], *, within_s: float) -> list[psutil.Process]:
+    """Wait until *processes* have ended; return those that have not.
+
+    One that has ended but was not yet collected counts as gone: in a container nobody may ever collect it.
+    """
+    deadline = time.monotonic() + within_s
+    left = [process for process in processes if runs(process)]
+    while left and time.monotonic() < deadline:
+        time.sleep(0.02)
+        left = [process for process in left if runs(process)]
+    return left
+
+
+def runs(process: psutil.Process) -> bool:
+    """Say whether *process* is the one it was and has not ended."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

@@ -28,7 +28,12 @@ class EmbeddedServer:
         self._guard: subprocess.Popen[str] | None = None
         self._lifeline: Lifeline | None = None
         self._url = ""
-        self._server_pid = 0
+        #: The server's own process, as of the last start.
+        self.server_pid = 0
+        #: The process that watches over it, as of the last start.
+        self.guard_pid = 0
+        #: What the last guard ended with.
+        self.exit_code: int | None = None
 
     @classmethod
     def postgres(cls, home: Path) -> EmbeddedServer:
@@ -62,6 +67,7 @@ class EmbeddedServer:
         with self.log_path.open("a") as log:
             self._guard = spawn_guard(self._command, self._lifeline, log.fileno())
         assert self._guard.stdout is not None
+        self.guard_pid = self._guard.pid
         line = self._guard.stdout.readline()
         if not line:
             exit_code = self._reap()
@@ -72,7 +78,7 @@ class EmbeddedServer:
                 f"the embedded server did not come up (exit {exit_code}); its log ends: {tail}"
             )
         ready = json.loads(line)
-        self._url, self._server_pid = ready["url"], ready["pid"]
+        self._url, self.server_pid = ready["url"], ready["pid"]
         return self._url
 
     def stop(self) -> None:
@@ -85,7 +91,7 @@ class EmbeddedServer:
         """End the server as `kill -9` does, and wait until it and its guard are gone."""
         if self._guard is not None:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(self._server_pid, signal.SIGKILL)
+                os.kill(self.server_pid, signal.SIGKILL)
             self._reap()
 
     def restart(self) -> str:
@@ -95,18 +101,17 @@ class EmbeddedServer:
 
     def _reap(self) -> int:
         assert self._guard is not None
-        assert self._guard.stdout is not None
-        try:
-            return self._guard.wait(15)
-        except subprocess.TimeoutExpired:
-            self._guard.kill()
-            return self._guard.wait()
-        finally:
-            self._guard.stdout.close()
-            self._guard = None
-            if self._lifeline is not None:
-                self._lifeline.cut()
-                self._lifeline = None
+        with self._guard as guard:
+            try:
+                self.exit_code = guard.wait(15)
+            except subprocess.TimeoutExpired:
+                guard.kill()
+                self.exit_code = guard.wait()
+        self._guard = None
+        if self._lifeline is not None:
+            self._lifeline.cut()
+            self._lifeline = None
+        return self.exit_code
 
     def __enter__(self) -> Self:
         self.start()
