@@ -109,7 +109,7 @@ class Accepted:
 
 @dataclass(frozen=True, kw_only=True)
 class Rejected:
-    """The broker refused this order (HTTP 403 or 422 about the order itself)."""
+    """The broker refused this order (HTTP 400, 403, 404 or 422 about the order itself)."""
 
     status: int
     message: str
@@ -165,7 +165,11 @@ class Absent:
 
 @dataclass(frozen=True, kw_only=True)
 class NoAnswer:
-    """The look-up itself failed; nothing is known."""
+    """The look-up itself failed; nothing is known.
+
+    *cause* is None when the broker answered, and its answer makes no sense. `UNREACHABLE` is a broker that is
+    away: no connection, no answer in time, 5xx.
+    """
 
     message: str
     cause: NotSentCause | None = None
