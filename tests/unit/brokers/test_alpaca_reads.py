@@ -1,0 +1,325 @@
+"""What the adapter reads, and what it says when reading fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from pipeline.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable
+from tests.unit.brokers import payloads
+from tests.unit.brokers.conftest import Play, broker_at
+from tests.unit.brokers.scripted import Act, Seen, close, free_port, raw, reply, silence
+from workers.brokers import alpaca
+from workers.brokers.alpaca import AlpacaBroker
+from workers.brokers.protocol import Absent, Found, NoAnswer, NotSentCause, OrderStatus
+
+HTML = "<html><title>404 Not Found</title></html>"
+START = datetime(2026, 10, 8, 15, 0, tzinfo=UTC)
+
+READS: list[Callable[[AlpacaBroker], Any]] = [
+    lambda broker: broker.account(),
+    lambda broker: broker.clock(),
+    lambda broker: broker.positions(),
+    lambda broker: broker.position("KO"),
+    lambda broker: broker.asset("KO"),
+    lambda broker: broker.order("61d1feca-aa11-4863-8b79-64c5e4731a98"),
+    lambda broker: broker.orders(status="open"),
+    lambda broker: broker.cancel("61d1feca-aa11-4863-8b79-64c5e4731a98"),
+]
+LOOKUPS: list[Callable[[AlpacaBroker], Any]] = [
+    lambda broker: broker.find("tw-1-1"),
+    lambda broker: broker.find_in_list("tw-1-1", since=START),
+]
+
+AWAY: list[Act] = [
+    reply(500, {"message": "internal server error"}),
+    reply(502, HTML),
+    reply(504),
+    reply(408),
+    close,
+]
+NONSENSE: list[Act] = [
+    reply(200, "ok"),
+    reply(200, "7"),
+    reply(301, "", Location="/elsewhere"),
+    reply(404, HTML),
+    reply(404, {"code": 40410000, "message": "endpoint not found"}),
+    reply(418, {"message": "teapot"}),
+    raw(b"220 smtp.example.org ESMTP\r\n", close=True),
+]
+
+
+@pytest.mark.parametrize("read", READS)
+@pytest.mark.parametrize("act", AWAY)
+def test_a_read_of_a_broker_that_is_away_raises_that(
+    play: Play, read: Callable[[AlpacaBroker], Any], act: Act
+) -> None:
+    broker, server = play(act)
+
+    with pytest.raises(BrokerUnavailable):
+        read(broker)
+
+    assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize("read", READS)
+@pytest.mark.parametrize("act", NONSENSE[2:])
+def test_a_read_of_nonsense_raises_that(play: Play, read: Callable[[AlpacaBroker], Any], act: Act) -> None:
+    broker, _ = play(act)
+
+    with pytest.raises(BrokerUnreadable):
+        read(broker)
+
+
+@pytest.mark.parametrize("read", READS[:-1])
+@pytest.mark.parametrize("act", NONSENSE[:2])
+def test_a_good_status_without_sense_is_nonsense_too(
+    play: Play, read: Callable[[AlpacaBroker], Any], act: Act
+) -> None:
+    broker, _ = play(act)
+
+    with pytest.raises(BrokerUnreadable):
+        read(broker)
+
+
+@pytest.mark.parametrize("read", READS)
+@pytest.mark.parametrize(
+    "act", [reply(401, HTML), reply(401, {"message": "unauthorized."}), reply(403, HTML)]
+)
+def test_a_read_with_wrong_keys_raises_that(
+    play: Play, read: Callable[[AlpacaBroker], Any], act: Act
+) -> None:
+    broker, _ = play(act)
+
+    with pytest.raises(BrokerRefusesAccount):
+        read(broker)
+
+
+@pytest.mark.parametrize("find", LOOKUPS)
+@pytest.mark.parametrize(
+    ("acts", "cause"),
+    [
+        (AWAY, NotSentCause.UNREACHABLE),
+        (NONSENSE, None),
+        ([reply(429, {"message": "too many requests."})], NotSentCause.RATE_LIMITED),
+        ([reply(401), reply(403, {"message": "forbidden."})], NotSentCause.ACCOUNT_REFUSED),
+    ],
+)
+def test_a_lookup_that_fails_is_no_answer_and_says_why(
+    play: Play, find: Callable[[AlpacaBroker], Any], acts: list[Act], cause: NotSentCause | None
+) -> None:
+    broker, _ = play(*acts)
+
+    found = [find(broker) for _ in acts]
+
+    assert all(isinstance(each, NoAnswer) for each in found)
+    assert [each.cause for each in found] == [cause] * len(acts)
+
+
+@pytest.mark.parametrize("find", LOOKUPS)
+def test_a_lookup_of_a_broker_that_is_not_there_is_no_answer(find: Callable[[AlpacaBroker], Any]) -> None:
+    answer = find(broker_at(f"http://127.0.0.1:{free_port()}"))
+
+    assert isinstance(answer, NoAnswer)
+    assert answer.cause is NotSentCause.UNREACHABLE
+
+
+def test_a_lookup_of_a_silent_broker_ends_in_time(play: Play) -> None:
+    broker, _ = play(silence, timeout_s=0.3)
+
+    assert broker.find("tw-1-1") == NoAnswer(
+        message="no complete answer within 0.3 s", cause=NotSentCause.UNREACHABLE
+    )
+
+
+def test_an_order_is_found_by_our_id(play: Play) -> None:
+    broker, server = play(reply(200, payloads.order(client_order_id="tw-1 &/-1")))
+
+    answer = broker.find("tw-1 &/-1")
+
+    assert isinstance(answer, Found)
+    target = urlsplit(server.seen[0].target)
+    assert target.path == "/v2/orders:by_client_order_id"
+    assert parse_qs(target.query) == {"client_order_id": ["tw-1 &/-1"]}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"code": 40410000, "message": "order not found for tw-1-1"},
+        {"message": "order not found"},
+        {"code": 40410000, "message": "no such thing"},
+    ],
+)
+def test_a_clean_404_says_that_there_is_no_such_order(play: Play, body: Any) -> None:
+    broker, _ = play(reply(404, body))
+
+    assert broker.find("tw-1-1") == Absent()
+    assert broker.order("61d1feca-aa11-4863-8b79-64c5e4731a98") is None
+    assert broker.cancel("61d1feca-aa11-4863-8b79-64c5e4731a98") is False
+
+
+def test_another_order_than_the_one_looked_up_is_no_answer(play: Play) -> None:
+    broker, _ = play(reply(200, payloads.order(client_order_id="tw-9-1")))
+
+    answer = broker.find("tw-1-1")
+
+    assert isinstance(answer, NoAnswer)
+    assert answer.cause is None
+
+
+def test_an_order_that_is_over_cannot_be_canceled(play: Play) -> None:
+    broker, _ = play(
+        reply(422, {"code": 42210000, "message": 'order is already in "filled" state'}), reply(204)
+    )
+
+    assert broker.cancel("61d1feca-aa11-4863-8b79-64c5e4731a98") is False
+    assert broker.cancel("61d1feca-aa11-4863-8b79-64c5e4731a98") is True
+
+
+def test_what_is_no_order_id_is_not_known(play: Play) -> None:
+    broker, server = play(reply(422, {"code": 40010001, "message": "order_id is missing"}))
+
+    assert broker.order("../account") is None
+    assert server.seen[0].target == "/v2/orders/..%2Faccount"
+
+
+def test_the_list_is_asked_for_every_status_from_a_second_before(play: Play) -> None:
+    broker, server = play(reply(200, [payloads.order(client_order_id="tw-0-1"), payloads.order(id="2")]))
+
+    answer = broker.find_in_list("tw-1-1", since=START)
+
+    assert isinstance(answer, Found)
+    assert parse_qs(urlsplit(server.seen[0].target).query) == {
+        "status": ["all"],
+        "limit": ["500"],
+        "direction": ["asc"],
+        "nested": ["false"],
+        "after": ["2026-10-08T14:59:59Z"],
+    }
+
+
+def test_all_pages_are_read_and_no_order_twice_or_never(play: Play) -> None:
+    # 1203 orders, 40 of them of one microsecond, around the end of the first page.
+    moments = [START + timedelta(milliseconds=n if not 480 <= n < 520 else 480) for n in range(1203)]
+    stored = [payloads.order(id=str(n), submitted_at=_nanoseconds(when)) for n, when in enumerate(moments)]
+    broker, server = play(_order_list(stored))
+
+    listed = broker.orders(status="all", since=START - timedelta(hours=1))
+
+    assert [order.order_id for order in listed] == [order["id"] for order in stored]
+    assert len(server.seen) == 3
+
+
+def test_a_list_that_does_not_move_on_is_given_up(play: Play) -> None:
+    same = [payloads.order(id=str(number)) for number in range(500)]
+    broker, server = play(reply(200, same))
+
+    with pytest.raises(BrokerUnreadable, match="does not move on"):
+        broker.orders(status="all")
+
+    assert len(server.seen) == 2
+
+
+def test_a_list_without_end_is_given_up(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alpaca, "MOST_PAGES", 3)
+    monkeypatch.setattr(alpaca, "PAGE_SIZE", 1)
+    broker, server = play(*(reply(200, [payloads.order(id=str(n), client_order_id="x")]) for n in range(5)))
+
+    answer = broker.find_in_list("tw-1-1", since=START)
+
+    assert isinstance(answer, NoAnswer)
+    assert len(server.seen) == 3
+
+
+def test_orders_of_several_legs_are_left_out_of_lists(play: Play) -> None:
+    legs = payloads.order(id="legs", order_class="mleg", symbol="", side="")
+    broker, _ = play(reply(200, [legs, payloads.order()]))
+
+    assert [order.order_id for order in broker.orders(status="open")] == [payloads.order()["id"]]
+
+
+def test_an_order_in_a_list_that_cannot_be_read_is_not_passed_over(play: Play) -> None:
+    broker, _ = play(reply(200, [payloads.order(), payloads.order(id="2", side=None)]))
+
+    with pytest.raises(BrokerUnreadable, match="side"):
+        broker.orders(status="open")
+
+
+def test_pairs_are_asked_for_in_the_form_of_each_path(play: Play) -> None:
+    crypto = {"asset_class": "crypto", "symbol": "BTCUSD"}
+    broker, server = play(
+        reply(200, payloads.asset(**{"class": "crypto", "symbol": "BTC/USD", "min_order_size": "0.000012"})),
+        reply(200, payloads.position(**crypto)),
+        reply(200, [payloads.position(**crypto)]),
+    )
+
+    asset = broker.asset("BTC/USD")
+    position = broker.position("BTC/USD")
+    (listed,) = broker.positions()
+
+    assert [seen.target for seen in server.seen] == [
+        "/v2/assets/BTC%2FUSD",
+        "/v2/positions/BTCUSD",
+        "/v2/positions",
+    ]
+    assert asset is not None
+    assert asset.min_order_size == Decimal("0.000012")
+    assert position == listed
+    assert listed.symbol == "BTC/USD"
+
+
+@pytest.mark.parametrize(
+    ("read", "message"),
+    [
+        (lambda broker: broker.position("KO"), "position does not exist"),
+        (lambda broker: broker.asset("KO"), "asset not found for KO"),
+    ],
+)
+def test_what_the_broker_does_not_have_is_none(
+    play: Play, read: Callable[[AlpacaBroker], Any], message: str
+) -> None:
+    broker, _ = play(reply(404, {"code": 40410000, "message": message}))
+
+    assert read(broker) is None
+
+
+def test_an_order_shows_its_fills(play: Play) -> None:
+    broker, _ = play(
+        reply(200, payloads.order(status="pending_cancel", filled_qty="4", filled_avg_price="190.12345"))
+    )
+
+    order = broker.order("61d1feca-aa11-4863-8b79-64c5e4731a98")
+
+    assert order is not None
+    assert order.status is OrderStatus.PARTIALLY_FILLED
+    assert (order.filled_quantity, order.filled_average_price) == (Decimal(4), Decimal("190.12345"))
+
+
+def test_an_answer_that_is_far_too_long_is_nonsense(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workers.brokers.alpaca_session.MAXIMUM_ANSWER_BYTES", 100_000)
+    broker, _ = play(reply(200, [payloads.order()] * 1000))
+
+    with pytest.raises(BrokerUnreadable):
+        broker.orders(status="open")
+
+
+def _nanoseconds(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%f") + "123Z"
+
+
+def _order_list(stored: list[dict[str, Any]]) -> Act:
+    """Answer as Alpaca does: submitted strictly after `after`, ascending, at most `limit`."""
+
+    def act(request: Seen, sock: Any, over: Any) -> bool:
+        query = parse_qs(urlsplit(request.target).query)
+        after = datetime.fromisoformat(query["after"][0]).strftime("%Y-%m-%dT%H:%M:%S.%f") + "000Z"
+        page = [order for order in stored if order["submitted_at"] > after][: int(query["limit"][0])]
+        return reply(200, page)(request, sock, over)
+
+    return act

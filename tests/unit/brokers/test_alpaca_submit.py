@@ -1,0 +1,409 @@
+"""What the adapter says of an order, for every way in which an answer can come or fail to."""
+
+from __future__ import annotations
+
+import socket
+import time
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.brokers import payloads
+from tests.unit.brokers.conftest import Play, broker_at
+from tests.unit.brokers.scripted import (
+    LOOPBACK_PEM,
+    Act,
+    ScriptedServer,
+    close,
+    drip,
+    free_port,
+    full_backlog,
+    raw,
+    reply,
+    reset,
+    silence,
+)
+from workers.brokers.alpaca_faults import outcome_of
+from workers.brokers.alpaca_session import Answer
+from workers.brokers.protocol import (
+    Accepted,
+    Duplicate,
+    NotSent,
+    NotSentCause,
+    OrderStatus,
+    Rejected,
+    Side,
+    Unknown,
+)
+
+HTML = "<html><head><title>502 Bad Gateway</title></head></html>"
+
+
+def test_an_accepted_order_is_told_with_its_id(play: Play) -> None:
+    broker, _ = play(reply(200, payloads.order(status="pending_new")))
+
+    outcome = broker.submit(payloads.request())
+
+    assert isinstance(outcome, Accepted)
+    assert outcome.order.order_id == "61d1feca-aa11-4863-8b79-64c5e4731a98"
+    assert outcome.order.status is OrderStatus.WORKING
+    assert outcome.order.raw_status == "pending_new"
+
+
+def test_an_order_goes_out_as_strings_and_the_same_bytes_every_time(play: Play) -> None:
+    broker, server = play(reply(200, payloads.order()))
+    tiny = payloads.request(quantity=Decimal("0.000000001"), limit_price=Decimal("1E+3"))
+
+    broker.submit(tiny)
+    broker.submit(tiny)
+
+    first, second = server.seen
+    assert first.body == second.body
+    assert (first.method, first.target) == ("POST", "/v2/orders")
+    assert first.headers["apca-api-key-id"] == payloads.API_KEY
+    assert first.headers["apca-api-secret-key"] == payloads.API_SECRET
+    assert first.json() == {
+        "client_order_id": "tw-1-1",
+        "symbol": "AAPL",
+        "side": "buy",
+        "qty": "0.000000001",
+        "type": "limit",
+        "time_in_force": "day",
+        "limit_price": "1000",
+    }
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"client_order_id": "tw-2-1"},
+        {"symbol": "MSFT"},
+        {"side": "sell"},
+        {"side": "buy_or_so"},
+        {"id": None},
+        {"id": "has\u0000nul"},
+        {"status": None},
+        {"qty": "NaN"},
+        {"filled_qty": True},
+        {"filled_avg_price": "1e999999999"},
+        {"created_at": "yesterday"},
+    ],
+)
+def test_an_acceptance_that_is_not_of_our_order_is_unknown(changes: dict[str, Any]) -> None:
+    assert isinstance(_submitted(200, payloads.order(**changes)), Unknown)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"status": "brand_new_word"},
+        {"type": "brand_new_word", "order_class": "odd", "time_in_force": "odd", "asset_class": "odd"},
+        {"created_at": None, "submitted_at": None, "updated_at": None, "extended_hours": None},
+        {"brand_new_field": {"deep": [1.5]}},
+        {"qty": 10, "filled_qty": None},
+        {"qty": 10.0},
+    ],
+)
+def test_an_acceptance_with_words_we_do_not_know_is_still_one(changes: dict[str, Any]) -> None:
+    assert isinstance(_submitted(200, payloads.order(**changes)), Accepted)
+
+
+def test_an_unknown_status_word_is_kept() -> None:
+    outcome = _submitted(200, payloads.order(status="brand_new_word"))
+
+    assert isinstance(outcome, Accepted)
+    assert outcome.order.status is OrderStatus.UNRECOGNISED
+    assert outcome.order.raw_status == "brand_new_word"
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "message"),
+    [
+        (403, 40310000, "insufficient buying power"),
+        (403, 40310000, "insufficient qty available for order (requested: 1.05, available: 0.55)"),
+        (403, 40310000, "potential wash trade detected. use complex orders"),
+        (403, 40310000, "account is not allowed to short"),
+        (403, 40310000, "fractional trading is disabled for this account"),
+        (403, 40310000, "account is not authorized to trade options"),
+        (403, 40310100, "trade denied due to pattern day trading protection"),
+        (422, 40010001, "client_order_id must be no more than 128 characters"),
+        (422, 40010001, "qty must be > 0"),
+        (422, 42210000, 'asset "X" not found'),
+        (400, 40010000, "request body format is invalid"),
+        (404, 40410000, "symbol not found: X"),
+    ],
+)
+def test_a_no_to_this_order_is_rejected_with_the_brokers_words(status: int, code: int, message: str) -> None:
+    outcome = _submitted(status, {"code": code, "message": message})
+
+    assert outcome == Rejected(status=status, message=message, code=code)
+
+
+@pytest.mark.parametrize("status", [422, 409])
+@pytest.mark.parametrize("code", [40010001, 42210000, None])
+@pytest.mark.parametrize(
+    "message",
+    [
+        "client_order_id must be unique",
+        "Client order ID already exists",
+        "duplicate client_order_id: already used",
+    ],
+)
+def test_a_taken_id_is_known_by_status_and_message(status: int, code: int | None, message: str) -> None:
+    assert _submitted(status, {"code": code, "message": message}) == Duplicate(message=message)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (401, {"message": "unauthorized."}),
+        (401, "<html><title>401 Authorization Required</title></html>"),
+        (401, ""),
+        (403, {"message": "forbidden."}),
+        (403, {"code": 40310000, "message": "account is not authorized to trade"}),
+        (403, {"code": 40310000, "message": "Account is restricted to liquidation only"}),
+        (403, {"code": 40310000, "message": "new orders are rejected by user request"}),
+        (403, {"code": 40110000, "message": "request is not authorized"}),
+    ],
+)
+def test_a_no_to_the_account_was_not_sent(status: int, body: Any) -> None:
+    outcome = _submitted(status, body)
+
+    assert isinstance(outcome, NotSent)
+    assert outcome.cause is NotSentCause.ACCOUNT_REFUSED
+    assert f"HTTP {status}" in outcome.message
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, ""),
+        (200, "ok"),
+        (200, "null"),
+        (200, "[]"),
+        (200, "{}"),
+        (200, '{"id": '),
+        (200, "[" * 100_000),
+        (200, HTML),
+        (204, ""),
+        (301, HTML),
+        (307, payloads.order()),
+        (400, HTML),
+        (403, HTML),
+        (403, '{"message": 5}'),
+        (404, HTML),
+        (404, {"message": "no"}),
+        (408, {"message": "request timeout"}),
+        (409, {"message": "conflict"}),
+        (422, ""),
+        (500, {"message": "internal server error"}),
+        (500, {"code": 42210000, "message": "client_order_id must be unique"}),
+        (502, HTML),
+        (503, ""),
+        (504, {"message": "gateway timeout"}),
+    ],
+)
+def test_whatever_else_is_answered_leaves_it_unknown(status: int, body: Any) -> None:
+    assert isinstance(_submitted(status, body), Unknown)
+
+
+def test_an_address_that_takes_no_orders_has_not_taken_this_one() -> None:
+    outcome = _submitted(404, {"code": 40410000, "message": "endpoint not found"})
+
+    assert isinstance(outcome, NotSent)
+    assert outcome.cause is NotSentCause.UNREACHABLE
+
+
+@given(status=st.integers(200, 599), text=st.text() | st.just('{"message": "x"}'))
+def test_no_answer_whatsoever_makes_it_raise(status: int, text: str) -> None:
+    outcome = outcome_of(Answer(status=status, text=text), payloads.request())
+
+    assert not isinstance(outcome, Accepted)
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+def test_nothing_is_ever_sent_twice(play: Play, status: int) -> None:
+    broker, server = play(reply(status, {"message": "no"}), reply(200, payloads.order()))
+
+    assert not isinstance(broker.submit(payloads.request()), Accepted)
+
+    assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({}, None),
+        ({"Retry_After": "2.5"}, 2.5),
+        ({"Retry_After": "-1"}, 0.0),
+        ({"Retry_After": "nan"}, None),
+        ({"Retry_After": "Thu, 08 Oct 2026 15:10:25 GMT", "Date": "Thu, 08 Oct 2026 15:10:18 GMT"}, 7.0),
+        ({"X_RateLimit_Reset": "1791472225", "Date": "Thu, 08 Oct 2026 15:10:18 GMT"}, 7.0),
+        ({"X_RateLimit_Reset": "soon"}, None),
+    ],
+)
+def test_over_the_rate_was_not_sent_and_says_how_long_to_wait(
+    play: Play, headers: dict[str, str], expected: float | None
+) -> None:
+    broker, _ = play(reply(429, {"message": "too many requests."}, **headers))
+
+    outcome = broker.submit(payloads.request())
+
+    assert outcome == NotSent(
+        cause=NotSentCause.RATE_LIMITED,
+        message="HTTP 429: too many requests.",
+        retry_after_s=None if expected is None else pytest.approx(expected),
+    )
+
+
+def test_a_redirect_is_not_followed(play: Play) -> None:
+    _, elsewhere = play(reply(200, payloads.order()))
+    broker, server = play(reply(307, "", Location=f"{elsewhere.url}/v2/orders"))
+
+    assert isinstance(broker.submit(payloads.request()), Unknown)
+
+    assert len(server.seen) == 1
+    assert elsewhere.seen == []
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        close,
+        reset,
+        raw(b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n{", close=True),
+        raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\n{", close=True),
+        raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nno-number\r\n", close=True),
+        raw(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}"),
+        raw(b"HTTP/1.1 307 X\r\nLocation: http://[broken\r\nContent-Length: 0\r\n\r\n"),
+        raw(b"HTTP/1.1 200 OK\r\nContent-Le", close=True),
+        raw(b"220 smtp.example.org ESMTP\r\n", close=True),
+        raw(b"\x00\xff\x00\xff", close=True),
+    ],
+)
+def test_a_connection_that_breaks_after_sending_leaves_it_unknown(play: Play, act: Act) -> None:
+    broker, server = play(act)
+
+    assert isinstance(broker.submit(payloads.request()), Unknown)
+
+    assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize("tls", [False, True])
+@pytest.mark.parametrize(
+    "act",
+    [
+        silence,
+        drip(b"", every_s=0.05),
+        drip(b"HTTP/1.1 200 OK\r\nX-Slow: ", every_s=0.05),
+        drip(b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n", every_s=0.05),
+        drip(b"HTTP/1.1 200 OK\r\n\r\n", every_s=0.05),
+    ],
+)
+def test_a_slow_answer_is_given_up_in_time_however_it_drips(play: Play, act: Act, *, tls: bool) -> None:
+    broker, server = play(act, timeout_s=0.5, tls=tls)
+    broker._session._session.verify = str(LOOPBACK_PEM)
+    before = time.monotonic()
+
+    outcome = broker.submit(payloads.request())
+
+    assert outcome == Unknown(message="no complete answer within 0.5 s")
+    assert len(server.seen) == 1
+    # Not a figure of speed: without the deadline, none of these would ever end.
+    assert time.monotonic() - before < 5
+
+
+def test_where_nobody_listens_nothing_was_sent() -> None:
+    outcome = broker_at(f"http://127.0.0.1:{free_port()}").submit(payloads.request())
+
+    assert outcome == NotSent(cause=NotSentCause.UNREACHABLE, message="no connection: Connection refused")
+
+
+def test_a_connection_that_nobody_takes_was_not_sent() -> None:
+    with full_backlog() as url:
+        outcome = broker_at(url, timeout_s=0.4).submit(payloads.request())
+
+    assert outcome == NotSent(cause=NotSentCause.UNREACHABLE, message="no connection within the time limit")
+
+
+def test_a_host_without_an_address_was_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    def not_known(*_: Any, **__: Any) -> Any:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", not_known)
+
+    outcome = broker_at("http://broker.invalid").submit(payloads.request())
+
+    assert isinstance(outcome, NotSent)
+    assert outcome.cause is NotSentCause.UNREACHABLE
+    assert "could not be resolved" in outcome.message
+
+
+def test_a_server_whose_certificate_is_not_trusted_was_sent_nothing(play: Play) -> None:
+    broker, server = play(reply(200, payloads.order()), tls=True)
+
+    outcome = broker.submit(payloads.request())
+
+    assert isinstance(outcome, NotSent)
+    assert "certificate" in outcome.message
+    assert server.seen == []
+
+
+def test_a_server_that_does_not_speak_tls_was_sent_nothing() -> None:
+    with ScriptedServer([silence], greeting=b"HTTP/1.1 400 Bad Request\r\n\r\n") as plain:
+        outcome = broker_at(plain.url.replace("http:", "https:")).submit(payloads.request())
+
+    assert isinstance(outcome, NotSent)
+    assert outcome.cause is NotSentCause.UNREACHABLE
+
+
+def test_connections_are_kept_and_a_closed_one_is_replaced(play: Play) -> None:
+    answer = reply(200, payloads.order())
+    ends = raw(
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", close=True
+    )  # says nothing of closing, and closes
+    broker, server = play(answer, answer, ends, answer)
+
+    broker.submit(payloads.request())
+    broker.submit(payloads.request())
+    assert server.connections == 1
+    broker.submit(payloads.request())
+    _until_closed(broker)
+
+    assert isinstance(broker.submit(payloads.request()), Accepted)
+    assert server.connections == 2
+
+
+def test_a_pair_is_the_same_symbol_with_and_without_its_slash() -> None:
+    pair = payloads.request(symbol="BTC/USD", side=Side.SELL)
+    answered = payloads.order(symbol="BTCUSD", side="sell", asset_class="crypto")
+
+    outcome = outcome_of(_answer(200, answered), pair)
+
+    assert isinstance(outcome, Accepted)
+    assert outcome.order.symbol == "BTC/USD"
+
+
+def _submitted(status: int, body: Any) -> Any:
+    return outcome_of(_answer(status, body), payloads.request())
+
+
+def _answer(status: int, body: Any) -> Answer:
+    import json
+
+    return Answer(status=status, text=body if isinstance(body, str) else json.dumps(body))
+
+
+def _until_closed(broker: Any) -> None:
+    """Wait until the server's close has arrived at the one connection that is kept."""
+    manager = broker._session._session.adapters["http://"].poolmanager
+    (pool,) = (manager.pools[key] for key in manager.pools.keys())  # noqa: SIM118 - it is not a dict
+    connection = pool.pool.queue[-1]
+    for _ in range(200):
+        if not connection.is_connected:
+            return
+        time.sleep(0.01)
+    raise AssertionError("the server did not close")

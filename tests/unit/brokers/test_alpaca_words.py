@@ -1,0 +1,161 @@
+"""How Alpaca's words become ours."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from alpaca.trading.enums import OrderStatus as AlpacaStatus
+
+from pipeline.errors import BrokerUnreadable
+from tests.unit.brokers import payloads
+from workers.brokers import alpaca_words as words
+from workers.brokers.protocol import OrderStatus, Position
+
+
+@pytest.mark.parametrize("word", [status.value for status in AlpacaStatus])
+def test_every_status_that_alpaca_py_knows_has_a_meaning(word: str) -> None:
+    order = words.order_from_broker(payloads.order(status=word))
+
+    assert order.status is not OrderStatus.UNRECOGNISED
+    assert order.raw_status == word
+
+
+@pytest.mark.parametrize(
+    ("word", "filled", "expected"),
+    [
+        ("new", "0", OrderStatus.WORKING),
+        ("new", "1", OrderStatus.PARTIALLY_FILLED),
+        ("done_for_day", "1", OrderStatus.PARTIALLY_FILLED),
+        ("filled", "10", OrderStatus.FILLED),
+        ("canceled", "1", OrderStatus.CANCELED),
+        ("brand_new", "1", OrderStatus.UNRECOGNISED),
+    ],
+)
+def test_a_part_that_is_filled_shows_while_the_rest_works(
+    word: str, filled: str, expected: OrderStatus
+) -> None:
+    assert words.order_from_broker(payloads.order(status=word, filled_qty=filled)).status is expected
+
+
+def test_an_order_by_notional_has_no_quantity() -> None:
+    assert words.order_from_broker(payloads.order(qty=None, notional="100")).quantity is None
+
+
+def test_nanoseconds_are_cut_to_microseconds_in_utc() -> None:
+    order = words.order_from_broker(payloads.order(created_at="2026-10-08T11:10:18.909428548-04:00"))
+
+    assert order.created_at == datetime(2026, 10, 8, 15, 10, 18, 909428, tzinfo=UTC)
+    assert order.created_at.tzinfo is UTC
+
+
+@pytest.mark.parametrize(
+    ("symbol", "asset_class", "expected"),
+    [
+        ("BTCUSD", "crypto", "BTC/USD"),
+        ("BTC/USD", "crypto", "BTC/USD"),
+        ("ETHBTC", "crypto", "ETH/BTC"),
+        ("ETHUSDT", "crypto", "ETH/USDT"),
+        ("USDTUSD", "crypto", "USDT/USD"),
+        ("USD", "crypto", "USD"),
+        ("XYZ", "crypto", "XYZ"),
+        ("BTCUSD", "us_equity", "BTCUSD"),
+        ("BRK.B", "us_equity", "BRK.B"),
+        ("AAPL", None, "AAPL"),
+    ],
+)
+def test_crypto_gets_its_slash_and_stocks_are_left_alone(
+    symbol: str, asset_class: str | None, expected: str
+) -> None:
+    assert words.canonical_symbol(symbol, asset_class=asset_class) == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "quantity", "available"),
+    [
+        ({}, 5, 3),
+        ({"qty_available": None}, 5, 5),
+        ({"qty_available": "0"}, 5, 0),
+        ({"qty": "-5", "qty_available": "-3", "side": "short"}, -5, -3),
+        ({"qty": "5", "qty_available": "3", "side": "short"}, -5, -3),
+        ({"qty": "-5", "qty_available": "3", "side": None}, -5, -3),
+    ],
+)
+def test_a_short_position_is_below_zero(changes: dict[str, Any], quantity: int, available: int) -> None:
+    assert words.position_from_broker(payloads.position(**changes)) == Position(
+        symbol="KO",
+        quantity=Decimal(quantity),
+        available=Decimal(available),
+        average_entry_price=Decimal("86.879891"),
+        current_price=Decimal("86.88"),
+    )
+
+
+def test_the_account_is_read_without_a_float() -> None:
+    account = words.account_from_broker(payloads.account())
+
+    assert account.number == "PA3XYZ"
+    assert account.last_equity == Decimal("100003.74258806517")
+    assert account.buying_power == Decimal("400023.32")
+    assert account.shorting_enabled
+    assert not account.blocked
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"status": "ACCOUNT_UPDATED"},
+        {"status": None},
+        {"trading_blocked": True},
+        {"account_blocked": True},
+        {"trade_suspended_by_user": True},
+        {"trading_blocked": "maybe"},
+    ],
+)
+def test_an_account_that_is_not_clearly_open_counts_as_blocked(changes: dict[str, Any]) -> None:
+    assert words.account_from_broker(payloads.account(**changes)).blocked
+
+
+@pytest.mark.parametrize("missing", ["equity", "last_equity", "cash", "buying_power"])
+@pytest.mark.parametrize("value", [None, "", "Infinity", [], "a lot"])
+def test_an_account_whose_money_is_not_known_is_not_made_up(missing: str, value: Any) -> None:
+    with pytest.raises(BrokerUnreadable, match=missing):
+        words.account_from_broker(payloads.account(**{missing: value}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "tradable"),
+    [({}, True), ({"tradable": False}, False), ({"status": "inactive"}, False), ({"tradable": "yes"}, False)],
+)
+def test_an_asset_is_tradable_when_it_is_active_and_says_so(
+    changes: dict[str, Any], *, tradable: bool
+) -> None:
+    assert words.asset_from_broker(payloads.asset(**changes)).tradable is tradable
+
+
+def test_the_clock_is_read_in_utc() -> None:
+    clock = words.clock_from_broker(
+        {
+            "timestamp": "2026-10-08T11:00:00.123456789-04:00",
+            "is_open": True,
+            "next_open": "2026-10-09T09:30:00-04:00",
+            "next_close": "2026-10-08T16:00:00-04:00",
+        }
+    )
+
+    assert clock.is_open
+    assert clock.next_close == datetime(2026, 10, 8, 20, tzinfo=UTC)
+    assert clock.timestamp.utcoffset() == timedelta(0)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"is_open": None}, {"next_open": None}, {"timestamp": "2026-10-08T11:00:00"}]
+)
+def test_a_clock_that_does_not_say_is_unreadable(changes: dict[str, Any]) -> None:
+    moment = "2026-10-08T11:00:00-04:00"
+    raw = {"timestamp": moment, "is_open": True, "next_open": moment, "next_close": moment} | changes
+
+    with pytest.raises(BrokerUnreadable):
+        words.clock_from_broker(raw)

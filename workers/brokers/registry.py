@@ -1,0 +1,48 @@
+"""Open a broker by the word that an executor's table uses for it."""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint, entry_points
+from typing import cast
+
+from pydantic import SecretStr
+
+from pipeline.errors import ConfigInvalid, Problem
+from workers.brokers.protocol import Broker
+
+#: A distribution adds a broker by an entry point of this group, as tradewire itself does in pyproject.toml.
+GROUP = "tradewire.brokers"
+
+
+def open_broker(
+    broker: str, *, api_key: str, api_secret: SecretStr, base_url: str, timeout_s: float
+) -> Broker:
+    """Return one account at the broker that is registered as *broker*. Nothing is sent yet.
+
+    Args:
+        broker: the executor's `broker` word.
+        api_key: the account's key id.
+        api_secret: its secret.
+        base_url: where the broker's API is.
+        timeout_s: seconds that one request may take until its answer is complete.
+
+    Raises:
+        ConfigInvalid: no broker is registered under this word, or it does not take these values.
+    """
+    known = _registered()
+    if broker not in known:
+        names = ", ".join(sorted(known)) or "none"
+        raise ConfigInvalid([Problem(key="broker", message=f"{broker!r} is not known; known: {names}")])
+    opener = known[broker].load()
+    return cast(
+        "Broker", opener(api_key=api_key, api_secret=api_secret, base_url=base_url, timeout_s=timeout_s)
+    )
+
+
+def registered_brokers() -> list[str]:
+    """Return the words that `open_broker` knows, sorted."""
+    return sorted(_registered())
+
+
+def _registered() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=GROUP)}
