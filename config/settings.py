@@ -6,7 +6,7 @@ import os
 import re
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
@@ -14,7 +14,7 @@ from pydantic import AfterValidator, Field, PrivateAttr, SecretStr, ValidationEr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from config.problems import Location, problems_of
-from pipeline.errors import ConfigInvalid
+from pipeline.errors import ConfigInvalid, Problem
 
 PREFIX = "TRADEWIRE_"
 
@@ -151,16 +151,28 @@ def load_settings(env_file: str | Path | None = ".env") -> Settings:
     Raises:
         ConfigInvalid: At least one variable is wrong; every one of them is listed.
     """
+    settings, problems = readable_settings(env_file)
+    if problems:
+        raise ConfigInvalid(problems)
+    return settings
+
+
+def readable_settings(env_file: str | Path | None = ".env") -> tuple[Settings, list[Problem]]:
+    """Read the settings, with the default in place of each variable that is wrong, and what is wrong with it.
+
+    For a check that goes on to look for further problems; to run by, `load_settings` is right.
+    """
     path = Path(env_file).absolute() if env_file is not None else None
+    problems: list[Problem] = []
     try:
         settings = Settings(_env_file=path)
     except ValidationError as error:
-        problems = problems_of(
-            error, key=_variable_at, describe=_meaning_at, secret=lambda at: _field(at) in _SECRET_FIELDS
-        )
-        raise ConfigInvalid(problems) from None
+        problems = problems_of(error, key=_variable_at, describe=_meaning_at, secret=_is_secret)
+        wrong = {_field(fault["loc"]) for fault in error.errors(include_input=False)}
+        defaults: dict[str, Any] = {field: Settings.model_fields[field].default for field in wrong}
+        settings = Settings(_env_file=path, **defaults)
     settings._env_file = path  # noqa: SLF001 - ours: kept to read the executors' keys from the same file
-    return settings
+    return settings, problems
 
 
 def executor_keys(settings: Settings, executor_id: str) -> tuple[str, SecretStr] | None:
@@ -193,9 +205,6 @@ def unknown_variables(settings: Settings) -> list[str]:
     return sorted(name for name in ours if name.upper() not in known)
 
 
-_SECRET_FIELDS = frozenset({"database_url", "redis_url", "api_token"})
-
-
 def _field(location: Location) -> str:
     return str(location[0]).lower().removeprefix(PREFIX.lower())
 
@@ -207,3 +216,7 @@ def _variable_at(location: Location) -> str:
 def _meaning_at(location: Location) -> str | None:
     field = Settings.model_fields.get(_field(location))
     return field.description if field else None
+
+
+def _is_secret(location: Location) -> bool:
+    return _field(location) in {"database_url", "redis_url", "api_token"}

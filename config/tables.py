@@ -13,6 +13,22 @@ from pipeline.errors import ConfigInvalid, Problem
 
 _ID = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
+#: Names of our other processes and servers, beside which an executor's would be ambiguous in every listing.
+_TAKEN = frozenset(
+    {
+        "all",
+        "exchange",
+        "keeper",
+        "postgresql",
+        "producer",
+        "rq_dashboard",
+        "tracker",
+        "up",
+        "valkey",
+        "web",
+    }
+)
+
 
 def parsed_toml(path: Path) -> dict[str, Any]:
     """Return what the file says, every figure with a point as the Decimal of its own digits.
@@ -47,6 +63,8 @@ def executor_tables(parsed: dict[str, Any]) -> tuple[dict[str, dict[str, Any]], 
     tables = {}
     for executor_id, table in executors.items():
         key = f"executors.{executor_id}"
+        if executor_id in _TAKEN:
+            problems.append(Problem(key=key, message="is the name of another process; choose another one"))
         if not _ID.fullmatch(executor_id):
             message = "is no name for an executor: a lower-case letter, then up to 31 of a-z, 0-9 and _"
             problems.append(Problem(key=key, message=message))
