@@ -1,0 +1,125 @@
+"""Keep services.json, in which a running `up` says where its servers are, and fall back to it."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+import psutil
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+
+from config.settings import Settings
+from pipeline.errors import ConfigInvalid, Problem
+
+#: The name of the file below TRADEWIRE_HOME.
+FILE_NAME = "services.json"
+
+#: The settings that a running `up` fills in where the environment is silent.
+FILLED_IN = ("database_url", "redis_url", "exchange_url", "api_token")
+
+#: The entry of `Services.pids` that is `up` itself.
+UP = "up"
+
+# A process that is younger than the file cannot have written it; both times are right to a second or so.
+_CLOCK_SLACK_S = 2.0
+
+
+class Services(BaseModel):
+    """Where the servers of one `up` listen, its token, and its processes."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
+
+    #: With the password, when there is one.
+    database_url: SecretStr | None = None
+    #: With the password, when there is one.
+    redis_url: SecretStr | None = None
+    exchange_url: str | None = None
+    web_url: str | None = None
+    rq_dashboard_url: str | None = None
+    api_token: SecretStr | None = None
+    #: Process ids by the process's name; `up` itself is among them.
+    pids: dict[str, int] = {}
+
+    def revealed(self) -> dict[str, object]:
+        """Return the contract's keys as plain values, secrets in clear: for the file and `config env`."""
+        plain = self.model_dump()
+        return {
+            name: value.get_secret_value() if isinstance(value, SecretStr) else value
+            for name, value in plain.items()
+        }
+
+
+def write_services(home: Path, services: Services) -> Path:
+    """Write services.json whole or not at all, readable by its owner only, and return its path."""
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = home / FILE_NAME
+    body = json.dumps(services.revealed(), indent=2) + "\n"
+    # A temporary file is made with 0600, so the secrets are at no moment readable by others.
+    with NamedTemporaryFile("w", dir=home, prefix=f".{FILE_NAME}.", delete=False, encoding="utf-8") as file:
+        temporary = Path(file.name)
+        try:
+            file.write(body)
+            file.flush()
+            os.fsync(file.fileno())
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    return path
+
+
+def read_services(home: Path) -> Services | None:
+    """Return what services.json of *home* says, or None when there is none.
+
+    It may have been left by an `up` that is gone; `running_services` leaves such a file out.
+
+    Raises:
+        ConfigInvalid: The file cannot be read or is not what `up` writes.
+    """
+    path = home / FILE_NAME
+    try:
+        return Services.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        message = f"cannot be read ({error.strerror})"
+    except ValidationError:
+        message = "is not what `tradewire up` writes; delete it and start `up` again"
+    raise ConfigInvalid([Problem(key=str(path), message=message)])
+
+
+def running_services(home: Path) -> Services | None:
+    """Return what services.json of *home* says while the `up` that wrote it lives, else None.
+
+    Raises:
+        ConfigInvalid: The file cannot be read or is not what `up` writes.
+    """
+    services = read_services(home)
+    if services is None or UP not in services.pids:
+        return None
+    return services if _wrote(services.pids[UP], home / FILE_NAME) else None
+
+
+def effective(settings: Settings) -> Settings:
+    """Return *settings* with what they leave open filled in from a running `up` of the same home.
+
+    Raises:
+        ConfigInvalid: services.json cannot be read or is not what `up` writes.
+    """
+    services = running_services(settings.home)
+    if services is None:
+        return settings
+    missing = {name: getattr(services, name) for name in FILLED_IN if getattr(settings, name) is None}
+    return settings.model_copy(update=missing)
+
+
+def _wrote(pid: int, path: Path) -> bool:
+    # After a reboot or a long while, the number may belong to somebody else.
+    try:
+        process = psutil.Process(pid)
+        alive = process.status() != psutil.STATUS_ZOMBIE
+        return alive and process.create_time() <= path.stat().st_mtime + _CLOCK_SLACK_S
+    except (psutil.Error, OSError, ValueError, OverflowError):
+        return False
