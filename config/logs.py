@@ -1,0 +1,155 @@
+"""Set up logging: one form on standard error for us and for the libraries, with secrets masked."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import Mapping
+from typing import Any, Literal, TextIO
+from urllib.parse import unquote, urlsplit
+
+import structlog
+from pydantic import SecretStr
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+#: What stands where a secret was.
+MASK = "***"
+
+_SECRET_NAME = re.compile(
+    r"(^|[_.\- ])(password|passwd|pwd|secret|token|credential|authorization|cookie)s?($|[_.\- ])|api_?key",
+    re.IGNORECASE,
+)
+_LOGIN_IN_URL = re.compile(r"(?P<before>[a-z][a-z0-9+.\-]*://[^\s:/@]*:)[^\s@/]+(?=@)", re.IGNORECASE)
+
+# Shorter values stand in too many innocent words.
+_SHORTEST_SECRET = 4
+
+# They report every request at INFO, among them some with an address in it.
+_CHATTY = ("alpaca", "httpcore", "httpx", "urllib3", "websockets")
+
+_secrets: set[str] = set()
+
+
+def register_secret(value: SecretStr | str | None) -> None:
+    """Have *value* masked wherever it occurs in a log line from now on; of a URL, the password in it too."""
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    if text is None or len(text) < _SHORTEST_SECRET:
+        return
+    if "://" not in text:
+        _secrets.add(text)
+        return
+    try:
+        password = urlsplit(text).password
+    except ValueError:
+        return
+    # An address may be logged; what opens it may not, neither as written nor as meant.
+    _secrets.update(
+        form for form in {password, unquote(password or "")} if form and len(form) >= _SHORTEST_SECRET
+    )
+
+
+def masked(value: Any, *, name: str = "") -> Any:
+    """Return *value* without its secrets, at any depth; a value whose *name* says secret is masked whole."""
+    if name and _SECRET_NAME.search(name) and value is not None and not isinstance(value, bool):
+        return MASK
+    if isinstance(value, SecretStr):
+        return MASK
+    if isinstance(value, str):
+        return _masked_text(value)
+    if isinstance(value, Mapping):
+        return {key: masked(held, name=str(key)) for key, held in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [masked(held) for held in value]
+    return value
+
+
+def configure_logs(
+    style: Literal["console", "json"],
+    *,
+    process: str,
+    level: int = logging.INFO,
+    stream: TextIO | None = None,
+) -> None:
+    """Send what this process logs, and what its libraries log, to standard error in one form.
+
+    Args:
+        style: `console` for people, `json` for one object per line.
+        process: The process's name; every line bears it.
+        level: The lowest level that is written.
+        stream: Where lines go instead of standard error.
+    """
+    stream = stream or sys.stderr
+    before: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _names_process(process),
+        structlog.processors.StackInfoRenderer(),
+        # Tracebacks become text without local variables, and pass the mask after it.
+        structlog.processors.format_exc_info,
+        _mask_secrets,
+    ]
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=before,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _renderer(style, stream)],
+        )
+    )
+    _take_over_stdlib(handler, level)
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            structlog.stdlib.PositionalArgumentsFormatter(),
+            *before,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+
+
+def _renderer(style: str, stream: TextIO) -> Processor:
+    if style == "json":
+        return structlog.processors.JSONRenderer(default=str, ensure_ascii=False)
+    colors = stream.isatty()
+    return structlog.dev.ConsoleRenderer(
+        colors=colors, exception_formatter=structlog.dev.plain_traceback, pad_event_to=28
+    )
+
+
+def _take_over_stdlib(handler: logging.Handler, level: int) -> None:
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(max(level, logging.WARNING))
+    # Libraries that were set up before us wrote by themselves; from now on everything passes the mask.
+    for logger in list(logging.root.manager.loggerDict.values()):
+        if isinstance(logger, logging.Logger):
+            logger.handlers.clear()
+            logger.propagate = True
+    logging.captureWarnings(capture=True)
+
+
+def _names_process(process: str) -> Processor:
+    def name_process(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        event.setdefault("process", process)
+        return event
+
+    return name_process
+
+
+def _mask_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    # What structlog itself carries in an event (`_record`, `_from_structlog`) is not rendered.
+    return {key: held if key.startswith("_") else masked(held, name=key) for key, held in event.items()}
+
+
+def _masked_text(text: str) -> str:
+    for secret in sorted(_secrets, key=len, reverse=True):
+        text = text.replace(secret, MASK)
+    return _LOGIN_IN_URL.sub(rf"\g<before>{MASK}", text)
