@@ -1,0 +1,129 @@
+"""Lay out the configuration for a reader: every value in force, where it comes from, and no secret."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import time
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, SecretStr
+
+from config.executors import ExecutorSettings
+from config.fields import plain
+from config.logs import MASK, masked
+from config.services import Services
+from config.settings import Settings, key_names, variable
+from pipeline.errors import Problem
+
+#: One shown value: `{"value": …, "origin": "file" | "default" | "environment" | ".env" | "running up"}`.
+Shown = dict[str, Any]
+
+_VARIABLES = {
+    "DATABASE_URL": "database_url",
+    "REDIS_URL": "redis_url",
+    "TRADEWIRE_EXCHANGE_URL": "exchange_url",
+    "TRADEWIRE_API_TOKEN": "api_token",
+    "TRADEWIRE_WEB_URL": "web_url",
+    "TRADEWIRE_RQ_DASHBOARD_URL": "rq_dashboard_url",
+}
+
+
+def shown_settings(settings: Settings, *, filled: Settings | None = None) -> dict[str, Shown]:
+    """Return the environment's settings by variable; *filled* is what a running `up` makes of them."""
+    filled = filled or settings
+    shown = {}
+    for field in Settings.model_fields:
+        name, value = variable(field), getattr(filled, field)
+        origin = _origin(name, settings)
+        if origin == "default" and value != getattr(settings, field):
+            origin = "running up"
+        shown[name] = {"value": _environment_value(value), "origin": origin}
+    return shown
+
+
+def shown_executors(
+    executors: Mapping[str, ExecutorSettings], settings: Settings
+) -> dict[str, dict[str, Shown]]:
+    """Return the values of every executor by key, such as `limits.entry_age_s`, and its two key variables."""
+    environment = settings.environment()
+    shown = {}
+    for executor_id, executor in executors.items():
+        keys = {
+            name: {"value": MASK if name in environment else None, "origin": _origin(name, settings)}
+            for name in key_names(executor_id)
+        }
+        shown[executor_id] = {**dict(_shown_keys(executor)), **keys}
+    return shown
+
+
+def shown_problems(problems: Sequence[Problem]) -> list[dict[str, str]]:
+    """Return *problems* as JSON has them."""
+    return [{"key": problem.key, "message": problem.message} for problem in problems]
+
+
+def shown_text(shown: Mapping[str, Shown], *, prefix: str = "") -> list[str]:
+    """Return one line per value: `key = value  (origin)`, the origins aligned."""
+    pairs = [(f"{prefix}{key} = {_text(held['value'])}", held["origin"]) for key, held in shown.items()]
+    width = max((len(left) for left, _ in pairs), default=0)
+    return [f"{left.ljust(width)}  ({origin})" for left, origin in pairs]
+
+
+def service_variables(services: Services) -> dict[str, str]:
+    """Return what a shell needs to reach a running `up`, by variable, secrets in clear."""
+    revealed = services.revealed()
+    return {name: str(revealed[field]) for name, field in _VARIABLES.items() if revealed[field] is not None}
+
+
+def export_lines(variables: Mapping[str, str]) -> list[str]:
+    """Return *variables* as lines for `eval "$(tradewire config env)"`, quoted for any POSIX shell."""
+    return [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
+
+
+def _origin(name: str, settings: Settings) -> str:
+    if os.environ.get(name):
+        return "environment"
+    return ".env" if name in settings.file_environment() else "default"
+
+
+def _environment_value(value: object) -> object:
+    if isinstance(value, SecretStr):
+        text = value.get_secret_value()
+        # An address is worth seeing, its password is not.
+        return masked(text) if "://" in text else MASK
+    return str(value) if isinstance(value, Path) else _json(value)
+
+
+def _shown_keys(section: BaseModel, prefix: str = "", *, in_file: bool = True) -> Iterator[tuple[str, Shown]]:
+    for name in type(section).model_fields:
+        value = getattr(section, name)
+        is_set = in_file and name in section.model_fields_set
+        if name == "id":
+            continue
+        if isinstance(value, BaseModel):
+            yield from _shown_keys(value, f"{prefix}{name}.", in_file=is_set)
+            continue
+        key = f"{prefix}{name}"
+        off = value is None and (is_set or key.startswith("limits."))
+        yield key, {"value": "off" if off else _json(value), "origin": "file" if is_set else "default"}
+
+
+def _json(value: object) -> object:
+    if isinstance(value, Decimal):
+        return plain(value)
+    if isinstance(value, time):
+        return value.isoformat("minutes")
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
