@@ -1,0 +1,162 @@
+"""Decode JSON text into signals' values strictly: exact decimals, and nothing that has two meanings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+#: What JSON takes for white space.
+BLANK = " \t\r\n"
+
+
+class NotJson(ValueError):
+    """The text is not JSON; the message says why.
+
+    Attributes:
+        offset: Characters before the place of the fault.
+        unfinished: The text is good as far as it goes: more of it may complete it.
+    """
+
+    def __init__(self, message: str, *, offset: int, unfinished: bool = False) -> None:
+        super().__init__(message)
+        self.offset = offset
+        self.unfinished = unfinished
+
+
+@dataclass(frozen=True, kw_only=True)
+class Element:
+    """One value that is meant to be a signal: an object, or in *error* why it is none.
+
+    *offset* is the number of characters before it.
+    """
+
+    offset: int
+    value: dict[str, Any] | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class _Refused:
+    """Stands in a decoded value where something was that we do not take, so that decoding goes on."""
+
+    why: str
+
+
+def decode(text: str) -> list[Element]:
+    """Return the object that *text* is, or the elements of the array.
+
+    Numbers with a point or an exponent become Decimals. NaN, Infinity, a key given twice and characters that
+    no encoding holds are errors of their element only.
+
+    Raises:
+        NotJson: *text* is neither.
+    """
+    try:
+        found = list(_array(text)) if text.startswith("[") else [(0, _single(text))]
+    except json.JSONDecodeError as exc:
+        unfinished = text.startswith(("{", "[")) and exc.pos >= len(text.rstrip(BLANK))
+        raise NotJson(f"not JSON: {exc.msg}", offset=exc.pos, unfinished=unfinished) from None
+    except RecursionError:
+        raise NotJson("not a signal: nested too deeply", offset=0) from None
+    return [_element(offset, value) for offset, value in found]
+
+
+def _single(text: str) -> Any:
+    value, end = _DECODER.raw_decode(text)
+    if text[end:].strip(BLANK):
+        raise json.JSONDecodeError("more text after the end of the value", text, end)
+    return value
+
+
+def _array(text: str) -> Iterator[tuple[int, Any]]:
+    """Yield each element with its place; the standard decoder does not tell the places."""
+    at = _skip(text, 1)
+    if not text.startswith("]", at):
+        while True:
+            value, end = _DECODER.raw_decode(text, at)
+            yield at, value
+            at = _skip(text, end)
+            if text.startswith("]", at):
+                break
+            if not text.startswith(",", at):
+                raise json.JSONDecodeError("expecting ',' or ']' after an element", text, at)
+            at = _skip(text, at + 1)
+    if _skip(text, at + 1) < len(text):
+        raise json.JSONDecodeError("more text after the end of the array", text, at + 1)
+
+
+def _skip(text: str, at: int) -> int:
+    while at < len(text) and text[at] in BLANK:
+        at += 1
+    return at
+
+
+def _element(offset: int, value: Any) -> Element:
+    refused = _first_refused(value)
+    if refused is not None:
+        return Element(offset=offset, error=refused.why)
+    if not isinstance(value, dict):
+        return Element(
+            offset=offset, error=f"a signal is a JSON object, not {_NAMES.get(type(value), 'a number')}"
+        )
+    return Element(offset=offset, value=value)
+
+
+def _first_refused(value: Any) -> _Refused | None:
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, _Refused):
+            return one
+        if isinstance(one, str) and not one.isascii() and not _encodes(one):
+            return _Refused("a text holds half of a character (a lone surrogate)")
+        if isinstance(one, dict):
+            waiting += [*one.keys(), *one.values()]
+        elif isinstance(one, list):
+            waiting += one
+    return None
+
+
+def _encodes(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _once(pairs: list[tuple[str, Any]]) -> Any:
+    """Refuse a key given twice: which of two actions was meant is nobody's to guess."""
+    value = dict(pairs)
+    if len(value) == len(pairs):
+        return value
+    keys = [key for key, _ in pairs]
+    twice = next(key for key in keys if keys.count(key) > 1)
+    return _Refused(f"{twice!r} is given more than once")
+
+
+def _decimal(digits: str) -> Decimal | _Refused:
+    try:
+        return Decimal(digits)
+    except InvalidOperation:
+        return _Refused("a number is out of range")
+
+
+def _integer(digits: str) -> int | _Refused:
+    try:
+        return int(digits)
+    except ValueError:
+        return _Refused("a number is out of range")
+
+
+_NAMES = {list: "an array", str: "a text", bool: "true or false", type(None): "null"}
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_once,
+    parse_float=_decimal,
+    parse_int=_integer,
+    parse_constant=lambda name: _Refused(f"{name} is not a number that JSON or a price can be"),
+)
