@@ -1,0 +1,65 @@
+"""Keep the machine's own variables, and its `.env`, out of the tests of the configuration."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from config.settings import Settings, load_settings
+from pipeline.errors import ConfigInvalid
+
+#: The smallest executor that starts.
+SMALLEST = """
+[executors.argo]
+mode = "exchange"
+[executors.argo.size]
+method = "equity_percent"
+value = 10
+[executors.argo.limits]
+open_positions = 10
+gross_exposure_percent = 100
+daily_loss_percent = 5
+drawdown_percent = 10
+stop_distance_percent = 20
+"""
+
+Fault = Callable[[str], dict[str, str]]
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    for name in list(os.environ):
+        if name.startswith("TRADEWIRE_") or name.endswith(("_API_KEY", "_API_SECRET")):
+            monkeypatch.delenv(name)
+    for name in ("DATABASE_URL", "REDIS_URL", "PORT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return load_settings()
+
+
+@pytest.fixture
+def faults_in(tmp_path: Path) -> Fault:
+    """Load an executors file with this text, which must be refused, and return message by key."""
+    from config.executors import load_executors
+
+    def load(text: str) -> dict[str, str]:
+        path = tmp_path / "executors.toml"
+        path.write_text(text, encoding="utf-8")
+        with pytest.raises(ConfigInvalid) as caught:
+            load_executors(path, settings=load_settings())
+        return {problem.key: problem.message for problem in caught.value.problems}
+
+    return load
+
+
+@pytest.fixture
+def smallest() -> str:
+    return SMALLEST

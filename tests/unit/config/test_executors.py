@@ -1,0 +1,392 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import time
+from decimal import Decimal
+from pathlib import Path
+from string import Template
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from config.executors import Executors, ExecutorSettings, load_executors, settings_hash
+from config.fields import Section
+from config.sections import Limits, Size
+from config.settings import Settings, load_settings
+from pipeline.errors import ConfigInvalid
+
+REPOSITORY = Path(__file__).parents[3]
+Faults = Callable[[str], dict[str, str]]
+
+REQUIRED_LIMITS = [
+    "open_positions",
+    "gross_exposure_percent",
+    "daily_loss_percent",
+    "drawdown_percent",
+    "stop_distance_percent",
+]
+
+
+def load(tmp_path: Path, text: str) -> Executors:
+    path = tmp_path / "good.toml"
+    path.write_text(text, encoding="utf-8")
+    return load_executors(path, settings=load_settings())
+
+
+def in_mode(smallest: str, mode: str, *, lines: str = "", executor_id: str = "argo") -> str:
+    text = smallest.replace('mode = "exchange"', f'mode = "{mode}"\n{lines}')
+    return text.replace("executors.argo", f"executors.{executor_id}")
+
+
+# What ships
+
+
+def test_the_shipped_executors_have_the_published_figures(settings: Settings) -> None:
+    executors = load_executors(REPOSITORY / "config/executors.toml", settings=settings)
+
+    assert list(executors) == ["argo", "prop_firm"]
+    argo, prop_firm = executors["argo"], executors["prop_firm"]
+    assert argo.route.minimum_confidence == 75
+    assert prop_firm.route.minimum_confidence == 82
+    assert "CRISIS" not in (prop_firm.route.regimes or ())
+    assert len(prop_firm.route.regimes or ()) == 7
+    assert argo.size == Size(
+        method="equity_percent", value=10, scale_at_100=Decimal("1.5"), maximum_percent=15
+    )
+    assert (prop_firm.size.value, prop_firm.size.scale_at_100) == (3, 1)
+    assert [getattr(argo.limits, name) for name in REQUIRED_LIMITS] == [10, 100, 5, 10, 20]
+    assert [getattr(prop_firm.limits, name) for name in REQUIRED_LIMITS] == [
+        3,
+        9,
+        Decimal("4.5"),
+        Decimal("2.0"),
+        Decimal("1.5"),
+    ]
+    assert (argo.limits.on_breach, prop_firm.limits.on_breach) == ("halt", "flatten")
+    for executor in executors.values():
+        assert executor.mode == "exchange"
+        assert executor.limits.buying_power_percent == 95
+        assert executor.order.type == "limit"
+        assert executor.order.collar_percent == Decimal("0.5")
+        assert executor.order.entry_timeout_s == 60
+        assert executor.limits.entry_age_s == 60
+
+
+def test_the_load_file_has_the_same_two_and_lets_only_routing_refuse(settings: Settings) -> None:
+    executors = load_executors(REPOSITORY / "config/executors.load.toml", settings=settings)
+    shipped = load_executors(REPOSITORY / "config/executors.toml", settings=settings)
+
+    assert list(executors) == list(shipped)
+    for executor_id, executor in executors.items():
+        assert executor.route.minimum_confidence == shipped[executor_id].route.minimum_confidence
+        assert executor.size == Size(method="quantity", value=1)
+        assert executor.limits.entry_age_s == 3600
+        assert executor.hours.closed == "extended"
+        limits = executor.limits.model_dump(exclude={"entry_age_s", "account_age_s", "on_breach"})
+        assert set(limits.values()) == {None}
+
+
+def sections() -> list[type[Section]]:
+    kinds = [field.annotation for field in ExecutorSettings.model_fields.values()]
+    return [ExecutorSettings] + [k for k in kinds if isinstance(k, type) and issubclass(k, Section)]
+
+
+@pytest.mark.parametrize("section", sections())
+def test_every_key_says_what_it_means_and_its_default(section: type[Section]) -> None:
+    for name, field in section.model_fields.items():
+        is_table = isinstance(field.annotation, type) and issubclass(field.annotation, Section)
+        assert field.description, name
+        if name == "id" or (is_table and not field.is_required()):
+            continue
+        named = "Required" if field.is_required() else "efault"
+        assert named in field.description, name
+
+
+def test_the_shipped_file_names_every_key_for_its_reader() -> None:
+    text = (REPOSITORY / "config/executors.toml").read_text(encoding="utf-8")
+
+    for section in sections():
+        for name in section.model_fields:
+            assert name == "id" or f"{name} = " in text or f".{name}]" in text, name
+
+
+# Reading
+
+
+def test_defaults_fill_what_a_small_table_leaves_out(tmp_path: Path, smallest: str) -> None:
+    argo = load(tmp_path, smallest)["argo"]
+
+    assert argo.id == "argo"
+    assert (argo.broker, argo.base_url, argo.account, argo.concurrency) == ("alpaca", None, None, 1)
+    assert (argo.limits.buying_power_percent, argo.limits.entry_age_s, argo.limits.on_breach) == (
+        95,
+        60,
+        "halt",
+    )
+    assert (argo.retry.attempts, argo.retry.broker_timeout_s, argo.retry.unknown_s) == (5, 5, 60)
+    assert (argo.hours.closed, argo.hours.time_zone, argo.hours.day_starts_at) == (
+        "hold",
+        "America/New_York",
+        time(0, 0),
+    )
+    assert (argo.order.type, argo.order.flip, argo.order.unprotected) == ("limit", "close", "allow")
+    assert argo.order.allow_short is argo.size.fractional is False
+
+
+def test_off_switches_a_limit_off(tmp_path: Path, smallest: str) -> None:
+    text = smallest.replace("drawdown_percent = 10", 'drawdown_percent = "off"\nentry_age_s = "off"')
+
+    limits = load(tmp_path, text)["argo"].limits
+
+    assert limits.drawdown_percent is None
+    assert limits.entry_age_s is None
+
+
+@given(st.decimals(min_value="0.000001", max_value=100, places=6))
+def test_a_figure_is_exactly_the_digits_of_the_file(figure: Decimal) -> None:
+    import tomllib
+
+    parsed = tomllib.loads(f"value = {figure:f}", parse_float=Decimal)
+
+    assert Size(method="equity_percent", value=parsed["value"]).value == figure
+
+
+def test_a_figure_that_binary_floats_cannot_hold_stays_exact(tmp_path: Path, smallest: str) -> None:
+    text = smallest.replace("value = 10", "value = 0.1")
+
+    assert str(load(tmp_path, text)["argo"].size.value) == "0.1"
+
+
+def test_a_time_of_day_may_be_text_or_a_toml_time(tmp_path: Path, smallest: str) -> None:
+    for written in ('"17:00"', "17:00:00"):
+        text = f"{smallest}[executors.argo.hours]\nday_starts_at = {written}\n"
+        assert load(tmp_path, text)["argo"].hours.day_starts_at == time(17, 0)
+
+
+def test_settings_are_frozen(tmp_path: Path, smallest: str) -> None:
+    argo = load(tmp_path, smallest)["argo"]
+
+    with pytest.raises(ValidationError):
+        argo.limits.open_positions = 99  # type: ignore[misc]
+
+
+# Refusing
+
+
+@pytest.mark.parametrize("limit", REQUIRED_LIMITS)
+def test_a_risk_limit_that_is_not_named_is_asked_for(faults_in: Faults, smallest: str, limit: str) -> None:
+    text = "\n".join(line for line in smallest.splitlines() if not line.startswith(limit))
+
+    faults = faults_in(text)
+
+    assert faults.keys() == {f"executors.argo.limits.{limit}"}
+    assert '"off"' in faults[f"executors.argo.limits.{limit}"]
+
+
+def test_an_executor_without_limits_does_not_start(faults_in: Faults) -> None:
+    text = '[executors.argo]\nmode = "exchange"\nsize = {method = "quantity", value = 1}\n'
+
+    assert faults_in(text).keys() == {"executors.argo.limits"}
+
+
+def test_everything_that_is_wrong_is_said_at_once(faults_in: Faults, smallest: str) -> None:
+    text = f"""
+colour = "red"
+{smallest}
+surprise = 1
+[executors.argo.route]
+minimum_confidance = 80
+symbols = ["AAPL", "btc-usd"]
+regimes = []
+[executors.argo.order]
+type = "limti"
+collar_percent = nan
+allow_short = 1
+[executors.argo.retry]
+attempts = 0
+broker_timeout_s = "5"
+[executors.argo.hours]
+time_zone = "Mars/Olympus"
+day_starts_at = "25:00"
+[executors.Second]
+mode = "paper"
+concurrency = 1.5
+account = 12
+size = 3
+"""
+    expected = {
+        "colour": "executors",
+        "executors.argo.limits.surprise": "known: account_age_s",
+        "executors.argo.route.minimum_confidance": 'did you mean "minimum_confidence"',
+        "executors.argo.route.symbols.1": "BTC/USD",
+        "executors.argo.route.regimes": "leave the key out",
+        "executors.argo.order.type": 'did you mean "limit"',
+        "executors.argo.order.collar_percent": "finite",
+        "executors.argo.order.allow_short": "true or false",
+        "executors.argo.retry.attempts": "at least 1",
+        "executors.argo.retry.broker_timeout_s": "without quotes",
+        "executors.argo.hours.time_zone": "America/New_York",
+        "executors.argo.hours.day_starts_at": "09:30",
+        "executors.Second": "lower-case",
+        "executors.Second.concurrency": "whole number",
+        "executors.Second.account": "in quotes",
+        "executors.Second.size": "table",
+        "executors.Second.limits": "is missing",
+        "executors.Second.base_url": "https://paper-api.alpaca.markets",
+        "SECOND_API_KEY": "is not set",
+        "SECOND_API_SECRET": "is not set",
+    }
+
+    faults = faults_in(text)
+
+    assert faults.keys() == expected.keys()
+    assert {key: faults[key] for key, part in expected.items() if part not in faults[key]} == {}
+
+
+LIMIT = Template("""
+[executors.argo]
+mode = "exchange"
+size = {method = "quantity", value = 1}
+[executors.argo.limits]
+open_positions = $open_positions
+gross_exposure_percent = $gross
+daily_loss_percent = $daily
+drawdown_percent = 10
+stop_distance_percent = 20
+""")
+
+
+@pytest.mark.parametrize(
+    ("open_positions", "gross", "daily", "wrong"),
+    [
+        ("0", "100", "5", "open_positions"),
+        ("-1", "100", "5", "open_positions"),
+        ("2.5", "100", "5", "open_positions"),
+        ('"10"', "100", "5", "open_positions"),
+        ('"none"', "100", "5", "open_positions"),
+        ("false", "100", "5", "open_positions"),
+        ("10", "0", "5", "gross_exposure_percent"),
+        ("10", "401", "5", "gross_exposure_percent"),
+        ("10", "inf", "5", "gross_exposure_percent"),
+        ("10", '"Off"', "5", "gross_exposure_percent"),
+        ("10", "100", "0", "daily_loss_percent"),
+        ("10", "100", "100.01", "daily_loss_percent"),
+        ("10", "100", "true", "daily_loss_percent"),
+        ("10", "100", "[5]", "daily_loss_percent"),
+    ],
+)
+def test_nothing_but_a_sane_figure_or_off_is_a_limit(
+    faults_in: Faults, open_positions: str, gross: str, daily: str, wrong: str
+) -> None:
+    faults = faults_in(LIMIT.substitute(open_positions=open_positions, gross=gross, daily=daily))
+
+    assert faults.keys() == {f"executors.argo.limits.{wrong}"}
+
+
+def test_the_age_of_the_account_cannot_be_switched_off(faults_in: Faults, smallest: str) -> None:
+    assert faults_in(smallest + 'account_age_s = "off"\n').keys() == {"executors.argo.limits.account_age_s"}
+
+
+@pytest.mark.parametrize("method", ["equity_percent", "risk_percent"])
+def test_a_size_in_percent_is_at_most_a_hundred(faults_in: Faults, smallest: str, method: str) -> None:
+    text = smallest.replace('"equity_percent"', f'"{method}"').replace("value = 10", "value = 100.5")
+
+    assert "at most 100" in faults_in(text)["executors.argo.size.value"]
+
+
+def test_a_size_in_money_may_be_large(tmp_path: Path, smallest: str) -> None:
+    text = smallest.replace('"equity_percent"', '"notional"').replace("value = 10", "value = 25000")
+
+    assert load(tmp_path, text)["argo"].size.value == 25000
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("", "executors.argo"),
+        ("[executors]\n", "executors.argo"),
+        ("executors = 3\n", "executors.argo"),
+        ("[executor.argo]\n", "executors.argo"),
+    ],
+)
+def test_a_file_without_an_executor_is_refused(faults_in: Faults, text: str, part: str) -> None:
+    assert part in faults_in(text)["executors"]
+
+
+def test_a_syntax_error_is_said_with_its_line(faults_in: Faults, tmp_path: Path) -> None:
+    faults = faults_in('[executors.argo]\nmode = "exchange\n')
+
+    assert "line 2" in faults[str(tmp_path / "executors.toml")]
+
+
+def test_a_key_given_twice_is_refused(faults_in: Faults, tmp_path: Path) -> None:
+    faults = faults_in('[executors.argo]\nmode = "exchange"\nmode = "live"\n')
+
+    assert "is not TOML" in faults[str(tmp_path / "executors.toml")]
+
+
+def test_a_missing_file_says_which_variable_names_it(tmp_path: Path) -> None:
+    with pytest.raises(ConfigInvalid, match=r"nowhere\.toml: cannot be read .*TRADEWIRE_EXECUTORS"):
+        load_executors(tmp_path / "nowhere.toml", settings=load_settings())
+
+
+@pytest.mark.parametrize("name", ["Argo", "1st", "ar-go", "a" * 33, "web", "keeper", "exchange"])
+def test_a_name_that_would_not_do_is_refused(faults_in: Faults, smallest: str, name: str) -> None:
+    assert f"executors.{name}" in faults_in(smallest.replace("executors.argo", f"executors.{name}"))
+
+
+def test_the_id_is_the_name_of_the_table_and_no_key(faults_in: Faults, smallest: str) -> None:
+    assert faults_in(in_mode(smallest, "exchange", lines='id = "other"')).keys() == {"executors.argo.id"}
+
+
+def test_an_unknown_broker_is_refused_with_the_known_ones(faults_in: Faults, smallest: str) -> None:
+    faults = faults_in(in_mode(smallest, "exchange", lines='broker = "alpacca"'))
+
+    assert 'did you mean "alpaca"' in faults["executors.argo.broker"]
+
+
+def test_a_mode_is_never_assumed(faults_in: Faults, smallest: str) -> None:
+    assert "is missing" in faults_in(smallest.replace('mode = "exchange"', ""))["executors.argo.mode"]
+
+
+# Identity: the file's hash
+
+
+def test_equal_settings_have_equal_hashes_however_they_are_written(tmp_path: Path, smallest: str) -> None:
+    one = load(tmp_path, smallest)["argo"]
+    other = load(tmp_path, smallest.replace("value = 10", "value = 10.00") + "entry_age_s = 60.0\n")["argo"]
+
+    assert settings_hash(one) == settings_hash(other)
+
+
+def test_another_figure_has_another_hash(tmp_path: Path, smallest: str) -> None:
+    one = load(tmp_path, smallest)["argo"]
+    other = load(tmp_path, smallest.replace("value = 10", "value = 10.01"))["argo"]
+
+    assert settings_hash(one) != settings_hash(other)
+
+
+def test_another_process_finds_the_same_hash(tmp_path: Path, smallest: str) -> None:
+    here = settings_hash(load(tmp_path, smallest)["argo"])
+    code = (
+        "from config.executors import load_executors, settings_hash\n"
+        f"print(settings_hash(load_executors({str(tmp_path / 'good.toml')!r})['argo']))"
+    )
+
+    there = subprocess.run(
+        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=30
+    )
+
+    assert there.stdout.strip() == here
+
+
+def test_limits_are_described_in_messages_on_one_line(faults_in: Faults, smallest: str) -> None:
+    faults = faults_in(smallest + "pyramiding = 0\nrepeat_window_s = -1\n")
+
+    assert len(faults) == 2
+    assert [message for message in faults.values() if "\n" in message] == []
+    assert Limits.model_fields["pyramiding"].description in faults["executors.argo.limits.pyramiding"]
