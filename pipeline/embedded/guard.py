@@ -13,22 +13,21 @@ import contextlib
 import fcntl
 import json
 import os
-import select
 import signal
-import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
-from types import FrameType
 from typing import TextIO
 
 import structlog
 
+from config.logs import configure_logs
 from pipeline.embedded.plans import ServerPlan, child_options
 from pipeline.embedded.postgres import Postgres
-from pipeline.embedded.spawn import LIFELINE
+from pipeline.embedded.spawn import CANNOT_BE_SET_UP, LIFELINE
 from pipeline.embedded.valkey import Valkey
+from pipeline.embedded.wakeups import Wakeups
 from pipeline.errors import ConfigInvalid
 
 log = structlog.get_logger(__name__)
@@ -47,13 +46,12 @@ class Guard:
 
     def __init__(self, plan: ServerPlan) -> None:
         self._plan = plan
-        self._stopping = False
-        self._lifeline = int(os.environ[LIFELINE]) if LIFELINE in os.environ else None
-        self._waker, self._wake = socket.socketpair()
+        self._lifelines = [int(os.environ[LIFELINE])] if LIFELINE in os.environ else []
+        self._owner_gone = False
+        self._wakeups = Wakeups()
 
     def run(self) -> int:
         """Run the server until it ends or is to end; return the exit code."""
-        self._listen_to_signals()
         self._plan.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         with (self._plan.home / "guard.lock").open("w") as lock:
             if not self._take(lock):
@@ -65,17 +63,6 @@ class Guard:
                 return self._verdict(server)
             finally:
                 self._end(server)
-
-    def _listen_to_signals(self) -> None:
-        self._wake.setblocking(False)  # noqa: FBT003 - the signature is Python's
-        signal.set_wakeup_fd(self._wake.fileno())
-        for wanted in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(wanted, self._ask_to_stop)
-        # Only so that the end of the server is noticed at once.
-        signal.signal(signal.SIGCHLD, lambda *_: None)
-
-    def _ask_to_stop(self, _signal: int, _frame: FrameType | None) -> None:
-        self._stopping = True
 
     def _take(self, lock: TextIO) -> bool:
         deadline = time.monotonic() + _LOCK_WITHIN_S
@@ -101,8 +88,9 @@ class Guard:
             **child_options(launch.account),
         )
         assert server.stdin is not None
-        server.stdin.write(launch.stdin)
-        server.stdin.close()
+        # One that ended already is found out by the caller.
+        with contextlib.suppress(BrokenPipeError), server.stdin:
+            server.stdin.write(launch.stdin)
         return server
 
     def _wait_until_ready(self, server: subprocess.Popen[bytes]) -> bool:
@@ -126,18 +114,20 @@ class Guard:
 
     def _pause(self, seconds: float) -> None:
         """Wait, but not past a signal or the end of the lifeline."""
-        watched = [self._waker.fileno()] + ([] if self._lifeline is None else [self._lifeline])
-        readable, _, _ = select.select(watched, [], [], seconds)
-        if self._waker.fileno() in readable:
-            self._waker.recv(4096)
-        if self._lifeline is not None and self._lifeline in readable and not os.read(self._lifeline, 1):
-            self._lifeline = None
-            self._stopping = True
+        for descriptor in self._wakeups.wait(seconds, self._lifelines):
+            if not os.read(descriptor, 1):
+                self._lifelines.remove(descriptor)
+                self._owner_gone = True
+
+    @property
+    def _stopping(self) -> bool:
+        return self._owner_gone or self._wakeups.stops_asked > 0
 
     def _verdict(self, server: subprocess.Popen[bytes]) -> int:
         if self._stopping:
             return 0
-        log.error("server.died", server=self._plan.name, exit_code=server.returncode)
+        if server.poll() is not None:
+            log.error("server.died", server=self._plan.name, exit_code=server.returncode)
         return 1
 
     def _end(self, server: subprocess.Popen[bytes]) -> None:
@@ -161,15 +151,14 @@ def main(arguments: list[str] | None = None) -> int:
         if name == Valkey.name:
             server.add_argument("--port", type=int, required=True)
     asked = parser.parse_args(arguments)
-    # Standard output belongs to the ready line.
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    configure_logs("json" if os.environ.get("TRADEWIRE_LOG") == "json" else "console", process=asked.server)
     plan = Postgres(asked.home) if asked.server == Postgres.name else Valkey(asked.home, asked.port)
     try:
         return Guard(plan).run()
     except ConfigInvalid as error:
         for problem in error.problems:
             sys.stderr.write(f"{problem}\n")
-        return 2
+        return CANNOT_BE_SET_UP
 
 
 if __name__ == "__main__":

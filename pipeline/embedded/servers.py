@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from pipeline.embedded.addresses import free_port
-from pipeline.embedded.spawn import Lifeline, guard_command, spawn_guard
+from pipeline.embedded.spawn import CANNOT_BE_SET_UP, Lifeline, guard_command, spawn_guard
 from pipeline.errors import ConfigInvalid, Problem, TradewireError
 
 
@@ -72,8 +72,9 @@ class EmbeddedServer:
         if not line:
             exit_code = self._reap()
             tail = self.log_path.read_text().strip()[-2000:]
-            if exit_code == 2:  # noqa: PLR2004 - the guard's word for a configuration that cannot work
-                raise ConfigInvalid([Problem(key="embedded", message=tail.splitlines()[-1])])
+            if exit_code == CANNOT_BE_SET_UP:
+                key, _, message = tail.splitlines()[-1].partition(": ")
+                raise ConfigInvalid([Problem(key=key, message=message)])
             raise ServerDidNotStart(
                 f"the embedded server did not come up (exit {exit_code}); its log ends: {tail}"
             )

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 #: The environment variable that holds the number of the file descriptor to watch.
 LIFELINE = "TRADEWIRE_LIFELINE"
 
+#: The exit code of a guard whose server can never run here as things are.
+CANNOT_BE_SET_UP = 2
+
 
 @dataclass(frozen=True)
 class Lifeline:

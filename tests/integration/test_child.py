@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline.embedded.spawn import Lifeline
+from pipeline.up.child import Child
+from pipeline.up.lines import ProcessLine
+
+_DIES_TWICE = """
+import pathlib, sys, time
+lives = pathlib.Path(sys.argv[1])
+lives.open("a").write("x")
+if lives.stat().st_size < 3:
+    sys.exit("out of luck")
+time.sleep(60)
+"""
+
+
+def _tick_until(child: Child, met: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 15
+    while not met():
+        assert time.monotonic() < deadline
+        child.tick(os.environ)
+        time.sleep(0.02)
+
+
+def test_that_a_child_is_well_again_is_said_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Ten seconds is long for a test; the rule is the same.
+    monkeypatch.setattr("pipeline.up.child.WELL_AFTER_S", 0.5)
+    said: list[str] = []
+    command = (sys.executable, "-c", _DIES_TWICE, str(tmp_path / "lives"))
+    line = ProcessLine(name="argo", group="argo", command=command)
+    child = Child(line, lifeline=Lifeline.make(), log_folder=tmp_path, say=said.append)
+    try:
+        _tick_until(child, lambda: "argo is well again" in said)
+        _tick_until(child, lambda: not child.streak.sick)
+    finally:
+        child.kill()
+
+    assert [words.split("; ")[0] for words in said] == [
+        "argo ended (exit 1) and is started again",
+        "argo is well again",
+    ]
+
+
+def test_a_program_that_does_not_exist_is_said_and_tried_again(tmp_path: Path) -> None:
+    said: list[str] = []
+    line = ProcessLine(name="argo", group="argo", command=(str(tmp_path / "missing"),))
+    child = Child(line, lifeline=Lifeline.make(), log_folder=tmp_path, say=said.append)
+
+    _tick_until(child, lambda: child.streak.deaths == 2)
+
+    assert len(said) == 1
+    assert "argo could not be started (No such file or directory)" in said[0]

@@ -1,0 +1,277 @@
+"""`up` keeps its children running, and leaves none behind however it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import psutil
+import pytest
+import redis
+
+from pipeline.embedded.leftovers import runs, wait_until_gone
+
+# Stands in for the command line: the table is the test's own, everything else is what `tradewire up` runs.
+_UP = """
+import json, os, sys, time
+from pathlib import Path
+from config.services import Services
+from pipeline.embedded.addresses import free_port
+from pipeline.embedded.wakeups import Wakeups
+from pipeline.up.claim import claim_home
+from pipeline.up.lines import ProcessLine, QUEUES, RECORD, server_lines
+from pipeline.up.plan import Plan
+from pipeline.up.run import supervise
+
+home, seconds = Path(sys.argv[1]), float(sys.argv[2])
+servers, programs = sys.argv[3] == "servers", sys.argv[4]
+needs = frozenset({RECORD, QUEUES}) if servers else frozenset()
+wakeups = Wakeups()
+with claim_home(home) as claim:
+    print("left behind:", *claim.end_leftovers(), flush=True)
+    plan = Plan(
+        home=home,
+        servers=server_lines(str(home), valkey_port=free_port(), postgres=True) if servers else [],
+        processes=[
+            ProcessLine(name=name, group=name, command=(sys.executable, "-c", program), needs=needs)
+            for name, program in json.loads(programs).items()
+        ],
+        environment=dict(os.environ), services=Services(api_token="kept"), remarks=[], executors=[],
+    )
+    feed = lambda url, over: ["a line of the feed"]
+    sys.exit(supervise(plan, claim, wakeups, feed, time.monotonic() + seconds))
+"""
+
+_WATCHES = "from pipeline.up.lifeline import watch_lifeline; watch_lifeline(); "
+_QUIET = _WATCHES + "import time; time.sleep(60)"
+_STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
+_DYING = "raise SystemExit('out of luck')"
+
+
+class Up:
+    """One running `up`, and what it has said."""
+
+    def __init__(self, home: Path, *, seconds: float = 60, servers: bool = False, **programs: str) -> None:
+        self.home = home
+        self.said: list[str] = []
+        command = [sys.executable, "-c", _UP, str(home), str(seconds), "servers" if servers else "alone"]
+        self.process = subprocess.Popen(
+            [*command, json.dumps(programs)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0
+        )
+        self._rest = b""
+
+    def hears(self, words: str, *, within_s: float = 20) -> str:
+        """Read on until a line holds *words*, and return it."""
+        deadline = time.monotonic() + within_s
+        while time.monotonic() < deadline:
+            for line in self._lines(deadline - time.monotonic()):
+                self.said.append(line)
+                if words in line:
+                    return line
+        raise AssertionError(f"not said within {within_s} s: {words!r}; said: {self.said}")
+
+    def hears_it_is_up(self) -> None:
+        self.hears("api_token")
+
+    def children(self) -> dict[str, psutil.Process]:
+        noted = json.loads((self.home / "processes.json").read_text())
+        return {
+            entry["name"]: psutil.Process(entry["pid"]) for entry in noted if psutil.pid_exists(entry["pid"])
+        }
+
+    def family(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def ends(self, *, within_s: float = 10) -> int:
+        """Wait for the end; return the exit code."""
+        self.process.wait(within_s)
+        assert self.process.stdout is not None
+        self.said += (self._rest + (self.process.stdout.read() or b"")).decode().splitlines()
+        return self.process.returncode
+
+    def _lines(self, wait_s: float) -> Iterator[str]:
+        out: IO[bytes] | None = self.process.stdout
+        assert out is not None
+        if select.select([out], [], [], wait_s)[0]:
+            read = os.read(out.fileno(), 65536)
+            assert read, f"it ended: {self.said}"
+            *lines, self._rest = (self._rest + read).split(b"\n")
+            yield from (line.decode() for line in lines)
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    made = Path(tempfile.mkdtemp(prefix="tradewire-"))
+    yield made
+    shutil.rmtree(made, ignore_errors=True)
+
+
+@pytest.fixture
+def ups() -> Iterator[list[Up]]:
+    started: list[Up] = []
+    yield started
+    for up in started:
+        family = up.family() if up.process.poll() is None else []
+        with up.process:
+            up.process.kill()
+        for process in family:
+            if runs(process):
+                process.kill()
+
+
+def _start(ups: list[Up], home: Path, *, seconds: float = 60, servers: bool = False, **programs: str) -> Up:
+    ups.append(Up(home, seconds=seconds, servers=servers, **programs))
+    return ups[-1]
+
+
+@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_request_to_stop_ends_every_process_within_five_seconds(
+    home: Path, ups: list[Up], asked: signal.Signals
+) -> None:
+    up = _start(ups, home, servers=True, quiet=_QUIET, stubborn=_STUBBORN)
+    up.hears("a line of the feed")
+    family = up.family()
+
+    up.process.send_signal(asked)
+
+    assert up.ends(within_s=5) == 0
+    assert len(family) >= 6
+    assert [process for process in family if runs(process)] == []
+
+
+def test_asking_twice_hurries(home: Path, ups: list[Up]) -> None:
+    up = _start(ups, home, stubborn=_STUBBORN)
+    up.hears_it_is_up()
+    time.sleep(0.5)  # the child has to have come to ignoring the signal
+    family = up.family()
+    up.process.send_signal(signal.SIGINT)
+    up.hears("stopping")
+
+    up.process.send_signal(signal.SIGINT)
+
+    assert up.ends(within_s=1.5) == 0
+    assert [process for process in family if runs(process)] == []
+
+
+def test_it_stops_by_itself_after_the_seconds_it_was_given(home: Path, ups: list[Up]) -> None:
+    up = _start(ups, home, seconds=0.5, quiet=_QUIET)
+
+    assert up.ends() == 0
+
+
+def test_after_its_own_kill_its_children_end_and_the_next_goes_on_with_the_data(
+    home: Path, ups: list[Up]
+) -> None:
+    first = _start(ups, home, servers=True, quiet=_QUIET)
+    first.hears("a line of the feed")
+    family = first.family()
+    services = json.loads((home / "services.json").read_text())
+    with redis.Redis.from_url(services["redis_url"]) as connection:
+        connection.set("kept", "here")
+
+    first.process.kill()
+
+    assert wait_until_gone(family, within_s=5) == []
+    second = _start(ups, home, servers=True, quiet=_QUIET)
+    second.hears("a line of the feed")
+    again = json.loads((home / "services.json").read_text())
+    with redis.Redis.from_url(again["redis_url"]) as connection:
+        assert connection.get("kept") == b"here"
+    assert again["api_token"] == services["api_token"]
+    assert again["pids"]["up"] == second.process.pid
+
+
+def test_what_does_not_notice_the_kill_is_ended_by_the_next(home: Path, ups: list[Up]) -> None:
+    first = _start(ups, home, deaf="import time; time.sleep(60)")
+    first.hears_it_is_up()
+    left = first.children()["deaf"]
+    first.process.kill()
+    first.process.wait()
+
+    second = _start(ups, home, quiet=_QUIET)
+
+    assert second.hears("left behind:") == "left behind: deaf"
+    assert not runs(left)
+
+
+def test_a_noted_number_that_is_somebody_elses_now_is_left_alone(home: Path, ups: list[Up]) -> None:
+    bystander = psutil.Process()
+    noted = [{"name": "old", "pid": bystander.pid, "started": bystander.create_time() - 60}]
+    (home / "processes.json").write_text(json.dumps(noted))
+
+    up = _start(ups, home, quiet=_QUIET)
+
+    assert up.hears("left behind:") == "left behind:"
+
+
+def test_a_child_that_is_killed_is_started_again(home: Path, ups: list[Up]) -> None:
+    up = _start(ups, home, quiet=_QUIET)
+    up.hears_it_is_up()
+    before = up.children()["quiet"]
+
+    before.kill()
+
+    assert "quiet was ended by SIGKILL and is started again" in up.hears("quiet was")
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline and up.children().get("quiet", before) == before:
+        time.sleep(0.05)
+    assert runs(up.children()["quiet"])
+    assert up.children()["quiet"] != before
+
+
+def test_a_child_that_dies_again_and_again_is_tried_ever_later_and_said_once(
+    home: Path, ups: list[Up]
+) -> None:
+    up = _start(ups, home, seconds=3, dying="print('try', flush=True); " + _DYING)
+
+    assert up.ends() == 0
+
+    said = [line for line in up.said if "dying" in line and "is started again" in line]
+    tries = (home / "logs" / "dying.log").read_text().count("try\n")
+    assert len(said) == 1
+    assert "out of luck" in said[0]
+    assert 3 <= tries <= 6  # at 0, 0.2, 0.6, 1.4 and 3.0 s and the time it takes to start
+
+
+def test_an_error_in_a_childs_log_is_said(home: Path, ups: list[Up]) -> None:
+    entry = json.dumps({"event": "broker.refused", "level": "error", "executor": "argo"})
+    up = _start(ups, home, loud=f"import sys; print({entry!r}, file=sys.stderr, flush=True); {_QUIET}")
+
+    assert up.hears("broker.refused") == "loud: broker.refused executor=argo"
+
+
+def test_a_second_up_on_the_same_home_is_refused(home: Path, ups: list[Up]) -> None:
+    _start(ups, home, quiet=_QUIET).hears_it_is_up()
+
+    second = _start(ups, home, quiet=_QUIET)
+
+    assert second.ends() != 0
+    assert "another `tradewire up` runs" in second.said[-1]
+
+
+def test_postgres_is_started_again_under_the_same_address(home: Path, ups: list[Up]) -> None:
+    up = _start(ups, home, servers=True, quiet=_QUIET)
+    up.hears("a line of the feed")
+    before = json.loads((home / "services.json").read_text())
+    guard = psutil.Process(before["pids"]["postgres"])
+    guard.children()[0].kill()
+    up.hears("postgres ended (exit 1) and is started again")
+
+    deadline = time.monotonic() + 10
+    after = before
+    while time.monotonic() < deadline and after["pids"].get("postgres") in (None, guard.pid):
+        time.sleep(0.05)
+        after = json.loads((home / "services.json").read_text())
+
+    assert after["pids"]["postgres"] != guard.pid
+    assert after["database_url"] == before["database_url"]

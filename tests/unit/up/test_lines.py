@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import pytest
+
+from pipeline.errors import ConfigInvalid
+from pipeline.up.lines import ProcessLine, leave_out, process_lines, server_lines
+
+
+def _lines(**executors: int) -> list[ProcessLine]:
+    return process_lines(executors, web_port=1, dashboard_port=2, exchange_port=3)
+
+
+def _names(lines: list[ProcessLine]) -> list[str]:
+    return [line.name for line in lines]
+
+
+def test_every_executor_of_the_file_gets_its_workers() -> None:
+    lines = _lines(argo=1, prop_firm=2)
+
+    assert _names(lines) == [
+        "exchange",
+        "argo",
+        "prop_firm.1",
+        "prop_firm.2",
+        "producer",
+        "keeper",
+        "web",
+        "rq_dashboard",
+    ]
+    assert [list(line.command[-2:]) for line in lines if line.group == "prop_firm"] == [
+        ["work", "prop_firm"]
+    ] * 2
+
+
+def test_without_a_port_for_it_the_exchange_is_not_run() -> None:
+    assert "exchange" not in _names(
+        process_lines({"argo": 1}, web_port=1, dashboard_port=2, exchange_port=None)
+    )
+
+
+@pytest.mark.parametrize(
+    ("without", "gone"),
+    [
+        (["prop_firm"], {"prop_firm.1", "prop_firm.2"}),
+        (["prop_firm.2", "web"], {"prop_firm.2", "web"}),
+        ([], set()),
+    ],
+)
+def test_a_name_leaves_out_a_process_or_all_of_its_group(without: list[str], gone: set[str]) -> None:
+    lines = _lines(argo=1, prop_firm=2)
+
+    assert set(_names(lines)) - set(_names(leave_out(lines, without))) == gone
+
+
+def test_names_of_no_process_are_refused_all_at_once_with_those_that_exist() -> None:
+    with pytest.raises(ConfigInvalid) as caught:
+        leave_out(_lines(argo=2), ["agro", "web", "fax"])
+
+    assert len(caught.value.problems) == 2
+    assert "did you mean argo?" in str(caught.value)
+    assert "exchange, argo.1, argo.2, producer, keeper, web, rq_dashboard" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("valkey_port", "postgres", "servers"),
+    [
+        (5, True, ["postgres", "valkey"]),
+        (None, True, ["postgres"]),
+        (5, False, ["valkey"]),
+        (None, False, []),
+    ],
+)
+def test_only_the_servers_that_are_not_given_are_embedded(
+    *, valkey_port: int | None, postgres: bool, servers: list[str]
+) -> None:
+    lines = server_lines("/home", valkey_port=valkey_port, postgres=postgres)
+
+    assert _names(lines) == servers
+    assert all(line.server for line in lines)
