@@ -80,25 +80,10 @@ def configure_logs(
         stream: Where lines go instead of standard error.
     """
     stream = stream or sys.stderr
-    before: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.stdlib.ExtraAdder(),
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _names_process(process),
-        structlog.processors.StackInfoRenderer(),
-        # Tracebacks become text without local variables, and pass the mask after it.
-        structlog.processors.format_exc_info,
-        _mask_secrets,
-    ]
+    before = _steps(process)
+    last = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, _renderer(style, stream)]
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=before,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _renderer(style, stream)],
-        )
-    )
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=before, processors=last))
     _take_over_stdlib(handler, level)
     structlog.configure(
         processors=[
@@ -111,6 +96,21 @@ def configure_logs(
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
+
+
+def _steps(process: str) -> list[Processor]:
+    return [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _names_process(process),
+        structlog.processors.StackInfoRenderer(),
+        # Tracebacks become text without local variables, and pass the mask after it.
+        structlog.processors.format_exc_info,
+        _mask_secrets,
+    ]
 
 
 def _renderer(style: str, stream: TextIO) -> Processor:

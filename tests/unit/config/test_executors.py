@@ -6,18 +6,13 @@ from collections.abc import Callable
 from datetime import time
 from decimal import Decimal
 from pathlib import Path
-from string import Template
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from config.executors import Executors, ExecutorSettings, load_executors, settings_hash
-from config.fields import Section
-from config.sections import Limits, Size
+from config.executors import Executors, load_executors, settings_hash
+from config.sections import Size
 from config.settings import Settings, load_settings
-from pipeline.errors import ConfigInvalid
 
 REPOSITORY = Path(__file__).parents[3]
 Faults = Callable[[str], dict[str, str]]
@@ -40,9 +35,6 @@ def load(tmp_path: Path, text: str) -> Executors:
 def in_mode(smallest: str, mode: str, *, lines: str = "", executor_id: str = "argo") -> str:
     text = smallest.replace('mode = "exchange"', f'mode = "{mode}"\n{lines}')
     return text.replace("executors.argo", f"executors.{executor_id}")
-
-
-# What ships
 
 
 def test_the_shipped_executors_have_the_published_figures(settings: Settings) -> None:
@@ -90,33 +82,6 @@ def test_the_load_file_has_the_same_two_and_lets_only_routing_refuse(settings: S
         assert set(limits.values()) == {None}
 
 
-def sections() -> list[type[Section]]:
-    kinds = [field.annotation for field in ExecutorSettings.model_fields.values()]
-    return [ExecutorSettings] + [k for k in kinds if isinstance(k, type) and issubclass(k, Section)]
-
-
-@pytest.mark.parametrize("section", sections())
-def test_every_key_says_what_it_means_and_its_default(section: type[Section]) -> None:
-    for name, field in section.model_fields.items():
-        is_table = isinstance(field.annotation, type) and issubclass(field.annotation, Section)
-        assert field.description, name
-        if name == "id" or (is_table and not field.is_required()):
-            continue
-        named = "Required" if field.is_required() else "efault"
-        assert named in field.description, name
-
-
-def test_the_shipped_file_names_every_key_for_its_reader() -> None:
-    text = (REPOSITORY / "config/executors.toml").read_text(encoding="utf-8")
-
-    for section in sections():
-        for name in section.model_fields:
-            assert name == "id" or f"{name} = " in text or f".{name}]" in text, name
-
-
-# Reading
-
-
 def test_defaults_fill_what_a_small_table_leaves_out(tmp_path: Path, smallest: str) -> None:
     argo = load(tmp_path, smallest)["argo"]
 
@@ -137,44 +102,11 @@ def test_defaults_fill_what_a_small_table_leaves_out(tmp_path: Path, smallest: s
     assert argo.order.allow_short is argo.size.fractional is False
 
 
-def test_off_switches_a_limit_off(tmp_path: Path, smallest: str) -> None:
-    text = smallest.replace("drawdown_percent = 10", 'drawdown_percent = "off"\nentry_age_s = "off"')
-
-    limits = load(tmp_path, text)["argo"].limits
-
-    assert limits.drawdown_percent is None
-    assert limits.entry_age_s is None
-
-
-@given(st.decimals(min_value="0.000001", max_value=100, places=6))
-def test_a_figure_is_exactly_the_digits_of_the_file(figure: Decimal) -> None:
-    import tomllib
-
-    parsed = tomllib.loads(f"value = {figure:f}", parse_float=Decimal)
-
-    assert Size(method="equity_percent", value=parsed["value"]).value == figure
-
-
-def test_a_figure_that_binary_floats_cannot_hold_stays_exact(tmp_path: Path, smallest: str) -> None:
-    text = smallest.replace("value = 10", "value = 0.1")
-
-    assert str(load(tmp_path, text)["argo"].size.value) == "0.1"
-
-
-def test_a_time_of_day_may_be_text_or_a_toml_time(tmp_path: Path, smallest: str) -> None:
-    for written in ('"17:00"', "17:00:00"):
-        text = f"{smallest}[executors.argo.hours]\nday_starts_at = {written}\n"
-        assert load(tmp_path, text)["argo"].hours.day_starts_at == time(17, 0)
-
-
 def test_settings_are_frozen(tmp_path: Path, smallest: str) -> None:
     argo = load(tmp_path, smallest)["argo"]
 
     with pytest.raises(ValidationError):
         argo.limits.open_positions = 99  # type: ignore[misc]
-
-
-# Refusing
 
 
 @pytest.mark.parametrize("limit", REQUIRED_LIMITS)
@@ -247,98 +179,6 @@ size = 3
     assert {key: faults[key] for key, part in expected.items() if part not in faults[key]} == {}
 
 
-LIMIT = Template("""
-[executors.argo]
-mode = "exchange"
-size = {method = "quantity", value = 1}
-[executors.argo.limits]
-open_positions = $open_positions
-gross_exposure_percent = $gross
-daily_loss_percent = $daily
-drawdown_percent = 10
-stop_distance_percent = 20
-""")
-
-
-@pytest.mark.parametrize(
-    ("open_positions", "gross", "daily", "wrong"),
-    [
-        ("0", "100", "5", "open_positions"),
-        ("-1", "100", "5", "open_positions"),
-        ("2.5", "100", "5", "open_positions"),
-        ('"10"', "100", "5", "open_positions"),
-        ('"none"', "100", "5", "open_positions"),
-        ("false", "100", "5", "open_positions"),
-        ("10", "0", "5", "gross_exposure_percent"),
-        ("10", "401", "5", "gross_exposure_percent"),
-        ("10", "inf", "5", "gross_exposure_percent"),
-        ("10", '"Off"', "5", "gross_exposure_percent"),
-        ("10", "100", "0", "daily_loss_percent"),
-        ("10", "100", "100.01", "daily_loss_percent"),
-        ("10", "100", "true", "daily_loss_percent"),
-        ("10", "100", "[5]", "daily_loss_percent"),
-    ],
-)
-def test_nothing_but_a_sane_figure_or_off_is_a_limit(
-    faults_in: Faults, open_positions: str, gross: str, daily: str, wrong: str
-) -> None:
-    faults = faults_in(LIMIT.substitute(open_positions=open_positions, gross=gross, daily=daily))
-
-    assert faults.keys() == {f"executors.argo.limits.{wrong}"}
-
-
-def test_the_age_of_the_account_cannot_be_switched_off(faults_in: Faults, smallest: str) -> None:
-    assert faults_in(smallest + 'account_age_s = "off"\n').keys() == {"executors.argo.limits.account_age_s"}
-
-
-@pytest.mark.parametrize("method", ["equity_percent", "risk_percent"])
-def test_a_size_in_percent_is_at_most_a_hundred(faults_in: Faults, smallest: str, method: str) -> None:
-    text = smallest.replace('"equity_percent"', f'"{method}"').replace("value = 10", "value = 100.5")
-
-    assert "at most 100" in faults_in(text)["executors.argo.size.value"]
-
-
-def test_a_size_in_money_may_be_large(tmp_path: Path, smallest: str) -> None:
-    text = smallest.replace('"equity_percent"', '"notional"').replace("value = 10", "value = 25000")
-
-    assert load(tmp_path, text)["argo"].size.value == 25000
-
-
-@pytest.mark.parametrize(
-    ("text", "part"),
-    [
-        ("", "executors.argo"),
-        ("[executors]\n", "executors.argo"),
-        ("executors = 3\n", "executors.argo"),
-        ("[executor.argo]\n", "executors.argo"),
-    ],
-)
-def test_a_file_without_an_executor_is_refused(faults_in: Faults, text: str, part: str) -> None:
-    assert part in faults_in(text)["executors"]
-
-
-def test_a_syntax_error_is_said_with_its_line(faults_in: Faults, tmp_path: Path) -> None:
-    faults = faults_in('[executors.argo]\nmode = "exchange\n')
-
-    assert "line 2" in faults[str(tmp_path / "executors.toml")]
-
-
-def test_a_key_given_twice_is_refused(faults_in: Faults, tmp_path: Path) -> None:
-    faults = faults_in('[executors.argo]\nmode = "exchange"\nmode = "live"\n')
-
-    assert "is not TOML" in faults[str(tmp_path / "executors.toml")]
-
-
-def test_a_missing_file_says_which_variable_names_it(tmp_path: Path) -> None:
-    with pytest.raises(ConfigInvalid, match=r"nowhere\.toml: cannot be read .*TRADEWIRE_EXECUTORS"):
-        load_executors(tmp_path / "nowhere.toml", settings=load_settings())
-
-
-@pytest.mark.parametrize("name", ["Argo", "1st", "ar-go", "a" * 33, "web", "keeper", "exchange"])
-def test_a_name_that_would_not_do_is_refused(faults_in: Faults, smallest: str, name: str) -> None:
-    assert f"executors.{name}" in faults_in(smallest.replace("executors.argo", f"executors.{name}"))
-
-
 def test_the_id_is_the_name_of_the_table_and_no_key(faults_in: Faults, smallest: str) -> None:
     assert faults_in(in_mode(smallest, "exchange", lines='id = "other"')).keys() == {"executors.argo.id"}
 
@@ -351,9 +191,6 @@ def test_an_unknown_broker_is_refused_with_the_known_ones(faults_in: Faults, sma
 
 def test_a_mode_is_never_assumed(faults_in: Faults, smallest: str) -> None:
     assert "is missing" in faults_in(smallest.replace('mode = "exchange"', ""))["executors.argo.mode"]
-
-
-# Identity: the file's hash
 
 
 def test_equal_settings_have_equal_hashes_however_they_are_written(tmp_path: Path, smallest: str) -> None:
@@ -382,11 +219,3 @@ def test_another_process_finds_the_same_hash(tmp_path: Path, smallest: str) -> N
     )
 
     assert there.stdout.strip() == here
-
-
-def test_limits_are_described_in_messages_on_one_line(faults_in: Faults, smallest: str) -> None:
-    faults = faults_in(smallest + "pyramiding = 0\nrepeat_window_s = -1\n")
-
-    assert len(faults) == 2
-    assert [message for message in faults.values() if "\n" in message] == []
-    assert Limits.model_fields["pyramiding"].description in faults["executors.argo.limits.pyramiding"]
