@@ -1,0 +1,43 @@
+"""Start the paper exchange from the shell: `python -m workers.exchange --home DIR`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import structlog
+
+from workers.exchange.server import serve
+
+
+def main() -> None:
+    """Read the arguments and serve."""
+    parser = argparse.ArgumentParser(prog="workers.exchange", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8100, help="0 takes a free one")
+    parser.add_argument("--home", type=Path, default=Path(".tradewire"))
+    parser.add_argument("--cadence", type=float, default=5.0, help="seconds per bar")
+    parser.add_argument("--clock", choices=["always_open", "real"], default="always_open")
+    parser.add_argument("--no-bars", action="store_true", help="play no bars")
+    given = parser.parse_args()
+    # Standard output has one line, which says where it listens.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    serve(
+        host=given.host,
+        port=given.port,
+        home=given.home,
+        cadence_s=given.cadence,
+        clock=given.clock,
+        bars=not given.no_bars,
+        on_ready=_say,
+    )
+
+
+def _say(url: str) -> None:
+    sys.stdout.write(f"exchange listening on {url}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,179 @@
+"""Know what can be traded: shares under any plausible ticker, and the listed coins against the dollar."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from functools import cache
+from typing import Any
+
+_NAMESPACE = uuid.UUID("6d2b5c1e-2f6a-5c53-9a5e-0d6f1f5b7a11")
+_TICKER = re.compile(r"[A-Z][A-Z0-9]{0,9}(\.[A-Z]{1,2})?\Z")
+
+_SHARES = {
+    "AAPL": ("Apple Inc. Common Stock", "NASDAQ"),
+    "AMD": ("Advanced Micro Devices, Inc. Common Stock", "NASDAQ"),
+    "AMZN": ("Amazon.com, Inc. Common Stock", "NASDAQ"),
+    "DIA": ("SPDR Dow Jones Industrial Average ETF Trust", "ARCA"),
+    "DIS": ("The Walt Disney Company Common Stock", "NYSE"),
+    "F": ("Ford Motor Company Common Stock", "NYSE"),
+    "FB": ("Facebook, Inc. Class A Common Stock", "NASDAQ"),
+    "GE": ("GE Aerospace Common Stock", "NYSE"),
+    "GOOG": ("Alphabet Inc. Class C Capital Stock", "NASDAQ"),
+    "GOOGL": ("Alphabet Inc. Class A Common Stock", "NASDAQ"),
+    "IBM": ("International Business Machines Corporation Common Stock", "NYSE"),
+    "INTC": ("Intel Corporation Common Stock", "NASDAQ"),
+    "IWM": ("iShares Russell 2000 ETF", "ARCA"),
+    "JPM": ("JP Morgan Chase & Co. Common Stock", "NYSE"),
+    "KO": ("Coca-Cola Company Common Stock", "NYSE"),
+    "META": ("Meta Platforms, Inc. Class A Common Stock", "NASDAQ"),
+    "MSFT": ("Microsoft Corporation Common Stock", "NASDAQ"),
+    "NFLX": ("Netflix, Inc. Common Stock", "NASDAQ"),
+    "NVDA": ("NVIDIA Corporation Common Stock", "NASDAQ"),
+    "QQQ": ("Invesco QQQ Trust, Series 1", "NASDAQ"),
+    "SPY": ("SPDR S&P 500 ETF Trust", "ARCA"),
+    "T": ("AT&T Inc.", "NYSE"),
+    "TSLA": ("Tesla, Inc. Common Stock", "NASDAQ"),
+    "V": ("VISA Inc.", "NYSE"),
+    "XOM": ("Exxon Mobil Corporation", "NYSE"),
+}
+_COINS = {
+    "AAVE": "Aave", "AVAX": "Avalanche", "BCH": "Bitcoin Cash", "BTC": "Bitcoin", "DOGE": "Dogecoin",
+    "DOT": "Polkadot", "ETH": "Ethereum", "LINK": "Chainlink", "LTC": "Litecoin", "MKR": "Maker",
+    "SHIB": "Shiba Inu", "SOL": "Solana", "UNI": "Uniswap", "USDC": "USD Coin", "USDT": "USD Tether",
+    "XRP": "Ripple", "XTZ": "Tezos", "YFI": "Yearn Finance",
+}  # fmt: skip
+_DELISTED = frozenset({"MKR/USD"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asset:
+    """What the exchange says of one symbol."""
+
+    symbol: str
+    name: str
+    #: `us_equity` or `crypto`.
+    asset_class: str
+    exchange: str
+    active: bool = True
+    tradable: bool = True
+    fractionable: bool = True
+    shortable: bool = True
+
+    @property
+    def id(self) -> str:
+        """The asset's UUID, the same on every exchange and in every run."""
+        return asset_id(self.symbol)
+
+    @property
+    def is_crypto(self) -> bool:
+        """Whether this is a coin against the dollar."""
+        return self.asset_class == "crypto"
+
+    @property
+    def position_symbol(self) -> str:
+        """The symbol as positions write it: `BTCUSD` for `BTC/USD`."""
+        return self.symbol.replace("/", "")
+
+
+class Assets:
+    """The list of assets, with what an admin changed about some of them."""
+
+    def __init__(self) -> None:
+        self._changed: dict[str, dict[str, bool]] = {}
+        self._known: dict[str, Asset] = {}
+        self._by_id: dict[str, Asset] = {}
+        for symbol in (*_SHARES, *(f"{coin}/USD" for coin in _COINS)):
+            self.find(symbol)
+
+    def find(self, symbol: str) -> Asset | None:
+        """Return the asset that *symbol* names (`AAPL`, `BTC/USD`, `BTCUSD`, or an asset's UUID)."""
+        known = self.known(symbol)
+        if known is None:
+            return None
+        changed = self._changed.get(known.symbol, {})
+        if not changed.get("exists", True):
+            return None
+        return replace(
+            known,
+            active=changed.get("active", known.active),
+            tradable=changed.get("tradable", known.tradable),
+            fractionable=changed.get("fractionable", known.fractionable),
+            shortable=changed.get("shortable", known.shortable),
+        )
+
+    def known(self, symbol: str) -> Asset | None:
+        """Return what *symbol* names whatever an admin changed; None when it can be no symbol."""
+        known = self._known.get(symbol) or self._by_id.get(symbol)
+        if known is None:
+            known = _asset(symbol)
+            if known is None:
+                return None
+            self._known[symbol] = self._known[known.symbol] = self._by_id[known.id] = known
+        return known
+
+    def change(self, symbol: str, changes: dict[str, bool] | None) -> None:
+        """Override *symbol*'s flags (`exists, active, tradable, fractionable, shortable`); None undoes it."""
+        if changes is None:
+            self._changed.pop(symbol, None)
+        else:
+            self._changed[symbol] = dict(changes)
+
+    def listed(self) -> list[Asset]:
+        """Return every asset seen so far, by symbol."""
+        found = (self.find(symbol) for symbol in sorted({asset.symbol for asset in self._known.values()}))
+        return [asset for asset in found if asset is not None]
+
+
+@cache
+def asset_id(symbol: str) -> str:
+    """Return the UUID of the asset with the canonical *symbol*."""
+    return str(uuid.uuid5(_NAMESPACE, symbol))
+
+
+def _asset(symbol: str) -> Asset | None:
+    coin = symbol.removesuffix("/USD") if "/" in symbol else symbol.removesuffix("USD")
+    if coin != symbol and coin in _COINS:
+        pair = f"{coin}/USD"
+        live = pair not in _DELISTED
+        return Asset(
+            symbol=pair, name=f"{_COINS[coin]} / US Dollar", asset_class="crypto", exchange="CRYPTO",
+            active=live, tradable=live, shortable=False,
+        )  # fmt: skip
+    if not _TICKER.match(symbol):
+        return None
+    name, exchange = _SHARES.get(symbol, (f"{symbol} Common Stock", "NYSE"))
+    return Asset(symbol=symbol, name=name, asset_class="us_equity", exchange=exchange)
+
+
+def asset_json(asset: Asset) -> dict[str, Any]:
+    """Return *asset* as `/v2/assets` writes it."""
+    body: dict[str, Any] = {
+        "id": asset.id,
+        "class": asset.asset_class,
+        "cusip": None,
+        "exchange": asset.exchange,
+        "symbol": asset.symbol,
+        "name": asset.name,
+        "status": "active" if asset.active else "inactive",
+        "tradable": asset.tradable,
+        "marginable": not asset.is_crypto,
+        "maintenance_margin_requirement": 100 if asset.is_crypto else 30,
+        "margin_requirement_long": "100" if asset.is_crypto else "30",
+        "margin_requirement_short": "0" if asset.is_crypto else "30",
+        "shortable": asset.shortable,
+        "easy_to_borrow": asset.shortable,
+        "borrow_status": "easy_to_borrow" if asset.shortable else "",
+        "fractionable": asset.fractionable,
+        "attributes": [] if asset.is_crypto else ["fractional_eh_enabled", "has_options", "overnight_tradable"],
+    }
+    if asset.is_crypto:
+        body |= {"min_order_size": "0.000000001", "min_trade_increment": "0.000000001",
+                 "price_increment": "0.000000001"}  # fmt: skip
+    return body
+
+
+#: Coins trade from ten dollars upwards.
+CRYPTO_MINIMUM = Decimal(10)

@@ -1,0 +1,63 @@
+"""Carry one request of the trading API to its handler, and the answer back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from starlette.datastructures import QueryParams
+
+from workers.exchange.accounts import Account
+from workers.exchange.refusals import Refused
+from workers.exchange.tickets import read_json
+from workers.exchange.trading import HONEST, Behaviour
+from workers.exchange.venue import Venue
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """One authenticated request."""
+
+    venue: Venue
+    account: Account
+    #: Nanoseconds since 1970.
+    now_ns: int
+    body: bytes
+    query: QueryParams
+    path: Mapping[str, Any] = field(default_factory=dict)
+    #: Injected faults of an order that this request places.
+    behaviour: Behaviour = HONEST
+    #: Orders accepted after this time are not seen (an injected fault).
+    horizon_ns: int | None = None
+
+    @cached_property
+    def json(self) -> dict[str, Any]:
+        """The body's JSON object, numbers as `Decimal`.
+
+        Raises:
+            Refused: 400, when it is not one.
+        """
+        return read_json(self.body)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    """The answer: a status and a body that is JSON (None: empty)."""
+
+    status: int = 200
+    json: Any = None
+
+    def encode(self) -> bytes:
+        """Return the body as bytes."""
+        return b"" if self.json is None else json.dumps(self.json, separators=(",", ":")).encode()
+
+
+Handler = Callable[[Call], Reply]
+
+
+def refusal(refused: Refused) -> Reply:
+    """Return *refused* as an answer."""
+    return Reply(status=refused.status, json=refused.body)

@@ -1,0 +1,237 @@
+"""Decide whether an account may place an order now, and what the order holds back if so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import time
+from decimal import ROUND_DOWN, Decimal
+
+from workers.exchange.accounts import QUANTUM, ZERO, Account
+from workers.exchange.assets import CRYPTO_MINIMUM, Asset
+from workers.exchange.clock import ClockMode
+from workers.exchange.money import SHORT_MARGIN
+from workers.exchange.orders import Order, OrderClass, OrderType, Side, TimeInForce
+from workers.exchange.refusals import Refused, bad_parameter, forbidden, plain, rule
+from workers.exchange.tickets import Ticket, check_increment
+from workers.exchange.venue import Venue
+
+_CRYPTO_TYPES = frozenset({OrderType.MARKET, OrderType.LIMIT, OrderType.STOP_LIMIT})
+_CRYPTO_TIMES = frozenset({TimeInForce.GTC, TimeInForce.IOC})
+_EXTENDED_TIMES = frozenset({TimeInForce.DAY, TimeInForce.GTC})
+_AUCTION_OPENS = time(19)
+_AUCTION_CLOSES = {TimeInForce.OPG: (time(9, 28), "9:28am"), TimeInForce.CLS: (time(15, 55), "3:55pm")}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """What an order holds back while it is open."""
+
+    #: Quantity of the position that it closes.
+    held: Decimal
+    #: Buying power for what it opens.
+    reserved: Decimal
+    position_intent: str
+
+
+def find_asset(venue: Venue, symbol: str) -> Asset:
+    """Return the asset to trade.
+
+    Raises:
+        Refused: 422, when there is none or it cannot be traded.
+    """
+    asset = venue.assets.find(symbol)
+    if asset is None:
+        raise rule(f'asset "{symbol}" not found')
+    if not asset.active:
+        raise bad_parameter(f"asset {asset.symbol} is not active")
+    if not asset.tradable:
+        raise rule(f'asset "{asset.symbol}" is not tradable')
+    return asset
+
+
+def check_terms(venue: Venue, ticket: Ticket, asset: Asset, now_ns: int) -> None:
+    """Refuse terms that the market of this asset does not know.
+
+    Raises:
+        Refused: 403 or 422.
+    """
+    for price, name in (
+        (ticket.limit_price, "limit_price"),
+        (ticket.stop_price, "stop_price"),
+        (ticket.take_profit, "take_profit.limit_price"),
+        (ticket.stop_loss, "stop_loss.stop_price"),
+        (ticket.stop_loss_limit, "stop_loss.limit_price"),
+    ):
+        check_increment(price, name, is_crypto=asset.is_crypto)
+    if asset.is_crypto:
+        _check_crypto(ticket)
+        return
+    if ticket.extended_hours and (ticket.type is not OrderType.LIMIT or ticket.time_in_force not in _EXTENDED_TIMES):
+        raise rule("extended hours order must be DAY or GTC limit orders")
+    if ticket.notional is not None or (ticket.qty is not None and ticket.qty % 1):
+        _check_fractional(ticket, asset)
+    if ticket.time_in_force in _AUCTION_CLOSES:
+        _check_auction(venue, ticket, now_ns)
+
+
+def check_account(account: Account, ticket: Ticket) -> None:
+    """Refuse an order of an account that may not trade, or under an id that is spent.
+
+    Raises:
+        Refused: 403 or 422.
+    """
+    check_client_id(account, ticket.client_order_id)
+    if account.trading_blocked:
+        raise forbidden("account is not authorized to trade")
+    if account.configurations["suspend_trade"]:
+        raise forbidden("new orders are rejected by user request")
+
+
+def check_client_id(account: Account, client_order_id: str | None) -> None:
+    """Refuse an id that any order of this account ever had.
+
+    Raises:
+        Refused: 422.
+    """
+    if client_order_id is not None and client_order_id in account.by_client_id:
+        raise bad_parameter("client_order_id must be unique")
+
+
+def check_wash_trade(account: Account, ticket: Ticket, symbol: str) -> None:
+    """Refuse an order that could trade with the account's own.
+
+    Raises:
+        Refused: 403.
+    """
+    if ticket.order_class is not OrderClass.SIMPLE or ticket.type is OrderType.TRAILING_STOP:
+        return
+    for order in account.open[symbol, ticket.side.opposite].values():
+        if order.order_class is not OrderClass.SIMPLE or order.type is OrderType.TRAILING_STOP:
+            continue
+        if _may_cross(ticket, order):
+            kind = "limit" if order.type is OrderType.LIMIT else "market/stop"
+            raise forbidden(
+                "potential wash trade detected. use complex orders",
+                existing_order_id=order.id,
+                reject_reason=f"opposite side {kind} order exists",
+            )
+
+
+def claim(venue: Venue, account: Account, ticket: Ticket, asset: Asset) -> Claim:
+    """Return what the order holds back.
+
+    Raises:
+        Refused: 403 for what the account cannot pay or deliver, 422 for terms that do not fit its position.
+    """
+    price = ticket.limit_price or ticket.stop_price or venue.price(asset.symbol)
+    if price is None:
+        said = "place a limit order first, or set one with POST /admin/prices"
+        raise rule(f'no price is known for "{asset.symbol}": {said}')
+    qty = ticket.qty if ticket.qty is not None else size_of(ticket.notional or ZERO, price)
+    if asset.is_crypto and qty * price < CRYPTO_MINIMUM:
+        raise forbidden(f"cost basis must be >= minimal amount of order {plain(CRYPTO_MINIMUM)}")
+    position = account.quantity(asset.symbol)
+    closes = position < 0 if ticket.side is Side.BUY else position > 0
+    intent = f"{ticket.side}_to_{'close' if closes else 'open'}"
+    if ticket.position_intent not in (None, "", intent):
+        raise rule(f"position intent mismatch, inferred: {intent}, specified: {ticket.position_intent}")
+    if closes:
+        _check_available(account, asset, qty, position)
+        return Claim(held=qty, reserved=ZERO, position_intent=intent)
+    if ticket.side is Side.SELL:
+        _check_short(account, ticket, asset, qty)
+        market = venue.price(asset.symbol) or price
+        price = max(price, market * SHORT_MARGIN)
+    _check_power(venue, account, asset, qty * price)
+    return Claim(held=ZERO, reserved=qty * price, position_intent=intent)
+
+
+def size_of(notional: Decimal, price: Decimal) -> Decimal:
+    """Return how much *notional* dollars buy at *price*."""
+    return (notional / price).quantize(QUANTUM, ROUND_DOWN)
+
+
+def _check_crypto(ticket: Ticket) -> None:
+    if ticket.type not in _CRYPTO_TYPES:
+        raise rule("invalid order type for crypto order")
+    if ticket.time_in_force not in _CRYPTO_TIMES:
+        raise rule("invalid crypto time_in_force")
+    if ticket.order_class is not OrderClass.SIMPLE:
+        raise rule("crypto orders must be simple orders")
+    if ticket.extended_hours:
+        raise rule("extended hours order must be DAY or GTC limit orders")
+
+
+def _check_fractional(ticket: Ticket, asset: Asset) -> None:
+    if not asset.fractionable:
+        raise forbidden(f'asset "{asset.symbol}" is not fractionable')
+    if ticket.time_in_force is not TimeInForce.DAY:
+        raise rule("fractional orders must be DAY orders")
+    if ticket.order_class is not OrderClass.SIMPLE:
+        raise rule("fractional orders must be simple orders")
+
+
+def _check_auction(venue: Venue, ticket: Ticket, now_ns: int) -> None:
+    """An auction is once a day: an exchange that is always in session has none."""
+    ends, written = _AUCTION_CLOSES[ticket.time_in_force]
+    shown = venue.clock.shown(venue.moment(now_ns)).time()
+    if venue.clock.mode is ClockMode.ALWAYS_OPEN or ends <= shown < _AUCTION_OPENS:
+        raise forbidden(f"{ticket.time_in_force} orders must be submitted after 7:00pm and before {written}")
+
+
+def _may_cross(ticket: Ticket, order: Order) -> bool:
+    if ticket.type is not OrderType.LIMIT or order.type is not OrderType.LIMIT:
+        return True
+    if ticket.limit_price is None or order.limit_price is None:
+        return True
+    if ticket.side is Side.BUY:
+        return ticket.limit_price >= order.limit_price
+    return ticket.limit_price <= order.limit_price
+
+
+def _check_available(account: Account, asset: Asset, qty: Decimal, position: Decimal) -> None:
+    available = account.available(asset.symbol)
+    if qty <= available:
+        return
+    if asset.is_crypto:
+        raise _balance(asset, qty, available)
+    raise forbidden(
+        f"insufficient qty available for order (requested: {plain(qty)}, available: {plain(available)})",
+        available=plain(available),
+        existing_qty=plain(abs(position)),
+        held_for_orders=plain(abs(position) - available),
+        symbol=asset.symbol,
+    )
+
+
+def _check_short(account: Account, ticket: Ticket, asset: Asset, qty: Decimal) -> None:
+    if asset.is_crypto:
+        raise _balance(asset, qty, ZERO)
+    if not account.may_short:
+        raise forbidden("account is not allowed to short")
+    if not asset.shortable:
+        raise rule(f"asset {asset.symbol} cannot be sold short")
+    if ticket.notional is not None or qty % 1:
+        raise rule("fractional orders cannot be sold short")
+    if account.open[asset.symbol, Side.BUY] and account.quantity(asset.symbol) == 0:
+        raise forbidden("cannot open a short sell while a long buy order is open")
+
+
+def _check_power(venue: Venue, account: Account, asset: Asset, cost: Decimal) -> None:
+    sums = venue.totals(account)
+    power = sums.non_marginable if asset.is_crypto else sums.buying_power
+    if cost > power:
+        raise forbidden(
+            "insufficient buying power",
+            buying_power=plain(power.quantize(Decimal("0.01"), ROUND_DOWN)),
+            cost_basis=plain(cost.quantize(Decimal("0.01"))),
+        )
+
+
+def _balance(asset: Asset, qty: Decimal, available: Decimal) -> Refused:
+    coin = asset.symbol.removesuffix("/USD")
+    return forbidden(
+        f"insufficient balance for {coin} (requested: {plain(qty)}, available: {plain(available)})",
+        available=plain(available),
+        symbol=asset.symbol.replace("/", ""),
+    )

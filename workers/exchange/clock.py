@@ -1,0 +1,94 @@
+"""Tell what time it is at the exchange and which session that is."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import assert_never
+
+from workers.exchange.trading_days import NEW_YORK, trading_day, trading_day_after
+
+
+class ClockMode(StrEnum):
+    """How the exchange tells the time."""
+
+    #: It is always the regular session; the time is the real one.
+    ALWAYS_OPEN = "always_open"
+    #: The real time and the real calendar.
+    REAL = "real"
+    #: The real calendar from a set moment onward.
+    FIXED = "fixed"
+
+
+class Session(StrEnum):
+    """What can trade now. Crypto always can."""
+
+    REGULAR = "regular"
+    EXTENDED = "extended"
+    CLOSED = "closed"
+
+
+class SessionClock:
+    """The market clock. *now* in every method is the real time; the answers are the exchange's."""
+
+    def __init__(self, mode: ClockMode) -> None:
+        self.mode = mode
+        self._offset = timedelta(0)
+
+    def set(self, mode: ClockMode, now: datetime, *, shown: datetime | None = None) -> None:
+        """Switch to *mode*; a fixed clock runs on from *shown* (default: from the real time)."""
+        self.mode = mode
+        self._offset = shown - now if shown is not None and mode is ClockMode.FIXED else timedelta(0)
+
+    def shown(self, now: datetime) -> datetime:
+        """Return the exchange's time in New York."""
+        return (now + self._offset).astimezone(NEW_YORK)
+
+    def session(self, now: datetime) -> Session:
+        """Return which session it is for shares."""
+        match self.mode:
+            case ClockMode.ALWAYS_OPEN:
+                return Session.REGULAR
+            case ClockMode.REAL | ClockMode.FIXED:
+                return self._session(self.shown(now))
+            case never:
+                assert_never(never)
+
+    def next_open(self, now: datetime) -> datetime:
+        """Return when the next regular session begins, by the calendar."""
+        shown = self.shown(now)
+        today = trading_day(shown.date())
+        if today is not None and shown < today.opens:
+            return today.opens
+        return trading_day_after(shown.date()).opens
+
+    def next_close(self, now: datetime) -> datetime:
+        """Return when the regular session that runs or comes next ends, by the calendar."""
+        shown = self.shown(now)
+        today = trading_day(shown.date())
+        if today is not None and shown < today.closes:
+            return today.closes
+        return trading_day_after(shown.date()).closes
+
+    def day_ends(self, now: datetime) -> datetime:
+        """Return when a `day` order placed now expires, in real UTC time."""
+        return (self.next_close(now) - self._offset).astimezone(UTC)
+
+    def to_json(self, now: datetime) -> dict[str, object]:
+        """Return the clock as `/v2/clock` writes it."""
+        return {
+            "timestamp": self.shown(now).isoformat(),
+            "is_open": self.session(now) is Session.REGULAR,
+            "next_open": self.next_open(now).isoformat(),
+            "next_close": self.next_close(now).isoformat(),
+        }
+
+    @staticmethod
+    def _session(shown: datetime) -> Session:
+        today = trading_day(shown.date())
+        if today is None:
+            return Session.CLOSED
+        if today.opens <= shown < today.closes:
+            return Session.REGULAR
+        begins, ends = today.extended
+        return Session.EXTENDED if begins <= shown < ends else Session.CLOSED

@@ -1,0 +1,166 @@
+"""Inject faults: decide, reproducibly, which request or event goes wrong and how."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+
+
+class On(StrEnum):
+    """What a fault can hit."""
+
+    SUBMIT = "submit"
+    LOOKUP = "lookup"
+    LIST = "list"
+    REPLACE = "replace"
+    CANCEL = "cancel"
+    ACCOUNT = "account"
+    POSITIONS = "positions"
+    ASSETS = "assets"
+    CLOCK = "clock"
+    ACTIVITIES = "activities"
+    STREAM = "stream"
+    ANY = "any"
+
+
+class Kind(StrEnum):
+    """What goes wrong. *before*: the request has no effect. *after*: it has, and the answer is lost."""
+
+    LATENCY = "latency"
+    RATE_LIMITED = "429"
+    ERROR_BEFORE = "5xx_before"
+    ERROR_AFTER = "5xx_after"
+    DROP_BEFORE = "drop_before"
+    DROP_AFTER = "drop_after"
+    SILENCE_BEFORE = "silence_before"
+    SILENCE_AFTER = "silence_after"
+    GARBAGE_BEFORE = "garbage_before"
+    #: 200 with a body that cannot be read; the request has taken effect.
+    GARBAGE = "garbage"
+    #: A gateway's HTML page instead of an answer; the request has no effect.
+    HTML = "html"
+    REJECT = "reject"
+    UNAUTHORIZED = "unauthorized"
+    FORBIDDEN_ACCOUNT = "forbidden_account"
+    #: Accepted, then rejected when it comes to the book.
+    LATE_REJECT = "late_reject"
+    PARTIAL_FILL = "partial_fill"
+    NO_FILL = "no_fill"
+    #: Orders are not seen for some seconds after they were accepted.
+    LAGGING_READS = "lagging_reads"
+    LATE_EVENT = "late_event"
+    DOUBLE_EVENT = "double_event"
+    DROP_EVENT = "drop_event"
+
+
+BEFORE = frozenset(
+    {
+        Kind.RATE_LIMITED, Kind.ERROR_BEFORE, Kind.DROP_BEFORE, Kind.SILENCE_BEFORE, Kind.GARBAGE_BEFORE,
+        Kind.HTML, Kind.REJECT, Kind.UNAUTHORIZED, Kind.FORBIDDEN_ACCOUNT,
+    }
+)  # fmt: skip
+AFTER = frozenset({Kind.ERROR_AFTER, Kind.DROP_AFTER, Kind.SILENCE_AFTER, Kind.GARBAGE})
+OF_ORDERS = frozenset({Kind.PARTIAL_FILL, Kind.NO_FILL, Kind.LATE_REJECT})
+OF_EVENTS = frozenset({Kind.LATE_EVENT, Kind.DOUBLE_EVENT, Kind.DROP_EVENT})
+#: How long each kind lasts when nothing is said, in seconds.
+_SECONDS = {
+    Kind.LATENCY: 0.05,
+    Kind.SILENCE_BEFORE: 60.0,
+    Kind.SILENCE_AFTER: 60.0,
+    Kind.PARTIAL_FILL: 1.0,
+    Kind.NO_FILL: 0.0,
+    Kind.LAGGING_READS: 0.25,
+    Kind.LATE_EVENT: 1.0,
+}
+_STATUSES = {
+    Kind.ERROR_BEFORE: {500, 502, 503, 504},
+    Kind.ERROR_AFTER: {500, 502, 503, 504},
+    Kind.HTML: {200, 401, 403, 404, 429, 500, 502, 503, 504},
+    Kind.REJECT: {403, 422},
+}
+_STATUS = {Kind.ERROR_BEFORE: 503, Kind.ERROR_AFTER: 504, Kind.HTML: 502, Kind.REJECT: 403}
+
+
+class Fault(BaseModel):
+    """One fault: what it hits, what happens, how often."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    on: On
+    kind: Kind
+    probability: Annotated[float, Field(ge=0, le=1)] = 1.0
+    #: How long, for the kinds that last.
+    seconds: Annotated[float, Field(ge=0)] | None = None
+    #: The HTTP status, for the kinds that have one.
+    status: int | None = None
+    message: str | None = None
+    #: Only the account with this API key.
+    key: str | None = None
+    #: Only orders (and requests) for this symbol.
+    symbol: str | None = None
+    #: Not more often than this.
+    count: Annotated[int, Field(ge=1)] | None = None
+    #: How often it struck.
+    hits: int = 0
+
+    _random: random.Random = PrivateAttr(default_factory=random.Random)
+
+    @model_validator(mode="after")
+    def _fill_in(self) -> Self:
+        if self.seconds is None:
+            self.seconds = _SECONDS.get(self.kind)
+        if self.status is None:
+            self.status = _STATUS.get(self.kind)
+        allowed = _STATUSES.get(self.kind)
+        if allowed is not None and self.status not in allowed:
+            raise ValueError(f"status of {self.kind} must be one of {sorted(allowed)}")
+        return self
+
+    @property
+    def lasts_s(self) -> float:
+        """How long it lasts, in seconds."""
+        return self.seconds or 0.0
+
+    def seed(self, seed: str) -> None:
+        """Make what it will do a function of *seed*."""
+        self._random.seed(seed)
+
+    def strikes(self, on: On, key: str, symbol: str | None) -> bool:
+        """Decide about one request or event, and count it."""
+        if self.on not in (on, On.ANY) or self.key not in (None, key) or self.symbol not in (None, symbol):
+            return False
+        if self.count is not None and self.hits >= self.count:
+            return False
+        if self._random.random() >= self.probability:
+            return False
+        self.hits += 1
+        return True
+
+
+class FaultPlan(BaseModel):
+    """The active faults; the same plan strikes the same requests in the same order again."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    seed: int = 1
+    faults: list[Fault] = []
+
+    @model_validator(mode="after")
+    def _seed(self) -> Self:
+        for index, fault in enumerate(self.faults):
+            fault.seed(f"{self.seed}:{index}")
+            fault.hits = 0
+        return self
+
+    def strike(self, on: On, key: str, kinds: Iterable[Kind], symbol: str | None = None) -> list[Fault]:
+        """Return the faults of *kinds* that hit this request, in their order."""
+        wanted = frozenset(kinds)
+        return [fault for fault in self.faults if fault.kind in wanted and fault.strikes(on, key, symbol)]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the plan with its hit counts."""
+        return self.model_dump(mode="json", exclude_none=True)

@@ -1,0 +1,203 @@
+"""Run the exchange under one event loop: commit what changes, then say so, then do what is due."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import structlog
+
+from workers.exchange.clock import Session
+from workers.exchange.faults import FaultPlan
+from workers.exchange.journal import Journal
+from workers.exchange.settlement import change_session, reprice, wake
+from workers.exchange.tape import Tape
+from workers.exchange.venue import Changes, Event, Venue
+
+log = structlog.get_logger(__name__)
+
+_CURSOR = "cursor"
+#: How often the opening and closing of the market are looked for.
+_SESSION_TICK_S = 0.1
+
+
+class Floor:
+    """The running exchange. Lives on one event loop; nothing here may be called from another thread."""
+
+    def __init__(self, *, venue: Venue, journal: Journal, tape: Tape | None, cadence_s: float) -> None:
+        self.venue = venue
+        self.tape = tape
+        self.cadence_s = cadence_s
+        self.playing = True
+        self.faults = FaultPlan()
+        #: Called with every event once what it tells is written down.
+        self.publish: Callable[[Event], None] = lambda _event: None
+        #: Set when the exchange ends: whoever waits must stop waiting.
+        self.stopping = asyncio.Event()
+        #: The cycle that is on; None without bars.
+        self.cursor: int | None = None
+        self._journal = journal
+        self._flushed: asyncio.Future[None] | None = None
+        self._turned = asyncio.Event()
+        self._retimed = asyncio.Event()
+        self._session = Session.CLOSED
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Load what was written, take up what was left undone, and begin to play."""
+        settings = self._journal.load(self.venue)
+        now_ns = time.time_ns()
+        self._session = self.venue.clock.session(self.venue.moment(now_ns))
+        if self.tape is not None:
+            self.cursor = int(settings.get(_CURSOR, "0"))
+            if self.cursor == 0:
+                self.turn()
+        for account in self.venue.accounts.values():
+            for order in account.open_orders():
+                wake(self.venue, order, now_ns)
+        self._flush()
+        self._tasks = [asyncio.create_task(self._play()), asyncio.create_task(self._watch_sessions())]
+
+    async def stop(self) -> None:
+        """End everything that waits, write the last changes, close the file."""
+        self.stopping.set()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._flush()
+        self._journal.close()
+
+    async def committed(self) -> None:
+        """Wait until all that has changed so far is written; concurrent callers share one commit."""
+        self._flush_soon()
+        if self._flushed is not None:
+            await asyncio.shield(self._flushed)
+
+    def turn(self) -> None:
+        """Play the next bar: roll the day over, set its prices, match what rests."""
+        if self.tape is None or self.cursor is None:
+            return
+        now_ns = time.time_ns()
+        self.cursor += 1
+        venue = self.venue
+        for account in venue.accounts.values():
+            if account.positions or account.last_equity != account.cash:
+                sums = venue.totals(account)
+                account.last_equity, account.last_maintenance = sums.equity, sums.maintenance_margin
+                venue.changes.accounts[account.key] = account
+        closes = self.tape.closes(self.cursor)
+        for symbol in {*venue.last, *venue.pinned, *closes}:
+            price = venue.price(symbol)
+            if price is not None and venue.previous.get(symbol) != price:
+                venue.previous[symbol] = price
+                venue.changes.prices.add(symbol)
+        for symbol, close in closes.items():
+            venue.last[symbol] = close
+            venue.changes.prices.add(symbol)
+            reprice(venue, symbol, now_ns)
+        venue.changes.settings[_CURSOR] = str(self.cursor)
+        self._turned.set()
+        self._turned = asyncio.Event()
+
+    async def wait_for_cycle(self, after: int, seconds: float) -> None:
+        """Wait until there is a cycle later than *after*, at most *seconds*."""
+        if self.cursor is None or self.cursor > after:
+            return
+        await self.first_of(self._turned.wait(), seconds=seconds)
+
+    async def first_of(self, *waits: Any, seconds: float) -> None:
+        """Wait for the first of *waits*, the end of the exchange, or the end of the time."""
+        tasks = [asyncio.ensure_future(each) for each in (*waits, self.stopping.wait())]
+        try:
+            await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def retime(self, *, cadence_s: float | None, playing: bool | None) -> None:
+        """Change how fast the bars go, or stop and start them."""
+        self.cadence_s = self.cadence_s if cadence_s is None else cadence_s
+        self.playing = self.playing if playing is None else playing
+        self._retimed.set()
+
+    def pin(self, prices: dict[str, Decimal | None]) -> None:
+        """Set prices that hold until they are taken back with None, and match what rests."""
+        for symbol, price in prices.items():
+            if price is None:
+                self.venue.pinned.pop(symbol, None)
+            else:
+                self.venue.pinned[symbol] = price
+            self.venue.changes.prices.add(symbol)
+            reprice(self.venue, symbol, time.time_ns())
+
+    def reset(self) -> None:
+        """Forget accounts, orders, prices and faults; the cursor goes on."""
+        fresh = Venue(self.venue.clock)
+        fresh.assets = self.venue.assets
+        self._journal.clear()
+        self.venue = fresh
+        self.faults = FaultPlan()
+        if self.tape is not None and self.cursor is not None:
+            fresh.last |= self.tape.closes(self.cursor)
+            fresh.changes.prices |= set(fresh.last)
+
+    def check_session(self) -> None:
+        """Open or close the market if its time has come."""
+        now_ns = time.time_ns()
+        session = self.venue.clock.session(self.venue.moment(now_ns))
+        if session is not self._session:
+            before, self._session = self._session, session
+            change_session(self.venue, before, session, now_ns)
+
+    def _flush(self) -> None:
+        waiting, self._flushed = self._flushed, None
+        changes, self.venue.changes = self.venue.changes, Changes()
+        try:
+            if changes:
+                self._journal.write(changes, self.venue)
+        except BaseException as error:
+            self.venue.changes = changes
+            if waiting is not None and not waiting.done():
+                waiting.set_exception(error)
+            raise
+        if waiting is not None and not waiting.done():
+            waiting.set_result(None)
+        for event in changes.events:
+            self.publish(event)
+        loop = asyncio.get_running_loop()
+        for order_id, seconds in changes.wake:
+            loop.call_later(seconds, self._wake, order_id)
+
+    def _wake(self, order_id: str) -> None:
+        order = self.venue.orders.get(order_id)
+        if order is not None:
+            wake(self.venue, order, time.time_ns())
+            self._flush_soon()
+
+    def _flush_soon(self) -> None:
+        if self._flushed is None and self.venue.changes:
+            loop = asyncio.get_running_loop()
+            self._flushed = loop.create_future()
+            loop.call_soon(self._flush)
+
+    async def _play(self) -> None:
+        while self.tape is not None:
+            self._retimed.clear()
+            if self.playing:
+                try:
+                    await asyncio.wait_for(self._retimed.wait(), self.cadence_s)
+                except TimeoutError:
+                    self.turn()
+                    self._flush_soon()
+            else:
+                await self._retimed.wait()
+
+    async def _watch_sessions(self) -> None:
+        while True:
+            await asyncio.sleep(_SESSION_TICK_S)
+            self.check_session()
+            self._flush_soon()

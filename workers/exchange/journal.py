@@ -1,0 +1,165 @@
+"""Write down what the exchange accepted, before it says so, and read it back after a crash.
+
+One transaction holds everything that changed since the last one, so the file is always a state that existed.
+The write-ahead log without an fsync per commit survives the death of the process at any moment, which is what
+a paper exchange promises; it does not promise to survive the loss of power.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import sqlite3
+from dataclasses import asdict
+from decimal import Decimal
+from pathlib import Path
+from typing import IO, Any
+
+from pipeline.errors import NotPossible
+from workers.exchange.accounts import Account, Fill, Position
+from workers.exchange.orders import Order, Side
+from workers.exchange.venue import Changes, Venue
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS accounts (key TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS orders (
+    seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, account TEXT NOT NULL,
+    client_order_id TEXT NOT NULL, body TEXT NOT NULL, UNIQUE (account, client_order_id)
+);
+CREATE TABLE IF NOT EXISTS positions (
+    account TEXT, symbol TEXT, is_crypto INTEGER NOT NULL, qty TEXT NOT NULL, cost TEXT NOT NULL,
+    PRIMARY KEY (account, symbol)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS fills (seq INTEGER PRIMARY KEY, body TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS prices (
+    symbol TEXT PRIMARY KEY, pinned TEXT, last TEXT, previous TEXT
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+"""
+_TABLES = ("accounts", "orders", "positions", "fills", "prices", "settings")
+_ORDER = """
+INSERT INTO orders (seq, id, account, client_order_id, body) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (seq) DO UPDATE SET body = excluded.body
+"""
+_ACCOUNT_AMOUNTS = ("cash", "last_equity", "last_maintenance", "fees")
+_ACCOUNT_REST = (
+    "secret_hash",
+    "created_ns",
+    "refused",
+    "trading_blocked",
+    "shorting_enabled",
+    "configurations",
+)
+_FILL_AMOUNTS = ("qty", "price", "cum_qty", "leaves_qty", "position_qty")
+
+
+class Journal:
+    """The exchange's file, `exchange.sqlite3` in its home; one process at a time."""
+
+    def __init__(self, home: Path) -> None:
+        """Open (or make) the file.
+
+        Raises:
+            NotPossible: Another exchange runs in this home.
+        """
+        home.mkdir(parents=True, exist_ok=True)
+        self._lock = _lock(home / "exchange.lock")
+        self._db = sqlite3.connect(home / "exchange.sqlite3", isolation_level=None)
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        self._db.executescript(_SCHEMA)
+
+    def write(self, changes: Changes, venue: Venue) -> None:
+        """Commit *changes* as they are in *venue* now."""
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            self._write(changes, venue)
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    def load(self, venue: Venue) -> dict[str, str]:
+        """Fill an empty *venue* with what was written; return the settings."""
+        for key, body in self._db.execute("SELECT key, body FROM accounts"):
+            venue.accounts[key] = _account(key, body)
+        for account, symbol, is_crypto, qty, cost in self._db.execute("SELECT * FROM positions"):
+            venue.accounts[account].positions[symbol] = Position(
+                symbol=symbol, is_crypto=bool(is_crypto), qty=Decimal(qty), cost=Decimal(cost)
+            )
+        for (body,) in self._db.execute("SELECT body FROM orders ORDER BY seq"):
+            order = Order.from_row(body)
+            venue.add(venue.accounts[order.account], order)
+        for (body,) in self._db.execute("SELECT body FROM fills ORDER BY seq"):
+            fill = _fill(body)
+            venue.accounts[fill.account].fills.append(fill)
+        for symbol, *prices in self._db.execute("SELECT symbol, pinned, last, previous FROM prices"):
+            for known, price in zip((venue.pinned, venue.last, venue.previous), prices, strict=True):
+                if price is not None:
+                    known[symbol] = Decimal(price)
+        return dict(self._db.execute("SELECT name, value FROM settings").fetchall())
+
+    def clear(self) -> None:
+        """Forget everything but the settings."""
+        self._db.execute("BEGIN IMMEDIATE")
+        for table in _TABLES[:-1]:
+            self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - our own table names
+        self._db.execute("COMMIT")
+
+    def close(self) -> None:
+        """Close the file and let the next exchange have it."""
+        self._db.close()
+        self._lock.close()
+
+    def _write(self, changes: Changes, venue: Venue) -> None:
+        many = self._db.executemany
+        many(
+            "INSERT OR REPLACE INTO accounts (key, body) VALUES (?, ?)",
+            [(account.key, _account_row(account)) for account in changes.accounts.values()],
+        )
+        many(_ORDER, [(o.seq, o.id, o.account, o.client_order_id, o.to_row()) for o in changes.orders.values()])
+        for key, symbol in changes.positions:
+            position = venue.accounts[key].positions.get(symbol)
+            if position is None:
+                self._db.execute("DELETE FROM positions WHERE account = ? AND symbol = ?", (key, symbol))
+            else:
+                row = (key, symbol, position.is_crypto, str(position.qty), str(position.cost))
+                self._db.execute("INSERT OR REPLACE INTO positions VALUES (?, ?, ?, ?, ?)", row)
+        fills = [(json.dumps(asdict(fill), default=str),) for fill in changes.fills]
+        many("INSERT INTO fills (body) VALUES (?)", fills)
+        prices = [
+            (s, _text(venue.pinned.get(s)), _text(venue.last.get(s)), _text(venue.previous.get(s)))
+            for s in changes.prices
+        ]
+        many("INSERT OR REPLACE INTO prices VALUES (?, ?, ?, ?)", prices)
+        many("INSERT OR REPLACE INTO settings VALUES (?, ?)", list(changes.settings.items()))
+
+
+def _text(value: Decimal | None) -> str | None:
+    return None if value is None else str(value)
+
+
+def _account_row(account: Account) -> str:
+    names = (*_ACCOUNT_AMOUNTS, *_ACCOUNT_REST)
+    return json.dumps({name: getattr(account, name) for name in names}, default=str)
+
+
+def _account(key: str, body: str) -> Account:
+    row: dict[str, Any] = json.loads(body)
+    return Account(key=key, **row | {name: Decimal(row[name]) for name in _ACCOUNT_AMOUNTS})
+
+
+def _fill(body: str) -> Fill:
+    row: dict[str, Any] = json.loads(body)
+    return Fill(**row | {name: Decimal(row[name]) for name in _FILL_AMOUNTS} | {"side": Side(row["side"])})
+
+
+def _lock(path: Path) -> IO[str]:
+    """Hold *path* for as long as this process lives, also when it is killed."""
+    lock = path.open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        raise NotPossible(f"another exchange runs in {path.parent}") from None
+    return lock

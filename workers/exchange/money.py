@@ -1,0 +1,62 @@
+"""Compute what an account is worth and what it may still buy. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+
+from workers.exchange.accounts import ZERO, Account
+
+_HALF = Decimal("0.5")
+#: Maintenance margin of shares; coins cannot be borrowed against.
+_MAINTENANCE = Decimal("0.3")
+#: A short sale is reserved at 3 % above the price.
+SHORT_MARGIN = Decimal("1.03")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """The account's figures, in dollars."""
+
+    equity: Decimal
+    long_value: Decimal
+    #: Zero or less.
+    short_value: Decimal
+    initial_margin: Decimal
+    maintenance_margin: Decimal
+    #: Multiplied by the account's multiplier; for shares.
+    buying_power: Decimal
+    #: At the overnight multiplier of two.
+    regt_buying_power: Decimal
+    #: For what cannot be bought on margin: coins.
+    non_marginable: Decimal
+
+
+def totals(account: Account, price_of: Callable[[str], Decimal | None]) -> Totals:
+    """Value *account* at the current prices; a position without a price counts at its cost."""
+    long_value = short_value = crypto = ZERO
+    for position in account.positions.values():
+        price = price_of(position.symbol)
+        value = position.cost if price is None else position.qty * price
+        if position.is_crypto:
+            crypto += value
+        elif value > 0:
+            long_value += value
+        else:
+            short_value += value
+    gross = long_value - short_value
+    equity = account.cash + long_value + short_value + crypto
+    free = equity - crypto - account.reserved_crypto
+    used = gross + account.reserved
+    margin = min(account.multiplier, Decimal(2))
+    return Totals(
+        equity=equity,
+        long_value=long_value + crypto,
+        short_value=short_value,
+        initial_margin=gross * _HALF + crypto,
+        maintenance_margin=gross * _MAINTENANCE + crypto,
+        buying_power=max(account.multiplier * free - used, ZERO),
+        regt_buying_power=max(margin * free - used, ZERO),
+        non_marginable=max(free - used / margin, ZERO),
+    )

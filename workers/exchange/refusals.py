@@ -1,0 +1,58 @@
+"""Say no in the broker's own words: the HTTP status, the code and the message of every refusal."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from pipeline.errors import TradewireError
+
+BAD_REQUEST = 40010000
+BAD_PARAMETER = 40010001
+BUSINESS_RULE = 42210000
+NOT_ALLOWED = 40310000
+NOT_FOUND = 40410000
+
+
+class Refused(TradewireError):
+    """The exchange refuses the request; nothing was changed."""
+
+    def __init__(self, status: int, message: str, code: int | None = None, **extra: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.body: dict[str, Any] = {**extra, "message": message}
+        if code is not None:
+            self.body["code"] = code
+
+
+def bad_parameter(message: str) -> Refused:
+    """Return the 422 for a parameter that cannot be right whatever the account holds."""
+    return Refused(422, message, BAD_PARAMETER)
+
+
+def rule(message: str) -> Refused:
+    """Return the 422 for a request that the market's rules forbid."""
+    return Refused(422, message, BUSINESS_RULE)
+
+
+def forbidden(message: str, **extra: str) -> Refused:
+    """Return the 403 for an order that this account may not place."""
+    return Refused(403, message, NOT_ALLOWED, **extra)
+
+
+def not_found(message: str) -> Refused:
+    """Return the 404 with the broker's code."""
+    return Refused(404, message, NOT_FOUND)
+
+
+def unauthorized() -> Refused:
+    """Return the 401, which has no code."""
+    return Refused(401, "unauthorized.")
+
+
+def plain(value: Decimal) -> str:
+    """Write *value* without exponent and without trailing zeros, as the broker does."""
+    text = format(value, "f")
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text in {"-0", ""} else text

@@ -1,0 +1,209 @@
+"""Answer `/admin`: what a test or a drill needs to make the exchange behave; for this machine only."""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel, ValidationError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from workers.exchange.clock import ClockMode
+from workers.exchange.faults import FaultPlan
+from workers.exchange.floor import Floor
+from workers.exchange.refusals import plain
+from workers.exchange.wire import money
+
+_Price = Annotated[Decimal, Field(gt=0, max_digits=18, decimal_places=9)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class _Prices(RootModel[dict[str, _Price | None]]):
+    """Symbol to price; null takes the pin away."""
+
+
+class _Bars(_Body):
+    cadence_s: Annotated[float, Field(ge=0.01)] | None = None
+    playing: bool | None = None
+    #: Play this many cycles at once.
+    turn: Annotated[int, Field(ge=0, le=10_000)] = 0
+
+
+class _Clock(_Body):
+    mode: ClockMode
+    now: AwareDatetime | None = None
+
+
+class _Account(_Body):
+    key: Annotated[str, Field(min_length=1)]
+    cash: Decimal | None = None
+    refused: bool | None = None
+    trading_blocked: bool | None = None
+    shorting_enabled: bool | None = None
+
+
+class _Asset(_Body):
+    exists: bool = True
+    active: bool = True
+    tradable: bool = True
+    fractionable: bool = True
+    shortable: bool = True
+
+
+class _Assets(RootModel[dict[str, _Asset | None]]):
+    """Symbol to flags; null restores what it was."""
+
+
+_Handler = Callable[[Request], Awaitable[Response]]
+
+
+class Admin:
+    """The admin routes of one floor."""
+
+    def __init__(self, floor: Floor) -> None:
+        self._floor = floor
+
+    def routes(self) -> list[Route]:
+        """Return the routes, each refused to callers from elsewhere."""
+        return [
+            Route("/admin/prices", _local(self._prices), methods=["POST"]),
+            Route("/admin/bars", _local(self._bars), methods=["POST"]),
+            Route("/admin/clock", _local(self._clock), methods=["POST"]),
+            Route("/admin/accounts", _local(self._accounts), methods=["POST"]),
+            Route("/admin/assets", _local(self._assets), methods=["POST"]),
+            Route("/admin/faults", _local(self._set_faults), methods=["POST"]),
+            Route("/admin/faults", _local(self._faults), methods=["GET"]),
+            Route("/admin/state", _local(self._state), methods=["GET"]),
+            Route("/admin/orders", _local(self._orders), methods=["GET"]),
+            Route("/admin/reset", _local(self._reset), methods=["POST"]),
+        ]
+
+    async def _prices(self, request: Request) -> Response:
+        prices = _Prices.model_validate_json(await request.body()).root
+        unknown = [symbol for symbol in prices if self._floor.venue.assets.known(symbol) is None]
+        if unknown:
+            return JSONResponse({"message": f"no such asset: {', '.join(unknown)}"}, 422)
+        self._floor.pin({self._canonical(symbol): price for symbol, price in prices.items()})
+        await self._floor.committed()
+        return JSONResponse({symbol: _written(self._floor.venue.price(symbol)) for symbol in prices})
+
+    async def _bars(self, request: Request) -> Response:
+        body = _Bars.model_validate_json(await request.body())
+        self._floor.retime(cadence_s=body.cadence_s, playing=body.playing)
+        for _ in range(body.turn):
+            self._floor.turn()
+        await self._floor.committed()
+        floor = self._floor
+        return JSONResponse({"cursor": floor.cursor, "cadence_s": floor.cadence_s, "playing": floor.playing})
+
+    async def _clock(self, request: Request) -> Response:
+        body = _Clock.model_validate_json(await request.body())
+        now = datetime.now(UTC)
+        self._floor.venue.clock.set(body.mode, now, shown=body.now)
+        self._floor.check_session()
+        await self._floor.committed()
+        return JSONResponse({"mode": body.mode, **self._floor.venue.clock.to_json(now)})
+
+    async def _accounts(self, request: Request) -> Response:
+        body = _Account.model_validate_json(await request.body())
+        venue = self._floor.venue
+        account = venue.accounts.get(body.key) or venue.open_account(body.key, time.time_ns())
+        if body.cash is not None:
+            account.last_equity += body.cash - account.cash
+            account.cash = body.cash
+        for name in ("refused", "trading_blocked", "shorting_enabled"):
+            if getattr(body, name) is not None:
+                setattr(account, name, getattr(body, name))
+        venue.changes.accounts[account.key] = account
+        await self._floor.committed()
+        return JSONResponse({"key": account.key, "account_number": account.number, "cash": money(account.cash)})
+
+    async def _assets(self, request: Request) -> Response:
+        changes = _Assets.model_validate_json(await request.body()).root
+        for symbol, flags in changes.items():
+            self._floor.venue.assets.change(self._canonical(symbol), None if flags is None else flags.model_dump())
+        return JSONResponse({})
+
+    async def _set_faults(self, request: Request) -> Response:
+        self._floor.faults = FaultPlan.model_validate_json(await request.body())
+        return JSONResponse(self._floor.faults.to_json())
+
+    async def _faults(self, _request: Request) -> Response:
+        return JSONResponse(self._floor.faults.to_json())
+
+    async def _state(self, _request: Request) -> Response:
+        floor, venue = self._floor, self._floor.venue
+        return JSONResponse(
+            {
+                "cursor": floor.cursor,
+                "cadence_s": floor.cadence_s,
+                "playing": floor.playing,
+                "clock": venue.clock.to_json(datetime.now(UTC)) | {"mode": venue.clock.mode},
+                "orders": len(venue.orders),
+                "open_orders": sum(len(book) for book in venue.book.values()),
+                "fills": sum(len(account.fills) for account in venue.accounts.values()),
+                "prices": {s: _written(venue.price(s)) for s in sorted({*venue.last, *venue.pinned})},
+                "pinned": sorted(venue.pinned),
+                "accounts": [_summary(account) for account in venue.accounts.values()],
+            }
+        )
+
+    async def _orders(self, request: Request) -> Response:
+        account = self._floor.venue.accounts.get(request.query_params.get("key", ""))
+        orders = account.orders if account is not None else []
+        return JSONResponse([self._floor.venue.order_json(order) for order in orders])
+
+    async def _reset(self, _request: Request) -> Response:
+        self._floor.reset()
+        await self._floor.committed()
+        return JSONResponse({"cursor": self._floor.cursor})
+
+    def _canonical(self, symbol: str) -> str:
+        known = self._floor.venue.assets.known(symbol)
+        return symbol if known is None else known.symbol
+
+
+def _summary(account: Any) -> dict[str, Any]:
+    return {
+        "key": account.key,
+        "account_number": account.number,
+        "orders": len(account.orders),
+        "open_orders": len(account.open_orders()),
+        "fills": len(account.fills),
+        "positions": {each.symbol: plain(each.qty) for each in account.positions.values()},
+        "cash": money(account.cash),
+    }
+
+
+def _written(price: Decimal | None) -> str | None:
+    return None if price is None else plain(price)
+
+
+def _local(handler: _Handler) -> _Handler:
+    """Refuse callers from another machine, and say what is wrong with a body."""
+
+    async def guarded(request: Request) -> Response:
+        host = request.client.host if request.client else ""
+        if not ipaddress.ip_address(host or "0.0.0.0").is_loopback:  # noqa: S104 - an address to refuse
+            return JSONResponse({"message": "admin routes answer this machine only"}, 403)
+        try:
+            return await handler(request)
+        except ValidationError as invalid:
+            return JSONResponse(
+                {
+                    "message": "invalid body",
+                    "problems": invalid.errors(include_url=False, include_context=False, include_input=False),
+                },
+                422,
+            )
+
+    return guarded

@@ -1,0 +1,65 @@
+"""Answer `/v2/assets`, `/v2/clock` and `/v2/calendar`."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+from starlette.routing import Route
+
+from workers.exchange.assets import asset_json
+from workers.exchange.calls import Call, Reply
+from workers.exchange.refusals import BAD_PARAMETER, Refused, not_found
+from workers.exchange.trading_days import FIRST_DAY, LAST_DAY, calendar_day, trading_day
+
+
+def assets(call: Call) -> Reply:
+    """`GET /v2/assets`."""
+    query = call.query
+    found = [asset_json(asset) for asset in call.venue.assets.listed()]
+    for parameter, name in (("status", "status"), ("asset_class", "class"), ("exchange", "exchange")):
+        if query.get(parameter):
+            found = [each for each in found if each[name] == query[parameter]]
+    return Reply(json=found)
+
+
+def asset(call: Call) -> Reply:
+    """`GET /v2/assets/{symbol_or_asset_id}`; a pair is understood with its slash encoded or not."""
+    wanted = call.path["symbol"]
+    found = call.venue.assets.find(wanted)
+    if found is None:
+        raise not_found(f"asset not found for {wanted}")
+    return Reply(json=asset_json(found))
+
+
+def clock(call: Call) -> Reply:
+    """`GET /v2/clock`."""
+    return Reply(json=call.venue.clock.to_json(call.venue.moment(call.now_ns)))
+
+
+def calendar(call: Call) -> Reply:
+    """`GET /v2/calendar` from *start* to *end*."""
+    first, last = _day(call, "start", FIRST_DAY), _day(call, "end", LAST_DAY)
+    day, end = max(first, FIRST_DAY), min(last, LAST_DAY)
+    found = []
+    while day <= end:
+        session = trading_day(day)
+        if session is not None:
+            found.append(calendar_day(session))
+        day += timedelta(days=1)
+    return Reply(json=found)
+
+
+def _day(call: Call, name: str, default: date) -> date:
+    text = call.query.get(name)
+    try:
+        return date.fromisoformat(text[:10]) if text else default
+    except ValueError:
+        raise Refused(400, f"invalid {name}", BAD_PARAMETER) from None
+
+
+ROUTES = [
+    Route("/v2/clock", clock, methods=["GET"]),
+    Route("/v2/calendar", calendar, methods=["GET"]),
+    Route("/v2/assets", assets, methods=["GET"]),
+    Route("/v2/assets/{symbol:path}", asset, methods=["GET"]),
+]

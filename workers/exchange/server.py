@@ -1,0 +1,141 @@
+"""Serve the paper exchange on one port until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import structlog
+import uvicorn
+from starlette.routing import Router, WebSocketRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
+
+from pipeline.sources.bars import load_bars
+from workers.exchange.clock import ClockMode, SessionClock
+from workers.exchange.floor import Floor
+from workers.exchange.gateway import TRANSPORT, Gateway
+from workers.exchange.journal import Journal
+from workers.exchange.routes_account import ROUTES as ACCOUNT_ROUTES
+from workers.exchange.routes_admin import Admin
+from workers.exchange.routes_bars import bars_routes
+from workers.exchange.routes_market import ROUTES as MARKET_ROUTES
+from workers.exchange.routes_orders import ROUTES as ORDER_ROUTES
+from workers.exchange.stream import Hub
+from workers.exchange.tape import Tape
+from workers.exchange.venue import Venue
+
+log = structlog.get_logger(__name__)
+
+
+def serve(
+    *,
+    host: str,
+    port: int,
+    home: Path,
+    cadence_s: float = 5.0,
+    clock: str = "always_open",
+    bars: bool = True,
+    on_ready: Callable[[str], None] | None = None,
+) -> None:
+    """Serve until SIGTERM or SIGINT; then return within a second.
+
+    Args:
+        host: The address to listen on.
+        port: The port; 0 takes a free one.
+        home: Where `exchange.sqlite3` is kept.
+        cadence_s: Seconds per bar.
+        clock: `always_open`, or `real` for the calendar of the New York Stock Exchange.
+        bars: Whether to play the shipped price bars.
+        on_ready: Called with the URL once requests are served.
+
+    Raises:
+        OSError: The port is taken.
+        NotPossible: Another exchange runs in *home*.
+    """
+    listener = socket.create_server((host, port), backlog=1024)
+    url = f"http://{host}:{listener.getsockname()[1]}"
+    with contextlib.closing(listener):
+        floor = Floor(
+            venue=Venue(SessionClock(ClockMode(clock))),
+            journal=Journal(home),
+            tape=Tape(load_bars()) if bars else None,
+            cadence_s=cadence_s,
+        )
+        _Server(floor, url, on_ready).run(sockets=[listener])
+
+
+def build_app(floor: Floor) -> ASGIApp:
+    """Return the application that serves *floor*."""
+    hub = Hub(floor)
+    floor.publish = hub.publish
+    others = Router([WebSocketRoute("/stream", hub.serve), *bars_routes(floor), *Admin(floor).routes()])
+    return Gateway(floor=floor, routes=[*ORDER_ROUTES, *ACCOUNT_ROUTES, *MARKET_ROUTES], others=others)
+
+
+class _Protocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
+    """HTTP as uvicorn speaks it; each request knows its connection, so that a fault can cut it."""
+
+    app: ASGIApp
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        """Note the connection."""
+        super().connection_made(transport)
+        # asyncio leaves Nagle's algorithm on for a listener that was handed to it: 40 ms per answer.
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        app = self.app
+
+        async def with_transport(scope: Scope, receive: Receive, send: Send) -> None:
+            scope[TRANSPORT] = transport
+            await app(scope, receive, send)
+
+        self.app = with_transport
+
+
+class _Server(uvicorn.Server):
+    """A server that starts and stops its floor, and returns when it is told to stop."""
+
+    def __init__(self, floor: Floor, url: str, on_ready: Callable[[str], None] | None) -> None:
+        config = uvicorn.Config(
+            build_app(floor), http=_Protocol, ws="auto", lifespan="off", log_config=None, access_log=False,
+            server_header=False, timeout_graceful_shutdown=1, ws_ping_interval=10.0, ws_ping_timeout=10.0,
+        )  # fmt: skip
+        super().__init__(config)
+        self._floor = floor
+        self._url = url
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Load what was written before the first request is served."""
+        await self._floor.start()
+        await super().startup(sockets)
+        log.info("exchange.started", url=self._url, cursor=self._floor.cursor)
+        if self._on_ready is not None:
+            self._on_ready(self._url)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let nobody wait any longer, then close."""
+        self._floor.stopping.set()
+        await super().shutdown(sockets)
+        await self._floor.stop()
+        log.info("exchange.stopped")
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop on SIGTERM and SIGINT, and return: uvicorn would raise the signal again."""
+
+        def stop(_number: int, _frame: FrameType | None) -> None:
+            self.should_exit = True
+
+        before: dict[int, Any] = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

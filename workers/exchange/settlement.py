@@ -1,0 +1,202 @@
+"""Move orders that were accepted: into the book, through fills, to their end."""
+
+from __future__ import annotations
+
+import uuid
+from decimal import ROUND_DOWN, Decimal
+
+from workers.exchange.accounts import QUANTUM, ZERO, Account, Fill
+from workers.exchange.checks import size_of
+from workers.exchange.clock import Session
+from workers.exchange.matching import match
+from workers.exchange.orders import WORKING, Order, OrderClass, Status, TimeInForce
+from workers.exchange.venue import Venue
+
+_ONE_SHOT = frozenset({TimeInForce.IOC, TimeInForce.FOK, TimeInForce.OPG, TimeInForce.CLS})
+_AUCTIONS = frozenset({TimeInForce.OPG, TimeInForce.CLS})
+_ENDS = {Status.CANCELED: "canceled_ns", Status.EXPIRED: "expired_ns", Status.REJECTED: "failed_ns"}
+_NANO = 1_000_000_000
+
+
+def in_session(venue: Venue, order: Order, now_ns: int) -> bool:
+    """Return whether *order* can trade now: coins always, shares in their session."""
+    if order.is_crypto:
+        return True
+    session = venue.clock.session(venue.moment(now_ns))
+    return session is Session.REGULAR or (session is Session.EXTENDED and order.extended_hours)
+
+
+def wake(venue: Venue, order: Order, now_ns: int) -> None:
+    """Do what is due for *order*: put it in the book, finish its cancel, or match it again."""
+    match order.status:
+        case Status.PENDING_NEW:
+            activate(venue, order, now_ns)
+        case Status.PENDING_CANCEL:
+            finish(venue, order, Status.CANCELED, now_ns)
+        case Status.NEW | Status.PARTIALLY_FILLED:
+            look(venue, order, now_ns)
+        case Status.ACCEPTED if order.time_in_force not in _AUCTIONS and in_session(venue, order, now_ns):
+            activate(venue, order, now_ns)
+
+
+def activate(venue: Venue, order: Order, now_ns: int) -> None:
+    """Put *order* into the book and match it once as it arrives."""
+    if order.reject_later:
+        finish(venue, order, Status.REJECTED, now_ns)
+        return
+    order.status = Status.NEW
+    venue.touch(order, now_ns)
+    venue.tell(order, "new", now_ns)
+    look(venue, order, now_ns, arriving=True)
+    if order.status in WORKING and order.time_in_force in _ONE_SHOT and order.frozen_until_ns <= now_ns:
+        finish(venue, order, Status.CANCELED, now_ns)
+    elif order.is_open and order.order_class is OrderClass.OCO and order.parent is None:
+        _activate_legs(venue, order, now_ns)
+
+
+def look(venue: Venue, order: Order, now_ns: int, *, arriving: bool = False) -> None:
+    """Match *order* against the price, if it works and can trade now."""
+    price = venue.price(order.symbol)
+    if (
+        price is None
+        or order.status not in WORKING
+        or order.frozen_until_ns > now_ns
+        or not in_session(venue, order, now_ns)
+    ):
+        return
+    found = match(order, price, arriving=arriving)
+    if (found.triggered and not order.triggered) or (found.hwm is not None and found.hwm != order.hwm):
+        order.triggered = found.triggered
+        order.hwm = found.hwm
+        order.stop_price = found.stop_price or order.stop_price
+        venue.touch(order, now_ns)
+    if found.fill is not None:
+        _fill(venue, order, found.fill, now_ns)
+
+
+def finish(venue: Venue, order: Order, status: Status, now_ns: int) -> None:
+    """End *order* unfilled (or partly filled), and what hangs on it."""
+    order.status = status
+    setattr(order, _ENDS[status], now_ns)
+    venue.remove(order)
+    venue.touch(order, now_ns)
+    venue.tell(order, status.value, now_ns)
+    _after_end(venue, order, now_ns)
+
+
+def settle_cancels(venue: Venue, account: Account, now_ns: int) -> None:
+    """Finish the cancels that are under way, so that what they held is free."""
+    for order in account.open_orders():
+        if order.status is Status.PENDING_CANCEL:
+            finish(venue, order, Status.CANCELED, now_ns)
+
+
+def reprice(venue: Venue, symbol: str, now_ns: int) -> None:
+    """Match what rests in *symbol* against its new price."""
+    for order in list(venue.book.get(symbol, {}).values()):
+        look(venue, order, now_ns)
+
+
+def change_session(venue: Venue, before: Session, after: Session, now_ns: int) -> None:
+    """Do what the opening and the closing of the market do to orders on shares."""
+    orders = [order for book in venue.book.values() for order in book.values() if not order.is_crypto]
+    for order in sorted(orders, key=lambda each: each.seq):
+        at_close = order.time_in_force is TimeInForce.CLS
+        waits = order.status is Status.ACCEPTED
+        if waits and (at_close if before is Session.REGULAR else _opens(order, after)):
+            _auction(venue, order, now_ns) if at_close else activate(venue, order, now_ns)
+        elif order.status in WORKING and order.time_in_force is TimeInForce.DAY and _ends(order, before, after):
+            finish(venue, order, Status.EXPIRED, now_ns)
+        elif order.status in WORKING and after is Session.REGULAR:
+            look(venue, order, now_ns)
+
+
+def _opens(order: Order, session: Session) -> bool:
+    if order.time_in_force is TimeInForce.CLS:
+        return False
+    return session is Session.REGULAR or (session is Session.EXTENDED and order.extended_hours)
+
+
+def _ends(order: Order, before: Session, after: Session) -> bool:
+    return after is Session.CLOSED or (before is Session.REGULAR and not order.extended_hours)
+
+
+def _auction(venue: Venue, order: Order, now_ns: int) -> None:
+    """Fill a closing order at the last price of the session, or cancel it."""
+    order.status = Status.NEW
+    venue.tell(order, "new", now_ns)
+    price = venue.price(order.symbol)
+    found = match(order, price, arriving=True) if price is not None else None
+    if found is not None and found.fill is not None:
+        _fill(venue, order, found.fill, now_ns)
+    else:
+        finish(venue, order, Status.CANCELED, now_ns)
+
+
+def _fill(venue: Venue, order: Order, price: Decimal, now_ns: int) -> None:
+    total = order.qty if order.qty is not None else size_of(order.notional or ZERO, price)
+    remaining = total - order.filled_qty
+    qty = _part(venue, order, remaining, now_ns)
+    account = venue.accounts[order.account]
+    position = account.book(order, qty, price)
+    order.filled_qty += qty
+    order.filled_value += qty * price
+    order.filled_ns = now_ns
+    fill = Fill(
+        id=str(uuid.uuid4()), account=order.account, order_id=order.id, symbol=order.symbol, side=order.side,
+        qty=qty, price=price, cum_qty=order.filled_qty, leaves_qty=remaining - qty, at_ns=now_ns,
+        position_qty=position,
+    )  # fmt: skip
+    account.fills.append(fill)
+    venue.changes.fills.append(fill)
+    venue.changes.positions.add((account.key, order.symbol))
+    venue.changes.accounts[account.key] = account
+    order.status = Status.FILLED if fill.is_last else Status.PARTIALLY_FILLED
+    if fill.is_last:
+        venue.remove(order)
+    else:
+        account.release(order, held=min(order.held, qty), reserved=order.reserved * qty / remaining)
+    venue.touch(order, now_ns)
+    venue.tell(order, "fill" if fill.is_last else "partial_fill", now_ns, fill)
+    if fill.is_last:
+        _after_end(venue, order, now_ns)
+
+
+def _part(venue: Venue, order: Order, remaining: Decimal, now_ns: int) -> Decimal:
+    """Return how much to fill: all, or half of it where an injected fault says so."""
+    if order.part_then_s is None or order.time_in_force is TimeInForce.FOK:
+        return remaining
+    whole = not order.is_crypto and remaining % 1 == 0
+    half = (remaining / 2).quantize(Decimal(1) if whole else QUANTUM, ROUND_DOWN)
+    later_s, order.part_then_s = order.part_then_s, None
+    if not half:
+        return remaining
+    order.frozen_until_ns = now_ns + int(later_s * _NANO)
+    venue.changes.wake.append((order.id, later_s))
+    return half
+
+
+def _after_end(venue: Venue, order: Order, now_ns: int) -> None:
+    """Start the legs of an entry that is filled; end the others when one of a group ends."""
+    parent = venue.orders[order.parent] if order.parent else order
+    if order is parent and order.order_class in {OrderClass.BRACKET, OrderClass.OTO} and order.filled_qty:
+        _activate_legs(venue, order, now_ns)
+        return
+    for leg in (parent, *(venue.orders[each] for each in parent.legs)):
+        if leg is not order and leg.is_open:
+            finish(venue, leg, Status.CANCELED, now_ns)
+
+
+def _activate_legs(venue: Venue, parent: Order, now_ns: int) -> None:
+    account = venue.accounts[parent.account]
+    qty = parent.filled_qty or parent.qty
+    first = parent.order_class is not OrderClass.OCO
+    for leg in [venue.orders[each] for each in parent.legs]:
+        if leg.status is not Status.HELD:
+            continue
+        leg.qty = qty
+        # The legs close one position between them: only one of them holds it back.
+        if first and qty is not None:
+            account.hold(leg, qty)
+            first = False
+        activate(venue, leg, now_ns)

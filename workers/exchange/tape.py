@@ -1,0 +1,70 @@
+"""Say which bars are on at which cursor: the shipped days from 2005 on, in a loop."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from pipeline.sources.bars import BarDay, Bars
+
+#: What a reader gets at once at most.
+MOST_CYCLES = 100
+
+
+class Tape:
+    """The endless sequence of cycles. The first cursor is 1; one cycle is one trading day.
+
+    Warm-up days before the first cycle of a lap have cursor 0: they were never played.
+    """
+
+    def __init__(self, bars: Bars) -> None:
+        self._bars = bars
+
+    def day(self, cursor: int) -> BarDay:
+        """Return the bars of the cycle at *cursor*."""
+        return self._bars.days[self._index(cursor)]
+
+    def closes(self, cursor: int) -> dict[str, Decimal]:
+        """Return the price of each symbol that has a bar at *cursor*."""
+        return {bar.symbol: bar.close for bar in self.day(cursor).bars}
+
+    def after(self, after: int, cursor: int) -> list[dict[str, Any]]:
+        """Return the cycles later than *after*, up to *cursor*: the newest hundred at most."""
+        first = max(after + 1, cursor - MOST_CYCLES + 1, 1)
+        return [self._cycle(each, self.lap(each), self.day(each)) for each in range(first, cursor + 1)]
+
+    def history(self, until: int, days: int) -> list[dict[str, Any]]:
+        """Return *days* cycles up to and with *until*, reaching back into the warm-up of its lap."""
+        last = self._index(until)
+        found = []
+        for index in range(max(last - days + 1, 0), last + 1):
+            back = last - index
+            played = index >= self._bars.first_played
+            found.append(self._cycle(until - back if played else 0, self.lap(until), self._bars.days[index]))
+        return found
+
+    def lap(self, cursor: int) -> int:
+        """Return which time round it is, from 1."""
+        return (cursor - 1) // self._bars.played + 1
+
+    def _index(self, cursor: int) -> int:
+        return self._bars.first_played + (cursor - 1) % self._bars.played
+
+    @staticmethod
+    def _cycle(cursor: int, lap: int, day: BarDay) -> dict[str, Any]:
+        return {
+            "cursor": cursor,
+            "lap": lap,
+            "date": day.date.isoformat(),
+            "bars": [
+                {
+                    "symbol": bar.symbol,
+                    "open": str(bar.open),
+                    "high": str(bar.high),
+                    "low": str(bar.low),
+                    "close": str(bar.close),
+                    "volume": str(bar.volume),
+                }
+                for bar in day.bars
+            ],
+        }

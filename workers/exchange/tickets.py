@@ -1,0 +1,211 @@
+"""Read the body of an order request, and refuse what could never be right."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from workers.exchange.orders import OrderClass, OrderType, Side, TimeInForce
+from workers.exchange.refusals import BAD_REQUEST, Refused, bad_parameter, plain, rule
+
+_LONGEST_CLIENT_ORDER_ID = 128
+_MOST_DECIMALS = 9
+_LIMITED = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT})
+_STOPPED = frozenset({OrderType.STOP, OrderType.STOP_LIMIT})
+_Word = TypeVar("_Word", bound=StrEnum)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ticket:
+    """An order request whose parameters fit together; whether it is allowed is another matter."""
+
+    #: As it was written; the asset list says what it names.
+    symbol: str
+    side: Side
+    type: OrderType
+    time_in_force: TimeInForce
+    qty: Decimal | None = None
+    notional: Decimal | None = None
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    trail_price: Decimal | None = None
+    trail_percent: Decimal | None = None
+    extended_hours: bool = False
+    client_order_id: str | None = None
+    order_class: OrderClass = OrderClass.SIMPLE
+    position_intent: str | None = None
+    take_profit: Decimal | None = None
+    stop_loss: Decimal | None = None
+    stop_loss_limit: Decimal | None = None
+
+
+def read_json(body: bytes) -> dict[str, Any]:
+    """Return the JSON object in *body*, its numbers as `Decimal`.
+
+    Raises:
+        Refused: 400, when it is not one.
+    """
+    try:
+        found = json.loads(body or b"{}", parse_float=Decimal, parse_constant=_no_constant)
+    except ValueError:
+        raise Refused(400, "request body format is invalid", BAD_REQUEST) from None
+    if not isinstance(found, dict):
+        raise Refused(400, "request body format is invalid", BAD_REQUEST)
+    return found
+
+
+def read_ticket(body: Mapping[str, Any]) -> Ticket:
+    """Return the order that *body* asks for.
+
+    Raises:
+        Refused: 422, naming the first parameter that cannot be right.
+    """
+    take_profit, stop_loss = _part(body, "take_profit"), _part(body, "stop_loss")
+    ticket = Ticket(
+        symbol=_text(body, "symbol"),
+        side=_word(Side, body.get("side"), "side"),
+        type=_word(OrderType, body.get("type"), "order type"),
+        time_in_force=_word(TimeInForce, body.get("time_in_force"), "time_in_force"),
+        qty=number(body, "qty"),
+        notional=number(body, "notional"),
+        limit_price=number(body, "limit_price"),
+        stop_price=number(body, "stop_price"),
+        trail_price=number(body, "trail_price"),
+        trail_percent=number(body, "trail_percent"),
+        extended_hours=body.get("extended_hours") is True,
+        client_order_id=client_id(body),
+        order_class=_word(OrderClass, body.get("order_class") or "", "order_class"),
+        position_intent=body.get("position_intent"),
+        take_profit=number(take_profit, "limit_price", "take_profit."),
+        stop_loss=number(stop_loss, "stop_price", "stop_loss."),
+        stop_loss_limit=number(stop_loss, "limit_price", "stop_loss."),
+    )
+    _check_size(ticket)
+    _check_prices(ticket)
+    return ticket
+
+
+def number(body: Mapping[str, Any], name: str, prefix: str = "") -> Decimal | None:
+    """Return the number that *body* holds as a string or a number; None when absent.
+
+    Raises:
+        Refused: 422, when it is something else.
+    """
+    value = body.get(name)
+    if value is None or value == "":
+        return None
+    try:
+        found = Decimal(value if isinstance(value, str | int | Decimal) else "nan")
+    except InvalidOperation:
+        raise bad_parameter(f"invalid {prefix}{name}") from None
+    if isinstance(value, bool) or not found.is_finite():
+        raise bad_parameter(f"invalid {prefix}{name}")
+    return found
+
+
+def client_id(body: Mapping[str, Any]) -> str | None:
+    """Return the caller's own id for the order; None when there is none.
+
+    Raises:
+        Refused: 422, when it is too long or no text.
+    """
+    value = body.get("client_order_id")
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str):
+        raise bad_parameter("invalid client_order_id")
+    if len(value) > _LONGEST_CLIENT_ORDER_ID:
+        raise bad_parameter(f"client_order_id must be no more than {_LONGEST_CLIENT_ORDER_ID} characters")
+    return value
+
+
+def check_increment(price: Decimal | None, name: str, *, is_crypto: bool) -> None:
+    """Refuse a price finer than the market quotes: cents, a hundredth of a cent below a dollar.
+
+    Raises:
+        Refused: 422.
+    """
+    if price is None:
+        return
+    finest = _MOST_DECIMALS if is_crypto else 2 if price >= 1 else 4
+    if decimals(price) > finest:
+        said = "sub-penny increment does not fulfill minimum pricing criteria"
+        raise rule(f"invalid {name} {plain(price)}. {said}")
+
+
+def decimals(value: Decimal) -> int:
+    """Return how many decimals *value* needs."""
+    exponent = value.normalize().as_tuple().exponent
+    return max(-exponent, 0) if isinstance(exponent, int) else 0
+
+
+def _check_size(ticket: Ticket) -> None:
+    if ticket.qty is None and ticket.notional is None:
+        raise bad_parameter("qty or notional is required")
+    if ticket.qty is not None and ticket.notional is not None:
+        raise bad_parameter("only one of qty or notional is accepted")
+    if ticket.qty is not None:
+        if ticket.qty <= 0:
+            raise bad_parameter("qty must be > 0")
+        if decimals(ticket.qty) > _MOST_DECIMALS:
+            raise bad_parameter(f"qty must be limited to {_MOST_DECIMALS} decimal places")
+    if ticket.notional is not None:
+        if ticket.notional < 1:
+            raise bad_parameter("notional amount must be >= 1.00")
+        if decimals(ticket.notional) > 2:  # noqa: PLR2004 - cents
+            raise rule("notional value must be limited to 2 decimal places")
+
+
+def _check_prices(ticket: Ticket) -> None:
+    limited, stopped = ticket.type in _LIMITED, ticket.type in _STOPPED
+    for price, name in ((ticket.limit_price, "limit price"), (ticket.stop_price, "stop price")):
+        if price is not None and price <= 0:
+            raise bad_parameter(f"{name} must be > 0")
+    if ticket.type is OrderType.STOP_LIMIT and (ticket.limit_price is None or ticket.stop_price is None):
+        raise bad_parameter("stop limit orders require both stop and limit price")
+    if limited and ticket.limit_price is None:
+        raise bad_parameter("limit orders require a limit price")
+    if stopped and ticket.stop_price is None:
+        raise bad_parameter("stop orders require a stop price")
+    if ticket.type is OrderType.MARKET and (ticket.limit_price or ticket.stop_price):
+        raise bad_parameter("market orders require no stop or limit price")
+    if ticket.type is OrderType.LIMIT and ticket.stop_price:
+        raise bad_parameter("limit orders require no stop price")
+    if ticket.type is OrderType.STOP and ticket.limit_price:
+        raise bad_parameter("stop orders require no limit price")
+    trailing = [trail for trail in (ticket.trail_price, ticket.trail_percent) if trail is not None]
+    if ticket.type is OrderType.TRAILING_STOP and (len(trailing) != 1 or trailing[0] <= 0):
+        raise bad_parameter("trailing stop orders must specify one of trail_price or trail_percent")
+
+
+def _text(body: Mapping[str, Any], name: str) -> str:
+    value = body.get(name)
+    if not isinstance(value, str) or not value:
+        raise bad_parameter(f"{name} is required")
+    return value
+
+
+def _word(kind: type[_Word], value: Any, name: str) -> _Word:
+    if kind is OrderClass and value == "simple":
+        value = ""
+    try:
+        return kind(value)
+    except ValueError:
+        raise bad_parameter(f"invalid {name}") from None
+
+
+def _part(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = body.get(name)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise bad_parameter(f"invalid {name}")
+    return value
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(name)

@@ -1,0 +1,237 @@
+"""Take, replace and cancel orders: what an account asks of the exchange."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from workers.exchange.accounts import Account
+from workers.exchange.assets import Asset
+from workers.exchange.checks import (
+    Claim,
+    check_account,
+    check_client_id,
+    check_terms,
+    check_wash_trade,
+    claim,
+    find_asset,
+)
+from workers.exchange.legs import add_legs, check_legs
+from workers.exchange.orders import WORKING, Order, OrderClass, OrderType, Status, TimeInForce
+from workers.exchange.refusals import Refused, bad_parameter, rule
+from workers.exchange.settlement import finish, in_session
+from workers.exchange.tickets import Ticket, client_id, number, read_ticket
+from workers.exchange.venue import Venue
+
+#: From the acceptance of an order (or its cancel) until the book knows of it, in seconds.
+ROUTING_S = 0.003
+#: A `gtc` order ends after ninety days.
+_GTC_NS = 90 * 86_400 * 1_000_000_000
+_FOR_EVER = 2**62
+_NANO = 1_000_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Behaviour:
+    """Injected faults of one order; without any it fills when it can."""
+
+    #: Fill a part first and the rest this many seconds later.
+    part_then_s: float | None = None
+    #: Do not fill for this many seconds; 0 is for ever.
+    no_fill_s: float | None = None
+    reject_later: bool = False
+
+
+HONEST = Behaviour()
+
+
+def submit(
+    venue: Venue, account: Account, body: Mapping[str, Any], now_ns: int, behaviour: Behaviour = HONEST
+) -> Order:
+    """Take the order that *body* describes.
+
+    Raises:
+        Refused: Any of the broker's refusals; nothing was changed and the client's id is not spent.
+    """
+    ticket = read_ticket(body)
+    asset = find_asset(venue, ticket.symbol)
+    check_terms(venue, ticket, asset, now_ns)
+    ticket = check_legs(ticket)
+    check_account(account, ticket)
+    check_wash_trade(account, ticket, asset.symbol)
+    claimed = claim(venue, account, ticket, asset)
+    order = _order(venue, account, ticket, asset, claimed, now_ns)
+    _behave(order, behaviour, now_ns)
+    if venue.price(asset.symbol) is None and ticket.limit_price is not None:
+        venue.last[asset.symbol] = ticket.limit_price
+        venue.changes.prices.add(asset.symbol)
+    _enter(venue, account, order, now_ns)
+    add_legs(venue, account, order, ticket, now_ns)
+    return order
+
+
+def cancel(venue: Venue, order: Order, now_ns: int) -> None:
+    """Ask for the cancel of *order*; it happens a moment later, unless it fills first.
+
+    Raises:
+        Refused: 422, when the order is over in another way.
+    """
+    if order.status in {Status.CANCELED, Status.PENDING_CANCEL}:
+        return
+    if not order.is_open:
+        raise rule(f'order is already in "{order.status}" state')
+    if order.status in {Status.ACCEPTED, Status.HELD}:
+        finish(venue, order, Status.CANCELED, now_ns)
+        return
+    order.status = Status.PENDING_CANCEL
+    venue.touch(order, now_ns)
+    venue.changes.wake.append((order.id, ROUTING_S))
+
+
+def replace_order(venue: Venue, account: Account, order: Order, body: Mapping[str, Any], now_ns: int) -> Order:
+    """Put a new order with other terms in the place of *order*.
+
+    Raises:
+        Refused: Any of the broker's refusals; the old order stays as it is.
+    """
+    _check_replaceable(order)
+    asset = find_asset(venue, order.symbol)
+    ticket = _changed(order, body)
+    check_terms(venue, ticket, asset, now_ns)
+    check_client_id(account, ticket.client_order_id)
+    claimed = _claim_again(venue, account, order, ticket, asset)
+    new = _order(venue, account, ticket, asset, claimed, now_ns)
+    new.replaces, new.parent, new.legs = order.id, order.parent, order.legs
+    new.order_class = order.order_class
+    _adopt(venue, order, new, now_ns)
+    order.status, order.replaced_ns, order.replaced_by = Status.REPLACED, now_ns, new.id
+    venue.touch(order, now_ns)
+    venue.tell(order, "replaced", now_ns)
+    _enter(venue, account, new, now_ns)
+    return new
+
+
+def close_position(venue: Venue, account: Account, symbol: str, qty: Decimal | None, now_ns: int) -> Order:
+    """Send a market order for *qty* (default: all that is available) against the position."""
+    position = account.positions[symbol]
+    body = {
+        "symbol": symbol,
+        "qty": str(abs(position.qty) if qty is None else qty),
+        "side": "sell" if position.qty > 0 else "buy",
+        "type": "market",
+        "time_in_force": "gtc" if position.is_crypto else "day",
+    }
+    return submit(venue, account, body, now_ns)
+
+
+def _order(venue: Venue, account: Account, ticket: Ticket, asset: Asset, claimed: Claim, now_ns: int) -> Order:
+    at = venue.tick(now_ns)
+    lasts = ticket.time_in_force is TimeInForce.GTC
+    return Order(
+        seq=venue.next_seq(),
+        id=str(uuid.uuid4()),
+        account=account.key,
+        client_order_id=ticket.client_order_id or str(uuid.uuid4()),
+        symbol=asset.symbol,
+        is_crypto=asset.is_crypto,
+        side=ticket.side,
+        type=ticket.type,
+        time_in_force=ticket.time_in_force,
+        qty=ticket.qty,
+        notional=ticket.notional,
+        limit_price=ticket.limit_price,
+        stop_price=ticket.stop_price,
+        trail_price=ticket.trail_price,
+        trail_percent=ticket.trail_percent,
+        extended_hours=ticket.extended_hours,
+        order_class=ticket.order_class,
+        position_intent=claimed.position_intent,
+        status=Status.PENDING_NEW,
+        created_ns=at,
+        submitted_ns=at,
+        updated_ns=at,
+        expires_ns=at + _GTC_NS if lasts else venue.day_ends_ns(now_ns),
+        held=claimed.held,
+        reserved=claimed.reserved,
+    )
+
+
+def _enter(venue: Venue, account: Account, order: Order, now_ns: int) -> None:
+    auction = order.time_in_force in {TimeInForce.OPG, TimeInForce.CLS}
+    if auction or not in_session(venue, order, now_ns):
+        order.status = Status.ACCEPTED
+    venue.add(account, order)
+    venue.touch(order, order.submitted_ns)
+    venue.tell(order, order.status.value, now_ns)
+    if order.status is Status.PENDING_NEW:
+        venue.changes.wake.append((order.id, ROUTING_S))
+
+
+def _behave(order: Order, behaviour: Behaviour, now_ns: int) -> None:
+    order.part_then_s = behaviour.part_then_s
+    order.reject_later = behaviour.reject_later
+    if behaviour.no_fill_s is not None:
+        forever = behaviour.no_fill_s <= 0
+        order.frozen_until_ns = _FOR_EVER if forever else now_ns + int(behaviour.no_fill_s * _NANO)
+
+
+def _check_replaceable(order: Order) -> None:
+    if not order.is_open:
+        raise rule("unable to replace order, order is not open")
+    if order.status not in WORKING:
+        raise rule(f"cannot replace order in {order.status} status")
+    if order.notional is not None:
+        raise rule("notional orders cannot be replaced")
+
+
+def _changed(order: Order, body: Mapping[str, Any]) -> Ticket:
+    """Return *order* with what *body* changes; *qty* is the whole quantity, filled part included."""
+    qty = number(body, "qty") or order.qty or Decimal(0)
+    if qty <= order.filled_qty:
+        raise bad_parameter("qty must be > filled_qty")
+    trail = number(body, "trail")
+    by_percent = order.trail_percent is not None
+    fields: dict[str, Any] = {
+        "symbol": order.symbol,
+        "side": order.side,
+        "type": order.type,
+        "time_in_force": body.get("time_in_force") or order.time_in_force,
+        "qty": qty - order.filled_qty,
+        "limit_price": number(body, "limit_price") or order.limit_price,
+        "stop_price": number(body, "stop_price") or order.stop_price,
+        "trail_price": None if by_percent else trail or order.trail_price,
+        "trail_percent": trail or order.trail_percent if by_percent else None,
+        "extended_hours": order.extended_hours,
+        "client_order_id": client_id(body),
+    }
+    if order.type is OrderType.TRAILING_STOP:
+        fields["stop_price"] = None
+    return read_ticket(fields)
+
+
+def _claim_again(venue: Venue, account: Account, order: Order, ticket: Ticket, asset: Asset) -> Claim:
+    """Take *order* out of the books and return what its successor holds back instead."""
+    held, reserved = order.held, order.reserved
+    venue.remove(order)
+    if order.order_class is not OrderClass.SIMPLE:
+        # One of a group that closes one position: the group's claim stays as it is.
+        return Claim(held=held, reserved=reserved, position_intent=order.position_intent)
+    try:
+        return claim(venue, account, ticket, asset)
+    except Refused:
+        venue.restore(order, held=held, reserved=reserved)
+        raise
+
+
+def _adopt(venue: Venue, old: Order, new: Order, now_ns: int) -> None:
+    """Hang the group of *old* onto *new*."""
+    for leg in [venue.orders[each] for each in old.legs]:
+        leg.parent = new.id
+        venue.touch(leg, now_ns)
+    if old.parent is not None:
+        parent = venue.orders[old.parent]
+        parent.legs = [new.id if each == old.id else each for each in parent.legs]
+        venue.touch(parent, now_ns)

@@ -1,0 +1,123 @@
+"""Compute the days and hours on which the New York Stock Exchange trades, by rule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from functools import cache
+from zoneinfo import ZoneInfo
+
+NEW_YORK = ZoneInfo("America/New_York")
+#: The years that the broker's calendar covers.
+FIRST_DAY = date(1970, 1, 1)
+LAST_DAY = date(2029, 12, 31)
+_SATURDAY, _SUNDAY = 5, 6
+_JUNETEENTH_SINCE = 2022
+_DAY = timedelta(days=1)
+#: The day on which settlement went from two days to one.
+_T_PLUS_1 = date(2024, 5, 28)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TradingDay:
+    """One day's regular session, in New York time."""
+
+    date: date
+    close_time: time
+
+    @property
+    def opens(self) -> datetime:
+        """When the regular session begins."""
+        return datetime.combine(self.date, time(9, 30), NEW_YORK)
+
+    @property
+    def closes(self) -> datetime:
+        """When the regular session ends: 16:00, or 13:00 on a half day."""
+        return datetime.combine(self.date, self.close_time, NEW_YORK)
+
+    @property
+    def extended(self) -> tuple[datetime, datetime]:
+        """When the extended session begins and ends."""
+        end = time(20) if self.close_time == time(16) else time(17)
+        return datetime.combine(self.date, time(4), NEW_YORK), datetime.combine(self.date, end, NEW_YORK)
+
+
+@cache
+def trading_day(day: date) -> TradingDay | None:
+    """Return *day*'s session; None when the exchange is closed."""
+    if day.weekday() >= _SATURDAY or day in _holidays(day.year):
+        return None
+    return TradingDay(date=day, close_time=time(13) if day in _half_days(day.year) else time(16))
+
+
+def trading_day_after(day: date) -> TradingDay:
+    """Return the first session on a later date than *day*."""
+    while True:
+        day += _DAY
+        session = trading_day(day)
+        if session is not None:
+            return session
+
+
+def calendar_day(session: TradingDay) -> dict[str, str]:
+    """Return *session* as `/v2/calendar` writes it."""
+    settled = trading_day_after(session.date).date
+    if session.date < _T_PLUS_1:
+        settled = trading_day_after(settled).date
+    opens, closes = session.extended
+    return {
+        "date": session.date.isoformat(),
+        "open": "09:30",
+        "close": session.close_time.strftime("%H:%M"),
+        "session_open": opens.strftime("%H%M"),
+        "session_close": closes.strftime("%H%M"),
+        "settlement_date": settled.isoformat(),
+    }
+
+
+@cache
+def _holidays(year: int) -> frozenset[date]:
+    days = {
+        _nth(year, 1, weekday=0, n=3),
+        _nth(year, 2, weekday=0, n=3),
+        _easter(year) - timedelta(days=2),
+        _nth(year, 6, weekday=0, n=1) - timedelta(days=7),
+        _observed(date(year, 7, 4)),
+        _nth(year, 9, weekday=0, n=1),
+        _nth(year, 11, weekday=3, n=4),
+        _observed(date(year, 12, 25)),
+    }
+    new_year = date(year, 1, 1)
+    # A New Year's Day on a Saturday is not made up for: the last day of a year is never taken off.
+    if new_year.weekday() != _SATURDAY:
+        days.add(_observed(new_year))
+    if year >= _JUNETEENTH_SINCE:
+        days.add(_observed(date(year, 6, 19)))
+    return frozenset(days)
+
+
+@cache
+def _half_days(year: int) -> frozenset[date]:
+    days = {_nth(year, 11, weekday=3, n=4) + _DAY, date(year, 12, 24), date(year, 7, 3)}
+    return frozenset(days - _holidays(year))
+
+
+def _observed(day: date) -> date:
+    if day.weekday() == _SATURDAY:
+        return day - _DAY
+    return day + _DAY if day.weekday() == _SUNDAY else day
+
+
+def _nth(year: int, month: int, *, weekday: int, n: int) -> date:
+    first = date(year, month, 1)
+    return first + timedelta(days=(weekday - first.weekday()) % 7 + 7 * (n - 1))
+
+
+def _easter(year: int) -> date:
+    """Return Easter Sunday by the anonymous Gregorian algorithm."""
+    a, b, c = year % 19, year // 100, year % 100
+    h = (19 * a + b - b // 4 - (b - (b + 8) // 25 + 1) // 3 + 15) % 30
+    ell = (32 + 2 * (b % 4) + 2 * (c // 4) - h - c % 4) % 7
+    m = (a + 11 * h + 22 * ell) // 451
+    month, day = divmod(h + ell - 7 * m + 114, 31)
+    return date(year, month, day + 1)

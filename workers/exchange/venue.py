@@ -1,0 +1,182 @@
+"""Hold what the exchange knows: accounts, orders, prices, and what of it is not written down yet."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from workers.exchange.accounts import ZERO, Account, Fill
+from workers.exchange.assets import Assets, asset_id
+from workers.exchange.clock import SessionClock
+from workers.exchange.money import Totals, totals
+from workers.exchange.orders import Order
+from workers.exchange.refusals import bad_parameter, not_found
+from workers.exchange.wire import event_json, order_json
+
+_NANO = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One message for the account's trade-update stream, as it was when it happened."""
+
+    account: str
+    message: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Changes:
+    """What changed since the journal was last written, and what is to follow once it is."""
+
+    accounts: dict[str, Account] = field(default_factory=dict)
+    orders: dict[str, Order] = field(default_factory=dict)
+    #: (account, symbol) of positions that moved.
+    positions: set[tuple[str, str]] = field(default_factory=set)
+    fills: list[Fill] = field(default_factory=list)
+    prices: set[str] = field(default_factory=set)
+    settings: dict[str, str] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+    #: (order id, seconds) of orders to look at again.
+    wake: list[tuple[str, float]] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        """Whether anything has to be written or told."""
+        return bool(
+            self.accounts or self.orders or self.positions or self.fills or self.prices or self.settings
+            or self.events or self.wake
+        )  # fmt: skip
+
+
+class Venue:
+    """The exchange's whole state. Everything here is synchronous and belongs to one thread."""
+
+    def __init__(self, clock: SessionClock) -> None:
+        self.clock = clock
+        self.assets = Assets()
+        self.accounts: dict[str, Account] = {}
+        self.orders: dict[str, Order] = {}
+        #: Orders in the book by symbol, over all accounts: what a new price may fill.
+        self.book: dict[str, dict[str, Order]] = {}
+        #: Prices set by an admin; they hold until taken back.
+        self.pinned: dict[str, Decimal] = {}
+        #: The last price seen: a bar's close, or the first limit price of a symbol without bars.
+        self.last: dict[str, Decimal] = {}
+        #: The prices before the current bar.
+        self.previous: dict[str, Decimal] = {}
+        self.changes = Changes()
+        self._seq = 0
+        self._last_ns = 0
+
+    def tick(self, now_ns: int) -> int:
+        """Return *now_ns*, or a nanosecond after the last tick: no two submissions share a time."""
+        self._last_ns = max(now_ns, self._last_ns + 1)
+        return self._last_ns
+
+    def next_seq(self) -> int:
+        """Return the next order's place in the order of submission."""
+        self._seq += 1
+        return self._seq
+
+    def price(self, symbol: str) -> Decimal | None:
+        """Return the price at which *symbol* trades now; None when nobody has named one."""
+        return self.pinned.get(symbol) or self.last.get(symbol)
+
+    def totals(self, account: Account) -> Totals:
+        """Value *account* now."""
+        return totals(account, self.price)
+
+    def authenticate(self, key: str, secret: str, now_ns: int) -> Account | None:
+        """Return the account of *key*, opening one at its first use; None when the secret is wrong."""
+        hashed = hashlib.sha256(secret.encode()).hexdigest()
+        account = self.accounts.get(key)
+        if account is None:
+            account = self.open_account(key, now_ns)
+        if not account.secret_hash:
+            account.secret_hash = hashed
+            self.changes.accounts[key] = account
+        return account if hmac.compare_digest(account.secret_hash, hashed) and not account.refused else None
+
+    def open_account(self, key: str, now_ns: int) -> Account:
+        """Open an account for *key*; the first secret it is used with is its secret."""
+        account = Account(key=key, secret_hash="", created_ns=now_ns)
+        self.accounts[key] = account
+        self.changes.accounts[key] = account
+        return account
+
+    def add(self, account: Account, order: Order) -> None:
+        """Take a new (or a reloaded) order into the indexes."""
+        self.orders[order.id] = order
+        account.orders.append(order)
+        account.by_client_id[order.client_order_id] = order
+        self._seq = max(self._seq, order.seq)
+        self._last_ns = max(self._last_ns, order.submitted_ns)
+        if order.is_open:
+            account.enter(order)
+            self.book.setdefault(order.symbol, {})[order.id] = order
+
+    def remove(self, order: Order) -> None:
+        """Take an order that ended out of the books."""
+        self.accounts[order.account].leave(order)
+        self.changes.accounts[order.account] = self.accounts[order.account]
+        self.book.get(order.symbol, {}).pop(order.id, None)
+
+    def restore(self, order: Order, *, held: Decimal, reserved: Decimal) -> None:
+        """Put an order that was taken out back into the books, with what it held back."""
+        order.held, order.reserved = held, reserved
+        self.accounts[order.account].enter(order)
+        self.book.setdefault(order.symbol, {})[order.id] = order
+
+    def touch(self, order: Order, now_ns: int) -> None:
+        """Note that *order* changed."""
+        order.updated_ns = max(now_ns, order.updated_ns)
+        self.changes.orders[order.id] = order
+
+    def tell(self, order: Order, event: str, now_ns: int, fill: Fill | None = None) -> None:
+        """Put *event* on the account's stream, with the order as it is now."""
+        message = event_json(
+            event,
+            self.order_json(order, nested=True),
+            now_ns,
+            fill=fill,
+            execution_id=None if event == "pending_new" else fill.id if fill else str(uuid.uuid4()),
+            position_qty=self.accounts[order.account].quantity(order.symbol),
+        )
+        self.changes.events.append(Event(account=order.account, message=message))
+
+    def order_json(self, order: Order, *, nested: bool = False) -> dict[str, Any]:
+        """Return *order* as the broker writes it, with its legs when *nested*."""
+        legs = [self.orders[leg] for leg in order.legs] if nested else []
+        return order_json(order, legs, asset_id=asset_id(order.symbol))
+
+    def order(self, account: Account, order_id: str) -> Order:
+        """Return the account's order.
+
+        Raises:
+            Refused: 422 for what is not an id, 404 for an order that this account does not have.
+        """
+        try:
+            wanted = str(uuid.UUID(order_id))
+        except ValueError:
+            raise bad_parameter("order_id is missing") from None
+        order = self.orders.get(wanted)
+        if order is None or order.account != account.key:
+            raise not_found(f"order not found for {order_id}")
+        return order
+
+    def moment(self, now_ns: int) -> datetime:
+        """Return *now_ns* as a datetime in UTC."""
+        return datetime.fromtimestamp(now_ns / _NANO, UTC)
+
+    def day_ends_ns(self, now_ns: int) -> int:
+        """Return when a `day` order placed now expires."""
+        return int(self.clock.day_ends(self.moment(now_ns)).timestamp()) * _NANO
+
+    def cost_of(self, order: Order, qty: Decimal) -> Decimal:
+        """Return what *qty* of *order* is worth at its own price, else at the market's."""
+        price = order.limit_price or order.stop_price or self.price(order.symbol) or ZERO
+        return qty * price

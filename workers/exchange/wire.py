@@ -1,0 +1,206 @@
+"""Write orders, accounts, positions and fills as the broker's JSON does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from workers.exchange.accounts import ZERO, Account, Fill, Position
+from workers.exchange.assets import Asset
+from workers.exchange.money import Totals
+from workers.exchange.orders import Order
+from workers.exchange.refusals import plain
+from workers.exchange.trading_days import NEW_YORK
+
+_NANO = 1_000_000_000
+_CENT = Decimal("0.01")
+_MICRO = Decimal("0.000001")
+
+
+def stamp(ns: int | None) -> str | None:
+    """Write nanoseconds since 1970 as RFC 3339 in UTC, to the nanosecond."""
+    return None if ns is None else sure_stamp(ns)
+
+
+def sure_stamp(ns: int) -> str:
+    """Write a time that is known."""
+    seconds, rest = divmod(ns, _NANO)
+    whole = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{whole}.{rest:09d}".rstrip("0") + "Z" if rest else f"{whole}Z"
+
+
+def money(value: Decimal) -> str:
+    """Write an amount in cents."""
+    return plain(value.quantize(_CENT))
+
+
+def fine(value: Decimal) -> str:
+    """Write a figure to six decimals, as positions have them."""
+    return plain(value.quantize(_MICRO))
+
+
+def maybe(value: Decimal | None) -> str | None:
+    """Write a number that may be absent."""
+    return None if value is None else plain(value)
+
+
+def order_json(order: Order, legs: Sequence[Order] = (), *, asset_id: str) -> dict[str, Any]:
+    """Return *order* with every field of the broker's schema."""
+    average = order.filled_average
+    return {
+        "id": order.id,
+        "client_order_id": order.client_order_id,
+        "created_at": sure_stamp(order.created_ns),
+        "updated_at": sure_stamp(order.updated_ns),
+        "submitted_at": sure_stamp(order.submitted_ns),
+        "filled_at": stamp(order.filled_ns),
+        "expired_at": stamp(order.expired_ns),
+        "expires_at": sure_stamp(order.expires_ns),
+        "canceled_at": stamp(order.canceled_ns),
+        "failed_at": stamp(order.failed_ns),
+        "replaced_at": stamp(order.replaced_ns),
+        "replaced_by": order.replaced_by,
+        "replaces": order.replaces,
+        "asset_id": asset_id,
+        "symbol": order.symbol,
+        "asset_class": "crypto" if order.is_crypto else "us_equity",
+        "notional": maybe(order.notional),
+        "qty": maybe(order.qty),
+        "filled_qty": plain(order.filled_qty),
+        "filled_avg_price": None if average is None else fine(average),
+        "order_class": order.order_class,
+        "order_type": order.type,
+        "type": order.type,
+        "side": order.side,
+        "position_intent": order.position_intent,
+        "time_in_force": order.time_in_force,
+        "limit_price": maybe(order.limit_price),
+        "stop_price": maybe(order.stop_price),
+        "status": order.status,
+        "extended_hours": order.extended_hours,
+        "legs": [order_json(leg, asset_id=asset_id) for leg in legs] or None,
+        "trail_percent": maybe(order.trail_percent),
+        "trail_price": maybe(order.trail_price),
+        "hwm": maybe(order.hwm),
+        "ratio_qty": None,
+        "subtag": None,
+        "source": None,
+    }
+
+
+def event_json(event: str, order: dict[str, Any], now_ns: int, *, fill: Fill | None, execution_id: str | None,
+               position_qty: Decimal) -> dict[str, Any]:  # fmt: skip
+    """Return a trade update: *event* happened to *order* (as `order_json` wrote it then)."""
+    found: dict[str, Any] = {
+        "event": event,
+        "execution_id": execution_id,
+        "order": order,
+        "timestamp": sure_stamp(now_ns),
+    }
+    if fill is not None:
+        found |= {"price": plain(fill.price), "qty": plain(fill.qty), "position_qty": plain(position_qty)}
+    return {"stream": "trade_updates", "data": found}
+
+
+def fill_json(fill: Fill) -> dict[str, Any]:
+    """Return *fill* as an account activity."""
+    micros = fill.at_ns // 1000 * 1000
+    return {
+        "activity_type": "FILL",
+        "id": activity_id(fill),
+        "cum_qty": plain(fill.cum_qty),
+        "leaves_qty": plain(fill.leaves_qty),
+        "order_id": fill.order_id,
+        "order_status": "filled" if fill.is_last else "partially_filled",
+        "price": plain(fill.price),
+        "qty": plain(fill.qty),
+        "side": fill.side,
+        "symbol": fill.symbol,
+        "transaction_time": sure_stamp(micros),
+        "type": "fill" if fill.is_last else "partial_fill",
+    }
+
+
+def activity_id(fill: Fill) -> str:
+    """Return the activity's id; it begins with the time in New York, to the millisecond."""
+    local = datetime.fromtimestamp(fill.at_ns / _NANO, NEW_YORK)
+    return f"{local:%Y%m%d%H%M%S}{local.microsecond // 1000:03d}::{fill.id}"
+
+
+def account_json(account: Account, sums: Totals, now_ns: int) -> dict[str, Any]:
+    """Return the account with every field of the broker's schema."""
+    day = datetime.fromtimestamp(now_ns / _NANO, NEW_YORK).date().isoformat()
+    return {
+        "id": account.id,
+        "admin_configurations": {},
+        "user_configurations": None,
+        "account_number": account.number,
+        "status": "ACTIVE",
+        "crypto_status": "ACTIVE",
+        "crypto_tier": 1,
+        "currency": "USD",
+        "buying_power": money(sums.buying_power),
+        "effective_buying_power": money(sums.buying_power),
+        "regt_buying_power": money(sums.regt_buying_power),
+        "non_marginable_buying_power": money(sums.non_marginable),
+        "options_buying_power": money(sums.non_marginable),
+        "options_approved_level": 3,
+        "options_trading_level": 3,
+        "cash": money(account.cash),
+        "accrued_fees": "0",
+        "pending_reg_taf_fees": "0",
+        "pending_transfer_in": "0",
+        "pending_transfer_out": "0",
+        "intraday_adjustments": "0",
+        "balance_asof": day,
+        "created_at": sure_stamp(account.created_ns),
+        "portfolio_value": money(sums.equity),
+        "equity": money(sums.equity),
+        "last_equity": money(account.last_equity),
+        "long_market_value": money(sums.long_value),
+        "short_market_value": money(sums.short_value),
+        "position_market_value": money(sums.long_value - sums.short_value),
+        "initial_margin": money(sums.initial_margin),
+        "maintenance_margin": money(sums.maintenance_margin),
+        "last_maintenance_margin": money(account.last_maintenance),
+        "sma": money(sums.equity),
+        "multiplier": plain(account.multiplier),
+        "shorting_enabled": account.may_short,
+        "trading_blocked": account.trading_blocked,
+        "transfers_blocked": False,
+        "account_blocked": False,
+        "trade_suspended_by_user": account.configurations["suspend_trade"],
+    }
+
+
+def position_json(account: Account, position: Position, asset: Asset, *, price: Decimal,
+                  previous: Decimal) -> dict[str, Any]:  # fmt: skip
+    """Return one position at *price*; *previous* is the price one bar ago."""
+    value, cost = position.qty * price, position.cost
+    gain, today = value - cost, position.qty * (price - previous)
+    return {
+        "asset_id": asset.id,
+        "symbol": asset.position_symbol,
+        "exchange": asset.exchange,
+        "asset_class": asset.asset_class,
+        "asset_marginable": not asset.is_crypto,
+        "qty": plain(position.qty),
+        "qty_available": plain(account.available(position.symbol).copy_sign(position.qty)),
+        "side": "long" if position.qty > 0 else "short",
+        "avg_entry_price": fine(position.average),
+        "market_value": fine(value),
+        "cost_basis": fine(cost),
+        "unrealized_pl": fine(gain),
+        "unrealized_plpc": fine(gain / abs(cost) if cost else ZERO),
+        "unrealized_intraday_pl": fine(today),
+        "unrealized_intraday_plpc": fine(today / abs(position.qty * previous) if previous else ZERO),
+        "current_price": plain(price),
+        "lastday_price": plain(previous),
+        "change_today": fine(price / previous - 1 if previous else ZERO),
+        "swap_rate": None,
+        "avg_entry_swap_rate": None,
+        "prev_swap_rate": None,
+        "usd": None,
+    }
