@@ -38,10 +38,7 @@ def bar(close: str | Decimal, *, high: str | Decimal | None = None, low: str | D
 
 
 def window(*closes: str, spread: str = "1") -> list[Bar]:
-    return [
-        bar(close, high=Decimal(close) + Decimal(spread), low=Decimal(close) - Decimal(spread))
-        for close in closes
-    ]
+    return [bar(close, high=Decimal(close) + Decimal(spread), low=Decimal(close) - Decimal(spread)) for close in closes]
 
 
 FLAT = ["100"] * (WINDOW - 1)
@@ -192,9 +189,7 @@ def test_a_true_range_counts_the_gap_from_the_close_before() -> None:
         (["100", "101", "102"], "9", Regime.CRISIS),
     ],
 )
-def test_a_regime_is_first_how_wild_and_then_where_to(
-    closes: list[str], true_range: str, expected: Regime
-) -> None:
+def test_a_regime_is_first_how_wild_and_then_where_to(closes: list[str], true_range: str, expected: Regime) -> None:
     assert regime(window(*closes), Decimal(true_range)) is expected
 
 

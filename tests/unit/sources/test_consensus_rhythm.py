@@ -148,6 +148,7 @@ HOUSES = {
     for rules, changes in {
         "plain": {},
         "ten_positions": {"positions": 10},
+        "room_for_two": {"positions": 2},
         "a_repeat_is_skipped_for_a_minute": {"repeat_cycles": CYCLES_A_MINUTE},
         "stops_at_the_broker": {"stops": True},
         "stops_and_repeats": {"stops": True, "repeat_cycles": CYCLES_A_MINUTE},

@@ -31,24 +31,18 @@ def good(line: int, value: dict[str, Any]) -> ParsedLine:
     [
         pytest.param(json.dumps(BUY), [good(1, BUY)], id="one object"),
         pytest.param(f"{json.dumps(BUY)}\n{json.dumps(SELL)}\n", [good(1, BUY), good(2, SELL)], id="lines"),
-        pytest.param(
-            f"\n{json.dumps(BUY)}\r\n \n{json.dumps(SELL)}", [good(2, BUY), good(4, SELL)], id="gaps"
-        ),
+        pytest.param(f"\n{json.dumps(BUY)}\r\n \n{json.dumps(SELL)}", [good(2, BUY), good(4, SELL)], id="gaps"),
         pytest.param(json.dumps([BUY, SELL]), [good(1, BUY), good(1, SELL)], id="array on a line"),
         pytest.param(json.dumps(BUY, indent=2), [good(1, BUY)], id="object over lines"),
         pytest.param(json.dumps([BUY, SELL], indent=2), [good(2, BUY), good(6, SELL)], id="array over lines"),
-        pytest.param(
-            f"[\n{json.dumps(BUY)},\n\n{json.dumps(SELL)}\n]", [good(2, BUY), good(4, SELL)], id="rows"
-        ),
+        pytest.param(f"[\n{json.dumps(BUY)},\n\n{json.dumps(SELL)}\n]", [good(2, BUY), good(4, SELL)], id="rows"),
         pytest.param(
             f"{json.dumps(BUY, indent=1)}\n{json.dumps(SELL, indent=1)}",
             [good(1, BUY), good(5, SELL)],
             id="two",
         ),
         pytest.param(f"\ufeff{json.dumps(BUY)}", [good(1, BUY)], id="byte order mark"),
-        pytest.param(
-            '{"strategy": "a } in [ a \\" text"\n}', [good(1, {"strategy": 'a } in [ a " text'})], id="text"
-        ),
+        pytest.param('{"strategy": "a } in [ a \\" text"\n}', [good(1, {"strategy": 'a } in [ a " text'})], id="text"),
         pytest.param("[]", [], id="empty array"),
         pytest.param("[\n]\n", [], id="empty array over lines"),
         pytest.param(" \n\n", [], id="nothing"),
@@ -204,9 +198,7 @@ objects = st.dictionaries(st.text(max_size=6), values, max_size=4)
 
 
 @given(signals=st.lists(objects, max_size=5), indent=st.sampled_from([None, 0, 2]), as_array=st.booleans())
-def test_what_json_writes_is_read_back(
-    *, signals: list[dict[str, Any]], indent: int | None, as_array: bool
-) -> None:
+def test_what_json_writes_is_read_back(*, signals: list[dict[str, Any]], indent: int | None, as_array: bool) -> None:
     parts = [signals] if as_array else signals
     text = "\n".join(json.dumps(part, indent=indent) for part in parts)
 
