@@ -1,0 +1,141 @@
+"""Fixtures: the paper exchange as a real process, to be stopped, killed and started again."""
+
+from __future__ import annotations
+
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+_START_S = 20.0
+_STOP_S = 5.0
+
+
+class ExchangeProcess:
+    """One exchange in a folder of its own. Listens on the same port again after a restart."""
+
+    def __init__(self, home: Path, *arguments: str) -> None:
+        self.home = home
+        self.url = ""
+        self._arguments = arguments
+        self._process: subprocess.Popen[str] | None = None
+        self._client = httpx.Client(timeout=10.0, trust_env=False)
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        """Start it and wait until it serves."""
+        port = self.url.rpartition(":")[2] or "0"
+        command = [sys.executable, "-m", "workers.exchange", "--port", port, "--home", str(self.home)]
+        with (self.home / "exchange.log").open("a") as output:
+            self._process = subprocess.Popen(
+                [*command, *self._arguments], stdout=subprocess.PIPE, stderr=output, text=True
+            )
+        line = _first_line(self._process)
+        if not line.startswith("exchange listening on "):
+            self.kill9()
+            raise RuntimeError(f"the exchange did not start: {(self.home / 'exchange.log').read_text()[-2000:]}")
+        self.url = line.split()[-1]
+
+    def stop(self) -> float:
+        """Ask it to stop and return how long it took, in seconds; it must come to that."""
+        return self._end(signal.SIGTERM)
+
+    def kill9(self) -> None:
+        """Kill it where it stands."""
+        self._end(signal.SIGKILL)
+
+    def restart(self) -> None:
+        """Start it again on the same home and port, killing it first if it still runs."""
+        self.kill9()
+        self.start()
+
+    def freeze(self) -> None:
+        """Stop it from doing anything, connections open."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    def admin(self, path: str, body: object = None) -> Any:
+        """POST *body* to `/admin/<path>`; GET it when there is no body."""
+        url = f"{self.url}/admin/{path}"
+        answer = self._client.get(url) if body is None else self._client.post(url, json=body)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def orders(self, key: str) -> list[dict[str, Any]]:
+        """Return every order that the account of *key* ever had."""
+        answer = self._client.get(f"{self.url}/admin/orders", params={"key": key})
+        assert answer.status_code == 200, answer.text
+        orders: list[dict[str, Any]] = answer.json()
+        return orders
+
+    def close(self) -> None:
+        """End the process and what we hold of it."""
+        self.kill9()
+        self._client.close()
+
+    def _end(self, number: signal.Signals) -> float:
+        process, began = self._process, time.monotonic()
+        self._process = None
+        if process is None:
+            return 0.0
+        with process:
+            process.send_signal(number)
+            process.wait(_STOP_S)
+        return time.monotonic() - began
+
+
+def _first_line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    ready, _, _ = select.select([process.stdout], [], [], _START_S)
+    return process.stdout.readline().strip() if ready else ""
+
+
+@pytest.fixture(scope="session")
+def start_exchange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., ExchangeProcess]]:
+    """Start exchanges with the arguments given, each in an empty home; all are ended with the session."""
+    started: list[ExchangeProcess] = []
+
+    def start(*arguments: str) -> ExchangeProcess:
+        exchange = ExchangeProcess(tmp_path_factory.mktemp("exchange"), *arguments)
+        started.append(exchange)
+        exchange.start()
+        return exchange
+
+    yield start
+    for exchange in started:
+        exchange.close()
+
+
+@pytest.fixture(scope="session")
+def _shared_exchange(start_exchange: Callable[..., ExchangeProcess]) -> ExchangeProcess:
+    return start_exchange("--no-bars")
+
+
+@pytest.fixture
+def exchange_process(_shared_exchange: ExchangeProcess) -> ExchangeProcess:
+    """The session's exchange without bars, empty, always open, and without faults."""
+    if not _shared_exchange.running:
+        _shared_exchange.start()
+    _shared_exchange.admin("clock", {"mode": "always_open"})
+    _shared_exchange.admin("reset", {})
+    return _shared_exchange
