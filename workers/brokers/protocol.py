@@ -1,7 +1,7 @@
 """What the recipe, the keeper and the tracker need of a broker, in plain values.
 
 An adapter translates and does not decide: it says *accepted*, *rejected*, *not sent* or *unknown*, and leaves
-what follows to its callers. Every adapter passes ``tests/contract/test_brokers.py`` unchanged.
+what follows to its callers. Every adapter passes ``tests/contract/test_brokers*.py`` unchanged.
 """
 
 from __future__ import annotations

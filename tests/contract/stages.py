@@ -1,0 +1,63 @@
+"""What the contract suite needs of a broker's server: a stage, one for each adapter that is registered."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+from typing import Protocol
+
+from workers.brokers.protocol import Broker
+
+
+class Kind(StrEnum):
+    """The requests that a fault happens to."""
+
+    SUBMIT = "submit"
+    READ = "read"
+
+
+class Fault(StrEnum):
+    """What goes wrong with every request of a kind until the stage is healed."""
+
+    OVER_RATE = "over_rate"
+    #: A server's error, before or after the order is taken.
+    ERROR = "error"
+    ERROR_AFTER = "error_after"
+    #: The connection is cut without an answer.
+    CUT = "cut"
+    CUT_AFTER = "cut_after"
+    #: The order is taken and nothing is ever said.
+    SILENCE_AFTER = "silence_after"
+    #: The order is taken and the answer is not what it should be.
+    NONSENSE_AFTER = "nonsense_after"
+
+
+class Stage(Protocol):
+    """A broker's server under a test's control, with one fresh account that has money."""
+
+    def open(self, *, timeout_s: float = 5.0, right_keys: bool = True) -> Broker:
+        """Open the adapter at the account."""
+
+    def open_where_nobody_listens(self) -> Broker:
+        """Open the adapter at an address that refuses connections."""
+
+    def price(self, symbol: str, price: Decimal) -> None:
+        """Let *symbol* trade at *price* from now on."""
+
+    def fault(self, kind: Kind, fault: Fault) -> None:
+        """Let *fault* happen to every request of *kind*."""
+
+    def fill_in_parts(self) -> None:
+        """Let the next order that can fill do so in part, and the rest never."""
+
+    def hide_new_orders(self) -> None:
+        """Let reads lag: an order that comes now is not seen until the stage is healed."""
+
+    def block_account(self) -> None:
+        """Let the broker refuse every order of this account, though its keys are right."""
+
+    def heal(self) -> None:
+        """End all of the above but prices."""
+
+    def close(self) -> None:
+        """Heal, and release what was opened."""
