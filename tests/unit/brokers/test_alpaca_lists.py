@@ -81,7 +81,7 @@ def test_an_order_in_a_list_that_cannot_be_read_is_not_passed_over(play: Play) -
 
 
 def _nanoseconds(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%f") + "123Z"
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%f") + "000Z"
 
 
 def _order_list(stored: list[dict[str, Any]]) -> Act:
