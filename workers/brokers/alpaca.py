@@ -69,9 +69,7 @@ def open_broker(*, api_key: str, api_secret: SecretStr, base_url: str, timeout_s
     if problems:
         raise ConfigInvalid(problems)
     address = base_url.rstrip("/").removesuffix("/v2").rstrip("/")
-    return AlpacaBroker(
-        AlpacaSession(api_key=api_key, api_secret=secret, base_url=address, timeout_s=timeout_s)
-    )
+    return AlpacaBroker(AlpacaSession(api_key=api_key, api_secret=secret, base_url=address, timeout_s=timeout_s))
 
 
 class AlpacaBroker:
@@ -161,9 +159,7 @@ class AlpacaBroker:
             raise faults.fault_of(reply)
         return translate(read_json(reply.text))
 
-    def _read_one(
-        self, path: str, translate: Callable[[Any], T], query: dict[str, str] | None = None
-    ) -> T | None:
+    def _read_one(self, path: str, translate: Callable[[Any], T], query: dict[str, str] | None = None) -> T | None:
         reply = self._get(path, query)
         if faults.says_absent(reply) or faults.says_not_possible(reply):
             return None

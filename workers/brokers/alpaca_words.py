@@ -107,8 +107,7 @@ def account_from_broker(raw: Any) -> Account:
         cash=fields.amount("cash"),
         buying_power=fields.amount("buying_power"),
         non_marginable_buying_power=fields.amount("non_marginable_buying_power"),
-        blocked=raw.get("status") != "ACTIVE"
-        or any(raw.get(switch) not in (False, None) for switch in switches),
+        blocked=raw.get("status") != "ACTIVE" or any(raw.get(switch) not in (False, None) for switch in switches),
         shorting_enabled=raw.get("shorting_enabled") is True,
         raw=raw,
     )

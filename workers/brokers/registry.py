@@ -14,9 +14,7 @@ from workers.brokers.protocol import Broker
 GROUP = "tradewire.brokers"
 
 
-def open_broker(
-    broker: str, *, api_key: str, api_secret: SecretStr, base_url: str, timeout_s: float
-) -> Broker:
+def open_broker(broker: str, *, api_key: str, api_secret: SecretStr, base_url: str, timeout_s: float) -> Broker:
     """Return one account at the broker that is registered as *broker*. Nothing is sent yet.
 
     Args:
@@ -34,9 +32,7 @@ def open_broker(
         names = ", ".join(sorted(known)) or "none"
         raise ConfigInvalid([Problem(key="broker", message=f"{broker!r} is not known; known: {names}")])
     opener = known[broker].load()
-    return cast(
-        "Broker", opener(api_key=api_key, api_secret=api_secret, base_url=base_url, timeout_s=timeout_s)
-    )
+    return cast("Broker", opener(api_key=api_key, api_secret=api_secret, base_url=base_url, timeout_s=timeout_s))
 
 
 def registered_brokers() -> list[str]:

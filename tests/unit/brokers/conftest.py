@@ -26,9 +26,7 @@ def play() -> Iterator[Play]:
     """Return a function that starts a server with a script and opens the adapter at it."""
     with ExitStack() as stack:
 
-        def start(
-            *script: Act, timeout_s: float = 5.0, tls: bool = False
-        ) -> tuple[AlpacaBroker, ScriptedServer]:
+        def start(*script: Act, timeout_s: float = 5.0, tls: bool = False) -> tuple[AlpacaBroker, ScriptedServer]:
             server = stack.enter_context(ScriptedServer(list(script), tls=tls))
             broker = broker_at(server.url, timeout_s=timeout_s)
             stack.callback(broker.close)

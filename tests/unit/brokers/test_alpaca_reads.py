@@ -55,9 +55,7 @@ NONSENSE: list[Act] = [
 
 @pytest.mark.parametrize("read", READS)
 @pytest.mark.parametrize("act", AWAY)
-def test_a_read_of_a_broker_that_is_away_raises_that(
-    play: Play, read: Callable[[AlpacaBroker], Any], act: Act
-) -> None:
+def test_a_read_of_a_broker_that_is_away_raises_that(play: Play, read: Callable[[AlpacaBroker], Any], act: Act) -> None:
     broker, server = play(act)
 
     with pytest.raises(BrokerUnavailable):
@@ -77,9 +75,7 @@ def test_a_read_of_nonsense_raises_that(play: Play, read: Callable[[AlpacaBroker
 
 @pytest.mark.parametrize("read", READS[:-1])
 @pytest.mark.parametrize("act", NONSENSE[:2])
-def test_a_good_status_without_sense_is_nonsense_too(
-    play: Play, read: Callable[[AlpacaBroker], Any], act: Act
-) -> None:
+def test_a_good_status_without_sense_is_nonsense_too(play: Play, read: Callable[[AlpacaBroker], Any], act: Act) -> None:
     broker, _ = play(act)
 
     with pytest.raises(BrokerUnreadable):
@@ -87,12 +83,8 @@ def test_a_good_status_without_sense_is_nonsense_too(
 
 
 @pytest.mark.parametrize("read", READS)
-@pytest.mark.parametrize(
-    "act", [reply(401, HTML), reply(401, {"message": "unauthorized."}), reply(403, HTML)]
-)
-def test_a_read_with_wrong_keys_raises_that(
-    play: Play, read: Callable[[AlpacaBroker], Any], act: Act
-) -> None:
+@pytest.mark.parametrize("act", [reply(401, HTML), reply(401, {"message": "unauthorized."}), reply(403, HTML)])
+def test_a_read_with_wrong_keys_raises_that(play: Play, read: Callable[[AlpacaBroker], Any], act: Act) -> None:
     broker, _ = play(act)
 
     with pytest.raises(BrokerRefusesAccount):
@@ -131,9 +123,7 @@ def test_a_lookup_of_a_broker_that_is_not_there_is_no_answer(find: Callable[[Alp
 def test_a_lookup_of_a_silent_broker_ends_in_time(play: Play) -> None:
     broker, _ = play(silence, timeout_s=0.3)
 
-    assert broker.find("tw-1-1") == NoAnswer(
-        message="no complete answer within 0.3 s", cause=NotSentCause.UNREACHABLE
-    )
+    assert broker.find("tw-1-1") == NoAnswer(message="no complete answer within 0.3 s", cause=NotSentCause.UNREACHABLE)
 
 
 def test_an_order_is_found_by_our_id(play: Play) -> None:
@@ -173,9 +163,7 @@ def test_another_order_than_the_one_looked_up_is_no_answer(play: Play) -> None:
 
 
 def test_an_order_that_is_over_cannot_be_canceled(play: Play) -> None:
-    broker, _ = play(
-        reply(422, {"code": 42210000, "message": 'order is already in "filled" state'}), reply(204)
-    )
+    broker, _ = play(reply(422, {"code": 42210000, "message": 'order is already in "filled" state'}), reply(204))
 
     assert broker.cancel("61d1feca-aa11-4863-8b79-64c5e4731a98") is False
     assert broker.cancel("61d1feca-aa11-4863-8b79-64c5e4731a98") is True
@@ -218,18 +206,14 @@ def test_pairs_are_asked_for_in_the_form_of_each_path(play: Play) -> None:
         (lambda broker: broker.asset("KO"), "asset not found for KO"),
     ],
 )
-def test_what_the_broker_does_not_have_is_none(
-    play: Play, read: Callable[[AlpacaBroker], Any], message: str
-) -> None:
+def test_what_the_broker_does_not_have_is_none(play: Play, read: Callable[[AlpacaBroker], Any], message: str) -> None:
     broker, _ = play(reply(404, {"code": 40410000, "message": message}))
 
     assert read(broker) is None
 
 
 def test_an_order_shows_its_fills(play: Play) -> None:
-    broker, _ = play(
-        reply(200, payloads.order(status="pending_cancel", filled_qty="4", filled_avg_price="190.12345"))
-    )
+    broker, _ = play(reply(200, payloads.order(status="pending_cancel", filled_qty="4", filled_avg_price="190.12345")))
 
     order = broker.order("61d1feca-aa11-4863-8b79-64c5e4731a98")
 

@@ -45,9 +45,7 @@ ACTS: list[Act] = [
 
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("act", ACTS)
-def test_nothing_returned_or_raised_holds_the_secret(
-    play: Play, call: Callable[[AlpacaBroker], Any], act: Act
-) -> None:
+def test_nothing_returned_or_raised_holds_the_secret(play: Play, call: Callable[[AlpacaBroker], Any], act: Act) -> None:
     broker, server = play(act, timeout_s=0.2)
 
     assert API_SECRET not in _everything_that_can_be_told(call, broker)

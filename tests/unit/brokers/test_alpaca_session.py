@@ -143,9 +143,7 @@ def test_a_server_that_does_not_speak_tls_was_sent_nothing() -> None:
 
 def test_connections_are_kept_and_a_closed_one_is_replaced(play: Play) -> None:
     answer = reply(200, payloads.order())
-    ends = raw(
-        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", close=True
-    )  # says nothing of closing, and closes
+    ends = raw(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", close=True)  # says nothing of closing, and closes
     broker, server = play(answer, answer, ends, answer)
 
     broker.submit(payloads.request())

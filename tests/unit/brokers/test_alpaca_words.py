@@ -34,9 +34,7 @@ def test_every_status_that_alpaca_py_knows_has_a_meaning(word: str) -> None:
         ("brand_new", "1", OrderStatus.UNRECOGNISED),
     ],
 )
-def test_a_part_that_is_filled_shows_while_the_rest_works(
-    word: str, filled: str, expected: OrderStatus
-) -> None:
+def test_a_part_that_is_filled_shows_while_the_rest_works(word: str, filled: str, expected: OrderStatus) -> None:
     assert words.order_from_broker(payloads.order(status=word, filled_qty=filled)).status is expected
 
 
@@ -66,9 +64,7 @@ def test_nanoseconds_are_cut_to_microseconds_in_utc() -> None:
         ("AAPL", None, "AAPL"),
     ],
 )
-def test_crypto_gets_its_slash_and_stocks_are_left_alone(
-    symbol: str, asset_class: str | None, expected: str
-) -> None:
+def test_crypto_gets_its_slash_and_stocks_are_left_alone(symbol: str, asset_class: str | None, expected: str) -> None:
     assert words.canonical_symbol(symbol, asset_class=asset_class) == expected
 
 
@@ -129,9 +125,7 @@ def test_an_account_whose_money_is_not_known_is_not_made_up(missing: str, value:
     ("changes", "tradable"),
     [({}, True), ({"tradable": False}, False), ({"status": "inactive"}, False), ({"tradable": "yes"}, False)],
 )
-def test_an_asset_is_tradable_when_it_is_active_and_says_so(
-    changes: dict[str, Any], *, tradable: bool
-) -> None:
+def test_an_asset_is_tradable_when_it_is_active_and_says_so(changes: dict[str, Any], *, tradable: bool) -> None:
     assert words.asset_from_broker(payloads.asset(**changes)).tradable is tradable
 
 
@@ -150,9 +144,7 @@ def test_the_clock_is_read_in_utc() -> None:
     assert clock.timestamp.utcoffset() == timedelta(0)
 
 
-@pytest.mark.parametrize(
-    "changes", [{"is_open": None}, {"next_open": None}, {"timestamp": "2026-10-08T11:00:00"}]
-)
+@pytest.mark.parametrize("changes", [{"is_open": None}, {"next_open": None}, {"timestamp": "2026-10-08T11:00:00"}])
 def test_a_clock_that_does_not_say_is_unreadable(changes: dict[str, Any]) -> None:
     moment = "2026-10-08T11:00:00-04:00"
     raw = {"timestamp": moment, "is_open": True, "next_open": moment, "next_close": moment} | changes
