@@ -62,7 +62,7 @@ def _apply(connection: psycopg.Connection) -> list[str]:
         "CREATE TABLE IF NOT EXISTS migration (version integer PRIMARY KEY, name text NOT NULL, "
         "checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
     )
-    done = dict(connection.execute("SELECT version, checksum FROM migration").fetchall())
+    done: dict[int, str] = dict(connection.execute("SELECT version, checksum FROM migration").fetchall())
     shipped = migrations()
     newest = max((migration.version for migration in shipped), default=0)
     if done and max(done) > newest:
@@ -71,7 +71,9 @@ def _apply(connection: psycopg.Connection) -> list[str]:
     for migration in shipped:
         if migration.version in done:
             if done[migration.version] != migration.checksum:
-                raise NotPossible(f"migration {migration.version} in the database is not the one that this release ships")
+                raise NotPossible(
+                    f"migration {migration.version} in the database is not the one that this release ships"
+                )
             continue
         connection.execute(migration.text.encode())
         connection.execute(

@@ -11,7 +11,7 @@ _NAME = re.compile(r"^-- name: (\w+)$")
 
 
 @cache
-def _load(room: str) -> dict[str, str]:
+def _load(room: str) -> dict[str, LiteralString]:
     """Read one file into its statements; comments go, since a placeholder in one would become a parameter."""
     statements: dict[str, list[str]] = {}
     current: list[str] = []
@@ -22,7 +22,8 @@ def _load(room: str) -> dict[str, str]:
                 raise ValueError(f"{room}.sql names {match[1]} twice")
         elif not line.lstrip().startswith("--"):
             current.append(line)
-    return {name: "\n".join(lines).strip() for name, lines in statements.items()}
+    # The text comes from a file that ships with the program, which is as literal as a literal.
+    return {name: cast("LiteralString", "\n".join(lines).strip()) for name, lines in statements.items()}
 
 
 def sql(room: str, name: str) -> LiteralString:
@@ -31,8 +32,7 @@ def sql(room: str, name: str) -> LiteralString:
     Raises:
         KeyError: there is no such statement.
     """
-    # The text comes from a file that ships with the program, which is as literal as a literal.
-    return cast(LiteralString, _load(room)[name])
+    return _load(room)[name]
 
 
 def names(room: str) -> list[str]:

@@ -65,6 +65,8 @@ CREATE TABLE execution (
     unknown_answered interval NOT NULL DEFAULT '0',
     lookups integer NOT NULL DEFAULT 0,
     absences integer NOT NULL DEFAULT 0,
+    -- For how long every answer has been a clean "no such order".
+    absent_for interval NOT NULL DEFAULT '0',
     accept_age boolean NOT NULL DEFAULT false,
     moved_by text NOT NULL,
     moved_why text,
@@ -118,6 +120,7 @@ CREATE TABLE broker_order (
     PRIMARY KEY (execution_id, generation)
 );
 CREATE INDEX broker_order_open ON broker_order (executor_id, symbol) WHERE ended_at IS NULL;
+CREATE INDEX broker_order_recent ON broker_order (executor_id, intended_at);
 CREATE INDEX broker_order_id ON broker_order (order_id) WHERE order_id IS NOT NULL;
 
 -- One row per answered (or failed) try at sending an intent.

@@ -1,0 +1,56 @@
+"""Named crash points: where a test kills the process to show that nothing is lost.
+
+`TRADEWIRE_CRASH_AT=worker.after_send` arms one; it kills this process with SIGKILL when it is reached. With
+`TRADEWIRE_CRASH_AFTER=n` the first n passes go through. Unarmed, `reached` is a function that does nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+
+#: Every point between two effects on the way of a signal, in its order. ARCHITECTURE.md has the table.
+POINTS = (
+    "intake.before_commit",
+    "intake.after_commit",
+    "relay.after_enqueue",
+    "worker.after_pop",
+    "worker.after_take",
+    "worker.after_check",
+    "worker.after_intent",
+    "worker.after_send",
+    "worker.after_record",
+    "worker.after_handover",
+    "keeper.after_mark",
+    "keeper.after_enqueue",
+    "keeper.after_lease_sweep",
+    "keeper.after_lookup",
+    "keeper.after_resolve",
+    "keeper.after_poll",
+    "keeper.after_mirror",
+)
+
+
+def _armed() -> Callable[[str], None]:
+    point = os.environ.get("TRADEWIRE_CRASH_AT")
+    if point is None:
+        return _nothing
+    passes = int(os.environ.get("TRADEWIRE_CRASH_AFTER", "0"))
+
+    def reached_armed(name: str) -> None:
+        nonlocal passes
+        if name == point:
+            passes -= 1
+            if passes < 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    return reached_armed
+
+
+def _nothing(_name: str) -> None:
+    """Do nothing: no point is armed."""
+
+
+#: Say that a point was reached.
+reached: Callable[[str], None] = _armed()

@@ -1,0 +1,156 @@
+"""Dead letters: executions that only a person can move on, and how a person does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import structlog
+from psycopg import Connection
+from psycopg.rows import DictRow
+
+from pipeline.errors import NotPossible
+from pipeline.queues import DEAD_PREFIX, DeadJob
+from pipeline.reasons import sentence
+from pipeline.relay import description
+from pipeline.signals import Action
+from pipeline.states import State
+from pipeline.store.record import Record
+from pipeline.store.rows import FromRow
+from pipeline.store.statements import sql
+
+log = structlog.get_logger(__name__)
+
+_MOST = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeadLetter(FromRow):
+    """An open dead letter."""
+
+    execution_id: UUID
+    number: int
+    executor_id: str
+    signal_id: UUID
+    symbol: str
+    action: Action
+    confidence: Decimal | None
+    source: str
+    source_id: str | None
+    reason_code: str
+    reason_facts: dict[str, Any]
+    attempts: int
+    opened_at: datetime
+    created_at: datetime
+
+    @property
+    def reason(self) -> str:
+        """Return the reason as people read it."""
+        return sentence(self.reason_code, self.reason_facts)
+
+    def job(self) -> DeadJob:
+        """Return how RQ shows it. The reason's figures are text: RQ's pages get no foreign markup."""
+        return DeadJob(
+            execution_id=self.execution_id,
+            executor_id=self.executor_id,
+            number=self.number,
+            description=description(
+                action=self.action,
+                symbol=self.symbol,
+                confidence=self.confidence,
+                executor_id=self.executor_id,
+            ),
+            reason=self.reason,
+        )
+
+
+class DeadLetters:
+    """Lists, requeues and discards dead letters."""
+
+    def __init__(self, record: Record) -> None:
+        self._record = record
+
+    def open(self, executor_id: str | None = None, *, limit: int = _MOST) -> Sequence[DeadLetter]:
+        """Return the open ones, oldest first.
+
+        Raises:
+            RecordUnavailable: PostgreSQL is away.
+        """
+        key = {"executor_id": executor_id, "limit": limit}
+        rows = self._record.run(lambda connection: connection.execute(sql("dead_letters", "open"), key).fetchall())
+        return [DeadLetter.of(row) for row in rows]
+
+    def requeue(self, execution_id: UUID, *, by: str, why: str, accept_age: bool = False) -> None:
+        """Put one back to work. An order that may exist is looked up before anything is sent.
+
+        Raises:
+            NotPossible: it is not dead.
+            RecordUnavailable: PostgreSQL is away.
+        """
+        values = {
+            "execution_id": execution_id,
+            "by": by,
+            "why": why,
+            "accept_age": accept_age,
+            "number": None,
+        }
+        if not self._requeue(values):
+            raise self._not_dead(execution_id)
+
+    def requeue_from_dashboard(self, job_id: str, execution_id: UUID) -> bool:
+        """Put one back to work because its job came back from RQ's FailedJobRegistry; once per dead letter."""
+        number = job_id.removeprefix(DEAD_PREFIX).rpartition("-")[2]
+        values = {
+            "execution_id": execution_id,
+            "by": "rq-dashboard",
+            "why": "requeued on rq-dashboard",
+            "accept_age": False,
+            "number": int(number) if number.isdecimal() else -1,
+        }
+        return self._requeue(values)
+
+    def discard(self, execution_id: UUID, *, by: str, why: str) -> None:
+        """Close one for good.
+
+        Raises:
+            NotPossible: it is not dead.
+            RecordUnavailable: PostgreSQL is away.
+        """
+        values = {"execution_id": execution_id, "by": by, "why": why}
+        done = self._record.run(
+            lambda connection: connection.execute(sql("dead_letters", "discard"), values).fetchone()
+        )
+        if done is None:
+            raise self._not_dead(execution_id)
+        log.info("dead_letter.discarded", execution_id=str(execution_id), by=by, why=why)
+
+    def _requeue(self, values: dict[str, Any]) -> bool:
+        def unit(connection: Connection[DictRow]) -> bool:
+            self._new_order_if_proved(connection, values["execution_id"])
+            return connection.execute(sql("dead_letters", "requeue"), values).fetchone() is not None
+
+        done = self._record.run(unit)
+        if done:
+            log.info("dead_letter.requeued", execution_id=str(values["execution_id"]), by=values["by"])
+        return done
+
+    def _new_order_if_proved(self, connection: Connection[DictRow], execution_id: UUID) -> None:
+        """Raise the generation when the old order is certainly over and empty; else the old id goes on."""
+        connection.execute(sql("dead_letters", "raise_generation"), {"execution_id": execution_id})
+
+    def _not_dead(self, execution_id: UUID) -> NotPossible:
+        row = self._record.run(
+            lambda connection: connection.execute(
+                sql("executions", "state_of"), {"execution_id": execution_id}
+            ).fetchone()
+        )
+        if row is None:
+            return NotPossible(f"there is no execution {execution_id}")
+        state = State(row["state"])
+        return NotPossible(
+            f"execution {execution_id} is {state}, not dead: only dead letters are requeued or discarded"
+        )

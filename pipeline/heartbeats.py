@@ -1,0 +1,63 @@
+"""Say each second that a process is alive: a row in the record, since RQ forgets its workers with Redis."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+from psycopg.types.json import Jsonb
+
+from pipeline.errors import RecordUnavailable
+from pipeline.store.record import Record
+from pipeline.store.statements import sql
+
+EVERY_S = 1.0
+#: A process that has not been heard for so long counts as gone.
+GONE_AFTER = timedelta(seconds=4)
+
+#: What a process says of itself: is it well, and some facts.
+Health = Callable[[], tuple[bool, dict[str, Any]]]
+
+
+class Heartbeat:
+    """Writes one process's row from a thread of its own, until closed."""
+
+    def __init__(self, database_url: str, *, kind: str, name: str, health: Health | None = None) -> None:
+        self.process_id = uuid4()
+        self._record = Record(database_url, connections=1, patience_s=0.5)
+        self._who = {
+            "process_id": self.process_id,
+            "kind": kind,
+            "name": name,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+        }
+        self._health = health or (lambda: (True, {}))
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._beat_for_ever, name="heartbeat", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Take the row away: this process ends on purpose."""
+        self._stop.set()
+        self._thread.join(timeout=2.0)
+        self._run(sql("heartbeats", "end"), {"process_id": self.process_id})
+        self._record.close()
+
+    def _beat_for_ever(self) -> None:
+        while True:
+            healthy, facts = self._health()
+            self._run(sql("heartbeats", "beat"), self._who | {"healthy": healthy, "facts": Jsonb(facts)})
+            if self._stop.wait(EVERY_S):
+                return
+
+    def _run(self, statement: Any, values: dict[str, Any]) -> None:
+        try:
+            self._record.run(lambda connection: connection.execute(statement, values))
+        except RecordUnavailable:
+            return  # Silence is what the readers of this row look for.

@@ -1,0 +1,64 @@
+-- name: snapshot
+SELECT *, clock_timestamp() AS now
+FROM account_snapshot
+WHERE executor_id = %(executor_id)s
+
+-- name: save_snapshot
+-- An older reading never replaces a newer one.
+INSERT INTO account_snapshot AS s (executor_id, account_number, taken_at, account, positions)
+VALUES (%(executor_id)s, %(account_number)s, %(taken_at)s, %(account)s, %(positions)s)
+ON CONFLICT (executor_id) DO UPDATE
+SET account_number = excluded.account_number,
+    taken_at = excluded.taken_at,
+    account = excluded.account,
+    positions = excluded.positions
+WHERE s.taken_at <= excluded.taken_at
+
+-- name: now
+SELECT clock_timestamp() AS now
+
+-- name: refusal
+SELECT *, probe_at <= clock_timestamp() AS probe_due, probe_at - clock_timestamp() AS probe_in
+FROM account_refusal
+WHERE executor_id = %(executor_id)s
+
+-- name: claim_probe
+-- One probe a minute, whoever comes first.
+UPDATE account_refusal
+SET probe_at = clock_timestamp() + %(every)s
+WHERE executor_id = %(executor_id)s
+    AND probe_at <= clock_timestamp()
+RETURNING executor_id
+
+-- name: refuse
+INSERT INTO account_refusal AS r (executor_id, probe_at, message)
+VALUES (%(executor_id)s, clock_timestamp() + %(every)s, %(message)s)
+ON CONFLICT (executor_id) DO UPDATE
+SET message = excluded.message,
+    probe_at = greatest(r.probe_at, excluded.probe_at)
+RETURNING xmax = 0 AS new
+
+-- name: probe_now
+-- A process that starts may hold other keys.
+UPDATE account_refusal
+SET probe_at = clock_timestamp()
+WHERE executor_id = %(executor_id)s
+RETURNING executor_id
+
+-- name: accept
+DELETE FROM account_refusal
+WHERE executor_id = %(executor_id)s
+RETURNING executor_id
+
+-- name: release_refused
+-- The account is accepted again: what was held for it goes on at once.
+UPDATE execution
+SET due_at = clock_timestamp()
+WHERE executor_id = %(executor_id)s
+    AND state = 'held'
+    AND reason_code = 'broker_refuses_account'
+RETURNING execution_id
+
+-- name: lock_executor
+-- Check, reservation and intent of one executor are one after the other.
+SELECT pg_advisory_xact_lock(hashtextextended('executor:' || %(executor_id)s, 7204211))

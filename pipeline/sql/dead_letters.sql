@@ -1,0 +1,71 @@
+-- name: open
+SELECT d.*, e.symbol, e.action, e.signal_id, e.state, e.created_at, e.attempts, s.confidence, s.source, s.source_id
+FROM dead_letter AS d
+JOIN execution AS e USING (execution_id)
+JOIN signal AS s USING (signal_id)
+WHERE d.closed_at IS NULL
+    AND (%(executor_id)s::text IS NULL OR d.executor_id = %(executor_id)s)
+ORDER BY d.opened_at
+LIMIT %(limit)s
+
+-- name: letters_of
+SELECT d.*
+FROM dead_letter AS d
+WHERE d.execution_id = %(execution_id)s
+ORDER BY d.number
+
+-- name: requeue
+-- Back to work, once per dead letter; the same intent and id, so that an order that exists is found and not doubled.
+UPDATE execution AS e
+SET state = 'queued',
+    reason_code = 'requeued',
+    reason_facts = '{}',
+    due_at = clock_timestamp(),
+    enqueues = e.enqueues + 1,
+    job_id = e.execution_id || '-' || (e.enqueues + 1),
+    attempts = 0,
+    unknown_since = NULL,
+    unknown_answered = '0',
+    lookups = 0,
+    absences = 0,
+    absent_for = '0',
+    accept_age = %(accept_age)s,
+    moved_by = %(by)s,
+    moved_why = %(why)s
+FROM dead_letter AS d
+WHERE e.execution_id = %(execution_id)s
+    AND e.state = 'dead'
+    AND d.execution_id = e.execution_id
+    AND d.closed_at IS NULL
+    AND (%(number)s::integer IS NULL OR d.number = %(number)s)
+RETURNING e.execution_id
+
+-- name: raise_generation
+-- The old order ended without a fill, or a minute of clean answers proved it absent: the next try is a new order.
+-- Otherwise the old id goes on, and the order is looked up first.
+UPDATE execution AS e
+SET generation = e.generation + 1
+FROM broker_order AS o
+WHERE e.execution_id = %(execution_id)s
+    AND e.state = 'dead'
+    AND o.execution_id = e.execution_id
+    AND o.generation = e.generation
+    AND o.filled_quantity = 0
+    AND (
+        (o.order_id IS NOT NULL AND o.ended_at IS NOT NULL)
+        OR (o.order_id IS NULL AND e.absent_for >= interval '60 seconds')
+    )
+RETURNING e.generation
+
+-- name: discard
+UPDATE execution
+SET state = 'discarded',
+    reason_code = 'discarded',
+    reason_facts = jsonb_build_object('was', reason_code) || reason_facts,
+    due_at = NULL,
+    ended_at = clock_timestamp(),
+    moved_by = %(by)s,
+    moved_why = %(why)s
+WHERE execution_id = %(execution_id)s
+    AND state = 'dead'
+RETURNING execution_id

@@ -1,0 +1,228 @@
+-- name: lead
+-- Leadership is a leased row. A row comes back when we lead.
+INSERT INTO leadership AS l (role, holder, lease_until)
+VALUES (%(role)s, %(holder)s, clock_timestamp() + %(lease)s)
+ON CONFLICT (role) DO UPDATE
+SET holder = excluded.holder,
+    lease_until = excluded.lease_until
+WHERE l.holder = excluded.holder
+    OR l.lease_until < clock_timestamp()
+RETURNING role
+
+-- name: resign
+DELETE FROM leadership
+WHERE role = %(role)s
+    AND holder = %(holder)s
+
+-- name: due
+-- What waits for a job: queued ones that nobody took, and holds that are over. The oldest first, and only those whose
+-- symbol is free. Marked with the next time before any bell is rung, so that a crash here costs one round.
+UPDATE execution AS e
+SET due_at = CASE
+        WHEN e.state = 'queued' THEN clock_timestamp() + least(interval '1 second' * (e.enqueues + 1), interval '5 seconds')
+        ELSE e.due_at
+    END,
+    enqueues = e.enqueues + 1,
+    job_id = e.execution_id || '-' || (e.enqueues + 1)
+FROM (
+    SELECT w.execution_id, w.job_id AS last_job_id
+    FROM execution AS w
+    WHERE w.state IN ('queued', 'held')
+        AND w.due_at <= clock_timestamp()
+        AND w.executor_id = %(executor_id)s
+        AND NOT (w.execution_id = ANY(%(except)s))
+        AND NOT EXISTS (
+            SELECT
+            FROM execution AS earlier
+            WHERE earlier.executor_id = w.executor_id
+                AND earlier.symbol = w.symbol
+                AND earlier.seq < w.seq
+                AND earlier.state IN ('queued', 'held', 'submitting', 'unknown')
+        )
+    ORDER BY w.due_at
+    LIMIT %(limit)s
+    FOR UPDATE SKIP LOCKED
+) AS waiting
+JOIN LATERAL (
+    SELECT confidence
+    FROM signal
+    WHERE signal_id = (SELECT signal_id FROM execution WHERE execution_id = waiting.execution_id)
+) AS s ON true
+WHERE e.execution_id = waiting.execution_id
+RETURNING e.execution_id, e.executor_id, e.job_id, e.action, e.symbol, s.confidence, e.state
+
+-- name: candidates
+-- The same rows, unmarked: whose last job may still stand in the queue.
+SELECT w.execution_id, w.job_id
+FROM execution AS w
+WHERE w.state IN ('queued', 'held')
+    AND w.due_at <= clock_timestamp()
+    AND w.executor_id = %(executor_id)s
+ORDER BY w.due_at
+LIMIT %(limit)s
+
+-- name: still_waiting
+-- The job stands in the queue: look again later.
+UPDATE execution
+SET due_at = clock_timestamp() + interval '1 second'
+WHERE execution_id = ANY(%(execution_ids)s)
+    AND state = 'queued'
+
+-- name: leases_over
+-- The worker is gone. Without an intent nothing can have been sent; with one the broker may have it.
+UPDATE execution AS e
+SET state = CASE WHEN gone.intended THEN 'unknown'::execution_state ELSE 'queued'::execution_state END,
+    fence = e.fence + 1,
+    lease_until = NULL,
+    due_at = clock_timestamp(),
+    unknown_since = CASE WHEN gone.intended THEN coalesce(e.unknown_since, clock_timestamp()) END,
+    lookups = 0,
+    absences = 0,
+    attempts = e.attempts + CASE WHEN gone.intended THEN 1 ELSE 0 END,
+    reason_code = CASE WHEN gone.intended THEN 'lease_ran_out' END,
+    reason_facts = CASE WHEN gone.intended THEN jsonb_build_object('worker', e.leased_by) ELSE '{}' END,
+    moved_by = %(moved_by)s
+FROM (
+    SELECT w.execution_id, EXISTS (
+        SELECT
+        FROM broker_order AS o
+        WHERE o.execution_id = w.execution_id
+            AND o.generation = w.generation
+            AND o.may_exist
+    ) AS intended
+    FROM execution AS w
+    WHERE w.state = 'submitting'
+        AND w.lease_until < clock_timestamp()
+    ORDER BY w.lease_until
+    LIMIT %(limit)s
+    FOR UPDATE SKIP LOCKED
+) AS gone
+WHERE e.execution_id = gone.execution_id
+RETURNING e.execution_id, e.executor_id, e.state
+
+-- name: claim_unknown
+-- The look-ups that are due, marked so that another keeper leaves them alone for a while.
+UPDATE execution AS e
+SET due_at = clock_timestamp() + %(claim)s
+FROM (
+    SELECT w.execution_id, w.due_at
+    FROM execution AS w
+    WHERE w.state = 'unknown'
+        AND w.due_at <= clock_timestamp()
+        AND w.executor_id = ANY(%(executor_ids)s)
+    ORDER BY w.due_at
+    LIMIT %(limit)s
+    FOR UPDATE SKIP LOCKED
+) AS due
+WHERE e.execution_id = due.execution_id
+RETURNING e.*, clock_timestamp() AS now
+
+-- name: still_unknown
+-- Nobody knows yet. The clock of `unknown_s` goes on only while the broker answers.
+UPDATE execution
+SET due_at = clock_timestamp() + %(gap)s,
+    lookups = lookups + 1,
+    absences = CASE WHEN %(absent)s THEN absences + 1 ELSE absences END,
+    absent_for = CASE WHEN %(absent)s THEN absent_for + %(gap)s ELSE interval '0' END,
+    unknown_answered = unknown_answered + CASE WHEN %(answered)s THEN %(gap)s ELSE interval '0' END,
+    reason_code = coalesce(%(reason_code)s, reason_code)
+WHERE execution_id = %(execution_id)s
+    AND fence = %(fence)s
+    AND state = 'unknown'
+RETURNING execution_id
+
+-- name: resolve
+-- An unknown one that is settled without an order: again, skipped, or for a person.
+UPDATE execution
+SET state = %(state)s,
+    reason_code = %(reason_code)s,
+    reason_facts = %(reason_facts)s,
+    due_at = CASE WHEN %(state)s::execution_state = 'held' THEN clock_timestamp() END,
+    unknown_since = CASE WHEN %(state)s::execution_state = 'held' THEN unknown_since END,
+    ended_at = CASE WHEN %(state)s::execution_state = 'skipped' THEN clock_timestamp() END,
+    moved_by = %(moved_by)s
+WHERE execution_id = %(execution_id)s
+    AND fence = %(fence)s
+    AND state = 'unknown'
+RETURNING execution_id, seq, executor_id, symbol
+
+-- name: to_poll
+-- Per executor: since when its oldest order without a last word was meant, young ones only.
+SELECT executor_id, min(intended_at) AS since
+FROM broker_order
+WHERE (ended_at IS NULL OR (order_id IS NULL AND may_exist))
+    AND intended_at > clock_timestamp() - interval '10 minutes'
+GROUP BY executor_id
+
+-- name: to_poll_singly
+-- Older orders that still work: a few at a time, the longest unheard first.
+SELECT o.execution_id, o.generation, o.order_id, o.client_order_id
+FROM broker_order AS o
+JOIN execution AS e USING (execution_id)
+WHERE o.ended_at IS NULL
+    AND o.order_id IS NOT NULL
+    AND o.executor_id = %(executor_id)s
+    AND e.state IN ('accepted', 'partially_filled')
+    AND o.polled_at < clock_timestamp() - interval '2 seconds'
+    AND o.intended_at <= clock_timestamp() - interval '10 minutes'
+ORDER BY o.polled_at
+LIMIT %(limit)s
+
+-- name: known_orders
+SELECT o.*, e.state, e.generation AS current_generation, e.seq
+FROM broker_order AS o
+JOIN execution AS e USING (execution_id)
+WHERE o.client_order_id = ANY(%(client_order_ids)s)
+
+-- name: unheard
+-- Accepted orders that a whole list of the broker's did not hold.
+SELECT o.execution_id, o.generation, o.order_id, o.client_order_id
+FROM broker_order AS o
+JOIN execution AS e USING (execution_id)
+WHERE o.executor_id = %(executor_id)s
+    AND o.ended_at IS NULL
+    AND o.order_id IS NOT NULL
+    AND e.state IN ('accepted', 'partially_filled')
+    AND o.intended_at >= %(since)s
+    AND o.polled_at < clock_timestamp() - interval '5 seconds'
+LIMIT %(limit)s
+
+-- name: active_executors
+-- Executors with work in the last minute, whose snapshot the keeper keeps fresh.
+SELECT executor_id
+FROM execution
+WHERE created_at > clock_timestamp() - interval '1 minute'
+    AND state <> 'skipped'
+GROUP BY executor_id
+
+-- name: free_symbol
+-- The next execution of a symbol whose earlier one was decided need not wait for its time.
+UPDATE execution
+SET due_at = clock_timestamp()
+WHERE execution_id = (
+    SELECT execution_id
+    FROM execution
+    WHERE executor_id = %(executor_id)s
+        AND symbol = %(symbol)s
+        AND seq > %(seq)s
+        AND state = 'queued'
+    ORDER BY seq
+    LIMIT 1
+)
+    AND state = 'queued'
+
+-- name: vanished
+-- Accepted a minute ago or longer, and unheard of for as long: reads lag, but not so much.
+UPDATE execution AS e
+SET state = 'dead',
+    reason_code = %(reason_code)s,
+    reason_facts = %(reason_facts)s,
+    moved_by = %(moved_by)s
+FROM broker_order AS o
+WHERE e.execution_id = %(execution_id)s
+    AND e.generation = %(generation)s
+    AND e.state = 'accepted'
+    AND o.execution_id = e.execution_id
+    AND o.generation = e.generation
+    AND o.polled_at < clock_timestamp() - interval '60 seconds'
+RETURNING e.execution_id

@@ -1,0 +1,108 @@
+-- name: intend
+-- Write the order as it will be sent. An intent that was certainly never taken may be written anew; any other stays.
+INSERT INTO broker_order AS o (
+    execution_id, generation, executor_id, account_number, client_order_id, role, symbol, side, quantity, limit_price,
+    reference_price, request, first_sent_at, last_sent_at
+)
+VALUES (
+    %(execution_id)s, %(generation)s, %(executor_id)s, %(account_number)s, %(client_order_id)s, %(role)s, %(symbol)s,
+    %(side)s, %(quantity)s, %(limit_price)s, %(reference_price)s, %(request)s, clock_timestamp(), clock_timestamp()
+)
+ON CONFLICT (execution_id, generation) DO UPDATE
+SET account_number = excluded.account_number,
+    role = excluded.role,
+    side = excluded.side,
+    quantity = excluded.quantity,
+    limit_price = excluded.limit_price,
+    reference_price = excluded.reference_price,
+    request = excluded.request,
+    may_exist = true,
+    last_sent_at = excluded.last_sent_at
+WHERE NOT o.may_exist
+RETURNING o.*
+
+-- name: send_again
+-- The identical order goes out once more.
+UPDATE broker_order
+SET last_sent_at = clock_timestamp()
+WHERE execution_id = %(execution_id)s
+    AND generation = %(generation)s
+RETURNING *
+
+-- name: of_execution
+SELECT *
+FROM broker_order
+WHERE execution_id = %(execution_id)s
+    AND generation = %(generation)s
+
+-- name: never_taken
+-- The first send certainly did not reach the broker, so the intent may be written anew.
+UPDATE broker_order
+SET may_exist = false
+WHERE execution_id = %(execution_id)s
+    AND generation = %(generation)s
+    AND order_id IS NULL
+    AND %(sole)s
+RETURNING execution_id
+
+-- name: hear
+-- What the broker says of the order. Filled figures never go back: reads lag.
+UPDATE broker_order
+SET order_id = coalesce(order_id, %(order_id)s),
+    order_status = %(order_status)s,
+    filled_quantity = greatest(filled_quantity, %(filled_quantity)s),
+    filled_average_price = CASE
+        WHEN %(filled_quantity)s >= filled_quantity THEN coalesce(%(filled_average_price)s, filled_average_price)
+        ELSE filled_average_price
+    END,
+    accepted_at = coalesce(accepted_at, clock_timestamp()),
+    ended_at = CASE WHEN %(ended)s THEN coalesce(ended_at, clock_timestamp()) ELSE ended_at END,
+    may_exist = true,
+    polled_at = clock_timestamp()
+WHERE client_order_id = %(client_order_id)s
+RETURNING *
+
+-- name: end
+-- The broker will never work this order: refused, or it never came to be.
+UPDATE broker_order
+SET ended_at = coalesce(ended_at, clock_timestamp()),
+    order_status = coalesce(%(order_status)s, order_status)
+WHERE execution_id = %(execution_id)s
+    AND generation = %(generation)s
+RETURNING execution_id
+
+-- name: record_attempt
+INSERT INTO attempt (execution_id, fence, generation, outcome, message, took_ms, sent_at, order_id)
+VALUES (
+    %(execution_id)s, %(fence)s, %(generation)s, %(outcome)s, %(message)s, %(took_ms)s,
+    clock_timestamp() - make_interval(secs => %(took_ms)s::float / 1000), %(order_id)s
+)
+ON CONFLICT (execution_id, fence) DO NOTHING
+
+-- name: under_way
+-- Orders of this executor and symbol that may still fill: what an exit has to wait for.
+SELECT o.*
+FROM broker_order AS o
+WHERE o.executor_id = %(executor_id)s
+    AND o.symbol = %(symbol)s
+    AND o.ended_at IS NULL
+    AND o.execution_id <> %(execution_id)s
+    AND o.order_id IS NOT NULL
+
+-- name: reserved
+-- What entries have reserved, or bought, that the snapshot cannot show yet.
+SELECT coalesce(sum(CASE WHEN ended_at IS NULL THEN quantity ELSE filled_quantity END * reference_price), 0) AS reserved
+FROM broker_order
+WHERE executor_id = %(executor_id)s
+    AND (ended_at IS NULL OR intended_at > %(taken_at)s - interval '1 minute')
+    AND role = 'entry'
+    AND may_exist
+    AND execution_id <> %(execution_id)s
+    AND coalesce(accepted_at, 'infinity') > %(taken_at)s
+
+-- name: ask_cancel
+UPDATE broker_order
+SET cancel_asked_at = clock_timestamp()
+WHERE order_id = %(order_id)s
+    AND cancel_asked_at IS NULL
+RETURNING order_id

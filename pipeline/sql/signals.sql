@@ -1,0 +1,50 @@
+-- name: lock_symbol
+-- Record the signals of one symbol one after the other, so that `seq` is the order in which they become visible.
+SELECT pg_advisory_xact_lock(hashtextextended(%(symbol)s, 7204211))
+
+-- name: insert
+-- Nothing happens when the signal is here already, by its id or by (source, source_id).
+INSERT INTO signal (
+    signal_id, source, source_id, content_hash, symbol, asset_class, action, intent, confidence, entry_price,
+    target_price, stop_price, quantity, strategy, regime, executors, generated_at, expires_at
+)
+VALUES (
+    %(signal_id)s, %(source)s, %(source_id)s, %(content_hash)s, %(symbol)s, %(asset_class)s, %(action)s, %(intent)s,
+    %(confidence)s, %(entry_price)s, %(target_price)s, %(stop_price)s, %(quantity)s, %(strategy)s, %(regime)s,
+    %(executors)s, %(generated_at)s, %(expires_at)s
+)
+ON CONFLICT DO NOTHING
+RETURNING signal_id
+
+-- name: same
+-- The first record of a signal that was sent again.
+SELECT signal_id, content_hash
+FROM signal
+WHERE signal_id = %(signal_id)s
+    OR (source = %(source)s AND source_id = %(source_id)s)
+
+-- name: get
+SELECT *
+FROM signal
+WHERE signal_id = %(signal_id)s
+
+-- name: insert_execution
+-- A skipped one is over at birth; a queued one is enqueued by whoever recorded it, and by the keeper when that one dies.
+INSERT INTO execution (
+    execution_id, signal_id, executor_id, mode, symbol, action, state, reason_code, reason_facts, due_at, moved_by,
+    decided_at, ended_at, job_id, enqueues
+)
+VALUES (
+    %(execution_id)s, %(signal_id)s, %(executor_id)s, %(mode)s, %(symbol)s, %(action)s, %(state)s, %(reason_code)s,
+    %(reason_facts)s,
+    CASE WHEN %(state)s::execution_state = 'queued' THEN now() + %(grace)s END,
+    %(moved_by)s,
+    CASE WHEN %(state)s::execution_state = 'skipped' THEN now() END,
+    CASE WHEN %(state)s::execution_state = 'skipped' THEN now() END,
+    %(job_id)s, 1
+)
+
+-- name: insert_refusal
+INSERT INTO refusal (refusal_id, source, source_id, code, message, payload)
+VALUES (%(refusal_id)s, %(source)s, %(source_id)s, %(code)s, %(message)s, %(payload)s)
+ON CONFLICT DO NOTHING

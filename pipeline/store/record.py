@@ -1,0 +1,152 @@
+"""The connection to the record: a checked pool, and idempotent units of work that may be run again."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from typing import Self, TypeVar
+
+import psycopg
+import structlog
+from psycopg import Connection
+from psycopg.rows import DictRow, dict_row
+from psycopg.types.enum import EnumInfo, register_enum
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from pipeline.errors import NotPossible, RecordUnavailable
+from pipeline.signals import Action, Intent
+from pipeline.states import State
+from pipeline.store.rows import Mode, Role
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+Row = DictRow
+Unit = Callable[[Connection[DictRow]], T]
+
+# A statement of ours takes milliseconds: what takes seconds is stuck and must not hold a row.
+_SESSION = (
+    "-c statement_timeout=10s -c lock_timeout=5s -c idle_in_transaction_session_timeout=5s "
+    "-c synchronous_commit=on -c timezone=UTC"
+)
+_ENUMS = (
+    ("execution_state", State),
+    ("signal_action", Action),
+    ("signal_intent", Intent),
+    ("executor_mode", Mode),
+    ("order_role", Role),
+)
+_FIRST_PAUSE_S = 0.05
+_LONGEST_PAUSE_S = 2.0
+_OLDEST_SERVER = 140_000
+
+
+class Record:
+    """PostgreSQL, as units of work.
+
+    A unit is a function of a connection whose writes are one transaction. The answer to a COMMIT can be lost, so
+    every unit must come to the same end when it is run again; `run` does so on every passing failure.
+    """
+
+    def __init__(self, database_url: str, *, connections: int = 4, patience_s: float | None = 3.0) -> None:
+        self._url = database_url
+        self._patience_s = patience_s
+        self._said_away = False
+        self.stopping = threading.Event()
+        self._pool = ConnectionPool(
+            database_url,
+            connection_class=Connection[DictRow],
+            kwargs={
+                "row_factory": dict_row,
+                "connect_timeout": 3,
+                "options": _SESSION,
+                "keepalives_idle": 5,
+                "keepalives_interval": 2,
+                "keepalives_count": 3,
+                "application_name": "tradewire",
+            },
+            configure=_configure,
+            check=ConnectionPool.check_connection,
+            min_size=0,
+            max_size=connections,
+            timeout=2.0,
+            reconnect_timeout=2.0,
+            max_idle=120,
+            open=False,
+        )
+        self._pool.open(wait=False)
+
+    def run(self, unit: Unit[T], *, patience_s: float | None = -1.0) -> T:
+        """Run *unit* in one transaction, again and again while PostgreSQL is away.
+
+        Args:
+            unit: What to do; idempotent.
+            patience_s: For how many seconds to try again; None is until `stopping` is set. The record's own
+                patience when not given.
+
+        Raises:
+            RecordUnavailable: PostgreSQL stayed away for longer than the patience.
+        """
+        patience = self._patience_s if patience_s is not None and patience_s < 0 else patience_s
+        deadline = None if patience is None else time.monotonic() + patience
+        pause = _FIRST_PAUSE_S
+        while True:
+            try:
+                with self._pool.connection() as connection:
+                    value = unit(connection)
+            except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
+                self._say_away(error)
+                if self.stopping.is_set() or (deadline is not None and time.monotonic() + pause > deadline):
+                    raise RecordUnavailable(f"PostgreSQL cannot be reached: {_first_line(error)}") from None
+            else:
+                self._say_back()
+                return value
+            # Jitter, so that a restart of PostgreSQL is not met by everybody at once.
+            self.stopping.wait(pause * random.uniform(0.5, 1.0))  # noqa: S311 -- not a secret
+            pause = min(pause * 2, _LONGEST_PAUSE_S)
+
+    def read(self, unit: Unit[T]) -> T:
+        """Run a unit that only reads, with the record's own patience."""
+        return self.run(unit)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self.stopping.set()
+        self._pool.close(timeout=1.0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _say_away(self, error: Exception) -> None:
+        """Say once, not at every try, that PostgreSQL is away."""
+        if not self._said_away:
+            self._said_away = True
+            log.warning("record.away", error=_first_line(error))
+
+    def _say_back(self) -> None:
+        if self._said_away:
+            self._said_away = False
+            log.info("record.back")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _configure(connection: Connection[DictRow]) -> None:
+    """Teach a new connection our enums; a database without them was not migrated."""
+    if connection.info.server_version < _OLDEST_SERVER:
+        raise NotPossible(
+            f"PostgreSQL {connection.info.server_version // 10000} is too old: tradewire needs 14 or newer"
+        )
+    for name, kind in _ENUMS:
+        info = EnumInfo.fetch(connection, name)
+        if info is None:
+            raise psycopg.OperationalError("the database has no tradewire schema yet: run `tradewire migrate`")
+        register_enum(info, connection, kind, mapping={member: member.value for member in kind})
+    connection.commit()

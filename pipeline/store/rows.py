@@ -1,0 +1,143 @@
+"""The rows of the record as values: real enums, exact decimals, times with their zone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Self
+from uuid import UUID
+
+from pipeline.signals import Action, Intent
+from pipeline.states import State
+
+
+class Mode(StrEnum):
+    """Where an executor's orders go."""
+
+    #: The paper exchange that ships with tradewire.
+    EXCHANGE = "exchange"
+    #: The broker's paper account.
+    PAPER = "paper"
+    #: Real money.
+    LIVE = "live"
+
+
+class Role(StrEnum):
+    """What an order does to the position."""
+
+    ENTRY = "entry"
+    EXIT = "exit"
+
+
+class FromRow:
+    """A dataclass that reads itself out of a row by its field names; other columns are left alone."""
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Self:
+        """Return the value that *row* holds."""
+        return cls(**{field.name: row[field.name] for field in fields(cls)})  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignalRow(FromRow):
+    """A recorded signal."""
+
+    signal_id: UUID
+    source: str
+    source_id: str | None
+    symbol: str
+    asset_class: str
+    action: Action
+    intent: Intent
+    confidence: Decimal | None
+    entry_price: Decimal | None
+    target_price: Decimal | None
+    stop_price: Decimal | None
+    quantity: Decimal | None
+    strategy: str | None
+    regime: str | None
+    executors: list[str] | None
+    generated_at: datetime | None
+    expires_at: datetime | None
+    recorded_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taken(FromRow):
+    """An execution that this worker has the lease of, with what the signal says.
+
+    *now* is the database's clock at the take; ages are counted with it.
+    """
+
+    execution_id: UUID
+    seq: int
+    signal_id: UUID
+    executor_id: str
+    symbol: str
+    action: Action
+    fence: int
+    generation: int
+    attempts: int
+    accept_age: bool
+    from_state: State
+    #: When it was first recorded.
+    created_at: datetime
+    lease_until: datetime
+    now: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderRow(FromRow):
+    """An intent, and what the broker said of it."""
+
+    execution_id: UUID
+    generation: int
+    executor_id: str
+    account_number: str
+    client_order_id: str
+    role: Role
+    symbol: str
+    side: str
+    quantity: Decimal
+    limit_price: Decimal | None
+    reference_price: Decimal
+    request: dict[str, str]
+    intended_at: datetime
+    may_exist: bool
+    first_sent_at: datetime | None
+    last_sent_at: datetime | None
+    order_id: str | None
+    order_status: str | None
+    filled_quantity: Decimal
+    filled_average_price: Decimal | None
+    accepted_at: datetime | None
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExecutionRow(FromRow):
+    """One signal at one executor, with its newest order: what the contract calls EXECUTION."""
+
+    execution_id: UUID
+    seq: int
+    signal_id: UUID
+    executor_id: str
+    mode: Mode
+    symbol: str
+    action: Action
+    confidence: Decimal | None
+    state: State
+    reason_code: str | None
+    reason_facts: dict[str, Any]
+    attempts: int
+    created_at: datetime
+    decided_at: datetime | None
+    ended_at: datetime | None
+    order_id: str | None
+    client_order_id: str | None
+    submitted_at: datetime | None
+    filled_quantity: Decimal | None
+    filled_average_price: Decimal | None
