@@ -1,0 +1,245 @@
+"""Check an execution at the broker's door and write the intent: check, reservation and intent are one transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import structlog
+from psycopg import Connection
+from psycopg.rows import DictRow
+from psycopg.types.json import Jsonb
+
+from config.executors import ExecutorSettings
+from pipeline.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable
+from pipeline.reasons import Code, Reason
+from pipeline.routing import may_be_exit
+from pipeline.signals import Action, Intent
+from pipeline.states import State
+from pipeline.store.record import Record
+from pipeline.store.rows import OrderRow, SignalRow, Taken
+from pipeline.store.statements import sql
+from workers.assets import Assets
+from workers.brokers.protocol import Asset, Broker, OrderRequest, Position
+from workers.retry import Move, broker_hold
+from workers.rules import Case, Go, Hold, Skip, decide, stale_at, still_go
+from workers.snapshots import Refused, Snapshot, Snapshots
+
+log = structlog.get_logger(__name__)
+
+# An answer that makes no sense is asked for again this often before a person has to look.
+_UNREADABLE_WAIT = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Intended:
+    """An order that is recorded and may be sent."""
+
+    order: OrderRow
+    #: No earlier send of this intent can have reached the broker.
+    sole: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What was read of the broker for one decision."""
+
+    snapshot: Snapshot
+    position: Position | None
+    asset: Asset | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """Judges the executions of one executor."""
+
+    executor: ExecutorSettings
+    record: Record
+    broker: Broker
+    snapshots: Snapshots
+    assets: Assets
+
+    def judge(self, taken: Taken) -> Intended | Move:
+        """Return the recorded intent to send, or where the execution goes instead.
+
+        Raises:
+            RecordUnavailable: PostgreSQL is away.
+        """
+        signal, prior = self.record.run(lambda connection: _signal_and_prior(connection, taken))
+        if prior is not None and prior.may_exist and taken.from_state is State.QUEUED:
+            # A person's requeue of an order that may exist: look it up before anything else.
+            reason = Reason(code=Code.NO_ANSWER, facts={"client_order_id": prior.client_order_id})
+            return Move(state=State.UNKNOWN, reason=reason, due_in=timedelta(0))
+        try:
+            seen = self._look(signal)
+        except BrokerUnavailable as error:
+            reason = Reason(code=Code.BROKER_AWAY, facts={"says": str(error)[:300]})
+            return self._hold(taken, signal, reason, broker_hold(age=taken.now - taken.created_at))
+        except BrokerUnreadable as error:
+            return self._unreadable(taken, str(error))
+        if isinstance(seen, Refused):
+            reason = Reason(code=Code.BROKER_REFUSES_ACCOUNT, facts={"says": seen.message})
+            return self._hold(taken, signal, reason, seen.probe_in)
+        verdict = self.record.run(lambda connection: self._decide(connection, taken, signal, seen))
+        if isinstance(verdict, Hold):
+            return self._held(verdict)
+        return verdict
+
+    def _look(self, signal: SignalRow) -> Seen | Refused:
+        """Read what the decision needs; the position anew where an exit is possible, since it sells what is held."""
+        snapshot = self.snapshots.fresh()
+        if isinstance(snapshot, Refused):
+            return snapshot
+        position = snapshot.position(signal.symbol)
+        try:
+            asset = self.assets.get(signal.symbol)
+            if signal.intent is not Intent.OPEN and (signal.action is Action.SELL or position is not None):
+                position = self.broker.position(signal.symbol)
+        except BrokerRefusesAccount as error:
+            return self.snapshots.refused(str(error))
+        return Seen(snapshot=snapshot, position=position, asset=asset)
+
+    def _decide(
+        self, connection: Connection[DictRow], taken: Taken, signal: SignalRow, seen: Seen
+    ) -> Intended | Move | Hold:
+        """Decide and write the intent under the executor's lock, so that reservations see each other."""
+        connection.execute(sql("accounts", "lock_executor"), {"executor_id": taken.executor_id})
+        case = self._case(connection, taken, signal, seen)
+        prior = _prior(connection, taken)
+        if prior is not None and prior.may_exist:
+            return self._again(connection, case, prior)
+        if seen.snapshot.account.blocked:
+            reason = Reason(code=Code.ACCOUNT_BLOCKED, facts={"account": seen.snapshot.account.number})
+            return self._hold(taken, signal, reason, timedelta(seconds=5))
+        match decide(case):
+            case Skip(reasons=reasons):
+                return _skipped(reasons)
+            case Hold() as hold:
+                return hold
+            case Go() as go:
+                values = self._intent(taken, go, seen.snapshot.account.number)
+                row = connection.execute(sql("orders", "intend"), values).fetchone()
+                assert row is not None
+                return Intended(order=OrderRow.of(row), sole=True)
+
+    def _again(self, connection: Connection[DictRow], case: Case, prior: OrderRow) -> Intended | Move:
+        """Send the identical order once more, if it may still go."""
+        if prior.account_number != case.account.number:
+            facts = {"meant": prior.account_number, "is": case.account.number}
+            return Move(state=State.DEAD, reason=Reason(code=Code.ACCOUNT_CHANGED, facts=facts))
+        skip = still_go(case, prior)
+        if skip is not None:
+            key = {"execution_id": prior.execution_id, "generation": prior.generation, "order_status": None}
+            connection.execute(sql("orders", "end"), key)
+            return _skipped(skip.reasons)
+        key = {"execution_id": prior.execution_id, "generation": prior.generation}
+        row = connection.execute(sql("orders", "send_again"), key).fetchone()
+        assert row is not None
+        return Intended(order=OrderRow.of(row), sole=False)
+
+    def _case(self, connection: Connection[DictRow], taken: Taken, signal: SignalRow, seen: Seen) -> Case:
+        key = {
+            "executor_id": taken.executor_id,
+            "symbol": taken.symbol,
+            "execution_id": taken.execution_id,
+            "taken_at": seen.snapshot.taken_at,
+        }
+        reserved = connection.execute(sql("orders", "reserved"), key).fetchone()
+        under_way = connection.execute(sql("orders", "under_way"), key).fetchall()
+        now = connection.execute(sql("accounts", "now")).fetchone()
+        assert reserved is not None and now is not None  # noqa: PT018 -- both are aggregates
+        return Case(
+            signal=signal,
+            executor=self.executor,
+            account=seen.snapshot.account,
+            position=seen.position,
+            asset=seen.asset,
+            under_way=tuple(OrderRow.of(row) for row in under_way),
+            reserved=reserved["reserved"],
+            now=now["now"],
+            accept_age=taken.accept_age,
+        )
+
+    def _intent(self, taken: Taken, go: Go, account_number: str) -> dict[str, Any]:
+        request = OrderRequest(
+            client_order_id=client_order_id(taken.execution_id, taken.generation),
+            symbol=taken.symbol,
+            side=go.side,
+            quantity=go.quantity,
+            type=go.type,
+            time_in_force=go.time_in_force,
+            limit_price=go.limit_price,
+        )
+        return {
+            "execution_id": taken.execution_id,
+            "generation": taken.generation,
+            "executor_id": taken.executor_id,
+            "account_number": account_number,
+            "client_order_id": request.client_order_id,
+            "role": go.role,
+            "symbol": taken.symbol,
+            "side": go.side.value,
+            "quantity": go.quantity,
+            "limit_price": go.limit_price,
+            "reference_price": go.reference_price,
+            "request": Jsonb(request.to_json()),
+        }
+
+    def _held(self, hold: Hold) -> Move:
+        """Ask for the cancels that an exit waits for; the poll tells when they are done."""
+        for order_id in hold.cancel:
+            asked = self.record.run(partial(_ask_cancel, order_id=order_id))
+            if asked is not None:
+                try:
+                    self.broker.cancel(order_id)
+                except (BrokerUnavailable, BrokerUnreadable, BrokerRefusesAccount) as error:
+                    log.warning("cancel.failed", order_id=order_id, error=str(error))
+        return Move(state=State.HELD, reason=hold.reason, due_in=hold.wait)
+
+    def _unreadable(self, taken: Taken, says: str) -> Move:
+        """Ask a few times more, then leave it to a person: the answer makes no sense."""
+        facts = {"says": says[:300], "attempts": taken.attempts + 1}
+        if taken.attempts + 1 >= self.executor.retry.attempts:
+            return Move(state=State.DEAD, reason=Reason(code=Code.ACCOUNT_UNREADABLE, facts=facts), attempts=1)
+        reason = Reason(code=Code.ACCOUNT_UNREADABLE, facts=facts)
+        return Move(state=State.HELD, reason=reason, due_in=_UNREADABLE_WAIT, attempts=1)
+
+    def _hold(self, taken: Taken, signal: SignalRow, reason: Reason, wait: timedelta) -> Move:
+        """Hold, but an entry no longer than it stays fresh: then it ends with that reason."""
+        ends = stale_at(signal, self.executor, accept_age=taken.accept_age)
+        if ends is not None and not may_be_exit(signal, self.executor):
+            if taken.now > ends:
+                return _skipped((Reason(code=Code.TOO_OLD, facts={"held_for": str(reason)}),))
+            wait = min(wait, ends - taken.now + timedelta(milliseconds=50))
+        return Move(state=State.HELD, reason=reason, due_in=wait)
+
+
+def _ask_cancel(connection: Connection[DictRow], *, order_id: str) -> DictRow | None:
+    return connection.execute(sql("orders", "ask_cancel"), {"order_id": order_id}).fetchone()
+
+
+def client_order_id(execution_id: object, generation: int) -> str:
+    """Return the id that the broker knows our order by: `tw-<execution>-<generation>`, 41 characters and more."""
+    return f"tw-{execution_id}-{generation}"
+
+
+def _skipped(reasons: tuple[Reason, ...]) -> Move:
+    first, *others = reasons
+    facts = dict(first.facts)
+    if others:
+        facts["also"] = "; ".join(str(reason) for reason in others)
+    return Move(state=State.SKIPPED, reason=Reason(code=first.code, facts=facts))
+
+
+def _prior(connection: Connection[DictRow], taken: Taken) -> OrderRow | None:
+    key = {"execution_id": taken.execution_id, "generation": taken.generation}
+    row = connection.execute(sql("orders", "of_execution"), key).fetchone()
+    return None if row is None else OrderRow.of(row)
+
+
+def _signal_and_prior(connection: Connection[DictRow], taken: Taken) -> tuple[SignalRow, OrderRow | None]:
+    row = connection.execute(sql("signals", "get"), {"signal_id": taken.signal_id}).fetchone()
+    assert row is not None
+    return SignalRow.of(row), _prior(connection, taken)

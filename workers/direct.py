@@ -1,0 +1,67 @@
+"""Execute without queues, in this process: the same recipe, record and compare-and-set, so that none can double."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import structlog
+
+from config.executors import ExecutorSettings
+from config.settings import Settings
+from pipeline.errors import Unavailable
+from pipeline.states import State
+from pipeline.store.record import Record
+from pipeline.store.rows import ExecutionRow
+from workers.engine import Desk, open_desk, recipe_of
+from workers.lease import LeaseKeeper
+from workers.recipe import Recipe
+
+log = structlog.get_logger(__name__)
+
+
+class Direct:
+    """Runs the recipe for what was just recorded. What it holds or leaves unknown is the keeper's, as ever."""
+
+    def __init__(
+        self, executors: Mapping[str, ExecutorSettings], *, settings: Settings, database_url: str, by: str
+    ) -> None:
+        self._executors = executors
+        self._settings = settings
+        self._record = Record(database_url, patience_s=3.0)
+        self._leases = LeaseKeeper(database_url)
+        self._by = f"direct:{by}"
+        self._desks: dict[str, Desk] = {}
+        self._recipes: dict[str, Recipe] = {}
+
+    def execute(self, executions: Iterable[ExecutionRow]) -> None:
+        """Execute those of *executions* that wait for their executor, one after the other.
+
+        Raises:
+            ConfigInvalid: an executor has no address or key.
+        """
+        for execution in executions:
+            if execution.state is not State.QUEUED:
+                continue
+            try:
+                self._recipe(execution.executor_id).run(execution.execution_id)
+            except Unavailable as error:
+                log.warning("execution.left_to_the_keeper", execution_id=str(execution.execution_id), error=str(error))
+
+    def close(self) -> None:
+        """Release connections and leases."""
+        self._leases.close()
+        for desk in self._desks.values():
+            desk.close()
+        self._record.close()
+
+    def _recipe(self, executor_id: str) -> Recipe:
+        if executor_id not in self._recipes:
+            desk = open_desk(
+                self._executors[executor_id],
+                settings=self._settings,
+                exchange_url=self._settings.exchange_url,
+                record=self._record,
+            )
+            self._desks[executor_id] = desk
+            self._recipes[executor_id] = recipe_of(desk, record=self._record, leases=self._leases, worker=self._by)
+        return self._recipes[executor_id]

@@ -1,0 +1,97 @@
+"""Build what executes for one executor in this process: its broker, checks, leases and recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pydantic import SecretStr
+
+from config.executors import ExecutorSettings
+from config.settings import Settings, executor_keys
+from pipeline.errors import ConfigInvalid, Problem
+from pipeline.store.record import Record
+from workers.answers import Answers
+from workers.assets import Assets
+from workers.brokers.protocol import Broker
+from workers.brokers.registry import open_broker
+from workers.check import Check
+from workers.lease import LeaseKeeper
+from workers.recipe import Recipe
+from workers.snapshots import Snapshots
+
+#: Keys for the paper exchange, which opens an account for any key that it has not seen.
+_EXCHANGE_SECRET = "paper-exchange"  # noqa: S105 -- it opens nothing but play money on this machine
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desk:
+    """One executor's broker and what is shared of its account."""
+
+    executor: ExecutorSettings
+    broker: Broker
+    snapshots: Snapshots
+
+    def close(self) -> None:
+        """Release the broker's connections."""
+        self.broker.close()
+
+
+def open_desk(executor: ExecutorSettings, *, settings: Settings, exchange_url: str | None, record: Record) -> Desk:
+    """Open the executor's broker account; nothing is sent yet.
+
+    Raises:
+        ConfigInvalid: there is no address or no key for it.
+    """
+    keys = executor_keys(settings, executor.id)
+    base_url = executor.base_url
+    if executor.mode == "exchange":
+        base_url = base_url or exchange_url
+        keys = keys or (executor.id, SecretStr(_EXCHANGE_SECRET))
+    if base_url is None or keys is None:
+        key = f"executors.{executor.id}.base_url"
+        raise ConfigInvalid(
+            [
+                Problem(
+                    key=key,
+                    message="no exchange is known: run beside `tradewire up`, or set TRADEWIRE_EXCHANGE_URL",
+                )
+            ]
+        )
+    broker = open_broker(
+        executor.broker,
+        api_key=keys[0],
+        api_secret=keys[1],
+        base_url=base_url,
+        timeout_s=executor.retry.broker_timeout_s,
+    )
+    return Desk(executor=executor, broker=broker, snapshots=Snapshots(record, executor, broker))
+
+
+def open_desks(
+    executors: Mapping[str, ExecutorSettings], *, settings: Settings, exchange_url: str | None, record: Record
+) -> dict[str, Desk]:
+    """Open every executor's desk."""
+    return {
+        executor.id: open_desk(executor, settings=settings, exchange_url=exchange_url, record=record)
+        for executor in executors.values()
+    }
+
+
+def recipe_of(desk: Desk, *, record: Record, leases: LeaseKeeper, worker: str) -> Recipe:
+    """Put the recipe of one executor together."""
+    return Recipe(
+        executor=desk.executor,
+        record=record,
+        broker=desk.broker,
+        leases=leases,
+        check=Check(
+            executor=desk.executor,
+            record=record,
+            broker=desk.broker,
+            snapshots=desk.snapshots,
+            assets=Assets(desk.broker),
+        ),
+        answers=Answers(record_=record, snapshots=desk.snapshots, worker=worker),
+        worker=worker,
+    )

@@ -1,0 +1,102 @@
+"""The worker process of one executor: the RQ worker around the recipe, with its leases and its heartbeat."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from uuid import uuid4
+
+import structlog
+
+from config.executors import ExecutorSettings
+from config.settings import Settings
+from pipeline.dead_letters import DeadLetters
+from pipeline.errors import Unavailable
+from pipeline.heartbeats import Heartbeat
+from pipeline.queues import DEAD_PREFIX, ExecutionJob, connect
+from pipeline.store.record import Record
+from pipeline.store.statements import sql
+from workers.engine import open_desk, recipe_of
+from workers.lease import LeaseKeeper
+from workers.recipe import Recipe
+from workers.worker import serve_for_ever
+
+log = structlog.get_logger(__name__)
+
+
+def work(
+    executor: ExecutorSettings,
+    *,
+    settings: Settings,
+    database_url: str,
+    redis_url: str,
+    exchange_url: str | None,
+    stop: threading.Event,
+) -> None:
+    """Execute what is queued for *executor* until *stop*; the order in hand is finished first.
+
+    Raises:
+        ConfigInvalid: there is no address or key for the broker.
+    """
+    name = f"{executor.id}-{socket.gethostname()}-{os.getpid()}"
+    record = Record(database_url, patience_s=None)
+    desk = open_desk(executor, settings=settings, exchange_url=exchange_url, record=record)
+    leases = LeaseKeeper(database_url)
+    heartbeat = Heartbeat(database_url, kind="worker", name=executor.id)
+    threading.Thread(target=_unblock, args=(stop, record), daemon=True).start()
+    try:
+        recipe = recipe_of(desk, record=record, leases=leases, worker=name)
+        letters = DeadLetters(record)
+        # Other keys may have come with this start.
+        record.run(lambda connection: connection.execute(sql("accounts", "probe_now"), {"executor_id": executor.id}))
+        log.info("worker.started", executor_id=executor.id, mode=executor.mode)
+        serve_for_ever(
+            executor.id,
+            connection=connect(redis_url, timeout_s=3.0),
+            name=name,
+            run=lambda job: _run(job, recipe, letters),
+            refuse=lambda job_id, message: _refuse(record, job_id, message),
+            stop=stop,
+        )
+    except Unavailable as error:
+        if not stop.is_set():
+            raise
+        log.warning("worker.stopped_waiting", error=str(error))
+    finally:
+        heartbeat.close()
+        leases.close()
+        desk.close()
+        record.close()
+    log.info("worker.stopped", executor_id=executor.id)
+
+
+def _unblock(stop: threading.Event, record: Record) -> None:
+    """End the patience of a worker that waits for PostgreSQL when it is asked to stop."""
+    stop.wait()
+    record.stopping.set()
+
+
+def _run(job: ExecutionJob, recipe: Recipe, letters: DeadLetters) -> None:
+    """Run one job. It never fails in RQ's eyes: what is owed stands in the record, and the keeper rings again."""
+    execution_id = job.execution_id()
+    try:
+        if job.id.startswith(DEAD_PREFIX):
+            # Only a person's Requeue brings a dead letter's job onto the queue.
+            letters.requeue_from_dashboard(job.id, execution_id)
+        recipe.run(execution_id)
+    except Unavailable as error:
+        log.warning("job.left_to_the_keeper", execution_id=str(execution_id), error=str(error))
+
+
+def _refuse(record: Record, job_id: str, message: str) -> None:
+    """Keep what was wrong with a job that was not ours, where people look."""
+    row = {
+        "refusal_id": uuid4(),
+        "source": "redis",
+        "source_id": job_id.replace("\x00", "")[:200] or None,
+        "code": "foreign_job",
+        "message": message[:1000],
+        "payload": "",
+    }
+    record.run(lambda connection: connection.execute(sql("signals", "insert_refusal"), row))

@@ -1,0 +1,147 @@
+"""Bring one execution from the queue to the broker's answer: the recipe, step by step.
+
+Each step is at most one transaction, and no transaction is open across a network call. The record's fence is the
+guard: whoever is late changes nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import structlog
+
+from config.executors import ExecutorSettings
+from pipeline.crash import reached
+from pipeline.errors import RecordUnavailable
+from pipeline.reasons import Code, Reason
+from pipeline.states import State
+from pipeline.store.record import Record
+from pipeline.store.rows import OrderRow, Taken
+from pipeline.store.statements import sql
+from workers.answers import Answers
+from workers.brokers.protocol import Broker, OrderRequest
+from workers.check import Check, Intended
+from workers.lease import LEASE, Lease, LeaseKeeper
+from workers.retry import FIRST_LOOKUP, Move, after_submit
+
+log = structlog.get_logger(__name__)
+
+# A chain of hand-overs is as long as a burst of one symbol; beyond this the rest comes by its own jobs.
+_LONGEST_CHAIN = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """The recipe of one executor in one process."""
+
+    executor: ExecutorSettings
+    record: Record
+    broker: Broker
+    leases: LeaseKeeper
+    check: Check
+    answers: Answers
+    #: Who we are, in history.
+    worker: str
+
+    def run(self, execution_id: UUID) -> None:
+        """Execute, then whatever waited for the same symbol. Running it twice, or for an ended one, does nothing.
+
+        Raises:
+            RecordUnavailable: PostgreSQL stayed away; what was begun is found by its lease.
+        """
+        following: UUID | None = execution_id
+        for _ in range(_LONGEST_CHAIN):
+            if following is None:
+                return
+            following = self._execute(following)
+
+    def _execute(self, execution_id: UUID) -> UUID | None:
+        """Take, check, intend, send, record, hand over."""
+        asked_at = time.monotonic()
+        taken = self._take(execution_id)
+        if taken is None:
+            return None
+        reached("worker.after_take")
+        with self.leases.keep(taken.execution_id, taken.fence, asked_at=asked_at) as lease:
+            self._settle(taken, lease)
+        reached("worker.after_record")
+        return self._hand_over(taken)
+
+    def _take(self, execution_id: UUID) -> Taken | None:
+        """Compare-and-set to submitting. None: somebody else's, over, or its symbol is not free."""
+        key = {"execution_id": execution_id, "worker": self.worker, "lease": LEASE, "token": uuid4()}
+
+        def unit(connection: Any) -> Taken | None:
+            while True:
+                row = connection.execute(sql("executions", "take"), key).fetchone()
+                if row is not None:
+                    return Taken.of(row)
+                if connection.execute(sql("executions", "takeable"), key).fetchone() is None:
+                    return None
+                # Mark it for whoever decides the earlier one; if that one is decided by now, take again.
+                if connection.execute(sql("executions", "wait_for_symbol"), key).fetchone() is not None:
+                    return None
+
+        return self.record.run(unit)
+
+    def _settle(self, taken: Taken, lease: Lease) -> None:
+        """Do what the check says. A failure of our own ends in a state with a reason too, never in silence."""
+        intended: Intended | None = None
+        try:
+            verdict = self.check.judge(taken)
+            reached("worker.after_check")
+            if isinstance(verdict, Move):
+                self.answers.settle(taken, verdict)
+                return
+            intended = verdict
+            reached("worker.after_intent")
+            self._send(taken, intended, lease)
+        except RecordUnavailable:
+            raise  # Whoever sweeps the lease finds what was begun.
+        except Exception as error:
+            log.exception("execution.failed", execution_id=str(taken.execution_id))
+            self.answers.settle(taken, _own_failure(error, sent=intended is not None))
+
+    def _send(self, taken: Taken, intended: Intended, lease: Lease) -> None:
+        """Send the order once, if the lease is surely ours for long enough, and record the answer."""
+        if not lease.safe_to_send():
+            reason = Reason(code=Code.LEASE_TOO_SHORT)
+            self.answers.settle(
+                taken,
+                Move(state=State.HELD, reason=reason, due_in=timedelta(0), may_exist=not intended.sole),
+                intended,
+            )
+            return
+        request = OrderRequest.from_json(intended.order.request)
+        sent_at = time.monotonic()
+        outcome = self.broker.submit(request)
+        took_ms = (time.monotonic() - sent_at) * 1000
+        reached("worker.after_send")
+        move = after_submit(outcome, age=taken.now - taken.created_at)
+        self.answers.record(taken, intended, outcome, move, took_ms=took_ms)
+
+    def _hand_over(self, taken: Taken) -> UUID | None:
+        """Return the execution of the same symbol that came too early, if it may go now."""
+        key = {"executor_id": taken.executor_id, "symbol": taken.symbol, "seq": taken.seq}
+        row = self.record.run(
+            lambda connection: connection.execute(sql("executions", "next_of_symbol"), key).fetchone()
+        )
+        reached("worker.after_handover")
+        return None if row is None else row["execution_id"]
+
+
+def _own_failure(error: Exception, *, sent: bool) -> Move:
+    """Return the state that our own failure leaves: for a person, or for a look-up when it may have been sent."""
+    reason = Reason(code=Code.INTERNAL_ERROR, facts={"error": type(error).__name__})
+    if sent:
+        return Move(state=State.UNKNOWN, reason=reason, due_in=FIRST_LOOKUP, attempts=1)
+    return Move(state=State.DEAD, reason=reason)
+
+
+def sole_send(prior: OrderRow | None) -> bool:
+    """Say whether no earlier send of this intent can have reached the broker."""
+    return prior is None or not prior.may_exist

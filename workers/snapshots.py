@@ -1,0 +1,154 @@
+"""The account as last read: one reading in the record, shared by all workers of an executor and the keeper."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import structlog
+from psycopg.types.json import Jsonb
+
+from config.executors import ExecutorSettings
+from pipeline.errors import BrokerRefusesAccount
+from pipeline.store.record import Record
+from pipeline.store.statements import sql
+from workers.brokers.protocol import Account, Broker, Position
+from workers.retry import PROBE_EVERY
+
+log = structlog.get_logger(__name__)
+
+_MONEY = ("equity", "last_equity", "cash", "buying_power", "non_marginable_buying_power")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """What the account held at *taken_at* (database clock, from before the reading began)."""
+
+    account: Account
+    positions: tuple[Position, ...]
+    taken_at: datetime
+
+    def position(self, symbol: str) -> Position | None:
+        """Return the position in *symbol*; None when flat."""
+        return next((position for position in self.positions if position.symbol == symbol), None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refused:
+    """The broker refuses the account; look again in *probe_in*."""
+
+    message: str
+    probe_in: timedelta
+
+
+class Snapshots:
+    """Reads and shares the snapshots of one executor."""
+
+    def __init__(self, record: Record, executor: ExecutorSettings, broker: Broker) -> None:
+        self._record = record
+        self._executor = executor
+        self._broker = broker
+        self._key = {"executor_id": executor.id}
+
+    def fresh(self, *, within: timedelta | None = None) -> Snapshot | Refused:
+        """Return a snapshot at most *within* old (`account_age_s` when not given), reading anew when needed.
+
+        Raises:
+            BrokerUnavailable: the broker is away, and there is no fresh reading.
+            BrokerUnreadable: the broker's answer makes no sense.
+            RecordUnavailable: PostgreSQL is away.
+        """
+        age = within if within is not None else timedelta(seconds=self._executor.limits.account_age_s)
+        refused = self.refusal()
+        if refused is not None:
+            return refused
+        row = self._record.run(lambda c: c.execute(sql("accounts", "snapshot"), self._key).fetchone())
+        if row is not None and row["now"] - row["taken_at"] <= age:
+            return _from_row(row)
+        return self.read()
+
+    def refusal(self) -> Refused | None:
+        """Return the standing refusal of the account; None when there is none, or when it is ours to probe."""
+        row = self._record.run(lambda c: c.execute(sql("accounts", "refusal"), self._key).fetchone())
+        if row is None:
+            return None
+        if row["probe_due"] and self._record.run(
+            lambda c: c.execute(sql("accounts", "claim_probe"), self._key | {"every": PROBE_EVERY}).fetchone()
+        ):
+            return None
+        return Refused(message=row["message"], probe_in=max(row["probe_in"], timedelta(seconds=1)))
+
+    def read(self) -> Snapshot | Refused:
+        """Read the account at the broker and share it."""
+        taken_at = self._record.run(lambda c: c.execute(sql("accounts", "now")).fetchone())
+        assert taken_at is not None
+        try:
+            account = self._broker.account()
+            positions = tuple(self._broker.positions())
+        except BrokerRefusesAccount as error:
+            return self.refused(str(error))
+        pinned = self._executor.account
+        if pinned is not None and account.number != pinned:
+            return self.refused(f"the keys open account {account.number}, not the pinned {pinned}")
+        snapshot = Snapshot(account=account, positions=positions, taken_at=taken_at["now"])
+        self._share(snapshot)
+        return snapshot
+
+    def refused(self, message: str) -> Refused:
+        """Write down that the broker refuses the account, said once."""
+        row = self._record.run(
+            lambda c: c.execute(
+                sql("accounts", "refuse"), self._key | {"every": PROBE_EVERY, "message": message[:300]}
+            ).fetchone()
+        )
+        if row is not None and row["new"]:
+            log.error("account.refused", executor_id=self._executor.id, says=message[:300])
+        return Refused(message=message[:300], probe_in=PROBE_EVERY)
+
+    def _share(self, snapshot: Snapshot) -> None:
+        values = self._key | {
+            "account_number": snapshot.account.number,
+            "taken_at": snapshot.taken_at,
+            "account": Jsonb(_account_json(snapshot.account)),
+            "positions": Jsonb([_position_json(position) for position in snapshot.positions]),
+        }
+
+        def unit(connection: Any) -> Sequence[Any]:
+            connection.execute(sql("accounts", "save_snapshot"), values)
+            if connection.execute(sql("accounts", "accept"), self._key).fetchone() is None:
+                return []
+            rows: Sequence[Any] = connection.execute(sql("accounts", "release_refused"), self._key).fetchall()
+            log.info("account.accepted", executor_id=self._executor.id, released=len(rows))
+            return rows
+
+        self._record.run(unit)
+
+
+def _account_json(account: Account) -> dict[str, Any]:
+    body = asdict(account)
+    body.pop("raw")  # It repeats the rest, and holds more of the owner's affairs than the rules need.
+    return body | {name: str(body[name]) for name in _MONEY}
+
+
+def _position_json(position: Position) -> dict[str, Any]:
+    return {
+        name: value if name == "symbol" or value is None else str(value) for name, value in asdict(position).items()
+    }
+
+
+def _from_row(row: dict[str, Any]) -> Snapshot:
+    account = row["account"] | {name: Decimal(row["account"][name]) for name in _MONEY}
+    positions = tuple(
+        Position(
+            symbol=body["symbol"],
+            quantity=Decimal(body["quantity"]),
+            available=Decimal(body["available"]),
+            average_entry_price=Decimal(body["average_entry_price"]),
+            current_price=None if body["current_price"] is None else Decimal(body["current_price"]),
+        )
+        for body in row["positions"]
+    )
+    return Snapshot(account=Account(**account, raw={}), positions=positions, taken_at=row["taken_at"])
