@@ -1,0 +1,1 @@
+"""The keeper looks after what nobody else is looking after."""

@@ -1,0 +1,156 @@
+"""Follow accepted orders to their end by polling, and keep the snapshots of accounts fresh."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from psycopg import Connection
+from psycopg.rows import DictRow
+from psycopg.types.json import Jsonb
+
+from pipeline.crash import reached
+from pipeline.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable
+from pipeline.reasons import Code, Reason
+from pipeline.states import ENDED, WORKING, State
+from pipeline.store.record import Record
+from pipeline.store.rows import OrderRow
+from pipeline.store.statements import sql
+from workers.answers import follow, hear, is_unfilled_entry
+from workers.brokers.protocol import BrokerOrder
+from workers.engine import Desk
+
+log = structlog.get_logger(__name__)
+
+# Orders of ours, whoever of us recorded them.
+_OUR_PREFIX = "tw-"
+_SINGLY = 10
+# Clocks differ: a list "since" an intent starts a little before it.
+_CLOCKS_DIFFER = timedelta(seconds=10)
+# A snapshot is fresh for five seconds; read anew a little earlier, so that workers find it fresh.
+_SNAPSHOT_AGE = timedelta(seconds=3)
+
+_LATE = ENDED | {State.DEAD}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Follower:
+    """Reads one executor's orders at the broker and moves their executions. Running it twice changes nothing."""
+
+    record: Record
+    desk: Desk
+    who: str
+
+    def run_once(self) -> int:
+        """Poll once, if there is an order without a last word, and return how many executions moved.
+
+        Raises:
+            RecordUnavailable: PostgreSQL is away.
+        """
+        executor_id = self.desk.executor.id
+        since = self.record.run(
+            lambda connection: {
+                row["executor_id"]: row["since"] for row in connection.execute(sql("keeper", "to_poll"))
+            }
+        ).get(executor_id)
+        moved = 0
+        try:
+            if self.desk.snapshots.refusal() is not None:
+                return 0
+            if since is not None:
+                orders = self.desk.broker.orders(status="all", since=since - _CLOCKS_DIFFER)
+                reached("keeper.after_poll")
+                moved = self._heard(orders)
+                self._ask_singly(sql("keeper", "unheard"), {"since": since})
+            self._ask_singly(sql("keeper", "to_poll_singly"), {})
+            if self._active():
+                self.desk.snapshots.fresh(within=_SNAPSHOT_AGE)
+        except BrokerRefusesAccount as error:
+            self.desk.snapshots.refused(str(error))
+        except (BrokerUnavailable, BrokerUnreadable) as error:
+            log.debug("poll.failed", executor_id=executor_id, error=str(error))
+        return moved
+
+    def _heard(self, orders: Sequence[BrokerOrder]) -> int:
+        """Compare what the broker lists with what the record knows, and follow the differences."""
+        ours = {order.client_order_id: order for order in orders if order.client_order_id.startswith(_OUR_PREFIX)}
+        key = {"client_order_ids": list(ours)}
+        rows = self.record.run(
+            lambda connection: connection.execute(sql("keeper", "known_orders"), key).fetchall() if ours else []
+        )
+        return sum(self._follow(row, ours[row["client_order_id"]]) for row in rows)
+
+    def _follow(self, row: DictRow, order: BrokerOrder) -> bool:
+        state = State(row["state"])
+        # The worker or the look-up has the word on these; they adopt the order themselves.
+        if state not in WORKING | _LATE or row["generation"] != row["current_generation"]:
+            return False
+        intent = OrderRow.of(row)
+        known = (intent.order_id, intent.order_status, intent.filled_quantity)
+        late = state in _LATE and intent.order_id is None
+        if known == (order.order_id, order.raw_status, order.filled_quantity) and not late:
+            self._touch(order)
+            return False
+
+        def unit(connection: Connection[DictRow]) -> DictRow | None:
+            hear(connection, order)
+            return follow(connection, intent.execution_id, intent.generation, order, by=self.who, late=late)
+
+        moved = self.record.run(unit)
+        if late:
+            self._stop_late(intent, order)
+        elif moved is not None:
+            log.info(
+                "order.followed",
+                execution_id=str(intent.execution_id),
+                order_id=order.order_id,
+                order_status=order.raw_status,
+                filled_quantity=str(order.filled_quantity),
+            )
+        return moved is not None
+
+    def _touch(self, order: BrokerOrder) -> None:
+        self.record.run(lambda connection: hear(connection, order))
+
+    def _stop_late(self, intent: OrderRow, order: BrokerOrder) -> None:
+        """Say that the broker holds what had ended here, and cancel it while it is an entry that has not filled."""
+        log.error(
+            "order.late",
+            execution_id=str(intent.execution_id),
+            order_id=order.order_id,
+            order_status=order.raw_status,
+        )
+        if is_unfilled_entry(intent, order):
+            self.desk.broker.cancel(order.order_id)
+
+    def _ask_singly(self, statement: Any, more: dict[str, Any]) -> None:
+        """Ask for single orders that no list showed."""
+        values = {"executor_id": self.desk.executor.id, "limit": _SINGLY, "since": None} | more
+        rows = self.record.run(lambda connection: connection.execute(statement, values).fetchall())
+        for row in rows:
+            order = self.desk.broker.order(row["order_id"])
+            if order is not None:
+                self._heard([order])
+            else:
+                self._vanished(row)
+
+    def _vanished(self, row: DictRow) -> None:
+        """The broker no longer knows an order that it had accepted: a person has to look."""
+        reason = Reason(code=Code.ORDER_VANISHED, facts={"order_id": row["order_id"]})
+        values = {
+            "execution_id": row["execution_id"],
+            "generation": row["generation"],
+            "reason_code": reason.code,
+            "reason_facts": Jsonb(reason.to_json()),
+            "moved_by": self.who,
+        }
+        moved = self.record.run(lambda connection: connection.execute(sql("keeper", "vanished"), values).fetchone())
+        if moved is not None:
+            log.error("order.vanished", execution_id=str(row["execution_id"]), order_id=row["order_id"])
+
+    def _active(self) -> bool:
+        rows = self.record.run(lambda connection: connection.execute(sql("keeper", "active_executors")).fetchall())
+        return any(row["executor_id"] == self.desk.executor.id for row in rows)

@@ -1,0 +1,90 @@
+"""Ring for what waits, and free what a gone worker held: the record's side of the keeper."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from pipeline.crash import reached
+from pipeline.queues import Bell, Ring
+from pipeline.relay import description
+from pipeline.states import State
+from pipeline.store.record import Record
+from pipeline.store.statements import sql
+
+log = structlog.get_logger(__name__)
+
+# One batch: small enough to be one short transaction, large enough for 1,000 a second.
+_BATCH = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """Finds executions that nobody is working on. Safe to run twice, and safe to kill anywhere.
+
+    A crash after the mark and before the bell costs one round: the mark says when to ring again.
+    """
+
+    record: Record
+    bell: Bell
+    executor_ids: tuple[str, ...]
+    who: str
+
+    def run_once(self) -> int:
+        """Do one batch of everything and return how many were moved or rung for.
+
+        Raises:
+            RecordUnavailable: PostgreSQL is away.
+            QueueUnavailable: Redis is away; what was marked is rung for in the next round.
+        """
+        freed = self.free_leases()
+        return freed + sum(self.ring_due(executor_id) for executor_id in self.executor_ids)
+
+    def free_leases(self) -> int:
+        """Take back what a gone worker held: to the queue, or to unknown when an order may have been sent."""
+        values = {"limit": _BATCH, "moved_by": self.who}
+        rows = self.record.run(lambda connection: connection.execute(sql("keeper", "leases_over"), values).fetchall())
+        for row in rows:
+            log.warning("lease.ran_out", execution_id=str(row["execution_id"]), now=State(row["state"]).value)
+        reached("keeper.after_lease_sweep")
+        return len(rows)
+
+    def ring_due(self, executor_id: str) -> int:
+        """Enqueue what is due and whose last job is really gone, so that an overloaded queue is not flooded."""
+        key: dict[str, Any] = {"executor_id": executor_id, "limit": _BATCH}
+        rows = self.record.run(lambda connection: connection.execute(sql("keeper", "candidates"), key).fetchall())
+        if not rows:
+            return 0
+        waiting = self.bell.waiting(executor_id, [row["job_id"] for row in rows])
+        patient = [row["execution_id"] for row, waits in zip(rows, waiting, strict=True) if waits]
+        if patient:
+            self._leave(patient)
+        due = self.record.run(
+            lambda connection: connection.execute(sql("keeper", "due"), key | {"except": patient}).fetchall()
+        )
+        reached("keeper.after_mark")
+        self.bell.ring([_ring(row) for row in due])
+        reached("keeper.after_enqueue")
+        return len(due)
+
+    def _leave(self, execution_ids: Iterable[UUID]) -> None:
+        values = {"execution_ids": list(execution_ids)}
+        self.record.run(lambda connection: connection.execute(sql("keeper", "still_waiting"), values))
+
+
+def _ring(row: dict[str, Any]) -> Ring:
+    return Ring(
+        execution_id=row["execution_id"],
+        executor_id=row["executor_id"],
+        job_id=row["job_id"],
+        description=description(
+            action=row["action"],
+            symbol=row["symbol"],
+            confidence=row["confidence"],
+            executor_id=row["executor_id"],
+        ),
+    )
