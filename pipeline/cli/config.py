@@ -98,9 +98,7 @@ def env(*, as_json: AsJson = False) -> None:
         typer.echo("\n".join(export_lines(variables)))
 
 
-def _print_findings(
-    problems: list[Problem], warnings: list[Problem], notes: list[Problem], later: list[str]
-) -> None:
+def _print_findings(problems: list[Problem], warnings: list[Problem], notes: list[Problem], later: list[str]) -> None:
     for problem in problems:
         typer.echo(str(problem))
     for warning in warnings:

@@ -1,0 +1,104 @@
+"""What every command starts from: settings, addresses and the executors, or a clear refusal."""
+
+from __future__ import annotations
+
+import re
+import signal
+import threading
+from datetime import UTC, datetime, timedelta
+
+from config.executors import Executors, load_executors
+from config.logs import configure_logs, register_secret
+from config.services import effective
+from config.settings import Settings, executor_keys, load_settings
+from pipeline.errors import ConfigInvalid, Problem
+from pipeline.store.record import Record
+
+_SPAN = re.compile(r"^(\d+)([smhd])$")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def settings_for(process: str) -> Settings:
+    """Return the settings in force, with what a running `up` fills in, and set up logging.
+
+    Raises:
+        ConfigInvalid: with every problem.
+    """
+    settings = effective(load_settings())
+    configure_logs(settings.log, process=process)
+    for secret in (settings.database_url, settings.redis_url, settings.api_token):
+        register_secret(secret)
+    return settings
+
+
+def executors_for(settings: Settings) -> Executors:
+    """Return the executors, and have their secrets masked in every log line.
+
+    Raises:
+        ConfigInvalid: with every problem of the file.
+    """
+    executors = load_executors(settings.executors, settings=settings)
+    for executor_id in executors:
+        keys = executor_keys(settings, executor_id)
+        if keys is not None:
+            register_secret(keys[1])
+    return executors
+
+
+def database_url(settings: Settings) -> str:
+    """Return where the record is.
+
+    Raises:
+        ConfigInvalid: nobody says where.
+    """
+    if settings.database_url is None:
+        raise ConfigInvalid([_nowhere("DATABASE_URL", "PostgreSQL")])
+    return settings.database_url.get_secret_value()
+
+
+def redis_url(settings: Settings) -> str:
+    """Return where the queues are.
+
+    Raises:
+        ConfigInvalid: nobody says where.
+    """
+    if settings.redis_url is None:
+        raise ConfigInvalid([_nowhere("REDIS_URL", "Redis")])
+    return settings.redis_url.get_secret_value()
+
+
+def open_record(settings: Settings) -> Record:
+    """Return the record, with a person's patience."""
+    return Record(database_url(settings), connections=2, patience_s=3.0)
+
+
+def stop_on_signals() -> threading.Event:
+    """Return an event that SIGTERM and SIGINT set."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+def since(text: str | None) -> datetime | None:
+    """Read `--since`: RFC 3339, or a span like 90s, 15m, 2h, 3d.
+
+    Raises:
+        ConfigInvalid: it is neither.
+    """
+    if text is None:
+        return None
+    if match := _SPAN.match(text):
+        return datetime.now(UTC) - timedelta(**{_UNITS[match[2]]: int(match[1])})
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        message = f"{text!r} is neither a time like 2026-01-31T09:30:00Z nor a span like 90s, 15m, 2h, 3d"
+        raise ConfigInvalid([Problem(key="--since", message=message)])
+    return moment
+
+
+def _nowhere(variable: str, what: str) -> Problem:
+    return Problem(key=variable, message=f"no {what} is known: run `tradewire up` beside this, or set {variable}")

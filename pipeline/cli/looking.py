@@ -1,0 +1,162 @@
+"""The commands that look: executions, why, report, tail, reasons."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+from uuid import UUID
+
+import typer
+
+from pipeline.cli.context import open_record, settings_for, since, stop_on_signals
+from pipeline.errors import ConfigInvalid, Problem
+from pipeline.feed import follow_news, is_decision, line_of, news_json
+from pipeline.looking import executions as list_executions
+from pipeline.looking import life
+from pipeline.reasons import CATALOGUE
+from pipeline.reports import report as make_report
+from pipeline.shapes import execution_json
+from pipeline.states import State
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (executions, why, report, tail, reasons):
+        app.command()(command)
+
+
+def executions(
+    *,
+    signal: Annotated[str | None, typer.Option(metavar="ID", help="Only of this signal.")] = None,
+    status: Annotated[str | None, typer.Option(help="Only in this state.")] = None,
+    executor: Annotated[str | None, typer.Option(help="Only of this executor.")] = None,
+    after: Annotated[
+        str | None, typer.Option("--since", metavar="T", help="RFC 3339, or 90s, 15m, 2h, 3d ago.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List executions, newest first."""
+    with open_record(settings_for("executions")) as record:
+        rows = list_executions(
+            record,
+            signal_id=None if signal is None else _id(signal, "--signal"),
+            state=None if status is None else _state(status),
+            executor_id=executor,
+            since=since(after),
+            limit=limit,
+        )
+    if as_json:
+        typer.echo(json.dumps([execution_json(row) for row in rows], indent=2))
+        return
+    for body in map(execution_json, rows):
+        what = body["reason"] or (f"order {body['order_id']}" if body["order_id"] else "")
+        typer.echo(
+            f"{body['execution_id']}  {body['created_at'][:19]}Z  {body['executor_id']:<12} {body['action']:<4} "
+            f"{body['symbol']:<8} {body['status']:<16} {what}"
+        )
+
+
+def why(
+    some_id: Annotated[str, typer.Argument(metavar="SIGNAL_OR_EXECUTION_ID")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Tell one signal's whole life at every executor, with times."""
+    with open_record(settings_for("why")) as record:
+        print_life(life(record, _id(some_id, "SIGNAL_OR_EXECUTION_ID")), as_json=as_json)
+
+
+def report(
+    *, after: Annotated[str | None, typer.Option("--since", metavar="T")] = None, as_json: AsJson = False
+) -> None:
+    """Count what came in and what became of it."""
+    with open_record(settings_for("report")) as record:
+        body = make_report(record, since=since(after))
+    if as_json:
+        typer.echo(json.dumps(body, indent=2))
+        return
+    typer.echo(f"signals {body['signals']}   refused {body['refused']}   executions {body['executions']}")
+    rate = body["execution_rate"]
+    typer.echo(f"execution rate {'none yet' if rate is None else f'{rate:.1%}'}   (orders / decided and not skipped)")
+    latency = body["latency_ms"]
+    typer.echo(f"latency to the order id, ms: p50 {latency['p50']}  p95 {latency['p95']}  p99 {latency['p99']}")
+    for executor_id, modes in body["by_executor"].items():
+        for mode, tally in modes.items():
+            typer.echo(f"\n{executor_id} ({mode}): {tally['with_order']} orders of {tally['eligible']} eligible")
+            for name, count in [*tally["by_status"].items(), *tally["by_reason"].items()]:
+                typer.echo(f"  {count:>7}  {name}")
+
+
+def tail(
+    *,
+    executor: Annotated[str | None, typer.Option(help="Only of this executor.")] = None,
+    symbol: Annotated[str | None, typer.Option(help="Only of this symbol.")] = None,
+    status: Annotated[str | None, typer.Option(help="Only into this state.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Follow decisions live, until Ctrl-C."""
+    stop = stop_on_signals()
+    wanted = None if status is None else _state(status)
+    with open_record(settings_for("tail")) as record:
+        for row in follow_news(record, stop):
+            shown = row["to_state"] == wanted if wanted is not None else as_json or is_decision(row)
+            if shown and executor in (None, row["executor_id"]) and symbol in (None, row["symbol"]):
+                typer.echo(json.dumps(news_json(row)) if as_json else line_of(row))
+
+
+def reasons(*, as_json: AsJson = False) -> None:
+    """Print the catalogue of reason codes: what each says and what you can do."""
+    if as_json:
+        body = {code.value: {"says": entry.says, "remedy": entry.remedy} for code, entry in CATALOGUE.items()}
+        typer.echo(json.dumps(body, indent=2))
+        return
+    for code, entry in CATALOGUE.items():
+        typer.echo(f"{code.value}\n    {entry.says}\n    {entry.remedy}")
+
+
+def print_life(body: dict[str, Any], *, as_json: bool) -> None:
+    """Print a signal's life, for a program or for a person."""
+    if as_json:
+        typer.echo(json.dumps(body, indent=2))
+        return
+    signal = body["signal"]
+    sure = "" if signal["confidence"] is None else f" at {signal['confidence']} %"
+    typer.echo(f"{signal['action']} {signal['symbol']}{sure}, price {signal['entry_price']}, from {signal['source']}")
+    typer.echo(f"signal {signal['signal_id']}, recorded {signal['recorded_at']}")
+    for execution in body["executions"]:
+        typer.echo(
+            f"\n{execution['executor_id']} ({execution['mode']}): {execution['status']}  {execution['execution_id']}"
+        )
+        for move in execution["moves"]:
+            reason = f"  {move['reason']}" if move["reason"] else ""
+            whys = f"  ({move['why']})" if move["why"] else ""
+            typer.echo(f"  {move['after_ms']:>10.1f} ms  {move['to']:<16} by {move['by']}{reason}{whys}")
+        for attempt in execution["attempts_made"]:
+            typer.echo(
+                f"  sent {attempt['sent_at']}: {attempt['outcome']} in {attempt['took_ms']} ms {attempt['message'] or ''}"
+            )
+        for order in execution["orders"]:
+            typer.echo(
+                f"  order {order['order_id']} ({order['client_order_id']}) order_status={order['order_status']} "
+                f"filled {order['filled_quantity']} at {order['filled_average_price']}"
+            )
+        if execution.get("remedy"):
+            typer.echo(f"  {execution['meaning']} {execution['remedy']}")
+
+
+def _id(text: str, key: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise ConfigInvalid([Problem(key=key, message=f"{text!r} is not an id")]) from None
+
+
+def _state(text: str) -> State:
+    try:
+        return State(text)
+    except ValueError:
+        message = f"{text!r} is not a state; there is {', '.join(State)}"
+        raise ConfigInvalid([Problem(key="--status", message=message)]) from None

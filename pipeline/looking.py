@@ -1,0 +1,143 @@
+"""Read the record for people: executions, one signal's whole life, and what came of it all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from psycopg import Connection
+from psycopg.rows import DictRow
+
+from pipeline.errors import NotPossible
+from pipeline.reasons import CATALOGUE, Code, sentence
+from pipeline.shapes import execution_json, number_json, time_json
+from pipeline.states import State
+from pipeline.store.record import Record
+from pipeline.store.rows import ExecutionRow, SignalRow
+from pipeline.store.statements import sql
+
+
+def executions(
+    record: Record,
+    *,
+    signal_id: UUID | None = None,
+    state: State | None = None,
+    executor_id: str | None = None,
+    since: datetime | None = None,
+    limit: int = 50,
+) -> list[ExecutionRow]:
+    """Return executions, newest first.
+
+    Raises:
+        RecordUnavailable: PostgreSQL is away.
+    """
+    key = {"signal_id": signal_id, "state": state, "executor_id": executor_id, "since": since, "limit": limit}
+    rows = record.run(lambda connection: connection.execute(sql("executions", "list"), key).fetchall())
+    return [ExecutionRow.of(row) for row in rows]
+
+
+def executions_of(record: Record, signal_ids: Sequence[UUID]) -> list[ExecutionRow]:
+    """Return all executions of some signals, in the order of their recording.
+
+    Raises:
+        RecordUnavailable: PostgreSQL is away.
+    """
+    key = {"signal_ids": list(signal_ids)}
+    rows = record.run(lambda connection: connection.execute(sql("executions", "of_signal"), key).fetchall())
+    return [ExecutionRow.of(row) for row in rows]
+
+
+def life(record: Record, some_id: UUID) -> dict[str, Any]:
+    """Return one signal's whole life at every executor; *some_id* is a signal's or an execution's.
+
+    Raises:
+        NotPossible: there is no such signal or execution.
+        RecordUnavailable: PostgreSQL is away.
+    """
+
+    def unit(connection: Connection[DictRow]) -> dict[str, Any]:
+        row = connection.execute(sql("looking", "signal_of"), {"id": some_id}).fetchone()
+        if row is None:
+            raise NotPossible(f"there is no signal and no execution {some_id}")
+        signal = SignalRow.of(row)
+        key = {"signal_ids": [signal.signal_id]}
+        rows = connection.execute(sql("executions", "of_signal"), key).fetchall()
+        return {
+            "signal": _signal_json(signal),
+            "executions": [_life_of(connection, ExecutionRow.of(execution)) for execution in rows],
+        }
+
+    return record.run(unit)
+
+
+def _life_of(connection: Connection[DictRow], row: ExecutionRow) -> dict[str, Any]:
+    key = {"execution_id": row.execution_id}
+    body = execution_json(row)
+    if row.reason_code in set(Code):
+        meaning = CATALOGUE[Code(row.reason_code)]
+        body |= {"meaning": meaning.says, "remedy": meaning.remedy}
+    return body | {
+        "moves": [_move_json(move, row.created_at) for move in connection.execute(sql("looking", "history"), key)],
+        "attempts_made": [_attempt_json(attempt) for attempt in connection.execute(sql("looking", "attempts"), key)],
+        "orders": [_order_json(order) for order in connection.execute(sql("looking", "orders"), key)],
+    }
+
+
+def _signal_json(signal: SignalRow) -> dict[str, Any]:
+    return {
+        "signal_id": str(signal.signal_id),
+        "source": signal.source,
+        "source_id": signal.source_id,
+        "symbol": signal.symbol,
+        "action": signal.action.value,
+        "intent": signal.intent.value,
+        "confidence": number_json(signal.confidence),
+        "entry_price": number_json(signal.entry_price),
+        "target_price": number_json(signal.target_price),
+        "stop_price": number_json(signal.stop_price),
+        "quantity": number_json(signal.quantity),
+        "strategy": signal.strategy,
+        "generated_at": time_json(signal.generated_at),
+        "expires_at": time_json(signal.expires_at),
+        "recorded_at": time_json(signal.recorded_at),
+    }
+
+
+def _move_json(move: DictRow, born: datetime) -> dict[str, Any]:
+    return {
+        "at": time_json(move["at"]),
+        "after_ms": round((move["at"] - born).total_seconds() * 1000, 1),
+        "from": None if move["from_state"] is None else move["from_state"].value,
+        "to": move["to_state"].value,
+        "reason": sentence(move["reason_code"], move["reason_facts"]) if move["reason_code"] else None,
+        "by": move["moved_by"],
+        "why": move["moved_why"],
+    }
+
+
+def _attempt_json(attempt: DictRow) -> dict[str, Any]:
+    return {
+        "generation": attempt["generation"],
+        "sent_at": time_json(attempt["sent_at"]),
+        "took_ms": number_json(attempt["took_ms"]),
+        "outcome": attempt["outcome"],
+        "message": attempt["message"],
+        "order_id": attempt["order_id"],
+    }
+
+
+def _order_json(order: DictRow) -> dict[str, Any]:
+    return {
+        "client_order_id": order["client_order_id"],
+        "order_id": order["order_id"],
+        "role": order["role"].value,
+        "request": order["request"],
+        "order_status": order["order_status"],
+        "filled_quantity": number_json(order["filled_quantity"]),
+        "filled_average_price": number_json(order["filled_average_price"]),
+        "intended_at": time_json(order["intended_at"]),
+        "accepted_at": time_json(order["accepted_at"]),
+        "ended_at": time_json(order["ended_at"]),
+    }

@@ -1,0 +1,58 @@
+"""The JSON shapes that scripts rely on: every key is there, money is a string, times are RFC 3339 in UTC."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from pipeline.intake import Recorded
+from pipeline.reasons import sentence
+from pipeline.store.rows import ExecutionRow
+
+
+def execution_json(row: ExecutionRow) -> dict[str, Any]:
+    """Return the contract's EXECUTION."""
+    return {
+        "execution_id": str(row.execution_id),
+        "signal_id": str(row.signal_id),
+        "executor_id": row.executor_id,
+        "mode": row.mode.value,
+        "symbol": row.symbol,
+        "action": row.action.value,
+        "status": row.state.value,
+        "order_id": row.order_id,
+        "client_order_id": row.client_order_id,
+        "reason_code": row.reason_code,
+        "reason": sentence(row.reason_code, row.reason_facts) if row.reason_code else None,
+        "attempts": row.attempts,
+        "created_at": time_json(row.created_at),
+        "submitted_at": time_json(row.submitted_at),
+        "ended_at": time_json(row.ended_at),
+        "filled_quantity": number_json(row.filled_quantity),
+        "filled_average_price": number_json(row.filled_average_price),
+    }
+
+
+def recorded_json(recorded: Recorded) -> dict[str, Any]:
+    """Return what `signal send` prints for a signal that is recorded."""
+    return {
+        "signal_id": str(recorded.signal_id),
+        "duplicate": recorded.duplicate,
+        "executions": [execution_json(row) for row in recorded.executions],
+    }
+
+
+def error_json(line: int, code: str, message: str) -> dict[str, Any]:
+    """Return what `signal send` prints for a line that is not a signal."""
+    return {"line": line, "error": {"code": code, "message": message}}
+
+
+def time_json(moment: datetime | None) -> str | None:
+    """Return RFC 3339 in UTC, or None."""
+    return None if moment is None else moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def number_json(number: Decimal | None) -> str | None:
+    """Return the plain decimal form, or None."""
+    return None if number is None else format(number, "f")

@@ -1,0 +1,59 @@
+"""Serve the web process; for now its health routes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+from fastapi.responses import JSONResponse
+
+from config.executors import Executors
+from config.settings import Settings
+from pipeline.errors import ConfigInvalid, Problem
+from pipeline.heartbeats import Heartbeat
+from pipeline.store.record import Record
+from pipeline.web.readiness import Readiness
+
+log = structlog.get_logger(__name__)
+
+
+def make_app(readiness: Readiness) -> FastAPI:
+    """Return the application."""
+    app = FastAPI(title="tradewire", docs_url="/docs", redoc_url=None)
+
+    @app.get("/health")
+    def health() -> dict[str, str]:
+        """Say that this process answers; /ready says whether everything else does."""
+        return {"status": "ok"}
+
+    @app.get("/ready")
+    def ready() -> JSONResponse:
+        """Say which part is away: 200 when none is, else 503."""
+        parts = readiness.look()
+        well = all(part["ok"] for part in parts.values())
+        body: dict[str, Any] = {"status": "ok" if well else "unavailable", "parts": parts}
+        return JSONResponse(body, status_code=200 if well else 503)
+
+    return app
+
+
+def serve(settings: Settings, executors: Executors, *, host: str, port: int) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Raises:
+        ConfigInvalid: the record's or the queues' address is missing.
+    """
+    if settings.database_url is None or settings.redis_url is None:
+        message = "the web process needs DATABASE_URL and REDIS_URL: run beside `tradewire up`, or set them"
+        raise ConfigInvalid([Problem(key="DATABASE_URL", message=message)])
+    database_url = settings.database_url.get_secret_value()
+    record = Record(database_url, connections=4, patience_s=0.5)
+    readiness = Readiness(record, redis_url=settings.redis_url.get_secret_value(), executor_ids=tuple(executors))
+    heartbeat = Heartbeat(database_url, kind="web", name="web")
+    try:
+        uvicorn.run(make_app(readiness), host=host, port=port, log_config=None, access_log=False)
+    finally:
+        heartbeat.close()
+        record.close()
