@@ -1,0 +1,293 @@
+"""The producer between its sources and a real PostgreSQL that goes away and comes back."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from structlog.testing import capture_logs
+
+from pipeline.embedded.servers import EmbeddedServer
+from pipeline.errors import InvalidSignal, QueueUnavailable, RecordUnavailable, SourceUnavailable
+from pipeline.producer import Producer
+from pipeline.sources.file import FileSource
+from pipeline.sources.protocol import Item
+from pipeline.spool import EXPIRED_UNRECORDED
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+
+
+def signal(number: int, **changes: Any) -> dict[str, Any]:
+    return {"source_id": str(number), "symbol": "AAPL", "action": "BUY"} | changes
+
+
+class Script:
+    """A source that gives one batch a poll, raises what is an exception, and then has nothing new."""
+
+    cadence_s = 0.0
+    pause_s = 0.01
+    finished = False
+
+    def __init__(self, *steps: Sequence[Item] | Exception, name: str = "script") -> None:
+        self.name = name
+        self.steps = list(steps)
+        self.closed = threading.Event()
+
+    def poll(self, stop: threading.Event) -> Sequence[Item]:  # noqa: ARG002 - as the protocol has it
+        step = self.steps.pop(0) if self.steps else []
+        if isinstance(step, Exception):
+            raise step
+        return step
+
+    def close(self) -> None:
+        self.closed.set()
+
+
+class Ledger:
+    """Where the producer delivers: a table in PostgreSQL, which may be away."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("CREATE TABLE given (n serial, source_id text UNIQUE, code text, raw jsonb NOT NULL)")
+
+    def deliver(self, raw: Mapping[str, Any]) -> None:
+        self._insert(raw, None)
+
+    def refuse(self, raw: Mapping[str, Any], code: str, message: str) -> None:
+        assert message
+        self._insert(raw, code)
+
+    def rows(self) -> list[tuple[str, str | None]]:
+        with psycopg.connect(self._url) as connection:
+            return connection.execute("SELECT source_id, code FROM given ORDER BY n").fetchall()
+
+    def _insert(self, raw: Mapping[str, Any], code: str | None) -> None:
+        try:
+            with psycopg.connect(self._url, connect_timeout=2) as connection:
+                connection.execute(
+                    "INSERT INTO given (source_id, code, raw) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
+                    (raw["source_id"], code, json.dumps(raw, default=str)),
+                )
+        except psycopg.OperationalError as exc:
+            raise RecordUnavailable from exc
+
+
+@contextmanager
+def running(producer: Producer) -> Iterator[threading.Event]:
+    stop = threading.Event()
+    thread = threading.Thread(target=producer.run, args=(stop,))
+    thread.start()
+    try:
+        yield stop
+    finally:
+        stop.set()
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def eventually(true: Callable[[], bool], within_s: float = 15) -> None:
+    until = time.monotonic() + within_s
+    while not true():
+        assert time.monotonic() < until, "it did not happen in time"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def ledger(database_url: str) -> Ledger:
+    return Ledger(database_url)
+
+
+def test_signals_of_a_file_are_recorded_in_order_and_the_bad_lines_refused(ledger: Ledger, tmp_path: Path) -> None:
+    path = tmp_path / "signals.jsonl"
+    lines = [json.dumps(signal(number)) for number in range(20)]
+    path.write_text("\n".join([*lines[:10], "nonsense", *lines[10:]]))
+    producer = Producer([FileSource(str(path))], deliver=ledger.deliver, refuse=ledger.refuse)
+
+    with running(producer):
+        eventually(lambda: producer.finished)
+
+    rows = ledger.rows()
+    assert [row for row in rows if row[1] is None] == [(str(number), None) for number in range(20)]
+    assert rows[10][1] == "invalid_json"
+    assert len(rows) == 21
+
+
+def test_while_postgresql_is_away_signals_wait_in_order_and_none_is_lost(servers_home: Path) -> None:
+    with EmbeddedServer.postgres(servers_home / "producer") as server:
+        ledger = Ledger(server.url)
+        source = Script([signal(1)])
+        producer = Producer([source], deliver=ledger.deliver, refuse=ledger.refuse)
+        with capture_logs() as logs, running(producer):
+            eventually(lambda: len(ledger.rows()) == 1)
+            server.kill()
+            source.steps = [[signal(number)] for number in range(2, 40)]
+            eventually(lambda: producer.health().waiting == 38)
+            away = producer.health()
+            server.start()
+            eventually(lambda: producer.health().waiting == 0)
+
+        assert not away.ok
+        assert away.record_away_since is not None
+        assert away.sources["script"].ok
+        assert producer.health().ok
+        assert ledger.rows() == [(str(number), None) for number in range(1, 40)]
+        events = [line["event"] for line in logs if line["event"].startswith("record.")]
+        assert events == ["record.lost", "record.regained"]
+
+
+class Outage:
+    """A delivery that is away for as long as it is told, and keeps what it got."""
+
+    def __init__(self) -> None:
+        self.away = False
+        self.got: list[tuple[str, str | None]] = []
+
+    def deliver(self, raw: Mapping[str, Any]) -> None:
+        self._take(raw, None)
+
+    def refuse(self, raw: Mapping[str, Any], code: str, message: str) -> None:
+        assert message
+        self._take(raw, code)
+
+    def _take(self, raw: Mapping[str, Any], code: str | None) -> None:
+        if self.away:
+            raise RecordUnavailable
+        self.got.append((raw["source_id"], code))
+
+
+def test_what_expires_while_it_waits_is_said_at_once_and_refused_when_postgresql_is_back() -> None:
+    outage, now = Outage(), [NOON]
+    source = Script([signal(1), signal(2, intent="close"), signal(3, action="SELL")])
+    producer = Producer([source], deliver=outage.deliver, refuse=outage.refuse, clock=lambda: now[0])
+    outage.away = True
+
+    with capture_logs() as logs:
+        assert producer.run_once() == 0
+        now[0] = NOON + timedelta(seconds=60)
+        assert producer.run_once() == 0
+        said = [line["source_id"] for line in logs if line["event"] == "signal.expired_unrecorded"]
+        outage.away = False
+        settled = producer.run_once()
+
+    assert said == ["1"]
+    assert settled == 3
+    assert outage.got == [("1", EXPIRED_UNRECORDED), ("2", None), ("3", None)]
+
+
+def test_an_executor_that_takes_older_entries_makes_them_wait_longer() -> None:
+    outage, now = Outage(), [NOON]
+    producer = Producer(
+        [Script([signal(1)])],
+        deliver=outage.deliver,
+        refuse=outage.refuse,
+        entry_age_s=3600,
+        clock=lambda: now[0],
+    )
+    outage.away = True
+    with capture_logs():
+        producer.run_once()
+        now[0] = NOON + timedelta(minutes=59)
+        producer.run_once()
+        outage.away = False
+        producer.run_once()
+
+    assert outage.got == [("1", None)]
+
+
+@pytest.mark.parametrize(
+    ("error", "event", "refused"),
+    [
+        (InvalidSignal("invalid_signal", "no price"), "signal.refused", False),
+        (QueueUnavailable(), "signal.not_enqueued", False),
+        (ValueError("a fault of ours"), "signal.failed", True),
+    ],
+)
+def test_any_other_error_is_of_that_signal_only(error: Exception, event: str, *, refused: bool) -> None:
+    outage = Outage()
+
+    def deliver(raw: Mapping[str, Any]) -> None:
+        if raw["source_id"] == "1":
+            raise error
+        outage.deliver(raw)
+
+    producer = Producer([Script([signal(1), signal(2)])], deliver=deliver, refuse=outage.refuse)
+    with capture_logs() as logs:
+        producer.run_once()
+
+    assert [line["event"] for line in logs] == [event]
+    assert outage.got == [*([("1", "internal_error")] if refused else []), ("2", None)]
+    assert producer.health().waiting == 0
+
+
+def test_what_cannot_even_be_refused_is_in_the_log_and_stops_nothing() -> None:
+    outage = Outage()
+
+    def broken(*_: object) -> None:
+        raise ValueError("a fault of ours")
+
+    producer = Producer([Script([signal(1)])], deliver=broken, refuse=broken)
+    with capture_logs() as logs:
+        producer.run_once()
+
+    assert [line["event"] for line in logs] == ["signal.failed", "signal.failed"]
+    assert (producer.health().waiting, outage.got) == (0, [])
+
+
+def test_a_source_that_raises_makes_the_producer_unwell_and_the_others_go_on() -> None:
+    outage = Outage()
+    sick = Script(SourceUnavailable("no bars today"), name="sick")
+    producer = Producer([sick, Script([signal(1)])], deliver=outage.deliver, refuse=outage.refuse)
+
+    with capture_logs():
+        producer.run_once()
+        unwell = producer.health()
+        producer.run_once()
+
+    assert not unwell.ok
+    assert unwell.sources["sick"].error == "no bars today"
+    assert unwell.sources["script"].ok
+    assert outage.got == [("1", None)]
+    assert producer.health().ok
+
+
+def test_a_stop_tries_what_is_left_and_says_what_remains() -> None:
+    outage = Outage()
+    outage.away = True
+    source = Script([signal(1), signal(2)])
+    producer = Producer([source], deliver=outage.deliver, refuse=outage.refuse)
+    stop, left = threading.Event(), []
+    thread = threading.Thread(target=lambda: left.append(producer.run(stop)))
+
+    with capture_logs() as logs:
+        thread.start()
+        eventually(lambda: producer.health().waiting == 2)
+        stop.set()
+        thread.join(10)
+
+    assert left == [2]
+    assert source.closed.is_set()
+    remained = [line["source_id"] for line in logs if line["event"] == "signal.left_unrecorded"]
+    assert remained == ["1", "2"]
+    assert logs[-1]["event"] == "producer.stopped"
+
+
+def test_a_stop_in_an_absence_that_ends_leaves_nothing() -> None:
+    outage = Outage()
+    outage.away = True
+    producer = Producer([Script([signal(1), signal(2)])], deliver=outage.deliver, refuse=outage.refuse)
+
+    with capture_logs(), running(producer) as stop:
+        eventually(lambda: producer.health().waiting == 2)
+        stop.set()
+        outage.away = False
+
+    assert outage.got == [("1", None), ("2", None)]
