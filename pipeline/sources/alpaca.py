@@ -31,13 +31,15 @@ _NEWS = 3 * _BAR
 _LOOK_BACK = timedelta(hours=2)
 #: Alpaca allows 200 requests a minute for one account; a poll is one.
 _SHORTEST_PAUSE_S = 2.0
+#: To connect, and between two pieces of an answer.
+_TIMEOUT_S = (3.0, 8.0)
 
 
 class _TimedAdapter(HTTPAdapter):
     """Gives every request a time limit: alpaca-py sets none, and a mute server would keep us for ever."""
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
-        kwargs["timeout"] = (3.0, 8.0)
+        kwargs["timeout"] = _TIMEOUT_S
         return super().send(request, *args, **kwargs)
 
 
@@ -131,9 +133,7 @@ def open_source(context: SourceContext) -> AlpacaSource:
     ]
     if problems or context.alpaca is None:
         raise ConfigInvalid(problems)
-    return AlpacaSource(
-        keys=context.alpaca, pause_s=context.cadence_s, symbols=context.symbols or DEFAULT_SYMBOLS
-    )
+    return AlpacaSource(keys=context.alpaca, pause_s=context.cadence_s, symbols=context.symbols or DEFAULT_SYMBOLS)
 
 
 def _client(keys: AlpacaKeys) -> StockHistoricalDataClient:
