@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import signal
 import threading
@@ -18,17 +19,26 @@ _SPAN = re.compile(r"^(\d+)([smhd])$")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
-def settings_for(process: str) -> Settings:
+def settings_for(process: str, *, level: int = logging.INFO) -> Settings:
     """Return the settings in force, with what a running `up` fills in, and set up logging.
 
     Raises:
         ConfigInvalid: with every problem.
     """
     settings = effective(load_settings())
-    configure_logs(settings.log, process=process)
+    configure_logs(settings.log, process=process, level=level)
     for secret in (settings.database_url, settings.redis_url, settings.api_token):
         register_secret(secret)
     return settings
+
+
+def settings_for_a_person(command: str) -> Settings:
+    """Return the settings in force for a command whose output says all: only errors are logged.
+
+    Raises:
+        ConfigInvalid: with every problem.
+    """
+    return settings_for(command, level=logging.ERROR)
 
 
 def executors_for(settings: Settings) -> Executors:

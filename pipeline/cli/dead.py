@@ -9,7 +9,7 @@ from uuid import UUID
 
 import typer
 
-from pipeline.cli.context import open_record, settings_for
+from pipeline.cli.context import open_record, settings_for_a_person
 from pipeline.cli.looking import print_life
 from pipeline.dead_letters import DeadLetter, DeadLetters
 from pipeline.errors import ConfigInvalid, Problem
@@ -27,7 +27,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 @app.command("list")
 def list_(*, executor: Annotated[str | None, typer.Option()] = None, as_json: AsJson = False) -> None:
     """List the open dead letters, oldest first."""
-    with open_record(settings_for("dead")) as record:
+    with open_record(settings_for_a_person("dead")) as record:
         letters = DeadLetters(record).open(executor)
     if as_json:
         typer.echo(json.dumps([_json(letter) for letter in letters], indent=2))
@@ -43,7 +43,7 @@ def list_(*, executor: Annotated[str | None, typer.Option()] = None, as_json: As
 @app.command()
 def show(execution_id: Which, *, as_json: AsJson = False) -> None:
     """Show the whole life of one."""
-    with open_record(settings_for("dead")) as record:
+    with open_record(settings_for_a_person("dead")) as record:
         print_life(life(record, _id(execution_id)), as_json=as_json)
 
 
@@ -56,7 +56,7 @@ def requeue(
     accept_age: Annotated[bool, typer.Option("--accept-age", help="Send an entry although it is old.")] = False,
 ) -> None:
     """Put one back to work, or all. An order that may exist is looked up before anything is sent."""
-    with open_record(settings_for("dead")) as record:
+    with open_record(settings_for_a_person("dead")) as record:
         letters = DeadLetters(record)
         for which in _ids(execution_id, letters):
             letters.requeue(which, by=by or getpass.getuser(), why=why, accept_age=accept_age)
@@ -66,7 +66,7 @@ def requeue(
 @app.command()
 def discard(execution_id: Which, *, why: Why = "discarded by hand", by: By = None) -> None:
     """Close one for good, or all."""
-    with open_record(settings_for("dead")) as record:
+    with open_record(settings_for_a_person("dead")) as record:
         letters = DeadLetters(record)
         for which in _ids(execution_id, letters):
             letters.discard(which, by=by or getpass.getuser(), why=why)

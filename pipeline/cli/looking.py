@@ -8,7 +8,7 @@ from uuid import UUID
 
 import typer
 
-from pipeline.cli.context import open_record, settings_for, since, stop_on_signals
+from pipeline.cli.context import open_record, settings_for_a_person, since, stop_on_signals
 from pipeline.errors import ConfigInvalid, Problem
 from pipeline.feed import follow_news, is_decision, line_of, news_json
 from pipeline.looking import executions as list_executions
@@ -39,7 +39,7 @@ def executions(
     as_json: AsJson = False,
 ) -> None:
     """List executions, newest first."""
-    with open_record(settings_for("executions")) as record:
+    with open_record(settings_for_a_person("executions")) as record:
         rows = list_executions(
             record,
             signal_id=None if signal is None else _id(signal, "--signal"),
@@ -65,7 +65,7 @@ def why(
     as_json: AsJson = False,
 ) -> None:
     """Tell one signal's whole life at every executor, with times."""
-    with open_record(settings_for("why")) as record:
+    with open_record(settings_for_a_person("why")) as record:
         print_life(life(record, _id(some_id, "SIGNAL_OR_EXECUTION_ID")), as_json=as_json)
 
 
@@ -73,7 +73,7 @@ def report(
     *, after: Annotated[str | None, typer.Option("--since", metavar="T")] = None, as_json: AsJson = False
 ) -> None:
     """Count what came in and what became of it."""
-    with open_record(settings_for("report")) as record:
+    with open_record(settings_for_a_person("report")) as record:
         body = make_report(record, since=since(after))
     if as_json:
         typer.echo(json.dumps(body, indent=2))
@@ -100,7 +100,7 @@ def tail(
     """Follow decisions live, until Ctrl-C."""
     stop = stop_on_signals()
     wanted = None if status is None else _state(status)
-    with open_record(settings_for("tail")) as record:
+    with open_record(settings_for_a_person("tail")) as record:
         for row in follow_news(record, stop):
             shown = row["to_state"] == wanted if wanted is not None else as_json or is_decision(row)
             if shown and executor in (None, row["executor_id"]) and symbol in (None, row["symbol"]):
@@ -135,9 +135,8 @@ def print_life(body: dict[str, Any], *, as_json: bool) -> None:
             whys = f"  ({move['why']})" if move["why"] else ""
             typer.echo(f"  {move['after_ms']:>10.1f} ms  {move['to']:<16} by {move['by']}{reason}{whys}")
         for attempt in execution["attempts_made"]:
-            typer.echo(
-                f"  sent {attempt['sent_at']}: {attempt['outcome']} in {attempt['took_ms']} ms {attempt['message'] or ''}"
-            )
+            says = attempt["message"] or ""
+            typer.echo(f"  sent {attempt['sent_at']}: {attempt['outcome']} in {attempt['took_ms']} ms {says}")
         for order in execution["orders"]:
             typer.echo(
                 f"  order {order['order_id']} ({order['client_order_id']}) order_status={order['order_status']} "

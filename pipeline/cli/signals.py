@@ -15,7 +15,7 @@ import typer
 
 from config.executors import Executors
 from config.settings import Settings
-from pipeline.cli.context import database_url, executors_for, open_record, settings_for
+from pipeline.cli.context import database_url, executors_for, open_record
 from pipeline.errors import ConfigInvalid, InvalidSignal, Problem, RecordUnavailable
 from pipeline.intake import Intake, Recorded
 from pipeline.looking import executions_of
@@ -45,7 +45,7 @@ def send(
     direct: Annotated[bool, typer.Option("--direct", help="Execute here, without the queues.")] = False,
 ) -> None:
     """Record signals: a JSON object, an array, or JSON lines. One line of JSON is printed for each, in order."""
-    settings = settings_for("signal")
+    settings = settings_for_a_person("signal")
     executors = executors_for(settings)
     with open_record(settings) as record, closing(_opened(file)) as stream:
         intake = Intake(record, executors, by="signal send")

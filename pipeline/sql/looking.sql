@@ -42,13 +42,13 @@ FROM history
 
 -- name: totals
 -- One pass over the executions since a time.
-SELECT executor_id, mode, state, reason_code, count(*) AS count, count(o.order_id) AS with_order,
-    count(*) FILTER (WHERE state = 'filled') AS filled
+SELECT e.executor_id, e.mode, e.state, e.reason_code, count(*) AS count, count(o.order_id) AS with_order,
+    count(*) FILTER (WHERE e.state = 'filled') AS filled
 FROM execution AS e
 LEFT JOIN broker_order AS o ON o.execution_id = e.execution_id AND o.generation = e.generation
 WHERE %(since)s::timestamptz IS NULL
     OR e.created_at >= %(since)s
-GROUP BY executor_id, mode, state, reason_code
+GROUP BY e.executor_id, e.mode, e.state, e.reason_code
 
 -- name: signal_counts
 SELECT
