@@ -144,7 +144,8 @@ class Producer:
         except RecordUnavailable:
             raise
         except InvalidSignal as exc:
-            log.warning("signal.refused", **_names(raw), code=exc.code, message=str(exc))
+            # Whoever refused it has said so; this names the source's own id of it.
+            log.debug("signal.refused", **_names(raw), code=exc.code, message=str(exc))
         except QueueUnavailable:
             log.warning("signal.not_enqueued", **_names(raw), why="Redis is away; it is recorded")
         except Exception:
