@@ -58,9 +58,7 @@ def _make_account() -> None:
     try:
         subprocess.run(command, check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError) as error:
-        message = (
-            f"PostgreSQL does not run as root and the user {ACCOUNT} could not be made; set DATABASE_URL"
-        )
+        message = f"PostgreSQL does not run as root and the user {ACCOUNT} could not be made; set DATABASE_URL"
         raise ConfigInvalid([Problem(key="DATABASE_URL", message=message)]) from error
 
 
@@ -74,6 +72,4 @@ def let_through(path: Path) -> None:
         mode = folder.stat().st_mode
         if not mode & stat.S_IXOTH:
             folder.chmod(stat.S_IMODE(mode) | stat.S_IXOTH)
-            log.warning(
-                "folder.opened", folder=str(folder), because="PostgreSQL's user has to pass through it"
-            )
+            log.warning("folder.opened", folder=str(folder), because="PostgreSQL's user has to pass through it")

@@ -81,12 +81,8 @@ class Postgres:
         """Return the URL once sessions are accepted, having made the database when it is missing."""
         folder = quote(str(_socket_path(self.cluster)), safe="")
         try:
-            with psycopg.connect(
-                f"postgresql://postgres@/postgres?host={folder}", autocommit=True
-            ) as connection:
-                found = connection.execute(
-                    "SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]
-                ).fetchone()
+            with psycopg.connect(f"postgresql://postgres@/postgres?host={folder}", autocommit=True) as connection:
+                found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone()
                 if found is None:
                     connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
         except psycopg.OperationalError:

@@ -75,9 +75,7 @@ class EmbeddedServer:
             if exit_code == CANNOT_BE_SET_UP:
                 key, _, message = tail.splitlines()[-1].partition(": ")
                 raise ConfigInvalid([Problem(key=key, message=message)])
-            raise ServerDidNotStart(
-                f"the embedded server did not come up (exit {exit_code}); its log ends: {tail}"
-            )
+            raise ServerDidNotStart(f"the embedded server did not come up (exit {exit_code}); its log ends: {tail}")
         ready = json.loads(line)
         self._url, self.server_pid = ready["url"], ready["pid"]
         return self._url

@@ -22,9 +22,7 @@ from pipeline.up.logs import LogTail, open_log
 class Child:
     """One line of the table and the process that runs it now, if any."""
 
-    def __init__(
-        self, line: ProcessLine, *, lifeline: Lifeline, log_folder: Path, say: Callable[[str], None]
-    ) -> None:
+    def __init__(self, line: ProcessLine, *, lifeline: Lifeline, log_folder: Path, say: Callable[[str], None]) -> None:
         self.line = line
         self.process: subprocess.Popen[bytes] | None = None
         #: What a server said when it was ready; None until then and while it is down.
@@ -139,11 +137,7 @@ class Child:
         self.process = None
         self.url = None
         self.exit_code = exit_code
-        how = (
-            f"was ended by {signal.Signals(-exit_code).name}"
-            if exit_code < 0
-            else f"ended (exit {exit_code})"
-        )
+        how = f"was ended by {signal.Signals(-exit_code).name}" if exit_code < 0 else f"ended (exit {exit_code})"
         self._mourn(how, now)
 
     def _mourn(self, how: str, now: float) -> None:

@@ -80,8 +80,6 @@ def claim_home(home: Path) -> Iterator[Claim]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            message = (
-                f"another `tradewire up` runs in {home}; stop it, or set TRADEWIRE_HOME to another folder"
-            )
+            message = f"another `tradewire up` runs in {home}; stop it, or set TRADEWIRE_HOME to another folder"
             raise ConfigInvalid([Problem(key="TRADEWIRE_HOME", message=message)]) from None
         yield Claim(home)

@@ -63,9 +63,7 @@ def make_plan(settings: Settings, *, source: str | None, without: Sequence[str])
     valkey_port = None if settings.redis_url else ports.take("valkey", 0)
     home = settings.home.resolve()
     numbers = {name: executor.concurrency for name, executor in executors.items()}
-    lines = process_lines(
-        numbers, web_port=web_port, dashboard_port=dashboard_port, exchange_port=exchange_port
-    )
+    lines = process_lines(numbers, web_port=web_port, dashboard_port=dashboard_port, exchange_port=exchange_port)
     services = Services(
         database_url=settings.database_url,
         redis_url=settings.redis_url,
@@ -112,9 +110,7 @@ def _needs_exchange(settings: Settings, executors: Mapping[str, ExecutorSettings
 def _source(name: str) -> str:
     known = [NO_SOURCE, *sorted(entry.name for entry in entry_points(group="tradewire.sources"))]
     if name not in known:
-        raise ConfigInvalid(
-            [Problem(key="--source", message=f"there is no source {name!r}: {', '.join(known)}")]
-        )
+        raise ConfigInvalid([Problem(key="--source", message=f"there is no source {name!r}: {', '.join(known)}")])
     return name
 
 

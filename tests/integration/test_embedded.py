@@ -149,9 +149,7 @@ def test_the_password_is_in_no_command_line(valkey_server: EmbeddedServer) -> No
 
 @pytest.mark.parametrize("kind", ["postgres", "valkey"])
 def test_a_server_ends_when_its_owner_is_killed(home: Path, kind: str) -> None:
-    owner = subprocess.Popen(
-        [sys.executable, "-c", _OWNER, kind, str(home)], stdout=subprocess.PIPE, text=True
-    )
+    owner = subprocess.Popen([sys.executable, "-c", _OWNER, kind, str(home)], stdout=subprocess.PIPE, text=True)
     with owner:
         assert owner.stdout is not None
         left = [psutil.Process(int(pid)) for pid in owner.stdout.readline().split()]

@@ -85,9 +85,7 @@ class Up:
 
     def children(self) -> dict[str, psutil.Process]:
         noted = json.loads((self.home / "processes.json").read_text())
-        return {
-            entry["name"]: psutil.Process(entry["pid"]) for entry in noted if psutil.pid_exists(entry["pid"])
-        }
+        return {entry["name"]: psutil.Process(entry["pid"]) for entry in noted if psutil.pid_exists(entry["pid"])}
 
     def family(self) -> list[psutil.Process]:
         return psutil.Process(self.process.pid).children(recursive=True)
@@ -169,9 +167,7 @@ def test_it_stops_by_itself_after_the_seconds_it_was_given(home: Path, ups: list
     assert up.ends() == 0
 
 
-def test_after_its_own_kill_its_children_end_and_the_next_goes_on_with_the_data(
-    home: Path, ups: list[Up]
-) -> None:
+def test_after_its_own_kill_its_children_end_and_the_next_goes_on_with_the_data(home: Path, ups: list[Up]) -> None:
     first = _start(ups, home, servers=True, quiet=_QUIET)
     first.hears("a line of the feed")
     family = first.family()
@@ -229,9 +225,7 @@ def test_a_child_that_is_killed_is_started_again(home: Path, ups: list[Up]) -> N
     assert up.children()["quiet"] != before
 
 
-def test_a_child_that_dies_again_and_again_is_tried_ever_later_and_said_once(
-    home: Path, ups: list[Up]
-) -> None:
+def test_a_child_that_dies_again_and_again_is_tried_ever_later_and_said_once(home: Path, ups: list[Up]) -> None:
     up = _start(ups, home, seconds=3, dying="print('try', flush=True); " + _DYING)
 
     assert up.ends() == 0

@@ -27,15 +27,11 @@ def test_every_executor_of_the_file_gets_its_workers() -> None:
         "web",
         "rq_dashboard",
     ]
-    assert [list(line.command[-2:]) for line in lines if line.group == "prop_firm"] == [
-        ["work", "prop_firm"]
-    ] * 2
+    assert [list(line.command[-2:]) for line in lines if line.group == "prop_firm"] == [["work", "prop_firm"]] * 2
 
 
 def test_without_a_port_for_it_the_exchange_is_not_run() -> None:
-    assert "exchange" not in _names(
-        process_lines({"argo": 1}, web_port=1, dashboard_port=2, exchange_port=None)
-    )
+    assert "exchange" not in _names(process_lines({"argo": 1}, web_port=1, dashboard_port=2, exchange_port=None))
 
 
 @pytest.mark.parametrize(

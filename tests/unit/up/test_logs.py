@@ -31,9 +31,7 @@ def _entry(level: str, event: str, **facts: object) -> str:
 
 def test_errors_are_passed_on_and_all_else_stays_in_the_file(log: Path) -> None:
     tail = LogTail(log)
-    _write(
-        log, _entry("info", "order.submitted"), "plain words", "{not json", "[1]", _entry("warning", "x.late")
-    )
+    _write(log, _entry("info", "order.submitted"), "plain words", "{not json", "[1]", _entry("warning", "x.late"))
     _write(log, _entry("error", "broker.refused", executor="argo"), _entry("critical", "disk.filled"))
 
     assert list(tail.complaints()) == ["broker.refused executor=argo", "disk.filled"]
@@ -70,9 +68,7 @@ def test_the_same_complaint_is_said_once_a_minute(log: Path) -> None:
 
 
 def test_the_last_words_of_a_crash_are_its_exception(log: Path) -> None:
-    _write(
-        log, "Traceback (most recent call last):", '  File "x.py", line 1', "ValueError: no such thing", ""
-    )
+    _write(log, "Traceback (most recent call last):", '  File "x.py", line 1', "ValueError: no such thing", "")
 
     assert LogTail(log).last_words() == "ValueError: no such thing"
 
