@@ -106,9 +106,7 @@ def consensus(bars: Sequence[Bar]) -> Opinion | None:
     )
 
 
-def as_signal(
-    opinion: Opinion, *, source: str, source_id: str, symbol: str, generated_at: datetime
-) -> dict[str, Any]:
+def as_signal(opinion: Opinion, *, source: str, source_id: str, symbol: str, generated_at: datetime) -> dict[str, Any]:
     """Return *opinion* as a raw signal, with money as strings."""
     return {
         "source": source,

@@ -54,6 +54,7 @@ class Feed:
         self._heard_at = time.monotonic()
         self._said_silent = False
         self._thread: threading.Thread | None = None
+        self._ended = threading.Event()
         self._stop: threading.Event | None = None
 
     @property
@@ -69,7 +70,7 @@ class Feed:
     @property
     def ended(self) -> bool:
         """Say whether the thread was started and is over: nothing will be handed on any more."""
-        return self._thread is not None and not self._thread.is_alive()
+        return self._ended.is_set()
 
     def start(self, stop: threading.Event) -> None:
         """Poll in a thread until *stop* or the source's end; then close the source."""
@@ -126,6 +127,7 @@ class Feed:
                 stop.wait(self._pause_s())
         finally:
             self.close()
+            self._ended.set()
             log.info("source.ended", source=self.name, finished=self.finished)
 
     def _pause_s(self) -> float:

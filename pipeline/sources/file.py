@@ -149,9 +149,7 @@ def open_source(context: SourceContext) -> FileSource:
     """
     path = context.path
     if not path:
-        raise ConfigInvalid(
-            [Problem(key="path", message="the file source needs a path, or - for standard input")]
-        )
+        raise ConfigInvalid([Problem(key="path", message="the file source needs a path, or - for standard input")])
     if path != STANDARD_INPUT and (not Path(path).exists() or Path(path).is_dir()):
         raise ConfigInvalid([Problem(key="path", message=f"{path} is not a file")])
     return FileSource(path)

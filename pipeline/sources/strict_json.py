@@ -99,9 +99,7 @@ def _element(offset: int, value: Any) -> Element:
     if refused is not None:
         return Element(offset=offset, error=refused.why)
     if not isinstance(value, dict):
-        return Element(
-            offset=offset, error=f"a signal is a JSON object, not {_NAMES.get(type(value), 'a number')}"
-        )
+        return Element(offset=offset, error=f"a signal is a JSON object, not {_NAMES.get(type(value), 'a number')}")
     return Element(offset=offset, value=value)
 
 
