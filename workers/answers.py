@@ -17,7 +17,8 @@ from pipeline.states import State
 from pipeline.store.record import Record
 from pipeline.store.rows import OrderRow, Role, Taken
 from pipeline.store.statements import sql
-from workers.brokers.protocol import BrokerOrder, NotSent, NotSentCause, OrderStatus, Outcome
+from workers.brokers.orders import BrokerOrder, OrderStatus
+from workers.brokers.protocol import NotSent, NotSentCause, Outcome
 from workers.check import Intended
 from workers.retry import STATE_OF, Move, settled_by
 from workers.snapshots import Snapshots

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 
-from workers.brokers.protocol import Asset, Broker
+from workers.brokers.holdings import Asset
+from workers.brokers.protocol import Broker
 
 _KEPT_S = 3600.0
 # A symbol that the broker does not know may be listed any day; it is asked for again soon.

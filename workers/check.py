@@ -22,7 +22,9 @@ from pipeline.store.record import Record
 from pipeline.store.rows import OrderRow, SignalRow, Taken
 from pipeline.store.statements import sql
 from workers.assets import Assets
-from workers.brokers.protocol import Asset, Broker, OrderRequest, Position
+from workers.brokers.holdings import Asset, Position
+from workers.brokers.orders import OrderRequest
+from workers.brokers.protocol import Broker
 from workers.retry import Move, broker_hold
 from workers.rules import Case, Go, Hold, Skip, decide, stale_at, still_go
 from workers.snapshots import Refused, Snapshot, Snapshots

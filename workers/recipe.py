@@ -23,7 +23,8 @@ from pipeline.store.record import Record
 from pipeline.store.rows import OrderRow, Taken
 from pipeline.store.statements import sql
 from workers.answers import Answers
-from workers.brokers.protocol import Broker, OrderRequest
+from workers.brokers.orders import OrderRequest
+from workers.brokers.protocol import Broker
 from workers.check import Check, Intended
 from workers.lease import LEASE, Lease, LeaseKeeper
 from workers.retry import FIRST_LOOKUP, Move, after_submit

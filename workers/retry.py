@@ -8,17 +8,8 @@ from typing import assert_never
 
 from pipeline.reasons import Code, Reason
 from pipeline.states import State
-from workers.brokers.protocol import (
-    Accepted,
-    BrokerOrder,
-    Duplicate,
-    NotSent,
-    NotSentCause,
-    OrderStatus,
-    Outcome,
-    Rejected,
-    Unknown,
-)
+from workers.brokers.orders import BrokerOrder, OrderStatus
+from workers.brokers.protocol import Accepted, Duplicate, NotSent, NotSentCause, Outcome, Rejected, Unknown
 
 #: Holds for a broker that is away back off to this and no further: a signal is worth little when it is old.
 LONGEST_HOLD = timedelta(seconds=5)

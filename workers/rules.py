@@ -12,7 +12,8 @@ from pipeline.routing import always_refused, refusals
 from pipeline.signals import Action, Intent
 from pipeline.store.rows import OrderRow, Role, SignalRow
 from pipeline.symbols import AssetClass
-from workers.brokers.protocol import Account, Asset, Position, Side
+from workers.brokers.holdings import Account, Asset, Position
+from workers.brokers.orders import Side
 from workers.sizing import Funds, TooSmall, entry_quantity, exit_quantity, limit_price, scale
 
 #: An exit looks again this often at what has to end before it.

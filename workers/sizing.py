@@ -8,7 +8,8 @@ from decimal import ROUND_DOWN, ROUND_UP, Decimal
 from config.sections import Size
 from pipeline.reasons import Code, Reason
 from pipeline.symbols import AssetClass
-from workers.brokers.protocol import Asset, Side
+from workers.brokers.holdings import Asset
+from workers.brokers.orders import Side
 
 _HUNDRED = Decimal(100)
 _CENT = Decimal("0.01")

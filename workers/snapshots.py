@@ -15,7 +15,8 @@ from config.executors import ExecutorSettings
 from pipeline.errors import BrokerRefusesAccount
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
-from workers.brokers.protocol import Account, Broker, Position
+from workers.brokers.holdings import Account, Position
+from workers.brokers.protocol import Broker
 from workers.retry import PROBE_EVERY
 
 log = structlog.get_logger(__name__)

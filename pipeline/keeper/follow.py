@@ -20,7 +20,7 @@ from pipeline.store.record import Record
 from pipeline.store.rows import OrderRow
 from pipeline.store.statements import sql
 from workers.answers import follow, hear, is_unfilled_entry
-from workers.brokers.protocol import BrokerOrder
+from workers.brokers.orders import BrokerOrder
 from workers.engine import Desk
 
 log = structlog.get_logger(__name__)

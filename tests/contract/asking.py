@@ -9,15 +9,8 @@ from decimal import Decimal
 from itertools import count
 from typing import Any
 
-from workers.brokers.protocol import (
-    Accepted,
-    Broker,
-    BrokerOrder,
-    Found,
-    OrderRequest,
-    OrderStatus,
-    Side,
-)
+from workers.brokers.orders import BrokerOrder, OrderRequest, OrderStatus, Side
+from workers.brokers.protocol import Accepted, Broker, Found
 
 PRICE = Decimal(100)
 ENDED = {OrderStatus.FILLED, OrderStatus.CANCELED, OrderStatus.EXPIRED, OrderStatus.REJECTED}

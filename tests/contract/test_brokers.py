@@ -22,6 +22,7 @@ from tests.contract.asking import (
 )
 from tests.contract.conftest import STAGES
 from tests.contract.stages import Fault, Kind, Stage
+from workers.brokers.orders import OrderRequest, Side
 from workers.brokers.protocol import (
     Absent,
     Accepted,
@@ -30,9 +31,7 @@ from workers.brokers.protocol import (
     Found,
     NotSent,
     NotSentCause,
-    OrderRequest,
     Rejected,
-    Side,
     Unknown,
 )
 from workers.brokers.registry import registered_brokers

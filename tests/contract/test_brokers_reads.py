@@ -22,16 +22,8 @@ from tests.contract.asking import (
     until,
 )
 from tests.contract.stages import Fault, Kind, Stage
-from workers.brokers.protocol import (
-    Absent,
-    Accepted,
-    Broker,
-    Found,
-    NoAnswer,
-    NotSentCause,
-    OrderStatus,
-    Side,
-)
+from workers.brokers.orders import OrderStatus, Side
+from workers.brokers.protocol import Absent, Accepted, Broker, Found, NoAnswer, NotSentCause
 
 
 def test_b12_what_was_never_sent_is_absent(broker: Broker) -> None:

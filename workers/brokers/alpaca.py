@@ -14,20 +14,9 @@ from workers.brokers import alpaca_faults as faults
 from workers.brokers import alpaca_words as words
 from workers.brokers.alpaca_fields import read_json
 from workers.brokers.alpaca_session import AlpacaSession, Reply
-from workers.brokers.protocol import (
-    Absent,
-    Account,
-    Asset,
-    Broker,
-    BrokerOrder,
-    Clock,
-    Found,
-    Lookup,
-    NoAnswer,
-    OrderRequest,
-    Outcome,
-    Position,
-)
+from workers.brokers.holdings import Account, Asset, Clock, Position
+from workers.brokers.orders import BrokerOrder, OrderRequest
+from workers.brokers.protocol import Absent, Broker, Found, Lookup, NoAnswer, Outcome
 
 #: The most that Alpaca gives at once.
 PAGE_SIZE: Final = 500

@@ -16,17 +16,8 @@ from pipeline.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnrea
 from workers.brokers import alpaca_words as words
 from workers.brokers.alpaca_fields import read_json
 from workers.brokers.alpaca_session import Answer, NoConnection, NoReply, Reply
-from workers.brokers.protocol import (
-    Accepted,
-    Duplicate,
-    NoAnswer,
-    NotSent,
-    NotSentCause,
-    OrderRequest,
-    Outcome,
-    Rejected,
-    Unknown,
-)
+from workers.brokers.orders import OrderRequest
+from workers.brokers.protocol import Accepted, Duplicate, NoAnswer, NotSent, NotSentCause, Outcome, Rejected, Unknown
 
 #: What a 403 says when every order of the account would hear it, and why we think so. Any other 403 is about
 #: the one order: funds, held shares, a wash trade, shorting, fractions, an asset.

@@ -10,7 +10,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from pipeline.errors import BrokerUnreadable
-from workers.brokers.protocol import Side
+from workers.brokers.orders import Side
 
 #: A number beyond 10 to this power is no amount, and would take for ever to write out.
 GREATEST_EXPONENT: Final = 30

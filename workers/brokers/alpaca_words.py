@@ -15,7 +15,8 @@ from typing import Any, Final, TypeVar
 from pipeline.errors import BrokerUnreadable
 from pipeline.symbols import AssetClass
 from workers.brokers.alpaca_fields import Fields
-from workers.brokers.protocol import Account, Asset, BrokerOrder, Clock, OrderStatus, Position
+from workers.brokers.holdings import Account, Asset, Clock, Position
+from workers.brokers.orders import BrokerOrder, OrderStatus
 
 T = TypeVar("T")
 

@@ -9,95 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Protocol
 
-
-class Side(StrEnum):
-    """The side of an order, in the broker's words."""
-
-    BUY = "buy"
-    SELL = "sell"
-
-
-class OrderStatus(StrEnum):
-    """An order's status at the broker, folded into what makes a difference to us."""
-
-    #: The broker has it and it may still fill.
-    WORKING = "working"
-    #: Part of it is filled and the rest may still fill.
-    PARTIALLY_FILLED = "partially_filled"
-    FILLED = "filled"
-    CANCELED = "canceled"
-    EXPIRED = "expired"
-    REJECTED = "rejected"
-    #: Replaced by another order; the broker will not touch this one again.
-    REPLACED = "replaced"
-    #: A word that we do not know yet. Treated as working, kept in `BrokerOrder.raw_status`.
-    UNRECOGNISED = "unrecognised"
-
-
-@dataclass(frozen=True, kw_only=True)
-class OrderRequest:
-    """An order as it will be sent; the same values give the same bytes on every try."""
-
-    client_order_id: str
-    #: Canonical form: `AAPL`, `BTC/USD`.
-    symbol: str
-    side: Side
-    quantity: Decimal
-    #: `limit` or `market`.
-    type: str
-    #: `day` or `gtc`.
-    time_in_force: str
-    limit_price: Decimal | None = None
-
-    def to_json(self) -> dict[str, str]:
-        """Return the intent as it is recorded: strings only, no key for what is not set."""
-        body = {
-            "client_order_id": self.client_order_id,
-            "symbol": self.symbol,
-            "side": self.side.value,
-            "qty": format(self.quantity, "f"),
-            "type": self.type,
-            "time_in_force": self.time_in_force,
-        }
-        if self.limit_price is not None:
-            body["limit_price"] = format(self.limit_price, "f")
-        return body
-
-    @classmethod
-    def from_json(cls, body: dict[str, str]) -> OrderRequest:
-        """Read back what `to_json` wrote."""
-        price = body.get("limit_price")
-        return cls(
-            client_order_id=body["client_order_id"],
-            symbol=body["symbol"],
-            side=Side(body["side"]),
-            quantity=Decimal(body["qty"]),
-            type=body["type"],
-            time_in_force=body["time_in_force"],
-            limit_price=None if price is None else Decimal(price),
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class BrokerOrder:
-    """An order as the broker reports it."""
-
-    order_id: str
-    client_order_id: str
-    symbol: str
-    side: Side
-    #: None for an order by notional.
-    quantity: Decimal | None
-    filled_quantity: Decimal
-    filled_average_price: Decimal | None
-    status: OrderStatus
-    #: The broker's own word, as in `order_status=pending_new`.
-    raw_status: str
-    created_at: datetime | None
+from workers.brokers.holdings import Account, Asset, Clock, Position
+from workers.brokers.orders import BrokerOrder, OrderRequest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,59 +92,6 @@ class NoAnswer:
 
 
 Lookup = Found | Absent | NoAnswer
-
-
-@dataclass(frozen=True, kw_only=True)
-class Account:
-    """The account's money, as far as the rules use it. Amounts in `currency`."""
-
-    number: str
-    currency: str
-    equity: Decimal
-    last_equity: Decimal
-    cash: Decimal
-    buying_power: Decimal
-    non_marginable_buying_power: Decimal
-    #: True when the broker itself blocks orders (trading_blocked, account_blocked, suspended, not ACTIVE).
-    blocked: bool
-    shorting_enabled: bool
-    raw: dict[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Position:
-    """An open position. *quantity* is signed: below zero is short. *available* is free of open orders."""
-
-    symbol: str
-    quantity: Decimal
-    available: Decimal
-    average_entry_price: Decimal
-    current_price: Decimal | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Asset:
-    """What the broker says of a symbol."""
-
-    symbol: str
-    #: `us_equity` or `crypto`.
-    asset_class: str
-    tradable: bool
-    fractionable: bool
-    shortable: bool
-    min_order_size: Decimal | None = None
-    min_trade_increment: Decimal | None = None
-    price_increment: Decimal | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Clock:
-    """The broker's market clock."""
-
-    timestamp: datetime
-    is_open: bool
-    next_open: datetime
-    next_close: datetime
 
 
 class Broker(Protocol):

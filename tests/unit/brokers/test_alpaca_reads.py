@@ -15,7 +15,8 @@ from tests.unit.brokers import payloads
 from tests.unit.brokers.conftest import Play, broker_at
 from tests.unit.brokers.scripted import Act, close, free_port, raw, reply, silence
 from workers.brokers.alpaca import AlpacaBroker
-from workers.brokers.protocol import Absent, Found, NoAnswer, NotSentCause, OrderStatus
+from workers.brokers.orders import OrderStatus
+from workers.brokers.protocol import Absent, Found, NoAnswer, NotSentCause
 
 HTML = "<html><title>404 Not Found</title></html>"
 START = datetime(2026, 10, 8, 15, 0, tzinfo=UTC)

@@ -23,12 +23,7 @@ from tests.unit.brokers.scripted import (
     reset,
     silence,
 )
-from workers.brokers.protocol import (
-    Accepted,
-    NotSent,
-    NotSentCause,
-    Unknown,
-)
+from workers.brokers.protocol import Accepted, NotSent, NotSentCause, Unknown
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])

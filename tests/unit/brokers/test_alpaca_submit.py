@@ -17,15 +17,8 @@ from tests.unit.brokers.scripted import (
 )
 from workers.brokers.alpaca_faults import outcome_of
 from workers.brokers.alpaca_session import Answer
-from workers.brokers.protocol import (
-    Accepted,
-    Duplicate,
-    NotSent,
-    NotSentCause,
-    OrderStatus,
-    Rejected,
-    Unknown,
-)
+from workers.brokers.orders import OrderStatus
+from workers.brokers.protocol import Accepted, Duplicate, NotSent, NotSentCause, Rejected, Unknown
 
 HTML = "<html><head><title>502 Bad Gateway</title></head></html>"
 

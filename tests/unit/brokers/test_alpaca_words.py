@@ -12,7 +12,8 @@ from alpaca.trading.enums import OrderStatus as AlpacaStatus
 from pipeline.errors import BrokerUnreadable
 from tests.unit.brokers import payloads
 from workers.brokers import alpaca_words as words
-from workers.brokers.protocol import OrderStatus, Position
+from workers.brokers.holdings import Position
+from workers.brokers.orders import OrderStatus
 
 
 @pytest.mark.parametrize("word", [status.value for status in AlpacaStatus])
