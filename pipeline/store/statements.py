@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import cache
 from importlib.resources import files
-from typing import LiteralString, cast
+from typing import LiteralString
 
 _NAME = re.compile(r"^-- name: (\w+)$")
 
@@ -23,7 +23,7 @@ def _load(room: str) -> dict[str, LiteralString]:
         elif not line.lstrip().startswith("--"):
             current.append(line)
     # The text comes from a file that ships with the program, which is as literal as a literal.
-    return {name: cast("LiteralString", "\n".join(lines).strip()) for name, lines in statements.items()}
+    return {name: "\n".join(lines).strip() for name, lines in statements.items()}
 
 
 def sql(room: str, name: str) -> LiteralString:
