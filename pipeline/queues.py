@@ -21,6 +21,7 @@ from redis.retry import Retry
 from rq import Queue
 from rq.job import Job, JobStatus
 from rq.registry import FailedJobRegistry
+from rq.results import Result
 from rq.serializers import JSONSerializer
 
 from pipeline.errors import NotPossible, QueueUnavailable
@@ -255,6 +256,8 @@ class Bell:
         with self.connection.pipeline() as pipe:
             job.save(pipeline=pipe)
             registry.add(job, ttl=-1, exc_string=letter.reason, pipeline=pipe)
+            # The registry alone keeps no reason, and without one rq-dashboard offers no Requeue.
+            Result.create_failure(job, ttl=-1, exc_string=letter.reason, pipeline=pipe)
             pipe.execute()
 
     def sweep_traces(self, executor_id: str) -> None:

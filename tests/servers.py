@@ -59,9 +59,7 @@ def _migrated_template(postgres_url: str) -> str:
 def database_url(postgres_url: str, _migrated_template: str) -> Iterator[str]:
     """The URL of a database that has every migration and no rows, for this test alone."""
     name = f"test_{uuid.uuid4().hex[:12]}"
-    copy = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
-        sql.Identifier(name), sql.Identifier(_migrated_template)
-    )
+    copy = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(_migrated_template))
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         connection.execute(copy)
         yield with_database(postgres_url, name)

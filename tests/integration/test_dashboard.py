@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -25,6 +26,7 @@ from rq.serializers import JSONSerializer
 from pipeline.dashboard import make_app
 from pipeline.embedded.addresses import free_port
 from pipeline.embedded.servers import EmbeddedServer
+from pipeline.queues import Bell, DeadJob, connect
 
 _TOKEN = "a-token"
 _LOGIN = {"Authorization": "Basic " + base64.b64encode(f"tradewire:{_TOKEN}".encode()).decode()}
@@ -316,3 +318,28 @@ def test_it_does_not_start_without_a_token_or_a_redis(
     assert served.returncode == 2
     assert missing in said
     assert "Traceback" not in said
+
+
+def test_a_dead_letter_is_shown_with_its_reason_and_requeued_under_its_id(client: FlaskClient, redis_url: str) -> None:
+    bell = Bell(connect(redis_url))
+    letter = DeadJob(
+        execution_id=uuid4(), executor_id="argo", number=1, description="BUY AAPL", reason="unknown_too_long since=…"
+    )
+    bell.mirror_dead("argo", [letter])
+
+    (shown,) = client.get(f"/0/data/jobs/{_QUEUE}/failed/8/asc/1.json").get_json()["jobs"]
+    answer = client.post(f"/job/{letter.job_id}/requeue")
+
+    assert [shown["id"], shown["exc_info"], shown["description"]] == [letter.job_id, letter.reason, "BUY AAPL"]
+    assert answer.status_code == 200
+    assert bell.waiting("argo", [letter.job_id]) == [True]
+
+
+def test_a_discarded_dead_letter_leaves_nothing_in_redis(redis: Redis, redis_url: str) -> None:
+    bell = Bell(connect(redis_url))
+    letter = DeadJob(execution_id=uuid4(), executor_id="argo", number=1, description="BUY AAPL", reason="r")
+    bell.mirror_dead("argo", [letter])
+
+    bell.mirror_dead("argo", [])
+
+    assert [key for key in redis.scan_iter() if letter.job_id.encode() in key] == []
