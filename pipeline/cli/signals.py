@@ -15,7 +15,7 @@ import typer
 
 from config.executors import Executors
 from config.settings import Settings
-from pipeline.cli.context import database_url, executors_for, open_record
+from pipeline.cli.context import database_url, executors_for, open_record, settings_for_a_person
 from pipeline.errors import ConfigInvalid, InvalidSignal, Problem, RecordUnavailable
 from pipeline.intake import Intake, Recorded
 from pipeline.looking import executions_of
