@@ -67,7 +67,7 @@ class ExecutorSettings(Section):
     """Which orders it sends."""
 
     limits: Limits
-    """What it never exceeds. Required: an executor without limits does not start."""
+    """What it never exceeds. Required, with one limit on risk at least: an executor without limits does not start."""
 
     retry: Retry = Retry()
     """How patient it is with its broker."""

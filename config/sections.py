@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import time
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from config.fields import (
     Clock,
@@ -104,23 +104,34 @@ class Order(Section):
     Default: allow."""
 
 
+#: The limits on risk; an executor names one of them at least.
+RISK_LIMITS = (
+    "open_positions",
+    "gross_exposure_percent",
+    "daily_loss_percent",
+    "drawdown_percent",
+    "stop_distance_percent",
+)
+
+
 class Limits(Section):
-    """What an executor never exceeds. Five have no default: each needs a figure, or "off"."""
+    """What an executor never exceeds. Of the five limits on risk it names one at least; each has a default."""
 
-    open_positions: Limit[Annotated[int, Field(ge=1, le=10_000)]]
-    """Most positions open at once, or "off". Required."""
+    open_positions: Limit[Annotated[int, Field(ge=1, le=10_000)]] = 10
+    """Most positions open at once, or "off". Default: 10."""
 
-    gross_exposure_percent: Limit[Annotated[Figure, Field(gt=0, le=400)]]
-    """Most that all positions may be worth together, in percent of equity (up to 400), or "off". Required."""
+    gross_exposure_percent: Limit[Annotated[Figure, Field(gt=0, le=400)]] = Decimal(100)
+    """Most that all positions may be worth together, in percent of equity (up to 400), or "off".
+    Default: 100."""
 
-    daily_loss_percent: Limit[Percent]
-    """Most that a day may lose, in percent of the day's starting equity, or "off". Required."""
+    daily_loss_percent: Limit[Percent] = Decimal(5)
+    """Most that a day may lose, in percent of the day's starting equity, or "off". Default: 5."""
 
-    drawdown_percent: Limit[Percent]
-    """Most that equity may fall below its peak, in percent of the peak, or "off". Required."""
+    drawdown_percent: Limit[Percent] = Decimal(10)
+    """Most that equity may fall below its peak, in percent of the peak, or "off". Default: 10."""
 
-    stop_distance_percent: Limit[Percent]
-    """Farthest that a given stop may be from the entry, in percent of the entry, or "off". Required."""
+    stop_distance_percent: Limit[Percent] = Decimal(20)
+    """Farthest that a given stop may be from the entry, in percent of the entry, or "off". Default: 20."""
 
     buying_power_percent: Limit[Percent] = Decimal(95)
     """Most of the buying power that is used, in percent, or "off". Default: 95."""
@@ -147,6 +158,13 @@ class Limits(Section):
 
     on_breach: Literal["halt", "flatten"] = "halt"
     """What a loss limit that is reached does: halt, or halt and close everything. Default: halt."""
+
+    @model_validator(mode="after")
+    def _risk_is_limited_on_purpose(self) -> Self:
+        """Refuse a table that only looks like limits: whoever trades has thought about one of the five."""
+        if self.model_fields_set.isdisjoint(RISK_LIMITS):
+            raise ValueError(f'at least one of {", ".join(RISK_LIMITS)} is named, with a figure or "off"')
+        return self
 
 
 class Retry(Section):

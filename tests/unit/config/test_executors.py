@@ -11,19 +11,17 @@ import pytest
 from pydantic import ValidationError
 
 from config.executors import Executors, load_executors, settings_hash
-from config.sections import Size
+from config.sections import RISK_LIMITS, Size
 from config.settings import Settings, load_settings
 
 REPOSITORY = Path(__file__).parents[3]
 Faults = Callable[[str], dict[str, str]]
 
-REQUIRED_LIMITS = [
-    "open_positions",
-    "gross_exposure_percent",
-    "daily_loss_percent",
-    "drawdown_percent",
-    "stop_distance_percent",
-]
+WITHOUT_LIMITS = """
+[executors.argo]
+mode = "exchange"
+size = {method = "quantity", value = 1}
+"""
 
 
 def load(tmp_path: Path, text: str) -> Executors:
@@ -46,12 +44,10 @@ def test_the_shipped_executors_have_the_published_figures(settings: Settings) ->
     assert prop_firm.route.minimum_confidence == 82
     assert "CRISIS" not in (prop_firm.route.regimes or ())
     assert len(prop_firm.route.regimes or ()) == 7
-    assert argo.size == Size(
-        method="equity_percent", value=10, scale_at_100=Decimal("1.5"), maximum_percent=15
-    )
+    assert argo.size == Size(method="equity_percent", value=10, scale_at_100=Decimal("1.5"), maximum_percent=15)
     assert (prop_firm.size.value, prop_firm.size.scale_at_100) == (3, 1)
-    assert [getattr(argo.limits, name) for name in REQUIRED_LIMITS] == [10, 100, 5, 10, 20]
-    assert [getattr(prop_firm.limits, name) for name in REQUIRED_LIMITS] == [
+    assert [getattr(argo.limits, name) for name in RISK_LIMITS] == [10, 100, 5, 10, 20]
+    assert [getattr(prop_firm.limits, name) for name in RISK_LIMITS] == [
         3,
         9,
         Decimal("4.5"),
@@ -109,20 +105,32 @@ def test_settings_are_frozen(tmp_path: Path, smallest: str) -> None:
         argo.limits.open_positions = 99  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("limit", REQUIRED_LIMITS)
-def test_a_risk_limit_that_is_not_named_is_asked_for(faults_in: Faults, smallest: str, limit: str) -> None:
-    text = "\n".join(line for line in smallest.splitlines() if not line.startswith(limit))
+@pytest.mark.parametrize("limit", RISK_LIMITS)
+def test_an_executor_that_names_one_limit_on_risk_gets_argos_figures_for_the_rest(tmp_path: Path, limit: str) -> None:
+    argos = dict(zip(RISK_LIMITS, [10, 100, 5, 10, 20], strict=True))
 
-    faults = faults_in(text)
+    limits = load(tmp_path, f"{WITHOUT_LIMITS}limits = {{{limit} = 1}}\n")["argo"].limits
 
-    assert faults.keys() == {f"executors.argo.limits.{limit}"}
-    assert '"off"' in faults[f"executors.argo.limits.{limit}"]
+    assert {name: getattr(limits, name) for name in RISK_LIMITS} == argos | {limit: 1}
+
+
+def test_a_limit_on_risk_that_is_off_counts_as_named(tmp_path: Path) -> None:
+    limits = load(tmp_path, f'{WITHOUT_LIMITS}limits = {{drawdown_percent = "off"}}\n')["argo"].limits
+
+    assert (limits.drawdown_percent, limits.daily_loss_percent) == (None, 5)
 
 
 def test_an_executor_without_limits_does_not_start(faults_in: Faults) -> None:
-    text = '[executors.argo]\nmode = "exchange"\nsize = {method = "quantity", value = 1}\n'
+    assert faults_in(WITHOUT_LIMITS).keys() == {"executors.argo.limits"}
 
-    assert faults_in(text).keys() == {"executors.argo.limits"}
+
+@pytest.mark.parametrize("limits", ["{}", "{buying_power_percent = 50}", '{entry_age_s = "off", on_breach = "halt"}'])
+def test_limits_that_name_no_limit_on_risk_are_no_limits(faults_in: Faults, limits: str) -> None:
+    faults = faults_in(f"{WITHOUT_LIMITS}limits = {limits}\n")
+
+    assert faults.keys() == {"executors.argo.limits"}
+    assert [name for name in RISK_LIMITS if name not in faults["executors.argo.limits"]] == []
+    assert "does not start" in faults["executors.argo.limits"]
 
 
 def test_everything_that_is_wrong_is_said_at_once(faults_in: Faults, smallest: str) -> None:
