@@ -50,9 +50,7 @@ def base_url_faults(url: str) -> list[str]:
     if has_login or parts.query or parts.fragment:
         faults.append("the address must hold no login, ? or #, and keys belong into the environment")
     if parts.scheme == "http" and not is_loopback(host):
-        faults.append(
-            "http:// sends the keys in clear text and is allowed to this machine only; use https://"
-        )
+        faults.append("http:// sends the keys in clear text and is allowed to this machine only; use https://")
     if parts.path.rstrip("/").endswith("/v2"):
         faults.append("leave /v2 out, it is added to every request")
     return faults

@@ -52,9 +52,7 @@ def not_enforced_yet(executors: Mapping[str, ExecutorSettings]) -> list[str]:
 
     A limit that is "off" is not among them: there is nothing to enforce.
     """
-    idle = [
-        key for executor in executors.values() for key, value in _set_keys(executor) if not _acts(key, value)
-    ]
+    idle = [key for executor in executors.values() for key, value in _set_keys(executor) if not _acts(key, value)]
     return list(dict.fromkeys(idle))
 
 

@@ -44,9 +44,7 @@ def register_secret(value: SecretStr | str | None) -> None:
     except ValueError:
         return
     # An address may be logged; what opens it may not, neither as written nor as meant.
-    _secrets.update(
-        form for form in {password, unquote(password or "")} if form and len(form) >= _SHORTEST_SECRET
-    )
+    _secrets.update(form for form in {password, unquote(password or "")} if form and len(form) >= _SHORTEST_SECRET)
 
 
 def masked(value: Any, *, name: str = "") -> Any:

@@ -46,8 +46,7 @@ class Services(BaseModel):
         """Return the contract's keys as plain values, secrets in clear: for the file and `config env`."""
         plain = self.model_dump()
         return {
-            name: value.get_secret_value() if isinstance(value, SecretStr) else value
-            for name, value in plain.items()
+            name: value.get_secret_value() if isinstance(value, SecretStr) else value for name, value in plain.items()
         }
 
 

@@ -45,9 +45,7 @@ def shown_settings(settings: Settings, *, filled: Settings | None = None) -> dic
     return shown
 
 
-def shown_executors(
-    executors: Mapping[str, ExecutorSettings], settings: Settings
-) -> dict[str, dict[str, Shown]]:
+def shown_executors(executors: Mapping[str, ExecutorSettings], settings: Settings) -> dict[str, dict[str, Shown]]:
     """Return the values of every executor by key, such as `limits.entry_age_s`, and its two key variables."""
     environment = settings.environment()
     shown = {}

@@ -56,9 +56,7 @@ def executor_tables(parsed: dict[str, Any]) -> tuple[dict[str, dict[str, Any]], 
     ]
     executors = parsed.get("executors", {})
     if not isinstance(executors, dict) or not executors:
-        problems.append(
-            Problem(key="executors", message="holds no executor; begin one with [executors.argo]")
-        )
+        problems.append(Problem(key="executors", message="holds no executor; begin one with [executors.argo]"))
         return {}, problems
     tables = {}
     for executor_id, table in executors.items():

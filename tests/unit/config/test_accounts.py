@@ -45,16 +45,12 @@ def test_paper_with_address_and_keys_starts(keys: None, tmp_path: Path, table: C
     assert starts(tmp_path, table("paper", PAPER))
 
 
-def test_paper_may_be_any_server_on_this_machine(
-    keys: None, tmp_path: Path, table: Callable[..., str]
-) -> None:
+def test_paper_may_be_any_server_on_this_machine(keys: None, tmp_path: Path, table: Callable[..., str]) -> None:
     assert starts(tmp_path, table("paper", 'base_url = "http://127.0.0.1:9000"'))
 
 
 @pytest.mark.parametrize("mode", ["paper", "live"])
-def test_paper_and_live_need_address_and_keys(
-    faults_in: Faults, table: Callable[..., str], mode: str
-) -> None:
+def test_paper_and_live_need_address_and_keys(faults_in: Faults, table: Callable[..., str], mode: str) -> None:
     expected = {"executors.argo.base_url", "ARGO_API_KEY", "ARGO_API_SECRET"}
 
     assert expected <= faults_in(table(mode)).keys()
@@ -113,16 +109,12 @@ def test_an_address_that_cannot_work_is_told_why_without_being_repeated(url: str
     assert "secret" not in " ".join(faults)
 
 
-@pytest.mark.parametrize(
-    "url", ["https://h", "https://h:8443/alpaca", "http://127.0.0.1:8100", "http://[::1]:1"]
-)
+@pytest.mark.parametrize("url", ["https://h", "https://h:8443/alpaca", "http://127.0.0.1:8100", "http://[::1]:1"])
 def test_an_address_that_can_work_has_no_fault(url: str) -> None:
     assert base_url_faults(url) == []
 
 
-def test_a_login_in_an_address_is_not_repeated_in_the_problem(
-    faults_in: Faults, table: Callable[..., str]
-) -> None:
+def test_a_login_in_an_address_is_not_repeated_in_the_problem(faults_in: Faults, table: Callable[..., str]) -> None:
     faults = faults_in(table("exchange", 'base_url = "http://me:hunter2@127.0.0.1"'))
 
     assert "hunter2" not in faults["executors.argo.base_url"]
@@ -171,9 +163,7 @@ def test_several_live_accounts_need_a_sentence_each(
     text = table("live", LIVE) + table("live", LIVE.replace("123", "456"), executor_id="prop_firm")
     monkeypatch.setenv("TRADEWIRE_LIVE", "I accept real orders on account 123")
     with_one = faults_in(text)
-    monkeypatch.setenv(
-        "TRADEWIRE_LIVE", "I accept real orders on account 123; I accept real orders on account 456"
-    )
+    monkeypatch.setenv("TRADEWIRE_LIVE", "I accept real orders on account 123; I accept real orders on account 456")
 
     assert with_one.keys() == {"TRADEWIRE_LIVE"}
     assert starts(tmp_path, text)
@@ -192,9 +182,7 @@ def test_two_executors_on_one_key_are_refused(
     assert "ARGO-key" not in faults["PROP_FIRM_API_KEY"]
 
 
-def test_two_executors_with_one_pinned_account_are_refused(
-    faults_in: Faults, table: Callable[..., str]
-) -> None:
+def test_two_executors_with_one_pinned_account_are_refused(faults_in: Faults, table: Callable[..., str]) -> None:
     pinned = 'account = "PA1"'
 
     faults = faults_in(table("exchange", pinned) + table("exchange", pinned, executor_id="prop_firm"))

@@ -31,9 +31,7 @@ def loads(tmp_path: Path, smallest: str) -> Loads:
 
 
 def warned(executors: Executors) -> set[str]:
-    return {
-        problem.key.removeprefix("executors.argo.") for problem in warnings_of(executors, load_settings())
-    }
+    return {problem.key.removeprefix("executors.argo.") for problem in warnings_of(executors, load_settings())}
 
 
 def noted(executors: Executors) -> set[str]:
@@ -86,9 +84,7 @@ def test_what_can_hardly_be_meant_is_warned_about(loads: Loads, more: str, key: 
         {"method": '"quantity"', "value": "0.5"},
     ],
 )
-def test_a_size_that_is_never_traded_as_written_is_warned_about(
-    loads: Loads, replaced: dict[str, str]
-) -> None:
+def test_a_size_that_is_never_traded_as_written_is_warned_about(loads: Loads, replaced: dict[str, str]) -> None:
     assert warned(loads(**replaced)) == {"size.value"}
 
 

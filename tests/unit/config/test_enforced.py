@@ -30,9 +30,7 @@ def test_a_key_that_does_not_act_yet_is_named_once_for_all_executors(tmp_path: P
 
 
 def test_neither_defaults_nor_limits_that_are_off_are_named(tmp_path: Path, smallest: str) -> None:
-    off = [
-        f'{line.split(" = ")[0]} = "off"' if "_percent = " in line else line for line in smallest.splitlines()
-    ]
+    off = [f'{line.split(" = ")[0]} = "off"' if "_percent = " in line else line for line in smallest.splitlines()]
 
     assert not_enforced_yet(load(tmp_path, "\n".join(off))) == ["limits.open_positions"]
 
@@ -55,9 +53,7 @@ def test_only_the_size_method_that_does_not_act_yet_is_named(
 
 
 @pytest.mark.parametrize(("value", "named"), [("true", True), ("false", False)])
-def test_fractions_are_named_only_when_asked_for(
-    tmp_path: Path, smallest: str, value: str, *, named: bool
-) -> None:
+def test_fractions_are_named_only_when_asked_for(tmp_path: Path, smallest: str, value: str, *, named: bool) -> None:
     text = smallest.replace("value = 10", f"value = 10\nfractional = {value}")
 
     assert ("size.fractional" in not_enforced_yet(load(tmp_path, text))) is named

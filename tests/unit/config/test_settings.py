@@ -65,9 +65,7 @@ def test_every_variable_of_the_contract_reaches_its_setting(monkeypatch: pytest.
     assert unknown_variables(settings) == []
 
 
-def test_the_env_file_is_read_and_the_environment_wins(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_the_env_file_is_read_and_the_environment_wins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("PORT=1\nTRADEWIRE_LOG=json\nOTHER=x\n", encoding="utf-8")
     monkeypatch.setenv("PORT", "2")
 
@@ -121,12 +119,8 @@ def test_settings_are_frozen_and_their_repr_holds_no_secret() -> None:
         settings.port = 1  # type: ignore[misc]
 
 
-def test_keys_come_from_the_environment_over_the_env_file(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    (tmp_path / ".env").write_text(
-        "PROP_FIRM_API_KEY=file-key\nPROP_FIRM_API_SECRET=file-secret\n", encoding="utf-8"
-    )
+def test_keys_come_from_the_environment_over_the_env_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("PROP_FIRM_API_KEY=file-key\nPROP_FIRM_API_SECRET=file-secret\n", encoding="utf-8")
     monkeypatch.setenv("PROP_FIRM_API_KEY", "own-key")
 
     keys = executor_keys(load_settings(), "prop_firm")

@@ -55,12 +55,9 @@ def test_no_secret_is_shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sma
 
 
 def test_an_executors_values_are_json_with_their_origin(tmp_path: Path, smallest: str) -> None:
-    text = smallest.replace("value = 10", "value = 10.50").replace(
-        "drawdown_percent = 10", 'drawdown_percent = "off"'
-    )
+    text = smallest.replace("value = 10", "value = 10.50").replace("drawdown_percent = 10", 'drawdown_percent = "off"')
     (tmp_path / "e.toml").write_text(
-        f'{text}[executors.argo.route]\nsymbols = ["AAPL"]\n'
-        '[executors.argo.hours]\nday_starts_at = "17:00"\n',
+        f'{text}[executors.argo.route]\nsymbols = ["AAPL"]\n[executors.argo.hours]\nday_starts_at = "17:00"\n',
         encoding="utf-8",
     )
     settings = load_settings()
