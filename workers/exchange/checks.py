@@ -10,7 +10,7 @@ from workers.exchange.accounts import QUANTUM, ZERO, Account
 from workers.exchange.assets import CRYPTO_MINIMUM, Asset
 from workers.exchange.clock import ClockMode
 from workers.exchange.money import SHORT_MARGIN
-from workers.exchange.orders import Order, OrderClass, OrderType, Side, TimeInForce
+from workers.exchange.orders import Order, OrderClass, OrderType, Side, Status, TimeInForce
 from workers.exchange.refusals import Refused, bad_parameter, forbidden, plain, rule
 from workers.exchange.tickets import Ticket, check_increment
 from workers.exchange.venue import Venue
@@ -142,6 +142,8 @@ def claim(venue: Venue, account: Account, ticket: Ticket, asset: Asset) -> Claim
         _check_short(account, ticket, asset, qty)
         market = venue.price(asset.symbol) or price
         price = max(price, market * SHORT_MARGIN)
+    elif position == 0 and _works(account, asset.symbol, Side.SELL):
+        raise forbidden("cannot open a long buy while a short sell order is open")
     _check_power(venue, account, asset, qty * price)
     return Claim(held=ZERO, reserved=qty * price, position_intent=intent)
 
@@ -213,8 +215,13 @@ def _check_short(account: Account, ticket: Ticket, asset: Asset, qty: Decimal) -
         raise rule(f"asset {asset.symbol} cannot be sold short")
     if ticket.notional is not None or qty % 1:
         raise rule("fractional orders cannot be sold short")
-    if account.open[asset.symbol, Side.BUY] and account.quantity(asset.symbol) == 0:
+    if account.quantity(asset.symbol) == 0 and _works(account, asset.symbol, Side.BUY):
         raise forbidden("cannot open a short sell while a long buy order is open")
+
+
+def _works(account: Account, symbol: str, side: Side) -> bool:
+    """Return whether an order of *side* is open that does not wait for its parent."""
+    return any(order.status is not Status.HELD for order in account.open[symbol, side].values())
 
 
 def _check_power(venue: Venue, account: Account, asset: Asset, cost: Decimal) -> None:

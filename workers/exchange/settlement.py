@@ -9,7 +9,7 @@ from workers.exchange.accounts import QUANTUM, ZERO, Account, Fill
 from workers.exchange.checks import size_of
 from workers.exchange.clock import Session
 from workers.exchange.matching import match
-from workers.exchange.orders import WORKING, Order, OrderClass, Status, TimeInForce
+from workers.exchange.orders import WORKING, Order, OrderClass, Side, Status, TimeInForce
 from workers.exchange.venue import Venue
 
 _ONE_SHOT = frozenset({TimeInForce.IOC, TimeInForce.FOK, TimeInForce.OPG, TimeInForce.CLS})
@@ -188,15 +188,26 @@ def _after_end(venue: Venue, order: Order, now_ns: int) -> None:
 
 
 def _activate_legs(venue: Venue, parent: Order, now_ns: int) -> None:
-    account = venue.accounts[parent.account]
-    qty = parent.filled_qty or parent.qty
-    first = parent.order_class is not OrderClass.OCO
-    for leg in [venue.orders[each] for each in parent.legs]:
-        if leg.status is not Status.HELD:
-            continue
-        leg.qty = qty
+    """Let the legs work on what the parent opened; where nothing of that is left, cancel them."""
+    legs = [venue.orders[each] for each in parent.legs if venue.orders[each].status is Status.HELD]
+    if parent.order_class is not OrderClass.OCO and legs:
+        account = venue.accounts[parent.account]
+        qty = min(parent.filled_qty, _closable(account, legs[0]))
+        if not qty:
+            finish(venue, legs[0], Status.CANCELED, now_ns)
+            return
         # The legs close one position between them: only one of them holds it back.
-        if first and qty is not None:
-            account.hold(leg, qty)
-            first = False
-        activate(venue, leg, now_ns)
+        account.hold(legs[0], qty)
+        for leg in legs:
+            leg.qty = qty
+    for leg in legs:
+        # The end of one leg ends the others.
+        if leg.status is Status.HELD:
+            activate(venue, leg, now_ns)
+
+
+def _closable(account: Account, leg: Order) -> Decimal:
+    """Return how much of the position an order on this side closes and no other order holds back."""
+    position = account.quantity(leg.symbol)
+    closes = position < 0 if leg.side is Side.BUY else position > 0
+    return account.available(leg.symbol) if closes else ZERO

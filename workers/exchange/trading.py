@@ -97,7 +97,7 @@ def replace_order(venue: Venue, account: Account, order: Order, body: Mapping[st
     Raises:
         Refused: Any of the broker's refusals; the old order stays as it is.
     """
-    _check_replaceable(order)
+    _check_replaceable(order, body)
     asset = find_asset(venue, order.symbol)
     ticket = _changed(order, body)
     check_terms(venue, ticket, asset, now_ns)
@@ -178,13 +178,15 @@ def _behave(order: Order, behaviour: Behaviour, now_ns: int) -> None:
         order.frozen_until_ns = _FOR_EVER if forever else now_ns + int(behaviour.no_fill_s * _NANO)
 
 
-def _check_replaceable(order: Order) -> None:
+def _check_replaceable(order: Order, body: Mapping[str, Any]) -> None:
     if not order.is_open:
         raise rule("unable to replace order, order is not open")
     if order.status not in WORKING:
         raise rule(f"cannot replace order in {order.status} status")
     if order.notional is not None:
         raise rule("notional orders cannot be replaced")
+    if order.order_class is not OrderClass.SIMPLE and body.get("qty") is not None:
+        raise rule(f"qty of {order.order_class} orders cannot be replaced")
 
 
 def _changed(order: Order, body: Mapping[str, Any]) -> Ticket:
