@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import structlog
 import uvicorn
 from fastapi import FastAPI
@@ -11,6 +9,7 @@ from fastapi.responses import JSONResponse
 
 from config.executors import Executors
 from config.settings import Settings
+from pipeline.doctor import Status, findings_json, worst
 from pipeline.errors import ConfigInvalid, Problem
 from pipeline.heartbeats import Heartbeat
 from pipeline.store.record import Record
@@ -31,10 +30,8 @@ def make_app(readiness: Readiness) -> FastAPI:
     @app.get("/ready")
     def ready() -> JSONResponse:
         """Say which part is away: 200 when none is, else 503."""
-        parts = readiness.look()
-        well = all(part["ok"] for part in parts.values())
-        body: dict[str, Any] = {"status": "ok" if well else "unavailable", "parts": parts}
-        return JSONResponse(body, status_code=200 if well else 503)
+        findings = readiness.look()
+        return JSONResponse(findings_json(findings), status_code=503 if worst(findings) is Status.CRITICAL else 200)
 
     return app
 
