@@ -79,7 +79,11 @@ class Intake:
         return recorded
 
     def refuse(self, raw: Any, *, source: str, code: str, message: str) -> None:
-        """Keep what was not a signal, masked and bounded, with the reason."""
+        """Keep what was not a signal, masked and bounded, with the reason.
+
+        Raises:
+            RecordUnavailable: PostgreSQL is away; nothing was kept.
+        """
         given = raw if isinstance(raw, Mapping) else {}
         source_id = given.get("source_id")
         row: dict[str, Any] = {
@@ -91,10 +95,7 @@ class Intake:
             "payload": _clean(_bounded(raw)),
         }
         log.warning("signal.refused", source=row["source"], code=code, message=row["message"])
-        try:
-            self._record.run(lambda connection: connection.execute(sql("signals", "insert_refusal"), row))
-        except RecordUnavailable:
-            log.error("refusal.lost", code=code, message=row["message"], payload=row["payload"][:500])  # noqa: TRY400 -- the trace tells nothing
+        self._record.run(lambda connection: connection.execute(sql("signals", "insert_refusal"), row))
 
     def _know_executors(self, signal: Signal) -> None:
         unknown = sorted(set(signal.executors or ()) - set(self._executors))

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -14,11 +15,11 @@ import structlog
 
 from config.executors import Executors
 from config.settings import Settings, executor_keys
-from pipeline.errors import ConfigInvalid, Problem
+from pipeline.errors import ConfigInvalid, Problem, QueueUnavailable
 from pipeline.heartbeats import Heartbeat
 from pipeline.intake import Intake
 from pipeline.producer import Producer
-from pipeline.queues import Bell, connect
+from pipeline.queues import Bell, check_server, connect
 from pipeline.relay import Relay
 from pipeline.sources.protocol import AlpacaKeys, SourceContext, open_source_by_name
 from pipeline.store.record import Record
@@ -113,7 +114,11 @@ def _delivery(
     if settings.delivery == "queue":
         if settings.redis_url is None:
             raise ConfigInvalid([Problem(key="REDIS_URL", message="no Redis is known, and delivery is queue")])
-        relay = Relay(Bell(connect(settings.redis_url.get_secret_value())))
+        connection = connect(settings.redis_url.get_secret_value())
+        # Away is waited out later; a server that would lose jobs is refused now.
+        with suppress(QueueUnavailable):
+            check_server(connection)
+        relay = Relay(Bell(connection))
     after = settings.fallback_after_s if settings.fallback == "direct" else None
     intake = Intake(record, executors, by=by)
     return Delivery(intake, source=settings.source, relay=relay, direct=direct, direct_after_s=after), direct

@@ -24,7 +24,8 @@ from rq.timeouts import BaseDeathPenalty
 from rq.worker import WorkerStatus
 
 from pipeline.crash import reached
-from pipeline.queues import Bell, ExecutionJob, ForeignJob, queue_name, text_of
+from pipeline.errors import QueueUnavailable
+from pipeline.queues import Bell, ExecutionJob, ForeignJob, check_server, queue_name, text_of
 
 log = structlog.get_logger(__name__)
 
@@ -180,17 +181,24 @@ def serve_for_ever(
     refuse: Callable[[str, str], None],
     stop: threading.Event,
 ) -> None:
-    """Work until *stop*, through every absence of Redis: said once, waited out with back-off and jitter."""
-    pause, away = _FIRST_PAUSE_S, False
+    """Work until *stop*, through every absence of Redis: said once, waited out with back-off and jitter.
+
+    Raises:
+        NotPossible: this server would lose jobs: too old, a replica, or one that evicts keys.
+    """
+    pause, away, checked = _FIRST_PAUSE_S, False, False
     while not stop.is_set():
         began = time.monotonic()
         try:
+            if not checked:
+                check_server(connection)
+                checked = True
             worker = ExecutorWorker(executor_id, connection=connection, name=name, run=run, refuse=refuse, stop=stop)
             if away:
                 log.info("queue.back", queue=queue_name(executor_id))
             away = False
             worker.serve()
-        except RedisError as error:
+        except (RedisError, QueueUnavailable) as error:
             if time.monotonic() - began > _LONGEST_PAUSE_S:
                 pause = _FIRST_PAUSE_S
             if not away:
