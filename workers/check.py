@@ -31,8 +31,8 @@ from workers.snapshots import Refused, Snapshot, Snapshots
 
 log = structlog.get_logger(__name__)
 
-# An answer that makes no sense is asked for again this often before a person has to look.
-_UNREADABLE_WAIT = timedelta(seconds=1)
+# An answer that makes no sense is asked for again after this, then after twice as long each time.
+_UNREADABLE_WAIT = timedelta(seconds=0.5)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,7 +206,7 @@ class Check:
         if taken.attempts + 1 >= self.executor.retry.attempts:
             return Move(state=State.DEAD, reason=Reason(code=Code.ACCOUNT_UNREADABLE, facts=facts), attempts=1)
         reason = Reason(code=Code.ACCOUNT_UNREADABLE, facts=facts)
-        return Move(state=State.HELD, reason=reason, due_in=_UNREADABLE_WAIT, attempts=1)
+        return Move(state=State.HELD, reason=reason, due_in=_UNREADABLE_WAIT * min(2**taken.attempts, 32), attempts=1)
 
     def _hold(self, taken: Taken, signal: SignalRow, reason: Reason, wait: timedelta) -> Move:
         """Hold, but an entry no longer than it stays fresh: then it ends with that reason."""
