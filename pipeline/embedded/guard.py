@@ -39,6 +39,8 @@ _PROBE_EVERY_S = 0.03
 _LOCK_WITHIN_S = 10.0
 #: `up` promises to be gone within 5 s, and ends its servers last.
 _STOP_WITHIN_S = 1.5
+#: The owner's other children learn of its end in the same moment, and still need the servers to finish.
+_GRACE_S = 2.0
 
 
 class Guard:
@@ -47,7 +49,7 @@ class Guard:
     def __init__(self, plan: ServerPlan) -> None:
         self._plan = plan
         self._lifelines = [int(os.environ[LIFELINE])] if LIFELINE in os.environ else []
-        self._owner_gone = False
+        self._deadline = float("inf")
         self._wakeups = Wakeups()
 
     def run(self) -> int:
@@ -114,14 +116,15 @@ class Guard:
 
     def _pause(self, seconds: float) -> None:
         """Wait, but not past a signal or the end of the lifeline."""
-        for descriptor in self._wakeups.wait(seconds, self._lifelines):
+        at_most = min(seconds, self._deadline - time.monotonic())
+        for descriptor in self._wakeups.wait(at_most, self._lifelines):
             if not os.read(descriptor, 1):
                 self._lifelines.remove(descriptor)
-                self._owner_gone = True
+                self._deadline = time.monotonic() + _GRACE_S
 
     @property
     def _stopping(self) -> bool:
-        return self._owner_gone or self._wakeups.stops_asked > 0
+        return self._wakeups.stops_asked > 0 or time.monotonic() >= self._deadline
 
     def _verdict(self, server: subprocess.Popen[bytes]) -> int:
         if self._stopping:
