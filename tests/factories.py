@@ -1,0 +1,226 @@
+"""What tests of the core build: executors, signals, and the core's parts around real servers."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg.rows import dict_row
+
+from config.executors import Executors, load_executors
+from config.settings import Settings
+from pipeline.dead_letters import DeadLetters
+from pipeline.intake import Intake
+from pipeline.keeper.follow import Follower
+from pipeline.keeper.mirror import Mirror
+from pipeline.keeper.sweep import Sweep
+from pipeline.keeper.unknown import Unknowns
+from pipeline.queues import Bell, connect
+from pipeline.relay import Relay
+from pipeline.store.record import Record
+from pipeline.store.rows import ExecutionRow
+from tests.exchange_fixtures import ExchangeProcess
+from workers.engine import open_desks, recipe_of
+from workers.lease import LeaseKeeper
+from workers.recipe import Recipe
+
+#: The longest that anything may take before a test gives up.
+WAIT_S = 15.0
+
+_EXECUTOR = """
+[executors.{id}]
+broker = "alpaca"
+mode = "exchange"
+{top}
+[executors.{id}.route]
+minimum_confidence = {minimum_confidence}
+[executors.{id}.size]
+method = "quantity"
+value = {quantity}
+[executors.{id}.order]
+{order}
+[executors.{id}.limits]
+open_positions = "off"
+gross_exposure_percent = "off"
+daily_loss_percent = "off"
+drawdown_percent = "off"
+stop_distance_percent = "off"
+buying_power_percent = "off"
+entry_age_s = {entry_age_s}
+price_drift_percent = "off"
+requests_per_minute = "off"
+repeat_window_s = "off"
+pyramiding = "off"
+[executors.{id}.retry]
+attempts = {attempts}
+broker_timeout_s = {broker_timeout_s}
+unknown_s = {unknown_s}
+[executors.{id}.hours]
+closed = "extended"
+"""
+
+
+def executor_toml(executor_id: str = "argo", **changes: Any) -> str:
+    """Return the table of an executor that is quick to give up and that no limit stops."""
+    values: dict[str, Any] = {
+        "minimum_confidence": 75,
+        "quantity": 1,
+        "entry_age_s": 3600,
+        "attempts": 5,
+        "broker_timeout_s": 1,
+        "unknown_s": 3,
+        "order": "",
+        "top": "",
+    }
+    return _EXECUTOR.format(id=executor_id, **values | changes)
+
+
+def signal(symbol: str = "AAPL", action: str = "BUY", **changes: Any) -> dict[str, Any]:
+    """Return a signal as a sender writes it."""
+    return {"symbol": symbol, "action": action, "confidence": 98, "entry_price": 100} | changes
+
+
+def until(said: Callable[[], Any], *, within_s: float = WAIT_S) -> Any:
+    """Wait until *said* says something true, and return it."""
+    deadline = time.monotonic() + within_s
+    while True:
+        answer = said()
+        if answer:
+            return answer
+        assert time.monotonic() < deadline, "it did not come to pass in time"
+        time.sleep(0.02)
+
+
+class Core:
+    """The core's parts in this process, at a real PostgreSQL, Valkey and paper exchange."""
+
+    def __init__(
+        self, *, database_url: str, redis_url: str, exchange: ExchangeProcess, folder: Path, executors: str
+    ) -> None:
+        self.database_url = database_url
+        self.redis_url = redis_url
+        self.exchange = exchange
+        self.executors_path = folder / "executors.toml"
+        self.executors_path.write_text(executors)
+        self.settings = Settings(executors=self.executors_path, exchange_url=exchange.url, home=folder)
+        self.executors: Executors = load_executors(self.executors_path, settings=self.settings)
+        self.record = Record(database_url, connections=16, patience_s=5.0)
+        self.leases = LeaseKeeper(database_url)
+        self.desks = open_desks(self.executors, settings=self.settings, exchange_url=exchange.url, record=self.record)
+        self.bell = Bell(connect(redis_url))
+        self.relay = Relay(self.bell)
+        self.intake = Intake(self.record, self.executors, by="test")
+        self.letters = DeadLetters(self.record)
+        self.pool = ThreadPoolExecutor(4)
+        ids = tuple(self.executors)
+        self.sweep = Sweep(record=self.record, bell=self.bell, executor_ids=ids, who="test keeper")
+        self.unknowns = Unknowns(
+            record=self.record, bell=self.bell, desks=self.desks, pool=self.pool, who="test keeper"
+        )
+        self.mirror = Mirror(letters=self.letters, bell=self.bell, executor_ids=ids)
+        self._recipes: dict[str, Recipe] = {}
+
+    def close(self) -> None:
+        self.pool.shutdown()
+        self.leases.close()
+        for desk in self.desks.values():
+            desk.close()
+        self.bell.connection.close()
+        self.record.close()
+
+    def send(self, symbol: str = "AAPL", action: str = "BUY", *, executor: str = "argo", **changes: Any) -> UUID:
+        """Record a signal, ring for nobody, and return the execution at *executor*."""
+        return self.record_signal(signal(symbol, action, **changes), executor=executor).execution_id
+
+    def record_signal(self, raw: dict[str, Any], *, executor: str = "argo") -> ExecutionRow:
+        recorded = self.intake.record(raw, source="test")
+        return next(row for row in recorded.executions if row.executor_id == executor)
+
+    def recipe(self, executor: str = "argo", *, worker: str = "test worker") -> Recipe:
+        """Return a recipe; one per worker name, as a process has one."""
+        if worker not in self._recipes:
+            self._recipes[worker] = recipe_of(
+                self.desks[executor], record=self.record, leases=self.leases, worker=worker
+            )
+        return self._recipes[worker]
+
+    def run(self, execution_id: UUID, executor: str = "argo") -> dict[str, Any]:
+        """Run the recipe here, and return the execution."""
+        self.recipe(executor, worker=f"worker of {executor}").run(execution_id)
+        return self.execution(execution_id)
+
+    def follower(self, executor: str = "argo") -> Follower:
+        return Follower(record=self.record, desk=self.desks[executor], who="test keeper")
+
+    def execution(self, execution_id: UUID) -> dict[str, Any]:
+        """Return everything about an execution, the newest order's columns with it."""
+        return self.rows(
+            "SELECT o.*, e.* FROM execution e LEFT JOIN broker_order o ON o.execution_id = e.execution_id "
+            "AND o.generation = e.generation WHERE e.execution_id = %s",
+            [execution_id],
+        )[0]
+
+    def state(self, execution_id: UUID) -> str:
+        return str(self.execution(execution_id)["state"])
+
+    def moves(self, execution_id: UUID) -> list[str]:
+        """Return the states that the execution went through."""
+        rows = self.rows("SELECT to_state FROM history WHERE execution_id = %s ORDER BY history_id", [execution_id])
+        return [row["to_state"] for row in rows]
+
+    def rows(self, statement: str, values: Any = None) -> list[dict[str, Any]]:
+        """Ask the database directly."""
+        with psycopg.connect(self.database_url, row_factory=dict_row) as connection:
+            cursor = connection.execute(statement.encode(), values)
+            return cursor.fetchall() if cursor.description else []
+
+    def due_now(self, execution_id: UUID) -> None:
+        """Let what it waits for be over."""
+        self.rows(
+            "UPDATE execution SET due_at = clock_timestamp() WHERE execution_id = %s AND due_at IS NOT NULL",
+            [execution_id],
+        )
+
+    def orders(self, executor: str = "argo") -> list[dict[str, Any]]:
+        """Return what the exchange holds for *executor*."""
+        return self.exchange.orders(executor)
+
+    def filled_at_exchange(self, count: int = 1, executor: str = "argo") -> None:
+        """Wait until the exchange has filled *count* orders."""
+        until(lambda: [order["status"] for order in self.orders(executor)].count("filled") >= count)
+
+    def faults(self, *faults: dict[str, Any]) -> None:
+        self.exchange.admin("faults", {"faults": list(faults)})
+
+    def prices(self, **prices: Any) -> None:
+        self.exchange.admin("prices", {symbol: str(price) for symbol, price in prices.items()})
+
+
+@contextmanager
+def a_core(
+    *, database_url: str, redis_url: str, exchange: ExchangeProcess, folder: Path, executors: str | None = None
+) -> Iterator[Core]:
+    """Build the core, and take it apart at the end."""
+    core = Core(
+        database_url=database_url,
+        redis_url=redis_url,
+        exchange=exchange,
+        folder=folder,
+        executors=executor_toml() if executors is None else executors,
+    )
+    try:
+        yield core
+    finally:
+        core.close()
+
+
+def json_line(raw: dict[str, Any]) -> str:
+    """Return a signal as one line for standard input."""
+    return json.dumps(raw) + "\n"
