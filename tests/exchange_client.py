@@ -58,3 +58,10 @@ def refused(call: Callable[[], object]) -> tuple[int, dict[str, Any]]:
         call()
     body: dict[str, Any] = json.loads(caught.value._error)
     return caught.value.status_code or 0, body
+
+
+def refused_order(broker: TradingClient, **changes: Any) -> tuple[int, dict[str, Any]]:
+    """Send a purchase of one share at 100 with *changes* (None takes a field away), which must be refused."""
+    order = {"symbol": "AAPL", "qty": "1", "side": "buy", "type": "limit", "limit_price": "100", "time_in_force": "day"}
+    body = {name: value for name, value in (order | changes).items() if value is not None}
+    return refused(lambda: broker.post("/orders", body))

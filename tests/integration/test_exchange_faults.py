@@ -116,6 +116,14 @@ def test_an_order_that_may_not_fill_rests(exchange_process: ExchangeProcess) -> 
     assert broker.get_order_by_id(order.id).status == "new"
 
 
+def test_an_order_that_may_not_fill_yet_fills_in_its_time(exchange_process: ExchangeProcess) -> None:
+    fault(exchange_process, "no_fill", seconds=0.2)
+    broker = build_client(exchange_process)
+    order = ended(broker, broker.submit_order(limit("AAPL", 1, "buy", 100)), "new")
+
+    ended(broker, order)
+
+
 def test_an_order_can_be_rejected_after_it_was_accepted(exchange_process: ExchangeProcess) -> None:
     fault(exchange_process, "late_reject")
     broker = build_client(exchange_process)

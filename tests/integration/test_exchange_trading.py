@@ -116,6 +116,17 @@ def test_more_than_five_hundred_orders_are_read_in_pages(client: Client) -> None
     assert [order["id"] for order in (*newest, *rest)] == placed[::-1]
 
 
+def test_a_page_begins_exactly_after_the_last_order_of_the_one_before(client: Client) -> None:
+    broker = client(raw=True)
+    placed = [broker.submit_order(limit("AAPL", 1, "buy", 10)) for _ in range(5)]
+    params = {"status": "all", "direction": "asc", "limit": 2}
+    second = broker.get("/orders", params | {"after": placed[1]["submitted_at"]})
+    zoned = broker.get("/orders", params | {"after": placed[1]["submitted_at"].replace("Z", "+00:00")})
+
+    assert [order["id"] for order in second] == [placed[2]["id"], placed[3]["id"]]
+    assert [order["id"] for order in zoned] == [order["id"] for order in second]
+
+
 def test_a_replaced_order_gets_a_new_id_and_both_know_of_it(client: Client, exchange_process: ExchangeProcess) -> None:
     exchange_process.admin("prices", {"AAPL": "200"})
     old = ended(client(), client().submit_order(limit("AAPL", 1, "buy", 100)), "new")

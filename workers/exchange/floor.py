@@ -137,7 +137,7 @@ class Floor:
     def reset(self) -> None:
         """Forget accounts, orders, prices and faults; the cursor goes on."""
         fresh = Venue(self.venue.clock)
-        fresh.assets = self.venue.assets
+        fresh.listeners = self.venue.listeners
         self._journal.clear()
         self.venue = fresh
         self.faults = FaultPlan()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import fcntl
 import json
 import sqlite3
-from dataclasses import asdict
+from dataclasses import fields
 from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any
@@ -50,6 +50,7 @@ _ACCOUNT_REST = (
     "shorting_enabled",
     "configurations",
 )
+_FILL_NAMES = tuple(each.name for each in fields(Fill))
 _FILL_AMOUNTS = ("qty", "price", "cum_qty", "leaves_qty", "position_qty")
 
 
@@ -125,7 +126,9 @@ class Journal:
             else:
                 row = (key, symbol, position.is_crypto, str(position.qty), str(position.cost))
                 self._db.execute("INSERT OR REPLACE INTO positions VALUES (?, ?, ?, ?, ?)", row)
-        fills = [(json.dumps(asdict(fill), default=str),) for fill in changes.fills]
+        fills = [
+            (json.dumps({name: getattr(fill, name) for name in _FILL_NAMES}, default=str),) for fill in changes.fills
+        ]
         many("INSERT INTO fills (body) VALUES (?)", fills)
         prices = [
             (s, _text(venue.pinned.get(s)), _text(venue.last.get(s)), _text(venue.previous.get(s)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from workers.exchange.trading import cancel, replace_order, submit
 _DEFAULT_LIMIT = 50
 _MOST = 500
 _NANO = 1_000_000_000
+_FRACTION = re.compile(r"\.(\d{1,9})")
 _SUBMITTED = attrgetter("submitted_ns")
 
 
@@ -96,13 +98,15 @@ def moment(call: Call, name: str) -> int | None:
     text = call.query.get(name)
     if not text:
         return None
+    # `datetime` ends at microseconds, and a page begins exactly after the last order of the one before.
+    whole, fraction = _FRACTION.sub("", text, count=1), _FRACTION.search(text)
     try:
-        at = datetime.fromisoformat(text.replace(" ", "+"))
+        at = datetime.fromisoformat(whole.replace(" ", "+"))
     except ValueError:
         raise bad_parameter(f"invalid {name}") from None
     if at.tzinfo is None:
         at = at.replace(tzinfo=UTC)
-    return int(at.timestamp()) * _NANO + at.microsecond * 1000
+    return int(at.timestamp()) * _NANO + (int(fraction[1].ljust(9, "0")[:9]) if fraction else 0)
 
 
 def integer(call: Call, name: str, default: int, most: int) -> int:

@@ -16,6 +16,8 @@ _ONE_SHOT = frozenset({TimeInForce.IOC, TimeInForce.FOK, TimeInForce.OPG, TimeIn
 _AUCTIONS = frozenset({TimeInForce.OPG, TimeInForce.CLS})
 _ENDS = {Status.CANCELED: "canceled_ns", Status.EXPIRED: "expired_ns", Status.REJECTED: "failed_ns"}
 _NANO = 1_000_000_000
+#: The time until which an order is frozen that shall never fill.
+FOR_EVER = 2**62
 
 
 def in_session(venue: Venue, order: Order, now_ns: int) -> bool:
@@ -35,6 +37,7 @@ def wake(venue: Venue, order: Order, now_ns: int) -> None:
             finish(venue, order, Status.CANCELED, now_ns)
         case Status.NEW | Status.PARTIALLY_FILLED:
             look(venue, order, now_ns)
+            _look_again(venue, order, now_ns)
         case Status.ACCEPTED if order.time_in_force not in _AUCTIONS and in_session(venue, order, now_ns):
             activate(venue, order, now_ns)
 
@@ -48,6 +51,7 @@ def activate(venue: Venue, order: Order, now_ns: int) -> None:
     venue.touch(order, now_ns)
     venue.tell(order, "new", now_ns)
     look(venue, order, now_ns, arriving=True)
+    _look_again(venue, order, now_ns)
     if order.status in WORKING and order.time_in_force in _ONE_SHOT and order.frozen_until_ns <= now_ns:
         finish(venue, order, Status.CANCELED, now_ns)
     elif order.is_open and order.order_class is OrderClass.OCO and order.parent is None:
@@ -136,7 +140,7 @@ def _auction(venue: Venue, order: Order, now_ns: int) -> None:
 def _fill(venue: Venue, order: Order, price: Decimal, now_ns: int) -> None:
     total = order.qty if order.qty is not None else size_of(order.notional or ZERO, price)
     remaining = total - order.filled_qty
-    qty = _part(venue, order, remaining, now_ns)
+    qty = _part(order, remaining, now_ns)
     account = venue.accounts[order.account]
     position = account.book(order, qty, price)
     order.filled_qty += qty
@@ -162,7 +166,7 @@ def _fill(venue: Venue, order: Order, price: Decimal, now_ns: int) -> None:
         _after_end(venue, order, now_ns)
 
 
-def _part(venue: Venue, order: Order, remaining: Decimal, now_ns: int) -> Decimal:
+def _part(order: Order, remaining: Decimal, now_ns: int) -> Decimal:
     """Return how much to fill: all, or half of it where an injected fault says so."""
     if order.part_then_s is None or order.time_in_force is TimeInForce.FOK:
         return remaining
@@ -172,8 +176,13 @@ def _part(venue: Venue, order: Order, remaining: Decimal, now_ns: int) -> Decima
     if not half:
         return remaining
     order.frozen_until_ns = now_ns + int(later_s * _NANO)
-    venue.changes.wake.append((order.id, later_s))
     return half
+
+
+def _look_again(venue: Venue, order: Order, now_ns: int) -> None:
+    """Come back to an order that may not fill yet, when it may."""
+    if order.status in WORKING and now_ns < order.frozen_until_ns < FOR_EVER:
+        venue.changes.wake.append((order.id, (order.frozen_until_ns - now_ns) / _NANO))
 
 
 def _after_end(venue: Venue, order: Order, now_ns: int) -> None:

@@ -80,12 +80,13 @@ class Hub:
                 await websocket.close(_POLICY)
                 return
             line = self._lines[account] = Line()
+            self._floor.venue.listeners.add(account)
             log.info("stream.opened", account=self._floor.venue.accounts[account].number)
             try:
                 await self._talk(websocket, line)
             finally:
-                if self._lines.get(account) is line:
-                    del self._lines[account]
+                del self._lines[account]
+                self._floor.venue.listeners.discard(account)
 
     async def _authenticate(self, websocket: WebSocket) -> str | None:
         """Read the first message; return the account's key, None when it is refused."""

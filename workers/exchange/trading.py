@@ -22,7 +22,7 @@ from workers.exchange.checks import (
 from workers.exchange.legs import add_legs, check_legs
 from workers.exchange.orders import WORKING, Order, OrderClass, OrderType, Status, TimeInForce
 from workers.exchange.refusals import Refused, bad_parameter, rule
-from workers.exchange.settlement import finish, in_session
+from workers.exchange.settlement import FOR_EVER, finish, in_session
 from workers.exchange.tickets import Ticket, client_id, number, read_ticket
 from workers.exchange.venue import Venue
 
@@ -30,7 +30,6 @@ from workers.exchange.venue import Venue
 ROUTING_S = 0.003
 #: A `gtc` order ends after ninety days.
 _GTC_NS = 90 * 86_400 * 1_000_000_000
-_FOR_EVER = 2**62
 _NANO = 1_000_000_000
 
 
@@ -175,7 +174,7 @@ def _behave(order: Order, behaviour: Behaviour, now_ns: int) -> None:
     order.reject_later = behaviour.reject_later
     if behaviour.no_fill_s is not None:
         forever = behaviour.no_fill_s <= 0
-        order.frozen_until_ns = _FOR_EVER if forever else now_ns + int(behaviour.no_fill_s * _NANO)
+        order.frozen_until_ns = FOR_EVER if forever else now_ns + int(behaviour.no_fill_s * _NANO)
 
 
 def _check_replaceable(order: Order, body: Mapping[str, Any]) -> None:

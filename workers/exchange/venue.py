@@ -68,6 +68,8 @@ class Venue:
         self.last: dict[str, Decimal] = {}
         #: The prices before the current bar.
         self.previous: dict[str, Decimal] = {}
+        #: Accounts that somebody listens to; nothing is told to nobody.
+        self.listeners: set[str] = set()
         self.changes = Changes()
         self._seq = 0
         self._last_ns = 0
@@ -138,6 +140,8 @@ class Venue:
 
     def tell(self, order: Order, event: str, now_ns: int, fill: Fill | None = None) -> None:
         """Put *event* on the account's stream, with the order as it is now."""
+        if order.account not in self.listeners:
+            return
         message = event_json(
             event,
             self.order_json(order, nested=True),

@@ -92,7 +92,8 @@ class Game:
             changes, self.venue.changes = self.venue.changes, Changes()
             self._keep(changes)
             for order_id, seconds in changes.wake:
-                wake(self.venue, self.venue.orders[order_id], self.now_ns + int(seconds * 1e9))
+                self.now_ns += int(seconds * 1e9)
+                wake(self.venue, self.venue.orders[order_id], self.now_ns)
         changes, self.venue.changes = self.venue.changes, Changes()
         self._keep(changes)
 

@@ -1,0 +1,42 @@
+"""Which requests a plan of faults strikes."""
+
+from __future__ import annotations
+
+from workers.exchange.faults import FaultPlan, Kind, On
+
+
+def plan(*faults: dict[str, object], seed: int = 1) -> FaultPlan:
+    return FaultPlan.model_validate({"seed": seed, "faults": list(faults)})
+
+
+def strikes(made: FaultPlan, on: On = On.SUBMIT, times: int = 1000) -> list[int]:
+    return [number for number in range(times) if made.strike(on, "key", {Kind.LATENCY})]
+
+
+def test_the_same_seed_strikes_the_same_requests_and_another_does_not() -> None:
+    fault = {"on": "submit", "kind": "latency", "probability": 0.1}
+
+    assert strikes(plan(fault)) == strikes(plan(fault))
+    assert strikes(plan(fault)) != strikes(plan(fault, seed=2))
+    assert 50 < len(strikes(plan(fault))) < 150
+
+
+def test_any_strikes_every_kind_of_request_and_others_their_own() -> None:
+    assert len(strikes(plan({"on": "any", "kind": "latency"}), On.CLOCK)) == 1000
+    assert strikes(plan({"on": "submit", "kind": "latency"}), On.CLOCK) == []
+
+
+def test_a_fault_ends_after_its_count() -> None:
+    made = plan({"on": "submit", "kind": "latency", "count": 3})
+
+    assert strikes(made) == [0, 1, 2]
+    assert made.faults[0].hits == 3
+
+
+def test_a_fault_of_another_kind_draws_nothing() -> None:
+    lone = plan({"on": "submit", "kind": "latency", "probability": 0.1})
+    made = plan({"on": "submit", "kind": "latency", "probability": 0.1})
+    for _ in range(10):
+        made.strike(On.SUBMIT, "key", {Kind.REJECT})
+
+    assert strikes(made) == strikes(lone)
