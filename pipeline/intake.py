@@ -16,6 +16,7 @@ from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
 from config.executors import ExecutorSettings
+from pipeline.crash import reached
 from pipeline.errors import InvalidSignal, RecordUnavailable, SourceIdConflict
 from pipeline.relay import job_id
 from pipeline.routing import always_refused, may_be_exit, refusals
@@ -69,6 +70,7 @@ class Intake:
         except InvalidSignal as error:
             self.refuse(raw, source=source, code=error.code, message=str(error))
             raise
+        reached("intake.after_commit")
         if not recorded.duplicate:
             log.info(
                 "signal.recorded",
@@ -124,7 +126,9 @@ class Intake:
             )
         for executor in self._executors.values():
             connection.execute(sql("signals", "insert_execution"), self._execution_row(signal_id, signal, executor))
-        return Recorded(signal_id=signal_id, duplicate=False, executions=executions_of(connection, signal_id))
+        recorded = Recorded(signal_id=signal_id, duplicate=False, executions=executions_of(connection, signal_id))
+        reached("intake.before_commit")
+        return recorded
 
     def _execution_row(self, signal_id: UUID, signal: Signal, executor: ExecutorSettings) -> dict[str, Any]:
         reasons = always_refused(signal, executor) if may_be_exit(signal, executor) else refusals(signal, executor)

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import structlog
 
+from pipeline.crash import reached
 from pipeline.errors import QueueUnavailable
 from pipeline.queues import Bell, Ring
 from pipeline.states import State
@@ -57,6 +58,7 @@ class Relay:
                 self._said_away = True
                 log.warning("queue.away", error=str(error), consequence="the keeper enqueues later")
             return False
+        reached("relay.after_enqueue")
         if self._said_away:
             self._said_away = False
             log.info("queue.back")
