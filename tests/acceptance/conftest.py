@@ -1,0 +1,35 @@
+"""Whole systems for acceptance tests: started as a user would, stopped and looked after whatever happens."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.acceptance.system import System
+
+
+@pytest.fixture
+def system(tmp_path: Path) -> Iterator[Callable[..., System]]:
+    """Make systems in folders of this test; what is left of them is ended."""
+    made: list[System] = []
+
+    def make(**options: str) -> System:
+        one = System(tmp_path / f"home{len(made)}", **options)
+        made.append(one)
+        return one
+
+    yield make
+    for one in made:
+        if one.process is None or one.process.poll() is not None:
+            continue
+        left = one.children()
+        with contextlib.suppress(Exception):
+            one.stop()
+        for process in [*left, psutil.Process(one.process.pid)] if one.process.poll() is None else left:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        one.process.wait(timeout=5)
