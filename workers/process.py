@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+from contextlib import suppress
 from uuid import uuid4
 
 import structlog
@@ -12,12 +13,12 @@ import structlog
 from config.executors import ExecutorSettings
 from config.settings import Settings
 from pipeline.dead_letters import DeadLetters
-from pipeline.errors import Unavailable
+from pipeline.errors import BrokerUnavailable, BrokerUnreadable, Unavailable
 from pipeline.heartbeats import Heartbeat
 from pipeline.queues import DEAD_PREFIX, ExecutionJob, connect
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
-from workers.engine import open_desk, recipe_of
+from workers.engine import Desk, open_desk, recipe_of
 from workers.lease import LeaseKeeper
 from workers.recipe import Recipe
 from workers.worker import serve_for_ever
@@ -48,8 +49,7 @@ def work(
     try:
         recipe = recipe_of(desk, record=record, leases=leases, worker=name)
         letters = DeadLetters(record)
-        # Other keys may have come with this start.
-        record.run(lambda connection: connection.execute(sql("accounts", "probe_now"), {"executor_id": executor.id}))
+        _try_keys(desk, record)
         log.info("worker.started", executor_id=executor.id, mode=executor.mode)
         serve_for_ever(
             executor.id,
@@ -69,6 +69,14 @@ def work(
         desk.close()
         record.close()
     log.info("worker.stopped", executor_id=executor.id)
+
+
+def _try_keys(desk: Desk, record: Record) -> None:
+    """Other keys may have come with this start: an account that was refused is looked at now."""
+    key = {"executor_id": desk.executor.id}
+    record.run(lambda connection: connection.execute(sql("accounts", "probe_now"), key))
+    with suppress(BrokerUnavailable, BrokerUnreadable):
+        desk.snapshots.refusal()
 
 
 def _unblock(stop: threading.Event, record: Record) -> None:

@@ -72,14 +72,21 @@ class Snapshots:
         return self.read()
 
     def refusal(self) -> Refused | None:
-        """Return the standing refusal of the account; None when there is none, or when it is ours to probe."""
+        """Return the standing refusal of the account, having looked again if a look is due; None: it is accepted.
+
+        Raises:
+            BrokerUnavailable: a look was due, and the broker is away.
+            BrokerUnreadable: a look was due, and the answer makes no sense.
+            RecordUnavailable: PostgreSQL is away.
+        """
         row = self._record.run(lambda c: c.execute(sql("accounts", "refusal"), self._key).fetchone())
         if row is None:
             return None
         if row["probe_due"] and self._record.run(
             lambda c: c.execute(sql("accounts", "claim_probe"), self._key | {"every": PROBE_EVERY}).fetchone()
         ):
-            return None
+            answer = self.read()
+            return answer if isinstance(answer, Refused) else None
         return Refused(message=row["message"], probe_in=max(row["probe_in"], timedelta(seconds=1)))
 
     def read(self) -> Snapshot | Refused:

@@ -14,6 +14,7 @@ from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
 from pipeline.crash import reached
+from pipeline.errors import BrokerUnavailable, BrokerUnreadable
 from pipeline.queues import Bell
 from pipeline.reasons import Code, Reason
 from pipeline.states import State
@@ -92,7 +93,10 @@ class Unknowns:
 
     def _look(self, desk: Desk, row: DictRow, intent: OrderRow) -> Lookup:
         """Ask by our id, and from the second time on in the order list too."""
-        refusal = desk.snapshots.refusal()
+        try:
+            refusal = desk.snapshots.refusal()
+        except (BrokerUnavailable, BrokerUnreadable) as error:
+            return NoAnswer(message=str(error), cause=NotSentCause.UNREACHABLE)
         if refusal is not None:
             return NoAnswer(message=refusal.message, cause=NotSentCause.ACCOUNT_REFUSED)
         lookup = desk.broker.find(intent.client_order_id)
