@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from redis import Redis
@@ -121,9 +121,9 @@ class ExecutorWorker(SimpleWorker):
     def _perform(self, job_id: str) -> None:
         """Run one job with RQ's bookkeeping; whatever is not ours is refused and reported, and kills nobody."""
         try:
-            job = self._bound.fetch(job_id, connection=self.connection, serializer=JSONSerializer)
-            if not isinstance(job, ExecutionJob):
-                raise ForeignJob(f"job {job_id[:80]} is of another class")
+            job = cast(
+                "ExecutionJob", self._bound.fetch(job_id, connection=self.connection, serializer=JSONSerializer)
+            )
             job.execution_id()
         except NoSuchJobError:
             self.connection.lrem(self._queue.intermediate_queue_key, 1, job_id)

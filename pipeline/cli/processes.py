@@ -41,8 +41,8 @@ def up(
 
     settings = load_settings()
     executors = executors_for(settings)
-    for key in not_enforced_yet(executors):
-        typer.echo(f"note: {key} is read and checked, and not enforced by this release yet")
+    if later := not_enforced_yet(executors):
+        typer.echo(f"note: read and checked, but not enforced by this release yet: {', '.join(later)}")
     names = [name for name in without.replace(" ", "").split(",") if name]
     raise typer.Exit(run_up(settings, feed=follow_feed, seconds=seconds, source=source, without=names))
 
