@@ -54,8 +54,13 @@ class Supervisor:
 
     @property
     def complete(self) -> bool:
-        """Say whether every process has been started."""
-        return all(child.started for child in self._all)
+        """Say whether every server came up, the record is up to date and every process has been started."""
+        migrated = self._migration is not None and self._migration.over.is_set()
+        return (
+            self._came_up == {server.line.name for server in self._servers}
+            and (migrated or self.services.database_url is None)
+            and all(child.started for child in self._processes)
+        )
 
     def tick(self) -> None:
         """Do all that is due now.

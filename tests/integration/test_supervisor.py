@@ -161,6 +161,14 @@ def test_asking_twice_hurries(home: Path, ups: list[Up]) -> None:
     assert [process for process in family if runs(process)] == []
 
 
+def test_the_feed_is_shown_when_only_the_servers_run(home: Path, ups: list[Up]) -> None:
+    up = _start(ups, home, servers=True)
+
+    up.hears("a line of the feed")
+
+    assert {"up", "postgres", "valkey"} == json.loads((home / "services.json").read_text())["pids"].keys()
+
+
 def test_it_stops_by_itself_after_the_seconds_it_was_given(home: Path, ups: list[Up]) -> None:
     up = _start(ups, home, seconds=0.5, quiet=_QUIET)
 
