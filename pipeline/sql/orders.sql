@@ -2,11 +2,11 @@
 -- Write the order as it will be sent. An intent that was certainly never taken may be written anew; any other stays.
 INSERT INTO broker_order AS o (
     execution_id, generation, executor_id, account_number, client_order_id, role, symbol, side, quantity, limit_price,
-    reference_price, request, first_sent_at, last_sent_at
+    reference_price, request, intended_at, first_sent_at, last_sent_at
 )
 VALUES (
     %(execution_id)s, %(generation)s, %(executor_id)s, %(account_number)s, %(client_order_id)s, %(role)s, %(symbol)s,
-    %(side)s, %(quantity)s, %(limit_price)s, %(reference_price)s, %(request)s, clock_timestamp(), clock_timestamp()
+    %(side)s, %(quantity)s, %(limit_price)s, %(reference_price)s, %(request)s, now(), now(), now()
 )
 ON CONFLICT (execution_id, generation) DO UPDATE
 SET account_number = excluded.account_number,
@@ -16,7 +16,9 @@ SET account_number = excluded.account_number,
     limit_price = excluded.limit_price,
     reference_price = excluded.reference_price,
     request = excluded.request,
+    intended_at = excluded.intended_at,
     may_exist = true,
+    first_sent_at = excluded.first_sent_at,
     last_sent_at = excluded.last_sent_at
 WHERE NOT o.may_exist
 RETURNING o.*
@@ -46,10 +48,10 @@ WHERE execution_id = %(execution_id)s
 RETURNING execution_id
 
 -- name: hear
--- What the broker says of the order. Filled figures never go back: reads lag.
+-- What the broker says of the order. Neither filled figures nor the last word go back: reads lag.
 UPDATE broker_order
 SET order_id = coalesce(order_id, %(order_id)s),
-    order_status = %(order_status)s,
+    order_status = CASE WHEN ended_at IS NULL OR %(ended)s THEN %(order_status)s ELSE order_status END,
     filled_quantity = greatest(filled_quantity, %(filled_quantity)s),
     filled_average_price = CASE
         WHEN %(filled_quantity)s >= filled_quantity THEN coalesce(%(filled_average_price)s, filled_average_price)
