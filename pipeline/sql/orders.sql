@@ -48,17 +48,24 @@ WHERE execution_id = %(execution_id)s
 RETURNING execution_id
 
 -- name: hear
--- What the broker says of the order. Neither filled figures nor the last word go back: reads lag.
+-- What the broker says of the order. Neither filled figures nor its last word go back: reads lag. But an order that we
+-- had given up, and the broker works, is open again: somebody has to follow it.
 UPDATE broker_order
 SET order_id = coalesce(order_id, %(order_id)s),
-    order_status = CASE WHEN ended_at IS NULL OR %(ended)s THEN %(order_status)s ELSE order_status END,
+    order_status = CASE
+        WHEN ended_at IS NULL OR order_id IS NULL OR %(ended)s THEN %(order_status)s
+        ELSE order_status
+    END,
     filled_quantity = greatest(filled_quantity, %(filled_quantity)s),
     filled_average_price = CASE
         WHEN %(filled_quantity)s >= filled_quantity THEN coalesce(%(filled_average_price)s, filled_average_price)
         ELSE filled_average_price
     END,
     accepted_at = coalesce(accepted_at, clock_timestamp()),
-    ended_at = CASE WHEN %(ended)s THEN coalesce(ended_at, clock_timestamp()) ELSE ended_at END,
+    ended_at = CASE
+        WHEN %(ended)s THEN coalesce(ended_at, clock_timestamp())
+        WHEN order_id IS NOT NULL THEN ended_at
+    END,
     may_exist = true,
     polled_at = clock_timestamp()
 WHERE client_order_id = %(client_order_id)s
@@ -103,8 +110,9 @@ WHERE executor_id = %(executor_id)s
     AND coalesce(accepted_at, 'infinity') > %(taken_at)s
 
 -- name: ask_cancel
+-- One request at a time, and again when it came to nothing: whoever asked may have died, or the broker was away.
 UPDATE broker_order
 SET cancel_asked_at = clock_timestamp()
 WHERE order_id = %(order_id)s
-    AND cancel_asked_at IS NULL
+    AND (cancel_asked_at IS NULL OR cancel_asked_at < clock_timestamp() - interval '2 seconds')
 RETURNING order_id
