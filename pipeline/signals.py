@@ -60,11 +60,15 @@ def _bounded(value: Decimal) -> Decimal:
     exponent = value.as_tuple().exponent
     if value > _LARGEST or (isinstance(exponent, int) and -exponent > _MOST_DECIMALS):
         raise ValueError(f"must be at most {_LARGEST:f} with at most {_MOST_DECIMALS} decimals")
-    return value
+    # A zero may carry any exponent, and a column does not.
+    return value or Decimal(0)
 
 
 def _utc(value: datetime) -> datetime:
-    return value.astimezone(UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("is beyond the years 1 to 9999 in UTC") from None
 
 
 Positive = Annotated[Decimal, BeforeValidator(_exact), Field(gt=0, allow_inf_nan=False), AfterValidator(_bounded)]

@@ -25,7 +25,8 @@ def canonical(text: str) -> str:
     Raises:
         ValueError: *text* is not a symbol that tradewire understands.
     """
-    symbol = text.strip().upper()
+    # Letters of other alphabets can become A to Z in upper case, and mean something else.
+    symbol = text.strip().upper() if text.isascii() else ""
     if match := _PAIR.match(symbol):
         return f"{match[1]}/{match[2]}"
     if len(symbol) > _LONGEST_STOCK and (match := _GLUED.match(symbol)):
