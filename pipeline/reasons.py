@@ -208,14 +208,23 @@ def sentence(code: str, facts: Mapping[str, Any]) -> str:
     return " ".join([str(code), *(f"{name}={_shown(value)}" for name, value in facts.items())])
 
 
+def storable(text: str) -> str:
+    """Return *text* as PostgreSQL can hold it: no NUL, no half of a surrogate pair. Brokers and senders write both."""
+    return text.encode("utf-8", "replace").decode().replace("\x00", "\ufffd")
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, Decimal):
         return format(value, "f")
     if isinstance(value, datetime):
         return value.isoformat()
-    return value
+    return storable(value) if isinstance(value, str) else value
 
 
 def _shown(value: Any) -> str:
+    """Return one fact on one line: foreign text can neither break the line nor speak to the terminal."""
     text = str(_plain(value))
-    return f'"{text}"' if " " in text else text
+    if text and text.isprintable() and not any(mark in text for mark in ' "='):
+        return text
+    quoted = text.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "".join(mark if mark.isprintable() else repr(mark)[1:-1] for mark in quoted) + '"'
