@@ -12,12 +12,14 @@ from uuid import UUID, uuid4
 
 import structlog
 from psycopg import Connection
+from psycopg.errors import SerializationFailure
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
 from config.executors import ExecutorSettings
 from pipeline.crash import reached
-from pipeline.errors import InvalidSignal, RecordUnavailable, SourceIdConflict
+from pipeline.errors import InvalidSignal, SourceIdConflict
+from pipeline.reasons import storable
 from pipeline.relay import job_id
 from pipeline.routing import always_refused, may_be_exit, refusals
 from pipeline.signals import Signal, read_signal
@@ -31,8 +33,14 @@ log = structlog.get_logger(__name__)
 #: How long whoever recorded a signal has to enqueue it before the keeper does.
 ENQUEUE_GRACE = timedelta(seconds=1)
 
-_SECRET_KEY = re.compile(r"secret|token|passw|api.?key|authorization", re.IGNORECASE)
+_TELLTALE = r"secret|token|passw|api.?key|authorization"
+_SECRET_KEY = re.compile(_TELLTALE, re.IGNORECASE)
+# The same in text that is no JSON: a key that is named like a secret, and all of its value.
+_SECRET_PAIR = re.compile(
+    rf"""((?:{_TELLTALE})[^\s"':=]{{0,40}}["']?\s*[:=]\s*)("[^"]*"?|'[^']*'?|[^,}}\n]+)""", re.IGNORECASE
+)
 _LONGEST_PAYLOAD = 4096
+_DEEPEST_PAYLOAD = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,11 +98,11 @@ class Intake:
         source_id = given.get("source_id")
         row: dict[str, Any] = {
             "refusal_id": uuid4(),
-            "source": _clean(str(given.get("source") or source))[:100] or source,
-            "source_id": _clean(source_id)[:200] if isinstance(source_id, str) else None,
+            "source": storable(str(given.get("source") or source))[:100] or source,
+            "source_id": storable(source_id)[:200] if isinstance(source_id, str) else None,
             "code": code,
-            "message": _clean(message)[:1000],
-            "payload": _clean(_bounded(raw)),
+            "message": storable(message)[:1000],
+            "payload": storable(_bounded(raw)),
         }
         log.warning("signal.refused", source=row["source"], code=code, message=row["message"])
         self._record.run(lambda connection: connection.execute(sql("signals", "insert_refusal"), row))
@@ -114,7 +122,8 @@ class Intake:
         if connection.execute(sql("signals", "insert"), row).fetchone() is None:
             first = connection.execute(sql("signals", "same"), row).fetchone()
             if first is None:
-                raise RecordUnavailable
+                # It was deleted between the two statements: the unit is run again, and inserts.
+                raise SerializationFailure("the signal's first record is gone")
             if first["content_hash"] != row["content_hash"]:
                 raise SourceIdConflict(
                     f"source_id {signal.source_id} of {signal.source} was used for another signal, {first['signal_id']}"
@@ -169,19 +178,23 @@ def _signal_row(signal_id: UUID, signal: Signal) -> dict[str, Any]:
 
 
 def _bounded(raw: Any) -> str:
-    text = raw if isinstance(raw, str) else json.dumps(_masked(raw), default=str)
+    """Return what was sent with its secrets masked, cut to what a row holds."""
+    if isinstance(raw, str):
+        text = _SECRET_PAIR.sub(r"\1***", raw[:_LONGEST_PAYLOAD])
+    else:
+        text = json.dumps(_masked(raw), default=str)
     return text[:_LONGEST_PAYLOAD]
 
 
-def _masked(value: Any) -> Any:
-    """Hide what is named like a secret: refusals are shown to people."""
+def _masked(value: Any, depth: int = 0) -> Any:
+    """Hide what is named like a secret: refusals are shown to people. What is nested absurdly deep is left out."""
+    if isinstance(value, Mapping | list | tuple) and depth >= _DEEPEST_PAYLOAD:
+        return "…"
     if isinstance(value, Mapping):
-        return {str(key): "***" if _SECRET_KEY.search(str(key)) else _masked(inner) for key, inner in value.items()}
+        return {
+            str(key): "***" if _SECRET_KEY.search(str(key)) else _masked(inner, depth + 1)
+            for key, inner in value.items()
+        }
     if isinstance(value, list | tuple):
-        return [_masked(inner) for inner in value]
+        return [_masked(inner, depth + 1) for inner in value]
     return value
-
-
-def _clean(text: str) -> str:
-    """PostgreSQL's text holds no NUL."""
-    return text.replace("\x00", "\ufffd")
