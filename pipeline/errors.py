@@ -6,6 +6,7 @@ TradewireError
 ├── SourceIdConflict       the sender used one source_id for two different signals
 ├── Unavailable            it passes: wait and try again
 │   ├── RecordUnavailable  PostgreSQL is away
+│   │   └── NotMigrated    it is there, and has no schema of ours: somebody runs `tradewire migrate`
 │   ├── QueueUnavailable   Redis is away
 │   ├── SourceUnavailable  a source of signals is away or makes no sense
 │   └── BrokerUnavailable  the broker is away, slow or over its rate
@@ -91,3 +92,7 @@ class BrokerUnreadable(TradewireError):
 
 class NotPossible(TradewireError):
     """The record does not allow this move."""
+
+
+class NotMigrated(RecordUnavailable, NotPossible):
+    """The database has no tradewire schema yet: run `tradewire migrate`."""

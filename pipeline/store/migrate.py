@@ -46,13 +46,16 @@ def migrate(database_url: str) -> list[str]:
 
     Raises:
         RecordUnavailable: PostgreSQL cannot be reached.
-        NotPossible: the database holds a newer or a different schema than this release knows.
+        NotPossible: the database holds a newer or a different schema than this release knows, or does not let
+            this user change it.
     """
     try:
         with psycopg.connect(database_url, connect_timeout=5) as connection:
             return _apply(connection)
     except psycopg.OperationalError as error:
         raise RecordUnavailable(f"PostgreSQL cannot be reached: {str(error).splitlines()[0]}") from None
+    except psycopg.Error as error:
+        raise NotPossible(f"PostgreSQL refuses the migration: {str(error).splitlines()[0]}") from None
 
 
 def _apply(connection: psycopg.Connection) -> list[str]:

@@ -15,7 +15,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg.types.enum import EnumInfo, register_enum
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from pipeline.errors import NotPossible, RecordUnavailable
+from pipeline.errors import NotMigrated, NotPossible, RecordUnavailable, TradewireError
 from pipeline.signals import Action, Intent
 from pipeline.states import State
 from pipeline.store.rows import Mode, Role
@@ -43,6 +43,21 @@ _LONGEST_PAUSE_S = 2.0
 _OLDEST_SERVER = 140_000
 
 
+class _Pool(ConnectionPool[Connection[DictRow]]):
+    """A pool that remembers why it has no connection to give: its own timeout does not say."""
+
+    failure: Exception | None = None
+
+    def _connect(self, timeout: float | None = None) -> Connection[DictRow]:
+        try:
+            connection = super()._connect(timeout)
+        except Exception as error:
+            self.failure = error
+            raise
+        self.failure = None
+        return connection
+
+
 class Record:
     """PostgreSQL, as units of work.
 
@@ -55,7 +70,7 @@ class Record:
         self._patience_s = patience_s
         self._said_away = False
         self.stopping = threading.Event()
-        self._pool = ConnectionPool(
+        self._pool = _Pool(
             database_url,
             connection_class=Connection[DictRow],
             kwargs={
@@ -88,6 +103,8 @@ class Record:
 
         Raises:
             RecordUnavailable: PostgreSQL stayed away for longer than the patience.
+            NotMigrated: it is there, and nobody migrated it within the patience.
+            NotPossible: this PostgreSQL is too old.
         """
         patience = self._patience_s if patience_s is not None and patience_s < 0 else patience_s
         deadline = None if patience is None else time.monotonic() + patience
@@ -97,9 +114,12 @@ class Record:
                 with self._pool.connection() as connection:
                     value = unit(connection)
             except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
-                self._say_away(error)
-                if self.stopping.is_set() or (deadline is not None and time.monotonic() + pause > deadline):
-                    raise RecordUnavailable(f"PostgreSQL cannot be reached: {_first_line(error)}") from None
+                cause = self._cause(error)
+                self._say_away(cause)
+                over = self.stopping.is_set() or (deadline is not None and time.monotonic() + pause > deadline)
+                # Waiting helps against an absence and a schema that is not there yet, and against nothing else.
+                if over or not isinstance(cause, RecordUnavailable):
+                    raise cause from None
             else:
                 self._say_back()
                 return value
@@ -122,11 +142,19 @@ class Record:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _say_away(self, error: Exception) -> None:
+    def _cause(self, error: Exception) -> TradewireError:
+        """Return in our words why the unit did not come to its end."""
+        if isinstance(error, PoolTimeout) and self._pool.failure is not None:
+            error = self._pool.failure
+        if isinstance(error, TradewireError):
+            return error
+        return RecordUnavailable(f"PostgreSQL cannot be reached: {_first_line(error)}")
+
+    def _say_away(self, cause: TradewireError) -> None:
         """Say once, not at every try, that PostgreSQL is away."""
         if not self._said_away:
             self._said_away = True
-            log.warning("record.away", error=_first_line(error))
+            log.warning("record.away", error=str(cause))
 
     def _say_back(self) -> None:
         if self._said_away:
@@ -144,9 +172,10 @@ def _configure(connection: Connection[DictRow]) -> None:
         raise NotPossible(
             f"PostgreSQL {connection.info.server_version // 10000} is too old: tradewire needs 14 or newer"
         )
+    # Each look-up is a statement, and a statement opens a transaction: the commit below ends it.
     for name, kind in _ENUMS:
         info = EnumInfo.fetch(connection, name)
         if info is None:
-            raise psycopg.OperationalError("the database has no tradewire schema yet: run `tradewire migrate`")
+            raise NotMigrated
         register_enum(info, connection, kind, mapping={member: member.value for member in kind})
     connection.commit()
