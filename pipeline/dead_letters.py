@@ -10,8 +10,6 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from psycopg import Connection
-from psycopg.rows import DictRow
 
 from pipeline.errors import NotPossible
 from pipeline.queues import DEAD_PREFIX, DeadJob
@@ -74,8 +72,8 @@ class DeadLetters:
     def __init__(self, record: Record) -> None:
         self._record = record
 
-    def open(self, executor_id: str | None = None, *, limit: int = _MOST) -> Sequence[DeadLetter]:
-        """Return the open ones, oldest first.
+    def open(self, executor_id: str | None = None, *, limit: int | None = _MOST) -> Sequence[DeadLetter]:
+        """Return the open ones, oldest first; all of them when *limit* is None.
 
         Raises:
             RecordUnavailable: PostgreSQL is away.
@@ -129,18 +127,10 @@ class DeadLetters:
         log.info("dead_letter.discarded", execution_id=str(execution_id), by=by, why=why)
 
     def _requeue(self, values: dict[str, Any]) -> bool:
-        def unit(connection: Connection[DictRow]) -> bool:
-            self._new_order_if_proved(connection, values["execution_id"])
-            return connection.execute(sql("dead_letters", "requeue"), values).fetchone() is not None
-
-        done = self._record.run(unit)
-        if done:
+        row = self._record.run(lambda connection: connection.execute(sql("dead_letters", "requeue"), values).fetchone())
+        if row is not None:
             log.info("dead_letter.requeued", execution_id=str(values["execution_id"]), by=values["by"])
-        return done
-
-    def _new_order_if_proved(self, connection: Connection[DictRow], execution_id: UUID) -> None:
-        """Raise the generation when the old order is certainly over and empty; else the old id goes on."""
-        connection.execute(sql("dead_letters", "raise_generation"), {"execution_id": execution_id})
+        return row is not None
 
     def _not_dead(self, execution_id: UUID) -> NotPossible:
         row = self._record.run(

@@ -58,7 +58,7 @@ def is_decision(row: DictRow) -> bool:
 def line_of(row: DictRow) -> str:
     """Return one line: time, signal, executor, confidence, order id or reason, milliseconds."""
     confidence = "      " if row["confidence"] is None else f"{row['confidence']:5.1f}%"
-    took_ms = ((row["decided_at"] or row["at"]) - row["created_at"]).total_seconds() * 1000
+    took_ms = (row["at"] - row["created_at"]).total_seconds() * 1000
     state = State(row["to_state"])
     what = sentence(row["reason_code"], row["reason_facts"]) if row["reason_code"] else f"order {row['order_id']}"
     return (

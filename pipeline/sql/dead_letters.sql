@@ -8,16 +8,26 @@ WHERE d.closed_at IS NULL
 ORDER BY d.opened_at
 LIMIT %(limit)s
 
--- name: letters_of
-SELECT d.*
-FROM dead_letter AS d
-WHERE d.execution_id = %(execution_id)s
-ORDER BY d.number
-
 -- name: requeue
--- Back to work, once per dead letter; the same intent and id, so that an order that exists is found and not doubled.
+-- Back to work, once per dead letter. The same intent and id go on, so that an order that exists is found and not
+-- doubled; only when the old order ended without a fill, or a minute of clean answers proved it absent, the next try is
+-- a new order.
 UPDATE execution AS e
 SET state = 'queued',
+    generation = e.generation + CASE
+        WHEN EXISTS (
+            SELECT
+            FROM broker_order AS o
+            WHERE o.execution_id = e.execution_id
+                AND o.generation = e.generation
+                AND o.filled_quantity = 0
+                AND (
+                    (o.order_id IS NOT NULL AND o.ended_at IS NOT NULL)
+                    OR (o.order_id IS NULL AND e.absent_for >= interval '60 seconds')
+                )
+        ) THEN 1
+        ELSE 0
+    END,
     reason_code = 'requeued',
     reason_facts = '{}',
     due_at = clock_timestamp(),
@@ -30,6 +40,7 @@ SET state = 'queued',
     absences = 0,
     absent_for = '0',
     accept_age = %(accept_age)s,
+    decided_at = NULL,
     moved_by = %(by)s,
     moved_why = %(why)s
 FROM dead_letter AS d
@@ -39,23 +50,6 @@ WHERE e.execution_id = %(execution_id)s
     AND d.closed_at IS NULL
     AND (%(number)s::integer IS NULL OR d.number = %(number)s)
 RETURNING e.execution_id
-
--- name: raise_generation
--- The old order ended without a fill, or a minute of clean answers proved it absent: the next try is a new order.
--- Otherwise the old id goes on, and the order is looked up first.
-UPDATE execution AS e
-SET generation = e.generation + 1
-FROM broker_order AS o
-WHERE e.execution_id = %(execution_id)s
-    AND e.state = 'dead'
-    AND o.execution_id = e.execution_id
-    AND o.generation = e.generation
-    AND o.filled_quantity = 0
-    AND (
-        (o.order_id IS NOT NULL AND o.ended_at IS NOT NULL)
-        OR (o.order_id IS NULL AND e.absent_for >= interval '60 seconds')
-    )
-RETURNING e.generation
 
 -- name: discard
 UPDATE execution

@@ -92,6 +92,8 @@ SET state = %(state)s,
     unknown_since = CASE WHEN %(state)s::execution_state = 'unknown' THEN coalesce(unknown_since, clock_timestamp()) END,
     lookups = 0,
     absences = 0,
+    -- What was absent before this send says nothing about it.
+    absent_for = '0',
     moved_by = %(moved_by)s,
     ended_at = CASE
         WHEN %(state)s::execution_state IN ('filled', 'canceled', 'expired', 'rejected', 'skipped') THEN clock_timestamp()
@@ -112,6 +114,7 @@ SET state = %(state)s,
     due_at = NULL,
     unknown_since = NULL,
     moved_by = %(moved_by)s,
+    moved_why = NULL,
     ended_at = CASE
         WHEN %(state)s::execution_state IN ('filled', 'canceled', 'expired', 'rejected') THEN clock_timestamp()
     END
