@@ -51,14 +51,13 @@ class Follower:
             RecordUnavailable: PostgreSQL is away.
         """
         executor_id = self.desk.executor.id
-        since = self.record.run(
-            lambda connection: {
-                row["executor_id"]: row["since"] for row in connection.execute(sql("keeper", "to_poll"))
-            }
-        ).get(executor_id)
+        key = {"executor_id": executor_id}
+        row = self.record.run(lambda connection: connection.execute(sql("keeper", "to_poll"), key).fetchone())
+        since = row["since"] if row else None
         moved = 0
         try:
             if self.desk.snapshots.refusal() is not None:
+                self.desk.snapshots.fresh()
                 return 0
             if since is not None:
                 orders = self.desk.broker.orders(status="all", since=since - _CLOCKS_DIFFER)

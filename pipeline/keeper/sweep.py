@@ -63,9 +63,8 @@ class Sweep:
         patient = [row["execution_id"] for row, waits in zip(rows, waiting, strict=True) if waits]
         if patient:
             self._leave(patient)
-        due = self.record.run(
-            lambda connection: connection.execute(sql("keeper", "due"), key | {"except": patient}).fetchall()
-        )
+        gone = {"execution_ids": [row["execution_id"] for row, waits in zip(rows, waiting, strict=True) if not waits]}
+        due = self.record.run(lambda connection: connection.execute(sql("keeper", "due"), gone).fetchall())
         reached("keeper.after_mark")
         self.bell.ring([_ring(row) for row in due])
         reached("keeper.after_enqueue")

@@ -15,8 +15,8 @@ WHERE role = %(role)s
     AND holder = %(holder)s
 
 -- name: due
--- What waits for a job: queued ones that nobody took, and holds that are over. The oldest first, and only those whose
--- symbol is free. Marked with the next time before any bell is rung, so that a crash here costs one round.
+-- Of the candidates those whose last job is gone, if they still wait. Marked with the next time before any bell is
+-- rung, so that a crash here costs one round.
 UPDATE execution AS e
 SET due_at = CASE
         WHEN e.state = 'queued' THEN clock_timestamp() + least(interval '1 second' * (e.enqueues + 1), interval '5 seconds')
@@ -29,8 +29,7 @@ FROM (
     FROM execution AS w
     WHERE w.state IN ('queued', 'held')
         AND w.due_at <= clock_timestamp()
-        AND w.executor_id = %(executor_id)s
-        AND NOT (w.execution_id = ANY(%(except)s))
+        AND w.execution_id = ANY(%(execution_ids)s)
         AND NOT EXISTS (
             SELECT
             FROM execution AS earlier
@@ -39,8 +38,6 @@ FROM (
                 AND earlier.seq < w.seq
                 AND earlier.state IN ('queued', 'held', 'submitting', 'unknown')
         )
-    ORDER BY w.due_at
-    LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
 ) AS waiting
 JOIN LATERAL (
@@ -52,12 +49,21 @@ WHERE e.execution_id = waiting.execution_id
 RETURNING e.execution_id, e.executor_id, e.job_id, e.action, e.symbol, s.confidence, e.state
 
 -- name: candidates
--- The same rows, unmarked: whose last job may still stand in the queue.
+-- What waits for a job: queued ones that nobody took, and holds that are over. The oldest first, and only those whose
+-- symbol is free. Their last job may still stand in the queue.
 SELECT w.execution_id, w.job_id
 FROM execution AS w
 WHERE w.state IN ('queued', 'held')
     AND w.due_at <= clock_timestamp()
     AND w.executor_id = %(executor_id)s
+    AND NOT EXISTS (
+        SELECT
+        FROM execution AS earlier
+        WHERE earlier.executor_id = w.executor_id
+            AND earlier.symbol = w.symbol
+            AND earlier.seq < w.seq
+            AND earlier.state IN ('queued', 'held', 'submitting', 'unknown')
+    )
 ORDER BY w.due_at
 LIMIT %(limit)s
 
@@ -78,6 +84,7 @@ SET state = CASE WHEN gone.intended THEN 'unknown'::execution_state ELSE 'queued
     unknown_since = CASE WHEN gone.intended THEN coalesce(e.unknown_since, clock_timestamp()) END,
     lookups = 0,
     absences = 0,
+    absent_for = '0',
     attempts = e.attempts + CASE WHEN gone.intended THEN 1 ELSE 0 END,
     reason_code = CASE WHEN gone.intended THEN 'lease_ran_out' END,
     reason_facts = CASE WHEN gone.intended THEN jsonb_build_object('worker', e.leased_by) ELSE '{}' END,
@@ -147,12 +154,12 @@ WHERE execution_id = %(execution_id)s
 RETURNING execution_id, seq, executor_id, symbol
 
 -- name: to_poll
--- Per executor: since when its oldest order without a last word was meant, young ones only.
-SELECT executor_id, min(intended_at) AS since
+-- Since when the executor's oldest order without a last word was meant, young ones only.
+SELECT min(intended_at) AS since
 FROM broker_order
 WHERE (ended_at IS NULL OR (order_id IS NULL AND may_exist))
+    AND executor_id = %(executor_id)s
     AND intended_at > clock_timestamp() - interval '10 minutes'
-GROUP BY executor_id
 
 -- name: to_poll_singly
 -- Older orders that still work: a few at a time, the longest unheard first.
