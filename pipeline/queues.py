@@ -206,9 +206,10 @@ class Bell:
         if not job_ids:
             return []
         with mapped():
+            key = self.queue(executor_id).key
             pipe = self.connection.pipeline(transaction=False)
             for job_id in job_ids:
-                pipe.lpos(self.queue(executor_id).key, job_id)
+                pipe.lpos(key, job_id)
             return [position is not None for position in pipe.execute()]
 
     def depth(self, executor_id: str) -> int:
@@ -231,12 +232,15 @@ class Bell:
         with mapped():
             queue = self.queue(executor_id)
             registry = FailedJobRegistry(queue=queue)
-            shown = set(registry.get_job_ids(cleanup=False))
-            owed = {letter.job_id: letter for letter in letters}
+            # As bytes: somebody else may have put anything there, and it goes all the same.
+            members: Any = self.connection.zrange(registry.key, 0, -1)
+            shown: set[bytes] = set(members)
+            owed = {letter.job_id.encode(): letter for letter in letters}
             for job_id in shown - owed.keys():
-                registry.remove(job_id, delete_job=True)
+                self.connection.zrem(registry.key, job_id)
+                self.connection.delete(Job.redis_job_namespace_prefix.encode() + job_id)
             for job_id in owed.keys() - shown:
-                if self.connection.lpos(queue.key, job_id) is None:
+                if self.connection.lpos(queue.key, owed[job_id].job_id) is None:
                     self._show_dead(queue, registry, owed[job_id])
 
     def _show_dead(self, queue: Queue, registry: FailedJobRegistry, letter: DeadJob) -> None:

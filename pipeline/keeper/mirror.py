@@ -24,7 +24,7 @@ class Mirror:
             RecordUnavailable: PostgreSQL is away.
             QueueUnavailable: Redis is away.
         """
-        open_letters = self.letters.open()
+        open_letters = self.letters.open(limit=None)
         for executor_id in self.executor_ids:
             theirs = [letter.job() for letter in open_letters if letter.executor_id == executor_id]
             self.bell.mirror_dead(executor_id, theirs)
