@@ -50,6 +50,7 @@ class Heartbeat:
         self._record.close()
 
     def _beat_for_ever(self) -> None:
+        self._run(sql("heartbeats", "forget"), {})
         while True:
             healthy, facts = self._health()
             self._run(sql("heartbeats", "beat"), self._who | {"healthy": healthy, "facts": Jsonb(facts)})
