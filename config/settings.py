@@ -120,6 +120,9 @@ class Settings(BaseSettings):
     source: str = "replay"
     """The source that the producer polls, by name; none switches it off. Default: replay."""
 
+    source_file: str | None = None
+    """What the source `file` reads: a path, or - for standard input. Default: none."""
+
     cadence_s: Annotated[float, AfterValidator(_delay)] = 5.0
     """Seconds from one bar of the exchange to the next, above 0. Default: 5."""
 

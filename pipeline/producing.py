@@ -130,7 +130,7 @@ def _context(settings: Settings) -> SourceContext:
         exchange_url=settings.exchange_url,
         cadence_s=settings.cadence_s,
         alpaca=None if keys is None else AlpacaKeys(key=keys[0], secret=keys[1]),
-        path=settings.environment().get("TRADEWIRE_SOURCE_FILE"),
+        path=settings.source_file,
     )
 
 
