@@ -57,7 +57,6 @@ class Follower:
         moved = 0
         try:
             if self.desk.snapshots.refusal() is not None:
-                self.desk.snapshots.fresh()
                 return 0
             if since is not None:
                 orders = self.desk.broker.orders(status="all", since=since - _CLOCKS_DIFFER)
