@@ -12,7 +12,7 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
-from pipeline.reasons import Code, Reason
+from pipeline.reasons import Code, Reason, storable
 from pipeline.states import State
 from pipeline.store.record import Record
 from pipeline.store.rows import OrderRow, Role, Taken
@@ -179,7 +179,7 @@ def _attempt(taken: Taken, outcome: Outcome, move: Move, took_ms: float) -> dict
         "fence": taken.fence,
         "generation": taken.generation,
         "outcome": type(outcome).__name__.lower(),
-        "message": str(getattr(outcome, "message", ""))[:500] or None,
+        "message": storable(str(getattr(outcome, "message", "")))[:500] or None,
         "took_ms": round(took_ms, 3),
         "order_id": move.order.order_id if move.order else None,
     }
