@@ -65,6 +65,7 @@ class Guard:
                 return self._verdict(server)
             finally:
                 self._end(server)
+                self._plan.tidy()
 
     def _take(self, lock: TextIO) -> bool:
         deadline = time.monotonic() + _LOCK_WITHIN_S

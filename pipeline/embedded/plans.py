@@ -45,6 +45,9 @@ class ServerPlan(Protocol):
     def probe(self) -> str | None:
         """Return the server's URL when it answers and is ready for use, else None."""
 
+    def tidy(self) -> None:
+        """Remove what nobody needs once the server has ended."""
+
 
 def child_options(account: Account | None) -> dict[str, Any]:
     """Return how `subprocess` starts a server's program: as *account*, without our secrets and lifeline."""

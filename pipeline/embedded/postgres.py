@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -88,6 +89,13 @@ class Postgres:
         except psycopg.OperationalError:
             return None
         return f"postgresql://postgres@/{DATABASE}?host={folder}"
+
+    def tidy(self) -> None:
+        """Remove the socket's folder, where it had to be outside of the home."""
+        folder = _socket_path(self.cluster)
+        if folder != self.cluster:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
     def _make_cluster(self, initdb: Path, account: Account | None) -> None:
         # Made beside its place and moved there when it is whole: a kill in between leaves no half cluster.

@@ -55,6 +55,9 @@ class Valkey:
             return None
         return url
 
+    def tidy(self) -> None:
+        """Leave everything: all of it is data."""
+
     def _settings(self) -> str:
         folder = str(self.folder).replace("\\", "\\\\").replace('"', '\\"')
         return "\n".join(

@@ -10,7 +10,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import psutil
 import psycopg
@@ -105,8 +105,12 @@ def test_a_pid_file_that_names_somebody_else_does_not_stop_postgres(home: Path) 
 def test_a_home_too_long_for_a_socket_gets_its_socket_elsewhere(home: Path) -> None:
     with EmbeddedServer.postgres(home / ("deep" * 25)) as server:
         _write(server.url)
+        (socket,) = parse_qs(urlsplit(server.url).query)["host"]
 
         assert _read(server.url) == ("here",)
+        assert Path(socket).stat().st_mode & 0o077 == 0
+
+    assert not Path(socket).exists()
 
 
 def test_valkey_keeps_what_was_written_when_it_is_killed(home: Path) -> None:
