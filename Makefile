@@ -39,8 +39,8 @@ format: $(STAMP) ## Format the code, and mend what can be mended by itself
 	$(BIN)/ruff format .
 
 lock: $(STAMP) ## Write requirements.lock anew from pyproject.toml (ARGS="--upgrade" for the newest)
-	CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --generate-hashes --extra embedded --extra dev \
-	  --strip-extras --allow-unsafe --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
+	UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
+	  --generate-hashes --extra embedded --extra dev --no-emit-index-url --no-emit-find-links \
 	  --output-file requirements.lock $(ARGS) pyproject.toml
 
 clean: ## Remove what tools have cached (.venv and .tradewire stay)
