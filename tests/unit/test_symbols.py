@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.symbols import AssetClass, asset_class, canonical
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("AAPL", "AAPL"),
+        (" aapl ", "AAPL"),
+        ("A", "A"),
+        ("GOOGL", "GOOGL"),
+        ("BRK.B", "BRK.B"),
+        ("brk.b", "BRK.B"),
+        ("BTC/USD", "BTC/USD"),
+        ("BTC-USD", "BTC/USD"),
+        ("BTCUSD", "BTC/USD"),
+        ("btcusd", "BTC/USD"),
+        ("BTCUSDT", "BTC/USDT"),
+        ("ETHUSDC", "ETH/USDC"),
+        ("ETH/BTC", "ETH/BTC"),
+        ("1INCHUSD", "1INCH/USD"),
+        ("AUSD", "AUSD"),
+    ],
+)
+def test_a_symbol_has_one_form(written: str, meant: str) -> None:
+    assert canonical(written) == meant
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "",
+        " ",
+        "TOOLONG",
+        "AA PL",
+        "AAPL\nMSFT",
+        "BRK/B",
+        "BTC/EUR",
+        "/USD",
+        "BTC/",
+        "A.BCD",
+        "\u017fpy",
+        "\uff21\uff21\uff30\uff2c",
+        "AAPL;",
+        "123",
+    ],
+)
+def test_what_is_no_symbol_is_refused_with_the_forms_that_are(written: str) -> None:
+    with pytest.raises(ValueError, match=r"AAPL, BRK\.B or BTC/USD"):
+        canonical(written)
+
+
+def test_a_long_mistake_is_not_repeated_in_full() -> None:
+    with pytest.raises(ValueError, match="is not a symbol") as caught:
+        canonical("X" * 10_000)
+
+    assert len(str(caught.value)) < 200
+
+
+@given(st.text(alphabet=string.ascii_letters + string.digits + "/-. ", max_size=14))
+def test_the_canonical_form_of_a_canonical_form_is_itself(text: str) -> None:
+    try:
+        symbol = canonical(text)
+    except ValueError:
+        return
+    assert canonical(symbol) == symbol
+
+
+@pytest.mark.parametrize(("symbol", "kind"), [("AAPL", "us_equity"), ("BRK.B", "us_equity"), ("BTC/USD", "crypto")])
+def test_what_has_a_slash_is_crypto(symbol: str, kind: str) -> None:
+    assert asset_class(symbol) is AssetClass(kind)
