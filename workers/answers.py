@@ -25,7 +25,8 @@ from workers.snapshots import Snapshots
 
 log = structlog.get_logger(__name__)
 
-_LAST_WORDS = frozenset(
+#: What the broker says of an order that will not trade any more.
+LAST_WORDS = frozenset(
     {
         OrderStatus.FILLED,
         OrderStatus.CANCELED,
@@ -123,7 +124,7 @@ def hear(connection: Connection[DictRow], order: BrokerOrder) -> None:
             "order_status": order.raw_status,
             "filled_quantity": order.filled_quantity,
             "filled_average_price": order.filled_average_price,
-            "ended": order.status in _LAST_WORDS,
+            "ended": order.status in LAST_WORDS,
         },
     )
 
@@ -166,7 +167,7 @@ def matches(intent: OrderRow, order: BrokerOrder) -> bool:
 
 def is_unfilled_entry(intent: OrderRow, order: BrokerOrder) -> bool:
     """Say whether a late order is one to cancel: an entry that still works."""
-    return intent.role is Role.ENTRY and order.status not in _LAST_WORDS
+    return intent.role is Role.ENTRY and order.status not in LAST_WORDS
 
 
 def _key(taken: Taken) -> dict[str, Any]:

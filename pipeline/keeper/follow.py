@@ -19,7 +19,7 @@ from pipeline.states import ENDED, WORKING, State
 from pipeline.store.record import Record
 from pipeline.store.rows import OrderRow
 from pipeline.store.statements import sql
-from workers.answers import follow, hear, is_unfilled_entry
+from workers.answers import LAST_WORDS, follow, hear, is_unfilled_entry, matches
 from workers.brokers.orders import BrokerOrder
 from workers.engine import Desk
 
@@ -34,6 +34,8 @@ _CLOCKS_DIFFER = timedelta(seconds=10)
 _SNAPSHOT_AGE = timedelta(seconds=3)
 
 _LATE = ENDED | {State.DEAD}
+# Ended by us, whatever the broker does with the order.
+_GIVEN_UP = frozenset({State.SKIPPED, State.DEAD, State.DISCARDED})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,14 +84,18 @@ class Follower:
         return sum(self._follow(row, ours[row["client_order_id"]]) for row in rows)
 
     def _follow(self, row: DictRow, order: BrokerOrder) -> bool:
-        state = State(row["state"])
-        # The worker or the look-up has the word on these; they adopt the order themselves.
-        if state not in WORKING | _LATE or row["generation"] != row["current_generation"]:
+        state, intent = State(row["state"]), OrderRow.of(row)
+        if row["generation"] != row["current_generation"]:
+            self._follow_older(intent, order)
             return False
-        intent = OrderRow.of(row)
-        known = (intent.order_id, intent.order_status, intent.filled_quantity)
-        late = state in _LATE and intent.order_id is None
-        if known == (order.order_id, order.raw_status, order.filled_quantity) and not late:
+        # The worker or the look-up has the word on the undecided ones; they adopt the order themselves. An order that
+        # is not the one we meant is nobody's to adopt.
+        if state not in WORKING | _LATE or (intent.order_id is None and not matches(intent, order)):
+            return False
+        late = _is_late(state, intent, order)
+        if late or row["reason_code"] == Code.LATE_ORDER:
+            self._stop_late(intent, order, new=late)
+        if not late and not _is_news(intent, order):
             self._touch(order)
             return False
 
@@ -98,9 +104,7 @@ class Follower:
             return follow(connection, intent.execution_id, intent.generation, order, by=self.who, late=late)
 
         moved = self.record.run(unit)
-        if late:
-            self._stop_late(intent, order)
-        elif moved is not None:
+        if moved is not None and not late:
             log.info(
                 "order.followed",
                 execution_id=str(intent.execution_id),
@@ -110,19 +114,28 @@ class Follower:
             )
         return moved is not None
 
+    def _follow_older(self, intent: OrderRow, order: BrokerOrder) -> None:
+        """Stop an order that was proved absent and replaced at a requeue: it must not trade beside the new one."""
+        if matches(intent, order):
+            self._stop_late(intent, order, new=intent.order_id is None)
+            self._touch(order)
+
     def _touch(self, order: BrokerOrder) -> None:
         self.record.run(lambda connection: hear(connection, order))
 
-    def _stop_late(self, intent: OrderRow, order: BrokerOrder) -> None:
-        """Say that the broker holds what had ended here, and cancel it while it is an entry that has not filled."""
-        log.error(
-            "order.late",
-            execution_id=str(intent.execution_id),
-            order_id=order.order_id,
-            order_status=order.raw_status,
-        )
+    def _stop_late(self, intent: OrderRow, order: BrokerOrder, *, new: bool) -> None:
+        """Say that the broker holds what had ended here, and cancel it while it is an entry that has not filled.
+
+        A cancel that fails is asked for again with the next poll.
+        """
+        facts = {"execution_id": str(intent.execution_id), "order_id": order.order_id}
+        if new:
+            log.error("order.late", **facts, order_status=order.raw_status)
         if is_unfilled_entry(intent, order):
-            self.desk.broker.cancel(order.order_id)
+            try:
+                self.desk.broker.cancel(order.order_id)
+            except (BrokerUnavailable, BrokerUnreadable) as error:
+                log.warning("cancel.failed", **facts, error=str(error))
 
     def _ask_singly(self, statement: Any, more: dict[str, Any]) -> None:
         """Ask for single orders that no list showed."""
@@ -152,3 +165,15 @@ class Follower:
     def _active(self) -> bool:
         rows = self.record.run(lambda connection: connection.execute(sql("keeper", "active_executors")).fetchall())
         return any(row["executor_id"] == self.desk.executor.id for row in rows)
+
+
+def _is_news(intent: OrderRow, order: BrokerOrder) -> bool:
+    known = (intent.order_id, intent.order_status, intent.filled_quantity)
+    return known != (order.order_id, order.raw_status, order.filled_quantity)
+
+
+def _is_late(state: State, intent: OrderRow, order: BrokerOrder) -> bool:
+    """Say whether the broker holds an order for an execution that we had ended without one, or against it."""
+    if state not in _LATE or intent.order_id is None:
+        return state in _LATE
+    return state in _GIVEN_UP and (_is_news(intent, order) or order.status not in LAST_WORDS)

@@ -176,7 +176,7 @@ ORDER BY o.polled_at
 LIMIT %(limit)s
 
 -- name: known_orders
-SELECT o.*, e.state, e.generation AS current_generation, e.seq
+SELECT o.*, e.state, e.reason_code, e.generation AS current_generation, e.seq
 FROM broker_order AS o
 JOIN execution AS e USING (execution_id)
 WHERE o.client_order_id = ANY(%(client_order_ids)s)

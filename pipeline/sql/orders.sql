@@ -89,25 +89,32 @@ VALUES (
 ON CONFLICT (execution_id, fence) DO NOTHING
 
 -- name: under_way
--- Orders of this executor and symbol that may still fill: what an exit has to wait for.
+-- Orders of this executor and symbol that may still fill: what an exit has to wait for. Of what was given up the broker
+-- knows no order; if it does after all, the late order is followed and counts again.
 SELECT o.*
 FROM broker_order AS o
-WHERE o.executor_id = %(executor_id)s
+JOIN execution AS e USING (execution_id)
+WHERE e.state NOT IN ('dead', 'skipped', 'discarded')
+    AND o.executor_id = %(executor_id)s
     AND o.symbol = %(symbol)s
     AND o.ended_at IS NULL
     AND o.execution_id <> %(execution_id)s
     AND o.order_id IS NOT NULL
 
 -- name: reserved
--- What entries have reserved, or bought, that the snapshot cannot show yet.
-SELECT coalesce(sum(CASE WHEN ended_at IS NULL THEN quantity ELSE filled_quantity END * reference_price), 0) AS reserved
-FROM broker_order
-WHERE executor_id = %(executor_id)s
-    AND (ended_at IS NULL OR intended_at > %(taken_at)s - interval '1 minute')
-    AND role = 'entry'
-    AND may_exist
-    AND execution_id <> %(execution_id)s
-    AND coalesce(accepted_at, 'infinity') > %(taken_at)s
+-- What entries have reserved, or bought, that the snapshot cannot show yet. What was given up reserves nothing, even
+-- where nobody ever learned that its order is over.
+SELECT coalesce(sum(CASE WHEN o.ended_at IS NULL THEN o.quantity ELSE o.filled_quantity END * o.reference_price), 0)
+    AS reserved
+FROM broker_order AS o
+JOIN execution AS e USING (execution_id)
+WHERE o.executor_id = %(executor_id)s
+    AND (o.ended_at IS NULL OR o.intended_at > %(taken_at)s - interval '1 minute')
+    AND o.role = 'entry'
+    AND o.may_exist
+    AND o.execution_id <> %(execution_id)s
+    AND coalesce(o.accepted_at, 'infinity') > %(taken_at)s
+    AND e.state NOT IN ('skipped', 'discarded', 'rejected')
 
 -- name: ask_cancel
 -- One request at a time, and again when it came to nothing: whoever asked may have died, or the broker was away.

@@ -213,7 +213,7 @@ def test_a_cancel_that_failed_is_asked_for_again(core: Core) -> None:
 
 
 def test_a_lease_that_is_nearly_over_does_not_send(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Lease, "renewed", lambda _self, *, asked_at: None)
+    monkeypatch.setattr(Lease, "renewed", lambda *_, **__: None)
     core.faults(
         {"on": "account", "kind": "latency", "seconds": 0.9},
         {"on": "positions", "kind": "latency", "seconds": 0.9},
