@@ -1,0 +1,133 @@
+"""Cases for the rules: a signal, an executor, an account and what is under way, all plain values."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from uuid import UUID
+
+from config.executors import ExecutorSettings, load_executors
+from config.settings import Settings
+from pipeline.signals import Action, Intent
+from pipeline.store.rows import OrderRow, Role, SignalRow
+from tests.factories import executor_toml
+from workers.brokers.holdings import Account, Asset, Position
+from workers.rules import Case, Go, Skip, Verdict
+
+NOW = datetime(2026, 1, 31, 15, 0, tzinfo=UTC)
+SHORT = "allow_short = true"
+
+
+@cache
+def executor(order: str = "", *, quantity: int = 10, entry_age_s: Any = 60) -> ExecutorSettings:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "executors.toml"
+        path.write_text(executor_toml(order=order, quantity=quantity, entry_age_s=entry_age_s))
+        return load_executors(path, settings=Settings(executors=path, home=path.parent))["argo"]
+
+
+def signal(action: str = "BUY", **changes: Any) -> SignalRow:
+    whole: dict[str, Any] = {
+        "signal_id": UUID(int=1),
+        "source": "test",
+        "source_id": None,
+        "symbol": "AAPL",
+        "asset_class": "us_equity",
+        "action": Action(action),
+        "intent": Intent.AUTO,
+        "confidence": Decimal(98),
+        "entry_price": Decimal(100),
+        "target_price": None,
+        "stop_price": None,
+        "quantity": None,
+        "strategy": None,
+        "regime": None,
+        "executors": None,
+        "generated_at": None,
+        "expires_at": None,
+        "recorded_at": NOW,
+    }
+    return SignalRow(**whole | changes)
+
+
+def position(quantity: Any, symbol: str = "AAPL") -> Position:
+    held = Decimal(quantity)
+    return Position(
+        symbol=symbol, quantity=held, available=held, average_entry_price=Decimal(90), current_price=Decimal(110)
+    )
+
+
+def earlier(side: str = "buy", role: Role = Role.ENTRY, order_id: str | None = "o-1", **changes: Any) -> OrderRow:
+    whole: dict[str, Any] = {
+        "execution_id": UUID(int=2),
+        "generation": 1,
+        "executor_id": "argo",
+        "account_number": "PA1",
+        "client_order_id": "tw-2-1",
+        "role": role,
+        "symbol": "AAPL",
+        "side": side,
+        "quantity": Decimal(5),
+        "limit_price": Decimal(100),
+        "reference_price": Decimal(100),
+        "request": {},
+        "intended_at": NOW,
+        "may_exist": True,
+        "first_sent_at": NOW,
+        "last_sent_at": NOW,
+        "order_id": order_id,
+        "order_status": "new",
+        "filled_quantity": Decimal(0),
+        "filled_average_price": None,
+        "accepted_at": NOW,
+        "ended_at": None,
+    }
+    return OrderRow(**whole | changes)
+
+
+def case(
+    sent: SignalRow, *, held: Any = 0, order: str = "", settings: ExecutorSettings | None = None, **changes: Any
+) -> Case:
+    crypto = sent.asset_class == "crypto"
+    whole: dict[str, Any] = {
+        "signal": sent,
+        "executor": settings or executor(order),
+        "account": Account(
+            number="PA1",
+            currency="USD",
+            equity=Decimal(100_000),
+            last_equity=Decimal(100_000),
+            cash=Decimal(100_000),
+            buying_power=Decimal(200_000),
+            non_marginable_buying_power=Decimal(100_000),
+            blocked=False,
+            shorting_enabled=True,
+            raw={},
+        ),
+        "position": position(held, sent.symbol) if Decimal(held) else None,
+        "asset": Asset(
+            symbol=sent.symbol,
+            asset_class="crypto" if crypto else "us_equity",
+            tradable=True,
+            fractionable=True,
+            shortable=not crypto,
+        ),
+        "under_way": (),
+        "reserved": Decimal(0),
+        "now": NOW,
+    }
+    return Case(**whole | changes)
+
+
+def go(verdict: Verdict) -> Go:
+    assert isinstance(verdict, Go), verdict
+    return verdict
+
+
+def codes(verdict: Verdict) -> list[str]:
+    assert isinstance(verdict, Skip), verdict
+    return [reason.code.value for reason in verdict.reasons]

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.signals import Action, Intent
+from pipeline.store.rows import Role
+from tests.rule_cases import NOW, SHORT, case, codes, earlier, go, signal
+from workers.brokers.orders import Side
+from workers.rules import Hold, Skip, decide, still_go
+
+
+def test_a_sell_of_a_long_position_is_an_exit_of_all_that_is_held() -> None:
+    order = go(decide(case(signal("SELL"), held=7)))
+
+    assert (order.role, order.side, order.quantity, order.limit_price) == (Role.EXIT, Side.SELL, 7, Decimal("99.5"))
+
+
+def test_a_buy_against_a_short_position_is_an_exit_whatever_the_settings_say_of_shorting() -> None:
+    order = go(decide(case(signal("BUY"), held=-7)))
+
+    assert (order.role, order.side, order.quantity) == (Role.EXIT, Side.BUY, 7)
+
+
+def test_an_exit_without_a_price_is_a_market_order_at_the_positions_value() -> None:
+    order = go(decide(case(signal("SELL", intent=Intent.CLOSE, entry_price=None, confidence=None), held=7)))
+
+    assert (order.type, order.limit_price, order.reference_price) == ("market", None, 110)
+
+
+def test_an_exit_asks_neither_for_confidence_nor_for_freshness() -> None:
+    sent = signal(
+        "SELL", confidence=Decimal(1), generated_at=NOW - timedelta(days=1), expires_at=NOW - timedelta(days=1)
+    )
+
+    assert go(decide(case(sent, held=1))).role is Role.EXIT
+
+
+def test_whom_a_signal_does_not_address_does_not_exit_either() -> None:
+    assert codes(decide(case(signal("SELL", executors=["other"]), held=1))) == ["not_addressed"]
+
+
+def test_an_exit_waits_for_what_is_under_way_and_cancels_only_the_entries() -> None:
+    under_way = (earlier("buy", order_id="o-1"), earlier("sell", Role.EXIT, order_id="o-2"))
+
+    verdict = decide(case(signal("SELL"), held=7, under_way=under_way))
+
+    assert isinstance(verdict, Hold)
+    assert (verdict.reason.code, verdict.cancel) == ("order_under_way", ("o-1",))
+    assert verdict.reason.facts == {"order_id": "o-1", "order_status": "new"}
+
+
+@pytest.mark.parametrize("held", [0, 4, -7])
+def test_an_exit_that_is_to_be_sent_again_must_still_fit_the_position(held: int) -> None:
+    intent = earlier("sell", Role.EXIT)
+
+    verdict = still_go(case(signal("SELL"), held=held), intent)
+
+    assert verdict is not None
+    assert verdict.reasons[0].code == "no_position"
+
+
+def test_an_exit_that_still_fits_the_position_is_sent_again() -> None:
+    assert still_go(case(signal("SELL"), held=5), earlier("sell", Role.EXIT)) is None
+    assert still_go(case(signal("BUY"), held=-5), earlier("buy", Role.EXIT)) is None
+
+
+AMOUNTS = st.decimals(min_value="0.000001", max_value="1000000", places=6)
+
+
+@given(
+    action=st.sampled_from(Action),
+    intent=st.sampled_from([Intent.AUTO, Intent.CLOSE]),
+    held=st.one_of(AMOUNTS, AMOUNTS.map(lambda amount: -amount), st.just(Decimal(0))),
+    requested=st.none() | AMOUNTS,
+    price=st.none() | st.decimals(min_value="0.01", max_value="100000", places=2),
+    allow_short=st.booleans(),
+    symbol=st.sampled_from([("AAPL", "us_equity"), ("BTC/USD", "crypto")]),
+)
+def test_an_exit_never_increases_or_reverses_a_position(
+    action: Action,
+    intent: Intent,
+    held: Decimal,
+    requested: Decimal | None,
+    price: Decimal | None,
+    allow_short: bool,  # noqa: FBT001 -- named by hypothesis
+    symbol: tuple[str, str],
+) -> None:
+    sent = signal(action, intent=intent, quantity=requested, entry_price=price, symbol=symbol[0], asset_class=symbol[1])
+    verdict = decide(case(sent, held=held, order=SHORT if allow_short else ""))
+
+    if isinstance(verdict, Skip):
+        return
+    order = go(verdict)
+    change = order.quantity if order.side is Side.BUY else -order.quantity
+    assert order.quantity > 0
+    if order.role is Role.EXIT:
+        assert abs(held + change) < abs(held)
+        assert (held + change) * held >= 0
+    else:
+        assert intent is not Intent.CLOSE
+        # An entry opens or adds: nothing of the other side is held.
+        assert held * change >= 0
