@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-pytest_plugins = ["tests.servers", "tests.exchange_fixtures", "tests.core_fixtures"]
+pytest_plugins = ["tests.servers", "tests.dashboard_jobs", "tests.exchange_fixtures", "tests.core_fixtures"]

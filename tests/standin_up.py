@@ -1,0 +1,95 @@
+"""Run `up` on a table of the test's own, and hear what it says."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import psutil
+
+# Stands in for the command line: the table is the test's own, everything else is what `tradewire up` runs.
+_UP = """
+import json, os, sys, time
+from pathlib import Path
+from config.services import Services
+from pipeline.embedded.addresses import free_port
+from pipeline.embedded.wakeups import Wakeups
+from pipeline.up.claim import claim_home
+from pipeline.up.lines import ProcessLine, QUEUES, RECORD, server_lines
+from pipeline.up.plan import Plan
+from pipeline.up.run import supervise
+
+home, seconds = Path(sys.argv[1]), float(sys.argv[2])
+servers, programs = sys.argv[3] == "servers", sys.argv[4]
+needs = frozenset({RECORD, QUEUES}) if servers else frozenset()
+wakeups = Wakeups()
+with claim_home(home) as claim:
+    print("left behind:", *claim.end_leftovers(), flush=True)
+    plan = Plan(
+        home=home,
+        servers=server_lines(str(home), valkey_port=free_port(), postgres=True) if servers else [],
+        processes=[
+            ProcessLine(name=name, group=name, command=(sys.executable, "-c", program), needs=needs)
+            for name, program in json.loads(programs).items()
+        ],
+        environment=dict(os.environ), services=Services(api_token="kept"), remarks=[], executors=[],
+    )
+    feed = lambda url, over: ["a line of the feed"]
+    sys.exit(supervise(plan, claim, wakeups, feed, time.monotonic() + seconds))
+"""
+
+
+class Up:
+    """One running `up`, and what it has said."""
+
+    def __init__(self, home: Path, *, seconds: float = 60, servers: bool = False, **programs: str) -> None:
+        self.home = home
+        self.said: list[str] = []
+        command = [sys.executable, "-c", _UP, str(home), str(seconds), "servers" if servers else "alone"]
+        self.process = subprocess.Popen(
+            [*command, json.dumps(programs)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0
+        )
+        self._rest = b""
+
+    def hears(self, words: str, *, within_s: float = 20) -> str:
+        """Read on until a line holds *words*, and return it."""
+        deadline = time.monotonic() + within_s
+        while time.monotonic() < deadline:
+            for line in self._lines(deadline - time.monotonic()):
+                self.said.append(line)
+                if words in line:
+                    return line
+        raise AssertionError(f"not said within {within_s} s: {words!r}; said: {self.said}")
+
+    def hears_it_is_up(self) -> None:
+        self.hears("api_token")
+
+    def children(self) -> dict[str, psutil.Process]:
+        noted = json.loads((self.home / "processes.json").read_text())
+        return {entry["name"]: psutil.Process(entry["pid"]) for entry in noted if psutil.pid_exists(entry["pid"])}
+
+    def family(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def ends(self, *, within_s: float = 10) -> int:
+        """Wait for the end; return the exit code."""
+        self.process.wait(within_s)
+        assert self.process.stdout is not None
+        self.said += (self._rest + (self.process.stdout.read() or b"")).decode().splitlines()
+        return self.process.returncode
+
+    def _lines(self, wait_s: float) -> Iterator[str]:
+        out: IO[bytes] | None = self.process.stdout
+        assert out is not None
+        if select.select([out], [], [], wait_s)[0]:
+            read = os.read(out.fileno(), 65536)
+            assert read, f"it ended: {self.said}"
+            *lines, self._rest = (self._rest + read).split(b"\n")
+            yield from (line.decode() for line in lines)
