@@ -238,7 +238,7 @@ class Bell:
             owed = {letter.job_id.encode(): letter for letter in letters}
             for job_id in shown - owed.keys():
                 self.connection.zrem(registry.key, job_id)
-                prefixes = (Job.redis_job_namespace_prefix, Result.get_key(""))
+                prefixes = (Job.redis_job_namespace_prefix, Result.get_key(""))  # type: ignore[no-untyped-call]
                 self.connection.delete(*(prefix.encode() + job_id for prefix in prefixes))
             for job_id in owed.keys() - shown:
                 if self.connection.lpos(queue.key, owed[job_id].job_id) is None:
