@@ -49,9 +49,11 @@ class Answers:
         """Move an execution that we hold the lease of. When somebody moved it first, that stands."""
 
         def unit(connection: Connection[DictRow]) -> bool:
-            if intended is not None and not move.may_exist:
+            moved = self._settle(connection, taken, move)
+            # Only the holder of the fence knows that nobody else is sending this intent.
+            if moved and intended is not None and not move.may_exist:
                 self._never_taken(connection, intended)
-            return self._settle(connection, taken, move)
+            return moved
 
         self._say(taken, move, moved=self.record_.run(unit, patience_s=None))
 
@@ -63,16 +65,16 @@ class Answers:
         def unit(connection: Connection[DictRow]) -> bool:
             if move.order is not None:
                 hear(connection, move.order)
-            elif move.state is State.REJECTED:
-                # Refused: it will never work, and the broker certainly does not hold it.
-                connection.execute(
-                    sql("orders", "end"), _key(taken) | {"generation": taken.generation, "order_status": None}
-                )
-                self._never_taken(connection, intended)
-            if not move.may_exist:
-                self._never_taken(connection, intended)
             connection.execute(sql("orders", "record_attempt"), _attempt(taken, outcome, move, took_ms))
             moved = self._settle(connection, taken, move)
+            # Only the holder of the fence knows that nobody else is sending this intent.
+            if moved and move.state is State.REJECTED and move.order is None:
+                # Refused: it will never work, and the broker certainly does not hold it.
+                key = _key(taken) | {"generation": taken.generation, "order_status": None}
+                connection.execute(sql("orders", "end"), key)
+                self._never_taken(connection, intended)
+            elif moved and not move.may_exist:
+                self._never_taken(connection, intended)
             # The fence is gone, but the broker's word is a fact whoever brings it: adopt it where it is news.
             return moved or (
                 move.order is not None

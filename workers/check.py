@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
 from typing import Any
 
-import structlog
 from psycopg import Connection
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
@@ -25,11 +23,10 @@ from workers.assets import Assets
 from workers.brokers.holdings import Asset, Position
 from workers.brokers.orders import OrderRequest
 from workers.brokers.protocol import Broker
+from workers.cancels import ask_to_cancel
 from workers.retry import Move, broker_hold
 from workers.rules import Case, Go, Hold, Skip, decide, stale_at, still_go
 from workers.snapshots import Refused, Snapshot, Snapshots
-
-log = structlog.get_logger(__name__)
 
 # An answer that makes no sense is asked for again after this, then after twice as long each time.
 _UNREADABLE_WAIT = timedelta(seconds=0.5)
@@ -70,10 +67,9 @@ class Check:
             RecordUnavailable: PostgreSQL is away.
         """
         signal, prior = self.record.run(lambda connection: _signal_and_prior(connection, taken))
-        if prior is not None and prior.may_exist and taken.from_state is State.QUEUED:
+        if prior is not None and prior.may_exist and taken.from_state is not State.HELD:
             # A person's requeue of an order that may exist: look it up before anything else.
-            reason = Reason(code=Code.NO_ANSWER, facts={"client_order_id": prior.client_order_id})
-            return Move(state=State.UNKNOWN, reason=reason, due_in=timedelta(0))
+            return _look_up(prior)
         try:
             seen = self._look(signal)
         except BrokerUnavailable as error:
@@ -128,15 +124,17 @@ class Check:
 
     def _again(self, connection: Connection[DictRow], case: Case, prior: OrderRow) -> Intended | Move:
         """Send the identical order once more, if it may still go."""
+        if prior.order_id is not None:
+            # Somebody late brought the broker's word that it has the order.
+            return _look_up(prior)
         if prior.account_number != case.account.number:
             facts = {"meant": prior.account_number, "is": case.account.number}
             return Move(state=State.DEAD, reason=Reason(code=Code.ACCOUNT_CHANGED, facts=facts))
+        key = {"execution_id": prior.execution_id, "generation": prior.generation}
         skip = still_go(case, prior)
         if skip is not None:
-            key = {"execution_id": prior.execution_id, "generation": prior.generation, "order_status": None}
-            connection.execute(sql("orders", "end"), key)
+            connection.execute(sql("orders", "end"), key | {"order_status": None})
             return _skipped(skip.reasons)
-        key = {"execution_id": prior.execution_id, "generation": prior.generation}
         row = connection.execute(sql("orders", "send_again"), key).fetchone()
         assert row is not None
         return Intended(order=OrderRow.of(row), sole=False)
@@ -192,20 +190,15 @@ class Check:
     def _held(self, hold: Hold) -> Move:
         """Ask for the cancels that an exit waits for; the poll tells when they are done."""
         for order_id in hold.cancel:
-            asked = self.record.run(partial(_ask_cancel, order_id=order_id))
-            if asked is not None:
-                try:
-                    self.broker.cancel(order_id)
-                except (BrokerUnavailable, BrokerUnreadable, BrokerRefusesAccount) as error:
-                    log.warning("cancel.failed", order_id=order_id, error=str(error))
+            ask_to_cancel(self.record, self.broker, order_id)
         return Move(state=State.HELD, reason=hold.reason, due_in=hold.wait)
 
     def _unreadable(self, taken: Taken, says: str) -> Move:
         """Ask a few times more, then leave it to a person: the answer makes no sense."""
         facts = {"says": says[:300], "attempts": taken.attempts + 1}
-        if taken.attempts + 1 >= self.executor.retry.attempts:
-            return Move(state=State.DEAD, reason=Reason(code=Code.ACCOUNT_UNREADABLE, facts=facts), attempts=1)
         reason = Reason(code=Code.ACCOUNT_UNREADABLE, facts=facts)
+        if taken.attempts + 1 >= self.executor.retry.attempts:
+            return Move(state=State.DEAD, reason=reason, attempts=1)
         return Move(state=State.HELD, reason=reason, due_in=_UNREADABLE_WAIT * min(2**taken.attempts, 32), attempts=1)
 
     def _hold(self, taken: Taken, signal: SignalRow, reason: Reason, wait: timedelta) -> Move:
@@ -218,13 +211,14 @@ class Check:
         return Move(state=State.HELD, reason=reason, due_in=wait)
 
 
-def _ask_cancel(connection: Connection[DictRow], *, order_id: str) -> DictRow | None:
-    return connection.execute(sql("orders", "ask_cancel"), {"order_id": order_id}).fetchone()
-
-
 def client_order_id(execution_id: object, generation: int) -> str:
     """Return the id that the broker knows our order by: `tw-<execution>-<generation>`, 41 characters and more."""
     return f"tw-{execution_id}-{generation}"
+
+
+def _look_up(prior: OrderRow) -> Move:
+    facts = {"client_order_id": prior.client_order_id}
+    return Move(state=State.UNKNOWN, reason=Reason(code=Code.NO_ANSWER, facts=facts), due_in=timedelta(0))
 
 
 def _skipped(reasons: tuple[Reason, ...]) -> Move:

@@ -195,6 +195,8 @@ def judge(
 
 def _absent(row: Mapping[str, Any], intent: OrderRow, *, attempts: int) -> Verdict:
     """The broker does not have it: send the identical order again, unless that was tried often or long enough."""
+    if intent.order_id is not None:
+        return Verdict(state=State.DEAD, reason=Reason(code=Code.ORDER_VANISHED, facts={"order_id": intent.order_id}))
     facts = {"attempts": row["attempts"], "was": row["reason_code"]}
     too_late = row["now"] - (intent.first_sent_at or intent.intended_at) > RESEND_WITHIN
     if row["attempts"] >= attempts or too_late:

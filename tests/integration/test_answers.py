@@ -1,0 +1,163 @@
+"""What is written down of answers: by whoever holds the fence, and of the broker's word by anyone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from pipeline.store.rows import Taken
+from tests.factories import Core
+from workers.brokers.protocol import (
+    Accepted,
+    BrokerOrder,
+    Duplicate,
+    NotSent,
+    NotSentCause,
+    OrderRequest,
+    Outcome,
+    Rejected,
+    Unknown,
+)
+from workers.check import Intended
+from workers.recipe import Recipe
+from workers.retry import after_submit
+
+
+@dataclass
+class Sender:
+    """A worker between its intent and its answer."""
+
+    recipe: Recipe
+    taken: Taken
+    intended: Intended
+
+    @classmethod
+    def of(cls, core: Core, execution_id: UUID, name: str) -> Sender:
+        recipe = core.recipe(worker=name)
+        taken = recipe._take(execution_id)
+        assert taken is not None
+        intended = recipe.check.judge(taken)
+        assert isinstance(intended, Intended)
+        return cls(recipe, taken, intended)
+
+    def answered(self, outcome: Outcome) -> None:
+        move = after_submit(outcome, age=timedelta(seconds=1))
+        self.recipe.answers.record(self.taken, self.intended, outcome, move, took_ms=1.0)
+
+    def send(self) -> Outcome:
+        return self.recipe.broker.submit(OrderRequest.from_json(self.intended.order.request))
+
+
+def sleeper_and_successor(core: Core) -> tuple[Sender, Sender]:
+    """Have one worker that slept past its lease before it sent, and another that now sends the same order."""
+    execution_id = core.send()
+    sleeper = Sender.of(core, execution_id, "sleeper")
+    core.rows("UPDATE execution SET lease_until = clock_timestamp() - interval '1 second'")
+    assert core.sweep.free_leases() == 1
+    assert core.state(execution_id) == "unknown"
+    core.rows("UPDATE execution SET state = 'held', reason_code = 'send_again', moved_by = 'test'")
+    core.due_now(execution_id)
+    return sleeper, Sender.of(core, execution_id, "successor")
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        NotSent(cause=NotSentCause.UNREACHABLE, message="no connection"),
+        Rejected(status=403, message="insufficient buying power"),
+    ],
+)
+def test_the_answer_of_a_sleeper_says_nothing_of_the_send_of_its_successor(core: Core, outcome: Outcome) -> None:
+    sleeper, successor = sleeper_and_successor(core)
+    execution_id = sleeper.taken.execution_id
+    accepted = successor.send()
+
+    sleeper.answered(outcome)
+
+    between = core.execution(execution_id)
+    assert (between["state"], between["may_exist"]) == ("submitting", True)
+    assert core.rows("SELECT ended_at FROM broker_order") == [{"ended_at": None}]
+    successor.answered(accepted)
+    core.filled_at_exchange()
+    core.follower().run_once()
+    assert core.state(execution_id) == "filled"
+
+
+def test_the_order_of_a_sleeper_is_adopted_and_its_successor_doubles_nothing(core: Core) -> None:
+    sleeper, successor = sleeper_and_successor(core)
+    execution_id = sleeper.taken.execution_id
+
+    accepted = sleeper.send()
+    sleeper.answered(accepted)
+    assert core.state(execution_id) in ("accepted", "filled")
+    duplicate = successor.send()
+    successor.answered(duplicate)
+
+    assert isinstance(accepted, Accepted)
+    assert isinstance(duplicate, Duplicate)
+    execution = core.execution(execution_id)
+    assert execution["state"] in ("accepted", "filled")
+    assert execution["order_id"] == accepted.order.order_id
+    assert len(core.orders()) == 1
+
+
+def test_a_sleepers_order_that_the_record_knows_is_looked_up_and_not_judged_too_old(core: Core) -> None:
+    execution_id = core.send()
+    sleeper = Sender.of(core, execution_id, "sleeper")
+    core.rows("UPDATE execution SET lease_until = clock_timestamp() - interval '1 second'")
+    core.sweep.free_leases()
+    core.rows("UPDATE execution SET state = 'held', reason_code = 'send_again', moved_by = 'test'")
+    sleeper.answered(sleeper.send())  # The record learns the order id, and the state is not its to move.
+    assert core.execution(execution_id)["order_id"] is not None
+    core.rows("UPDATE signal SET expires_at = now() - interval '1 second'")
+    core.due_now(execution_id)
+
+    core.run(execution_id)
+
+    assert core.state(execution_id) == "unknown"
+    core.unknowns.run_once()
+    assert core.state(execution_id) in ("accepted", "filled")
+    assert len(core.orders()) == 1
+
+
+def test_the_same_answer_recorded_twice_is_recorded_once(core: Core) -> None:
+    execution_id = core.send()
+    sender = Sender.of(core, execution_id, "worker")
+    accepted = sender.send()
+
+    sender.answered(accepted)
+    first = core.execution(execution_id)
+    sender.answered(accepted)
+
+    again = core.execution(execution_id)
+    assert {**again, "polled_at": None} == {**first, "polled_at": None}
+    assert len(core.rows("SELECT * FROM attempt")) == 1
+
+
+def test_an_unknown_answer_of_a_sleeper_moves_nothing(core: Core) -> None:
+    sleeper, successor = sleeper_and_successor(core)
+    successor.answered(successor.send())
+    before = core.execution(sleeper.taken.execution_id)
+
+    sleeper.answered(Unknown(message="no complete answer within 5 s"))
+
+    assert core.execution(sleeper.taken.execution_id) == before
+
+
+def test_figures_of_an_order_never_go_back(core: Core) -> None:
+    execution_id = core.send(quantity=3)
+    core.run(execution_id)
+    core.filled_at_exchange()
+    core.follower().run_once()
+    filled = core.execution(execution_id)
+    (raw,) = core.desks["argo"].broker.orders(status="all", since=datetime.now(UTC) - timedelta(minutes=1))
+    stale = BrokerOrder(**{**vars(raw), "filled_quantity": type(raw.filled_quantity)(1), "filled_average_price": None})
+
+    core.follower()._heard([stale])
+
+    again = core.execution(execution_id)
+    assert (again["state"], again["filled_quantity"]) == ("filled", filled["filled_quantity"])
+    assert again["filled_average_price"] == filled["filled_average_price"]
