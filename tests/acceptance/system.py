@@ -42,6 +42,8 @@ class System:
         """Start `tradewire up` and wait until everything in its table runs and the record answers."""
         (self.home / "services.json").unlink(missing_ok=True)
         self.home.mkdir(parents=True, exist_ok=True)
+        (self.home / "up.log").touch()
+        said = len(self.log())
         with (self.home / "up.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "pipeline.cli", "up", *arguments],
@@ -51,7 +53,7 @@ class System:
                 stderr=log,
                 start_new_session=True,
             )
-        self.until(lambda: "tradewire is up" in self.log(), within_s=within_s, what="tradewire is up")
+        self.until(lambda: "tradewire is up" in self.log()[said:], within_s=within_s, what="tradewire is up")
         return self
 
     def log(self) -> str:
@@ -83,13 +85,18 @@ class System:
     def json(self, *arguments: str) -> Any:
         """Run one command with --json and return what it says."""
         done = self.run(*arguments, "--json")
+        if not done.stdout:
+            raise AssertionError(f"tradewire {' '.join(arguments)} ended with {done.returncode}: {done.stderr}")
         return json.loads(done.stdout)
 
     def send(self, signals: Iterable[dict[str, Any]], *arguments: str) -> list[dict[str, Any]]:
         """Send signals as JSON lines and return the lines that were printed."""
         text = "".join(json.dumps(one) + "\n" for one in signals)
         done = self.run("signal", "send", "-", *arguments, stdin=text, timeout_s=120.0)
-        return [json.loads(line) for line in done.stdout.splitlines()]
+        answers = [json.loads(line) for line in done.stdout.splitlines()]
+        if len(answers) != text.count("\n"):
+            raise AssertionError(f"{len(answers)} answers to {text.count(chr(10))} signals: {done.stderr}")
+        return answers
 
     def admin(self, path: str, body: object = None) -> Any:
         """Ask or tell the paper exchange something."""

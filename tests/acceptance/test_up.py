@@ -30,14 +30,15 @@ def test_the_replay_becomes_filled_orders_at_both_executors(system: MakeSystem) 
 
     one.until(filled_at_both, within_s=45, what="filled orders at both executors")
     report = one.json("report")
+    # The record first: what it names, the exchange must already hold.
+    rows = one.json("executions", "--limit", "1000")
     held_there = {order["id"] for name in ("argo", "prop_firm") for order in one.orders(name)}
 
     assert report["execution_rate"] == 1.0
     assert report["refused"] == 0
-    for row in one.json("executions", "--limit", "1000"):
-        if row["status"] in ("queued", "held", "submitting", "unknown"):
-            continue
-        assert row["reason_code"] or row["order_id"] in held_there, row
+    for row in rows:
+        if row["status"] not in ("queued", "held", "submitting", "unknown"):
+            assert row["reason_code"] or row["order_id"] in held_there, row
 
 
 def test_three_lines_are_an_order_each_an_error_and_a_reason(system: MakeSystem) -> None:
@@ -114,7 +115,7 @@ def test_a_child_that_dies_is_started_again_and_said_once(system: MakeSystem) ->
     before = one.pid("argo")
 
     os.kill(before, signal.SIGKILL)
-    one.until(lambda: one.pid("argo") != before, within_s=10, what="a new worker")
+    one.until(lambda: one.services()["pids"].get("argo", before) != before, within_s=10, what="a new worker")
     (answer,) = one.send([a_signal()], "--wait", "15")
 
     assert all(row["order_id"] for row in answer["executions"])
@@ -139,8 +140,12 @@ def test_an_executor_added_by_hand_gets_its_queue_worker_and_orders(system: Make
 def test_doctor_names_a_queue_without_a_worker_and_the_executions_wait_for_one(system: MakeSystem) -> None:
     one = system(executors="config/executors.load.toml").up("--source", "none", "--without", "argo")
 
+    def critical() -> list[str]:
+        return [check["name"] for check in one.json("doctor")["checks"] if check["status"] == "critical"]
+
+    one.until(lambda: critical() == ["worker argo"], within_s=20, what="all but argo are well")
     began = time.monotonic()
-    done = one.run("doctor", "--json")
+    done = one.run("doctor")
     took_s = time.monotonic() - began
     one.send([a_signal()], "--wait", "3")
     waiting = one.json("executions", "--executor", "argo")
@@ -152,8 +157,7 @@ def test_doctor_names_a_queue_without_a_worker_and_the_executions_wait_for_one(s
         worker.terminate()
         worker.wait(timeout=10)
 
-    (finding,) = [check for check in json.loads(done.stdout)["checks"] if check["status"] == "critical"]
     assert done.returncode == 2
-    assert took_s < 5 + 3  # the command's own start is not the look
-    assert finding["name"] == "worker argo"
+    assert took_s < 5
+    assert "CRITICAL  worker argo" in done.stdout
     assert [row["status"] for row in waiting] == ["queued"]
