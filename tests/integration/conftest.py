@@ -1,0 +1,63 @@
+"""Fixtures for tests of the record: itself, an intake for two executors, and a database to ask directly."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.rows import dict_row
+
+from config.executors import Executors, load_executors
+from config.settings import Settings
+from pipeline.intake import Intake
+from pipeline.store.record import Record
+from tests.factories import executor_toml
+from tests.servers import with_database
+
+Rows = Callable[..., list[dict[str, Any]]]
+
+
+@pytest.fixture
+def empty_database_url(postgres_url: str) -> Iterator[str]:
+    """The URL of a database without a schema, for this test alone."""
+    name = f"empty_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        yield with_database(postgres_url, name)
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def record(database_url: str) -> Iterator[Record]:
+    with Record(database_url, connections=24, patience_s=5.0) as record:
+        yield record
+
+
+@pytest.fixture
+def executors(tmp_path: Path) -> Executors:
+    """`argo` takes entries from a confidence of 75, `prop_firm` from 82."""
+    path = tmp_path / "executors.toml"
+    path.write_text(executor_toml("argo") + executor_toml("prop_firm", minimum_confidence=82))
+    return load_executors(path, settings=Settings(executors=path, home=tmp_path))
+
+
+@pytest.fixture
+def intake(record: Record, executors: Executors) -> Intake:
+    return Intake(record, executors, by="test")
+
+
+@pytest.fixture
+def rows(database_url: str) -> Iterator[Rows]:
+    """Run a statement on a connection of its own, past the code under test."""
+    with psycopg.connect(database_url, autocommit=True, row_factory=dict_row) as connection:
+
+        def run(statement: str, values: Any = None) -> list[dict[str, Any]]:
+            cursor = connection.execute(statement.encode(), values)
+            return cursor.fetchall() if cursor.description else []
+
+        yield run

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from pipeline.embedded.addresses import free_port
+from pipeline.errors import NotPossible, RecordUnavailable
+from pipeline.store.migrate import migrate, migrations
+
+
+def test_every_migration_is_applied_once_and_in_order(empty_database_url: str) -> None:
+    names = [migration.name for migration in migrations()]
+
+    assert migrate(empty_database_url) == names
+    assert migrate(empty_database_url) == []
+    with psycopg.connect(empty_database_url) as connection:
+        done = connection.execute("SELECT version, name, checksum FROM migration ORDER BY version").fetchall()
+    assert done == [(migration.version, migration.name, migration.checksum) for migration in migrations()]
+
+
+def test_migrations_are_numbered_from_one_without_a_gap() -> None:
+    assert [migration.version for migration in migrations()] == list(range(1, len(migrations()) + 1))
+
+
+def test_of_eight_that_migrate_at_once_one_does(empty_database_url: str) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        applied = list(pool.map(migrate, [empty_database_url] * 8))
+
+    assert sorted(applied, key=len) == [[]] * 7 + [[migration.name for migration in migrations()]]
+
+
+def test_a_newer_schema_is_left_alone(empty_database_url: str) -> None:
+    migrate(empty_database_url)
+    with psycopg.connect(empty_database_url) as connection:
+        connection.execute("INSERT INTO migration (version, name, checksum) VALUES (9999, 'later', '')")
+
+    with pytest.raises(NotPossible, match="schema 9999"):
+        migrate(empty_database_url)
+
+
+def test_a_migration_that_was_edited_after_it_ran_is_refused(empty_database_url: str) -> None:
+    migrate(empty_database_url)
+    with psycopg.connect(empty_database_url) as connection:
+        connection.execute("UPDATE migration SET checksum = 'edited' WHERE version = 1")
+
+    with pytest.raises(NotPossible, match="migration 1 in the database"):
+        migrate(empty_database_url)
+
+
+def test_a_user_who_may_not_change_the_database_is_told_so(empty_database_url: str) -> None:
+    with psycopg.connect(empty_database_url, autocommit=True) as connection:
+        connection.execute("CREATE ROLE onlooker LOGIN")
+        try:
+            read_only = f"{empty_database_url}{'&' if '?' in empty_database_url else '?'}options=-c%20role%3Donlooker"
+            with pytest.raises(NotPossible, match="PostgreSQL refuses the migration: permission denied"):
+                migrate(read_only)
+        finally:
+            connection.execute("DROP ROLE onlooker")
+
+
+def test_what_fails_half_way_leaves_nothing_behind(empty_database_url: str) -> None:
+    with psycopg.connect(empty_database_url, autocommit=True) as connection:
+        # In the way of the first migration, and only found half way through it.
+        connection.execute("CREATE TABLE heartbeat (other integer)")
+
+        with pytest.raises(NotPossible, match="heartbeat"):
+            migrate(empty_database_url)
+
+        tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+        assert tables == [("heartbeat",)]
+        connection.execute(sql.SQL("DROP TABLE heartbeat"))
+    assert migrate(empty_database_url)
+
+
+def test_an_absent_server_is_said_in_one_line() -> None:
+    with pytest.raises(RecordUnavailable) as caught:
+        migrate(f"postgresql://127.0.0.1:{free_port()}/postgres")
+
+    assert "\n" not in str(caught.value)
