@@ -13,6 +13,8 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import structlog
+from psycopg import Connection
+from psycopg.rows import DictRow
 
 from config.executors import ExecutorSettings
 from pipeline.crash import reached
@@ -20,7 +22,7 @@ from pipeline.errors import RecordUnavailable
 from pipeline.reasons import Code, Reason
 from pipeline.states import State
 from pipeline.store.record import Record
-from pipeline.store.rows import OrderRow, Taken
+from pipeline.store.rows import Taken
 from pipeline.store.statements import sql
 from workers.answers import Answers
 from workers.brokers.orders import OrderRequest
@@ -75,19 +77,12 @@ class Recipe:
     def _take(self, execution_id: UUID) -> Taken | None:
         """Compare-and-set to submitting. None: somebody else's, over, or its symbol is not free."""
         key = {"execution_id": execution_id, "worker": self.worker, "lease": LEASE, "token": uuid4()}
-
-        def unit(connection: Any) -> Taken | None:
-            while True:
-                row = connection.execute(sql("executions", "take"), key).fetchone()
-                if row is not None:
-                    return Taken.of(row)
-                if connection.execute(sql("executions", "takeable"), key).fetchone() is None:
-                    return None
-                # Mark it for whoever decides the earlier one; if that one is decided by now, take again.
-                if connection.execute(sql("executions", "wait_for_symbol"), key).fetchone() is not None:
-                    return None
-
-        return self.record.run(unit)
+        taken, waits = self.record.run(lambda connection: _take_or_wait(connection, key))
+        if waits:
+            # The earlier one may have been decided before our mark could be seen: now that it can, look once more.
+            row = self.record.run(lambda connection: connection.execute(sql("executions", "take"), key).fetchone())
+            taken = None if row is None else Taken.of(row)
+        return taken
 
     def _settle(self, taken: Taken, lease: Lease) -> None:
         """Do what the check says. A failure of our own ends in a state with a reason too, never in silence."""
@@ -135,14 +130,22 @@ class Recipe:
         return None if row is None else row["execution_id"]
 
 
+def _take_or_wait(connection: Connection[DictRow], key: dict[str, Any]) -> tuple[Taken | None, bool]:
+    """Take an execution; else mark it, for whoever decides the earlier one of its symbol. True: it was marked."""
+    while True:
+        row = connection.execute(sql("executions", "take"), key).fetchone()
+        if row is not None:
+            return Taken.of(row), False
+        if connection.execute(sql("executions", "takeable"), key).fetchone() is None:
+            return None, False
+        # No mark: the earlier one is decided by now, so take again.
+        if connection.execute(sql("executions", "wait_for_symbol"), key).fetchone() is not None:
+            return None, True
+
+
 def _own_failure(error: Exception, *, sent: bool) -> Move:
     """Return the state that our own failure leaves: for a person, or for a look-up when it may have been sent."""
     reason = Reason(code=Code.INTERNAL_ERROR, facts={"error": type(error).__name__})
     if sent:
         return Move(state=State.UNKNOWN, reason=reason, due_in=FIRST_LOOKUP, attempts=1)
     return Move(state=State.DEAD, reason=reason)
-
-
-def sole_send(prior: OrderRow | None) -> bool:
-    """Say whether no earlier send of this intent can have reached the broker."""
-    return prior is None or not prior.may_exist

@@ -1,0 +1,119 @@
+"""Executions of one symbol run in the order of their recording, and whoever decides one hands the symbol on."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, cast
+from uuid import UUID
+
+from pipeline.store.record import Record
+from tests.factories import Core
+
+_WORKERS = 4
+
+
+def work_off(core: Core, ids: list[UUID]) -> None:
+    """Have some workers take *ids* as they come, without a keeper behind them."""
+    jobs: queue.SimpleQueue[UUID] = queue.SimpleQueue()
+    for execution_id in ids:
+        jobs.put(execution_id)
+    recipes = [core.recipe(worker=f"worker {number}") for number in range(_WORKERS)]
+
+    def work(number: int) -> None:
+        while True:
+            try:
+                recipes[number].run(jobs.get_nowait())
+            except queue.Empty:
+                return
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(_WORKERS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive()
+
+
+def test_a_burst_of_one_symbol_is_worked_off_in_order_by_many_workers(core: Core) -> None:
+    ids = [core.send() for _ in range(50)]
+
+    work_off(core, ids)
+
+    sent = [order["client_order_id"] for order in sorted(core.orders(), key=lambda order: order["submitted_at"])]
+    assert sent == [f"tw-{execution_id}-1" for execution_id in ids]
+    assert core.rows("SELECT count(*) FROM execution WHERE state IN ('queued', 'held')") == [{"count": 0}]
+
+
+def test_one_that_comes_while_the_earlier_is_decided_is_not_forgotten(core: Core) -> None:
+    earlier, later = core.send(), core.send()
+
+    class Meanwhile:
+        """A record in which the earlier one is decided before the first unit of work is committed."""
+
+        def __init__(self) -> None:
+            self.done = False
+
+        def run(self, unit: Callable[[Any], Any], **more: Any) -> Any:
+            def and_then(connection: Any) -> Any:
+                value = unit(connection)
+                if not self.done:
+                    self.done = True
+                    core.run(earlier)
+                return value
+
+            return core.record.run(and_then, **more)
+
+    recipe = core.recipe(worker="late")
+    slow = replace(recipe, record=cast("Record", Meanwhile()))
+    taken = slow._take(later)
+
+    assert core.state(earlier) in ("accepted", "filled")
+    assert taken is not None
+    assert taken.execution_id == later
+
+
+def test_one_that_comes_too_early_is_done_by_whoever_decides_the_earlier(core: Core) -> None:
+    first, second, other = core.send(), core.send(), core.send("MSFT")
+
+    core.run(second)
+    assert core.state(second) == "queued"
+    core.run(other)
+    assert core.execution(other)["order_id"] is not None
+
+    core.run(first)
+
+    assert core.execution(second)["order_id"] is not None
+
+
+def test_a_dead_letter_does_not_stand_in_the_way(core: Core) -> None:
+    first, second = core.send(), core.send()
+    core.faults({"on": "submit", "kind": "drop_before", "count": 1})
+    core.run(first)
+    core.run(second)
+    assert core.state(second) == "queued"
+    core.rows(
+        "UPDATE execution SET state = 'dead', reason_code = 'unknown_too_long', due_at = NULL, moved_by = 'test' "
+        "WHERE execution_id = %s",
+        [first],
+    )
+
+    assert core.run(second)["order_id"] is not None
+
+
+def test_the_keeper_rings_for_the_next_when_who_decided_died_before_handing_over(core: Core) -> None:
+    first, second = core.send(), core.send()
+    core.run(second)
+    recipe = core.recipe(worker="dies")
+    taken = recipe._take(first)
+    assert taken is not None
+    with recipe.leases.keep(first, taken.fence, asked_at=0.0) as lease:
+        lease.renewed(asked_at=1e12)
+        recipe._settle(taken, lease)
+    core.due_now(second)
+
+    core.sweep.run_once()
+
+    assert core.bell.waiting("argo", [core.execution(second)["job_id"]]) == [True]
