@@ -47,6 +47,8 @@ class Ring:
     job_id: str
     #: What a person reads on the dashboard.
     description: str
+    #: Before all that nobody has begun: a worker had it once, and it has waited already.
+    at_front: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,6 +157,11 @@ def check_server(connection: Redis) -> None:
         raise NotPossible(f"this Redis evicts keys (maxmemory-policy {policy}): set it to noeviction")
 
 
+def _pushed(rings: Sequence[Ring]) -> list[Ring]:
+    """Return the order in which to push: what goes to the front one by one ends up the other way round."""
+    return [*(ring for ring in rings if not ring.at_front), *(ring for ring in reversed(rings) if ring.at_front)]
+
+
 class Bell:
     """Rings at the executors' queues, and keeps RQ's view of the dead letters."""
 
@@ -172,7 +179,7 @@ class Bell:
         )
 
     def ring(self, rings: Sequence[Ring]) -> None:
-        """Enqueue, one transaction per executor.
+        """Enqueue in the order given, one transaction per executor.
 
         Raises:
             QueueUnavailable: Redis is away; some may be enqueued all the same, which does no harm.
@@ -192,8 +199,9 @@ class Bell:
                             failure_ttl=-1,
                             job_id=ring.job_id,
                             description=ring.description,
+                            at_front=ring.at_front,
                         )
-                        for ring in theirs
+                        for ring in _pushed(theirs)
                     ]
                 )
 

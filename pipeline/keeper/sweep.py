@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -66,7 +67,7 @@ class Sweep:
         gone = {"execution_ids": [row["execution_id"] for row, waits in zip(rows, waiting, strict=True) if not waits]}
         due = self.record.run(lambda connection: connection.execute(sql("keeper", "due"), gone).fetchall())
         reached("keeper.after_mark")
-        self.bell.ring([_ring(row) for row in due])
+        self.bell.ring([_ring(row) for row in sorted(due, key=itemgetter("seq"))])
         reached("keeper.after_enqueue")
         return len(due)
 
@@ -86,4 +87,6 @@ def _ring(row: dict[str, Any]) -> Ring:
             confidence=row["confidence"],
             executor_id=row["executor_id"],
         ),
+        # It has waited for its first turn already; behind a backlog it would wait for another.
+        at_front=row["begun"],
     )
