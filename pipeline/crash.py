@@ -17,6 +17,7 @@ POINTS = (
     "relay.after_enqueue",
     "worker.after_pop",
     "worker.after_take",
+    "worker.after_cancel_mark",
     "worker.after_check",
     "worker.after_intent",
     "worker.after_send",
