@@ -29,8 +29,9 @@ from workers.retry import ABSENT_AFTER, CLEAN_ABSENCES, RESEND_WITHIN, lookup_ga
 log = structlog.get_logger(__name__)
 
 _BATCH = 32
-# Longer than any one look-up may take, so that a second keeper does not ask the same.
-_CLAIM = timedelta(seconds=15)
+# Keeps two leaders from asking the same at once. A keeper that dies leaves its claims behind, and they end soon after
+# another can lead: asking twice is harmless, waiting is not.
+_CLAIM = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, kw_only=True)
