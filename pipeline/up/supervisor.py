@@ -27,6 +27,9 @@ _ALL_WITHIN_S = 4.0
 #: What is left of that for who presses Ctrl-C again.
 _HURRY_S = 0.5
 
+#: A server may fail once for a passing reason: another's leftovers, a machine that is out of breath.
+_SERVER_TRIES = 3
+
 _ADDRESS_OF = {"postgres": "database_url", "valkey": "redis_url"}
 
 
@@ -113,7 +116,8 @@ class Supervisor:
         if server.exit_code == CANNOT_BE_SET_UP:
             key, _, message = server.last_words().partition(": ")
             raise ConfigInvalid([Problem(key=key, message=message)])
-        raise ServerMissing(f"{server.line.name} did not come up: {server.last_words()}")
+        if server.streak.deaths >= _SERVER_TRIES:
+            raise ServerMissing(f"{server.line.name} did not come up: {server.last_words()}")
 
     def _learn_addresses(self) -> None:
         learned: dict[str, SecretStr] = {}
