@@ -51,10 +51,11 @@ RETURNING e.execution_id, e.executor_id, e.job_id, e.action, e.symbol, s.confide
 -- name: candidates
 -- What waits for a job: queued ones that nobody took, and holds that are over. The oldest first, and only those whose
 -- symbol is free. Their last job may still stand in the queue.
+-- Here and below it is statement_timestamp() where an index is to find the rows: no index can on a volatile clock.
 SELECT w.execution_id, w.job_id
 FROM execution AS w
 WHERE w.state IN ('queued', 'held')
-    AND w.due_at <= clock_timestamp()
+    AND w.due_at <= statement_timestamp()
     AND w.executor_id = %(executor_id)s
     AND NOT EXISTS (
         SELECT
@@ -99,7 +100,7 @@ FROM (
     ) AS intended
     FROM execution AS w
     WHERE w.state = 'submitting'
-        AND w.lease_until < clock_timestamp()
+        AND w.lease_until < statement_timestamp()
     ORDER BY w.lease_until
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
@@ -115,7 +116,7 @@ FROM (
     SELECT w.execution_id, w.due_at
     FROM execution AS w
     WHERE w.state = 'unknown'
-        AND w.due_at <= clock_timestamp()
+        AND w.due_at <= statement_timestamp()
         AND w.executor_id = ANY(%(executor_ids)s)
     ORDER BY w.due_at
     LIMIT %(limit)s
@@ -159,7 +160,7 @@ SELECT min(intended_at) AS since
 FROM broker_order
 WHERE (ended_at IS NULL OR (order_id IS NULL AND may_exist))
     AND executor_id = %(executor_id)s
-    AND intended_at > clock_timestamp() - interval '10 minutes'
+    AND intended_at > statement_timestamp() - interval '10 minutes'
 
 -- name: to_poll_singly
 -- Older orders that still work: a few at a time, the longest unheard first.
@@ -198,7 +199,7 @@ LIMIT %(limit)s
 -- Executors with work in the last minute, whose snapshot the keeper keeps fresh.
 SELECT executor_id
 FROM execution
-WHERE created_at > clock_timestamp() - interval '1 minute'
+WHERE created_at > statement_timestamp() - interval '1 minute'
     AND state <> 'skipped'
 GROUP BY executor_id
 
