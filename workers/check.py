@@ -69,7 +69,7 @@ class Check:
         signal, prior = self.record.run(lambda connection: _signal_and_prior(connection, taken))
         if prior is not None and prior.may_exist and taken.from_state is not State.HELD:
             # A person's requeue of an order that may exist: look it up before anything else.
-            return _look_up(prior)
+            return _look_up(prior, Code.REQUEUED if taken.from_state is State.QUEUED else Code.NO_ANSWER)
         try:
             seen = self._look(signal)
         except BrokerUnavailable as error:
@@ -126,7 +126,7 @@ class Check:
         """Send the identical order once more, if it may still go."""
         if prior.order_id is not None:
             # Somebody late brought the broker's word that it has the order.
-            return _look_up(prior)
+            return _look_up(prior, Code.NO_ANSWER)
         if prior.account_number != case.account.number:
             facts = {"meant": prior.account_number, "is": case.account.number}
             return Move(state=State.DEAD, reason=Reason(code=Code.ACCOUNT_CHANGED, facts=facts))
@@ -216,9 +216,9 @@ def client_order_id(execution_id: object, generation: int) -> str:
     return f"tw-{execution_id}-{generation}"
 
 
-def _look_up(prior: OrderRow) -> Move:
+def _look_up(prior: OrderRow, code: Code) -> Move:
     facts = {"client_order_id": prior.client_order_id}
-    return Move(state=State.UNKNOWN, reason=Reason(code=Code.NO_ANSWER, facts=facts), due_in=timedelta(0))
+    return Move(state=State.UNKNOWN, reason=Reason(code=code, facts=facts), due_in=timedelta(0))
 
 
 def _skipped(reasons: tuple[Reason, ...]) -> Move:

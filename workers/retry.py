@@ -24,6 +24,8 @@ CLEAN_ABSENCES = 2
 ABSENT_AFTER = timedelta(seconds=1.5)
 #: The identical order may go out again so long after its first send, and not later.
 RESEND_WITHIN = timedelta(minutes=10)
+#: So long every answer must have been a clean absence before a requeue may send a new order under a new id.
+PROVED_ABSENT_AFTER = timedelta(seconds=60)
 
 #: What an order's status makes of the execution.
 STATE_OF = {

@@ -24,7 +24,7 @@ from pipeline.store.statements import sql
 from workers.answers import follow, hear, matches
 from workers.brokers.protocol import Absent, Found, Lookup, NoAnswer, NotSentCause
 from workers.engine import Desk
-from workers.retry import ABSENT_AFTER, CLEAN_ABSENCES, RESEND_WITHIN, lookup_gap
+from workers.retry import ABSENT_AFTER, CLEAN_ABSENCES, PROVED_ABSENT_AFTER, RESEND_WITHIN, lookup_gap
 
 log = structlog.get_logger(__name__)
 
@@ -40,6 +40,8 @@ class Verdict:
 
     state: State | None = None
     reason: Reason | None = None
+    #: The next try is a new order: the old one was proved absent after a person's requeue.
+    new_order: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +131,7 @@ class Unknowns:
             "state": verdict.state,
             "reason_code": reason.code,
             "reason_facts": Jsonb(reason.to_json()),
+            "new_order": verdict.new_order,
             "moved_by": self.who,
         }
         moved = self.record.run(lambda connection: connection.execute(sql("keeper", "resolve"), values).fetchone())
@@ -200,6 +203,14 @@ def _absent(row: Mapping[str, Any], intent: OrderRow, *, attempts: int) -> Verdi
         return Verdict(state=State.DEAD, reason=Reason(code=Code.ORDER_VANISHED, facts={"order_id": intent.order_id}))
     facts = {"attempts": row["attempts"], "was": row["reason_code"]}
     too_late = row["now"] - (intent.first_sent_at or intent.intended_at) > RESEND_WITHIN
+    if too_late and row["reason_code"] == Code.REQUEUED:
+        # Too late for the same order, and a person asked for one: it takes a minute of clean absence to dare a new one.
+        proved = row["absent_for"] >= PROVED_ABSENT_AFTER
+        return (
+            Verdict(state=State.HELD, reason=Reason(code=Code.SEND_AGAIN, facts=facts), new_order=True)
+            if proved
+            else Verdict()
+        )
     if row["attempts"] >= attempts or too_late:
         return Verdict(state=State.DEAD, reason=Reason(code=Code.ATTEMPTS_USED_UP, facts=facts))
     return Verdict(state=State.HELD, reason=Reason(code=Code.SEND_AGAIN, facts=facts))

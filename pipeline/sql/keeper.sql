@@ -143,6 +143,7 @@ RETURNING execution_id
 -- An unknown one that is settled without an order: again, skipped, or for a person.
 UPDATE execution
 SET state = %(state)s,
+    generation = generation + CASE WHEN %(new_order)s THEN 1 ELSE 0 END,
     reason_code = %(reason_code)s,
     reason_facts = %(reason_facts)s,
     due_at = CASE WHEN %(state)s::execution_state = 'held' THEN clock_timestamp() END,

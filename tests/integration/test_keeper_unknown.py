@@ -1,0 +1,224 @@
+"""Unknown orders: every branch of the look-up, and the clock that stands still while the broker is away."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from tests.factories import Core, executor_toml, until
+from workers.brokers.protocol import Accepted, OrderRequest
+
+
+def unknown(core: Core, kind: str = "drop_before", **changes: Any) -> UUID:
+    """Have an execution whose answer did not come."""
+    core.faults({"on": "submit", "kind": kind, "count": 1})
+    execution_id = core.send(**changes)
+    assert core.run(execution_id)["state"] == "unknown"
+    return execution_id
+
+
+def look(core: Core, execution_id: UUID) -> str:
+    """Look up now, whenever it would have been due."""
+    core.due_now(execution_id)
+    core.unknowns.run_once()
+    return core.state(execution_id)
+
+
+def look_until(core: Core, execution_id: UUID, state: str) -> dict[str, Any]:
+    """Look up at the keeper's own pace."""
+    until(lambda: core.unknowns.run_once() or core.state(execution_id) == state)
+    until(lambda: core.state(execution_id) == state)
+    return core.execution(execution_id)
+
+
+@pytest.mark.parametrize("kind", ["drop_after", "5xx_after", "garbage", "silence_after"])
+def test_found_is_adopted(core: Core, kind: str) -> None:
+    execution_id = unknown(core, kind)
+
+    assert look(core, execution_id) in ("accepted", "filled")
+
+    execution = core.execution(execution_id)
+    assert execution["order_id"] == core.orders()[0]["id"]
+    assert (execution["reason_code"], execution["unknown_since"], execution["due_at"]) == (None, None, None)
+    assert len(core.orders()) == 1
+
+
+def test_one_clean_absence_proves_nothing(core: Core) -> None:
+    execution_id = unknown(core)
+
+    assert look(core, execution_id) == "unknown"
+    assert look(core, execution_id) == "unknown"  # Two, but within moments of the send: reads lag.
+
+
+def test_absent_and_still_good_goes_out_again_under_the_same_id_with_the_same_body(core: Core) -> None:
+    execution_id = unknown(core)
+    body = core.execution(execution_id)["request"]
+
+    held = look_until(core, execution_id, "held")
+
+    assert held["reason_code"] == "send_again"
+    sent = core.run(execution_id)
+    assert sent["request"] == body
+    assert (sent["attempts"], sent["generation"]) == (2, 1)
+    assert [order["client_order_id"] for order in core.orders()] == [f"tw-{execution_id}-1"]
+
+
+def test_absent_and_no_longer_good_is_skipped_with_the_reason(core: Core) -> None:
+    execution_id = unknown(core)
+    look_until(core, execution_id, "held")
+    core.rows("UPDATE signal SET expires_at = now() - interval '1 second'")
+
+    execution = core.run(execution_id)
+
+    assert (execution["state"], execution["reason_code"]) == ("skipped", "expired_signal")
+    assert core.orders() == []
+
+
+def test_absent_too_long_after_the_first_send_is_a_dead_letter(core: Core) -> None:
+    execution_id = unknown(core)
+    core.rows(
+        "UPDATE broker_order SET first_sent_at = now() - interval '11 minutes', last_sent_at = now() - interval '1 min'"
+    )
+    look(core, execution_id)
+
+    assert look(core, execution_id) == "dead"
+    assert core.execution(execution_id)["reason_code"] == "attempts_used_up"
+
+
+def test_absent_after_every_attempt_is_a_dead_letter(make_core: Callable[..., Core]) -> None:
+    core = make_core(executor_toml(attempts=2, unknown_s=30))
+    core.prices(AAPL=100)
+    execution_id = unknown(core)
+    look_until(core, execution_id, "held")
+    core.faults({"on": "submit", "kind": "5xx_before"})
+    assert core.run(execution_id)["state"] == "unknown"
+
+    dead = look_until(core, execution_id, "dead")
+
+    assert (dead["reason_code"], dead["attempts"]) == ("attempts_used_up", 2)
+
+
+@pytest.mark.parametrize("change", [{"qty": "7"}, {"side": "sell"}, {"symbol": "MSFT"}])
+def test_another_order_under_our_id_is_a_dead_letter_and_never_adopted(core: Core, change: dict[str, str]) -> None:
+    core.exchange.admin("accounts", {"key": "argo", "shorting_enabled": True})
+    execution_id = unknown(core)
+    request = core.execution(execution_id)["request"] | change
+    core.faults({"on": "submit", "kind": "no_fill", "seconds": 600})
+    outcome = core.desks["argo"].broker.submit(OrderRequest.from_json(json.loads(json.dumps(request))))
+    assert isinstance(outcome, Accepted)
+
+    assert look(core, execution_id) == "dead"
+
+    execution = core.execution(execution_id)
+    assert (execution["reason_code"], execution["order_id"]) == ("order_mismatch", None)
+    assert execution["reason_facts"]["order_id"] == outcome.order.order_id
+    core.follower().run_once()
+    assert core.state(execution_id) == "dead"
+
+
+def test_a_duplicate_that_cannot_be_found_is_never_sent_again(core: Core) -> None:
+    core.faults(
+        {"on": "submit", "kind": "reject", "status": 422, "message": "client_order_id must be unique", "count": 1}
+    )
+    execution_id = core.send()
+    assert core.run(execution_id)["reason_code"] == "duplicate_id"
+
+    dead = look_until(core, execution_id, "dead")
+
+    assert dead["reason_code"] == "unknown_too_long"
+    assert "held" not in core.moves(execution_id)
+    assert core.orders() == []
+
+
+def test_an_order_for_another_account_is_not_sent_to_this_one(core: Core) -> None:
+    execution_id = unknown(core)
+    core.rows("UPDATE broker_order SET may_exist = false")
+    core.rows("UPDATE broker_order SET account_number = 'PA0000000000', may_exist = true")
+    look_until(core, execution_id, "held")
+
+    execution = core.run(execution_id)
+
+    assert (execution["state"], execution["reason_code"]) == ("dead", "account_changed")
+    assert core.orders() == []
+
+
+def test_the_clock_stands_still_while_the_broker_is_away(core: Core) -> None:
+    execution_id = unknown(core, "drop_after")
+    core.exchange.kill9()
+    for _ in range(8):
+        assert look(core, execution_id) == "unknown"
+    away = core.execution(execution_id)
+    assert away["lookups"] == 8
+    assert away["unknown_answered"].total_seconds() == 0  # Eight gaps come to more than unknown_s, 3 s.
+
+    core.exchange.start()
+
+    assert look(core, execution_id) in ("accepted", "filled")
+
+
+def test_a_broker_that_never_makes_sense_is_given_up_after_unknown_s(core: Core) -> None:
+    execution_id = unknown(core, "drop_after")
+    core.faults({"on": "lookup", "kind": "garbage_before"}, {"on": "list", "kind": "garbage_before"})
+    began = time.monotonic()
+
+    dead = look_until(core, execution_id, "dead")
+
+    assert dead["reason_code"] == "unknown_too_long"
+    assert dead["reason_facts"]["answered_for_s"] > 3
+    assert time.monotonic() - began > 1
+    # It exists after all: once the broker can be read again, its word moves the dead letter.
+    core.faults()
+    core.follower().run_once()
+    assert core.state(execution_id) in ("accepted", "filled")
+
+
+def test_reads_that_lag_do_not_double_an_order(make_core: Callable[..., Core]) -> None:
+    core = make_core(executor_toml(unknown_s=60))
+    core.prices(AAPL=100)
+    core.faults(
+        {"on": "submit", "kind": "drop_after", "count": 1},
+        {"on": "lookup", "kind": "lagging_reads", "seconds": 3},
+        {"on": "list", "kind": "lagging_reads", "seconds": 3},
+    )
+    execution_id = core.send()
+    core.run(execution_id)
+
+    # The reads lag longer than two look-ups wait: the order is sent again, and the broker says that it has it.
+    look_until(core, execution_id, "held")
+    assert core.run(execution_id)["reason_code"] == "duplicate_id"
+    until(lambda: core.unknowns.run_once() or core.state(execution_id) in ("accepted", "filled"))
+
+    assert len(core.orders()) == 1
+
+
+def test_a_requeued_dead_letter_is_looked_up_before_anything_is_sent(core: Core) -> None:
+    execution_id = unknown(core, "drop_after")
+    core.rows("UPDATE execution SET state = 'dead', reason_code = 'unknown_too_long', due_at = NULL, moved_by = 'test'")
+    core.letters.requeue(execution_id, by="test", why="the broker is well again")
+
+    assert core.run(execution_id)["state"] == "unknown"
+    assert look(core, execution_id) in ("accepted", "filled")
+    assert len(core.orders()) == 1
+
+
+def test_a_requeue_long_after_the_first_send_is_a_new_order_once_the_old_one_is_proved_absent(core: Core) -> None:
+    execution_id = unknown(core)
+    core.rows("UPDATE execution SET state = 'dead', reason_code = 'unknown_too_long', due_at = NULL, moved_by = 'test'")
+    core.rows(
+        "UPDATE broker_order SET first_sent_at = now() - interval '1 hour', last_sent_at = now() - interval '1 hour'"
+    )
+    core.letters.requeue(execution_id, by="test", why="the broker is well again")
+    assert core.run(execution_id)["state"] == "unknown"
+    assert look(core, execution_id) == "unknown"
+    assert look(core, execution_id) == "unknown"  # A minute of clean answers is asked for, not two of them.
+    core.rows("UPDATE execution SET absent_for = '60 seconds'")
+
+    assert look(core, execution_id) == "held"
+
+    assert core.run(execution_id)["client_order_id"] == f"tw-{execution_id}-2"
+    assert len(core.orders()) == 1
