@@ -21,6 +21,8 @@ PREFIX = "TRADEWIRE_"
 #: Variables that our own processes set for each other or print; they are no settings, and not unknown either.
 BETWEEN_PROCESSES = frozenset(
     {
+        "TRADEWIRE_CRASH_AFTER",
+        "TRADEWIRE_CRASH_AT",
         "TRADEWIRE_LIFELINE",
         "TRADEWIRE_RQ_DASHBOARD_URL",
         "TRADEWIRE_WEB_URL",

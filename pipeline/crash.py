@@ -23,6 +23,7 @@ POINTS = (
     "worker.after_send",
     "worker.after_record",
     "worker.after_handover",
+    "worker.after_job",
     "keeper.after_mark",
     "keeper.after_enqueue",
     "keeper.after_lease_sweep",

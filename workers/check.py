@@ -11,6 +11,7 @@ from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
 from config.executors import ExecutorSettings
+from pipeline.crash import reached
 from pipeline.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable
 from pipeline.reasons import Code, Reason
 from pipeline.routing import may_be_exit
@@ -117,6 +118,7 @@ class Check:
             case Hold() as hold:
                 return hold
             case Go() as go:
+                reached("worker.after_check")
                 values = self._intent(taken, go, seen.snapshot.account.number)
                 row = connection.execute(sql("orders", "intend"), values).fetchone()
                 assert row is not None

@@ -12,6 +12,7 @@ import structlog
 
 from config.executors import ExecutorSettings
 from config.settings import Settings
+from pipeline.crash import reached
 from pipeline.dead_letters import DeadLetters
 from pipeline.errors import BrokerUnavailable, BrokerUnreadable, Unavailable
 from pipeline.heartbeats import Heartbeat
@@ -93,6 +94,7 @@ def _run(job: ExecutionJob, recipe: Recipe, letters: DeadLetters) -> None:
             # Only a person's Requeue brings a dead letter's job onto the queue.
             letters.requeue_from_dashboard(job.id, execution_id)
         recipe.run(execution_id)
+        reached("worker.after_job")
     except Unavailable as error:
         log.warning("job.left_to_the_keeper", execution_id=str(execution_id), error=str(error))
 

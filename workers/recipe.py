@@ -89,7 +89,6 @@ class Recipe:
         intended: Intended | None = None
         try:
             verdict = self.check.judge(taken)
-            reached("worker.after_check")
             if isinstance(verdict, Move):
                 self.answers.settle(taken, verdict)
                 return
