@@ -9,18 +9,17 @@ from collections.abc import Callable
 from typing import Self, TypeVar
 
 import psycopg
-import structlog
 from psycopg import Connection
+from psycopg.errors import IdleInTransactionSessionTimeout, ReadOnlySqlTransaction
 from psycopg.rows import DictRow, dict_row
 from psycopg.types.enum import EnumInfo, register_enum
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from pipeline.absences import Need, absence_of
 from pipeline.errors import NotMigrated, NotPossible, RecordUnavailable, TradewireError
 from pipeline.signals import Action, Intent
 from pipeline.states import State
 from pipeline.store.rows import Mode, Role
-
-log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 Row = DictRow
@@ -38,6 +37,16 @@ _ENUMS = (
     ("executor_mode", Mode),
     ("order_role", Role),
 )
+# What passes: a lost connection, a server that stops or starts, a primary that became a standby, a transaction of a
+# process that was frozen. Everything else is an error of ours.
+_PASSING = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    PoolTimeout,
+    IdleInTransactionSessionTimeout,
+    ReadOnlySqlTransaction,
+)
+_STANDBY = "this PostgreSQL takes no writes: DATABASE_URL must name the primary, and not a read-only standby"
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 2.0
 _OLDEST_SERVER = 140_000
@@ -68,7 +77,7 @@ class Record:
     def __init__(self, database_url: str, *, connections: int = 4, patience_s: float | None = 3.0) -> None:
         self._url = database_url
         self._patience_s = patience_s
-        self._said_away = False
+        self._absence = absence_of(Need.RECORD, database_url)
         self.stopping = threading.Event()
         self._pool = _Pool(
             database_url,
@@ -80,6 +89,7 @@ class Record:
                 "keepalives_idle": 5,
                 "keepalives_interval": 2,
                 "keepalives_count": 3,
+                "tcp_user_timeout": 10_000,
                 "application_name": "tradewire",
             },
             configure=_configure,
@@ -113,15 +123,18 @@ class Record:
             try:
                 with self._pool.connection() as connection:
                     value = unit(connection)
-            except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
+                    # Leaving the block commits too, but not on a connection that was found closed meanwhile: the unit
+                    # would be lost in silence.
+                    connection.commit()
+            except _PASSING as error:
                 cause = self._cause(error)
-                self._say_away(cause)
+                self._absence.failed(cause)
                 over = self.stopping.is_set() or (deadline is not None and time.monotonic() + pause > deadline)
                 # Waiting helps against an absence and a schema that is not there yet, and against nothing else.
                 if over or not isinstance(cause, RecordUnavailable):
                     raise cause from None
             else:
-                self._say_back()
+                self._absence.answered()
                 return value
             # Jitter, so that a restart of PostgreSQL is not met by everybody at once.
             self.stopping.wait(pause * random.uniform(0.5, 1.0))  # noqa: S311 -- not a secret
@@ -150,20 +163,15 @@ class Record:
             return error
         return RecordUnavailable(f"PostgreSQL cannot be reached: {_first_line(error)}")
 
-    def _say_away(self, cause: TradewireError) -> None:
-        """Say once, not at every try, that PostgreSQL is away."""
-        if not self._said_away:
-            self._said_away = True
-            log.warning("record.away", error=str(cause))
-
-    def _say_back(self) -> None:
-        if self._said_away:
-            self._said_away = False
-            log.info("record.back")
-
 
 def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _refuse_standby(connection: Connection[DictRow]) -> None:
+    # Servers since PostgreSQL 14 report both by themselves.
+    if "on" in map(connection.info.parameter_status, ("in_hot_standby", "default_transaction_read_only")):
+        raise RecordUnavailable(_STANDBY)
 
 
 def _configure(connection: Connection[DictRow]) -> None:
@@ -172,6 +180,7 @@ def _configure(connection: Connection[DictRow]) -> None:
         raise NotPossible(
             f"PostgreSQL {connection.info.server_version // 10000} is too old: tradewire needs 14 or newer"
         )
+    _refuse_standby(connection)
     # Each look-up is a statement, and a statement opens a transaction: the commit below ends it.
     for name, kind in _ENUMS:
         info = EnumInfo.fetch(connection, name)

@@ -82,6 +82,21 @@ def test_a_unit_whose_commit_was_done_and_not_answered_is_run_again_and_comes_to
     assert rows("SELECT count(*) AS n FROM refusal") == [{"n": 1}]
 
 
+def test_a_connection_found_closed_after_the_last_statement_is_no_success(record: Record, rows: Rows) -> None:
+    """The server ended it right behind its answer, and nothing was committed."""
+    runs = []
+
+    def unit(connection: Connection[DictRow]) -> None:
+        runs.append(1)
+        connection.execute(NOTE, ["00000000-0000-0000-0000-000000000001"])
+        if len(runs) == 1:
+            connection.close()
+
+    record.run(unit)
+    assert len(runs) == 2
+    assert rows("SELECT count(*) AS n FROM refusal") == [{"n": 1}]
+
+
 def test_a_failure_of_ours_is_not_tried_again_and_leaves_nothing(record: Record, rows: Rows) -> None:
     runs = []
 
