@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from structlog.testing import capture_logs
+
+from config.executors import Executors
+from pipeline.errors import InvalidSignal, RecordUnavailable, SourceIdConflict
+from pipeline.intake import ENQUEUE_GRACE, Intake, Recorded
+from pipeline.states import State
+from pipeline.store.record import Record
+from tests.factories import signal, until
+from tests.integration.conftest import Rows
+
+
+def by_executor(recorded: Recorded) -> dict[str, tuple[str, str | None]]:
+    return {row.executor_id: (row.state.value, row.reason_code) for row in recorded.executions}
+
+
+def at_live_accounts(executors: Executors) -> dict[str, Any]:
+    return {name: executor.model_copy(update={"mode": "live"}) for name, executor in executors.items()}
+
+
+def test_a_signal_is_recorded_with_one_execution_at_every_executor(intake: Intake, rows: Rows) -> None:
+    recorded = intake.record(signal(confidence="98.5", entry_price="190.10"), source="webhook")
+
+    assert not recorded.duplicate
+    assert by_executor(recorded) == {"argo": ("queued", None), "prop_firm": ("queued", None)}
+    (row,) = rows("SELECT * FROM signal")
+    assert (row["signal_id"], row["source"], row["source_id"]) == (recorded.signal_id, "webhook", None)
+    assert (str(row["confidence"]), str(row["entry_price"]), row["asset_class"]) == ("98.5", "190.10", "us_equity")
+    assert rows("SELECT count(*) AS n FROM execution") == [{"n": 2}]
+
+
+def test_a_queued_execution_is_due_for_the_keeper_when_its_recorder_had_its_time(intake: Intake, rows: Rows) -> None:
+    recorded = intake.record(signal(), source="test")
+
+    for row in rows("SELECT * FROM execution"):
+        assert row["due_at"] - row["created_at"] == ENQUEUE_GRACE
+        assert (row["job_id"], row["enqueues"]) == (f"{row['execution_id']}-1", 1)
+    assert {row.execution_id for row in recorded.executions} == {
+        row["execution_id"] for row in rows("SELECT * FROM execution")
+    }
+
+
+def test_an_entry_that_routing_refuses_is_over_at_birth_with_every_reason(intake: Intake, rows: Rows) -> None:
+    recorded = intake.record(signal(confidence="75.3"), source="test")
+
+    assert by_executor(recorded) == {"argo": ("queued", None), "prop_firm": ("skipped", "confidence_below_minimum")}
+    skipped = recorded.executions[1]
+    assert skipped.reason_facts == {"minimum": "82", "was": "75.3"}
+    assert skipped.ended_at == skipped.decided_at == skipped.created_at
+    assert rows("SELECT due_at FROM execution WHERE state = 'skipped'") == [{"due_at": None}]
+
+
+def test_further_reasons_are_kept_beside_the_first(intake: Intake) -> None:
+    recorded = intake.record(signal(confidence=50, executors=["argo"]), source="test")
+
+    assert recorded.executions[1].reason_code == "not_addressed"
+    assert recorded.executions[1].reason_facts == {
+        "executors": "argo",
+        "also": "confidence_below_minimum minimum=82 was=50",
+    }
+
+
+@pytest.mark.parametrize("sent", [{"action": "SELL"}, {"intent": "close"}])
+def test_a_possible_exit_is_never_refused_here(intake: Intake, sent: dict[str, Any]) -> None:
+    recorded = intake.record(signal(confidence=2, **sent), source="test")
+
+    assert by_executor(recorded) == {"argo": ("queued", None), "prop_firm": ("queued", None)}
+
+
+def test_an_executor_that_is_not_named_is_not_addressed(intake: Intake) -> None:
+    recorded = intake.record(signal(action="SELL", executors=["prop_firm"]), source="test")
+
+    assert by_executor(recorded) == {"argo": ("skipped", "not_addressed"), "prop_firm": ("queued", None)}
+
+
+def test_practice_reaches_no_live_account(record: Record, executors: Executors) -> None:
+    recorded = Intake(record, at_live_accounts(executors), by="test").record(signal(action="SELL"), source="replay")
+
+    assert by_executor(recorded) == {
+        "argo": ("skipped", "practice_source"),
+        "prop_firm": ("skipped", "practice_source"),
+    }
+    assert {row.mode.value for row in recorded.executions} == {"live"}
+
+
+def test_the_same_again_changes_nothing_and_answers_with_the_first(intake: Intake, rows: Rows) -> None:
+    first = intake.record(signal(source_id="1"), source="a")
+    again = intake.record(signal(source_id="1", generated_at=datetime.now(UTC).isoformat()), source="a")
+
+    assert again == Recorded(signal_id=first.signal_id, duplicate=True, executions=first.executions)
+    assert rows("SELECT count(*) AS n FROM history") == [{"n": 2}]
+
+
+def test_twenty_times_at_once_is_one_signal(intake: Intake, rows: Rows) -> None:
+    with ThreadPoolExecutor(20) as pool:
+        all_recorded = list(pool.map(lambda _: intake.record(signal(source_id="1"), source="a"), range(20)))
+
+    assert len({recorded.signal_id for recorded in all_recorded}) == 1
+    assert [recorded.duplicate for recorded in all_recorded].count(False) == 1
+    assert [recorded.executions for recorded in all_recorded] == [all_recorded[0].executions] * 20
+    assert rows("SELECT (SELECT count(*) FROM signal) AS signals, (SELECT count(*) FROM execution) AS executions") == [
+        {"signals": 1, "executions": 2}
+    ]
+
+
+def test_a_unit_that_is_run_again_finds_its_own_signal_and_calls_it_none_of_a_repeat(
+    intake: Intake, record: Record, rows: Rows
+) -> None:
+    """As after a COMMIT whose answer was lost."""
+    runs: list[Recorded] = []
+    unit = intake._unit
+
+    def committed_and_lost(*arguments: Any) -> Recorded:
+        recorded = unit(*arguments)
+        runs.append(recorded)
+        if len(runs) == 1:
+            connection = arguments[0]
+            connection.commit()
+            connection.close()
+        return recorded
+
+    intake._unit = committed_and_lost  # type: ignore[method-assign]
+    recorded = intake.record(signal(source_id="1"), source="a")
+
+    assert runs == [recorded, recorded]
+    assert not recorded.duplicate
+    assert rows("SELECT count(*) AS n FROM execution") == [{"n": 2}]
+
+
+def test_without_a_source_id_nothing_is_a_repeat(intake: Intake) -> None:
+    assert intake.record(signal(), source="a").signal_id != intake.record(signal(), source="a").signal_id
+
+
+def test_sources_do_not_share_their_ids(intake: Intake) -> None:
+    first = intake.record(signal(source_id="1"), source="a")
+    second = intake.record(signal(source_id="1", action="SELL"), source="b")
+    third = intake.record(signal(source_id="1", source="b", action="SELL"), source="c")
+
+    assert not second.duplicate
+    assert first.signal_id != second.signal_id == third.signal_id
+
+
+def test_one_source_id_for_other_content_is_refused_and_changes_nothing(intake: Intake, rows: Rows) -> None:
+    first = intake.record(signal(source_id="1"), source="a")
+
+    with pytest.raises(SourceIdConflict, match=str(first.signal_id)) as caught:
+        intake.record(signal(source_id="1", action="SELL"), source="a")
+
+    assert caught.value.code == "source_id_conflict"
+    assert rows("SELECT action FROM signal") == [{"action": "BUY"}]
+    assert rows("SELECT source, source_id, code FROM refusal") == [
+        {"source": "a", "source_id": "1", "code": "source_id_conflict"}
+    ]
+
+
+def test_a_source_id_used_for_two_signals_at_once_is_one_signal_and_refusals(intake: Intake, rows: Rows) -> None:
+    def send(number: int) -> str:
+        try:
+            return str(intake.record(signal(("AAPL", "MSFT")[number % 2], source_id="1"), source="a").signal_id)
+        except SourceIdConflict:
+            return "conflict"
+
+    with ThreadPoolExecutor(10) as pool:
+        answers = list(pool.map(send, range(10)))
+
+    assert answers.count("conflict") == 5
+    assert len(set(answers)) == 2
+    assert rows("SELECT count(*) AS n FROM signal") == [{"n": 1}]
+
+
+def test_executions_of_a_symbol_are_numbered_in_the_order_in_which_they_are_seen(intake: Intake, rows: Rows) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: intake.record(signal(), source="test"), range(24)))
+
+    ordered = rows("SELECT seq, h.at FROM execution JOIN history AS h USING (execution_id) ORDER BY seq")
+    assert [row["at"] for row in ordered] == sorted(row["at"] for row in ordered)
+
+
+def test_an_executor_that_is_not_configured_makes_it_invalid(intake: Intake, rows: Rows) -> None:
+    with pytest.raises(InvalidSignal, match="nobody not configured; there is argo, prop_firm") as caught:
+        intake.record(signal(executors=["argo", "nobody"]), source="test")
+
+    assert caught.value.code == "unknown_executor"
+    assert rows("SELECT FROM signal") == []
+
+
+def test_a_time_in_the_future_is_refused(intake: Intake) -> None:
+    with pytest.raises(InvalidSignal, match="is in the future"):
+        intake.record(signal(generated_at=(datetime.now(UTC) + timedelta(minutes=1)).isoformat()), source="test")
+
+
+def test_an_absent_record_is_said_and_nothing_is_recorded(executors: Executors) -> None:
+    with Record("postgresql://127.0.0.1:1/nowhere", patience_s=0.1) as record:
+        intake = Intake(record, executors, by="test")
+        for sent in (signal(), {"not": "a signal"}):
+            with pytest.raises(RecordUnavailable):
+                intake.record(sent, source="test")
+
+
+def test_a_record_that_lost_the_first_of_two_is_asked_again(intake: Intake, rows: Rows) -> None:
+    """Nobody deletes signals but a person at the database; the sender must not be told that PostgreSQL is away."""
+    rows("CREATE FUNCTION forget() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$")
+    rows("CREATE TRIGGER forget BEFORE INSERT ON signal FOR EACH ROW EXECUTE FUNCTION forget()")
+    with ThreadPoolExecutor(1) as pool, capture_logs() as logs:
+        sending = pool.submit(intake.record, signal(source_id="1"), source="a")
+        until(lambda: "record.away" in [entry["event"] for entry in logs])
+        rows("DROP TRIGGER forget ON signal")
+        recorded = sending.result(20)
+
+    assert isinstance(recorded.signal_id, UUID)
+    assert recorded.executions[0].state is State.QUEUED

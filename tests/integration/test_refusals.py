@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from pipeline.errors import InvalidSignal
+from pipeline.intake import Intake
+from tests.factories import signal
+from tests.integration.conftest import Rows
+
+SECRET = "s3cr3t-v4lue"
+
+
+def refused(intake: Intake, raw: Any) -> None:
+    with pytest.raises(InvalidSignal):
+        intake.record(raw, source="webhook")
+
+
+def test_what_is_no_signal_is_kept_with_its_reason(intake: Intake, rows: Rows) -> None:
+    refused(intake, signal(confidence=0.98, source_id="77"))
+
+    (row,) = rows("SELECT * FROM refusal")
+    assert (row["source"], row["source_id"], row["code"]) == ("webhook", "77", "invalid_signal")
+    assert row["message"].startswith("confidence: is a percentage")
+    assert json.loads(row["payload"]) == signal(confidence=0.98, source_id="77")
+    assert rows("SELECT FROM signal") == []
+
+
+@pytest.mark.parametrize(
+    "key", ["secret", "api_key", "apiKey", "X-API-KEY", "token", "Authorization", "passwd", "Password"]
+)
+def test_what_is_named_like_a_secret_is_masked_at_any_depth(intake: Intake, rows: Rows, key: str) -> None:
+    refused(intake, signal(meta={"list": [{key: SECRET, "note": "kept"}]}))
+
+    (row,) = rows("SELECT payload, message FROM refusal")
+    assert SECRET not in str(row)
+    assert json.loads(row["payload"])["meta"] == {"list": [{key: "***", "note": "kept"}]}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f'{{"symbol": "AAPL", "api_key": "{SECRET}", "action": ',
+        f"{{'token': '{SECRET}', 'symbol'",
+        f"password={SECRET}",
+        f"Authorization: Bearer {SECRET}",
+        f'{{"secret": "{SECRET}',
+    ],
+)
+def test_secrets_in_a_line_that_is_no_json_are_masked_too(intake: Intake, rows: Rows, line: str) -> None:
+    intake.refuse(line, source="file", code="invalid_json", message="not JSON")
+
+    (row,) = rows("SELECT payload FROM refusal")
+    assert SECRET not in row["payload"]
+    assert "***" in row["payload"]
+
+
+def test_a_line_without_secrets_is_kept_as_it_was(intake: Intake, rows: Rows) -> None:
+    intake.refuse("not json", source="file", code="invalid_json", message="not JSON")
+
+    assert rows("SELECT payload FROM refusal") == [{"payload": "not json"}]
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        signal(note="x" * 100_000),
+        signal(source="s" * 10_000),
+        signal(source_id="i" * 10_000),
+        signal(source="\x00\ud800"),
+        signal(source_id="\x00", note="\x00"),
+        {"\x00\ud800": 1},
+        signal(executors=["\ud800"]),
+        signal(symbol="\x00"),
+        [1, 2, 3],
+        None,
+        "not a mapping",
+        {},
+    ],
+    ids=range(12),
+)
+def test_whatever_comes_is_kept_bounded(intake: Intake, rows: Rows, raw: Any) -> None:
+    refused(intake, raw)
+
+    (row,) = rows("SELECT * FROM refusal")
+    assert len(row["payload"]) <= 4096
+    assert len(row["message"]) <= 1000
+    assert 1 <= len(row["source"]) <= 100
+
+
+def test_what_is_nested_absurdly_deep_is_kept_to_its_depth(intake: Intake, rows: Rows) -> None:
+    deep: Any = "bottom"
+    for _ in range(900):
+        deep = {"in": deep}
+
+    refused(intake, signal(deep=deep))
+
+    (row,) = rows("SELECT payload FROM refusal")
+    assert "bottom" not in row["payload"]
+    assert json.loads(row["payload"])["symbol"] == "AAPL"
