@@ -27,6 +27,8 @@ _SHORTEST_SECRET = 4
 
 # They report every request at INFO, among them some with an address in it.
 _CHATTY = ("alpaca", "httpcore", "httpx", "urllib3", "websockets")
+# It reports every try to connect while PostgreSQL is away; the record says so once.
+_REPETITIVE = ("psycopg.pool",)
 
 _secrets: set[str] = set()
 
@@ -126,6 +128,8 @@ def _take_over_stdlib(handler: logging.Handler, level: int) -> None:
     root.setLevel(level)
     for name in _CHATTY:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
+    for name in _REPETITIVE:
+        logging.getLogger(name).setLevel(max(level, logging.ERROR))
     # Libraries that were set up before us wrote by themselves; from now on everything passes the mask.
     for logger in list(logging.root.manager.loggerDict.values()):
         if isinstance(logger, logging.Logger):

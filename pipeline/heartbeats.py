@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from psycopg.types.json import Jsonb
 
-from pipeline.errors import RecordUnavailable
+from pipeline.errors import TradewireError
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 
@@ -60,5 +60,5 @@ class Heartbeat:
     def _run(self, statement: Any, values: dict[str, Any]) -> None:
         try:
             self._record.run(lambda connection: connection.execute(statement, values))
-        except RecordUnavailable:
+        except TradewireError:
             return  # Silence is what the readers of this row look for.

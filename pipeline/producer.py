@@ -165,14 +165,14 @@ class Producer:
         self._tries += 1
         if self._away_since is None:
             self._away_since = self._clock()
-            log.error("record.lost", error=str(exc), waiting=len(self._spool))
+            log.debug("record.lost", error=str(exc), waiting=len(self._spool))
         for waiting in self._spool.expire(self._clock()):
             log.error("signal.expired_unrecorded", **_names(waiting.raw), expired_at=waiting.expires_at)
 
     def _note_return(self) -> None:
         if self._away_since is not None:
             away_s = round((self._clock() - self._away_since).total_seconds(), 1)
-            log.info("record.regained", away_s=away_s, waiting=len(self._spool))
+            log.debug("record.regained", away_s=away_s, waiting=len(self._spool))
         self._away_since, self._tries = None, 0
 
     def _pause_s(self) -> float:

@@ -15,7 +15,7 @@ import structlog
 
 from config.executors import Executors
 from config.settings import Settings, executor_keys
-from pipeline.errors import ConfigInvalid, Problem, QueueUnavailable
+from pipeline.errors import ConfigInvalid, Problem, QueueUnavailable, RecordUnavailable
 from pipeline.heartbeats import Heartbeat
 from pipeline.intake import Intake
 from pipeline.producer import Producer
@@ -50,6 +50,8 @@ class Delivery:
             RecordUnavailable: PostgreSQL is away.
         """
         recorded = self._intake.record(raw, source=self._source)
+        if recorded.duplicate and self._relay is not None:
+            return  # Whoever recorded it first rang, or the keeper did: a restart's repeats must not flood the queues.
         if self._relay is None and self._direct is not None:
             self._direct.execute(recorded.executions)
         elif self._relay is not None and self._relay.ring(recorded.executions):
@@ -78,8 +80,12 @@ def produce_for_ever(settings: Settings, executors: Executors, *, database_url: 
 
     Raises:
         ConfigInvalid: the source or an address is missing.
+        NotPossible: PostgreSQL or Redis is of a kind that cannot be used.
     """
     record = Record(database_url, patience_s=0.0)
+    # Away is waited out later; a server that cannot be used is refused now.
+    with suppress(RecordUnavailable):
+        record.run(lambda _: None)
     heartbeat: Heartbeat | None = None
     delivery, direct = _delivery(settings, executors, record, database_url)
     try:

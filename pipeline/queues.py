@@ -16,7 +16,7 @@ from uuid import UUID
 import structlog
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import InvalidResponse, RedisError
 from redis.retry import Retry
 from rq import Queue
 from rq.job import Job, JobStatus
@@ -24,6 +24,7 @@ from rq.registry import FailedJobRegistry
 from rq.results import Result
 from rq.serializers import JSONSerializer
 
+from pipeline.absences import Absence, Need, absence_of
 from pipeline.errors import NotPossible, QueueUnavailable
 
 log = structlog.get_logger(__name__)
@@ -36,6 +37,7 @@ DEAD_PREFIX = "dead-"
 
 _QUEUE_PREFIX = "executor-"
 _OLDEST_SERVER = (6, 2)
+_NO_LIST = "tradewire:no-such-list"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,19 +144,41 @@ def check_server(connection: Redis) -> None:
     """Refuse a server that would lose jobs.
 
     Raises:
-        NotPossible: it is too old, a replica, or evicts keys.
-        QueueUnavailable: it cannot be reached.
+        NotPossible: it is no Redis, too old, a cluster, a replica, or evicts keys.
+        QueueUnavailable: it cannot be reached, or takes no writes.
     """
     with mapped():
-        facts = connection.info()
-        version = tuple(int(part) for part in str(facts.get("redis_version", "0")).split(".")[:2])
+        try:
+            facts = connection.info()
+        except InvalidResponse:
+            raise NotPossible("what answers at REDIS_URL is not Redis") from None
+    version = tuple(int(part) for part in str(facts.get("redis_version", "0")).split(".")[:2])
     if version < _OLDEST_SERVER:
         raise NotPossible(f"Redis {facts.get('redis_version')} is too old: tradewire needs 6.2 or newer")
+    if facts.get("redis_mode", "standalone") != "standalone":
+        raise NotPossible(f"this Redis runs as a {facts['redis_mode']}: REDIS_URL must name a single server")
     if facts.get("role") != "master":
         raise NotPossible("this Redis is a read-only replica: REDIS_URL must name the primary")
     policy = facts.get("maxmemory_policy", "noeviction")
     if policy != "noeviction":
         raise NotPossible(f"this Redis evicts keys (maxmemory-policy {policy}): set it to noeviction")
+    check_writes(connection)
+
+
+def check_writes(connection: Redis) -> None:
+    """Find out whether the server takes writes, by one that changes nothing: a move from a list that is not there.
+
+    Raises:
+        QueueUnavailable: it is away, out of memory, a replica, or cannot write to its disk.
+    """
+    with mapped():
+        connection.lmove(_NO_LIST, _NO_LIST)
+
+
+def queue_absence(connection: Redis) -> Absence:
+    """Return what this process knows of the absence of this Redis."""
+    place = connection.connection_pool.connection_kwargs
+    return absence_of(Need.QUEUE, str([place.get(key) for key in ("host", "port", "path", "db")]))
 
 
 def _pushed(rings: Sequence[Ring]) -> list[Ring]:
@@ -167,7 +191,21 @@ class Bell:
 
     def __init__(self, connection: Redis) -> None:
         self.connection = connection
+        self._absence = queue_absence(connection)
         self._parked: dict[str, set[str]] = {}
+
+    @contextmanager
+    def _asked(self) -> Iterator[None]:
+        """Map errors, and have an absence said once. Reads prove nothing of a Redis that takes no writes."""
+        try:
+            if self._absence.failing:
+                check_writes(self.connection)
+            with mapped():
+                yield
+        except QueueUnavailable as error:
+            self._absence.failed(error)
+            raise
+        self._absence.answered()
 
     def queue(self, executor_id: str) -> Queue:
         """Return the RQ queue of an executor."""
@@ -187,7 +225,7 @@ class Bell:
         by_executor: dict[str, list[Ring]] = {}
         for ring in rings:
             by_executor.setdefault(ring.executor_id, []).append(ring)
-        with mapped():
+        with self._asked():
             for executor_id, theirs in by_executor.items():
                 self.queue(executor_id).enqueue_many(
                     [
@@ -213,7 +251,7 @@ class Bell:
         """
         if not job_ids:
             return []
-        with mapped():
+        with self._asked():
             key = self.queue(executor_id).key
             pipe = self.connection.pipeline(transaction=False)
             for job_id in job_ids:
@@ -226,7 +264,7 @@ class Bell:
         Raises:
             QueueUnavailable: Redis is away.
         """
-        with mapped():
+        with self._asked():
             return int(self.queue(executor_id).count)
 
     def mirror_dead(self, executor_id: str, letters: Sequence[DeadJob]) -> None:
@@ -237,7 +275,7 @@ class Bell:
         Raises:
             QueueUnavailable: Redis is away.
         """
-        with mapped():
+        with self._asked():
             queue = self.queue(executor_id)
             registry = FailedJobRegistry(queue=queue)
             # As bytes: somebody else may have put anything there, and it goes all the same.
@@ -279,7 +317,7 @@ class Bell:
         Raises:
             QueueUnavailable: Redis is away.
         """
-        with mapped():
+        with self._asked():
             queue = self.queue(executor_id)
             started = queue.started_job_registry
             for entry in map(text_of, self.connection.zrangebyscore(started.key, 1, time.time())):

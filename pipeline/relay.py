@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Iterable
 from decimal import Decimal
 
@@ -27,12 +29,17 @@ def description(*, action: str, symbol: str, confidence: Decimal | None, executo
     return f"{action} {symbol}{sure} → {executor_id}"
 
 
+# While Redis is away, each try may cost a time limit: most signals do without.
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 5.0
+
+
 class Relay:
     """Rings the bell for recorded executions. When it fails, the keeper rings later: nothing is lost."""
 
     def __init__(self, bell: Bell) -> None:
         self._bell = bell
-        self._said_away = False
+        self._pause_s = 0.0
+        self._again_at = 0.0
 
     def ring(self, executions: Iterable[ExecutionRow]) -> bool:
         """Enqueue those of *executions* that wait for their executor; False when Redis is away."""
@@ -51,15 +58,15 @@ class Relay:
             for execution in executions
             if execution.state is State.QUEUED
         ]
+        if time.monotonic() < self._again_at:
+            return False
         try:
             self._bell.ring(rings)
         except QueueUnavailable as error:
-            if not self._said_away:
-                self._said_away = True
-                log.warning("queue.away", error=str(error), consequence="the keeper enqueues later")
+            self._pause_s = min(max(self._pause_s * 2, _FIRST_PAUSE_S), _LONGEST_PAUSE_S)
+            self._again_at = time.monotonic() + self._pause_s * random.uniform(0.5, 1.0)  # noqa: S311 -- not a secret
+            log.debug("relay.left_to_the_keeper", executions=len(rings), error=str(error))
             return False
         reached("relay.after_enqueue")
-        if self._said_away:
-            self._said_away = False
-            log.info("queue.back")
+        self._pause_s = 0.0
         return True

@@ -9,12 +9,14 @@ from pydantic import SecretStr
 
 from config.executors import ExecutorSettings
 from config.settings import Settings, executor_keys
+from pipeline.absences import Need, absence_of
 from pipeline.errors import ConfigInvalid, Problem
 from pipeline.store.record import Record
 from workers.answers import Answers
 from workers.assets import Assets
 from workers.brokers.protocol import Broker
 from workers.brokers.registry import open_broker
+from workers.brokers.watched import WatchedBroker
 from workers.check import Check
 from workers.lease import LeaseKeeper
 from workers.recipe import Recipe
@@ -65,6 +67,8 @@ def open_desk(executor: ExecutorSettings, *, settings: Settings, exchange_url: s
         base_url=base_url,
         timeout_s=executor.retry.broker_timeout_s,
     )
+    absence = absence_of(Need.BROKER, f"{executor.id} {base_url}", executor_id=executor.id)
+    broker = WatchedBroker(broker, absence)
     return Desk(executor=executor, broker=broker, snapshots=Snapshots(record, executor, broker))
 
 

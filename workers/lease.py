@@ -11,7 +11,7 @@ from uuid import UUID
 
 import structlog
 
-from pipeline.errors import RecordUnavailable
+from pipeline.errors import TradewireError
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 
@@ -92,7 +92,7 @@ class LeaseKeeper:
                     {"execution_id": lease.execution_id, "fence": lease.fence, "lease": LEASE},
                 ).fetchone()
             )
-        except RecordUnavailable:
+        except TradewireError:
             return  # What is left of the lease runs out by itself, and with it the right to send.
         if row is not None:
             lease.renewed(asked_at=asked_at)

@@ -24,8 +24,8 @@ from rq.timeouts import BaseDeathPenalty
 from rq.worker import WorkerStatus
 
 from pipeline.crash import reached
-from pipeline.errors import QueueUnavailable
-from pipeline.queues import Bell, ExecutionJob, ForeignJob, check_server, queue_name, text_of
+from pipeline.errors import NotPossible, QueueUnavailable
+from pipeline.queues import Bell, ExecutionJob, ForeignJob, check_server, queue_absence, text_of
 
 log = structlog.get_logger(__name__)
 
@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 _POP_S = 1
 _HEARTBEAT_EVERY_S = 5.0
 _FIRST_PAUSE_S = 0.2
-_LONGEST_PAUSE_S = 5.0
+_LONGEST_PAUSE_S = 2.0
 #: RQ's own mark of a living worker lasts this and a minute more.
 _WORKER_TTL_S = 60
 
@@ -101,6 +101,7 @@ class ExecutorWorker(SimpleWorker):
     def serve(self) -> None:
         """Work until asked to stop; a job in hand is finished first. Raises RedisError when Redis goes away."""
         self._register()
+        queue_absence(self.connection).answered()
         try:
             while not self._stop_asked.is_set():
                 self._show_life()
@@ -121,9 +122,7 @@ class ExecutorWorker(SimpleWorker):
     def _perform(self, job_id: str) -> None:
         """Run one job with RQ's bookkeeping; whatever is not ours is refused and reported, and kills nobody."""
         try:
-            job = cast(
-                "ExecutionJob", self._bound.fetch(job_id, connection=self.connection, serializer=JSONSerializer)
-            )
+            job = cast("ExecutionJob", self._bound.fetch(job_id, connection=self.connection, serializer=JSONSerializer))
             job.execution_id()
         except NoSuchJobError:
             self.connection.lrem(self._queue.intermediate_queue_key, 1, job_id)
@@ -186,23 +185,20 @@ def serve_for_ever(
     Raises:
         NotPossible: this server would lose jobs: too old, a replica, or one that evicts keys.
     """
-    pause, away, checked = _FIRST_PAUSE_S, False, False
+    absence = queue_absence(connection)
+    pause, accepted = _FIRST_PAUSE_S, False
     while not stop.is_set():
         began = time.monotonic()
         try:
-            if not checked:
-                check_server(connection)
-                checked = True
-            worker = ExecutorWorker(executor_id, connection=connection, name=name, run=run, refuse=refuse, stop=stop)
-            if away:
-                log.info("queue.back", queue=queue_name(executor_id))
-            away = False
-            worker.serve()
-        except (RedisError, QueueUnavailable) as error:
+            # Each time: who came back need not be who went away.
+            check_server(connection)
+            accepted = True
+            ExecutorWorker(executor_id, connection=connection, name=name, run=run, refuse=refuse, stop=stop).serve()
+        except (RedisError, QueueUnavailable, NotPossible) as error:
+            if isinstance(error, NotPossible) and not accepted:
+                raise
+            absence.failed(str(error).splitlines()[0])
             if time.monotonic() - began > _LONGEST_PAUSE_S:
                 pause = _FIRST_PAUSE_S
-            if not away:
-                log.warning("queue.away", queue=queue_name(executor_id), error=str(error).splitlines()[0][:200])
-            away = True
             stop.wait(pause * random.uniform(0.5, 1.0))  # noqa: S311 -- not a secret
             pause = min(pause * 2, _LONGEST_PAUSE_S)

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -18,13 +19,13 @@ import structlog
 from config.executors import ExecutorSettings
 from config.settings import Settings
 from pipeline.dead_letters import DeadLetters
-from pipeline.errors import Unavailable
+from pipeline.errors import NotPossible, QueueUnavailable, RecordUnavailable, Unavailable
 from pipeline.heartbeats import Heartbeat
 from pipeline.keeper.follow import Follower
 from pipeline.keeper.mirror import Mirror
 from pipeline.keeper.sweep import Sweep
 from pipeline.keeper.unknown import Unknowns
-from pipeline.queues import Bell, connect
+from pipeline.queues import Bell, check_server, connect
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 from workers.engine import open_desks
@@ -74,7 +75,7 @@ class Leadership:
 
 
 class Round(threading.Thread):
-    """Runs one task again and again at its pace; what is away is said once and waited out."""
+    """Runs one task again and again at its pace; what is away is waited out, and said by whoever asked it."""
 
     def __init__(
         self,
@@ -90,7 +91,6 @@ class Round(threading.Thread):
         self._task = task
         self._stop_asked = stop
         self._leads = leads
-        self._failing = False
         self.last_good_at: float | None = None
 
     def run(self) -> None:
@@ -101,8 +101,8 @@ class Round(threading.Thread):
             if self._leads():
                 try:
                     moved = self._task()
-                except Unavailable as error:
-                    self._say(str(error))
+                except (Unavailable, NotPossible) as error:
+                    log.debug("keeper.waits", task=self.name, error=str(error))
                     self._stop_asked.wait(pause * random.uniform(0.5, 1.0))  # noqa: S311 -- not a secret
                     pause = min(pause * 2, _LONGEST_PAUSE_S)
                     continue
@@ -110,20 +110,9 @@ class Round(threading.Thread):
                     log.exception("keeper.task_failed", task=self.name)
                     self._stop_asked.wait(_LONGEST_PAUSE_S)
                     continue
-                self._good()
+                self.last_good_at = time.monotonic()
                 pause = _FIRST_PAUSE_S
             self._stop_asked.wait(0.0 if moved else self._every_s)
-
-    def _say(self, error: str) -> None:
-        if not self._failing:
-            self._failing = True
-            log.warning("keeper.waits", task=self.name, error=error)
-
-    def _good(self) -> None:
-        self.last_good_at = time.monotonic()
-        if self._failing:
-            self._failing = False
-            log.info("keeper.goes_on", task=self.name)
 
 
 def keep(
@@ -139,11 +128,13 @@ def keep(
 
     Raises:
         ConfigInvalid: an executor has no address or key.
+        NotPossible: PostgreSQL or Redis is of a kind that cannot be used.
     """
     who = f"keeper-{socket.gethostname()}-{os.getpid()}"
     record = Record(database_url, connections=8 + 2 * len(executors), patience_s=1.0)
     desks = open_desks(executors, settings=settings, exchange_url=exchange_url, record=record)
     bell = Bell(connect(redis_url))
+    _refuse_wrong_servers(record, bell)
     leadership = Leadership(record, "keeper")
     pool = ThreadPoolExecutor(_LOOKUPS_AT_ONCE, thread_name_prefix="look-up")
     names = tuple(executors)
@@ -182,6 +173,14 @@ def keep(
     _close(record, leadership, pool, heartbeat, rounds)
     for desk in desks.values():
         desk.close()
+
+
+def _refuse_wrong_servers(record: Record, bell: Bell) -> None:
+    """Look once; what is only away is waited for later."""
+    with suppress(RecordUnavailable):
+        record.run(lambda _: None, patience_s=0.0)
+    with suppress(QueueUnavailable):
+        check_server(bell.connection)
 
 
 def _paced(follower: Follower) -> Callable[[], int]:

@@ -1,0 +1,102 @@
+"""Say once that something this process needs is away, and once that it is back.
+
+What is away is met by many: several threads, several connections, every unit of work. They share one `Absence` of it,
+so that an outage is two lines in the log of a process and not two for each of them.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from enum import StrEnum
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+
+class Need(StrEnum):
+    """What a process can have to wait for."""
+
+    RECORD = "record"
+    QUEUE = "queue"
+    BROKER = "broker"
+
+
+# A connection that was cut, or one request that was lost, is no absence: the next try mends it.
+_BLIP_S = {Need.RECORD: 0.5, Need.QUEUE: 0.5, Need.BROKER: 2.0}
+_BLIPS = {Need.RECORD: 1, Need.QUEUE: 1, Need.BROKER: 2}
+
+_kept: dict[tuple[Need, str], Absence] = {}
+_lock = threading.Lock()
+
+
+class Absence:
+    """Whether one thing is away, as the tries of this process tell. Any thread may report."""
+
+    def __init__(self, need: Need, **facts: str) -> None:
+        self._need = need
+        self._facts = facts
+        self._lock = threading.Lock()
+        self._since: float | None = None
+        self._failures = 0
+        self._said = False
+
+    @property
+    def failing(self) -> bool:
+        """Say whether the last try failed, also when that may be a blip."""
+        return self._since is not None
+
+    @property
+    def away(self) -> bool:
+        """Say whether it has been away for long enough to be said."""
+        return self._said
+
+    def failed(self, error: object) -> None:
+        """Report a try that failed; said when it lasts and was not said yet."""
+        now = time.monotonic()
+        with self._lock:
+            self._since = now if self._since is None else self._since
+            self._failures += 1
+            lasts = self._failures > _BLIPS[self._need] and now - self._since >= _BLIP_S[self._need]
+            if self._said or not lasts:
+                return
+            self._said = True
+        _say_away(self._need, {"error": str(error)[:300], **self._facts})
+
+    def answered(self) -> None:
+        """Report a try that was answered; said when the absence was."""
+        if self._since is None:
+            return
+        with self._lock:
+            since, self._since, self._failures = self._since, None, 0
+            if not self._said or since is None:
+                return
+            self._said = False
+        _say_back(self._need, {"away_s": f"{time.monotonic() - since:.1f}", **self._facts})
+
+
+def absence_of(need: Need, address: str, **facts: str) -> Absence:
+    """Return what this process knows of the absence of *need* at *address*; the same for all who ask."""
+    with _lock:
+        return _kept.setdefault((need, address), Absence(need, **facts))
+
+
+def _say_away(need: Need, facts: dict[str, str]) -> None:
+    match need:
+        case Need.RECORD:
+            log.error("record.away", **facts)
+        case Need.QUEUE:
+            log.error("queue.away", **facts)
+        case Need.BROKER:
+            log.error("broker.away", **facts)
+
+
+def _say_back(need: Need, facts: dict[str, str]) -> None:
+    match need:
+        case Need.RECORD:
+            log.info("record.back", **facts)
+        case Need.QUEUE:
+            log.info("queue.back", **facts)
+        case Need.BROKER:
+            log.info("broker.back", **facts)

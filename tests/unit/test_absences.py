@@ -1,0 +1,74 @@
+"""An absence is said once when it lasts, and its end once; a blip is not said."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+from structlog.testing import capture_logs
+
+from pipeline import absences
+from pipeline.absences import Absence, Need, absence_of
+
+
+def test_an_outage_is_one_line_and_its_end_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(absences._BLIP_S, Need.QUEUE, 0.02)
+    absence = Absence(Need.QUEUE)
+    with capture_logs() as logs:
+        for _ in range(10):
+            absence.failed("refused")
+            time.sleep(0.005)
+        assert absence.away
+        for _ in range(3):
+            absence.answered()
+
+    assert [(line["event"], line["log_level"]) for line in logs] == [("queue.away", "error"), ("queue.back", "info")]
+    assert not absence.away
+
+
+def test_a_try_that_fails_between_answers_is_not_said() -> None:
+    absence = Absence(Need.RECORD)
+    with capture_logs() as logs:
+        for _ in range(50):
+            absence.failed("cut")
+            absence.answered()
+
+    assert logs == []
+
+
+def test_one_long_silence_of_a_broker_is_not_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(absences._BLIP_S, Need.BROKER, 0.0)
+    absence = Absence(Need.BROKER, executor_id="argo")
+    with capture_logs() as logs:
+        absence.failed("no answer")
+        absence.failed("no answer")
+        absence.answered()
+        for _ in range(3):
+            absence.failed("no answer")
+
+    assert [(line["event"], line["executor_id"]) for line in logs] == [("broker.away", "argo")]
+
+
+def test_all_who_ask_for_the_same_address_share_what_is_known() -> None:
+    assert absence_of(Need.RECORD, "here") is absence_of(Need.RECORD, "here")
+    assert absence_of(Need.RECORD, "here") is not absence_of(Need.RECORD, "there")
+    assert absence_of(Need.RECORD, "here") is not absence_of(Need.QUEUE, "here")
+
+
+def test_many_threads_say_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(absences._BLIP_S, Need.RECORD, 0.0)
+    absence = Absence(Need.RECORD)
+
+    def fail() -> None:
+        for _ in range(100):
+            absence.failed("away")
+
+    threads = [threading.Thread(target=fail) for _ in range(8)]
+    with capture_logs() as logs:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    assert len(logs) == 1

@@ -1,0 +1,101 @@
+"""Watch a broker: its absence is said once per process, and its return once, whoever asks it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import TypeVar
+
+from pipeline.absences import Absence
+from pipeline.errors import BrokerRefusesAccount, BrokerUnavailable
+from workers.brokers.holdings import Account, Asset, Clock, Position
+from workers.brokers.orders import BrokerOrder, OrderRequest
+from workers.brokers.protocol import Broker, Lookup, NoAnswer, NotSent, NotSentCause, Outcome, Unknown
+
+T = TypeVar("T")
+
+
+class WatchedBroker:
+    """The broker given, unchanged but for what is said of its absences. An answer that makes no sense is neither."""
+
+    def __init__(self, broker: Broker, absence: Absence) -> None:
+        self._broker = broker
+        self._absence = absence
+
+    def submit(self, request: OrderRequest) -> Outcome:
+        """Send the order once."""
+        outcome = self._broker.submit(request)
+        if isinstance(outcome, Unknown):
+            self._absence.failed(outcome.message)
+        else:
+            self._heard(outcome.message if isinstance(outcome, NotSent) else "", getattr(outcome, "cause", None))
+        return outcome
+
+    def find(self, client_order_id: str) -> Lookup:
+        """Look an order up by our id."""
+        return self._looked(self._broker.find(client_order_id))
+
+    def find_in_list(self, client_order_id: str, *, since: datetime) -> Lookup:
+        """Look for our id in the order list."""
+        return self._looked(self._broker.find_in_list(client_order_id, since=since))
+
+    def order(self, order_id: str) -> BrokerOrder | None:
+        """Read one order by the broker's id."""
+        return self._read(lambda: self._broker.order(order_id))
+
+    def orders(self, *, status: str, since: datetime | None = None) -> Sequence[BrokerOrder]:
+        """List orders of *status*."""
+        return self._read(lambda: self._broker.orders(status=status, since=since))
+
+    def cancel(self, order_id: str) -> bool:
+        """Ask for a cancel."""
+        return self._read(lambda: self._broker.cancel(order_id))
+
+    def account(self) -> Account:
+        """Read the account."""
+        return self._read(self._broker.account)
+
+    def positions(self) -> Sequence[Position]:
+        """Read all open positions."""
+        return self._read(self._broker.positions)
+
+    def position(self, symbol: str) -> Position | None:
+        """Read one position."""
+        return self._read(lambda: self._broker.position(symbol))
+
+    def asset(self, symbol: str) -> Asset | None:
+        """Read what the broker says of *symbol*."""
+        return self._read(lambda: self._broker.asset(symbol))
+
+    def clock(self) -> Clock:
+        """Read the market clock."""
+        return self._read(self._broker.clock)
+
+    def close(self) -> None:
+        """Release the connections."""
+        self._broker.close()
+
+    def _read(self, ask: Callable[[], T]) -> T:
+        try:
+            answer = ask()
+        except BrokerUnavailable as error:
+            self._absence.failed(error)
+            raise
+        except BrokerRefusesAccount:
+            self._absence.answered()
+            raise
+        self._absence.answered()
+        return answer
+
+    def _looked(self, lookup: Lookup) -> Lookup:
+        if not isinstance(lookup, NoAnswer):
+            self._absence.answered()
+        elif lookup.cause is not None:
+            self._heard(lookup.message, lookup.cause)
+        return lookup
+
+    def _heard(self, message: str, cause: NotSentCause | None) -> None:
+        if cause in (NotSentCause.UNREACHABLE, NotSentCause.RATE_LIMITED):
+            self._absence.failed(message)
+        else:
+            self._absence.answered()
