@@ -38,7 +38,10 @@ def settings_for_a_person(command: str) -> Settings:
     Raises:
         ConfigInvalid: with every problem.
     """
-    return settings_for(command, level=logging.ERROR)
+    settings = settings_for(command, level=logging.ERROR)
+    # What is away, the command itself says.
+    logging.getLogger("pipeline.absences").setLevel(logging.CRITICAL)
+    return settings
 
 
 def executors_for(settings: Settings) -> Executors:

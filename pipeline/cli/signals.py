@@ -30,6 +30,8 @@ app = typer.Typer(no_args_is_help=True, help="Send signals.")
 SOURCE = "manual"
 
 _LOOK_EVERY_S = 0.05
+# Once PostgreSQL was found away, the lines of the next moment are refused without asking it again and again.
+_TRUST_ABSENCE_S = 1.0
 
 
 @app.callback()
@@ -62,8 +64,16 @@ def _record_all(
     lines: Iterable[ParsedLine], intake: Intake, execute: Callable[[Recorded], None], *, follow: bool
 ) -> Iterator[dict[str, Any]]:
     """Record each as it is read; without `--wait` its line is printed at once."""
+    away: RecordUnavailable | None = None
+    until = 0.0
     for line in lines:
-        answer = _record_one(line, intake, execute)
+        try:
+            if away is not None and time.monotonic() < until:
+                raise away
+            answer = _record_one(line, intake, execute)
+        except RecordUnavailable as error:
+            away, until = error, time.monotonic() + _TRUST_ABSENCE_S if error is not away else until
+            answer = error_json(line.line, "record_unavailable", str(error))
         if not follow:
             _print(answer)
         yield answer
@@ -78,8 +88,6 @@ def _record_one(line: ParsedLine, intake: Intake, execute: Callable[[Recorded], 
         recorded = intake.record(line.value, source=SOURCE)
     except InvalidSignal as error:
         return error_json(line.line, error.code, str(error))
-    except RecordUnavailable as error:
-        return error_json(line.line, "record_unavailable", str(error))
     execute(recorded)
     return recorded_json(recorded)
 
@@ -104,7 +112,8 @@ def _execution(
 
 
 def _ring(relay: Any, recorded: Recorded) -> None:
-    relay.ring(recorded.executions)
+    if not recorded.duplicate:
+        relay.ring(recorded.executions)
 
 
 def _print_waited(record: Record, answers: list[dict[str, Any]], wait: float) -> None:
