@@ -13,7 +13,7 @@ from typing import Any
 
 from config.executors import ExecutorSettings
 from config.settings import Settings
-from pipeline.errors import BrokerRefusesAccount, TradewireError
+from pipeline.errors import BrokerRefusesAccount, NotMigrated, NotPossible, TradewireError
 from pipeline.heartbeats import GONE_AFTER
 from pipeline.queues import check_server, connect
 from pipeline.reports import report
@@ -55,7 +55,7 @@ def examine(settings: Settings, executors: Mapping[str, ExecutorSettings]) -> li
             return [_no_address("postgresql", "DATABASE_URL"), redis.result()]
         record = Record(database_url, connections=4, patience_s=1.5)
         try:
-            brokers = [pool.submit(_look_at_broker, executor, settings, record) for executor in executors.values()]
+            brokers = [pool.submit(look_at_broker, executor, settings, record) for executor in executors.values()]
             postgres = look_at_postgres(record)
             findings = [postgres, redis.result()]
             if postgres.status is Status.OK:
@@ -94,10 +94,15 @@ def look_at_redis(redis_url: str | None) -> Finding:
         return _no_address("redis", "REDIS_URL")
     return _guarded(
         "redis",
-        lambda: check_server(connect(redis_url, timeout_s=1.5)),
+        lambda: _ask_redis(redis_url),
         saw=lambda _: "Redis answers, keeps all keys, and takes writes",
-        remedy="Start Redis, or correct REDIS_URL. Nothing is lost: the keeper enqueues when it is back.",
+        remedy="Start Redis, give it memory, or correct REDIS_URL. The keeper enqueues what waits when it is back.",
     )
+
+
+def _ask_redis(redis_url: str) -> None:
+    with connect(redis_url, timeout_s=1.5) as connection:
+        check_server(connection)
 
 
 def look_at_processes(record: Record, executor_ids: tuple[str, ...]) -> list[Finding]:
@@ -152,7 +157,7 @@ def _look_at_work(record: Record) -> list[Finding]:
     ]
 
 
-def _look_at_broker(executor: ExecutorSettings, settings: Settings, record: Record) -> Finding:
+def look_at_broker(executor: ExecutorSettings, settings: Settings, record: Record) -> Finding:
     """Say whether the broker answers with these keys and for this account."""
     name = f"broker {executor.id}"
     patient = executor.retry.model_copy(
@@ -191,8 +196,15 @@ def _look_at_broker(executor: ExecutorSettings, settings: Settings, record: Reco
 def _guarded(name: str, look: Callable[[], Any], *, saw: Callable[[Any], str], remedy: str) -> Finding:
     try:
         return Finding(name=name, status=Status.OK, saw=saw(look()))
+    except NotMigrated as error:
+        cause, remedy = "It has no tables of ours.", "Run `tradewire migrate`."
+        return Finding(name=name, status=Status.CRITICAL, saw=str(error), cause=cause, remedy=remedy)
+    except NotPossible as error:
+        cause = f"This {name} cannot be used as it is; processes refuse to start on it."
+        return Finding(name=name, status=Status.CRITICAL, saw=str(error), cause=cause, remedy=remedy)
     except TradewireError as error:
-        return Finding(name=name, status=Status.CRITICAL, saw=str(error), cause=f"{name} is away.", remedy=remedy)
+        cause = f"{name} is away, or takes nothing."
+        return Finding(name=name, status=Status.CRITICAL, saw=str(error), cause=cause, remedy=remedy)
 
 
 def _present(name: str, count: int, *, cause: str, remedy: str) -> Finding:

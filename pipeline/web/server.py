@@ -1,10 +1,10 @@
-"""Serve the web process; for now its health routes."""
+"""Serve the web process: the health routes and the door for signals."""
 
 from __future__ import annotations
 
 import structlog
 import uvicorn
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.responses import JSONResponse
 
 from config.executors import Executors
@@ -12,15 +12,20 @@ from config.settings import Settings
 from pipeline.doctor import Status, findings_json, worst
 from pipeline.errors import ConfigInvalid, Problem
 from pipeline.heartbeats import Heartbeat
+from pipeline.intake import Intake
+from pipeline.queues import Bell, connect
+from pipeline.relay import Relay
 from pipeline.store.record import Record
 from pipeline.web.readiness import Readiness
+from pipeline.web.signals import router
 
 log = structlog.get_logger(__name__)
 
 
-def make_app(readiness: Readiness) -> FastAPI:
+def make_app(readiness: Readiness, signals: APIRouter) -> FastAPI:
     """Return the application."""
     app = FastAPI(title="tradewire", docs_url="/docs", redoc_url=None)
+    app.include_router(signals)
 
     @app.get("/health")
     def health() -> dict[str, str]:
@@ -42,15 +47,23 @@ def serve(settings: Settings, executors: Executors, *, host: str, port: int) -> 
     Raises:
         ConfigInvalid: the record's or the queues' address is missing.
     """
-    if settings.database_url is None or settings.redis_url is None:
-        message = "the web process needs DATABASE_URL and REDIS_URL: run beside `tradewire up`, or set them"
+    if settings.database_url is None or settings.redis_url is None or settings.api_token is None:
+        message = "the web process needs DATABASE_URL, REDIS_URL and TRADEWIRE_API_TOKEN: run beside `tradewire up`, or set them"
         raise ConfigInvalid([Problem(key="DATABASE_URL", message=message)])
     database_url = settings.database_url.get_secret_value()
     record = Record(database_url, connections=4, patience_s=0.5)
-    readiness = Readiness(record, redis_url=settings.redis_url.get_secret_value(), executor_ids=tuple(executors))
+    readiness = Readiness(
+        record, redis_url=settings.redis_url.get_secret_value(), settings=settings, executors=executors
+    )
     heartbeat = Heartbeat(database_url, kind="web", name="web")
+    signals = router(
+        Intake(record, executors, by="web"),
+        Relay(Bell(connect(settings.redis_url.get_secret_value()))),
+        token=settings.api_token,
+    )
     try:
-        uvicorn.run(make_app(readiness), host=host, port=port, log_config=None, access_log=False)
+        uvicorn.run(make_app(readiness, signals), host=host, port=port, log_config=None, access_log=False)
     finally:
+        readiness.close()
         heartbeat.close()
         record.close()
