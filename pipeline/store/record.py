@@ -123,6 +123,9 @@ class Record:
             try:
                 with self._pool.connection() as connection:
                     value = unit(connection)
+                    # Leaving the block commits too, but not on a connection that was found closed meanwhile: the unit
+                    # would be lost in silence.
+                    connection.commit()
             except _PASSING as error:
                 cause = self._cause(error)
                 self._absence.failed(cause)
