@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from config.settings import Settings
+from config.settings import BETWEEN_PROCESSES, Settings
 from pipeline.cli.app import app
 from pipeline.reasons import Code
 from pipeline.signals import Signal
@@ -106,7 +106,7 @@ def test_the_files_it_links_to_exist() -> None:
 
 def test_the_variables_in_it_are_read() -> None:
     example = (ROOT / ".env.example").read_text("utf-8")
-    read = {f"TRADEWIRE_{name.upper()}" for name in Settings.model_fields}
+    read = {f"TRADEWIRE_{name.upper()}" for name in Settings.model_fields} | BETWEEN_PROCESSES
 
     for variable in set(re.findall(r"\bTRADEWIRE_[A-Z_]+\b", TEXT)):
         assert variable in read or variable in example
