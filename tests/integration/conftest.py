@@ -6,11 +6,13 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
 from psycopg import sql
 from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
 
 from config.executors import Executors, load_executors
 from config.settings import Settings
@@ -61,3 +63,22 @@ def rows(database_url: str) -> Iterator[Rows]:
             return cursor.fetchall() if cursor.description else []
 
         yield run
+
+
+@pytest.fixture
+def kill(rows: Rows) -> Callable[..., None]:
+    """Make a dead letter of an execution, as a worker that gave up does."""
+
+    def make_dead(execution_id: UUID, code: str = "attempts_used_up", **facts: Any) -> None:
+        rows(
+            "UPDATE execution SET state = 'submitting', lease_until = now(), due_at = NULL, moved_by = 'test' "
+            "WHERE execution_id = %s",
+            [execution_id],
+        )
+        rows(
+            "UPDATE execution SET state = 'dead', lease_until = NULL, reason_code = %s, reason_facts = %s, "
+            "attempts = 5 WHERE execution_id = %s",
+            [code, Jsonb(facts), execution_id],
+        )
+
+    return make_dead
