@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
 import structlog
+from psycopg.rows import DictRow
 
 from pipeline.crash import reached
 from pipeline.queues import Bell, Ring
@@ -21,6 +24,8 @@ log = structlog.get_logger(__name__)
 
 # One batch: small enough to be one short transaction, large enough for 1,000 a second.
 _BATCH = 200
+# A job that a worker popped becomes a take within milliseconds; after so long it is lost.
+_RING_AGAIN_S = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +39,8 @@ class Sweep:
     bell: Bell
     executor_ids: tuple[str, ...]
     who: str
+    #: When we rang for a hold that is over. Its due time cannot be moved as that of a queued one: a take asks for it.
+    _rung: dict[tuple[UUID, datetime], float] = field(default_factory=dict)
 
     def run_once(self) -> int:
         """Do one batch of everything and return how many were moved or rung for.
@@ -57,7 +64,8 @@ class Sweep:
     def ring_due(self, executor_id: str) -> int:
         """Enqueue what is due and whose last job is really gone, so that an overloaded queue is not flooded."""
         key: dict[str, Any] = {"executor_id": executor_id, "limit": _BATCH}
-        rows = self.record.run(lambda connection: connection.execute(sql("keeper", "candidates"), key).fetchall())
+        found = self.record.run(lambda connection: connection.execute(sql("keeper", "candidates"), key).fetchall())
+        rows = self._not_just_rung(found)
         if not rows:
             return 0
         waiting = self.bell.waiting(executor_id, [row["job_id"] for row in rows])
@@ -66,10 +74,18 @@ class Sweep:
             self._leave(patient)
         gone = {"execution_ids": [row["execution_id"] for row, waits in zip(rows, waiting, strict=True) if not waits]}
         due = self.record.run(lambda connection: connection.execute(sql("keeper", "due"), gone).fetchall())
+        self._rung.update({(row["execution_id"], row["due_at"]): time.monotonic() for row in due})
         reached("keeper.after_mark")
         self.bell.ring([_ring(row) for row in sorted(due, key=itemgetter("seq"))])
         reached("keeper.after_enqueue")
         return len(due)
+
+    def _not_just_rung(self, rows: Iterable[DictRow]) -> list[DictRow]:
+        """Leave out holds whose job may have been popped a moment ago, and is not in anybody's queue for that."""
+        now = time.monotonic()
+        for key in [key for key, at in list(self._rung.items()) if now - at > _RING_AGAIN_S]:
+            self._rung.pop(key, None)
+        return [row for row in rows if (row["execution_id"], row["due_at"]) not in self._rung]
 
     def _leave(self, execution_ids: Iterable[UUID]) -> None:
         values = {"execution_ids": list(execution_ids)}

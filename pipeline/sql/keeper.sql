@@ -46,13 +46,14 @@ JOIN LATERAL (
     WHERE signal_id = (SELECT signal_id FROM execution WHERE execution_id = waiting.execution_id)
 ) AS s ON true
 WHERE e.execution_id = waiting.execution_id
-RETURNING e.execution_id, e.executor_id, e.job_id, e.action, e.symbol, s.confidence, e.seq, e.fence > 0 AS begun
+RETURNING e.execution_id, e.executor_id, e.job_id, e.action, e.symbol, s.confidence, e.seq, e.due_at,
+    e.fence > 0 AS begun
 
 -- name: candidates
 -- What waits for a job: queued ones that nobody took, and holds that are over. The oldest first, and only those whose
 -- symbol is free. Their last job may still stand in the queue.
 -- Here and below it is statement_timestamp() where an index is to find the rows: no index can on a volatile clock.
-SELECT w.execution_id, w.job_id
+SELECT w.execution_id, w.job_id, w.due_at
 FROM execution AS w
 WHERE w.state IN ('queued', 'held')
     AND w.due_at <= statement_timestamp()
