@@ -81,7 +81,11 @@ class LeaseKeeper:
             with self._lock:
                 held = list(self._held.values())
             for lease in held:
-                self._renew(lease)
+                try:
+                    self._renew(lease)
+                except Exception:
+                    # Without this thread, every later order would be held for a lease that is too short.
+                    log.exception("lease.not_renewed", execution_id=str(lease.execution_id))
 
     def _renew(self, lease: Lease) -> None:
         asked_at = time.monotonic()
