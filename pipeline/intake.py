@@ -14,7 +14,7 @@ import structlog
 from psycopg import Connection
 from psycopg.errors import SerializationFailure
 from psycopg.rows import DictRow
-from psycopg.types.json import Jsonb
+from psycopg.types.json import Json
 
 from config.executors import ExecutorSettings
 from pipeline.crash import reached
@@ -154,7 +154,7 @@ class Intake:
             "action": signal.action,
             "state": State.SKIPPED if reasons else State.QUEUED,
             "reason_code": reasons[0].code if reasons else None,
-            "reason_facts": Jsonb(facts),
+            "reason_facts": Json(facts),
             "grace": ENQUEUE_GRACE,
             "moved_by": self._by,
             "job_id": job_id(execution_id, 1),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -10,7 +11,7 @@ from uuid import UUID
 import structlog
 from psycopg import Connection
 from psycopg.rows import DictRow
-from psycopg.types.json import Jsonb
+from psycopg.types.json import Json
 
 from pipeline.reasons import Code, Reason, storable
 from pipeline.states import State
@@ -96,8 +97,8 @@ class Answers:
             "fence": taken.fence,
             "state": move.state,
             "reason_code": move.reason.code if move.reason else None,
-            "reason_facts": Jsonb(move.reason.to_json() if move.reason else {}),
-            "due_in": move.due_in,
+            "reason_facts": Json(move.reason.to_json() if move.reason else {}),
+            "due_in": _spread(move),
             "attempts": move.attempts,
             "moved_by": self.worker,
         }
@@ -105,7 +106,10 @@ class Answers:
 
     def _say(self, taken: Taken, move: Move, *, moved: bool) -> None:
         event = f"execution.{move.state}" if moved else "execution.taken_over"
-        level = log.warning if not moved or move.state in (State.DEAD, State.UNKNOWN, State.REJECTED) else log.info
+        serious = not moved or move.state in (State.DEAD, State.UNKNOWN, State.REJECTED)
+        # While the broker is away an execution is held again and again; only the first time is news.
+        again = move.state is State.HELD and taken.from_state is State.HELD
+        level = log.warning if serious else log.debug if again else log.info
         level(
             event,
             execution_id=str(taken.execution_id),
@@ -152,7 +156,7 @@ def follow(
             "generation": generation,
             "state": STATE_OF[order.status],
             "reason_code": reason.code if reason else None,
-            "reason_facts": Jsonb(reason.to_json() if reason else {}),
+            "reason_facts": Json(reason.to_json() if reason else {}),
             "moved_by": by,
         },
     ).fetchone()
@@ -170,6 +174,14 @@ def matches(intent: OrderRow, order: BrokerOrder) -> bool:
 def is_unfilled_entry(intent: OrderRow, order: BrokerOrder) -> bool:
     """Say whether a late order is one to cancel: an entry that still works."""
     return intent.role is Role.ENTRY and order.status not in LAST_WORDS
+
+
+def _spread(move: Move) -> timedelta | None:
+    """Return when to go on; after a wait for the broker not everybody at once, and never sooner than it asked."""
+    code = move.reason.code if move.reason else None
+    if move.due_in is None or code not in (Code.BROKER_AWAY, Code.RATE_LIMITED):
+        return move.due_in
+    return move.due_in * random.uniform(1.0, 1.25)  # noqa: S311 -- not a secret
 
 
 def _key(taken: Taken) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 from psycopg import Connection
 from psycopg.rows import DictRow
-from psycopg.types.json import Jsonb
+from psycopg.types.json import Json
 
 from pipeline.crash import reached
 from pipeline.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable
@@ -155,7 +155,7 @@ class Follower:
             "execution_id": row["execution_id"],
             "generation": row["generation"],
             "reason_code": reason.code,
-            "reason_facts": Jsonb(reason.to_json()),
+            "reason_facts": Json(reason.to_json()),
             "moved_by": self.who,
         }
         moved = self.record.run(lambda connection: connection.execute(sql("keeper", "vanished"), values).fetchone())

@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 from psycopg import Connection
 from psycopg.rows import DictRow
-from psycopg.types.json import Jsonb
+from psycopg.types.json import Json
 
 from pipeline.crash import reached
 from pipeline.errors import BrokerUnavailable, BrokerUnreadable
@@ -130,7 +130,7 @@ class Unknowns:
             "fence": row["fence"],
             "state": verdict.state,
             "reason_code": reason.code,
-            "reason_facts": Jsonb(reason.to_json()),
+            "reason_facts": Json(reason.to_json()),
             "new_order": verdict.new_order,
             "moved_by": self.who,
         }

@@ -55,7 +55,7 @@ RETURNING e.execution_id
 UPDATE execution
 SET state = 'discarded',
     reason_code = 'discarded',
-    reason_facts = jsonb_build_object('was', reason_code) || reason_facts,
+    reason_facts = (jsonb_build_object('was', reason_code) || reason_facts::jsonb)::json,
     due_at = NULL,
     ended_at = clock_timestamp(),
     moved_by = %(by)s,

@@ -89,7 +89,7 @@ SET state = CASE WHEN gone.intended THEN 'unknown'::execution_state ELSE 'queued
     absent_for = '0',
     attempts = e.attempts + CASE WHEN gone.intended THEN 1 ELSE 0 END,
     reason_code = CASE WHEN gone.intended THEN 'lease_ran_out' END,
-    reason_facts = CASE WHEN gone.intended THEN jsonb_build_object('worker', e.leased_by) ELSE '{}' END,
+    reason_facts = CASE WHEN gone.intended THEN json_build_object('worker', e.leased_by) ELSE '{}' END,
     moved_by = %(moved_by)s
 FROM (
     SELECT w.execution_id, EXISTS (

@@ -45,7 +45,8 @@ CREATE TABLE execution (
     action signal_action NOT NULL,
     state execution_state NOT NULL,
     reason_code text,
-    reason_facts jsonb NOT NULL DEFAULT '{}',
+    -- json, not jsonb: people read the figures in the order in which they were given.
+    reason_facts json NOT NULL DEFAULT '{}',
     -- Raised by every take: whoever writes with an older fence changes nothing.
     fence integer NOT NULL DEFAULT 0,
     lease_until timestamptz,
@@ -146,7 +147,7 @@ CREATE TABLE history (
     to_state execution_state NOT NULL,
     fence integer NOT NULL,
     reason_code text,
-    reason_facts jsonb NOT NULL DEFAULT '{}',
+    reason_facts json NOT NULL DEFAULT '{}',
     moved_by text NOT NULL,
     moved_why text
 );
@@ -238,7 +239,7 @@ CREATE TABLE dead_letter (
     number integer NOT NULL,
     executor_id text NOT NULL,
     reason_code text NOT NULL,
-    reason_facts jsonb NOT NULL,
+    reason_facts json NOT NULL,
     opened_at timestamptz NOT NULL DEFAULT now(),
     closed_at timestamptz,
     closed_by text,
