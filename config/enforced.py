@@ -23,6 +23,7 @@ _ACTING = frozenset(
         "broker",
         "mode",
         "base_url",
+        "account",
         "concurrency",
         "route.minimum_confidence",
         "route.symbols",
