@@ -3,116 +3,39 @@
 from __future__ import annotations
 
 import os
-import random
 import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import timedelta
 from typing import Any
-from uuid import uuid4
 
 import structlog
 
 from config.executors import ExecutorSettings
 from config.settings import Settings
 from pipeline.dead_letters import DeadLetters
-from pipeline.errors import NotPossible, QueueUnavailable, RecordUnavailable, Unavailable
+from pipeline.errors import QueueUnavailable, RecordUnavailable, Unavailable
 from pipeline.heartbeats import Heartbeat
 from pipeline.keeper.follow import Follower
+from pipeline.keeper.leadership import Leadership
 from pipeline.keeper.mirror import Mirror
+from pipeline.keeper.rounds import Round
 from pipeline.keeper.sweep import Sweep
 from pipeline.keeper.unknown import Unknowns
 from pipeline.queues import Bell, check_server, connect
 from pipeline.store.record import Record
-from pipeline.store.statements import sql
-from workers.engine import open_desks
+from workers.engine import Desk, open_desks
 
 log = structlog.get_logger(__name__)
 
-_LEASE = timedelta(seconds=3)
 _LEAD_EVERY_S = 1.0
 _SWEEP_EVERY_S = 0.25
 _UNKNOWN_EVERY_S = 0.25
 _FOLLOW_EVERY_S = 2.0
 _MIRROR_EVERY_S = 2.0
 _LOOKUPS_AT_ONCE = 8
-_FIRST_PAUSE_S = 0.2
-_LONGEST_PAUSE_S = 2.0
-
-
-class Leadership:
-    """Whether this keeper leads. Two leaders for a moment are harmless: every move is a compare-and-set."""
-
-    def __init__(self, record: Record, role: str) -> None:
-        self._record = record
-        self._key = {"role": role, "holder": uuid4(), "lease": _LEASE}
-        self._until = 0.0
-
-    def renew(self) -> int:
-        """Ask for the lease; 1 when it is ours.
-
-        Raises:
-            RecordUnavailable: PostgreSQL is away.
-        """
-        asked_at = time.monotonic()
-        led = self.leads()
-        row = self._record.run(lambda connection: connection.execute(sql("keeper", "lead"), self._key).fetchone())
-        self._until = asked_at + _LEASE.total_seconds() if row else 0.0
-        if self.leads() != led:
-            log.info("keeper.leads" if row else "keeper.stands_by")
-        return int(row is not None)
-
-    def leads(self) -> bool:
-        """Say whether the lease is surely ours."""
-        return time.monotonic() < self._until
-
-    def resign(self) -> None:
-        """Let another lead at once."""
-        self._record.run(lambda connection: connection.execute(sql("keeper", "resign"), self._key), patience_s=0.5)
-
-
-class Round(threading.Thread):
-    """Runs one task again and again at its pace; what is away is waited out, and said by whoever asked it."""
-
-    def __init__(
-        self,
-        name: str,
-        every_s: float,
-        task: Callable[[], int],
-        *,
-        stop: threading.Event,
-        leads: Callable[[], bool],
-    ) -> None:
-        super().__init__(name=name, daemon=True)
-        self._every_s = every_s
-        self._task = task
-        self._stop_asked = stop
-        self._leads = leads
-        self.last_good_at: float | None = None
-
-    def run(self) -> None:
-        """Run until stopped. A task that moved something runs again at once."""
-        pause = _FIRST_PAUSE_S
-        while not self._stop_asked.is_set():
-            moved = 0
-            if self._leads():
-                try:
-                    moved = self._task()
-                except (Unavailable, NotPossible) as error:
-                    log.debug("keeper.waits", task=self.name, error=str(error))
-                    self._stop_asked.wait(pause * random.uniform(0.5, 1.0))  # noqa: S311 -- not a secret
-                    pause = min(pause * 2, _LONGEST_PAUSE_S)
-                    continue
-                except Exception:
-                    log.exception("keeper.task_failed", task=self.name)
-                    self._stop_asked.wait(_LONGEST_PAUSE_S)
-                    continue
-                self.last_good_at = time.monotonic()
-                pause = _FIRST_PAUSE_S
-            self._stop_asked.wait(0.0 if moved else self._every_s)
 
 
 def keep(
@@ -137,42 +60,37 @@ def keep(
     _refuse_wrong_servers(record, bell)
     leadership = Leadership(record, "keeper")
     pool = ThreadPoolExecutor(_LOOKUPS_AT_ONCE, thread_name_prefix="look-up")
-    names = tuple(executors)
-    letters = DeadLetters(record)
-
-    def a_round(name: str, every_s: float, task: Callable[[], int]) -> Round:
-        return Round(name, every_s, task, stop=stop, leads=leadership.leads)
-
-    rounds = [
-        Round("lead", _LEAD_EVERY_S, lambda: 0 * leadership.renew(), stop=stop, leads=lambda: True),
-        a_round("sweep", _SWEEP_EVERY_S, Sweep(record=record, bell=bell, executor_ids=names, who=who).run_once),
-        a_round(
-            "unknown",
-            _UNKNOWN_EVERY_S,
-            Unknowns(record=record, bell=bell, desks=desks, pool=pool, who=who).run_once,
-        ),
-        a_round(
-            "mirror",
-            _MIRROR_EVERY_S,
-            lambda: 0 * Mirror(letters=letters, bell=bell, executor_ids=names).run_once(),
-        ),
-        *(
-            a_round(
-                f"follow {desk.executor.id}",
-                _FOLLOW_EVERY_S,
-                _paced(Follower(record=record, desk=desk, who=who)),
-            )
-            for desk in desks.values()
-        ),
-    ]
+    rounds = [Round("lead", _LEAD_EVERY_S, _paced(leadership.renew), stop=stop, leads=lambda: True)]
+    for name, every_s, task in _tasks(record, bell, desks, pool, who):
+        rounds.append(Round(name, every_s, task, stop=stop, leads=leadership.leads))
     heartbeat = Heartbeat(database_url, kind="keeper", name="keeper", health=lambda: _health(rounds, leadership))
     for thread in rounds:
         thread.start()
-    log.info("keeper.started", executors=list(names))
+    log.info("keeper.started", executors=list(executors))
     stop.wait()
     _close(record, leadership, pool, heartbeat, rounds)
     for desk in desks.values():
         desk.close()
+
+
+def _tasks(
+    record: Record, bell: Bell, desks: Mapping[str, Desk], pool: ThreadPoolExecutor, who: str
+) -> list[tuple[str, float, Callable[[], int]]]:
+    """Return what the leader does: a name, seconds between two rounds, and one round."""
+    names = tuple(desks)
+    sweep = Sweep(record=record, bell=bell, executor_ids=names, who=who)
+    unknowns = Unknowns(record=record, bell=bell, desks=desks, pool=pool, who=who)
+    mirror = Mirror(letters=DeadLetters(record), bell=bell, executor_ids=names)
+    followers = [
+        (f"follow {name}", _FOLLOW_EVERY_S, _paced(Follower(record=record, desk=desk, who=who).run_once))
+        for name, desk in desks.items()
+    ]
+    return [
+        ("sweep", _SWEEP_EVERY_S, sweep.run_once),
+        ("unknown", _UNKNOWN_EVERY_S, unknowns.run_once),
+        ("mirror", _MIRROR_EVERY_S, _paced(mirror.run_once)),
+        *followers,
+    ]
 
 
 def _refuse_wrong_servers(record: Record, bell: Bell) -> None:
@@ -183,9 +101,9 @@ def _refuse_wrong_servers(record: Record, bell: Bell) -> None:
         check_server(bell.connection)
 
 
-def _paced(follower: Follower) -> Callable[[], int]:
+def _paced(task: Callable[[], int]) -> Callable[[], int]:
     # A poll that moved something has no more to say at once: the broker's rate is not ours to burn.
-    return lambda: 0 * follower.run_once()
+    return lambda: 0 * task()
 
 
 def _health(rounds: list[Round], leadership: Leadership) -> tuple[bool, dict[str, Any]]:
