@@ -48,7 +48,7 @@ def serve(settings: Settings, executors: Executors, *, host: str, port: int) -> 
         ConfigInvalid: the record's or the queues' address is missing.
     """
     if settings.database_url is None or settings.redis_url is None or settings.api_token is None:
-        message = "the web process needs DATABASE_URL, REDIS_URL and TRADEWIRE_API_TOKEN: run beside `tradewire up`, or set them"
+        message = "the web process needs DATABASE_URL, REDIS_URL and TRADEWIRE_API_TOKEN; `tradewire up` sets all three"
         raise ConfigInvalid([Problem(key="DATABASE_URL", message=message)])
     database_url = settings.database_url.get_secret_value()
     record = Record(database_url, connections=4, patience_s=0.5)
