@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli import config, dead, doctor, looking, processes, signals
+from pipeline.cli import config, dead, doctor, drill, looking, processes, signals
 from pipeline.errors import ConfigInvalid, TradewireError
 from pipeline.up.lifeline import watch_lifeline
 
@@ -23,6 +23,7 @@ app.add_typer(signals.app, name="signal")
 processes.add_to(app)
 looking.add_to(app)
 doctor.add_to(app)
+drill.add_to(app)
 
 
 @app.callback()

@@ -1,0 +1,84 @@
+"""The first ledger: which signals are sent and when they are due, made from a seed and kept in a file."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+#: Names the signals in the record.
+SOURCE = "drill"
+#: What every symbol costs, in dollars: pinned at the exchange, so that only faults keep an order from filling.
+PRICE = 20
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#: Of the signals of one symbol, so many are buys.
+_BUYS = 0.7
+_SIGNALS_PER_SYMBOL = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sent:
+    """A signal and when it is due, in seconds since 1970."""
+
+    due: float
+    body: dict[str, Any]
+
+    @property
+    def source_id(self) -> str:
+        """Return the id by which the record knows it."""
+        return str(self.body["source_id"])
+
+
+def make_signals(seed: int, count: int, *, own_symbols: bool = False) -> list[dict[str, Any]]:
+    """Return *count* signals, mostly buys, some of them below an executor's minimum.
+
+    With *own_symbols* each is a buy of a symbol of its own, so that orders tell which signal they are of.
+    """
+    dice = random.Random(f"drill signals {seed}")  # noqa: S311 -- not a secret
+    names = symbols(count if own_symbols else max(1, count // _SIGNALS_PER_SYMBOL))
+    signals = []
+    for number in range(count):
+        buys = own_symbols or dice.random() < _BUYS
+        body: dict[str, Any] = {
+            "source_id": f"{number:06d}",
+            "symbol": names[number] if own_symbols else dice.choice(names),
+            "action": "BUY" if buys else "SELL",
+            "confidence": 98 if own_symbols else dice.randint(70, 99),
+            "entry_price": PRICE,
+        }
+        if buys and not own_symbols and dice.random() < _BUYS:
+            # More than one share, or nothing could be filled in part.
+            body["quantity"] = dice.randint(2, 5)
+        signals.append(body)
+    return signals
+
+
+def symbols(count: int) -> list[str]:
+    """Return *count* tickers for which the exchange has no bars: QAAA, QAAB, and so on."""
+    size = len(_LETTERS)
+    return [f"Q{_LETTERS[n // size**2 % size]}{_LETTERS[n // size % size]}{_LETTERS[n % size]}" for n in range(count)]
+
+
+def timed(signals: Sequence[dict[str, Any]], *, begins: float, seconds: float) -> list[Sent]:
+    """Spread *signals* evenly over *seconds* from *begins* (in seconds since 1970)."""
+    step = seconds / len(signals)
+    return [Sent(due=begins + number * step, body=body) for number, body in enumerate(signals)]
+
+
+def write_ledger(path: Path, ledger: Sequence[Sent]) -> None:
+    """Write the ledger whole or not at all: its reader may be looking already."""
+    fresh = path.with_suffix(".new")
+    fresh.write_text("".join(json.dumps({"due": sent.due, "signal": sent.body}) + "\n" for sent in ledger))
+    fresh.replace(path)
+
+
+def read_ledger(path: Path) -> Iterator[Sent]:
+    """Read what `write_ledger` wrote; nothing while there is no file."""
+    if not path.exists():
+        return
+    for line in path.read_text().splitlines():
+        entry = json.loads(line)
+        yield Sent(due=entry["due"], body=entry["signal"])

@@ -1,0 +1,67 @@
+"""A short drill, as a user runs it; the seed is printed, so that what it found can be found again."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SIGNALS = 120
+
+
+@pytest.fixture(scope="module")
+def drilled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """One drill with a seed of its own, in an environment that names servers which do not exist."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline.cli", "drill", "--signals", str(SIGNALS), "--json"],
+        check=False,
+        cwd=tmp_path_factory.mktemp("drill"),
+        env=os.environ
+        | {
+            "PYTHONPATH": str(Path(__file__).parents[2]),
+            "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing",
+            "REDIS_URL": "redis://127.0.0.1:1/0",
+            "TRADEWIRE_EXECUTORS": "nowhere.toml",
+        },
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    sys.stdout.write(done.stderr)
+    assert done.stdout, f"the drill could not be carried out (exit {done.returncode}): {done.stderr[-3000:]}"
+    result: dict[str, Any] = json.loads(done.stdout)
+    assert (0 if result["passed"] else 1) == done.returncode
+    return result
+
+
+@pytest.mark.timeout(330)
+def test_a_drill_loses_doubles_and_leaves_unexplained_nothing(drilled: dict[str, Any]) -> None:
+    assert drilled["findings"] == [], f"tradewire drill --signals {SIGNALS} --seed {drilled['seed']}"
+    assert (drilled["lost"], drilled["doubled"], drilled["unexplained"]) == (0, 0, 0)
+
+
+@pytest.mark.timeout(330)
+def test_a_drill_ends_everything_that_it_sent_in_orders_or_reasons(drilled: dict[str, Any]) -> None:
+    assert SIGNALS == drilled["sent"] == drilled["accepted"]
+    assert drilled["executions"] == drilled["orders"] + sum(drilled["reasons"].values())
+
+
+@pytest.mark.timeout(330)
+def test_a_drill_breaks_every_process(drilled: dict[str, Any]) -> None:
+    killed = {f"kill {target}" for target in ("worker", "keeper", "producer", "exchange", "valkey", "postgres")}
+
+    assert killed <= set(drilled["broken"])
+    assert {"flush valkey", "cut postgres", "freeze worker"} <= set(drilled["broken"])
+    assert sum(drilled["faults"].values()) > 0
+
+
+@pytest.mark.timeout(330)
+def test_a_drill_measures_what_killed_workers_held(drilled: dict[str, Any]) -> None:
+    # How fast the machine of a test is, is nobody's promise; that each came to an end is ours.
+    assert drilled["recovery_s"]["count"] > 0
+    assert all(recovery["seconds"] is not None for recovery in drilled["slowest"])

@@ -1,0 +1,59 @@
+"""What is said of plain RQ is fair: it is found out by the same three words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from pipeline.drill.audit import Verdict
+from pipeline.drill.plain_audit import PlainJob, PlainLedgers, audit_plain, failed
+
+
+def a_job(status: str, order_id: str | None = None) -> PlainJob:
+    return PlainJob(executor_id="argo", symbol="QAAA", status=status, order_id=order_id)
+
+
+def ledgers(jobs: Sequence[PlainJob], orders: Sequence[str]) -> PlainLedgers:
+    held = {"argo": [{"id": order_id, "symbol": "QAAA"} for order_id in orders]}
+    return PlainLedgers(symbols=["QAAA"], executors=["argo"], jobs=jobs, held=held)
+
+
+def test_a_finished_job_with_its_order_is_fine() -> None:
+    assert audit_plain(ledgers([a_job("finished", "o1")], ["o1"])) == []
+
+
+def test_a_failed_job_without_an_order_is_explained() -> None:
+    books = ledgers([a_job("failed")], [])
+
+    assert audit_plain(books) == []
+    assert failed(books) == 1
+
+
+@pytest.mark.parametrize("jobs", [[], [a_job("started")], [a_job("scheduled")], [a_job("queued")]])
+def test_no_order_and_no_failed_job_is_lost(jobs: list[PlainJob]) -> None:
+    assert [finding.verdict for finding in audit_plain(ledgers(jobs, []))] == [Verdict.LOST]
+
+
+def test_two_orders_of_a_signal_are_doubled() -> None:
+    found = audit_plain(ledgers([a_job("finished", "o2")], ["o1", "o2"]))
+
+    assert [finding.verdict for finding in found] == [Verdict.DOUBLED]
+
+
+def test_a_failed_job_with_a_live_order_is_unexplained() -> None:
+    books = ledgers([a_job("failed")], ["o1"])
+
+    assert [finding.verdict for finding in audit_plain(books)] == [Verdict.UNEXPLAINED]
+    assert failed(books) == 0
+
+
+@pytest.mark.parametrize("jobs", [[], [a_job("started")]])
+def test_an_order_that_no_job_tells_of_is_unexplained(jobs: list[PlainJob]) -> None:
+    assert [finding.verdict for finding in audit_plain(ledgers(jobs, ["o1"]))] == [Verdict.UNEXPLAINED]
+
+
+def test_an_order_id_that_the_exchange_does_not_know_is_unexplained() -> None:
+    found = audit_plain(ledgers([a_job("finished", "o9"), a_job("finished", "o1")], ["o1"]))
+
+    assert [finding.verdict for finding in found] == [Verdict.UNEXPLAINED]

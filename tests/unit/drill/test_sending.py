@@ -1,0 +1,84 @@
+"""The first ledger: made from a seed, kept in a file, given when due."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline.drill.sending import make_signals, read_ledger, symbols, timed, write_ledger
+from pipeline.drill.source import open_source
+from pipeline.errors import ConfigInvalid
+from pipeline.signals import read_signal
+from pipeline.sources.protocol import SourceContext
+
+
+def test_the_same_seed_makes_the_same_signals() -> None:
+    assert make_signals(3, 50) == make_signals(3, 50)
+    assert make_signals(3, 50) != make_signals(4, 50)
+
+
+def test_every_signal_is_one_and_has_its_own_id() -> None:
+    signals = make_signals(1, 300)
+
+    read = [read_signal(body) for body in signals]
+    assert len({signal.source_id for signal in read}) == 300
+
+
+def test_signals_share_symbols_and_some_of_them_sell() -> None:
+    signals = make_signals(1, 300)
+
+    assert 50 < len({body["symbol"] for body in signals}) <= 100
+    assert 0 < sum(body["action"] == "SELL" for body in signals) < 150
+
+
+def test_signals_with_symbols_of_their_own_all_buy() -> None:
+    signals = make_signals(1, 300, own_symbols=True)
+
+    assert len({body["symbol"] for body in signals}) == 300
+    assert {"BUY"} == {body["action"] for body in signals}
+
+
+def test_no_two_symbols_are_the_same() -> None:
+    assert len(set(symbols(17_000))) == 17_000
+
+
+def test_signals_are_due_evenly() -> None:
+    ledger = timed(make_signals(1, 4), begins=100.0, seconds=10.0)
+
+    assert [sent.due for sent in ledger] == [100.0, 102.5, 105.0, 107.5]
+
+
+def test_a_ledger_is_read_as_it_was_written(tmp_path: Path) -> None:
+    ledger = timed(make_signals(1, 20), begins=100.0, seconds=10.0)
+    write_ledger(tmp_path / "ledger.jsonl", ledger)
+
+    assert ledger == list(read_ledger(tmp_path / "ledger.jsonl"))
+
+
+def test_the_source_waits_for_its_ledger_and_gives_what_is_due(tmp_path: Path) -> None:
+    path, stop = tmp_path / "ledger.jsonl", threading.Event()
+    source = open_source(SourceContext(path=str(path)))
+    assert source.poll(stop) == []
+
+    signals = make_signals(1, 4)
+    write_ledger(path, timed(signals, begins=time.time() - 100, seconds=200))
+
+    assert [signals[0], signals[1], signals[2]] == source.poll(stop)
+    assert source.poll(stop) == []
+
+
+def test_a_source_that_was_started_again_gives_everything_that_is_due_again(tmp_path: Path) -> None:
+    path, stop = tmp_path / "ledger.jsonl", threading.Event()
+    signals = make_signals(1, 4)
+    write_ledger(path, timed(signals, begins=time.time() - 100, seconds=4))
+
+    assert signals == open_source(SourceContext(path=str(path))).poll(stop)
+    assert signals == open_source(SourceContext(path=str(path))).poll(stop)
+
+
+def test_a_source_without_a_ledger_says_what_it_needs() -> None:
+    with pytest.raises(ConfigInvalid, match="ledger"):
+        open_source(SourceContext())
