@@ -19,9 +19,8 @@ from config.settings import Settings
 from pipeline.intake import Intake
 from pipeline.store.record import Record
 from tests.factories import executor_toml
+from tests.integration.lives import Lives, Rows
 from tests.servers import with_database
-
-Rows = Callable[..., list[dict[str, Any]]]
 
 
 @pytest.fixture
@@ -63,6 +62,11 @@ def rows(database_url: str) -> Iterator[Rows]:
             return cursor.fetchall() if cursor.description else []
 
         yield run
+
+
+@pytest.fixture
+def lives(intake: Intake, rows: Rows) -> Lives:
+    return Lives(intake, rows)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from pipeline.errors import NotPossible
 from pipeline.intake import Intake
 from pipeline.store.record import Record
 from tests.factories import signal
-from tests.integration.conftest import Rows
+from tests.integration.lives import Rows
 
 Kill = Callable[..., None]
 

@@ -9,7 +9,7 @@ from pipeline.store.migrate import migrate
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 from tests.factories import until
-from tests.integration.conftest import Rows
+from tests.integration.lives import Rows
 
 
 def living(record: Record, within: timedelta = GONE_AFTER) -> list[dict[str, Any]]:

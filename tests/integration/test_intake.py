@@ -14,7 +14,7 @@ from pipeline.intake import ENQUEUE_GRACE, Intake, Recorded
 from pipeline.states import State
 from pipeline.store.record import Record
 from tests.factories import signal, until
-from tests.integration.conftest import Rows
+from tests.integration.lives import Rows
 
 
 def by_executor(recorded: Recorded) -> dict[str, tuple[str, str | None]]:

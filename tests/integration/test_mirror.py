@@ -14,7 +14,7 @@ from pipeline.keeper.mirror import Mirror
 from pipeline.queues import Bell, ExecutionJob, connect, text_of
 from pipeline.store.record import Record
 from tests.factories import signal
-from tests.integration.conftest import Rows
+from tests.integration.lives import Rows
 
 Kill = Callable[..., None]
 

@@ -18,7 +18,7 @@ from pipeline.store.migrate import migrate
 from pipeline.store.record import Record
 from pipeline.store.rows import Mode, Role
 from tests.factories import until
-from tests.integration.conftest import Rows
+from tests.integration.lives import Rows
 
 NOTE = "INSERT INTO refusal (refusal_id, source, code, message, payload) VALUES (%s, 'test', '', '', '')"
 
@@ -130,7 +130,7 @@ def test_a_deadlock_is_run_again(record: Record, rows: Rows) -> None:
 
         record.run(unit)
 
-    threads = [threading.Thread(target=lock, args=pair) for pair in ((1, 2), (2, 1))]
+    threads = [threading.Thread(target=lock, args=pair, daemon=True) for pair in ((1, 2), (2, 1))]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -159,7 +159,7 @@ def test_a_record_that_comes_back_is_said(database_url: str, rows: Rows) -> None
         assert record.run(one) == 1
         admin.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false'.encode())
         end_others(rows)
-        asking = threading.Thread(target=record.run, args=(one,))
+        asking = threading.Thread(target=record.run, args=(one,), daemon=True)
         asking.start()
         until(lambda: [entry["event"] for entry in logs] == ["record.away"])
         admin.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true'.encode())
@@ -186,7 +186,7 @@ def test_endless_patience_ends_when_the_process_stops() -> None:
             except RecordUnavailable as error:
                 failures.append(error)
 
-        thread = threading.Thread(target=ask)
+        thread = threading.Thread(target=ask, daemon=True)
         thread.start()
         thread.join(0.5)
         assert thread.is_alive()
@@ -207,7 +207,7 @@ def test_a_database_that_was_not_migrated_is_named_to_people(empty_database_url:
 def test_a_process_that_waits_goes_on_when_somebody_migrates(empty_database_url: str) -> None:
     with Record(empty_database_url, patience_s=None) as record, capture_logs() as logs:
         answers: list[Any] = []
-        asking = threading.Thread(target=lambda: answers.append(record.run(one)))
+        asking = threading.Thread(target=lambda: answers.append(record.run(one)), daemon=True)
         asking.start()
         until(lambda: logs)
         assert logs[0]["error"] == str(NotMigrated())

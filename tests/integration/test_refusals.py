@@ -8,7 +8,7 @@ import pytest
 from pipeline.errors import InvalidSignal
 from pipeline.intake import Intake
 from tests.factories import signal
-from tests.integration.conftest import Rows
+from tests.integration.lives import Rows
 
 SECRET = "s3cr3t-v4lue"
 

@@ -17,7 +17,7 @@ from pipeline.states import State
 from pipeline.store.record import Record
 from pipeline.store.statements import names, sql
 from tests.factories import signal
-from tests.integration.conftest import Rows
+from tests.integration.lives import Rows
 
 ROOMS = sorted(path.stem for path in (Path(__file__).parents[2] / "pipeline/sql").glob("*.sql"))
 SECOND = timedelta(seconds=1)

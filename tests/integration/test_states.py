@@ -9,7 +9,7 @@ import pytest
 from pipeline.intake import Intake
 from pipeline.states import MOVES, UNDECIDED, State, may_move
 from tests.factories import signal
-from tests.integration.conftest import Rows
+from tests.integration.lives import Rows
 
 #: What a row of each state must carry besides, by the table's own checks.
 CARRIES = {

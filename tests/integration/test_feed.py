@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from typing import Any
+
+import pytest
+
+from pipeline.feed import follow_feed, follow_news, is_decision, line_of, news_json
+from pipeline.intake import Intake
+from pipeline.store.record import Record
+from tests.factories import signal, until
+from tests.integration.lives import Lives, Rows
+
+
+class Counted(Record):
+    """A record that counts its questions: the feed's first one sets the cursor, and what comes after it is news."""
+
+    asked = 0
+
+    def run(self, unit: Any, *, patience_s: float | None = -1.0) -> Any:
+        value = super().run(unit, patience_s=patience_s)
+        self.asked += 1
+        return value
+
+
+class Followed:
+    """Everything that the feed said, collected by a thread."""
+
+    def __init__(self, database_url: str) -> None:
+        self.said: list[Any] = []
+        self._record = Counted(database_url)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._collect, daemon=True)
+        self._thread.start()
+        until(lambda: self._record.asked)
+
+    def _collect(self) -> None:
+        for row in follow_news(self._record, self._stop):
+            self.said.append(row)
+
+    def until(self, count: int) -> list[Any]:
+        until(lambda: len(self.said) >= count)
+        return self.said
+
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join(10)
+        self._record.close()
+
+
+@pytest.fixture
+def follow(database_url: str) -> Iterator[Callable[[], Followed]]:
+    with ExitStack() as stack:
+        yield lambda: stack.enter_context(closing(Followed(database_url)))
+
+
+@pytest.fixture
+def followed(follow: Callable[[], Followed]) -> Followed:
+    return follow()
+
+
+def test_what_was_before_is_not_news(follow: Callable[[], Followed], lives: Lives) -> None:
+    lives.born()
+    feed = follow()
+    execution_id = lives.born()
+
+    assert feed.until(2)[0]["execution_id"] == execution_id
+    assert len(feed.said) == 2
+
+
+def test_every_move_is_news_once_and_in_order(followed: Followed, lives: Lives) -> None:
+    first = lives.lived("filled", order_id="o-1", filled=5)
+    second = lives.lived("skipped", "no_position")
+
+    said = followed.until(8)
+
+    moves = [(row["execution_id"], row["to_state"].value) for row in said if row["executor_id"] == "argo"]
+    assert moves == [
+        (one, state) for one, end in ((first, "filled"), (second, "skipped")) for state in ("queued", "submitting", end)
+    ]
+    assert [row["history_id"] for row in said] == sorted({row["history_id"] for row in said})
+
+
+def test_news_go_on_after_the_record_was_away(followed: Followed, lives: Lives, rows: Rows) -> None:
+    lives.born()
+    followed.until(2)
+    rows(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    lives.born()
+
+    assert len(followed.until(4)) == 4
+
+
+def test_a_decision_is_the_first_word_that_is_no_waiting(followed: Followed, lives: Lives, intake: Intake) -> None:
+    execution_id = lives.born()
+    lives.taken(execution_id)
+    lives.moved(execution_id, "unknown", "no_answer")
+    lives.ordered(execution_id, order_id="o-1")
+    for state in ("accepted", "partially_filled", "filled"):
+        lives.moved(execution_id, state)
+    intake.record(signal(confidence=76), source="test")
+
+    decisions = [(row["executor_id"], row["to_state"].value) for row in followed.until(9) if is_decision(row)]
+
+    assert decisions == [("argo", "accepted"), ("prop_firm", "skipped")]
+
+
+def test_a_line_says_who_what_and_how_long(followed: Followed, lives: Lives) -> None:
+    lives.lived("filled", order_id="o-1", filled=5)
+    lives.lived("skipped", "no_position")
+
+    ordered, skipped = [line_of(row) for row in followed.until(8) if is_decision(row)]
+
+    assert "BUY  AAPL      98.0% → argo         filled     order o-1" in ordered
+    assert ordered.endswith(" ms")
+    assert "skipped    no_position" in skipped
+
+
+def test_a_close_without_a_confidence_has_a_line_too(followed: Followed, lives: Lives) -> None:
+    execution_id = lives.born(intent="close", confidence=None, entry_price=None)
+    lives.taken(execution_id)
+    lives.moved(execution_id, "skipped", "no_position")
+
+    (line,) = [line_of(row) for row in followed.until(4) if is_decision(row)]
+
+    assert "AAPL            → argo" in line
+
+
+def test_news_for_programs_have_every_key(followed: Followed, lives: Lives) -> None:
+    execution_id = lives.lived("rejected", "rejected_by_broker", order_id="o-1")
+
+    (said,) = [news_json(row) for row in followed.until(4) if is_decision(row)]
+
+    assert said.pop("at").endswith("Z")
+    assert isinstance(said.pop("signal_id"), str)
+    assert said == {
+        "execution_id": str(execution_id),
+        "executor_id": "argo",
+        "symbol": "AAPL",
+        "action": "BUY",
+        "confidence": "98",
+        "from": "submitting",
+        "status": "rejected",
+        "order_id": "o-1",
+        "reason_code": "rejected_by_broker",
+        "reason": "rejected_by_broker",
+        "filled_quantity": "0",
+        "filled_average_price": None,
+    }
+
+
+def test_the_feed_of_up_yields_lines_until_it_is_stopped(database_url: str, lives: Lives) -> None:
+    stop = threading.Event()
+    lines: list[str] = []
+
+    def follow_until_the_first() -> None:
+        for line in follow_feed(database_url, stop):
+            lines.append(line)
+            stop.set()
+
+    thread = threading.Thread(target=follow_until_the_first, daemon=True)
+    thread.start()
+    # It begins with what is decided from now on, whenever its now is.
+    until(lambda: lives.lived("skipped", "no_position") and stop.wait(0.3))
+    thread.join(15)
+
+    assert not thread.is_alive()
+    assert "skipped    no_position" in lines[0]
