@@ -6,7 +6,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
@@ -35,7 +35,8 @@ _SWEEP_EVERY_S = 0.25
 _UNKNOWN_EVERY_S = 0.25
 _FOLLOW_EVERY_S = 2.0
 _MIRROR_EVERY_S = 2.0
-_LOOKUPS_AT_ONCE = 8
+# Per executor.
+_LOOKUPS_AT_ONCE = 4
 
 
 def keep(
@@ -54,42 +55,43 @@ def keep(
         NotPossible: PostgreSQL or Redis is of a kind that cannot be used.
     """
     who = f"keeper-{socket.gethostname()}-{os.getpid()}"
-    record = Record(database_url, connections=8 + 2 * len(executors), patience_s=1.0)
+    record = Record(database_url, connections=4 + 6 * len(executors), patience_s=1.0)
     desks = open_desks(executors, settings=settings, exchange_url=exchange_url, record=record)
     bell = Bell(connect(redis_url))
     _refuse_wrong_servers(record, bell)
     leadership = Leadership(record, "keeper")
-    pool = ThreadPoolExecutor(_LOOKUPS_AT_ONCE, thread_name_prefix="look-up")
+    pools = {name: ThreadPoolExecutor(_LOOKUPS_AT_ONCE, thread_name_prefix=f"look-up {name}") for name in desks}
     rounds = [Round("lead", _LEAD_EVERY_S, _paced(leadership.renew), stop=stop, leads=lambda: True)]
-    for name, every_s, task in _tasks(record, bell, desks, pool, who):
+    for name, every_s, task in _tasks(record, bell, desks, pools, who):
         rounds.append(Round(name, every_s, task, stop=stop, leads=leadership.leads))
     heartbeat = Heartbeat(database_url, kind="keeper", name="keeper", health=lambda: _health(rounds, leadership))
     for thread in rounds:
         thread.start()
     log.info("keeper.started", executors=list(executors))
     stop.wait()
-    _close(record, leadership, pool, heartbeat, rounds)
+    _close(record, leadership, pools.values(), heartbeat, rounds)
     for desk in desks.values():
         desk.close()
 
 
 def _tasks(
-    record: Record, bell: Bell, desks: Mapping[str, Desk], pool: ThreadPoolExecutor, who: str
+    record: Record, bell: Bell, desks: Mapping[str, Desk], pools: Mapping[str, ThreadPoolExecutor], who: str
 ) -> list[tuple[str, float, Callable[[], int]]]:
     """Return what the leader does: a name, seconds between two rounds, and one round."""
     names = tuple(desks)
     sweep = Sweep(record=record, bell=bell, executor_ids=names, who=who)
-    unknowns = Unknowns(record=record, bell=bell, desks=desks, pool=pool, who=who)
     mirror = Mirror(letters=DeadLetters(record), bell=bell, executor_ids=names)
-    followers = [
-        (f"follow {name}", _FOLLOW_EVERY_S, _paced(Follower(record=record, desk=desk, who=who).run_once))
-        for name, desk in desks.items()
-    ]
+    theirs: list[tuple[str, float, Callable[[], int]]] = []
+    # Each executor has rounds and threads of its own: a broker that hangs must not delay the others' orders.
+    for name, desk in desks.items():
+        unknowns = Unknowns(record=record, bell=bell, desks={name: desk}, pool=pools[name], who=who)
+        follower = Follower(record=record, desk=desk, who=who)
+        theirs.append((f"unknown {name}", _UNKNOWN_EVERY_S, unknowns.run_once))
+        theirs.append((f"follow {name}", _FOLLOW_EVERY_S, _paced(follower.run_once)))
     return [
         ("sweep", _SWEEP_EVERY_S, sweep.run_once),
-        ("unknown", _UNKNOWN_EVERY_S, unknowns.run_once),
         ("mirror", _MIRROR_EVERY_S, _paced(mirror.run_once)),
-        *followers,
+        *theirs,
     ]
 
 
@@ -120,7 +122,7 @@ def _health(rounds: list[Round], leadership: Leadership) -> tuple[bool, dict[str
 def _close(
     record: Record,
     leadership: Leadership,
-    pool: ThreadPoolExecutor,
+    pools: Iterable[ThreadPoolExecutor],
     heartbeat: Heartbeat,
     rounds: list[Round],
 ) -> None:
@@ -131,7 +133,8 @@ def _close(
     record.stopping.set()
     for thread in rounds:
         thread.join(timeout=1.0)
-    pool.shutdown(wait=False, cancel_futures=True)
+    for pool in pools:
+        pool.shutdown(wait=False, cancel_futures=True)
     heartbeat.close()
     record.close()
     log.info("keeper.stopped")

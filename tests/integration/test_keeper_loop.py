@@ -1,0 +1,150 @@
+"""The keeper as a process: one leads, another takes over when it dies or freezes, and a waking one harms nobody."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+import pytest
+
+from pipeline.errors import QueueUnavailable
+from pipeline.keeper.leadership import Leadership
+from pipeline.keeper.rounds import Round
+from tests.core_fixtures import Processes, Started
+from tests.factories import Core, executor_toml, until
+
+
+def leader(core: Core) -> Any:
+    rows = core.rows("SELECT holder FROM leadership WHERE role = 'keeper' AND lease_until > clock_timestamp()")
+    return rows[0]["holder"] if rows else None
+
+
+def leads(processes: Processes, process: Started) -> bool:
+    return processes.said(process).count("keeper.leads") > processes.said(process).count("keeper.stands_by")
+
+
+def test_one_of_two_leads_and_a_frozen_leader_is_replaced_and_wakes_harmlessly(
+    core: Core, processes: Processes
+) -> None:
+    keepers = [processes.start(core, "keep"), processes.start(core, "keep")]
+    until(lambda: any(leads(processes, each) for each in keepers))
+    first = next(each for each in keepers if leads(processes, each))
+    second = keepers[1 - keepers.index(first)]
+    was = leader(core)
+    os.kill(first.pid, signal.SIGSTOP)
+    frozen_at = time.monotonic()
+
+    until(lambda: leads(processes, second), within_s=10)
+    print(f"\nreplaced after {time.monotonic() - frozen_at:.2f} s")  # noqa: T201 -- the figure is of interest
+    assert leader(core) != was
+    # The new one keeps: what was lost is found, and what the sleeper does on waking is nothing.
+    core.faults({"on": "submit", "kind": "drop_after", "count": 1})
+    execution_id = core.send()
+    assert core.run(execution_id)["state"] == "unknown"
+    until(lambda: core.state(execution_id) in ("accepted", "filled"))
+    os.kill(first.pid, signal.SIGCONT)
+    until(lambda: core.state(execution_id) == "filled")
+
+    time.sleep(1.5)
+    assert leader(core) not in (None, was)
+    assert (first.poll(), second.poll()) == (None, None)
+    assert len(core.orders()) == 1
+
+
+def test_a_keeper_that_is_stopped_resigns_so_that_another_leads_at_once(core: Core, processes: Processes) -> None:
+    keeper = processes.start(core, "keep")
+    until(lambda: leader(core))
+    keeper.terminate()
+
+    assert keeper.wait(10) == 0
+
+    assert core.rows("SELECT * FROM leadership") == []
+    assert core.rows("SELECT * FROM heartbeat WHERE kind = 'keeper'") == []
+
+
+def test_a_keeper_goes_on_after_its_connections_were_cut(core: Core, processes: Processes) -> None:
+    keeper = processes.start(core, "keep")
+    until(lambda: leader(core))
+    with psycopg.connect(core.database_url, autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    core.bell.connection.client_kill_filter(_type="normal", skipme=True)
+
+    execution_id = core.send()
+    until(lambda: core.bell.depth("argo") == 1)
+
+    assert core.bell.waiting("argo", [core.execution(execution_id)["job_id"]]) == [True]
+    assert keeper.poll() is None
+
+
+def test_leadership_is_one_row_that_only_its_holder_renews(core: Core) -> None:
+    first, second = Leadership(core.record, "test"), Leadership(core.record, "test")
+
+    assert (first.renew(), second.renew(), first.renew()) == (1, 0, 1)
+    assert (first.leads(), second.leads()) == (True, False)
+
+    first.resign()
+    assert second.renew() == 1
+
+
+def test_a_round_goes_on_after_whatever_its_task_raises(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.keeper.rounds._LONGEST_PAUSE_S", 0.01)
+    stop, passes = threading.Event(), []
+
+    def task() -> int:
+        passes.append(1)
+        if len(passes) == 1:
+            raise QueueUnavailable
+        if len(passes) == 2:
+            raise ZeroDivisionError
+        return 0
+
+    a_round = Round("test", 0.01, task, stop=stop, leads=lambda: True)
+    a_round.start()
+    until(lambda: len(passes) > 3)
+    stop.set()
+    a_round.join(5)
+
+    assert a_round.last_good_at is not None
+
+
+def test_a_round_of_a_keeper_that_does_not_lead_does_nothing() -> None:
+    stop, passes = threading.Event(), []
+    a_round = Round("test", 0.01, lambda: passes.append(1) or 0, stop=stop, leads=lambda: False)
+    a_round.start()
+    time.sleep(0.1)
+    stop.set()
+    a_round.join(5)
+
+    assert passes == []
+
+
+def test_a_broker_that_hangs_does_not_delay_the_look_ups_of_another(
+    make_core: Callable[..., Core], processes: Processes
+) -> None:
+    core = make_core(executor_toml("argo", broker_timeout_s=5, unknown_s=60) + executor_toml("prop_firm"))
+    symbols = [f"Q{letter}" for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"]
+    core.prices(AAPL=100, **dict.fromkeys(symbols, 100))
+    core.faults({"on": "submit", "kind": "drop_after"})
+    for symbol in symbols:
+        assert core.run(core.send(symbol, executors=["argo"]))["state"] == "unknown"
+    other = core.send(executor="prop_firm", executors=["prop_firm"])
+    assert core.run(other, "prop_firm")["state"] == "unknown"
+    core.rows("UPDATE execution SET due_at = clock_timestamp() WHERE state = 'unknown'")
+    core.faults(*({"on": on, "kind": "silence_before", "key": "argo"} for on in ("lookup", "list")))
+    processes.start(core, "keep")
+    until(lambda: leader(core))
+    began = time.monotonic()
+
+    until(lambda: core.state(other) != "unknown")
+
+    # Twenty-six look-ups of five seconds stand before it, or do not.
+    assert time.monotonic() - began < 5
+    assert core.rows("SELECT count(*) FROM execution WHERE state = 'unknown'") == [{"count": len(symbols)}]
