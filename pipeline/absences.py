@@ -26,6 +26,8 @@ class Need(StrEnum):
 # A connection that was cut, or one request that was lost, is no absence: the next try mends it.
 _BLIP_S = {Need.RECORD: 0.5, Need.QUEUE: 0.5, Need.BROKER: 2.0}
 _BLIPS = {Need.RECORD: 1, Need.QUEUE: 1, Need.BROKER: 2}
+# What comes and goes is one outage: so soon after the last one, only what lasts so long is another.
+_SOON_S, _LASTS_S = 10.0, 3.0
 
 _kept: dict[tuple[Need, str], Absence] = {}
 _lock = threading.Lock()
@@ -41,6 +43,7 @@ class Absence:
         self._since: float | None = None
         self._failures = 0
         self._said = False
+        self._back_at = float("-inf")
 
     @property
     def failing(self) -> bool:
@@ -58,7 +61,8 @@ class Absence:
         with self._lock:
             self._since = now if self._since is None else self._since
             self._failures += 1
-            lasts = self._failures > _BLIPS[self._need] and now - self._since >= _BLIP_S[self._need]
+            blip_s = _LASTS_S if now - self._back_at < _SOON_S else _BLIP_S[self._need]
+            lasts = self._failures > _BLIPS[self._need] and now - self._since >= blip_s
             if self._said or not lasts:
                 return
             self._said = True
@@ -72,7 +76,7 @@ class Absence:
             since, self._since, self._failures = self._since, None, 0
             if not self._said or since is None:
                 return
-            self._said = False
+            self._said, self._back_at = False, time.monotonic()
         _say_back(self._need, {"away_s": f"{time.monotonic() - since:.1f}", **self._facts})
 
 

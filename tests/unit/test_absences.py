@@ -50,6 +50,18 @@ def test_one_long_silence_of_a_broker_is_not_said(monkeypatch: pytest.MonkeyPatc
     assert [(line["event"], line["executor_id"]) for line in logs] == [("broker.away", "argo")]
 
 
+def test_what_comes_and_goes_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(absences._BLIP_S, Need.RECORD, 0.0)
+    absence = Absence(Need.RECORD)
+    with capture_logs() as logs:
+        for _ in range(20):
+            absence.failed("away")
+            absence.failed("away")
+            absence.answered()
+
+    assert [line["event"] for line in logs] == ["record.away", "record.back"]
+
+
 def test_all_who_ask_for_the_same_address_share_what_is_known() -> None:
     assert absence_of(Need.RECORD, "here") is absence_of(Need.RECORD, "here")
     assert absence_of(Need.RECORD, "here") is not absence_of(Need.RECORD, "there")
