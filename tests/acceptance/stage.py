@@ -1,0 +1,223 @@
+"""A whole system on servers of one's own, each of which a test can take away and bring back."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+import httpx
+import psutil
+
+from pipeline.embedded.servers import EmbeddedServer
+from tests.acceptance.system import System, a_signal
+from tests.exchange_fixtures import ExchangeProcess
+
+BOTH = ("argo", "prop_firm")
+#: What a test waits for at most until everything that was accepted is decided again.
+DECIDED_WITHIN_S = 40.0
+
+
+class Stage:
+    """PostgreSQL, Valkey and the exchange as processes of the test, and `tradewire up` beside them."""
+
+    def __init__(self, home: Path, exchange: ExchangeProcess, **environment: str) -> None:
+        self.home = home
+        self.exchange = exchange
+        self.postgres = EmbeddedServer.postgres(home / "postgres")
+        self.valkey = EmbeddedServer.valkey(home / "valkey")
+        self.postgres.start()
+        self.valkey.start()
+        self._fifo = home / "signals"
+        os.mkfifo(self._fifo)
+        self._pipe: TextIO | None = None
+        self._symbols = iter(_names())
+        self._read_up_to: dict[Path, int] = {}
+        self.system = System(
+            home / "up",
+            executors="config/executors.load.toml",
+            DATABASE_URL=self.postgres.url,
+            REDIS_URL=self.valkey.url,
+            TRADEWIRE_EXCHANGE_URL=exchange.url,
+            TRADEWIRE_SOURCE_FILE=str(self._fifo),
+            **environment,
+        )
+
+    def open(self) -> None:
+        """Start everything, the producer reading what `produce` writes."""
+        self.system.up("--source", "file")
+        self._pipe = self._fifo.open("w", buffering=1)
+        self.well()
+        first = self.fresh(2)
+        self.produce(first)
+        self.decided(first)
+
+    def well(self) -> None:
+        """Wait until everything says that all is well."""
+        self.system.until(lambda: self.ready()[0] == 200, within_s=30, what=f"all is well: {self.ready()}")
+
+    def close(self) -> None:
+        """End everything."""
+        if self._pipe is not None:
+            self._pipe.close()
+        process = self.system.process
+        if process is not None and process.poll() is None:
+            children = self.system.children()
+            self.system.stop()
+            for child in children:
+                if child.is_running():
+                    child.kill()
+        self.valkey.stop()
+        self.postgres.stop()
+
+    def fresh(self, count: int) -> list[str]:
+        """Return symbols that no test has used."""
+        return [next(self._symbols) for _ in range(count)]
+
+    def produce(self, symbols: Iterable[str]) -> None:
+        """Hand the producer a signal for each symbol."""
+        assert self._pipe is not None
+        for symbol in symbols:
+            self._pipe.write(json.dumps(a_signal(symbol)) + "\n")
+
+    def accepted(self, symbols: Iterable[str]) -> list[str]:
+        """Send a signal for each symbol by hand and return the symbols that were acknowledged."""
+        symbols = list(symbols)
+        answers = self.system.send(a_signal(symbol) for symbol in symbols)
+        assert len(answers) == len(symbols), answers
+        return [symbol for symbol, answer in zip(symbols, answers, strict=True) if "signal_id" in answer]
+
+    def orders_of(self, symbols: Iterable[str]) -> dict[str, Counter[str]]:
+        """Return how many orders each executor's account at the exchange has for each of *symbols*."""
+        wanted = set(symbols)
+        return {
+            name: Counter(order["symbol"] for order in self.exchange.orders(name) if order["symbol"] in wanted)
+            for name in BOTH
+        }
+
+    def one_order_each(self, symbols: Iterable[str]) -> bool:
+        """Say whether every symbol has exactly one order at each executor."""
+        once = Counter(symbols)
+        return all(orders == once for orders in self.orders_of(once).values())
+
+    def decided(self, symbols: Iterable[str]) -> None:
+        """Wait until every one of *symbols* has its order at each executor, then look again for a second one."""
+        symbols = list(symbols)
+        self.system.until(
+            lambda: self.one_order_each(symbols),
+            within_s=DECIDED_WITHIN_S,
+            what=f"one order each; there is {self._missing(symbols)}",
+        )
+        time.sleep(1)
+        assert self.one_order_each(symbols), self.orders_of(symbols)
+        rows = self.system.json("executions", "--limit", "5000")
+        ours = [row for row in rows if row["symbol"] in set(symbols)]
+        held_there = {order["id"] for name in BOTH for order in self.exchange.orders(name)}
+        assert len(ours) == 2 * len(symbols)
+        assert all(row["order_id"] in held_there for row in ours), ours
+
+    def quiet(self) -> None:
+        """Forget what the logs have said so far."""
+        self._read_up_to = {path: path.stat().st_size for path in self._logs()}
+
+    def said(self) -> dict[str, list[dict[str, Any]]]:
+        """Return what each process has logged since `quiet`; what is no JSON comes as its text."""
+        return {path.stem: list(_lines(path, self._read_up_to.get(path, 0))) for path in self._logs()}
+
+    def absences(self) -> dict[str, list[str]]:
+        """Return what each process has said of things being away and back, and no process may have traced."""
+        found = {}
+        for name, lines in self.said().items():
+            traces = [line for line in lines if "exception" in line or "text" in line]
+            assert not traces, (name, traces)
+            found[name] = [
+                f"{line['event']} {line.get('executor_id', '')}".strip()
+                for line in lines
+                if line["event"].endswith((".away", ".back"))
+            ]
+        return found
+
+    def ready(self) -> tuple[int, dict[str, str]]:
+        """Return what `/ready` answers, and the status of each part."""
+        try:
+            answer = httpx.get(f"{self.system.services()['web_url']}/ready", timeout=15)
+        except httpx.TransportError:
+            return 0, {}
+        return answer.status_code, {check["name"]: check["status"] for check in answer.json()["checks"]}
+
+    def critical_says_doctor(self) -> set[str]:
+        """Return the parts that `doctor` names as critical; it must say so by its exit code."""
+        done = self.system.run("doctor", "--json", timeout_s=20)
+        checks = json.loads(done.stdout)["checks"]
+        critical = {check["name"] for check in checks if check["status"] == "critical"}
+        assert done.returncode == (2 if critical else done.returncode), done.stdout
+        assert "Traceback" not in done.stderr
+        return critical
+
+    def _logs(self) -> list[Path]:
+        return sorted((self.system.home / "logs").glob("*.log"))
+
+    def _missing(self, symbols: list[str]) -> dict[str, int]:
+        return {name: sum(orders.values()) for name, orders in self.orders_of(symbols).items()}
+
+
+@contextmanager
+def on_stage(exchange: ExchangeProcess, **environment: str) -> Iterator[Stage]:
+    """Open a stage in a folder that PostgreSQL's user can enter, and leave nothing of it behind."""
+    home = Path(tempfile.mkdtemp(prefix="tradewire-"))
+    stage = Stage(home, exchange, **environment)
+    try:
+        stage.open()
+        yield stage
+    finally:
+        stage.close()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@contextmanager
+def frozen(pid: int) -> Iterator[None]:
+    """Stop a process from doing anything, its connections open."""
+    process = psutil.Process(pid)
+    process.suspend()
+    try:
+        yield
+    finally:
+        process.resume()
+
+
+@contextmanager
+def every(seconds: float, act: Callable[[], object]) -> Iterator[None]:
+    """Do *act* again and again, for as long as the block lasts."""
+    over = threading.Event()
+
+    def run() -> None:
+        while not over.wait(seconds):
+            act()
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(10)
+
+
+def _names() -> Iterator[str]:
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    return (f"Z{a}{b}{c}" for a in letters for b in letters for c in letters)
+
+
+def _lines(path: Path, start: int) -> Iterator[dict[str, Any]]:
+    with path.open("rb") as log:
+        log.seek(start)
+        for line in log.read().decode("utf-8", "replace").splitlines():
+            yield json.loads(line) if line.startswith("{") else {"event": "", "text": line}
