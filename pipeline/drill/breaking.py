@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -71,13 +72,10 @@ class Breaker:
                 tick()
                 time.sleep(_TICK_S)
             self.do(event)
-        self.end()
 
-    def tend(self, *, everything: bool = False) -> None:
+    def tend(self) -> None:
         """Let go on whose time in the ice is over; remind an exchange that came back; start what is gone."""
-        for pid in [pid for pid, until in self._frozen.items() if everything or until <= time.monotonic()]:
-            del self._frozen[pid]
-            signal_process(pid, signal.SIGCONT)
+        self.thaw(until=time.monotonic())
         if self._owes_faults and self.exchange.remind():
             self._owes_faults = False
         self.drilled.look_after()
@@ -85,11 +83,13 @@ class Breaker:
     def heal(self) -> None:
         """Let the exchange be honest and quick, and everybody awake."""
         self._owes_faults = not self.exchange.set_faults([], seed=self.seed)
-        self.end()
+        self.thaw()
 
-    def end(self) -> None:
-        """Leave nothing frozen."""
-        self.tend(everything=True)
+    def thaw(self, *, until: float = math.inf) -> None:
+        """Let go on what is frozen for no longer than *until* (of the monotonic clock)."""
+        for pid in [pid for pid, end in self._frozen.items() if end <= until]:
+            del self._frozen[pid]
+            signal_process(pid, signal.SIGCONT)
 
     def do(self, event: Event) -> None:
         """Carry out one event; one that finds nothing to hit is not counted."""

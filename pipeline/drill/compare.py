@@ -18,9 +18,9 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from pipeline.drill.breaking import Breaker
-from pipeline.drill.plain_audit import FAILED, FINISHED, PlainJob, PlainLedgers, audit_plain, failed
-from pipeline.drill.plain_rq import EXCHANGE, position_path, worker_name
-from pipeline.drill.processes import Kept, children_called, clean_environment, descendants
+from pipeline.drill.plain_audit import FINISHED, PlainJob, PlainLedgers, audit_plain, failed
+from pipeline.drill.plain_rq import EXCHANGE, position_path, queue_of, worker_name
+from pipeline.drill.processes import Kept, children_called, clean_environment, descendants, stop
 from pipeline.drill.progress import Watcher
 from pipeline.drill.result import Result
 from pipeline.drill.run import QUIET_WITHIN_S, Order, send_and_break
@@ -33,8 +33,8 @@ from pipeline.embedded.servers import EmbeddedServer
 from pipeline.embedded.spawn import Lifeline
 
 _PLAIN = ("-m", "pipeline.drill.plain_rq")
-_OVER = frozenset({FINISHED, FAILED})
 _LOOK_EVERY_S = 1.0
+_STOP_WITHIN_S = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +136,7 @@ def drill_plain_rq(order: Order, home: Path, watcher: Watcher) -> Result:
             )
             enqueued = _enqueued(system)
         finally:
-            breaker.end()
+            breaker.thaw()
     return Result(
         system="plain RQ",
         seed=order.seed,
@@ -165,10 +165,12 @@ def running_plain_rq(home: Path) -> Iterator[tuple[PlainSystem, DrilledExchange]
         variables = {"TRADEWIRE_HOME": str(home), "TRADEWIRE_LOG": "json", "REDIS_URL": server.url, EXCHANGE: url}
         environment = clean_environment(**variables)
 
+        everything: list[Kept] = []
+        stack.callback(lambda: stop([one.process for one in everything], within_s=_STOP_WITHIN_S))
+
         def kept(*command: str, log: str) -> Kept:
-            one = Kept(*command, home=home, environment=environment, log=log, lifeline=lifeline)
-            stack.callback(one.stop)
-            return one
+            everything.append(Kept(*command, home=home, environment=environment, log=log, lifeline=lifeline))
+            return everything[-1]
 
         system = PlainSystem(
             home=home,
@@ -204,18 +206,30 @@ def jobs_of(connection: Redis) -> Sequence[PlainJob]:
 
 
 def _wait_for_quiet(system: PlainSystem, breaker: Breaker, sent: int, watcher: Watcher) -> None:
-    """Turn all faults off and wait until every job is finished or failed, or time is up."""
+    """Turn all faults off and wait until every job is finished or failed, or nothing moves for as long as there."""
     breaker.heal()
     watcher.step("plain RQ: waiting", sent)
-    deadline = time.monotonic() + QUIET_WITHIN_S
-    while time.monotonic() < deadline:
+    before, moved_at = (0, 0), time.monotonic()
+    while time.monotonic() < moved_at + QUIET_WITHIN_S:
         breaker.tend()
-        open_jobs = sum(job.status not in _OVER for job in jobs_of(system.connection))
+        open_jobs = _open_jobs(system)
         enqueued = _enqueued(system)
         watcher.at(enqueued, f"{open_jobs} jobs not over")
         if enqueued >= sent and open_jobs == 0:
             return
+        if (enqueued, open_jobs) != before:
+            before, moved_at = (enqueued, open_jobs), time.monotonic()
         time.sleep(_LOOK_EVERY_S)
+
+
+def _open_jobs(system: PlainSystem) -> int:
+    """Count what waits, runs or is to be retried. Without RQ's clean-up, which would change what it counts."""
+    total = 0
+    for executor_id in system.executors:
+        queue = queue_of(executor_id, system.connection)
+        registries = (queue.started_job_registry, queue.scheduled_job_registry)
+        total += queue.count + sum(registry.get_job_count(cleanup=False) for registry in registries)
+    return total
 
 
 def _enqueued(system: PlainSystem) -> int:

@@ -7,8 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -33,43 +33,22 @@ def clean_environment(**ours: str) -> dict[str, str]:
     return kept | ours
 
 
-@contextmanager
-def spawned(
-    *command: str, home: Path, environment: Mapping[str, str], log: str, within_s: float = 10.0
-) -> Iterator[subprocess.Popen[bytes]]:
-    """Run `python COMMAND` in *home* for the time of the block, then ask it to stop.
-
-    It ends with us, however we end: it watches a lifeline. What it prints goes to *home*/*log*.
-    """
-    lifeline = Lifeline.make()
-    process = start(*command, home=home, environment=environment, log=log, lifeline=lifeline)
-    try:
-        yield process
-    finally:
-        stop(process, within_s=within_s)
-        lifeline.cut()
-
-
 class Kept:
     """One process that is started again when it is gone."""
 
     def __init__(self, *command: str, home: Path, environment: Mapping[str, str], log: str, lifeline: Lifeline) -> None:
         self._start = partial(start, *command, home=home, environment=environment, log=log, lifeline=lifeline)
-        self._process = self._start()
+        self.process = self._start()
 
     @property
     def pids(self) -> list[int]:
         """Return its pid while it runs."""
-        return [self._process.pid] if self._process.poll() is None else []
+        return [self.process.pid] if self.process.poll() is None else []
 
     def look_after(self) -> None:
         """Start it again if it is gone."""
-        if self._process.poll() is not None:
-            self._process = self._start()
-
-    def stop(self) -> None:
-        """End it."""
-        stop(self._process, within_s=5.0)
+        if self.process.poll() is not None:
+            self.process = self._start()
 
 
 def start(
@@ -90,23 +69,25 @@ def start(
         )
 
 
-def stop(process: subprocess.Popen[bytes], *, within_s: float) -> None:
-    """Ask the process to stop and wait; what does not end is killed with all that it started."""
-    if process.poll() is not None:
-        return
-    below = _below(process.pid)
-    # A frozen one hears nothing.
-    for one in [process.pid, *(child.pid for child in below)]:
-        signal_process(one, signal.SIGCONT)
-    process.terminate()
-    try:
-        process.wait(within_s)
-    except subprocess.TimeoutExpired:
-        for child in below:
-            with suppress(psutil.NoSuchProcess):
-                child.kill()
-        process.kill()
-        process.wait()
+def stop(processes: Sequence[subprocess.Popen[bytes]], *, within_s: float) -> None:
+    """Ask all of them to stop and wait; what does not end is killed with all that it started."""
+    deadline = time.monotonic() + within_s
+    running = [process for process in processes if process.poll() is None]
+    below = {process.pid: _below(process.pid) for process in running}
+    for process in running:
+        # A frozen one hears nothing.
+        for pid in [process.pid, *(child.pid for child in below[process.pid])]:
+            signal_process(pid, signal.SIGCONT)
+        process.terminate()
+    for process in running:
+        try:
+            process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            for child in below[process.pid]:
+                with suppress(psutil.NoSuchProcess):
+                    child.kill()
+            process.kill()
+            process.wait()
 
 
 def descendants(pids: Sequence[int]) -> set[int]:

@@ -20,7 +20,8 @@ from pipeline.drill.system import System, running_system
 from pipeline.drill.venue import DrilledExchange
 from pipeline.store.statements import sql
 
-#: An order may stay unknown for a minute, and a refused account is probed once a minute.
+#: For so long nothing is decided before what is left counts as having no end. An order may stay unknown for a
+#: minute, and a refused account is probed once a minute; a slow machine with a backlog gets all the time it needs.
 QUIET_WITHIN_S = 90.0
 #: The keeper polls orders every two seconds; fills in parts take two more.
 _FOLLOWED_WITHIN_S = 20.0
@@ -64,7 +65,7 @@ def drill_tradewire(order: Order, home: Path, watcher: Watcher) -> Result:
             ledgers, findings = _settled_audit(system, exchange, ledger, watcher)
             _write_down(home, system, ledgers)
         finally:
-            breaker.end()
+            breaker.thaw()
             exchange.close()
     return Result(
         system="tradewire",
@@ -114,16 +115,18 @@ def send_and_break(
 
 
 def _wait_for_quiet(system: System, breaker: Breaker, sent: int, watcher: Watcher) -> None:
-    """Turn all faults off and wait until every signal is recorded and every execution decided, or time is up."""
+    """Turn all faults off and wait until every signal is recorded and every execution decided, or nothing moves."""
     breaker.heal()
     watcher.step("waiting for quiet", sent)
-    deadline = time.monotonic() + QUIET_WITHIN_S
-    while time.monotonic() < deadline:
+    before, moved_at = (0, 0), time.monotonic()
+    while time.monotonic() < moved_at + QUIET_WITHIN_S:
         breaker.tend()
         recorded, undecided = system.one("recorded", source=SOURCE), system.one("undecided")
         watcher.at(recorded, f"{undecided} undecided")
         if recorded >= sent and undecided == 0:
             return
+        if (recorded, undecided) != before:
+            before, moved_at = (recorded, undecided), time.monotonic()
         time.sleep(_LOOK_EVERY_S)
 
 

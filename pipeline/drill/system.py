@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,13 @@ from pipeline.drill.processes import (
     children_called,
     clean_environment,
     descendants,
-    spawned,
+    start,
+    stop,
     wait_until,
 )
 from pipeline.drill.schedule import Target
 from pipeline.drill.sending import SOURCE
+from pipeline.embedded.addresses import LOOPBACK, free_port
 from pipeline.embedded.spawn import Lifeline
 from pipeline.errors import QueueUnavailable
 from pipeline.queues import connect, mapped
@@ -35,6 +38,8 @@ from pipeline.store.statements import sql
 #: Worker processes per executor.
 WORKERS = 3
 _UP_WITHIN_S = 60.0
+#: `up` promises to be gone within 5 s.
+_STOP_WITHIN_S = 8.0
 #: How long PostgreSQL may be away before the drill itself gives up.
 _PATIENCE_S = 30.0
 _CUT_SESSIONS = 6
@@ -50,6 +55,8 @@ class System:
     record: Record
     up_pid: int
     executors: tuple[str, ...]
+    #: The broker: not a part of what is drilled, and so not one of `up`'s.
+    exchange: Kept
     #: A keeper beside that of `up`.
     second_keeper: Kept
 
@@ -80,14 +87,17 @@ class System:
         elif target in (Target.POSTGRES, Target.VALKEY):
             program = "postgres" if target is Target.POSTGRES else "valkey-server"
             found = children_called(named[target], program) if target in named else []
+        elif target is Target.EXCHANGE:
+            found = self.exchange.pids
         else:
             found = [named[target]] if target in named else []
-        ours = descendants([self.up_pid, *self.second_keeper.pids])
+        ours = descendants([self.up_pid, *self.exchange.pids, *self.second_keeper.pids])
         return [pid for pid in found if pid in ours]
 
     def look_after(self) -> None:
         """Start again what `up` does not."""
         self.second_keeper.look_after()
+        self.exchange.look_after()
 
     def parts(self, pid: int) -> list[int]:
         """Return the processes that a worker or server consists of: one."""
@@ -96,6 +106,11 @@ class System:
     def busy(self, pid: int) -> bool:
         """Say whether a worker holds an execution."""
         return bool(self.held_by(pid)[1])
+
+    def all_alive(self) -> bool:
+        """Say whether every process has been heard of lately."""
+        expected = {"worker": WORKERS * len(self.executors), "keeper": 2, "producer": 1}
+        return all(self.one("alive", kind=kind) >= count for kind, count in expected.items())
 
     def held_by(self, pid: int) -> tuple[datetime, tuple[UUID, ...]]:
         """Return the database's time and the executions that the worker holds."""
@@ -133,32 +148,34 @@ def running_system(home: Path) -> Iterator[System]:
     Raises:
         DrillFailed: it does not come up.
     """
-    executors_path = home / "executors.toml"
-    names = write_executors(executors_path)
+    names = write_executors(home / "executors.toml")
+    port = free_port()
     environment = clean_environment(
         TRADEWIRE_HOME=str(home),
-        TRADEWIRE_EXECUTORS=str(executors_path),
+        TRADEWIRE_EXECUTORS=str(home / "executors.toml"),
+        TRADEWIRE_EXCHANGE_URL=f"http://{LOOPBACK}:{port}",
         TRADEWIRE_SOURCE_FILE=str(_ledger(home)),
         TRADEWIRE_LOG="json",
     )
-    # Web and dashboard take no part in what is drilled, and the machine is to be busy with the rest.
-    command = [*_CLI, "up", "--source", SOURCE, "--without", "web,rq_dashboard"]
     with ExitStack() as stack:
-        up = stack.enter_context(spawned(*command, home=home, environment=environment, log="up.log"))
-        url = _url_once_up(home, up)
-        record = stack.enter_context(Record(url, connections=2, patience_s=_PATIENCE_S))
         lifeline = Lifeline.make()
         stack.callback(lifeline.cut)
-        command = [*_CLI, "keep"]
-        keeper = Kept(*command, home=home, environment=environment, log="second-keeper.log", lifeline=lifeline)
-        stack.callback(keeper.stop)
-        system = System(home=home, record=record, up_pid=up.pid, executors=names, second_keeper=keeper)
-        expected = {"worker": WORKERS * len(names), "keeper": 2, "producer": 1}
-        wait_until(
-            lambda: all(system.one("alive", kind=kind) >= count for kind, count in expected.items()),
-            within_s=_UP_WITHIN_S,
-            what="every process beats its heart",
+        begin = partial(start, home=home, environment=environment, lifeline=lifeline)
+        keep = partial(Kept, home=home, environment=environment, lifeline=lifeline)
+        # Web and dashboard take no part in what is drilled, and the machine is to be busy with the rest.
+        up = begin(*_CLI, "up", "--source", SOURCE, "--without", "web,rq_dashboard", log="up.log")
+        everything = [up]
+        stack.callback(lambda: stop(everything, within_s=_STOP_WITHIN_S))
+        exchange = keep(*_CLI, "exchange", "--port", str(port), log="exchange.log")
+        everything.append(exchange.process)
+        record = stack.enter_context(Record(_url_once_up(home, up), connections=2, patience_s=_PATIENCE_S))
+        keeper = keep(*_CLI, "keep", log="second-keeper.log")
+        # What runs at the end need not be what was started here.
+        stack.callback(lambda: everything.extend([keeper.process, exchange.process]))
+        system = System(
+            home=home, record=record, up_pid=up.pid, executors=names, exchange=exchange, second_keeper=keeper
         )
+        wait_until(system.all_alive, within_s=_UP_WITHIN_S, what="every process beats its heart")
         yield system
 
 
