@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import pickle
 import time
 import zlib
@@ -17,6 +18,17 @@ from rq.serializers import DefaultSerializer, JSONSerializer
 from pipeline.embedded.addresses import free_port
 from pipeline.errors import NotPossible, QueueUnavailable
 from pipeline.queues import FUNCTION, Bell, ExecutionJob, ForeignJob, Ring, check_server, connect, queue_name, text_of
+
+
+@pytest.fixture
+def rq_log() -> Iterator[None]:
+    """Give RQ's logger back as it was: its worker sets it up for the whole process."""
+    log = logging.getLogger("rq.worker")
+    level, handlers, propagate = log.level, list(log.handlers), log.propagate
+    yield
+    log.setLevel(level)
+    log.handlers[:] = handlers
+    log.propagate = propagate
 
 
 @pytest.fixture
@@ -125,7 +137,7 @@ def test_a_pickle_that_somebody_enqueued_is_never_loaded(bell: Bell) -> None:
         fetch(bell, "pickled").execution_id()
 
 
-def test_an_ordinary_rq_worker_cannot_run_our_jobs(bell: Bell, redis_url: str) -> None:
+def test_an_ordinary_rq_worker_cannot_run_our_jobs(bell: Bell, redis_url: str, rq_log: None) -> None:
     bell.ring([ring(1)])
     with Redis.from_url(redis_url) as connection:
         queue = Queue(queue_name("argo"), connection=connection, serializer=JSONSerializer)
