@@ -16,7 +16,9 @@ from pipeline.crash import reached
 from pipeline.dead_letters import DeadLetters
 from pipeline.errors import BrokerUnavailable, BrokerUnreadable, Unavailable
 from pipeline.heartbeats import Heartbeat
-from pipeline.queues import DEAD_PREFIX, ExecutionJob, connect
+from pipeline.queues.jobs import DEAD_PREFIX, ExecutionJob
+from pipeline.queues.server import connect
+from pipeline.reasons import storable
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 from workers.engine import Desk, open_desk, recipe_of
@@ -104,9 +106,9 @@ def _refuse(record: Record, job_id: str, message: str) -> None:
     row = {
         "refusal_id": uuid4(),
         "source": "redis",
-        "source_id": job_id.replace("\x00", "")[:200] or None,
+        "source_id": storable(job_id)[:200] or None,
         "code": "foreign_job",
-        "message": message[:1000],
+        "message": storable(message)[:1000],
         "payload": "",
     }
     record.run(lambda connection: connection.execute(sql("signals", "insert_refusal"), row))
