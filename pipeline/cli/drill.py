@@ -37,7 +37,6 @@ def drill(
     """
     from rich.console import Console  # noqa: PLC0415 -- commands load only what they run
 
-    from pipeline.drill.compare import drill_plain_rq  # noqa: PLC0415
     from pipeline.drill.run import Order, drill_tradewire  # noqa: PLC0415
     from pipeline.drill.scratch import in_scratch  # noqa: PLC0415
     from pipeline.drill.table import Bar, show  # noqa: PLC0415
@@ -50,7 +49,11 @@ def drill(
     order = Order(signals=signals, seed=secrets.randbelow(_SEEDS) if seed is None else seed, pace=pace)
     console = Console(stderr=as_json)
     console.print(f"drill: {signals} signals in {order.seconds:.0f} s, seed {order.seed}")
-    drills = [drill_tradewire] if compare is None else [drill_tradewire, drill_plain_rq]
+    drills = [drill_tradewire]
+    if compare is not None:
+        from pipeline.drill.compare import drill_plain_rq  # noqa: PLC0415
+
+        drills.append(drill_plain_rq)
     with Bar(console) as bar:
         results = [in_scratch(one, order, bar, keep=keep) for one in drills]
     if as_json:

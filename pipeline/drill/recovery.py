@@ -25,23 +25,33 @@ class Interrupted:
 
 @dataclass(frozen=True, kw_only=True)
 class Recovery:
-    """How long an execution took to be decided after the worker that held it was killed."""
+    """How long an execution took to be decided after the worker that held it was killed.
+
+    Attributes:
+        execution_id: Which.
+        seconds: From the last kill: when its next worker is killed too, it has to be recovered anew.
+        kills: How many workers were killed over it.
+    """
 
     execution_id: UUID
     seconds: float
+    kills: int = 1
 
     def to_json(self) -> dict[str, Any]:
         """Return it with null for never."""
-        return {"execution_id": str(self.execution_id), "seconds": _finite(self.seconds)}
+        return {"execution_id": str(self.execution_id), "seconds": _finite(self.seconds), "kills": self.kills}
 
 
 def recoveries_of(interrupted: Sequence[Interrupted], executions: Sequence[Row]) -> list[Recovery]:
     """Return one for each execution that a killed worker held, the longest first."""
     decided: dict[UUID, datetime | None] = {row["execution_id"]: row["decided_at"] for row in executions}
+    kills: dict[UUID, list[datetime]] = {}
+    for kill in interrupted:
+        for execution_id in kill.execution_ids:
+            kills.setdefault(execution_id, []).append(kill.killed_at)
     recoveries = [
-        Recovery(execution_id=execution_id, seconds=_seconds(kill.killed_at, decided.get(execution_id)))
-        for kill in interrupted
-        for execution_id in kill.execution_ids
+        Recovery(execution_id=execution_id, seconds=_seconds(max(at), decided.get(execution_id)), kills=len(at))
+        for execution_id, at in kills.items()
     ]
     return sorted(recoveries, key=lambda recovery: recovery.seconds, reverse=True)
 

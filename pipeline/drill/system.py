@@ -31,7 +31,7 @@ from pipeline.drill.sending import SOURCE
 from pipeline.embedded.addresses import LOOPBACK, free_port
 from pipeline.embedded.spawn import Lifeline
 from pipeline.errors import QueueUnavailable
-from pipeline.queues import connect, mapped
+from pipeline.queues.server import connect, mapped
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 

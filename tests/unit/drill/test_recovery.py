@@ -32,7 +32,16 @@ def test_what_was_never_decided_took_longer_than_anything() -> None:
     (found,) = recoveries_of([kill], [decided(never, None)])
 
     assert found.seconds == NEVER_S
-    assert {"execution_id": str(never), "seconds": None} == found.to_json()
+    assert {"execution_id": str(never), "seconds": None, "kills": 1} == found.to_json()
+
+
+def test_an_execution_whose_next_worker_is_killed_too_is_counted_from_the_last_kill() -> None:
+    one = uuid4()
+    kills = [Interrupted(killed_at=KILLED + timedelta(seconds=at), execution_ids=(one,)) for at in (4, 0)]
+
+    (found,) = recoveries_of(kills, [decided(one, 7.5)])
+
+    assert (found.seconds, found.kills) == (3.5, 2)
 
 
 def test_what_was_decided_in_the_moment_of_the_kill_took_no_time() -> None:
