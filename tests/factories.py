@@ -19,10 +19,10 @@ from config.settings import Settings
 from pipeline.dead_letters import DeadLetters
 from pipeline.intake import Intake
 from pipeline.keeper.follow import Follower
-from pipeline.keeper.mirror import Mirror
 from pipeline.keeper.sweep import Sweep
 from pipeline.keeper.unknown import Unknowns
-from pipeline.queues import Bell, connect
+from pipeline.queues.bell import Bell
+from pipeline.queues.server import connect
 from pipeline.relay import Relay
 from pipeline.store.record import Record
 from pipeline.store.rows import ExecutionRow
@@ -124,7 +124,6 @@ class Core:
         self.unknowns = Unknowns(
             record=self.record, bell=self.bell, desks=self.desks, pool=self.pool, who="test keeper"
         )
-        self.mirror = Mirror(letters=self.letters, bell=self.bell, executor_ids=ids)
         self._recipes: dict[str, Recipe] = {}
 
     def close(self) -> None:
