@@ -10,9 +10,11 @@ from typing import Any
 from uuid import UUID
 
 import structlog
+from psycopg import Connection
+from psycopg.rows import DictRow
 
 from pipeline.errors import NotPossible
-from pipeline.queues import DEAD_PREFIX, DeadJob
+from pipeline.queues.jobs import DEAD_PREFIX, DeadJob
 from pipeline.reasons import sentence
 from pipeline.relay import description
 from pipeline.signals import Action
@@ -118,19 +120,30 @@ class DeadLetters:
             NotPossible: it is not dead.
             RecordUnavailable: PostgreSQL is away.
         """
-        values = {"execution_id": execution_id, "by": by, "why": why}
-        done = self._record.run(
-            lambda connection: connection.execute(sql("dead_letters", "discard"), values).fetchone()
-        )
-        if done is None:
+        if not self._close("discard", {"execution_id": execution_id, "by": by, "why": why}, ending="discarded"):
             raise self._not_dead(execution_id)
         log.info("dead_letter.discarded", execution_id=str(execution_id), by=by, why=why)
 
     def _requeue(self, values: dict[str, Any]) -> bool:
-        row = self._record.run(lambda connection: connection.execute(sql("dead_letters", "requeue"), values).fetchone())
-        if row is not None:
+        requeued = self._close("requeue", values, ending="requeued")
+        if requeued:
             log.info("dead_letter.requeued", execution_id=str(values["execution_id"]), by=values["by"])
-        return row is not None
+        return requeued
+
+    def _close(self, statement: str, values: dict[str, Any], *, ending: str) -> bool:
+        """Close an open letter; False when there is none. Run again, it knows its own work."""
+        tries = 0
+
+        def unit(connection: Connection[DictRow]) -> bool:
+            nonlocal tries
+            tries += 1
+            if connection.execute(sql("dead_letters", statement), values).fetchone() is not None:
+                return True
+            # The try before may have been committed, and only its answer lost.
+            ours = values | {"ending": ending}
+            return tries > 1 and connection.execute(sql("dead_letters", "closed"), ours).fetchone() is not None
+
+        return self._record.run(unit)
 
     def _not_dead(self, execution_id: UUID) -> NotPossible:
         row = self._record.run(

@@ -63,3 +63,13 @@ SET state = 'discarded',
 WHERE execution_id = %(execution_id)s
     AND state = 'dead'
 RETURNING execution_id
+
+-- name: closed
+-- The newest letter of an execution, if it was closed like this.
+SELECT execution_id
+FROM dead_letter AS d
+WHERE execution_id = %(execution_id)s
+    AND number = (SELECT max(number) FROM dead_letter WHERE execution_id = d.execution_id)
+    AND ending = %(ending)s
+    AND closed_by = %(by)s
+    AND closed_why = %(why)s

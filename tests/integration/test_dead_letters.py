@@ -177,3 +177,19 @@ def test_a_requeue_that_does_nothing_leaves_the_generation(letters: DeadLetters,
     assert not letters.requeue_from_dashboard(f"dead-{dead}-9", dead)
 
     assert row_of(rows, dead)["generation"] == 1
+
+
+@pytest.mark.parametrize("close", [DeadLetters.requeue, DeadLetters.discard])
+def test_a_requeue_or_discard_whose_commit_lost_its_answer_is_known_as_done(
+    record: Record, dead: UUID, rows: Rows, monkeypatch: pytest.MonkeyPatch, close: Callable[..., None]
+) -> None:
+    run = record.run
+    monkeypatch.setattr(record, "run", lambda unit, **patience: (run(unit, **patience), run(unit, **patience))[1])
+
+    close(DeadLetters(record), dead, by="cli", why="again")
+
+    (letter,) = rows("SELECT * FROM dead_letter")
+    assert (letter["closed_by"], letter["closed_why"]) == ("cli", "again")
+    monkeypatch.undo()
+    with pytest.raises(NotPossible):
+        close(DeadLetters(record), dead, by="cli", why="again")
