@@ -15,7 +15,7 @@ from config.executors import ExecutorSettings
 from config.settings import Settings
 from pipeline.errors import BrokerRefusesAccount, NotMigrated, NotPossible, TradewireError
 from pipeline.heartbeats import GONE_AFTER
-from pipeline.queues import check_server, connect
+from pipeline.queues.server import check_server, connect
 from pipeline.reports import report
 from pipeline.store.record import Record
 from pipeline.store.statements import sql

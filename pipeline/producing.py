@@ -19,7 +19,8 @@ from pipeline.errors import ConfigInvalid, Problem, QueueUnavailable, RecordUnav
 from pipeline.heartbeats import Heartbeat
 from pipeline.intake import Intake
 from pipeline.producer import Producer
-from pipeline.queues import Bell, check_server, connect
+from pipeline.queues.bell import Bell
+from pipeline.queues.server import check_server, connect
 from pipeline.relay import Relay
 from pipeline.sources.protocol import AlpacaKeys, SourceContext, open_source_by_name
 from pipeline.store.record import Record

@@ -11,7 +11,8 @@ import structlog
 
 from pipeline.crash import reached
 from pipeline.errors import QueueUnavailable
-from pipeline.queues import Bell, Ring
+from pipeline.queues.bell import Bell
+from pipeline.queues.jobs import Ring
 from pipeline.states import State
 from pipeline.store.rows import ExecutionRow
 

@@ -101,7 +101,8 @@ def _execution(
 
         runner = Direct(executors, settings=settings, database_url=database_url(settings), by="signal send")
         return (lambda recorded: runner.execute(recorded.executions)), runner.close
-    from pipeline.queues import Bell, connect  # noqa: PLC0415 -- loads RQ
+    from pipeline.queues.bell import Bell  # noqa: PLC0415 -- loads RQ
+    from pipeline.queues.server import connect  # noqa: PLC0415
     from pipeline.relay import Relay  # noqa: PLC0415
 
     if settings.redis_url is None:

@@ -24,7 +24,9 @@ from pipeline.keeper.mirror import Mirror
 from pipeline.keeper.rounds import Round
 from pipeline.keeper.sweep import Sweep
 from pipeline.keeper.unknown import Unknowns
-from pipeline.queues import Bell, check_server, connect
+from pipeline.queues.bell import Bell
+from pipeline.queues.failed_page import FailedPage
+from pipeline.queues.server import check_server, connect
 from pipeline.store.record import Record
 from workers.engine import Desk, open_desks
 
@@ -80,7 +82,7 @@ def _tasks(
     """Return what the leader does: a name, seconds between two rounds, and one round."""
     names = tuple(desks)
     sweep = Sweep(record=record, bell=bell, executor_ids=names, who=who)
-    mirror = Mirror(letters=DeadLetters(record), bell=bell, executor_ids=names)
+    mirror = Mirror(letters=DeadLetters(record), page=FailedPage(bell), executor_ids=names)
     theirs: list[tuple[str, float, Callable[[], int]]] = []
     # Each executor has rounds and threads of its own: a broker that hangs must not delay the others' orders.
     for name, desk in desks.items():

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pipeline.crash import reached
 from pipeline.dead_letters import DeadLetters
-from pipeline.queues import Bell
+from pipeline.queues.failed_page import FailedPage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,7 +14,7 @@ class Mirror:
     """Makes RQ show what the record says. Running it twice changes nothing."""
 
     letters: DeadLetters
-    bell: Bell
+    page: FailedPage
     executor_ids: tuple[str, ...]
 
     def run_once(self) -> int:
@@ -27,7 +27,7 @@ class Mirror:
         open_letters = self.letters.open(limit=None)
         for executor_id in self.executor_ids:
             theirs = [letter.job() for letter in open_letters if letter.executor_id == executor_id]
-            self.bell.mirror_dead(executor_id, theirs)
+            self.page.mirror(executor_id, theirs)
             reached("keeper.after_mirror")
-            self.bell.sweep_traces(executor_id)
+            self.page.sweep(executor_id)
         return len(open_letters)

@@ -14,7 +14,8 @@ import structlog
 from psycopg.rows import DictRow
 
 from pipeline.crash import reached
-from pipeline.queues import Bell, Ring
+from pipeline.queues.bell import Bell
+from pipeline.queues.jobs import Ring
 from pipeline.relay import description
 from pipeline.states import State
 from pipeline.store.record import Record

@@ -15,7 +15,7 @@ from psycopg.types.json import Json
 
 from pipeline.crash import reached
 from pipeline.errors import BrokerUnavailable, BrokerUnreadable
-from pipeline.queues import Bell
+from pipeline.queues.bell import Bell
 from pipeline.reasons import Code, Reason
 from pipeline.states import State
 from pipeline.store.record import Record

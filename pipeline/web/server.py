@@ -13,7 +13,8 @@ from pipeline.doctor import Status, findings_json, worst
 from pipeline.errors import ConfigInvalid, Problem
 from pipeline.heartbeats import Heartbeat
 from pipeline.intake import Intake
-from pipeline.queues import Bell, connect
+from pipeline.queues.bell import Bell
+from pipeline.queues.server import connect
 from pipeline.relay import Relay
 from pipeline.store.record import Record
 from pipeline.web.readiness import Readiness

@@ -12,7 +12,10 @@ from rq.job import Job
 from rq.registry import FailedJobRegistry
 from rq.serializers import JSONSerializer
 
-from pipeline.queues import Bell, DeadJob, connect
+from pipeline.queues.bell import Bell
+from pipeline.queues.failed_page import FailedPage
+from pipeline.queues.jobs import DeadJob
+from pipeline.queues.server import connect
 from tests.dashboard_jobs import QUEUE, busy_worker, enqueued, failed
 
 
@@ -133,7 +136,7 @@ def test_a_dead_letter_is_shown_with_its_reason_and_requeued_under_its_id(client
     letter = DeadJob(
         execution_id=uuid4(), executor_id="argo", number=1, description="BUY AAPL", reason="unknown_too_long since=…"
     )
-    bell.mirror_dead("argo", [letter])
+    FailedPage(bell).mirror("argo", [letter])
 
     (shown,) = client.get(f"/0/data/jobs/{QUEUE}/failed/8/asc/1.json").get_json()["jobs"]
     answer = client.post(f"/job/{letter.job_id}/requeue")
@@ -146,8 +149,8 @@ def test_a_dead_letter_is_shown_with_its_reason_and_requeued_under_its_id(client
 def test_a_discarded_dead_letter_leaves_nothing_in_redis(redis_client: Redis, redis_url: str) -> None:
     bell = Bell(connect(redis_url))
     letter = DeadJob(execution_id=uuid4(), executor_id="argo", number=1, description="BUY AAPL", reason="r")
-    bell.mirror_dead("argo", [letter])
+    FailedPage(bell).mirror("argo", [letter])
 
-    bell.mirror_dead("argo", [])
+    FailedPage(bell).mirror("argo", [])
 
     assert [key for key in redis_client.scan_iter() if letter.job_id.encode() in key] == []

@@ -11,7 +11,10 @@ from rq.serializers import JSONSerializer
 from pipeline.dead_letters import DeadLetters
 from pipeline.intake import Intake
 from pipeline.keeper.mirror import Mirror
-from pipeline.queues import Bell, ExecutionJob, connect, text_of
+from pipeline.queues.bell import Bell
+from pipeline.queues.failed_page import FailedPage
+from pipeline.queues.jobs import ExecutionJob, text_of
+from pipeline.queues.server import connect
 from pipeline.store.record import Record
 from tests.factories import signal
 from tests.integration.lives import Rows
@@ -32,7 +35,7 @@ def letters(record: Record) -> DeadLetters:
 
 @pytest.fixture
 def mirror(letters: DeadLetters, bell: Bell) -> Mirror:
-    return Mirror(letters=letters, bell=bell, executor_ids=("argo", "prop_firm"))
+    return Mirror(letters=letters, page=FailedPage(bell), executor_ids=("argo", "prop_firm"))
 
 
 @pytest.fixture

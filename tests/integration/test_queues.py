@@ -17,7 +17,10 @@ from rq.serializers import DefaultSerializer, JSONSerializer
 
 from pipeline.embedded.addresses import free_port
 from pipeline.errors import NotPossible, QueueUnavailable
-from pipeline.queues import FUNCTION, Bell, ExecutionJob, ForeignJob, Ring, check_server, connect, queue_name, text_of
+from pipeline.queues.bell import Bell
+from pipeline.queues.failed_page import FailedPage
+from pipeline.queues.jobs import FUNCTION, ExecutionJob, ForeignJob, Ring, queue_name, text_of
+from pipeline.queues.server import check_server, connect
 
 
 @pytest.fixture
@@ -179,7 +182,7 @@ def test_traces_of_dead_workers_go_and_those_of_living_ones_stay(bell: Bell) -> 
     gone = started_by_a_dead_worker(bell, 1, ago_s=5)
     here = started_by_a_dead_worker(bell, 2, ago_s=-60)
 
-    bell.sweep_traces("argo")
+    FailedPage(bell).sweep("argo")
 
     left = bell.connection.zrange(StartedJobRegistry(queue=bell.queue("argo")).key, 0, -1)
     assert [text_of(entry) for entry in left] == [f"{here}:run"]
@@ -192,21 +195,23 @@ def test_a_job_parked_by_a_dead_worker_goes_in_the_second_round(bell: Bell) -> N
     queue = bell.queue("argo")
     bell.connection.lmove(queue.key, queue.intermediate_queue_key, "LEFT", "RIGHT")
 
-    bell.sweep_traces("argo")
+    page = FailedPage(bell)
+
+    page.sweep("argo")
     assert bell.connection.llen(queue.intermediate_queue_key) == 1
-    bell.sweep_traces("argo")
+    page.sweep("argo")
 
     assert everything_in(bell.connection).keys() == {b"rq:queues"}
 
 
-@pytest.mark.parametrize("ask", ["ring", "depth", "waiting", "mirror_dead", "sweep_traces"])
+@pytest.mark.parametrize("ask", ["ring", "depth", "waiting", "mirror", "sweep"])
 def test_an_absent_redis_is_said_in_our_words_and_in_one_line(ask: str) -> None:
     asks: dict[str, Any] = {
         "ring": lambda bell: bell.ring([ring(1)]),
         "depth": lambda bell: bell.depth("argo"),
         "waiting": lambda bell: bell.waiting("argo", ["1"]),
-        "mirror_dead": lambda bell: bell.mirror_dead("argo", []),
-        "sweep_traces": lambda bell: bell.sweep_traces("argo"),
+        "mirror": lambda bell: FailedPage(bell).mirror("argo", []),
+        "sweep": lambda bell: FailedPage(bell).sweep("argo"),
     }
     with connect(f"redis://:s3cr3t@127.0.0.1:{free_port()}/0") as connection, pytest.raises(QueueUnavailable) as caught:
         asks[ask](Bell(connection))

@@ -19,7 +19,8 @@ from pydantic import SecretStr
 
 from config.executors import load_executors
 from pipeline.intake import Intake
-from pipeline.queues import Bell, connect
+from pipeline.queues.bell import Bell
+from pipeline.queues.server import connect
 from pipeline.relay import Relay
 from pipeline.store.record import Record
 from pipeline.web.signals import router
