@@ -29,9 +29,9 @@ from pipeline.symbols import AssetClass, asset_class, canonical
 #: Clocks of senders run ahead a little; beyond this a time is a mistake.
 CLOCK_TOLERANCE = timedelta(seconds=5)
 
-# A price beyond these is a mistake of unit, and NUMERIC columns and brokers have their ends too.
+# A price beyond these is a mistake of unit. Binary fractions of senders leave up to 17 digits behind the point.
 _LARGEST = Decimal("1e12")
-_MOST_DECIMALS = 12
+_MOST_DECIMALS = 20
 
 
 class Action(StrEnum):

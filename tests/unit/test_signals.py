@@ -64,7 +64,7 @@ def test_what_is_no_percentage_is_refused(confidence: Any) -> None:
 
 @pytest.mark.parametrize(
     "price",
-    [0, -1, "NaN", "-Infinity", "1e13", "0.0000000000001", True, {}, "1E-400000", pytest.param(10**4000, id="huge")],
+    [0, -1, "NaN", "-Infinity", "1e13", "0.000000000000000000001", True, {}, "1E-400000", pytest.param(10**4000, id="huge")],
 )
 @pytest.mark.parametrize("name", ["entry_price", "quantity"])
 def test_what_is_no_price_or_quantity_is_refused(name: str, price: Any) -> None:
@@ -224,3 +224,10 @@ _KEYS = st.sampled_from([*Signal.model_fields, "surprise"])
 def test_whatever_is_sent_is_a_signal_or_refused_in_words(sent: dict[str, Any]) -> None:
     with suppress(InvalidSignal):
         assert len(read_signal(raw(**sent), now=NOW).content_hash()) == 64
+
+
+def test_the_noise_of_a_binary_fraction_is_no_mistake() -> None:
+    signal = read(confidence=75.1 + 0.2, entry_price=0.1 + 0.2)
+
+    assert signal.confidence == Decimal(repr(75.1 + 0.2))
+    assert signal.entry_price == Decimal("0.30000000000000004")
