@@ -25,7 +25,7 @@ class Need(StrEnum):
 
 # A connection that was cut, or one request that was lost, is no absence: the next try mends it.
 _BLIP_S = {Need.RECORD: 0.5, Need.QUEUE: 0.5, Need.BROKER: 2.0}
-_BLIPS = {Need.RECORD: 1, Need.QUEUE: 1, Need.BROKER: 2}
+_BLIPS = {Need.RECORD: 1, Need.QUEUE: 1, Need.BROKER: 4}
 # What comes and goes is one outage: so soon after the last one, only what lasts so long is another.
 _SOON_S, _LASTS_S = 10.0, 3.0
 

@@ -121,10 +121,22 @@ def test_a_lookup_of_a_broker_that_is_not_there_is_no_answer(find: Callable[[Alp
     assert answer.cause is NotSentCause.UNREACHABLE
 
 
-def test_a_lookup_of_a_silent_broker_ends_in_time(play: Play) -> None:
+def test_a_silent_read_is_left_early_once_and_the_next_gets_all_of_the_time(play: Play) -> None:
+    broker, _ = play(silence, silence, reply(200, payloads.order()), silence, timeout_s=0.5)
+
+    answers = [broker.find("tw-1-1") for _ in range(4)]
+
+    assert answers[0] == NoAnswer(message="no complete answer within 0.2 s", cause=NotSentCause.UNREACHABLE)
+    assert answers[1] == NoAnswer(message="no complete answer within 0.5 s", cause=NotSentCause.UNREACHABLE)
+    assert isinstance(answers[2], Found)
+    assert answers[3] == answers[0]
+
+
+def test_a_list_of_orders_is_given_all_of_the_time(play: Play) -> None:
     broker, _ = play(silence, timeout_s=0.3)
 
-    assert broker.find("tw-1-1") == NoAnswer(message="no complete answer within 0.3 s", cause=NotSentCause.UNREACHABLE)
+    with pytest.raises(BrokerUnavailable, match=r"within 0\.3 s"):
+        broker.orders(status="all")
 
 
 def test_an_order_is_found_by_our_id(play: Play) -> None:
