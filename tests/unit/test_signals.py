@@ -64,7 +64,18 @@ def test_what_is_no_percentage_is_refused(confidence: Any) -> None:
 
 @pytest.mark.parametrize(
     "price",
-    [0, -1, "NaN", "-Infinity", "1e13", "0.000000000000000000001", True, {}, "1E-400000", pytest.param(10**4000, id="huge")],
+    [
+        0,
+        -1,
+        "NaN",
+        "-Infinity",
+        "1e13",
+        "0.000000000000000000001",
+        True,
+        {},
+        "1E-400000",
+        pytest.param(10**4000, id="huge"),
+    ],
 )
 @pytest.mark.parametrize("name", ["entry_price", "quantity"])
 def test_what_is_no_price_or_quantity_is_refused(name: str, price: Any) -> None:
