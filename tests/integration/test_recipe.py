@@ -11,11 +11,6 @@ from tests.factories import Core, executor_toml, until
 from workers.lease import Lease
 
 
-def held_again(core: Core, execution_id: object) -> None:
-    """Let a hold be over."""
-    core.rows("UPDATE execution SET due_at = clock_timestamp() WHERE execution_id = %s", [execution_id])
-
-
 def test_an_accepted_order_leaves_its_id_its_intent_and_one_attempt(core: Core) -> None:
     execution_id = core.send()
 
@@ -65,7 +60,7 @@ def test_an_order_that_was_not_sent_is_held_and_goes_on(core: Core) -> None:
     assert held["due_at"] is not None
     core.exchange.start()
     core.prices(AAPL=100)
-    held_again(core, execution_id)
+    core.due_now(execution_id)
     assert core.run(execution_id)["order_id"] is not None
     assert len([order for order in core.orders() if order["symbol"] == "AAPL"]) == 1
 
@@ -81,7 +76,7 @@ def test_an_intent_that_was_never_taken_is_written_anew_with_its_times(core: Cor
         [execution_id],
     )
     core.faults()
-    held_again(core, execution_id)
+    core.due_now(execution_id)
 
     execution = core.run(execution_id)
 
@@ -98,7 +93,7 @@ def test_a_429_is_held_as_long_as_the_broker_asks_and_is_no_attempt(core: Core) 
     held = core.run(execution_id)
 
     assert (held["state"], held["reason_code"], held["attempts"]) == ("held", "rate_limited", 0)
-    held_again(core, execution_id)
+    core.due_now(execution_id)
     assert core.run(execution_id)["order_id"] == core.orders()[0]["id"]
 
 
@@ -186,7 +181,7 @@ def test_an_exit_cancels_a_working_entry_and_waits_for_its_end(core: Core) -> No
 
     assert (waiting["state"], waiting["reason_code"]) == ("held", "order_under_way")
     until(lambda: core.follower().run_once() or core.state(working) == "canceled")
-    held_again(core, exit_id)
+    core.due_now(exit_id)
     assert core.run(exit_id)["quantity"] == 2
     assert core.execution(working)["reason_code"] == "canceled_at_broker"
 
@@ -203,7 +198,7 @@ def test_a_cancel_that_failed_is_asked_for_again(core: Core) -> None:
     core.faults()
 
     def exit_runs() -> bool:
-        held_again(core, exit_id)
+        core.due_now(exit_id)
         core.run(exit_id)
         core.follower().run_once()
         return core.state(exit_id) not in ("held", "queued")
@@ -212,13 +207,13 @@ def test_a_cancel_that_failed_is_asked_for_again(core: Core) -> None:
     assert core.state(working) == "canceled"
 
 
-def test_a_lease_that_is_nearly_over_does_not_send(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lease_that_is_nearly_over_does_not_send(
+    make_core: Callable[..., Core], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    core = make_core(executor_toml(broker_timeout_s=5))
+    core.prices(AAPL=100)
     monkeypatch.setattr(Lease, "renewed", lambda *_, **__: None)
-    core.faults(
-        {"on": "account", "kind": "latency", "seconds": 0.9},
-        {"on": "positions", "kind": "latency", "seconds": 0.9},
-        {"on": "assets", "kind": "latency", "seconds": 0.9},
-    )
+    core.faults(*({"on": on, "kind": "latency", "seconds": 0.8} for on in ("account", "positions", "assets")))
     execution_id = core.send()
 
     execution = core.run(execution_id)

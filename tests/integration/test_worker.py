@@ -50,7 +50,7 @@ def test_rq_sees_the_worker_its_queue_and_its_state(core: Core, worker: Started)
 
     (shown,) = seen(core)
     assert shown.queue_names() == ["executor-argo"]
-    assert shown.server_pid == worker.pid
+    assert shown.pid == worker.pid
     until(lambda: seen(core)[0].get_state() == "idle")
     assert core.bell.queue("argo").started_job_registry.get_job_ids(cleanup=False) == []
     (beat,) = core.rows("SELECT kind, name, pid FROM heartbeat")
