@@ -45,7 +45,8 @@ def drill(
         raise ConfigInvalid([Problem(key="--compare", message=f"there is rq to compare with, and no {compare!r}")])
     # A stopped drill leaves nothing running, however it is asked to stop.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    configure_logs("console", process="drill", level=logging.ERROR)
+    # That PostgreSQL goes away is what the drill does; it says by itself what went wrong.
+    configure_logs("console", process="drill", level=logging.CRITICAL)
     order = Order(signals=signals, seed=secrets.randbelow(_SEEDS) if seed is None else seed, pace=pace)
     console = Console(stderr=as_json)
     console.print(f"drill: {signals} signals in {order.seconds:.0f} s, seed {order.seed}")
@@ -55,7 +56,7 @@ def drill(
 
         drills.append(drill_plain_rq)
     with Bar(console) as bar:
-        results = [in_scratch(one, order, bar, keep=keep) for one in drills]
+        results = [in_scratch(one, order, bar, keep=keep, ours=one is drill_tradewire) for one in drills]
     if as_json:
         bodies = [result.to_json() for result in results]
         typer.echo(json.dumps(bodies[0] | ({"compared": bodies[1]} if compare else {}), indent=2))

@@ -1,0 +1,68 @@
+"""The scratch folder stays when there is something to look for in it, and only then."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from pipeline.drill.audit import Finding, Verdict
+from pipeline.drill.progress import Nobody, Watcher
+from pipeline.drill.result import Result
+from pipeline.drill.run import Order
+from pipeline.drill.scratch import in_scratch
+
+ORDER = Order(signals=1, seed=1, pace=20)
+LOST = Finding(verdict=Verdict.LOST, what="signal not recorded", facts={"source_id": "000000"})
+
+
+class OneDrill:
+    """Notes where it was run, and finds what it is told to find."""
+
+    def __init__(self, *findings: Finding) -> None:
+        self.home = Path()
+        self._findings = findings
+
+    def __call__(self, order: Order, home: Path, watcher: Watcher) -> Result:
+        self.home = home
+        (home / "up.log").write_text("some lines")
+        return Result(
+            system="tradewire", seed=order.seed, sent=1, accepted=1, owed=2, orders=2, findings=self._findings
+        )
+
+
+@pytest.fixture(autouse=True)
+def temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("findings", "keep", "ours", "stays"),
+    [
+        ((), False, True, False),
+        ((), True, True, True),
+        ((LOST,), False, True, True),
+        ((LOST,), False, False, False),
+        ((LOST,), True, False, True),
+    ],
+)
+def test_the_folder_stays_when_asked_for_or_when_something_of_ours_was_found(
+    findings: tuple[Finding, ...], keep: bool, ours: bool, stays: bool
+) -> None:
+    drill = OneDrill(*findings)
+
+    result = in_scratch(drill, ORDER, Nobody(), keep=keep, ours=ours)
+
+    assert stays == drill.home.exists()
+    assert (str(drill.home) if stays else None) == result.kept
+
+
+def test_a_stopped_drill_leaves_no_folder(tmp_path: Path) -> None:
+    def stopped(order: Order, home: Path, watcher: Watcher) -> Result:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        in_scratch(stopped, ORDER, Nobody(), keep=False, ours=True)
+
+    assert list(tmp_path.iterdir()) == []
