@@ -25,6 +25,7 @@ class OneDrill:
         self._findings = findings
 
     def __call__(self, order: Order, home: Path, watcher: Watcher) -> Result:
+        watcher.step("drilling", 1)
         self.home = home
         (home / "up.log").write_text("some lines")
         return Result(
@@ -48,7 +49,7 @@ def temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_the_folder_stays_when_asked_for_or_when_something_of_ours_was_found(
-    findings: tuple[Finding, ...], keep: bool, ours: bool, stays: bool
+    *, findings: tuple[Finding, ...], keep: bool, ours: bool, stays: bool
 ) -> None:
     drill = OneDrill(*findings)
 
