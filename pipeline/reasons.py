@@ -27,6 +27,7 @@ class Code(StrEnum):
     EXECUTOR_GONE = "executor_gone"
     TOO_OLD = "too_old"
     EXPIRED_SIGNAL = "expired_signal"
+    SUPERSEDED = "superseded"
     NO_POSITION = "no_position"
     NO_SHORTING = "no_shorting"
     BELOW_ONE_SHARE = "below_one_share"
@@ -101,6 +102,9 @@ CATALOGUE: Mapping[Code, Meaning] = {
         remedy="Send a new signal; look at what held it with `why`.",
     ),
     Code.EXPIRED_SIGNAL: Meaning(says="The signal's own `expires_at` has passed.", remedy="Send a new signal."),
+    Code.SUPERSEDED: Meaning(
+        says="An exit of the same symbol came before the entry was sent, and ended it.", remedy="Nothing to do."
+    ),
     Code.NO_POSITION: Meaning(says="There is no position to close.", remedy="Nothing to do."),
     Code.NO_SHORTING: Meaning(
         says="A SELL without a position would open a short, and shorting is off.",

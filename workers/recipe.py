@@ -20,6 +20,7 @@ from config.executors import ExecutorSettings
 from pipeline.crash import reached
 from pipeline.errors import RecordUnavailable
 from pipeline.reasons import Code, Reason
+from pipeline.signals import Action, Intent
 from pipeline.states import State
 from pipeline.store.record import Record
 from pipeline.store.rows import Taken
@@ -77,7 +78,9 @@ class Recipe:
     def _take(self, execution_id: UUID) -> Taken | None:
         """Compare-and-set to submitting. None: somebody else's, over, or its symbol is not free."""
         key = {"execution_id": execution_id, "worker": self.worker, "lease": LEASE, "token": uuid4()}
-        taken, waits = self.record.run(lambda connection: _take_or_wait(connection, key))
+        taken, waits = self.record.run(
+            lambda connection: _take_or_wait(connection, key, may_short=self.executor.order.allow_short)
+        )
         if waits:
             # The earlier one may have been decided before our mark could be seen: now that it can, look once more.
             row = self.record.run(lambda connection: connection.execute(sql("executions", "take"), key).fetchone())
@@ -129,17 +132,29 @@ class Recipe:
         return None if row is None else row["execution_id"]
 
 
-def _take_or_wait(connection: Connection[DictRow], key: dict[str, Any]) -> tuple[Taken | None, bool]:
+def _take_or_wait(
+    connection: Connection[DictRow], key: dict[str, Any], *, may_short: bool
+) -> tuple[Taken | None, bool]:
     """Take an execution; else mark it, for whoever decides the earlier one of its symbol. True: it was marked."""
     while True:
         row = connection.execute(sql("executions", "take"), key).fetchone()
         if row is not None:
             return Taken.of(row), False
-        if connection.execute(sql("executions", "takeable"), key).fetchone() is None:
+        blocked = connection.execute(sql("executions", "takeable"), key).fetchone()
+        if blocked is None:
             return None, False
+        if _surely_exits(blocked, may_short=may_short):
+            for gone in connection.execute(sql("executions", "supersede"), key | blocked).fetchall():
+                log.info("execution.superseded", execution_id=str(gone["execution_id"]), by=str(key["execution_id"]))
         # No mark: the earlier one is decided by now, so take again.
         if connection.execute(sql("executions", "wait_for_symbol"), key).fetchone() is not None:
             return None, True
+
+
+def _surely_exits(row: DictRow, *, may_short: bool) -> bool:
+    """Say whether an execution can only close: it is meant to, or it sells where nothing is ever sold short."""
+    sells = row["action"] is Action.SELL and row["intent"] is not Intent.OPEN
+    return row["intent"] is Intent.CLOSE or (sells and not may_short)
 
 
 def _own_failure(error: Exception, *, sent: bool) -> Move:

@@ -53,10 +53,37 @@ RETURNING e.execution_id
 
 -- name: takeable
 -- Could this execution be taken now, its symbol apart?
-SELECT execution_id
-FROM execution
-WHERE execution_id = %(execution_id)s
-    AND (state = 'queued' OR (state = 'held' AND due_at <= clock_timestamp()))
+SELECT e.execution_id, e.executor_id, e.symbol, e.seq, e.action, s.intent
+FROM execution AS e
+JOIN signal AS s USING (signal_id)
+WHERE e.execution_id = %(execution_id)s
+    AND (e.state = 'queued' OR (e.state = 'held' AND e.due_at <= clock_timestamp()))
+
+-- name: supersede
+-- An exit ends the earlier entries of its symbol that were certainly not sent: nobody wants what is to be closed.
+UPDATE execution AS e
+SET state = 'skipped',
+    reason_code = 'superseded',
+    reason_facts = json_build_object('by', %(execution_id)s::text),
+    due_at = NULL,
+    ended_at = clock_timestamp(),
+    moved_by = %(worker)s,
+    moved_why = NULL
+FROM signal AS s
+WHERE s.signal_id = e.signal_id
+    AND e.executor_id = %(executor_id)s
+    AND e.symbol = %(symbol)s
+    AND e.seq < %(seq)s
+    AND e.state IN ('queued', 'held')
+    AND e.action <> %(action)s
+    AND s.intent <> 'close'
+    AND NOT EXISTS (
+        SELECT
+        FROM broker_order AS o
+        WHERE o.execution_id = e.execution_id
+            AND o.may_exist
+    )
+RETURNING e.execution_id
 
 -- name: next_of_symbol
 -- The one that came too early and may go now that the one before it is decided.

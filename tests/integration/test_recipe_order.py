@@ -117,3 +117,33 @@ def test_the_keeper_rings_for_the_next_when_who_decided_died_before_handing_over
     core.sweep.run_once()
 
     assert core.bell.waiting("argo", [core.execution(second)["job_id"]]) == [True]
+
+
+def reason(core: Core, execution_id: UUID) -> Any:
+    (row,) = core.rows("SELECT state::text, reason_code FROM execution WHERE execution_id = %s", [execution_id])
+    return row["state"], row["reason_code"]
+
+
+def test_an_exit_ends_earlier_entries_that_were_not_sent(core: Core) -> None:
+    core.recipe().run(core.send("MSFT"))
+    entries = [core.send("MSFT"), core.send("MSFT")]
+    another = core.send("IBM")
+    leave = core.send("MSFT", "SELL")
+
+    core.recipe().run(leave)
+
+    assert [reason(core, entry) for entry in entries] == [("skipped", "superseded")] * 2
+    assert core.state(another) == "queued"
+    assert core.state(leave) in ("accepted", "filled", "held")
+
+
+def test_an_exit_waits_for_an_earlier_entry_that_may_have_been_sent(core: Core) -> None:
+    core.exchange.admin("faults", {"faults": [{"on": "submit", "kind": "drop_after", "count": 1}]})
+    entry = core.send("MSFT")
+    core.recipe().run(entry)
+    leave = core.send("MSFT", "SELL")
+
+    core.recipe().run(leave)
+
+    assert core.state(entry) == "unknown"
+    assert core.state(leave) == "queued"
