@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import InvalidResponse, RedisError
+from redis.exceptions import InvalidResponse, RedisError, ResponseError
 from redis.retry import Retry
 
 from pipeline.absences import Absence, Need, absence_of
@@ -48,6 +48,11 @@ def check_server(connection: Redis) -> None:
             facts = connection.info()
         except InvalidResponse:
             raise NotPossible("what answers at REDIS_URL is not Redis") from None
+        except ResponseError as error:
+            # The first word of every connection; servers know it since 6.0.
+            if "unknown command" in str(error) and "HELLO" in str(error):
+                raise NotPossible("this Redis is too old: tradewire needs 6.2 or newer") from None
+            raise
     version = tuple(int(part) for part in str(facts.get("redis_version", "0")).split(".")[:2])
     if version < _OLDEST_SERVER:
         raise NotPossible(f"Redis {facts.get('redis_version')} is too old: tradewire needs 6.2 or newer")

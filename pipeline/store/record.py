@@ -47,6 +47,8 @@ _PASSING = (
     ReadOnlySqlTransaction,
 )
 _STANDBY = "this PostgreSQL takes no writes: DATABASE_URL must name the primary, and not a read-only standby"
+# What libpq says of a server that answers in another protocol.
+_NO_POSTGRES = ("received invalid response to SSL negotiation", "expected authentication request from server")
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 2.0
 _OLDEST_SERVER = 140_000
@@ -56,6 +58,8 @@ class _Pool(ConnectionPool[Connection[DictRow]]):
     """A pool that remembers why it has no connection to give: its own timeout does not say."""
 
     failure: Exception | None = None
+    #: There was a PostgreSQL once.
+    met = False
 
     def _connect(self, timeout: float | None = None) -> Connection[DictRow]:
         try:
@@ -63,7 +67,7 @@ class _Pool(ConnectionPool[Connection[DictRow]]):
         except Exception as error:
             self.failure = error
             raise
-        self.failure = None
+        self.failure, self.met = None, True
         return connection
 
 
@@ -161,6 +165,8 @@ class Record:
             error = self._pool.failure
         if isinstance(error, TradewireError):
             return error
+        if not self._pool.met and any(sign in str(error) for sign in _NO_POSTGRES):
+            return NotPossible("what answers at DATABASE_URL is not PostgreSQL")
         return RecordUnavailable(f"PostgreSQL cannot be reached: {_first_line(error)}")
 
 
