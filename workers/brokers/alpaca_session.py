@@ -26,7 +26,7 @@ MAXIMUM_ANSWER_BYTES = 16 * 1024 * 1024
 
 #: A read of one thing takes a broker well under a second. One that is silent is left after this share of the time
 #: limit, since asking again harms nothing; but a broker that is slow gets all of it, from the next request on.
-QUICK_SHARE = 0.4
+QUICK_SHARE = 0.25
 
 #: Alpaca's secrets have 40 characters. Striking out something very short would spoil honest answers.
 SHORTEST_SECRET = 8

@@ -122,12 +122,12 @@ def test_a_lookup_of_a_broker_that_is_not_there_is_no_answer(find: Callable[[Alp
 
 
 def test_a_silent_read_is_left_early_once_and_the_next_gets_all_of_the_time(play: Play) -> None:
-    broker, _ = play(silence, silence, reply(200, payloads.order()), silence, timeout_s=0.5)
+    broker, _ = play(silence, silence, reply(200, payloads.order()), silence, timeout_s=0.8)
 
     answers = [broker.find("tw-1-1") for _ in range(4)]
 
     assert answers[0] == NoAnswer(message="no complete answer within 0.2 s", cause=NotSentCause.UNREACHABLE)
-    assert answers[1] == NoAnswer(message="no complete answer within 0.5 s", cause=NotSentCause.UNREACHABLE)
+    assert answers[1] == NoAnswer(message="no complete answer within 0.8 s", cause=NotSentCause.UNREACHABLE)
     assert isinstance(answers[2], Found)
     assert answers[3] == answers[0]
 
