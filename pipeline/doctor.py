@@ -7,19 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
 from config.executors import ExecutorSettings
 from config.settings import Settings
-from pipeline.errors import BrokerRefusesAccount, NotMigrated, NotPossible, TradewireError
+from pipeline.errors import (
+    BrokerRefusesAccount,
+    NotMigrated,
+    NotPossible,
+    TradewireError,
+)
 from pipeline.heartbeats import GONE_AFTER
 from pipeline.queues.server import check_server, connect
 from pipeline.reports import report
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
-from workers.engine import open_desk
+from workers.brokers.holdings import Account
+from workers.engine import Desk, open_desk
 
 #: The longest that one look at a broker may take, so that the whole answer is there within 5 s.
 _BROKER_TIMEOUT_S = 2.5
@@ -170,8 +177,7 @@ def look_at_broker(executor: ExecutorSettings, settings: Settings, record: Recor
             exchange_url=settings.exchange_url,
             record=record,
         )
-        account = desk.broker.account()
-        desk.close()
+        account = _account_of(desk)
     except BrokerRefusesAccount as error:
         remedy = (
             f"Correct {executor.id.upper()}_API_KEY and _API_SECRET, or ask the broker; one probe a minute finds out."
@@ -191,6 +197,15 @@ def look_at_broker(executor: ExecutorSettings, settings: Settings, record: Recor
             name=name, status=Status.CRITICAL, saw=saw, cause="The broker's decision.", remedy="Ask the broker."
         )
     return Finding(name=name, status=Status.OK, saw=f"account {account.number} ({executor.mode}) answers")
+
+
+def _account_of(desk: Desk) -> Account:
+    """Read the account, and once more if need be: one lost answer is no absence."""
+    with closing(desk):
+        try:
+            return desk.broker.account()
+        except TradewireError:
+            return desk.broker.account()
 
 
 def _guarded(name: str, look: Callable[[], Any], *, saw: Callable[[Any], str], remedy: str) -> Finding:
