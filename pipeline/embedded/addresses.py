@@ -1,9 +1,13 @@
-"""Find free ports on the loopback address."""
+"""Find free ports on the loopback address, and keep them from others who look at the same time."""
 
 from __future__ import annotations
 
+import fcntl
+import os
 import socket
+import tempfile
 from collections.abc import Collection
+from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
 
@@ -30,3 +34,49 @@ def free_port(wanted: int = 0, *, besides: Collection[int] = ()) -> int:
             if found not in besides:
                 return found
     raise OSError(f"no free port from {wanted} upwards")
+
+
+class Reservations:
+    """Ports that this process has chosen for children which do not listen yet.
+
+    Two that start at once would both find the same port free, and one child would then fail for ever. A lock on a
+    file named after the port tells them apart; it ends with the process, however that ends.
+    """
+
+    def __init__(self) -> None:
+        self._locks: dict[int, int | None] = {}
+
+    def take(self, wanted: int) -> int:
+        """Reserve *wanted* if it is free, else the next free port above it; 0 is any free one.
+
+        Raises:
+            OSError: There is no free port.
+        """
+        taken = set(self._locks)
+        while True:
+            port = free_port(wanted, besides=taken)
+            if self._lock(port):
+                return port
+            taken.add(port)
+
+    def release(self) -> None:
+        """Let go of all ports, as the end of the process does."""
+        for file in self._locks.values():
+            if file is not None:
+                os.close(file)
+        self._locks.clear()
+
+    def _lock(self, port: int) -> bool:
+        try:
+            file = os.open(Path(tempfile.gettempdir()) / f"tradewire-port-{port}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError:
+            # Another user's file: then the port is another user's business too, and free is all that can be known.
+            self._locks[port] = None
+            return True
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(file)
+            return False
+        self._locks[port] = file
+        return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from config.executors import ExecutorSettings, load_executors
 from config.services import Services, read_services
 from config.settings import Settings
-from pipeline.embedded.addresses import LOOPBACK, free_port
+from pipeline.embedded.addresses import LOOPBACK, Reservations
 from pipeline.errors import ConfigInvalid, Problem
 from pipeline.up.lines import ProcessLine, leave_out, process_lines, server_lines
 
@@ -40,6 +40,8 @@ class Plan:
     #: What a person should know of the choices: a port that was taken.
     remarks: list[str]
     executors: list[str]
+    #: Kept for as long as the plan is: another `up` that starts now chooses other ports.
+    reservations: Reservations = field(default_factory=Reservations)
 
 
 def make_plan(settings: Settings, *, source: str | None, without: Sequence[str]) -> Plan:
@@ -80,6 +82,7 @@ def make_plan(settings: Settings, *, source: str | None, without: Sequence[str])
         services=services,
         remarks=ports.remarks,
         executors=list(executors),
+        reservations=ports.reservations,
     )
 
 
@@ -88,11 +91,10 @@ class _Ports:
 
     def __init__(self) -> None:
         self.remarks: list[str] = []
-        self._given: set[int] = set()
+        self.reservations = Reservations()
 
     def take(self, what: str, wanted: int) -> int:
-        port = free_port(wanted, besides=self._given)
-        self._given.add(port)
+        port = self.reservations.take(wanted)
         if wanted not in (0, port):
             self.remarks.append(f"port {wanted} is taken: {what} listens on {port}")
         return port
