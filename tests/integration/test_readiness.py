@@ -1,0 +1,101 @@
+"""What /ready answers while a part is away, and how often it asks the brokers."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+import httpx
+import pytest
+import uvicorn
+from fastapi import APIRouter
+
+from pipeline.embedded.addresses import free_port
+from pipeline.store.record import Record
+from pipeline.web.readiness import Readiness
+from pipeline.web.server import make_app
+from tests.factories import Core
+from tests.integration.test_dependencies_kinds import configured
+from tests.integration.test_doctor import NOWHERE, at_work
+
+
+def critical(client: httpx.Client) -> set[str]:
+    """Ask /ready and return the names of what is critical; the status says whether there is any."""
+    answer = client.get("/ready")
+    names = {check["name"] for check in answer.json()["checks"] if check["status"] == "critical"}
+    assert answer.status_code == (503 if names else 200)
+    return names
+
+
+@contextmanager
+def serving(readiness: Readiness) -> Iterator[httpx.Client]:
+    """Serve the application for real, on a port of its own."""
+    server = uvicorn.Server(uvicorn.Config(make_app(readiness, APIRouter()), port=0, log_config=None))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    try:
+        deadline = time.monotonic() + 10
+        while not server.started and time.monotonic() < deadline:
+            time.sleep(0.01)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
+            yield client
+    finally:
+        server.should_exit = True
+        thread.join(5)
+
+
+@pytest.fixture
+def readiness(core: Core, record: Record) -> Iterator[Readiness]:
+    with closing(
+        Readiness(record, redis_url=core.redis_url, settings=core.settings, executors=core.executors)
+    ) as readiness:
+        yield readiness
+
+
+@pytest.fixture
+def client(readiness: Readiness) -> Iterator[httpx.Client]:
+    with serving(readiness) as made:
+        yield made
+
+
+def test_it_is_ready_when_every_part_is(core: Core, client: httpx.Client) -> None:
+    with at_work(core):
+        assert critical(client) == set()
+    assert critical(client) == {"worker argo", "keeper"}
+
+
+def test_health_says_only_that_the_process_answers(client: httpx.Client) -> None:
+    assert client.get("/health").json() == {"status": "ok"}
+
+
+def test_a_redis_that_takes_no_writes_is_named(core: Core, client: httpx.Client) -> None:
+    with at_work(core), configured(core.redis_url, maxmemory="1"):
+        assert critical(client) == {"redis"}
+
+
+def test_a_broker_that_is_down_is_named(core: Core, client: httpx.Client) -> None:
+    core.exchange.kill9()
+    try:
+        with at_work(core):
+            assert critical(client) == {"broker argo"}
+    finally:
+        core.exchange.start()
+
+
+def test_an_absent_record_is_named_without_what_it_would_tell(core: Core) -> None:
+    with Record(NOWHERE.format(port=free_port()), patience_s=0.5) as record:
+        readiness = Readiness(record, redis_url=core.redis_url, settings=core.settings, executors=core.executors)
+        with closing(readiness), serving(readiness) as client:
+            assert critical(client) == {"postgresql"}
+
+
+def test_the_brokers_are_asked_once_for_many_who_ask(core: Core, client: httpx.Client) -> None:
+    core.faults({"on": "account", "kind": "drop_before", "count": 2})
+    with at_work(core):
+        answers = [critical(client) for _ in range(20)]
+
+    # Both tries of the first look were lost; whoever asked the broker again would have been answered.
+    assert answers == [{"broker argo"}] * 20
