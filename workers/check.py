@@ -25,6 +25,7 @@ from workers.brokers.holdings import Asset, Position
 from workers.brokers.orders import OrderRequest
 from workers.brokers.protocol import Broker
 from workers.cancels import ask_to_cancel
+from workers.priors import before_look, of_symbol, orders_under_way, prior_order
 from workers.retry import Move, broker_hold
 from workers.rules import Case, Go, Hold, Skip, decide, stale_at, still_go
 from workers.snapshots import Refused, Snapshot, Snapshots
@@ -49,6 +50,8 @@ class Seen:
     snapshot: Snapshot
     position: Position | None
     asset: Asset | None
+    #: Our orders that might still fill when the reading began: one that ended since is not in the position read.
+    under_way: tuple[OrderRow, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,12 +70,12 @@ class Check:
         Raises:
             RecordUnavailable: PostgreSQL is away.
         """
-        signal, prior = self.record.run(lambda connection: _signal_and_prior(connection, taken))
+        signal, prior, under_way = self.record.run(lambda connection: before_look(connection, taken))
         if prior is not None and prior.may_exist and taken.from_state is not State.HELD:
             # A person's requeue of an order that may exist: look it up before anything else.
             return _look_up(prior, Code.REQUEUED if taken.from_state is State.QUEUED else Code.NO_ANSWER)
         try:
-            seen = self._look(signal)
+            seen = self._look(signal, under_way)
         except BrokerUnavailable as error:
             reason = Reason(code=Code.BROKER_AWAY, facts={"says": str(error)[:300]})
             return self._hold(taken, signal, reason, broker_hold(age=taken.now - taken.created_at))
@@ -86,7 +89,7 @@ class Check:
             return self._held(verdict)
         return verdict
 
-    def _look(self, signal: SignalRow) -> Seen | Refused:
+    def _look(self, signal: SignalRow, under_way: tuple[OrderRow, ...]) -> Seen | Refused:
         """Read what the decision needs; the position anew where an exit is possible, since it sells what is held."""
         snapshot = self.snapshots.fresh()
         if isinstance(snapshot, Refused):
@@ -98,7 +101,7 @@ class Check:
                 position = self.broker.position(signal.symbol)
         except BrokerRefusesAccount as error:
             return self.snapshots.refused(str(error))
-        return Seen(snapshot=snapshot, position=position, asset=asset)
+        return Seen(snapshot=snapshot, position=position, asset=asset, under_way=under_way)
 
     def _decide(
         self, connection: Connection[DictRow], taken: Taken, signal: SignalRow, seen: Seen
@@ -106,7 +109,7 @@ class Check:
         """Decide and write the intent under the executor's lock, so that reservations see each other."""
         connection.execute(sql("accounts", "lock_executor"), {"executor_id": taken.executor_id})
         case = self._case(connection, taken, signal, seen)
-        prior = _prior(connection, taken)
+        prior = prior_order(connection, taken)
         if prior is not None and prior.may_exist:
             return self._again(connection, case, prior)
         if seen.snapshot.account.blocked:
@@ -124,7 +127,7 @@ class Check:
                 assert row is not None
                 return Intended(order=OrderRow.of(row), sole=True)
 
-    def _again(self, connection: Connection[DictRow], case: Case, prior: OrderRow) -> Intended | Move:
+    def _again(self, connection: Connection[DictRow], case: Case, prior: OrderRow) -> Intended | Move | Hold:
         """Send the identical order once more, if it may still go."""
         if prior.order_id is not None:
             # Somebody late brought the broker's word that it has the order.
@@ -133,23 +136,20 @@ class Check:
             facts = {"meant": prior.account_number, "is": case.account.number}
             return Move(state=State.DEAD, reason=Reason(code=Code.ACCOUNT_CHANGED, facts=facts))
         key = {"execution_id": prior.execution_id, "generation": prior.generation}
-        skip = still_go(case, prior)
-        if skip is not None:
+        no_go = still_go(case, prior)
+        if isinstance(no_go, Hold):
+            return no_go
+        if no_go is not None:
             connection.execute(sql("orders", "end"), key | {"order_status": None})
-            return _skipped(skip.reasons)
+            return _skipped(no_go.reasons)
         row = connection.execute(sql("orders", "send_again"), key).fetchone()
         assert row is not None
         return Intended(order=OrderRow.of(row), sole=False)
 
     def _case(self, connection: Connection[DictRow], taken: Taken, signal: SignalRow, seen: Seen) -> Case:
-        key = {
-            "executor_id": taken.executor_id,
-            "symbol": taken.symbol,
-            "execution_id": taken.execution_id,
-            "taken_at": seen.snapshot.taken_at,
-        }
+        key = of_symbol(taken) | {"taken_at": seen.snapshot.taken_at}
         reserved = connection.execute(sql("orders", "reserved"), key).fetchone()
-        under_way = connection.execute(sql("orders", "under_way"), key).fetchall()
+        under_way = {order.client_order_id: order for order in (*seen.under_way, *orders_under_way(connection, taken))}
         now = connection.execute(sql("accounts", "now")).fetchone()
         assert reserved is not None and now is not None  # noqa: PT018 -- both are aggregates
         return Case(
@@ -158,7 +158,7 @@ class Check:
             account=seen.snapshot.account,
             position=seen.position,
             asset=seen.asset,
-            under_way=tuple(OrderRow.of(row) for row in under_way),
+            under_way=tuple(under_way.values()),
             reserved=reserved["reserved"],
             now=now["now"],
             accept_age=taken.accept_age,
@@ -229,15 +229,3 @@ def _skipped(reasons: tuple[Reason, ...]) -> Move:
     if others:
         facts["also"] = "; ".join(str(reason) for reason in others)
     return Move(state=State.SKIPPED, reason=Reason(code=first.code, facts=facts))
-
-
-def _prior(connection: Connection[DictRow], taken: Taken) -> OrderRow | None:
-    key = {"execution_id": taken.execution_id, "generation": taken.generation}
-    row = connection.execute(sql("orders", "of_execution"), key).fetchone()
-    return None if row is None else OrderRow.of(row)
-
-
-def _signal_and_prior(connection: Connection[DictRow], taken: Taken) -> tuple[SignalRow, OrderRow | None]:
-    row = connection.execute(sql("signals", "get"), {"signal_id": taken.signal_id}).fetchone()
-    assert row is not None
-    return SignalRow.of(row), _prior(connection, taken)

@@ -107,10 +107,12 @@ def freshness(case: Case) -> Reason | None:
     return Reason(code=Code.TOO_OLD, facts={"age_s": round(age, 1), "limit_s": case.executor.limits.entry_age_s})
 
 
-def still_go(case: Case, intent: OrderRow) -> Skip | None:
+def still_go(case: Case, intent: OrderRow) -> Skip | Hold | None:
     """Judge an intent that is to be sent again, go or no-go only: its body cannot change any more."""
     held = case.position.quantity if case.position else Decimal(0)
     if intent.role is Role.EXIT:
+        if case.under_way:
+            return _wait_for(case.under_way)
         reducible = max(held, Decimal(0)) if intent.side == Side.SELL else max(-held, Decimal(0))
         if intent.quantity > reducible:
             facts = {"held": reducible, "intended": intent.quantity}

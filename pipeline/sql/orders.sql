@@ -89,8 +89,9 @@ VALUES (
 ON CONFLICT (execution_id, fence) DO NOTHING
 
 -- name: under_way
--- Orders of this executor and symbol that may still fill: what an exit has to wait for. Of what was given up the broker
--- knows no order; if it does after all, the late order is followed and counts again.
+-- Orders of this executor and symbol that may still fill: what an exit has to wait for. One that is being sent or looked
+-- up counts: it is a later one's, since a person put this one back to work. Of what was given up the broker knows no
+-- order; if it does after all, the late order is followed and counts again.
 SELECT o.*
 FROM broker_order AS o
 JOIN execution AS e USING (execution_id)
@@ -99,7 +100,7 @@ WHERE e.state NOT IN ('dead', 'skipped', 'discarded')
     AND o.symbol = %(symbol)s
     AND o.ended_at IS NULL
     AND o.execution_id <> %(execution_id)s
-    AND o.order_id IS NOT NULL
+    AND (o.order_id IS NOT NULL OR (o.may_exist AND e.state IN ('submitting', 'unknown')))
 
 -- name: reserved
 -- What entries have reserved, or bought, that the snapshot cannot show yet. What was given up reserves nothing, even

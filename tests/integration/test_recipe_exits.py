@@ -1,0 +1,97 @@
+"""Exits of one symbol together never sell more than is held, not even when a person puts an old one back to work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from tests.factories import Core
+from workers.brokers.holdings import Position
+
+Kill = Callable[..., None]
+
+
+@pytest.fixture
+def held(core: Core) -> Core:
+    """A core whose account holds two AAPL."""
+    core.run(core.send(quantity=2))
+    core.filled_at_exchange()
+    core.follower().run_once()
+    return core
+
+
+def sold(core: Core) -> Decimal:
+    """Return how much the sells at the exchange are for, together."""
+    return sum((Decimal(order["qty"]) for order in core.orders() if order["side"] == "sell"), Decimal(0))
+
+
+def test_an_exit_put_back_to_work_waits_for_a_later_one_that_the_broker_may_have(held: Core, kill: Kill) -> None:
+    first = held.send("AAPL", "SELL")
+    kill(first)
+    held.faults(
+        {"on": "submit", "kind": "no_fill", "seconds": 600, "count": 1},
+        {"on": "submit", "kind": "drop_after", "count": 1},
+    )
+    second = held.send("AAPL", "SELL")
+    assert held.run(second)["state"] == "unknown"
+    held.letters.requeue(first, by="test", why="again")
+
+    again = held.run(first)
+
+    assert (again["state"], again["reason_code"]) == ("held", "order_under_way")
+    assert sold(held) == 2
+
+
+def test_an_exit_sent_again_waits_for_another_that_went_out_before_it(held: Core, kill: Kill) -> None:
+    first = held.send("AAPL", "SELL")
+    kill(first)
+    held.faults({"on": "submit", "kind": "drop_before", "count": 1})
+    second = held.send("AAPL", "SELL")
+    assert held.run(second)["state"] == "unknown"
+    held.rows(
+        "UPDATE execution SET state = 'held', reason_code = 'send_again', due_at = now() WHERE execution_id = %s",
+        [second],
+    )
+    held.faults({"on": "submit", "kind": "no_fill", "seconds": 600, "count": 1})
+    held.letters.requeue(first, by="test", why="again")
+    assert held.run(first)["state"] == "accepted"
+
+    again = held.run(second)
+
+    assert (again["state"], again["reason_code"]) == ("held", "order_under_way")
+    assert sold(held) == 2
+
+
+def test_an_exit_looks_again_when_another_ended_while_it_read_the_position(
+    held: Core, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held.faults({"on": "submit", "kind": "no_fill", "seconds": 0.5, "count": 1})
+    first, second = held.send("AAPL", "SELL"), held.send("AAPL", "SELL")
+    assert held.run(first)["state"] == "accepted"
+    broker: Any = held.desks["argo"].broker
+    read = broker.position
+
+    def read_and_sleep(symbol: str) -> Position | None:
+        position: Position | None = read(symbol)
+        filled(held, first)
+        return position
+
+    monkeypatch.setattr(type(broker), "position", lambda _, symbol: read_and_sleep(symbol))
+    late = held.run(second)
+    monkeypatch.undo()
+
+    assert (late["state"], late["reason_code"]) == ("held", "order_under_way")
+    held.due_now(second)
+    assert held.run(second)["reason_code"] == "no_position"
+    assert sold(held) == 2
+
+
+def filled(core: Core, execution_id: UUID) -> None:
+    """Wait until the record knows that the execution's order is filled."""
+    core.filled_at_exchange(2)
+    core.follower().run_once()
+    assert core.state(execution_id) == "filled"
