@@ -155,6 +155,20 @@ def test_an_outage_is_named_said_once_and_waited_out(stage: Stage, outage: Outag
     assert {event.split()[0] for event in stage.absences()["argo"]} == {f"{word}.away", f"{word}.back"}
 
 
+def test_up_runs_no_server_of_its_own_in_place_of_those_it_is_given(stage: Stage) -> None:
+    services = stage.system.services()
+    said = stage.system.log()
+
+    assert set(services["pids"]).isdisjoint({"postgres", "valkey", "exchange"})
+    assert services["database_url"] == stage.postgres.url
+    assert services["redis_url"] == stage.valkey.url
+    assert services["exchange_url"] == stage.exchange.url
+    assert "yours, from DATABASE_URL" in said
+    assert "yours, from REDIS_URL" in said
+    assert not (stage.system.home / "postgres").exists()
+    assert not (stage.system.home / "valkey").exists()
+
+
 def test_intake_without_a_record_refuses_in_one_clear_line(stage: Stage) -> None:
     symbols = stage.fresh(30)
     with postgres_stopped(stage):
