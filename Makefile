@@ -19,8 +19,8 @@ setup: $(STAMP) ## Make .venv and install what requirements.lock names, checked 
 up: $(STAMP) ## Run everything and show signals turning into order ids; Ctrl-C stops it
 	@exec $(BIN)/tradewire up $(ARGS)
 
-test: $(STAMP) ## Run all tests, against servers that they start themselves
-	@exec $(BIN)/python -m pytest $(ARGS)
+test: $(STAMP) ## Run all tests, against servers that they start themselves (ARGS="-n 0 -k word" for a few)
+	@exec $(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(ARGS)
 
 lint: $(STAMP) ## Check style and formatting
 	$(BIN)/ruff check .
