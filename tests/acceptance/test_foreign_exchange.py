@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.acceptance.foreign_exchange import FAULTS, ForeignExchange
 from tests.acceptance.system import ROOT, System, a_signal, symbols
 
@@ -38,6 +40,7 @@ def keys() -> dict[str, str]:
     }
 
 
+@pytest.mark.timeout(WITHIN_S + 60)
 def test_every_execution_ends_in_exactly_one_order_that_is_recorded(system: MakeSystem, tmp_path: Path) -> None:
     with ForeignExchange(secret=SECRET, percent=5, seed=1) as exchange:
         one = system(executors=paper_executors(tmp_path / "executors.toml", exchange.url), **keys())
