@@ -173,8 +173,8 @@ class Retry(Section):
     attempts: Annotated[int, Field(ge=1, le=20)] = 5
     """Tries at sending one order before a person has to look, 1 to 20. Default: 5."""
 
-    broker_timeout_s: Annotated[Seconds, Field(le=60)] = 5.0
-    """Seconds that one request may take, at most 60. Default: 5."""
+    broker_timeout_s: Annotated[Seconds, Field(le=60)] = 3.0
+    """Seconds that one request may take, at most 60. Default: 3 (an order takes 20 ms; what takes longer is looked up)."""
 
     unknown_s: Annotated[Seconds, Field(le=600)] = 60.0
     """Seconds that an order may stay unknown while the broker answers, at most 600, before a person has to

@@ -88,7 +88,7 @@ def test_defaults_fill_what_a_small_table_leaves_out(tmp_path: Path, smallest: s
         60,
         "halt",
     )
-    assert (argo.retry.attempts, argo.retry.broker_timeout_s, argo.retry.unknown_s) == (5, 5, 60)
+    assert (argo.retry.attempts, argo.retry.broker_timeout_s, argo.retry.unknown_s) == (5, 3, 60)
     assert (argo.hours.closed, argo.hours.time_zone, argo.hours.day_starts_at) == (
         "hold",
         "America/New_York",
