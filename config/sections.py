@@ -174,7 +174,7 @@ class Retry(Section):
     """Tries at sending one order before a person has to look, 1 to 20. Default: 5."""
 
     broker_timeout_s: Annotated[Seconds, Field(le=60)] = 3.0
-    """Seconds that one request may take, at most 60. Default: 3 (an order takes 20 ms; what takes longer is looked up)."""
+    """Seconds that one request may take, at most 60; a slower order is unknown and looked up. Default: 3."""
 
     unknown_s: Annotated[Seconds, Field(le=600)] = 60.0
     """Seconds that an order may stay unknown while the broker answers, at most 600, before a person has to
