@@ -48,11 +48,6 @@ SELECT execution_id, generation, executor_id, client_order_id, order_id, symbol,
     order_status
 FROM broker_order
 
--- name: refusals
-SELECT source_id, code, message
-FROM refusal
-WHERE source = %(source)s
-
 -- name: history
 SELECT h.*, a.outcome, a.message, a.took_ms
 FROM history AS h
