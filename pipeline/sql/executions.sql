@@ -132,6 +132,7 @@ RETURNING execution_id
 
 -- name: follow
 -- The broker's word moves an execution from wherever it is, unless it is there already. The guard refuses the rest.
+-- An answer that comes late tells of an order that still worked: it does not undo the broker's last word, heard since.
 UPDATE execution
 SET state = %(state)s,
     reason_code = %(reason_code)s,
@@ -153,6 +154,16 @@ WHERE execution_id = %(execution_id)s
         FROM allowed_move
         WHERE from_state = execution.state
             AND to_state = %(state)s
+    )
+    AND NOT (
+        %(state)s::execution_state IN ('accepted', 'partially_filled')
+        AND EXISTS (
+            SELECT
+            FROM broker_order AS o
+            WHERE o.execution_id = execution.execution_id
+                AND o.generation = execution.generation
+                AND o.ended_at IS NOT NULL
+        )
     )
 RETURNING execution_id, seq, executor_id, symbol
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -10,6 +10,8 @@ import pytest
 
 from pipeline.store.rows import Taken
 from tests.factories import Core
+from workers.answers import follow, hear
+from workers.brokers.orders import OrderStatus
 from workers.brokers.protocol import (
     Accepted,
     BrokerOrder,
@@ -161,3 +163,18 @@ def test_figures_of_an_order_never_go_back(core: Core) -> None:
     again = core.execution(execution_id)
     assert (again["state"], again["filled_quantity"]) == ("filled", filled["filled_quantity"])
     assert again["filled_average_price"] == filled["filled_average_price"]
+
+
+def test_a_late_answer_does_not_undo_the_last_word_that_was_heard_since(core: Core) -> None:
+    execution_id = core.send()
+    sleeper = Sender.of(core, execution_id, "sleeper")
+    outcome = sleeper.send()
+    assert isinstance(outcome, Accepted)
+    core.rows("UPDATE execution SET lease_until = clock_timestamp() - interval '1 second'")
+    core.sweep.free_leases()
+    since = replace(outcome.order, status=OrderStatus.REJECTED, raw_status="rejected")
+    core.record.run(lambda c: (hear(c, since), follow(c, execution_id, 1, since, by="look-up")))
+
+    sleeper.answered(outcome)
+
+    assert core.state(execution_id) == "rejected"
