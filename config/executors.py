@@ -12,9 +12,12 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, ValidationError
 
 from config.accounts import account_problems, base_url_faults
-from config.fields import Section, Word
+from config.fields import Section, Symbol, Word, Words
+from config.firm import Firm
+from config.keys import description_at, keys_at
 from config.problems import did_you_mean, problems_of
-from config.sections import Hours, Limits, Order, Retry, Route, Size, description_at, keys_at
+from config.route import Route
+from config.sections import Hours, Limits, Order, Retry, Size
 from config.settings import Settings, load_settings
 from config.tables import executor_tables, parsed_toml
 from pipeline.errors import ConfigInvalid
@@ -57,6 +60,10 @@ class ExecutorSettings(Section):
     concurrency: Annotated[int, Field(ge=1, le=64)] = 1
     """Worker processes of this executor, 1 to 64. Default: 1."""
 
+    pack: Word | None = None
+    """A rule pack whose rules hold too: the name of one that ships, or the path of a .toml file, relative to this
+    one. Default: none."""
+
     route: Route = Route()
     """Which entries it takes."""
 
@@ -74,6 +81,13 @@ class ExecutorSettings(Section):
 
     hours: Hours = Hours()
     """What happens outside regular trading hours."""
+
+    groups: Mapping[Word, Words[Symbol]] = Field(default_factory=dict)
+    """Symbols that move together, by a name of yours: tech = ["AAPL", "MSFT"]; `limits.group_positions` and
+    `limits.group_exposure_percent` hold for each. Default: no group."""
+
+    firm: Firm = Firm()
+    """How a firm that lends the account counts losses, and what it asks for besides."""
 
 
 class Executors(Mapping[str, ExecutorSettings]):

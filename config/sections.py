@@ -1,4 +1,4 @@
-"""The tables of one executor: what it takes, how much, with which orders, limits, patience and hours."""
+"""The tables of one executor: how much, with which orders, limits, patience and hours."""
 
 from __future__ import annotations
 
@@ -8,47 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from config.fields import (
-    Clock,
-    Confidence,
-    Figure,
-    Limit,
-    Percent,
-    Seconds,
-    Section,
-    Symbol,
-    TimeZone,
-    Word,
-    Words,
-)
-from config.problems import Location
-
-Regime = Literal["TRENDING", "CONSOLIDATION", "VOLATILE", "UNKNOWN", "BULL", "BEAR", "CHOP", "CRISIS"]
-
-
-class Route(Section):
-    """Which entries an executor takes; a list that is left out allows all. Exits are never refused here."""
-
-    minimum_confidence: Confidence = Decimal(75)
-    """Lowest confidence of an entry, 0 to 100 percent. Default: 75."""
-
-    symbols: Words[Symbol] | None = None
-    """The only symbols whose entries are taken. Default: all."""
-
-    deny: Words[Symbol] | None = None
-    """Symbols whose entries are never taken; stronger than `symbols`. Default: none."""
-
-    asset_classes: Words[Literal["us_equity", "crypto"]] | None = None
-    """The only asset classes taken: us_equity, crypto. Default: both."""
-
-    strategies: Words[Word] | None = None
-    """The only strategies taken, by name; a signal that names none is not taken then. Default: all."""
-
-    regimes: Words[Regime] | None = None
-    """The only market regimes taken; a signal that names no regime passes. Default: all."""
-
-    actions: Words[Literal["BUY", "SELL"]] | None = None
-    """The only actions taken as entries: BUY, SELL. Default: both."""
+from config.fields import Clock, Figure, Limit, Percent, Seconds, Section, TimeZone
 
 
 class Size(Section):
@@ -71,6 +31,18 @@ class Size(Section):
 
     fractional: bool = False
     """Whether fractions of a share are ordered where the asset allows them. Default: false, whole shares."""
+
+    default_stop_percent: Percent = Decimal(3)
+    """The distance of the stop that is assumed for a signal without one, in percent of the entry: what an
+    entry or a position without a stop counts as at risk. It is no order. Default: 3."""
+
+    volatility_target_percent: Limit[Percent] = None
+    """Entries are scaled by this over the signal's `volatility_percent`, so that wild symbols are bought smaller; a
+    signal that names none is not scaled; "off" for no scaling. Default: off."""
+
+    volatility_scale_maximum: Annotated[Figure, Field(ge=1, le=10)] = Decimal("1.5")
+    """The largest factor by which a calm symbol's entry grows through `volatility_target_percent`, 1 to 10;
+    1 only ever shrinks. Default: 1.5."""
 
     @field_validator("value")
     @classmethod
@@ -99,6 +71,10 @@ class Order(Section):
     flip: Literal["close", "reverse"] = "close"
     """What a signal against the position does: close it, or close and open the other way. Default: close."""
 
+    close_scope: Literal["strategy", "account"] = "strategy"
+    """Whose shares an exit sells: those that the signal's own strategy bought here, or all that the account
+    holds of the symbol. Default: strategy."""
+
     unprotected: Literal["allow", "guard", "refuse"] = "allow"
     """What happens to an entry without a stop: it is sent, it gets a stop of ours, or it is skipped.
     Default: allow."""
@@ -124,11 +100,23 @@ class Limits(Section):
     """Most that all positions may be worth together, in percent of equity (up to 400), or "off".
     Default: 100."""
 
+    symbol_exposure_percent: Limit[Annotated[Figure, Field(gt=0, le=400)]] = None
+    """Most that one symbol's position may be worth, in percent of equity (up to 400), or "off". Default: off."""
+
+    group_positions: Limit[Annotated[int, Field(ge=1, le=10_000)]] = None
+    """Most positions open at once in the symbols of one of `.groups`, or "off". Default: off."""
+
+    group_exposure_percent: Limit[Annotated[Figure, Field(gt=0, le=400)]] = None
+    """Most that the positions of one of `.groups` may be worth together, in percent of equity (up to 400), or
+    "off". Default: off."""
+
     daily_loss_percent: Limit[Percent] = Decimal(5)
-    """Most that a day may lose, in percent of the day's starting equity, or "off". Default: 5."""
+    """Most that a day may lose, in percent of the day's starting equity (or of what `.firm` says), or "off".
+    Default: 5."""
 
     drawdown_percent: Limit[Percent] = Decimal(10)
-    """Most that equity may fall below its peak, in percent of the peak, or "off". Default: 10."""
+    """Most that equity may fall below its peak, in percent of the peak (or as `.firm` says), or "off".
+    Default: 10."""
 
     stop_distance_percent: Limit[Percent] = Decimal(20)
     """Farthest that a given stop may be from the entry, in percent of the entry, or "off". Default: 20."""
@@ -145,9 +133,19 @@ class Limits(Section):
     requests_per_minute: Limit[Annotated[int, Field(ge=10, le=10_000)]] = 200
     """Requests that the broker allows the account in a minute, at least 10, or "off". Default: 200."""
 
+    orders_per_day: Limit[Annotated[int, Field(ge=1, le=100_000)]] = None
+    """Most entries that are ordered in a day (from `hours.day_starts_at`), or "off". Default: off."""
+
+    consecutive_rejections: Limit[Annotated[int, Field(ge=2, le=1000)]] = None
+    """Entries rejected by the broker in a row, at least 2, after which further ones are held and one is tried
+    each minute until the broker takes it, or "off". Default: off."""
+
     repeat_window_s: Limit[Seconds] = 300.0
-    """Seconds in which the same strategy may not enter the same symbol and side again, or "off".
-    Default: 300."""
+    """Seconds in which the same entry (see `repeat_by`) is not ordered again, or "off". Default: 300."""
+
+    repeat_by: Literal["idea", "content"] = "idea"
+    """What makes two entries the same for `repeat_window_s`: idea (strategy, symbol and side), or content (its
+    prices and confidence too). Default: idea."""
 
     pyramiding: Limit[Annotated[int, Field(ge=1, le=1000)]] = 1
     """Entries that one position may be built from (1: none is added to), or "off". Default: 1."""
@@ -158,6 +156,10 @@ class Limits(Section):
 
     on_breach: Literal["halt", "flatten"] = "halt"
     """What a loss limit that is reached does: halt, or halt and close everything. Default: halt."""
+
+    next_day: Literal["stay", "resume"] = "stay"
+    """What a new day does to a halt by `daily_loss_percent`: nothing (a person lifts it), or it lifts it. A halt by
+    `drawdown_percent` always stays. Default: stay."""
 
     @model_validator(mode="after")
     def _risk_is_limited_on_purpose(self) -> Self:
@@ -196,27 +198,3 @@ class Hours(Section):
 
     day_starts_at: Clock = time(0, 0)
     """When the day of `daily_loss_percent` begins, like "17:00". Default: 00:00."""
-
-
-def description_at(model: type[Section], location: Location) -> str | None:
-    """Return what the key at *location* below *model* means, on one line; None when there is no such key."""
-    description = None
-    for part in location:
-        field = model.model_fields.get(str(part))
-        if field is None:
-            break
-        description, model = field.description, _table(field.annotation)
-    return " ".join(description.split()) if description else None
-
-
-def keys_at(model: type[Section], location: Location) -> list[str]:
-    """Return the keys that the table at *location* below *model* may hold."""
-    for part in location:
-        field = model.model_fields.get(str(part))
-        model = _table(field.annotation if field else None)
-    return [name for name in model.model_fields if name != "id"]
-
-
-def _table(annotation: object) -> type[Section]:
-    # A key that is no table is read as a table without keys, so that callers can go on.
-    return annotation if isinstance(annotation, type) and issubclass(annotation, Section) else Section

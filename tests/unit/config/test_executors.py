@@ -11,6 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from config.executors import Executors, load_executors, settings_hash
+from config.firm import Firm
 from config.sections import RISK_LIMITS, Size
 from config.settings import Settings, load_settings
 
@@ -44,7 +45,14 @@ def test_the_shipped_executors_have_the_published_figures(settings: Settings) ->
     assert prop_firm.route.minimum_confidence == 82
     assert "CRISIS" not in (prop_firm.route.regimes or ())
     assert len(prop_firm.route.regimes or ()) == 7
-    assert argo.size == Size(method="equity_percent", value=10, scale_at_100=Decimal("1.5"), maximum_percent=15)
+    assert argo.size == Size(
+        method="equity_percent",
+        value=10,
+        scale_at_100=Decimal("1.5"),
+        maximum_percent=15,
+        default_stop_percent=3,
+    )
+    assert prop_firm.size.default_stop_percent == Decimal("1.5")
     assert (prop_firm.size.value, prop_firm.size.scale_at_100) == (3, 1)
     assert [getattr(argo.limits, name) for name in RISK_LIMITS] == [10, 100, 5, 10, 20]
     assert [getattr(prop_firm.limits, name) for name in RISK_LIMITS] == [
@@ -62,6 +70,7 @@ def test_the_shipped_executors_have_the_published_figures(settings: Settings) ->
         assert executor.order.collar_percent == Decimal("0.5")
         assert executor.order.entry_timeout_s == 60
         assert executor.limits.entry_age_s == 60
+        assert executor.limits.consecutive_rejections == 10
 
 
 def test_the_load_file_has_the_same_two_and_lets_only_routing_refuse(settings: Settings) -> None:
@@ -74,8 +83,12 @@ def test_the_load_file_has_the_same_two_and_lets_only_routing_refuse(settings: S
         assert executor.size == Size(method="quantity", value=1)
         assert executor.limits.entry_age_s == 3600
         assert executor.hours.closed == "extended"
-        limits = executor.limits.model_dump(exclude={"entry_age_s", "account_age_s", "on_breach"})
+        limits = executor.limits.model_dump(
+            exclude={"entry_age_s", "account_age_s", "on_breach", "repeat_by", "next_day"}
+        )
         assert set(limits.values()) == {None}
+        assert limits.keys() <= executor.limits.model_fields_set
+        assert executor.firm == Firm()
 
 
 def test_defaults_fill_what_a_small_table_leaves_out(tmp_path: Path, smallest: str) -> None:
