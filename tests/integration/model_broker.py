@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import count
 
 from pipeline.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable
 from tests.integration.model_stage import AFTER_READ, ON_THE_WIRE, ModelClock, stop
-from workers.brokers.holdings import Account, Asset, Clock, Position
+from workers.brokers.holdings import Account, Asset, Clock, Position, Session, Transfer
 from workers.brokers.orders import BrokerOrder, OrderRequest, OrderStatus, Side
 from workers.brokers.protocol import (
     Absent,
@@ -203,6 +203,9 @@ class ModelBroker:
                 return True
         return False
 
+    def cancel_all(self) -> int:
+        return sum(self.cancel(held.order_id) for held in list(self.book.values()))
+
     def account(self) -> Account:
         self._answer()
         money = Decimal(1_000_000)
@@ -243,6 +246,17 @@ class ModelBroker:
     def clock(self) -> Clock:
         now = datetime.now(UTC)
         return Clock(timestamp=now, is_open=True, next_open=now, next_close=now + timedelta(hours=1))
+
+    def calendar(self, first: date, last: date) -> Sequence[Session]:
+        days = (first + timedelta(days=number) for number in range((last - first).days + 1))
+        opens = [datetime(day.year, day.month, day.day, tzinfo=UTC) for day in days]
+        return [Session(date=each.date(), opens=each, closes=each + timedelta(hours=24)) for each in opens]
+
+    def transfers(self, since: datetime) -> Sequence[Transfer]:  # noqa: ARG002 - nothing is ever moved
+        return []
+
+    def price(self, symbol: str) -> Decimal | None:  # noqa: ARG002 - all trade at one price
+        return Decimal(100)
 
     def close(self) -> None:
         """There is no connection."""

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import Any, Final, NoReturn, TypeVar, cast
 from urllib.parse import quote, urlsplit
 
 from pydantic import SecretStr
 
 from pipeline.errors import BrokerUnreadable, ConfigInvalid, Problem, TradewireError
+from workers.brokers import alpaca_days as days
 from workers.brokers import alpaca_faults as faults
 from workers.brokers import alpaca_words as words
 from workers.brokers.alpaca_fields import read_json
-from workers.brokers.alpaca_session import AlpacaSession, Reply
-from workers.brokers.holdings import Account, Asset, Clock, Position
+from workers.brokers.alpaca_prices import AlpacaPrices, data_address
+from workers.brokers.alpaca_session import AlpacaSession, PriceSession, Reply
+from workers.brokers.holdings import Account, Asset, Clock, Position, Session, Transfer
 from workers.brokers.orders import BrokerOrder, OrderRequest
 from workers.brokers.protocol import Absent, Broker, Found, Lookup, NoAnswer, Outcome
 
@@ -58,14 +61,18 @@ def open_broker(*, api_key: str, api_secret: SecretStr, base_url: str, timeout_s
     if problems:
         raise ConfigInvalid(problems)
     address = base_url.rstrip("/").removesuffix("/v2").rstrip("/")
-    return AlpacaBroker(AlpacaSession(api_key=api_key, api_secret=secret, base_url=address, timeout_s=timeout_s))
+    return AlpacaBroker(
+        AlpacaSession(api_key=api_key, api_secret=secret, base_url=address, timeout_s=timeout_s),
+        PriceSession(api_key=api_key, api_secret=secret, base_url=data_address(address), timeout_s=timeout_s),
+    )
 
 
 class AlpacaBroker:
     """One account at Alpaca; see `Broker` for what each method promises."""
 
-    def __init__(self, session: AlpacaSession) -> None:
+    def __init__(self, session: AlpacaSession, prices: PriceSession) -> None:
         self._session = session
+        self._prices = AlpacaPrices(prices)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._session!r})"
@@ -114,6 +121,13 @@ class AlpacaBroker:
             return False
         raise faults.fault_of(reply)
 
+    def cancel_all(self) -> int:
+        """Ask for a cancel of every open order; Alpaca says of each whether it took the request."""
+        reply = cast("Reply", self._session.delete("/orders"))
+        if not faults.is_good(reply):
+            raise faults.fault_of(reply)
+        return sum(words.each(words.cancel_was_taken)(read_json(reply.text)))
+
     def account(self) -> Account:
         """Read the account."""
         return self._read("/account", words.account_from_broker)
@@ -135,9 +149,28 @@ class AlpacaBroker:
         """Read the market clock."""
         return self._read("/clock", words.clock_from_broker)
 
+    def calendar(self, first: date, last: date) -> Sequence[Session]:
+        """Read the regular sessions from *first* to *last*."""
+        asked = {"start": first.isoformat(), "end": last.isoformat()}
+        sessions = self._read("/calendar", words.each(days.session_from_broker), asked)
+        return sorted((each for each in sessions if first <= each.date <= last), key=lambda each: each.opens)
+
+    def transfers(self, since: datetime) -> Sequence[Transfer]:
+        """Read the deposits, withdrawals and journals of cash since *since*, all pages."""
+
+        def page(query: dict[str, str]) -> list[dict[str, Any]]:
+            return self._read("/account/activities", words.each(lambda one: one), query)
+
+        return days.transfers(page, since)
+
+    def price(self, symbol: str) -> Decimal | None:
+        """Read the price of the latest trade, from Alpaca's market data."""
+        return self._prices.latest(symbol)
+
     def close(self) -> None:
         """Release the connections."""
         self._session.close()
+        self._prices.close()
 
     def _get(self, path: str, query: dict[str, str] | None = None) -> Reply:
         return cast("Reply", self._session.get(path, query))

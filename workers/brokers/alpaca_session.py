@@ -1,4 +1,4 @@
-"""Speak to Alpaca's trading API once per request, and return what came back as a plain value.
+"""Speak to Alpaca's APIs once per request, and return what came back as a plain value.
 
 alpaca-py's own client has no timeout, tries 429 and 504 again by itself (an order too), and raises exceptions
 that hold the account's keys. None of that leaves this module.
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import requests
+from alpaca.common.rest import RESTClient
 from alpaca.trading.client import TradingClient
 from urllib3 import Timeout
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NameResolutionError, ReadTimeoutError
@@ -62,11 +63,11 @@ class NoReply:
 Reply = Answer | NoConnection | NoReply
 
 
-class AlpacaSession(TradingClient):
-    """alpaca-py's trading client: its addresses, headers and bodies, with our transport below."""
+class OneTry(RESTClient):
+    """A client of alpaca-py's with our transport below: its addresses, headers and bodies, and each request once."""
 
-    def __init__(self, *, api_key: str, api_secret: str, base_url: str, timeout_s: float) -> None:
-        super().__init__(api_key, api_secret, raw_data=True, url_override=base_url)
+    def _fit(self, timeout_s: float) -> None:
+        """Put our transport below; part of every constructor."""
         self._retry = 0
         # A list of our own: the default is one object that all clients share.
         self._retry_codes = []
@@ -121,8 +122,24 @@ class AlpacaSession(TradingClient):
 
     def _limit_s(self, method: str, url: str) -> float:
         """Return the seconds that a request may take; lists are long, and an order is sent once."""
-        quick = method == "GET" and not self._slow and not url.endswith("/orders")
+        quick = method == "GET" and not self._slow and not url.endswith(("/orders", "/activities"))
         return self._timeout_s * QUICK_SHARE if quick else self._timeout_s
+
+
+class AlpacaSession(OneTry, TradingClient):
+    """The trading API."""
+
+    def __init__(self, *, api_key: str, api_secret: str, base_url: str, timeout_s: float) -> None:
+        super().__init__(api_key, api_secret, raw_data=True, url_override=base_url)
+        self._fit(timeout_s)
+
+
+class PriceSession(OneTry):
+    """The market data API, a service apart with the same keys."""
+
+    def __init__(self, *, api_key: str, api_secret: str, base_url: str, timeout_s: float) -> None:
+        super().__init__(base_url, api_key, api_secret, raw_data=True)
+        self._fit(timeout_s)
 
 
 def retry_after_s(headers: Mapping[str, str], *, now: float) -> float | None:

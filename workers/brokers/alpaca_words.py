@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
+from http import HTTPStatus
 from typing import Any, Final, TypeVar
 
 from pipeline.errors import BrokerUnreadable
@@ -83,6 +84,14 @@ def listed_at(raw: Mapping[str, Any]) -> datetime:
     """Return the time by which lists are sorted."""
     fields = Fields.of("order", raw)
     return fields.time_or_none("submitted_at") or fields.time("created_at")
+
+
+def cancel_was_taken(raw: Any) -> bool:
+    """Read one line of what became of canceling everything: 200, or the status of its refusal."""
+    status = Fields.of("cancel", raw).raw.get("status")
+    if not isinstance(status, int) or isinstance(status, bool):
+        raise BrokerUnreadable("The broker's answer does not say what became of a cancel.")
+    return HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
 
 
 def each(translate: Callable[[Any], T]) -> Callable[[Any], list[T]]:

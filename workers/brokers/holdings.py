@@ -1,9 +1,9 @@
-"""What an account holds and may trade, in plain values: its money, positions, assets and the market's clock."""
+"""What an account holds and may trade, in plain values: its money, positions, assets, the market's clock and days."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -35,6 +35,13 @@ class Position:
     average_entry_price: Decimal
     current_price: Decimal | None
 
+    @property
+    def unrealised(self) -> Decimal | None:
+        """What closing it at the current price would earn (below zero: lose); None without a price."""
+        if self.current_price is None:
+            return None
+        return (self.current_price - self.average_entry_price) * self.quantity
+
 
 @dataclass(frozen=True, kw_only=True)
 class Asset:
@@ -59,3 +66,24 @@ class Clock:
     is_open: bool
     next_open: datetime
     next_close: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """One day's regular session of the market for shares. Times in UTC; a half day closes early."""
+
+    #: The day at the market, whatever day it is in UTC.
+    date: date
+    opens: datetime
+    closes: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transfer:
+    """Cash that came into the account, or left it (*amount* below zero), other than by trading."""
+
+    #: The broker's id; the same transfer may be listed again, always under the same id.
+    transfer_id: str
+    #: When the broker booked it, UTC. Where the broker tells the day only: midnight in New York, when it began.
+    at: datetime
+    amount: Decimal

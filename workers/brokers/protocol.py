@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
 
-from workers.brokers.holdings import Account, Asset, Clock, Position
+from workers.brokers.holdings import Account, Asset, Clock, Position, Session, Transfer
 from workers.brokers.orders import BrokerOrder, OrderRequest
 
 
@@ -120,6 +121,9 @@ class Broker(Protocol):
     def cancel(self, order_id: str) -> bool:
         """Ask for a cancel. True: the broker took the request. False: the order is over or unknown."""
 
+    def cancel_all(self) -> int:
+        """Ask for a cancel of every open order, in one request; return how many requests the broker took."""
+
     def account(self) -> Account:
         """Read the account."""
 
@@ -134,6 +138,28 @@ class Broker(Protocol):
 
     def clock(self) -> Clock:
         """Read the market clock."""
+
+    def calendar(self, first: date, last: date) -> Sequence[Session]:
+        """Read the regular sessions from *first* to *last*, both included, in their order.
+
+        A day without an entry has no session: a weekend, a holiday.
+        """
+
+    def transfers(self, since: datetime) -> Sequence[Transfer]:
+        """Read the deposits and withdrawals of cash since *since*, in the order in which they were booked.
+
+        A transfer of which the broker tells only the day is given when that day, in New York, is *since*'s or a
+        later one: ask again from the same moment and it comes again. Know them by their ids. A broker may list
+        a transfer late, so ask from some time before the last asking. Transfers of securities and coins are not
+        among them.
+        """
+
+    def price(self, symbol: str) -> Decimal | None:
+        """Read the price of the latest trade in *symbol*, however long ago that was; None when none is known.
+
+        Market data has a service and a request limit of its own: when it is away, or refuses for being asked too
+        often, that says nothing about orders.
+        """
 
     def close(self) -> None:
         """Release the connections."""

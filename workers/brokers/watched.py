@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 from typing import TypeVar
 
 from pipeline.absences import Absence
 from pipeline.errors import BrokerRefusesAccount, BrokerUnavailable
-from workers.brokers.holdings import Account, Asset, Clock, Position
+from workers.brokers.holdings import Account, Asset, Clock, Position, Session, Transfer
 from workers.brokers.orders import BrokerOrder, OrderRequest
 from workers.brokers.protocol import Broker, Lookup, NoAnswer, NotSent, NotSentCause, Outcome, Unknown
 
@@ -51,6 +52,10 @@ class WatchedBroker:
         """Ask for a cancel."""
         return self._read(lambda: self._broker.cancel(order_id))
 
+    def cancel_all(self) -> int:
+        """Ask for a cancel of every open order."""
+        return self._read(self._broker.cancel_all)
+
     def account(self) -> Account:
         """Read the account."""
         return self._read(self._broker.account)
@@ -70,6 +75,18 @@ class WatchedBroker:
     def clock(self) -> Clock:
         """Read the market clock."""
         return self._read(self._broker.clock)
+
+    def calendar(self, first: date, last: date) -> Sequence[Session]:
+        """Read the regular sessions from *first* to *last*."""
+        return self._read(lambda: self._broker.calendar(first, last))
+
+    def transfers(self, since: datetime) -> Sequence[Transfer]:
+        """Read the deposits and withdrawals since *since*."""
+        return self._read(lambda: self._broker.transfers(since))
+
+    def price(self, symbol: str) -> Decimal | None:
+        """Read the price of the latest trade. Market data that is away, or answers, is not the broker."""
+        return self._broker.price(symbol)
 
     def close(self) -> None:
         """Release the connections."""
