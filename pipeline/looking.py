@@ -10,8 +10,9 @@ from uuid import UUID
 from psycopg import Connection
 from psycopg.rows import DictRow
 
+from pipeline.catalogue import CATALOGUE
 from pipeline.errors import NotPossible
-from pipeline.reasons import CATALOGUE, Code, sentence
+from pipeline.reasons import Code, sentence
 from pipeline.shapes import execution_json, number_json, time_json
 from pipeline.states import State
 from pipeline.store.record import Record

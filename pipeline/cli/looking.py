@@ -8,12 +8,12 @@ from uuid import UUID
 
 import typer
 
+from pipeline.catalogue import CATALOGUE
 from pipeline.cli.context import open_record, settings_for_a_person, since, stop_on_signals
 from pipeline.errors import ConfigInvalid, Problem
 from pipeline.feed import follow_news, is_decision, line_of, news_json
 from pipeline.looking import executions as list_executions
 from pipeline.looking import life
-from pipeline.reasons import CATALOGUE
 from pipeline.reports import report as make_report
 from pipeline.shapes import execution_json
 from pipeline.states import State

@@ -6,7 +6,8 @@ from collections import Counter, defaultdict
 from typing import Any
 from uuid import UUID
 
-from pipeline.reasons import CATALOGUE, Code
+from pipeline.catalogue import CATALOGUE
+from pipeline.reasons import Code
 from pipeline.states import ENDED, WORKING, State, may_move
 from tests.integration.model_broker import Held, ModelBroker
 from tests.integration.model_world import World
