@@ -91,6 +91,7 @@ class Signal(BaseModel):
     stop_price: Positive | None = None
     strategy: Text | None = None
     regime: Text | None = None
+    volatility_percent: Annotated[Positive, Field(le=1000)] | None = None
     generated_at: Time | None = None
     expires_at: Time | None = None
     quantity: Positive | None = None

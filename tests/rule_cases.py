@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -16,10 +16,25 @@ from pipeline.signals import Action, Intent
 from pipeline.store.rows import OrderRow, Role, SignalRow
 from tests.factories import executor_toml
 from workers.brokers.holdings import Account, Asset, Position
-from workers.rules import Case, Go, Skip, Verdict
+from workers.rules.book import Book, Own
+from workers.rules.case import Case, Go, Recent, Skip, Verdict
+from workers.rules.hours import Market
+from workers.rules.losses import Standing
 
 NOW = datetime(2026, 1, 31, 15, 0, tzinfo=UTC)
 SHORT = "allow_short = true"
+OPEN = Market(is_open=True, now=NOW, next_open=NOW + timedelta(days=1), next_close=NOW + timedelta(hours=5))
+STANDING = Standing(
+    equity=Decimal(100_000),
+    balance=Decimal(100_000),
+    day=NOW.date(),
+    day_start_equity=Decimal(100_000),
+    day_start_balance=Decimal(100_000),
+    peak_equity=Decimal(100_000),
+    best_day_profit=Decimal(0),
+    earned=Decimal(0),
+    read_at=NOW,
+)
 
 
 @cache
@@ -35,6 +50,7 @@ def signal(action: str = "BUY", **changes: Any) -> SignalRow:
         "signal_id": UUID(int=1),
         "source": "test",
         "source_id": None,
+        "content_hash": "",
         "symbol": "AAPL",
         "asset_class": "us_equity",
         "action": Action(action),
@@ -45,6 +61,7 @@ def signal(action: str = "BUY", **changes: Any) -> SignalRow:
         "stop_price": None,
         "quantity": None,
         "strategy": None,
+        "volatility_percent": None,
         "regime": None,
         "executors": None,
         "generated_at": None,
@@ -85,6 +102,10 @@ def earlier(side: str = "buy", role: Role = Role.ENTRY, order_id: str | None = "
         "filled_average_price": None,
         "accepted_at": NOW,
         "ended_at": None,
+        "strategy": "",
+        "stop_price": None,
+        "risk": Decimal(0),
+        "filled_at": None,
     }
     return OrderRow(**whole | changes)
 
@@ -119,6 +140,12 @@ def case(
         "under_way": (),
         "reserved": Decimal(0),
         "now": NOW,
+        "market": OPEN,
+        "book": Book(positions=(position(held, sent.symbol),) if Decimal(held) else ()),
+        "own": Own(quantity=Decimal(held)),
+        "standing": STANDING,
+        "switches": (),
+        "recent": Recent(),
     }
     return Case(**whole | changes)
 

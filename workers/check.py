@@ -25,9 +25,12 @@ from workers.brokers.holdings import Asset, Position
 from workers.brokers.orders import OrderRequest
 from workers.brokers.protocol import Broker
 from workers.cancels import ask_to_cancel
+from workers.facts import book_of, holdings, own_of, recent_of, standing_of, standing_row, switches_of
 from workers.priors import before_look, of_symbol, orders_under_way, prior_order
 from workers.retry import Move, broker_hold
-from workers.rules import Case, Go, Hold, Skip, decide, stale_at, still_go
+from workers.rules.case import Case, Go, Hold, Skip
+from workers.rules.decide import decide, still_go
+from workers.rules.freshness import stale_at
 from workers.snapshots import Refused, Snapshot, Snapshots
 
 # An answer that makes no sense is asked for again after this, then after twice as long each time.
@@ -122,7 +125,7 @@ class Check:
                 return hold
             case Go() as go:
                 reached("worker.after_check")
-                values = self._intent(taken, go, seen.snapshot.account.number)
+                values = self._intent(taken, signal, go, seen.snapshot.account.number)
                 row = connection.execute(sql("orders", "intend"), values).fetchone()
                 assert row is not None
                 return Intended(order=OrderRow.of(row), sole=True)
@@ -151,6 +154,8 @@ class Check:
         reserved = connection.execute(sql("orders", "reserved"), key).fetchone()
         under_way = {order.client_order_id: order for order in (*seen.under_way, *orders_under_way(connection, taken))}
         now = connection.execute(sql("accounts", "now")).fetchone()
+        number = seen.snapshot.account.number
+        rows, standing = holdings(connection, seen.snapshot), standing_row(connection, number)
         assert reserved is not None and now is not None  # noqa: PT018 -- both are aggregates
         return Case(
             signal=signal,
@@ -161,10 +166,16 @@ class Check:
             under_way=tuple(under_way.values()),
             reserved=reserved["reserved"],
             now=now["now"],
+            market=None,
+            book=book_of(connection, taken, seen.snapshot, rows),
+            own=own_of(rows, signal),
+            standing=standing_of(standing),
+            switches=switches_of(connection, taken.executor_id, number),
+            recent=recent_of(connection, taken, signal, self.executor, rows=rows, standing=standing),
             accept_age=taken.accept_age,
         )
 
-    def _intent(self, taken: Taken, go: Go, account_number: str) -> dict[str, Any]:
+    def _intent(self, taken: Taken, signal: SignalRow, go: Go, account_number: str) -> dict[str, Any]:
         request = OrderRequest(
             client_order_id=client_order_id(taken.execution_id, taken.generation),
             symbol=taken.symbol,
@@ -186,6 +197,9 @@ class Check:
             "quantity": go.quantity,
             "limit_price": go.limit_price,
             "reference_price": go.reference_price,
+            "strategy": signal.strategy or "",
+            "stop_price": signal.stop_price,
+            "risk": go.risk,
             "request": Jsonb(request.to_json()),
         }
 

@@ -2,11 +2,12 @@
 -- Write the order as it will be sent. An intent that was certainly never taken may be written anew; any other stays.
 INSERT INTO broker_order AS o (
     execution_id, generation, executor_id, account_number, client_order_id, role, symbol, side, quantity, limit_price,
-    reference_price, request, intended_at, first_sent_at, last_sent_at
+    reference_price, request, strategy, stop_price, risk, intended_at, first_sent_at, last_sent_at
 )
 VALUES (
     %(execution_id)s, %(generation)s, %(executor_id)s, %(account_number)s, %(client_order_id)s, %(role)s, %(symbol)s,
-    %(side)s, %(quantity)s, %(limit_price)s, %(reference_price)s, %(request)s, now(), now(), now()
+    %(side)s, %(quantity)s, %(limit_price)s, %(reference_price)s, %(request)s, %(strategy)s, %(stop_price)s, %(risk)s,
+    now(), now(), now()
 )
 ON CONFLICT (execution_id, generation) DO UPDATE
 SET account_number = excluded.account_number,
@@ -16,6 +17,9 @@ SET account_number = excluded.account_number,
     limit_price = excluded.limit_price,
     reference_price = excluded.reference_price,
     request = excluded.request,
+    strategy = excluded.strategy,
+    stop_price = excluded.stop_price,
+    risk = excluded.risk,
     intended_at = excluded.intended_at,
     may_exist = true,
     first_sent_at = excluded.first_sent_at,
@@ -61,6 +65,7 @@ SET order_id = coalesce(order_id, %(order_id)s),
         WHEN %(filled_quantity)s >= filled_quantity THEN coalesce(%(filled_average_price)s, filled_average_price)
         ELSE filled_average_price
     END,
+    filled_at = CASE WHEN %(filled_quantity)s > filled_quantity THEN clock_timestamp() ELSE filled_at END,
     accepted_at = coalesce(accepted_at, clock_timestamp()),
     ended_at = CASE
         WHEN %(ended)s THEN coalesce(ended_at, clock_timestamp())

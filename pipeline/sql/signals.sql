@@ -6,12 +6,13 @@ SELECT pg_advisory_xact_lock(hashtextextended(%(symbol)s, 7204211))
 -- Nothing happens when the signal is here already, by its id or by (source, source_id).
 INSERT INTO signal (
     signal_id, source, source_id, content_hash, symbol, asset_class, action, intent, confidence, entry_price,
-    target_price, stop_price, quantity, strategy, regime, executors, generated_at, expires_at
+    target_price, stop_price, quantity, strategy, regime, volatility_percent, executors,
+    generated_at, expires_at
 )
 VALUES (
     %(signal_id)s, %(source)s, %(source_id)s, %(content_hash)s, %(symbol)s, %(asset_class)s, %(action)s, %(intent)s,
     %(confidence)s, %(entry_price)s, %(target_price)s, %(stop_price)s, %(quantity)s, %(strategy)s, %(regime)s,
-    %(executors)s, %(generated_at)s, %(expires_at)s
+    %(volatility_percent)s, %(executors)s, %(generated_at)s, %(expires_at)s
 )
 ON CONFLICT DO NOTHING
 RETURNING signal_id

@@ -48,6 +48,7 @@ class SignalRow(FromRow):
     signal_id: UUID
     source: str
     source_id: str | None
+    content_hash: str
     symbol: str
     asset_class: str
     action: Action
@@ -58,6 +59,7 @@ class SignalRow(FromRow):
     stop_price: Decimal | None
     quantity: Decimal | None
     strategy: str | None
+    volatility_percent: Decimal | None
     regime: str | None
     executors: list[str] | None
     generated_at: datetime | None
@@ -115,6 +117,11 @@ class OrderRow(FromRow):
     filled_average_price: Decimal | None
     accepted_at: datetime | None
     ended_at: datetime | None
+    strategy: str
+    stop_price: Decimal | None
+    #: What it may lose down to its stop, in the account's currency.
+    risk: Decimal
+    filled_at: datetime | None
 
 
 @dataclass(frozen=True, kw_only=True)

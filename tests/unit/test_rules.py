@@ -11,7 +11,9 @@ from pipeline.store.rows import Role
 from tests.rule_cases import NOW, SHORT, case, codes, earlier, executor, go, signal
 from workers.brokers.holdings import Account
 from workers.brokers.orders import Side
-from workers.rules import Go, Hold, decide, freshness, stale_at, still_go
+from workers.rules.case import Go, Hold
+from workers.rules.decide import decide, still_go
+from workers.rules.freshness import freshness, stale_at
 
 
 def test_a_buy_without_a_position_is_an_entry_limited_by_the_collar() -> None:

@@ -11,7 +11,8 @@ from pipeline.signals import Action, Intent
 from pipeline.store.rows import Role
 from tests.rule_cases import NOW, SHORT, case, codes, earlier, go, signal
 from workers.brokers.orders import Side
-from workers.rules import Hold, Skip, decide, still_go
+from workers.rules.case import Hold, Skip
+from workers.rules.decide import decide, still_go
 
 
 def test_a_sell_of_a_long_position_is_an_exit_of_all_that_is_held() -> None:

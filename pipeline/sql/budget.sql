@@ -1,0 +1,46 @@
+-- name: take
+SELECT granted, wait, spent, refusals, closed
+FROM take_requests(%(holder)s, %(wanted)s, %(ceiling)s, %(urgent)s)
+
+-- name: close
+-- The broker refuses for its rate. One hold at a time: 1, 2, 4 … 60 s, or what the broker asks for. Requests that were
+-- already on their way when it began do not make it longer.
+INSERT INTO request_budget AS b (holder, closed_until, refusals)
+VALUES (%(holder)s, clock_timestamp() + coalesce(%(asked)s::interval, interval '1 second'), 1)
+ON CONFLICT (holder) DO UPDATE
+SET closed_until = CASE
+        WHEN b.closed_until > clock_timestamp() THEN greatest(b.closed_until, clock_timestamp() + %(asked)s::interval)
+        ELSE clock_timestamp()
+            + coalesce(%(asked)s::interval, least(interval '1 second' * 2 ^ least(b.refusals, 6), interval '60 seconds'))
+    END,
+    refusals = b.refusals + CASE WHEN b.closed_until > clock_timestamp() THEN 0 ELSE 1 END
+RETURNING refusals, closed_until - clock_timestamp() AS wait
+
+-- name: reopen
+-- The broker answers again, after the hold.
+UPDATE request_budget
+SET closed_until = NULL,
+    refusals = 0
+WHERE holder = %(holder)s
+    AND refusals > 0
+    AND closed_until <= clock_timestamp()
+RETURNING holder
+
+-- name: move
+SELECT move_requests(%(old)s, %(new)s)
+
+-- name: asset
+-- A reading that is young enough; a symbol that the broker did not know may be listed any day.
+SELECT body, read_at + CASE WHEN body IS NULL THEN %(unknown_kept)s::interval ELSE %(kept)s::interval END
+    - clock_timestamp() AS kept_for
+FROM asset
+WHERE broker = %(broker)s
+    AND symbol = %(symbol)s
+    AND read_at > clock_timestamp() - CASE WHEN body IS NULL THEN %(unknown_kept)s::interval ELSE %(kept)s::interval END
+
+-- name: save_asset
+INSERT INTO asset AS a (broker, symbol, body, read_at)
+VALUES (%(broker)s, %(symbol)s, %(body)s, clock_timestamp())
+ON CONFLICT (broker, symbol) DO UPDATE
+SET body = excluded.body,
+    read_at = excluded.read_at

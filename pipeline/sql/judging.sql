@@ -1,0 +1,103 @@
+-- name: pending
+-- Per symbol what entries of this executor may still add: what of their orders is not filled, and what was filled since
+-- the positions were read. What was given up adds nothing, unless the broker is heard of it after all.
+SELECT symbol,
+    sum(side * open) AS open_quantity,
+    sum(open * reference_price) AS open_value,
+    sum(open * unit_risk) AS open_risk,
+    sum(side * fresh) AS fresh_quantity,
+    max(reference_price) AS price,
+    max(unit_risk) AS unit_risk
+FROM (
+    SELECT o.symbol, o.reference_price, o.risk / o.quantity AS unit_risk,
+        CASE o.side WHEN 'buy' THEN 1 ELSE -1 END AS side,
+        CASE WHEN o.ended_at IS NULL THEN o.quantity - o.filled_quantity ELSE 0 END AS open,
+        CASE WHEN o.filled_at > %(taken_at)s THEN o.filled_quantity ELSE 0 END AS fresh
+    FROM broker_order AS o
+    JOIN execution AS e USING (execution_id)
+    WHERE o.executor_id = %(executor_id)s
+        AND (o.ended_at IS NULL OR o.filled_at > %(taken_at)s)
+        AND o.role = 'entry'
+        AND o.may_exist
+        AND o.execution_id <> %(execution_id)s
+        AND (o.filled_quantity > 0 OR e.state NOT IN ('skipped', 'discarded', 'rejected'))
+) AS entry
+GROUP BY symbol
+
+-- name: holdings
+SELECT symbol, strategy, quantity, entries, opened_at, stop_price
+FROM holding
+WHERE account_number = %(account_number)s
+    AND quantity <> 0
+
+-- name: working_entries
+-- Entries in the symbol that are not filled yet and may be.
+SELECT count(*) AS working
+FROM broker_order AS o
+JOIN execution AS e USING (execution_id)
+WHERE o.executor_id = %(executor_id)s
+    AND o.symbol = %(symbol)s
+    AND o.ended_at IS NULL
+    AND o.role = 'entry'
+    AND o.may_exist
+    AND o.filled_quantity = 0
+    AND o.execution_id <> %(execution_id)s
+    AND e.state NOT IN ('skipped', 'discarded', 'rejected')
+
+-- name: repeat
+-- The youngest entry order of the same idea, or the same content, that came to anything or still may.
+SELECT o.execution_id, clock_timestamp() - o.intended_at AS age
+FROM broker_order AS o
+JOIN execution AS e USING (execution_id)
+JOIN signal AS s USING (signal_id)
+WHERE o.executor_id = %(executor_id)s
+    AND o.symbol = %(symbol)s
+    AND o.side = %(side)s
+    AND o.role = 'entry'
+    AND o.may_exist
+    AND o.intended_at > statement_timestamp() - %(window)s::interval
+    AND o.execution_id <> %(execution_id)s
+    AND (o.filled_quantity > 0 OR (o.ended_at IS NULL AND e.state NOT IN ('skipped', 'discarded', 'rejected')))
+    AND CASE WHEN %(by_content)s THEN s.content_hash = %(content_hash)s ELSE o.strategy = %(strategy)s END
+ORDER BY o.intended_at DESC
+LIMIT 1
+
+-- name: entries_since
+SELECT count(*) AS entries
+FROM broker_order
+WHERE executor_id = %(executor_id)s
+    AND intended_at >= %(since)s
+    AND role = 'entry'
+    AND may_exist
+    AND execution_id <> %(execution_id)s
+
+-- name: newest_answers
+-- What the broker said of the newest orders, the newest first.
+SELECT e.state, clock_timestamp() - e.decided_at AS ago
+FROM broker_order AS o
+JOIN execution AS e USING (execution_id)
+WHERE o.executor_id = %(executor_id)s
+    AND o.execution_id <> %(execution_id)s
+    AND e.state NOT IN ('queued', 'held', 'submitting', 'unknown')
+ORDER BY o.intended_at DESC
+LIMIT %(limit)s
+
+-- name: standing
+SELECT w.*, d.start_equity, d.start_balance, d.started_at,
+    coalesce(p.best, 0) AS best_day_profit,
+    coalesce(p.earned, 0) + w.equity - d.start_equity AS earned
+FROM account_watch AS w
+JOIN account_day AS d USING (holder, day)
+LEFT JOIN LATERAL (
+    SELECT max(last_equity - start_equity) AS best, sum(last_equity - start_equity) AS earned
+    FROM account_day
+    WHERE holder = w.holder
+        AND day < w.day
+) AS p ON true
+WHERE w.holder = %(holder)s
+
+-- name: switches
+SELECT kind, cause, facts, flatten, set_by, why, set_at
+FROM switch
+WHERE holder = ANY(%(holders)s)
+ORDER BY set_at

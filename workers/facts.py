@@ -1,0 +1,165 @@
+"""Read what the rules need of the record, in the transaction that decides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from decimal import Decimal
+from itertools import takewhile
+from typing import Any
+
+from psycopg import Connection
+from psycopg.rows import DictRow
+
+from config.executors import ExecutorSettings
+from pipeline.signals import Action
+from pipeline.states import State
+from pipeline.store.rows import SignalRow, Taken
+from pipeline.store.statements import sql
+from workers.brokers.orders import Side
+from workers.holder import provisional
+from workers.priors import of_symbol
+from workers.rules.book import Book, Own, Pending
+from workers.rules.case import Recent
+from workers.rules.losses import Standing
+from workers.rules.switches import Kind, Switch
+from workers.snapshots import Snapshot
+
+_ZERO = Decimal(0)
+
+
+def holdings(connection: Connection[DictRow], snapshot: Snapshot) -> list[DictRow]:
+    """Return what the strategies hold at the account, by our own record."""
+    key = {"account_number": snapshot.account.number}
+    return connection.execute(sql("judging", "holdings"), key).fetchall()
+
+
+def own_of(rows: Sequence[DictRow], signal: SignalRow) -> Own:
+    """Return what the signal's strategy holds in its symbol."""
+    for row in rows:
+        if (row["symbol"], row["strategy"]) == (signal.symbol, signal.strategy or ""):
+            return Own(quantity=row["quantity"], opened_at=row["opened_at"])
+    return Own()
+
+
+def book_of(connection: Connection[DictRow], taken: Taken, snapshot: Snapshot, rows: Sequence[DictRow]) -> Book:
+    """Return the positions as read, and what our entries may add that the reading does not show."""
+    key = of_symbol(taken) | {"taken_at": snapshot.taken_at}
+    entries = {row["symbol"]: row for row in connection.execute(sql("judging", "pending"), key).fetchall()}
+    recorded: dict[str, Decimal] = {}
+    stops: dict[str, Decimal] = {}
+    for row in rows:
+        recorded[row["symbol"]] = recorded.get(row["symbol"], _ZERO) + row["quantity"]
+        if row["stop_price"] is not None:
+            stops[row["symbol"]] = row["stop_price"]
+    read = {position.symbol: position.quantity for position in snapshot.positions}
+    pending = (
+        _pending(symbol, entries.get(symbol), read=read.get(symbol, _ZERO), recorded=recorded.get(symbol, _ZERO))
+        for symbol in {*entries, *recorded}
+    )
+    return Book(
+        positions=snapshot.positions,
+        pending=tuple(sorted((each for each in pending if each is not None), key=lambda each: each.symbol)),
+        stops=stops,
+    )
+
+
+def _pending(symbol: str, entry: DictRow | None, *, read: Decimal, recorded: Decimal) -> Pending | None:
+    """Put together what the reading does not show: never less than may come, and nothing twice where that is sure."""
+    if entry is None:
+        return None
+    # Where all of the position is ours, what the record knows beyond it is what the reading missed.
+    all_ours = read * recorded >= 0 and abs(read) <= abs(recorded)
+    unseen = recorded - read if all_ours else entry["fresh_quantity"]
+    return Pending(
+        symbol=symbol,
+        quantity=unseen + entry["open_quantity"],
+        value=abs(unseen) * entry["price"] + entry["open_value"],
+        risk=abs(unseen) * entry["unit_risk"] + entry["open_risk"],
+    )
+
+
+def recent_of(
+    connection: Connection[DictRow],
+    taken: Taken,
+    signal: SignalRow,
+    executor: ExecutorSettings,
+    *,
+    rows: Sequence[DictRow],
+    standing: DictRow | None,
+) -> Recent:
+    """Return what this executor did lately, as far as its limits ask."""
+    limits, key = executor.limits, of_symbol(taken)
+    entries = sum(row["entries"] for row in rows if row["symbol"] == taken.symbol)
+    working = connection.execute(sql("judging", "working_entries"), key).fetchone()
+    repeat = _repeat(connection, signal, executor, key) if limits.repeat_window_s is not None else None
+    today = None
+    if limits.orders_per_day is not None and standing is not None:
+        today = connection.execute(sql("judging", "entries_since"), key | {"since": standing["started_at"]}).fetchone()
+    rejected: list[DictRow] = []
+    if limits.consecutive_rejections is not None:
+        newest = key | {"limit": limits.consecutive_rejections}
+        answers = connection.execute(sql("judging", "newest_answers"), newest).fetchall()
+        rejected = list(takewhile(lambda row: row["state"] is State.REJECTED, answers))
+    return Recent(
+        repeat_of=repeat["execution_id"] if repeat else None,
+        repeat_age=repeat["age"] if repeat else None,
+        orders_today=today["entries"] if today else 0,
+        entries_in_symbol=entries + (working["working"] if working else 0),
+        rejections=len(rejected),
+        rejected_ago=rejected[0]["ago"] if rejected else None,
+    )
+
+
+def _repeat(
+    connection: Connection[DictRow], signal: SignalRow, executor: ExecutorSettings, key: dict[str, Any]
+) -> DictRow | None:
+    window = timedelta(seconds=executor.limits.repeat_window_s or 0)
+    values = key | {
+        "side": (Side.BUY if signal.action is Action.BUY else Side.SELL).value,
+        "strategy": signal.strategy or "",
+        "window": window,
+        "by_content": executor.limits.repeat_by == "content",
+        "content_hash": signal.content_hash,
+    }
+    return connection.execute(sql("judging", "repeat"), values).fetchone()
+
+
+def standing_row(connection: Connection[DictRow], holder: str) -> DictRow | None:
+    """Return the row of the account's day and peak."""
+    return connection.execute(sql("judging", "standing"), {"holder": holder}).fetchone()
+
+
+def standing_of(row: DictRow | None) -> Standing | None:
+    """Return the account's day and peak as a value; None before the first reading."""
+    if row is None:
+        return None
+    return Standing(
+        equity=row["equity"],
+        balance=row["balance"],
+        day=row["day"],
+        day_start_equity=row["start_equity"],
+        day_start_balance=row["start_balance"],
+        peak_equity=row["peak_equity"],
+        best_day_profit=row["best_day_profit"],
+        earned=row["earned"],
+        read_at=row["read_at"],
+        readable=row["unreadable_since"] is None,
+    )
+
+
+def switches_of(connection: Connection[DictRow], executor_id: str, account_number: str) -> tuple[Switch, ...]:
+    """Return the switches that stand for the account."""
+    key = {"holders": [account_number, provisional(executor_id)]}
+    return tuple(
+        Switch(
+            kind=Kind(row["kind"]),
+            cause=row["cause"],
+            facts=row["facts"],
+            flatten=row["flatten"],
+            set_by=row["set_by"],
+            why=row["why"],
+            set_at=row["set_at"],
+        )
+        for row in connection.execute(sql("judging", "switches"), key).fetchall()
+    )

@@ -1,0 +1,1 @@
+"""What may be traded, how much and when: pure functions over plain values, no clock and no I/O."""

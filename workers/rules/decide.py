@@ -1,0 +1,62 @@
+"""Go, skip or hold: one signal at one executor, judged on the broker's position and money. Pure."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+
+from pipeline.reasons import Code, Reason
+from pipeline.routing import always_refused
+from pipeline.signals import Action
+from pipeline.store.rows import OrderRow, Role
+from workers.brokers.orders import Side
+from workers.rules.case import Case, Hold, Skip, Verdict
+from workers.rules.entry import judge_entry
+from workers.rules.exits import judge_exit
+from workers.rules.freshness import freshness
+
+#: An exit looks again this often at what has to end before it.
+_UNDER_WAY_WAIT = timedelta(seconds=0.5)
+
+
+def decide(case: Case) -> Verdict:
+    """Judge one case. An exit is what reduces the broker's position; all else is an entry."""
+    refused = always_refused(case.signal, case.executor)
+    if refused:
+        return Skip(reasons=tuple(refused))
+    held = case.position.quantity if case.position else Decimal(0)
+    side = Side.BUY if case.signal.action is Action.BUY else Side.SELL
+    closes = held > 0 if side is Side.SELL else held < 0
+    # Whatever may still change the position, or would meet this order in the market, comes to its end first.
+    blocking = tuple(order for order in case.under_way if closes or order.side != side)
+    if blocking:
+        return _wait_for(blocking)
+    return judge_exit(case, side, abs(held)) if closes else judge_entry(case, side)
+
+
+def still_go(case: Case, intent: OrderRow) -> Skip | Hold | None:
+    """Judge an intent that is to be sent again, go or no-go only: its body cannot change any more."""
+    held = case.position.quantity if case.position else Decimal(0)
+    if intent.role is Role.EXIT:
+        if case.under_way:
+            return _wait_for(case.under_way)
+        reducible = max(held, Decimal(0)) if intent.side == Side.SELL else max(-held, Decimal(0))
+        if intent.quantity > reducible:
+            facts = {"held": reducible, "intended": intent.quantity}
+            return Skip(reasons=(Reason(code=Code.NO_POSITION, facts=facts),))
+        return None
+    stale = freshness(case)
+    return Skip(reasons=(stale,)) if stale else None
+
+
+def _wait_for(blocking: tuple[OrderRow, ...]) -> Hold:
+    """Wait for orders that may still change the position, and cancel the entries among them."""
+    first = blocking[0]
+    return Hold(
+        reason=Reason(
+            code=Code.ORDER_UNDER_WAY,
+            facts={"order_id": first.order_id, "order_status": first.order_status or "unknown"},
+        ),
+        wait=_UNDER_WAY_WAIT,
+        cancel=tuple(order.order_id for order in blocking if order.role is Role.ENTRY and order.order_id),
+    )

@@ -1,0 +1,21 @@
+"""The terms of an order: its worst price and how long it stands. Pure."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from pipeline.symbols import AssetClass
+from workers.brokers.holdings import Asset
+from workers.brokers.orders import Side
+from workers.rules.case import Case
+from workers.sizing import limit_price
+
+
+def collared(case: Case, side: Side, price: Decimal, asset: Asset) -> Decimal:
+    """Return the worst price to accept, from *price* and the executor's collar."""
+    return limit_price(price, side=side, collar_percent=case.executor.order.collar_percent, asset=asset)
+
+
+def time_in_force(asset_class: str) -> str:
+    """Return how long an order of this asset class stands."""
+    return "gtc" if asset_class == AssetClass.CRYPTO else "day"
