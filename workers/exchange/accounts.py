@@ -70,6 +70,23 @@ class Fill:
         return self.leaves_qty == 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transfer:
+    """Cash that was paid in, or out (*amount* below zero)."""
+
+    id: str
+    account: str
+    amount: Decimal
+    at_ns: int
+    #: Told by its day in New York alone, without the moment, as brokers do for some.
+    day_only: bool = False
+
+    @property
+    def kind(self) -> str:
+        """The broker's word: a cash deposit or a cash withdrawal."""
+        return "CSD" if self.amount > 0 else "CSW"
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class Account:
     """One account, named by its API key."""
@@ -94,6 +111,7 @@ class Account:
     #: Open orders by symbol and side, in order of submission.
     open: defaultdict[tuple[str, Side], dict[str, Order]] = field(default_factory=lambda: defaultdict(dict))
     fills: list[Fill] = field(default_factory=list)
+    transfers: list[Transfer] = field(default_factory=list)
     #: Quantity held back by open orders, by symbol and side.
     held: defaultdict[tuple[str, Side], Decimal] = field(default_factory=lambda: defaultdict(Decimal))
     #: Buying power held back by open orders on shares, and on coins.

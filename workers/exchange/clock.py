@@ -72,7 +72,8 @@ class SessionClock:
 
     def day_ends(self, now: datetime) -> datetime:
         """Return when a `day` order placed now expires, in real UTC time."""
-        return (self.next_close(now) - self._offset).astimezone(UTC)
+        # Between two times in New York, a difference is one of hands on the wall: wrong over a daylight-saving night.
+        return self.next_close(now).astimezone(UTC) - self._offset
 
     def to_json(self, now: datetime) -> dict[str, object]:
         """Return the clock as `/v2/clock` writes it."""

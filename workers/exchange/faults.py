@@ -23,6 +23,7 @@ class On(StrEnum):
     ASSETS = "assets"
     CLOCK = "clock"
     ACTIVITIES = "activities"
+    PRICES = "prices"
     STREAM = "stream"
     ANY = "any"
 

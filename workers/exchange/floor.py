@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import structlog
 
-from workers.exchange.clock import Session
+from workers.exchange.clock import ClockMode, Session
 from workers.exchange.faults import FaultPlan
 from workers.exchange.journal import Journal
-from workers.exchange.settlement import change_session, reprice, wake
+from workers.exchange.settlement import change_session, reprice, settle_routing, wake
 from workers.exchange.tape import Tape
+from workers.exchange.trading_days import session_changes
+from workers.exchange.traffic import Traffic
 from workers.exchange.venue import Changes, Event, Venue
 
 log = structlog.get_logger(__name__)
@@ -22,6 +25,8 @@ log = structlog.get_logger(__name__)
 _CURSOR = "cursor"
 #: How often the opening and closing of the market are looked for.
 _SESSION_TICK_S = 0.1
+#: So far beyond an opening or a closing the clock is stopped on its way.
+_JUST_AFTER = timedelta(milliseconds=1)
 
 
 class Floor:
@@ -33,6 +38,7 @@ class Floor:
         self.cadence_s = cadence_s
         self.playing = True
         self.faults = FaultPlan()
+        self.traffic = Traffic()
         #: Called with every event once what it tells is written down.
         self.publish: Callable[[Event], None] = lambda _event: None
         #: Set when the exchange ends: whoever waits must stop waiting.
@@ -83,11 +89,7 @@ class Floor:
         now_ns = time.time_ns()
         self.cursor += 1
         venue = self.venue
-        for account in venue.accounts.values():
-            if account.positions or account.last_equity != account.cash:
-                sums = venue.totals(account)
-                account.last_equity, account.last_maintenance = sums.equity, sums.maintenance_margin
-                venue.changes.accounts[account.key] = account
+        self._end_day()
         closes = self.tape.closes(self.cursor)
         for symbol in {*venue.last, *venue.pinned, *closes}:
             price = venue.price(symbol)
@@ -134,13 +136,29 @@ class Floor:
             self.venue.changes.prices.add(symbol)
             reprice(self.venue, symbol, time.time_ns())
 
+    def set_clock(self, mode: ClockMode, shown: datetime | None) -> None:
+        """Switch the clock; see `SessionClock.set`.
+
+        One that goes by the calendar and is turned forward passes every opening and closing on its way, so that
+        orders fill, expire and wait as they would have.
+        """
+        clock, now = self.venue.clock, datetime.now(UTC)
+        settle_routing(self.venue, time.time_ns())
+        if shown is not None and mode is ClockMode.FIXED and clock.mode is not ClockMode.ALWAYS_OPEN:
+            for moment in session_changes(clock.shown(now), shown):
+                clock.set(mode, now, shown=moment + _JUST_AFTER)
+                self.check_session()
+        clock.set(mode, now, shown=shown)
+        self.check_session()
+
     def reset(self) -> None:
-        """Forget accounts, orders, prices and faults; the cursor goes on."""
+        """Forget accounts, orders, prices, faults and the rate; the cursor and the clock go on."""
         fresh = Venue(self.venue.clock)
         fresh.listeners = self.venue.listeners
         self._journal.clear()
         self.venue = fresh
         self.faults = FaultPlan()
+        self.traffic = Traffic()
         if self.tape is not None and self.cursor is not None:
             fresh.last |= self.tape.closes(self.cursor)
             fresh.changes.prices |= set(fresh.last)
@@ -151,7 +169,19 @@ class Floor:
         session = self.venue.clock.session(self.venue.moment(now_ns))
         if session is not self._session:
             before, self._session = self._session, session
+            # Where bars are played, each of them is a day.
+            if before is Session.CLOSED and self.tape is None:
+                self._end_day()
             change_session(self.venue, before, session, now_ns)
+
+    def _end_day(self) -> None:
+        """Make what every account is worth the equity of the day before."""
+        venue = self.venue
+        for account in venue.accounts.values():
+            if account.positions or account.last_equity != account.cash:
+                sums = venue.totals(account)
+                account.last_equity, account.last_maintenance = sums.equity, sums.maintenance_margin
+                venue.changes.accounts[account.key] = account
 
     def _flush(self) -> None:
         waiting, self._flushed = self._flushed, None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -14,39 +14,22 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from workers.exchange.accounts import Account
 from workers.exchange.calls import Call, Handler, Reply, refusal
-from workers.exchange.faults import AFTER, BEFORE, OF_ORDERS, Fault, Kind, On
+from workers.exchange.faults import AFTER, BEFORE, OF_ORDERS, Kind, On
 from workers.exchange.floor import Floor
-from workers.exchange.refusals import BUSINESS_RULE, NOT_ALLOWED, Refused, not_found, unauthorized
-from workers.exchange.trading import HONEST, Behaviour
+from workers.exchange.mishaps import Answer, Outcome, Silence, classify, go_wrong, is_market_data, misbehave, plain
+from workers.exchange.refusals import Refused, not_found, unauthorized
+from workers.exchange.trading import HONEST
+from workers.exchange.traffic import FREE, Toll
 
 log = structlog.get_logger(__name__)
 
 #: Where the server puts the connection, so that a fault can cut it.
 TRANSPORT = "tradewire.transport"
 _NANO = 1_000_000_000
-_HTML = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
-_GARBAGE = b'{"id": "61e69015-8549-4bfd-b9c3-01e7584'
-_JSON = b"application/json; charset=UTF-8"
+_TOO_MANY = Reply(status=429, json={"message": "too many requests."})
 _READS = frozenset({On.LOOKUP, On.LIST})
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Answer:
-    status: int
-    body: bytes
-    content_type: bytes = _JSON
-
-
-@dataclass(frozen=True)
-class _Silence:
-    seconds: float
-
-
-class _Cut:
-    """The connection is closed without an answer."""
-
-
-_Outcome = _Answer | _Silence | _Cut
+#: The trading API, and the market data about coins; shares' is below the first.
+_PREFIXES = ("/v2/", "/v1beta3/")
 
 
 class Gateway:
@@ -59,52 +42,61 @@ class Gateway:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http" or not scope["path"].startswith("/v2/"):
+        if scope["type"] != "http" or not scope["path"].startswith(_PREFIXES):
             await self._others(scope, receive, send)
             return
         body = await _read(receive)
         outcome = await self._outcome(scope, body)
-        if isinstance(outcome, _Answer):
+        if isinstance(outcome, Answer):
             await _send(send, outcome)
             return
-        if isinstance(outcome, _Silence):
+        if isinstance(outcome, Silence):
             await self._floor.first_of(_gone(receive), seconds=outcome.seconds)
         _cut(scope)
         await _gone(receive)
 
-    async def _outcome(self, scope: Scope, body: bytes) -> _Outcome:
+    async def _outcome(self, scope: Scope, body: bytes) -> Outcome:
         """Do what the request asks for and say what the client gets to see."""
         try:
-            handler, path = self._find(scope)
+            route, path = self._find(scope)
             account = self._authenticate(Headers(scope=scope))
         except Refused as refused:
             await self._floor.committed()
-            return _plain(refusal(refused))
+            return plain(refusal(refused))
+        toll = self._toll(scope, route, account)
+        if not toll.passes:
+            return plain(_TOO_MANY, toll.headers)
         call = Call(
             venue=self._floor.venue, account=account, now_ns=time.time_ns(), body=body, path=path,
             query=QueryParams(scope["query_string"]),
         )  # fmt: skip
-        on = _classify(scope["method"], scope["path"])
+        on = classify(scope["method"], scope["path"])
         symbol = _symbol(call) if on is On.SUBMIT else None
         early = await self._before(on, account.key, symbol)
         if early is not None:
             return early
         # The account may have been reset or refused while latency was served.
         call = replace(call, now_ns=time.time_ns(), **self._behaviour(on, account.key, symbol))
-        reply = _handle(handler, call)
+        reply = _handle(route.endpoint, call)
         await self._floor.committed()
         if reply.status < 400:  # noqa: PLR2004 - the request took effect
             late = self._floor.faults.strike(on, account.key, AFTER, symbol)
             if late:
-                return _go_wrong(late[0])
-        return _plain(reply)
+                return go_wrong(late[0])
+        return plain(reply, toll.headers)
 
-    async def _before(self, on: On, key: str, symbol: str | None) -> _Outcome | None:
+    def _toll(self, scope: Scope, route: Route, account: Account) -> Toll:
+        """Count a request of the trading API; market data has a limit of its own, which is never met here."""
+        if is_market_data(scope["path"]):
+            return FREE
+        return self._floor.traffic.arrive(account.key, f"{scope['method']} {route.path}", time.time_ns())
+
+    async def _before(self, on: On, key: str, symbol: str | None) -> Outcome | None:
         struck = self._floor.faults.strike(on, key, BEFORE | {Kind.LATENCY}, symbol)
         latency = sum(fault.lasts_s for fault in struck if fault.kind is Kind.LATENCY)
         if latency:
             await self._floor.first_of(seconds=latency)
-        return next((_go_wrong(fault) for fault in struck if fault.kind is not Kind.LATENCY), None)
+        return next((go_wrong(fault) for fault in struck if fault.kind is not Kind.LATENCY), None)
 
     def _behaviour(self, on: On, key: str, symbol: str | None) -> dict[str, Any]:
         """Return what injected faults make of a read, or of an order."""
@@ -116,15 +108,15 @@ class Gateway:
             return {}
         behaviour = HONEST
         for fault in faults.strike(on, key, OF_ORDERS, symbol):
-            behaviour = _misbehave(behaviour, fault)
+            behaviour = misbehave(behaviour, fault)
         return {"behaviour": behaviour}
 
-    def _find(self, scope: Scope) -> tuple[Handler, dict[str, Any]]:
+    def _find(self, scope: Scope) -> tuple[Route, dict[str, Any]]:
         known = False
         for route in self._routes:
             matched, found = route.matches(scope)
             if matched is Match.FULL:
-                return found["endpoint"], found["path_params"]
+                return route, found["path_params"]
             known = known or matched is Match.PARTIAL
         if known:
             raise Refused(405, "method not allowed", 40510000)
@@ -150,72 +142,12 @@ def _handle(handler: Handler, call: Call) -> Reply:
         return Reply(status=500, json={"code": 50010000, "message": "internal server error occurred"})
 
 
-def _classify(method: str, path: str) -> On:
-    """Return what kind of request this is, in the words of faults."""
-    if path.startswith("/v2/orders"):
-        if method == "GET":
-            return On.LIST if path == "/v2/orders" else On.LOOKUP
-        return {"POST": On.SUBMIT, "PATCH": On.REPLACE}.get(method, On.CANCEL)
-    for prefix, on in (
-        ("/v2/positions", On.POSITIONS),
-        ("/v2/account/activities", On.ACTIVITIES),
-        ("/v2/account", On.ACCOUNT),
-        ("/v2/assets", On.ASSETS),
-    ):
-        if path.startswith(prefix):
-            return on
-    return On.CLOCK
-
-
 def _symbol(call: Call) -> str | None:
     try:
         symbol = call.json.get("symbol")
     except Refused:
         return None
     return symbol if isinstance(symbol, str) else None
-
-
-def _misbehave(behaviour: Behaviour, fault: Fault) -> Behaviour:
-    if fault.kind is Kind.PARTIAL_FILL:
-        return replace(behaviour, part_then_s=fault.lasts_s)
-    if fault.kind is Kind.NO_FILL:
-        return replace(behaviour, no_fill_s=fault.lasts_s)
-    return replace(behaviour, reject_later=True)
-
-
-def _go_wrong(fault: Fault) -> _Outcome:
-    """Return what the client sees of *fault*."""
-    match fault.kind:
-        case Kind.DROP_BEFORE | Kind.DROP_AFTER:
-            return _Cut()
-        case Kind.SILENCE_BEFORE | Kind.SILENCE_AFTER:
-            return _Silence(fault.lasts_s)
-        case Kind.GARBAGE | Kind.GARBAGE_BEFORE:
-            return _Answer(status=200, body=_GARBAGE)
-        case Kind.HTML:
-            return _Answer(status=fault.status or 502, body=_HTML, content_type=b"text/html")
-    return _plain(_refuse(fault))
-
-
-def _refuse(fault: Fault) -> Reply:
-    status, message = fault.status or 503, fault.message
-    match fault.kind:
-        case Kind.RATE_LIMITED:
-            return Reply(status=429, json={"message": message or "too many requests."})
-        case Kind.UNAUTHORIZED:
-            return Reply(status=401, json={"message": message or "unauthorized."})
-        case Kind.FORBIDDEN_ACCOUNT:
-            body = {"code": NOT_ALLOWED, "message": message or "account is not authorized to trade"}
-            return Reply(status=403, json=body)
-        case Kind.REJECT:
-            code = NOT_ALLOWED if status == 403 else BUSINESS_RULE  # noqa: PLR2004 - the status
-            return Reply(status=status, json={"code": code, "message": message or "order rejected"})
-    code = status * 100_000 + 10_000
-    return Reply(status=status, json={"code": code, "message": message or "internal server error occurred"})
-
-
-def _plain(reply: Reply) -> _Answer:
-    return _Answer(status=reply.status, body=reply.encode())
 
 
 async def _read(receive: Receive) -> bytes:
@@ -227,8 +159,8 @@ async def _read(receive: Receive) -> bytes:
             return body
 
 
-async def _send(send: Send, answer: _Answer) -> None:
-    headers = [(b"content-length", str(len(answer.body)).encode())]
+async def _send(send: Send, answer: Answer) -> None:
+    headers = [(b"content-length", str(len(answer.body)).encode()), *answer.headers]
     if answer.body:
         headers.append((b"content-type", answer.content_type))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from pipeline.errors import NotPossible
-from workers.exchange.accounts import Account, Fill, Position
+from workers.exchange.accounts import Account, Fill, Position, Transfer
 from workers.exchange.orders import Order, Side
 from workers.exchange.venue import Changes, Venue
 
@@ -31,12 +31,13 @@ CREATE TABLE IF NOT EXISTS positions (
     PRIMARY KEY (account, symbol)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS fills (seq INTEGER PRIMARY KEY, body TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS transfers (seq INTEGER PRIMARY KEY, body TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS prices (
     symbol TEXT PRIMARY KEY, pinned TEXT, last TEXT, previous TEXT
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
-_TABLES = ("accounts", "orders", "positions", "fills", "prices", "settings")
+_TABLES = ("accounts", "orders", "positions", "fills", "transfers", "prices", "settings")
 _ORDER = """
 INSERT INTO orders (seq, id, account, client_order_id, body) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT (seq) DO UPDATE SET body = excluded.body
@@ -51,6 +52,7 @@ _ACCOUNT_REST = (
     "configurations",
 )
 _FILL_NAMES = tuple(each.name for each in fields(Fill))
+_TRANSFER_NAMES = tuple(each.name for each in fields(Transfer))
 _FILL_AMOUNTS = ("qty", "price", "cum_qty", "leaves_qty", "position_qty")
 
 
@@ -94,6 +96,9 @@ class Journal:
         for (body,) in self._db.execute("SELECT body FROM fills ORDER BY seq"):
             fill = _fill(body)
             venue.accounts[fill.account].fills.append(fill)
+        for (body,) in self._db.execute("SELECT body FROM transfers ORDER BY seq"):
+            row = json.loads(body)
+            venue.accounts[row["account"]].transfers.append(Transfer(**row | {"amount": Decimal(row["amount"])}))
         for symbol, *prices in self._db.execute("SELECT symbol, pinned, last, previous FROM prices"):
             for known, price in zip((venue.pinned, venue.last, venue.previous), prices, strict=True):
                 if price is not None:
@@ -130,6 +135,11 @@ class Journal:
             (json.dumps({name: getattr(fill, name) for name in _FILL_NAMES}, default=str),) for fill in changes.fills
         ]
         many("INSERT INTO fills (body) VALUES (?)", fills)
+        moved = [
+            (json.dumps({name: getattr(each, name) for name in _TRANSFER_NAMES}, default=str),)
+            for each in changes.transfers
+        ]
+        many("INSERT INTO transfers (body) VALUES (?)", moved)
         prices = [
             (s, _text(venue.pinned.get(s)), _text(venue.last.get(s)), _text(venue.previous.get(s)))
             for s in changes.prices

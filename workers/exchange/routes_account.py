@@ -1,23 +1,21 @@
-"""Answer `/v2/account*` and `/v2/positions`."""
+"""Answer `/v2/account`, its configurations, and `/v2/positions`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
 from starlette.routing import Route
 
-from workers.exchange.accounts import CONFIGURATIONS, QUANTUM, Fill, Position
+from workers.exchange.accounts import CONFIGURATIONS, QUANTUM, Position
 from workers.exchange.calls import Call, Reply
 from workers.exchange.refusals import BAD_PARAMETER, Refused, bad_parameter, not_found
-from workers.exchange.routes_orders import cancel_open, integer, moment
+from workers.exchange.routes_orders import cancel_open
 from workers.exchange.settlement import settle_cancels
 from workers.exchange.tickets import number
 from workers.exchange.trading import close_position
-from workers.exchange.wire import account_json, activity_id, fill_json, position_json
+from workers.exchange.wire import account_json, position_json
 
-_MOST_ACTIVITIES = 100
 _MARGIN_MULTIPLIERS = ("1", "2", "4")
 
 
@@ -86,42 +84,6 @@ def close_all(call: Call) -> Reply:
     return Reply(status=207, json=found)
 
 
-def activities(call: Call) -> Reply:
-    """`GET /v2/account/activities` and `/v2/account/activities/{activity_type}`."""
-    kinds = call.path.get("activity_type") or call.query.get("activity_types") or "FILL"
-    if "FILL" not in kinds.upper().split(","):
-        return Reply(json=[])
-    size = integer(call, "page_size", _MOST_ACTIVITIES, _MOST_ACTIVITIES)
-    found: list[dict[str, Any]] = []
-    for fill in _fills(call):
-        if len(found) == size:
-            break
-        found.append(fill_json(fill))
-    return Reply(json=found)
-
-
-def _fills(call: Call) -> Iterator[Fill]:
-    fills = call.account.fills
-    if call.query.get("direction", "desc") == "desc":
-        fills = fills[::-1]
-    token = call.query.get("page_token")
-    if token:
-        ids = [activity_id(fill) for fill in fills]
-        if token not in ids:
-            raise bad_parameter("invalid page_token")
-        fills = fills[ids.index(token) + 1 :]
-    after, until, order_id = moment(call, "after"), moment(call, "until"), call.query.get("order_id")
-    day = call.query.get("date")
-    for fill in fills:
-        if (
-            (after is None or fill.at_ns > after)
-            and (until is None or fill.at_ns < until)
-            and (not order_id or fill.order_id == order_id)
-            and (not day or activity_id(fill).startswith(day.replace("-", "")))
-        ):
-            yield fill
-
-
 def _held(call: Call) -> Position:
     asset = call.venue.assets.known(call.path["symbol"])
     if asset is None:
@@ -144,8 +106,6 @@ ROUTES = [
     Route("/v2/account", account, methods=["GET"]),
     Route("/v2/account/configurations", configurations, methods=["GET"]),
     Route("/v2/account/configurations", configure, methods=["PATCH"]),
-    Route("/v2/account/activities", activities, methods=["GET"]),
-    Route("/v2/account/activities/{activity_type}", activities, methods=["GET"]),
     Route("/v2/positions", positions, methods=["GET"]),
     Route("/v2/positions", close_all, methods=["DELETE"]),
     Route("/v2/positions/{symbol:path}", position, methods=["GET"]),

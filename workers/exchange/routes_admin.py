@@ -7,61 +7,18 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel, ValidationError
+from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from workers.exchange.clock import ClockMode
+from workers.exchange.admin_bodies import Account, Assets, Bars, Clock, Prices, Rate
 from workers.exchange.faults import FaultPlan
 from workers.exchange.floor import Floor
 from workers.exchange.refusals import plain
 from workers.exchange.wire import money
-
-_Price = Annotated[Decimal, Field(gt=0, max_digits=18, decimal_places=9)]
-
-
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class _Prices(RootModel[dict[str, _Price | None]]):
-    """Symbol to price; null takes the pin away."""
-
-
-class _Bars(_Body):
-    cadence_s: Annotated[float, Field(ge=0.01)] | None = None
-    playing: bool | None = None
-    #: Play this many cycles at once.
-    turn: Annotated[int, Field(ge=0, le=10_000)] = 0
-
-
-class _Clock(_Body):
-    mode: ClockMode
-    now: AwareDatetime | None = None
-
-
-class _Account(_Body):
-    key: Annotated[str, Field(min_length=1)]
-    cash: Decimal | None = None
-    refused: bool | None = None
-    trading_blocked: bool | None = None
-    shorting_enabled: bool | None = None
-
-
-class _Asset(_Body):
-    exists: bool = True
-    active: bool = True
-    tradable: bool = True
-    fractionable: bool = True
-    shortable: bool = True
-
-
-class _Assets(RootModel[dict[str, _Asset | None]]):
-    """Symbol to flags; null restores what it was."""
-
 
 _Handler = Callable[[Request], Awaitable[Response]]
 
@@ -84,11 +41,13 @@ class Admin:
             Route("/admin/faults", _local(self._faults), methods=["GET"]),
             Route("/admin/state", _local(self._state), methods=["GET"]),
             Route("/admin/orders", _local(self._orders), methods=["GET"]),
+            Route("/admin/rate", _local(self._rate), methods=["POST"]),
+            Route("/admin/requests", _local(self._requests), methods=["GET"]),
             Route("/admin/reset", _local(self._reset), methods=["POST"]),
         ]
 
     async def _prices(self, request: Request) -> Response:
-        prices = _Prices.model_validate_json(await request.body()).root
+        prices = Prices.model_validate_json(await request.body()).root
         unknown = [symbol for symbol in prices if self._floor.venue.assets.known(symbol) is None]
         if unknown:
             return JSONResponse({"message": f"no such asset: {', '.join(unknown)}"}, 422)
@@ -97,7 +56,7 @@ class Admin:
         return JSONResponse({symbol: _written(self._floor.venue.price(symbol)) for symbol in prices})
 
     async def _bars(self, request: Request) -> Response:
-        body = _Bars.model_validate_json(await request.body())
+        body = Bars.model_validate_json(await request.body())
         self._floor.retime(cadence_s=body.cadence_s, playing=body.playing)
         for _ in range(body.turn):
             self._floor.turn()
@@ -106,29 +65,31 @@ class Admin:
         return JSONResponse({"cursor": floor.cursor, "cadence_s": floor.cadence_s, "playing": floor.playing})
 
     async def _clock(self, request: Request) -> Response:
-        body = _Clock.model_validate_json(await request.body())
-        now = datetime.now(UTC)
-        self._floor.venue.clock.set(body.mode, now, shown=body.now)
-        self._floor.check_session()
+        body = Clock.model_validate_json(await request.body())
+        self._floor.set_clock(body.mode, body.now)
         await self._floor.committed()
-        return JSONResponse({"mode": body.mode, **self._floor.venue.clock.to_json(now)})
+        return JSONResponse({"mode": body.mode, **self._floor.venue.clock.to_json(datetime.now(UTC))})
 
     async def _accounts(self, request: Request) -> Response:
-        body = _Account.model_validate_json(await request.body())
+        body = Account.model_validate_json(await request.body())
         venue = self._floor.venue
         account = venue.accounts.get(body.key) or venue.open_account(body.key, time.time_ns())
         if body.cash is not None:
             account.last_equity += body.cash - account.cash
             account.cash = body.cash
-        for name in ("refused", "trading_blocked", "shorting_enabled"):
+        for name in ("last_equity", "refused", "trading_blocked", "shorting_enabled"):
             if getattr(body, name) is not None:
                 setattr(account, name, getattr(body, name))
+        if body.deposit:
+            at_ns = time.time_ns() if body.deposited_at is None else _nanoseconds(body.deposited_at)
+            venue.move_cash(account, body.deposit, at_ns, day_only=body.deposit_day_only)
         venue.changes.accounts[account.key] = account
         await self._floor.committed()
-        return JSONResponse({"key": account.key, "account_number": account.number, "cash": money(account.cash)})
+        shown = {"cash": money(account.cash), "last_equity": money(account.last_equity)}
+        return JSONResponse({"key": account.key, "account_number": account.number, **shown})
 
     async def _assets(self, request: Request) -> Response:
-        changes = _Assets.model_validate_json(await request.body()).root
+        changes = Assets.model_validate_json(await request.body()).root
         for symbol, flags in changes.items():
             self._floor.venue.assets.change(self._canonical(symbol), None if flags is None else flags.model_dump())
         return JSONResponse({})
@@ -162,6 +123,14 @@ class Admin:
         orders = account.orders if account is not None else []
         return JSONResponse([self._floor.venue.order_json(order) for order in orders])
 
+    async def _rate(self, request: Request) -> Response:
+        body = Rate.model_validate_json(await request.body())
+        self._floor.traffic.limit(body.per_minute, retry_after=body.retry_after)
+        return JSONResponse(body.model_dump())
+
+    async def _requests(self, request: Request) -> Response:
+        return JSONResponse(self._floor.traffic.to_json(request.query_params.get("key", "")))
+
     async def _reset(self, _request: Request) -> Response:
         self._floor.reset()
         await self._floor.committed()
@@ -186,6 +155,10 @@ def _summary(account: Any) -> dict[str, Any]:
 
 def _written(price: Decimal | None) -> str | None:
     return None if price is None else plain(price)
+
+
+def _nanoseconds(at: datetime) -> int:
+    return int(at.timestamp() * 1_000_000) * 1_000
 
 
 def _local(handler: _Handler) -> _Handler:

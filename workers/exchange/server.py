@@ -23,10 +23,12 @@ from workers.exchange.floor import Floor
 from workers.exchange.gateway import TRANSPORT, Gateway
 from workers.exchange.journal import Journal
 from workers.exchange.routes_account import ROUTES as ACCOUNT_ROUTES
+from workers.exchange.routes_activities import ROUTES as ACTIVITY_ROUTES
 from workers.exchange.routes_admin import Admin
 from workers.exchange.routes_bars import bars_routes
 from workers.exchange.routes_market import ROUTES as MARKET_ROUTES
 from workers.exchange.routes_orders import ROUTES as ORDER_ROUTES
+from workers.exchange.routes_prices import ROUTES as PRICE_ROUTES
 from workers.exchange.stream import Hub
 from workers.exchange.tape import Tape
 from workers.exchange.venue import Venue
@@ -76,7 +78,11 @@ def build_app(floor: Floor) -> ASGIApp:
     hub = Hub(floor)
     floor.publish = hub.publish
     others = Router([WebSocketRoute("/stream", hub.serve), *bars_routes(floor), *Admin(floor).routes()])
-    return Gateway(floor=floor, routes=[*ORDER_ROUTES, *ACCOUNT_ROUTES, *MARKET_ROUTES], others=others)
+    return Gateway(
+        floor=floor,
+        routes=[*ORDER_ROUTES, *ACCOUNT_ROUTES, *ACTIVITY_ROUTES, *MARKET_ROUTES, *PRICE_ROUTES],
+        others=others,
+    )
 
 
 class _Protocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]

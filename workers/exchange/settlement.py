@@ -95,6 +95,14 @@ def settle_cancels(venue: Venue, account: Account, now_ns: int) -> None:
             finish(venue, order, Status.CANCELED, now_ns)
 
 
+def settle_routing(venue: Venue, now_ns: int) -> None:
+    """Let all orders and cancels that are on their way to the book arrive."""
+    for book in list(venue.book.values()):
+        for order in list(book.values()):
+            if order.status in {Status.PENDING_NEW, Status.PENDING_CANCEL}:
+                wake(venue, order, now_ns)
+
+
 def reprice(venue: Venue, symbol: str, now_ns: int) -> None:
     """Match what rests in *symbol* against its new price."""
     for order in list(venue.book.get(symbol, {}).values()):

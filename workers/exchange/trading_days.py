@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from functools import cache
@@ -57,6 +58,18 @@ def trading_day_after(day: date) -> TradingDay:
         session = trading_day(day)
         if session is not None:
             return session
+
+
+def session_changes(after: datetime, until: datetime) -> Iterator[datetime]:
+    """Yield, in New York time, when a session begins or ends after *after* and until *until*, the latter included."""
+    after, until = after.astimezone(NEW_YORK), until.astimezone(NEW_YORK)
+    day = after.date()
+    while day <= until.date():
+        session = trading_day(day)
+        if session is not None:
+            begins, ends = session.extended
+            yield from (each for each in (begins, session.opens, session.closes, ends) if after < each <= until)
+        day += _DAY
 
 
 def calendar_day(session: TradingDay) -> dict[str, str]:

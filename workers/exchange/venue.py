@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from workers.exchange.accounts import ZERO, Account, Fill
+from workers.exchange.accounts import ZERO, Account, Fill, Transfer
 from workers.exchange.assets import Assets, asset_id
 from workers.exchange.clock import SessionClock
 from workers.exchange.money import Totals, totals
@@ -38,6 +38,7 @@ class Changes:
     #: (account, symbol) of positions that moved.
     positions: set[tuple[str, str]] = field(default_factory=set)
     fills: list[Fill] = field(default_factory=list)
+    transfers: list[Transfer] = field(default_factory=list)
     prices: set[str] = field(default_factory=set)
     settings: dict[str, str] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
@@ -47,8 +48,8 @@ class Changes:
     def __bool__(self) -> bool:
         """Whether anything has to be written or told."""
         return bool(
-            self.accounts or self.orders or self.positions or self.fills or self.prices or self.settings
-            or self.events or self.wake
+            self.accounts or self.orders or self.positions or self.fills or self.transfers or self.prices
+            or self.settings or self.events or self.wake
         )  # fmt: skip
 
 
@@ -109,6 +110,16 @@ class Venue:
         self.accounts[key] = account
         self.changes.accounts[key] = account
         return account
+
+    def move_cash(self, account: Account, amount: Decimal, at_ns: int, *, day_only: bool = False) -> None:
+        """Pay *amount* into the account, or out of it (below zero); the day before's equity stays as it was."""
+        account.cash += amount
+        transfer = Transfer(
+            id=str(uuid.uuid4()), account=account.key, amount=amount, at_ns=at_ns, day_only=day_only
+        )  # fmt: skip
+        account.transfers.append(transfer)
+        self.changes.transfers.append(transfer)
+        self.changes.accounts[account.key] = account
 
     def add(self, account: Account, order: Order) -> None:
         """Take a new (or a reloaded) order into the indexes."""

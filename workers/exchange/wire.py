@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from workers.exchange.accounts import ZERO, Account, Fill, Position
+from workers.exchange.accounts import ZERO, Account, Fill, Position, Transfer
 from workers.exchange.assets import Asset
 from workers.exchange.money import Totals
 from workers.exchange.orders import Order
@@ -123,10 +123,26 @@ def fill_json(fill: Fill) -> dict[str, Any]:
     }
 
 
-def activity_id(fill: Fill) -> str:
+def transfer_json(transfer: Transfer) -> dict[str, Any]:
+    """Return *transfer* as an account activity."""
+    body = {
+        "activity_type": transfer.kind,
+        "id": activity_id(transfer),
+        "date": datetime.fromtimestamp(transfer.at_ns / _NANO, NEW_YORK).date().isoformat(),
+        "net_amount": plain(transfer.amount),
+        "currency": "USD",
+        "description": "",
+        "status": "executed",
+    }
+    if not transfer.day_only:
+        body["created_at"] = sure_stamp(transfer.at_ns)
+    return body
+
+
+def activity_id(activity: Fill | Transfer) -> str:
     """Return the activity's id; it begins with the time in New York, to the millisecond."""
-    local = datetime.fromtimestamp(fill.at_ns / _NANO, NEW_YORK)
-    return f"{local:%Y%m%d%H%M%S}{local.microsecond // 1000:03d}::{fill.id}"
+    local = datetime.fromtimestamp(activity.at_ns / _NANO, NEW_YORK)
+    return f"{local:%Y%m%d%H%M%S}{local.microsecond // 1000:03d}::{activity.id}"
 
 
 def account_json(account: Account, sums: Totals, now_ns: int) -> dict[str, Any]:
