@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError
@@ -15,6 +16,7 @@ from config.accounts import account_problems, base_url_faults
 from config.fields import Section, Symbol, Word, Words
 from config.firm import Firm
 from config.keys import description_at, keys_at
+from config.packs.joining import with_packs
 from config.problems import did_you_mean, problems_of
 from config.route import Route
 from config.sections import Hours, Limits, Order, Retry, Size
@@ -95,10 +97,19 @@ class Executors(Mapping[str, ExecutorSettings]):
 
     Attributes:
         path: The file.
+        overruled: By id, the keys whose value is a pack's, such as `limits.drawdown_percent`, each with what the file
+            says of it, as JSON has it; None when it says nothing.
     """
 
-    def __init__(self, path: Path, by_id: Mapping[str, ExecutorSettings]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        by_id: Mapping[str, ExecutorSettings],
+        *,
+        overruled: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    ) -> None:
         self.path = path
+        self.overruled = overruled
         self._by_id = dict(by_id)
 
     def __getitem__(self, executor_id: str) -> ExecutorSettings:
@@ -115,29 +126,33 @@ class Executors(Mapping[str, ExecutorSettings]):
 
 
 def load_executors(path: str | Path, *, settings: Settings | None = None) -> Executors:
-    """Read the executors of the file at *path*.
+    """Read the executors of the file at *path*, each joined with its rule pack.
 
     Args:
         path: The TOML file.
         settings: Where keys and the live sentence come from; the environment as it is now when left out.
 
     Raises:
-        ConfigInvalid: With every problem of the file, the keys and the live sentence at once.
+        ConfigInvalid: With every problem of the file, its packs, the keys and the live sentence at once.
     """
     path = Path(path)
     if settings is None:
         settings = load_settings()
     tables, problems = executor_tables(parsed_toml(path))
+    packed = with_packs(tables, path)
+    problems += packed.problems
     by_id = {}
-    for executor_id, table in tables.items():
+    for executor_id, table in packed.tables.items():
         try:
             by_id[executor_id] = _executor(executor_id, table)
         except ConfigInvalid as error:
-            problems += error.problems
+            # Without its pack nobody knows what an executor lacks.
+            lacking = f"executors.{executor_id}.limits" if executor_id in packed.unusable else None
+            problems += [problem for problem in error.problems if problem.key != lacking]
     problems += account_problems(tables, settings)
     if problems:
         raise ConfigInvalid(problems)
-    return Executors(path, by_id)
+    return Executors(path, by_id, overruled=packed.overruled)
 
 
 def settings_hash(executor: ExecutorSettings) -> str:

@@ -12,14 +12,14 @@ from typing import Any
 
 from pydantic import BaseModel, SecretStr
 
-from config.executors import ExecutorSettings
+from config.executors import Executors
 from config.fields import plain
 from config.logs import MASK, masked
 from config.services import Services
 from config.settings import Settings, key_names, variable
 from pipeline.errors import Problem
 
-#: One shown value: `{"value": …, "origin": "file" | "default" | "environment" | ".env" | "running up"}`.
+#: One shown value: `{"value": …, "origin": "file" | "default" | "pack NAME" | "environment" | ".env" | "running up"}`.
 Shown = dict[str, Any]
 
 _VARIABLES = {
@@ -45,8 +45,11 @@ def shown_settings(settings: Settings, *, filled: Settings | None = None) -> dic
     return shown
 
 
-def shown_executors(executors: Mapping[str, ExecutorSettings], settings: Settings) -> dict[str, dict[str, Shown]]:
-    """Return the values of every executor by key, such as `limits.entry_age_s`, and its two key variables."""
+def shown_executors(executors: Executors, settings: Settings) -> dict[str, dict[str, Shown]]:
+    """Return the values of every executor by key, such as `limits.entry_age_s`, and its two key variables.
+
+    Where a rule pack overrules what the file says, `"file"` has what it says.
+    """
     environment = settings.environment()
     shown = {}
     for executor_id, executor in executors.items():
@@ -54,7 +57,12 @@ def shown_executors(executors: Mapping[str, ExecutorSettings], settings: Setting
             name: {"value": MASK if name in environment else None, "origin": _origin(name, settings)}
             for name in key_names(executor_id)
         }
-        shown[executor_id] = {**dict(_shown_keys(executor)), **keys}
+        values = dict(_shown_keys(executor))
+        for key, said in executors.overruled.get(executor_id, {}).items():
+            values[key] = {"value": values[key]["value"], "origin": f"pack {executor.pack}"}
+            if said is not None:
+                values[key]["file"] = said
+        shown[executor_id] = {**values, **keys}
     return shown
 
 
@@ -65,7 +73,7 @@ def shown_problems(problems: Sequence[Problem]) -> list[dict[str, str]]:
 
 def shown_text(shown: Mapping[str, Shown], *, prefix: str = "") -> list[str]:
     """Return one line per value: `key = value  (origin)`, the origins aligned."""
-    pairs = [(f"{prefix}{key} = {_text(held['value'])}", held["origin"]) for key, held in shown.items()]
+    pairs = [(f"{prefix}{key} = {_text(held['value'])}", _where(held)) for key, held in shown.items()]
     width = max((len(left) for left, _ in pairs), default=0)
     return [f"{left.ljust(width)}  ({origin})" for left, origin in pairs]
 
@@ -79,6 +87,10 @@ def service_variables(services: Services) -> dict[str, str]:
 def export_lines(variables: Mapping[str, str]) -> list[str]:
     """Return *variables* as lines for `eval "$(tradewire config env)"`, quoted for any POSIX shell."""
     return [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
+
+
+def _where(held: Shown) -> str:
+    return f"{held['origin']}; the file says {_text(held['file'])}" if "file" in held else str(held["origin"])
 
 
 def _origin(name: str, settings: Settings) -> str:
@@ -105,6 +117,10 @@ def _shown_keys(section: BaseModel, prefix: str = "", *, in_file: bool = True) -
             yield from _shown_keys(value, f"{prefix}{name}.", in_file=is_set)
             continue
         key = f"{prefix}{name}"
+        if isinstance(value, Mapping):
+            for group, symbols in value.items():
+                yield f"{key}.{group}", {"value": list(symbols), "origin": "file"}
+            continue
         off = value is None and (is_set or key.startswith("limits."))
         yield key, {"value": "off" if off else _json(value), "origin": "file" if is_set else "default"}
 

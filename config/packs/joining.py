@@ -1,0 +1,83 @@
+"""Join the tables of executors.toml with the rule packs that they name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from config.packs.merging import merged
+from config.packs.reading import Pack, pack_file, read_pack
+from pipeline.errors import ConfigInvalid, Problem
+
+Tables = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Packed:
+    """The tables as they hold, and what was wrong on the way.
+
+    Attributes:
+        tables: By executor; one whose pack is unusable is as in the file.
+        overruled: By executor, see `Merged`.
+        unusable: The executors whose pack could not be read.
+        problems: Of the packs' files and of what cannot be joined.
+    """
+
+    tables: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    overruled: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    unusable: set[str] = field(default_factory=set)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def with_packs(tables: Tables, path: Path) -> Packed:
+    """Return the *tables* of the file at *path*, each with the rules of the pack that it names."""
+    packed, shelf = Packed(), _Shelf(path)
+    for executor_id, table in tables.items():
+        packed.tables[executor_id] = table
+        named = table.get("pack")
+        # Anything else than text is the models' to refuse.
+        if not isinstance(named, str) or not named:
+            continue
+        key = f"executors.{executor_id}"
+        try:
+            pack = shelf.pack(named)
+        except ValueError as error:
+            packed.problems.append(Problem(key=f"{key}.pack", message=str(error)))
+            pack = None
+        if pack is None:
+            packed.unusable.add(executor_id)
+            continue
+        result = merged(table, pack)
+        packed.tables[executor_id] = result.table
+        packed.overruled[executor_id] = result.overruled
+        packed.problems.extend(
+            Problem(key=f"{key}.{problem.key}", message=problem.message) for problem in result.problems
+        )
+    packed.problems.extend(shelf.problems)
+    return packed
+
+
+class _Shelf:
+    """The packs that one file of executors names, each read once."""
+
+    def __init__(self, path: Path) -> None:
+        self.problems: list[Problem] = []
+        self._path = path
+        self._read: dict[Path, Pack | None] = {}
+
+    def pack(self, named: str) -> Pack | None:
+        """Return the pack; None when its file is not right, which is among the problems then.
+
+        Raises:
+            ValueError: There is no such pack.
+        """
+        path = pack_file(named, beside=self._path)
+        if path not in self._read:
+            self._read[path] = None
+            try:
+                self._read[path] = read_pack(path)
+            except ConfigInvalid as error:
+                self.problems.extend(error.problems)
+        return self._read[path]

@@ -1,0 +1,114 @@
+"""Read rule packs: TOML files with some of an executor's rules, each value judged as in executors.toml."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError, create_model
+
+from config.fields import Section, Word
+from config.firm import Firm
+from config.keys import description_at, keys_at
+from config.problems import did_you_mean, problems_of
+from config.route import Route
+from config.sections import Hours, Limits, Size
+from config.tables import parsed_toml
+from pipeline.errors import ConfigInvalid, Problem
+
+_SHIPPED = Path(__file__).parent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pack:
+    """The rules of one file.
+
+    Attributes:
+        name: As the file says.
+        description: What it asks for, on one line.
+        rules: By table and key, as TOML has them: `rules["limits"]["drawdown_percent"]`.
+    """
+
+    name: str
+    description: str
+    rules: Mapping[str, Mapping[str, Any]]
+
+
+@cache
+def parts() -> Mapping[str, type[Section]]:
+    """Return the tables that a pack may have, each with every key of the executor's and none required.
+
+    What a table says of several of its keys together, the executor that names the pack is asked.
+    """
+    tables: dict[str, type[Section]] = {"route": Route, "size": Size, "limits": Limits, "hours": Hours, "firm": Firm}
+    return {name: _without_required(table) for name, table in tables.items()}
+
+
+@cache
+def _file() -> type[Section]:
+    keys: dict[str, Any] = {
+        "name": (Word, Field(description="The pack's name. Required.")),
+        "description": (Word, Field(description="What the pack asks for, on one line. Required.")),
+    }
+    for name, part in parts().items():
+        keys[name] = (part, Field(default=None, description=f"Rules of `.{name}`."))
+    return create_model("PackFile", __base__=Section, **keys)
+
+
+def _without_required(table: type[Section]) -> type[Section]:
+    keys: dict[str, Any] = {}
+    for name, field in table.model_fields.items():
+        kind = operator.getitem(Annotated, (field.annotation, *field.metadata)) if field.metadata else field.annotation
+        keys[name] = (kind, Field(default=None, description=field.description))
+    return create_model(f"Pack{table.__name__}", __base__=Section, **keys)
+
+
+def shipped_packs() -> dict[str, Path]:
+    """Return the files of the packs that ship, by name."""
+    return {path.stem: path for path in sorted(_SHIPPED.glob("*.toml"))}
+
+
+def pack_file(named: str, *, beside: Path) -> Path:
+    """Return the file of the pack that an executor of the file *beside* names.
+
+    Raises:
+        ValueError: There is no such file, or no pack of this name ships; says which do.
+    """
+    if named.endswith(".toml"):
+        path = beside.parent / named
+        if not path.is_file():
+            raise ValueError(f"there is no file {path}")
+        return path
+    shipped = shipped_packs()
+    if named not in shipped:
+        known = f'there is {", ".join(shipped)}, and "….toml" for a file of yours'
+        raise ValueError(f'"{named}" is no pack that ships: {known}{did_you_mean(named, shipped)}')
+    return shipped[named]
+
+
+def read_pack(path: Path) -> Pack:
+    """Return the pack of the file at *path*.
+
+    Raises:
+        ConfigInvalid: With every problem; its keys name the file.
+    """
+    parsed, file = parsed_toml(path), _file()
+    try:
+        file.model_validate(parsed)
+    except ValidationError as error:
+        problems = problems_of(
+            error,
+            key=lambda location: f"{path}: {'.'.join(map(str, location))}",
+            describe=lambda location: description_at(file, location),
+            known=lambda location: keys_at(file, location[:-1]),
+        )
+        raise ConfigInvalid(problems) from None
+    rules = {name: parsed[name] for name in parts() if name in parsed}
+    if not any(rules.values()):
+        known = ", ".join(parts())
+        raise ConfigInvalid([Problem(key=str(path), message=f"holds no rule; a pack has some of {known}")])
+    return Pack(name=parsed["name"], description=parsed["description"], rules=rules)
