@@ -22,7 +22,7 @@ from workers.priors import of_symbol
 from workers.rules.book import Book, Own, Pending
 from workers.rules.case import Recent
 from workers.rules.losses import Standing
-from workers.rules.switches import Kind, Switch
+from workers.rules.switches import Switch, switch_of
 from workers.snapshots import Snapshot
 
 _ZERO = Decimal(0)
@@ -151,15 +151,4 @@ def standing_of(row: DictRow | None) -> Standing | None:
 def switches_of(connection: Connection[DictRow], executor_id: str, account_number: str) -> tuple[Switch, ...]:
     """Return the switches that stand for the account."""
     key = {"holders": [account_number, provisional(executor_id)]}
-    return tuple(
-        Switch(
-            kind=Kind(row["kind"]),
-            cause=row["cause"],
-            facts=row["facts"],
-            flatten=row["flatten"],
-            set_by=row["set_by"],
-            why=row["why"],
-            set_at=row["set_at"],
-        )
-        for row in connection.execute(sql("judging", "switches"), key).fetchall()
-    )
+    return tuple(switch_of(row) for row in connection.execute(sql("judging", "switches"), key).fetchall())

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
+
+from pipeline.reasons import Code, Reason
 
 
 class Kind(StrEnum):
@@ -18,6 +20,19 @@ class Kind(StrEnum):
     REDUCING = "reducing"
     #: As reducing; only a person or the configured next-day rule lifts it.
     HALTED = "halted"
+
+
+#: What ends entries, and cancels those that work.
+STOPPING = frozenset({Kind.REDUCING, Kind.HALTED})
+
+_CODES = {
+    (Kind.REDUCING, "daily_loss"): Code.REDUCING_DAILY_LOSS,
+    (Kind.REDUCING, "drawdown"): Code.REDUCING_DRAWDOWN,
+    (Kind.REDUCING, "unreadable"): Code.REDUCING_UNREADABLE,
+    (Kind.HALTED, "daily_loss"): Code.HALTED_DAILY_LOSS,
+    (Kind.HALTED, "drawdown"): Code.HALTED_DRAWDOWN,
+}
+_ANY_CAUSE = {Kind.PAUSED: Code.PAUSED, Kind.REDUCING: Code.REDUCING, Kind.HALTED: Code.HALTED}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,3 +48,33 @@ class Switch:
     set_by: str
     why: str | None = None
     set_at: datetime
+
+
+def switch_of(row: Mapping[str, Any]) -> Switch:
+    """Return the switch that *row* of the record holds."""
+    return Switch(
+        kind=Kind(row["kind"]),
+        cause=row["cause"],
+        facts=row["facts"],
+        flatten=row["flatten"],
+        set_by=row["set_by"],
+        why=row["why"],
+        set_at=row["set_at"],
+    )
+
+
+def verdict_on(switches: Sequence[Switch]) -> tuple[list[Reason], Reason | None]:
+    """Return every reason why an entry ends here, the hardest first; and the reason to hold it, if one does."""
+    kinds = list(Kind)
+    hardest_first = sorted(switches, key=lambda switch: (-kinds.index(switch.kind), switch.set_at))
+    reasons = [(switch.kind, reason_of(switch)) for switch in hardest_first]
+    skips = [reason for kind, reason in reasons if kind in STOPPING]
+    return skips, next((reason for kind, reason in reasons if kind is Kind.PAUSED), None)
+
+
+def reason_of(switch: Switch) -> Reason:
+    """Return *switch* as the reason of what it stops: its figures, who turned it, since when and why."""
+    facts = {**switch.facts, "by": switch.set_by, "since": switch.set_at}
+    if switch.why is not None:
+        facts["why"] = switch.why
+    return Reason(code=_CODES.get((switch.kind, switch.cause), _ANY_CAUSE[switch.kind]), facts=facts)

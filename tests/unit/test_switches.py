@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from pipeline.catalogue import CATALOGUE
+from pipeline.reasons import Code
+from tests.rule_cases import NOW
+from workers.rules.switches import Kind, Switch, reason_of, verdict_on
+
+
+def switch(kind: Kind, cause: str = "person", **more: Any) -> Switch:
+    return Switch(**{"kind": kind, "cause": cause, "set_by": "ann@desk", "set_at": NOW} | more)
+
+
+def test_without_a_switch_nothing_is_against_an_entry() -> None:
+    assert verdict_on(()) == ([], None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "cause", "code"),
+    [
+        (Kind.REDUCING, "person", Code.REDUCING),
+        (Kind.REDUCING, "daily_loss", Code.REDUCING_DAILY_LOSS),
+        (Kind.REDUCING, "drawdown", Code.REDUCING_DRAWDOWN),
+        (Kind.REDUCING, "unreadable", Code.REDUCING_UNREADABLE),
+        (Kind.HALTED, "person", Code.HALTED),
+        (Kind.HALTED, "daily_loss", Code.HALTED_DAILY_LOSS),
+        (Kind.HALTED, "drawdown", Code.HALTED_DRAWDOWN),
+        (Kind.HALTED, "something new", Code.HALTED),
+    ],
+)
+def test_what_stops_an_entry_has_a_code_of_its_own(kind: Kind, cause: str, code: Code) -> None:
+    skips, hold = verdict_on([switch(kind, cause)])
+
+    assert ([reason.code for reason in skips], hold) == ([code], None)
+    assert code in CATALOGUE
+
+
+def test_a_pause_holds_and_skips_nothing() -> None:
+    skips, hold = verdict_on([switch(Kind.PAUSED)])
+
+    assert skips == []
+    assert hold is not None
+    assert hold.code is Code.PAUSED
+
+
+def test_the_reason_says_the_figures_who_since_when_and_why() -> None:
+    reason = reason_of(
+        switch(Kind.HALTED, "daily_loss", facts={"lost": "510.20", "allowed": "500.00"}, why="the day is over")
+    )
+
+    expected = f'halted_daily_loss lost=510.20 allowed=500.00 by=ann@desk since={NOW.isoformat()} why="the day is over"'
+    assert str(reason) == expected
+
+
+def test_all_that_stops_is_said_the_hardest_and_then_the_oldest_first() -> None:
+    skips, hold = verdict_on(
+        [
+            switch(Kind.PAUSED),
+            switch(Kind.REDUCING, "unreadable"),
+            switch(Kind.HALTED, "drawdown", set_at=NOW + timedelta(seconds=1)),
+            switch(Kind.HALTED, "daily_loss"),
+        ]
+    )
+
+    assert [reason.code for reason in skips] == [
+        Code.HALTED_DAILY_LOSS,
+        Code.HALTED_DRAWDOWN,
+        Code.REDUCING_UNREADABLE,
+    ]
+    assert hold is not None
