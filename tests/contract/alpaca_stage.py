@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import uuid
+from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from pydantic import SecretStr
 
@@ -25,7 +27,7 @@ _SUBMIT = {
 }
 #: The exchange lets a fault after the fact happen to what went well only; a read of nothing has no effect.
 _READ = _SUBMIT | {Fault.SILENCE_AFTER: "silence_before", Fault.NONSENSE_AFTER: "garbage_before"}
-_KINDS_OF_READS = ("lookup", "list", "account", "positions", "assets", "clock")
+_KINDS_OF_READS = ("lookup", "list", "account", "positions", "assets", "clock", "activities", "prices")
 _SECRET = SecretStr("the-right-secret-of-this-account")
 
 
@@ -46,6 +48,13 @@ class AlpacaStage:
 
     def price(self, symbol: str, price: Decimal) -> None:
         self._exchange.admin("prices", {symbol: str(price)})
+
+    def transfer(self, amount: Decimal, *, day: date | None = None) -> None:
+        body: dict[str, Any] = {"key": self._key, "deposit": str(amount)}
+        if day is not None:
+            at = datetime.combine(day, time(), ZoneInfo("America/New_York"))
+            body |= {"deposited_at": at.isoformat(), "deposit_day_only": True}
+        self._exchange.admin("accounts", body)
 
     def fault(self, kind: Kind, fault: Fault) -> None:
         if kind is Kind.SUBMIT:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import count
 from typing import Any
@@ -23,6 +23,10 @@ READS: list[Callable[[Broker], Any]] = [
     lambda broker: broker.position("AAPL"),
     lambda broker: broker.asset("AAPL"),
     lambda broker: broker.orders(status="open"),
+    lambda broker: broker.calendar(date(2026, 11, 23), date(2026, 11, 27)),
+    lambda broker: broker.transfers(a_minute_ago()),
+    lambda broker: broker.price("AAPL"),
+    lambda broker: broker.price("BTC/USD"),
 ]
 LOOKUPS: list[Callable[[Broker], Any]] = [
     lambda broker: broker.find("tw-nobody-1"),

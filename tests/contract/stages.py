@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
@@ -43,6 +44,9 @@ class Stage(Protocol):
 
     def price(self, symbol: str, price: Decimal) -> None:
         """Let *symbol* trade at *price* from now on."""
+
+    def transfer(self, amount: Decimal, *, day: date | None = None) -> None:
+        """Pay cash in, or out (below zero): now, or on a *day* (New York) of which the broker tells no time."""
 
     def fault(self, kind: Kind, fault: Fault) -> None:
         """Let *fault* happen to every request of *kind*."""

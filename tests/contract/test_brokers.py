@@ -1,6 +1,6 @@
 """What every broker adapter does with an order, at a real server: a further adapter passes this unchanged.
 
-The cases are numbered over this file and the next, so that an adapter that cannot have one can name it where
+The cases are numbered over all files of the suite, so that an adapter that cannot have one can name it where
 it is skipped.
 """
 

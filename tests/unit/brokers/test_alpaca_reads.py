@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -29,6 +29,9 @@ READS: list[Callable[[AlpacaBroker], Any]] = [
     lambda broker: broker.asset("KO"),
     lambda broker: broker.order("61d1feca-aa11-4863-8b79-64c5e4731a98"),
     lambda broker: broker.orders(status="open"),
+    lambda broker: broker.calendar(date(2026, 10, 8), date(2026, 10, 9)),
+    lambda broker: broker.transfers(START),
+    lambda broker: broker.cancel_all(),
     lambda broker: broker.cancel("61d1feca-aa11-4863-8b79-64c5e4731a98"),
 ]
 LOOKUPS: list[Callable[[AlpacaBroker], Any]] = [

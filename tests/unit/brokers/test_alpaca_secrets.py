@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import traceback
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -27,6 +27,11 @@ CALLS: list[Callable[[AlpacaBroker], Any]] = [
     lambda broker: broker.account(),
     lambda broker: broker.orders(status="open"),
     lambda broker: broker.cancel("x"),
+    lambda broker: broker.cancel_all(),
+    lambda broker: broker.calendar(date(2026, 1, 1), date(2026, 1, 2)),
+    lambda broker: broker.transfers(datetime(2026, 1, 1, tzinfo=UTC)),
+    lambda broker: broker.price("AAPL"),
+    lambda broker: broker.price("BTC/USD"),
 ]
 
 ACTS: list[Act] = [
@@ -62,8 +67,10 @@ def test_nothing_told_of_a_broker_that_is_away_holds_the_secret(call: Callable[[
 def test_a_broker_does_not_show_its_keys_and_is_not_pickled() -> None:
     broker = broker_at("http://127.0.0.1:1")
 
-    assert API_SECRET not in repr(broker) + str(broker) + repr(broker._session) + str(vars(broker))
-    for thing in (broker, broker._session):
+    assert API_SECRET not in repr(broker) + str(broker) + repr(broker._session) + str(vars(broker)) + str(
+        vars(broker._prices)
+    )
+    for thing in (broker, broker._session, broker._prices._session):
         with pytest.raises(TypeError, match="not pickled"):
             pickle.dumps(thing)
 
