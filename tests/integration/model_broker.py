@@ -18,6 +18,7 @@ from workers.brokers.protocol import (
     Duplicate,
     Found,
     Lookup,
+    More,
     NoAnswer,
     NotSent,
     NotSentCause,
@@ -179,7 +180,7 @@ class ModelBroker:
         held = self.book.get(client_order_id)
         return Found(order=self._shown(held)) if held is not None and self._seen(held) else Absent()
 
-    def find_in_list(self, client_order_id: str, *, since: datetime) -> Lookup:
+    def find_in_list(self, client_order_id: str, *, since: datetime, more: More | None = None) -> Lookup:  # noqa: ARG002 - one page
         lookup = self.find(client_order_id)
         if isinstance(lookup, Found) and lookup.order.created_at is not None and lookup.order.created_at < since:
             return Absent()
@@ -189,10 +190,16 @@ class ModelBroker:
         self._answer()
         return next((self._shown(held) for held in self._visible() if held.order_id == order_id), None)
 
-    def orders(self, *, status: str, since: datetime | None = None) -> Sequence[BrokerOrder]:
-        assert status == "all", "the model knows no other list"
+    def orders(
+        self,
+        *,
+        status: str,
+        since: datetime | None = None,
+        more: More | None = None,  # noqa: ARG002 - one page
+    ) -> Sequence[BrokerOrder]:
         self._answer()
-        shown = [self._shown(held) for held in self._visible()]
+        wanted = {"all": (True, False), "open": (True,), "closed": (False,)}[status]
+        shown = [self._shown(held) for held in self._visible() if held.works in wanted]
         return [order for order in shown if since is None or (order.created_at and order.created_at >= since)]
 
     def cancel(self, order_id: str) -> bool:

@@ -7,7 +7,7 @@ from datetime import datetime
 import pytest
 from alpaca.trading.client import TradingClient
 
-from tests.exchange_client import build_client, ended, limit
+from tests.exchange_client import build_client, ended, limit, market
 from tests.exchange_fixtures import ExchangeProcess
 
 SATURDAY, MONDAY, MONDAY_EVENING = "2026-11-21T12:00:00-05:00", "2026-11-23T10:00:00-05:00", "2026-11-23T21:00:00-05:00"
@@ -113,3 +113,76 @@ def test_the_market_closes_early_on_a_half_day(broker: TradingClient, exchange_p
     at(exchange_process, HALF_DAY)
 
     assert not broker.get_clock().is_open
+
+
+# --- a clock that is turned over days ---
+
+
+def test_an_order_of_a_closed_evening_fills_at_the_open_that_the_clock_passes(
+    broker: TradingClient, exchange_process: ExchangeProcess
+) -> None:
+    at(exchange_process, MONDAY_EVENING)
+    waits = broker.submit_order(market("AAPL", 1, "buy"))
+    at(exchange_process, "2026-11-24T21:00:00-05:00")
+
+    assert waits.status == "accepted"
+    assert broker.get_order_by_id(waits.id).status == "filled"
+
+
+def test_a_day_order_ends_with_its_day_although_both_times_are_in_session(
+    broker: TradingClient, exchange_process: ExchangeProcess
+) -> None:
+    at(exchange_process, MONDAY)
+    rests = broker.submit_order(limit("AAPL", 1, "buy", 90))
+    at(exchange_process, "2026-11-24T10:00:00-05:00")
+
+    assert broker.get_order_by_id(rests.id).status == "expired"
+    assert broker.get_clock().is_open
+
+
+def test_an_order_over_a_holiday_waits_for_the_half_day_and_ends_at_one(
+    broker: TradingClient, exchange_process: ExchangeProcess
+) -> None:
+    at(exchange_process, "2026-11-25T18:00:00-05:00")
+    waits = broker.submit_order(limit("AAPL", 1, "buy", 90))
+    at(exchange_process, "2026-11-26T12:00:00-05:00")
+    holiday = broker.get_clock()
+    on_holiday = broker.get_order_by_id(waits.id).status
+    at(exchange_process, "2026-11-27T10:00:00-05:00")
+    on_half_day = broker.get_order_by_id(waits.id).status
+    half_day = broker.get_clock()
+    at(exchange_process, HALF_DAY)
+
+    assert (on_holiday, on_half_day) == ("accepted", "new")
+    assert not holiday.is_open
+    assert holiday.next_open.isoformat() == "2026-11-27T09:30:00-05:00"
+    assert half_day.is_open
+    assert half_day.next_close.isoformat() == "2026-11-27T13:00:00-05:00"
+    assert broker.get_order_by_id(waits.id).status == "expired"
+
+
+def test_an_order_over_a_daylight_saving_night_fills_at_the_new_hour(
+    broker: TradingClient, exchange_process: ExchangeProcess
+) -> None:
+    at(exchange_process, "2026-03-06T21:00:00-05:00")
+    waits = broker.submit_order(limit("AAPL", 1, "buy", 100))
+    at(exchange_process, "2026-03-09T13:29:50+00:00")
+    before = broker.get_order_by_id(waits.id).status
+    at(exchange_process, "2026-03-09T13:30:00+00:00")
+
+    assert before == "accepted"
+    ended(broker, waits)
+
+
+def test_without_bars_the_equity_of_the_day_before_is_taken_when_a_day_begins(
+    broker: TradingClient, exchange_process: ExchangeProcess
+) -> None:
+    at(exchange_process, MONDAY)
+    ended(broker, broker.submit_order(limit("AAPL", 100, "buy", 100)))
+    exchange_process.admin("prices", {"AAPL": "90"})
+    at(exchange_process, MONDAY_EVENING)
+    same_day = broker.get_account()
+    at(exchange_process, "2026-11-24T09:00:00-05:00")
+
+    assert (same_day.equity, same_day.last_equity) == ("99000", "100000")
+    assert broker.get_account().last_equity == "99000"
