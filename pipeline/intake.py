@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -19,10 +17,11 @@ from psycopg.types.json import Json
 from config.executors import ExecutorSettings
 from pipeline.crash import reached
 from pipeline.errors import InvalidSignal, SourceIdConflict
-from pipeline.reasons import storable
+from pipeline.masking import bounded
+from pipeline.reasons import Reason, storable
 from pipeline.relay import job_id
-from pipeline.routing import always_refused, may_be_exit, refusals
-from pipeline.signals import Signal, read_signal
+from pipeline.routing import OWN, always_refused, is_own, may_be_exit, refusals
+from pipeline.signals import Action, Intent, Signal, read_signal
 from pipeline.states import State
 from pipeline.store.record import Record
 from pipeline.store.rows import ExecutionRow
@@ -33,15 +32,6 @@ log = structlog.get_logger(__name__)
 #: How long whoever recorded a signal has to enqueue it before the keeper does.
 ENQUEUE_GRACE = timedelta(seconds=1)
 
-_TELLTALE = r"secret|token|passw|api.?key|authorization"
-_SECRET_KEY = re.compile(_TELLTALE, re.IGNORECASE)
-# The same in text that is no JSON: a key that is named like a secret, and all of its value.
-_SECRET_PAIR = re.compile(
-    rf"""((?:{_TELLTALE})[^\s"':=]{{0,40}}["']?\s*[:=]\s*)("[^"]*"?|'[^']*'?|[^,}}\n]+)""", re.IGNORECASE
-)
-_LONGEST_PAYLOAD = 4096
-_DEEPEST_PAYLOAD = 16
-
 
 @dataclass(frozen=True, kw_only=True)
 class Recorded:
@@ -51,6 +41,14 @@ class Recorded:
     #: True: it had been recorded before, and nothing was changed.
     duplicate: bool
     executions: tuple[ExecutionRow, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wait:
+    """Why and for how long an order of our own waits before its first try."""
+
+    reason: Reason
+    due_in: timedelta
 
 
 class Intake:
@@ -73,20 +71,29 @@ class Intake:
         try:
             signal = read_signal(raw)
             signal = signal if signal.source else signal.model_copy(update={"source": source})
+            _refuse_our_name(signal)
             self._know_executors(signal)
             recorded = self._record.run(lambda connection: self._unit(connection, signal_id, signal))
         except InvalidSignal as error:
             self.refuse(raw, source=source, code=error.code, message=str(error))
             raise
-        reached("intake.after_commit")
-        if not recorded.duplicate:
-            log.info(
-                "signal.recorded",
-                signal_id=str(recorded.signal_id),
-                symbol=signal.symbol,
-                action=signal.action,
-            )
-        return recorded
+        return _said(recorded, signal)
+
+    def record_own(self, raw: Mapping[str, Any], *, cause: str, wait: Wait | None = None) -> Recorded:
+        """Record an order of our own as a signal of source `tradewire:<cause>`, for the executors that it names.
+
+        Its source_id must be derived from what caused it, so that a second keeper records nothing anew. With *wait*
+        the execution is born held.
+
+        Raises:
+            InvalidSignal, SourceIdConflict: the caller is wrong.
+            RecordUnavailable: PostgreSQL is away; nothing was recorded.
+        """
+        signal_id = uuid4()
+        signal = read_signal({**raw, "source": f"{OWN}{cause}"})
+        self._know_executors(signal)
+        recorded = self._record.run(lambda connection: self._unit(connection, signal_id, signal, wait))
+        return _said(recorded, signal)
 
     def refuse(self, raw: Any, *, source: str, code: str, message: str) -> None:
         """Keep what was not a signal, masked and bounded, with the reason.
@@ -102,7 +109,7 @@ class Intake:
             "source_id": storable(source_id)[:200] if isinstance(source_id, str) else None,
             "code": code,
             "message": storable(message)[:1000],
-            "payload": storable(_bounded(raw)),
+            "payload": storable(bounded(raw)),
         }
         log.warning("signal.refused", source=row["source"], code=code, message=row["message"])
         self._record.run(lambda connection: connection.execute(sql("signals", "insert_refusal"), row))
@@ -115,7 +122,9 @@ class Intake:
                 f"executors: {', '.join(unknown)} not configured; there is {', '.join(self._executors)}",
             )
 
-    def _unit(self, connection: Connection[DictRow], signal_id: UUID, signal: Signal) -> Recorded:
+    def _unit(
+        self, connection: Connection[DictRow], signal_id: UUID, signal: Signal, wait: Wait | None = None
+    ) -> Recorded:
         """Do it all in one transaction; run again after a lost COMMIT it finds its own signal_id."""
         connection.execute(sql("signals", "lock_symbol"), {"symbol": signal.symbol})
         row = _signal_row(signal_id, signal)
@@ -133,14 +142,24 @@ class Intake:
                 duplicate=first["signal_id"] != signal_id,
                 executions=executions_of(connection, first["signal_id"]),
             )
-        for executor in self._executors.values():
-            connection.execute(sql("signals", "insert_execution"), self._execution_row(signal_id, signal, executor))
+        for executor in self._meant(signal):
+            values = self._execution_row(connection, signal_id, signal, executor) | _held(wait)
+            connection.execute(sql("signals", "insert_execution"), values)
         recorded = Recorded(signal_id=signal_id, duplicate=False, executions=executions_of(connection, signal_id))
         reached("intake.before_commit")
         return recorded
 
-    def _execution_row(self, signal_id: UUID, signal: Signal, executor: ExecutorSettings) -> dict[str, Any]:
-        reasons = always_refused(signal, executor) if may_be_exit(signal, executor) else refusals(signal, executor)
+    def _meant(self, signal: Signal) -> Iterable[ExecutorSettings]:
+        """Return every executor: each gets its row. An order of our own is one executor's affair."""
+        if not is_own(signal.source):
+            return self._executors.values()
+        return [self._executors[executor_id] for executor_id in signal.executors or ()]
+
+    def _execution_row(
+        self, connection: Connection[DictRow], signal_id: UUID, signal: Signal, executor: ExecutorSettings
+    ) -> dict[str, Any]:
+        may_exit = may_be_exit(signal, executor) or _covers_a_short(connection, signal, executor)
+        reasons = always_refused(signal, executor) if may_exit else refusals(signal, executor)
         execution_id = uuid4()
         facts = reasons[0].to_json() if reasons else {}
         if len(reasons) > 1:
@@ -155,10 +174,46 @@ class Intake:
             "state": State.SKIPPED if reasons else State.QUEUED,
             "reason_code": reasons[0].code if reasons else None,
             "reason_facts": Json(facts),
-            "grace": ENQUEUE_GRACE,
+            "due_in": None if reasons else ENQUEUE_GRACE,
             "moved_by": self._by,
             "job_id": job_id(execution_id, 1),
         }
+
+
+def _refuse_our_name(signal: Signal) -> None:
+    if is_own(signal.source):
+        raise InvalidSignal("reserved_source", f"source: names that begin with {OWN} are tradewire's own")
+
+
+def _covers_a_short(connection: Connection[DictRow], signal: Signal, executor: ExecutorSettings) -> bool:
+    """Say whether the account was last seen short in the symbol, so that a BUY may close it."""
+    if signal.action is not Action.BUY or signal.intent is not Intent.AUTO:
+        return False
+    key = {"executor_id": executor.id, "symbol": signal.symbol}
+    return connection.execute(sql("signals", "seen_short"), key).fetchone() is not None
+
+
+def _held(wait: Wait | None) -> dict[str, Any]:
+    if wait is None:
+        return {}
+    return {
+        "state": State.HELD,
+        "reason_code": wait.reason.code,
+        "reason_facts": Json(wait.reason.to_json()),
+        "due_in": wait.due_in,
+    }
+
+
+def _said(recorded: Recorded, signal: Signal) -> Recorded:
+    reached("intake.after_commit")
+    if not recorded.duplicate:
+        log.info(
+            "signal.recorded",
+            signal_id=str(recorded.signal_id),
+            symbol=signal.symbol,
+            action=signal.action,
+        )
+    return recorded
 
 
 def executions_of(connection: Connection[DictRow], signal_id: UUID) -> tuple[ExecutionRow, ...]:
@@ -175,26 +230,3 @@ def _signal_row(signal_id: UUID, signal: Signal) -> dict[str, Any]:
         "asset_class": signal.asset_class,
         "executors": None if signal.executors is None else list(signal.executors),
     }
-
-
-def _bounded(raw: Any) -> str:
-    """Return what was sent with its secrets masked, cut to what a row holds."""
-    if isinstance(raw, str):
-        text = _SECRET_PAIR.sub(r"\1***", raw[:_LONGEST_PAYLOAD])
-    else:
-        text = json.dumps(_masked(raw), default=str)
-    return text[:_LONGEST_PAYLOAD]
-
-
-def _masked(value: Any, depth: int = 0) -> Any:
-    """Hide what is named like a secret: refusals are shown to people. What is nested absurdly deep is left out."""
-    if isinstance(value, Mapping | list | tuple) and depth >= _DEEPEST_PAYLOAD:
-        return "…"
-    if isinstance(value, Mapping):
-        return {
-            str(key): "***" if _SECRET_KEY.search(str(key)) else _masked(inner, depth + 1)
-            for key, inner in value.items()
-        }
-    if isinstance(value, list | tuple):
-        return [_masked(inner, depth + 1) for inner in value]
-    return value

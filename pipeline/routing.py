@@ -12,6 +12,8 @@ from pipeline.signals import Action, Intent
 
 #: The source whose signals are practice.
 PRACTICE = "replay"
+#: The sources of our own orders begin with this.
+OWN = "tradewire:"
 
 
 class RoutedSignal(Protocol):
@@ -96,3 +98,8 @@ def always_refused(signal: RoutedSignal, executor: ExecutorSettings) -> list[Rea
     if signal.source == PRACTICE and executor.mode == "live":
         reasons.append(Reason(code=Code.PRACTICE_SOURCE))
     return reasons
+
+
+def is_own(source: str | None) -> bool:
+    """Say whether a signal is an order of our own."""
+    return source is not None and source.startswith(OWN)

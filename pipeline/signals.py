@@ -165,7 +165,12 @@ class Signal(BaseModel):
         Times are left out: a sender that repeats itself stamps the repeat anew.
         """
         content = self.model_dump(mode="json", exclude={"source", "source_id", "generated_at", "expires_at"})
-        for name in ("confidence", "entry_price", "target_price", "stop_price", "quantity"):
+        if self.volatility_percent is None:
+            # A key that came later must not change the hash of what was recorded before it.
+            del content["volatility_percent"]
+        for name in ("confidence", "entry_price", "target_price", "stop_price", "quantity", "volatility_percent"):
+            if name not in content:
+                continue
             value = getattr(self, name)
             content[name] = None if value is None else format(value.normalize(), "f")
         return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -38,12 +38,20 @@ INSERT INTO execution (
 VALUES (
     %(execution_id)s, %(signal_id)s, %(executor_id)s, %(mode)s, %(symbol)s, %(action)s, %(state)s, %(reason_code)s,
     %(reason_facts)s,
-    CASE WHEN %(state)s::execution_state = 'queued' THEN now() + %(grace)s END,
+    now() + %(due_in)s,
     %(moved_by)s,
     CASE WHEN %(state)s::execution_state = 'skipped' THEN now() END,
     CASE WHEN %(state)s::execution_state = 'skipped' THEN now() END,
     %(job_id)s, 1
 )
+
+-- name: seen_short
+-- Was the account short in the symbol when it was last read?
+SELECT s.executor_id
+FROM account_snapshot AS s, jsonb_array_elements(s.positions) AS p
+WHERE s.executor_id = %(executor_id)s
+    AND p ->> 'symbol' = %(symbol)s
+    AND (p ->> 'quantity')::numeric < 0
 
 -- name: insert_refusal
 INSERT INTO refusal (refusal_id, source, source_id, code, message, payload)

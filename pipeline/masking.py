@@ -1,0 +1,40 @@
+"""Show what was sent without its secrets, cut to what a row holds."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+_TELLTALE = r"secret|token|passw|api.?key|authorization"
+_SECRET_KEY = re.compile(_TELLTALE, re.IGNORECASE)
+# The same in text that is no JSON: a key that is named like a secret, and all of its value.
+_SECRET_PAIR = re.compile(
+    rf"""((?:{_TELLTALE})[^\s"':=]{{0,40}}["']?\s*[:=]\s*)("[^"]*"?|'[^']*'?|[^,}}\n]+)""", re.IGNORECASE
+)
+_LONGEST_PAYLOAD = 4096
+_DEEPEST_PAYLOAD = 16
+
+
+def bounded(raw: Any) -> str:
+    """Return what was sent with its secrets masked, at most 4,096 characters."""
+    if isinstance(raw, str):
+        text = _SECRET_PAIR.sub(r"\1***", raw[:_LONGEST_PAYLOAD])
+    else:
+        text = json.dumps(_masked(raw), default=str)
+    return text[:_LONGEST_PAYLOAD]
+
+
+def _masked(value: Any, depth: int = 0) -> Any:
+    """Hide what is named like a secret: refusals are shown to people. What is nested absurdly deep is left out."""
+    if isinstance(value, Mapping | list | tuple) and depth >= _DEEPEST_PAYLOAD:
+        return "…"
+    if isinstance(value, Mapping):
+        return {
+            str(key): "***" if _SECRET_KEY.search(str(key)) else _masked(inner, depth + 1)
+            for key, inner in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [_masked(inner, depth + 1) for inner in value]
+    return value
