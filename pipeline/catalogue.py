@@ -47,6 +47,10 @@ CATALOGUE: Mapping[Code, Meaning] = {
         "A SELL without a position would open a short, and shorting is off.",
         "Set `order.allow_short = true` if the account may short.",
     ),
+    Code.POSITION_AGAINST: Meaning(
+        "The signal means to open, and the account holds the other side of the symbol.",
+        "Close the position first, or leave `intent` out.",
+    ),
     Code.BELOW_ONE_SHARE: Meaning(
         "The size comes to less than one share; it is not rounded up.", "Raise the size, or trade a cheaper symbol."
     ),

@@ -30,6 +30,7 @@ class Code(StrEnum):
     SUPERSEDED = "superseded"
     NO_POSITION = "no_position"
     NO_SHORTING = "no_shorting"
+    POSITION_AGAINST = "position_against"
     BELOW_ONE_SHARE = "below_one_share"
     BELOW_MINIMUM_QUANTITY = "below_minimum_quantity"
     BUYING_POWER_USED_UP = "buying_power_used_up"

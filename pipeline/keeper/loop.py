@@ -18,6 +18,8 @@ from config.settings import Settings
 from pipeline.dead_letters import DeadLetters
 from pipeline.errors import QueueUnavailable, RecordUnavailable, Unavailable
 from pipeline.heartbeats import Heartbeat
+from pipeline.intake import Intake
+from pipeline.keeper.exits import Exits
 from pipeline.keeper.follow import Follower
 from pipeline.keeper.leadership import Leadership
 from pipeline.keeper.mirror import Mirror
@@ -37,6 +39,7 @@ _SWEEP_EVERY_S = 0.25
 _UNKNOWN_EVERY_S = 0.25
 _FOLLOW_EVERY_S = 2.0
 _MIRROR_EVERY_S = 2.0
+_EXITS_EVERY_S = 1.0
 # Per executor.
 _LOOKUPS_AT_ONCE = 4
 
@@ -64,7 +67,8 @@ def keep(
     leadership = Leadership(record, "keeper")
     pools = {name: ThreadPoolExecutor(_LOOKUPS_AT_ONCE, thread_name_prefix=f"look-up {name}") for name in desks}
     rounds = [Round("lead", _LEAD_EVERY_S, _paced(leadership.renew), stop=stop, leads=lambda: True)]
-    for name, every_s, task in _tasks(record, bell, desks, pools, who):
+    intake = Intake(record, executors, by=who)
+    for name, every_s, task in _tasks(record, bell, desks, pools, intake, who):
         rounds.append(Round(name, every_s, task, stop=stop, leads=leadership.leads))
     heartbeat = Heartbeat(database_url, kind="keeper", name="keeper", health=lambda: _health(rounds, leadership))
     for thread in rounds:
@@ -77,7 +81,12 @@ def keep(
 
 
 def _tasks(
-    record: Record, bell: Bell, desks: Mapping[str, Desk], pools: Mapping[str, ThreadPoolExecutor], who: str
+    record: Record,
+    bell: Bell,
+    desks: Mapping[str, Desk],
+    pools: Mapping[str, ThreadPoolExecutor],
+    intake: Intake,
+    who: str,
 ) -> list[tuple[str, float, Callable[[], int]]]:
     """Return what the leader does: a name, seconds between two rounds, and one round."""
     names = tuple(desks)
@@ -90,6 +99,8 @@ def _tasks(
         follower = Follower(record=record, desk=desk, who=who)
         theirs.append((f"unknown {name}", _UNKNOWN_EVERY_S, unknowns.run_once))
         theirs.append((f"follow {name}", _FOLLOW_EVERY_S, _paced(follower.run_once)))
+        exits = Exits(record=record, intake=intake, desk=desk, market_is_open=lambda: True)
+        theirs.append((f"exits {name}", _EXITS_EVERY_S, _paced(exits.run_once)))
     return [
         ("sweep", _SWEEP_EVERY_S, sweep.run_once),
         ("mirror", _MIRROR_EVERY_S, _paced(mirror.run_once)),

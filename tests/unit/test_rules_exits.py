@@ -55,14 +55,14 @@ def test_an_exit_waits_for_what_is_under_way_and_cancels_only_the_entries() -> N
     assert verdict.reason.facts == {"order_id": "o-1", "order_status": "new"}
 
 
-@pytest.mark.parametrize("held", [0, 4, -7])
-def test_an_exit_that_is_to_be_sent_again_must_still_fit_the_position(held: int) -> None:
+@pytest.mark.parametrize(("held", "code"), [(0, "no_position"), (4, "exit_not_done"), (-7, "no_position")])
+def test_an_exit_that_is_to_be_sent_again_must_still_fit_the_position(held: int, code: str) -> None:
     intent = earlier("sell", Role.EXIT)
 
     verdict = still_go(case(signal("SELL"), held=held), intent)
 
     assert verdict is not None
-    assert verdict.reasons[0].code == "no_position"
+    assert verdict.reasons[0].code == code
 
 
 def test_an_exit_that_still_fits_the_position_is_sent_again() -> None:

@@ -7,13 +7,14 @@ from decimal import Decimal
 
 from pipeline.reasons import Code, Reason
 from pipeline.routing import always_refused
-from pipeline.signals import Action
+from pipeline.signals import Action, Intent
 from pipeline.store.rows import OrderRow, Role
 from workers.brokers.orders import Side
 from workers.rules.case import Case, Hold, Skip, Verdict
 from workers.rules.entry import judge_entry
 from workers.rules.exits import judge_exit
 from workers.rules.freshness import freshness
+from workers.rules.switches import PAUSE_WAIT, verdict_on
 
 #: An exit looks again this often at what has to end before it.
 _UNDER_WAY_WAIT = timedelta(seconds=0.5)
@@ -31,6 +32,9 @@ def decide(case: Case) -> Verdict:
     blocking = tuple(order for order in case.under_way if closes or order.side != side)
     if blocking:
         return _wait_for(blocking)
+    if closes and case.signal.intent is Intent.OPEN:
+        facts = {"symbol": case.signal.symbol, "held": held}
+        return Skip(reasons=(Reason(code=Code.POSITION_AGAINST, facts=facts),))
     return judge_exit(case, side, abs(held)) if closes else judge_entry(case, side)
 
 
@@ -43,10 +47,17 @@ def still_go(case: Case, intent: OrderRow) -> Skip | Hold | None:
         reducible = max(held, Decimal(0)) if intent.side == Side.SELL else max(-held, Decimal(0))
         if intent.quantity > reducible:
             facts = {"held": reducible, "intended": intent.quantity}
-            return Skip(reasons=(Reason(code=Code.NO_POSITION, facts=facts),))
+            # What is left is closed by another order: the body of this one cannot change.
+            code = Code.EXIT_NOT_DONE if reducible > 0 else Code.NO_POSITION
+            return Skip(reasons=(Reason(code=code, facts=facts),))
         return None
     stale = freshness(case)
-    return Skip(reasons=(stale,)) if stale else None
+    reasons, paused = verdict_on(case.switches)
+    if stale is not None:
+        reasons.insert(0, stale)
+    if reasons:
+        return Skip(reasons=tuple(reasons))
+    return None if paused is None else Hold(reason=paused, wait=PAUSE_WAIT)
 
 
 def _wait_for(blocking: tuple[OrderRow, ...]) -> Hold:

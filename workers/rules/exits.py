@@ -2,28 +2,60 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 
+from pipeline.reasons import Code, Reason
+from pipeline.routing import OWN, is_own
 from pipeline.store.rows import Role
 from workers.brokers.orders import Side
-from workers.rules.case import Case, Go
+from workers.rules.case import Case, Go, Hold, Skip, Verdict
 from workers.rules.orders import collared, time_in_force
 from workers.sizing import exit_quantity
 
+#: Causes that close the account's whole position, whichever strategy opened it.
+CLOSES_THE_ACCOUNT = frozenset({f"{OWN}flatten", f"{OWN}flat_by"})
 
-def judge_exit(case: Case, side: Side, held: Decimal) -> Go:
-    """Return the order that closes what is *held* (unsigned), or the part that was asked for."""
+
+def judge_exit(case: Case, side: Side, held: Decimal) -> Verdict:
+    """Return the order that closes what of *held* (unsigned) is the signal's to close, or the part asked for."""
+    closable = _closable(case, side, held)
+    if closable <= 0:
+        facts = {"symbol": case.signal.symbol, "held": held, "strategy": case.signal.strategy or "none", "own": 0}
+        return Skip(reasons=(Reason(code=Code.NO_POSITION, facts=facts),))
+    waits = _too_young(case)
+    if waits is not None:
+        return waits
     signal, asset = case.signal, case.asset
-    quantity = exit_quantity(held, requested=signal.quantity)
     price = signal.entry_price
     reference = price or (case.position.current_price if case.position else None) or Decimal(1)
     limited = case.executor.order.type == "limit" and price is not None and asset is not None
     return Go(
         role=Role.EXIT,
         side=side,
-        quantity=quantity,
+        quantity=exit_quantity(closable, requested=signal.quantity),
         type="limit" if limited else "market",
         limit_price=collared(case, side, price, asset) if limited and price and asset else None,
         time_in_force=time_in_force(case.signal.asset_class),
         reference_price=reference,
     )
+
+
+def _closable(case: Case, side: Side, held: Decimal) -> Decimal:
+    """Return how much an exit may close: the account's position, or the part that its own strategy opened."""
+    if case.executor.order.close_scope == "account" or case.signal.source in CLOSES_THE_ACCOUNT:
+        return held
+    own = case.own.quantity if side is Side.SELL else -case.own.quantity
+    return min(held, own)
+
+
+def _too_young(case: Case) -> Hold | None:
+    """Hold an exit while a firm wants its positions kept for longer; our own protective exits never wait for that."""
+    least, opened_at = case.executor.firm.minimum_hold_s, case.own.opened_at
+    if least is None or opened_at is None or is_own(case.signal.source):
+        return None
+    left = timedelta(seconds=least) - (case.now - opened_at)
+    if left <= timedelta(0):
+        return None
+    facts = {"minimum_s": least, "held_s": round((case.now - opened_at).total_seconds(), 1)}
+    return Hold(reason=Reason(code=Code.MINIMUM_HOLD, facts=facts), wait=left)

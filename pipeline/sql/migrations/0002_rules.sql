@@ -18,7 +18,10 @@ ALTER TABLE broker_order
     -- What the position risks down to the stop, in the account's currency, when it was sized.
     ADD COLUMN risk numeric NOT NULL DEFAULT 0,
     -- When we last heard of a fill.
-    ADD COLUMN filled_at timestamptz;
+    ADD COLUMN filled_at timestamptz,
+    -- An exit that somebody still has to look at when it ends: is the position closed, and what comes next?
+    ADD COLUMN follow_up boolean NOT NULL DEFAULT false;
+CREATE INDEX broker_order_follow_up ON broker_order (executor_id) WHERE follow_up;
 UPDATE broker_order AS o SET strategy = coalesce(s.strategy, ''), stop_price = s.stop_price,
     filled_at = CASE WHEN o.filled_quantity > 0 THEN coalesce(o.ended_at, o.polled_at) END
 FROM execution AS e JOIN signal AS s USING (signal_id) WHERE e.execution_id = o.execution_id;

@@ -1,0 +1,48 @@
+-- name: ended
+-- Exits whose order has ended, and that nobody has looked at since. The word of the broker may lag a little behind a fill.
+SELECT o.execution_id, o.generation, o.quantity, o.filled_quantity, o.order_status, e.state, e.reason_code, e.symbol,
+    e.action, s.source, s.source_id, s.intent, s.confidence, s.entry_price, s.target_price, s.stop_price, s.strategy,
+    s.generated_at, s.expires_at
+FROM broker_order AS o
+JOIN execution AS e USING (execution_id, generation)
+JOIN signal AS s USING (signal_id)
+WHERE o.executor_id = %(executor_id)s
+    AND o.follow_up
+    AND o.ended_at IS NOT NULL
+    AND e.state IN ('filled', 'canceled', 'expired', 'rejected', 'skipped')
+ORDER BY o.ended_at
+LIMIT %(limit)s
+
+-- name: followed_up
+UPDATE broker_order
+SET follow_up = false
+WHERE execution_id = %(execution_id)s
+    AND generation = %(generation)s
+RETURNING execution_id
+
+-- name: resting
+-- Exits whose limit order does not fill: the market has left its price.
+SELECT o.order_id, o.execution_id
+FROM broker_order AS o
+JOIN execution AS e USING (execution_id, generation)
+WHERE o.executor_id = %(executor_id)s
+    AND o.follow_up
+    AND o.ended_at IS NULL
+    AND o.order_id IS NOT NULL
+    AND o.limit_price IS NOT NULL
+    AND o.accepted_at < clock_timestamp() - %(patience)s::interval
+    AND e.state IN ('accepted', 'partially_filled')
+    AND (%(open)s OR o.symbol LIKE '%%/%%')
+
+-- name: late
+-- What surely or possibly exits, and is not decided after a long time.
+SELECT e.execution_id, e.symbol, e.state, e.reason_code, clock_timestamp() - e.created_at AS age
+FROM execution AS e
+JOIN signal AS s USING (signal_id)
+WHERE e.executor_id = %(executor_id)s
+    AND e.state IN ('queued', 'held', 'submitting', 'unknown')
+    AND e.created_at < statement_timestamp() - interval '15 minutes'
+    AND (s.intent = 'close' OR (e.action = 'SELL' AND s.intent = 'auto'))
+    AND e.reason_code IS DISTINCT FROM 'market_closed'
+ORDER BY e.created_at
+LIMIT %(limit)s

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from pipeline.keeper.exits import Exits
+from tests.factories import Core, executor_toml, until
+
+
+def exits(core: Core, *, is_open: bool = True) -> Exits:
+    return Exits(record=core.record, intake=core.intake, desk=core.desks["argo"], market_is_open=lambda: is_open)
+
+
+def held(core: Core, symbol: str = "AAPL", **changes: Any) -> None:
+    """Buy one share and wait until the record knows that it is filled."""
+    core.prices(**{symbol: 100})
+    bought = core.send(symbol, **changes)
+    core.run(bought)
+    until(lambda: core.follower().run_once() or core.state(bought) == "filled")
+
+
+def followed(core: Core, execution: Any, state: str) -> None:
+    until(lambda: core.follower().run_once() or core.state(execution) == state)
+
+
+def own(core: Core, cause: str) -> list[dict[str, Any]]:
+    return core.rows(
+        "SELECT e.*, s.source_id, s.quantity FROM execution e JOIN signal s USING (signal_id) WHERE s.source = %s "
+        "ORDER BY e.seq",
+        [f"tradewire:{cause}"],
+    )
+
+
+def test_an_exit_that_rests_is_canceled_and_a_market_order_follows(core: Core, monkeypatch: Any) -> None:
+    monkeypatch.setattr("pipeline.keeper.exits.RESTS_AT_MOST", "0 seconds")
+    held(core)
+    core.prices(AAPL=90)
+    sold = core.send("AAPL", "SELL")
+    assert core.run(sold)["type" if False else "state"] == "accepted"
+
+    exits(core).run_once()
+    followed(core, sold, "canceled")
+    assert exits(core).run_once() == 1
+
+    [again] = own(core, "exit")
+    assert (again["state"], again["reason_code"], again["quantity"]) == ("held", "exit_not_done", 1)
+    core.due_now(again["execution_id"])
+    core.run(again["execution_id"])
+    followed(core, again["execution_id"], "filled")
+    assert [order["type"] for order in core.orders()] == ["limit", "limit", "market"]
+    assert exits(core).run_once() == 1
+    assert len(own(core, "exit")) == 1
+
+
+def test_two_keepers_record_the_next_try_once(core: Core, monkeypatch: Any) -> None:
+    monkeypatch.setattr("pipeline.keeper.exits.RESTS_AT_MOST", "0 seconds")
+    held(core)
+    core.prices(AAPL=90)
+    sold = core.send("AAPL", "SELL")
+    core.run(sold)
+    exits(core).run_once()
+    followed(core, sold, "canceled")
+    one, two = exits(core), exits(core)
+    rows = core.rows("SELECT execution_id, generation FROM broker_order WHERE follow_up AND execution_id = %s", [sold])
+
+    one.run_once()
+    core.rows("UPDATE broker_order SET follow_up = true WHERE execution_id = %s", [sold])
+    two.run_once()
+
+    assert len(rows) == 1
+    assert len(own(core, "exit")) == 1
+
+
+def test_a_refused_exit_is_tried_again_more_slowly_each_time_and_said(core: Core) -> None:
+    held(core)
+    core.faults({"on": "submit", "kind": "http", "status": 403, "body": {"message": "no"}})
+    execution = core.send("AAPL", "SELL")
+    gaps = []
+    with capture_logs() as logs:
+        for _ in range(4):
+            assert core.run(execution)["state"] == "rejected"
+            exits(core).run_once()
+            newest = own(core, "exit")[-1]
+            gaps.append(round((newest["due_at"] - newest["created_at"]).total_seconds(), 1))
+            execution = newest["execution_id"]
+            core.due_now(execution)
+
+    assert gaps == [0.5, 1, 2, 4]
+    assert [entry["tries"] for entry in logs if entry["event"] == "exit.not_done"] == [2, 3, 4]
+
+
+def test_an_exit_of_another_strategy_leaves_the_position_alone(core: Core) -> None:
+    held(core, strategy="one")
+
+    row = core.run(core.send("AAPL", "SELL", strategy="two"))
+
+    assert (row["state"], row["reason_code"]) == ("skipped", "no_position")
+    assert row["reason_facts"]["held"] == "1"
+
+
+@pytest.mark.parametrize(("flip", "sides"), [("close", ["buy", "sell"]), ("reverse", ["buy", "sell", "sell"])])
+def test_a_flip_closes_and_opens_the_other_way_only_where_it_is_asked_for(
+    make_core: Any, flip: str, sides: list[str]
+) -> None:
+    core: Core = make_core(executor_toml(order=f'flip = "{flip}"\nallow_short = true'))
+    held(core)
+    sold = core.send("AAPL", "SELL", stop_price=110)
+    core.run(sold)
+    followed(core, sold, "filled")
+
+    exits(core).run_once()
+    exits(core).run_once()
+    for row in own(core, "flip"):
+        core.run(row["execution_id"])
+
+    assert [order["side"] for order in core.orders()] == sides
