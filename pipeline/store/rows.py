@@ -106,7 +106,7 @@ class OrderRow(FromRow):
     quantity: Decimal
     limit_price: Decimal | None
     reference_price: Decimal
-    request: dict[str, str]
+    request: dict[str, Any]
     intended_at: datetime
     may_exist: bool
     first_sent_at: datetime | None

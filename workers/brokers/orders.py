@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import Any
 
 
 class Side(StrEnum):
@@ -46,10 +48,12 @@ class OrderRequest:
     #: `day` or `gtc`.
     time_in_force: str
     limit_price: Decimal | None = None
+    #: It may also trade before the open and after the close; for limit orders in shares.
+    extended_hours: bool = False
 
-    def to_json(self) -> dict[str, str]:
-        """Return the intent as it is recorded: strings only, no key for what is not set."""
-        body = {
+    def to_json(self) -> dict[str, Any]:
+        """Return the intent as it is recorded: strings but for flags, no key for what is not set."""
+        body: dict[str, Any] = {
             "client_order_id": self.client_order_id,
             "symbol": self.symbol,
             "side": self.side.value,
@@ -59,10 +63,12 @@ class OrderRequest:
         }
         if self.limit_price is not None:
             body["limit_price"] = format(self.limit_price, "f")
+        if self.extended_hours:
+            body["extended_hours"] = True
         return body
 
     @classmethod
-    def from_json(cls, body: dict[str, str]) -> OrderRequest:
+    def from_json(cls, body: Mapping[str, Any]) -> OrderRequest:
         """Read back what `to_json` wrote."""
         price = body.get("limit_price")
         return cls(
@@ -73,6 +79,7 @@ class OrderRequest:
             type=body["type"],
             time_in_force=body["time_in_force"],
             limit_price=None if price is None else Decimal(price),
+            extended_hours=body.get("extended_hours") is True,
         )
 
 
