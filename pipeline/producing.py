@@ -23,6 +23,7 @@ from pipeline.queues.bell import Bell
 from pipeline.queues.server import check_server, connect
 from pipeline.relay import Relay
 from pipeline.sources.protocol import AlpacaKeys, SourceContext, open_source_by_name
+from pipeline.sources.reach import never_traded
 from pipeline.store.record import Record
 from workers.direct import Direct
 
@@ -96,6 +97,8 @@ def produce_for_ever(settings: Settings, executors: Executors, *, database_url: 
             stop.wait()
             return
         source = open_source_by_name(settings.source, _context(settings))
+        for problem in never_traded(settings.source, executors):
+            log.warning("source.never_traded", key=problem.key, why=problem.message)
         ages = [executor.limits.entry_age_s for executor in executors.values()]
         longest = max((age for age in ages if age is not None), default=60.0)
         producer = Producer([source], deliver=delivery.deliver, refuse=delivery.refuse, entry_age_s=longest)

@@ -8,9 +8,10 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from config.advice import notes_of, warnings_of
+from config.advice import warnings_of
 from config.enforced import not_enforced_yet
 from config.executors import Executors, load_executors
+from config.reached import notes_of
 from config.services import effective, running_services
 from config.settings import Settings, load_settings, readable_settings
 from config.show import (
@@ -22,6 +23,7 @@ from config.show import (
     shown_text,
 )
 from pipeline.errors import ConfigInvalid, Problem
+from pipeline.sources.reach import never_traded
 
 app = typer.Typer(no_args_is_help=True, help="Show, check and export the configuration.")
 
@@ -55,14 +57,14 @@ def check(
     """Say everything that is wrong: exit 0 fine, 1 with warnings, 2 with problems."""
     settings, problems = readable_settings()
     path = file or settings.executors
-    executors: Executors | None = None
+    executors = Executors(path, {})
     try:
         executors = load_executors(path, settings=settings)
     except ConfigInvalid as error:
         problems += error.problems
-    warnings = warnings_of(executors or {}, settings)
-    notes = notes_of(executors or {})
-    later = not_enforced_yet(executors or {})
+    warnings = warnings_of(executors, settings) + never_traded(settings.source, executors)
+    notes = notes_of(executors)
+    later = not_enforced_yet(executors)
     status = "critical" if problems else "warning" if warnings else "ok"
     if as_json:
         body = {
@@ -75,7 +77,7 @@ def check(
         _print_json(body)
     else:
         _print_findings(problems, warnings, notes, later)
-        if executors is not None and not problems:
+        if not problems:
             typer.echo(f"{path}: {', '.join(executors)}: fine")
     raise typer.Exit({"ok": 0, "warning": 1, "critical": 2}[status])
 

@@ -37,12 +37,15 @@ def up(
 ) -> None:
     """Run everything on this machine, and show signals turning into order ids."""
     from pipeline.feed import follow_feed  # noqa: PLC0415 -- commands load only what they run
+    from pipeline.sources.reach import never_traded  # noqa: PLC0415
     from pipeline.up.run import run_up  # noqa: PLC0415
 
     settings = load_settings()
     executors = executors_for(settings)
     if later := not_enforced_yet(executors):
         typer.echo(f"note: read and checked, but not enforced by this release yet: {', '.join(later)}")
+    for problem in never_traded(source or settings.source, executors):
+        typer.echo(f"note: {problem}")
     names = [name for name in without.replace(" ", "").split(",") if name]
     raise typer.Exit(run_up(settings, feed=follow_feed, seconds=seconds, source=source, without=names))
 

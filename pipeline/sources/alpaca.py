@@ -18,8 +18,8 @@ from requests.adapters import HTTPAdapter
 
 from pipeline.errors import ConfigInvalid, Problem, SourceUnavailable
 from pipeline.sources.bars import Bar
-from pipeline.sources.consensus import WINDOW, as_signal, consensus
-from pipeline.sources.protocol import AlpacaKeys, Item, SourceContext
+from pipeline.sources.consensus import ACTIONS, STRATEGY, WINDOW, as_signal, consensus
+from pipeline.sources.protocol import AlpacaKeys, Item, Produces, SourceContext
 
 #: What is watched when nobody names symbols.
 DEFAULT_SYMBOLS = ("AAPL", "IBM", "MSFT")
@@ -134,6 +134,11 @@ def open_source(context: SourceContext) -> AlpacaSource:
     if problems or context.alpaca is None:
         raise ConfigInvalid(problems)
     return AlpacaSource(keys=context.alpaca, pause_s=context.cadence_s, symbols=context.symbols or DEFAULT_SYMBOLS)
+
+
+def produces(context: SourceContext) -> Produces:
+    """Say what it has signals for: the symbols that are watched."""
+    return Produces(symbols=context.symbols or DEFAULT_SYMBOLS, strategies=(STRATEGY,), actions=ACTIONS)
 
 
 def _client(keys: AlpacaKeys) -> StockHistoricalDataClient:

@@ -51,6 +51,11 @@ class Bars:
     first_played: int
 
     @property
+    def symbols(self) -> tuple[str, ...]:
+        """All symbols that are played, in alphabetical order."""
+        return tuple(sorted({bar.symbol for day in self.days[self.first_played :] for bar in day.bars}))
+
+    @property
     def played(self) -> int:
         """The number of days in one lap."""
         return len(self.days) - self.first_played

@@ -28,6 +28,8 @@ from pipeline.signals import Action
 from pipeline.sources.bars import Bar
 
 STRATEGY = "consensus"
+#: What an opinion may be.
+ACTIONS = tuple(action.value for action in Action)
 #: Bars that an opinion is made of: ten true ranges need the close before them too.
 WINDOW = 11
 #: Percent. Less than this is noise: the votes cancel each other out.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Protocol
 
@@ -87,12 +88,38 @@ class SourceContext:
     symbols: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Produces:
+    """What all signals of a source are about; None where nobody knows.
+
+    A source's module may say it, beside `open_source`, with `produces(context: SourceContext) -> Produces`. An
+    executor that can never trade any of it is warned about.
+    """
+
+    symbols: tuple[str, ...] | None = None
+    strategies: tuple[str, ...] | None = None
+    actions: tuple[str, ...] | None = None
+
+
 OpenSource = Callable[[SourceContext], Source]
 
 
 def known_sources() -> dict[str, EntryPoint]:
     """Return the installed sources by name, without loading any."""
     return {entry.name: entry for entry in entry_points(group=GROUP)}
+
+
+def produced_by(name: str, context: SourceContext) -> Produces:
+    """Return what the source *name* says of its signals, without opening it."""
+    entry = known_sources().get(name)
+    if entry is None:
+        return Produces()
+    try:
+        describe = getattr(import_module(entry.module), "produces", None)
+    except ImportError:
+        # Who opens it says so.
+        return Produces()
+    return Produces() if describe is None else describe(context)
 
 
 def open_source_by_name(name: str, context: SourceContext) -> Source:

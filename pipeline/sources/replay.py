@@ -21,9 +21,9 @@ import structlog
 from pydantic import BaseModel, Field, ValidationError
 
 from pipeline.errors import ConfigInvalid, Problem, SourceUnavailable
-from pipeline.sources.bars import Bar
-from pipeline.sources.consensus import WINDOW, as_signal, consensus
-from pipeline.sources.protocol import Item, SourceContext
+from pipeline.sources.bars import Bar, load_bars
+from pipeline.sources.consensus import ACTIONS, STRATEGY, WINDOW, as_signal, consensus
+from pipeline.sources.protocol import Item, Produces, SourceContext
 
 log = structlog.get_logger(__name__)
 
@@ -173,6 +173,13 @@ def open_source(context: SourceContext) -> ReplaySource:
         message = "the replay source reads its bars from the paper exchange, and none is configured"
         raise ConfigInvalid([Problem(key="exchange_url", message=message)])
     return ReplaySource(exchange_url=context.exchange_url, cadence_s=context.cadence_s, symbols=context.symbols)
+
+
+def produces(context: SourceContext) -> Produces:
+    """Say what the replay has signals for: the symbols of the bars that ship."""
+    played = load_bars().symbols
+    symbols = tuple(symbol for symbol in played if symbol in context.symbols) if context.symbols else played
+    return Produces(symbols=symbols, strategies=(STRATEGY,), actions=ACTIONS)
 
 
 def _window(cycles: Sequence[_Cycle], symbol: str) -> list[Bar]:

@@ -81,7 +81,23 @@ def test_check_as_json_has_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [problem["key"] for problem in body["problems"]] == ["PORT"]
     assert [warning["key"] for warning in body["warnings"]] == ["TRADEWIRE_LGO"]
     assert [note["key"] for note in body["notes"]] == ["executors.prop_firm.limits.daily_loss_percent"]
-    assert "limits.open_positions" in body["not_enforced_yet"]
+    assert body["not_enforced_yet"] == ["order.entry_timeout_s"]
+
+
+def test_check_warns_of_an_executor_that_can_never_trade_what_the_source_produces(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shipped = (REPOSITORY / "config/executors.toml").read_text(encoding="utf-8")
+    text = shipped.replace("minimum_confidence = 82", 'minimum_confidence = 82\nsymbols = ["SPY", "QQQ"]')
+    (tmp_path / "spy.toml").write_text(text, encoding="utf-8")
+
+    with_replay = run("check", "spy.toml")
+    monkeypatch.setenv("TRADEWIRE_SOURCE", "none")
+    without = run("check", "spy.toml")
+
+    assert with_replay.exit_code == 1
+    assert "warning: executors.prop_firm.route.symbols: takes none of the symbols" in with_replay.stdout
+    assert without.exit_code == 0
 
 
 def test_show_has_every_executor_and_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from config.executors import Executors, load_executors
 from config.settings import Settings, load_settings
 from pipeline.errors import ConfigInvalid
 
@@ -48,7 +49,6 @@ def settings() -> Settings:
 @pytest.fixture
 def faults_in(tmp_path: Path) -> Fault:
     """Load an executors file with this text, which must be refused, and return message by key."""
-    from config.executors import load_executors
 
     def load(text: str) -> dict[str, str]:
         path = tmp_path / "executors.toml"
@@ -63,3 +63,19 @@ def faults_in(tmp_path: Path) -> Fault:
 @pytest.fixture
 def smallest() -> str:
     return SMALLEST
+
+
+@pytest.fixture
+def loads(tmp_path: Path, smallest: str) -> Callable[..., Executors]:
+    """Load the smallest executor with replacements of its text and further lines."""
+
+    def load(more: str = "", **replaced: str) -> Executors:
+        text = smallest
+        for name, value in replaced.items():
+            lines = [f"{name} = {value}" if at.startswith(f"{name} =") else at for at in text.splitlines()]
+            text = "\n".join(lines)
+        path = tmp_path / "executors.toml"
+        path.write_text(f"{text}\n{more}", encoding="utf-8")
+        return load_executors(path, settings=load_settings())
+
+    return load

@@ -1,12 +1,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from config.advice import notes_of, warnings_of
+from config.advice import warnings_of
 from config.executors import Executors, load_executors
 from config.settings import load_settings
 
@@ -14,34 +13,12 @@ REPOSITORY = Path(__file__).parents[3]
 Loads = Callable[..., Executors]
 
 
-@pytest.fixture
-def loads(tmp_path: Path, smallest: str) -> Loads:
-    """Load the smallest executor with replacements of its text and further lines."""
-
-    def load(more: str = "", **replaced: str) -> Executors:
-        text = smallest
-        for name, value in replaced.items():
-            lines = [f"{name} = {value}" if at.startswith(f"{name} =") else at for at in text.splitlines()]
-            text = "\n".join(lines)
-        path = tmp_path / "executors.toml"
-        path.write_text(f"{text}\n{more}", encoding="utf-8")
-        return load_executors(path, settings=load_settings())
-
-    return load
-
-
 def warned(executors: Executors) -> set[str]:
     return {problem.key.removeprefix("executors.argo.") for problem in warnings_of(executors, load_settings())}
 
 
-def noted(executors: Executors) -> set[str]:
-    return {problem.key.removeprefix("executors.argo.") for problem in notes_of(executors)}
-
-
-def test_a_sound_executor_has_neither_warning_nor_note(loads: Loads) -> None:
-    executors = loads()
-
-    assert warned(executors) == noted(executors) == set()
+def test_a_sound_executor_has_no_warning(loads: Loads) -> None:
+    assert warned(loads()) == set()
 
 
 @pytest.mark.parametrize("name", ["executors.toml", "executors.load.toml"])
@@ -69,6 +46,11 @@ def test_an_unknown_variable_is_warned_about(loads: Loads, monkeypatch: pytest.M
             '[executors.argo.order]\ntype = "market"\n[executors.argo.hours]\nclosed = "extended"',
             "order.type",
         ),
+        ('[executors.argo.groups]\ntech = ["AAPL"]', "groups"),
+        (
+            '[executors.argo.firm]\nflat_before_close_s = 60\n[executors.argo.hours]\nclosed = "extended"',
+            "hours.closed",
+        ),
         ("[executors.argo.retry]\nbroker_timeout_s = 30\nunknown_s = 20", "retry.unknown_s"),
     ],
 )
@@ -81,6 +63,7 @@ def test_what_can_hardly_be_meant_is_warned_about(loads: Loads, more: str, key: 
     [
         {"value": "10\nmaximum_percent = 9"},
         {"value": "30", "gross_exposure_percent": "20"},
+        {"value": "30", "open_positions": "10\nsymbol_exposure_percent = 20"},
         {"method": '"quantity"', "value": "0.5"},
     ],
 )
@@ -88,29 +71,52 @@ def test_a_size_that_is_never_traded_as_written_is_warned_about(loads: Loads, re
     assert warned(loads(**replaced)) == {"size.value"}
 
 
+def test_a_quantity_above_the_firms_is_warned_about(loads: Loads) -> None:
+    firm = "[executors.argo.firm]\nmaximum_quantity = 9"
+
+    assert warned(loads(firm, method='"quantity"', value="9.5")) == {"size.value"}
+    assert warned(loads(firm, method='"quantity"', value="9")) == set()
+
+
+@pytest.mark.parametrize("limit", ["group_positions", "group_exposure_percent"])
+def test_a_limit_on_groups_without_a_group_is_warned_about(loads: Loads, limit: str) -> None:
+    text = f"10\n{limit} = 3"
+
+    assert warned(loads(open_positions=text)) == {f"limits.{limit}"}
+    assert warned(loads('[executors.argo.groups]\ntech = ["AAPL"]', value="1", open_positions=text)) == set()
+
+
 @pytest.mark.parametrize(
-    ("replaced", "key"),
+    "route",
+    ['symbols = ["AAPL", "MSFT"]', 'deny = ["BTC/USD"]', 'asset_classes = ["us_equity"]'],
+)
+def test_a_group_with_symbols_that_are_never_traded_is_warned_about(loads: Loads, route: str) -> None:
+    more = f'[executors.argo.route]\n{route}\n[executors.argo.groups]\ntech = ["AAPL", "BTC/USD"]'
+    executors = loads(more, open_positions="10\ngroup_positions = 2")
+
+    (warning,) = warnings_of(executors, load_settings())
+
+    assert warning.key == "executors.argo.groups.tech"
+    assert warning.message.startswith("BTC/USD: never traded")
+
+
+def test_an_assumed_stop_farther_than_any_may_be_is_warned_about_when_it_was_chosen(loads: Loads) -> None:
+    assert warned(loads(value="10\ndefault_stop_percent = 2", stop_distance_percent="1.5")) == {
+        "size.default_stop_percent"
+    }
+    assert warned(loads(stop_distance_percent="1.5")) == set()
+
+
+@pytest.mark.parametrize(
+    ("limit", "firm", "key"),
     [
-        ({"daily_loss_percent": "10.5"}, "limits.daily_loss_percent"),
-        ({"value": "10\nmaximum_percent = 15"}, "size.maximum_percent"),
-        ({"open_positions": "9"}, "limits.gross_exposure_percent"),
-        ({"open_positions": "11"}, "limits.open_positions"),
+        ("daily_loss_percent", 'percent_of = "day_start"', "firm.percent_of"),
+        ("daily_loss_percent", 'daily_loss_basis = "balance"', "firm.daily_loss_basis"),
+        ("drawdown_percent", 'drawdown = "static"\ninitial_balance = 25000', "firm.drawdown"),
     ],
 )
-def test_a_limit_behind_a_tighter_one_is_noted(loads: Loads, replaced: dict[str, str], key: str) -> None:
-    assert noted(loads(**replaced)) == {key}
-
-
-@pytest.mark.parametrize("limit", ["daily_loss_percent", "drawdown_percent", "open_positions"])
-def test_a_limit_that_is_off_makes_no_other_unreachable(loads: Loads, limit: str) -> None:
-    assert noted(loads(**{limit: '"off"'})) == set()
-
-
-def test_a_tighter_drawdown_is_indeed_reached_before_the_daily_loss() -> None:
-    # The claim behind the note, over equities from peak to ruin: peak 100, the day's start anywhere below.
-    daily, drawdown = Decimal("4.5"), Decimal(2)
-
-    for start in range(50, 101):
-        for equity in range(1, start):
-            if (start - equity) * 100 >= daily * start:
-                assert (100 - equity) * 100 >= drawdown * 100
+def test_how_a_limit_that_is_off_would_be_counted_is_warned_about(
+    loads: Loads, limit: str, firm: str, key: str
+) -> None:
+    assert warned(loads(f"[executors.argo.firm]\n{firm}", **{limit: '"off"'})) == {key}
+    assert warned(loads(f"[executors.argo.firm]\n{firm}")) == set()

@@ -7,7 +7,6 @@ import pytest
 from config import enforced
 from config.enforced import not_enforced_yet
 from config.executors import Executors, ExecutorSettings, load_executors
-from config.fields import Section
 from config.settings import load_settings
 
 
@@ -18,57 +17,25 @@ def load(tmp_path: Path, text: str) -> Executors:
 
 
 def test_a_key_that_does_not_act_yet_is_named_once_for_all_executors(tmp_path: Path, smallest: str) -> None:
-    text = smallest + smallest.replace("executors.argo", "executors.prop_firm")
+    one = f"{smallest}[executors.argo.order]\nentry_timeout_s = 30\n"
+    text = one + one.replace("executors.argo", "executors.prop_firm")
 
-    assert not_enforced_yet(load(tmp_path, text)) == [
-        "limits.open_positions",
-        "limits.gross_exposure_percent",
-        "limits.daily_loss_percent",
-        "limits.drawdown_percent",
-        "limits.stop_distance_percent",
-    ]
+    assert not_enforced_yet(load(tmp_path, text)) == ["order.entry_timeout_s"]
 
 
-def test_neither_defaults_nor_limits_that_are_off_are_named(tmp_path: Path, smallest: str) -> None:
-    off = [f'{line.split(" = ")[0]} = "off"' if "_percent = " in line else line for line in smallest.splitlines()]
-
-    assert not_enforced_yet(load(tmp_path, "\n".join(off))) == ["limits.open_positions"]
+def test_defaults_and_keys_that_act_are_not_named(tmp_path: Path, smallest: str) -> None:
+    assert not_enforced_yet(load(tmp_path, smallest)) == []
 
 
-@pytest.mark.parametrize(
-    ("line", "named"),
-    [
-        ('method = "equity_percent"', False),
-        ('method = "notional"', False),
-        ('method = "quantity"', False),
-        ('method = "risk_percent"', True),
-    ],
-)
-def test_only_the_size_method_that_does_not_act_yet_is_named(
-    tmp_path: Path, smallest: str, line: str, *, named: bool
+@pytest.mark.parametrize(("value", "named"), [("allow", False), ("guard", True), ("refuse", True)])
+def test_entries_without_a_stop_are_named_when_they_are_not_just_allowed(
+    tmp_path: Path, smallest: str, value: str, *, named: bool
 ) -> None:
-    text = smallest.replace('method = "equity_percent"', line)
+    text = f'{smallest}[executors.argo.order]\nunprotected = "{value}"\n'
 
-    assert ("size.method" in not_enforced_yet(load(tmp_path, text))) is named
-
-
-@pytest.mark.parametrize(("value", "named"), [("true", True), ("false", False)])
-def test_fractions_are_named_only_when_asked_for(tmp_path: Path, smallest: str, value: str, *, named: bool) -> None:
-    text = smallest.replace("value = 10", f"value = 10\nfractional = {value}")
-
-    assert ("size.fractional" in not_enforced_yet(load(tmp_path, text))) is named
+    assert ("order.unprotected" in not_enforced_yet(load(tmp_path, text))) is named
 
 
-def keys(section: type[Section], prefix: str = "") -> set[str]:
-    found = set()
-    for name, field in section.model_fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, Section):
-            found |= keys(kind, f"{prefix}{name}.")
-        else:
-            found.add(f"{prefix}{name}")
-    return found
-
-
-def test_the_list_of_what_acts_names_only_keys_that_exist() -> None:
-    assert enforced._ACTING | enforced._ACTING_VALUES.keys() <= keys(ExecutorSettings)
+def test_the_list_of_what_does_not_act_names_only_keys_that_exist() -> None:
+    for section, name in enforced._IDLE:
+        assert name in ExecutorSettings.model_fields[section].annotation.model_fields  # type: ignore[union-attr]
