@@ -14,7 +14,7 @@ from psycopg.errors import SerializationFailure
 from psycopg.rows import DictRow
 from psycopg.types.json import Json
 
-from config.executors import ExecutorSettings
+from config.executors import ExecutorSettings, settings_hash
 from pipeline.crash import reached
 from pipeline.errors import InvalidSignal, SourceIdConflict
 from pipeline.masking import bounded
@@ -58,6 +58,7 @@ class Intake:
         self._record = record
         self._executors = executors
         self._by = by
+        self._hashes: dict[str, str] = {}
 
     def record(self, raw: Mapping[str, Any], *, source: str) -> Recorded:
         """Record what a sender wrote; *source* names it when the signal does not.
@@ -177,7 +178,14 @@ class Intake:
             "due_in": None if reasons else ENQUEUE_GRACE,
             "moved_by": self._by,
             "job_id": job_id(execution_id, 1),
+            # One that waits is decided later, under the settings of its worker.
+            "settings_hash": self._hash(executor) if reasons else None,
         }
+
+    def _hash(self, executor: ExecutorSettings) -> str:
+        if executor.id not in self._hashes:
+            self._hashes[executor.id] = settings_hash(executor)
+        return self._hashes[executor.id]
 
 
 def _refuse_our_name(signal: Signal) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -16,7 +17,7 @@ import structlog
 from psycopg import Connection
 from psycopg.rows import DictRow
 
-from config.executors import ExecutorSettings
+from config.executors import ExecutorSettings, settings_hash
 from pipeline.crash import reached
 from pipeline.errors import RecordUnavailable
 from pipeline.reasons import Code, Reason
@@ -77,7 +78,13 @@ class Recipe:
 
     def _take(self, execution_id: UUID) -> Taken | None:
         """Compare-and-set to submitting. None: somebody else's, over, or its symbol is not free."""
-        key = {"execution_id": execution_id, "worker": self.worker, "lease": LEASE, "token": uuid4()}
+        key = {
+            "execution_id": execution_id,
+            "worker": self.worker,
+            "lease": LEASE,
+            "token": uuid4(),
+            "settings_hash": self._settings_hash,
+        }
         taken, waits = self.record.run(
             lambda connection: _take_or_wait(connection, key, may_short=self.executor.order.allow_short)
         )
@@ -86,6 +93,10 @@ class Recipe:
             row = self.record.run(lambda connection: connection.execute(sql("executions", "take"), key).fetchone())
             taken = None if row is None else Taken.of(row)
         return taken
+
+    @cached_property
+    def _settings_hash(self) -> str:
+        return settings_hash(self.executor)
 
     def _settle(self, taken: Taken, lease: Lease) -> None:
         """Do what the check says. A failure of our own ends in a state with a reason too, never in silence."""

@@ -33,7 +33,7 @@ WHERE signal_id = %(signal_id)s
 -- A skipped one is over at birth; a queued one is enqueued by whoever recorded it, and by the keeper when that one dies.
 INSERT INTO execution (
     execution_id, signal_id, executor_id, mode, symbol, action, state, reason_code, reason_facts, due_at, moved_by,
-    decided_at, ended_at, job_id, enqueues
+    decided_at, ended_at, job_id, settings_hash, enqueues
 )
 VALUES (
     %(execution_id)s, %(signal_id)s, %(executor_id)s, %(mode)s, %(symbol)s, %(action)s, %(state)s, %(reason_code)s,
@@ -42,7 +42,7 @@ VALUES (
     %(moved_by)s,
     CASE WHEN %(state)s::execution_state = 'skipped' THEN now() END,
     CASE WHEN %(state)s::execution_state = 'skipped' THEN now() END,
-    %(job_id)s, 1
+    %(job_id)s, %(settings_hash)s, 1
 )
 
 -- name: seen_short
