@@ -1,0 +1,55 @@
+"""When an account's day begins, by a wall clock somewhere in the world. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+_SECOND = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Day:
+    """One day of an account, named after the date on which it begins there."""
+
+    date: date
+    #: UTC.
+    started_at: datetime
+
+
+def trading_day(now: datetime, time_zone: str, day_starts_at: time) -> Day:
+    """Return the day that *now* lies in, when each begins at *day_starts_at* in *time_zone*.
+
+    It carries the date on which it begins: at 17:00 on a Tuesday begins Tuesday's day, and lasts until Wednesday 17:00.
+    """
+    zone = ZoneInfo(time_zone)
+    here = now.astimezone(zone).date()
+    # A clock that was put back over midnight shows yesterday's date again, and the day has begun all the same.
+    for one in (here + timedelta(days=1), here):
+        started_at = day_start(one, zone, day_starts_at)
+        if started_at <= now:
+            return Day(date=one, started_at=started_at)
+    before = here - timedelta(days=1)
+    return Day(date=before, started_at=day_start(before, zone, day_starts_at))
+
+
+def day_start(on: date, zone: ZoneInfo, day_starts_at: time) -> datetime:
+    """Return when the clock of *zone* first shows *day_starts_at* or later on *on*, in UTC.
+
+    A time that comes twice, when clocks are put back, counts the first time. One that is skipped, when they are put
+    forward, begins where they are.
+    """
+    wall = datetime.combine(on, day_starts_at)
+    first, second = (wall.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+    if first <= second:
+        return first
+    # Skipped: the clock jumps over it somewhere between the two, to the second.
+    below, above = second, first
+    while above - below > _SECOND:
+        middle = below + (above - below) // 2
+        if middle.astimezone(zone).replace(tzinfo=None) >= wall:
+            above = middle
+        else:
+            below = middle
+    return above.replace(microsecond=0)
