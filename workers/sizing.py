@@ -1,9 +1,11 @@
-"""How much: a size in units of the asset from the executor's settings and the account. Pure."""
+"""How much: a size in units of the asset, cut by every cap, on the broker's steps. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_DOWN, ROUND_UP, Decimal
+from decimal import ROUND_DOWN, ROUND_UP, Context, Decimal
+from typing import Any
 
 from config.sections import Size
 from pipeline.reasons import Code, Reason
@@ -12,20 +14,36 @@ from workers.brokers.holdings import Asset
 from workers.brokers.orders import Side
 
 _HUNDRED = Decimal(100)
+_ZERO = Decimal(0)
 _CENT = Decimal("0.01")
 # Below a dollar the broker takes four decimals: facts of the trading API, "sub-penny increment".
 _SUB_DOLLAR_TICK = Decimal("0.0001")
 # What crypto assets allow when the broker's asset says nothing.
 _CRYPTO_INCREMENT = Decimal("0.000001")
+# Fractions of a share have up to nine decimals.
+_FRACTION = Decimal("0.000000001")
+# The least that an order may cost: the broker's asset does not say it.
+_CRYPTO_MINIMUM_COST = Decimal(10)
+_FRACTION_MINIMUM_COST = Decimal(1)
+# A quotient that is rounded up could be worth more than there is room for.
+_DOWN = Context(prec=28, rounding=ROUND_DOWN)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Funds:
-    """What an entry may draw on, in the account's currency."""
+class Cap:
+    """The most units that one limit still allows, and how that comes."""
 
-    equity: Decimal
-    #: After the share that the executor leaves untouched and what other entries have reserved.
-    spendable: Decimal
+    code: Code
+    quantity: Decimal
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lot:
+    """In which steps an asset is ordered, and the smallest order, in units."""
+
+    step: Decimal
+    least: Decimal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,9 +55,9 @@ class Sized:
 
 @dataclass(frozen=True, kw_only=True)
 class TooSmall:
-    """No order: the reason names the cap that made it too small."""
+    """No order: the reasons name everything that alone made it too small."""
 
-    reason: Reason
+    reasons: tuple[Reason, ...]
 
 
 def scale(size: Size, *, confidence: Decimal, minimum_confidence: Decimal) -> Decimal:
@@ -50,37 +68,61 @@ def scale(size: Size, *, confidence: Decimal, minimum_confidence: Decimal) -> De
     return 1 + (confidence - minimum_confidence) / span * (size.scale_at_100 - 1)
 
 
-def entry_quantity(
-    size: Size, *, factor: Decimal, price: Decimal, funds: Funds, asset: Asset, requested: Decimal | None
-) -> Sized | TooSmall:
-    """Size an entry at *price* per unit, whole shares for stocks.
+def calm(size: Size, *, volatility_percent: Decimal | None) -> Decimal:
+    """Return the factor for a symbol's volatility: the target over it, at most the maximum; unknown changes nothing."""
+    target = size.volatility_target_percent
+    if target is None or volatility_percent is None or volatility_percent <= 0:
+        return Decimal(1)
+    return min(target / volatility_percent, size.volatility_scale_maximum)
 
-    A *requested* quantity replaces the configured size and is cut by the same caps.
+
+def configured(size: Size, *, factor: Decimal, equity: Decimal, price: Decimal, risk: Decimal) -> Decimal:
+    """Return the units that the settings ask for, before any cap.
+
+    Args:
+        size: The settings.
+        factor: What confidence and volatility make of it.
+        equity: The account's, in its currency.
+        price: What one unit is taken to cost.
+        risk: What one unit may lose down to its stop.
     """
-    wanted = requested
-    if wanted is None:
-        wanted = _configured(size, factor=factor, price=price, equity=funds.equity)
-    if wanted is None:
-        return TooSmall(reason=Reason(code=Code.SIZE_METHOD_NOT_ENFORCED, facts={"method": size.method}))
-    if size.maximum_percent is not None:
-        wanted = min(wanted, funds.equity * size.maximum_percent / _HUNDRED / price)
-    step = increment(asset)
-    affordable = _down(max(funds.spendable, Decimal(0)) / price, step)
-    quantity = min(_down(wanted, step), affordable)
-    least = max(step, asset.min_order_size or Decimal(0))
-    if quantity >= least:
-        return Sized(quantity=quantity)
-    if _down(wanted, step) >= least:
-        facts = {"spendable": _cents(funds.spendable), "price": price, "least": least}
-        return TooSmall(reason=Reason(code=Code.BUYING_POWER_USED_UP, facts=facts))
-    facts = {
-        "size": wanted.quantize(_CRYPTO_INCREMENT),
-        "price": price,
-        "equity": _cents(funds.equity),
-        "least": least,
-    }
-    code = Code.BELOW_ONE_SHARE if asset.asset_class == AssetClass.US_EQUITY else Code.BELOW_MINIMUM_QUANTITY
-    return TooSmall(reason=Reason(code=code, facts=facts))
+    match size.method:
+        case "equity_percent":
+            return affordable(equity * size.value * factor / _HUNDRED, price)
+        case "risk_percent":
+            return affordable(equity * size.value * factor / _HUNDRED, risk)
+        case "notional":
+            return affordable(size.value * factor, price)
+        case "quantity":
+            return size.value * factor
+
+
+def affordable(room: Decimal, per_unit: Decimal) -> Decimal:
+    """Return how many units at *per_unit* there is *room* for, never rounded up; none when there is no room."""
+    return _DOWN.divide(max(room, _ZERO), per_unit)
+
+
+def lot(size: Size, asset: Asset, *, side: Side, price: Decimal) -> Lot:
+    """Return how *asset* is ordered when one unit costs *price* at least; fractions of a share are never shorted."""
+    crypto = asset.asset_class == AssetClass.CRYPTO
+    fractional = not crypto and size.fractional and asset.fractionable and side is Side.BUY
+    step = _FRACTION if fractional else increment(asset)
+    cost = _CRYPTO_MINIMUM_COST if crypto else _FRACTION_MINIMUM_COST if fractional else _ZERO
+    return Lot(step=step, least=max(step, _up(asset.min_order_size or _ZERO, step), _up(cost / price, step)))
+
+
+def entry_quantity(wanted: Decimal, *, caps: Sequence[Cap], lot: Lot, asset: Asset) -> Sized | TooSmall:
+    """Return the largest quantity that is no more than *wanted* and every cap, or all that made it too small."""
+    short = [cap for cap in caps if _down(cap.quantity, lot.step) < lot.least]
+    reasons = [Reason(code=cap.code, facts={**cap.facts, "least": lot.least}) for cap in short]
+    if _down(wanted, lot.step) < lot.least:
+        share = asset.asset_class == AssetClass.US_EQUITY and lot.step == 1
+        code = Code.BELOW_ONE_SHARE if share else Code.BELOW_MINIMUM_QUANTITY
+        facts = {"size": wanted.quantize(_CRYPTO_INCREMENT, ROUND_DOWN), "least": lot.least}
+        reasons.insert(0, Reason(code=code, facts=facts))
+    if reasons:
+        return TooSmall(reasons=tuple(reasons))
+    return Sized(quantity=_down(min([wanted, *(cap.quantity for cap in caps)]), lot.step))
 
 
 def exit_quantity(held: Decimal, *, requested: Decimal | None) -> Decimal:
@@ -112,21 +154,9 @@ def increment(asset: Asset) -> Decimal:
     return asset.min_trade_increment or _CRYPTO_INCREMENT
 
 
-def _configured(size: Size, *, factor: Decimal, price: Decimal, equity: Decimal) -> Decimal | None:
-    match size.method:
-        case "equity_percent":
-            return equity * size.value * factor / _HUNDRED / price
-        case "notional":
-            return size.value * factor / price
-        case "quantity":
-            return size.value * factor
-        case _:
-            return None
-
-
 def _down(value: Decimal, step: Decimal) -> Decimal:
-    return (value / step).to_integral_value(ROUND_DOWN) * step
+    return _DOWN.divide(value, step).to_integral_value(ROUND_DOWN) * step
 
 
-def _cents(value: Decimal) -> Decimal:
-    return value.quantize(_CENT)
+def _up(value: Decimal, step: Decimal) -> Decimal:
+    return (value / step).to_integral_value(ROUND_UP) * step

@@ -59,8 +59,8 @@ def test_a_sell_without_a_position_is_a_short_where_that_is_allowed() -> None:
     order = go(decide(case(signal("SELL"), order=SHORT)))
 
     assert (order.role, order.side, order.limit_price) == (Role.ENTRY, Side.SELL, Decimal("99.5"))
-    # A short is taken to cost what the signal says, not the lower limit.
-    assert order.reference_price == 100
+    # A short is taken to cost what the broker counts it at: three percent above the market.
+    assert order.reference_price == 103
 
 
 def test_the_account_must_allow_a_short_too() -> None:
@@ -125,7 +125,7 @@ def test_what_others_have_reserved_is_not_spent_twice() -> None:
     assert go(decide(case(stock, reserved=Decimal(200_000) - 1005))).quantity == 10
     assert go(decide(case(stock, reserved=Decimal(200_000) - 1004))).quantity == 9
     assert codes(decide(case(stock, reserved=Decimal(200_000)))) == ["buying_power_used_up"]
-    assert codes(decide(case(coin, reserved=Decimal(100_000)))) == ["buying_power_used_up"]
+    assert codes(decide(case(coin, reserved=Decimal(100_000)))) == ["cash_used_up"]
 
 
 def test_an_entry_is_sent_again_only_while_it_is_fresh() -> None:

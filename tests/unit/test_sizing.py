@@ -8,21 +8,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config.sections import Size
+from pipeline.reasons import Code
 from workers.brokers.holdings import Asset
 from workers.brokers.orders import Side
 from workers.sizing import (
-    Funds,
+    Cap,
     Sized,
     TooSmall,
+    affordable,
+    calm,
+    configured,
     entry_quantity,
     exit_quantity,
     increment,
     limit_price,
+    lot,
     scale,
     tick,
 )
 
 STOCK = Asset(symbol="AAPL", asset_class="us_equity", tradable=True, fractionable=True, shortable=True)
+WHOLE = Asset(symbol="BRK.A", asset_class="us_equity", tradable=True, fractionable=False, shortable=True)
 BITCOIN = Asset(
     symbol="BTC/USD",
     asset_class="crypto",
@@ -33,39 +39,39 @@ BITCOIN = Asset(
     min_trade_increment=Decimal("0.000000001"),
 )
 COIN = Asset(symbol="XYZ/USD", asset_class="crypto", tradable=True, fractionable=True, shortable=False)
-ARGO = {"method": "equity_percent", "value": 10, "scale_at_100": Decimal("1.5"), "maximum_percent": 15}
+ARGO: dict[str, Any] = {"method": "equity_percent", "value": 10, "scale_at_100": Decimal("1.5"), "maximum_percent": 15}
 
 
-def sized(
-    *,
-    price: Any = 100,
-    equity: Any = 100_000,
-    spendable: Any = None,
-    factor: Any = 1,
-    asset: Asset = STOCK,
-    requested: Any = None,
-    **size: Any,
-) -> Sized | TooSmall:
-    return entry_quantity(
+def asked(*, factor: Any = 1, equity: Any = 100_000, price: Any = 100, risk: Any = 3, **size: Any) -> Decimal:
+    return configured(
         Size(**(size or ARGO)),
         factor=Decimal(factor),
+        equity=Decimal(equity),
         price=Decimal(price),
-        funds=Funds(equity=Decimal(equity), spendable=Decimal(equity if spendable is None else spendable)),
-        asset=asset,
-        requested=None if requested is None else Decimal(requested),
+        risk=Decimal(risk),
     )
 
 
-def quantity(**case: Any) -> Decimal:
-    answer = sized(**case)
+def cap(quantity: Any, code: Code = Code.GROSS_EXPOSURE_LIMIT) -> Cap:
+    return Cap(code=code, quantity=Decimal(quantity), facts={"limit": Decimal(quantity)})
+
+
+def cut(
+    wanted: Any, *caps: Cap, asset: Asset = STOCK, fractional: bool = False, side: Side = Side.BUY, price: Any = 100
+) -> Sized | TooSmall:
+    size = Size(method="quantity", value=Decimal(1), fractional=fractional)
+    lots = lot(size, asset, side=side, price=Decimal(price))
+    return entry_quantity(Decimal(wanted), caps=caps, lot=lots, asset=asset)
+
+
+def quantity(answer: Sized | TooSmall) -> Decimal:
     assert isinstance(answer, Sized), answer
     return answer.quantity
 
 
-def refusal(**case: Any) -> tuple[str, dict[str, Any]]:
-    answer = sized(**case)
+def refusals(answer: Sized | TooSmall) -> list[tuple[str, dict[str, Any]]]:
     assert isinstance(answer, TooSmall), answer
-    return answer.reason.code.value, answer.reason.to_json()
+    return [(reason.code.value, reason.to_json()) for reason in answer.reasons]
 
 
 @pytest.mark.parametrize(("confidence", "factor"), [(50, "1"), (75, "1"), (80, "1.1"), ("87.5", "1.25"), (100, "1.5")])
@@ -78,60 +84,94 @@ def test_a_minimum_of_a_hundred_scales_nothing() -> None:
 
 
 @pytest.mark.parametrize(
+    ("volatility", "factor"), [(None, 1), (2, 1), (4, "0.5"), (1, "1.5"), ("0.1", "1.5"), (0, 1), (-1, 1)]
+)
+def test_a_wild_symbol_is_bought_smaller_and_a_calm_one_larger(volatility: Any, factor: Any) -> None:
+    percent = None if volatility is None else Decimal(volatility)
+    size = Size(**ARGO, volatility_target_percent=Decimal(2), volatility_scale_maximum=Decimal("1.5"))
+
+    assert calm(size, volatility_percent=percent) == Decimal(factor)
+    assert calm(Size(**ARGO), volatility_percent=percent) == 1
+
+
+@pytest.mark.parametrize(
     ("case", "expected"),
     [
         ({}, 100),
         ({"factor": "1.5"}, 150),
-        # The most that one entry may cost.
-        ({"factor": "1.6"}, 150),
-        ({"price": "190.01"}, 52),
-        # Whole shares, rounded down; exactly one is enough.
-        ({"price": 10_000}, 1),
-        ({"price": "9999.99"}, 1),
+        ({"price": 80}, 125),
         ({"method": "notional", "value": 1000}, 10),
-        ({"method": "notional", "value": 1000, "factor": "1.29"}, 12),
+        ({"method": "notional", "value": 1000, "factor": "1.29"}, "12.9"),
         ({"method": "quantity", "value": 7}, 7),
-        ({"method": "quantity", "value": Decimal("7.9")}, 7),
-        # What a sender asks for replaces the size and is cut by the same caps.
-        ({"requested": 3}, 3),
-        ({"requested": "3.7"}, 3),
-        ({"requested": 1_000_000}, 150),
-        ({"spendable": 450}, 4),
-        ({"asset": BITCOIN, "price": 60_000}, "0.166666666"),
-        ({"asset": COIN, "price": 3}, "3333.333333"),
+        ({"method": "quantity", "value": 7, "factor": "1.5"}, "10.5"),
+        # One percent of 100,000 is lost where each unit loses 4 down to its stop.
+        ({"method": "risk_percent", "value": 1, "risk": 4}, 250),
+        ({"method": "risk_percent", "value": 1, "risk": 4, "price": 10, "factor": "0.5"}, 125),
+        ({"equity": 0}, 0),
+        ({"equity": -10}, 0),
+        ({"method": "risk_percent", "value": 1, "equity": -10}, 0),
     ],
 )
-def test_an_entry_is_sized(case: dict[str, Any], expected: Any) -> None:
-    assert quantity(**case) == Decimal(expected)
+def test_each_method_asks_for_its_own_size(case: dict[str, Any], expected: Any) -> None:
+    assert asked(**case) == Decimal(expected)
+
+
+def test_what_is_affordable_is_never_rounded_up() -> None:
+    thirds = affordable(Decimal(100), Decimal(3))
+
+    assert thirds * 3 <= 100
+    assert affordable(Decimal(-1), Decimal(3)) == 0
+
+
+@pytest.mark.parametrize(
+    ("wanted", "caps", "case", "expected"),
+    [
+        ("7.9", [], {}, 7),
+        (1, [], {}, 1),
+        (100, [40], {}, 40),
+        (100, [40, "12.99"], {}, 12),
+        ("0.16666666666", [], {"asset": BITCOIN, "price": 60_000}, "0.166666666"),
+        ("3333.33333333", [], {"asset": COIN, "price": 3}, "3333.333333"),
+        ("7.9876543219", [], {"fractional": True}, "7.987654321"),
+        ("7.9", [], {"fractional": True, "asset": WHOLE}, 7),
+        ("7.9", [], {"fractional": True, "side": Side.SELL}, 7),
+        ("0.25", [], {"fractional": True}, "0.25"),
+        # The least that the broker takes: a dollar of a share, ten dollars of a coin.
+        ("0.01", [], {"fractional": True}, "0.01"),
+        ("0.001", [], {"asset": BITCOIN, "price": 10_000}, "0.001"),
+    ],
+)
+def test_a_size_is_cut_by_every_cap_and_onto_the_assets_steps(
+    wanted: Any, caps: list[Any], case: dict[str, Any], expected: Any
+) -> None:
+    assert quantity(cut(wanted, *(cap(each) for each in caps), **case)) == Decimal(expected)
 
 
 def test_below_one_share_is_said_and_not_rounded_up() -> None:
-    assert refusal(price="10000.01") == (
-        "below_one_share",
-        {"size": "0.999999", "price": "10000.01", "equity": "100000.00", "least": "1"},
-    )
+    assert refusals(cut("0.99999999")) == [("below_one_share", {"size": "0.999999", "least": "1"})]
 
 
-def test_less_than_the_brokers_minimum_is_said() -> None:
-    code, facts = refusal(asset=BITCOIN, price=60_000, method="notional", value=5)
-
-    assert (code, facts["least"]) == ("below_minimum_quantity", "0.0001")
-
-
-@pytest.mark.parametrize("spendable", [99, 0, -5])
-def test_buying_power_that_does_not_cover_the_least_is_what_stops_it(spendable: int) -> None:
-    code, facts = refusal(spendable=spendable)
-
-    assert (code, facts["spendable"]) == ("buying_power_used_up", f"{spendable}.00")
-
-
-def test_a_method_of_a_later_part_is_refused_and_named() -> None:
-    assert refusal(method="risk_percent", value=1) == ("size_method_not_enforced", {"method": "risk_percent"})
+@pytest.mark.parametrize(
+    ("wanted", "case", "least"),
+    [
+        ("0.0005", {"asset": BITCOIN, "price": 10_000}, "0.001"),
+        ("0.00001", {"asset": BITCOIN, "price": 10_000_000}, "0.0001"),
+        ("0.009999999", {"fractional": True}, "0.01"),
+    ],
+)
+def test_less_than_the_brokers_minimum_is_said(wanted: Any, case: dict[str, Any], least: str) -> None:
+    assert refusals(cut(wanted, **case))[0][0] == "below_minimum_quantity"
+    assert refusals(cut(wanted, **case))[0][1]["least"] == least
 
 
-def test_no_equity_buys_nothing() -> None:
-    assert refusal(equity=0)[0] == "below_one_share"
-    assert refusal(equity=-10)[0] == "below_one_share"
+def test_every_cap_that_alone_leaves_too_little_is_named() -> None:
+    answer = cut(5, cap("0.5"), cap(3, Code.CASH_USED_UP), cap(0, Code.DAILY_LOSS_LIMIT))
+
+    assert refusals(answer) == [
+        ("gross_exposure_limit", {"limit": "0.5", "least": "1"}),
+        ("daily_loss_limit", {"limit": "0", "least": "1"}),
+    ]
+    assert [code for code, _ in refusals(cut("0.5", cap(0)))] == ["below_one_share", "gross_exposure_limit"]
 
 
 @pytest.mark.parametrize(
@@ -177,57 +217,42 @@ def test_the_brokers_own_increments_come_first() -> None:
     assert (increment(asset), tick(Decimal(100), asset)) == (Decimal("0.5"), Decimal("0.25"))
 
 
-AMOUNTS = st.decimals(min_value="0.01", max_value="10000000", places=2)
 PRICES = st.decimals(min_value="0.0001", max_value="100000", places=4)
-SIZES = st.one_of(
-    st.builds(
-        Size,
-        method=st.just("equity_percent"),
-        value=st.decimals(min_value="0.1", max_value=100, places=1),
-        maximum_percent=st.none() | st.decimals(min_value="0.1", max_value=100, places=1),
-    ),
-    st.builds(
-        Size, method=st.sampled_from(["notional", "quantity"]), value=AMOUNTS, maximum_percent=st.just(Decimal(15))
-    ),
-)
+UNITS = st.decimals(min_value=0, max_value=1_000_000, places=12)
 
 
 @given(
-    size=SIZES,
-    factor=st.decimals(min_value=1, max_value=10, places=3),
+    wanted=UNITS,
+    caps=st.lists(UNITS, max_size=4),
     price=PRICES,
-    equity=AMOUNTS,
-    spendable=st.decimals(min_value=-1000, max_value=10_000_000, places=2),
-    asset=st.sampled_from([STOCK, BITCOIN, COIN]),
-    requested=st.none() | st.decimals(min_value="0.000001", max_value=100_000, places=6),
+    side=st.sampled_from(Side),
+    asset=st.sampled_from([STOCK, WHOLE, BITCOIN, COIN]),
+    fractional=st.booleans(),
 )
-def test_an_entry_respects_every_cap_and_increment_or_names_what_stopped_it(
-    size: Size,
-    factor: Decimal,
+def test_a_quantity_stands_on_a_step_within_every_cap_or_what_is_too_small_is_named(
+    wanted: Decimal,
+    caps: list[Decimal],
     price: Decimal,
-    equity: Decimal,
-    spendable: Decimal,
+    side: Side,
     asset: Asset,
-    requested: Decimal | None,
+    fractional: bool,  # noqa: FBT001 -- named by hypothesis
 ) -> None:
-    funds = Funds(equity=equity, spendable=spendable)
-    answer = entry_quantity(size, factor=factor, price=price, funds=funds, asset=asset, requested=requested)
+    lots = lot(Size(method="quantity", value=Decimal(1), fractional=fractional), asset, side=side, price=price)
+    answer = entry_quantity(wanted, caps=[cap(each) for each in caps], lot=lots, asset=asset)
 
     if isinstance(answer, TooSmall):
-        assert answer.reason.code in {"below_one_share", "below_minimum_quantity", "buying_power_used_up"}
-        assert answer.reason.facts["least"] > 0
+        named = {reason.code for reason in answer.reasons}
+        assert (Code.GROSS_EXPOSURE_LIMIT in named) == any(each < lots.least for each in caps)
+        assert bool(named & {"below_one_share", "below_minimum_quantity"}) == (wanted < lots.least)
         return
-    cost = answer.quantity * price
-    assert answer.quantity > 0
-    assert answer.quantity % increment(asset) == 0
+    assert answer.quantity % lots.step == 0
+    assert answer.quantity <= min([wanted, *caps])
+    assert answer.quantity > min([wanted, *caps]) - lots.step
     assert answer.quantity >= (asset.min_order_size or 0)
-    assert cost <= spendable
-    if size.maximum_percent is not None:
-        assert cost <= equity * size.maximum_percent / 100
-    if requested is not None:
-        assert answer.quantity <= requested
-    elif size.method == "equity_percent":
-        assert cost <= equity * size.value * factor / 100
+    assert asset.asset_class == "us_equity" or answer.quantity * price >= 10
+    if answer.quantity % 1 and asset.asset_class == "us_equity":
+        assert (fractional, asset.fractionable, side) == (True, True, Side.BUY)
+        assert answer.quantity * price >= 1
 
 
 @given(price=PRICES, side=st.sampled_from(Side), collar=st.decimals(min_value=0, max_value=50, places=2))

@@ -32,6 +32,8 @@ class Recent:
     #: Orders that the broker refused in a row, and how long ago it refused the newest.
     rejections: int = 0
     rejected_ago: timedelta | None = None
+    #: How long ago the newest entry was written down to be sent, whatever became of it.
+    tried_ago: timedelta | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

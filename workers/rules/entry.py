@@ -1,4 +1,4 @@
-"""Judge an entry: what speaks against it, and how much it may buy or sell. Pure."""
+"""Judge an entry: what speaks against it, what it waits for, and how much it may buy or sell. Pure."""
 
 from __future__ import annotations
 
@@ -9,68 +9,98 @@ from pipeline.routing import refusals
 from pipeline.signals import Intent
 from pipeline.store.rows import Role
 from pipeline.symbols import AssetClass
+from workers.brokers.holdings import Asset
 from workers.brokers.orders import Side
-from workers.rules.case import Case, Go, Skip, Verdict
+from workers.rules import limits, repeats
+from workers.rules.caps import caps
+from workers.rules.case import Case, Go, Hold, Skip, Verdict
 from workers.rules.freshness import freshness
-from workers.rules.orders import collared, time_in_force
-from workers.sizing import Funds, TooSmall, entry_quantity, scale
+from workers.rules.holds import hold
+from workers.rules.orders import time_in_force
+from workers.rules.switches import PAUSE_WAIT, verdict_on
+from workers.rules.terms import Terms, terms_of
+from workers.sizing import TooSmall, calm, configured, entry_quantity, lot, scale
 
 
 def judge_entry(case: Case, side: Side) -> Verdict:
-    """Return the sized order, or every reason against it."""
-    signal, executor = case.signal, case.executor
-    reasons = _entry_refusals(case, side)
-    if reasons or signal.entry_price is None or case.asset is None:
-        return Skip(reasons=tuple(reasons) or (Reason(code=Code.ENTRY_WITHOUT_PRICE),))
-    limited = executor.order.type == "limit"
-    limit = collared(case, side, signal.entry_price, case.asset)
-    # A market order may cost as much as the collar would allow; a short is sized at the signal's price.
-    reference = max(limit, signal.entry_price)
-    confidence = signal.confidence or Decimal(0)
-    sized = entry_quantity(
-        executor.size,
-        factor=scale(executor.size, confidence=confidence, minimum_confidence=executor.route.minimum_confidence),
-        price=reference,
-        funds=Funds(equity=case.account.equity, spendable=_spendable(case)),
-        asset=case.asset,
-        requested=signal.quantity,
-    )
+    """Return every reason against the entry, else what it waits for, else the sized order."""
+    stopped, paused = verdict_on(case.switches)
+    reasons = [*_refusals(case, side), *stopped]
+    price, asset = case.signal.entry_price, case.asset
+    if reasons or price is None or asset is None:
+        return Skip(reasons=tuple(reasons))
+    if paused is not None:
+        return Hold(reason=paused, wait=PAUSE_WAIT)
+    return hold(case, side) or _sized(case, terms_of(case, side, price, asset), asset)
+
+
+def _refusals(case: Case, side: Side) -> list[Reason]:
+    """Return every reason against an entry, the plainest first."""
+    if case.signal.intent is Intent.CLOSE:
+        return [Reason(code=Code.NO_POSITION, facts={"symbol": case.signal.symbol})]
+    reasons = [_shorting(case) if side is Side.SELL else None, freshness(case)]
+    reasons += refusals(case.signal, case.executor)
+    reasons += [_price(case), _asset(case), repeats.refusal(case)]
+    reasons += limits.refusals(case)
+    return [reason for reason in reasons if reason is not None]
+
+
+def _shorting(case: Case) -> Reason | None:
+    """Return why a SELL may not open a short position, or add to one."""
+    symbol, allowed = case.signal.symbol, case.executor.order.allow_short
+    if case.signal.asset_class == AssetClass.CRYPTO:
+        return Reason(code=Code.NO_POSITION, facts={"symbol": symbol, "crypto": "never short"})
+    if not (allowed and case.account.shorting_enabled):
+        meant = case.signal.intent is Intent.OPEN or case.position is not None
+        code = Code.NO_SHORTING if meant else Code.NO_POSITION
+        return Reason(code=code, facts={"symbol": symbol, "allow_short": allowed})
+    if case.asset is not None and not case.asset.shortable:
+        return Reason(code=Code.NO_SHORTING, facts={"symbol": symbol, "shortable": False})
+    return None
+
+
+def _price(case: Case) -> Reason | None:
+    """Return that there is no price, or one below what the asset is traded at."""
+    price = case.signal.entry_price
+    if price is None:
+        return Reason(code=Code.ENTRY_WITHOUT_PRICE)
+    if case.asset is not None and terms_of(case, Side.BUY, price, case.asset).limit <= 0:
+        return Reason(code=Code.ENTRY_WITHOUT_PRICE, facts={"price": price, "below": "the smallest step of a price"})
+    return None
+
+
+def _asset(case: Case) -> Reason | None:
+    if case.asset is not None and case.asset.tradable:
+        return None
+    return Reason(code=Code.ASSET_NOT_TRADABLE, facts={"symbol": case.signal.symbol})
+
+
+def _sized(case: Case, terms: Terms, asset: Asset) -> Go | Skip:
+    """Return the order of the size that every cap allows, or the caps that leave too little of it."""
+    executor, wanted = case.executor, case.signal.quantity
+    if wanted is None:
+        wanted = configured(
+            executor.size, factor=_factor(case), equity=case.account.equity, price=terms.price, risk=terms.risk
+        )
+    lots = lot(executor.size, asset, side=terms.side, price=terms.lowest)
+    sized = entry_quantity(wanted, caps=caps(case, terms), lot=lots, asset=asset)
     if isinstance(sized, TooSmall):
-        return Skip(reasons=(sized.reason,))
+        return Skip(reasons=sized.reasons)
+    limited = executor.order.type == "limit"
     return Go(
         role=Role.ENTRY,
-        side=side,
+        side=terms.side,
         quantity=sized.quantity,
         type="limit" if limited else "market",
-        limit_price=limit if limited else None,
-        time_in_force=time_in_force(signal.asset_class),
-        reference_price=reference,
+        limit_price=terms.limit if limited else None,
+        time_in_force=time_in_force(case.signal.asset_class),
+        reference_price=terms.price,
+        risk=sized.quantity * terms.risk,
     )
 
 
-def _entry_refusals(case: Case, side: Side) -> list[Reason]:
-    """Return every reason against an entry, the plainest first."""
-    signal, executor = case.signal, case.executor
-    if signal.intent is Intent.CLOSE:
-        return [Reason(code=Code.NO_POSITION, facts={"symbol": signal.symbol})]
-    reasons = []
-    if side is Side.SELL and signal.asset_class == AssetClass.CRYPTO:
-        reasons.append(Reason(code=Code.NO_POSITION, facts={"symbol": signal.symbol, "crypto": "never short"}))
-    elif side is Side.SELL and not (executor.order.allow_short and case.account.shorting_enabled):
-        code = Code.NO_SHORTING if signal.intent is Intent.OPEN else Code.NO_POSITION
-        reasons.append(Reason(code=code, facts={"symbol": signal.symbol, "allow_short": executor.order.allow_short}))
-    stale = freshness(case)
-    if stale:
-        reasons.append(stale)
-    reasons += refusals(signal, executor)
-    if case.asset is None or not case.asset.tradable:
-        reasons.append(Reason(code=Code.ASSET_NOT_TRADABLE, facts={"symbol": signal.symbol}))
-    return reasons
-
-
-def _spendable(case: Case) -> Decimal:
-    account = case.account
-    crypto = case.signal.asset_class == AssetClass.CRYPTO
-    power = account.non_marginable_buying_power if crypto else account.buying_power
-    share = case.executor.limits.buying_power_percent
-    return power * (Decimal(100) if share is None else share) / 100 - case.reserved
+def _factor(case: Case) -> Decimal:
+    """Return what confidence and volatility make of the size."""
+    size, confidence = case.executor.size, case.signal.confidence or Decimal(0)
+    sure = scale(size, confidence=confidence, minimum_confidence=case.executor.route.minimum_confidence)
+    return sure * calm(size, volatility_percent=case.signal.volatility_percent)

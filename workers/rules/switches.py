@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -21,6 +21,9 @@ class Kind(StrEnum):
     #: As reducing; only a person or the configured next-day rule lifts it.
     HALTED = "halted"
 
+
+#: A paused entry is looked at again this often, so that it does not outlive its age; `resume` does not wait for it.
+PAUSE_WAIT = timedelta(seconds=5)
 
 #: What ends entries, and cancels those that work.
 STOPPING = frozenset({Kind.REDUCING, Kind.HALTED})

@@ -1,0 +1,104 @@
+"""How much each limit still allows of an entry: position, exposure, losses, money. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from decimal import Decimal
+
+from pipeline.reasons import Code
+from pipeline.symbols import AssetClass
+from workers.rules.book import worth
+from workers.rules.case import Case
+from workers.rules.losses import LossLimit, uses
+from workers.rules.terms import Terms
+from workers.sizing import Cap, affordable
+
+_HUNDRED = Decimal(100)
+_ZERO = Decimal(0)
+_CENT = Decimal("0.01")
+_LOSS_CODES = {LossLimit.DAILY_LOSS: Code.DAILY_LOSS_LIMIT, LossLimit.DRAWDOWN: Code.DRAWDOWN_LIMIT}
+
+
+def caps(case: Case, terms: Terms) -> tuple[Cap, ...]:
+    """Return every cap on an entry at *terms*. Percentages are of the equity that the account's reading shows."""
+    return (*_position(case, terms), *_exposure(case, terms), *_losses(case, terms), _money(case, terms))
+
+
+def held(case: Case) -> Decimal:
+    """Return the units of the symbol that are held or on their way, unsigned: the larger of what two readings say."""
+    position = abs(case.position.quantity) if case.position else _ZERO
+    return max(abs(case.book.quantity(case.signal.symbol)), position)
+
+
+def unseen(case: Case) -> Decimal:
+    """Return what the symbol's position, read anew, is worth beyond what the account's reading and ours know of."""
+    if case.position is None:
+        return _ZERO
+    return max(worth(case.position) - case.book.gross([case.signal.symbol]), _ZERO)
+
+
+def _position(case: Case, terms: Terms) -> Iterator[Cap]:
+    percent, most = case.executor.size.maximum_percent, case.executor.firm.maximum_quantity
+    if percent is not None:
+        limit = case.account.equity * percent / _HUNDRED
+        yield _cap(Code.POSITION_SIZE_LIMIT, limit=limit, used=_ZERO, terms=terms)
+    if most is not None:
+        facts = {"maximum_quantity": most, "held": held(case)}
+        yield Cap(code=Code.POSITION_SIZE_LIMIT, quantity=max(most - held(case), _ZERO), facts=facts)
+
+
+def _exposure(case: Case, terms: Terms) -> Iterator[Cap]:
+    limits, book, symbol = case.executor.limits, case.book, case.signal.symbol
+    more, equity = unseen(case), case.account.equity
+    if limits.gross_exposure_percent is not None:
+        limit = equity * limits.gross_exposure_percent / _HUNDRED
+        yield _cap(Code.GROSS_EXPOSURE_LIMIT, limit=limit, used=book.gross() + more, terms=terms)
+    if limits.symbol_exposure_percent is not None:
+        limit = equity * limits.symbol_exposure_percent / _HUNDRED
+        yield _cap(Code.SYMBOL_EXPOSURE_LIMIT, limit=limit, used=book.gross([symbol]) + more, terms=terms)
+    if limits.group_exposure_percent is not None:
+        limit = equity * limits.group_exposure_percent / _HUNDRED
+        for name, members in case.executor.groups.items():
+            if symbol in members:
+                used = book.gross(members) + more
+                yield _cap(Code.GROUP_EXPOSURE_LIMIT, limit=limit, used=used, terms=terms, group=name)
+
+
+def _losses(case: Case, terms: Terms) -> Iterator[Cap]:
+    """Judge the loss that there would be if this entry and all that is open came to their stops."""
+    if case.standing is None:
+        return
+    # The account may have been read since the keeper looked; the smaller figure holds.
+    standing = replace(case.standing, equity=min(case.standing.equity, case.account.equity))
+    assumed = case.executor.size.default_stop_percent
+    at_risk = case.book.open_risk(assumed) + unseen(case) * assumed / _HUNDRED
+    for use in uses(case.executor, standing):
+        room = use.allowed - use.lost - at_risk
+        facts = {
+            "limit": _cents(use.allowed),
+            "lost": _cents(use.lost),
+            "open_risk": _cents(at_risk),
+            "room": _cents(room),
+            "unit_risk": _cents(terms.risk),
+        }
+        yield Cap(code=_LOSS_CODES[use.limit], quantity=affordable(room, terms.risk), facts=facts)
+
+
+def _money(case: Case, terms: Terms) -> Cap:
+    """Cap by buying power; crypto is not bought on margin. An account that is worth nothing buys nothing."""
+    account, share = case.account, case.executor.limits.buying_power_percent
+    crypto = case.signal.asset_class == AssetClass.CRYPTO
+    power = account.non_marginable_buying_power if crypto else account.buying_power
+    limit = (power if account.equity > 0 else _ZERO) * (_HUNDRED if share is None else share) / _HUNDRED
+    code = Code.CASH_USED_UP if crypto else Code.BUYING_POWER_USED_UP
+    return _cap(code, limit=limit, used=case.reserved, terms=terms)
+
+
+def _cap(code: Code, *, limit: Decimal, used: Decimal, terms: Terms, **facts: str) -> Cap:
+    figures = {"limit": _cents(limit), "used": _cents(used), "room": _cents(limit - used), "price": terms.price}
+    return Cap(code=code, quantity=affordable(limit - used, terms.price), facts={**facts, **figures})
+
+
+def _cents(amount: Decimal) -> Decimal:
+    return amount.quantize(_CENT)

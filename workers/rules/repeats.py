@@ -1,0 +1,26 @@
+"""Whether an entry repeats one that was ordered a moment ago. Pure."""
+
+from __future__ import annotations
+
+from pipeline.reasons import Code, Reason
+from pipeline.routing import is_own
+from workers.rules.case import Case
+
+
+def refusal(case: Case) -> Reason | None:
+    """Return that the same idea (or content, as `limits.repeat_by` says) was ordered within the window, or None.
+
+    Orders of our own are each meant, and none repeats another.
+    """
+    limits, recent = case.executor.limits, case.recent
+    if limits.repeat_window_s is None or is_own(case.signal.source):
+        return None
+    if recent.repeat_of is None or recent.repeat_age is None:
+        return None
+    age_s = recent.repeat_age.total_seconds()
+    if age_s > limits.repeat_window_s:
+        return None
+    return Reason(
+        code=Code.REPEATED_CONTENT if limits.repeat_by == "content" else Code.REPEATED_IDEA,
+        facts={"age_s": round(age_s, 1), "window_s": limits.repeat_window_s, "of": str(recent.repeat_of)},
+    )
