@@ -5,14 +5,25 @@ WHERE executor_id = %(executor_id)s
 
 -- name: save_snapshot
 -- An older reading never replaces a newer one.
-INSERT INTO account_snapshot AS s (executor_id, account_number, taken_at, account, positions)
-VALUES (%(executor_id)s, %(account_number)s, %(taken_at)s, %(account)s, %(positions)s)
+INSERT INTO account_snapshot AS s (executor_id, account_number, taken_at, account, positions, clock)
+VALUES (%(executor_id)s, %(account_number)s, %(taken_at)s, %(account)s, %(positions)s, %(clock)s)
 ON CONFLICT (executor_id) DO UPDATE
 SET account_number = excluded.account_number,
     taken_at = excluded.taken_at,
     account = excluded.account,
-    positions = excluded.positions
+    positions = excluded.positions,
+    -- The last reading stays where there is no new one: it says what the time was, if not what the market does.
+    clock = CASE
+        WHEN (s.clock ->> 'read_at')::timestamptz > (excluded.clock ->> 'read_at')::timestamptz THEN s.clock
+        ELSE coalesce(excluded.clock, s.clock)
+    END
 WHERE s.taken_at <= excluded.taken_at
+
+-- name: save_clock
+UPDATE account_snapshot
+SET clock = %(clock)s
+WHERE executor_id = %(executor_id)s
+    AND coalesce((clock ->> 'read_at')::timestamptz <= %(read_at)s, true)
 
 -- name: now
 SELECT clock_timestamp() AS now
