@@ -9,7 +9,9 @@ TradewireError
 │   │   └── NotMigrated    it is there, and has no schema of ours: somebody runs `tradewire migrate`
 │   ├── QueueUnavailable   Redis is away
 │   ├── SourceUnavailable  a source of signals is away or makes no sense
-│   └── BrokerUnavailable  the broker is away, slow or over its rate
+│   └── BrokerUnavailable  the broker is away or slow
+│       └── BrokerOverRate the broker refuses for its rate: the account waits
+│           └── BudgetUsedUp  we do not ask, so that it need not refuse
 ├── BrokerRefusesAccount   a person mends the keys or the account
 ├── BrokerUnreadable       the broker said something that makes no sense
 └── NotPossible            the command asks for a move that the record does not allow
@@ -80,6 +82,23 @@ class SourceUnavailable(Unavailable):
 
 class BrokerUnavailable(Unavailable):
     """The broker could not be read: unreachable, slow, failing or over its request rate."""
+
+
+class BrokerOverRate(BrokerUnavailable):
+    """The broker has had more requests of this account than it takes."""
+
+    def __init__(self, message: str | None = None, *, wait_s: float | None = None) -> None:
+        super().__init__(message)
+        #: Seconds that the broker asks us to wait, when it says so.
+        self.wait_s = wait_s
+
+
+class BudgetUsedUp(BrokerOverRate):
+    """The account's requests of this minute are used up, or kept for exits; nothing was asked."""
+
+    def __init__(self, *, wait_s: float) -> None:
+        super().__init__(f"{(self.__doc__ or '').strip()} Room in {wait_s:.1f} s.", wait_s=wait_s)
+        self.wait_s: float = wait_s
 
 
 class BrokerRefusesAccount(TradewireError):

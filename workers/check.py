@@ -12,26 +12,25 @@ from psycopg.types.json import Jsonb
 
 from config.executors import ExecutorSettings
 from pipeline.crash import reached
-from pipeline.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable
+from pipeline.errors import BrokerOverRate, BrokerUnavailable, BrokerUnreadable, BudgetUsedUp
 from pipeline.reasons import Code, Reason
 from pipeline.routing import may_be_exit
-from pipeline.signals import Action, Intent
 from pipeline.states import State
 from pipeline.store.record import Record
-from pipeline.store.rows import OrderRow, SignalRow, Taken
+from pipeline.store.rows import OrderRow, Role, SignalRow, Taken
 from pipeline.store.statements import sql
-from workers.assets import Assets
-from workers.brokers.holdings import Asset, Position
 from workers.brokers.orders import OrderRequest
 from workers.brokers.protocol import Broker
+from workers.budget import fare, shortage
 from workers.cancels import ask_to_cancel
+from workers.eye import Eye, Seen
 from workers.facts import book_of, holdings, own_of, recent_of, standing_of, standing_row, switches_of
 from workers.priors import before_look, of_symbol, orders_under_way, prior_order
 from workers.retry import Move, broker_hold
 from workers.rules.case import Case, Go, Hold, Skip
 from workers.rules.decide import decide, still_go
 from workers.rules.freshness import stale_at
-from workers.snapshots import Refused, Snapshot, Snapshots
+from workers.snapshots import Refused
 
 # An answer that makes no sense is asked for again after this, then after twice as long each time.
 _UNREADABLE_WAIT = timedelta(seconds=0.5)
@@ -47,25 +46,13 @@ class Intended:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seen:
-    """What was read of the broker for one decision."""
-
-    snapshot: Snapshot
-    position: Position | None
-    asset: Asset | None
-    #: Our orders that might still fill when the reading began: one that ended since is not in the position read.
-    under_way: tuple[OrderRow, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
 class Check:
     """Judges the executions of one executor."""
 
     executor: ExecutorSettings
     record: Record
     broker: Broker
-    snapshots: Snapshots
-    assets: Assets
+    eye: Eye
 
     def judge(self, taken: Taken) -> Intended | Move:
         """Return the recorded intent to send, or where the execution goes instead.
@@ -78,10 +65,9 @@ class Check:
             # A person's requeue of an order that may exist: look it up before anything else.
             return _look_up(prior, Code.REQUEUED if taken.from_state is State.QUEUED else Code.NO_ANSWER)
         try:
-            seen = self._look(signal, under_way)
+            seen = self.eye.look(signal, under_way)
         except BrokerUnavailable as error:
-            reason = Reason(code=Code.BROKER_AWAY, facts={"says": str(error)[:300]})
-            return self._hold(taken, signal, reason, broker_hold(age=taken.now - taken.created_at))
+            return self._hold(taken, signal, *_unread(error, age=taken.now - taken.created_at))
         except BrokerUnreadable as error:
             return self._unreadable(taken, str(error))
         if isinstance(seen, Refused):
@@ -91,20 +77,6 @@ class Check:
         if isinstance(verdict, Hold):
             return self._held(verdict)
         return verdict
-
-    def _look(self, signal: SignalRow, under_way: tuple[OrderRow, ...]) -> Seen | Refused:
-        """Read what the decision needs; the position anew where an exit is possible, since it sells what is held."""
-        snapshot = self.snapshots.fresh()
-        if isinstance(snapshot, Refused):
-            return snapshot
-        position = snapshot.position(signal.symbol)
-        try:
-            asset = self.assets.get(signal.symbol)
-            if signal.intent is not Intent.OPEN and (signal.action is Action.SELL or position is not None):
-                position = self.broker.position(signal.symbol)
-        except BrokerRefusesAccount as error:
-            return self.snapshots.refused(str(error))
-        return Seen(snapshot=snapshot, position=position, asset=asset, under_way=under_way)
 
     def _decide(
         self, connection: Connection[DictRow], taken: Taken, signal: SignalRow, seen: Seen
@@ -125,9 +97,13 @@ class Check:
                 return hold
             case Go() as go:
                 reached("worker.after_check")
-                values = self._intent(taken, signal, go, seen.snapshot.account.number)
+                number = seen.snapshot.account.number
+                values = self._intent(taken, signal, go, number) | self._fare(number, go.role)
                 row = connection.execute(sql("orders", "intend"), values).fetchone()
                 assert row is not None
+                short = shortage(row)
+                if short is not None:
+                    return self._hold(taken, signal, short.reason, short.wait)
                 return Intended(order=OrderRow.of(row), sole=True)
 
     def _again(self, connection: Connection[DictRow], case: Case, prior: OrderRow) -> Intended | Move | Hold:
@@ -145,8 +121,12 @@ class Check:
         if no_go is not None:
             connection.execute(sql("orders", "end"), key | {"order_status": None})
             return _skipped(no_go.reasons)
-        row = connection.execute(sql("orders", "send_again"), key).fetchone()
+        paid = key | self._fare(prior.account_number, prior.role)
+        row = connection.execute(sql("orders", "send_again"), paid).fetchone()
         assert row is not None
+        short = shortage(row)
+        if short is not None:
+            return short
         return Intended(order=OrderRow.of(row), sole=False)
 
     def _case(self, connection: Connection[DictRow], taken: Taken, signal: SignalRow, seen: Seen) -> Case:
@@ -203,6 +183,10 @@ class Check:
             "request": Jsonb(request.to_json()),
         }
 
+    def _fare(self, account_number: str, role: Role) -> dict[str, Any]:
+        per_minute = self.executor.limits.requests_per_minute
+        return fare(account_number, per_minute, urgent=role is Role.EXIT)
+
     def _held(self, hold: Hold) -> Move:
         """Ask for the cancels that an exit waits for; the poll tells when they are done."""
         for order_id in hold.cancel:
@@ -230,6 +214,16 @@ class Check:
 def client_order_id(execution_id: object, generation: int) -> str:
     """Return the id that the broker knows our order by: `tw-<execution>-<generation>`, 41 characters and more."""
     return f"tw-{execution_id}-{generation}"
+
+
+def _unread(error: BrokerUnavailable, *, age: timedelta) -> tuple[Reason, timedelta]:
+    """Return why nothing could be read, and when to look again."""
+    wait = broker_hold(age=age)
+    if isinstance(error, BudgetUsedUp):
+        return Reason(code=Code.RATE_BUDGET), timedelta(seconds=error.wait_s)
+    if isinstance(error, BrokerOverRate):
+        return Reason(code=Code.RATE_LIMITED, facts={"says": str(error)[:300]}), wait
+    return Reason(code=Code.BROKER_AWAY, facts={"says": str(error)[:300]}), wait
 
 
 def _look_up(prior: OrderRow, code: Code) -> Move:

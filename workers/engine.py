@@ -14,10 +14,13 @@ from pipeline.errors import ConfigInvalid, Problem
 from pipeline.store.record import Record
 from workers.answers import Answers
 from workers.assets import Assets
+from workers.brokers.metered import MeteredBroker
 from workers.brokers.protocol import Broker
 from workers.brokers.registry import open_broker
 from workers.brokers.watched import WatchedBroker
+from workers.budget import Budget, Purpose
 from workers.check import Check
+from workers.eye import Eye
 from workers.lease import LeaseKeeper
 from workers.recipe import Recipe
 from workers.snapshots import Snapshots
@@ -31,8 +34,13 @@ class Desk:
     """One executor's broker and what is shared of its account."""
 
     executor: ExecutorSettings
+    #: Every request is paid for out of the account's budget.
     broker: Broker
+    #: The same, paid for as exits, cancels and look-ups are, whatever is asked.
+    urgent: Broker
+    budget: Budget
     snapshots: Snapshots
+    assets: Assets
 
     def close(self) -> None:
         """Release the broker's connections."""
@@ -41,6 +49,26 @@ class Desk:
 
 def open_desk(executor: ExecutorSettings, *, settings: Settings, exchange_url: str | None, record: Record) -> Desk:
     """Open the executor's broker account; nothing is sent yet.
+
+    Raises:
+        ConfigInvalid: there is no address or no key for it.
+    """
+    account, address = open_account(executor, settings=settings, exchange_url=exchange_url)
+    budget = Budget(record, executor_id=executor.id, per_minute=executor.limits.requests_per_minute)
+    broker = MeteredBroker(account, budget)
+    urgent = MeteredBroker(account, budget, purpose=Purpose.URGENT)
+    return Desk(
+        executor=executor,
+        broker=broker,
+        urgent=urgent,
+        budget=budget,
+        snapshots=Snapshots(record, executor, broker),
+        assets=Assets(record, address=address, broker=broker, urgent=urgent),
+    )
+
+
+def open_account(executor: ExecutorSettings, *, settings: Settings, exchange_url: str | None) -> tuple[Broker, str]:
+    """Open the executor's broker account without its budget, for when there is no record; return its address too.
 
     Raises:
         ConfigInvalid: there is no address or no key for it.
@@ -68,8 +96,7 @@ def open_desk(executor: ExecutorSettings, *, settings: Settings, exchange_url: s
         timeout_s=executor.retry.broker_timeout_s,
     )
     absence = absence_of(Need.BROKER, f"{executor.id} {base_url}", executor_id=executor.id)
-    broker = WatchedBroker(broker, absence)
-    return Desk(executor=executor, broker=broker, snapshots=Snapshots(record, executor, broker))
+    return WatchedBroker(broker, absence), base_url
 
 
 def open_desks(
@@ -93,8 +120,7 @@ def recipe_of(desk: Desk, *, record: Record, leases: LeaseKeeper, worker: str) -
             executor=desk.executor,
             record=record,
             broker=desk.broker,
-            snapshots=desk.snapshots,
-            assets=Assets(desk.broker),
+            eye=Eye(executor=desk.executor, broker=desk.broker, snapshots=desk.snapshots, assets=desk.assets),
         ),
         answers=Answers(record_=record, snapshots=desk.snapshots, worker=worker),
         worker=worker,

@@ -41,8 +41,9 @@ class Eye:
             return snapshot
         position = snapshot.position(signal.symbol)
         try:
-            asset = self.assets.get(signal.symbol)
-            if may_close(signal, position, may_short=self.executor.order.allow_short):
+            closes = may_close(signal, position, may_short=self.executor.order.allow_short)
+            asset = self.assets.get(signal.symbol, urgent=closes)
+            if closes:
                 position = self.broker.position(signal.symbol)
         except BrokerRefusesAccount as error:
             return self.snapshots.refused(str(error))

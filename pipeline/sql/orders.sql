@@ -1,39 +1,61 @@
 -- name: intend
--- Write the order as it will be sent. An intent that was certainly never taken may be written anew; any other stays.
-INSERT INTO broker_order AS o (
-    execution_id, generation, executor_id, account_number, client_order_id, role, symbol, side, quantity, limit_price,
-    reference_price, request, strategy, stop_price, risk, intended_at, first_sent_at, last_sent_at
+-- Pay for the request and write the order as it will be sent: both or neither. An intent that was certainly never taken
+-- may be written anew; any other stays. Nothing granted: the account has room in *wait*.
+WITH paid AS MATERIALIZED (
+    SELECT granted, wait, spent, closed
+    FROM take_requests(%(holder)s, 1, %(ceiling)s, %(urgent)s)
+), written AS (
+    INSERT INTO broker_order AS o (
+        execution_id, generation, executor_id, account_number, client_order_id, role, symbol, side, quantity, limit_price,
+        reference_price, request, strategy, stop_price, risk, follow_up, intended_at, first_sent_at, last_sent_at
+    )
+    SELECT
+        %(execution_id)s, %(generation)s, %(executor_id)s, %(account_number)s, %(client_order_id)s, %(role)s, %(symbol)s,
+        %(side)s, %(quantity)s, %(limit_price)s, %(reference_price)s, %(request)s, %(strategy)s, %(stop_price)s, %(risk)s,
+        -- Somebody has to see that an exit comes to its end.
+        %(role)s::order_role = 'exit', now(), now(), now()
+    FROM paid
+    WHERE granted > 0
+    ON CONFLICT (execution_id, generation) DO UPDATE
+    SET account_number = excluded.account_number,
+        role = excluded.role,
+        side = excluded.side,
+        quantity = excluded.quantity,
+        limit_price = excluded.limit_price,
+        reference_price = excluded.reference_price,
+        request = excluded.request,
+        strategy = excluded.strategy,
+        stop_price = excluded.stop_price,
+        risk = excluded.risk,
+        follow_up = excluded.follow_up,
+        intended_at = excluded.intended_at,
+        may_exist = true,
+        first_sent_at = excluded.first_sent_at,
+        last_sent_at = excluded.last_sent_at
+    WHERE NOT o.may_exist
+    RETURNING o.*
 )
-VALUES (
-    %(execution_id)s, %(generation)s, %(executor_id)s, %(account_number)s, %(client_order_id)s, %(role)s, %(symbol)s,
-    %(side)s, %(quantity)s, %(limit_price)s, %(reference_price)s, %(request)s, %(strategy)s, %(stop_price)s, %(risk)s,
-    now(), now(), now()
-)
-ON CONFLICT (execution_id, generation) DO UPDATE
-SET account_number = excluded.account_number,
-    role = excluded.role,
-    side = excluded.side,
-    quantity = excluded.quantity,
-    limit_price = excluded.limit_price,
-    reference_price = excluded.reference_price,
-    request = excluded.request,
-    strategy = excluded.strategy,
-    stop_price = excluded.stop_price,
-    risk = excluded.risk,
-    intended_at = excluded.intended_at,
-    may_exist = true,
-    first_sent_at = excluded.first_sent_at,
-    last_sent_at = excluded.last_sent_at
-WHERE NOT o.may_exist
-RETURNING o.*
+SELECT written.*, paid.*
+FROM paid
+LEFT JOIN written ON true
 
 -- name: send_again
--- The identical order goes out once more.
-UPDATE broker_order
-SET last_sent_at = clock_timestamp()
-WHERE execution_id = %(execution_id)s
-    AND generation = %(generation)s
-RETURNING *
+-- The identical order goes out once more, if the account has room.
+WITH paid AS MATERIALIZED (
+    SELECT granted, wait, spent, closed
+    FROM take_requests(%(holder)s, 1, %(ceiling)s, %(urgent)s)
+), sent AS (
+    UPDATE broker_order AS o
+    SET last_sent_at = clock_timestamp()
+    FROM paid
+    WHERE paid.granted > 0
+        AND o.execution_id = %(execution_id)s
+        AND o.generation = %(generation)s
+    RETURNING o.*
+)
+SELECT sent.*, paid.*
+FROM paid
+LEFT JOIN sent ON true
 
 -- name: of_execution
 SELECT *

@@ -29,6 +29,8 @@ from pipeline.store.record import Record, T, Unit
 from tests.factories import executor_toml, signal
 from tests.integration.model_broker import LONGEST_WAY_S, ModelBroker
 from tests.integration.model_stage import Actor, ModelClock
+from workers.assets import Assets
+from workers.budget import Budget
 from workers.engine import Desk, recipe_of
 from workers.lease import LeaseKeeper
 from workers.recipe import Recipe
@@ -112,7 +114,14 @@ class World:
         self.broker = ModelBroker(self.clock, held=HELD)
         self.bell = ModelBell()
         executor = self.executors[EXECUTOR]
-        desk = Desk(executor=executor, broker=self.broker, snapshots=Snapshots(self.record, executor, self.broker))
+        desk = Desk(
+            executor=executor,
+            broker=self.broker,
+            urgent=self.broker,
+            budget=Budget(self.record, executor_id=executor.id, per_minute=None),
+            snapshots=Snapshots(self.record, executor, self.broker),
+            assets=Assets(self.record, address="model", broker=self.broker, urgent=self.broker),
+        )
         # The bell has the two methods that relay and keeper call.
         bell: Any = self.bell
         self.relay = Relay(bell)

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 
 from pydantic import SecretStr
 
-from pipeline.errors import BrokerUnreadable, ConfigInvalid, Problem, TradewireError
+from pipeline.errors import BrokerOverRate, BrokerUnreadable, ConfigInvalid, Problem, TradewireError
 from workers.brokers import alpaca_days as days
 from workers.brokers import alpaca_faults as faults
 from workers.brokers import alpaca_words as words
@@ -19,7 +19,7 @@ from workers.brokers.alpaca_prices import AlpacaPrices, data_address
 from workers.brokers.alpaca_session import AlpacaSession, PriceSession, Reply
 from workers.brokers.holdings import Account, Asset, Clock, Position, Session, Transfer
 from workers.brokers.orders import BrokerOrder, OrderRequest
-from workers.brokers.protocol import Absent, Broker, Found, Lookup, NoAnswer, Outcome
+from workers.brokers.protocol import Absent, Broker, Found, Lookup, More, NoAnswer, Outcome
 
 #: The most that Alpaca gives at once.
 PAGE_SIZE: Final = 500
@@ -94,10 +94,10 @@ class AlpacaBroker:
             return faults.no_answer(exc)
         return Absent() if order is None else _found(order, client_order_id)
 
-    def find_in_list(self, client_order_id: str, *, since: datetime) -> Lookup:
+    def find_in_list(self, client_order_id: str, *, since: datetime, more: More | None = None) -> Lookup:
         """Look for our id in the list of orders submitted after *since*, less a second."""
         try:
-            for raw in self._list(status="all", since=since - _CLOCK_SLACK):
+            for raw in self._list(status="all", since=since - _CLOCK_SLACK, more=_to_the_end(more)):
                 if raw.get("client_order_id") == client_order_id:
                     return Found(order=words.order_from_broker(raw))
         except TradewireError as exc:
@@ -108,9 +108,9 @@ class AlpacaBroker:
         """Read one order by Alpaca's id; None when Alpaca does not know it, or says it cannot be an id."""
         return self._read_one(f"/orders/{_in_path(order_id)}", words.order_from_broker)
 
-    def orders(self, *, status: str, since: datetime | None = None) -> Sequence[BrokerOrder]:
+    def orders(self, *, status: str, since: datetime | None = None, more: More | None = None) -> Sequence[BrokerOrder]:
         """List orders of *status*, all pages, oldest first. Orders of several legs are left out."""
-        return [words.order_from_broker(raw) for raw in self._list(status=status, since=since)]
+        return [words.order_from_broker(raw) for raw in self._list(status=status, since=since, more=more)]
 
     def cancel(self, order_id: str) -> bool:
         """Ask for a cancel; a later read says whether it came before a fill."""
@@ -189,7 +189,7 @@ class AlpacaBroker:
             raise faults.fault_of(reply)
         return translate(read_json(reply.text))
 
-    def _list(self, *, status: str, since: datetime | None) -> Iterator[dict[str, Any]]:
+    def _list(self, *, status: str, since: datetime | None, more: More | None) -> Iterator[dict[str, Any]]:
         """Yield the orders as Alpaca gives them, each once, page by page as they are asked for."""
         seen: set[str] = set()
         for _ in range(MOST_PAGES):
@@ -201,8 +201,21 @@ class AlpacaBroker:
                 return
             if not fresh:
                 raise BrokerUnreadable("The broker's order list does not move on.")
+            if more is not None and not more():
+                return
             since = words.listed_at(page[-1]) - _TIE
         raise BrokerUnreadable(f"The broker lists more than {MOST_PAGES * PAGE_SIZE} orders.")
+
+
+def _to_the_end(more: More | None) -> More:
+    """Return *more* for a list whose end has to be seen: what was not read may hold the order."""
+
+    def ask() -> bool:
+        if more is not None and not more():
+            raise BrokerOverRate("The list was not read to its end.")
+        return True
+
+    return ask
 
 
 def _found(order: BrokerOrder, client_order_id: str) -> Lookup:

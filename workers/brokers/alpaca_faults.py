@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, TypeGuard, assert_never
 
-from pipeline.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable, TradewireError
+from pipeline.errors import BrokerOverRate, BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable, TradewireError
 from workers.brokers import alpaca_words as words
 from workers.brokers.alpaca_fields import read_json
 from workers.brokers.alpaca_session import Answer, NoConnection, NoReply, Reply
@@ -45,10 +45,6 @@ _STATUSES_THAT_PASS: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.T
 
 #: An error message longer than this is a page, not a message.
 _LONGEST_MESSAGE: Final = 500
-
-
-class BrokerOverRate(BrokerUnavailable):
-    """The broker has had more requests of this account than it takes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +81,7 @@ def fault_of(reply: Reply) -> TradewireError:
             if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
                 return BrokerRefusesAccount(said)
             if status == HTTPStatus.TOO_MANY_REQUESTS:
-                return BrokerOverRate(said)
+                return BrokerOverRate(said, wait_s=reply.retry_after_s)
             if status in _STATUSES_THAT_PASS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
                 return BrokerUnavailable(said)
             return BrokerUnreadable(said)
@@ -98,7 +94,7 @@ def no_answer(fault: TradewireError) -> NoAnswer:
     cause: NotSentCause | None = None
     match fault:
         case BrokerOverRate():
-            cause = NotSentCause.RATE_LIMITED
+            return NoAnswer(message=str(fault), cause=NotSentCause.RATE_LIMITED, retry_after_s=fault.wait_s)
         case BrokerUnavailable():
             cause = NotSentCause.UNREACHABLE
         case BrokerRefusesAccount():

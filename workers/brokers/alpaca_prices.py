@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Any, Final, cast
 from urllib.parse import quote, urlsplit
 
-from pipeline.errors import BrokerUnavailable, BrokerUnreadable, TradewireError
+from pipeline.errors import BrokerOverRate, BrokerUnavailable, BrokerUnreadable, TradewireError
 from workers.brokers import alpaca_faults as faults
 from workers.brokers.alpaca_fields import Fields, read_json
 from workers.brokers.alpaca_session import Answer, PriceSession, Reply
@@ -95,7 +95,7 @@ def _says_no_trade(reply: Reply) -> bool:
 def _fault_of(reply: Reply) -> TradewireError:
     """Return the error; what is particular to market data says nothing about the account's orders."""
     fault = faults.fault_of(reply)
-    if isinstance(fault, faults.BrokerOverRate):
+    if isinstance(fault, BrokerOverRate):
         return BrokerUnavailable(str(fault))
     if isinstance(reply, Answer) and reply.status == HTTPStatus.FORBIDDEN:
         # "subscription does not permit …": the plan for data, not the right to trade.

@@ -6,7 +6,7 @@ what follows to its callers. Every adapter passes ``tests/contract/test_brokers*
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -85,14 +85,19 @@ class NoAnswer:
     """The look-up itself failed; nothing is known.
 
     *cause* is None when the broker answered, and its answer makes no sense. `UNREACHABLE` is a broker that is
-    away: no connection, no answer in time, 5xx.
+    away: no connection, no answer in time, 5xx. `RATE_LIMITED` is a 429, or a request that was not paid for.
     """
 
     message: str
     cause: NotSentCause | None = None
+    #: Seconds that the broker asks us to wait, when it says so.
+    retry_after_s: float | None = None
 
 
 Lookup = Found | Absent | NoAnswer
+
+#: Asked before each page of a list after the first, which is a request of its own. False: the list ends here.
+More = Callable[[], bool]
 
 
 class Broker(Protocol):
@@ -109,14 +114,20 @@ class Broker(Protocol):
     def find(self, client_order_id: str) -> Lookup:
         """Look an order up by our id."""
 
-    def find_in_list(self, client_order_id: str, *, since: datetime) -> Lookup:
-        """Look for our id in the order list (any status), as a second opinion on `find`."""
+    def find_in_list(self, client_order_id: str, *, since: datetime, more: More | None = None) -> Lookup:
+        """Look for our id in the order list (any status), as a second opinion on `find`.
+
+        A list that *more* ended, before our id was found, is `NoAnswer`.
+        """
 
     def order(self, order_id: str) -> BrokerOrder | None:
         """Read one order by the broker's id; None when the broker does not know it."""
 
-    def orders(self, *, status: str, since: datetime | None = None) -> Sequence[BrokerOrder]:
-        """List orders of *status* (`open`, `closed` or `all`), submitted after *since*, all pages."""
+    def orders(self, *, status: str, since: datetime | None = None, more: More | None = None) -> Sequence[BrokerOrder]:
+        """List orders of *status* (`open`, `closed` or `all`), submitted after *since*, the oldest first.
+
+        All pages, as long as *more* says so.
+        """
 
     def cancel(self, order_id: str) -> bool:
         """Ask for a cancel. True: the broker took the request. False: the order is over or unknown."""

@@ -8,10 +8,10 @@ from decimal import Decimal
 from typing import TypeVar
 
 from pipeline.absences import Absence
-from pipeline.errors import BrokerRefusesAccount, BrokerUnavailable
+from pipeline.errors import BrokerOverRate, BrokerRefusesAccount, BrokerUnavailable
 from workers.brokers.holdings import Account, Asset, Clock, Position, Session, Transfer
 from workers.brokers.orders import BrokerOrder, OrderRequest
-from workers.brokers.protocol import Broker, Lookup, NoAnswer, NotSent, NotSentCause, Outcome, Unknown
+from workers.brokers.protocol import Broker, Lookup, More, NoAnswer, NotSent, NotSentCause, Outcome, Unknown
 
 T = TypeVar("T")
 
@@ -36,17 +36,17 @@ class WatchedBroker:
         """Look an order up by our id."""
         return self._looked(self._broker.find(client_order_id))
 
-    def find_in_list(self, client_order_id: str, *, since: datetime) -> Lookup:
+    def find_in_list(self, client_order_id: str, *, since: datetime, more: More | None = None) -> Lookup:
         """Look for our id in the order list."""
-        return self._looked(self._broker.find_in_list(client_order_id, since=since))
+        return self._looked(self._broker.find_in_list(client_order_id, since=since, more=more))
 
     def order(self, order_id: str) -> BrokerOrder | None:
         """Read one order by the broker's id."""
         return self._read(lambda: self._broker.order(order_id))
 
-    def orders(self, *, status: str, since: datetime | None = None) -> Sequence[BrokerOrder]:
+    def orders(self, *, status: str, since: datetime | None = None, more: More | None = None) -> Sequence[BrokerOrder]:
         """List orders of *status*."""
-        return self._read(lambda: self._broker.orders(status=status, since=since))
+        return self._read(lambda: self._broker.orders(status=status, since=since, more=more))
 
     def cancel(self, order_id: str) -> bool:
         """Ask for a cancel."""
@@ -95,6 +95,9 @@ class WatchedBroker:
     def _read(self, ask: Callable[[], T]) -> T:
         try:
             answer = ask()
+        except BrokerOverRate:
+            # It is there, and asked too often: the account's budget says so.
+            raise
         except BrokerUnavailable as error:
             self._absence.failed(error)
             raise
@@ -112,7 +115,7 @@ class WatchedBroker:
         return lookup
 
     def _heard(self, message: str, cause: NotSentCause | None) -> None:
-        if cause in (NotSentCause.UNREACHABLE, NotSentCause.RATE_LIMITED):
+        if cause is NotSentCause.UNREACHABLE:
             self._absence.failed(message)
-        else:
+        elif cause is not NotSentCause.RATE_LIMITED:
             self._absence.answered()
