@@ -3,48 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from psycopg import Connection
 from psycopg.rows import DictRow
-from psycopg.types.json import Json
 
 from pipeline.crash import reached
-from pipeline.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable
-from pipeline.reasons import Code, Reason
-from pipeline.states import ENDED, WORKING, State
+from pipeline.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable, BudgetUsedUp
+from pipeline.keeper.hearing import Hearing
+from pipeline.keeper.pace import Pace
 from pipeline.store.record import Record
-from pipeline.store.rows import OrderRow
 from pipeline.store.statements import sql
-from workers.answers import LAST_WORDS, follow, hear, is_unfilled_entry, matches
 from workers.brokers.orders import BrokerOrder
+from workers.brokers.protocol import Broker, More
+from workers.budget import Purpose
 from workers.engine import Desk
 
 log = structlog.get_logger(__name__)
 
-# Orders of ours, whoever of us recorded them.
-_OUR_PREFIX = "tw-"
-_SINGLY = 10
+# An order is young for so long: most end in it, and a list of young orders is short.
+_YOUNG = timedelta(seconds=60)
+# So many orders at once are asked for one by one; for more, a page of the closed ones is cheaper.
+_SINGLY = 3
 # Clocks differ: a list "since" an intent starts a little before it.
 _CLOCKS_DIFFER = timedelta(seconds=10)
 # A snapshot is fresh for five seconds; read anew a little earlier, so that workers find it fresh.
 _SNAPSHOT_AGE = timedelta(seconds=3)
 
-_LATE = ENDED | {State.DEAD}
-# Ended by us, whatever the broker does with the order.
-_GIVEN_UP = frozenset({State.SKIPPED, State.DEAD, State.DISCARDED})
-
 
 @dataclass(frozen=True, kw_only=True)
 class Follower:
-    """Reads one executor's orders at the broker and moves their executions. Running it twice changes nothing."""
+    """Reads one executor's orders at the broker and moves their executions. Running it twice changes nothing.
+
+    A round is one request in the normal case: the list of young orders, or the list of open ones. Only what ended
+    since, and is in neither, costs more.
+    """
 
     record: Record
     desk: Desk
     who: str
+    pace: Pace = field(default_factory=Pace)
 
     def run_once(self) -> int:
         """Poll once, if there is an order without a last word, and return how many executions moved.
@@ -52,128 +52,84 @@ class Follower:
         Raises:
             RecordUnavailable: PostgreSQL is away.
         """
-        executor_id = self.desk.executor.id
-        key = {"executor_id": executor_id}
-        row = self.record.run(lambda connection: connection.execute(sql("keeper", "to_poll"), key).fetchone())
-        since = row["since"] if row else None
         moved = 0
         try:
+            waiting = self._waiting(set())
             if self.desk.snapshots.refusal() is not None:
                 return 0
-            if since is not None:
-                orders = self.desk.broker.orders(status="all", since=since - _CLOCKS_DIFFER)
-                reached("keeper.after_poll")
-                moved = self._heard(orders)
-                self._ask_singly(sql("keeper", "unheard"), {"since": since})
-            self._ask_singly(sql("keeper", "to_poll_singly"), {})
+            if waiting["canceling"] or self.pace.is_due():
+                moved = self._poll(waiting)
             if self._active():
                 self.desk.snapshots.fresh(within=_SNAPSHOT_AGE)
         except BrokerRefusesAccount as error:
             self.desk.snapshots.refused(str(error))
+        except BudgetUsedUp as error:
+            self.pace.refused(error)
+            self._failed(error)
         except (BrokerUnavailable, BrokerUnreadable) as error:
-            log.debug("poll.failed", executor_id=executor_id, error=str(error))
+            self._failed(error)
         return moved
 
-    def _heard(self, orders: Sequence[BrokerOrder]) -> int:
-        """Compare what the broker lists with what the record knows, and follow the differences."""
-        ours = {order.client_order_id: order for order in orders if order.client_order_id.startswith(_OUR_PREFIX)}
-        key = {"client_order_ids": list(ours)}
-        rows = self.record.run(
-            lambda connection: connection.execute(sql("keeper", "known_orders"), key).fetchall() if ours else []
-        )
-        return sum(self._follow(row, ours[row["client_order_id"]]) for row in rows)
+    def _poll(self, waiting: DictRow) -> int:
+        """Ask for what is waited for: by the open ones, by the young ones, and singly, the cheapest first."""
+        if not (waiting["young"] or waiting["old"] or waiting["lost"]):
+            return 0
+        # An exit waits for a cancel: its poll is as urgent as the exit.
+        broker = self.desk.urgent if waiting["canceling"] else self.desk.broker
+        hearing = Hearing(record=self.record, broker=broker, who=self.who)
+        moved, heard = 0, set[str]()
+        if waiting["old"] or waiting["lost"]:
+            moved += hearing.hear(_list(broker, "open"), heard)
+            waiting = self._waiting(heard)
+        since = self._since(waiting)
+        if since is not None:
+            moved += hearing.hear(_list(broker, "all", since=since), heard)
+        if waiting["olds"] > _SINGLY:
+            moved += hearing.hear(_list(broker, "closed", since=waiting["old"], more=lambda: False), heard)
+        moved += self._ask_singly(broker, hearing, heard)
+        self.pace.polled(left=self.desk.budget.left(Purpose.POLL))
+        return moved
 
-    def _follow(self, row: DictRow, order: BrokerOrder) -> bool:
-        state, intent = State(row["state"]), OrderRow.of(row)
-        if row["generation"] != row["current_generation"]:
-            self._follow_older(intent, order)
-            return False
-        # The worker or the look-up has the word on the undecided ones; they adopt the order themselves. An order that
-        # is not the one we meant is nobody's to adopt.
-        if state not in WORKING | _LATE or (intent.order_id is None and not matches(intent, order)):
-            return False
-        late = _is_late(state, intent, order)
-        if late or row["reason_code"] == Code.LATE_ORDER:
-            self._stop_late(intent, order, new=late)
-        if not late and not _is_news(intent, order):
-            self._touch(order)
-            return False
+    def _since(self, waiting: DictRow) -> datetime | None:
+        """Return since when to list orders whatever became of them; now and then since the oldest that may exist."""
+        since: datetime | None = waiting["young"]
+        if waiting["lost"] and self.pace.sweep_is_due():
+            since = waiting["lost"]
+        return since
 
-        def unit(connection: Connection[DictRow]) -> DictRow | None:
-            hear(connection, order)
-            return follow(connection, intent.execution_id, intent.generation, order, by=self.who, late=late)
-
-        moved = self.record.run(unit)
-        if moved is not None and not late:
-            log.info(
-                "order.followed",
-                execution_id=str(intent.execution_id),
-                order_id=order.order_id,
-                order_status=order.raw_status,
-                filled_quantity=str(order.filled_quantity),
-            )
-        return moved is not None
-
-    def _follow_older(self, intent: OrderRow, order: BrokerOrder) -> None:
-        """Stop an order that was proved absent and replaced at a requeue: it must not trade beside the new one."""
-        if matches(intent, order):
-            self._stop_late(intent, order, new=intent.order_id is None)
-            self._touch(order)
-
-    def _touch(self, order: BrokerOrder) -> None:
-        self.record.run(lambda connection: hear(connection, order))
-
-    def _stop_late(self, intent: OrderRow, order: BrokerOrder, *, new: bool) -> None:
-        """Say that the broker holds what had ended here, and cancel it while it is an entry that has not filled.
-
-        A cancel that fails is asked for again with the next poll.
-        """
-        facts = {"execution_id": str(intent.execution_id), "order_id": order.order_id}
-        if new:
-            log.error("order.late", **facts, order_status=order.raw_status)
-        if is_unfilled_entry(intent, order):
-            try:
-                self.desk.broker.cancel(order.order_id)
-            except (BrokerUnavailable, BrokerUnreadable) as error:
-                log.warning("cancel.failed", **facts, error=str(error))
-
-    def _ask_singly(self, statement: Any, more: dict[str, Any]) -> None:
-        """Ask for single orders that no list showed."""
-        values = {"executor_id": self.desk.executor.id, "limit": _SINGLY, "since": None} | more
-        rows = self.record.run(lambda connection: connection.execute(statement, values).fetchall())
+    def _ask_singly(self, broker: Broker, hearing: Hearing, heard: set[str]) -> int:
+        """Ask for a few of the orders that no list showed."""
+        values = self._key(heard) | {"limit": _SINGLY}
+        rows = self.record.run(lambda connection: connection.execute(sql("keeper", "ask_singly"), values).fetchall())
+        moved = 0
         for row in rows:
-            order = self.desk.broker.order(row["order_id"])
+            order = broker.order(row["order_id"])
             if order is not None:
-                self._heard([order])
+                moved += hearing.hear([order], heard)
             else:
-                self._vanished(row)
+                hearing.vanished(row)
+        return moved
 
-    def _vanished(self, row: DictRow) -> None:
-        """The broker no longer knows an order that it had accepted: a person has to look."""
-        reason = Reason(code=Code.ORDER_VANISHED, facts={"order_id": row["order_id"]})
-        values = {
-            "execution_id": row["execution_id"],
-            "generation": row["generation"],
-            "reason_code": reason.code,
-            "reason_facts": Json(reason.to_json()),
-            "moved_by": self.who,
-        }
-        moved = self.record.run(lambda connection: connection.execute(sql("keeper", "vanished"), values).fetchone())
-        if moved is not None:
-            log.error("order.vanished", execution_id=str(row["execution_id"]), order_id=row["order_id"])
+    def _waiting(self, heard: set[str]) -> DictRow:
+        key = self._key(heard)
+        row = self.record.run(lambda connection: connection.execute(sql("keeper", "to_poll"), key).fetchone())
+        assert row is not None, "aggregates are one row"
+        return row
+
+    def _key(self, heard: set[str]) -> dict[str, Any]:
+        return {"executor_id": self.desk.executor.id, "heard": list(heard), "young": _YOUNG}
 
     def _active(self) -> bool:
         rows = self.record.run(lambda connection: connection.execute(sql("keeper", "active_executors")).fetchall())
         return any(row["executor_id"] == self.desk.executor.id for row in rows)
 
-
-def _is_news(intent: OrderRow, order: BrokerOrder) -> bool:
-    known = (intent.order_id, intent.order_status, intent.filled_quantity)
-    return known != (order.order_id, order.raw_status, order.filled_quantity)
+    def _failed(self, error: Exception) -> None:
+        log.debug("poll.failed", executor_id=self.desk.executor.id, error=str(error))
 
 
-def _is_late(state: State, intent: OrderRow, order: BrokerOrder) -> bool:
-    """Say whether the broker holds an order for an execution that we had ended without one, or against it."""
-    if state not in _LATE or intent.order_id is None:
-        return state in _LATE
-    return state in _GIVEN_UP and (_is_news(intent, order) or order.status not in LAST_WORDS)
+def _list(
+    broker: Broker, status: str, *, since: datetime | None = None, more: More | None = None
+) -> Sequence[BrokerOrder]:
+    orders = broker.orders(status=status, since=None if since is None else since - _CLOCKS_DIFFER, more=more)
+    reached("keeper.after_poll")
+    return orders

@@ -157,45 +157,76 @@ WHERE execution_id = %(execution_id)s
 RETURNING execution_id, seq, executor_id, symbol
 
 -- name: to_poll
--- Since when the executor's oldest order without a last word was meant, young ones only.
-SELECT min(intended_at) AS since
-FROM broker_order
-WHERE (ended_at IS NULL OR (order_id IS NULL AND may_exist))
-    AND executor_id = %(executor_id)s
-    AND intended_at > statement_timestamp() - interval '10 minutes'
+-- What there is to hear of, but for what was just heard: since when the young orders were meant, since when the older
+-- ones that the broker has, and since when those that it may have without our knowing. An exit waits for a cancel.
+WITH waiting AS (
+    SELECT o.intended_at, o.order_id, o.cancel_asked_at
+    FROM broker_order AS o
+    JOIN execution AS e USING (execution_id)
+    WHERE o.executor_id = %(executor_id)s
+        AND o.ended_at IS NULL
+        AND (o.order_id IS NOT NULL OR o.may_exist)
+        AND o.client_order_id <> ALL(%(heard)s::text[])
+        AND (
+            o.intended_at > statement_timestamp() - interval '10 minutes'
+            OR e.state IN ('accepted', 'partially_filled')
+        )
+    UNION ALL
+    SELECT intended_at, order_id, cancel_asked_at
+    FROM broker_order
+    WHERE executor_id = %(executor_id)s
+        AND order_id IS NULL
+        AND may_exist
+        AND ended_at IS NOT NULL
+        AND client_order_id <> ALL(%(heard)s::text[])
+        AND intended_at > statement_timestamp() - interval '10 minutes'
+)
+SELECT min(intended_at) FILTER (WHERE intended_at > statement_timestamp() - %(young)s::interval) AS young,
+    min(intended_at) FILTER (WHERE intended_at <= statement_timestamp() - %(young)s::interval AND order_id IS NOT NULL) AS old,
+    count(*) FILTER (WHERE intended_at <= statement_timestamp() - %(young)s::interval AND order_id IS NOT NULL) AS olds,
+    min(intended_at) FILTER (WHERE intended_at <= statement_timestamp() - %(young)s::interval AND order_id IS NULL) AS lost,
+    coalesce(bool_or(cancel_asked_at > statement_timestamp() - interval '1 minute'), false) AS canceling
+FROM waiting
 
--- name: to_poll_singly
--- Older orders that still work: a few at a time, the longest unheard first.
-SELECT o.execution_id, o.generation, o.order_id, o.client_order_id
-FROM broker_order AS o
-JOIN execution AS e USING (execution_id)
-WHERE o.ended_at IS NULL
-    AND o.order_id IS NOT NULL
-    AND o.executor_id = %(executor_id)s
-    AND e.state IN ('accepted', 'partially_filled')
-    AND o.polled_at < clock_timestamp() - interval '2 seconds'
-    AND o.intended_at <= clock_timestamp() - interval '10 minutes'
-ORDER BY o.polled_at
-LIMIT %(limit)s
+-- name: ask_singly
+-- Orders that work as far as we know, and that no list showed: a few at a time, the longest unheard first. A young one
+-- may have come to be after the list; give it some seconds.
+UPDATE broker_order AS o
+SET asked_at = clock_timestamp()
+FROM (
+    SELECT w.execution_id, w.generation
+    FROM broker_order AS w
+    JOIN execution AS e USING (execution_id)
+    WHERE w.executor_id = %(executor_id)s
+        AND w.ended_at IS NULL
+        AND w.order_id IS NOT NULL
+        AND e.state IN ('accepted', 'partially_filled')
+        AND w.client_order_id <> ALL(%(heard)s::text[])
+        AND (
+            w.intended_at <= statement_timestamp() - %(young)s::interval
+            OR w.polled_at < statement_timestamp() - interval '5 seconds'
+        )
+        AND (w.asked_at IS NULL OR w.asked_at < statement_timestamp() - interval '5 seconds')
+    ORDER BY greatest(w.polled_at, w.asked_at)
+    LIMIT %(limit)s
+    FOR UPDATE OF w SKIP LOCKED
+) AS longest
+WHERE o.execution_id = longest.execution_id
+    AND o.generation = longest.generation
+RETURNING o.execution_id, o.generation, o.order_id, o.client_order_id
+
+-- name: heard
+-- The broker says what we know. Written down now and then only: it tells an order that the broker forgot.
+UPDATE broker_order
+SET polled_at = clock_timestamp()
+WHERE client_order_id = ANY(%(client_order_ids)s)
+    AND polled_at < clock_timestamp() - interval '10 seconds'
 
 -- name: known_orders
 SELECT o.*, e.state, e.reason_code, e.generation AS current_generation, e.seq
 FROM broker_order AS o
 JOIN execution AS e USING (execution_id)
 WHERE o.client_order_id = ANY(%(client_order_ids)s)
-
--- name: unheard
--- Accepted orders that a whole list of the broker's did not hold.
-SELECT o.execution_id, o.generation, o.order_id, o.client_order_id
-FROM broker_order AS o
-JOIN execution AS e USING (execution_id)
-WHERE o.executor_id = %(executor_id)s
-    AND o.ended_at IS NULL
-    AND o.order_id IS NOT NULL
-    AND e.state IN ('accepted', 'partially_filled')
-    AND o.intended_at >= %(since)s
-    AND o.polled_at < clock_timestamp() - interval '5 seconds'
-LIMIT %(limit)s
 
 -- name: active_executors
 -- Executors with work in the last minute, whose snapshot the keeper keeps fresh.
