@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import takewhile
 from typing import Any
@@ -21,6 +21,8 @@ from workers.holder import provisional
 from workers.priors import of_symbol
 from workers.rules.book import Book, Own, Pending
 from workers.rules.case import Recent
+from workers.rules.days import trading_day
+from workers.rules.holds import PROBE_EVERY
 from workers.rules.losses import Standing
 from workers.rules.switches import Switch, switch_of
 from workers.snapshots import Snapshot
@@ -94,13 +96,10 @@ def recent_of(
     working = connection.execute(sql("judging", "working_entries"), key).fetchone()
     repeat = _repeat(connection, signal, executor, key) if limits.repeat_window_s is not None else None
     today = None
-    if limits.orders_per_day is not None and standing is not None:
-        today = connection.execute(sql("judging", "entries_since"), key | {"since": standing["started_at"]}).fetchone()
-    rejected: list[DictRow] = []
-    if limits.consecutive_rejections is not None:
-        newest = key | {"limit": limits.consecutive_rejections}
-        answers = connection.execute(sql("judging", "newest_answers"), newest).fetchall()
-        rejected = list(takewhile(lambda row: row["state"] is State.REJECTED, answers))
+    if limits.orders_per_day is not None:
+        since = standing["started_at"] if standing is not None else _day_began(taken, executor)
+        today = connection.execute(sql("judging", "entries_since"), key | {"since": since}).fetchone()
+    rejected, tried = _rejected(connection, executor, key)
     return Recent(
         repeat_of=repeat["execution_id"] if repeat else None,
         repeat_age=repeat["age"] if repeat else None,
@@ -108,7 +107,27 @@ def recent_of(
         entries_in_symbol=entries + (working["working"] if working else 0),
         rejections=len(rejected),
         rejected_ago=rejected[0]["ago"] if rejected else None,
+        tried_ago=tried["ago"] if tried else None,
     )
+
+
+def _day_began(taken: Taken, executor: ExecutorSettings) -> datetime:
+    """Return when the executor's day began; its own figure, where nobody watches the account's days."""
+    return trading_day(taken.now, executor.hours.time_zone, executor.hours.day_starts_at).started_at
+
+
+def _rejected(
+    connection: Connection[DictRow], executor: ExecutorSettings, key: dict[str, Any]
+) -> tuple[list[DictRow], DictRow | None]:
+    """Return the newest entries that the broker refused in a row, and where they are too many the last try."""
+    most = executor.limits.consecutive_rejections
+    if most is None:
+        return [], None
+    answers = connection.execute(sql("judging", "newest_answers"), key | {"limit": most}).fetchall()
+    rejected = list(takewhile(lambda row: row["state"] is State.REJECTED, answers))
+    if len(rejected) < most:
+        return rejected, None
+    return rejected, connection.execute(sql("judging", "newest_try"), key | {"window": PROBE_EVERY}).fetchone()
 
 
 def _repeat(

@@ -72,15 +72,25 @@ WHERE executor_id = %(executor_id)s
     AND execution_id <> %(execution_id)s
 
 -- name: newest_answers
--- What the broker said of the newest orders, the newest first.
+-- What the broker said of the newest entries, the newest first. What ended without its word tells nothing.
 SELECT e.state, clock_timestamp() - e.decided_at AS ago
 FROM broker_order AS o
 JOIN execution AS e USING (execution_id)
 WHERE o.executor_id = %(executor_id)s
+    AND o.role = 'entry'
     AND o.execution_id <> %(execution_id)s
-    AND e.state NOT IN ('queued', 'held', 'submitting', 'unknown')
+    AND e.state NOT IN ('queued', 'held', 'submitting', 'unknown', 'skipped', 'dead', 'discarded')
 ORDER BY o.intended_at DESC
 LIMIT %(limit)s
+
+-- name: newest_try
+-- How long ago an entry was last written down to be sent, whatever became of it.
+SELECT clock_timestamp() - max(intended_at) AS ago
+FROM broker_order
+WHERE executor_id = %(executor_id)s
+    AND role = 'entry'
+    AND execution_id <> %(execution_id)s
+    AND intended_at > statement_timestamp() - %(window)s::interval
 
 -- name: standing
 SELECT w.*, d.start_equity, d.start_balance, d.started_at,

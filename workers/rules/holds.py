@@ -8,6 +8,7 @@ from decimal import Decimal
 from pipeline.reasons import Code, Reason
 from workers.brokers.orders import Side
 from workers.rules.case import Case, Hold
+from workers.rules.days import trading_day
 from workers.rules.limits import flat_from
 
 #: While the broker refuses orders in a row, one entry in so long is tried.
@@ -38,12 +39,19 @@ def _contradiction(case: Case, side: Side) -> Hold | None:
 
 
 def _unwatched(case: Case) -> Hold | None:
-    """Wait for the account's day and peak where a limit counts from them."""
-    limits, firm = case.executor.limits, case.executor.firm
+    """Wait for the account's day and peak where a limit counts from them; yesterday's are not today's."""
+    limits, firm, hours = case.executor.limits, case.executor.firm, case.executor.hours
     counted = (limits.daily_loss_percent, limits.drawdown_percent, firm.consistency_percent)
-    if case.standing is not None or all(limit is None for limit in counted):
+    if all(limit is None for limit in counted):
         return None
-    return Hold(reason=Reason(code=Code.ACCOUNT_UNWATCHED, facts={"account": case.account.number}), wait=_SOON)
+    today = trading_day(case.now, hours.time_zone, hours.day_starts_at).date
+    watched = None if case.standing is None else case.standing.day
+    if watched == today:
+        return None
+    facts = {"account": case.account.number, "today": today.isoformat()}
+    if watched is not None:
+        facts["watched"] = watched.isoformat()
+    return Hold(reason=Reason(code=Code.ACCOUNT_UNWATCHED, facts=facts), wait=_SOON)
 
 
 def _clock(case: Case) -> Hold | None:
