@@ -60,9 +60,6 @@ CATALOGUE: Mapping[Code, Meaning] = {
         "Close positions or add funds.",
     ),
     Code.ASSET_NOT_TRADABLE: Meaning("The broker does not trade this symbol.", "Deny the symbol."),
-    Code.SIZE_METHOD_NOT_ENFORCED: Meaning(
-        "The configured size method is not available in this release.", "Use equity_percent, notional or quantity."
-    ),
     Code.ENTRY_WITHOUT_PRICE: Meaning(
         "There is no position to close, and an entry needs a price.", "Send `entry_price` with entries."
     ),

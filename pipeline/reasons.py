@@ -35,7 +35,6 @@ class Code(StrEnum):
     BELOW_MINIMUM_QUANTITY = "below_minimum_quantity"
     BUYING_POWER_USED_UP = "buying_power_used_up"
     ASSET_NOT_TRADABLE = "asset_not_tradable"
-    SIZE_METHOD_NOT_ENFORCED = "size_method_not_enforced"
     ENTRY_WITHOUT_PRICE = "entry_without_price"
     # Hours and prices.
     MARKET_CLOSED = "market_closed"

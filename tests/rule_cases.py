@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache
@@ -17,7 +18,7 @@ from pipeline.store.rows import OrderRow, Role, SignalRow
 from tests.factories import executor_toml
 from workers.brokers.holdings import Account, Asset, Position
 from workers.rules.book import Book, Own
-from workers.rules.case import Case, Go, Recent, Skip, Verdict
+from workers.rules.case import Case, Go, Hold, Recent, Skip, Verdict
 from workers.rules.hours import Market
 from workers.rules.losses import Standing
 
@@ -43,6 +44,14 @@ def executor(order: str = "", *, quantity: int = 10, entry_age_s: Any = 60) -> E
         path = Path(folder) / "executors.toml"
         path.write_text(executor_toml(order=order, quantity=quantity, entry_age_s=entry_age_s))
         return load_executors(path, settings=Settings(executors=path, home=path.parent))["argo"]
+
+
+def tuned(**tables: Mapping[str, Any]) -> ExecutorSettings:
+    """Return the executor with other values in its tables: `tuned(limits={"open_positions": 3})`."""
+    plain = executor().model_dump()
+    for name, values in tables.items():
+        plain[name] = plain[name] | values
+    return ExecutorSettings.model_validate(plain)
 
 
 def signal(action: str = "BUY", **changes: Any) -> SignalRow:
@@ -153,6 +162,11 @@ def case(
 def go(verdict: Verdict) -> Go:
     assert isinstance(verdict, Go), verdict
     return verdict
+
+
+def held_for(verdict: Verdict) -> str:
+    assert isinstance(verdict, Hold), verdict
+    return verdict.reason.code.value
 
 
 def codes(verdict: Verdict) -> list[str]:
