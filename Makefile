@@ -9,7 +9,7 @@ ARGS   ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup up test lint types contracts format check lock clean distclean
+.PHONY: help setup up test lint types contracts format check reasons lock clean distclean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ check: lint types contracts test ## All of the above
 format: $(STAMP) ## Format the code, and mend what can be mended by itself
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+reasons: $(STAMP) ## Write pipeline/reasons.md anew from the catalogue
+	@$(BIN)/tradewire reasons --markdown > pipeline/reasons.md.new && mv pipeline/reasons.md.new pipeline/reasons.md
 
 lock: $(STAMP) ## Write requirements.lock anew from pyproject.toml (ARGS="--upgrade" for the newest)
 	UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli import config, dead, doctor, drill, looking, processes, signals
+from pipeline.cli import config, dead, doctor, drill, looking, processes, reasons, signals
 from pipeline.errors import ConfigInvalid, TradewireError
 from pipeline.up.lifeline import watch_lifeline
 
@@ -22,6 +22,7 @@ app.add_typer(dead.app, name="dead")
 app.add_typer(signals.app, name="signal")
 processes.add_to(app)
 looking.add_to(app)
+reasons.add_to(app)
 doctor.add_to(app)
 drill.add_to(app)
 

@@ -1,4 +1,4 @@
-"""The commands that look: executions, why, report, tail, reasons."""
+"""The commands that look: executions, why, report, tail."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from uuid import UUID
 
 import typer
 
-from pipeline.catalogue import CATALOGUE
 from pipeline.cli.context import open_record, settings_for_a_person, since, stop_on_signals
 from pipeline.errors import ConfigInvalid, Problem
 from pipeline.feed import follow_news, is_decision, line_of, news_json
@@ -23,7 +22,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (executions, why, report, tail, reasons):
+    for command in (executions, why, report, tail):
         app.command()(command)
 
 
@@ -105,16 +104,6 @@ def tail(
             shown = row["to_state"] == wanted if wanted is not None else as_json or is_decision(row)
             if shown and executor in (None, row["executor_id"]) and symbol in (None, row["symbol"]):
                 typer.echo(json.dumps(news_json(row)) if as_json else line_of(row))
-
-
-def reasons(*, as_json: AsJson = False) -> None:
-    """Print the catalogue of reason codes: what each says and what you can do."""
-    if as_json:
-        body = {code.value: {"says": entry.says, "remedy": entry.remedy} for code, entry in CATALOGUE.items()}
-        typer.echo(json.dumps(body, indent=2))
-        return
-    for code, entry in CATALOGUE.items():
-        typer.echo(f"{code.value}\n    {entry.says}\n    {entry.remedy}")
 
 
 def print_life(body: dict[str, Any], *, as_json: bool) -> None:
