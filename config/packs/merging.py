@@ -51,6 +51,8 @@ def merged(table: Mapping[str, Any], pack: Pack) -> Merged:
                 value, said = _joined(section, name, own, rule, pack)
             except ValueError as error:
                 problems.append(Problem(key=f"{section}.{name}", message=str(error)))
+                # What follows from the pack's value is told at once, not after this is mended.
+                joined[name] = rule
                 continue
             if value is not own.get(name):
                 joined[name] = value
