@@ -67,7 +67,6 @@ CODES: Mapping[Kind, tuple[Code, ...]] = {
         Code.BELOW_MINIMUM_QUANTITY,
         Code.ASSET_NOT_TRADABLE,
         Code.ENTRY_WITHOUT_PRICE,
-        Code.SIZE_METHOD_NOT_ENFORCED,
     ),
     Kind.HOURS: (
         Code.MARKET_CLOSED,
