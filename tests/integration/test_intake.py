@@ -10,7 +10,8 @@ from structlog.testing import capture_logs
 
 from config.executors import Executors
 from pipeline.errors import InvalidSignal, RecordUnavailable, SourceIdConflict
-from pipeline.intake import ENQUEUE_GRACE, Intake, Recorded
+from pipeline.intake import ENQUEUE_GRACE, Intake, Recorded, Wait
+from pipeline.reasons import Code, Reason
 from pipeline.states import State
 from pipeline.store.record import Record
 from tests.factories import signal, until
@@ -216,3 +217,41 @@ def test_a_record_that_lost_the_first_of_two_is_asked_again(intake: Intake, rows
 
     assert isinstance(recorded.signal_id, UUID)
     assert recorded.executions[0].state is State.QUEUED
+
+
+def test_nobody_outside_speaks_in_our_name(intake: Intake, rows: Rows) -> None:
+    with pytest.raises(InvalidSignal, match="tradewire's own"):
+        intake.record(signal(source="tradewire:flatten"), source="a")
+
+    assert rows("SELECT code FROM refusal") == [{"code": "reserved_source"}]
+
+
+def test_an_order_of_our_own_is_one_executors_and_is_recorded_once(intake: Intake) -> None:
+    raw = {"symbol": "AAPL", "action": "SELL", "intent": "close", "executors": ["argo"], "source_id": "s-AAPL-1"}
+
+    first, second = intake.record_own(raw, cause="flatten"), intake.record_own(raw, cause="flatten")
+
+    assert [row.executor_id for row in first.executions] == ["argo"]
+    assert (second.duplicate, second.signal_id) == (True, first.signal_id)
+
+
+def test_an_order_of_our_own_may_wait_from_its_birth(intake: Intake) -> None:
+    raw = {"symbol": "AAPL", "action": "SELL", "intent": "close", "executors": ["argo"], "source_id": "1"}
+    wait = Wait(reason=Reason(code=Code.EXIT_NOT_DONE, facts={"tries": 1}), due_in=timedelta(seconds=60))
+
+    [execution] = intake.record_own(raw, cause="exit", wait=wait).executions
+
+    assert (execution.state, execution.reason_code) == (State.HELD, "exit_not_done")
+
+
+def test_a_buy_that_may_cover_a_short_is_not_refused_at_the_door(intake: Intake, rows: Rows) -> None:
+    rows(
+        "INSERT INTO account_snapshot (executor_id, account_number, taken_at, account, positions) VALUES "
+        """('argo', 'PA1', now(), '{}', '[{"symbol": "AAPL", "quantity": "-5"}]')"""
+    )
+
+    covering = intake.record(signal(confidence=10), source="a").executions
+    elsewhere = intake.record(signal(symbol="MSFT", confidence=10), source="a").executions
+
+    assert [row.state for row in covering] == [State.QUEUED, State.SKIPPED]
+    assert [row.state for row in elsewhere] == [State.SKIPPED, State.SKIPPED]
