@@ -35,7 +35,8 @@ CATALOGUE: Mapping[Code, Meaning] = {
         "Use a real source for live executors.",
     ),
     Code.EXECUTOR_GONE: Meaning(
-        "The executor is no longer in the executors file.", "Put its table back, or discard the execution."
+        "The executor is no longer in the executors file, and a person let it go.",
+        "Look at its broker by hand; discard dead letters of it with `tradewire dead discard`.",
     ),
     Code.TOO_OLD: Meaning(
         "The entry is older than `limits.entry_age_s`.", "Send a new signal; look at what held it with `why`."

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any
 from uuid import uuid4
 
 from psycopg.types.json import Jsonb
 
+from config.executors import ExecutorSettings, settings_hash
 from pipeline.errors import TradewireError
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
@@ -20,6 +22,9 @@ EVERY_S = 1.0
 #: A process that has not been heard for so long counts as gone.
 GONE_AFTER = timedelta(seconds=4)
 
+#: Among the facts: the hash of the settings that the process runs with, by executor.
+SETTINGS = "settings"
+
 #: What a process says of itself: is it well, and some facts.
 Health = Callable[[], tuple[bool, dict[str, Any]]]
 
@@ -27,7 +32,15 @@ Health = Callable[[], tuple[bool, dict[str, Any]]]
 class Heartbeat:
     """Writes one process's row from a thread of its own, until closed."""
 
-    def __init__(self, database_url: str, *, kind: str, name: str, health: Health | None = None) -> None:
+    def __init__(
+        self,
+        database_url: str,
+        *,
+        kind: str,
+        name: str,
+        health: Health | None = None,
+        executors: Mapping[str, ExecutorSettings] = MappingProxyType({}),
+    ) -> None:
         self.process_id = uuid4()
         self._record = Record(database_url, connections=1, patience_s=0.5)
         self._who = {
@@ -38,6 +51,7 @@ class Heartbeat:
             "pid": os.getpid(),
         }
         self._health = health or (lambda: (True, {}))
+        self._settings = {executor_id: settings_hash(executor) for executor_id, executor in executors.items()}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._beat_for_ever, name="heartbeat", daemon=True)
         self._thread.start()
@@ -53,7 +67,8 @@ class Heartbeat:
         self._run(sql("heartbeats", "forget"), {})
         while True:
             healthy, facts = self._health()
-            self._run(sql("heartbeats", "beat"), self._who | {"healthy": healthy, "facts": Jsonb(facts)})
+            said = {SETTINGS: self._settings} if self._settings else {}
+            self._run(sql("heartbeats", "beat"), self._who | {"healthy": healthy, "facts": Jsonb(facts | said)})
             if self._stop.wait(EVERY_S):
                 return
 

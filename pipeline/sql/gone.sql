@@ -1,0 +1,124 @@
+-- name: open_work
+-- What executors that are not in the file have open. Three parts, since each has an index of its own. A person's word
+-- covers what was there when it was said, but for what waits in a queue: that is ended when the word is said.
+SELECT w.executor_id, w.state, count(*) AS count
+FROM (
+    SELECT executor_id, state, created_at
+    FROM execution
+    WHERE state IN ('queued', 'held', 'submitting', 'unknown')
+    UNION ALL
+    SELECT executor_id, state, created_at
+    FROM execution
+    WHERE state IN ('accepted', 'partially_filled')
+    UNION ALL
+    SELECT executor_id, state, created_at
+    FROM execution
+    WHERE state = 'dead'
+) AS w
+WHERE w.executor_id <> ALL(%(executor_ids)s)
+    AND (
+        w.state = 'queued'
+        OR NOT EXISTS (
+            SELECT
+            FROM forgotten_executor AS f
+            WHERE f.executor_id = w.executor_id
+                AND f.back_at IS NULL
+                AND f.forgotten_at >= w.created_at
+        )
+    )
+GROUP BY w.executor_id, w.state
+ORDER BY w.executor_id, w.state
+
+-- name: positions
+-- What accounts hold that only executors outside the file traded. An account that another executor of the file trades
+-- now, by its number as pinned or as read, is looked after.
+SELECT s.executor_id, s.account_number, h.symbol, sum(h.quantity) AS quantity
+FROM account_snapshot AS s
+JOIN holding AS h USING (account_number)
+WHERE s.executor_id <> ALL(%(executor_ids)s)
+    AND s.account_number <> ALL(%(account_numbers)s)
+    AND NOT EXISTS (
+        SELECT
+        FROM account_snapshot AS other
+        WHERE other.account_number = s.account_number
+            AND other.executor_id = ANY(%(executor_ids)s)
+    )
+    AND NOT EXISTS (
+        SELECT
+        FROM forgotten_executor AS f
+        WHERE f.executor_id = s.executor_id
+            AND f.back_at IS NULL
+            AND f.forgotten_at >= greatest(s.taken_at, h.changed_at)
+    )
+GROUP BY s.executor_id, s.account_number, h.symbol
+HAVING sum(h.quantity) <> 0
+ORDER BY s.executor_id, h.symbol
+
+-- name: back
+-- Executors that are in the file again: an earlier word does not cover what they do from now on.
+UPDATE forgotten_executor
+SET back_at = clock_timestamp()
+WHERE back_at IS NULL
+    AND executor_id = ANY(%(executor_ids)s)
+
+-- name: end_waiting
+-- No worker will come for these any more. An order of theirs that the broker may have is named.
+UPDATE execution AS e
+SET state = 'skipped',
+    reason_code = 'executor_gone',
+    reason_facts = '{}',
+    due_at = NULL,
+    unknown_since = NULL,
+    ended_at = clock_timestamp(),
+    moved_by = %(by)s,
+    moved_why = %(why)s
+WHERE e.executor_id = %(executor_id)s
+    AND e.state IN ('queued', 'held')
+RETURNING e.execution_id
+
+-- name: bury_unknown
+-- No keeper will look these up any more: only a person can.
+UPDATE execution
+SET state = 'dead',
+    fence = fence + 1,
+    reason_code = 'executor_gone',
+    reason_facts = json_build_object('was', 'unknown'),
+    due_at = NULL,
+    unknown_since = NULL,
+    moved_by = %(by)s,
+    moved_why = %(why)s
+WHERE executor_id = %(executor_id)s
+    AND state = 'unknown'
+RETURNING execution_id
+
+-- name: submitting
+SELECT execution_id, leased_by
+FROM execution
+WHERE executor_id = %(executor_id)s
+    AND state = 'submitting'
+
+-- name: orders_left
+-- Orders that the broker has or may have.
+SELECT o.client_order_id, o.order_id, o.account_number, o.symbol, o.side, o.quantity, o.filled_quantity, e.state
+FROM broker_order AS o
+JOIN execution AS e USING (execution_id)
+WHERE o.executor_id = %(executor_id)s
+    AND o.ended_at IS NULL
+    AND (o.order_id IS NOT NULL OR o.may_exist)
+ORDER BY o.intended_at
+
+-- name: dead_left
+SELECT count(*) AS count
+FROM execution
+WHERE executor_id = %(executor_id)s
+    AND state = 'dead'
+
+-- name: forget
+INSERT INTO forgotten_executor (executor_id, forgotten_by, why, left_over)
+VALUES (%(executor_id)s, %(by)s, %(why)s, %(left_over)s)
+
+-- name: known
+-- Did anything ever happen at this executor?
+SELECT
+WHERE EXISTS (SELECT FROM execution WHERE executor_id = %(executor_id)s)
+    OR EXISTS (SELECT FROM account_snapshot WHERE executor_id = %(executor_id)s)
