@@ -108,8 +108,8 @@ def _environment_value(value: object) -> object:
 
 
 def _shown_keys(section: BaseModel, prefix: str = "", *, in_file: bool = True) -> Iterator[tuple[str, Shown]]:
-    for name in type(section).model_fields:
-        value = getattr(section, name)
+    for name, field in type(section).model_fields.items():
+        value, description = getattr(section, name), field.description
         is_set = in_file and name in section.model_fields_set
         if name == "id":
             continue
@@ -117,11 +117,12 @@ def _shown_keys(section: BaseModel, prefix: str = "", *, in_file: bool = True) -
             yield from _shown_keys(value, f"{prefix}{name}.", in_file=is_set)
             continue
         key = f"{prefix}{name}"
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and value:
             for group, symbols in value.items():
                 yield f"{key}.{group}", {"value": list(symbols), "origin": "file"}
             continue
-        off = value is None and (is_set or key.startswith("limits."))
+        # Where nothing is the default of a limit, its description says off.
+        off = value is None and (is_set or "Default: off" in " ".join((description or "").split()))
         yield key, {"value": "off" if off else _json(value), "origin": "file" if is_set else "default"}
 
 
@@ -132,6 +133,8 @@ def _json(value: object) -> object:
         return value.isoformat("minutes")
     if isinstance(value, float) and value.is_integer():
         return int(value)
+    if isinstance(value, Mapping) and not value:
+        return None
     return list(value) if isinstance(value, tuple) else value
 
 

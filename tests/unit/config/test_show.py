@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from config.directions import DIRECTIONS
 from config.executors import load_executors
 from config.services import Services
 from config.settings import load_settings
@@ -71,8 +72,33 @@ def test_an_executors_values_are_json_with_their_origin(tmp_path: Path, smallest
     assert shown["route.symbols"] == {"value": ["AAPL"], "origin": "file"}
     assert shown["hours.day_starts_at"] == {"value": "17:00", "origin": "file"}
     assert shown["retry.attempts"] == {"value": 5, "origin": "default"}
+    assert shown["groups"] == {"value": None, "origin": "default"}
+    assert shown["limits.orders_per_day"] == {"value": "off", "origin": "default"}
+    assert shown["firm.maximum_quantity"] == {"value": "off", "origin": "default"}
+    assert shown["firm.initial_balance"] == {"value": None, "origin": "default"}
     assert shown["ARGO_API_KEY"] == {"value": None, "origin": "default"}
     assert json.loads(json.dumps(shown)) == shown
+
+
+def test_groups_are_shown_one_by_one(tmp_path: Path, smallest: str) -> None:
+    groups = '[executors.argo.groups]\ntech = ["AAPL", "MSFT"]\ncrypto = ["BTC/USD"]\n'
+    (tmp_path / "e.toml").write_text(smallest + groups, encoding="utf-8")
+    settings = load_settings()
+
+    shown = shown_executors(load_executors(tmp_path / "e.toml", settings=settings), settings)["argo"]
+
+    assert shown["groups.tech"] == {"value": ["AAPL", "MSFT"], "origin": "file"}
+    assert shown["groups.crypto"] == {"value": ["BTC/USD"], "origin": "file"}
+    assert "groups" not in shown
+
+
+def test_every_key_of_an_executor_is_shown(tmp_path: Path, smallest: str) -> None:
+    (tmp_path / "e.toml").write_text(smallest, encoding="utf-8")
+    settings = load_settings()
+
+    shown = shown_executors(load_executors(tmp_path / "e.toml", settings=settings), settings)["argo"]
+
+    assert shown.keys() - {"ARGO_API_KEY", "ARGO_API_SECRET"} == DIRECTIONS.keys() - {"id"}
 
 
 def test_text_is_one_line_per_value() -> None:
