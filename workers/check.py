@@ -12,9 +12,8 @@ from psycopg.types.json import Jsonb
 
 from config.executors import ExecutorSettings
 from pipeline.crash import reached
-from pipeline.errors import BrokerOverRate, BrokerUnavailable, BrokerUnreadable, BudgetUsedUp
+from pipeline.errors import BrokerUnavailable, BrokerUnreadable
 from pipeline.reasons import Code, Reason
-from pipeline.routing import may_be_exit
 from pipeline.states import State
 from pipeline.store.record import Record
 from pipeline.store.rows import OrderRow, Role, SignalRow, Taken
@@ -25,11 +24,13 @@ from workers.budget import fare, shortage
 from workers.cancels import ask_to_cancel
 from workers.eye import Eye, Seen
 from workers.facts import book_of, holdings, own_of, recent_of, standing_of, standing_row, switches_of
+from workers.market import calendar_at, market_at
+from workers.patience import held, skipped, unread
 from workers.priors import before_look, of_symbol, orders_under_way, prior_order
-from workers.retry import Move, broker_hold
+from workers.retry import Move
 from workers.rules.case import Case, Go, Hold, Skip
 from workers.rules.decide import decide, still_go
-from workers.rules.freshness import stale_at
+from workers.rules.hours import Market
 from workers.snapshots import Refused
 
 # An answer that makes no sense is asked for again after this, then after twice as long each time.
@@ -65,14 +66,16 @@ class Check:
             # A person's requeue of an order that may exist: look it up before anything else.
             return _look_up(prior, Code.REQUEUED if taken.from_state is State.QUEUED else Code.NO_ANSWER)
         try:
-            seen = self.eye.look(signal, under_way)
+            seen = self.eye.look(taken, signal, under_way)
         except BrokerUnavailable as error:
-            return self._hold(taken, signal, *_unread(error, age=taken.now - taken.created_at))
+            return self._hold(
+                taken, signal, *unread(error, age=taken.now - taken.created_at), self.eye.hours(signal, taken.now)
+            )
         except BrokerUnreadable as error:
             return self._unreadable(taken, str(error))
         if isinstance(seen, Refused):
             reason = Reason(code=Code.BROKER_REFUSES_ACCOUNT, facts={"says": seen.message})
-            return self._hold(taken, signal, reason, seen.probe_in)
+            return self._hold(taken, signal, reason, seen.probe_in, self.eye.hours(signal, taken.now))
         verdict = self.record.run(lambda connection: self._decide(connection, taken, signal, seen))
         if isinstance(verdict, Hold):
             return self._held(verdict)
@@ -89,10 +92,10 @@ class Check:
             return self._again(connection, case, prior)
         if seen.snapshot.account.blocked:
             reason = Reason(code=Code.ACCOUNT_BLOCKED, facts={"account": seen.snapshot.account.number})
-            return self._hold(taken, signal, reason, timedelta(seconds=5))
+            return self._hold(taken, signal, reason, timedelta(seconds=5), case.calendar)
         match decide(case):
             case Skip(reasons=reasons):
-                return _skipped(reasons)
+                return skipped(reasons)
             case Hold() as hold:
                 return hold
             case Go() as go:
@@ -103,7 +106,7 @@ class Check:
                 assert row is not None
                 short = shortage(row)
                 if short is not None:
-                    return self._hold(taken, signal, short.reason, short.wait)
+                    return self._hold(taken, signal, short.reason, short.wait, case.calendar)
                 return Intended(order=OrderRow.of(row), sole=True)
 
     def _again(self, connection: Connection[DictRow], case: Case, prior: OrderRow) -> Intended | Move | Hold:
@@ -120,7 +123,7 @@ class Check:
             return no_go
         if no_go is not None:
             connection.execute(sql("orders", "end"), key | {"order_status": None})
-            return _skipped(no_go.reasons)
+            return skipped(no_go.reasons)
         paid = key | self._fare(prior.account_number, prior.role)
         row = connection.execute(sql("orders", "send_again"), paid).fetchone()
         assert row is not None
@@ -146,12 +149,15 @@ class Check:
             under_way=tuple(under_way.values()),
             reserved=reserved["reserved"],
             now=now["now"],
-            market=None,
+            market=market_at(seen.snapshot, now["now"], seen.sessions),
+            calendar=calendar_at(seen.snapshot, now["now"], seen.sessions),
             book=book_of(connection, taken, seen.snapshot, rows),
             own=own_of(rows, signal),
             standing=standing_of(standing),
             switches=switches_of(connection, taken.executor_id, number),
             recent=recent_of(connection, taken, signal, self.executor, rows=rows, standing=standing),
+            price=seen.price,
+            price_asked=seen.price_asked,
             accept_age=taken.accept_age,
         )
 
@@ -164,6 +170,7 @@ class Check:
             type=go.type,
             time_in_force=go.time_in_force,
             limit_price=go.limit_price,
+            extended_hours=go.extended_hours,
         )
         return {
             "execution_id": taken.execution_id,
@@ -201,14 +208,8 @@ class Check:
             return Move(state=State.DEAD, reason=reason, attempts=1)
         return Move(state=State.HELD, reason=reason, due_in=_UNREADABLE_WAIT * min(2**taken.attempts, 32), attempts=1)
 
-    def _hold(self, taken: Taken, signal: SignalRow, reason: Reason, wait: timedelta) -> Move:
-        """Hold, but an entry no longer than it stays fresh: then it ends with that reason."""
-        ends = stale_at(signal, self.executor, accept_age=taken.accept_age)
-        if ends is not None and not may_be_exit(signal, self.executor):
-            if taken.now > ends:
-                return _skipped((Reason(code=Code.TOO_OLD, facts={"held_for": str(reason)}),))
-            wait = min(wait, ends - taken.now + timedelta(milliseconds=50))
-        return Move(state=State.HELD, reason=reason, due_in=wait)
+    def _hold(self, taken: Taken, signal: SignalRow, reason: Reason, wait: timedelta, market: Market | None) -> Move:
+        return held(taken, signal, self.executor, reason, wait, market=market)
 
 
 def client_order_id(execution_id: object, generation: int) -> str:
@@ -216,24 +217,6 @@ def client_order_id(execution_id: object, generation: int) -> str:
     return f"tw-{execution_id}-{generation}"
 
 
-def _unread(error: BrokerUnavailable, *, age: timedelta) -> tuple[Reason, timedelta]:
-    """Return why nothing could be read, and when to look again."""
-    wait = broker_hold(age=age)
-    if isinstance(error, BudgetUsedUp):
-        return Reason(code=Code.RATE_BUDGET), timedelta(seconds=error.wait_s)
-    if isinstance(error, BrokerOverRate):
-        return Reason(code=Code.RATE_LIMITED, facts={"says": str(error)[:300]}), wait
-    return Reason(code=Code.BROKER_AWAY, facts={"says": str(error)[:300]}), wait
-
-
 def _look_up(prior: OrderRow, code: Code) -> Move:
     facts = {"client_order_id": prior.client_order_id}
     return Move(state=State.UNKNOWN, reason=Reason(code=code, facts=facts), due_in=timedelta(0))
-
-
-def _skipped(reasons: tuple[Reason, ...]) -> Move:
-    first, *others = reasons
-    facts = dict(first.facts)
-    if others:
-        facts["also"] = "; ".join(str(reason) for reason in others)
-    return Move(state=State.SKIPPED, reason=Reason(code=first.code, facts=facts))

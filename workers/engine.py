@@ -22,6 +22,7 @@ from workers.budget import Budget, Purpose
 from workers.check import Check
 from workers.eye import Eye
 from workers.lease import LeaseKeeper
+from workers.market import Calendar
 from workers.recipe import Recipe
 from workers.snapshots import Snapshots
 
@@ -41,6 +42,7 @@ class Desk:
     budget: Budget
     snapshots: Snapshots
     assets: Assets
+    calendar: Calendar
 
     def close(self) -> None:
         """Release the broker's connections."""
@@ -64,6 +66,7 @@ def open_desk(executor: ExecutorSettings, *, settings: Settings, exchange_url: s
         budget=budget,
         snapshots=Snapshots(record, executor, broker),
         assets=Assets(record, address=address, broker=broker, urgent=urgent),
+        calendar=Calendar(record, executor, broker),
     )
 
 
@@ -120,7 +123,14 @@ def recipe_of(desk: Desk, *, record: Record, leases: LeaseKeeper, worker: str) -
             executor=desk.executor,
             record=record,
             broker=desk.broker,
-            eye=Eye(executor=desk.executor, broker=desk.broker, snapshots=desk.snapshots, assets=desk.assets),
+            eye=Eye(
+                executor=desk.executor,
+                record=record,
+                broker=desk.broker,
+                snapshots=desk.snapshots,
+                assets=desk.assets,
+                calendar=desk.calendar,
+            ),
         ),
         answers=Answers(record_=record, snapshots=desk.snapshots, worker=worker),
         worker=worker,

@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import structlog
 
 from config.executors import ExecutorSettings
-from pipeline.errors import BrokerRefusesAccount
+from pipeline.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable
 from pipeline.signals import Action, Intent
-from pipeline.store.rows import OrderRow, SignalRow
+from pipeline.states import State
+from pipeline.store.record import Record
+from pipeline.store.rows import OrderRow, SignalRow, Taken
 from workers.assets import Assets
-from workers.brokers.holdings import Asset, Position
+from workers.brokers.holdings import Asset, Position, Session
 from workers.brokers.protocol import Broker
+from workers.market import Calendar, market_at, was_held_for_open
+from workers.rules.freshness import keeps_hours, waited
+from workers.rules.hours import ClockReading, Market, by_calendar
 from workers.snapshots import Refused, Snapshot, Snapshots
+
+log = structlog.get_logger(__name__)
+
+# Clocks differ by as much.
+_A_MOMENT = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +37,11 @@ class Seen:
     asset: Asset | None
     #: Our orders that might still fill when the reading began: one that ended since is not in the position read.
     under_way: tuple[OrderRow, ...]
+    #: The market's regular sessions around now; empty where hours do not matter, or nobody knows them.
+    sessions: tuple[Session, ...] = ()
+    #: The market's price, where it was asked for and could be read.
+    price: Decimal | None = None
+    price_asked: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,11 +49,13 @@ class Eye:
     """Looks for one executor in one process."""
 
     executor: ExecutorSettings
+    record: Record
     broker: Broker
     snapshots: Snapshots
     assets: Assets
+    calendar: Calendar
 
-    def look(self, signal: SignalRow, under_way: tuple[OrderRow, ...]) -> Seen | Refused:
+    def look(self, taken: Taken, signal: SignalRow, under_way: tuple[OrderRow, ...]) -> Seen | Refused:
         """Read what the decision needs; the position anew where an exit is possible, since it sells what is held."""
         snapshot = self.snapshots.fresh()
         if isinstance(snapshot, Refused):
@@ -47,7 +68,54 @@ class Eye:
                 position = self.broker.position(signal.symbol)
         except BrokerRefusesAccount as error:
             return self.snapshots.refused(str(error))
-        return Seen(snapshot=snapshot, position=position, asset=asset, under_way=under_way)
+        sessions = self._sessions(signal, snapshot.last_clock, snapshot.taken_at)
+        asked = self._asks_price(taken, signal, position, market_at(snapshot, taken.now, sessions))
+        return Seen(
+            snapshot=snapshot,
+            position=position,
+            asset=asset,
+            under_way=under_way,
+            sessions=sessions,
+            price=self._price(signal.symbol) if asked else None,
+            price_asked=asked,
+        )
+
+    def hours(self, signal: SignalRow, now: datetime) -> Market | None:
+        """Return the hours that the calendar has for *now*, asking no broker: for ages, while one is away.
+
+        Raises:
+            RecordUnavailable: PostgreSQL is away.
+        """
+        if not keeps_hours(signal, self.executor):
+            return None
+        last = self.snapshots.last_clock()
+        return by_calendar(last, now, self.calendar.known(now if last is None else last.at(now)))
+
+    def _sessions(self, signal: SignalRow, last: ClockReading | None, taken_at: datetime) -> tuple[Session, ...]:
+        if not keeps_hours(signal, self.executor):
+            return ()
+        return self.calendar.around(taken_at if last is None else last.clock.timestamp)
+
+    def _asks_price(self, taken: Taken, signal: SignalRow, position: Position | None, market: Market | None) -> bool:
+        """Say whether an entry may have come too far from its price: a market order, and what waited for the open."""
+        executor = self.executor
+        if executor.limits.price_drift_percent is None or signal.entry_price is None or _reduces(signal, position):
+            return False
+        if executor.order.type == "market":
+            return True
+        if not keeps_hours(signal, executor) or market is None or not market.is_open:
+            return False
+        return waited(signal, executor, now=taken.now, market=market) > _A_MOMENT or (
+            taken.from_state is State.HELD and was_held_for_open(self.record, taken.execution_id)
+        )
+
+    def _price(self, symbol: str) -> Decimal | None:
+        """Return the market's price; None when there is none, or it cannot be read: another service than orders."""
+        try:
+            return self.broker.price(symbol)
+        except (BrokerUnavailable, BrokerRefusesAccount, BrokerUnreadable) as error:
+            log.debug("price.failed", executor_id=self.executor.id, symbol=symbol, error=str(error))
+            return None
 
 
 def may_close(signal: SignalRow, position: Position | None, *, may_short: bool) -> bool:
@@ -56,3 +124,8 @@ def may_close(signal: SignalRow, position: Position | None, *, may_short: bool) 
     if signal.action is Action.SELL:
         return held > 0 or signal.intent is not Intent.OPEN
     return held < 0 or signal.intent is Intent.CLOSE or (may_short and signal.intent is not Intent.OPEN)
+
+
+def _reduces(signal: SignalRow, position: Position | None) -> bool:
+    held = position.quantity if position else 0
+    return held > 0 if signal.action is Action.SELL else held < 0

@@ -20,6 +20,7 @@ from workers.brokers.holdings import Account, Clock, Position
 from workers.brokers.protocol import Broker
 from workers.retry import PROBE_EVERY
 from workers.rules.hours import ClockReading
+from workers.standing import note_reading
 
 log = structlog.get_logger(__name__)
 
@@ -178,6 +179,7 @@ class Snapshots:
 
         def unit(connection: Any) -> Sequence[Any]:
             connection.execute(sql("accounts", "save_snapshot"), values)
+            note_reading(connection, self._executor, snapshot.account, snapshot.positions, snapshot.taken_at)
             if connection.execute(sql("accounts", "accept"), self._key).fetchone() is None:
                 return []
             rows: Sequence[Any] = connection.execute(sql("accounts", "release_refused"), self._key).fetchall()

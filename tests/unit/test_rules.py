@@ -13,7 +13,7 @@ from workers.brokers.holdings import Account
 from workers.brokers.orders import Side
 from workers.rules.case import Go, Hold
 from workers.rules.decide import decide, still_go
-from workers.rules.freshness import freshness, stale_at
+from workers.rules.freshness import fresh_for, freshness
 
 
 def test_a_buy_without_a_position_is_an_entry_limited_by_the_collar() -> None:
@@ -98,7 +98,7 @@ def test_an_entry_ages_and_an_expiry_only_shortens_that(
 def test_an_entry_without_a_time_of_its_own_ages_from_its_recording() -> None:
     sent = signal("BUY", recorded_at=NOW - timedelta(seconds=61))
 
-    assert stale_at(sent, executor(), accept_age=False) == NOW - timedelta(seconds=1)
+    assert fresh_for(sent, executor(), now=NOW, market=None, accept_age=False) == timedelta(seconds=-1)
 
 
 def test_a_person_may_accept_the_age_but_not_the_signals_own_expiry() -> None:
@@ -110,7 +110,9 @@ def test_a_person_may_accept_the_age_but_not_the_signals_own_expiry() -> None:
 
 
 def test_an_age_that_is_off_never_makes_an_entry_old() -> None:
-    assert stale_at(signal("BUY"), executor(entry_age_s='"off"'), accept_age=False) is None
+    ageless = executor(entry_age_s='"off"')
+
+    assert fresh_for(signal("BUY"), ageless, now=NOW, market=None, accept_age=False) is None
 
 
 def test_an_entry_waits_for_the_other_side_only() -> None:

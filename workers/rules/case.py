@@ -60,8 +60,11 @@ class Case:
     standing: Standing | None
     switches: tuple[Switch, ...]
     recent: Recent
-    #: The market's price, where it was asked for.
+    #: The hours that the calendar has for *now*: good for telling ages while the clock cannot be read.
+    calendar: Market | None = None
+    #: The market's price, where it was asked for and could be read.
     price: Decimal | None = None
+    price_asked: bool = False
     #: A person accepted the age when requeueing.
     accept_age: bool = False
 

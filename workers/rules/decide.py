@@ -11,6 +11,7 @@ from pipeline.signals import Action, Intent
 from pipeline.store.rows import OrderRow, Role
 from workers.brokers.orders import Side
 from workers.rules.case import Case, Hold, Skip, Verdict
+from workers.rules.closed import hold_price, not_again
 from workers.rules.entry import judge_entry
 from workers.rules.exits import judge_exit
 from workers.rules.freshness import freshness
@@ -50,14 +51,16 @@ def still_go(case: Case, intent: OrderRow) -> Skip | Hold | None:
             # What is left is closed by another order: the body of this one cannot change.
             code = Code.EXIT_NOT_DONE if reducible > 0 else Code.NO_POSITION
             return Skip(reasons=(Reason(code=code, facts=facts),))
-        return None
+        return not_again(case, intent)
     stale = freshness(case)
     reasons, paused = verdict_on(case.switches)
     if stale is not None:
         reasons.insert(0, stale)
     if reasons:
         return Skip(reasons=tuple(reasons))
-    return None if paused is None else Hold(reason=paused, wait=PAUSE_WAIT)
+    if paused is not None:
+        return Hold(reason=paused, wait=PAUSE_WAIT)
+    return not_again(case, intent) or hold_price(case)
 
 
 def _wait_for(blocking: tuple[OrderRow, ...]) -> Hold:

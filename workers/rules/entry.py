@@ -14,6 +14,7 @@ from workers.brokers.orders import Side
 from workers.rules import limits, repeats
 from workers.rules.caps import caps
 from workers.rules.case import Case, Go, Hold, Skip, Verdict
+from workers.rules.closed import hold_entry, hold_price, out_of_hours, refusal
 from workers.rules.freshness import freshness
 from workers.rules.holds import hold
 from workers.rules.orders import time_in_force
@@ -25,23 +26,28 @@ from workers.sizing import TooSmall, calm, configured, entry_quantity, lot, scal
 def judge_entry(case: Case, side: Side) -> Verdict:
     """Return every reason against the entry, else what it waits for, else the sized order."""
     stopped, paused = verdict_on(case.switches)
-    reasons = [*_refusals(case, side), *stopped]
+    closed = hold_entry(case)
+    # Why the account stands still comes first: it is what a person can do something about.
+    reasons = [*stopped, *_refusals(case, side, waits=closed is not None)]
     price, asset = case.signal.entry_price, case.asset
     if reasons or price is None or asset is None:
         return Skip(reasons=tuple(reasons))
+    if closed is not None:
+        return closed
     if paused is not None:
         return Hold(reason=paused, wait=PAUSE_WAIT)
-    return hold(case, side) or _sized(case, terms_of(case, side, price, asset), asset)
+    return hold_price(case) or hold(case, side) or _sized(case, terms_of(case, side, price, asset), asset)
 
 
-def _refusals(case: Case, side: Side) -> list[Reason]:
-    """Return every reason against an entry, the plainest first."""
+def _refusals(case: Case, side: Side, *, waits: bool) -> list[Reason]:
+    """Return every reason against an entry, the plainest first; one that waits for the open meets the limits there."""
     if case.signal.intent is Intent.CLOSE:
         return [Reason(code=Code.NO_POSITION, facts={"symbol": case.signal.symbol})]
     reasons = [_shorting(case) if side is Side.SELL else None, freshness(case)]
     reasons += refusals(case.signal, case.executor)
-    reasons += [_price(case), _asset(case), repeats.refusal(case)]
-    reasons += limits.refusals(case)
+    reasons += [_price(case), _asset(case), refusal(case)]
+    if not waits:
+        reasons += [repeats.refusal(case), *limits.refusals(case)]
     return [reason for reason in reasons if reason is not None]
 
 
@@ -86,7 +92,8 @@ def _sized(case: Case, terms: Terms, asset: Asset) -> Go | Skip:
     sized = entry_quantity(wanted, caps=caps(case, terms), lot=lots, asset=asset)
     if isinstance(sized, TooSmall):
         return Skip(reasons=sized.reasons)
-    limited = executor.order.type == "limit"
+    extended = out_of_hours(case)
+    limited = executor.order.type == "limit" or extended
     return Go(
         role=Role.ENTRY,
         side=terms.side,
@@ -96,6 +103,7 @@ def _sized(case: Case, terms: Terms, asset: Asset) -> Go | Skip:
         time_in_force=time_in_force(case.signal.asset_class),
         reference_price=terms.price,
         risk=sized.quantity * terms.risk,
+        extended_hours=extended,
     )
 
 

@@ -10,6 +10,7 @@ from pipeline.routing import OWN, is_own
 from pipeline.store.rows import Role
 from workers.brokers.orders import Side
 from workers.rules.case import Case, Go, Hold, Skip, Verdict
+from workers.rules.closed import hold_exit, out_of_hours
 from workers.rules.orders import collared, time_in_force
 from workers.sizing import exit_quantity
 
@@ -29,7 +30,11 @@ def judge_exit(case: Case, side: Side, held: Decimal) -> Verdict:
     signal, asset = case.signal, case.asset
     price = signal.entry_price
     reference = price or (case.position.current_price if case.position else None) or Decimal(1)
-    limited = case.executor.order.type == "limit" and price is not None and asset is not None
+    priced = price is not None and asset is not None
+    limited = priced and (case.executor.order.type == "limit" or out_of_hours(case))
+    closed = hold_exit(case, limited=limited)
+    if closed is not None:
+        return closed
     return Go(
         role=Role.EXIT,
         side=side,
@@ -38,6 +43,7 @@ def judge_exit(case: Case, side: Side, held: Decimal) -> Verdict:
         limit_price=collared(case, side, price, asset) if limited and price and asset else None,
         time_in_force=time_in_force(case.signal.asset_class),
         reference_price=reference,
+        extended_hours=limited and out_of_hours(case),
     )
 
 

@@ -1,4 +1,4 @@
-"""How old an entry may be. Pure."""
+"""How old an entry may be: in open-market time, and how long it may have waited for the open. Pure."""
 
 from __future__ import annotations
 
@@ -7,23 +7,74 @@ from datetime import datetime, timedelta
 from config.executors import ExecutorSettings
 from pipeline.reasons import Code, Reason
 from pipeline.store.rows import SignalRow
+from pipeline.symbols import AssetClass
 from workers.rules.case import Case
+from workers.rules.hours import Market, open_age
 
 
-def stale_at(signal: SignalRow, executor: ExecutorSettings, *, accept_age: bool) -> datetime | None:
-    """Return when an entry on *signal* is too late; None when it does not age."""
-    ends = [] if signal.expires_at is None else [signal.expires_at]
-    if executor.limits.entry_age_s is not None and not accept_age:
-        ends.append((signal.generated_at or signal.recorded_at) + timedelta(seconds=executor.limits.entry_age_s))
-    return min(ends) if ends else None
+def keeps_hours(signal: SignalRow, executor: ExecutorSettings) -> bool:
+    """Say whether the market's hours matter to an entry: not to crypto, nor where orders go out of hours."""
+    return signal.asset_class != AssetClass.CRYPTO and executor.hours.closed != "extended"
+
+
+def aged(signal: SignalRow, executor: ExecutorSettings, *, now: datetime, market: Market | None) -> timedelta:
+    """Return how old an entry is at *now*, in time that the market was open; all time where hours do not matter.
+
+    Args:
+        signal: what it was recorded for.
+        executor: where.
+        now: the record's clock.
+        market: the hours as of *now*; None: nobody knows them, and all time counts.
+    """
+    since = signal.generated_at or signal.recorded_at
+    return open_age(since, now, market if keeps_hours(signal, executor) else None)
+
+
+def waited(signal: SignalRow, executor: ExecutorSettings, *, now: datetime, market: Market | None) -> timedelta:
+    """Return how long an entry has been waiting for the open so far."""
+    # Whoever takes entries of any age waits from the moment that he had them.
+    dated = executor.limits.entry_age_s is not None and signal.generated_at is not None
+    since = signal.generated_at if dated and signal.generated_at is not None else signal.recorded_at
+    return (now - since) - open_age(since, now, market if keeps_hours(signal, executor) else None)
+
+
+def fresh_for(
+    signal: SignalRow, executor: ExecutorSettings, *, now: datetime, market: Market | None, accept_age: bool
+) -> timedelta | None:
+    """Return how long at least an entry stays fresh, below zero when it is too late; None when it does not age."""
+    left = [] if signal.expires_at is None else [signal.expires_at - now]
+    if not accept_age:
+        if executor.limits.entry_age_s is not None:
+            most = timedelta(seconds=executor.limits.entry_age_s)
+            left.append(most - aged(signal, executor, now=now, market=market))
+        if keeps_hours(signal, executor) and market is not None:
+            left.append(timedelta(seconds=executor.hours.hold_s) - waited(signal, executor, now=now, market=market))
+    return min(left, default=None)
+
+
+def may_wait(case: Case, market: Market) -> timedelta | None:
+    """Return how long an entry may go on waiting for the open of a *market* that is closed; None: for ever."""
+    signal, executor, now = case.signal, case.executor, case.now
+    left = [] if signal.expires_at is None else [signal.expires_at - now]
+    if not case.accept_age and market.by_calendar:
+        left.append(timedelta(seconds=executor.hours.hold_s) - waited(signal, executor, now=now, market=market))
+    elif not case.accept_age and executor.limits.entry_age_s is not None:
+        # Nobody knows when it closed, so time goes on counting.
+        left.append(timedelta(seconds=executor.limits.entry_age_s) - aged(signal, executor, now=now, market=market))
+    return min(left, default=None)
 
 
 def freshness(case: Case) -> Reason | None:
     """Return why an entry is too late, or None. Exits do not expire."""
-    ends = stale_at(case.signal, case.executor, accept_age=case.accept_age)
-    if ends is None or case.now <= ends:
+    signal, executor, market = case.signal, case.executor, case.market or case.calendar
+    if signal.expires_at is not None and case.now > signal.expires_at:
+        return Reason(code=Code.EXPIRED_SIGNAL, facts={"expires_at": signal.expires_at})
+    if case.accept_age:
         return None
-    if ends == case.signal.expires_at:
-        return Reason(code=Code.EXPIRED_SIGNAL, facts={"expires_at": ends})
-    age = (case.now - (case.signal.generated_at or case.signal.recorded_at)).total_seconds()
-    return Reason(code=Code.TOO_OLD, facts={"age_s": round(age, 1), "limit_s": case.executor.limits.entry_age_s})
+    age, wait = (each(signal, executor, now=case.now, market=market).total_seconds() for each in (aged, waited))
+    most = executor.limits.entry_age_s
+    if most is not None and age > most:
+        return Reason(code=Code.TOO_OLD, facts={"age_s": round(age, 1), "limit_s": most})
+    if keeps_hours(signal, executor) and wait > executor.hours.hold_s:
+        return Reason(code=Code.HELD_TOO_LONG, facts={"waited_s": round(wait, 1), "limit_s": executor.hours.hold_s})
+    return None
