@@ -92,7 +92,7 @@ def produce_for_ever(settings: Settings, executors: Executors, *, database_url: 
     delivery, direct = _delivery(settings, executors, record, database_url)
     try:
         if settings.source == "none":
-            heartbeat = Heartbeat(database_url, kind="producer", name="none")
+            heartbeat = Heartbeat(database_url, kind="producer", name="none", executors=executors)
             log.info("producer.started", source="none")
             stop.wait()
             return
@@ -102,7 +102,13 @@ def produce_for_ever(settings: Settings, executors: Executors, *, database_url: 
         ages = [executor.limits.entry_age_s for executor in executors.values()]
         longest = max((age for age in ages if age is not None), default=60.0)
         producer = Producer([source], deliver=delivery.deliver, refuse=delivery.refuse, entry_age_s=longest)
-        heartbeat = Heartbeat(database_url, kind="producer", name=settings.source, health=lambda: _health(producer))
+        heartbeat = Heartbeat(
+            database_url,
+            kind="producer",
+            name=settings.source,
+            health=lambda: _health(producer),
+            executors=executors,
+        )
         log.info("producer.started", source=settings.source, delivery=settings.delivery)
         producer.run(stop)
     finally:

@@ -42,7 +42,7 @@ with claim_home(home) as claim:
         environment=dict(os.environ), services=Services(api_token="kept"), remarks=[], executors=[],
     )
     feed = lambda url, over: ["a line of the feed"]
-    sys.exit(supervise(plan, claim, wakeups, feed, time.monotonic() + seconds))
+    sys.exit(supervise(plan, claim, wakeups, feed=feed, gate=lambda _url: None, until=time.monotonic() + seconds))
 """
 
 

@@ -13,6 +13,7 @@ from pipeline.states import State
 from pipeline.store.record import Record
 from pipeline.store.rows import ExecutionRow
 from workers.engine import Desk, open_desk, recipe_of
+from workers.gates import check_account
 from workers.lease import LeaseKeeper
 from workers.recipe import Recipe
 
@@ -37,7 +38,7 @@ class Direct:
         """Execute those of *executions* that wait for their executor, one after the other.
 
         Raises:
-            ConfigInvalid: an executor has no address or key.
+            ConfigInvalid: an executor has no address or key, or its account is not the pinned one.
         """
         for execution in executions:
             if execution.state is not State.QUEUED:
@@ -56,12 +57,17 @@ class Direct:
 
     def _recipe(self, executor_id: str) -> Recipe:
         if executor_id not in self._recipes:
-            desk = open_desk(
+            desk = self._desk(executor_id)
+            check_account(desk)
+            self._recipes[executor_id] = recipe_of(desk, record=self._record, leases=self._leases, worker=self._by)
+        return self._recipes[executor_id]
+
+    def _desk(self, executor_id: str) -> Desk:
+        if executor_id not in self._desks:
+            self._desks[executor_id] = open_desk(
                 self._executors[executor_id],
                 settings=self._settings,
                 exchange_url=self._settings.exchange_url,
                 record=self._record,
             )
-            self._desks[executor_id] = desk
-            self._recipes[executor_id] = recipe_of(desk, record=self._record, leases=self._leases, worker=self._by)
-        return self._recipes[executor_id]
+        return self._desks[executor_id]

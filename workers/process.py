@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from uuid import uuid4
 
@@ -22,6 +23,7 @@ from pipeline.reasons import storable
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 from workers.engine import Desk, open_desk, recipe_of
+from workers.gates import await_account
 from workers.lease import LeaseKeeper
 from workers.recipe import Recipe
 from workers.worker import serve_for_ever
@@ -37,23 +39,37 @@ def work(
     redis_url: str,
     exchange_url: str | None,
     stop: threading.Event,
+    gate: Callable[[Record], None] = lambda _record: None,
 ) -> None:
     """Execute what is queued for *executor* until *stop*; the order in hand is finished first.
 
+    Nothing is taken before *gate* came back, which says whether the record lets this process start, and before the
+    pinned account was verified.
+
     Raises:
-        ConfigInvalid: there is no address or key for the broker.
+        ConfigInvalid: there is no address or key for the broker, its account is another one, or the gate is shut.
     """
     name = f"{executor.id}-{socket.gethostname()}-{os.getpid()}"
     record = Record(database_url, patience_s=None)
     desk = open_desk(executor, settings=settings, exchange_url=exchange_url, record=record)
     leases = LeaseKeeper(database_url)
-    heartbeat = Heartbeat(database_url, kind="worker", name=executor.id)
+    verified = threading.Event()
+    heartbeat = Heartbeat(
+        database_url,
+        kind="worker",
+        name=executor.id,
+        health=lambda: (verified.is_set(), {} if verified.is_set() else {"account": "not verified yet"}),
+        executors={executor.id: executor},
+    )
     threading.Thread(target=_unblock, args=(stop, record), daemon=True).start()
     try:
         recipe = recipe_of(desk, record=record, leases=leases, worker=name)
         letters = DeadLetters(record)
-        _try_keys(desk, record)
-        log.info("worker.started", executor_id=executor.id, mode=executor.mode)
+        gate(record)
+        if await_account(desk, stop=stop):
+            verified.set()
+            _try_keys(desk, record)
+            log.info("worker.started", executor_id=executor.id, mode=executor.mode)
         serve_for_ever(
             executor.id,
             connection=connect(redis_url, timeout_s=3.0),

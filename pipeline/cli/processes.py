@@ -36,6 +36,7 @@ def up(
     without: Annotated[str, typer.Option(help="Processes not to run, separated by commas.")] = "",
 ) -> None:
     """Run everything on this machine, and show signals turning into order ids."""
+    from pipeline.cli.starting import gate_of_up  # noqa: PLC0415
     from pipeline.feed import follow_feed  # noqa: PLC0415 -- commands load only what they run
     from pipeline.sources.reach import never_traded  # noqa: PLC0415
     from pipeline.up.run import run_up  # noqa: PLC0415
@@ -47,7 +48,8 @@ def up(
     for problem in never_traded(source or settings.source, executors):
         typer.echo(f"note: {problem}")
     names = [name for name in without.replace(" ", "").split(",") if name]
-    raise typer.Exit(run_up(settings, feed=follow_feed, seconds=seconds, source=source, without=names))
+    gate = gate_of_up(settings, executors)
+    raise typer.Exit(run_up(settings, feed=follow_feed, gate=gate, seconds=seconds, source=source, without=names))
 
 
 def migrate() -> None:
@@ -60,15 +62,19 @@ def migrate() -> None:
 
 def produce() -> None:
     """Take signals from the source in TRADEWIRE_SOURCE and record them."""
+    from pipeline.cli.starting import started  # noqa: PLC0415
     from pipeline.producing import produce_for_ever  # noqa: PLC0415
 
     settings = settings_for("producer")
     executors = executors_for(settings)
-    produce_for_ever(settings, executors, database_url=database_url(settings), stop=stop_on_signals())
+    stop = stop_on_signals()
+    with started(settings, executors, by="producer"):
+        produce_for_ever(settings, executors, database_url=database_url(settings), stop=stop)
 
 
 def work(executor: Annotated[str, typer.Argument(help="The executor whose queue is worked.")]) -> None:
     """Execute what is queued for one executor."""
+    from pipeline.gates.start import check_start  # noqa: PLC0415
     from workers.process import work as work_for  # noqa: PLC0415
 
     settings = settings_for(executor)
@@ -83,22 +89,27 @@ def work(executor: Annotated[str, typer.Argument(help="The executor whose queue 
         redis_url=redis_url(settings),
         exchange_url=settings.exchange_url,
         stop=stop_on_signals(),
+        gate=lambda record: check_start(record, executors, by=f"worker {executor}"),
     )
 
 
 def keep() -> None:
     """Look after what nobody else is looking after: lost jobs, gone workers, unknown orders, fills, dead letters."""
+    from pipeline.cli.starting import started  # noqa: PLC0415
     from pipeline.keeper.loop import keep as keep_for_ever  # noqa: PLC0415
 
     settings = settings_for("keeper")
-    keep_for_ever(
-        executors_for(settings),
-        settings=settings,
-        database_url=database_url(settings),
-        redis_url=redis_url(settings),
-        exchange_url=settings.exchange_url,
-        stop=stop_on_signals(),
-    )
+    executors = executors_for(settings)
+    stop = stop_on_signals()
+    with started(settings, executors, by="keeper", accounts=True):
+        keep_for_ever(
+            executors,
+            settings=settings,
+            database_url=database_url(settings),
+            redis_url=redis_url(settings),
+            exchange_url=settings.exchange_url,
+            stop=stop,
+        )
 
 
 def serve(
@@ -106,13 +117,16 @@ def serve(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
 ) -> None:
     """Serve the web process; needs TRADEWIRE_API_TOKEN, and PORT if not 8000."""
+    from pipeline.cli.starting import started  # noqa: PLC0415
     from pipeline.web.server import serve as serve_web  # noqa: PLC0415
 
     settings = settings_for("web")
     if settings.api_token is None:
         message = "the web process does not start without a token: set TRADEWIRE_API_TOKEN"
         raise ConfigInvalid([Problem(key="TRADEWIRE_API_TOKEN", message=message)])
-    serve_web(settings, executors_for(settings), host=host, port=8000 if settings.port is None else settings.port)
+    executors = executors_for(settings)
+    with started(settings, executors, by="web"):
+        serve_web(settings, executors, host=host, port=8000 if settings.port is None else settings.port)
 
 
 def exchange(

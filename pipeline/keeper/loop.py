@@ -26,6 +26,7 @@ from pipeline.keeper.mirror import Mirror
 from pipeline.keeper.rounds import Round
 from pipeline.keeper.sweep import Sweep
 from pipeline.keeper.unknown import Unknowns
+from pipeline.keeper.watch import Watch
 from pipeline.queues.bell import Bell
 from pipeline.queues.failed_page import FailedPage
 from pipeline.queues.server import check_server, connect
@@ -39,6 +40,7 @@ _SWEEP_EVERY_S = 0.25
 _UNKNOWN_EVERY_S = 0.25
 _FOLLOW_EVERY_S = 2.0
 _MIRROR_EVERY_S = 2.0
+_WATCH_EVERY_S = 1.0
 _EXITS_EVERY_S = 1.0
 # Per executor.
 _LOOKUPS_AT_ONCE = 4
@@ -70,7 +72,13 @@ def keep(
     intake = Intake(record, executors, by=who)
     for name, every_s, task in _tasks(record, bell, desks, pools, intake, who):
         rounds.append(Round(name, every_s, task, stop=stop, leads=leadership.leads))
-    heartbeat = Heartbeat(database_url, kind="keeper", name="keeper", health=lambda: _health(rounds, leadership))
+    heartbeat = Heartbeat(
+        database_url,
+        kind="keeper",
+        name="keeper",
+        health=lambda: _health(rounds, leadership),
+        executors=executors,
+    )
     for thread in rounds:
         thread.start()
     log.info("keeper.started", executors=list(executors))

@@ -19,6 +19,7 @@ from pipeline.embedded.wakeups import Wakeups
 from pipeline.up.claim import Claim, claim_home
 from pipeline.up.console import banner, say
 from pipeline.up.plan import Plan, make_plan
+from pipeline.up.record import Gate
 from pipeline.up.supervisor import ServerMissing, Supervisor
 
 log = structlog.get_logger(__name__)
@@ -33,6 +34,7 @@ def run_up(
     settings: Settings,
     *,
     feed: Feed,
+    gate: Gate,
     seconds: float | None = None,
     source: str | None = None,
     without: Sequence[str] = (),
@@ -42,6 +44,7 @@ def run_up(
     Args:
         settings: The environment.
         feed: What to show while it runs.
+        gate: What is asked of the record before any process is started.
         seconds: Stop after so many seconds from now; without it, on SIGINT, SIGTERM or SIGHUP.
         source: The producer's source in place of the environment's; `none` for none.
         without: Names of processes, or of executors, that are not run.
@@ -54,19 +57,20 @@ def run_up(
     with claim_home(settings.home.resolve()) as claim:
         for name in claim.end_leftovers():
             say(f"ended {name}, which an earlier run had left behind")
-        return supervise(make_plan(settings, source=source, without=without), claim, wakeups, feed, until)
+        plan = make_plan(settings, source=source, without=without)
+        return supervise(plan, claim, wakeups, feed=feed, gate=gate, until=until)
 
 
-def supervise(plan: Plan, claim: Claim, wakeups: Wakeups, feed: Feed, until: float) -> int:
+def supervise(plan: Plan, claim: Claim, wakeups: Wakeups, *, feed: Feed, gate: Gate, until: float) -> int:
     """Run *plan* until *until* (of the monotonic clock) or a request to stop; return the exit code.
 
     Raises:
-        ConfigInvalid: An embedded server cannot be set up here.
+        ConfigInvalid: An embedded server cannot be set up here, or *gate* is shut.
     """
     for remark in plan.remarks:
         say(remark)
     over = threading.Event()
-    supervisor = Supervisor(plan, claim=claim, wakeups=wakeups, say=say)
+    supervisor = Supervisor(plan, claim=claim, wakeups=wakeups, say=say, gate=gate)
     shown = False
     try:
         while not wakeups.stops_asked and time.monotonic() < until:

@@ -16,7 +16,7 @@ from pipeline.up.child import Child
 from pipeline.up.claim import Claim
 from pipeline.up.lines import QUEUES, RECORD, ProcessLine
 from pipeline.up.plan import Plan
-from pipeline.up.record import Migration
+from pipeline.up.record import Gate, Migration
 
 #: How long a tick may wait for something to happen while all is well; the death of a child cuts it short.
 _IDLE_S = 0.25
@@ -40,8 +40,9 @@ class ServerMissing(TradewireError):
 class Supervisor:
     """All children of one `up`."""
 
-    def __init__(self, plan: Plan, *, claim: Claim, wakeups: Wakeups, say: Callable[[str], None]) -> None:
+    def __init__(self, plan: Plan, *, claim: Claim, wakeups: Wakeups, say: Callable[[str], None], gate: Gate) -> None:
         self._plan = plan
+        self._gate = gate
         self._claim = claim
         self._wakeups = wakeups
         self._say = say
@@ -69,7 +70,7 @@ class Supervisor:
         """Do all that is due now.
 
         Raises:
-            ConfigInvalid: A server cannot be set up here.
+            ConfigInvalid: A server cannot be set up here, or the gate is shut.
             ServerMissing: A server did not come up, or the record cannot be used.
         """
         for server in self._servers:
@@ -138,8 +139,10 @@ class Supervisor:
         if self.services.redis_url is not None:
             met.add(QUEUES)
         if self.services.database_url is not None and self._migration is None:
-            self._migration = Migration(self.services.database_url.get_secret_value())
+            self._migration = Migration(self.services.database_url.get_secret_value(), self._gate)
         if self._migration is not None and self._migration.over.is_set():
+            if self._migration.refusal is not None:
+                raise self._migration.refusal
             if self._migration.failure is not None:
                 raise ServerMissing(self._migration.failure)
             met.add(RECORD)

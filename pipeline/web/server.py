@@ -56,7 +56,7 @@ def serve(settings: Settings, executors: Executors, *, host: str, port: int) -> 
     readiness = Readiness(
         record, redis_url=settings.redis_url.get_secret_value(), settings=settings, executors=executors
     )
-    heartbeat = Heartbeat(database_url, kind="web", name="web")
+    heartbeat = Heartbeat(database_url, kind="web", name="web", executors=executors)
     signals = router(
         Intake(record, executors, by="web"),
         Relay(Bell(connect(settings.redis_url.get_secret_value()))),
