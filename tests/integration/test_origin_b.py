@@ -1,0 +1,133 @@
+"""Entries B1 to B9 of tests/ORIGIN.md: what a filter dropped without a record is here a row with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.errors import InvalidSignal
+from pipeline.intake import Intake
+from pipeline.reports import report
+from pipeline.sources.reach import never_traded
+from tests.core_fixtures import Processes
+from tests.factories import Core, executor_toml, signal, until
+from tests.integration.lives import Rows
+
+Make = Callable[..., Core]
+SHIPPED = (Path(__file__).parents[2] / "config/executors.toml").read_text("utf-8")
+
+
+def reasons(core: Core) -> dict[str, str | None]:
+    """Return the reason of the newest signal at each executor."""
+    rows = core.rows(
+        "SELECT executor_id, reason_code FROM execution WHERE signal_id = "
+        "(SELECT signal_id FROM signal ORDER BY recorded_at DESC LIMIT 1)"
+    )
+    return {row["executor_id"]: row["reason_code"] for row in rows}
+
+
+def test_b1_what_is_filtered_out_leaves_a_row_with_its_reason_and_is_counted(make_core: Make) -> None:
+    core = make_core(SHIPPED)
+
+    for sent, expected in (
+        ({"confidence": 10}, {"argo": "confidence_below_minimum", "prop_firm": "confidence_below_minimum"}),
+        ({"executors": ["argo"]}, {"argo": None, "prop_firm": "not_addressed"}),
+        ({"regime": "CRISIS"}, {"argo": None, "prop_firm": "regime_not_routed"}),
+    ):
+        core.intake.record(signal(**sent), source="test")
+        assert reasons(core) == expected
+
+    counted = report(core.record)
+    assert (counted["signals"], counted["executions"], counted["by_status"]["skipped"]) == (3, 6, 4)
+    assert counted["by_reason"] == {"confidence_below_minimum": 2, "not_addressed": 1, "regime_not_routed": 1}
+
+
+@pytest.mark.parametrize("minimum", [60, 75, 82])
+def test_b2_one_threshold_holds_at_the_door_and_at_the_broker_and_it_is_the_files(
+    make_core: Make, minimum: int
+) -> None:
+    core = make_core(executor_toml(minimum_confidence=minimum))
+    core.prices(AAPL=100)
+
+    below, at = core.send(confidence=minimum - 0.1), core.send(confidence=minimum)
+    # What may be an exit is judged again at the broker's door, with the position.
+    sold = core.run(core.send("MSFT", "SELL", confidence=minimum - 0.1))
+
+    assert core.execution(below)["reason_facts"]["minimum"] == str(minimum)
+    assert core.run(at)["order_id"] is not None
+    assert f"confidence_below_minimum minimum={minimum}" in sold["reason_facts"]["also"]
+
+
+@pytest.mark.parametrize("fraction", [0.98, 0.753, 1, "0.5"])
+def test_b3_a_confidence_that_looks_like_a_fraction_is_refused_in_words_and_kept(
+    intake: Intake, rows: Rows, fraction: Any
+) -> None:
+    with pytest.raises(InvalidSignal, match="looks like a fraction: write"):
+        intake.record(signal(confidence=fraction), source="test")
+
+    assert [row["code"] for row in rows("SELECT code FROM refusal")] == ["invalid_signal"]
+
+
+def test_b4_a_broker_that_was_away_at_the_start_turns_nothing_off(core: Core, processes: Processes) -> None:
+    core.exchange.kill9()
+    processes.start(core, "work", "argo")
+    processes.start(core, "keep")
+    row = core.record_signal(signal())
+    core.relay.ring([row])
+    until(lambda: core.execution(row.execution_id)["reason_code"] == "broker_away")
+
+    core.exchange.start()
+    core.prices(AAPL=100)
+
+    until(lambda: core.execution(row.execution_id)["order_id"])
+
+
+def test_b4_a_configuration_that_cannot_be_read_does_not_start(core: Core, processes: Processes) -> None:
+    core.executors_path.write_text("[executors.argo]\nauto_execute = true\n")
+
+    for command in (["work", "argo"], ["keep"], ["produce"]):
+        process = processes.start(core, *command)
+        assert process.wait(30) == 2
+        assert "auto_execute" in processes.said(process)
+
+
+def test_b5_a_position_does_not_stand_in_the_way_of_its_own_close(core: Core) -> None:
+    core.run(core.send(quantity=7))
+    core.filled_at_exchange()
+    core.follower().run_once()
+
+    closed = core.run(core.send("AAPL", "SELL"))
+
+    assert (closed["role"], closed["side"], closed["quantity"]) == ("exit", "sell", 7)
+    core.filled_at_exchange(2)
+    assert core.desks["argo"].broker.position("AAPL") is None
+
+
+def test_b8_an_executor_that_can_never_trade_what_its_source_produces_is_named_at_the_start(
+    make_core: Make, processes: Processes
+) -> None:
+    core = make_core(
+        executor_toml() + executor_toml("prop_firm").replace("[executors.prop_firm.route]", _ONLY_FUNDS, 1)
+    )
+
+    [problem] = never_traded("replay", core.executors)
+
+    assert problem.key == "executors.prop_firm.route.symbols"
+    assert "AAPL" in problem.message
+    producer = processes.start(core, "produce", TRADEWIRE_SOURCE="replay")
+    until(lambda: "source.never_traded" in processes.said(producer))
+
+
+def test_b9_what_cannot_execute_by_construction_is_no_opportunity(core: Core) -> None:
+    for symbol in ("BTC/USD", "ETH/USD", "MSFT"):
+        assert core.run(core.send(symbol, "SELL"))["reason_code"] == "no_position"
+
+    counted = report(core.record)["by_executor"]["argo"]["exchange"]
+    assert (counted["executions"], counted["eligible"], counted["execution_rate"]) == (3, 0, None)
+    assert core.orders() == []
+
+
+_ONLY_FUNDS = '[executors.prop_firm.route]\nsymbols = ["SPY", "QQQ"]'

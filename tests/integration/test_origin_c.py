@@ -1,0 +1,142 @@
+"""Entries C1 to C8 of tests/ORIGIN.md: a refusal keeps its reason, and one of the broker its very words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from pipeline.catalogue import CATALOGUE
+from pipeline.looking import life
+from pipeline.reasons import Code
+from tests.factories import Core, executor_toml, until
+
+Make = Callable[..., Core]
+
+
+def poor(core: Core, cash: str = "0") -> None:
+    """Leave the account with so much money, and have that read."""
+    core.exchange.admin("accounts", {"key": "argo", "cash": cash})
+    core.desks["argo"].snapshots.read()
+
+
+def test_c1_every_refusal_says_what_refused_it_with_figures_and_a_remedy(core: Core) -> None:
+    core.exchange.admin("assets", {"TSLA": {"tradable": False}})
+    core.faults({"on": "submit", "kind": "reject", "symbol": "QA", "message": "wash trade"})
+    poor(core, "20")
+
+    refused = [
+        core.execution(core.send(confidence=75 - 0.1)),
+        core.run(core.send("MSFT", "SELL")),
+        core.run(core.send("AAPL")),
+        core.run(core.send("TSLA")),
+        core.run(core.send(generated_at="2026-01-01T00:00:00Z")),
+        core.run(core.send("QA", entry_price=1)),
+    ]
+
+    assert [row["reason_code"] for row in refused] == [
+        "confidence_below_minimum",
+        "no_position",
+        "buying_power_used_up",
+        "asset_not_tradable",
+        "too_old",
+        "rejected_by_broker",
+    ]
+    assert all(row["reason_facts"] for row in refused)
+    assert len({CATALOGUE[Code(row["reason_code"])].says for row in refused}) == len(refused)
+
+
+@pytest.mark.parametrize("status", [403, 422])
+def test_c2_the_brokers_status_and_words_are_kept_with_the_execution_and_its_attempt(core: Core, status: int) -> None:
+    core.faults({"on": "submit", "kind": "reject", "status": status, "message": "short sale restricted"})
+
+    execution = core.run(core.send())
+
+    assert (execution["reason_facts"]["http"], execution["reason_facts"]["says"]) == (status, "short sale restricted")
+    assert [(row["outcome"], row["message"]) for row in core.rows("SELECT * FROM attempt")] == [
+        ("rejected", "short sale restricted")
+    ]
+
+
+def test_c3_what_the_broker_refuses_is_said_aloud(core: Core) -> None:
+    core.faults({"on": "submit", "kind": "reject", "message": "no"})
+
+    with capture_logs() as logs:
+        core.run(core.send())
+
+    [said] = [entry for entry in logs if entry["event"] == "execution.rejected"]
+    assert said["log_level"] == "warning"
+    assert "says=no" in said["reason"]
+
+
+def test_c4_cannot_read_and_broke_and_no_are_three_answers(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = core.run(core.send("MSFT", "SELL"))
+    core.rows("DELETE FROM account_snapshot")
+    core.faults({"on": "account", "kind": "garbage_before"})
+    unread = core.run(core.send("AAPL"))
+    core.faults({"on": "account", "kind": "5xx_before"})
+    away = core.run(core.send("QA"))
+    core.faults()
+    recipe = core.recipe(worker="broken")
+    monkeypatch.setattr(type(recipe.check.eye), "look", lambda *_: 1 / 0)
+    broken = core.send("QB")
+    recipe.run(broken)
+
+    ends = [(row["state"], row["reason_code"]) for row in (refused, unread, away, core.execution(broken))]
+    assert ends == [
+        ("skipped", "no_position"),
+        ("held", "account_unreadable"),
+        ("held", "broker_away"),
+        ("dead", "internal_error"),
+    ]
+
+
+@pytest.mark.parametrize("kind", ["429", "5xx_before", "drop_before", "garbage_before"])
+def test_c5_one_bad_answer_loses_nothing(core: Core, kind: str) -> None:
+    core.faults({"on": "submit", "kind": kind, "count": 1})
+    execution_id = core.send()
+    first = core.run(execution_id)
+
+    def sent() -> Any:
+        # What is unknown is looked up at the keeper's own pace.
+        core.unknowns.run_once()
+        if core.state(execution_id) == "held":
+            core.due_now(execution_id)
+        return core.run(execution_id)["order_id"]
+
+    assert first["state"] in ("held", "unknown")
+    until(sent)
+    assert [order["client_order_id"] for order in core.orders()] == [f"tw-{execution_id}-1"]
+
+
+def test_c6_an_account_without_money_is_asked_for_nothing_and_each_signal_says_so(core: Core) -> None:
+    poor(core)
+
+    ends = [core.run(core.send(f"Q{chr(65 + number)}")) for number in range(10)]
+
+    assert {row["reason_code"] for row in ends} == {"buying_power_used_up"}
+    assert all(row["reason_facts"]["limit"] == "0.00" for row in ends)
+    assert core.orders() == []
+
+
+def test_c7_a_reason_is_of_the_moment_of_the_decision(core: Core) -> None:
+    poor(core)
+    execution_id = core.send()
+    core.run(execution_id)
+    told = life(core.record, execution_id)["executions"][0]
+
+    poor(core, "1000000")
+
+    assert life(core.record, execution_id)["executions"][0]["moves"] == told["moves"]
+    assert "limit=0.00" in told["moves"][-1]["reason"]
+
+
+@pytest.mark.parametrize("order", ['type = "limit"', 'type = "market"'])
+@pytest.mark.parametrize("given", [{}, {"stop_price": 97}, {"target_price": 105}])
+def test_c8_neither_stop_nor_target_is_needed_for_an_order(make_core: Make, order: str, given: dict[str, Any]) -> None:
+    core = make_core(executor_toml(order=order))
+    core.prices(AAPL=100)
+
+    assert core.run(core.send(**given))["order_id"] == core.orders()[0]["id"]
