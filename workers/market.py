@@ -18,7 +18,7 @@ from pipeline.store.statements import sql
 from workers.brokers.holdings import Session
 from workers.brokers.protocol import Broker
 from workers.rules.hours import Market, by_calendar, by_clock
-from workers.snapshots import Snapshot
+from workers.snapshots import Snapshot, Snapshots
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +39,18 @@ def market_at(snapshot: Snapshot, now: datetime, sessions: tuple[Session, ...]) 
 def calendar_at(snapshot: Snapshot, now: datetime, sessions: tuple[Session, ...]) -> Market | None:
     """Return the hours that the calendar has for *now*: enough to tell ages, not to send orders."""
     return by_calendar(snapshot.last_clock, now, sessions)
+
+
+def seems_open(record: Record, snapshots: Snapshots) -> bool:
+    """Say whether the market is open by the last reading of the clock, however old; its bells are minded.
+
+    Raises:
+        RecordUnavailable: PostgreSQL is away.
+    """
+    reading = snapshots.last_clock()
+    row = record.run(lambda connection: connection.execute(sql("accounts", "now")).fetchone())
+    market = None if reading is None or row is None else by_clock(reading, row["now"], ())
+    return market is not None and market.is_open
 
 
 def was_held_for_open(record: Record, execution_id: UUID) -> bool:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import structlog
@@ -23,6 +24,7 @@ from pipeline.keeper.exits import Exits
 from pipeline.keeper.follow import Follower
 from pipeline.keeper.leadership import Leadership
 from pipeline.keeper.mirror import Mirror
+from pipeline.keeper.opening import Opening
 from pipeline.keeper.rounds import Round
 from pipeline.keeper.sweep import Sweep
 from pipeline.keeper.unknown import Unknowns
@@ -32,6 +34,7 @@ from pipeline.queues.failed_page import FailedPage
 from pipeline.queues.server import check_server, connect
 from pipeline.store.record import Record
 from workers.engine import Desk, open_desks
+from workers.market import seems_open
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +42,7 @@ _LEAD_EVERY_S = 1.0
 _SWEEP_EVERY_S = 0.25
 _UNKNOWN_EVERY_S = 0.25
 _FOLLOW_EVERY_S = 2.0
+_OPENING_EVERY_S = 0.5
 _MIRROR_EVERY_S = 2.0
 _WATCH_EVERY_S = 1.0
 _EXITS_EVERY_S = 1.0
@@ -62,7 +66,7 @@ def keep(
         NotPossible: PostgreSQL or Redis is of a kind that cannot be used.
     """
     who = f"keeper-{socket.gethostname()}-{os.getpid()}"
-    record = Record(database_url, connections=4 + 6 * len(executors), patience_s=1.0)
+    record = Record(database_url, connections=4 + 7 * len(executors), patience_s=1.0)
     desks = open_desks(executors, settings=settings, exchange_url=exchange_url, record=record)
     bell = Bell(connect(redis_url))
     _refuse_wrong_servers(record, bell)
@@ -107,7 +111,12 @@ def _tasks(
         follower = Follower(record=record, desk=desk, who=who)
         theirs.append((f"unknown {name}", _UNKNOWN_EVERY_S, unknowns.run_once))
         theirs.append((f"follow {name}", _FOLLOW_EVERY_S, _paced(follower.run_once)))
-        exits = Exits(record=record, intake=intake, desk=desk, market_is_open=lambda: True)
+        theirs.append((f"opening {name}", _OPENING_EVERY_S, _paced(Opening(record, desk).run_once)))
+        watch = Watch(record=record, desk=desk, who=who)
+        theirs.append((f"watch {name}", _WATCH_EVERY_S, _paced(watch.run_once)))
+        exits = Exits(
+            record=record, intake=intake, desk=desk, market_is_open=partial(seems_open, record, desk.snapshots)
+        )
         theirs.append((f"exits {name}", _EXITS_EVERY_S, _paced(exits.run_once)))
     return [
         ("sweep", _SWEEP_EVERY_S, sweep.run_once),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from operator import itemgetter
@@ -16,6 +16,7 @@ from psycopg.rows import DictRow
 from pipeline.crash import reached
 from pipeline.queues.bell import Bell
 from pipeline.queues.jobs import Ring
+from pipeline.reasons import Code
 from pipeline.relay import description
 from pipeline.states import State
 from pipeline.store.record import Record
@@ -77,7 +78,7 @@ class Sweep:
         due = self.record.run(lambda connection: connection.execute(sql("keeper", "due"), gone).fetchall())
         self._rung.update({(row["execution_id"], row["due_at"]): time.monotonic() for row in due})
         reached("keeper.after_mark")
-        self.bell.ring([_ring(row) for row in sorted(due, key=itemgetter("seq"))])
+        self.bell.ring(_in_turn(due))
         reached("keeper.after_enqueue")
         return len(due)
 
@@ -93,6 +94,17 @@ class Sweep:
         self.record.run(lambda connection: connection.execute(sql("keeper", "still_waiting"), values))
 
 
+def _in_turn(due: Sequence[DictRow]) -> list[Ring]:
+    """Return the jobs by age; what waited for the market in the order of its release, also over several batches."""
+    opened = sorted((row for row in due if _was_closed(row)), key=itemgetter("due_at"))
+    others = sorted((row for row in due if not _was_closed(row)), key=itemgetter("seq"))
+    return [_ring(row) for row in (*opened, *others)]
+
+
+def _was_closed(row: DictRow) -> bool:
+    return bool(row["reason_code"] == Code.MARKET_CLOSED)
+
+
 def _ring(row: dict[str, Any]) -> Ring:
     return Ring(
         execution_id=row["execution_id"],
@@ -104,6 +116,7 @@ def _ring(row: dict[str, Any]) -> Ring:
             confidence=row["confidence"],
             executor_id=row["executor_id"],
         ),
-        # It has waited for its first turn already; behind a backlog it would wait for another.
-        at_front=row["begun"],
+        # It has waited for its first turn already; behind a backlog it would wait for another. A later batch of those
+        # that waited for the market goes behind the earlier one.
+        at_front=row["begun"] and not _was_closed(row),
     )

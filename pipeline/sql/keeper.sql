@@ -46,7 +46,7 @@ JOIN LATERAL (
     WHERE signal_id = (SELECT signal_id FROM execution WHERE execution_id = waiting.execution_id)
 ) AS s ON true
 WHERE e.execution_id = waiting.execution_id
-RETURNING e.execution_id, e.executor_id, e.job_id, e.action, e.symbol, s.confidence, e.seq, e.due_at,
+RETURNING e.execution_id, e.executor_id, e.job_id, e.action, e.symbol, s.confidence, e.seq, e.due_at, e.reason_code,
     e.fence > 0 AS begun
 
 -- name: candidates

@@ -30,11 +30,14 @@ SELECT EXISTS (
 ) AS held
 
 -- name: waits_for_open
-SELECT count(*) AS waiting
-FROM execution
-WHERE executor_id = %(executor_id)s
-    AND state = 'held'
-    AND reason_code = 'market_closed'
+SELECT EXISTS (
+    SELECT
+    FROM execution
+    WHERE executor_id = %(executor_id)s
+        AND state = 'held'
+        AND reason_code = 'market_closed'
+        AND due_at > statement_timestamp()
+) AS waits
 
 -- name: release
 -- The market is open: what waited for it is due, exits first, then by confidence, then by age. One millisecond apart,
