@@ -13,7 +13,7 @@ from tests.unit.brokers import payloads
 from tests.unit.brokers.conftest import Play
 from tests.unit.brokers.scripted import Act, Seen, reply
 from workers.brokers import alpaca
-from workers.brokers.protocol import Found, NoAnswer
+from workers.brokers.protocol import Found, NoAnswer, NotSentCause
 
 START = datetime(2026, 10, 8, 15, 0, tzinfo=UTC)
 
@@ -64,6 +64,31 @@ def test_a_list_without_end_is_given_up(play: Play, monkeypatch: pytest.MonkeyPa
 
     assert isinstance(answer, NoAnswer)
     assert len(server.seen) == 3
+
+
+def test_each_page_after_the_first_is_asked_for_before_it_is_read(play: Play) -> None:
+    moments = [START + timedelta(milliseconds=n) for n in range(1203)]
+    stored = [payloads.order(id=str(n), submitted_at=_nanoseconds(when)) for n, when in enumerate(moments)]
+    broker, server = play(_order_list(stored))
+    read_before: list[int] = []
+
+    def more() -> bool:
+        read_before.append(len(server.seen))
+        return len(read_before) < 2
+
+    listed = broker.orders(status="all", since=START - timedelta(hours=1), more=more)
+
+    assert (read_before, len(server.seen)) == ([1, 2], 2)
+    assert [order.order_id for order in listed] == [str(n) for n in range(len(listed))]
+    assert 900 < len(listed) < 1203
+
+
+def test_an_order_that_a_list_cut_short_did_not_show_is_not_absent(play: Play) -> None:
+    broker, _ = play(reply(200, [payloads.order(id=str(number)) for number in range(500)]))
+
+    answer = broker.find_in_list("tw-2-1", since=START, more=lambda: False)
+
+    assert answer == NoAnswer(message="The list was not read to its end.", cause=NotSentCause.RATE_LIMITED)
 
 
 def test_orders_of_several_legs_are_left_out_of_lists(play: Play) -> None:

@@ -1,0 +1,276 @@
+"""The request budget of an account: exact over any minute, shared by all processes, and kept for what matters most."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+from structlog.testing import capture_logs
+
+from pipeline.errors import BudgetUsedUp, RecordUnavailable
+from pipeline.store.record import Record
+from pipeline.store.statements import sql
+from tests.integration.lives import Rows
+from workers.budget import BLOCK, SHARES, Budget, Purpose, fare, move
+
+HOLDER = "executor:argo"
+
+
+@pytest.fixture
+def other_record(database_url: str) -> Iterator[Record]:
+    """The record as another process has it."""
+    with Record(database_url, connections=24, patience_s=5.0) as record:
+        yield record
+
+
+def budget(record: Record, per_minute: int | None = 100) -> Budget:
+    return Budget(record, executor_id="argo", per_minute=per_minute)
+
+
+def spent(rows: Rows, holder: str = HOLDER) -> int:
+    (row,) = rows("SELECT (SELECT sum(n) FROM unnest(slots) AS n) AS n FROM request_budget WHERE holder = %s", [holder])
+    return int(row["n"])
+
+
+def spend(rows: Rows, count: int, holder: str = HOLDER) -> None:
+    rows("SELECT take_requests(%s, %s, 100000, true)", [holder, count])
+
+
+def pass_by(rows: Rows, seconds: int, holder: str = HOLDER) -> None:
+    """Let the window be *seconds* older than it is."""
+    (row,) = rows("SELECT slots, second FROM request_budget WHERE holder = %s", [holder])
+    old, span = row["slots"], len(row["slots"])
+    new = [old[(index + seconds) % span] for index in range(span)]
+    values = [new, row["second"] - seconds, holder]
+    rows("UPDATE request_budget SET slots = %s, second = %s WHERE holder = %s", values)
+
+
+def paid(one: Budget, purpose: Purpose) -> bool:
+    try:
+        one.pay(purpose)
+    except BudgetUsedUp:
+        return False
+    return True
+
+
+def test_sixteen_threads_of_two_processes_never_get_more_than_the_limit(
+    record: Record, other_record: Record, rows: Rows
+) -> None:
+    processes = [budget(record), budget(other_record)]
+    deadline, granted, lock = time.monotonic() + 1.5, [0], threading.Lock()
+
+    def hammer(number: int) -> None:
+        while time.monotonic() < deadline:
+            if paid(processes[number % 2], Purpose.URGENT):
+                with lock:
+                    granted[0] += 1
+
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(hammer, range(16)))
+
+    # What one process has paid for and another could have used is lost, and nothing else.
+    assert 100 - 16 * (BLOCK - 1) <= granted[0] <= 100
+    assert spent(rows) == 100
+
+
+def test_no_minute_sees_more_than_the_limit_wherever_it_begins(record: Record, rows: Rows) -> None:
+    luck = random.Random(4)
+    passed, taken = 0, list[tuple[int, int]]()
+    spend(rows, 0)
+    for _ in range(300):
+        jump = luck.choice([0, 0, 1, 2, 5, 17, 40])
+        pass_by(rows, jump)
+        passed += jump
+        wanted = luck.randint(1, 9)
+        row = record.run(
+            lambda c, n=wanted: c.execute(
+                sql("budget", "take"), {"holder": HOLDER, "wanted": n, "ceiling": 30, "urgent": False}
+            ).fetchone()
+        )
+        assert row is not None
+        taken.append((passed, row["granted"]))
+        # It takes some real time too; a request goes out at most two seconds after it was paid for.
+        assert sum(count for at, count in taken if at > passed - 61) <= 30
+        if row["granted"] == 0:
+            assert sum(count for at, count in taken if at > passed - 66) >= 30
+    assert passed > 600
+    assert sum(count for _, count in taken) > 150
+
+
+def test_each_purpose_has_its_share_of_the_limit(record: Record, rows: Rows) -> None:
+    one = budget(record, 200)
+    for purpose, share in SHARES.items():
+        rows("DELETE FROM request_budget")
+        spend(rows, 2 * share - 1)
+
+        assert paid(one, purpose)
+        assert one.left(purpose) == 0
+        assert not paid(one, purpose)
+
+
+def test_exits_have_room_when_entries_polls_and_the_watch_have_none(record: Record, rows: Rows) -> None:
+    one = budget(record, 200)
+    spend(rows, 190)
+
+    assert [purpose for purpose in Purpose if paid(one, purpose)] == [Purpose.URGENT]
+
+
+def test_the_smallest_limit_leaves_something_for_each(record: Record, rows: Rows) -> None:
+    for purpose in Purpose:
+        rows("DELETE FROM request_budget")
+        assert paid(budget(record, 10), purpose)
+
+
+def test_a_refusal_says_when_there_is_room(record: Record, rows: Rows) -> None:
+    spend(rows, 4)
+    pass_by(rows, 20)
+    spend(rows, 96)
+    with pytest.raises(BudgetUsedUp) as refused:
+        budget(record).pay(Purpose.URGENT)
+
+    assert 38 <= refused.value.wait_s <= 43
+    pass_by(rows, int(refused.value.wait_s) - 2)
+    assert not paid(budget(record), Purpose.URGENT)
+    pass_by(rows, 3)
+    assert paid(budget(record), Purpose.URGENT)
+
+
+def test_who_reads_fast_pays_for_several_at_once_and_who_does_not_wastes_nothing(record: Record, rows: Rows) -> None:
+    slow, fast = budget(record), budget(record)
+    slow.pay(Purpose.POLL)
+    slow.pay(Purpose.WATCH)
+    assert spent(rows) == 2
+
+    for _ in range(10):
+        fast.pay(Purpose.POLL)
+
+    # Two by one, and then three times three.
+    assert spent(rows) == 2 + 2 + 3 * BLOCK
+
+
+def test_what_was_paid_for_and_not_used_in_time_is_lost(
+    record: Record, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = budget(record)
+    for _ in range(3):
+        one.pay(Purpose.POLL)
+    before, later = spent(rows), time.monotonic() + 2.1
+    monkeypatch.setattr("workers.budget.time.monotonic", lambda: later)
+
+    one.pay(Purpose.POLL)
+
+    assert spent(rows) == before + 1
+
+
+def test_off_costs_nothing(rows: Rows) -> None:
+    away = Record("postgresql://nobody@127.0.0.1:1/none", patience_s=0.0)
+    one = budget(away, None)
+
+    for purpose in Purpose:
+        one.pay(purpose)
+
+    assert one.left(Purpose.ENTRY) is None
+    assert fare("PA1", None, urgent=False) == {"holder": "PA1", "ceiling": None, "urgent": False}
+    rows("SELECT take_requests('PA1', 1, NULL, false)")
+    assert rows("SELECT * FROM request_budget") == []
+    away.close()
+
+
+def test_without_the_record_nothing_is_asked_of_the_broker(rows: Rows) -> None:
+    with Record("postgresql://nobody@127.0.0.1:1/none", patience_s=0.0) as away, pytest.raises(RecordUnavailable):
+        budget(away).pay(Purpose.URGENT)
+
+
+def test_a_429_holds_the_account_for_every_process_and_not_what_is_urgent(
+    record: Record, other_record: Record, rows: Rows
+) -> None:
+    one, other = budget(record), budget(other_record)
+    with capture_logs() as logs:
+        one.refused(None)
+        one.refused(None)
+
+    assert [(line["event"], line["in_a_row"]) for line in logs] == [("requests.refused", 1)]
+    for purpose in (Purpose.ENTRY, Purpose.POLL, Purpose.WATCH):
+        with pytest.raises(BudgetUsedUp) as held:
+            other.pay(purpose)
+        assert 0 < held.value.wait_s <= 1
+    assert paid(other, Purpose.URGENT)
+    # An order of an executor that counts nothing waits too.
+    (row,) = rows("SELECT * FROM take_requests(%s, 1, NULL, false)", [HOLDER])
+    assert (row["granted"], row["closed"]) == (0, True)
+
+
+def holds(one: Budget, rows: Rows, times: int) -> list[int]:
+    """Return how long each of so many holds is, one after the other."""
+    found = []
+    for _ in range(times):
+        one.refused(None)
+        (row,) = rows(
+            "SELECT round(extract(epoch FROM closed_until - clock_timestamp()))::int AS s FROM request_budget"
+        )
+        found.append(row["s"])
+        rows("UPDATE request_budget SET closed_until = clock_timestamp()")
+    return found
+
+
+def test_holds_grow_to_a_minute_and_a_success_makes_them_short_again(record: Record, rows: Rows) -> None:
+    one = budget(record)
+    assert holds(one, rows, 8) == [1, 2, 4, 8, 16, 32, 60, 60]
+    other = budget(record)
+    other.pay(Purpose.POLL)
+
+    with capture_logs() as logs:
+        other.answered()
+        other.answered()
+
+    assert [line["event"] for line in logs] == ["requests.accepted"]
+    assert rows("SELECT refusals, closed_until FROM request_budget") == [{"refusals": 0, "closed_until": None}]
+    assert holds(one, rows, 1) == [1]
+
+
+def test_an_answer_during_the_hold_does_not_end_it(record: Record, rows: Rows) -> None:
+    one = budget(record)
+    one.refused(20)
+
+    one.answered()
+
+    (row,) = rows("SELECT refusals, closed_until > clock_timestamp() + interval '15 s' AS closed FROM request_budget")
+    assert row == {"refusals": 1, "closed": True}
+
+
+@pytest.mark.parametrize(("asked_s", "held_s"), [(0, 0.5), (7, 7), (86400, 60)])
+def test_the_broker_says_how_long_to_wait_within_reason(
+    record: Record, rows: Rows, asked_s: float, held_s: float
+) -> None:
+    budget(record).refused(asked_s)
+
+    (row,) = rows("SELECT closed_until - clock_timestamp() AS wait FROM request_budget")
+    assert timedelta(seconds=held_s - 0.4) < row["wait"] <= timedelta(seconds=held_s)
+
+
+def test_what_was_spent_before_the_number_was_known_counts_for_it(record: Record, rows: Rows) -> None:
+    spend(rows, 3)
+    record.run(lambda connection: move(connection, "argo", "PA1"))
+    assert (spent(rows, "PA1"), rows("SELECT holder FROM request_budget")) == (3, [{"holder": "PA1"}])
+
+    spend(rows, 4)
+    for _ in range(2):
+        record.run(lambda connection: move(connection, "argo", "PA1"))
+
+    assert (spent(rows, "PA1"), rows("SELECT holder FROM request_budget")) == (7, [{"holder": "PA1"}])
+
+
+def test_a_clock_that_is_set_back_neither_frees_nor_locks_the_account(record: Record, rows: Rows) -> None:
+    for hours in (1, 3):
+        rows("DELETE FROM request_budget")
+        spend(rows, 99)
+        rows("UPDATE request_budget SET second = second + %s", [hours * 3600])
+
+        assert [paid(budget(record), Purpose.URGENT) for _ in range(2)] == [True, False]
+        pass_by(rows, 64)
+        assert paid(budget(record), Purpose.URGENT)

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import pytest
+
+from pipeline.errors import BudgetUsedUp
+from pipeline.keeper.pace import Pace, gap_s
+from workers.budget import Purpose, ceiling
+
+
+@pytest.mark.parametrize(
+    ("left", "seconds"), [(None, 0), (170, 0), (30, 0), (29, 60 / 29), (10, 6), (4, 15), (1, 15), (0, 15)]
+)
+def test_what_is_left_is_spread_over_the_minute(left: int | None, seconds: float) -> None:
+    assert gap_s(left) == seconds
+
+
+def test_polls_slow_down_when_the_account_runs_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    monkeypatch.setattr("pipeline.keeper.pace.time.monotonic", lambda: now[0])
+    pace = Pace()
+    pace.polled(left=100)
+    assert pace.is_due()
+
+    pace.polled(left=10)
+
+    assert not pace.is_due()
+    now[0] += 6
+    assert pace.is_due()
+
+
+@pytest.mark.parametrize(("wait_s", "seconds"), [(3, 3), (60, 15)])
+def test_a_poll_that_had_no_room_comes_again_when_there_is_some(
+    monkeypatch: pytest.MonkeyPatch, wait_s: float, seconds: float
+) -> None:
+    now = [1000.0]
+    monkeypatch.setattr("pipeline.keeper.pace.time.monotonic", lambda: now[0])
+    pace = Pace()
+
+    pace.refused(BudgetUsedUp(wait_s=wait_s))
+
+    now[0] += seconds - 0.1
+    assert not pace.is_due()
+    now[0] += 0.1
+    assert pace.is_due()
+
+
+def test_the_whole_list_is_due_at_first_and_then_every_half_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    monkeypatch.setattr("pipeline.keeper.pace.time.monotonic", lambda: now[0])
+    pace = Pace()
+
+    assert [pace.sweep_is_due(), pace.sweep_is_due()] == [True, False]
+    now[0] += 30
+    assert pace.sweep_is_due()
+
+
+@pytest.mark.parametrize(
+    ("per_minute", "ceilings"), [(200, [150, 170, 184, 200]), (10, [7, 8, 9, 10]), (None, [None] * 4)]
+)
+def test_each_purpose_has_a_ceiling_of_its_own(per_minute: int | None, ceilings: list[int | None]) -> None:
+    assert [ceiling(per_minute, purpose) for purpose in Purpose] == ceilings
