@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,8 +10,11 @@ from uuid import UUID
 from psycopg import Connection
 from psycopg.rows import DictRow
 
+from config.changes import differences
+from config.executors import ExecutorSettings, settings_hash
 from pipeline.catalogue import CATALOGUE
 from pipeline.errors import NotPossible
+from pipeline.gates.kept import bodies, body_of
 from pipeline.reasons import Code, sentence
 from pipeline.shapes import execution_json, number_json, time_json
 from pipeline.states import State
@@ -50,8 +53,10 @@ def executions_of(record: Record, signal_ids: Sequence[UUID]) -> list[ExecutionR
     return [ExecutionRow.of(row) for row in rows]
 
 
-def life(record: Record, some_id: UUID) -> dict[str, Any]:
+def life(record: Record, some_id: UUID, *, executors: Mapping[str, ExecutorSettings] | None = None) -> dict[str, Any]:
     """Return one signal's whole life at every executor; *some_id* is a signal's or an execution's.
+
+    With *executors*, as the file has them now, each execution tells what changed since it was decided.
 
     Raises:
         NotPossible: there is no such signal or execution.
@@ -67,7 +72,11 @@ def life(record: Record, some_id: UUID) -> dict[str, Any]:
         rows = connection.execute(sql("executions", "of_signal"), key).fetchall()
         return {
             "signal": _signal_json(signal),
-            "executions": [_life_of(connection, ExecutionRow.of(execution)) for execution in rows],
+            "executions": [
+                _life_of(connection, ExecutionRow.of(execution))
+                | {"settings": _settings_of(connection, execution, executors or {})}
+                for execution in rows
+            ],
         }
 
     return record.run(unit)
@@ -84,6 +93,21 @@ def _life_of(connection: Connection[DictRow], row: ExecutionRow) -> dict[str, An
         "attempts_made": [_attempt_json(attempt) for attempt in connection.execute(sql("looking", "attempts"), key)],
         "orders": [_order_json(order) for order in connection.execute(sql("looking", "orders"), key)],
     }
+
+
+def _settings_of(
+    connection: Connection[DictRow], row: DictRow, executors: Mapping[str, ExecutorSettings]
+) -> dict[str, Any]:
+    """Return the hash that the execution was decided under, and what the file changed since; null: not known."""
+    used, executor = row["settings_hash"], executors.get(row["executor_id"])
+    body: dict[str, Any] = {"hash": used, "current": None, "changes": None}
+    if used is None or executor is None:
+        return body
+    if used == settings_hash(executor):
+        return body | {"current": True, "changes": []}
+    kept = bodies(connection, [used]).get(used)
+    changes = None if kept is None else [str(change) for change in differences(kept, body_of(executor))]
+    return body | {"current": False, "changes": changes}
 
 
 def _signal_json(signal: SignalRow) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli import config, dead, doctor, drill, looking, processes, reasons, signals
+from pipeline.cli import config, dead, doctor, drill, gates, looking, processes, reasons, signals
 from pipeline.errors import ConfigInvalid, TradewireError
 from pipeline.up.lifeline import watch_lifeline
 
@@ -24,6 +24,7 @@ processes.add_to(app)
 looking.add_to(app)
 reasons.add_to(app)
 doctor.add_to(app)
+gates.add_to(app, config=config.app)
 drill.add_to(app)
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Annotated, Any
 from uuid import UUID
 
 import typer
 
-from pipeline.cli.context import open_record, settings_for_a_person, since, stop_on_signals
+from config.executors import ExecutorSettings
+from pipeline.cli.context import executors_for, open_record, settings_for_a_person, since, stop_on_signals
 from pipeline.errors import ConfigInvalid, Problem
 from pipeline.feed import follow_news, is_decision, line_of, news_json
 from pipeline.looking import executions as list_executions
@@ -64,8 +67,13 @@ def why(
     as_json: AsJson = False,
 ) -> None:
     """Tell one signal's whole life at every executor, with times."""
-    with open_record(settings_for_a_person("why")) as record:
-        print_life(life(record, _id(some_id, "SIGNAL_OR_EXECUTION_ID")), as_json=as_json)
+    settings = settings_for_a_person("why")
+    executors: Mapping[str, ExecutorSettings] = {}
+    # A file that is broken now does not keep anybody from looking at the past.
+    with suppress(ConfigInvalid):
+        executors = executors_for(settings)
+    with open_record(settings) as record:
+        print_life(life(record, _id(some_id, "SIGNAL_OR_EXECUTION_ID"), executors=executors), as_json=as_json)
 
 
 def report(
@@ -131,8 +139,19 @@ def print_life(body: dict[str, Any], *, as_json: bool) -> None:
                 f"  order {order['order_id']} ({order['client_order_id']}) order_status={order['order_status']} "
                 f"filled {order['filled_quantity']} at {order['filled_average_price']}"
             )
+        if execution["settings"]["hash"] is not None:
+            typer.echo(f"  {_settings_told(execution['settings'])}")
         if execution.get("remedy"):
             typer.echo(f"  {execution['meaning']} {execution['remedy']}")
+
+
+def _settings_told(settings: dict[str, Any]) -> str:
+    told = f"decided under settings {settings['hash'][:8]}"
+    if settings["current"] is None or settings["current"]:
+        return told
+    if settings["changes"] is None:
+        return f"{told}; the file has others now"
+    return f"{told}; changed since: {'; '.join(settings['changes']) or 'the release'}"
 
 
 def _id(text: str, key: str) -> UUID:
