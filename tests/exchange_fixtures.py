@@ -88,6 +88,13 @@ class ExchangeProcess:
         orders: list[dict[str, Any]] = answer.json()
         return orders
 
+    def requests(self, key: str) -> dict[str, Any]:
+        """Return what was counted of the requests of *key*'s account."""
+        answer = self._client.get(f"{self.url}/admin/requests", params={"key": key})
+        assert answer.status_code == 200, answer.text
+        counted: dict[str, Any] = answer.json()
+        return counted
+
     def close(self) -> None:
         """End the process and what we hold of it."""
         self.kill9()

@@ -2,50 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from decimal import Decimal
-from uuid import UUID
 
 from tests.factories import Core, until
-from workers.brokers.protocol import Accepted, OrderRequest
-
-
-def working(core: Core, **changes: object) -> UUID:
-    """Have an order that the exchange accepts and does not fill."""
-    core.faults({"on": "submit", "kind": "no_fill", "seconds": 600, "count": 1})
-    execution_id = core.send(**changes)  # type: ignore[arg-type]
-    assert core.run(execution_id)["state"] == "accepted"
-    return execution_id
-
-
-def unsent(core: Core) -> UUID:
-    """Have an order whose answer did not come, and which the exchange does not have."""
-    core.faults({"on": "submit", "kind": "drop_before", "count": 1})
-    execution_id = core.send()
-    assert core.run(execution_id)["state"] == "unknown"
-    return execution_id
-
-
-def give_up(core: Core, execution_id: UUID, state: str) -> None:
-    """End an unknown execution as the keeper would."""
-    core.rows(
-        "UPDATE execution SET state = %(state)s::execution_state, reason_code = 'too_old', due_at = NULL, "
-        "moved_by = 'test', ended_at = CASE WHEN %(state)s <> 'dead' THEN now() END WHERE execution_id = %(id)s",
-        {"state": state, "id": execution_id},
-    )
-
-
-def arrive(core: Core, execution_id: UUID, **changes: object) -> str:
-    """Let the exchange have the order after all; it does not fill."""
-    request = core.execution(execution_id)["request"] | changes
-    core.faults({"on": "submit", "kind": "no_fill", "seconds": 600, "count": 1})
-    outcome = core.desks["argo"].broker.submit(OrderRequest.from_json(json.loads(json.dumps(request))))
-    assert isinstance(outcome, Accepted)
-    return outcome.order.order_id
-
-
-def status_at_exchange(core: Core) -> str:
-    return str(core.orders()[-1]["status"])
+from tests.integration.orders_at_rest import arrive, give_up, status_at_exchange, unsent, working
 
 
 def test_a_fill_is_recorded_by_polling(core: Core) -> None:

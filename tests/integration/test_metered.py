@@ -35,10 +35,7 @@ def counted(make_core: MakeCore, exchange_process: Any) -> Iterator[Callable[...
 
 def asked(core: Core) -> dict[str, Any]:
     """Return what the exchange counted of argo's requests."""
-    counted: dict[str, Any] = core.exchange._client.get(
-        f"{core.exchange.url}/admin/requests", params={"key": "argo"}
-    ).json()
-    return counted
+    return core.exchange.requests("argo")
 
 
 def holder(core: Core) -> str:
