@@ -14,6 +14,7 @@ SENTENCE = "I accept real orders on account {account}"
 
 _LIVE_HOST = "api.alpaca.markets"
 _PAPER_HOST = "paper-api.alpaca.markets"
+_SANDBOX = "sandbox.alpaca.markets"
 _URL_FOR = {"paper": f"https://{_PAPER_HOST}", "live": f"https://{_LIVE_HOST}"}
 
 Tables = Mapping[str, Mapping[str, Any]]
@@ -76,8 +77,10 @@ def _address_problems(executor_id: str, table: Mapping[str, Any]) -> list[Proble
         message = "is a real broker; mode exchange is for our paper exchange only"
     elif mode == "paper" and _host(url) == _LIVE_HOST:
         message = f'takes real money; mode paper needs "{_URL_FOR["paper"]}"'
-    elif mode == "live" and _host(url) == _PAPER_HOST:
+    elif mode == "live" and (_host(url) == _PAPER_HOST or _host(url).endswith(_SANDBOX)):
         message = f'is for paper; mode live needs "{_URL_FOR["live"]}"'
+    elif mode == "live" and is_loopback(_host(url)):
+        message = f'is this machine, and no broker; mode live needs "{_URL_FOR["live"]}"'
     return [] if message is None else [Problem(key=f"executors.{executor_id}.base_url", message=message)]
 
 

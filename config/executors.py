@@ -16,6 +16,7 @@ from config.accounts import account_problems, base_url_faults
 from config.fields import Section, Symbol, Word, Words
 from config.firm import Firm
 from config.keys import description_at, keys_at
+from config.live import live_problems
 from config.packs.joining import with_packs
 from config.problems import did_you_mean, problems_of
 from config.route import Route
@@ -150,6 +151,7 @@ def load_executors(path: str | Path, *, settings: Settings | None = None) -> Exe
             lacking = f"executors.{executor_id}.limits" if executor_id in packed.unusable else None
             problems += [problem for problem in error.problems if problem.key != lacking]
     problems += account_problems(tables, settings)
+    problems += [problem for executor in by_id.values() for problem in live_problems(executor)]
     if problems:
         raise ConfigInvalid(problems)
     return Executors(path, by_id, overruled=packed.overruled)

@@ -77,6 +77,9 @@ def test_keys_of_the_env_file_count(faults_in: Faults, tmp_path: Path, table: Ca
         ("exchange", "https://paper-api.alpaca.markets"),
         ("paper", "https://api.alpaca.markets"),
         ("live", "https://paper-api.alpaca.markets"),
+        ("live", "https://broker-api.sandbox.alpaca.markets"),
+        ("live", "https://127.0.0.1:8100"),
+        ("live", "http://localhost:8100"),
         ("paper", "http://10.0.0.1:8100"),
         ("exchange", "http://exchange.example"),
     ],
@@ -167,6 +170,23 @@ def test_several_live_accounts_need_a_sentence_each(
 
     assert with_one.keys() == {"TRADEWIRE_LIVE"}
     assert starts(tmp_path, text)
+
+
+@pytest.mark.parametrize("limit", ["daily_loss_percent", "drawdown_percent", "gross_exposure_percent"])
+def test_real_money_does_not_start_without_limits_on_losses_and_exposure(
+    keys: None,
+    tmp_path: Path,
+    faults_in: Faults,
+    table: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+    limit: str,
+) -> None:
+    monkeypatch.setenv("TRADEWIRE_LIVE", "I accept real orders on account 123")
+    lines = table("live", LIVE).splitlines()
+    text = "\n".join(f'{limit} = "off"' if line.startswith(limit) else line for line in lines)
+
+    assert faults_in(text).keys() == {f"executors.argo.limits.{limit}"}
+    assert starts(tmp_path, text.replace('"live"', '"paper"').replace("//api.", "//paper-api."))
 
 
 def test_two_executors_on_one_key_are_refused(
