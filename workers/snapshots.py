@@ -16,6 +16,7 @@ from config.executors import ExecutorSettings
 from pipeline.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
+from workers import budget
 from workers.brokers.holdings import Account, Clock, Position
 from workers.brokers.protocol import Broker
 from workers.retry import PROBE_EVERY
@@ -178,6 +179,7 @@ class Snapshots:
         }
 
         def unit(connection: Any) -> Sequence[Any]:
+            budget.move(connection, self._executor.id, snapshot.account.number)
             connection.execute(sql("accounts", "save_snapshot"), values)
             note_reading(connection, self._executor, snapshot.account, snapshot.positions, snapshot.taken_at)
             if connection.execute(sql("accounts", "accept"), self._key).fetchone() is None:
