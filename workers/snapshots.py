@@ -19,6 +19,7 @@ from pipeline.store.statements import sql
 from workers import budget
 from workers.brokers.holdings import Account, Clock, Position
 from workers.brokers.protocol import Broker
+from workers.holder import provisional
 from workers.retry import PROBE_EVERY
 from workers.rules.hours import ClockReading
 from workers.standing import note_reading
@@ -179,6 +180,7 @@ class Snapshots:
         }
 
         def unit(connection: Any) -> Sequence[Any]:
+            connection.execute(sql("switches", "adopt"), values | {"provisional": provisional(self._executor.id)})
             budget.move(connection, self._executor.id, snapshot.account.number)
             connection.execute(sql("accounts", "save_snapshot"), values)
             note_reading(connection, self._executor, snapshot.account, snapshot.positions, snapshot.taken_at)

@@ -26,6 +26,7 @@ from pipeline.keeper.leadership import Leadership
 from pipeline.keeper.mirror import Mirror
 from pipeline.keeper.opening import Opening
 from pipeline.keeper.rounds import Round
+from pipeline.keeper.stops import stops_of
 from pipeline.keeper.sweep import Sweep
 from pipeline.keeper.unknown import Unknowns
 from pipeline.keeper.watch import Watch
@@ -46,6 +47,7 @@ _OPENING_EVERY_S = 0.5
 _MIRROR_EVERY_S = 2.0
 _WATCH_EVERY_S = 1.0
 _EXITS_EVERY_S = 1.0
+_STOPS_EVERY_S = 0.5
 # Per executor.
 _LOOKUPS_AT_ONCE = 4
 
@@ -66,7 +68,7 @@ def keep(
         NotPossible: PostgreSQL or Redis is of a kind that cannot be used.
     """
     who = f"keeper-{socket.gethostname()}-{os.getpid()}"
-    record = Record(database_url, connections=4 + 7 * len(executors), patience_s=1.0)
+    record = Record(database_url, connections=4 + 8 * len(executors), patience_s=1.0)
     desks = open_desks(executors, settings=settings, exchange_url=exchange_url, record=record)
     bell = Bell(connect(redis_url))
     _refuse_wrong_servers(record, bell)
@@ -118,6 +120,8 @@ def _tasks(
             record=record, intake=intake, desk=desk, market_is_open=partial(seems_open, record, desk.snapshots)
         )
         theirs.append((f"exits {name}", _EXITS_EVERY_S, _paced(exits.run_once)))
+        stops = stops_of(record, intake, desk, who=who)
+        theirs.append((f"stops {name}", _STOPS_EVERY_S, _paced(stops.run_once)))
     return [
         ("sweep", _SWEEP_EVERY_S, sweep.run_once),
         ("mirror", _MIRROR_EVERY_S, _paced(mirror.run_once)),

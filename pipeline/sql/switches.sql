@@ -59,3 +59,158 @@ WHERE executor_id = %(executor_id)s
     AND state = 'held'
     AND reason_code = ANY(%(reason_codes)s)
 RETURNING execution_id
+
+-- name: stopped_since
+-- Since when entries end at the account; NULL: they do not. And whether all is to be closed.
+SELECT max(set_at) FILTER (WHERE kind IN ('reducing', 'halted')) AS since, coalesce(bool_or(flatten), false) AS flatten
+FROM switch
+WHERE holder IN (
+    SELECT account_number
+    FROM account_snapshot
+    WHERE executor_id = %(executor_id)s
+    UNION ALL
+    SELECT 'executor:' || %(executor_id)s
+)
+
+-- name: release_stopped
+-- What waited when the account was stopped is judged anew at once, and ends. Whoever judged in that moment may not
+-- have seen the switch, hence the grace.
+UPDATE execution AS e
+SET due_at = clock_timestamp()
+WHERE e.executor_id = %(executor_id)s
+    AND e.state = 'held'
+    AND e.due_at > clock_timestamp() + interval '1 second'
+    AND e.reason_code = ANY(%(reason_codes)s)
+    AND (SELECT max(at) FROM history WHERE execution_id = e.execution_id) < %(since)s + %(grace)s::interval
+RETURNING e.execution_id
+
+-- name: working_entries
+SELECT o.order_id, o.symbol
+FROM broker_order AS o
+JOIN execution AS e USING (execution_id)
+WHERE o.executor_id = %(executor_id)s
+    AND o.ended_at IS NULL
+    AND o.role = 'entry'
+    AND o.order_id IS NOT NULL
+    AND e.state IN ('accepted', 'partially_filled')
+
+-- name: flattening
+SELECT switch_id, cause, set_by, set_at
+FROM switch
+WHERE holder = ANY(%(holders)s)
+    AND flatten
+ORDER BY set_at
+
+-- name: moving
+-- Whether an order of ours may still change a position, or has changed one since the positions were read; and what
+-- moved last, to see whether anything did.
+SELECT EXISTS (
+        SELECT
+        FROM broker_order AS o
+        JOIN execution AS e USING (execution_id)
+        WHERE o.executor_id = %(executor_id)s
+            AND o.ended_at IS NULL
+            AND o.may_exist
+            AND e.state IN ('held', 'submitting', 'unknown', 'accepted', 'partially_filled')
+    ) AS open,
+    EXISTS (
+        SELECT
+        FROM broker_order
+        WHERE executor_id = %(executor_id)s
+            AND filled_at > %(taken_at)s
+    ) AS moved,
+    (SELECT count(*) FROM execution WHERE executor_id = %(executor_id)s AND state IN ('queued', 'held', 'submitting', 'unknown'))
+    AS undecided
+
+-- name: next_close
+-- The number of the next exit that closes a symbol, when the one before it ended, and whether one is under way.
+WITH RECURSIVE used AS (
+    SELECT 0 AS n
+    UNION ALL
+    SELECT n + 1
+    FROM used
+    WHERE EXISTS (
+        SELECT
+        FROM signal
+        WHERE source = %(source)s
+            AND source_id = %(root)s || (n + 1)
+    )
+), last AS (
+    SELECT max(n) AS n
+    FROM used
+)
+SELECT last.n + 1 AS n,
+    (
+        SELECT clock_timestamp() - max(coalesce(e.ended_at, e.decided_at))
+        FROM execution AS e
+        JOIN signal AS s USING (signal_id)
+        WHERE s.source = %(source)s
+            AND s.source_id = %(root)s || last.n
+    ) AS since_last,
+    EXISTS (
+        SELECT
+        FROM execution AS e
+        JOIN signal AS s USING (signal_id)
+        WHERE e.executor_id = %(executor_id)s
+            AND e.symbol = %(symbol)s
+            AND e.state IN ('queued', 'held', 'submitting', 'unknown')
+            AND s.source = ANY(%(sources)s)
+    ) OR EXISTS (
+        SELECT
+        FROM broker_order AS o
+        JOIN execution AS e USING (execution_id)
+        WHERE o.executor_id = %(executor_id)s
+            AND o.symbol = %(symbol)s
+            AND o.ended_at IS NULL
+            AND o.role = 'exit'
+            AND o.may_exist
+            AND e.state IN ('held', 'submitting', 'unknown', 'accepted', 'partially_filled')
+    ) OR EXISTS (
+        SELECT
+        FROM broker_order
+        WHERE executor_id = %(executor_id)s
+            AND symbol = %(symbol)s
+            AND filled_at > %(taken_at)s
+    ) AS under_way
+FROM last
+
+-- name: supersede
+-- What was not sent of a symbol that is closed as a whole: nobody wants it any more, and an exit among it would only
+-- stand in the way of the one that closes everything.
+UPDATE execution AS e
+SET state = 'skipped',
+    reason_code = 'superseded',
+    reason_facts = json_build_object('by', %(execution_id)s::text),
+    due_at = NULL,
+    ended_at = clock_timestamp(),
+    moved_by = %(by)s,
+    moved_why = NULL
+FROM signal AS s
+WHERE s.signal_id = e.signal_id
+    AND e.executor_id = %(executor_id)s
+    AND e.symbol = %(symbol)s
+    AND e.seq < (SELECT seq FROM execution WHERE execution_id = %(execution_id)s)
+    AND e.state IN ('queued', 'held')
+    AND s.source <> ALL(%(sources)s)
+    AND NOT EXISTS (
+        SELECT
+        FROM broker_order AS o
+        WHERE o.execution_id = e.execution_id
+            AND o.may_exist
+    )
+RETURNING e.execution_id
+
+-- name: flattened
+-- Everything is closed: the wish is fulfilled, the halt stays.
+WITH done AS (
+    UPDATE switch
+    SET flatten = false,
+        flattened_at = clock_timestamp()
+    WHERE switch_id = ANY(%(switch_ids)s)
+        AND flatten
+    RETURNING *
+)
+INSERT INTO switch_history (holder, kind, cause, turned, facts, flatten, moved_by, why)
+SELECT holder, kind, cause, 'changed', facts, flatten, %(by)s, 'everything is closed'
+FROM done
+RETURNING holder

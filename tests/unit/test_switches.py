@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from pipeline.catalogue import CATALOGUE
 from pipeline.reasons import Code
-from tests.rule_cases import NOW
+from pipeline.store.rows import Role
+from tests.rule_cases import NOW, case, codes, earlier, go, signal
+from workers.rules.case import Hold, Skip
+from workers.rules.decide import decide, still_go
 from workers.rules.switches import Kind, Switch, reason_of, verdict_on
 
 
@@ -72,3 +76,38 @@ def test_all_that_stops_is_said_the_hardest_and_then_the_oldest_first() -> None:
         Code.REDUCING_UNREADABLE,
     ]
     assert hold is not None
+
+
+def test_a_halted_account_takes_no_entry_and_says_all_that_is_against_it() -> None:
+    halted = switch(Kind.HALTED, "daily_loss", facts={"lost": "510"})
+    verdict = decide(case(signal(confidence=Decimal(10)), switches=(halted,)))
+
+    assert codes(verdict) == ["halted_daily_loss", "confidence_below_minimum"]
+
+
+def test_a_paused_entry_is_held_unless_something_else_ends_it() -> None:
+    paused = (switch(Kind.PAUSED),)
+    verdict = decide(case(signal(), switches=paused))
+
+    assert isinstance(verdict, Hold)
+    assert verdict.reason.code is Code.PAUSED
+    assert codes(decide(case(signal(confidence=Decimal(10)), switches=paused))) == ["confidence_below_minimum"]
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_no_switch_holds_an_exit_back(kind: Kind) -> None:
+    exit_ = go(decide(case(signal("SELL"), held=7, switches=(switch(kind, flatten=True),))))
+
+    assert (exit_.role, exit_.quantity) == (Role.EXIT, 7)
+
+
+@pytest.mark.parametrize(("kind", "ends"), [(Kind.REDUCING, Skip), (Kind.HALTED, Skip), (Kind.PAUSED, Hold)])
+def test_an_entry_is_not_sent_again_while_the_account_is_stopped(kind: Kind, ends: type) -> None:
+    assert isinstance(still_go(case(signal(), switches=(switch(kind),)), earlier()), ends)
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_an_exit_is_sent_again_whatever_stops_the_account(kind: Kind) -> None:
+    sent = earlier("sell", role=Role.EXIT)
+
+    assert still_go(case(signal("SELL"), held=7, switches=(switch(kind),)), sent) is None

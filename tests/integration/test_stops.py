@@ -1,0 +1,243 @@
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from structlog.testing import capture_logs
+
+from pipeline.keeper.stops import Stops, stops_of
+from pipeline.switches import PERSON, turn_off, turn_on
+from tests.factories import Core, until
+from workers.brokers.orders import OrderRequest, Side
+from workers.brokers.protocol import Accepted
+from workers.holder import holder_of
+from workers.rules.switches import Kind
+
+
+def stops(core: Core, executor: str = "argo") -> Stops:
+    return stops_of(core.record, core.intake, core.desks[executor], who="test keeper")
+
+
+def turn(core: Core, kind: Kind, *, cause: str = PERSON, flatten: bool = False) -> None:
+    core.record.run(
+        lambda connection: turn_on(
+            connection,
+            holder=holder_of(connection, "argo"),
+            kind=kind,
+            cause=cause,
+            facts={},
+            flatten=flatten,
+            by="ann@desk",
+        )
+    )
+
+
+def bought(core: Core, symbol: str = "AAPL", **changes: Any) -> Any:
+    """Buy, and wait until the record knows that it is filled."""
+    core.prices(**{symbol: 100})
+    execution = core.send(symbol, **changes)
+    core.run(execution)
+    followed(core, execution, "filled")
+    return execution
+
+
+def followed(core: Core, execution: Any, state: str) -> None:
+    until(lambda: core.follower().run_once() or core.state(execution) == state)
+
+
+def resting(core: Core) -> Any:
+    """Leave an entry at the broker that does not fill."""
+    core.prices(AAPL=110)
+    entry = core.send("AAPL")
+    assert core.run(entry)["state"] == "accepted"
+    return entry
+
+
+def by_hand(core: Core, symbol: str, side: Side, quantity: int, limit_price: Decimal | None = None) -> None:
+    """Order as a person does who knows nothing of us."""
+    order = OrderRequest(
+        client_order_id=f"by-hand-{uuid4()}",
+        symbol=symbol,
+        side=side,
+        quantity=Decimal(quantity),
+        type="market" if limit_price is None else "limit",
+        time_in_force="day",
+        limit_price=limit_price,
+    )
+    core.prices(**{symbol: 100})
+    assert isinstance(core.desks["argo"].broker.submit(order), Accepted)
+
+
+def closing(core: Core, cause: str = "flatten") -> list[dict[str, Any]]:
+    return core.rows(
+        "SELECT e.*, s.source_id FROM execution e JOIN signal s USING (signal_id) WHERE s.source = %s ORDER BY e.seq",
+        [f"tradewire:{cause}"],
+    )
+
+
+def positions(core: Core) -> dict[str, Any]:
+    return {each.symbol: each.quantity for each in core.desks["argo"].broker.positions()}
+
+
+def flat(core: Core, keeper: Stops) -> None:
+    """Play keeper and worker until the wish to close everything is fulfilled."""
+
+    def step() -> bool:
+        keeper.run_once()
+        for row in closing(core):
+            if row["state"] in ("queued", "held"):
+                core.run(row["execution_id"])
+        core.follower().run_once()
+        return not core.rows("SELECT 1 FROM switch WHERE flatten")
+
+    until(step)
+
+
+@pytest.mark.parametrize("kind", [Kind.REDUCING, Kind.HALTED])
+def test_what_works_is_canceled_while_entries_are_not_wanted(core: Core, kind: Kind) -> None:
+    entry = resting(core)
+    turn(core, kind)
+
+    stops(core).run_once()
+
+    followed(core, entry, "canceled")
+
+
+def test_a_cancel_that_came_to_nothing_is_asked_for_again(core: Core) -> None:
+    entry = resting(core)
+    turn(core, Kind.HALTED)
+    core.faults({"on": "cancel", "kind": "5xx_before", "count": 1})
+    keeper = stops(core)
+    keeper.run_once()
+    core.rows("UPDATE broker_order SET cancel_asked_at = cancel_asked_at - interval '3 seconds'")
+
+    keeper.run_once()
+
+    followed(core, entry, "canceled")
+
+
+def test_a_pause_leaves_what_works_alone(core: Core) -> None:
+    entry = resting(core)
+    turn(core, Kind.PAUSED)
+
+    stops(core).run_once()
+
+    core.follower().run_once()
+    assert core.state(entry) == "accepted"
+
+
+def test_a_paused_entry_ends_at_once_when_the_account_is_halted(core: Core) -> None:
+    bought(core, "MSFT")
+    turn(core, Kind.PAUSED)
+    entry = core.send("AAPL")
+    assert core.run(entry)["reason_code"] == "paused"
+    turn(core, Kind.HALTED)
+
+    stops(core).run_once()
+
+    [row] = core.rows("SELECT due_at <= clock_timestamp() AS due FROM execution WHERE execution_id = %s", [entry])
+    assert row["due"]
+    ended = core.run(entry)
+    assert (ended["state"], ended["reason_code"]) == ("skipped", "halted")
+    assert ended["reason_facts"]["by"] == "ann@desk"
+
+
+def test_flatten_closes_what_we_opened_and_what_nobody_of_us_did(core: Core) -> None:
+    bought(core)
+    by_hand(core, "MSFT", Side.BUY, 3)
+    until(lambda: len(positions(core)) == 2)
+    entry = core.send("AAPL", quantity=2)
+    turn(core, Kind.HALTED, flatten=True)
+    with capture_logs() as logs:
+        flat(core, stops(core))
+
+    assert positions(core) == {}
+    assert sorted((row["symbol"], row["state"]) for row in closing(core)) == [("AAPL", "filled"), ("MSFT", "filled")]
+    assert core.execution(entry)["reason_code"] == "superseded"
+    assert [entry["event"] for entry in logs if entry["event"].startswith(("flatten", "account"))] == [
+        "flatten.began",
+        "account.flattened",
+    ]
+    [switch] = core.rows("SELECT kind, flatten, flattened_at IS NOT NULL AS done FROM switch")
+    assert tuple(switch.values()) == ("halted", False, True)
+
+
+def test_two_keepers_close_a_position_once(core: Core) -> None:
+    bought(core)
+    turn(core, Kind.HALTED, flatten=True)
+
+    stops(core).run_once()
+    stops(core).run_once()
+
+    [exit_] = closing(core)
+    assert exit_["source_id"].endswith("-AAPL-1")
+    core.run(exit_["execution_id"])
+    followed(core, exit_["execution_id"], "filled")
+    stops(core).run_once()
+    assert len(closing(core)) == 1
+
+
+def test_an_exit_that_came_to_nothing_is_tried_again(core: Core) -> None:
+    bought(core)
+    turn(core, Kind.HALTED, flatten=True)
+    stops(core).run_once()
+    core.faults({"on": "submit", "kind": "reject", "count": 1})
+    assert core.run(closing(core)[0]["execution_id"])["state"] == "rejected"
+
+    flat(core, stops(core))
+
+    assert [row["state"] for row in closing(core)] == ["rejected", "filled"]
+    assert positions(core) == {}
+
+
+def test_orders_by_hand_do_not_keep_the_shares(core: Core) -> None:
+    bought(core)
+    by_hand(core, "AAPL", Side.SELL, 1, limit_price=Decimal(200))
+    turn(core, Kind.HALTED, flatten=True)
+
+    flat(core, stops(core))
+
+    assert positions(core) == {}
+
+
+def test_an_exit_that_waits_does_not_stand_in_the_way(make_core: Any) -> None:
+    core = make_core()
+    core.prices(AAPL=100)
+    bought(core)
+    waiting = core.send("AAPL", "SELL", intent="close")
+    core.rows("UPDATE execution SET state = 'submitting', lease_until = now() WHERE execution_id = %s", [waiting])
+    core.rows(
+        "UPDATE execution SET state = 'held', reason_code = 'minimum_hold', lease_until = NULL, "
+        "due_at = now() + interval '1 hour' WHERE execution_id = %s",
+        [waiting],
+    )
+    turn(core, Kind.HALTED, flatten=True)
+
+    flat(core, stops(core))
+
+    assert core.execution(waiting)["reason_code"] == "superseded"
+    assert positions(core) == {}
+
+
+def test_a_switch_of_an_account_nobody_has_read_is_the_accounts_when_somebody_does(core: Core) -> None:
+    turn(core, Kind.HALTED)
+    assert [row["holder"] for row in core.rows("SELECT holder FROM switch")] == ["executor:argo"]
+    number = core.desks["argo"].snapshots.read().account.number  # type: ignore[union-attr]
+
+    assert [row["holder"] for row in core.rows("SELECT holder FROM switch")] == [number]
+    assert [row["holder"] for row in core.rows("SELECT holder FROM switch_history")] == [number]
+    assert core.run(core.send("AAPL"))["reason_code"] == "halted"
+
+
+def test_a_switch_that_is_off_lets_entries_go_again(core: Core) -> None:
+    turn(core, Kind.HALTED)
+    assert core.run(core.send("AAPL"))["state"] == "skipped"
+    core.record.run(
+        lambda connection: turn_off(
+            connection, holder=holder_of(connection, "argo"), kinds=None, causes=None, by="ann@desk"
+        )
+    )
+
+    assert core.run(core.send("AAPL"))["state"] == "accepted"
