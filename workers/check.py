@@ -23,7 +23,7 @@ from workers.brokers.protocol import Broker
 from workers.budget import fare, shortage
 from workers.cancels import ask_to_cancel
 from workers.eye import Eye, Seen
-from workers.facts import book_of, holdings, own_of, recent_of, standing_of, standing_row, switches_of
+from workers.facts import book_of, book_rows, own_of, recent_of, standing_of, standing_row, switches_of
 from workers.market import calendar_at, market_at
 from workers.patience import held, skipped, unread
 from workers.priors import before_look, of_symbol, orders_under_way, prior_order
@@ -138,7 +138,7 @@ class Check:
         under_way = {order.client_order_id: order for order in (*seen.under_way, *orders_under_way(connection, taken))}
         now = connection.execute(sql("accounts", "now")).fetchone()
         number = seen.snapshot.account.number
-        rows, standing = holdings(connection, seen.snapshot), standing_row(connection, number)
+        rows, standing = book_rows(connection, taken, seen.snapshot), standing_row(connection, number)
         assert reserved is not None and now is not None  # noqa: PT018 -- both are aggregates
         return Case(
             signal=signal,
@@ -151,7 +151,7 @@ class Check:
             now=now["now"],
             market=market_at(seen.snapshot, now["now"], seen.sessions),
             calendar=calendar_at(seen.snapshot, now["now"], seen.sessions),
-            book=book_of(connection, taken, seen.snapshot, rows),
+            book=book_of(seen.snapshot, rows),
             own=own_of(rows, signal),
             standing=standing_of(standing),
             switches=switches_of(connection, taken.executor_id, number),

@@ -30,27 +30,29 @@ from workers.snapshots import Snapshot
 _ZERO = Decimal(0)
 
 
-def holdings(connection: Connection[DictRow], snapshot: Snapshot) -> list[DictRow]:
-    """Return what the strategies hold at the account, by our own record."""
-    key = {"account_number": snapshot.account.number}
-    return connection.execute(sql("judging", "holdings"), key).fetchall()
+def book_rows(connection: Connection[DictRow], taken: Taken, snapshot: Snapshot) -> list[DictRow]:
+    """Return what the strategies hold at the account by our own record, with what is on its way in each symbol.
+
+    A symbol has a row per strategy, each with all that is on its way there; one without a strategy where none holds it.
+    """
+    key = of_symbol(taken) | {"account_number": snapshot.account.number, "taken_at": snapshot.taken_at}
+    return connection.execute(sql("judging", "book"), key).fetchall()
 
 
 def own_of(rows: Sequence[DictRow], signal: SignalRow) -> Own:
     """Return what the signal's strategy holds in its symbol."""
-    for row in rows:
+    for row in _held(rows):
         if (row["symbol"], row["strategy"]) == (signal.symbol, signal.strategy or ""):
             return Own(quantity=row["quantity"], opened_at=row["opened_at"])
     return Own()
 
 
-def book_of(connection: Connection[DictRow], taken: Taken, snapshot: Snapshot, rows: Sequence[DictRow]) -> Book:
+def book_of(snapshot: Snapshot, rows: Sequence[DictRow]) -> Book:
     """Return the positions as read, and what our entries may add that the reading does not show."""
-    key = of_symbol(taken) | {"taken_at": snapshot.taken_at}
-    entries = {row["symbol"]: row for row in connection.execute(sql("judging", "pending"), key).fetchall()}
+    entries = {row["symbol"]: row for row in rows if row["open_quantity"] is not None}
     recorded: dict[str, Decimal] = {}
     stops: dict[str, Decimal] = {}
-    for row in rows:
+    for row in _held(rows):
         recorded[row["symbol"]] = recorded.get(row["symbol"], _ZERO) + row["quantity"]
         if row["stop_price"] is not None:
             stops[row["symbol"]] = row["stop_price"]
@@ -64,6 +66,10 @@ def book_of(connection: Connection[DictRow], taken: Taken, snapshot: Snapshot, r
         pending=tuple(sorted((each for each in pending if each is not None), key=lambda each: each.symbol)),
         stops=stops,
     )
+
+
+def _held(rows: Sequence[DictRow]) -> list[DictRow]:
+    return [row for row in rows if row["strategy"] is not None]
 
 
 def _pending(symbol: str, entry: DictRow | None, *, read: Decimal, recorded: Decimal) -> Pending | None:
@@ -92,8 +98,8 @@ def recent_of(
 ) -> Recent:
     """Return what this executor did lately, as far as its limits ask."""
     limits, key = executor.limits, of_symbol(taken)
-    entries = sum(row["entries"] for row in rows if row["symbol"] == taken.symbol)
-    working = connection.execute(sql("judging", "working_entries"), key).fetchone()
+    here = [row for row in rows if row["symbol"] == taken.symbol]
+    entries = sum(row["entries"] for row in _held(here)) + max((row["working"] or 0 for row in here), default=0)
     repeat = _repeat(connection, signal, executor, key) if limits.repeat_window_s is not None else None
     today = None
     if limits.orders_per_day is not None:
@@ -104,7 +110,7 @@ def recent_of(
         repeat_of=repeat["execution_id"] if repeat else None,
         repeat_age=repeat["age"] if repeat else None,
         orders_today=today["entries"] if today else 0,
-        entries_in_symbol=entries + (working["working"] if working else 0),
+        entries_in_symbol=entries,
         rejections=len(rejected),
         rejected_ago=rejected[0]["ago"] if rejected else None,
         tried_ago=tried["ago"] if tried else None,

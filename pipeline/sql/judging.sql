@@ -1,48 +1,40 @@
--- name: pending
--- Per symbol what entries of this executor may still add: what of their orders is not filled, and what was filled since
--- the positions were read. What was given up adds nothing, unless the broker is heard of it after all.
-SELECT symbol,
-    sum(side * open) AS open_quantity,
-    sum(open * reference_price) AS open_value,
-    sum(open * unit_risk) AS open_risk,
-    sum(side * fresh) AS fresh_quantity,
-    max(reference_price) AS price,
-    max(unit_risk) AS unit_risk
+-- name: book
+-- What the strategies hold by our own record, and per symbol what entries of this executor may still add: what of their
+-- orders is not filled, and what was filled since the positions were read. One statement: a fill that is heard between
+-- two would be in neither. What was given up adds nothing, unless the broker is heard of it after all.
+SELECT *
 FROM (
-    SELECT o.symbol, o.reference_price, o.risk / o.quantity AS unit_risk,
-        CASE o.side WHEN 'buy' THEN 1 ELSE -1 END AS side,
-        CASE WHEN o.ended_at IS NULL THEN o.quantity - o.filled_quantity ELSE 0 END AS open,
-        CASE WHEN o.filled_at > %(taken_at)s THEN o.filled_quantity ELSE 0 END AS fresh
-    FROM broker_order AS o
-    JOIN execution AS e USING (execution_id)
-    WHERE o.executor_id = %(executor_id)s
-        AND (o.ended_at IS NULL OR o.filled_at > %(taken_at)s)
-        AND o.role = 'entry'
-        AND o.may_exist
-        AND o.execution_id <> %(execution_id)s
-        AND (o.filled_quantity > 0 OR e.state NOT IN ('skipped', 'discarded', 'rejected'))
-) AS entry
-GROUP BY symbol
-
--- name: holdings
-SELECT symbol, strategy, quantity, entries, opened_at, stop_price
-FROM holding
-WHERE account_number = %(account_number)s
-    AND quantity <> 0
-
--- name: working_entries
--- Entries in the symbol that are not filled yet and may be.
-SELECT count(*) AS working
-FROM broker_order AS o
-JOIN execution AS e USING (execution_id)
-WHERE o.executor_id = %(executor_id)s
-    AND o.symbol = %(symbol)s
-    AND o.ended_at IS NULL
-    AND o.role = 'entry'
-    AND o.may_exist
-    AND o.filled_quantity = 0
-    AND o.execution_id <> %(execution_id)s
-    AND e.state NOT IN ('skipped', 'discarded', 'rejected')
+    SELECT symbol, strategy, quantity, entries, opened_at, stop_price
+    FROM holding
+    WHERE account_number = %(account_number)s
+        AND quantity <> 0
+) AS held
+FULL JOIN (
+    SELECT symbol,
+        sum(side * open) AS open_quantity,
+        sum(open * reference_price) AS open_value,
+        sum(open * unit_risk) AS open_risk,
+        sum(side * fresh) AS fresh_quantity,
+        max(reference_price) AS price,
+        max(unit_risk) AS unit_risk,
+        -- Entries that nothing is filled of yet, and may be.
+        count(*) FILTER (WHERE open > 0 AND open = whole) AS working
+    FROM (
+        SELECT o.symbol, o.reference_price, o.quantity AS whole, o.risk / o.quantity AS unit_risk,
+            CASE o.side WHEN 'buy' THEN 1 ELSE -1 END AS side,
+            CASE WHEN o.ended_at IS NULL THEN o.quantity - o.filled_quantity ELSE 0 END AS open,
+            CASE WHEN o.filled_at > %(taken_at)s THEN o.filled_quantity ELSE 0 END AS fresh
+        FROM broker_order AS o
+        JOIN execution AS e USING (execution_id)
+        WHERE o.executor_id = %(executor_id)s
+            AND (o.ended_at IS NULL OR o.filled_at > %(taken_at)s)
+            AND o.role = 'entry'
+            AND o.may_exist
+            AND o.execution_id <> %(execution_id)s
+            AND (o.filled_quantity > 0 OR e.state NOT IN ('skipped', 'discarded', 'rejected'))
+    ) AS entry
+    GROUP BY symbol
+) AS coming USING (symbol)
 
 -- name: repeat
 -- The youngest entry order of the same idea, or the same content, that came to anything or still may.
