@@ -178,6 +178,8 @@ class Core:
         """Ask the database directly."""
         with psycopg.connect(self.database_url, row_factory=dict_row) as connection:
             cursor = connection.execute(statement.encode(), values)
+            # A SELECT of no columns has rows that cannot be fetched, and would look like none.
+            assert cursor.description or not statement.lstrip().upper().startswith("SELECT")
             return cursor.fetchall() if cursor.description else []
 
     def due_now(self, execution_id: UUID) -> None:

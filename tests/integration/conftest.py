@@ -59,6 +59,8 @@ def rows(database_url: str) -> Iterator[Rows]:
 
         def run(statement: str, values: Any = None) -> list[dict[str, Any]]:
             cursor = connection.execute(statement.encode(), values)
+            # A SELECT of no columns has rows that cannot be fetched, and would look like none.
+            assert cursor.description or not statement.lstrip().upper().startswith("SELECT")
             return cursor.fetchall() if cursor.description else []
 
         yield run

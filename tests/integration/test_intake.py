@@ -189,7 +189,7 @@ def test_an_executor_that_is_not_configured_makes_it_invalid(intake: Intake, row
         intake.record(signal(executors=["argo", "nobody"]), source="test")
 
     assert caught.value.code == "unknown_executor"
-    assert rows("SELECT FROM signal") == []
+    assert rows("SELECT signal_id FROM signal") == []
 
 
 def test_a_time_in_the_future_is_refused(intake: Intake) -> None:

@@ -67,7 +67,7 @@ def test_a_unit_whose_commit_was_done_and_not_answered_is_run_again_and_comes_to
             connection.commit()
             pid = connection.info.backend_pid
             rows("SELECT pg_terminate_backend(%s)", [pid])
-            until(lambda: not rows("SELECT FROM pg_stat_activity WHERE pid = %s", [pid]))
+            until(lambda: not rows("SELECT pid FROM pg_stat_activity WHERE pid = %s", [pid]))
             one(connection)
         return True
 
@@ -102,7 +102,7 @@ def test_a_failure_of_ours_is_not_tried_again_and_leaves_nothing(record: Record,
     with pytest.raises(ValueError, match="ours"):
         record.run(unit)
     assert len(runs) == 1
-    assert rows("SELECT FROM refusal") == []
+    assert rows("SELECT code FROM refusal") == []
 
 
 def test_a_deadlock_is_run_again(record: Record, rows: Rows) -> None:

@@ -25,7 +25,7 @@ def test_what_is_no_signal_is_kept_with_its_reason(intake: Intake, rows: Rows) -
     assert (row["source"], row["source_id"], row["code"]) == ("webhook", "77", "invalid_signal")
     assert row["message"].startswith("confidence: is a percentage")
     assert json.loads(row["payload"]) == signal(confidence=0.98, source_id="77")
-    assert rows("SELECT FROM signal") == []
+    assert rows("SELECT signal_id FROM signal") == []
 
 
 @pytest.mark.parametrize(
