@@ -113,6 +113,12 @@ def test_up_to_the_close_of_a_half_day_orders_go(core: Core) -> None:
     assert core.run(core.send())["state"] in ("accepted", "filled")
 
 
+def test_an_exchange_that_is_always_open_holds_nothing(core: Core) -> None:
+    core.run(core.send())
+
+    core.filled_at_exchange()
+
+
 def test_a_close_between_two_readings_of_the_account_is_minded(core: Core) -> None:
     turn(core, "2026-01-06T20:59:58.9Z")
     core.desks["argo"].snapshots.fresh()
