@@ -13,7 +13,7 @@ log = structlog.get_logger(__name__)
 
 # Between two looks at a broker that does not tell its account.
 _FIRST_PAUSE_S = 0.5
-_LONGEST_PAUSE_S = 15.0
+_LONGEST_PAUSE_S = 5.0
 
 
 def check_account(desk: Desk) -> None:
@@ -40,14 +40,14 @@ def await_account(desk: Desk, *, stop: threading.Event) -> bool:
     Raises:
         ConfigInvalid: the broker reports another account than the pinned one.
     """
-    pause, said = _FIRST_PAUSE_S, False
+    pause, said = _FIRST_PAUSE_S, ""
     while not stop.is_set():
         try:
             check_account(desk)
         except BrokerUnavailable as error:
-            if not said:
-                said = True
-                log.warning("account.unverified", executor_id=desk.executor.id, says=str(error)[:300])
+            if str(error) != said:
+                said = str(error)
+                log.warning("account.unverified", executor_id=desk.executor.id, says=said[:300])
             stop.wait(pause)
             pause = min(pause * 2, _LONGEST_PAUSE_S)
         else:

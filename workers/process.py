@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 from uuid import uuid4
 
 import structlog
@@ -54,13 +55,7 @@ def work(
     desk = open_desk(executor, settings=settings, exchange_url=exchange_url, record=record)
     leases = LeaseKeeper(database_url)
     verified = threading.Event()
-    heartbeat = Heartbeat(
-        database_url,
-        kind="worker",
-        name=executor.id,
-        health=lambda: (verified.is_set(), {} if verified.is_set() else {"account": "not verified yet"}),
-        executors={executor.id: executor},
-    )
+    heartbeat = _heartbeat(executor, database_url, verified)
     threading.Thread(target=_unblock, args=(stop, record), daemon=True).start()
     try:
         recipe = recipe_of(desk, record=record, leases=leases, worker=name)
@@ -88,6 +83,16 @@ def work(
         desk.close()
         record.close()
     log.info("worker.stopped", executor_id=executor.id)
+
+
+def _heartbeat(executor: ExecutorSettings, database_url: str, verified: threading.Event) -> Heartbeat:
+    """Say that this worker lives, and that it is not well for as long as it waits for its account to be verified."""
+
+    def health() -> tuple[bool, dict[str, Any]]:
+        well = verified.is_set() or executor.account is None
+        return well, {} if well else {"account": "not verified yet"}
+
+    return Heartbeat(database_url, kind="worker", name=executor.id, health=health, executors={executor.id: executor})
 
 
 def _try_keys(desk: Desk, record: Record) -> None:

@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import json
+import signal
+from typing import Any
+
+import pytest
+
+from pipeline.errors import ConfigInvalid
+from pipeline.store.record import Record
+from tests.core_fixtures import Processes, Started
+from tests.factories import Core, executor_toml, until
+from tests.factories import signal as signal_of
+from workers.engine import open_desk
+
+#: Those that mode exchange uses by itself: the same account, whatever the mode is called.
+KEYS = {"ARGO_API_KEY": "argo", "ARGO_API_SECRET": "paper-exchange"}
+
+
+def paper(url: str, *, account: str | None = None) -> str:
+    """Return argo as an executor in mode paper: our exchange stands for the broker."""
+    pin = f'account = "{account}"' if account else ""
+    table = executor_toml("argo", top=f'base_url = "{url}"\n{pin}')
+    return table.replace('mode = "exchange"', 'mode = "paper"')
+
+
+def alive(core: Core, kind: str) -> list[dict[str, Any]]:
+    return core.rows("SELECT * FROM heartbeat WHERE kind = %s", [kind])
+
+
+def ends(processes: Processes, process: Started, code: int, *says: str) -> str:
+    """Wait for the end of *process* with *code*; it says what it has to, and shows no traceback."""
+    assert process.wait(30) == code, processes.said(process)
+    said = processes.said(process)
+    assert [words for words in says if words not in said] == [], said
+    assert "Traceback" not in said
+    return said
+
+
+def stop(process: Started) -> None:
+    process.send_signal(signal.SIGTERM)
+    process.wait(15)
+
+
+# --- the account ---
+
+
+@pytest.mark.parametrize("command", [["work", "argo"], ["keep"]])
+def test_keys_of_another_account_than_the_pinned_one_do_not_start(
+    core: Core, processes: Processes, command: list[str]
+) -> None:
+    core.executors_path.write_text(paper(core.exchange.url, account="PA-OTHER"))
+
+    process = processes.start(core, *command, **KEYS)
+
+    ends(processes, process, 2, "executors.argo.account: the keys open account", "the pinned one is PA-OTHER")
+    assert core.orders() == []
+
+
+def test_up_starts_nothing_with_keys_of_another_account(core: Core, processes: Processes) -> None:
+    core.executors_path.write_text(paper(core.exchange.url, account="PA-OTHER"))
+
+    process = processes.start(core, "up", "--source", "none", PORT="0", **KEYS)
+
+    ends(processes, process, 2, "the pinned one is PA-OTHER")
+    assert alive(core, "worker") + alive(core, "keeper") == []
+
+
+def test_a_worker_sends_nothing_before_its_broker_has_told_the_pinned_account(core: Core, processes: Processes) -> None:
+    number = core.desks["argo"].broker.account().number
+    core.executors_path.write_text(paper(core.exchange.url, account=number))
+    core.exchange.kill9()
+    worker = processes.start(core, "work", "argo", **KEYS)
+    until(lambda: "account.unverified" in processes.said(worker))
+    sent = core.record_signal(signal_of("AAPL"))
+    core.relay.ring([sent])
+    until(lambda: [row for row in alive(core, "worker") if not row["healthy"]])
+
+    assert core.state(sent.execution_id) == "queued"
+    core.exchange.start()
+    core.prices(AAPL=100)
+    until(core.orders, within_s=40)
+    until(lambda: [row["healthy"] for row in alive(core, "worker")] == [True])
+    stop(worker)
+
+
+# --- simulation is no fallback ---
+
+
+def test_a_broker_that_is_away_is_not_replaced_by_the_exchange(core: Core, processes: Processes) -> None:
+    core.executors_path.write_text(paper("http://127.0.0.1:1"))
+    worker = processes.start(core, "work", "argo", **KEYS)
+    sent = core.record_signal(signal_of("AAPL"))
+    core.relay.ring([sent])
+
+    until(lambda: core.state(sent.execution_id) == "held", within_s=30)
+
+    assert core.execution(sent.execution_id)["reason_code"] == "broker_away"
+    stop(worker)
+    assert core.orders() == []
+
+
+@pytest.mark.parametrize("mode", ["paper", "live"])
+def test_without_an_address_or_keys_nothing_but_mode_exchange_opens_an_account(
+    core: Core, record: Record, mode: str
+) -> None:
+    executor = core.executors["argo"].model_copy(update={"mode": mode})
+    addressed = executor.model_copy(update={"base_url": "https://broker.example"})
+
+    for lacking in (executor, addressed):
+        with pytest.raises(ConfigInvalid):
+            open_desk(lacking, settings=core.settings, exchange_url=core.exchange.url, record=record)
+
+
+# --- what the record says ---
+
+
+@pytest.mark.parametrize("command", [["work", "argo"], ["keep"], ["produce"], ["serve"], ["up", "--source", "none"]])
+def test_no_process_starts_while_a_gone_executor_has_open_work(
+    core: Core, processes: Processes, command: list[str]
+) -> None:
+    core.send()
+    core.rows("UPDATE execution SET executor_id = 'old'")
+
+    process = processes.start(core, *command, TRADEWIRE_API_TOKEN="t", TRADEWIRE_SOURCE="none", PORT="0")
+
+    ends(processes, process, 2, "executors.old: is gone", "tradewire config forget old --why TEXT")
+
+
+def test_the_typed_name_and_nothing_else_lets_a_gone_executor_go(core: Core, processes: Processes) -> None:
+    execution_id = core.send()
+    core.rows("UPDATE execution SET executor_id = 'old'")
+    forget = ["config", "forget", "old", "--why", "closed"]
+
+    ends(processes, processes.start(core, *forget), 2, "--yes-forget: is missing")
+    ends(processes, processes.start(core, *forget, "--yes-forget", "odl"), 2, "nothing was done")
+    assert core.state(execution_id) == "queued"
+    ends(processes, processes.start(core, *forget, "--yes-forget", "old"), 0, "1 executions that waited were skipped")
+    assert core.execution(execution_id)["reason_code"] == "executor_gone"
+    worker = processes.start(core, "work", "argo")
+    until(lambda: alive(core, "worker"))
+    stop(worker)
+
+
+def test_diff_names_the_process_to_restart_and_why_what_changed(core: Core, processes: Processes) -> None:
+    worker = processes.start(core, "work", "argo")
+    sent = core.record_signal(signal_of("AAPL"))
+    core.relay.ring([sent])
+    until(core.orders)
+    ends(processes, processes.start(core, "config", "diff"), 0, "uses the same")
+    core.executors_path.write_text(executor_toml("argo", quantity=2))
+
+    as_text = ends(processes, processes.start(core, "config", "diff"), 1, "size.value: 1 -> 2")
+    assert f"restart worker argo (pid {worker.pid} on " in as_text
+    as_json = json.loads(ends(processes, processes.start(core, "config", "diff", "argo", "--json"), 1))
+    assert (as_json["equal"], len(as_json["restart"])) == (False, 1)
+    ends(processes, processes.start(core, "config", "diff", "arog"), 2, "EXECUTOR: 'arog' is not in")
+    why = ["why", str(sent.execution_id)]
+    ends(processes, processes.start(core, *why), 0, "decided under settings", "changed since: size.value: 1 -> 2")
+    told = json.loads(ends(processes, processes.start(core, *why, "--json"), 0))
+    assert told["executions"][0]["settings"]["changes"] == ["size.value: 1 -> 2"]
+    stop(worker)
+
+
+def test_end_by_command(core: Core, processes: Processes) -> None:
+    execution_id = core.send()
+    end = ["end", str(execution_id), "--why", "wrong ticker", "--by", "ann"]
+
+    ended = json.loads(ends(processes, processes.start(core, *end, "--json"), 0))
+
+    assert ended["execution_id"] == str(execution_id)
+    assert core.execution(execution_id)["reason_code"] == "ended_by_person"
+    ends(processes, processes.start(core, *end), 1, "it is over")
+    ends(processes, processes.start(core, "end", "x", "--why", "y"), 2, "'x' is not an id")
+
+
+def test_accept_is_for_real_money_only(core: Core, processes: Processes) -> None:
+    accept = ["config", "accept"]
+
+    ends(processes, processes.start(core, *accept, "argo", "--sentence", "yes"), 1, "only settings of a live executor")
+    ends(processes, processes.start(core, *accept, "arog", "--sentence", "yes"), 2, "is not in")
+    ends(processes, processes.start(core, *accept, "argo"), 2, "--sentence: is missing")
