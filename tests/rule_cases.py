@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from config.executors import ExecutorSettings, load_executors
+from config.fields import Section
 from config.settings import Settings
 from pipeline.signals import Action, Intent
 from pipeline.store.rows import OrderRow, Role, SignalRow
@@ -48,10 +49,21 @@ def executor(order: str = "", *, quantity: int = 10, entry_age_s: Any = 60) -> E
 
 def tuned(**tables: Mapping[str, Any]) -> ExecutorSettings:
     """Return the executor with other values in its tables: `tuned(limits={"open_positions": 3})`."""
-    plain = executor().model_dump()
+    plain = executor()
+    changed: dict[str, Any] = {}
     for name, values in tables.items():
-        plain[name] = plain[name] | values
-    return ExecutorSettings.model_validate(plain)
+        table = getattr(plain, name)
+        if isinstance(table, Section):
+            whole = {key: _as_written(value) for key, value in table.model_dump().items()}
+            changed[name] = type(table).model_validate(whole | dict(values))
+        else:
+            changed[name] = {**table, **values}
+    return plain.model_copy(update=changed)
+
+
+def _as_written(value: Any) -> Any:
+    """Return a setting as a file's figures are read: exact."""
+    return Decimal(str(value)) if isinstance(value, float) else value
 
 
 def signal(action: str = "BUY", **changes: Any) -> SignalRow:

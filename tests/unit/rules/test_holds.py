@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tests.rule_cases import NOW, STANDING, case, position, signal, tuned
+from workers.brokers.orders import Side
+from workers.rules.book import Book, Pending
+from workers.rules.case import Recent
+from workers.rules.holds import hold
+
+CIRCUIT = {"consecutive_rejections": 3}
+
+
+def seconds(value: float | None) -> timedelta | None:
+    return None if value is None else timedelta(seconds=value)
+
+
+def code(**changes: Any) -> str | None:
+    found = hold(case(signal(), **changes), Side.BUY)
+    if found is None:
+        return None
+    assert found.wait > timedelta(0)
+    return found.reason.code.value
+
+
+def test_a_blocked_account_is_waited_for() -> None:
+    account = replace(case(signal()).account, blocked=True)
+
+    assert code(account=account) == "account_blocked"
+
+
+@pytest.mark.parametrize(
+    "tables",
+    [
+        {"limits": {"daily_loss_percent": 5}},
+        {"limits": {"drawdown_percent": 5}},
+        {"firm": {"consistency_percent": 30}},
+    ],
+)
+def test_an_account_whose_day_nobody_knows_is_waited_for_where_a_limit_counts_from_it(tables: dict[str, Any]) -> None:
+    settings = tuned(**tables)
+
+    assert code(settings=settings, standing=None) == "account_unwatched"
+    # A day has begun since, and nobody has looked at what the account had then.
+    assert (
+        code(settings=settings, standing=replace(STANDING, day=NOW.date() - timedelta(days=1))) == "account_unwatched"
+    )
+    assert code(settings=settings) is None
+    assert code(standing=None) is None
+
+
+def test_an_account_that_is_to_be_flat_before_the_close_waits_for_the_clock() -> None:
+    assert code(settings=tuned(firm={"flat_before_close_s": 600}), market=None) == "clock_unreadable"
+    assert code(settings=tuned(firm={"flat_before_close_s": 600})) is None
+
+
+def pending(quantity: int) -> Pending:
+    return Pending(symbol="AAPL", quantity=Decimal(quantity), value=Decimal(1), risk=Decimal(1))
+
+
+@pytest.mark.parametrize(
+    ("read", "newest", "filled", "held"),
+    [
+        (0, 0, 0, False),
+        (5, 5, 0, False),
+        # A short was filled since the account was read: a BUY would close it, and nobody would know.
+        (0, 0, -5, True),
+        (3, 3, -5, True),
+        (0, 0, 5, False),
+        # The position was read anew: it is flat by now, or long.
+        (-5, 0, 0, False),
+        (0, 5, -5, False),
+    ],
+)
+def test_what_we_filled_on_the_other_side_is_waited_for_until_it_is_seen(
+    read: int,
+    newest: int,
+    filled: int,
+    held: bool,  # noqa: FBT001 -- a parameter
+) -> None:
+    book = Book(
+        positions=(position(read), position(-50, "MSFT")) if read else (position(-50, "MSFT"),),
+        pending=(pending(filled),) if filled else (),
+    )
+
+    assert (code(held=newest, book=book) == "account_unreadable") is held
+
+
+def test_a_sell_waits_for_a_long_position_that_is_not_seen_yet() -> None:
+    judged = case(signal("SELL"), book=Book(pending=(pending(5),)))
+
+    found = hold(judged, Side.SELL)
+    assert found is not None
+    assert found.reason.to_json() == {"symbol": "AAPL", "read": "0", "with_our_orders": "5"}
+
+
+@pytest.mark.parametrize(
+    ("rejections", "rejected_s", "tried_s", "held"),
+    [
+        (2, 1, 1, False),
+        (3, 1, 1, True),
+        (3, 59, None, True),
+        # After a minute one is tried …
+        (3, 61, None, False),
+        # … and while its answer is out, or a minute from it, no other.
+        (3, 61, 5, True),
+        (3, 5, None, True),
+        (3, 61, 60, False),
+        (3, None, None, True),
+    ],
+)
+def test_refused_entries_in_a_row_open_a_circuit_that_lets_one_a_minute_pass(
+    rejections: int,
+    rejected_s: float | None,
+    tried_s: float | None,
+    held: bool,  # noqa: FBT001 -- a parameter
+) -> None:
+    recent = Recent(rejections=rejections, rejected_ago=seconds(rejected_s), tried_ago=seconds(tried_s))
+
+    found = code(settings=tuned(limits=CIRCUIT), recent=recent)
+    assert found == ("rejections_in_a_row" if held else None)
+    assert code(recent=recent) is None
+
+
+def test_the_circuit_says_when_it_tries_next() -> None:
+    recent = Recent(rejections=3, rejected_ago=timedelta(seconds=20))
+
+    found = hold(case(signal(), settings=tuned(limits=CIRCUIT), recent=recent), Side.BUY)
+    assert found is not None
+    assert found.reason.facts == {"limit": 3, "rejections": 3, "next_try_s": 40}
