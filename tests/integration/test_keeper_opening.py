@@ -1,0 +1,92 @@
+"""The keeper's look for the open: asked for only while something waits, patient, and in one order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from pipeline.keeper.opening import Opening
+from tests.factories import Core, executor_toml, until
+
+NIGHT, MORNING = "2026-01-06T21:01:00Z", "2026-01-07T14:30:00Z"
+
+
+@pytest.fixture
+def core(make_core: Callable[..., Core]) -> Core:
+    """An executor that keeps hours, at night."""
+    core = make_core(executor_toml().replace('closed = "extended"', 'closed = "hold"'))
+    core.exchange.admin("clock", {"mode": "fixed", "now": NIGHT})
+    return core
+
+
+@pytest.fixture
+def opening(core: Core) -> Opening:
+    return Opening(core.record, core.desks["argo"])
+
+
+def clocks_read(core: Core) -> int:
+    return int(core.exchange.admin("requests?key=argo")["routes"].get("GET /v2/clock", 0))
+
+
+def count_anew(core: Core) -> None:
+    core.exchange.admin("rate", {"per_minute": None})
+
+
+def test_no_clock_is_read_while_nothing_waits(core: Core, opening: Opening) -> None:
+    count_anew(core)
+
+    assert [opening.run_once() for _ in range(3)] == [0, 0, 0]
+    assert clocks_read(core) == 0
+
+
+def test_the_clock_is_read_at_its_pace_and_not_with_every_round(core: Core, opening: Opening) -> None:
+    core.run(core.send())
+    count_anew(core)
+
+    assert [opening.run_once() for _ in range(3)] == [0, 0, 0]
+    assert clocks_read(core) == 1
+
+
+def test_a_clock_that_is_away_is_asked_again(core: Core, opening: Opening) -> None:
+    held = core.send()
+    core.run(held)
+    core.exchange.admin("clock", {"mode": "fixed", "now": MORNING})
+    core.faults({"on": "clock", "kind": "5xx_before", "count": 1})
+
+    assert opening.run_once() == 0
+    assert until(opening.run_once) == 1
+
+    core.prices(AAPL=100)
+    core.run(held)
+    core.filled_at_exchange()
+
+
+def test_all_share_the_clock_that_the_keeper_read(core: Core, opening: Opening) -> None:
+    core.run(core.send())
+    core.exchange.admin("clock", {"mode": "fixed", "now": MORNING})
+    opening.run_once()
+
+    shared = core.desks["argo"].snapshots.last_clock()
+
+    assert shared is not None
+    assert shared.clock.is_open
+
+
+def test_what_is_let_go_is_rung_for_exits_first_then_by_confidence_then_by_age(core: Core, opening: Opening) -> None:
+    confidences = {"AAPL": 80, "MSFT": 95, "TSLA": 80, "NVDA": 90}
+    held = {symbol: core.send(symbol, confidence=confidence) for symbol, confidence in confidences.items()}
+    for execution_id in held.values():
+        core.run(execution_id)
+    core.rows(
+        'UPDATE execution SET reason_facts = \'{"role": "exit"}\' WHERE execution_id = %s',
+        [held["TSLA"]],
+    )
+    core.exchange.admin("clock", {"mode": "fixed", "now": MORNING})
+
+    assert opening.run_once() == 4
+    core.sweep.run_once()
+
+    rung = [job_id.rsplit("-", 1)[0] for job_id in core.bell.queue("argo").job_ids]
+    names = {str(execution_id): symbol for symbol, execution_id in held.items()}
+    assert [names[job] for job in rung] == ["TSLA", "MSFT", "NVDA", "AAPL"]
