@@ -84,7 +84,7 @@ class Snapshots:
             return refused
         row = self._record.run(lambda c: c.execute(sql("accounts", "snapshot"), self._key).fetchone())
         if row is not None and row["now"] - row["taken_at"] <= age:
-            snapshot = _from_row(row)
+            snapshot = snapshot_of(row)
             if snapshot.clock is None or snapshot.clock.holds(row["now"]):
                 return snapshot
         return self.read()
@@ -219,7 +219,8 @@ def _clock_from(body: dict[str, Any] | None) -> ClockReading | None:
     return ClockReading(clock=Clock(**times, is_open=body["is_open"]), read_at=read_at)
 
 
-def _from_row(row: dict[str, Any]) -> Snapshot:
+def snapshot_of(row: dict[str, Any]) -> Snapshot:
+    """Return the snapshot that *row* of the record holds."""
     account = row["account"] | {name: Decimal(row["account"][name]) for name in _MONEY}
     positions = tuple(
         Position(

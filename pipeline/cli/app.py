@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli import config, dead, doctor, drill, gates, looking, processes, reasons, signals
+from pipeline.cli import baseline, config, dead, doctor, drill, gates, looking, processes, reasons, signals, switches
 from pipeline.errors import ConfigInvalid, TradewireError
 from pipeline.up.lifeline import watch_lifeline
 
@@ -25,7 +25,9 @@ looking.add_to(app)
 reasons.add_to(app)
 doctor.add_to(app)
 gates.add_to(app, config=config.app)
+baseline.add_to(app)
 drill.add_to(app)
+switches.add_to(app)
 
 
 @app.callback()

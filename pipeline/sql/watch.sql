@@ -192,3 +192,12 @@ WHERE holder = %(holder)s
 -- name: tell_correction
 INSERT INTO baseline_correction (holder, figure, was, became, made_by, why)
 VALUES (%(holder)s, %(figure)s, %(was)s, %(became)s, %(by)s, %(why)s)
+
+-- name: ordered_since
+-- Entries that were ordered in the account's day.
+SELECT count(*) AS entries
+FROM broker_order
+WHERE executor_id = %(executor_id)s
+    AND intended_at >= %(since)s
+    AND role = 'entry'
+    AND may_exist
