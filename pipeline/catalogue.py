@@ -129,7 +129,7 @@ CATALOGUE: Mapping[Code, Meaning] = {
     ),
     Code.PRICE_UNKNOWN: Meaning("The market's price could not be read, and the entry may not go without it.", _NOTHING),
     Code.REPEATED_IDEA: Meaning(
-        "The same strategy has entered this symbol and side within `limits.repeat_window_s`.",
+        "The same strategy has traded this symbol and side within `limits.repeat_window_s`.",
         "Nothing to do, or change `limits.repeat_window_s`.",
     ),
     Code.REPEATED_CONTENT: Meaning(

@@ -37,7 +37,8 @@ FULL JOIN (
 ) AS coming USING (symbol)
 
 -- name: repeat
--- The youngest entry order of the same idea, or the same content, that came to anything or still may.
+-- The youngest order of the same idea, or the same content, that came to anything or still may. An exit counts: the SELL
+-- that closed, given again, must not open a short. What we closed by ourselves does not: nobody's idea is in it.
 SELECT o.execution_id, clock_timestamp() - o.intended_at AS age
 FROM broker_order AS o
 JOIN execution AS e USING (execution_id)
@@ -45,7 +46,7 @@ JOIN signal AS s USING (signal_id)
 WHERE o.executor_id = %(executor_id)s
     AND o.symbol = %(symbol)s
     AND o.side = %(side)s
-    AND o.role = 'entry'
+    AND (o.role = 'entry' OR NOT starts_with(s.source, 'tradewire:'))
     AND o.may_exist
     AND o.intended_at > statement_timestamp() - %(window)s::interval
     AND o.execution_id <> %(execution_id)s

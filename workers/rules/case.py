@@ -22,7 +22,7 @@ from workers.rules.switches import Switch
 class Recent:
     """What this executor did lately, as far as the rules ask."""
 
-    #: The youngest entry order of the same idea (or content, as `limits.repeat_by` says), and its age.
+    #: The youngest order of the same idea (or content, as `limits.repeat_by` says), and its age.
     repeat_of: UUID | None = None
     repeat_age: timedelta | None = None
     #: Entries sent since the account's day began.
