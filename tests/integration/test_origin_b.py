@@ -10,11 +10,13 @@ import pytest
 
 from pipeline.errors import InvalidSignal
 from pipeline.intake import Intake
+from pipeline.keeper.opening import Opening
 from pipeline.reports import report
 from pipeline.sources.reach import never_traded
 from tests.core_fixtures import Processes
 from tests.factories import Core, executor_toml, signal, until
 from tests.integration.lives import Rows
+from tests.integration.origin_stage import MONDAY_EVENING, changed_toml, clock
 
 Make = Callable[..., Core]
 SHIPPED = (Path(__file__).parents[2] / "config/executors.toml").read_text("utf-8")
@@ -104,6 +106,23 @@ def test_b5_a_position_does_not_stand_in_the_way_of_its_own_close(core: Core) ->
     assert (closed["role"], closed["side"], closed["quantity"]) == ("exit", "sell", 7)
     core.filled_at_exchange(2)
     assert core.desks["argo"].broker.position("AAPL") is None
+
+
+def test_b6_an_entry_that_comes_while_the_market_is_closed_is_executed_at_the_open(make_core: Make) -> None:
+    core = make_core(changed_toml(closed='"hold"', entry_age_s="60"))
+    core.prices(AAPL=100)
+    clock(core, MONDAY_EVENING)
+    opening = Opening(core.record, core.desks["argo"])
+    held = core.send()
+    assert (core.run(held)["state"], core.execution(held)["reason_code"]) == ("held", "market_closed")
+    assert opening.run_once() == 0
+
+    clock(core, "2026-11-24T09:30:01-05:00")
+
+    until(opening.run_once)
+    core.sweep.run_once()
+    assert core.bell.depth("argo") == 1
+    assert core.run(held)["order_id"] is not None
 
 
 def test_b8_an_executor_that_can_never_trade_what_its_source_produces_is_named_at_the_start(
