@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import pipeline.keeper.follow
+import pipeline.keeper.pace
 import pipeline.keeper.sweep
 import pipeline.keeper.unknown
 import workers.cancels
@@ -126,7 +127,7 @@ def set_stage(patch: pytest.MonkeyPatch, clock: ModelClock) -> None:
     """Let every `reached` stop, and the lease count in the model's time; leases are renewed by the model alone."""
     for module in _STAGED:
         _replace(patch, module, "reached", stop)
-    for module in (workers.recipe, workers.lease, pipeline.keeper.sweep):
+    for module in (workers.recipe, workers.lease, pipeline.keeper.sweep, pipeline.keeper.pace):
         _replace(patch, module, "time", SimpleNamespace(monotonic=clock.monotonic))
     _replace(patch, workers.lease, "RENEW_EVERY_S", 1e6)
 

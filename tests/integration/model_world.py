@@ -33,6 +33,7 @@ from workers.assets import Assets
 from workers.budget import Budget
 from workers.engine import Desk, recipe_of
 from workers.lease import LeaseKeeper
+from workers.market import Calendar
 from workers.recipe import Recipe
 from workers.snapshots import Snapshots
 
@@ -46,12 +47,16 @@ _TIMES = {
     "execution": ("lease_until", "due_at", "unknown_since", "created_at", "decided_at", "ended_at"),
     "broker_order": (
         "intended_at", "first_sent_at", "last_sent_at", "accepted_at", "ended_at", "cancel_asked_at", "polled_at",
+        "asked_at", "filled_at",
     ),
     "account_snapshot": ("taken_at",),
     "account_refusal": ("since", "probe_at"),
     "dead_letter": ("opened_at", "closed_at"),
 }  # fmt: skip
-_TABLES = ("history", "attempt", "dead_letter", "broker_order", "execution", "signal", "account_snapshot")
+_TABLES = (
+    "history", "attempt", "dead_letter", "broker_order", "execution", "signal", "account_snapshot", "holding", "switch",
+    "switch_history", "account_watch", "account_day", "market_day", "asset", "request_budget",
+)  # fmt: skip
 _FOLLOW_EVERY_S = 2.0
 
 
@@ -121,6 +126,7 @@ class World:
             budget=Budget(self.record, executor_id=executor.id, per_minute=None),
             snapshots=Snapshots(self.record, executor, self.broker),
             assets=Assets(self.record, address="model", broker=self.broker, urgent=self.broker),
+            calendar=Calendar(self.record, executor, self.broker),
         )
         # The bell has the two methods that relay and keeper call.
         bell: Any = self.bell

@@ -301,6 +301,8 @@ class Model(RuleBasedStateMachine):
                 break
             for held in self._working():
                 broker.fill(held, held.rest)
+        # What came late and filled before anybody heard of it is looked for every half minute.
+        self.world.jump(30)
         self._keep()
         self.properties.check_end()
 
