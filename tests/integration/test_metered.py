@@ -12,6 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from pipeline.errors import BrokerOverRate, BudgetUsedUp
+from tests.core_fixtures import Processes
 from tests.factories import Core, executor_toml, until
 from workers.brokers.protocol import Broker, NoAnswer, NotSentCause
 
@@ -243,3 +244,26 @@ def test_a_429_at_a_read_holds_the_account_and_is_no_absence(counted: Callable[.
     assert isinstance(broker.find("tw-none-1"), NoAnswer)
     # The look-up was urgent, and asked.
     assert asked(core)["requests"] == 3
+
+
+def test_workers_and_keeper_as_processes_stay_below_the_limit(
+    counted: Callable[..., Core], processes: Processes
+) -> None:
+    core = counted(60)
+    symbols = [f"T{first}{second}" for first in "ABCDEFGH" for second in "ABCDE"]
+    core.prices(**dict.fromkeys(symbols, 100))
+    ids = [core.send(symbol) for symbol in symbols]
+    for command in (("work", "argo"), ("work", "argo"), ("keep",)):
+        processes.start(core, *command)
+
+    def looked_at() -> bool:
+        states = [core.execution(execution_id) for execution_id in ids]
+        return all(each["order_id"] or each["reason_code"] == "rate_budget" for each in states)
+
+    until(looked_at, within_s=40)
+
+    counts = asked(core)
+    assert (counts["refused"], counts["busiest_60s"] <= 60) == (0, True)
+    # They did use what they may.
+    assert counts["busiest_60s"] >= 40
+    assert {core.execution(execution_id)["attempts"] for execution_id in ids} <= {0, 1}
