@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.context import executors_for, settings_for_a_person
-from pipeline.doctor import Status, examine, findings_json, worst
+from pipeline.doctor.examine import examine
+from pipeline.doctor.findings import Status, findings_json, worst
 
 _MARKS = {Status.OK: "ok      ", Status.WARNING: "WARNING ", Status.CRITICAL: "CRITICAL"}
 _EXITS = {Status.OK: 0, Status.WARNING: 1, Status.CRITICAL: 2}

@@ -8,7 +8,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from config.executors import Executors
 from config.settings import Settings
-from pipeline.doctor import Finding, Status, look_at_broker, look_at_postgres, look_at_processes, look_at_redis
+from pipeline.doctor.brokers import look_at_broker
+from pipeline.doctor.findings import Finding, Status
+from pipeline.doctor.servers import look_at_postgres, look_at_processes, look_at_redis
 from pipeline.errors import RecordUnavailable
 from pipeline.store.record import Record
 

@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 
 from config.executors import Executors
 from config.settings import Settings
-from pipeline.doctor import Status, findings_json, worst
+from pipeline.doctor.findings import Status, findings_json, worst
 from pipeline.errors import ConfigInvalid, Problem
 from pipeline.heartbeats import Heartbeat
 from pipeline.intake import Intake

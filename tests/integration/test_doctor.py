@@ -6,13 +6,15 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from decimal import Decimal
 from typing import Any
 
 import pytest
 import redis
 from pydantic import SecretStr
 
-from pipeline.doctor import Finding, Status, examine, findings_json, worst
+from pipeline.doctor.examine import examine
+from pipeline.doctor.findings import Finding, Status, findings_json, worst
 from pipeline.embedded.addresses import free_port
 from pipeline.heartbeats import Heartbeat
 from tests.core_fixtures import Processes
@@ -186,6 +188,30 @@ def test_the_command_exits_by_the_worst_and_prints_the_contracts_shape(core: Cor
     assert {tuple(check) for check in body["checks"]} == {("name", "status", "saw", "cause", "remedy")}
     assert "CRITICAL  keeper: none is alive" in processes.said(missing)
     assert "Run `tradewire keep`." in processes.said(missing)
+
+
+def test_a_process_with_other_settings_than_the_file_is_a_warning(core: Core) -> None:
+    argo = core.executors["argo"]
+    before = {"argo": argo.model_copy(update={"size": argo.size.model_copy(update={"value": Decimal(7)})})}
+    with at_work(core), closing(Heartbeat(core.database_url, kind="web", name="web", executors=before)):
+        until(lambda: len(core.rows("SELECT 1 FROM heartbeat")) == 3)
+        found = examined(core)["settings"]
+
+    assert found.status is Status.WARNING
+    assert found.saw.startswith("argo: web web (pid ")
+    assert "tradewire config diff" in str(found.remedy)
+
+
+def test_what_an_executor_left_that_is_not_in_the_file_is_a_warning(core: Core) -> None:
+    core.send()
+    core.rows("UPDATE execution SET executor_id = 'old'")
+    with at_work(core):
+        found = examined(core)
+
+    assert found["executor old"].status is Status.WARNING
+    assert "executions: 1 queued" in found["executor old"].saw
+    assert "tradewire config forget old --why TEXT" in str(found["executor old"].remedy)
+    assert found["settings"].status is Status.OK
 
 
 def test_the_worst_of_nothing_is_well() -> None:
