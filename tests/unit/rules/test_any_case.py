@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 import pytest
@@ -42,6 +43,7 @@ CAPS = {
 }
 
 
+@cache
 def amounts(least: Any, most: Any, places: int = 2) -> st.SearchStrategy[Decimal]:
     return st.decimals(min_value=least, max_value=most, places=places)
 
@@ -109,6 +111,7 @@ EXECUTORS = st.builds(
 )
 
 
+@cache
 def positions(symbol: str) -> st.SearchStrategy[Position | None]:
     units = amounts(-300, 300, 3) if symbol != COIN else amounts(0, 50, 6)
     return (
@@ -125,6 +128,7 @@ def positions(symbol: str) -> st.SearchStrategy[Position | None]:
     )
 
 
+@cache
 def on_their_way(symbol: str) -> st.SearchStrategy[Pending | None]:
     return (
         st.none()
@@ -358,6 +362,14 @@ def _on_the_other_side(judged: Case) -> Case:
     return replace(judged, position=read, book=replace(judged.book, pending=(*others, filled)))
 
 
+def _without_a_clock(judged: Case) -> Case:
+    """Shares go by the market's hours, and coins are to be flat before the close too."""
+    hours = judged.executor.hours.model_copy(update={"closed": "hold"})
+    firm = judged.executor.firm.model_copy(update={"flat_before_close_s": 600.0})
+    tables = {"firm": firm} if judged.signal.symbol == COIN else {"hours": hours}
+    return replace(judged, market=None, executor=judged.executor.model_copy(update=tables))
+
+
 SPOILED = {
     "without equity": _account(equity=Decimal(0)),
     "in debt": _account(equity=Decimal(-1)),
@@ -369,13 +381,7 @@ SPOILED = {
     "of no known asset": lambda judged: replace(judged, asset=None),
     "of no price": lambda judged: replace(judged, signal=replace(judged.signal, entry_price=None)),
     "on the other side": _on_the_other_side,
-    "without a clock": lambda judged: replace(
-        judged,
-        market=None,
-        executor=judged.executor.model_copy(
-            update={"firm": judged.executor.firm.model_copy(update={"flat_before_close_s": 600.0})}
-        ),
-    ),
+    "without a clock": _without_a_clock,
 }
 
 
