@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
@@ -10,9 +11,16 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 from psycopg.types.json import Json
 
+from config.executors import ExecutorSettings
+from pipeline.errors import NotPossible
 from pipeline.reasons import Code, Reason
+from pipeline.shapes import time_json
+from pipeline.store.record import Record
 from pipeline.store.statements import sql
-from workers.rules.switches import Kind, Switch, switch_of
+from workers.facts import standing_of, standing_row
+from workers.holder import holder_of, holders_of, provisional
+from workers.rules.losses import LossLimit, Rung, Use, rung, uses
+from workers.rules.switches import Kind, Switch, reason_of, switch_of
 
 #: The cause of what a person turns.
 PERSON = "person"
@@ -78,3 +86,117 @@ def release(connection: Connection[DictRow], executor_id: str, codes: Collection
     """Let what *executor_id* holds for one of *codes* be judged anew at once; return how many."""
     values = {"executor_id": executor_id, "reason_codes": [code.value for code in codes]}
     return len(connection.execute(sql("switches", "release_paused"), values).fetchall())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stand:
+    """What stands at one executor's account."""
+
+    executor_id: str
+    #: The account's number, or a provisional name while nobody has read it.
+    holder: str
+    switches: tuple[Switch, ...]
+    #: What the command that was just given has lifted.
+    lifted: tuple[Switch, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the shape that the commands print."""
+        return {
+            "executor_id": self.executor_id,
+            "account": None if self.holder == provisional(self.executor_id) else self.holder,
+            "switches": [switch_json(switch) for switch in self.switches],
+            "lifted": [switch_json(switch) for switch in self.lifted],
+        }
+
+
+class Switches:
+    """A person's switches, by the executor's name. Every method may be run again with the same values."""
+
+    def __init__(self, record: Record) -> None:
+        self._record = record
+
+    def turn(self, executor_id: str, kind: Kind, *, flatten: bool = False, by: str, why: str | None) -> Stand:
+        """Turn a switch on and return what stands then.
+
+        Raises:
+            RecordUnavailable: PostgreSQL is away.
+        """
+
+        def unit(connection: Connection[DictRow]) -> Stand:
+            holder = holder_of(connection, executor_id)
+            turn_on(connection, holder=holder, kind=kind, cause=PERSON, facts={}, flatten=flatten, by=by, why=why)
+            return _stand(connection, executor_id)
+
+        return self._record.run(unit)
+
+    def resume(self, executor_id: str, *, by: str, why: str | None) -> Stand:
+        """Lift everything, and let what was held for a pause go on at once.
+
+        Raises:
+            NotPossible: a limit halted the account, and nobody says why it may trade again.
+            RecordUnavailable: PostgreSQL is away.
+        """
+
+        def unit(connection: Connection[DictRow]) -> Stand:
+            holders = holders_of(connection, executor_id)
+            by_limit = [each for each in standing(connection, holders) if each.kind is Kind.HALTED and is_limit(each)]
+            if by_limit and not why:
+                raise NotPossible(
+                    f"{executor_id} was halted by its limits ({'; '.join(str(reason_of(each)) for each in by_limit)}): "
+                    "say --why it may trade again"
+                )
+            lifted = turn_off(connection, holder=holders, kinds=None, causes=None, by=by, why=why)
+            release(connection, executor_id, [Code.PAUSED])
+            return replace(_stand(connection, executor_id), lifted=tuple(lifted))
+
+        return self._record.run(unit)
+
+    def standing(self, executor_id: str) -> Stand:
+        """Return what stands.
+
+        Raises:
+            RecordUnavailable: PostgreSQL is away.
+        """
+        return self._record.run(lambda connection: _stand(connection, executor_id))
+
+    def over(self, executor: ExecutorSettings) -> list[Use]:
+        """Return the uses of loss limits that stop entries whatever a person lifts.
+
+        Raises:
+            RecordUnavailable: PostgreSQL is away.
+        """
+        figures = self._record.run(
+            lambda connection: standing_of(standing_row(connection, holder_of(connection, executor.id)))
+        )
+        if figures is None:
+            return []
+        return [use for use in uses(executor, figures) if rung(use) in (Rung.REDUCE, Rung.HALT)]
+
+
+def is_limit(switch: Switch) -> bool:
+    """Say whether a limit turned *switch*, and not a person."""
+    return switch.cause in set(LossLimit)
+
+
+def switch_json(switch: Switch) -> dict[str, Any]:
+    """Return one switch for programs."""
+    reason = reason_of(switch)
+    return {
+        "kind": switch.kind.value,
+        "cause": switch.cause,
+        "reason_code": reason.code.value,
+        "reason": str(reason),
+        "facts": dict(switch.facts),
+        "flatten": switch.flatten,
+        "set_by": switch.set_by,
+        "why": switch.why,
+        "set_at": time_json(switch.set_at),
+    }
+
+
+def _stand(connection: Connection[DictRow], executor_id: str) -> Stand:
+    return Stand(
+        executor_id=executor_id,
+        holder=holder_of(connection, executor_id),
+        switches=tuple(standing(connection, holders_of(connection, executor_id))),
+    )

@@ -214,3 +214,14 @@ INSERT INTO switch_history (holder, kind, cause, turned, facts, flatten, moved_b
 SELECT holder, kind, cause, 'changed', facts, flatten, %(by)s, 'everything is closed'
 FROM done
 RETURNING holder
+
+-- name: closings
+-- The exits that close everything and are not done.
+SELECT e.symbol, e.state, e.reason_code, e.reason_facts, e.due_at
+FROM execution AS e
+JOIN signal AS s USING (signal_id)
+WHERE e.executor_id = %(executor_id)s
+    AND e.state IN ('queued', 'held', 'submitting', 'unknown', 'accepted', 'partially_filled', 'dead')
+    AND s.source = 'tradewire:flatten'
+    AND e.created_at > statement_timestamp() - interval '10 days'
+ORDER BY e.seq

@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import getpass
+import json
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from pipeline.cli.app import app
+from pipeline.keeper.stops import stops_of
+from pipeline.switches import turn_on
+from tests.factories import Core, executor_toml, until
+from workers.holder import holder_of
+from workers.rules.switches import Kind
+
+ME = f"{getpass.getuser()}@{socket.gethostname()}"
+
+
+@pytest.fixture
+def core(make_core: Callable[..., Core], monkeypatch: pytest.MonkeyPatch) -> Core:
+    """Two executors, and the commands beside them."""
+    core = make_core(executor_toml("argo") + executor_toml("prop_firm"))
+    core.prices(AAPL=100, MSFT=100)
+    monkeypatch.setenv("DATABASE_URL", core.database_url)
+    monkeypatch.setenv("TRADEWIRE_EXECUTORS", str(core.executors_path))
+    monkeypatch.setenv("TRADEWIRE_EXCHANGE_URL", core.exchange.url)
+    monkeypatch.setenv("TRADEWIRE_HOME", str(core.settings.home))
+    return core
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, arguments)
+
+
+def said(*arguments: str, code: int = 0) -> Any:
+    result = run(*arguments, "--json")
+    assert result.exit_code == code, (result.output, result.exception)
+    return json.loads(result.stdout)
+
+
+def limit_halt(core: Core, cause: str = "daily_loss") -> None:
+    core.record.run(
+        lambda connection: turn_on(
+            connection,
+            holder=holder_of(connection, "argo"),
+            kind=Kind.HALTED,
+            cause=cause,
+            facts={"lost": "510", "allowed": "500"},
+            by="keeper",
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "state", "code"),
+    [("pause", "held", "paused"), ("reduce", "skipped", "reducing"), ("halt", "skipped", "halted")],
+)
+def test_a_switch_works_without_any_process_and_says_who_and_why(
+    core: Core, command: str, state: str, code: str
+) -> None:
+    [stand] = said(command, "argo", "--why", "the news")
+
+    [switch] = stand["switches"]
+    assert (switch["cause"], switch["set_by"], switch["why"]) == ("person", ME, "the news")
+    entry = core.run(core.send("AAPL"))
+    assert (entry["state"], entry["reason_code"]) == (state, code)
+    assert (entry["reason_facts"]["by"], entry["reason_facts"]["why"]) == (ME, "the news")
+    assert core.run(core.send("MSFT", executor="prop_firm"), "prop_firm")["state"] == "accepted"
+
+
+def test_the_same_command_again_changes_nothing(core: Core) -> None:
+    assert said("halt", "argo", "--why", "x") == said("halt", "argo", "--why", "x") == said("halt", "argo")
+
+    assert len(core.rows("SELECT * FROM switch_history")) == 1
+
+
+def test_resume_lifts_everything_and_lets_paused_entries_go_at_once(core: Core) -> None:
+    run("pause", "argo")
+    entry = core.send("AAPL")
+    assert core.run(entry)["state"] == "held"
+    run("reduce", "argo")
+
+    [stand] = said("resume", "argo")
+
+    assert ([each["kind"] for each in stand["lifted"]], stand["switches"]) == (["paused", "reducing"], [])
+    [row] = core.rows("SELECT due_at <= clock_timestamp() AS due FROM execution WHERE execution_id = %s", [entry])
+    assert row["due"]
+    assert core.run(entry)["state"] == "accepted"
+
+
+def test_resume_after_a_limit_wants_to_know_why(core: Core) -> None:
+    limit_halt(core)
+
+    refused = run("resume", "argo")
+
+    assert refused.exit_code != 0
+    assert "--why" in str(refused.exception)
+    assert len(core.rows("SELECT * FROM switch")) == 1
+    [stand] = said("resume", "argo", "--why", "the firm agrees")
+    assert [each["reason_code"] for each in stand["lifted"]] == ["halted_daily_loss"]
+    assert core.rows("SELECT why, moved_by FROM switch_history WHERE turned = 'off'") == [
+        {"why": "the firm agrees", "moved_by": ME}
+    ]
+
+
+def test_resume_says_that_the_loss_is_still_there(make_core: Callable[..., Core], core: Core) -> None:
+    core.executors_path.write_text(
+        core.executors_path.read_text().replace('daily_loss_percent = "off"', "daily_loss_percent = 1")
+    )
+    core.desks["argo"].snapshots.read()
+    limit_halt(core)
+    core.rows("UPDATE account_watch SET equity = 98970")
+
+    result = run("resume", "argo", "--why", "the firm agrees")
+
+    assert result.exit_code == 0
+    assert "argo: lifted halted  halted_daily_loss lost=510 allowed=500 by=keeper since=" in result.stdout
+    assert "daily_loss is still at 103.0 % of its limit (lost 1030.00 of 1000.00)" in result.stdout
+
+
+def test_all_means_every_executor(core: Core) -> None:
+    assert [stand["executor_id"] for stand in said("halt", "--all")] == ["argo", "prop_firm"]
+    assert len(core.rows("SELECT * FROM switch")) == 2
+
+
+@pytest.mark.parametrize("arguments", [["argos"], [], ["argo", "--all"]])
+def test_who_is_meant_must_be_clear(core: Core, arguments: list[str]) -> None:
+    result = run("halt", *arguments)
+
+    assert type(result.exception).__name__ == "ConfigInvalid"
+    assert core.rows("SELECT * FROM switch") == []
+
+
+def test_a_file_with_faults_keeps_nobody_from_stopping(core: Core) -> None:
+    core.executors_path.write_text(core.executors_path.read_text().replace("minimum_confidence", "minimal_confidence"))
+
+    assert said("halt", "argo")[0]["switches"][0]["kind"] == "halted"
+
+
+def test_what_stands_is_printed_for_people(core: Core) -> None:
+    run("pause", "argo", "--why", "lunch")
+
+    lines = run("halt", "argo").stdout.splitlines()
+
+    assert [line.split("  ")[0] for line in lines] == ["argo: paused", "argo: halted"]
+    assert "why=lunch" in lines[0]
+    assert run("resume", "argo").stdout.splitlines()[-1] == "argo: nothing stands; entries go"
+
+
+def bought(core: Core, symbol: str) -> None:
+    execution = core.send(symbol)
+    core.run(execution)
+    until(lambda: core.follower().run_once() or core.state(execution) == "filled")
+    core.desks["argo"].snapshots.read()
+
+
+def test_flatten_says_what_is_left_and_who_is_missing(core: Core) -> None:
+    bought(core, "AAPL")
+
+    [stand] = said("flatten", "argo", "--wait", "0", code=1)
+
+    assert stand["switches"][0]["flatten"]
+    assert stand["progress"]["left"] == {"AAPL": "1"}
+    assert stand["progress"]["missing"] == ["keeper", "worker of argo"]
+
+
+def test_flatten_says_that_exits_wait_for_the_open(core: Core) -> None:
+    core.executors_path.write_text(core.executors_path.read_text().replace('"extended"', '"hold"'))
+    bought(core, "AAPL")
+    core.exchange.admin("clock", {"mode": "fixed", "now": "2026-11-28T17:00:00Z"})
+    run("flatten", "argo", "--wait", "0")
+    stops_of(core.record, core.intake, core.desks["argo"], who="test keeper").run_once()
+    [exit_] = core.rows("SELECT e.* FROM execution e JOIN signal s USING (signal_id) WHERE s.source LIKE 'tradewire:%'")
+    assert core.run(exit_["execution_id"])["reason_code"] == "market_closed"
+
+    result = run("flatten", "argo", "--wait", "60")
+
+    assert result.exit_code == 1
+    assert "argo: the market is closed: the exits go out when it opens" in result.stdout
+
+
+def test_flatten_ends_with_0_when_keeper_and_worker_have_closed_everything(core: Core, processes: Any) -> None:
+    bought(core, "AAPL")
+    bought(core, "MSFT")
+    processes.start(core, "keep")
+    processes.start(core, "work", "argo")
+
+    result = run("flatten", "argo", "--wait", "40", "--why", "home")
+
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines()[-1] == "argo: flat: no position, no open order"
+    assert core.desks["argo"].broker.positions() == []
+    [switch] = core.rows("SELECT kind, flatten FROM switch")
+    assert tuple(switch.values()) == ("halted", False)
