@@ -219,7 +219,7 @@ CATALOGUE: Mapping[Code, Meaning] = {
     ),
     Code.MINIMUM_HOLD: Meaning("The position is younger than `firm.minimum_hold_s`; the exit waits.", _NOTHING),
     Code.ACCOUNT_UNWATCHED: Meaning(
-        "The account's day and peak have not been read yet, and a loss limit needs them.",
+        "Nobody has read the account's day and peak yet, or not lately, and a loss limit needs them.",
         "Start the keeper, or look at the broker with `doctor`.",
     ),
     Code.EXIT_NOT_DONE: Meaning(

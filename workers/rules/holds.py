@@ -13,6 +13,8 @@ from workers.rules.limits import flat_from
 
 #: While the broker refuses orders in a row, one entry in so long is tried.
 PROBE_EVERY = timedelta(minutes=1)
+# The keeper looks at an idle account once a minute; one that it has not looked at for longer, nobody watches.
+_UNWATCHED_AFTER = timedelta(seconds=90)
 _SOON = timedelta(seconds=1)
 _LATER = timedelta(seconds=5)
 
@@ -39,18 +41,18 @@ def _contradiction(case: Case, side: Side) -> Hold | None:
 
 
 def _unwatched(case: Case) -> Hold | None:
-    """Wait for the account's day and peak where a limit counts from them; yesterday's are not today's."""
+    """Wait for the account's day and peak where a limit counts from them: today's, and looked at lately."""
     limits, firm, hours = case.executor.limits, case.executor.firm, case.executor.hours
     counted = (limits.daily_loss_percent, limits.drawdown_percent, firm.consistency_percent)
     if all(limit is None for limit in counted):
         return None
     today = trading_day(case.now, hours.time_zone, hours.day_starts_at).date
-    watched = None if case.standing is None else case.standing.day
-    if watched == today:
-        return None
+    standing = case.standing
     facts = {"account": case.account.number, "today": today.isoformat()}
-    if watched is not None:
-        facts["watched"] = watched.isoformat()
+    if standing is not None:
+        if standing.day == today and case.now - standing.read_at <= _UNWATCHED_AFTER:
+            return None
+        facts |= {"watched": standing.day.isoformat(), "read_at": standing.read_at.isoformat()}
     return Hold(reason=Reason(code=Code.ACCOUNT_UNWATCHED, facts=facts), wait=_SOON)
 
 

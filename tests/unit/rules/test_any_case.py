@@ -378,6 +378,7 @@ SPOILED = {
     "blocked": _account(blocked=True),
     "unwatched": _watched(None),
     "watched yesterday": _watched(replace(STANDING, day=NOW.date() - timedelta(days=1))),
+    "not watched for long": _watched(replace(STANDING, read_at=NOW - timedelta(hours=1))),
     "of no known asset": lambda judged: replace(judged, asset=None),
     "of no price": lambda judged: replace(judged, signal=replace(judged.signal, entry_price=None)),
     "on the other side": _on_the_other_side,

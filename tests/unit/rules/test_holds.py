@@ -50,7 +50,10 @@ def test_an_account_whose_day_nobody_knows_is_waited_for_where_a_limit_counts_fr
     assert (
         code(settings=settings, standing=replace(STANDING, day=NOW.date() - timedelta(days=1))) == "account_unwatched"
     )
-    assert code(settings=settings) is None
+    # The keeper is gone.
+    late = replace(STANDING, read_at=NOW - timedelta(seconds=91))
+    assert code(settings=settings, standing=late) == "account_unwatched"
+    assert code(settings=settings, standing=replace(STANDING, read_at=NOW - timedelta(seconds=90))) is None
     assert code(standing=None) is None
 
 
