@@ -25,6 +25,8 @@ log = structlog.get_logger(__name__)
 # takes one of them.
 _AWAKE_AGE = timedelta(seconds=4)
 _IDLE_AGE = timedelta(seconds=60)
+# Account, positions and clock: a reading costs so many requests, and all readings no more than half of the limit.
+_READING_COSTS = 3
 # A broker that gives no reading is asked again after this.
 _TRY_AGAIN_S = 4.0
 # Unreadable for so long, with something at risk: the account reduces.
@@ -96,8 +98,15 @@ class Watch:
     def _due(self, look: DictRow) -> bool:
         if time.monotonic() < self._not_before:
             return False
-        within = _AWAKE_AGE if look["exposed"] or look["active"] else _IDLE_AGE
+        within = self._awake_age if look["exposed"] or look["active"] else _IDLE_AGE
         return look["age"] is None or look["age"] > within
+
+    @property
+    def _awake_age(self) -> timedelta:
+        per_minute = self.desk.executor.limits.requests_per_minute
+        if per_minute is None:
+            return _AWAKE_AGE
+        return max(_AWAKE_AGE, timedelta(seconds=60 * 2 * _READING_COSTS / per_minute))
 
     def _read(self) -> str | None:
         """Read the account; return why that was not possible."""

@@ -186,6 +186,21 @@ def test_equity_is_read_often_while_something_is_held_and_rarely_else(
     assert accounts_read(core) == reads
 
 
+@pytest.mark.parametrize(("age_s", "reads"), [(16, 0), (19, 1)])
+def test_readings_take_at_most_half_of_a_small_request_limit(make_core: Settings, age_s: int, reads: int) -> None:
+    # Three requests each, and ten of twenty a minute: one every 18 s.
+    core = make_core(limited().replace('requests_per_minute = "off"', "requests_per_minute = 20"))
+    hold(core)
+    watching = look(core)
+    core.rows("UPDATE request_budget SET slots = array_fill(0, ARRAY[63])")
+    core.rows("UPDATE account_snapshot SET taken_at = clock_timestamp() - %s * interval '1 second'", [age_s])
+    core.faults({"on": "account", "kind": "latency", "seconds": 0.0})
+
+    watching.run_once()
+
+    assert accounts_read(core) == reads
+
+
 def test_an_executor_without_loss_limits_is_not_read(core: Core) -> None:
     core.faults({"on": "account", "kind": "latency", "seconds": 0.0})
 
