@@ -9,6 +9,7 @@ import structlog
 from config.executors import ExecutorSettings
 from config.settings import Settings
 from pipeline.errors import Unavailable
+from pipeline.gates.start import check_start
 from pipeline.states import State
 from pipeline.store.record import Record
 from pipeline.store.rows import ExecutionRow
@@ -38,7 +39,8 @@ class Direct:
         """Execute those of *executions* that wait for their executor, one after the other.
 
         Raises:
-            ConfigInvalid: an executor has no address or key, or its account is not the pinned one.
+            ConfigInvalid: an executor has no address or key, its account is not the pinned one, or the record does
+                not let this process start.
         """
         for execution in executions:
             if execution.state is not State.QUEUED:
@@ -58,6 +60,8 @@ class Direct:
     def _recipe(self, executor_id: str) -> Recipe:
         if executor_id not in self._recipes:
             desk = self._desk(executor_id)
+            # Whoever runs this may have started while the record or the broker was away.
+            check_start(self._record, self._executors, by=self._by)
             check_account(desk)
             self._recipes[executor_id] = recipe_of(desk, record=self._record, leases=self._leases, worker=self._by)
         return self._recipes[executor_id]

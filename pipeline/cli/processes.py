@@ -68,7 +68,8 @@ def produce() -> None:
     settings = settings_for("producer")
     executors = executors_for(settings)
     stop = stop_on_signals()
-    with started(settings, executors, by="producer"):
+    sends = "direct" in (settings.delivery, settings.fallback)
+    with started(settings, executors, by="producer", accounts=sends):
         produce_for_ever(settings, executors, database_url=database_url(settings), stop=stop)
 
 

@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
 from uuid import UUID
@@ -17,6 +17,8 @@ from config.executors import Executors
 from config.settings import Settings
 from pipeline.cli.context import database_url, executors_for, open_record, settings_for_a_person
 from pipeline.errors import ConfigInvalid, InvalidSignal, Problem, RecordUnavailable
+from pipeline.gates.kept import keep_settings
+from pipeline.gates.start import check_start
 from pipeline.intake import Intake, Recorded
 from pipeline.looking import executions_of
 from pipeline.shapes import error_json, execution_json, recorded_json
@@ -50,6 +52,7 @@ def send(
     settings = settings_for_a_person("signal")
     executors = executors_for(settings)
     with open_record(settings) as record, closing(_opened(file)) as stream:
+        _pass_gates(record, executors, direct=direct)
         intake = Intake(record, executors, by="signal send")
         execute, close = _execution(settings, executors, direct=direct)
         try:
@@ -58,6 +61,15 @@ def send(
             close()
         _print_waited(record, answers, wait)
     raise typer.Exit(1 if any("error" in answer for answer in answers) else 0)
+
+
+def _pass_gates(record: Record, executors: Executors, *, direct: bool) -> None:
+    """Let only who may start send orders; who only records says what routing decided under. Away: each line says so."""
+    with suppress(RecordUnavailable):
+        if direct:
+            check_start(record, executors, by="signal send")
+        else:
+            keep_settings(record, executors)
 
 
 def _record_all(

@@ -37,9 +37,9 @@ def bodies(connection: Connection[DictRow], hashes: Iterable[str]) -> dict[str, 
 
 
 def keep_settings(record: Record, executors: Mapping[str, ExecutorSettings]) -> None:
-    """Write down what a process runs with.
+    """Write down what a process runs with; asks once, without patience.
 
     Raises:
         RecordUnavailable: PostgreSQL is away.
     """
-    record.run(lambda connection: keep(connection, executors.values()))
+    record.run(lambda connection: keep(connection, executors.values()), patience_s=0.0)

@@ -9,7 +9,7 @@ import pytest
 from pipeline.errors import ConfigInvalid
 from pipeline.store.record import Record
 from tests.core_fixtures import Processes, Started
-from tests.factories import Core, executor_toml, until
+from tests.factories import Core, executor_toml, json_line, until
 from tests.factories import signal as signal_of
 from workers.engine import open_desk
 
@@ -180,3 +180,39 @@ def test_accept_is_for_real_money_only(core: Core, processes: Processes) -> None
     ends(processes, processes.start(core, *accept, "argo", "--sentence", "yes"), 1, "only settings of a live executor")
     ends(processes, processes.start(core, *accept, "arog", "--sentence", "yes"), 2, "is not in")
     ends(processes, processes.start(core, *accept, "argo"), 2, "--sentence: is missing")
+
+
+# --- whoever executes by itself ---
+
+
+def test_direct_execution_passes_the_same_gates(core: Core, processes: Processes) -> None:
+    send = ["signal", "send", "--direct"]
+    line = json_line(signal_of("AAPL"))
+    core.executors_path.write_text(paper(core.exchange.url, account="PA-OTHER"))
+    ends(processes, processes.start(core, *send, stdin=line, **KEYS), 2, "the pinned one is PA-OTHER")
+    core.executors_path.write_text(executor_toml("new"))
+
+    ends(
+        processes, processes.start(core, *send, stdin=line), 2, "executors.argo: is gone, and left executions: 1 queued"
+    )
+
+    assert core.orders() == []
+    assert len(core.rows("SELECT * FROM signal")) == 1
+
+
+def test_who_only_records_says_what_routing_decided_under(core: Core, processes: Processes) -> None:
+    line = json_line(signal_of("AAPL", confidence=10))
+
+    ends(processes, processes.start(core, "signal", "send", stdin=line), 0, "confidence_below_minimum")
+
+    assert core.rows(
+        "SELECT s.body ->> 'id' AS id FROM execution AS e JOIN executor_settings AS s USING (settings_hash)"
+    ) == [{"id": "argo"}]
+
+
+def test_a_producer_that_sends_by_itself_verifies_the_account_first(core: Core, processes: Processes) -> None:
+    core.executors_path.write_text(paper(core.exchange.url, account="PA-OTHER"))
+
+    process = processes.start(core, "produce", TRADEWIRE_SOURCE="none", TRADEWIRE_DELIVERY="direct", **KEYS)
+
+    ends(processes, process, 2, "the pinned one is PA-OTHER")
