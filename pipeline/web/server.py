@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import structlog
 import uvicorn
-from fastapi import APIRouter, FastAPI
-from fastapi.responses import JSONResponse
 
 from config.executors import Executors
 from config.settings import Settings
-from pipeline.doctor.findings import Status, findings_json, worst
+from pipeline.dead_letters import DeadLetters
 from pipeline.errors import ConfigInvalid, Problem
 from pipeline.heartbeats import Heartbeat
 from pipeline.intake import Intake
@@ -17,29 +15,12 @@ from pipeline.queues.bell import Bell
 from pipeline.queues.server import connect
 from pipeline.relay import Relay
 from pipeline.store.record import Record
+from pipeline.web.app import make_app
+from pipeline.web.auth import Gate
+from pipeline.web.context import WebContext
 from pipeline.web.readiness import Readiness
-from pipeline.web.signals import router
 
 log = structlog.get_logger(__name__)
-
-
-def make_app(readiness: Readiness, signals: APIRouter) -> FastAPI:
-    """Return the application."""
-    app = FastAPI(title="tradewire", docs_url="/docs", redoc_url=None)
-    app.include_router(signals)
-
-    @app.get("/health")
-    def health() -> dict[str, str]:
-        """Say that this process answers; /ready says whether everything else does."""
-        return {"status": "ok"}
-
-    @app.get("/ready")
-    def ready() -> JSONResponse:
-        """Say which part is away: 200 when none is, else 503."""
-        findings = readiness.look()
-        return JSONResponse(findings_json(findings), status_code=503 if worst(findings) is Status.CRITICAL else 200)
-
-    return app
 
 
 def serve(settings: Settings, executors: Executors, *, host: str, port: int) -> None:
@@ -57,13 +38,18 @@ def serve(settings: Settings, executors: Executors, *, host: str, port: int) -> 
         record, redis_url=settings.redis_url.get_secret_value(), settings=settings, executors=executors
     )
     heartbeat = Heartbeat(database_url, kind="web", name="web", executors=executors)
-    signals = router(
-        Intake(record, executors, by="web"),
-        Relay(Bell(connect(settings.redis_url.get_secret_value()))),
-        token=settings.api_token,
+    context = WebContext(
+        settings=settings,
+        executors=executors,
+        record=record,
+        intake=Intake(record, executors, by="web"),
+        relay=Relay(Bell(connect(settings.redis_url.get_secret_value()))),
+        letters=DeadLetters(record),
+        readiness=readiness,
+        gate=Gate(record, settings.api_token),
     )
     try:
-        uvicorn.run(make_app(readiness, signals), host=host, port=port, log_config=None, access_log=False)
+        uvicorn.run(make_app(context), host=host, port=port, log_config=None, access_log=False)
     finally:
         readiness.close()
         heartbeat.close()

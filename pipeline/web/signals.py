@@ -2,71 +2,66 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
-from pydantic import SecretStr
 
 from pipeline.errors import InvalidSignal, RecordUnavailable, SourceIdConflict
 from pipeline.intake import Intake
-from pipeline.relay import Relay
 from pipeline.shapes import recorded_json
 from pipeline.sources.strict_json import NotJson, decode
-
-#: The source of what comes in here; a sender's own word for itself is not taken.
-SOURCE = "api"
+from pipeline.tokens import Scope
+from pipeline.web.auth import holder_of, opened_by
+from pipeline.web.context import WebContext
+from pipeline.web.errors import COMMON, ErrorAnswer, answer
 
 # A signal has a few hundred bytes.
 _LARGEST_BODY = 64 * 1024
 
 
-def router(intake: Intake, relay: Relay, *, token: SecretStr) -> APIRouter:
-    """Return the route; every request must carry `Authorization: Bearer <token>`."""
-    routes = APIRouter()
+def router(context: WebContext) -> APIRouter:
+    """Return the route."""
+    routes = APIRouter(tags=["signals"])
 
     @routes.post(
         "/api/v1/signals",
         status_code=201,
-        responses={
+        dependencies=[opened_by(context.gate, Scope.SIGNAL)],
+        responses=COMMON
+        | {
             200: {"description": "It was recorded before; the first record again."},
-            401: {"description": "The token is missing or wrong."},
-            409: {"description": "The source_id was used for another signal."},
-            413: {"description": "The body is too large."},
-            422: {"description": "It is not a signal."},
-            503: {"description": "It could not be recorded: send it again."},
+            409: {"model": ErrorAnswer, "description": "The source_id was used for another signal."},
+            413: {"model": ErrorAnswer, "description": "The body is too large."},
         },
     )
     async def record_signal(request: Request) -> JSONResponse:
-        """Record one signal: the JSON object that `tradewire signal send` reads."""
-        if not _bears(request, token):
-            return _error(401, "unauthorized", "send the token as `Authorization: Bearer <token>`")
+        """Record one signal: the JSON object that `tradewire signal send` reads. Answers after the commit."""
         body = await _read(request)
         if body is None:
-            return _error(413, "too_large", f"a signal has at most {_LARGEST_BODY} bytes")
-        return await run_in_threadpool(_record, intake, relay, body)
+            return answer(413, "too_large", f"a signal has at most {_LARGEST_BODY} bytes")
+        return await run_in_threadpool(_record, context, body, holder_of(request).name)
 
     return routes
 
 
-def _record(intake: Intake, relay: Relay, body: bytes) -> JSONResponse:
+def _record(context: WebContext, body: bytes, source: str) -> JSONResponse:
     """Record what came; 503 when it could not be committed, never an answer that promises more than is kept."""
     try:
-        recorded = intake.record(_signal_of(intake, body), source=SOURCE)
+        recorded = context.intake.record(_signal_of(context.intake, body, source), source=source)
     except SourceIdConflict as error:
-        return _error(409, error.code, str(error))
+        return answer(409, error.code, str(error))
     except InvalidSignal as error:
-        return _error(422, error.code, str(error))
+        return answer(422, error.code, str(error))
     except RecordUnavailable as error:
-        return _error(503, "record_unavailable", str(error))
+        return answer(503, "record_unavailable", str(error))
     if not recorded.duplicate:
-        relay.ring(recorded.executions)
+        context.relay.ring(recorded.executions)
     return JSONResponse(recorded_json(recorded), status_code=200 if recorded.duplicate else 201)
 
 
-def _signal_of(intake: Intake, body: bytes) -> dict[str, Any]:
+def _signal_of(intake: Intake, body: bytes, source: str) -> dict[str, Any]:
     """Return the one object that the body holds, under our name for the sender.
 
     Raises:
@@ -81,9 +76,9 @@ def _signal_of(intake: Intake, body: bytes) -> dict[str, Any]:
         problem, value = (str(error) if isinstance(error, NotJson) else "not UTF-8"), None
     if value is None:
         message = problem or "not a signal"
-        intake.refuse(body.decode("utf-8", "replace"), source=SOURCE, code="invalid_json", message=message)
+        intake.refuse(body.decode("utf-8", "replace"), source=source, code="invalid_json", message=message)
         raise InvalidSignal("invalid_json", message)
-    return value | {"source": SOURCE}
+    return value | {"source": source}
 
 
 async def _read(request: Request) -> bytes | None:
@@ -94,14 +89,3 @@ async def _read(request: Request) -> bytes | None:
         if len(body) > _LARGEST_BODY:
             return None
     return bytes(body)
-
-
-def _bears(request: Request, token: SecretStr) -> bool:
-    """Compare in constant time, so that the answer's time tells nothing of the token."""
-    scheme, _, given = request.headers.get("authorization", "").partition(" ")
-    matches = secrets.compare_digest(given.strip().encode(), token.get_secret_value().encode())
-    return scheme.lower() == "bearer" and matches
-
-
-def _error(status: int, code: str, message: str) -> JSONResponse:
-    return JSONResponse({"error": {"code": code, "message": message}}, status_code=status)

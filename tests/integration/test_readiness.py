@@ -10,15 +10,15 @@ from contextlib import closing, contextmanager
 import httpx
 import pytest
 import uvicorn
-from fastapi import APIRouter
 
 from pipeline.embedded.addresses import free_port
 from pipeline.store.record import Record
+from pipeline.web.app import make_app
 from pipeline.web.readiness import Readiness
-from pipeline.web.server import make_app
 from tests.factories import Core
 from tests.integration.test_dependencies_kinds import configured
 from tests.integration.test_doctor import NOWHERE, at_work
+from tests.web import web_context
 
 
 def critical(client: httpx.Client) -> set[str]:
@@ -30,9 +30,10 @@ def critical(client: httpx.Client) -> set[str]:
 
 
 @contextmanager
-def serving(readiness: Readiness) -> Iterator[httpx.Client]:
+def serving(core: Core, readiness: Readiness) -> Iterator[httpx.Client]:
     """Serve the application for real, on a port of its own."""
-    server = uvicorn.Server(uvicorn.Config(make_app(readiness, APIRouter()), port=0, log_config=None))
+    context = web_context(core.record, core.redis_url, executors=core.executors_path, readiness=readiness)
+    server = uvicorn.Server(uvicorn.Config(make_app(context), port=0, log_config=None))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:
@@ -56,8 +57,8 @@ def readiness(core: Core, record: Record) -> Iterator[Readiness]:
 
 
 @pytest.fixture
-def client(readiness: Readiness) -> Iterator[httpx.Client]:
-    with serving(readiness) as made:
+def client(core: Core, readiness: Readiness) -> Iterator[httpx.Client]:
+    with serving(core, readiness) as made:
         yield made
 
 
@@ -88,7 +89,7 @@ def test_a_broker_that_is_down_is_named(core: Core, client: httpx.Client) -> Non
 def test_an_absent_record_is_named_without_what_it_would_tell(core: Core) -> None:
     with Record(NOWHERE.format(port=free_port()), patience_s=0.5) as record:
         readiness = Readiness(record, redis_url=core.redis_url, settings=core.settings, executors=core.executors)
-        with closing(readiness), serving(readiness) as client:
+        with closing(readiness), serving(core, readiness) as client:
             assert critical(client) == {"postgresql"}
 
 

@@ -14,16 +14,10 @@ import httpx
 import pytest
 import redis
 import uvicorn
-from fastapi import FastAPI
-from pydantic import SecretStr
 
-from config.executors import load_executors
-from pipeline.intake import Intake
-from pipeline.queues.bell import Bell
-from pipeline.queues.server import connect
-from pipeline.relay import Relay
 from pipeline.store.record import Record
-from pipeline.web.signals import router
+from pipeline.web.app import make_app
+from tests.web import web_context
 
 LOAD = Path(__file__).parents[2] / "config/executors.load.toml"
 A_SIGNAL = {"source_id": "1", "symbol": "AAPL", "action": "BUY", "confidence": 98, "entry_price": 190.1}
@@ -34,10 +28,7 @@ BEARER = {"Authorization": "Bearer open-sesame"}
 def serving(database_url: str, redis_url: str) -> Iterator[httpx.Client]:
     """Serve the route for real, on a port of its own."""
     with Record(database_url, patience_s=0.5) as record:
-        intake = Intake(record, load_executors(LOAD), by="test")
-        app = FastAPI()
-        app.include_router(router(intake, Relay(Bell(connect(redis_url))), token=SecretStr("open-sesame")))
-        server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None))
+        server = uvicorn.Server(uvicorn.Config(make_app(web_context(record, redis_url)), port=0, log_config=None))
         thread = threading.Thread(target=server.run, daemon=True)
         thread.start()
         deadline = time.monotonic() + 10

@@ -1,0 +1,105 @@
+"""Let in who carries a token with the right scope, and not too often."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from fastapi import Depends, Request, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import SecretStr
+
+from pipeline.store.record import Record
+from pipeline.tokens import MAIN, Holder, Scope, digest
+from pipeline.tokens import holder_of as holder_of_token
+from pipeline.web.errors import ApiError
+
+# A token that was revoked opens nothing after this; until then nobody asks the record again.
+_KEPT_S = 5.0
+# Strangers' tokens are remembered too, but not without end.
+_MOST_KEPT = 1000
+_MINUTE_S = 60.0
+
+_BEARER = HTTPBearer(auto_error=False, description="TRADEWIRE_API_TOKEN, or one of `tradewire token add`")
+
+
+@dataclass(kw_only=True)
+class _Bucket:
+    """What a holder may still ask for."""
+
+    left: float
+    at: float = field(default_factory=time.monotonic)
+
+
+class Gate:
+    """Knows tokens and counts their requests. Thread-safe."""
+
+    def __init__(self, record: Record, main: SecretStr, *, per_minute: int = 600) -> None:
+        self._record = record
+        self._main = digest(main.get_secret_value())
+        self._per_minute = per_minute
+        self._lock = threading.Lock()
+        self._kept: dict[str, tuple[Holder | None, float]] = {}
+        self._buckets: dict[str, _Bucket] = {}
+
+    def holder(self, token: str) -> Holder | None:
+        """Return whose token it is. Comparisons are of hashes, so that time tells nothing of the token.
+
+        Raises:
+            RecordUnavailable: it is not the main token, and PostgreSQL is away.
+        """
+        given = digest(token)
+        if secrets.compare_digest(given, self._main):
+            return Holder(name=MAIN, scopes=frozenset(Scope))
+        with self._lock:
+            holder, until = self._kept.get(given, (None, 0.0))
+        if time.monotonic() < until:
+            return holder
+        holder = holder_of_token(self._record, token)
+        with self._lock:
+            if len(self._kept) >= _MOST_KEPT:
+                self._kept.clear()
+            self._kept[given] = (holder, time.monotonic() + _KEPT_S)
+        return holder
+
+    def count(self, name: str) -> float | None:
+        """Count one request of *name*; return the seconds to wait when it has had its share of the minute."""
+        rate = self._per_minute / _MINUTE_S
+        with self._lock:
+            now = time.monotonic()
+            bucket = self._buckets.setdefault(name, _Bucket(left=self._per_minute))
+            bucket.left = min(self._per_minute, bucket.left + (now - bucket.at) * rate)
+            bucket.at = now
+            if bucket.left < 1:
+                return (1 - bucket.left) / rate
+            bucket.left -= 1
+            return None
+
+
+def opened_by(gate: Gate, scope: Scope) -> Any:
+    """Return the dependency that lets in who carries a token with *scope*; `holder_of` then says who."""
+
+    def let_in(request: Request, bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)]) -> None:
+        found = gate.holder(bearer.credentials.strip()) if bearer is not None else None
+        if found is None:
+            headers = {"WWW-Authenticate": "Bearer"}
+            message = "send the token as `Authorization: Bearer <token>`"
+            raise ApiError(401, "unauthorized", message, headers=headers)
+        if scope not in found.scopes:
+            raise ApiError(403, "forbidden", f"this token does not have the scope {scope.value}")
+        wait = gate.count(found.name)
+        if wait is not None:
+            headers = {"Retry-After": str(max(1, round(wait)))}
+            raise ApiError(429, "too_many_requests", "this token has used its requests of the minute", headers=headers)
+        request.state.holder = found
+
+    return Depends(let_in)
+
+
+def holder_of(request: Request) -> Holder:
+    """Return who was let in."""
+    holder: Holder = request.state.holder
+    return holder

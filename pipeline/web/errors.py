@@ -1,0 +1,90 @@
+"""Say over HTTP what went wrong: one shape for every refusal, and never a traceback."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from pipeline.errors import NotMigrated, RecordUnavailable
+
+log = structlog.get_logger(__name__)
+
+_SENTENCES = {404: "there is no such page", 405: "this page does not take that method"}
+_CODES = {404: "not_found", 405: "method_not_allowed"}
+
+
+class ErrorBody(BaseModel):
+    """A code for programs and a sentence for people."""
+
+    code: str
+    message: str
+
+
+class ErrorAnswer(BaseModel):
+    """What every refusal looks like."""
+
+    error: ErrorBody
+
+
+class ApiError(Exception):
+    """A request that is refused, with the answer it gets."""
+
+    def __init__(self, status: int, code: str, message: str, *, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.headers = headers
+
+
+def answer(status: int, code: str, message: str, *, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """Return the answer to a refused request."""
+    body = {"error": {"code": code, "message": message}}
+    return JSONResponse(body, status_code=status, headers=dict(headers or {}))
+
+
+def add_handlers(app: FastAPI) -> None:
+    """Give every error its answer."""
+
+    @app.exception_handler(ApiError)
+    def refused(_: Request, error: ApiError) -> JSONResponse:
+        return answer(error.status, error.code, str(error), headers=error.headers)
+
+    @app.exception_handler(RecordUnavailable)
+    @app.exception_handler(NotMigrated)
+    def away(_: Request, error: Exception) -> JSONResponse:
+        return answer(503, "record_unavailable", str(error), headers={"Retry-After": "1"})
+
+    @app.exception_handler(RequestValidationError)
+    def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        faults = (f"{'.'.join(str(part) for part in each['loc'][1:])}: {each['msg']}" for each in error.errors())
+        return answer(422, "invalid_request", "; ".join(faults))
+
+    @app.exception_handler(HTTPException)
+    def unrouted(_: Request, error: HTTPException) -> JSONResponse:
+        code = _CODES.get(error.status_code, "refused")
+        message = _SENTENCES.get(error.status_code, str(error.detail))
+        return answer(error.status_code, code, message, headers=error.headers)
+
+    @app.exception_handler(Exception)
+    def failed(request: Request, error: Exception) -> JSONResponse:
+        # The cause is for the log: an answer never tells how we are built.
+        log.error("request.failed", path=request.url.path, exc_info=error)
+        return answer(500, "internal_error", "tradewire itself failed on this request; its log has the details")
+
+
+#: The answers that every route may give, for OpenAPI.
+COMMON: dict[int | str, dict[str, Any]] = {
+    401: {"model": ErrorAnswer, "description": "The token is missing or wrong."},
+    403: {"model": ErrorAnswer, "description": "The token does not have the scope."},
+    405: {"model": ErrorAnswer, "description": "The page does not take this method."},
+    422: {"model": ErrorAnswer, "description": "The request is not understood; the message says why."},
+    429: {"model": ErrorAnswer, "description": "Too many requests of this token in a minute."},
+    503: {"model": ErrorAnswer, "description": "PostgreSQL is away: ask again."},
+}
