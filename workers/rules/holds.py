@@ -50,7 +50,8 @@ def _unwatched(case: Case) -> Hold | None:
     standing = case.standing
     facts = {"account": case.account.number, "today": today.isoformat()}
     if standing is not None:
-        if standing.day == today and case.now - standing.read_at <= _UNWATCHED_AFTER:
+        # A day that began under an earlier `day_starts_at` goes on until the new one's passes it.
+        if standing.day >= today and case.now - standing.read_at <= _UNWATCHED_AFTER:
             return None
         facts |= {"watched": standing.day.isoformat(), "read_at": standing.read_at.isoformat()}
     return Hold(reason=Reason(code=Code.ACCOUNT_UNWATCHED, facts=facts), wait=_SOON)

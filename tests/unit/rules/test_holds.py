@@ -54,6 +54,8 @@ def test_an_account_whose_day_nobody_knows_is_waited_for_where_a_limit_counts_fr
     late = replace(STANDING, read_at=NOW - timedelta(seconds=91))
     assert code(settings=settings, standing=late) == "account_unwatched"
     assert code(settings=settings, standing=replace(STANDING, read_at=NOW - timedelta(seconds=90))) is None
+    # Its day began under an earlier hour or another zone, which the settings have since left.
+    assert code(settings=settings, standing=replace(STANDING, day=NOW.date() + timedelta(days=1))) is None
     assert code(standing=None) is None
 
 
