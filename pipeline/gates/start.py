@@ -22,8 +22,8 @@ from pipeline.store.statements import sql
 
 log = structlog.get_logger(__name__)
 
-# What was away at the start is asked again after this.
-_AGAIN_S = 1.0
+# What was away at the start is asked again after pauses that grow from one to the other.
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 15.0
 
 #: Comes back when a process may start. Raises ConfigInvalid when it may not, and Unavailable when nobody can say yet.
 Check = Callable[[], None]
@@ -80,7 +80,9 @@ def _answered(check: Check) -> bool:
 
 
 def _ask_on(check: Check, over: threading.Event, refusals: list[ConfigInvalid]) -> None:
-    while not over.wait(_AGAIN_S):
+    pause = _FIRST_PAUSE_S
+    while not over.wait(pause):
+        pause = min(pause * 2, _LONGEST_PAUSE_S)
         try:
             if _answered(check):
                 return
