@@ -7,7 +7,20 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli import baseline, config, dead, doctor, drill, gates, looking, processes, reasons, signals, switches
+from pipeline.cli import (
+    baseline,
+    config,
+    dead,
+    doctor,
+    drill,
+    gates,
+    looking,
+    processes,
+    reasons,
+    report,
+    signals,
+    switches,
+)
 from pipeline.errors import ConfigInvalid, TradewireError
 from pipeline.up.lifeline import watch_lifeline
 
@@ -22,6 +35,7 @@ app.add_typer(dead.app, name="dead")
 app.add_typer(signals.app, name="signal")
 processes.add_to(app)
 looking.add_to(app)
+report.add_to(app)
 reasons.add_to(app)
 doctor.add_to(app)
 gates.add_to(app, config=config.app)

@@ -1,4 +1,4 @@
-"""The commands that look: executions, why, report, tail."""
+"""The commands that look: executions, why, tail."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from pipeline.errors import ConfigInvalid, Problem
 from pipeline.feed import follow_news, is_decision, line_of, news_json
 from pipeline.looking import executions as list_executions
 from pipeline.looking import life
-from pipeline.reports import report as make_report
 from pipeline.shapes import execution_json
 from pipeline.states import State
 
@@ -25,7 +24,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (executions, why, report, tail):
+    for command in (executions, why, tail):
         app.command()(command)
 
 
@@ -74,27 +73,6 @@ def why(
         executors = executors_for(settings)
     with open_record(settings) as record:
         print_life(life(record, _id(some_id, "SIGNAL_OR_EXECUTION_ID"), executors=executors), as_json=as_json)
-
-
-def report(
-    *, after: Annotated[str | None, typer.Option("--since", metavar="T")] = None, as_json: AsJson = False
-) -> None:
-    """Count what came in and what became of it."""
-    with open_record(settings_for_a_person("report")) as record:
-        body = make_report(record, since=since(after))
-    if as_json:
-        typer.echo(json.dumps(body, indent=2))
-        return
-    typer.echo(f"signals {body['signals']}   refused {body['refused']}   executions {body['executions']}")
-    rate = body["execution_rate"]
-    typer.echo(f"execution rate {'none yet' if rate is None else f'{rate:.1%}'}   (orders / decided and not skipped)")
-    latency = body["latency_ms"]
-    typer.echo(f"latency to the order id, ms: p50 {latency['p50']}  p95 {latency['p95']}  p99 {latency['p99']}")
-    for executor_id, modes in body["by_executor"].items():
-        for mode, tally in modes.items():
-            typer.echo(f"\n{executor_id} ({mode}): {tally['with_order']} orders of {tally['eligible']} eligible")
-            for name, count in [*tally["by_status"].items(), *tally["by_reason"].items()]:
-                typer.echo(f"  {count:>7}  {name}")
 
 
 def tail(
