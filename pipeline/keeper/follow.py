@@ -59,7 +59,7 @@ class Follower:
                 return 0
             if waiting["canceling"] or self.pace.is_due():
                 moved = self._poll(waiting)
-            if self._active():
+            if not self._watched and self._active():
                 self.desk.snapshots.fresh(within=_SNAPSHOT_AGE)
         except BrokerRefusesAccount as error:
             self.desk.snapshots.refused(str(error))
@@ -118,6 +118,12 @@ class Follower:
 
     def _key(self, heard: set[str]) -> dict[str, Any]:
         return {"executor_id": self.desk.executor.id, "heard": list(heard), "young": _YOUNG}
+
+    @property
+    def _watched(self) -> bool:
+        """Whether the equity watch reads the account as often; two readers would cost twice as much."""
+        limits = self.desk.executor.limits
+        return limits.daily_loss_percent is not None or limits.drawdown_percent is not None
 
     def _active(self) -> bool:
         rows = self.record.run(lambda connection: connection.execute(sql("keeper", "active_executors")).fetchall())

@@ -174,3 +174,19 @@ def test_a_poll_without_room_moves_nothing_and_fails_nothing(make_core: Callable
     assert follower.run_once() == 0
 
     assert (requests(core), core.state(execution_id)) == (before, "accepted")
+
+
+def test_the_account_is_kept_fresh_by_polls_only_where_no_watch_does_it(make_core: Callable[..., Core]) -> None:
+    costs = []
+    for limit in ('"off"', "5"):
+        core = make_core(executor_toml().replace('daily_loss_percent = "off"', f"daily_loss_percent = {limit}"))
+        core.prices(AAPL=100)
+        core.rows("UPDATE broker_order SET ended_at = now()")
+        working(core)
+        core.rows("UPDATE account_snapshot SET taken_at = taken_at - interval '4 seconds'")
+        before = requests(core)
+        core.follower().run_once()
+        costs.append(requests(core) - before)
+
+    # The list of orders; the account, its positions and the clock.
+    assert costs == [1 + 3, 1]
