@@ -7,7 +7,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from pipeline.reasons import Code
-from pipeline.symbols import AssetClass
+from pipeline.symbols import AssetClass, asset_class
 from workers.rules.book import worth
 from workers.rules.case import Case
 from workers.rules.losses import LossLimit, uses
@@ -86,13 +86,28 @@ def _losses(case: Case, terms: Terms) -> Iterator[Cap]:
 
 
 def _money(case: Case, terms: Terms) -> Cap:
-    """Cap by buying power; crypto is not bought on margin. An account that is worth nothing buys nothing."""
-    account, share = case.account, case.executor.limits.buying_power_percent
+    """Cap by buying power; crypto is not bought on margin. An account that is worth nothing buys nothing.
+
+    What a part of it is counted from is all that there was to buy with, not what the broker says is left of it: else
+    each reading would give a part of the rest away.
+    """
+    account, limit_percent = case.account, case.executor.limits.buying_power_percent
     crypto = case.signal.asset_class == AssetClass.CRYPTO
     power = account.non_marginable_buying_power if crypto else account.buying_power
-    limit = (power if account.equity > 0 else _ZERO) * (_HUNDRED if share is None else share) / _HUNDRED
+    spent = _spent(case, crypto=crypto)
+    whole = power + spent if account.equity > 0 else _ZERO
+    limit = whole * (_HUNDRED if limit_percent is None else limit_percent) / _HUNDRED
     code = Code.CASH_USED_UP if crypto else Code.BUYING_POWER_USED_UP
-    return _cap(code, limit=limit, used=case.reserved, terms=terms)
+    return _cap(code, limit=limit, used=spent + case.reserved, terms=terms)
+
+
+def _spent(case: Case, *, crypto: bool) -> Decimal:
+    """Return what the broker has taken off already: for what is held, and for our orders that the reading shows."""
+    book, kind = case.book, AssetClass.CRYPTO if crypto else AssetClass.US_EQUITY
+    symbols = {each.symbol for each in (*book.positions, *book.pending) if asset_class(each.symbol) is kind}
+    held = sum((worth(each) for each in book.positions if each.symbol in symbols), _ZERO)
+    # What is reserved is on its way too, and nothing was taken off for it yet.
+    return held + max(book.gross(symbols) - held - case.reserved, _ZERO)
 
 
 def _cap(code: Code, *, limit: Decimal, used: Decimal, terms: Terms, **facts: str) -> Cap:

@@ -141,6 +141,37 @@ def test_buying_power_is_used_in_part_and_without_what_others_reserved() -> None
     assert only(Code.CASH_USED_UP, case(coin, settings=settings))[0] == 9500
 
 
+def test_a_part_of_the_buying_power_is_a_part_of_all_of_it_whatever_was_spent_since() -> None:
+    settings = tuned(limits={"buying_power_percent": 50})
+    # 120,000 held and 30,000 on its way, of which 10,000 are not known to the reading; 60,000 are left.
+    book = Book(
+        positions=(replace(position(1200, "MSFT"), current_price=Decimal(100)), position(1, "BTC/USD")),
+        pending=(Pending(symbol="AAPL", quantity=Decimal(300), value=Decimal(30_000), risk=Decimal(0)),),
+    )
+    judged = case(signal(), settings=settings, book=book, reserved=Decimal(10_000))
+    judged = replace(judged, account=replace(judged.account, buying_power=Decimal(60_000)))
+
+    # So there were 200,000, and half of that is used up.
+    assert only(Code.BUYING_POWER_USED_UP, judged) == (
+        0,
+        {"limit": "100000.00", "used": "150000.00", "room": "-50000.00", "price": "10"},
+    )
+
+
+def test_of_cash_only_what_was_spent_on_coins_is_spent() -> None:
+    settings = tuned(limits={"buying_power_percent": 50})
+    book = Book(positions=(position(100, "MSFT"), position(100, "BTC/USD")))
+    judged = case(signal(symbol="BTC/USD", asset_class="crypto"), settings=settings, book=book)
+
+    # 100,000 are left, and 11,000 were spent.
+    assert only(Code.CASH_USED_UP, judged)[1] == {
+        "limit": "55500.00",
+        "used": "11000.00",
+        "room": "44500.00",
+        "price": "10",
+    }
+
+
 @pytest.mark.parametrize("equity", [0, -10])
 def test_an_account_that_is_worth_nothing_buys_nothing(equity: Any) -> None:
     judged = case(signal())
