@@ -8,15 +8,17 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import InvalidSignal
+from pipeline.errors import InvalidSignal, NotPossible
 from pipeline.intake import Intake
 from pipeline.keeper.opening import Opening
 from pipeline.reports import report
 from pipeline.sources.reach import never_traded
+from pipeline.switches import Switches
 from tests.core_fixtures import Processes
 from tests.factories import Core, executor_toml, signal, until
 from tests.integration.lives import Rows
 from tests.integration.origin_stage import MONDAY_EVENING, changed_toml, clock
+from tests.integration.watching import hold, limited, look, lose, switches
 
 Make = Callable[..., Core]
 SHIPPED = (Path(__file__).parents[2] / "config/executors.toml").read_text("utf-8")
@@ -79,12 +81,12 @@ def test_b4_a_broker_that_was_away_at_the_start_turns_nothing_off(core: Core, pr
     processes.start(core, "keep")
     row = core.record_signal(signal())
     core.relay.ring([row])
-    until(lambda: core.execution(row.execution_id)["reason_code"] == "broker_away")
+    until(lambda: core.execution(row.execution_id)["reason_code"] == "broker_away", within_s=30)
 
     core.exchange.start()
     core.prices(AAPL=100)
 
-    until(lambda: core.execution(row.execution_id)["order_id"])
+    until(lambda: core.execution(row.execution_id)["order_id"], within_s=30)
 
 
 def test_b4_a_configuration_that_cannot_be_read_does_not_start(core: Core, processes: Processes) -> None:
@@ -123,6 +125,28 @@ def test_b6_an_entry_that_comes_while_the_market_is_closed_is_executed_at_the_op
     core.sweep.run_once()
     assert core.bell.depth("argo") == 1
     assert core.run(held)["order_id"] is not None
+
+
+def test_b7_a_halt_is_lifted_by_a_person_and_by_nothing_else(make_core: Make) -> None:
+    core = make_core(limited())
+    hold(core)
+    lose(core, 5000)
+    look(core)
+    assert switches(core) == [("halted", "daily_loss")]
+    core.close()
+
+    # The money comes back, and every process is started again.
+    again = make_core(limited())
+    lose(again, -20_000)
+    look(again)
+    refused = again.run(again.send("MSFT"))
+    with pytest.raises(NotPossible, match="say --why"):
+        Switches(again.record).resume("argo", by="ann", why=None)
+
+    assert (refused["state"], refused["reason_code"]) == ("skipped", "halted_daily_loss")
+    assert (refused["reason_facts"]["lost"], refused["reason_facts"]["allowed"]) == ("5000.00", "5000.00")
+    Switches(again.record).resume("argo", by="ann", why="looked at it")
+    assert again.run(again.send("MSFT"))["order_id"] is not None
 
 
 def test_b8_an_executor_that_can_never_trade_what_its_source_produces_is_named_at_the_start(

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from pipeline.doctor import examine
+from pipeline.doctor.examine import examine
 from pipeline.errors import NotPossible
 from pipeline.intake import Intake
 from pipeline.sources.replay import ReplaySource

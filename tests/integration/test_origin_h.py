@@ -13,6 +13,7 @@ import pytest
 from pipeline.embedded.addresses import free_port
 from pipeline.errors import ConfigInvalid, InvalidSignal
 from pipeline.intake import Intake
+from pipeline.keeper.watch import Watch
 from tests.core_fixtures import Processes
 from tests.factories import Core, executor_toml, signal, until
 from tests.integration.lives import Rows
@@ -128,16 +129,34 @@ def test_h5_limits_hold_for_what_a_person_puts_back_to_work(limited: Core, kill:
     assert (refused["state"], refused["reason_code"]) == ("skipped", "open_positions_limit")
 
 
-def test_h6_without_a_watch_nothing_is_entered(make_core: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_h6_without_a_watch_nothing_is_entered(make_core: Make) -> None:
     core = make_core(changed_toml(daily_loss_percent="5"))
     core.prices(AAPL=100)
     watched(core)
     core.rows("DELETE FROM account_watch")
-    monkeypatch.setattr("workers.snapshots.note_reading", lambda *_: None)
 
     execution = core.run(core.send())
 
     assert (execution["state"], execution["reason_code"]) == ("held", "account_unwatched")
+
+
+def test_h6_an_equity_that_cannot_be_read_stops_entries_and_not_exits(make_core: Make) -> None:
+    core = make_core(changed_toml(daily_loss_percent="5"))
+    core.prices(AAPL=100, MSFT=100)
+    watched(core)
+    filled(core)
+    watched(core)
+    core.faults({"on": "account", "kind": "5xx_before"})
+    core.rows("UPDATE account_snapshot SET taken_at = taken_at - interval '10 seconds'")
+    Watch(record=core.record, desk=core.desks["argo"], who="test keeper").run_once()
+    core.rows("UPDATE account_watch SET unreadable_since = unreadable_since - interval '31 seconds'")
+    Watch(record=core.record, desk=core.desks["argo"], who="test keeper").run_once()
+    core.faults()
+
+    entry, exit_ = core.run(core.send("MSFT")), core.run(core.send("AAPL", "SELL"))
+
+    assert (entry["state"], entry["reason_code"]) == ("skipped", "reducing_unreadable")
+    assert exit_["role"] == "exit"
 
 
 @pytest.mark.parametrize("action", ["BUY", "SELL"])
