@@ -13,6 +13,7 @@ from pipeline.cli import (
     dead,
     doctor,
     drill,
+    flatten,
     gates,
     looking,
     processes,
@@ -42,6 +43,7 @@ gates.add_to(app, config=config.app)
 baseline.add_to(app)
 drill.add_to(app)
 switches.add_to(app)
+flatten.add_to(app)
 
 
 @app.callback()

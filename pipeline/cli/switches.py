@@ -1,4 +1,4 @@
-"""The switches by hand: pause, resume, reduce, halt, flatten."""
+"""The switches by hand: pause, resume, reduce, halt."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import getpass
 import json
 import socket
 import tomllib
-from functools import partial
 from typing import Annotated
 
 import typer
@@ -14,8 +13,6 @@ import typer
 from config.settings import Settings
 from pipeline.cli.context import executors_for, open_record, settings_for_a_person
 from pipeline.errors import ConfigInvalid, Problem
-from pipeline.flatten.progress import Progress, wait_for_flat
-from pipeline.store.record import Record
 from pipeline.switches import Stand, Switches
 from workers.rules.losses import LossLimit, Use
 from workers.rules.switches import Kind, Switch, reason_of
@@ -29,7 +26,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (pause, resume, reduce, halt, flatten):
+    for command in (pause, resume, reduce, halt):
         app.command()(command)
 
 
@@ -59,51 +56,31 @@ def resume(
 ) -> None:
     """Lift every switch of the account; after a limit's halt only with --why."""
     settings = settings_for_a_person("resume")
-    names = _names(settings, executor, every=every)
+    names = names_of(settings, executor, every=every)
     with open_record(settings) as record:
         switches = Switches(record)
-        stands = [switches.resume(name, by=by or _me(), why=why) for name in names]
+        stands = [switches.resume(name, by=by or me(), why=why) for name in names]
         notes = [note for name in names for note in _still_over(switches, settings, name)]
-    _print(stands, as_json=as_json)
+    print_stands(stands, as_json=as_json)
     for note in notes:
         typer.echo(note, err=as_json)
 
 
-def flatten(
-    executor: Which = None,
-    *,
-    every: All = False,
-    why: Why = None,
-    by: By = None,
-    wait: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="Wait so long until it is flat.")] = 60.0,
-    as_json: AsJson = False,
-) -> None:
-    """Halt, cancel everything, close everything, and again until flat; exit 0 when flat, 1 when something is left."""
-    settings = settings_for_a_person("flatten")
-    names = _names(settings, executor, every=every)
-    with open_record(settings) as record:
-        switches = Switches(record)
-        stands = [switches.turn(name, Kind.HALTED, flatten=True, by=by or _me(), why=why) for name in names]
-        if not as_json:
-            _print(stands, as_json=False)
-        left = {name: _watch(record, name, wait_s=wait, quiet=as_json) for name in names}
-    if as_json:
-        bodies = [stand.to_json() | {"progress": left[stand.executor_id].to_json()} for stand in stands]
-        typer.echo(json.dumps(bodies, indent=2))
-    raise typer.Exit(0 if all(progress.flat for progress in left.values()) else 1)
-
-
 def _turn(kind: Kind, executor: str | None, *, every: bool, why: str | None, by: str | None, as_json: bool) -> None:
     settings = settings_for_a_person(kind.value)
-    names = _names(settings, executor, every=every)
+    names = names_of(settings, executor, every=every)
     with open_record(settings) as record:
         switches = Switches(record)
-        stands = [switches.turn(name, kind, by=by or _me(), why=why) for name in names]
-    _print(stands, as_json=as_json)
+        stands = [switches.turn(name, kind, by=by or me(), why=why) for name in names]
+    print_stands(stands, as_json=as_json)
 
 
-def _names(settings: Settings, executor: str | None, *, every: bool) -> list[str]:
-    """Return whom the command means. A file whose figures are wrong must not keep anybody from stopping."""
+def names_of(settings: Settings, executor: str | None, *, every: bool) -> list[str]:
+    """Return whom the command means. A file whose figures are wrong must not keep anybody from stopping.
+
+    Raises:
+        ConfigInvalid: nobody of that name is in the file, or it cannot be read.
+    """
     try:
         tables = tomllib.loads(settings.executors.read_text("utf-8")).get("executors", {})
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -116,11 +93,13 @@ def _names(settings: Settings, executor: str | None, *, every: bool) -> list[str
     return list(tables) if executor is None else [executor]
 
 
-def _me() -> str:
+def me() -> str:
+    """Return who turns a switch: the login name and the machine."""
     return f"{getpass.getuser()}@{socket.gethostname()}"
 
 
-def _print(stands: list[Stand], *, as_json: bool) -> None:
+def print_stands(stands: list[Stand], *, as_json: bool) -> None:
+    """Print what stands, and what was lifted."""
     if as_json:
         typer.echo(json.dumps([stand.to_json() for stand in stands], indent=2))
     for stand in [] if as_json else stands:
@@ -153,13 +132,3 @@ def _note(executor_id: str, use: Use) -> str:
         f"{use.allowed:.2f}): entries are skipped as reducing until it is below 70 %{over}. The same breach does not "
         f"halt again. If what it is counted from is wrong: `tradewire baseline {executor_id}`."
     )
-
-
-def _watch(record: Record, executor_id: str, *, wait_s: float, quiet: bool) -> Progress:
-    say = (lambda _: None) if quiet else partial(_say, executor_id)
-    return wait_for_flat(record, executor_id, wait_s=wait_s, say=say)
-
-
-def _say(executor_id: str, progress: Progress) -> None:
-    for line in progress.lines():
-        typer.echo(f"{executor_id}: {line}")

@@ -116,6 +116,6 @@ class Flatten:
             log.warning("flatten.began", executor_id=self.desk.executor.id, cause=first["cause"], by=first["set_by"])
 
     def _done(self, asked: list[DictRow]) -> None:
-        values = {"switch_ids": [row["switch_id"] for row in asked], "by": self.who}
+        values = {"switch_ids": [row["switch_id"] for row in asked], "by": self.who, "why": "everything is closed"}
         if self.record.run(lambda connection: connection.execute(sql("switches", "flattened"), values).fetchall()):
             log.info("account.flattened", executor_id=self.desk.executor.id)

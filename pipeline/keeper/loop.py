@@ -18,6 +18,7 @@ from config.executors import ExecutorSettings
 from config.settings import Settings
 from pipeline.dead_letters import DeadLetters
 from pipeline.errors import QueueUnavailable, RecordUnavailable, Unavailable
+from pipeline.flatten.bring_in import bring_in_all
 from pipeline.heartbeats import Heartbeat
 from pipeline.intake import Intake
 from pipeline.keeper.exits import Exits
@@ -48,6 +49,7 @@ _MIRROR_EVERY_S = 2.0
 _WATCH_EVERY_S = 1.0
 _EXITS_EVERY_S = 1.0
 _STOPS_EVERY_S = 0.5
+_JOURNALS_EVERY_S = 5.0
 # Per executor.
 _LOOKUPS_AT_ONCE = 4
 
@@ -78,6 +80,8 @@ def keep(
     intake = Intake(record, executors, by=who)
     for name, every_s, task in _tasks(record, bell, desks, pools, intake, who):
         rounds.append(Round(name, every_s, task, stop=stop, leads=leadership.leads))
+    journals = partial(bring_in_all, record, settings.home, by=who)
+    rounds.append(Round("journals", _JOURNALS_EVERY_S, journals, stop=stop, leads=leadership.leads))
     heartbeat = Heartbeat(
         database_url,
         kind="keeper",

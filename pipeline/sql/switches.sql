@@ -201,7 +201,7 @@ WHERE s.signal_id = e.signal_id
 RETURNING e.execution_id
 
 -- name: flattened
--- Everything is closed: the wish is fulfilled, the halt stays.
+-- Everything is closed, or closed by other means: the wish is over, the halt stays.
 WITH done AS (
     UPDATE switch
     SET flatten = false,
@@ -211,7 +211,7 @@ WITH done AS (
     RETURNING *
 )
 INSERT INTO switch_history (holder, kind, cause, turned, facts, flatten, moved_by, why)
-SELECT holder, kind, cause, 'changed', facts, flatten, %(by)s, 'everything is closed'
+SELECT holder, kind, cause, 'changed', facts, flatten, %(by)s, %(why)s
 FROM done
 RETURNING holder
 

@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from config.settings import Settings
+from pipeline.flatten.bring_in import bring_in_all
+from pipeline.flatten.by_hand import Ended, flatten_directly
+from pipeline.flatten.journal import finished, read_journal, waiting
+from tests.factories import Core, executor_toml, until
+from tests.servers import with_database
+
+AWAY = SecretStr("postgresql://nobody@127.0.0.1:1/nothing")
+
+
+@pytest.fixture
+def core(make_core: Callable[..., Core]) -> Core:
+    """An account with shares and coins, one entry out, and one order of a person's."""
+    core = make_core(executor_toml(quantity=3))
+    for symbol in ("AAPL", "BTC/USD"):
+        core.prices(**{symbol: 100})
+        execution = core.send(symbol)
+        core.run(execution)
+        until(lambda execution=execution: core.follower().run_once() or core.state(execution) == "filled")
+    core.prices(MSFT=110)
+    core.run(core.send("MSFT"))
+    return core
+
+
+def directly(core: Core, *, wait_s: float = 30.0, away: bool = True, said: list[str] | None = None) -> Ended:
+    url = AWAY if away else SecretStr(core.database_url)
+    settings = Settings(
+        executors=core.executors_path, exchange_url=core.exchange.url, home=core.settings.home, database_url=url
+    )
+    say = (said if said is not None else []).append
+    return flatten_directly(core.executors["argo"], settings, by="ann@desk", why="fire", wait_s=wait_s, say=say)
+
+
+def lines(ended: Ended, path: Path | None = None) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (path or ended.journal).read_text().splitlines()]
+
+
+def closing(core: Core) -> list[dict[str, Any]]:
+    return core.rows(
+        "SELECT e.*, o.order_id, o.role, o.client_order_id FROM execution e JOIN signal s USING (signal_id) "
+        "LEFT JOIN broker_order o USING (execution_id) WHERE s.source = 'tradewire:flatten' ORDER BY e.symbol"
+    )
+
+
+def looked_up(core: Core) -> None:
+    until(lambda: core.unknowns.run_once() * 0 or all(row["state"] != "unknown" for row in closing(core)))
+
+
+def test_without_postgresql_everything_is_canceled_and_closed(core: Core) -> None:
+    said: list[str] = []
+
+    ended = directly(core, said=said)
+
+    assert (ended.flat, ended.left, ended.recorded) == (True, {}, False)
+    broker = core.desks["argo"].broker
+    assert (list(broker.positions()), list(broker.orders(status="open"))) == ([], [])
+    assert sorted(line["request"]["symbol"] for line in lines(ended) if line["event"] == "order") == ["AAPL", "BTC/USD"]
+    assert [line["event"] for line in lines(ended)][-1] == "ended"
+    assert any("the halt will be recorded later" in line for line in said)
+    assert (ended.journal.stat().st_mode & 0o777, ended.journal.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+
+
+def test_the_journal_is_brought_into_the_record_once(core: Core) -> None:
+    ended = directly(core)
+
+    assert bring_in_all(core.record, core.settings.home, by="keeper") == 1
+    assert bring_in_all(core.record, core.settings.home, by="keeper") == 0
+
+    looked_up(core)
+    sent = {
+        line["execution_id"] for line in lines(ended, next(ended.journal.parent.iterdir())) if line["event"] == "order"
+    }
+    rows = closing(core)
+    assert {str(row["execution_id"]) for row in rows} == sent
+    assert [(row["symbol"], row["state"], row["role"]) for row in rows] == [
+        ("AAPL", "filled", "exit"),
+        ("BTC/USD", "filled", "exit"),
+    ]
+    assert all(row["order_id"] and row["client_order_id"] == f"tw-{row['execution_id']}-1" for row in rows)
+    [switch] = core.rows("SELECT kind, set_by, why, flatten FROM switch")
+    assert tuple(switch.values()) == ("halted", "ann@desk", "fire", False)
+    assert core.run(core.send("AAPL"))["reason_code"] == "halted"
+
+
+def test_a_file_that_was_brought_in_and_not_put_away_changes_nothing(core: Core) -> None:
+    directly(core)
+    bring_in_all(core.record, core.settings.home, by="keeper")
+    [path] = (core.settings.home / "journal").iterdir()
+    path.rename(path.with_suffix(""))
+    core.rows("DELETE FROM switch")
+
+    assert bring_in_all(core.record, core.settings.home, by="another keeper") == 1
+
+    assert len(closing(core)) == 2
+    assert core.rows("SELECT * FROM switch") == []
+
+
+def test_with_postgresql_the_halt_comes_first_and_the_journal_is_in_the_record_at_the_end(core: Core) -> None:
+    ended = directly(core, away=False)
+
+    assert (ended.flat, ended.recorded) == (True, True)
+    assert waiting(core.settings.home) == []
+    looked_up(core)
+    assert [row["state"] for row in closing(core)] == ["filled", "filled"]
+    halted, first = core.rows(
+        "SELECT set_at AS at FROM switch UNION ALL (SELECT min(intended_at) FROM broker_order WHERE role = 'exit')"
+    )
+    assert halted["at"] < first["at"]
+
+
+def test_a_file_that_is_still_written_is_left_alone(core: Core) -> None:
+    core.faults({"on": "submit", "kind": "reject"})
+    thread = threading.Thread(target=directly, args=[core], kwargs={"wait_s": 3.0})
+    thread.start()
+    [path] = until(lambda: waiting(core.settings.home))
+
+    with finished(path) as ready:
+        assert not ready
+    assert bring_in_all(core.record, core.settings.home, by="keeper") == 0
+
+    thread.join(20)
+    assert bring_in_all(core.record, core.settings.home, by="keeper") == 1
+    assert {row["state"] for row in closing(core)} == {"rejected"}
+
+
+@pytest.mark.parametrize("kind", ["drop_after", "5xx_before", "garbage"])
+def test_an_order_without_an_answer_is_looked_up_and_never_doubled(core: Core, kind: str) -> None:
+    core.faults({"on": "submit", "kind": kind, "count": 2})
+
+    ended = directly(core)
+
+    assert ended.flat
+    sells = [order for order in core.orders() if order["side"] == "sell"]
+    assert sorted(order["symbol"] for order in sells) == ["AAPL", "BTC/USD"]
+    assert [order["status"] for order in sells] == ["filled", "filled"]
+
+
+def test_what_cannot_be_closed_is_said(core: Core) -> None:
+    core.faults({"on": "submit", "kind": "reject", "symbol": "AAPL"})
+    said: list[str] = []
+
+    ended = directly(core, wait_s=3.0, said=said)
+
+    assert not ended.flat
+    assert {symbol: str(held) for symbol, held in (ended.left or {}).items()} == {"AAPL": "3"}
+    assert any(line.startswith("AAPL: sell 3: rejected") for line in said)
+
+
+def test_a_file_cut_off_in_a_line_tells_all_before_it(core: Core) -> None:
+    ended = directly(core)
+    text = ended.journal.read_text().splitlines(keepends=True)
+    second = [number for number, line in enumerate(text) if '"order"' in line][1]
+    ended.journal.write_text("".join(text[:second]) + text[second][:40])
+
+    told = read_journal(ended.journal)
+
+    assert told is not None
+    assert len(told.orders) == 1
+
+
+def test_what_died_before_its_answer_is_looked_up(core: Core) -> None:
+    ended = directly(core)
+    text = ended.journal.read_text().splitlines(keepends=True)
+    ended.journal.write_text("".join(line for line in text if '"answer"' not in line))
+
+    bring_in_all(core.record, core.settings.home, by="keeper")
+    looked_up(core)
+
+    assert [row["state"] for row in closing(core)] == ["filled", "filled"]
+
+
+def test_another_database_name_is_no_reason_to_stop(core: Core) -> None:
+    settings = Settings(
+        executors=core.executors_path,
+        exchange_url=core.exchange.url,
+        home=core.settings.home,
+        database_url=SecretStr(with_database(core.database_url, "no_such_database")),
+    )
+
+    ended = flatten_directly(core.executors["argo"], settings, by="ann", why=None, wait_s=30.0, say=lambda _: None)
+
+    assert ended.flat
