@@ -182,6 +182,38 @@ def test_accept_is_for_real_money_only(core: Core, processes: Processes) -> None
     ends(processes, processes.start(core, *accept, "argo"), 2, "--sentence: is missing")
 
 
+def live(**limits: int) -> str:
+    """Return argo as an executor in mode live. No test gets as far as its broker."""
+    table = paper("https://api.alpaca.markets", account="123").replace('"paper"', '"live"')
+    for name, value in (
+        {"daily_loss_percent": 5, "drawdown_percent": 10, "gross_exposure_percent": 90} | limits
+    ).items():
+        table = table.replace(f'{name} = "off"', f"{name} = {value}")
+    return table
+
+
+@pytest.mark.parametrize("command", [["work", "argo"], ["keep"], ["produce"], ["serve"], ["up", "--source", "none"]])
+def test_no_process_starts_on_a_live_limit_that_was_loosened(
+    core: Core, processes: Processes, command: list[str]
+) -> None:
+    sentence = "I accept real orders on account 123"
+    real = {"TRADEWIRE_LIVE": sentence, "TRADEWIRE_API_TOKEN": "t", "TRADEWIRE_SOURCE": "none", "PORT": "0", **KEYS}
+    accept = ["config", "accept", "argo", "--sentence"]
+    core.executors_path.write_text(live())
+    ends(processes, processes.start(core, *accept, sentence, **real), 0, "accepted: the settings of argo")
+    core.executors_path.write_text(live(daily_loss_percent=6, drawdown_percent=9))
+
+    process = processes.start(core, *command, **real)
+
+    said = ends(processes, process, 2, "executors.argo.limits.daily_loss_percent: 5 -> 6 loosens")
+    assert f'tradewire config accept argo --sentence "{sentence}"' in said
+    assert "drawdown_percent" not in said
+    ends(processes, processes.start(core, "config", "diff", **real), 1, "limits.daily_loss_percent: 5 -> 6")
+    ends(processes, processes.start(core, *accept, "yes", **real), 1, "nothing was accepted")
+    ends(processes, processes.start(core, *accept, sentence, **real), 0, "looser: limits.daily_loss_percent: 5 -> 6")
+    ends(processes, processes.start(core, "config", "diff", **real), 0)
+
+
 # --- whoever executes by itself ---
 
 
