@@ -183,7 +183,8 @@ class Core:
             return cursor.fetchall() if cursor.description else []
 
     def due_now(self, execution_id: UUID) -> None:
-        """Let what it waits for be over."""
+        """Let what it waits for be over, and the account's hold after a 429."""
+        self.rows("UPDATE request_budget SET closed_until = clock_timestamp() WHERE closed_until IS NOT NULL")
         self.rows(
             "UPDATE execution SET due_at = clock_timestamp() WHERE execution_id = %s AND due_at IS NOT NULL",
             [execution_id],
