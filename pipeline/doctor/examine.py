@@ -11,6 +11,7 @@ from pipeline.doctor.brokers import look_at_broker
 from pipeline.doctor.findings import Finding, Status, no_address
 from pipeline.doctor.servers import look_at_postgres, look_at_processes, look_at_redis
 from pipeline.doctor.settings import look_at_gone, look_at_settings
+from pipeline.doctor.switches import look_at_switches
 from pipeline.reports import report
 from pipeline.store.record import Record
 
@@ -32,6 +33,7 @@ def examine(settings: Settings, executors: Mapping[str, ExecutorSettings]) -> li
             findings = [postgres, redis.result()]
             if postgres.status is Status.OK:
                 findings += look_at_processes(record, tuple(executors))
+                findings += look_at_switches(record, executors)
                 findings += _look_at_work(record)
                 findings += [look_at_settings(record, executors), *look_at_gone(record, executors)]
             findings += [broker.result() for broker in brokers]

@@ -81,7 +81,7 @@ WHERE e.executor_id = %(executor_id)s
     AND e.state = 'held'
     AND e.due_at > clock_timestamp() + interval '1 second'
     AND e.reason_code = ANY(%(reason_codes)s)
-    AND (SELECT max(at) FROM history WHERE execution_id = e.execution_id) < %(since)s + %(grace)s::interval
+    AND (SELECT max(at) FROM history WHERE execution_id = e.execution_id) < %(since)s::timestamptz + %(grace)s::interval
 RETURNING e.execution_id
 
 -- name: working_entries

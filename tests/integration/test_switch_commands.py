@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from pipeline.cli.app import app
+from pipeline.doctor.switches import look_at_switches
 from pipeline.keeper.stops import stops_of
 from pipeline.switches import turn_on
 from tests.factories import Core, executor_toml, until
@@ -195,3 +196,20 @@ def test_flatten_ends_with_0_when_keeper_and_worker_have_closed_everything(core:
     assert core.desks["argo"].broker.positions() == []
     [switch] = core.rows("SELECT kind, flatten FROM switch")
     assert tuple(switch.values()) == ("halted", False)
+
+
+def test_doctor_says_who_stopped_an_account_and_what_lets_it_go(core: Core) -> None:
+    def found() -> list[tuple[str, str | None, str]]:
+        looks = look_at_switches(core.record, core.executors)
+        return [(look.status.value, look.remedy, look.saw.split(" since")[0]) for look in looks]
+
+    assert found()[0] == ("ok", None, "nothing stops entries")
+    run("pause", "argo")
+    limit_halt(core)
+    run("pause", "prop_firm", "--why", "lunch")
+
+    argo, prop_firm = found()
+
+    assert argo[:2] == ("critical", "`tradewire resume argo --why …` when it may trade again.")
+    assert argo[2] == f"paused by={ME}"
+    assert prop_firm == ("warning", "`tradewire resume prop_firm` when it may trade again.", f"paused by={ME}")
