@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 
+from pipeline.keeper.hearing import Hearing
 from pipeline.store.rows import Taken
 from tests.factories import Core
 from workers.answers import follow, hear
@@ -158,7 +159,7 @@ def test_figures_of_an_order_never_go_back(core: Core) -> None:
     (raw,) = core.desks["argo"].broker.orders(status="all", since=datetime.now(UTC) - timedelta(minutes=1))
     stale = BrokerOrder(**{**vars(raw), "filled_quantity": type(raw.filled_quantity)(1), "filled_average_price": None})
 
-    core.follower()._heard([stale])
+    Hearing(record=core.record, broker=core.desks["argo"].broker, who="test keeper").hear([stale], set())
 
     again = core.execution(execution_id)
     assert (again["state"], again["filled_quantity"]) == ("filled", filled["filled_quantity"])
