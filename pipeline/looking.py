@@ -16,7 +16,7 @@ from pipeline.catalogue import CATALOGUE
 from pipeline.errors import NotPossible
 from pipeline.gates.kept import bodies, body_of
 from pipeline.reasons import Code, sentence
-from pipeline.shapes import execution_json, number_json, time_json
+from pipeline.shapes import execution_json, number_json, signal_json, time_json
 from pipeline.states import State
 from pipeline.store.record import Record
 from pipeline.store.rows import ExecutionRow, SignalRow
@@ -71,7 +71,7 @@ def life(record: Record, some_id: UUID, *, executors: Mapping[str, ExecutorSetti
         key = {"signal_ids": [signal.signal_id]}
         rows = connection.execute(sql("executions", "of_signal"), key).fetchall()
         return {
-            "signal": _signal_json(signal),
+            "signal": signal_json(signal),
             "executions": [
                 _life_of(connection, ExecutionRow.of(execution))
                 | {"settings": _settings_of(connection, execution, executors or {})}
@@ -108,26 +108,6 @@ def _settings_of(
     kept = bodies(connection, [used]).get(used)
     changes = None if kept is None else [str(change) for change in differences(kept, body_of(executor))]
     return body | {"current": False, "changes": changes}
-
-
-def _signal_json(signal: SignalRow) -> dict[str, Any]:
-    return {
-        "signal_id": str(signal.signal_id),
-        "source": signal.source,
-        "source_id": signal.source_id,
-        "symbol": signal.symbol,
-        "action": signal.action.value,
-        "intent": signal.intent.value,
-        "confidence": number_json(signal.confidence),
-        "entry_price": number_json(signal.entry_price),
-        "target_price": number_json(signal.target_price),
-        "stop_price": number_json(signal.stop_price),
-        "quantity": number_json(signal.quantity),
-        "strategy": signal.strategy,
-        "generated_at": time_json(signal.generated_at),
-        "expires_at": time_json(signal.expires_at),
-        "recorded_at": time_json(signal.recorded_at),
-    }
 
 
 def _move_json(move: DictRow, born: datetime) -> dict[str, Any]:

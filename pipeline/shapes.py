@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from pipeline.dead_letters import DeadLetter
 from pipeline.intake import Recorded
 from pipeline.reasons import sentence
-from pipeline.store.rows import ExecutionRow
+from pipeline.store.rows import ExecutionRow, SignalRow
 
 
 def execution_json(row: ExecutionRow) -> dict[str, Any]:
@@ -31,6 +32,48 @@ def execution_json(row: ExecutionRow) -> dict[str, Any]:
         "ended_at": time_json(row.ended_at),
         "filled_quantity": number_json(row.filled_quantity),
         "filled_average_price": number_json(row.filled_average_price),
+    }
+
+
+def signal_json(signal: SignalRow) -> dict[str, Any]:
+    """Return a signal as it was recorded."""
+    return {
+        "signal_id": str(signal.signal_id),
+        "source": signal.source,
+        "source_id": signal.source_id,
+        "symbol": signal.symbol,
+        "action": signal.action.value,
+        "intent": signal.intent.value,
+        "confidence": number_json(signal.confidence),
+        "entry_price": number_json(signal.entry_price),
+        "target_price": number_json(signal.target_price),
+        "stop_price": number_json(signal.stop_price),
+        "quantity": number_json(signal.quantity),
+        "strategy": signal.strategy,
+        "regime": signal.regime,
+        "volatility_percent": number_json(signal.volatility_percent),
+        "executors": signal.executors,
+        "generated_at": time_json(signal.generated_at),
+        "expires_at": time_json(signal.expires_at),
+        "recorded_at": time_json(signal.recorded_at),
+    }
+
+
+def dead_letter_json(letter: DeadLetter) -> dict[str, Any]:
+    """Return an open dead letter."""
+    return {
+        "execution_id": str(letter.execution_id),
+        "number": letter.number,
+        "signal_id": str(letter.signal_id),
+        "executor_id": letter.executor_id,
+        "symbol": letter.symbol,
+        "action": letter.action.value,
+        "confidence": number_json(letter.confidence),
+        "reason_code": letter.reason_code,
+        "reason": letter.reason,
+        "attempts": letter.attempts,
+        "opened_at": time_json(letter.opened_at),
+        "created_at": time_json(letter.created_at),
     }
 
 

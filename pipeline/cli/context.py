@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import logging
-import re
 import signal
 import threading
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 from config.executors import Executors, load_executors
 from config.logs import configure_logs, register_secret
 from config.services import effective
 from config.settings import Settings, executor_keys, load_settings
 from pipeline.errors import ConfigInvalid, Problem
+from pipeline.moments import moment_of
 from pipeline.store.record import Record
-
-_SPAN = re.compile(r"^(\d+)([smhd])$")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def settings_for(process: str, *, level: int = logging.INFO) -> Settings:
@@ -99,18 +96,10 @@ def since(text: str | None) -> datetime | None:
     Raises:
         ConfigInvalid: it is neither.
     """
-    if text is None:
-        return None
-    if match := _SPAN.match(text):
-        return datetime.now(UTC) - timedelta(**{_UNITS[match[2]]: int(match[1])})
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        message = f"{text!r} is neither a time like 2026-01-31T09:30:00Z nor a span like 90s, 15m, 2h, 3d"
-        raise ConfigInvalid([Problem(key="--since", message=message)])
-    return moment
+        return None if text is None else moment_of(text)
+    except ValueError as error:
+        raise ConfigInvalid([Problem(key="--since", message=str(error))]) from None
 
 
 def _nowhere(variable: str, what: str) -> Problem:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import getpass
 import json
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 import typer
 
 from pipeline.cli.context import open_record, settings_for_a_person
 from pipeline.cli.looking import print_life
-from pipeline.dead_letters import DeadLetter, DeadLetters
+from pipeline.dead_letters import DeadLetters
 from pipeline.errors import ConfigInvalid, Problem
 from pipeline.looking import life
-from pipeline.shapes import number_json, time_json
+from pipeline.shapes import dead_letter_json
 
 app = typer.Typer(no_args_is_help=True, help="Look after executions that only a person can move on.")
 
@@ -30,7 +30,7 @@ def list_(*, executor: Annotated[str | None, typer.Option()] = None, as_json: As
     with open_record(settings_for_a_person("dead")) as record:
         letters = DeadLetters(record).open(executor)
     if as_json:
-        typer.echo(json.dumps([_json(letter) for letter in letters], indent=2))
+        typer.echo(json.dumps([dead_letter_json(letter) for letter in letters], indent=2))
     elif not letters:
         typer.echo("no dead letters")
     for letter in [] if as_json else letters:
@@ -82,20 +82,3 @@ def _id(text: str) -> UUID:
         return UUID(text)
     except ValueError:
         raise ConfigInvalid([Problem(key="EXECUTION_ID", message=f"{text!r} is not an id")]) from None
-
-
-def _json(letter: DeadLetter) -> dict[str, Any]:
-    return {
-        "execution_id": str(letter.execution_id),
-        "number": letter.number,
-        "signal_id": str(letter.signal_id),
-        "executor_id": letter.executor_id,
-        "symbol": letter.symbol,
-        "action": letter.action.value,
-        "confidence": number_json(letter.confidence),
-        "reason_code": letter.reason_code,
-        "reason": letter.reason,
-        "attempts": letter.attempts,
-        "opened_at": time_json(letter.opened_at),
-        "created_at": time_json(letter.created_at),
-    }
