@@ -65,6 +65,7 @@ class Flatten:
         if not asked or not self._due():
             return 0
         self._say(asked[0])
+        self._looked_at = time.monotonic()
         cancel_entries(self.record, self.desk)
         try:
             foreign = self._cancel_foreign()
@@ -74,7 +75,8 @@ class Flatten:
             return 0
         if isinstance(snapshot, Refused):
             return 0
-        self._looked_at, self._taken_at, self._seen = time.monotonic(), snapshot.taken_at, self._movement()
+        self._taken_at = snapshot.taken_at
+        self._seen = self._movement()
         recorded = self.closing.close(snapshot.positions, taken_at=snapshot.taken_at, root=str(asked[0]["switch_id"]))
         if not (foreign or self._seen.open or self._seen.moved or any(each.quantity for each in snapshot.positions)):
             self._done(asked)
