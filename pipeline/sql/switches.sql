@@ -112,6 +112,12 @@ SELECT EXISTS (
             AND o.ended_at IS NULL
             AND o.may_exist
             AND e.state IN ('held', 'submitting', 'unknown', 'accepted', 'partially_filled')
+    ) OR EXISTS (
+        -- Judged before the switch was turned, perhaps: its order may be about to be written.
+        SELECT
+        FROM execution
+        WHERE executor_id = %(executor_id)s
+            AND state = 'submitting'
     ) AS open,
     EXISTS (
         SELECT

@@ -221,6 +221,25 @@ def test_an_exit_that_waits_does_not_stand_in_the_way(make_core: Any) -> None:
     assert positions(core) == {}
 
 
+def test_an_entry_that_is_being_judged_may_still_become_an_order(core: Core) -> None:
+    entry = core.send("AAPL")
+    core.rows(
+        "UPDATE execution SET state = 'submitting', lease_until = now() + interval '1 hour' WHERE execution_id = %s",
+        [entry],
+    )
+    turn(core, Kind.HALTED, flatten=True)
+    keeper = stops(core)
+    keeper.run_once()
+    assert core.rows("SELECT 1 FROM switch WHERE flatten")
+    core.rows(
+        "UPDATE execution SET state = 'skipped', reason_code = 'halted', lease_until = NULL, ended_at = now() "
+        "WHERE execution_id = %s",
+        [entry],
+    )
+
+    flat(core, keeper)
+
+
 def test_a_switch_of_an_account_nobody_has_read_is_the_accounts_when_somebody_does(core: Core) -> None:
     turn(core, Kind.HALTED)
     assert [row["holder"] for row in core.rows("SELECT holder FROM switch")] == ["executor:argo"]
