@@ -128,6 +128,7 @@ def recipe_of(desk: Desk, *, record: Record, leases: LeaseKeeper, worker: str) -
                 record=record,
                 broker=desk.broker,
                 snapshots=desk.snapshots,
+                urgent=Snapshots(record, desk.executor, desk.urgent),
                 assets=desk.assets,
                 calendar=desk.calendar,
             ),

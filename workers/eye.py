@@ -52,17 +52,22 @@ class Eye:
     record: Record
     broker: Broker
     snapshots: Snapshots
+    #: The same, paid for as exits are.
+    urgent: Snapshots
     assets: Assets
     calendar: Calendar
 
     def look(self, taken: Taken, signal: SignalRow, under_way: tuple[OrderRow, ...]) -> Seen | Refused:
         """Read what the decision needs; the position anew where an exit is possible, since it sells what is held."""
-        snapshot = self.snapshots.fresh()
+        may_short = self.executor.order.allow_short
+        # What may close a position must not wait for the account's requests to become few again.
+        snapshots = self.urgent if may_close(signal, None, may_short=may_short) else self.snapshots
+        snapshot = snapshots.fresh()
         if isinstance(snapshot, Refused):
             return snapshot
         position = snapshot.position(signal.symbol)
         try:
-            closes = may_close(signal, position, may_short=self.executor.order.allow_short)
+            closes = may_close(signal, position, may_short=may_short)
             asset = self.assets.get(signal.symbol, urgent=closes)
             if closes:
                 position = self.broker.position(signal.symbol)

@@ -75,8 +75,9 @@ class Watch:
 
     @property
     def _limited(self) -> bool:
-        limits = self.desk.executor.limits
-        return limits.daily_loss_percent is not None or limits.drawdown_percent is not None
+        limits, firm = self.desk.executor.limits, self.desk.executor.firm
+        counted = (limits.daily_loss_percent, limits.drawdown_percent, firm.consistency_percent)
+        return any(limit is not None for limit in counted)
 
     def _look(self) -> DictRow:
         key = {"executor_id": self.desk.executor.id}

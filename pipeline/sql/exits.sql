@@ -32,7 +32,7 @@ WHERE o.executor_id = %(executor_id)s
     AND o.limit_price IS NOT NULL
     AND o.accepted_at < clock_timestamp() - %(patience)s::interval
     AND e.state IN ('accepted', 'partially_filled')
-    AND (%(open)s OR o.symbol LIKE '%%/%%')
+    AND (%(open)s OR strpos(o.symbol, '/') > 0)
 
 -- name: late
 -- What surely or possibly exits, and is not decided after a long time.

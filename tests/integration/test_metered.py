@@ -165,6 +165,21 @@ def test_an_exit_goes_during_the_hold(counted: Callable[..., Core]) -> None:
     assert closing["order_id"] is not None
 
 
+def test_an_exit_reads_the_account_where_others_may_not(counted: Callable[..., Core]) -> None:
+    core = counted(200)
+    warm(core)
+    core.run(core.send("MSFT", quantity=2))
+    core.filled_at_exchange()
+    core.follower().run_once()
+    core.rows("UPDATE account_snapshot SET taken_at = clock_timestamp() - interval '1 minute'")
+    spend(core, 186 - asked(core)["requests"])
+
+    entry, closing = core.run(core.send("AAPL")), core.run(core.send("MSFT", "SELL"))
+
+    assert (entry["state"], entry["reason_code"]) == ("held", "rate_budget")
+    assert closing["order_id"] is not None
+
+
 READS: dict[str, Callable[[Broker], object]] = {
     "find": lambda broker: broker.find("tw-none-1"),
     "find_in_list": lambda broker: broker.find_in_list("tw-none-1", since=datetime.now(UTC) - timedelta(minutes=1)),

@@ -104,7 +104,8 @@ def _money(case: Case, terms: Terms) -> Cap:
 def _spent(case: Case, *, crypto: bool) -> Decimal:
     """Return what the broker has taken off already: for what is held, and for our orders that the reading shows."""
     book, kind = case.book, AssetClass.CRYPTO if crypto else AssetClass.US_EQUITY
-    symbols = {each.symbol for each in (*book.positions, *book.pending) if asset_class(each.symbol) is kind}
+    named = [each.symbol for each in book.positions] + [each.symbol for each in book.pending]
+    symbols = {symbol for symbol in named if asset_class(symbol) is kind}
     held = sum((worth(each) for each in book.positions if each.symbol in symbols), _ZERO)
     # What is reserved is on its way too, and nothing was taken off for it yet.
     return held + max(book.gross(symbols) - held - case.reserved, _ZERO)
