@@ -53,8 +53,10 @@ class Processes:
         self.folder = folder
         self.started: list[Started] = []
 
-    def start(self, core: Core, *arguments: str, stdin: str | None = None, **environment: str) -> Started:
-        """Start `tradewire *arguments*`; its output goes to a file that `said` reads."""
+    def start(
+        self, core: Core, *arguments: str, stdin: str | None = None, module: str = "pipeline.cli", **environment: str
+    ) -> Started:
+        """Start `tradewire *arguments*`, or another module; its output goes to a file that `said` reads."""
         env = {
             "PATH": os.environ["PATH"],
             "DATABASE_URL": core.database_url,
@@ -66,7 +68,7 @@ class Processes:
         }
         with self._log(len(self.started)).open("w") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", "pipeline.cli", *arguments],
+                [sys.executable, "-m", module, *arguments],
                 env=env | environment,
                 stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
                 stdout=output,

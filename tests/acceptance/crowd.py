@@ -1,0 +1,198 @@
+"""Sixteen workers of one executor at once, and what the record and the exchange hold of their entries."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from itertools import accumulate
+from typing import Any
+
+from rq import Worker
+
+from tests.acceptance.system import symbols
+from tests.core_fixtures import Processes
+from tests.factories import Core, signal, until
+
+WORKERS = 16
+SIGNALS = 500
+SYMBOLS = symbols(200)
+#: What an account at the exchange begins with; at fixed prices it stays that.
+EQUITY = Decimal(100_000)
+
+_TABLE = """
+[executors.argo]
+broker = "alpaca"
+mode = "exchange"
+[executors.argo.route]
+minimum_confidence = 75
+[executors.argo.size]
+{size}
+[executors.argo.order]
+collar_percent = 0.5
+[executors.argo.limits]
+{limits}
+[executors.argo.retry]
+unknown_s = 10
+[executors.argo.hours]
+closed = "hold"
+[executors.argo.groups]
+{groups}
+"""
+# Whatever a test does not name stops nothing.
+_LIMITS: dict[str, object] = dict.fromkeys(
+    [
+        "open_positions", "gross_exposure_percent", "symbol_exposure_percent", "group_positions",
+        "group_exposure_percent", "daily_loss_percent", "drawdown_percent", "stop_distance_percent",
+        "buying_power_percent", "price_drift_percent", "requests_per_minute", "orders_per_day", "repeat_window_s",
+        "pyramiding", "entry_age_s",
+    ],
+    "off",
+)  # fmt: skip
+# An exit that ended has to be looked at once more.
+_GOING_ON = (
+    "SELECT execution_id FROM execution WHERE state IN "
+    "('queued', 'held', 'submitting', 'unknown', 'accepted', 'partially_filled') "
+    "UNION ALL SELECT execution_id FROM broker_order WHERE follow_up LIMIT 1"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One order as the record holds it."""
+
+    symbol: str
+    quantity: Decimal
+    filled: Decimal
+    #: What one unit was reserved at.
+    price: Decimal
+    risk: Decimal
+    sent_at: datetime
+    #: Absent: it still works.
+    ended_at: datetime | None
+
+
+def executors(*, size: Mapping[str, object], groups: Mapping[str, list[str]] | None = None, **limits: object) -> str:
+    """Return a file with one executor that only *limits* stop."""
+    return _TABLE.format(
+        size=_lines({"method": "equity_percent", "value": 1} | dict(size)),
+        limits=_lines(_LIMITS | limits),
+        groups=_lines(groups or {}),
+    )
+
+
+def crowd_of_signals(**more: Callable[[str], Any]) -> list[dict[str, Any]]:
+    """Return five hundred entries over two hundred symbols, some of them far more often than others.
+
+    The same each time. A symbol has one price, in whole dollars that are even, so that the collar's half percent is
+    whole cents: the limit is what the exchange fills at, to the cent. *more* gives further fields, by symbol.
+    """
+    dice = random.Random(16)
+    favoured = [*SYMBOLS, *(symbol for symbol in SYMBOLS[::8] for _ in range(6))]
+    chosen = [*SYMBOLS, *dice.choices(favoured, k=SIGNALS - len(SYMBOLS))]
+    dice.shuffle(chosen)
+    return [
+        signal(symbol, entry_price=price_of(symbol), **{name: field(symbol) for name, field in more.items()})
+        for symbol in chosen
+    ]
+
+
+def price_of(symbol: str) -> int:
+    """Return the signal's price of a symbol: 20 to 98 dollars."""
+    return 20 + 2 * (SYMBOLS.index(symbol) * 7 % 40)
+
+
+def fixed_price(symbol: str) -> Decimal:
+    """Return what a symbol trades at: the worst price that its signals accept."""
+    return Decimal(price_of(symbol)) * Decimal("1.005")
+
+
+def fix_prices(core: Core) -> None:
+    """Let every symbol trade at its price until further notice."""
+    core.prices(**{symbol: fixed_price(symbol) for symbol in SYMBOLS})
+
+
+def start_workers(core: Core, processes: Processes, count: int = WORKERS) -> None:
+    """Start a keeper and *count* worker processes, and wait until all of them wait for jobs."""
+    processes.start(core, "keep")
+    processes.start(core, "argo", str(count), module="tests.acceptance.sixteen")
+    until(lambda: len(Worker.all(connection=core.bell.connection)) == count, within_s=60)
+
+
+def send_at_once(core: Core, signals: Iterable[dict[str, Any]]) -> None:
+    """Record all of them, and only then ring for all."""
+    rows = list(core.pool.map(core.record_signal, signals))
+    core.relay.ring(rows)
+
+
+def settle(core: Core, *, within_s: float = 90.0) -> None:
+    """Wait until every execution has its end, and no order works any more."""
+    until(lambda: not core.rows(_GOING_ON), within_s=within_s)
+
+
+def entries(core: Core) -> list[Entry]:
+    """Return every entry that the broker may have had, in the order in which they were sent."""
+    rows = core.rows(
+        "SELECT o.*, coalesce(a.sent_at, o.intended_at) AS sent_at FROM broker_order o JOIN execution e "
+        "USING (execution_id) LEFT JOIN (SELECT execution_id, min(sent_at) AS sent_at FROM attempt GROUP BY 1) a "
+        "USING (execution_id) WHERE o.role = 'entry' AND o.may_exist AND (o.filled_quantity > 0 "
+        "OR o.order_id IS NOT NULL OR e.state NOT IN ('skipped', 'rejected')) ORDER BY sent_at"
+    )
+    return [
+        Entry(
+            symbol=row["symbol"],
+            quantity=row["quantity"],
+            filled=row["filled_quantity"],
+            price=row["reference_price"],
+            risk=row["risk"],
+            sent_at=row["sent_at"],
+            ended_at=row["ended_at"],
+        )
+        for row in rows
+    ]
+
+
+def most_at_once(
+    sent: Iterable[Entry], worth: Callable[[Entry], Decimal], *, only: Collection[str] | None = None
+) -> Decimal:
+    """Return the highest sum there ever was of *worth* a unit, over what was working or filled in the symbols given."""
+    moments = []
+    for each in sent:
+        if only is None or each.symbol in only:
+            moments.append((each.sent_at, worth(each) * each.quantity))
+            if each.ended_at is not None:
+                moments.append((each.ended_at, worth(each) * (each.filled - each.quantity)))
+    return max(accumulate(change for _, change in sorted(moments)), default=Decimal(0))
+
+
+def worth(held: Mapping[str, Decimal], *, only: Collection[str] | None = None) -> Decimal:
+    """Return what positions are worth at the fixed prices."""
+    return sum(
+        (quantity * fixed_price(symbol) for symbol, quantity in held.items() if only is None or symbol in only),
+        Decimal(0),
+    )
+
+
+def reasons(core: Core) -> dict[str, int]:
+    """Return how many executions ended for which reason."""
+    rows = core.rows("SELECT state::text, reason_code, count(*) AS n FROM execution GROUP BY 1, 2")
+    return {row["reason_code"] or row["state"]: row["n"] for row in rows}
+
+
+def positions(core: Core) -> dict[str, Decimal]:
+    """Return what the account holds at the exchange."""
+    accounts = core.exchange.admin("state")["accounts"]
+    held = next((each["positions"] for each in accounts if each["key"] == "argo"), {})
+    return {symbol: Decimal(quantity) for symbol, quantity in held.items()}
+
+
+def _lines(values: Mapping[str, object]) -> str:
+    return "\n".join(f"{name} = {_word(value)}" for name, value in values.items())
+
+
+def _word(value: object) -> str:
+    if isinstance(value, list):
+        return "[" + ", ".join(f'"{each}"' for each in value) + "]"
+    return f'"{value}"' if isinstance(value, str) else str(value)

@@ -1,0 +1,185 @@
+"""Sixteen workers and five hundred signals at the same moment: no limit is exceeded, and each is used up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+
+import pytest
+
+from tests.acceptance.crowd import (
+    EQUITY,
+    SIGNALS,
+    SYMBOLS,
+    WORKERS,
+    Entry,
+    crowd_of_signals,
+    entries,
+    executors,
+    fix_prices,
+    most_at_once,
+    positions,
+    price_of,
+    reasons,
+    send_at_once,
+    settle,
+    start_workers,
+    worth,
+)
+from tests.core_fixtures import Processes
+from tests.factories import Core
+
+MakeCore = Callable[..., Core]
+
+pytestmark = pytest.mark.timeout(300)
+
+GROUPS = {"first": SYMBOLS[:25], "second": SYMBOLS[15:45]}
+EXPOSURE = {"gross_exposure_percent": 100, "symbol_exposure_percent": 1.2, "group_exposure_percent": 12}
+#: What the broker does to orders: some fill late, some in parts, some not at all, some answers come late or never.
+SLOW_AND_BROKEN = [
+    {"on": "submit", "kind": "no_fill", "seconds": 3, "probability": 0.3},
+    {"on": "submit", "kind": "partial_fill", "seconds": 2, "probability": 0.3},
+    {"on": "submit", "kind": "late_reject", "probability": 0.05},
+    {"on": "submit", "kind": "latency", "seconds": 0.3, "probability": 0.2},
+    {"on": "submit", "kind": "drop_after", "probability": 0.05},
+    {"on": "submit", "kind": "5xx_before", "probability": 0.05},
+    {"on": "positions", "kind": "latency", "seconds": 0.2, "probability": 0.5},
+]
+
+
+def price(entry: Entry) -> Decimal:
+    return entry.price
+
+
+def percent(of_equity: float) -> Decimal:
+    return EQUITY * Decimal(str(of_equity)) / 100
+
+
+def close_to(limit: Decimal, used: Decimal) -> bool:
+    """Say whether a limit is used up, but not exceeded by anything."""
+    return limit * Decimal("0.95") <= used <= limit
+
+
+def play(core: Core, processes: Processes, **more: Callable[[str], object]) -> list[Entry]:
+    """Let all workers loose on all signals, and return what they sent once all is over."""
+    fix_prices(core)
+    start_workers(core, processes)
+    send_at_once(core, crowd_of_signals(**more))
+    settle(core)
+    assert sum(reasons(core).values()) == SIGNALS
+    by = core.rows("SELECT count(DISTINCT moved_by) AS n FROM history WHERE to_state = 'submitting'")
+    assert by == [{"n": WORKERS}]
+    sent = entries(core)
+    held = positions(core)
+    # The record and the exchange agree to the share.
+    assert {symbol: held.get(symbol, 0) for symbol in SYMBOLS} == {
+        symbol: sum(each.filled for each in sent if each.symbol == symbol) for symbol in SYMBOLS
+    }
+    return sent
+
+
+def assert_within_exposure(core: Core, sent: list[Entry]) -> None:
+    held = positions(core)
+    assert most_at_once(sent, price) <= percent(100)
+    assert worth(held) <= percent(100)
+    for symbol in SYMBOLS:
+        assert most_at_once(sent, price, only=[symbol]) <= percent(1.2), symbol
+        assert worth(held, only=[symbol]) <= percent(1.2), symbol
+    for name, members in GROUPS.items():
+        assert most_at_once(sent, price, only=members) <= percent(12), name
+        assert worth(held, only=members) <= percent(12), name
+
+
+def test_exposure_of_all_of_a_symbol_and_of_a_group_is_used_up_and_never_exceeded(
+    make_core: MakeCore, processes: Processes
+) -> None:
+    core = make_core(executors(size={"value": 0.9}, groups=GROUPS, **EXPOSURE))
+
+    sent = play(core, processes)
+
+    assert_within_exposure(core, sent)
+    assert close_to(percent(100), worth(positions(core)))
+    assert close_to(percent(12), worth(positions(core), only=GROUPS["first"]))
+    assert max(worth(positions(core), only=[symbol]) for symbol in SYMBOLS) > percent(1.2) - 100
+    assert {"gross_exposure_limit", "group_exposure_limit", "filled"} <= set(reasons(core))
+
+
+def test_exposure_is_never_exceeded_while_orders_fill_late_in_parts_or_not_at_all(
+    make_core: MakeCore, processes: Processes
+) -> None:
+    core = make_core(executors(size={"value": 0.9}, groups=GROUPS, **EXPOSURE))
+    core.faults(*SLOW_AND_BROKEN)
+
+    sent = play(core, processes)
+
+    assert_within_exposure(core, sent)
+    # What was refused late had its share of the room until then.
+    assert close_to(percent(100), most_at_once(sent, price))
+
+
+def test_positions_groups_entries_and_orders_of_a_day_are_counted_one_by_one(
+    make_core: MakeCore, processes: Processes
+) -> None:
+    limits = {"open_positions": 60, "group_positions": 7, "pyramiding": 2, "orders_per_day": 80}
+    core = make_core(executors(size={"method": "quantity", "value": 1}, groups=GROUPS, **limits))
+
+    sent = play(core, processes)
+
+    held = positions(core)
+    assert len(sent) == 80
+    assert len(held) == 60
+    assert max(len([symbol for symbol in members if symbol in held]) for members in GROUPS.values()) == 7
+    assert set(held.values()) == {1, 2}
+    assert {"open_positions_limit", "group_positions_limit", "pyramiding_limit"} <= set(reasons(core))
+
+
+@pytest.mark.parametrize(
+    ("limit", "percent_of_it", "most", "code"),
+    [
+        ("daily_loss_percent", 3, 3_000, "daily_loss_limit"),
+        ("buying_power_percent", 12, 48_000, "buying_power_used_up"),
+    ],
+)
+def test_what_may_be_lost_and_what_may_be_bought_is_used_up_and_never_exceeded(
+    make_core: MakeCore, processes: Processes, limit: str, percent_of_it: int, most: int, code: str
+) -> None:
+    core = make_core(executors(size={"value": 1}, **{limit: percent_of_it}))
+
+    def stop(symbol: str) -> str:
+        """Every other symbol risks a tenth of its price, the others a fiftieth."""
+        return str(price_of(symbol) * Decimal("0.9" if SYMBOLS.index(symbol) % 2 else "0.98"))
+
+    sent = play(core, processes, stop_price=stop)
+
+    worth_of_one = price if limit == "buying_power_percent" else (lambda entry: entry.risk / entry.quantity)
+    assert close_to(Decimal(most), most_at_once(sent, worth_of_one))
+    assert set(reasons(core)) == {"filled", code}
+
+
+def test_an_idea_sent_twenty_times_at_once_is_ordered_once(make_core: MakeCore, processes: Processes) -> None:
+    core = make_core(executors(size={"method": "quantity", "value": 1}, repeat_window_s=60, pyramiding=1))
+    fix_prices(core)
+    start_workers(core, processes)
+    ideas = [
+        {
+            "symbol": symbol,
+            "action": "BUY",
+            "confidence": 90,
+            "entry_price": price_of(symbol),
+            "source_id": f"{symbol}{n}",
+        }
+        for n in range(20)
+        for symbol in SYMBOLS[:8]
+    ]
+
+    send_at_once(core, ideas)
+    settle(core)
+
+    assert positions(core) == dict.fromkeys(SYMBOLS[:8], 1)
+    assert sorted(order["symbol"] for order in core.orders()) == SYMBOLS[:8]
+    ends = core.rows("SELECT symbol, state::text, reason_code, count(*) AS n FROM execution GROUP BY 1, 2, 3")
+    for symbol in SYMBOLS[:8]:
+        found = {row["reason_code"] or row["state"]: row["n"] for row in ends if row["symbol"] == symbol}
+        assert found.pop("filled") == 1
+        assert sum(found.values()) == 19
+        assert set(found) <= {"repeated_idea", "pyramiding_limit"}
