@@ -16,6 +16,7 @@ from pipeline.cli import (
     flatten,
     gates,
     looking,
+    mcp,
     processes,
     reasons,
     report,
@@ -44,6 +45,7 @@ baseline.add_to(app)
 drill.add_to(app)
 switches.add_to(app)
 flatten.add_to(app)
+mcp.add_to(app)
 
 
 @app.callback()

@@ -1,0 +1,114 @@
+"""The tools that look: each reads the record as the command of its name does, and changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from config.executors import ExecutorSettings
+from pipeline.cli.context import executors_for, since
+from pipeline.dead_letters import DeadLetters
+from pipeline.doctor.examine import examine
+from pipeline.doctor.findings import findings_json
+from pipeline.errors import ConfigInvalid
+from pipeline.headroom import headroom as rooms_of
+from pipeline.looking import executions as list_executions
+from pipeline.looking import life
+from pipeline.mcp.asking import id_of, record_now, settings_now
+from pipeline.reports import report as make_report
+from pipeline.shapes import dead_letter_json, execution_json
+from pipeline.states import State
+from pipeline.switches import Switches
+
+#: The most that one answer lists; whoever wants more narrows the question.
+MOST = 200
+
+Answer = dict[str, Any]
+Since = Annotated[
+    str | None, Field(description="Only from then on: RFC 3339, or a span before now like 90s, 15m, 2h, 3d.")
+]
+Executor = Annotated[str | None, Field(description="Only of the executor of this name.")]
+Limit = Annotated[int, Field(ge=1, le=MOST, description="At most so many.")]
+
+
+def why(of: Annotated[str, Field(description="The id of a signal or of an execution.")]) -> Answer:
+    """Tell one signal's whole life at every executor: moves with times and reasons, tries at sending, orders."""
+    with record_now() as (settings, record):
+        executors: Mapping[str, ExecutorSettings] = {}
+        # A file that is broken now does not keep anybody from looking at the past.
+        with suppress(ConfigInvalid):
+            executors = executors_for(settings)
+        return life(record, id_of(of, "of"), executors=executors)
+
+
+def report(after: Since = None) -> Answer:
+    """Count signals and what became of them: by state, reason and executor; execution rate, fill rate, latency."""
+    with record_now() as (_, record):
+        return make_report(record, since=since(after))
+
+
+def doctor() -> Answer:
+    """Examine every part of the system: what was seen, the likely cause of what is wrong, and what mends it."""
+    settings = settings_now()
+    return findings_json(examine(settings, executors_for(settings)))
+
+
+def executions(
+    executor: Executor = None,
+    signal: Annotated[str | None, Field(description="Only of the signal of this id.")] = None,
+    status: Annotated[State | None, Field(description="Only in this state.")] = None,
+    after: Since = None,
+    limit: Limit = 50,
+) -> Answer:
+    """List executions (one signal at one executor), newest first, each with its order id or its reason."""
+    with record_now() as (_, record):
+        rows = list_executions(
+            record,
+            signal_id=None if signal is None else id_of(signal, "signal"),
+            state=status,
+            executor_id=executor,
+            since=since(after),
+            limit=limit,
+        )
+    return {"executions": [execution_json(row) for row in rows]}
+
+
+def dead_letters(executor: Executor = None, limit: Limit = 50) -> Answer:
+    """List the open dead letters, oldest first: executions that only a person can move on."""
+    with record_now() as (_, record):
+        letters = DeadLetters(record).open(executor, limit=limit)
+    return {"dead_letters": [dead_letter_json(letter) for letter in letters]}
+
+
+def dead_letter(execution_id: Annotated[str, Field(description="The execution's id.")]) -> Answer:
+    """Show the whole life of a dead letter."""
+    with record_now() as (_, record):
+        return life(record, id_of(execution_id, "execution_id"))
+
+
+def headroom() -> Answer:
+    """Say how much of each of its limits every account has used, and how much is left; money as strings."""
+    with record_now() as (settings, record):
+        return {"headroom": [room.to_json() for room in rooms_of(record, executors_for(settings))]}
+
+
+def switches() -> Answer:
+    """Say which switches stand at every executor (paused, reducing, halted), who turned them, when and why."""
+    with record_now() as (settings, record):
+        stands = [Switches(record).standing(executor_id).to_json() for executor_id in executors_for(settings)]
+    return {"switches": [{key: stand[key] for key in ("executor_id", "account", "switches")} for stand in stands]}
+
+
+READING: tuple[Callable[..., Answer], ...] = (
+    why,
+    report,
+    doctor,
+    executions,
+    dead_letters,
+    dead_letter,
+    headroom,
+    switches,
+)

@@ -1,0 +1,193 @@
+"""The MCP server as an assistant meets it: the SDK's own client, a process, and a real record."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import socket
+import sys
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID, uuid4
+
+import anyio
+import pytest
+from mcp.client.client import Client
+from mcp.client.stdio import StdioServerParameters, stdio_client
+
+from tests.factories import Core
+from tests.integration.lives import Lives
+
+Call = tuple[str, dict[str, Any]]
+READING = ["dead_letter", "dead_letters", "doctor", "executions", "headroom", "report", "switches", "why"]
+OPERATING = ["discard", "halt", "pause", "requeue", "resume"]
+WORD = {"who": "ann", "why": "the news"}
+BY = f"ann through mcp of {getpass.getuser()}@{socket.gethostname()}"
+
+
+class Assistant:
+    """Starts `tradewire mcp` beside a core for each conversation."""
+
+    def __init__(self, core: Core) -> None:
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "DATABASE_URL": core.database_url,
+            "TRADEWIRE_EXECUTORS": str(core.executors_path),
+            "TRADEWIRE_EXCHANGE_URL": core.exchange.url,
+            "TRADEWIRE_HOME": str(core.settings.home),
+        }
+
+    def asks(self, *calls: Call, flags: tuple[str, ...] = ()) -> list[Any]:
+        """Return the answer to each call: its structure, or the sentence of its error."""
+        return self._talk(flags, lambda client: _ask(client, calls))
+
+    def tools(self, *flags: str) -> dict[str, Any]:
+        """Return the tools that are offered, by name."""
+
+        async def listed(client: Client) -> dict[str, Any]:
+            return {tool.name: tool for tool in (await client.list_tools()).tools}
+
+        found: dict[str, Any] = self._talk(flags, listed)
+        return found
+
+    def _talk(self, flags: tuple[str, ...], conversation: Callable[[Client], Any]) -> Any:
+        server = StdioServerParameters(
+            command=sys.executable, args=["-m", "pipeline.cli", "mcp", *flags], env=self.environment
+        )
+
+        async def talk() -> Any:
+            with anyio.fail_after(60):
+                async with Client(stdio_client(server)) as client:
+                    return await conversation(client)
+
+        return anyio.run(talk)
+
+
+async def _ask(client: Client, calls: tuple[Call, ...]) -> list[Any]:
+    answers = []
+    for name, arguments in calls:
+        result = await client.call_tool(name, arguments)
+        text = getattr(result.content[0], "text", "")
+        answers.append(text if result.is_error else result.structured_content)
+        # Clients without structure read the same in the text.
+        assert result.is_error or json.loads(text) == result.structured_content
+    return answers
+
+
+@pytest.fixture
+def assistant(core: Core) -> Assistant:
+    return Assistant(core)
+
+
+def dead(core: Core) -> str:
+    """Return an execution that nobody could send."""
+    return str(Lives(core.intake, core.rows).lived("dead", "attempts_used_up"))
+
+
+def test_what_is_offered_reads_only_unless_it_was_started_otherwise(assistant: Assistant) -> None:
+    reading, all_of_it = assistant.tools(), assistant.tools("--allow-operate")
+
+    assert sorted(reading) == READING
+    assert {tool.annotations.read_only_hint for tool in reading.values()} == {True}
+    assert sorted(all_of_it) == sorted(READING + OPERATING)
+    assert {all_of_it[name].annotations.destructive_hint for name in OPERATING} == {True}
+    for name in OPERATING:
+        assert {"who", "why"} <= set(all_of_it[name].input_schema["required"])
+
+
+def test_one_conversation_tells_why_and_counts_what_came_of_it(core: Core, assistant: Assistant) -> None:
+    bought = core.run(core.send("AAPL"))
+    core.run(core.send("AAPL", confidence=60))
+
+    why, report, filled, skipped, rooms, stands = assistant.asks(
+        ("why", {"of": str(bought["signal_id"])}),
+        ("report", {"after": "1h"}),
+        ("executions", {"executor": "argo", "status": "accepted"}),
+        ("executions", {"status": "skipped", "limit": 1}),
+        ("headroom", {}),
+        ("switches", {}),
+    )
+
+    assert why["executions"][0]["order_id"] == bought["order_id"]
+    assert [move["to"] for move in why["executions"][0]["moves"]] == ["queued", "submitting", "accepted"]
+    assert (report["signals"], report["executions"], report["execution_rate"]) == (2, 2, 1.0)
+    assert [each["order_id"] for each in filled["executions"]] == [bought["order_id"]]
+    assert skipped["executions"][0]["reason"] == "confidence_below_minimum minimum=75 was=60"
+    assert rooms == {"headroom": []}
+    assert [(each["executor_id"], each["switches"]) for each in stands["switches"]] == [("argo", [])]
+
+
+def test_doctor_names_what_is_away(assistant: Assistant) -> None:
+    [body] = assistant.asks(("doctor", {}))
+
+    checks = {check["name"]: check for check in body["checks"]}
+    assert (body["status"], checks["postgresql"]["status"]) == ("critical", "ok")
+    assert checks["redis"]["remedy"]
+
+
+def test_what_is_not_there_or_not_readable_is_said_in_words(assistant: Assistant) -> None:
+    nobody = str(uuid4())
+
+    answers = assistant.asks(
+        ("why", {"of": nobody}),
+        ("why", {"of": "???"}),
+        ("report", {"after": "yesterday"}),
+        ("executions", {"status": "gone"}),
+        ("halt", {"executor": "argo", **WORD}),
+    )
+
+    for said, answer in zip(
+        (f"there is no signal and no execution {nobody}", "'???' is not an id", "2h, 3d", "'queued'", "Unknown tool"),
+        answers,
+        strict=True,
+    ):
+        assert said.lower() in answer.lower()
+
+
+def test_while_postgresql_is_away_it_says_so_and_goes_on(core: Core, assistant: Assistant) -> None:
+    assistant.environment["DATABASE_URL"] = "postgresql://nobody@127.0.0.1:1/nothing"
+
+    [report, executions] = assistant.asks(("report", {}), ("executions", {}))
+
+    assert "PostgreSQL cannot be reached" in report
+    assert "PostgreSQL cannot be reached" in executions
+
+
+def test_switches_are_turned_with_who_and_why(core: Core, assistant: Assistant) -> None:
+    paused, stands, stranger, nameless, resumed = assistant.asks(
+        ("pause", {"executor": "argo", **WORD}),
+        ("switches", {}),
+        ("halt", {"executor": "nobody", **WORD}),
+        ("halt", {"executor": "all", "who": "", "why": "the news"}),
+        ("resume", {"executor": "all", **WORD}),
+        flags=("--allow-operate",),
+    )
+
+    [switch] = paused["switches"][0]["switches"]
+    assert (switch["kind"], switch["set_by"], switch["why"]) == ("paused", BY, "the news")
+    assert stands["switches"][0]["switches"] == [switch]
+    assert "there is argo" in stranger
+    assert "who" in nameless
+    assert (resumed["switches"][0]["switches"], len(resumed["switches"][0]["lifted"])) == ([], 1)
+
+
+def test_dead_letters_are_listed_shown_requeued_and_discarded(core: Core, assistant: Assistant) -> None:
+    first, second = dead(core), dead(core)
+
+    letters, shown, requeued, discarded, again = assistant.asks(
+        ("dead_letters", {}),
+        ("dead_letter", {"execution_id": first}),
+        ("requeue", {"execution_id": first, **WORD}),
+        ("discard", {"execution_id": second, **WORD}),
+        ("discard", {"execution_id": second, **WORD}),
+        flags=("--allow-operate",),
+    )
+
+    assert [letter["execution_id"] for letter in letters["dead_letters"]] == [first, second]
+    assert shown["executions"][0]["reason"] == "attempts_used_up"
+    assert (requeued, discarded) == ({"requeued": first}, {"discarded": second})
+    assert "is discarded, not dead" in again
+    assert (core.state(UUID(first)), core.state(UUID(second))) == ("queued", "discarded")
+    moved = core.rows("SELECT moved_by, moved_why FROM execution WHERE execution_id = %s", [first])
+    assert moved == [{"moved_by": BY, "moved_why": "the news"}]
