@@ -60,6 +60,8 @@ def make_token(record: Record, name: str, scopes: Collection[Scope], *, by: str)
 
 def holder_of(record: Record, token: str) -> Holder | None:
     """Return whose token this is; None when it is nobody's, or was revoked."""
+    if not token.startswith(_PREFIX):
+        return None  # None of ours: the record need not be asked about what strangers try.
     key = {"sha256": digest(token)}
     row = record.run(lambda connection: connection.execute(sql("tokens", "of_hash"), key).fetchone())
     return None if row is None else Holder(name=row["name"], scopes=frozenset(map(Scope, row["scopes"])))
@@ -72,7 +74,11 @@ def revoke_token(record: Record, name: str, *, by: str) -> bool:
 
 
 def tokens(record: Record) -> list[dict[str, Any]]:
-    """Return every token's name, scopes and history; never the token."""
+    """Return every token's name, scopes and history; never the token.
+
+    Raises:
+        RecordUnavailable: PostgreSQL is away.
+    """
     return record.run(lambda connection: connection.execute(sql("tokens", "list")).fetchall())
 
 

@@ -22,6 +22,7 @@ from pipeline.cli import (
     report,
     signals,
     switches,
+    token,
 )
 from pipeline.errors import ConfigInvalid, TradewireError
 from pipeline.up.lifeline import watch_lifeline
@@ -35,6 +36,7 @@ app = typer.Typer(
 app.add_typer(config.app, name="config")
 app.add_typer(dead.app, name="dead")
 app.add_typer(signals.app, name="signal")
+app.add_typer(token.app, name="token")
 processes.add_to(app)
 looking.add_to(app)
 report.add_to(app)
