@@ -110,6 +110,9 @@ class Settings(BaseSettings):
     api_token: Annotated[SecretStr, AfterValidator(_token)] | None = None
     """The token that HTTP requests must carry, and rq-dashboard's password. Default: `up` makes one."""
 
+    api_rate: Annotated[int, Field(ge=1, le=1_000_000)] = 6000
+    """Requests over HTTP a minute and token; signals may come ten times as often. Default: 6000."""
+
     log: Literal["console", "json"] = "console"
     """How log lines look: console (for people) or json (for machines). Default: console."""
 

@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+
 from fastapi import FastAPI
 
-from pipeline.web import health, signals
+from pipeline.web import executions, health, history, operating, signals, trading
 from pipeline.web.context import WebContext
 from pipeline.web.errors import add_handlers
+from pipeline.web.limits import Limits
+
+_DESCRIPTION = """
+A token goes in the header `Authorization: Bearer <token>`: TRADEWIRE_API_TOKEN opens everything; `tradewire token add`
+makes others, with the scopes `read`, `signal` and `operate`. Every refusal is `{"error": {"code", "message"}}`. Money,
+prices and quantities are strings, times RFC 3339 in UTC. A list answers `next_cursor`; give it back as `cursor` for
+the next page.
+"""
+
+_TAGS = [
+    {"name": "signals", "description": "Send signals; see what came in."},
+    {"name": "trading", "description": "Send a signal and wait for what becomes of it; what executors are doing."},
+    {"name": "executions", "description": "What became of each signal at each executor, and rates over all."},
+    {"name": "operating", "description": "What a person does: switches and dead letters."},
+    {"name": "health", "description": "For whoever watches processes; without a token."},
+]
 
 
 def make_app(context: WebContext) -> FastAPI:
@@ -14,10 +32,14 @@ def make_app(context: WebContext) -> FastAPI:
     app = FastAPI(
         title="tradewire",
         summary="A trading signal goes in; at every account it ends in an order id or in a reason.",
+        description=_DESCRIPTION,
+        version=version("tradewire"),
+        openapi_tags=_TAGS,
         docs_url="/docs",
         redoc_url=None,
     )
     add_handlers(app)
-    for room in (health, signals):
+    app.add_middleware(Limits)
+    for room in (health, signals, history, executions, trading, operating):
         app.include_router(room.router(context))
     return app

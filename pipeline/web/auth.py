@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from fastapi import Depends, Request, Security
+from fastapi.concurrency import run_in_threadpool
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import SecretStr
 
@@ -22,8 +23,13 @@ _KEPT_S = 5.0
 # Strangers' tokens are remembered too, but not without end.
 _MOST_KEPT = 1000
 _MINUTE_S = 60.0
+# Signals come in bursts, and none is turned away for it; a page that asks as often is a loop gone wild.
+_SIGNALS_TO_REQUESTS = 10
 
-_BEARER = HTTPBearer(auto_error=False, description="TRADEWIRE_API_TOKEN, or one of `tradewire token add`")
+_BEARER = HTTPBearer(
+    auto_error=False, scheme_name="token", description="TRADEWIRE_API_TOKEN, or one of `tradewire token add`."
+)
+Bearer = Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)]
 
 
 @dataclass(kw_only=True)
@@ -37,41 +43,54 @@ class _Bucket:
 class Gate:
     """Knows tokens and counts their requests. Thread-safe."""
 
-    def __init__(self, record: Record, main: SecretStr, *, per_minute: int = 600) -> None:
+    def __init__(self, record: Record, main: SecretStr, *, per_minute: int = 6000) -> None:
         self._record = record
         self._main = digest(main.get_secret_value())
         self._per_minute = per_minute
         self._lock = threading.Lock()
         self._kept: dict[str, tuple[Holder | None, float]] = {}
-        self._buckets: dict[str, _Bucket] = {}
+        self._buckets: dict[tuple[str, bool], _Bucket] = {}
+
+    def known(self, token: str) -> tuple[bool, Holder | None]:
+        """Return whether it is known without asking the record whose token it is, and whose it is.
+
+        Comparisons are of hashes, so that time tells nothing of the token.
+        """
+        given = digest(token)
+        if secrets.compare_digest(given, self._main):
+            return True, Holder(name=MAIN, scopes=frozenset(Scope))
+        with self._lock:
+            holder, until = self._kept.get(given, (None, 0.0))
+        return time.monotonic() < until, holder
 
     def holder(self, token: str) -> Holder | None:
-        """Return whose token it is. Comparisons are of hashes, so that time tells nothing of the token.
+        """Return whose token it is; None when nobody's.
 
         Raises:
             RecordUnavailable: it is not the main token, and PostgreSQL is away.
         """
-        given = digest(token)
-        if secrets.compare_digest(given, self._main):
-            return Holder(name=MAIN, scopes=frozenset(Scope))
-        with self._lock:
-            holder, until = self._kept.get(given, (None, 0.0))
-        if time.monotonic() < until:
+        known, holder = self.known(token)
+        if known:
             return holder
         holder = holder_of_token(self._record, token)
         with self._lock:
             if len(self._kept) >= _MOST_KEPT:
                 self._kept.clear()
-            self._kept[given] = (holder, time.monotonic() + _KEPT_S)
+            self._kept[digest(token)] = (holder, time.monotonic() + _KEPT_S)
         return holder
 
-    def count(self, name: str) -> float | None:
-        """Count one request of *name*; return the seconds to wait when it has had its share of the minute."""
-        rate = self._per_minute / _MINUTE_S
+    def count(self, name: str, *, scope: Scope = Scope.READ) -> float | None:
+        """Count one request of *name*; return the seconds to wait when it has had its share of the minute.
+
+        Signals are counted apart: who looks too often can still send.
+        """
+        signals = scope is Scope.SIGNAL
+        most = self._per_minute * (_SIGNALS_TO_REQUESTS if signals else 1)
+        rate = most / _MINUTE_S
         with self._lock:
             now = time.monotonic()
-            bucket = self._buckets.setdefault(name, _Bucket(left=self._per_minute))
-            bucket.left = min(self._per_minute, bucket.left + (now - bucket.at) * rate)
+            bucket = self._buckets.setdefault((name, signals), _Bucket(left=most))
+            bucket.left = min(most, bucket.left + (now - bucket.at) * rate)
             bucket.at = now
             if bucket.left < 1:
                 return (1 - bucket.left) / rate
@@ -80,17 +99,17 @@ class Gate:
 
 
 def opened_by(gate: Gate, scope: Scope) -> Any:
-    """Return the dependency that lets in who carries a token with *scope*; `holder_of` then says who."""
+    """Return the dependency that lets in who has *scope*; `holder_of` then says who."""
 
-    def let_in(request: Request, bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)]) -> None:
-        found = gate.holder(bearer.credentials.strip()) if bearer is not None else None
+    async def let_in(request: Request, bearer: Bearer) -> None:
+        found = await _who_asks(gate, bearer)
         if found is None:
             headers = {"WWW-Authenticate": "Bearer"}
             message = "send the token as `Authorization: Bearer <token>`"
             raise ApiError(401, "unauthorized", message, headers=headers)
         if scope not in found.scopes:
             raise ApiError(403, "forbidden", f"this token does not have the scope {scope.value}")
-        wait = gate.count(found.name)
+        wait = gate.count(found.name, scope=scope)
         if wait is not None:
             headers = {"Retry-After": str(max(1, round(wait)))}
             raise ApiError(429, "too_many_requests", "this token has used its requests of the minute", headers=headers)
@@ -103,3 +122,21 @@ def holder_of(request: Request) -> Holder:
     """Return who was let in."""
     holder: Holder = request.state.holder
     return holder
+
+
+def by(request: Request) -> str:
+    """Return how histories name who was let in: the token's name, and that it came over HTTP."""
+    return f"{holder_of(request).name}@http"
+
+
+async def _who_asks(gate: Gate, bearer: HTTPAuthorizationCredentials | None) -> Holder | None:
+    """Return who asks; None: nobody says. The one place where a credential of any kind becomes a holder.
+
+    Raises:
+        RecordUnavailable: PostgreSQL is away, and only it knows the token.
+    """
+    if bearer is None:
+        return None
+    token = bearer.credentials.strip()
+    known, holder = gate.known(token)
+    return holder if known else await run_in_threadpool(gate.holder, token)

@@ -8,16 +8,22 @@ from typing import Any
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from pipeline.errors import NotMigrated, RecordUnavailable
+from pipeline.errors import NotPossible, RecordUnavailable
+from pipeline.reasons import storable
+from pipeline.web.methods import allowed
 
 log = structlog.get_logger(__name__)
 
 _SENTENCES = {404: "there is no such page", 405: "this page does not take that method"}
-_CODES = {404: "not_found", 405: "method_not_allowed"}
+_CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large", 422: "invalid_request"}
+
+
+_UNREADABLE = 400
+_WRONG_METHOD = 405
 
 
 class ErrorBody(BaseModel):
@@ -45,7 +51,8 @@ class ApiError(Exception):
 
 def answer(status: int, code: str, message: str, *, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """Return the answer to a refused request."""
-    body = {"error": {"code": code, "message": message}}
+    # A message may quote what was sent, and JSON text may hold what no encoding does.
+    body = {"error": {"code": code, "message": storable(message)}}
     return JSONResponse(body, status_code=status, headers=dict(headers or {}))
 
 
@@ -57,7 +64,7 @@ def add_handlers(app: FastAPI) -> None:
         return answer(error.status, error.code, str(error), headers=error.headers)
 
     @app.exception_handler(RecordUnavailable)
-    @app.exception_handler(NotMigrated)
+    @app.exception_handler(NotPossible)
     def away(_: Request, error: Exception) -> JSONResponse:
         return answer(503, "record_unavailable", str(error), headers={"Retry-After": "1"})
 
@@ -67,10 +74,13 @@ def add_handlers(app: FastAPI) -> None:
         return answer(422, "invalid_request", "; ".join(faults))
 
     @app.exception_handler(HTTPException)
-    def unrouted(_: Request, error: HTTPException) -> JSONResponse:
-        code = _CODES.get(error.status_code, "refused")
-        message = _SENTENCES.get(error.status_code, str(error.detail))
-        return answer(error.status_code, code, message, headers=error.headers)
+    def unrouted(request: Request, error: HTTPException) -> Response:
+        if error.status_code == _WRONG_METHOD:
+            return _other_methods(request)
+        # What the framework cannot read is 400 with it, and 422 with us: a body that is not understood.
+        status = 422 if error.status_code == _UNREADABLE else error.status_code
+        message = _SENTENCES.get(status, str(error.detail))
+        return answer(status, _CODES.get(status, "refused"), message, headers=error.headers)
 
     @app.exception_handler(Exception)
     def failed(request: Request, error: Exception) -> JSONResponse:
@@ -79,11 +89,20 @@ def add_handlers(app: FastAPI) -> None:
         return answer(500, "internal_error", "tradewire itself failed on this request; its log has the details")
 
 
+def _other_methods(request: Request) -> Response:
+    """Say which methods there are; that is all that OPTIONS asks. No other origin may use them from a browser."""
+    headers = {"Allow": allowed(request)}
+    if request.method == "OPTIONS":
+        return Response(status_code=204, headers=headers)
+    return answer(_WRONG_METHOD, _CODES[_WRONG_METHOD], _SENTENCES[_WRONG_METHOD], headers=headers)
+
+
 #: The answers that every route may give, for OpenAPI.
 COMMON: dict[int | str, dict[str, Any]] = {
     401: {"model": ErrorAnswer, "description": "The token is missing or wrong."},
     403: {"model": ErrorAnswer, "description": "The token does not have the scope."},
     405: {"model": ErrorAnswer, "description": "The page does not take this method."},
+    413: {"model": ErrorAnswer, "description": "The body is too large."},
     422: {"model": ErrorAnswer, "description": "The request is not understood; the message says why."},
     429: {"model": ErrorAnswer, "description": "Too many requests of this token in a minute."},
     503: {"model": ErrorAnswer, "description": "PostgreSQL is away: ask again."},

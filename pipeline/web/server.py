@@ -20,6 +20,8 @@ from pipeline.web.auth import Gate
 from pipeline.web.context import WebContext
 from pipeline.web.readiness import Readiness
 
+_LEAVE_WITHIN_S = 3
+
 log = structlog.get_logger(__name__)
 
 
@@ -46,10 +48,14 @@ def serve(settings: Settings, executors: Executors, *, host: str, port: int) -> 
         relay=Relay(Bell(connect(settings.redis_url.get_secret_value()))),
         letters=DeadLetters(record),
         readiness=readiness,
-        gate=Gate(record, settings.api_token),
+        gate=Gate(record, settings.api_token, per_minute=settings.api_rate),
     )
     try:
-        uvicorn.run(make_app(context), host=host, port=port, log_config=None, access_log=False)
+        app = make_app(context)
+        # Who waits for an outcome, or listens, does not keep the process from ending.
+        uvicorn.run(
+            app, host=host, port=port, log_config=None, access_log=False, timeout_graceful_shutdown=_LEAVE_WITHIN_S
+        )
     finally:
         readiness.close()
         heartbeat.close()
