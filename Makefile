@@ -38,8 +38,8 @@ format: $(STAMP) ## Format the code, and mend what can be mended by itself
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-reasons: $(STAMP) ## Write pipeline/reasons.md anew from the catalogue
-	@$(BIN)/tradewire reasons --markdown > pipeline/reasons.md.new && mv pipeline/reasons.md.new pipeline/reasons.md
+reasons: $(STAMP) ## Write pipeline/docs/reasons.md anew from the catalogue
+	@$(BIN)/tradewire reasons --markdown > pipeline/docs/reasons.md.new && mv pipeline/docs/reasons.md.new pipeline/docs/reasons.md
 
 lock: $(STAMP) ## Write requirements.lock anew from pyproject.toml (ARGS="--upgrade" for the newest)
 	UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \

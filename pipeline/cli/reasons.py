@@ -1,4 +1,4 @@
-"""The reasons that there are: as a list, as JSON, and as the page `pipeline/reasons.md`."""
+"""The reasons that there are: as a list, as JSON, and as the page `pipeline/docs/reasons.md`."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def add_to(app: typer.Typer) -> None:
 def reasons(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print the page pipeline/reasons.md.")] = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print the page pipeline/docs/reasons.md.")] = False,
 ) -> None:
     """Print the catalogue of reason codes: what each says and what you can do."""
     if as_json:

@@ -12,7 +12,7 @@ from pipeline.cli.app import app
 from pipeline.cli.reasons import CODES, LEADS, Kind, page
 from pipeline.reasons import Code
 
-PAGE = Path(__file__).parents[3] / "pipeline" / "reasons.md"
+PAGE = Path(__file__).parents[3] / "pipeline" / "docs" / "reasons.md"
 
 
 def test_every_code_stands_under_one_heading() -> None:
