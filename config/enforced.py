@@ -16,6 +16,11 @@ _IDLE: Mapping[tuple[str, str], frozenset[object]] = MappingProxyType(
 )
 
 
+def not_yet() -> frozenset[str]:
+    """Return the keys of which some value does not act yet, such as `order.entry_timeout_s`."""
+    return frozenset(f"{section}.{name}" for section, name in _IDLE)
+
+
 def not_enforced_yet(executors: Mapping[str, ExecutorSettings]) -> list[str]:
     """Return the keys that some executor of the file sets and that do not act yet, each once."""
     return [

@@ -12,6 +12,7 @@ from config.advice import warnings_of
 from config.enforced import not_enforced_yet
 from config.executors import Executors, load_executors
 from config.reached import notes_of
+from config.reference import page
 from config.services import effective, running_services
 from config.settings import Settings, load_settings, readable_settings
 from config.show import (
@@ -98,6 +99,12 @@ def env(*, as_json: AsJson = False) -> None:
         _print_json(variables)
     else:
         typer.echo("\n".join(export_lines(variables)))
+
+
+@app.command()
+def reference() -> None:
+    """Print every variable and key with its default and meaning, as the page pipeline/docs/configuration.md."""
+    typer.echo(page(), nl=False)
 
 
 def _print_findings(problems: list[Problem], warnings: list[Problem], notes: list[Problem], later: list[str]) -> None:
