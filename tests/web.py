@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
+import uvicorn
 from pydantic import SecretStr
 
 from config.executors import load_executors
@@ -14,9 +19,11 @@ from pipeline.queues.bell import Bell
 from pipeline.queues.server import connect
 from pipeline.relay import Relay
 from pipeline.store.record import Record
+from pipeline.web.app import make_app
 from pipeline.web.auth import Gate
 from pipeline.web.context import WebContext
 from pipeline.web.readiness import Readiness
+from tests.factories import until
 
 LOAD = Path(__file__).parents[1] / "config/executors.load.toml"
 TOKEN = "open-sesame"
@@ -44,3 +51,20 @@ def web_context(
         readiness=readiness or Readiness(record, redis_url=redis_url, settings=settings, executors=loaded),
         gate=Gate(record, SecretStr(TOKEN), per_minute=per_minute),
     )
+
+
+@contextmanager
+def serving(context: WebContext) -> Iterator[httpx.Client]:
+    """Serve the application for real, on a port of its own; the client carries no token."""
+    server = uvicorn.Server(uvicorn.Config(make_app(context), port=0, log_config=None, timeout_graceful_shutdown=2))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    try:
+        until(lambda: server.started)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
+            yield client
+    finally:
+        server.should_exit = True
+        thread.join(timeout=5)
+        context.readiness.close()
