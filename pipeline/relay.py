@@ -42,6 +42,14 @@ class Relay:
         self._pause_s = 0.0
         self._again_at = 0.0
 
+    def depth(self, executor_id: str) -> int:
+        """Return how many jobs wait for the executor.
+
+        Raises:
+            QueueUnavailable: Redis is away.
+        """
+        return self._bell.depth(executor_id)
+
     def ring(self, executions: Iterable[ExecutionRow]) -> bool:
         """Enqueue those of *executions* that wait for their executor; False when Redis is away."""
         rings = [
