@@ -104,6 +104,9 @@ class Settings(BaseSettings):
     executors: Path = Path("config/executors.toml")
     """The file of the executors. Default: config/executors.toml."""
 
+    webhooks: Path = Path("config/webhooks.toml")
+    """The file of the webhooks. Default: config/webhooks.toml, which need not be there."""
+
     home: Path = Path(".tradewire")
     """The folder of the embedded servers and of services.json. Default: .tradewire."""
 

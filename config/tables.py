@@ -30,8 +30,10 @@ _TAKEN = frozenset(
 )
 
 
-def parsed_toml(path: Path) -> dict[str, Any]:
+def parsed_toml(path: Path, *, named_by: str = "TRADEWIRE_EXECUTORS") -> dict[str, Any]:
     """Return what the file says, every figure with a point as the Decimal of its own digits.
+
+    *named_by* is the variable that says which file is read.
 
     Raises:
         ConfigInvalid: The file is not there, not text or not TOML; the message has the line.
@@ -43,7 +45,7 @@ def parsed_toml(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError:
         message = "is not UTF-8 text"
     except OSError as error:
-        message = f"cannot be read ({error.strerror}); TRADEWIRE_EXECUTORS says which file is read"
+        message = f"cannot be read ({error.strerror}); {named_by} says which file is read"
     raise ConfigInvalid([Problem(key=str(path), message=message)])
 
 
