@@ -21,6 +21,7 @@ from pipeline.states import State
 from pipeline.store.record import Record
 from pipeline.store.rows import ExecutionRow, SignalRow
 from pipeline.store.statements import sql
+from pipeline.webhooks.deliveries import deliveries_of
 
 
 def executions(
@@ -72,6 +73,7 @@ def life(record: Record, some_id: UUID, *, executors: Mapping[str, ExecutorSetti
         rows = connection.execute(sql("executions", "of_signal"), key).fetchall()
         return {
             "signal": signal_json(signal),
+            "deliveries": deliveries_of(connection, source=signal.source, source_id=signal.source_id),
             "executions": [
                 _life_of(connection, ExecutionRow.of(execution))
                 | {"settings": _settings_of(connection, execution, executors or {})}

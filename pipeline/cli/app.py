@@ -23,6 +23,7 @@ from pipeline.cli import (
     signals,
     switches,
     token,
+    webhook,
 )
 from pipeline.errors import ConfigInvalid, TradewireError
 from pipeline.up.lifeline import watch_lifeline
@@ -36,6 +37,7 @@ app = typer.Typer(
 app.add_typer(config.app, name="config")
 app.add_typer(dead.app, name="dead")
 app.add_typer(signals.app, name="signal")
+app.add_typer(webhook.app, name="webhook")
 app.add_typer(token.app, name="token")
 processes.add_to(app)
 looking.add_to(app)

@@ -101,6 +101,10 @@ def print_life(body: dict[str, Any], *, as_json: bool) -> None:
     sure = "" if signal["confidence"] is None else f" at {signal['confidence']} %"
     typer.echo(f"{signal['action']} {signal['symbol']}{sure}, price {signal['entry_price']}, from {signal['source']}")
     typer.echo(f"signal {signal['signal_id']}, recorded {signal['recorded_at']}")
+    for delivery in body["deliveries"]:
+        kind = "re-sent" if delivery["resend_of"] else "delivered"
+        notes = f"; {delivery['notes']}" if delivery["notes"] else ""
+        typer.echo(f"{kind} {delivery['at']} as {delivery['dialect']}: {delivery['identity_says']}{notes}")
     for execution in body["executions"]:
         typer.echo(
             f"\n{execution['executor_id']} ({execution['mode']}): {execution['status']}  {execution['execution_id']}"

@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from pipeline.web import executions, health, history, operating, signals, trading
+from pipeline.web import executions, health, history, operating, signals, trading, webhooks
 from pipeline.web.context import WebContext
 from pipeline.web.errors import add_handlers
 from pipeline.web.limits import Limits
@@ -20,6 +20,7 @@ the next page.
 
 _TAGS = [
     {"name": "signals", "description": "Send signals; see what came in."},
+    {"name": "webhooks", "description": "Where alerts of TradingView and others come in, and what became of them."},
     {"name": "trading", "description": "Send a signal and wait for what becomes of it; what executors are doing."},
     {"name": "executions", "description": "What became of each signal at each executor, and rates over all."},
     {"name": "operating", "description": "What a person does: switches and dead letters."},
@@ -40,6 +41,6 @@ def make_app(context: WebContext) -> FastAPI:
     )
     add_handlers(app)
     app.add_middleware(Limits)
-    for room in (health, signals, history, executions, trading, operating):
+    for room in (health, signals, history, executions, trading, operating, webhooks):
         app.include_router(room.router(context))
     return app

@@ -84,8 +84,9 @@ def add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     def failed(request: Request, error: Exception) -> JSONResponse:
-        # The cause is for the log: an answer never tells how we are built.
-        log.error("request.failed", path=request.url.path, exc_info=error)
+        # The cause is for the log: an answer never tells how we are built. The address may hold a webhook's secret.
+        route = request.scope.get("route")
+        log.error("request.failed", path=getattr(route, "path", "?"), exc_info=error)
         return answer(500, "internal_error", "tradewire itself failed on this request; its log has the details")
 
 
