@@ -27,18 +27,33 @@ def follow_feed(database_url: str, stop: threading.Event) -> Iterator[str]:
                 yield line_of(row)
 
 
-def follow_news(record: Record, stop: threading.Event) -> Iterator[DictRow]:
-    """Yield every move from now on, in order, through every absence of PostgreSQL, until *stop*."""
-    after: int | None = None
+def last_news(record: Record) -> int:
+    """Return the number of the last move.
+
+    Raises:
+        RecordUnavailable: PostgreSQL is away.
+    """
+    row = record.run(lambda connection: connection.execute(sql("looking", "last_news")).fetchone())
+    return int(row["last"]) if row else 0
+
+
+def news(record: Record, after: int, *, limit: int = _BATCH) -> list[DictRow]:
+    """Return the moves after the one of that number, in order; the youngest are left to the next look.
+
+    Raises:
+        RecordUnavailable: PostgreSQL is away.
+    """
+    key = {"after": after, "limit": limit}
+    return record.run(lambda connection: connection.execute(sql("looking", "news"), key).fetchall())
+
+
+def follow_news(record: Record, stop: threading.Event, *, after: int | None = None) -> Iterator[DictRow]:
+    """Yield every move from now on, or after a number, in order, through every absence of PostgreSQL, until *stop*."""
     while not stop.is_set():
         try:
             if after is None:
-                row = record.run(lambda connection: connection.execute(sql("looking", "last_news")).fetchone())
-                after = row["last"] if row else 0
-            key = {"after": after, "limit": _BATCH}
-            rows = record.run(
-                lambda connection, key=key: connection.execute(sql("looking", "news"), key).fetchall()  # type: ignore[misc]
-            )
+                after = last_news(record)
+            rows = news(record, after)
         except RecordUnavailable:
             stop.wait(1.0)
             continue

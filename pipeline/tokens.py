@@ -67,6 +67,17 @@ def holder_of(record: Record, token: str) -> Holder | None:
     return None if row is None else Holder(name=row["name"], scopes=frozenset(map(Scope, row["scopes"])))
 
 
+def named(record: Record, name: str) -> Holder | None:
+    """Return what the token of that name opens; None when there is none, or it was revoked.
+
+    Raises:
+        RecordUnavailable: PostgreSQL is away.
+    """
+    key = {"name": name}
+    row = record.run(lambda connection: connection.execute(sql("tokens", "of_name"), key).fetchone())
+    return None if row is None else Holder(name=row["name"], scopes=frozenset(map(Scope, row["scopes"])))
+
+
 def revoke_token(record: Record, name: str, *, by: str) -> bool:
     """Revoke a token; False: there is none of that name that still opens anything."""
     key = {"name": name, "by": by}

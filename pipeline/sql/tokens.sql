@@ -10,6 +10,12 @@ FROM api_token
 WHERE sha256 = %(sha256)s
     AND revoked_at IS NULL
 
+-- name: of_name
+SELECT name, scopes
+FROM api_token
+WHERE name = %(name)s
+    AND revoked_at IS NULL
+
 -- name: revoke
 UPDATE api_token
 SET revoked_at = now(),

@@ -6,10 +6,11 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from pipeline.web import executions, health, history, operating, signals, trading, webhooks
+from pipeline.web import events, executions, health, history, metrics, operating, signals, trading, webhooks
 from pipeline.web.context import WebContext
 from pipeline.web.errors import add_handlers
 from pipeline.web.limits import Limits
+from pipeline.web.page import acting, login, routes
 
 _DESCRIPTION = """
 A token goes in the header `Authorization: Bearer <token>`: TRADEWIRE_API_TOKEN opens everything; `tradewire token add`
@@ -41,6 +42,19 @@ def make_app(context: WebContext) -> FastAPI:
     )
     add_handlers(app)
     app.add_middleware(Limits)
-    for room in (health, signals, history, executions, trading, operating, webhooks):
+    for room in (
+        health,
+        signals,
+        history,
+        executions,
+        trading,
+        operating,
+        metrics,
+        webhooks,
+        events,
+        login,
+        acting,
+        routes,
+    ):
         app.include_router(room.router(context))
     return app

@@ -16,13 +16,17 @@ from pydantic import SecretStr
 from pipeline.store.record import Record
 from pipeline.tokens import MAIN, Holder, Scope, digest
 from pipeline.tokens import holder_of as holder_of_token
+from pipeline.tokens import named as holder_named
 from pipeline.web.errors import ApiError
+from pipeline.web.sessions import HEADER, Sessions
 
 # A token that was revoked opens nothing after this; until then nobody asks the record again.
 _KEPT_S = 5.0
 # Strangers' tokens are remembered too, but not without end.
 _MOST_KEPT = 1000
 _MINUTE_S = 60.0
+# What changes nothing needs no proof of where it comes from.
+_LOOKS = frozenset({"GET", "HEAD", "OPTIONS"})
 # Signals come in bursts, and none is turned away for it; a page that asks as often is a loop gone wild.
 _SIGNALS_TO_REQUESTS = 10
 
@@ -46,6 +50,7 @@ class Gate:
     def __init__(self, record: Record, main: SecretStr, *, per_minute: int = 6000) -> None:
         self._record = record
         self._main = digest(main.get_secret_value())
+        self.sessions = Sessions(main)
         self._per_minute = per_minute
         self._lock = threading.Lock()
         self._kept: dict[str, tuple[Holder | None, float]] = {}
@@ -79,6 +84,24 @@ class Gate:
             self._kept[digest(token)] = (holder, time.monotonic() + _KEPT_S)
         return holder
 
+    def named(self, name: str) -> Holder | None:
+        """Return whose sessions these are; None when the token of that name opens nothing any more.
+
+        Raises:
+            RecordUnavailable: it is not the main token, and PostgreSQL is away.
+        """
+        if name == MAIN:
+            return Holder(name=MAIN, scopes=frozenset(Scope))
+        with self._lock:
+            # A name has no colon, and a hash is no name: the two kinds of keys do not meet.
+            holder, until = self._kept.get(f"name:{name}", (None, 0.0))
+        if time.monotonic() < until:
+            return holder
+        holder = holder_named(self._record, name)
+        with self._lock:
+            self._kept[f"name:{name}"] = (holder, time.monotonic() + _KEPT_S)
+        return holder
+
     def count(self, name: str, *, scope: Scope = Scope.READ) -> float | None:
         """Count one request of *name*; return the seconds to wait when it has had its share of the minute.
 
@@ -102,7 +125,7 @@ def opened_by(gate: Gate, scope: Scope) -> Any:
     """Return the dependency that lets in who has *scope*; `holder_of` then says who."""
 
     async def let_in(request: Request, bearer: Bearer) -> None:
-        found = await _who_asks(gate, bearer)
+        found = await _who_asks(gate, request, bearer)
         if found is None:
             headers = {"WWW-Authenticate": "Bearer"}
             message = "send the token as `Authorization: Bearer <token>`"
@@ -129,14 +152,24 @@ def by(request: Request) -> str:
     return f"{holder_of(request).name}@http"
 
 
-async def _who_asks(gate: Gate, bearer: HTTPAuthorizationCredentials | None) -> Holder | None:
+async def _who_asks(gate: Gate, request: Request, bearer: HTTPAuthorizationCredentials | None) -> Holder | None:
     """Return who asks; None: nobody says. The one place where a credential of any kind becomes a holder.
 
     Raises:
+        ApiError: a session asks for more than a look, without its token against forged requests.
         RecordUnavailable: PostgreSQL is away, and only it knows the token.
     """
     if bearer is None:
-        return None
+        return await run_in_threadpool(_whose_session, gate, request)
     token = bearer.credentials.strip()
     known, holder = gate.known(token)
     return holder if known else await run_in_threadpool(gate.holder, token)
+
+
+def _whose_session(gate: Gate, request: Request) -> Holder | None:
+    session = gate.sessions.of(request)
+    if session is None or session.name is None:
+        return None
+    if request.method not in _LOOKS and not gate.sessions.is_from(session, request.headers.get(HEADER)):
+        raise ApiError(403, "forged", f"a session's request that changes something carries {HEADER}")
+    return gate.named(session.name)
