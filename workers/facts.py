@@ -51,11 +51,8 @@ def book_of(snapshot: Snapshot, rows: Sequence[DictRow]) -> Book:
     """Return the positions as read, and what our entries may add that the reading does not show."""
     entries = {row["symbol"]: row for row in rows if row["open_quantity"] is not None}
     recorded: dict[str, Decimal] = {}
-    stops: dict[str, Decimal] = {}
     for row in _held(rows):
         recorded[row["symbol"]] = recorded.get(row["symbol"], _ZERO) + row["quantity"]
-        if row["stop_price"] is not None:
-            stops[row["symbol"]] = row["stop_price"]
     read = {position.symbol: position.quantity for position in snapshot.positions}
     pending = (
         _pending(symbol, entries.get(symbol), read=read.get(symbol, _ZERO), recorded=recorded.get(symbol, _ZERO))
@@ -64,8 +61,20 @@ def book_of(snapshot: Snapshot, rows: Sequence[DictRow]) -> Book:
     return Book(
         positions=snapshot.positions,
         pending=tuple(sorted((each for each in pending if each is not None), key=lambda each: each.symbol)),
-        stops=stops,
+        stops=_stops(_held(rows)),
+        unstopped=frozenset(row["symbol"] for row in _held(rows) if row["stop_price"] is None),
     )
+
+
+def _stops(rows: Sequence[DictRow]) -> dict[str, Decimal]:
+    """Return each symbol's stop; where strategies have different ones, the farthest, so that no risk is missed."""
+    stops: dict[str, Decimal] = {}
+    for row in rows:
+        symbol, stop = row["symbol"], row["stop_price"]
+        if stop is not None:
+            farther = min if row["quantity"] > 0 else max
+            stops[symbol] = farther(stops.get(symbol, stop), stop)
+    return stops
 
 
 def _held(rows: Sequence[DictRow]) -> list[DictRow]:

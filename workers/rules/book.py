@@ -40,8 +40,10 @@ class Book:
 
     positions: tuple[Position, ...] = ()
     pending: tuple[Pending, ...] = ()
-    #: Symbol to the stop of our latest filled entry.
+    #: Symbol to the farthest of the stops that our strategies hold it with.
     stops: Mapping[str, Decimal] = field(default_factory=dict)
+    #: Symbols that a strategy holds without a stop.
+    unstopped: frozenset[str] = frozenset()
 
     def symbols(self) -> frozenset[str]:
         """Return every symbol that is held or may come to be held."""
@@ -68,11 +70,13 @@ class Book:
 
     def _risk(self, position: Position, default_stop_percent: Decimal) -> Decimal:
         stop, price = self.stops.get(position.symbol), position.current_price or position.average_entry_price
+        assumed = worth(position) * default_stop_percent / 100
         if stop is None:
-            return worth(position) * default_stop_percent / 100
+            return assumed
         # A stop beyond the price is one that should have fired: nothing is gained by it.
         distance = price - stop if position.quantity > 0 else stop - price
-        return max(distance, _ZERO) * abs(position.quantity)
+        least = assumed if position.symbol in self.unstopped else _ZERO
+        return max(distance * abs(position.quantity), least)
 
 
 def worth(position: Position) -> Decimal:

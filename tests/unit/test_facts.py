@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tests.rule_cases import NOW, case, position, signal
+from workers.facts import book_of
+from workers.snapshots import Snapshot
+
+
+def held(strategy: str, quantity: int, stop: int | None) -> dict[str, Any]:
+    """Return what one strategy holds in AAPL, with nothing on its way."""
+    return {
+        "symbol": "AAPL",
+        "strategy": strategy,
+        "quantity": Decimal(quantity),
+        "stop_price": None if stop is None else Decimal(stop),
+        "open_quantity": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("side", "stops", "risk"),
+    [
+        # The position of the factory trades at 110.
+        (1, [100, 108], 200),
+        (1, [108, 100], 200),
+        (-1, [120, 112], 200),
+        (-1, [112, 120], 200),
+        # Without a stop a tenth is assumed, where that is more.
+        (1, [108, None], 220),
+        (1, [None, 90], 400),
+        (1, [None, None], 220),
+    ],
+)
+def test_of_two_strategies_stops_the_farther_one_is_what_may_be_lost(
+    side: int, stops: list[int | None], risk: int
+) -> None:
+    read = Snapshot(account=case(signal()).account, positions=(position(20 * side),), taken_at=NOW)
+    rows = [held(name, 10 * side, stop) for name, stop in zip(["a", "b"], stops, strict=True)]
+
+    assert book_of(read, rows).open_risk(Decimal(10)) == risk
