@@ -25,7 +25,10 @@ from pipeline.web.parameters import Executor
 from workers.rules.switches import Kind
 
 Why = Annotated[
-    str, Field(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f]*\S[^\x00-\x1f]*$", examples=["news at 14:00"])
+    str,
+    Field(
+        min_length=1, max_length=500, pattern=r"^[^\x00-\x1f]*[^\s\x00-\x1f][^\x00-\x1f]*$", examples=["news at 14:00"]
+    ),
 ]
 
 

@@ -1,0 +1,182 @@
+"""What holds for every route: tokens with scopes, limits, and one shape for every refusal."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+import structlog
+
+from pipeline.store.record import Record
+from pipeline.tokens import Scope, make_token, revoke_token
+from pipeline.web import auth
+from pipeline.web.app import make_app
+from pipeline.web.limits import LARGEST_BODY
+from tests.integration.lives import Rows
+from tests.web import BEARER, TOKEN, serving, web_context
+
+#: What answers without a token: whoever watches processes has none, and the documentation tells nothing of a record.
+OPEN = {"/health", "/ready", "/docs", "/docs/oauth2-redirect", "/openapi.json"}
+
+
+@pytest.fixture
+def client(record: Record, redis_url: str) -> Iterator[httpx.Client]:
+    with serving(web_context(record, redis_url)) as client:
+        yield client
+
+
+@pytest.fixture
+def schema(record: Record, redis_url: str) -> dict[str, Any]:
+    context = web_context(record, redis_url)
+    context.readiness.close()
+    return make_app(context).openapi()
+
+
+def api_routes(schema: dict[str, Any]) -> list[tuple[str, str]]:
+    return [
+        (method.upper(), path)
+        for path, methods in schema["paths"].items()
+        for method in methods
+        if path.startswith("/api/") or path == "/metrics"
+    ]
+
+
+def filled_in(path: str) -> str:
+    """Return the path with something in place of each parameter."""
+    words = {"executor_id": "argo", "turn": "pause"}
+    return re.sub(r"\{(\w+)\}", lambda found: words.get(found[1], str(uuid4())), path)
+
+
+def test_no_route_works_without_its_scope(client: httpx.Client, record: Record, schema: dict[str, Any]) -> None:
+    tokens = {scope: make_token(record, f"only-{scope}", [scope], by="test") for scope in Scope}
+    routes = api_routes(schema)
+    assert len(routes) >= 16
+    opened: dict[tuple[str, str], set[str]] = {}
+    for method, path in routes:
+        without = client.request(method, filled_in(path))
+        wrong = client.request(method, filled_in(path), headers={"Authorization": "Bearer tw_wrong"})
+        assert (without.status_code, wrong.status_code) == (401, 401), (method, path)
+        assert without.headers["WWW-Authenticate"] == "Bearer"
+        opened[method, path] = {
+            scope.value
+            for scope, token in tokens.items()
+            if client.request(method, filled_in(path), headers={"Authorization": f"Bearer {token}"}).status_code != 403
+        }
+
+    # Each by exactly one: none includes another.
+    assert {route: scopes for route, scopes in opened.items() if len(scopes) != 1} == {}
+    sends = {("POST", "/api/v1/signals"), ("POST", "/api/v1/trading/execute")}
+    assert {route for route, scopes in opened.items() if scopes == {"signal"}} == sends
+    assert {route for route, scopes in opened.items() if scopes == {"read"}} == {
+        route for route in routes if route[0] == "GET"
+    }
+
+
+def test_every_route_of_the_api_says_what_opens_it(schema: dict[str, Any]) -> None:
+    for path, methods in schema["paths"].items():
+        for method, operation in methods.items():
+            if path in OPEN:
+                assert "security" not in operation, path
+            elif path.startswith("/api/"):
+                assert operation["security"], (method, path)
+                assert {"401", "403", "413", "422", "429", "503"} <= operation["responses"].keys(), (method, path)
+                assert operation["tags"], (method, path)
+                assert operation["description"], (method, path)
+
+
+def test_a_revoked_token_opens_nothing(client: httpx.Client, record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auth, "_KEPT_S", 0.0)
+    token = {"Authorization": f"Bearer {make_token(record, 'desk', [Scope.READ], by='test')}"}
+    before = client.get("/api/v1/signals", headers=token).status_code
+    revoke_token(record, "desk", by="test")
+
+    assert (before, client.get("/api/v1/signals", headers=token).status_code) == (200, 401)
+
+
+def test_the_sender_is_the_token_whatever_the_signal_says(client: httpx.Client, record: Record, rows: Rows) -> None:
+    token = {"Authorization": f"Bearer {make_token(record, 'desk', [Scope.SIGNAL], by='test')}"}
+    raw = {"source": "somebody", "symbol": "AAPL", "action": "BUY", "confidence": 98, "entry_price": 190}
+
+    client.post("/api/v1/signals", json=raw, headers=token)
+
+    assert rows("SELECT source FROM signal") == [{"source": "desk"}]
+
+
+@pytest.mark.parametrize("path", ["/api/v1/signals", "/api/v1/executors/argo/halt", "/health", "/nowhere"])
+@pytest.mark.parametrize("announced", [True, False], ids=["announced", "streamed"])
+def test_a_body_that_is_too_long_is_refused_by_every_route(client: httpx.Client, path: str, *, announced: bool) -> None:
+    body = b" " * (LARGEST_BODY + 1)
+    content = body if announced else iter([body[:1000], body[1000:]])
+
+    answer = client.post(path, content=content, headers=BEARER | {"Content-Type": "application/json"})
+
+    # What never reads a body takes no harm from one whose length nobody announced.
+    assert answer.status_code == 413 or (not announced and answer.status_code in {404, 405})
+    assert answer.json()["error"]["code"]
+
+
+def test_a_token_has_its_requests_of_the_minute_and_signals_have_their_own(record: Record, redis_url: str) -> None:
+    with serving(web_context(record, redis_url, per_minute=5)) as client:
+        looks = [client.get("/api/v1/signals", headers=BEARER) for _ in range(8)]
+        sent = [client.post("/api/v1/signals", content=b"{}", headers=BEARER).status_code for _ in range(8)]
+
+    assert [answer.status_code for answer in looks] == [200] * 5 + [429] * 3
+    assert int(looks[-1].headers["Retry-After"]) >= 1
+    assert looks[-1].json()["error"]["code"] == "too_many_requests"
+    assert set(sent) == {422}
+
+
+def test_a_page_that_is_not_there_is_404_in_words(client: httpx.Client) -> None:
+    answer = client.get("/api/v1/nothing")
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
+
+
+def test_a_wrong_method_is_405_and_says_which_there_are(client: httpx.Client) -> None:
+    answer = client.delete("/api/v1/signals")
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (405, "method_not_allowed")
+    assert answer.headers["Allow"] == "GET, HEAD, OPTIONS, POST"
+
+
+def test_options_says_which_methods_there_are_and_lets_no_other_origin_in(client: httpx.Client) -> None:
+    answer = client.options("/api/v1/trading/execute", headers={"Origin": "https://elsewhere.example"})
+
+    assert (answer.status_code, answer.headers["Allow"], answer.content) == (204, "OPTIONS, POST", b"")
+    assert "Access-Control-Allow-Origin" not in answer.headers
+    assert client.options("/api/v1/nothing").status_code == 404
+
+
+def test_head_is_get_without_the_body(client: httpx.Client) -> None:
+    got, head = (client.request(method, "/api/v1/signals", headers=BEARER) for method in ("GET", "HEAD"))
+
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["Content-Length"] == str(len(got.content))
+    assert client.head("/api/v1/signals").status_code == 401
+    assert client.head("/api/v1/trading/execute").status_code == 405
+
+
+def test_a_fault_of_ours_is_in_the_log_and_not_in_the_answer(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("the secret place")
+
+    monkeypatch.setattr("pipeline.browsing.signals", broken)
+    with structlog.testing.capture_logs() as logs:
+        answer = client.get("/api/v1/signals", headers=BEARER)
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (500, "internal_error")
+    assert "secret" not in answer.text
+    assert [log["event"] for log in logs] == ["request.failed"]
+
+
+def test_no_answer_repeats_the_token(client: httpx.Client) -> None:
+    answer = client.get("/api/v1/signals", params={"since": TOKEN}, headers={"Authorization": f"Basic {TOKEN}"})
+
+    assert answer.status_code == 401
+    assert TOKEN not in answer.text
