@@ -1,0 +1,65 @@
+"""What the pages for users hold: their blocks, links and commands, for the tests that compare them with the code."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from pipeline.cli.app import app
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+DOCS = ROOT / "pipeline" / "docs"
+PAGES = [README, *sorted(DOCS.glob("*.md"))]
+
+_PROGRAM = re.compile(r"^(?:\$ )?(?:.*[|(] ?|(?:[A-Z_]+=\S+ )*)?(?:\.venv/bin/)?(tradewire [^|)]+)")
+
+
+def blocks(page: Path, *languages: str) -> list[str]:
+    """Return the fenced blocks of a page that are in one of *languages*; all when none is named."""
+    found = re.findall(r"^```(\w*)\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    return [body for language, body in found if not languages or language in languages]
+
+
+def prose(page: Path) -> str:
+    """Return a page without its blocks."""
+    return re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+
+
+def typed(page: Path) -> list[list[str]]:
+    """Return the commands of ours that a reader is to type: what stands at the beginning of a block's line."""
+    lines = [line for body in blocks(page, "", "sh", "bash", "console") for line in body.splitlines()]
+    found = [match[1] for line in lines if (match := _PROGRAM.match(line))]
+    return [shlex.split(line, comments=True)[1:] for line in found]
+
+
+def mentioned(page: Path) -> list[list[str]]:
+    """Return the commands of ours that stand in a line of prose, between backticks."""
+    found = re.findall(r"`tradewire ([^`]+)`", prose(page))
+    return [text.split() for text in found]
+
+
+def leaf(words: list[str]) -> tuple[Any, list[str]]:
+    """Return the command that *words* begin with, and what is left of them.
+
+    Raises:
+        LookupError: there is no such command.
+    """
+    command: Any = typer.main.get_command(app)
+    rest = list(words)
+    while isinstance(command, TyperGroup) and rest:
+        name = rest.pop(0)
+        if name not in command.commands:
+            raise LookupError(f"there is no command {name!r} in {words}")
+        command = command.commands[name]
+    return command, rest
+
+
+def options(command: Any) -> set[str]:
+    """Return the options that a command takes."""
+    return {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
