@@ -39,7 +39,7 @@ def web_context(
     per_minute: int = 6000,
 ) -> WebContext:
     """Return the context of a web process at these servers."""
-    settings = Settings(executors=executors)
+    settings = Settings(executors=executors, redis_url=SecretStr(redis_url))
     loaded = load_executors(executors, settings=settings)
     return WebContext(
         settings=settings,

@@ -11,6 +11,7 @@ from pipeline.web.context import WebContext
 from pipeline.web.errors import add_handlers
 from pipeline.web.limits import Limits
 from pipeline.web.page import acting, login, routes
+from pipeline.web.page.rq import add_dashboard
 
 _DESCRIPTION = """
 A token goes in the header `Authorization: Bearer <token>`: TRADEWIRE_API_TOKEN opens everything; `tradewire token add`
@@ -57,4 +58,5 @@ def make_app(context: WebContext) -> FastAPI:
         routes,
     ):
         app.include_router(room.router(context))
+    add_dashboard(app, context)
     return app

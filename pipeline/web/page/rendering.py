@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -65,6 +66,11 @@ def percent(rate: float | None) -> str:
     return "none yet" if rate is None else f"{int(rate * 1000) / 10:.1f} %"
 
 
+def amount(number: Decimal) -> str:
+    """Return a count or an amount of money: `3`, `9,044.80`."""
+    return f"{number:,.0f}" if number == number.to_integral_value() else f"{number:,.2f}"
+
+
 def clock(moment: datetime | str) -> str:
     """Return a time of today as the hour, and an older one with its day; UTC."""
     at = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
@@ -88,6 +94,6 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"span": span, "percent": percent, "clock": clock, "exact": exact}
+    made.filters |= {"span": span, "percent": percent, "amount": amount, "clock": clock, "exact": exact}
     made.globals |= {"static": static_url}
     return made

@@ -24,12 +24,13 @@ from pipeline.store.statements import sql
 from pipeline.switches import standing
 from pipeline.web.context import WebContext
 from pipeline.web.page.figures import Counted, Figures
+from pipeline.webhooks.deliveries import deliveries
 from workers.holder import holders_of
 from workers.rules.switches import Switch
 
 #: Over which window the executors' rates are counted.
 _RATE_WINDOW = "24h"
-_MOST_LETTERS, _MOST_REFUSALS, _MOST_SIGNALS = 50, 20, 40
+_MOST_LETTERS, _MOST_REFUSALS, _MOST_SIGNALS = 50, 20, 30
 # A process that ended without a word stays in sight for so long.
 _HEARD_WITHIN = timedelta(minutes=15)
 
@@ -117,8 +118,9 @@ class Shown:
         return {"beats": beats, "facts": facts, "idle": idle, "kept": kept, "last_beat_s": last}
 
     def refusals(self) -> dict[str, Any]:
-        """Return what came last and was no signal."""
-        return {"refusals": refusals(self._record, limit=_MOST_REFUSALS).items}
+        """Return what came last and was no signal, and the webhook deliveries that were refused."""
+        delivered, _ = deliveries(self._record, refused=True, limit=_MOST_REFUSALS)
+        return {"refusals": refusals(self._record, limit=_MOST_REFUSALS).items, "deliveries": delivered}
 
     def _stands(
         self,
@@ -166,5 +168,6 @@ def _sums(counts: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
 
 
 def _facts(facts: Mapping[str, Any]) -> str:
-    """Return what a process says of itself, without the hashes that only programs compare."""
-    return ", ".join(f"{name} {value}" for name, value in facts.items() if name != SETTINGS)
+    """Return what a process says of itself, as far as it is a word or a figure."""
+    plain = {name: value for name, value in facts.items() if isinstance(value, str | int | float) and name != SETTINGS}
+    return ", ".join(f"{name} {value}" for name, value in plain.items())
