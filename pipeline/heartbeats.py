@@ -7,6 +7,8 @@ import socket
 import threading
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from functools import cache
+from importlib.metadata import version
 from types import MappingProxyType
 from typing import Any
 from uuid import uuid4
@@ -24,6 +26,8 @@ GONE_AFTER = timedelta(seconds=4)
 
 #: Among the facts: the hash of the settings that the process runs with, by executor.
 SETTINGS = "settings"
+#: Among the facts: the release of tradewire that the process runs.
+VERSION = "version"
 
 #: What a process says of itself: is it well, and some facts.
 Health = Callable[[], tuple[bool, dict[str, Any]]]
@@ -67,7 +71,7 @@ class Heartbeat:
         self._run(sql("heartbeats", "forget"), {})
         while True:
             healthy, facts = self._health()
-            said = {SETTINGS: self._settings} if self._settings else {}
+            said = {VERSION: release()} | ({SETTINGS: self._settings} if self._settings else {})
             self._run(sql("heartbeats", "beat"), self._who | {"healthy": healthy, "facts": Jsonb(facts | said)})
             if self._stop.wait(EVERY_S):
                 return
@@ -77,3 +81,9 @@ class Heartbeat:
             self._record.run(lambda connection: connection.execute(statement, values))
         except TradewireError:
             return  # Silence is what the readers of this row look for.
+
+
+@cache
+def release() -> str:
+    """Return the release of tradewire that is installed here."""
+    return version("tradewire")

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from config.executors import ExecutorSettings
 from config.settings import Settings
-from pipeline.doctor.brokers import look_at_broker
+from pipeline.doctor.brokers import Visit, visit
+from pipeline.doctor.budgets import look_at_budgets
+from pipeline.doctor.clocks import Skew, look_at_broker_clock, look_at_market, look_at_record_clock, skew_of_record
+from pipeline.doctor.disk import look_at_disks
 from pipeline.doctor.findings import Finding, Status, no_address
+from pipeline.doctor.processes import look_at_keeper_lag, look_at_releases
 from pipeline.doctor.servers import look_at_postgres, look_at_processes, look_at_redis
 from pipeline.doctor.settings import look_at_gone, look_at_settings
 from pipeline.doctor.switches import look_at_switches
-from pipeline.reports import report
+from pipeline.doctor.work import look_at_work
+from pipeline.errors import RecordUnavailable
 from pipeline.store.record import Record
-
-_UNFINISHED_S = 60.0
 
 
 def examine(settings: Settings, executors: Mapping[str, ExecutorSettings]) -> list[Finding]:
@@ -25,47 +28,52 @@ def examine(settings: Settings, executors: Mapping[str, ExecutorSettings]) -> li
     with ThreadPoolExecutor(4 + len(executors), thread_name_prefix="doctor") as pool:
         redis = pool.submit(look_at_redis, redis_url)
         if database_url is None:
-            return [no_address("postgresql", "DATABASE_URL"), redis.result()]
+            return [no_address("postgresql", "DATABASE_URL"), redis.result(), *look_at_disks(settings.home)]
         record = Record(database_url, connections=4, patience_s=1.5)
         try:
-            brokers = [pool.submit(look_at_broker, executor, settings, record) for executor in executors.values()]
+            visits = [pool.submit(visit, executor, settings, record) for executor in executors.values()]
             postgres = look_at_postgres(record)
             findings = [postgres, redis.result()]
+            clock = None
             if postgres.status is Status.OK:
-                findings += look_at_processes(record, tuple(executors))
-                findings += look_at_switches(record, executors)
-                findings += _look_at_work(record)
-                findings += [look_at_settings(record, executors), *look_at_gone(record, executors)]
-            findings += [broker.result() for broker in brokers]
+                try:
+                    clock = skew_of_record(record)
+                    findings += _look_at_record(record, executors, clock)
+                except RecordUnavailable as error:
+                    findings[0] = _went_away(str(error))
+            for each in visits:
+                findings += _of_visit(each.result(), clock)
         finally:
             record.close()
-    return findings
+    return findings + look_at_disks(settings.home)
 
 
-def _look_at_work(record: Record) -> list[Finding]:
-    """Say whether work flows: the oldest unfinished, dead letters, the execution rate."""
-    body = report(record)
-    oldest, dead = body["oldest_unfinished_s"], body["by_status"].get("dead", 0)
-    rate = body["execution_rate"]
-    late = oldest is not None and oldest > _UNFINISHED_S
-    return [
-        Finding(
-            name="unfinished",
-            status=Status.WARNING if late else Status.OK,
-            saw="nothing waits" if oldest is None else f"the oldest unfinished execution is {oldest:.0f} s old",
-            cause="Its broker is away, its symbol waits for an earlier one, or no worker runs." if late else None,
-            remedy="`tradewire executions --status held` and `tradewire why ID` tell which." if late else None,
-        ),
-        Finding(
-            name="dead letters",
-            status=Status.WARNING if dead else Status.OK,
-            saw=f"{dead} open",
-            cause="Executions that only a person can move on." if dead else None,
-            remedy="`tradewire dead list`, then requeue or discard." if dead else None,
-        ),
-        Finding(
-            name="execution rate",
-            status=Status.OK,
-            saw="nothing was eligible yet" if rate is None else f"{rate:.1%} of what was decided and not skipped",
-        ),
-    ]
+def _look_at_record(record: Record, executors: Mapping[str, ExecutorSettings], clock: Skew) -> Iterator[Finding]:
+    yield from look_at_processes(record, tuple(executors))
+    yield from look_at_keeper_lag(record)
+    yield look_at_releases(record)
+    yield look_at_settings(record, executors)
+    yield from look_at_gone(record, executors)
+    yield from look_at_switches(record, executors)
+    yield from look_at_work(record, executors)
+    yield from look_at_budgets(record, executors)
+    yield look_at_record_clock(clock)
+
+
+def _of_visit(visited: Visit, record_clock: Skew | None) -> Iterator[Finding]:
+    yield visited.finding
+    if visited.finding.status is not Status.OK:
+        return  # What else could be asked of it is not known, and is no second problem.
+    yield look_at_market(visited.executor, visited.clock)
+    if visited.skew is not None:
+        yield look_at_broker_clock(visited.executor, visited.skew, record_clock)
+
+
+def _went_away(says: str) -> Finding:
+    return Finding(
+        name="postgresql",
+        status=Status.CRITICAL,
+        saw=says,
+        cause="postgresql went away while it was looked at.",
+        remedy="Start PostgreSQL, or correct DATABASE_URL. Signals wait at their source until it is back.",
+    )

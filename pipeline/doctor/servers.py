@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.doctor.findings import Finding, Status, no_address
 from pipeline.errors import NotMigrated, NotPossible, TradewireError
-from pipeline.heartbeats import GONE_AFTER
+from pipeline.heartbeats import GONE_AFTER, SETTINGS, VERSION
 from pipeline.queues.server import check_server, connect
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
@@ -84,10 +84,11 @@ def _present(name: str, count: int, *, cause: str, remedy: str) -> Finding:
 
 
 def _unwell(row: Mapping[str, Any]) -> Finding:
+    facts = {name: value for name, value in row["facts"].items() if name not in (SETTINGS, VERSION)}
     return Finding(
         name=f"{row['kind']} {row['name']}",
         status=Status.WARNING,
-        saw=f"alive, and says that it is not well: {row['facts']}"[:300],
+        saw=f"alive, and says that it is not well: {facts}"[:300],
         cause="Something it needs is away or does not answer.",
         remedy="Its log says what.",
     )

@@ -14,6 +14,7 @@ from typing import Any
 
 import structlog
 
+from config.alerts import load_alerts
 from config.executors import ExecutorSettings
 from config.settings import Settings
 from pipeline.dead_letters import DeadLetters
@@ -21,6 +22,7 @@ from pipeline.errors import QueueUnavailable, RecordUnavailable, Unavailable
 from pipeline.flatten.bring_in import bring_in_all
 from pipeline.heartbeats import Heartbeat
 from pipeline.intake import Intake
+from pipeline.keeper.alerts import alert_rounds
 from pipeline.keeper.exits import Exits
 from pipeline.keeper.follow import Follower
 from pipeline.keeper.leadership import Leadership
@@ -66,9 +68,10 @@ def keep(
     """Look after everything until *stop*.
 
     Raises:
-        ConfigInvalid: an executor has no address or key.
+        ConfigInvalid: an executor has no address or key, or alerts.toml is wrong.
         NotPossible: PostgreSQL or Redis is of a kind that cannot be used.
     """
+    alerts = load_alerts(settings)
     who = f"keeper-{socket.gethostname()}-{os.getpid()}"
     record = Record(database_url, connections=4 + 8 * len(executors), patience_s=1.0)
     desks = open_desks(executors, settings=settings, exchange_url=exchange_url, record=record)
@@ -82,6 +85,8 @@ def keep(
         rounds.append(Round(name, every_s, task, stop=stop, leads=leadership.leads))
     journals = partial(bring_in_all, record, settings.home, by=who)
     rounds.append(Round("journals", _JOURNALS_EVERY_S, journals, stop=stop, leads=leadership.leads))
+    # Not among those by which the keeper is well: a channel that hangs is no fault of it.
+    telling = alert_rounds(record, executors, alerts, stop=stop, leads=leadership.leads)
     heartbeat = Heartbeat(
         database_url,
         kind="keeper",
@@ -89,7 +94,7 @@ def keep(
         health=lambda: _health(rounds, leadership),
         executors=executors,
     )
-    for thread in rounds:
+    for thread in [*rounds, *telling]:
         thread.start()
     log.info("keeper.started", executors=list(executors))
     stop.wait()
@@ -154,7 +159,9 @@ def _health(rounds: list[Round], leadership: Leadership) -> tuple[bool, dict[str
         for thread in rounds
         if thread.last_good_at is not None and now - thread.last_good_at > 15  # noqa: PLR2004 -- several paces
     }
-    return not (late and leadership.leads()), {"leads": leadership.leads(), "late": late}
+    slowest = max(rounds, key=lambda thread: thread.behind_s(now))
+    lag = {"slowest": slowest.name, "behind_s": round(slowest.behind_s(now), 1)}
+    return not (late and leadership.leads()), {"leads": leadership.leads(), "late": late, **lag}
 
 
 def _close(

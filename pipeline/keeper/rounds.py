@@ -36,6 +36,10 @@ class Round(threading.Thread):
         self._leads = leads
         self.last_good_at: float | None = None
 
+    def behind_s(self, now: float) -> float:
+        """Return by how many seconds its next round is late at *now* (monotonic); 0 before its first."""
+        return 0.0 if self.last_good_at is None else max(now - self.last_good_at - self._every_s, 0.0)
+
     def run(self) -> None:
         """Run until stopped. A task that moved something runs again at once."""
         pause = _FIRST_PAUSE_S

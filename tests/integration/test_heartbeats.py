@@ -4,7 +4,7 @@ import os
 from datetime import timedelta
 from typing import Any
 
-from pipeline.heartbeats import GONE_AFTER, Heartbeat
+from pipeline.heartbeats import GONE_AFTER, Heartbeat, release
 from pipeline.store.migrate import migrate
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
@@ -25,7 +25,7 @@ def test_a_process_is_seen_while_it_lives_and_not_after_it_ended(database_url: s
         "argo",
         os.getpid(),
         True,
-        {},
+        {"version": release()},
     )
     heartbeat.close()
     assert living(record) == []
@@ -41,7 +41,7 @@ def test_it_beats_again_and_says_how_it_is(database_url: str, record: Record) ->
     second = until(lambda: [row for row in living(record) if row["beat_at"] > first["beat_at"]])[0]
     heartbeat.close()
 
-    assert (first["healthy"], second["healthy"], second["facts"]) == (True, False, {"late": {"sweep": 20}})
+    assert (first["healthy"], second["healthy"], second["facts"]["late"]) == (True, False, {"sweep": 20})
     assert second["started_at"] == first["started_at"]
 
 
