@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -11,6 +12,7 @@ from uuid import UUID
 import structlog
 from psycopg.rows import DictRow
 
+from pipeline.errors import SourceIdConflict
 from pipeline.intake import Intake, Wait
 from pipeline.reasons import Code, Reason
 from pipeline.routing import OWN, is_own
@@ -70,8 +72,10 @@ class Exits:
 
     def _try_again(self, row: DictRow) -> None:
         """Record the rest as an exit of its own; the worker says `no_position` when there is none."""
-        root, tries = _chain(row)
         left = row["quantity"] - row["filled_quantity"]
+        if left <= 0:
+            return
+        root, tries = _chain(row)
         ended_as = row["order_status"] or row["state"].value
         facts = {"left": left, "tries": tries, "ended_as": ended_as, "execution_id": str(row["execution_id"])}
         if tries > 1:
@@ -82,7 +86,10 @@ class Exits:
             "quantity": left,
         }
         wait = Wait(reason=Reason(code=Code.EXIT_NOT_DONE, facts=facts), due_in=gap_after(tries))
-        self.intake.record_own(raw, cause="exit", wait=wait)
+        # Where another keeper recorded this try before more of the order was known to be filled, its try stands: no
+        # exit sells more than is held.
+        with suppress(SourceIdConflict):
+            self.intake.record_own(raw, cause="exit", wait=wait)
 
     def _open_the_other_way(self, row: DictRow) -> None:
         raw = _signal(row, self.desk.executor.id) | {

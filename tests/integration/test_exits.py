@@ -116,3 +116,42 @@ def test_a_flip_closes_and_opens_the_other_way_only_where_it_is_asked_for(
         core.run(row["execution_id"])
 
     assert [order["side"] for order in core.orders()] == sides
+
+
+def test_a_fill_that_is_heard_between_two_keepers_does_not_stop_the_looking_after_exits(
+    core: Core, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("pipeline.keeper.exits.RESTS_AT_MOST", "0 seconds")
+    core.prices(AAPL=100)
+    held(core, quantity=2)
+    core.prices(AAPL=90)
+    sold = core.send("AAPL", "SELL")
+    core.run(sold)
+    exits(core).run_once()
+    followed(core, sold, "canceled")
+    # The first keeper dies after it recorded the next try; then half of the order turns out to be filled.
+    exits(core).run_once()
+    core.rows("UPDATE broker_order SET follow_up = true, filled_quantity = 1 WHERE execution_id = %s", [sold])
+
+    assert exits(core).run_once() == 1
+
+    assert exits(core).run_once() == 0
+    assert len(own(core, "exit")) == 1
+
+
+def test_an_order_that_was_canceled_when_all_of_it_was_filled_leaves_nothing_to_try(
+    core: Core, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("pipeline.keeper.exits.RESTS_AT_MOST", "0 seconds")
+    held(core)
+    core.prices(AAPL=90)
+    sold = core.send("AAPL", "SELL")
+    core.run(sold)
+    exits(core).run_once()
+    followed(core, sold, "canceled")
+    core.rows("UPDATE broker_order SET filled_quantity = quantity WHERE execution_id = %s", [sold])
+
+    assert exits(core).run_once() == 1
+
+    assert own(core, "exit") == []
+    assert exits(core).run_once() == 0
