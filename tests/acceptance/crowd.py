@@ -117,8 +117,13 @@ def fix_prices(core: Core) -> None:
 def start_workers(core: Core, processes: Processes, count: int = WORKERS) -> None:
     """Start a keeper and *count* worker processes, and wait until all of them wait for jobs."""
     processes.start(core, "keep")
-    processes.start(core, "argo", str(count), module="tests.acceptance.sixteen")
-    until(lambda: len(Worker.all(connection=core.bell.connection)) == count, within_s=60)
+    crew = processes.start(core, "argo", str(count), module="tests.acceptance.sixteen")
+
+    def all_wait() -> bool:
+        assert crew.poll() is None, processes.said(crew)[-2000:]
+        return len(Worker.all(connection=core.bell.connection)) == count
+
+    until(all_wait, within_s=120)
 
 
 def send_at_once(core: Core, signals: Iterable[dict[str, Any]]) -> None:
