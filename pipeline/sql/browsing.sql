@@ -9,7 +9,8 @@ WHERE (%(symbol)s::text IS NULL OR s.symbol = %(symbol)s)
     AND (%(before)s::timestamptz IS NULL OR (s.recorded_at, s.signal_id) < (%(before)s, %(before_id)s::uuid))
     AND (
         %(executor_id)s::text IS NULL
-        OR EXISTS (SELECT FROM execution AS e WHERE e.signal_id = s.signal_id AND e.executor_id = %(executor_id)s)
+        -- Not EXISTS: joined with all executions, the newest would no longer come first.
+        OR (SELECT true FROM execution AS e WHERE e.signal_id = s.signal_id AND e.executor_id = %(executor_id)s)
     )
 ORDER BY s.recorded_at DESC, s.signal_id DESC
 LIMIT %(limit)s

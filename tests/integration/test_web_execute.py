@@ -63,7 +63,7 @@ def test_all_executors_are_waited_for_and_the_first_that_did_not_skip_is_told_of
         body = asked.result(15).json()
 
     assert (body["executor_id"], body["success"]) == ("prop_firm", True)
-    assert [each["status"] for each in body["executions"]][0] == "skipped"
+    assert body["executions"][0]["status"] == "skipped"
 
 
 def test_a_named_executor_is_the_one_that_is_waited_for(make_core: Callable[..., Core]) -> None:
