@@ -107,6 +107,9 @@ class Settings(BaseSettings):
     webhooks: Path = Path("config/webhooks.toml")
     """The file of the webhooks. Default: config/webhooks.toml, which need not be there."""
 
+    alerts: Path = Path("config/alerts.toml")
+    """The file that says who is told of what. Default: config/alerts.toml, which need not be there."""
+
     home: Path = Path(".tradewire")
     """The folder of the embedded servers and of services.json. Default: .tradewire."""
 

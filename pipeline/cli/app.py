@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from pipeline.cli import (
+    alerts,
     baseline,
     config,
     dead,
@@ -17,6 +18,7 @@ from pipeline.cli import (
     gates,
     looking,
     mcp,
+    probe,
     processes,
     reasons,
     report,
@@ -35,6 +37,7 @@ app = typer.Typer(
     help="Trading signals in; at every broker account an order id or a reason. Never in silence, never twice.",
 )
 app.add_typer(config.app, name="config")
+app.add_typer(alerts.app, name="alerts")
 app.add_typer(dead.app, name="dead")
 app.add_typer(signals.app, name="signal")
 app.add_typer(webhook.app, name="webhook")
@@ -44,6 +47,7 @@ looking.add_to(app)
 report.add_to(app)
 reasons.add_to(app)
 doctor.add_to(app)
+probe.add_to(app)
 gates.add_to(app, config=config.app)
 baseline.add_to(app)
 drill.add_to(app)

@@ -17,6 +17,7 @@ from pipeline.cli.context import (
     stop_on_signals,
 )
 from pipeline.errors import ConfigInvalid, Problem
+from pipeline.store.record import Record
 
 log = structlog.get_logger(__name__)
 
@@ -75,6 +76,7 @@ def produce() -> None:
 
 def work(executor: Annotated[str, typer.Argument(help="The executor whose queue is worked.")]) -> None:
     """Execute what is queued for one executor."""
+    from pipeline.gates.channels import check_channels  # noqa: PLC0415
     from pipeline.gates.start import check_start  # noqa: PLC0415
     from workers.process import work as work_for  # noqa: PLC0415
 
@@ -83,6 +85,11 @@ def work(executor: Annotated[str, typer.Argument(help="The executor whose queue 
     if executor not in executors:
         message = f"{executor!r} is not in {executors.path}; there is {', '.join(executors)}"
         raise ConfigInvalid([Problem(key="EXECUTOR", message=message)])
+
+    def gate(record: Record) -> None:
+        check_start(record, executors, by=f"worker {executor}")
+        check_channels(record, {executor: executors[executor]}, settings=settings)
+
     work_for(
         executors[executor],
         settings=settings,
@@ -90,7 +97,7 @@ def work(executor: Annotated[str, typer.Argument(help="The executor whose queue 
         redis_url=redis_url(settings),
         exchange_url=settings.exchange_url,
         stop=stop_on_signals(),
-        gate=lambda record: check_start(record, executors, by=f"worker {executor}"),
+        gate=gate,
     )
 
 

@@ -10,6 +10,7 @@ from config.executors import ExecutorSettings
 from config.settings import Settings
 from pipeline.cli.context import database_url
 from pipeline.errors import Unavailable
+from pipeline.gates.channels import check_channels
 from pipeline.gates.start import Check, behind, check_start
 from pipeline.store.record import Record
 from workers.engine import open_desk
@@ -27,7 +28,10 @@ def started(
     """
     with ExitStack() as stack:
         record = stack.enter_context(Record(database_url(settings), connections=1, patience_s=0.0))
-        checks: list[Check] = [partial(check_start, record, executors, by=by)]
+        checks: list[Check] = [
+            partial(check_start, record, executors, by=by),
+            partial(check_channels, record, executors, settings=settings),
+        ]
         for executor in _pinned(executors) if accounts else []:
             desk = open_desk(executor, settings=settings, exchange_url=settings.exchange_url, record=record)
             stack.enter_context(closing(desk))
@@ -45,6 +49,7 @@ def gate_of_up(settings: Settings, executors: Mapping[str, ExecutorSettings]) ->
     def gate(url: str) -> None:
         with Record(url, connections=1, patience_s=3.0) as record:
             check_start(record, executors, by="up")
+            check_channels(record, executors, settings=settings)
             for executor in _pinned(executors):
                 if executor.base_url is not None:
                     _check(executor, settings, record)

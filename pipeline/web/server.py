@@ -5,6 +5,7 @@ from __future__ import annotations
 import structlog
 import uvicorn
 
+from config.alerts import load_alerts
 from config.executors import Executors
 from config.settings import Settings
 from pipeline.dead_letters import DeadLetters
@@ -18,6 +19,7 @@ from pipeline.store.record import Record
 from pipeline.web.app import make_app
 from pipeline.web.auth import Gate
 from pipeline.web.context import WebContext
+from pipeline.web.keeper_watch import KeeperWatch
 from pipeline.web.readiness import Readiness
 
 _LEAVE_WITHIN_S = 3
@@ -29,12 +31,13 @@ def serve(settings: Settings, executors: Executors, *, host: str, port: int) -> 
     """Serve until SIGTERM or SIGINT.
 
     Raises:
-        ConfigInvalid: the record's or the queues' address is missing.
+        ConfigInvalid: the record's or the queues' address is missing, or alerts.toml is wrong.
     """
     if settings.database_url is None or settings.redis_url is None or settings.api_token is None:
         message = "the web process needs DATABASE_URL, REDIS_URL and TRADEWIRE_API_TOKEN; `tradewire up` sets all three"
         raise ConfigInvalid([Problem(key="DATABASE_URL", message=message)])
     database_url = settings.database_url.get_secret_value()
+    keeper_watch = KeeperWatch(database_url, load_alerts(settings))
     record = Record(database_url, connections=4, patience_s=0.5)
     readiness = Readiness(
         record, redis_url=settings.redis_url.get_secret_value(), settings=settings, executors=executors
@@ -50,6 +53,7 @@ def serve(settings: Settings, executors: Executors, *, host: str, port: int) -> 
         readiness=readiness,
         gate=Gate(record, settings.api_token, per_minute=settings.api_rate),
     )
+    keeper_watch.start()
     try:
         app = make_app(context)
         # Who waits for an outcome, or listens, does not keep the process from ending.
@@ -57,6 +61,7 @@ def serve(settings: Settings, executors: Executors, *, host: str, port: int) -> 
             app, host=host, port=port, log_config=None, access_log=False, timeout_graceful_shutdown=_LEAVE_WITHIN_S
         )
     finally:
+        keeper_watch.close()
         readiness.close()
         heartbeat.close()
         record.close()

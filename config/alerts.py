@@ -1,0 +1,133 @@
+"""Read alerts.toml into frozen settings, with the channels' addresses of the environment beside them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+
+from config.fields import Section
+from config.keys import description_at, keys_at
+from config.problems import problems_of
+from config.settings import Settings, is_loopback
+from config.tables import parsed_toml
+from pipeline.errors import ConfigInvalid, Problem
+
+#: The variable that holds the address of the dead-man ping.
+DEADMAN = "ALERTS_DEADMAN_URL"
+
+_VARIABLE = re.compile(r"ALERTS_[A-Z0-9_]{1,40}")
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
+
+
+def _variable(value: str) -> str:
+    if not _VARIABLE.fullmatch(value) or value == DEADMAN:
+        message = "the name of a variable like ALERTS_MAIN is expected; the address is in the environment, not here"
+        raise ValueError(message)
+    return value
+
+
+class ExecutionRate(Section):
+    """When too few of the decided executions become orders."""
+
+    below_percent: Annotated[int, Field(ge=0, le=100)] = 90
+    """An alert when less of what was decided and not skipped has an order id, in percent; 0: never. Default: 90."""
+
+    minimum: Annotated[int, Field(ge=1)] = 10
+    """Of fewer decisions nothing is said. Default: 10."""
+
+    window_s: Annotated[int, Field(ge=60, le=86400)] = 900
+    """Seconds that are looked back, 60 to 86400. Default: 900."""
+
+
+class AlertSettings(Section):
+    """The file alerts.toml."""
+
+    alerts: Literal["on", "none"] = "on"
+    """none: nobody is to be told, also of real money. Default: on."""
+
+    channels: tuple[Annotated[str, AfterValidator(_variable)], ...] = ()
+    """Variables that hold a channel's address each; each is for when those before it fail. Default: none."""
+
+    group_s: Annotated[int, Field(ge=1, le=3600)] = 30
+    """Seconds between two messages at least: what happens between them is one. 1 to 3600. Default: 30."""
+
+    execution_rate: ExecutionRate = ExecutionRate()
+    """When too few of the decided executions become orders."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alerts:
+    """Who is told, and of what. Addresses are secrets: they hold tokens."""
+
+    settings: AlertSettings
+    #: Addresses by the variable's name, in the order in which they are tried.
+    channels: Mapping[str, SecretStr]
+    deadman: SecretStr | None
+
+    @property
+    def silent(self) -> bool:
+        """Say whether somebody decided that nobody is told."""
+        return self.settings.alerts == "none"
+
+
+def fingerprint(address: SecretStr) -> str:
+    """Return what tells an address from another one without telling the address."""
+    return sha256(address.get_secret_value().encode()).hexdigest()[:16]
+
+
+def load_alerts(settings: Settings) -> Alerts:
+    """Return the alerts' settings. Without the file there is no channel.
+
+    Raises:
+        ConfigInvalid: with every problem of the file and of the variables.
+    """
+    path = settings.alerts
+    absent = not path.exists() and "alerts" not in settings.model_fields_set
+    read = AlertSettings() if absent else _read(parsed_toml(path, named_by="TRADEWIRE_ALERTS"))
+    problems, channels, environment = list[Problem](), dict[str, SecretStr](), settings.environment()
+    for name in () if read.alerts == "none" else read.channels:
+        address = environment.get(name)
+        if address is None:
+            problems.append(Problem(key=name, message=f"is not set, and {path} names it as a channel"))
+        elif not _ADDRESS.fullmatch(address):
+            problems.append(Problem(key=name, message="is no address of apprise, like slack://… or mailto://…"))
+        else:
+            channels[name] = SecretStr(address)
+    deadman = environment.get(DEADMAN)
+    if deadman is not None and not _pingable(deadman):
+        problems.append(
+            Problem(key=DEADMAN, message="must begin with https://; http:// is allowed to this machine only")
+        )
+    if problems:
+        raise ConfigInvalid(problems)
+    return Alerts(settings=read, channels=channels, deadman=None if deadman is None else SecretStr(deadman))
+
+
+def _read(parsed: dict[str, Any]) -> AlertSettings:
+    given = parsed.get("channels")
+    try:
+        return AlertSettings.model_validate(parsed | ({"channels": tuple(given)} if isinstance(given, list) else {}))
+    except ValidationError as error:
+        problems = problems_of(
+            error,
+            key=lambda location: ".".join(map(str, location)),
+            describe=lambda location: description_at(AlertSettings, location),
+            known=lambda location: keys_at(AlertSettings, location[:-1]),
+            # Whoever writes an address here by mistake must not find it in a log.
+            secret=lambda location: location[:1] == ("channels",),
+        )
+        raise ConfigInvalid(problems) from None
+
+
+def _pingable(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname))

@@ -1,0 +1,1 @@
+"""What a person should know: seen in the record, kept as rows, told through channels."""

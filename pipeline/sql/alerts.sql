@@ -1,0 +1,219 @@
+-- name: open_keys
+SELECT key
+FROM alert
+WHERE over_at IS NULL
+    AND kind = ANY(%(kinds)s)
+
+-- name: raise
+-- One that is open stays the same alert; that it still is so is written down now and then.
+INSERT INTO alert AS a (key, kind, severity, subject, facts)
+SELECT r.key, r.kind, r.severity, r.subject, r.facts
+FROM jsonb_to_recordset(%(raised)s::jsonb) AS r (key text, kind text, severity text, subject text, facts jsonb)
+ON CONFLICT (key) WHERE over_at IS NULL DO UPDATE
+SET seen_at = clock_timestamp(),
+    subject = excluded.subject,
+    facts = excluded.facts
+WHERE a.seen_at < clock_timestamp() - interval '2 seconds'
+RETURNING a.key, a.kind, a.severity, a.subject, a.xmax = 0 AS new
+
+-- name: over
+-- What nobody has seen for a while. Of some kinds the end is no news.
+UPDATE alert
+SET over_at = clock_timestamp(),
+    over_in = CASE WHEN kind = ANY(%(quiet)s) THEN opened_in END
+WHERE over_at IS NULL
+    AND kind = ANY(%(kinds)s)
+    AND NOT key = ANY(%(keys)s)
+    AND seen_at < clock_timestamp() - %(calm)s::interval
+RETURNING key, kind, severity, subject
+
+-- name: looked
+-- How long nobody had looked, and what was recorded meanwhile.
+WITH before AS (
+    SELECT looked_at
+    FROM alert_look
+    WHERE watcher = %(watcher)s
+), now AS (
+    INSERT INTO alert_look (watcher, looked_at)
+    VALUES (%(watcher)s, clock_timestamp())
+    ON CONFLICT (watcher) DO UPDATE
+    SET looked_at = excluded.looked_at
+)
+SELECT looked_at, clock_timestamp() - looked_at AS gap,
+    (SELECT count(*) FROM execution WHERE created_at > before.looked_at AND state <> 'skipped') AS executions
+FROM before
+
+-- name: lock
+-- One message is made at a time.
+SELECT pg_advisory_xact_lock(hashtext('tradewire alerts'))
+
+-- name: untold
+-- Beginnings and ends that no message has told; the oldest first. Long past is no news when a channel is set up.
+SELECT *, clock_timestamp() AS now, (SELECT max(made_at) FROM alert_message) AS last_message_at
+FROM alert
+WHERE (opened_in IS NULL OR over_in IS NULL)
+    AND (
+        (opened_in IS NULL AND (over_at IS NULL OR over_at > clock_timestamp() - interval '1 hour'))
+        OR (opened_in IS NOT NULL AND over_at IS NOT NULL AND over_in IS NULL)
+    )
+ORDER BY alert_id
+LIMIT %(limit)s
+
+-- name: insert_message
+INSERT INTO alert_message (message_id, title, body, severity)
+VALUES (%(message_id)s, %(title)s, %(body)s, %(severity)s)
+
+-- name: told
+UPDATE alert
+SET opened_in = coalesce(opened_in, %(message_id)s),
+    over_in = CASE WHEN over_at IS NOT NULL THEN %(message_id)s END
+WHERE alert_id = ANY(%(alert_ids)s)
+
+-- name: deliver_by
+-- The message is for this channel too, now.
+INSERT INTO alert_delivery (message_id, channel, due_at)
+VALUES (%(message_id)s, %(channel)s, clock_timestamp())
+ON CONFLICT (message_id, channel) DO NOTHING
+
+-- name: claim
+-- What is due, the oldest message first. Moved on before it is tried: whoever dies here leaves it to the next try.
+UPDATE alert_delivery AS d
+SET due_at = clock_timestamp() + %(claim)s::interval,
+    tries = d.tries + 1
+FROM (
+    SELECT w.message_id, w.channel
+    FROM alert_delivery AS w
+    JOIN alert_message AS m USING (message_id)
+    WHERE w.due_at <= clock_timestamp()
+        AND w.channel = ANY(%(channels)s)
+    ORDER BY m.made_at
+    LIMIT 1
+    FOR UPDATE OF w SKIP LOCKED
+) AS due
+JOIN alert_message AS m USING (message_id)
+WHERE d.message_id = due.message_id
+    AND d.channel = due.channel
+RETURNING d.message_id, d.channel, d.tries, m.title, m.body, m.severity,
+    m.made_at < clock_timestamp() - interval '1 day' AS old
+
+-- name: attempted
+INSERT INTO alert_attempt (message_id, channel, took_ms, delivered)
+VALUES (%(message_id)s, %(channel)s, %(took_ms)s, %(delivered)s)
+
+-- name: delivered
+UPDATE alert_delivery
+SET delivered_at = clock_timestamp(),
+    due_at = NULL
+WHERE message_id = %(message_id)s
+    AND channel = %(channel)s
+    AND delivered_at IS NULL
+
+-- name: again
+UPDATE alert_delivery
+SET due_at = CASE WHEN %(gap)s::interval IS NOT NULL THEN clock_timestamp() + %(gap)s END,
+    given_up_at = CASE WHEN %(gap)s IS NULL THEN clock_timestamp() END
+WHERE message_id = %(message_id)s
+    AND channel = %(channel)s
+    AND delivered_at IS NULL
+
+-- name: tested
+INSERT INTO alert_channel AS c (channel, fingerprint, tested_by)
+VALUES (%(channel)s, %(fingerprint)s, %(by)s)
+ON CONFLICT (channel) DO UPDATE
+SET fingerprint = excluded.fingerprint,
+    tested_at = clock_timestamp(),
+    tested_by = excluded.tested_by
+
+-- name: tests
+SELECT channel, fingerprint, tested_at, tested_by
+FROM alert_channel
+
+-- name: list
+-- The newest first; of those that are over only on demand.
+SELECT a.*, (
+    SELECT array_agg(DISTINCT d.channel)
+    FROM alert_delivery AS d
+    WHERE d.message_id = a.opened_in
+        AND d.delivered_at IS NOT NULL
+) AS told_by
+FROM alert AS a
+WHERE a.over_at IS NULL
+    OR %(all)s
+ORDER BY a.alert_id DESC
+LIMIT %(limit)s
+
+-- name: ack
+UPDATE alert
+SET acked_at = clock_timestamp(),
+    acked_by = %(by)s,
+    acked_why = %(why)s
+WHERE over_at IS NULL
+    AND acked_at IS NULL
+    AND (%(alert_id)s::bigint IS NULL OR alert_id = %(alert_id)s)
+RETURNING alert_id, subject
+
+-- name: rates
+SELECT e.executor_id, e.mode, count(*) AS decided, count(o.order_id) AS ordered
+FROM execution AS e
+LEFT JOIN broker_order AS o ON o.execution_id = e.execution_id AND o.generation = e.generation
+WHERE e.created_at > statement_timestamp() - %(window)s::interval
+    AND e.state NOT IN ('queued', 'held', 'submitting', 'unknown', 'skipped')
+GROUP BY e.executor_id, e.mode
+
+-- name: dead_letters
+SELECT d.execution_id, d.number, d.executor_id, d.reason_code, d.reason_facts, e.action, e.symbol
+FROM dead_letter AS d
+JOIN execution AS e USING (execution_id)
+WHERE d.closed_at IS NULL
+ORDER BY d.opened_at
+LIMIT %(limit)s
+
+-- name: unknowns
+SELECT execution_id, executor_id, action, symbol, extract(epoch FROM clock_timestamp() - unknown_since) AS age_s
+FROM execution
+WHERE state = 'unknown'
+    AND unknown_since < statement_timestamp() - %(age)s::interval
+ORDER BY unknown_since
+LIMIT %(limit)s
+
+-- name: exits_tried
+-- Exits that are tried again. Each part has a partial index of its own.
+SELECT e.executor_id, e.symbol, s.source_id
+FROM execution AS e
+JOIN signal AS s USING (signal_id)
+WHERE e.state IN ('queued', 'held', 'submitting', 'unknown')
+    AND s.source = %(source)s
+UNION ALL
+SELECT e.executor_id, e.symbol, s.source_id
+FROM execution AS e
+JOIN signal AS s USING (signal_id)
+WHERE e.state IN ('accepted', 'partially_filled')
+    AND s.source = %(source)s
+
+-- name: late_orders
+SELECT h.execution_id, e.executor_id, e.action, e.symbol, o.order_id
+FROM history AS h
+JOIN execution AS e USING (execution_id)
+LEFT JOIN broker_order AS o ON o.execution_id = e.execution_id AND o.generation = e.generation
+WHERE h.reason_code = 'late_order'
+    AND h.at > statement_timestamp() - interval '1 hour'
+ORDER BY h.at
+LIMIT %(limit)s
+
+-- name: switches
+SELECT ours.executor_id, s.kind, s.cause, s.set_by, s.why, s.flatten
+FROM unnest(%(executor_ids)s::text[]) AS ours (executor_id)
+LEFT JOIN account_snapshot AS a USING (executor_id)
+JOIN switch AS s ON s.holder IN (a.account_number, 'executor:' || ours.executor_id)
+
+-- name: refusals
+SELECT executor_id, message
+FROM account_refusal
+WHERE executor_id = ANY(%(executor_ids)s)
+
+-- name: keepers
+-- How many lead: none or one.
+SELECT count(*) AS count
+FROM leadership
+WHERE role = 'keeper'
+    AND lease_until > clock_timestamp()
