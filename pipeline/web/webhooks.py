@@ -106,6 +106,12 @@ def router(context: WebContext) -> APIRouter:
         await anyio.to_thread.run_sync(door.close)
 
     routes = APIRouter(tags=["webhooks"], lifespan=open_door)
+    _add_doors(routes, context, door)
+    _add_list(routes, context)
+    return routes
+
+
+def _add_doors(routes: APIRouter, context: WebContext, door: Door) -> None:
     posts: dict[str, Any] = {"status_code": 201, "response_model": RecordedAnswer}
     posts |= {"responses": _ANSWERS, "openapi_extra": _BODY}
 
@@ -122,6 +128,8 @@ def router(context: WebContext) -> APIRouter:
         """Take an alert of a sender that can set neither headers nor the body."""
         return await _receive(context, door, name, request, secret)
 
+
+def _add_list(routes: APIRouter, context: WebContext) -> None:
     @routes.get(
         "/api/v1/webhooks/deliveries",
         response_model=DeliveryPage,
@@ -141,8 +149,6 @@ def router(context: WebContext) -> APIRouter:
             context.record, refused=refused, webhook=webhook, since=since, before=cursor, limit=limit
         )
         return JSONResponse({"items": items, "limit": limit, "has_more": more is not None, "next_cursor": more})
-
-    return routes
 
 
 def _door(context: WebContext) -> Door:

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+from config.webhooks import WebhookSettings
+from pipeline.webhooks.alert import Code
+from pipeline.webhooks.body import SECRET_KEYS, read_body
+from pipeline.webhooks.tradingview import SOURCE_ID
+from pipeline.webhooks.translate import RESEND_WITHIN, Identity, translate
+from pipeline.webhooks.values import FIRED
+
+PAGE = (Path(__file__).parents[3] / "pipeline/docs/webhooks.md").read_text("utf-8")
+NOW = datetime(2026, 1, 30, 14, 31, 7, tzinfo=UTC)
+FILLED = {
+    "{{exchange}}": "NASDAQ",
+    "{{ticker}}": "AAPL",
+    "{{strategy.order.action}}": "buy",
+    "{{strategy.market_position}}": "long",
+    "{{strategy.prev_market_position}}": "flat",
+    "{{strategy.market_position_size}}": "10",
+    "{{strategy.order.contracts}}": "10",
+    "{{strategy.order.price}}": "190.1",
+    "{{close}}": "190.1",
+    "{{timenow}}": "2026-01-30T14:31:07Z",
+}
+
+
+def test_the_page_names_every_code() -> None:
+    assert [code for code in Code if f"`{code}`" not in PAGE] == []
+
+
+def test_the_page_names_every_key_that_makes_an_identity() -> None:
+    assert [key for key in (*SOURCE_ID, *FIRED) if f"`{key}`" not in PAGE] == []
+    assert f"within {RESEND_WITHIN.seconds} s of its first delivery" in " ".join(PAGE.split())
+    assert set(re.findall(r'`"(\w+)"`', PAGE)) <= set(SECRET_KEYS)
+
+
+def test_the_messages_that_the_page_proposes_become_entries() -> None:
+    proposed = re.findall(r"^ *(\{\n.*?^ *\})$", PAGE, re.MULTILINE | re.DOTALL) + re.findall(
+        r'`(\{"ticker.*?\})`', PAGE
+    )
+    assert len(proposed) == 2
+    for message in proposed:
+        filled = re.sub(r"\{\{.*?\}\}", lambda placeholder: FILLED[placeholder[0]], message)
+        json.loads(filled)
+        translation = translate(read_body(filled.encode()), WebhookSettings(name="mine"), now=NOW)
+        assert translation.identity is Identity.FIRED
+        assert translation.signal["symbol"] == "AAPL"
