@@ -1,0 +1,130 @@
+"""Server-sent events: every move once, in order, and again from where a listener was cut off."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from pipeline.store.record import Record
+from pipeline.tokens import Scope, make_token
+from tests.integration.lives import Lives, Rows
+from tests.web import BEARER, serving, web_context
+
+Event = tuple[int, str, dict[str, Any]]
+
+
+@pytest.fixture
+def client(record: Record, redis_url: str) -> Iterator[httpx.Client]:
+    with serving(web_context(record, redis_url)) as made:
+        yield made
+
+
+def events(client: httpx.Client, path: str = "/api/v1/events", **headers: str) -> Iterator[Event]:
+    """Yield the events as they come; each wait is bounded by the client's patience."""
+    with client.stream("GET", path, headers=BEARER | headers, timeout=15) as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        fields: dict[str, str] = {}
+        for line in answer.iter_lines():
+            if line:
+                name, _, value = line.partition(": ")
+                fields[name] = value
+            elif "data" in fields:
+                yield int(fields["id"]), fields["event"], json.loads(fields["data"])
+                fields = {}
+
+
+def last(rows: Rows) -> int:
+    return int(rows("SELECT coalesce(max(history_id), 0) AS last FROM history")[0]["last"])
+
+
+def test_a_move_is_told_as_it_happens(client: httpx.Client, lives: Lives, rows: Rows) -> None:
+    heard = events(client, f"/api/v1/events?after={last(rows)}")
+    execution_id = lives.born()
+
+    _, first, told = next(heard)
+    lives.taken(execution_id)
+    later = [each for _, _, each in (next(heard), next(heard))]
+
+    assert first == "move"
+    assert told["status"] == "queued"
+    assert [(each["execution_id"], each["status"]) for each in later][-1] == (str(execution_id), "submitting")
+
+
+def test_who_was_cut_off_hears_what_was_missed_once_and_in_order(
+    client: httpx.Client, lives: Lives, rows: Rows
+) -> None:
+    heard = events(client, "/api/v1/events?after=0")
+    lives.born()
+    number, _, _ = next(heard)
+    heard.close()  # type: ignore[attr-defined]
+    for _ in range(3):
+        lives.lived("accepted", order_id=None)
+    missed = [
+        row["history_id"] for row in rows("SELECT history_id FROM history ORDER BY 1") if row["history_id"] > number
+    ]
+
+    again = events(client, **{"Last-Event-ID": str(number)})
+    first = [next(again)[0] for _ in missed]
+    lives.born()
+
+    assert first == missed
+    assert next(again)[0] == missed[-1] + 1
+
+
+def test_two_listeners_hear_the_same_and_nobody_reads_when_nobody_listens(
+    client: httpx.Client, lives: Lives, rows: Rows
+) -> None:
+    one, other = (events(client, f"/api/v1/events?after={last(rows)}") for _ in range(2))
+    lives.born()
+
+    assert next(one) == next(other)
+    one.close()  # type: ignore[attr-defined]
+    lives.born()
+    assert next(other)[0] < next(other)[0]
+
+
+@pytest.mark.parametrize("after", [0, 10**9])
+def test_who_missed_too_much_is_told_to_begin_anew(client: httpx.Client, lives: Lives, rows: Rows, after: int) -> None:
+    execution_id = lives.born()
+    rows(
+        "INSERT INTO history (execution_id, to_state, fence, moved_by) "
+        "SELECT %s, 'queued', 0, 'test' FROM generate_series(1, 6000)",
+        [execution_id],
+    )
+
+    heard = events(client, f"/api/v1/events?after={after}")
+
+    assert next(heard)[:2] == (last(rows), "reset")
+    lives.taken(execution_id)
+    assert next(heard)[2]["status"] == "submitting"
+
+
+def test_only_who_may_read_may_listen(client: httpx.Client, record: Record) -> None:
+    sender = make_token(record, "sender", [Scope.SIGNAL], by="test")
+
+    assert client.get("/api/v1/events").status_code == 401
+    assert client.get("/api/v1/events", headers={"Authorization": f"Bearer {sender}"}).status_code == 403
+
+
+def test_an_id_that_is_no_number_is_from_now_on(client: httpx.Client, lives: Lives) -> None:
+    before, heard = lives.born(), threading.Event()
+
+    def go_on() -> None:
+        while not heard.wait(0.3):
+            lives.born()
+
+    thread = threading.Thread(target=go_on)
+    thread.start()
+    try:
+        _, kind, told = next(events(client, **{"Last-Event-ID": "nonsense"}))
+    finally:
+        heard.set()
+        thread.join(10)
+
+    assert kind == "move"
+    assert told["execution_id"] != str(before)

@@ -1,0 +1,391 @@
+"""The page: who sees it, who may act on it, and that nothing foreign gets into it."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from html.parser import HTMLParser
+from uuid import UUID
+
+import httpx
+import pytest
+
+from pipeline.store.record import Record
+from pipeline.tokens import Scope, make_token, revoke_token
+from pipeline.web.page.acting import LETTERS, SWITCHES
+from tests.factories import until
+from tests.integration.lives import Lives, Rows
+from tests.web import BEARER, TOKEN, serving, web_context
+
+PARTS = ("executors", "signals", "letters", "charts", "processes", "refusals")
+
+
+@pytest.fixture
+def client(record: Record, redis_url: str) -> Iterator[httpx.Client]:
+    with serving(web_context(record, redis_url)) as made:
+        yield made
+
+
+def csrf(client: httpx.Client, path: str = "/login") -> str:
+    found = re.search(r'name="csrf" value="(\w+)"', client.get(path).text)
+    assert found
+    return found[1]
+
+
+def login(client: httpx.Client, token: str = TOKEN) -> httpx.Response:
+    return client.post("/login", data={"token": token, "csrf": csrf(client)})
+
+
+def act(client: httpx.Client, verb: str, **fields: str) -> httpx.Response:
+    """Send the form of *verb* as the page would."""
+    said = {"who": "ann", "why": "news", "confirmed": "yes", "csrf": csrf(client, "/")}
+    return client.post(f"/act/{verb}", data=said | fields)
+
+
+@pytest.mark.parametrize("path", ["/", *(f"/parts/{name}" for name in PARTS), "/act/halt?executor=argo", "/rq/"])
+def test_without_a_session_there_is_only_the_login(client: httpx.Client, path: str) -> None:
+    answer = client.get(path)
+
+    assert (answer.status_code, answer.headers["location"][:6]) == (303, "/login")
+
+
+def test_a_wrong_token_opens_nothing(client: httpx.Client) -> None:
+    answer = login(client, "wrong")
+
+    assert answer.status_code == 403
+    assert "opens nothing" in answer.text
+    assert client.get("/").status_code == 303
+
+
+def test_the_cookie_holds_no_token_and_is_for_this_site_alone(client: httpx.Client) -> None:
+    answer = login(client)
+
+    cookie = answer.headers["set-cookie"]
+    assert {"HttpOnly", "SameSite=strict", "Path=/"} <= set(cookie.split("; "))
+    assert TOKEN not in cookie
+    assert client.get("/").status_code == 200
+
+
+def test_a_cookie_that_was_changed_is_no_session(client: httpx.Client) -> None:
+    login(client)
+    cookie = client.cookies["tradewire_session"]
+    client.cookies.clear()
+
+    client.cookies["tradewire_session"] = ("A" if cookie[0] != "A" else "B") + cookie[1:]
+
+    assert client.get("/").status_code == 303
+
+
+def test_a_login_goes_nowhere_else(client: httpx.Client) -> None:
+    for wanted in ("https://elsewhere.example/", "//elsewhere.example", "/\\elsewhere.example"):
+        answer = client.post("/login", data={"token": TOKEN, "next": wanted, "csrf": csrf(client)})
+        assert answer.headers["location"] == "/"
+
+
+def test_a_logout_ends_the_session(client: httpx.Client) -> None:
+    login(client)
+
+    client.post("/logout", data={"csrf": csrf(client, "/")})
+
+    assert client.get("/").status_code == 303
+
+
+@pytest.mark.parametrize("path", ["/login", "/logout", "/act/halt", "/act/requeue"])
+def test_a_form_from_elsewhere_changes_nothing(client: httpx.Client, path: str, rows: Rows) -> None:
+    login(client)
+    other = {"token": TOKEN, "executor": "argo", "who": "eve", "why": "evil", "confirmed": "yes"}
+
+    without = client.post(path, data=other)
+    foreign = client.post(path, data=other | {"csrf": "0" * 64})
+
+    assert (without.status_code, foreign.status_code) == (403, 403)
+    assert rows("SELECT kind FROM switch") == []
+    assert client.get("/").status_code == 200
+
+
+def test_the_token_of_another_session_is_not_this_ones(client: httpx.Client) -> None:
+    login(client)
+    stolen = csrf(client, "/")
+    login(client)
+
+    assert client.post("/act/halt", data={"csrf": stolen, "executor": "argo", "who": "eve"}).status_code == 403
+
+
+def test_every_page_forbids_what_is_not_of_this_host(client: httpx.Client) -> None:
+    login(client)
+
+    for path in ("/login", "/", "/parts/signals", "/act/halt?executor=argo", "/act/nothing", "/static/page.js"):
+        answer = client.get(path)
+        policy = dict(rule.split(" ", 1) for rule in answer.headers["content-security-policy"].split("; "))
+        assert policy["default-src"] == "'none'"
+        assert {policy[kind] for kind in ("script-src", "style-src", "img-src", "connect-src")} == {"'self'"}
+        assert policy["frame-ancestors"] == "'none'"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["referrer-policy"] == "no-referrer"
+
+
+class Seen(HTMLParser):
+    """Every tag with its attributes."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+
+def test_no_page_has_script_or_style_in_its_text_or_names_another_host(client: httpx.Client, lives: Lives) -> None:
+    login(client)
+    execution_id = lives.lived("dead", "attempts_used_up")
+
+    for path in ("/", f"/lives/{execution_id}", f"/act/requeue?execution={execution_id}", "/login"):
+        tags = Seen(client.get(path).text).tags
+        assert [each for each in tags if each[0] == "style" or (each[0] == "script" and "src" not in each[1])] == []
+        names = [name for _, attributes in tags for name in attributes]
+        assert [name for name in names if name.startswith("on") or name == "style"] == []
+        addresses = [each[name] for _, each in tags for name in ("src", "href", "action") if name in each]
+        assert [one for one in addresses if not (one or "").startswith(("/", "#", "?")) or "//" in (one or "")] == []
+
+
+def test_markup_in_what_came_in_is_shown_and_not_obeyed(client: httpx.Client, lives: Lives, rows: Rows) -> None:
+    evil = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
+    execution_id = lives.born(strategy=evil, source_id=evil)
+    lives.taken(execution_id)
+    lives.moved(execution_id, "dead", "attempts_used_up", message=evil)
+    rows("UPDATE execution SET moved_why = %s WHERE execution_id = %s", [evil, execution_id])
+    client.post("/api/v1/signals", content=evil.encode(), headers=BEARER)
+    rows(
+        "INSERT INTO switch (switch_id, holder, kind, cause, facts, flatten, set_by, why) "
+        "VALUES (gen_random_uuid(), 'executor:argo', 'paused', 'person', '{}', false, %s, %s)",
+        [evil, evil],
+    )
+    rows(
+        "INSERT INTO heartbeat (process_id, kind, name, host, pid, facts) "
+        "VALUES (gen_random_uuid(), 'worker', %s, %s, 1, json_build_object('x', %s::text))",
+        [evil, evil, evil],
+    )
+    login(client)
+
+    for path in ("/", f"/lives/{execution_id}", f"/act/discard?execution={execution_id}", "/?done=" + evil):
+        text = client.get(path).text
+        assert [tag for tag, attributes in Seen(text).tags if tag == "img" or "onerror" in attributes] == []
+        assert "<script>" not in text
+    assert html.escape(evil, quote=False)[:20] in client.get("/").text
+
+
+def test_who_may_only_read_sees_no_button_and_cannot_act(
+    client: httpx.Client, record: Record, lives: Lives, rows: Rows
+) -> None:
+    execution_id = lives.lived("dead", "attempts_used_up")
+    login(client, make_token(record, "watcher", [Scope.READ], by="test"))
+
+    pages = [client.get(path).text for path in ("/", f"/lives/{execution_id}")]
+    answers = {
+        verb: act(client, verb, executor="argo", execution=str(execution_id)) for verb in {**SWITCHES, **LETTERS}
+    }
+
+    assert "/act/" not in "".join(pages)
+    assert {answer.status_code for answer in answers.values()} == {403}
+    assert rows("SELECT kind FROM switch") == []
+    assert rows("SELECT state FROM execution WHERE execution_id = %s", [execution_id]) == [{"state": "dead"}]
+
+
+def test_who_may_not_read_does_not_get_in(client: httpx.Client, record: Record) -> None:
+    answer = login(client, make_token(record, "sender", [Scope.SIGNAL], by="test"))
+
+    assert (answer.status_code, client.get("/").status_code) == (403, 303)
+
+
+def test_a_token_that_is_revoked_ends_its_sessions(client: httpx.Client, record: Record) -> None:
+    login(client, make_token(record, "guest", [Scope.READ], by="test"))
+    assert client.get("/").status_code == 200
+
+    revoke_token(record, "guest", by="test")
+
+    until(lambda: client.get("/").status_code == 303)
+
+
+@pytest.mark.parametrize(
+    ("verb", "kind", "flatten"),
+    [("pause", "paused", False), ("reduce", "reducing", False), ("halt", "halted", False), ("flatten", "halted", True)],
+)
+def test_a_switch_is_turned_with_who_and_why(
+    client: httpx.Client, rows: Rows, verb: str, kind: str, *, flatten: bool
+) -> None:
+    login(client)
+
+    answer = act(client, verb, executor="argo")
+
+    assert answer.headers["location"] == f"/?done={verb}"
+    assert rows("SELECT holder, kind, flatten, set_by, why FROM switch") == [
+        {"holder": "executor:argo", "kind": kind, "flatten": flatten, "set_by": "ann (api@page)", "why": "news"}
+    ]
+    shown = client.get("/").text
+    assert kind in shown
+    assert "ann (api@page): news" in shown
+
+
+def test_resume_lifts_every_switch_of_all(client: httpx.Client, rows: Rows) -> None:
+    login(client)
+    act(client, "pause", executor="all")
+    assert len(rows("SELECT holder FROM switch")) == 2
+
+    act(client, "resume", executor="all")
+
+    assert rows("SELECT holder FROM switch") == []
+
+
+@pytest.mark.parametrize("missing", ["who", "why", "confirmed"])
+def test_nothing_is_done_without_who_why_and_the_tick(client: httpx.Client, rows: Rows, missing: str) -> None:
+    login(client)
+
+    form = {"csrf": csrf(client, "/"), "executor": "argo", "who": "ann", "why": "news", "confirmed": "yes"}
+    del form[missing]
+
+    answer = client.post("/act/halt", data=form)
+
+    assert answer.status_code == 422
+    assert rows("SELECT kind FROM switch") == []
+
+
+def test_a_dead_letter_is_requeued_and_discarded(client: httpx.Client, lives: Lives, rows: Rows) -> None:
+    login(client)
+    again, over = lives.lived("dead", "attempts_used_up"), lives.lived("dead", "attempts_used_up")
+
+    act(client, "requeue", execution=str(again))
+    act(client, "discard", execution=str(over))
+
+    states = {row["execution_id"]: row["state"] for row in rows("SELECT execution_id, state FROM execution")}
+    assert (states[again], states[over]) == ("queued", "discarded")
+    closed = rows("SELECT closed_by, closed_why FROM dead_letter")
+    assert closed == [{"closed_by": "ann (api@page)", "closed_why": "news"}] * 2
+
+
+def test_what_is_not_dead_is_not_requeued(client: httpx.Client, lives: Lives) -> None:
+    login(client)
+
+    answer = act(client, "requeue", execution=str(lives.born()))
+
+    assert answer.status_code == 409
+    assert "not dead" in answer.text
+
+
+def test_what_is_not_there_is_a_page_that_says_so(client: httpx.Client) -> None:
+    login(client)
+
+    paths = {
+        "/parts/nothing": 404,
+        "/act/nothing?executor=argo": 404,
+        "/act/halt?executor=nobody": 404,
+        "/lives/no-id": 422,
+        f"/lives/{UUID(int=1)}": 409,
+        "/?window=1y": 422,
+        "/?cursor=nonsense": 422,
+        "/?symbol=%3Cb%3E": 422,
+        "/static/..%2fpage.html": 404,
+    }
+
+    assert {path: client.get(path).status_code for path in paths} == paths
+
+
+def test_the_grid_shows_order_ids_reasons_and_the_next_page(client: httpx.Client, lives: Lives) -> None:
+    login(client)
+    ordered = lives.lived("accepted", order_id="order-4711")
+    lives.lived("skipped", "no_position")
+    for _ in range(40):
+        lives.born()
+
+    first = client.get("/").text
+    older = re.search(r'href="(/\?[^"]*cursor[^"]*)#signals"', first)
+    assert older
+    second = client.get(html.unescape(older[1])).text
+
+    assert "order-4711" not in first
+    assert "order-4711" in second
+    assert f'id="e-{ordered}"' in second
+    assert "no_position" in second
+
+
+def test_a_life_is_told_in_milliseconds(client: httpx.Client, lives: Lives) -> None:
+    login(client)
+    execution_id = lives.lived("accepted", order_id="order-4711")
+
+    text = client.get(f"/lives/{execution_id}").text
+
+    steps = re.findall(r'<span class="number after">\+[\d.,]+ ms</span>', text)
+    assert len(steps) >= 4
+    assert text.index("submitting") < text.index("accepted</b>")
+
+
+def test_charts_count_what_became_of_a_window(client: httpx.Client, lives: Lives) -> None:
+    login(client)
+    lives.lived("filled", order_id="order-1", after_ms=30)
+    lives.lived("filled", order_id="order-2", after_ms=30)
+    lives.lived("dead", "attempts_used_up")
+
+    text = client.get("/parts/charts?window=1h").text
+
+    assert "66.6 %" in text
+    assert re.search(r'20 ms to 50 ms</th>.*?<td class="number">2</td>', text)
+    assert re.search(r'attempts_used_up</th><td class="number">1</td>', text)
+
+
+def test_with_redis_away_the_page_says_so_and_shows_the_rest(record: Record, lives: Lives) -> None:
+    lives.lived("accepted", order_id="order-4711")
+    with serving(web_context(record, "redis://127.0.0.1:1/0")) as client:
+        login(client)
+        text = client.get("/").text
+
+    assert "Redis does not answer" in text
+    assert "order-4711" in text
+
+
+def test_with_postgresql_away_the_page_says_so(redis_url: str) -> None:
+    with (
+        Record("postgresql://nobody@127.0.0.1:1/nothing", patience_s=0.2) as away,
+        serving(web_context(away, redis_url)) as client,
+    ):
+        login(client)
+        answer = client.get("/")
+
+    assert answer.status_code == 503
+    assert "PostgreSQL" in answer.text
+
+
+def test_a_session_opens_the_api_to_look_and_with_its_proof_to_act(client: httpx.Client) -> None:
+    login(client)
+    body = {"symbol": "AAPL", "action": "BUY", "confidence": 98, "entry_price": 100}
+
+    assert client.get("/api/v1/signals").status_code == 200
+    assert client.post("/api/v1/signals", json=body).status_code == 403
+    assert client.post("/api/v1/signals", json=body, headers={"X-CSRF-Token": csrf(client, "/")}).status_code == 201
+
+
+def test_the_dashboard_is_behind_the_same_login(client: httpx.Client, record: Record) -> None:
+    assert client.get("/rq/").status_code == 303
+    login(client)
+    whole = client.get("/rq/")
+    queues = client.get("/rq/0/data/queues.json")
+    client.cookies.clear()
+    login(client, make_token(record, "watcher", [Scope.READ], by="test"))
+
+    assert (whole.status_code, queues.status_code) == (200, 200)
+    assert "frame-ancestors 'none'" in whole.headers["content-security-policy"]
+    assert client.get("/rq/").status_code == 200
+    assert client.post("/rq/queue/executor-argo/empty/queued").status_code == 403
+
+
+def test_a_live_account_is_marked_in_words(record: Record, redis_url: str) -> None:
+    context = web_context(record, redis_url)
+    live = {name: each.model_copy(update={"mode": "live"}) for name, each in context.executors.items()}
+    with serving(replace(context, executors=live)) as client:
+        login(client)
+        text = client.get("/").text
+        form = client.get("/act/flatten?executor=argo").text
+
+    assert text.count("LIVE: real money") == 2
+    assert "LIVE: real money at argo" in form
