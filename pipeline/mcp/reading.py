@@ -5,26 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Annotated, Any
+from uuid import UUID
 
 from pydantic import Field
 
 from config.executors import ExecutorSettings
+from pipeline import browsing
 from pipeline.cli.context import executors_for, since
 from pipeline.dead_letters import DeadLetters
 from pipeline.doctor.examine import examine
 from pipeline.doctor.findings import findings_json
 from pipeline.errors import ConfigInvalid
 from pipeline.headroom import headroom as rooms_of
-from pipeline.looking import executions as list_executions
 from pipeline.looking import life
 from pipeline.mcp.asking import id_of, record_now, settings_now
 from pipeline.reports import report as make_report
-from pipeline.shapes import dead_letter_json, execution_json
+from pipeline.shapes import dead_letter_json
 from pipeline.states import State
 from pipeline.switches import Switches
+from pipeline.symbols import canonical
 
 #: The most that one answer lists; whoever wants more narrows the question.
 MOST = 200
+# Of a symbol: so many signals, whole, and so many refusals beside them.
+_LIVES, _REFUSALS = 3, 5
 
 Answer = dict[str, Any]
 Since = Annotated[
@@ -34,14 +38,33 @@ Executor = Annotated[str | None, Field(description="Only of the executor of this
 Limit = Annotated[int, Field(ge=1, le=MOST, description="At most so many.")]
 
 
-def why(of: Annotated[str, Field(description="The id of a signal or of an execution.")]) -> Answer:
-    """Tell one signal's whole life at every executor: moves with times and reasons, tries at sending, orders."""
+def why(of: Annotated[str, Field(description="The id of a signal or an execution, or a symbol like AAPL.")]) -> Answer:
+    """Tell a signal's whole life at every executor: moves with times and reasons, tries at sending, orders.
+
+    Of a symbol: the lives of its newest signals; without any, what came instead, and what was refused lately.
+    """
     with record_now() as (settings, record):
         executors: Mapping[str, ExecutorSettings] = {}
         # A file that is broken now does not keep anybody from looking at the past.
         with suppress(ConfigInvalid):
             executors = executors_for(settings)
-        return life(record, id_of(of, "of"), executors=executors)
+        symbol = _symbol(of)
+        if symbol is None:
+            return life(record, id_of(of, "of"), executors=executors)
+        newest = browsing.signals(record, symbol=symbol, limit=_LIVES).items
+        return {
+            "symbol": symbol,
+            "lives": [life(record, UUID(each["signal_id"]), executors=executors) for each in newest],
+            "last_of_any_symbol": browsing.signals(record, limit=1).items,
+            "refused_lately": browsing.refusals(record, limit=_REFUSALS).items,
+        }
+
+
+def _symbol(text: str) -> str | None:
+    try:
+        return canonical(text)
+    except ValueError:
+        return None
 
 
 def report(after: Since = None) -> Answer:
@@ -59,21 +82,23 @@ def doctor() -> Answer:
 def executions(
     executor: Executor = None,
     signal: Annotated[str | None, Field(description="Only of the signal of this id.")] = None,
+    symbol: Annotated[str | None, Field(description="Only of this symbol, like AAPL or BTC/USD.")] = None,
     status: Annotated[State | None, Field(description="Only in this state.")] = None,
     after: Since = None,
     limit: Limit = 50,
 ) -> Answer:
     """List executions (one signal at one executor), newest first, each with its order id or its reason."""
     with record_now() as (_, record):
-        rows = list_executions(
+        found = browsing.executions(
             record,
             signal_id=None if signal is None else id_of(signal, "signal"),
             state=status,
             executor_id=executor,
+            symbol=None if symbol is None else _symbol(symbol) or symbol,
             since=since(after),
             limit=limit,
         )
-    return {"executions": [execution_json(row) for row in rows]}
+    return {"executions": found.items, "has_more": found.next_cursor is not None}
 
 
 def dead_letters(executor: Executor = None, limit: Limit = 50) -> Answer:

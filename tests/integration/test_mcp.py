@@ -118,6 +118,23 @@ def test_one_conversation_tells_why_and_counts_what_came_of_it(core: Core, assis
     assert [(each["executor_id"], each["switches"]) for each in stands["switches"]] == [("argo", [])]
 
 
+def test_of_a_symbol_it_tells_the_newest_lives_or_what_came_instead(core: Core, assistant: Assistant) -> None:
+    for _ in range(4):
+        core.send("AAPL")
+    newest = core.send("AAPL", confidence=60)
+    core.intake.refuse({"ticker": "GME"}, source="tv", code="invalid_signal", message="symbol: is missing")
+
+    known, unknown, listed = assistant.asks(
+        ("why", {"of": "aapl"}), ("why", {"of": "GME"}), ("executions", {"symbol": "AAPL", "limit": 2})
+    )
+
+    assert (known["symbol"], len(known["lives"])) == ("AAPL", 3)
+    assert known["lives"][0]["executions"][0]["execution_id"] == str(newest)
+    assert (unknown["lives"], unknown["last_of_any_symbol"][0]["symbol"]) == ([], "AAPL")
+    assert [each["message"] for each in unknown["refused_lately"]] == ["symbol: is missing"]
+    assert ([each["symbol"] for each in listed["executions"]], listed["has_more"]) == (["AAPL", "AAPL"], True)
+
+
 def test_doctor_names_what_is_away(assistant: Assistant) -> None:
     [body] = assistant.asks(("doctor", {}))
 
