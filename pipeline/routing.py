@@ -14,6 +14,8 @@ from pipeline.signals import Action, Intent
 PRACTICE = "replay"
 #: The sources of our own orders begin with this.
 OWN = "tradewire:"
+#: The source and the strategy of probes, which are nobody's idea: no filter and no repeat speaks of them.
+PROBE = f"{OWN}probe"
 
 
 class RoutedSignal(Protocol):
@@ -66,6 +68,8 @@ def may_be_exit(signal: RoutedSignal, executor: ExecutorSettings) -> bool:
 def refusals(signal: RoutedSignal, executor: ExecutorSettings) -> list[Reason]:
     """Return every reason for which *executor* does not enter on *signal*; none means routed."""
     reasons = always_refused(signal, executor)
+    if signal.source == PROBE:
+        return reasons
     route = executor.route
     confidence = signal.confidence
     if confidence is not None and confidence < route.minimum_confidence:

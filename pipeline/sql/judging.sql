@@ -4,10 +4,11 @@
 -- two would be in neither. What was given up adds nothing, unless the broker is heard of it after all.
 SELECT *
 FROM (
-    SELECT symbol, strategy, quantity, entries, opened_at, stop_price
+    SELECT symbol, strategy, quantity, entries, opened_at, stop_price, changed_at
     FROM holding
     WHERE account_number = %(account_number)s
-        AND quantity <> 0
+        -- What was closed a moment ago tells how old a reading of the position may be.
+        AND (quantity <> 0 OR changed_at > statement_timestamp() - interval '5 seconds')
 ) AS held
 FULL JOIN (
     SELECT symbol,
@@ -38,7 +39,7 @@ FULL JOIN (
 
 -- name: repeat
 -- The youngest order of the same idea, or the same content, that came to anything or still may. An exit counts: the SELL
--- that closed, given again, must not open a short. What we closed by ourselves does not: nobody's idea is in it.
+-- that closed, given again, must not open a short. What we closed by ourselves does not, nor do probes: nobody's idea.
 SELECT o.execution_id, clock_timestamp() - o.intended_at AS age
 FROM broker_order AS o
 JOIN execution AS e USING (execution_id)
@@ -47,6 +48,7 @@ WHERE o.executor_id = %(executor_id)s
     AND o.symbol = %(symbol)s
     AND o.side = %(side)s
     AND (o.role = 'entry' OR NOT starts_with(s.source, 'tradewire:'))
+    AND s.source <> 'tradewire:probe'
     AND o.may_exist
     AND o.intended_at > statement_timestamp() - %(window)s::interval
     AND o.execution_id <> %(execution_id)s

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from pipeline.reasons import Code, Reason
-from pipeline.routing import refusals
+from pipeline.routing import PROBE, refusals
 from pipeline.signals import Intent
 from pipeline.store.rows import Role
 from pipeline.symbols import AssetClass
@@ -93,7 +93,8 @@ def _sized(case: Case, terms: Terms, asset: Asset) -> Go | Skip:
     if isinstance(sized, TooSmall):
         return Skip(reasons=sized.reasons)
     extended = out_of_hours(case)
-    limited = executor.order.type == "limit" or extended
+    # A probe must never trade at any price.
+    limited = executor.order.type == "limit" or extended or case.signal.source == PROBE
     return Go(
         role=Role.ENTRY,
         side=terms.side,

@@ -7,6 +7,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from pipeline.reasons import Code, Reason
+from pipeline.routing import PROBE
 from workers.rules.case import Case
 
 _HUNDRED = Decimal(100)
@@ -75,8 +76,8 @@ def _stop(case: Case) -> Iterator[Reason]:
 
 def _drift(case: Case) -> Iterator[Reason]:
     most, price = case.executor.limits.price_drift_percent, case.signal.entry_price
-    if most is None or price is None or case.price is None:
-        return
+    if most is None or price is None or case.price is None or case.signal.source == PROBE:
+        return  # A probe is priced away from the market on purpose.
     drift = abs(case.price - price) * _HUNDRED / price
     if drift > most:
         facts = {"limit_percent": most, "drift_percent": drift.quantize(_CENT), "signal": price, "market": case.price}
