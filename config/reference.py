@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from config.alerts import DEADMAN, AlertSettings, ExecutionRate
 from config.directions import (
     DIRECTIONS,
     Looser,
@@ -27,12 +28,13 @@ from config.enforced import not_yet
 from config.executors import ExecutorSettings
 from config.fields import Section
 from config.settings import Settings, variable
+from config.webhooks import Template, WebhookSettings
 
 _INTRODUCTION = """# Configuration
 
-Every variable of the environment and every key of `executors.toml`, written by `tradewire config reference` out of the
-models that read them. `tradewire config show` prints what is in force and where each value comes from; `tradewire
-config check` says everything that is wrong.
+Every variable of the environment and every key of `executors.toml`, `webhooks.toml` and `alerts.toml`, written by
+`tradewire config reference` out of the models that read them. `tradewire config show` prints what is in force and where
+each value comes from; `tradewire config check` says everything that is wrong.
 
 Confidence and percentages are written 75 or 0.5, durations in seconds, times of day `"09:30"`. A key that is not known
 is an error. A limit is switched off by `"off"` and by nothing else.
@@ -50,6 +52,12 @@ _OTHER_VARIABLES = (
     ("<NAME>_API_SECRET", "Its secret."),
     ("ALPACA_API_KEY", "The key for market data, for the source `alpaca`."),
     ("ALPACA_API_SECRET", "Its secret."),
+    (
+        "WEBHOOK_<NAME>_SECRET",
+        "What opens the webhook of this name. Without it, the value of `TRADEWIRE_API_TOKEN` does.",
+    ),
+    ("ALERTS_<NAME>", "A channel's address, as apprise reads it, for `channels` of alerts.toml to name."),
+    (DEADMAN, "An address that is asked for each minute while all is watched."),
 )
 
 _EXECUTORS = """## executors.toml
@@ -61,6 +69,20 @@ name is a lower-case letter and up to 31 more, digits or underscores.
 a live executor pass without a further word: whatever is looser is asked about ([going live](going-live.md)). *None*:
 the key limits nothing. *Same*: a pack and the executor have to say the same (so it is with every key of `.firm`), and
 each edit is asked about.
+"""
+
+# The fields that hold the name of the table itself.
+_TABLE_NAMES = frozenset({"id", "name"})
+
+_WEBHOOKS = """## webhooks.toml
+
+One table per webhook, such as `[webhooks.screener]`, at the address `POST /webhooks/screener`. `tradingview` is there
+without being named. More is in [webhooks](webhooks.md).
+"""
+
+_ALERTS = """## alerts.toml
+
+Who is told when something needs a person; the addresses are in the environment. `tradewire alerts test` tries them.
 """
 
 _TIGHTER: tuple[tuple[Looser, str], ...] = (
@@ -86,7 +108,14 @@ def page() -> str:
         model = field.annotation
         if isinstance(model, type) and issubclass(model, Section):
             parts.append(_section(f"{name}.", model, f"### [executors.NAME.{name}]\n\n{_text(field.description)[0]}"))
+    parts += [_WEBHOOKS, _plain_table(WebhookSettings), "### [webhooks.NAME.template]\n", _plain_table(Template)]
+    parts += [_ALERTS, _plain_table(AlertSettings), "### [execution_rate]\n", _plain_table(ExecutionRate)]
     return "\n".join(parts)
+
+
+def _plain_table(model: type[BaseModel]) -> str:
+    rows = [_row(name, field) for name, field in _keys(model)]
+    return _table(("key", "values", "default", "what it is"), rows)
 
 
 def _section(prefix: str, model: type[BaseModel], heading: str) -> str:
@@ -98,7 +127,7 @@ def _keys(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
     """Yield the keys that are no tables of their own."""
     for name, field in model.model_fields.items():
         nested = isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
-        if name != "id" and not nested:
+        if name not in _TABLE_NAMES and not nested:
             yield name, field
 
 

@@ -15,11 +15,13 @@ import pytest
 from pydantic import BaseModel, TypeAdapter
 from typer.exceptions import TyperException
 
+from config.alerts import AlertSettings
 from config.directions import DIRECTIONS
 from config.executors import ExecutorSettings, load_executors
 from config.packs.reading import read_pack
 from config.settings import BETWEEN_PROCESSES, Settings, load_settings
 from config.show import shown_executors
+from config.webhooks import WebhookSettings
 from pipeline.mcp.operating import OPERATING
 from pipeline.mcp.reading import READING
 from pipeline.signals import Signal
@@ -100,9 +102,13 @@ def test_examples_are_what_their_readers_take(page: Path) -> None:
 
 
 def check_toml(parsed: dict[str, Any]) -> None:
-    """Judge each value of an example's executors by itself: an example need not be whole."""
+    """Judge each value of an example by itself: an example need not be whole."""
     for table in parsed.get("executors", {}).values():
         check_values(ExecutorSettings, table)
+    for table in parsed.get("webhooks", {}).values():
+        check_values(WebhookSettings, table)
+    if set(parsed) & set(AlertSettings.model_fields):
+        check_values(AlertSettings, parsed)
 
 
 def check_values(model: type[BaseModel], table: dict[str, Any]) -> None:
