@@ -102,7 +102,8 @@ def _told(shown: dict[str, Any]) -> str:
 def _line(item: dict[str, Any]) -> str:
     times = f", {item['times']} times" if item["times"] > 1 else ""
     head = f"{item['at']}  {item['webhook']:<14} {item['outcome']}{times}"
-    body = " ".join(item["payload"].split())[:100]
+    # Strangers write this too, and a terminal obeys what is not printable.
+    body = "".join(sign if sign.isprintable() else "?" for sign in " ".join(item["payload"].split())[:100])
     if item["code"] is not None:
         return f"{head}  {item['code']}: {item['message']}  from {item['address']}  {body}"
     return f"{head}  {item['dialect']}  signal {item['signal_id']}  {body}"

@@ -87,11 +87,12 @@ def dialect_of(content: Mapping[str, Any] | str, webhook: WebhookSettings) -> st
     if webhook.dialect != "auto":
         return webhook.dialect
     keys = set(content)
+    asked = content["action"] if isinstance(content.get("action"), str) else None
     legs = any(isinstance(content.get(key), dict) for key in ("stopLoss", "takeProfit"))
-    if "ticker" in keys and (legs or keys & _TRADERSPOST_ONLY or content.get("action") in _TRADERSPOST_ACTIONS):
+    if "ticker" in keys and (legs or keys & _TRADERSPOST_ONLY or asked in _TRADERSPOST_ACTIONS):
         return "traderspost"
     stop_order = "stop_price" in keys and not keys & {"entry_price", "price", "close"}
-    if "symbol" in keys and (stop_order or keys & signalstack.OWN or content.get("action") == "cancel"):
+    if "symbol" in keys and (stop_order or keys & signalstack.OWN or asked == "cancel"):
         return "signalstack"
     return "tradingview"
 

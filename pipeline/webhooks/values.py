@@ -33,6 +33,7 @@ _POSITIONS = {
 }
 _PLACEHOLDER = re.compile(r"\{\{[^}]*\}\}")
 _FEWEST_MILLISECONDS = 10**11
+_MOST_DIGITS = 30
 
 
 def first(body: Mapping[str, Any], *keys: str) -> tuple[str, Any]:
@@ -50,15 +51,20 @@ def number(body: Mapping[str, Any], *keys: str) -> Decimal | None:
     if value is None:
         return None
     if isinstance(value, int | Decimal) and not isinstance(value, bool):
-        return Decimal(value)
-    written = filled(key, value).replace(",", "").removeprefix("$").strip() if isinstance(value, str) else ""
-    try:
-        figure = Decimal(written)
-    except InvalidOperation:
-        figure = Decimal("nan")
-    if not figure.is_finite():
+        figure = Decimal(value)
+    else:
+        figure = _written(filled(key, value) if isinstance(value, str) else "")
+    # Beyond these nothing can be reckoned with.
+    if not figure.is_finite() or (figure and abs(figure.adjusted()) > _MOST_DIGITS):
         raise InvalidSignal(Code.BAD_VALUE, f"{key}: {shown(value)} is not a number")
-    return figure
+    return figure or Decimal(0)
+
+
+def _written(said: str) -> Decimal:
+    try:
+        return Decimal(said.replace(",", "").removeprefix("$").strip())
+    except InvalidOperation:
+        return Decimal("nan")
 
 
 def text(body: Mapping[str, Any], *keys: str) -> str | None:
