@@ -24,7 +24,9 @@ from pipeline.cli import (
     report,
     signals,
     switches,
+    tail,
     token,
+    top,
     webhook,
 )
 from pipeline.errors import ConfigInvalid, TradewireError
@@ -47,6 +49,8 @@ looking.add_to(app)
 report.add_to(app)
 reasons.add_to(app)
 doctor.add_to(app)
+tail.add_to(app)
+top.add_to(app)
 probe.add_to(app)
 gates.add_to(app, config=config.app)
 baseline.add_to(app)

@@ -1,4 +1,4 @@
-"""The commands that look: executions, why, tail."""
+"""The commands that look: executions, why."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from uuid import UUID
 import typer
 
 from config.executors import ExecutorSettings
-from pipeline.cli.context import executors_for, open_record, settings_for_a_person, since, stop_on_signals
+from pipeline.cli.context import executors_for, open_record, settings_for_a_person, since
 from pipeline.errors import ConfigInvalid, Problem
-from pipeline.feed import follow_news, is_decision, line_of, news_json
 from pipeline.looking import executions as list_executions
 from pipeline.looking import life
 from pipeline.shapes import execution_json
@@ -24,7 +23,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (executions, why, tail):
+    for command in (executions, why):
         app.command()(command)
 
 
@@ -44,7 +43,7 @@ def executions(
         rows = list_executions(
             record,
             signal_id=None if signal is None else _id(signal, "--signal"),
-            state=None if status is None else _state(status),
+            state=None if status is None else state_named(status),
             executor_id=executor,
             since=since(after),
             limit=limit,
@@ -73,23 +72,6 @@ def why(
         executors = executors_for(settings)
     with open_record(settings) as record:
         print_life(life(record, _id(some_id, "SIGNAL_OR_EXECUTION_ID"), executors=executors), as_json=as_json)
-
-
-def tail(
-    *,
-    executor: Annotated[str | None, typer.Option(help="Only of this executor.")] = None,
-    symbol: Annotated[str | None, typer.Option(help="Only of this symbol.")] = None,
-    status: Annotated[str | None, typer.Option(help="Only into this state.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Follow decisions live, until Ctrl-C."""
-    stop = stop_on_signals()
-    wanted = None if status is None else _state(status)
-    with open_record(settings_for_a_person("tail")) as record:
-        for row in follow_news(record, stop):
-            shown = row["to_state"] == wanted if wanted is not None else as_json or is_decision(row)
-            if shown and executor in (None, row["executor_id"]) and symbol in (None, row["symbol"]):
-                typer.echo(json.dumps(news_json(row)) if as_json else line_of(row))
 
 
 def print_life(body: dict[str, Any], *, as_json: bool) -> None:
@@ -143,7 +125,12 @@ def _id(text: str, key: str) -> UUID:
         raise ConfigInvalid([Problem(key=key, message=f"{text!r} is not an id")]) from None
 
 
-def _state(text: str) -> State:
+def state_named(text: str) -> State:
+    """Return the state that --status names.
+
+    Raises:
+        ConfigInvalid: there is none of that name.
+    """
     try:
         return State(text)
     except ValueError:

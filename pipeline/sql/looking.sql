@@ -69,3 +69,11 @@ FROM execution AS e
 JOIN broker_order AS o ON o.execution_id = e.execution_id AND o.generation = e.generation
 WHERE o.accepted_at IS NOT NULL
     AND (%(since)s::timestamptz IS NULL OR e.created_at >= %(since)s)
+
+-- name: news_before
+-- The last move before a time; from the newest back, since moves are numbered as they come.
+SELECT history_id AS last
+FROM history
+WHERE at < %(since)s
+ORDER BY history_id DESC
+LIMIT 1
