@@ -22,7 +22,10 @@ from pipeline.web.context import WebContext
 from pipeline.web.keeper_watch import KeeperWatch
 from pipeline.web.readiness import Readiness
 
+# Who waits for an outcome, or listens, does not keep the process from ending.
 _LEAVE_WITHIN_S = 3
+# Longer than most clients keep an idle connection: whoever closes first loses no request that is on its way.
+_KEEP_ALIVE_S = 75
 
 log = structlog.get_logger(__name__)
 
@@ -56,9 +59,14 @@ def serve(settings: Settings, executors: Executors, *, host: str, port: int) -> 
     keeper_watch.start()
     try:
         app = make_app(context)
-        # Who waits for an outcome, or listens, does not keep the process from ending.
         uvicorn.run(
-            app, host=host, port=port, log_config=None, access_log=False, timeout_graceful_shutdown=_LEAVE_WITHIN_S
+            app,
+            host=host,
+            port=port,
+            log_config=None,
+            access_log=False,
+            timeout_keep_alive=_KEEP_ALIVE_S,
+            timeout_graceful_shutdown=_LEAVE_WITHIN_S,
         )
     finally:
         keeper_watch.close()

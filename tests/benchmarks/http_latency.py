@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import random
 import statistics
 import sys
 import time
 from collections import Counter
+from string import ascii_uppercase
 from uuid import uuid4
 
 import httpx
@@ -35,20 +37,24 @@ def main() -> None:
     )
 
 
-async def _measure(url: str, rate: float, seconds: float) -> tuple[list[float], Counter[int]]:
+async def _measure(url: str, rate: float, seconds: float) -> tuple[list[float], Counter[int | str]]:
     token = effective(load_settings()).api_token
     assert token is not None, "no token: set TRADEWIRE_API_TOKEN, or run beside `tradewire up`"
     took: list[float] = []
-    statuses: Counter[int] = Counter()
+    statuses: Counter[int | str] = Counter()
     headers = {"Authorization": f"Bearer {token.get_secret_value()}"}
     limits = httpx.Limits(max_connections=100, max_keepalive_connections=100)
     async with httpx.AsyncClient(base_url=url, headers=headers, timeout=30, limits=limits) as client:
 
         async def one(due: float) -> None:
-            raw = {"source_id": str(uuid4()), "symbol": "ZZZZ", "action": "SELL", "intent": "close"}
-            answer = await client.post("/api/v1/signals", json=raw)
+            # Signals of one symbol are recorded one after the other, so they are of many.
+            symbol = f"ZZ{random.choice(ascii_uppercase)}{random.choice(ascii_uppercase)}"
+            raw = {"source_id": str(uuid4()), "symbol": symbol, "action": "SELL", "intent": "close"}
+            try:
+                statuses[(await client.post("/api/v1/signals", json=raw)).status_code] += 1
+            except httpx.TransportError as error:
+                statuses[type(error).__name__] += 1
             took.append((time.perf_counter() - due) * 1000)
-            statuses[answer.status_code] += 1
 
         await one(time.perf_counter())  # The first one opens connections.
         took.clear()
