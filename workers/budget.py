@@ -160,7 +160,9 @@ class Budget:
             before, self._refusals = self._refusals, row["refusals"]
         if before != self._refusals:
             facts = {"wait_s": round(row["wait"].total_seconds(), 1), "in_a_row": self._refusals}
-            log.warning("requests.refused", executor_id=self._executor_id, **facts)
+            # The first is news; the longer holds after it are the same story.
+            level = log.debug if before else log.warning
+            level("requests.refused", executor_id=self._executor_id, **facts)
 
     def answered(self) -> None:
         """The broker answered something else: after the hold that ends it, and the next one is short again."""

@@ -141,7 +141,7 @@ class Stage:
             found[name] = [
                 f"{line['event']} {line.get('executor_id', '')}".strip()
                 for line in lines
-                if line["event"].endswith((".away", ".back"))
+                if line["event"].endswith((".away", ".back")) or line["event"].startswith("requests.")
             ]
         return found
 

@@ -257,11 +257,15 @@ def test_h13_what_waited_is_judged_again_with_all_that_the_signal_said(make_core
         strict.due_now(kept)
         return strict.run(kept)["order_id"] is not None
 
+    def judged() -> bool:
+        strict.due_now(crisis)
+        return strict.run(crisis)["state"] == "skipped"
+
     until(goes)
-    strict.due_now(crisis)
+    until(judged)
 
     assert strict.execution(kept)["quantity"] == 3
-    assert strict.run(crisis)["reason_code"] == "regime_not_routed"
+    assert strict.execution(crisis)["reason_code"] == "regime_not_routed"
 
 
 def test_h13_an_old_price_is_not_traded_on_when_the_wait_is_over(make_core: Make) -> None:
