@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 import typer
 
 from config.executors import ExecutorSettings
+from pipeline.asking import ask, refusal_line
 from pipeline.cli.context import executors_for, open_record, settings_for_a_person, since
 from pipeline.errors import ConfigInvalid, Problem
 from pipeline.looking import executions as list_executions
 from pipeline.looking import life
+from pipeline.moments import moment_of
 from pipeline.shapes import execution_json
 from pipeline.states import State
+from pipeline.symbols import canonical
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -60,18 +64,56 @@ def executions(
 
 
 def why(
-    some_id: Annotated[str, typer.Argument(metavar="SIGNAL_OR_EXECUTION_ID")],
+    which: Annotated[str, typer.Argument(metavar="SIGNAL_OR_EXECUTION_ID|SYMBOL")],
     *,
+    at: Annotated[
+        str | None, typer.Option(metavar="TIME", help="With a symbol: around then; RFC 3339, or 15m, 2h, 3d ago.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Tell one signal's whole life at every executor, with times."""
+    """Tell one signal's whole life at every executor, with times; of a symbol the newest, or why there is none."""
     settings = settings_for_a_person("why")
     executors: Mapping[str, ExecutorSettings] = {}
     # A file that is broken now does not keep anybody from looking at the past.
     with suppress(ConfigInvalid):
         executors = executors_for(settings)
+    some_id, symbol = _id_or_symbol(which)
+    moment = _moment(at)
     with open_record(settings) as record:
-        print_life(life(record, _id(some_id, "SIGNAL_OR_EXECUTION_ID"), executors=executors), as_json=as_json)
+        if some_id is not None:
+            print_life(life(record, some_id, executors=executors), as_json=as_json)
+            return
+        answer = ask(record, symbol, at=moment)
+        lives = [life(record, signal_id, executors=executors) for signal_id in answer.signal_ids]
+    if as_json:
+        typer.echo(json.dumps(answer.to_json() | {"signals": lives}, indent=2))
+        return
+    for number, body in enumerate(lives):
+        typer.echo("\n" if number else "", nl=False)
+        print_life(body, as_json=False)
+    if not lives:
+        typer.echo(answer.silence())
+    for row in answer.refused if lives else ():
+        if row["mentions"]:
+            typer.echo(f"\n{refusal_line(row)}")
+
+
+def _id_or_symbol(text: str) -> tuple[UUID | None, str]:
+    """Return the id that *text* is; else None and the symbol that it names."""
+    with suppress(ValueError):
+        return UUID(text), ""
+    try:
+        return None, canonical(text)
+    except ValueError:
+        key = "SIGNAL_OR_EXECUTION_ID|SYMBOL"
+        raise ConfigInvalid([Problem(key=key, message=f"{text!r} is neither an id nor a symbol")]) from None
+
+
+def _moment(text: str | None) -> datetime | None:
+    try:
+        return None if text is None else moment_of(text)
+    except ValueError as error:
+        raise ConfigInvalid([Problem(key="--at", message=str(error))]) from None
 
 
 def print_life(body: dict[str, Any], *, as_json: bool) -> None:
