@@ -23,6 +23,7 @@ from config.show import (
     shown_settings,
     shown_text,
 )
+from config.webhooks import load_webhooks
 from pipeline.errors import ConfigInvalid, Problem
 from pipeline.sources.reach import never_traded
 
@@ -63,6 +64,7 @@ def check(
         executors = load_executors(path, settings=settings)
     except ConfigInvalid as error:
         problems += error.problems
+    problems += _webhook_problems(settings, executors)
     warnings = warnings_of(executors, settings) + never_traded(settings.source, executors)
     notes = notes_of(executors)
     later = not_enforced_yet(executors)
@@ -81,6 +83,15 @@ def check(
         if not problems:
             typer.echo(f"{path}: {', '.join(executors)}: fine")
     raise typer.Exit({"ok": 0, "warning": 1, "critical": 2}[status])
+
+
+def _webhook_problems(settings: Settings, executors: Executors) -> list[Problem]:
+    try:
+        # Where the executors' file is wrong, whether one is in it cannot be said.
+        load_webhooks(settings, executors=tuple(executors) or None)
+    except ConfigInvalid as error:
+        return list(error.problems)
+    return []
 
 
 @app.command()

@@ -118,6 +118,10 @@ class LifeAnswer(BaseModel):
     """One signal's whole life, as `tradewire why --json`."""
 
     signal: SignalAnswer
+    deliveries: Annotated[
+        list[dict[str, Any]],
+        Field(description="How it came to a webhook: `at`, `dialect`, `identity_says`, `notes`, and re-sends of it."),
+    ]
     executions: Annotated[
         list[dict[str, Any]],
         Field(description="Each execution with `moves`, `attempts_made`, `orders`, `settings`, `meaning`, `remedy`."),

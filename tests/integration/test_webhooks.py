@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 import redis
+from typer.testing import CliRunner
 
 from config.executors import load_executors
 from config.settings import Settings
+from pipeline.cli.app import app
 from pipeline.errors import ConfigInvalid
 from pipeline.looking import life
 from pipeline.store.record import Record
@@ -240,6 +242,29 @@ def test_deliveries_are_listed_page_by_page(stage: Stage) -> None:
 
     assert seen == [f"buy AAPL at {number + 1}" for number in (4, 3, 2, 1, 0)]
     assert stage.client.get("/api/v1/webhooks/deliveries").status_code == 401
+
+
+def test_deliveries_and_why_tell_a_person(
+    stage: Stage, database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setenv("TRADEWIRE_EXECUTORS", str(LOAD))
+    signal_id = stage.alert("close AAPL").json()["signal_id"]
+    stage.alert("close AAPL")
+    stage.alert("moon \x1b[2J AAPL")
+    run = CliRunner()
+
+    said = run.invoke(app, ["webhook", "deliveries", "--since", "1h"]).stdout.splitlines()
+    refused = json.loads(run.invoke(app, ["webhook", "deliveries", "--refused", "--json"]).stdout)
+    why = run.invoke(app, ["why", signal_id]).stdout
+
+    assert [line.split()[2] for line in said] == ["refused", "resend", "accepted"]
+    assert "\x1b" not in said[0]
+    assert signal_id in said[2]
+    assert [item["code"] for item in refused["deliveries"]] == ["not_understood"]
+    assert "re-sent " in why
+    assert "which side to close is not told: a long position" in why
 
 
 def test_a_file_that_names_an_unknown_executor_ends_the_start(

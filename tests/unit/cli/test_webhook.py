@@ -71,3 +71,13 @@ def test_the_webhook_of_the_file_is_used(here: Path, monkeypatch: pytest.MonkeyP
 
     assert code == 0
     assert json.loads(said)["signal"]["confidence"] == "55"
+
+
+def test_config_check_looks_at_the_webhooks_too(here: Path) -> None:
+    (here / "config").mkdir()
+    (here / "config/webhooks.toml").write_text('[webhooks.mine]\ndialekt = "auto"\nexecutors = ["agro"]\n')
+
+    result = CliRunner().invoke(app, ["config", "check"])
+
+    assert result.exit_code == 2
+    assert 'webhooks.mine.dialekt: is not a key here; did you mean "dialect"' in result.stdout
