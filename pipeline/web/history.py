@@ -24,7 +24,13 @@ def router(context: WebContext) -> APIRouter:
     """Return the routes. Those with a name of their own come before the one that takes an id."""
     reading = [opened_by(context.gate, Scope.READ)]
     routes = APIRouter(tags=["signals"], dependencies=reading, responses=COMMON)
+    _add_lists(routes, context)
+    _add_life(routes, context)
+    _add_refusals(routes, context)
+    return routes
 
+
+def _add_lists(routes: APIRouter, context: WebContext) -> None:
     @routes.get("/api/v1/signals", response_model=SignalPage)
     def signals(
         *,
@@ -50,6 +56,8 @@ def router(context: WebContext) -> APIRouter:
         """Count the signals of the last hours."""
         return JSONResponse({"hours": hours} | signal_counts(context.record, since=hours_ago(hours)))
 
+
+def _add_life(routes: APIRouter, context: WebContext) -> None:
     @routes.get(
         "/api/v1/signals/{signal_id}",
         response_model=LifeAnswer,
@@ -62,6 +70,8 @@ def router(context: WebContext) -> APIRouter:
         except NotPossible as error:
             raise ApiError(404, "not_found", str(error)) from None
 
+
+def _add_refusals(routes: APIRouter, context: WebContext) -> None:
     @routes.get("/api/v1/refusals", response_model=RefusalPage)
     def refusals(
         *, source: Name = None, code: Name = None, since: Since = None, limit: Limit = 50, cursor: Cursor = None
@@ -70,5 +80,3 @@ def router(context: WebContext) -> APIRouter:
         return page(
             lambda: browsing.refusals(context.record, source=source, code=code, since=since, limit=limit, cursor=cursor)
         )
-
-    return routes

@@ -69,23 +69,32 @@ class RequeueBecause(Because):
     accept_age: bool = False
 
 
+_MISSING: dict[int | str, Any] = {404: {"model": ErrorAnswer, "description": "There is none of that name or id."}}
+_NOT_NOW: dict[int | str, Any] = {409: {"model": ErrorAnswer, "description": "It is not a dead letter any more."}}
+
+
 def router(context: WebContext) -> APIRouter:
     """Return the routes."""
     routes = APIRouter(tags=["operating"], responses=COMMON)
-    operating = [opened_by(context.gate, Scope.OPERATE)]
-    missing: dict[int | str, Any] = {404: {"model": ErrorAnswer, "description": "There is none of that name or id."}}
-    not_now: dict[int | str, Any] = {409: {"model": ErrorAnswer, "description": "It is not a dead letter any more."}}
+    _add_switches(routes, context)
+    _add_list(routes, context)
+    _add_letters(routes, context)
+    return routes
 
+
+def _add_switches(routes: APIRouter, context: WebContext) -> None:
     @routes.post(
         "/api/v1/executors/{executor_id}/{turn}",
         response_model=StandAnswer,
-        dependencies=operating,
-        responses=missing,
+        dependencies=[opened_by(context.gate, Scope.OPERATE)],
+        responses=_MISSING,
     )
     def turn_switch(request: Request, executor_id: Annotated[str, Path()], turn: Turn, because: Because) -> Any:
         """Pause, resume, reduce, halt or flatten one executor; `GET /api/v1/trading/status` says how far it is."""
         return JSONResponse(_turned(context, executor_id, turn, by=by(request), why=because.why))
 
+
+def _add_list(routes: APIRouter, context: WebContext) -> None:
     @routes.get(
         "/api/v1/dead-letters", response_model=DeadLetterList, dependencies=[opened_by(context.gate, Scope.READ)]
     )
@@ -95,39 +104,40 @@ def router(context: WebContext) -> APIRouter:
         items = [dead_letter_json(letter) for letter in letters[:limit]]
         return JSONResponse({"items": items, "limit": limit, "has_more": len(letters) > limit})
 
-    def answer_of(execution_id: UUID) -> JSONResponse:
-        row = execution(context.record, execution_id)
-        if row is None:
-            raise ApiError(404, "not_found", f"there is no execution {execution_id}")
-        return JSONResponse(execution_json(row))
 
+def _add_letters(routes: APIRouter, context: WebContext) -> None:
     @routes.post(
         "/api/v1/dead-letters/{execution_id}/requeue",
         response_model=ExecutionAnswer,
-        dependencies=operating,
-        responses={**missing, **not_now},
+        dependencies=[opened_by(context.gate, Scope.OPERATE)],
+        responses=_MISSING | _NOT_NOW,
     )
     def requeue(request: Request, execution_id: UUID, because: RequeueBecause) -> Any:
         """Put a dead letter back to work. An order that may exist is looked up before anything is sent."""
-        answer_of(execution_id)
+        _answer_of(context, execution_id)
         with _possible():
             context.letters.requeue(execution_id, by=by(request), why=because.why, accept_age=because.accept_age)
-        return answer_of(execution_id)
+        return _answer_of(context, execution_id)
 
     @routes.post(
         "/api/v1/dead-letters/{execution_id}/discard",
         response_model=ExecutionAnswer,
-        dependencies=operating,
-        responses={**missing, **not_now},
+        dependencies=[opened_by(context.gate, Scope.OPERATE)],
+        responses=_MISSING | _NOT_NOW,
     )
     def discard(request: Request, execution_id: UUID, because: Because) -> Any:
         """Close a dead letter for good."""
-        answer_of(execution_id)
+        _answer_of(context, execution_id)
         with _possible():
             context.letters.discard(execution_id, by=by(request), why=because.why)
-        return answer_of(execution_id)
+        return _answer_of(context, execution_id)
 
-    return routes
+
+def _answer_of(context: WebContext, execution_id: UUID) -> JSONResponse:
+    row = execution(context.record, execution_id)
+    if row is None:
+        raise ApiError(404, "not_found", f"there is no execution {execution_id}")
+    return JSONResponse(execution_json(row))
 
 
 @contextmanager
