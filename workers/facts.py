@@ -40,11 +40,15 @@ def book_rows(connection: Connection[DictRow], taken: Taken, snapshot: Snapshot)
 
 
 def own_of(rows: Sequence[DictRow], signal: SignalRow) -> Own:
-    """Return what the signal's strategy holds in its symbol."""
-    for row in _held(rows):
-        if (row["symbol"], row["strategy"]) == (signal.symbol, signal.strategy or ""):
-            return Own(quantity=row["quantity"], opened_at=row["opened_at"])
-    return Own()
+    """Return what the signal's strategy holds in its symbol, beside all of them."""
+    here = [row for row in rows if row["symbol"] == signal.symbol and row["strategy"] is not None]
+    own = next((row for row in here if row["strategy"] == (signal.strategy or "")), None)
+    return Own(
+        quantity=_ZERO if own is None else own["quantity"],
+        opened_at=None if own is None else own["opened_at"],
+        recorded=sum((row["quantity"] for row in here), _ZERO),
+        changed_at=max((row["changed_at"] for row in here), default=None),
+    )
 
 
 def book_of(snapshot: Snapshot, rows: Sequence[DictRow]) -> Book:
@@ -78,7 +82,8 @@ def _stops(rows: Sequence[DictRow]) -> dict[str, Decimal]:
 
 
 def _held(rows: Sequence[DictRow]) -> list[DictRow]:
-    return [row for row in rows if row["strategy"] is not None]
+    """Leave out what is closed: its last fill is news, but nothing is held."""
+    return [row for row in rows if row["strategy"] is not None and row["quantity"]]
 
 
 def _pending(symbol: str, entry: DictRow | None, *, read: Decimal, recorded: Decimal) -> Pending | None:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from tests.factories import Core
+from tests.factories import Core, executor_toml
 from workers.brokers.holdings import Position
 
 Kill = Callable[..., None]
@@ -95,3 +95,44 @@ def filled(core: Core, execution_id: UUID) -> None:
     core.filled_at_exchange(2)
     core.follower().run_once()
     assert core.state(execution_id) == "filled"
+
+
+def stale(core: Core, monkeypatch: pytest.MonkeyPatch, quantity: int | None) -> None:
+    """Let the broker go on showing the position as it was."""
+    shown = None
+    if quantity is not None:
+        whole = Decimal(quantity)
+        price = Decimal(100)
+        shown = Position(symbol="AAPL", quantity=whole, available=whole, average_entry_price=price, current_price=price)
+    monkeypatch.setattr(type(core.desks["argo"].broker), "position", lambda *_: shown)
+
+
+def test_a_sell_right_after_the_fill_waits_for_a_position_that_is_not_shown_yet(
+    held: Core, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stale(held, monkeypatch, None)
+
+    early = held.run(held.send("AAPL", "SELL"))
+
+    assert (early["state"], early["reason_code"]) == ("held", "account_unreadable")
+    monkeypatch.undo()
+    held.due_now(early["execution_id"])
+    assert held.run(early["execution_id"])["state"] == "accepted"
+
+
+def test_a_second_exit_of_the_account_does_not_sell_what_is_only_still_shown(
+    make_core: Callable[..., Core], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    core = make_core(executor_toml(order='close_scope = "account"'))
+    core.run(core.send(quantity=2))
+    core.filled_at_exchange()
+    core.follower().run_once()
+    first = core.send("AAPL", "SELL")
+    core.run(first)
+    filled(core, first)
+    stale(core, monkeypatch, 2)
+
+    late = core.run(core.send("AAPL", "SELL"))
+
+    assert (late["state"], late["reason_code"]) == ("held", "account_unreadable")
+    assert sold(core) == 2

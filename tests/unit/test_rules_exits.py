@@ -11,6 +11,7 @@ from pipeline.signals import Action, Intent
 from pipeline.store.rows import Role
 from tests.rule_cases import NOW, SHORT, case, codes, earlier, go, signal
 from workers.brokers.orders import Side
+from workers.rules.book import Own
 from workers.rules.case import Hold, Skip
 from workers.rules.decide import decide, still_go
 
@@ -106,3 +107,9 @@ def test_an_exit_never_increases_or_reverses_a_position(
         assert intent is not Intent.CLOSE
         # An entry opens or adds: nothing of the other side is held.
         assert held * change >= 0
+
+
+def test_an_exit_that_is_to_be_sent_again_does_not_sell_another_strategys_shares() -> None:
+    verdict = still_go(case(signal("SELL"), held=5, own=Own(recorded=Decimal(5))), earlier("sell", Role.EXIT))
+
+    assert codes(verdict) == ["no_position"]

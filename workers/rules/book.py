@@ -32,6 +32,9 @@ class Own:
     #: Signed: below zero is short.
     quantity: Decimal = _ZERO
     opened_at: datetime | None = None
+    #: What all strategies hold of it together, and when our record last heard of a fill.
+    recorded: Decimal = _ZERO
+    changed_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,8 +13,9 @@ from workers.brokers.orders import Side
 from workers.rules.case import Case, Hold, Skip, Verdict
 from workers.rules.closed import hold_price, not_again
 from workers.rules.entry import judge_entry
-from workers.rules.exits import judge_exit
+from workers.rules.exits import closable, judge_exit
 from workers.rules.freshness import freshness
+from workers.rules.lag import hold_lagging
 from workers.rules.switches import PAUSE_WAIT, verdict_on
 
 #: An exit looks again this often at what has to end before it.
@@ -33,6 +34,9 @@ def decide(case: Case) -> Verdict:
     blocking = tuple(order for order in case.under_way if closes or order.side != side)
     if blocking:
         return _wait_for(blocking)
+    lagging = hold_lagging(case, side)
+    if lagging is not None:
+        return lagging
     if closes and case.signal.intent is Intent.OPEN:
         facts = {"symbol": case.signal.symbol, "held": held}
         return Skip(reasons=(Reason(code=Code.POSITION_AGAINST, facts=facts),))
@@ -41,17 +45,8 @@ def decide(case: Case) -> Verdict:
 
 def still_go(case: Case, intent: OrderRow) -> Skip | Hold | None:
     """Judge an intent that is to be sent again, go or no-go only: its body cannot change any more."""
-    held = case.position.quantity if case.position else Decimal(0)
     if intent.role is Role.EXIT:
-        if case.under_way:
-            return _wait_for(case.under_way)
-        reducible = max(held, Decimal(0)) if intent.side == Side.SELL else max(-held, Decimal(0))
-        if intent.quantity > reducible:
-            facts = {"held": reducible, "intended": intent.quantity}
-            # What is left is closed by another order: the body of this one cannot change.
-            code = Code.EXIT_NOT_DONE if reducible > 0 else Code.NO_POSITION
-            return Skip(reasons=(Reason(code=code, facts=facts),))
-        return not_again(case, intent)
+        return _exits_still(case, intent)
     stale = freshness(case)
     reasons, paused = verdict_on(case.switches)
     if stale is not None:
@@ -61,6 +56,22 @@ def still_go(case: Case, intent: OrderRow) -> Skip | Hold | None:
     if paused is not None:
         return Hold(reason=paused, wait=PAUSE_WAIT)
     return not_again(case, intent) or hold_price(case)
+
+
+def _exits_still(case: Case, intent: OrderRow) -> Skip | Hold | None:
+    """Judge an exit that is to be sent again: all of it must still be its to close."""
+    side = Side(intent.side)
+    waits = _wait_for(case.under_way) if case.under_way else hold_lagging(case, side)
+    if waits is not None:
+        return waits
+    held = case.position.quantity if case.position else Decimal(0)
+    reducible = max(closable(case, side, held if side is Side.SELL else -held), Decimal(0))
+    if intent.quantity > reducible:
+        facts = {"held": reducible, "intended": intent.quantity}
+        # What is left is closed by another order: the body of this one cannot change.
+        code = Code.EXIT_NOT_DONE if reducible > 0 else Code.NO_POSITION
+        return Skip(reasons=(Reason(code=code, facts=facts),))
+    return not_again(case, intent)
 
 
 def _wait_for(blocking: tuple[OrderRow, ...]) -> Hold:

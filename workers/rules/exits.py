@@ -20,8 +20,8 @@ CLOSES_THE_ACCOUNT = frozenset({f"{OWN}flatten", f"{OWN}flat_by"})
 
 def judge_exit(case: Case, side: Side, held: Decimal) -> Verdict:
     """Return the order that closes what of *held* (unsigned) is the signal's to close, or the part asked for."""
-    closable = _closable(case, side, held)
-    if closable <= 0:
+    most = closable(case, side, held)
+    if most <= 0:
         facts = {"symbol": case.signal.symbol, "held": held, "strategy": case.signal.strategy or "none", "own": 0}
         return Skip(reasons=(Reason(code=Code.NO_POSITION, facts=facts),))
     waits = _too_young(case)
@@ -38,7 +38,7 @@ def judge_exit(case: Case, side: Side, held: Decimal) -> Verdict:
     return Go(
         role=Role.EXIT,
         side=side,
-        quantity=exit_quantity(closable, requested=signal.quantity),
+        quantity=exit_quantity(most, requested=signal.quantity),
         type="limit" if limited else "market",
         limit_price=collared(case, side, price, asset) if limited and price and asset else None,
         time_in_force=time_in_force(case.signal.asset_class),
@@ -47,7 +47,7 @@ def judge_exit(case: Case, side: Side, held: Decimal) -> Verdict:
     )
 
 
-def _closable(case: Case, side: Side, held: Decimal) -> Decimal:
+def closable(case: Case, side: Side, held: Decimal) -> Decimal:
     """Return how much an exit may close: the account's position, or the part that its own strategy opened."""
     if case.executor.order.close_scope == "account" or case.signal.source in CLOSES_THE_ACCOUNT:
         return held

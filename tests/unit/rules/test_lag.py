@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from pipeline.store.rows import Role
+from tests.rule_cases import NOW, SHORT, case, codes, earlier, go, held_for, signal
+from workers.rules.book import Own
+from workers.rules.decide import decide, still_go
+from workers.rules.lag import READS_LAG
+
+
+def own(recorded: int, *, ago: timedelta = timedelta(seconds=0.1)) -> Own:
+    return Own(quantity=Decimal(recorded), recorded=Decimal(recorded), changed_at=NOW - ago)
+
+
+@pytest.mark.parametrize(("read", "recorded"), [(0, 7), (3, 7), (7, 0), (7, 3)])
+def test_an_exit_waits_for_a_position_that_does_not_show_the_last_fill_yet(read: int, recorded: int) -> None:
+    assert held_for(decide(case(signal("SELL"), held=read, own=own(recorded)))) == "account_unreadable"
+    short = case(signal("BUY"), held=-read, own=own(-recorded), order=SHORT)
+    assert held_for(decide(short)) == "account_unreadable"
+    again: Any = still_go(case(signal("SELL"), held=read, own=own(recorded)), earlier("sell", Role.EXIT))
+    assert held_for(again) == "account_unreadable"
+
+
+def test_after_a_while_the_brokers_word_stands() -> None:
+    assert codes(decide(case(signal("SELL"), own=own(7, ago=READS_LAG)))) == ["no_position"]
+    assert go(decide(case(signal("SELL"), held=3, own=own(7, ago=READS_LAG)))).quantity == 3
+
+
+def test_a_position_that_shows_the_fill_is_closed_at_once() -> None:
+    assert go(decide(case(signal("SELL"), held=7, own=own(7)))).quantity == 7
+
+
+def test_an_entry_waits_for_no_such_thing() -> None:
+    assert go(decide(case(signal("BUY"), own=own(7)))).role is Role.ENTRY

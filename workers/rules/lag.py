@@ -1,0 +1,27 @@
+"""Whether the position as read may lack what was filled a moment ago: brokers' reads lag behind their fills. Pure."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+
+from pipeline.reasons import Code, Reason
+from workers.brokers.orders import Side
+from workers.rules.case import Case, Hold
+
+#: So long after a fill a reading that contradicts our record may be of before it; later the broker's word stands.
+READS_LAG = timedelta(seconds=2)
+_SOON = timedelta(seconds=0.25)
+
+
+def hold_lagging(case: Case, side: Side) -> Hold | None:
+    """Wait before an exit is sized, or refused for want of a position, on a reading that a fill may have outrun."""
+    changed_at, recorded = case.own.changed_at, case.own.recorded
+    if changed_at is None or case.now - changed_at >= READS_LAG:
+        return None
+    read = case.position.quantity if case.position else Decimal(0)
+    closes = max(read, recorded) > 0 if side is Side.SELL else min(read, recorded) < 0
+    if read == recorded or not closes:
+        return None
+    facts = {"symbol": case.signal.symbol, "read": read, "filled": recorded}
+    return Hold(reason=Reason(code=Code.ACCOUNT_UNREADABLE, facts=facts), wait=_SOON)
