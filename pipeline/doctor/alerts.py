@@ -30,11 +30,13 @@ def _open(record: Record) -> Finding:
     rows = listed(record, all_=False)
     if not rows:
         return Finding(name="alerts", status=Status.OK, saw="none is open")
+    waits = any(row["acked_at"] is None for row in rows)
     said = "; ".join(row["subject"] for row in rows[:_SHOWN])
     more = f"; and {len(rows) - _SHOWN} more" if len(rows) > _SHOWN else ""
     return Finding(
         name="alerts",
-        status=Status.WARNING,
+        # Of what somebody looks at already, nobody has to be warned.
+        status=Status.WARNING if waits else Status.OK,
         saw=f"{len(rows)} open: {said}{more}",
         cause="Each is named above or below too, if it still lasts.",
         remedy="`tradewire alerts list`; pipeline/docs/alerts.md says how to recover from each.",

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from config.executors import ExecutorSettings
 from config.settings import Settings
+from pipeline.doctor.alerts import look_at_alerts
 from pipeline.doctor.brokers import Visit, visit
 from pipeline.doctor.budgets import look_at_budgets
 from pipeline.doctor.clocks import Skew, look_at_broker_clock, look_at_market, look_at_record_clock, skew_of_record
@@ -39,6 +40,7 @@ def examine(settings: Settings, executors: Mapping[str, ExecutorSettings]) -> li
                 try:
                     clock = skew_of_record(record)
                     findings += _look_at_record(record, executors, clock)
+                    findings += look_at_alerts(record, settings)
                 except RecordUnavailable as error:
                     findings[0] = _went_away(str(error))
             for each in visits:

@@ -1,0 +1,65 @@
+"""Doctor shows the alerts that are open, and whether anybody would be told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from config.alerts import load_alerts
+from config.settings import Settings
+from pipeline.alerts.desk import ack, try_channels
+from pipeline.doctor.alerts import look_at_alerts
+from pipeline.doctor.findings import Finding, Status
+from pipeline.store.record import Record
+from tests.integration.lives import Rows
+
+
+def looked(record: Record, settings: Settings) -> dict[str, Finding]:
+    return {finding.name: finding for finding in look_at_alerts(record, settings)}
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    path = tmp_path / "alerts.toml"
+    path.write_text("")
+    return Settings(alerts=path)
+
+
+def test_without_alerts_and_without_channels_it_is_well(record: Record, settings: Settings) -> None:
+    found = looked(record, settings)
+
+    assert {finding.status for finding in found.values()} == {Status.OK}
+    assert "nobody is told" in found["alert channels"].saw
+
+
+def test_open_alerts_are_shown_until_somebody_looks(record: Record, rows: Rows, settings: Settings) -> None:
+    for number in range(7):
+        rows(
+            "INSERT INTO alert (key, kind, severity, subject) VALUES (%s, 'unknown', 'critical', %s)",
+            [f"unknown:{number}", f"trouble {number}"],
+        )
+    finding = looked(record, settings)["alerts"]
+    assert (finding.status, finding.remedy is not None) == (Status.WARNING, True)
+    assert finding.saw.startswith("7 open: trouble 6; ")
+    assert finding.saw.endswith("; and 2 more")
+
+    ack(record, None, by="ada", why="on it")
+
+    assert looked(record, settings)["alerts"].status is Status.OK
+
+
+def test_a_channel_that_was_not_tested_or_is_not_set_is_named(
+    record: Record, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.alerts.write_text('channels = ["ALERTS_MAIN"]')
+    monkeypatch.delenv("ALERTS_MAIN", raising=False)
+    assert looked(record, settings)["alert channels"].status is Status.CRITICAL
+
+    monkeypatch.setenv("ALERTS_MAIN", "json://127.0.0.1/hush")
+    finding = looked(record, settings)["alert channels"]
+    assert (finding.status, "hush" in str(finding)) == (Status.WARNING, False)
+
+    try_channels(record, load_alerts(settings), ["ALERTS_MAIN"], by="ada", tell=lambda *_: True)
+
+    assert looked(record, settings)["alert channels"].status is Status.OK
