@@ -83,6 +83,7 @@ without being named. More is in [webhooks](webhooks.md).
 _ALERTS = """## alerts.toml
 
 Who is told when something needs a person; the addresses are in the environment. `tradewire alerts test` tries them.
+More is in [alerts](alerts.md).
 """
 
 _TIGHTER: tuple[tuple[Looser, str], ...] = (

@@ -27,13 +27,15 @@ def blocks(page: Path, *languages: str) -> list[str]:
 
 
 def prose(page: Path) -> str:
-    """Return a page without its blocks."""
-    return re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    """Return a page without its fenced blocks."""
+    return re.sub(r"^ *```.*?^ *```", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
 
 
 def typed(page: Path) -> list[list[str]]:
     """Return the commands of ours that a reader is to type: what stands at the beginning of a block's line."""
     lines = [line for body in blocks(page, "", "sh", "bash", "console") for line in body.splitlines()]
+    # A block may also be written by indenting it.
+    lines += re.findall(r"^ {4,}(\S.*)", prose(page), re.MULTILINE)
     found = [match[1] for line in lines if (match := _PROGRAM.match(line))]
     return [shlex.split(line, comments=True)[1:] for line in found]
 
