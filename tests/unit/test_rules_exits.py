@@ -113,3 +113,10 @@ def test_an_exit_that_is_to_be_sent_again_does_not_sell_another_strategys_shares
     verdict = still_go(case(signal("SELL"), held=5, own=Own(recorded=Decimal(5))), earlier("sell", Role.EXIT))
 
     assert codes(verdict) == ["no_position"]
+
+
+def test_an_entry_the_other_way_waits_for_an_entry_and_does_not_cancel_it() -> None:
+    verdict = decide(case(signal("SELL", intent=Intent.OPEN), under_way=(earlier("buy"),), order=SHORT))
+
+    assert isinstance(verdict, Hold)
+    assert (verdict.reason.code, verdict.cancel) == ("order_under_way", ())

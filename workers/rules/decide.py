@@ -33,7 +33,8 @@ def decide(case: Case) -> Verdict:
     # Whatever may still change the position, or would meet this order in the market, comes to its end first.
     blocking = tuple(order for order in case.under_way if closes or order.side != side)
     if blocking:
-        return _wait_for(blocking)
+        # Only what may exit cancels: nobody's entry ends for another entry, which may be refused after all.
+        return _wait_for(blocking, cancels=case.signal.intent is not Intent.OPEN)
     lagging = hold_lagging(case, side)
     if lagging is not None:
         return lagging
@@ -74,14 +75,15 @@ def _exits_still(case: Case, intent: OrderRow) -> Skip | Hold | None:
     return not_again(case, intent)
 
 
-def _wait_for(blocking: tuple[OrderRow, ...]) -> Hold:
+def _wait_for(blocking: tuple[OrderRow, ...], *, cancels: bool = True) -> Hold:
     """Wait for orders that may still change the position, and cancel the entries among them."""
     first = blocking[0]
+    entries = [order for order in blocking if order.role is Role.ENTRY] if cancels else []
     return Hold(
         reason=Reason(
             code=Code.ORDER_UNDER_WAY,
             facts={"order_id": first.order_id, "order_status": first.order_status or "unknown"},
         ),
         wait=_UNDER_WAY_WAIT,
-        cancel=tuple(order.order_id for order in blocking if order.role is Role.ENTRY and order.order_id),
+        cancel=tuple(order.order_id for order in entries if order.order_id),
     )
