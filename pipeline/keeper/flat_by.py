@@ -73,9 +73,16 @@ class FlatBy:
 def closing_time(market: Market | None, *, before_s: float) -> str | None:
     """Return the end of the session that closes within *before_s* seconds, as its name; None when none does.
 
-    A market whose clock denies its calendar is open always, and its close means nothing.
+    A market whose clock denies its calendar is open always, and its close means nothing. Where nobody knows the
+    calendar of the day, the clock's word is taken.
     """
-    if market is None or not market.is_open or not market.by_calendar:
+    if market is None or not market.is_open or (_covered(market) and not market.by_calendar):
         return None
     near = market.next_close - market.now <= timedelta(seconds=before_s)
     return market.next_close.strftime("%Y-%m-%dT%H:%MZ") if near else None
+
+
+def _covered(market: Market) -> bool:
+    """Say whether the calendar that is held speaks of now: one that could not be read for long does not."""
+    sessions = market.sessions
+    return bool(sessions) and sessions[0].opens <= market.now < sessions[-1].closes

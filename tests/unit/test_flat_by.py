@@ -32,5 +32,18 @@ def test_nothing_is_closed_while_the_market_is_or_nobody_knows() -> None:
 
 
 def test_a_market_that_is_always_open_has_no_close() -> None:
-    assert closing_time(market(CLOSES - timedelta(minutes=5), sessions=()), before_s=600) is None
-    assert closing_time(market(CLOSES - timedelta(hours=12)), before_s=86_400) is None
+    tomorrow = Session(
+        date=CLOSES.date() + timedelta(days=1), opens=OPENS + timedelta(days=1), closes=CLOSES + timedelta(days=1)
+    )
+
+    night = market(CLOSES + timedelta(hours=5), sessions=(*HALF_DAY, tomorrow))
+
+    assert closing_time(night, before_s=86_400) is None
+
+
+def test_where_nobody_knows_the_calendar_the_clocks_close_counts() -> None:
+    before = Session(date=CLOSES.date(), opens=OPENS - timedelta(days=20), closes=CLOSES - timedelta(days=20))
+    just_before = CLOSES - timedelta(minutes=5)
+
+    assert closing_time(market(just_before, sessions=()), before_s=600) == "2026-11-27T18:00Z"
+    assert closing_time(market(just_before, sessions=(before,)), before_s=600) == "2026-11-27T18:00Z"
