@@ -12,7 +12,7 @@ from pipeline.shapes import execution_json
 from pipeline.terminal.figures import Figures, Line
 from workers.rules.switches import Kind
 
-KEYS = "up/down select   p pause  r resume  h halt   tab dead letters  d requeue   q quit"
+KEYS = "up/down select  p pause  r resume  h halt  tab letters  d requeue  q quit"
 # The head, two table heads, two titles, the message and the keys.
 _FIXED = 7
 _KINDS = {Kind.PAUSED: "yellow", Kind.REDUCING: "yellow", Kind.HALTED: "bold red"}
