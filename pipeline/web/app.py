@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from pipeline.web import events, executions, health, history, metrics, operating, signals, trading, webhooks
+from pipeline.web import events, executions, health, history, manual, metrics, operating, signals, trading, webhooks
 from pipeline.web.context import WebContext
 from pipeline.web.errors import add_handlers
 from pipeline.web.limits import Limits
@@ -26,6 +26,8 @@ _TAGS = [
     {"name": "trading", "description": "Send a signal and wait for what becomes of it; what executors are doing."},
     {"name": "executions", "description": "What became of each signal at each executor, and rates over all."},
     {"name": "operating", "description": "What a person does: switches and dead letters."},
+    {"name": "live", "description": "What moves, as it moves: server-sent events."},
+    {"name": "metrics", "description": "For Prometheus."},
     {"name": "health", "description": "For whoever watches processes; without a token."},
 ]
 
@@ -38,13 +40,14 @@ def make_app(context: WebContext) -> FastAPI:
         description=_DESCRIPTION,
         version=version("tradewire"),
         openapi_tags=_TAGS,
-        docs_url="/docs",
+        docs_url=None,
         redoc_url=None,
     )
     add_handlers(app)
     app.add_middleware(Limits)
     for room in (
         health,
+        manual,
         signals,
         history,
         executions,
