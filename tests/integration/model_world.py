@@ -50,6 +50,7 @@ _TIMES = {
         "asked_at", "filled_at",
     ),
     "account_snapshot": ("taken_at",),
+    "holding": ("opened_at", "changed_at"),
     "account_refusal": ("since", "probe_at"),
     "dead_letter": ("opened_at", "closed_at"),
 }  # fmt: skip
