@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Annotated, Any
-from uuid import UUID
 
 from pydantic import Field
 
 from config.executors import ExecutorSettings
 from pipeline import browsing
+from pipeline.asking import ask
 from pipeline.cli.context import executors_for, since
 from pipeline.dead_letters import DeadLetters
 from pipeline.doctor.examine import examine
@@ -27,8 +27,6 @@ from pipeline.symbols import canonical
 
 #: The most that one answer lists; whoever wants more narrows the question.
 MOST = 200
-# Of a symbol: so many signals, whole, and so many refusals beside them.
-_LIVES, _REFUSALS = 3, 5
 
 Answer = dict[str, Any]
 Since = Annotated[
@@ -38,10 +36,13 @@ Executor = Annotated[str | None, Field(description="Only of the executor of this
 Limit = Annotated[int, Field(ge=1, le=MOST, description="At most so many.")]
 
 
-def why(of: Annotated[str, Field(description="The id of a signal or an execution, or a symbol like AAPL.")]) -> Answer:
+def why(
+    of: Annotated[str, Field(description="The id of a signal or an execution, or a symbol like AAPL.")],
+    at: Annotated[str | None, Field(description="Of a symbol: around then; RFC 3339, or 15m, 2h, 3d ago.")] = None,
+) -> Answer:
     """Tell a signal's whole life at every executor: moves with times and reasons, tries at sending, orders.
 
-    Of a symbol: the lives of its newest signals; without any, what came instead, and what was refused lately.
+    Of a symbol: its newest signals, or those nearest to a time; without any, who was last heard and what was refused.
     """
     with record_now() as (settings, record):
         executors: Mapping[str, ExecutorSettings] = {}
@@ -51,13 +52,9 @@ def why(of: Annotated[str, Field(description="The id of a signal or an execution
         symbol = _symbol(of)
         if symbol is None:
             return life(record, id_of(of, "of"), executors=executors)
-        newest = browsing.signals(record, symbol=symbol, limit=_LIVES).items
-        return {
-            "symbol": symbol,
-            "lives": [life(record, UUID(each["signal_id"]), executors=executors) for each in newest],
-            "last_of_any_symbol": browsing.signals(record, limit=1).items,
-            "refused_lately": browsing.refusals(record, limit=_REFUSALS).items,
-        }
+        answer = ask(record, symbol, at=since(at))
+        lives = [life(record, signal_id, executors=executors) for signal_id in answer.signal_ids]
+        return answer.to_json() | {"signals": lives, "silence": None if lives else answer.silence()}
 
 
 def _symbol(text: str) -> str | None:

@@ -125,13 +125,16 @@ def test_of_a_symbol_it_tells_the_newest_lives_or_what_came_instead(core: Core, 
     core.intake.refuse({"ticker": "GME"}, source="tv", code="invalid_signal", message="symbol: is missing")
 
     known, unknown, listed = assistant.asks(
-        ("why", {"of": "aapl"}), ("why", {"of": "GME"}), ("executions", {"symbol": "AAPL", "limit": 2})
+        ("why", {"of": "aapl"}),
+        ("why", {"of": "GME", "at": "1m"}),
+        ("executions", {"symbol": "AAPL", "limit": 2}),
     )
 
-    assert (known["symbol"], len(known["lives"])) == ("AAPL", 3)
-    assert known["lives"][0]["executions"][0]["execution_id"] == str(newest)
-    assert (unknown["lives"], unknown["last_of_any_symbol"][0]["symbol"]) == ([], "AAPL")
-    assert [each["message"] for each in unknown["refused_lately"]] == ["symbol: is missing"]
+    assert (known["symbol"], len(known["signals"]), known["silence"]) == ("AAPL", 3, None)
+    assert known["signals"][0]["executions"][0]["execution_id"] == str(newest)
+    assert unknown["signals"] == []
+    assert "no signal for GME" in unknown["silence"]
+    assert [each["message"] for each in unknown["refused"]] == ["symbol: is missing"]
     assert ([each["symbol"] for each in listed["executions"]], listed["has_more"]) == (["AAPL", "AAPL"], True)
 
 
