@@ -137,11 +137,11 @@ def test_a_low_execution_rate_is_an_alert_from_the_minimum_on(
     assert open_() == {}
 
     lives.lived("rejected", "rejected_by_broker")
-    watch.run_once()
+    until(watch.run_once)
 
     assert open_() == {"execution_rate": "argo (exchange) made orders of 1 out of 4 executions in 15 min"}
     rows("UPDATE execution SET created_at = created_at - interval '16 minutes'")
-    watch.run_once()
+    until(watch.run_once)
     assert open_() == {}
 
 
