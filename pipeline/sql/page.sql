@@ -1,3 +1,7 @@
+-- name: room_to_count
+-- For this transaction: a hundred thousand rows are joined in memory and not on disk.
+SELECT set_config('work_mem', '32MB', true)
+
 -- name: outcomes
 -- One pass over the executions of a window: what became of them, by slot of time and by how long the order id took.
 -- A step is the number of bounds, in milliseconds, that the time from recording to the order id has passed.

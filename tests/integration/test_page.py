@@ -327,7 +327,7 @@ def test_charts_count_what_became_of_a_window(client: httpx.Client, lives: Lives
     lives.lived("filled", order_id="order-2", after_ms=30)
     lives.lived("dead", "attempts_used_up")
 
-    text = client.get("/parts/charts?window=1h").text
+    text = until(lambda: said if "66.6" in (said := client.get("/parts/charts?window=1h").text) else None)
 
     assert "66.6 %" in text
     assert re.search(r'20 ms to 50 ms</th>.*?<td class="number">2</td>', text)

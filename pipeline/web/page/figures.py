@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, defaultdict
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 
+from psycopg import Connection
 from psycopg.rows import DictRow
 
 from pipeline.reports import Tally
@@ -18,7 +20,9 @@ from pipeline.web.page.charts import Bar, Series, columns, lines, most_frequent
 
 #: Milliseconds: where one step of the latency histogram ends and the next begins.
 BOUNDS = (2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
-_SHARED_S = 4.0
+_SHARED_S, _LONGEST_KEPT_S = 4.0, 60.0
+# The page is there before a long count is over.
+_PATIENCE_S = 0.12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +64,7 @@ class Figures:
     """What the charts show."""
 
     window: Window
+    counted_at: datetime
     labels: list[str]
     rates: list[Rate]
     reasons: list[Series]
@@ -74,33 +79,60 @@ class Figures:
 
 
 class Counted:
-    """Counts each window once for all who ask at about the same time."""
+    """Counts each window once for all who ask at about the same time.
+
+    Nobody waits long for a count: one of the last minute is shown, with its time, while a new one is made.
+    """
 
     def __init__(self, record: Record) -> None:
         self._record = record
         self._lock = threading.Lock()
         self._kept: dict[str, tuple[Figures, float]] = {}
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="figures")
+        self._begun: dict[str, Future[Figures]] = {}
 
-    def of(self, window: str) -> Figures:
-        """Return the figures of a window, at most seconds old.
+    def of(self, window: str) -> Figures | None:
+        """Return the figures of a window, at most a minute old; None: they are being counted, ask again.
 
         Raises:
             RecordUnavailable: PostgreSQL is away.
         """
         with self._lock:
-            figures, until = self._kept.get(window, (None, 0.0))
-            if figures is None or time.monotonic() > until:
-                figures = self._count(WINDOWS[window])
-                self._kept[window] = (figures, time.monotonic() + _SHARED_S)
+            figures, at = self._kept.get(window, (None, 0.0))
+            age_s = time.monotonic() - at
+            if figures is not None and age_s < _SHARED_S:
+                return figures
+            begun = self._begun.get(window)
+            if begun is None:
+                begun = self._begun[window] = self._pool.submit(self._count, window)
+        if figures is not None and age_s < _LONGEST_KEPT_S:
             return figures
+        try:
+            return begun.result(_PATIENCE_S)
+        except TimeoutError:
+            return None
 
-    def _count(self, window: Window) -> Figures:
+    def _count(self, name: str) -> Figures:
+        try:
+            figures = self._counted(WINDOWS[name])
+            with self._lock:
+                self._kept[name] = (figures, time.monotonic())
+            return figures
+        finally:
+            with self._lock:
+                del self._begun[name]
+
+    def _counted(self, window: Window) -> Figures:
         now = datetime.now(UTC)
         # Slots begin at round times, so that a column keeps its place while it fills.
         since = now - (now - datetime(1970, 1, 1, tzinfo=UTC)) % window.slot - window.back + window.slot
         key = {"since": since, "slot": window.slot, "bounds": [float(bound) for bound in BOUNDS]}
-        rows = self._record.read(lambda connection: connection.execute(sql("page", "outcomes"), key).fetchall())
-        return _figures(window, since, rows)
+
+        def unit(connection: Connection[DictRow]) -> list[DictRow]:
+            connection.execute(sql("page", "room_to_count"))
+            return connection.execute(sql("page", "outcomes"), key).fetchall()
+
+        return _figures(window, since, now, self._record.read(unit))
 
 
 @dataclass(kw_only=True)
@@ -124,7 +156,7 @@ class _Sums:
             self.steps[row["step"]] += row["count"]
 
 
-def _figures(window: Window, since: datetime, rows: list[DictRow]) -> Figures:
+def _figures(window: Window, since: datetime, now: datetime, rows: list[DictRow]) -> Figures:
     sums = _Sums(slots=window.slots)
     for row in rows:
         # The clocks of the database and of this process may differ by a little.
@@ -139,7 +171,14 @@ def _figures(window: Window, since: datetime, rows: list[DictRow]) -> Figures:
         rates.append(Rate(executor_id=executor_id, mode=mode, tally=tally, lines=drawn))
     latency = [(_step(step), sums.steps[step]) for step in range(len(BOUNDS) + 1)]
     return Figures(
-        window=window, labels=labels, rates=rates, reasons=reasons, bars=bars, highest=highest, latency=latency
+        window=window,
+        counted_at=now,
+        labels=labels,
+        rates=rates,
+        reasons=reasons,
+        bars=bars,
+        highest=highest,
+        latency=latency,
     )
 
 

@@ -31,6 +31,14 @@ _KINDS = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=ut
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86400
 
 
+def prepare() -> None:
+    """Read every template and file now, so that the first visitor does not wait for it."""
+    environment = _environment()
+    for name in environment.list_templates():
+        environment.get_template(name)
+    static_files()
+
+
 def page(template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
     """Return a whole page or a part of one."""
     return HTMLResponse(_environment().get_template(template).render(values), status_code=status, headers=HEADERS)

@@ -17,7 +17,7 @@ from pipeline.web.context import WebContext
 from pipeline.web.page.acting import LETTERS, SWITCHES
 from pipeline.web.page.figures import WINDOWS
 from pipeline.web.page.lives import timeline
-from pipeline.web.page.rendering import HEADERS, page, static_files
+from pipeline.web.page.rendering import HEADERS, page, prepare, static_files
 from pipeline.web.page.shown import Shown
 from pipeline.web.page.visits import PageRoute, Refused, Visit, visited_by
 
@@ -33,43 +33,9 @@ def router(context: WebContext) -> APIRouter:
     routes = APIRouter(route_class=PageRoute, include_in_schema=False)
     visit = visited_by(context.gate, Scope.READ)
     shown = _shown(context)
-    parts: dict[str, Callable[[], dict[str, Any]]] = {
-        "executors": shown.executors,
-        "letters": shown.letters,
-        "processes": shown.processes,
-        "refusals": shown.refusals,
-    }
-
-    @routes.get("/")
-    def whole(
-        *,
-        visitor: Visit = visit,
-        symbol: _Word = "",
-        source: _Word = "",
-        cursor: _Word = "",
-        window: _Word = "24h",
-        done: _Word = "",
-    ) -> Response:
-        verbs = {**SWITCHES, **LETTERS}
-        values: dict[str, Any] = {"visit": visitor, "done": verbs[done].done if done in verbs else None}
-        for read in parts.values():
-            values |= read()
-        values |= shown.charts(_window(window)) | _signals(shown, symbol, source, cursor)
-        return page("page.html", windows=WINDOWS, **values)
-
-    @routes.get("/parts/signals")
-    def signals_part(visitor: Visit = visit, symbol: _Word = "", source: _Word = "", cursor: _Word = "") -> Response:
-        return page("signals.html", visit=visitor, **_signals(shown, symbol, source, cursor))
-
-    @routes.get("/parts/charts")
-    def charts_part(visitor: Visit = visit, window: _Word = "24h") -> Response:
-        return page("charts.html", visit=visitor, windows=WINDOWS, **shown.charts(_window(window)))
-
-    @routes.get("/parts/{name}")
-    def part(name: str, visitor: Visit = visit) -> Response:
-        if name not in parts:
-            raise Refused(404, "there is no such page")
-        return page(f"{name}.html", visit=visitor, **parts[name]())
+    prepare()
+    _add_whole(routes, shown, visit)
+    _add_parts(routes, shown, visit)
 
     @routes.get("/lives/{which}")
     def one_life(which: UUID, visitor: Visit = visit) -> Response:
@@ -85,6 +51,56 @@ def router(context: WebContext) -> APIRouter:
         return Response(found[0], media_type=found[1], headers=HEADERS | {"Cache-Control": _FOR_EVER})
 
     return routes
+
+
+def _add_whole(routes: APIRouter, shown: Shown, visit: Any) -> None:
+    """Add the page as a browser first asks for it."""
+
+    @routes.get("/")
+    def whole(
+        *,
+        visitor: Visit = visit,
+        symbol: _Word = "",
+        source: _Word = "",
+        cursor: _Word = "",
+        window: _Word = "24h",
+        done: _Word = "",
+    ) -> Response:
+        verbs = {**SWITCHES, **LETTERS}
+        values: dict[str, Any] = {"visit": visitor, "done": verbs[done].done if done in verbs else None}
+        for read in _parts(shown).values():
+            values |= read()
+        values |= shown.charts(_window(window)) | _signals(shown, symbol, source, cursor)
+        return page("page.html", windows=WINDOWS, **values)
+
+
+def _add_parts(routes: APIRouter, shown: Shown, visit: Any) -> None:
+    """Add the parts of the page, each by itself: what its script asks for when something moved."""
+    parts = _parts(shown)
+
+    @routes.get("/parts/signals")
+    def signals_part(visitor: Visit = visit, symbol: _Word = "", source: _Word = "", cursor: _Word = "") -> Response:
+        return page("signals.html", visit=visitor, **_signals(shown, symbol, source, cursor))
+
+    @routes.get("/parts/charts")
+    def charts_part(visitor: Visit = visit, window: _Word = "24h") -> Response:
+        return page("charts.html", visit=visitor, windows=WINDOWS, **shown.charts(_window(window)))
+
+    @routes.get("/parts/{name}")
+    def part(name: str, visitor: Visit = visit) -> Response:
+        if name not in parts:
+            raise Refused(404, "there is no such page")
+        return page(f"{name}.html", visit=visitor, **parts[name]())
+
+
+def _parts(shown: Shown) -> dict[str, Callable[[], dict[str, Any]]]:
+    """Return what needs no word of the visitor's, by the name of its template."""
+    return {
+        "executors": shown.executors,
+        "letters": shown.letters,
+        "processes": shown.processes,
+        "refusals": shown.refusals,
+    }
 
 
 def _shown(context: WebContext) -> Shown:

@@ -94,7 +94,7 @@ class Shown:
         counts, figures = open_counts(self._record), self._counted.of(_RATE_WINDOW)
         depths = self._depths()
         stands = self._record.read(lambda connection: self._stands(connection, limits, counts, depths, figures))
-        return {"executors": stands, "open": _sums(counts), "rate_window": figures.window.says}
+        return {"executors": stands, "open": _sums(counts), "counted": figures is not None}
 
     def letters(self) -> dict[str, Any]:
         """Return the oldest open dead letters, and how many there are."""
@@ -128,7 +128,7 @@ class Shown:
         limits: Mapping[str, list[Headroom]],
         counts: Mapping[str, dict[str, Any]],
         depths: Mapping[str, int],
-        figures: Figures,
+        figures: Figures | None,
     ) -> list[Standing]:
         stands = []
         for name, executor in self._context.executors.items():
@@ -142,7 +142,7 @@ class Shown:
                     headroom=limits.get(name, []),
                     depth=depths.get(name),
                     work=counts.get(name, nothing_open()),
-                    tally=figures.rate_of(name, executor.mode),
+                    tally=None if figures is None else figures.rate_of(name, executor.mode),
                 )
             )
         return stands

@@ -79,6 +79,12 @@ class Part {
     this.again = false;
     if (this.url === "/parts/signals") this.url += location.search;
     setInterval(() => this.refresh(), element.dataset.every * 1000);
+    this.askSoon();
+  }
+
+  // What is still being counted says so.
+  askSoon() {
+    if (this.element.querySelector("[data-soon]")) setTimeout(() => this.refresh(), SOON_MS * 2);
   }
 
   async refresh() {
@@ -99,6 +105,7 @@ class Part {
       // The next look comes by itself.
     }
     this.asking = false;
+    this.askSoon();
     if (this.again) {
       this.again = false;
       setTimeout(() => this.refresh(), SOON_MS);
