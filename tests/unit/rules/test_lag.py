@@ -37,3 +37,10 @@ def test_a_position_that_shows_the_fill_is_closed_at_once() -> None:
 
 def test_an_entry_waits_for_no_such_thing() -> None:
     assert go(decide(case(signal("BUY"), own=own(7)))).role is Role.ENTRY
+
+
+def test_a_coin_from_which_a_fee_was_taken_is_shown_as_it_is() -> None:
+    sent = signal("SELL", symbol="BTC/USD", asset_class="crypto")
+
+    assert go(decide(case(sent, held="6.98", own=own(7)))).quantity == Decimal("6.98")
+    assert held_for(decide(case(sent, held="6", own=own(7)))) == "account_unreadable"
