@@ -14,6 +14,7 @@ from config.executors import ExecutorSettings
 from pipeline.crash import reached
 from pipeline.errors import BrokerUnavailable, BrokerUnreadable
 from pipeline.reasons import Code, Reason
+from pipeline.routing import may_be_exit
 from pipeline.states import State
 from pipeline.store.record import Record
 from pipeline.store.rows import OrderRow, Role, SignalRow, Taken
@@ -27,7 +28,7 @@ from workers.facts import book_of, book_rows, own_of, recent_of, standing_of, st
 from workers.market import calendar_at, market_at
 from workers.patience import held, skipped, unread
 from workers.priors import before_look, of_symbol, orders_under_way, prior_order
-from workers.retry import Move
+from workers.retry import Move, broker_hold
 from workers.rules.case import Case, Go, Hold, Skip
 from workers.rules.decide import decide, still_go
 from workers.rules.hours import Market
@@ -72,7 +73,7 @@ class Check:
                 taken, signal, *unread(error, age=taken.now - taken.created_at), self.eye.hours(signal, taken.now)
             )
         except BrokerUnreadable as error:
-            return self._unreadable(taken, str(error))
+            return self._unreadable(taken, signal, str(error))
         if isinstance(seen, Refused):
             reason = Reason(code=Code.BROKER_REFUSES_ACCOUNT, facts={"says": seen.message})
             return self._hold(taken, signal, reason, seen.probe_in, self.eye.hours(signal, taken.now))
@@ -200,10 +201,12 @@ class Check:
             ask_to_cancel(self.record, self.broker, order_id)
         return Move(state=State.HELD, reason=hold.reason, due_in=hold.wait)
 
-    def _unreadable(self, taken: Taken, says: str) -> Move:
-        """Ask a few times more, then leave it to a person: the answer makes no sense."""
+    def _unreadable(self, taken: Taken, signal: SignalRow, says: str) -> Move:
+        """Ask a few times more, then leave it to a person: the answer makes no sense. An exit is never given up."""
         facts = {"says": says[:300], "attempts": taken.attempts + 1}
         reason = Reason(code=Code.ACCOUNT_UNREADABLE, facts=facts)
+        if may_be_exit(signal, self.executor):
+            return Move(state=State.HELD, reason=reason, due_in=broker_hold(age=taken.now - taken.created_at))
         if taken.attempts + 1 >= self.executor.retry.attempts:
             return Move(state=State.DEAD, reason=reason, attempts=1)
         return Move(state=State.HELD, reason=reason, due_in=_UNREADABLE_WAIT * min(2**taken.attempts, 32), attempts=1)

@@ -68,9 +68,9 @@ class Eye:
         position = snapshot.position(signal.symbol)
         try:
             closes = may_close(signal, position, may_short=may_short)
-            asset = self.assets.get(signal.symbol, urgent=closes)
             if closes:
                 position = self.broker.position(signal.symbol)
+            asset = self._asset(signal, position, urgent=closes)
         except BrokerRefusesAccount as error:
             return self.snapshots.refused(str(error))
         sessions = self._sessions(signal, snapshot.last_clock, snapshot.taken_at)
@@ -95,6 +95,16 @@ class Eye:
             return None
         last = self.snapshots.last_clock()
         return by_calendar(last, now, self.calendar.known(now if last is None else last.at(now)))
+
+    def _asset(self, signal: SignalRow, position: Position | None, *, urgent: bool) -> Asset | None:
+        """Read what the broker says of the symbol. An exit goes without: at the market, since steps are unknown."""
+        try:
+            return self.assets.get(signal.symbol, urgent=urgent)
+        except (BrokerUnavailable, BrokerUnreadable) as error:
+            if not _reduces(signal, position):
+                raise
+            log.debug("asset.failed", executor_id=self.executor.id, symbol=signal.symbol, error=str(error))
+            return None
 
     def _sessions(self, signal: SignalRow, last: ClockReading | None, taken_at: datetime) -> tuple[Session, ...]:
         if not keeps_hours(signal, self.executor):

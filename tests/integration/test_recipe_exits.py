@@ -136,3 +136,30 @@ def test_a_second_exit_of_the_account_does_not_sell_what_is_only_still_shown(
 
     assert (late["state"], late["reason_code"]) == ("held", "account_unreadable")
     assert sold(core) == 2
+
+
+@pytest.mark.parametrize("on", ["account", "positions"])
+def test_an_exit_is_never_given_up_for_answers_that_make_no_sense(held: Core, on: str) -> None:
+    held.faults({"on": on, "kind": "garbage_before"})
+    execution = held.send("AAPL", "SELL")
+    held.rows("UPDATE account_snapshot SET taken_at = taken_at - interval '1 minute'")
+    for _ in range(7):
+        held.due_now(execution)
+        row = held.run(execution)
+        assert (row["state"], row["reason_code"]) == ("held", "account_unreadable")
+
+    held.faults()
+    held.due_now(execution)
+    assert held.run(execution)["state"] == "accepted"
+
+
+@pytest.mark.parametrize("kind", ["garbage_before", "5xx_before"])
+def test_an_exit_goes_at_the_market_where_the_asset_cannot_be_read(held: Core, kind: str) -> None:
+    held.rows("DELETE FROM asset")
+    held.desks["argo"].assets._kept.clear()
+    held.faults({"on": "assets", "kind": kind})
+
+    row = held.run(held.send("AAPL", "SELL"))
+
+    assert row["state"] == "accepted"
+    assert [order["type"] for order in held.orders()] == ["limit", "market"]
