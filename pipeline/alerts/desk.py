@@ -30,9 +30,7 @@ class Tested:
     took: bool
 
 
-def try_channels(
-    record: Record, alerts: Alerts, names: Collection[str], *, by: str, tell: Tell = tell
-) -> list[Tested]:
+def try_channels(record: Record, alerts: Alerts, names: Collection[str], *, by: str, tell: Tell = tell) -> list[Tested]:
     """Send a test to each of *names*, and keep which ones took it.
 
     Raises:
