@@ -12,7 +12,7 @@ import typer
 from config.settings import Settings
 from pipeline.cli.context import executors_for, open_record, settings_for_a_person
 from pipeline.cli.switches import All, AsJson, By, Which, Why, me, names_of, print_stands
-from pipeline.errors import TradewireError
+from pipeline.errors import ConfigInvalid, RecordUnavailable, TradewireError
 from pipeline.flatten.bring_in import bring_in_all
 from pipeline.flatten.by_hand import Ended, flatten_directly
 from pipeline.flatten.progress import Progress, wait_for_flat
@@ -49,7 +49,13 @@ def flatten(
         return
     names = names_of(settings, executor, every=every)
     go = _directly if direct else _with_the_keeper
-    raise typer.Exit(0 if go(settings, names, by=by or me(), why=why, wait_s=wait, as_json=as_json) else 1)
+    try:
+        flat = go(settings, names, by=by or me(), why=why, wait_s=wait, as_json=as_json)
+    except (ConfigInvalid, RecordUnavailable):
+        if not direct:
+            typer.echo("the keeper cannot be told to flatten: --direct closes straight at the broker", err=True)
+        raise
+    raise typer.Exit(0 if flat else 1)
 
 
 def _with_the_keeper(

@@ -213,3 +213,17 @@ def test_doctor_says_who_stopped_an_account_and_what_lets_it_go(core: Core) -> N
     assert argo[:2] == ("critical", "`tradewire resume argo --why …` when it may trade again.")
     assert argo[2] == f"paused by={ME}"
     assert prop_firm == ("warning", "`tradewire resume prop_firm` when it may trade again.", f"paused by={ME}")
+
+
+@pytest.mark.parametrize("url", [None, "postgresql://127.0.0.1:1/tradewire"])
+def test_flatten_without_the_record_names_the_way_that_needs_none(
+    core: Core, monkeypatch: pytest.MonkeyPatch, url: str | None
+) -> None:
+    monkeypatch.delenv("DATABASE_URL")
+    if url is not None:
+        monkeypatch.setenv("DATABASE_URL", url)
+
+    ended = run("flatten", core.executors["argo"].id)
+
+    assert ended.exit_code != 0
+    assert "--direct" in ended.stderr
