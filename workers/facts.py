@@ -183,7 +183,6 @@ def standing_of(row: DictRow | None) -> Standing | None:
         best_day_profit=row["best_day_profit"],
         earned=row["earned"],
         read_at=row["read_at"],
-        readable=row["unreadable_since"] is None,
     )
 
 

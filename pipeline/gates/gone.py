@@ -50,7 +50,7 @@ class Gone:
     @property
     def remedy(self) -> str:
         """Return what a person can do."""
-        let_go = f"let it go: tradewire config forget {self.executor_id} --why TEXT"
+        let_go = f"let it go: tradewire config forget {self.executor_id} --why TEXT --yes-forget {self.executor_id}"
         if not self.holdings:
             return f"put its table back, or {let_go}"
         number = self.holdings[0].account_number

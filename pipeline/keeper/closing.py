@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 from psycopg.rows import DictRow
 
-from pipeline.errors import InvalidSignal
+from pipeline.errors import InvalidSignal, SourceIdConflict
 from pipeline.intake import Intake
 from pipeline.keeper.exits import gap_after
 from pipeline.routing import OWN
@@ -66,6 +66,9 @@ class Closing:
         }
         try:
             recorded = self.intake.record_own(raw, cause=self.cause)
+        except SourceIdConflict:
+            # The position changed between two keepers' looks: the next look takes the next number.
+            return False
         except InvalidSignal as error:
             # Something that tradewire does not trade: a person has to close it.
             self._refused.add(position.symbol)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from workers.exchange.accounts import ZERO, Account, Fill, Transfer
+from workers.exchange.accounts import Account, Fill, Transfer
 from workers.exchange.assets import Assets, asset_id
 from workers.exchange.clock import SessionClock
 from workers.exchange.money import Totals, totals
@@ -190,8 +190,3 @@ class Venue:
     def day_ends_ns(self, now_ns: int) -> int:
         """Return when a `day` order placed now expires."""
         return int(self.clock.day_ends(self.moment(now_ns)).timestamp()) * _NANO
-
-    def cost_of(self, order: Order, qty: Decimal) -> Decimal:
-        """Return what *qty* of *order* is worth at its own price, else at the market's."""
-        price = order.limit_price or order.stop_price or self.price(order.symbol) or ZERO
-        return qty * price

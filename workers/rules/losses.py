@@ -33,8 +33,6 @@ class Standing:
     best_day_profit: Decimal
     earned: Decimal
     read_at: datetime
-    #: False while the account cannot be read.
-    readable: bool = True
 
 
 class LossLimit(StrEnum):
