@@ -20,6 +20,7 @@ from workers.brokers.protocol import Broker
 from workers.market import Calendar, market_at, was_held_for_open
 from workers.rules.freshness import keeps_hours, waited
 from workers.rules.hours import ClockReading, Market, by_calendar
+from workers.rules.orders import reduces, side_of
 from workers.snapshots import Refused, Snapshot, Snapshots
 
 log = structlog.get_logger(__name__)
@@ -142,5 +143,5 @@ def may_close(signal: SignalRow, position: Position | None, *, may_short: bool) 
 
 
 def _reduces(signal: SignalRow, position: Position | None) -> bool:
-    held = position.quantity if position else 0
-    return held > 0 if signal.action is Action.SELL else held < 0
+    held = position.quantity if position else Decimal(0)
+    return reduces(side_of(signal.action), held)

@@ -12,18 +12,17 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 
 from config.executors import ExecutorSettings
-from pipeline.signals import Action
 from pipeline.states import State
 from pipeline.store.rows import SignalRow, Taken
 from pipeline.store.statements import sql
-from workers.brokers.orders import Side
 from workers.holder import provisional
 from workers.priors import of_symbol
+from workers.retry import PROBE_EVERY
 from workers.rules.book import Book, Own, Pending
 from workers.rules.case import Recent
 from workers.rules.days import trading_day
-from workers.rules.holds import PROBE_EVERY
 from workers.rules.losses import Standing
+from workers.rules.orders import side_of
 from workers.rules.switches import Switch, switch_of
 from workers.snapshots import Snapshot
 
@@ -155,7 +154,7 @@ def _repeat(
 ) -> DictRow | None:
     window = timedelta(seconds=executor.limits.repeat_window_s or 0)
     values = key | {
-        "side": (Side.BUY if signal.action is Action.BUY else Side.SELL).value,
+        "side": side_of(signal.action).value,
         "strategy": signal.strategy or "",
         "window": window,
         "by_content": executor.limits.repeat_by == "content",

@@ -13,7 +13,7 @@ from workers.brokers.protocol import Accepted, Duplicate, NotSent, NotSentCause,
 
 #: Holds for a broker that is away back off to this and no further: a signal is worth little when it is old.
 LONGEST_HOLD = timedelta(seconds=5)
-#: Refused accounts are probed once a minute.
+#: What the broker refuses, an account or one entry after the other, is tried once a minute.
 PROBE_EVERY = timedelta(seconds=60)
 #: Orders show up in the broker's reads after 150-250 ms; the first look-up waits that long.
 FIRST_LOOKUP = timedelta(milliseconds=250)

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from pipeline.reasons import Code, Reason
 from pipeline.routing import always_refused
-from pipeline.signals import Action, Intent
+from pipeline.signals import Intent
 from pipeline.store.rows import OrderRow, Role
 from workers.brokers.orders import Side
 from workers.rules.case import Case, Hold, Skip, Verdict
@@ -16,6 +16,7 @@ from workers.rules.entry import judge_entry
 from workers.rules.exits import closable, judge_exit
 from workers.rules.freshness import freshness
 from workers.rules.lag import hold_lagging
+from workers.rules.orders import reduces, side_of
 from workers.rules.switches import PAUSE_WAIT, verdict_on
 
 #: An exit looks again this often at what has to end before it.
@@ -28,8 +29,8 @@ def decide(case: Case) -> Verdict:
     if refused:
         return Skip(reasons=tuple(refused))
     held = case.position.quantity if case.position else Decimal(0)
-    side = Side.BUY if case.signal.action is Action.BUY else Side.SELL
-    closes = held > 0 if side is Side.SELL else held < 0
+    side = side_of(case.signal.action)
+    closes = reduces(side, held)
     # Whatever may still change the position, or would meet this order in the market, comes to its end first.
     blocking = tuple(order for order in case.under_way if closes or order.side != side)
     if blocking:

@@ -7,12 +7,11 @@ from decimal import Decimal
 
 from pipeline.reasons import Code, Reason
 from workers.brokers.orders import Side
+from workers.retry import PROBE_EVERY
 from workers.rules.case import Case, Hold
 from workers.rules.days import trading_day
 from workers.rules.limits import flat_from
 
-#: While the broker refuses orders in a row, one entry in so long is tried.
-PROBE_EVERY = timedelta(minutes=1)
 # The keeper looks at an idle account once a minute; one that it has not looked at for longer, nobody watches.
 _UNWATCHED_AFTER = timedelta(seconds=90)
 _SOON = timedelta(seconds=1)

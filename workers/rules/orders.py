@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from pipeline.signals import Action
 from pipeline.symbols import AssetClass
 from workers.brokers.holdings import Asset
 from workers.brokers.orders import Side
 from workers.rules.case import Case
 from workers.sizing import limit_price
+
+
+def side_of(action: Action) -> Side:
+    """Return the side of an order that does what a signal says."""
+    return Side.BUY if action is Action.BUY else Side.SELL
+
+
+def reduces(side: Side, held: Decimal) -> bool:
+    """Say whether an order of *side* makes a position of *held* (signed) smaller."""
+    return held > 0 if side is Side.SELL else held < 0
 
 
 def collared(case: Case, side: Side, price: Decimal, asset: Asset) -> Decimal:
