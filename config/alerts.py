@@ -11,12 +11,12 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 
-from config.fields import Section
-from config.keys import description_at, keys_at
-from config.problems import problems_of
-from config.settings import Settings, is_loopback
-from config.tables import parsed_toml
-from pipeline.errors import ConfigInvalid, Problem
+from config.schema.fields import Section
+from config.schema.keys import description_at, keys_at
+from config.schema.problems import problems_of
+from config.schema.settings import Settings, is_loopback
+from config.schema.toml_tables import parsed_toml
+from pipeline.model.errors import ConfigInvalid, Problem
 
 #: The variable that holds the address of the dead-man ping.
 DEADMAN = "ALERTS_DEADMAN_URL"

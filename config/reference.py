@@ -10,7 +10,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from config.alerts import DEADMAN, AlertSettings, ExecutionRate
-from config.directions import (
+from config.checks.not_yet import not_yet
+from config.checks.strictness import (
     DIRECTIONS,
     Looser,
     Ranked,
@@ -24,10 +25,9 @@ from config.directions import (
     upwards,
     wider,
 )
-from config.enforced import not_yet
-from config.executors import ExecutorSettings
-from config.fields import Section
-from config.settings import Settings, variable
+from config.schema.executor import ExecutorSettings
+from config.schema.fields import Section
+from config.schema.settings import Settings, variable
 from config.webhooks import Template, WebhookSettings
 
 _INTRODUCTION = """# Configuration

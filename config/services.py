@@ -10,8 +10,8 @@ from tempfile import NamedTemporaryFile
 import psutil
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
-from config.settings import Settings
-from pipeline.errors import ConfigInvalid, Problem
+from config.schema.settings import Settings
+from pipeline.model.errors import ConfigInvalid, Problem
 
 #: The name of the file below TRADEWIRE_HOME.
 FILE_NAME = "services.json"

@@ -12,12 +12,12 @@ from typing import Any
 
 from pydantic import BaseModel, SecretStr
 
-from config.executors import Executors
-from config.fields import plain
 from config.logs import MASK, masked
+from config.schema.executor import Executors
+from config.schema.fields import plain
+from config.schema.settings import Settings, key_names, variable
 from config.services import Services
-from config.settings import Settings, key_names, variable
-from pipeline.errors import Problem
+from pipeline.model.errors import Problem
 
 #: One shown value: `{"value": …, "origin": "file" | "default" | "pack NAME" | "environment" | ".env" | "running up"}`.
 Shown = dict[str, Any]

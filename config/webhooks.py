@@ -11,12 +11,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 
-from config.fields import Confidence, Figure, Section, Symbol, Word, Words
-from config.keys import description_at, keys_at
-from config.problems import did_you_mean, problems_of
-from config.settings import Settings
-from config.tables import parsed_toml
-from pipeline.errors import ConfigInvalid, Problem
+from config.schema.fields import Confidence, Figure, Section, Symbol, Word, Words
+from config.schema.keys import description_at, keys_at
+from config.schema.problems import did_you_mean, problems_of
+from config.schema.settings import Settings
+from config.schema.toml_tables import parsed_toml
+from pipeline.model.errors import ConfigInvalid, Problem
 
 #: The webhook that is there without being named in the file.
 DEFAULT = "tradingview"

@@ -54,7 +54,12 @@ class Processes:
         self.started: list[Started] = []
 
     def start(
-        self, core: Core, *arguments: str, stdin: str | None = None, module: str = "pipeline.cli", **environment: str
+        self,
+        core: Core,
+        *arguments: str,
+        stdin: str | None = None,
+        module: str = "pipeline.entrypoints.cli",
+        **environment: str,
     ) -> Started:
         """Start `tradewire *arguments*`, or another module; its output goes to a file that `said` reads."""
         env = {

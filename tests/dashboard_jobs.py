@@ -13,7 +13,7 @@ from rq.registry import FailedJobRegistry
 from rq.results import Result
 from rq.serializers import JSONSerializer
 
-from pipeline.dashboard import make_app
+from pipeline.entrypoints.rq_dashboard import make_app
 
 TOKEN = "a-token"
 LOGIN = {"Authorization": "Basic " + base64.b64encode(f"tradewire:{TOKEN}".encode()).decode()}

@@ -14,22 +14,23 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import dict_row
 
-from config.executors import Executors, load_executors
-from config.settings import Settings
-from pipeline.dead_letters import DeadLetters
-from pipeline.intake import Intake
-from pipeline.keeper.follow import Follower
-from pipeline.keeper.sweep import Sweep
-from pipeline.keeper.unknown import Unknowns
-from pipeline.queues.bell import Bell
-from pipeline.queues.server import connect
-from pipeline.relay import Relay
+from config.executors import load_executors
+from config.schema.executor import Executors
+from config.schema.settings import Settings
+from pipeline.intake.intake import Intake
+from pipeline.operations.dead_letters import DeadLetters
+from pipeline.queues.dispatcher import Relay
+from pipeline.queues.queue import Bell
+from pipeline.queues.redis_server import connect
 from pipeline.store.record import Record
 from pipeline.store.rows import ExecutionRow
 from tests.exchange_fixtures import ExchangeProcess
-from workers.engine import open_desks, recipe_of
-from workers.lease import LeaseKeeper
-from workers.recipe import Recipe
+from workers.account.runtime import open_desks
+from workers.execution.lease import LeaseKeeper
+from workers.execution.runner import Recipe, recipe_of
+from workers.keeper.dispatch import Sweep
+from workers.keeper.order_lookup import Unknowns
+from workers.keeper.order_polling import Follower
 
 #: The longest that anything may take before a test gives up.
 WAIT_S = 15.0

@@ -10,7 +10,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from pipeline.cli.app import app
+from pipeline.entrypoints.cli.app import app
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"

@@ -11,17 +11,18 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import UUID
 
-from config.executors import ExecutorSettings, load_executors
-from config.fields import Section
-from config.settings import Settings
-from pipeline.signals import Action, Intent
+from config.executors import load_executors
+from config.schema.executor import ExecutorSettings
+from config.schema.fields import Section
+from config.schema.settings import Settings
+from pipeline.accounts.exposure import Book, Own
+from pipeline.accounts.losses import Standing
+from pipeline.model.account import Account, Asset, Position
+from pipeline.model.signals import Action, Intent
 from pipeline.store.rows import OrderRow, Role, SignalRow
 from tests.factories import executor_toml
-from workers.brokers.holdings import Account, Asset, Position
-from workers.rules.book import Book, Own
 from workers.rules.case import Case, Go, Hold, Recent, Skip, Verdict
-from workers.rules.hours import Market
-from workers.rules.losses import Standing
+from workers.rules.market_hours import Market
 
 NOW = datetime(2026, 1, 31, 15, 0, tzinfo=UTC)
 SHORT = "allow_short = true"

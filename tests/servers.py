@@ -14,7 +14,7 @@ import pytest
 import redis
 from psycopg import sql
 
-from pipeline.embedded.servers import EmbeddedServer
+from pipeline.entrypoints.supervisor.servers.servers import EmbeddedServer
 
 _TEMPLATE = "tradewire_template"
 

@@ -19,12 +19,12 @@ _UP = """
 import json, os, sys, time
 from pathlib import Path
 from config.services import Services
-from pipeline.embedded.addresses import free_port
-from pipeline.embedded.wakeups import Wakeups
-from pipeline.up.claim import claim_home
-from pipeline.up.lines import ProcessLine, QUEUES, RECORD, server_lines
-from pipeline.up.plan import Plan
-from pipeline.up.run import supervise
+from pipeline.entrypoints.supervisor.servers.addresses import free_port
+from pipeline.entrypoints.supervisor.servers.wakeups import Wakeups
+from pipeline.entrypoints.supervisor.home_lock import claim_home
+from pipeline.entrypoints.supervisor.process_table import ProcessLine, QUEUES, RECORD, server_lines
+from pipeline.entrypoints.supervisor.plan import Plan
+from pipeline.entrypoints.supervisor.run import supervise
 
 home, seconds = Path(sys.argv[1]), float(sys.argv[2])
 servers, programs = sys.argv[3] == "servers", sys.argv[4]

@@ -12,17 +12,17 @@ import uvicorn
 from pydantic import SecretStr
 
 from config.executors import load_executors
-from config.settings import Settings
-from pipeline.dead_letters import DeadLetters
-from pipeline.intake import Intake
-from pipeline.queues.bell import Bell
-from pipeline.queues.server import connect
-from pipeline.relay import Relay
+from config.schema.settings import Settings
+from pipeline.entrypoints.web.api.auth import Gate
+from pipeline.entrypoints.web.api.context import WebContext
+from pipeline.entrypoints.web.api.readiness import Readiness
+from pipeline.entrypoints.web.app import make_app
+from pipeline.intake.intake import Intake
+from pipeline.operations.dead_letters import DeadLetters
+from pipeline.queues.dispatcher import Relay
+from pipeline.queues.queue import Bell
+from pipeline.queues.redis_server import connect
 from pipeline.store.record import Record
-from pipeline.web.app import make_app
-from pipeline.web.auth import Gate
-from pipeline.web.context import WebContext
-from pipeline.web.readiness import Readiness
 from tests.factories import until
 
 LOAD = Path(__file__).parents[1] / "config/executors.load.toml"

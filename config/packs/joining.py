@@ -9,7 +9,7 @@ from typing import Any
 
 from config.packs.merging import merged
 from config.packs.reading import Pack, pack_file, read_pack
-from pipeline.errors import ConfigInvalid, Problem
+from pipeline.model.errors import ConfigInvalid, Problem
 
 Tables = Mapping[str, Mapping[str, Any]]
 

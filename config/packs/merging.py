@@ -8,10 +8,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from config.directions import DIRECTIONS, differing, looser, same, shorter, wider
+from config.checks.strictness import DIRECTIONS, differing, looser, same, shorter, wider
 from config.packs.reading import Pack, parts
-from config.problems import echo
-from pipeline.errors import Problem
+from config.schema.problems import echo
+from pipeline.model.errors import Problem
 
 #: The table that binds as a whole: a firm counts in its way and in no other.
 _BINDING = "firm"

@@ -11,14 +11,14 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, create_model
 
-from config.fields import Section, Word
-from config.firm import Firm
-from config.keys import description_at, keys_at
-from config.problems import did_you_mean, problems_of
-from config.route import Route
-from config.sections import Hours, Limits, Size
-from config.tables import parsed_toml
-from pipeline.errors import ConfigInvalid, Problem
+from config.schema.fields import Section, Word
+from config.schema.firm import Firm
+from config.schema.keys import description_at, keys_at
+from config.schema.problems import did_you_mean, problems_of
+from config.schema.route import Route
+from config.schema.sections import Hours, Limits, Size
+from config.schema.toml_tables import parsed_toml
+from pipeline.model.errors import ConfigInvalid, Problem
 
 _SHIPPED = Path(__file__).parent
 

@@ -9,7 +9,7 @@ from importlib.resources import files
 import psycopg
 import structlog
 
-from pipeline.errors import NotPossible, RecordUnavailable
+from pipeline.model.errors import NotPossible, RecordUnavailable
 
 log = structlog.get_logger(__name__)
 

@@ -15,10 +15,10 @@ from psycopg.rows import DictRow, dict_row
 from psycopg.types.enum import EnumInfo, register_enum
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from pipeline.absences import Need, absence_of
-from pipeline.errors import NotMigrated, NotPossible, RecordUnavailable, TradewireError
-from pipeline.signals import Action, Intent
-from pipeline.states import State
+from pipeline.model.errors import NotMigrated, NotPossible, RecordUnavailable, TradewireError
+from pipeline.model.outages import Need, absence_of
+from pipeline.model.signals import Action, Intent
+from pipeline.model.states import State
 from pipeline.store.rows import Mode, Role
 
 T = TypeVar("T")

@@ -10,8 +10,8 @@ from enum import StrEnum
 from typing import Any, Self
 from uuid import UUID
 
-from pipeline.signals import Action, Intent
-from pipeline.states import State
+from pipeline.model.signals import Action, Intent
+from pipeline.model.states import State
 
 
 class Mode(StrEnum):

@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 import sys
 
-from pipeline.cli.app import main
-from pipeline.embedded.spawn import LIFELINE
+from pipeline.entrypoints.cli.app import main
+from pipeline.entrypoints.supervisor.servers.spawn import LIFELINE
 
 # Loaded here so that no worker has to.
-import workers.process  # noqa: F401, isort: skip
+import workers.execution.process  # noqa: F401, isort: skip
 
 
 def run(executor: str, count: int) -> None:

@@ -17,7 +17,7 @@ from typing import Any, TextIO
 import httpx
 import psutil
 
-from pipeline.embedded.servers import EmbeddedServer
+from pipeline.entrypoints.supervisor.servers.servers import EmbeddedServer
 from tests.acceptance.system import System, a_signal
 from tests.exchange_fixtures import ExchangeProcess
 

@@ -46,7 +46,7 @@ class System:
         said = len(self.log())
         with (self.home / "up.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "pipeline.cli", "up", *arguments],
+                [sys.executable, "-m", "pipeline.entrypoints.cli", "up", *arguments],
                 cwd=self.home,
                 env=self.environment | {"PYTHONPATH": str(ROOT)},
                 stdout=log,
@@ -72,7 +72,7 @@ class System:
     def run(self, *arguments: str, stdin: str = "", timeout_s: float = 60.0) -> subprocess.CompletedProcess[str]:
         """Run one command beside `up`."""
         return subprocess.run(
-            [sys.executable, "-m", "pipeline.cli", *arguments],
+            [sys.executable, "-m", "pipeline.entrypoints.cli", *arguments],
             check=False,
             cwd=self.home,
             env=self.environment | {"PYTHONPATH": str(ROOT)},

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from pipeline.cli.app import app
+from pipeline.entrypoints.cli.app import app
 
 FOLDER = Path(__file__).parent / "bad_executors"
 FILES = sorted(FOLDER.glob("*.toml"))

@@ -111,7 +111,7 @@ def test_dead_letters_are_named_until_a_person_moved_them_on(up: System) -> None
 
 def test_watching_looks_again_until_it_is_stopped(up: System) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "pipeline.cli", "doctor", "--watch", "0.5", "--json"],
+        [sys.executable, "-m", "pipeline.entrypoints.cli", "doctor", "--watch", "0.5", "--json"],
         cwd=up.home,
         env=up.environment | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,

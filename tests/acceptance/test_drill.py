@@ -18,7 +18,7 @@ SIGNALS = 120
 def drilled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """One drill with a seed of its own, in an environment that names servers which do not exist."""
     done = subprocess.run(
-        [sys.executable, "-m", "pipeline.cli", "drill", "--signals", str(SIGNALS), "--json"],
+        [sys.executable, "-m", "pipeline.entrypoints.cli", "drill", "--signals", str(SIGNALS), "--json"],
         check=False,
         cwd=tmp_path_factory.mktemp("drill"),
         env=os.environ

@@ -21,9 +21,9 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from pipeline.intake import Intake
+from pipeline.entrypoints.web.app import make_app
+from pipeline.intake.intake import Intake
 from pipeline.store.record import Record
-from pipeline.web.app import make_app
 from tests.factories import signal
 from tests.web import BEARER, LOAD, TOKEN, serving, web_context
 
@@ -46,7 +46,7 @@ def record(database_url: str) -> Iterator[Record]:
 def known(record: Record) -> dict[str, list[str]]:
     """Some ids that there are, so that requests get past 404."""
     from config.executors import load_executors
-    from config.settings import Settings
+    from config.schema.settings import Settings
 
     intake = Intake(record, load_executors(LOAD, settings=Settings(executors=LOAD)), by="test")
     recorded = [intake.record(signal(source_id=str(number)), source="api") for number in range(3)]

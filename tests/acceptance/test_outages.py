@@ -28,7 +28,7 @@ BOTH = ("argo", "prop_firm")
 @contextlib.contextmanager
 def workers(one: System) -> Iterator[None]:
     """Run a worker per executor beside an `up` that runs none."""
-    command = [sys.executable, "-m", "pipeline.cli", "work"]
+    command = [sys.executable, "-m", "pipeline.entrypoints.cli", "work"]
     running = [subprocess.Popen([*command, name], cwd=ROOT, env=one.environment) for name in BOTH]
     try:
         yield

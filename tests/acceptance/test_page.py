@@ -60,7 +60,7 @@ def work(up: System) -> Iterator[Callable[[], None]]:
     started: list[subprocess.Popen[bytes]] = []
 
     def start() -> None:
-        command = [sys.executable, "-m", "pipeline.cli", "work", "argo"]
+        command = [sys.executable, "-m", "pipeline.entrypoints.cli", "work", "argo"]
         log = (up.home / "argo.log").open("ab")
         environment = {**os.environ, **up.environment, "PYTHONPATH": str(ROOT)}
         started.append(subprocess.Popen(command, cwd=up.home, env=environment, stdout=log, stderr=log))

@@ -150,7 +150,9 @@ def test_doctor_names_a_queue_without_a_worker_and_the_executions_wait_for_one(s
     one.send([a_signal()], "--wait", "3")
     waiting = one.json("executions", "--executor", "argo")
 
-    worker = subprocess.Popen([sys.executable, "-m", "pipeline.cli", "work", "argo"], cwd=ROOT, env=one.environment)
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "pipeline.entrypoints.cli", "work", "argo"], cwd=ROOT, env=one.environment
+    )
     try:
         one.until(lambda: one.orders("argo"), within_s=15, what="an order at argo")
     finally:

@@ -18,8 +18,8 @@ from uuid import uuid4
 
 import httpx
 
+from config.schema.settings import load_settings
 from config.services import effective
-from config.settings import load_settings
 
 
 def main() -> None:

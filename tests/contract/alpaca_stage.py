@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import SecretStr
 
-from pipeline.embedded.addresses import free_port
+from pipeline.entrypoints.supervisor.servers.addresses import free_port
 from tests.contract.stages import Fault, Kind
 from tests.exchange_fixtures import ExchangeProcess
 from workers.brokers.protocol import Broker

@@ -9,7 +9,7 @@ from decimal import Decimal
 from itertools import count
 from typing import Any
 
-from workers.brokers.orders import BrokerOrder, OrderRequest, OrderStatus, Side
+from pipeline.model.orders import BrokerOrder, OrderRequest, OrderStatus, Side
 from workers.brokers.protocol import Accepted, Broker, Found
 
 PRICE = Decimal(100)

@@ -13,6 +13,7 @@ from decimal import Decimal
 
 import pytest
 
+from pipeline.model.orders import OrderRequest, Side
 from tests.contract.asking import (
     a_minute_ago,
     ended,
@@ -22,7 +23,6 @@ from tests.contract.asking import (
 )
 from tests.contract.conftest import STAGES
 from tests.contract.stages import Fault, Kind, Stage
-from workers.brokers.orders import OrderRequest, Side
 from workers.brokers.protocol import (
     Absent,
     Accepted,

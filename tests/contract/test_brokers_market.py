@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
+from pipeline.model.orders import OrderStatus, Side
 from tests.contract.asking import PRICE, a_minute_ago, ended, order, resting
 from tests.contract.stages import Stage
-from workers.brokers.orders import OrderStatus, Side
 from workers.brokers.protocol import Accepted, Broker
 
 

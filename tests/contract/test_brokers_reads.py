@@ -8,7 +8,8 @@ from decimal import Decimal
 
 import pytest
 
-from pipeline.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable, TradewireError
+from pipeline.model.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable, TradewireError
+from pipeline.model.orders import OrderStatus, Side
 from tests.contract.asking import (
     LOOKUPS,
     PRICE,
@@ -22,7 +23,6 @@ from tests.contract.asking import (
     until,
 )
 from tests.contract.stages import Fault, Kind, Stage
-from workers.brokers.orders import OrderStatus, Side
 from workers.brokers.protocol import Absent, Accepted, Broker, Found, NoAnswer, NotSentCause
 
 

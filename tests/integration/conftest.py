@@ -14,9 +14,10 @@ from psycopg import sql
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-from config.executors import Executors, load_executors
-from config.settings import Settings
-from pipeline.intake import Intake
+from config.executors import load_executors
+from config.schema.executor import Executors
+from config.schema.settings import Settings
+from pipeline.intake.intake import Intake
 from pipeline.store.record import Record
 from tests.factories import executor_toml
 from tests.integration.lives import Lives, Rows

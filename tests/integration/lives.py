@@ -8,7 +8,7 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from pipeline.intake import Intake
+from pipeline.intake.intake import Intake
 from tests.factories import signal
 
 Rows = Callable[..., list[dict[str, Any]]]

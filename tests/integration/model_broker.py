@@ -8,10 +8,10 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import count
 
-from pipeline.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable
+from pipeline.model.account import Account, Asset, Clock, Position, Session, Transfer
+from pipeline.model.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable
+from pipeline.model.orders import BrokerOrder, OrderRequest, OrderStatus, Side
 from tests.integration.model_stage import AFTER_READ, ON_THE_WIRE, ModelClock, stop
-from workers.brokers.holdings import Account, Asset, Clock, Position, Session, Transfer
-from workers.brokers.orders import BrokerOrder, OrderRequest, OrderStatus, Side
 from workers.brokers.protocol import (
     Absent,
     Accepted,

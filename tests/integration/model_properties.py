@@ -6,13 +6,13 @@ from collections import Counter, defaultdict
 from typing import Any
 from uuid import UUID
 
-from pipeline.catalogue import CATALOGUE
-from pipeline.reasons import Code
-from pipeline.states import ENDED, WORKING, State, may_move
+from pipeline.model.orders import OrderRequest, Side
+from pipeline.model.reason_catalogue import CATALOGUE
+from pipeline.model.reasons import Code
+from pipeline.model.states import ENDED, WORKING, State, may_move
 from tests.integration.model_broker import Held, ModelBroker
 from tests.integration.model_world import World
-from workers.brokers.orders import OrderRequest, Side
-from workers.retry import STATE_OF
+from workers.rules.retry_policy import STATE_OF
 
 _WITHOUT_ORDER = frozenset({State.SKIPPED, State.REJECTED, State.DEAD, State.DISCARDED})
 _NEEDS_REASON = _WITHOUT_ORDER | {State.HELD, State.UNKNOWN, State.CANCELED, State.EXPIRED}

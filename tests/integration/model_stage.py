@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-import pipeline.keeper.follow
-import pipeline.keeper.pace
-import pipeline.keeper.sweep
-import pipeline.keeper.unknown
-import workers.cancels
-import workers.lease
-import workers.recipe
+import workers.execution.cancels
+import workers.execution.lease
+import workers.execution.runner
+import workers.keeper.dispatch
+import workers.keeper.order_lookup
+import workers.keeper.order_polling
+import workers.keeper.poll_interval
 
 #: The point of a thread that has come to its end.
 END = "end"
@@ -27,11 +27,11 @@ AFTER_READ = "broker.position"
 
 # Not the check: its point is inside a transaction, where to die is to have done nothing.
 _STAGED = (
-    workers.recipe,
-    workers.cancels,
-    pipeline.keeper.sweep,
-    pipeline.keeper.unknown,
-    pipeline.keeper.follow,
+    workers.execution.runner,
+    workers.execution.cancels,
+    workers.keeper.dispatch,
+    workers.keeper.order_lookup,
+    workers.keeper.order_polling,
 )
 _here = threading.local()
 
@@ -127,9 +127,14 @@ def set_stage(patch: pytest.MonkeyPatch, clock: ModelClock) -> None:
     """Let every `reached` stop, and the lease count in the model's time; leases are renewed by the model alone."""
     for module in _STAGED:
         _replace(patch, module, "reached", stop)
-    for module in (workers.recipe, workers.lease, pipeline.keeper.sweep, pipeline.keeper.pace):
+    for module in (
+        workers.execution.runner,
+        workers.execution.lease,
+        workers.keeper.dispatch,
+        workers.keeper.poll_interval,
+    ):
         _replace(patch, module, "time", SimpleNamespace(monotonic=clock.monotonic))
-    _replace(patch, workers.lease, "RENEW_EVERY_S", 1e6)
+    _replace(patch, workers.execution.lease, "RENEW_EVERY_S", 1e6)
 
 
 def _replace(patch: pytest.MonkeyPatch, module: ModuleType, name: str, value: Any) -> None:

@@ -16,26 +16,26 @@ import structlog
 from psycopg.rows import dict_row
 
 from config.executors import load_executors
-from config.settings import Settings
-from pipeline.dead_letters import DeadLetters
-from pipeline.errors import QueueUnavailable
-from pipeline.intake import Intake
-from pipeline.keeper.follow import Follower
-from pipeline.keeper.sweep import Sweep
-from pipeline.keeper.unknown import Unknowns
+from config.schema.settings import Settings
+from pipeline.intake.intake import Intake
+from pipeline.model.errors import QueueUnavailable
+from pipeline.operations.dead_letters import DeadLetters
+from pipeline.queues.dispatcher import Relay
 from pipeline.queues.jobs import Ring
-from pipeline.relay import Relay
 from pipeline.store.record import Record, T, Unit
 from tests.factories import executor_toml, signal
 from tests.integration.model_broker import LONGEST_WAY_S, ModelBroker
 from tests.integration.model_stage import Actor, ModelClock
-from workers.assets import Assets
-from workers.budget import Budget
-from workers.engine import Desk, recipe_of
-from workers.lease import LeaseKeeper
-from workers.market import Calendar
-from workers.recipe import Recipe
-from workers.snapshots import Snapshots
+from workers.account.assets import Assets
+from workers.account.calendar import Calendar
+from workers.account.runtime import Desk
+from workers.account.snapshots import Snapshots
+from workers.brokers.rate_budget import Budget
+from workers.execution.lease import LeaseKeeper
+from workers.execution.runner import Recipe, recipe_of
+from workers.keeper.dispatch import Sweep
+from workers.keeper.order_lookup import Unknowns
+from workers.keeper.order_polling import Follower
 
 EXECUTOR = "argo"
 #: What the account holds when it begins.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from uuid import UUID
 
+from pipeline.model.orders import OrderRequest
 from tests.factories import Core
-from workers.brokers.orders import OrderRequest
 from workers.brokers.protocol import Accepted
 
 

@@ -10,18 +10,18 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from config.alerts import ExecutionRate
-from config.executors import Executors
-from pipeline.alerts.conditions import conditions
-from pipeline.alerts.kinds import HOLDS_S, Kind
-from pipeline.alerts.ledger import Ledger
-from pipeline.alerts.watching import Watching, look_for_keeper
-from pipeline.heartbeats import Heartbeat
-from pipeline.keeper.alerts import limits
+from config.schema.executor import Executors
+from pipeline.accounts.switches import turn_off, turn_on
+from pipeline.model.switches import Kind as SwitchKind
+from pipeline.monitoring.alerts.alert_store import Ledger
+from pipeline.monitoring.alerts.conditions import conditions
+from pipeline.monitoring.alerts.kinds import HOLDS_S, Kind
+from pipeline.monitoring.alerts.monitor import Watching, look_for_keeper
+from pipeline.monitoring.heartbeats import Heartbeat
 from pipeline.store.record import Record
-from pipeline.switches import turn_off, turn_on
 from tests.factories import until
 from tests.integration.lives import Lives, Rows
-from workers.rules.switches import Kind as SwitchKind
+from workers.keeper.alert_tasks import limits
 
 RATE = ExecutionRate(below_percent=90, minimum=4, window_s=900)
 QUIET = {Kind.WORKER_MISSING: 3600.0}

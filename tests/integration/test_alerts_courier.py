@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from pipeline.alerts.channels import tell
-from pipeline.alerts.courier import Courier
-from pipeline.alerts.kinds import Kind, Look, Raised, Severity
-from pipeline.alerts.ledger import Ledger
-from pipeline.alerts.messages import Message
+from pipeline.monitoring.alerts.alert_store import Ledger
+from pipeline.monitoring.alerts.channels import tell
+from pipeline.monitoring.alerts.delivery import Courier
+from pipeline.monitoring.alerts.kinds import Kind, Look, Raised, Severity
+from pipeline.monitoring.alerts.messages import Message
 from pipeline.store.record import Record
 from tests.factories import until
 from tests.integration.lives import Rows

@@ -10,15 +10,16 @@ from typing import Any
 
 import pytest
 
-from config.executors import Executors, load_executors
-from config.settings import Settings
-from pipeline.errors import ConfigInvalid, RecordUnavailable
-from pipeline.gates.channels import check_channels
-from pipeline.keeper.alerts import Deadman
+from config.executors import load_executors
+from config.schema.executor import Executors
+from config.schema.settings import Settings
+from pipeline.model.errors import ConfigInvalid, RecordUnavailable
+from pipeline.startup.alert_channels import check_channels
 from pipeline.store.record import Record
 from tests.core_fixtures import Processes, Started
 from tests.factories import Core, until
 from tests.integration.receivers import Receiver, alerts_at, receiving
+from workers.keeper.alert_tasks import Deadman
 
 
 def set_up(tmp_path: Path, **receivers: Receiver) -> dict[str, str]:

@@ -14,11 +14,11 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from pydantic import SecretStr
 
-from pipeline.errors import SourceUnavailable
-from pipeline.signals import read_signal
-from pipeline.sources import alpaca
-from pipeline.sources.alpaca import AlpacaSource, open_source
-from pipeline.sources.protocol import AlpacaKeys, SourceContext
+from pipeline.intake.sources import alpaca
+from pipeline.intake.sources.alpaca import AlpacaSource, open_source
+from pipeline.intake.sources.protocol import AlpacaKeys, SourceContext
+from pipeline.model.errors import SourceUnavailable
+from pipeline.model.signals import read_signal
 
 KEY, SECRET = "PKTESTTESTTESTTEST01", "s3cr3t-s3cr3t-s3cr3t-s3cr3t-s3cr3t-s3cr3"
 NEVER = threading.Event()

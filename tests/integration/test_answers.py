@@ -8,11 +8,9 @@ from uuid import UUID
 
 import pytest
 
-from pipeline.keeper.hearing import Hearing
+from pipeline.model.orders import OrderStatus
 from pipeline.store.rows import Taken
 from tests.factories import Core
-from workers.answers import follow, hear
-from workers.brokers.orders import OrderStatus
 from workers.brokers.protocol import (
     Accepted,
     BrokerOrder,
@@ -24,9 +22,11 @@ from workers.brokers.protocol import (
     Rejected,
     Unknown,
 )
-from workers.check import Intended
-from workers.recipe import Recipe
-from workers.retry import after_submit
+from workers.execution.pre_trade_check import Intended
+from workers.execution.results import follow, hear
+from workers.execution.runner import Recipe
+from workers.keeper.order_updates import Hearing
+from workers.rules.retry_policy import after_submit
 
 
 @dataclass

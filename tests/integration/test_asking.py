@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.asking import ask
-from pipeline.errors import InvalidSignal
+from pipeline.model.errors import InvalidSignal
+from pipeline.views.symbol_history import ask
 from tests.core_fixtures import Processes
 from tests.factories import Core
 

@@ -7,10 +7,10 @@ from decimal import Decimal
 
 import pytest
 
-from pipeline.errors import BrokerUnavailable
+from pipeline.model.account import Asset
+from pipeline.model.errors import BrokerUnavailable
 from tests.factories import Core
-from workers.assets import Assets
-from workers.brokers.holdings import Asset
+from workers.account.assets import Assets
 
 
 def another_process(core: Core, *, address: str | None = None) -> Assets:
@@ -50,7 +50,7 @@ def test_it_is_asked_for_again_after_an_hour(core: Core, monkeypatch: pytest.Mon
     # A reading of another process is not kept for another hour.
     core.rows("UPDATE asset SET read_at = read_at - interval '20 seconds'")
     later = time.monotonic() + 30
-    monkeypatch.setattr("workers.assets.time.monotonic", lambda: later)
+    monkeypatch.setattr("workers.account.assets.time.monotonic", lambda: later)
     young.get("AAPL")
 
     assert asked(core) == before + 1

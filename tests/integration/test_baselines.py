@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from pipeline.baselines import correct, read
-from pipeline.cli.app import app
-from pipeline.errors import ConfigInvalid, NotPossible
-from pipeline.headroom import Headroom, headroom
+from pipeline.accounts.equity_corrections import correct, read
+from pipeline.accounts.limit_usage import Headroom, headroom
+from pipeline.entrypoints.cli.app import app
+from pipeline.model.errors import ConfigInvalid, NotPossible
 from tests.factories import Core
 from tests.integration.watching import Settings, hold, limited, look, lose, standing, switches
 

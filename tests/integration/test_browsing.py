@@ -10,9 +10,9 @@ import pytest
 from psycopg import Connection
 from psycopg.rows import DictRow
 
-from pipeline.intake import Intake
-from pipeline.signals import Action
-from pipeline.states import State
+from pipeline.intake.intake import Intake
+from pipeline.model.signals import Action
+from pipeline.model.states import State
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 from tests.integration.lives import Rows

@@ -12,11 +12,11 @@ from datetime import timedelta
 import pytest
 from structlog.testing import capture_logs
 
-from pipeline.errors import BudgetUsedUp, RecordUnavailable
+from pipeline.model.errors import BudgetUsedUp, RecordUnavailable
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 from tests.integration.lives import Rows
-from workers.budget import BLOCK, SHARES, Budget, Purpose, fare, move
+from workers.brokers.rate_budget import BLOCK, SHARES, Budget, Purpose, fare, move
 
 HOLDER = "executor:argo"
 
@@ -160,7 +160,7 @@ def test_what_was_paid_for_and_not_used_in_time_is_lost(
     for _ in range(3):
         one.pay(Purpose.POLL)
     before, later = spent(rows), time.monotonic() + 2.1
-    monkeypatch.setattr("workers.budget.time.monotonic", lambda: later)
+    monkeypatch.setattr("workers.brokers.rate_budget.time.monotonic", lambda: later)
 
     one.pay(Purpose.POLL)
 

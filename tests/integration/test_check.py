@@ -7,10 +7,10 @@ from datetime import timedelta
 
 import pytest
 
-from pipeline.states import State
+from pipeline.model.states import State
 from tests.factories import Core, executor_toml
-from workers.check import Intended
-from workers.retry import Move
+from workers.execution.pre_trade_check import Intended
+from workers.rules.retry_policy import Move
 
 
 def judge(core: Core, symbol: str, worker: str = "test worker", **changes: object) -> Intended | Move:

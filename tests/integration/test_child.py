@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.embedded.spawn import Lifeline
-from pipeline.up.child import Child
-from pipeline.up.lines import ProcessLine
+from pipeline.entrypoints.supervisor.child import Child
+from pipeline.entrypoints.supervisor.process_table import ProcessLine
+from pipeline.entrypoints.supervisor.servers.spawn import Lifeline
 
 _DIES_TWICE = """
 import pathlib, sys, time
@@ -32,7 +32,7 @@ def _tick_until(child: Child, met: Callable[[], bool]) -> None:
 
 def test_that_a_child_is_well_again_is_said_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Ten seconds is long for a test; the rule is the same.
-    monkeypatch.setattr("pipeline.up.child.WELL_AFTER_S", 0.5)
+    monkeypatch.setattr("pipeline.entrypoints.supervisor.child.WELL_AFTER_S", 0.5)
     said: list[str] = []
     command = (sys.executable, "-c", _DIES_TWICE, str(tmp_path / "lives"))
     line = ProcessLine(name="argo", group="argo", command=command)

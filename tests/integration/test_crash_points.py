@@ -14,12 +14,12 @@ from uuid import UUID
 import pytest
 from rq.registry import FailedJobRegistry
 
-from pipeline.crash import POINTS
-from pipeline.keeper.loop import keep
+from pipeline.model.crash_points import POINTS
 from pipeline.store.rows import ExecutionRow
 from tests.core_fixtures import Processes, Started
 from tests.factories import WAIT_S, Core, json_line, signal, until
-from workers.process import work
+from workers.execution.process import work
+from workers.keeper.process import keep
 
 pytestmark = pytest.mark.timeout(120)
 

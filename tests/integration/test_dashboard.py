@@ -12,10 +12,10 @@ from rq.job import Job
 from rq.registry import FailedJobRegistry
 from rq.serializers import JSONSerializer
 
-from pipeline.queues.bell import Bell
-from pipeline.queues.failed_page import FailedPage
+from pipeline.queues.failed_registry import FailedPage
 from pipeline.queues.jobs import DeadJob
-from pipeline.queues.server import connect
+from pipeline.queues.queue import Bell
+from pipeline.queues.redis_server import connect
 from tests.dashboard_jobs import QUEUE, busy_worker, enqueued, failed
 
 

@@ -12,14 +12,14 @@ from pathlib import Path
 import httpx
 import pytest
 
-from pipeline.embedded.addresses import free_port
-from pipeline.embedded.servers import EmbeddedServer
+from pipeline.entrypoints.supervisor.servers.addresses import free_port
+from pipeline.entrypoints.supervisor.servers.servers import EmbeddedServer
 from tests.dashboard_jobs import LOGIN, TOKEN
 
 
 def _serve(port: int, **environment: str) -> subprocess.Popen[str]:
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("TRADEWIRE_")}
-    command = [sys.executable, "-m", "pipeline.dashboard", "--port", str(port)]
+    command = [sys.executable, "-m", "pipeline.entrypoints.rq_dashboard", "--port", str(port)]
     return subprocess.Popen(command, env={**inherited, **environment}, stderr=subprocess.PIPE, text=True)
 
 

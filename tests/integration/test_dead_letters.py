@@ -6,9 +6,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from pipeline.dead_letters import DeadLetters
-from pipeline.errors import NotPossible
-from pipeline.intake import Intake
+from pipeline.intake.intake import Intake
+from pipeline.model.errors import NotPossible
+from pipeline.operations.dead_letters import DeadLetters
 from pipeline.store.record import Record
 from tests.factories import signal
 from tests.integration.lives import Rows

@@ -11,8 +11,8 @@ import pytest
 import redis
 from psycopg import sql
 
-from pipeline.errors import NotPossible, QueueUnavailable
-from pipeline.queues.server import check_server, check_writes, connect
+from pipeline.model.errors import NotPossible, QueueUnavailable
+from pipeline.queues.redis_server import check_server, check_writes, connect
 from pipeline.store.migrate import migrate
 from pipeline.store.record import Record
 from tests.core_fixtures import Processes, Started

@@ -11,7 +11,7 @@ import pytest
 from pipeline.store.rows import ExecutionRow
 from tests.core_fixtures import Processes
 from tests.factories import Core, json_line, signal, until
-from workers.direct import Direct
+from workers.execution.direct import Direct
 
 
 @pytest.fixture

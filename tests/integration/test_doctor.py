@@ -13,10 +13,10 @@ import pytest
 import redis
 from pydantic import SecretStr
 
-from pipeline.doctor.examine import examine
-from pipeline.doctor.findings import Finding, Status, findings_json, worst
-from pipeline.embedded.addresses import free_port
-from pipeline.heartbeats import Heartbeat
+from pipeline.entrypoints.doctor.examine import examine
+from pipeline.entrypoints.doctor.findings import Finding, Status, findings_json, worst
+from pipeline.entrypoints.supervisor.servers.addresses import free_port
+from pipeline.monitoring.heartbeats import Heartbeat
 from tests.core_fixtures import Processes
 from tests.factories import Core, executor_toml, until
 from tests.integration.test_dependencies_kinds import configured

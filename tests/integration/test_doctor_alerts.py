@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from config.alerts import load_alerts
-from config.settings import Settings
-from pipeline.alerts.desk import ack, try_channels
-from pipeline.doctor.alerts import look_at_alerts
-from pipeline.doctor.findings import Finding, Status
+from config.schema.settings import Settings
+from pipeline.entrypoints.doctor.alerts import look_at_alerts
+from pipeline.entrypoints.doctor.findings import Finding, Status
+from pipeline.monitoring.alerts.commands import ack, try_channels
 from pipeline.store.record import Record
 from tests.integration.lives import Rows
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.doctor.clocks import Skew, look_at_record_clock
-from pipeline.doctor.disk import look_at_disks
-from pipeline.doctor.findings import Finding, Status
-from pipeline.heartbeats import Heartbeat, release
+from pipeline.entrypoints.doctor.clocks import Skew, look_at_record_clock
+from pipeline.entrypoints.doctor.disk import look_at_disks
+from pipeline.entrypoints.doctor.findings import Finding, Status
+from pipeline.monitoring.heartbeats import Heartbeat, release
 from tests.factories import Core, until
 from tests.integration.test_doctor import at_work, examined
 

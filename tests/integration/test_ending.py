@@ -4,8 +4,8 @@ from uuid import uuid4
 
 import pytest
 
-from pipeline.errors import NotPossible
-from pipeline.gates.ending import end_execution
+from pipeline.model.errors import NotPossible
+from pipeline.operations.end_execution import end_execution
 from pipeline.store.record import Record
 from tests.integration.lives import Lives, Rows
 

@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
+from pipeline.operations.tokens import Scope, make_token
 from pipeline.store.record import Record
-from pipeline.tokens import Scope, make_token
 from tests.integration.lives import Lives, Rows
 from tests.web import BEARER, serving, web_context
 

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from pipeline.sources.bars import load_bars
+from pipeline.intake.sources.bars import load_bars
 from tests.exchange_client import build_client, ended, limit, market
 from tests.exchange_fixtures import ExchangeProcess
 

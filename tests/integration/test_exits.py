@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from pipeline.keeper.exits import Exits
 from tests.factories import Core, executor_toml, until
+from workers.keeper.exit_follow_up import Exits
 
 
 def exits(core: Core, *, is_open: bool = True) -> Exits:
@@ -34,7 +34,7 @@ def own(core: Core, cause: str) -> list[dict[str, Any]]:
 
 
 def test_an_exit_that_rests_is_canceled_and_a_market_order_follows(core: Core, monkeypatch: Any) -> None:
-    monkeypatch.setattr("pipeline.keeper.exits.RESTS_AT_MOST", "0 seconds")
+    monkeypatch.setattr("workers.keeper.exit_follow_up.RESTS_AT_MOST", "0 seconds")
     held(core)
     core.prices(AAPL=90)
     sold = core.send("AAPL", "SELL")
@@ -55,7 +55,7 @@ def test_an_exit_that_rests_is_canceled_and_a_market_order_follows(core: Core, m
 
 
 def test_two_keepers_record_the_next_try_once(core: Core, monkeypatch: Any) -> None:
-    monkeypatch.setattr("pipeline.keeper.exits.RESTS_AT_MOST", "0 seconds")
+    monkeypatch.setattr("workers.keeper.exit_follow_up.RESTS_AT_MOST", "0 seconds")
     held(core)
     core.prices(AAPL=90)
     sold = core.send("AAPL", "SELL")
@@ -121,7 +121,7 @@ def test_a_flip_closes_and_opens_the_other_way_only_where_it_is_asked_for(
 def test_a_fill_that_is_heard_between_two_keepers_does_not_stop_the_looking_after_exits(
     core: Core, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr("pipeline.keeper.exits.RESTS_AT_MOST", "0 seconds")
+    monkeypatch.setattr("workers.keeper.exit_follow_up.RESTS_AT_MOST", "0 seconds")
     core.prices(AAPL=100)
     held(core, quantity=2)
     core.prices(AAPL=90)
@@ -142,7 +142,7 @@ def test_a_fill_that_is_heard_between_two_keepers_does_not_stop_the_looking_afte
 def test_an_order_that_was_canceled_when_all_of_it_was_filled_leaves_nothing_to_try(
     core: Core, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr("pipeline.keeper.exits.RESTS_AT_MOST", "0 seconds")
+    monkeypatch.setattr("workers.keeper.exit_follow_up.RESTS_AT_MOST", "0 seconds")
     held(core)
     core.prices(AAPL=90)
     sold = core.send("AAPL", "SELL")

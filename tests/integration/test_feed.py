@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.feed import follow_feed, follow_news, is_decision, line_of, news_json
-from pipeline.intake import Intake
+from pipeline.intake.intake import Intake
 from pipeline.store.record import Record
+from pipeline.views.live_feed import follow_feed, follow_news, is_decision, line_of, news_json
 from tests.factories import signal, until
 from tests.integration.lives import Lives, Rows
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.keeper.stops import stops_of
 from tests.factories import Core, executor_toml, until
+from workers.keeper.account_controls import stops_of
 
 # The day after Thanksgiving: the market closes at 13:00 in New York.
 NOON, LATE, OVER = "2026-11-27T17:00:00Z", "2026-11-27T17:55:00Z", "2026-11-27T18:05:00Z"

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from config.settings import Settings
-from pipeline.flatten.bring_in import bring_in_all
-from pipeline.flatten.by_hand import Ended, flatten_directly
-from pipeline.flatten.journal import finished, read_journal, waiting
+from config.schema.settings import Settings
 from tests.factories import Core, executor_toml, until
 from tests.servers import with_database
+from workers.flatten.command import Ended, flatten_directly
+from workers.flatten.journal import finished, read_journal, waiting
+from workers.flatten.journal_import import bring_in_all
 
 AWAY = SecretStr("postgresql://nobody@127.0.0.1:1/nothing")
 

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from config.executors import Executors, ExecutorSettings, load_executors, settings_hash
-from config.settings import Settings
-from pipeline.errors import ConfigInvalid, NotPossible
-from pipeline.gates.accepting import accept
-from pipeline.gates.forgetting import forget
-from pipeline.gates.start import behind, check_start
-from pipeline.heartbeats import Heartbeat
+from config.executors import load_executors
+from config.schema.executor import Executors, ExecutorSettings, settings_hash
+from config.schema.settings import Settings
+from pipeline.model.errors import ConfigInvalid, NotPossible
+from pipeline.monitoring.heartbeats import Heartbeat
+from pipeline.startup.checks import behind, check_start
+from pipeline.startup.forget_executor import forget
+from pipeline.startup.live_limits import accept
 from pipeline.store.record import Record
 from tests.factories import executor_toml, until
 from tests.integration.lives import Lives, Rows
@@ -304,7 +305,7 @@ def test_a_record_that_is_away_at_the_start_is_asked_later_and_its_refusal_ends_
     lives.born(confidence=80)
     away = Record("postgresql://127.0.0.1:1/nobody", connections=1, patience_s=0.0)
     ended = threading.Event()
-    monkeypatch.setattr("pipeline.gates.start.os.kill", lambda _pid, _signal: ended.set())
+    monkeypatch.setattr("pipeline.startup.checks.os.kill", lambda _pid, _signal: ended.set())
     asked = [away, record]
 
     def check() -> None:

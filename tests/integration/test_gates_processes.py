@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import ConfigInvalid
+from pipeline.model.errors import ConfigInvalid
 from pipeline.store.record import Record
 from tests.core_fixtures import Processes, Started
 from tests.factories import Core, executor_toml, json_line, until
 from tests.factories import signal as signal_of
-from workers.engine import open_desk
+from workers.account.runtime import open_desk
 
 #: Those that mode exchange uses by itself: the same account, whatever the mode is called.
 KEYS = {"ARGO_API_KEY": "argo", "ARGO_API_SECRET": "paper-exchange"}

@@ -4,7 +4,7 @@ import os
 from datetime import timedelta
 from typing import Any
 
-from pipeline.heartbeats import GONE_AFTER, Heartbeat, release
+from pipeline.monitoring.heartbeats import GONE_AFTER, Heartbeat, release
 from pipeline.store.migrate import migrate
 from pipeline.store.record import Record
 from pipeline.store.statements import sql

@@ -10,11 +10,11 @@ from uuid import UUID
 
 import pytest
 
-from pipeline.keeper.opening import Opening
 from tests.core_fixtures import Processes
 from tests.factories import Core, executor_toml, until
 from tests.factories import signal as a_signal
-from workers.rules.closed import OPENING_GRACE
+from workers.keeper.market_open import Opening
+from workers.rules.closed_market import OPENING_GRACE
 
 #: A Tuesday of winter in New York, a minute after the close; its next open; and a minute before that close.
 NIGHT, MORNING, LAST_MINUTE = "2026-01-06T21:01:00Z", "2026-01-07T14:30:00Z", "2026-01-06T20:59:00Z"

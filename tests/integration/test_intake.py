@@ -8,11 +8,11 @@ from uuid import UUID
 import pytest
 from structlog.testing import capture_logs
 
-from config.executors import Executors
-from pipeline.errors import InvalidSignal, RecordUnavailable, SourceIdConflict
-from pipeline.intake import ENQUEUE_GRACE, Intake, Recorded, Wait
-from pipeline.reasons import Code, Reason
-from pipeline.states import State
+from config.schema.executor import Executors
+from pipeline.intake.intake import ENQUEUE_GRACE, Intake, Recorded, Wait
+from pipeline.model.errors import InvalidSignal, RecordUnavailable, SourceIdConflict
+from pipeline.model.reasons import Code, Reason
+from pipeline.model.states import State
 from pipeline.store.record import Record
 from tests.factories import signal, until
 from tests.integration.lives import Rows

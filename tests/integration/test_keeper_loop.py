@@ -12,11 +12,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from pipeline.errors import QueueUnavailable
-from pipeline.keeper.leadership import Leadership
-from pipeline.keeper.rounds import Round
+from pipeline.model.errors import QueueUnavailable
 from tests.core_fixtures import Processes, Started
 from tests.factories import Core, executor_toml, until
+from workers.keeper.leadership import Leadership
+from workers.keeper.periodic_task import Round
 
 
 def leader(core: Core) -> Any:
@@ -95,7 +95,7 @@ def test_leadership_is_one_row_that_only_its_holder_renews(core: Core) -> None:
 
 
 def test_a_round_goes_on_after_whatever_its_task_raises(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.keeper.rounds._LONGEST_PAUSE_S", 0.01)
+    monkeypatch.setattr("workers.keeper.periodic_task._LONGEST_PAUSE_S", 0.01)
     stop, passes = threading.Event(), []
 
     def task() -> int:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from pipeline.keeper.opening import Opening
 from tests.factories import Core, executor_toml, until
+from workers.keeper.market_open import Opening
 
 NIGHT, MORNING = "2026-01-06T21:01:00Z", "2026-01-07T14:30:00Z"
 

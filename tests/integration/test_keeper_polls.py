@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from pipeline.keeper.follow import Follower
+from pipeline.model.orders import OrderRequest
 from tests.factories import Core, executor_toml, until
 from tests.integration.orders_at_rest import arrive, give_up, status_at_exchange, unsent, working
-from workers.brokers.orders import OrderRequest
+from workers.keeper.order_polling import Follower
 
 
 def requests(core: Core) -> int:

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from tests.factories import Core, until
-from workers.lease import LEASE, MARGIN_S, Lease, LeaseKeeper
+from workers.execution.lease import LEASE, MARGIN_S, Lease, LeaseKeeper
 
 
 def test_a_lease_is_safe_to_send_until_a_margin_before_its_end() -> None:

@@ -5,11 +5,11 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from pipeline.errors import NotPossible
-from pipeline.intake import Intake
-from pipeline.looking import executions, executions_of, life
-from pipeline.states import State
+from pipeline.intake.intake import Intake
+from pipeline.model.errors import NotPossible
+from pipeline.model.states import State
 from pipeline.store.record import Record
+from pipeline.views.history import executions, executions_of, life
 from tests.factories import signal
 from tests.integration.lives import Lives, Rows
 

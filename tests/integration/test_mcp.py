@@ -53,7 +53,7 @@ class Assistant:
 
     def _talk(self, flags: tuple[str, ...], conversation: Callable[[Client], Any]) -> Any:
         server = StdioServerParameters(
-            command=sys.executable, args=["-m", "pipeline.cli", "mcp", *flags], env=self.environment
+            command=sys.executable, args=["-m", "pipeline.entrypoints.cli", "mcp", *flags], env=self.environment
         )
 
         async def talk() -> Any:

@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 from structlog.testing import capture_logs
 
-from pipeline.errors import BrokerOverRate, BudgetUsedUp
+from pipeline.model.errors import BrokerOverRate, BudgetUsedUp
 from tests.core_fixtures import Processes
 from tests.factories import Core, executor_toml, until
 from workers.brokers.protocol import Broker, NoAnswer, NotSentCause

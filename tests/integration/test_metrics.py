@@ -12,20 +12,20 @@ from fastapi.testclient import TestClient
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from config.executors import Executors
-from pipeline.errors import QueueUnavailable
-from pipeline.heartbeats import Heartbeat
-from pipeline.metrics import tallies
-from pipeline.metrics.exposition import Exposition
-from pipeline.metrics.families import FAMILIES, Kind
+from config.schema.executor import Executors
+from pipeline.accounts.switches import turn_on
+from pipeline.entrypoints.web.app import make_app
+from pipeline.model.errors import QueueUnavailable
+from pipeline.model.switches import Kind as SwitchKind
+from pipeline.monitoring.heartbeats import Heartbeat
+from pipeline.monitoring.metrics import tallies
+from pipeline.monitoring.metrics.exposition import Exposition
+from pipeline.monitoring.metrics.families import FAMILIES, Kind
+from pipeline.operations.tokens import Scope, make_token
 from pipeline.store.record import Record
-from pipeline.switches import turn_on
-from pipeline.tokens import Scope, make_token
-from pipeline.web.app import make_app
 from tests.factories import until
 from tests.integration.lives import Lives, Rows
 from tests.web import BEARER, web_context
-from workers.rules.switches import Kind as SwitchKind
 
 
 def parsed(text: bytes) -> dict[str, Metric]:

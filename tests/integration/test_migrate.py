@@ -6,8 +6,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from pipeline.embedded.addresses import free_port
-from pipeline.errors import NotPossible, RecordUnavailable
+from pipeline.entrypoints.supervisor.servers.addresses import free_port
+from pipeline.model.errors import NotPossible, RecordUnavailable
 from pipeline.store.migrate import migrate, migrations
 
 

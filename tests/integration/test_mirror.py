@@ -8,16 +8,16 @@ from rq.job import Job, JobStatus
 from rq.registry import FailedJobRegistry
 from rq.serializers import JSONSerializer
 
-from pipeline.dead_letters import DeadLetters
-from pipeline.intake import Intake
-from pipeline.keeper.mirror import Mirror
-from pipeline.queues.bell import Bell
-from pipeline.queues.failed_page import FailedPage
+from pipeline.intake.intake import Intake
+from pipeline.operations.dead_letters import DeadLetters
+from pipeline.queues.failed_registry import FailedPage
 from pipeline.queues.jobs import ExecutionJob, text_of
-from pipeline.queues.server import connect
+from pipeline.queues.queue import Bell
+from pipeline.queues.redis_server import connect
 from pipeline.store.record import Record
 from tests.factories import signal
 from tests.integration.lives import Rows
+from workers.keeper.failed_registry_sync import Mirror
 
 Kill = Callable[..., None]
 

@@ -30,11 +30,11 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from pipeline.model.orders import OrderStatus
 from tests.integration.model_broker import WORDS, Held
 from tests.integration.model_properties import Properties
 from tests.integration.model_stage import AFTER_READ, END, ON_THE_WIRE, Actor, ModelClock, set_stage
 from tests.integration.model_world import World, quiet
-from workers.brokers.orders import OrderStatus
 
 _EXAMPLES = int(os.environ.get("TRADEWIRE_MODEL_EXAMPLES", "60"))
 _SETTINGS = settings(

@@ -8,17 +8,17 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import InvalidSignal, NotPossible
-from pipeline.intake import Intake
-from pipeline.keeper.opening import Opening
-from pipeline.reports import report
-from pipeline.sources.reach import never_traded
-from pipeline.switches import Switches
+from pipeline.accounts.switches import Switches
+from pipeline.intake.intake import Intake
+from pipeline.intake.source_reach import never_traded
+from pipeline.model.errors import InvalidSignal, NotPossible
+from pipeline.views.report import report
 from tests.core_fixtures import Processes
 from tests.factories import Core, executor_toml, signal, until
 from tests.integration.lives import Rows
 from tests.integration.origin_stage import MONDAY_EVENING, changed_toml, clock
 from tests.integration.watching import hold, limited, look, lose, switches
+from workers.keeper.market_open import Opening
 
 Make = Callable[..., Core]
 SHIPPED = (Path(__file__).parents[2] / "config/executors.toml").read_text("utf-8")

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from pipeline.catalogue import CATALOGUE
-from pipeline.looking import life
-from pipeline.reasons import Code
+from pipeline.model.reason_catalogue import CATALOGUE
+from pipeline.model.reasons import Code
+from pipeline.views.history import life
 from tests.factories import Core, executor_toml, until
 
 Make = Callable[..., Core]

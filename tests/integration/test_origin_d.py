@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from pipeline.reports import report
+from pipeline.views.report import report
 from tests.factories import Core, executor_toml, until
 
 Make = Callable[..., Core]

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from pipeline.doctor.examine import examine
-from pipeline.errors import NotPossible
-from pipeline.intake import Intake
-from pipeline.sources.replay import ReplaySource
+from pipeline.entrypoints.doctor.examine import examine
+from pipeline.intake.intake import Intake
+from pipeline.intake.sources.replay import ReplaySource
+from pipeline.model.errors import NotPossible
 from tests.exchange_fixtures import ExchangeProcess
 from tests.factories import Core, signal, until
 from tests.integration.lives import Rows

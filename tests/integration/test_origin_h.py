@@ -10,15 +10,15 @@ from typing import Any
 import httpx
 import pytest
 
-from pipeline.embedded.addresses import free_port
-from pipeline.errors import ConfigInvalid, InvalidSignal
-from pipeline.intake import Intake
-from pipeline.keeper.watch import Watch
+from pipeline.entrypoints.supervisor.servers.addresses import free_port
+from pipeline.intake.intake import Intake
+from pipeline.model.errors import ConfigInvalid, InvalidSignal
 from tests.core_fixtures import Processes
 from tests.factories import Core, executor_toml, signal, until
 from tests.integration.lives import Rows
 from tests.integration.origin_stage import MONDAY_EVENING, changed_toml, clock, filled
-from workers.direct import Direct
+from workers.execution.direct import Direct
+from workers.keeper.equity_monitor import Watch
 
 Make = Callable[..., Core]
 

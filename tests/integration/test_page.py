@@ -12,9 +12,9 @@ from uuid import UUID
 import httpx
 import pytest
 
+from pipeline.entrypoints.web.page.actions import LETTERS, SWITCHES
+from pipeline.operations.tokens import Scope, make_token, revoke_token
 from pipeline.store.record import Record
-from pipeline.tokens import Scope, make_token, revoke_token
-from pipeline.web.page.acting import LETTERS, SWITCHES
 from tests.factories import until
 from tests.integration.lives import Lives, Rows
 from tests.web import BEARER, TOKEN, serving, web_context

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.probe import STEPS
 from tests.core_fixtures import Processes
 from tests.factories import Core, executor_toml, until
+from workers.probe import STEPS
 
 #: An executor that takes one strategy only, and minds repeats and additions: none of that is a probe's affair.
 STRICT = (

@@ -15,12 +15,12 @@ import psycopg
 import pytest
 from structlog.testing import capture_logs
 
-from pipeline.embedded.servers import EmbeddedServer
-from pipeline.errors import InvalidSignal, QueueUnavailable, RecordUnavailable, SourceUnavailable
-from pipeline.producer import Producer
-from pipeline.sources.file import FileSource
-from pipeline.sources.protocol import Item
-from pipeline.spool import EXPIRED_UNRECORDED
+from pipeline.entrypoints.supervisor.servers.servers import EmbeddedServer
+from pipeline.intake.buffer import EXPIRED_UNRECORDED
+from pipeline.intake.producer import Producer
+from pipeline.intake.sources.file import FileSource
+from pipeline.intake.sources.protocol import Item
+from pipeline.model.errors import InvalidSignal, QueueUnavailable, RecordUnavailable, SourceUnavailable
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 

@@ -15,12 +15,12 @@ from rq.job import Job
 from rq.registry import StartedJobRegistry
 from rq.serializers import DefaultSerializer, JSONSerializer
 
-from pipeline.embedded.addresses import free_port
-from pipeline.errors import NotPossible, QueueUnavailable
-from pipeline.queues.bell import Bell
-from pipeline.queues.failed_page import FailedPage
+from pipeline.entrypoints.supervisor.servers.addresses import free_port
+from pipeline.model.errors import NotPossible, QueueUnavailable
+from pipeline.queues.failed_registry import FailedPage
 from pipeline.queues.jobs import FUNCTION, ExecutionJob, ForeignJob, Ring, queue_name, text_of
-from pipeline.queues.server import check_server, connect
+from pipeline.queues.queue import Bell
+from pipeline.queues.redis_server import check_server, connect
 
 
 @pytest.fixture

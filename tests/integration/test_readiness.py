@@ -11,10 +11,10 @@ import httpx
 import pytest
 import uvicorn
 
-from pipeline.embedded.addresses import free_port
+from pipeline.entrypoints.supervisor.servers.addresses import free_port
+from pipeline.entrypoints.web.api.readiness import Readiness
+from pipeline.entrypoints.web.app import make_app
 from pipeline.store.record import Record
-from pipeline.web.app import make_app
-from pipeline.web.readiness import Readiness
 from tests.factories import Core
 from tests.integration.test_dependencies_kinds import configured
 from tests.integration.test_doctor import NOWHERE, at_work

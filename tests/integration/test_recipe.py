@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.factories import Core, executor_toml, until
-from workers.lease import Lease
+from workers.execution.lease import Lease
 
 
 def test_an_accepted_order_leaves_its_id_its_intent_and_one_attempt(core: Core) -> None:

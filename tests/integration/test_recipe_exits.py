@@ -9,8 +9,8 @@ from uuid import UUID
 
 import pytest
 
+from pipeline.model.account import Position
 from tests.factories import Core, executor_toml
-from workers.brokers.holdings import Position
 
 Kill = Callable[..., None]
 

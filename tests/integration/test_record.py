@@ -7,8 +7,8 @@ import pytest
 from psycopg import Connection
 from psycopg.rows import DictRow
 
-from pipeline.signals import Action, Intent
-from pipeline.states import State
+from pipeline.model.signals import Action, Intent
+from pipeline.model.states import State
 from pipeline.store.record import Record
 from pipeline.store.rows import Mode, Role
 from tests.factories import until

@@ -10,8 +10,8 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 from structlog.testing import capture_logs
 
-from pipeline.embedded.addresses import free_port
-from pipeline.errors import NotMigrated, NotPossible, RecordUnavailable
+from pipeline.entrypoints.supervisor.servers.addresses import free_port
+from pipeline.model.errors import NotMigrated, NotPossible, RecordUnavailable
 from pipeline.store.migrate import migrate
 from pipeline.store.record import Record
 from tests.factories import until

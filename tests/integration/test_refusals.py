@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import InvalidSignal
-from pipeline.intake import Intake
+from pipeline.intake.intake import Intake
+from pipeline.model.errors import InvalidSignal
 from tests.factories import signal
 from tests.integration.lives import Rows
 

@@ -21,12 +21,12 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from pipeline.errors import SourceUnavailable
-from pipeline.signals import read_signal
-from pipeline.sources import replay as replay_module
-from pipeline.sources.bars import load_bars
-from pipeline.sources.consensus import WINDOW, consensus
-from pipeline.sources.replay import ReplaySource
+from pipeline.intake.sources import replay as replay_module
+from pipeline.intake.sources.bars import load_bars
+from pipeline.intake.sources.consensus import WINDOW, consensus
+from pipeline.intake.sources.replay import ReplaySource
+from pipeline.model.errors import SourceUnavailable
+from pipeline.model.signals import read_signal
 from workers.exchange.tape import Tape
 
 NEVER = threading.Event()

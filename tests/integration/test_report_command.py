@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from pipeline.cli.app import app
-from pipeline.switches import Switches
+from pipeline.accounts.switches import Switches
+from pipeline.entrypoints.cli.app import app
+from pipeline.model.switches import Kind
 from tests.factories import Core
 from tests.integration.test_reports import KEYS
 from tests.integration.watching import hold, limited, look, lose
-from workers.rules.switches import Kind
 
 Report = Callable[..., str]
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import InvalidSignal
-from pipeline.intake import Intake
-from pipeline.reports import report
+from pipeline.intake.intake import Intake
+from pipeline.model.errors import InvalidSignal
 from pipeline.store.record import Record
+from pipeline.views.report import report
 from tests.factories import signal
 from tests.integration.lives import Lives, Rows
 

@@ -5,11 +5,11 @@ from contextlib import ExitStack
 
 import pytest
 
-from config.executors import Executors, ExecutorSettings, settings_hash
-from pipeline.gates.accepting import accept
-from pipeline.gates.running import compare
-from pipeline.gates.start import check_start
-from pipeline.heartbeats import Heartbeat
+from config.schema.executor import Executors, ExecutorSettings, settings_hash
+from pipeline.monitoring.heartbeats import Heartbeat
+from pipeline.startup.checks import check_start
+from pipeline.startup.live_limits import accept
+from pipeline.startup.settings_drift import compare
 from pipeline.store.record import Record
 from tests.factories import until
 from tests.integration.lives import Rows

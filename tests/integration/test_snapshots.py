@@ -8,9 +8,10 @@ from decimal import Decimal
 
 import pytest
 
-from pipeline.errors import BrokerUnavailable, BrokerUnreadable
+from pipeline.accounts.snapshot import Snapshot
+from pipeline.model.errors import BrokerUnavailable, BrokerUnreadable
 from tests.factories import Core, executor_toml, until
-from workers.snapshots import Refused, Snapshot, Snapshots
+from workers.account.snapshots import Refused, Snapshots
 
 
 def snapshots(core: Core) -> Snapshots:

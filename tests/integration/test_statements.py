@@ -12,8 +12,8 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
-from pipeline.intake import Intake
-from pipeline.states import State
+from pipeline.intake.intake import Intake
+from pipeline.model.states import State
 from pipeline.store.record import Record
 from pipeline.store.statements import names, sql
 from tests.factories import signal

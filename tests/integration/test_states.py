@@ -6,8 +6,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from pipeline.intake import Intake
-from pipeline.states import MOVES, UNDECIDED, State, may_move
+from pipeline.intake.intake import Intake
+from pipeline.model.states import MOVES, UNDECIDED, State, may_move
 from tests.factories import signal
 from tests.integration.lives import Rows
 

@@ -7,13 +7,13 @@ from uuid import uuid4
 import pytest
 from structlog.testing import capture_logs
 
-from pipeline.keeper.stops import Stops, stops_of
-from pipeline.switches import PERSON, turn_off, turn_on
+from pipeline.accounts.account_key import holder_of
+from pipeline.accounts.switches import PERSON, turn_off, turn_on
+from pipeline.model.orders import OrderRequest, Side
+from pipeline.model.switches import Kind
 from tests.factories import Core, until
-from workers.brokers.orders import OrderRequest, Side
 from workers.brokers.protocol import Accepted
-from workers.holder import holder_of
-from workers.rules.switches import Kind
+from workers.keeper.account_controls import Stops, stops_of
 
 
 def stops(core: Core, executor: str = "argo") -> Stops:

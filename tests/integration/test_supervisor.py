@@ -14,10 +14,10 @@ import psutil
 import pytest
 import redis
 
-from pipeline.embedded.leftovers import runs, wait_until_gone
+from pipeline.entrypoints.supervisor.servers.orphans import runs, wait_until_gone
 from tests.standin_up import Up
 
-_WATCHES = "from pipeline.up.lifeline import watch_lifeline; watch_lifeline(); "
+_WATCHES = "from pipeline.entrypoints.supervisor.lifeline import watch_lifeline; watch_lifeline(); "
 _QUIET = _WATCHES + "import time; time.sleep(60)"
 _STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
 _DYING = "raise SystemExit('out of luck')"

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from pipeline.cli.app import app
-from pipeline.doctor.switches import look_at_switches
-from pipeline.keeper.stops import stops_of
-from pipeline.switches import turn_on
+from pipeline.accounts.account_key import holder_of
+from pipeline.accounts.switches import turn_on
+from pipeline.entrypoints.cli.app import app
+from pipeline.entrypoints.doctor.switches import look_at_switches
+from pipeline.model.switches import Kind
 from tests.factories import Core, executor_toml, until
-from workers.holder import holder_of
-from workers.rules.switches import Kind
+from workers.keeper.account_controls import stops_of
 
 ME = f"{getpass.getuser()}@{socket.gethostname()}"
 

@@ -7,10 +7,10 @@ import pytest
 from psycopg import Connection
 from psycopg.rows import DictRow
 
+from pipeline.accounts.switches import PERSON, standing, turn_off, turn_on
+from pipeline.model.switches import Kind
 from pipeline.store.record import Record
-from pipeline.switches import PERSON, standing, turn_off, turn_on
 from tests.integration.lives import Rows
-from workers.rules.switches import Kind
 
 T = TypeVar("T")
 HOLDER = "PA1"

@@ -22,13 +22,13 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from pipeline.embedded.addresses import free_port
-from pipeline.heartbeats import Heartbeat
+from pipeline.entrypoints.supervisor.servers.addresses import free_port
+from pipeline.entrypoints.terminal.actions import Actions
+from pipeline.entrypoints.terminal.figures import read
+from pipeline.entrypoints.terminal.moves import follow
+from pipeline.entrypoints.terminal.screen import KEYS, View, draw
+from pipeline.monitoring.heartbeats import Heartbeat
 from pipeline.store.record import Record
-from pipeline.terminal.actions import Actions
-from pipeline.terminal.figures import read
-from pipeline.terminal.moves import follow
-from pipeline.terminal.screen import KEYS, View, draw
 from tests.core_fixtures import Processes, Started
 from tests.factories import Core, executor_toml, until
 
@@ -51,7 +51,11 @@ class Terminal:
             "TRADEWIRE_HOME": str(core.settings.home),
         }
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "pipeline.cli", *arguments], env=env, stdin=theirs, stdout=theirs, stderr=theirs
+            [sys.executable, "-m", "pipeline.entrypoints.cli", *arguments],
+            env=env,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
         )
         os.close(theirs)
         self._said = ""

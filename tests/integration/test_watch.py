@@ -6,11 +6,11 @@ from decimal import Decimal
 
 import pytest
 
-from pipeline.keeper.watch import Watch
+from pipeline.model.orders import OrderRequest, Side
 from tests.factories import Core, executor_toml, until
 from tests.integration.watching import Settings, hold, limited, look, lose, standing, switches, turns, watch
-from workers.brokers.orders import OrderRequest, Side
 from workers.brokers.protocol import Accepted
+from workers.keeper.equity_monitor import Watch
 
 
 @pytest.fixture

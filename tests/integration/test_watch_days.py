@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from pipeline.keeper.watch import Watch
 from tests.factories import Core, until
 from tests.integration.watching import Settings, hold, limited, look, lose, standing, switches, watch
+from workers.keeper.equity_monitor import Watch
 
 
 @pytest.fixture

@@ -11,11 +11,11 @@ import httpx
 import pytest
 import structlog
 
+from pipeline.entrypoints.web.api import auth
+from pipeline.entrypoints.web.api.limits import LARGEST_BODY
+from pipeline.entrypoints.web.app import make_app
+from pipeline.operations.tokens import Scope, make_token, revoke_token
 from pipeline.store.record import Record
-from pipeline.tokens import Scope, make_token, revoke_token
-from pipeline.web import auth
-from pipeline.web.app import make_app
-from pipeline.web.limits import LARGEST_BODY
 from tests.integration.lives import Rows
 from tests.web import BEARER, TOKEN, serving, web_context
 
@@ -166,7 +166,7 @@ def test_a_fault_of_ours_is_in_the_log_and_not_in_the_answer(
     def broken(*_: Any, **__: Any) -> Any:
         raise RuntimeError("the secret place")
 
-    monkeypatch.setattr("pipeline.browsing.signals", broken)
+    monkeypatch.setattr("pipeline.views.lists.signals", broken)
     with structlog.testing.capture_logs() as logs:
         answer = client.get("/api/v1/signals", headers=BEARER)
 

@@ -11,10 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
-from pipeline.errors import RecordUnavailable
-from pipeline.intake import Recorded
+from pipeline.entrypoints.web.api.outcomes import Outcomes
+from pipeline.intake.intake import Recorded
+from pipeline.model.errors import RecordUnavailable
 from pipeline.store.record import Record
-from pipeline.web.outcomes import Outcomes
 from tests.factories import Core, executor_toml, signal, until
 from tests.web import BEARER, serving, web_context
 

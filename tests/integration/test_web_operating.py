@@ -9,10 +9,10 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from pipeline.intake import Intake
+from pipeline.accounts.switches import Switches
+from pipeline.intake.intake import Intake
+from pipeline.operations.tokens import Scope, make_token
 from pipeline.store.record import Record
-from pipeline.switches import Switches
-from pipeline.tokens import Scope, make_token
 from tests.factories import signal
 from tests.integration.lives import Rows
 from tests.web import BEARER, serving, web_context

@@ -9,10 +9,10 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from pipeline.errors import InvalidSignal
-from pipeline.intake import Intake
-from pipeline.looking import life
+from pipeline.intake.intake import Intake
+from pipeline.model.errors import InvalidSignal
 from pipeline.store.record import Record
+from pipeline.views.history import life
 from tests.factories import Core, signal
 from tests.integration.lives import Lives, Rows
 from tests.web import BEARER, serving, web_context

@@ -15,8 +15,8 @@ import pytest
 import redis
 import uvicorn
 
+from pipeline.entrypoints.web.app import make_app
 from pipeline.store.record import Record
-from pipeline.web.app import make_app
 from tests.web import web_context
 
 LOAD = Path(__file__).parents[2] / "config/executors.load.toml"

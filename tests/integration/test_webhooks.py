@@ -12,11 +12,11 @@ import redis
 from typer.testing import CliRunner
 
 from config.executors import load_executors
-from config.settings import Settings
-from pipeline.cli.app import app
-from pipeline.errors import ConfigInvalid
-from pipeline.looking import life
+from config.schema.settings import Settings
+from pipeline.entrypoints.cli.app import app
+from pipeline.model.errors import ConfigInvalid
 from pipeline.store.record import Record
+from pipeline.views.history import life
 from tests.integration.webhook_stage import SECRET, Stage, webhook_stage
 from tests.web import LOAD, TOKEN
 
@@ -220,7 +220,7 @@ def test_without_postgresql_it_is_503_and_a_stranger_is_still_401(
 
 
 def test_refused_deliveries_are_kept_up_to_a_number(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.webhooks.deliveries.KEEP_REFUSED", 5)
+    monkeypatch.setattr("pipeline.intake.webhooks.deliveries.KEEP_REFUSED", 5)
     for number in range(9):
         stage.alert(f"nonsense {number}")
     stage.alert(AN_ALERT)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 
-from pipeline.embedded.addresses import free_port
+from pipeline.entrypoints.supervisor.servers.addresses import free_port
 from tests.core_fixtures import Processes
 from tests.factories import Core
 from tests.integration.webhook_stage import SECRET

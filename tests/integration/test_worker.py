@@ -15,7 +15,7 @@ from rq import Queue, Worker
 from rq.serializers import JSONSerializer
 from rq.suspension import resume, suspend
 
-from pipeline.embedded.servers import EmbeddedServer
+from pipeline.entrypoints.supervisor.servers.servers import EmbeddedServer
 from tests.core_fixtures import Processes, Started
 from tests.factories import Core, until
 from tests.factories import signal as a_signal
@@ -95,9 +95,9 @@ def test_a_redis_that_is_gone_for_a_while_is_waited_for(
         time.sleep(4.0)  # Longer than any time-out of the worker's: it hangs, then gives the connection up.
         os.kill(own.server_pid, signal.SIGCONT)
         core.bell.connection.close()
-        from pipeline.queues.bell import Bell
-        from pipeline.queues.server import connect
-        from pipeline.relay import Relay
+        from pipeline.queues.dispatcher import Relay
+        from pipeline.queues.queue import Bell
+        from pipeline.queues.redis_server import connect
 
         connection = connect(own.url)
         until(lambda: Worker.all(connection=connection))

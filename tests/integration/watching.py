@@ -6,8 +6,8 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from pipeline.keeper.watch import Watch
 from tests.factories import Core, executor_toml
+from workers.keeper.equity_monitor import Watch
 
 Settings = Callable[..., Core]
 

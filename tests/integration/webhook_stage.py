@@ -14,9 +14,9 @@ from typing import Any
 import httpx
 import uvicorn
 
-from config.settings import Settings
+from config.schema.settings import Settings
+from pipeline.entrypoints.web.app import make_app
 from pipeline.store.record import Record
-from pipeline.web.app import make_app
 from tests.web import LOAD, web_context
 
 SECRET = "a-secret-of-the-webhook"

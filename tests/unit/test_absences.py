@@ -8,12 +8,12 @@ import time
 import pytest
 from structlog.testing import capture_logs
 
-from pipeline import absences
-from pipeline.absences import Absence, Need, absence_of
+from pipeline.model import outages
+from pipeline.model.outages import Absence, Need, absence_of
 
 
 def test_an_outage_is_one_line_and_its_end_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(absences._BLIP_S, Need.QUEUE, 0.02)
+    monkeypatch.setitem(outages._BLIP_S, Need.QUEUE, 0.02)
     absence = Absence(Need.QUEUE)
     with capture_logs() as logs:
         for _ in range(10):
@@ -38,7 +38,7 @@ def test_a_try_that_fails_between_answers_is_not_said() -> None:
 
 
 def test_some_lost_answers_of_a_broker_are_not_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(absences._BLIP_S, Need.BROKER, 0.0)
+    monkeypatch.setitem(outages._BLIP_S, Need.BROKER, 0.0)
     absence = Absence(Need.BROKER, executor_id="argo")
     with capture_logs() as logs:
         for _ in range(4):
@@ -51,7 +51,7 @@ def test_some_lost_answers_of_a_broker_are_not_said(monkeypatch: pytest.MonkeyPa
 
 
 def test_what_comes_and_goes_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(absences._BLIP_S, Need.RECORD, 0.0)
+    monkeypatch.setitem(outages._BLIP_S, Need.RECORD, 0.0)
     absence = Absence(Need.RECORD)
     with capture_logs() as logs:
         for _ in range(20):
@@ -69,7 +69,7 @@ def test_all_who_ask_for_the_same_address_share_what_is_known() -> None:
 
 
 def test_many_threads_say_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(absences._BLIP_S, Need.RECORD, 0.0)
+    monkeypatch.setitem(outages._BLIP_S, Need.RECORD, 0.0)
     absence = Absence(Need.RECORD)
 
     def fail() -> None:

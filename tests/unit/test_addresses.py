@@ -6,9 +6,12 @@ import socket
 import subprocess
 import sys
 
-from pipeline.embedded.addresses import LOOPBACK, Reservations, free_port
+from pipeline.entrypoints.supervisor.servers.addresses import LOOPBACK, Reservations, free_port
 
-_TAKE = "import sys; from pipeline.embedded.addresses import Reservations; print(Reservations().take(int(sys.argv[1])))"
+_TAKE = (
+    "import sys; from pipeline.entrypoints.supervisor.servers.addresses import Reservations; "
+    "print(Reservations().take(int(sys.argv[1])))"
+)
 
 
 def taken_elsewhere(wanted: int) -> int:

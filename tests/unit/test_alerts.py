@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from config.alerts import AlertSettings, fingerprint, load_alerts
-from config.settings import Settings
-from pipeline.alerts.channels import understands
-from pipeline.alerts.kinds import Kind
-from pipeline.alerts.messages import compose
-from pipeline.errors import ConfigInvalid
+from config.schema.settings import Settings
+from pipeline.model.errors import ConfigInvalid
+from pipeline.monitoring.alerts.channels import understands
+from pipeline.monitoring.alerts.kinds import Kind
+from pipeline.monitoring.alerts.messages import compose
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "pipeline/docs/alerts.md").read_text("utf-8")
@@ -28,7 +28,7 @@ def test_the_page_has_a_section_for_every_kind_of_alert() -> None:
 def test_the_page_names_only_commands_that_exist() -> None:
     from typer.main import get_command
 
-    from pipeline.cli.app import app
+    from pipeline.entrypoints.cli.app import app
 
     known = set(get_command(app).commands)  # type: ignore[attr-defined]
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.crash import POINTS
-from pipeline.states import MOVES, State
+from pipeline.model.crash_points import POINTS
+from pipeline.model.states import MOVES, State
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "ARCHITECTURE.md").read_text("utf-8")

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.model.account import Transfer
 from tests.rule_cases import case, position, signal
-from workers.brokers.holdings import Transfer
 from workers.rules.baselines import Counted, DayStart, Origin, Reading, count, first_start, next_start, reading_of
-from workers.rules.days import Day
+from workers.rules.trading_day import Day
 
 START = datetime(2026, 1, 14, 5, 0, tzinfo=UTC)
 DAY = Day(date=date(2026, 1, 14), started_at=START)

@@ -16,16 +16,17 @@ from pydantic import BaseModel, TypeAdapter
 from typer.exceptions import TyperException
 
 from config.alerts import AlertSettings
-from config.directions import DIRECTIONS
-from config.executors import ExecutorSettings, load_executors
+from config.checks.strictness import DIRECTIONS
+from config.executors import load_executors
 from config.packs.reading import read_pack
-from config.settings import BETWEEN_PROCESSES, Settings, load_settings
+from config.schema.executor import ExecutorSettings
+from config.schema.settings import BETWEEN_PROCESSES, Settings, load_settings
 from config.show import shown_executors
 from config.webhooks import WebhookSettings
-from pipeline.mcp.operating import OPERATING
-from pipeline.mcp.reading import READING
-from pipeline.signals import Signal
-from pipeline.sources.protocol import SourceContext, Unreadable
+from pipeline.entrypoints.mcp.operating import OPERATING
+from pipeline.entrypoints.mcp.reading import READING
+from pipeline.intake.sources.protocol import SourceContext, Unreadable
+from pipeline.model.signals import Signal
 from tests.pages import DOCS, PAGES, ROOT, blocks, leaf, mentioned, options, prose, typed
 from workers.brokers.protocol import Broker
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from pipeline.accounts.snapshot import Snapshot
 from tests.rule_cases import NOW, case, position, signal
-from workers.facts import book_of
-from workers.snapshots import Snapshot
+from workers.execution.record_inputs import book_of
 
 
 def held(strategy: str, quantity: int, stop: int | None) -> dict[str, Any]:

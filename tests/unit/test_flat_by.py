@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pipeline.keeper.flat_by import closing_time
-from workers.brokers.holdings import Session
-from workers.rules.hours import Market
+from pipeline.model.account import Session
+from workers.keeper.flat_by_close import closing_time
+from workers.rules.market_hours import Market
 
 CLOSES = datetime(2026, 11, 27, 18, 0, tzinfo=UTC)  # the half day after Thanksgiving
 OPENS = CLOSES - timedelta(hours=3, minutes=30)

@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from config.executors import ExecutorSettings
+from config.schema.executor import ExecutorSettings
+from pipeline.model.account import Clock, ClockReading, Session
 from pipeline.store.rows import OrderRow, Role
 from tests.rule_cases import NOW, case, codes, earlier, executor, go, signal
-from workers.brokers.holdings import Clock, Session
 from workers.exchange.trading_days import trading_day
 from workers.rules.case import Hold, Skip
-from workers.rules.closed import OPENING_GRACE
+from workers.rules.closed_market import OPENING_GRACE
 from workers.rules.decide import decide, still_go
 from workers.rules.freshness import freshness
-from workers.rules.hours import ClockReading, Market, by_calendar, by_clock, open_age
+from workers.rules.market_hours import Market, by_calendar, by_clock, open_age
 
 READ_AT = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 

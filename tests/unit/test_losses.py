@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from config.executors import ExecutorSettings
-from config.firm import Firm
-from pipeline.reasons import Code, Reason
+from config.schema.executor import ExecutorSettings
+from config.schema.firm import Firm
+from pipeline.accounts.losses import LossLimit, Rung, Standing, Use, rung, uses
+from pipeline.model.reasons import Code, Reason
 from tests.rule_cases import STANDING, executor
-from workers.rules.losses import LossLimit, Rung, Standing, Use, rung, uses
 
 
 def limited(*, daily: Any = None, drawdown: Any = None, firm: Firm | None = None) -> ExecutorSettings:

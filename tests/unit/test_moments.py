@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pipeline.moments import moment_of
+from pipeline.model.times import moment_of
 
 
 @pytest.mark.parametrize(

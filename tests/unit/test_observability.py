@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline.metrics.families import FAMILIES, Kind
+from pipeline.monitoring.metrics.families import FAMILIES, Kind
 
 FOLDER = Path(__file__).parents[2] / "pipeline"
 DASHBOARD = json.loads((FOLDER / "observability/grafana-dashboard.json").read_text("utf-8"))
@@ -70,8 +70,8 @@ def test_a_query_names_metrics_and_labels_that_exist(where: str, query: str) -> 
 
 @pytest.mark.parametrize(("where", "query"), ALL, ids=[where for where, _ in ALL])
 def test_a_state_or_mode_or_kind_in_a_query_is_one_of_ours(where: str, query: str) -> None:
-    from pipeline.states import State
-    from workers.rules.switches import Kind as SwitchKind
+    from pipeline.model.states import State
+    from pipeline.model.switches import Kind as SwitchKind
 
     words = {
         "state": set(State),

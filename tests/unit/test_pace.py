@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.errors import BudgetUsedUp
-from pipeline.keeper.pace import Pace, gap_s
-from workers.budget import Purpose, ceiling
+from pipeline.model.errors import BudgetUsedUp
+from workers.brokers.rate_budget import Purpose, ceiling
+from workers.keeper.poll_interval import Pace, gap_s
 
 
 @pytest.mark.parametrize(
@@ -16,7 +16,7 @@ def test_what_is_left_is_spread_over_the_minute(left: int | None, seconds: float
 
 def test_polls_slow_down_when_the_account_runs_short(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1000.0]
-    monkeypatch.setattr("pipeline.keeper.pace.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("workers.keeper.poll_interval.time.monotonic", lambda: now[0])
     pace = Pace()
     pace.polled(left=100)
     assert pace.is_due()
@@ -33,7 +33,7 @@ def test_a_poll_that_had_no_room_comes_again_when_there_is_some(
     monkeypatch: pytest.MonkeyPatch, wait_s: float, seconds: float
 ) -> None:
     now = [1000.0]
-    monkeypatch.setattr("pipeline.keeper.pace.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("workers.keeper.poll_interval.time.monotonic", lambda: now[0])
     pace = Pace()
 
     pace.refused(BudgetUsedUp(wait_s=wait_s))
@@ -46,7 +46,7 @@ def test_a_poll_that_had_no_room_comes_again_when_there_is_some(
 
 def test_the_whole_list_is_due_at_first_and_then_every_half_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1000.0]
-    monkeypatch.setattr("pipeline.keeper.pace.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("workers.keeper.poll_interval.time.monotonic", lambda: now[0])
     pace = Pace()
 
     assert [pace.sweep_is_due(), pace.sweep_is_due()] == [True, False]

@@ -6,14 +6,14 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from pipeline.reasons import Code, Reason
-from pipeline.signals import Action
-from pipeline.states import State
+from pipeline.model.reasons import Code, Reason
+from pipeline.model.signals import Action
+from pipeline.model.states import State
 from pipeline.store.rows import Taken
 from tests.rule_cases import NOW, signal
 from tests.unit.test_hours import market, settings
-from workers.patience import held
-from workers.retry import Move
+from workers.execution.transitions import held
+from workers.rules.retry_policy import Move
 
 AWAY = Reason(code=Code.BROKER_AWAY)
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import typer
 
-from config.settings import BETWEEN_PROCESSES, Settings
-from pipeline.cli.app import app
-from pipeline.reasons import Code
-from pipeline.signals import Signal
-from pipeline.states import State
+from config.schema.settings import BETWEEN_PROCESSES, Settings
+from pipeline.entrypoints.cli.app import app
+from pipeline.model.reasons import Code
+from pipeline.model.signals import Signal
+from pipeline.model.states import State
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "README.md").read_text("utf-8")

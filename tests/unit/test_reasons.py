@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.catalogue import CATALOGUE
-from pipeline.reasons import Code, Reason, sentence, storable
+from pipeline.model.reason_catalogue import CATALOGUE
+from pipeline.model.reasons import Code, Reason, sentence, storable
 
 REPOSITORY = Path(__file__).parents[2]
 CODE_IN_SQL = re.compile(r"reason_code\s*(?:=|<>)\s*'(\w+)'|THEN '(\w+)' END")

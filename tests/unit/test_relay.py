@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from pipeline.relay import description, job_id
+from pipeline.queues.dispatcher import description, job_id
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import tomllib
 from pathlib import Path
 
 from config.executors import load_executors
-from config.settings import load_settings
-from pipeline.up.lines import process_lines
+from config.schema.settings import load_settings
+from pipeline.entrypoints.supervisor.process_table import process_lines
 
 _ROOT = Path(__file__).parents[2]
 

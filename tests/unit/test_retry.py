@@ -8,10 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.states import MOVES, State
-from workers.brokers.orders import BrokerOrder, OrderStatus, Side
+from pipeline.model.orders import BrokerOrder, OrderStatus, Side
+from pipeline.model.states import MOVES, State
 from workers.brokers.protocol import Accepted, Duplicate, NotSent, NotSentCause, Outcome, Rejected, Unknown
-from workers.retry import FIRST_LOOKUP, LONGEST_HOLD, STATE_OF, Move, after_submit, broker_hold, lookup_gap, settled_by
+from workers.rules.retry_policy import (
+    FIRST_LOOKUP,
+    LONGEST_HOLD,
+    STATE_OF,
+    Move,
+    after_submit,
+    broker_hold,
+    lookup_gap,
+    settled_by,
+)
 
 YOUNG = timedelta(seconds=0.1)
 

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from config.executors import ExecutorSettings, load_executors
-from config.settings import Settings
-from pipeline.routing import PRACTICE, always_refused, may_be_exit, refusals
-from pipeline.signals import Signal, read_signal
+from config.executors import load_executors
+from config.schema.executor import ExecutorSettings
+from config.schema.settings import Settings
+from pipeline.intake.routing import PRACTICE, always_refused, may_be_exit, refusals
+from pipeline.model.signals import Signal, read_signal
 from tests.factories import executor_toml
 from tests.factories import signal as raw_signal
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from pipeline.signals import Intent
+from pipeline.model.account import Account
+from pipeline.model.orders import Side
+from pipeline.model.signals import Intent
 from pipeline.store.rows import Role
 from tests.rule_cases import NOW, SHORT, case, codes, earlier, executor, go, signal
-from workers.brokers.holdings import Account
-from workers.brokers.orders import Side
 from workers.rules.case import Go, Hold
 from workers.rules.decide import decide, still_go
 from workers.rules.freshness import fresh_for, freshness

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.signals import Action, Intent
+from pipeline.accounts.exposure import Own
+from pipeline.model.orders import Side
+from pipeline.model.signals import Action, Intent
 from pipeline.store.rows import Role
 from tests.rule_cases import NOW, SHORT, case, codes, earlier, go, signal
-from workers.brokers.orders import Side
-from workers.rules.book import Own
 from workers.rules.case import Hold, Skip
 from workers.rules.decide import decide, still_go
 

@@ -7,11 +7,12 @@ from uuid import UUID
 
 import pytest
 
-from pipeline.intake import Recorded
-from pipeline.shapes import error_json, execution_json, number_json, recorded_json, time_json
-from pipeline.signals import Action
-from pipeline.states import State
+from pipeline.intake.intake import Recorded
+from pipeline.model.json_values import number_json, time_json
+from pipeline.model.signals import Action
+from pipeline.model.states import State
 from pipeline.store.rows import ExecutionRow, Mode
+from pipeline.views.json_shapes import error_json, execution_json, recorded_json
 
 EXECUTION = (
     "execution_id signal_id executor_id mode symbol action status order_id client_order_id reason_code reason attempts "

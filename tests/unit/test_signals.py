@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.errors import InvalidSignal
-from pipeline.signals import CLOCK_TOLERANCE, Action, Intent, Signal, read_signal
+from pipeline.model.errors import InvalidSignal
+from pipeline.model.signals import CLOCK_TOLERANCE, Action, Intent, Signal, read_signal
 
 NOW = datetime(2026, 1, 31, 15, 0, tzinfo=UTC)
 

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.sections import Size
-from pipeline.reasons import Code
-from workers.brokers.holdings import Asset
-from workers.brokers.orders import Side
-from workers.sizing import (
+from config.schema.sections import Size
+from pipeline.model.account import Asset
+from pipeline.model.orders import Side
+from pipeline.model.reasons import Code
+from workers.rules.sizing import (
     Cap,
     Sized,
     TooSmall,

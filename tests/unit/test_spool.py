@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from pipeline.sources.protocol import Item, Unreadable
-from pipeline.spool import EXPIRED_UNRECORDED, Refusal, Spool, deadline
+from pipeline.intake.buffer import EXPIRED_UNRECORDED, Refusal, Spool, deadline
+from pipeline.intake.sources.protocol import Item, Unreadable
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 MINUTE = timedelta(seconds=60)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.states import ENDED, MOVES, UNDECIDED, WORKING, State, may_move
+from pipeline.model.states import ENDED, MOVES, UNDECIDED, WORKING, State, may_move
 
 BROKER = "accepted partially_filled filled canceled expired rejected"
 

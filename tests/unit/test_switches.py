@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-from pipeline.catalogue import CATALOGUE
-from pipeline.reasons import Code
+from pipeline.model.reason_catalogue import CATALOGUE
+from pipeline.model.reasons import Code
+from pipeline.model.switches import Kind, Switch, reason_of
 from pipeline.store.rows import Role
 from tests.rule_cases import NOW, case, codes, earlier, go, signal
 from workers.rules.case import Hold, Skip
 from workers.rules.decide import decide, still_go
-from workers.rules.switches import Kind, Switch, reason_of, verdict_on
+from workers.rules.switches import verdict_on
 
 
 def switch(kind: Kind, cause: str = "person", **more: Any) -> Switch:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.symbols import AssetClass, asset_class, canonical
+from pipeline.model.symbols import AssetClass, asset_class, canonical
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import TypeVar
 
-from pipeline.errors import BrokerOverRate, BrokerRefusesAccount, BrokerUnreadable, BudgetUsedUp
-from workers.brokers.holdings import Account, Asset, Clock, Position, Session, Transfer
-from workers.brokers.orders import BrokerOrder, OrderRequest
+from pipeline.model.account import Account, Asset, Clock, Position, Session, Transfer
+from pipeline.model.errors import BrokerOverRate, BrokerRefusesAccount, BrokerUnreadable, BudgetUsedUp
+from pipeline.model.orders import BrokerOrder, OrderRequest
 from workers.brokers.protocol import (
     Broker,
     Lookup,
@@ -20,7 +20,7 @@ from workers.brokers.protocol import (
     Outcome,
     Unknown,
 )
-from workers.budget import Budget, Purpose
+from workers.brokers.rate_budget import Budget, Purpose
 
 T = TypeVar("T")
 

@@ -13,8 +13,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
 
-from workers.brokers.holdings import Account, Asset, Clock, Position, Session, Transfer
-from workers.brokers.orders import BrokerOrder, OrderRequest
+from pipeline.model.account import Account, Asset, Clock, Position, Session, Transfer
+from pipeline.model.orders import BrokerOrder, OrderRequest
 
 
 @dataclass(frozen=True, kw_only=True)

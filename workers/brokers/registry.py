@@ -7,7 +7,7 @@ from typing import cast
 
 from pydantic import SecretStr
 
-from pipeline.errors import ConfigInvalid, Problem
+from pipeline.model.errors import ConfigInvalid, Problem
 from workers.brokers.protocol import Broker
 
 #: A distribution adds a broker by an entry point of this group, as tradewire itself does in pyproject.toml.

@@ -7,10 +7,10 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import TypeVar
 
-from pipeline.absences import Absence
-from pipeline.errors import BrokerOverRate, BrokerRefusesAccount, BrokerUnavailable
-from workers.brokers.holdings import Account, Asset, Clock, Position, Session, Transfer
-from workers.brokers.orders import BrokerOrder, OrderRequest
+from pipeline.model.account import Account, Asset, Clock, Position, Session, Transfer
+from pipeline.model.errors import BrokerOverRate, BrokerRefusesAccount, BrokerUnavailable
+from pipeline.model.orders import BrokerOrder, OrderRequest
+from pipeline.model.outages import Absence
 from workers.brokers.protocol import Broker, Lookup, More, NoAnswer, NotSent, NotSentCause, Outcome, Unknown
 
 T = TypeVar("T")

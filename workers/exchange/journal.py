@@ -15,7 +15,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any
 
-from pipeline.errors import NotPossible
+from pipeline.model.errors import NotPossible
 from workers.exchange.accounts import Account, Fill, Position, Transfer
 from workers.exchange.orders import Order, Side
 from workers.exchange.venue import Changes, Venue

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from pipeline.errors import TradewireError
+from pipeline.model.errors import TradewireError
 
 BAD_REQUEST = 40010000
 BAD_PARAMETER = 40010001

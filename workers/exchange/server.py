@@ -17,7 +17,7 @@ from starlette.routing import Router, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-from pipeline.sources.bars import load_bars
+from pipeline.intake.sources.bars import load_bars
 from workers.exchange.clock import ClockMode, SessionClock
 from workers.exchange.floor import Floor
 from workers.exchange.gateway import TRANSPORT, Gateway

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from pipeline.sources.bars import BarDay, Bars
+from pipeline.intake.sources.bars import BarDay, Bars
 
 #: What a reader gets at once at most.
 MOST_CYCLES = 100

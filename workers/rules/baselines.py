@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
-from workers.brokers.holdings import Account, Position, Transfer
-from workers.rules.days import Day
+from pipeline.model.account import Account, Position, Transfer
+from workers.rules.trading_day import Day
 
 # A reading so near to the day's start is taken for the one at its start.
 _NEAR = timedelta(minutes=2)

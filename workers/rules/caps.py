@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 
-from pipeline.reasons import Code
-from pipeline.symbols import AssetClass, asset_class
-from workers.rules.book import worth
+from pipeline.accounts.exposure import worth
+from pipeline.accounts.losses import LossLimit, uses
+from pipeline.model.reasons import Code
+from pipeline.model.symbols import AssetClass, asset_class
 from workers.rules.case import Case
-from workers.rules.losses import LossLimit, uses
-from workers.rules.terms import Terms
-from workers.sizing import Cap, affordable
+from workers.rules.entry_terms import Terms
+from workers.rules.sizing import Cap, affordable
 
 _HUNDRED = Decimal(100)
 _ZERO = Decimal(0)

@@ -7,15 +7,15 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
-from config.executors import ExecutorSettings
-from pipeline.reasons import Reason
+from config.schema.executor import ExecutorSettings
+from pipeline.accounts.exposure import Book, Own
+from pipeline.accounts.losses import Standing
+from pipeline.model.account import Account, Asset, Position
+from pipeline.model.orders import Side
+from pipeline.model.reasons import Reason
+from pipeline.model.switches import Switch
 from pipeline.store.rows import OrderRow, Role, SignalRow
-from workers.brokers.holdings import Account, Asset, Position
-from workers.brokers.orders import Side
-from workers.rules.book import Book, Own
-from workers.rules.hours import Market
-from workers.rules.losses import Standing
-from workers.rules.switches import Switch
+from workers.rules.market_hours import Market
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,18 +5,18 @@ from __future__ import annotations
 from datetime import timedelta
 from decimal import Decimal
 
-from pipeline.reasons import Code, Reason
-from pipeline.routing import always_refused
-from pipeline.signals import Intent
+from pipeline.intake.routing import always_refused
+from pipeline.model.orders import Side
+from pipeline.model.reasons import Code, Reason
+from pipeline.model.signals import Intent
 from pipeline.store.rows import OrderRow, Role
-from workers.brokers.orders import Side
 from workers.rules.case import Case, Hold, Skip, Verdict
-from workers.rules.closed import hold_price, not_again
+from workers.rules.closed_market import hold_price, not_again
 from workers.rules.entry import judge_entry
 from workers.rules.exits import closable, judge_exit
 from workers.rules.freshness import freshness
-from workers.rules.lag import hold_lagging
 from workers.rules.orders import reduces, side_of
+from workers.rules.stale_position import hold_lagging
 from workers.rules.switches import PAUSE_WAIT, verdict_on
 
 #: An exit looks again this often at what has to end before it.

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from pipeline.reasons import Code, Reason
-from pipeline.routing import PROBE, refusals
-from pipeline.signals import Intent
+from pipeline.intake.routing import PROBE, refusals
+from pipeline.model.account import Asset
+from pipeline.model.orders import Side
+from pipeline.model.reasons import Code, Reason
+from pipeline.model.signals import Intent
+from pipeline.model.symbols import AssetClass
 from pipeline.store.rows import Role
-from pipeline.symbols import AssetClass
-from workers.brokers.holdings import Asset
-from workers.brokers.orders import Side
 from workers.rules import limits, repeats
 from workers.rules.caps import caps
 from workers.rules.case import Case, Go, Hold, Skip, Verdict
-from workers.rules.closed import hold_entry, hold_price, out_of_hours, refusal
+from workers.rules.closed_market import hold_entry, hold_price, out_of_hours, refusal
+from workers.rules.entry_terms import Terms, terms_of
 from workers.rules.freshness import freshness
 from workers.rules.holds import hold
 from workers.rules.orders import time_in_force
+from workers.rules.sizing import TooSmall, calm, configured, entry_quantity, lot, scale
 from workers.rules.switches import PAUSE_WAIT, verdict_on
-from workers.rules.terms import Terms, terms_of
-from workers.sizing import TooSmall, calm, configured, entry_quantity, lot, scale
 
 
 def judge_entry(case: Case, side: Side) -> Verdict:

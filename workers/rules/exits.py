@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 from decimal import Decimal
 
-from pipeline.reasons import Code, Reason
-from pipeline.routing import OWN, is_own
+from pipeline.intake.routing import OWN, is_own
+from pipeline.model.orders import Side
+from pipeline.model.reasons import Code, Reason
 from pipeline.store.rows import Role
-from workers.brokers.orders import Side
 from workers.rules.case import Case, Go, Hold, Skip, Verdict
-from workers.rules.closed import hold_exit, out_of_hours
+from workers.rules.closed_market import hold_exit, out_of_hours
 from workers.rules.orders import collared, time_in_force
-from workers.sizing import exit_quantity
+from workers.rules.sizing import exit_quantity
 
 #: Causes that close the account's whole position, whichever strategy opened it.
 CLOSES_THE_ACCOUNT = frozenset({f"{OWN}flatten", f"{OWN}flat_by"})

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from config.executors import ExecutorSettings
-from pipeline.reasons import Code, Reason
+from config.schema.executor import ExecutorSettings
+from pipeline.model.reasons import Code, Reason
+from pipeline.model.symbols import AssetClass
 from pipeline.store.rows import SignalRow
-from pipeline.symbols import AssetClass
 from workers.rules.case import Case
-from workers.rules.hours import Market, open_age
+from workers.rules.market_hours import Market, open_age
 
 
 def keeps_hours(signal: SignalRow, executor: ExecutorSettings) -> bool:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 from decimal import Decimal
 
-from pipeline.reasons import Code, Reason
-from workers.brokers.orders import Side
-from workers.retry import PROBE_EVERY
+from pipeline.model.orders import Side
+from pipeline.model.reasons import Code, Reason
 from workers.rules.case import Case, Hold
-from workers.rules.days import trading_day
 from workers.rules.limits import flat_from
+from workers.rules.retry_policy import PROBE_EVERY
+from workers.rules.trading_day import trading_day
 
 # The keeper looks at an idle account once a minute; one that it has not looked at for longer, nobody watches.
 _UNWATCHED_AFTER = timedelta(seconds=90)

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 
-from pipeline.reasons import Code, Reason
-from pipeline.routing import PROBE
+from pipeline.intake.routing import PROBE
+from pipeline.model.reasons import Code, Reason
 from workers.rules.case import Case
 
 _HUNDRED = Decimal(100)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from pipeline.signals import Action
-from pipeline.symbols import AssetClass
-from workers.brokers.holdings import Asset
-from workers.brokers.orders import Side
+from pipeline.model.account import Asset
+from pipeline.model.orders import Side
+from pipeline.model.signals import Action
+from pipeline.model.symbols import AssetClass
 from workers.rules.case import Case
-from workers.sizing import limit_price
+from workers.rules.sizing import limit_price
 
 
 def side_of(action: Action) -> Side:

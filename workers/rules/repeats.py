@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pipeline.reasons import Code, Reason
-from pipeline.routing import is_own
+from pipeline.intake.routing import is_own
+from pipeline.model.reasons import Code, Reason
 from workers.rules.case import Case
 
 

@@ -2,68 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from enum import StrEnum
-from typing import Any
+from collections.abc import Sequence
+from datetime import timedelta
 
-from pipeline.reasons import Code, Reason
-
-
-class Kind(StrEnum):
-    """How far a switch goes."""
-
-    #: Entries are held, exits go.
-    PAUSED = "paused"
-    #: Entries are skipped, working entries canceled, exits go.
-    REDUCING = "reducing"
-    #: As reducing; only a person or the configured next-day rule lifts it.
-    HALTED = "halted"
-
+from pipeline.model.reasons import Reason
+from pipeline.model.switches import Kind, Switch, reason_of
 
 #: A paused entry is looked at again this often, so that it does not outlive its age; `resume` does not wait for it.
 PAUSE_WAIT = timedelta(seconds=5)
 
 #: What ends entries, and cancels those that work.
 STOPPING = frozenset({Kind.REDUCING, Kind.HALTED})
-
-_CODES = {
-    (Kind.REDUCING, "daily_loss"): Code.REDUCING_DAILY_LOSS,
-    (Kind.REDUCING, "drawdown"): Code.REDUCING_DRAWDOWN,
-    (Kind.REDUCING, "unreadable"): Code.REDUCING_UNREADABLE,
-    (Kind.HALTED, "daily_loss"): Code.HALTED_DAILY_LOSS,
-    (Kind.HALTED, "drawdown"): Code.HALTED_DRAWDOWN,
-}
-_ANY_CAUSE = {Kind.PAUSED: Code.PAUSED, Kind.REDUCING: Code.REDUCING, Kind.HALTED: Code.HALTED}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Switch:
-    """One reason for which an account is stopped. Several may stand at once."""
-
-    kind: Kind
-    #: person, daily_loss, drawdown or unreadable.
-    cause: str
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    #: Close everything, and again until flat.
-    flatten: bool = False
-    set_by: str
-    why: str | None = None
-    set_at: datetime
-
-
-def switch_of(row: Mapping[str, Any]) -> Switch:
-    """Return the switch that *row* of the record holds."""
-    return Switch(
-        kind=Kind(row["kind"]),
-        cause=row["cause"],
-        facts=row["facts"],
-        flatten=row["flatten"],
-        set_by=row["set_by"],
-        why=row["why"],
-        set_at=row["set_at"],
-    )
 
 
 def verdict_on(switches: Sequence[Switch]) -> tuple[list[Reason], Reason | None]:
@@ -73,11 +22,3 @@ def verdict_on(switches: Sequence[Switch]) -> tuple[list[Reason], Reason | None]
     reasons = [(switch.kind, reason_of(switch)) for switch in hardest_first]
     skips = [reason for kind, reason in reasons if kind in STOPPING]
     return skips, next((reason for kind, reason in reasons if kind is Kind.PAUSED), None)
-
-
-def reason_of(switch: Switch) -> Reason:
-    """Return *switch* as the reason of what it stops: its figures, who turned it, since when and why."""
-    facts = {**switch.facts, "by": switch.set_by, "since": switch.set_at}
-    if switch.why is not None:
-        facts["why"] = switch.why
-    return Reason(code=_CODES.get((switch.kind, switch.cause), _ANY_CAUSE[switch.kind]), facts=facts)

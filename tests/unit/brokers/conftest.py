@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from tests.unit.brokers.payloads import API_KEY, API_SECRET
 from tests.unit.brokers.scripted import Act, ScriptedServer
-from workers.brokers.alpaca import AlpacaBroker, open_broker
+from workers.brokers.alpaca.adapter import AlpacaBroker, open_broker
 
 Play = Callable[..., tuple[AlpacaBroker, ScriptedServer]]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from workers.brokers.orders import OrderRequest, Side
+from pipeline.model.orders import OrderRequest, Side
 
 API_KEY = "PKTESTKEY0123456789A"
 API_SECRET = "s3cr3t/of+the=account0123456789abcdefghi"

@@ -9,10 +9,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from pipeline.errors import BrokerUnreadable
+from pipeline.model.errors import BrokerUnreadable
 from tests.unit.brokers.conftest import Play
 from tests.unit.brokers.scripted import Act, Seen, reply
-from workers.brokers import alpaca_days
+from workers.brokers.alpaca import calendar
 
 SINCE = datetime(2026, 10, 8, 15, 0, tzinfo=UTC)
 FRIDAY, MONDAY = date(2026, 3, 6), date(2026, 3, 9)
@@ -163,8 +163,8 @@ def test_transfers_that_do_not_move_on_are_given_up(play: Play) -> None:
 
 
 def test_transfers_without_end_are_given_up(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(alpaca_days, "MOST_PAGES", 3)
-    monkeypatch.setattr(alpaca_days, "PAGE_SIZE", 1)
+    monkeypatch.setattr(calendar, "MOST_PAGES", 3)
+    monkeypatch.setattr(calendar, "PAGE_SIZE", 1)
     broker, server = play(*(reply(200, [deposit(id=str(number))]) for number in range(5)))
 
     with pytest.raises(BrokerUnreadable, match="more than 3"):

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.errors import BrokerUnreadable
-from workers.brokers.alpaca_fields import Fields, read_json
+from pipeline.model.errors import BrokerUnreadable
+from workers.brokers.alpaca.fields import Fields, read_json
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

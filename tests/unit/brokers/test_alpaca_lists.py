@@ -8,11 +8,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from pipeline.errors import BrokerUnreadable
+from pipeline.model.errors import BrokerUnreadable
 from tests.unit.brokers import payloads
 from tests.unit.brokers.conftest import Play
 from tests.unit.brokers.scripted import Act, Seen, reply
-from workers.brokers import alpaca
+from workers.brokers.alpaca import adapter
 from workers.brokers.protocol import Found, NoAnswer, NotSentCause
 
 START = datetime(2026, 10, 8, 15, 0, tzinfo=UTC)
@@ -56,8 +56,8 @@ def test_a_list_that_does_not_move_on_is_given_up(play: Play) -> None:
 
 
 def test_a_list_without_end_is_given_up(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(alpaca, "MOST_PAGES", 3)
-    monkeypatch.setattr(alpaca, "PAGE_SIZE", 1)
+    monkeypatch.setattr(adapter, "MOST_PAGES", 3)
+    monkeypatch.setattr(adapter, "PAGE_SIZE", 1)
     broker, server = play(*(reply(200, [payloads.order(id=str(n), client_order_id="x")]) for n in range(5)))
 
     answer = broker.find_in_list("tw-1-1", since=START)

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from pipeline.absences import Absence, Need
-from pipeline.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable
+from pipeline.model.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable
+from pipeline.model.outages import Absence, Need
 from tests.unit.brokers import payloads
 from tests.unit.brokers.conftest import Play, broker_at
 from tests.unit.brokers.scripted import Act, close, free_port, reply, silence
-from workers.brokers.alpaca_prices import data_address
+from workers.brokers.alpaca.prices import data_address
 from workers.brokers.protocol import Broker
 from workers.brokers.watched import WatchedBroker
 

@@ -10,12 +10,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from pipeline.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable
+from pipeline.model.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable
+from pipeline.model.orders import OrderStatus
 from tests.unit.brokers import payloads
 from tests.unit.brokers.conftest import Play, broker_at
 from tests.unit.brokers.scripted import Act, close, free_port, raw, reply, silence
-from workers.brokers.alpaca import AlpacaBroker
-from workers.brokers.orders import OrderStatus
+from workers.brokers.alpaca.adapter import AlpacaBroker
 from workers.brokers.protocol import Absent, Found, NoAnswer, NotSentCause
 
 HTML = "<html><title>404 Not Found</title></html>"
@@ -239,7 +239,7 @@ def test_an_order_shows_its_fills(play: Play) -> None:
 
 
 def test_an_answer_that_is_far_too_long_is_nonsense(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workers.brokers.alpaca_session.MAXIMUM_ANSWER_BYTES", 100_000)
+    monkeypatch.setattr("workers.brokers.alpaca.session.MAXIMUM_ANSWER_BYTES", 100_000)
     broker, _ = play(reply(200, [payloads.order()] * 1000))
 
     with pytest.raises(BrokerUnreadable):

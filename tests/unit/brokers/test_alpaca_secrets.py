@@ -13,12 +13,12 @@ from pydantic import SecretStr
 from rich.console import Console
 from rich.traceback import Traceback
 
-from pipeline.errors import ConfigInvalid, TradewireError
+from pipeline.model.errors import ConfigInvalid, TradewireError
 from tests.unit.brokers import payloads
 from tests.unit.brokers.conftest import Play, broker_at
 from tests.unit.brokers.payloads import API_SECRET
 from tests.unit.brokers.scripted import Act, close, free_port, raw, reply, reset, silence
-from workers.brokers.alpaca import AlpacaBroker, open_broker
+from workers.brokers.alpaca.adapter import AlpacaBroker, open_broker
 
 CALLS: list[Callable[[AlpacaBroker], Any]] = [
     lambda broker: broker.submit(payloads.request()),

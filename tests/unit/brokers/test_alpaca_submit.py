@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.model.orders import OrderStatus
 from tests.unit.brokers import payloads
 from tests.unit.brokers.conftest import Play
 from tests.unit.brokers.scripted import (
     reply,
 )
-from workers.brokers.alpaca_faults import outcome_of
-from workers.brokers.alpaca_session import Answer
-from workers.brokers.orders import OrderStatus
+from workers.brokers.alpaca.outcomes import outcome_of
+from workers.brokers.alpaca.session import Answer
 from workers.brokers.protocol import Accepted, Duplicate, NotSent, NotSentCause, Rejected, Unknown
 
 HTML = "<html><head><title>502 Bad Gateway</title></head></html>"

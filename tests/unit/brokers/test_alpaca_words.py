@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from alpaca.trading.enums import OrderStatus as AlpacaStatus
 
-from pipeline.errors import BrokerUnreadable
+from pipeline.model.account import Position
+from pipeline.model.errors import BrokerUnreadable
+from pipeline.model.orders import OrderStatus
 from tests.unit.brokers import payloads
-from workers.brokers import alpaca_words as words
-from workers.brokers.holdings import Position
-from workers.brokers.orders import OrderStatus
+from workers.brokers.alpaca import mapping as words
 
 
 @pytest.mark.parametrize("word", [status.value for status in AlpacaStatus])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from pydantic import SecretStr
 
-from pipeline.errors import ConfigInvalid
-from workers.brokers.alpaca import AlpacaBroker
+from pipeline.model.errors import ConfigInvalid
+from workers.brokers.alpaca.adapter import AlpacaBroker
 from workers.brokers.registry import open_broker, registered_brokers
 
 

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from config.services import Services, write_services
-from pipeline.cli.config import app
+from pipeline.entrypoints.cli.config import app
 
 REPOSITORY = Path(__file__).parents[3]
 

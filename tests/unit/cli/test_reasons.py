@@ -7,10 +7,10 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from pipeline.catalogue import CATALOGUE
-from pipeline.cli.app import app
-from pipeline.cli.reasons import CODES, LEADS, Kind, page
-from pipeline.reasons import Code
+from pipeline.entrypoints.cli.app import app
+from pipeline.entrypoints.cli.reasons import CODES, LEADS, Kind, page
+from pipeline.model.reason_catalogue import CATALOGUE
+from pipeline.model.reasons import Code
 
 PAGE = Path(__file__).parents[3] / "pipeline" / "docs" / "reasons.md"
 
@@ -18,7 +18,7 @@ PAGE = Path(__file__).parents[3] / "pipeline" / "docs" / "reasons.md"
 def test_every_code_stands_under_one_heading() -> None:
     listed = [code for codes in CODES.values() for code in codes]
 
-    assert sorted(listed) == sorted(Code), "put new codes under a heading of pipeline/cli/reasons.py"
+    assert sorted(listed) == sorted(Code), "put new codes under a heading of pipeline/entrypoints/cli/reasons.py"
     assert list(LEADS) == list(Kind)
     assert set(CODES) == set(Kind)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from pipeline.cli.app import app
-from pipeline.errors import ConfigInvalid
+from pipeline.entrypoints.cli.app import app
+from pipeline.model.errors import ConfigInvalid
 
 REPOSITORY = Path(__file__).parents[3]
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from config.executors import Executors, load_executors
-from config.settings import Settings, load_settings
-from pipeline.errors import ConfigInvalid
+from config.executors import load_executors
+from config.schema.executor import Executors
+from config.schema.settings import Settings, load_settings
+from pipeline.model.errors import ConfigInvalid
 
 #: The smallest executor that starts.
 SMALLEST = """

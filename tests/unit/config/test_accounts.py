@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from config.accounts import base_url_faults
 from config.executors import load_executors
-from config.settings import load_settings
+from config.schema.addresses import base_url_faults
+from config.schema.settings import load_settings
 
 Faults = Callable[[str], dict[str, str]]
 

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from config.advice import warnings_of
-from config.executors import Executors, load_executors
-from config.settings import load_settings
+from config.checks.warnings import warnings_of
+from config.executors import load_executors
+from config.schema.executor import Executors
+from config.schema.settings import load_settings
 
 REPOSITORY = Path(__file__).parents[3]
 Loads = Callable[..., Executors]

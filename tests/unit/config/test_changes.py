@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.changes import Change, differences, loosened
-from config.directions import DIRECTIONS
-from config.executors import ExecutorSettings
-from config.fields import Section
+from config.checks.changes import Change, differences, loosened
+from config.checks.strictness import DIRECTIONS
+from config.schema.executor import ExecutorSettings
+from config.schema.fields import Section
 
 DUMP: dict[str, Any] = ExecutorSettings.model_validate(
     {

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from config import enforced
-from config.enforced import not_enforced_yet
-from config.executors import Executors, ExecutorSettings, load_executors
-from config.settings import load_settings
+from config.checks import not_yet
+from config.checks.not_yet import not_enforced_yet
+from config.executors import load_executors
+from config.schema.executor import Executors, ExecutorSettings
+from config.schema.settings import load_settings
 
 
 def load(tmp_path: Path, text: str) -> Executors:
@@ -37,5 +38,5 @@ def test_entries_without_a_stop_are_named_when_they_are_not_just_allowed(
 
 
 def test_the_list_of_what_does_not_act_names_only_keys_that_exist() -> None:
-    for section, name in enforced._IDLE:
+    for section, name in not_yet._IDLE:
         assert name in ExecutorSettings.model_fields[section].annotation.model_fields  # type: ignore[union-attr]

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from config.executors import Executors, load_executors, settings_hash
-from config.firm import Firm
-from config.sections import RISK_LIMITS, Size
-from config.settings import Settings, load_settings
+from config.executors import load_executors
+from config.schema.executor import Executors, settings_hash
+from config.schema.firm import Firm
+from config.schema.sections import RISK_LIMITS, Size
+from config.schema.settings import Settings, load_settings
 
 REPOSITORY = Path(__file__).parents[3]
 Faults = Callable[[str], dict[str, str]]
@@ -231,7 +232,8 @@ def test_another_figure_has_another_hash(tmp_path: Path, smallest: str) -> None:
 def test_another_process_finds_the_same_hash(tmp_path: Path, smallest: str) -> None:
     here = settings_hash(load(tmp_path, smallest)["argo"])
     code = (
-        "from config.executors import load_executors, settings_hash\n"
+        "from config.executors import load_executors\n"
+        "from config.schema.executor import settings_hash\n"
         f"print(settings_hash(load_executors({str(tmp_path / 'good.toml')!r})['argo']))"
     )
 

@@ -40,14 +40,14 @@ def lines(stream: io.StringIO) -> list[dict[str, Any]]:
 def test_a_line_is_one_json_object_with_time_level_process_and_event(stream: io.StringIO) -> None:
     configure_logs("json", process="argo", stream=stream)
 
-    structlog.get_logger("workers.recipe").info("order.submitted", order_id="o-1", took_ms=1.5)
+    structlog.get_logger("workers.execution.runner").info("order.submitted", order_id="o-1", took_ms=1.5)
 
     (line,) = lines(stream)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", line.pop("timestamp"))
     assert line == {
         "event": "order.submitted",
         "level": "info",
-        "logger": "workers.recipe",
+        "logger": "workers.execution.runner",
         "process": "argo",
         "order_id": "o-1",
         "took_ms": 1.5,

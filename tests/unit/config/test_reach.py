@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from config.executors import Executors
-from config.reach import unreachable_by
+from config.checks.reachability import unreachable_by
+from config.schema.executor import Executors
 
 Loads = Callable[..., Executors]
 

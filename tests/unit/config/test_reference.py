@@ -8,11 +8,11 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from config.alerts import AlertSettings, ExecutionRate
-from config.directions import DIRECTIONS
+from config.checks.strictness import DIRECTIONS
 from config.reference import page
-from config.settings import Settings, variable
+from config.schema.settings import Settings, variable
 from config.webhooks import Template, WebhookSettings
-from pipeline.cli.app import app
+from pipeline.entrypoints.cli.app import app
 
 PAGE = Path(__file__).parents[3] / "pipeline" / "docs" / "configuration.md"
 ROWS = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in page().splitlines() if line[:3] == "| `"]

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.executors import Executors, ExecutorSettings, load_executors
-from config.fields import Section
-from config.sections import Limits, Size
-from config.settings import load_settings
+from config.executors import load_executors
+from config.schema.executor import Executors, ExecutorSettings
+from config.schema.fields import Section
+from config.schema.sections import Limits, Size
+from config.schema.settings import load_settings
 
 REPOSITORY = Path(__file__).parents[3]
 Faults = Callable[[str], dict[str, str]]

@@ -8,9 +8,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from config.schema.settings import load_settings
 from config.services import Services, effective, read_services, running_services, write_services
-from config.settings import load_settings
-from pipeline.errors import ConfigInvalid
+from pipeline.model.errors import ConfigInvalid
 
 KEYS = {"database_url", "redis_url", "exchange_url", "web_url", "rq_dashboard_url", "api_token", "pids"}
 

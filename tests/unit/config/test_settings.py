@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from config.settings import (
+from config.schema.settings import (
     Settings,
     executor_keys,
     is_loopback,
@@ -13,7 +13,7 @@ from config.settings import (
     unknown_variables,
     variable,
 )
-from pipeline.errors import ConfigInvalid
+from pipeline.model.errors import ConfigInvalid
 
 
 def test_without_any_variable_the_documented_defaults_hold() -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from config.directions import DIRECTIONS
+from config.checks.strictness import DIRECTIONS
 from config.executors import load_executors
+from config.schema.settings import load_settings
 from config.services import Services
-from config.settings import load_settings
 from config.show import (
     export_lines,
     service_variables,

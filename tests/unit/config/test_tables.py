@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from config.executors import load_executors
-from config.settings import load_settings
-from pipeline.errors import ConfigInvalid
+from config.schema.settings import load_settings
+from pipeline.model.errors import ConfigInvalid
 
 Faults = Callable[[str], dict[str, str]]
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from config.settings import Settings
+from config.schema.settings import Settings
 from config.webhooks import Webhook, load_webhooks
-from pipeline.errors import ConfigInvalid
+from pipeline.model.errors import ConfigInvalid
 
 REPOSITORY = Path(__file__).parents[3]
 SECRET = "0123456789abcdef"

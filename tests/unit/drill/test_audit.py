@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from pipeline.drill.audit import Finding, Ledgers, Verdict, audit
+from pipeline.entrypoints.drill.audit import Finding, Ledgers, Verdict, audit
 
 ARGO = "argo"
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.drill.processes import clean_environment
-from pipeline.drill.system import WORKERS, write_executors
+from pipeline.entrypoints.drill.processes import clean_environment
+from pipeline.entrypoints.drill.system import WORKERS, write_executors
 
 
 @pytest.mark.parametrize(

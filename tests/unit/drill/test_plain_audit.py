@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from pipeline.drill.audit import Verdict
-from pipeline.drill.plain_audit import PlainJob, PlainLedgers, audit_plain, failed
+from pipeline.entrypoints.drill.audit import Verdict
+from pipeline.entrypoints.drill.plain_audit import PlainJob, PlainLedgers, audit_plain, failed
 
 
 def a_job(status: str, order_id: str | None = None) -> PlainJob:

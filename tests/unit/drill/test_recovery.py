@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from pipeline.drill.recovery import NEVER_S, Interrupted, Recovery, figures, percentile, recoveries_of
+from pipeline.entrypoints.drill.recovery import NEVER_S, Interrupted, Recovery, figures, percentile, recoveries_of
 
 KILLED = datetime(2026, 1, 2, tzinfo=UTC)
 

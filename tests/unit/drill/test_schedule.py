@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from pipeline.drill.schedule import (
+from pipeline.entrypoints.drill.schedule import (
     FAULTS,
     LATENCY,
     REFUSALS,

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.drill.audit import Finding, Verdict
-from pipeline.drill.progress import Nobody, Watcher
-from pipeline.drill.result import Result
-from pipeline.drill.run import Order
-from pipeline.drill.scratch import in_scratch
+from pipeline.entrypoints.drill.audit import Finding, Verdict
+from pipeline.entrypoints.drill.progress import Nobody, Watcher
+from pipeline.entrypoints.drill.result import Result
+from pipeline.entrypoints.drill.run import Order
+from pipeline.entrypoints.drill.scratch import in_scratch
 
 ORDER = Order(signals=1, seed=1, pace=20)
 LOST = Finding(verdict=Verdict.LOST, what="signal not recorded", facts={"source_id": "000000"})

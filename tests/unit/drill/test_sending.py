@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.drill.sending import make_signals, read_ledger, symbols, timed, write_ledger
-from pipeline.drill.source import open_source
-from pipeline.errors import ConfigInvalid
-from pipeline.signals import read_signal
-from pipeline.sources.protocol import SourceContext
+from pipeline.entrypoints.drill.sending import make_signals, read_ledger, symbols, timed, write_ledger
+from pipeline.entrypoints.drill.source import open_source
+from pipeline.intake.sources.protocol import SourceContext
+from pipeline.model.errors import ConfigInvalid
+from pipeline.model.signals import read_signal
 
 
 def test_the_same_seed_makes_the_same_signals() -> None:

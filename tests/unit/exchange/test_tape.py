@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from pipeline.sources.bars import Bar, BarDay, Bars
+from pipeline.intake.sources.bars import Bar, BarDay, Bars
 from workers.exchange.tape import Tape
 
 

@@ -14,16 +14,16 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from pipeline.reasons import Code
-from pipeline.signals import Intent
+from pipeline.accounts.exposure import Book, Own, Pending
+from pipeline.accounts.losses import Standing
+from pipeline.model.account import Position
+from pipeline.model.orders import Side
+from pipeline.model.reasons import Code
+from pipeline.model.signals import Intent
 from pipeline.store.rows import Role, SignalRow
 from tests.rule_cases import NOW, STANDING, case, signal, tuned
-from workers.brokers.holdings import Position
-from workers.brokers.orders import Side
-from workers.rules.book import Book, Own, Pending
 from workers.rules.case import Case, Go, Hold, Recent, Skip
 from workers.rules.decide import decide
-from workers.rules.losses import Standing
 
 ANY = settings(derandomize=True, max_examples=200, deadline=None)
 

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from pipeline.reasons import Code
+from pipeline.accounts.exposure import Book, Pending
+from pipeline.model.orders import Side
+from pipeline.model.reasons import Code
 from tests.rule_cases import STANDING, case, position, signal, tuned
-from workers.brokers.orders import Side
-from workers.rules.book import Book, Pending
 from workers.rules.caps import caps, held, unseen
 from workers.rules.case import Case
-from workers.rules.terms import Terms
-from workers.sizing import Cap
+from workers.rules.entry_terms import Terms
+from workers.rules.sizing import Cap
 
 #: Ten a unit, of which one may be lost.
 TERMS = Terms(side=Side.BUY, limit=Decimal(10), price=Decimal(10), lowest=Decimal(10), risk=Decimal(1))

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.signals import Intent
+from pipeline.accounts.exposure import Book
+from pipeline.model.orders import Side
+from pipeline.model.signals import Intent
 from tests.rule_cases import NOW, OPEN, case, codes, go, held_for, position, signal, tuned
-from workers.brokers.orders import Side
-from workers.rules.book import Book
 from workers.rules.case import Recent, Skip
 from workers.rules.entry import judge_entry
 

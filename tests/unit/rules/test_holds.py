@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from pipeline.accounts.exposure import Book, Pending
+from pipeline.model.orders import Side
 from tests.rule_cases import NOW, STANDING, case, position, signal, tuned
-from workers.brokers.orders import Side
-from workers.rules.book import Book, Pending
 from workers.rules.case import Recent
 from workers.rules.holds import hold
 

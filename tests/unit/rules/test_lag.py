@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from pipeline.accounts.exposure import Own
 from pipeline.store.rows import Role
 from tests.rule_cases import NOW, SHORT, case, codes, earlier, go, held_for, signal
-from workers.rules.book import Own
 from workers.rules.decide import decide, still_go
-from workers.rules.lag import READS_LAG
+from workers.rules.stale_position import READS_LAG
 
 
 def own(recorded: int, *, ago: timedelta = timedelta(seconds=0.1)) -> Own:

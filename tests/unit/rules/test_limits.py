@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
+from pipeline.accounts.exposure import Book, Pending
+from pipeline.model.account import Position
 from tests.rule_cases import NOW, OPEN, STANDING, case, earlier, position, signal, tuned
-from workers.brokers.holdings import Position
-from workers.rules.book import Book, Pending
 from workers.rules.case import Case, Recent
-from workers.rules.hours import Market
 from workers.rules.limits import refusals
+from workers.rules.market_hours import Market
 
 TECH = {"tech": ["AAPL", "MSFT", "NVDA"], "large": ["AAPL", "XOM"], "oil": ["XOM"]}
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from pipeline.model.orders import Side
 from tests.rule_cases import case, signal, tuned
-from workers.brokers.orders import Side
-from workers.rules.terms import Terms, terms_of
+from workers.rules.entry_terms import Terms, terms_of
 
 
 def terms(side: str = "buy", *, order: str = "limit", stop: Any = None, price: Any = None) -> Terms:

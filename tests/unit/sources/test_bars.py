@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from decimal import Decimal
 
-from pipeline.sources.bars import Bar, load_bars
+from pipeline.intake.sources.bars import Bar, load_bars
 
 
 def bar(day: date, symbol: str) -> Bar:

@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.signals import Action, read_signal
-from pipeline.sources.bars import Bar
-from pipeline.sources.consensus import (
+from pipeline.intake.sources.bars import Bar
+from pipeline.intake.sources.consensus import (
     WIDEST_STOP,
     WINDOW,
     Regime,
@@ -21,6 +20,7 @@ from pipeline.sources.consensus import (
     regime,
     trend,
 )
+from pipeline.model.signals import Action, read_signal
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 

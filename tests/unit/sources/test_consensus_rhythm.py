@@ -10,9 +10,9 @@ from functools import cache
 
 import pytest
 
-from pipeline.signals import Action
-from pipeline.sources.bars import Bar, load_bars
-from pipeline.sources.consensus import WINDOW, Opinion, Regime, consensus
+from pipeline.intake.sources.bars import Bar, load_bars
+from pipeline.intake.sources.consensus import WINDOW, Opinion, Regime, consensus
+from pipeline.model.signals import Action
 
 CYCLES_A_MINUTE = 12
 FIRST_HOUR = 720

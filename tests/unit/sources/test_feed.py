@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from pipeline.errors import SourceUnavailable
-from pipeline.sources import feed as feed_module
-from pipeline.sources.feed import Feed
-from pipeline.sources.protocol import Item
+from pipeline.intake.sources import feed as feed_module
+from pipeline.intake.sources.feed import Feed
+from pipeline.intake.sources.protocol import Item
+from pipeline.model.errors import SourceUnavailable
 
 BUY: dict[str, Any] = {"source_id": "1", "symbol": "AAPL", "action": "BUY"}
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import ConfigInvalid, SourceUnavailable
-from pipeline.sources.file import FileSource, open_source
-from pipeline.sources.protocol import Item, SourceContext, Unreadable
+from pipeline.intake.sources.file import FileSource, open_source
+from pipeline.intake.sources.protocol import Item, SourceContext, Unreadable
+from pipeline.model.errors import ConfigInvalid, SourceUnavailable
 
 BUY = {"symbol": "AAPL", "action": "BUY", "confidence": 98, "entry_price": 190}
 
@@ -122,21 +122,21 @@ def test_what_was_read_before_a_fault_is_not_lost(tmp_path: Path) -> None:
 
 
 def _parsed() -> Any:
-    from pipeline.sources.reading import read_signals
+    from pipeline.intake.sources.reading import read_signals
 
     return read_signals([json.dumps(BUY).encode()])
 
 
 def _end_with_fault() -> Any:
-    from pipeline.sources.file import _End
+    from pipeline.intake.sources.file import _End
 
     return _End(OSError(5, "Input/output error"))
 
 
 _PRINT_STANDARD_INPUT = """
 import json, threading
-from pipeline.sources.file import open_source
-from pipeline.sources.protocol import SourceContext
+from pipeline.intake.sources.file import open_source
+from pipeline.intake.sources.protocol import SourceContext
 source = open_source(SourceContext(path="-"))
 while not source.finished:
     for item in source.poll(threading.Event()):
@@ -145,8 +145,8 @@ while not source.finished:
 
 _LEAVE_STANDARD_INPUT = """
 import threading
-from pipeline.sources.file import open_source
-from pipeline.sources.protocol import SourceContext
+from pipeline.intake.sources.file import open_source
+from pipeline.intake.sources.protocol import SourceContext
 source = open_source(SourceContext(path="-"))
 assert list(source.poll(threading.Event())) == []
 source.close()

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from pipeline.errors import ConfigInvalid
-from pipeline.sources.alpaca import AlpacaSource
-from pipeline.sources.file import FileSource
-from pipeline.sources.protocol import AlpacaKeys, SourceContext, known_sources, open_source_by_name
-from pipeline.sources.replay import ReplaySource
+from pipeline.intake.sources.alpaca import AlpacaSource
+from pipeline.intake.sources.file import FileSource
+from pipeline.intake.sources.protocol import AlpacaKeys, SourceContext, known_sources, open_source_by_name
+from pipeline.intake.sources.replay import ReplaySource
+from pipeline.model.errors import ConfigInvalid
 
 
 def test_the_shipped_sources_are_installed() -> None:

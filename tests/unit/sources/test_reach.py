@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from config.executors import Executors, load_executors
-from config.settings import load_settings
-from pipeline.sources import protocol
-from pipeline.sources.protocol import Produces, SourceContext, produced_by
-from pipeline.sources.reach import never_traded
+from config.executors import load_executors
+from config.schema.executor import Executors
+from config.schema.settings import load_settings
+from pipeline.intake.source_reach import never_traded
+from pipeline.intake.sources import protocol
+from pipeline.intake.sources.protocol import Produces, SourceContext, produced_by
 
 TEXT = """
 [executors.argo]

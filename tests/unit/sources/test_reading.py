@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.sources import reading
-from pipeline.sources.reading import ParsedLine, bounded_lines, read_signals
+from pipeline.intake.sources import reading
+from pipeline.intake.sources.reading import ParsedLine, bounded_lines, read_signals
 
 BUY = {"symbol": "AAPL", "action": "BUY"}
 SELL = {"symbol": "MSFT", "action": "SELL"}

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from itertools import accumulate
 
-from pipeline.up.backoff import Streak
+from pipeline.entrypoints.supervisor.backoff import Streak
 
 
 def test_the_pause_doubles_with_each_death_up_to_five_seconds() -> None:

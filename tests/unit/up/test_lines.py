@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.errors import ConfigInvalid
-from pipeline.up.lines import ProcessLine, leave_out, process_lines, server_lines
+from pipeline.entrypoints.supervisor.process_table import ProcessLine, leave_out, process_lines, server_lines
+from pipeline.model.errors import ConfigInvalid
 
 
 def _lines(**executors: int) -> list[ProcessLine]:

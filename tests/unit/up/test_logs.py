@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.up.logs import LogTail, open_log
+from pipeline.entrypoints.supervisor.logs import LogTail, open_log
 
 
 class _Clock:

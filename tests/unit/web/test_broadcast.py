@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 
-from pipeline.web.broadcast import _MOST_WAITING, Listener
+from pipeline.entrypoints.web.api.broadcast import _MOST_WAITING, Listener
 
 
 def test_a_listener_that_does_not_read_is_ended_after_what_it_was_handed() -> None:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from pipeline.web.page.charts import COLOURS, HEIGHT, OTHERS, WIDTH, columns, lines, most_frequent
+from pipeline.entrypoints.web.page.charts import COLOURS, HEIGHT, OTHERS, WIDTH, columns, lines, most_frequent
 
 
 def test_the_most_frequent_have_a_colour_and_the_rest_share_one() -> None:

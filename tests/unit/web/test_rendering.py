@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from pipeline.web.page.rendering import amount, clock, exact, percent, span, static_files, static_url
+from pipeline.entrypoints.web.page.rendering import amount, clock, exact, percent, span, static_files, static_url
 
 
 @pytest.mark.parametrize(

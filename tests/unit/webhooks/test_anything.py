@@ -11,10 +11,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from config.webhooks import WebhookSettings
-from pipeline.errors import InvalidSignal
-from pipeline.signals import read_signal
-from pipeline.webhooks.body import kept, read_body
-from pipeline.webhooks.translate import translate
+from pipeline.intake.webhooks.body import kept, read_body
+from pipeline.intake.webhooks.translate import translate
+from pipeline.model.errors import InvalidSignal
+from pipeline.model.signals import read_signal
 
 NOW = datetime(2026, 1, 30, 14, 31, 7, tzinfo=UTC)
 KEYS = """

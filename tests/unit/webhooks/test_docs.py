@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from config.webhooks import WebhookSettings
-from pipeline.webhooks.alert import Code
-from pipeline.webhooks.body import SECRET_KEYS, read_body
-from pipeline.webhooks.tradingview import SOURCE_ID
-from pipeline.webhooks.translate import RESEND_WITHIN, Identity, translate
-from pipeline.webhooks.values import FIRED
+from pipeline.intake.webhooks.body import SECRET_KEYS, read_body
+from pipeline.intake.webhooks.message import Code
+from pipeline.intake.webhooks.tradingview import SOURCE_ID
+from pipeline.intake.webhooks.translate import RESEND_WITHIN, Identity, translate
+from pipeline.intake.webhooks.values import FIRED
 
 PAGE = (Path(__file__).parents[3] / "pipeline/docs/webhooks.md").read_text("utf-8")
 NOW = datetime(2026, 1, 30, 14, 31, 7, tzinfo=UTC)

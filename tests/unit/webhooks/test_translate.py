@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from config.webhooks import Template, WebhookSettings
-from pipeline.errors import InvalidSignal
-from pipeline.webhooks.body import kept, read_body
-from pipeline.webhooks.translate import Identity, Translation, translate
+from pipeline.intake.webhooks.body import kept, read_body
+from pipeline.intake.webhooks.translate import Identity, Translation, translate
+from pipeline.model.errors import InvalidSignal
 
 NOW = datetime(2026, 1, 30, 14, 31, 7, tzinfo=UTC)
 BUY = {"ticker": "AAPL", "action": "buy", "price": 190}

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from config.executors import Executors, load_executors, settings_hash
-from config.firm import Firm
+from config.executors import load_executors
 from config.packs.reading import read_pack, shipped_packs
-from config.settings import load_settings
+from config.schema.executor import Executors, settings_hash
+from config.schema.firm import Firm
+from config.schema.settings import load_settings
 from config.show import shown_executors, shown_text
 
 REPOSITORY = Path(__file__).parents[4]

@@ -1,0 +1,108 @@
+"""Check that every executor names one broker account, its own, and that real money is asked for in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from config.schema.addresses import LIVE_HOST, PAPER_HOST, SANDBOX_HOST, host_of
+from config.schema.settings import Settings, executor_keys, is_loopback, key_names
+from pipeline.model.errors import Problem
+
+#: The sentence that mode live needs in TRADEWIRE_LIVE, per account.
+SENTENCE = "I accept real orders on account {account}"
+
+_URL_FOR = {"paper": f"https://{PAPER_HOST}", "live": f"https://{LIVE_HOST}"}
+
+Tables = Mapping[str, Mapping[str, Any]]
+
+
+def account_problems(tables: Tables, settings: Settings) -> list[Problem]:
+    """Return what is wrong with the accounts of *tables*, as they stand in the file.
+
+    The tables are read raw so that a fault elsewhere in a table does not hide one here; values of the wrong
+    type are the models' to report and count as absent.
+    """
+    problems = [
+        problem
+        for executor_id, table in tables.items()
+        for problem in [
+            *_address_problems(executor_id, table),
+            *_key_problems(executor_id, table, settings),
+            *_live_problems(executor_id, table, settings),
+        ]
+    ]
+    return problems + _shared_account_problems(tables, settings)
+
+
+def sentences(live: str | None) -> frozenset[str]:
+    """Return the sentences in TRADEWIRE_LIVE, which are separated by semicolons."""
+    return frozenset(part.strip() for part in (live or "").split(";") if part.strip())
+
+
+def _text(table: Mapping[str, Any], key: str) -> str | None:
+    value = table.get(key)
+    return value if isinstance(value, str) and value else None
+
+
+def _address_problems(executor_id: str, table: Mapping[str, Any]) -> list[Problem]:
+    mode, url = _text(table, "mode"), _text(table, "base_url")
+    message = None
+    if url is None:
+        if mode in _URL_FOR and "base_url" not in table:
+            message = f'is missing: mode {mode} needs it, like "{_URL_FOR[mode]}"'
+    elif mode == "exchange" and host_of(url).endswith("alpaca.markets"):
+        message = "is a real broker; mode exchange is for our paper exchange only"
+    elif mode == "paper" and host_of(url) == LIVE_HOST:
+        message = f'takes real money; mode paper needs "{_URL_FOR["paper"]}"'
+    elif mode == "live" and (host_of(url) == PAPER_HOST or host_of(url).endswith(SANDBOX_HOST)):
+        message = f'is for paper; mode live needs "{_URL_FOR["live"]}"'
+    elif mode == "live" and is_loopback(host_of(url)):
+        message = f'is this machine, and no broker; mode live needs "{_URL_FOR["live"]}"'
+    return [] if message is None else [Problem(key=f"executors.{executor_id}.base_url", message=message)]
+
+
+def _key_problems(executor_id: str, table: Mapping[str, Any], settings: Settings) -> list[Problem]:
+    mode = _text(table, "mode")
+    if mode not in _URL_FOR:
+        return []
+    environment = settings.environment()
+    return [
+        Problem(key=name, message=f"is not set: executor {executor_id} in mode {mode} needs it (or in .env)")
+        for name in key_names(executor_id)
+        if name not in environment
+    ]
+
+
+def _live_problems(executor_id: str, table: Mapping[str, Any], settings: Settings) -> list[Problem]:
+    if _text(table, "mode") != "live":
+        return []
+    account = _text(table, "account")
+    if account is None and "account" in table:
+        return []
+    if account is None:
+        message = "is missing: mode live needs the number of the account that it may trade"
+        return [Problem(key=f"executors.{executor_id}.account", message=message)]
+    sentence = SENTENCE.format(account=account)
+    if sentence in sentences(settings.live):
+        return []
+    message = f'must hold "{sentence}" for executor {executor_id} (several sentences: separated by ;)'
+    return [Problem(key="TRADEWIRE_LIVE", message=message)]
+
+
+def _shared_account_problems(tables: Tables, settings: Settings) -> list[Problem]:
+    problems = []
+    by_key: dict[tuple[str, str], str] = {}
+    by_number: dict[str, str] = {}
+    for executor_id, table in tables.items():
+        keys, number = executor_keys(settings, executor_id), _text(table, "account")
+        address = (_text(table, "base_url") or "").rstrip("/").lower()
+        other = by_key.setdefault((address, keys[0]), executor_id) if keys else executor_id
+        if other != executor_id:
+            message = f"is the key of executor {other} too; one account has one executor"
+            problems.append(Problem(key=key_names(executor_id)[0], message=message))
+        other = by_number.setdefault(number, executor_id) if number else executor_id
+        if other != executor_id:
+            message = f"is the account of executor {other} too; one account has one executor"
+            problems.append(Problem(key=f"executors.{executor_id}.account", message=message))
+    return problems

@@ -1,0 +1,80 @@
+"""Compare two settings of one executor: what differs, and what of it allows more than before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cache
+from typing import Any
+
+from config.checks.strictness import looser
+from config.schema.executor import ExecutorSettings
+from config.schema.sections import Limits, Size
+
+#: The settings of one executor as JSON: `ExecutorSettings.model_dump(mode="json")`, also one of an older release.
+Dump = Mapping[str, Any]
+
+#: The one key whose value is a table itself.
+_GROUPS = "groups"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """A key with two values, as JSON has them.
+
+    Attributes:
+        key: Such as `limits.daily_loss_percent`.
+        old: Before; None for off, for a list that allows all, and for a key that was not there.
+        new: After.
+    """
+
+    key: str
+    old: Any
+    new: Any
+
+    def __str__(self) -> str:
+        return f"{self.key}: {_text(self.old)} -> {_text(self.new)}"
+
+
+def differences(old: Dump, new: Dump) -> list[Change]:
+    """Return every key whose value differs, in the order of the settings.
+
+    A key that one of them does not have, because it is of another release, has its default there.
+    """
+    before, after = _defaults() | dict(_values(old)), _defaults() | dict(_values(new))
+    return [
+        Change(key=key, old=before.get(key), new=after.get(key))
+        for key in dict.fromkeys([*before, *after])
+        if before.get(key) != after.get(key)
+    ]
+
+
+def loosened(old: Dump, new: Dump) -> list[Change]:
+    """Return the changes that allow what was not allowed before, in the order of the settings."""
+    return [change for change in differences(old, new) if looser(change.key, change.old, change.new)]
+
+
+def _values(dump: Dump, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in dump.items():
+        if isinstance(value, Mapping) and name != _GROUPS:
+            yield from _values(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+@cache
+def _defaults() -> dict[str, Any]:
+    size, limits = Size(method="quantity", value=Decimal(1)), Limits(open_positions=10)
+    smallest = ExecutorSettings(id="smallest", mode="exchange", size=size, limits=limits)
+    return dict(_values(smallest.model_dump(mode="json")))
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Mapping):
+        return "; ".join(f"{name} = {_text(held)}" for name, held in value.items()) or "-"
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

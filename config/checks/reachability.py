@@ -1,0 +1,82 @@
+"""Find what an executor can never trade: symbols, and all that a source produces."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from config.schema.executor import ExecutorSettings
+from pipeline.model.errors import Problem
+
+_MOST_LISTED = 6
+
+
+def never_traded(executor: ExecutorSettings, symbol: str) -> bool:
+    """Say whether the executor's routing takes no entry in *symbol*."""
+    route = executor.route
+    return (
+        (route.symbols is not None and symbol not in route.symbols)
+        or symbol in (route.deny or ())
+        or (route.asset_classes is not None and asset_class_of(symbol) not in route.asset_classes)
+    )
+
+
+def asset_class_of(symbol: str) -> str:
+    """Return the asset class of a symbol in the one form: AAPL, BTC/USD."""
+    return "crypto" if "/" in symbol else "us_equity"
+
+
+def takes_no_entry(executor: ExecutorSettings, actions: Collection[str]) -> bool:
+    """Say whether none of *actions* is ever taken as an entry."""
+    opening = {"BUY", "SELL"} if executor.order.allow_short else {"BUY"}
+    return opening.isdisjoint(set(actions) & set(executor.route.actions or ("BUY", "SELL")))
+
+
+def unreachable_by(
+    executor: ExecutorSettings,
+    *,
+    symbols: Collection[str] | None = None,
+    strategies: Collection[str] | None = None,
+    actions: Collection[str] | None = None,
+) -> list[Problem]:
+    """Return why the executor can never enter on what a source produces; empty when it can, or nobody knows.
+
+    Args:
+        executor: Whose routing is asked.
+        symbols: All that the source has signals for; None when nobody knows.
+        strategies: All that its signals name; None when nobody knows.
+        actions: All of its actions, BUY and SELL; None when nobody knows.
+    """
+    faults = _faults(executor, symbols, strategies, actions)
+    return [Problem(key=f"executors.{executor.id}.{key}", message=message) for key, message in faults]
+
+
+def _faults(
+    executor: ExecutorSettings,
+    symbols: Collection[str] | None,
+    strategies: Collection[str] | None,
+    actions: Collection[str] | None,
+) -> Iterator[tuple[str, str]]:
+    route = executor.route
+    if symbols and all(never_traded(executor, symbol) for symbol in symbols):
+        yield _cause(executor, symbols), f"takes none of the symbols that it could get: {_listed(symbols)}"
+    if strategies and route.strategies is not None and set(strategies).isdisjoint(route.strategies):
+        yield "route.strategies", f"takes none of the strategies that it could get: {_listed(strategies)}"
+    if actions and takes_no_entry(executor, actions):
+        short = "" if executor.order.allow_short else ", and order.allow_short is false"
+        yield "route.actions", f"takes none of the actions that it could get: {_listed(actions)}{short}"
+
+
+def _cause(executor: ExecutorSettings, symbols: Collection[str]) -> str:
+    """Return the key that keeps all of *symbols* out; of several, the list that was made to let some in."""
+    route = executor.route
+    if route.symbols is not None:
+        return "route.symbols"
+    if route.deny is not None and set(symbols) <= set(route.deny):
+        return "route.deny"
+    return "route.asset_classes"
+
+
+def _listed(words: Collection[str]) -> str:
+    first = sorted(words)[:_MOST_LISTED]
+    more = len(words) - len(first)
+    return ", ".join(first) + (f" and {more} more" if more else "")

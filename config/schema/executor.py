@@ -1,0 +1,124 @@
+"""The settings of one executor, and the executors of one file. Frozen."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field
+
+from config.schema.addresses import base_url_faults
+from config.schema.fields import Section, Symbol, Word, Words
+from config.schema.firm import Firm
+from config.schema.problems import did_you_mean
+from config.schema.route import Route
+from config.schema.sections import Hours, Limits, Order, Retry, Size
+
+
+def _broker(value: str) -> str:
+    known = {"alpaca"} | {entry.name for entry in entry_points(group="tradewire.brokers")}
+    if value not in known:
+        raise ValueError(f"the brokers here are: {', '.join(sorted(known))}{did_you_mean(value, known)}")
+    return value
+
+
+def _base_url(value: str) -> str:
+    faults = base_url_faults(value)
+    if faults:
+        raise ValueError("; ".join(faults))
+    return value.rstrip("/")
+
+
+class ExecutorSettings(Section):
+    """One executor: a broker account with its own queue, rules, limits and workers."""
+
+    id: str
+    """The name of its table: a lower-case letter, then up to 31 more, digits or underscores."""
+
+    broker: Annotated[Word, AfterValidator(_broker)] = "alpaca"
+    """The broker's adapter. Default: alpaca."""
+
+    mode: Literal["exchange", "paper", "live"]
+    """exchange (our paper exchange), paper (the broker's), or live (real money). Required."""
+
+    base_url: Annotated[str, AfterValidator(_base_url)] | None = None
+    """The address of the broker's API; http:// to this machine only. In mode exchange by default our own."""
+
+    account: Word | None = None
+    """The account's number, in quotes; the executor trades no other. Default: the one that the keys open."""
+
+    concurrency: Annotated[int, Field(ge=1, le=64)] = 1
+    """Worker processes of this executor, 1 to 64. Default: 1."""
+
+    pack: Word | None = None
+    """A rule pack whose rules hold too: the name of one that ships, or the path of a .toml file, relative to this
+    one. Default: none."""
+
+    route: Route = Route()
+    """Which entries it takes."""
+
+    size: Size
+    """How much one entry buys or sells. Required."""
+
+    order: Order = Order()
+    """Which orders it sends."""
+
+    limits: Limits
+    """What it never exceeds. Required, with one limit on risk at least: an executor without limits does not start."""
+
+    retry: Retry = Retry()
+    """How patient it is with its broker."""
+
+    hours: Hours = Hours()
+    """What happens outside regular trading hours."""
+
+    groups: Mapping[Word, Words[Symbol]] = Field(default_factory=dict)
+    """Symbols that move together, by a name of yours: tech = ["AAPL", "MSFT"]; `limits.group_positions` and
+    `limits.group_exposure_percent` hold for each. Default: no group."""
+
+    firm: Firm = Firm()
+    """How a firm that lends the account counts losses, and what it asks for besides."""
+
+
+class Executors(Mapping[str, ExecutorSettings]):
+    """The executors of one file, by id, in the file's order.
+
+    Attributes:
+        path: The file.
+        overruled: By id, the keys whose value is a pack's, such as `limits.drawdown_percent`, each with what the file
+            says of it, as JSON has it; None when it says nothing.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        by_id: Mapping[str, ExecutorSettings],
+        *,
+        overruled: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    ) -> None:
+        self.path = path
+        self.overruled = overruled
+        self._by_id = dict(by_id)
+
+    def __getitem__(self, executor_id: str) -> ExecutorSettings:
+        return self._by_id[executor_id]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_id)
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def __repr__(self) -> str:
+        return f"Executors({str(self.path)!r}, {', '.join(self._by_id)})"
+
+
+def settings_hash(executor: ExecutorSettings) -> str:
+    """Return the SHA-256 of an executor's settings in hex; equal values, equal hash, in every process."""
+    body = json.dumps(executor.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(body.encode()).hexdigest()

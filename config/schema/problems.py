@@ -1,0 +1,103 @@
+"""Turn what pydantic found into problems that say, per key, what would be right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from pipeline.model.errors import Problem
+
+Location = tuple[int | str, ...]
+
+_LONGEST_ECHO = 40
+
+_BOUNDS = {
+    "greater_than": ("gt", "more than"),
+    "greater_than_equal": ("ge", "at least"),
+    "less_than": ("lt", "less than"),
+    "less_than_equal": ("le", "at most"),
+}
+
+_EXPECTED = {
+    "bool_type": "true or false, without quotes",
+    "int_type": "a whole number, without quotes",
+    "int_from_float": "a whole number",
+    "int_parsing": "a whole number",
+    "float_parsing": "a number",
+    "model_type": "a table of keys",
+    "string_type": "text in quotes",
+    "tuple_type": 'a list, like ["AAPL", "MSFT"]',
+    "finite_number": "a finite number",
+}
+
+
+def problems_of(
+    error: ValidationError,
+    *,
+    key: Callable[[Location], str],
+    describe: Callable[[Location], str | None],
+    known: Callable[[Location], Sequence[str]] = lambda _location: (),
+    secret: Callable[[Location], bool] = lambda _location: False,
+) -> list[Problem]:
+    """Return one problem per fault in *error*.
+
+    Args:
+        error: What pydantic raised.
+        key: Names the key of a location as the user wrote it.
+        describe: Says what the key of a location means, for the end of the message.
+        known: Lists the keys that may stand where an unknown one was found.
+        secret: Says whether the value of a location must not be repeated.
+    """
+    return [
+        Problem(key=key(fault["loc"]), message=_message(fault, describe, known, secret))
+        for fault in error.errors(include_url=False)
+    ]
+
+
+def did_you_mean(word: object, words: Iterable[str]) -> str:
+    """Return `; did you mean "…"?` when one of *words* is close to *word*, else nothing."""
+    close = get_close_matches(str(word).lower(), list(words), n=1)
+    return f'; did you mean "{close[0]}"' if close else ""
+
+
+def echo(value: object) -> str:
+    """Return *value* as a message may repeat it: short, in double quotes, and no address with a login."""
+    if isinstance(value, dict | list):
+        return "this"
+    text = f'"{value}"' if isinstance(value, str) else str(value).lower() if value is None else str(value)
+    if isinstance(value, bool):
+        text = text.lower()
+    return "this value" if len(text) > _LONGEST_ECHO or "@" in text else text
+
+
+def _message(
+    fault: ErrorDetails,
+    describe: Callable[[Location], str | None],
+    known: Callable[[Location], Sequence[str]],
+    secret: Callable[[Location], bool],
+) -> str:
+    location, kind = fault["loc"], fault["type"]
+    if kind == "extra_forbidden":
+        names = known(location)
+        return f"is not a key here{did_you_mean(location[-1], names)} (known: {', '.join(sorted(names))})"
+    said = "this value" if secret(location) else echo(fault["input"])
+    text = "is missing" if kind == "missing" else _fault(kind, said, fault.get("ctx", {}), fault)
+    description = describe(location)
+    return f"{text}. {description}" if description else text
+
+
+def _fault(kind: str, said: str, context: dict[str, Any], fault: ErrorDetails) -> str:
+    if kind in _BOUNDS:
+        name, words = _BOUNDS[kind]
+        return f"{said} is out of range: {words} {context[name]} would be right"
+    if kind == "literal_error":
+        choices = str(context["expected"]).replace("'", '"')
+        words_of = choices.replace('"', "").replace(" or ", ", ").split(", ")
+        return f"{said} is none of {choices}{did_you_mean(fault['input'], words_of)}"
+    if kind == "value_error":
+        return f"{said} is not right: {context['error']}"
+    return f"{said} is not right: {_EXPECTED.get(kind, fault['msg'])} is expected"

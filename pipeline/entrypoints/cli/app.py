@@ -1,0 +1,90 @@
+"""The `tradewire` command: parse, call one service, print."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from pipeline.entrypoints.cli import (
+    alerts,
+    baseline,
+    config,
+    dead,
+    doctor,
+    drill,
+    executions,
+    flatten,
+    mcp,
+    probe,
+    processes,
+    reasons,
+    report,
+    settings,
+    signals,
+    switches,
+    tail,
+    token,
+    top,
+    webhook,
+)
+from pipeline.entrypoints.supervisor.lifeline import watch_lifeline
+from pipeline.model.errors import ConfigInvalid, TradewireError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    help="Trading signals in; at every broker account an order id or a reason. Never in silence, never twice.",
+)
+app.add_typer(config.app, name="config")
+app.add_typer(alerts.app, name="alerts")
+app.add_typer(dead.app, name="dead")
+app.add_typer(signals.app, name="signal")
+app.add_typer(webhook.app, name="webhook")
+app.add_typer(token.app, name="token")
+processes.add_to(app)
+executions.add_to(app)
+report.add_to(app)
+reasons.add_to(app)
+doctor.add_to(app)
+tail.add_to(app)
+top.add_to(app)
+probe.add_to(app)
+settings.add_to(app, config=config.app)
+baseline.add_to(app)
+drill.add_to(app)
+switches.add_to(app)
+flatten.add_to(app)
+mcp.add_to(app)
+
+
+@app.callback()
+def _everywhere(
+    *,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
+) -> None:
+    if version:
+        from importlib.metadata import version as version_of  # noqa: PLC0415 -- slow, and only needed here
+
+        typer.echo(f"tradewire {version_of('tradewire')}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command. A user's mistake is a sentence and exit 2; what is away is a sentence and exit 1."""
+    watch_lifeline()
+    try:
+        app()
+    except ConfigInvalid as error:
+        for problem in error.problems:
+            typer.echo(str(problem), err=True)
+        sys.exit(2)
+    except TradewireError as error:
+        typer.echo(f"tradewire: {error}", err=True)
+        sys.exit(1)
+    except BrokenPipeError:
+        # `tradewire executions | head` closes its end early; that is not an error.
+        sys.stderr.close()
+        sys.exit(0)

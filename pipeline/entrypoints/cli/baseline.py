@@ -1,0 +1,92 @@
+"""`tradewire baseline`: what an account's losses are counted from, and a person's correction of it."""
+
+from __future__ import annotations
+
+import getpass
+import json
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Annotated
+
+import typer
+
+from config.schema.executor import Executors
+from pipeline.accounts.equity_corrections import Baseline, correct, read
+from pipeline.model.errors import ConfigInvalid, Problem
+from pipeline.startup.context import executors_for, open_record, settings_for_a_person
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(baseline)
+
+
+def baseline(
+    executor: Annotated[str, typer.Argument(metavar="EXECUTOR")],
+    *,
+    day_start: Annotated[
+        str | None, typer.Option(metavar="AMOUNT", help="What the day's loss is counted from, from now on.")
+    ] = None,
+    peak: Annotated[
+        str | None, typer.Option(metavar="AMOUNT", help="What a trailing drawdown is counted from, from now on.")
+    ] = None,
+    why: Annotated[str | None, typer.Option(help="Why; it is kept. A correction needs it.")] = None,
+    by: Annotated[str | None, typer.Option(help="Who; the login name by default.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show what an account's losses are counted from, or correct it. Switches that stand are not lifted by it."""
+    settings = settings_for_a_person("baseline")
+    executors = executors_for(settings)
+    figures = {"--day-start": day_start, "--peak": peak}
+    _refuse_what_makes_no_sense(executor, executors, figures, why)
+    corrects = day_start is not None or peak is not None
+    with open_record(settings) as record:
+        if corrects:
+            before, after = correct(
+                record,
+                executors[executor],
+                day_start=_amount(day_start),
+                peak=_amount(peak),
+                by=by or getpass.getuser(),
+                why=why or "",
+            )
+        else:
+            before = after = read(record, executors[executor])
+    if as_json:
+        typer.echo(json.dumps({"was": before.to_json(), "is": after.to_json()}, indent=2))
+    else:
+        typer.echo("\n".join(_told(before, after)))
+
+
+def _refuse_what_makes_no_sense(
+    executor: str, executors: Executors, figures: Mapping[str, str | None], why: str | None
+) -> None:
+    problems = []
+    if executor not in executors:
+        message = f"{executor!r} is not in {executors.path}; there is {', '.join(executors)}"
+        problems.append(Problem(key="EXECUTOR", message=message))
+    given = {key: text for key, text in figures.items() if text is not None}
+    for key, text in given.items():
+        if _amount(text) is None:
+            problems.append(Problem(key=key, message=f"{text!r} is not an amount of money above 0"))
+    if given and not (why or "").strip():
+        problems.append(Problem(key="--why", message="a correction needs a reason"))
+    if problems:
+        raise ConfigInvalid(problems)
+
+
+def _amount(text: str | None) -> Decimal | None:
+    """Read an amount; None when there is none, or it is none."""
+    try:
+        amount = Decimal(text or "")
+    except InvalidOperation:
+        return None
+    return amount if amount.is_finite() and amount > 0 else None
+
+
+def _told(before: Baseline, after: Baseline) -> list[str]:
+    lines = [f"{after.executor_id}  account {after.account}  day {after.day}  equity {after.equity}"]
+    for name in ("day_start_equity", "day_start_balance", "peak_equity"):
+        was, now = getattr(before, name), getattr(after, name)
+        lines.append(f"  {name:<18} {now}" + (f"  (was {was})" if was != now else ""))
+    return lines

@@ -1,0 +1,140 @@
+"""`tradewire config`: show what is in force, check it, and print the addresses of a running `up`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from config.checks.not_yet import not_enforced_yet
+from config.checks.shadowed_limits import notes_of
+from config.checks.warnings import warnings_of
+from config.executors import load_executors
+from config.reference import page
+from config.schema.executor import Executors
+from config.schema.settings import Settings, load_settings, readable_settings
+from config.services import effective, running_services
+from config.show import (
+    export_lines,
+    service_variables,
+    shown_executors,
+    shown_problems,
+    shown_settings,
+    shown_text,
+)
+from config.webhooks import load_webhooks
+from pipeline.intake.source_reach import never_traded
+from pipeline.model.errors import ConfigInvalid, Problem
+
+app = typer.Typer(no_args_is_help=True, help="Show, check and export the configuration.")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command()
+def show(*, as_json: AsJson = False) -> None:
+    """Show every value in force and where it comes from; secrets are masked."""
+    try:
+        settings = load_settings()
+        environment = shown_settings(settings, filled=effective(settings))
+        executors = shown_executors(load_executors(settings.executors, settings=settings), settings)
+    except ConfigInvalid as error:
+        _refuse(error)
+    if as_json:
+        _print_json({"environment": environment, "executors": executors})
+        return
+    lines = ["# environment", *shown_text(environment)]
+    for executor_id, shown in executors.items():
+        lines += ["", f"# {executor_id}", *shown_text(shown)]
+    typer.echo("\n".join(lines))
+
+
+@app.command()
+def check(
+    file: Annotated[Path | None, typer.Argument(help="The file; else TRADEWIRE_EXECUTORS.")] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Say everything that is wrong: exit 0 fine, 1 with warnings, 2 with problems."""
+    settings, problems = readable_settings()
+    path = file or settings.executors
+    executors = Executors(path, {})
+    try:
+        executors = load_executors(path, settings=settings)
+    except ConfigInvalid as error:
+        problems += error.problems
+    problems += _webhook_problems(settings, executors)
+    warnings = warnings_of(executors, settings) + never_traded(settings.source, executors)
+    notes = notes_of(executors)
+    later = not_enforced_yet(executors)
+    status = "critical" if problems else "warning" if warnings else "ok"
+    if as_json:
+        body = {
+            "status": status,
+            "problems": shown_problems(problems),
+            "warnings": shown_problems(warnings),
+            "notes": shown_problems(notes),
+            "not_enforced_yet": later,
+        }
+        _print_json(body)
+    else:
+        _print_findings(problems, warnings, notes, later)
+        if not problems:
+            typer.echo(f"{path}: {', '.join(executors)}: fine")
+    raise typer.Exit({"ok": 0, "warning": 1, "critical": 2}[status])
+
+
+def _webhook_problems(settings: Settings, executors: Executors) -> list[Problem]:
+    try:
+        # Where the executors' file is wrong, whether one is in it cannot be said.
+        load_webhooks(settings, executors=tuple(executors) or None)
+    except ConfigInvalid as error:
+        return list(error.problems)
+    return []
+
+
+@app.command()
+def env(*, as_json: AsJson = False) -> None:
+    """Print export lines for a running `up`: eval "$(tradewire config env)"; they hold its token."""
+    try:
+        settings: Settings = load_settings()
+        services = running_services(settings.home)
+    except ConfigInvalid as error:
+        _refuse(error)
+    if services is None:
+        typer.echo(f"no `tradewire up` is running with TRADEWIRE_HOME={settings.home}", err=True)
+        raise typer.Exit(1)
+    variables = service_variables(services)
+    if as_json:
+        _print_json(variables)
+    else:
+        typer.echo("\n".join(export_lines(variables)))
+
+
+@app.command()
+def reference() -> None:
+    """Print every variable and key with its default and meaning, as the page pipeline/docs/configuration.md."""
+    typer.echo(page(), nl=False)
+
+
+def _print_findings(problems: list[Problem], warnings: list[Problem], notes: list[Problem], later: list[str]) -> None:
+    for problem in problems:
+        typer.echo(str(problem))
+    for warning in warnings:
+        typer.echo(f"warning: {warning}")
+    for note in notes:
+        typer.echo(f"note: {note}")
+    if later:
+        typer.echo(f"note: not enforced yet: {', '.join(later)}")
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def _refuse(error: ConfigInvalid) -> NoReturn:
+    for problem in error.problems:
+        typer.echo(str(problem), err=True)
+    raise typer.Exit(2) from None

@@ -1,0 +1,84 @@
+"""`tradewire dead`: list, show, requeue and discard dead letters."""
+
+from __future__ import annotations
+
+import getpass
+import json
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from pipeline.entrypoints.cli.executions import print_life
+from pipeline.model.errors import ConfigInvalid, Problem
+from pipeline.operations.dead_letters import DeadLetters
+from pipeline.startup.context import open_record, settings_for_a_person
+from pipeline.views.history import life
+from pipeline.views.json_shapes import dead_letter_json
+
+app = typer.Typer(no_args_is_help=True, help="Look after executions that only a person can move on.")
+
+Which = Annotated[str, typer.Argument(metavar="EXECUTION_ID", help="An execution's id, or `all`.")]
+Why = Annotated[str, typer.Option(help="Why; it is kept in the history.")]
+By = Annotated[str | None, typer.Option(help="Who; the login name by default.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command("list")
+def list_(*, executor: Annotated[str | None, typer.Option()] = None, as_json: AsJson = False) -> None:
+    """List the open dead letters, oldest first."""
+    with open_record(settings_for_a_person("dead")) as record:
+        letters = DeadLetters(record).open(executor)
+    if as_json:
+        typer.echo(json.dumps([dead_letter_json(letter) for letter in letters], indent=2))
+    elif not letters:
+        typer.echo("no dead letters")
+    for letter in [] if as_json else letters:
+        typer.echo(
+            f"{letter.execution_id}  {letter.opened_at:%Y-%m-%d %H:%M:%S}  {letter.executor_id}  "
+            f"{letter.action.value} {letter.symbol}  {letter.reason}"
+        )
+
+
+@app.command()
+def show(execution_id: Which, *, as_json: AsJson = False) -> None:
+    """Show the whole life of one."""
+    with open_record(settings_for_a_person("dead")) as record:
+        print_life(life(record, _id(execution_id)), as_json=as_json)
+
+
+@app.command()
+def requeue(
+    execution_id: Which,
+    *,
+    why: Why = "requeued by hand",
+    by: By = None,
+    accept_age: Annotated[bool, typer.Option("--accept-age", help="Send an entry although it is old.")] = False,
+) -> None:
+    """Put one back to work, or all. An order that may exist is looked up before anything is sent."""
+    with open_record(settings_for_a_person("dead")) as record:
+        letters = DeadLetters(record)
+        for which in _ids(execution_id, letters):
+            letters.requeue(which, by=by or getpass.getuser(), why=why, accept_age=accept_age)
+            typer.echo(f"requeued {which}")
+
+
+@app.command()
+def discard(execution_id: Which, *, why: Why = "discarded by hand", by: By = None) -> None:
+    """Close one for good, or all."""
+    with open_record(settings_for_a_person("dead")) as record:
+        letters = DeadLetters(record)
+        for which in _ids(execution_id, letters):
+            letters.discard(which, by=by or getpass.getuser(), why=why)
+            typer.echo(f"discarded {which}")
+
+
+def _ids(text: str, letters: DeadLetters) -> list[UUID]:
+    return [letter.execution_id for letter in letters.open()] if text == "all" else [_id(text)]
+
+
+def _id(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise ConfigInvalid([Problem(key="EXECUTION_ID", message=f"{text!r} is not an id")]) from None

@@ -1,0 +1,65 @@
+"""`tradewire doctor`: what is wrong, why, and what mends it; once, or again and again."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from pipeline.entrypoints.doctor.examine import examine
+from pipeline.entrypoints.doctor.findings import Finding, Status, findings_json, worst
+from pipeline.model.errors import ConfigInvalid, Problem
+from pipeline.startup.context import executors_for, settings_for_a_person, stop_on_signals
+
+_MARKS = {Status.OK: "ok      ", Status.WARNING: "WARNING ", Status.CRITICAL: "CRITICAL"}
+_EXITS = {Status.OK: 0, Status.WARNING: 1, Status.CRITICAL: 2}
+_EVERY_S = 5.0
+_CLEAR = "\x1b[H\x1b[2J"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(doctor)
+
+
+def doctor(
+    seconds: Annotated[
+        float | None, typer.Argument(metavar="SECONDS", min=0.5, help="With --watch: from one look to the next; 5.")
+    ] = None,
+    *,
+    watch: Annotated[bool, typer.Option("--watch", help="Look again and again, until Ctrl-C.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON; with --watch one line per look.")] = False,
+) -> None:
+    """Examine every part: exit 0 when all is well, 1 with warnings, 2 when something is critical. It never trades."""
+    if seconds is not None and not watch:
+        raise ConfigInvalid([Problem(key="SECONDS", message="it goes with --watch")])
+    settings = settings_for_a_person("doctor")
+    executors = executors_for(settings)
+    stop = stop_on_signals() if watch else None
+    while True:
+        findings = examine(settings, executors)
+        _print(findings, as_json=as_json, watched=watch)
+        if stop is None or stop.wait(seconds or _EVERY_S):
+            raise typer.Exit(_EXITS[worst(findings)])
+
+
+def _print(findings: list[Finding], *, as_json: bool, watched: bool) -> None:
+    if as_json:
+        body = findings_json(findings)
+        typer.echo(json.dumps({"at": _now()} | body) if watched else json.dumps(body, indent=2))
+        sys.stdout.flush()
+        return
+    if watched:
+        typer.echo(f"{_CLEAR if sys.stdout.isatty() else ''}{_now()}  {worst(findings).value}")
+    for finding in findings:
+        typer.echo(f"{_MARKS[finding.status]}  {finding.name}: {finding.saw}")
+        for more in (finding.cause, finding.remedy):
+            if more:
+                typer.echo(f"            {more}")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,180 @@
+"""The commands that look: executions, why."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import typer
+
+from config.schema.executor import ExecutorSettings
+from pipeline.model.errors import ConfigInvalid, Problem
+from pipeline.model.states import State
+from pipeline.model.symbols import canonical
+from pipeline.model.times import moment_of
+from pipeline.startup.context import executors_for, open_record, settings_for_a_person, since
+from pipeline.views.history import executions as list_executions
+from pipeline.views.history import life
+from pipeline.views.json_shapes import execution_json
+from pipeline.views.symbol_history import ask, refusal_line
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (executions, why):
+        app.command()(command)
+
+
+def executions(
+    *,
+    signal: Annotated[str | None, typer.Option(metavar="ID", help="Only of this signal.")] = None,
+    status: Annotated[str | None, typer.Option(help="Only in this state.")] = None,
+    executor: Annotated[str | None, typer.Option(help="Only of this executor.")] = None,
+    after: Annotated[
+        str | None, typer.Option("--since", metavar="T", help="RFC 3339, or 90s, 15m, 2h, 3d ago.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List executions, newest first."""
+    with open_record(settings_for_a_person("executions")) as record:
+        rows = list_executions(
+            record,
+            signal_id=None if signal is None else _id(signal, "--signal"),
+            state=None if status is None else state_named(status),
+            executor_id=executor,
+            since=since(after),
+            limit=limit,
+        )
+    if as_json:
+        typer.echo(json.dumps([execution_json(row) for row in rows], indent=2))
+        return
+    for body in map(execution_json, rows):
+        what = body["reason"] or (f"order {body['order_id']}" if body["order_id"] else "")
+        typer.echo(
+            f"{body['execution_id']}  {body['created_at'][:19]}Z  {body['executor_id']:<12} {body['action']:<4} "
+            f"{body['symbol']:<8} {body['status']:<16} {what}"
+        )
+
+
+def why(
+    which: Annotated[str, typer.Argument(metavar="SIGNAL_OR_EXECUTION_ID|SYMBOL")],
+    *,
+    at: Annotated[
+        str | None, typer.Option(metavar="TIME", help="With a symbol: around then; RFC 3339, or 15m, 2h, 3d ago.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell one signal's whole life at every executor, with times; of a symbol the newest, or why there is none."""
+    settings = settings_for_a_person("why")
+    executors: Mapping[str, ExecutorSettings] = {}
+    # A file that is broken now does not keep anybody from looking at the past.
+    with suppress(ConfigInvalid):
+        executors = executors_for(settings)
+    some_id, symbol = _id_or_symbol(which)
+    moment = _moment(at)
+    with open_record(settings) as record:
+        if some_id is not None:
+            print_life(life(record, some_id, executors=executors), as_json=as_json)
+            return
+        answer = ask(record, symbol, at=moment)
+        lives = [life(record, signal_id, executors=executors) for signal_id in answer.signal_ids]
+    if as_json:
+        typer.echo(json.dumps(answer.to_json() | {"signals": lives}, indent=2))
+        return
+    for number, body in enumerate(lives):
+        typer.echo("\n" if number else "", nl=False)
+        print_life(body, as_json=False)
+    if not lives:
+        typer.echo(answer.silence())
+    for row in answer.refused if lives else ():
+        if row["mentions"]:
+            typer.echo(f"\n{refusal_line(row)}")
+
+
+def _id_or_symbol(text: str) -> tuple[UUID | None, str]:
+    """Return the id that *text* is; else None and the symbol that it names."""
+    with suppress(ValueError):
+        return UUID(text), ""
+    try:
+        return None, canonical(text)
+    except ValueError:
+        key = "SIGNAL_OR_EXECUTION_ID|SYMBOL"
+        raise ConfigInvalid([Problem(key=key, message=f"{text!r} is neither an id nor a symbol")]) from None
+
+
+def _moment(text: str | None) -> datetime | None:
+    try:
+        return None if text is None else moment_of(text)
+    except ValueError as error:
+        raise ConfigInvalid([Problem(key="--at", message=str(error))]) from None
+
+
+def print_life(body: dict[str, Any], *, as_json: bool) -> None:
+    """Print a signal's life, for a program or for a person."""
+    if as_json:
+        typer.echo(json.dumps(body, indent=2))
+        return
+    signal = body["signal"]
+    sure = "" if signal["confidence"] is None else f" at {signal['confidence']} %"
+    typer.echo(f"{signal['action']} {signal['symbol']}{sure}, price {signal['entry_price']}, from {signal['source']}")
+    typer.echo(f"signal {signal['signal_id']}, recorded {signal['recorded_at']}")
+    for delivery in body["deliveries"]:
+        kind = "re-sent" if delivery["resend_of"] else "delivered"
+        notes = f"; {delivery['notes']}" if delivery["notes"] else ""
+        typer.echo(f"{kind} {delivery['at']} as {delivery['dialect']}: {delivery['identity_says']}{notes}")
+    for execution in body["executions"]:
+        typer.echo(
+            f"\n{execution['executor_id']} ({execution['mode']}): {execution['status']}  {execution['execution_id']}"
+        )
+        for move in execution["moves"]:
+            reason = f"  {move['reason']}" if move["reason"] else ""
+            whys = f"  ({move['why']})" if move["why"] else ""
+            typer.echo(f"  {move['after_ms']:>10.1f} ms  {move['to']:<16} by {move['by']}{reason}{whys}")
+        for attempt in execution["attempts_made"]:
+            says = attempt["message"] or ""
+            typer.echo(f"  sent {attempt['sent_at']}: {attempt['outcome']} in {attempt['took_ms']} ms {says}")
+        for order in execution["orders"]:
+            typer.echo(
+                f"  order {order['order_id']} ({order['client_order_id']}) order_status={order['order_status']} "
+                f"filled {order['filled_quantity']} at {order['filled_average_price']}"
+            )
+        if execution["settings"]["hash"] is not None:
+            typer.echo(f"  {_settings_told(execution['settings'])}")
+        if execution.get("remedy"):
+            typer.echo(f"  {execution['meaning']} {execution['remedy']}")
+
+
+def _settings_told(settings: dict[str, Any]) -> str:
+    told = f"decided under settings {settings['hash'][:8]}"
+    if settings["current"] is None or settings["current"]:
+        return told
+    if settings["changes"] is None:
+        return f"{told}; the file has others now"
+    return f"{told}; changed since: {'; '.join(settings['changes']) or 'the release'}"
+
+
+def _id(text: str, key: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise ConfigInvalid([Problem(key=key, message=f"{text!r} is not an id")]) from None
+
+
+def state_named(text: str) -> State:
+    """Return the state that --status names.
+
+    Raises:
+        ConfigInvalid: there is none of that name.
+    """
+    try:
+        return State(text)
+    except ValueError:
+        message = f"{text!r} is not a state; there is {', '.join(State)}"
+        raise ConfigInvalid([Problem(key="--status", message=message)]) from None

@@ -1,0 +1,127 @@
+"""`tradewire flatten`: close everything, with keeper and workers, or straight at the broker."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from config.schema.settings import Settings
+from pipeline.accounts.switches import Switches
+from pipeline.entrypoints.cli.switches import All, AsJson, By, Which, Why, print_stands
+from pipeline.model.errors import ConfigInvalid, RecordUnavailable, TradewireError
+from pipeline.model.switches import Kind
+from pipeline.startup.context import executors_for, open_record, settings_for_a_person
+from pipeline.startup.executor_names import me, names_of
+from pipeline.store.record import Record
+from pipeline.views.flatten_progress import Progress, wait_for_flat
+from workers.flatten.command import Ended, flatten_directly
+from workers.flatten.journal_import import bring_in_all
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(flatten)
+
+
+def flatten(
+    executor: Which = None,
+    *,
+    every: All = False,
+    why: Why = None,
+    by: By = None,
+    wait: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="Wait so long until it is flat.")] = 60.0,
+    direct: Annotated[
+        bool, typer.Option("--direct", help="Straight at the broker, from here: works without PostgreSQL.")
+    ] = False,
+    bring_in: Annotated[
+        bool, typer.Option("--import", help="Only bring journals of --direct into the record; the keeper does too.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Halt, cancel everything, close everything, and again until flat; exit 0 when flat, 1 when something is left."""
+    settings = settings_for_a_person("flatten")
+    if bring_in:
+        with open_record(settings) as record:
+            typer.echo(f"journals brought in: {bring_in_all(record, settings.home, by=by or me())}")
+        return
+    names = names_of(settings, executor, every=every)
+    go = _directly if direct else _with_the_keeper
+    try:
+        flat = go(settings, names, by=by or me(), why=why, wait_s=wait, as_json=as_json)
+    except (ConfigInvalid, RecordUnavailable):
+        if not direct:
+            typer.echo("the keeper cannot be told to flatten: --direct closes straight at the broker", err=True)
+        raise
+    raise typer.Exit(0 if flat else 1)
+
+
+def _with_the_keeper(
+    settings: Settings, names: list[str], *, by: str, why: str | None, wait_s: float, as_json: bool
+) -> bool:
+    with open_record(settings) as record:
+        switches = Switches(record)
+        stands = [switches.turn(name, Kind.HALTED, flatten=True, by=by, why=why) for name in names]
+        if not as_json:
+            print_stands(stands, as_json=False)
+        left = {name: _watch(record, name, wait_s=wait_s, quiet=as_json) for name in names}
+    if as_json:
+        bodies = [stand.to_json() | {"progress": left[stand.executor_id].to_json()} for stand in stands]
+        typer.echo(json.dumps(bodies, indent=2))
+    return all(progress.flat for progress in left.values())
+
+
+def _directly(settings: Settings, names: list[str], *, by: str, why: str | None, wait_s: float, as_json: bool) -> bool:
+    """Flatten from here. Everything in the file must be right for that: it says which account is meant."""
+    executors = executors_for(settings)
+
+    def one(name: str) -> Ended | str:
+        say = partial(_say_line, name, as_json)
+        try:
+            end = flatten_directly(executors[name], settings, by=by, why=why, wait_s=wait_s, say=say)
+        except TradewireError as error:
+            # One account that does not answer must not keep the others open.
+            say(f"not flat: {error}")
+            return str(error)
+        say(_end_of(end))
+        return end
+
+    with ThreadPoolExecutor(len(names)) as pool:
+        ended = dict(zip(names, pool.map(one, names), strict=True))
+    if as_json:
+        typer.echo(json.dumps([{"executor_id": name} | _json(end) for name, end in ended.items()], indent=2))
+    return all(isinstance(end, Ended) and end.flat for end in ended.values())
+
+
+def _watch(record: Record, executor_id: str, *, wait_s: float, quiet: bool) -> Progress:
+    say = (lambda _: None) if quiet else partial(_say, executor_id)
+    return wait_for_flat(record, executor_id, wait_s=wait_s, say=say)
+
+
+def _say(executor_id: str, progress: Progress) -> None:
+    for line in progress.lines():
+        typer.echo(f"{executor_id}: {line}")
+
+
+def _say_line(executor_id: str, as_json: bool, line: str) -> None:  # noqa: FBT001 -- bound by partial
+    typer.echo(f"{executor_id}: {line}", err=as_json)
+
+
+def _end_of(end: Ended) -> str:
+    later = (
+        "" if end.recorded else "; the keeper brings the journal into the record, as does `tradewire flatten --import`"
+    )
+    if end.flat:
+        return f"flat: no position, no open order{later}"
+    left = "unknown" if end.left is None else ", ".join(f"{name} {held}" for name, held in end.left.items()) or "orders"
+    return f"not flat, left: {left}{later}"
+
+
+def _json(end: Ended | str) -> dict[str, object]:
+    if isinstance(end, str):
+        return {"flat": False, "left": None, "journal": None, "recorded": False, "error": end}
+    left = None if end.left is None else {symbol: format(held, "f") for symbol, held in end.left.items()}
+    return {"flat": end.flat, "left": left, "journal": str(end.journal), "recorded": end.recorded, "error": None}

@@ -1,0 +1,106 @@
+"""`tradewire probe`: does an order go the whole way here, and how long does each step take?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Annotated
+
+import typer
+
+from config.schema.executor import Executors, ExecutorSettings
+from config.schema.settings import Settings
+from pipeline.intake.intake import Intake
+from pipeline.model.errors import ConfigInvalid, Problem
+from pipeline.model.symbols import canonical
+from pipeline.queues.dispatcher import Relay
+from pipeline.queues.queue import Bell
+from pipeline.queues.redis_server import connect
+from pipeline.startup.checks import check_start
+from pipeline.startup.context import executors_for, open_record, redis_url, settings_for_a_person
+from workers.account.pinned_account import check_account
+from workers.account.runtime import open_desk
+from workers.probe import STEPS, Probed, Prober
+
+_BY = "probe"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(probe)
+
+
+def probe(
+    executor: Annotated[str, typer.Argument(metavar="EXECUTOR")],
+    *,
+    never_marketable: Annotated[
+        bool,
+        typer.Option("--never-marketable", help="A limit at half the price, canceled at once. For paper and live."),
+    ] = False,
+    symbol: Annotated[
+        str | None, typer.Option(help="One that the account does not hold; chosen when not given.")
+    ] = None,
+    wait: Annotated[float, typer.Option(metavar="SECONDS", min=1, max=60, help="The longest for each order.")] = 15.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Send a marked order of one unit the whole way and time each step: exit 0 if it got through, 1 if not."""
+    settings = settings_for_a_person("probe")
+    executors = executors_for(settings)
+    chosen = _known(executors, executor, never_marketable=never_marketable)
+    wanted = _symbol(symbol)
+    with _prober(settings, executors, chosen) as prober:
+        probed = prober.run(symbol=wanted, never_marketable=never_marketable, wait_s=wait)
+    if as_json:
+        typer.echo(json.dumps(probed.to_json(), indent=2))
+    else:
+        _print(probed)
+    raise typer.Exit(0 if probed.well else 1)
+
+
+def _known(executors: Executors, executor_id: str, *, never_marketable: bool) -> ExecutorSettings:
+    if executor_id not in executors:
+        message = f"{executor_id!r} is not configured; there is {', '.join(executors)}"
+        raise ConfigInvalid([Problem(key="EXECUTOR", message=message)])
+    executor = executors[executor_id]
+    if executor.mode != "exchange" and not never_marketable:
+        message = f"{executor_id} is in mode {executor.mode}: there a probe only orders far from the market; say so"
+        raise ConfigInvalid([Problem(key="--never-marketable", message=message)])
+    return executor
+
+
+def _symbol(text: str | None) -> str | None:
+    try:
+        return None if text is None else canonical(text)
+    except ValueError as error:
+        raise ConfigInvalid([Problem(key="--symbol", message=str(error))]) from None
+
+
+@contextmanager
+def _prober(settings: Settings, executors: Executors, executor: ExecutorSettings) -> Iterator[Prober]:
+    with open_record(settings) as record, connect(redis_url(settings), timeout_s=2.0) as redis:
+        # An order for real money passes what every process passes that sends one.
+        check_start(record, executors, by=_BY)
+        desk = open_desk(executor, settings=settings, exchange_url=settings.exchange_url, record=record)
+        with closing(desk):
+            check_account(desk)
+            intake = Intake(record, executors, by=_BY)
+            yield Prober(record=record, intake=intake, relay=Relay(Bell(redis)), desk=desk)
+
+
+def _print(probed: Probed) -> None:
+    kind = "a limit at half the price, to be canceled" if probed.never_marketable else "one unit, to be sold again"
+    typer.echo(f"probe of {probed.executor_id} ({probed.mode}): {probed.symbol}, {kind}")
+    times, before = probed.after_ms(), 0.0
+    for step in STEPS:
+        at = times[step]
+        typer.echo(f"  {step:<9} {'not reached' if at is None else f'{at:>9.1f} ms  {at - before:+9.1f} ms'}")
+        before = before if at is None else at
+    order = f"  order {probed.steps['order_id']}" if probed.steps["order_id"] else ""
+    typer.echo(f"{probed.steps['state'].value}{order}{f'  {probed.reason}' if probed.reason else ''}")
+    if probed.closed is not None:
+        typer.echo(f"sold again: {probed.closed.value}  (tradewire why {probed.closed_by})")
+    if not probed.well:
+        typer.echo(
+            f"It did not go the whole way: `tradewire why {probed.execution_id}` and `tradewire doctor` say more."
+        )

@@ -1,0 +1,159 @@
+"""The commands that run a process: up, migrate, produce, work, keep, serve, exchange."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import structlog
+import typer
+
+from config.checks.not_yet import not_enforced_yet
+from config.schema.settings import load_settings
+from pipeline.model.errors import ConfigInvalid, Problem
+from pipeline.startup.context import (
+    database_url,
+    executors_for,
+    redis_url,
+    settings_for,
+    stop_on_signals,
+)
+from pipeline.store.record import Record
+
+log = structlog.get_logger(__name__)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (up, migrate, produce, work, keep, serve, exchange):
+        app.command()(command)
+
+
+def up(
+    *,
+    seconds: Annotated[
+        float | None, typer.Option("--for", metavar="SECONDS", help="Stop after so many seconds.")
+    ] = None,
+    source: Annotated[str | None, typer.Option(help="The producer's source, or none.")] = None,
+    without: Annotated[str, typer.Option(help="Processes not to run, separated by commas.")] = "",
+) -> None:
+    """Run everything on this machine, and show signals turning into order ids."""
+    from pipeline.entrypoints.cli.startup import gate_of_up  # noqa: PLC0415
+    from pipeline.entrypoints.supervisor.run import run_up  # noqa: PLC0415
+    from pipeline.intake.source_reach import never_traded  # noqa: PLC0415
+    from pipeline.views.live_feed import follow_feed  # noqa: PLC0415 -- commands load only what they run
+
+    settings = load_settings()
+    executors = executors_for(settings)
+    if later := not_enforced_yet(executors):
+        typer.echo(f"note: read and checked, but not enforced by this release yet: {', '.join(later)}")
+    for problem in never_traded(source or settings.source, executors):
+        typer.echo(f"note: {problem}")
+    names = [name for name in without.replace(" ", "").split(",") if name]
+    gate = gate_of_up(settings, executors)
+    raise typer.Exit(run_up(settings, feed=follow_feed, gate=gate, seconds=seconds, source=source, without=names))
+
+
+def migrate() -> None:
+    """Bring the record's schema up to date."""
+    from pipeline.store.migrate import migrate as apply  # noqa: PLC0415
+
+    applied = apply(database_url(settings_for("migrate")))
+    typer.echo(f"applied: {', '.join(applied)}" if applied else "the schema is up to date")
+
+
+def produce() -> None:
+    """Take signals from the source in TRADEWIRE_SOURCE and record them."""
+    from pipeline.entrypoints.cli.startup import started  # noqa: PLC0415
+    from pipeline.entrypoints.producer import produce_for_ever  # noqa: PLC0415
+
+    settings = settings_for("producer")
+    executors = executors_for(settings)
+    stop = stop_on_signals()
+    sends = "direct" in (settings.delivery, settings.fallback)
+    with started(settings, executors, by="producer", accounts=sends):
+        produce_for_ever(settings, executors, database_url=database_url(settings), stop=stop)
+
+
+def work(executor: Annotated[str, typer.Argument(help="The executor whose queue is worked.")]) -> None:
+    """Execute what is queued for one executor."""
+    from pipeline.startup.alert_channels import check_channels  # noqa: PLC0415
+    from pipeline.startup.checks import check_start  # noqa: PLC0415
+    from workers.execution.process import work as work_for  # noqa: PLC0415
+
+    settings = settings_for(executor)
+    executors = executors_for(settings)
+    if executor not in executors:
+        message = f"{executor!r} is not in {executors.path}; there is {', '.join(executors)}"
+        raise ConfigInvalid([Problem(key="EXECUTOR", message=message)])
+
+    def gate(record: Record) -> None:
+        check_start(record, executors, by=f"worker {executor}")
+        check_channels(record, {executor: executors[executor]}, settings=settings)
+
+    work_for(
+        executors[executor],
+        settings=settings,
+        database_url=database_url(settings),
+        redis_url=redis_url(settings),
+        exchange_url=settings.exchange_url,
+        stop=stop_on_signals(),
+        gate=gate,
+    )
+
+
+def keep() -> None:
+    """Look after what nobody else is looking after: lost jobs, gone workers, unknown orders, fills, dead letters."""
+    from pipeline.entrypoints.cli.startup import started  # noqa: PLC0415
+    from workers.keeper.process import keep as keep_for_ever  # noqa: PLC0415
+
+    settings = settings_for("keeper")
+    executors = executors_for(settings)
+    stop = stop_on_signals()
+    with started(settings, executors, by="keeper", accounts=True):
+        keep_for_ever(
+            executors,
+            settings=settings,
+            database_url=database_url(settings),
+            redis_url=redis_url(settings),
+            exchange_url=settings.exchange_url,
+            stop=stop,
+        )
+
+
+def serve(
+    *,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+) -> None:
+    """Serve the web process; needs TRADEWIRE_API_TOKEN, and PORT if not 8000."""
+    from pipeline.entrypoints.cli.startup import started  # noqa: PLC0415
+    from pipeline.entrypoints.web.server import serve as serve_web  # noqa: PLC0415
+
+    settings = settings_for("web")
+    if settings.api_token is None:
+        message = "the web process does not start without a token: set TRADEWIRE_API_TOKEN"
+        raise ConfigInvalid([Problem(key="TRADEWIRE_API_TOKEN", message=message)])
+    executors = executors_for(settings)
+    with started(settings, executors, by="web"):
+        serve_web(settings, executors, host=host, port=8000 if settings.port is None else settings.port)
+
+
+def exchange(
+    *,
+    port: Annotated[int, typer.Option(help="The port to listen on; 0 for any.")] = 8100,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    clock: Annotated[str, typer.Option(help="always_open or real.")] = "always_open",
+    bars: Annotated[bool, typer.Option(help="Play the price bars.")] = True,
+) -> None:
+    """Run the paper exchange: a server that speaks Alpaca's trading API, with play money."""
+    from workers.exchange.server import serve as serve_exchange  # noqa: PLC0415
+
+    settings = settings_for("exchange")
+    serve_exchange(
+        host=host,
+        port=port,
+        home=settings.home,
+        cadence_s=settings.cadence_s,
+        clock="real" if clock == "real" else "always_open",
+        bars=bars,
+        on_ready=lambda url: typer.echo(f"exchange listening on {url}"),
+    )

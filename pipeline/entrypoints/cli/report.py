@@ -1,0 +1,87 @@
+"""The command `report`: what came in, what became of it, how much of each limit is left, and what is stopped."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from config.schema.settings import Settings
+from pipeline.accounts.limit_usage import headroom
+from pipeline.accounts.switches import Switches
+from pipeline.model.errors import ConfigInvalid
+from pipeline.startup.context import executors_for, open_record, settings_for_a_person, since
+from pipeline.store.record import Record
+from pipeline.views.report import report as make_report
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(report)
+
+
+def report(
+    *,
+    after: Annotated[
+        str | None, typer.Option("--since", metavar="T", help="Count from then on: RFC 3339, or 90s, 15m, 2h, 3d ago.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Count what came in and what became of it, and say what is left of each limit and which switches stand."""
+    settings = settings_for_a_person("report")
+    with open_record(settings) as record:
+        body = make_report(record, since=since(after)) | _accounts(record, settings)
+    if as_json:
+        typer.echo(json.dumps(body, indent=2))
+        return
+    _print_counts(body)
+    _print_accounts(body)
+
+
+def _accounts(record: Record, settings: Settings) -> dict[str, Any]:
+    """Return what limits leave and switches stop; both null when the executors file does not say whom to ask for."""
+    try:
+        executors = executors_for(settings)
+    except ConfigInvalid as error:
+        for problem in error.problems:
+            typer.echo(str(problem), err=True)
+        return {"headroom": None, "switches": None}
+    stands = [Switches(record).standing(executor_id) for executor_id in executors]
+    return {
+        "headroom": [room.to_json() for room in headroom(record, executors)],
+        "switches": [
+            {"executor_id": stand["executor_id"], "account": stand["account"]} | switch
+            for stand in (each.to_json() for each in stands)
+            for switch in stand["switches"]
+        ],
+    }
+
+
+def _print_counts(body: dict[str, Any]) -> None:
+    typer.echo(f"signals {body['signals']}   refused {body['refused']}   executions {body['executions']}")
+    rate = body["execution_rate"]
+    typer.echo(f"execution rate {'none yet' if rate is None else f'{rate:.1%}'}   (orders / decided and not skipped)")
+    latency = body["latency_ms"]
+    typer.echo(f"latency to the order id, ms: p50 {latency['p50']}  p95 {latency['p95']}  p99 {latency['p99']}")
+    for executor_id, modes in body["by_executor"].items():
+        for mode, tally in modes.items():
+            typer.echo(f"\n{executor_id} ({mode}): {tally['with_order']} orders of {tally['eligible']} eligible")
+            for name, count in [*tally["by_status"].items(), *tally["by_reason"].items()]:
+                typer.echo(f"  {count:>7}  {name}")
+
+
+def _print_accounts(body: dict[str, Any]) -> None:
+    rooms, stands = body["headroom"] or [], body["switches"] or []
+    if rooms:
+        typer.echo(f"\n{'limits':<12} {'':<32} {'used':>14} {'allowed':>14} {'left':>14}")
+    for room in rooms:
+        rung = "" if room["rung"] == "none" else f"  {room['rung']}"
+        typer.echo(
+            f"{room['executor_id']:<12} {room['limit']:<32} {room['used']:>14} {room['allowed']:>14} "
+            f"{room['left']:>14}  {room['percent']:>5} %{rung}"
+        )
+    if stands:
+        typer.echo("\nswitches")
+    for switch in stands:
+        typer.echo(f"{switch['executor_id']:<12} {switch['kind']}  {switch['reason']}")

@@ -1,0 +1,162 @@
+"""`tradewire signal send`: record signals from a file or standard input, and say what became of each."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO
+from uuid import UUID
+
+import typer
+
+from config.schema.executor import Executors
+from config.schema.settings import Settings
+from pipeline.intake.intake import Intake, Recorded
+from pipeline.intake.sources.reading import ParsedLine, bounded_lines, read_signals
+from pipeline.model.errors import ConfigInvalid, InvalidSignal, Problem, RecordUnavailable
+from pipeline.model.states import UNDECIDED
+from pipeline.startup.checks import check_start
+from pipeline.startup.context import database_url, executors_for, open_record, settings_for_a_person
+from pipeline.store.record import Record
+from pipeline.store.settings_archive import keep_settings
+from pipeline.views.history import executions_of
+from pipeline.views.json_shapes import error_json, execution_json, recorded_json
+
+app = typer.Typer(no_args_is_help=True, help="Send signals.")
+
+#: The source of a signal that names none.
+SOURCE = "manual"
+
+_LOOK_EVERY_S = 0.05
+# Once PostgreSQL was found away, the lines of the next moment are refused without asking it again and again.
+_TRUST_ABSENCE_S = 1.0
+
+
+@app.callback()
+def _group() -> None:
+    """Send signals."""
+
+
+@app.command()
+def send(
+    file: Annotated[str, typer.Argument(help="A file of JSON, or - for standard input.")] = "-",
+    *,
+    wait: Annotated[float, typer.Option(metavar="SECONDS", help="Wait so long for the outcomes.")] = 0.0,
+    direct: Annotated[bool, typer.Option("--direct", help="Execute here, without the queues.")] = False,
+) -> None:
+    """Record signals: a JSON object, an array, or JSON lines. One line of JSON is printed for each, in order."""
+    settings = settings_for_a_person("signal")
+    executors = executors_for(settings)
+    with open_record(settings) as record, closing(_opened(file)) as stream:
+        _pass_gates(record, executors, direct=direct)
+        intake = Intake(record, executors, by="signal send")
+        execute, close = _execution(settings, executors, direct=direct)
+        try:
+            answers = list(_record_all(read_signals(bounded_lines(stream)), intake, execute, follow=wait > 0))
+        finally:
+            close()
+        _print_waited(record, answers, wait)
+    raise typer.Exit(1 if any("error" in answer for answer in answers) else 0)
+
+
+def _pass_gates(record: Record, executors: Executors, *, direct: bool) -> None:
+    """Let only who may start send orders; who only records says what routing decided under. Away: each line says so."""
+    with suppress(RecordUnavailable):
+        if direct:
+            check_start(record, executors, by="signal send")
+        else:
+            keep_settings(record, executors)
+
+
+def _record_all(
+    lines: Iterable[ParsedLine], intake: Intake, execute: Callable[[Recorded], None], *, follow: bool
+) -> Iterator[dict[str, Any]]:
+    """Record each as it is read; without `--wait` its line is printed at once."""
+    away: RecordUnavailable | None = None
+    until = 0.0
+    for line in lines:
+        try:
+            if away is not None and time.monotonic() < until:
+                raise away
+            answer = _record_one(line, intake, execute)
+        except RecordUnavailable as error:
+            away, until = error, time.monotonic() + _TRUST_ABSENCE_S if error is not away else until
+            answer = error_json(line.line, "record_unavailable", str(error))
+        if not follow:
+            _print(answer)
+        yield answer
+
+
+def _record_one(line: ParsedLine, intake: Intake, execute: Callable[[Recorded], None]) -> dict[str, Any]:
+    try:
+        if line.value is None:
+            message = line.error or "not JSON"
+            intake.refuse(message, source=SOURCE, code="invalid_json", message=message)
+            return error_json(line.line, "invalid_json", message)
+        recorded = intake.record(line.value, source=SOURCE)
+    except InvalidSignal as error:
+        return error_json(line.line, error.code, str(error))
+    execute(recorded)
+    return recorded_json(recorded)
+
+
+def _execution(
+    settings: Settings, executors: Executors, *, direct: bool
+) -> tuple[Callable[[Recorded], None], Callable[[], None]]:
+    """Return how recorded signals are executed: by the recipe here, or by ringing the bell."""
+    if direct:
+        from workers.execution.direct import Direct  # noqa: PLC0415 -- loads the broker's library
+
+        runner = Direct(executors, settings=settings, database_url=database_url(settings), by="signal send")
+        return (lambda recorded: runner.execute(recorded.executions)), runner.close
+    from pipeline.queues.dispatcher import Relay  # noqa: PLC0415
+    from pipeline.queues.queue import Bell  # noqa: PLC0415 -- loads RQ
+    from pipeline.queues.redis_server import connect  # noqa: PLC0415
+
+    if settings.redis_url is None:
+        # Recorded is promised; the keeper rings for what nobody rang for.
+        return (lambda _recorded: None), (lambda: None)
+    relay = Relay(Bell(connect(settings.redis_url.get_secret_value())))
+    return (lambda recorded: _ring(relay, recorded)), (lambda: None)
+
+
+def _ring(relay: Any, recorded: Recorded) -> None:
+    if not recorded.duplicate:
+        relay.ring(recorded.executions)
+
+
+def _print_waited(record: Record, answers: list[dict[str, Any]], wait: float) -> None:
+    """Print the answers when nothing of them is open any more, or when the time is over."""
+    if wait <= 0:
+        return
+    deadline = time.monotonic() + wait
+    ids = [UUID(answer["signal_id"]) for answer in answers if "signal_id" in answer]
+    while ids:
+        rows = executions_of(record, ids)
+        if time.monotonic() >= deadline or not any(row.state in UNDECIDED for row in rows):
+            break
+        time.sleep(_LOOK_EVERY_S)
+    by_signal: dict[str, list[dict[str, Any]]] = {}
+    for row in executions_of(record, ids) if ids else []:
+        by_signal.setdefault(str(row.signal_id), []).append(execution_json(row))
+    for answer in answers:
+        if "signal_id" in answer:
+            answer["executions"] = by_signal.get(answer["signal_id"], answer["executions"])
+        _print(answer)
+
+
+def _print(answer: dict[str, Any]) -> None:
+    typer.echo(json.dumps(answer, ensure_ascii=False))
+
+
+def _opened(file: str) -> BinaryIO:
+    if file == "-":
+        return sys.stdin.buffer
+    try:
+        return Path(file).open("rb")
+    except OSError as error:
+        raise ConfigInvalid([Problem(key="FILE", message=f"{file} cannot be read: {error.strerror}")]) from None

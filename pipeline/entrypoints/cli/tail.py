@@ -1,0 +1,74 @@
+"""`tradewire tail`: what is decided, as it is decided."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from pipeline.entrypoints.cli.executions import state_named
+from pipeline.entrypoints.terminal.moves import Wanted, follow, line
+from pipeline.model.errors import ConfigInvalid, Problem
+from pipeline.model.reason_catalogue import CATALOGUE
+from pipeline.model.symbols import canonical
+from pipeline.startup.context import database_url, settings_for_a_person, since, stop_on_signals
+from pipeline.store.record import Record
+from pipeline.views.live_feed import news_json
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(tail)
+
+
+def tail(
+    *,
+    executor: Annotated[str | None, typer.Option(help="Only of this executor.")] = None,
+    symbol: Annotated[str | None, typer.Option(help="Only of this symbol.")] = None,
+    status: Annotated[str | None, typer.Option(help="Only moves into this state.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Only moves for this reason, by its code.")] = None,
+    after: Annotated[
+        str | None, typer.Option("--since", metavar="T", help="Begin there: RFC 3339, or 90s, 15m, 2h, 3d ago.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every move, and not decisions only.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One line of JSON per move; every move.")] = False,
+) -> None:
+    """Follow decisions live, until Ctrl-C."""
+    wanted = Wanted(
+        executor_id=executor,
+        symbol=_symbol(symbol),
+        state=None if status is None else state_named(status),
+        reason=_reason(reason),
+        every=every or as_json,
+    )
+    begins = since(after)
+    console = Console(highlight=False, soft_wrap=True)
+    settings = settings_for_a_person("tail")
+    stop = stop_on_signals()
+    with Record(database_url(settings), connections=1, patience_s=0.5) as record:
+        for row in follow(record, stop, since=begins, say=lambda text: typer.echo(f"tradewire: {text}", err=True)):
+            if not wanted.shows(row):
+                continue
+            if as_json:
+                typer.echo(json.dumps(news_json(row)))
+            else:
+                console.print(line(row))
+            sys.stdout.flush()
+
+
+def _symbol(text: str | None) -> str | None:
+    try:
+        return None if text is None else canonical(text)
+    except ValueError as error:
+        raise ConfigInvalid([Problem(key="--symbol", message=str(error))]) from None
+
+
+def _reason(text: str | None) -> str | None:
+    if text is None or text in CATALOGUE:
+        return text
+    raise ConfigInvalid(
+        [Problem(key="--reason", message=f"{text!r} is no reason's code; `tradewire reasons` lists them")]
+    )

@@ -1,0 +1,28 @@
+"""`tradewire top`: everything on one screen, with keys to stop and go."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from pipeline.entrypoints.terminal.top import show
+from pipeline.model.errors import ConfigInvalid, Problem
+from pipeline.startup.context import executors_for, open_record, settings_for_a_person, stop_on_signals
+from pipeline.startup.executor_names import me
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(top)
+
+
+def top() -> None:
+    """Show executors, rates, limits, dead letters and newest executions live; keys pause, resume, halt and requeue."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        message = "it needs a terminal; `tradewire tail`, `report --json` and `doctor --json` are for programs"
+        raise ConfigInvalid([Problem(key="top", message=message)])
+    settings = settings_for_a_person("top")
+    executors = executors_for(settings)
+    with open_record(settings) as record:
+        show(record, executors, by=me(), descriptor=sys.stdin.fileno(), stop=stop_on_signals())

@@ -1,0 +1,124 @@
+"""`tradewire webhook`: show what a body becomes, and what was delivered."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from config.webhooks import DEFAULT, Webhook, load_webhooks
+from pipeline.intake.webhooks.body import read_body
+from pipeline.intake.webhooks.deliveries import deliveries
+from pipeline.intake.webhooks.translate import SAYS, translate
+from pipeline.model.errors import ConfigInvalid, InvalidSignal, Problem
+from pipeline.model.json_values import number_json, time_json
+from pipeline.startup.context import executors_for, open_record, settings_for_a_person, since
+
+app = typer.Typer(no_args_is_help=True, help="Test webhooks, and see what was delivered to them.")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.callback()
+def _group() -> None:
+    """Test webhooks, and see what was delivered to them."""
+
+
+@app.command("test")
+def try_body(
+    file: Annotated[str, typer.Argument(help="The body of a delivery; - for standard input.")],
+    *,
+    name: Annotated[str, typer.Option(help="The webhook.")] = DEFAULT,
+    as_json: AsJson = False,
+) -> None:
+    """Show which signal a body becomes, or why it is refused. Nothing is recorded. Exit 1: it is refused."""
+    settings = settings_for_a_person("webhook")
+    webhooks = load_webhooks(settings, executors=tuple(executors_for(settings)))
+    if name not in webhooks:
+        message = f"there is no webhook {name!r}; there is {', '.join(webhooks)}"
+        raise ConfigInvalid([Problem(key="--name", message=message)])
+    shown = _tested(_content(file), webhooks[name])
+    typer.echo(json.dumps(shown, indent=2) if as_json else _told(shown))
+    raise typer.Exit(1 if "error" in shown else 0)
+
+
+@app.command("deliveries")
+def list_deliveries(
+    *,
+    refused: Annotated[bool, typer.Option("--refused", help="Only those that were refused.")] = False,
+    since_: Annotated[str | None, typer.Option("--since", help="RFC 3339, or 90s, 15m, 2h, 3d.")] = None,
+    name: Annotated[str | None, typer.Option(help="Only of this webhook.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many.")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List what was delivered, newest first: the signal that it became, or why it was refused."""
+    with open_record(settings_for_a_person("webhook")) as record:
+        items, more = deliveries(record, refused=refused, webhook=name, since=since(since_), limit=limit)
+    if as_json:
+        typer.echo(json.dumps({"deliveries": items, "more": more is not None}, indent=2))
+        return
+    for item in items:
+        typer.echo(_line(item))
+    if not items:
+        typer.echo("nothing was delivered" if not refused else "nothing was refused")
+
+
+def _tested(raw: bytes, webhook: Webhook) -> dict[str, Any]:
+    try:
+        body = read_body(raw)
+        translation = translate(body, webhook.settings, now=datetime.now(UTC))
+    except InvalidSignal as error:
+        return {"webhook": webhook.name, "error": {"code": str(error.code), "message": str(error)}}
+    source_id = translation.source_id or f"body-{body.digest[:16]}-<the first delivery's id>"
+    signal = {"source": webhook.name, "source_id": source_id} | translation.signal
+    return {
+        "webhook": webhook.name,
+        "dialect": translation.dialect,
+        "identity": translation.identity.value,
+        "identity_says": SAYS[translation.identity],
+        "notes": list(translation.notes),
+        "signal": {key: _plain(value) for key, value in signal.items()},
+    }
+
+
+def _told(shown: dict[str, Any]) -> str:
+    if "error" in shown:
+        return f"refused: {shown['error']['code']}\n{shown['error']['message']}"
+    lines = [
+        f"dialect    {shown['dialect']}",
+        f"source_id  {shown['signal']['source_id']}",
+        f"           {shown['identity_says']}",
+        *(f"note       {note}" for note in shown["notes"]),
+        json.dumps(shown["signal"], indent=2),
+    ]
+    return "\n".join(lines)
+
+
+def _line(item: dict[str, Any]) -> str:
+    times = f", {item['times']} times" if item["times"] > 1 else ""
+    head = f"{item['at']}  {item['webhook']:<14} {item['outcome']}{times}"
+    # Strangers write this too, and a terminal obeys what is not printable.
+    body = "".join(sign if sign.isprintable() else "?" for sign in " ".join(item["payload"].split())[:100])
+    if item["code"] is not None:
+        return f"{head}  {item['code']}: {item['message']}  from {item['address']}  {body}"
+    return f"{head}  {item['dialect']}  signal {item['signal_id']}  {body}"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return number_json(value)
+    return time_json(value) if isinstance(value, datetime) else value
+
+
+def _content(file: str) -> bytes:
+    if file == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return Path(file).read_bytes()
+    except OSError as error:
+        raise ConfigInvalid([Problem(key="FILE", message=f"{file} cannot be read: {error.strerror}")]) from None

@@ -1,0 +1,39 @@
+"""Look at the room that is left on the disks of this machine."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from pipeline.entrypoints.doctor.findings import Finding, Status
+
+_WARNING = 1 << 30
+_CRITICAL = 100 << 20
+
+
+def look_at_disks(home: Path) -> list[Finding]:
+    """Return one finding for TRADEWIRE_HOME's filesystem and one for that of temporary files."""
+    return [_look("disk home", home), _look("disk temporary files", Path(tempfile.gettempdir()))]
+
+
+def _look(name: str, path: Path) -> Finding:
+    there = path.absolute()
+    while not there.exists():
+        there = there.parent
+    try:
+        free = shutil.disk_usage(there).free
+    except OSError as error:
+        saw = f"{there} cannot be looked at: {error.strerror}"
+        cause, remedy = "This user may not look there.", f"`df {there}` as a user who may."
+        return Finding(name=name, status=Status.WARNING, saw=saw, cause=cause, remedy=remedy)
+    saw = f"{free / (1 << 30):.1f} GiB free at {there}"
+    if free >= _WARNING:
+        return Finding(name=name, status=Status.OK, saw=saw)
+    return Finding(
+        name=name,
+        status=Status.CRITICAL if free < _CRITICAL else Status.WARNING,
+        saw=saw,
+        cause="The disk is nearly full; an embedded PostgreSQL or Valkey stops taking writes when it is.",
+        remedy=f"Make room: `du -xh --max-depth=2 {there} | sort -h` tells where it went.",
+    )

@@ -1,0 +1,80 @@
+"""Compare plain RQ's jobs with the orders at the exchange. Pure; every signal has a symbol of its own."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.entrypoints.drill.audit import Finding, Row, Verdict
+
+FINISHED, FAILED = "finished", "failed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlainJob:
+    """A job as RQ still knows it."""
+
+    executor_id: str
+    symbol: str
+    status: str
+    #: What a finished one returned.
+    order_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlainLedgers:
+    """What was sent, what RQ knows, what the exchange holds."""
+
+    symbols: Sequence[str]
+    executors: Sequence[str]
+    jobs: Sequence[PlainJob]
+    held: Mapping[str, Sequence[Row]]
+
+
+def audit_plain(ledgers: PlainLedgers) -> list[Finding]:
+    """Return everything that is lost, doubled or unexplained, in this order."""
+    jobs: dict[tuple[str, str], list[PlainJob]] = {}
+    for job in ledgers.jobs:
+        jobs.setdefault((job.executor_id, job.symbol), []).append(job)
+    orders: dict[tuple[str, str], list[str]] = {}
+    for executor_id, held in ledgers.held.items():
+        for order in held:
+            orders.setdefault((executor_id, order["symbol"]), []).append(order["id"])
+    findings = [
+        finding
+        for executor_id in ledgers.executors
+        for symbol in ledgers.symbols
+        for finding in _of_one(
+            {"executor_id": executor_id, "symbol": symbol},
+            jobs.get((executor_id, symbol), []),
+            orders.get((executor_id, symbol), []),
+        )
+    ]
+    return sorted(findings, key=lambda finding: list(Verdict).index(finding.verdict))
+
+
+def failed(ledgers: PlainLedgers) -> int:
+    """Count what RQ shows as failed and what has no order: that much it explains."""
+    ordered = {(executor_id, order["symbol"]) for executor_id, held in ledgers.held.items() for order in held}
+    told = {(job.executor_id, job.symbol) for job in ledgers.jobs if job.status == FAILED}
+    return len(told - ordered)
+
+
+def _of_one(facts: dict[str, Any], jobs: Sequence[PlainJob], orders: Sequence[str]) -> Iterator[Finding]:
+    """What is wrong with one signal at one executor."""
+    states = Counter(job.status for job in jobs)
+    told = facts | {"jobs": ", ".join(sorted(states)) or "none"}
+    if not orders and not states[FAILED]:
+        yield Finding(verdict=Verdict.LOST, what="no order and no failed job", facts=told)
+    if len(orders) > 1:
+        yield Finding(verdict=Verdict.DOUBLED, what=f"{len(orders)} orders for one signal", facts=told)
+    if orders and states[FAILED] and not states[FINISHED]:
+        yield Finding(verdict=Verdict.UNEXPLAINED, what="failed with a live order", facts=told)
+    known = {job.order_id for job in jobs if job.order_id}
+    if orders and not known & set(orders) and not states[FAILED]:
+        yield Finding(verdict=Verdict.UNEXPLAINED, what="order whose id no job has", facts=told)
+    for order_id in known - set(orders):
+        what = "order id that the exchange does not know"
+        yield Finding(verdict=Verdict.UNEXPLAINED, what=what, facts=told | {"order_id": order_id})

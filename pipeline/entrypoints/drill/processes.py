@@ -1,0 +1,133 @@
+"""Start processes in an environment of our own, and find, kill and freeze those that we started, by pid."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+import psutil
+
+from pipeline.entrypoints.supervisor.servers.spawn import LIFELINE, Lifeline
+from pipeline.model.errors import TradewireError
+
+#: All that is taken over of the user's environment: no address, key, token or setting.
+_KEPT = frozenset({"HOME", "LANG", "LOGNAME", "PATH", "SHELL", "TMPDIR", "TZ", "USER", "VIRTUAL_ENV"})
+_KEPT_PREFIXES = ("LC_", "PYTHON", "LD_", "DYLD_")
+_POLL_S = 0.1
+
+
+class DrillFailed(TradewireError):
+    """The drill could not be carried out; it says nothing about what it drills."""
+
+
+def clean_environment(**ours: str) -> dict[str, str]:
+    """Return an environment that says nothing of the user's servers, keys and settings."""
+    kept = {key: value for key, value in os.environ.items() if key in _KEPT or key.startswith(_KEPT_PREFIXES)}
+    return kept | ours
+
+
+class Kept:
+    """One process that is started again when it is gone."""
+
+    def __init__(self, *command: str, home: Path, environment: Mapping[str, str], log: str, lifeline: Lifeline) -> None:
+        self._start = partial(start, *command, home=home, environment=environment, log=log, lifeline=lifeline)
+        self.process = self._start()
+
+    @property
+    def pids(self) -> list[int]:
+        """Return its pid while it runs."""
+        return [self.process.pid] if self.process.poll() is None else []
+
+    def look_after(self) -> None:
+        """Start it again if it is gone."""
+        if self.process.poll() is not None:
+            self.process = self._start()
+
+
+def start(
+    *command: str, home: Path, environment: Mapping[str, str], log: str, lifeline: Lifeline
+) -> subprocess.Popen[bytes]:
+    """Start `python COMMAND` in *home*, which holds no `.env`."""
+    with (home / log).open("ab") as output:
+        return subprocess.Popen(
+            [sys.executable, *command],
+            cwd=home,
+            env={**environment, LIFELINE: str(lifeline.given)},
+            pass_fds=[lifeline.given],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            # A Ctrl-C in the terminal is ours to handle.
+            start_new_session=True,
+        )
+
+
+def stop(processes: Sequence[subprocess.Popen[bytes]], *, within_s: float) -> None:
+    """Ask all of them to stop and wait; what does not end is killed with all that it started."""
+    deadline = time.monotonic() + within_s
+    running = [process for process in processes if process.poll() is None]
+    below = {process.pid: _below(process.pid) for process in running}
+    for process in running:
+        # A frozen one hears nothing.
+        for pid in [process.pid, *(child.pid for child in below[process.pid])]:
+            signal_process(pid, signal.SIGCONT)
+        process.terminate()
+    for process in running:
+        try:
+            process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            for child in below[process.pid]:
+                with suppress(psutil.NoSuchProcess):
+                    child.kill()
+            process.kill()
+            process.wait()
+
+
+def descendants(pids: Sequence[int]) -> set[int]:
+    """Return *pids* and every process below them: nothing else may be harmed."""
+    return {*pids, *(child.pid for pid in pids for child in _below(pid))}
+
+
+def children_called(pid: int, name: str) -> list[int]:
+    """Return the direct children of *pid* whose program is called *name*."""
+    try:
+        children = psutil.Process(pid).children()
+        return [child.pid for child in children if child.name().startswith(name)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def signal_process(pid: int, number: signal.Signals) -> bool:
+    """Send a signal; False when the process is gone."""
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def wait_until(true: Callable[[], object], *, within_s: float, what: str) -> None:
+    """Wait until *true* says so.
+
+    Raises:
+        DrillFailed: it did not within *within_s*.
+    """
+    deadline = time.monotonic() + within_s
+    while not true():
+        if time.monotonic() > deadline:
+            raise DrillFailed(f"not within {within_s:g} s: {what}")
+        time.sleep(_POLL_S)
+
+
+def _below(pid: int) -> list[psutil.Process]:
+    try:
+        return psutil.Process(pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []

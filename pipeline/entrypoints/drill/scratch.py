@@ -1,0 +1,33 @@
+"""Give a drill a folder of its own, and keep it when there is something to look for in it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from pipeline.entrypoints.drill.progress import Watcher
+from pipeline.entrypoints.drill.result import Result
+from pipeline.entrypoints.drill.run import Order
+
+
+def in_scratch(
+    drill: Callable[[Order, Path, Watcher], Result], order: Order, watcher: Watcher, *, keep: bool, ours: bool
+) -> Result:
+    """Run *drill* in a new empty folder; it stays when *keep* says so, or when something of *ours* was found.
+
+    A drill that could not be carried out leaves its folder too: its logs say why.
+    """
+    # Not in the user's folders: nothing of theirs is to be read, and a socket's path must be short.
+    home = Path(tempfile.mkdtemp(prefix="tradewire-drill-"))
+    try:
+        result = drill(order, home, watcher)
+    except KeyboardInterrupt:
+        shutil.rmtree(home, ignore_errors=True)
+        raise
+    if keep or (ours and not result.passed):
+        return replace(result, kept=str(home))
+    shutil.rmtree(home, ignore_errors=True)
+    return result

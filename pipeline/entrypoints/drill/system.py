@@ -1,0 +1,204 @@
+"""Run all of tradewire in a scratch folder: a real `tradewire up`, and a second keeper beside it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tomllib
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from config.services import Services, read_services
+from pipeline.entrypoints.drill.processes import (
+    DrillFailed,
+    Kept,
+    children_called,
+    clean_environment,
+    descendants,
+    start,
+    stop,
+    wait_until,
+)
+from pipeline.entrypoints.drill.schedule import Target
+from pipeline.entrypoints.drill.sending import SOURCE
+from pipeline.entrypoints.supervisor.servers.addresses import LOOPBACK, free_port
+from pipeline.entrypoints.supervisor.servers.spawn import Lifeline
+from pipeline.model.errors import QueueUnavailable
+from pipeline.queues.redis_server import connect, mapped
+from pipeline.store.record import Record
+from pipeline.store.statements import sql
+
+#: Worker processes per executor.
+WORKERS = 3
+_UP_WITHIN_S = 60.0
+#: `up` promises to be gone within 5 s.
+_STOP_WITHIN_S = 8.0
+#: How long PostgreSQL may be away before the drill itself gives up.
+_PATIENCE_S = 30.0
+_CUT_SESSIONS = 6
+_CLI = ("-m", "pipeline.entrypoints.cli")
+_TABLE = re.compile(r"^\[executors\.\w+\]$", re.MULTILINE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class System:
+    """One running tradewire."""
+
+    home: Path
+    record: Record
+    up_pid: int
+    executors: tuple[str, ...]
+    #: The broker: not a part of what is drilled, and so not one of `up`'s.
+    exchange: Kept
+    #: A keeper beside that of `up`.
+    second_keeper: Kept
+
+    @property
+    def services(self) -> Services:
+        """Return what `up` says of itself now.
+
+        Raises:
+            DrillFailed: it says nothing.
+        """
+        services = read_services(self.home)
+        if services is None:
+            raise DrillFailed("`up` wrote no services.json")
+        return services
+
+    @property
+    def ledger(self) -> Path:
+        """Return where the producer looks for the signals to send."""
+        return _ledger(self.home)
+
+    def pids(self, target: Target) -> list[int]:
+        """Return the processes that *target* may mean now, in a lasting order; only ones that we started."""
+        named = self.services.pids
+        if target is Target.WORKER:
+            found = [pid for name, pid in sorted(named.items()) if name.rpartition(".")[0] in self.executors]
+        elif target is Target.KEEPER:
+            found = [*([named["keeper"]] if "keeper" in named else []), *self.second_keeper.pids]
+        elif target in (Target.POSTGRES, Target.VALKEY):
+            program = "postgres" if target is Target.POSTGRES else "valkey-server"
+            found = children_called(named[target], program) if target in named else []
+        elif target is Target.EXCHANGE:
+            found = self.exchange.pids
+        else:
+            found = [named[target]] if target in named else []
+        ours = descendants([self.up_pid, *self.exchange.pids, *self.second_keeper.pids])
+        return [pid for pid in found if pid in ours]
+
+    def look_after(self) -> None:
+        """Start again what `up` does not."""
+        self.second_keeper.look_after()
+        self.exchange.look_after()
+
+    def parts(self, pid: int) -> list[int]:
+        """Return the processes that a worker or server consists of: one."""
+        return [pid]
+
+    def busy(self, pid: int) -> bool:
+        """Say whether a worker holds an execution."""
+        return bool(self.held_by(pid)[1])
+
+    def all_alive(self) -> bool:
+        """Say whether every process has been heard of lately."""
+        expected = {"worker": WORKERS * len(self.executors), "keeper": 2, "producer": 1}
+        return all(self.one("alive", kind=kind) >= count for kind, count in expected.items())
+
+    def held_by(self, pid: int) -> tuple[datetime, tuple[UUID, ...]]:
+        """Return the database's time and the executions that the worker holds."""
+        values = {"worker": f"%-{pid}"}
+        rows = self.record.run(lambda connection: connection.execute(sql("drill", "held_by"), values).fetchall())
+        return rows[0]["now"], tuple(row["execution_id"] for row in rows if row["execution_id"] is not None)
+
+    def flush(self) -> bool:
+        """Empty Valkey; False when it is down."""
+        url = self.services.redis_url
+        if url is None:
+            return False
+        try:
+            with mapped(), connect(url.get_secret_value()) as connection:
+                connection.flushall()
+        except QueueUnavailable:
+            return False
+        return True
+
+    def cut(self) -> bool:
+        """Have PostgreSQL end some sessions, wherever they are."""
+        values = {"limit": _CUT_SESSIONS}
+        return bool(self.record.run(lambda connection: connection.execute(sql("drill", "cut"), values).fetchall()))
+
+    def one(self, statement: str, **values: Any) -> Any:
+        """Return the single figure that a statement of `drill.sql` asks for."""
+        row = self.record.run(lambda connection: connection.execute(sql("drill", statement), values).fetchone())
+        return None if row is None else next(iter(row.values()))
+
+
+@contextmanager
+def running_system(home: Path) -> Iterator[System]:
+    """Run everything in *home* for the time of the block, once every process has been heard.
+
+    Raises:
+        DrillFailed: it does not come up.
+    """
+    names = write_executors(home / "executors.toml")
+    port = free_port()
+    environment = clean_environment(
+        TRADEWIRE_HOME=str(home),
+        TRADEWIRE_EXECUTORS=str(home / "executors.toml"),
+        TRADEWIRE_EXCHANGE_URL=f"http://{LOOPBACK}:{port}",
+        TRADEWIRE_SOURCE_FILE=str(_ledger(home)),
+        TRADEWIRE_LOG="json",
+    )
+    with ExitStack() as stack:
+        lifeline = Lifeline.make()
+        stack.callback(lifeline.cut)
+        begin = partial(start, home=home, environment=environment, lifeline=lifeline)
+        keep = partial(Kept, home=home, environment=environment, lifeline=lifeline)
+        # Web and dashboard take no part in what is drilled, and the machine is to be busy with the rest.
+        up = begin(*_CLI, "up", "--source", SOURCE, "--without", "web,rq_dashboard", log="up.log")
+        everything = [up]
+        stack.callback(lambda: stop(everything, within_s=_STOP_WITHIN_S))
+        exchange = keep(*_CLI, "exchange", "--port", str(port), log="exchange.log")
+        everything.append(exchange.process)
+        record = stack.enter_context(Record(_url_once_up(home, up), connections=2, patience_s=_PATIENCE_S))
+        keeper = keep(*_CLI, "keep", log="second-keeper.log")
+        # What runs at the end need not be what was started here.
+        stack.callback(lambda: everything.extend([keeper.process, exchange.process]))
+        system = System(
+            home=home, record=record, up_pid=up.pid, executors=names, exchange=exchange, second_keeper=keeper
+        )
+        wait_until(system.all_alive, within_s=_UP_WITHIN_S, what="every process beats its heart")
+        yield system
+
+
+def write_executors(path: Path) -> tuple[str, ...]:
+    """Write the shipped executors for load, with several worker processes each; return their names."""
+    text = files("config").joinpath("executors.load.toml").read_text("utf-8")
+    text = _TABLE.sub(lambda table: f"{table[0]}\nconcurrency = {WORKERS}", text)
+    path.write_text(text)
+    return tuple(tomllib.loads(text)["executors"])
+
+
+def _ledger(home: Path) -> Path:
+    return home / "ledger.jsonl"
+
+
+def _url_once_up(home: Path, up: subprocess.Popen[bytes]) -> str:
+    log = home / "up.log"
+
+    def said() -> bool:
+        return up.poll() is not None or "tradewire is up" in log.read_text("utf-8", "replace")
+
+    wait_until(said, within_s=_UP_WITHIN_S, what="tradewire is up")
+    services = read_services(home)
+    if up.poll() is not None or services is None or services.database_url is None:
+        raise DrillFailed(f"tradewire did not come up:\n{log.read_text('utf-8', 'replace')[-2000:]}")
+    return services.database_url.get_secret_value()

@@ -1,0 +1,159 @@
+"""The producer process: a source, the intake behind it, and the bell or the recipe after the commit."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from typing import Any
+
+import structlog
+
+from config.schema.executor import Executors
+from config.schema.settings import Settings, executor_keys
+from pipeline.intake.intake import Intake
+from pipeline.intake.producer import Producer
+from pipeline.intake.source_reach import never_traded
+from pipeline.intake.sources.protocol import AlpacaKeys, SourceContext, open_source_by_name
+from pipeline.model.errors import ConfigInvalid, Problem, QueueUnavailable, RecordUnavailable
+from pipeline.monitoring.heartbeats import Heartbeat
+from pipeline.queues.dispatcher import Relay
+from pipeline.queues.queue import Bell
+from pipeline.queues.redis_server import check_server, connect
+from pipeline.store.record import Record
+from workers.execution.direct import Direct
+
+log = structlog.get_logger(__name__)
+
+
+class Delivery:
+    """Records one signal and has it executed: by the queues, or here when so configured."""
+
+    def __init__(
+        self, intake: Intake, *, source: str, relay: Relay | None, direct: Direct | None, direct_after_s: float | None
+    ) -> None:
+        self._intake = intake
+        self._source = source
+        self._relay = relay
+        self._direct = direct
+        self._direct_after_s = direct_after_s
+        self._away_since: float | None = None
+        self._said_direct = False
+
+    def deliver(self, raw: Mapping[str, Any]) -> None:
+        """Record *raw*; enqueue what is queued, or execute it here.
+
+        Raises:
+            InvalidSignal: it is not a signal; it was kept as a refusal.
+            RecordUnavailable: PostgreSQL is away.
+        """
+        recorded = self._intake.record(raw, source=self._source)
+        if recorded.duplicate and self._relay is not None:
+            return  # Whoever recorded it first rang, or the keeper did: a restart's repeats must not flood the queues.
+        if self._relay is None and self._direct is not None:
+            self._direct.execute(recorded.executions)
+        elif self._relay is not None and self._relay.ring(recorded.executions):
+            self._away_since, self._said_direct = None, False
+        elif self._direct is not None and self._away_long_enough():
+            self._direct.execute(recorded.executions)
+
+    def refuse(self, raw: Mapping[str, Any], code: str, message: str) -> None:
+        """Keep what was not a signal."""
+        self._intake.refuse(raw, source=self._source, code=code, message=message)
+
+    def _away_long_enough(self) -> bool:
+        """Say whether Redis has been away for so long that the producer executes by itself, loudly."""
+        now = time.monotonic()
+        self._away_since = now if self._away_since is None else self._away_since
+        if self._direct_after_s is None or now - self._away_since < self._direct_after_s:
+            return False
+        if not self._said_direct:
+            self._said_direct = True
+            log.error("delivery.fell_back_to_direct", redis_away_s=round(now - self._away_since, 1))
+        return True
+
+
+def produce_for_ever(settings: Settings, executors: Executors, *, database_url: str, stop: threading.Event) -> None:
+    """Take signals from the configured source until *stop*.
+
+    Raises:
+        ConfigInvalid: the source or an address is missing.
+        NotPossible: PostgreSQL or Redis is of a kind that cannot be used.
+    """
+    record = Record(database_url, patience_s=0.0)
+    # Away is waited out later; a server that cannot be used is refused now.
+    with suppress(RecordUnavailable):
+        record.run(lambda _: None)
+    heartbeat: Heartbeat | None = None
+    delivery, direct = _delivery(settings, executors, record, database_url)
+    try:
+        if settings.source == "none":
+            heartbeat = Heartbeat(database_url, kind="producer", name="none", executors=executors)
+            log.info("producer.started", source="none")
+            stop.wait()
+            return
+        source = open_source_by_name(settings.source, _context(settings))
+        for problem in never_traded(settings.source, executors):
+            log.warning("source.never_traded", key=problem.key, why=problem.message)
+        ages = [executor.limits.entry_age_s for executor in executors.values()]
+        longest = max((age for age in ages if age is not None), default=60.0)
+        producer = Producer([source], deliver=delivery.deliver, refuse=delivery.refuse, entry_age_s=longest)
+        heartbeat = Heartbeat(
+            database_url,
+            kind="producer",
+            name=settings.source,
+            health=lambda: _health(producer),
+            executors=executors,
+        )
+        log.info("producer.started", source=settings.source, delivery=settings.delivery)
+        producer.run(stop)
+    finally:
+        if heartbeat is not None:
+            heartbeat.close()
+        if direct is not None:
+            direct.close()
+        record.close()
+
+
+def _delivery(
+    settings: Settings, executors: Executors, record: Record, database_url: str
+) -> tuple[Delivery, Direct | None]:
+    by = f"producer-{socket.gethostname()}-{os.getpid()}"
+    direct = None
+    if settings.delivery == "direct" or settings.fallback == "direct":
+        direct = Direct(executors, settings=settings, database_url=database_url, by=by)
+    relay = None
+    if settings.delivery == "queue":
+        if settings.redis_url is None:
+            raise ConfigInvalid([Problem(key="REDIS_URL", message="no Redis is known, and delivery is queue")])
+        connection = connect(settings.redis_url.get_secret_value())
+        # Away is waited out later; a server that would lose jobs is refused now.
+        with suppress(QueueUnavailable):
+            check_server(connection)
+        relay = Relay(Bell(connection))
+    after = settings.fallback_after_s if settings.fallback == "direct" else None
+    intake = Intake(record, executors, by=by)
+    return Delivery(intake, source=settings.source, relay=relay, direct=direct, direct_after_s=after), direct
+
+
+def _context(settings: Settings) -> SourceContext:
+    keys = executor_keys(settings, "alpaca")
+    return SourceContext(
+        exchange_url=settings.exchange_url,
+        cadence_s=settings.cadence_s,
+        alpaca=None if keys is None else AlpacaKeys(key=keys[0], secret=keys[1]),
+        path=settings.source_file,
+    )
+
+
+def _health(producer: Producer) -> tuple[bool, dict[str, Any]]:
+    health = producer.health()
+    sources = {
+        name: {key: None if value is None else str(value) for key, value in asdict(source).items()}
+        for name, source in health.sources.items()
+    }
+    return health.ok, {"sources": sources, "waiting": health.waiting, "dropped": health.dropped}

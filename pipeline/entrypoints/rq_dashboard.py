@@ -1,0 +1,248 @@
+"""Run rq-dashboard 0.9.0, with what has to be worked around in it.
+
+What is wrong with it, and where it is put right here:
+
+- it has no login of its own in the blueprint, and its own server binds to every address: `_refuse_strangers`, `main`,
+  and `pipeline/entrypoints/web/page/rq.py` where the page shows it;
+- it takes a POST from any page that the user has open, and requeues a whole queue on a GET: `_refuse_foreign_posts`;
+- it puts descriptions, exceptions, results and names into its pages as HTML: `_EscapingTemplates`, `_harden`;
+- with JSON jobs its workers page fails while a worker is busy, as do jobs with dependencies: `_Worker`, `_Job`;
+- compacting loses jobs when it is interrupted, and fails on an empty queue: `_Queue.compact`;
+- what is not there, and a Redis that is away, are errors 500, or a page with status 200: `_answer_errors`;
+- it opens a Redis connection per request, with redis-py's retries of most of a minute: `_connection`;
+- it imports `six` without asking for it: tradewire's own dependencies do.
+
+It is served by waitress, as werkzeug's server is not for production.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hmac
+import re
+import secrets
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import rq_dashboard
+import structlog
+import waitress
+from flask import Flask, Response, g, request
+from jinja2 import Environment, FileSystemLoader
+from redis import Redis, RedisError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from rq import Queue, Worker
+from rq.exceptions import InvalidJobOperation, NoSuchJobError
+from rq.job import Job, requeue_job
+from rq.serializers import JSONSerializer
+from rq_dashboard import web
+
+from config.logs import configure_logs
+from config.schema.settings import Settings, load_settings
+from config.services import effective
+from pipeline.entrypoints.supervisor.lifeline import watch_lifeline
+from pipeline.entrypoints.supervisor.servers.addresses import LOOPBACK
+from pipeline.model.errors import ConfigInvalid, Problem
+
+log = structlog.get_logger(__name__)
+
+USER = "tradewire"
+PORT = 9181
+
+_REDIS_TIMEOUT_S = 2.0
+# Underscore compiles its templates: 'unsafe-eval'. Whatever else is on a page runs only with the page's nonce.
+_POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-eval' 'nonce-{nonce}'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+
+
+class _Id(str):
+    """A job's id that can be decoded: the dashboard takes it for bytes."""
+
+    __slots__ = ()
+
+    def decode(self, *_: str) -> str:
+        return str(self)
+
+
+class _Job(Job):
+    """A job whose payload is JSON unless somebody says otherwise."""
+
+    @classmethod
+    def fetch(cls, id: str, connection: Redis | None = None, serializer: Any = None) -> Job:  # noqa: A002 - RQ's
+        return super().fetch(id, connection, serializer or JSONSerializer)
+
+    @property
+    def dependency_ids(self) -> list[str]:
+        return [_Id(one) for one in super().dependency_ids]
+
+
+class _Worker(Worker):
+    """A worker whose jobs are JSON."""
+
+    @classmethod
+    def all(cls, *args: Any, **kwargs: Any) -> Any:
+        return super().all(*args, **{"job_class": _Job, "serializer": JSONSerializer, **kwargs})
+
+    def get_current_job(self) -> Job | None:
+        try:
+            return super().get_current_job()
+        except NoSuchJobError:
+            # It ended between the two questions.
+            return None
+
+
+class _Queue(Queue):
+    """A queue of JSON jobs."""
+
+    @classmethod
+    def all(cls, *args: Any, **kwargs: Any) -> Any:
+        return super().all(*args, **{"serializer": JSONSerializer, **kwargs})
+
+    def compact(self) -> None:
+        """Take out the ids that have no job; the others are not touched."""
+        for job_id in self.get_job_ids():
+            if not _Job.exists(job_id, connection=self.connection):
+                self.connection.lrem(self.key, 1, job_id)
+
+
+class _EscapingTemplates(FileSystemLoader):
+    """The dashboard's templates, with every value escaped and every script named by the page's nonce."""
+
+    def get_source(self, environment: Environment, template: str) -> tuple[str, str, Callable[[], bool]]:
+        source, path, is_current = super().get_source(environment, template)
+        source = re.sub(r"<%= \$\('<div/>'\)\.text\((.+?)\)\.html\(\) %>", r"<%- \1 %>", source)
+        source = source.replace("<%=", "<%-").replace("<script ", '<script nonce="{{ g.nonce }}" ')
+        return source, path, is_current
+
+
+class _NeverRaised(Exception):
+    """Stands where the dashboard catches a lost connection only to answer 200."""
+
+
+def make_app(redis_url: str, token: str | None) -> Flask:
+    """Return the dashboard of the Redis at *redis_url*, behind the user `tradewire` and *token* as the password.
+
+    Without a token it lets everybody in: for a caller that has a door of its own.
+    """
+    connection = _connection(redis_url)
+    web.config.serializer = JSONSerializer
+    web.Job, web.Worker, web.Queue = _Job, _Worker, _Queue
+    web.RedisConnectionError = _NeverRaised
+    web.from_url = lambda *_, **__: (None, connection)
+    web.requeue_job = lambda job_id, connection: requeue_job(job_id, connection, serializer=JSONSerializer)
+
+    app = Flask("rq_dashboard", static_folder=None)
+    app.config["RQ_DASHBOARD_REDIS_URL"] = redis_url
+    app.config["RQ_DASHBOARD_POLL_INTERVAL"] = 2500
+    app.jinja_loader = _EscapingTemplates(Path(rq_dashboard.__file__).parent / "templates")
+    if token is not None:
+        app.before_request(lambda: _refuse_strangers(token))
+    app.before_request(_refuse_foreign_posts)
+    app.before_request(_make_nonce)
+    app.after_request(_harden)
+    _answer_errors(app)
+    app.add_url_rule("/static/favicon.ico", endpoint="static", view_func=_no_icon)
+    web.setup_rq_connection(app)
+    app.register_blueprint(web.blueprint)
+    return app
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve the dashboard until SIGTERM; return 2 when the settings do not allow it."""
+    parser = argparse.ArgumentParser(
+        prog="python -m pipeline.entrypoints.rq_dashboard", description="Serve rq-dashboard."
+    )
+    parser.add_argument("--port", type=int, help=f"default: $PORT, else {PORT}")
+    asked = parser.parse_args(arguments)
+    watch_lifeline()
+    try:
+        settings = effective(load_settings())
+        redis_url, token = _needed(settings)
+    except ConfigInvalid as error:
+        sys.stderr.writelines(f"{problem}\n" for problem in error.problems)
+        return 2
+    configure_logs(settings.log, process="rq_dashboard")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    port = asked.port or settings.port or PORT
+    app = make_app(redis_url, token)
+    log.info("dashboard.started", url=f"http://{LOOPBACK}:{port}", user=USER)
+    waitress.serve(app, host=LOOPBACK, port=port, threads=4, ident=None)
+    return 0
+
+
+def _needed(settings: Settings) -> tuple[str, str]:
+    problems = []
+    if settings.redis_url is None:
+        problems.append(Problem(key="REDIS_URL", message="not set, and no `tradewire up` runs here"))
+    if settings.api_token is None:
+        message = "not set; it is the password of the dashboard, which does not start without one"
+        problems.append(Problem(key="TRADEWIRE_API_TOKEN", message=message))
+    if settings.redis_url is None or settings.api_token is None:
+        raise ConfigInvalid(problems)
+    return settings.redis_url.get_secret_value(), settings.api_token.get_secret_value()
+
+
+def _connection(redis_url: str) -> Redis:
+    return Redis.from_url(
+        redis_url,
+        socket_timeout=_REDIS_TIMEOUT_S,
+        socket_connect_timeout=_REDIS_TIMEOUT_S,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+def _refuse_strangers(token: str) -> Response | None:
+    login = request.authorization
+    user, password = (login.username, login.password) if login is not None else (None, None)
+    # Both are compared whatever the first says: the time taken tells nothing.
+    known = hmac.compare_digest((user or "").encode(), USER.encode())
+    if hmac.compare_digest((password or "").encode(), token.encode()) and known:
+        return None
+    headers = {"WWW-Authenticate": 'Basic realm="tradewire", charset="UTF-8"'}
+    return Response(f"The user is {USER}, the password the api_token.\n", 401, headers)
+
+
+def _refuse_foreign_posts() -> Response | None:
+    if (request.view_args or {}).get("instance_number", 0) != 0:
+        return Response("There is one Redis here.\n", 404)
+    if request.method in ("GET", "HEAD", "OPTIONS"):
+        if request.endpoint == "rq_dashboard.requeue_all":
+            return Response("Requeueing changes something: POST.\n", 405, {"Allow": "POST"})
+        return None
+    # A browser says where a POST comes from, in one header or the other; what is no browser holds no login of a user.
+    origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site", "same-origin")
+    if site == "same-origin" and (origin is None or urlsplit(origin).netloc == request.host):
+        return None
+    return Response("This came from another page.\n", 403)
+
+
+def _make_nonce() -> None:
+    g.nonce = secrets.token_urlsafe(16)
+
+
+def _harden(response: Response) -> Response:
+    response.headers["Content-Security-Policy"] = _POLICY.format(nonce=g.get("nonce", "none"))
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Referrer-Policy"] = "no-referrer"
+    return response
+
+
+def _answer_errors(app: Flask) -> None:
+    app.register_error_handler(NoSuchJobError, lambda _: ("There is no such job.\n", 404))
+    app.register_error_handler(InvalidJobOperation, lambda _: ("This job is not among the failed ones.\n", 409))
+    app.register_error_handler(RedisError, lambda _: ("Redis cannot be reached.\n", 503))
+
+
+def _no_icon() -> Response:
+    return Response(status=204)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,41 @@
+"""Say things on the terminal, one whole line at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+
+from config.services import Services
+from pipeline.entrypoints.supervisor.plan import Plan
+
+_lock = threading.Lock()
+
+
+def say(line: str) -> None:
+    """Write *line*; a reader who has gone away does not stop what runs."""
+    with _lock, contextlib.suppress(BrokenPipeError):
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+
+
+def banner(plan: Plan, services: Services) -> str:
+    """Return what a person needs to know when everything has been started; no secret is in it."""
+    rows = [
+        ("web", services.web_url or ""),
+        ("rq-dashboard", f"{services.rq_dashboard_url}  user tradewire, password: the api_token"),
+        ("exchange", services.exchange_url or "not used"),
+        ("postgresql", _where(plan, "postgres", "DATABASE_URL")),
+        ("valkey", _where(plan, "valkey", "REDIS_URL")),
+        ("executors", ", ".join(plan.executors)),
+        ("processes", ", ".join(line.name for line in [*plan.servers, *plan.processes])),
+        ("logs", f"{plan.home}/logs"),
+        ("api_token", f"in {plan.home}/services.json; `tradewire config env` exports it"),
+    ]
+    body = [f"  {name:<13} {text}" for name, text in rows]
+    return "\n".join(["", "tradewire is up; Ctrl-C stops it", *body, ""])
+
+
+def _where(plan: Plan, server: str, variable: str) -> str:
+    embedded = any(line.name == server for line in plan.servers)
+    return f"embedded, below {plan.home}/{server}" if embedded else f"yours, from {variable}"

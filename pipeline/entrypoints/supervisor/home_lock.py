@@ -1,0 +1,85 @@
+"""Claim a TRADEWIRE_HOME for one `up`, and end what a killed one left running there."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from pipeline.entrypoints.supervisor.servers.orphans import wait_until_gone
+from pipeline.model.errors import ConfigInvalid, Problem
+
+#: Start times are counted from the boot, whose own time moves a little when the clock is set.
+_SAME_START_S = 2.0
+#: Children end themselves within this time when their `up` is gone.
+_END_WITHIN_S = 5.0
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A home that is ours until the process ends, however it ends."""
+
+    home: Path
+
+    def record(self, pids: Mapping[str, int]) -> None:
+        """Note which processes run, so that the next `up` can tell them from others with the same number."""
+        noted = []
+        for name, pid in pids.items():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                noted.append({"name": name, "pid": pid, "started": psutil.Process(pid).create_time()})
+        fresh = self._path.with_suffix(".new")
+        fresh.write_text(json.dumps(noted))
+        fresh.replace(self._path)
+
+    def end_leftovers(self) -> list[str]:
+        """End the processes that an earlier `up` noted and that still run; return their names."""
+        left = dict(self._leftovers())
+        for process in left:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.terminate()
+        for process in wait_until_gone(left, within_s=_END_WITHIN_S):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        wait_until_gone(left, within_s=_END_WITHIN_S)
+        self._path.unlink(missing_ok=True)
+        return sorted(left.values())
+
+    @property
+    def _path(self) -> Path:
+        return self.home / "processes.json"
+
+    def _leftovers(self) -> Iterator[tuple[psutil.Process, str]]:
+        # A file cut short by a full disk is no reason not to start: the children end by their lifeline.
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            for noted in json.loads(self._path.read_text()):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process = psutil.Process(noted["pid"])
+                    if abs(process.create_time() - noted["started"]) < _SAME_START_S:
+                        yield process, noted["name"]
+
+
+@contextlib.contextmanager
+def claim_home(home: Path) -> Iterator[Claim]:
+    """Hold *home*, which is made when missing, for the time of the block.
+
+    Raises:
+        ConfigInvalid: Another `up` lives there, or the folder cannot be written.
+    """
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = (home / "up.lock").open("a")
+    except OSError as error:
+        message = f"{home} cannot be used: {error.strerror}"
+        raise ConfigInvalid([Problem(key="TRADEWIRE_HOME", message=message)]) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            message = f"another `tradewire up` runs in {home}; stop it, or set TRADEWIRE_HOME to another folder"
+            raise ConfigInvalid([Problem(key="TRADEWIRE_HOME", message=message)]) from None
+        yield Claim(home)

@@ -1,0 +1,146 @@
+"""Decide what `up` runs and where each part listens, before anything is started."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from config.executors import load_executors
+from config.schema.executor import ExecutorSettings
+from config.schema.settings import Settings
+from config.services import Services, read_services
+from pipeline.entrypoints.supervisor.process_table import ProcessLine, leave_out, process_lines, server_lines
+from pipeline.entrypoints.supervisor.servers.addresses import LOOPBACK, Reservations
+from pipeline.model.errors import ConfigInvalid, Problem
+
+WEB_PORT, EXCHANGE_PORT, DASHBOARD_PORT = 8000, 8100, 9181
+
+#: The source that gives no signal.
+NO_SOURCE = "none"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Everything that is known before the first process is started."""
+
+    home: Path
+    #: The embedded servers that are needed.
+    servers: list[ProcessLine]
+    #: All other processes, in the order in which they are started.
+    processes: list[ProcessLine]
+    #: What every child gets in its environment, but for the servers' addresses.
+    environment: dict[str, str]
+    #: What services.json will say, as far as it is known.
+    services: Services
+    #: What a person should know of the choices: a port that was taken.
+    remarks: list[str]
+    executors: list[str]
+    #: Kept for as long as the plan is: another `up` that starts now chooses other ports.
+    reservations: Reservations = field(default_factory=Reservations)
+
+
+def make_plan(settings: Settings, *, source: str | None, without: Sequence[str]) -> Plan:
+    """Choose ports, token and processes.
+
+    Args:
+        settings: The environment.
+        source: The producer's source, by name; that of the environment when left out.
+        without: Processes that are not run.
+
+    Raises:
+        ConfigInvalid: The executors' file, the source or a name in *without* is wrong.
+    """
+    executors = load_executors(settings.executors, settings=settings)
+    source = _source(source or settings.source)
+    ports = _Ports()
+    needs_exchange = _needs_exchange(settings, executors, source)
+    exchange_port = ports.take("the exchange", EXCHANGE_PORT) if needs_exchange else None
+    web_port = ports.take("web", WEB_PORT if settings.port is None else settings.port)
+    dashboard_port = ports.take("rq-dashboard", DASHBOARD_PORT)
+    valkey_port = None if settings.redis_url else ports.take("valkey", 0)
+    home = settings.home.resolve()
+    numbers = {name: executor.concurrency for name, executor in executors.items()}
+    lines = process_lines(numbers, web_port=web_port, dashboard_port=dashboard_port, exchange_port=exchange_port)
+    services = Services(
+        database_url=settings.database_url,
+        redis_url=settings.redis_url,
+        exchange_url=_url(exchange_port) if exchange_port else settings.exchange_url,
+        web_url=_url(web_port),
+        rq_dashboard_url=_url(dashboard_port),
+        api_token=settings.api_token or _token(home),
+    )
+    return Plan(
+        home=home,
+        servers=server_lines(str(home), valkey_port=valkey_port, postgres=settings.database_url is None),
+        processes=leave_out(lines, without),
+        environment=_environment(settings, home, source, services),
+        services=services,
+        remarks=ports.remarks,
+        executors=list(executors),
+        reservations=ports.reservations,
+    )
+
+
+class _Ports:
+    """Give ports away, each once."""
+
+    def __init__(self) -> None:
+        self.remarks: list[str] = []
+        self.reservations = Reservations()
+
+    def take(self, what: str, wanted: int) -> int:
+        port = self.reservations.take(wanted)
+        if wanted not in (0, port):
+            self.remarks.append(f"port {wanted} is taken: {what} listens on {port}")
+        return port
+
+
+def _needs_exchange(settings: Settings, executors: Mapping[str, ExecutorSettings], source: str) -> bool:
+    if settings.exchange_url is not None:
+        return False
+    # The replay reads its bars from the exchange that plays them.
+    return source == "replay" or any(
+        executor.mode == "exchange" and executor.base_url is None for executor in executors.values()
+    )
+
+
+def _source(name: str) -> str:
+    known = [NO_SOURCE, *sorted(entry.name for entry in entry_points(group="tradewire.sources"))]
+    if name not in known:
+        raise ConfigInvalid([Problem(key="--source", message=f"there is no source {name!r}: {', '.join(known)}")])
+    return name
+
+
+def _token(home: Path) -> SecretStr:
+    before = read_services(home)
+    if before is not None and before.api_token is not None:
+        return before.api_token
+    return SecretStr(secrets.token_urlsafe(32))
+
+
+def _url(port: int) -> str:
+    return f"http://{LOOPBACK}:{port}"
+
+
+def _environment(settings: Settings, home: Path, source: str, services: Services) -> dict[str, str]:
+    # PORT means another port to each child.
+    inherited = {key: value for key, value in os.environ.items() if key != "PORT"}
+    ours = {
+        "PYTHONUNBUFFERED": "1",
+        "TRADEWIRE_HOME": str(home),
+        "TRADEWIRE_EXECUTORS": str(settings.executors.resolve()),
+        "TRADEWIRE_SOURCE": source,
+        # So that `up` can tell an error from other lines.
+        "TRADEWIRE_LOG": "json",
+    }
+    if services.api_token is not None:
+        ours["TRADEWIRE_API_TOKEN"] = services.api_token.get_secret_value()
+    if services.exchange_url is not None:
+        ours["TRADEWIRE_EXCHANGE_URL"] = services.exchange_url
+    return {**inherited, **ours}

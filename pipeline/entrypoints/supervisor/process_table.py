@@ -1,0 +1,114 @@
+"""Which processes `up` runs: the table, as plain data."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+
+from pipeline.entrypoints.supervisor.servers.spawn import guard_command
+from pipeline.model.errors import ConfigInvalid, Problem
+
+#: What a process may have to wait for: the migrated record in PostgreSQL, and Redis.
+RECORD, QUEUES = "record", "queues"
+
+_TRADEWIRE = (sys.executable, "-m", "pipeline.entrypoints.cli")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessLine:
+    """One process: its name and how it is run."""
+
+    name: str
+    command: Sequence[str]
+    #: What `--without` and messages call the group of it: `argo` for `argo.2`.
+    group: str
+    needs: frozenset[str] = frozenset()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    #: A server tells its address when it is ready, is needed by the others and ends after them.
+    server: bool = False
+
+
+def server_lines(home: str, *, valkey_port: int | None, postgres: bool) -> list[ProcessLine]:
+    """Return the embedded servers' guards; *valkey_port* is None when there is to be no Valkey."""
+    lines = []
+    if postgres:
+        lines.append(_server("postgres", guard_command("postgres", "--home", f"{home}/postgres")))
+    if valkey_port is not None:
+        flags = ["--home", f"{home}/valkey", "--port", str(valkey_port)]
+        lines.append(_server("valkey", guard_command("valkey", *flags)))
+    return lines
+
+
+def process_lines(
+    executors: Mapping[str, int], *, web_port: int, dashboard_port: int, exchange_port: int | None
+) -> list[ProcessLine]:
+    """Return the processes in the order in which they are started.
+
+    Args:
+        executors: The number of worker processes of each executor.
+        web_port: The port of the web process.
+        dashboard_port: The port of rq-dashboard.
+        exchange_port: The port of the paper exchange; None when nothing needs it.
+    """
+    both = frozenset({RECORD, QUEUES})
+    lines = []
+    if exchange_port is not None:
+        lines.append(_line("exchange", "exchange", "--port", str(exchange_port)))
+    for executor, number in executors.items():
+        names = [executor] if number == 1 else [f"{executor}.{one}" for one in range(1, number + 1)]
+        lines += [_line(name, "work", executor, group=executor, needs=both) for name in names]
+    lines += [
+        _line("producer", "produce", needs=both),
+        _line("keeper", "keep", needs=both),
+        _line("web", "serve", needs=both, environment={"PORT": str(web_port)}),
+        ProcessLine(
+            name="rq_dashboard",
+            group="rq_dashboard",
+            command=(sys.executable, "-m", "pipeline.entrypoints.rq_dashboard"),
+            needs=frozenset({QUEUES}),
+            environment={"PORT": str(dashboard_port)},
+        ),
+    ]
+    return lines
+
+
+def leave_out(lines: Iterable[ProcessLine], names: Collection[str]) -> list[ProcessLine]:
+    """Return *lines* without those that *names* name, by process or by group.
+
+    Raises:
+        ConfigInvalid: There is no process of a name; the message lists those that there are.
+    """
+    lines = list(lines)
+    known = {line.name: None for line in lines} | {line.group: None for line in lines}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise ConfigInvalid([Problem(key="--without", message=_no_such(name, known)) for name in unknown])
+    return [line for line in lines if line.name not in names and line.group not in names]
+
+
+def _server(name: str, command: Sequence[str]) -> ProcessLine:
+    return ProcessLine(name=name, group=name, command=command, server=True)
+
+
+def _line(
+    name: str,
+    *arguments: str,
+    group: str | None = None,
+    needs: frozenset[str] = frozenset(),
+    environment: Mapping[str, str] | None = None,
+) -> ProcessLine:
+    return ProcessLine(
+        name=name,
+        group=group or name,
+        command=(*_TRADEWIRE, *arguments),
+        needs=needs,
+        environment=environment or {},
+    )
+
+
+def _no_such(name: str, known: Iterable[str]) -> str:
+    near = get_close_matches(name, known, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    return f"there is no process {name!r}; there are {', '.join(known)}{hint}"

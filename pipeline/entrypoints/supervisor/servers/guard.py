@@ -1,0 +1,171 @@
+"""Run one embedded server, say when it is ready, and end it when asked to or when the owner is gone.
+
+`python -m pipeline.entrypoints.supervisor.servers.guard postgres --home DIR` and `... valkey --home DIR --port N`
+print one line of JSON, `{"server", "url", "pid"}`, when the server answers. They exit 0 when they were asked to stop
+(SIGTERM, SIGINT, or the end of the lifeline pipe), 1 when the server died under them or did not come up, 2 when it
+cannot be set up.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TextIO
+
+import structlog
+
+from config.logs import configure_logs
+from pipeline.entrypoints.supervisor.servers.postgres import Postgres
+from pipeline.entrypoints.supervisor.servers.server_spec import ServerPlan, child_options
+from pipeline.entrypoints.supervisor.servers.spawn import CANNOT_BE_SET_UP, LIFELINE
+from pipeline.entrypoints.supervisor.servers.valkey import Valkey
+from pipeline.entrypoints.supervisor.servers.wakeups import Wakeups
+from pipeline.model.errors import ConfigInvalid
+
+log = structlog.get_logger(__name__)
+
+#: Reading back a long log after a crash takes its time.
+_READY_WITHIN_S = 120.0
+_PROBE_EVERY_S = 0.03
+#: The guard before this one needs at most this long to end.
+_LOCK_WITHIN_S = 10.0
+#: `up` promises to be gone within 5 s, and ends its servers last.
+_STOP_WITHIN_S = 1.5
+#: The owner's other children learn of its end in the same moment, and still need the servers to finish.
+_GRACE_S = 2.0
+
+
+class Guard:
+    """Watch over one server process from its start to its end."""
+
+    def __init__(self, plan: ServerPlan) -> None:
+        self._plan = plan
+        self._lifelines = [int(os.environ[LIFELINE])] if LIFELINE in os.environ else []
+        self._deadline = float("inf")
+        self._wakeups = Wakeups()
+
+    def run(self) -> int:
+        """Run the server until it ends or is to end; return the exit code."""
+        self._plan.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with (self._plan.home / "guard.lock").open("w") as lock:
+            if not self._take(lock):
+                return 0 if self._stopping else 1
+            server = self._start()
+            try:
+                if self._wait_until_ready(server):
+                    self._wait_until_over(server)
+                return self._verdict(server)
+            finally:
+                self._end(server)
+                self._plan.tidy()
+
+    def _take(self, lock: TextIO) -> bool:
+        deadline = time.monotonic() + _LOCK_WITHIN_S
+        while not self._stopping:
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return True
+            if time.monotonic() > deadline:
+                log.error("guard.refused", server=self._plan.name, because="another guard has this folder")
+                return False
+            self._pause(0.1)
+        return False
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        launch = self._plan.prepare()
+        server = subprocess.Popen(
+            launch.argv,
+            cwd=launch.cwd,
+            stdin=subprocess.PIPE,
+            stdout=sys.stderr,
+            # A Ctrl-C in the terminal is the guard's to handle.
+            start_new_session=True,
+            **child_options(launch.account),
+        )
+        assert server.stdin is not None
+        # One that ended already is found out by the caller.
+        with contextlib.suppress(BrokenPipeError), server.stdin:
+            server.stdin.write(launch.stdin)
+        return server
+
+    def _wait_until_ready(self, server: subprocess.Popen[bytes]) -> bool:
+        deadline = time.monotonic() + _READY_WITHIN_S
+        while server.poll() is None and not self._stopping:
+            url = self._plan.probe()
+            if url is not None:
+                ready = {"server": self._plan.name, "url": url, "pid": server.pid}
+                sys.stdout.write(json.dumps(ready) + "\n")
+                sys.stdout.flush()
+                return True
+            if time.monotonic() > deadline:
+                log.error("server.not_ready", server=self._plan.name, within_s=_READY_WITHIN_S)
+                return False
+            self._pause(_PROBE_EVERY_S)
+        return False
+
+    def _wait_until_over(self, server: subprocess.Popen[bytes]) -> None:
+        while server.poll() is None and not self._stopping:
+            self._pause(1.0)
+
+    def _pause(self, seconds: float) -> None:
+        """Wait, but not past a signal or the end of the lifeline."""
+        at_most = min(seconds, self._deadline - time.monotonic())
+        for descriptor in self._wakeups.wait(at_most, self._lifelines):
+            if not os.read(descriptor, 1):
+                self._lifelines.remove(descriptor)
+                self._deadline = time.monotonic() + _GRACE_S
+
+    @property
+    def _stopping(self) -> bool:
+        return self._wakeups.stops_asked > 0 or time.monotonic() >= self._deadline
+
+    def _verdict(self, server: subprocess.Popen[bytes]) -> int:
+        if self._stopping:
+            return 0
+        if server.poll() is not None:
+            log.error("server.died", server=self._plan.name, exit_code=server.returncode)
+        return 1
+
+    def _end(self, server: subprocess.Popen[bytes]) -> None:
+        for wanted in (self._plan.stop_signal, self._plan.hurry_signal, signal.SIGKILL):
+            if server.poll() is not None:
+                return
+            server.send_signal(wanted)
+            try:
+                server.wait(_STOP_WITHIN_S)
+            except subprocess.TimeoutExpired:
+                log.warning("server.slow_to_end", server=self._plan.name, signal=wanted.name)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the guard that the command line asks for."""
+    parser = argparse.ArgumentParser(
+        prog="python -m pipeline.entrypoints.supervisor.servers.guard", description=__doc__
+    )
+    servers = parser.add_subparsers(dest="server", required=True)
+    for name in (Postgres.name, Valkey.name):
+        server = servers.add_parser(name)
+        server.add_argument("--home", type=Path, required=True, help="the folder for the server's data")
+        if name == Valkey.name:
+            server.add_argument("--port", type=int, required=True)
+    asked = parser.parse_args(arguments)
+    configure_logs("json" if os.environ.get("TRADEWIRE_LOG") == "json" else "console", process=asked.server)
+    plan = Postgres(asked.home) if asked.server == Postgres.name else Valkey(asked.home, asked.port)
+    try:
+        return Guard(plan).run()
+    except ConfigInvalid as error:
+        for problem in error.problems:
+            sys.stderr.write(f"{problem}\n")
+        return CANNOT_BE_SET_UP
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,51 @@
+"""Start a child process that ends itself when this process is gone."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+
+#: The environment variable that holds the number of the file descriptor to watch.
+LIFELINE = "TRADEWIRE_LIFELINE"
+
+#: The exit code of a guard whose server can never run here as things are.
+CANNOT_BE_SET_UP = 2
+
+
+@dataclass(frozen=True)
+class Lifeline:
+    """A pipe nobody writes to: its readers see its end when the process with *held* ends, however it does."""
+
+    given: int
+    held: int
+
+    @classmethod
+    def make(cls) -> Lifeline:
+        """Open the pipe; neither end is inherited unless it is passed on by name."""
+        return cls(*os.pipe())
+
+    def cut(self) -> None:
+        """Let the readers see the end."""
+        os.close(self.held)
+        os.close(self.given)
+
+
+def guard_command(server: str, *flags: str) -> list[str]:
+    """Return the command that runs the guard of *server* (`postgres` or `valkey`)."""
+    return [sys.executable, "-m", "pipeline.entrypoints.supervisor.servers.guard", server, *flags]
+
+
+def spawn_guard(command: list[str], lifeline: Lifeline, log_to: int) -> subprocess.Popen[str]:
+    """Start a guard on *lifeline*, its output of errors going to the descriptor *log_to*."""
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=log_to,
+        text=True,
+        env={**os.environ, LIFELINE: str(lifeline.given)},
+        pass_fds=[lifeline.given],
+        start_new_session=True,
+    )

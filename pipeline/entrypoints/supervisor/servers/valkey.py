@@ -1,0 +1,84 @@
+"""Plan an embedded Valkey: append-only file, no eviction, on loopback behind a password."""
+
+from __future__ import annotations
+
+import secrets
+import signal
+from pathlib import Path
+
+import redis
+import structlog
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from pipeline.entrypoints.supervisor.servers.binaries import valkey_program
+from pipeline.entrypoints.supervisor.servers.orphans import end_leftovers
+from pipeline.entrypoints.supervisor.servers.server_spec import Launch
+
+log = structlog.get_logger(__name__)
+
+
+class Valkey:
+    """The plan of one Valkey on 127.0.0.1:*port* whose append-only file lies below *home*."""
+
+    name = "valkey"
+    stop_signal = signal.SIGTERM  # writes the append-only file out and exits
+    hurry_signal = signal.SIGKILL  # costs at most the last second: PostgreSQL is the record
+
+    def __init__(self, home: Path, port: int) -> None:
+        self.home = home.resolve()
+        self.port = port
+        self.folder = self.home / "appendonly"
+        self._password = ""
+
+    def prepare(self) -> Launch:
+        """Clear leftovers, choose the password once, and say how to start.
+
+        Raises:
+            ConfigInvalid: The wheel is missing.
+        """
+        program = valkey_program()
+        self.folder.mkdir(mode=0o700, exist_ok=True)
+        if end_leftovers(self.folder, "valkey-server", stop_signal=self.stop_signal):
+            log.warning("leftover.ended", server=self.name)
+        self._password = _password(self.home / "password")
+        # By standard input: an argument could be read by every user of the machine.
+        return Launch(argv=[str(program), "-"], cwd=self.folder, stdin=self._settings().encode())
+
+    def probe(self) -> str | None:
+        """Return the URL once commands are answered, which is after the append-only file was read."""
+        url = f"redis://:{self._password}@127.0.0.1:{self.port}/0"
+        try:
+            with redis.Redis.from_url(url, socket_timeout=1, retry=Retry(NoBackoff(), 0)) as connection:
+                connection.ping()
+        except redis.RedisError:
+            return None
+        return url
+
+    def tidy(self) -> None:
+        """Leave everything: all of it is data."""
+
+    def _settings(self) -> str:
+        folder = str(self.folder).replace("\\", "\\\\").replace('"', '\\"')
+        return "\n".join(
+            [
+                "bind 127.0.0.1",
+                f"port {self.port}",
+                f"requirepass {self._password}",
+                f'dir "{folder}"',
+                "appendonly yes",
+                "appendfsync everysec",
+                'save ""',
+                "maxmemory-policy noeviction",
+                "daemonize no",
+            ]
+        )
+
+
+def _password(path: Path) -> str:
+    if not path.exists():
+        fresh = path.with_suffix(".new")
+        fresh.touch(mode=0o600)
+        fresh.write_text(secrets.token_urlsafe(24))
+        fresh.rename(path)
+    return path.read_text().strip()

@@ -1,0 +1,121 @@
+"""What a key does to the record: turn switches and requeue dead letters, with who and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pipeline.accounts.switches import Switches, is_limit
+from pipeline.entrypoints.terminal.figures import Figures
+from pipeline.entrypoints.terminal.keys import BACK, DOWN, ENTER, ESCAPE, TAB, UP
+from pipeline.entrypoints.terminal.screen import View
+from pipeline.model.errors import TradewireError
+from pipeline.model.switches import Kind
+from pipeline.operations.dead_letters import DeadLetter, DeadLetters
+from pipeline.store.record import Record
+
+_WHY = "on `tradewire top`"
+_LONGEST = 60
+
+
+@dataclass(kw_only=True)
+class Actions:
+    """Turns keys into what they mean, one after the other."""
+
+    record: Record
+    view: View
+    by: str
+    #: What to do with the text when the question that stands is answered.
+    _answer: Callable[[str], str] | None = None
+
+    def press(self, key: str, figures: Figures | None) -> bool:
+        """Act on *key*; False: leave."""
+        if self.view.question is not None:
+            self._type(key)
+        elif key == "q":
+            return False
+        elif figures is not None:
+            self._command(key, figures)
+        return True
+
+    @property
+    def asks(self) -> bool:
+        """Whether a question stands, so that keys are text."""
+        return self.view.question is not None
+
+    def _command(self, key: str, figures: Figures) -> None:
+        view = self.view
+        match key:
+            case _ if key in (UP, DOWN):
+                view.move(-1 if key == UP else 1, figures)
+            case _ if key == TAB:
+                view.letters = not view.letters and bool(figures.letters)
+            case "p" | "h" | "r" if figures.lines:
+                self._switch(key, figures)
+            case "d" if figures.letters:
+                letter = figures.letters[min(view.letter, len(figures.letters) - 1)]
+                what = f"requeue {letter.action.value} {letter.symbol} at {letter.executor_id}? y/n"
+                self._ask(what, lambda text: self._requeue(letter, text))
+            case "d":
+                view.message = "there is no dead letter"
+
+    def _switch(self, key: str, figures: Figures) -> None:
+        line = figures.lines[min(self.view.executor, len(figures.lines) - 1)]
+        name, live = line.executor_id, " (LIVE)" if line.mode == "live" else ""
+        if key == "p":
+            self._do(lambda: self._turn(name, Kind.PAUSED))
+        elif key == "h":
+            self._ask(
+                f"halt {name}{live}? y/n", lambda text: self._turn(name, Kind.HALTED) if _yes(text) else "left as it is"
+            )
+        elif any(switch.kind is Kind.HALTED and is_limit(switch) for switch in line.stand.switches):
+            self._ask(
+                f"{name}{live} was halted by a limit. Why may it trade again?", lambda text: self._resume(name, text)
+            )
+        else:
+            self._do(lambda: self._resume(name, _WHY))
+
+    def _turn(self, name: str, kind: Kind) -> str:
+        Switches(self.record).turn(name, kind, by=self.by, why=_WHY)
+        return f"{name} is {kind.value}"
+
+    def _resume(self, name: str, why: str) -> str:
+        lifted = Switches(self.record).resume(name, by=self.by, why=why.strip() or None).lifted
+        return (
+            f"{name}: lifted {', '.join(switch.kind.value for switch in lifted)}"
+            if lifted
+            else f"{name}: nothing stood"
+        )
+
+    def _requeue(self, letter: DeadLetter, text: str) -> str:
+        if not _yes(text):
+            return "left as it is"
+        DeadLetters(self.record).requeue(letter.execution_id, by=self.by, why=_WHY)
+        return f"requeued {letter.action.value} {letter.symbol} at {letter.executor_id}"
+
+    def _ask(self, question: str, answer: Callable[[str], str]) -> None:
+        self.view.question, self.view.typed, self._answer = question, "", answer
+
+    def _type(self, key: str) -> None:
+        view = self.view
+        if key == ESCAPE:
+            view.question, view.message = None, "left as it is"
+        elif key == BACK:
+            view.typed = view.typed[:-1]
+        elif key == ENTER or (view.question or "").endswith("y/n"):
+            text, view.question = view.typed if key == ENTER else key, None
+            answer = self._answer
+            assert answer is not None
+            self._do(lambda: answer(text))
+        elif len(key) == 1 and key.isprintable() and len(view.typed) < _LONGEST:
+            view.typed += key
+
+    def _do(self, act: Callable[[], str]) -> None:
+        try:
+            self.view.message = act()
+        except TradewireError as error:
+            self.view.message = str(error)
+
+
+def _yes(text: str) -> bool:
+    return text.strip().lower() in ("y", "yes")

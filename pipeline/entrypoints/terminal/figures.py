@@ -1,0 +1,104 @@
+"""Read from the record what the full screen shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from config.schema.executor import ExecutorSettings
+from pipeline.accounts.limit_usage import Headroom, headroom
+from pipeline.accounts.switches import Stand, Switches
+from pipeline.model.states import UNDECIDED
+from pipeline.operations.dead_letters import DeadLetter, DeadLetters
+from pipeline.store.record import Record
+from pipeline.store.rows import ExecutionRow
+from pipeline.views.counts import nothing_open, open_counts
+from pipeline.views.history import executions
+from pipeline.views.report import report
+
+#: Rates and latencies are of this time.
+SPAN = timedelta(hours=1)
+_MOST = 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One executor."""
+
+    executor_id: str
+    mode: str
+    stand: Stand
+    workers: int
+    #: What is not decided: queued, held, submitting, unknown.
+    open: int
+    dead: int
+    oldest_s: float | None
+    #: Orders, and what was decided and not skipped, in the last hour; in this executor's mode.
+    with_order: int
+    eligible: int
+    #: The limit of which the most is used; None: nobody has read the account.
+    tightest: Headroom | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """Everything on the screen, as it was at *at*."""
+
+    at: datetime
+    lines: tuple[Line, ...]
+    letters: Sequence[DeadLetter]
+    newest: Sequence[ExecutionRow]
+    signals: int
+    latency_ms: Mapping[str, float | None]
+
+
+def read(record: Record, executors: Mapping[str, ExecutorSettings]) -> Figures:
+    """Return the figures of now.
+
+    Raises:
+        RecordUnavailable: PostgreSQL is away.
+    """
+    now = datetime.now(UTC)
+    body, counts = report(record, since=now - SPAN), open_counts(record)
+    rooms, switches = headroom(record, executors), Switches(record)
+    return Figures(
+        at=now,
+        lines=tuple(
+            _line(
+                executor,
+                stand=switches.standing(executor.id),
+                counts=counts.get(executor.id, nothing_open()),
+                tally=body["by_executor"].get(executor.id, {}).get(executor.mode, {}),
+                rooms=[room for room in rooms if room.executor_id == executor.id],
+            )
+            for executor in executors.values()
+        ),
+        letters=DeadLetters(record).open(limit=_MOST),
+        newest=executions(record, limit=_MOST),
+        signals=body["signals"],
+        latency_ms=body["latency_ms"],
+    )
+
+
+def _line(
+    executor: ExecutorSettings,
+    *,
+    stand: Stand,
+    counts: Mapping[str, Any],
+    tally: Mapping[str, Any],
+    rooms: Sequence[Headroom],
+) -> Line:
+    return Line(
+        executor_id=executor.id,
+        mode=executor.mode,
+        stand=stand,
+        workers=counts["workers"],
+        open=sum(counts["open"][state.value] for state in UNDECIDED),
+        dead=counts["dead_letters"],
+        oldest_s=counts["oldest_unfinished_s"],
+        with_order=tally.get("with_order", 0),
+        eligible=tally.get("eligible", 0),
+        tightest=max(rooms, key=lambda room: room.percent, default=None),
+    )

@@ -1,0 +1,89 @@
+"""Follow the moves of executions for a person: filtered, on one line each, through absences of PostgreSQL."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from psycopg.rows import DictRow
+from rich.text import Text
+
+from pipeline.model.errors import RecordUnavailable
+from pipeline.model.states import State
+from pipeline.store.record import Record
+from pipeline.store.statements import sql
+from pipeline.views.live_feed import is_decision, last_news, line_of, news
+
+_LOOK_EVERY_S = 0.2
+_AGAIN_S = 0.5
+
+_STYLES = {
+    State.FILLED: "green",
+    State.ACCEPTED: "green",
+    State.PARTIALLY_FILLED: "green",
+    State.SKIPPED: "dim",
+    State.HELD: "yellow",
+    State.UNKNOWN: "bold yellow",
+    State.REJECTED: "red",
+    State.DEAD: "bold red",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """Which moves to show. With neither a state nor a reason, only those that decided an execution."""
+
+    executor_id: str | None = None
+    symbol: str | None = None
+    state: State | None = None
+    reason: str | None = None
+    every: bool = False
+
+    def shows(self, row: DictRow) -> bool:
+        """Say whether *row* is to be shown."""
+        if self.executor_id not in (None, row["executor_id"]) or self.symbol not in (None, row["symbol"]):
+            return False
+        if self.state not in (None, row["to_state"]) or self.reason not in (None, row["reason_code"]):
+            return False
+        return self.every or self.state is not None or self.reason is not None or is_decision(row)
+
+
+def follow(
+    record: Record, stop: threading.Event, *, since: datetime | None, say: Callable[[str], None]
+) -> Iterator[DictRow]:
+    """Yield every move since then, or from now on, in order and none twice, until *stop*.
+
+    An absence of PostgreSQL is said once when it begins and once when it is over; what moved meanwhile follows.
+    """
+    after: int | None = None
+    away = False
+    while not stop.is_set():
+        try:
+            if after is None:
+                after = last_news(record) if since is None else _before(record, since)
+            rows = news(record, after)
+        except RecordUnavailable as error:
+            if not away:
+                say(f"PostgreSQL is away, waiting for it: {error}")
+            away = True
+            stop.wait(_AGAIN_S)
+            continue
+        if away:
+            say("PostgreSQL is back")
+        away = False
+        for row in rows:
+            after = row["history_id"]
+            yield row
+        stop.wait(0.0 if rows else _LOOK_EVERY_S)
+
+
+def line(row: DictRow) -> Text:
+    """Return a move's line, in the colour of its state."""
+    return Text(line_of(row), style=_STYLES.get(State(row["to_state"]), ""))
+
+
+def _before(record: Record, since: datetime) -> int:
+    row = record.run(lambda connection: connection.execute(sql("looking", "news_before"), {"since": since}).fetchone())
+    return int(row["last"]) if row else 0

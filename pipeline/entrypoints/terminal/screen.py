@@ -1,0 +1,124 @@
+"""Draw the figures, fitted to the terminal: executors, dead letters, newest executions, keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.entrypoints.terminal.figures import Figures, Line
+from pipeline.model.switches import Kind
+from pipeline.views.json_shapes import execution_json
+
+KEYS = "up/down select  p pause  r resume  h halt  tab letters  d requeue  q quit"
+# The head, two table heads, two titles, the message and the keys.
+_FIXED = 7
+_KINDS = {Kind.PAUSED: "yellow", Kind.REDUCING: "yellow", Kind.HALTED: "bold red"}
+
+
+@dataclass(kw_only=True)
+class View:
+    """What a person has selected, is asked and was told."""
+
+    #: Whether the arrows move among the dead letters and not among the executors.
+    letters: bool = False
+    executor: int = 0
+    letter: int = 0
+    message: str = ""
+    #: The question that stands, and what was typed so far.
+    question: str | None = None
+    typed: str = field(default="")
+
+    def move(self, by: int, figures: Figures) -> None:
+        """Select the next or the one before."""
+        if self.letters:
+            self.letter = max(0, min(self.letter + by, len(figures.letters) - 1))
+        else:
+            self.executor = max(0, min(self.executor + by, len(figures.lines) - 1))
+
+
+def draw(figures: Figures | None, view: View, *, width: int, height: int) -> RenderableType:
+    """Return the screen, at most *height* lines of *width* characters."""
+    if figures is None:
+        return Group(Text("tradewire top"), Text(view.message or "reading the record …", style="yellow"))
+    room = max(height - _FIXED - len(figures.lines), 2)
+    letters = min(len(figures.letters), max(1, room // 3))
+    newest = max(room - max(letters, 1), 1)
+    return Group(
+        _head(figures),
+        _executors(figures, view, width),
+        Text(f"dead letters: {len(figures.letters) or 'none'}", style="bold"),
+        _letters(figures, view, letters),
+        Text("newest executions", style="bold"),
+        _newest(figures, newest),
+        _foot(view),
+    )
+
+
+def _head(figures: Figures) -> Text:
+    ms = figures.latency_ms
+    latency = "no order yet" if ms["p50"] is None else f"p50 {ms['p50']:.0f} p99 {ms['p99']:.0f} ms"
+    text = f"tradewire {figures.at:%H:%M:%S} UTC   {figures.signals} signals in 1 h   latency {latency}"
+    return Text(text, style="reverse", no_wrap=True, overflow="ellipsis")
+
+
+def _executors(figures: Figures, view: View, width: int) -> Table:
+    table = Table(box=None, pad_edge=False, expand=False, width=width, header_style="bold")
+    for title in ("executor", "mode", "switch", "rate", "open", "oldest", "dead", "wrk", "tightest limit"):
+        table.add_column(title, no_wrap=True, overflow="ellipsis")
+    for number, line in enumerate(figures.lines):
+        chosen = number == view.executor and not view.letters
+        table.add_row(*_cells(line, chosen=chosen), style="reverse" if chosen else "")
+    return table
+
+
+def _cells(line: Line, *, chosen: bool) -> list[RenderableType]:
+    switches = [switch.kind for switch in line.stand.switches]
+    switch = next((kind for kind in (Kind.HALTED, Kind.REDUCING, Kind.PAUSED) if kind in switches), None)
+    rate = "-" if not line.eligible else f"{line.with_order}/{line.eligible} {line.with_order / line.eligible:.0%}"
+    tightest = "-" if line.tightest is None else f"{line.tightest.percent:.0f}% {line.tightest.limit}"
+    return [
+        f"{'>' if chosen else ' '}{line.executor_id}",
+        Text(line.mode, style="bold white on red" if line.mode == "live" else ""),
+        Text("none" if switch is None else switch.value, style="" if switch is None else _KINDS[switch]),
+        rate,
+        str(line.open),
+        "-" if line.oldest_s is None else f"{line.oldest_s:.0f}s",
+        Text(str(line.dead), style="bold red" if line.dead else ""),
+        Text(str(line.workers), style="" if line.workers else "bold red"),
+        tightest,
+    ]
+
+
+def _letters(figures: Figures, view: View, most: int) -> Group:
+    first = max(0, view.letter - most + 1)
+    rows = []
+    for number, letter in list(enumerate(figures.letters))[first : first + most]:
+        chosen = view.letters and number == view.letter
+        text = f"{letter.opened_at:%H:%M:%S} {letter.executor_id} {letter.action.value} {letter.symbol} {letter.reason}"
+        style = "reverse" if chosen else ""
+        rows.append(Text(f"{'>' if chosen else ' '}{text}", style=style, no_wrap=True, overflow="ellipsis"))
+    return Group(*rows)
+
+
+def _newest(figures: Figures, most: int) -> Group:
+    rows = []
+    for row in figures.newest[:most]:
+        body = execution_json(row)
+        what = body["reason"] or (f"order {body['order_id']}" if body["order_id"] else "")
+        text = (
+            f" {row.created_at:%H:%M:%S} {row.executor_id:<10} {row.action.value:<4} {row.symbol:<6} "
+            f"{row.state.value:<9} {what}"
+        )
+        rows.append(Text(text, no_wrap=True, overflow="ellipsis"))
+    return Group(*rows)
+
+
+def _foot(view: View) -> Group:
+    if view.question is not None:
+        message = Text(f"{view.question} {view.typed}_", style="bold yellow", no_wrap=True)
+    else:
+        message = Text(view.message, style="yellow", no_wrap=True, overflow="ellipsis")
+    return Group(message, Text(KEYS, style="dim", no_wrap=True, overflow="ellipsis"))

@@ -1,0 +1,116 @@
+"""`GET /api/v1/events`: every move of every execution as server-sent events, resumable by the move's number."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import StreamingResponse
+from psycopg.rows import DictRow
+
+from pipeline.entrypoints.web.api.auth import holder_of, opened_by
+from pipeline.entrypoints.web.api.broadcast import Broadcast, Listener
+from pipeline.entrypoints.web.api.context import WebContext
+from pipeline.entrypoints.web.api.errors import ApiError
+from pipeline.model.errors import RecordUnavailable
+from pipeline.operations.tokens import Scope
+from pipeline.views.live_feed import last_news, news, news_json
+
+# Proxies and browsers give up what is silent; and who may not read any more is shut out at this pace.
+_BEAT_S = 15.0
+# Who was away for more than this reads the record anew.
+_MOST_MISSED = 5000
+_BATCH = 500
+# The youngest moves are left to the next look, so that none is passed over.
+_SETTLED_S = 0.1
+_AWAY = "PostgreSQL is away: ask again"
+_BIGINT = 2**63 - 1
+
+
+def router(context: WebContext) -> APIRouter:
+    """Return the route."""
+    routes = APIRouter(tags=["live"])
+    broadcast = Broadcast(context.record)
+
+    # Not in the OpenAPI, which knows no answer that never ends; the page and `pipeline/docs/http.md` do.
+    @routes.get("/api/v1/events", dependencies=[opened_by(context.gate, Scope.READ)], include_in_schema=False)
+    async def events(
+        request: Request,
+        after: Annotated[int | None, Query(ge=0, le=_BIGINT)] = None,
+        last_event_id: Annotated[str | None, Header()] = None,
+    ) -> StreamingResponse:
+        """Send each move as it happens, after the one numbered `Last-Event-ID` or `after`; else from now on."""
+        known = last_event_id if last_event_id is not None and last_event_id.isdecimal() else None
+        began = min(int(known), _BIGINT) if known is not None else after
+        listener = broadcast.join()
+        if listener is None:
+            raise ApiError(503, "too_many_listeners", "too many listen already", headers={"Retry-After": "10"})
+        stream = _Stream(context, broadcast, listener, name=holder_of(request).name)
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        return StreamingResponse(stream.run(began), media_type="text/event-stream", headers=headers)
+
+    return routes
+
+
+class _Stream:
+    """What one listener gets."""
+
+    def __init__(self, context: WebContext, broadcast: Broadcast, listener: Listener, *, name: str) -> None:
+        self._context = context
+        self._broadcast = broadcast
+        self._listener = listener
+        self._name = name
+        self._sent = 0
+
+    async def run(self, after: int | None) -> AsyncIterator[str]:
+        """Yield the events: first what was missed, then what comes, until the listener goes or falls behind."""
+        try:
+            yield "retry: 2000\n\n"
+            async for text in self._missed(after):
+                yield text
+            async for text in self._live():
+                yield text
+        except RecordUnavailable:
+            return
+        finally:
+            self._broadcast.leave(self._listener)
+
+    async def _missed(self, after: int | None) -> AsyncIterator[str]:
+        if not await run_in_threadpool(self._broadcast.reads, within_s=_BEAT_S):
+            raise RecordUnavailable(_AWAY)
+        last = await run_in_threadpool(last_news, self._context.record)
+        self._sent = last if after is None else after
+        # A number above the last is of another record.
+        if not 0 <= last - self._sent <= _MOST_MISSED:
+            self._sent = last
+            yield f"id: {last}\nevent: reset\ndata: {{}}\n\n"
+        await asyncio.sleep(_SETTLED_S)
+        while rows := await run_in_threadpool(news, self._context.record, self._sent, limit=_BATCH):
+            for row in rows:
+                yield self._event(row)
+
+    async def _live(self) -> AsyncIterator[str]:
+        while True:
+            try:
+                row = await asyncio.wait_for(self._listener.moves.get(), _BEAT_S)
+            except TimeoutError:
+                if not await run_in_threadpool(self._may_read):
+                    return
+                yield ": still here\n\n"
+                continue
+            if row is None:
+                return
+            if row["history_id"] > self._sent:
+                yield self._event(row)
+
+    def _event(self, row: DictRow) -> str:
+        self._sent = row["history_id"]
+        return f"id: {self._sent}\nevent: move\ndata: {json.dumps(news_json(row))}\n\n"
+
+    def _may_read(self) -> bool:
+        holder = self._context.gate.named(self._name)
+        return holder is not None and Scope.READ in holder.scopes

@@ -1,0 +1,93 @@
+"""`GET /api/v1/signals…`: what came in, what became of it, and one signal's whole life; `/api/v1/refusals`."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse
+
+from pipeline.entrypoints.web.api.auth import opened_by
+from pipeline.entrypoints.web.api.context import WebContext
+from pipeline.entrypoints.web.api.errors import COMMON, ApiError, ErrorAnswer
+from pipeline.entrypoints.web.api.parameters import (
+    Cursor,
+    Executor,
+    Hours,
+    Limit,
+    Name,
+    Side,
+    Since,
+    Symbol,
+    hours_ago,
+    page,
+)
+from pipeline.entrypoints.web.api.schemas import CountsAnswer, LifeAnswer, ListedSignal, RefusalPage, SignalPage
+from pipeline.model.errors import NotPossible
+from pipeline.operations.tokens import Scope
+from pipeline.views import lists
+from pipeline.views.counts import signal_counts
+from pipeline.views.history import life
+
+
+def router(context: WebContext) -> APIRouter:
+    """Return the routes. Those with a name of their own come before the one that takes an id."""
+    reading = [opened_by(context.gate, Scope.READ)]
+    routes = APIRouter(tags=["signals"], dependencies=reading, responses=COMMON)
+    _add_lists(routes, context)
+    _add_life(routes, context)
+    _add_refusals(routes, context)
+    return routes
+
+
+def _add_lists(routes: APIRouter, context: WebContext) -> None:
+    @routes.get("/api/v1/signals", response_model=SignalPage)
+    def signals(
+        *,
+        symbol: Symbol = None,
+        action: Side = None,
+        source: Name = None,
+        executor: Executor = None,
+        since: Since = None,
+        limit: Limit = 50,
+        cursor: Cursor = None,
+    ) -> Any:
+        """List signals with their executions, newest first."""
+        wanted: dict[str, Any] = {"symbol": symbol, "action": action, "source": source, "executor_id": executor}
+        return page(lambda: lists.signals(context.record, since=since, limit=limit, cursor=cursor, **wanted))
+
+    @routes.get("/api/v1/signals/latest", response_model=list[ListedSignal])
+    def latest(*, symbol: Symbol = None, limit: Limit = 20) -> Any:
+        """List the newest signals with their executions, without paging."""
+        return JSONResponse(lists.signals(context.record, symbol=symbol, limit=limit).items)
+
+    @routes.get("/api/v1/signals/stats", response_model=CountsAnswer)
+    def stats(*, hours: Hours = 24) -> Any:
+        """Count the signals of the last hours."""
+        return JSONResponse({"hours": hours} | signal_counts(context.record, since=hours_ago(hours)))
+
+
+def _add_life(routes: APIRouter, context: WebContext) -> None:
+    @routes.get(
+        "/api/v1/signals/{signal_id}",
+        response_model=LifeAnswer,
+        responses={404: {"model": ErrorAnswer, "description": "There is no such signal and no such execution."}},
+    )
+    def signal(signal_id: UUID) -> Any:
+        """Tell one signal's whole life at every executor, by the signal's id or by an execution's."""
+        try:
+            return JSONResponse(life(context.record, signal_id, executors=context.executors))
+        except NotPossible as error:
+            raise ApiError(404, "not_found", str(error)) from None
+
+
+def _add_refusals(routes: APIRouter, context: WebContext) -> None:
+    @routes.get("/api/v1/refusals", response_model=RefusalPage)
+    def refusals(
+        *, source: Name = None, code: Name = None, since: Since = None, limit: Limit = 50, cursor: Cursor = None
+    ) -> Any:
+        """List what came and was no signal, newest first: why, and what it was."""
+        return page(
+            lambda: lists.refusals(context.record, source=source, code=code, since=since, limit=limit, cursor=cursor)
+        )

@@ -1,0 +1,48 @@
+"""Watch, from the web process, that a keeper runs, and tell when none does: nobody else would."""
+
+from __future__ import annotations
+
+import threading
+
+from config.alerts import Alerts
+from pipeline.monitoring.alerts.alert_store import Ledger
+from pipeline.monitoring.alerts.delivery import Courier
+from pipeline.monitoring.alerts.kinds import Kind
+from pipeline.monitoring.alerts.monitor import look_for_keeper
+from pipeline.store.record import Record
+from pipeline.store.statements import sql
+from workers.keeper.periodic_task import Round
+
+_EVERY_S = 2.0
+
+
+class KeeperWatch:
+    """Looks for a keeper in a thread of its own, until closed. While there is none, it tells what is to be told."""
+
+    def __init__(self, database_url: str, alerts: Alerts, *, ledger: Ledger | None = None) -> None:
+        self._record = Record(database_url, connections=1, patience_s=0.5)
+        self._ledger = ledger or Ledger()
+        self._courier = Courier(record=self._record, alerts=alerts)
+        self._stop = threading.Event()
+        self._round = Round("keeper watch", _EVERY_S, self.run_once, stop=self._stop, leads=lambda: True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._round.start()
+
+    def run_once(self) -> int:
+        """Look once, and tell one message if no keeper does; return how many were tried.
+
+        Raises:
+            RecordUnavailable: PostgreSQL is away.
+        """
+        look_for_keeper(self._record, self._ledger)
+        key = {"kinds": [Kind.KEEPER_DOWN.value]}
+        down = self._record.read(lambda connection: connection.execute(sql("alerts", "open_keys"), key).fetchone())
+        return 0 if down is None else self._courier.run_once()
+
+    def close(self) -> None:
+        """End; a message on its way is not waited for."""
+        self._stop.set()
+        self._round.join(timeout=1.0)
+        self._record.close()

@@ -1,0 +1,30 @@
+"""`/metrics`: what Prometheus scrapes."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from pipeline.entrypoints.web.api.auth import opened_by
+from pipeline.entrypoints.web.api.context import WebContext
+from pipeline.entrypoints.web.api.errors import COMMON
+from pipeline.monitoring.metrics.exposition import Exposition
+from pipeline.operations.tokens import Scope
+
+
+def router(context: WebContext) -> APIRouter:
+    """Return the route. A scraper carries a token with the scope read, made for it by `tradewire token add`."""
+    routes = APIRouter(tags=["metrics"])
+    exposition = Exposition(context.record, context.executors, depth=context.relay.depth)
+
+    @routes.get(
+        "/metrics",
+        dependencies=[opened_by(context.gate, Scope.READ)],
+        response_class=Response,
+        responses=COMMON | {200: {"content": {"text/plain": {}}, "description": "Prometheus' text format."}},
+    )
+    def metrics() -> Response:
+        """Show every metric. 200 also while PostgreSQL is away, for the main token: `tradewire_record_up` is 0 then."""
+        return Response(exposition.text(), media_type=CONTENT_TYPE_LATEST)
+
+    return routes

@@ -1,0 +1,83 @@
+"""Wait for what becomes of signals: one look at the record for all who wait, and no thread held meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from fastapi.concurrency import run_in_threadpool
+
+from pipeline.intake.intake import Recorded
+from pipeline.model.errors import TradewireError
+from pipeline.model.states import UNDECIDED
+from pipeline.store.record import Record
+from pipeline.store.rows import ExecutionRow
+from pipeline.views.history import executions_of
+
+_LOOK_EVERY_S = 0.05
+
+Rows = tuple[ExecutionRow, ...]
+
+
+@dataclass(kw_only=True, eq=False)
+class _Wait:
+    """One request that waits."""
+
+    signal_id: UUID
+    executor_id: str | None
+    rows: Rows
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Outcomes:
+    """Looks while somebody waits. For one event loop."""
+
+    def __init__(self, record: Record) -> None:
+        self._record = record
+        self._waits: set[_Wait] = set()
+        self._looking: asyncio.Task[None] | None = None
+
+    async def of(self, recorded: Recorded, *, executor_id: str | None, timeout_s: float) -> Rows:
+        """Return the signal's executions when all are decided, or that of *executor_id*; at the latest in *timeout_s*.
+
+        An absent record is waited for like an outcome: what is known then is returned.
+        """
+        wait = _Wait(signal_id=recorded.signal_id, executor_id=executor_id, rows=recorded.executions)
+        if are_decided(wait.rows, executor_id):
+            return wait.rows
+        self._waits.add(wait)
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look())
+        try:
+            await asyncio.wait_for(wait.over.wait(), timeout_s)
+        except TimeoutError:
+            pass
+        finally:
+            self._waits.discard(wait)
+        return wait.rows
+
+    async def _look(self) -> None:
+        while self._waits:
+            asked = {wait.signal_id for wait in self._waits}
+            try:
+                found = await run_in_threadpool(executions_of, self._record, list(asked))
+            except TradewireError:
+                found = []
+            self._tell(asked, found)
+            await asyncio.sleep(_LOOK_EVERY_S)
+
+    def _tell(self, asked: set[UUID], found: list[ExecutionRow]) -> None:
+        by_signal: dict[UUID, list[ExecutionRow]] = {}
+        for row in found:
+            by_signal.setdefault(row.signal_id, []).append(row)
+        for wait in self._waits:
+            if wait.signal_id in by_signal and wait.signal_id in asked:
+                wait.rows = tuple(by_signal[wait.signal_id])
+                if are_decided(wait.rows, wait.executor_id):
+                    wait.over.set()
+
+
+def are_decided(rows: Rows, executor_id: str | None) -> bool:
+    """Say whether nothing is open, at *executor_id* if it is named."""
+    return not any(row.state in UNDECIDED and executor_id in (None, row.executor_id) for row in rows)

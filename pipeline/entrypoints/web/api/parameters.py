@@ -1,0 +1,72 @@
+"""What queries may ask for, read strictly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+from fastapi import Query
+from fastapi.responses import JSONResponse
+from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
+
+from pipeline.entrypoints.web.api.errors import ApiError
+from pipeline.model.signals import Action
+from pipeline.model.symbols import canonical
+from pipeline.model.times import moment_of
+from pipeline.views.lists import BadCursor, Page
+
+# PostgreSQL holds no NUL, and no name of ours holds a control character.
+_PRINTABLE = r"^[^\x00-\x1f]+$"
+
+
+def _upper(value: Any) -> Any:
+    return value.upper() if isinstance(value, str) else value
+
+
+def _moment(value: Any) -> Any:
+    return moment_of(value) if isinstance(value, str) else value
+
+
+def _one_form(value: str | None) -> str | None:
+    return None if value is None else canonical(value)
+
+
+Name = Annotated[str | None, Query(min_length=1, max_length=200, pattern=_PRINTABLE)]
+Executor = Annotated[
+    str | None, Query(min_length=1, max_length=100, pattern=_PRINTABLE, description="An executor's name, like `argo`.")
+]
+Symbol = Annotated[
+    str | None,
+    AfterValidator(_one_form),
+    Query(min_length=1, max_length=40, pattern=_PRINTABLE, examples=["AAPL", "BTC/USD"]),
+]
+Side = Annotated[Action | None, BeforeValidator(_upper), Query()]
+Since = Annotated[
+    datetime | None,
+    BeforeValidator(_moment),
+    WithJsonSchema({"type": "string", "maxLength": 64}),
+    Query(description="RFC 3339 with a zone, or how long ago: 90s, 15m, 2h, 3d.", examples=["2h"]),
+]
+Limit = Annotated[int, Query(ge=1, le=100, description="At most so many items.")]
+Cursor = Annotated[
+    str | None, Query(max_length=200, description="`next_cursor` of the page before, with the same filters.")
+]
+Hours = Annotated[int, Query(ge=1, le=8760, description="How many hours back.")]
+
+
+def hours_ago(hours: int) -> datetime:
+    """Return the moment so many hours ago."""
+    return datetime.now(UTC) - timedelta(hours=hours)
+
+
+def page(ask: Callable[[], Page]) -> JSONResponse:
+    """Answer with a page.
+
+    Raises:
+        ApiError: the cursor is not one of this list.
+    """
+    try:
+        return JSONResponse(ask().to_json())
+    except BadCursor as error:
+        raise ApiError(422, "invalid_request", str(error)) from None

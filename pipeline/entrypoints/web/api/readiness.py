@@ -1,0 +1,60 @@
+"""Look at what tradewire stands on, as `doctor` does: PostgreSQL, Redis, the brokers, workers and a keeper."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from config.schema.executor import Executors
+from config.schema.settings import Settings
+from pipeline.entrypoints.doctor.brokers import look_at_broker
+from pipeline.entrypoints.doctor.findings import Finding, Status
+from pipeline.entrypoints.doctor.servers import look_at_postgres, look_at_processes, look_at_redis
+from pipeline.model.errors import RecordUnavailable
+from pipeline.store.record import Record
+
+# A look at a broker is a request of its account's rate: twelve a minute at most, however often somebody asks.
+_BROKERS_EVERY_S = 5.0
+
+
+class Readiness:
+    """Asks each part once per look, with short patience."""
+
+    def __init__(self, record: Record, *, redis_url: str, settings: Settings, executors: Executors) -> None:
+        self._record = record
+        self._redis_url = redis_url
+        self._settings = settings
+        self._executors = executors
+        self._pool = ThreadPoolExecutor(2 * len(executors) + 2, thread_name_prefix="readiness")
+        self._lock = threading.Lock()
+        self._brokers: list[Future[Finding]] = []
+        self._looked_at = float("-inf")
+
+    def look(self) -> list[Finding]:
+        """Return a finding per part."""
+        brokers = self._look_at_brokers()
+        redis = self._pool.submit(look_at_redis, self._redis_url)
+        postgres = look_at_postgres(self._record)
+        findings = [postgres, redis.result()]
+        if postgres.status is Status.OK:
+            try:
+                findings += look_at_processes(self._record, tuple(self._executors))
+            except RecordUnavailable as error:
+                findings[0] = Finding(name=postgres.name, status=Status.CRITICAL, saw=str(error))
+        return findings + [broker.result() for broker in brokers]
+
+    def close(self) -> None:
+        """End the threads; a look under way is not waited for."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _look_at_brokers(self) -> list[Future[Finding]]:
+        """Begin a look at every broker unless there was one lately; all who ask meanwhile share it."""
+        with self._lock:
+            if time.monotonic() - self._looked_at >= _BROKERS_EVERY_S:
+                self._looked_at = time.monotonic()
+                self._brokers = [
+                    self._pool.submit(look_at_broker, executor, self._settings, self._record)
+                    for executor in self._executors.values()
+                ]
+            return self._brokers

@@ -1,0 +1,110 @@
+"""Take one signal out of a request's body, and record it: the same for every route that takes signals."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from pipeline.entrypoints.web.api.context import WebContext
+from pipeline.entrypoints.web.api.errors import ApiError
+from pipeline.intake.intake import Intake, Recorded
+from pipeline.intake.sources.strict_json import NotJson, decode
+from pipeline.model.errors import InvalidSignal, SourceIdConflict
+from pipeline.model.signals import Signal
+
+
+def receive(context: WebContext, body: bytes, source: str, *, executor_id: str | None = None) -> Recorded:
+    """Record the signal that *body* holds, and ring for it; *source* is our name for the sender.
+
+    Args:
+        context: Where to record it.
+        body: As it came.
+        source: Whose token it came with; the body's own word for it counts nothing.
+        executor_id: An executor that the request asks about besides.
+
+    Raises:
+        ApiError: it is no signal (422), or its source_id was used for another one (409). Kept as a refusal.
+        RecordUnavailable: nothing is recorded.
+    """
+    try:
+        if executor_id is not None and executor_id not in context.executors:
+            message = f"executor: {executor_id} is not configured; there is {', '.join(context.executors)}"
+            _refuse(context.intake, body, source, "unknown_executor", message)
+        recorded = context.intake.record(_signal_of(context.intake, body, source), source=source)
+    except SourceIdConflict as error:
+        raise ApiError(409, error.code, str(error)) from None
+    except InvalidSignal as error:
+        raise ApiError(422, error.code, str(error)) from None
+    if not recorded.duplicate:
+        context.relay.ring(recorded.executions)
+    return recorded
+
+
+def _signal_of(intake: Intake, body: bytes, source: str) -> dict[str, Any]:
+    """Return the one object that the body holds, under our name for the sender.
+
+    Raises:
+        InvalidSignal: it holds none, or several; it was kept as a refusal.
+        RecordUnavailable: it holds none, and the refusal could not be kept.
+    """
+    try:
+        elements = decode(body.decode("utf-8").strip())
+        problem = elements[0].error if len(elements) == 1 else "one request carries one signal"
+        value = elements[0].value if len(elements) == 1 else None
+    except (NotJson, UnicodeDecodeError) as error:
+        problem, value = (str(error) if isinstance(error, NotJson) else "not UTF-8"), None
+    if value is None:
+        _refuse(intake, body, source, "invalid_json", problem or "not a signal")
+    return value | {"source": source}
+
+
+def _refuse(intake: Intake, body: bytes, source: str, code: str, message: str) -> NoReturn:
+    intake.refuse(body.decode("utf-8", "replace"), source=source, code=code, message=message)
+    raise InvalidSignal(code, message)
+
+
+def _schema() -> dict[str, Any]:
+    """Return the signal's JSON schema in one piece."""
+    schema = Signal.model_json_schema()
+    parts = schema.pop("$defs", {})
+    for value in schema["properties"].values():
+        reference = value.pop("$ref", None)
+        if reference is not None:
+            value.update(parts[reference.rpartition("/")[2]])
+    schema["properties"]["source"] = {"description": "Not read: the source is the token's name."}
+    return schema
+
+
+_EXAMPLES = {
+    "entry": {
+        "summary": "An entry",
+        "value": {
+            "source_id": "2026-01-30-AAPL-1",
+            "symbol": "AAPL",
+            "action": "BUY",
+            "confidence": 91.5,
+            "entry_price": 190.1,
+            "stop_price": 184.4,
+            "target_price": 201.5,
+            "strategy": "momentum",
+        },
+    },
+    "close": {
+        "summary": "An exit, to one executor",
+        "value": {
+            "source_id": "2026-01-30-AAPL-2",
+            "symbol": "AAPL",
+            "action": "SELL",
+            "intent": "close",
+            "executors": ["argo"],
+        },
+    },
+}
+
+#: For OpenAPI: what the body is. It is read by the strict reader of signals, and not by the framework.
+SIGNAL_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": "What `tradewire signal send` reads, one object. `source` is always the token's name.",
+        "content": {"application/json": {"schema": _schema(), "examples": _EXAMPLES}},
+    }
+}

@@ -1,0 +1,75 @@
+"""`/docs`: the OpenAPI as one page, rendered here, so that it needs no other host."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse
+
+from pipeline.entrypoints.web.api.context import WebContext
+from pipeline.entrypoints.web.page.rendering import page
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation:
+    """One method of one route, as the OpenAPI tells of it."""
+
+    method: str
+    path: str
+    summary: str
+    description: str
+    #: Name, where it goes, whether it must be there, what it means.
+    parameters: tuple[tuple[str, str, bool, str], ...]
+    example: str | None
+    #: Status and what it means.
+    answers: tuple[tuple[str, str], ...]
+
+
+def router(_: WebContext) -> APIRouter:
+    """Return the route. It needs no token: it tells nothing of the record."""
+    routes = APIRouter()
+
+    @routes.get("/docs", include_in_schema=False)
+    def manual(request: Request) -> HTMLResponse:
+        openapi: dict[str, Any] = request.app.openapi()
+        groups = [(tag["name"], tag["description"], _of(openapi, tag["name"])) for tag in openapi.get("tags", [])]
+        return page("manual.html", about=openapi["info"], groups=groups)
+
+    return routes
+
+
+def _of(openapi: dict[str, Any], tag: str) -> list[Operation]:
+    return [
+        _operation(method, path, told)
+        for path, methods in openapi["paths"].items()
+        for method, told in methods.items()
+        if tag in told.get("tags", ())
+    ]
+
+
+def _operation(method: str, path: str, told: dict[str, Any]) -> Operation:
+    return Operation(
+        method=method.upper(),
+        path=path,
+        summary=told.get("summary", ""),
+        description=told.get("description", ""),
+        parameters=tuple(
+            (each["name"], each["in"], each.get("required", False), each.get("description", ""))
+            for each in told.get("parameters", ())
+        ),
+        example=next(_examples(told.get("requestBody", {})), None),
+        answers=tuple((status, answer.get("description", "")) for status, answer in told.get("responses", {}).items()),
+    )
+
+
+def _examples(body: dict[str, Any]) -> Iterator[str]:
+    for content in body.get("content", {}).values():
+        given = [each.get("value") for each in content.get("examples", {}).values()]
+        given += [content["example"]] if "example" in content else []
+        given += content.get("schema", {}).get("examples", [])
+        for example in given:
+            yield json.dumps(example, indent=2) if not isinstance(example, str) else example

@@ -1,0 +1,195 @@
+"""Count what became of the executions of a window; all who ask within seconds share one count."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter, defaultdict
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+
+from psycopg import Connection
+from psycopg.rows import DictRow
+
+from pipeline.entrypoints.web.page.charts import Bar, Series, columns, lines, most_frequent
+from pipeline.store.record import Record
+from pipeline.store.statements import sql
+from pipeline.views.report import Tally
+
+#: Milliseconds: where one step of the latency histogram ends and the next begins.
+BOUNDS = (2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
+_SHARED_S, _LONGEST_KEPT_S = 4.0, 60.0
+# The page is there before a long count is over.
+_PATIENCE_S = 0.12
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """How far back the charts go."""
+
+    says: str
+    back: timedelta
+    slot: timedelta
+    label: str
+
+    @property
+    def slots(self) -> int:
+        """Return how many columns a chart has."""
+        return round(self.back / self.slot)
+
+
+WINDOWS = MappingProxyType(
+    {
+        "1h": Window(says="hour", back=timedelta(hours=1), slot=timedelta(minutes=2), label="%H:%M"),
+        "24h": Window(says="24 hours", back=timedelta(hours=24), slot=timedelta(minutes=30), label="%H:%M"),
+        "7d": Window(says="7 days", back=timedelta(days=7), slot=timedelta(hours=4), label="%d %b %H:%M"),
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rate:
+    """The execution rate of one executor in one mode: never summed over modes."""
+
+    executor_id: str
+    mode: str
+    tally: Tally
+    lines: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """What the charts show."""
+
+    window: Window
+    counted_at: datetime
+    labels: list[str]
+    rates: list[Rate]
+    reasons: list[Series]
+    bars: list[Bar]
+    highest: int
+    #: The words of each step and how many order ids took so long.
+    latency: list[tuple[str, int]]
+
+    def rate_of(self, executor_id: str, mode: str) -> Tally | None:
+        """Return the counts of an executor in a mode; None when it had no execution."""
+        return next((rate.tally for rate in self.rates if (rate.executor_id, rate.mode) == (executor_id, mode)), None)
+
+
+class Counted:
+    """Counts each window once for all who ask at about the same time.
+
+    Nobody waits long for a count: one of the last minute is shown, with its time, while a new one is made.
+    """
+
+    def __init__(self, record: Record) -> None:
+        self._record = record
+        self._lock = threading.Lock()
+        self._kept: dict[str, tuple[Figures, float]] = {}
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="figures")
+        self._begun: dict[str, Future[Figures]] = {}
+
+    def of(self, window: str) -> Figures | None:
+        """Return the figures of a window, at most a minute old; None: they are being counted, ask again.
+
+        Raises:
+            RecordUnavailable: PostgreSQL is away.
+        """
+        with self._lock:
+            figures, at = self._kept.get(window, (None, 0.0))
+            age_s = time.monotonic() - at
+            if figures is not None and age_s < _SHARED_S:
+                return figures
+            begun = self._begun.get(window)
+            if begun is None:
+                begun = self._begun[window] = self._pool.submit(self._count, window)
+        if figures is not None and age_s < _LONGEST_KEPT_S:
+            return figures
+        try:
+            return begun.result(_PATIENCE_S)
+        except TimeoutError:
+            return None
+
+    def _count(self, name: str) -> Figures:
+        try:
+            figures = self._counted(WINDOWS[name])
+            with self._lock:
+                self._kept[name] = (figures, time.monotonic())
+            return figures
+        finally:
+            with self._lock:
+                del self._begun[name]
+
+    def _counted(self, window: Window) -> Figures:
+        now = datetime.now(UTC)
+        # Slots begin at round times, so that a column keeps its place while it fills.
+        since = now - (now - datetime(1970, 1, 1, tzinfo=UTC)) % window.slot - window.back + window.slot
+        key = {"since": since, "slot": window.slot, "bounds": [float(bound) for bound in BOUNDS]}
+
+        def unit(connection: Connection[DictRow]) -> list[DictRow]:
+            connection.execute(sql("page", "room_to_count"))
+            return connection.execute(sql("page", "outcomes"), key).fetchall()
+
+        return _figures(window, since, now, self._record.read(unit))
+
+
+@dataclass(kw_only=True)
+class _Sums:
+    """What one pass over the rows adds up."""
+
+    slots: int
+    whole: dict[tuple[str, str], Tally] = field(default_factory=lambda: defaultdict(Tally))
+    parts: dict[tuple[str, str, int], Tally] = field(default_factory=lambda: defaultdict(Tally))
+    reasons: dict[str, list[int]] = field(default_factory=dict)
+    steps: Counter[int] = field(default_factory=Counter)
+
+    def add(self, slot: int, row: DictRow) -> None:
+        whose = (row["executor_id"], row["mode"].value)
+        counted = {**row, "filled": 0}
+        self.whole[whose].add(counted)
+        self.parts[*whose, slot].add(counted)
+        if row["reason_code"]:
+            self.reasons.setdefault(row["reason_code"], [0] * self.slots)[slot] += row["count"]
+        if row["step"] is not None:
+            self.steps[row["step"]] += row["count"]
+
+
+def _figures(window: Window, since: datetime, now: datetime, rows: list[DictRow]) -> Figures:
+    sums = _Sums(slots=window.slots)
+    for row in rows:
+        # The clocks of the database and of this process may differ by a little.
+        sums.add(min(int((row["slot"] - since) / window.slot), window.slots - 1), row)
+    labels = [f"{since + slot * window.slot:{window.label}}" for slot in range(window.slots)]
+    reasons = most_frequent(sums.reasons)
+    bars, highest = columns(reasons, labels)
+    rates = []
+    for (executor_id, mode), tally in sorted(sums.whole.items()):
+        by_slot = (sums.parts.get((executor_id, mode, slot)) for slot in range(window.slots))
+        drawn = lines([None if part is None else part.execution_rate for part in by_slot])
+        rates.append(Rate(executor_id=executor_id, mode=mode, tally=tally, lines=drawn))
+    latency = [(_step(step), sums.steps[step]) for step in range(len(BOUNDS) + 1)]
+    return Figures(
+        window=window,
+        counted_at=now,
+        labels=labels,
+        rates=rates,
+        reasons=reasons,
+        bars=bars,
+        highest=highest,
+        latency=latency,
+    )
+
+
+def _step(step: int) -> str:
+    """Return the words of one step of the histogram."""
+    if step == 0:
+        return f"below {_ms(BOUNDS[0])}"
+    if step == len(BOUNDS):
+        return f"{_ms(BOUNDS[-1])} and more"
+    return f"{_ms(BOUNDS[step - 1])} to {_ms(BOUNDS[step])}"
+
+
+def _ms(milliseconds: int) -> str:
+    return f"{milliseconds} ms" if milliseconds < 1000 else f"{milliseconds // 1000} s"  # noqa: PLR2004 -- a second

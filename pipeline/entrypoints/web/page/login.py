@@ -1,0 +1,63 @@
+"""Log in to the page with a token, and out again."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from pipeline.entrypoints.web.api.context import WebContext
+from pipeline.entrypoints.web.page.access import Form, PageRoute, Refused, check_form, go_to
+from pipeline.entrypoints.web.page.rendering import page
+from pipeline.operations.tokens import Scope
+
+_LONGEST_TOKEN = 1000
+
+
+def router(context: WebContext) -> APIRouter:
+    """Return the routes."""
+    routes = APIRouter(route_class=PageRoute, include_in_schema=False)
+    gate = context.gate
+
+    def asks(request: Request, *, wanted: str, says: str | None, status: int = 200) -> Response:
+        held = gate.sessions.of(request)
+        session = held or gate.sessions.new(None)
+        answer = page("login.html", status=status, csrf=gate.sessions.token_of(session), wanted=wanted, says=says)
+        if held is None:
+            gate.sessions.keep(answer, session, secure=request.url.scheme == "https")
+        return answer
+
+    @routes.get("/login")
+    def login_form(request: Request, wanted: Annotated[str, Query(alias="next", max_length=200)] = "/") -> Response:
+        return asks(request, wanted=_of_ours(wanted), says=None)
+
+    @routes.post("/login")
+    def login(request: Request, form: Form) -> Response:
+        check_form(gate, gate.sessions.of(request), form)
+        if gate.count("page:login") is not None:
+            raise Refused(429, "too many have tried to log in this minute: wait, and try again")
+        wanted = _of_ours(form.get("next", "/"))
+        holder = gate.holder(form.get("token", "").strip()[:_LONGEST_TOKEN])
+        if holder is None:
+            return asks(request, wanted=wanted, says="This token opens nothing here.", status=403)
+        if Scope.READ not in holder.scopes:
+            says = f"The token {holder.name} may not read: it lacks the scope read."
+            return asks(request, wanted=wanted, says=says, status=403)
+        answer = go_to(wanted)
+        gate.sessions.keep(answer, gate.sessions.new(holder.name), secure=request.url.scheme == "https")
+        return answer
+
+    @routes.post("/logout")
+    def logout(request: Request, form: Form) -> Response:
+        check_form(gate, gate.sessions.of(request), form)
+        answer = go_to("/login")
+        gate.sessions.end(answer)
+        return answer
+
+    return routes
+
+
+def _of_ours(wanted: str) -> str:
+    """Return *wanted* if it is a path of ours: a login must not send anybody elsewhere."""
+    ours = wanted.startswith("/") and not wanted.startswith("//") and wanted.isprintable() and "\\" not in wanted
+    return wanted if ours else "/"

@@ -1,0 +1,65 @@
+"""Show rq-dashboard below `/rq`, behind the page's own login."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from a2wsgi import WSGIMiddleware
+from fastapi import FastAPI, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from starlette.types import ASGIApp, Receive, Send
+from starlette.types import Scope as Asked
+
+from pipeline.entrypoints.rq_dashboard import make_app
+from pipeline.entrypoints.web.api.auth import Gate
+from pipeline.entrypoints.web.api.context import WebContext
+from pipeline.entrypoints.web.page.access import go_to
+from pipeline.entrypoints.web.page.rendering import page
+from pipeline.model.errors import NotMigrated, RecordUnavailable
+from pipeline.operations.tokens import Scope
+
+PATH = "/rq"
+_LOOKS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def add_dashboard(app: FastAPI, context: WebContext) -> None:
+    """Mount the dashboard of the Redis that the queues are in."""
+    if context.settings.redis_url is not None:
+        # Flask types what it is called with more loosely than the bridge does.
+        dashboard: Any = make_app(context.settings.redis_url.get_secret_value(), None)
+        app.mount(PATH, _Door(context.gate, WSGIMiddleware(dashboard)))
+
+
+class _Door:
+    """Lets in a session: to look with the scope read, to change something with operate.
+
+    That a POST is of the dashboard's own page, the dashboard itself looks at, by where the browser says it is from.
+    """
+
+    def __init__(self, gate: Gate, inside: WSGIMiddleware) -> None:
+        self._gate = gate
+        self._inside: ASGIApp = inside  # type: ignore[assignment]
+
+    async def __call__(self, asked: Asked, receive: Receive, send: Send) -> None:
+        """Answer a request that has no business here, or hand it on."""
+        if asked["type"] != "http":
+            return
+        refusal = await run_in_threadpool(self._refusal, Request(asked))
+        await (self._inside if refusal is None else refusal)(asked, receive, send)
+
+    def _refusal(self, request: Request) -> Response | None:
+        session = self._gate.sessions.of(request)
+        try:
+            holder = None if session is None or session.name is None else self._gate.named(session.name)
+        except (RecordUnavailable, NotMigrated) as error:
+            return page("refused.html", status=503, says=str(error))
+        if holder is None:
+            return go_to(f"/login?next={PATH}/")
+        scope = Scope.READ if request.method in _LOOKS else Scope.OPERATE
+        if scope not in holder.scopes:
+            return page(
+                "refused.html", status=403, says=f"the token {holder.name} does not have the scope {scope.value}"
+            )
+        if self._gate.count(f"page:{holder.name}") is not None:
+            return page("refused.html", status=429, says="this token has used its requests of the minute")
+        return None

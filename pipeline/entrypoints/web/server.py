@@ -1,0 +1,75 @@
+"""Serve the web process: the health routes and the door for signals."""
+
+from __future__ import annotations
+
+import structlog
+import uvicorn
+
+from config.alerts import load_alerts
+from config.schema.executor import Executors
+from config.schema.settings import Settings
+from pipeline.entrypoints.web.api.auth import Gate
+from pipeline.entrypoints.web.api.context import WebContext
+from pipeline.entrypoints.web.api.keeper_watch import KeeperWatch
+from pipeline.entrypoints.web.api.readiness import Readiness
+from pipeline.entrypoints.web.app import make_app
+from pipeline.intake.intake import Intake
+from pipeline.model.errors import ConfigInvalid, Problem
+from pipeline.monitoring.heartbeats import Heartbeat
+from pipeline.operations.dead_letters import DeadLetters
+from pipeline.queues.dispatcher import Relay
+from pipeline.queues.queue import Bell
+from pipeline.queues.redis_server import connect
+from pipeline.store.record import Record
+
+# Who waits for an outcome, or listens, does not keep the process from ending.
+_LEAVE_WITHIN_S = 3
+# Longer than most clients keep an idle connection: whoever closes first loses no request that is on its way.
+_KEEP_ALIVE_S = 75
+
+log = structlog.get_logger(__name__)
+
+
+def serve(settings: Settings, executors: Executors, *, host: str, port: int) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Raises:
+        ConfigInvalid: the record's or the queues' address is missing, or alerts.toml is wrong.
+    """
+    if settings.database_url is None or settings.redis_url is None or settings.api_token is None:
+        message = "the web process needs DATABASE_URL, REDIS_URL and TRADEWIRE_API_TOKEN; `tradewire up` sets all three"
+        raise ConfigInvalid([Problem(key="DATABASE_URL", message=message)])
+    database_url = settings.database_url.get_secret_value()
+    keeper_watch = KeeperWatch(database_url, load_alerts(settings))
+    record = Record(database_url, connections=4, patience_s=0.5)
+    readiness = Readiness(
+        record, redis_url=settings.redis_url.get_secret_value(), settings=settings, executors=executors
+    )
+    heartbeat = Heartbeat(database_url, kind="web", name="web", executors=executors)
+    context = WebContext(
+        settings=settings,
+        executors=executors,
+        record=record,
+        intake=Intake(record, executors, by="web"),
+        relay=Relay(Bell(connect(settings.redis_url.get_secret_value()))),
+        letters=DeadLetters(record),
+        readiness=readiness,
+        gate=Gate(record, settings.api_token, per_minute=settings.api_rate),
+    )
+    keeper_watch.start()
+    try:
+        app = make_app(context)
+        uvicorn.run(
+            app,
+            host=host,
+            port=port,
+            log_config=None,
+            access_log=False,
+            timeout_keep_alive=_KEEP_ALIVE_S,
+            timeout_graceful_shutdown=_LEAVE_WITHIN_S,
+        )
+    finally:
+        keeper_watch.close()
+        readiness.close()
+        heartbeat.close()
+        record.close()

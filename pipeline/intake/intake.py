@@ -1,0 +1,240 @@
+"""Record a signal and one execution for every configured executor, in one transaction; refuse what is no signal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import structlog
+from psycopg import Connection
+from psycopg.errors import SerializationFailure
+from psycopg.rows import DictRow
+from psycopg.types.json import Json
+
+from config.schema.executor import ExecutorSettings, settings_hash
+from pipeline.intake.routing import OWN, always_refused, is_own, may_be_exit, refusals
+from pipeline.model.crash_points import reached
+from pipeline.model.errors import InvalidSignal, SourceIdConflict
+from pipeline.model.masking import bounded
+from pipeline.model.reasons import Reason, storable
+from pipeline.model.signals import Action, Intent, Signal, read_signal
+from pipeline.model.states import State
+from pipeline.queues.dispatcher import job_id
+from pipeline.store.record import Record
+from pipeline.store.rows import ExecutionRow
+from pipeline.store.statements import sql
+
+log = structlog.get_logger(__name__)
+
+#: How long whoever recorded a signal has to enqueue it before the keeper does.
+ENQUEUE_GRACE = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recorded:
+    """What the record holds of a signal after it was sent."""
+
+    signal_id: UUID
+    #: True: it had been recorded before, and nothing was changed.
+    duplicate: bool
+    executions: tuple[ExecutionRow, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wait:
+    """Why and for how long an order of our own waits before its first try."""
+
+    reason: Reason
+    due_in: timedelta
+
+
+class Intake:
+    """The one door through which signals come in."""
+
+    def __init__(self, record: Record, executors: Mapping[str, ExecutorSettings], *, by: str) -> None:
+        self._record = record
+        self._executors = executors
+        self._by = by
+        self._hashes: dict[str, str] = {}
+
+    def record(self, raw: Mapping[str, Any], *, source: str) -> Recorded:
+        """Record what a sender wrote; *source* names it when the signal does not.
+
+        Raises:
+            InvalidSignal: it is not a signal. It was kept as a refusal.
+            SourceIdConflict: its source_id was used for other content. Kept as a refusal, nothing changed.
+            RecordUnavailable: PostgreSQL is away; nothing was recorded.
+        """
+        signal_id = uuid4()
+        try:
+            signal = read_signal(raw)
+            signal = signal if signal.source else signal.model_copy(update={"source": source})
+            _refuse_our_name(signal)
+            self._know_executors(signal)
+            recorded = self._record.run(lambda connection: self._unit(connection, signal_id, signal))
+        except InvalidSignal as error:
+            self.refuse(raw, source=source, code=error.code, message=str(error))
+            raise
+        return _said(recorded, signal)
+
+    def record_own(self, raw: Mapping[str, Any], *, cause: str, wait: Wait | None = None) -> Recorded:
+        """Record an order of our own as a signal of source `tradewire:<cause>`, for the executors that it names.
+
+        Its source_id must be derived from what caused it, so that a second keeper records nothing anew. With *wait*
+        the execution is born held.
+
+        Raises:
+            InvalidSignal, SourceIdConflict: the caller is wrong.
+            RecordUnavailable: PostgreSQL is away; nothing was recorded.
+        """
+        signal_id = uuid4()
+        signal = read_signal({**raw, "source": f"{OWN}{cause}"})
+        self._know_executors(signal)
+        recorded = self._record.run(lambda connection: self._unit(connection, signal_id, signal, wait))
+        return _said(recorded, signal)
+
+    def refuse(self, raw: Any, *, source: str, code: str, message: str) -> None:
+        """Keep what was not a signal, masked and bounded, with the reason.
+
+        Raises:
+            RecordUnavailable: PostgreSQL is away; nothing was kept.
+        """
+        given = raw if isinstance(raw, Mapping) else {}
+        source_id = given.get("source_id")
+        row: dict[str, Any] = {
+            "refusal_id": uuid4(),
+            "source": storable(str(given.get("source") or source))[:100] or source,
+            "source_id": storable(source_id)[:200] if isinstance(source_id, str) else None,
+            "code": code,
+            "message": storable(message)[:1000],
+            "payload": storable(bounded(raw)),
+        }
+        log.warning("signal.refused", source=row["source"], code=code, message=row["message"])
+        self._record.run(lambda connection: connection.execute(sql("signals", "insert_refusal"), row))
+
+    def _know_executors(self, signal: Signal) -> None:
+        unknown = sorted(set(signal.executors or ()) - set(self._executors))
+        if unknown:
+            raise InvalidSignal(
+                "unknown_executor",
+                f"executors: {', '.join(unknown)} not configured; there is {', '.join(self._executors)}",
+            )
+
+    def _unit(
+        self, connection: Connection[DictRow], signal_id: UUID, signal: Signal, wait: Wait | None = None
+    ) -> Recorded:
+        """Do it all in one transaction; run again after a lost COMMIT it finds its own signal_id."""
+        connection.execute(sql("signals", "lock_symbol"), {"symbol": signal.symbol})
+        row = _signal_row(signal_id, signal)
+        if connection.execute(sql("signals", "insert"), row).fetchone() is None:
+            first = connection.execute(sql("signals", "same"), row).fetchone()
+            if first is None:
+                # It was deleted between the two statements: the unit is run again, and inserts.
+                raise SerializationFailure("the signal's first record is gone")
+            if first["content_hash"] != row["content_hash"]:
+                raise SourceIdConflict(
+                    f"source_id {signal.source_id} of {signal.source} was used for another signal, {first['signal_id']}"
+                )
+            return Recorded(
+                signal_id=first["signal_id"],
+                duplicate=first["signal_id"] != signal_id,
+                executions=executions_of(connection, first["signal_id"]),
+            )
+        for executor in self._meant(signal):
+            values = self._execution_row(connection, signal_id, signal, executor) | _held(wait)
+            connection.execute(sql("signals", "insert_execution"), values)
+        recorded = Recorded(signal_id=signal_id, duplicate=False, executions=executions_of(connection, signal_id))
+        reached("intake.before_commit")
+        return recorded
+
+    def _meant(self, signal: Signal) -> Iterable[ExecutorSettings]:
+        """Return every executor: each gets its row. An order of our own is one executor's affair."""
+        if not is_own(signal.source):
+            return self._executors.values()
+        return [self._executors[executor_id] for executor_id in signal.executors or ()]
+
+    def _execution_row(
+        self, connection: Connection[DictRow], signal_id: UUID, signal: Signal, executor: ExecutorSettings
+    ) -> dict[str, Any]:
+        may_exit = may_be_exit(signal, executor) or _covers_a_short(connection, signal, executor)
+        reasons = always_refused(signal, executor) if may_exit else refusals(signal, executor)
+        execution_id = uuid4()
+        facts = reasons[0].to_json() if reasons else {}
+        if len(reasons) > 1:
+            facts["also"] = "; ".join(str(reason) for reason in reasons[1:])
+        return {
+            "execution_id": execution_id,
+            "signal_id": signal_id,
+            "executor_id": executor.id,
+            "mode": executor.mode,
+            "symbol": signal.symbol,
+            "action": signal.action,
+            "state": State.SKIPPED if reasons else State.QUEUED,
+            "reason_code": reasons[0].code if reasons else None,
+            "reason_facts": Json(facts),
+            "due_in": None if reasons else ENQUEUE_GRACE,
+            "moved_by": self._by,
+            "job_id": job_id(execution_id, 1),
+            # One that waits is decided later, under the settings of its worker.
+            "settings_hash": self._hash(executor) if reasons else None,
+        }
+
+    def _hash(self, executor: ExecutorSettings) -> str:
+        if executor.id not in self._hashes:
+            self._hashes[executor.id] = settings_hash(executor)
+        return self._hashes[executor.id]
+
+
+def _refuse_our_name(signal: Signal) -> None:
+    if is_own(signal.source):
+        raise InvalidSignal("reserved_source", f"source: names that begin with {OWN} are tradewire's own")
+
+
+def _covers_a_short(connection: Connection[DictRow], signal: Signal, executor: ExecutorSettings) -> bool:
+    """Say whether the account was last seen short in the symbol, so that a BUY may close it."""
+    if signal.action is not Action.BUY or signal.intent is not Intent.AUTO:
+        return False
+    key = {"executor_id": executor.id, "symbol": signal.symbol}
+    return connection.execute(sql("signals", "seen_short"), key).fetchone() is not None
+
+
+def _held(wait: Wait | None) -> dict[str, Any]:
+    if wait is None:
+        return {}
+    return {
+        "state": State.HELD,
+        "reason_code": wait.reason.code,
+        "reason_facts": Json(wait.reason.to_json()),
+        "due_in": wait.due_in,
+    }
+
+
+def _said(recorded: Recorded, signal: Signal) -> Recorded:
+    reached("intake.after_commit")
+    if not recorded.duplicate:
+        log.info(
+            "signal.recorded",
+            signal_id=str(recorded.signal_id),
+            symbol=signal.symbol,
+            action=signal.action,
+        )
+    return recorded
+
+
+def executions_of(connection: Connection[DictRow], signal_id: UUID) -> tuple[ExecutionRow, ...]:
+    """Return the executions of a signal in the order of the executors file."""
+    rows = connection.execute(sql("executions", "of_signal"), {"signal_ids": [signal_id]}).fetchall()
+    return tuple(ExecutionRow.of(row) for row in rows)
+
+
+def _signal_row(signal_id: UUID, signal: Signal) -> dict[str, Any]:
+    row = signal.model_dump(exclude={"executors"})
+    return row | {
+        "signal_id": signal_id,
+        "content_hash": signal.content_hash(),
+        "asset_class": signal.asset_class,
+        "executors": None if signal.executors is None else list(signal.executors),
+    }

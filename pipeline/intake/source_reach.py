@@ -1,0 +1,25 @@
+"""Find the executors that can never trade what a source produces, so that this is said before the first signal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from config.checks.reachability import unreachable_by
+from config.schema.executor import ExecutorSettings
+from pipeline.intake.routing import PRACTICE
+from pipeline.intake.sources.protocol import SourceContext, produced_by
+from pipeline.model.errors import Problem
+
+
+def never_traded(source: str, executors: Mapping[str, ExecutorSettings]) -> list[Problem]:
+    """Return, per executor that can never enter on any signal of *source*, why; empty where nobody knows."""
+    produced = produced_by(source, SourceContext())
+    problems = []
+    for executor_id, executor in executors.items():
+        if source == PRACTICE and executor.mode == "live":
+            message = "live takes no practice signals"
+            problems.append(Problem(key=f"executors.{executor_id}.mode", message=message))
+        problems += unreachable_by(
+            executor, symbols=produced.symbols, strategies=produced.strategies, actions=produced.actions
+        )
+    return [Problem(key=problem.key, message=f"{problem.message} (source {source})") for problem in problems]

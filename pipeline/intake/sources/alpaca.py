@@ -1,0 +1,172 @@
+"""Read the latest minute bars from Alpaca's market data, and give the consensus on each new one."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, DecimalException
+from typing import Any
+
+import requests
+from alpaca.common.exceptions import APIError
+from alpaca.data.enums import Adjustment, DataFeed
+from alpaca.data.historical.stock import StockHistoricalDataClient
+from alpaca.data.requests import StockBarsRequest
+from alpaca.data.timeframe import TimeFrame
+from requests.adapters import HTTPAdapter
+
+from pipeline.intake.sources.bars import Bar
+from pipeline.intake.sources.consensus import ACTIONS, STRATEGY, WINDOW, as_signal, consensus
+from pipeline.intake.sources.protocol import AlpacaKeys, Item, Produces, SourceContext
+from pipeline.model.errors import ConfigInvalid, Problem, SourceUnavailable
+
+#: What is watched when nobody names symbols.
+DEFAULT_SYMBOLS = ("AAPL", "IBM", "MSFT")
+
+_BAR = timedelta(minutes=1)
+#: An older bar is not news: the market is closed, or the symbol is not traded.
+_NEWS = 3 * _BAR
+#: How far back to ask, so that a window is full although a quiet symbol has minutes without a trade.
+_LOOK_BACK = timedelta(hours=2)
+#: Alpaca allows 200 requests a minute for one account; a poll is one.
+_SHORTEST_PAUSE_S = 2.0
+#: To connect, and between two pieces of an answer.
+_TIMEOUT_S = (3.0, 8.0)
+
+
+class _TimedAdapter(HTTPAdapter):
+    """Gives every request a time limit: alpaca-py sets none, and a mute server would keep us for ever."""
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        kwargs["timeout"] = _TIMEOUT_S
+        return super().send(request, *args, **kwargs)
+
+
+class AlpacaSource:
+    """Signals on the bars of the free IEX feed. Stocks only."""
+
+    name = "alpaca"
+    cadence_s = _BAR.total_seconds()
+
+    def __init__(self, *, keys: AlpacaKeys, pause_s: float, symbols: Sequence[str]) -> None:
+        self.pause_s = max(_SHORTEST_PAUSE_S, pause_s)
+        self._symbols = list(symbols)
+        self._secrets = (keys.key, keys.secret.get_secret_value())
+        self._client = _client(keys)
+        self._given: dict[str, datetime] = {}
+
+    @property
+    def finished(self) -> bool:
+        """False: there is always another day."""
+        return False
+
+    def poll(self, stop: threading.Event) -> Sequence[Item]:  # noqa: ARG002 - one request, with a time limit
+        """Return the consensus on every bar that is new since the last poll.
+
+        Raises:
+            SourceUnavailable: Alpaca is away, refuses the keys, or makes no sense.
+        """
+        now = datetime.now(UTC)
+        signals, given = [], {}
+        for symbol, rows in sorted(self._latest(now).items()):
+            window, begun_at = _read(symbol, rows)
+            if begun_at is None or begun_at == self._given.get(symbol) or now - begun_at > _NEWS:
+                continue
+            given[symbol] = begun_at
+            opinion = consensus(window)
+            if opinion is not None:
+                signals.append(
+                    as_signal(
+                        opinion,
+                        source=self.name,
+                        source_id=f"{symbol}-{begun_at.isoformat()}",
+                        symbol=symbol,
+                        generated_at=min(begun_at + _BAR, now),
+                    )
+                )
+        # Only now: when a later symbol raises, nothing of this poll has gone out.
+        self._given |= given
+        return signals
+
+    def close(self) -> None:
+        """Close the connections to Alpaca."""
+        self._client._session.close()  # noqa: SLF001 - alpaca-py has no way of its own
+
+    def _latest(self, now: datetime) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+        asked = StockBarsRequest(
+            symbol_or_symbols=self._symbols,
+            timeframe=TimeFrame.Minute,
+            start=now - _LOOK_BACK,
+            adjustment=Adjustment.SPLIT,
+            feed=DataFeed.IEX,
+        )
+        try:
+            bars = self._client.get_stock_bars(asked)
+        except APIError as exc:
+            raise SourceUnavailable(f"Alpaca answered {exc.status_code}: {self._masked(exc)}") from None
+        except (requests.RequestException, ValueError, AttributeError, TypeError) as exc:
+            # Without its cause: a request's exception holds its headers, and they hold the keys.
+            raise SourceUnavailable(f"Alpaca's bars could not be read: {type(exc).__name__}.") from None
+        return bars if isinstance(bars, dict) else {}
+
+    def _masked(self, exc: APIError) -> str:
+        text = " ".join(str(exc).split())[:200]
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return text
+
+
+def open_source(context: SourceContext) -> AlpacaSource:
+    """Open Alpaca's market data with the keys of *context*.
+
+    Raises:
+        ConfigInvalid: There are no keys, or a symbol is not a stock's.
+    """
+    problems = []
+    if context.alpaca is None:
+        problems.append(Problem(key="alpaca", message="the alpaca source needs an API key and secret"))
+    problems += [
+        Problem(key="symbols", message=f"{symbol} is not a stock: the alpaca source reads stocks only")
+        for symbol in context.symbols
+        if "/" in symbol
+    ]
+    if problems or context.alpaca is None:
+        raise ConfigInvalid(problems)
+    return AlpacaSource(keys=context.alpaca, pause_s=context.cadence_s, symbols=context.symbols or DEFAULT_SYMBOLS)
+
+
+def produces(context: SourceContext) -> Produces:
+    """Say what it has signals for: the symbols that are watched."""
+    return Produces(symbols=context.symbols or DEFAULT_SYMBOLS, strategies=(STRATEGY,), actions=ACTIONS)
+
+
+def _client(keys: AlpacaKeys) -> StockHistoricalDataClient:
+    client = StockHistoricalDataClient(
+        keys.key, keys.secret.get_secret_value(), raw_data=True, url_override=keys.base_url
+    )
+    # No retries below ours: they sleep for seconds, deaf to a stop.
+    client._retry = 0  # noqa: SLF001 - not an argument of the constructor
+    # No netrc and no proxies from the environment: the keys go to Alpaca and nowhere else.
+    client._session.trust_env = False  # noqa: SLF001 - the same
+    client._session.mount("https://", _TimedAdapter())  # noqa: SLF001 - the same
+    client._session.mount("http://", _TimedAdapter())  # noqa: SLF001 - the same
+    return client
+
+
+def _read(symbol: str, rows: Sequence[Mapping[str, Any]]) -> tuple[list[Bar], datetime | None]:
+    """Return the last window of *rows* and when its last bar began; None without a bar."""
+    try:
+        window = [_bar(symbol, row) for row in rows[-WINDOW:]]
+        begun_at = datetime.fromisoformat(rows[-1]["t"]).astimezone(UTC) if rows else None
+    except (KeyError, TypeError, ValueError, DecimalException) as exc:
+        raise SourceUnavailable(f"A bar of {symbol} makes no sense: {type(exc).__name__}.") from None
+    return window, begun_at
+
+
+def _bar(symbol: str, row: Mapping[str, Any]) -> Bar:
+    """Read a row. Its numbers were floats in transit; their shortest form is what Alpaca wrote."""
+    opened, high, low, close = prices = [Decimal(str(row[key])) for key in ("o", "h", "l", "c")]
+    if not all(price.is_finite() for price in prices):
+        raise ValueError("not a price")
+    return Bar(symbol=symbol, open=opened, high=high, low=low, close=close, volume=int(row["v"]))

@@ -1,0 +1,182 @@
+"""Make one opinion out of three indicators on a window of bars.
+
+A demonstration: it shows the way of a signal with figures that mean what they say, and changes its mind every
+few bars, so that there is something to watch. Nobody has shown that it earns money; it is not advice.
+
+Each indicator looks at the last bars and votes from -1 (down) to 1 (up), measured in the average true range,
+so that a calm and a wild symbol are judged alike:
+
+- *trend*: how far the close is from its 3-bar average;
+- *momentum*: how far the close has moved in one bar;
+- *breakout*: where the close lies in the high-low channel of the 3 bars before it.
+
+The weighted sum of the votes is the direction, and its size the confidence: 50 % is no opinion, 100 % is
+three full votes the same way. Below `DECISIVE` there is no opinion, which is never turned into a side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
+from enum import StrEnum
+from itertools import pairwise
+from typing import Any
+
+from pipeline.intake.sources.bars import Bar
+from pipeline.model.signals import Action
+
+STRATEGY = "consensus"
+#: What an opinion may be.
+ACTIONS = tuple(action.value for action in Action)
+#: Bars that an opinion is made of: ten true ranges need the close before them too.
+WINDOW = 11
+#: Percent. Less than this is noise: the votes cancel each other out.
+DECISIVE = Decimal(60)
+#: The farthest stop, as a part of the entry price: what the strictest shipped executor allows.
+WIDEST_STOP = Decimal("0.015")
+
+_AVERAGE_BARS = 3
+_CHANNEL_BARS = 3
+_NARROWEST_STOP = Decimal("0.005")
+#: A target this many times as far away as the stop.
+_REWARD = 2
+_TREND_WEIGHT, _MOMENTUM_WEIGHT, _BREAKOUT_WEIGHT = Decimal("0.3"), Decimal("0.4"), Decimal("0.3")
+#: Average true ranges that make a full vote.
+_FULL_TREND, _FULL_MOMENTUM = Decimal("0.3"), Decimal("0.4")
+#: Average true range as a part of the price: 1-2 % is usual for a large share, 8 % was October 2008.
+_CRISIS_RANGE, _VOLATILE_RANGE = Decimal("0.08"), Decimal("0.03")
+#: The net move as a part of the way gone; a random walk of ten steps goes about a third.
+_TRENDING = Decimal("0.4")
+_HUNDREDTH = Decimal("0.01")
+
+
+class Regime(StrEnum):
+    """How the market of a symbol behaves."""
+
+    TRENDING = "TRENDING"
+    CONSOLIDATION = "CONSOLIDATION"
+    VOLATILE = "VOLATILE"
+    CRISIS = "CRISIS"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opinion:
+    """What the indicators make of a window. Prices in dollars per share, confidence in percent."""
+
+    action: Action
+    confidence: Decimal
+    entry_price: Decimal
+    target_price: Decimal
+    stop_price: Decimal
+    regime: Regime
+
+
+def consensus(bars: Sequence[Bar]) -> Opinion | None:
+    """Return the opinion on the last `WINDOW` of *bars*, oldest first; None when there is none.
+
+    The entry price is the last close. The stop is at most `WIDEST_STOP` away from it, on the losing side.
+    """
+    if len(bars) < WINDOW:
+        return None
+    window = bars[-WINDOW:]
+    true_range = average_true_range(window)
+    if true_range <= 0 or min(bar.low for bar in window) <= 0:
+        return None
+    vote = (
+        _TREND_WEIGHT * trend(window, true_range)
+        + _MOMENTUM_WEIGHT * momentum(window, true_range)
+        + _BREAKOUT_WEIGHT * breakout(window)
+    )
+    confidence = (50 + 50 * abs(vote)).quantize(_HUNDREDTH, ROUND_HALF_EVEN)
+    if confidence < DECISIVE:
+        return None
+    action = Action.BUY if vote > 0 else Action.SELL
+    entry = window[-1].close
+    levels = _levels(entry, action, true_range)
+    if levels is None:
+        return None
+    target, stop = levels
+    return Opinion(
+        action=action,
+        confidence=confidence,
+        entry_price=entry,
+        target_price=target,
+        stop_price=stop,
+        regime=regime(window, true_range),
+    )
+
+
+def as_signal(opinion: Opinion, *, source: str, source_id: str, symbol: str, generated_at: datetime) -> dict[str, Any]:
+    """Return *opinion* as a raw signal, with money as strings."""
+    return {
+        "source": source,
+        "source_id": source_id,
+        "symbol": symbol,
+        "action": opinion.action.value,
+        "confidence": str(opinion.confidence),
+        "entry_price": str(opinion.entry_price),
+        "target_price": str(opinion.target_price),
+        "stop_price": str(opinion.stop_price),
+        "strategy": STRATEGY,
+        "regime": opinion.regime.value,
+        "generated_at": generated_at.astimezone(UTC).isoformat(),
+    }
+
+
+def average_true_range(window: Sequence[Bar]) -> Decimal:
+    """Return the mean of how far each bar reached, gaps from the close before it included."""
+    ranges = [max(bar.high, before.close) - min(bar.low, before.close) for before, bar in pairwise(window)]
+    return sum(ranges, Decimal(0)) / len(ranges)
+
+
+def trend(window: Sequence[Bar], true_range: Decimal) -> Decimal:
+    """Vote by the distance of the close from its moving average."""
+    closes = [bar.close for bar in window[-_AVERAGE_BARS:]]
+    average = sum(closes, Decimal(0)) / len(closes)
+    return _vote((closes[-1] - average) / (true_range * _FULL_TREND))
+
+
+def momentum(window: Sequence[Bar], true_range: Decimal) -> Decimal:
+    """Vote by the rate of change over one bar."""
+    return _vote((window[-1].close - window[-2].close) / (true_range * _FULL_MOMENTUM))
+
+
+def breakout(window: Sequence[Bar]) -> Decimal:
+    """Vote by where the close lies in the Donchian channel of the bars before it; outside is a full vote."""
+    channel = window[-1 - _CHANNEL_BARS : -1]
+    high, low = max(bar.high for bar in channel), min(bar.low for bar in channel)
+    if high <= low:
+        return Decimal(0)
+    return _vote((2 * window[-1].close - high - low) / (high - low))
+
+
+def regime(window: Sequence[Bar], true_range: Decimal) -> Regime:
+    """Name the market's behaviour: first by how wild it is, then by whether it goes anywhere."""
+    wildness = true_range / window[-1].close
+    if wildness >= _CRISIS_RANGE:
+        return Regime.CRISIS
+    if wildness >= _VOLATILE_RANGE:
+        return Regime.VOLATILE
+    way = sum((abs(bar.close - before.close) for before, bar in pairwise(window)), Decimal(0))
+    if way > 0 and abs(window[-1].close - window[0].close) / way >= _TRENDING:
+        return Regime.TRENDING
+    return Regime.CONSOLIDATION
+
+
+def _vote(value: Decimal) -> Decimal:
+    return max(Decimal(-1), min(Decimal(1), value))
+
+
+def _levels(entry: Decimal, action: Action, true_range: Decimal) -> tuple[Decimal, Decimal] | None:
+    """Return target and stop on the price grid, rounded towards *entry*; None when the grid is too coarse."""
+    distance = entry * max(_NARROWEST_STOP, min(WIDEST_STOP, true_range / entry))
+    up = action is Action.BUY
+    grid = Decimal("0.01") if entry >= 1 else Decimal("0.0001")
+    above, below = (distance * _REWARD, distance) if up else (distance, distance * _REWARD)
+    high = (entry + above).quantize(grid, ROUND_FLOOR)
+    low = (entry - below).quantize(grid, ROUND_CEILING)
+    if not low < entry < high or low <= 0:
+        return None
+    return (high, low) if up else (low, high)

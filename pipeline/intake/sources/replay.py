@@ -1,0 +1,191 @@
+"""Read the bars that the paper exchange plays, and give the consensus on each new one.
+
+The exchange's cursor is the only one: a signal's entry price is the close that the exchange trades at, and
+after any restart, of this process or of the exchange, the replay goes on where the exchange is. The current
+cycle may be given twice; its `source_id` (lap, symbol, date) makes that harmless. Cycles that were missed are
+not made up for: their prices are no longer to be had.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from itertools import pairwise
+from typing import Annotated, Any, TypeVar
+
+import httpx
+import structlog
+from pydantic import BaseModel, Field, ValidationError
+
+from pipeline.intake.sources.bars import Bar, load_bars
+from pipeline.intake.sources.consensus import ACTIONS, STRATEGY, WINDOW, as_signal, consensus
+from pipeline.intake.sources.protocol import Item, Produces, SourceContext
+from pipeline.model.errors import ConfigInvalid, Problem, SourceUnavailable
+
+log = structlog.get_logger(__name__)
+
+#: Seconds that one request waits for the next cycle; a stop is seen after that.
+_LONG_POLL_S = 1.0
+_TIMEOUT = httpx.Timeout(5.0, connect=2.0)
+#: Seconds after an answer that came at once and held nothing new, should the exchange not wait as asked.
+_BREATH_S = 0.1
+#: So many cycles without a new bar is a fault, and at least so many seconds.
+_STALLED_CYCLES, _STALLED_S = 6, 15.0
+
+_Price = Annotated[Decimal, Field(gt=0, allow_inf_nan=False)]
+
+
+class _Bar(BaseModel):
+    symbol: str
+    open: _Price
+    high: _Price
+    low: _Price
+    close: _Price
+    volume: Decimal
+
+
+class _Cycle(BaseModel):
+    cursor: int
+    lap: int
+    date: date
+    bars: tuple[_Bar, ...]
+
+
+class _News(BaseModel):
+    cursor: int | None
+    cadence_s: float
+
+
+class _History(BaseModel):
+    cycles: tuple[_Cycle, ...]
+
+
+_Answer = TypeVar("_Answer", bound=BaseModel)
+
+
+class ReplaySource:
+    """Practice signals on the exchange's bars."""
+
+    name = "replay"
+    pause_s = 0.0
+
+    def __init__(self, *, exchange_url: str, cadence_s: float, symbols: Sequence[str] = ()) -> None:
+        self.cadence_s = cadence_s
+        self._symbols = frozenset(symbols)
+        # No proxies: the exchange is on this machine.
+        self._http = httpx.Client(base_url=exchange_url, timeout=_TIMEOUT, trust_env=False)
+        self._cursor: int | None = None
+        self._moved_at = time.monotonic()
+
+    @property
+    def finished(self) -> bool:
+        """False: the exchange plays in a loop."""
+        return False
+
+    def poll(self, stop: threading.Event) -> Sequence[Item]:
+        """Wait a moment for the next cycle and return the consensus on it.
+
+        Raises:
+            SourceUnavailable: The exchange is away, makes no sense, or has stood still for several cycles.
+        """
+        asked_at = time.monotonic()
+        cursor = self._ask_for_news()
+        if cursor is None or cursor == self._cursor:
+            self._notice_standstill()
+            if time.monotonic() - asked_at < _BREATH_S:
+                stop.wait(_BREATH_S)
+            return []
+        signals = self._opinions_on(self._history_until(cursor))
+        self._move_to(cursor)
+        return signals
+
+    def close(self) -> None:
+        """Close the connection to the exchange."""
+        self._http.close()
+
+    def _ask_for_news(self) -> int | None:
+        wait = min(_LONG_POLL_S, self.cadence_s)
+        asked: dict[str, float] = {"wait": 0.0} if self._cursor is None else {"after": self._cursor, "wait": wait}
+        news = self._get("/bars", asked, _News)
+        self.cadence_s = news.cadence_s
+        return news.cursor
+
+    def _history_until(self, cursor: int) -> tuple[_Cycle, ...]:
+        """Return the days up to *cursor*; at the start of a lap these are the warm-up, not the lap before."""
+        cycles = self._get("/bars/history", {"until": cursor, "days": WINDOW}, _History).cycles
+        if not cycles or cycles[-1].cursor != cursor:
+            raise SourceUnavailable(f"The exchange has no history until its own cursor {cursor}.")
+        if any(later.date <= earlier.date for earlier, later in pairwise(cycles)):
+            raise SourceUnavailable(f"The exchange's history until {cursor} is not in the order of its days.")
+        return cycles
+
+    def _opinions_on(self, cycles: Sequence[_Cycle]) -> list[dict[str, Any]]:
+        now, cycle = datetime.now(UTC), cycles[-1]
+        signals = []
+        for symbol in sorted(bar.symbol for bar in cycle.bars):
+            if self._symbols and symbol not in self._symbols:
+                continue
+            opinion = consensus(_window(cycles, symbol))
+            if opinion is not None:
+                source_id = f"{cycle.lap}-{symbol}-{cycle.date.isoformat()}"
+                signals.append(
+                    as_signal(opinion, source=self.name, source_id=source_id, symbol=symbol, generated_at=now)
+                )
+        return signals
+
+    def _move_to(self, cursor: int) -> None:
+        if self._cursor is not None and cursor > self._cursor + 1:
+            log.warning("replay.cycles_missed", missed=cursor - self._cursor - 1, cursor=cursor)
+        self._cursor, self._moved_at = cursor, time.monotonic()
+
+    def _notice_standstill(self) -> None:
+        still_s = time.monotonic() - self._moved_at
+        if still_s > max(_STALLED_S, _STALLED_CYCLES * self.cadence_s):
+            raise SourceUnavailable(f"The exchange has played no new bar since cursor {self._cursor}.")
+
+    def _get(self, path: str, asked: dict[str, float], answer: type[_Answer]) -> _Answer:
+        try:
+            response = self._http.get(path, params=asked)
+        except httpx.TransportError as exc:
+            raise SourceUnavailable(f"The exchange cannot be reached: {type(exc).__name__}.") from exc
+        if response.status_code != httpx.codes.OK:
+            raise SourceUnavailable(f"The exchange answered {path} with {response.status_code}.")
+        try:
+            return answer.model_validate_json(response.content)
+        except ValidationError as exc:
+            fault = exc.errors(include_url=False)[0]
+            where = ".".join(str(part) for part in fault["loc"]) or "all of it"
+            raise SourceUnavailable(
+                f"The exchange's answer to {path} makes no sense: {where}: {fault['msg']}."
+            ) from None
+
+
+def open_source(context: SourceContext) -> ReplaySource:
+    """Open the replay at the exchange that *context* names.
+
+    Raises:
+        ConfigInvalid: No exchange is named.
+    """
+    if not context.exchange_url:
+        message = "the replay source reads its bars from the paper exchange, and none is configured"
+        raise ConfigInvalid([Problem(key="exchange_url", message=message)])
+    return ReplaySource(exchange_url=context.exchange_url, cadence_s=context.cadence_s, symbols=context.symbols)
+
+
+def produces(context: SourceContext) -> Produces:
+    """Say what the replay has signals for: the symbols of the bars that ship."""
+    played = load_bars().symbols
+    symbols = tuple(symbol for symbol in played if symbol in context.symbols) if context.symbols else played
+    return Produces(symbols=symbols, strategies=(STRATEGY,), actions=ACTIONS)
+
+
+def _window(cycles: Sequence[_Cycle], symbol: str) -> list[Bar]:
+    return [
+        Bar(symbol=symbol, open=bar.open, high=bar.high, low=bar.low, close=bar.close, volume=int(bar.volume))
+        for cycle in cycles
+        for bar in cycle.bars
+        if bar.symbol == symbol
+    ]

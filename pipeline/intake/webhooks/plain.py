@@ -1,0 +1,57 @@
+"""Read alerts in plain text: `buy 10 AAPL at 190.10 stop 185`, key=value pairs, and what TradingView proposes."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Any
+
+from pipeline.intake.webhooks import tradingview, values
+from pipeline.intake.webhooks.message import Alert, Code, Position
+from pipeline.intake.webhooks.values import shown
+from pipeline.model.errors import InvalidSignal
+
+_NUMBER = r"\$?[\d,]*\.?\d+"
+_LINE = re.compile(
+    rf"""(?P<action>(?:close|exit|enter|cover)\s+(?:long|short)|[a-z_]+)\s+
+    (?:(?P<quantity>{_NUMBER})\s+(?:(?:shares?|units?|contracts?)\s+(?:of\s+)?)?)?
+    (?P<symbol>[a-z][a-z0-9_]*:[a-z0-9./!]+|[a-z0-9./!]*[a-z][a-z0-9./!]*)
+    (?:\s*(?:@|\bat\b)?\s*(?P<price>{_NUMBER}))?
+    (?:\s+(?:sl|stop|stop[ _]loss)\s*[=:]?\s*(?P<stop_price>{_NUMBER}))?
+    (?:\s+(?:tp|target|take[ _]profit)\s*[=:]?\s*(?P<target_price>{_NUMBER}))?
+    (?:\s+(?P<timenow>\d{{4}}-\d\d-\d\dT\S+))?""",
+    re.IGNORECASE | re.VERBOSE,
+)
+# What TradingView proposes as the message of a strategy's alert.
+_PROPOSED = re.compile(
+    rf"""(?:.*:\s)?order\s(?P<action>buy|sell)\s@\s(?P<quantity>{_NUMBER})\sfilled\son\s(?P<symbol>\S+?)\.
+    \sNew\sstrategy\sposition\sis\s(?P<size>-?{_NUMBER})\.?""",
+    re.IGNORECASE | re.VERBOSE | re.DOTALL,
+)
+_PAIRS = re.compile(r"(?:[a-z_]+\s*=\s*[^\s,;=]+[\s,;]*){2,}", re.IGNORECASE)
+_PAIR = re.compile(r"([a-z_]+)\s*=\s*([^\s,;=]+)", re.IGNORECASE)
+
+
+def read(sent: str, now: datetime) -> Alert:
+    """Return what a text says; every word of it must be understood, since half an order is none.
+
+    Raises:
+        InvalidSignal: it is no order.
+    """
+    text = " ".join(values.filled("the message", sent).split())
+    if match := _PROPOSED.fullmatch(text):
+        return tradingview.read(_proposed(match), now)
+    if _PAIRS.fullmatch(text):
+        return tradingview.read({key.lower(): value for key, value in _PAIR.findall(text)}, now)
+    match = _LINE.fullmatch(text)
+    if match is None or match["action"].lower().replace(" ", "_") not in values.WORDS:
+        message = f"{shown(text)} is no order: write `buy AAPL at {{{{close}}}}`, or JSON with symbol, action and price"
+        raise InvalidSignal(Code.NOT_UNDERSTOOD, message)
+    return tradingview.read({key: said for key, said in match.groupdict().items() if said is not None}, now)
+
+
+def _proposed(match: re.Match[str]) -> dict[str, Any]:
+    size = match["size"].replace(",", "")
+    sign = Position.FLAT if not size.strip("-0.") else Position.SHORT if size.startswith("-") else Position.LONG
+    said = {"action": match["action"], "symbol": match["symbol"], "quantity": match["quantity"]}
+    return said | {"market_position": sign.value, "market_position_size": size.lstrip("-")}

@@ -1,0 +1,114 @@
+"""Translate a body into a signal: recognise its dialect, read it, find what is the same when it comes again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from config.webhooks import WebhookSettings
+from pipeline.intake.webhooks import plain, signalstack, template, traderspost, tradingview
+from pipeline.intake.webhooks.body import Body
+from pipeline.intake.webhooks.compose import compose
+from pipeline.intake.webhooks.message import Alert, Code
+from pipeline.intake.webhooks.values import FRESH
+from pipeline.model.errors import InvalidSignal
+from pipeline.model.signals import read_signal
+
+
+class Identity(StrEnum):
+    """What makes two deliveries one signal."""
+
+    #: The body has an id.
+    GIVEN = "given"
+    #: The body says when it was fired, so that the whole of it is an id.
+    FIRED = "fired"
+    #: Neither: the same body within 35 s is a re-send.
+    BODY = "body"
+
+
+#: From a first delivery on, the same body without id and time is a re-send. TradingView's fourth and last try begins
+#: at most 24 s after its first.
+RESEND_WITHIN = FRESH
+
+SAYS = {
+    Identity.GIVEN: "the body names its id",
+    Identity.FIRED: "the body says when it was fired, so that the same body is the same signal",
+    Identity.BODY: (
+        f"the body has neither id nor time of firing: the same body within {RESEND_WITHIN.seconds} s is a re-send"
+    ),
+}
+
+_TEXT = "text"
+_TRADERSPOST_ONLY = traderspost.OWN | traderspost.OPTIONS | {"sentiment"}
+_TRADERSPOST_ACTIONS = frozenset({"add", "cancel", "reverse"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Translation:
+    """What a body becomes."""
+
+    #: tradingview, traderspost, signalstack, template or text.
+    dialect: str
+    #: The signal as `signal send` reads it, without source and source_id.
+    signal: dict[str, Any]
+    identity: Identity
+    #: None: it is made from the first delivery's id.
+    source_id: str | None
+    notes: tuple[str, ...]
+
+
+def translate(body: Body, webhook: WebhookSettings, *, now: datetime) -> Translation:
+    """Return the signal that *body* is.
+
+    Raises:
+        InvalidSignal: it is none; the message says what would be right.
+    """
+    dialect = dialect_of(body.content, webhook)
+    alert = _read(body.content, dialect, webhook, now)
+    signal, notes = compose(alert, webhook)
+    identity, source_id = _identity(alert, body)
+    read_signal(signal | ({} if source_id is None else {"source_id": source_id}), now=now)
+    return Translation(dialect=dialect, signal=signal, identity=identity, source_id=source_id, notes=notes)
+
+
+def dialect_of(content: Mapping[str, Any] | str, webhook: WebhookSettings) -> str:
+    """Return the dialect that a body is in: the webhook's, or with `auto` what its keys are typical of.
+
+    Raises:
+        InvalidSignal: it is text, and the webhook's dialect has none.
+    """
+    if isinstance(content, str):
+        if webhook.dialect in ("template", "traderspost"):
+            raise InvalidSignal(Code.UNREADABLE, f"a body of the dialect {webhook.dialect} is a JSON object, not text")
+        return _TEXT
+    if webhook.dialect != "auto":
+        return webhook.dialect
+    keys = set(content)
+    asked = content["action"] if isinstance(content.get("action"), str) else None
+    legs = any(isinstance(content.get(key), dict) for key in ("stopLoss", "takeProfit"))
+    if "ticker" in keys and (legs or keys & _TRADERSPOST_ONLY or asked in _TRADERSPOST_ACTIONS):
+        return "traderspost"
+    stop_order = "stop_price" in keys and not keys & {"entry_price", "price", "close"}
+    if "symbol" in keys and (stop_order or keys & signalstack.OWN or asked == "cancel"):
+        return "signalstack"
+    return "tradingview"
+
+
+def _read(content: Mapping[str, Any] | str, dialect: str, webhook: WebhookSettings, now: datetime) -> Alert:
+    if isinstance(content, str):
+        return plain.read(content, now)
+    if webhook.template is not None:
+        return template.read(content, webhook.template)
+    reader = {"traderspost": traderspost.read, "signalstack": signalstack.read}.get(dialect, tradingview.read)
+    return reader(content, now)
+
+
+def _identity(alert: Alert, body: Body) -> tuple[Identity, str | None]:
+    if alert.source_id is not None:
+        return Identity.GIVEN, alert.source_id
+    if alert.fired_at is not None:
+        return Identity.FIRED, f"fired-{body.digest[:40]}"
+    return Identity.BODY, None

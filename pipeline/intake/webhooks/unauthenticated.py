@@ -1,0 +1,92 @@
+"""Count what strangers deliver, without letting them write a row for each request."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from pipeline.intake.webhooks.deliveries import Arrival
+from pipeline.model.errors import Unavailable
+
+log = structlog.get_logger(__name__)
+
+#: Seconds between two writes for one webhook and reason.
+EVERY_S = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stranger:
+    """One delivery of somebody who does not show the secret, or comes to the wrong place."""
+
+    arrival: Arrival
+    code: str
+    message: str
+
+
+class Strangers:
+    """Writes the first of a kind at once, and then their number once a second. Thread-safe.
+
+    There are as many kinds as webhooks times reasons, however many requests come.
+    """
+
+    def __init__(self, write: Callable[[Stranger, int], None]) -> None:
+        self._write = write
+        self._lock = threading.Lock()
+        self._waiting: dict[tuple[str, str], tuple[Stranger, int]] = {}
+        self._written: dict[tuple[str, str], float] = {}
+        self._timer: threading.Timer | None = None
+
+    def seen(self, stranger: Stranger) -> None:
+        """Count one. Never raises: what cannot be written now is written later."""
+        kind = (stranger.arrival.webhook, stranger.code)
+        with self._lock:
+            _, before = self._waiting.get(kind, (stranger, 0))
+            self._waiting[kind] = (stranger, before + 1)
+            due = time.monotonic() - self._written.get(kind, float("-inf")) >= EVERY_S
+            if not due:
+                self._set_timer()
+        if due:
+            self._write_one(kind)
+
+    def close(self) -> None:
+        """Write what waits."""
+        with self._lock:
+            if self._timer is not None:
+                self._timer.cancel()
+            kinds = list(self._waiting)
+        for kind in kinds:
+            self._write_one(kind, last=True)
+
+    def _write_one(self, kind: tuple[str, str], *, last: bool = False) -> None:
+        with self._lock:
+            stranger, times = self._waiting.pop(kind, (None, 0))
+            self._written[kind] = time.monotonic()
+        if stranger is None:
+            return
+        try:
+            self._write(stranger, times)
+        except Unavailable:
+            with self._lock:
+                _, since = self._waiting.get(kind, (stranger, 0))
+                self._waiting[kind] = (stranger, since + times)
+                if not last:
+                    self._set_timer()
+            return
+        log.warning("delivery.refused", webhook=kind[0], code=kind[1], times=times)
+
+    def _set_timer(self) -> None:
+        if self._timer is None:
+            self._timer = threading.Timer(EVERY_S, self._tick)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def _tick(self) -> None:
+        with self._lock:
+            self._timer = None
+            kinds = list(self._waiting)
+        for kind in kinds:
+            self._write_one(kind)

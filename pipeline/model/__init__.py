@@ -1,0 +1,1 @@
+"""The domain model: signals, states, reasons, orders, accounts and errors. No I/O."""

@@ -1,0 +1,147 @@
+"""Reasons: why an execution is where it is, as a code and its figures. What each code means is in `catalogue.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+
+class Code(StrEnum):
+    """A reason's code. Its meaning and remedy stand in `pipeline.model.reason_catalogue.CATALOGUE`."""
+
+    # Routing: decided when the signal is recorded.
+    NOT_ADDRESSED = "not_addressed"
+    CONFIDENCE_BELOW_MINIMUM = "confidence_below_minimum"
+    SYMBOL_NOT_ROUTED = "symbol_not_routed"
+    SYMBOL_DENIED = "symbol_denied"
+    ASSET_CLASS_NOT_ROUTED = "asset_class_not_routed"
+    STRATEGY_NOT_ROUTED = "strategy_not_routed"
+    REGIME_NOT_ROUTED = "regime_not_routed"
+    ACTION_NOT_ROUTED = "action_not_routed"
+    PRACTICE_SOURCE = "practice_source"
+    # Rules: decided at the broker's door.
+    EXECUTOR_GONE = "executor_gone"
+    TOO_OLD = "too_old"
+    EXPIRED_SIGNAL = "expired_signal"
+    SUPERSEDED = "superseded"
+    NO_POSITION = "no_position"
+    NO_SHORTING = "no_shorting"
+    POSITION_AGAINST = "position_against"
+    BELOW_ONE_SHARE = "below_one_share"
+    BELOW_MINIMUM_QUANTITY = "below_minimum_quantity"
+    BUYING_POWER_USED_UP = "buying_power_used_up"
+    ASSET_NOT_TRADABLE = "asset_not_tradable"
+    ENTRY_WITHOUT_PRICE = "entry_without_price"
+    # Hours and prices.
+    MARKET_CLOSED = "market_closed"
+    CLOCK_UNREADABLE = "clock_unreadable"
+    HELD_TOO_LONG = "held_too_long"
+    PRICE_DRIFTED = "price_drifted"
+    PRICE_UNKNOWN = "price_unknown"
+    # Limits.
+    REPEATED_IDEA = "repeated_idea"
+    REPEATED_CONTENT = "repeated_content"
+    PYRAMIDING_LIMIT = "pyramiding_limit"
+    OPEN_POSITIONS_LIMIT = "open_positions_limit"
+    GROSS_EXPOSURE_LIMIT = "gross_exposure_limit"
+    SYMBOL_EXPOSURE_LIMIT = "symbol_exposure_limit"
+    GROUP_POSITIONS_LIMIT = "group_positions_limit"
+    GROUP_EXPOSURE_LIMIT = "group_exposure_limit"
+    ORDERS_PER_DAY_LIMIT = "orders_per_day_limit"
+    DAILY_LOSS_LIMIT = "daily_loss_limit"
+    DRAWDOWN_LIMIT = "drawdown_limit"
+    STOP_TOO_FAR = "stop_too_far"
+    POSITION_SIZE_LIMIT = "position_size_limit"
+    CASH_USED_UP = "cash_used_up"
+    CONSISTENCY_LIMIT = "consistency_limit"
+    FLAT_BY_TIME = "flat_by_time"
+    # Switches.
+    REDUCING = "reducing"
+    REDUCING_DAILY_LOSS = "reducing_daily_loss"
+    REDUCING_DRAWDOWN = "reducing_drawdown"
+    REDUCING_UNREADABLE = "reducing_unreadable"
+    HALTED = "halted"
+    HALTED_DAILY_LOSS = "halted_daily_loss"
+    HALTED_DRAWDOWN = "halted_drawdown"
+    # Holds.
+    PAUSED = "paused"
+    RATE_BUDGET = "rate_budget"
+    REJECTIONS_IN_A_ROW = "rejections_in_a_row"
+    MINIMUM_HOLD = "minimum_hold"
+    ACCOUNT_UNWATCHED = "account_unwatched"
+    EXIT_NOT_DONE = "exit_not_done"
+    BROKER_AWAY = "broker_away"
+    RATE_LIMITED = "rate_limited"
+    BROKER_REFUSES_ACCOUNT = "broker_refuses_account"
+    ACCOUNT_BLOCKED = "account_blocked"
+    ACCOUNT_UNREADABLE = "account_unreadable"
+    ORDER_UNDER_WAY = "order_under_way"
+    LEASE_TOO_SHORT = "lease_too_short"
+    SEND_AGAIN = "send_again"
+    # The broker's word.
+    REJECTED_BY_BROKER = "rejected_by_broker"
+    CANCELED_AT_BROKER = "canceled_at_broker"
+    EXPIRED_AT_BROKER = "expired_at_broker"
+    # Unknown.
+    NO_ANSWER = "no_answer"
+    LEASE_RAN_OUT = "lease_ran_out"
+    DUPLICATE_ID = "duplicate_id"
+    # Dead letters.
+    ATTEMPTS_USED_UP = "attempts_used_up"
+    UNKNOWN_TOO_LONG = "unknown_too_long"
+    ORDER_MISMATCH = "order_mismatch"
+    ORDER_VANISHED = "order_vanished"
+    ACCOUNT_CHANGED = "account_changed"
+    INTERNAL_ERROR = "internal_error"
+    # A late order: the broker holds what had ended here.
+    LATE_ORDER = "late_order"
+    # A person's word.
+    REQUEUED = "requeued"
+    DISCARDED = "discarded"
+    ENDED_BY_PERSON = "ended_by_person"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reason:
+    """A code with its figures."""
+
+    code: Code
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return sentence(self.code, self.facts)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the facts with every value as JSON can hold it exactly."""
+        return {name: _plain(value) for name, value in self.facts.items()}
+
+
+def sentence(code: str, facts: Mapping[str, Any]) -> str:
+    """Return a reason as people read it: `confidence_below_minimum minimum=82 was=75.3`."""
+    return " ".join([str(code), *(f"{name}={_shown(value)}" for name, value in facts.items())])
+
+
+def storable(text: str) -> str:
+    """Return *text* as PostgreSQL can hold it: no NUL, no half of a surrogate pair. Brokers and senders write both."""
+    return text.encode("utf-8", "replace").decode().replace("\x00", "\ufffd")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return storable(value) if isinstance(value, str) else value
+
+
+def _shown(value: Any) -> str:
+    """Return one fact on one line: foreign text can neither break the line nor speak to the terminal."""
+    text = str(_plain(value))
+    if text and text.isprintable() and not any(mark in text for mark in ' "='):
+        return text
+    quoted = text.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "".join(mark if mark.isprintable() else repr(mark)[1:-1] for mark in quoted) + '"'

@@ -1,0 +1,201 @@
+"""A signal as sent, read strictly: one unit of confidence, one form of a symbol, exact decimals."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from hashlib import sha256
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from pipeline.model.errors import InvalidSignal
+from pipeline.model.symbols import AssetClass, asset_class, canonical
+
+#: Clocks of senders run ahead a little; beyond this a time is a mistake.
+CLOCK_TOLERANCE = timedelta(seconds=5)
+
+# A price beyond these is a mistake of unit. Binary fractions of senders leave up to 17 digits behind the point.
+_LARGEST = Decimal("1e12")
+_MOST_DECIMALS = 20
+
+
+class Action(StrEnum):
+    """What the signal says to do."""
+
+    BUY = "BUY"
+    SELL = "SELL"
+
+
+class Intent(StrEnum):
+    """Whether the sender means to open, to close, or leaves it to the position."""
+
+    OPEN = "open"
+    CLOSE = "close"
+    AUTO = "auto"
+
+
+def _exact(value: Any) -> Any:
+    """Keep the decimals that were written: a float is read by its shortest form, a bool is no number."""
+    if isinstance(value, bool):
+        raise ValueError("must be a number, not true or false")  # noqa: TRY004 -- what pydantic reports
+    return repr(value) if isinstance(value, float) else value
+
+
+def _bounded(value: Decimal) -> Decimal:
+    exponent = value.as_tuple().exponent
+    if value > _LARGEST or (isinstance(exponent, int) and -exponent > _MOST_DECIMALS):
+        raise ValueError(f"must be at most {_LARGEST:f} with at most {_MOST_DECIMALS} decimals")
+    # A zero may carry any exponent, and a column does not.
+    return value or Decimal(0)
+
+
+def _utc(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("is beyond the years 1 to 9999 in UTC") from None
+
+
+Positive = Annotated[Decimal, BeforeValidator(_exact), Field(gt=0, allow_inf_nan=False), AfterValidator(_bounded)]
+Text = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f]+$")]
+Time = Annotated[AwareDatetime, AfterValidator(_utc)]
+
+
+class Signal(BaseModel):
+    """A fact from a source. Prices are in the quote currency per unit, confidence in percent (0-100)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: Text | None = None
+    source_id: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")] | None = None
+    symbol: str
+    action: Action
+    confidence: Annotated[Decimal, BeforeValidator(_exact), AfterValidator(_bounded)] | None = None
+    entry_price: Positive | None = None
+    target_price: Positive | None = None
+    stop_price: Positive | None = None
+    strategy: Text | None = None
+    regime: Text | None = None
+    volatility_percent: Annotated[Positive, Field(le=1000)] | None = None
+    generated_at: Time | None = None
+    expires_at: Time | None = None
+    quantity: Positive | None = None
+    intent: Intent = Intent.AUTO
+    executors: tuple[Text, ...] | None = None
+
+    @field_validator("symbol")
+    @classmethod
+    def _one_form(cls, value: str) -> str:
+        return canonical(value)
+
+    @field_validator("action", mode="before")
+    @classmethod
+    def _any_case(cls, value: Any) -> Any:
+        return value.upper() if isinstance(value, str) else value
+
+    @field_validator("confidence")
+    @classmethod
+    def _percent(cls, value: Decimal | None) -> Decimal | None:
+        """Refuse a fraction: 0.98 meant as 98 % and 1 meant as 100 % must never be taken for 1 %."""
+        if value is None:
+            return None
+        if not value.is_finite() or not 0 <= value <= 100:  # noqa: PLR2004 -- percent
+            raise ValueError("must be a percentage from 0 to 100")
+        if 0 < value <= 1:
+            raise ValueError(
+                f"is a percentage from 0 to 100, and {value} looks like a fraction: write {value * 100} for it"
+            )
+        return value
+
+    @field_validator("generated_at")
+    @classmethod
+    def _not_in_the_future(cls, value: datetime | None, context: ValidationInfo) -> datetime | None:
+        now: datetime = (context.context or {}).get("now") or datetime.now(UTC)
+        if value is not None and value > now + CLOCK_TOLERANCE:
+            raise ValueError(f"{value.isoformat()} is in the future (it is {now.isoformat()})")
+        return value
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.intent is not Intent.CLOSE:
+            missing = [name for name in ("confidence", "entry_price") if getattr(self, name) is None]
+            if missing:
+                raise ValueError(f"{' and '.join(missing)} may be left out only when intent is close")
+        if self.executors is not None and not self.executors:
+            raise ValueError("executors names nobody: leave it out to address all")
+        self._sides_agree()
+        return self
+
+    def _sides_agree(self) -> None:
+        """Refuse a stop or target on the wrong side of an opening: it would fire at once."""
+        if self.intent is Intent.CLOSE or self.entry_price is None:
+            return
+        up = self.action is Action.BUY
+        for name, price, above in (
+            ("target_price", self.target_price, up),
+            ("stop_price", self.stop_price, not up),
+        ):
+            if price is not None and (price == self.entry_price or (price > self.entry_price) != above):
+                where = "above" if above else "below"
+                raise ValueError(f"{name} of a {self.action} must be {where} entry_price {self.entry_price}")
+
+    @property
+    def asset_class(self) -> AssetClass:
+        """Return what kind of thing is traded."""
+        return asset_class(self.symbol)
+
+    def content_hash(self) -> str:
+        """Return what tells two signals with one source_id apart.
+
+        Times are left out: a sender that repeats itself stamps the repeat anew.
+        """
+        content = self.model_dump(mode="json", exclude={"source", "source_id", "generated_at", "expires_at"})
+        if self.volatility_percent is None:
+            # A key that came later must not change the hash of what was recorded before it.
+            del content["volatility_percent"]
+        for name in ("confidence", "entry_price", "target_price", "stop_price", "quantity", "volatility_percent"):
+            if name not in content:
+                continue
+            value = getattr(self, name)
+            content[name] = None if value is None else format(value.normalize(), "f")
+        return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def read_signal(raw: Mapping[str, Any], *, now: datetime | None = None) -> Signal:
+    """Read what a sender wrote.
+
+    Raises:
+        InvalidSignal: it is not a signal; the message names every fault.
+    """
+    if not isinstance(raw, Mapping):
+        raise InvalidSignal("invalid_signal", f"a signal is a JSON object, not {type(raw).__name__}")
+    try:
+        return Signal.model_validate(dict(raw), context={"now": now})
+    except ValidationError as error:
+        raise InvalidSignal("invalid_signal", "; ".join(_fault(fault) for fault in error.errors())) from None
+
+
+def _fault(fault: Any) -> str:
+    """Say one fault in a sentence that starts with the key."""
+    key = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "missing":
+        return f"{key} is missing"
+    if fault["type"] == "extra_forbidden":
+        return f"{key} is not a key of a signal"
+    message = fault["msg"].removeprefix("Value error, ")
+    return f"{key}: {message}" if key else message

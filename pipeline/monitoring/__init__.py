@@ -1,0 +1,1 @@
+"""Heartbeats, alerts and metrics."""

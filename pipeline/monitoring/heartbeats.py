@@ -1,0 +1,89 @@
+"""Say each second that a process is alive: a row in the record, since RQ forgets its workers with Redis."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from functools import cache
+from importlib.metadata import version
+from types import MappingProxyType
+from typing import Any
+from uuid import uuid4
+
+from psycopg.types.json import Jsonb
+
+from config.schema.executor import ExecutorSettings, settings_hash
+from pipeline.model.errors import TradewireError
+from pipeline.store.record import Record
+from pipeline.store.statements import sql
+
+EVERY_S = 1.0
+#: A process that has not been heard for so long counts as gone.
+GONE_AFTER = timedelta(seconds=4)
+
+#: Among the facts: the hash of the settings that the process runs with, by executor.
+SETTINGS = "settings"
+#: Among the facts: the release of tradewire that the process runs.
+VERSION = "version"
+
+#: What a process says of itself: is it well, and some facts.
+Health = Callable[[], tuple[bool, dict[str, Any]]]
+
+
+class Heartbeat:
+    """Writes one process's row from a thread of its own, until closed."""
+
+    def __init__(
+        self,
+        database_url: str,
+        *,
+        kind: str,
+        name: str,
+        health: Health | None = None,
+        executors: Mapping[str, ExecutorSettings] = MappingProxyType({}),
+    ) -> None:
+        self.process_id = uuid4()
+        self._record = Record(database_url, connections=1, patience_s=0.5)
+        self._who = {
+            "process_id": self.process_id,
+            "kind": kind,
+            "name": name,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+        }
+        self._health = health or (lambda: (True, {}))
+        self._settings = {executor_id: settings_hash(executor) for executor_id, executor in executors.items()}
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._beat_for_ever, name="heartbeat", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Take the row away: this process ends on purpose."""
+        self._stop.set()
+        self._thread.join(timeout=2.0)
+        self._run(sql("heartbeats", "end"), {"process_id": self.process_id})
+        self._record.close()
+
+    def _beat_for_ever(self) -> None:
+        self._run(sql("heartbeats", "forget"), {})
+        while True:
+            healthy, facts = self._health()
+            said = {VERSION: release()} | ({SETTINGS: self._settings} if self._settings else {})
+            self._run(sql("heartbeats", "beat"), self._who | {"healthy": healthy, "facts": Jsonb(facts | said)})
+            if self._stop.wait(EVERY_S):
+                return
+
+    def _run(self, statement: Any, values: dict[str, Any]) -> None:
+        try:
+            self._record.run(lambda connection: connection.execute(statement, values))
+        except TradewireError:
+            return  # Silence is what the readers of this row look for.
+
+
+@cache
+def release() -> str:
+    """Return the release of tradewire that is installed here."""
+    return version("tradewire")

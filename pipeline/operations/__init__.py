@@ -1,0 +1,1 @@
+"""Actions that a person takes on executions, dead letters and tokens."""

@@ -1,0 +1,81 @@
+"""Ring for what was recorded: after the commit, never before."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterable
+from decimal import Decimal
+
+import structlog
+
+from pipeline.model.crash_points import reached
+from pipeline.model.errors import QueueUnavailable
+from pipeline.model.states import State
+from pipeline.queues.jobs import Ring
+from pipeline.queues.queue import Bell
+from pipeline.store.rows import ExecutionRow
+
+log = structlog.get_logger(__name__)
+
+
+def job_id(execution_id: object, enqueues: int) -> str:
+    """Return the id of the n-th job of an execution: a new one each time, so that no old job blocks it."""
+    return f"{execution_id}-{enqueues}"
+
+
+def description(*, action: str, symbol: str, confidence: Decimal | None, executor_id: str) -> str:
+    """Return what rq-dashboard shows for a job: `BUY AAPL 98.0 % → argo`."""
+    sure = "" if confidence is None else f" {confidence:.1f} %"
+    return f"{action} {symbol}{sure} → {executor_id}"
+
+
+# While Redis is away, each try may cost a time limit: most signals do without.
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 5.0
+
+
+class Relay:
+    """Rings the bell for recorded executions. When it fails, the keeper rings later: nothing is lost."""
+
+    def __init__(self, bell: Bell) -> None:
+        self._bell = bell
+        self._pause_s = 0.0
+        self._again_at = 0.0
+
+    def depth(self, executor_id: str) -> int:
+        """Return how many jobs wait for the executor.
+
+        Raises:
+            QueueUnavailable: Redis is away.
+        """
+        return self._bell.depth(executor_id)
+
+    def ring(self, executions: Iterable[ExecutionRow]) -> bool:
+        """Enqueue those of *executions* that wait for their executor; False when Redis is away."""
+        rings = [
+            Ring(
+                execution_id=execution.execution_id,
+                executor_id=execution.executor_id,
+                job_id=job_id(execution.execution_id, 1),
+                description=description(
+                    action=execution.action,
+                    symbol=execution.symbol,
+                    confidence=execution.confidence,
+                    executor_id=execution.executor_id,
+                ),
+            )
+            for execution in executions
+            if execution.state is State.QUEUED
+        ]
+        if time.monotonic() < self._again_at:
+            return False
+        try:
+            self._bell.ring(rings)
+        except QueueUnavailable as error:
+            self._pause_s = min(max(self._pause_s * 2, _FIRST_PAUSE_S), _LONGEST_PAUSE_S)
+            self._again_at = time.monotonic() + self._pause_s * random.uniform(0.5, 1.0)  # noqa: S311 -- not a secret
+            log.debug("relay.left_to_the_keeper", executions=len(rings), error=str(error))
+            return False
+        reached("relay.after_enqueue")
+        self._pause_s = 0.0
+        return True

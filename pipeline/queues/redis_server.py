@@ -1,0 +1,82 @@
+"""The Redis behind the queues: connected to without hidden retries, and refused when it would lose jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import InvalidResponse, RedisError, ResponseError
+from redis.retry import Retry
+
+from pipeline.model.errors import NotPossible, QueueUnavailable
+from pipeline.model.outages import Absence, Need, absence_of
+
+_OLDEST_SERVER = (6, 2)
+_NO_LIST = "tradewire:no-such-list"
+
+
+def connect(redis_url: str, *, timeout_s: float = 2.0) -> Redis:
+    """Return a connection that does not retry by itself: redis-py would send a whole transaction twice."""
+    return Redis.from_url(
+        redis_url,
+        socket_timeout=timeout_s,
+        socket_connect_timeout=timeout_s,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+@contextmanager
+def mapped() -> Iterator[None]:
+    """Turn what redis-py raises into our own error."""
+    try:
+        yield
+    except RedisError as error:
+        raise QueueUnavailable(f"Redis: {(str(error).splitlines() or [type(error).__name__])[0]}") from None
+
+
+def check_server(connection: Redis) -> None:
+    """Refuse a server that would lose jobs.
+
+    Raises:
+        NotPossible: it is no Redis, too old, a cluster, a replica, or evicts keys.
+        QueueUnavailable: it cannot be reached, or takes no writes.
+    """
+    with mapped():
+        try:
+            facts = connection.info()
+        except InvalidResponse:
+            raise NotPossible("what answers at REDIS_URL is not Redis") from None
+        except ResponseError as error:
+            # The first word of every connection; servers know it since 6.0.
+            if "unknown command" in str(error) and "HELLO" in str(error):
+                raise NotPossible("this Redis is too old: tradewire needs 6.2 or newer") from None
+            raise
+    version = tuple(int(part) for part in str(facts.get("redis_version", "0")).split(".")[:2])
+    if version < _OLDEST_SERVER:
+        raise NotPossible(f"Redis {facts.get('redis_version')} is too old: tradewire needs 6.2 or newer")
+    if facts.get("redis_mode", "standalone") != "standalone":
+        raise NotPossible(f"this Redis runs as a {facts['redis_mode']}: REDIS_URL must name a single server")
+    if facts.get("role") != "master":
+        raise NotPossible("this Redis is a read-only replica: REDIS_URL must name the primary")
+    policy = facts.get("maxmemory_policy", "noeviction")
+    if policy != "noeviction":
+        raise NotPossible(f"this Redis evicts keys (maxmemory-policy {policy}): set it to noeviction")
+    check_writes(connection)
+
+
+def check_writes(connection: Redis) -> None:
+    """Find out whether the server takes writes, by one that changes nothing: a move from a list that is not there.
+
+    Raises:
+        QueueUnavailable: it is away, out of memory, a replica, or cannot write to its disk.
+    """
+    with mapped():
+        connection.lmove(_NO_LIST, _NO_LIST)
+
+
+def queue_absence(connection: Redis) -> Absence:
+    """Return what this process knows of the absence of this Redis."""
+    place = connection.connection_pool.connection_kwargs
+    return absence_of(Need.QUEUE, str([place.get(key) for key in ("host", "port", "path", "db")]))

@@ -1,0 +1,27 @@
+"""Let nobody trade real money unless somebody would be told, or decided not to be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from config.alerts import load_alerts
+from config.schema.executor import ExecutorSettings
+from config.schema.settings import Settings
+from pipeline.model.errors import ConfigInvalid
+from pipeline.monitoring.alerts.commands import untold
+from pipeline.store.record import Record
+
+
+def check_channels(record: Record, executors: Mapping[str, ExecutorSettings], *, settings: Settings) -> None:
+    """Refuse a live executor without an alert channel that took a test.
+
+    Raises:
+        ConfigInvalid: no channel was tested, and alerts.toml does not say "none"; or that file is wrong.
+        RecordUnavailable: PostgreSQL is away.
+    """
+    if all(executor.mode != "live" for executor in executors.values()):
+        return
+    alerts = load_alerts(settings)
+    problems = record.run(lambda connection: untold(connection, list(executors.values()), alerts))
+    if problems:
+        raise ConfigInvalid(problems)

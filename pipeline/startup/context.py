@@ -1,0 +1,107 @@
+"""What every command starts from: settings, addresses and the executors, or a clear refusal."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from datetime import datetime
+
+from config.executors import load_executors
+from config.logs import configure_logs, register_secret
+from config.schema.executor import Executors
+from config.schema.settings import Settings, executor_keys, load_settings
+from config.services import effective
+from pipeline.model.errors import ConfigInvalid, Problem
+from pipeline.model.times import moment_of
+from pipeline.store.record import Record
+
+
+def settings_for(process: str, *, level: int = logging.INFO) -> Settings:
+    """Return the settings in force, with what a running `up` fills in, and set up logging.
+
+    Raises:
+        ConfigInvalid: with every problem.
+    """
+    settings = effective(load_settings())
+    configure_logs(settings.log, process=process, level=level)
+    for secret in (settings.database_url, settings.redis_url, settings.api_token):
+        register_secret(secret)
+    return settings
+
+
+def settings_for_a_person(command: str) -> Settings:
+    """Return the settings in force for a command whose output says all: only errors are logged.
+
+    Raises:
+        ConfigInvalid: with every problem.
+    """
+    settings = settings_for(command, level=logging.ERROR)
+    # What is away, the command itself says.
+    logging.getLogger("pipeline.model.outages").setLevel(logging.CRITICAL)
+    return settings
+
+
+def executors_for(settings: Settings) -> Executors:
+    """Return the executors, and have their secrets masked in every log line.
+
+    Raises:
+        ConfigInvalid: with every problem of the file.
+    """
+    executors = load_executors(settings.executors, settings=settings)
+    for executor_id in executors:
+        keys = executor_keys(settings, executor_id)
+        if keys is not None:
+            register_secret(keys[1])
+    return executors
+
+
+def database_url(settings: Settings) -> str:
+    """Return where the record is.
+
+    Raises:
+        ConfigInvalid: nobody says where.
+    """
+    if settings.database_url is None:
+        raise ConfigInvalid([_nowhere("DATABASE_URL", "PostgreSQL")])
+    return settings.database_url.get_secret_value()
+
+
+def redis_url(settings: Settings) -> str:
+    """Return where the queues are.
+
+    Raises:
+        ConfigInvalid: nobody says where.
+    """
+    if settings.redis_url is None:
+        raise ConfigInvalid([_nowhere("REDIS_URL", "Redis")])
+    return settings.redis_url.get_secret_value()
+
+
+def open_record(settings: Settings) -> Record:
+    """Return the record, with a person's patience."""
+    return Record(database_url(settings), connections=2, patience_s=3.0)
+
+
+def stop_on_signals() -> threading.Event:
+    """Return an event that SIGTERM and SIGINT set."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+def since(text: str | None) -> datetime | None:
+    """Read `--since`: RFC 3339, or a span like 90s, 15m, 2h, 3d.
+
+    Raises:
+        ConfigInvalid: it is neither.
+    """
+    try:
+        return None if text is None else moment_of(text)
+    except ValueError as error:
+        raise ConfigInvalid([Problem(key="--since", message=str(error))]) from None
+
+
+def _nowhere(variable: str, what: str) -> Problem:
+    return Problem(key=variable, message=f"no {what} is known: run `tradewire up` beside this, or set {variable}")

@@ -1,0 +1,107 @@
+"""Build what executes for one executor in this process: its broker, checks, leases and recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pydantic import SecretStr
+
+from config.schema.executor import ExecutorSettings
+from config.schema.settings import Settings, executor_keys
+from pipeline.model.errors import ConfigInvalid, Problem
+from pipeline.model.outages import Need, absence_of
+from pipeline.store.record import Record
+from workers.account.assets import Assets
+from workers.account.calendar import Calendar
+from workers.account.snapshots import Snapshots
+from workers.brokers.metered import MeteredBroker
+from workers.brokers.protocol import Broker
+from workers.brokers.rate_budget import Budget, Purpose
+from workers.brokers.registry import open_broker
+from workers.brokers.watched import WatchedBroker
+
+#: Keys for the paper exchange, which opens an account for any key that it has not seen.
+_EXCHANGE_SECRET = "paper-exchange"  # noqa: S105 -- it opens nothing but play money on this machine
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desk:
+    """One executor's broker and what is shared of its account."""
+
+    executor: ExecutorSettings
+    #: Every request is paid for out of the account's budget.
+    broker: Broker
+    #: The same, paid for as exits, cancels and look-ups are, whatever is asked.
+    urgent: Broker
+    budget: Budget
+    snapshots: Snapshots
+    assets: Assets
+    calendar: Calendar
+
+    def close(self) -> None:
+        """Release the broker's connections."""
+        self.broker.close()
+
+
+def open_desk(executor: ExecutorSettings, *, settings: Settings, exchange_url: str | None, record: Record) -> Desk:
+    """Open the executor's broker account; nothing is sent yet.
+
+    Raises:
+        ConfigInvalid: there is no address or no key for it.
+    """
+    account, address = open_account(executor, settings=settings, exchange_url=exchange_url)
+    budget = Budget(record, executor_id=executor.id, per_minute=executor.limits.requests_per_minute)
+    broker = MeteredBroker(account, budget)
+    urgent = MeteredBroker(account, budget, purpose=Purpose.URGENT)
+    return Desk(
+        executor=executor,
+        broker=broker,
+        urgent=urgent,
+        budget=budget,
+        snapshots=Snapshots(record, executor, broker),
+        assets=Assets(record, address=address, broker=broker, urgent=urgent),
+        calendar=Calendar(record, executor, broker),
+    )
+
+
+def open_account(executor: ExecutorSettings, *, settings: Settings, exchange_url: str | None) -> tuple[Broker, str]:
+    """Open the executor's broker account without its budget, for when there is no record; return its address too.
+
+    Raises:
+        ConfigInvalid: there is no address or no key for it.
+    """
+    keys = executor_keys(settings, executor.id)
+    base_url = executor.base_url
+    if executor.mode == "exchange":
+        base_url = base_url or exchange_url
+        keys = keys or (executor.id, SecretStr(_EXCHANGE_SECRET))
+    if base_url is None or keys is None:
+        key = f"executors.{executor.id}.base_url"
+        raise ConfigInvalid(
+            [
+                Problem(
+                    key=key,
+                    message="no exchange is known: run beside `tradewire up`, or set TRADEWIRE_EXCHANGE_URL",
+                )
+            ]
+        )
+    broker = open_broker(
+        executor.broker,
+        api_key=keys[0],
+        api_secret=keys[1],
+        base_url=base_url,
+        timeout_s=executor.retry.broker_timeout_s,
+    )
+    absence = absence_of(Need.BROKER, f"{executor.id} {base_url}", executor_id=executor.id)
+    return WatchedBroker(broker, absence), base_url
+
+
+def open_desks(
+    executors: Mapping[str, ExecutorSettings], *, settings: Settings, exchange_url: str | None, record: Record
+) -> dict[str, Desk]:
+    """Open every executor's desk."""
+    return {
+        executor.id: open_desk(executor, settings=settings, exchange_url=exchange_url, record=record)
+        for executor in executors.values()
+    }

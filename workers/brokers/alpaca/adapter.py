@@ -1,0 +1,248 @@
+"""Trade at Alpaca, or at anything that speaks its trading API, through alpaca-py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final, NoReturn, TypeVar, cast
+from urllib.parse import quote, urlsplit
+
+from pydantic import SecretStr
+
+from pipeline.model.account import Account, Asset, Clock, Position, Session, Transfer
+from pipeline.model.errors import BrokerOverRate, BrokerUnreadable, ConfigInvalid, Problem, TradewireError
+from pipeline.model.orders import BrokerOrder, OrderRequest
+from workers.brokers.alpaca import calendar as days
+from workers.brokers.alpaca import mapping as words
+from workers.brokers.alpaca import outcomes as faults
+from workers.brokers.alpaca.fields import read_json
+from workers.brokers.alpaca.prices import AlpacaPrices, data_address
+from workers.brokers.alpaca.session import AlpacaSession, PriceSession, Reply
+from workers.brokers.protocol import Absent, Broker, Found, Lookup, More, NoAnswer, Outcome
+
+#: The most that Alpaca gives at once.
+PAGE_SIZE: Final = 500
+#: 20 000 orders; each page counts against the account's 200 requests a minute.
+MOST_PAGES: Final = 40
+
+#: `after` leaves out its own instant, and a page may end among orders of one instant: begin just before.
+_TIE: Final = timedelta(microseconds=1)
+
+#: How far before the asked time a list is begun: the broker's clock is not ours.
+_CLOCK_SLACK: Final = timedelta(seconds=1)
+
+T = TypeVar("T")
+
+
+def open_broker(*, api_key: str, api_secret: SecretStr, base_url: str, timeout_s: float) -> Broker:
+    """Return one account at Alpaca. Nothing is sent yet.
+
+    Args:
+        api_key: the account's key id.
+        api_secret: its secret; it stays inside.
+        base_url: as in `https://paper-api.alpaca.markets`, with or without `/v2`.
+        timeout_s: seconds that one request may take until its answer is complete. Only the name look-up
+            of the operating system and a host with several addresses can take longer.
+
+    Raises:
+        ConfigInvalid: the keys cannot be sent, or *base_url* is not an address.
+    """
+    secret = api_secret.get_secret_value()
+    problems = [
+        Problem(key=name, message="must be printable ASCII without spaces")
+        for name, value in (("api_key", api_key), ("api_secret", secret))
+        if not _fits_a_header(value)
+    ]
+    if not _is_address(base_url):
+        problems.append(Problem(key="base_url", message="must be like https://paper-api.alpaca.markets"))
+    if timeout_s <= 0:
+        problems.append(Problem(key="timeout_s", message="must be greater than 0"))
+    if problems:
+        raise ConfigInvalid(problems)
+    address = base_url.rstrip("/").removesuffix("/v2").rstrip("/")
+    return AlpacaBroker(
+        AlpacaSession(api_key=api_key, api_secret=secret, base_url=address, timeout_s=timeout_s),
+        PriceSession(api_key=api_key, api_secret=secret, base_url=data_address(address), timeout_s=timeout_s),
+    )
+
+
+class AlpacaBroker:
+    """One account at Alpaca; see `Broker` for what each method promises."""
+
+    def __init__(self, session: AlpacaSession, prices: PriceSession) -> None:
+        self._session = session
+        self._prices = AlpacaPrices(prices)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._session!r})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("A broker holds an account's keys and is not pickled.")
+
+    def submit(self, request: OrderRequest) -> Outcome:
+        """Send the order once. Never raises for what the broker or the network does."""
+        reply = cast("Reply", self._session.post("/orders", request.to_json()))
+        return faults.outcome_of(reply, request)
+
+    def find(self, client_order_id: str) -> Lookup:
+        """Look an order up by our id."""
+        query = {"client_order_id": client_order_id}
+        try:
+            order = self._read_one("/orders:by_client_order_id", words.order_from_broker, query)
+        except TradewireError as exc:
+            return faults.no_answer(exc)
+        return Absent() if order is None else _found(order, client_order_id)
+
+    def find_in_list(self, client_order_id: str, *, since: datetime, more: More | None = None) -> Lookup:
+        """Look for our id in the list of orders submitted after *since*, less a second."""
+        try:
+            for raw in self._list(status="all", since=since - _CLOCK_SLACK, more=_to_the_end(more)):
+                if raw.get("client_order_id") == client_order_id:
+                    return Found(order=words.order_from_broker(raw))
+        except TradewireError as exc:
+            return faults.no_answer(exc)
+        return Absent()
+
+    def order(self, order_id: str) -> BrokerOrder | None:
+        """Read one order by Alpaca's id; None when Alpaca does not know it, or says it cannot be an id."""
+        return self._read_one(f"/orders/{_in_path(order_id)}", words.order_from_broker)
+
+    def orders(self, *, status: str, since: datetime | None = None, more: More | None = None) -> Sequence[BrokerOrder]:
+        """List orders of *status*, all pages, oldest first. Orders of several legs are left out."""
+        return [words.order_from_broker(raw) for raw in self._list(status=status, since=since, more=more)]
+
+    def cancel(self, order_id: str) -> bool:
+        """Ask for a cancel; a later read says whether it came before a fill."""
+        reply = cast("Reply", self._session.delete(f"/orders/{_in_path(order_id)}"))
+        if faults.is_good(reply):
+            return True
+        if faults.says_absent(reply) or faults.says_not_possible(reply):
+            return False
+        raise faults.fault_of(reply)
+
+    def cancel_all(self) -> int:
+        """Ask for a cancel of every open order; Alpaca says of each whether it took the request."""
+        reply = cast("Reply", self._session.delete("/orders"))
+        if not faults.is_good(reply):
+            raise faults.fault_of(reply)
+        return sum(words.each(words.cancel_was_taken)(read_json(reply.text)))
+
+    def account(self) -> Account:
+        """Read the account."""
+        return self._read("/account", words.account_from_broker)
+
+    def positions(self) -> Sequence[Position]:
+        """Read all open positions."""
+        return self._read("/positions", words.each(words.position_from_broker))
+
+    def position(self, symbol: str) -> Position | None:
+        """Read one position; None when flat."""
+        # Alpaca knows the position of BTC/USD as BTCUSD.
+        return self._read_one(f"/positions/{_in_path(symbol.replace('/', ''))}", words.position_from_broker)
+
+    def asset(self, symbol: str) -> Asset | None:
+        """Read what Alpaca says of *symbol*; None when it does not know it."""
+        return self._read_one(f"/assets/{_in_path(symbol)}", words.asset_from_broker)
+
+    def clock(self) -> Clock:
+        """Read the market clock."""
+        return self._read("/clock", words.clock_from_broker)
+
+    def calendar(self, first: date, last: date) -> Sequence[Session]:
+        """Read the regular sessions from *first* to *last*."""
+        asked = {"start": first.isoformat(), "end": last.isoformat()}
+        sessions = self._read("/calendar", words.each(days.session_from_broker), asked)
+        return sorted((each for each in sessions if first <= each.date <= last), key=lambda each: each.opens)
+
+    def transfers(self, since: datetime) -> Sequence[Transfer]:
+        """Read the deposits, withdrawals and journals of cash since *since*, all pages."""
+
+        def page(query: dict[str, str]) -> list[dict[str, Any]]:
+            return self._read("/account/activities", words.each(lambda one: one), query)
+
+        return days.transfers(page, since)
+
+    def price(self, symbol: str) -> Decimal | None:
+        """Read the price of the latest trade, from Alpaca's market data."""
+        return self._prices.latest(symbol)
+
+    def close(self) -> None:
+        """Release the connections."""
+        self._session.close()
+        self._prices.close()
+
+    def _get(self, path: str, query: dict[str, str] | None = None) -> Reply:
+        return cast("Reply", self._session.get(path, query))
+
+    def _read(self, path: str, translate: Callable[[Any], T], query: dict[str, str] | None = None) -> T:
+        reply = self._get(path, query)
+        if not faults.is_good(reply):
+            raise faults.fault_of(reply)
+        return translate(read_json(reply.text))
+
+    def _read_one(self, path: str, translate: Callable[[Any], T], query: dict[str, str] | None = None) -> T | None:
+        reply = self._get(path, query)
+        if faults.says_absent(reply) or faults.says_not_possible(reply):
+            return None
+        if not faults.is_good(reply):
+            raise faults.fault_of(reply)
+        return translate(read_json(reply.text))
+
+    def _list(self, *, status: str, since: datetime | None, more: More | None) -> Iterator[dict[str, Any]]:
+        """Yield the orders as Alpaca gives them, each once, page by page as they are asked for."""
+        seen: set[str] = set()
+        for _ in range(MOST_PAGES):
+            page = self._read("/orders", words.order_page, _page_query(status, since))
+            fresh = [raw for raw in page if raw["id"] not in seen]
+            seen.update(raw["id"] for raw in fresh)
+            yield from (raw for raw in fresh if not words.has_legs_only(raw))
+            if len(page) < PAGE_SIZE:
+                return
+            if not fresh:
+                raise BrokerUnreadable("The broker's order list does not move on.")
+            if more is not None and not more():
+                return
+            since = words.listed_at(page[-1]) - _TIE
+        raise BrokerUnreadable(f"The broker lists more than {MOST_PAGES * PAGE_SIZE} orders.")
+
+
+def _to_the_end(more: More | None) -> More:
+    """Return *more* for a list whose end has to be seen: what was not read may hold the order."""
+
+    def ask() -> bool:
+        if more is not None and not more():
+            raise BrokerOverRate("The list was not read to its end.")
+        return True
+
+    return ask
+
+
+def _found(order: BrokerOrder, client_order_id: str) -> Lookup:
+    if order.client_order_id == client_order_id:
+        return Found(order=order)
+    return NoAnswer(message="The broker answered with an order of another client_order_id.")
+
+
+def _page_query(status: str, since: datetime | None) -> dict[str, str]:
+    query = {"status": status, "limit": str(PAGE_SIZE), "direction": "asc", "nested": "false"}
+    if since is not None:
+        query["after"] = since.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return query
+
+
+def _in_path(word: str) -> str:
+    """Return *word* as one piece of a path: alpaca-py would send the slash of `BTC/USD` as it is."""
+    return quote(word, safe="")
+
+
+def _fits_a_header(value: str) -> bool:
+    return bool(value) and value.isascii() and value.isprintable() and " " not in value
+
+
+def _is_address(base_url: str) -> bool:
+    try:
+        parts = urlsplit(base_url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False

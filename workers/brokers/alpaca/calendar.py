@@ -1,0 +1,92 @@
+"""Translate Alpaca's calendar and its list of cash transfers, both of which tell days in New York's time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from pipeline.model.account import Session, Transfer
+from pipeline.model.errors import BrokerUnreadable
+from workers.brokers.alpaca.fields import Fields
+
+#: Alpaca writes days and the hours of its calendar without a zone; they are New York's.
+NEW_YORK: Final = ZoneInfo("America/New_York")
+
+#: Cash deposited, withdrawn, moved between accounts of one owner, and moved here from another broker.
+TRANSFERS: Final = ("CSD", "CSW", "JNLC", "ACATC")
+#: The most that Alpaca gives at once.
+PAGE_SIZE: Final = 100
+MOST_PAGES: Final = 40
+
+#: Lists begin by the moment at which an entry was made, which can be before the day that it is dated.
+_SLACK: Final = timedelta(days=1)
+
+
+def session_from_broker(raw: Any) -> Session:
+    """Read one day of the calendar."""
+    fields = Fields.of("calendar day", raw)
+    day = _day(fields, "date")
+    session = Session(date=day, opens=_hour(fields, "open", day), closes=_hour(fields, "close", day))
+    if session.opens >= session.closes:
+        raise fields.unreadable("close")
+    return session
+
+
+def transfers(read_page: Callable[[dict[str, str]], list[dict[str, Any]]], since: datetime) -> list[Transfer]:
+    """Return the transfers since *since*, all pages; see `Broker.transfers`.
+
+    Raises:
+        BrokerUnreadable: an entry makes no sense, or the list has no end.
+    """
+    query = {
+        "activity_types": ",".join(TRANSFERS),
+        "after": (since.astimezone(UTC) - _SLACK).isoformat().replace("+00:00", "Z"),
+        "direction": "asc",
+        "page_size": str(PAGE_SIZE),
+    }
+    found: dict[str, Transfer] = {}
+    for _ in range(MOST_PAGES):
+        page = read_page(query)
+        found |= {each.transfer_id: each for each in (_transfer(raw, since) for raw in page) if each is not None}
+        if len(page) < PAGE_SIZE:
+            return sorted(found.values(), key=lambda each: each.at)
+        token = Fields.of("activity", page[-1]).word("id")
+        if token == query.get("page_token"):
+            raise BrokerUnreadable("The broker's list of transfers does not move on.")
+        query = query | {"page_token": token}
+    raise BrokerUnreadable(f"The broker lists more than {MOST_PAGES * PAGE_SIZE} transfers.")
+
+
+def _transfer(raw: Any, since: datetime) -> Transfer | None:
+    """Read one entry; None when it moved no cash, was taken back, or is from before *since*."""
+    fields = Fields.of("activity", raw)
+    if raw.get("activity_type") not in TRANSFERS or raw.get("status") == "canceled":
+        return None
+    amount, booked = fields.amount_or_none("net_amount"), fields.time_or_none("created_at")
+    at = booked
+    if at is None:
+        at = datetime.combine(_day(fields, "date"), time(), NEW_YORK).astimezone(UTC)
+        since = datetime.combine(since.astimezone(NEW_YORK).date(), time(), NEW_YORK)
+    if not amount or at < since:
+        return None
+    return Transfer(transfer_id=fields.word("id"), at=at, amount=amount)
+
+
+def _day(fields: Fields, key: str) -> date:
+    try:
+        # Some activities have a whole time here.
+        return date.fromisoformat(fields.word(key)[:10])
+    except ValueError:
+        raise fields.unreadable(key) from None
+
+
+def _hour(fields: Fields, key: str, day: date) -> datetime:
+    try:
+        hour = time.fromisoformat(fields.word(key))
+    except ValueError:
+        raise fields.unreadable(key) from None
+    if hour.tzinfo is not None:
+        raise fields.unreadable(key)
+    return datetime.combine(day, hour, NEW_YORK).astimezone(UTC)

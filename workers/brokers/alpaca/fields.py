@@ -1,0 +1,105 @@
+"""Read single fields of a broker's raw JSON, without floats and without trust."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+
+from pipeline.model.errors import BrokerUnreadable
+from pipeline.model.orders import Side
+
+#: A number beyond 10 to this power is no amount, and would take for ever to write out.
+GREATEST_EXPONENT: Final = 30
+
+
+def read_json(text: str) -> Any:
+    """Parse an answer. Fractions become strings, not floats, so that no digit is lost.
+
+    Raises:
+        BrokerUnreadable: it is not JSON.
+    """
+    try:
+        return json.loads(text, parse_float=str, parse_constant=str)
+    except (ValueError, RecursionError):
+        raise BrokerUnreadable("The broker's answer is not JSON.") from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fields:
+    """The fields of one JSON object, a *kind* of thing; its readers raise `BrokerUnreadable`."""
+
+    kind: str
+    raw: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, kind: str, raw: Any) -> Fields:
+        """Return the fields of *raw*, when it is a JSON object."""
+        if not isinstance(raw, dict):
+            raise BrokerUnreadable(f"The broker's answer is not the {kind} that was asked for.")
+        return cls(kind=kind, raw=raw)
+
+    def unreadable(self, key: str) -> BrokerUnreadable:
+        """Return the error that names the field *key*."""
+        return BrokerUnreadable(f"The broker's {self.kind} has no readable {key}.")
+
+    def word(self, key: str) -> str:
+        """Return an id, a symbol or a keyword: printable ASCII, not empty."""
+        word = self.raw.get(key)
+        # Neither PostgreSQL nor a log takes every character that JSON can hold.
+        if not isinstance(word, str) or not word or not word.isascii() or not word.isprintable():
+            raise self.unreadable(key)
+        return word
+
+    def side(self) -> Side:
+        """Return the side."""
+        try:
+            return Side(self.word("side"))
+        except ValueError:
+            raise self.unreadable("side") from None
+
+    def amount(self, key: str) -> Decimal:
+        """Return a number that has to be there."""
+        amount = self.amount_or_none(key)
+        if amount is None:
+            raise self.unreadable(key)
+        return amount
+
+    def amount_or_none(self, key: str) -> Decimal | None:
+        """Return a number; None when the field is absent, null or empty."""
+        value = self.raw.get(key)
+        if value is None or value == "":
+            return None
+        if isinstance(value, bool) or not isinstance(value, (str, int)):
+            raise self.unreadable(key)
+        try:
+            amount = Decimal(value)
+        except InvalidOperation:
+            raise self.unreadable(key) from None
+        if not amount.is_finite() or abs(amount.adjusted()) > GREATEST_EXPONENT:
+            raise self.unreadable(key)
+        return amount
+
+    def time(self, key: str) -> datetime:
+        """Return a time, in UTC, that has to be there."""
+        moment = self.time_or_none(key)
+        if moment is None:
+            raise self.unreadable(key)
+        return moment
+
+    def time_or_none(self, key: str) -> datetime | None:
+        """Return a time in UTC; None when the field is absent, null or empty."""
+        value = self.raw.get(key)
+        if value is None or value == "":
+            return None
+        try:
+            # Nanoseconds are cut to microseconds here.
+            moment = datetime.fromisoformat(value)
+        except (TypeError, ValueError):
+            raise self.unreadable(key) from None
+        if moment.tzinfo is None:
+            raise self.unreadable(key)
+        return moment.astimezone(UTC)

@@ -1,0 +1,185 @@
+"""Translate Alpaca's words into ours: orders, positions, the account, assets and the clock.
+
+Every function takes raw JSON and raises `BrokerUnreadable` when it lacks what we need. Unknown fields,
+unknown status words and empty timestamps are no reason: alpaca-py's closed models fail on them, after the
+order was taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from http import HTTPStatus
+from typing import Any, Final, TypeVar
+
+from pipeline.model.account import Account, Asset, Clock, Position
+from pipeline.model.errors import BrokerUnreadable
+from pipeline.model.orders import BrokerOrder, OrderStatus
+from pipeline.model.symbols import AssetClass
+from workers.brokers.alpaca.fields import Fields
+
+T = TypeVar("T")
+
+#: The currencies that crypto is quoted in, longest first, so that `ETHUSDT` is not taken for `ETHU/SDT`.
+CRYPTO_QUOTES: Final = ("USDT", "USDC", "USD", "BTC")
+
+STATUSES: Final[Mapping[str, OrderStatus]] = {
+    "accepted": OrderStatus.WORKING,
+    "pending_new": OrderStatus.WORKING,
+    "new": OrderStatus.WORKING,
+    "held": OrderStatus.WORKING,
+    "accepted_for_bidding": OrderStatus.WORKING,
+    "stopped": OrderStatus.WORKING,
+    "suspended": OrderStatus.WORKING,
+    "calculated": OrderStatus.WORKING,
+    # The rest of it may fill on the next day.
+    "done_for_day": OrderStatus.WORKING,
+    # Asked for, not done: it may still fill.
+    "pending_cancel": OrderStatus.WORKING,
+    "pending_replace": OrderStatus.WORKING,
+    "pending_review": OrderStatus.WORKING,
+    "partially_filled": OrderStatus.PARTIALLY_FILLED,
+    "filled": OrderStatus.FILLED,
+    "canceled": OrderStatus.CANCELED,
+    "expired": OrderStatus.EXPIRED,
+    "rejected": OrderStatus.REJECTED,
+    "replaced": OrderStatus.REPLACED,
+}
+
+
+def order_from_broker(raw: Any) -> BrokerOrder:
+    """Read one order."""
+    fields = Fields.of("order", raw)
+    filled = fields.amount_or_none("filled_qty") or Decimal(0)
+    raw_status = fields.word("status")
+    return BrokerOrder(
+        order_id=fields.word("id"),
+        client_order_id=fields.word("client_order_id"),
+        symbol=canonical_symbol(fields.word("symbol"), asset_class=raw.get("asset_class")),
+        side=fields.side(),
+        quantity=fields.amount_or_none("qty"),
+        filled_quantity=filled,
+        filled_average_price=fields.amount_or_none("filled_avg_price"),
+        status=_status(raw_status, filled),
+        raw_status=raw_status,
+        created_at=fields.time_or_none("created_at"),
+    )
+
+
+def order_page(raw: Any) -> list[dict[str, Any]]:
+    """Read one page of orders, as they are: every one an object with an id."""
+    page = each(lambda order: order)(raw)
+    if not all(isinstance(order, dict) and isinstance(order.get("id"), str) for order in page):
+        raise BrokerUnreadable("The broker's order list holds something that is not an order.")
+    return page
+
+
+def has_legs_only(raw: Mapping[str, Any]) -> bool:
+    """Tell an order of several legs: it has no symbol and side of its own, and we never place one."""
+    return raw.get("order_class") == "mleg"
+
+
+def listed_at(raw: Mapping[str, Any]) -> datetime:
+    """Return the time by which lists are sorted."""
+    fields = Fields.of("order", raw)
+    return fields.time_or_none("submitted_at") or fields.time("created_at")
+
+
+def cancel_was_taken(raw: Any) -> bool:
+    """Read one line of what became of canceling everything: 200, or the status of its refusal."""
+    status = Fields.of("cancel", raw).raw.get("status")
+    if not isinstance(status, int) or isinstance(status, bool):
+        raise BrokerUnreadable("The broker's answer does not say what became of a cancel.")
+    return HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
+
+
+def each(translate: Callable[[Any], T]) -> Callable[[Any], list[T]]:
+    """Return a reader of a list from a reader of one."""
+
+    def translate_all(raw: Any) -> list[T]:
+        if not isinstance(raw, list):
+            raise BrokerUnreadable("The broker's answer is not the list that was asked for.")
+        return [translate(one) for one in raw]
+
+    return translate_all
+
+
+def account_from_broker(raw: Any) -> Account:
+    """Read the account. What does not say clearly that orders are allowed counts as blocked."""
+    fields = Fields.of("account", raw)
+    switches = ("trading_blocked", "account_blocked", "trade_suspended_by_user")
+    return Account(
+        number=fields.word("account_number"),
+        currency=fields.word("currency"),
+        equity=fields.amount("equity"),
+        last_equity=fields.amount("last_equity"),
+        cash=fields.amount("cash"),
+        buying_power=fields.amount("buying_power"),
+        non_marginable_buying_power=fields.amount("non_marginable_buying_power"),
+        blocked=raw.get("status") != "ACTIVE" or any(raw.get(switch) not in (False, None) for switch in switches),
+        shorting_enabled=raw.get("shorting_enabled") is True,
+        raw=raw,
+    )
+
+
+def position_from_broker(raw: Any) -> Position:
+    """Read one position. Alpaca says *short* twice, by the side and by a minus: either is enough."""
+    fields = Fields.of("position", raw)
+    quantity = fields.amount("qty")
+    short = raw.get("side") == "short" or quantity < 0
+    available = fields.amount_or_none("qty_available")
+    sign = -1 if short else 1
+    return Position(
+        symbol=canonical_symbol(fields.word("symbol"), asset_class=raw.get("asset_class")),
+        quantity=sign * abs(quantity),
+        available=sign * abs(quantity if available is None else available),
+        average_entry_price=fields.amount("avg_entry_price"),
+        current_price=fields.amount_or_none("current_price"),
+    )
+
+
+def asset_from_broker(raw: Any) -> Asset:
+    """Read one asset."""
+    fields = Fields.of("asset", raw)
+    asset_class = fields.word("class")
+    return Asset(
+        symbol=canonical_symbol(fields.word("symbol"), asset_class=asset_class),
+        asset_class=asset_class,
+        tradable=raw.get("tradable") is True and raw.get("status") == "active",
+        fractionable=raw.get("fractionable") is True,
+        shortable=raw.get("shortable") is True,
+        min_order_size=fields.amount_or_none("min_order_size"),
+        min_trade_increment=fields.amount_or_none("min_trade_increment"),
+        price_increment=fields.amount_or_none("price_increment"),
+    )
+
+
+def clock_from_broker(raw: Any) -> Clock:
+    """Read the market clock. All times come out in UTC."""
+    fields = Fields.of("clock", raw)
+    is_open = raw.get("is_open")
+    if not isinstance(is_open, bool):
+        raise fields.unreadable("is_open")
+    return Clock(
+        timestamp=fields.time("timestamp"),
+        is_open=is_open,
+        next_open=fields.time("next_open"),
+        next_close=fields.time("next_close"),
+    )
+
+
+def canonical_symbol(symbol: str, *, asset_class: Any) -> str:
+    """Return our form of a symbol: positions in crypto come as `BTCUSD`, orders as `BTC/USD`."""
+    if asset_class != AssetClass.CRYPTO or "/" in symbol:
+        return symbol
+    for quote in CRYPTO_QUOTES:
+        if symbol.endswith(quote) and symbol != quote:
+            return f"{symbol.removesuffix(quote)}/{quote}"
+    return symbol
+
+
+def _status(raw_status: str, filled: Decimal) -> OrderStatus:
+    status = STATUSES.get(raw_status, OrderStatus.UNRECOGNISED)
+    # `pending_cancel` and `done_for_day` hide that a part is filled.
+    return OrderStatus.PARTIALLY_FILLED if status is OrderStatus.WORKING and filled else status

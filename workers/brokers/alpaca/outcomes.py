@@ -1,0 +1,199 @@
+"""Decide what an answer of Alpaca's means: for an order that was sent, and for something that was read.
+
+Alpaca uses its error codes for several things at once and changes them, so status and message decide, and the
+code is only passed on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final, TypeGuard, assert_never
+
+from pipeline.model.errors import (
+    BrokerOverRate,
+    BrokerRefusesAccount,
+    BrokerUnavailable,
+    BrokerUnreadable,
+    TradewireError,
+)
+from pipeline.model.orders import OrderRequest
+from workers.brokers.alpaca import mapping as words
+from workers.brokers.alpaca.fields import read_json
+from workers.brokers.alpaca.session import Answer, NoConnection, NoReply, Reply
+from workers.brokers.protocol import Accepted, Duplicate, NoAnswer, NotSent, NotSentCause, Outcome, Rejected, Unknown
+
+#: What a 403 says when every order of the account would hear it, and why we think so. Any other 403 is about
+#: the one order: funds, held shares, a wash trade, shorting, fractions, an asset.
+ACCOUNT_REFUSALS: Final[Mapping[str, str]] = {
+    "forbidden": "keys that do not exist, or of the other environment (paper or live)",
+    "request is not authorized": "keys without the right to trade; usually with 401",
+    "access key verification failed": "the same, in older words",
+    "invalid_client": "the same, for OAuth",
+    "account is not authorized to trade": "the broker has not opened, or has closed, the account for trading",
+    "account is restricted to liquidation only": "no order may open a position, so entries wait",
+    "new orders are rejected by user request": "the owner set suspend_trade at the broker",
+}
+
+_ID_TAKEN: Final = re.compile(r"client[_ ]?order[_ ]?id.*(unique|duplicate|already)", re.IGNORECASE)
+_NOT_FOUND: Final = re.compile(r"not found|does not exist", re.IGNORECASE)
+_NO_SUCH_PATH: Final = re.compile(r"endpoint|route|page|url", re.IGNORECASE)
+_NOT_FOUND_CODE: Final = 40410000
+
+#: 409 is what Alpaca's command-line tool documents for a repeated id; 422 is what was always seen.
+_STATUSES_OF_A_TAKEN_ID: Final = frozenset({HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.CONFLICT})
+_STATUSES_OF_A_REFUSED_ORDER: Final = frozenset(
+    {HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY}
+)
+_STATUSES_THAT_PASS: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY})
+
+#: An error message longer than this is a page, not a message.
+_LONGEST_MESSAGE: Final = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class Complaint:
+    """The body of an error: `{"code": 40310000, "message": "insufficient buying power", …}`."""
+
+    message: str
+    code: int | None
+
+
+def outcome_of(reply: Reply, request: OrderRequest) -> Outcome:
+    """Say what became of *request*, given what came back when it was sent."""
+    match reply:
+        case NoConnection():
+            return NotSent(cause=NotSentCause.UNREACHABLE, message=reply.message)
+        case NoReply():
+            return Unknown(message=reply.message)
+        case Answer():
+            return _taken(reply, request) if is_good(reply) else _refused(reply)
+        case _:
+            assert_never(reply)
+
+
+def fault_of(reply: Reply) -> TradewireError:
+    """Return the error of a read that did not give what was asked for."""
+    match reply:
+        case NoConnection():
+            return BrokerUnavailable(reply.message)
+        case NoReply():
+            return BrokerUnreadable(reply.message) if reply.garbled else BrokerUnavailable(reply.message)
+        case Answer(status=status):
+            said = _said(reply)
+            # A read has no order that the broker could object to: 403 is always about the account.
+            if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+                return BrokerRefusesAccount(said)
+            if status == HTTPStatus.TOO_MANY_REQUESTS:
+                return BrokerOverRate(said, wait_s=reply.retry_after_s)
+            if status in _STATUSES_THAT_PASS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                return BrokerUnavailable(said)
+            return BrokerUnreadable(said)
+        case _:
+            assert_never(reply)
+
+
+def no_answer(fault: TradewireError) -> NoAnswer:
+    """Return the same as a value, for look-ups, which do not raise."""
+    cause: NotSentCause | None = None
+    match fault:
+        case BrokerOverRate():
+            return NoAnswer(message=str(fault), cause=NotSentCause.RATE_LIMITED, retry_after_s=fault.wait_s)
+        case BrokerUnavailable():
+            cause = NotSentCause.UNREACHABLE
+        case BrokerRefusesAccount():
+            cause = NotSentCause.ACCOUNT_REFUSED
+    return NoAnswer(message=str(fault), cause=cause)
+
+
+def is_good(reply: Reply) -> TypeGuard[Answer]:
+    """Tell whether the broker did what it was asked."""
+    return isinstance(reply, Answer) and HTTPStatus.OK <= reply.status < HTTPStatus.MULTIPLE_CHOICES
+
+
+def says_absent(reply: Reply) -> bool:
+    """Tell whether the broker itself says that it has no such thing.
+
+    A 404 page of a proxy, or of a wrong base_url, says nothing about orders or positions.
+    """
+    if not isinstance(reply, Answer) or reply.status != HTTPStatus.NOT_FOUND:
+        return False
+    complaint = complaint_of(reply)
+    if complaint is None or _NO_SUCH_PATH.search(complaint.message):
+        return False
+    return complaint.code == _NOT_FOUND_CODE or bool(_NOT_FOUND.search(complaint.message))
+
+
+def says_not_possible(reply: Reply) -> bool:
+    """Tell whether the broker answers 422: the order is over, or its id cannot be an id."""
+    return (
+        isinstance(reply, Answer)
+        and reply.status == HTTPStatus.UNPROCESSABLE_ENTITY
+        and complaint_of(reply) is not None
+    )
+
+
+def complaint_of(answer: Answer) -> Complaint | None:
+    """Read the body of an error; None when it is not one of Alpaca's."""
+    try:
+        body = read_json(answer.text)
+    except BrokerUnreadable:
+        return None
+    if not isinstance(body, dict) or not isinstance(body.get("message"), str):
+        return None
+    code = body.get("code")
+    return Complaint(
+        message=_clean(body["message"]),
+        code=code if isinstance(code, int) and not isinstance(code, bool) else None,
+    )
+
+
+def _taken(answer: Answer, request: OrderRequest) -> Outcome:
+    try:
+        order = words.order_from_broker(read_json(answer.text))
+    except BrokerUnreadable as exc:
+        return Unknown(message=str(exc))
+    for name in ("client_order_id", "symbol", "side"):
+        if getattr(order, name) != getattr(request, name):
+            return Unknown(message=f"The broker answered with an order of another {name}.")
+    return Accepted(order=order)
+
+
+def _refused(answer: Answer) -> Outcome:
+    said = _said(answer)
+    complaint = complaint_of(answer)
+    match answer.status:
+        case HTTPStatus.UNAUTHORIZED:
+            return NotSent(cause=NotSentCause.ACCOUNT_REFUSED, message=said)
+        case HTTPStatus.TOO_MANY_REQUESTS:
+            return NotSent(cause=NotSentCause.RATE_LIMITED, message=said, retry_after_s=answer.retry_after_s)
+    # Without a message of Alpaca's, anything between us and the broker may have answered.
+    return Unknown(message=said) if complaint is None else _complained(answer.status, complaint, said)
+
+
+def _complained(status: int, complaint: Complaint, said: str) -> Outcome:
+    message = complaint.message
+    if status in _STATUSES_OF_A_TAKEN_ID and _ID_TAKEN.search(message):
+        return Duplicate(message=message)
+    if status == HTTPStatus.FORBIDDEN and message.lower().rstrip(". ") in ACCOUNT_REFUSALS:
+        return NotSent(cause=NotSentCause.ACCOUNT_REFUSED, message=said)
+    if status in _STATUSES_OF_A_REFUSED_ORDER:
+        return Rejected(status=status, message=message, code=complaint.code)
+    if status == HTTPStatus.NOT_FOUND and _NOT_FOUND.search(message):
+        if _NO_SUCH_PATH.search(message):
+            # Nothing takes orders at this address: base_url is wrong.
+            return NotSent(cause=NotSentCause.UNREACHABLE, message=said)
+        return Rejected(status=status, message=message, code=complaint.code)
+    return Unknown(message=said)
+
+
+def _said(answer: Answer) -> str:
+    complaint = complaint_of(answer)
+    return f"HTTP {answer.status}: {complaint.message}" if complaint else f"HTTP {answer.status}"
+
+
+def _clean(message: str) -> str:
+    """Keep what a log, a terminal and PostgreSQL can hold."""
+    return "".join(char if char.isprintable() else " " for char in message)[:_LONGEST_MESSAGE]

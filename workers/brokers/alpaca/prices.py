@@ -1,0 +1,103 @@
+"""Ask Alpaca's market data for the latest price: a service apart, with its own address and request limit."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from http import HTTPStatus
+from typing import Any, Final, cast
+from urllib.parse import quote, urlsplit
+
+from pipeline.model.errors import BrokerOverRate, BrokerUnavailable, BrokerUnreadable, TradewireError
+from workers.brokers.alpaca import outcomes as faults
+from workers.brokers.alpaca.fields import Fields, read_json
+from workers.brokers.alpaca.session import Answer, PriceSession, Reply
+
+#: Where the prices are of whoever trades at one of Alpaca's own hosts.
+DATA_URL: Final = "https://data.alpaca.markets"
+_DOMAIN: Final = "alpaca.markets"
+_CRYPTO_VERSION: Final = "v1beta3"
+
+_NO_TRADE: Final = re.compile(
+    r"no (latest )?trades?\b|(invalid|unknown) symbol|symbol not found|asset not found", re.IGNORECASE
+)
+_STATUSES_OF_NO_TRADE: Final = frozenset(
+    {HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY}
+)
+
+
+def data_address(base_url: str) -> str:
+    """Return the address of the prices for who trades at *base_url*.
+
+    Away from Alpaca's hosts it is *base_url* itself: the keys go nowhere else.
+    """
+    host = urlsplit(base_url).hostname or ""
+    return DATA_URL if host == _DOMAIN or host.endswith(f".{_DOMAIN}") else base_url
+
+
+class AlpacaPrices:
+    """The latest prices, as the account may see them."""
+
+    def __init__(self, session: PriceSession) -> None:
+        self._session = session
+
+    def latest(self, symbol: str) -> Decimal | None:
+        """Return the price of the latest trade in *symbol*; None when there is none.
+
+        Raises:
+            BrokerUnavailable: market data is away, slow, or was asked too often.
+            BrokerRefusesAccount: it does not take the keys.
+            BrokerUnreadable: its answer makes no sense, or the account may not see this price.
+        """
+        reply = self._ask(symbol)
+        if faults.is_good(reply):
+            return _price_of(read_json(reply.text), symbol)
+        if _says_no_trade(reply):
+            return None
+        raise _fault_of(reply)
+
+    def close(self) -> None:
+        """Release the connections."""
+        self._session.close()
+
+    def _ask(self, symbol: str) -> Reply:
+        if "/" in symbol:
+            found = self._session.get("/crypto/us/latest/trades", {"symbols": symbol}, api_version=_CRYPTO_VERSION)
+        else:
+            found = self._session.get(f"/stocks/{quote(symbol, safe='')}/trades/latest")
+        return cast("Reply", found)
+
+
+def _price_of(raw: Any, symbol: str) -> Decimal | None:
+    answer = Fields.of("latest trade", raw)
+    if "/" in symbol:
+        trade = Fields.of("latest trade", answer.raw.get("trades")).raw.get(symbol)
+    else:
+        if answer.raw.get("symbol") != symbol:
+            raise answer.unreadable("symbol")
+        trade = answer.raw.get("trade")
+    if trade is None:
+        return None
+    fields = Fields.of("latest trade", trade)
+    price = fields.amount("p")
+    if price <= 0:
+        raise fields.unreadable("p")
+    return price
+
+
+def _says_no_trade(reply: Reply) -> bool:
+    if not isinstance(reply, Answer) or reply.status not in _STATUSES_OF_NO_TRADE:
+        return False
+    complaint = faults.complaint_of(reply)
+    return complaint is not None and bool(_NO_TRADE.search(complaint.message))
+
+
+def _fault_of(reply: Reply) -> TradewireError:
+    """Return the error; what is particular to market data says nothing about the account's orders."""
+    fault = faults.fault_of(reply)
+    if isinstance(fault, BrokerOverRate):
+        return BrokerUnavailable(str(fault))
+    if isinstance(reply, Answer) and reply.status == HTTPStatus.FORBIDDEN:
+        # "subscription does not permit …": the plan for data, not the right to trade.
+        return BrokerUnreadable(str(fault))
+    return fault

@@ -1,0 +1,228 @@
+"""Speak to Alpaca's APIs once per request, and return what came back as a plain value.
+
+alpaca-py's own client has no timeout, tries 429 and 504 again by itself (an order too), and raises exceptions
+that hold the account's keys. None of that leaves this module.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import http.client
+import math
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import requests
+from alpaca.common.rest import RESTClient
+from alpaca.trading.client import TradingClient
+from urllib3 import Timeout
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NameResolutionError, ReadTimeoutError
+
+from workers.brokers.alpaca.transport import DeadlineAdapter
+
+#: A list of 500 orders is about 600 kB; what is far longer is not an answer of this API.
+MAXIMUM_ANSWER_BYTES = 16 * 1024 * 1024
+
+#: A read of one thing takes a broker well under a second. One that is silent is left after this share of the time
+#: limit, since asking again harms nothing; but a broker that is slow gets all of it, from the next request on.
+QUICK_SHARE = 0.25
+
+#: Alpaca's secrets have 40 characters. Striking out something very short would spoil honest answers.
+SHORTEST_SECRET = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """A complete HTTP answer. *text* is empty when the body could not be decoded."""
+
+    status: int
+    text: str
+    retry_after_s: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoConnection:
+    """No connection came about: not one byte of the request was sent."""
+
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoReply:
+    """The request may have been sent, and no complete answer came.
+
+    *garbled*: something came, and it was not HTTP.
+    """
+
+    message: str
+    garbled: bool = False
+
+
+Reply = Answer | NoConnection | NoReply
+
+
+class OneTry(RESTClient):
+    """A client of alpaca-py's with our transport below: its addresses, headers and bodies, and each request once."""
+
+    def _fit(self, timeout_s: float) -> None:
+        """Put our transport below; part of every constructor."""
+        self._retry = 0
+        # A list of our own: the default is one object that all clients share.
+        self._retry_codes = []
+        # No proxies and no netrc: the keys go to base_url and nowhere else.
+        self._session.trust_env = False
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, DeadlineAdapter())
+        self._timeout_s = timeout_s
+        self._slow = False
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._base_url!r})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("A broker session holds an account's keys and is not pickled.")
+
+    def close(self) -> None:
+        """Close the kept-alive connections."""
+        self._session.close()
+
+    def _without_keys(self, text: str) -> str:
+        """Return *text* without the secret, should a server or something before it echo our headers."""
+        secret = str(self._secret_key)
+        return text.replace(secret, "***") if len(secret) >= SHORTEST_SECRET else text
+
+    def _one_request(self, method: str, url: str, opts: dict[str, Any], retry: int) -> Reply:  # type: ignore[override]  # noqa: ARG002 - given by alpaca-py
+        """Send the request once; never raise for what the network or the broker does.
+
+        An exception of the layers below holds the request, and with it the keys: none gets out.
+        """
+        limit_s = self._limit_s(method, url)
+        # Half for connecting: what ends before it was sent is known, what ends afterwards is not.
+        timeout = Timeout(total=limit_s, connect=min(limit_s, self._timeout_s / 2))
+        began = time.monotonic()
+        try:
+            with self._session.request(
+                method,
+                url,
+                **opts,
+                timeout=timeout,  # type: ignore[arg-type]  # transports take it, as their annotations say
+                stream=True,
+            ) as response:
+                return Answer(
+                    status=response.status_code,
+                    text=self._without_keys(_read(response)),
+                    retry_after_s=retry_after_s(response.headers, now=time.time()),
+                )
+        except (requests.RequestException, HTTPError, http.client.HTTPException, OSError, ValueError) as exc:
+            return _failure(exc, limit_s)
+        finally:
+            self._slow = time.monotonic() - began >= self._timeout_s * QUICK_SHARE
+
+    def _limit_s(self, method: str, url: str) -> float:
+        """Return the seconds that a request may take; lists are long, and an order is sent once."""
+        quick = method == "GET" and not self._slow and not url.endswith(("/orders", "/activities"))
+        return self._timeout_s * QUICK_SHARE if quick else self._timeout_s
+
+
+class AlpacaSession(OneTry, TradingClient):
+    """The trading API."""
+
+    def __init__(self, *, api_key: str, api_secret: str, base_url: str, timeout_s: float) -> None:
+        super().__init__(api_key, api_secret, raw_data=True, url_override=base_url)
+        self._fit(timeout_s)
+
+
+class PriceSession(OneTry):
+    """The market data API, a service apart with the same keys."""
+
+    def __init__(self, *, api_key: str, api_secret: str, base_url: str, timeout_s: float) -> None:
+        super().__init__(base_url, api_key, api_secret, raw_data=True)
+        self._fit(timeout_s)
+
+
+def retry_after_s(headers: Mapping[str, str], *, now: float) -> float | None:
+    """Return the seconds that a broker asks us to wait; None when it does not say.
+
+    Reads `Retry-After` (seconds or a date) and else `X-RateLimit-Reset` (seconds since 1970). *now* is used
+    when the answer has no date of its own.
+    """
+    sent = _epoch(headers.get("Date")) or now
+    asked = headers.get("Retry-After")
+    if asked is not None:
+        wait = _number(asked)
+        until = _epoch(asked)
+    else:
+        wait = None
+        until = _number(headers.get("X-RateLimit-Reset"))
+    if wait is None and until is not None:
+        wait = until - sent
+    return None if wait is None else max(0.0, wait)
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        number = float(text or "")
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _epoch(text: str | None) -> float | None:
+    try:
+        return email.utils.parsedate_to_datetime(text or "").timestamp()
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _read(response: requests.Response) -> str:
+    body = bytearray()
+    try:
+        for chunk in response.iter_content(64 * 1024):
+            body += chunk
+            if len(body) > MAXIMUM_ANSWER_BYTES:
+                return ""
+    except requests.exceptions.ContentDecodingError:
+        return ""
+    return body.decode("utf-8", "replace")
+
+
+def _failure(exc: BaseException, timeout_s: float) -> NoConnection | NoReply:
+    """Translate *exc* by its classes alone: its text may quote a header, and so a key."""
+    causes = list(_causes(exc))
+    if any(isinstance(cause, ConnectTimeoutError) for cause in causes):
+        return NoConnection(message=_why_no_connection(causes))
+    if any(isinstance(cause, (ReadTimeoutError, TimeoutError)) for cause in causes):
+        return NoReply(message=f"no complete answer within {timeout_s:g} s")
+    if any(_is_garbled(cause) for cause in causes):
+        return NoReply(message="the answer is not HTTP", garbled=True)
+    return NoReply(message="the connection broke before the answer was complete")
+
+
+def _why_no_connection(causes: list[BaseException]) -> str:
+    if any(isinstance(cause, NameResolutionError) for cause in causes):
+        return "the name of the broker's host could not be resolved"
+    refusals = [cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror]
+    if refusals:
+        return f"no connection: {refusals[-1]}"
+    return "no connection within the time limit"
+
+
+def _is_garbled(cause: BaseException) -> bool:
+    broke_off = (http.client.RemoteDisconnected, http.client.IncompleteRead)
+    return isinstance(cause, http.client.HTTPException) and not isinstance(cause, broke_off)
+
+
+def _causes(exc: BaseException) -> Iterator[BaseException]:
+    """Yield *exc* and everything it was made from, each once."""
+    seen: set[int] = set()
+    waiting: list[BaseException] = [exc]
+    while waiting:
+        cause = waiting.pop(0)
+        if id(cause) in seen:
+            continue
+        seen.add(id(cause))
+        yield cause
+        made_from = (cause.__cause__, cause.__context__, getattr(cause, "reason", None), *cause.args)
+        waiting.extend(each for each in made_from if isinstance(each, BaseException))

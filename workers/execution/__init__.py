@@ -1,0 +1,1 @@
+"""Take one execution from its queue to the recorded answer of the broker."""

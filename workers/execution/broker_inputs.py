@@ -1,0 +1,148 @@
+"""Look at the broker before a decision: the account as shared, and what this one signal needs besides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import structlog
+
+from config.schema.executor import ExecutorSettings
+from pipeline.accounts.snapshot import Snapshot
+from pipeline.model.account import Asset, ClockReading, Position, Session
+from pipeline.model.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable
+from pipeline.model.signals import Action, Intent
+from pipeline.model.states import State
+from pipeline.store.record import Record
+from pipeline.store.rows import OrderRow, SignalRow, Taken
+from workers.account.assets import Assets
+from workers.account.calendar import Calendar, market_at, was_held_for_open
+from workers.account.snapshots import Refused, Snapshots
+from workers.brokers.protocol import Broker
+from workers.rules.freshness import keeps_hours, waited
+from workers.rules.market_hours import Market, by_calendar
+from workers.rules.orders import reduces, side_of
+
+log = structlog.get_logger(__name__)
+
+# Clocks differ by as much.
+_A_MOMENT = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What was read of the broker for one decision."""
+
+    snapshot: Snapshot
+    position: Position | None
+    asset: Asset | None
+    #: Our orders that might still fill when the reading began: one that ended since is not in the position read.
+    under_way: tuple[OrderRow, ...]
+    #: The market's regular sessions around now; empty where hours do not matter, or nobody knows them.
+    sessions: tuple[Session, ...] = ()
+    #: The market's price, where it was asked for and could be read.
+    price: Decimal | None = None
+    price_asked: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Eye:
+    """Looks for one executor in one process."""
+
+    executor: ExecutorSettings
+    record: Record
+    broker: Broker
+    snapshots: Snapshots
+    #: The same, paid for as exits are.
+    urgent: Snapshots
+    assets: Assets
+    calendar: Calendar
+
+    def look(self, taken: Taken, signal: SignalRow, under_way: tuple[OrderRow, ...]) -> Seen | Refused:
+        """Read what the decision needs; the position anew where an exit is possible, since it sells what is held."""
+        may_short = self.executor.order.allow_short
+        # What may close a position must not wait for the account's requests to become few again.
+        snapshots = self.urgent if may_close(signal, None, may_short=may_short) else self.snapshots
+        snapshot = snapshots.fresh()
+        if isinstance(snapshot, Refused):
+            return snapshot
+        position = snapshot.position(signal.symbol)
+        try:
+            closes = may_close(signal, position, may_short=may_short)
+            if closes:
+                position = self.broker.position(signal.symbol)
+            asset = self._asset(signal, position, urgent=closes)
+        except BrokerRefusesAccount as error:
+            return self.snapshots.refused(str(error))
+        sessions = self._sessions(signal, snapshot.last_clock, snapshot.taken_at)
+        asked = self._asks_price(taken, signal, position, market_at(snapshot, taken.now, sessions))
+        return Seen(
+            snapshot=snapshot,
+            position=position,
+            asset=asset,
+            under_way=under_way,
+            sessions=sessions,
+            price=self._price(signal.symbol) if asked else None,
+            price_asked=asked,
+        )
+
+    def hours(self, signal: SignalRow, now: datetime) -> Market | None:
+        """Return the hours that the calendar has for *now*, asking no broker: for ages, while one is away.
+
+        Raises:
+            RecordUnavailable: PostgreSQL is away.
+        """
+        if not keeps_hours(signal, self.executor):
+            return None
+        last = self.snapshots.last_clock()
+        return by_calendar(last, now, self.calendar.known(now if last is None else last.at(now)))
+
+    def _asset(self, signal: SignalRow, position: Position | None, *, urgent: bool) -> Asset | None:
+        """Read what the broker says of the symbol. An exit goes without: at the market, since steps are unknown."""
+        try:
+            return self.assets.get(signal.symbol, urgent=urgent)
+        except (BrokerUnavailable, BrokerUnreadable) as error:
+            if not _reduces(signal, position):
+                raise
+            log.debug("asset.failed", executor_id=self.executor.id, symbol=signal.symbol, error=str(error))
+            return None
+
+    def _sessions(self, signal: SignalRow, last: ClockReading | None, taken_at: datetime) -> tuple[Session, ...]:
+        if not keeps_hours(signal, self.executor):
+            return ()
+        return self.calendar.around(taken_at if last is None else last.clock.timestamp)
+
+    def _asks_price(self, taken: Taken, signal: SignalRow, position: Position | None, market: Market | None) -> bool:
+        """Say whether an entry may have come too far from its price: a market order, and what waited for the open."""
+        executor = self.executor
+        if executor.limits.price_drift_percent is None or signal.entry_price is None or _reduces(signal, position):
+            return False
+        if executor.order.type == "market":
+            return True
+        if not keeps_hours(signal, executor) or market is None or not market.is_open:
+            return False
+        return waited(signal, executor, now=taken.now, market=market) > _A_MOMENT or (
+            taken.from_state is State.HELD and was_held_for_open(self.record, taken.execution_id)
+        )
+
+    def _price(self, symbol: str) -> Decimal | None:
+        """Return the market's price; None when there is none, or it cannot be read: another service than orders."""
+        try:
+            return self.broker.price(symbol)
+        except (BrokerUnavailable, BrokerRefusesAccount, BrokerUnreadable) as error:
+            log.debug("price.failed", executor_id=self.executor.id, symbol=symbol, error=str(error))
+            return None
+
+
+def may_close(signal: SignalRow, position: Position | None, *, may_short: bool) -> bool:
+    """Say whether the signal might reduce a position, so that it has to be read anew."""
+    held = position.quantity if position else 0
+    if signal.action is Action.SELL:
+        return held > 0 or signal.intent is not Intent.OPEN
+    return held < 0 or signal.intent is Intent.CLOSE or (may_short and signal.intent is not Intent.OPEN)
+
+
+def _reduces(signal: SignalRow, position: Position | None) -> bool:
+    held = position.quantity if position else Decimal(0)
+    return reduces(side_of(signal.action), held)

@@ -1,0 +1,108 @@
+"""Keep the lease of what this process works on, and say how much of it is surely left."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from uuid import UUID
+
+import structlog
+
+from pipeline.model.errors import TradewireError
+from pipeline.store.record import Record
+from pipeline.store.statements import sql
+
+log = structlog.get_logger(__name__)
+
+#: How long a worker may be silent before its execution is somebody else's.
+LEASE = timedelta(seconds=3)
+#: How often it is renewed: two renewals may be lost.
+RENEW_EVERY_S = 1.0
+#: An order is only sent with so much of the lease left, so that a sleeper does not send after a takeover.
+MARGIN_S = 1.0
+
+
+class Lease:
+    """The lease of one execution, as far as this process can be sure of it."""
+
+    def __init__(self, execution_id: UUID, fence: int, *, asked_at: float) -> None:
+        self.execution_id = execution_id
+        self.fence = fence
+        self._sure_until = asked_at + LEASE.total_seconds()
+
+    def renewed(self, *, asked_at: float) -> None:
+        """Count from before the statement was sent: the database started its three seconds later than that."""
+        self._sure_until = max(self._sure_until, asked_at + LEASE.total_seconds())
+
+    def lost(self) -> None:
+        """Somebody else has it."""
+        self._sure_until = 0.0
+
+    def safe_to_send(self) -> bool:
+        """Say whether enough is left to send an order. The monotonic clock goes on while a process is stopped."""
+        return self._sure_until - time.monotonic() >= MARGIN_S
+
+
+class LeaseKeeper:
+    """Renews the leases of this process each second, in a thread and on a connection of its own."""
+
+    def __init__(self, database_url: str) -> None:
+        self._record = Record(database_url, connections=1, patience_s=LEASE.total_seconds())
+        self._held: dict[UUID, Lease] = {}
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._renew_for_ever, name="leases", daemon=True)
+        self._thread.start()
+
+    @contextmanager
+    def keep(self, execution_id: UUID, fence: int, *, asked_at: float) -> Iterator[Lease]:
+        """Renew the lease until the block is left; *asked_at* is the monotonic time before the take was sent."""
+        lease = Lease(execution_id, fence, asked_at=asked_at)
+        with self._lock:
+            self._held[execution_id] = lease
+        try:
+            yield lease
+        finally:
+            with self._lock:
+                self._held.pop(execution_id, None)
+
+    def close(self) -> None:
+        """Stop renewing."""
+        self._stop.set()
+        self._record.stopping.set()
+        self._thread.join(timeout=2.0)
+        self._record.close()
+
+    def _renew_for_ever(self) -> None:
+        while not self._stop.wait(RENEW_EVERY_S):
+            with self._lock:
+                held = list(self._held.values())
+            for lease in held:
+                try:
+                    self._renew(lease)
+                except Exception:
+                    # Without this thread, every later order would be held for a lease that is too short.
+                    log.exception("lease.not_renewed", execution_id=str(lease.execution_id))
+
+    def _renew(self, lease: Lease) -> None:
+        asked_at = time.monotonic()
+        try:
+            row = self._record.run(
+                lambda connection: connection.execute(
+                    sql("executions", "renew"),
+                    {"execution_id": lease.execution_id, "fence": lease.fence, "lease": LEASE},
+                ).fetchone()
+            )
+        except TradewireError:
+            return  # What is left of the lease runs out by itself, and with it the right to send.
+        if row is not None:
+            lease.renewed(asked_at=asked_at)
+            return
+        with self._lock:
+            ours = self._held.get(lease.execution_id) is lease
+        if ours:
+            lease.lost()
+            log.warning("lease.lost", execution_id=str(lease.execution_id), fence=lease.fence)

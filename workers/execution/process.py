@@ -1,0 +1,135 @@
+"""The worker process of one executor: the RQ worker around the recipe, with its leases and its heartbeat."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+from uuid import uuid4
+
+import structlog
+
+from config.schema.executor import ExecutorSettings
+from config.schema.settings import Settings
+from pipeline.model.crash_points import reached
+from pipeline.model.errors import BrokerUnavailable, BrokerUnreadable, Unavailable
+from pipeline.model.reasons import storable
+from pipeline.monitoring.heartbeats import Heartbeat
+from pipeline.operations.dead_letters import DeadLetters
+from pipeline.queues.jobs import DEAD_PREFIX, ExecutionJob
+from pipeline.queues.redis_server import connect
+from pipeline.store.record import Record
+from pipeline.store.statements import sql
+from workers.account.pinned_account import await_account
+from workers.account.runtime import Desk, open_desk
+from workers.execution.lease import LeaseKeeper
+from workers.execution.rq_worker import serve_for_ever
+from workers.execution.runner import Recipe, recipe_of
+
+log = structlog.get_logger(__name__)
+
+
+def work(
+    executor: ExecutorSettings,
+    *,
+    settings: Settings,
+    database_url: str,
+    redis_url: str,
+    exchange_url: str | None,
+    stop: threading.Event,
+    gate: Callable[[Record], None] = lambda _record: None,
+) -> None:
+    """Execute what is queued for *executor* until *stop*; the order in hand is finished first.
+
+    Nothing is taken before *gate* came back, which says whether the record lets this process start, and before the
+    pinned account was verified.
+
+    Raises:
+        ConfigInvalid: there is no address or key for the broker, its account is another one, or the gate is shut.
+    """
+    name = f"{executor.id}-{socket.gethostname()}-{os.getpid()}"
+    record = Record(database_url, patience_s=None)
+    desk = open_desk(executor, settings=settings, exchange_url=exchange_url, record=record)
+    leases = LeaseKeeper(database_url)
+    verified = threading.Event()
+    heartbeat = _heartbeat(executor, database_url, verified)
+    threading.Thread(target=_unblock, args=(stop, record), daemon=True).start()
+    try:
+        recipe = recipe_of(desk, record=record, leases=leases, worker=name)
+        letters = DeadLetters(record)
+        gate(record)
+        if await_account(desk, stop=stop):
+            verified.set()
+            _try_keys(desk, record)
+            log.info("worker.started", executor_id=executor.id, mode=executor.mode)
+        serve_for_ever(
+            executor.id,
+            connection=connect(redis_url, timeout_s=3.0),
+            name=name,
+            run=lambda job: _run(job, recipe, letters),
+            refuse=lambda job_id, message: _refuse(record, job_id, message),
+            stop=stop,
+        )
+    except Unavailable as error:
+        if not stop.is_set():
+            raise
+        log.warning("worker.stopped_waiting", error=str(error))
+    finally:
+        heartbeat.close()
+        leases.close()
+        desk.close()
+        record.close()
+    log.info("worker.stopped", executor_id=executor.id)
+
+
+def _heartbeat(executor: ExecutorSettings, database_url: str, verified: threading.Event) -> Heartbeat:
+    """Say that this worker lives, and that it is not well for as long as it waits for its account to be verified."""
+
+    def health() -> tuple[bool, dict[str, Any]]:
+        well = verified.is_set() or executor.account is None
+        return well, {} if well else {"account": "not verified yet"}
+
+    return Heartbeat(database_url, kind="worker", name=executor.id, health=health, executors={executor.id: executor})
+
+
+def _try_keys(desk: Desk, record: Record) -> None:
+    """Other keys may have come with this start: an account that was refused is looked at now."""
+    key = {"executor_id": desk.executor.id}
+    record.run(lambda connection: connection.execute(sql("accounts", "probe_now"), key))
+    with suppress(BrokerUnavailable, BrokerUnreadable):
+        desk.snapshots.refusal()
+
+
+def _unblock(stop: threading.Event, record: Record) -> None:
+    """End the patience of a worker that waits for PostgreSQL when it is asked to stop."""
+    stop.wait()
+    record.stopping.set()
+
+
+def _run(job: ExecutionJob, recipe: Recipe, letters: DeadLetters) -> None:
+    """Run one job. It never fails in RQ's eyes: what is owed stands in the record, and the keeper rings again."""
+    execution_id = job.execution_id()
+    try:
+        if job.id.startswith(DEAD_PREFIX):
+            # Only a person's Requeue brings a dead letter's job onto the queue.
+            letters.requeue_from_dashboard(job.id, execution_id)
+        recipe.run(execution_id)
+        reached("worker.after_job")
+    except Unavailable as error:
+        log.warning("job.left_to_the_keeper", execution_id=str(execution_id), error=str(error))
+
+
+def _refuse(record: Record, job_id: str, message: str) -> None:
+    """Keep what was wrong with a job that was not ours, where people look."""
+    row = {
+        "refusal_id": uuid4(),
+        "source": "redis",
+        "source_id": storable(job_id)[:200] or None,
+        "code": "foreign_job",
+        "message": storable(message)[:1000],
+        "payload": "",
+    }
+    record.run(lambda connection: connection.execute(sql("signals", "insert_refusal"), row))

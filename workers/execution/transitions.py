@@ -1,0 +1,54 @@
+"""Hold an execution for what is away: an exit for as long as it takes, an entry no longer than it stays fresh."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from config.schema.executor import ExecutorSettings
+from pipeline.intake.routing import may_be_exit
+from pipeline.model.errors import BrokerOverRate, BrokerUnavailable, BudgetUsedUp
+from pipeline.model.reasons import Code, Reason
+from pipeline.model.states import State
+from pipeline.store.rows import SignalRow, Taken
+from workers.rules.freshness import fresh_for
+from workers.rules.market_hours import Market
+from workers.rules.retry_policy import Move, broker_hold
+
+_JUST_AFTER = timedelta(milliseconds=50)
+
+
+def held(
+    taken: Taken,
+    signal: SignalRow,
+    executor: ExecutorSettings,
+    reason: Reason,
+    wait: timedelta,
+    *,
+    market: Market | None,
+) -> Move:
+    """Return the hold, or the end of an entry that is too late by now; *market* is as known at the take."""
+    left = fresh_for(signal, executor, now=taken.now, market=market, accept_age=taken.accept_age)
+    if left is not None and not may_be_exit(signal, executor):
+        if left < timedelta(0):
+            return skipped((Reason(code=Code.TOO_OLD, facts={"held_for": str(reason)}),))
+        wait = min(wait, left + _JUST_AFTER)
+    return Move(state=State.HELD, reason=reason, due_in=wait)
+
+
+def unread(error: BrokerUnavailable, *, age: timedelta) -> tuple[Reason, timedelta]:
+    """Return why nothing could be read, and when to look again."""
+    wait = broker_hold(age=age)
+    if isinstance(error, BudgetUsedUp):
+        return Reason(code=Code.RATE_BUDGET), timedelta(seconds=error.wait_s)
+    if isinstance(error, BrokerOverRate):
+        return Reason(code=Code.RATE_LIMITED, facts={"says": str(error)[:300]}), wait
+    return Reason(code=Code.BROKER_AWAY, facts={"says": str(error)[:300]}), wait
+
+
+def skipped(reasons: tuple[Reason, ...]) -> Move:
+    """Return the end of an execution that our own rules refuse: the first reason, and the others beside it."""
+    first, *others = reasons
+    facts = dict(first.facts)
+    if others:
+        facts["also"] = "; ".join(str(reason) for reason in others)
+    return Move(state=State.SKIPPED, reason=Reason(code=first.code, facts=facts))

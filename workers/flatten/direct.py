@@ -1,0 +1,171 @@
+"""Flatten an account straight at its broker: no record, no queue and no keeper is needed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from uuid import uuid4
+
+from pipeline.model.account import Position
+from pipeline.model.errors import BrokerUnavailable, BrokerUnreadable
+from pipeline.model.orders import BrokerOrder, OrderRequest, Side
+from pipeline.model.symbols import AssetClass, asset_class
+from workers.brokers.protocol import Absent, Accepted, Broker, Found, NotSent, Rejected
+from workers.execution.pre_trade_check import client_order_id
+from workers.execution.results import LAST_WORDS
+from workers.flatten.journal import Journal, Sent
+
+_STEP_EVERY_S = 0.5
+# A symbol whose order has ended, or was refused, is looked at again after this.
+_AGAIN_AFTER_S = 2.0
+# Reads lag: an order that may have been sent is sent again, under its own id, after two absences and so long.
+_ABSENT_AFTER = timedelta(seconds=1.5)
+_ABSENCES = 2
+
+
+@dataclass(kw_only=True)
+class UnderWay:
+    """An order of ours that may still fill."""
+
+    sent: Sent
+    absences: int = 0
+
+
+@dataclass(kw_only=True)
+class Direct:
+    """Cancels and closes until the broker shows nothing. Never two orders of ours for a symbol at a time."""
+
+    broker: Broker
+    journal: Journal
+    say: Callable[[str], None]
+    #: Called after each answer, for a record that is there.
+    told: Callable[[Sent], None]
+    #: What is held, as last read; None before the first reading.
+    left: dict[str, Decimal] | None = None
+    _under_way: dict[str, UnderWay] = field(default_factory=dict)
+    _not_before: dict[str, float] = field(default_factory=dict)
+    _unsent: dict[str, Sent] = field(default_factory=dict)
+    _complained: str = ""
+
+    def run(self, *, wait_s: float) -> bool:
+        """Go on until it is flat, for *wait_s* seconds at most; say whether it is.
+
+        Raises:
+            BrokerRefusesAccount: the broker refuses the keys or the account.
+        """
+        deadline = time.monotonic() + wait_s
+        canceled = flat = False
+        while not flat:
+            try:
+                if not canceled:
+                    self.say(f"canceling every open order: {self.broker.cancel_all()} asked for")
+                    canceled = True
+                flat = self._step()
+            except (BrokerUnavailable, BrokerUnreadable) as error:
+                self._complain(str(error))
+            if time.monotonic() >= deadline:
+                break
+            time.sleep(0 if flat else _STEP_EVERY_S)
+        self.journal.write("ended", flat=flat, left=self.left)
+        return flat
+
+    def _step(self) -> bool:
+        """Look at everything once, and do what it takes; say whether all is closed."""
+        open_orders = self.broker.orders(status="open")
+        self._cancel_others(open_orders)
+        self._follow()
+        positions = [each for each in self.broker.positions() if each.quantity]
+        self._say_left({each.symbol: each.quantity for each in positions})
+        busy = {order.symbol for order in open_orders} | self._under_way.keys()
+        for position in positions:
+            if position.symbol not in busy and time.monotonic() >= self._not_before.get(position.symbol, 0.0):
+                self._close(position)
+        return not positions and not open_orders and not self._under_way
+
+    def _cancel_others(self, orders: Sequence[BrokerOrder]) -> None:
+        ours = {each.sent.request.client_order_id for each in self._under_way.values()}
+        for order in orders:
+            if order.client_order_id not in ours:
+                self.broker.cancel(order.order_id)
+
+    def _follow(self) -> None:
+        """Find out what became of our orders. What the broker may not have is sent again under the same id."""
+        for symbol, order in list(self._under_way.items()):
+            lookup = self.broker.find(order.sent.request.client_order_id)
+            if isinstance(lookup, Found):
+                order.absences = 0
+                if lookup.order.status in LAST_WORDS:
+                    self._under_way.pop(symbol)
+                    self.say(f"{symbol}: {lookup.order.raw_status}, {lookup.order.filled_quantity} filled")
+                    # Positions may lag behind their orders: what was just sold must not be sold again.
+                    self._not_before[symbol] = time.monotonic() + _AGAIN_AFTER_S
+            elif isinstance(lookup, Absent):
+                order.absences += 1
+                if order.absences >= _ABSENCES and datetime.now(UTC) - order.sent.sent_at >= _ABSENT_AFTER:
+                    self._send(order.sent)
+
+    def _close(self, position: Position) -> None:
+        side = Side.SELL if position.quantity > 0 else Side.BUY
+        before = self._unsent.pop(position.symbol, None)
+        if before is not None and (before.request.side, before.request.quantity) == (side, abs(position.quantity)):
+            self._send(before)
+            return
+        execution_id = uuid4()
+        request = OrderRequest(
+            client_order_id=client_order_id(execution_id, 1),
+            symbol=position.symbol,
+            side=side,
+            quantity=abs(position.quantity),
+            type="market",
+            time_in_force="gtc" if asset_class(position.symbol) is AssetClass.CRYPTO else "day",
+        )
+        price = position.current_price or position.average_entry_price
+        self._send(
+            Sent(
+                execution_id=execution_id,
+                request=request,
+                reference_price=format(price, "f"),
+                sent_at=datetime.now(UTC),
+            )
+        )
+
+    def _send(self, sent: Sent) -> None:
+        """Write it down, then send it: whoever dies in between leaves a line that says so."""
+        self.journal.write(
+            "order",
+            execution_id=sent.execution_id,
+            request=sent.request.to_json(),
+            reference_price=sent.reference_price,
+        )
+        sent.sent_at = datetime.now(UTC)
+        symbol = sent.request.symbol
+        self._under_way[symbol] = UnderWay(sent=sent)
+        outcome = self.broker.submit(sent.request)
+        sent.outcome, sent.message = type(outcome).__name__.lower(), getattr(outcome, "message", "")
+        sent.order_id = outcome.order.order_id if isinstance(outcome, Accepted) else None
+        facts = {"outcome": sent.outcome, "message": sent.message[:500], "order_id": sent.order_id}
+        self.journal.write("answer", execution_id=sent.execution_id, **facts)
+        self.say(
+            f"{symbol}: {sent.request.side.value} {sent.request.quantity}: {sent.outcome} {sent.message[:200]}".rstrip()
+        )
+        if isinstance(outcome, Rejected | NotSent):
+            self._under_way.pop(symbol)
+            self._not_before[symbol] = time.monotonic() + _AGAIN_AFTER_S
+        if isinstance(outcome, NotSent):
+            self._unsent[symbol] = sent
+        else:
+            self.told(sent)
+
+    def _say_left(self, left: dict[str, Decimal]) -> None:
+        if left != self.left:
+            held = ", ".join(f"{symbol} {quantity}" for symbol, quantity in left.items())
+            self.say(f"held: {held or 'nothing'}")
+        self.left, self._complained = left, ""
+
+    def _complain(self, error: str) -> None:
+        if error != self._complained:
+            self.say(f"the broker cannot be reached, trying again: {error}")
+        self._complained = error

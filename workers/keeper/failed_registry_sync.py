@@ -1,0 +1,33 @@
+"""Keep rq-dashboard's failed page equal to the open dead letters, and RQ's lists free of dead workers' traces."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pipeline.model.crash_points import reached
+from pipeline.operations.dead_letters import DeadLetters
+from pipeline.queues.failed_registry import FailedPage
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mirror:
+    """Makes RQ show what the record says. Running it twice changes nothing."""
+
+    letters: DeadLetters
+    page: FailedPage
+    executor_ids: tuple[str, ...]
+
+    def run_once(self) -> int:
+        """Mirror all open dead letters and return how many there are.
+
+        Raises:
+            RecordUnavailable: PostgreSQL is away.
+            QueueUnavailable: Redis is away.
+        """
+        open_letters = self.letters.open(limit=None)
+        for executor_id in self.executor_ids:
+            theirs = [letter.job() for letter in open_letters if letter.executor_id == executor_id]
+            self.page.mirror(executor_id, theirs)
+            reached("keeper.after_mirror")
+            self.page.sweep(executor_id)
+        return len(open_letters)

@@ -1,0 +1,207 @@
+"""Send one marked order the whole way of a signal, time each step, and leave the account as it was."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import ROUND_DOWN, Decimal
+from typing import Any
+from uuid import UUID, uuid4
+
+from psycopg.rows import DictRow
+
+from pipeline.intake.intake import Intake, Recorded
+from pipeline.intake.routing import PROBE
+from pipeline.model.errors import BrokerUnreadable, NotPossible
+from pipeline.model.json_values import number_json, time_json
+from pipeline.model.reasons import sentence
+from pipeline.model.states import UNDECIDED, State
+from pipeline.queues.dispatcher import Relay
+from pipeline.store.record import Record
+from pipeline.store.statements import sql
+from workers.account.runtime import Desk
+from workers.execution.cancels import ask_to_cancel
+
+#: The steps in their order; each is a time of the record.
+STEPS = ("recorded", "taken", "intended", "sent", "answered", "ended")
+_CAUSE = PROBE.partition(":")[2]
+_SYMBOLS = ("AAPL", "MSFT", "IBM", "GOOG", "SPY")
+_LOOK_EVERY_S = 0.02
+# What was sent in the last moment is still looked after.
+_GRACE_S = 5.0
+_FAR = Decimal("0.5")
+_CENT = Decimal("0.01")
+_WORKING = frozenset({State.ACCEPTED, State.PARTIALLY_FILLED})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probed:
+    """What became of a probe."""
+
+    executor_id: str
+    mode: str
+    symbol: str
+    never_marketable: bool
+    signal_id: UUID
+    execution_id: UUID
+    steps: DictRow
+    #: The execution that sold again what was bought, and its state; None where nothing was bought.
+    closed_by: UUID | None
+    closed: State | None
+
+    @property
+    def well(self) -> bool:
+        """Say whether it went the whole way and left nothing behind."""
+        wanted = State.CANCELED if self.never_marketable else State.FILLED
+        return self.steps["state"] is wanted and self.closed in (None, State.FILLED)
+
+    @property
+    def reason(self) -> str | None:
+        """Return the execution's reason as people read it."""
+        code = self.steps["reason_code"]
+        return sentence(code, self.steps["reason_facts"]) if code else None
+
+    def after_ms(self) -> dict[str, float | None]:
+        """Return each step's time after the recording, in milliseconds; None: it was not reached."""
+        born = self.steps["recorded"]
+        times = {name: self.steps[name] for name in STEPS}
+        return {
+            name: None if at is None else round((at - born).total_seconds() * 1000, 1) for name, at in times.items()
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the shape of `probe --json`."""
+        return {
+            "ok": self.well,
+            "executor_id": self.executor_id,
+            "mode": self.mode,
+            "symbol": self.symbol,
+            "never_marketable": self.never_marketable,
+            "signal_id": str(self.signal_id),
+            "execution_id": str(self.execution_id),
+            "status": self.steps["state"].value,
+            "reason": self.reason,
+            "order_id": self.steps["order_id"],
+            "limit_price": number_json(self.steps["limit_price"]),
+            "filled_quantity": number_json(self.steps["filled_quantity"]),
+            "recorded_at": time_json(self.steps["recorded"]),
+            "after_ms": self.after_ms(),
+            "closed_by": None if self.closed_by is None else str(self.closed_by),
+            "closed": None if self.closed is None else self.closed.value,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prober:
+    """Probes one executor."""
+
+    record: Record
+    intake: Intake
+    relay: Relay
+    desk: Desk
+
+    def run(self, *, symbol: str | None, never_marketable: bool, wait_s: float) -> Probed:
+        """Buy one unit and sell it again; or, never marketable, order it far below the market and cancel at once.
+
+        The order is void after *wait_s* seconds if nobody has sent it by then.
+
+        Raises:
+            NotPossible: there is no symbol with a price that the account does not hold.
+            RecordUnavailable, BrokerUnavailable, BrokerRefusesAccount, BrokerUnreadable: it could not begin.
+        """
+        chosen, price = self._chosen(symbol)
+        recorded = self._buy(chosen, price, never_marketable=never_marketable, wait_s=wait_s)
+        (execution,) = recorded.executions
+        steps = self._follow(execution.execution_id, wait_s, cancel=never_marketable)
+        if steps["state"] in _WORKING:
+            steps = self._follow(execution.execution_id, _GRACE_S, cancel=True)
+        closing = (
+            self._close(execution.execution_id, chosen, steps["filled_quantity"]) if steps["filled_quantity"] else None
+        )
+        closed = None if closing is None else self._follow(closing, wait_s, cancel=False)["state"]
+        return Probed(
+            executor_id=self.desk.executor.id,
+            mode=self.desk.executor.mode,
+            symbol=chosen,
+            never_marketable=never_marketable,
+            signal_id=recorded.signal_id,
+            execution_id=execution.execution_id,
+            steps=steps,
+            closed_by=closing,
+            closed=closed,
+        )
+
+    def _chosen(self, symbol: str | None) -> tuple[str, Decimal]:
+        """Return a symbol that the account has nothing to do with, and its price."""
+        key = {"executor_id": self.desk.executor.id}
+        rows = self.record.run(lambda connection: connection.execute(sql("probe", "held"), key).fetchall())
+        held = {row["symbol"] for row in rows}
+        for each in (symbol,) if symbol else (*(self.desk.executor.route.symbols or ()), *_SYMBOLS):
+            price = None if each in held else self._price(each)
+            if price is not None:
+                return each, price
+        tried = symbol or "every symbol that was tried"
+        raise NotPossible(
+            f"{tried} is held, ordered or without a price at {self.desk.executor.id}: name one with --symbol"
+        )
+
+    def _price(self, symbol: str) -> Decimal | None:
+        try:
+            return self.desk.broker.price(symbol)
+        except BrokerUnreadable:
+            return None
+
+    def _buy(self, symbol: str, price: Decimal, *, never_marketable: bool, wait_s: float) -> Recorded:
+        far = (price * _FAR).quantize(_CENT, rounding=ROUND_DOWN) or _CENT
+        raw = {
+            "source_id": str(uuid4()),
+            "symbol": symbol,
+            "action": "BUY",
+            "intent": "open",
+            "confidence": 100,
+            "entry_price": far if never_marketable else price,
+            "quantity": 1,
+            "strategy": PROBE,
+            "executors": [self.desk.executor.id],
+            "expires_at": datetime.now(UTC) + timedelta(seconds=wait_s),
+        }
+        return self._sent(raw)
+
+    def _close(self, execution_id: UUID, symbol: str, quantity: Decimal) -> UUID:
+        raw = {
+            "source_id": f"{execution_id}-close",
+            "symbol": symbol,
+            "action": "SELL",
+            "intent": "close",
+            "quantity": quantity,
+            "strategy": PROBE,
+            "executors": [self.desk.executor.id],
+        }
+        return self._sent(raw).executions[0].execution_id
+
+    def _sent(self, raw: Mapping[str, Any]) -> Recorded:
+        recorded = self.intake.record_own(raw, cause=_CAUSE)
+        self.relay.ring(recorded.executions)
+        return recorded
+
+    def _follow(self, execution_id: UUID, wait_s: float, *, cancel: bool) -> DictRow:
+        """Return the steps when the execution has ended, and in any case a moment after *wait_s*."""
+        soft = time.monotonic() + wait_s
+        hard = soft + _GRACE_S
+        while True:
+            steps = self._steps(execution_id)
+            over = steps["state"] not in UNDECIDED | _WORKING
+            late = time.monotonic() >= (hard if steps["state"] in (State.SUBMITTING, State.UNKNOWN) else soft)
+            if over or late:
+                return steps
+            if cancel and steps["state"] in _WORKING:
+                ask_to_cancel(self.record, self.desk.urgent, steps["order_id"])
+            time.sleep(_LOOK_EVERY_S)
+
+    def _steps(self, execution_id: UUID) -> DictRow:
+        key = {"execution_id": execution_id}
+        row = self.record.run(lambda connection: connection.execute(sql("probe", "steps"), key).fetchone())
+        assert row is not None
+        return row

@@ -1,0 +1,92 @@
+"""When a market is open, by the broker's clock and calendar, and how much of a time it was. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pipeline.model.account import ClockReading, Session
+
+#: An order needs so long to arrive: the last moment before the close is too late for one.
+CLOSING_MARGIN = timedelta(seconds=1)
+# Around a bell, clock and calendar may differ by this and still mean the same session.
+_BELL = timedelta(minutes=1)
+_NOTHING = timedelta(0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Market:
+    """The market's hours at one moment."""
+
+    is_open: bool
+    #: The broker's time.
+    now: datetime
+    next_open: datetime
+    next_close: datetime
+    #: Regular sessions from a week back to two weeks ahead, in order; empty when the calendar was never read.
+    sessions: tuple[Session, ...] = ()
+
+    @property
+    def by_calendar(self) -> bool:
+        """Whether the calendar says the same. A market that is always open has hours that mean nothing."""
+        if self.is_open:
+            return any(each.opens - _BELL <= self.now < each.closes + _BELL for each in self.sessions)
+        inside = (each.opens + _BELL <= self.now < each.closes - _BELL for each in self.sessions)
+        return bool(self.sessions) and not any(inside)
+
+
+def by_clock(reading: ClockReading, now: datetime, sessions: tuple[Session, ...]) -> Market | None:
+    """Carry a reading of the clock forward to *now*; None past the open that it told of: nobody has seen it open."""
+    clock, at = reading.clock, reading.at(now)
+    if not clock.is_open and at >= clock.next_open:
+        return None
+    is_open = clock.is_open and at + CLOSING_MARGIN < clock.next_close
+    return Market(is_open=is_open, now=at, next_open=clock.next_open, next_close=clock.next_close, sessions=sessions)
+
+
+def by_calendar(reading: ClockReading | None, now: datetime, sessions: tuple[Session, ...]) -> Market | None:
+    """Return the hours as the calendar has them at *now*; None where it is unknown, or the last reading denies it.
+
+    It is good for telling how old something is while the clock cannot be read, and not for sending orders.
+    """
+    if not sessions or not (reading is None or _at_reading(reading, sessions).by_calendar):
+        return None
+    at = now if reading is None else reading.at(now)
+    opens, closes = (each.opens for each in sessions), (each.closes for each in sessions)
+    next_open = next((each for each in opens if each > at), None)
+    next_close = next((each for each in closes if each > at), None)
+    if next_open is None or next_close is None:
+        return None
+    is_open = next_close < next_open
+    return Market(is_open=is_open, now=at, next_open=next_open, next_close=next_close, sessions=sessions)
+
+
+def open_age(since: datetime, now: datetime, market: Market | None) -> timedelta:
+    """Return how much of the time from *since* to *now* the market was open; all of it where nobody knows.
+
+    Both are times of the record; *market* is as of *now*.
+    """
+    age = now - since
+    if market is None or not market.by_calendar or age <= _NOTHING:
+        return age
+    begin = market.now - age
+    # What was before the calendar that we hold counts as open.
+    unknown = min(market.sessions[0].opens, market.now) - begin
+    return max(unknown, _NOTHING) + _open_time(market.sessions, begin, market.now)
+
+
+def _open_time(sessions: Sequence[Session], begin: datetime, end: datetime) -> timedelta:
+    parts = (min(each.closes, end) - max(each.opens, begin) for each in sessions)
+    return sum((part for part in parts if part > _NOTHING), _NOTHING)
+
+
+def _at_reading(reading: ClockReading, sessions: tuple[Session, ...]) -> Market:
+    clock = reading.clock
+    return Market(
+        is_open=clock.is_open,
+        now=clock.timestamp,
+        next_open=clock.next_open,
+        next_close=clock.next_close,
+        sessions=sessions,
+    )

@@ -1,0 +1,162 @@
+"""How much: a size in units of the asset, cut by every cap, on the broker's steps. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import ROUND_DOWN, ROUND_UP, Context, Decimal
+from typing import Any
+
+from config.schema.sections import Size
+from pipeline.model.account import Asset
+from pipeline.model.orders import Side
+from pipeline.model.reasons import Code, Reason
+from pipeline.model.symbols import AssetClass
+
+_HUNDRED = Decimal(100)
+_ZERO = Decimal(0)
+_CENT = Decimal("0.01")
+# Below a dollar the broker takes four decimals: facts of the trading API, "sub-penny increment".
+_SUB_DOLLAR_TICK = Decimal("0.0001")
+# What crypto assets allow when the broker's asset says nothing.
+_CRYPTO_INCREMENT = Decimal("0.000001")
+# Fractions of a share have up to nine decimals.
+_FRACTION = Decimal("0.000000001")
+# The least that an order may cost: the broker's asset does not say it.
+_CRYPTO_MINIMUM_COST = Decimal(10)
+_FRACTION_MINIMUM_COST = Decimal(1)
+# A quotient that is rounded up could be worth more than there is room for.
+_DOWN = Context(prec=28, rounding=ROUND_DOWN)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cap:
+    """The most units that one limit still allows, and how that comes."""
+
+    code: Code
+    quantity: Decimal
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lot:
+    """In which steps an asset is ordered, and the smallest order, in units."""
+
+    step: Decimal
+    least: Decimal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sized:
+    """A quantity to order, in units."""
+
+    quantity: Decimal
+
+
+@dataclass(frozen=True, kw_only=True)
+class TooSmall:
+    """No order: the reasons name everything that alone made it too small."""
+
+    reasons: tuple[Reason, ...]
+
+
+def scale(size: Size, *, confidence: Decimal, minimum_confidence: Decimal) -> Decimal:
+    """Return the factor for *confidence*: 1 at the minimum, `scale_at_100` at 100, a straight line between."""
+    span = _HUNDRED - minimum_confidence
+    if span <= 0 or confidence <= minimum_confidence:
+        return Decimal(1)
+    return 1 + (confidence - minimum_confidence) / span * (size.scale_at_100 - 1)
+
+
+def calm(size: Size, *, volatility_percent: Decimal | None) -> Decimal:
+    """Return the factor for a symbol's volatility: the target over it, at most the maximum; unknown changes nothing."""
+    target = size.volatility_target_percent
+    if target is None or volatility_percent is None or volatility_percent <= 0:
+        return Decimal(1)
+    return min(target / volatility_percent, size.volatility_scale_maximum)
+
+
+def configured(size: Size, *, factor: Decimal, equity: Decimal, price: Decimal, risk: Decimal) -> Decimal:
+    """Return the units that the settings ask for, before any cap.
+
+    Args:
+        size: The settings.
+        factor: What confidence and volatility make of it.
+        equity: The account's, in its currency.
+        price: What one unit is taken to cost.
+        risk: What one unit may lose down to its stop.
+    """
+    match size.method:
+        case "equity_percent":
+            return affordable(equity * size.value * factor / _HUNDRED, price)
+        case "risk_percent":
+            return affordable(equity * size.value * factor / _HUNDRED, risk)
+        case "notional":
+            return affordable(size.value * factor, price)
+        case "quantity":
+            return size.value * factor
+
+
+def affordable(room: Decimal, per_unit: Decimal) -> Decimal:
+    """Return how many units at *per_unit* there is *room* for, never rounded up; none when there is no room."""
+    return _DOWN.divide(max(room, _ZERO), per_unit)
+
+
+def lot(size: Size, asset: Asset, *, side: Side, price: Decimal) -> Lot:
+    """Return how *asset* is ordered when one unit costs *price* at least; fractions of a share are never shorted."""
+    crypto = asset.asset_class == AssetClass.CRYPTO
+    fractional = not crypto and size.fractional and asset.fractionable and side is Side.BUY
+    step = _FRACTION if fractional else increment(asset)
+    cost = _CRYPTO_MINIMUM_COST if crypto else _FRACTION_MINIMUM_COST if fractional else _ZERO
+    return Lot(step=step, least=max(step, _up(asset.min_order_size or _ZERO, step), _up(cost / price, step)))
+
+
+def entry_quantity(wanted: Decimal, *, caps: Sequence[Cap], lot: Lot, asset: Asset) -> Sized | TooSmall:
+    """Return the largest quantity that is no more than *wanted* and every cap, or all that made it too small."""
+    short = [cap for cap in caps if _down(cap.quantity, lot.step) < lot.least]
+    reasons = [Reason(code=cap.code, facts={**cap.facts, "least": lot.least}) for cap in short]
+    if _down(wanted, lot.step) < lot.least:
+        share = asset.asset_class == AssetClass.US_EQUITY and lot.step == 1
+        code = Code.BELOW_ONE_SHARE if share else Code.BELOW_MINIMUM_QUANTITY
+        facts = {"size": wanted.quantize(_CRYPTO_INCREMENT, ROUND_DOWN), "least": lot.least}
+        reasons.insert(0, Reason(code=code, facts=facts))
+    if reasons:
+        return TooSmall(reasons=tuple(reasons))
+    return Sized(quantity=_down(min([wanted, *(cap.quantity for cap in caps)]), lot.step))
+
+
+def exit_quantity(held: Decimal, *, requested: Decimal | None) -> Decimal:
+    """Return how much of *held* (unsigned) an exit closes: at most what is held."""
+    return held if requested is None else min(held, requested)
+
+
+def limit_price(signal_price: Decimal, *, side: Side, collar_percent: Decimal, asset: Asset) -> Decimal:
+    """Return the worst price to accept: the signal's, moved by the collar, on the broker's tick, inside the collar."""
+    part = collar_percent / _HUNDRED
+    raw = signal_price * (1 + part if side is Side.BUY else 1 - part)
+    step = tick(raw, asset)
+    return (raw / step).to_integral_value(ROUND_DOWN if side is Side.BUY else ROUND_UP) * step
+
+
+def tick(price: Decimal, asset: Asset) -> Decimal:
+    """Return the smallest step of a price of this asset."""
+    if asset.price_increment:
+        return asset.price_increment
+    if asset.asset_class == AssetClass.CRYPTO:
+        return Decimal("0.000000001") if price < 1 else _CENT
+    return _CENT if price >= 1 else _SUB_DOLLAR_TICK
+
+
+def increment(asset: Asset) -> Decimal:
+    """Return the smallest step of a quantity: whole shares, or the broker's increment for crypto."""
+    if asset.asset_class == AssetClass.US_EQUITY:
+        return Decimal(1)
+    return asset.min_trade_increment or _CRYPTO_INCREMENT
+
+
+def _down(value: Decimal, step: Decimal) -> Decimal:
+    return _DOWN.divide(value, step).to_integral_value(ROUND_DOWN) * step
+
+
+def _up(value: Decimal, step: Decimal) -> Decimal:
+    return (value / step).to_integral_value(ROUND_UP) * step
