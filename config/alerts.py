@@ -32,7 +32,7 @@ def _variable(value: str) -> str:
     return value
 
 
-class ExecutionRate(Section):
+class ExecutionRateAlert(Section):
     """When too few of the decided executions become orders."""
 
     below_percent: Annotated[int, Field(ge=0, le=100)] = 90
@@ -57,7 +57,7 @@ class AlertSettings(Section):
     group_s: Annotated[int, Field(ge=1, le=3600)] = 30
     """Seconds between two messages at least: what happens between them is one. 1 to 3600. Default: 30."""
 
-    execution_rate: ExecutionRate = ExecutionRate()
+    execution_rate: ExecutionRateAlert = ExecutionRateAlert()
     """When too few of the decided executions become orders."""
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from config.alerts import DEADMAN, AlertSettings, ExecutionRate
+from config.alerts import DEADMAN, AlertSettings, ExecutionRateAlert
 from config.checks.not_yet import not_yet
 from config.checks.strictness import (
     DIRECTIONS,
@@ -110,7 +110,7 @@ def page() -> str:
         if isinstance(model, type) and issubclass(model, Section):
             parts.append(_section(f"{name}.", model, f"### [executors.NAME.{name}]\n\n{_text(field.description)[0]}"))
     parts += [_WEBHOOKS, _plain_table(WebhookSettings), "### [webhooks.NAME.template]\n", _plain_table(Template)]
-    parts += [_ALERTS, _plain_table(AlertSettings), "### [execution_rate]\n", _plain_table(ExecutionRate)]
+    parts += [_ALERTS, _plain_table(AlertSettings), "### [execution_rate]\n", _plain_table(ExecutionRateAlert)]
     return "\n".join(parts)
 
 

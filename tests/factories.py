@@ -19,18 +19,18 @@ from config.schema.executor import Executors
 from config.schema.settings import Settings
 from pipeline.intake.intake import Intake
 from pipeline.operations.dead_letters import DeadLetters
-from pipeline.queues.dispatcher import Relay
-from pipeline.queues.queue import Bell
+from pipeline.queues.dispatcher import Dispatcher
+from pipeline.queues.queue import ExecutionQueue
 from pipeline.queues.redis_server import connect
 from pipeline.store.record import Record
 from pipeline.store.rows import ExecutionRow
 from tests.exchange_fixtures import ExchangeProcess
-from workers.account.runtime import open_desks
+from workers.account.runtime import open_runtimes
 from workers.execution.lease import LeaseKeeper
-from workers.execution.runner import Recipe, recipe_of
-from workers.keeper.dispatch import Sweep
-from workers.keeper.order_lookup import Unknowns
-from workers.keeper.order_polling import Follower
+from workers.execution.runner import ExecutionRunner, runner_of
+from workers.keeper.dispatch import Redispatcher
+from workers.keeper.order_lookup import OrderLookup
+from workers.keeper.order_polling import OrderPolling
 
 #: The longest that anything may take before a test gives up.
 WAIT_S = 15.0
@@ -112,27 +112,29 @@ class Core:
         self.executors_path.write_text(executors)
         self.settings = Settings(executors=self.executors_path, exchange_url=exchange.url, home=folder)
         self.executors: Executors = load_executors(self.executors_path, settings=self.settings)
-        self.record = Record(database_url, connections=16, patience_s=5.0)
+        self.record = Record(database_url, connections=16, retry_for_s=5.0)
         self.leases = LeaseKeeper(database_url)
-        self.desks = open_desks(self.executors, settings=self.settings, exchange_url=exchange.url, record=self.record)
-        self.bell = Bell(connect(redis_url))
-        self.relay = Relay(self.bell)
+        self.runtimes = open_runtimes(
+            self.executors, settings=self.settings, exchange_url=exchange.url, record=self.record
+        )
+        self.queues = ExecutionQueue(connect(redis_url))
+        self.dispatcher = Dispatcher(self.queues)
         self.intake = Intake(self.record, self.executors, by="test")
         self.letters = DeadLetters(self.record)
         self.pool = ThreadPoolExecutor(4)
         ids = tuple(self.executors)
-        self.sweep = Sweep(record=self.record, bell=self.bell, executor_ids=ids, who="test keeper")
-        self.unknowns = Unknowns(
-            record=self.record, bell=self.bell, desks=self.desks, pool=self.pool, who="test keeper"
+        self.sweep = Redispatcher(record=self.record, queues=self.queues, executor_ids=ids, who="test keeper")
+        self.unknowns = OrderLookup(
+            record=self.record, queues=self.queues, runtimes=self.runtimes, pool=self.pool, who="test keeper"
         )
-        self._recipes: dict[str, Recipe] = {}
+        self._recipes: dict[str, ExecutionRunner] = {}
 
     def close(self) -> None:
         self.pool.shutdown()
         self.leases.close()
-        for desk in self.desks.values():
-            desk.close()
-        self.bell.connection.close()
+        for runtime in self.runtimes.values():
+            runtime.close()
+        self.queues.connection.close()
         self.record.close()
 
     def send(self, symbol: str = "AAPL", action: str = "BUY", *, executor: str = "argo", **changes: Any) -> UUID:
@@ -143,11 +145,11 @@ class Core:
         recorded = self.intake.record(raw, source="test")
         return next(row for row in recorded.executions if row.executor_id == executor)
 
-    def recipe(self, executor: str = "argo", *, worker: str = "test worker") -> Recipe:
+    def recipe(self, executor: str = "argo", *, worker: str = "test worker") -> ExecutionRunner:
         """Return a recipe; one per worker name, as a process has one."""
         if worker not in self._recipes:
-            self._recipes[worker] = recipe_of(
-                self.desks[executor], record=self.record, leases=self.leases, worker=worker
+            self._recipes[worker] = runner_of(
+                self.runtimes[executor], record=self.record, leases=self.leases, worker=worker
             )
         return self._recipes[worker]
 
@@ -156,8 +158,8 @@ class Core:
         self.recipe(executor, worker=f"worker of {executor}").run(execution_id)
         return self.execution(execution_id)
 
-    def follower(self, executor: str = "argo") -> Follower:
-        return Follower(record=self.record, desk=self.desks[executor], who="test keeper")
+    def follower(self, executor: str = "argo") -> OrderPolling:
+        return OrderPolling(record=self.record, runtime=self.runtimes[executor], who="test keeper")
 
     def execution(self, execution_id: UUID) -> dict[str, Any]:
         """Return everything about an execution, the newest order's columns with it."""

@@ -16,7 +16,7 @@ from config.schema.executor import ExecutorSettings
 from config.schema.fields import Section
 from config.schema.settings import Settings
 from pipeline.accounts.exposure import Book, Own
-from pipeline.accounts.losses import Standing
+from pipeline.accounts.losses import EquityBaseline
 from pipeline.model.account import Account, Asset, Position
 from pipeline.model.signals import Action, Intent
 from pipeline.store.rows import OrderRow, Role, SignalRow
@@ -27,7 +27,7 @@ from workers.rules.market_hours import Market
 NOW = datetime(2026, 1, 31, 15, 0, tzinfo=UTC)
 SHORT = "allow_short = true"
 OPEN = Market(is_open=True, now=NOW, next_open=NOW + timedelta(days=1), next_close=NOW + timedelta(hours=5))
-STANDING = Standing(
+STANDING = EquityBaseline(
     equity=Decimal(100_000),
     balance=Decimal(100_000),
     day=NOW.date(),
@@ -165,7 +165,7 @@ def case(
         "market": OPEN,
         "book": Book(positions=(position(held, sent.symbol),) if Decimal(held) else ()),
         "own": Own(quantity=Decimal(held)),
-        "standing": STANDING,
+        "baseline": STANDING,
         "switches": (),
         "recent": Recent(),
     }

@@ -19,8 +19,8 @@ from pipeline.entrypoints.web.api.readiness import Readiness
 from pipeline.entrypoints.web.app import make_app
 from pipeline.intake.intake import Intake
 from pipeline.operations.dead_letters import DeadLetters
-from pipeline.queues.dispatcher import Relay
-from pipeline.queues.queue import Bell
+from pipeline.queues.dispatcher import Dispatcher
+from pipeline.queues.queue import ExecutionQueue
 from pipeline.queues.redis_server import connect
 from pipeline.store.record import Record
 from tests.factories import until
@@ -46,7 +46,7 @@ def web_context(
         executors=loaded,
         record=record,
         intake=Intake(record, loaded, by="test"),
-        relay=Relay(Bell(connect(redis_url))),
+        dispatcher=Dispatcher(ExecutionQueue(connect(redis_url))),
         letters=DeadLetters(record),
         readiness=readiness or Readiness(record, redis_url=redis_url, settings=settings, executors=loaded),
         gate=Gate(record, SecretStr(TOKEN), per_minute=per_minute),

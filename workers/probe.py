@@ -18,10 +18,10 @@ from pipeline.model.errors import BrokerUnreadable, NotPossible
 from pipeline.model.json_values import number_json, time_json
 from pipeline.model.reasons import sentence
 from pipeline.model.states import UNDECIDED, State
-from pipeline.queues.dispatcher import Relay
+from pipeline.queues.dispatcher import Dispatcher
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
-from workers.account.runtime import Desk
+from workers.account.runtime import ExecutorRuntime
 from workers.execution.cancels import ask_to_cancel
 
 #: The steps in their order; each is a time of the record.
@@ -99,8 +99,8 @@ class Prober:
 
     record: Record
     intake: Intake
-    relay: Relay
-    desk: Desk
+    dispatcher: Dispatcher
+    runtime: ExecutorRuntime
 
     def run(self, *, symbol: str | None, never_marketable: bool, wait_s: float) -> Probed:
         """Buy one unit and sell it again; or, never marketable, order it far below the market and cancel at once.
@@ -122,8 +122,8 @@ class Prober:
         )
         closed = None if closing is None else self._follow(closing, wait_s, cancel=False)["state"]
         return Probed(
-            executor_id=self.desk.executor.id,
-            mode=self.desk.executor.mode,
+            executor_id=self.runtime.executor.id,
+            mode=self.runtime.executor.mode,
             symbol=chosen,
             never_marketable=never_marketable,
             signal_id=recorded.signal_id,
@@ -135,21 +135,21 @@ class Prober:
 
     def _chosen(self, symbol: str | None) -> tuple[str, Decimal]:
         """Return a symbol that the account has nothing to do with, and its price."""
-        key = {"executor_id": self.desk.executor.id}
+        key = {"executor_id": self.runtime.executor.id}
         rows = self.record.run(lambda connection: connection.execute(sql("probe", "held"), key).fetchall())
         held = {row["symbol"] for row in rows}
-        for each in (symbol,) if symbol else (*(self.desk.executor.route.symbols or ()), *_SYMBOLS):
+        for each in (symbol,) if symbol else (*(self.runtime.executor.route.symbols or ()), *_SYMBOLS):
             price = None if each in held else self._price(each)
             if price is not None:
                 return each, price
         tried = symbol or "every symbol that was tried"
         raise NotPossible(
-            f"{tried} is held, ordered or without a price at {self.desk.executor.id}: name one with --symbol"
+            f"{tried} is held, ordered or without a price at {self.runtime.executor.id}: name one with --symbol"
         )
 
     def _price(self, symbol: str) -> Decimal | None:
         try:
-            return self.desk.broker.price(symbol)
+            return self.runtime.broker.price(symbol)
         except BrokerUnreadable:
             return None
 
@@ -164,7 +164,7 @@ class Prober:
             "entry_price": far if never_marketable else price,
             "quantity": 1,
             "strategy": PROBE,
-            "executors": [self.desk.executor.id],
+            "executors": [self.runtime.executor.id],
             "expires_at": datetime.now(UTC) + timedelta(seconds=wait_s),
         }
         return self._sent(raw)
@@ -177,13 +177,13 @@ class Prober:
             "intent": "close",
             "quantity": quantity,
             "strategy": PROBE,
-            "executors": [self.desk.executor.id],
+            "executors": [self.runtime.executor.id],
         }
         return self._sent(raw).executions[0].execution_id
 
     def _sent(self, raw: Mapping[str, Any]) -> Recorded:
         recorded = self.intake.record_own(raw, cause=_CAUSE)
-        self.relay.ring(recorded.executions)
+        self.dispatcher.enqueue(recorded.executions)
         return recorded
 
     def _follow(self, execution_id: UUID, wait_s: float, *, cancel: bool) -> DictRow:
@@ -197,7 +197,7 @@ class Prober:
             if over or late:
                 return steps
             if cancel and steps["state"] in _WORKING:
-                ask_to_cancel(self.record, self.desk.urgent, steps["order_id"])
+                ask_to_cancel(self.record, self.runtime.urgent, steps["order_id"])
             time.sleep(_LOOK_EVERY_S)
 
     def _steps(self, execution_id: UUID) -> DictRow:

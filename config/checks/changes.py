@@ -10,7 +10,7 @@ from typing import Any
 
 from config.checks.strictness import looser
 from config.schema.executor import ExecutorSettings
-from config.schema.sections import Limits, Size
+from config.schema.sections import LimitSettings, SizeSettings
 
 #: The settings of one executor as JSON: `ExecutorSettings.model_dump(mode="json")`, also one of an older release.
 Dump = Mapping[str, Any]
@@ -65,7 +65,7 @@ def _values(dump: Dump, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 @cache
 def _defaults() -> dict[str, Any]:
-    size, limits = Size(method="quantity", value=Decimal(1)), Limits(open_positions=10)
+    size, limits = SizeSettings(method="quantity", value=Decimal(1)), LimitSettings(open_positions=10)
     smallest = ExecutorSettings(id="smallest", mode="exchange", size=size, limits=limits)
     return dict(_values(smallest.model_dump(mode="json")))
 

@@ -16,7 +16,7 @@ from config.schema.firm import Firm
 from config.schema.keys import description_at, keys_at
 from config.schema.problems import did_you_mean, problems_of
 from config.schema.route import Route
-from config.schema.sections import Hours, Limits, Size
+from config.schema.sections import HoursSettings, LimitSettings, SizeSettings
 from config.schema.toml_tables import parsed_toml
 from pipeline.model.errors import ConfigInvalid, Problem
 
@@ -44,7 +44,13 @@ def parts() -> Mapping[str, type[Section]]:
 
     What a table says of several of its keys together, the executor that names the pack is asked.
     """
-    tables: dict[str, type[Section]] = {"route": Route, "size": Size, "limits": Limits, "hours": Hours, "firm": Firm}
+    tables: dict[str, type[Section]] = {
+        "route": Route,
+        "size": SizeSettings,
+        "limits": LimitSettings,
+        "hours": HoursSettings,
+        "firm": Firm,
+    }
     return {name: _without_required(table) for name, table in tables.items()}
 
 

@@ -17,7 +17,7 @@ from config.schema.fields import Section, Symbol, Word, Words
 from config.schema.firm import Firm
 from config.schema.problems import did_you_mean
 from config.schema.route import Route
-from config.schema.sections import Hours, Limits, Order, Retry, Size
+from config.schema.sections import HoursSettings, LimitSettings, OrderSettings, RetrySettings, SizeSettings
 
 
 def _broker(value: str) -> str:
@@ -62,19 +62,19 @@ class ExecutorSettings(Section):
     route: Route = Route()
     """Which entries it takes."""
 
-    size: Size
+    size: SizeSettings
     """How much one entry buys or sells. Required."""
 
-    order: Order = Order()
+    order: OrderSettings = OrderSettings()
     """Which orders it sends."""
 
-    limits: Limits
+    limits: LimitSettings
     """What it never exceeds. Required, with one limit on risk at least: an executor without limits does not start."""
 
-    retry: Retry = Retry()
+    retry: RetrySettings = RetrySettings()
     """How patient it is with its broker."""
 
-    hours: Hours = Hours()
+    hours: HoursSettings = HoursSettings()
     """What happens outside regular trading hours."""
 
     groups: Mapping[Word, Words[Symbol]] = Field(default_factory=dict)

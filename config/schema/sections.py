@@ -11,7 +11,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from config.schema.fields import Clock, Figure, Limit, Percent, Seconds, Section, TimeZone
 
 
-class Size(Section):
+class SizeSettings(Section):
     """How much one entry buys or sells."""
 
     method: Literal["equity_percent", "notional", "quantity", "risk_percent"]
@@ -53,7 +53,7 @@ class Size(Section):
         return value
 
 
-class Order(Section):
+class OrderSettings(Section):
     """Which orders an executor sends."""
 
     type: Literal["limit", "market"] = "limit"
@@ -90,7 +90,7 @@ RISK_LIMITS = (
 )
 
 
-class Limits(Section):
+class LimitSettings(Section):
     """What an executor never exceeds. Of the five limits on risk it names one at least; each has a default."""
 
     open_positions: Limit[Annotated[int, Field(ge=1, le=10_000)]] = 10
@@ -169,7 +169,7 @@ class Limits(Section):
         return self
 
 
-class Retry(Section):
+class RetrySettings(Section):
     """How patient an executor is with its broker."""
 
     attempts: Annotated[int, Field(ge=1, le=20)] = 5
@@ -183,7 +183,7 @@ class Retry(Section):
     look. Default: 60."""
 
 
-class Hours(Section):
+class HoursSettings(Section):
     """What happens outside regular trading hours, and when the day begins. Crypto trades always."""
 
     closed: Literal["hold", "skip", "extended"] = "hold"

@@ -5,20 +5,20 @@ from __future__ import annotations
 from psycopg import Connection
 from psycopg.rows import DictRow
 
-from pipeline.accounts.losses import Standing
+from pipeline.accounts.losses import EquityBaseline
 from pipeline.store.statements import sql
 
 
-def standing_row(connection: Connection[DictRow], holder: str) -> DictRow | None:
+def baseline_row(connection: Connection[DictRow], account_key: str) -> DictRow | None:
     """Return the row of the account's day and peak."""
-    return connection.execute(sql("judging", "standing"), {"holder": holder}).fetchone()
+    return connection.execute(sql("pre_trade_check", "equity_baseline"), {"holder": account_key}).fetchone()
 
 
-def standing_of(row: DictRow | None) -> Standing | None:
+def baseline_of(row: DictRow | None) -> EquityBaseline | None:
     """Return the account's day and peak as a value; None before the first reading."""
     if row is None:
         return None
-    return Standing(
+    return EquityBaseline(
         equity=row["equity"],
         balance=row["balance"],
         day=row["day"],

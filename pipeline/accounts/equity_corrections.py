@@ -11,8 +11,8 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 
 from config.schema.executor import ExecutorSettings
-from pipeline.accounts.account_key import holder_of
-from pipeline.accounts.equity import standing_of, standing_row
+from pipeline.accounts.account_key import account_key_of
+from pipeline.accounts.equity import baseline_of, baseline_row
 from pipeline.model.errors import NotPossible
 from pipeline.model.json_values import number_json
 from pipeline.store.record import Record
@@ -51,7 +51,7 @@ def read(record: Record, executor: ExecutorSettings) -> Baseline:
         NotPossible: nobody has read the account yet.
         RecordUnavailable: PostgreSQL is away.
     """
-    return record.read(lambda connection: _figures(connection, executor))
+    return record.run(lambda connection: _figures(connection, executor))
 
 
 def correct(
@@ -80,10 +80,10 @@ def correct(
             figure = f"day_start_{executor.firm.daily_loss_basis}"
             values: dict[str, Any] = {"holder": before.account, "start_equity": None, "start_balance": None}
             values[figure.removeprefix("day_")] = day_start
-            connection.execute(sql("watch", "correct_day"), values)
+            connection.execute(sql("equity_monitor", "correct_day"), values)
             _tell(connection, told, figure, getattr(before, figure), day_start)
         if peak is not None:
-            connection.execute(sql("watch", "correct_peak"), {"holder": before.account, "peak": peak})
+            connection.execute(sql("equity_monitor", "correct_peak"), {"holder": before.account, "peak": peak})
             _tell(connection, told, "peak_equity", before.peak_equity, peak)
         return before, _figures(connection, executor)
 
@@ -93,20 +93,20 @@ def correct(
 def _tell(connection: Connection[DictRow], told: dict[str, str], figure: str, was: Decimal, became: Decimal) -> None:
     if was != became:
         values = told | {"figure": figure, "was": was, "became": became}
-        connection.execute(sql("watch", "tell_correction"), values)
+        connection.execute(sql("equity_monitor", "tell_correction"), values)
 
 
 def _figures(connection: Connection[DictRow], executor: ExecutorSettings) -> Baseline:
-    account = holder_of(connection, executor.id)
-    standing = standing_of(standing_row(connection, account))
-    if standing is None:
+    account = account_key_of(connection, executor.id)
+    baseline = baseline_of(baseline_row(connection, account))
+    if baseline is None:
         raise NotPossible(f"nobody has read the account of {executor.id} yet: start the keeper and look again")
     return Baseline(
         executor_id=executor.id,
         account=account,
-        day=standing.day,
-        equity=standing.equity,
-        day_start_equity=standing.day_start_equity,
-        day_start_balance=standing.day_start_balance,
-        peak_equity=standing.peak_equity,
+        day=baseline.day,
+        equity=baseline.equity,
+        day_start_equity=baseline.day_start_equity,
+        day_start_balance=baseline.day_start_balance,
+        peak_equity=baseline.peak_equity,
     )

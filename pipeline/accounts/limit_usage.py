@@ -12,7 +12,7 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 
 from config.schema.executor import ExecutorSettings
-from pipeline.accounts.equity import standing_of, standing_row
+from pipeline.accounts.equity import baseline_of, baseline_row
 from pipeline.accounts.exposure import Book
 from pipeline.accounts.losses import Rung, rung, uses
 from pipeline.accounts.snapshot import Snapshot, snapshot_of
@@ -76,7 +76,7 @@ def headroom(record: Record, executors: Mapping[str, ExecutorSettings]) -> list[
     Raises:
         RecordUnavailable: PostgreSQL is away.
     """
-    return record.read(lambda connection: [row for each in executors.values() for row in _of(connection, each)])
+    return record.run(lambda connection: [row for each in executors.values() for row in _of(connection, each)])
 
 
 def _of(connection: Connection[DictRow], executor: ExecutorSettings) -> Iterator[Headroom]:
@@ -84,8 +84,8 @@ def _of(connection: Connection[DictRow], executor: ExecutorSettings) -> Iterator
     if row is None:
         return
     snapshot = snapshot_of(row)
-    standing = standing_row(connection, snapshot.account.number)
-    figures = standing_of(standing)
+    baseline = baseline_row(connection, snapshot.account.number)
+    figures = baseline_of(baseline)
     whose: dict[str, Any] = {
         "executor_id": executor.id,
         "account": snapshot.account.number,
@@ -98,9 +98,9 @@ def _of(connection: Connection[DictRow], executor: ExecutorSettings) -> Iterator
         )
     for limit, used, allowed in _held(executor, snapshot):
         yield Headroom(limit=limit, used=_cents(used), allowed=_cents(allowed), **whose)
-    if executor.limits.orders_per_day is not None and standing is not None:
-        since = {"executor_id": executor.id, "since": standing["started_at"]}
-        ordered = connection.execute(sql("watch", "ordered_since"), since).fetchone()
+    if executor.limits.orders_per_day is not None and baseline is not None:
+        since = {"executor_id": executor.id, "since": baseline["started_at"]}
+        ordered = connection.execute(sql("equity_monitor", "ordered_since"), since).fetchone()
         assert ordered is not None
         allowed = Decimal(executor.limits.orders_per_day)
         yield Headroom(limit="orders_per_day", used=Decimal(ordered["entries"]), allowed=allowed, **whose)

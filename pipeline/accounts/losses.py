@@ -16,7 +16,7 @@ _TENTH = Decimal("0.1")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
+class EquityBaseline:
     """The account's day and peak as the keeper watches them, in the account's currency.
 
     Deposits and withdrawals are in the day's start and the peak already.
@@ -93,9 +93,9 @@ class Use:
         }
 
 
-def uses(executor: ExecutorSettings, standing: Standing) -> tuple[Use, ...]:
+def uses(executor: ExecutorSettings, baseline: EquityBaseline) -> tuple[Use, ...]:
     """Return the use of every loss limit that is on: the day's loss, then the drawdown."""
-    return tuple(use for use in (_daily_loss(executor, standing), _drawdown(executor, standing)) if use is not None)
+    return tuple(use for use in (_daily_loss(executor, baseline), _drawdown(executor, baseline)) if use is not None)
 
 
 def rung(use: Use) -> Rung:
@@ -105,31 +105,31 @@ def rung(use: Use) -> Rung:
     return next((name for percent, name in RUNGS if use.lost * 100 >= use.allowed * percent), Rung.NONE)
 
 
-def _daily_loss(executor: ExecutorSettings, standing: Standing) -> Use | None:
+def _daily_loss(executor: ExecutorSettings, baseline: EquityBaseline) -> Use | None:
     percent, firm = executor.limits.daily_loss_percent, executor.firm
     if percent is None:
         return None
     on_balance = firm.daily_loss_basis == "balance"
-    start = standing.day_start_balance if on_balance else standing.day_start_equity
+    start = baseline.day_start_balance if on_balance else baseline.day_start_equity
     whole = start if firm.percent_of == "day_start" or firm.initial_balance is None else firm.initial_balance
     return Use(
         limit=LossLimit.DAILY_LOSS,
-        lost=start - standing.equity,
+        lost=start - baseline.equity,
         allowed=_share(whole, percent),
         reference=start,
         counted_from="day_start_balance" if on_balance else "day_start_equity",
     )
 
 
-def _drawdown(executor: ExecutorSettings, standing: Standing) -> Use | None:
+def _drawdown(executor: ExecutorSettings, baseline: EquityBaseline) -> Use | None:
     percent, firm = executor.limits.drawdown_percent, executor.firm
     if percent is None:
         return None
     static = firm.drawdown == "static" and firm.initial_balance is not None
-    reference = firm.initial_balance if static and firm.initial_balance is not None else standing.peak_equity
+    reference = firm.initial_balance if static and firm.initial_balance is not None else baseline.peak_equity
     return Use(
         limit=LossLimit.DRAWDOWN,
-        lost=reference - standing.equity,
+        lost=reference - baseline.equity,
         allowed=_share(reference, percent),
         reference=reference,
         counted_from="initial_balance" if static else "peak_equity",

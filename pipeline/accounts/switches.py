@@ -12,13 +12,13 @@ from psycopg.rows import DictRow
 from psycopg.types.json import Json
 
 from config.schema.executor import ExecutorSettings
-from pipeline.accounts.account_key import holder_of, holders_of, provisional
-from pipeline.accounts.equity import standing_of, standing_row
+from pipeline.accounts.account_key import account_key_of, account_keys_of, provisional_key
+from pipeline.accounts.equity import baseline_of, baseline_row
 from pipeline.accounts.losses import LossLimit, Rung, Use, rung, uses
 from pipeline.model.errors import NotPossible
 from pipeline.model.json_values import time_json
 from pipeline.model.reasons import Code, Reason
-from pipeline.model.switches import Kind, Switch, reason_of, switch_of
+from pipeline.model.switches import Switch, SwitchKind, reason_of, switch_of
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 
@@ -29,8 +29,8 @@ PERSON = "person"
 def turn_on(
     connection: Connection[DictRow],
     *,
-    holder: str,
-    kind: Kind,
+    account_key: str,
+    kind: SwitchKind,
     cause: str,
     facts: Mapping[str, Any],
     flatten: bool = False,
@@ -45,7 +45,7 @@ def turn_on(
     """
     values = {
         "switch_id": uuid4(),
-        "holder": holder,
+        "holder": account_key,
         "kind": kind.value,
         "cause": cause,
         "facts": Json(Reason(code=Code.HALTED, facts=facts).to_json()),
@@ -59,15 +59,15 @@ def turn_on(
 def turn_off(
     connection: Connection[DictRow],
     *,
-    holder: str | Collection[str],
-    kinds: Collection[Kind] | None,
+    account_key: str | Collection[str],
+    kinds: Collection[SwitchKind] | None,
     causes: Collection[str] | None,
     by: str,
     why: str | None = None,
 ) -> list[Switch]:
     """Turn off in the caller's transaction what stands of *kinds* and *causes* (None: all); return what did."""
     values = {
-        "holders": [holder] if isinstance(holder, str) else list(holder),
+        "holders": [account_key] if isinstance(account_key, str) else list(account_key),
         "kinds": None if kinds is None else [kind.value for kind in kinds],
         "causes": None if causes is None else list(causes),
         "by": by,
@@ -76,10 +76,13 @@ def turn_off(
     return [switch_of(row) for row in connection.execute(sql("switches", "turn_off"), values).fetchall()]
 
 
-def standing(connection: Connection[DictRow], holder: str | Collection[str]) -> list[Switch]:
+def active_switches(connection: Connection[DictRow], account_key: str | Collection[str]) -> list[Switch]:
     """Return the switches that stand, the oldest first."""
-    holders = [holder] if isinstance(holder, str) else list(holder)
-    return [switch_of(row) for row in connection.execute(sql("judging", "switches"), {"holders": holders}).fetchall()]
+    account_keys = [account_key] if isinstance(account_key, str) else list(account_key)
+    return [
+        switch_of(row)
+        for row in connection.execute(sql("pre_trade_check", "switches"), {"holders": account_keys}).fetchall()
+    ]
 
 
 def release(connection: Connection[DictRow], executor_id: str, codes: Collection[Code]) -> int:
@@ -89,12 +92,12 @@ def release(connection: Connection[DictRow], executor_id: str, codes: Collection
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stand:
+class SwitchStatus:
     """What stands at one executor's account."""
 
     executor_id: str
     #: The account's number, or a provisional name while nobody has read it.
-    holder: str
+    account_key: str
     switches: tuple[Switch, ...]
     #: What the command that was just given has lifted.
     lifted: tuple[Switch, ...] = ()
@@ -103,7 +106,7 @@ class Stand:
         """Return the shape that the commands print."""
         return {
             "executor_id": self.executor_id,
-            "account": None if self.holder == provisional(self.executor_id) else self.holder,
+            "account": None if self.account_key == provisional_key(self.executor_id) else self.account_key,
             "switches": [switch_json(switch) for switch in self.switches],
             "lifted": [switch_json(switch) for switch in self.lifted],
         }
@@ -115,21 +118,25 @@ class Switches:
     def __init__(self, record: Record) -> None:
         self._record = record
 
-    def turn(self, executor_id: str, kind: Kind, *, flatten: bool = False, by: str, why: str | None) -> Stand:
+    def turn(
+        self, executor_id: str, kind: SwitchKind, *, flatten: bool = False, by: str, why: str | None
+    ) -> SwitchStatus:
         """Turn a switch on and return what stands then.
 
         Raises:
             RecordUnavailable: PostgreSQL is away.
         """
 
-        def unit(connection: Connection[DictRow]) -> Stand:
-            holder = holder_of(connection, executor_id)
-            turn_on(connection, holder=holder, kind=kind, cause=PERSON, facts={}, flatten=flatten, by=by, why=why)
+        def unit(connection: Connection[DictRow]) -> SwitchStatus:
+            account_key = account_key_of(connection, executor_id)
+            turn_on(
+                connection, account_key=account_key, kind=kind, cause=PERSON, facts={}, flatten=flatten, by=by, why=why
+            )
             return _stand(connection, executor_id)
 
         return self._record.run(unit)
 
-    def resume(self, executor_id: str, *, by: str, why: str | None) -> Stand:
+    def resume(self, executor_id: str, *, by: str, why: str | None) -> SwitchStatus:
         """Lift everything, and let what was held for a pause go on at once.
 
         Raises:
@@ -137,21 +144,25 @@ class Switches:
             RecordUnavailable: PostgreSQL is away.
         """
 
-        def unit(connection: Connection[DictRow]) -> Stand:
-            holders = holders_of(connection, executor_id)
-            by_limit = [each for each in standing(connection, holders) if each.kind is Kind.HALTED and is_limit(each)]
+        def unit(connection: Connection[DictRow]) -> SwitchStatus:
+            account_keys = account_keys_of(connection, executor_id)
+            by_limit = [
+                each
+                for each in active_switches(connection, account_keys)
+                if each.kind is SwitchKind.HALTED and is_limit(each)
+            ]
             if by_limit and not why:
                 raise NotPossible(
                     f"{executor_id} was halted by its limits ({'; '.join(str(reason_of(each)) for each in by_limit)}): "
                     "say --why it may trade again"
                 )
-            lifted = turn_off(connection, holder=holders, kinds=None, causes=None, by=by, why=why)
+            lifted = turn_off(connection, account_key=account_keys, kinds=None, causes=None, by=by, why=why)
             release(connection, executor_id, [Code.PAUSED])
             return replace(_stand(connection, executor_id), lifted=tuple(lifted))
 
         return self._record.run(unit)
 
-    def standing(self, executor_id: str) -> Stand:
+    def active_switches(self, executor_id: str) -> SwitchStatus:
         """Return what stands.
 
         Raises:
@@ -166,7 +177,7 @@ class Switches:
             RecordUnavailable: PostgreSQL is away.
         """
         figures = self._record.run(
-            lambda connection: standing_of(standing_row(connection, holder_of(connection, executor.id)))
+            lambda connection: baseline_of(baseline_row(connection, account_key_of(connection, executor.id)))
         )
         if figures is None:
             return []
@@ -194,9 +205,9 @@ def switch_json(switch: Switch) -> dict[str, Any]:
     }
 
 
-def _stand(connection: Connection[DictRow], executor_id: str) -> Stand:
-    return Stand(
+def _stand(connection: Connection[DictRow], executor_id: str) -> SwitchStatus:
+    return SwitchStatus(
         executor_id=executor_id,
-        holder=holder_of(connection, executor_id),
-        switches=tuple(standing(connection, holders_of(connection, executor_id))),
+        account_key=account_key_of(connection, executor_id),
+        switches=tuple(active_switches(connection, account_keys_of(connection, executor_id))),
     )

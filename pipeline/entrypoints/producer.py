@@ -21,24 +21,30 @@ from pipeline.intake.source_reach import never_traded
 from pipeline.intake.sources.protocol import AlpacaKeys, SourceContext, open_source_by_name
 from pipeline.model.errors import ConfigInvalid, Problem, QueueUnavailable, RecordUnavailable
 from pipeline.monitoring.heartbeats import Heartbeat
-from pipeline.queues.dispatcher import Relay
-from pipeline.queues.queue import Bell
+from pipeline.queues.dispatcher import Dispatcher
+from pipeline.queues.queue import ExecutionQueue
 from pipeline.queues.redis_server import check_server, connect
 from pipeline.store.record import Record
-from workers.execution.direct import Direct
+from workers.execution.direct import DirectExecutor
 
 log = structlog.get_logger(__name__)
 
 
-class Delivery:
+class SignalDelivery:
     """Records one signal and has it executed: by the queues, or here when so configured."""
 
     def __init__(
-        self, intake: Intake, *, source: str, relay: Relay | None, direct: Direct | None, direct_after_s: float | None
+        self,
+        intake: Intake,
+        *,
+        source: str,
+        dispatcher: Dispatcher | None,
+        direct: DirectExecutor | None,
+        direct_after_s: float | None,
     ) -> None:
         self._intake = intake
         self._source = source
-        self._relay = relay
+        self._dispatcher = dispatcher
         self._direct = direct
         self._direct_after_s = direct_after_s
         self._away_since: float | None = None
@@ -52,11 +58,11 @@ class Delivery:
             RecordUnavailable: PostgreSQL is away.
         """
         recorded = self._intake.record(raw, source=self._source)
-        if recorded.duplicate and self._relay is not None:
+        if recorded.duplicate and self._dispatcher is not None:
             return  # Whoever recorded it first rang, or the keeper did: a restart's repeats must not flood the queues.
-        if self._relay is None and self._direct is not None:
+        if self._dispatcher is None and self._direct is not None:
             self._direct.execute(recorded.executions)
-        elif self._relay is not None and self._relay.ring(recorded.executions):
+        elif self._dispatcher is not None and self._dispatcher.enqueue(recorded.executions):
             self._away_since, self._said_direct = None, False
         elif self._direct is not None and self._away_long_enough():
             self._direct.execute(recorded.executions)
@@ -84,7 +90,7 @@ def produce_for_ever(settings: Settings, executors: Executors, *, database_url: 
         ConfigInvalid: the source or an address is missing.
         NotPossible: PostgreSQL or Redis is of a kind that cannot be used.
     """
-    record = Record(database_url, patience_s=0.0)
+    record = Record(database_url, retry_for_s=0.0)
     # Away is waited out later; a server that cannot be used is refused now.
     with suppress(RecordUnavailable):
         record.run(lambda _: None)
@@ -121,12 +127,12 @@ def produce_for_ever(settings: Settings, executors: Executors, *, database_url: 
 
 def _delivery(
     settings: Settings, executors: Executors, record: Record, database_url: str
-) -> tuple[Delivery, Direct | None]:
+) -> tuple[SignalDelivery, DirectExecutor | None]:
     by = f"producer-{socket.gethostname()}-{os.getpid()}"
     direct = None
     if settings.delivery == "direct" or settings.fallback == "direct":
-        direct = Direct(executors, settings=settings, database_url=database_url, by=by)
-    relay = None
+        direct = DirectExecutor(executors, settings=settings, database_url=database_url, by=by)
+    dispatcher = None
     if settings.delivery == "queue":
         if settings.redis_url is None:
             raise ConfigInvalid([Problem(key="REDIS_URL", message="no Redis is known, and delivery is queue")])
@@ -134,10 +140,12 @@ def _delivery(
         # Away is waited out later; a server that would lose jobs is refused now.
         with suppress(QueueUnavailable):
             check_server(connection)
-        relay = Relay(Bell(connection))
+        dispatcher = Dispatcher(ExecutionQueue(connection))
     after = settings.fallback_after_s if settings.fallback == "direct" else None
     intake = Intake(record, executors, by=by)
-    return Delivery(intake, source=settings.source, relay=relay, direct=direct, direct_after_s=after), direct
+    return SignalDelivery(
+        intake, source=settings.source, dispatcher=dispatcher, direct=direct, direct_after_s=after
+    ), direct
 
 
 def _context(settings: Settings) -> SourceContext:

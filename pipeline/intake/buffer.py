@@ -48,7 +48,7 @@ class Waiting:
         return self.refusal is not None and self.refusal.code == EXPIRED_UNRECORDED
 
 
-class Spool:
+class SignalBuffer:
     """A bounded line: the sources put at its end, one thread takes from its head."""
 
     def __init__(self, *, limit: int, entry_age: timedelta) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 
-from pipeline.intake.buffer import Clock, Refusal, Spool, Waiting, utc_now
+from pipeline.intake.buffer import Clock, Refusal, SignalBuffer, Waiting, utc_now
 from pipeline.intake.sources.feed import Feed, SourceHealth
 from pipeline.intake.sources.protocol import Item, Source
 from pipeline.model.errors import InvalidSignal, QueueUnavailable, RecordUnavailable
@@ -67,7 +67,7 @@ class Producer:
         self._deliver = deliver
         self._refuse = refuse
         self._clock = clock
-        self._spool = Spool(limit=limit, entry_age=timedelta(seconds=entry_age_s))
+        self._buffer = SignalBuffer(limit=limit, entry_age=timedelta(seconds=entry_age_s))
         self._feeds = [Feed(source, self._put) for source in sources]
         self._stop = threading.Event()
         self._away_since: datetime | None = None
@@ -82,7 +82,7 @@ class Producer:
         for feed in self._feeds:
             feed.start(stop)
         while not stop.is_set():
-            if self._spool.wait(_IDLE_S):
+            if self._buffer.wait(_IDLE_S):
                 self._hand_on_waiting(stop.is_set)
                 if self._away_since is not None:
                     stop.wait(self._pause_s())
@@ -97,7 +97,7 @@ class Producer:
     @property
     def finished(self) -> bool:
         """Say whether every source has come to its end and all that it gave is settled."""
-        return all(feed.ended for feed in self._feeds) and not len(self._spool)
+        return all(feed.ended for feed in self._feeds) and not len(self._buffer)
 
     def health(self) -> ProducerHealth:
         """Return how the producer is now. Any thread may ask."""
@@ -107,17 +107,17 @@ class Producer:
             ok=away_since is None and all(source.ok for source in sources.values()),
             sources=sources,
             record_away_since=away_since,
-            waiting=len(self._spool),
-            dropped=self._spool.dropped,
+            waiting=len(self._buffer),
+            dropped=self._buffer.dropped,
         )
 
     def _put(self, source: str, items: Sequence[Item]) -> None:
-        self._spool.put(items, source=source, now=self._clock(), stop=self._stop)
+        self._buffer.put(items, source=source, now=self._clock(), stop=self._stop)
 
     def _hand_on_waiting(self, enough: Callable[[], bool]) -> int:
         """Settle from the head of the line for as long as the record takes it; return how much."""
         settled = 0
-        while (waiting := self._spool.head()) is not None and not enough():
+        while (waiting := self._buffer.head()) is not None and not enough():
             try:
                 done = self._settle(waiting)
             except RecordUnavailable as exc:
@@ -125,7 +125,7 @@ class Producer:
                 break
             self._note_return()
             if done:
-                self._spool.settle(waiting)
+                self._buffer.settle(waiting)
                 settled += 1
         return settled
 
@@ -158,21 +158,21 @@ class Producer:
         if waiting.refusal is not None:
             return True
         message = "recording it failed for a reason that is no absence; the producer's log has the trace"
-        self._spool.refuse(waiting, Refusal(code="internal_error", message=message))
+        self._buffer.refuse(waiting, Refusal(code="internal_error", message=message))
         return False
 
     def _note_absence(self, exc: RecordUnavailable) -> None:
         self._tries += 1
         if self._away_since is None:
             self._away_since = self._clock()
-            log.debug("record.lost", error=str(exc), waiting=len(self._spool))
-        for waiting in self._spool.expire(self._clock()):
+            log.debug("record.lost", error=str(exc), waiting=len(self._buffer))
+        for waiting in self._buffer.expire(self._clock()):
             log.error("signal.expired_unrecorded", **_names(waiting.raw), expired_at=waiting.expires_at)
 
     def _note_return(self) -> None:
         if self._away_since is not None:
             away_s = round((self._clock() - self._away_since).total_seconds(), 1)
-            log.debug("record.regained", away_s=away_s, waiting=len(self._spool))
+            log.debug("record.regained", away_s=away_s, waiting=len(self._buffer))
         self._away_since, self._tries = None, 0
 
     def _pause_s(self) -> float:
@@ -185,11 +185,11 @@ class Producer:
         for feed in self._feeds:
             feed.join(max(0.0, polls_end - time.monotonic()))
         tries_end = time.monotonic() + _LAST_TRIES_S
-        while len(self._spool) and time.monotonic() < tries_end:
+        while len(self._buffer) and time.monotonic() < tries_end:
             self._hand_on_waiting(lambda: time.monotonic() >= tries_end)
             if self._away_since is not None:
                 time.sleep(min(self._pause_s(), max(0.0, tries_end - time.monotonic())))
-        left = self._spool.rest()
+        left = self._buffer.rest()
         for waiting in left:
             log.error("signal.left_unrecorded", **_names(waiting.raw))
         log.info("producer.stopped", left=len(left))

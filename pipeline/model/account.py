@@ -69,7 +69,7 @@ class Clock:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Session:
+class MarketSession:
     """One day's regular session of the market for shares. Times in UTC; a half day closes early."""
 
     #: The day at the market, whatever day it is in UTC.

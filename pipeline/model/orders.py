@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 
-class Side(StrEnum):
+class OrderSide(StrEnum):
     """The side of an order, in the broker's words."""
 
     BUY = "buy"
@@ -41,7 +41,7 @@ class OrderRequest:
     client_order_id: str
     #: Canonical form: `AAPL`, `BTC/USD`.
     symbol: str
-    side: Side
+    side: OrderSide
     quantity: Decimal
     #: `limit` or `market`.
     type: str
@@ -74,7 +74,7 @@ class OrderRequest:
         return cls(
             client_order_id=body["client_order_id"],
             symbol=body["symbol"],
-            side=Side(body["side"]),
+            side=OrderSide(body["side"]),
             quantity=Decimal(body["qty"]),
             type=body["type"],
             time_in_force=body["time_in_force"],
@@ -90,7 +90,7 @@ class BrokerOrder:
     order_id: str
     client_order_id: str
     symbol: str
-    side: Side
+    side: OrderSide
     #: None for an order by notional.
     quantity: Decimal | None
     filled_quantity: Decimal

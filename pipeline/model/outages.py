@@ -29,11 +29,11 @@ _BLIPS = {Need.RECORD: 1, Need.QUEUE: 1, Need.BROKER: 4}
 # What comes and goes is one outage: so soon after the last one, only what lasts so long is another.
 _SOON_S, _LASTS_S = 10.0, 3.0
 
-_kept: dict[tuple[Need, str], Absence] = {}
+_kept: dict[tuple[Need, str], Outage] = {}
 _lock = threading.Lock()
 
 
-class Absence:
+class Outage:
     """Whether one thing is away, as the tries of this process tell. Any thread may report."""
 
     def __init__(self, need: Need, **facts: str) -> None:
@@ -55,7 +55,7 @@ class Absence:
         """Say whether it has been away for long enough to be said."""
         return self._said
 
-    def failed(self, error: object) -> None:
+    def record_failure(self, error: object) -> None:
         """Report a try that failed; said when it lasts and was not said yet."""
         now = time.monotonic()
         with self._lock:
@@ -68,7 +68,7 @@ class Absence:
             self._said = True
         _say_away(self._need, {"error": str(error)[:300], **self._facts})
 
-    def answered(self) -> None:
+    def record_success(self) -> None:
         """Report a try that was answered; said when the absence was."""
         if self._since is None:
             return
@@ -80,10 +80,10 @@ class Absence:
         _say_back(self._need, {"away_s": f"{time.monotonic() - since:.1f}", **self._facts})
 
 
-def absence_of(need: Need, address: str, **facts: str) -> Absence:
+def outage_of(need: Need, address: str, **facts: str) -> Outage:
     """Return what this process knows of the absence of *need* at *address*; the same for all who ask."""
     with _lock:
-        return _kept.setdefault((need, address), Absence(need, **facts))
+        return _kept.setdefault((need, address), Outage(need, **facts))
 
 
 def _say_away(need: Need, facts: dict[str, str]) -> None:

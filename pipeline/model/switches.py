@@ -11,7 +11,7 @@ from typing import Any
 from pipeline.model.reasons import Code, Reason
 
 
-class Kind(StrEnum):
+class SwitchKind(StrEnum):
     """How far a switch goes."""
 
     #: Entries are held, exits go.
@@ -23,21 +23,21 @@ class Kind(StrEnum):
 
 
 _CODES = {
-    (Kind.REDUCING, "daily_loss"): Code.REDUCING_DAILY_LOSS,
-    (Kind.REDUCING, "drawdown"): Code.REDUCING_DRAWDOWN,
-    (Kind.REDUCING, "unreadable"): Code.REDUCING_UNREADABLE,
-    (Kind.HALTED, "daily_loss"): Code.HALTED_DAILY_LOSS,
-    (Kind.HALTED, "drawdown"): Code.HALTED_DRAWDOWN,
+    (SwitchKind.REDUCING, "daily_loss"): Code.REDUCING_DAILY_LOSS,
+    (SwitchKind.REDUCING, "drawdown"): Code.REDUCING_DRAWDOWN,
+    (SwitchKind.REDUCING, "unreadable"): Code.REDUCING_UNREADABLE,
+    (SwitchKind.HALTED, "daily_loss"): Code.HALTED_DAILY_LOSS,
+    (SwitchKind.HALTED, "drawdown"): Code.HALTED_DRAWDOWN,
 }
 
-_ANY_CAUSE = {Kind.PAUSED: Code.PAUSED, Kind.REDUCING: Code.REDUCING, Kind.HALTED: Code.HALTED}
+_ANY_CAUSE = {SwitchKind.PAUSED: Code.PAUSED, SwitchKind.REDUCING: Code.REDUCING, SwitchKind.HALTED: Code.HALTED}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Switch:
     """One reason for which an account is stopped. Several may stand at once."""
 
-    kind: Kind
+    kind: SwitchKind
     #: person, daily_loss, drawdown or unreadable.
     cause: str
     facts: Mapping[str, Any] = field(default_factory=dict)
@@ -51,7 +51,7 @@ class Switch:
 def switch_of(row: Mapping[str, Any]) -> Switch:
     """Return the switch that *row* of the record holds."""
     return Switch(
-        kind=Kind(row["kind"]),
+        kind=SwitchKind(row["kind"]),
         cause=row["cause"],
         facts=row["facts"],
         flatten=row["flatten"],

@@ -46,7 +46,7 @@ class Heartbeat:
         executors: Mapping[str, ExecutorSettings] = MappingProxyType({}),
     ) -> None:
         self.process_id = uuid4()
-        self._record = Record(database_url, connections=1, patience_s=0.5)
+        self._record = Record(database_url, connections=1, retry_for_s=0.5)
         self._who = {
             "process_id": self.process_id,
             "kind": kind,

@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ended:
+class EndedExecution:
     """An execution that a person ended."""
 
     execution_id: UUID
@@ -29,7 +29,7 @@ class Ended:
     symbol: str
 
 
-def end_execution(record: Record, execution_id: UUID, *, by: str, why: str) -> Ended:
+def end_execution(record: Record, execution_id: UUID, *, by: str, why: str) -> EndedExecution:
     """End an execution that is queued or held: it is skipped, and what waited for its symbol may go.
 
     Raises:
@@ -46,17 +46,17 @@ def end_execution(record: Record, execution_id: UUID, *, by: str, why: str) -> E
     }
     tries = 0
 
-    def unit(connection: Connection[DictRow]) -> Ended:
+    def unit(connection: Connection[DictRow]) -> EndedExecution:
         nonlocal tries
         tries += 1
-        row = connection.execute(sql("ending", "end"), key).fetchone()
+        row = connection.execute(sql("end_execution", "end"), key).fetchone()
         if row is None and tries > 1:
             # The try before may have been committed, and only its answer lost.
-            row = connection.execute(sql("ending", "ended"), key).fetchone()
+            row = connection.execute(sql("end_execution", "ended"), key).fetchone()
         if row is None:
             raise _refusal(connection, execution_id)
         connection.execute(sql("keeper", "free_symbol"), row)
-        return Ended(
+        return EndedExecution(
             execution_id=execution_id,
             signal_id=row["signal_id"],
             executor_id=row["executor_id"],

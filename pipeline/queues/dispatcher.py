@@ -12,8 +12,8 @@ import structlog
 from pipeline.model.crash_points import reached
 from pipeline.model.errors import QueueUnavailable
 from pipeline.model.states import State
-from pipeline.queues.jobs import Ring
-from pipeline.queues.queue import Bell
+from pipeline.queues.jobs import QueueJob
+from pipeline.queues.queue import ExecutionQueue
 from pipeline.store.rows import ExecutionRow
 
 log = structlog.get_logger(__name__)
@@ -34,11 +34,11 @@ def description(*, action: str, symbol: str, confidence: Decimal | None, executo
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 5.0
 
 
-class Relay:
+class Dispatcher:
     """Rings the bell for recorded executions. When it fails, the keeper rings later: nothing is lost."""
 
-    def __init__(self, bell: Bell) -> None:
-        self._bell = bell
+    def __init__(self, queues: ExecutionQueue) -> None:
+        self._queues = queues
         self._pause_s = 0.0
         self._again_at = 0.0
 
@@ -48,12 +48,12 @@ class Relay:
         Raises:
             QueueUnavailable: Redis is away.
         """
-        return self._bell.depth(executor_id)
+        return self._queues.depth(executor_id)
 
-    def ring(self, executions: Iterable[ExecutionRow]) -> bool:
+    def enqueue(self, executions: Iterable[ExecutionRow]) -> bool:
         """Enqueue those of *executions* that wait for their executor; False when Redis is away."""
         rings = [
-            Ring(
+            QueueJob(
                 execution_id=execution.execution_id,
                 executor_id=execution.executor_id,
                 job_id=job_id(execution.execution_id, 1),
@@ -70,7 +70,7 @@ class Relay:
         if time.monotonic() < self._again_at:
             return False
         try:
-            self._bell.ring(rings)
+            self._queues.enqueue(rings)
         except QueueUnavailable as error:
             self._pause_s = min(max(self._pause_s * 2, _FIRST_PAUSE_S), _LONGEST_PAUSE_S)
             self._again_at = time.monotonic() + self._pause_s * random.uniform(0.5, 1.0)  # noqa: S311 -- not a secret

@@ -13,15 +13,15 @@ from rq.results import Result
 from rq.serializers import JSONSerializer
 
 from pipeline.queues.jobs import DEAD_PREFIX, FUNCTION, DeadJob, ExecutionJob, text_of
-from pipeline.queues.queue import Bell
+from pipeline.queues.queue import ExecutionQueue
 
 
-class FailedPage:
+class FailedRegistry:
     """RQ's FailedJobRegistry and the traces of dead workers, per executor."""
 
-    def __init__(self, bell: Bell) -> None:
-        self._bell = bell
-        self._connection = bell.connection
+    def __init__(self, queues: ExecutionQueue) -> None:
+        self._queues = queues
+        self._connection = queues.connection
         self._parked: dict[str, set[str]] = {}
 
     def mirror(self, executor_id: str, letters: Sequence[DeadJob]) -> None:
@@ -32,8 +32,8 @@ class FailedPage:
         Raises:
             QueueUnavailable: Redis is away.
         """
-        with self._bell.asked():
-            queue = self._bell.queue(executor_id)
+        with self._queues.asked():
+            queue = self._queues.queue(executor_id)
             registry = FailedJobRegistry(queue=queue)
             # As bytes: somebody else may have put anything there, and it goes all the same.
             members: Any = self._connection.zrange(registry.key, 0, -1)
@@ -74,8 +74,8 @@ class FailedPage:
         Raises:
             QueueUnavailable: Redis is away.
         """
-        with self._bell.asked():
-            queue = self._bell.queue(executor_id)
+        with self._queues.asked():
+            queue = self._queues.queue(executor_id)
             started = queue.started_job_registry
             for entry in map(text_of, self._connection.zrangebyscore(started.key, 1, time.time())):
                 self._connection.zrem(started.key, entry)

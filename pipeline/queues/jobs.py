@@ -18,7 +18,7 @@ _QUEUE_PREFIX = "executor-"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ring:
+class QueueJob:
     """One job to enqueue."""
 
     execution_id: UUID

@@ -10,29 +10,29 @@ from rq import Queue
 from rq.serializers import JSONSerializer
 
 from pipeline.model.errors import QueueUnavailable
-from pipeline.queues.jobs import FUNCTION, ExecutionJob, Ring, queue_name
-from pipeline.queues.redis_server import check_writes, mapped, queue_absence
+from pipeline.queues.jobs import FUNCTION, ExecutionJob, QueueJob, queue_name
+from pipeline.queues.redis_server import check_writes, mapped, queue_outage
 
 
-class Bell:
+class ExecutionQueue:
     """Rings at the executors' queues."""
 
     def __init__(self, connection: Redis) -> None:
         self.connection = connection
-        self._absence = queue_absence(connection)
+        self._outage = queue_outage(connection)
 
     @contextmanager
     def asked(self) -> Iterator[None]:
         """Map errors, and have an absence said once. Reads prove nothing of a Redis that takes no writes."""
         try:
-            if self._absence.failing:
+            if self._outage.failing:
                 check_writes(self.connection)
             with mapped():
                 yield
         except QueueUnavailable as error:
-            self._absence.failed(error)
+            self._outage.record_failure(error)
             raise
-        self._absence.answered()
+        self._outage.record_success()
 
     def queue(self, executor_id: str) -> Queue:
         """Return the RQ queue of an executor."""
@@ -43,13 +43,13 @@ class Bell:
             job_class=ExecutionJob,
         )
 
-    def ring(self, rings: Sequence[Ring]) -> None:
+    def enqueue(self, rings: Sequence[QueueJob]) -> None:
         """Enqueue in the order given, one transaction per executor.
 
         Raises:
             QueueUnavailable: Redis is away; some may be enqueued all the same, which does no harm.
         """
-        by_executor: dict[str, list[Ring]] = {}
+        by_executor: dict[str, list[QueueJob]] = {}
         for ring in rings:
             by_executor.setdefault(ring.executor_id, []).append(ring)
         with self.asked():
@@ -95,6 +95,6 @@ class Bell:
             return int(self.queue(executor_id).count)
 
 
-def _pushed(rings: Sequence[Ring]) -> list[Ring]:
+def _pushed(rings: Sequence[QueueJob]) -> list[QueueJob]:
     """Return the order in which to push: what goes to the front one by one ends up the other way round."""
     return [*(ring for ring in rings if not ring.at_front), *(ring for ring in reversed(rings) if ring.at_front)]

@@ -11,7 +11,7 @@ from redis.exceptions import InvalidResponse, RedisError, ResponseError
 from redis.retry import Retry
 
 from pipeline.model.errors import NotPossible, QueueUnavailable
-from pipeline.model.outages import Absence, Need, absence_of
+from pipeline.model.outages import Need, Outage, outage_of
 
 _OLDEST_SERVER = (6, 2)
 _NO_LIST = "tradewire:no-such-list"
@@ -76,7 +76,7 @@ def check_writes(connection: Redis) -> None:
         connection.lmove(_NO_LIST, _NO_LIST)
 
 
-def queue_absence(connection: Redis) -> Absence:
+def queue_outage(connection: Redis) -> Outage:
     """Return what this process knows of the absence of this Redis."""
     place = connection.connection_pool.connection_kwargs
-    return absence_of(Need.QUEUE, str([place.get(key) for key in ("host", "port", "path", "db")]))
+    return outage_of(Need.QUEUE, str([place.get(key) for key in ("host", "port", "path", "db")]))

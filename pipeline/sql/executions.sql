@@ -60,7 +60,7 @@ JOIN signal AS s USING (signal_id)
 WHERE e.execution_id = %(execution_id)s
     AND (e.state = 'queued' OR (e.state = 'held' AND e.due_at <= clock_timestamp()))
 
--- name: supersede
+-- name: supersede_other_side
 -- An exit ends the earlier entries of its symbol that were certainly not sent: nobody wants what is to be closed.
 UPDATE execution AS e
 SET state = 'skipped',

@@ -215,7 +215,7 @@ WHERE o.execution_id = longest.execution_id
     AND o.generation = longest.generation
 RETURNING o.execution_id, o.generation, o.order_id, o.client_order_id
 
--- name: heard
+-- name: note_polled
 -- The broker says what we know. Written down now and then only: it tells an order that the broker forgot.
 UPDATE broker_order
 SET polled_at = clock_timestamp()

@@ -73,7 +73,7 @@ WHERE execution_id = %(execution_id)s
     AND %(sole)s
 RETURNING execution_id
 
--- name: hear
+-- name: record_broker_update
 -- What the broker says of the order. Neither filled figures nor its last word go back: reads lag. But an order that we
 -- had given up, and the broker works, is open again: somebody has to follow it.
 UPDATE broker_order

@@ -180,7 +180,7 @@ SELECT last.n + 1 AS n,
     ) AS under_way
 FROM last
 
--- name: supersede
+-- name: supersede_symbol
 -- What was not sent of a symbol that is closed as a whole: nobody wants it any more, and an exit among it would only
 -- stand in the way of the one that closes everything.
 UPDATE execution AS e

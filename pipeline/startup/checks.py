@@ -44,7 +44,7 @@ def check_start(record: Record, executors: Mapping[str, ExecutorSettings], *, by
         if problems:
             # Out of the unit, so that what it accepted so far is undone.
             raise ConfigInvalid(problems)
-        connection.execute(sql("gone", "back"), {"executor_ids": list(executors)})
+        connection.execute(sql("removed_executors", "back"), {"executor_ids": list(executors)})
         keep(connection, executors.values())
 
     record.run(unit)

@@ -80,7 +80,7 @@ def redis_url(settings: Settings) -> str:
 
 def open_record(settings: Settings) -> Record:
     """Return the record, with a person's patience."""
-    return Record(database_url(settings), connections=2, patience_s=3.0)
+    return Record(database_url(settings), connections=2, retry_for_s=3.0)
 
 
 def stop_on_signals() -> threading.Event:

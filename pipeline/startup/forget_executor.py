@@ -55,14 +55,14 @@ def forget(
 
     def unit(connection: Connection[DictRow]) -> Forgotten:
         key = {"executor_id": executor_id, "by": by, "why": why}
-        if connection.execute(sql("gone", "known"), key).fetchone() is None:
+        if connection.execute(sql("removed_executors", "known"), key).fetchone() is None:
             raise NotPossible(f"nothing ever happened at an executor {executor_id}")
         # Before anything ends: what it holds is told as it was.
         left = next((gone for gone in gone_executors(connection, executors) if gone.executor_id == executor_id), None)
         _refuse_running(connection, executor_id, by)
         forgotten = _end(connection, key, left)
         values = key | {"left_over": Json({"orders": forgotten.orders, "positions": forgotten.positions})}
-        connection.execute(sql("gone", "forget"), values)
+        connection.execute(sql("removed_executors", "forget"), values)
         return forgotten
 
     forgotten = record.run(unit)
@@ -76,21 +76,23 @@ def _refuse_running(connection: Connection[DictRow], executor_id: str, by: str) 
         if row["kind"] == "worker" and row["name"] == executor_id:
             raise NotPossible(f"a worker of {executor_id} still runs (pid {row['pid']}): stop it first")
     connection.execute(sql("keeper", "leases_over"), {"limit": _LEASES, "moved_by": by})
-    busy = connection.execute(sql("gone", "submitting"), {"executor_id": executor_id}).fetchone()
+    busy = connection.execute(sql("removed_executors", "submitting"), {"executor_id": executor_id}).fetchone()
     if busy is not None:
         raise NotPossible(f"{busy['leased_by']} is at execution {busy['execution_id']}: try again in some seconds")
 
 
 def _end(connection: Connection[DictRow], key: dict[str, Any], left: Gone | None) -> Forgotten:
-    ended = connection.execute(sql("gone", "end_waiting"), key).fetchall()
-    buried = connection.execute(sql("gone", "bury_unknown"), key).fetchall()
-    dead = connection.execute(sql("gone", "dead_left"), key).fetchone()
+    ended = connection.execute(sql("removed_executors", "end_waiting"), key).fetchall()
+    buried = connection.execute(sql("removed_executors", "bury_unknown"), key).fetchall()
+    dead = connection.execute(sql("removed_executors", "dead_left"), key).fetchone()
     return Forgotten(
         executor_id=key["executor_id"],
         ended=len(ended),
         buried=len(buried),
         dead=0 if dead is None else dead["count"],
-        orders=tuple(_order(row) for row in connection.execute(sql("gone", "orders_left"), key).fetchall()),
+        orders=tuple(
+            _order(row) for row in connection.execute(sql("removed_executors", "orders_left"), key).fetchall()
+        ),
         positions=tuple(str(holding) for holding in left.holdings) if left is not None else (),
     )
 

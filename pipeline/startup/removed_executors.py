@@ -66,10 +66,10 @@ def gone_executors(connection: Connection[DictRow], executors: Mapping[str, Exec
     """Return the executors that are not among *executors* and left something that no person's word covers."""
     key = known_accounts(executors)
     found: dict[str, Gone] = {}
-    for row in connection.execute(sql("gone", "open_work"), key).fetchall():
+    for row in connection.execute(sql("removed_executors", "open_work"), key).fetchall():
         left = found.setdefault(row["executor_id"], Gone(executor_id=row["executor_id"]))
         left.work[State(row["state"])] = row["count"]
-    for row in connection.execute(sql("gone", "positions"), key).fetchall():
+    for row in connection.execute(sql("removed_executors", "positions"), key).fetchall():
         left = found.setdefault(row["executor_id"], Gone(executor_id=row["executor_id"]))
         left.holdings.append(
             Holding(account_number=row["account_number"], symbol=row["symbol"], quantity=row["quantity"])

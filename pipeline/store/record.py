@@ -6,7 +6,8 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from typing import Self, TypeVar
+from enum import Enum, auto
+from typing import Final, Literal, LiteralString, Self, TypeVar
 
 import psycopg
 from psycopg import Connection
@@ -16,9 +17,10 @@ from psycopg.types.enum import EnumInfo, register_enum
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from pipeline.model.errors import NotMigrated, NotPossible, RecordUnavailable, TradewireError
-from pipeline.model.outages import Need, absence_of
+from pipeline.model.outages import Need, outage_of
 from pipeline.model.signals import Action, Intent
 from pipeline.model.states import State
+from pipeline.store.query import Values, execute, fetch_all, fetch_maybe, fetch_one
 from pipeline.store.rows import Mode, Role
 
 T = TypeVar("T")
@@ -54,6 +56,16 @@ _LONGEST_PAUSE_S = 2.0
 _OLDEST_SERVER = 140_000
 
 
+class Usual(Enum):
+    """The default of `run`: the record's own `retry_for_s`."""
+
+    USUAL = auto()
+
+
+USUAL: Final = Usual.USUAL
+RetryFor = float | None | Literal[Usual.USUAL]
+
+
 class _Pool(ConnectionPool[Connection[DictRow]]):
     """A pool that remembers why it has no connection to give: its own timeout does not say."""
 
@@ -78,10 +90,10 @@ class Record:
     every unit must come to the same end when it is run again; `run` does so on every passing failure.
     """
 
-    def __init__(self, database_url: str, *, connections: int = 4, patience_s: float | None = 3.0) -> None:
+    def __init__(self, database_url: str, *, connections: int = 4, retry_for_s: float | None = 3.0) -> None:
         self._url = database_url
-        self._patience_s = patience_s
-        self._absence = absence_of(Need.RECORD, database_url)
+        self._retry_for_s = retry_for_s
+        self._outage = outage_of(Need.RECORD, database_url)
         self.stopping = threading.Event()
         self._pool = _Pool(
             database_url,
@@ -107,12 +119,12 @@ class Record:
         )
         self._pool.open(wait=False)
 
-    def run(self, unit: Unit[T], *, patience_s: float | None = -1.0) -> T:
+    def run(self, unit: Unit[T], *, retry_for_s: RetryFor = USUAL) -> T:
         """Run *unit* in one transaction, again and again while PostgreSQL is away.
 
         Args:
             unit: What to do; idempotent.
-            patience_s: For how many seconds to try again; None is until `stopping` is set. The record's own
+            retry_for_s: For how many seconds to try again; None is until `stopping` is set. The record's own
                 patience when not given.
 
         Raises:
@@ -120,8 +132,8 @@ class Record:
             NotMigrated: it is there, and nobody migrated it within the patience.
             NotPossible: this PostgreSQL is too old.
         """
-        patience = self._patience_s if patience_s is not None and patience_s < 0 else patience_s
-        deadline = None if patience is None else time.monotonic() + patience
+        retry_for_s = self._retry_for_s if retry_for_s is USUAL else retry_for_s
+        deadline = None if retry_for_s is None else time.monotonic() + retry_for_s
         pause = _FIRST_PAUSE_S
         while True:
             try:
@@ -132,21 +144,39 @@ class Record:
                     connection.commit()
             except _PASSING as error:
                 cause = self._cause(error)
-                self._absence.failed(cause)
+                self._outage.record_failure(cause)
                 over = self.stopping.is_set() or (deadline is not None and time.monotonic() + pause > deadline)
                 # Waiting helps against an absence and a schema that is not there yet, and against nothing else.
                 if over or not isinstance(cause, RecordUnavailable):
                     raise cause from None
             else:
-                self._absence.answered()
+                self._outage.record_success()
                 return value
             # Jitter, so that a restart of PostgreSQL is not met by everybody at once.
             self.stopping.wait(pause * random.uniform(0.5, 1.0))  # noqa: S311 -- not a secret
             pause = min(pause * 2, _LONGEST_PAUSE_S)
 
-    def read(self, unit: Unit[T]) -> T:
-        """Run a unit that only reads, with the record's own patience."""
-        return self.run(unit)
+    def one(
+        self, row: type[T], statement: LiteralString, values: Values | None = None, *, retry_for_s: RetryFor = USUAL
+    ) -> T:
+        """Run *statement* in a transaction of its own and return its only row; raises as `run` and `fetch_one` do."""
+        return self.run(lambda connection: fetch_one(connection, row, statement, values), retry_for_s=retry_for_s)
+
+    def maybe(
+        self, row: type[T], statement: LiteralString, values: Values | None = None, *, retry_for_s: RetryFor = USUAL
+    ) -> T | None:
+        """Run *statement* in a transaction of its own and return its first row or None; raises as `run` does."""
+        return self.run(lambda connection: fetch_maybe(connection, row, statement, values), retry_for_s=retry_for_s)
+
+    def all(
+        self, row: type[T], statement: LiteralString, values: Values | None = None, *, retry_for_s: RetryFor = USUAL
+    ) -> list[T]:
+        """Run *statement* in a transaction of its own and return its rows; raises as `run` does."""
+        return self.run(lambda connection: fetch_all(connection, row, statement, values), retry_for_s=retry_for_s)
+
+    def do(self, statement: LiteralString, values: Values | None = None, *, retry_for_s: RetryFor = USUAL) -> int:
+        """Run *statement* in a transaction of its own and return the number of its rows; raises as `run` does."""
+        return self.run(lambda connection: execute(connection, statement, values), retry_for_s=retry_for_s)
 
     def close(self) -> None:
         """Give the connections back."""

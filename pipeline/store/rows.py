@@ -68,7 +68,7 @@ class SignalRow(FromRow):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Taken(FromRow):
+class ClaimedExecution(FromRow):
     """An execution that this worker has the lease of, with what the signal says.
 
     *now* is the database's clock at the take; ages are counted with it.

@@ -42,4 +42,4 @@ def keep_settings(record: Record, executors: Mapping[str, ExecutorSettings]) -> 
     Raises:
         RecordUnavailable: PostgreSQL is away.
     """
-    record.run(lambda connection: keep(connection, executors.values()), patience_s=0.0)
+    record.run(lambda connection: keep(connection, executors.values()), retry_for_s=0.0)

@@ -30,14 +30,14 @@ def signal_counts(record: Record, *, since: datetime) -> dict[str, Any]:
     key = {"since": since}
 
     def unit(connection: Connection[DictRow]) -> tuple[list[DictRow], int, int]:
-        groups = connection.execute(sql("browsing", "signal_groups"), key).fetchall()
-        open_ = connection.execute(sql("browsing", "open_signals"), key).fetchone()
-        refused = connection.execute(sql("browsing", "refused"), key).fetchone()
+        groups = connection.execute(sql("lists", "signal_groups"), key).fetchall()
+        open_ = connection.execute(sql("lists", "open_signals"), key).fetchone()
+        refused = connection.execute(sql("lists", "refused"), key).fetchone()
         assert open_ is not None
         assert refused is not None
         return groups, open_["count"], refused["count"]
 
-    groups, active, refused = record.read(unit)
+    groups, active, refused = record.run(unit)
     total, sure = sum(row["count"] for row in groups), sum(row["sure"] for row in groups)
     average = sum((row["confidence"] for row in groups if row["sure"]), Decimal(0)) / sure if sure else None
     return {
@@ -60,7 +60,7 @@ def reason_counts(record: Record, *, since: datetime) -> dict[str, Any]:
     Raises:
         RecordUnavailable: PostgreSQL is away.
     """
-    rows = record.read(lambda connection: connection.execute(sql("browsing", "reasons"), {"since": since}).fetchall())
+    rows = record.run(lambda connection: connection.execute(sql("lists", "reasons"), {"since": since}).fetchall())
     return {
         "since": time_json(since),
         "timestamp": time_json(datetime.now(UTC)),
@@ -77,11 +77,11 @@ def open_counts(record: Record) -> dict[str, dict[str, Any]]:
     """
 
     def unit(connection: Connection[DictRow]) -> tuple[list[DictRow], list[DictRow], list[DictRow]]:
-        work = connection.execute(sql("browsing", "open_work")).fetchall()
-        letters = connection.execute(sql("browsing", "open_letters")).fetchall()
+        work = connection.execute(sql("lists", "open_work")).fetchall()
+        letters = connection.execute(sql("lists", "open_letters")).fetchall()
         return work, letters, connection.execute(sql("heartbeats", "living"), {"within": GONE_AFTER}).fetchall()
 
-    work, letters, living = record.read(unit)
+    work, letters, living = record.run(unit)
     workers = [row["name"] for row in living if row["kind"] == "worker"]
     counts = {name: nothing_open() for name in {*workers, *(row["executor_id"] for row in (*work, *letters))}}
     for row in work:

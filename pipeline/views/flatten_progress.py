@@ -12,9 +12,9 @@ from typing import Any
 from psycopg import Connection
 from psycopg.rows import DictRow
 
-from pipeline.accounts.account_key import holders_of
+from pipeline.accounts.account_key import account_keys_of
 from pipeline.accounts.snapshot import snapshot_of
-from pipeline.accounts.switches import standing
+from pipeline.accounts.switches import active_switches
 from pipeline.model.reasons import Code, sentence
 from pipeline.model.states import State
 from pipeline.monitoring.heartbeats import GONE_AFTER
@@ -93,7 +93,7 @@ def wait_for_flat(record: Record, executor_id: str, *, wait_s: float, say: Calla
 
 def _look(connection: Connection[DictRow], executor_id: str) -> Progress:
     key = {"executor_id": executor_id}
-    wanted = any(switch.flatten for switch in standing(connection, holders_of(connection, executor_id)))
+    wanted = any(switch.flatten for switch in active_switches(connection, account_keys_of(connection, executor_id)))
     snapshot = connection.execute(sql("accounts", "snapshot"), key).fetchone()
     positions = () if snapshot is None else snapshot_of(snapshot).positions
     rows = connection.execute(sql("switches", "closings"), key).fetchall()

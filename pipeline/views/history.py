@@ -66,7 +66,7 @@ def life(record: Record, some_id: UUID, *, executors: Mapping[str, ExecutorSetti
     """
 
     def unit(connection: Connection[DictRow]) -> dict[str, Any]:
-        row = connection.execute(sql("looking", "signal_of"), {"id": some_id}).fetchone()
+        row = connection.execute(sql("history", "signal_of"), {"id": some_id}).fetchone()
         if row is None:
             raise NotPossible(f"there is no signal and no execution {some_id}")
         signal = SignalRow.of(row)
@@ -92,9 +92,9 @@ def _life_of(connection: Connection[DictRow], row: ExecutionRow) -> dict[str, An
         meaning = CATALOGUE[Code(row.reason_code)]
         body |= {"meaning": meaning.says, "remedy": meaning.remedy}
     return body | {
-        "moves": [_move_json(move, row.created_at) for move in connection.execute(sql("looking", "history"), key)],
-        "attempts_made": [_attempt_json(attempt) for attempt in connection.execute(sql("looking", "attempts"), key)],
-        "orders": [_order_json(order) for order in connection.execute(sql("looking", "orders"), key)],
+        "moves": [_move_json(move, row.created_at) for move in connection.execute(sql("history", "history"), key)],
+        "attempts_made": [_attempt_json(attempt) for attempt in connection.execute(sql("history", "attempts"), key)],
+        "orders": [_order_json(order) for order in connection.execute(sql("history", "orders"), key)],
     }
 
 

@@ -66,11 +66,11 @@ def signals(
     values = key | _below(cursor, UUID) | {"limit": limit + 1}
 
     def unit(connection: Connection[DictRow]) -> tuple[list[DictRow], list[DictRow]]:
-        rows = connection.execute(sql("browsing", "signals"), values, prepare=False).fetchall()
+        rows = connection.execute(sql("lists", "signals"), values, prepare=False).fetchall()
         ids = {"signal_ids": [row["signal_id"] for row in rows[:limit]]}
         return rows, connection.execute(sql("executions", "of_signal"), ids).fetchall()
 
-    rows, executions_of = record.read(unit)
+    rows, executions_of = record.run(unit)
     by_signal: dict[UUID, list[dict[str, Any]]] = {}
     for row in map(ExecutionRow.of, executions_of):
         by_signal.setdefault(row.signal_id, []).append(execution_json(row))
@@ -144,9 +144,7 @@ def refusals(
 
 def _rows(record: Record, statement: str, values: Mapping[str, Any]) -> list[DictRow]:
     # Never as a prepared plan: which index is right depends on which filters are given.
-    return record.read(
-        lambda connection: connection.execute(sql("browsing", statement), values, prepare=False).fetchall()
-    )
+    return record.run(lambda connection: connection.execute(sql("lists", statement), values, prepare=False).fetchall())
 
 
 def _page(

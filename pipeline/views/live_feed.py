@@ -21,7 +21,7 @@ _BATCH = 500
 
 def follow_feed(database_url: str, stop: threading.Event) -> Iterator[str]:
     """Yield a line per execution that is decided from now on, until *stop*."""
-    with Record(database_url, connections=1, patience_s=1.0) as record:
+    with Record(database_url, connections=1, retry_for_s=1.0) as record:
         for row in follow_news(record, stop):
             if is_decision(row):
                 yield line_of(row)
@@ -33,7 +33,7 @@ def last_news(record: Record) -> int:
     Raises:
         RecordUnavailable: PostgreSQL is away.
     """
-    row = record.run(lambda connection: connection.execute(sql("looking", "last_news")).fetchone())
+    row = record.run(lambda connection: connection.execute(sql("history", "last_news")).fetchone())
     return int(row["last"]) if row else 0
 
 
@@ -44,7 +44,7 @@ def news(record: Record, after: int, *, limit: int = _BATCH) -> list[DictRow]:
         RecordUnavailable: PostgreSQL is away.
     """
     key = {"after": after, "limit": limit}
-    return record.run(lambda connection: connection.execute(sql("looking", "news"), key).fetchall())
+    return record.run(lambda connection: connection.execute(sql("history", "news"), key).fetchall())
 
 
 def follow_news(record: Record, stop: threading.Event, *, after: int | None = None) -> Iterator[DictRow]:

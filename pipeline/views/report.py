@@ -17,7 +17,7 @@ from pipeline.store.statements import sql
 
 
 @dataclass(kw_only=True)
-class Tally:
+class ReportTally:
     """Counts over some executions."""
 
     executions: int = 0
@@ -72,9 +72,9 @@ def report(record: Record, *, since: datetime | None = None) -> dict[str, Any]:
 
     def unit(connection: Connection[DictRow]) -> dict[str, Any]:
         key = {"since": since}
-        totals = connection.execute(sql("looking", "totals"), key).fetchall()
-        counts = connection.execute(sql("looking", "signal_counts"), key).fetchone()
-        latencies = connection.execute(sql("looking", "latencies"), key).fetchone()
+        totals = connection.execute(sql("history", "totals"), key).fetchall()
+        counts = connection.execute(sql("history", "signal_counts"), key).fetchone()
+        latencies = connection.execute(sql("history", "latencies"), key).fetchone()
         assert counts is not None
         assert latencies is not None
         return _report(totals, counts, latencies["percentiles"])
@@ -84,11 +84,11 @@ def report(record: Record, *, since: datetime | None = None) -> dict[str, Any]:
 
 def _report(totals: Iterable[DictRow], counts: DictRow, percentiles: list[Any] | None) -> dict[str, Any]:
     rows = list(totals)
-    everything = Tally()
-    by_executor: dict[str, dict[str, Tally]] = {}
+    everything = ReportTally()
+    by_executor: dict[str, dict[str, ReportTally]] = {}
     for row in rows:
         everything.add(row)
-        by_executor.setdefault(row["executor_id"], {}).setdefault(row["mode"].value, Tally()).add(row)
+        by_executor.setdefault(row["executor_id"], {}).setdefault(row["mode"].value, ReportTally()).add(row)
     modes = {row["mode"] for row in rows}
     oldest = counts["oldest_unfinished_s"]
     p50, p95, p99 = [None if value is None else round(float(value), 1) for value in percentiles or [None] * 3]

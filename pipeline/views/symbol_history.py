@@ -22,7 +22,7 @@ _SIGNALS, _REFUSED = 3, 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class SymbolHistory:
     """What there is to say of a symbol."""
 
     symbol: str
@@ -62,13 +62,13 @@ class Answer:
         if self.last_of_symbol is not None:
             row = self.last_of_symbol
             parts.append(f"its last was from `{row['source']}` at {_clock(row['recorded_at'])}")
-        heard = [f"`{row['source']}` at {_clock(row['recorded_at'])} ({row['symbol']})" for row in self.last_of_sources]
-        parts.append(f"last heard: {', '.join(heard)}" if heard else "no source was heard in the day before")
+        seen = [f"`{row['source']}` at {_clock(row['recorded_at'])} ({row['symbol']})" for row in self.last_of_sources]
+        parts.append(f"last heard: {', '.join(seen)}" if seen else "no source was heard in the day before")
         parts += [refusal_line(row) for row in self.refused]
         return "; ".join(parts)
 
 
-def ask(record: Record, symbol: str, *, at: datetime | None) -> Answer:
+def ask(record: Record, symbol: str, *, at: datetime | None) -> SymbolHistory:
     """Return what the record says of *symbol* (in canonical form) around *at*, or in the last day.
 
     Raises:
@@ -78,21 +78,21 @@ def ask(record: Record, symbol: str, *, at: datetime | None) -> Answer:
     since, until = (now - SPAN, now + AROUND) if at is None else (at - AROUND, at + AROUND)
     key = {"symbol": symbol, "bare": symbol.replace("/", ""), "since": since, "until": until, "at": at or until}
 
-    def unit(connection: Connection[DictRow]) -> Answer:
-        signals = connection.execute(sql("asking", "signals"), key | {"limit": _SIGNALS}).fetchall()
-        sources = connection.execute(sql("asking", "last_of_sources"), key).fetchall()
-        refused = connection.execute(sql("asking", "refused"), key | {"limit": _REFUSED}).fetchall()
-        return Answer(
+    def unit(connection: Connection[DictRow]) -> SymbolHistory:
+        signals = connection.execute(sql("symbol_history", "signals"), key | {"limit": _SIGNALS}).fetchall()
+        sources = connection.execute(sql("symbol_history", "last_of_sources"), key).fetchall()
+        refused = connection.execute(sql("symbol_history", "refused"), key | {"limit": _REFUSED}).fetchall()
+        return SymbolHistory(
             symbol=symbol,
             since=since,
             until=min(until, now),
             signal_ids=tuple(row["signal_id"] for row in signals),
-            last_of_symbol=connection.execute(sql("asking", "last_of_symbol"), key).fetchone(),
+            last_of_symbol=connection.execute(sql("symbol_history", "last_of_symbol"), key).fetchone(),
             last_of_sources=tuple(sorted(sources, key=lambda row: row["recorded_at"], reverse=True)),
             refused=tuple(refused),
         )
 
-    return record.read(unit)
+    return record.run(unit)
 
 
 def refusal_line(row: DictRow) -> str:

@@ -121,7 +121,7 @@ def start_workers(core: Core, processes: Processes, count: int = WORKERS) -> Non
 
     def all_wait() -> bool:
         assert crew.poll() is None, processes.said(crew)[-2000:]
-        return len(Worker.all(connection=core.bell.connection)) == count
+        return len(Worker.all(connection=core.queues.connection)) == count
 
     until(all_wait, within_s=120)
 
@@ -129,7 +129,7 @@ def start_workers(core: Core, processes: Processes, count: int = WORKERS) -> Non
 def send_at_once(core: Core, signals: Iterable[dict[str, Any]]) -> None:
     """Record all of them, and only then ring for all."""
     rows = list(core.pool.map(core.record_signal, signals))
-    core.relay.ring(rows)
+    core.dispatcher.enqueue(rows)
 
 
 def settle(core: Core, *, within_s: float = 90.0) -> None:

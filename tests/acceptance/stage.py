@@ -132,7 +132,7 @@ class Stage:
         """Return what each process has logged since `quiet`; what is no JSON comes as its text."""
         return {path.stem: list(_lines(path, self._read_up_to.get(path, 0))) for path in self._logs()}
 
-    def absences(self) -> dict[str, list[str]]:
+    def outages(self) -> dict[str, list[str]]:
         """Return what each process has said of things being away and back, and no process may have traced."""
         found = {}
         for name, lines in self.said().items():

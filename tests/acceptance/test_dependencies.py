@@ -145,19 +145,19 @@ def test_an_outage_is_named_said_once_and_waited_out(stage: Stage, outage: Outag
         time.sleep(max(0.0, away_s - (time.monotonic() - began)))
     back = time.monotonic()
     stage.decided(produced + accepted)
-    log.info("%s: decided %.1f s after the end; %s", word, time.monotonic() - back, stage.absences())
+    log.info("%s: decided %.1f s after the end; %s", word, time.monotonic() - back, stage.outages())
 
     assert named >= parts
     # Nobody acknowledges what is not committed; what is away but the record stops nobody from recording.
     assert accepted == ([] if word == "record" else sent)
     assert stage.system.services()["pids"] == pids
-    for name, events in stage.absences().items():
+    for name, events in stage.outages().items():
         if name == "producer" and word != "queue" and "queue.back" in events:
             events.remove("queue.back")  # It learns that Redis is back with its next signal, which may be this test's.
         assert len(events) == len(set(events)), (name, events)
         assert all(event.startswith(word) for event in events), (name, events)
     gone, back_again = ("refused", "accepted") if word == "requests" else ("away", "back")
-    assert {event.split()[0] for event in stage.absences()["argo"]} == {f"{word}.{gone}", f"{word}.{back_again}"}
+    assert {event.split()[0] for event in stage.outages()["argo"]} == {f"{word}.{gone}", f"{word}.{back_again}"}
 
 
 def test_up_runs_no_server_of_its_own_in_place_of_those_it_is_given(stage: Stage) -> None:
@@ -203,7 +203,7 @@ def test_a_postgres_that_is_killed_and_starts_again_costs_nothing(stage: Stage) 
     stage.decided(symbols)
 
     assert stage.system.services()["pids"] == pids
-    stage.absences()
+    stage.outages()
 
 
 def test_connections_that_are_cut_again_and_again_cost_nothing_and_are_no_outage(stage: Stage) -> None:
@@ -223,7 +223,7 @@ def test_connections_that_are_cut_again_and_again_cost_nothing_and_are_no_outage
     stage.decided(symbols)
 
     assert stage.system.services()["pids"] == pids
-    assert max(map(len, stage.absences().values())) <= 2
+    assert max(map(len, stage.outages().values())) <= 2
 
 
 def test_an_exchange_that_is_slow_for_a_while_doubles_nothing(stage: Stage) -> None:
@@ -235,4 +235,4 @@ def test_an_exchange_that_is_slow_for_a_while_doubles_nothing(stage: Stage) -> N
     stage.exchange.admin("faults", {"faults": []})
     stage.decided(symbols)
 
-    stage.absences()
+    stage.outages()

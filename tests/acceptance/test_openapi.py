@@ -38,7 +38,7 @@ MAY_BE_503 = {"/ready"}
 
 @pytest.fixture
 def record(database_url: str) -> Iterator[Record]:
-    with Record(database_url, connections=8, patience_s=2.0) as record:
+    with Record(database_url, connections=8, retry_for_s=2.0) as record:
         yield record
 
 

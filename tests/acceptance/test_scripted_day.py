@@ -13,7 +13,7 @@ from tests.integration.watching import lose
 
 #: argo stops at its limit, prop_firm stops and closes everything.
 ON_BREACH = {"argo": "halt", "prop_firm": "flatten"}
-_PATIENCE_S = 30.0
+_RETRY_FOR_S = 30.0
 
 
 def table(executor_id: str) -> str:
@@ -66,7 +66,7 @@ def warned(core: Core) -> bool:
 
 
 def held(core: Core) -> dict[str, list[str]]:
-    return {name: [each.symbol for each in desk.broker.positions()] for name, desk in core.desks.items()}
+    return {name: [each.symbol for each in runtime.broker.positions()] for name, runtime in core.runtimes.items()}
 
 
 def test_a_day_that_falls_through_the_ladder(make_core: Callable[..., Core], processes: Processes) -> None:
@@ -74,36 +74,36 @@ def test_a_day_that_falls_through_the_ladder(make_core: Callable[..., Core], pro
     core.prices(AAPL=100, MSFT=110)
     running = start(core, processes)
     core.send("AAPL")
-    until(lambda: ended(core, "AAPL", "filled"), within_s=_PATIENCE_S)
+    until(lambda: ended(core, "AAPL", "filled"), within_s=_RETRY_FOR_S)
     # An entry that does not fill: the ladder is to cancel it.
     core.send("MSFT")
-    until(lambda: ended(core, "MSFT", "accepted"), within_s=_PATIENCE_S)
+    until(lambda: ended(core, "MSFT", "accepted"), within_s=_RETRY_FOR_S)
 
     lose(core, 3600)
-    until(lambda: warned(core), within_s=_PATIENCE_S)
+    until(lambda: warned(core), within_s=_RETRY_FOR_S)
     assert kinds(core) == {"argo": set(), "prop_firm": set()}
 
     lose(core, 4600)
-    until(lambda: kinds(core) == {"argo": {"reducing"}, "prop_firm": {"reducing"}}, within_s=_PATIENCE_S)
-    until(lambda: ended(core, "MSFT", "canceled"), within_s=_PATIENCE_S)
+    until(lambda: kinds(core) == {"argo": {"reducing"}, "prop_firm": {"reducing"}}, within_s=_RETRY_FOR_S)
+    until(lambda: ended(core, "MSFT", "canceled"), within_s=_RETRY_FOR_S)
     core.send("TSLA", entry_price=1)
-    until(lambda: ended(core, "TSLA", "skipped"), within_s=_PATIENCE_S)
+    until(lambda: ended(core, "TSLA", "skipped"), within_s=_RETRY_FOR_S)
     assert {row["reason_code"] for row in executions(core, "TSLA").values()} == {"reducing_daily_loss"}
 
     lose(core, 5100)
-    until(lambda: all("halted" in each for each in kinds(core).values()), within_s=_PATIENCE_S)
-    until(lambda: held(core) == {"argo": ["AAPL"], "prop_firm": []}, within_s=_PATIENCE_S)
-    until(lambda: ("halted", "daily_loss", False) in switches(core)["prop_firm"], within_s=_PATIENCE_S)
+    until(lambda: all("halted" in each for each in kinds(core).values()), within_s=_RETRY_FOR_S)
+    until(lambda: held(core) == {"argo": ["AAPL"], "prop_firm": []}, within_s=_RETRY_FOR_S)
+    until(lambda: ("halted", "daily_loss", False) in switches(core)["prop_firm"], within_s=_RETRY_FOR_S)
 
     restart(core, processes, running)
     core.send("NVDA", entry_price=1)
-    until(lambda: ended(core, "NVDA", "skipped"), within_s=_PATIENCE_S)
+    until(lambda: ended(core, "NVDA", "skipped"), within_s=_RETRY_FOR_S)
     refused = executions(core, "NVDA")
     assert {row["reason_code"] for row in refused.values()} == {"halted_daily_loss"}
     assert {(row["reason_facts"]["lost"], row["reason_facts"]["allowed"]) for row in refused.values()} == {
         ("5100.00", "5000.00")
     }
     core.send("AAPL", "SELL", entry_price=49)
-    until(lambda: held(core) == {"argo": [], "prop_firm": []}, within_s=_PATIENCE_S)
-    until(lambda: executions(core, "AAPL", "SELL")["argo"]["state"] == "filled", within_s=_PATIENCE_S)
+    until(lambda: held(core) == {"argo": [], "prop_firm": []}, within_s=_RETRY_FOR_S)
+    until(lambda: executions(core, "AAPL", "SELL")["argo"]["state"] == "filled", within_s=_RETRY_FOR_S)
     assert all("halted" in each for each in kinds(core).values())

@@ -9,7 +9,7 @@ from decimal import Decimal
 from itertools import count
 from typing import Any
 
-from pipeline.model.orders import BrokerOrder, OrderRequest, OrderStatus, Side
+from pipeline.model.orders import BrokerOrder, OrderRequest, OrderSide, OrderStatus
 from workers.brokers.protocol import Accepted, Broker, Found
 
 PRICE = Decimal(100)
@@ -39,7 +39,7 @@ def order(**changes: Any) -> OrderRequest:
     values: dict[str, Any] = {
         "client_order_id": f"tw-contract-{next(_numbers)}-1",
         "symbol": "AAPL",
-        "side": Side.BUY,
+        "side": OrderSide.BUY,
         "quantity": Decimal(2),
         "type": "limit",
         "time_in_force": "day",

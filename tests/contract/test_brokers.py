@@ -13,7 +13,7 @@ from decimal import Decimal
 
 import pytest
 
-from pipeline.model.orders import OrderRequest, Side
+from pipeline.model.orders import OrderRequest, OrderSide
 from tests.contract.asking import (
     a_minute_ago,
     ended,
@@ -49,7 +49,7 @@ def test_b01_an_accepted_order_has_an_id_and_is_found_by_ours(broker: Broker) ->
     assert isinstance(outcome, Accepted)
     assert outcome.order.order_id
     assert outcome.order.client_order_id == request.client_order_id
-    assert (outcome.order.symbol, outcome.order.side) == ("AAPL", Side.BUY)
+    assert (outcome.order.symbol, outcome.order.side) == ("AAPL", OrderSide.BUY)
     assert outcome.order.quantity == Decimal(2)
     assert outcome.order.raw_status
     assert found(broker, request).order_id == outcome.order.order_id

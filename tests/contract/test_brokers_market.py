@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
-from pipeline.model.orders import OrderStatus, Side
+from pipeline.model.orders import OrderSide, OrderStatus
 from tests.contract.asking import PRICE, a_minute_ago, ended, order, resting
 from tests.contract.stages import Stage
 from workers.brokers.protocol import Accepted, Broker
@@ -102,7 +102,7 @@ def test_b36_the_price_is_the_markets_and_unknown_where_nobody_traded(stage: Sta
 
 
 def test_b37_what_a_position_would_earn_is_signed(stage: Stage, broker: Broker) -> None:
-    for symbol, side in (("AAPL", Side.BUY), ("TSLA", Side.SELL)):
+    for symbol, side in (("AAPL", OrderSide.BUY), ("TSLA", OrderSide.SELL)):
         stage.price(symbol, PRICE)
         accepted = broker.submit(order(symbol=symbol, side=side))
         assert isinstance(accepted, Accepted)

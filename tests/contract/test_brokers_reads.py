@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from pipeline.model.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable, TradewireError
-from pipeline.model.orders import OrderStatus, Side
+from pipeline.model.orders import OrderSide, OrderStatus
 from tests.contract.asking import (
     LOOKUPS,
     PRICE,
@@ -120,7 +120,7 @@ def test_b19_a_part_that_is_filled_shows(stage: Stage, broker: Broker) -> None:
 
 
 def test_b20_a_short_position_is_below_zero(broker: Broker) -> None:
-    accepted = broker.submit(order(side=Side.SELL))
+    accepted = broker.submit(order(side=OrderSide.SELL))
     assert isinstance(accepted, Accepted)
     ended(broker, accepted.order.order_id)
 
@@ -134,7 +134,7 @@ def test_b21_what_open_orders_hold_is_not_available(broker: Broker) -> None:
     accepted = broker.submit(order(quantity=Decimal(5)))
     assert isinstance(accepted, Accepted)
     ended(broker, accepted.order.order_id)
-    broker.submit(order(side=Side.SELL, quantity=Decimal(2), limit_price=PRICE * 2))
+    broker.submit(order(side=OrderSide.SELL, quantity=Decimal(2), limit_price=PRICE * 2))
 
     position = broker.position("AAPL")
 

@@ -36,7 +36,7 @@ def empty_database_url(postgres_url: str) -> Iterator[str]:
 
 @pytest.fixture
 def record(database_url: str) -> Iterator[Record]:
-    with Record(database_url, connections=24, patience_s=5.0) as record:
+    with Record(database_url, connections=24, retry_for_s=5.0) as record:
         yield record
 
 

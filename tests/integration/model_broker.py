@@ -8,9 +8,9 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import count
 
-from pipeline.model.account import Account, Asset, Clock, Position, Session, Transfer
+from pipeline.model.account import Account, Asset, Clock, MarketSession, Position, Transfer
 from pipeline.model.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable
-from pipeline.model.orders import BrokerOrder, OrderRequest, OrderStatus, Side
+from pipeline.model.orders import BrokerOrder, OrderRequest, OrderSide, OrderStatus
 from tests.integration.model_stage import AFTER_READ, ON_THE_WIRE, ModelClock, stop
 from workers.brokers.protocol import (
     Absent,
@@ -116,7 +116,7 @@ class ModelBroker:
         return held
 
     def fill(self, held: Held, quantity: Decimal) -> None:
-        sign = 1 if held.request.side is Side.BUY else -1
+        sign = 1 if held.request.side is OrderSide.BUY else -1
         symbol = held.request.symbol
         self.positions_held[symbol] = self.positions_held.get(symbol, Decimal(0)) + sign * quantity
         held.filled += quantity
@@ -125,7 +125,7 @@ class ModelBroker:
     def selling(self, symbol: str) -> Decimal:
         """Return how much of *symbol* the working orders may still sell."""
         orders = [held for held in self.book.values() if held.request.symbol == symbol and held.works]
-        return sum((held.rest for held in orders if held.request.side is Side.SELL), Decimal(0))
+        return sum((held.rest for held in orders if held.request.side is OrderSide.SELL), Decimal(0))
 
     # What the protocol asks for.
 
@@ -254,10 +254,10 @@ class ModelBroker:
         now = datetime.now(UTC)
         return Clock(timestamp=now, is_open=True, next_open=now, next_close=now + timedelta(hours=1))
 
-    def calendar(self, first: date, last: date) -> Sequence[Session]:
+    def calendar(self, first: date, last: date) -> Sequence[MarketSession]:
         days = (first + timedelta(days=number) for number in range((last - first).days + 1))
         opens = [datetime(day.year, day.month, day.day, tzinfo=UTC) for day in days]
-        return [Session(date=each.date(), opens=each, closes=each + timedelta(hours=24)) for each in opens]
+        return [MarketSession(date=each.date(), opens=each, closes=each + timedelta(hours=24)) for each in opens]
 
     def transfers(self, since: datetime) -> Sequence[Transfer]:  # noqa: ARG002 - nothing is ever moved
         return []

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from typing import Any
 from uuid import UUID
 
-from pipeline.model.orders import OrderRequest, Side
+from pipeline.model.orders import OrderRequest, OrderSide
 from pipeline.model.reason_catalogue import CATALOGUE
 from pipeline.model.reasons import Code
 from pipeline.model.states import ENDED, WORKING, State, may_move
@@ -69,7 +69,7 @@ class Properties:
         if row["state"] not in (State.SUBMITTING, State.UNKNOWN):
             self._surprised.add(symbol)
         selling, position = self._broker.selling(symbol), self._broker.positions_held.get(symbol, 0)
-        if held.request.side is Side.SELL and selling > position and symbol not in self._surprised:
+        if held.request.side is OrderSide.SELL and selling > position and symbol not in self._surprised:
             self._faults.append(f"{execution_id}: the exits of {symbol} sell {selling} of {position}")
 
     def check(self) -> None:
@@ -127,7 +127,7 @@ class Properties:
                 continue
             given_up = row["state"] in ENDED | {State.DEAD}
             assert not given_up, f"{row['client_order_id']} works, and its execution is {row['state']}"
-            late = row["reason_code"] == Code.LATE_ORDER and held.request.side is Side.BUY
+            late = row["reason_code"] == Code.LATE_ORDER and held.request.side is OrderSide.BUY
             assert not late, f"the late entry {row['client_order_id']} still works"
 
     def check_end(self) -> None:

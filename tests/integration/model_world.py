@@ -20,22 +20,22 @@ from config.schema.settings import Settings
 from pipeline.intake.intake import Intake
 from pipeline.model.errors import QueueUnavailable
 from pipeline.operations.dead_letters import DeadLetters
-from pipeline.queues.dispatcher import Relay
-from pipeline.queues.jobs import Ring
-from pipeline.store.record import Record, T, Unit
+from pipeline.queues.dispatcher import Dispatcher
+from pipeline.queues.jobs import QueueJob
+from pipeline.store.record import USUAL, Record, RetryFor, T, Unit
 from tests.factories import executor_toml, signal
 from tests.integration.model_broker import LONGEST_WAY_S, ModelBroker
 from tests.integration.model_stage import Actor, ModelClock
-from workers.account.assets import Assets
+from workers.account.assets import AssetCache
 from workers.account.calendar import Calendar
-from workers.account.runtime import Desk
+from workers.account.runtime import ExecutorRuntime
 from workers.account.snapshots import Snapshots
-from workers.brokers.rate_budget import Budget
+from workers.brokers.rate_budget import RateBudget
 from workers.execution.lease import LeaseKeeper
-from workers.execution.runner import Recipe, recipe_of
-from workers.keeper.dispatch import Sweep
-from workers.keeper.order_lookup import Unknowns
-from workers.keeper.order_polling import Follower
+from workers.execution.runner import ExecutionRunner, runner_of
+from workers.keeper.dispatch import Redispatcher
+from workers.keeper.order_lookup import OrderLookup
+from workers.keeper.order_polling import OrderPolling
 
 EXECUTOR = "argo"
 #: What the account holds when it begins.
@@ -66,11 +66,11 @@ class ForgetfulRecord(Record):
 
     losing = 0
 
-    def run(self, unit: Unit[T], *, patience_s: float | None = -1.0) -> T:
-        value = super().run(unit, patience_s=patience_s)
+    def run(self, unit: Unit[T], *, retry_for_s: RetryFor = USUAL) -> T:
+        value = super().run(unit, retry_for_s=retry_for_s)
         if self.losing:
             self.losing -= 1
-            value = super().run(unit, patience_s=patience_s)
+            value = super().run(unit, retry_for_s=retry_for_s)
         return value
 
 
@@ -78,11 +78,11 @@ class ModelBell:
     """The queue: jobs stand in it until the model delivers them, in any order, twice, or never."""
 
     def __init__(self) -> None:
-        self.jobs: list[Ring] = []
-        self.delivered: list[Ring] = []
+        self.jobs: list[QueueJob] = []
+        self.delivered: list[QueueJob] = []
         self.away = False
 
-    def ring(self, rings: Sequence[Ring]) -> None:
+    def enqueue(self, rings: Sequence[QueueJob]) -> None:
         if self.away:
             raise QueueUnavailable
         self.jobs += rings
@@ -90,8 +90,8 @@ class ModelBell:
     def waiting(self, _executor_id: str, job_ids: Sequence[str]) -> list[bool]:
         if self.away:
             raise QueueUnavailable
-        standing = {ring.job_id for ring in self.jobs}
-        return [job_id in standing for job_id in job_ids]
+        baseline = {ring.job_id for ring in self.jobs}
+        return [job_id in baseline for job_id in job_ids]
 
 
 class World:
@@ -103,7 +103,7 @@ class World:
         settings = Settings(executors=path, exchange_url="http://127.0.0.1:1", home=folder)
         self.executors = load_executors(path, settings=settings)
         self.clock = clock
-        self.record = ForgetfulRecord(database_url, connections=4, patience_s=5.0)
+        self.record = ForgetfulRecord(database_url, connections=4, retry_for_s=5.0)
         self._leases = [LeaseKeeper(database_url) for _ in range(workers)]
         self._connection = psycopg.connect(database_url, autocommit=True, row_factory=dict_row)
 
@@ -118,40 +118,40 @@ class World:
         self.rows("; ".join(f"DELETE FROM {table}" for table in (*_TABLES, "account_refusal")))
         self.record.losing = 0
         self.broker = ModelBroker(self.clock, held=HELD)
-        self.bell = ModelBell()
+        self.queues = ModelBell()
         executor = self.executors[EXECUTOR]
-        desk = Desk(
+        runtime = ExecutorRuntime(
             executor=executor,
             broker=self.broker,
             urgent=self.broker,
-            budget=Budget(self.record, executor_id=executor.id, per_minute=None),
+            budget=RateBudget(self.record, executor_id=executor.id, per_minute=None),
             snapshots=Snapshots(self.record, executor, self.broker),
-            assets=Assets(self.record, address="model", broker=self.broker, urgent=self.broker),
+            assets=AssetCache(self.record, address="model", broker=self.broker, urgent=self.broker),
             calendar=Calendar(self.record, executor, self.broker),
         )
         # The bell has the two methods that relay and keeper call.
-        bell: Any = self.bell
-        self.relay = Relay(bell)
+        queues: Any = self.queues
+        self.dispatcher = Dispatcher(queues)
         self.intake = Intake(self.record, self.executors, by="model")
         self.letters = DeadLetters(self.record)
-        self.recipes: list[Recipe] = [
-            recipe_of(desk, record=self.record, leases=leases, worker=f"worker-{number}")
+        self.recipes: list[ExecutionRunner] = [
+            runner_of(runtime, record=self.record, leases=leases, worker=f"worker-{number}")
             for number, leases in enumerate(self._leases)
         ]
         pool: Any = SimpleNamespace(map=map)
         self.rounds: dict[str, Callable[[], int]] = {
-            "sweep": Sweep(record=self.record, bell=bell, executor_ids=(EXECUTOR,), who="keeper").run_once,
-            "unknown": Unknowns(
-                record=self.record, bell=bell, desks={EXECUTOR: desk}, pool=pool, who="keeper"
+            "sweep": Redispatcher(record=self.record, queues=queues, executor_ids=(EXECUTOR,), who="keeper").run_once,
+            "unknown": OrderLookup(
+                record=self.record, queues=queues, runtimes={EXECUTOR: runtime}, pool=pool, who="keeper"
             ).run_once,
-            "follow": Follower(record=self.record, desk=desk, who="keeper").run_once,
+            "follow": OrderPolling(record=self.record, runtime=runtime, who="keeper").run_once,
         }
 
     def send(self, symbol: str, action: tuple[str, int | None], *, ring: bool) -> None:
         """Record a signal, and ring for it unless its producer dies before."""
         recorded = self.intake.record(signal(symbol, action[0], quantity=action[1]), source="model")
         if ring:
-            self.relay.ring(recorded.executions)
+            self.dispatcher.enqueue(recorded.executions)
 
     def job(self, worker: int, execution_id: UUID) -> Actor:
         return Actor(f"worker-{worker}", lambda: self.recipes[worker].run(execution_id))
@@ -171,8 +171,8 @@ class World:
 
     def deliver_all(self) -> None:
         """Run every job that stands in the queue, on a worker to which nothing happens."""
-        while self.bell.jobs:
-            self.recipes[0].run(self.bell.jobs.pop(0).execution_id)
+        while self.queues.jobs:
+            self.recipes[0].run(self.queues.jobs.pop(0).execution_id)
 
     def jump(self, seconds: float) -> None:
         """Let *seconds* pass for the record, the leases and the broker."""

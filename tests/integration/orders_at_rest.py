@@ -39,7 +39,7 @@ def arrive(core: Core, execution_id: UUID, **changes: object) -> str:
     """Let the exchange have the order after all; it does not fill."""
     request = core.execution(execution_id)["request"] | changes
     core.faults({"on": "submit", "kind": "no_fill", "seconds": 600, "count": 1})
-    outcome = core.desks["argo"].broker.submit(OrderRequest.from_json(json.loads(json.dumps(request))))
+    outcome = core.runtimes["argo"].broker.submit(OrderRequest.from_json(json.loads(json.dumps(request))))
     assert isinstance(outcome, Accepted)
     return outcome.order.order_id
 

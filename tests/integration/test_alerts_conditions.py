@@ -9,33 +9,33 @@ from typing import Any
 import pytest
 from psycopg.types.json import Jsonb
 
-from config.alerts import ExecutionRate
+from config.alerts import ExecutionRateAlert
 from config.schema.executor import Executors
 from pipeline.accounts.switches import turn_off, turn_on
-from pipeline.model.switches import Kind as SwitchKind
-from pipeline.monitoring.alerts.alert_store import Ledger
+from pipeline.model.switches import SwitchKind
+from pipeline.monitoring.alerts.alert_store import AlertStore
 from pipeline.monitoring.alerts.conditions import conditions
-from pipeline.monitoring.alerts.kinds import HOLDS_S, Kind
-from pipeline.monitoring.alerts.monitor import Watching, look_for_keeper
+from pipeline.monitoring.alerts.kinds import HOLDS_S, AlertKind
+from pipeline.monitoring.alerts.monitor import AlertMonitor, look_for_keeper
 from pipeline.monitoring.heartbeats import Heartbeat
 from pipeline.store.record import Record
 from tests.factories import until
 from tests.integration.lives import Lives, Rows
 from workers.keeper.alert_tasks import limits
 
-RATE = ExecutionRate(below_percent=90, minimum=4, window_s=900)
-QUIET = {Kind.WORKER_MISSING: 3600.0}
+RATE = ExecutionRateAlert(below_percent=90, minimum=4, window_s=900)
+QUIET = {AlertKind.WORKER_MISSING: 3600.0}
 
 
-def watching(record: Record, executors: Executors, **changes: Any) -> Watching:
+def watching(record: Record, executors: Executors, **changes: Any) -> AlertMonitor:
     """Return a watcher for which everything that is wrong is so at once, except a missing worker."""
-    ledger = changes.pop("ledger", None) or Ledger(calm=timedelta(0), holds_s=QUIET)
+    ledger = changes.pop("ledger", None) or AlertStore(calm=timedelta(0), holds_s=QUIET)
     looks = [limits, *conditions(RATE)]
-    return Watching(record=record, executors=executors, looks=looks, ledger=ledger, **changes)
+    return AlertMonitor(record=record, executors=executors, looks=looks, ledger=ledger, **changes)
 
 
 @pytest.fixture
-def watch(record: Record, executors: Executors) -> Watching:
+def watch(record: Record, executors: Executors) -> AlertMonitor:
     return watching(record, executors)
 
 
@@ -54,7 +54,7 @@ def open_(rows: Rows) -> Callable[[], dict[str, str]]:
 Open = Callable[[], dict[str, str]]
 
 
-def test_a_healthy_record_has_no_alert(watch: Watching, lives: Lives, open_: Open) -> None:
+def test_a_healthy_record_has_no_alert(watch: AlertMonitor, lives: Lives, open_: Open) -> None:
     for _ in range(5):
         lives.born()
     lives.lived("skipped", "halted")
@@ -64,7 +64,7 @@ def test_a_healthy_record_has_no_alert(watch: Watching, lives: Lives, open_: Ope
 
 
 def test_a_dead_letter_is_one_until_it_is_closed(
-    watch: Watching, lives: Lives, rows: Rows, kill: Callable[..., None], open_: Open
+    watch: AlertMonitor, lives: Lives, rows: Rows, kill: Callable[..., None], open_: Open
 ) -> None:
     execution_id = lives.born()
     kill(execution_id)
@@ -78,7 +78,7 @@ def test_a_dead_letter_is_one_until_it_is_closed(
 
 
 def test_a_second_dead_letter_of_the_same_execution_is_another_alert(
-    watch: Watching, lives: Lives, rows: Rows, kill: Callable[..., None]
+    watch: AlertMonitor, lives: Lives, rows: Rows, kill: Callable[..., None]
 ) -> None:
     execution_id = lives.born()
     for _ in range(2):
@@ -90,7 +90,7 @@ def test_a_second_dead_letter_of_the_same_execution_is_another_alert(
     assert rows("SELECT count(*) AS n FROM alert WHERE kind = 'dead_letter' AND over_at IS NOT NULL")[0]["n"] == 2
 
 
-def test_an_unknown_one_is_an_alert_after_30_s(watch: Watching, lives: Lives, rows: Rows, open_: Open) -> None:
+def test_an_unknown_one_is_an_alert_after_30_s(watch: AlertMonitor, lives: Lives, rows: Rows, open_: Open) -> None:
     execution_id = lives.lived("unknown", "timed_out")
     rows("UPDATE execution SET unknown_since = now() - interval '29 seconds' WHERE execution_id = %s", [execution_id])
     watch.run_once()
@@ -104,9 +104,9 @@ def test_an_unknown_one_is_an_alert_after_30_s(watch: Watching, lives: Lives, ro
 
 @pytest.mark.parametrize(("kind", "severity"), [("paused", "warning"), ("reducing", "warning"), ("halted", "critical")])
 def test_an_account_that_is_stopped_is_an_alert_until_it_is_resumed(
-    record: Record, watch: Watching, rows: Rows, kind: str, severity: str, open_: Open
+    record: Record, watch: AlertMonitor, rows: Rows, kind: str, severity: str, open_: Open
 ) -> None:
-    switch = {"holder": "executor:argo", "by": "ada"}
+    switch = {"account_key": "executor:argo", "by": "ada"}
     cause = {"cause": "person", "facts": {}, "why": "lunch"}
     record.run(lambda connection: turn_on(connection, kind=SwitchKind(kind), **switch, **cause))
     watch.run_once()
@@ -118,7 +118,7 @@ def test_an_account_that_is_stopped_is_an_alert_until_it_is_resumed(
     assert open_() == {}
 
 
-def test_a_refused_account_is_an_alert(watch: Watching, rows: Rows, open_: Open) -> None:
+def test_a_refused_account_is_an_alert(watch: AlertMonitor, rows: Rows, open_: Open) -> None:
     rows("INSERT INTO account_refusal (executor_id, probe_at, message) VALUES ('argo', now(), 'forbidden')")
 
     watch.run_once()
@@ -127,7 +127,7 @@ def test_a_refused_account_is_an_alert(watch: Watching, rows: Rows, open_: Open)
 
 
 def test_a_low_execution_rate_is_an_alert_from_the_minimum_on(
-    watch: Watching, lives: Lives, kill: Callable[..., None], rows: Rows, open_: Open
+    watch: AlertMonitor, lives: Lives, kill: Callable[..., None], rows: Rows, open_: Open
 ) -> None:
     lives.lived("filled", order_id="o-1", filled=5)
     for _ in range(2):
@@ -148,7 +148,7 @@ def test_a_low_execution_rate_is_an_alert_from_the_minimum_on(
 def test_a_queue_without_a_worker_is_an_alert_when_that_lasts(
     record: Record, executors: Executors, database_url: str, rows: Rows
 ) -> None:
-    watch = watching(record, executors, ledger=Ledger(calm=timedelta(0), holds_s={Kind.WORKER_MISSING: 0.5}))
+    watch = watching(record, executors, ledger=AlertStore(calm=timedelta(0), holds_s={AlertKind.WORKER_MISSING: 0.5}))
     alive = Heartbeat(database_url, kind="worker", name="prop_firm")
     try:
         until(lambda: rows("SELECT count(*) AS n FROM heartbeat")[0]["n"])
@@ -163,12 +163,12 @@ def test_a_queue_without_a_worker_is_an_alert_when_that_lasts(
 
 
 def test_processes_that_are_started_anew_have_time_for_it() -> None:
-    assert HOLDS_S[Kind.WORKER_MISSING] >= 10
-    assert HOLDS_S[Kind.KEEPER_DOWN] >= 10
+    assert HOLDS_S[AlertKind.WORKER_MISSING] >= 10
+    assert HOLDS_S[AlertKind.KEEPER_DOWN] >= 10
 
 
 def test_an_exit_that_was_tried_twice_in_vain_is_an_alert(
-    watch: Watching, lives: Lives, rows: Rows, open_: Open
+    watch: AlertMonitor, lives: Lives, rows: Rows, open_: Open
 ) -> None:
     root, execution_id = lives.born(), lives.born(symbol="MSFT", action="SELL")
     for tries, expected in ((2, set()), (3, {"exit_not_done"})):
@@ -186,7 +186,7 @@ def test_an_exit_that_was_tried_twice_in_vain_is_an_alert(
 
 
 def test_an_exit_that_waits_for_a_quarter_of_an_hour_is_an_alert(
-    watch: Watching, lives: Lives, rows: Rows, open_: Open
+    watch: AlertMonitor, lives: Lives, rows: Rows, open_: Open
 ) -> None:
     execution_id = lives.born(action="SELL")
     rows("UPDATE execution SET created_at = now() - interval '17 minutes' WHERE execution_id = %s", [execution_id])
@@ -196,7 +196,7 @@ def test_an_exit_that_waits_for_a_quarter_of_an_hour_is_an_alert(
     assert open_()["exit_late"] == "an exit of AAPL at argo waits for 17 min"
 
 
-def test_a_late_order_is_an_event_of_an_hour(watch: Watching, lives: Lives, rows: Rows, open_: Open) -> None:
+def test_a_late_order_is_an_event_of_an_hour(watch: AlertMonitor, lives: Lives, rows: Rows, open_: Open) -> None:
     lives.lived("skipped", "halted")
     rows("UPDATE execution SET state = 'accepted', reason_code = 'late_order', ended_at = NULL WHERE state = 'skipped'")
     assert watch.run_once() == 1
@@ -218,7 +218,7 @@ def test_a_late_order_is_an_event_of_an_hour(watch: Watching, lives: Lives, rows
     ],
 )
 def test_a_source_that_is_silent_or_away_is_an_alert(
-    watch: Watching, rows: Rows, health: dict[str, str], says: str | None, open_: Open
+    watch: AlertMonitor, rows: Rows, health: dict[str, str], says: str | None, open_: Open
 ) -> None:
     rows(
         "INSERT INTO heartbeat (process_id, kind, name, host, pid, facts) "
@@ -235,8 +235,8 @@ def test_a_source_that_is_silent_or_away_is_an_alert(
 )
 def test_each_rung_of_a_loss_limit_is_an_alert(make_core: Any, rows: Rows, equity: int, rungs: list[int]) -> None:
     core = make_core(LIMITED)
-    holder = core.desks["argo"].snapshots.fresh(within=timedelta(0)).account.number
-    rows("UPDATE account_watch SET equity = %s WHERE holder = %s", [equity, holder])
+    account_key = core.runtimes["argo"].snapshots.fresh(within=timedelta(0)).account.number
+    rows("UPDATE account_watch SET equity = %s WHERE holder = %s", [equity, account_key])
     watch = watching(core.record, core.executors)
 
     watch.run_once()
@@ -249,7 +249,7 @@ def test_each_rung_of_a_loss_limit_is_an_alert(make_core: Any, rows: Rows, equit
 def test_a_missing_keeper_is_seen_by_others_and_is_over_when_one_leads(
     record: Record, executors: Executors, rows: Rows, open_: Open
 ) -> None:
-    ledger = Ledger(calm=timedelta(0), holds_s={Kind.KEEPER_DOWN: 0.3})
+    ledger = AlertStore(calm=timedelta(0), holds_s={AlertKind.KEEPER_DOWN: 0.3})
     assert look_for_keeper(record, ledger) == 0
     until(lambda: look_for_keeper(record, ledger))
     assert set(open_()) == {"keeper_down"}
@@ -287,7 +287,7 @@ def test_two_watchers_at_once_open_each_alert_once(
 
 
 def test_a_flapping_trouble_is_one_alert(record: Record, executors: Executors, rows: Rows) -> None:
-    watch = watching(record, executors, ledger=Ledger(calm=timedelta(seconds=30), holds_s=QUIET))
+    watch = watching(record, executors, ledger=AlertStore(calm=timedelta(seconds=30), holds_s=QUIET))
     for _ in range(3):
         rows("INSERT INTO account_refusal (executor_id, probe_at, message) VALUES ('argo', now(), 'no')")
         watch.run_once()

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from pipeline.monitoring.alerts.alert_store import Ledger
+from pipeline.monitoring.alerts.alert_store import AlertStore
 from pipeline.monitoring.alerts.channels import tell
-from pipeline.monitoring.alerts.delivery import Courier
-from pipeline.monitoring.alerts.kinds import Kind, Look, Raised, Severity
+from pipeline.monitoring.alerts.delivery import AlertDelivery
+from pipeline.monitoring.alerts.kinds import AlertKind, Look, Raised, Severity
 from pipeline.monitoring.alerts.messages import Message
 from pipeline.store.record import Record
 from tests.factories import until
@@ -24,37 +24,37 @@ from tests.integration.receivers import Receiver, alerts_at, receiving
 SHORT = timedelta(milliseconds=100)
 
 
-def courier(record: Record, *receivers: Receiver, **changes: Any) -> Courier:
+def delivery(record: Record, *receivers: Receiver, **changes: Any) -> AlertDelivery:
     channels = dict(
         zip(("ALERTS_MAIN", "ALERTS_SECOND", "ALERTS_THIRD"), (each.url for each in receivers), strict=False)
     )
     settings = changes.pop("settings", {})
     given = {"gathers": timedelta(0), "first_gap": SHORT} | changes
-    return Courier(record=record, alerts=alerts_at(channels, **settings), **given)
+    return AlertDelivery(record=record, alerts=alerts_at(channels, **settings), **given)
 
 
-def trouble(which: object = "1", kind: Kind = Kind.DEAD_LETTER) -> Raised:
+def trouble(which: object = "1", kind: AlertKind = AlertKind.DEAD_LETTER) -> Raised:
     return Raised(
         key=f"{kind}:{which}", kind=kind, severity=Severity.CRITICAL, subject=f"{kind} {which} is wrong", facts={}
     )
 
 
-def note(record: Record, ledger: Ledger, raised: Sequence[Raised], kind: Kind = Kind.DEAD_LETTER) -> None:
+def note(record: Record, ledger: AlertStore, raised: Sequence[Raised], kind: AlertKind = AlertKind.DEAD_LETTER) -> None:
     look = Look(kinds=frozenset({kind}), raised=tuple(raised))
     record.run(lambda connection: ledger.note(connection, [look]))
 
 
 @pytest.fixture
-def ledger() -> Ledger:
-    return Ledger(calm=timedelta(0), holds_s={})
+def ledger() -> AlertStore:
+    return AlertStore(calm=timedelta(0), holds_s={})
 
 
 def test_a_channel_that_is_down_is_told_later_and_the_second_one_at_once_once_each(
-    record: Record, rows: Rows, ledger: Ledger
+    record: Record, rows: Rows, ledger: AlertStore
 ) -> None:
     with receiving(2) as (first, second):
         first.down = True
-        telling = courier(record, first, second)
+        telling = delivery(record, first, second)
         note(record, ledger, [trouble()])
         until(lambda: telling.run_once() * 0 or second.messages)
         assert (len(second.messages), first.messages) == (1, [])
@@ -79,9 +79,9 @@ def test_a_channel_that_is_down_is_told_later_and_the_second_one_at_once_once_ea
     assert [row["n"] for row in tries if row["delivered"]] == [1, 1]
 
 
-def test_a_first_channel_that_works_is_the_only_one(record: Record, ledger: Ledger) -> None:
+def test_a_first_channel_that_works_is_the_only_one(record: Record, ledger: AlertStore) -> None:
     with receiving(2) as (first, second):
-        telling = courier(record, first, second)
+        telling = delivery(record, first, second)
         note(record, ledger, [trouble()])
 
         until(lambda: telling.run_once() * 0 or first.messages)
@@ -90,18 +90,18 @@ def test_a_first_channel_that_works_is_the_only_one(record: Record, ledger: Ledg
         assert second.messages == []
 
 
-def test_with_two_down_the_third_is_told(record: Record, ledger: Ledger) -> None:
+def test_with_two_down_the_third_is_told(record: Record, ledger: AlertStore) -> None:
     with receiving(3) as (first, second, third):
         first.down = second.down = True
-        telling = courier(record, first, second, third)
+        telling = delivery(record, first, second, third)
         note(record, ledger, [trouble()])
 
         until(lambda: telling.run_once() * 0 or third.messages)
 
 
-def test_a_storm_is_one_message_with_a_count(record: Record, ledger: Ledger) -> None:
+def test_a_storm_is_one_message_with_a_count(record: Record, ledger: AlertStore) -> None:
     with receiving() as (receiver,):
-        telling = courier(record, receiver)
+        telling = delivery(record, receiver)
         note(record, ledger, [trouble(number) for number in range(300)])
 
         until(lambda: telling.run_once() * 0 or receiver.messages)
@@ -113,9 +113,9 @@ def test_a_storm_is_one_message_with_a_count(record: Record, ledger: Ledger) -> 
         assert receiver.messages[0]["type"] == "failure"
 
 
-def test_what_comes_soon_after_a_message_waits_for_the_next(record: Record, ledger: Ledger) -> None:
+def test_what_comes_soon_after_a_message_waits_for_the_next(record: Record, ledger: AlertStore) -> None:
     with receiving() as (receiver,):
-        telling = courier(record, receiver, settings={"group_s": 2})
+        telling = delivery(record, receiver, settings={"group_s": 2})
         note(record, ledger, [trouble(0)])
         until(lambda: telling.run_once() * 0 or receiver.messages)
         for number in range(1, 4):
@@ -129,9 +129,9 @@ def test_what_comes_soon_after_a_message_waits_for_the_next(record: Record, ledg
         assert "dead_letter 0 " not in receiver.bodies[1]
 
 
-def test_the_end_is_told_too_once(record: Record, ledger: Ledger) -> None:
+def test_the_end_is_told_too_once(record: Record, ledger: AlertStore) -> None:
     with receiving() as (receiver,):
-        telling = courier(record, receiver)
+        telling = delivery(record, receiver)
         note(record, ledger, [trouble(1), trouble(2)])
         until(lambda: telling.run_once() * 0 or receiver.messages)
 
@@ -145,11 +145,11 @@ def test_the_end_is_told_too_once(record: Record, ledger: Ledger) -> None:
         assert len(receiver.messages) == 2
 
 
-def test_what_came_and_went_before_it_was_told_is_told_in_one(record: Record, ledger: Ledger) -> None:
+def test_what_came_and_went_before_it_was_told_is_told_in_one(record: Record, ledger: AlertStore) -> None:
     note(record, ledger, [trouble()])
     note(record, ledger, [])
     with receiving() as (receiver,):
-        telling = courier(record, receiver)
+        telling = delivery(record, receiver)
 
         until(lambda: telling.run_once() * 0 or receiver.messages)
 
@@ -157,25 +157,25 @@ def test_what_came_and_went_before_it_was_told_is_told_in_one(record: Record, le
         assert telling.run_once() == 0
 
 
-def test_the_end_of_an_event_is_no_news(record: Record, ledger: Ledger) -> None:
+def test_the_end_of_an_event_is_no_news(record: Record, ledger: AlertStore) -> None:
     with receiving() as (receiver,):
-        telling = courier(record, receiver)
-        note(record, ledger, [trouble(kind=Kind.LATE_ORDER)], Kind.LATE_ORDER)
+        telling = delivery(record, receiver)
+        note(record, ledger, [trouble(kind=AlertKind.LATE_ORDER)], AlertKind.LATE_ORDER)
         until(lambda: telling.run_once() * 0 or receiver.messages)
 
-        note(record, ledger, [], Kind.LATE_ORDER)
+        note(record, ledger, [], AlertKind.LATE_ORDER)
 
         time.sleep(1.2)
         assert telling.run_once() == 0
         assert len(receiver.messages) == 1
 
 
-def test_two_couriers_at_once_tell_everything_once(record: Record, ledger: Ledger) -> None:
+def test_two_couriers_at_once_tell_everything_once(record: Record, ledger: AlertStore) -> None:
     with receiving() as (receiver,):
-        two = [courier(record, receiver), courier(record, receiver)]
+        two = [delivery(record, receiver), delivery(record, receiver)]
         stop = threading.Event()
 
-        def work(telling: Courier) -> None:
+        def work(telling: AlertDelivery) -> None:
             while not stop.is_set():
                 telling.run_once()
 
@@ -194,17 +194,17 @@ def test_two_couriers_at_once_tell_everything_once(record: Record, ledger: Ledge
         assert len(receiver.messages) == 3
 
 
-def test_a_message_whose_teller_died_before_noting_it_is_told_again(record: Record, ledger: Ledger) -> None:
+def test_a_message_whose_teller_died_before_noting_it_is_told_again(record: Record, ledger: AlertStore) -> None:
     def tell_and_die(address: SecretStr, message: Message) -> bool:
         assert tell(address, message)
         raise KeyboardInterrupt
 
     with receiving() as (receiver,):
         note(record, ledger, [trouble()])
-        dies = courier(record, receiver, tell=tell_and_die, claim=timedelta(seconds=1))
+        dies = delivery(record, receiver, tell=tell_and_die, claim=timedelta(seconds=1))
         with pytest.raises(KeyboardInterrupt):
             until(dies.run_once)
-        lives = courier(record, receiver)
+        lives = delivery(record, receiver)
         assert lives.run_once() == 0
 
         until(lambda: lives.run_once() * 0 or len(receiver.messages) == 2)
@@ -212,23 +212,23 @@ def test_a_message_whose_teller_died_before_noting_it_is_told_again(record: Reco
 
 
 def test_without_a_channel_alerts_are_rows_and_a_channel_that_comes_is_told_what_is_open(
-    record: Record, rows: Rows, ledger: Ledger
+    record: Record, rows: Rows, ledger: AlertStore
 ) -> None:
     note(record, ledger, [trouble()])
 
-    assert Courier(record=record, alerts=alerts_at({})).run_once() == 0
+    assert AlertDelivery(record=record, alerts=alerts_at({})).run_once() == 0
     assert rows("SELECT count(*) AS n FROM alert WHERE over_at IS NULL")[0]["n"] == 1
     with receiving() as (receiver,):
-        telling = courier(record, receiver)
+        telling = delivery(record, receiver)
         until(lambda: telling.run_once() * 0 or receiver.messages)
 
 
 def test_no_address_is_in_the_record_or_in_the_log(
-    record: Record, rows: Rows, ledger: Ledger, capsys: pytest.CaptureFixture[str]
+    record: Record, rows: Rows, ledger: AlertStore, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with receiving(2) as (first, second):
         first.down = True
-        telling = courier(record, first, second)
+        telling = delivery(record, first, second)
         note(record, ledger, [trouble()])
         until(lambda: telling.run_once() * 0 or second.messages)
     tables = ("alert", "alert_message", "alert_delivery", "alert_attempt", "alert_channel")

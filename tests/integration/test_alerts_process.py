@@ -108,7 +108,7 @@ def test_the_ping_goes_out_while_the_record_answers(record: Record) -> None:
         Deadman(record, address).run_once()
         assert receiver.asked == ["/ping/secret"]
 
-        with Record("postgresql://127.0.0.1:1/nowhere", patience_s=0.0) as away, pytest.raises(RecordUnavailable):
+        with Record("postgresql://127.0.0.1:1/nowhere", retry_for_s=0.0) as away, pytest.raises(RecordUnavailable):
             Deadman(away, address).run_once()
         assert len(receiver.asked) == 1
 

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from pipeline.model.orders import OrderStatus
-from pipeline.store.rows import Taken
+from pipeline.store.rows import ClaimedExecution
 from tests.factories import Core
 from workers.brokers.protocol import (
     Accepted,
@@ -23,9 +23,9 @@ from workers.brokers.protocol import (
     Unknown,
 )
 from workers.execution.pre_trade_check import Intended
-from workers.execution.results import follow, hear
-from workers.execution.runner import Recipe
-from workers.keeper.order_updates import Hearing
+from workers.execution.results import follow, record_broker_order
+from workers.execution.runner import ExecutionRunner
+from workers.keeper.order_updates import OrderUpdates
 from workers.rules.retry_policy import after_submit
 
 
@@ -33,16 +33,16 @@ from workers.rules.retry_policy import after_submit
 class Sender:
     """A worker between its intent and its answer."""
 
-    recipe: Recipe
-    taken: Taken
+    recipe: ExecutionRunner
+    taken: ClaimedExecution
     intended: Intended
 
     @classmethod
     def of(cls, core: Core, execution_id: UUID, name: str) -> Sender:
         recipe = core.recipe(worker=name)
-        taken = recipe._take(execution_id)
+        taken = recipe.claim(execution_id)
         assert taken is not None
-        intended = recipe.check.judge(taken)
+        intended = recipe.check.decide(taken)
         assert isinstance(intended, Intended)
         return cls(recipe, taken, intended)
 
@@ -156,10 +156,10 @@ def test_figures_of_an_order_never_go_back(core: Core) -> None:
     core.filled_at_exchange()
     core.follower().run_once()
     filled = core.execution(execution_id)
-    (raw,) = core.desks["argo"].broker.orders(status="all", since=datetime.now(UTC) - timedelta(minutes=1))
+    (raw,) = core.runtimes["argo"].broker.orders(status="all", since=datetime.now(UTC) - timedelta(minutes=1))
     stale = BrokerOrder(**{**vars(raw), "filled_quantity": type(raw.filled_quantity)(1), "filled_average_price": None})
 
-    Hearing(record=core.record, broker=core.desks["argo"].broker, who="test keeper").hear([stale], set())
+    OrderUpdates(record=core.record, broker=core.runtimes["argo"].broker, who="test keeper").apply([stale], set())
 
     again = core.execution(execution_id)
     assert (again["state"], again["filled_quantity"]) == ("filled", filled["filled_quantity"])
@@ -174,7 +174,7 @@ def test_a_late_answer_does_not_undo_the_last_word_that_was_heard_since(core: Co
     core.rows("UPDATE execution SET lease_until = clock_timestamp() - interval '1 second'")
     core.sweep.free_leases()
     since = replace(outcome.order, status=OrderStatus.REJECTED, raw_status="rejected")
-    core.record.run(lambda c: (hear(c, since), follow(c, execution_id, 1, since, by="look-up")))
+    core.record.run(lambda c: (record_broker_order(c, since), follow(c, execution_id, 1, since, by="look-up")))
 
     sleeper.answered(outcome)
 

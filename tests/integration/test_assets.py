@@ -10,13 +10,13 @@ import pytest
 from pipeline.model.account import Asset
 from pipeline.model.errors import BrokerUnavailable
 from tests.factories import Core
-from workers.account.assets import Assets
+from workers.account.assets import AssetCache
 
 
-def another_process(core: Core, *, address: str | None = None) -> Assets:
+def another_process(core: Core, *, address: str | None = None) -> AssetCache:
     """Return the assets as a process has them that was just started."""
-    desk = core.desks["argo"]
-    return Assets(core.record, address=address or core.exchange.url, broker=desk.broker, urgent=desk.urgent)
+    runtime = core.runtimes["argo"]
+    return AssetCache(core.record, address=address or core.exchange.url, broker=runtime.broker, urgent=runtime.urgent)
 
 
 def asked(core: Core) -> int:

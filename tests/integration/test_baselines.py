@@ -14,7 +14,7 @@ from pipeline.accounts.limit_usage import Headroom, headroom
 from pipeline.entrypoints.cli.app import app
 from pipeline.model.errors import ConfigInvalid, NotPossible
 from tests.factories import Core
-from tests.integration.watching import Settings, hold, limited, look, lose, standing, switches
+from tests.integration.watching import Settings, baseline, hold, limited, look, lose, switches
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_typed_figures_take_the_place_of_ours_and_are_kept_with_who_and_why(argo
     )
 
     assert (printed["was"]["day_start_equity"], printed["is"]["day_start_equity"]) == ("100000", "101000")
-    row = standing(argo)
+    row = baseline(argo)
     assert (row["start_equity"], row["start_balance"], row["peak_equity"]) == (101_000, 100_000, 104_000)
     assert row["start_from"] == "typed"
     told = argo.rows("SELECT figure, was, became, made_by, why FROM baseline_correction ORDER BY correction_id")
@@ -111,7 +111,7 @@ def test_a_deposit_after_a_typed_start_still_moves_it(argo: Core) -> None:
     argo.exchange.admin("accounts", {"key": "argo", "deposit": "20000"})
     look(argo, watching)
 
-    assert standing(argo)["start_equity"] == 119_000
+    assert baseline(argo)["start_equity"] == 119_000
 
 
 def test_headroom_says_of_each_limit_what_is_used_and_left(make_core: Settings) -> None:
@@ -132,7 +132,7 @@ def test_headroom_says_of_each_limit_what_is_used_and_left(make_core: Settings) 
         "orders_per_day": (1, 4, 25, "none"),
     }
     body = rooms["daily_loss_percent"].to_json()
-    assert (body["left"], body["executor_id"], body["account"]) == ("500", "argo", standing(core)["holder"])
+    assert (body["left"], body["executor_id"], body["account"]) == ("500", "argo", baseline(core)["holder"])
 
 
 def test_an_account_that_nobody_has_read_has_no_headroom_to_show(make_core: Settings) -> None:

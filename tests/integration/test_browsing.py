@@ -54,7 +54,7 @@ def cost(record: Record, name: str, values: dict[str, Any]) -> tuple[int, list[s
     """Return how many pages a statement touches, and which tables of the past it reads from end to end."""
 
     def unit(connection: Connection[DictRow]) -> dict[str, Any]:
-        statement = b"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + sql("browsing", name).encode()
+        statement = b"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + sql("lists", name).encode()
         plan = connection.execute(statement, values, prepare=False).fetchone()
         assert plan is not None
         node: dict[str, Any] = plan["QUERY PLAN"][0]["Plan"]

@@ -16,7 +16,7 @@ from pipeline.model.errors import BudgetUsedUp, RecordUnavailable
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 from tests.integration.lives import Rows
-from workers.brokers.rate_budget import BLOCK, SHARES, Budget, Purpose, fare, move
+from workers.brokers.rate_budget import BLOCK, SHARES, Purpose, RateBudget, fare, move
 
 HOLDER = "executor:argo"
 
@@ -24,33 +24,35 @@ HOLDER = "executor:argo"
 @pytest.fixture
 def other_record(database_url: str) -> Iterator[Record]:
     """The record as another process has it."""
-    with Record(database_url, connections=24, patience_s=5.0) as record:
+    with Record(database_url, connections=24, retry_for_s=5.0) as record:
         yield record
 
 
-def budget(record: Record, per_minute: int | None = 100) -> Budget:
-    return Budget(record, executor_id="argo", per_minute=per_minute)
+def budget(record: Record, per_minute: int | None = 100) -> RateBudget:
+    return RateBudget(record, executor_id="argo", per_minute=per_minute)
 
 
-def spent(rows: Rows, holder: str = HOLDER) -> int:
-    (row,) = rows("SELECT (SELECT sum(n) FROM unnest(slots) AS n) AS n FROM request_budget WHERE holder = %s", [holder])
+def spent(rows: Rows, account_key: str = HOLDER) -> int:
+    (row,) = rows(
+        "SELECT (SELECT sum(n) FROM unnest(slots) AS n) AS n FROM request_budget WHERE holder = %s", [account_key]
+    )
     return int(row["n"])
 
 
-def spend(rows: Rows, count: int, holder: str = HOLDER) -> None:
-    rows("SELECT take_requests(%s, %s, 100000, true)", [holder, count])
+def spend(rows: Rows, count: int, account_key: str = HOLDER) -> None:
+    rows("SELECT take_requests(%s, %s, 100000, true)", [account_key, count])
 
 
-def pass_by(rows: Rows, seconds: int, holder: str = HOLDER) -> None:
+def pass_by(rows: Rows, seconds: int, account_key: str = HOLDER) -> None:
     """Let the window be *seconds* older than it is."""
-    (row,) = rows("SELECT slots, second FROM request_budget WHERE holder = %s", [holder])
+    (row,) = rows("SELECT slots, second FROM request_budget WHERE holder = %s", [account_key])
     old, span = row["slots"], len(row["slots"])
     new = [old[(index + seconds) % span] for index in range(span)]
-    values = [new, row["second"] - seconds, holder]
+    values = [new, row["second"] - seconds, account_key]
     rows("UPDATE request_budget SET slots = %s, second = %s WHERE holder = %s", values)
 
 
-def paid(one: Budget, purpose: Purpose) -> bool:
+def paid(one: RateBudget, purpose: Purpose) -> bool:
     try:
         one.pay(purpose)
     except BudgetUsedUp:
@@ -89,7 +91,7 @@ def test_no_minute_sees_more_than_the_limit_wherever_it_begins(record: Record, r
         wanted = luck.randint(1, 9)
         row = record.run(
             lambda c, n=wanted: c.execute(
-                sql("budget", "take"), {"holder": HOLDER, "wanted": n, "ceiling": 30, "urgent": False}
+                sql("request_budget", "take"), {"holder": HOLDER, "wanted": n, "ceiling": 30, "urgent": False}
             ).fetchone()
         )
         assert row is not None
@@ -168,7 +170,7 @@ def test_what_was_paid_for_and_not_used_in_time_is_lost(
 
 
 def test_off_costs_nothing(rows: Rows) -> None:
-    away = Record("postgresql://nobody@127.0.0.1:1/none", patience_s=0.0)
+    away = Record("postgresql://nobody@127.0.0.1:1/none", retry_for_s=0.0)
     one = budget(away, None)
 
     for purpose in Purpose:
@@ -182,7 +184,7 @@ def test_off_costs_nothing(rows: Rows) -> None:
 
 
 def test_without_the_record_nothing_is_asked_of_the_broker(rows: Rows) -> None:
-    with Record("postgresql://nobody@127.0.0.1:1/none", patience_s=0.0) as away, pytest.raises(RecordUnavailable):
+    with Record("postgresql://nobody@127.0.0.1:1/none", retry_for_s=0.0) as away, pytest.raises(RecordUnavailable):
         budget(away).pay(Purpose.URGENT)
 
 
@@ -205,7 +207,7 @@ def test_a_429_holds_the_account_for_every_process_and_not_what_is_urgent(
     assert (row["granted"], row["closed"]) == (0, True)
 
 
-def holds(one: Budget, rows: Rows, times: int) -> list[int]:
+def holds(one: RateBudget, rows: Rows, times: int) -> list[int]:
     """Return how long each of so many holds is, one after the other."""
     found = []
     for _ in range(times):

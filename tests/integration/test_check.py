@@ -10,15 +10,15 @@ import pytest
 from pipeline.model.states import State
 from tests.factories import Core, executor_toml
 from workers.execution.pre_trade_check import Intended
-from workers.rules.retry_policy import Move
+from workers.rules.retry_policy import Transition
 
 
-def judge(core: Core, symbol: str, worker: str = "test worker", **changes: object) -> Intended | Move:
+def judge(core: Core, symbol: str, worker: str = "test worker", **changes: object) -> Intended | Transition:
     """Take and judge a new signal, without sending it."""
     recipe = core.recipe(worker=worker)
-    taken = recipe._take(core.send(symbol, **changes))  # type: ignore[arg-type]
+    taken = recipe.claim(core.send(symbol, **changes))  # type: ignore[arg-type]
     assert taken is not None
-    return recipe.check.judge(taken)
+    return recipe.check.decide(taken)
 
 
 def test_the_intent_is_in_the_record_before_anything_is_sent(core: Core) -> None:
@@ -49,8 +49,8 @@ def test_an_intent_that_may_have_been_sent_cannot_be_changed(core: Core) -> None
 
 def test_entries_judged_at_once_see_each_others_reservations(core: Core) -> None:
     core.exchange.admin("accounts", {"key": "argo", "cash": "10000"})
-    core.desks["argo"].snapshots.read()
-    power = core.desks["argo"].broker.account().buying_power
+    core.runtimes["argo"].snapshots.read()
+    power = core.runtimes["argo"].broker.account().buying_power
     symbols = [f"Q{chr(65 + n)}" for n in range(8)]
     most = int(power / 4 / 101)
 
@@ -60,15 +60,15 @@ def test_entries_judged_at_once_see_each_others_reservations(core: Core) -> None
         verdict.order.quantity * verdict.order.reference_price for verdict in verdicts if isinstance(verdict, Intended)
     )
     assert 0 < reserved <= power
-    refused = [verdict for verdict in verdicts if isinstance(verdict, Move)]
+    refused = [verdict for verdict in verdicts if isinstance(verdict, Transition)]
     assert refused
     assert {verdict.reason.code for verdict in refused if verdict.reason} == {"buying_power_used_up"}
 
 
 def test_what_was_discarded_reserves_nothing(core: Core) -> None:
     core.exchange.admin("accounts", {"key": "argo", "cash": "10000"})
-    core.desks["argo"].snapshots.read()
-    power = core.desks["argo"].broker.account().buying_power
+    core.runtimes["argo"].snapshots.read()
+    power = core.runtimes["argo"].broker.account().buying_power
     most = int(power / 101)
     core.faults({"on": "submit", "kind": "drop_before", "count": 1})
     lost = core.send("QA", quantity=most)
@@ -93,7 +93,7 @@ def test_a_blocked_account_holds(core: Core) -> None:
 
     verdict = judge(core, "AAPL")
 
-    assert isinstance(verdict, Move)
+    assert isinstance(verdict, Transition)
     assert verdict.state is State.HELD
     assert verdict.reason is not None
     assert verdict.reason.code == "account_blocked"

@@ -28,7 +28,7 @@ def run(core: Core, symbol: str, **changes: Any) -> UUID:
 def refused(core: Core, symbol: str) -> UUID:
     """Trade what the broker has stopped trading since it was last asked."""
     core.exchange.admin("assets", {symbol: {"tradable": True}})
-    core.desks["argo"].assets.get(symbol)
+    core.runtimes["argo"].assets.get(symbol)
     core.exchange.admin("assets", {symbol: {"tradable": False}})
     execution_id = run(core, symbol)
     core.exchange.admin("assets", {symbol: None})

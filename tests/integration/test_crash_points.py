@@ -86,7 +86,7 @@ def assert_one_order(core: Core, execution_id: UUID) -> None:
 
 def rung(core: Core) -> ExecutionRow:
     row = core.record_signal(signal())
-    core.relay.ring([row])
+    core.dispatcher.enqueue([row])
     return row
 
 
@@ -142,7 +142,7 @@ def test_a_worker_that_dies_before_it_asks_for_the_cancel_an_exit_needs(core: Co
     entry = core.send(quantity=5)
     core.run(entry)
     exit_row = core.record_signal(signal(action="SELL"))
-    core.relay.ring([exit_row])
+    core.dispatcher.enqueue([exit_row])
     with beside(a_keeper(core)):
         assert processes.killed(armed(processes, core, point, "work", "argo"))
         died_at = time.monotonic()
@@ -158,7 +158,7 @@ def never_rung(core: Core) -> UUID:
 
 def lease_over(core: Core) -> UUID:
     execution_id = core.send()
-    assert core.recipe()._take(execution_id) is not None
+    assert core.recipe().claim(execution_id) is not None
     core.rows("UPDATE execution SET lease_until = clock_timestamp() - interval '1 second'")
     return execution_id
 
@@ -210,10 +210,10 @@ def test_a_keeper_that_dies_while_it_mirrors_dead_letters(core: Core, processes:
     execution_id = core.send()
     while core.run(execution_id)["state"] != "dead":
         core.due_now(execution_id)
-    registry = FailedJobRegistry(queue=core.bell.queue("argo"))
+    registry = FailedJobRegistry(queue=core.queues.queue("argo"))
     assert processes.killed(armed(processes, core, point, "keep"))
     died_at = time.monotonic()
-    core.bell.connection.flushall()
+    core.queues.connection.flushall()
     processes.start(core, "keep")
     shown = [f"dead-{execution_id}-1"]
     recovered(point, died_at, lambda: registry.get_job_ids(cleanup=False) == shown)

@@ -12,9 +12,9 @@ from rq.job import Job
 from rq.registry import FailedJobRegistry
 from rq.serializers import JSONSerializer
 
-from pipeline.queues.failed_registry import FailedPage
+from pipeline.queues.failed_registry import FailedRegistry
 from pipeline.queues.jobs import DeadJob
-from pipeline.queues.queue import Bell
+from pipeline.queues.queue import ExecutionQueue
 from pipeline.queues.redis_server import connect
 from tests.dashboard_jobs import QUEUE, busy_worker, enqueued, failed
 
@@ -132,25 +132,25 @@ def test_compacting_takes_out_ids_without_a_job_and_no_others(client: FlaskClien
 
 
 def test_a_dead_letter_is_shown_with_its_reason_and_requeued_under_its_id(client: FlaskClient, redis_url: str) -> None:
-    bell = Bell(connect(redis_url))
+    queues = ExecutionQueue(connect(redis_url))
     letter = DeadJob(
         execution_id=uuid4(), executor_id="argo", number=1, description="BUY AAPL", reason="unknown_too_long since=…"
     )
-    FailedPage(bell).mirror("argo", [letter])
+    FailedRegistry(queues).mirror("argo", [letter])
 
     (shown,) = client.get(f"/0/data/jobs/{QUEUE}/failed/8/asc/1.json").get_json()["jobs"]
     answer = client.post(f"/job/{letter.job_id}/requeue")
 
     assert [shown["id"], shown["exc_info"], shown["description"]] == [letter.job_id, letter.reason, "BUY AAPL"]
     assert answer.status_code == 200
-    assert bell.waiting("argo", [letter.job_id]) == [True]
+    assert queues.waiting("argo", [letter.job_id]) == [True]
 
 
 def test_a_discarded_dead_letter_leaves_nothing_in_redis(redis_client: Redis, redis_url: str) -> None:
-    bell = Bell(connect(redis_url))
+    queues = ExecutionQueue(connect(redis_url))
     letter = DeadJob(execution_id=uuid4(), executor_id="argo", number=1, description="BUY AAPL", reason="r")
-    FailedPage(bell).mirror("argo", [letter])
+    FailedRegistry(queues).mirror("argo", [letter])
 
-    FailedPage(bell).mirror("argo", [])
+    FailedRegistry(queues).mirror("argo", [])
 
     assert [key for key in redis_client.scan_iter() if letter.job_id.encode() in key] == []

@@ -40,7 +40,7 @@ def test_a_worker_frozen_past_its_lease_in_a_broker_call_sends_one_order(
     alive(core, "worker", 1)
     core.faults({"on": "submit", "kind": "latency", "seconds": 2.0, "count": 1})
     row = core.record_signal(signal("AAPL"))
-    core.relay.ring([row])
+    core.dispatcher.enqueue([row])
     until(lambda: core.execution(row.execution_id)["client_order_id"])
 
     with frozen(worker.pid):
@@ -49,7 +49,7 @@ def test_a_worker_frozen_past_its_lease_in_a_broker_call_sends_one_order(
     until(lambda: core.state(row.execution_id) in ("accepted", "filled"), within_s=30)
     core.faults()
     later = core.record_signal(signal("MSFT"))
-    core.relay.ring([later])
+    core.dispatcher.enqueue([later])
     until(lambda: core.execution(later.execution_id)["order_id"], within_s=30)
 
     assert meanwhile[:3] == ["queued", "submitting", "unknown"]
@@ -63,7 +63,7 @@ def burst(core: Core, symbol: str) -> float:
     rows = [core.record_signal(signal(symbol)) for _ in range(BURST)]
     ids = [row.execution_id for row in rows]
     began = time.monotonic()
-    core.relay.ring(rows)
+    core.dispatcher.enqueue(rows)
     until(lambda: not core.rows(UNDECIDED, [ids]), within_s=60)
     took = time.monotonic() - began
     orders = [order for order in core.orders() if order["symbol"] == symbol]

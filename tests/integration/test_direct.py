@@ -11,17 +11,17 @@ import pytest
 from pipeline.store.rows import ExecutionRow
 from tests.core_fixtures import Processes
 from tests.factories import Core, json_line, signal, until
-from workers.execution.direct import Direct
+from workers.execution.direct import DirectExecutor
 
 
 @pytest.fixture
-def direct(core: Core) -> Iterator[Direct]:
-    runner = Direct(core.executors, settings=core.settings, database_url=core.database_url, by="test")
+def direct(core: Core) -> Iterator[DirectExecutor]:
+    runner = DirectExecutor(core.executors, settings=core.settings, database_url=core.database_url, by="test")
     yield runner
     runner.close()
 
 
-def test_a_signal_is_executed_here_without_redis(core: Core, direct: Direct) -> None:
+def test_a_signal_is_executed_here_without_redis(core: Core, direct: DirectExecutor) -> None:
     row = core.record_signal(signal())
 
     direct.execute([row])
@@ -29,10 +29,10 @@ def test_a_signal_is_executed_here_without_redis(core: Core, direct: Direct) -> 
     execution = core.execution(row.execution_id)
     assert execution["order_id"] == core.orders()[0]["id"]
     assert execution["leased_by"] == "direct:test"
-    assert core.bell.depth("argo") == 0
+    assert core.queues.depth("argo") == 0
 
 
-def test_what_is_not_queued_is_left_alone(core: Core, direct: Direct) -> None:
+def test_what_is_not_queued_is_left_alone(core: Core, direct: DirectExecutor) -> None:
     rows = [core.record_signal(signal(confidence=10)), core.record_signal(signal("MSFT"))]
 
     direct.execute(rows)
@@ -42,12 +42,12 @@ def test_what_is_not_queued_is_left_alone(core: Core, direct: Direct) -> None:
     assert len(core.orders()) == 1
 
 
-def test_direct_and_queue_at_once_never_double(core: Core, direct: Direct, processes: Processes) -> None:
+def test_direct_and_queue_at_once_never_double(core: Core, direct: DirectExecutor, processes: Processes) -> None:
     processes.start(core, "work", "argo")
     processes.start(core, "keep")
     rows: list[ExecutionRow] = [core.record_signal(signal(f"Q{chr(65 + n)}")) for n in range(20)]
     rows += [core.record_signal(signal("AAPL")) for _ in range(10)]
-    ringing = threading.Thread(target=lambda: [core.relay.ring([row]) for row in rows])
+    ringing = threading.Thread(target=lambda: [core.dispatcher.enqueue([row]) for row in rows])
     ringing.start()
     second = threading.Thread(target=lambda: direct.execute(reversed(rows)))
     second.start()
@@ -82,7 +82,7 @@ def test_the_command_executes_without_a_redis(core: Core, processes: Processes) 
     assert execution["status"] in ("accepted", "filled")
 
 
-def test_a_broker_that_is_away_leaves_it_to_the_keeper(core: Core, direct: Direct) -> None:
+def test_a_broker_that_is_away_leaves_it_to_the_keeper(core: Core, direct: DirectExecutor) -> None:
     row = core.record_signal(signal())
     core.exchange.kill9()
 
@@ -93,4 +93,4 @@ def test_a_broker_that_is_away_leaves_it_to_the_keeper(core: Core, direct: Direc
     core.prices(AAPL=100)
     core.due_now(row.execution_id)
     core.sweep.run_once()
-    assert core.bell.depth("argo") == 1
+    assert core.queues.depth("argo") == 1

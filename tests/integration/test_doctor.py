@@ -14,7 +14,7 @@ import redis
 from pydantic import SecretStr
 
 from pipeline.entrypoints.doctor.examine import examine
-from pipeline.entrypoints.doctor.findings import Finding, Status, findings_json, worst
+from pipeline.entrypoints.doctor.findings import CheckResult, CheckStatus, findings_json, worst
 from pipeline.entrypoints.supervisor.servers.addresses import free_port
 from pipeline.monitoring.heartbeats import Heartbeat
 from tests.core_fixtures import Processes
@@ -26,7 +26,7 @@ BOUND_S = 5.0
 NOWHERE = "postgresql://somebody@127.0.0.1:{port}/tradewire"
 
 
-def examined(core: Core, **changes: Any) -> dict[str, Finding]:
+def examined(core: Core, **changes: Any) -> dict[str, CheckResult]:
     """Examine everything, some of the settings changed, and return the findings by name."""
     known = {"database_url": SecretStr(core.database_url), "redis_url": SecretStr(core.redis_url)}
     began = time.monotonic()
@@ -36,9 +36,9 @@ def examined(core: Core, **changes: Any) -> dict[str, Finding]:
     return {finding.name: finding for finding in findings}
 
 
-def critical(found: dict[str, Finding]) -> set[str]:
+def critical(found: dict[str, CheckResult]) -> set[str]:
     """Return the names of what is critical; each of these must say why and what mends it."""
-    names = {name for name, finding in found.items() if finding.status is Status.CRITICAL}
+    names = {name for name, finding in found.items() if finding.status is CheckStatus.CRITICAL}
     assert all(found[name].cause and found[name].remedy for name in names)
     return names
 
@@ -63,7 +63,7 @@ def test_all_is_well(core: Core) -> None:
         found = examined(core)
 
     assert critical(found) == set()
-    assert worst(list(found.values())) is Status.OK
+    assert worst(list(found.values())) is CheckStatus.OK
     assert found["broker argo"].saw.endswith("(exchange) answers")
     assert core.orders() == []
 
@@ -79,7 +79,7 @@ def test_a_process_that_is_not_well_says_so(core: Core) -> None:
     with at_work(core, healthy=False):
         found = examined(core)
 
-    assert found["keeper keeper"].status is Status.WARNING
+    assert found["keeper keeper"].status is CheckStatus.WARNING
     assert "sweep" in found["keeper keeper"].saw
     assert critical(found) == set()
 
@@ -169,7 +169,7 @@ def test_a_refused_account_and_the_keys_of_another_are_told_apart(core: Core, ma
     pinned = make_core(executor_toml(top='account = "PA-SOMEBODY"'))
     other = examined(pinned)["broker argo"]
 
-    assert refused.status is other.status is Status.CRITICAL
+    assert refused.status is other.status is CheckStatus.CRITICAL
     assert refused.cause == "Wrong keys or account."
     assert "ARGO_API_KEY" in str(refused.remedy)
     assert other.cause == "Keys of another account."
@@ -197,7 +197,7 @@ def test_a_process_with_other_settings_than_the_file_is_a_warning(core: Core) ->
         until(lambda: len(core.rows("SELECT 1 FROM heartbeat")) == 3)
         found = examined(core)["settings"]
 
-    assert found.status is Status.WARNING
+    assert found.status is CheckStatus.WARNING
     assert found.saw.startswith("argo: web web (pid ")
     assert "tradewire config diff" in str(found.remedy)
 
@@ -208,10 +208,10 @@ def test_what_an_executor_left_that_is_not_in_the_file_is_a_warning(core: Core) 
     with at_work(core):
         found = examined(core)
 
-    assert found["executor old"].status is Status.WARNING
+    assert found["executor old"].status is CheckStatus.WARNING
     assert "executions: 1 queued" in found["executor old"].saw
     assert "tradewire config forget old --why TEXT" in str(found["executor old"].remedy)
-    assert found["settings"].status is Status.OK
+    assert found["settings"].status is CheckStatus.OK
 
 
 def test_the_worst_of_nothing_is_well() -> None:

@@ -9,13 +9,13 @@ import pytest
 from config.alerts import load_alerts
 from config.schema.settings import Settings
 from pipeline.entrypoints.doctor.alerts import look_at_alerts
-from pipeline.entrypoints.doctor.findings import Finding, Status
+from pipeline.entrypoints.doctor.findings import CheckResult, CheckStatus
 from pipeline.monitoring.alerts.commands import ack, try_channels
 from pipeline.store.record import Record
 from tests.integration.lives import Rows
 
 
-def looked(record: Record, settings: Settings) -> dict[str, Finding]:
+def looked(record: Record, settings: Settings) -> dict[str, CheckResult]:
     return {finding.name: finding for finding in look_at_alerts(record, settings)}
 
 
@@ -29,7 +29,7 @@ def settings(tmp_path: Path) -> Settings:
 def test_without_alerts_and_without_channels_it_is_well(record: Record, settings: Settings) -> None:
     found = looked(record, settings)
 
-    assert {finding.status for finding in found.values()} == {Status.OK}
+    assert {finding.status for finding in found.values()} == {CheckStatus.OK}
     assert "nobody is told" in found["alert channels"].saw
 
 
@@ -40,13 +40,13 @@ def test_open_alerts_are_shown_until_somebody_looks(record: Record, rows: Rows, 
             [f"unknown:{number}", f"trouble {number}"],
         )
     finding = looked(record, settings)["alerts"]
-    assert (finding.status, finding.remedy is not None) == (Status.WARNING, True)
+    assert (finding.status, finding.remedy is not None) == (CheckStatus.WARNING, True)
     assert finding.saw.startswith("7 open: trouble 6; ")
     assert finding.saw.endswith("; and 2 more")
 
     ack(record, None, by="ada", why="on it")
 
-    assert looked(record, settings)["alerts"].status is Status.OK
+    assert looked(record, settings)["alerts"].status is CheckStatus.OK
 
 
 def test_a_channel_that_was_not_tested_or_is_not_set_is_named(
@@ -54,12 +54,12 @@ def test_a_channel_that_was_not_tested_or_is_not_set_is_named(
 ) -> None:
     settings.alerts.write_text('channels = ["ALERTS_MAIN"]')
     monkeypatch.delenv("ALERTS_MAIN", raising=False)
-    assert looked(record, settings)["alert channels"].status is Status.CRITICAL
+    assert looked(record, settings)["alert channels"].status is CheckStatus.CRITICAL
 
     monkeypatch.setenv("ALERTS_MAIN", "json://127.0.0.1/hush")
     finding = looked(record, settings)["alert channels"]
-    assert (finding.status, "hush" in str(finding)) == (Status.WARNING, False)
+    assert (finding.status, "hush" in str(finding)) == (CheckStatus.WARNING, False)
 
     try_channels(record, load_alerts(settings), ["ALERTS_MAIN"], by="ada", tell=lambda *_: True)
 
-    assert looked(record, settings)["alert channels"].status is Status.OK
+    assert looked(record, settings)["alert channels"].status is CheckStatus.OK

@@ -11,13 +11,13 @@ import pytest
 
 from pipeline.entrypoints.doctor.clocks import Skew, look_at_record_clock
 from pipeline.entrypoints.doctor.disk import look_at_disks
-from pipeline.entrypoints.doctor.findings import Finding, Status
+from pipeline.entrypoints.doctor.findings import CheckResult, CheckStatus
 from pipeline.monitoring.heartbeats import Heartbeat, release
 from tests.factories import Core, until
 from tests.integration.test_doctor import at_work, examined
 
 
-def looked(core: Core) -> dict[str, Finding]:
+def looked(core: Core) -> dict[str, CheckResult]:
     with at_work(core):
         return examined(core)
 
@@ -33,9 +33,9 @@ def test_a_rate_says_what_it_is_counted_from_and_low_ones_why(core: Core) -> Non
     low = looked(core)
     rate = low["execution rate argo (exchange)"]
 
-    assert well.status is Status.OK
+    assert well.status is CheckStatus.OK
     assert well.saw.startswith("100.0%: 1 orders of 1 decided and not skipped; 1 skipped by our rules")
-    assert rate.status is Status.WARNING
+    assert rate.status is CheckStatus.WARNING
     assert "1 orders of 13" in rate.saw
     assert "rejected_by_broker (12)" in str(rate.cause)
     assert "rejected_by_broker 12 (argo)" in low["top reasons"].saw
@@ -53,9 +53,9 @@ def test_what_waits_on_purpose_is_no_problem_and_what_waits_for_long_is(core: Co
     )
     held = looked(core)["unfinished"]
 
-    assert waits.status is Status.WARNING
+    assert waits.status is CheckStatus.WARNING
     assert waits.saw.startswith("1 queued at argo, the oldest for 12")
-    assert (held.status, held.saw) == (Status.OK, "0 on their way, 1 held on purpose")
+    assert (held.status, held.saw) == (CheckStatus.OK, "0 on their way, 1 held on purpose")
 
 
 def test_an_outcome_that_is_unknown_for_half_a_minute_is_critical(core: Core) -> None:
@@ -68,27 +68,27 @@ def test_an_outcome_that_is_unknown_for_half_a_minute_is_critical(core: Core) ->
     )
     found = looked(core)["unknown"]
 
-    assert found.status is Status.CRITICAL
+    assert found.status is CheckStatus.CRITICAL
     assert f"tradewire why {execution}" in str(found.remedy)
 
 
 @pytest.mark.parametrize(
     ("facts", "status"),
     [
-        ({"leads": False}, Status.WARNING),
-        ({"leads": True, "slowest": "follow argo", "behind_s": 6.0}, Status.WARNING),
-        ({"leads": True, "slowest": "follow argo", "behind_s": 31.0}, Status.CRITICAL),
-        ({"leads": True, "slowest": "follow argo", "behind_s": 0.4}, Status.OK),
+        ({"leads": False}, CheckStatus.WARNING),
+        ({"leads": True, "slowest": "follow argo", "behind_s": 6.0}, CheckStatus.WARNING),
+        ({"leads": True, "slowest": "follow argo", "behind_s": 31.0}, CheckStatus.CRITICAL),
+        ({"leads": True, "slowest": "follow argo", "behind_s": 0.4}, CheckStatus.OK),
     ],
 )
-def test_the_keepers_lag(core: Core, facts: dict[str, Any], status: Status) -> None:
+def test_the_keepers_lag(core: Core, facts: dict[str, Any], status: CheckStatus) -> None:
     heartbeat = Heartbeat(core.database_url, kind="keeper", name="keeper", health=lambda: (True, facts))
     with closing(heartbeat):
         until(lambda: core.rows("SELECT 1 AS one FROM heartbeat"))
         found = examined(core)["keeper lag"]
 
     assert found.status is status
-    assert ("follow argo" in found.saw) is (status is not Status.OK and bool(facts["leads"]))
+    assert ("follow argo" in found.saw) is (status is not CheckStatus.OK and bool(facts["leads"]))
 
 
 def test_a_process_of_another_release_is_named(core: Core) -> None:
@@ -99,7 +99,7 @@ def test_a_process_of_another_release_is_named(core: Core) -> None:
         )
         found = examined(core)["versions"]
 
-    assert found.status is Status.WARNING
+    assert found.status is CheckStatus.WARNING
     assert found.saw == f"this is {release()}; web web (pid 7 on there) 0.0.1"
 
 
@@ -111,24 +111,26 @@ def test_a_hold_after_a_429_is_said(core: Core) -> None:
     )
     found = looked(core)["request budget argo"]
 
-    assert found.status is Status.WARNING
+    assert found.status is CheckStatus.WARNING
     assert "429" in found.saw
 
 
-@pytest.mark.parametrize(("seconds", "status"), [(1, Status.OK), (10, Status.WARNING), (60, Status.CRITICAL)])
-def test_the_exchanges_clock_is_compared_with_the_records(core: Core, seconds: int, status: Status) -> None:
+@pytest.mark.parametrize(
+    ("seconds", "status"), [(1, CheckStatus.OK), (10, CheckStatus.WARNING), (60, CheckStatus.CRITICAL)]
+)
+def test_the_exchanges_clock_is_compared_with_the_records(core: Core, seconds: int, status: CheckStatus) -> None:
     shown = datetime.now(UTC) + timedelta(seconds=seconds)
     core.exchange.admin("clock", {"mode": "fixed", "now": shown.isoformat()})
     found = looked(core)
 
     assert found["clock broker argo"].status is status
-    assert found["clock postgresql"].status is Status.OK
-    assert found["market argo"].status is Status.OK
+    assert found["clock postgresql"].status is CheckStatus.OK
+    assert found["market argo"].status is CheckStatus.OK
 
 
 def test_a_slow_answer_is_not_taken_for_a_wrong_clock() -> None:
-    assert look_at_record_clock(Skew(ahead_s=-2.5, unsure_s=1.0)).status is Status.OK
-    assert look_at_record_clock(Skew(ahead_s=-3.5, unsure_s=1.0)).status is Status.WARNING
+    assert look_at_record_clock(Skew(ahead_s=-2.5, unsure_s=1.0)).status is CheckStatus.OK
+    assert look_at_record_clock(Skew(ahead_s=-3.5, unsure_s=1.0)).status is CheckStatus.WARNING
 
 
 def test_the_disk_of_a_home_that_is_not_there_yet_is_looked_at(tmp_path: Path) -> None:

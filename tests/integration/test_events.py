@@ -43,12 +43,12 @@ def last(rows: Rows) -> int:
 
 
 def test_a_move_is_told_as_it_happens(client: httpx.Client, lives: Lives, rows: Rows) -> None:
-    heard = events(client, f"/api/v1/events?after={last(rows)}")
+    seen = events(client, f"/api/v1/events?after={last(rows)}")
     execution_id = lives.born()
 
-    _, first, told = next(heard)
+    _, first, told = next(seen)
     lives.taken(execution_id)
-    later = [each for _, _, each in (next(heard), next(heard))]
+    later = [each for _, _, each in (next(seen), next(seen))]
 
     assert first == "move"
     assert told["status"] == "queued"
@@ -58,10 +58,10 @@ def test_a_move_is_told_as_it_happens(client: httpx.Client, lives: Lives, rows: 
 def test_who_was_cut_off_hears_what_was_missed_once_and_in_order(
     client: httpx.Client, lives: Lives, rows: Rows
 ) -> None:
-    heard = events(client, "/api/v1/events?after=0")
+    seen = events(client, "/api/v1/events?after=0")
     lives.born()
-    number, _, _ = next(heard)
-    heard.close()  # type: ignore[attr-defined]
+    number, _, _ = next(seen)
+    seen.close()  # type: ignore[attr-defined]
     for _ in range(3):
         lives.lived("accepted", order_id=None)
     missed = [
@@ -97,11 +97,11 @@ def test_who_missed_too_much_is_told_to_begin_anew(client: httpx.Client, lives: 
         [execution_id],
     )
 
-    heard = events(client, f"/api/v1/events?after={after}")
+    seen = events(client, f"/api/v1/events?after={after}")
 
-    assert next(heard)[:2] == (last(rows), "reset")
+    assert next(seen)[:2] == (last(rows), "reset")
     lives.taken(execution_id)
-    assert next(heard)[2]["status"] == "submitting"
+    assert next(seen)[2]["status"] == "submitting"
 
 
 def test_only_who_may_read_may_listen(client: httpx.Client, record: Record) -> None:
@@ -112,10 +112,10 @@ def test_only_who_may_read_may_listen(client: httpx.Client, record: Record) -> N
 
 
 def test_an_id_that_is_no_number_is_from_now_on(client: httpx.Client, lives: Lives) -> None:
-    before, heard = lives.born(), threading.Event()
+    before, seen = lives.born(), threading.Event()
 
     def go_on() -> None:
-        while not heard.wait(0.3):
+        while not seen.wait(0.3):
             lives.born()
 
     thread = threading.Thread(target=go_on)
@@ -123,7 +123,7 @@ def test_an_id_that_is_no_number_is_from_now_on(client: httpx.Client, lives: Liv
     try:
         _, kind, told = next(events(client, **{"Last-Event-ID": "nonsense"}))
     finally:
-        heard.set()
+        seen.set()
         thread.join(10)
 
     assert kind == "move"

@@ -21,10 +21,10 @@ KEYS = {"key_id": "key", "secret_key": "secret"}
 
 
 def test_alpaca_py_hears_each_step_of_an_order(exchange_process: ExchangeProcess) -> None:
-    heard: Queue[Any] = Queue()
+    seen: Queue[Any] = Queue()
 
     async def hear(update: Any) -> None:
-        heard.put(update)
+        seen.put(update)
 
     stream = TradingStream("key", "secret", url_override=exchange_process.url.replace("http", "ws") + "/stream")
     stream.subscribe_trade_updates(hear)
@@ -32,7 +32,7 @@ def test_alpaca_py_hears_each_step_of_an_order(exchange_process: ExchangeProcess
     thread.start()
     broker = build_client(exchange_process)
     try:
-        updates = _hear_an_order(heard, lambda: broker.submit_order(limit("AAPL", 2, "buy", 100)).id)
+        updates = _hear_an_order(seen, lambda: broker.submit_order(limit("AAPL", 2, "buy", 100)).id)
     finally:
         stream.stop()
         thread.join(WAIT_S)
@@ -127,14 +127,14 @@ def _run(stream: TradingStream) -> None:
         stream.run()
 
 
-def _hear_an_order(heard: Queue[Any], place: Callable[[], Any]) -> list[Any]:
+def _hear_an_order(seen: Queue[Any], place: Callable[[], Any]) -> list[Any]:
     """Place orders until the stream listens; return the updates of the first order heard from its start."""
     for _ in range(50):
         wanted = place()
         updates = []
         try:
             while not updates or updates[-1].event != "fill":
-                update = heard.get(timeout=0.2)
+                update = seen.get(timeout=0.2)
                 if update.order.id == wanted:
                     updates.append(update)
         except Empty:

@@ -6,11 +6,13 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.factories import Core, executor_toml, until
-from workers.keeper.exit_follow_up import Exits
+from workers.keeper.exit_follow_up import ExitFollowUp
 
 
-def exits(core: Core, *, is_open: bool = True) -> Exits:
-    return Exits(record=core.record, intake=core.intake, desk=core.desks["argo"], market_is_open=lambda: is_open)
+def exits(core: Core, *, is_open: bool = True) -> ExitFollowUp:
+    return ExitFollowUp(
+        record=core.record, intake=core.intake, runtime=core.runtimes["argo"], market_is_open=lambda: is_open
+    )
 
 
 def held(core: Core, symbol: str = "AAPL", **changes: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline.intake.intake import Intake
-from pipeline.store.record import Record
+from pipeline.store.record import USUAL, Record, RetryFor
 from pipeline.views.live_feed import follow_feed, follow_news, is_decision, line_of, news_json
 from tests.factories import signal, until
 from tests.integration.lives import Lives, Rows
@@ -19,8 +19,8 @@ class Counted(Record):
 
     asked = 0
 
-    def run(self, unit: Any, *, patience_s: float | None = -1.0) -> Any:
-        value = super().run(unit, patience_s=patience_s)
+    def run(self, unit: Any, *, retry_for_s: RetryFor = USUAL) -> Any:
+        value = super().run(unit, retry_for_s=retry_for_s)
         self.asked += 1
         return value
 

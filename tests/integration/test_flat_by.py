@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.factories import Core, executor_toml, until
-from workers.keeper.account_controls import stops_of
+from workers.keeper.account_controls import account_controls_of
 
 # The day after Thanksgiving: the market closes at 13:00 in New York.
 NOON, LATE, OVER = "2026-11-27T17:00:00Z", "2026-11-27T17:55:00Z", "2026-11-27T18:05:00Z"
@@ -28,7 +28,7 @@ def firm(make_core: Callable[..., Core]) -> Core:
 def look(core: Core) -> None:
     """Look once, with a reading of the clock that is new."""
     core.rows("DELETE FROM account_snapshot")
-    stops_of(core.record, core.intake, core.desks["argo"], who="test keeper").run_once()
+    account_controls_of(core.record, core.intake, core.runtimes["argo"], who="test keeper").run_once()
 
 
 def exits(core: Core) -> list[dict[str, Any]]:
@@ -57,7 +57,7 @@ def test_shares_are_closed_before_the_half_days_end_and_coins_are_not(firm: Core
         until(lambda e=execution, s=state: firm.follower().run_once() or firm.state(e) == s)
     look(firm)
     assert len(exits(firm)) == 1
-    assert [each.symbol for each in firm.desks["argo"].broker.positions()] == ["BTC/USD"]
+    assert [each.symbol for each in firm.runtimes["argo"].broker.positions()] == ["BTC/USD"]
     refused = firm.run(firm.send("AAPL"))
     assert (refused["state"], refused["reason_code"]) == ("skipped", "flat_by_time")
 

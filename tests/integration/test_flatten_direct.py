@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from config.schema.settings import Settings
 from tests.factories import Core, executor_toml, until
 from tests.servers import with_database
-from workers.flatten.command import Ended, flatten_directly
+from workers.flatten.command import FlattenOutcome, flatten_directly
 from workers.flatten.journal import finished, read_journal, waiting
 from workers.flatten.journal_import import bring_in_all
 
@@ -33,7 +33,7 @@ def core(make_core: Callable[..., Core]) -> Core:
     return core
 
 
-def directly(core: Core, *, wait_s: float = 30.0, away: bool = True, said: list[str] | None = None) -> Ended:
+def directly(core: Core, *, wait_s: float = 30.0, away: bool = True, said: list[str] | None = None) -> FlattenOutcome:
     url = AWAY if away else SecretStr(core.database_url)
     settings = Settings(
         executors=core.executors_path, exchange_url=core.exchange.url, home=core.settings.home, database_url=url
@@ -42,7 +42,7 @@ def directly(core: Core, *, wait_s: float = 30.0, away: bool = True, said: list[
     return flatten_directly(core.executors["argo"], settings, by="ann@desk", why="fire", wait_s=wait_s, say=say)
 
 
-def lines(ended: Ended, path: Path | None = None) -> list[dict[str, Any]]:
+def lines(ended: FlattenOutcome, path: Path | None = None) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (path or ended.journal).read_text().splitlines()]
 
 
@@ -63,7 +63,7 @@ def test_without_postgresql_everything_is_canceled_and_closed(core: Core) -> Non
     ended = directly(core, said=said)
 
     assert (ended.flat, ended.left, ended.recorded) == (True, {}, False)
-    broker = core.desks["argo"].broker
+    broker = core.runtimes["argo"].broker
     assert (list(broker.positions()), list(broker.orders(status="open"))) == ([], [])
     assert sorted(line["request"]["symbol"] for line in lines(ended) if line["event"] == "order") == ["AAPL", "BTC/USD"]
     assert [line["event"] for line in lines(ended)][-1] == "ended"

@@ -303,7 +303,7 @@ def test_a_record_that_is_away_at_the_start_is_asked_later_and_its_refusal_ends_
     record: Record, executors: Executors, lives: Lives, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lives.born(confidence=80)
-    away = Record("postgresql://127.0.0.1:1/nobody", connections=1, patience_s=0.0)
+    away = Record("postgresql://127.0.0.1:1/nobody", connections=1, retry_for_s=0.0)
     ended = threading.Event()
     monkeypatch.setattr("pipeline.startup.checks.os.kill", lambda _pid, _signal: ended.set())
     asked = [away, record]

@@ -11,7 +11,7 @@ from pipeline.store.record import Record
 from tests.core_fixtures import Processes, Started
 from tests.factories import Core, executor_toml, json_line, until
 from tests.factories import signal as signal_of
-from workers.account.runtime import open_desk
+from workers.account.runtime import open_runtime
 
 #: Those that mode exchange uses by itself: the same account, whatever the mode is called.
 KEYS = {"ARGO_API_KEY": "argo", "ARGO_API_SECRET": "paper-exchange"}
@@ -67,13 +67,13 @@ def test_up_starts_nothing_with_keys_of_another_account(core: Core, processes: P
 
 
 def test_a_worker_sends_nothing_before_its_broker_has_told_the_pinned_account(core: Core, processes: Processes) -> None:
-    number = core.desks["argo"].broker.account().number
+    number = core.runtimes["argo"].broker.account().number
     core.executors_path.write_text(paper(core.exchange.url, account=number))
     core.exchange.kill9()
     worker = processes.start(core, "work", "argo", **KEYS)
     until(lambda: "account.unverified" in processes.said(worker))
     sent = core.record_signal(signal_of("AAPL"))
-    core.relay.ring([sent])
+    core.dispatcher.enqueue([sent])
     until(lambda: [row for row in alive(core, "worker") if not row["healthy"]])
 
     assert core.state(sent.execution_id) == "queued"
@@ -91,7 +91,7 @@ def test_a_broker_that_is_away_is_not_replaced_by_the_exchange(core: Core, proce
     core.executors_path.write_text(paper("http://127.0.0.1:1"))
     worker = processes.start(core, "work", "argo", **KEYS)
     sent = core.record_signal(signal_of("AAPL"))
-    core.relay.ring([sent])
+    core.dispatcher.enqueue([sent])
 
     until(lambda: core.state(sent.execution_id) == "held", within_s=30)
 
@@ -109,7 +109,7 @@ def test_without_an_address_or_keys_nothing_but_mode_exchange_opens_an_account(
 
     for lacking in (executor, addressed):
         with pytest.raises(ConfigInvalid):
-            open_desk(lacking, settings=core.settings, exchange_url=core.exchange.url, record=record)
+            open_runtime(lacking, settings=core.settings, exchange_url=core.exchange.url, record=record)
 
 
 # --- what the record says ---
@@ -145,7 +145,7 @@ def test_the_typed_name_and_nothing_else_lets_a_gone_executor_go(core: Core, pro
 def test_diff_names_the_process_to_restart_and_why_what_changed(core: Core, processes: Processes) -> None:
     worker = processes.start(core, "work", "argo")
     sent = core.record_signal(signal_of("AAPL"))
-    core.relay.ring([sent])
+    core.dispatcher.enqueue([sent])
     until(core.orders)
     ends(processes, processes.start(core, "config", "diff"), 0, "uses the same")
     core.executors_path.write_text(executor_toml("argo", quantity=2))

@@ -42,7 +42,7 @@ def test_what_flatten_closes_is_no_strategys_any_more(core: Core) -> None:
     filled(core, "BUY", quantity=4)
     assert core.run(core.send("AAPL", "SELL", strategy="one"))["reason_code"] == "no_position"
     filled(core, "SELL")
-    assert core.desks["argo"].broker.position("AAPL") is None
+    assert core.runtimes["argo"].broker.position("AAPL") is None
 
 
 def test_an_exit_of_the_account_takes_its_own_strategys_shares_first_and_then_the_oldest(make_core: Any) -> None:

@@ -13,7 +13,7 @@ import pytest
 from tests.core_fixtures import Processes
 from tests.factories import Core, executor_toml, until
 from tests.factories import signal as a_signal
-from workers.keeper.market_open import Opening
+from workers.keeper.market_open import MarketOpen
 from workers.rules.closed_market import OPENING_GRACE
 
 #: A Tuesday of winter in New York, a minute after the close; its next open; and a minute before that close.
@@ -68,7 +68,7 @@ def buy(core: Core, *symbols: str, **changes: Any) -> None:
 def open_market(core: Core, to: str) -> int:
     """Turn the clock, and let the keeper notice; return how many executions it let go."""
     turn(core, to)
-    return Opening(core.record, core.desks["argo"]).run_once()
+    return MarketOpen(core.record, core.runtimes["argo"]).run_once()
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ def test_an_exchange_that_is_always_open_holds_nothing(core: Core) -> None:
 
 def test_a_close_between_two_readings_of_the_account_is_minded(core: Core) -> None:
     turn(core, "2026-01-06T20:59:58.9Z")
-    core.desks["argo"].snapshots.fresh()
+    core.runtimes["argo"].snapshots.fresh()
     time.sleep(0.2)
 
     assert core.run(core.send())["reason_code"] == "market_closed"
@@ -261,7 +261,7 @@ def test_an_exit_held_from_a_minute_past_the_close_is_executed_at_the_next_open(
     processes.start(core, "keep")
     processes.start(core, "work", "argo")
     leaving = core.record_signal(a_signal(action="SELL"))
-    core.relay.ring([leaving])
+    core.dispatcher.enqueue([leaving])
     until(lambda: reason(core, leaving.execution_id) == ("held", "market_closed"), within_s=30)
     assert len(core.orders()) == 1
 

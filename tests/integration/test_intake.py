@@ -198,7 +198,7 @@ def test_a_time_in_the_future_is_refused(intake: Intake) -> None:
 
 
 def test_an_absent_record_is_said_and_nothing_is_recorded(executors: Executors) -> None:
-    with Record("postgresql://127.0.0.1:1/nowhere", patience_s=0.1) as record:
+    with Record("postgresql://127.0.0.1:1/nowhere", retry_for_s=0.1) as record:
         intake = Intake(record, executors, by="test")
         for sent in (signal(), {"not": "a signal"}):
             with pytest.raises(RecordUnavailable):

@@ -39,7 +39,7 @@ def test_a_partial_fill_is_a_state_of_its_own(core: Core) -> None:
 
 def test_a_cancel_at_the_broker_is_followed_with_its_reason(core: Core) -> None:
     execution_id = working(core)
-    core.desks["argo"].broker.cancel(core.execution(execution_id)["order_id"])
+    core.runtimes["argo"].broker.cancel(core.execution(execution_id)["order_id"])
     until(lambda: status_at_exchange(core) == "canceled")
 
     core.follower().run_once()

@@ -16,7 +16,7 @@ from pipeline.model.errors import QueueUnavailable
 from tests.core_fixtures import Processes, Started
 from tests.factories import Core, executor_toml, until
 from workers.keeper.leadership import Leadership
-from workers.keeper.periodic_task import Round
+from workers.keeper.periodic_task import PeriodicTask
 
 
 def leader(core: Core) -> Any:
@@ -75,12 +75,12 @@ def test_a_keeper_goes_on_after_its_connections_were_cut(core: Core, processes: 
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
             "WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
-    core.bell.connection.client_kill_filter(_type="normal", skipme=True)
+    core.queues.connection.client_kill_filter(_type="normal", skipme=True)
 
     execution_id = core.send()
-    until(lambda: core.bell.depth("argo") == 1)
+    until(lambda: core.queues.depth("argo") == 1)
 
-    assert core.bell.waiting("argo", [core.execution(execution_id)["job_id"]]) == [True]
+    assert core.queues.waiting("argo", [core.execution(execution_id)["job_id"]]) == [True]
     assert keeper.poll() is None
 
 
@@ -106,7 +106,7 @@ def test_a_round_goes_on_after_whatever_its_task_raises(monkeypatch: pytest.Monk
             raise ZeroDivisionError
         return 0
 
-    a_round = Round("test", 0.01, task, stop=stop, leads=lambda: True)
+    a_round = PeriodicTask("test", 0.01, task, stop=stop, leads=lambda: True)
     a_round.start()
     until(lambda: len(passes) > 3)
     stop.set()
@@ -117,7 +117,7 @@ def test_a_round_goes_on_after_whatever_its_task_raises(monkeypatch: pytest.Monk
 
 def test_a_round_of_a_keeper_that_does_not_lead_does_nothing() -> None:
     stop, passes = threading.Event(), []
-    a_round = Round("test", 0.01, lambda: passes.append(1) or 0, stop=stop, leads=lambda: False)
+    a_round = PeriodicTask("test", 0.01, lambda: passes.append(1) or 0, stop=stop, leads=lambda: False)
     a_round.start()
     time.sleep(0.1)
     stop.set()

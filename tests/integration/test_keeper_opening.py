@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.factories import Core, executor_toml, until
-from workers.keeper.market_open import Opening
+from workers.keeper.market_open import MarketOpen
 
 NIGHT, MORNING = "2026-01-06T21:01:00Z", "2026-01-07T14:30:00Z"
 
@@ -21,8 +21,8 @@ def core(make_core: Callable[..., Core]) -> Core:
 
 
 @pytest.fixture
-def opening(core: Core) -> Opening:
-    return Opening(core.record, core.desks["argo"])
+def opening(core: Core) -> MarketOpen:
+    return MarketOpen(core.record, core.runtimes["argo"])
 
 
 def clocks_read(core: Core) -> int:
@@ -33,14 +33,14 @@ def count_anew(core: Core) -> None:
     core.exchange.admin("rate", {"per_minute": None})
 
 
-def test_no_clock_is_read_while_nothing_waits(core: Core, opening: Opening) -> None:
+def test_no_clock_is_read_while_nothing_waits(core: Core, opening: MarketOpen) -> None:
     count_anew(core)
 
     assert [opening.run_once() for _ in range(3)] == [0, 0, 0]
     assert clocks_read(core) == 0
 
 
-def test_the_clock_is_read_at_its_pace_and_not_with_every_round(core: Core, opening: Opening) -> None:
+def test_the_clock_is_read_at_its_pace_and_not_with_every_round(core: Core, opening: MarketOpen) -> None:
     core.run(core.send())
     count_anew(core)
 
@@ -48,7 +48,7 @@ def test_the_clock_is_read_at_its_pace_and_not_with_every_round(core: Core, open
     assert clocks_read(core) == 1
 
 
-def test_a_clock_that_is_away_is_asked_again(core: Core, opening: Opening) -> None:
+def test_a_clock_that_is_away_is_asked_again(core: Core, opening: MarketOpen) -> None:
     held = core.send()
     core.run(held)
     core.exchange.admin("clock", {"mode": "fixed", "now": MORNING})
@@ -62,18 +62,18 @@ def test_a_clock_that_is_away_is_asked_again(core: Core, opening: Opening) -> No
     core.filled_at_exchange()
 
 
-def test_all_share_the_clock_that_the_keeper_read(core: Core, opening: Opening) -> None:
+def test_all_share_the_clock_that_the_keeper_read(core: Core, opening: MarketOpen) -> None:
     core.run(core.send())
     core.exchange.admin("clock", {"mode": "fixed", "now": MORNING})
     opening.run_once()
 
-    shared = core.desks["argo"].snapshots.last_clock()
+    shared = core.runtimes["argo"].snapshots.last_clock()
 
     assert shared is not None
     assert shared.clock.is_open
 
 
-def test_what_is_let_go_is_rung_for_exits_first_then_by_confidence_then_by_age(core: Core, opening: Opening) -> None:
+def test_what_is_let_go_is_rung_for_exits_first_then_by_confidence_then_by_age(core: Core, opening: MarketOpen) -> None:
     confidences = {"AAPL": 80, "MSFT": 95, "TSLA": 80, "NVDA": 90}
     held = {symbol: core.send(symbol, confidence=confidence) for symbol, confidence in confidences.items()}
     for execution_id in held.values():
@@ -87,6 +87,6 @@ def test_what_is_let_go_is_rung_for_exits_first_then_by_confidence_then_by_age(c
     assert opening.run_once() == 4
     core.sweep.run_once()
 
-    rung = [job_id.rsplit("-", 1)[0] for job_id in core.bell.queue("argo").job_ids]
+    rung = [job_id.rsplit("-", 1)[0] for job_id in core.queues.queue("argo").job_ids]
     names = {str(execution_id): symbol for symbol, execution_id in held.items()}
     assert [names[job] for job in rung] == ["TSLA", "MSFT", "NVDA", "AAPL"]

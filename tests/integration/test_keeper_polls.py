@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pipeline.model.orders import OrderRequest
 from tests.factories import Core, executor_toml, until
 from tests.integration.orders_at_rest import arrive, give_up, status_at_exchange, unsent, working
-from workers.keeper.order_polling import Follower
+from workers.keeper.order_polling import OrderPolling
 
 
 def requests(core: Core) -> int:
@@ -21,9 +21,9 @@ def grow_old(core: Core, seconds: int = 120) -> None:
     core.rows("UPDATE broker_order SET intended_at = intended_at - make_interval(secs => %s)", [seconds])
 
 
-def calm(core: Core) -> Follower:
+def calm(core: Core) -> OrderPolling:
     """A follower whose snapshot is fresh, so that only polls ask."""
-    core.desks["argo"].snapshots.fresh()
+    core.runtimes["argo"].snapshots.fresh()
     core.rows("UPDATE account_snapshot SET taken_at = clock_timestamp() + interval '1 minute'")
     return core.follower()
 
@@ -57,7 +57,7 @@ def test_an_old_order_that_ended_is_heard_of_in_the_same_round(core: Core) -> No
         rests = working(core, symbol="MSFT")
         grow_old(core)
         for execution_id in ids:
-            core.desks["argo"].broker.cancel(core.execution(execution_id)["order_id"])
+            core.runtimes["argo"].broker.cancel(core.execution(execution_id)["order_id"])
         until(lambda ended=ended: [order["status"] for order in core.orders()].count("canceled") >= ended)
         before = requests(core)
 
@@ -78,7 +78,7 @@ def test_an_order_that_works_for_hours_is_followed_to_its_end(core: Core) -> Non
     grow_old(core, 7200)
     core.follower().run_once()
     assert core.state(execution_id) == "accepted"
-    core.desks["argo"].broker.cancel(core.execution(execution_id)["order_id"])
+    core.runtimes["argo"].broker.cancel(core.execution(execution_id)["order_id"])
     until(lambda: status_at_exchange(core) == "canceled")
 
     core.follower().run_once()
@@ -92,7 +92,7 @@ def test_a_late_order_is_found_when_it_is_no_longer_young_working_or_filled(core
         give_up(core, execution_id, "dead")
         if fills:
             request = OrderRequest.from_json(json.loads(json.dumps(core.execution(execution_id)["request"])))
-            core.desks["argo"].broker.submit(request)
+            core.runtimes["argo"].broker.submit(request)
             core.filled_at_exchange()
         else:
             arrive(core, execution_id)

@@ -10,7 +10,7 @@ from tests.factories import Core, signal, until
 
 def jobs(core: Core) -> list[str]:
     """Return the executions whose jobs stand in the queue, one entry per job."""
-    return [job_id.rpartition("-")[0] for job_id in core.bell.queue("argo").job_ids]
+    return [job_id.rpartition("-")[0] for job_id in core.queues.queue("argo").job_ids]
 
 
 def due(core: Core, *ids: UUID) -> None:
@@ -20,7 +20,7 @@ def due(core: Core, *ids: UUID) -> None:
 
 def popped(core: Core) -> None:
     """Let all jobs be taken out of the queue by workers that do nothing with them."""
-    core.bell.connection.delete(core.bell.queue("argo").key)
+    core.queues.connection.delete(core.queues.queue("argo").key)
 
 
 def test_what_was_recorded_and_never_enqueued_is_rung_for_after_its_grace(core: Core) -> None:
@@ -35,8 +35,8 @@ def test_what_was_recorded_and_never_enqueued_is_rung_for_after_its_grace(core: 
 
 def test_a_flushed_redis_is_rung_full_again(core: Core) -> None:
     rows = [core.record_signal(signal(s)) for s in ("AAPL", "MSFT", "TSLA")]
-    core.relay.ring(rows)
-    core.bell.connection.flushall()
+    core.dispatcher.enqueue(rows)
+    core.queues.connection.flushall()
     due(core, *(row.execution_id for row in rows))
 
     core.sweep.run_once()
@@ -46,7 +46,7 @@ def test_a_flushed_redis_is_rung_full_again(core: Core) -> None:
 
 def test_a_job_that_still_stands_in_the_queue_is_not_doubled(core: Core) -> None:
     row = core.record_signal(signal())
-    core.relay.ring([row])
+    core.dispatcher.enqueue([row])
 
     for _ in range(5):
         due(core, row.execution_id)
@@ -118,7 +118,7 @@ def test_only_the_first_of_a_symbol_is_rung_for(core: Core) -> None:
 
 def test_a_lease_that_ran_out_without_an_intent_goes_back_to_the_queue(core: Core) -> None:
     execution_id = core.send()
-    core.recipe()._take(execution_id)
+    core.recipe().claim(execution_id)
     assert core.sweep.free_leases() == 0
 
     core.rows("UPDATE execution SET lease_until = clock_timestamp() - interval '1 ms'")
@@ -131,9 +131,9 @@ def test_a_lease_that_ran_out_without_an_intent_goes_back_to_the_queue(core: Cor
 
 def test_a_lease_that_ran_out_with_an_intent_is_unknown_and_names_the_worker(core: Core) -> None:
     execution_id = core.send()
-    taken = core.recipe(worker="gone")._take(execution_id)
+    taken = core.recipe(worker="gone").claim(execution_id)
     assert taken is not None
-    core.recipe(worker="gone").check.judge(taken)
+    core.recipe(worker="gone").check.decide(taken)
     core.rows("UPDATE execution SET lease_until = clock_timestamp() - interval '1 ms'")
 
     core.sweep.run_once()
@@ -146,7 +146,7 @@ def test_a_lease_that_ran_out_with_an_intent_is_unknown_and_names_the_worker(cor
 def test_a_lease_that_is_renewed_is_left_alone(core: Core) -> None:
     execution_id = core.send()
     asked_at = time.monotonic()
-    taken = core.recipe()._take(execution_id)
+    taken = core.recipe().claim(execution_id)
     assert taken is not None
     with core.leases.keep(execution_id, taken.fence, asked_at=asked_at):
         end = time.monotonic() + 3.5

@@ -109,7 +109,7 @@ def test_another_order_under_our_id_is_a_dead_letter_and_never_adopted(core: Cor
     execution_id = unknown(core)
     request = core.execution(execution_id)["request"] | change
     core.faults({"on": "submit", "kind": "no_fill", "seconds": 600})
-    outcome = core.desks["argo"].broker.submit(OrderRequest.from_json(json.loads(json.dumps(request))))
+    outcome = core.runtimes["argo"].broker.submit(OrderRequest.from_json(json.loads(json.dumps(request))))
     assert isinstance(outcome, Accepted)
 
     assert look(core, execution_id) == "dead"

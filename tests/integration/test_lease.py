@@ -39,7 +39,7 @@ def test_a_lost_lease_is_not_safe_whatever_time_it_had() -> None:
 def test_a_kept_lease_is_renewed_in_the_record(core: Core) -> None:
     execution_id = core.send()
     asked_at = time.monotonic()
-    taken = core.recipe()._take(execution_id)
+    taken = core.recipe().claim(execution_id)
     assert taken is not None
 
     with core.leases.keep(execution_id, taken.fence, asked_at=asked_at) as lease:
@@ -53,7 +53,7 @@ def test_a_kept_lease_is_renewed_in_the_record(core: Core) -> None:
 
 def test_a_lease_that_somebody_else_took_over_is_lost(core: Core) -> None:
     execution_id = core.send()
-    taken = core.recipe()._take(execution_id)
+    taken = core.recipe().claim(execution_id)
     assert taken is not None
 
     with core.leases.keep(execution_id, taken.fence, asked_at=time.monotonic()) as lease:
@@ -64,7 +64,7 @@ def test_a_lease_that_somebody_else_took_over_is_lost(core: Core) -> None:
 def test_a_lease_that_cannot_be_renewed_runs_out_here_before_it_does_there(core: Core) -> None:
     execution_id = core.send()
     asked_at = time.monotonic()
-    taken = core.recipe()._take(execution_id)
+    taken = core.recipe().claim(execution_id)
     assert taken is not None
     with psycopg.connect(core.database_url) as blocker:
         blocker.execute("SELECT FROM execution FOR UPDATE")  # No renewal gets through.
@@ -89,7 +89,7 @@ def test_a_keeper_of_leases_outlives_whatever_a_renewal_raises(core: Core, monke
             with leases.keep(uuid4(), 1, asked_at=time.monotonic()):
                 until(lambda: raised)
         execution_id = core.send()
-        taken = core.recipe()._take(execution_id)
+        taken = core.recipe().claim(execution_id)
         assert taken is not None
         with leases.keep(execution_id, taken.fence, asked_at=time.monotonic()):
             until(lambda: core.execution(execution_id)["lease_until"] > taken.lease_until, within_s=3)

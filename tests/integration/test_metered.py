@@ -39,13 +39,13 @@ def asked(core: Core) -> dict[str, Any]:
     return core.exchange.requests("argo")
 
 
-def holder(core: Core) -> str:
+def account_key(core: Core) -> str:
     rows = core.rows("SELECT account_number FROM account_snapshot")
     return str(rows[0]["account_number"]) if rows else "executor:argo"
 
 
 def spend(core: Core, count: int) -> None:
-    core.rows("SELECT take_requests(%s, %s, 100000, true)", [holder(core), count])
+    core.rows("SELECT take_requests(%s, %s, 100000, true)", [account_key(core), count])
 
 
 def free(core: Core) -> None:
@@ -55,8 +55,8 @@ def free(core: Core) -> None:
 def warm(core: Core) -> None:
     """Let the account and the assets have been read."""
     for symbol in ("AAPL", "MSFT"):
-        core.desks["argo"].assets.get(symbol)
-    core.desks["argo"].snapshots.fresh(within=timedelta(0))
+        core.runtimes["argo"].assets.get(symbol)
+    core.runtimes["argo"].snapshots.fresh(within=timedelta(0))
 
 
 def keep_fresh(core: Core) -> None:
@@ -82,7 +82,7 @@ def test_many_at_once_stay_below_the_limit_and_exits_have_room(counted: Callable
     symbols = [f"T{first}{second}" for first in "ABCDEFGH" for second in "ABCDE"]
     core.prices(**dict.fromkeys(symbols, 100))
     for symbol in ("MSFT", *symbols):
-        core.desks["argo"].assets.get(symbol)
+        core.runtimes["argo"].assets.get(symbol)
         free(core)
     core.run(core.send("MSFT", quantity=5))
     core.filled_at_exchange()
@@ -156,7 +156,7 @@ def test_an_exit_goes_during_the_hold(counted: Callable[..., Core]) -> None:
     core.run(core.send("MSFT", quantity=2))
     core.filled_at_exchange()
     core.follower().run_once()
-    core.desks["argo"].budget.refused(30)
+    core.runtimes["argo"].budget.refused(30)
     keep_fresh(core)
 
     entry, closing = core.run(core.send("AAPL")), core.run(core.send("MSFT", "SELL"))
@@ -210,11 +210,11 @@ ROOM = {
 
 def test_each_read_has_its_share(counted: Callable[..., Core]) -> None:
     core = counted(200)
-    broker, urgent = core.desks["argo"].broker, core.desks["argo"].urgent
+    broker, urgent = core.runtimes["argo"].broker, core.runtimes["argo"].urgent
     for name, read in READS.items():
         room = ROOM.get(name, 200)
         free(core)
-        core.desks["argo"].budget._kept.clear()
+        core.runtimes["argo"].budget._kept.clear()
         spend(core, room - 1)
         before = asked(core)["requests"]
         read(broker)
@@ -241,12 +241,12 @@ def test_a_price_and_an_order_that_its_intent_paid_for_cost_nothing_more(counted
     core = counted(200)
     spend(core, 200)
 
-    assert core.desks["argo"].broker.price("AAPL") == 100
+    assert core.runtimes["argo"].broker.price("AAPL") == 100
 
 
 def test_a_429_at_a_read_holds_the_account_and_is_no_absence(counted: Callable[..., Core]) -> None:
     core = counted(200, at_exchange=1)
-    broker = core.desks["argo"].broker
+    broker = core.runtimes["argo"].broker
     broker.clock()
 
     with capture_logs() as logs, pytest.raises(BrokerOverRate) as refused:

@@ -16,11 +16,11 @@ from config.schema.executor import Executors
 from pipeline.accounts.switches import turn_on
 from pipeline.entrypoints.web.app import make_app
 from pipeline.model.errors import QueueUnavailable
-from pipeline.model.switches import Kind as SwitchKind
+from pipeline.model.switches import SwitchKind
 from pipeline.monitoring.heartbeats import Heartbeat
 from pipeline.monitoring.metrics import tallies
 from pipeline.monitoring.metrics.exposition import Exposition
-from pipeline.monitoring.metrics.families import FAMILIES, Kind
+from pipeline.monitoring.metrics.families import FAMILIES, MetricKind
 from pipeline.operations.tokens import Scope, make_token
 from pipeline.store.record import Record
 from tests.factories import until
@@ -169,7 +169,7 @@ def test_how_things_stand_is_read_anew(
     exposition: Exposition, record: Record, rows: Rows, lived: int, database_url: str, executors: Executors
 ) -> None:
     def stop(connection: Any) -> None:
-        turn_on(connection, holder="executor:argo", kind=SwitchKind.HALTED, cause="person", facts={}, by="test")
+        turn_on(connection, account_key="executor:argo", kind=SwitchKind.HALTED, cause="person", facts={}, by="test")
 
     record.run(stop)
     rows("INSERT INTO account_refusal (executor_id, probe_at, message) VALUES ('prop_firm', now(), 'no')")
@@ -234,7 +234,7 @@ def test_what_is_shown_has_the_labels_that_the_list_says(
         for name, family in parsed(text).items()
     }
     assert shown == {name: set(family.labels) for name, family in FAMILIES.items()}
-    assert {name for name, family in FAMILIES.items() if family.kind is Kind.COUNTER} <= set(shown)
+    assert {name for name, family in FAMILIES.items() if family.kind is MetricKind.COUNTER} <= set(shown)
 
 
 def test_with_redis_away_everything_else_is_shown(record: Record, executors: Executors) -> None:
@@ -249,7 +249,7 @@ def test_with_redis_away_everything_else_is_shown(record: Record, executors: Exe
 
 
 def test_with_postgresql_away_the_scrape_says_so() -> None:
-    with Record("postgresql://127.0.0.1:1/nowhere", patience_s=0.0) as record:
+    with Record("postgresql://127.0.0.1:1/nowhere", retry_for_s=0.0) as record:
         text = Exposition(record, {}, depth=lambda _: 0).text()
 
     assert set(parsed(text)) == {"tradewire_record_up", "tradewire_queue_up"}

@@ -127,17 +127,17 @@ class Model(RuleBasedStateMachine):
 
     # Workers and keepers work, stand still, go on, and die.
 
-    @precondition(lambda self: self.world.bell.jobs and len(self.jobs) < len(self.world.recipes))
+    @precondition(lambda self: self.world.queues.jobs and len(self.jobs) < len(self.world.recipes))
     @rule(number=_ANY, until=_UNTIL, word=_WORD)
     def a_job_is_delivered(self, number: int, until: str, word: str) -> None:
-        ring = self.world.bell.jobs.pop(number % len(self.world.bell.jobs))
-        self.world.bell.delivered.append(ring)
+        ring = self.world.queues.jobs.pop(number % len(self.world.queues.jobs))
+        self.world.queues.delivered.append(ring)
         self._work(ring.execution_id, until, word)
 
-    @precondition(lambda self: self.world.bell.delivered and len(self.jobs) < len(self.world.recipes))
+    @precondition(lambda self: self.world.queues.delivered and len(self.jobs) < len(self.world.recipes))
     @rule(number=_ANY, until=_UNTIL, word=_WORD)
     def a_job_is_delivered_again(self, number: int, until: str, word: str) -> None:
-        delivered = self.world.bell.delivered
+        delivered = self.world.queues.delivered
         self._work(delivered[-1 - number % len(delivered)].execution_id, until, word)
 
     def _work(self, execution_id: object, until: str, word: str) -> None:
@@ -215,8 +215,8 @@ class Model(RuleBasedStateMachine):
         for _ in range(rounds):
             self._keep()
             self.world.jump(1.0)
-        if again and self.world.bell.jobs and len(self.jobs) < len(self.world.recipes):
-            self._work(self.world.bell.jobs.pop(0).execution_id, until, word)
+        if again and self.world.queues.jobs and len(self.jobs) < len(self.world.recipes):
+            self._work(self.world.queues.jobs.pop(0).execution_id, until, word)
             self._go_on(zombie, END)
 
     @rule(seconds=st.sampled_from([6, 6, 20, 65]))
@@ -230,23 +230,23 @@ class Model(RuleBasedStateMachine):
     @rule(fault=st.sampled_from(_FAULTS), many=st.integers(1, 3))
     def something_fails(self, fault: str, many: int) -> None:
         """The broker's reads, the queue, or the answers to the next COMMITs."""
-        broker, bell = self.world.broker, self.world.bell
+        broker, queues = self.world.broker, self.world.queues
         match fault:
             case "reads lag":
                 broker.lag_s = 0.4 * many
             case "the queue is flushed":
-                bell.jobs.clear()
+                queues.jobs.clear()
             case "the queue is away":
-                bell.away = True
+                queues.away = True
             case "commits lose their answers":
                 self.world.record.losing = many
             case _:
                 broker.weather = fault
 
-    @precondition(lambda self: self.world.bell.away or self.world.broker.weather != "fine")
+    @precondition(lambda self: self.world.queues.away or self.world.broker.weather != "fine")
     @rule()
     def all_is_well_again(self) -> None:
-        self.world.bell.away, self.world.broker.weather, self.world.broker.lag_s = False, "fine", 0.0
+        self.world.queues.away, self.world.broker.weather, self.world.broker.lag_s = False, "fine", 0.0
 
     @precondition(lambda self: self.world.broker.on_the_way)
     @rule(number=_ANY)
@@ -286,8 +286,8 @@ class Model(RuleBasedStateMachine):
 
     def _settle(self) -> None:
         """Let all faults be over, and everybody finish: soon everything is decided, and equals the broker's book."""
-        broker, bell = self.world.broker, self.world.bell
-        broker.weather, broker.lag_s, bell.away, self.world.record.losing = "fine", 0.0, False, 0
+        broker, queues = self.world.broker, self.world.queues
+        broker.weather, broker.lag_s, queues.away, self.world.record.losing = "fine", 0.0, False, 0
         for actor in [*self.jobs.values(), *self.rounds]:
             actor.go_on()
         while broker.on_the_way:

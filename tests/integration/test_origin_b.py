@@ -18,7 +18,7 @@ from tests.factories import Core, executor_toml, signal, until
 from tests.integration.lives import Rows
 from tests.integration.origin_stage import MONDAY_EVENING, changed_toml, clock
 from tests.integration.watching import hold, limited, look, lose, switches
-from workers.keeper.market_open import Opening
+from workers.keeper.market_open import MarketOpen
 
 Make = Callable[..., Core]
 SHIPPED = (Path(__file__).parents[2] / "config/executors.toml").read_text("utf-8")
@@ -80,7 +80,7 @@ def test_b4_a_broker_that_was_away_at_the_start_turns_nothing_off(core: Core, pr
     processes.start(core, "work", "argo")
     processes.start(core, "keep")
     row = core.record_signal(signal())
-    core.relay.ring([row])
+    core.dispatcher.enqueue([row])
     until(lambda: core.execution(row.execution_id)["reason_code"] == "broker_away", within_s=30)
 
     core.exchange.start()
@@ -107,14 +107,14 @@ def test_b5_a_position_does_not_stand_in_the_way_of_its_own_close(core: Core) ->
 
     assert (closed["role"], closed["side"], closed["quantity"]) == ("exit", "sell", 7)
     core.filled_at_exchange(2)
-    assert core.desks["argo"].broker.position("AAPL") is None
+    assert core.runtimes["argo"].broker.position("AAPL") is None
 
 
 def test_b6_an_entry_that_comes_while_the_market_is_closed_is_executed_at_the_open(make_core: Make) -> None:
     core = make_core(changed_toml(closed='"hold"', entry_age_s="60"))
     core.prices(AAPL=100)
     clock(core, MONDAY_EVENING)
-    opening = Opening(core.record, core.desks["argo"])
+    opening = MarketOpen(core.record, core.runtimes["argo"])
     held = core.send()
     assert (core.run(held)["state"], core.execution(held)["reason_code"]) == ("held", "market_closed")
     assert opening.run_once() == 0
@@ -123,7 +123,7 @@ def test_b6_an_entry_that_comes_while_the_market_is_closed_is_executed_at_the_op
 
     until(opening.run_once)
     core.sweep.run_once()
-    assert core.bell.depth("argo") == 1
+    assert core.queues.depth("argo") == 1
     assert core.run(held)["order_id"] is not None
 
 

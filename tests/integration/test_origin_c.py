@@ -19,7 +19,7 @@ Make = Callable[..., Core]
 def poor(core: Core, cash: str = "0") -> None:
     """Leave the account with so much money, and have that read."""
     core.exchange.admin("accounts", {"key": "argo", "cash": cash})
-    core.desks["argo"].snapshots.read()
+    core.runtimes["argo"].snapshots.read()
 
 
 def test_c1_every_refusal_says_what_refused_it_with_figures_and_a_remedy(core: Core) -> None:
@@ -80,7 +80,7 @@ def test_c4_cannot_read_and_broke_and_no_are_three_answers(core: Core, monkeypat
     away = core.run(core.send("QA"))
     core.faults()
     recipe = core.recipe(worker="broken")
-    monkeypatch.setattr(type(recipe.check.eye), "look", lambda *_: 1 / 0)
+    monkeypatch.setattr(type(recipe.check.inputs), "read", lambda *_: 1 / 0)
     broken = core.send("QB")
     recipe.run(broken)
 

@@ -48,8 +48,8 @@ def test_d2_crypto_that_is_not_owned_is_not_sold(make_core: Make, order: str) ->
 
 def test_d3_crypto_is_sized_on_settled_cash_and_never_on_margin(crypto: Core) -> None:
     crypto.exchange.admin("accounts", {"key": "argo", "cash": "10000"})
-    crypto.desks["argo"].snapshots.read()
-    account = crypto.desks["argo"].broker.account()
+    crypto.runtimes["argo"].snapshots.read()
+    account = crypto.runtimes["argo"].broker.account()
     assert account.buying_power > account.non_marginable_buying_power
 
     execution = crypto.run(crypto.send("BTC/USD", entry_price=1000, quantity=15))
@@ -76,21 +76,21 @@ def test_d5_an_account_without_crypto_gets_the_brokers_words_and_goes_on_with_sh
 
 def test_d6_half_a_coin_is_closed_as_half_a_coin(crypto: Core) -> None:
     bought(crypto, "BTC/USD", "0.5")
-    held = crypto.desks["argo"].broker.position("BTC/USD")
+    held = crypto.runtimes["argo"].broker.position("BTC/USD")
     assert held is not None
 
     closed = crypto.run(crypto.send("BTC/USD", "SELL", entry_price=1000))
 
     assert Decimal("0.4") < held.quantity <= Decimal("0.5")
     assert closed["quantity"] == held.quantity
-    until(lambda: crypto.desks["argo"].broker.position("BTC/USD") is None)
+    until(lambda: crypto.runtimes["argo"].broker.position("BTC/USD") is None)
 
 
 def test_d7_a_crypto_position_is_known_by_whatever_name_the_broker_gives_it(make_core: Make) -> None:
     core = make_core(executor_toml().replace('pyramiding = "off"', "pyramiding = 1"))
     core.exchange.admin("prices", {"BTC/USD": "1000"})
     bought(core, "BTC/USD", "2")
-    core.desks["argo"].snapshots.read()
+    core.runtimes["argo"].snapshots.read()
 
     again = core.run(core.send("BTC-USD", entry_price=1000))
     closed = core.run(core.send("BTC-USD", "SELL", entry_price=1000))

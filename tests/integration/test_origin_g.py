@@ -30,7 +30,7 @@ def test_g1_a_signal_that_is_given_again_is_not_traded_again(core: Core) -> None
     for _ in range(3):
         again = core.intake.record(signal(source_id="1"), source="a")
         assert (again.duplicate, again.signal_id) == (True, first.signal_id)
-        core.relay.ring(again.executions)
+        core.dispatcher.enqueue(again.executions)
         core.run(again.executions[0].execution_id)
 
     assert len(core.orders()) == 1
@@ -73,7 +73,7 @@ def test_g4_a_sell_that_comes_again_closes_nothing_more_and_opens_no_short(make_
 
     assert again["state"] == "skipped"
     assert again["reason_code"] == ("repeated_idea" if order else "no_position")
-    assert core.desks["argo"].broker.position("AAPL") is None
+    assert core.runtimes["argo"].broker.position("AAPL") is None
 
 
 @pytest.mark.parametrize("kind", ["silence_after", "drop_after", "5xx_after"])

@@ -17,8 +17,8 @@ from tests.core_fixtures import Processes
 from tests.factories import Core, executor_toml, signal, until
 from tests.integration.lives import Rows
 from tests.integration.origin_stage import MONDAY_EVENING, changed_toml, clock, filled
-from workers.execution.direct import Direct
-from workers.keeper.equity_monitor import Watch
+from workers.execution.direct import DirectExecutor
+from workers.keeper.equity_monitor import EquityMonitor
 
 Make = Callable[..., Core]
 
@@ -62,7 +62,7 @@ def test_h3_the_stop_of_a_position_is_known_after_a_restart(make_core: Make) -> 
 
 def watched(core: Core, executor: str = "argo") -> None:
     """Have the account read, and with it its day and its peak."""
-    core.desks[executor].snapshots.read()
+    core.runtimes[executor].snapshots.read()
 
 
 def test_h4_each_executor_trades_the_account_of_its_own_keys(make_core: Make) -> None:
@@ -101,13 +101,13 @@ def limited(make_core: Make) -> Core:
 
 
 @pytest.fixture
-def direct(limited: Core) -> Iterator[Direct]:
-    runner = Direct(limited.executors, settings=limited.settings, database_url=limited.database_url, by="test")
+def direct(limited: Core) -> Iterator[DirectExecutor]:
+    runner = DirectExecutor(limited.executors, settings=limited.settings, database_url=limited.database_url, by="test")
     with closing(runner):
         yield runner
 
 
-def test_h5_limits_hold_on_the_queues_way_and_on_the_direct_one(limited: Core, direct: Direct) -> None:
+def test_h5_limits_hold_on_the_queues_way_and_on_the_direct_one(limited: Core, direct: DirectExecutor) -> None:
     queued = limited.run(limited.send(quantity=100))
     row = limited.record_signal(signal("MSFT", quantity=100))
     direct.execute([row])
@@ -148,9 +148,9 @@ def test_h6_an_equity_that_cannot_be_read_stops_entries_and_not_exits(make_core:
     watched(core)
     core.faults({"on": "account", "kind": "5xx_before"})
     core.rows("UPDATE account_snapshot SET taken_at = taken_at - interval '10 seconds'")
-    Watch(record=core.record, desk=core.desks["argo"], who="test keeper").run_once()
+    EquityMonitor(record=core.record, runtime=core.runtimes["argo"], who="test keeper").run_once()
     core.rows("UPDATE account_watch SET unreadable_since = unreadable_since - interval '31 seconds'")
-    Watch(record=core.record, desk=core.desks["argo"], who="test keeper").run_once()
+    EquityMonitor(record=core.record, runtime=core.runtimes["argo"], who="test keeper").run_once()
     core.faults()
 
     entry, exit_ = core.run(core.send("MSFT")), core.run(core.send("AAPL", "SELL"))
@@ -277,7 +277,7 @@ def test_h13_an_old_price_is_not_traded_on_when_the_wait_is_over(make_core: Make
 
     core.prices(AAPL=90)
     clock(core, "2026-11-24T10:00:00-05:00")
-    core.desks["argo"].snapshots.read()
+    core.runtimes["argo"].snapshots.read()
     core.due_now(held)
 
     assert core.run(held)["reason_code"] == "price_drifted"

@@ -46,7 +46,7 @@ def test_i2_each_wait_is_for_what_it_says_and_ends_when_that_does(make_core: Mak
     assert core.run(held)["reason_code"] == "market_closed"
 
     clock(core, MONDAY)
-    core.desks["argo"].snapshots.read()
+    core.runtimes["argo"].snapshots.read()
     core.due_now(held)
 
     assert core.run(held)["order_id"] is not None
@@ -135,7 +135,7 @@ def test_i6_what_is_held_expires_too(core: Core) -> None:
 
 def test_i7_what_a_crashed_worker_had_is_taken_back_and_done(core: Core) -> None:
     execution_id = core.send()
-    taken = core.recipe(worker="crashed")._take(execution_id)
+    taken = core.recipe(worker="crashed").claim(execution_id)
     assert taken is not None
     core.rows("UPDATE execution SET lease_until = now() - interval '1 second' WHERE execution_id = %s", [execution_id])
 
@@ -163,9 +163,9 @@ def test_i8_what_is_due_is_rung_for_and_not_only_noted(core: Core) -> None:
     core.faults({"on": "submit", "kind": "429", "count": 1})
     execution_id = core.send()
     assert core.run(execution_id)["state"] == "held"
-    assert core.bell.depth("argo") == 0
+    assert core.queues.depth("argo") == 0
     core.due_now(execution_id)
 
     core.sweep.run_once()
 
-    assert core.bell.depth("argo") == 1
+    assert core.queues.depth("argo") == 1

@@ -346,7 +346,7 @@ def test_with_redis_away_the_page_says_so_and_shows_the_rest(record: Record, liv
 
 def test_with_postgresql_away_the_page_says_so(redis_url: str) -> None:
     with (
-        Record("postgresql://nobody@127.0.0.1:1/nothing", patience_s=0.2) as away,
+        Record("postgresql://nobody@127.0.0.1:1/nothing", retry_for_s=0.2) as away,
         serving(web_context(away, redis_url)) as client,
     ):
         login(client)

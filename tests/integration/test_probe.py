@@ -56,7 +56,7 @@ def test_a_probe_buys_one_unit_times_each_step_and_sells_it_again(strict: Core, 
     assert again["status"] == "filled", "a probe repeats nobody's idea"
     assert [order["side"] for order in strict.orders()] == ["buy", "sell", "buy", "sell"]
     assert {order["type"] for order in strict.orders() if order["side"] == "buy"} == {"limit"}
-    assert strict.desks["argo"].broker.positions() == []
+    assert strict.runtimes["argo"].broker.positions() == []
     assert {row["source"] for row in strict.rows("SELECT source FROM signal")} == {"tradewire:probe"}
 
 

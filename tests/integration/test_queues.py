@@ -17,9 +17,9 @@ from rq.serializers import DefaultSerializer, JSONSerializer
 
 from pipeline.entrypoints.supervisor.servers.addresses import free_port
 from pipeline.model.errors import NotPossible, QueueUnavailable
-from pipeline.queues.failed_registry import FailedPage
-from pipeline.queues.jobs import FUNCTION, ExecutionJob, ForeignJob, Ring, queue_name, text_of
-from pipeline.queues.queue import Bell
+from pipeline.queues.failed_registry import FailedRegistry
+from pipeline.queues.jobs import FUNCTION, ExecutionJob, ForeignJob, QueueJob, queue_name, text_of
+from pipeline.queues.queue import ExecutionQueue
 from pipeline.queues.redis_server import check_server, connect
 
 
@@ -35,14 +35,14 @@ def rq_log() -> Iterator[None]:
 
 
 @pytest.fixture
-def bell(redis_url: str) -> Iterator[Bell]:
+def queues(redis_url: str) -> Iterator[ExecutionQueue]:
     with connect(redis_url) as connection:
-        yield Bell(connection)
+        yield ExecutionQueue(connection)
 
 
-def ring(number: int = 1, *, executor_id: str = "argo", job: str = "-1") -> Ring:
+def ring(number: int = 1, *, executor_id: str = "argo", job: str = "-1") -> QueueJob:
     execution_id = UUID(int=number)
-    return Ring(
+    return QueueJob(
         execution_id=execution_id,
         executor_id=executor_id,
         job_id=f"{execution_id}{job}",
@@ -50,8 +50,8 @@ def ring(number: int = 1, *, executor_id: str = "argo", job: str = "-1") -> Ring
     )
 
 
-def fetch(bell: Bell, job_id: str) -> ExecutionJob:
-    return ExecutionJob.fetch(job_id, connection=bell.connection, serializer=JSONSerializer)
+def fetch(queues: ExecutionQueue, job_id: str) -> ExecutionJob:
+    return ExecutionJob.fetch(job_id, connection=queues.connection, serializer=JSONSerializer)
 
 
 def everything_in(connection: Redis) -> dict[bytes, Any]:
@@ -66,47 +66,47 @@ def everything_in(connection: Redis) -> dict[bytes, Any]:
     return {key: read[connection.type(key)](key) for key in connection.keys()}  # noqa: SIM118 -- redis, no dict
 
 
-def test_each_executor_has_its_queue_and_its_jobs_in_order(bell: Bell) -> None:
-    bell.ring([ring(1), ring(2, executor_id="prop_firm"), ring(3)])
+def test_each_executor_has_its_queue_and_its_jobs_in_order(queues: ExecutionQueue) -> None:
+    queues.enqueue([ring(1), ring(2, executor_id="prop_firm"), ring(3)])
 
-    assert [bell.queue(name).job_ids for name in ("argo", "prop_firm")] == [
+    assert [queues.queue(name).job_ids for name in ("argo", "prop_firm")] == [
         [ring(1).job_id, ring(3).job_id],
         [ring(2).job_id],
     ]
-    assert (bell.depth("argo"), bell.depth("prop_firm"), bell.depth("other")) == (2, 1, 0)
+    assert (queues.depth("argo"), queues.depth("prop_firm"), queues.depth("other")) == (2, 1, 0)
     assert queue_name("argo") == "executor-argo"
 
 
-def test_a_job_carries_the_executions_id_and_nothing_else(bell: Bell) -> None:
-    bell.ring([ring(7)])
+def test_a_job_carries_the_executions_id_and_nothing_else(queues: ExecutionQueue) -> None:
+    queues.enqueue([ring(7)])
 
-    job = fetch(bell, ring(7).job_id)
+    job = fetch(queues, ring(7).job_id)
     assert (job.func_name, list(job.args), job.kwargs, job.meta) == (FUNCTION, [str(UUID(int=7))], {}, {})
     assert job.execution_id() == UUID(int=7)
     assert job.description == "BUY AAPL 98.0 % → argo"
     assert (job.timeout, job.result_ttl, job.failure_ttl, job.ttl, job.retries_left) == (-1, 0, -1, None, None)
 
 
-def test_nothing_in_redis_is_a_pickle(bell: Bell) -> None:
-    bell.ring([ring(1)])
+def test_nothing_in_redis_is_a_pickle(queues: ExecutionQueue) -> None:
+    queues.enqueue([ring(1)])
 
-    (stored,) = [value for key, value in everything_in(bell.connection).items() if key.startswith(b"rq:job:")]
+    (stored,) = [value for key, value in everything_in(queues.connection).items() if key.startswith(b"rq:job:")]
     with pytest.raises(pickle.UnpicklingError):
         pickle.loads(zlib.decompress(stored[b"data"]))
     assert JSONSerializer.loads(zlib.decompress(stored[b"data"])) == [FUNCTION, None, [str(UUID(int=1))], {}]
 
 
-def test_a_job_never_expires_while_it_waits(bell: Bell) -> None:
-    bell.ring([ring(1)])
+def test_a_job_never_expires_while_it_waits(queues: ExecutionQueue) -> None:
+    queues.enqueue([ring(1)])
 
-    ttls = [bell.connection.ttl(key) for key in everything_in(bell.connection)]
+    ttls = [queues.connection.ttl(key) for key in everything_in(queues.connection)]
     assert set(ttls) == {-1}
     assert len(ttls) == 3
 
 
 @pytest.mark.parametrize("function", ["os.system", "builtins.print", "tradewire.other", "tradewire.execute"])
-def test_a_job_can_call_nothing(bell: Bell, function: str) -> None:
-    job = ExecutionJob.create(function, args=("x",), connection=bell.connection, serializer=JSONSerializer)
+def test_a_job_can_call_nothing(queues: ExecutionQueue, function: str) -> None:
+    job = ExecutionJob.create(function, args=("x",), connection=queues.connection, serializer=JSONSerializer)
 
     for refused in (lambda: job.func, job.perform, job._execute):
         with pytest.raises(ForeignJob):
@@ -125,23 +125,25 @@ def test_a_job_can_call_nothing(bell: Bell, function: str) -> None:
         (FUNCTION, (str(uuid4()),), {"price": 1}),
     ],
 )
-def test_a_job_that_is_not_ours_has_no_execution(bell: Bell, function: str, args: Any, kwargs: Any) -> None:
-    job = ExecutionJob.create(function, args=args, kwargs=kwargs, connection=bell.connection, serializer=JSONSerializer)
+def test_a_job_that_is_not_ours_has_no_execution(queues: ExecutionQueue, function: str, args: Any, kwargs: Any) -> None:
+    job = ExecutionJob.create(
+        function, args=args, kwargs=kwargs, connection=queues.connection, serializer=JSONSerializer
+    )
 
     with pytest.raises(ForeignJob, match=job.id):
         job.execution_id()
 
 
-def test_a_pickle_that_somebody_enqueued_is_never_loaded(bell: Bell) -> None:
-    job = Job.create("os.getpid", connection=bell.connection, serializer=DefaultSerializer, id="pickled")
+def test_a_pickle_that_somebody_enqueued_is_never_loaded(queues: ExecutionQueue) -> None:
+    job = Job.create("os.getpid", connection=queues.connection, serializer=DefaultSerializer, id="pickled")
     job.save()
 
     with pytest.raises(ForeignJob, match="pickled"):
-        fetch(bell, "pickled").execution_id()
+        fetch(queues, "pickled").execution_id()
 
 
-def test_an_ordinary_rq_worker_cannot_run_our_jobs(bell: Bell, redis_url: str, rq_log: None) -> None:
-    bell.ring([ring(1)])
+def test_an_ordinary_rq_worker_cannot_run_our_jobs(queues: ExecutionQueue, redis_url: str, rq_log: None) -> None:
+    queues.enqueue([ring(1)])
     with Redis.from_url(redis_url) as connection:
         queue = Queue(queue_name("argo"), connection=connection, serializer=JSONSerializer)
         SimpleWorker([queue], connection=connection, serializer=JSONSerializer).work(
@@ -152,79 +154,79 @@ def test_an_ordinary_rq_worker_cannot_run_our_jobs(bell: Bell, redis_url: str, r
         assert job.is_failed
 
 
-def test_waiting_says_which_jobs_stand_in_the_queue(bell: Bell) -> None:
-    bell.ring([ring(1), ring(2), ring(3)])
-    bell.connection.lrem(bell.queue("argo").key, 1, ring(2).job_id)
+def test_waiting_says_which_jobs_stand_in_the_queue(queues: ExecutionQueue) -> None:
+    queues.enqueue([ring(1), ring(2), ring(3)])
+    queues.connection.lrem(queues.queue("argo").key, 1, ring(2).job_id)
 
-    assert bell.waiting("argo", [ring(number).job_id for number in (3, 2, 1, 9)]) == [True, False, True, False]
-    assert bell.waiting("prop_firm", [ring(1).job_id]) == [False]
-    assert bell.waiting("argo", []) == []
-
-
-def test_what_a_flush_lost_is_not_waiting_and_can_be_rung_for_again(bell: Bell) -> None:
-    bell.ring([ring(1)])
-    bell.connection.flushall()
-
-    assert bell.waiting("argo", [ring(1).job_id]) == [False]
-    bell.ring([ring(1, job="-2")])
-    assert bell.queue("argo").job_ids == [ring(1, job="-2").job_id]
+    assert queues.waiting("argo", [ring(number).job_id for number in (3, 2, 1, 9)]) == [True, False, True, False]
+    assert queues.waiting("prop_firm", [ring(1).job_id]) == [False]
+    assert queues.waiting("argo", []) == []
 
 
-def started_by_a_dead_worker(bell: Bell, number: int, *, ago_s: float) -> str:
-    bell.ring([ring(number)])
-    queue, job_id = bell.queue("argo"), ring(number).job_id
-    bell.connection.lrem(queue.key, 1, job_id)
-    bell.connection.zadd(queue.started_job_registry.key, {f"{job_id}:run": time.time() - ago_s})
+def test_what_a_flush_lost_is_not_waiting_and_can_be_rung_for_again(queues: ExecutionQueue) -> None:
+    queues.enqueue([ring(1)])
+    queues.connection.flushall()
+
+    assert queues.waiting("argo", [ring(1).job_id]) == [False]
+    queues.enqueue([ring(1, job="-2")])
+    assert queues.queue("argo").job_ids == [ring(1, job="-2").job_id]
+
+
+def started_by_a_dead_worker(queues: ExecutionQueue, number: int, *, ago_s: float) -> str:
+    queues.enqueue([ring(number)])
+    queue, job_id = queues.queue("argo"), ring(number).job_id
+    queues.connection.lrem(queue.key, 1, job_id)
+    queues.connection.zadd(queue.started_job_registry.key, {f"{job_id}:run": time.time() - ago_s})
     return job_id
 
 
-def test_traces_of_dead_workers_go_and_those_of_living_ones_stay(bell: Bell) -> None:
-    gone = started_by_a_dead_worker(bell, 1, ago_s=5)
-    here = started_by_a_dead_worker(bell, 2, ago_s=-60)
+def test_traces_of_dead_workers_go_and_those_of_living_ones_stay(queues: ExecutionQueue) -> None:
+    gone = started_by_a_dead_worker(queues, 1, ago_s=5)
+    here = started_by_a_dead_worker(queues, 2, ago_s=-60)
 
-    FailedPage(bell).sweep("argo")
+    FailedRegistry(queues).sweep("argo")
 
-    left = bell.connection.zrange(StartedJobRegistry(queue=bell.queue("argo")).key, 0, -1)
+    left = queues.connection.zrange(StartedJobRegistry(queue=queues.queue("argo")).key, 0, -1)
     assert [text_of(entry) for entry in left] == [f"{here}:run"]
-    assert not Job.exists(gone, connection=bell.connection)
-    assert Job.exists(here, connection=bell.connection)
+    assert not Job.exists(gone, connection=queues.connection)
+    assert Job.exists(here, connection=queues.connection)
 
 
-def test_a_job_parked_by_a_dead_worker_goes_in_the_second_round(bell: Bell) -> None:
-    bell.ring([ring(1)])
-    queue = bell.queue("argo")
-    bell.connection.lmove(queue.key, queue.intermediate_queue_key, "LEFT", "RIGHT")
+def test_a_job_parked_by_a_dead_worker_goes_in_the_second_round(queues: ExecutionQueue) -> None:
+    queues.enqueue([ring(1)])
+    queue = queues.queue("argo")
+    queues.connection.lmove(queue.key, queue.intermediate_queue_key, "LEFT", "RIGHT")
 
-    page = FailedPage(bell)
+    page = FailedRegistry(queues)
 
     page.sweep("argo")
-    assert bell.connection.llen(queue.intermediate_queue_key) == 1
+    assert queues.connection.llen(queue.intermediate_queue_key) == 1
     page.sweep("argo")
 
-    assert everything_in(bell.connection).keys() == {b"rq:queues"}
+    assert everything_in(queues.connection).keys() == {b"rq:queues"}
 
 
 @pytest.mark.parametrize("ask", ["ring", "depth", "waiting", "mirror", "sweep"])
 def test_an_absent_redis_is_said_in_our_words_and_in_one_line(ask: str) -> None:
     asks: dict[str, Any] = {
-        "ring": lambda bell: bell.ring([ring(1)]),
-        "depth": lambda bell: bell.depth("argo"),
-        "waiting": lambda bell: bell.waiting("argo", ["1"]),
-        "mirror": lambda bell: FailedPage(bell).mirror("argo", []),
-        "sweep": lambda bell: FailedPage(bell).sweep("argo"),
+        "ring": lambda queues: queues.enqueue([ring(1)]),
+        "depth": lambda queues: queues.depth("argo"),
+        "waiting": lambda queues: queues.waiting("argo", ["1"]),
+        "mirror": lambda queues: FailedRegistry(queues).mirror("argo", []),
+        "sweep": lambda queues: FailedRegistry(queues).sweep("argo"),
     }
     with connect(f"redis://:s3cr3t@127.0.0.1:{free_port()}/0") as connection, pytest.raises(QueueUnavailable) as caught:
-        asks[ask](Bell(connection))
+        asks[ask](ExecutionQueue(connection))
 
     assert "\n" not in str(caught.value)
     assert "s3cr3t" not in str(caught.value)
 
 
-def test_a_server_that_evicts_is_refused(bell: Bell) -> None:
-    check_server(bell.connection)
-    bell.connection.config_set("maxmemory-policy", "allkeys-lru")
+def test_a_server_that_evicts_is_refused(queues: ExecutionQueue) -> None:
+    check_server(queues.connection)
+    queues.connection.config_set("maxmemory-policy", "allkeys-lru")
     try:
         with pytest.raises(NotPossible, match="allkeys-lru"):
-            check_server(bell.connection)
+            check_server(queues.connection)
     finally:
-        bell.connection.config_set("maxmemory-policy", "noeviction")
+        queues.connection.config_set("maxmemory-policy", "noeviction")

@@ -87,7 +87,7 @@ def test_a_broker_that_is_down_is_named(core: Core, client: httpx.Client) -> Non
 
 
 def test_an_absent_record_is_named_without_what_it_would_tell(core: Core) -> None:
-    with Record(NOWHERE.format(port=free_port()), patience_s=0.5) as record:
+    with Record(NOWHERE.format(port=free_port()), retry_for_s=0.5) as record:
         readiness = Readiness(record, redis_url=core.redis_url, settings=core.settings, executors=core.executors)
         with closing(readiness), serving(core, readiness) as client:
             assert critical(client) == {"postgresql"}

@@ -234,7 +234,7 @@ def test_a_failure_of_our_own_ends_as_a_dead_letter_before_a_send_and_unknown_af
 
     recipe = core.recipe(worker="broken")
     before, after = core.send("AAPL"), core.send("MSFT")
-    monkeypatch.setattr(type(recipe.check.eye.assets), "get", lambda *_, **__: Broken().anything)
+    monkeypatch.setattr(type(recipe.check.inputs.assets), "get", lambda *_, **__: Broken().anything)
     recipe.run(before)
     monkeypatch.undo()
     monkeypatch.setattr(type(recipe.broker), "submit", lambda *_: Broken().anything)

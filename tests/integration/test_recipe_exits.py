@@ -72,7 +72,7 @@ def test_an_exit_looks_again_when_another_ended_while_it_read_the_position(
     held.faults({"on": "submit", "kind": "no_fill", "seconds": 0.5, "count": 1})
     first, second = held.send("AAPL", "SELL"), held.send("AAPL", "SELL")
     assert held.run(first)["state"] == "accepted"
-    broker: Any = held.desks["argo"].broker
+    broker: Any = held.runtimes["argo"].broker
     read = broker.position
 
     def read_and_sleep(symbol: str) -> Position | None:
@@ -104,7 +104,7 @@ def stale(core: Core, monkeypatch: pytest.MonkeyPatch, quantity: int | None) -> 
         whole = Decimal(quantity)
         price = Decimal(100)
         shown = Position(symbol="AAPL", quantity=whole, available=whole, average_entry_price=price, current_price=price)
-    monkeypatch.setattr(type(core.desks["argo"].broker), "position", lambda *_: shown)
+    monkeypatch.setattr(type(core.runtimes["argo"].broker), "position", lambda *_: shown)
 
 
 def test_a_sell_right_after_the_fill_waits_for_a_position_that_is_not_shown_yet(
@@ -156,7 +156,7 @@ def test_an_exit_is_never_given_up_for_answers_that_make_no_sense(held: Core, on
 @pytest.mark.parametrize("kind", ["garbage_before", "5xx_before"])
 def test_an_exit_goes_at_the_market_where_the_asset_cannot_be_read(held: Core, kind: str) -> None:
     held.rows("DELETE FROM asset")
-    held.desks["argo"].assets._kept.clear()
+    held.runtimes["argo"].assets._kept.clear()
     held.faults({"on": "assets", "kind": kind})
 
     row = held.run(held.send("AAPL", "SELL"))

@@ -107,7 +107,7 @@ def test_the_keeper_rings_for_the_next_when_who_decided_died_before_handing_over
     first, second = core.send(), core.send()
     core.run(second)
     recipe = core.recipe(worker="dies")
-    taken = recipe._take(first)
+    taken = recipe.claim(first)
     assert taken is not None
     with recipe.leases.keep(first, taken.fence, asked_at=0.0) as lease:
         lease.renewed(asked_at=1e12)
@@ -116,7 +116,7 @@ def test_the_keeper_rings_for_the_next_when_who_decided_died_before_handing_over
 
     core.sweep.run_once()
 
-    assert core.bell.waiting("argo", [core.execution(second)["job_id"]]) == [True]
+    assert core.queues.waiting("argo", [core.execution(second)["job_id"]]) == [True]
 
 
 def reason(core: Core, execution_id: UUID) -> Any:

@@ -34,7 +34,7 @@ def end_others(rows: Rows) -> int:
 
 def test_an_absent_server_is_said_once_and_with_its_reason() -> None:
     port = free_port()
-    with Record(f"postgresql://127.0.0.1:{port}/postgres", patience_s=0.5) as record, capture_logs() as logs:
+    with Record(f"postgresql://127.0.0.1:{port}/postgres", retry_for_s=0.5) as record, capture_logs() as logs:
         for _ in range(2):
             with pytest.raises(RecordUnavailable, match=f"port {port} failed: Connection refused") as caught:
                 record.run(one)
@@ -47,7 +47,7 @@ def test_a_record_that_comes_back_is_said(database_url: str, rows: Rows) -> None
     """The server refuses this database for a while, as one does that starts."""
     name = psycopg.conninfo.conninfo_to_dict(database_url)["dbname"]
     admin = psycopg.connect(psycopg.conninfo.make_conninfo(database_url, dbname="postgres"), autocommit=True)
-    with admin, Record(database_url, patience_s=10.0) as record, capture_logs() as logs:
+    with admin, Record(database_url, retry_for_s=10.0) as record, capture_logs() as logs:
         assert record.run(one) == 1
         admin.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false'.encode())
         end_others(rows)
@@ -61,16 +61,16 @@ def test_a_record_that_comes_back_is_said(database_url: str, rows: Rows) -> None
 
 
 def test_the_patience_of_one_run_may_be_shorter(database_url: str) -> None:
-    with Record(f"postgresql://127.0.0.1:{free_port()}/postgres", patience_s=60.0) as record:
+    with Record(f"postgresql://127.0.0.1:{free_port()}/postgres", retry_for_s=60.0) as record:
         began = time.monotonic()
         with pytest.raises(RecordUnavailable):
-            record.run(one, patience_s=0.1)
+            record.run(one, retry_for_s=0.1)
     assert time.monotonic() - began < 30
 
 
 def test_endless_patience_ends_when_the_process_stops() -> None:
     failures: list[Exception] = []
-    with Record(f"postgresql://127.0.0.1:{free_port()}/postgres", patience_s=None) as record:
+    with Record(f"postgresql://127.0.0.1:{free_port()}/postgres", retry_for_s=None) as record:
 
         def ask() -> None:
             try:
@@ -90,14 +90,14 @@ def test_endless_patience_ends_when_the_process_stops() -> None:
 
 def test_a_database_that_was_not_migrated_is_named_to_people(empty_database_url: str) -> None:
     with (
-        Record(empty_database_url, patience_s=0.1) as record,
+        Record(empty_database_url, retry_for_s=0.1) as record,
         pytest.raises(NotPossible, match="run `tradewire migrate`"),
     ):
         record.run(one)
 
 
 def test_a_process_that_waits_goes_on_when_somebody_migrates(empty_database_url: str) -> None:
-    with Record(empty_database_url, patience_s=None) as record, capture_logs() as logs:
+    with Record(empty_database_url, retry_for_s=None) as record, capture_logs() as logs:
         answers: list[Any] = []
         asking = threading.Thread(target=lambda: answers.append(record.run(one)), daemon=True)
         asking.start()

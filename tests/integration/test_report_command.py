@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from pipeline.accounts.switches import Switches
 from pipeline.entrypoints.cli.app import app
-from pipeline.model.switches import Kind
+from pipeline.model.switches import SwitchKind
 from tests.factories import Core
 from tests.integration.test_reports import KEYS
 from tests.integration.watching import hold, limited, look, lose
@@ -43,7 +43,7 @@ def report(core: Core, monkeypatch: pytest.MonkeyPatch) -> Report:
 
 
 def test_json_has_the_contracts_keys_and_what_limits_leave_and_switches_stop(core: Core, report: Report) -> None:
-    Switches(core.record).turn("argo", Kind.PAUSED, by="ann@desk", why="lunch")
+    Switches(core.record).turn("argo", SwitchKind.PAUSED, by="ann@desk", why="lunch")
 
     body: dict[str, Any] = json.loads(report("--json"))
 

@@ -11,11 +11,11 @@ import pytest
 from pipeline.accounts.snapshot import Snapshot
 from pipeline.model.errors import BrokerUnavailable, BrokerUnreadable
 from tests.factories import Core, executor_toml, until
-from workers.account.snapshots import Refused, Snapshots
+from workers.account.snapshots import AccountRefused, Snapshots
 
 
 def snapshots(core: Core) -> Snapshots:
-    return core.desks["argo"].snapshots
+    return core.runtimes["argo"].snapshots
 
 
 def accounts_read(core: Core) -> int:
@@ -83,10 +83,10 @@ def test_a_refusal_is_shared_and_probed_once_a_minute(core: Core) -> None:
 
     answers = [snapshots(core).fresh() for _ in range(5)]
 
-    assert all(isinstance(answer, Refused) for answer in answers)
+    assert all(isinstance(answer, AccountRefused) for answer in answers)
     assert accounts_read(core) == 1
     core.rows("UPDATE account_refusal SET probe_at = clock_timestamp()")
-    assert all(core.pool.map(lambda _: isinstance(snapshots(core).fresh(), Refused), range(8)))
+    assert all(core.pool.map(lambda _: isinstance(snapshots(core).fresh(), AccountRefused), range(8)))
     assert accounts_read(core) == 2
 
 
@@ -103,7 +103,7 @@ def test_an_account_that_is_accepted_again_releases_what_was_held_for_it(core: C
     (row,) = core.rows("SELECT count(*) FROM execution WHERE state = 'held' AND due_at <= clock_timestamp()")
     assert row["count"] == 2
     core.sweep.run_once()
-    assert core.bell.depth("argo") == 2
+    assert core.queues.depth("argo") == 2
 
 
 def test_another_account_than_the_pinned_one_is_refused(make_core: Callable[..., Core]) -> None:
@@ -111,7 +111,7 @@ def test_another_account_than_the_pinned_one_is_refused(make_core: Callable[...,
 
     answer = snapshots(core).fresh()
 
-    assert isinstance(answer, Refused)
+    assert isinstance(answer, AccountRefused)
     assert "not the pinned PA0000000000" in answer.message
     assert core.run(core.send())["reason_code"] == "broker_refuses_account"
     assert core.orders() == []

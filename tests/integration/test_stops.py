@@ -7,24 +7,24 @@ from uuid import uuid4
 import pytest
 from structlog.testing import capture_logs
 
-from pipeline.accounts.account_key import holder_of
+from pipeline.accounts.account_key import account_key_of
 from pipeline.accounts.switches import PERSON, turn_off, turn_on
-from pipeline.model.orders import OrderRequest, Side
-from pipeline.model.switches import Kind
+from pipeline.model.orders import OrderRequest, OrderSide
+from pipeline.model.switches import SwitchKind
 from tests.factories import Core, until
 from workers.brokers.protocol import Accepted
-from workers.keeper.account_controls import Stops, stops_of
+from workers.keeper.account_controls import AccountControls, account_controls_of
 
 
-def stops(core: Core, executor: str = "argo") -> Stops:
-    return stops_of(core.record, core.intake, core.desks[executor], who="test keeper")
+def stops(core: Core, executor: str = "argo") -> AccountControls:
+    return account_controls_of(core.record, core.intake, core.runtimes[executor], who="test keeper")
 
 
-def turn(core: Core, kind: Kind, *, cause: str = PERSON, flatten: bool = False) -> None:
+def turn(core: Core, kind: SwitchKind, *, cause: str = PERSON, flatten: bool = False) -> None:
     core.record.run(
         lambda connection: turn_on(
             connection,
-            holder=holder_of(connection, "argo"),
+            account_key=account_key_of(connection, "argo"),
             kind=kind,
             cause=cause,
             facts={},
@@ -55,7 +55,7 @@ def resting(core: Core) -> Any:
     return entry
 
 
-def by_hand(core: Core, symbol: str, side: Side, quantity: int, limit_price: Decimal | None = None) -> None:
+def by_hand(core: Core, symbol: str, side: OrderSide, quantity: int, limit_price: Decimal | None = None) -> None:
     """Order as a person does who knows nothing of us."""
     order = OrderRequest(
         client_order_id=f"by-hand-{uuid4()}",
@@ -67,7 +67,7 @@ def by_hand(core: Core, symbol: str, side: Side, quantity: int, limit_price: Dec
         limit_price=limit_price,
     )
     core.prices(**{symbol: 100})
-    assert isinstance(core.desks["argo"].broker.submit(order), Accepted)
+    assert isinstance(core.runtimes["argo"].broker.submit(order), Accepted)
 
 
 def closing(core: Core, cause: str = "flatten") -> list[dict[str, Any]]:
@@ -78,10 +78,10 @@ def closing(core: Core, cause: str = "flatten") -> list[dict[str, Any]]:
 
 
 def positions(core: Core) -> dict[str, Any]:
-    return {each.symbol: each.quantity for each in core.desks["argo"].broker.positions()}
+    return {each.symbol: each.quantity for each in core.runtimes["argo"].broker.positions()}
 
 
-def flat(core: Core, keeper: Stops) -> None:
+def flat(core: Core, keeper: AccountControls) -> None:
     """Play keeper and worker until the wish to close everything is fulfilled."""
 
     def step() -> bool:
@@ -95,8 +95,8 @@ def flat(core: Core, keeper: Stops) -> None:
     until(step)
 
 
-@pytest.mark.parametrize("kind", [Kind.REDUCING, Kind.HALTED])
-def test_what_works_is_canceled_while_entries_are_not_wanted(core: Core, kind: Kind) -> None:
+@pytest.mark.parametrize("kind", [SwitchKind.REDUCING, SwitchKind.HALTED])
+def test_what_works_is_canceled_while_entries_are_not_wanted(core: Core, kind: SwitchKind) -> None:
     entry = resting(core)
     turn(core, kind)
 
@@ -107,7 +107,7 @@ def test_what_works_is_canceled_while_entries_are_not_wanted(core: Core, kind: K
 
 def test_a_cancel_that_came_to_nothing_is_asked_for_again(core: Core) -> None:
     entry = resting(core)
-    turn(core, Kind.HALTED)
+    turn(core, SwitchKind.HALTED)
     core.faults({"on": "cancel", "kind": "5xx_before", "count": 1})
     keeper = stops(core)
     keeper.run_once()
@@ -120,7 +120,7 @@ def test_a_cancel_that_came_to_nothing_is_asked_for_again(core: Core) -> None:
 
 def test_a_pause_leaves_what_works_alone(core: Core) -> None:
     entry = resting(core)
-    turn(core, Kind.PAUSED)
+    turn(core, SwitchKind.PAUSED)
 
     stops(core).run_once()
 
@@ -130,10 +130,10 @@ def test_a_pause_leaves_what_works_alone(core: Core) -> None:
 
 def test_a_paused_entry_ends_at_once_when_the_account_is_halted(core: Core) -> None:
     bought(core, "MSFT")
-    turn(core, Kind.PAUSED)
+    turn(core, SwitchKind.PAUSED)
     entry = core.send("AAPL")
     assert core.run(entry)["reason_code"] == "paused"
-    turn(core, Kind.HALTED)
+    turn(core, SwitchKind.HALTED)
 
     stops(core).run_once()
 
@@ -146,10 +146,10 @@ def test_a_paused_entry_ends_at_once_when_the_account_is_halted(core: Core) -> N
 
 def test_flatten_closes_what_we_opened_and_what_nobody_of_us_did(core: Core) -> None:
     bought(core)
-    by_hand(core, "MSFT", Side.BUY, 3)
+    by_hand(core, "MSFT", OrderSide.BUY, 3)
     until(lambda: len(positions(core)) == 2)
     entry = core.send("AAPL", quantity=2)
-    turn(core, Kind.HALTED, flatten=True)
+    turn(core, SwitchKind.HALTED, flatten=True)
     with capture_logs() as logs:
         flat(core, stops(core))
 
@@ -166,7 +166,7 @@ def test_flatten_closes_what_we_opened_and_what_nobody_of_us_did(core: Core) -> 
 
 def test_two_keepers_close_a_position_once(core: Core) -> None:
     bought(core)
-    turn(core, Kind.HALTED, flatten=True)
+    turn(core, SwitchKind.HALTED, flatten=True)
 
     stops(core).run_once()
     stops(core).run_once()
@@ -181,7 +181,7 @@ def test_two_keepers_close_a_position_once(core: Core) -> None:
 
 def test_an_exit_that_came_to_nothing_is_tried_again(core: Core) -> None:
     bought(core)
-    turn(core, Kind.HALTED, flatten=True)
+    turn(core, SwitchKind.HALTED, flatten=True)
     stops(core).run_once()
     core.faults({"on": "submit", "kind": "reject", "count": 1})
     assert core.run(closing(core)[0]["execution_id"])["state"] == "rejected"
@@ -194,8 +194,8 @@ def test_an_exit_that_came_to_nothing_is_tried_again(core: Core) -> None:
 
 def test_orders_by_hand_do_not_keep_the_shares(core: Core) -> None:
     bought(core)
-    by_hand(core, "AAPL", Side.SELL, 1, limit_price=Decimal(200))
-    turn(core, Kind.HALTED, flatten=True)
+    by_hand(core, "AAPL", OrderSide.SELL, 1, limit_price=Decimal(200))
+    turn(core, SwitchKind.HALTED, flatten=True)
 
     flat(core, stops(core))
 
@@ -213,7 +213,7 @@ def test_an_exit_that_waits_does_not_stand_in_the_way(make_core: Any) -> None:
         "due_at = now() + interval '1 hour' WHERE execution_id = %s",
         [waiting],
     )
-    turn(core, Kind.HALTED, flatten=True)
+    turn(core, SwitchKind.HALTED, flatten=True)
 
     flat(core, stops(core))
 
@@ -227,7 +227,7 @@ def test_an_entry_that_is_being_judged_may_still_become_an_order(core: Core) -> 
         "UPDATE execution SET state = 'submitting', lease_until = now() + interval '1 hour' WHERE execution_id = %s",
         [entry],
     )
-    turn(core, Kind.HALTED, flatten=True)
+    turn(core, SwitchKind.HALTED, flatten=True)
     keeper = stops(core)
     keeper.run_once()
     assert core.rows("SELECT 1 FROM switch WHERE flatten")
@@ -241,9 +241,9 @@ def test_an_entry_that_is_being_judged_may_still_become_an_order(core: Core) -> 
 
 
 def test_a_switch_of_an_account_nobody_has_read_is_the_accounts_when_somebody_does(core: Core) -> None:
-    turn(core, Kind.HALTED)
+    turn(core, SwitchKind.HALTED)
     assert [row["holder"] for row in core.rows("SELECT holder FROM switch")] == ["executor:argo"]
-    number = core.desks["argo"].snapshots.read().account.number  # type: ignore[union-attr]
+    number = core.runtimes["argo"].snapshots.read().account.number  # type: ignore[union-attr]
 
     assert [row["holder"] for row in core.rows("SELECT holder FROM switch")] == [number]
     assert [row["holder"] for row in core.rows("SELECT holder FROM switch_history")] == [number]
@@ -251,11 +251,11 @@ def test_a_switch_of_an_account_nobody_has_read_is_the_accounts_when_somebody_do
 
 
 def test_a_switch_that_is_off_lets_entries_go_again(core: Core) -> None:
-    turn(core, Kind.HALTED)
+    turn(core, SwitchKind.HALTED)
     assert core.run(core.send("AAPL"))["state"] == "skipped"
     core.record.run(
         lambda connection: turn_off(
-            connection, holder=holder_of(connection, "argo"), kinds=None, causes=None, by="ann@desk"
+            connection, account_key=account_key_of(connection, "argo"), kinds=None, causes=None, by="ann@desk"
         )
     )
 

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from pipeline.accounts.account_key import holder_of
+from pipeline.accounts.account_key import account_key_of
 from pipeline.accounts.switches import turn_on
 from pipeline.entrypoints.cli.app import app
 from pipeline.entrypoints.doctor.switches import look_at_switches
-from pipeline.model.switches import Kind
+from pipeline.model.switches import SwitchKind
 from tests.factories import Core, executor_toml, until
-from workers.keeper.account_controls import stops_of
+from workers.keeper.account_controls import account_controls_of
 
 ME = f"{getpass.getuser()}@{socket.gethostname()}"
 
@@ -46,8 +46,8 @@ def limit_halt(core: Core, cause: str = "daily_loss") -> None:
     core.record.run(
         lambda connection: turn_on(
             connection,
-            holder=holder_of(connection, "argo"),
-            kind=Kind.HALTED,
+            account_key=account_key_of(connection, "argo"),
+            kind=SwitchKind.HALTED,
             cause=cause,
             facts={"lost": "510", "allowed": "500"},
             by="keeper",
@@ -111,7 +111,7 @@ def test_resume_says_that_the_loss_is_still_there(make_core: Callable[..., Core]
     core.executors_path.write_text(
         core.executors_path.read_text().replace('daily_loss_percent = "off"', "daily_loss_percent = 1")
     )
-    core.desks["argo"].snapshots.read()
+    core.runtimes["argo"].snapshots.read()
     limit_halt(core)
     core.rows("UPDATE account_watch SET equity = 98970")
 
@@ -155,7 +155,7 @@ def bought(core: Core, symbol: str) -> None:
     execution = core.send(symbol)
     core.run(execution)
     until(lambda: core.follower().run_once() or core.state(execution) == "filled")
-    core.desks["argo"].snapshots.read()
+    core.runtimes["argo"].snapshots.read()
 
 
 def test_flatten_says_what_is_left_and_who_is_missing(core: Core) -> None:
@@ -173,7 +173,7 @@ def test_flatten_says_that_exits_wait_for_the_open(core: Core) -> None:
     bought(core, "AAPL")
     core.exchange.admin("clock", {"mode": "fixed", "now": "2026-11-28T17:00:00Z"})
     run("flatten", "argo", "--wait", "0")
-    stops_of(core.record, core.intake, core.desks["argo"], who="test keeper").run_once()
+    account_controls_of(core.record, core.intake, core.runtimes["argo"], who="test keeper").run_once()
     [exit_] = core.rows("SELECT e.* FROM execution e JOIN signal s USING (signal_id) WHERE s.source LIKE 'tradewire:%'")
     assert core.run(exit_["execution_id"])["reason_code"] == "market_closed"
 
@@ -193,7 +193,7 @@ def test_flatten_ends_with_0_when_keeper_and_worker_have_closed_everything(core:
 
     assert result.exit_code == 0, result.output
     assert result.stdout.splitlines()[-1] == "argo: flat: no position, no open order"
-    assert core.desks["argo"].broker.positions() == []
+    assert core.runtimes["argo"].broker.positions() == []
     [switch] = core.rows("SELECT kind, flatten FROM switch")
     assert tuple(switch.values()) == ("halted", False)
 

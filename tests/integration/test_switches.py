@@ -7,8 +7,8 @@ import pytest
 from psycopg import Connection
 from psycopg.rows import DictRow
 
-from pipeline.accounts.switches import PERSON, standing, turn_off, turn_on
-from pipeline.model.switches import Kind
+from pipeline.accounts.switches import PERSON, active_switches, turn_off, turn_on
+from pipeline.model.switches import SwitchKind
 from pipeline.store.record import Record
 from tests.integration.lives import Rows
 
@@ -18,15 +18,15 @@ HOLDER = "PA1"
 
 @pytest.fixture
 def turn(record: Record) -> Callable[..., bool]:
-    def turned(kind: Kind = Kind.HALTED, cause: str = PERSON, **more: Any) -> bool:
-        values = {"holder": HOLDER, "kind": kind, "cause": cause, "facts": {}, "by": "ann@desk"} | more
+    def turned(kind: SwitchKind = SwitchKind.HALTED, cause: str = PERSON, **more: Any) -> bool:
+        values = {"account_key": HOLDER, "kind": kind, "cause": cause, "facts": {}, "by": "ann@desk"} | more
         return record.run(lambda connection: turn_on(connection, **values))
 
     return turned
 
 
 def off(record: Record, **more: Any) -> list[tuple[str, str]]:
-    values: dict[str, Any] = {"holder": HOLDER, "kinds": None, "causes": None, "by": "bob@desk", "why": "all well"}
+    values: dict[str, Any] = {"account_key": HOLDER, "kinds": None, "causes": None, "by": "bob@desk", "why": "all well"}
 
     def unit(connection: Connection[DictRow]) -> list[tuple[str, str]]:
         return [(switch.kind.value, switch.cause) for switch in turn_off(connection, **values | more)]
@@ -45,7 +45,7 @@ def test_a_switch_is_on_once_and_keeps_its_first_figures_name_and_time(
     assert turn(cause="daily_loss", facts={"lost": "510"}, by="keeper")
     assert not turn(cause="daily_loss", facts={"lost": "530"}, by="another keeper")
 
-    [stands] = record.run(lambda connection: standing(connection, HOLDER))
+    [stands] = record.run(lambda connection: active_switches(connection, HOLDER))
     assert (stands.facts, stands.set_by, stands.flatten) == ({"lost": "510"}, "keeper", False)
     assert turns(rows) == [("on", "halted", "daily_loss", False, "keeper", None)]
 
@@ -53,13 +53,15 @@ def test_a_switch_is_on_once_and_keeps_its_first_figures_name_and_time(
 def test_several_causes_hold_one_switch_and_it_is_off_when_the_last_is_gone(
     record: Record, turn: Callable[..., bool]
 ) -> None:
-    turn(Kind.REDUCING, "daily_loss")
-    turn(Kind.REDUCING, "unreadable")
+    turn(SwitchKind.REDUCING, "daily_loss")
+    turn(SwitchKind.REDUCING, "unreadable")
 
-    assert off(record, kinds=[Kind.REDUCING], causes=["unreadable"]) == [("reducing", "unreadable")]
-    assert [switch.cause for switch in record.run(lambda connection: standing(connection, HOLDER))] == ["daily_loss"]
+    assert off(record, kinds=[SwitchKind.REDUCING], causes=["unreadable"]) == [("reducing", "unreadable")]
+    assert [switch.cause for switch in record.run(lambda connection: active_switches(connection, HOLDER))] == [
+        "daily_loss"
+    ]
     assert off(record) == [("reducing", "daily_loss")]
-    assert record.run(lambda connection: standing(connection, HOLDER)) == []
+    assert record.run(lambda connection: active_switches(connection, HOLDER)) == []
 
 
 def test_every_turn_is_kept_with_who_and_why(record: Record, turn: Callable[..., bool], rows: Rows) -> None:
@@ -91,7 +93,7 @@ def test_a_limit_asks_to_close_everything_once_and_a_person_each_time(turn: Call
 
 
 def test_another_account_is_left_alone(record: Record, turn: Callable[..., bool]) -> None:
-    turn(holder="PA2")
+    turn(account_key="PA2")
 
     assert off(record) == []
-    assert len(record.run(lambda connection: standing(connection, "PA2"))) == 1
+    assert len(record.run(lambda connection: active_switches(connection, "PA2"))) == 1

@@ -266,7 +266,7 @@ def test_a_reason_that_does_not_exist_is_refused(two: Core, processes: Processes
 def test_an_absence_of_postgres_is_said_once_and_nothing_of_that_time_is_missed(two: Core) -> None:
     port, stop, said = free_port(), threading.Event(), []
     moves: list[str] = []
-    away = Record(f"postgresql://nobody@127.0.0.1:{port}/none", connections=1, patience_s=0.0)
+    away = Record(f"postgresql://nobody@127.0.0.1:{port}/none", connections=1, retry_for_s=0.0)
 
     class Fickle:
         """The record, gone while `there` is not set."""

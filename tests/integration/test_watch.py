@@ -6,11 +6,11 @@ from decimal import Decimal
 
 import pytest
 
-from pipeline.model.orders import OrderRequest, Side
+from pipeline.model.orders import OrderRequest, OrderSide
 from tests.factories import Core, executor_toml, until
-from tests.integration.watching import Settings, hold, limited, look, lose, standing, switches, turns, watch
+from tests.integration.watching import Settings, baseline, hold, limited, look, lose, switches, turns, watch
 from workers.brokers.protocol import Accepted
-from workers.keeper.equity_monitor import Watch
+from workers.keeper.equity_monitor import EquityMonitor
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def test_the_ladder_warns_reduces_and_halts_as_equity_falls_and_nobody_sends_a_s
 
     lose(argo, 3500)
     look(argo, watching)
-    assert (standing(argo)["warned"], switches(argo)) == (["daily_loss"], [])
+    assert (baseline(argo)["warned"], switches(argo)) == (["daily_loss"], [])
 
     lose(argo, 4500)
     look(argo, watching)
@@ -44,7 +44,7 @@ def test_the_ladder_warns_reduces_and_halts_as_equity_falls_and_nobody_sends_a_s
         "day_start_equity": "100000.00",
     }
     assert (halt["flatten"], halt["set_by"]) == (False, "test keeper")
-    assert halt["holder"] == standing(argo)["holder"]
+    assert halt["holder"] == baseline(argo)["holder"]
 
 
 def test_a_limit_warns_once_a_day(argo: Core) -> None:
@@ -55,7 +55,7 @@ def test_a_limit_warns_once_a_day(argo: Core) -> None:
     lose(argo, 3700)
     look(argo)
 
-    assert standing(argo)["warned"] == ["daily_loss"]
+    assert baseline(argo)["warned"] == ["daily_loss"]
 
 
 def test_reducing_ends_below_seventy_percent_and_not_before(argo: Core) -> None:
@@ -128,7 +128,7 @@ def test_a_drawdown_is_counted_from_the_highest_equity(make_core: Settings) -> N
     }
 
 
-def unreadable(core: Core, watching: Watch, seconds: int) -> None:
+def unreadable(core: Core, watching: EquityMonitor, seconds: int) -> None:
     """Let the account be away, and have been for so long."""
     core.faults({"on": "account", "kind": "5xx_before"})
     core.rows("UPDATE account_snapshot SET taken_at = taken_at - interval '6 seconds'")
@@ -150,7 +150,7 @@ def test_an_account_that_cannot_be_read_for_half_a_minute_reduces_until_it_can(a
     argo.faults()
     look(argo, watching)
 
-    assert (switches(argo), standing(argo)["unreadable_since"]) == ([], None)
+    assert (switches(argo), baseline(argo)["unreadable_since"]) == ([], None)
 
 
 def test_an_account_with_nothing_at_risk_may_be_away_for_long(make_core: Settings) -> None:
@@ -160,7 +160,7 @@ def test_an_account_with_nothing_at_risk_may_be_away_for_long(make_core: Setting
     core.rows("UPDATE account_snapshot SET taken_at = taken_at - interval '61 seconds'")
     unreadable(core, watching, 600)
 
-    assert standing(core)["unreadable_since"] is not None
+    assert baseline(core)["unreadable_since"] is not None
     assert switches(core) == []
 
 
@@ -227,14 +227,14 @@ def closed_elsewhere(core: Core, symbol: str = "AAPL") -> None:
     request = OrderRequest(
         client_order_id=f"by-hand-{symbol}",
         symbol=symbol,
-        side=Side.SELL,
+        side=OrderSide.SELL,
         quantity=Decimal(100),
         type="market",
         time_in_force="day",
         limit_price=None,
     )
-    assert isinstance(core.desks["argo"].broker.submit(request), Accepted)
-    until(lambda: core.desks["argo"].broker.position(symbol) is None)
+    assert isinstance(core.runtimes["argo"].broker.submit(request), Accepted)
+    until(lambda: core.runtimes["argo"].broker.position(symbol) is None)
 
 
 def held(core: Core) -> list[tuple[str, Decimal, int]]:

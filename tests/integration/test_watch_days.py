@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from tests.factories import Core, until
-from tests.integration.watching import Settings, hold, limited, look, lose, standing, switches, watch
-from workers.keeper.equity_monitor import Watch
+from tests.integration.watching import Settings, baseline, hold, limited, look, lose, switches, watch
+from workers.keeper.equity_monitor import EquityMonitor
 
 
 @pytest.fixture
@@ -22,9 +22,9 @@ def test_the_first_reading_of_an_account_begins_its_day_with_the_brokers_figure(
     core = make_core(limited())
     core.exchange.admin("accounts", {"key": "argo", "last_equity": "103000"})
 
-    core.desks["argo"].snapshots.read()
+    core.runtimes["argo"].snapshots.read()
 
-    row = standing(core)
+    row = baseline(core)
     assert (row["equity"], row["start_equity"], row["peak_equity"]) == (100_000, 103_000, 103_000)
     assert row["start_from"] == "broker"
 
@@ -34,7 +34,7 @@ def test_a_worker_that_reads_first_leaves_a_standing(make_core: Settings) -> Non
 
     core.run(core.send())
 
-    assert standing(core)["start_equity"] == 100_000
+    assert baseline(core)["start_equity"] == 100_000
 
 
 def a_day_later(core: Core) -> None:
@@ -51,7 +51,7 @@ def test_a_new_day_begins_and_ends_what_the_days_loss_had_reduced(argo: Core) ->
 
     look(argo, watching)
 
-    row = standing(argo)
+    row = baseline(argo)
     assert (row["start_equity"], row["start_from"], row["warned"]) == (95_400, "watched", [])
     assert switches(argo) == []
     days = argo.rows("SELECT last_equity FROM account_day ORDER BY day")
@@ -93,7 +93,7 @@ def test_a_loss_while_no_keeper_ran_over_the_start_of_the_day_is_the_new_days(ar
 
     look(argo)
 
-    assert standing(argo)["start_equity"] == 100_000
+    assert baseline(argo)["start_equity"] == 100_000
     assert switches(argo) == [("halted", "daily_loss")]
 
 
@@ -102,14 +102,14 @@ def test_deposits_and_withdrawals_move_the_day_and_the_peak_once_and_stop_nobody
 
     argo.exchange.admin("accounts", {"key": "argo", "deposit": "-50000"})
     look(argo, watching)
-    row = standing(argo)
+    row = baseline(argo)
     assert (row["equity"], row["start_equity"], row["start_balance"]) == (50_000, 50_000, 50_000)
     assert (row["peak_equity"], switches(argo)) == (50_000, [])
 
     argo.exchange.admin("accounts", {"key": "argo", "deposit": "150000"})
     for _ in range(3):
         look(argo, watch(argo))
-    row = standing(argo)
+    row = baseline(argo)
     assert (row["equity"], row["start_equity"], row["peak_equity"]) == (200_000, 200_000, 200_000)
 
 
@@ -138,17 +138,17 @@ def test_a_renamed_executor_keeps_its_day_its_peak_and_its_halt(make_core: Setti
     hold(core)
     lose(core, 5100)
     look(core)
-    before = standing(core)
+    before = baseline(core)
 
     renamed = make_core(limited().replace("executors.argo", "executors.nautilus"))
-    desk = renamed.desks["nautilus"]
+    runtime = renamed.runtimes["nautilus"]
     number = before["holder"]
-    snapshot = core.desks["argo"].snapshots.fresh(within=timedelta(minutes=1))
-    desk.snapshots._share(snapshot)  # type: ignore[arg-type]
+    snapshot = core.runtimes["argo"].snapshots.fresh(within=timedelta(minutes=1))
+    runtime.snapshots._share(snapshot)  # type: ignore[arg-type]
     until(lambda: renamed.rows("SELECT * FROM account_snapshot WHERE executor_id = 'nautilus'"))
-    Watch(record=renamed.record, desk=desk, who="test keeper").run_once()
+    EquityMonitor(record=renamed.record, runtime=runtime, who="test keeper").run_once()
 
-    after = standing(renamed)
+    after = baseline(renamed)
     assert {name: after[name] for name in ("holder", "day", "start_equity", "peak_equity")} == {
         name: before[name] for name in ("holder", "day", "start_equity", "peak_equity")
     }

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from tests.core_fixtures import Processes
 from tests.factories import Core, until
-from tests.integration.watching import Settings, hold, limited, lose, standing, switches
+from tests.integration.watching import Settings, baseline, hold, limited, lose, switches
 
 
 def halted(core: Core) -> bool:
@@ -21,9 +21,9 @@ def test_equity_that_falls_with_no_signal_halts_the_account_and_a_restart_lifts_
     core = make_core(limited())
     hold(core)
     keeper = processes.start(core, "keep")
-    until(lambda: standing(core)["transfers_asked_at"])
+    until(lambda: baseline(core)["transfers_asked_at"])
 
-    for loss, reached in ((3600, lambda: standing(core)["warned"]), (4600, lambda: switches(core))):
+    for loss, reached in ((3600, lambda: baseline(core)["warned"]), (4600, lambda: switches(core))):
         lose(core, loss)
         until(reached)
     lose(core, 5100)
@@ -34,9 +34,9 @@ def test_equity_that_falls_with_no_signal_halts_the_account_and_a_restart_lifts_
     os.kill(keeper.pid, signal.SIGKILL)
     until(lambda: keeper.poll() is not None)
     lose(core, 0)
-    read_at = standing(core)["read_at"]
+    read_at = baseline(core)["read_at"]
     again = processes.start(core, "keep")
-    until(lambda: standing(core)["read_at"] > read_at, within_s=30)
+    until(lambda: baseline(core)["read_at"] > read_at, within_s=30)
 
     assert halted(core)
     until(lambda: "keeper.leads" in processes.said(again))

@@ -162,7 +162,7 @@ def test_a_record_that_goes_away_meanwhile_is_waited_for(core: Core) -> None:
     import asyncio
 
     recorded = core.intake.record(signal(), source="test")
-    with Record("postgresql://nobody@127.0.0.1:1/nothing", patience_s=0.0) as away:
+    with Record("postgresql://nobody@127.0.0.1:1/nothing", retry_for_s=0.0) as away:
         with pytest.raises(RecordUnavailable):
             away.run(lambda connection: connection.execute("SELECT 1"))
         assert asyncio.run(_waited(away, recorded)) >= 0.3

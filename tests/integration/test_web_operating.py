@@ -43,14 +43,14 @@ def test_a_switch_is_turned_with_who_and_why_and_lifted_again(
     answer = client.post(
         f"/api/v1/executors/argo/{turn}", json={"why": "news"}, headers={"Authorization": f"Bearer {token}"}
     )
-    stood = Switches(record).standing("argo").switches
+    stood = Switches(record).active_switches("argo").switches
     lifted = client.post("/api/v1/executors/argo/resume", json={"why": "over"}).json()
 
     assert answer.status_code == 200
     assert [(each["kind"], each["flatten"]) for each in answer.json()["switches"]] == [(kind, flatten)]
     assert [(each.kind.value, each.set_by, each.why) for each in stood] == [(kind, "desk@http", "news")]
     assert [each["kind"] for each in lifted["lifted"]] == [kind]
-    assert Switches(record).standing("argo").switches == ()
+    assert Switches(record).active_switches("argo").switches == ()
 
 
 def test_the_status_says_what_stands(client: httpx.Client) -> None:
@@ -98,7 +98,7 @@ def test_nothing_is_done_without_a_why(client: httpx.Client, record: Record, con
     answer = client.post("/api/v1/executors/argo/halt", content=content, headers={"Content-Type": body_type})
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid_request")
-    assert Switches(record).standing("argo").switches == ()
+    assert Switches(record).active_switches("argo").switches == ()
 
 
 def test_an_unknown_key_is_refused_and_quoted_safely(client: httpx.Client) -> None:

@@ -222,7 +222,7 @@ def test_accounts_show_what_was_last_read(make_core: Callable[..., Core]) -> Non
         core.prices(AAPL=100)
         core.run(core.send())
         core.filled_at_exchange()
-        core.desks["argo"].snapshots.read()
+        core.runtimes["argo"].snapshots.read()
         after = ask(client, "/api/v1/execution/account-states")["argo"]
         status = ask(client, "/api/v1/trading/status")
 
@@ -236,7 +236,7 @@ def test_accounts_show_what_was_last_read(make_core: Callable[..., Core]) -> Non
 
 def test_an_absent_record_is_503_in_words(redis_url: str) -> None:
     with (
-        Record("postgresql://nobody@127.0.0.1:1/nothing", patience_s=0.2) as record,
+        Record("postgresql://nobody@127.0.0.1:1/nothing", retry_for_s=0.2) as record,
         serving(web_context(record, redis_url)) as client,
     ):
         answer = client.get("/api/v1/signals", headers=BEARER)

@@ -27,7 +27,7 @@ BEARER = {"Authorization": "Bearer open-sesame"}
 @contextmanager
 def serving(database_url: str, redis_url: str) -> Iterator[httpx.Client]:
     """Serve the route for real, on a port of its own."""
-    with Record(database_url, patience_s=0.5) as record:
+    with Record(database_url, retry_for_s=0.5) as record:
         server = uvicorn.Server(uvicorn.Config(make_app(web_context(record, redis_url)), port=0, log_config=None))
         thread = threading.Thread(target=server.run, daemon=True)
         thread.start()

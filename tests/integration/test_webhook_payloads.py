@@ -24,7 +24,7 @@ def stage(database_url: str, redis_url: str, tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("WEBHOOK_TRADINGVIEW_SECRET", SECRET)
     file = tmp_path / "webhooks.toml"
     file.write_text("")
-    with webhook_stage(database_url, redis_url, file, patience_s=0.1) as served:
+    with webhook_stage(database_url, redis_url, file, retry_for_s=0.1) as served:
         yield served
 
 

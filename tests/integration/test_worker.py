@@ -30,13 +30,13 @@ def worker(core: Core, processes: Processes) -> Started:
 
 
 def seen(core: Core) -> list[Worker]:
-    return Worker.all(connection=core.bell.connection)
+    return Worker.all(connection=core.queues.connection)
 
 
 def trade(core: Core, symbol: str = "AAPL") -> dict[str, Any]:
     """Send a signal through the queue, and wait for its order."""
     row = core.record_signal(a_signal(symbol))
-    core.relay.ring([row])
+    core.dispatcher.enqueue([row])
     until(lambda: core.execution(row.execution_id)["order_id"])
     return core.execution(row.execution_id)
 
@@ -52,7 +52,7 @@ def test_rq_sees_the_worker_its_queue_and_its_state(core: Core, worker: Started)
     assert shown.queue_names() == ["executor-argo"]
     assert shown.pid == worker.pid
     until(lambda: seen(core)[0].get_state() == "idle")
-    assert core.bell.queue("argo").started_job_registry.get_job_ids(cleanup=False) == []
+    assert core.queues.queue("argo").started_job_registry.get_job_ids(cleanup=False) == []
     (beat,) = core.rows("SELECT kind, name, pid FROM heartbeat")
     assert beat == {"kind": "worker", "name": "argo", "pid": worker.pid}
 
@@ -60,7 +60,7 @@ def test_rq_sees_the_worker_its_queue_and_its_state(core: Core, worker: Started)
 def test_sigterm_finishes_the_order_in_hand_and_stops(core: Core, worker: Started) -> None:
     core.faults({"on": "submit", "kind": "latency", "seconds": 0.8})
     rows = [core.record_signal(a_signal(symbol)) for symbol in ("AAPL", "MSFT")]
-    core.relay.ring(rows)
+    core.dispatcher.enqueue(rows)
     first, second = (row.execution_id for row in rows)
     until(lambda: core.execution(first)["client_order_id"])
 
@@ -76,7 +76,7 @@ def test_sigterm_finishes_the_order_in_hand_and_stops(core: Core, worker: Starte
 
 def test_a_flushed_redis_is_registered_in_again_and_worked_on(core: Core, worker: Started) -> None:
     trade(core)
-    core.bell.connection.flushall()
+    core.queues.connection.flushall()
 
     until(lambda: seen(core), within_s=10)
 
@@ -94,15 +94,15 @@ def test_a_redis_that_is_gone_for_a_while_is_waited_for(
         os.kill(own.server_pid, signal.SIGSTOP)
         time.sleep(4.0)  # Longer than any time-out of the worker's: it hangs, then gives the connection up.
         os.kill(own.server_pid, signal.SIGCONT)
-        core.bell.connection.close()
-        from pipeline.queues.dispatcher import Relay
-        from pipeline.queues.queue import Bell
+        core.queues.connection.close()
+        from pipeline.queues.dispatcher import Dispatcher
+        from pipeline.queues.queue import ExecutionQueue
         from pipeline.queues.redis_server import connect
 
         connection = connect(own.url)
         until(lambda: Worker.all(connection=connection))
         row = core.record_signal(a_signal())
-        Relay(Bell(connection)).ring([row])
+        Dispatcher(ExecutionQueue(connection)).ring([row])
         until(lambda: core.execution(row.execution_id)["order_id"])
         connection.close()
     assert process.poll() is None
@@ -110,7 +110,7 @@ def test_a_redis_that_is_gone_for_a_while_is_waited_for(
 
 
 def test_a_job_that_names_another_function_is_refused_and_reported(core: Core, worker: Started) -> None:
-    queue = Queue("executor-argo", connection=core.bell.connection, serializer=JSONSerializer)
+    queue = Queue("executor-argo", connection=core.queues.connection, serializer=JSONSerializer)
     evil = core.executors_path.parent / "evil"
     queue.enqueue("os.mkdir", str(evil))
     queue.enqueue("subprocess.call", ["touch", str(evil)])
@@ -135,9 +135,9 @@ class Evil:
 
 def test_a_pickle_is_refused_and_never_read(core: Core, worker: Started) -> None:
     evil = core.executors_path.parent / "evil"
-    Queue("executor-argo", connection=core.bell.connection).enqueue("tradewire.execute", str(uuid4()))
-    core.bell.connection.hset("rq:job:pickled", mapping={"data": pickle.dumps(Evil(str(evil))), "origin": "argo"})
-    core.bell.connection.rpush("rq:queue:executor-argo", "pickled")
+    Queue("executor-argo", connection=core.queues.connection).enqueue("tradewire.execute", str(uuid4()))
+    core.queues.connection.hset("rq:job:pickled", mapping={"data": pickle.dumps(Evil(str(evil))), "origin": "argo"})
+    core.queues.connection.rpush("rq:queue:executor-argo", "pickled")
 
     until(lambda: len(refusals(core)) == 2)
 
@@ -147,7 +147,7 @@ def test_a_pickle_is_refused_and_never_read(core: Core, worker: Started) -> None
 
 
 def test_poisoned_hashes_and_ids_are_refused_and_kill_nobody(core: Core, worker: Started) -> None:
-    redis = core.bell.connection
+    redis = core.queues.connection
     ours = json.dumps(["tradewire.execute", None, [str(uuid4())], {}])
     poison: dict[str, dict[str, Any]] = {
         "no-data": {"origin": "executor-argo"},
@@ -171,23 +171,23 @@ def test_poisoned_hashes_and_ids_are_refused_and_kill_nobody(core: Core, worker:
 
 
 def test_a_job_of_an_execution_that_does_not_exist_does_nothing(core: Core, worker: Started) -> None:
-    from pipeline.queues.jobs import Ring
+    from pipeline.queues.jobs import QueueJob
 
-    core.bell.ring([Ring(execution_id=uuid4(), executor_id="argo", job_id="none-1", description="BUY X")])
+    core.queues.enqueue([QueueJob(execution_id=uuid4(), executor_id="argo", job_id="none-1", description="BUY X")])
     trade(core)
     assert len(core.orders()) == 1
     assert worker.poll() is None
 
 
 def test_a_suspended_worker_waits_and_goes_on(core: Core, worker: Started) -> None:
-    suspend(core.bell.connection)
+    suspend(core.queues.connection)
     time.sleep(1.5)
     row = core.record_signal(a_signal())
-    core.relay.ring([row])
+    core.dispatcher.enqueue([row])
     time.sleep(1.0)
     assert core.state(row.execution_id) == "queued"
 
-    resume(core.bell.connection)
+    resume(core.queues.connection)
 
     until(lambda: core.execution(row.execution_id)["order_id"])
     assert worker.poll() is None
@@ -199,7 +199,7 @@ def test_a_worker_frozen_in_the_middle_of_a_send_doubles_nothing(core: Core, pro
     until(lambda: seen(core))
     core.faults({"on": "submit", "kind": "latency", "seconds": 0.7, "count": 1})
     row = core.record_signal(a_signal())
-    core.relay.ring([row])
+    core.dispatcher.enqueue([row])
     until(lambda: core.execution(row.execution_id)["client_order_id"])
     os.kill(frozen.pid, signal.SIGSTOP)
     processes.start(core, "work", "argo")

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from tests.factories import Core, executor_toml
-from workers.keeper.equity_monitor import Watch
+from workers.keeper.equity_monitor import EquityMonitor
 
 Settings = Callable[..., Core]
 
@@ -21,14 +21,14 @@ def limited(executor_id: str = "argo", *, daily: Any = 5, drawdown: Any = '"off"
     return table.replace("[executors.argo.retry]", f"{further}\n[executors.argo.retry]")
 
 
-def watch(core: Core) -> Watch:
-    return Watch(record=core.record, desk=core.desks["argo"], who="test keeper")
+def watch(core: Core) -> EquityMonitor:
+    return EquityMonitor(record=core.record, runtime=core.runtimes["argo"], who="test keeper")
 
 
-def look(core: Core, watching: Watch | None = None) -> Watch:
+def look(core: Core, watching: EquityMonitor | None = None) -> EquityMonitor:
     """Read the account anew and judge it."""
     watching = watching or watch(core)
-    core.desks["argo"].snapshots.read()
+    core.runtimes["argo"].snapshots.read()
     watching.run_once()
     return watching
 
@@ -41,7 +41,7 @@ def hold(core: Core, *, price: int = 100) -> None:
     core.follower().run_once()
 
 
-def standing(core: Core) -> dict[str, Any]:
+def baseline(core: Core) -> dict[str, Any]:
     (row,) = core.rows("SELECT * FROM account_watch JOIN account_day USING (holder, day)")
     return row
 

@@ -67,9 +67,9 @@ class Stage:
 
 
 @contextmanager
-def webhook_stage(database_url: str, redis_url: str, file: Path, *, patience_s: float = 0.5) -> Iterator[Stage]:
+def webhook_stage(database_url: str, redis_url: str, file: Path, *, retry_for_s: float = 0.5) -> Iterator[Stage]:
     """Serve the application with the webhooks of *file*, on a port of its own."""
-    with Record(database_url, patience_s=patience_s) as record:
+    with Record(database_url, retry_for_s=retry_for_s) as record:
         context = replace(web_context(record, redis_url), settings=Settings(executors=LOAD, webhooks=file))
         server = uvicorn.Server(uvicorn.Config(make_app(context), port=0, log_config=None, access_log=False))
         thread = threading.Thread(target=server.run, daemon=True)

@@ -13,7 +13,7 @@ from config.alerts import AlertSettings, fingerprint, load_alerts
 from config.schema.settings import Settings
 from pipeline.model.errors import ConfigInvalid
 from pipeline.monitoring.alerts.channels import understands
-from pipeline.monitoring.alerts.kinds import Kind
+from pipeline.monitoring.alerts.kinds import AlertKind
 from pipeline.monitoring.alerts.messages import compose
 
 ROOT = Path(__file__).parents[2]
@@ -22,7 +22,7 @@ NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
 
 def test_the_page_has_a_section_for_every_kind_of_alert() -> None:
-    assert sorted(re.findall(r"^### (\w+)$", PAGE, re.MULTILINE)) == sorted(Kind)
+    assert sorted(re.findall(r"^### (\w+)$", PAGE, re.MULTILINE)) == sorted(AlertKind)
 
 
 def test_the_page_names_only_commands_that_exist() -> None:

@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 
 from pipeline.model.account import Transfer
 from tests.rule_cases import case, position, signal
-from workers.rules.baselines import Counted, DayStart, Origin, Reading, count, first_start, next_start, reading_of
+from workers.rules.baselines import (
+    DayStart,
+    EquityReading,
+    Origin,
+    TransferEffect,
+    count,
+    first_start,
+    next_start,
+    reading_of,
+)
 from workers.rules.trading_day import Day
 
 START = datetime(2026, 1, 14, 5, 0, tzinfo=UTC)
@@ -18,12 +27,14 @@ DAY = Day(date=date(2026, 1, 14), started_at=START)
 CLOSED_AT = START - timedelta(hours=24)
 
 
-def reading(equity: Any, balance: Any = None, **later: float) -> Reading:
+def reading(equity: Any, balance: Any = None, **later: float) -> EquityReading:
     worth = Decimal(equity)
-    return Reading(at=START + timedelta(**later), equity=worth, balance=worth if balance is None else Decimal(balance))
+    return EquityReading(
+        at=START + timedelta(**later), equity=worth, balance=worth if balance is None else Decimal(balance)
+    )
 
 
-def started(before: Reading, now: Reading, last_equity: Any = 77) -> DayStart:
+def started(before: EquityReading, now: EquityReading, last_equity: Any = 77) -> DayStart:
     return next_start(DAY, before, now, last_equity=Decimal(last_equity), closed_at=CLOSED_AT)
 
 
@@ -72,7 +83,7 @@ def test_a_day_that_is_watched_begins_with_the_first_reading_in_it() -> None:
     ],
 )
 def test_a_loss_that_nobody_watched_over_the_start_of_the_day_is_not_shed(
-    before: Reading, now: Reading, expected: int
+    before: EquityReading, now: EquityReading, expected: int
 ) -> None:
     assert started(before, now).equity == expected
 
@@ -93,7 +104,7 @@ def test_a_start_is_below_the_last_figure_only_when_somebody_watched_on_both_sid
     assert start.equity == now if watched else start.equity >= before
 
 
-def counted(*listed: Transfer, known: tuple[str, ...] = (), as_of: float = -3600, **changes: Any) -> Counted:
+def counted(*listed: Transfer, known: tuple[str, ...] = (), as_of: float = -3600, **changes: Any) -> TransferEffect:
     whole: dict[str, Any] = {"since": START, "asked_before": True, "as_of": START + timedelta(seconds=as_of)}
     return count(listed, known=known, **whole | changes)
 
@@ -101,9 +112,9 @@ def counted(*listed: Transfer, known: tuple[str, ...] = (), as_of: float = -3600
 def test_a_transfer_moves_the_day_and_the_peak_once() -> None:
     deposit, withdrawal = transfer("a", 500, hours=1), transfer("b", -200, hours=2)
 
-    assert counted(deposit, withdrawal) == Counted(amount=Decimal(300), of_the_day=Decimal(300))
-    assert counted(deposit, withdrawal, known=("a",)) == Counted(amount=Decimal(-200), of_the_day=Decimal(-200))
-    assert counted(deposit, withdrawal, known=("a", "b")) == Counted(amount=Decimal(0), of_the_day=Decimal(0))
+    assert counted(deposit, withdrawal) == TransferEffect(amount=Decimal(300), of_the_day=Decimal(300))
+    assert counted(deposit, withdrawal, known=("a",)) == TransferEffect(amount=Decimal(-200), of_the_day=Decimal(-200))
+    assert counted(deposit, withdrawal, known=("a", "b")) == TransferEffect(amount=Decimal(0), of_the_day=Decimal(0))
 
 
 def test_a_transfer_that_is_listed_by_its_day_only_counts_when_it_is_listed_for_the_first_time() -> None:
@@ -115,12 +126,12 @@ def test_a_transfer_that_is_listed_by_its_day_only_counts_when_it_is_listed_for_
 def test_the_first_asking_knows_what_the_brokers_figure_has_in_it() -> None:
     old, new = transfer("a", 500, hours=-9), transfer("b", 70, hours=1)
 
-    assert counted(old, new, asked_before=False, as_of=0) == Counted(amount=Decimal(70), of_the_day=Decimal(70))
+    assert counted(old, new, asked_before=False, as_of=0) == TransferEffect(amount=Decimal(70), of_the_day=Decimal(70))
 
 
 def test_a_transfer_from_before_the_days_first_reading_is_in_it_already() -> None:
     # Asked before the day began, and again in it: the deposit came before the reading that the day began with.
     deposit = transfer("a", 500, seconds=30)
 
-    assert counted(deposit, as_of=60) == Counted(amount=Decimal(500), of_the_day=Decimal(0))
-    assert counted(deposit, as_of=10) == Counted(amount=Decimal(500), of_the_day=Decimal(500))
+    assert counted(deposit, as_of=60) == TransferEffect(amount=Decimal(500), of_the_day=Decimal(0))
+    assert counted(deposit, as_of=10) == TransferEffect(amount=Decimal(500), of_the_day=Decimal(500))

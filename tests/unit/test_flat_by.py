@@ -4,16 +4,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pipeline.model.account import Session
+from pipeline.model.account import MarketSession
 from workers.keeper.flat_by_close import closing_time
 from workers.rules.market_hours import Market
 
 CLOSES = datetime(2026, 11, 27, 18, 0, tzinfo=UTC)  # the half day after Thanksgiving
 OPENS = CLOSES - timedelta(hours=3, minutes=30)
-HALF_DAY = (Session(date=CLOSES.date(), opens=OPENS, closes=CLOSES),)
+HALF_DAY = (MarketSession(date=CLOSES.date(), opens=OPENS, closes=CLOSES),)
 
 
-def market(now: datetime, *, is_open: bool = True, sessions: tuple[Session, ...] = HALF_DAY) -> Market:
+def market(now: datetime, *, is_open: bool = True, sessions: tuple[MarketSession, ...] = HALF_DAY) -> Market:
     return Market(is_open=is_open, now=now, next_open=OPENS + timedelta(days=3), next_close=CLOSES, sessions=sessions)
 
 
@@ -32,7 +32,7 @@ def test_nothing_is_closed_while_the_market_is_or_nobody_knows() -> None:
 
 
 def test_a_market_that_is_always_open_has_no_close() -> None:
-    tomorrow = Session(
+    tomorrow = MarketSession(
         date=CLOSES.date() + timedelta(days=1), opens=OPENS + timedelta(days=1), closes=CLOSES + timedelta(days=1)
     )
 
@@ -42,7 +42,7 @@ def test_a_market_that_is_always_open_has_no_close() -> None:
 
 
 def test_where_nobody_knows_the_calendar_the_clocks_close_counts() -> None:
-    before = Session(date=CLOSES.date(), opens=OPENS - timedelta(days=20), closes=CLOSES - timedelta(days=20))
+    before = MarketSession(date=CLOSES.date(), opens=OPENS - timedelta(days=20), closes=CLOSES - timedelta(days=20))
     just_before = CLOSES - timedelta(minutes=5)
 
     assert closing_time(market(just_before, sessions=()), before_s=600) == "2026-11-27T18:00Z"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from config.schema.executor import ExecutorSettings
-from pipeline.model.account import Clock, ClockReading, Session
+from pipeline.model.account import Clock, ClockReading, MarketSession
 from pipeline.store.rows import OrderRow, Role
 from tests.rule_cases import NOW, case, codes, earlier, executor, go, signal
 from workers.exchange.trading_days import trading_day
@@ -26,12 +26,12 @@ def utc(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
-def sessions(first: str, days: int = 21) -> tuple[Session, ...]:
+def sessions(first: str, days: int = 21) -> tuple[MarketSession, ...]:
     """Return the sessions of New York's calendar."""
     begin = date.fromisoformat(first)
     found = (trading_day(begin + timedelta(days=number)) for number in range(days))
     return tuple(
-        Session(date=day.date, opens=day.opens.astimezone(UTC), closes=day.closes.astimezone(UTC))
+        MarketSession(date=day.date, opens=day.opens.astimezone(UTC), closes=day.closes.astimezone(UTC))
         for day in found
         if day is not None
     )

@@ -8,7 +8,7 @@ import pytest
 
 from config.schema.executor import ExecutorSettings
 from config.schema.firm import Firm
-from pipeline.accounts.losses import LossLimit, Rung, Standing, Use, rung, uses
+from pipeline.accounts.losses import EquityBaseline, LossLimit, Rung, Use, rung, uses
 from pipeline.model.reasons import Code, Reason
 from tests.rule_cases import STANDING, executor
 
@@ -23,12 +23,12 @@ def limited(*, daily: Any = None, drawdown: Any = None, firm: Firm | None = None
     return executor().model_copy(update={"limits": limits, "firm": firm or Firm()})
 
 
-def at(equity: Any, **changes: Any) -> Standing:
+def at(equity: Any, **changes: Any) -> EquityBaseline:
     return replace(STANDING, equity=Decimal(equity), **{name: Decimal(value) for name, value in changes.items()})
 
 
-def only(settings: ExecutorSettings, standing: Standing) -> Use:
-    (use,) = uses(settings, standing)
+def only(settings: ExecutorSettings, baseline: EquityBaseline) -> Use:
+    (use,) = uses(settings, baseline)
     return use
 
 

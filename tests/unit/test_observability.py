@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline.monitoring.metrics.families import FAMILIES, Kind
+from pipeline.monitoring.metrics.families import FAMILIES, MetricKind
 
 FOLDER = Path(__file__).parents[2] / "pipeline"
 DASHBOARD = json.loads((FOLDER / "observability/grafana-dashboard.json").read_text("utf-8"))
@@ -31,7 +31,7 @@ def labels_of(name: str) -> set[str] | None:
         return FOREIGN[name]
     base = re.sub(r"_(bucket|sum|count)$", "", name)
     family = FAMILIES.get(name) or FAMILIES.get(base)
-    if family is None or (family.kind is Kind.HISTOGRAM) != (name != base and base in FAMILIES):
+    if family is None or (family.kind is MetricKind.HISTOGRAM) != (name != base and base in FAMILIES):
         return None
     return {*family.labels, *(["le"] if name.endswith("_bucket") else [])}
 
@@ -71,7 +71,7 @@ def test_a_query_names_metrics_and_labels_that_exist(where: str, query: str) -> 
 @pytest.mark.parametrize(("where", "query"), ALL, ids=[where for where, _ in ALL])
 def test_a_state_or_mode_or_kind_in_a_query_is_one_of_ours(where: str, query: str) -> None:
     from pipeline.model.states import State
-    from pipeline.model.switches import Kind as SwitchKind
+    from pipeline.model.switches import SwitchKind
 
     words = {
         "state": set(State),

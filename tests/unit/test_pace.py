@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.model.errors import BudgetUsedUp
 from workers.brokers.rate_budget import Purpose, ceiling
-from workers.keeper.poll_interval import Pace, gap_s
+from workers.keeper.poll_interval import PollInterval, gap_s
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,7 @@ def test_what_is_left_is_spread_over_the_minute(left: int | None, seconds: float
 def test_polls_slow_down_when_the_account_runs_short(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1000.0]
     monkeypatch.setattr("workers.keeper.poll_interval.time.monotonic", lambda: now[0])
-    pace = Pace()
+    pace = PollInterval()
     pace.polled(left=100)
     assert pace.is_due()
 
@@ -34,7 +34,7 @@ def test_a_poll_that_had_no_room_comes_again_when_there_is_some(
 ) -> None:
     now = [1000.0]
     monkeypatch.setattr("workers.keeper.poll_interval.time.monotonic", lambda: now[0])
-    pace = Pace()
+    pace = PollInterval()
 
     pace.refused(BudgetUsedUp(wait_s=wait_s))
 
@@ -47,7 +47,7 @@ def test_a_poll_that_had_no_room_comes_again_when_there_is_some(
 def test_the_whole_list_is_due_at_first_and_then_every_half_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1000.0]
     monkeypatch.setattr("workers.keeper.poll_interval.time.monotonic", lambda: now[0])
-    pace = Pace()
+    pace = PollInterval()
 
     assert [pace.sweep_is_due(), pace.sweep_is_due()] == [True, False]
     now[0] += 30

@@ -9,19 +9,19 @@ from uuid import UUID
 from pipeline.model.reasons import Code, Reason
 from pipeline.model.signals import Action
 from pipeline.model.states import State
-from pipeline.store.rows import Taken
+from pipeline.store.rows import ClaimedExecution
 from tests.rule_cases import NOW, signal
 from tests.unit.test_hours import market, settings
 from workers.execution.transitions import held
-from workers.rules.retry_policy import Move
+from workers.rules.retry_policy import Transition
 
 AWAY = Reason(code=Code.BROKER_AWAY)
 
 
-def hold(*, hours: Any, action: str = "BUY", **changes: Any) -> Move:
+def hold(*, hours: Any, action: str = "BUY", **changes: Any) -> Transition:
     """Hold for a broker that is away, for five seconds."""
     sent = signal(action, **changes)
-    taken = Taken(
+    taken = ClaimedExecution(
         execution_id=UUID(int=2),
         seq=1,
         signal_id=sent.signal_id,

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.model.orders import BrokerOrder, OrderStatus, Side
+from pipeline.model.orders import BrokerOrder, OrderSide, OrderStatus
 from pipeline.model.states import MOVES, State
 from workers.brokers.protocol import Accepted, Duplicate, NotSent, NotSentCause, Outcome, Rejected, Unknown
 from workers.rules.retry_policy import (
     FIRST_LOOKUP,
     LONGEST_HOLD,
     STATE_OF,
-    Move,
+    Transition,
     after_submit,
     broker_hold,
     lookup_gap,
@@ -30,7 +30,7 @@ def order(status: OrderStatus = OrderStatus.WORKING, raw_status: str = "new") ->
         order_id="1",
         client_order_id="tw-1-1",
         symbol="AAPL",
-        side=Side.BUY,
+        side=OrderSide.BUY,
         quantity=Decimal(1),
         filled_quantity=Decimal(0),
         filled_average_price=None,
@@ -40,7 +40,7 @@ def order(status: OrderStatus = OrderStatus.WORKING, raw_status: str = "new") ->
     )
 
 
-def after(outcome: Outcome, *, age: timedelta = YOUNG) -> Move:
+def after(outcome: Outcome, *, age: timedelta = YOUNG) -> Transition:
     return after_submit(outcome, age=age)
 
 

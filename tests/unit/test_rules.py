@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pipeline.model.account import Account
-from pipeline.model.orders import Side
+from pipeline.model.orders import OrderSide
 from pipeline.model.signals import Intent
 from pipeline.store.rows import Role
 from tests.rule_cases import NOW, SHORT, case, codes, earlier, executor, go, signal
@@ -19,7 +19,7 @@ from workers.rules.freshness import fresh_for, freshness
 def test_a_buy_without_a_position_is_an_entry_limited_by_the_collar() -> None:
     order = go(decide(case(signal("BUY"))))
 
-    assert (order.role, order.side, order.quantity) == (Role.ENTRY, Side.BUY, 10)
+    assert (order.role, order.side, order.quantity) == (Role.ENTRY, OrderSide.BUY, 10)
     assert (order.type, order.limit_price, order.time_in_force) == ("limit", Decimal("100.5"), "day")
     assert order.reference_price == Decimal("100.5")
 
@@ -58,7 +58,7 @@ def test_a_sell_without_a_position_is_skipped(sent: dict[str, Any], order: str, 
 def test_a_sell_without_a_position_is_a_short_where_that_is_allowed() -> None:
     order = go(decide(case(signal("SELL"), order=SHORT)))
 
-    assert (order.role, order.side, order.limit_price) == (Role.ENTRY, Side.SELL, Decimal("99.5"))
+    assert (order.role, order.side, order.limit_price) == (Role.ENTRY, OrderSide.SELL, Decimal("99.5"))
     # A short is taken to cost what the broker counts it at: three percent above the market.
     assert order.reference_price == 103
 

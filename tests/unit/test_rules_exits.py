@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.accounts.exposure import Own
-from pipeline.model.orders import Side
+from pipeline.model.orders import OrderSide
 from pipeline.model.signals import Action, Intent
 from pipeline.store.rows import Role
 from tests.rule_cases import NOW, SHORT, case, codes, earlier, go, signal
@@ -19,13 +19,18 @@ from workers.rules.decide import decide, still_go
 def test_a_sell_of_a_long_position_is_an_exit_of_all_that_is_held() -> None:
     order = go(decide(case(signal("SELL"), held=7)))
 
-    assert (order.role, order.side, order.quantity, order.limit_price) == (Role.EXIT, Side.SELL, 7, Decimal("99.5"))
+    assert (order.role, order.side, order.quantity, order.limit_price) == (
+        Role.EXIT,
+        OrderSide.SELL,
+        7,
+        Decimal("99.5"),
+    )
 
 
 def test_a_buy_against_a_short_position_is_an_exit_whatever_the_settings_say_of_shorting() -> None:
     order = go(decide(case(signal("BUY"), held=-7)))
 
-    assert (order.role, order.side, order.quantity) == (Role.EXIT, Side.BUY, 7)
+    assert (order.role, order.side, order.quantity) == (Role.EXIT, OrderSide.BUY, 7)
 
 
 def test_an_exit_without_a_price_is_a_market_order_at_the_positions_value() -> None:
@@ -98,7 +103,7 @@ def test_an_exit_never_increases_or_reverses_a_position(
     if isinstance(verdict, Skip):
         return
     order = go(verdict)
-    change = order.quantity if order.side is Side.BUY else -order.quantity
+    change = order.quantity if order.side is OrderSide.BUY else -order.quantity
     assert order.quantity > 0
     if order.role is Role.EXIT:
         assert abs(held + change) < abs(held)

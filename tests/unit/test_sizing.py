@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.schema.sections import Size
+from config.schema.sections import SizeSettings
 from pipeline.model.account import Asset
-from pipeline.model.orders import Side
+from pipeline.model.orders import OrderSide
 from pipeline.model.reasons import Code
 from workers.rules.sizing import (
     Cap,
@@ -44,7 +44,7 @@ ARGO: dict[str, Any] = {"method": "equity_percent", "value": 10, "scale_at_100":
 
 def asked(*, factor: Any = 1, equity: Any = 100_000, price: Any = 100, risk: Any = 3, **size: Any) -> Decimal:
     return configured(
-        Size(**(size or ARGO)),
+        SizeSettings(**(size or ARGO)),
         factor=Decimal(factor),
         equity=Decimal(equity),
         price=Decimal(price),
@@ -57,9 +57,14 @@ def cap(quantity: Any, code: Code = Code.GROSS_EXPOSURE_LIMIT) -> Cap:
 
 
 def cut(
-    wanted: Any, *caps: Cap, asset: Asset = STOCK, fractional: bool = False, side: Side = Side.BUY, price: Any = 100
+    wanted: Any,
+    *caps: Cap,
+    asset: Asset = STOCK,
+    fractional: bool = False,
+    side: OrderSide = OrderSide.BUY,
+    price: Any = 100,
 ) -> Sized | TooSmall:
-    size = Size(method="quantity", value=Decimal(1), fractional=fractional)
+    size = SizeSettings(method="quantity", value=Decimal(1), fractional=fractional)
     lots = lot(size, asset, side=side, price=Decimal(price))
     return entry_quantity(Decimal(wanted), caps=caps, lot=lots, asset=asset)
 
@@ -76,11 +81,13 @@ def refusals(answer: Sized | TooSmall) -> list[tuple[str, dict[str, Any]]]:
 
 @pytest.mark.parametrize(("confidence", "factor"), [(50, "1"), (75, "1"), (80, "1.1"), ("87.5", "1.25"), (100, "1.5")])
 def test_the_size_grows_in_a_straight_line_with_confidence(confidence: Any, factor: str) -> None:
-    assert scale(Size(**ARGO), confidence=Decimal(confidence), minimum_confidence=Decimal(75)) == Decimal(factor)
+    assert scale(SizeSettings(**ARGO), confidence=Decimal(confidence), minimum_confidence=Decimal(75)) == Decimal(
+        factor
+    )
 
 
 def test_a_minimum_of_a_hundred_scales_nothing() -> None:
-    assert scale(Size(**ARGO), confidence=Decimal(100), minimum_confidence=Decimal(100)) == 1
+    assert scale(SizeSettings(**ARGO), confidence=Decimal(100), minimum_confidence=Decimal(100)) == 1
 
 
 @pytest.mark.parametrize(
@@ -88,10 +95,10 @@ def test_a_minimum_of_a_hundred_scales_nothing() -> None:
 )
 def test_a_wild_symbol_is_bought_smaller_and_a_calm_one_larger(volatility: Any, factor: Any) -> None:
     percent = None if volatility is None else Decimal(volatility)
-    size = Size(**ARGO, volatility_target_percent=Decimal(2), volatility_scale_maximum=Decimal("1.5"))
+    size = SizeSettings(**ARGO, volatility_target_percent=Decimal(2), volatility_scale_maximum=Decimal("1.5"))
 
     assert calm(size, volatility_percent=percent) == Decimal(factor)
-    assert calm(Size(**ARGO), volatility_percent=percent) == 1
+    assert calm(SizeSettings(**ARGO), volatility_percent=percent) == 1
 
 
 @pytest.mark.parametrize(
@@ -134,7 +141,7 @@ def test_what_is_affordable_is_never_rounded_up() -> None:
         ("3333.33333333", [], {"asset": COIN, "price": 3}, "3333.333333"),
         ("7.9876543219", [], {"fractional": True}, "7.987654321"),
         ("7.9", [], {"fractional": True, "asset": WHOLE}, 7),
-        ("7.9", [], {"fractional": True, "side": Side.SELL}, 7),
+        ("7.9", [], {"fractional": True, "side": OrderSide.SELL}, 7),
         ("0.25", [], {"fractional": True}, "0.25"),
         # The least that the broker takes: a dollar of a share, ten dollars of a coin.
         ("0.01", [], {"fractional": True}, "0.01"),
@@ -198,7 +205,7 @@ def test_an_exit_closes_at_most_what_is_held(held: Any, requested: Any, closed: 
     ],
 )
 def test_a_limit_stands_on_the_tick_inside_the_collar(price: Any, side: str, asset: Asset, limit: str) -> None:
-    found = limit_price(Decimal(price), side=Side(side), collar_percent=Decimal("0.5"), asset=asset)
+    found = limit_price(Decimal(price), side=OrderSide(side), collar_percent=Decimal("0.5"), asset=asset)
 
     assert found == Decimal(limit)
 
@@ -225,7 +232,7 @@ UNITS = st.decimals(min_value=0, max_value=1_000_000, places=12)
     wanted=UNITS,
     caps=st.lists(UNITS, max_size=4),
     price=PRICES,
-    side=st.sampled_from(Side),
+    side=st.sampled_from(OrderSide),
     asset=st.sampled_from([STOCK, WHOLE, BITCOIN, COIN]),
     fractional=st.booleans(),
 )
@@ -233,11 +240,11 @@ def test_a_quantity_stands_on_a_step_within_every_cap_or_what_is_too_small_is_na
     wanted: Decimal,
     caps: list[Decimal],
     price: Decimal,
-    side: Side,
+    side: OrderSide,
     asset: Asset,
     fractional: bool,  # noqa: FBT001 -- named by hypothesis
 ) -> None:
-    lots = lot(Size(method="quantity", value=Decimal(1), fractional=fractional), asset, side=side, price=price)
+    lots = lot(SizeSettings(method="quantity", value=Decimal(1), fractional=fractional), asset, side=side, price=price)
     answer = entry_quantity(wanted, caps=[cap(each) for each in caps], lot=lots, asset=asset)
 
     if isinstance(answer, TooSmall):
@@ -251,13 +258,13 @@ def test_a_quantity_stands_on_a_step_within_every_cap_or_what_is_too_small_is_na
     assert answer.quantity >= (asset.min_order_size or 0)
     assert asset.asset_class == "us_equity" or answer.quantity * price >= 10
     if answer.quantity % 1 and asset.asset_class == "us_equity":
-        assert (fractional, asset.fractionable, side) == (True, True, Side.BUY)
+        assert (fractional, asset.fractionable, side) == (True, True, OrderSide.BUY)
         assert answer.quantity * price >= 1
 
 
-@given(price=PRICES, side=st.sampled_from(Side), collar=st.decimals(min_value=0, max_value=50, places=2))
-def test_a_limit_is_never_outside_the_collar(price: Decimal, side: Side, collar: Decimal) -> None:
+@given(price=PRICES, side=st.sampled_from(OrderSide), collar=st.decimals(min_value=0, max_value=50, places=2))
+def test_a_limit_is_never_outside_the_collar(price: Decimal, side: OrderSide, collar: Decimal) -> None:
     limit = limit_price(price, side=side, collar_percent=collar, asset=STOCK)
 
-    worst = price * (1 + collar / 100) if side is Side.BUY else price * (1 - collar / 100)
-    assert limit <= worst if side is Side.BUY else limit >= worst
+    worst = price * (1 + collar / 100) if side is OrderSide.BUY else price * (1 - collar / 100)
+    assert limit <= worst if side is OrderSide.BUY else limit >= worst

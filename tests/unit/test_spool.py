@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from pipeline.intake.buffer import EXPIRED_UNRECORDED, Refusal, Spool, deadline
+from pipeline.intake.buffer import EXPIRED_UNRECORDED, Refusal, SignalBuffer, deadline
 from pipeline.intake.sources.protocol import Item, Unreadable
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -19,14 +19,14 @@ def signal(number: int = 1, **changes: Any) -> dict[str, Any]:
     return {"source_id": str(number), "symbol": "AAPL", "action": "BUY"} | changes
 
 
-def spool_with(*items: Item, limit: int = 100) -> Spool:
-    spool = Spool(limit=limit, entry_age=MINUTE)
-    spool.put(items, source="test", now=NOON, stop=threading.Event())
-    return spool
+def spool_with(*items: Item, limit: int = 100) -> SignalBuffer:
+    buffer = SignalBuffer(limit=limit, entry_age=MINUTE)
+    buffer.put(items, source="test", now=NOON, stop=threading.Event())
+    return buffer
 
 
-def ids(spool: Spool) -> list[str]:
-    return [waiting.raw["source_id"] for waiting in spool.rest()]
+def ids(buffer: SignalBuffer) -> list[str]:
+    return [waiting.raw["source_id"] for waiting in buffer.rest()]
 
 
 @pytest.mark.parametrize(
@@ -56,15 +56,15 @@ def test_a_deadline_is_for_entries_only(raw: dict[str, Any], expected: timedelta
 
 
 def test_what_comes_in_goes_out_in_order() -> None:
-    spool = spool_with(signal(1), signal(2), signal(3))
+    buffer = spool_with(signal(1), signal(2), signal(3))
     out = []
 
-    while (waiting := spool.head()) is not None:
+    while (waiting := buffer.head()) is not None:
         out.append(waiting.raw["source_id"])
-        spool.settle(waiting)
+        buffer.settle(waiting)
 
     assert out == ["1", "2", "3"]
-    assert not len(spool)
+    assert not len(buffer)
 
 
 def test_a_signal_gets_its_source_and_the_time_it_came() -> None:
@@ -83,17 +83,17 @@ def test_what_could_not_be_read_is_to_be_refused() -> None:
 
 
 def test_what_expires_keeps_its_place_as_a_refusal_and_exits_stay() -> None:
-    spool = spool_with(signal(1), signal(2, action="SELL"), signal(3, expires_at="2026-03-02T13:00:00Z"))
+    buffer = spool_with(signal(1), signal(2, action="SELL"), signal(3, expires_at="2026-03-02T13:00:00Z"))
 
-    early = spool.expire(NOON + MINUTE - timedelta(seconds=1))
-    late = spool.expire(NOON + MINUTE)
-    again = spool.expire(NOON + 2 * MINUTE)
+    early = buffer.expire(NOON + MINUTE - timedelta(seconds=1))
+    late = buffer.expire(NOON + MINUTE)
+    again = buffer.expire(NOON + 2 * MINUTE)
 
     assert early == []
     assert [waiting.raw["source_id"] for waiting in late] == ["1", "3"]
     assert again == []
-    assert ids(spool) == ["1", "2", "3"]
-    refusals = [waiting.refusal for waiting in spool.rest()]
+    assert ids(buffer) == ["1", "2", "3"]
+    refusals = [waiting.refusal for waiting in buffer.rest()]
     assert refusals[1] is None
     assert refusals[0] == refusals[2]
     assert refusals[0] == Refusal(
@@ -103,14 +103,14 @@ def test_what_expires_keeps_its_place_as_a_refusal_and_exits_stay() -> None:
 
 
 def test_a_full_spool_drops_what_has_expired_and_says_so() -> None:
-    spool = spool_with(signal(1), signal(2, action="SELL"), limit=2)
-    spool.expire(NOON + MINUTE)
+    buffer = spool_with(signal(1), signal(2, action="SELL"), limit=2)
+    buffer.expire(NOON + MINUTE)
 
     with capture_logs() as logs:
-        spool.put([signal(3)], source="test", now=NOON, stop=threading.Event())
+        buffer.put([signal(3)], source="test", now=NOON, stop=threading.Event())
 
-    assert ids(spool) == ["2", "3"]
-    assert spool.dropped == 1
+    assert ids(buffer) == ["2", "3"]
+    assert buffer.dropped == 1
     assert [(line["event"], line["log_level"]) for line in logs] == [
         ("spool.filled", "error"),
         ("signals.dropped", "error"),
@@ -118,62 +118,62 @@ def test_a_full_spool_drops_what_has_expired_and_says_so() -> None:
 
 
 def test_a_full_spool_of_good_signals_makes_the_source_wait_and_loses_nothing() -> None:
-    spool = spool_with(signal(1), signal(2), limit=2)
+    buffer = spool_with(signal(1), signal(2), limit=2)
     stop = threading.Event()
     putting = threading.Thread(
-        target=spool.put, args=([signal(3), signal(4)],), kwargs={"source": "test", "now": NOON, "stop": stop}
+        target=buffer.put, args=([signal(3), signal(4)],), kwargs={"source": "test", "now": NOON, "stop": stop}
     )
 
     with capture_logs() as logs:
         putting.start()
         putting.join(0.3)
         assert putting.is_alive()
-        assert ids(spool) == ["1", "2"]
+        assert ids(buffer) == ["1", "2"]
         for _ in range(2):
-            head = spool.head()
+            head = buffer.head()
             assert head is not None
-            spool.settle(head)
+            buffer.settle(head)
         putting.join(5)
 
     assert not putting.is_alive()
-    assert ids(spool) == ["3", "4"]
-    assert spool.dropped == 0
+    assert ids(buffer) == ["3", "4"]
+    assert buffer.dropped == 0
     assert [line["event"] for line in logs] == ["spool.filled"]
 
 
 def test_a_stop_lets_the_last_signals_in_although_it_is_full() -> None:
-    spool = spool_with(signal(1), limit=1)
+    buffer = spool_with(signal(1), limit=1)
     stop = threading.Event()
     stop.set()
 
     with capture_logs():
-        spool.put([signal(2)], source="test", now=NOON, stop=stop)
+        buffer.put([signal(2)], source="test", now=NOON, stop=stop)
 
-    assert ids(spool) == ["1", "2"]
+    assert ids(buffer) == ["1", "2"]
 
 
 def test_settling_a_head_that_was_dropped_meanwhile_takes_nothing_else() -> None:
-    spool = spool_with(signal(1), limit=1)
-    spool.expire(NOON + MINUTE)
-    head = spool.head()
+    buffer = spool_with(signal(1), limit=1)
+    buffer.expire(NOON + MINUTE)
+    head = buffer.head()
     assert head is not None
     with capture_logs():
-        spool.put([signal(2)], source="test", now=NOON, stop=threading.Event())
+        buffer.put([signal(2)], source="test", now=NOON, stop=threading.Event())
 
-    spool.settle(head)
-    spool.refuse(head, Refusal(code="x", message="x"))
+    buffer.settle(head)
+    buffer.refuse(head, Refusal(code="x", message="x"))
 
-    assert ids(spool) == ["2"]
-    assert spool.rest()[0].refusal is None
+    assert ids(buffer) == ["2"]
+    assert buffer.rest()[0].refusal is None
 
 
 def test_waiting_ends_when_something_comes() -> None:
-    spool = Spool(limit=10, entry_age=MINUTE)
-    assert not spool.wait(0.01)
+    buffer = SignalBuffer(limit=10, entry_age=MINUTE)
+    assert not buffer.wait(0.01)
     threading.Timer(
-        0.05, spool.put, args=([signal()],), kwargs={"source": "t", "now": NOON, "stop": threading.Event()}
+        0.05, buffer.put, args=([signal()],), kwargs={"source": "t", "now": NOON, "stop": threading.Event()}
     ).start()
     begun = time.monotonic()
 
-    assert spool.wait(5)
+    assert buffer.wait(5)
     assert time.monotonic() - begun < 4

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.model.reason_catalogue import CATALOGUE
 from pipeline.model.reasons import Code
-from pipeline.model.switches import Kind, Switch, reason_of
+from pipeline.model.switches import Switch, SwitchKind, reason_of
 from pipeline.store.rows import Role
 from tests.rule_cases import NOW, case, codes, earlier, go, signal
 from workers.rules.case import Hold, Skip
@@ -16,7 +16,7 @@ from workers.rules.decide import decide, still_go
 from workers.rules.switches import verdict_on
 
 
-def switch(kind: Kind, cause: str = "person", **more: Any) -> Switch:
+def switch(kind: SwitchKind, cause: str = "person", **more: Any) -> Switch:
     return Switch(**{"kind": kind, "cause": cause, "set_by": "ann@desk", "set_at": NOW} | more)
 
 
@@ -27,17 +27,17 @@ def test_without_a_switch_nothing_is_against_an_entry() -> None:
 @pytest.mark.parametrize(
     ("kind", "cause", "code"),
     [
-        (Kind.REDUCING, "person", Code.REDUCING),
-        (Kind.REDUCING, "daily_loss", Code.REDUCING_DAILY_LOSS),
-        (Kind.REDUCING, "drawdown", Code.REDUCING_DRAWDOWN),
-        (Kind.REDUCING, "unreadable", Code.REDUCING_UNREADABLE),
-        (Kind.HALTED, "person", Code.HALTED),
-        (Kind.HALTED, "daily_loss", Code.HALTED_DAILY_LOSS),
-        (Kind.HALTED, "drawdown", Code.HALTED_DRAWDOWN),
-        (Kind.HALTED, "something new", Code.HALTED),
+        (SwitchKind.REDUCING, "person", Code.REDUCING),
+        (SwitchKind.REDUCING, "daily_loss", Code.REDUCING_DAILY_LOSS),
+        (SwitchKind.REDUCING, "drawdown", Code.REDUCING_DRAWDOWN),
+        (SwitchKind.REDUCING, "unreadable", Code.REDUCING_UNREADABLE),
+        (SwitchKind.HALTED, "person", Code.HALTED),
+        (SwitchKind.HALTED, "daily_loss", Code.HALTED_DAILY_LOSS),
+        (SwitchKind.HALTED, "drawdown", Code.HALTED_DRAWDOWN),
+        (SwitchKind.HALTED, "something new", Code.HALTED),
     ],
 )
-def test_what_stops_an_entry_has_a_code_of_its_own(kind: Kind, cause: str, code: Code) -> None:
+def test_what_stops_an_entry_has_a_code_of_its_own(kind: SwitchKind, cause: str, code: Code) -> None:
     skips, hold = verdict_on([switch(kind, cause)])
 
     assert ([reason.code for reason in skips], hold) == ([code], None)
@@ -45,7 +45,7 @@ def test_what_stops_an_entry_has_a_code_of_its_own(kind: Kind, cause: str, code:
 
 
 def test_a_pause_holds_and_skips_nothing() -> None:
-    skips, hold = verdict_on([switch(Kind.PAUSED)])
+    skips, hold = verdict_on([switch(SwitchKind.PAUSED)])
 
     assert skips == []
     assert hold is not None
@@ -54,7 +54,7 @@ def test_a_pause_holds_and_skips_nothing() -> None:
 
 def test_the_reason_says_the_figures_who_since_when_and_why() -> None:
     reason = reason_of(
-        switch(Kind.HALTED, "daily_loss", facts={"lost": "510.20", "allowed": "500.00"}, why="the day is over")
+        switch(SwitchKind.HALTED, "daily_loss", facts={"lost": "510.20", "allowed": "500.00"}, why="the day is over")
     )
 
     expected = f'halted_daily_loss lost=510.20 allowed=500.00 by=ann@desk since={NOW.isoformat()} why="the day is over"'
@@ -64,10 +64,10 @@ def test_the_reason_says_the_figures_who_since_when_and_why() -> None:
 def test_all_that_stops_is_said_the_hardest_and_then_the_oldest_first() -> None:
     skips, hold = verdict_on(
         [
-            switch(Kind.PAUSED),
-            switch(Kind.REDUCING, "unreadable"),
-            switch(Kind.HALTED, "drawdown", set_at=NOW + timedelta(seconds=1)),
-            switch(Kind.HALTED, "daily_loss"),
+            switch(SwitchKind.PAUSED),
+            switch(SwitchKind.REDUCING, "unreadable"),
+            switch(SwitchKind.HALTED, "drawdown", set_at=NOW + timedelta(seconds=1)),
+            switch(SwitchKind.HALTED, "daily_loss"),
         ]
     )
 
@@ -80,14 +80,14 @@ def test_all_that_stops_is_said_the_hardest_and_then_the_oldest_first() -> None:
 
 
 def test_a_halted_account_takes_no_entry_and_says_all_that_is_against_it() -> None:
-    halted = switch(Kind.HALTED, "daily_loss", facts={"lost": "510"})
+    halted = switch(SwitchKind.HALTED, "daily_loss", facts={"lost": "510"})
     verdict = decide(case(signal(confidence=Decimal(10)), switches=(halted,)))
 
     assert codes(verdict) == ["halted_daily_loss", "confidence_below_minimum"]
 
 
 def test_a_paused_entry_is_held_unless_something_else_ends_it() -> None:
-    paused = (switch(Kind.PAUSED),)
+    paused = (switch(SwitchKind.PAUSED),)
     verdict = decide(case(signal(), switches=paused))
 
     assert isinstance(verdict, Hold)
@@ -95,20 +95,22 @@ def test_a_paused_entry_is_held_unless_something_else_ends_it() -> None:
     assert codes(decide(case(signal(confidence=Decimal(10)), switches=paused))) == ["confidence_below_minimum"]
 
 
-@pytest.mark.parametrize("kind", Kind)
-def test_no_switch_holds_an_exit_back(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", SwitchKind)
+def test_no_switch_holds_an_exit_back(kind: SwitchKind) -> None:
     exit_ = go(decide(case(signal("SELL"), held=7, switches=(switch(kind, flatten=True),))))
 
     assert (exit_.role, exit_.quantity) == (Role.EXIT, 7)
 
 
-@pytest.mark.parametrize(("kind", "ends"), [(Kind.REDUCING, Skip), (Kind.HALTED, Skip), (Kind.PAUSED, Hold)])
-def test_an_entry_is_not_sent_again_while_the_account_is_stopped(kind: Kind, ends: type) -> None:
+@pytest.mark.parametrize(
+    ("kind", "ends"), [(SwitchKind.REDUCING, Skip), (SwitchKind.HALTED, Skip), (SwitchKind.PAUSED, Hold)]
+)
+def test_an_entry_is_not_sent_again_while_the_account_is_stopped(kind: SwitchKind, ends: type) -> None:
     assert isinstance(still_go(case(signal(), switches=(switch(kind),)), earlier()), ends)
 
 
-@pytest.mark.parametrize("kind", Kind)
-def test_an_exit_is_sent_again_whatever_stops_the_account(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", SwitchKind)
+def test_an_exit_is_sent_again_whatever_stops_the_account(kind: SwitchKind) -> None:
     sent = earlier("sell", role=Role.EXIT)
 
     assert still_go(case(signal("SELL"), held=7, switches=(switch(kind),)), sent) is None

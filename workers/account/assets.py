@@ -22,7 +22,7 @@ _UNKNOWN_KEPT = timedelta(minutes=1)
 _FIGURES = ("min_order_size", "min_trade_increment", "price_increment")
 
 
-class Assets:
+class AssetCache:
     """The assets of one broker, read when first needed, by whoever needs them first."""
 
     def __init__(self, record: Record, *, address: str, broker: Broker, urgent: Broker) -> None:
@@ -46,12 +46,12 @@ class Assets:
         if time.monotonic() < until:
             return asset
         values = {"broker": self._address, "symbol": symbol, "kept": _KEPT, "unknown_kept": _UNKNOWN_KEPT}
-        row = self._record.run(lambda connection: connection.execute(sql("budget", "asset"), values).fetchone())
+        row = self._record.run(lambda connection: connection.execute(sql("request_budget", "asset"), values).fetchone())
         if row is not None:
             return self._keep(symbol, None if row["body"] is None else _from_json(row["body"]), row["kept_for"])
         asset = (self._urgent if urgent else self._broker).asset(symbol)
         values |= {"body": None if asset is None else Jsonb(_to_json(asset))}
-        self._record.run(lambda connection: connection.execute(sql("budget", "save_asset"), values))
+        self._record.run(lambda connection: connection.execute(sql("request_budget", "save_asset"), values))
         return self._keep(symbol, asset, _UNKNOWN_KEPT if asset is None else _KEPT)
 
     def _keep(self, symbol: str, asset: Asset | None, kept_for: timedelta) -> Asset | None:

@@ -13,7 +13,7 @@ from psycopg.rows import DictRow
 
 from config.schema.executor import ExecutorSettings
 from pipeline.accounts.snapshot import Snapshot
-from pipeline.model.account import Session
+from pipeline.model.account import MarketSession
 from pipeline.model.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
@@ -32,12 +32,12 @@ _LONGEST_CLOSED = timedelta(days=5)
 _LOOK_AGAIN_S, _TRY_AGAIN_S = 600.0, 30.0
 
 
-def market_at(snapshot: Snapshot, now: datetime, sessions: tuple[Session, ...]) -> Market | None:
+def market_at(snapshot: Snapshot, now: datetime, sessions: tuple[MarketSession, ...]) -> Market | None:
     """Return the hours at *now* (the record's clock); None: the clock could not be read, or may have moved on."""
     return None if snapshot.clock is None else by_clock(snapshot.clock, now, sessions)
 
 
-def calendar_at(snapshot: Snapshot, now: datetime, sessions: tuple[Session, ...]) -> Market | None:
+def calendar_at(snapshot: Snapshot, now: datetime, sessions: tuple[MarketSession, ...]) -> Market | None:
     """Return the hours that the calendar has for *now*: enough to tell ages, not to send orders."""
     return by_calendar(snapshot.last_clock, now, sessions)
 
@@ -61,7 +61,7 @@ def was_held_for_open(record: Record, execution_id: UUID) -> bool:
         RecordUnavailable: PostgreSQL is away.
     """
     key = {"execution_id": execution_id}
-    row = record.run(lambda connection: connection.execute(sql("market", "was_held_for_open"), key).fetchone())
+    row = record.run(lambda connection: connection.execute(sql("calendar", "was_held_for_open"), key).fetchone())
     return row is not None and row["held"]
 
 
@@ -72,11 +72,11 @@ class Calendar:
         self._record = record
         self._executor = executor
         self._broker = broker
-        self._kept: tuple[Session, ...] = ()
+        self._kept: tuple[MarketSession, ...] = ()
         self._kept_for: date | None = None
         self._kept_until = 0.0
 
-    def around(self, at: datetime) -> tuple[Session, ...]:
+    def around(self, at: datetime) -> tuple[MarketSession, ...]:
         """Return the sessions from a week before *at* to two weeks after; empty when they cannot be read.
 
         Raises:
@@ -88,7 +88,7 @@ class Calendar:
             self._kept_for, self._kept_until = day, time.monotonic() + kept_s
         return self._kept
 
-    def known(self, at: datetime) -> tuple[Session, ...]:
+    def known(self, at: datetime) -> tuple[MarketSession, ...]:
         """Return what the record has of the sessions around *at*, asking no broker.
 
         Raises:
@@ -97,7 +97,7 @@ class Calendar:
         day = at.astimezone(UTC).date()
         return self._kept if day == self._kept_for else self._recorded(day - _BACK, day + _AHEAD)[0]
 
-    def _look(self, first: date, last: date) -> tuple[tuple[Session, ...], float]:
+    def _look(self, first: date, last: date) -> tuple[tuple[MarketSession, ...], float]:
         """Return the sessions, and for how many seconds to be content with them."""
         known, fresh = self._recorded(first, last)
         if fresh:
@@ -110,23 +110,25 @@ class Calendar:
         self._record.run(lambda connection: _save(connection, self._executor.broker, first, last, read))
         return read, _LOOK_AGAIN_S
 
-    def _recorded(self, first: date, last: date) -> tuple[tuple[Session, ...], bool]:
+    def _recorded(self, first: date, last: date) -> tuple[tuple[MarketSession, ...], bool]:
         """Return what the record has, and whether it was read of late and is all of it."""
         key = {"calendar": self._executor.broker, "first": first, "last": last, "kept": CALENDAR_KEPT}
-        rows = self._record.run(lambda connection: connection.execute(sql("market", "sessions"), key).fetchall())
-        known = tuple(Session(date=row["day"], opens=row["opens_at"], closes=row["closes_at"]) for row in rows)
+        rows = self._record.run(lambda connection: connection.execute(sql("calendar", "sessions"), key).fetchall())
+        known = tuple(MarketSession(date=row["day"], opens=row["opens_at"], closes=row["closes_at"]) for row in rows)
         return known, _covers(known, first, last) and all(row["fresh"] for row in rows)
 
 
-def _covers(sessions: Sequence[Session], first: date, last: date) -> bool:
+def _covers(sessions: Sequence[MarketSession], first: date, last: date) -> bool:
     return bool(
         sessions and sessions[0].date <= first + _LONGEST_CLOSED and sessions[-1].date >= last - _LONGEST_CLOSED
     )
 
 
-def _save(connection: Connection[DictRow], calendar: str, first: date, last: date, sessions: Sequence[Session]) -> None:
+def _save(
+    connection: Connection[DictRow], calendar: str, first: date, last: date, sessions: Sequence[MarketSession]
+) -> None:
     key = {"calendar": calendar}
-    connection.execute(sql("market", "clear_sessions"), key | {"first": first, "last": last})
+    connection.execute(sql("calendar", "clear_sessions"), key | {"first": first, "last": last})
     for each in sessions:
         values = key | {"day": each.date, "opens_at": each.opens, "closes_at": each.closes}
-        connection.execute(sql("market", "save_session"), values)
+        connection.execute(sql("calendar", "save_session"), values)

@@ -14,7 +14,7 @@ from psycopg.rows import DictRow
 from config.schema.executor import ExecutorSettings
 from pipeline.model.account import Account, Position
 from pipeline.store.statements import sql
-from workers.rules.baselines import DayStart, Reading, first_start, next_start, reading_of
+from workers.rules.baselines import DayStart, EquityReading, first_start, next_start, reading_of
 from workers.rules.trading_day import Day, trading_day
 
 log = structlog.get_logger(__name__)
@@ -39,12 +39,12 @@ def note_reading(
     The first reading ever begins a day with the broker's figure of its last close. A reading that is older than the
     last one changes nothing.
     """
-    holder = {"holder": account.number}
+    account_key = {"holder": account.number}
     reading, hours = reading_of(account, positions, taken_at), executor.hours
     day = trading_day(taken_at, hours.time_zone, hours.day_starts_at)
-    row = connection.execute(sql("watch", "watched"), holder).fetchone()
+    row = connection.execute(sql("equity_monitor", "watched"), account_key).fetchone()
     start = _new_day(connection, row, day, reading, account)
-    values = holder | {
+    values = account_key | {
         "executor_id": executor.id,
         "equity": reading.equity,
         "balance": reading.balance,
@@ -53,11 +53,11 @@ def note_reading(
     if start is not None:
         _begin(connection, values, start, first=row is None)
     if row is not None:
-        connection.execute(sql("watch", "note"), values)
+        connection.execute(sql("equity_monitor", "note"), values)
 
 
 def _new_day(
-    connection: Connection[DictRow], row: DictRow | None, day: Day, reading: Reading, account: Account
+    connection: Connection[DictRow], row: DictRow | None, day: Day, reading: EquityReading, account: Account
 ) -> DayStart | None:
     """Return what *day* begins with; None when it is the one that is watched already, or an earlier one."""
     if row is None:
@@ -65,7 +65,7 @@ def _new_day(
         return first_start(day, reading, last_equity=account.last_equity, closed_at=closed_at)
     if day.date <= row["day"] or reading.at <= row["read_at"]:
         return None
-    before = Reading(at=row["read_at"], equity=row["equity"], balance=row["balance"])
+    before = EquityReading(at=row["read_at"], equity=row["equity"], balance=row["balance"])
     closed_at = _closed_at(connection, reading.at)
     return next_start(day, before, reading, last_equity=account.last_equity, closed_at=closed_at)
 
@@ -80,9 +80,9 @@ def _begin(connection: Connection[DictRow], values: dict[str, Any], start: DaySt
         "as_of": start.as_of,
     }
     if first:
-        connection.execute(sql("watch", "begin_watch"), begun)
-    new = connection.execute(sql("watch", "begin_day"), begun).fetchone()
-    connection.execute(sql("watch", "turn_day"), begun)
+        connection.execute(sql("equity_monitor", "begin_watch"), begun)
+    new = connection.execute(sql("equity_monitor", "begin_day"), begun).fetchone()
+    connection.execute(sql("equity_monitor", "turn_day"), begun)
     if new is not None:
         facts = {"day": start.day.date.isoformat(), "equity": str(start.equity), "balance": str(start.balance)}
         whose = {"executor_id": values["executor_id"], "account": values["holder"]}
@@ -92,7 +92,7 @@ def _begin(connection: Connection[DictRow], values: dict[str, Any], start: DaySt
 def _closed_at(connection: Connection[DictRow], at: datetime) -> datetime:
     """Return the end of the last day on which the market closed before *at*'s day: transfers tell days only."""
     today = at.astimezone(_NEW_YORK).date()
-    row = connection.execute(sql("watch", "last_close_day"), {"today": today}).fetchone()
+    row = connection.execute(sql("equity_monitor", "last_close_day"), {"today": today}).fetchone()
     day = row["day"] if row else None
     if day is None or today - day > _LONGEST_CLOSED:
         day = today - _DAY

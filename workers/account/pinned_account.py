@@ -7,7 +7,7 @@ import threading
 import structlog
 
 from pipeline.model.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable, ConfigInvalid, Problem
-from workers.account.runtime import Desk
+from workers.account.runtime import ExecutorRuntime
 
 log = structlog.get_logger(__name__)
 
@@ -16,25 +16,25 @@ _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 5.0
 
 
-def check_account(desk: Desk) -> None:
+def check_account(runtime: ExecutorRuntime) -> None:
     """Come back when the broker reports the pinned account, or when none is pinned.
 
     Raises:
         ConfigInvalid: it reports another one.
         BrokerUnavailable: it reports none now.
     """
-    pinned = desk.executor.account
+    pinned = runtime.executor.account
     if pinned is None:
         return
     try:
-        number = desk.urgent.account().number
+        number = runtime.urgent.account().number
     except (BrokerRefusesAccount, BrokerUnreadable) as error:
         raise BrokerUnavailable(f"the account could not be verified: {error}") from error
     if number != pinned:
-        raise ConfigInvalid([_mismatch(desk.executor.id, number, pinned)])
+        raise ConfigInvalid([_mismatch(runtime.executor.id, number, pinned)])
 
 
-def await_account(desk: Desk, *, stop: threading.Event) -> bool:
+def await_account(runtime: ExecutorRuntime, *, stop: threading.Event) -> bool:
     """Verify the account, for as long as it takes; False: asked to stop before. Nothing was sent until then.
 
     Raises:
@@ -43,11 +43,11 @@ def await_account(desk: Desk, *, stop: threading.Event) -> bool:
     pause, said = _FIRST_PAUSE_S, ""
     while not stop.is_set():
         try:
-            check_account(desk)
+            check_account(runtime)
         except BrokerUnavailable as error:
             if str(error) != said:
                 said = str(error)
-                log.warning("account.unverified", executor_id=desk.executor.id, says=said[:300])
+                log.warning("account.unverified", executor_id=runtime.executor.id, says=said[:300])
             stop.wait(pause)
             pause = min(pause * 2, _LONGEST_PAUSE_S)
         else:

@@ -10,14 +10,14 @@ from pydantic import SecretStr
 from config.schema.executor import ExecutorSettings
 from config.schema.settings import Settings, executor_keys
 from pipeline.model.errors import ConfigInvalid, Problem
-from pipeline.model.outages import Need, absence_of
+from pipeline.model.outages import Need, outage_of
 from pipeline.store.record import Record
-from workers.account.assets import Assets
+from workers.account.assets import AssetCache
 from workers.account.calendar import Calendar
 from workers.account.snapshots import Snapshots
 from workers.brokers.metered import MeteredBroker
 from workers.brokers.protocol import Broker
-from workers.brokers.rate_budget import Budget, Purpose
+from workers.brokers.rate_budget import Purpose, RateBudget
 from workers.brokers.registry import open_broker
 from workers.brokers.watched import WatchedBroker
 
@@ -26,7 +26,7 @@ _EXCHANGE_SECRET = "paper-exchange"  # noqa: S105 -- it opens nothing but play m
 
 
 @dataclass(frozen=True, kw_only=True)
-class Desk:
+class ExecutorRuntime:
     """One executor's broker and what is shared of its account."""
 
     executor: ExecutorSettings
@@ -34,9 +34,9 @@ class Desk:
     broker: Broker
     #: The same, paid for as exits, cancels and look-ups are, whatever is asked.
     urgent: Broker
-    budget: Budget
+    budget: RateBudget
     snapshots: Snapshots
-    assets: Assets
+    assets: AssetCache
     calendar: Calendar
 
     def close(self) -> None:
@@ -44,23 +44,25 @@ class Desk:
         self.broker.close()
 
 
-def open_desk(executor: ExecutorSettings, *, settings: Settings, exchange_url: str | None, record: Record) -> Desk:
+def open_runtime(
+    executor: ExecutorSettings, *, settings: Settings, exchange_url: str | None, record: Record
+) -> ExecutorRuntime:
     """Open the executor's broker account; nothing is sent yet.
 
     Raises:
         ConfigInvalid: there is no address or no key for it.
     """
     account, address = open_account(executor, settings=settings, exchange_url=exchange_url)
-    budget = Budget(record, executor_id=executor.id, per_minute=executor.limits.requests_per_minute)
+    budget = RateBudget(record, executor_id=executor.id, per_minute=executor.limits.requests_per_minute)
     broker = MeteredBroker(account, budget)
     urgent = MeteredBroker(account, budget, purpose=Purpose.URGENT)
-    return Desk(
+    return ExecutorRuntime(
         executor=executor,
         broker=broker,
         urgent=urgent,
         budget=budget,
         snapshots=Snapshots(record, executor, broker),
-        assets=Assets(record, address=address, broker=broker, urgent=urgent),
+        assets=AssetCache(record, address=address, broker=broker, urgent=urgent),
         calendar=Calendar(record, executor, broker),
     )
 
@@ -93,15 +95,15 @@ def open_account(executor: ExecutorSettings, *, settings: Settings, exchange_url
         base_url=base_url,
         timeout_s=executor.retry.broker_timeout_s,
     )
-    absence = absence_of(Need.BROKER, f"{executor.id} {base_url}", executor_id=executor.id)
-    return WatchedBroker(broker, absence), base_url
+    outage = outage_of(Need.BROKER, f"{executor.id} {base_url}", executor_id=executor.id)
+    return WatchedBroker(broker, outage), base_url
 
 
-def open_desks(
+def open_runtimes(
     executors: Mapping[str, ExecutorSettings], *, settings: Settings, exchange_url: str | None, record: Record
-) -> dict[str, Desk]:
+) -> dict[str, ExecutorRuntime]:
     """Open every executor's desk."""
     return {
-        executor.id: open_desk(executor, settings=settings, exchange_url=exchange_url, record=record)
+        executor.id: open_runtime(executor, settings=settings, exchange_url=exchange_url, record=record)
         for executor in executors.values()
     }

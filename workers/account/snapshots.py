@@ -12,7 +12,7 @@ import structlog
 from psycopg.types.json import Jsonb
 
 from config.schema.executor import ExecutorSettings
-from pipeline.accounts.account_key import provisional
+from pipeline.accounts.account_key import provisional_key
 from pipeline.accounts.snapshot import Snapshot, _account_json, _clock_from, _clock_json, _position_json, snapshot_of
 from pipeline.model.account import ClockReading
 from pipeline.model.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable
@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Refused:
+class AccountRefused:
     """The broker refuses the account; look again in *probe_in*."""
 
     message: str
@@ -43,7 +43,7 @@ class Snapshots:
         self._broker = broker
         self._key = {"executor_id": executor.id}
 
-    def fresh(self, *, within: timedelta | None = None) -> Snapshot | Refused:
+    def fresh(self, *, within: timedelta | None = None) -> Snapshot | AccountRefused:
         """Return a snapshot at most *within* old (`account_age_s` when not given), reading anew when needed.
 
         It is read anew when the market has opened or closed since, too.
@@ -89,7 +89,7 @@ class Snapshots:
         self._record.run(lambda c: c.execute(sql("accounts", "save_clock"), values))
         return reading
 
-    def refusal(self) -> Refused | None:
+    def refusal(self) -> AccountRefused | None:
         """Return the standing refusal of the account, having looked again if a look is due; None: it is accepted.
 
         Raises:
@@ -104,10 +104,10 @@ class Snapshots:
             lambda c: c.execute(sql("accounts", "claim_probe"), self._key | {"every": PROBE_EVERY}).fetchone()
         ):
             answer = self.read()
-            return answer if isinstance(answer, Refused) else None
-        return Refused(message=row["message"], probe_in=max(row["probe_in"], timedelta(seconds=1)))
+            return answer if isinstance(answer, AccountRefused) else None
+        return AccountRefused(message=row["message"], probe_in=max(row["probe_in"], timedelta(seconds=1)))
 
-    def read(self) -> Snapshot | Refused:
+    def read(self) -> Snapshot | AccountRefused:
         """Read the account, its positions and the clock at the broker and share them; a clock may be missing."""
         row = self._record.run(lambda c: c.execute(sql("accounts", "now")).fetchone())
         assert row is not None
@@ -125,7 +125,7 @@ class Snapshots:
         self._share(snapshot)
         return snapshot
 
-    def refused(self, message: str) -> Refused:
+    def refused(self, message: str) -> AccountRefused:
         """Write down that the broker refuses the account, said once."""
         row = self._record.run(
             lambda c: c.execute(
@@ -134,7 +134,7 @@ class Snapshots:
         )
         if row is not None and row["new"]:
             log.error("account.refused", executor_id=self._executor.id, says=message[:300])
-        return Refused(message=message[:300], probe_in=PROBE_EVERY)
+        return AccountRefused(message=message[:300], probe_in=PROBE_EVERY)
 
     def _clock(self, taken_at: datetime, began: float) -> ClockReading | None:
         """Read the clock as part of a reading; the account is no less known without it."""
@@ -155,8 +155,8 @@ class Snapshots:
         }
 
         def unit(connection: Any) -> Sequence[Any]:
-            connection.execute(sql("switches", "adopt"), values | {"provisional": provisional(self._executor.id)})
-            rate_budget.move(connection, self._executor.id, snapshot.account.number)
+            connection.execute(sql("switches", "adopt"), values | {"provisional": provisional_key(self._executor.id)})
+            rate_budget.rename_account(connection, self._executor.id, snapshot.account.number)
             connection.execute(sql("accounts", "save_snapshot"), values)
             note_reading(connection, self._executor, snapshot.account, snapshot.positions, snapshot.taken_at)
             if connection.execute(sql("accounts", "accept"), self._key).fetchone() is None:

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import TypeVar
 
-from pipeline.model.account import Account, Asset, Clock, Position, Session, Transfer
+from pipeline.model.account import Account, Asset, Clock, MarketSession, Position, Transfer
 from pipeline.model.errors import BrokerOverRate, BrokerRefusesAccount, BrokerUnreadable, BudgetUsedUp
 from pipeline.model.orders import BrokerOrder, OrderRequest
 from workers.brokers.protocol import (
@@ -20,7 +20,7 @@ from workers.brokers.protocol import (
     Outcome,
     Unknown,
 )
-from workers.brokers.rate_budget import Budget, Purpose
+from workers.brokers.rate_budget import Purpose, RateBudget
 
 T = TypeVar("T")
 
@@ -33,7 +33,7 @@ class MeteredBroker:
     An order was paid for with its intent, and prices are not the account's to pay for.
     """
 
-    def __init__(self, broker: Broker, budget: Budget, *, purpose: Purpose | None = None) -> None:
+    def __init__(self, broker: Broker, budget: RateBudget, *, purpose: Purpose | None = None) -> None:
         """Read for *purpose* whatever is read; left out, each read has its own."""
         self._broker = broker
         self._budget = budget
@@ -97,7 +97,7 @@ class MeteredBroker:
         """Read the market clock."""
         return self._read(Purpose.WATCH, self._broker.clock)
 
-    def calendar(self, first: date, last: date) -> Sequence[Session]:
+    def calendar(self, first: date, last: date) -> Sequence[MarketSession]:
         """Read the regular sessions from *first* to *last*."""
         return self._read(Purpose.WATCH, lambda: self._broker.calendar(first, last))
 

@@ -13,7 +13,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
 
-from pipeline.model.account import Account, Asset, Clock, Position, Session, Transfer
+from pipeline.model.account import Account, Asset, Clock, MarketSession, Position, Transfer
 from pipeline.model.orders import BrokerOrder, OrderRequest
 
 
@@ -150,7 +150,7 @@ class Broker(Protocol):
     def clock(self) -> Clock:
         """Read the market clock."""
 
-    def calendar(self, first: date, last: date) -> Sequence[Session]:
+    def calendar(self, first: date, last: date) -> Sequence[MarketSession]:
         """Read the regular sessions from *first* to *last*, both included, in their order.
 
         A day without an entry has no session: a weekend, a holiday.

@@ -16,7 +16,7 @@ import structlog
 from psycopg import Connection
 from psycopg.rows import DictRow
 
-from pipeline.accounts.account_key import holder_of, provisional
+from pipeline.accounts.account_key import account_key_of, provisional_key
 from pipeline.model.errors import BudgetUsedUp, RecordUnavailable
 from pipeline.store.record import Record
 from pipeline.store.rows import FromRow
@@ -75,24 +75,24 @@ def ceiling(per_minute: int | None, purpose: Purpose) -> int | None:
     return None if per_minute is None else max(1, per_minute * SHARES[purpose] // 100)
 
 
-def fare(holder: str, per_minute: int | None, *, urgent: bool) -> dict[str, Any]:
+def fare(account_key: str, per_minute: int | None, *, urgent: bool) -> dict[str, Any]:
     """Return what `orders.intend` and `orders.send_again` pay for an order with.
 
     Args:
-        holder: the account's number, as the intent names it.
+        account_key: the account's number, as the intent names it.
         per_minute: the executor's `limits.requests_per_minute`; None when off.
         urgent: the order is an exit.
     """
     purpose = Purpose.URGENT if urgent else Purpose.ENTRY
-    return {"holder": holder, "ceiling": ceiling(per_minute, purpose), "urgent": urgent}
+    return {"holder": account_key, "ceiling": ceiling(per_minute, purpose), "urgent": urgent}
 
 
-def move(connection: Connection[DictRow], executor_id: str, account_number: str) -> None:
+def rename_account(connection: Connection[DictRow], executor_id: str, account_number: str) -> None:
     """Count what was spent before the account's number was known for the account. Again does nothing."""
-    connection.execute(sql("budget", "move"), {"old": provisional(executor_id), "new": account_number})
+    connection.execute(sql("request_budget", "move"), {"old": provisional_key(executor_id), "new": account_number})
 
 
-class Budget:
+class RateBudget:
     """What this process may ask of one executor's broker. Thread-safe."""
 
     def __init__(self, record: Record, *, executor_id: str, per_minute: int | None) -> None:
@@ -133,11 +133,11 @@ class Budget:
         asked = None if asked_s is None else timedelta(seconds=min(max(asked_s, _SHORTEST_HOLD_S), _LONGEST_HOLD_S))
 
         def unit(connection: Connection[DictRow]) -> DictRow | None:
-            values = {"holder": holder_of(connection, self._executor_id), "asked": asked}
-            return connection.execute(sql("budget", "close"), values).fetchone()
+            values = {"holder": account_key_of(connection, self._executor_id), "asked": asked}
+            return connection.execute(sql("request_budget", "close"), values).fetchone()
 
         try:
-            row = self._record.run(unit, patience_s=0.0)
+            row = self._record.run(unit, retry_for_s=0.0)
         except RecordUnavailable:
             return  # Whoever asks the broker next needs the record first.
         assert row is not None
@@ -161,11 +161,11 @@ class Budget:
             self._ask_again_at = now + 1.0
 
         def unit(connection: Connection[DictRow]) -> DictRow | None:
-            values = {"holder": holder_of(connection, self._executor_id)}
-            return connection.execute(sql("budget", "reopen"), values).fetchone()
+            values = {"holder": account_key_of(connection, self._executor_id)}
+            return connection.execute(sql("request_budget", "reopen"), values).fetchone()
 
         try:
-            row = self._record.run(unit, patience_s=0.0)
+            row = self._record.run(unit, retry_for_s=0.0)
         except RecordUnavailable:
             return
         self._refusals = 0
@@ -192,9 +192,9 @@ class Budget:
         }
 
         def unit(connection: Connection[DictRow]) -> Grant:
-            holder = {"holder": holder_of(connection, self._executor_id)}
+            account_key = {"holder": account_key_of(connection, self._executor_id)}
             # Run again after a lost COMMIT, it pays twice: the account asks less than it may, never more.
-            row = connection.execute(sql("budget", "take"), values | holder).fetchone()
+            row = connection.execute(sql("request_budget", "take"), values | account_key).fetchone()
             assert row is not None
             return Grant.of(row)
 

@@ -7,10 +7,10 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import TypeVar
 
-from pipeline.model.account import Account, Asset, Clock, Position, Session, Transfer
+from pipeline.model.account import Account, Asset, Clock, MarketSession, Position, Transfer
 from pipeline.model.errors import BrokerOverRate, BrokerRefusesAccount, BrokerUnavailable
 from pipeline.model.orders import BrokerOrder, OrderRequest
-from pipeline.model.outages import Absence
+from pipeline.model.outages import Outage
 from workers.brokers.protocol import Broker, Lookup, More, NoAnswer, NotSent, NotSentCause, Outcome, Unknown
 
 T = TypeVar("T")
@@ -19,15 +19,15 @@ T = TypeVar("T")
 class WatchedBroker:
     """The broker given, unchanged but for what is said of its absences. An answer that makes no sense is neither."""
 
-    def __init__(self, broker: Broker, absence: Absence) -> None:
+    def __init__(self, broker: Broker, outage: Outage) -> None:
         self._broker = broker
-        self._absence = absence
+        self._outage = outage
 
     def submit(self, request: OrderRequest) -> Outcome:
         """Send the order once."""
         outcome = self._broker.submit(request)
         if isinstance(outcome, Unknown):
-            self._absence.failed(outcome.message)
+            self._outage.record_failure(outcome.message)
         else:
             self._heard(outcome.message if isinstance(outcome, NotSent) else "", getattr(outcome, "cause", None))
         return outcome
@@ -76,7 +76,7 @@ class WatchedBroker:
         """Read the market clock."""
         return self._read(self._broker.clock)
 
-    def calendar(self, first: date, last: date) -> Sequence[Session]:
+    def calendar(self, first: date, last: date) -> Sequence[MarketSession]:
         """Read the regular sessions from *first* to *last*."""
         return self._read(lambda: self._broker.calendar(first, last))
 
@@ -99,23 +99,23 @@ class WatchedBroker:
             # It is there, and asked too often: the account's budget says so.
             raise
         except BrokerUnavailable as error:
-            self._absence.failed(error)
+            self._outage.record_failure(error)
             raise
         except BrokerRefusesAccount:
-            self._absence.answered()
+            self._outage.record_success()
             raise
-        self._absence.answered()
+        self._outage.record_success()
         return answer
 
     def _looked(self, lookup: Lookup) -> Lookup:
         if not isinstance(lookup, NoAnswer):
-            self._absence.answered()
+            self._outage.record_success()
         elif lookup.cause is not None:
             self._heard(lookup.message, lookup.cause)
         return lookup
 
     def _heard(self, message: str, cause: NotSentCause | None) -> None:
         if cause is NotSentCause.UNREACHABLE:
-            self._absence.failed(message)
+            self._outage.record_failure(message)
         elif cause is not NotSentCause.RATE_LIMITED:
-            self._absence.answered()
+            self._outage.record_success()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
-from workers.exchange.orders import Order, Side
+from workers.exchange.orders import ExchangeOrder, ExchangeSide
 
 DEFAULT_CASH = Decimal(100_000)
 #: The broker's fee on coins: a quarter of a percent, taken from what is received.
@@ -33,7 +33,7 @@ CONFIGURATIONS: dict[str, Any] = {
 
 
 @dataclass(slots=True, kw_only=True)
-class Position:
+class ExchangePosition:
     """What an account holds of one symbol. Below zero is short."""
 
     symbol: str
@@ -56,7 +56,7 @@ class Fill:
     account: str
     order_id: str
     symbol: str
-    side: Side
+    side: ExchangeSide
     qty: Decimal
     price: Decimal
     cum_qty: Decimal
@@ -71,7 +71,7 @@ class Fill:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Transfer:
+class ExchangeTransfer:
     """Cash that was paid in, or out (*amount* below zero)."""
 
     id: str
@@ -88,7 +88,7 @@ class Transfer:
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class Account:
+class ExchangeAccount:
     """One account, named by its API key."""
 
     key: str
@@ -104,16 +104,18 @@ class Account:
     trading_blocked: bool = False
     shorting_enabled: bool = True
     configurations: dict[str, Any] = field(default_factory=lambda: dict(CONFIGURATIONS))
-    positions: dict[str, Position] = field(default_factory=dict)
+    positions: dict[str, ExchangePosition] = field(default_factory=dict)
     #: Every order ever accepted, in order of submission.
-    orders: list[Order] = field(default_factory=list)
-    by_client_id: dict[str, Order] = field(default_factory=dict)
+    orders: list[ExchangeOrder] = field(default_factory=list)
+    by_client_id: dict[str, ExchangeOrder] = field(default_factory=dict)
     #: Open orders by symbol and side, in order of submission.
-    open: defaultdict[tuple[str, Side], dict[str, Order]] = field(default_factory=lambda: defaultdict(dict))
+    open: defaultdict[tuple[str, ExchangeSide], dict[str, ExchangeOrder]] = field(
+        default_factory=lambda: defaultdict(dict)
+    )
     fills: list[Fill] = field(default_factory=list)
-    transfers: list[Transfer] = field(default_factory=list)
+    transfers: list[ExchangeTransfer] = field(default_factory=list)
     #: Quantity held back by open orders, by symbol and side.
-    held: defaultdict[tuple[str, Side], Decimal] = field(default_factory=lambda: defaultdict(Decimal))
+    held: defaultdict[tuple[str, ExchangeSide], Decimal] = field(default_factory=lambda: defaultdict(Decimal))
     #: Buying power held back by open orders on shares, and on coins.
     reserved: Decimal = ZERO
     reserved_crypto: Decimal = ZERO
@@ -143,7 +145,7 @@ class Account:
         """Whether it may sell shares that it does not have."""
         return self.shorting_enabled and not self.configurations["no_shorting"] and self.multiplier > 1
 
-    def open_orders(self) -> list[Order]:
+    def open_orders(self) -> list[ExchangeOrder]:
         """Return all open orders, in order of submission."""
         return sorted((o for orders in self.open.values() for o in orders.values()), key=lambda o: o.seq)
 
@@ -155,43 +157,43 @@ class Account:
     def available(self, symbol: str) -> Decimal:
         """Return how much of the position no open order has laid hands on, unsigned."""
         qty = self.quantity(symbol)
-        side = Side.SELL if qty > 0 else Side.BUY
+        side = ExchangeSide.SELL if qty > 0 else ExchangeSide.BUY
         return max(abs(qty) - self.held[symbol, side], ZERO)
 
-    def enter(self, order: Order) -> None:
+    def enter(self, order: ExchangeOrder) -> None:
         """Put an order that may fill into the books; it holds back what it needs."""
         self.open[order.symbol, order.side][order.id] = order
         self.held[order.symbol, order.side] += order.held
         self._reserve(order, order.reserved)
 
-    def leave(self, order: Order) -> None:
+    def leave(self, order: ExchangeOrder) -> None:
         """Take an order out of the books and give back what it held."""
         if self.open[order.symbol, order.side].pop(order.id, None) is None:
             return
         self.release(order, held=order.held, reserved=order.reserved)
 
-    def hold(self, order: Order, qty: Decimal) -> None:
+    def hold(self, order: ExchangeOrder, qty: Decimal) -> None:
         """Let an open order hold back *qty* of the position."""
         order.held += qty
         self.held[order.symbol, order.side] += qty
 
-    def release(self, order: Order, *, held: Decimal, reserved: Decimal) -> None:
+    def release(self, order: ExchangeOrder, *, held: Decimal, reserved: Decimal) -> None:
         """Give back part of what *order* holds."""
         order.held -= held
         order.reserved -= reserved
         self.held[order.symbol, order.side] -= held
         self._reserve(order, -reserved)
 
-    def book(self, order: Order, qty: Decimal, price: Decimal) -> Decimal:
+    def book(self, order: ExchangeOrder, qty: Decimal, price: Decimal) -> Decimal:
         """Move cash and position for a fill of *qty* at *price*; return the signed position after it."""
-        signed = qty if order.side is Side.BUY else -qty
+        signed = qty if order.side is ExchangeSide.BUY else -qty
         self.cash -= signed * price
         coin_fee = ZERO
         if order.is_crypto:
             coin_fee = self._charge(order, qty, price)
         position = self.positions.get(order.symbol)
         if position is None:
-            position = Position(symbol=order.symbol, is_crypto=order.is_crypto, qty=ZERO, cost=ZERO)
+            position = ExchangePosition(symbol=order.symbol, is_crypto=order.is_crypto, qty=ZERO, cost=ZERO)
         _move(position, signed, price)
         position.qty -= coin_fee
         if position.qty == 0:
@@ -200,9 +202,9 @@ class Account:
             self.positions[order.symbol] = position
         return position.qty
 
-    def _charge(self, order: Order, qty: Decimal, price: Decimal) -> Decimal:
+    def _charge(self, order: ExchangeOrder, qty: Decimal, price: Decimal) -> Decimal:
         """Take the fee: from the coins of a purchase, from the dollars of a sale. Returns the coins."""
-        if order.side is Side.SELL:
+        if order.side is ExchangeSide.SELL:
             fee = qty * price * CRYPTO_FEE
             self.cash -= fee
             self.fees += fee
@@ -211,14 +213,14 @@ class Account:
         self.fees += coins * price
         return coins
 
-    def _reserve(self, order: Order, amount: Decimal) -> None:
+    def _reserve(self, order: ExchangeOrder, amount: Decimal) -> None:
         if order.is_crypto:
             self.reserved_crypto += amount
         else:
             self.reserved += amount
 
 
-def _move(position: Position, signed: Decimal, price: Decimal) -> None:
+def _move(position: ExchangePosition, signed: Decimal, price: Decimal) -> None:
     """Add to the position, or close it first and open the other way with what is left."""
     if position.qty * signed < 0:
         closed = min(abs(signed), abs(position.qty))

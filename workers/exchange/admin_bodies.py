@@ -12,7 +12,7 @@ from workers.exchange.clock import ClockMode
 _Price = Annotated[Decimal, Field(gt=0, max_digits=18, decimal_places=9)]
 
 
-class Body(BaseModel):
+class AdminBody(BaseModel):
     """A body with no other fields than these."""
 
     model_config = ConfigDict(extra="forbid")
@@ -22,7 +22,7 @@ class Prices(RootModel[dict[str, _Price | None]]):
     """`/admin/prices`: symbol to the price at which it trades until further notice; null takes the pin away."""
 
 
-class Bars(Body):
+class BarsBody(AdminBody):
     """`/admin/bars`: how the bars go on; what is left out stays."""
 
     #: Seconds per bar.
@@ -32,7 +32,7 @@ class Bars(Body):
     turn: Annotated[int, Field(ge=0, le=10_000)] = 0
 
 
-class Clock(Body):
+class ClockBody(AdminBody):
     """`/admin/clock`: how the exchange tells the time.
 
     A clock that goes by the calendar and is set to a later time passes every opening and closing in between:
@@ -44,7 +44,7 @@ class Clock(Body):
     now: AwareDatetime | None = None
 
 
-class Account(Body):
+class AccountBody(AdminBody):
     """`/admin/accounts`: change the account of an API key, opening it if there is none; what is left out stays."""
 
     key: Annotated[str, Field(min_length=1)]
@@ -64,7 +64,7 @@ class Account(Body):
     shorting_enabled: bool | None = None
 
 
-class Asset(Body):
+class AssetBody(AdminBody):
     """What is changed about one asset."""
 
     exists: bool = True
@@ -74,11 +74,11 @@ class Asset(Body):
     shortable: bool = True
 
 
-class Assets(RootModel[dict[str, Asset | None]]):
+class AssetsBody(RootModel[dict[str, AssetBody | None]]):
     """`/admin/assets`: symbol to flags; null restores what it was."""
 
 
-class Rate(Body):
+class RateBody(AdminBody):
     """`/admin/rate`: how many requests of the trading API each account may make in a minute that slides.
 
     Requests are counted anew from here. `GET /admin/requests?key=` tells what was counted.

@@ -49,7 +49,7 @@ _DELISTED = frozenset({"MKR/USD"})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asset:
+class ListedAsset:
     """What the exchange says of one symbol."""
 
     symbol: str
@@ -78,17 +78,17 @@ class Asset:
         return self.symbol.replace("/", "")
 
 
-class Assets:
+class AssetList:
     """The list of assets, with what an admin changed about some of them."""
 
     def __init__(self) -> None:
         self._changed: dict[str, dict[str, bool]] = {}
-        self._known: dict[str, Asset] = {}
-        self._by_id: dict[str, Asset] = {}
+        self._known: dict[str, ListedAsset] = {}
+        self._by_id: dict[str, ListedAsset] = {}
         for symbol in (*_SHARES, *(f"{coin}/USD" for coin in _COINS)):
             self.find(symbol)
 
-    def find(self, symbol: str) -> Asset | None:
+    def find(self, symbol: str) -> ListedAsset | None:
         """Return the asset that *symbol* names (`AAPL`, `BTC/USD`, `BTCUSD`, or an asset's UUID)."""
         known = self.known(symbol)
         if known is None:
@@ -104,7 +104,7 @@ class Assets:
             shortable=changed.get("shortable", known.shortable),
         )
 
-    def known(self, symbol: str) -> Asset | None:
+    def known(self, symbol: str) -> ListedAsset | None:
         """Return what *symbol* names whatever an admin changed; None when it can be no symbol."""
         known = self._known.get(symbol) or self._by_id.get(symbol)
         if known is None:
@@ -121,7 +121,7 @@ class Assets:
         else:
             self._changed[symbol] = dict(changes)
 
-    def listed(self) -> list[Asset]:
+    def listed(self) -> list[ListedAsset]:
         """Return every asset seen so far, by symbol."""
         found = (self.find(symbol) for symbol in sorted({asset.symbol for asset in self._known.values()}))
         return [asset for asset in found if asset is not None]
@@ -133,22 +133,22 @@ def asset_id(symbol: str) -> str:
     return str(uuid.uuid5(_NAMESPACE, symbol))
 
 
-def _asset(symbol: str) -> Asset | None:
+def _asset(symbol: str) -> ListedAsset | None:
     coin = symbol.removesuffix("/USD") if "/" in symbol else symbol.removesuffix("USD")
     if coin != symbol and coin in _COINS:
         pair = f"{coin}/USD"
         live = pair not in _DELISTED
-        return Asset(
+        return ListedAsset(
             symbol=pair, name=f"{_COINS[coin]} / US Dollar", asset_class="crypto", exchange="CRYPTO",
             active=live, tradable=live, shortable=False,
         )  # fmt: skip
     if not _TICKER.match(symbol):
         return None
     name, exchange = _SHARES.get(symbol, (f"{symbol} Common Stock", "NYSE"))
-    return Asset(symbol=symbol, name=name, asset_class="us_equity", exchange=exchange)
+    return ListedAsset(symbol=symbol, name=name, asset_class="us_equity", exchange=exchange)
 
 
-def asset_json(asset: Asset) -> dict[str, Any]:
+def asset_json(asset: ListedAsset) -> dict[str, Any]:
     """Return *asset* as `/v2/assets` writes it."""
     body: dict[str, Any] = {
         "id": asset.id,

@@ -10,8 +10,8 @@ from typing import Any
 
 from starlette.datastructures import QueryParams
 
-from workers.exchange.accounts import Account
-from workers.exchange.refusals import Refused
+from workers.exchange.accounts import ExchangeAccount
+from workers.exchange.refusals import RequestRefused
 from workers.exchange.tickets import read_json
 from workers.exchange.trading import HONEST, Behaviour
 from workers.exchange.venue import Venue
@@ -22,7 +22,7 @@ class Call:
     """One authenticated request."""
 
     venue: Venue
-    account: Account
+    account: ExchangeAccount
     #: Nanoseconds since 1970.
     now_ns: int
     body: bytes
@@ -58,6 +58,6 @@ class Reply:
 Handler = Callable[[Call], Reply]
 
 
-def refusal(refused: Refused) -> Reply:
+def refusal(refused: RequestRefused) -> Reply:
     """Return *refused* as an answer."""
     return Reply(status=refused.status, json=refused.body)

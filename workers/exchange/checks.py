@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from datetime import time
 from decimal import ROUND_DOWN, Decimal
 
-from workers.exchange.accounts import QUANTUM, ZERO, Account
-from workers.exchange.assets import CRYPTO_MINIMUM, Asset
+from workers.exchange.accounts import QUANTUM, ZERO, ExchangeAccount
+from workers.exchange.assets import CRYPTO_MINIMUM, ListedAsset
 from workers.exchange.clock import ClockMode
 from workers.exchange.money import SHORT_MARGIN
-from workers.exchange.orders import Order, OrderClass, OrderType, Side, Status, TimeInForce
-from workers.exchange.refusals import Refused, bad_parameter, forbidden, plain, rule
+from workers.exchange.orders import ExchangeOrder, ExchangeOrderStatus, ExchangeSide, OrderClass, OrderType, TimeInForce
+from workers.exchange.refusals import RequestRefused, bad_parameter, forbidden, plain, rule
 from workers.exchange.tickets import Ticket, check_increment
 from workers.exchange.venue import Venue
 
@@ -23,7 +23,7 @@ _AUCTION_CLOSES = {TimeInForce.OPG: (time(9, 28), "9:28am"), TimeInForce.CLS: (t
 
 
 @dataclass(frozen=True, kw_only=True)
-class Claim:
+class Reservation:
     """What an order holds back while it is open."""
 
     #: Quantity of the position that it closes.
@@ -33,7 +33,7 @@ class Claim:
     position_intent: str
 
 
-def find_asset(venue: Venue, symbol: str) -> Asset:
+def find_asset(venue: Venue, symbol: str) -> ListedAsset:
     """Return the asset to trade.
 
     Raises:
@@ -49,7 +49,7 @@ def find_asset(venue: Venue, symbol: str) -> Asset:
     return asset
 
 
-def check_terms(venue: Venue, ticket: Ticket, asset: Asset, now_ns: int) -> None:
+def check_terms(venue: Venue, ticket: Ticket, asset: ListedAsset, now_ns: int) -> None:
     """Refuse terms that the market of this asset does not know.
 
     Raises:
@@ -74,7 +74,7 @@ def check_terms(venue: Venue, ticket: Ticket, asset: Asset, now_ns: int) -> None
         _check_auction(venue, ticket, now_ns)
 
 
-def check_account(account: Account, ticket: Ticket) -> None:
+def check_account(account: ExchangeAccount, ticket: Ticket) -> None:
     """Refuse an order of an account that may not trade, or under an id that is spent.
 
     Raises:
@@ -87,7 +87,7 @@ def check_account(account: Account, ticket: Ticket) -> None:
         raise forbidden("new orders are rejected by user request")
 
 
-def check_client_id(account: Account, client_order_id: str | None) -> None:
+def check_client_id(account: ExchangeAccount, client_order_id: str | None) -> None:
     """Refuse an id that any order of this account ever had.
 
     Raises:
@@ -97,7 +97,7 @@ def check_client_id(account: Account, client_order_id: str | None) -> None:
         raise bad_parameter("client_order_id must be unique")
 
 
-def check_wash_trade(account: Account, ticket: Ticket, symbol: str) -> None:
+def check_wash_trade(account: ExchangeAccount, ticket: Ticket, symbol: str) -> None:
     """Refuse an order that could trade with the account's own.
 
     Raises:
@@ -117,7 +117,7 @@ def check_wash_trade(account: Account, ticket: Ticket, symbol: str) -> None:
             )
 
 
-def claim(venue: Venue, account: Account, ticket: Ticket, asset: Asset) -> Claim:
+def claim(venue: Venue, account: ExchangeAccount, ticket: Ticket, asset: ListedAsset) -> Reservation:
     """Return what the order holds back.
 
     Raises:
@@ -131,21 +131,21 @@ def claim(venue: Venue, account: Account, ticket: Ticket, asset: Asset) -> Claim
     if asset.is_crypto and qty * price < CRYPTO_MINIMUM:
         raise forbidden(f"cost basis must be >= minimal amount of order {plain(CRYPTO_MINIMUM)}")
     position = account.quantity(asset.symbol)
-    closes = position < 0 if ticket.side is Side.BUY else position > 0
+    closes = position < 0 if ticket.side is ExchangeSide.BUY else position > 0
     intent = f"{ticket.side}_to_{'close' if closes else 'open'}"
     if ticket.position_intent not in (None, "", intent):
         raise rule(f"position intent mismatch, inferred: {intent}, specified: {ticket.position_intent}")
     if closes:
         _check_available(account, asset, qty, position)
-        return Claim(held=qty, reserved=ZERO, position_intent=intent)
-    if ticket.side is Side.SELL:
+        return Reservation(held=qty, reserved=ZERO, position_intent=intent)
+    if ticket.side is ExchangeSide.SELL:
         _check_short(account, ticket, asset, qty)
         market = venue.price(asset.symbol) or price
         price = max(price, market * SHORT_MARGIN)
-    elif position == 0 and _works(account, asset.symbol, Side.SELL):
+    elif position == 0 and _works(account, asset.symbol, ExchangeSide.SELL):
         raise forbidden("cannot open a long buy while a short sell order is open")
     _check_power(venue, account, asset, qty * price)
-    return Claim(held=ZERO, reserved=qty * price, position_intent=intent)
+    return Reservation(held=ZERO, reserved=qty * price, position_intent=intent)
 
 
 def size_of(notional: Decimal, price: Decimal) -> Decimal:
@@ -164,7 +164,7 @@ def _check_crypto(ticket: Ticket) -> None:
         raise rule("extended hours order must be DAY or GTC limit orders")
 
 
-def _check_fractional(ticket: Ticket, asset: Asset) -> None:
+def _check_fractional(ticket: Ticket, asset: ListedAsset) -> None:
     if not asset.fractionable:
         raise forbidden(f'asset "{asset.symbol}" is not fractionable')
     if ticket.time_in_force is not TimeInForce.DAY:
@@ -181,17 +181,17 @@ def _check_auction(venue: Venue, ticket: Ticket, now_ns: int) -> None:
         raise forbidden(f"{ticket.time_in_force} orders must be submitted after 7:00pm and before {written}")
 
 
-def _may_cross(ticket: Ticket, order: Order) -> bool:
+def _may_cross(ticket: Ticket, order: ExchangeOrder) -> bool:
     if ticket.type is not OrderType.LIMIT or order.type is not OrderType.LIMIT:
         return True
     if ticket.limit_price is None or order.limit_price is None:
         return True
-    if ticket.side is Side.BUY:
+    if ticket.side is ExchangeSide.BUY:
         return ticket.limit_price >= order.limit_price
     return ticket.limit_price <= order.limit_price
 
 
-def _check_available(account: Account, asset: Asset, qty: Decimal, position: Decimal) -> None:
+def _check_available(account: ExchangeAccount, asset: ListedAsset, qty: Decimal, position: Decimal) -> None:
     available = account.available(asset.symbol)
     if qty <= available:
         return
@@ -206,7 +206,7 @@ def _check_available(account: Account, asset: Asset, qty: Decimal, position: Dec
     )
 
 
-def _check_short(account: Account, ticket: Ticket, asset: Asset, qty: Decimal) -> None:
+def _check_short(account: ExchangeAccount, ticket: Ticket, asset: ListedAsset, qty: Decimal) -> None:
     if asset.is_crypto:
         raise _balance(asset, qty, ZERO)
     if not account.may_short:
@@ -215,16 +215,16 @@ def _check_short(account: Account, ticket: Ticket, asset: Asset, qty: Decimal) -
         raise rule(f"asset {asset.symbol} cannot be sold short")
     if ticket.notional is not None or qty % 1:
         raise rule("fractional orders cannot be sold short")
-    if account.quantity(asset.symbol) == 0 and _works(account, asset.symbol, Side.BUY):
+    if account.quantity(asset.symbol) == 0 and _works(account, asset.symbol, ExchangeSide.BUY):
         raise forbidden("cannot open a short sell while a long buy order is open")
 
 
-def _works(account: Account, symbol: str, side: Side) -> bool:
+def _works(account: ExchangeAccount, symbol: str, side: ExchangeSide) -> bool:
     """Return whether an order of *side* is open that does not wait for its parent."""
-    return any(order.status is not Status.HELD for order in account.open[symbol, side].values())
+    return any(order.status is not ExchangeOrderStatus.HELD for order in account.open[symbol, side].values())
 
 
-def _check_power(venue: Venue, account: Account, asset: Asset, cost: Decimal) -> None:
+def _check_power(venue: Venue, account: ExchangeAccount, asset: ListedAsset, cost: Decimal) -> None:
     sums = venue.totals(account)
     power = sums.non_marginable if asset.is_crypto else sums.buying_power
     if cost > power:
@@ -235,7 +235,7 @@ def _check_power(venue: Venue, account: Account, asset: Asset, cost: Decimal) ->
         )
 
 
-def _balance(asset: Asset, qty: Decimal, available: Decimal) -> Refused:
+def _balance(asset: ListedAsset, qty: Decimal, available: Decimal) -> RequestRefused:
     coin = asset.symbol.removesuffix("/USD")
     return forbidden(
         f"insufficient balance for {coin} (requested: {plain(qty)}, available: {plain(available)})",

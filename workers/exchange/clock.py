@@ -20,7 +20,7 @@ class ClockMode(StrEnum):
     FIXED = "fixed"
 
 
-class Session(StrEnum):
+class TradableNow(StrEnum):
     """What can trade now. Crypto always can."""
 
     REGULAR = "regular"
@@ -44,11 +44,11 @@ class SessionClock:
         """Return the exchange's time in New York."""
         return (now + self._offset).astimezone(NEW_YORK)
 
-    def session(self, now: datetime) -> Session:
+    def session(self, now: datetime) -> TradableNow:
         """Return which session it is for shares."""
         match self.mode:
             case ClockMode.ALWAYS_OPEN:
-                return Session.REGULAR
+                return TradableNow.REGULAR
             case ClockMode.REAL | ClockMode.FIXED:
                 return self._session(self.shown(now))
             case never:
@@ -79,17 +79,17 @@ class SessionClock:
         """Return the clock as `/v2/clock` writes it."""
         return {
             "timestamp": self.shown(now).isoformat(),
-            "is_open": self.session(now) is Session.REGULAR,
+            "is_open": self.session(now) is TradableNow.REGULAR,
             "next_open": self.next_open(now).isoformat(),
             "next_close": self.next_close(now).isoformat(),
         }
 
     @staticmethod
-    def _session(shown: datetime) -> Session:
+    def _session(shown: datetime) -> TradableNow:
         today = trading_day(shown.date())
         if today is None:
-            return Session.CLOSED
+            return TradableNow.CLOSED
         if today.opens <= shown < today.closes:
-            return Session.REGULAR
+            return TradableNow.REGULAR
         begins, ends = today.extended
-        return Session.EXTENDED if begins <= shown < ends else Session.CLOSED
+        return TradableNow.EXTENDED if begins <= shown < ends else TradableNow.CLOSED

@@ -28,7 +28,7 @@ class On(StrEnum):
     ANY = "any"
 
 
-class Kind(StrEnum):
+class FaultKind(StrEnum):
     """What goes wrong. *before*: the request has no effect. *after*: it has, and the answer is lost."""
 
     LATENCY = "latency"
@@ -60,30 +60,31 @@ class Kind(StrEnum):
 
 BEFORE = frozenset(
     {
-        Kind.RATE_LIMITED, Kind.ERROR_BEFORE, Kind.DROP_BEFORE, Kind.SILENCE_BEFORE, Kind.GARBAGE_BEFORE,
-        Kind.HTML, Kind.REJECT, Kind.UNAUTHORIZED, Kind.FORBIDDEN_ACCOUNT,
+        FaultKind.RATE_LIMITED, FaultKind.ERROR_BEFORE, FaultKind.DROP_BEFORE, FaultKind.SILENCE_BEFORE,
+        FaultKind.GARBAGE_BEFORE, FaultKind.HTML, FaultKind.REJECT, FaultKind.UNAUTHORIZED,
+        FaultKind.FORBIDDEN_ACCOUNT,
     }
 )  # fmt: skip
-AFTER = frozenset({Kind.ERROR_AFTER, Kind.DROP_AFTER, Kind.SILENCE_AFTER, Kind.GARBAGE})
-OF_ORDERS = frozenset({Kind.PARTIAL_FILL, Kind.NO_FILL, Kind.LATE_REJECT})
-OF_EVENTS = frozenset({Kind.LATE_EVENT, Kind.DOUBLE_EVENT, Kind.DROP_EVENT})
+AFTER = frozenset({FaultKind.ERROR_AFTER, FaultKind.DROP_AFTER, FaultKind.SILENCE_AFTER, FaultKind.GARBAGE})
+OF_ORDERS = frozenset({FaultKind.PARTIAL_FILL, FaultKind.NO_FILL, FaultKind.LATE_REJECT})
+OF_EVENTS = frozenset({FaultKind.LATE_EVENT, FaultKind.DOUBLE_EVENT, FaultKind.DROP_EVENT})
 #: How long each kind lasts when nothing is said, in seconds.
 _SECONDS = {
-    Kind.LATENCY: 0.05,
-    Kind.SILENCE_BEFORE: 60.0,
-    Kind.SILENCE_AFTER: 60.0,
-    Kind.PARTIAL_FILL: 1.0,
-    Kind.NO_FILL: 0.0,
-    Kind.LAGGING_READS: 0.25,
-    Kind.LATE_EVENT: 1.0,
+    FaultKind.LATENCY: 0.05,
+    FaultKind.SILENCE_BEFORE: 60.0,
+    FaultKind.SILENCE_AFTER: 60.0,
+    FaultKind.PARTIAL_FILL: 1.0,
+    FaultKind.NO_FILL: 0.0,
+    FaultKind.LAGGING_READS: 0.25,
+    FaultKind.LATE_EVENT: 1.0,
 }
 _STATUSES = {
-    Kind.ERROR_BEFORE: {500, 502, 503, 504},
-    Kind.ERROR_AFTER: {500, 502, 503, 504},
-    Kind.HTML: {200, 401, 403, 404, 429, 500, 502, 503, 504},
-    Kind.REJECT: {403, 422},
+    FaultKind.ERROR_BEFORE: {500, 502, 503, 504},
+    FaultKind.ERROR_AFTER: {500, 502, 503, 504},
+    FaultKind.HTML: {200, 401, 403, 404, 429, 500, 502, 503, 504},
+    FaultKind.REJECT: {403, 422},
 }
-_STATUS = {Kind.ERROR_BEFORE: 503, Kind.ERROR_AFTER: 504, Kind.HTML: 502, Kind.REJECT: 403}
+_STATUS = {FaultKind.ERROR_BEFORE: 503, FaultKind.ERROR_AFTER: 504, FaultKind.HTML: 502, FaultKind.REJECT: 403}
 
 
 class Fault(BaseModel):
@@ -92,7 +93,7 @@ class Fault(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     on: On
-    kind: Kind
+    kind: FaultKind
     probability: Annotated[float, Field(ge=0, le=1)] = 1.0
     #: How long, for the kinds that last.
     seconds: Annotated[float, Field(ge=0)] | None = None
@@ -157,7 +158,7 @@ class FaultPlan(BaseModel):
             fault.hits = 0
         return self
 
-    def strike(self, on: On, key: str, kinds: Iterable[Kind], symbol: str | None = None) -> list[Fault]:
+    def strike(self, on: On, key: str, kinds: Iterable[FaultKind], symbol: str | None = None) -> list[Fault]:
         """Return the faults of *kinds* that hit this request, in their order."""
         wanted = frozenset(kinds)
         return [fault for fault in self.faults if fault.kind in wanted and fault.strikes(on, key, symbol)]

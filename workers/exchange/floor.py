@@ -11,14 +11,14 @@ from typing import Any
 
 import structlog
 
-from workers.exchange.clock import ClockMode, Session
+from workers.exchange.clock import ClockMode, TradableNow
 from workers.exchange.faults import FaultPlan
-from workers.exchange.journal import Journal
+from workers.exchange.journal import ExchangeJournal
 from workers.exchange.settlement import change_session, reprice, settle_routing, wake
 from workers.exchange.tape import Tape
 from workers.exchange.trading_days import session_changes
 from workers.exchange.traffic import Traffic
-from workers.exchange.venue import Changes, Event, Venue
+from workers.exchange.venue import Changes, TradeUpdate, Venue
 
 log = structlog.get_logger(__name__)
 
@@ -32,7 +32,7 @@ _JUST_AFTER = timedelta(milliseconds=1)
 class Floor:
     """The running exchange. Lives on one event loop; nothing here may be called from another thread."""
 
-    def __init__(self, *, venue: Venue, journal: Journal, tape: Tape | None, cadence_s: float) -> None:
+    def __init__(self, *, venue: Venue, journal: ExchangeJournal, tape: Tape | None, cadence_s: float) -> None:
         self.venue = venue
         self.tape = tape
         self.cadence_s = cadence_s
@@ -40,7 +40,7 @@ class Floor:
         self.faults = FaultPlan()
         self.traffic = Traffic()
         #: Called with every event once what it tells is written down.
-        self.publish: Callable[[Event], None] = lambda _event: None
+        self.publish: Callable[[TradeUpdate], None] = lambda _event: None
         #: Set when the exchange ends: whoever waits must stop waiting.
         self.stopping = asyncio.Event()
         #: The cycle that is on; None without bars.
@@ -49,7 +49,7 @@ class Floor:
         self._flushed: asyncio.Future[None] | None = None
         self._turned = asyncio.Event()
         self._retimed = asyncio.Event()
-        self._session = Session.CLOSED
+        self._session = TradableNow.CLOSED
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -170,7 +170,7 @@ class Floor:
         if session is not self._session:
             before, self._session = self._session, session
             # Where bars are played, each of them is a day.
-            if before is Session.CLOSED and self.tape is None:
+            if before is TradableNow.CLOSED and self.tape is None:
                 self._end_day()
             change_session(self.venue, before, session, now_ns)
 

@@ -12,12 +12,21 @@ from starlette.datastructures import Headers, QueryParams
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from workers.exchange.accounts import Account
+from workers.exchange.accounts import ExchangeAccount
 from workers.exchange.calls import Call, Handler, Reply, refusal
-from workers.exchange.faults import AFTER, BEFORE, OF_ORDERS, Kind, On
+from workers.exchange.faults import AFTER, BEFORE, OF_ORDERS, FaultKind, On
 from workers.exchange.floor import Floor
-from workers.exchange.mishaps import Answer, Outcome, Silence, classify, go_wrong, is_market_data, misbehave, plain
-from workers.exchange.refusals import Refused, not_found, unauthorized
+from workers.exchange.mishaps import (
+    FaultyAnswer,
+    Outcome,
+    Silence,
+    classify,
+    go_wrong,
+    is_market_data,
+    misbehave,
+    plain,
+)
+from workers.exchange.refusals import RequestRefused, not_found, unauthorized
 from workers.exchange.trading import HONEST
 from workers.exchange.traffic import FREE, Toll
 
@@ -47,7 +56,7 @@ class Gateway:
             return
         body = await _read(receive)
         outcome = await self._outcome(scope, body)
-        if isinstance(outcome, Answer):
+        if isinstance(outcome, FaultyAnswer):
             await _send(send, outcome)
             return
         if isinstance(outcome, Silence):
@@ -60,7 +69,7 @@ class Gateway:
         try:
             route, path = self._find(scope)
             account = self._authenticate(Headers(scope=scope))
-        except Refused as refused:
+        except RequestRefused as refused:
             await self._floor.committed()
             return plain(refusal(refused))
         toll = self._toll(scope, route, account)
@@ -85,24 +94,24 @@ class Gateway:
                 return go_wrong(late[0])
         return plain(reply, toll.headers)
 
-    def _toll(self, scope: Scope, route: Route, account: Account) -> Toll:
+    def _toll(self, scope: Scope, route: Route, account: ExchangeAccount) -> Toll:
         """Count a request of the trading API; market data has a limit of its own, which is never met here."""
         if is_market_data(scope["path"]):
             return FREE
         return self._floor.traffic.arrive(account.key, f"{scope['method']} {route.path}", time.time_ns())
 
     async def _before(self, on: On, key: str, symbol: str | None) -> Outcome | None:
-        struck = self._floor.faults.strike(on, key, BEFORE | {Kind.LATENCY}, symbol)
-        latency = sum(fault.lasts_s for fault in struck if fault.kind is Kind.LATENCY)
+        struck = self._floor.faults.strike(on, key, BEFORE | {FaultKind.LATENCY}, symbol)
+        latency = sum(fault.lasts_s for fault in struck if fault.kind is FaultKind.LATENCY)
         if latency:
             await self._floor.first_of(seconds=latency)
-        return next((go_wrong(fault) for fault in struck if fault.kind is not Kind.LATENCY), None)
+        return next((go_wrong(fault) for fault in struck if fault.kind is not FaultKind.LATENCY), None)
 
     def _behaviour(self, on: On, key: str, symbol: str | None) -> dict[str, Any]:
         """Return what injected faults make of a read, or of an order."""
         faults, now_ns = self._floor.faults, time.time_ns()
         if on in _READS:
-            lags = faults.strike(on, key, {Kind.LAGGING_READS}, symbol)
+            lags = faults.strike(on, key, {FaultKind.LAGGING_READS}, symbol)
             return {"horizon_ns": now_ns - int(lags[0].lasts_s * _NANO)} if lags else {}
         if on is not On.SUBMIT:
             return {}
@@ -119,10 +128,10 @@ class Gateway:
                 return route, found["path_params"]
             known = known or matched is Match.PARTIAL
         if known:
-            raise Refused(405, "method not allowed", 40510000)
+            raise RequestRefused(405, "method not allowed", 40510000)
         raise not_found("endpoint not found")
 
-    def _authenticate(self, headers: Headers) -> Account:
+    def _authenticate(self, headers: Headers) -> ExchangeAccount:
         key, secret = headers.get("apca-api-key-id"), headers.get("apca-api-secret-key")
         if not key or not secret:
             raise unauthorized()
@@ -135,7 +144,7 @@ class Gateway:
 def _handle(handler: Handler, call: Call) -> Reply:
     try:
         return handler(call)
-    except Refused as refused:
+    except RequestRefused as refused:
         return refusal(refused)
     except Exception:
         log.exception("request.failed", account=call.account.number)
@@ -145,7 +154,7 @@ def _handle(handler: Handler, call: Call) -> Reply:
 def _symbol(call: Call) -> str | None:
     try:
         symbol = call.json.get("symbol")
-    except Refused:
+    except RequestRefused:
         return None
     return symbol if isinstance(symbol, str) else None
 
@@ -159,7 +168,7 @@ async def _read(receive: Receive) -> bytes:
             return body
 
 
-async def _send(send: Send, answer: Answer) -> None:
+async def _send(send: Send, answer: FaultyAnswer) -> None:
     headers = [(b"content-length", str(len(answer.body)).encode()), *answer.headers]
     if answer.body:
         headers.append((b"content-type", answer.content_type))

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from pipeline.model.errors import NotPossible
-from workers.exchange.accounts import Account, Fill, Position, Transfer
-from workers.exchange.orders import Order, Side
+from workers.exchange.accounts import ExchangeAccount, ExchangePosition, ExchangeTransfer, Fill
+from workers.exchange.orders import ExchangeOrder, ExchangeSide
 from workers.exchange.venue import Changes, Venue
 
 _SCHEMA = """
@@ -52,11 +52,11 @@ _ACCOUNT_REST = (
     "configurations",
 )
 _FILL_NAMES = tuple(each.name for each in fields(Fill))
-_TRANSFER_NAMES = tuple(each.name for each in fields(Transfer))
+_TRANSFER_NAMES = tuple(each.name for each in fields(ExchangeTransfer))
 _FILL_AMOUNTS = ("qty", "price", "cum_qty", "leaves_qty", "position_qty")
 
 
-class Journal:
+class ExchangeJournal:
     """The exchange's file, `exchange.sqlite3` in its home; one process at a time."""
 
     def __init__(self, home: Path) -> None:
@@ -87,18 +87,20 @@ class Journal:
         for key, body in self._db.execute("SELECT key, body FROM accounts"):
             venue.accounts[key] = _account(key, body)
         for account, symbol, is_crypto, qty, cost in self._db.execute("SELECT * FROM positions"):
-            venue.accounts[account].positions[symbol] = Position(
+            venue.accounts[account].positions[symbol] = ExchangePosition(
                 symbol=symbol, is_crypto=bool(is_crypto), qty=Decimal(qty), cost=Decimal(cost)
             )
         for (body,) in self._db.execute("SELECT body FROM orders ORDER BY seq"):
-            order = Order.from_row(body)
+            order = ExchangeOrder.from_row(body)
             venue.add(venue.accounts[order.account], order)
         for (body,) in self._db.execute("SELECT body FROM fills ORDER BY seq"):
             fill = _fill(body)
             venue.accounts[fill.account].fills.append(fill)
         for (body,) in self._db.execute("SELECT body FROM transfers ORDER BY seq"):
             row = json.loads(body)
-            venue.accounts[row["account"]].transfers.append(Transfer(**row | {"amount": Decimal(row["amount"])}))
+            venue.accounts[row["account"]].transfers.append(
+                ExchangeTransfer(**row | {"amount": Decimal(row["amount"])})
+            )
         for symbol, *prices in self._db.execute("SELECT symbol, pinned, last, previous FROM prices"):
             for known, price in zip((venue.pinned, venue.last, venue.previous), prices, strict=True):
                 if price is not None:
@@ -152,19 +154,19 @@ def _text(value: Decimal | None) -> str | None:
     return None if value is None else str(value)
 
 
-def _account_row(account: Account) -> str:
+def _account_row(account: ExchangeAccount) -> str:
     names = (*_ACCOUNT_AMOUNTS, *_ACCOUNT_REST)
     return json.dumps({name: getattr(account, name) for name in names}, default=str)
 
 
-def _account(key: str, body: str) -> Account:
+def _account(key: str, body: str) -> ExchangeAccount:
     row: dict[str, Any] = json.loads(body)
-    return Account(key=key, **row | {name: Decimal(row[name]) for name in _ACCOUNT_AMOUNTS})
+    return ExchangeAccount(key=key, **row | {name: Decimal(row[name]) for name in _ACCOUNT_AMOUNTS})
 
 
 def _fill(body: str) -> Fill:
     row: dict[str, Any] = json.loads(body)
-    return Fill(**row | {name: Decimal(row[name]) for name in _FILL_AMOUNTS} | {"side": Side(row["side"])})
+    return Fill(**row | {name: Decimal(row[name]) for name in _FILL_AMOUNTS} | {"side": ExchangeSide(row["side"])})
 
 
 def _lock(path: Path) -> IO[str]:

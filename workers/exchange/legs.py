@@ -6,8 +6,8 @@ import uuid
 from dataclasses import replace
 from decimal import Decimal
 
-from workers.exchange.accounts import Account
-from workers.exchange.orders import Order, OrderClass, OrderType, Side, Status, TimeInForce
+from workers.exchange.accounts import ExchangeAccount
+from workers.exchange.orders import ExchangeOrder, ExchangeOrderStatus, ExchangeSide, OrderClass, OrderType, TimeInForce
 from workers.exchange.refusals import rule
 from workers.exchange.tickets import Ticket
 from workers.exchange.venue import Venue
@@ -45,7 +45,7 @@ def check_legs(ticket: Ticket) -> Ticket:
     return ticket
 
 
-def add_legs(venue: Venue, account: Account, parent: Order, ticket: Ticket, now_ns: int) -> None:
+def add_legs(venue: Venue, account: ExchangeAccount, parent: ExchangeOrder, ticket: Ticket, now_ns: int) -> None:
     """Place the legs of *parent*; they wait until it is filled (an OCO's: until it is in the book)."""
     legs = []
     if ticket.take_profit is not None and ticket.order_class is not OrderClass.OCO:
@@ -64,7 +64,7 @@ def _check_sides(ticket: Ticket) -> None:
     profit, loss = ticket.take_profit, ticket.stop_loss
     if profit is None or loss is None:
         return
-    exits_by_selling = (ticket.side is Side.SELL) == (ticket.order_class is OrderClass.OCO)
+    exits_by_selling = (ticket.side is ExchangeSide.SELL) == (ticket.order_class is OrderClass.OCO)
     if exits_by_selling and profit <= loss:
         raise rule("take_profit.limit_price must be > stop_loss.stop_price")
     if not exits_by_selling and profit >= loss:
@@ -73,20 +73,20 @@ def _check_sides(ticket: Ticket) -> None:
 
 def _leg(
     venue: Venue,
-    parent: Order,
+    parent: ExchangeOrder,
     kind: OrderType,
     *,
     limit: Decimal | None,
     stop: Decimal | None = None,
     now_ns: int,
-) -> Order:
+) -> ExchangeOrder:
     at = venue.tick(now_ns)
     is_oco = parent.order_class is OrderClass.OCO
     side = parent.side if is_oco else parent.side.opposite
-    return Order(
+    return ExchangeOrder(
         seq=venue.next_seq(), id=str(uuid.uuid4()), account=parent.account, client_order_id=str(uuid.uuid4()),
         symbol=parent.symbol, is_crypto=parent.is_crypto, side=side, type=kind,
         time_in_force=parent.time_in_force, qty=parent.qty, limit_price=limit, stop_price=stop,
-        order_class=parent.order_class, position_intent=f"{side}_to_close", status=Status.HELD,
+        order_class=parent.order_class, position_intent=f"{side}_to_close", status=ExchangeOrderStatus.HELD,
         created_ns=at, submitted_ns=at, updated_ns=at, expires_ns=parent.expires_ns, parent=parent.id,
     )  # fmt: skip

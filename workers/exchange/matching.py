@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-from workers.exchange.orders import Order, OrderType, Side
+from workers.exchange.orders import ExchangeOrder, ExchangeSide, OrderType
 
 _CENT = Decimal("0.01")
 
@@ -20,7 +20,7 @@ class Match:
     stop_price: Decimal | None = None
 
 
-def match(order: Order, price: Decimal, *, arriving: bool) -> Match:
+def match(order: ExchangeOrder, price: Decimal, *, arriving: bool) -> Match:
     """Hold *order* against the current *price*.
 
     An order that is marketable as it arrives fills at the price, which may be better than its limit. One that
@@ -43,26 +43,26 @@ def match(order: Order, price: Decimal, *, arriving: bool) -> Match:
             return Match(fill=fill, triggered=True)
 
 
-def _limit(order: Order, price: Decimal, *, arriving: bool) -> Decimal | None:
+def _limit(order: ExchangeOrder, price: Decimal, *, arriving: bool) -> Decimal | None:
     limit = order.limit_price
     if limit is None:
         return None
-    marketable = price <= limit if order.side is Side.BUY else price >= limit
+    marketable = price <= limit if order.side is ExchangeSide.BUY else price >= limit
     if not marketable:
         return None
     return price if arriving else limit
 
 
-def _touched(order: Order, price: Decimal, stop: Decimal | None) -> bool:
+def _touched(order: ExchangeOrder, price: Decimal, stop: Decimal | None) -> bool:
     if stop is None:
         return False
-    return price >= stop if order.side is Side.BUY else price <= stop
+    return price >= stop if order.side is ExchangeSide.BUY else price <= stop
 
 
-def _trail(order: Order, price: Decimal) -> Match:
+def _trail(order: ExchangeOrder, price: Decimal) -> Match:
     best = order.hwm if order.hwm is not None else price
-    best = min(best, price) if order.side is Side.BUY else max(best, price)
+    best = min(best, price) if order.side is ExchangeSide.BUY else max(best, price)
     away = order.trail_price if order.trail_price is not None else best * (order.trail_percent or 0) / 100
-    stop = (best + away if order.side is Side.BUY else best - away).quantize(_CENT)
+    stop = (best + away if order.side is ExchangeSide.BUY else best - away).quantize(_CENT)
     touched = _touched(order, price, stop)
     return Match(fill=price if touched else None, triggered=touched, hwm=best, stop_price=stop)

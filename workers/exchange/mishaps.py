@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from workers.exchange.calls import Reply
-from workers.exchange.faults import Fault, Kind, On
+from workers.exchange.faults import Fault, FaultKind, On
 from workers.exchange.refusals import BUSINESS_RULE, NOT_ALLOWED
 from workers.exchange.trading import Behaviour
 
@@ -15,7 +15,7 @@ _JSON = b"application/json; charset=UTF-8"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class FaultyAnswer:
     """An HTTP answer."""
 
     status: int
@@ -35,7 +35,7 @@ class Cut:
     """The connection is closed without an answer."""
 
 
-Outcome = Answer | Silence | Cut
+Outcome = FaultyAnswer | Silence | Cut
 
 
 def classify(method: str, path: str) -> On:
@@ -64,9 +64,9 @@ def is_market_data(path: str) -> bool:
 
 def misbehave(behaviour: Behaviour, fault: Fault) -> Behaviour:
     """Add what *fault* does to an order."""
-    if fault.kind is Kind.PARTIAL_FILL:
+    if fault.kind is FaultKind.PARTIAL_FILL:
         return replace(behaviour, part_then_s=fault.lasts_s)
-    if fault.kind is Kind.NO_FILL:
+    if fault.kind is FaultKind.NO_FILL:
         return replace(behaviour, no_fill_s=fault.lasts_s)
     return replace(behaviour, reject_later=True)
 
@@ -74,34 +74,34 @@ def misbehave(behaviour: Behaviour, fault: Fault) -> Behaviour:
 def go_wrong(fault: Fault) -> Outcome:
     """Return what the client sees of *fault*."""
     match fault.kind:
-        case Kind.DROP_BEFORE | Kind.DROP_AFTER:
+        case FaultKind.DROP_BEFORE | FaultKind.DROP_AFTER:
             return Cut()
-        case Kind.SILENCE_BEFORE | Kind.SILENCE_AFTER:
+        case FaultKind.SILENCE_BEFORE | FaultKind.SILENCE_AFTER:
             return Silence(fault.lasts_s)
-        case Kind.GARBAGE | Kind.GARBAGE_BEFORE:
-            return Answer(status=200, body=_GARBAGE)
-        case Kind.HTML:
-            return Answer(status=fault.status or 502, body=_HTML, content_type=b"text/html")
+        case FaultKind.GARBAGE | FaultKind.GARBAGE_BEFORE:
+            return FaultyAnswer(status=200, body=_GARBAGE)
+        case FaultKind.HTML:
+            return FaultyAnswer(status=fault.status or 502, body=_HTML, content_type=b"text/html")
     return plain(_refuse(fault))
 
 
 def _refuse(fault: Fault) -> Reply:
     status, message = fault.status or 503, fault.message
     match fault.kind:
-        case Kind.RATE_LIMITED:
+        case FaultKind.RATE_LIMITED:
             return Reply(status=429, json={"message": message or "too many requests."})
-        case Kind.UNAUTHORIZED:
+        case FaultKind.UNAUTHORIZED:
             return Reply(status=401, json={"message": message or "unauthorized."})
-        case Kind.FORBIDDEN_ACCOUNT:
+        case FaultKind.FORBIDDEN_ACCOUNT:
             body = {"code": NOT_ALLOWED, "message": message or "account is not authorized to trade"}
             return Reply(status=403, json=body)
-        case Kind.REJECT:
+        case FaultKind.REJECT:
             code = NOT_ALLOWED if status == 403 else BUSINESS_RULE  # noqa: PLR2004 - the status
             return Reply(status=status, json={"code": code, "message": message or "order rejected"})
     code = status * 100_000 + 10_000
     return Reply(status=status, json={"code": code, "message": message or "internal server error occurred"})
 
 
-def plain(reply: Reply, headers: tuple[tuple[bytes, bytes], ...] = ()) -> Answer:
+def plain(reply: Reply, headers: tuple[tuple[bytes, bytes], ...] = ()) -> FaultyAnswer:
     """Return *reply* as it is."""
-    return Answer(status=reply.status, body=reply.encode(), headers=headers)
+    return FaultyAnswer(status=reply.status, body=reply.encode(), headers=headers)

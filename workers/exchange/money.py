@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
-from workers.exchange.accounts import ZERO, Account
+from workers.exchange.accounts import ZERO, ExchangeAccount
 
 _HALF = Decimal("0.5")
 #: Maintenance margin of shares; coins cannot be borrowed against.
@@ -33,7 +33,7 @@ class Totals:
     non_marginable: Decimal
 
 
-def totals(account: Account, price_of: Callable[[str], Decimal | None]) -> Totals:
+def totals(account: ExchangeAccount, price_of: Callable[[str], Decimal | None]) -> Totals:
     """Value *account* at the current prices; a position without a price counts at its cost."""
     long_value = short_value = crypto = ZERO
     for position in account.positions.values():

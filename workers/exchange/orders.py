@@ -9,16 +9,16 @@ from enum import StrEnum
 from typing import Any
 
 
-class Side(StrEnum):
+class ExchangeSide(StrEnum):
     """The side of an order."""
 
     BUY = "buy"
     SELL = "sell"
 
     @property
-    def opposite(self) -> Side:
+    def opposite(self) -> ExchangeSide:
         """The other side."""
-        return Side.SELL if self is Side.BUY else Side.BUY
+        return ExchangeSide.SELL if self is ExchangeSide.BUY else ExchangeSide.BUY
 
 
 class OrderType(StrEnum):
@@ -51,7 +51,7 @@ class OrderClass(StrEnum):
     OTO = "oto"
 
 
-class Status(StrEnum):
+class ExchangeOrderStatus(StrEnum):
     """Where an order is; the broker's words."""
 
     #: Taken outside the session; waits for the open.
@@ -73,20 +73,20 @@ class Status(StrEnum):
 #: Statuses from which an order may still fill.
 OPEN = frozenset(
     {
-        Status.ACCEPTED,
-        Status.PENDING_NEW,
-        Status.NEW,
-        Status.HELD,
-        Status.PARTIALLY_FILLED,
-        Status.PENDING_CANCEL,
+        ExchangeOrderStatus.ACCEPTED,
+        ExchangeOrderStatus.PENDING_NEW,
+        ExchangeOrderStatus.NEW,
+        ExchangeOrderStatus.HELD,
+        ExchangeOrderStatus.PARTIALLY_FILLED,
+        ExchangeOrderStatus.PENDING_CANCEL,
     }
 )
 #: In the book: what the price may fill.
-WORKING = frozenset({Status.NEW, Status.PARTIALLY_FILLED})
+WORKING = frozenset({ExchangeOrderStatus.NEW, ExchangeOrderStatus.PARTIALLY_FILLED})
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class Order:
+class ExchangeOrder:
     """One order. Times are nanoseconds since 1970; amounts are dollars."""
 
     seq: int
@@ -95,7 +95,7 @@ class Order:
     client_order_id: str
     symbol: str
     is_crypto: bool
-    side: Side
+    side: ExchangeSide
     type: OrderType
     time_in_force: TimeInForce
     #: None for an order by *notional*.
@@ -110,7 +110,7 @@ class Order:
     extended_hours: bool = False
     order_class: OrderClass = OrderClass.SIMPLE
     position_intent: str = ""
-    status: Status
+    status: ExchangeOrderStatus
     #: A stop whose price was touched.
     triggered: bool = False
     created_ns: int
@@ -155,7 +155,7 @@ class Order:
         return json.dumps({name: getattr(self, name) for name in _NAMES}, default=str, separators=(",", ":"))
 
     @classmethod
-    def from_row(cls, text: str) -> Order:
+    def from_row(cls, text: str) -> ExchangeOrder:
         """Read back what `to_row` wrote."""
         row: dict[str, Any] = json.loads(text)
         for name in _DECIMALS:
@@ -166,12 +166,12 @@ class Order:
         return cls(**row)
 
 
-_NAMES = tuple(each.name for each in fields(Order))
-_DECIMALS = tuple(each.name for each in fields(Order) if "Decimal" in str(each.type))
+_NAMES = tuple(each.name for each in fields(ExchangeOrder))
+_DECIMALS = tuple(each.name for each in fields(ExchangeOrder) if "Decimal" in str(each.type))
 _WORDS = {
-    "side": Side,
+    "side": ExchangeSide,
     "type": OrderType,
     "time_in_force": TimeInForce,
     "order_class": OrderClass,
-    "status": Status,
+    "status": ExchangeOrderStatus,
 }

@@ -14,7 +14,7 @@ NOT_ALLOWED = 40310000
 NOT_FOUND = 40410000
 
 
-class Refused(TradewireError):
+class RequestRefused(TradewireError):
     """The exchange refuses the request; nothing was changed."""
 
     def __init__(self, status: int, message: str, code: int | None = None, **extra: str) -> None:
@@ -25,29 +25,29 @@ class Refused(TradewireError):
             self.body["code"] = code
 
 
-def bad_parameter(message: str) -> Refused:
+def bad_parameter(message: str) -> RequestRefused:
     """Return the 422 for a parameter that cannot be right whatever the account holds."""
-    return Refused(422, message, BAD_PARAMETER)
+    return RequestRefused(422, message, BAD_PARAMETER)
 
 
-def rule(message: str) -> Refused:
+def rule(message: str) -> RequestRefused:
     """Return the 422 for a request that the market's rules forbid."""
-    return Refused(422, message, BUSINESS_RULE)
+    return RequestRefused(422, message, BUSINESS_RULE)
 
 
-def forbidden(message: str, **extra: str) -> Refused:
+def forbidden(message: str, **extra: str) -> RequestRefused:
     """Return the 403 for an order that this account may not place."""
-    return Refused(403, message, NOT_ALLOWED, **extra)
+    return RequestRefused(403, message, NOT_ALLOWED, **extra)
 
 
-def not_found(message: str) -> Refused:
+def not_found(message: str) -> RequestRefused:
     """Return the 404 with the broker's code."""
-    return Refused(404, message, NOT_FOUND)
+    return RequestRefused(404, message, NOT_FOUND)
 
 
-def unauthorized() -> Refused:
+def unauthorized() -> RequestRefused:
     """Return the 401, which has no code."""
-    return Refused(401, "unauthorized.")
+    return RequestRefused(401, "unauthorized.")
 
 
 def plain(value: Decimal) -> str:

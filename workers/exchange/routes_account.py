@@ -7,9 +7,9 @@ from typing import Any
 
 from starlette.routing import Route
 
-from workers.exchange.accounts import CONFIGURATIONS, QUANTUM, Position
+from workers.exchange.accounts import CONFIGURATIONS, QUANTUM, ExchangePosition
 from workers.exchange.calls import Call, Reply
-from workers.exchange.refusals import BAD_PARAMETER, Refused, bad_parameter, not_found
+from workers.exchange.refusals import BAD_PARAMETER, RequestRefused, bad_parameter, not_found
 from workers.exchange.routes_orders import cancel_open
 from workers.exchange.settlement import settle_cancels
 from workers.exchange.tickets import number
@@ -58,7 +58,7 @@ def close_one(call: Call) -> Reply:
     held = _held(call)
     qty, percentage = number(call.query, "qty"), number(call.query, "percentage")
     if qty is not None and percentage is not None:
-        raise Refused(400, "only one of qty or percentage is accepted", BAD_PARAMETER)
+        raise RequestRefused(400, "only one of qty or percentage is accepted", BAD_PARAMETER)
     if percentage is not None:
         if not 0 < percentage <= 100:  # noqa: PLR2004 - per cent
             raise bad_parameter("percentage must be between 0 and 100")
@@ -77,14 +77,14 @@ def close_all(call: Call) -> Reply:
         shown = held.symbol.replace("/", "")
         try:
             order = close_position(call.venue, call.account, held.symbol, None, call.now_ns)
-        except Refused as refused:
+        except RequestRefused as refused:
             found.append({"symbol": shown, "status": refused.status, "body": refused.body})
         else:
             found.append({"symbol": shown, "status": 200, "body": call.venue.order_json(order)})
     return Reply(status=207, json=found)
 
 
-def _held(call: Call) -> Position:
+def _held(call: Call) -> ExchangePosition:
     asset = call.venue.assets.known(call.path["symbol"])
     if asset is None:
         raise not_found(f"symbol not found: {call.path['symbol']}")
@@ -94,7 +94,7 @@ def _held(call: Call) -> Position:
     return held
 
 
-def _position(call: Call, held: Position) -> dict[str, Any]:
+def _position(call: Call, held: ExchangePosition) -> dict[str, Any]:
     asset = call.venue.assets.known(held.symbol)
     if asset is None:
         raise not_found(f"symbol not found: {held.symbol}")

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from workers.exchange.admin_bodies import Account, Assets, Bars, Clock, Prices, Rate
+from workers.exchange.admin_bodies import AccountBody, AssetsBody, BarsBody, ClockBody, Prices, RateBody
 from workers.exchange.faults import FaultPlan
 from workers.exchange.floor import Floor
 from workers.exchange.refusals import plain
@@ -56,7 +56,7 @@ class Admin:
         return JSONResponse({symbol: _written(self._floor.venue.price(symbol)) for symbol in prices})
 
     async def _bars(self, request: Request) -> Response:
-        body = Bars.model_validate_json(await request.body())
+        body = BarsBody.model_validate_json(await request.body())
         self._floor.retime(cadence_s=body.cadence_s, playing=body.playing)
         for _ in range(body.turn):
             self._floor.turn()
@@ -65,13 +65,13 @@ class Admin:
         return JSONResponse({"cursor": floor.cursor, "cadence_s": floor.cadence_s, "playing": floor.playing})
 
     async def _clock(self, request: Request) -> Response:
-        body = Clock.model_validate_json(await request.body())
+        body = ClockBody.model_validate_json(await request.body())
         self._floor.set_clock(body.mode, body.now)
         await self._floor.committed()
         return JSONResponse({"mode": body.mode, **self._floor.venue.clock.to_json(datetime.now(UTC))})
 
     async def _accounts(self, request: Request) -> Response:
-        body = Account.model_validate_json(await request.body())
+        body = AccountBody.model_validate_json(await request.body())
         venue = self._floor.venue
         account = venue.accounts.get(body.key) or venue.open_account(body.key, time.time_ns())
         if body.cash is not None:
@@ -89,7 +89,7 @@ class Admin:
         return JSONResponse({"key": account.key, "account_number": account.number, **shown})
 
     async def _assets(self, request: Request) -> Response:
-        changes = Assets.model_validate_json(await request.body()).root
+        changes = AssetsBody.model_validate_json(await request.body()).root
         for symbol, flags in changes.items():
             self._floor.venue.assets.change(self._canonical(symbol), None if flags is None else flags.model_dump())
         return JSONResponse({})
@@ -124,7 +124,7 @@ class Admin:
         return JSONResponse([self._floor.venue.order_json(order) for order in orders])
 
     async def _rate(self, request: Request) -> Response:
-        body = Rate.model_validate_json(await request.body())
+        body = RateBody.model_validate_json(await request.body())
         self._floor.traffic.limit(body.per_minute, retry_after=body.retry_after)
         return JSONResponse(body.model_dump())
 

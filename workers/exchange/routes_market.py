@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from workers.exchange.assets import asset_json
 from workers.exchange.calls import Call, Reply
-from workers.exchange.refusals import BAD_PARAMETER, Refused, not_found
+from workers.exchange.refusals import BAD_PARAMETER, RequestRefused, not_found
 from workers.exchange.trading_days import FIRST_DAY, LAST_DAY, calendar_day, trading_day
 
 
@@ -54,7 +54,7 @@ def _day(call: Call, name: str, default: date) -> date:
     try:
         return date.fromisoformat(text[:10]) if text else default
     except ValueError:
-        raise Refused(400, f"invalid {name}", BAD_PARAMETER) from None
+        raise RequestRefused(400, f"invalid {name}", BAD_PARAMETER) from None
 
 
 ROUTES = [

@@ -11,8 +11,8 @@ from operator import attrgetter
 from starlette.routing import Route
 
 from workers.exchange.calls import Call, Reply
-from workers.exchange.orders import Order
-from workers.exchange.refusals import Refused, bad_parameter, not_found
+from workers.exchange.orders import ExchangeOrder
+from workers.exchange.refusals import RequestRefused, bad_parameter, not_found
 from workers.exchange.trading import cancel, replace_order, submit
 
 _DEFAULT_LIMIT = 50
@@ -32,7 +32,7 @@ def list_orders(call: Call) -> Reply:
     """`GET /v2/orders` with all its filters."""
     limit = integer(call, "limit", _DEFAULT_LIMIT, _MOST)
     nested = call.query.get("nested", "").lower() == "true"
-    chosen: list[Order] = []
+    chosen: list[ExchangeOrder] = []
     for order in _candidates(call):
         if _wanted(call, order, nested=nested):
             chosen.append(order)
@@ -82,7 +82,7 @@ def cancel_open(call: Call) -> list[dict[str, object]]:
     for order in call.account.open_orders():
         try:
             cancel(call.venue, order, call.now_ns)
-        except Refused as refused:
+        except RequestRefused as refused:
             found.append({"id": order.id, "status": refused.status, "body": refused.body})
         else:
             found.append({"id": order.id, "status": 200})
@@ -123,7 +123,7 @@ def integer(call: Call, name: str, default: int, most: int) -> int:
     return int(text)
 
 
-def _candidates(call: Call) -> Iterator[Order]:
+def _candidates(call: Call) -> Iterator[ExchangeOrder]:
     """Yield the account's orders within the asked time, in the asked direction."""
     status = call.query.get("status") or "open"
     if status not in {"open", "closed", "all"}:
@@ -146,7 +146,7 @@ def _candidates(call: Call) -> Iterator[Order]:
     return (orders[index] for index in indexes)
 
 
-def _wanted(call: Call, order: Order, *, nested: bool) -> bool:
+def _wanted(call: Call, order: ExchangeOrder, *, nested: bool) -> bool:
     query = call.query
     if query.get("status") == "closed" and order.is_open:
         return False
@@ -162,7 +162,7 @@ def _wanted(call: Call, order: Order, *, nested: bool) -> bool:
     return _visible(call, order)
 
 
-def _visible(call: Call, order: Order) -> bool:
+def _visible(call: Call, order: ExchangeOrder) -> bool:
     return call.horizon_ns is None or order.submitted_ns <= call.horizon_ns
 
 

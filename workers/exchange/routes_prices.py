@@ -7,7 +7,7 @@ from typing import Any
 from starlette.routing import Route
 
 from workers.exchange.calls import Call, Reply
-from workers.exchange.refusals import Refused
+from workers.exchange.refusals import RequestRefused
 from workers.exchange.wire import sure_stamp
 
 
@@ -16,10 +16,10 @@ def latest_of_share(call: Call) -> Reply:
     symbol = call.path["symbol"]
     asset = call.venue.assets.known(symbol)
     if asset is None or asset.is_crypto:
-        raise Refused(400, f"invalid symbol: {symbol}")
+        raise RequestRefused(400, f"invalid symbol: {symbol}")
     trade = _trade(call, asset.symbol)
     if trade is None:
-        raise Refused(404, f"no trade found for {symbol}")
+        raise RequestRefused(404, f"no trade found for {symbol}")
     return Reply(json={"symbol": asset.symbol, "trade": trade | {"x": "V", "c": ["@"], "z": "C"}})
 
 
@@ -40,7 +40,7 @@ def _latest(call: Call, *, crypto: bool) -> Reply:
     for symbol in wanted:
         asset = call.venue.assets.known(symbol)
         if asset is None or asset.is_crypto is not crypto or asset.symbol != symbol:
-            raise Refused(400, f"invalid symbol: {symbol}")
+            raise RequestRefused(400, f"invalid symbol: {symbol}")
         trade = _trade(call, symbol)
         if trade is not None:
             trades[symbol] = trade

@@ -21,7 +21,7 @@ from pipeline.intake.sources.bars import load_bars
 from workers.exchange.clock import ClockMode, SessionClock
 from workers.exchange.floor import Floor
 from workers.exchange.gateway import TRANSPORT, Gateway
-from workers.exchange.journal import Journal
+from workers.exchange.journal import ExchangeJournal
 from workers.exchange.routes_account import ROUTES as ACCOUNT_ROUTES
 from workers.exchange.routes_activities import ROUTES as ACTIVITY_ROUTES
 from workers.exchange.routes_admin import Admin
@@ -66,7 +66,7 @@ def serve(
     with contextlib.closing(listener):
         floor = Floor(
             venue=Venue(SessionClock(ClockMode(clock))),
-            journal=Journal(home),
+            journal=ExchangeJournal(home),
             tape=Tape(load_bars()) if bars else None,
             cadence_s=cadence_s,
         )

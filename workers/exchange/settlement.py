@@ -5,60 +5,64 @@ from __future__ import annotations
 import uuid
 from decimal import ROUND_DOWN, Decimal
 
-from workers.exchange.accounts import QUANTUM, ZERO, Account, Fill
+from workers.exchange.accounts import QUANTUM, ZERO, ExchangeAccount, Fill
 from workers.exchange.checks import size_of
-from workers.exchange.clock import Session
+from workers.exchange.clock import TradableNow
 from workers.exchange.matching import match
-from workers.exchange.orders import WORKING, Order, OrderClass, Side, Status, TimeInForce
+from workers.exchange.orders import WORKING, ExchangeOrder, ExchangeOrderStatus, ExchangeSide, OrderClass, TimeInForce
 from workers.exchange.venue import Venue
 
 _ONE_SHOT = frozenset({TimeInForce.IOC, TimeInForce.FOK, TimeInForce.OPG, TimeInForce.CLS})
 _AUCTIONS = frozenset({TimeInForce.OPG, TimeInForce.CLS})
-_ENDS = {Status.CANCELED: "canceled_ns", Status.EXPIRED: "expired_ns", Status.REJECTED: "failed_ns"}
+_ENDS = {
+    ExchangeOrderStatus.CANCELED: "canceled_ns",
+    ExchangeOrderStatus.EXPIRED: "expired_ns",
+    ExchangeOrderStatus.REJECTED: "failed_ns",
+}
 _NANO = 1_000_000_000
 #: The time until which an order is frozen that shall never fill.
 FOR_EVER = 2**62
 
 
-def in_session(venue: Venue, order: Order, now_ns: int) -> bool:
+def in_session(venue: Venue, order: ExchangeOrder, now_ns: int) -> bool:
     """Return whether *order* can trade now: coins always, shares in their session."""
     if order.is_crypto:
         return True
     session = venue.clock.session(venue.moment(now_ns))
-    return session is Session.REGULAR or (session is Session.EXTENDED and order.extended_hours)
+    return session is TradableNow.REGULAR or (session is TradableNow.EXTENDED and order.extended_hours)
 
 
-def wake(venue: Venue, order: Order, now_ns: int) -> None:
+def wake(venue: Venue, order: ExchangeOrder, now_ns: int) -> None:
     """Do what is due for *order*: put it in the book, finish its cancel, or match it again."""
     match order.status:
-        case Status.PENDING_NEW:
+        case ExchangeOrderStatus.PENDING_NEW:
             activate(venue, order, now_ns)
-        case Status.PENDING_CANCEL:
-            finish(venue, order, Status.CANCELED, now_ns)
-        case Status.NEW | Status.PARTIALLY_FILLED:
+        case ExchangeOrderStatus.PENDING_CANCEL:
+            finish(venue, order, ExchangeOrderStatus.CANCELED, now_ns)
+        case ExchangeOrderStatus.NEW | ExchangeOrderStatus.PARTIALLY_FILLED:
             look(venue, order, now_ns)
             _look_again(venue, order, now_ns)
-        case Status.ACCEPTED if order.time_in_force not in _AUCTIONS and in_session(venue, order, now_ns):
+        case ExchangeOrderStatus.ACCEPTED if order.time_in_force not in _AUCTIONS and in_session(venue, order, now_ns):
             activate(venue, order, now_ns)
 
 
-def activate(venue: Venue, order: Order, now_ns: int) -> None:
+def activate(venue: Venue, order: ExchangeOrder, now_ns: int) -> None:
     """Put *order* into the book and match it once as it arrives."""
     if order.reject_later:
-        finish(venue, order, Status.REJECTED, now_ns)
+        finish(venue, order, ExchangeOrderStatus.REJECTED, now_ns)
         return
-    order.status = Status.NEW
+    order.status = ExchangeOrderStatus.NEW
     venue.touch(order, now_ns)
     venue.tell(order, "new", now_ns)
     look(venue, order, now_ns, arriving=True)
     _look_again(venue, order, now_ns)
     if order.status in WORKING and order.time_in_force in _ONE_SHOT and order.frozen_until_ns <= now_ns:
-        finish(venue, order, Status.CANCELED, now_ns)
+        finish(venue, order, ExchangeOrderStatus.CANCELED, now_ns)
     elif order.is_open and order.order_class is OrderClass.OCO and order.parent is None:
         _activate_legs(venue, order, now_ns)
 
 
-def look(venue: Venue, order: Order, now_ns: int, *, arriving: bool = False) -> None:
+def look(venue: Venue, order: ExchangeOrder, now_ns: int, *, arriving: bool = False) -> None:
     """Match *order* against the price, if it works and can trade now."""
     price = venue.price(order.symbol)
     if (
@@ -78,7 +82,7 @@ def look(venue: Venue, order: Order, now_ns: int, *, arriving: bool = False) -> 
         _fill(venue, order, found.fill, now_ns)
 
 
-def finish(venue: Venue, order: Order, status: Status, now_ns: int) -> None:
+def finish(venue: Venue, order: ExchangeOrder, status: ExchangeOrderStatus, now_ns: int) -> None:
     """End *order* unfilled (or partly filled), and what hangs on it."""
     order.status = status
     setattr(order, _ENDS[status], now_ns)
@@ -88,18 +92,18 @@ def finish(venue: Venue, order: Order, status: Status, now_ns: int) -> None:
     _after_end(venue, order, now_ns)
 
 
-def settle_cancels(venue: Venue, account: Account, now_ns: int) -> None:
+def settle_cancels(venue: Venue, account: ExchangeAccount, now_ns: int) -> None:
     """Finish the cancels that are under way, so that what they held is free."""
     for order in account.open_orders():
-        if order.status is Status.PENDING_CANCEL:
-            finish(venue, order, Status.CANCELED, now_ns)
+        if order.status is ExchangeOrderStatus.PENDING_CANCEL:
+            finish(venue, order, ExchangeOrderStatus.CANCELED, now_ns)
 
 
 def settle_routing(venue: Venue, now_ns: int) -> None:
     """Let all orders and cancels that are on their way to the book arrive."""
     for book in list(venue.book.values()):
         for order in list(book.values()):
-            if order.status in {Status.PENDING_NEW, Status.PENDING_CANCEL}:
+            if order.status in {ExchangeOrderStatus.PENDING_NEW, ExchangeOrderStatus.PENDING_CANCEL}:
                 wake(venue, order, now_ns)
 
 
@@ -109,43 +113,43 @@ def reprice(venue: Venue, symbol: str, now_ns: int) -> None:
         look(venue, order, now_ns)
 
 
-def change_session(venue: Venue, before: Session, after: Session, now_ns: int) -> None:
+def change_session(venue: Venue, before: TradableNow, after: TradableNow, now_ns: int) -> None:
     """Do what the opening and the closing of the market do to orders on shares."""
     orders = [order for book in venue.book.values() for order in book.values() if not order.is_crypto]
     for order in sorted(orders, key=lambda each: each.seq):
         at_close = order.time_in_force is TimeInForce.CLS
-        waits = order.status is Status.ACCEPTED
-        if waits and (at_close if before is Session.REGULAR else _opens(order, after)):
+        waits = order.status is ExchangeOrderStatus.ACCEPTED
+        if waits and (at_close if before is TradableNow.REGULAR else _opens(order, after)):
             _auction(venue, order, now_ns) if at_close else activate(venue, order, now_ns)
         elif order.status in WORKING and order.time_in_force is TimeInForce.DAY and _ends(order, before, after):
-            finish(venue, order, Status.EXPIRED, now_ns)
-        elif order.status in WORKING and after is Session.REGULAR:
+            finish(venue, order, ExchangeOrderStatus.EXPIRED, now_ns)
+        elif order.status in WORKING and after is TradableNow.REGULAR:
             look(venue, order, now_ns)
 
 
-def _opens(order: Order, session: Session) -> bool:
+def _opens(order: ExchangeOrder, session: TradableNow) -> bool:
     if order.time_in_force is TimeInForce.CLS:
         return False
-    return session is Session.REGULAR or (session is Session.EXTENDED and order.extended_hours)
+    return session is TradableNow.REGULAR or (session is TradableNow.EXTENDED and order.extended_hours)
 
 
-def _ends(order: Order, before: Session, after: Session) -> bool:
-    return after is Session.CLOSED or (before is Session.REGULAR and not order.extended_hours)
+def _ends(order: ExchangeOrder, before: TradableNow, after: TradableNow) -> bool:
+    return after is TradableNow.CLOSED or (before is TradableNow.REGULAR and not order.extended_hours)
 
 
-def _auction(venue: Venue, order: Order, now_ns: int) -> None:
+def _auction(venue: Venue, order: ExchangeOrder, now_ns: int) -> None:
     """Fill a closing order at the last price of the session, or cancel it."""
-    order.status = Status.NEW
+    order.status = ExchangeOrderStatus.NEW
     venue.tell(order, "new", now_ns)
     price = venue.price(order.symbol)
     found = match(order, price, arriving=True) if price is not None else None
     if found is not None and found.fill is not None:
         _fill(venue, order, found.fill, now_ns)
     else:
-        finish(venue, order, Status.CANCELED, now_ns)
+        finish(venue, order, ExchangeOrderStatus.CANCELED, now_ns)
 
 
-def _fill(venue: Venue, order: Order, price: Decimal, now_ns: int) -> None:
+def _fill(venue: Venue, order: ExchangeOrder, price: Decimal, now_ns: int) -> None:
     total = order.qty if order.qty is not None else size_of(order.notional or ZERO, price)
     remaining = total - order.filled_qty
     qty = _part(order, remaining, now_ns)
@@ -163,7 +167,7 @@ def _fill(venue: Venue, order: Order, price: Decimal, now_ns: int) -> None:
     venue.changes.fills.append(fill)
     venue.changes.positions.add((account.key, order.symbol))
     venue.changes.accounts[account.key] = account
-    order.status = Status.FILLED if fill.is_last else Status.PARTIALLY_FILLED
+    order.status = ExchangeOrderStatus.FILLED if fill.is_last else ExchangeOrderStatus.PARTIALLY_FILLED
     if fill.is_last:
         venue.remove(order)
     else:
@@ -174,7 +178,7 @@ def _fill(venue: Venue, order: Order, price: Decimal, now_ns: int) -> None:
         _after_end(venue, order, now_ns)
 
 
-def _part(order: Order, remaining: Decimal, now_ns: int) -> Decimal:
+def _part(order: ExchangeOrder, remaining: Decimal, now_ns: int) -> Decimal:
     """Return how much to fill: all, or half of it where an injected fault says so."""
     if order.part_then_s is None or order.time_in_force is TimeInForce.FOK:
         return remaining
@@ -187,13 +191,13 @@ def _part(order: Order, remaining: Decimal, now_ns: int) -> Decimal:
     return half
 
 
-def _look_again(venue: Venue, order: Order, now_ns: int) -> None:
+def _look_again(venue: Venue, order: ExchangeOrder, now_ns: int) -> None:
     """Come back to an order that may not fill yet, when it may."""
     if order.status in WORKING and now_ns < order.frozen_until_ns < FOR_EVER:
         venue.changes.wake.append((order.id, (order.frozen_until_ns - now_ns) / _NANO))
 
 
-def _after_end(venue: Venue, order: Order, now_ns: int) -> None:
+def _after_end(venue: Venue, order: ExchangeOrder, now_ns: int) -> None:
     """Start the legs of an entry that is filled; end the others when one of a group ends."""
     parent = venue.orders[order.parent] if order.parent else order
     if order is parent and order.order_class in {OrderClass.BRACKET, OrderClass.OTO} and order.filled_qty:
@@ -201,17 +205,17 @@ def _after_end(venue: Venue, order: Order, now_ns: int) -> None:
         return
     for leg in (parent, *(venue.orders[each] for each in parent.legs)):
         if leg is not order and leg.is_open:
-            finish(venue, leg, Status.CANCELED, now_ns)
+            finish(venue, leg, ExchangeOrderStatus.CANCELED, now_ns)
 
 
-def _activate_legs(venue: Venue, parent: Order, now_ns: int) -> None:
+def _activate_legs(venue: Venue, parent: ExchangeOrder, now_ns: int) -> None:
     """Let the legs work on what the parent opened; where nothing of that is left, cancel them."""
-    legs = [venue.orders[each] for each in parent.legs if venue.orders[each].status is Status.HELD]
+    legs = [venue.orders[each] for each in parent.legs if venue.orders[each].status is ExchangeOrderStatus.HELD]
     if parent.order_class is not OrderClass.OCO and legs:
         account = venue.accounts[parent.account]
         qty = min(parent.filled_qty, _closable(account, legs[0]))
         if not qty:
-            finish(venue, legs[0], Status.CANCELED, now_ns)
+            finish(venue, legs[0], ExchangeOrderStatus.CANCELED, now_ns)
             return
         # The legs close one position between them: only one of them holds it back.
         account.hold(legs[0], qty)
@@ -219,12 +223,12 @@ def _activate_legs(venue: Venue, parent: Order, now_ns: int) -> None:
             leg.qty = qty
     for leg in legs:
         # The end of one leg ends the others.
-        if leg.status is Status.HELD:
+        if leg.status is ExchangeOrderStatus.HELD:
             activate(venue, leg, now_ns)
 
 
-def _closable(account: Account, leg: Order) -> Decimal:
+def _closable(account: ExchangeAccount, leg: ExchangeOrder) -> Decimal:
     """Return how much of the position an order on this side closes and no other order holds back."""
     position = account.quantity(leg.symbol)
-    closes = position < 0 if leg.side is Side.BUY else position > 0
+    closes = position < 0 if leg.side is ExchangeSide.BUY else position > 0
     return account.available(leg.symbol) if closes else ZERO

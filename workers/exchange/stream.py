@@ -11,9 +11,9 @@ from typing import Any
 import structlog
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from workers.exchange.faults import OF_EVENTS, Kind, On
+from workers.exchange.faults import OF_EVENTS, FaultKind, On
 from workers.exchange.floor import Floor
-from workers.exchange.venue import Event
+from workers.exchange.venue import TradeUpdate
 
 log = structlog.get_logger(__name__)
 
@@ -22,7 +22,7 @@ _TRY_LATER = 1013
 _POLICY = 1008
 
 
-class Line:
+class StreamConnection:
     """One account's open connection: what is to be sent on it, in order."""
 
     def __init__(self) -> None:
@@ -49,23 +49,23 @@ class Hub:
 
     def __init__(self, floor: Floor) -> None:
         self._floor = floor
-        self._lines: dict[str, Line] = {}
+        self._lines: dict[str, StreamConnection] = {}
 
-    def publish(self, event: Event) -> None:
+    def publish(self, event: TradeUpdate) -> None:
         """Send *event* to its account's connection, if it has one, with the faults that are due."""
         line = self._lines.get(event.account)
         if line is None:
             return
         message = json.dumps(event.message, separators=(",", ":")).encode()
-        struck = self._floor.faults.strike(On.STREAM, event.account, OF_EVENTS | {Kind.DROP_BEFORE})
+        struck = self._floor.faults.strike(On.STREAM, event.account, OF_EVENTS | {FaultKind.DROP_BEFORE})
         kinds = {fault.kind for fault in struck}
-        if Kind.DROP_BEFORE in kinds:
+        if FaultKind.DROP_BEFORE in kinds:
             line.drop()
             return
-        if Kind.DROP_EVENT in kinds:
+        if FaultKind.DROP_EVENT in kinds:
             return
-        late_s = max((fault.lasts_s for fault in struck if fault.kind is Kind.LATE_EVENT), default=0.0)
-        for _ in range(2 if Kind.DOUBLE_EVENT in kinds else 1):
+        late_s = max((fault.lasts_s for fault in struck if fault.kind is FaultKind.LATE_EVENT), default=0.0)
+        for _ in range(2 if FaultKind.DOUBLE_EVENT in kinds else 1):
             if late_s:
                 asyncio.get_running_loop().call_later(late_s, line.put, message)
             else:
@@ -79,7 +79,7 @@ class Hub:
             if account is None:
                 await websocket.close(_POLICY)
                 return
-            line = self._lines[account] = Line()
+            line = self._lines[account] = StreamConnection()
             self._floor.venue.listeners.add(account)
             log.info("stream.opened", account=self._floor.venue.accounts[account].number)
             try:
@@ -105,10 +105,10 @@ class Hub:
     def _admits(self, key: str, secret: str) -> bool:
         floor = self._floor
         account = floor.venue.authenticate(key, secret, time.time_ns())
-        refused = floor.faults.strike(On.STREAM, key, {Kind.UNAUTHORIZED, Kind.RATE_LIMITED})
+        refused = floor.faults.strike(On.STREAM, key, {FaultKind.UNAUTHORIZED, FaultKind.RATE_LIMITED})
         return account is not None and not refused and key not in self._lines
 
-    async def _talk(self, websocket: WebSocket, line: Line) -> None:
+    async def _talk(self, websocket: WebSocket, line: StreamConnection) -> None:
         """Answer `listen`; from then on the updates go out."""
         sender: asyncio.Task[None] | None = None
         try:

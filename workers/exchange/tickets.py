@@ -9,8 +9,8 @@ from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from workers.exchange.orders import OrderClass, OrderType, Side, TimeInForce
-from workers.exchange.refusals import BAD_REQUEST, Refused, bad_parameter, plain, rule
+from workers.exchange.orders import ExchangeSide, OrderClass, OrderType, TimeInForce
+from workers.exchange.refusals import BAD_REQUEST, RequestRefused, bad_parameter, plain, rule
 
 _LONGEST_CLIENT_ORDER_ID = 128
 _MOST_DECIMALS = 9
@@ -25,7 +25,7 @@ class Ticket:
 
     #: As it was written; the asset list says what it names.
     symbol: str
-    side: Side
+    side: ExchangeSide
     type: OrderType
     time_in_force: TimeInForce
     qty: Decimal | None = None
@@ -52,9 +52,9 @@ def read_json(body: bytes) -> dict[str, Any]:
     try:
         found = json.loads(body or b"{}", parse_float=Decimal, parse_constant=_no_constant)
     except ValueError:
-        raise Refused(400, "request body format is invalid", BAD_REQUEST) from None
+        raise RequestRefused(400, "request body format is invalid", BAD_REQUEST) from None
     if not isinstance(found, dict):
-        raise Refused(400, "request body format is invalid", BAD_REQUEST)
+        raise RequestRefused(400, "request body format is invalid", BAD_REQUEST)
     return found
 
 
@@ -67,7 +67,7 @@ def read_ticket(body: Mapping[str, Any]) -> Ticket:
     take_profit, stop_loss = _part(body, "take_profit"), _part(body, "stop_loss")
     ticket = Ticket(
         symbol=_text(body, "symbol"),
-        side=_word(Side, body.get("side"), "side"),
+        side=_word(ExchangeSide, body.get("side"), "side"),
         type=_word(OrderType, body.get("type"), "order type"),
         time_in_force=_word(TimeInForce, body.get("time_in_force"), "time_in_force"),
         qty=number(body, "qty"),

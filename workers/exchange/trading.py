@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from workers.exchange.accounts import Account
-from workers.exchange.assets import Asset
+from workers.exchange.accounts import ExchangeAccount
+from workers.exchange.assets import ListedAsset
 from workers.exchange.checks import (
-    Claim,
+    Reservation,
     check_account,
     check_client_id,
     check_terms,
@@ -20,8 +20,8 @@ from workers.exchange.checks import (
     find_asset,
 )
 from workers.exchange.legs import add_legs, check_legs
-from workers.exchange.orders import WORKING, Order, OrderClass, OrderType, Status, TimeInForce
-from workers.exchange.refusals import Refused, bad_parameter, rule
+from workers.exchange.orders import WORKING, ExchangeOrder, ExchangeOrderStatus, OrderClass, OrderType, TimeInForce
+from workers.exchange.refusals import RequestRefused, bad_parameter, rule
 from workers.exchange.settlement import FOR_EVER, finish, in_session
 from workers.exchange.tickets import Ticket, client_id, number, read_ticket
 from workers.exchange.venue import Venue
@@ -48,8 +48,8 @@ HONEST = Behaviour()
 
 
 def submit(
-    venue: Venue, account: Account, body: Mapping[str, Any], now_ns: int, behaviour: Behaviour = HONEST
-) -> Order:
+    venue: Venue, account: ExchangeAccount, body: Mapping[str, Any], now_ns: int, behaviour: Behaviour = HONEST
+) -> ExchangeOrder:
     """Take the order that *body* describes.
 
     Raises:
@@ -72,25 +72,27 @@ def submit(
     return order
 
 
-def cancel(venue: Venue, order: Order, now_ns: int) -> None:
+def cancel(venue: Venue, order: ExchangeOrder, now_ns: int) -> None:
     """Ask for the cancel of *order*; it happens a moment later, unless it fills first.
 
     Raises:
         Refused: 422, when the order is over in another way.
     """
-    if order.status in {Status.CANCELED, Status.PENDING_CANCEL}:
+    if order.status in {ExchangeOrderStatus.CANCELED, ExchangeOrderStatus.PENDING_CANCEL}:
         return
     if not order.is_open:
         raise rule(f'order is already in "{order.status}" state')
-    if order.status in {Status.ACCEPTED, Status.HELD}:
-        finish(venue, order, Status.CANCELED, now_ns)
+    if order.status in {ExchangeOrderStatus.ACCEPTED, ExchangeOrderStatus.HELD}:
+        finish(venue, order, ExchangeOrderStatus.CANCELED, now_ns)
         return
-    order.status = Status.PENDING_CANCEL
+    order.status = ExchangeOrderStatus.PENDING_CANCEL
     venue.touch(order, now_ns)
     venue.changes.wake.append((order.id, ROUTING_S))
 
 
-def replace_order(venue: Venue, account: Account, order: Order, body: Mapping[str, Any], now_ns: int) -> Order:
+def replace_order(
+    venue: Venue, account: ExchangeAccount, order: ExchangeOrder, body: Mapping[str, Any], now_ns: int
+) -> ExchangeOrder:
     """Put a new order with other terms in the place of *order*.
 
     Raises:
@@ -106,14 +108,16 @@ def replace_order(venue: Venue, account: Account, order: Order, body: Mapping[st
     new.replaces, new.parent, new.legs = order.id, order.parent, order.legs
     new.order_class = order.order_class
     _adopt(venue, order, new, now_ns)
-    order.status, order.replaced_ns, order.replaced_by = Status.REPLACED, now_ns, new.id
+    order.status, order.replaced_ns, order.replaced_by = ExchangeOrderStatus.REPLACED, now_ns, new.id
     venue.touch(order, now_ns)
     venue.tell(order, "replaced", now_ns)
     _enter(venue, account, new, now_ns)
     return new
 
 
-def close_position(venue: Venue, account: Account, symbol: str, qty: Decimal | None, now_ns: int) -> Order:
+def close_position(
+    venue: Venue, account: ExchangeAccount, symbol: str, qty: Decimal | None, now_ns: int
+) -> ExchangeOrder:
     """Send a market order for *qty* (default: all that is available) against the position."""
     position = account.positions[symbol]
     body = {
@@ -126,10 +130,12 @@ def close_position(venue: Venue, account: Account, symbol: str, qty: Decimal | N
     return submit(venue, account, body, now_ns)
 
 
-def _order(venue: Venue, account: Account, ticket: Ticket, asset: Asset, claimed: Claim, now_ns: int) -> Order:
+def _order(
+    venue: Venue, account: ExchangeAccount, ticket: Ticket, asset: ListedAsset, claimed: Reservation, now_ns: int
+) -> ExchangeOrder:
     at = venue.tick(now_ns)
     lasts = ticket.time_in_force is TimeInForce.GTC
-    return Order(
+    return ExchangeOrder(
         seq=venue.next_seq(),
         id=str(uuid.uuid4()),
         account=account.key,
@@ -148,7 +154,7 @@ def _order(venue: Venue, account: Account, ticket: Ticket, asset: Asset, claimed
         extended_hours=ticket.extended_hours,
         order_class=ticket.order_class,
         position_intent=claimed.position_intent,
-        status=Status.PENDING_NEW,
+        status=ExchangeOrderStatus.PENDING_NEW,
         created_ns=at,
         submitted_ns=at,
         updated_ns=at,
@@ -158,18 +164,18 @@ def _order(venue: Venue, account: Account, ticket: Ticket, asset: Asset, claimed
     )
 
 
-def _enter(venue: Venue, account: Account, order: Order, now_ns: int) -> None:
+def _enter(venue: Venue, account: ExchangeAccount, order: ExchangeOrder, now_ns: int) -> None:
     auction = order.time_in_force in {TimeInForce.OPG, TimeInForce.CLS}
     if auction or not in_session(venue, order, now_ns):
-        order.status = Status.ACCEPTED
+        order.status = ExchangeOrderStatus.ACCEPTED
     venue.add(account, order)
     venue.touch(order, order.submitted_ns)
     venue.tell(order, order.status.value, now_ns)
-    if order.status is Status.PENDING_NEW:
+    if order.status is ExchangeOrderStatus.PENDING_NEW:
         venue.changes.wake.append((order.id, ROUTING_S))
 
 
-def _behave(order: Order, behaviour: Behaviour, now_ns: int) -> None:
+def _behave(order: ExchangeOrder, behaviour: Behaviour, now_ns: int) -> None:
     order.part_then_s = behaviour.part_then_s
     order.reject_later = behaviour.reject_later
     if behaviour.no_fill_s is not None:
@@ -177,7 +183,7 @@ def _behave(order: Order, behaviour: Behaviour, now_ns: int) -> None:
         order.frozen_until_ns = FOR_EVER if forever else now_ns + int(behaviour.no_fill_s * _NANO)
 
 
-def _check_replaceable(order: Order, body: Mapping[str, Any]) -> None:
+def _check_replaceable(order: ExchangeOrder, body: Mapping[str, Any]) -> None:
     if not order.is_open:
         raise rule("unable to replace order, order is not open")
     if order.status not in WORKING:
@@ -188,7 +194,7 @@ def _check_replaceable(order: Order, body: Mapping[str, Any]) -> None:
         raise rule(f"qty of {order.order_class} orders cannot be replaced")
 
 
-def _changed(order: Order, body: Mapping[str, Any]) -> Ticket:
+def _changed(order: ExchangeOrder, body: Mapping[str, Any]) -> Ticket:
     """Return *order* with what *body* changes; *qty* is the whole quantity, filled part included."""
     qty = number(body, "qty") or order.qty or Decimal(0)
     if qty <= order.filled_qty:
@@ -213,21 +219,23 @@ def _changed(order: Order, body: Mapping[str, Any]) -> Ticket:
     return read_ticket(fields)
 
 
-def _claim_again(venue: Venue, account: Account, order: Order, ticket: Ticket, asset: Asset) -> Claim:
+def _claim_again(
+    venue: Venue, account: ExchangeAccount, order: ExchangeOrder, ticket: Ticket, asset: ListedAsset
+) -> Reservation:
     """Take *order* out of the books and return what its successor holds back instead."""
     held, reserved = order.held, order.reserved
     venue.remove(order)
     if order.order_class is not OrderClass.SIMPLE:
         # One of a group that closes one position: the group's claim stays as it is.
-        return Claim(held=held, reserved=reserved, position_intent=order.position_intent)
+        return Reservation(held=held, reserved=reserved, position_intent=order.position_intent)
     try:
         return claim(venue, account, ticket, asset)
-    except Refused:
+    except RequestRefused:
         venue.restore(order, held=held, reserved=reserved)
         raise
 
 
-def _adopt(venue: Venue, old: Order, new: Order, now_ns: int) -> None:
+def _adopt(venue: Venue, old: ExchangeOrder, new: ExchangeOrder, now_ns: int) -> None:
     """Hang the group of *old* onto *new*."""
     for leg in [venue.orders[each] for each in old.legs]:
         leg.parent = new.id

@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from workers.exchange.accounts import Account, Fill, Transfer
-from workers.exchange.assets import Assets, asset_id
+from workers.exchange.accounts import ExchangeAccount, ExchangeTransfer, Fill
+from workers.exchange.assets import AssetList, asset_id
 from workers.exchange.clock import SessionClock
 from workers.exchange.money import Totals, totals
-from workers.exchange.orders import Order
+from workers.exchange.orders import ExchangeOrder
 from workers.exchange.refusals import bad_parameter, not_found
 from workers.exchange.wire import event_json, order_json
 
@@ -22,7 +22,7 @@ _NANO = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class TradeUpdate:
     """One message for the account's trade-update stream, as it was when it happened."""
 
     account: str
@@ -33,15 +33,15 @@ class Event:
 class Changes:
     """What changed since the journal was last written, and what is to follow once it is."""
 
-    accounts: dict[str, Account] = field(default_factory=dict)
-    orders: dict[str, Order] = field(default_factory=dict)
+    accounts: dict[str, ExchangeAccount] = field(default_factory=dict)
+    orders: dict[str, ExchangeOrder] = field(default_factory=dict)
     #: (account, symbol) of positions that moved.
     positions: set[tuple[str, str]] = field(default_factory=set)
     fills: list[Fill] = field(default_factory=list)
-    transfers: list[Transfer] = field(default_factory=list)
+    transfers: list[ExchangeTransfer] = field(default_factory=list)
     prices: set[str] = field(default_factory=set)
     settings: dict[str, str] = field(default_factory=dict)
-    events: list[Event] = field(default_factory=list)
+    events: list[TradeUpdate] = field(default_factory=list)
     #: (order id, seconds) of orders to look at again.
     wake: list[tuple[str, float]] = field(default_factory=list)
 
@@ -58,11 +58,11 @@ class Venue:
 
     def __init__(self, clock: SessionClock) -> None:
         self.clock = clock
-        self.assets = Assets()
-        self.accounts: dict[str, Account] = {}
-        self.orders: dict[str, Order] = {}
+        self.assets = AssetList()
+        self.accounts: dict[str, ExchangeAccount] = {}
+        self.orders: dict[str, ExchangeOrder] = {}
         #: Orders in the book by symbol, over all accounts: what a new price may fill.
-        self.book: dict[str, dict[str, Order]] = {}
+        self.book: dict[str, dict[str, ExchangeOrder]] = {}
         #: Prices set by an admin; they hold until taken back.
         self.pinned: dict[str, Decimal] = {}
         #: The last price seen: a bar's close, or the first limit price of a symbol without bars.
@@ -89,11 +89,11 @@ class Venue:
         """Return the price at which *symbol* trades now; None when nobody has named one."""
         return self.pinned.get(symbol) or self.last.get(symbol)
 
-    def totals(self, account: Account) -> Totals:
+    def totals(self, account: ExchangeAccount) -> Totals:
         """Value *account* now."""
         return totals(account, self.price)
 
-    def authenticate(self, key: str, secret: str, now_ns: int) -> Account | None:
+    def authenticate(self, key: str, secret: str, now_ns: int) -> ExchangeAccount | None:
         """Return the account of *key*, opening one at its first use; None when the secret is wrong."""
         hashed = hashlib.sha256(secret.encode()).hexdigest()
         account = self.accounts.get(key)
@@ -104,24 +104,24 @@ class Venue:
             self.changes.accounts[key] = account
         return account if hmac.compare_digest(account.secret_hash, hashed) and not account.refused else None
 
-    def open_account(self, key: str, now_ns: int) -> Account:
+    def open_account(self, key: str, now_ns: int) -> ExchangeAccount:
         """Open an account for *key*; the first secret it is used with is its secret."""
-        account = Account(key=key, secret_hash="", created_ns=now_ns)
+        account = ExchangeAccount(key=key, secret_hash="", created_ns=now_ns)
         self.accounts[key] = account
         self.changes.accounts[key] = account
         return account
 
-    def move_cash(self, account: Account, amount: Decimal, at_ns: int, *, day_only: bool = False) -> None:
+    def move_cash(self, account: ExchangeAccount, amount: Decimal, at_ns: int, *, day_only: bool = False) -> None:
         """Pay *amount* into the account, or out of it (below zero); the day before's equity stays as it was."""
         account.cash += amount
-        transfer = Transfer(
+        transfer = ExchangeTransfer(
             id=str(uuid.uuid4()), account=account.key, amount=amount, at_ns=at_ns, day_only=day_only
         )  # fmt: skip
         account.transfers.append(transfer)
         self.changes.transfers.append(transfer)
         self.changes.accounts[account.key] = account
 
-    def add(self, account: Account, order: Order) -> None:
+    def add(self, account: ExchangeAccount, order: ExchangeOrder) -> None:
         """Take a new (or a reloaded) order into the indexes."""
         self.orders[order.id] = order
         account.orders.append(order)
@@ -132,24 +132,24 @@ class Venue:
             account.enter(order)
             self.book.setdefault(order.symbol, {})[order.id] = order
 
-    def remove(self, order: Order) -> None:
+    def remove(self, order: ExchangeOrder) -> None:
         """Take an order that ended out of the books."""
         self.accounts[order.account].leave(order)
         self.changes.accounts[order.account] = self.accounts[order.account]
         self.book.get(order.symbol, {}).pop(order.id, None)
 
-    def restore(self, order: Order, *, held: Decimal, reserved: Decimal) -> None:
+    def restore(self, order: ExchangeOrder, *, held: Decimal, reserved: Decimal) -> None:
         """Put an order that was taken out back into the books, with what it held back."""
         order.held, order.reserved = held, reserved
         self.accounts[order.account].enter(order)
         self.book.setdefault(order.symbol, {})[order.id] = order
 
-    def touch(self, order: Order, now_ns: int) -> None:
+    def touch(self, order: ExchangeOrder, now_ns: int) -> None:
         """Note that *order* changed."""
         order.updated_ns = max(now_ns, order.updated_ns)
         self.changes.orders[order.id] = order
 
-    def tell(self, order: Order, event: str, now_ns: int, fill: Fill | None = None) -> None:
+    def tell(self, order: ExchangeOrder, event: str, now_ns: int, fill: Fill | None = None) -> None:
         """Put *event* on the account's stream, with the order as it is now."""
         if order.account not in self.listeners:
             return
@@ -161,14 +161,14 @@ class Venue:
             execution_id=None if event == "pending_new" else fill.id if fill else str(uuid.uuid4()),
             position_qty=self.accounts[order.account].quantity(order.symbol),
         )
-        self.changes.events.append(Event(account=order.account, message=message))
+        self.changes.events.append(TradeUpdate(account=order.account, message=message))
 
-    def order_json(self, order: Order, *, nested: bool = False) -> dict[str, Any]:
+    def order_json(self, order: ExchangeOrder, *, nested: bool = False) -> dict[str, Any]:
         """Return *order* as the broker writes it, with its legs when *nested*."""
         legs = [self.orders[leg] for leg in order.legs] if nested else []
         return order_json(order, legs, asset_id=asset_id(order.symbol))
 
-    def order(self, account: Account, order_id: str) -> Order:
+    def order(self, account: ExchangeAccount, order_id: str) -> ExchangeOrder:
         """Return the account's order.
 
         Raises:

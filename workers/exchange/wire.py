@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from workers.exchange.accounts import ZERO, Account, Fill, Position, Transfer
-from workers.exchange.assets import Asset
+from workers.exchange.accounts import ZERO, ExchangeAccount, ExchangePosition, ExchangeTransfer, Fill
+from workers.exchange.assets import ListedAsset
 from workers.exchange.money import Totals
-from workers.exchange.orders import Order
+from workers.exchange.orders import ExchangeOrder
 from workers.exchange.refusals import plain
 from workers.exchange.trading_days import NEW_YORK
 
@@ -46,7 +46,7 @@ def maybe(value: Decimal | None) -> str | None:
     return None if value is None else plain(value)
 
 
-def order_json(order: Order, legs: Sequence[Order] = (), *, asset_id: str) -> dict[str, Any]:
+def order_json(order: ExchangeOrder, legs: Sequence[ExchangeOrder] = (), *, asset_id: str) -> dict[str, Any]:
     """Return *order* with every field of the broker's schema."""
     average = order.filled_average
     return {
@@ -123,7 +123,7 @@ def fill_json(fill: Fill) -> dict[str, Any]:
     }
 
 
-def transfer_json(transfer: Transfer) -> dict[str, Any]:
+def transfer_json(transfer: ExchangeTransfer) -> dict[str, Any]:
     """Return *transfer* as an account activity."""
     body = {
         "activity_type": transfer.kind,
@@ -139,13 +139,13 @@ def transfer_json(transfer: Transfer) -> dict[str, Any]:
     return body
 
 
-def activity_id(activity: Fill | Transfer) -> str:
+def activity_id(activity: Fill | ExchangeTransfer) -> str:
     """Return the activity's id; it begins with the time in New York, to the millisecond."""
     local = datetime.fromtimestamp(activity.at_ns / _NANO, NEW_YORK)
     return f"{local:%Y%m%d%H%M%S}{local.microsecond // 1000:03d}::{activity.id}"
 
 
-def account_json(account: Account, sums: Totals, now_ns: int) -> dict[str, Any]:
+def account_json(account: ExchangeAccount, sums: Totals, now_ns: int) -> dict[str, Any]:
     """Return the account with every field of the broker's schema."""
     day = datetime.fromtimestamp(now_ns / _NANO, NEW_YORK).date().isoformat()
     return {
@@ -191,7 +191,7 @@ def account_json(account: Account, sums: Totals, now_ns: int) -> dict[str, Any]:
     }
 
 
-def position_json(account: Account, position: Position, asset: Asset, *, price: Decimal,
+def position_json(account: ExchangeAccount, position: ExchangePosition, asset: ListedAsset, *, price: Decimal,
                   previous: Decimal) -> dict[str, Any]:  # fmt: skip
     """Return one position at *price*; *previous* is the price one bar ago."""
     value, cost = position.qty * price, position.cost

@@ -10,15 +10,15 @@ import structlog
 
 from config.schema.executor import ExecutorSettings
 from pipeline.accounts.snapshot import Snapshot
-from pipeline.model.account import Asset, ClockReading, Position, Session
+from pipeline.model.account import Asset, ClockReading, MarketSession, Position
 from pipeline.model.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable
 from pipeline.model.signals import Action, Intent
 from pipeline.model.states import State
 from pipeline.store.record import Record
-from pipeline.store.rows import OrderRow, SignalRow, Taken
-from workers.account.assets import Assets
+from pipeline.store.rows import ClaimedExecution, OrderRow, SignalRow
+from workers.account.assets import AssetCache
 from workers.account.calendar import Calendar, market_at, was_held_for_open
-from workers.account.snapshots import Refused, Snapshots
+from workers.account.snapshots import AccountRefused, Snapshots
 from workers.brokers.protocol import Broker
 from workers.rules.freshness import keeps_hours, waited
 from workers.rules.market_hours import Market, by_calendar
@@ -31,7 +31,7 @@ _A_MOMENT = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seen:
+class InputSnapshot:
     """What was read of the broker for one decision."""
 
     snapshot: Snapshot
@@ -40,14 +40,14 @@ class Seen:
     #: Our orders that might still fill when the reading began: one that ended since is not in the position read.
     under_way: tuple[OrderRow, ...]
     #: The market's regular sessions around now; empty where hours do not matter, or nobody knows them.
-    sessions: tuple[Session, ...] = ()
+    sessions: tuple[MarketSession, ...] = ()
     #: The market's price, where it was asked for and could be read.
     price: Decimal | None = None
     price_asked: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
-class Eye:
+class BrokerInputs:
     """Looks for one executor in one process."""
 
     executor: ExecutorSettings
@@ -56,16 +56,18 @@ class Eye:
     snapshots: Snapshots
     #: The same, paid for as exits are.
     urgent: Snapshots
-    assets: Assets
+    assets: AssetCache
     calendar: Calendar
 
-    def look(self, taken: Taken, signal: SignalRow, under_way: tuple[OrderRow, ...]) -> Seen | Refused:
+    def read(
+        self, claimed: ClaimedExecution, signal: SignalRow, under_way: tuple[OrderRow, ...]
+    ) -> InputSnapshot | AccountRefused:
         """Read what the decision needs; the position anew where an exit is possible, since it sells what is held."""
         may_short = self.executor.order.allow_short
         # What may close a position must not wait for the account's requests to become few again.
         snapshots = self.urgent if may_close(signal, None, may_short=may_short) else self.snapshots
         snapshot = snapshots.fresh()
-        if isinstance(snapshot, Refused):
+        if isinstance(snapshot, AccountRefused):
             return snapshot
         position = snapshot.position(signal.symbol)
         try:
@@ -76,8 +78,8 @@ class Eye:
         except BrokerRefusesAccount as error:
             return self.snapshots.refused(str(error))
         sessions = self._sessions(signal, snapshot.last_clock, snapshot.taken_at)
-        asked = self._asks_price(taken, signal, position, market_at(snapshot, taken.now, sessions))
-        return Seen(
+        asked = self._asks_price(claimed, signal, position, market_at(snapshot, claimed.now, sessions))
+        return InputSnapshot(
             snapshot=snapshot,
             position=position,
             asset=asset,
@@ -108,12 +110,14 @@ class Eye:
             log.debug("asset.failed", executor_id=self.executor.id, symbol=signal.symbol, error=str(error))
             return None
 
-    def _sessions(self, signal: SignalRow, last: ClockReading | None, taken_at: datetime) -> tuple[Session, ...]:
+    def _sessions(self, signal: SignalRow, last: ClockReading | None, taken_at: datetime) -> tuple[MarketSession, ...]:
         if not keeps_hours(signal, self.executor):
             return ()
         return self.calendar.around(taken_at if last is None else last.clock.timestamp)
 
-    def _asks_price(self, taken: Taken, signal: SignalRow, position: Position | None, market: Market | None) -> bool:
+    def _asks_price(
+        self, claimed: ClaimedExecution, signal: SignalRow, position: Position | None, market: Market | None
+    ) -> bool:
         """Say whether an entry may have come too far from its price: a market order, and what waited for the open."""
         executor = self.executor
         if executor.limits.price_drift_percent is None or signal.entry_price is None or _reduces(signal, position):
@@ -122,8 +126,8 @@ class Eye:
             return True
         if not keeps_hours(signal, executor) or market is None or not market.is_open:
             return False
-        return waited(signal, executor, now=taken.now, market=market) > _A_MOMENT or (
-            taken.from_state is State.HELD and was_held_for_open(self.record, taken.execution_id)
+        return waited(signal, executor, now=claimed.now, market=market) > _A_MOMENT or (
+            claimed.from_state is State.HELD and was_held_for_open(self.record, claimed.execution_id)
         )
 
     def _price(self, symbol: str) -> Decimal | None:

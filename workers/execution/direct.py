@@ -14,14 +14,14 @@ from pipeline.startup.checks import check_start
 from pipeline.store.record import Record
 from pipeline.store.rows import ExecutionRow
 from workers.account.pinned_account import check_account
-from workers.account.runtime import Desk, open_desk
+from workers.account.runtime import ExecutorRuntime, open_runtime
 from workers.execution.lease import LeaseKeeper
-from workers.execution.runner import Recipe, recipe_of
+from workers.execution.runner import ExecutionRunner, runner_of
 
 log = structlog.get_logger(__name__)
 
 
-class Direct:
+class DirectExecutor:
     """Runs the recipe for what was just recorded. What it holds or leaves unknown is the keeper's, as ever."""
 
     def __init__(
@@ -29,11 +29,11 @@ class Direct:
     ) -> None:
         self._executors = executors
         self._settings = settings
-        self._record = Record(database_url, patience_s=3.0)
+        self._record = Record(database_url, retry_for_s=3.0)
         self._leases = LeaseKeeper(database_url)
         self._by = f"direct:{by}"
-        self._desks: dict[str, Desk] = {}
-        self._recipes: dict[str, Recipe] = {}
+        self._runtimes: dict[str, ExecutorRuntime] = {}
+        self._recipes: dict[str, ExecutionRunner] = {}
 
     def execute(self, executions: Iterable[ExecutionRow]) -> None:
         """Execute those of *executions* that wait for their executor, one after the other.
@@ -53,25 +53,25 @@ class Direct:
     def close(self) -> None:
         """Release connections and leases."""
         self._leases.close()
-        for desk in self._desks.values():
-            desk.close()
+        for runtime in self._runtimes.values():
+            runtime.close()
         self._record.close()
 
-    def _recipe(self, executor_id: str) -> Recipe:
+    def _recipe(self, executor_id: str) -> ExecutionRunner:
         if executor_id not in self._recipes:
-            desk = self._desk(executor_id)
+            runtime = self._runtime(executor_id)
             # Whoever runs this may have started while the record or the broker was away.
             check_start(self._record, self._executors, by=self._by)
-            check_account(desk)
-            self._recipes[executor_id] = recipe_of(desk, record=self._record, leases=self._leases, worker=self._by)
+            check_account(runtime)
+            self._recipes[executor_id] = runner_of(runtime, record=self._record, leases=self._leases, worker=self._by)
         return self._recipes[executor_id]
 
-    def _desk(self, executor_id: str) -> Desk:
-        if executor_id not in self._desks:
-            self._desks[executor_id] = open_desk(
+    def _runtime(self, executor_id: str) -> ExecutorRuntime:
+        if executor_id not in self._runtimes:
+            self._runtimes[executor_id] = open_runtime(
                 self._executors[executor_id],
                 settings=self._settings,
                 exchange_url=self._settings.exchange_url,
                 record=self._record,
             )
-        return self._desks[executor_id]
+        return self._runtimes[executor_id]

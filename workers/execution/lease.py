@@ -50,7 +50,7 @@ class LeaseKeeper:
     """Renews the leases of this process each second, in a thread and on a connection of its own."""
 
     def __init__(self, database_url: str) -> None:
-        self._record = Record(database_url, connections=1, patience_s=LEASE.total_seconds())
+        self._record = Record(database_url, connections=1, retry_for_s=LEASE.total_seconds())
         self._held: dict[UUID, Lease] = {}
         self._lock = threading.Lock()
         self._stop = threading.Event()

@@ -12,7 +12,7 @@ from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
 from config.schema.executor import ExecutorSettings
-from pipeline.accounts.equity import standing_of, standing_row
+from pipeline.accounts.equity import baseline_of, baseline_row
 from pipeline.intake.routing import may_be_exit
 from pipeline.model.crash_points import reached
 from pipeline.model.errors import BrokerUnavailable, BrokerUnreadable
@@ -20,13 +20,13 @@ from pipeline.model.orders import OrderRequest
 from pipeline.model.reasons import Code, Reason
 from pipeline.model.states import State
 from pipeline.store.record import Record
-from pipeline.store.rows import OrderRow, Role, SignalRow, Taken
+from pipeline.store.rows import ClaimedExecution, OrderRow, Role, SignalRow
 from pipeline.store.statements import sql
 from workers.account.calendar import calendar_at, market_at
-from workers.account.snapshots import Refused
+from workers.account.snapshots import AccountRefused
 from workers.brokers.protocol import Broker
 from workers.brokers.rate_budget import fare
-from workers.execution.broker_inputs import Eye, Seen
+from workers.execution.broker_inputs import BrokerInputs, InputSnapshot
 from workers.execution.cancels import ask_to_cancel
 from workers.execution.record_inputs import (
     before_look,
@@ -43,7 +43,7 @@ from workers.execution.transitions import held, skipped, unread
 from workers.rules.case import Case, Go, Hold, Skip
 from workers.rules.decide import decide, still_go
 from workers.rules.market_hours import Market
-from workers.rules.retry_policy import Move, broker_hold
+from workers.rules.retry_policy import Transition, broker_hold
 
 # An answer that makes no sense is asked for again after this, then after twice as long each time.
 _UNREADABLE_WAIT = timedelta(seconds=0.5)
@@ -59,52 +59,55 @@ class Intended:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Check:
+class PreTradeCheck:
     """Judges the executions of one executor."""
 
     executor: ExecutorSettings
     record: Record
     broker: Broker
-    eye: Eye
+    inputs: BrokerInputs
 
-    def judge(self, taken: Taken) -> Intended | Move:
+    def decide(self, claimed: ClaimedExecution) -> Intended | Transition:
         """Return the recorded intent to send, or where the execution goes instead.
 
         Raises:
             RecordUnavailable: PostgreSQL is away.
         """
-        signal, prior, under_way = self.record.run(lambda connection: before_look(connection, taken))
-        if prior is not None and prior.may_exist and taken.from_state is not State.HELD:
+        signal, prior, under_way = self.record.run(lambda connection: before_look(connection, claimed))
+        if prior is not None and prior.may_exist and claimed.from_state is not State.HELD:
             # A person's requeue of an order that may exist: look it up before anything else.
-            return _look_up(prior, Code.REQUEUED if taken.from_state is State.QUEUED else Code.NO_ANSWER)
+            return _look_up(prior, Code.REQUEUED if claimed.from_state is State.QUEUED else Code.NO_ANSWER)
         try:
-            seen = self.eye.look(taken, signal, under_way)
+            seen = self.inputs.read(claimed, signal, under_way)
         except BrokerUnavailable as error:
             return self._hold(
-                taken, signal, *unread(error, age=taken.now - taken.created_at), self.eye.hours(signal, taken.now)
+                claimed,
+                signal,
+                *unread(error, age=claimed.now - claimed.created_at),
+                self.inputs.hours(signal, claimed.now),
             )
         except BrokerUnreadable as error:
-            return self._unreadable(taken, signal, str(error))
-        if isinstance(seen, Refused):
+            return self._unreadable(claimed, signal, str(error))
+        if isinstance(seen, AccountRefused):
             reason = Reason(code=Code.BROKER_REFUSES_ACCOUNT, facts={"says": seen.message})
-            return self._hold(taken, signal, reason, seen.probe_in, self.eye.hours(signal, taken.now))
-        verdict = self.record.run(lambda connection: self._decide(connection, taken, signal, seen))
+            return self._hold(claimed, signal, reason, seen.probe_in, self.inputs.hours(signal, claimed.now))
+        verdict = self.record.run(lambda connection: self._decide(connection, claimed, signal, seen))
         if isinstance(verdict, Hold):
             return self._held(verdict)
         return verdict
 
     def _decide(
-        self, connection: Connection[DictRow], taken: Taken, signal: SignalRow, seen: Seen
-    ) -> Intended | Move | Hold:
+        self, connection: Connection[DictRow], claimed: ClaimedExecution, signal: SignalRow, seen: InputSnapshot
+    ) -> Intended | Transition | Hold:
         """Decide and write the intent under the executor's lock, so that reservations see each other."""
-        connection.execute(sql("accounts", "lock_executor"), {"executor_id": taken.executor_id})
-        case = self._case(connection, taken, signal, seen)
-        prior = prior_order(connection, taken)
+        connection.execute(sql("accounts", "lock_executor"), {"executor_id": claimed.executor_id})
+        case = self._case(connection, claimed, signal, seen)
+        prior = prior_order(connection, claimed)
         if prior is not None and prior.may_exist:
             return self._again(connection, case, prior)
         if seen.snapshot.account.blocked:
             reason = Reason(code=Code.ACCOUNT_BLOCKED, facts={"account": seen.snapshot.account.number})
-            return self._hold(taken, signal, reason, timedelta(seconds=5), case.calendar)
+            return self._hold(claimed, signal, reason, timedelta(seconds=5), case.calendar)
         match decide(case):
             case Skip(reasons=reasons):
                 return skipped(reasons)
@@ -113,22 +116,22 @@ class Check:
             case Go() as go:
                 reached("worker.after_check")
                 number = seen.snapshot.account.number
-                values = self._intent(taken, signal, go, number) | self._fare(number, go.role)
+                values = self._intent(claimed, signal, go, number) | self._fare(number, go.role)
                 row = connection.execute(sql("orders", "intend"), values).fetchone()
                 assert row is not None
                 short = shortage(row)
                 if short is not None:
-                    return self._hold(taken, signal, short.reason, short.wait, case.calendar)
+                    return self._hold(claimed, signal, short.reason, short.wait, case.calendar)
                 return Intended(order=OrderRow.of(row), sole=True)
 
-    def _again(self, connection: Connection[DictRow], case: Case, prior: OrderRow) -> Intended | Move | Hold:
+    def _again(self, connection: Connection[DictRow], case: Case, prior: OrderRow) -> Intended | Transition | Hold:
         """Send the identical order once more, if it may still go."""
         if prior.order_id is not None:
             # Somebody late brought the broker's word that it has the order.
             return _look_up(prior, Code.NO_ANSWER)
         if prior.account_number != case.account.number:
             facts = {"meant": prior.account_number, "is": case.account.number}
-            return Move(state=State.DEAD, reason=Reason(code=Code.ACCOUNT_CHANGED, facts=facts))
+            return Transition(state=State.DEAD, reason=Reason(code=Code.ACCOUNT_CHANGED, facts=facts))
         key = {"execution_id": prior.execution_id, "generation": prior.generation}
         no_go = still_go(case, prior)
         if isinstance(no_go, Hold):
@@ -144,13 +147,17 @@ class Check:
             return short
         return Intended(order=OrderRow.of(row), sole=False)
 
-    def _case(self, connection: Connection[DictRow], taken: Taken, signal: SignalRow, seen: Seen) -> Case:
-        key = of_symbol(taken) | {"taken_at": seen.snapshot.taken_at}
+    def _case(
+        self, connection: Connection[DictRow], claimed: ClaimedExecution, signal: SignalRow, seen: InputSnapshot
+    ) -> Case:
+        key = of_symbol(claimed) | {"taken_at": seen.snapshot.taken_at}
         reserved = connection.execute(sql("orders", "reserved"), key).fetchone()
-        under_way = {order.client_order_id: order for order in (*seen.under_way, *orders_under_way(connection, taken))}
+        under_way = {
+            order.client_order_id: order for order in (*seen.under_way, *orders_under_way(connection, claimed))
+        }
         now = connection.execute(sql("accounts", "now")).fetchone()
         number = seen.snapshot.account.number
-        rows, standing = book_rows(connection, taken, seen.snapshot), standing_row(connection, number)
+        rows, baseline = book_rows(connection, claimed, seen.snapshot), baseline_row(connection, number)
         assert reserved is not None and now is not None  # noqa: PT018 -- both are aggregates
         return Case(
             signal=signal,
@@ -165,18 +172,18 @@ class Check:
             calendar=calendar_at(seen.snapshot, now["now"], seen.sessions),
             book=book_of(seen.snapshot, rows),
             own=own_of(rows, signal),
-            standing=standing_of(standing),
-            switches=switches_of(connection, taken.executor_id, number),
-            recent=recent_of(connection, taken, signal, self.executor, rows=rows, standing=standing),
+            baseline=baseline_of(baseline),
+            switches=switches_of(connection, claimed.executor_id, number),
+            recent=recent_of(connection, claimed, signal, self.executor, rows=rows, baseline=baseline),
             price=seen.price,
             price_asked=seen.price_asked,
-            accept_age=taken.accept_age,
+            accept_age=claimed.accept_age,
         )
 
-    def _intent(self, taken: Taken, signal: SignalRow, go: Go, account_number: str) -> dict[str, Any]:
+    def _intent(self, claimed: ClaimedExecution, signal: SignalRow, go: Go, account_number: str) -> dict[str, Any]:
         request = OrderRequest(
-            client_order_id=client_order_id(taken.execution_id, taken.generation),
-            symbol=taken.symbol,
+            client_order_id=client_order_id(claimed.execution_id, claimed.generation),
+            symbol=claimed.symbol,
             side=go.side,
             quantity=go.quantity,
             type=go.type,
@@ -185,13 +192,13 @@ class Check:
             extended_hours=go.extended_hours,
         )
         return {
-            "execution_id": taken.execution_id,
-            "generation": taken.generation,
-            "executor_id": taken.executor_id,
+            "execution_id": claimed.execution_id,
+            "generation": claimed.generation,
+            "executor_id": claimed.executor_id,
             "account_number": account_number,
             "client_order_id": request.client_order_id,
             "role": go.role,
-            "symbol": taken.symbol,
+            "symbol": claimed.symbol,
             "side": go.side.value,
             "quantity": go.quantity,
             "limit_price": go.limit_price,
@@ -206,24 +213,28 @@ class Check:
         per_minute = self.executor.limits.requests_per_minute
         return fare(account_number, per_minute, urgent=role is Role.EXIT)
 
-    def _held(self, hold: Hold) -> Move:
+    def _held(self, hold: Hold) -> Transition:
         """Ask for the cancels that an exit waits for; the poll tells when they are done."""
         for order_id in hold.cancel:
             ask_to_cancel(self.record, self.broker, order_id)
-        return Move(state=State.HELD, reason=hold.reason, due_in=hold.wait)
+        return Transition(state=State.HELD, reason=hold.reason, due_in=hold.wait)
 
-    def _unreadable(self, taken: Taken, signal: SignalRow, says: str) -> Move:
+    def _unreadable(self, claimed: ClaimedExecution, signal: SignalRow, says: str) -> Transition:
         """Ask a few times more, then leave it to a person: the answer makes no sense. An exit is never given up."""
-        facts = {"says": says[:300], "attempts": taken.attempts + 1}
+        facts = {"says": says[:300], "attempts": claimed.attempts + 1}
         reason = Reason(code=Code.ACCOUNT_UNREADABLE, facts=facts)
         if may_be_exit(signal, self.executor):
-            return Move(state=State.HELD, reason=reason, due_in=broker_hold(age=taken.now - taken.created_at))
-        if taken.attempts + 1 >= self.executor.retry.attempts:
-            return Move(state=State.DEAD, reason=reason, attempts=1)
-        return Move(state=State.HELD, reason=reason, due_in=_UNREADABLE_WAIT * min(2**taken.attempts, 32), attempts=1)
+            return Transition(state=State.HELD, reason=reason, due_in=broker_hold(age=claimed.now - claimed.created_at))
+        if claimed.attempts + 1 >= self.executor.retry.attempts:
+            return Transition(state=State.DEAD, reason=reason, attempts=1)
+        return Transition(
+            state=State.HELD, reason=reason, due_in=_UNREADABLE_WAIT * min(2**claimed.attempts, 32), attempts=1
+        )
 
-    def _hold(self, taken: Taken, signal: SignalRow, reason: Reason, wait: timedelta, market: Market | None) -> Move:
-        return held(taken, signal, self.executor, reason, wait, market=market)
+    def _hold(
+        self, claimed: ClaimedExecution, signal: SignalRow, reason: Reason, wait: timedelta, market: Market | None
+    ) -> Transition:
+        return held(claimed, signal, self.executor, reason, wait, market=market)
 
 
 def client_order_id(execution_id: object, generation: int) -> str:
@@ -231,9 +242,9 @@ def client_order_id(execution_id: object, generation: int) -> str:
     return f"tw-{execution_id}-{generation}"
 
 
-def _look_up(prior: OrderRow, code: Code) -> Move:
+def _look_up(prior: OrderRow, code: Code) -> Transition:
     facts = {"client_order_id": prior.client_order_id}
-    return Move(state=State.UNKNOWN, reason=Reason(code=code, facts=facts), due_in=timedelta(0))
+    return Transition(state=State.UNKNOWN, reason=Reason(code=code, facts=facts), due_in=timedelta(0))
 
 
 def shortage(row: Mapping[str, Any]) -> Hold | None:

@@ -24,10 +24,10 @@ from pipeline.queues.redis_server import connect
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 from workers.account.pinned_account import await_account
-from workers.account.runtime import Desk, open_desk
+from workers.account.runtime import ExecutorRuntime, open_runtime
 from workers.execution.lease import LeaseKeeper
 from workers.execution.rq_worker import serve_for_ever
-from workers.execution.runner import Recipe, recipe_of
+from workers.execution.runner import ExecutionRunner, runner_of
 
 log = structlog.get_logger(__name__)
 
@@ -51,19 +51,19 @@ def work(
         ConfigInvalid: there is no address or key for the broker, its account is another one, or the gate is shut.
     """
     name = f"{executor.id}-{socket.gethostname()}-{os.getpid()}"
-    record = Record(database_url, patience_s=None)
-    desk = open_desk(executor, settings=settings, exchange_url=exchange_url, record=record)
+    record = Record(database_url, retry_for_s=None)
+    runtime = open_runtime(executor, settings=settings, exchange_url=exchange_url, record=record)
     leases = LeaseKeeper(database_url)
     verified = threading.Event()
     heartbeat = _heartbeat(executor, database_url, verified)
     threading.Thread(target=_unblock, args=(stop, record), daemon=True).start()
     try:
-        recipe = recipe_of(desk, record=record, leases=leases, worker=name)
+        recipe = runner_of(runtime, record=record, leases=leases, worker=name)
         letters = DeadLetters(record)
         gate(record)
-        if await_account(desk, stop=stop):
+        if await_account(runtime, stop=stop):
             verified.set()
-            _try_keys(desk, record)
+            _try_keys(runtime, record)
             log.info("worker.started", executor_id=executor.id, mode=executor.mode)
         serve_for_ever(
             executor.id,
@@ -80,7 +80,7 @@ def work(
     finally:
         heartbeat.close()
         leases.close()
-        desk.close()
+        runtime.close()
         record.close()
     log.info("worker.stopped", executor_id=executor.id)
 
@@ -95,12 +95,12 @@ def _heartbeat(executor: ExecutorSettings, database_url: str, verified: threadin
     return Heartbeat(database_url, kind="worker", name=executor.id, health=health, executors={executor.id: executor})
 
 
-def _try_keys(desk: Desk, record: Record) -> None:
+def _try_keys(runtime: ExecutorRuntime, record: Record) -> None:
     """Other keys may have come with this start: an account that was refused is looked at now."""
-    key = {"executor_id": desk.executor.id}
+    key = {"executor_id": runtime.executor.id}
     record.run(lambda connection: connection.execute(sql("accounts", "probe_now"), key))
     with suppress(BrokerUnavailable, BrokerUnreadable):
-        desk.snapshots.refusal()
+        runtime.snapshots.refusal()
 
 
 def _unblock(stop: threading.Event, record: Record) -> None:
@@ -109,7 +109,7 @@ def _unblock(stop: threading.Event, record: Record) -> None:
     record.stopping.set()
 
 
-def _run(job: ExecutionJob, recipe: Recipe, letters: DeadLetters) -> None:
+def _run(job: ExecutionJob, recipe: ExecutionRunner, letters: DeadLetters) -> None:
     """Run one job. It never fails in RQ's eyes: what is owed stands in the record, and the keeper rings again."""
     execution_id = job.execution_id()
     try:

@@ -12,12 +12,12 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 
 from config.schema.executor import ExecutorSettings
-from pipeline.accounts.account_key import provisional
+from pipeline.accounts.account_key import provisional_key
 from pipeline.accounts.exposure import Book, Own, Pending
 from pipeline.accounts.snapshot import Snapshot
 from pipeline.model.states import State
 from pipeline.model.switches import Switch, switch_of
-from pipeline.store.rows import OrderRow, SignalRow, Taken
+from pipeline.store.rows import ClaimedExecution, OrderRow, SignalRow
 from pipeline.store.statements import sql
 from workers.rules.case import Recent
 from workers.rules.orders import side_of
@@ -27,40 +27,40 @@ from workers.rules.trading_day import trading_day
 _ZERO = Decimal(0)
 
 
-def prior_order(connection: Connection[DictRow], taken: Taken) -> OrderRow | None:
+def prior_order(connection: Connection[DictRow], claimed: ClaimedExecution) -> OrderRow | None:
     """Return the intent of this generation, if there is one."""
-    key = {"execution_id": taken.execution_id, "generation": taken.generation}
+    key = {"execution_id": claimed.execution_id, "generation": claimed.generation}
     row = connection.execute(sql("orders", "of_execution"), key).fetchone()
     return None if row is None else OrderRow.of(row)
 
 
-def of_symbol(taken: Taken) -> dict[str, Any]:
+def of_symbol(claimed: ClaimedExecution) -> dict[str, Any]:
     """Return the values by which statements find the other orders of the symbol."""
-    return {"executor_id": taken.executor_id, "symbol": taken.symbol, "execution_id": taken.execution_id}
+    return {"executor_id": claimed.executor_id, "symbol": claimed.symbol, "execution_id": claimed.execution_id}
 
 
-def orders_under_way(connection: Connection[DictRow], taken: Taken) -> tuple[OrderRow, ...]:
+def orders_under_way(connection: Connection[DictRow], claimed: ClaimedExecution) -> tuple[OrderRow, ...]:
     """Return the executor's other orders in the symbol that may still fill."""
-    rows = connection.execute(sql("orders", "under_way"), of_symbol(taken)).fetchall()
+    rows = connection.execute(sql("orders", "under_way"), of_symbol(claimed)).fetchall()
     return tuple(OrderRow.of(row) for row in rows)
 
 
 def before_look(
-    connection: Connection[DictRow], taken: Taken
+    connection: Connection[DictRow], claimed: ClaimedExecution
 ) -> tuple[SignalRow, OrderRow | None, tuple[OrderRow, ...]]:
     """Return the signal, the intent so far, and what was under way before the broker is asked."""
-    row = connection.execute(sql("signals", "get"), {"signal_id": taken.signal_id}).fetchone()
+    row = connection.execute(sql("signals", "get"), {"signal_id": claimed.signal_id}).fetchone()
     assert row is not None
-    return SignalRow.of(row), prior_order(connection, taken), orders_under_way(connection, taken)
+    return SignalRow.of(row), prior_order(connection, claimed), orders_under_way(connection, claimed)
 
 
-def book_rows(connection: Connection[DictRow], taken: Taken, snapshot: Snapshot) -> list[DictRow]:
+def book_rows(connection: Connection[DictRow], claimed: ClaimedExecution, snapshot: Snapshot) -> list[DictRow]:
     """Return what the strategies hold at the account by our own record, with what is on its way in each symbol.
 
     A symbol has a row per strategy, each with all that is on its way there; one without a strategy where none holds it.
     """
-    key = of_symbol(taken) | {"account_number": snapshot.account.number, "taken_at": snapshot.taken_at}
-    return connection.execute(sql("judging", "book"), key).fetchall()
+    key = of_symbol(claimed) | {"account_number": snapshot.account.number, "taken_at": snapshot.taken_at}
+    return connection.execute(sql("pre_trade_check", "book"), key).fetchall()
 
 
 def own_of(rows: Sequence[DictRow], signal: SignalRow) -> Own:
@@ -127,22 +127,22 @@ def _pending(symbol: str, entry: DictRow | None, *, read: Decimal, recorded: Dec
 
 def recent_of(
     connection: Connection[DictRow],
-    taken: Taken,
+    claimed: ClaimedExecution,
     signal: SignalRow,
     executor: ExecutorSettings,
     *,
     rows: Sequence[DictRow],
-    standing: DictRow | None,
+    baseline: DictRow | None,
 ) -> Recent:
     """Return what this executor did lately, as far as its limits ask."""
-    limits, key = executor.limits, of_symbol(taken)
-    here = [row for row in rows if row["symbol"] == taken.symbol]
+    limits, key = executor.limits, of_symbol(claimed)
+    here = [row for row in rows if row["symbol"] == claimed.symbol]
     entries = sum(row["entries"] for row in _held(here)) + max((row["working"] or 0 for row in here), default=0)
     repeat = _repeat(connection, signal, executor, key) if limits.repeat_window_s is not None else None
     today = None
     if limits.orders_per_day is not None:
-        since = standing["started_at"] if standing is not None else _day_began(taken, executor)
-        today = connection.execute(sql("judging", "entries_since"), key | {"since": since}).fetchone()
+        since = baseline["started_at"] if baseline is not None else _day_began(claimed, executor)
+        today = connection.execute(sql("pre_trade_check", "entries_since"), key | {"since": since}).fetchone()
     rejected, tried = _rejected(connection, executor, key)
     return Recent(
         repeat_of=repeat["execution_id"] if repeat else None,
@@ -155,9 +155,9 @@ def recent_of(
     )
 
 
-def _day_began(taken: Taken, executor: ExecutorSettings) -> datetime:
+def _day_began(claimed: ClaimedExecution, executor: ExecutorSettings) -> datetime:
     """Return when the executor's day began; its own figure, where nobody watches the account's days."""
-    return trading_day(taken.now, executor.hours.time_zone, executor.hours.day_starts_at).started_at
+    return trading_day(claimed.now, executor.hours.time_zone, executor.hours.day_starts_at).started_at
 
 
 def _rejected(
@@ -167,11 +167,11 @@ def _rejected(
     most = executor.limits.consecutive_rejections
     if most is None:
         return [], None
-    answers = connection.execute(sql("judging", "newest_answers"), key | {"limit": most}).fetchall()
+    answers = connection.execute(sql("pre_trade_check", "newest_answers"), key | {"limit": most}).fetchall()
     rejected = list(takewhile(lambda row: row["state"] is State.REJECTED, answers))
     if len(rejected) < most:
         return rejected, None
-    return rejected, connection.execute(sql("judging", "newest_try"), key | {"window": PROBE_EVERY}).fetchone()
+    return rejected, connection.execute(sql("pre_trade_check", "newest_try"), key | {"window": PROBE_EVERY}).fetchone()
 
 
 def _repeat(
@@ -185,10 +185,10 @@ def _repeat(
         "by_content": executor.limits.repeat_by == "content",
         "content_hash": signal.content_hash,
     }
-    return connection.execute(sql("judging", "repeat"), values).fetchone()
+    return connection.execute(sql("pre_trade_check", "repeat"), values).fetchone()
 
 
 def switches_of(connection: Connection[DictRow], executor_id: str, account_number: str) -> tuple[Switch, ...]:
     """Return the switches that stand for the account."""
-    key = {"holders": [account_number, provisional(executor_id)]}
-    return tuple(switch_of(row) for row in connection.execute(sql("judging", "switches"), key).fetchall())
+    key = {"holders": [account_number, provisional_key(executor_id)]}
+    return tuple(switch_of(row) for row in connection.execute(sql("pre_trade_check", "switches"), key).fetchall())

@@ -17,12 +17,12 @@ from pipeline.model.orders import BrokerOrder, OrderStatus
 from pipeline.model.reasons import Code, Reason, storable
 from pipeline.model.states import State
 from pipeline.store.record import Record
-from pipeline.store.rows import OrderRow, Role, Taken
+from pipeline.store.rows import ClaimedExecution, OrderRow, Role
 from pipeline.store.statements import sql
 from workers.account.snapshots import Snapshots
 from workers.brokers.protocol import NotSent, NotSentCause, Outcome
 from workers.execution.pre_trade_check import Intended
-from workers.rules.retry_policy import STATE_OF, Move, settled_by
+from workers.rules.retry_policy import STATE_OF, Transition, settled_by
 
 log = structlog.get_logger(__name__)
 
@@ -39,51 +39,54 @@ LAST_WORDS = frozenset(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answers:
+class ResultRecorder:
     """Records answers for one executor. Every method may be run again with the same values."""
 
     record_: Record
     snapshots: Snapshots
     worker: str
 
-    def settle(self, taken: Taken, move: Move, intended: Intended | None = None) -> None:
+    def settle(self, claimed: ClaimedExecution, transition: Transition, intended: Intended | None = None) -> None:
         """Move an execution that we hold the lease of. When somebody moved it first, that stands."""
 
         def unit(connection: Connection[DictRow]) -> bool:
-            moved = self._settle(connection, taken, move)
+            moved = self._settle(connection, claimed, transition)
             # Only the holder of the fence knows that nobody else is sending this intent.
-            if moved and intended is not None and not move.may_exist:
+            if moved and intended is not None and not transition.may_exist:
                 self._never_taken(connection, intended)
             return moved
 
-        self._say(taken, move, moved=self.record_.run(unit, patience_s=None))
+        self._say(claimed, transition, moved=self.record_.run(unit, retry_for_s=None))
 
-    def record(self, taken: Taken, intended: Intended, outcome: Outcome, move: Move, *, took_ms: float) -> None:
+    def record(
+        self, claimed: ClaimedExecution, intended: Intended, outcome: Outcome, transition: Transition, *, took_ms: float
+    ) -> None:
         """Record the broker's answer to a send, and the attempt, in one transaction."""
         if isinstance(outcome, NotSent) and outcome.cause is NotSentCause.ACCOUNT_REFUSED:
             self.snapshots.refused(outcome.message)
 
         def unit(connection: Connection[DictRow]) -> bool:
-            if move.order is not None:
-                hear(connection, move.order)
-            connection.execute(sql("orders", "record_attempt"), _attempt(taken, outcome, move, took_ms))
-            moved = self._settle(connection, taken, move)
+            if transition.order is not None:
+                record_broker_order(connection, transition.order)
+            connection.execute(sql("orders", "record_attempt"), _attempt(claimed, outcome, transition, took_ms))
+            moved = self._settle(connection, claimed, transition)
             # Only the holder of the fence knows that nobody else is sending this intent.
-            if moved and move.state is State.REJECTED and move.order is None:
+            if moved and transition.state is State.REJECTED and transition.order is None:
                 # Refused: it will never work, and the broker certainly does not hold it.
-                key = _key(taken) | {"generation": taken.generation, "order_status": None}
+                key = _key(claimed) | {"generation": claimed.generation, "order_status": None}
                 connection.execute(sql("orders", "end"), key)
                 self._never_taken(connection, intended)
-            elif moved and not move.may_exist:
+            elif moved and not transition.may_exist:
                 self._never_taken(connection, intended)
             # The fence is gone, but the broker's word is a fact whoever brings it: adopt it where it is news.
             return moved or (
-                move.order is not None
-                and follow(connection, taken.execution_id, taken.generation, move.order, by=self.worker) is not None
+                transition.order is not None
+                and follow(connection, claimed.execution_id, claimed.generation, transition.order, by=self.worker)
+                is not None
             )
 
-        moved = self.record_.run(unit, patience_s=None)
-        self._say(taken, move, moved=moved)
+        moved = self.record_.run(unit, retry_for_s=None)
+        self._say(claimed, transition, moved=moved)
 
     def _never_taken(self, connection: Connection[DictRow], intended: Intended) -> None:
         order = intended.order
@@ -92,38 +95,38 @@ class Answers:
             {"execution_id": order.execution_id, "generation": order.generation, "sole": intended.sole},
         )
 
-    def _settle(self, connection: Connection[DictRow], taken: Taken, move: Move) -> bool:
-        values = _key(taken) | {
-            "fence": taken.fence,
-            "state": move.state,
-            "reason_code": move.reason.code if move.reason else None,
-            "reason_facts": Json(move.reason.to_json() if move.reason else {}),
-            "due_in": _spread(move),
-            "attempts": move.attempts,
+    def _settle(self, connection: Connection[DictRow], claimed: ClaimedExecution, transition: Transition) -> bool:
+        values = _key(claimed) | {
+            "fence": claimed.fence,
+            "state": transition.state,
+            "reason_code": transition.reason.code if transition.reason else None,
+            "reason_facts": Json(transition.reason.to_json() if transition.reason else {}),
+            "due_in": _spread(transition),
+            "attempts": transition.attempts,
             "moved_by": self.worker,
         }
         return connection.execute(sql("executions", "settle"), values).fetchone() is not None
 
-    def _say(self, taken: Taken, move: Move, *, moved: bool) -> None:
-        event = f"execution.{move.state}" if moved else "execution.taken_over"
-        serious = not moved or move.state in (State.DEAD, State.UNKNOWN, State.REJECTED)
+    def _say(self, claimed: ClaimedExecution, transition: Transition, *, moved: bool) -> None:
+        event = f"execution.{transition.state}" if moved else "execution.taken_over"
+        serious = not moved or transition.state in (State.DEAD, State.UNKNOWN, State.REJECTED)
         # While the broker is away an execution is held again and again; only the first time is news.
-        again = move.state is State.HELD and taken.from_state is State.HELD
+        again = transition.state is State.HELD and claimed.from_state is State.HELD
         level = log.warning if serious else log.debug if again else log.info
         level(
             event,
-            execution_id=str(taken.execution_id),
-            executor_id=taken.executor_id,
-            symbol=taken.symbol,
-            reason=str(move.reason) if move.reason else None,
-            order_id=move.order.order_id if move.order else None,
+            execution_id=str(claimed.execution_id),
+            executor_id=claimed.executor_id,
+            symbol=claimed.symbol,
+            reason=str(transition.reason) if transition.reason else None,
+            order_id=transition.order.order_id if transition.order else None,
         )
 
 
-def hear(connection: Connection[DictRow], order: BrokerOrder) -> None:
+def record_broker_order(connection: Connection[DictRow], order: BrokerOrder) -> None:
     """Write down what the broker says of an order; figures never go back."""
     connection.execute(
-        sql("orders", "hear"),
+        sql("orders", "record_broker_update"),
         {
             "client_order_id": order.client_order_id,
             "order_id": order.order_id,
@@ -145,8 +148,8 @@ def follow(
     late: bool = False,
 ) -> DictRow | None:
     """Move an execution to where the broker's word puts it; None when it is there or may not move there."""
-    move = settled_by(order)
-    reason = move.reason
+    transition = settled_by(order)
+    reason = transition.reason
     if late:
         reason = Reason(code=Code.LATE_ORDER, facts={"order_status": order.raw_status})
     return connection.execute(
@@ -176,25 +179,25 @@ def is_unfilled_entry(intent: OrderRow, order: BrokerOrder) -> bool:
     return intent.role is Role.ENTRY and order.status not in LAST_WORDS
 
 
-def _spread(move: Move) -> timedelta | None:
+def _spread(transition: Transition) -> timedelta | None:
     """Return when to go on; after a wait for the broker not everybody at once, and never sooner than it asked."""
-    code = move.reason.code if move.reason else None
-    if move.due_in is None or code not in (Code.BROKER_AWAY, Code.RATE_LIMITED):
-        return move.due_in
-    return move.due_in * random.uniform(1.0, 1.25)  # noqa: S311 -- not a secret
+    code = transition.reason.code if transition.reason else None
+    if transition.due_in is None or code not in (Code.BROKER_AWAY, Code.RATE_LIMITED):
+        return transition.due_in
+    return transition.due_in * random.uniform(1.0, 1.25)  # noqa: S311 -- not a secret
 
 
-def _key(taken: Taken) -> dict[str, Any]:
-    return {"execution_id": taken.execution_id}
+def _key(claimed: ClaimedExecution) -> dict[str, Any]:
+    return {"execution_id": claimed.execution_id}
 
 
-def _attempt(taken: Taken, outcome: Outcome, move: Move, took_ms: float) -> dict[str, Any]:
+def _attempt(claimed: ClaimedExecution, outcome: Outcome, transition: Transition, took_ms: float) -> dict[str, Any]:
     return {
-        "execution_id": taken.execution_id,
-        "fence": taken.fence,
-        "generation": taken.generation,
+        "execution_id": claimed.execution_id,
+        "fence": claimed.fence,
+        "generation": claimed.generation,
         "outcome": type(outcome).__name__.lower(),
         "message": storable(str(getattr(outcome, "message", "")))[:500] or None,
         "took_ms": round(took_ms, 3),
-        "order_id": move.order.order_id if move.order else None,
+        "order_id": transition.order.order_id if transition.order else None,
     }

@@ -26,8 +26,8 @@ from rq.worker import WorkerStatus
 from pipeline.model.crash_points import reached
 from pipeline.model.errors import NotPossible, QueueUnavailable
 from pipeline.queues.jobs import ExecutionJob, ForeignJob, text_of
-from pipeline.queues.queue import Bell
-from pipeline.queues.redis_server import check_server, queue_absence
+from pipeline.queues.queue import ExecutionQueue
+from pipeline.queues.redis_server import check_server, queue_outage
 
 log = structlog.get_logger(__name__)
 
@@ -69,7 +69,7 @@ class ExecutorWorker(SimpleWorker):
         refuse: Callable[[str, str], None],
         stop: threading.Event,
     ) -> None:
-        self._bell = Bell(connection)
+        self._queues = ExecutionQueue(connection)
         self._refuse = refuse
         self._stop_asked = stop
         self._beat_at = 0.0
@@ -81,7 +81,7 @@ class ExecutorWorker(SimpleWorker):
                 run(self)
 
         self._bound = BoundJob
-        queue = self._bell.queue(executor_id)
+        queue = self._queues.queue(executor_id)
         queue.job_class = BoundJob
         super().__init__(
             [queue],
@@ -103,7 +103,7 @@ class ExecutorWorker(SimpleWorker):
     def serve(self) -> None:
         """Work until asked to stop; a job in hand is finished first. Raises RedisError when Redis goes away."""
         self._register()
-        queue_absence(self.connection).answered()
+        queue_outage(self.connection).record_success()
         try:
             while not self._stop_asked.is_set():
                 self._show_life()
@@ -192,7 +192,7 @@ def serve_for_ever(
     Raises:
         NotPossible: this server would lose jobs: too old, a replica, or one that evicts keys.
     """
-    absence = queue_absence(connection)
+    outage = queue_outage(connection)
     pause, accepted = _FIRST_PAUSE_S, False
     while not stop.is_set():
         began = time.monotonic()
@@ -204,7 +204,7 @@ def serve_for_ever(
         except (RedisError, QueueUnavailable, NotPossible) as error:
             if isinstance(error, NotPossible) and not accepted:
                 raise
-            absence.failed(str(error).splitlines()[0])
+            outage.record_failure(str(error).splitlines()[0])
             if time.monotonic() - began > _LONGEST_PAUSE_S:
                 pause = _FIRST_PAUSE_S
             stop.wait(pause * random.uniform(0.5, 1.0))  # noqa: S311 -- not a secret

@@ -25,16 +25,16 @@ from pipeline.model.reasons import Code, Reason
 from pipeline.model.signals import Action, Intent
 from pipeline.model.states import State
 from pipeline.store.record import Record
-from pipeline.store.rows import Taken
+from pipeline.store.rows import ClaimedExecution
 from pipeline.store.statements import sql
-from workers.account.runtime import Desk
+from workers.account.runtime import ExecutorRuntime
 from workers.account.snapshots import Snapshots
 from workers.brokers.protocol import Broker
-from workers.execution.broker_inputs import Eye
+from workers.execution.broker_inputs import BrokerInputs
 from workers.execution.lease import LEASE, Lease, LeaseKeeper
-from workers.execution.pre_trade_check import Check, Intended
-from workers.execution.results import Answers
-from workers.rules.retry_policy import FIRST_LOOKUP, Move, after_submit
+from workers.execution.pre_trade_check import Intended, PreTradeCheck
+from workers.execution.results import ResultRecorder
+from workers.rules.retry_policy import FIRST_LOOKUP, Transition, after_submit
 
 log = structlog.get_logger(__name__)
 
@@ -43,15 +43,15 @@ _LONGEST_CHAIN = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
+class ExecutionRunner:
     """The recipe of one executor in one process."""
 
     executor: ExecutorSettings
     record: Record
     broker: Broker
     leases: LeaseKeeper
-    check: Check
-    answers: Answers
+    check: PreTradeCheck
+    answers: ResultRecorder
     #: Who we are, in history.
     worker: str
 
@@ -70,16 +70,16 @@ class Recipe:
     def _execute(self, execution_id: UUID) -> UUID | None:
         """Take, check, intend, send, record, hand over."""
         asked_at = time.monotonic()
-        taken = self._take(execution_id)
-        if taken is None:
+        claimed = self.claim(execution_id)
+        if claimed is None:
             return None
         reached("worker.after_take")
-        with self.leases.keep(taken.execution_id, taken.fence, asked_at=asked_at) as lease:
-            self._settle(taken, lease)
+        with self.leases.keep(claimed.execution_id, claimed.fence, asked_at=asked_at) as lease:
+            self._settle(claimed, lease)
         reached("worker.after_record")
-        return self._hand_over(taken)
+        return self._hand_over(claimed)
 
-    def _take(self, execution_id: UUID) -> Taken | None:
+    def claim(self, execution_id: UUID) -> ClaimedExecution | None:
         """Compare-and-set to submitting. None: somebody else's, over, or its symbol is not free."""
         key = {
             "execution_id": execution_id,
@@ -88,43 +88,43 @@ class Recipe:
             "token": uuid4(),
             "settings_hash": self._settings_hash,
         }
-        taken, waits = self.record.run(
+        claimed, waits = self.record.run(
             lambda connection: _take_or_wait(connection, key, may_short=self.executor.order.allow_short)
         )
         if waits:
             # The earlier one may have been decided before our mark could be seen: now that it can, look once more.
             row = self.record.run(lambda connection: connection.execute(sql("executions", "take"), key).fetchone())
-            taken = None if row is None else Taken.of(row)
-        return taken
+            claimed = None if row is None else ClaimedExecution.of(row)
+        return claimed
 
     @cached_property
     def _settings_hash(self) -> str:
         return settings_hash(self.executor)
 
-    def _settle(self, taken: Taken, lease: Lease) -> None:
+    def _settle(self, claimed: ClaimedExecution, lease: Lease) -> None:
         """Do what the check says. A failure of our own ends in a state with a reason too, never in silence."""
         intended: Intended | None = None
         try:
-            verdict = self.check.judge(taken)
-            if isinstance(verdict, Move):
-                self.answers.settle(taken, verdict)
+            verdict = self.check.decide(claimed)
+            if isinstance(verdict, Transition):
+                self.answers.settle(claimed, verdict)
                 return
             intended = verdict
             reached("worker.after_intent")
-            self._send(taken, intended, lease)
+            self._send(claimed, intended, lease)
         except RecordUnavailable:
             raise  # Whoever sweeps the lease finds what was begun.
         except Exception as error:
-            log.exception("execution.failed", execution_id=str(taken.execution_id))
-            self.answers.settle(taken, _own_failure(error, sent=intended is not None))
+            log.exception("execution.failed", execution_id=str(claimed.execution_id))
+            self.answers.settle(claimed, _own_failure(error, sent=intended is not None))
 
-    def _send(self, taken: Taken, intended: Intended, lease: Lease) -> None:
+    def _send(self, claimed: ClaimedExecution, intended: Intended, lease: Lease) -> None:
         """Send the order once, if the lease is surely ours for long enough, and record the answer."""
         if not lease.safe_to_send():
             reason = Reason(code=Code.LEASE_TOO_SHORT)
             self.answers.settle(
-                taken,
-                Move(state=State.HELD, reason=reason, due_in=timedelta(0), may_exist=not intended.sole),
+                claimed,
+                Transition(state=State.HELD, reason=reason, due_in=timedelta(0), may_exist=not intended.sole),
                 intended,
             )
             return
@@ -133,12 +133,12 @@ class Recipe:
         outcome = self.broker.submit(request)
         took_ms = (time.monotonic() - sent_at) * 1000
         reached("worker.after_send")
-        move = after_submit(outcome, age=taken.now - taken.created_at)
-        self.answers.record(taken, intended, outcome, move, took_ms=took_ms)
+        transition = after_submit(outcome, age=claimed.now - claimed.created_at)
+        self.answers.record(claimed, intended, outcome, transition, took_ms=took_ms)
 
-    def _hand_over(self, taken: Taken) -> UUID | None:
+    def _hand_over(self, claimed: ClaimedExecution) -> UUID | None:
         """Return the execution of the same symbol that came too early, if it may go now."""
-        key = {"executor_id": taken.executor_id, "symbol": taken.symbol, "seq": taken.seq}
+        key = {"executor_id": claimed.executor_id, "symbol": claimed.symbol, "seq": claimed.seq}
         row = self.record.run(
             lambda connection: connection.execute(sql("executions", "next_of_symbol"), key).fetchone()
         )
@@ -148,17 +148,17 @@ class Recipe:
 
 def _take_or_wait(
     connection: Connection[DictRow], key: dict[str, Any], *, may_short: bool
-) -> tuple[Taken | None, bool]:
+) -> tuple[ClaimedExecution | None, bool]:
     """Take an execution; else mark it, for whoever decides the earlier one of its symbol. True: it was marked."""
     while True:
         row = connection.execute(sql("executions", "take"), key).fetchone()
         if row is not None:
-            return Taken.of(row), False
+            return ClaimedExecution.of(row), False
         blocked = connection.execute(sql("executions", "takeable"), key).fetchone()
         if blocked is None:
             return None, False
         if _surely_exits(blocked, may_short=may_short):
-            for gone in connection.execute(sql("executions", "supersede"), key | blocked).fetchall():
+            for gone in connection.execute(sql("executions", "supersede_other_side"), key | blocked).fetchall():
                 log.info("execution.superseded", execution_id=str(gone["execution_id"]), by=str(key["execution_id"]))
         # No mark: the earlier one is decided by now, so take again.
         if connection.execute(sql("executions", "wait_for_symbol"), key).fetchone() is not None:
@@ -171,35 +171,35 @@ def _surely_exits(row: DictRow, *, may_short: bool) -> bool:
     return row["intent"] is Intent.CLOSE or (sells and not may_short)
 
 
-def _own_failure(error: Exception, *, sent: bool) -> Move:
+def _own_failure(error: Exception, *, sent: bool) -> Transition:
     """Return the state that our own failure leaves: for a person, or for a look-up when it may have been sent."""
     reason = Reason(code=Code.INTERNAL_ERROR, facts={"error": type(error).__name__})
     if sent:
-        return Move(state=State.UNKNOWN, reason=reason, due_in=FIRST_LOOKUP, attempts=1)
-    return Move(state=State.DEAD, reason=reason)
+        return Transition(state=State.UNKNOWN, reason=reason, due_in=FIRST_LOOKUP, attempts=1)
+    return Transition(state=State.DEAD, reason=reason)
 
 
-def recipe_of(desk: Desk, *, record: Record, leases: LeaseKeeper, worker: str) -> Recipe:
+def runner_of(runtime: ExecutorRuntime, *, record: Record, leases: LeaseKeeper, worker: str) -> ExecutionRunner:
     """Put the recipe of one executor together."""
-    return Recipe(
-        executor=desk.executor,
+    return ExecutionRunner(
+        executor=runtime.executor,
         record=record,
-        broker=desk.broker,
+        broker=runtime.broker,
         leases=leases,
-        check=Check(
-            executor=desk.executor,
+        check=PreTradeCheck(
+            executor=runtime.executor,
             record=record,
-            broker=desk.broker,
-            eye=Eye(
-                executor=desk.executor,
+            broker=runtime.broker,
+            inputs=BrokerInputs(
+                executor=runtime.executor,
                 record=record,
-                broker=desk.broker,
-                snapshots=desk.snapshots,
-                urgent=Snapshots(record, desk.executor, desk.urgent),
-                assets=desk.assets,
-                calendar=desk.calendar,
+                broker=runtime.broker,
+                snapshots=runtime.snapshots,
+                urgent=Snapshots(record, runtime.executor, runtime.urgent),
+                assets=runtime.assets,
+                calendar=runtime.calendar,
             ),
         ),
-        answers=Answers(record_=record, snapshots=desk.snapshots, worker=worker),
+        answers=ResultRecorder(record_=record, snapshots=runtime.snapshots, worker=worker),
         worker=worker,
     )

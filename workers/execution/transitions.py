@@ -9,30 +9,30 @@ from pipeline.intake.routing import may_be_exit
 from pipeline.model.errors import BrokerOverRate, BrokerUnavailable, BudgetUsedUp
 from pipeline.model.reasons import Code, Reason
 from pipeline.model.states import State
-from pipeline.store.rows import SignalRow, Taken
+from pipeline.store.rows import ClaimedExecution, SignalRow
 from workers.rules.freshness import fresh_for
 from workers.rules.market_hours import Market
-from workers.rules.retry_policy import Move, broker_hold
+from workers.rules.retry_policy import Transition, broker_hold
 
 _JUST_AFTER = timedelta(milliseconds=50)
 
 
 def held(
-    taken: Taken,
+    claimed: ClaimedExecution,
     signal: SignalRow,
     executor: ExecutorSettings,
     reason: Reason,
     wait: timedelta,
     *,
     market: Market | None,
-) -> Move:
+) -> Transition:
     """Return the hold, or the end of an entry that is too late by now; *market* is as known at the take."""
-    left = fresh_for(signal, executor, now=taken.now, market=market, accept_age=taken.accept_age)
+    left = fresh_for(signal, executor, now=claimed.now, market=market, accept_age=claimed.accept_age)
     if left is not None and not may_be_exit(signal, executor):
         if left < timedelta(0):
             return skipped((Reason(code=Code.TOO_OLD, facts={"held_for": str(reason)}),))
         wait = min(wait, left + _JUST_AFTER)
-    return Move(state=State.HELD, reason=reason, due_in=wait)
+    return Transition(state=State.HELD, reason=reason, due_in=wait)
 
 
 def unread(error: BrokerUnavailable, *, age: timedelta) -> tuple[Reason, timedelta]:
@@ -45,10 +45,10 @@ def unread(error: BrokerUnavailable, *, age: timedelta) -> tuple[Reason, timedel
     return Reason(code=Code.BROKER_AWAY, facts={"says": str(error)[:300]}), wait
 
 
-def skipped(reasons: tuple[Reason, ...]) -> Move:
+def skipped(reasons: tuple[Reason, ...]) -> Transition:
     """Return the end of an execution that our own rules refuse: the first reason, and the others beside it."""
     first, *others = reasons
     facts = dict(first.facts)
     if others:
         facts["also"] = "; ".join(str(reason) for reason in others)
-    return Move(state=State.SKIPPED, reason=Reason(code=first.code, facts=facts))
+    return Transition(state=State.SKIPPED, reason=Reason(code=first.code, facts=facts))

@@ -15,22 +15,22 @@ from psycopg.rows import DictRow
 
 from config.schema.executor import ExecutorSettings
 from config.schema.settings import Settings
-from pipeline.accounts.account_key import holders_of
+from pipeline.accounts.account_key import account_keys_of
 from pipeline.model.errors import NotMigrated, NotPossible, RecordUnavailable
 from pipeline.store.record import Record
 from pipeline.store.rows import Mode
 from pipeline.store.statements import sql
 from workers.account.runtime import open_account
-from workers.flatten.direct import Direct
-from workers.flatten.journal import Header, Journal, Sent
+from workers.flatten.direct import DirectFlatten
+from workers.flatten.journal import FlattenJournal, Header, JournaledOrder
 from workers.flatten.journal_import import bring_in_all, bring_in_order, halt
 
 # Nobody who flattens by hand wants to wait for a database.
-_PATIENCE_S = 0.5
+_RETRY_FOR_S = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ended:
+class FlattenOutcome:
     """What `flatten_directly` came to."""
 
     flat: bool
@@ -49,7 +49,7 @@ def flatten_directly(
     why: str | None,
     wait_s: float,
     say: Callable[[str], None],
-) -> Ended:
+) -> FlattenOutcome:
     """Cancel and close everything at the broker, for *wait_s* seconds at most, writing a journal before each send.
 
     Raises:
@@ -68,25 +68,27 @@ def flatten_directly(
         header = Header(**facts, by=by, why=why, halted=False, began_at=datetime.now(UTC))
         halted = _halted(record, header, say)
         header = Header(**facts, by=by, why=why, halted=halted, began_at=header.began_at)
-        journal = Journal(settings.home, header)
+        journal = FlattenJournal(settings.home, header)
         stack.callback(journal.close)
         say(f"journal: {journal.path}")
 
-        def told(sent: Sent) -> None:
+        def told(sent: JournaledOrder) -> None:
             if record is not None and halted:
                 _tell(record, journal.path.stem, header, sent)
 
-        direct = Direct(broker=broker, journal=journal, say=say, told=told)
+        direct = DirectFlatten(broker=broker, journal=journal, say=say, told=told)
         flat = direct.run(wait_s=wait_s)
         journal.close()
-        return Ended(flat=flat, left=direct.left, journal=journal.path, recorded=_brought_in(record, settings.home, by))
+        return FlattenOutcome(
+            flat=flat, left=direct.left, journal=journal.path, recorded=_brought_in(record, settings.home, by)
+        )
 
 
 def _record(settings: Settings, stack: ExitStack) -> Record | None:
     if settings.database_url is None:
         return None
     url = settings.database_url.get_secret_value()
-    return stack.enter_context(Record(url, connections=1, patience_s=_PATIENCE_S))
+    return stack.enter_context(Record(url, connections=1, retry_for_s=_RETRY_FOR_S))
 
 
 def _halted(record: Record | None, header: Header, say: Callable[[str], None]) -> bool:
@@ -96,7 +98,7 @@ def _halted(record: Record | None, header: Header, say: Callable[[str], None]) -
         halt(connection, header)
         key = {"executor_id": header.executor_id, "by": header.by}
         asked = connection.execute(
-            sql("switches", "flattening"), {"holders": holders_of(connection, header.executor_id)}
+            sql("switches", "flattening"), {"holders": account_keys_of(connection, header.executor_id)}
         ).fetchall()
         over = {
             "switch_ids": [row["switch_id"] for row in asked],
@@ -117,7 +119,7 @@ def _halted(record: Record | None, header: Header, say: Callable[[str], None]) -
     return False
 
 
-def _tell(record: Record, name: str, header: Header, sent: Sent) -> None:
+def _tell(record: Record, name: str, header: Header, sent: JournaledOrder) -> None:
     """Tell the record at once, so that the executor's own exits wait for this one; it hears of it later anyway."""
     try:
         record.run(lambda connection: bring_in_order(connection, name, header, sent))

@@ -11,12 +11,12 @@ from uuid import uuid4
 
 from pipeline.model.account import Position
 from pipeline.model.errors import BrokerUnavailable, BrokerUnreadable
-from pipeline.model.orders import BrokerOrder, OrderRequest, Side
+from pipeline.model.orders import BrokerOrder, OrderRequest, OrderSide
 from pipeline.model.symbols import AssetClass, asset_class
 from workers.brokers.protocol import Absent, Accepted, Broker, Found, NotSent, Rejected
 from workers.execution.pre_trade_check import client_order_id
 from workers.execution.results import LAST_WORDS
-from workers.flatten.journal import Journal, Sent
+from workers.flatten.journal import FlattenJournal, JournaledOrder
 
 _STEP_EVERY_S = 0.5
 # A symbol whose order has ended, or was refused, is looked at again after this.
@@ -30,24 +30,24 @@ _ABSENCES = 2
 class UnderWay:
     """An order of ours that may still fill."""
 
-    sent: Sent
-    absences: int = 0
+    sent: JournaledOrder
+    outages: int = 0
 
 
 @dataclass(kw_only=True)
-class Direct:
+class DirectFlatten:
     """Cancels and closes until the broker shows nothing. Never two orders of ours for a symbol at a time."""
 
     broker: Broker
-    journal: Journal
+    journal: FlattenJournal
     say: Callable[[str], None]
     #: Called after each answer, for a record that is there.
-    told: Callable[[Sent], None]
+    told: Callable[[JournaledOrder], None]
     #: What is held, as last read; None before the first reading.
     left: dict[str, Decimal] | None = None
     _under_way: dict[str, UnderWay] = field(default_factory=dict)
     _not_before: dict[str, float] = field(default_factory=dict)
-    _unsent: dict[str, Sent] = field(default_factory=dict)
+    _unsent: dict[str, JournaledOrder] = field(default_factory=dict)
     _complained: str = ""
 
     def run(self, *, wait_s: float) -> bool:
@@ -96,19 +96,19 @@ class Direct:
         for symbol, order in list(self._under_way.items()):
             lookup = self.broker.find(order.sent.request.client_order_id)
             if isinstance(lookup, Found):
-                order.absences = 0
+                order.outages = 0
                 if lookup.order.status in LAST_WORDS:
                     self._under_way.pop(symbol)
                     self.say(f"{symbol}: {lookup.order.raw_status}, {lookup.order.filled_quantity} filled")
                     # Positions may lag behind their orders: what was just sold must not be sold again.
                     self._not_before[symbol] = time.monotonic() + _AGAIN_AFTER_S
             elif isinstance(lookup, Absent):
-                order.absences += 1
-                if order.absences >= _ABSENCES and datetime.now(UTC) - order.sent.sent_at >= _ABSENT_AFTER:
+                order.outages += 1
+                if order.outages >= _ABSENCES and datetime.now(UTC) - order.sent.sent_at >= _ABSENT_AFTER:
                     self._send(order.sent)
 
     def _close(self, position: Position) -> None:
-        side = Side.SELL if position.quantity > 0 else Side.BUY
+        side = OrderSide.SELL if position.quantity > 0 else OrderSide.BUY
         before = self._unsent.pop(position.symbol, None)
         if before is not None and (before.request.side, before.request.quantity) == (side, abs(position.quantity)):
             self._send(before)
@@ -124,7 +124,7 @@ class Direct:
         )
         price = position.current_price or position.average_entry_price
         self._send(
-            Sent(
+            JournaledOrder(
                 execution_id=execution_id,
                 request=request,
                 reference_price=format(price, "f"),
@@ -132,7 +132,7 @@ class Direct:
             )
         )
 
-    def _send(self, sent: Sent) -> None:
+    def _send(self, sent: JournaledOrder) -> None:
         """Write it down, then send it: whoever dies in between leaves a line that says so."""
         self.journal.write(
             "order",

@@ -35,7 +35,7 @@ class Header:
 
 
 @dataclass(kw_only=True)
-class Sent:
+class JournaledOrder:
     """An order that may have been sent."""
 
     execution_id: UUID
@@ -53,10 +53,10 @@ class Told:
     """All that a file says."""
 
     header: Header
-    orders: dict[UUID, Sent] = field(default_factory=dict)
+    orders: dict[UUID, JournaledOrder] = field(default_factory=dict)
 
 
-class Journal:
+class FlattenJournal:
     """One file, held with a lock while its process lives. Every line is on the disk before `write` returns."""
 
     def __init__(self, home: Path, header: Header) -> None:
@@ -137,8 +137,8 @@ def _header(line: dict[str, Any]) -> Header:
     return Header(mode=Mode(line["mode"]), began_at=datetime.fromisoformat(line["began_at"]), **names)
 
 
-def _sent(line: dict[str, Any]) -> Sent:
-    return Sent(
+def _sent(line: dict[str, Any]) -> JournaledOrder:
+    return JournaledOrder(
         execution_id=UUID(line["execution_id"]),
         request=OrderRequest.from_json(line["request"]),
         reference_price=line["reference_price"],

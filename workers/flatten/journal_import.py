@@ -12,15 +12,15 @@ from psycopg.rows import DictRow
 from psycopg.types.json import Json, Jsonb
 
 from pipeline.accounts.switches import PERSON, turn_on
-from pipeline.model.orders import Side
+from pipeline.model.orders import OrderSide
 from pipeline.model.reasons import Code, Reason
 from pipeline.model.signals import Action
 from pipeline.model.states import State
-from pipeline.model.switches import Kind
+from pipeline.model.switches import SwitchKind
 from pipeline.model.symbols import asset_class
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
-from workers.flatten.journal import Header, Sent, Told, finished, put_away, read_journal, waiting
+from workers.flatten.journal import Header, JournaledOrder, Told, finished, put_away, read_journal, waiting
 
 log = structlog.get_logger(__name__)
 
@@ -65,7 +65,7 @@ def bring_in(record: Record, name: str, told: Told, *, by: str) -> bool:
     return record.run(unit)
 
 
-def bring_in_order(connection: Connection[DictRow], name: str, header: Header, sent: Sent) -> None:
+def bring_in_order(connection: Connection[DictRow], name: str, header: Header, sent: JournaledOrder) -> None:
     """Bring in one order, in the caller's transaction; again it changes nothing."""
     request, rejected = sent.request, sent.outcome == "rejected"
     may_exist = not rejected and sent.outcome != "notsent"
@@ -78,7 +78,7 @@ def bring_in_order(connection: Connection[DictRow], name: str, header: Header, s
         "source_id": f"{name.removesuffix('.jsonl')}-{request.symbol}-{sent.execution_id.hex[:8]}",
         "symbol": request.symbol,
         "asset_class": asset_class(request.symbol),
-        "action": Action.BUY if request.side is Side.BUY else Action.SELL,
+        "action": Action.BUY if request.side is OrderSide.BUY else Action.SELL,
         "executor_id": header.executor_id,
         "account_number": header.account_number,
         "mode": header.mode,
@@ -104,8 +104,8 @@ def halt(connection: Connection[DictRow], header: Header, *, journal: str | None
     """Halt the account as the person did who flattened it, in the caller's transaction."""
     turn_on(
         connection,
-        holder=header.account_number,
-        kind=Kind.HALTED,
+        account_key=header.account_number,
+        kind=SwitchKind.HALTED,
         cause=PERSON,
         facts={} if journal is None else {"journal": journal},
         by=header.by,

@@ -6,31 +6,31 @@ from dataclasses import dataclass
 
 from pipeline.intake.intake import Intake
 from pipeline.store.record import Record
-from workers.account.runtime import Desk
-from workers.keeper.closing_exits import Closing
-from workers.keeper.entry_cancellation import Reduce
-from workers.keeper.flat_by_close import FlatBy
+from workers.account.runtime import ExecutorRuntime
+from workers.keeper.closing_exits import ClosingExits
+from workers.keeper.entry_cancellation import EntryCancellation
+from workers.keeper.flat_by_close import FlatByClose
 from workers.keeper.flatten import Flatten
 
 
-def stops_of(record: Record, intake: Intake, desk: Desk, *, who: str) -> Stops:
+def account_controls_of(record: Record, intake: Intake, runtime: ExecutorRuntime, *, who: str) -> AccountControls:
     """Put together what looks after the stops of one executor."""
-    flatten = Closing(record=record, intake=intake, desk=desk, cause="flatten", who=who)
-    flat_by = Closing(record=record, intake=intake, desk=desk, cause="flat_by", who=who)
-    return Stops(
-        reduce=Reduce(record=record, desk=desk),
-        flatten=Flatten(record=record, desk=desk, closing=flatten, who=who),
-        flat_by=FlatBy(record=record, desk=desk, closing=flat_by),
+    flatten = ClosingExits(record=record, intake=intake, runtime=runtime, cause="flatten", who=who)
+    flat_by = ClosingExits(record=record, intake=intake, runtime=runtime, cause="flat_by", who=who)
+    return AccountControls(
+        reduce=EntryCancellation(record=record, runtime=runtime),
+        flatten=Flatten(record=record, runtime=runtime, closing=flatten, who=who),
+        flat_by=FlatByClose(record=record, runtime=runtime, closing=flat_by),
     )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stops:
+class AccountControls:
     """Looks after one executor's switches. While none is on, that is one question to the record."""
 
-    reduce: Reduce
+    reduce: EntryCancellation
     flatten: Flatten
-    flat_by: FlatBy
+    flat_by: FlatByClose
 
     def run_once(self) -> int:
         """Do the next step of what is asked; return how many exits were recorded.

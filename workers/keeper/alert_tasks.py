@@ -12,16 +12,16 @@ from pydantic import SecretStr
 
 from config.alerts import Alerts
 from config.schema.executor import ExecutorSettings
-from pipeline.accounts.account_key import holder_of
-from pipeline.accounts.equity import standing_of, standing_row
+from pipeline.accounts.account_key import account_key_of
+from pipeline.accounts.equity import baseline_of, baseline_row
 from pipeline.accounts.losses import RUNGS, Use, uses
 from pipeline.monitoring.alerts.channels import ping
 from pipeline.monitoring.alerts.conditions import conditions
-from pipeline.monitoring.alerts.delivery import Courier
-from pipeline.monitoring.alerts.kinds import Kind, Look, Raised, Severity
-from pipeline.monitoring.alerts.monitor import Watching
+from pipeline.monitoring.alerts.delivery import AlertDelivery
+from pipeline.monitoring.alerts.kinds import AlertKind, Look, Raised, Severity
+from pipeline.monitoring.alerts.monitor import AlertMonitor
 from pipeline.store.record import Record
-from workers.keeper.periodic_task import Round
+from workers.keeper.periodic_task import PeriodicTask
 
 log = structlog.get_logger(__name__)
 
@@ -37,18 +37,18 @@ def alert_rounds(
     *,
     stop: threading.Event,
     leads: Callable[[], bool],
-) -> list[Round]:
+) -> list[PeriodicTask]:
     """Return the rounds, not started. Each has a thread: a channel that hangs delays nothing else."""
     looks = [limits, *conditions(alerts.settings.execution_rate)]
-    watching = Watching(record=record, executors=executors, looks=looks)
-    courier = Courier(record=record, alerts=alerts)
+    watching = AlertMonitor(record=record, executors=executors, looks=looks)
+    delivery = AlertDelivery(record=record, alerts=alerts)
     rounds = [
-        Round("alerts", _LOOK_EVERY_S, lambda: 0 * watching.run_once(), stop=stop, leads=leads),
-        Round("telling", _TELL_EVERY_S, courier.run_once, stop=stop, leads=leads),
+        PeriodicTask("alerts", _LOOK_EVERY_S, lambda: 0 * watching.run_once(), stop=stop, leads=leads),
+        PeriodicTask("telling", _TELL_EVERY_S, delivery.run_once, stop=stop, leads=leads),
     ]
     if alerts.deadman is not None:
         deadman = Deadman(record, alerts.deadman)
-        rounds.append(Round("deadman", _PING_EVERY_S, deadman.run_once, stop=stop, leads=leads))
+        rounds.append(PeriodicTask("deadman", _PING_EVERY_S, deadman.run_once, stop=stop, leads=leads))
     return rounds
 
 
@@ -56,17 +56,17 @@ def limits(connection: Connection[DictRow], executors: Mapping[str, ExecutorSett
     """Look how far up the ladder the loss limits are: an alert per rung."""
     raised = []
     for name, executor in executors.items():
-        figures = standing_of(standing_row(connection, holder_of(connection, name)))
+        figures = baseline_of(baseline_row(connection, account_key_of(connection, name)))
         for use in uses(executor, figures) if figures is not None else ():
             reached = [at for at, _ in RUNGS if use.lost > 0 and use.lost * 100 >= use.allowed * at]
             raised += [_limit(name, use, at) for at in reached]
-    return Look(kinds=frozenset({Kind.LIMIT}), raised=tuple(raised))
+    return Look(kinds=frozenset({AlertKind.LIMIT}), raised=tuple(raised))
 
 
 def _limit(name: str, use: Use, at: int) -> Raised:
     return Raised(
-        key=f"{Kind.LIMIT}:{name}:{use.limit}:{at}",
-        kind=Kind.LIMIT,
+        key=f"{AlertKind.LIMIT}:{name}:{use.limit}:{at}",
+        kind=AlertKind.LIMIT,
         severity=Severity.CRITICAL if at == max(RUNGS)[0] else Severity.WARNING,
         subject=f"{name} has used {at} % or more of its {use.limit.replace('_', ' ')} limit",
         facts={"executor": name, "limit": use.limit, "percent": at, "lost": use.lost, "allowed": use.allowed},

@@ -17,7 +17,7 @@ from pipeline.model.errors import InvalidSignal, SourceIdConflict
 from pipeline.model.signals import Action, Intent
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
-from workers.account.runtime import Desk
+from workers.account.runtime import ExecutorRuntime
 from workers.keeper.exit_follow_up import gap_after
 from workers.rules.exits import CLOSES_THE_ACCOUNT
 
@@ -28,12 +28,12 @@ _SAY_AFTER = 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class Closing:
+class ClosingExits:
     """Records exits of the whole account, of source `tradewire:<cause>`. Every source_id is derived."""
 
     record: Record
     intake: Intake
-    desk: Desk
+    runtime: ExecutorRuntime
     cause: str
     who: str
     _refused: set[str] = field(default_factory=set)
@@ -62,7 +62,7 @@ class Closing:
             "symbol": position.symbol,
             "action": Action.SELL if position.quantity > 0 else Action.BUY,
             "intent": Intent.CLOSE,
-            "executors": [self.desk.executor.id],
+            "executors": [self.runtime.executor.id],
         }
         try:
             recorded = self.intake.record_own(raw, cause=self.cause)
@@ -75,7 +75,7 @@ class Closing:
             log.error("position.not_closable", symbol=position.symbol, error=str(error))  # noqa: TRY400 -- it says all
             return False
         if row["n"] > _SAY_AFTER:
-            log.error("exit.not_done", executor_id=self.desk.executor.id, symbol=position.symbol, tries=row["n"] - 1)
+            log.error("exit.not_done", executor_id=self.runtime.executor.id, symbol=position.symbol, tries=row["n"] - 1)
         self._supersede(position.symbol, recorded.executions[0].execution_id)
         return not recorded.duplicate
 
@@ -87,9 +87,11 @@ class Closing:
 
     def _supersede(self, symbol: str, execution_id: Any) -> None:
         values = self._of(symbol) | {"execution_id": execution_id, "by": self.who}
-        gone = self.record.run(lambda connection: connection.execute(sql("switches", "supersede"), values).fetchall())
+        gone = self.record.run(
+            lambda connection: connection.execute(sql("switches", "supersede_symbol"), values).fetchall()
+        )
         for row in gone:
             log.info("execution.superseded", execution_id=str(row["execution_id"]), by=str(execution_id))
 
     def _of(self, symbol: str) -> dict[str, Any]:
-        return {"executor_id": self.desk.executor.id, "symbol": symbol, "sources": sorted(CLOSES_THE_ACCOUNT)}
+        return {"executor_id": self.runtime.executor.id, "symbol": symbol, "sources": sorted(CLOSES_THE_ACCOUNT)}

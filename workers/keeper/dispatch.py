@@ -17,8 +17,8 @@ from pipeline.model.crash_points import reached
 from pipeline.model.reasons import Code
 from pipeline.model.states import State
 from pipeline.queues.dispatcher import description
-from pipeline.queues.jobs import Ring
-from pipeline.queues.queue import Bell
+from pipeline.queues.jobs import QueueJob
+from pipeline.queues.queue import ExecutionQueue
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 
@@ -31,14 +31,14 @@ _RING_AGAIN_S = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sweep:
+class Redispatcher:
     """Finds executions that nobody is working on. Safe to run twice, and safe to kill anywhere.
 
     A crash after the mark and before the bell costs one round: the mark says when to ring again.
     """
 
     record: Record
-    bell: Bell
+    queues: ExecutionQueue
     executor_ids: tuple[str, ...]
     who: str
     #: When we rang for a hold that is over. Its due time cannot be moved as that of a queued one: a take asks for it.
@@ -70,7 +70,7 @@ class Sweep:
         rows = self._not_just_rung(found)
         if not rows:
             return 0
-        waiting = self.bell.waiting(executor_id, [row["job_id"] for row in rows])
+        waiting = self.queues.waiting(executor_id, [row["job_id"] for row in rows])
         patient = [row["execution_id"] for row, waits in zip(rows, waiting, strict=True) if waits]
         if patient:
             self._leave(patient)
@@ -78,7 +78,7 @@ class Sweep:
         due = self.record.run(lambda connection: connection.execute(sql("keeper", "due"), gone).fetchall())
         self._rung.update({(row["execution_id"], row["due_at"]): time.monotonic() for row in due})
         reached("keeper.after_mark")
-        self.bell.ring(_in_turn(due))
+        self.queues.enqueue(_in_turn(due))
         reached("keeper.after_enqueue")
         return len(due)
 
@@ -94,7 +94,7 @@ class Sweep:
         self.record.run(lambda connection: connection.execute(sql("keeper", "still_waiting"), values))
 
 
-def _in_turn(due: Sequence[DictRow]) -> list[Ring]:
+def _in_turn(due: Sequence[DictRow]) -> list[QueueJob]:
     """Return the jobs by age; what waited for the market in the order of its release, also over several batches."""
     opened = sorted((row for row in due if _was_closed(row)), key=itemgetter("due_at"))
     others = sorted((row for row in due if not _was_closed(row)), key=itemgetter("seq"))
@@ -105,8 +105,8 @@ def _was_closed(row: DictRow) -> bool:
     return bool(row["reason_code"] == Code.MARKET_CLOSED)
 
 
-def _ring(row: dict[str, Any]) -> Ring:
-    return Ring(
+def _ring(row: dict[str, Any]) -> QueueJob:
+    return QueueJob(
         execution_id=row["execution_id"],
         executor_id=row["executor_id"],
         job_id=row["job_id"],

@@ -15,8 +15,8 @@ from pipeline.accounts.snapshot import Snapshot
 from pipeline.model.errors import BrokerUnavailable, BrokerUnreadable
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
-from workers.account.runtime import Desk
-from workers.keeper.loss_ladder import Ladder, Step, say
+from workers.account.runtime import ExecutorRuntime
+from workers.keeper.loss_ladder import LossLadder, Step, say
 from workers.keeper.transfers import Transfers
 
 log = structlog.get_logger(__name__)
@@ -37,13 +37,13 @@ _JUMP = Decimal("0.01")
 
 
 @dataclass(kw_only=True)
-class Watch:
+class EquityMonitor:
     """One executor's account: read often enough, judged at each reading, whoever made it."""
 
     record: Record
-    desk: Desk
+    runtime: ExecutorRuntime
     who: str
-    _ladder: Ladder = field(init=False)
+    _ladder: LossLadder = field(init=False)
     _transfers: Transfers = field(init=False)
     _judged: datetime | None = field(default=None, init=False)
     _mended: datetime | None = field(default=None, init=False)
@@ -54,8 +54,8 @@ class Watch:
 
     def __post_init__(self) -> None:
         """Put the parts together."""
-        self._ladder = Ladder(executor=self.desk.executor, who=self.who)
-        self._transfers = Transfers(record=self.record, desk=self.desk)
+        self._ladder = LossLadder(executor=self.runtime.executor, who=self.who)
+        self._transfers = Transfers(record=self.record, runtime=self.runtime)
 
     def run_once(self) -> int:
         """Read the account if that is due, and judge what was read since the last time; return how much changed.
@@ -75,25 +75,25 @@ class Watch:
 
     @property
     def _limited(self) -> bool:
-        limits, firm = self.desk.executor.limits, self.desk.executor.firm
+        limits, firm = self.runtime.executor.limits, self.runtime.executor.firm
         counted = (limits.daily_loss_percent, limits.drawdown_percent, firm.consistency_percent)
         return any(limit is not None for limit in counted)
 
     def _look(self) -> DictRow:
-        key = {"executor_id": self.desk.executor.id}
+        key = {"executor_id": self.runtime.executor.id}
 
         def unit(connection: Connection[DictRow]) -> tuple[DictRow | None, list[DictRow]]:
-            look = connection.execute(sql("watch", "look"), key).fetchone()
+            look = connection.execute(sql("equity_monitor", "account_reading"), key).fetchone()
             if look is None or look["taken_at"] in (None, self._mended):
                 return look, []
-            return look, connection.execute(sql("watch", "mend_holdings"), key).fetchall()
+            return look, connection.execute(sql("equity_monitor", "mend_holdings"), key).fetchall()
 
         look, mended = self.record.run(unit)
         assert look is not None
         self._mended = look["taken_at"]
         for row in mended:
             facts = {"symbol": row["symbol"], "strategy": row["strategy"]}
-            log.warning("holding.closed_elsewhere", executor_id=self.desk.executor.id, **facts)
+            log.warning("holding.closed_elsewhere", executor_id=self.runtime.executor.id, **facts)
         return look
 
     def _due(self, look: DictRow) -> bool:
@@ -104,7 +104,7 @@ class Watch:
 
     @property
     def _awake_age(self) -> timedelta:
-        per_minute = self.desk.executor.limits.requests_per_minute
+        per_minute = self.runtime.executor.limits.requests_per_minute
         if per_minute is None:
             return _AWAKE_AGE
         return max(_AWAKE_AGE, timedelta(seconds=60 * 2 * _READING_COSTS / per_minute))
@@ -112,7 +112,7 @@ class Watch:
     def _read(self) -> str | None:
         """Read the account; return why that was not possible."""
         try:
-            seen = self.desk.snapshots.fresh(within=timedelta(0))
+            seen = self.runtime.snapshots.fresh(within=timedelta(0))
         except (BrokerUnavailable, BrokerUnreadable) as error:
             failure = str(error)
         else:
@@ -122,56 +122,56 @@ class Watch:
         self._not_before = time.monotonic() + _TRY_AGAIN_S
         return failure
 
-    def _judge(self, holder: str) -> int:
+    def _judge(self, account_key: str) -> int:
         """Count transfers where they may matter, then climb."""
-        if self._wants_transfers(holder):
+        if self._wants_transfers(account_key):
             self._ask_transfers_at = time.monotonic() + _TRANSFERS_EVERY_S
-            self._transfers.ask(holder)
+            self._transfers.ask(account_key)
 
         def unit(connection: Connection[DictRow]) -> tuple[DictRow | None, list[Step]]:
-            row = connection.execute(sql("watch", "watched"), {"holder": holder}).fetchone()
-            return row, self._ladder.climb(connection, holder)
+            row = connection.execute(sql("equity_monitor", "watched"), {"holder": account_key}).fetchone()
+            return row, self._ladder.climb(connection, account_key)
 
         row, steps = self.record.run(unit)
         if row is not None:
             self._judged, self._equity = row["read_at"], row["equity"]
-        return self._said(holder, steps)
+        return self._said(account_key, steps)
 
-    def _wants_transfers(self, holder: str) -> bool:
+    def _wants_transfers(self, account_key: str) -> bool:
         """Ask now and then, when equity jumped, and before the account is stopped for what may be a withdrawal."""
-        row = self.record.run(lambda c: c.execute(sql("watch", "watched"), {"holder": holder}).fetchone())
+        row = self.record.run(lambda c: c.execute(sql("equity_monitor", "watched"), {"holder": account_key}).fetchone())
         if row is None:
             return False
         before = self._equity
         jumped = before is not None and abs(row["equity"] - before) > abs(before) * _JUMP
         if jumped or time.monotonic() >= self._ask_transfers_at:
             return True
-        return self.record.run(lambda connection: self._ladder.stops(connection, holder))
+        return self.record.run(lambda connection: self._ladder.stops(connection, account_key))
 
     def _blind(self, look: DictRow, failure: str) -> int:
         """Note that the account cannot be read, and reduce it when that has lasted and something is at risk."""
-        holder = look["holder"]
-        log.debug("account.unread", executor_id=self.desk.executor.id, error=failure)
-        if holder is None:
+        account_key = look["holder"]
+        log.debug("account.unread", executor_id=self.runtime.executor.id, error=failure)
+        if account_key is None:
             return 0
 
         def unit(connection: Connection[DictRow]) -> list[Step]:
-            row = connection.execute(sql("watch", "unreadable"), {"holder": holder}).fetchone()
+            row = connection.execute(sql("equity_monitor", "unreadable"), {"holder": account_key}).fetchone()
             if row is None or not look["exposed"] or row["unreadable_for"] < _BLIND_AFTER:
                 return []
-            return self._ladder.blind(connection, holder, row)
+            return self._ladder.blind(connection, account_key, row)
 
-        return self._said(holder, self.record.run(unit))
+        return self._said(account_key, self.record.run(unit))
 
     def _unwatched(self, look: DictRow) -> int:
         """Let go, once, of what was reduced while there were limits."""
-        holder = look["holder"]
-        if self._let_go or holder is None:
+        account_key = look["holder"]
+        if self._let_go or account_key is None:
             return 0
-        steps = self.record.run(lambda connection: self._ladder.let_go(connection, holder))
+        steps = self.record.run(lambda connection: self._ladder.let_go(connection, account_key))
         self._let_go = True
-        return self._said(holder, steps)
+        return self._said(account_key, steps)
 
-    def _said(self, holder: str, steps: list[Step]) -> int:
-        say(self.desk.executor.id, holder, steps)
+    def _said(self, account_key: str, steps: list[Step]) -> int:
+        say(self.runtime.executor.id, account_key, steps)
         return len(steps)

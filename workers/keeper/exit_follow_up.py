@@ -20,7 +20,7 @@ from pipeline.model.signals import Intent
 from pipeline.model.states import State
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
-from workers.account.runtime import Desk
+from workers.account.runtime import ExecutorRuntime
 from workers.execution.cancels import ask_to_cancel
 from workers.rules.exits import CLOSES_THE_ACCOUNT
 
@@ -35,12 +35,12 @@ _AGAIN = f"{OWN}exit"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Exits:
+class ExitFollowUp:
     """Looks after one executor's exits. Running it twice records nothing twice: every source_id is derived."""
 
     record: Record
     intake: Intake
-    desk: Desk
+    runtime: ExecutorRuntime
     #: Whether a market order could trade now.
     market_is_open: Callable[[], bool]
     #: Late ones that were said already.
@@ -52,8 +52,8 @@ class Exits:
         Raises:
             RecordUnavailable: PostgreSQL is away.
         """
-        key = {"executor_id": self.desk.executor.id, "limit": _BATCH}
-        rows = self.record.run(lambda connection: connection.execute(sql("exits", "ended"), key).fetchall())
+        key = {"executor_id": self.runtime.executor.id, "limit": _BATCH}
+        rows = self.record.run(lambda connection: connection.execute(sql("exit_follow_up", "ended"), key).fetchall())
         for row in rows:
             self._follow_up(row)
         self._wake_resting()
@@ -62,13 +62,13 @@ class Exits:
 
     def _follow_up(self, row: DictRow) -> None:
         if row["state"] is State.FILLED:
-            if self.desk.executor.order.flip == "reverse" and _flips(row):
+            if self.runtime.executor.order.flip == "reverse" and _flips(row):
                 self._open_the_other_way(row)
         elif f"{row['source']}" not in CLOSES_THE_ACCOUNT and _tries_again(row):
             # Flatten and flat-by-time see to their own next try.
             self._try_again(row)
         values = {"execution_id": row["execution_id"], "generation": row["generation"]}
-        self.record.run(lambda connection: connection.execute(sql("exits", "followed_up"), values))
+        self.record.run(lambda connection: connection.execute(sql("exit_follow_up", "followed_up"), values))
 
     def _try_again(self, row: DictRow) -> None:
         """Record the rest as an exit of its own; the worker says `no_position` when there is none."""
@@ -79,8 +79,8 @@ class Exits:
         ended_as = row["order_status"] or row["state"].value
         facts = {"left": left, "tries": tries, "ended_as": ended_as, "execution_id": str(row["execution_id"])}
         if tries > 1:
-            log.error("exit.not_done", executor_id=self.desk.executor.id, symbol=row["symbol"], **facts)
-        raw = _signal(row, self.desk.executor.id) | {
+            log.error("exit.not_done", executor_id=self.runtime.executor.id, symbol=row["symbol"], **facts)
+        raw = _signal(row, self.runtime.executor.id) | {
             "source_id": f"{root}:{tries + 1}",
             "intent": Intent.CLOSE,
             "quantity": left,
@@ -92,7 +92,7 @@ class Exits:
             self.intake.record_own(raw, cause="exit", wait=wait)
 
     def _open_the_other_way(self, row: DictRow) -> None:
-        raw = _signal(row, self.desk.executor.id) | {
+        raw = _signal(row, self.runtime.executor.id) | {
             "source_id": str(row["execution_id"]),
             "intent": Intent.OPEN,
             **{name: row[name] for name in ("confidence", "entry_price", "target_price", "stop_price")},
@@ -102,14 +102,16 @@ class Exits:
 
     def _wake_resting(self) -> None:
         """Cancel limit orders of exits that the market has left, where a market order could go instead."""
-        values = {"executor_id": self.desk.executor.id, "patience": RESTS_AT_MOST, "open": self.market_is_open()}
-        rows = self.record.run(lambda connection: connection.execute(sql("exits", "resting"), values).fetchall())
+        values = {"executor_id": self.runtime.executor.id, "patience": RESTS_AT_MOST, "open": self.market_is_open()}
+        rows = self.record.run(
+            lambda connection: connection.execute(sql("exit_follow_up", "resting"), values).fetchall()
+        )
         for row in rows:
-            log.warning("exit.rests", executor_id=self.desk.executor.id, order_id=row["order_id"])
-            ask_to_cancel(self.record, self.desk.broker, row["order_id"])
+            log.warning("exit.rests", executor_id=self.runtime.executor.id, order_id=row["order_id"])
+            ask_to_cancel(self.record, self.runtime.broker, row["order_id"])
 
     def _say_late(self, key: dict[str, Any]) -> None:
-        rows = self.record.run(lambda connection: connection.execute(sql("exits", "late"), key).fetchall())
+        rows = self.record.run(lambda connection: connection.execute(sql("exit_follow_up", "late"), key).fetchall())
         late = {row["execution_id"] for row in rows}
         self._said.intersection_update(late)
         for row in rows:
@@ -117,7 +119,7 @@ class Exits:
                 self._said.add(row["execution_id"])
                 log.error(
                     "exit.late",
-                    executor_id=self.desk.executor.id,
+                    executor_id=self.runtime.executor.id,
                     execution_id=str(row["execution_id"]),
                     symbol=row["symbol"],
                     reason=row["reason_code"],

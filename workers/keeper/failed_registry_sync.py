@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 from pipeline.model.crash_points import reached
 from pipeline.operations.dead_letters import DeadLetters
-from pipeline.queues.failed_registry import FailedPage
+from pipeline.queues.failed_registry import FailedRegistry
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mirror:
+class FailedRegistrySync:
     """Makes RQ show what the record says. Running it twice changes nothing."""
 
     letters: DeadLetters
-    page: FailedPage
+    page: FailedRegistry
     executor_ids: tuple[str, ...]
 
     def run_once(self) -> int:

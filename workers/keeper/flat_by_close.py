@@ -14,9 +14,9 @@ from pipeline.model.symbols import AssetClass, asset_class
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 from workers.account.calendar import market_at
-from workers.account.runtime import Desk
-from workers.account.snapshots import Refused
-from workers.keeper.closing_exits import Closing
+from workers.account.runtime import ExecutorRuntime
+from workers.account.snapshots import AccountRefused
+from workers.keeper.closing_exits import ClosingExits
 from workers.keeper.entry_cancellation import cancel_entries
 from workers.rules.market_hours import Market
 
@@ -29,12 +29,12 @@ _NEAR = timedelta(seconds=2)
 
 
 @dataclass(kw_only=True)
-class FlatBy:
+class FlatByClose:
     """Closes one executor's shares before each session's end, half days included. Crypto has no close."""
 
     record: Record
-    desk: Desk
-    closing: Closing
+    runtime: ExecutorRuntime
+    closing: ClosingExits
     _looked_at: float = float("-inf")
 
     def run_once(self) -> int:
@@ -43,31 +43,31 @@ class FlatBy:
         Raises:
             RecordUnavailable: PostgreSQL is away.
         """
-        before_s = self.desk.executor.firm.flat_before_close_s
+        before_s = self.runtime.executor.firm.flat_before_close_s
         if before_s is None or time.monotonic() - self._looked_at < _NEAR.total_seconds():
             return 0
         self._looked_at = time.monotonic()
         try:
-            snapshot = self.desk.snapshots.fresh(within=_READING)
-            closes_at = None if isinstance(snapshot, Refused) else self._closing_time(snapshot, before_s)
+            snapshot = self.runtime.snapshots.fresh(within=_READING)
+            closes_at = None if isinstance(snapshot, AccountRefused) else self._closing_time(snapshot, before_s)
             if closes_at is None:
                 return 0
-            snapshot = self.desk.snapshots.fresh(within=_NEAR)
+            snapshot = self.runtime.snapshots.fresh(within=_NEAR)
         except (BrokerUnavailable, BrokerUnreadable, BrokerRefusesAccount) as error:
-            log.debug("flat_by.waits", executor_id=self.desk.executor.id, error=str(error))
+            log.debug("flat_by.waits", executor_id=self.runtime.executor.id, error=str(error))
             return 0
-        return 0 if isinstance(snapshot, Refused) else self._close(snapshot, root=closes_at)
+        return 0 if isinstance(snapshot, AccountRefused) else self._close(snapshot, root=closes_at)
 
     def _closing_time(self, snapshot: Snapshot, before_s: float) -> str | None:
         """Return the name of the session whose end is near; None while it is not, or nobody can tell."""
         row = self.record.run(lambda connection: connection.execute(sql("accounts", "now")).fetchone())
         assert row is not None
-        market = market_at(snapshot, row["now"], self.desk.calendar.around(row["now"]))
+        market = market_at(snapshot, row["now"], self.runtime.calendar.around(row["now"]))
         return closing_time(market, before_s=before_s)
 
     def _close(self, snapshot: Snapshot, *, root: str) -> int:
         shares = [each for each in snapshot.positions if asset_class(each.symbol) is AssetClass.US_EQUITY]
-        cancel_entries(self.record, self.desk, only=AssetClass.US_EQUITY)
+        cancel_entries(self.record, self.runtime, only=AssetClass.US_EQUITY)
         return self.closing.close(shares, taken_at=snapshot.taken_at, root=f"{snapshot.account.number}-{root}")
 
 

@@ -11,15 +11,15 @@ import structlog
 from psycopg import Connection
 from psycopg.rows import DictRow
 
-from pipeline.accounts.account_key import holders_of
+from pipeline.accounts.account_key import account_keys_of
 from pipeline.accounts.snapshot import Snapshot
 from pipeline.model.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable
 from pipeline.store.record import Record
 from pipeline.store.rows import FromRow
 from pipeline.store.statements import sql
-from workers.account.runtime import Desk
-from workers.account.snapshots import Refused, Snapshots
-from workers.keeper.closing_exits import Closing
+from workers.account.runtime import ExecutorRuntime
+from workers.account.snapshots import AccountRefused, Snapshots
+from workers.keeper.closing_exits import ClosingExits
 from workers.keeper.entry_cancellation import cancel_entries
 
 log = structlog.get_logger(__name__)
@@ -48,8 +48,8 @@ class Flatten:
     """Flattens one executor's account while a switch asks for it. Two keepers record each exit once."""
 
     record: Record
-    desk: Desk
-    closing: Closing
+    runtime: ExecutorRuntime
+    closing: ClosingExits
     who: str
     _looked_at: float = float("-inf")
     _taken_at: datetime = _NEVER
@@ -67,14 +67,14 @@ class Flatten:
             return 0
         self._say(asked[0])
         self._looked_at = time.monotonic()
-        cancel_entries(self.record, self.desk)
+        cancel_entries(self.record, self.runtime)
         try:
             foreign = self._cancel_foreign()
             snapshot = self._positions()
         except (BrokerUnavailable, BrokerUnreadable, BrokerRefusesAccount) as error:
-            log.debug("flatten.waits", executor_id=self.desk.executor.id, error=str(error))
+            log.debug("flatten.waits", executor_id=self.runtime.executor.id, error=str(error))
             return 0
-        if isinstance(snapshot, Refused):
+        if isinstance(snapshot, AccountRefused):
             return 0
         self._taken_at = snapshot.taken_at
         self._seen = self._movement()
@@ -84,7 +84,7 @@ class Flatten:
         return recorded
 
     def _asked(self, connection: Connection[DictRow]) -> list[DictRow]:
-        key = {"holders": holders_of(connection, self.desk.executor.id)}
+        key = {"holders": account_keys_of(connection, self.runtime.executor.id)}
         return connection.execute(sql("switches", "flattening"), key).fetchall()
 
     def _due(self) -> bool:
@@ -96,29 +96,29 @@ class Flatten:
         return waited_s >= _LOOK_EVERY_S or movement != self._seen or movement.moved
 
     def _movement(self) -> Movement:
-        key = {"executor_id": self.desk.executor.id, "taken_at": self._taken_at}
+        key = {"executor_id": self.runtime.executor.id, "taken_at": self._taken_at}
         row = self.record.run(lambda connection: connection.execute(sql("switches", "moving"), key).fetchone())
         assert row is not None
         return Movement.of(row)
 
     def _cancel_foreign(self) -> int:
         """Ask for a cancel of orders that are not ours: they may hold the shares that are to be sold."""
-        orders = self.desk.urgent.orders(status="open")
+        orders = self.runtime.urgent.orders(status="open")
         foreign = [order for order in orders if not order.client_order_id.startswith(_OUR_PREFIX)]
         for order in foreign:
-            self.desk.urgent.cancel(order.order_id)
+            self.runtime.urgent.cancel(order.order_id)
         return len(foreign)
 
-    def _positions(self) -> Snapshot | Refused:
+    def _positions(self) -> Snapshot | AccountRefused:
         """Read anew, and paid for as what must go through."""
-        return Snapshots(self.record, self.desk.executor, self.desk.urgent).read()
+        return Snapshots(self.record, self.runtime.executor, self.runtime.urgent).read()
 
     def _say(self, first: DictRow) -> None:
         if first["switch_id"] not in self._said:
             self._said.add(first["switch_id"])
-            log.warning("flatten.began", executor_id=self.desk.executor.id, cause=first["cause"], by=first["set_by"])
+            log.warning("flatten.began", executor_id=self.runtime.executor.id, cause=first["cause"], by=first["set_by"])
 
     def _done(self, asked: list[DictRow]) -> None:
         values = {"switch_ids": [row["switch_id"] for row in asked], "by": self.who, "why": "everything is closed"}
         if self.record.run(lambda connection: connection.execute(sql("switches", "flattened"), values).fetchall()):
-            log.info("account.flattened", executor_id=self.desk.executor.id)
+            log.info("account.flattened", executor_id=self.runtime.executor.id)

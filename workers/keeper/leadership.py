@@ -44,4 +44,4 @@ class Leadership:
 
     def resign(self) -> None:
         """Let another lead at once."""
-        self._record.run(lambda connection: connection.execute(sql("keeper", "resign"), self._key), patience_s=0.5)
+        self._record.run(lambda connection: connection.execute(sql("keeper", "resign"), self._key), retry_for_s=0.5)

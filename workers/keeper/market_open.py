@@ -11,7 +11,7 @@ from pipeline.model.account import ClockReading
 from pipeline.model.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
-from workers.account.runtime import Desk
+from workers.account.runtime import ExecutorRuntime
 
 log = structlog.get_logger(__name__)
 
@@ -21,13 +21,13 @@ CLOCK_EVERY_S = 3.0
 _LATE_S = 1.0
 
 
-class Opening:
+class MarketOpen:
     """Watches the clock of one executor's broker while something is held for the open. Running it twice is harmless."""
 
-    def __init__(self, record: Record, desk: Desk) -> None:
+    def __init__(self, record: Record, runtime: ExecutorRuntime) -> None:
         self._record = record
-        self._desk = desk
-        self._key = {"executor_id": desk.executor.id}
+        self._runtime = runtime
+        self._key = {"executor_id": runtime.executor.id}
         self._again_at = 0.0
 
     def run_once(self) -> int:
@@ -39,15 +39,15 @@ class Opening:
         if time.monotonic() < self._again_at or not self._waiting():
             return 0
         try:
-            if self._desk.snapshots.refusal() is not None:
+            if self._runtime.snapshots.refusal() is not None:
                 self._again_at = time.monotonic() + CLOCK_EVERY_S
                 return 0
-            reading = self._desk.snapshots.read_clock()
+            reading = self._runtime.snapshots.read_clock()
         except BrokerRefusesAccount as error:
-            self._desk.snapshots.refused(str(error))
+            self._runtime.snapshots.refused(str(error))
             return 0
         except (BrokerUnavailable, BrokerUnreadable) as error:
-            log.debug("clock.failed", executor_id=self._desk.executor.id, error=str(error))
+            log.debug("clock.failed", executor_id=self._runtime.executor.id, error=str(error))
             self._again_at = time.monotonic() + _LATE_S
             return 0
         self._again_at = time.monotonic() + _pause_s(reading)
@@ -55,14 +55,16 @@ class Opening:
 
     def _waiting(self) -> bool:
         row = self._record.run(
-            lambda connection: connection.execute(sql("market", "waits_for_open"), self._key).fetchone()
+            lambda connection: connection.execute(sql("calendar", "waits_for_open"), self._key).fetchone()
         )
         return row is not None and row["waits"]
 
     def _release(self, opened_at: datetime) -> int:
-        rows = self._record.run(lambda connection: connection.execute(sql("market", "release"), self._key).fetchall())
+        rows = self._record.run(lambda connection: connection.execute(sql("calendar", "release"), self._key).fetchall())
         if rows:
-            log.info("market.opened", executor_id=self._desk.executor.id, at=opened_at.isoformat(), released=len(rows))
+            log.info(
+                "market.opened", executor_id=self._runtime.executor.id, at=opened_at.isoformat(), released=len(rows)
+            )
         return len(rows)
 
 

@@ -17,13 +17,13 @@ from pipeline.model.crash_points import reached
 from pipeline.model.errors import BrokerUnavailable, BrokerUnreadable
 from pipeline.model.reasons import Code, Reason
 from pipeline.model.states import State
-from pipeline.queues.queue import Bell
+from pipeline.queues.queue import ExecutionQueue
 from pipeline.store.record import Record
 from pipeline.store.rows import OrderRow
 from pipeline.store.statements import sql
-from workers.account.runtime import Desk
+from workers.account.runtime import ExecutorRuntime
 from workers.brokers.protocol import Absent, Found, Lookup, NoAnswer, NotSentCause
-from workers.execution.results import follow, hear, matches
+from workers.execution.results import follow, matches, record_broker_order
 from workers.rules.retry_policy import ABSENT_AFTER, CLEAN_ABSENCES, PROVED_ABSENT_AFTER, RESEND_WITHIN, lookup_gap
 
 log = structlog.get_logger(__name__)
@@ -35,7 +35,7 @@ _CLAIM = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class LookupVerdict:
     """What one look-up decides: a move, or (no state) to look again."""
 
     state: State | None = None
@@ -45,12 +45,12 @@ class Verdict:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Unknowns:
+class OrderLookup:
     """Looks unknown orders up. A crash anywhere repeats a look-up; moves are compare-and-set."""
 
     record: Record
-    bell: Bell
-    desks: Mapping[str, Desk]
+    queues: ExecutionQueue
+    runtimes: Mapping[str, ExecutorRuntime]
     pool: ThreadPoolExecutor
     who: str
 
@@ -60,14 +60,14 @@ class Unknowns:
         Raises:
             RecordUnavailable: PostgreSQL is away.
         """
-        values = {"claim": _CLAIM, "limit": _BATCH, "executor_ids": list(self.desks)}
+        values = {"claim": _CLAIM, "limit": _BATCH, "executor_ids": list(self.runtimes)}
         rows = self.record.run(lambda connection: connection.execute(sql("keeper", "claim_unknown"), values).fetchall())
         return sum(self.pool.map(self._resolve, rows))
 
     def _resolve(self, row: DictRow) -> bool:
-        desk = self.desks[row["executor_id"]]
+        runtime = self.runtimes[row["executor_id"]]
         intent = self._intent(row)
-        lookup = self._look(desk, row, intent)
+        lookup = self._look(runtime, row, intent)
         reached("keeper.after_lookup")
         gap = lookup_gap(row["lookups"])
         if isinstance(lookup, Found) and matches(intent, lookup.order):
@@ -78,8 +78,8 @@ class Unknowns:
                 intent,
                 lookup,
                 gap=gap,
-                attempts=desk.executor.retry.attempts,
-                patience_s=desk.executor.retry.unknown_s,
+                attempts=runtime.executor.retry.attempts,
+                retry_for_s=runtime.executor.retry.unknown_s,
             )
             if verdict.state is None:
                 self._look_again(row, lookup, gap)
@@ -94,26 +94,28 @@ class Unknowns:
         assert order is not None, "an unknown execution has an intent"
         return OrderRow.of(order)
 
-    def _look(self, desk: Desk, row: DictRow, intent: OrderRow) -> Lookup:
+    def _look(self, runtime: ExecutorRuntime, row: DictRow, intent: OrderRow) -> Lookup:
         """Ask by our id, and from the second time on in the order list too."""
         try:
-            refusal = desk.snapshots.refusal()
+            refusal = runtime.snapshots.refusal()
         except (BrokerUnavailable, BrokerUnreadable) as error:
             return NoAnswer(message=str(error), cause=NotSentCause.UNREACHABLE)
         if refusal is not None:
             return NoAnswer(message=refusal.message, cause=NotSentCause.ACCOUNT_REFUSED)
-        lookup = desk.broker.find(intent.client_order_id)
+        lookup = runtime.broker.find(intent.client_order_id)
         if isinstance(lookup, Absent) and (row["lookups"] > 0 or row["reason_code"] == Code.DUPLICATE_ID):
-            lookup = desk.broker.find_in_list(intent.client_order_id, since=intent.intended_at - timedelta(seconds=60))
+            lookup = runtime.broker.find_in_list(
+                intent.client_order_id, since=intent.intended_at - timedelta(seconds=60)
+            )
         if isinstance(lookup, NoAnswer) and lookup.cause is NotSentCause.ACCOUNT_REFUSED:
-            desk.snapshots.refused(lookup.message)
+            runtime.snapshots.refused(lookup.message)
         return lookup
 
     def _adopt(self, row: DictRow, intent: OrderRow, found: Found) -> bool:
         """The broker has it: its word is ours."""
 
         def unit(connection: Connection[DictRow]) -> DictRow | None:
-            hear(connection, found.order)
+            record_broker_order(connection, found.order)
             return follow(connection, intent.execution_id, intent.generation, found.order, by=self.who)
 
         moved = self.record.run(unit)
@@ -122,7 +124,7 @@ class Unknowns:
             self._free_symbol(row)
         return moved is not None
 
-    def _settle(self, row: DictRow, verdict: Verdict) -> bool:
+    def _settle(self, row: DictRow, verdict: LookupVerdict) -> bool:
         assert verdict.state is not None
         reason = verdict.reason or Reason(code=Code.SEND_AGAIN)
         values = {
@@ -172,8 +174,8 @@ def judge(
     *,
     gap: timedelta,
     attempts: int,
-    patience_s: float,
-) -> Verdict:
+    retry_for_s: float,
+) -> LookupVerdict:
     """Decide what a look-up means that did not find our order. Pure; *row* is the unknown execution."""
     if isinstance(lookup, Found):
         facts: dict[str, Any] = {
@@ -181,36 +183,38 @@ def judge(
             "symbol": lookup.order.symbol,
             "side": str(lookup.order.side),
         }
-        return Verdict(state=State.DEAD, reason=Reason(code=Code.ORDER_MISMATCH, facts=facts))
+        return LookupVerdict(state=State.DEAD, reason=Reason(code=Code.ORDER_MISMATCH, facts=facts))
     waited: timedelta = row["unknown_answered"] + (gap if answered(lookup) else timedelta(0))
     if isinstance(lookup, Absent) and row["reason_code"] != Code.DUPLICATE_ID:
         sent_at = intent.last_sent_at or intent.intended_at
         if row["absences"] + 1 >= CLEAN_ABSENCES and row["now"] - sent_at >= ABSENT_AFTER:
             return _absent(row, intent, attempts=attempts)
-    if waited.total_seconds() > patience_s:
+    if waited.total_seconds() > retry_for_s:
         facts = {
             "answered_for_s": round(waited.total_seconds(), 1),
             "was": row["reason_code"],
             "lookups": row["lookups"] + 1,
         }
-        return Verdict(state=State.DEAD, reason=Reason(code=Code.UNKNOWN_TOO_LONG, facts=facts))
-    return Verdict()
+        return LookupVerdict(state=State.DEAD, reason=Reason(code=Code.UNKNOWN_TOO_LONG, facts=facts))
+    return LookupVerdict()
 
 
-def _absent(row: Mapping[str, Any], intent: OrderRow, *, attempts: int) -> Verdict:
+def _absent(row: Mapping[str, Any], intent: OrderRow, *, attempts: int) -> LookupVerdict:
     """The broker does not have it: send the identical order again, unless that was tried often or long enough."""
     if intent.order_id is not None:
-        return Verdict(state=State.DEAD, reason=Reason(code=Code.ORDER_VANISHED, facts={"order_id": intent.order_id}))
+        return LookupVerdict(
+            state=State.DEAD, reason=Reason(code=Code.ORDER_VANISHED, facts={"order_id": intent.order_id})
+        )
     facts = {"attempts": row["attempts"], "was": row["reason_code"]}
     too_late = row["now"] - (intent.first_sent_at or intent.intended_at) > RESEND_WITHIN
     if too_late and row["reason_code"] == Code.REQUEUED:
         # Too late for the same order, and a person asked for one: it takes a minute of clean absence to dare a new one.
         proved = row["absent_for"] >= PROVED_ABSENT_AFTER
         return (
-            Verdict(state=State.HELD, reason=Reason(code=Code.SEND_AGAIN, facts=facts), new_order=True)
+            LookupVerdict(state=State.HELD, reason=Reason(code=Code.SEND_AGAIN, facts=facts), new_order=True)
             if proved
-            else Verdict()
+            else LookupVerdict()
         )
     if row["attempts"] >= attempts or too_late:
-        return Verdict(state=State.DEAD, reason=Reason(code=Code.ATTEMPTS_USED_UP, facts=facts))
-    return Verdict(state=State.HELD, reason=Reason(code=Code.SEND_AGAIN, facts=facts))
+        return LookupVerdict(state=State.DEAD, reason=Reason(code=Code.ATTEMPTS_USED_UP, facts=facts))
+    return LookupVerdict(state=State.HELD, reason=Reason(code=Code.SEND_AGAIN, facts=facts))

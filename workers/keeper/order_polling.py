@@ -15,11 +15,11 @@ from pipeline.model.errors import BrokerRefusesAccount, BrokerUnavailable, Broke
 from pipeline.model.orders import BrokerOrder
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
-from workers.account.runtime import Desk
+from workers.account.runtime import ExecutorRuntime
 from workers.brokers.protocol import Broker, More
 from workers.brokers.rate_budget import Purpose
-from workers.keeper.order_updates import Hearing
-from workers.keeper.poll_interval import Pace
+from workers.keeper.order_updates import OrderUpdates
+from workers.keeper.poll_interval import PollInterval
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +34,7 @@ _SNAPSHOT_AGE = timedelta(seconds=3)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Follower:
+class OrderPolling:
     """Reads one executor's orders at the broker and moves their executions. Running it twice changes nothing.
 
     A round is one request in the normal case: the list of young orders, or the list of open ones. Only what ended
@@ -42,9 +42,9 @@ class Follower:
     """
 
     record: Record
-    desk: Desk
+    runtime: ExecutorRuntime
     who: str
-    pace: Pace = field(default_factory=Pace)
+    pace: PollInterval = field(default_factory=PollInterval)
 
     def run_once(self) -> int:
         """Poll once, if there is an order without a last word, and return how many executions moved.
@@ -55,14 +55,14 @@ class Follower:
         moved = 0
         try:
             waiting = self._waiting(set())
-            if self.desk.snapshots.refusal() is not None:
+            if self.runtime.snapshots.refusal() is not None:
                 return 0
             if waiting["canceling"] or self.pace.is_due():
                 moved = self._poll(waiting)
             if not self._watched and self._active():
-                self.desk.snapshots.fresh(within=_SNAPSHOT_AGE)
+                self.runtime.snapshots.fresh(within=_SNAPSHOT_AGE)
         except BrokerRefusesAccount as error:
-            self.desk.snapshots.refused(str(error))
+            self.runtime.snapshots.refused(str(error))
         except BudgetUsedUp as error:
             self.pace.refused(error)
             self._failed(error)
@@ -75,19 +75,19 @@ class Follower:
         if not (waiting["young"] or waiting["old"] or waiting["lost"]):
             return 0
         # An exit waits for a cancel: its poll is as urgent as the exit.
-        broker = self.desk.urgent if waiting["canceling"] else self.desk.broker
-        hearing = Hearing(record=self.record, broker=broker, who=self.who)
-        moved, heard = 0, set[str]()
+        broker = self.runtime.urgent if waiting["canceling"] else self.runtime.broker
+        updates = OrderUpdates(record=self.record, broker=broker, who=self.who)
+        moved, seen = 0, set[str]()
         if waiting["old"] or waiting["lost"]:
-            moved += hearing.hear(_list(broker, "open"), heard)
-            waiting = self._waiting(heard)
+            moved += updates.apply(_list(broker, "open"), seen)
+            waiting = self._waiting(seen)
         since = self._since(waiting)
         if since is not None:
-            moved += hearing.hear(_list(broker, "all", since=since), heard)
+            moved += updates.apply(_list(broker, "all", since=since), seen)
         if waiting["olds"] > _SINGLY:
-            moved += hearing.hear(_list(broker, "closed", since=waiting["old"], more=lambda: False), heard)
-        moved += self._ask_singly(broker, hearing, heard)
-        self.pace.polled(left=self.desk.budget.left(Purpose.POLL))
+            moved += updates.apply(_list(broker, "closed", since=waiting["old"], more=lambda: False), seen)
+        moved += self._ask_singly(broker, updates, seen)
+        self.pace.polled(left=self.runtime.budget.left(Purpose.POLL))
         return moved
 
     def _since(self, waiting: DictRow) -> datetime | None:
@@ -97,40 +97,40 @@ class Follower:
             since = waiting["lost"]
         return since
 
-    def _ask_singly(self, broker: Broker, hearing: Hearing, heard: set[str]) -> int:
+    def _ask_singly(self, broker: Broker, updates: OrderUpdates, seen: set[str]) -> int:
         """Ask for a few of the orders that no list showed."""
-        values = self._key(heard) | {"limit": _SINGLY}
+        values = self._key(seen) | {"limit": _SINGLY}
         rows = self.record.run(lambda connection: connection.execute(sql("keeper", "ask_singly"), values).fetchall())
         moved = 0
         for row in rows:
             order = broker.order(row["order_id"])
             if order is not None:
-                moved += hearing.hear([order], heard)
+                moved += updates.apply([order], seen)
             else:
-                hearing.vanished(row)
+                updates.vanished(row)
         return moved
 
-    def _waiting(self, heard: set[str]) -> DictRow:
-        key = self._key(heard)
+    def _waiting(self, seen: set[str]) -> DictRow:
+        key = self._key(seen)
         row = self.record.run(lambda connection: connection.execute(sql("keeper", "to_poll"), key).fetchone())
         assert row is not None, "aggregates are one row"
         return row
 
-    def _key(self, heard: set[str]) -> dict[str, Any]:
-        return {"executor_id": self.desk.executor.id, "heard": list(heard), "young": _YOUNG}
+    def _key(self, seen: set[str]) -> dict[str, Any]:
+        return {"executor_id": self.runtime.executor.id, "heard": list(seen), "young": _YOUNG}
 
     @property
     def _watched(self) -> bool:
         """Whether the equity watch reads the account as often; two readers would cost twice as much."""
-        limits = self.desk.executor.limits
+        limits = self.runtime.executor.limits
         return limits.daily_loss_percent is not None or limits.drawdown_percent is not None
 
     def _active(self) -> bool:
         rows = self.record.run(lambda connection: connection.execute(sql("keeper", "active_executors")).fetchall())
-        return any(row["executor_id"] == self.desk.executor.id for row in rows)
+        return any(row["executor_id"] == self.runtime.executor.id for row in rows)
 
     def _failed(self, error: Exception) -> None:
-        log.debug("poll.failed", executor_id=self.desk.executor.id, error=str(error))
+        log.debug("poll.failed", executor_id=self.runtime.executor.id, error=str(error))
 
 
 def _list(

@@ -18,7 +18,7 @@ from pipeline.store.record import Record
 from pipeline.store.rows import OrderRow
 from pipeline.store.statements import sql
 from workers.brokers.protocol import Broker
-from workers.execution.results import LAST_WORDS, follow, hear, is_unfilled_entry, matches
+from workers.execution.results import LAST_WORDS, follow, is_unfilled_entry, matches, record_broker_order
 
 log = structlog.get_logger(__name__)
 
@@ -31,14 +31,14 @@ _GIVEN_UP = frozenset({State.SKIPPED, State.DEAD, State.DISCARDED})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Hearing:
+class OrderUpdates:
     """Hears what one executor's broker says. Hearing it twice changes nothing."""
 
     record: Record
     broker: Broker
     who: str
 
-    def hear(self, orders: Sequence[BrokerOrder], heard: set[str]) -> int:
+    def apply(self, orders: Sequence[BrokerOrder], seen: set[str]) -> int:
         """Follow the differences, add our orders' ids to *heard*, and return how many executions moved.
 
         Raises:
@@ -47,11 +47,11 @@ class Hearing:
         ours = {order.client_order_id: order for order in orders if order.client_order_id.startswith(_OUR_PREFIX)}
         if not ours:
             return 0
-        heard.update(ours)
+        seen.update(ours)
         key = {"client_order_ids": list(ours)}
         rows = self.record.run(lambda connection: connection.execute(sql("keeper", "known_orders"), key).fetchall())
         moved = sum(self._follow(row, ours[row["client_order_id"]]) for row in rows)
-        self.record.run(lambda connection: connection.execute(sql("keeper", "heard"), key))
+        self.record.run(lambda connection: connection.execute(sql("keeper", "note_polled"), key))
         return moved
 
     def vanished(self, row: DictRow) -> None:
@@ -84,7 +84,7 @@ class Hearing:
             return False
 
         def unit(connection: Connection[DictRow]) -> DictRow | None:
-            hear(connection, order)
+            record_broker_order(connection, order)
             return follow(connection, intent.execution_id, intent.generation, order, by=self.who, late=late)
 
         moved = self.record.run(unit)
@@ -103,7 +103,7 @@ class Hearing:
         if matches(intent, order):
             self._stop_late(intent, order, new=intent.order_id is None)
             if _is_news(intent, order):
-                self.record.run(lambda connection: hear(connection, order))
+                self.record.run(lambda connection: record_broker_order(connection, order))
 
     def _stop_late(self, intent: OrderRow, order: BrokerOrder, *, new: bool) -> None:
         """Say that the broker holds what had ended here, and cancel it while it is an entry that has not filled.

@@ -17,7 +17,7 @@ _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 2.0
 
 
-class Round(threading.Thread):
+class PeriodicTask(threading.Thread):
     """Runs one task again and again at its pace; what is away is waited out, and said by whoever asked it."""
 
     def __init__(

@@ -13,7 +13,7 @@ _LONGEST_GAP_S = 15.0
 _SWEEP_EVERY_S = 30.0
 
 
-class Pace:
+class PollInterval:
     """When one executor's orders are asked for next."""
 
     def __init__(self) -> None:

@@ -21,24 +21,24 @@ from pipeline.intake.intake import Intake
 from pipeline.model.errors import QueueUnavailable, RecordUnavailable, Unavailable
 from pipeline.monitoring.heartbeats import Heartbeat
 from pipeline.operations.dead_letters import DeadLetters
-from pipeline.queues.failed_registry import FailedPage
-from pipeline.queues.queue import Bell
+from pipeline.queues.failed_registry import FailedRegistry
+from pipeline.queues.queue import ExecutionQueue
 from pipeline.queues.redis_server import check_server, connect
 from pipeline.store.record import Record
 from workers.account.calendar import seems_open
-from workers.account.runtime import Desk, open_desks
+from workers.account.runtime import ExecutorRuntime, open_runtimes
 from workers.flatten.journal_import import bring_in_all
-from workers.keeper.account_controls import stops_of
+from workers.keeper.account_controls import account_controls_of
 from workers.keeper.alert_tasks import alert_rounds
-from workers.keeper.dispatch import Sweep
-from workers.keeper.equity_monitor import Watch
-from workers.keeper.exit_follow_up import Exits
-from workers.keeper.failed_registry_sync import Mirror
+from workers.keeper.dispatch import Redispatcher
+from workers.keeper.equity_monitor import EquityMonitor
+from workers.keeper.exit_follow_up import ExitFollowUp
+from workers.keeper.failed_registry_sync import FailedRegistrySync
 from workers.keeper.leadership import Leadership
-from workers.keeper.market_open import Opening
-from workers.keeper.order_lookup import Unknowns
-from workers.keeper.order_polling import Follower
-from workers.keeper.periodic_task import Round
+from workers.keeper.market_open import MarketOpen
+from workers.keeper.order_lookup import OrderLookup
+from workers.keeper.order_polling import OrderPolling
+from workers.keeper.periodic_task import PeriodicTask
 
 log = structlog.get_logger(__name__)
 
@@ -73,18 +73,18 @@ def keep(
     """
     alerts = load_alerts(settings)
     who = f"keeper-{socket.gethostname()}-{os.getpid()}"
-    record = Record(database_url, connections=4 + 8 * len(executors), patience_s=1.0)
-    desks = open_desks(executors, settings=settings, exchange_url=exchange_url, record=record)
-    bell = Bell(connect(redis_url))
-    _refuse_wrong_servers(record, bell)
+    record = Record(database_url, connections=4 + 8 * len(executors), retry_for_s=1.0)
+    runtimes = open_runtimes(executors, settings=settings, exchange_url=exchange_url, record=record)
+    queues = ExecutionQueue(connect(redis_url))
+    _refuse_wrong_servers(record, queues)
     leadership = Leadership(record, "keeper")
-    pools = {name: ThreadPoolExecutor(_LOOKUPS_AT_ONCE, thread_name_prefix=f"look-up {name}") for name in desks}
-    rounds = [Round("lead", _LEAD_EVERY_S, _paced(leadership.renew), stop=stop, leads=lambda: True)]
+    pools = {name: ThreadPoolExecutor(_LOOKUPS_AT_ONCE, thread_name_prefix=f"look-up {name}") for name in runtimes}
+    rounds = [PeriodicTask("lead", _LEAD_EVERY_S, _paced(leadership.renew), stop=stop, leads=lambda: True)]
     intake = Intake(record, executors, by=who)
-    for name, every_s, task in _tasks(record, bell, desks, pools, intake, who):
-        rounds.append(Round(name, every_s, task, stop=stop, leads=leadership.leads))
+    for name, every_s, task in _tasks(record, queues, runtimes, pools, intake, who):
+        rounds.append(PeriodicTask(name, every_s, task, stop=stop, leads=leadership.leads))
     journals = partial(bring_in_all, record, settings.home, by=who)
-    rounds.append(Round("journals", _JOURNALS_EVERY_S, journals, stop=stop, leads=leadership.leads))
+    rounds.append(PeriodicTask("journals", _JOURNALS_EVERY_S, journals, stop=stop, leads=leadership.leads))
     # Not among those by which the keeper is well: a channel that hangs is no fault of it.
     telling = alert_rounds(record, executors, alerts, stop=stop, leads=leadership.leads)
     heartbeat = Heartbeat(
@@ -99,37 +99,37 @@ def keep(
     log.info("keeper.started", executors=list(executors))
     stop.wait()
     _close(record, leadership, pools.values(), heartbeat, rounds)
-    for desk in desks.values():
-        desk.close()
+    for runtime in runtimes.values():
+        runtime.close()
 
 
 def _tasks(
     record: Record,
-    bell: Bell,
-    desks: Mapping[str, Desk],
+    queues: ExecutionQueue,
+    runtimes: Mapping[str, ExecutorRuntime],
     pools: Mapping[str, ThreadPoolExecutor],
     intake: Intake,
     who: str,
 ) -> list[tuple[str, float, Callable[[], int]]]:
     """Return what the leader does: a name, seconds between two rounds, and one round."""
-    names = tuple(desks)
-    sweep = Sweep(record=record, bell=bell, executor_ids=names, who=who)
-    mirror = Mirror(letters=DeadLetters(record), page=FailedPage(bell), executor_ids=names)
+    names = tuple(runtimes)
+    sweep = Redispatcher(record=record, queues=queues, executor_ids=names, who=who)
+    mirror = FailedRegistrySync(letters=DeadLetters(record), page=FailedRegistry(queues), executor_ids=names)
     theirs: list[tuple[str, float, Callable[[], int]]] = []
     # Each executor has rounds and threads of its own: a broker that hangs must not delay the others' orders.
-    for name, desk in desks.items():
-        unknowns = Unknowns(record=record, bell=bell, desks={name: desk}, pool=pools[name], who=who)
-        follower = Follower(record=record, desk=desk, who=who)
+    for name, runtime in runtimes.items():
+        unknowns = OrderLookup(record=record, queues=queues, runtimes={name: runtime}, pool=pools[name], who=who)
+        follower = OrderPolling(record=record, runtime=runtime, who=who)
         theirs.append((f"unknown {name}", _UNKNOWN_EVERY_S, unknowns.run_once))
         theirs.append((f"follow {name}", _FOLLOW_EVERY_S, _paced(follower.run_once)))
-        theirs.append((f"opening {name}", _OPENING_EVERY_S, _paced(Opening(record, desk).run_once)))
-        watch = Watch(record=record, desk=desk, who=who)
+        theirs.append((f"opening {name}", _OPENING_EVERY_S, _paced(MarketOpen(record, runtime).run_once)))
+        watch = EquityMonitor(record=record, runtime=runtime, who=who)
         theirs.append((f"watch {name}", _WATCH_EVERY_S, _paced(watch.run_once)))
-        exits = Exits(
-            record=record, intake=intake, desk=desk, market_is_open=partial(seems_open, record, desk.snapshots)
+        exits = ExitFollowUp(
+            record=record, intake=intake, runtime=runtime, market_is_open=partial(seems_open, record, runtime.snapshots)
         )
         theirs.append((f"exits {name}", _EXITS_EVERY_S, _paced(exits.run_once)))
-        stops = stops_of(record, intake, desk, who=who)
+        stops = account_controls_of(record, intake, runtime, who=who)
         theirs.append((f"stops {name}", _STOPS_EVERY_S, _paced(stops.run_once)))
     return [
         ("sweep", _SWEEP_EVERY_S, sweep.run_once),
@@ -138,12 +138,12 @@ def _tasks(
     ]
 
 
-def _refuse_wrong_servers(record: Record, bell: Bell) -> None:
+def _refuse_wrong_servers(record: Record, queues: ExecutionQueue) -> None:
     """Look once; what is only away is waited for later."""
     with suppress(RecordUnavailable):
-        record.run(lambda _: None, patience_s=0.0)
+        record.run(lambda _: None, retry_for_s=0.0)
     with suppress(QueueUnavailable):
-        check_server(bell.connection)
+        check_server(queues.connection)
 
 
 def _paced(task: Callable[[], int]) -> Callable[[], int]:
@@ -151,7 +151,7 @@ def _paced(task: Callable[[], int]) -> Callable[[], int]:
     return lambda: 0 * task()
 
 
-def _health(rounds: list[Round], leadership: Leadership) -> tuple[bool, dict[str, Any]]:
+def _health(rounds: list[PeriodicTask], leadership: Leadership) -> tuple[bool, dict[str, Any]]:
     """Unwell when a round of the leader has not come to its end for long."""
     now = time.monotonic()
     late = {
@@ -169,7 +169,7 @@ def _close(
     leadership: Leadership,
     pools: Iterable[ThreadPoolExecutor],
     heartbeat: Heartbeat,
-    rounds: list[Round],
+    rounds: list[PeriodicTask],
 ) -> None:
     try:
         leadership.resign()

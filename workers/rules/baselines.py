@@ -29,7 +29,7 @@ class Origin(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reading:
+class EquityReading:
     """An account's worth at one moment, in its currency."""
 
     at: datetime
@@ -51,7 +51,7 @@ class DayStart:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Counted:
+class TransferEffect:
     """What newly listed transfers change."""
 
     #: What moves the peak, and what of it moves the day's start; below zero: withdrawn.
@@ -59,13 +59,13 @@ class Counted:
     of_the_day: Decimal
 
 
-def reading_of(account: Account, positions: Sequence[Position], at: datetime) -> Reading:
+def reading_of(account: Account, positions: Sequence[Position], at: datetime) -> EquityReading:
     """Return what the account is worth; a position without a price counts as neither profit nor loss."""
     unrealised = sum((position.unrealised or Decimal(0) for position in positions), Decimal(0))
-    return Reading(at=at, equity=account.equity, balance=account.equity - unrealised)
+    return EquityReading(at=at, equity=account.equity, balance=account.equity - unrealised)
 
 
-def first_start(day: Day, reading: Reading, *, last_equity: Decimal, closed_at: datetime) -> DayStart:
+def first_start(day: Day, reading: EquityReading, *, last_equity: Decimal, closed_at: datetime) -> DayStart:
     """Return the start of a day of which nobody saw the beginning: the broker's figure, never today's.
 
     What the balance was then, no broker says: it is taken to have been no lower than now, nor than the equity.
@@ -80,7 +80,9 @@ def first_start(day: Day, reading: Reading, *, last_equity: Decimal, closed_at: 
     return DayStart(day=day, equity=last_equity, balance=balance, origin=Origin.BROKER, as_of=closed_at)
 
 
-def next_start(day: Day, before: Reading, now: Reading, *, last_equity: Decimal, closed_at: datetime) -> DayStart:
+def next_start(
+    day: Day, before: EquityReading, now: EquityReading, *, last_equity: Decimal, closed_at: datetime
+) -> DayStart:
     """Return the start of a new day, from the last reading of an earlier one and the first one of this.
 
     Where nobody looked over the boundary, the nearer of the two counts, and a loss between them is the new day's: it is
@@ -103,7 +105,7 @@ def count(
     since: datetime,
     asked_before: bool,
     as_of: datetime,
-) -> Counted:
+) -> TransferEffect:
     """Return what the *listed* transfers change that are not *known* yet.
 
     Args:
@@ -115,11 +117,11 @@ def count(
     """
     new = [each for each in listed if each.transfer_id not in known and (asked_before or each.at >= since)]
     of_the_day = [each for each in new if as_of <= since or each.at >= as_of]
-    return Counted(
+    return TransferEffect(
         amount=sum((each.amount for each in new), Decimal(0)),
         of_the_day=sum((each.amount for each in of_the_day), Decimal(0)),
     )
 
 
-def _watched(day: Day, reading: Reading, *, balance: Decimal) -> DayStart:
+def _watched(day: Day, reading: EquityReading, *, balance: Decimal) -> DayStart:
     return DayStart(day=day, equity=reading.equity, balance=balance, origin=Origin.WATCHED, as_of=reading.at)

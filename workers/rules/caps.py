@@ -67,13 +67,13 @@ def _exposure(case: Case, terms: Terms) -> Iterator[Cap]:
 
 def _losses(case: Case, terms: Terms) -> Iterator[Cap]:
     """Judge the loss that there would be if this entry and all that is open came to their stops."""
-    if case.standing is None:
+    if case.baseline is None:
         return
     # The account may have been read since the keeper looked; the smaller figure holds.
-    standing = replace(case.standing, equity=min(case.standing.equity, case.account.equity))
+    baseline = replace(case.baseline, equity=min(case.baseline.equity, case.account.equity))
     assumed = case.executor.size.default_stop_percent
     at_risk = case.book.open_risk(assumed) + unseen(case) * assumed / _HUNDRED
-    for use in uses(case.executor, standing):
+    for use in uses(case.executor, baseline):
         room = use.allowed - use.lost - at_risk
         facts = {
             "limit": _cents(use.allowed),

@@ -9,9 +9,9 @@ from uuid import UUID
 
 from config.schema.executor import ExecutorSettings
 from pipeline.accounts.exposure import Book, Own
-from pipeline.accounts.losses import Standing
+from pipeline.accounts.losses import EquityBaseline
 from pipeline.model.account import Account, Asset, Position
-from pipeline.model.orders import Side
+from pipeline.model.orders import OrderSide
 from pipeline.model.reasons import Reason
 from pipeline.model.switches import Switch
 from pipeline.store.rows import OrderRow, Role, SignalRow
@@ -57,7 +57,7 @@ class Case:
     #: What this strategy's executions hold in the symbol.
     own: Own
     #: None: nobody has read the account's day and peak yet.
-    standing: Standing | None
+    baseline: EquityBaseline | None
     switches: tuple[Switch, ...]
     recent: Recent
     #: The hours that the calendar has for *now*: good for telling ages while the clock cannot be read.
@@ -74,7 +74,7 @@ class Go:
     """Send this order."""
 
     role: Role
-    side: Side
+    side: OrderSide
     quantity: Decimal
     type: str
     limit_price: Decimal | None

@@ -6,7 +6,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from pipeline.intake.routing import always_refused
-from pipeline.model.orders import Side
+from pipeline.model.orders import OrderSide
 from pipeline.model.reasons import Code, Reason
 from pipeline.model.signals import Intent
 from pipeline.store.rows import OrderRow, Role
@@ -62,12 +62,12 @@ def still_go(case: Case, intent: OrderRow) -> Skip | Hold | None:
 
 def _exits_still(case: Case, intent: OrderRow) -> Skip | Hold | None:
     """Judge an exit that is to be sent again: all of it must still be its to close."""
-    side = Side(intent.side)
+    side = OrderSide(intent.side)
     waits = _wait_for(case.under_way) if case.under_way else hold_lagging(case, side)
     if waits is not None:
         return waits
     held = case.position.quantity if case.position else Decimal(0)
-    reducible = max(closable(case, side, held if side is Side.SELL else -held), Decimal(0))
+    reducible = max(closable(case, side, held if side is OrderSide.SELL else -held), Decimal(0))
     if intent.quantity > reducible:
         facts = {"held": reducible, "intended": intent.quantity}
         # What is left is closed by another order: the body of this one cannot change.

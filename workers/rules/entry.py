@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from pipeline.intake.routing import PROBE, refusals
 from pipeline.model.account import Asset
-from pipeline.model.orders import Side
+from pipeline.model.orders import OrderSide
 from pipeline.model.reasons import Code, Reason
 from pipeline.model.signals import Intent
 from pipeline.model.symbols import AssetClass
@@ -23,7 +23,7 @@ from workers.rules.sizing import TooSmall, calm, configured, entry_quantity, lot
 from workers.rules.switches import PAUSE_WAIT, verdict_on
 
 
-def judge_entry(case: Case, side: Side) -> Verdict:
+def judge_entry(case: Case, side: OrderSide) -> Verdict:
     """Return every reason against the entry, else what it waits for, else the sized order."""
     stopped, paused = verdict_on(case.switches)
     closed = hold_entry(case)
@@ -39,11 +39,11 @@ def judge_entry(case: Case, side: Side) -> Verdict:
     return hold_price(case) or hold(case, side) or _sized(case, terms_of(case, side, price, asset), asset)
 
 
-def _refusals(case: Case, side: Side, *, waits: bool) -> list[Reason]:
+def _refusals(case: Case, side: OrderSide, *, waits: bool) -> list[Reason]:
     """Return every reason against an entry, the plainest first; one that waits for the open meets the limits there."""
     if case.signal.intent is Intent.CLOSE:
         return [Reason(code=Code.NO_POSITION, facts={"symbol": case.signal.symbol})]
-    reasons = [_shorting(case) if side is Side.SELL else None, freshness(case)]
+    reasons = [_shorting(case) if side is OrderSide.SELL else None, freshness(case)]
     reasons += refusals(case.signal, case.executor)
     reasons += [_price(case), _asset(case), refusal(case)]
     if not waits:
@@ -70,7 +70,7 @@ def _price(case: Case) -> Reason | None:
     price = case.signal.entry_price
     if price is None:
         return Reason(code=Code.ENTRY_WITHOUT_PRICE)
-    if case.asset is not None and terms_of(case, Side.BUY, price, case.asset).limit <= 0:
+    if case.asset is not None and terms_of(case, OrderSide.BUY, price, case.asset).limit <= 0:
         return Reason(code=Code.ENTRY_WITHOUT_PRICE, facts={"price": price, "below": "the smallest step of a price"})
     return None
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from pipeline.model.account import Asset
-from pipeline.model.orders import Side
+from pipeline.model.orders import OrderSide
 from workers.rules.case import Case
 from workers.rules.orders import collared
 
@@ -18,7 +18,7 @@ _SHORT_MARGIN = Decimal("1.03")
 class Terms:
     """The prices of an entry, in the account's currency per unit."""
 
-    side: Side
+    side: OrderSide
     #: The worst price to accept: the signal's and the collar.
     limit: Decimal
     #: What one unit is taken to cost, for every limit and for the reservation.
@@ -29,11 +29,11 @@ class Terms:
     risk: Decimal
 
 
-def terms_of(case: Case, side: Side, entry_price: Decimal, asset: Asset) -> Terms:
+def terms_of(case: Case, side: OrderSide, entry_price: Decimal, asset: Asset) -> Terms:
     """Return what one unit of this entry costs and risks, bought at the worst price that it accepts."""
     limit = collared(case, side, entry_price, asset)
     known = (entry_price,) if case.price is None else (entry_price, case.price)
-    if side is Side.SELL:
+    if side is OrderSide.SELL:
         price = max(limit, max(known) * _SHORT_MARGIN)
     elif case.executor.order.type == "limit":
         price = max(limit, entry_price)
@@ -43,12 +43,12 @@ def terms_of(case: Case, side: Side, entry_price: Decimal, asset: Asset) -> Term
     return Terms(side=side, limit=limit, price=price, lowest=min(limit, *known), risk=_risk(case, side, limit, price))
 
 
-def _risk(case: Case, side: Side, limit: Decimal, price: Decimal) -> Decimal:
+def _risk(case: Case, side: OrderSide, limit: Decimal, price: Decimal) -> Decimal:
     """Return the way from the worst fill to the stop; one on the wrong side of it is none."""
     stop = case.signal.stop_price
     bought = price if case.executor.order.type == "market" else limit
     if stop is not None:
-        distance = bought - stop if side is Side.BUY else stop - limit
+        distance = bought - stop if side is OrderSide.BUY else stop - limit
         if distance > 0:
             return distance
     return price * case.executor.size.default_stop_percent / 100

@@ -6,7 +6,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from pipeline.intake.routing import OWN, is_own
-from pipeline.model.orders import Side
+from pipeline.model.orders import OrderSide
 from pipeline.model.reasons import Code, Reason
 from pipeline.store.rows import Role
 from workers.rules.case import Case, Go, Hold, Skip, Verdict
@@ -18,7 +18,7 @@ from workers.rules.sizing import exit_quantity
 CLOSES_THE_ACCOUNT = frozenset({f"{OWN}flatten", f"{OWN}flat_by"})
 
 
-def judge_exit(case: Case, side: Side, held: Decimal) -> Verdict:
+def judge_exit(case: Case, side: OrderSide, held: Decimal) -> Verdict:
     """Return the order that closes what of *held* (unsigned) is the signal's to close, or the part asked for."""
     most = closable(case, side, held)
     if most <= 0:
@@ -47,11 +47,11 @@ def judge_exit(case: Case, side: Side, held: Decimal) -> Verdict:
     )
 
 
-def closable(case: Case, side: Side, held: Decimal) -> Decimal:
+def closable(case: Case, side: OrderSide, held: Decimal) -> Decimal:
     """Return how much an exit may close: the account's position, or the part that its own strategy opened."""
     if case.executor.order.close_scope == "account" or case.signal.source in CLOSES_THE_ACCOUNT:
         return held
-    own = case.own.quantity if side is Side.SELL else -case.own.quantity
+    own = case.own.quantity if side is OrderSide.SELL else -case.own.quantity
     return min(held, own)
 
 

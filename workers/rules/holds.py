@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from decimal import Decimal
 
-from pipeline.model.orders import Side
+from pipeline.model.orders import OrderSide
 from pipeline.model.reasons import Code, Reason
 from workers.rules.case import Case, Hold
 from workers.rules.limits import flat_from
@@ -18,20 +18,20 @@ _SOON = timedelta(seconds=1)
 _LATER = timedelta(seconds=5)
 
 
-def hold(case: Case, side: Side) -> Hold | None:
+def hold(case: Case, side: OrderSide) -> Hold | None:
     """Return what an entry waits for, or None."""
     if case.account.blocked:
         return Hold(reason=Reason(code=Code.ACCOUNT_BLOCKED, facts={"account": case.account.number}), wait=_LATER)
     return _contradiction(case, side) or _unwatched(case) or _clock(case) or _circuit(case)
 
 
-def _contradiction(case: Case, side: Side) -> Hold | None:
+def _contradiction(case: Case, side: OrderSide) -> Hold | None:
     """Wait while what we filled says that the account is on the other side, and the reading does not show it yet."""
     symbol = case.signal.symbol
     read = sum((each.quantity for each in case.book.positions if each.symbol == symbol), Decimal(0))
     position = case.position.quantity if case.position else Decimal(0)
     filled = case.book.quantity(symbol)
-    other_side = filled < 0 if side is Side.BUY else filled > 0
+    other_side = filled < 0 if side is OrderSide.BUY else filled > 0
     # Where the two readings differ, the position was read anew, after whatever had been filled by then.
     if not other_side or position != read:
         return None
@@ -46,13 +46,13 @@ def _unwatched(case: Case) -> Hold | None:
     if all(limit is None for limit in counted):
         return None
     today = trading_day(case.now, hours.time_zone, hours.day_starts_at).date
-    standing = case.standing
+    baseline = case.baseline
     facts = {"account": case.account.number, "today": today.isoformat()}
-    if standing is not None:
+    if baseline is not None:
         # A day that began under an earlier `day_starts_at` goes on until the new one's passes it.
-        if standing.day >= today and case.now - standing.read_at <= _UNWATCHED_AFTER:
+        if baseline.day >= today and case.now - baseline.read_at <= _UNWATCHED_AFTER:
             return None
-        facts |= {"watched": standing.day.isoformat(), "read_at": standing.read_at.isoformat()}
+        facts |= {"watched": baseline.day.isoformat(), "read_at": baseline.read_at.isoformat()}
     return Hold(reason=Reason(code=Code.ACCOUNT_UNWATCHED, facts=facts), wait=_SOON)
 
 

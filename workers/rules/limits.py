@@ -98,10 +98,10 @@ def _consistency(case: Case) -> Iterator[Reason]:
 
     The first day that earns anything is all of the profit, whatever it does: it is what the others are measured by.
     """
-    most, standing = case.executor.firm.consistency_percent, case.standing
-    if most is None or standing is None or standing.best_day_profit <= 0:
+    most, baseline = case.executor.firm.consistency_percent, case.baseline
+    if most is None or baseline is None or baseline.best_day_profit <= 0:
         return
-    today = standing.equity - standing.day_start_equity
-    if today > standing.best_day_profit and today * _HUNDRED >= standing.earned * most:
-        facts = {"limit_percent": most, "today": today.quantize(_CENT), "earned": standing.earned.quantize(_CENT)}
+    today = baseline.equity - baseline.day_start_equity
+    if today > baseline.best_day_profit and today * _HUNDRED >= baseline.earned * most:
+        facts = {"limit_percent": most, "today": today.quantize(_CENT), "earned": baseline.earned.quantize(_CENT)}
         yield Reason(code=Code.CONSISTENCY_LIMIT, facts=facts)

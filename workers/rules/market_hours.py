@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from pipeline.model.account import ClockReading, Session
+from pipeline.model.account import ClockReading, MarketSession
 
 #: An order needs so long to arrive: the last moment before the close is too late for one.
 CLOSING_MARGIN = timedelta(seconds=1)
@@ -25,7 +25,7 @@ class Market:
     next_open: datetime
     next_close: datetime
     #: Regular sessions from a week back to two weeks ahead, in order; empty when the calendar was never read.
-    sessions: tuple[Session, ...] = ()
+    sessions: tuple[MarketSession, ...] = ()
 
     @property
     def by_calendar(self) -> bool:
@@ -36,7 +36,7 @@ class Market:
         return bool(self.sessions) and not any(inside)
 
 
-def by_clock(reading: ClockReading, now: datetime, sessions: tuple[Session, ...]) -> Market | None:
+def by_clock(reading: ClockReading, now: datetime, sessions: tuple[MarketSession, ...]) -> Market | None:
     """Carry a reading of the clock forward to *now*; None past the open that it told of: nobody has seen it open."""
     clock, at = reading.clock, reading.at(now)
     if not clock.is_open and at >= clock.next_open:
@@ -45,7 +45,7 @@ def by_clock(reading: ClockReading, now: datetime, sessions: tuple[Session, ...]
     return Market(is_open=is_open, now=at, next_open=clock.next_open, next_close=clock.next_close, sessions=sessions)
 
 
-def by_calendar(reading: ClockReading | None, now: datetime, sessions: tuple[Session, ...]) -> Market | None:
+def by_calendar(reading: ClockReading | None, now: datetime, sessions: tuple[MarketSession, ...]) -> Market | None:
     """Return the hours as the calendar has them at *now*; None where it is unknown, or the last reading denies it.
 
     It is good for telling how old something is while the clock cannot be read, and not for sending orders.
@@ -76,12 +76,12 @@ def open_age(since: datetime, now: datetime, market: Market | None) -> timedelta
     return max(unknown, _NOTHING) + _open_time(market.sessions, begin, market.now)
 
 
-def _open_time(sessions: Sequence[Session], begin: datetime, end: datetime) -> timedelta:
+def _open_time(sessions: Sequence[MarketSession], begin: datetime, end: datetime) -> timedelta:
     parts = (min(each.closes, end) - max(each.opens, begin) for each in sessions)
     return sum((part for part in parts if part > _NOTHING), _NOTHING)
 
 
-def _at_reading(reading: ClockReading, sessions: tuple[Session, ...]) -> Market:
+def _at_reading(reading: ClockReading, sessions: tuple[MarketSession, ...]) -> Market:
     clock = reading.clock
     return Market(
         is_open=clock.is_open,

@@ -5,24 +5,24 @@ from __future__ import annotations
 from decimal import Decimal
 
 from pipeline.model.account import Asset
-from pipeline.model.orders import Side
+from pipeline.model.orders import OrderSide
 from pipeline.model.signals import Action
 from pipeline.model.symbols import AssetClass
 from workers.rules.case import Case
 from workers.rules.sizing import limit_price
 
 
-def side_of(action: Action) -> Side:
+def side_of(action: Action) -> OrderSide:
     """Return the side of an order that does what a signal says."""
-    return Side.BUY if action is Action.BUY else Side.SELL
+    return OrderSide.BUY if action is Action.BUY else OrderSide.SELL
 
 
-def reduces(side: Side, held: Decimal) -> bool:
+def reduces(side: OrderSide, held: Decimal) -> bool:
     """Say whether an order of *side* makes a position of *held* (signed) smaller."""
-    return held > 0 if side is Side.SELL else held < 0
+    return held > 0 if side is OrderSide.SELL else held < 0
 
 
-def collared(case: Case, side: Side, price: Decimal, asset: Asset) -> Decimal:
+def collared(case: Case, side: OrderSide, price: Decimal, asset: Asset) -> Decimal:
     """Return the worst price to accept, from *price* and the executor's collar."""
     return limit_price(price, side=side, collar_percent=case.executor.order.collar_percent, asset=asset)
 

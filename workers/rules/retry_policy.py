@@ -41,7 +41,7 @@ STATE_OF = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Move:
+class Transition:
     """Where an execution goes next."""
 
     state: State
@@ -55,7 +55,7 @@ class Move:
     may_exist: bool = field(default=True)
 
 
-def after_submit(outcome: Outcome, *, age: timedelta) -> Move:
+def after_submit(outcome: Outcome, *, age: timedelta) -> Transition:
     """Return what an answer to a send makes of the execution; *age* is how long it has been tried."""
     match outcome:
         case Accepted(order=order):
@@ -64,18 +64,20 @@ def after_submit(outcome: Outcome, *, age: timedelta) -> Move:
             facts = {"http": outcome.status, "says": outcome.message[:300]}
             if outcome.code is not None:
                 facts["code"] = outcome.code
-            return Move(state=State.REJECTED, reason=Reason(code=Code.REJECTED_BY_BROKER, facts=facts), attempts=1)
+            return Transition(
+                state=State.REJECTED, reason=Reason(code=Code.REJECTED_BY_BROKER, facts=facts), attempts=1
+            )
         case NotSent():
             return _not_sent(outcome, age=age)
         case Unknown():
-            return Move(
+            return Transition(
                 state=State.UNKNOWN,
                 reason=Reason(code=Code.NO_ANSWER, facts={"says": outcome.message[:300]}),
                 due_in=FIRST_LOOKUP,
                 attempts=1,
             )
         case Duplicate():
-            return Move(
+            return Transition(
                 state=State.UNKNOWN,
                 reason=Reason(code=Code.DUPLICATE_ID, facts={"says": outcome.message[:300]}),
                 due_in=timedelta(0),
@@ -85,7 +87,7 @@ def after_submit(outcome: Outcome, *, age: timedelta) -> Move:
             assert_never(outcome)
 
 
-def settled_by(order: BrokerOrder, *, attempts: int = 0) -> Move:
+def settled_by(order: BrokerOrder, *, attempts: int = 0) -> Transition:
     """Return what an order that the broker holds makes of the execution."""
     state = STATE_OF[order.status]
     reason = None
@@ -95,7 +97,7 @@ def settled_by(order: BrokerOrder, *, attempts: int = 0) -> Move:
         reason = Reason(code=Code.CANCELED_AT_BROKER, facts={"order_status": order.raw_status})
     elif state is State.EXPIRED:
         reason = Reason(code=Code.EXPIRED_AT_BROKER, facts={"order_status": order.raw_status})
-    return Move(state=state, reason=reason, attempts=attempts, order=order)
+    return Transition(state=state, reason=reason, attempts=attempts, order=order)
 
 
 def broker_hold(*, age: timedelta) -> timedelta:
@@ -108,7 +110,7 @@ def lookup_gap(lookups: int) -> timedelta:
     return min(timedelta(seconds=0.3 * 2 ** min(lookups, 10)), LONGEST_LOOKUP_GAP)
 
 
-def _not_sent(outcome: NotSent, *, age: timedelta) -> Move:
+def _not_sent(outcome: NotSent, *, age: timedelta) -> Transition:
     wait = broker_hold(age=age)
     code = Code.BROKER_AWAY
     if outcome.cause is NotSentCause.RATE_LIMITED:
@@ -117,7 +119,7 @@ def _not_sent(outcome: NotSent, *, age: timedelta) -> Move:
             wait = timedelta(seconds=min(max(outcome.retry_after_s, 0.5), 60))
     elif outcome.cause is NotSentCause.ACCOUNT_REFUSED:
         code, wait = Code.BROKER_REFUSES_ACCOUNT, PROBE_EVERY
-    return Move(
+    return Transition(
         state=State.HELD,
         reason=Reason(code=code, facts={"says": outcome.message[:300]}),
         due_in=wait,

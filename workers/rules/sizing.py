@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from decimal import ROUND_DOWN, ROUND_UP, Context, Decimal
 from typing import Any
 
-from config.schema.sections import Size
+from config.schema.sections import SizeSettings
 from pipeline.model.account import Asset
-from pipeline.model.orders import Side
+from pipeline.model.orders import OrderSide
 from pipeline.model.reasons import Code, Reason
 from pipeline.model.symbols import AssetClass
 
@@ -60,7 +60,7 @@ class TooSmall:
     reasons: tuple[Reason, ...]
 
 
-def scale(size: Size, *, confidence: Decimal, minimum_confidence: Decimal) -> Decimal:
+def scale(size: SizeSettings, *, confidence: Decimal, minimum_confidence: Decimal) -> Decimal:
     """Return the factor for *confidence*: 1 at the minimum, `scale_at_100` at 100, a straight line between."""
     span = _HUNDRED - minimum_confidence
     if span <= 0 or confidence <= minimum_confidence:
@@ -68,7 +68,7 @@ def scale(size: Size, *, confidence: Decimal, minimum_confidence: Decimal) -> De
     return 1 + (confidence - minimum_confidence) / span * (size.scale_at_100 - 1)
 
 
-def calm(size: Size, *, volatility_percent: Decimal | None) -> Decimal:
+def calm(size: SizeSettings, *, volatility_percent: Decimal | None) -> Decimal:
     """Return the factor for a symbol's volatility: the target over it, at most the maximum; unknown changes nothing."""
     target = size.volatility_target_percent
     if target is None or volatility_percent is None or volatility_percent <= 0:
@@ -76,7 +76,7 @@ def calm(size: Size, *, volatility_percent: Decimal | None) -> Decimal:
     return min(target / volatility_percent, size.volatility_scale_maximum)
 
 
-def configured(size: Size, *, factor: Decimal, equity: Decimal, price: Decimal, risk: Decimal) -> Decimal:
+def configured(size: SizeSettings, *, factor: Decimal, equity: Decimal, price: Decimal, risk: Decimal) -> Decimal:
     """Return the units that the settings ask for, before any cap.
 
     Args:
@@ -102,10 +102,10 @@ def affordable(room: Decimal, per_unit: Decimal) -> Decimal:
     return _DOWN.divide(max(room, _ZERO), per_unit)
 
 
-def lot(size: Size, asset: Asset, *, side: Side, price: Decimal) -> Lot:
+def lot(size: SizeSettings, asset: Asset, *, side: OrderSide, price: Decimal) -> Lot:
     """Return how *asset* is ordered when one unit costs *price* at least; fractions of a share are never shorted."""
     crypto = asset.asset_class == AssetClass.CRYPTO
-    fractional = not crypto and size.fractional and asset.fractionable and side is Side.BUY
+    fractional = not crypto and size.fractional and asset.fractionable and side is OrderSide.BUY
     step = _FRACTION if fractional else increment(asset)
     cost = _CRYPTO_MINIMUM_COST if crypto else _FRACTION_MINIMUM_COST if fractional else _ZERO
     return Lot(step=step, least=max(step, _up(asset.min_order_size or _ZERO, step), _up(cost / price, step)))
@@ -130,12 +130,12 @@ def exit_quantity(held: Decimal, *, requested: Decimal | None) -> Decimal:
     return held if requested is None else min(held, requested)
 
 
-def limit_price(signal_price: Decimal, *, side: Side, collar_percent: Decimal, asset: Asset) -> Decimal:
+def limit_price(signal_price: Decimal, *, side: OrderSide, collar_percent: Decimal, asset: Asset) -> Decimal:
     """Return the worst price to accept: the signal's, moved by the collar, on the broker's tick, inside the collar."""
     part = collar_percent / _HUNDRED
-    raw = signal_price * (1 + part if side is Side.BUY else 1 - part)
+    raw = signal_price * (1 + part if side is OrderSide.BUY else 1 - part)
     step = tick(raw, asset)
-    return (raw / step).to_integral_value(ROUND_DOWN if side is Side.BUY else ROUND_UP) * step
+    return (raw / step).to_integral_value(ROUND_DOWN if side is OrderSide.BUY else ROUND_UP) * step
 
 
 def tick(price: Decimal, asset: Asset) -> Decimal:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from decimal import Decimal
 
-from pipeline.model.orders import Side
+from pipeline.model.orders import OrderSide
 from pipeline.model.reasons import Code, Reason
 from pipeline.model.symbols import AssetClass
 from workers.rules.case import Case, Hold
@@ -17,13 +17,13 @@ _SOON = timedelta(seconds=0.25)
 _MOST_FEES = Decimal("0.01")
 
 
-def hold_lagging(case: Case, side: Side) -> Hold | None:
+def hold_lagging(case: Case, side: OrderSide) -> Hold | None:
     """Wait before an exit is sized, or refused for want of a position, on a reading that a fill may have outrun."""
     changed_at, recorded = case.own.changed_at, case.own.recorded
     if changed_at is None or case.now - changed_at >= READS_LAG:
         return None
     read = case.position.quantity if case.position else Decimal(0)
-    closes = max(read, recorded) > 0 if side is Side.SELL else min(read, recorded) < 0
+    closes = max(read, recorded) > 0 if side is OrderSide.SELL else min(read, recorded) < 0
     if read == recorded or not closes or _paid_a_fee(case, read, recorded):
         return None
     facts = {"symbol": case.signal.symbol, "read": read, "filled": recorded}

@@ -6,19 +6,19 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from pipeline.model.reasons import Reason
-from pipeline.model.switches import Kind, Switch, reason_of
+from pipeline.model.switches import Switch, SwitchKind, reason_of
 
 #: A paused entry is looked at again this often, so that it does not outlive its age; `resume` does not wait for it.
 PAUSE_WAIT = timedelta(seconds=5)
 
 #: What ends entries, and cancels those that work.
-STOPPING = frozenset({Kind.REDUCING, Kind.HALTED})
+STOPPING = frozenset({SwitchKind.REDUCING, SwitchKind.HALTED})
 
 
 def verdict_on(switches: Sequence[Switch]) -> tuple[list[Reason], Reason | None]:
     """Return every reason why an entry ends here, the hardest first; and the reason to hold it, if one does."""
-    kinds = list(Kind)
+    kinds = list(SwitchKind)
     hardest_first = sorted(switches, key=lambda switch: (-kinds.index(switch.kind), switch.set_at))
     reasons = [(switch.kind, reason_of(switch)) for switch in hardest_first]
     skips = [reason for kind, reason in reasons if kind in STOPPING]
-    return skips, next((reason for kind, reason in reasons if kind is Kind.PAUSED), None)
+    return skips, next((reason for kind, reason in reasons if kind is SwitchKind.PAUSED), None)

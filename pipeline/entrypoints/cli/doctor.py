@@ -10,12 +10,12 @@ from typing import Annotated
 import typer
 
 from pipeline.entrypoints.doctor.examine import examine
-from pipeline.entrypoints.doctor.findings import Finding, Status, findings_json, worst
+from pipeline.entrypoints.doctor.findings import CheckResult, CheckStatus, findings_json, worst
 from pipeline.model.errors import ConfigInvalid, Problem
 from pipeline.startup.context import executors_for, settings_for_a_person, stop_on_signals
 
-_MARKS = {Status.OK: "ok      ", Status.WARNING: "WARNING ", Status.CRITICAL: "CRITICAL"}
-_EXITS = {Status.OK: 0, Status.WARNING: 1, Status.CRITICAL: 2}
+_MARKS = {CheckStatus.OK: "ok      ", CheckStatus.WARNING: "WARNING ", CheckStatus.CRITICAL: "CRITICAL"}
+_EXITS = {CheckStatus.OK: 0, CheckStatus.WARNING: 1, CheckStatus.CRITICAL: 2}
 _EVERY_S = 5.0
 _CLEAR = "\x1b[H\x1b[2J"
 
@@ -46,7 +46,7 @@ def doctor(
             raise typer.Exit(_EXITS[worst(findings)])
 
 
-def _print(findings: list[Finding], *, as_json: bool, watched: bool) -> None:
+def _print(findings: list[CheckResult], *, as_json: bool, watched: bool) -> None:
     if as_json:
         body = findings_json(findings)
         typer.echo(json.dumps({"at": _now()} | body) if watched else json.dumps(body, indent=2))

@@ -37,9 +37,9 @@ def drill(
     """
     from rich.console import Console  # noqa: PLC0415 -- commands load only what they run
 
-    from pipeline.entrypoints.drill.run import Order, drill_tradewire  # noqa: PLC0415
+    from pipeline.entrypoints.drill.run import DrillPlan, drill_tradewire  # noqa: PLC0415
     from pipeline.entrypoints.drill.scratch import in_scratch  # noqa: PLC0415
-    from pipeline.entrypoints.drill.table import Bar, show  # noqa: PLC0415
+    from pipeline.entrypoints.drill.table import ProgressBar, show  # noqa: PLC0415
 
     if compare not in (None, "rq"):
         raise ConfigInvalid([Problem(key="--compare", message=f"there is rq to compare with, and no {compare!r}")])
@@ -47,7 +47,7 @@ def drill(
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     # That PostgreSQL goes away is what the drill does; it says by itself what went wrong.
     configure_logs("console", process="drill", level=logging.CRITICAL)
-    order = Order(signals=signals, seed=secrets.randbelow(_SEEDS) if seed is None else seed, pace=pace)
+    order = DrillPlan(signals=signals, seed=secrets.randbelow(_SEEDS) if seed is None else seed, pace=pace)
     console = Console(stderr=as_json)
     console.print(f"drill: {signals} signals in {order.seconds:.0f} s, seed {order.seed}")
     drills = [drill_tradewire]
@@ -55,7 +55,7 @@ def drill(
         from pipeline.entrypoints.drill.compare import drill_plain_rq  # noqa: PLC0415
 
         drills.append(drill_plain_rq)
-    with Bar(console) as bar:
+    with ProgressBar(console) as bar:
         results = [in_scratch(one, order, bar, keep=keep, ours=one is drill_tradewire) for one in drills]
     if as_json:
         bodies = [result.to_json() for result in results]

@@ -13,12 +13,12 @@ from config.schema.settings import Settings
 from pipeline.accounts.switches import Switches
 from pipeline.entrypoints.cli.switches import All, AsJson, By, Which, Why, print_stands
 from pipeline.model.errors import ConfigInvalid, RecordUnavailable, TradewireError
-from pipeline.model.switches import Kind
+from pipeline.model.switches import SwitchKind
 from pipeline.startup.context import executors_for, open_record, settings_for_a_person
 from pipeline.startup.executor_names import me, names_of
 from pipeline.store.record import Record
 from pipeline.views.flatten_progress import Progress, wait_for_flat
-from workers.flatten.command import Ended, flatten_directly
+from workers.flatten.command import FlattenOutcome, flatten_directly
 from workers.flatten.journal_import import bring_in_all
 
 
@@ -64,7 +64,7 @@ def _with_the_keeper(
 ) -> bool:
     with open_record(settings) as record:
         switches = Switches(record)
-        stands = [switches.turn(name, Kind.HALTED, flatten=True, by=by, why=why) for name in names]
+        stands = [switches.turn(name, SwitchKind.HALTED, flatten=True, by=by, why=why) for name in names]
         if not as_json:
             print_stands(stands, as_json=False)
         left = {name: _watch(record, name, wait_s=wait_s, quiet=as_json) for name in names}
@@ -78,7 +78,7 @@ def _directly(settings: Settings, names: list[str], *, by: str, why: str | None,
     """Flatten from here. Everything in the file must be right for that: it says which account is meant."""
     executors = executors_for(settings)
 
-    def one(name: str) -> Ended | str:
+    def one(name: str) -> FlattenOutcome | str:
         say = partial(_say_line, name, as_json)
         try:
             end = flatten_directly(executors[name], settings, by=by, why=why, wait_s=wait_s, say=say)
@@ -93,7 +93,7 @@ def _directly(settings: Settings, names: list[str], *, by: str, why: str | None,
         ended = dict(zip(names, pool.map(one, names), strict=True))
     if as_json:
         typer.echo(json.dumps([{"executor_id": name} | _json(end) for name, end in ended.items()], indent=2))
-    return all(isinstance(end, Ended) and end.flat for end in ended.values())
+    return all(isinstance(end, FlattenOutcome) and end.flat for end in ended.values())
 
 
 def _watch(record: Record, executor_id: str, *, wait_s: float, quiet: bool) -> Progress:
@@ -110,7 +110,7 @@ def _say_line(executor_id: str, as_json: bool, line: str) -> None:  # noqa: FBT0
     typer.echo(f"{executor_id}: {line}", err=as_json)
 
 
-def _end_of(end: Ended) -> str:
+def _end_of(end: FlattenOutcome) -> str:
     later = (
         "" if end.recorded else "; the keeper brings the journal into the record, as does `tradewire flatten --import`"
     )
@@ -120,7 +120,7 @@ def _end_of(end: Ended) -> str:
     return f"not flat, left: {left}{later}"
 
 
-def _json(end: Ended | str) -> dict[str, object]:
+def _json(end: FlattenOutcome | str) -> dict[str, object]:
     if isinstance(end, str):
         return {"flat": False, "left": None, "journal": None, "recorded": False, "error": end}
     left = None if end.left is None else {symbol: format(held, "f") for symbol, held in end.left.items()}

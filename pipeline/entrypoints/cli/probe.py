@@ -14,13 +14,13 @@ from config.schema.settings import Settings
 from pipeline.intake.intake import Intake
 from pipeline.model.errors import ConfigInvalid, Problem
 from pipeline.model.symbols import canonical
-from pipeline.queues.dispatcher import Relay
-from pipeline.queues.queue import Bell
+from pipeline.queues.dispatcher import Dispatcher
+from pipeline.queues.queue import ExecutionQueue
 from pipeline.queues.redis_server import connect
 from pipeline.startup.checks import check_start
 from pipeline.startup.context import executors_for, open_record, redis_url, settings_for_a_person
 from workers.account.pinned_account import check_account
-from workers.account.runtime import open_desk
+from workers.account.runtime import open_runtime
 from workers.probe import STEPS, Probed, Prober
 
 _BY = "probe"
@@ -81,11 +81,11 @@ def _prober(settings: Settings, executors: Executors, executor: ExecutorSettings
     with open_record(settings) as record, connect(redis_url(settings), timeout_s=2.0) as redis:
         # An order for real money passes what every process passes that sends one.
         check_start(record, executors, by=_BY)
-        desk = open_desk(executor, settings=settings, exchange_url=settings.exchange_url, record=record)
-        with closing(desk):
-            check_account(desk)
+        runtime = open_runtime(executor, settings=settings, exchange_url=settings.exchange_url, record=record)
+        with closing(runtime):
+            check_account(runtime)
             intake = Intake(record, executors, by=_BY)
-            yield Prober(record=record, intake=intake, relay=Relay(Bell(redis)), desk=desk)
+            yield Prober(record=record, intake=intake, dispatcher=Dispatcher(ExecutionQueue(redis)), runtime=runtime)
 
 
 def _print(probed: Probed) -> None:

@@ -13,7 +13,7 @@ from pipeline.model.reason_catalogue import CATALOGUE
 from pipeline.model.reasons import Code
 
 
-class Kind(StrEnum):
+class ReasonGroup(StrEnum):
     """What says a reason: the headings of the page, in their order."""
 
     ROUTING = "Routing"
@@ -29,22 +29,22 @@ class Kind(StrEnum):
 
 
 #: What is common to the reasons of a kind.
-LEADS: Mapping[Kind, str] = {
-    Kind.ROUTING: "Entries that an executor does not take. They end as `skipped` when the signal is recorded.",
-    Kind.RULES: "Entries that are `skipped` at the broker's door, and exits that have nothing to close.",
-    Kind.HOURS: "What the market's hours and prices say to an entry; the hours hold exits too, until the open.",
-    Kind.LIMITS: "Entries that would break a limit are `skipped`, and the figures say by how much.",
-    Kind.SWITCHES: "Entries are `skipped` while the account is stopped. Exits go.",
-    Kind.HOLDS: "The execution is `held` and goes on by itself, unless the remedy says what you can do.",
-    Kind.BROKER: "The order ended at the broker, or the broker has one that nobody waits for.",
-    Kind.UNKNOWN: "The broker may or may not have the order. It is looked up, and nothing is sent meanwhile.",
-    Kind.DEAD_LETTERS: "Only a person moves these on: `tradewire dead`.",
-    Kind.PERSON: "Somebody said so; the history keeps who and why.",
+LEADS: Mapping[ReasonGroup, str] = {
+    ReasonGroup.ROUTING: "Entries that an executor does not take. They end as `skipped` when the signal is recorded.",
+    ReasonGroup.RULES: "Entries that are `skipped` at the broker's door, and exits that have nothing to close.",
+    ReasonGroup.HOURS: "What the market's hours and prices say to an entry; the hours hold exits too, until the open.",
+    ReasonGroup.LIMITS: "Entries that would break a limit are `skipped`, and the figures say by how much.",
+    ReasonGroup.SWITCHES: "Entries are `skipped` while the account is stopped. Exits go.",
+    ReasonGroup.HOLDS: "The execution is `held` and goes on by itself, unless the remedy says what you can do.",
+    ReasonGroup.BROKER: "The order ended at the broker, or the broker has one that nobody waits for.",
+    ReasonGroup.UNKNOWN: "The broker may or may not have the order. It is looked up, and nothing is sent meanwhile.",
+    ReasonGroup.DEAD_LETTERS: "Only a person moves these on: `tradewire dead`.",
+    ReasonGroup.PERSON: "Somebody said so; the history keeps who and why.",
 }
 
 #: In the order of the page. Each code stands once.
-CODES: Mapping[Kind, tuple[Code, ...]] = {
-    Kind.ROUTING: (
+CODES: Mapping[ReasonGroup, tuple[Code, ...]] = {
+    ReasonGroup.ROUTING: (
         Code.NOT_ADDRESSED,
         Code.CONFIDENCE_BELOW_MINIMUM,
         Code.SYMBOL_NOT_ROUTED,
@@ -55,7 +55,7 @@ CODES: Mapping[Kind, tuple[Code, ...]] = {
         Code.ACTION_NOT_ROUTED,
         Code.PRACTICE_SOURCE,
     ),
-    Kind.RULES: (
+    ReasonGroup.RULES: (
         Code.EXECUTOR_GONE,
         Code.TOO_OLD,
         Code.EXPIRED_SIGNAL,
@@ -68,7 +68,7 @@ CODES: Mapping[Kind, tuple[Code, ...]] = {
         Code.ASSET_NOT_TRADABLE,
         Code.ENTRY_WITHOUT_PRICE,
     ),
-    Kind.HOURS: (
+    ReasonGroup.HOURS: (
         Code.MARKET_CLOSED,
         Code.CLOCK_UNREADABLE,
         Code.HELD_TOO_LONG,
@@ -76,7 +76,7 @@ CODES: Mapping[Kind, tuple[Code, ...]] = {
         Code.PRICE_UNKNOWN,
         Code.FLAT_BY_TIME,
     ),
-    Kind.LIMITS: (
+    ReasonGroup.LIMITS: (
         Code.REPEATED_IDEA,
         Code.REPEATED_CONTENT,
         Code.PYRAMIDING_LIMIT,
@@ -94,7 +94,7 @@ CODES: Mapping[Kind, tuple[Code, ...]] = {
         Code.STOP_TOO_FAR,
         Code.CONSISTENCY_LIMIT,
     ),
-    Kind.SWITCHES: (
+    ReasonGroup.SWITCHES: (
         Code.REDUCING,
         Code.REDUCING_DAILY_LOSS,
         Code.REDUCING_DRAWDOWN,
@@ -103,7 +103,7 @@ CODES: Mapping[Kind, tuple[Code, ...]] = {
         Code.HALTED_DAILY_LOSS,
         Code.HALTED_DRAWDOWN,
     ),
-    Kind.HOLDS: (
+    ReasonGroup.HOLDS: (
         Code.PAUSED,
         Code.BROKER_AWAY,
         Code.RATE_BUDGET,
@@ -119,14 +119,14 @@ CODES: Mapping[Kind, tuple[Code, ...]] = {
         Code.LEASE_TOO_SHORT,
         Code.SEND_AGAIN,
     ),
-    Kind.BROKER: (
+    ReasonGroup.BROKER: (
         Code.REJECTED_BY_BROKER,
         Code.CANCELED_AT_BROKER,
         Code.EXPIRED_AT_BROKER,
         Code.LATE_ORDER,
     ),
-    Kind.UNKNOWN: (Code.NO_ANSWER, Code.LEASE_RAN_OUT, Code.DUPLICATE_ID),
-    Kind.DEAD_LETTERS: (
+    ReasonGroup.UNKNOWN: (Code.NO_ANSWER, Code.LEASE_RAN_OUT, Code.DUPLICATE_ID),
+    ReasonGroup.DEAD_LETTERS: (
         Code.ATTEMPTS_USED_UP,
         Code.UNKNOWN_TOO_LONG,
         Code.ORDER_MISMATCH,
@@ -134,7 +134,7 @@ CODES: Mapping[Kind, tuple[Code, ...]] = {
         Code.ACCOUNT_CHANGED,
         Code.INTERNAL_ERROR,
     ),
-    Kind.PERSON: (Code.REQUEUED, Code.DISCARDED, Code.ENDED_BY_PERSON),
+    ReasonGroup.PERSON: (Code.REQUEUED, Code.DISCARDED, Code.ENDED_BY_PERSON),
 }
 
 _INTRODUCTION = """# Reasons
@@ -173,10 +173,10 @@ def reasons(
 
 def page() -> str:
     """Return the catalogue as a page of Markdown, grouped by what says the reason."""
-    return "\n".join([_INTRODUCTION, *(_part(kind) for kind in Kind)])
+    return "\n".join([_INTRODUCTION, *(_part(kind) for kind in ReasonGroup)])
 
 
-def _part(kind: Kind) -> str:
+def _part(kind: ReasonGroup) -> str:
     rows = [f"| `{code}` | {CATALOGUE[code].says} | {CATALOGUE[code].remedy} |" for code in CODES[kind]]
     return "\n".join(
         [f"## {kind}", "", LEADS[kind], "", "| code | says | what you can do |", "| --- | --- | --- |", *rows, ""]

@@ -47,7 +47,7 @@ def _accounts(record: Record, settings: Settings) -> dict[str, Any]:
         for problem in error.problems:
             typer.echo(str(problem), err=True)
         return {"headroom": None, "switches": None}
-    stands = [Switches(record).standing(executor_id) for executor_id in executors]
+    stands = [Switches(record).active_switches(executor_id) for executor_id in executors]
     return {
         "headroom": [room.to_json() for room in headroom(record, executors)],
         "switches": [

@@ -109,24 +109,24 @@ def _execution(
 ) -> tuple[Callable[[Recorded], None], Callable[[], None]]:
     """Return how recorded signals are executed: by the recipe here, or by ringing the bell."""
     if direct:
-        from workers.execution.direct import Direct  # noqa: PLC0415 -- loads the broker's library
+        from workers.execution.direct import DirectExecutor  # noqa: PLC0415 -- loads the broker's library
 
-        runner = Direct(executors, settings=settings, database_url=database_url(settings), by="signal send")
+        runner = DirectExecutor(executors, settings=settings, database_url=database_url(settings), by="signal send")
         return (lambda recorded: runner.execute(recorded.executions)), runner.close
-    from pipeline.queues.dispatcher import Relay  # noqa: PLC0415
-    from pipeline.queues.queue import Bell  # noqa: PLC0415 -- loads RQ
+    from pipeline.queues.dispatcher import Dispatcher  # noqa: PLC0415
+    from pipeline.queues.queue import ExecutionQueue  # noqa: PLC0415 -- loads RQ
     from pipeline.queues.redis_server import connect  # noqa: PLC0415
 
     if settings.redis_url is None:
         # Recorded is promised; the keeper rings for what nobody rang for.
         return (lambda _recorded: None), (lambda: None)
-    relay = Relay(Bell(connect(settings.redis_url.get_secret_value())))
-    return (lambda recorded: _ring(relay, recorded)), (lambda: None)
+    dispatcher = Dispatcher(ExecutionQueue(connect(settings.redis_url.get_secret_value())))
+    return (lambda recorded: _ring(dispatcher, recorded)), (lambda: None)
 
 
-def _ring(relay: Any, recorded: Recorded) -> None:
+def _ring(dispatcher: Any, recorded: Recorded) -> None:
     if not recorded.duplicate:
-        relay.ring(recorded.executions)
+        dispatcher.enqueue(recorded.executions)
 
 
 def _print_waited(record: Record, answers: list[dict[str, Any]], wait: float) -> None:

@@ -14,7 +14,7 @@ from pipeline.startup.checks import Check, behind, check_start
 from pipeline.startup.context import database_url
 from pipeline.store.record import Record
 from workers.account.pinned_account import check_account
-from workers.account.runtime import open_desk
+from workers.account.runtime import open_runtime
 
 
 @contextmanager
@@ -27,15 +27,15 @@ def started(
         ConfigInvalid: a gate is shut; all that the record says is listed.
     """
     with ExitStack() as stack:
-        record = stack.enter_context(Record(database_url(settings), connections=1, patience_s=0.0))
+        record = stack.enter_context(Record(database_url(settings), connections=1, retry_for_s=0.0))
         checks: list[Check] = [
             partial(check_start, record, executors, by=by),
             partial(check_channels, record, executors, settings=settings),
         ]
         for executor in _pinned(executors) if accounts else []:
-            desk = open_desk(executor, settings=settings, exchange_url=settings.exchange_url, record=record)
-            stack.enter_context(closing(desk))
-            checks.append(partial(check_account, desk))
+            runtime = open_runtime(executor, settings=settings, exchange_url=settings.exchange_url, record=record)
+            stack.enter_context(closing(runtime))
+            checks.append(partial(check_account, runtime))
         stack.enter_context(behind(checks))
         yield
 
@@ -47,7 +47,7 @@ def gate_of_up(settings: Settings, executors: Mapping[str, ExecutorSettings]) ->
     """
 
     def gate(url: str) -> None:
-        with Record(url, connections=1, patience_s=3.0) as record:
+        with Record(url, connections=1, retry_for_s=3.0) as record:
             check_start(record, executors, by="up")
             check_channels(record, executors, settings=settings)
             for executor in _pinned(executors):
@@ -58,10 +58,10 @@ def gate_of_up(settings: Settings, executors: Mapping[str, ExecutorSettings]) ->
 
 
 def _check(executor: ExecutorSettings, settings: Settings, record: Record) -> None:
-    desk = open_desk(executor, settings=settings, exchange_url=settings.exchange_url, record=record)
-    with closing(desk):
+    runtime = open_runtime(executor, settings=settings, exchange_url=settings.exchange_url, record=record)
+    with closing(runtime):
         try:
-            check_account(desk)
+            check_account(runtime)
         except Unavailable:
             return
 

@@ -9,9 +9,9 @@ import typer
 
 from config.schema.settings import Settings
 from pipeline.accounts.losses import LossLimit, Use
-from pipeline.accounts.switches import Stand, Switches
+from pipeline.accounts.switches import Switches, SwitchStatus
 from pipeline.model.errors import ConfigInvalid
-from pipeline.model.switches import Kind, Switch, reason_of
+from pipeline.model.switches import Switch, SwitchKind, reason_of
 from pipeline.startup.context import executors_for, open_record, settings_for_a_person
 from pipeline.startup.executor_names import me, names_of
 
@@ -32,21 +32,21 @@ def pause(
     executor: Which = None, *, every: All = False, why: Why = None, by: By = None, as_json: AsJson = False
 ) -> None:
     """Hold entries until `resume`; exits go."""
-    _turn(Kind.PAUSED, executor, every=every, why=why, by=by, as_json=as_json)
+    _turn(SwitchKind.PAUSED, executor, every=every, why=why, by=by, as_json=as_json)
 
 
 def reduce(
     executor: Which = None, *, every: All = False, why: Why = None, by: By = None, as_json: AsJson = False
 ) -> None:
     """Skip entries and cancel those that work, until `resume`; exits go."""
-    _turn(Kind.REDUCING, executor, every=every, why=why, by=by, as_json=as_json)
+    _turn(SwitchKind.REDUCING, executor, every=every, why=why, by=by, as_json=as_json)
 
 
 def halt(
     executor: Which = None, *, every: All = False, why: Why = None, by: By = None, as_json: AsJson = False
 ) -> None:
     """Stop: as `reduce`; only a person lifts it."""
-    _turn(Kind.HALTED, executor, every=every, why=why, by=by, as_json=as_json)
+    _turn(SwitchKind.HALTED, executor, every=every, why=why, by=by, as_json=as_json)
 
 
 def resume(
@@ -64,7 +64,9 @@ def resume(
         typer.echo(note, err=as_json)
 
 
-def _turn(kind: Kind, executor: str | None, *, every: bool, why: str | None, by: str | None, as_json: bool) -> None:
+def _turn(
+    kind: SwitchKind, executor: str | None, *, every: bool, why: str | None, by: str | None, as_json: bool
+) -> None:
     settings = settings_for_a_person(kind.value)
     names = names_of(settings, executor, every=every)
     with open_record(settings) as record:
@@ -73,7 +75,7 @@ def _turn(kind: Kind, executor: str | None, *, every: bool, why: str | None, by:
     print_stands(stands, as_json=as_json)
 
 
-def print_stands(stands: list[Stand], *, as_json: bool) -> None:
+def print_stands(stands: list[SwitchStatus], *, as_json: bool) -> None:
     """Print what stands, and what was lifted."""
     if as_json:
         typer.echo(json.dumps([stand.to_json() for stand in stands], indent=2))

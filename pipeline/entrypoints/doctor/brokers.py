@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from config.schema.executor import ExecutorSettings
 from config.schema.settings import Settings
 from pipeline.entrypoints.doctor.clocks import Skew, measured
-from pipeline.entrypoints.doctor.findings import Finding, Status
+from pipeline.entrypoints.doctor.findings import CheckResult, CheckStatus
 from pipeline.model.account import Account, Clock
 from pipeline.model.errors import BrokerOverRate, BrokerRefusesAccount, ConfigInvalid, RecordUnavailable, TradewireError
 from pipeline.store.record import Record
-from workers.account.runtime import open_account, open_desk
+from workers.account.runtime import open_account, open_runtime
 from workers.brokers.protocol import Broker
 
 #: The longest that one look at a broker may take, so that the whole answer is there within 5 s.
@@ -21,17 +21,17 @@ _BROKER_TIMEOUT_S = 2.5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Visit:
+class BrokerVisit:
     """What a broker said of the account, and its clock where it was asked for and could be read."""
 
     executor: ExecutorSettings
-    finding: Finding
+    finding: CheckResult
     clock: Clock | None = None
     #: How far its clock is ahead of this machine's.
     skew: Skew | None = None
 
 
-def look_at_broker(executor: ExecutorSettings, settings: Settings, record: Record) -> Finding:
+def look_at_broker(executor: ExecutorSettings, settings: Settings, record: Record) -> CheckResult:
     """Say whether the broker answers with these keys and for this account."""
     try:
         with _opened(executor, settings, record) as broker:
@@ -41,7 +41,7 @@ def look_at_broker(executor: ExecutorSettings, settings: Settings, record: Recor
     return _of_account(executor, account)
 
 
-def visit(executor: ExecutorSettings, settings: Settings, record: Record) -> Visit:
+def visit(executor: ExecutorSettings, settings: Settings, record: Record) -> BrokerVisit:
     """Look at the account and at the market's clock. Without a record it asks all the same: nobody else does then."""
     try:
         return _visit(executor, settings, record)
@@ -49,7 +49,7 @@ def visit(executor: ExecutorSettings, settings: Settings, record: Record) -> Vis
         return _visit(executor, settings, None)
 
 
-def _visit(executor: ExecutorSettings, settings: Settings, record: Record | None) -> Visit:
+def _visit(executor: ExecutorSettings, settings: Settings, record: Record | None) -> BrokerVisit:
     try:
         with _opened(executor, settings, record) as broker:
             finding = _of_account(executor, _account_of(broker))
@@ -58,12 +58,12 @@ def _visit(executor: ExecutorSettings, settings: Settings, record: Record | None
             except RecordUnavailable:
                 raise
             except TradewireError:
-                return Visit(executor=executor, finding=finding)
-            return Visit(executor=executor, finding=finding, clock=clock, skew=skew)
+                return BrokerVisit(executor=executor, finding=finding)
+            return BrokerVisit(executor=executor, finding=finding, clock=clock, skew=skew)
     except RecordUnavailable:
         raise
     except TradewireError as error:
-        return Visit(executor=executor, finding=_failure(executor, error))
+        return BrokerVisit(executor=executor, finding=_failure(executor, error))
 
 
 @contextmanager
@@ -73,7 +73,7 @@ def _opened(executor: ExecutorSettings, settings: Settings, record: Record | Non
     if record is None:
         broker, _ = open_account(patient, settings=settings, exchange_url=settings.exchange_url)
     else:
-        broker = open_desk(patient, settings=settings, exchange_url=settings.exchange_url, record=record).broker
+        broker = open_runtime(patient, settings=settings, exchange_url=settings.exchange_url, record=record).broker
     with closing(broker):
         yield broker
 
@@ -88,7 +88,7 @@ def _account_of(broker: Broker) -> Account:
         return broker.account()
 
 
-def _of_account(executor: ExecutorSettings, account: Account) -> Finding:
+def _of_account(executor: ExecutorSettings, account: Account) -> CheckResult:
     if executor.account is not None and account.number != executor.account:
         saw = f"the keys open account {account.number}, not the pinned {executor.account}"
         return _critical(executor, saw, "Keys of another account.", "Put the keys of the pinned account back.")
@@ -96,10 +96,10 @@ def _of_account(executor: ExecutorSettings, account: Account) -> Finding:
         saw = f"account {account.number} is blocked for trading"
         return _critical(executor, saw, "The broker's decision.", "Ask the broker.")
     saw = f"account {account.number} ({executor.mode}) answers"
-    return Finding(name=_name(executor), status=Status.OK, saw=saw)
+    return CheckResult(name=_name(executor), status=CheckStatus.OK, saw=saw)
 
 
-def _failure(executor: ExecutorSettings, error: TradewireError) -> Finding:
+def _failure(executor: ExecutorSettings, error: TradewireError) -> CheckResult:
     name = executor.id.upper().replace("-", "_")
     match error:
         case BrokerRefusesAccount():
@@ -111,9 +111,9 @@ def _failure(executor: ExecutorSettings, error: TradewireError) -> Finding:
             )
             return _critical(executor, str(error), "No address or no key is known.", remedy)
         case BrokerOverRate():
-            return Finding(
+            return CheckResult(
                 name=_name(executor),
-                status=Status.WARNING,
+                status=CheckStatus.WARNING,
                 saw=str(error),
                 cause="The account's requests of the last minute are used up, by us or by whoever else has these keys.",
                 remedy="Wait a minute; `tradewire doctor` shows the budget. Who else uses the keys?",
@@ -126,8 +126,8 @@ def _failure(executor: ExecutorSettings, error: TradewireError) -> Finding:
     return _critical(executor, str(error), cause, remedy)
 
 
-def _critical(executor: ExecutorSettings, saw: str, cause: str, remedy: str) -> Finding:
-    return Finding(name=_name(executor), status=Status.CRITICAL, saw=saw, cause=cause, remedy=remedy)
+def _critical(executor: ExecutorSettings, saw: str, cause: str, remedy: str) -> CheckResult:
+    return CheckResult(name=_name(executor), status=CheckStatus.CRITICAL, saw=saw, cause=cause, remedy=remedy)
 
 
 def _name(executor: ExecutorSettings) -> str:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from config.schema.executor import ExecutorSettings
-from pipeline.entrypoints.doctor.findings import Finding, Status
+from pipeline.entrypoints.doctor.findings import CheckResult, CheckStatus
 from pipeline.model.account import Clock
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
@@ -65,7 +65,7 @@ def skew_of_record(record: Record) -> Skew:
     return measured(ask, lambda now: now)[1]
 
 
-def look_at_record_clock(skew: Skew) -> Finding:
+def look_at_record_clock(skew: Skew) -> CheckResult:
     """Say whether this machine and PostgreSQL agree on the time."""
     return _finding(
         "clock postgresql",
@@ -77,7 +77,7 @@ def look_at_record_clock(skew: Skew) -> Finding:
     )
 
 
-def look_at_broker_clock(executor: ExecutorSettings, skew: Skew, record: Skew | None) -> Finding:
+def look_at_broker_clock(executor: ExecutorSettings, skew: Skew, record: Skew | None) -> CheckResult:
     """Say whether the broker agrees with PostgreSQL, by whose clock all ages are counted; else with this machine."""
     if executor.mode == "exchange":
         cause = "The paper exchange was told to show another time."
@@ -95,28 +95,28 @@ def look_at_broker_clock(executor: ExecutorSettings, skew: Skew, record: Skew | 
     )
 
 
-def look_at_market(executor: ExecutorSettings, clock: Clock | None) -> Finding:
+def look_at_market(executor: ExecutorSettings, clock: Clock | None) -> CheckResult:
     """Say whether the market is open. A closed one is no problem; one that nobody can tell is."""
     name = f"market {executor.id}"
     if clock is None:
-        return Finding(
+        return CheckResult(
             name=name,
-            status=Status.WARNING,
+            status=CheckStatus.WARNING,
             saw="the broker's clock cannot be read",
             cause="The broker did not answer the question for its clock; entries and exits of shares wait for it.",
             remedy="See the broker's finding; `tradewire doctor` again tells whether it passed.",
         )
-    bell = (
+    queues = (
         f"closes {clock.next_close:%a %H:%M} UTC" if clock.is_open else f"opens {clock.next_open:%a %Y-%m-%d %H:%M} UTC"
     )
-    return Finding(name=name, status=Status.OK, saw=f"{'open' if clock.is_open else 'closed'}, {bell}")
+    return CheckResult(name=name, status=CheckStatus.OK, saw=f"{'open' if clock.is_open else 'closed'}, {queues}")
 
 
-def _finding(name: str, skew: Skew, *, whose: str, than: str, cause: str, remedy: str) -> Finding:
+def _finding(name: str, skew: Skew, *, whose: str, than: str, cause: str, remedy: str) -> CheckResult:
     off = skew.at_least_s
     way = "ahead of" if skew.ahead_s >= 0 else "behind"
     saw = f"{whose} is {abs(skew.ahead_s):.3f} s {way} {than}"
     if off <= SKEW_WARNING_S:
-        return Finding(name=name, status=Status.OK, saw=saw)
-    status = Status.CRITICAL if off > SKEW_CRITICAL_S else Status.WARNING
-    return Finding(name=name, status=status, saw=saw, cause=cause, remedy=remedy)
+        return CheckResult(name=name, status=CheckStatus.OK, saw=saw)
+    status = CheckStatus.CRITICAL if off > SKEW_CRITICAL_S else CheckStatus.WARNING
+    return CheckResult(name=name, status=status, saw=saw, cause=cause, remedy=remedy)

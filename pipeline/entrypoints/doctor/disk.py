@@ -6,18 +6,18 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from pipeline.entrypoints.doctor.findings import Finding, Status
+from pipeline.entrypoints.doctor.findings import CheckResult, CheckStatus
 
 _WARNING = 1 << 30
 _CRITICAL = 100 << 20
 
 
-def look_at_disks(home: Path) -> list[Finding]:
+def look_at_disks(home: Path) -> list[CheckResult]:
     """Return one finding for TRADEWIRE_HOME's filesystem and one for that of temporary files."""
     return [_look("disk home", home), _look("disk temporary files", Path(tempfile.gettempdir()))]
 
 
-def _look(name: str, path: Path) -> Finding:
+def _look(name: str, path: Path) -> CheckResult:
     there = path.absolute()
     while not there.exists():
         there = there.parent
@@ -26,13 +26,13 @@ def _look(name: str, path: Path) -> Finding:
     except OSError as error:
         saw = f"{there} cannot be looked at: {error.strerror}"
         cause, remedy = "This user may not look there.", f"`df {there}` as a user who may."
-        return Finding(name=name, status=Status.WARNING, saw=saw, cause=cause, remedy=remedy)
+        return CheckResult(name=name, status=CheckStatus.WARNING, saw=saw, cause=cause, remedy=remedy)
     saw = f"{free / (1 << 30):.1f} GiB free at {there}"
     if free >= _WARNING:
-        return Finding(name=name, status=Status.OK, saw=saw)
-    return Finding(
+        return CheckResult(name=name, status=CheckStatus.OK, saw=saw)
+    return CheckResult(
         name=name,
-        status=Status.CRITICAL if free < _CRITICAL else Status.WARNING,
+        status=CheckStatus.CRITICAL if free < _CRITICAL else CheckStatus.WARNING,
         saw=saw,
         cause="The disk is nearly full; an embedded PostgreSQL or Valkey stops taking writes when it is.",
         remedy=f"Make room: `du -xh --max-depth=2 {there} | sort -h` tells where it went.",

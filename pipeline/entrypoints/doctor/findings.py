@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 
-class Status(StrEnum):
+class CheckStatus(StrEnum):
     """How a part is."""
 
     OK = "ok"
@@ -16,32 +16,32 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class CheckResult:
     """One part: what was seen, and when it is not well, the likely cause and what mends it."""
 
     name: str
-    status: Status
+    status: CheckStatus
     saw: str
     cause: str | None = None
     remedy: str | None = None
 
 
-def worst(findings: list[Finding]) -> Status:
+def worst(findings: list[CheckResult]) -> CheckStatus:
     """Return the worst status of all."""
-    order = list(Status)
-    return max((finding.status for finding in findings), key=order.index, default=Status.OK)
+    order = list(CheckStatus)
+    return max((finding.status for finding in findings), key=order.index, default=CheckStatus.OK)
 
 
-def findings_json(findings: list[Finding]) -> dict[str, Any]:
+def findings_json(findings: list[CheckResult]) -> dict[str, Any]:
     """Return the contract's shape."""
     return {"status": worst(findings).value, "checks": [asdict(finding) for finding in findings]}
 
 
-def no_address(name: str, variable: str) -> Finding:
+def no_address(name: str, variable: str) -> CheckResult:
     """Say that nobody told where the part is."""
-    return Finding(
+    return CheckResult(
         name=name,
-        status=Status.CRITICAL,
+        status=CheckStatus.CRITICAL,
         saw="no address is known",
         cause=f"{variable} is not set and no `tradewire up` runs on this home.",
         remedy=f"Run `tradewire up`, or set {variable}.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline.entrypoints.doctor.findings import Finding, Status
+from pipeline.entrypoints.doctor.findings import CheckResult, CheckStatus
 from pipeline.monitoring.heartbeats import GONE_AFTER, VERSION, release
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
@@ -13,7 +13,7 @@ from pipeline.store.statements import sql
 _LATE_S, _VERY_LATE_S = 5.0, 30.0
 
 
-def look_at_releases(record: Record) -> Finding:
+def look_at_releases(record: Record) -> CheckResult:
     """Say whether all processes run the release that this command is of.
 
     Raises:
@@ -25,17 +25,17 @@ def look_at_releases(record: Record) -> Finding:
         if row["facts"].get(VERSION) != release()
     ]
     if not others:
-        return Finding(name="versions", status=Status.OK, saw=f"all are {release()}")
-    return Finding(
+        return CheckResult(name="versions", status=CheckStatus.OK, saw=f"all are {release()}")
+    return CheckResult(
         name="versions",
-        status=Status.WARNING,
+        status=CheckStatus.WARNING,
         saw=f"this is {release()}; {'; '.join(others)}",
         cause="They were started before the last upgrade, or run from another installation.",
         remedy="Stop and start them again from this one: `tradewire up`, or your supervisor's restart.",
     )
 
 
-def look_at_keeper_lag(record: Record) -> list[Finding]:
+def look_at_keeper_lag(record: Record) -> list[CheckResult]:
     """Say whether a keeper leads and how far its slowest round is behind; nothing when none is alive.
 
     Raises:
@@ -47,9 +47,9 @@ def look_at_keeper_lag(record: Record) -> list[Finding]:
     leaders = [row["facts"] for row in keepers if row["facts"].get("leads")]
     if not leaders:
         return [
-            Finding(
+            CheckResult(
                 name="keeper lag",
-                status=Status.WARNING,
+                status=CheckStatus.WARNING,
                 saw=f"{len(keepers)} alive, and none leads",
                 cause="One has just started, or the leader died seconds ago; its lease runs 3 s.",
                 remedy="`tradewire doctor` again; if it stays so, restart `tradewire keep`.",
@@ -58,16 +58,16 @@ def look_at_keeper_lag(record: Record) -> list[Finding]:
     return [_lag(leaders)]
 
 
-def _lag(leaders: Sequence[Mapping[str, Any]]) -> Finding:
+def _lag(leaders: Sequence[Mapping[str, Any]]) -> CheckResult:
     facts = max(leaders, key=lambda each: each.get("behind_s") or 0.0)
     behind_s, slowest = float(facts.get("behind_s") or 0.0), facts.get("slowest")
     if slowest is None or behind_s < _LATE_S:
-        return Finding(
-            name="keeper lag", status=Status.OK, saw=f"it leads; its slowest round is {behind_s:.1f} s behind"
+        return CheckResult(
+            name="keeper lag", status=CheckStatus.OK, saw=f"it leads; its slowest round is {behind_s:.1f} s behind"
         )
-    return Finding(
+    return CheckResult(
         name="keeper lag",
-        status=Status.CRITICAL if behind_s >= _VERY_LATE_S else Status.WARNING,
+        status=CheckStatus.CRITICAL if behind_s >= _VERY_LATE_S else CheckStatus.WARNING,
         saw=f"it leads; its round `{slowest}` is {behind_s:.1f} s behind",
         cause="What that round asks (a broker, Redis, PostgreSQL) is away or slow.",
         remedy="See the other findings; the keeper's log says more (`keeper.waits`, `keeper.task_failed`).",

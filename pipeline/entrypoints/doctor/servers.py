@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pipeline.entrypoints.doctor.findings import Finding, Status, no_address
+from pipeline.entrypoints.doctor.findings import CheckResult, CheckStatus, no_address
 from pipeline.model.errors import NotMigrated, NotPossible, TradewireError
 from pipeline.monitoring.heartbeats import GONE_AFTER, SETTINGS, VERSION
 from pipeline.queues.redis_server import check_server, connect
@@ -13,7 +13,7 @@ from pipeline.store.record import Record
 from pipeline.store.statements import sql
 
 
-def look_at_postgres(record: Record) -> Finding:
+def look_at_postgres(record: Record) -> CheckResult:
     """Say whether the record answers."""
     return _guarded(
         "postgresql",
@@ -23,7 +23,7 @@ def look_at_postgres(record: Record) -> Finding:
     )
 
 
-def look_at_redis(redis_url: str | None) -> Finding:
+def look_at_redis(redis_url: str | None) -> CheckResult:
     """Say whether the queues answer and can be trusted with jobs."""
     if redis_url is None:
         return no_address("redis", "REDIS_URL")
@@ -40,7 +40,7 @@ def _ask_redis(redis_url: str) -> None:
         check_server(connection)
 
 
-def look_at_processes(record: Record, executor_ids: tuple[str, ...]) -> list[Finding]:
+def look_at_processes(record: Record, executor_ids: tuple[str, ...]) -> list[CheckResult]:
     """Say whether each queue has a living worker and somebody keeps house, by their heartbeats."""
     rows = record.run(
         lambda connection: connection.execute(sql("heartbeats", "living"), {"within": GONE_AFTER}).fetchall()
@@ -63,31 +63,31 @@ def look_at_processes(record: Record, executor_ids: tuple[str, ...]) -> list[Fin
     return findings
 
 
-def _guarded(name: str, look: Callable[[], Any], *, saw: Callable[[Any], str], remedy: str) -> Finding:
+def _guarded(name: str, look: Callable[[], Any], *, saw: Callable[[Any], str], remedy: str) -> CheckResult:
     try:
-        return Finding(name=name, status=Status.OK, saw=saw(look()))
+        return CheckResult(name=name, status=CheckStatus.OK, saw=saw(look()))
     except NotMigrated as error:
         cause, remedy = "It has no tables of ours.", "Run `tradewire migrate`."
-        return Finding(name=name, status=Status.CRITICAL, saw=str(error), cause=cause, remedy=remedy)
+        return CheckResult(name=name, status=CheckStatus.CRITICAL, saw=str(error), cause=cause, remedy=remedy)
     except NotPossible as error:
         cause = f"This {name} cannot be used as it is; processes refuse to start on it."
-        return Finding(name=name, status=Status.CRITICAL, saw=str(error), cause=cause, remedy=remedy)
+        return CheckResult(name=name, status=CheckStatus.CRITICAL, saw=str(error), cause=cause, remedy=remedy)
     except TradewireError as error:
         cause = f"{name} is away, or takes nothing."
-        return Finding(name=name, status=Status.CRITICAL, saw=str(error), cause=cause, remedy=remedy)
+        return CheckResult(name=name, status=CheckStatus.CRITICAL, saw=str(error), cause=cause, remedy=remedy)
 
 
-def _present(name: str, count: int, *, cause: str, remedy: str) -> Finding:
+def _present(name: str, count: int, *, cause: str, remedy: str) -> CheckResult:
     if count:
-        return Finding(name=name, status=Status.OK, saw=f"{count} alive")
-    return Finding(name=name, status=Status.CRITICAL, saw="none is alive", cause=cause, remedy=remedy)
+        return CheckResult(name=name, status=CheckStatus.OK, saw=f"{count} alive")
+    return CheckResult(name=name, status=CheckStatus.CRITICAL, saw="none is alive", cause=cause, remedy=remedy)
 
 
-def _unwell(row: Mapping[str, Any]) -> Finding:
+def _unwell(row: Mapping[str, Any]) -> CheckResult:
     facts = {name: value for name, value in row["facts"].items() if name not in (SETTINGS, VERSION)}
-    return Finding(
+    return CheckResult(
         name=f"{row['kind']} {row['name']}",
-        status=Status.WARNING,
+        status=CheckStatus.WARNING,
         saw=f"alive, and says that it is not well: {facts}"[:300],
         cause="Something it needs is away or does not answer.",
         remedy="Its log says what.",

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from config.schema.executor import ExecutorSettings
-from pipeline.entrypoints.doctor.findings import Finding, Status
+from pipeline.entrypoints.doctor.findings import CheckResult, CheckStatus
 from pipeline.model.reasons import Code
 from pipeline.operations.dead_letters import DeadLetters
 from pipeline.store.record import Record
@@ -26,7 +26,7 @@ _TOP = 5
 _ON_PURPOSE = frozenset({Code.MARKET_CLOSED, Code.PAUSED, Code.MINIMUM_HOLD})
 
 
-def look_at_work(record: Record, executors: Mapping[str, ExecutorSettings]) -> Iterator[Finding]:
+def look_at_work(record: Record, executors: Mapping[str, ExecutorSettings]) -> Iterator[CheckResult]:
     """Yield what became of the signals.
 
     Raises:
@@ -43,37 +43,37 @@ def look_at_work(record: Record, executors: Mapping[str, ExecutorSettings]) -> I
         yield _last_fill(record, executor_id)
 
 
-def _unfinished(record: Record) -> Finding:
+def _unfinished(record: Record) -> CheckResult:
     rows = record.run(lambda connection: connection.execute(sql("doctor", "waiting")).fetchall())
     waits = [row for row in rows if row["reason_code"] not in _ON_PURPOSE]
     late = [row for row in waits if row["oldest_s"] > _UNFINISHED_S]
     if not late:
         on_purpose = sum(row["count"] for row in rows) - sum(row["count"] for row in waits)
         saw = f"{sum(row['count'] for row in waits)} on their way, {on_purpose} held on purpose"
-        return Finding(name="unfinished", status=Status.OK, saw=saw if rows else "nothing waits")
+        return CheckResult(name="unfinished", status=CheckStatus.OK, saw=saw if rows else "nothing waits")
     said = (
         f"{row['count']} {row['state'].value} at {row['executor_id']}"
         + (f" ({row['reason_code']})" if row["reason_code"] else "")
         + f", the oldest for {row['oldest_s']:.0f} s"
         for row in late
     )
-    return Finding(
+    return CheckResult(
         name="unfinished",
-        status=Status.WARNING,
+        status=CheckStatus.WARNING,
         saw="; ".join(said),
         cause="Its broker is away, its symbol waits for an earlier one, or no worker runs.",
         remedy=f"`tradewire executions --status {late[0]['state'].value}` and `tradewire why ID` tell which.",
     )
 
 
-def _unknown(record: Record) -> Finding:
+def _unknown(record: Record) -> CheckResult:
     key = {"older_than": _UNKNOWN_FOR}
     rows = record.run(lambda connection: connection.execute(sql("doctor", "unknowns"), key).fetchall())
     if not rows:
-        return Finding(name="unknown", status=Status.OK, saw="no outcome has been unknown for 30 s")
-    return Finding(
+        return CheckResult(name="unknown", status=CheckStatus.OK, saw="no outcome has been unknown for 30 s")
+    return CheckResult(
         name="unknown",
-        status=Status.CRITICAL,
+        status=CheckStatus.CRITICAL,
         saw="; ".join(
             f"{row['count']} at {row['executor_id']}, the oldest for {row['oldest_s']:.0f} s" for row in rows
         ),
@@ -82,23 +82,23 @@ def _unknown(record: Record) -> Finding:
     )
 
 
-def _dead_letters(record: Record) -> Finding:
+def _dead_letters(record: Record) -> CheckResult:
     counts = {name: each["dead_letters"] for name, each in open_counts(record).items() if each["dead_letters"]}
     if not counts:
-        return Finding(name="dead letters", status=Status.OK, saw="0 open")
+        return CheckResult(name="dead letters", status=CheckStatus.OK, saw="0 open")
     said = ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
     oldest = DeadLetters(record).open(limit=1)
     first = f"; the oldest: {oldest[0].action} {oldest[0].symbol} at {oldest[0].executor_id}, {oldest[0].reason}"
-    return Finding(
+    return CheckResult(
         name="dead letters",
-        status=Status.WARNING,
+        status=CheckStatus.WARNING,
         saw=f"{sum(counts.values())} open ({said}){first if oldest else ''}",
         cause="Executions that only a person can move on.",
         remedy="`tradewire dead list`, then `tradewire dead requeue ID` or `tradewire dead discard ID`.",
     )
 
 
-def _rates(by_executor: Mapping[str, Any], reasons: list[dict[str, Any]]) -> Iterator[Finding]:
+def _rates(by_executor: Mapping[str, Any], reasons: list[dict[str, Any]]) -> Iterator[CheckResult]:
     """Yield the rate of each executor and mode, with what it is counted from; nothing executed yet is no problem."""
     found = False
     for executor_id, modes in by_executor.items():
@@ -107,10 +107,10 @@ def _rates(by_executor: Mapping[str, Any], reasons: list[dict[str, Any]]) -> Ite
                 found = True
                 yield _rate(executor_id, mode, tally, reasons)
     if not found:
-        yield Finding(name="execution rate", status=Status.OK, saw="nothing was eligible in 24 h")
+        yield CheckResult(name="execution rate", status=CheckStatus.OK, saw="nothing was eligible in 24 h")
 
 
-def _rate(executor_id: str, mode: str, tally: Mapping[str, Any], reasons: list[dict[str, Any]]) -> Finding:
+def _rate(executor_id: str, mode: str, tally: Mapping[str, Any], reasons: list[dict[str, Any]]) -> CheckResult:
     name, rate = f"execution rate {executor_id} ({mode})", tally["execution_rate"]
     skipped = tally["by_status"].get("skipped", 0)
     saw = (
@@ -118,7 +118,7 @@ def _rate(executor_id: str, mode: str, tally: Mapping[str, Any], reasons: list[d
         f"{skipped} skipped by our rules, in 24 h"
     )
     if rate >= _LEAST_RATE or tally["eligible"] < _ENOUGH:
-        return Finding(name=name, status=Status.OK, saw=saw)
+        return CheckResult(name=name, status=CheckStatus.OK, saw=saw)
     # A skip is not among the eligible, and so no cause.
     why = [
         each
@@ -133,21 +133,21 @@ def _rate(executor_id: str, mode: str, tally: Mapping[str, Any], reasons: list[d
     remedy = (
         why[0]["remedy"] if why else None
     ) or f"`tradewire reasons`, `tradewire executions --executor {executor_id}`."
-    return Finding(name=name, status=Status.WARNING, saw=saw, cause=cause, remedy=remedy)
+    return CheckResult(name=name, status=CheckStatus.WARNING, saw=saw, cause=cause, remedy=remedy)
 
 
-def _top_reasons(reasons: list[dict[str, Any]]) -> Finding:
+def _top_reasons(reasons: list[dict[str, Any]]) -> CheckResult:
     said = ", ".join(f"{each['reason_code']} {each['count']} ({each['executor_id']})" for each in reasons[:_TOP])
-    return Finding(name="top reasons", status=Status.OK, saw=f"{said}, in 24 h" if said else "none in 24 h")
+    return CheckResult(name="top reasons", status=CheckStatus.OK, saw=f"{said}, in 24 h" if said else "none in 24 h")
 
 
-def _last_fill(record: Record, executor_id: str) -> Finding:
+def _last_fill(record: Record, executor_id: str) -> CheckResult:
     name, key = f"last fill {executor_id}", {"executor_id": executor_id}
     row = record.run(lambda connection: connection.execute(sql("doctor", "last_fill"), key).fetchone())
     if row is None:
-        return Finding(name=name, status=Status.OK, saw="none yet")
+        return CheckResult(name=name, status=CheckStatus.OK, saw="none yet")
     price = "" if row["filled_average_price"] is None else f" at {row['filled_average_price']:f}"
     ago = f"{row['ago'].total_seconds():.0f} s ago" if row["filled_at"] else "some time ago"
     money = "at the paper exchange" if row["mode"] == "exchange" else f"in mode {row['mode'].value}"
     saw = f"{row['side']} {row['filled_quantity']:f} {row['symbol']}{price}, {ago}, {money}"
-    return Finding(name=name, status=Status.OK, saw=saw)
+    return CheckResult(name=name, status=CheckStatus.OK, saw=saw)

@@ -27,7 +27,7 @@ _STATE_OF = {
 }
 
 
-class Verdict(StrEnum):
+class AuditVerdict(StrEnum):
     """What is wrong."""
 
     LOST = "lost"
@@ -36,10 +36,10 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class AuditFinding:
     """One thing that must not be, with what is needed to hunt it down."""
 
-    verdict: Verdict
+    verdict: AuditVerdict
     what: str
     facts: Mapping[str, Any]
 
@@ -76,7 +76,7 @@ class Ledgers:
     held: Mapping[str, Sequence[Row]]
 
 
-def audit(ledgers: Ledgers) -> list[Finding]:
+def audit(ledgers: Ledgers) -> list[AuditFinding]:
     """Return everything that is lost, doubled or unexplained, in this order."""
     findings = [
         *_signals(ledgers),
@@ -85,10 +85,10 @@ def audit(ledgers: Ledgers) -> list[Finding]:
         *_exchange(ledgers),
         *_sequence(ledgers),
     ]
-    return sorted(findings, key=lambda finding: list(Verdict).index(finding.verdict))
+    return sorted(findings, key=lambda finding: list(AuditVerdict).index(finding.verdict))
 
 
-def _signals(ledgers: Ledgers) -> Iterator[Finding]:
+def _signals(ledgers: Ledgers) -> Iterator[AuditFinding]:
     """Every signal once in the record, and once at every executor."""
     recorded = Counter(row["source_id"] for row in ledgers.signals if row["source"] == ledgers.source)
     for source_id in ledgers.sent:
@@ -107,7 +107,7 @@ def _signals(ledgers: Ledgers) -> Iterator[Finding]:
             yield _doubled("two executions of a signal", signal_id=signal_id, executor_id=executor_id)
 
 
-def _ends(ledgers: Ledgers) -> Iterator[Finding]:
+def _ends(ledgers: Ledgers) -> Iterator[AuditFinding]:
     """Every execution decided, by an order or by a reason."""
     ordered = {row["execution_id"] for row in ledgers.orders if row["order_id"] is not None}
     for row in ledgers.executions:
@@ -117,7 +117,7 @@ def _ends(ledgers: Ledgers) -> Iterator[Finding]:
             yield _unexplained("ended without an order and without a reason", **_named(row))
 
 
-def _orders(ledgers: Ledgers) -> Iterator[Finding]:
+def _orders(ledgers: Ledgers) -> Iterator[AuditFinding]:
     """Every order id of the record at the exchange."""
     at_exchange = {order["id"] for orders in ledgers.held.values() for order in orders}
     for row in ledgers.orders:
@@ -126,7 +126,7 @@ def _orders(ledgers: Ledgers) -> Iterator[Finding]:
             yield _lost(what, execution_id=row["execution_id"], order_id=row["order_id"])
 
 
-def _exchange(ledgers: Ledgers) -> Iterator[Finding]:
+def _exchange(ledgers: Ledgers) -> Iterator[AuditFinding]:
     """Every order of the exchange in the record, once, and both of one mind about it."""
     intents = {row["client_order_id"]: row for row in ledgers.orders}
     executions = {row["execution_id"]: row for row in ledgers.executions}
@@ -148,7 +148,7 @@ def _exchange(ledgers: Ledgers) -> Iterator[Finding]:
             seen.add(order["client_order_id"])
 
 
-def _differences(order: Row, intent: Row, execution: Row, executor_id: str) -> Iterator[Finding]:
+def _differences(order: Row, intent: Row, execution: Row, executor_id: str) -> Iterator[AuditFinding]:
     """What the record says otherwise of one order than the exchange."""
     facts = {"order_id": order["id"], "order_status": order["status"], **_named(execution)}
     if intent["executor_id"] != executor_id:
@@ -164,7 +164,7 @@ def _differences(order: Row, intent: Row, execution: Row, executor_id: str) -> I
         yield _unexplained("order filled for another quantity than recorded", **figures, **facts)
 
 
-def _sequence(ledgers: Ledgers) -> Iterator[Finding]:
+def _sequence(ledgers: Ledgers) -> Iterator[AuditFinding]:
     """The orders of one symbol at one executor, accepted in the order in which their signals were recorded."""
     place = {row["execution_id"]: row["seq"] for row in ledgers.executions}
     execution_of = {row["client_order_id"]: row["execution_id"] for row in ledgers.orders}
@@ -186,13 +186,13 @@ def _named(execution: Row) -> dict[str, Any]:
     return {name: execution[name] for name in names}
 
 
-def _lost(what: str, **facts: Any) -> Finding:
-    return Finding(verdict=Verdict.LOST, what=what, facts=facts)
+def _lost(what: str, **facts: Any) -> AuditFinding:
+    return AuditFinding(verdict=AuditVerdict.LOST, what=what, facts=facts)
 
 
-def _doubled(what: str, **facts: Any) -> Finding:
-    return Finding(verdict=Verdict.DOUBLED, what=what, facts=facts)
+def _doubled(what: str, **facts: Any) -> AuditFinding:
+    return AuditFinding(verdict=AuditVerdict.DOUBLED, what=what, facts=facts)
 
 
-def _unexplained(what: str, **facts: Any) -> Finding:
-    return Finding(verdict=Verdict.UNEXPLAINED, what=what, facts=facts)
+def _unexplained(what: str, **facts: Any) -> AuditFinding:
+    return AuditFinding(verdict=AuditVerdict.UNEXPLAINED, what=what, facts=facts)

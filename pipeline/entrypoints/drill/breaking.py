@@ -15,7 +15,7 @@ import structlog
 
 from pipeline.entrypoints.drill.processes import signal_process
 from pipeline.entrypoints.drill.recovery import Interrupted
-from pipeline.entrypoints.drill.schedule import Act, Event, Target
+from pipeline.entrypoints.drill.schedule import Act, DrillEvent, Target
 from pipeline.entrypoints.drill.venue import DrilledExchange
 
 log = structlog.get_logger(__name__)
@@ -64,7 +64,7 @@ class Breaker:
     _frozen: dict[int, float] = field(default_factory=dict)
     _owes_faults: bool = False
 
-    def play(self, events: Sequence[Event], *, begins: float, tick: Callable[[], None]) -> None:
+    def play(self, events: Sequence[DrillEvent], *, begins: float, tick: Callable[[], None]) -> None:
         """Carry out *events*, whose times count from *begins* (of the monotonic clock)."""
         for event in events:
             while time.monotonic() < begins + event.at_s:
@@ -91,7 +91,7 @@ class Breaker:
             del self._frozen[pid]
             signal_process(pid, signal.SIGCONT)
 
-    def do(self, event: Event) -> None:
+    def do(self, event: DrillEvent) -> None:
         """Carry out one event; one that finds nothing to hit is not counted."""
         if event.act is Act.FAULTS:
             self._owes_faults = not self.exchange.set_faults(event.faults, seed=self.seed)
@@ -100,7 +100,7 @@ class Breaker:
             self.tally[event.name] = self.tally.get(event.name, 0) + 1
             log.info("drill.broke", what=event.name, at_s=event.at_s)
 
-    def _done(self, event: Event) -> bool:
+    def _done(self, event: DrillEvent) -> bool:
         if event.act is Act.FLUSH:
             return self.drilled.flush()
         if event.act is Act.CUT:
@@ -113,12 +113,12 @@ class Breaker:
         pid = self._busy(pids) if event.target is Target.WORKER else pids[0]
         return self._freeze(pid, event) if event.act is Act.FREEZE else self._kill(pid, event)
 
-    def _freeze(self, pid: int, event: Event) -> bool:
+    def _freeze(self, pid: int, event: DrillEvent) -> bool:
         for part in self.drilled.parts(pid):
             self._frozen[part] = time.monotonic() + event.seconds
         return self._strike(pid, signal.SIGSTOP)
 
-    def _kill(self, pid: int, event: Event) -> bool:
+    def _kill(self, pid: int, event: DrillEvent) -> bool:
         if event.target is Target.EXCHANGE:
             self.exchange.note_strikes()
             self._owes_faults = True

@@ -23,7 +23,7 @@ from pipeline.entrypoints.drill.plain_rq import EXCHANGE, position_path, queue_o
 from pipeline.entrypoints.drill.processes import Kept, children_called, clean_environment, descendants, stop
 from pipeline.entrypoints.drill.progress import Watcher
 from pipeline.entrypoints.drill.result import Result
-from pipeline.entrypoints.drill.run import QUIET_WITHIN_S, Order, send_and_break
+from pipeline.entrypoints.drill.run import QUIET_WITHIN_S, DrillPlan, send_and_break
 from pipeline.entrypoints.drill.schedule import Target
 from pipeline.entrypoints.drill.sending import make_signals
 from pipeline.entrypoints.drill.system import WORKERS, write_executors
@@ -113,7 +113,7 @@ class PlainSystem:
         return False
 
 
-def drill_plain_rq(order: Order, home: Path, watcher: Watcher) -> Result:
+def drill_plain_rq(order: DrillPlan, home: Path, watcher: Watcher) -> Result:
     """Drill plain RQ in the empty folder *home* and return what came of it.
 
     Raises:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.entrypoints.drill.audit import Finding, Row, Verdict
+from pipeline.entrypoints.drill.audit import AuditFinding, AuditVerdict, Row
 
 FINISHED, FAILED = "finished", "failed"
 
@@ -33,7 +33,7 @@ class PlainLedgers:
     held: Mapping[str, Sequence[Row]]
 
 
-def audit_plain(ledgers: PlainLedgers) -> list[Finding]:
+def audit_plain(ledgers: PlainLedgers) -> list[AuditFinding]:
     """Return everything that is lost, doubled or unexplained, in this order."""
     jobs: dict[tuple[str, str], list[PlainJob]] = {}
     for job in ledgers.jobs:
@@ -52,7 +52,7 @@ def audit_plain(ledgers: PlainLedgers) -> list[Finding]:
             orders.get((executor_id, symbol), []),
         )
     ]
-    return sorted(findings, key=lambda finding: list(Verdict).index(finding.verdict))
+    return sorted(findings, key=lambda finding: list(AuditVerdict).index(finding.verdict))
 
 
 def failed(ledgers: PlainLedgers) -> int:
@@ -62,19 +62,19 @@ def failed(ledgers: PlainLedgers) -> int:
     return len(told - ordered)
 
 
-def _of_one(facts: dict[str, Any], jobs: Sequence[PlainJob], orders: Sequence[str]) -> Iterator[Finding]:
+def _of_one(facts: dict[str, Any], jobs: Sequence[PlainJob], orders: Sequence[str]) -> Iterator[AuditFinding]:
     """What is wrong with one signal at one executor."""
     states = Counter(job.status for job in jobs)
     told = facts | {"jobs": ", ".join(sorted(states)) or "none"}
     if not orders and not states[FAILED]:
-        yield Finding(verdict=Verdict.LOST, what="no order and no failed job", facts=told)
+        yield AuditFinding(verdict=AuditVerdict.LOST, what="no order and no failed job", facts=told)
     if len(orders) > 1:
-        yield Finding(verdict=Verdict.DOUBLED, what=f"{len(orders)} orders for one signal", facts=told)
+        yield AuditFinding(verdict=AuditVerdict.DOUBLED, what=f"{len(orders)} orders for one signal", facts=told)
     if orders and states[FAILED] and not states[FINISHED]:
-        yield Finding(verdict=Verdict.UNEXPLAINED, what="failed with a live order", facts=told)
+        yield AuditFinding(verdict=AuditVerdict.UNEXPLAINED, what="failed with a live order", facts=told)
     known = {job.order_id for job in jobs if job.order_id}
     if orders and not known & set(orders) and not states[FAILED]:
-        yield Finding(verdict=Verdict.UNEXPLAINED, what="order whose id no job has", facts=told)
+        yield AuditFinding(verdict=AuditVerdict.UNEXPLAINED, what="order whose id no job has", facts=told)
     for order_id in known - set(orders):
         what = "order id that the exchange does not know"
-        yield Finding(verdict=Verdict.UNEXPLAINED, what=what, facts=told | {"order_id": order_id})
+        yield AuditFinding(verdict=AuditVerdict.UNEXPLAINED, what=what, facts=told | {"order_id": order_id})

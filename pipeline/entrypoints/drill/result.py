@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.entrypoints.drill.audit import Finding, Ledgers, Verdict
+from pipeline.entrypoints.drill.audit import AuditFinding, AuditVerdict, Ledgers
 from pipeline.entrypoints.drill.recovery import Recovery, figures
 
 #: So many of the longest recoveries are named.
@@ -29,7 +29,7 @@ class Result:
     #: How many ended in a reason instead, by its code.
     reasons: Mapping[str, int] = field(default_factory=dict)
     dead: int = 0
-    findings: Sequence[Finding] = ()
+    findings: Sequence[AuditFinding] = ()
     #: The longest first.
     recoveries: Sequence[Recovery] = ()
     broken: Mapping[str, int] = field(default_factory=dict)
@@ -43,7 +43,7 @@ class Result:
         """Say whether nothing was lost, doubled or left unexplained."""
         return not self.findings
 
-    def count(self, verdict: Verdict) -> int:
+    def count(self, verdict: AuditVerdict) -> int:
         """Return how many findings there are of a kind."""
         return sum(finding.verdict is verdict for finding in self.findings)
 
@@ -59,7 +59,7 @@ class Result:
             "orders": self.orders,
             "reasons": dict(self.reasons),
             "dead_letters": self.dead,
-            **{verdict.value: self.count(verdict) for verdict in Verdict},
+            **{verdict.value: self.count(verdict) for verdict in AuditVerdict},
             "recovery_s": figures(self.recoveries),
             "slowest": [recovery.to_json() for recovery in self.recoveries[:SLOWEST]],
             "broken": dict(self.broken),

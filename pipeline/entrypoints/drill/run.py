@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from pipeline.entrypoints.drill.audit import Finding, Ledgers, audit
+from pipeline.entrypoints.drill.audit import AuditFinding, Ledgers, audit
 from pipeline.entrypoints.drill.breaking import Breaker
 from pipeline.entrypoints.drill.progress import Watcher
 from pipeline.entrypoints.drill.recovery import recoveries_of
 from pipeline.entrypoints.drill.result import Result, reasons_of
 from pipeline.entrypoints.drill.schedule import lasts_s, plan
-from pipeline.entrypoints.drill.sending import SOURCE, Sent, make_signals, timed, write_ledger
+from pipeline.entrypoints.drill.sending import SOURCE, DrillSignal, make_signals, timed, write_ledger
 from pipeline.entrypoints.drill.system import System, running_system
 from pipeline.entrypoints.drill.venue import DrilledExchange
 from pipeline.store.statements import sql
@@ -31,7 +31,7 @@ _LOOK_EVERY_S = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Order:
+class DrillPlan:
     """What is to be drilled."""
 
     signals: int
@@ -45,7 +45,7 @@ class Order:
         return lasts_s(self.signals, self.pace)
 
 
-def drill_tradewire(order: Order, home: Path, watcher: Watcher) -> Result:
+def drill_tradewire(order: DrillPlan, home: Path, watcher: Watcher) -> Result:
     """Drill tradewire in the empty folder *home* and return what came of it.
 
     Raises:
@@ -97,8 +97,8 @@ class Sending(Protocol):
 
 
 def send_and_break(
-    order: Order, system: Sending, breaker: Breaker, signals: Sequence[dict[str, Any]], watcher: Watcher
-) -> list[Sent]:
+    order: DrillPlan, system: Sending, breaker: Breaker, signals: Sequence[dict[str, Any]], watcher: Watcher
+) -> list[DrillSignal]:
     """Let the producer send the ledger while the schedule is carried out; return the ledger."""
     ledger = timed(signals, begins=time.time() + _LEAD_S, seconds=order.seconds)
     events = plan(order.seed, seconds=order.seconds, accounts=system.executors)
@@ -131,8 +131,8 @@ def _wait_for_quiet(system: System, breaker: Breaker, sent: int, watcher: Watche
 
 
 def _settled_audit(
-    system: System, exchange: DrilledExchange, ledger: Sequence[Sent], watcher: Watcher
-) -> tuple[Ledgers, list[Finding]]:
+    system: System, exchange: DrilledExchange, ledger: Sequence[DrillSignal], watcher: Watcher
+) -> tuple[Ledgers, list[AuditFinding]]:
     """Audit until there is nothing to find, or until the keeper has had its time to hear the last fills."""
     watcher.step("auditing", 1)
     deadline = time.monotonic() + _FOLLOWED_WITHIN_S
@@ -158,7 +158,7 @@ def _write_down(home: Path, system: System, ledgers: Ledgers) -> None:
         (home / f"{name}.jsonl").write_text(text)
 
 
-def read_ledgers(system: System, exchange: DrilledExchange, ledger: Sequence[Sent]) -> Ledgers:
+def read_ledgers(system: System, exchange: DrilledExchange, ledger: Sequence[DrillSignal]) -> Ledgers:
     """Read the record and the exchange as they are now."""
     rows = {
         name: system.record.run(lambda connection, name=name: connection.execute(sql("drill", name)).fetchall())  # type: ignore[misc]

@@ -52,7 +52,7 @@ class Target(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Event:
+class DrillEvent:
     """One thing that goes wrong, so many seconds after the first signal."""
 
     at_s: float
@@ -107,7 +107,7 @@ def lasts_s(signals: int, pace: float) -> float:
     return max(signals / pace, SHORTEST_S)
 
 
-def plan(seed: int, *, seconds: float, accounts: Sequence[str]) -> list[Event]:
+def plan(seed: int, *, seconds: float, accounts: Sequence[str]) -> list[DrillEvent]:
     """Return everything that goes wrong in *seconds*, in order of time. *accounts* are the keys at the exchange."""
     dice = random.Random(f"drill schedule {seed}")  # noqa: S311 -- not a secret
     rounds = max(1, round(seconds / _ROUND_S))
@@ -124,15 +124,15 @@ def plan(seed: int, *, seconds: float, accounts: Sequence[str]) -> list[Event]:
     return sorted(events, key=lambda event: event.at_s)
 
 
-def _calm(dice: random.Random, begins: float, window_s: float) -> Iterator[Event]:
+def _calm(dice: random.Random, begins: float, window_s: float) -> Iterator[DrillEvent]:
     """Kill a worker every other second; the last in time for its execution to be taken over in peace."""
     at_s = begins + 2.0
     while at_s < begins + window_s - _RECOVERY_S:
-        yield Event(at_s=at_s, act=Act.KILL, target=Target.WORKER, pick=dice.randrange(1000), measured=True)
+        yield DrillEvent(at_s=at_s, act=Act.KILL, target=Target.WORKER, pick=dice.randrange(1000), measured=True)
         at_s += dice.uniform(1.2, 2.0)
 
 
-def _storm(dice: random.Random, begins: float, window_s: float, refused: str | None) -> Iterator[Event]:
+def _storm(dice: random.Random, begins: float, window_s: float, refused: str | None) -> Iterator[DrillEvent]:
     """Turn on every fault once, a handful at a time, while workers are killed and frozen."""
     faults = [_fault(dice, *each) for each in FAULTS]
     dice.shuffle(faults)
@@ -145,11 +145,13 @@ def _storm(dice: random.Random, begins: float, window_s: float, refused: str | N
     for _ in range(max(2, round(window_s / 3))):
         at_s = begins + dice.uniform(0, window_s - 1)
         act = dice.choice([Act.KILL, Act.FREEZE])
-        yield Event(at_s=at_s, act=act, target=Target.WORKER, pick=dice.randrange(1000), seconds=dice.uniform(4, 6))
+        yield DrillEvent(
+            at_s=at_s, act=act, target=Target.WORKER, pick=dice.randrange(1000), seconds=dice.uniform(4, 6)
+        )
     yield _faults(begins + window_s, [LATENCY])
 
 
-def _rough(dice: random.Random, begins: float, window_s: float) -> Iterator[Event]:
+def _rough(dice: random.Random, begins: float, window_s: float) -> Iterator[DrillEvent]:
     """Do each of these once, spread over the window in random order; a worker is frozen meanwhile."""
     what = [
         (Act.FLUSH, Target.VALKEY),
@@ -166,7 +168,7 @@ def _rough(dice: random.Random, begins: float, window_s: float) -> Iterator[Even
     dice.shuffle(what)
     step = (window_s - 1) / len(what)
     for place, (act, target) in enumerate(what):
-        yield Event(
+        yield DrillEvent(
             at_s=begins + place * step + dice.uniform(0, step / 2),
             act=act,
             target=target,
@@ -180,5 +182,5 @@ def _fault(dice: random.Random, on: str, kind: str, lasts: tuple[float, float] |
     return fault if lasts is None else fault | {"seconds": round(dice.uniform(*lasts), 2)}
 
 
-def _faults(at_s: float, faults: Sequence[Fault]) -> Event:
-    return Event(at_s=at_s, act=Act.FAULTS, target=Target.EXCHANGE, faults=tuple(faults))
+def _faults(at_s: float, faults: Sequence[Fault]) -> DrillEvent:
+    return DrillEvent(at_s=at_s, act=Act.FAULTS, target=Target.EXCHANGE, faults=tuple(faults))

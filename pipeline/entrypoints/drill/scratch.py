@@ -10,11 +10,11 @@ from pathlib import Path
 
 from pipeline.entrypoints.drill.progress import Watcher
 from pipeline.entrypoints.drill.result import Result
-from pipeline.entrypoints.drill.run import Order
+from pipeline.entrypoints.drill.run import DrillPlan
 
 
 def in_scratch(
-    drill: Callable[[Order, Path, Watcher], Result], order: Order, watcher: Watcher, *, keep: bool, ours: bool
+    drill: Callable[[DrillPlan, Path, Watcher], Result], order: DrillPlan, watcher: Watcher, *, keep: bool, ours: bool
 ) -> Result:
     """Run *drill* in a new empty folder; it stays when *keep* says so, or when something of *ours* was found.
 

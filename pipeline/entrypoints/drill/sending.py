@@ -20,7 +20,7 @@ _SIGNALS_PER_SYMBOL = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sent:
+class DrillSignal:
     """A signal and when it is due, in seconds since 1970."""
 
     due: float
@@ -62,23 +62,23 @@ def symbols(count: int) -> list[str]:
     return [f"Q{_LETTERS[n // size**2 % size]}{_LETTERS[n // size % size]}{_LETTERS[n % size]}" for n in range(count)]
 
 
-def timed(signals: Sequence[dict[str, Any]], *, begins: float, seconds: float) -> list[Sent]:
+def timed(signals: Sequence[dict[str, Any]], *, begins: float, seconds: float) -> list[DrillSignal]:
     """Spread *signals* evenly over *seconds* from *begins* (in seconds since 1970)."""
     step = seconds / len(signals)
-    return [Sent(due=begins + number * step, body=body) for number, body in enumerate(signals)]
+    return [DrillSignal(due=begins + number * step, body=body) for number, body in enumerate(signals)]
 
 
-def write_ledger(path: Path, ledger: Sequence[Sent]) -> None:
+def write_ledger(path: Path, ledger: Sequence[DrillSignal]) -> None:
     """Write the ledger whole or not at all: its reader may be looking already."""
     fresh = path.with_suffix(".new")
     fresh.write_text("".join(json.dumps({"due": sent.due, "signal": sent.body}) + "\n" for sent in ledger))
     fresh.replace(path)
 
 
-def read_ledger(path: Path) -> Iterator[Sent]:
+def read_ledger(path: Path) -> Iterator[DrillSignal]:
     """Read what `write_ledger` wrote; nothing while there is no file."""
     if not path.exists():
         return
     for line in path.read_text().splitlines():
         entry = json.loads(line)
-        yield Sent(due=entry["due"], body=entry["signal"])
+        yield DrillSignal(due=entry["due"], body=entry["signal"])

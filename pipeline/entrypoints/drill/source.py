@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.entrypoints.drill.sending import SOURCE, Sent, read_ledger
+from pipeline.entrypoints.drill.sending import SOURCE, DrillSignal, read_ledger
 from pipeline.intake.sources.protocol import Item, SourceContext
 from pipeline.model.errors import ConfigInvalid, Problem
 
@@ -26,7 +26,7 @@ class DrillSource:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._ledger: list[Sent] = []
+        self._ledger: list[DrillSignal] = []
         self._given = 0
 
     def poll(self, stop: threading.Event) -> Sequence[Item]:

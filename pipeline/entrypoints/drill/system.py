@@ -41,7 +41,7 @@ _UP_WITHIN_S = 60.0
 #: `up` promises to be gone within 5 s.
 _STOP_WITHIN_S = 8.0
 #: How long PostgreSQL may be away before the drill itself gives up.
-_PATIENCE_S = 30.0
+_RETRY_FOR_S = 30.0
 _CUT_SESSIONS = 6
 _CLI = ("-m", "pipeline.entrypoints.cli")
 _TABLE = re.compile(r"^\[executors\.\w+\]$", re.MULTILINE)
@@ -168,7 +168,7 @@ def running_system(home: Path) -> Iterator[System]:
         stack.callback(lambda: stop(everything, within_s=_STOP_WITHIN_S))
         exchange = keep(*_CLI, "exchange", "--port", str(port), log="exchange.log")
         everything.append(exchange.process)
-        record = stack.enter_context(Record(_url_once_up(home, up), connections=2, patience_s=_PATIENCE_S))
+        record = stack.enter_context(Record(_url_once_up(home, up), connections=2, retry_for_s=_RETRY_FOR_S))
         keeper = keep(*_CLI, "keep", log="second-keeper.log")
         # What runs at the end need not be what was started here.
         stack.callback(lambda: everything.extend([keeper.process, exchange.process]))

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from pipeline.entrypoints.drill.audit import Verdict
+from pipeline.entrypoints.drill.audit import AuditVerdict
 from pipeline.entrypoints.drill.recovery import NEVER_S, percentile
 from pipeline.entrypoints.drill.result import SLOWEST, Result
 
@@ -20,7 +20,7 @@ _MOST_FINDINGS, _MOST_COMPARED = 50, 3
 _SLOW_S = 10.0
 
 
-class Bar:
+class ProgressBar:
     """A progress bar on the terminal; where there is none, a line per step."""
 
     def __init__(self, console: Console) -> None:
@@ -89,7 +89,7 @@ def _rows(results: Sequence[Result]) -> list[tuple[str, list[str]]]:
         ("ended in a reason", [str(sum(result.reasons.values())) for result in results]),
         *_counted("  ", [result.reasons for result in results]),
         ("dead letters", [str(result.dead) for result in results]),
-        *((verdict.value, [_verdict(result, verdict) for result in results]) for verdict in Verdict),
+        *((verdict.value, [_verdict(result, verdict) for result in results]) for verdict in AuditVerdict),
     ]
     for name, percent in (("p50", 50), ("p99", 99), ("max", 100)):
         rows.append((f"recovery {name}", [_seconds(percentile(result.recoveries, percent)) for result in results]))
@@ -109,7 +109,7 @@ def _figure(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def _verdict(result: Result, verdict: Verdict) -> str:
+def _verdict(result: Result, verdict: AuditVerdict) -> str:
     count = result.count(verdict)
     colour = "red" if count else "green"
     return f"[bold {colour}]{count}[/]"

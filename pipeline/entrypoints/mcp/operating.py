@@ -10,7 +10,7 @@ from pydantic import Field
 from config.schema.settings import Settings
 from pipeline.accounts.switches import Switches
 from pipeline.entrypoints.mcp.common_args import id_of, record_now
-from pipeline.model.switches import Kind
+from pipeline.model.switches import SwitchKind
 from pipeline.operations.dead_letters import DeadLetters
 from pipeline.startup.executor_names import me, names_of
 
@@ -44,12 +44,12 @@ def discard(execution_id: Letter, who: Who, why: Why) -> Answer:
 
 def pause(executor: Whose, who: Who, why: Why) -> Answer:
     """Hold entries until `resume`; exits go."""
-    return _turn(Kind.PAUSED, executor, who, why)
+    return _turn(SwitchKind.PAUSED, executor, who, why)
 
 
 def halt(executor: Whose, who: Who, why: Why) -> Answer:
     """Stop: entries are skipped and working ones canceled; exits go. Only a person lifts it."""
-    return _turn(Kind.HALTED, executor, who, why)
+    return _turn(SwitchKind.HALTED, executor, who, why)
 
 
 def resume(executor: Whose, who: Who, why: Why) -> Answer:
@@ -59,7 +59,7 @@ def resume(executor: Whose, who: Who, why: Why) -> Answer:
     return {"switches": [stand.to_json() for stand in stands]}
 
 
-def _turn(kind: Kind, executor: str, who: str, why: str) -> Answer:
+def _turn(kind: SwitchKind, executor: str, who: str, why: str) -> Answer:
     with record_now() as (settings, record):
         stands = [Switches(record).turn(name, kind, by=_by(who), why=why) for name in _names(settings, executor)]
     return {"switches": [stand.to_json() for stand in stands]}

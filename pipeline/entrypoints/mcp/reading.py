@@ -120,7 +120,7 @@ def headroom() -> Answer:
 def switches() -> Answer:
     """Say which switches stand at every executor (paused, reducing, halted), who turned them, when and why."""
     with record_now() as (settings, record):
-        stands = [Switches(record).standing(executor_id).to_json() for executor_id in executors_for(settings)]
+        stands = [Switches(record).active_switches(executor_id).to_json() for executor_id in executors_for(settings)]
     return {"switches": [{key: stand[key] for key in ("executor_id", "account", "switches")} for stand in stands]}
 
 

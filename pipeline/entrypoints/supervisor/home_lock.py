@@ -21,7 +21,7 @@ _END_WITHIN_S = 5.0
 
 
 @dataclass(frozen=True)
-class Claim:
+class HomeLock:
     """A home that is ours until the process ends, however it ends."""
 
     home: Path
@@ -64,7 +64,7 @@ class Claim:
 
 
 @contextlib.contextmanager
-def claim_home(home: Path) -> Iterator[Claim]:
+def lock_home(home: Path) -> Iterator[HomeLock]:
     """Hold *home*, which is made when missing, for the time of the block.
 
     Raises:
@@ -82,4 +82,4 @@ def claim_home(home: Path) -> Iterator[Claim]:
         except BlockingIOError:
             message = f"another `tradewire up` runs in {home}; stop it, or set TRADEWIRE_HOME to another folder"
             raise ConfigInvalid([Problem(key="TRADEWIRE_HOME", message=message)]) from None
-        yield Claim(home)
+        yield HomeLock(home)

@@ -17,7 +17,7 @@ _WAIT_S = 30.0
 Gate = Callable[[str], None]
 
 
-class Migration:
+class MigrationThread:
     """The migrations of one start, and then the question whether it may be; in a thread of their own."""
 
     def __init__(self, database_url: str, gate: Gate) -> None:

@@ -16,7 +16,7 @@ import structlog
 
 from config.schema.settings import Settings
 from pipeline.entrypoints.supervisor.console import banner, say
-from pipeline.entrypoints.supervisor.home_lock import Claim, claim_home
+from pipeline.entrypoints.supervisor.home_lock import HomeLock, lock_home
 from pipeline.entrypoints.supervisor.migration import Gate
 from pipeline.entrypoints.supervisor.plan import Plan, make_plan
 from pipeline.entrypoints.supervisor.servers.wakeups import Wakeups
@@ -54,14 +54,14 @@ def run_up(
     """
     until = float("inf") if seconds is None else time.monotonic() + seconds
     wakeups = Wakeups()
-    with claim_home(settings.home.resolve()) as claim:
+    with lock_home(settings.home.resolve()) as claim:
         for name in claim.end_leftovers():
             say(f"ended {name}, which an earlier run had left behind")
         plan = make_plan(settings, source=source, without=without)
         return supervise(plan, claim, wakeups, feed=feed, gate=gate, until=until)
 
 
-def supervise(plan: Plan, claim: Claim, wakeups: Wakeups, *, feed: Feed, gate: Gate, until: float) -> int:
+def supervise(plan: Plan, claim: HomeLock, wakeups: Wakeups, *, feed: Feed, gate: Gate, until: float) -> int:
     """Run *plan* until *until* (of the monotonic clock) or a request to stop; return the exit code.
 
     Raises:

@@ -10,8 +10,8 @@ from pydantic import SecretStr
 
 from config.services import UP, write_services
 from pipeline.entrypoints.supervisor.child import Child
-from pipeline.entrypoints.supervisor.home_lock import Claim
-from pipeline.entrypoints.supervisor.migration import Gate, Migration
+from pipeline.entrypoints.supervisor.home_lock import HomeLock
+from pipeline.entrypoints.supervisor.migration import Gate, MigrationThread
 from pipeline.entrypoints.supervisor.plan import Plan
 from pipeline.entrypoints.supervisor.process_table import QUEUES, RECORD, ProcessLine
 from pipeline.entrypoints.supervisor.servers.spawn import CANNOT_BE_SET_UP, Lifeline
@@ -40,7 +40,9 @@ class ServerMissing(TradewireError):
 class Supervisor:
     """All children of one `up`."""
 
-    def __init__(self, plan: Plan, *, claim: Claim, wakeups: Wakeups, say: Callable[[str], None], gate: Gate) -> None:
+    def __init__(
+        self, plan: Plan, *, claim: HomeLock, wakeups: Wakeups, say: Callable[[str], None], gate: Gate
+    ) -> None:
         self._plan = plan
         self._gate = gate
         self._claim = claim
@@ -48,7 +50,7 @@ class Supervisor:
         self._say = say
         self._lifeline = Lifeline.make()
         self._environment = dict(plan.environment)
-        self._migration: Migration | None = None
+        self._migration: MigrationThread | None = None
         self._servers = self._children(plan.servers)
         self._processes = self._children(plan.processes)
         self._changed = False
@@ -139,7 +141,7 @@ class Supervisor:
         if self.services.redis_url is not None:
             met.add(QUEUES)
         if self.services.database_url is not None and self._migration is None:
-            self._migration = Migration(self.services.database_url.get_secret_value(), self._gate)
+            self._migration = MigrationThread(self.services.database_url.get_secret_value(), self._gate)
         if self._migration is not None and self._migration.over.is_set():
             if self._migration.refusal is not None:
                 raise self._migration.refusal

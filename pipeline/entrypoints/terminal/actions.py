@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pipeline.accounts.switches import Switches, is_limit
-from pipeline.entrypoints.terminal.figures import Figures
+from pipeline.entrypoints.terminal.figures import ScreenFigures
 from pipeline.entrypoints.terminal.keys import BACK, DOWN, ENTER, ESCAPE, TAB, UP
 from pipeline.entrypoints.terminal.screen import View
 from pipeline.model.errors import TradewireError
-from pipeline.model.switches import Kind
+from pipeline.model.switches import SwitchKind
 from pipeline.operations.dead_letters import DeadLetter, DeadLetters
 from pipeline.store.record import Record
 
@@ -28,7 +28,7 @@ class Actions:
     #: What to do with the text when the question that stands is answered.
     _answer: Callable[[str], str] | None = None
 
-    def press(self, key: str, figures: Figures | None) -> bool:
+    def press(self, key: str, figures: ScreenFigures | None) -> bool:
         """Act on *key*; False: leave."""
         if self.view.question is not None:
             self._type(key)
@@ -43,7 +43,7 @@ class Actions:
         """Whether a question stands, so that keys are text."""
         return self.view.question is not None
 
-    def _command(self, key: str, figures: Figures) -> None:
+    def _command(self, key: str, figures: ScreenFigures) -> None:
         view = self.view
         match key:
             case _ if key in (UP, DOWN):
@@ -59,23 +59,24 @@ class Actions:
             case "d":
                 view.message = "there is no dead letter"
 
-    def _switch(self, key: str, figures: Figures) -> None:
+    def _switch(self, key: str, figures: ScreenFigures) -> None:
         line = figures.lines[min(self.view.executor, len(figures.lines) - 1)]
         name, live = line.executor_id, " (LIVE)" if line.mode == "live" else ""
         if key == "p":
-            self._do(lambda: self._turn(name, Kind.PAUSED))
+            self._do(lambda: self._turn(name, SwitchKind.PAUSED))
         elif key == "h":
             self._ask(
-                f"halt {name}{live}? y/n", lambda text: self._turn(name, Kind.HALTED) if _yes(text) else "left as it is"
+                f"halt {name}{live}? y/n",
+                lambda text: self._turn(name, SwitchKind.HALTED) if _yes(text) else "left as it is",
             )
-        elif any(switch.kind is Kind.HALTED and is_limit(switch) for switch in line.stand.switches):
+        elif any(switch.kind is SwitchKind.HALTED and is_limit(switch) for switch in line.stand.switches):
             self._ask(
                 f"{name}{live} was halted by a limit. Why may it trade again?", lambda text: self._resume(name, text)
             )
         else:
             self._do(lambda: self._resume(name, _WHY))
 
-    def _turn(self, name: str, kind: Kind) -> str:
+    def _turn(self, name: str, kind: SwitchKind) -> str:
         Switches(self.record).turn(name, kind, by=self.by, why=_WHY)
         return f"{name} is {kind.value}"
 

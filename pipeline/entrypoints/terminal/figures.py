@@ -9,7 +9,7 @@ from typing import Any
 
 from config.schema.executor import ExecutorSettings
 from pipeline.accounts.limit_usage import Headroom, headroom
-from pipeline.accounts.switches import Stand, Switches
+from pipeline.accounts.switches import Switches, SwitchStatus
 from pipeline.model.states import UNDECIDED
 from pipeline.operations.dead_letters import DeadLetter, DeadLetters
 from pipeline.store.record import Record
@@ -24,12 +24,12 @@ _MOST = 30
 
 
 @dataclass(frozen=True, kw_only=True)
-class Line:
+class ExecutorLine:
     """One executor."""
 
     executor_id: str
     mode: str
-    stand: Stand
+    stand: SwitchStatus
     workers: int
     #: What is not decided: queued, held, submitting, unknown.
     open: int
@@ -43,18 +43,18 @@ class Line:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Figures:
+class ScreenFigures:
     """Everything on the screen, as it was at *at*."""
 
     at: datetime
-    lines: tuple[Line, ...]
+    lines: tuple[ExecutorLine, ...]
     letters: Sequence[DeadLetter]
     newest: Sequence[ExecutionRow]
     signals: int
     latency_ms: Mapping[str, float | None]
 
 
-def read(record: Record, executors: Mapping[str, ExecutorSettings]) -> Figures:
+def read(record: Record, executors: Mapping[str, ExecutorSettings]) -> ScreenFigures:
     """Return the figures of now.
 
     Raises:
@@ -63,12 +63,12 @@ def read(record: Record, executors: Mapping[str, ExecutorSettings]) -> Figures:
     now = datetime.now(UTC)
     body, counts = report(record, since=now - SPAN), open_counts(record)
     rooms, switches = headroom(record, executors), Switches(record)
-    return Figures(
+    return ScreenFigures(
         at=now,
         lines=tuple(
             _line(
                 executor,
-                stand=switches.standing(executor.id),
+                stand=switches.active_switches(executor.id),
                 counts=counts.get(executor.id, nothing_open()),
                 tally=body["by_executor"].get(executor.id, {}).get(executor.mode, {}),
                 rooms=[room for room in rooms if room.executor_id == executor.id],
@@ -85,12 +85,12 @@ def read(record: Record, executors: Mapping[str, ExecutorSettings]) -> Figures:
 def _line(
     executor: ExecutorSettings,
     *,
-    stand: Stand,
+    stand: SwitchStatus,
     counts: Mapping[str, Any],
     tally: Mapping[str, Any],
     rooms: Sequence[Headroom],
-) -> Line:
-    return Line(
+) -> ExecutorLine:
+    return ExecutorLine(
         executor_id=executor.id,
         mode=executor.mode,
         stand=stand,

@@ -85,5 +85,5 @@ def line(row: DictRow) -> Text:
 
 
 def _before(record: Record, since: datetime) -> int:
-    row = record.run(lambda connection: connection.execute(sql("looking", "news_before"), {"since": since}).fetchone())
+    row = record.run(lambda connection: connection.execute(sql("history", "news_before"), {"since": since}).fetchone())
     return int(row["last"]) if row else 0

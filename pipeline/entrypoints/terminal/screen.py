@@ -8,14 +8,14 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.entrypoints.terminal.figures import Figures, Line
-from pipeline.model.switches import Kind
+from pipeline.entrypoints.terminal.figures import ExecutorLine, ScreenFigures
+from pipeline.model.switches import SwitchKind
 from pipeline.views.json_shapes import execution_json
 
 KEYS = "up/down select  p pause  r resume  h halt  tab letters  d requeue  q quit"
 # The head, two table heads, two titles, the message and the keys.
 _FIXED = 7
-_KINDS = {Kind.PAUSED: "yellow", Kind.REDUCING: "yellow", Kind.HALTED: "bold red"}
+_KINDS = {SwitchKind.PAUSED: "yellow", SwitchKind.REDUCING: "yellow", SwitchKind.HALTED: "bold red"}
 
 
 @dataclass(kw_only=True)
@@ -31,7 +31,7 @@ class View:
     question: str | None = None
     typed: str = field(default="")
 
-    def move(self, by: int, figures: Figures) -> None:
+    def move(self, by: int, figures: ScreenFigures) -> None:
         """Select the next or the one before."""
         if self.letters:
             self.letter = max(0, min(self.letter + by, len(figures.letters) - 1))
@@ -39,7 +39,7 @@ class View:
             self.executor = max(0, min(self.executor + by, len(figures.lines) - 1))
 
 
-def draw(figures: Figures | None, view: View, *, width: int, height: int) -> RenderableType:
+def draw(figures: ScreenFigures | None, view: View, *, width: int, height: int) -> RenderableType:
     """Return the screen, at most *height* lines of *width* characters."""
     if figures is None:
         return Group(Text("tradewire top"), Text(view.message or "reading the record …", style="yellow"))
@@ -57,14 +57,14 @@ def draw(figures: Figures | None, view: View, *, width: int, height: int) -> Ren
     )
 
 
-def _head(figures: Figures) -> Text:
+def _head(figures: ScreenFigures) -> Text:
     ms = figures.latency_ms
     latency = "no order yet" if ms["p50"] is None else f"p50 {ms['p50']:.0f} p99 {ms['p99']:.0f} ms"
     text = f"tradewire {figures.at:%H:%M:%S} UTC   {figures.signals} signals in 1 h   latency {latency}"
     return Text(text, style="reverse", no_wrap=True, overflow="ellipsis")
 
 
-def _executors(figures: Figures, view: View, width: int) -> Table:
+def _executors(figures: ScreenFigures, view: View, width: int) -> Table:
     table = Table(box=None, pad_edge=False, expand=False, width=width, header_style="bold")
     for title in ("executor", "mode", "switch", "rate", "open", "oldest", "dead", "wrk", "tightest limit"):
         table.add_column(title, no_wrap=True, overflow="ellipsis")
@@ -74,9 +74,11 @@ def _executors(figures: Figures, view: View, width: int) -> Table:
     return table
 
 
-def _cells(line: Line, *, chosen: bool) -> list[RenderableType]:
+def _cells(line: ExecutorLine, *, chosen: bool) -> list[RenderableType]:
     switches = [switch.kind for switch in line.stand.switches]
-    switch = next((kind for kind in (Kind.HALTED, Kind.REDUCING, Kind.PAUSED) if kind in switches), None)
+    switch = next(
+        (kind for kind in (SwitchKind.HALTED, SwitchKind.REDUCING, SwitchKind.PAUSED) if kind in switches), None
+    )
     rate = "-" if not line.eligible else f"{line.with_order}/{line.eligible} {line.with_order / line.eligible:.0%}"
     tightest = "-" if line.tightest is None else f"{line.tightest.percent:.0f}% {line.tightest.limit}"
     return [
@@ -92,7 +94,7 @@ def _cells(line: Line, *, chosen: bool) -> list[RenderableType]:
     ]
 
 
-def _letters(figures: Figures, view: View, most: int) -> Group:
+def _letters(figures: ScreenFigures, view: View, most: int) -> Group:
     first = max(0, view.letter - most + 1)
     rows = []
     for number, letter in list(enumerate(figures.letters))[first : first + most]:
@@ -103,7 +105,7 @@ def _letters(figures: Figures, view: View, most: int) -> Group:
     return Group(*rows)
 
 
-def _newest(figures: Figures, most: int) -> Group:
+def _newest(figures: ScreenFigures, most: int) -> Group:
     rows = []
     for row in figures.newest[:most]:
         body = execution_json(row)

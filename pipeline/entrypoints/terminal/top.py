@@ -14,7 +14,7 @@ from rich.live import Live
 
 from config.schema.executor import ExecutorSettings
 from pipeline.entrypoints.terminal.actions import Actions
-from pipeline.entrypoints.terminal.figures import Figures, read
+from pipeline.entrypoints.terminal.figures import ScreenFigures, read
 from pipeline.entrypoints.terminal.keys import Keys, unbuffered
 from pipeline.entrypoints.terminal.screen import View, draw
 from pipeline.model.errors import TradewireError
@@ -24,11 +24,11 @@ _READ_EVERY_S = 1.0
 _KEY_WAIT_S = 0.1
 
 
-class Reading:
+class FigureReader:
     """Reads the figures again and again in a thread of its own, so that keys are never kept waiting."""
 
     def __init__(self, record: Record, executors: Mapping[str, ExecutorSettings]) -> None:
-        self.figures: Figures | None = None
+        self.figures: ScreenFigures | None = None
         #: Why the figures are old; None: they are not.
         self.failure: str | None = None
         self._record, self._executors = record, executors
@@ -62,7 +62,7 @@ def show(
     """Show the screen on the terminal of *descriptor* until `q`, *stop* or the terminal's end."""
     console, view = Console(), View()
     actions, keys = Actions(record=record, view=view, by=by), Keys(descriptor)
-    reading = Reading(record, executors)
+    reading = FigureReader(record, executors)
     try:
         with unbuffered(descriptor), Live(console=console, screen=True, auto_refresh=False) as live:
             while not stop.is_set():

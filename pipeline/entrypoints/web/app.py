@@ -19,7 +19,7 @@ from pipeline.entrypoints.web.api import (
 )
 from pipeline.entrypoints.web.api.context import WebContext
 from pipeline.entrypoints.web.api.errors import add_handlers
-from pipeline.entrypoints.web.api.limits import Limits
+from pipeline.entrypoints.web.api.limits import RequestLimits
 from pipeline.entrypoints.web.page import actions, docs_page, login, routes
 from pipeline.entrypoints.web.page.rq import add_dashboard
 
@@ -54,7 +54,7 @@ def make_app(context: WebContext) -> FastAPI:
         redoc_url=None,
     )
     add_handlers(app)
-    app.add_middleware(Limits)
+    app.add_middleware(RequestLimits)
     for room in (
         health,
         docs_page,

@@ -17,8 +17,8 @@ from pipeline.intake.intake import Intake
 from pipeline.model.errors import ConfigInvalid, Problem
 from pipeline.monitoring.heartbeats import Heartbeat
 from pipeline.operations.dead_letters import DeadLetters
-from pipeline.queues.dispatcher import Relay
-from pipeline.queues.queue import Bell
+from pipeline.queues.dispatcher import Dispatcher
+from pipeline.queues.queue import ExecutionQueue
 from pipeline.queues.redis_server import connect
 from pipeline.store.record import Record
 
@@ -41,7 +41,7 @@ def serve(settings: Settings, executors: Executors, *, host: str, port: int) -> 
         raise ConfigInvalid([Problem(key="DATABASE_URL", message=message)])
     database_url = settings.database_url.get_secret_value()
     keeper_watch = KeeperWatch(database_url, load_alerts(settings))
-    record = Record(database_url, connections=4, patience_s=0.5)
+    record = Record(database_url, connections=4, retry_for_s=0.5)
     readiness = Readiness(
         record, redis_url=settings.redis_url.get_secret_value(), settings=settings, executors=executors
     )
@@ -51,7 +51,7 @@ def serve(settings: Settings, executors: Executors, *, host: str, port: int) -> 
         executors=executors,
         record=record,
         intake=Intake(record, executors, by="web"),
-        relay=Relay(Bell(connect(settings.redis_url.get_secret_value()))),
+        dispatcher=Dispatcher(ExecutionQueue(connect(settings.redis_url.get_secret_value()))),
         letters=DeadLetters(record),
         readiness=readiness,
         gate=Gate(record, settings.api_token, per_minute=settings.api_rate),

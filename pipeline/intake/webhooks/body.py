@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import Any
 
 from pipeline.intake.sources.strict_json import NotJson, decode
-from pipeline.intake.webhooks.message import Code
+from pipeline.intake.webhooks.message import RefusalCode
 from pipeline.model.errors import InvalidSignal
 from pipeline.model.masking import bounded
 from pipeline.model.reasons import storable
@@ -24,7 +24,7 @@ _LONGEST = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
-class Body:
+class WebhookBody:
     """What was delivered, without its secrets."""
 
     #: A JSON object, or text.
@@ -41,7 +41,7 @@ class Body:
         return sha256(plain.encode()).hexdigest()
 
 
-def read_body(raw: bytes) -> Body:
+def read_body(raw: bytes) -> WebhookBody:
     """Read a body; its content type is not asked, since senders get it wrong.
 
     Raises:
@@ -50,15 +50,15 @@ def read_body(raw: bytes) -> Body:
     try:
         text = raw.decode("utf-8-sig").strip()
     except UnicodeDecodeError:
-        raise InvalidSignal(Code.UNREADABLE, "the body is not UTF-8") from None
+        raise InvalidSignal(RefusalCode.UNREADABLE, "the body is not UTF-8") from None
     if not text:
-        raise InvalidSignal(Code.UNREADABLE, "the body is empty: write the alert's message")
+        raise InvalidSignal(RefusalCode.UNREADABLE, "the body is empty: write the alert's message")
     if not text.startswith(("{", "[", '"')):
-        return Body(content=_IN_TEXT.sub("", text).strip(" ,;\n\r\t"), secrets=tuple(_IN_TEXT.findall(text)))
+        return WebhookBody(content=_IN_TEXT.sub("", text).strip(" ,;\n\r\t"), secrets=tuple(_IN_TEXT.findall(text)))
     value = _object(text)
     secrets = tuple(str(value[key]) for key in SECRET_KEYS if isinstance(value.get(key), str | int))
     content = {key: held for key, held in value.items() if key not in SECRET_KEYS}
-    return Body(content=content, secrets=secrets)
+    return WebhookBody(content=content, secrets=secrets)
 
 
 def kept(content: dict[str, Any] | str | bytes, *, secrets: Collection[str] = ()) -> str:
@@ -91,8 +91,8 @@ def _object(text: str) -> dict[str, Any]:
         elements = decode(text)
     except NotJson as error:
         hint = "; it has typographic quotes: write straight ones" if re.search("[“”„]", text) else ""
-        raise InvalidSignal(Code.UNREADABLE, f"{error} (at character {error.offset + 1}){hint}") from None
+        raise InvalidSignal(RefusalCode.UNREADABLE, f"{error} (at character {error.offset + 1}){hint}") from None
     if len(elements) != 1 or elements[0].value is None:
         message = elements[0].error if len(elements) == 1 else None
-        raise InvalidSignal(Code.UNREADABLE, message or "one delivery carries one JSON object")
+        raise InvalidSignal(RefusalCode.UNREADABLE, message or "one delivery carries one JSON object")
     return elements[0].value

@@ -7,13 +7,13 @@ from decimal import Decimal
 from typing import Any
 
 from config.webhooks import WebhookSettings
-from pipeline.intake.webhooks.message import Alert, Code, Position, Word
+from pipeline.intake.webhooks.message import Alert, RefusalCode, SentPosition, Word
 from pipeline.intake.webhooks.ticker import our_symbol
 from pipeline.model.errors import InvalidSignal
 from pipeline.model.signals import Action, Intent
 
-_AFTER = {Action.BUY: Position.LONG, Action.SELL: Position.SHORT}
-_CLOSES = {Position.LONG: Action.SELL, Position.SHORT: Action.BUY}
+_AFTER = {Action.BUY: SentPosition.LONG, Action.SELL: SentPosition.SHORT}
+_CLOSES = {SentPosition.LONG: Action.SELL, SentPosition.SHORT: Action.BUY}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,7 @@ def compose(alert: Alert, webhook: WebhookSettings) -> tuple[dict[str, Any], tup
             'an entry needs the price at the time of the alert: add "price": "{{close}}" to its message, '
             "or in plain text `buy AAPL at {{close}}`"
         )
-        raise InvalidSignal(Code.NO_PRICE, message)
+        raise InvalidSignal(RefusalCode.NO_PRICE, message)
     fields = {
         "symbol": symbol,
         "action": meant.action.value,
@@ -76,7 +76,7 @@ def _meant(alert: Alert, webhook: WebhookSettings) -> Meant:
 def _exit(alert: Alert, webhook: WebhookSettings) -> Meant:
     """Find the side of an exit: what the sender held before, what is left of it, or what the webhook's exits close."""
     told = next((side for side in (alert.previous, alert.position) if side in _CLOSES), None)
-    side = told or Position(webhook.exits)
+    side = told or SentPosition(webhook.exits)
     note = None if told else f"which side to close is not told: a {side} position (webhooks.{webhook.name}.exits)"
     return Meant(action=_CLOSES[side], intent=Intent.CLOSE, quantity=alert.quantity, note=note)
 
@@ -86,9 +86,9 @@ def _order(alert: Alert, action: Action) -> Meant:
     after, before = _AFTER[action], alert.previous
     if alert.closes or alert.position not in (None, after):
         # Flat afterwards closes all there is; a position on the other side means that a part of it is closed.
-        every = alert.position is Position.FLAT
+        every = alert.position is SentPosition.FLAT
         return Meant(action=action, intent=Intent.CLOSE, quantity=None if every else alert.quantity)
-    if alert.opens or before is Position.FLAT or (before is after and alert.position is after):
+    if alert.opens or before is SentPosition.FLAT or (before is after and alert.position is after):
         return Meant(action=action, intent=Intent.OPEN, quantity=alert.quantity)
     if before is not None and before is not after and alert.position is after:
         note = "the order turns the position, and its contracts count both ways: "
@@ -105,5 +105,5 @@ def _executors(alert: Alert, webhook: WebhookSettings) -> list[str] | None:
     beyond = [name for name in alert.executors if name not in webhook.executors]
     if beyond:
         message = f"executors: {beyond[0][:40]} is not among those of this webhook, {', '.join(webhook.executors)}"
-        raise InvalidSignal(Code.NOT_SUPPORTED, message)
+        raise InvalidSignal(RefusalCode.NOT_SUPPORTED, message)
     return list(alert.executors)

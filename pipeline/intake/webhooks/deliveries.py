@@ -34,7 +34,7 @@ class Arrival:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Claim:
+class DeliveryClaim:
     """A delivery that was understood, and the id under which its signal is recorded."""
 
     delivery_id: UUID
@@ -43,7 +43,7 @@ class Claim:
     resend_of: UUID | None
 
 
-def claim(record: Record, arrival: Arrival, translation: Translation, *, digest: str) -> Claim:
+def claim(record: Record, arrival: Arrival, translation: Translation, *, digest: str) -> DeliveryClaim:
     """Keep a delivery that was understood, and decide whether it is a re-send, before its signal is recorded.
 
     A re-send finds it also when the signal was not recorded then: it becomes the same signal, now.
@@ -62,7 +62,7 @@ def claim(record: Record, arrival: Arrival, translation: Translation, *, digest:
         "within": RESEND_WITHIN,
     }
 
-    def unit(connection: Connection[DictRow]) -> Claim:
+    def unit(connection: Connection[DictRow]) -> DeliveryClaim:
         connection.execute(sql("webhooks", "lock_body"), row)
         first = _first(connection, row, translation.identity)
         # Run again after a lost COMMIT, the first one is this one.
@@ -71,12 +71,12 @@ def claim(record: Record, arrival: Arrival, translation: Translation, *, digest:
         else:
             again = row
         connection.execute(sql("webhooks", "insert"), again)
-        return Claim(delivery_id=delivery_id, source_id=again["source_id"], resend_of=again["resend_of"])
+        return DeliveryClaim(delivery_id=delivery_id, source_id=again["source_id"], resend_of=again["resend_of"])
 
     return record.run(unit)
 
 
-def refuse_claimed(record: Record, claimed: Claim, *, code: str, message: str) -> None:
+def refuse_claimed(record: Record, claimed: DeliveryClaim, *, code: str, message: str) -> None:
     """Turn a delivery that was understood into a refused one.
 
     Raises:
@@ -131,7 +131,7 @@ def deliveries(
         RecordUnavailable: PostgreSQL is away.
     """
     key = {"refused": refused, "webhook": webhook, "since": since, "before": before, "limit": limit + 1}
-    rows = record.read(lambda connection: connection.execute(sql("webhooks", "list"), key, prepare=False).fetchall())
+    rows = record.run(lambda connection: connection.execute(sql("webhooks", "list"), key, prepare=False).fetchall())
     more = rows[limit - 1]["seq"] if len(rows) > limit else None
     return [_shown(row) for row in rows[:limit]], more
 

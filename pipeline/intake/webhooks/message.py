@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 
-class Code(StrEnum):
+class RefusalCode(StrEnum):
     """Why a delivery was refused. Those of a signal that is not valid come beside them."""
 
     #: There is no webhook of this name.
@@ -48,7 +48,7 @@ class Word(StrEnum):
     CLOSE_SHORT = "close_short"
 
 
-class Position(StrEnum):
+class SentPosition(StrEnum):
     """A position of the sender's, as far as it matters."""
 
     LONG = "long"
@@ -70,8 +70,8 @@ class Alert:
     confidence: Decimal | None = None
     strategy: str | None = None
     #: The position after the order and before it, and the size after it.
-    position: Position | None = None
-    previous: Position | None = None
+    position: SentPosition | None = None
+    previous: SentPosition | None = None
     position_size: Decimal | None = None
     #: What the sender calls this alert, and nothing else.
     source_id: str | None = None

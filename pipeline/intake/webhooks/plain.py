@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from pipeline.intake.webhooks import tradingview, values
-from pipeline.intake.webhooks.message import Alert, Code, Position
+from pipeline.intake.webhooks.message import Alert, RefusalCode, SentPosition
 from pipeline.intake.webhooks.values import shown
 from pipeline.model.errors import InvalidSignal
 
@@ -46,12 +46,18 @@ def read(sent: str, now: datetime) -> Alert:
     match = _LINE.fullmatch(text)
     if match is None or match["action"].lower().replace(" ", "_") not in values.WORDS:
         message = f"{shown(text)} is no order: write `buy AAPL at {{{{close}}}}`, or JSON with symbol, action and price"
-        raise InvalidSignal(Code.NOT_UNDERSTOOD, message)
+        raise InvalidSignal(RefusalCode.NOT_UNDERSTOOD, message)
     return tradingview.read({key: said for key, said in match.groupdict().items() if said is not None}, now)
 
 
 def _proposed(match: re.Match[str]) -> dict[str, Any]:
     size = match["size"].replace(",", "")
-    sign = Position.FLAT if not size.strip("-0.") else Position.SHORT if size.startswith("-") else Position.LONG
+    sign = (
+        SentPosition.FLAT
+        if not size.strip("-0.")
+        else SentPosition.SHORT
+        if size.startswith("-")
+        else SentPosition.LONG
+    )
     said = {"action": match["action"], "symbol": match["symbol"], "quantity": match["quantity"]}
     return said | {"market_position": sign.value, "market_position_size": size.lstrip("-")}

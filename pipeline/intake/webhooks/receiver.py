@@ -10,17 +10,17 @@ from datetime import UTC, datetime
 
 from config.webhooks import Webhook, Webhooks
 from pipeline.intake.intake import Intake, Recorded
-from pipeline.intake.webhooks.body import Body, kept, read_body
+from pipeline.intake.webhooks.body import WebhookBody, kept, read_body
 from pipeline.intake.webhooks.deliveries import (
     NOBODY,
     Arrival,
-    Claim,
+    DeliveryClaim,
     claim,
     count_strangers,
     keep_refused,
     refuse_claimed,
 )
-from pipeline.intake.webhooks.message import Code
+from pipeline.intake.webhooks.message import RefusalCode
 from pipeline.intake.webhooks.translate import translate
 from pipeline.intake.webhooks.unauthenticated import Stranger, Strangers
 from pipeline.model.errors import InvalidSignal
@@ -30,7 +30,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Delivery:
+class WebhookRequest:
     """One request to a webhook."""
 
     name: str
@@ -42,14 +42,14 @@ class Delivery:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Taken:
+class RecordedDelivery:
     """A delivery whose signal is recorded."""
 
-    claim: Claim
+    claim: DeliveryClaim
     recorded: Recorded
 
 
-class Door:
+class WebhookReceiver:
     """Takes deliveries for all webhooks. Thread-safe."""
 
     def __init__(
@@ -77,7 +77,7 @@ class Door:
         self._busy = busy
         self._strangers = Strangers(self._count)
 
-    def receive(self, delivery: Delivery) -> Taken:
+    def receive(self, delivery: WebhookRequest) -> RecordedDelivery:
         """Record the signal that is delivered.
 
         Raises:
@@ -86,18 +86,20 @@ class Door:
         """
         webhook = self._webhooks.get(delivery.name)
         if webhook is None:
-            raise self._stranger(delivery, Code.UNKNOWN_WEBHOOK, "there is no such webhook", asked=delivery.name)
+            raise self._stranger(delivery, RefusalCode.UNKNOWN_WEBHOOK, "there is no such webhook", asked=delivery.name)
         if not webhook.takes_from(delivery.address):
             message = f"{(delivery.address or 'an unknown address')[:64]} is not among the webhook's addresses"
-            raise self._stranger(delivery, Code.ADDRESS_REFUSED, message)
+            raise self._stranger(delivery, RefusalCode.ADDRESS_REFUSED, message)
         if delivery.body is None:
-            raise self._stranger(delivery, Code.TOO_LARGE, "the body is longer than an alert can be")
+            raise self._stranger(delivery, RefusalCode.TOO_LARGE, "the body is longer than an alert can be")
         body, problem = _read(delivery.body)
         if not self._opens(webhook, delivery.secrets + (() if body is None else body.secrets)):
             message = 'the secret is missing or wrong: it belongs at the end of the address, or in the body as "secret"'
-            raise self._stranger(delivery, Code.UNAUTHORIZED, message)
+            raise self._stranger(delivery, RefusalCode.UNAUTHORIZED, message)
         if self._busy(webhook.name):
-            raise self._stranger(delivery, Code.TOO_MANY, "too many deliveries in a minute; it is to be sent again")
+            raise self._stranger(
+                delivery, RefusalCode.TOO_MANY, "too many deliveries in a minute; it is to be sent again"
+            )
         if body is None:
             raise self._refused(webhook, delivery, problem)
         return self._take(webhook, delivery, body)
@@ -106,7 +108,7 @@ class Door:
         """Write what is counted and not written yet."""
         self._strangers.close()
 
-    def _take(self, webhook: Webhook, delivery: Delivery, body: Body) -> Taken:
+    def _take(self, webhook: Webhook, delivery: WebhookRequest, body: WebhookBody) -> RecordedDelivery:
         arrival = self._arrival(delivery, body)
         try:
             translation = translate(body, webhook.settings, now=datetime.now(UTC))
@@ -119,7 +121,7 @@ class Door:
         except InvalidSignal as error:
             refuse_claimed(self._record, claimed, code=error.code, message=str(error))
             raise
-        return Taken(claim=claimed, recorded=recorded)
+        return RecordedDelivery(claim=claimed, recorded=recorded)
 
     def _opens(self, webhook: Webhook, given: tuple[str, ...]) -> bool:
         """Compare in constant time: how long it takes tells nothing of the secret."""
@@ -128,7 +130,7 @@ class Door:
         right = webhook.secret.get_secret_value().encode()
         return any([secrets.compare_digest(secret.encode("utf-8", "replace"), right) for secret in given])  # noqa: C419
 
-    def _stranger(self, delivery: Delivery, code: Code, message: str, *, asked: str = "") -> InvalidSignal:
+    def _stranger(self, delivery: WebhookRequest, code: RefusalCode, message: str, *, asked: str = "") -> InvalidSignal:
         # A name that was asked for helps whoever mistyped it; but a secret may stand in its place.
         told = f"{message}: {asked}" if _NAME.fullmatch(asked) and not self._is_secret(asked) else message
         self._strangers.seen(Stranger(arrival=self._arrival(delivery), code=code, message=told))
@@ -138,7 +140,7 @@ class Door:
         return self._is_main(text) or any(self._opens(webhook, (text,)) for webhook in self._webhooks.values())
 
     def _refused(
-        self, webhook: Webhook, delivery: Delivery, error: InvalidSignal | None, body: Body | None = None
+        self, webhook: Webhook, delivery: WebhookRequest, error: InvalidSignal | None, body: WebhookBody | None = None
     ) -> InvalidSignal:
         """Keep a refusal of a known sender, as a delivery and among all input that was no signal."""
         assert error is not None
@@ -147,7 +149,7 @@ class Door:
         self._intake.refuse(arrival.payload, source=webhook.name, code=error.code, message=str(error))
         return error
 
-    def _arrival(self, delivery: Delivery, body: Body | None = None) -> Arrival:
+    def _arrival(self, delivery: WebhookRequest, body: WebhookBody | None = None) -> Arrival:
         """Return what may be kept of a delivery: nothing that opens a door, whatever it was written as."""
         known = [webhook.secret.get_secret_value() for webhook in self._webhooks.values() if webhook.secret is not None]
         given = [*delivery.secrets, *(() if body is None else body.secrets)]
@@ -163,7 +165,7 @@ class Door:
         count_strangers(self._record, stranger.arrival, code=stranger.code, message=stranger.message, times=times)
 
 
-def _read(raw: bytes) -> tuple[Body | None, InvalidSignal | None]:
+def _read(raw: bytes) -> tuple[WebhookBody | None, InvalidSignal | None]:
     try:
         return read_body(raw), None
     except InvalidSignal as error:

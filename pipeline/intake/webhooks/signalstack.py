@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from pipeline.intake.webhooks import values
-from pipeline.intake.webhooks.message import Alert, Code, Word
+from pipeline.intake.webhooks.message import Alert, RefusalCode, Word
 from pipeline.intake.webhooks.tradingview import common, symbol_of
 from pipeline.intake.webhooks.values import shown
 from pipeline.model.errors import InvalidSignal
@@ -47,25 +47,25 @@ def _refuse_what_no_signal_says(body: Mapping[str, Any], said: str) -> None:
     kind = values.text(body, "class")
     if (kind is not None and kind.lower() not in _CLASSES) or said in _TO_OPTION:
         message = f"class: {shown(kind or 'option')} is not traded, only shares and crypto"
-        raise InvalidSignal(Code.NOT_SUPPORTED, message)
+        raise InvalidSignal(RefusalCode.NOT_SUPPORTED, message)
     if said == "cancel":
         message = "action: cancel is not something that a signal says; entries are canceled by their own time-out"
-        raise InvalidSignal(Code.NOT_SUPPORTED, message)
+        raise InvalidSignal(RefusalCode.NOT_SUPPORTED, message)
     if values.number(body, "stop_price") is not None:
         message = "stop_price: a stop order waits for a price, and a signal acts now; send it when the price is there"
-        raise InvalidSignal(Code.NOT_SUPPORTED, message)
+        raise InvalidSignal(RefusalCode.NOT_SUPPORTED, message)
     measure = values.text(body, "quantity_type")
     if measure is not None and measure.lower() not in {"fixed", "shares", "units"}:
         message = (
             f"quantity_type: {shown(measure)} is not taken; how much is bought is up to the executor (size.method)"
         )
-        raise InvalidSignal(Code.NOT_SUPPORTED, message)
+        raise InvalidSignal(RefusalCode.NOT_SUPPORTED, message)
 
 
 def _word(said: str) -> Word:
     word = values.word({"action": said}, "action")
     if word is None:
-        raise InvalidSignal(Code.NOT_UNDERSTOOD, 'there is no action: add "action": "buy", "sell" or "close"')
+        raise InvalidSignal(RefusalCode.NOT_UNDERSTOOD, 'there is no action: add "action": "buy", "sell" or "close"')
     return word
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from config.webhooks import Template
 from pipeline.intake.webhooks import values
-from pipeline.intake.webhooks.message import Alert, Code, Word
+from pipeline.intake.webhooks.message import Alert, RefusalCode, Word
 from pipeline.intake.webhooks.values import shown
 from pipeline.model.errors import InvalidSignal
 
@@ -49,7 +49,7 @@ def _word(body: Mapping[str, Any], template: Template) -> Word:
 
 def _needed(value: str | None, field: str, template: Template) -> str:
     if value is None:
-        raise InvalidSignal(Code.NOT_UNDERSTOOD, f"{field}: there is nothing at {getattr(template, field)}")
+        raise InvalidSignal(RefusalCode.NOT_UNDERSTOOD, f"{field}: there is nothing at {getattr(template, field)}")
     return value
 
 
@@ -66,5 +66,7 @@ def _held(sent: Mapping[str, Any], field: str, mapped: str | Decimal | None) -> 
         else:
             return None
     if isinstance(value, Mapping | list):
-        raise InvalidSignal(Code.BAD_VALUE, f"{field}: {mapped} leads to {shown(value)}, and not to a single value")
+        raise InvalidSignal(
+            RefusalCode.BAD_VALUE, f"{field}: {mapped} leads to {shown(value)}, and not to a single value"
+        )
     return value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from config.webhooks import WebhookSettings
-from pipeline.intake.webhooks.message import Code
+from pipeline.intake.webhooks.message import RefusalCode
 from pipeline.intake.webhooks.values import shown
 from pipeline.model.errors import InvalidSignal
 from pipeline.model.symbols import canonical
@@ -54,21 +54,23 @@ def our_symbol(sent: str, webhook: WebhookSettings) -> str:
             f"{shown(sent)}: {exchange[:20]} is not an exchange whose symbols are ours; name the symbol in "
             f"webhooks.{webhook.name}.symbols, or the exchange in webhooks.{webhook.name}.exchanges"
         )
-        raise InvalidSignal(Code.BAD_SYMBOL, message)
+        raise InvalidSignal(RefusalCode.BAD_SYMBOL, message)
     _refuse_other_classes(bare, sent)
     if webhook.stablecoins == "usd" and (match := _GLUED_STABLE.match(bare)):
         bare = f"{match[1]}/USD"
     try:
         symbol = canonical(bare)
     except ValueError as error:
-        raise InvalidSignal(Code.BAD_SYMBOL, str(error)) from None
+        raise InvalidSignal(RefusalCode.BAD_SYMBOL, str(error)) from None
     if symbol.partition("/")[0] in _MONEY and "/" in symbol:
-        raise InvalidSignal(Code.NOT_SUPPORTED, f"{shown(sent)} is a pair of currencies, and not a share or crypto")
+        raise InvalidSignal(
+            RefusalCode.NOT_SUPPORTED, f"{shown(sent)} is a pair of currencies, and not a share or crypto"
+        )
     return symbol
 
 
 def _refuse_other_classes(bare: str, sent: str) -> None:
     if _OPTION.match(bare):
-        raise InvalidSignal(Code.NOT_SUPPORTED, f"{shown(sent)} is an option; only shares and crypto are traded")
+        raise InvalidSignal(RefusalCode.NOT_SUPPORTED, f"{shown(sent)} is an option; only shares and crypto are traded")
     if _FUTURE.match(bare) or bare.endswith(("USD.P", "USDT.P", "USDC.P", "PERP")):
-        raise InvalidSignal(Code.NOT_SUPPORTED, f"{shown(sent)} is a future; only shares and crypto are traded")
+        raise InvalidSignal(RefusalCode.NOT_SUPPORTED, f"{shown(sent)} is a future; only shares and crypto are traded")

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from pipeline.intake.webhooks import values
-from pipeline.intake.webhooks.message import Alert, Code, Word
+from pipeline.intake.webhooks.message import Alert, RefusalCode, Word
 from pipeline.intake.webhooks.tradingview import common, symbol_of
 from pipeline.intake.webhooks.values import shown
 from pipeline.model.errors import InvalidSignal
@@ -56,20 +56,22 @@ def read(body: Mapping[str, Any], now: datetime) -> Alert:
 
 def _refuse_what_no_signal_says(body: Mapping[str, Any]) -> None:
     if options := sorted(OPTIONS & set(body)):
-        raise InvalidSignal(Code.NOT_SUPPORTED, f"{options[0]}: options are not traded, only shares and crypto")
+        raise InvalidSignal(RefusalCode.NOT_SUPPORTED, f"{options[0]}: options are not traded, only shares and crypto")
     if body.get("test") not in (None, False, "false"):
-        raise InvalidSignal(Code.NOT_SUPPORTED, "test: this message says that it is a test; nothing was recorded")
+        raise InvalidSignal(
+            RefusalCode.NOT_SUPPORTED, "test: this message says that it is a test; nothing was recorded"
+        )
     kind = values.text(body, "orderType")
     if kind not in (None, "market", "limit"):
         message = f"orderType: {shown(kind)} waits for a price, and a signal acts now; send it when the price is there"
-        raise InvalidSignal(Code.NOT_SUPPORTED, message)
+        raise InvalidSignal(RefusalCode.NOT_SUPPORTED, message)
 
 
 def _asked(said: str | None, sentiment: str | None) -> tuple[Word, bool, tuple[str, ...]]:
     """Return what is asked for, whether it only opens, and what to say of it."""
     match said:
         case None:
-            raise InvalidSignal(Code.NOT_UNDERSTOOD, 'there is no action: add "action": "buy", "sell" or "exit"')
+            raise InvalidSignal(RefusalCode.NOT_UNDERSTOOD, 'there is no action: add "action": "buy", "sell" or "exit"')
         case "add":
             side = Word.SELL if sentiment in ("bearish", "short") else Word.BUY
             return side, True, ("adding to a position is up to the executor's limits.pyramiding",)
@@ -78,7 +80,7 @@ def _asked(said: str | None, sentiment: str | None) -> tuple[Word, bool, tuple[s
                 "cancel": "entries are canceled by their own time-out, and by an exit",
                 "reverse": 'send buy or sell; order.flip = "reverse" has the executor turn a position',
             }[said]
-            raise InvalidSignal(Code.NOT_SUPPORTED, f"action: {said} is not something that a signal says; {why}")
+            raise InvalidSignal(RefusalCode.NOT_SUPPORTED, f"action: {said} is not something that a signal says; {why}")
     return values.word({"action": said}, "action") or Word.BUY, False, ()
 
 
@@ -89,13 +91,15 @@ def _quantity(body: Mapping[str, Any], word: Word) -> Decimal | None:
         return quantity
     if kind == "percent_of_position" and word not in (Word.BUY, Word.SELL) and quantity == 100:  # noqa: PLR2004 -- percent
         return None
-    raise InvalidSignal(Code.NOT_SUPPORTED, f"quantityType: {shown(kind)} is not taken; {_SIZE_IS_OURS}")
+    raise InvalidSignal(RefusalCode.NOT_SUPPORTED, f"quantityType: {shown(kind)} is not taken; {_SIZE_IS_OURS}")
 
 
 def _stop(sent: Any, price: Decimal | None, word: Word, body: Mapping[str, Any]) -> Decimal | None:
     if isinstance(sent, dict):
         if sent.get("type") == "trailing_stop" or {"trailAmount", "trailPercent"} & set(sent):
-            raise InvalidSignal(Code.NOT_SUPPORTED, "stopLoss: a trailing stop is not something that a signal says")
+            raise InvalidSignal(
+                RefusalCode.NOT_SUPPORTED, "stopLoss: a trailing stop is not something that a signal says"
+            )
         return _leg(sent, "stopLoss", price, up=word is Word.SELL, absolute=("stopPrice", "price"))
     return values.number(body, "stopLoss")
 
@@ -118,6 +122,6 @@ def _leg(
         return None
     if price is None:
         message = f'{name}: a distance needs the price that it is measured from: add "signalPrice": "{{{{close}}}}"'
-        raise InvalidSignal(Code.NO_PRICE, message)
+        raise InvalidSignal(RefusalCode.NO_PRICE, message)
     distance = amount if amount is not None else price * (percent or 0) / 100
     return price + distance if up else price - distance

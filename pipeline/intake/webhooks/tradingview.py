@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from pipeline.intake.webhooks import values
-from pipeline.intake.webhooks.message import Alert, Code, Position, Word
+from pipeline.intake.webhooks.message import Alert, RefusalCode, SentPosition, Word
 from pipeline.model.errors import InvalidSignal
 
 _SYMBOL = ("symbol", "ticker", "pair", "instrument")
@@ -21,7 +21,7 @@ _STOP = ("stop_price", "stop_loss", "stopLoss", "stop_loss_price", "sl")
 _TARGET = ("target_price", "take_profit", "takeProfit", "take_profit_price", "tp")
 #: What names one alert and nothing else. Not `id` or `order_id`: in a strategy's alert that is "Long" every time.
 SOURCE_ID = ("source_id", "signal_id", "signalId", "alert_id")
-_FROM_POSITION = {Position.LONG: Word.BUY, Position.SHORT: Word.SELL, Position.FLAT: Word.CLOSE}
+_FROM_POSITION = {SentPosition.LONG: Word.BUY, SentPosition.SHORT: Word.SELL, SentPosition.FLAT: Word.CLOSE}
 # A strategy's fields are often put in an object of their own, as the bar's.
 _INNER = ("bar", "strategy", "order")
 
@@ -38,7 +38,7 @@ def read(sent: Mapping[str, Any], now: datetime) -> Alert:
     word = values.word(body, *_ACTION) or (None if position is None else _FROM_POSITION[position])
     if word is None:
         message = 'there is no action: add "action": "{{strategy.order.action}}", or "buy", "sell", "close"'
-        raise InvalidSignal(Code.NOT_UNDERSTOOD, message)
+        raise InvalidSignal(RefusalCode.NOT_UNDERSTOOD, message)
     return Alert(
         symbol=symbol,
         word=word,
@@ -63,7 +63,7 @@ def symbol_of(body: Mapping[str, Any], *keys: str) -> str:
     """
     symbol = values.text(body, *keys)
     if symbol is None:
-        raise InvalidSignal(Code.NOT_UNDERSTOOD, f'there is no symbol: add "{keys[0]}": "{{{{ticker}}}}"')
+        raise InvalidSignal(RefusalCode.NOT_UNDERSTOOD, f'there is no symbol: add "{keys[0]}": "{{{{ticker}}}}"')
     exchange = values.text(body, "exchange") if isinstance(body.get("exchange"), str) else None
     return f"{exchange}:{symbol}" if exchange and ":" not in symbol else symbol
 
@@ -84,7 +84,7 @@ def common(body: Mapping[str, Any], now: datetime) -> dict[str, Any]:
 def _names(sent: Any) -> tuple[str, ...]:
     names = [sent] if isinstance(sent, str) else sent
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
-        raise InvalidSignal(Code.BAD_VALUE, "executors: a list of names is expected")
+        raise InvalidSignal(RefusalCode.BAD_VALUE, "executors: a list of names is expected")
     return tuple(names)
 
 

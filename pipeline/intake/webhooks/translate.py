@@ -10,9 +10,9 @@ from typing import Any
 
 from config.webhooks import WebhookSettings
 from pipeline.intake.webhooks import plain, signalstack, template, traderspost, tradingview
-from pipeline.intake.webhooks.body import Body
+from pipeline.intake.webhooks.body import WebhookBody
 from pipeline.intake.webhooks.compose import compose
-from pipeline.intake.webhooks.message import Alert, Code
+from pipeline.intake.webhooks.message import Alert, RefusalCode
 from pipeline.intake.webhooks.values import FRESH
 from pipeline.model.errors import InvalidSignal
 from pipeline.model.signals import read_signal
@@ -60,7 +60,7 @@ class Translation:
     notes: tuple[str, ...]
 
 
-def translate(body: Body, webhook: WebhookSettings, *, now: datetime) -> Translation:
+def translate(body: WebhookBody, webhook: WebhookSettings, *, now: datetime) -> Translation:
     """Return the signal that *body* is.
 
     Raises:
@@ -82,7 +82,9 @@ def dialect_of(content: Mapping[str, Any] | str, webhook: WebhookSettings) -> st
     """
     if isinstance(content, str):
         if webhook.dialect in ("template", "traderspost"):
-            raise InvalidSignal(Code.UNREADABLE, f"a body of the dialect {webhook.dialect} is a JSON object, not text")
+            raise InvalidSignal(
+                RefusalCode.UNREADABLE, f"a body of the dialect {webhook.dialect} is a JSON object, not text"
+            )
         return _TEXT
     if webhook.dialect != "auto":
         return webhook.dialect
@@ -106,7 +108,7 @@ def _read(content: Mapping[str, Any] | str, dialect: str, webhook: WebhookSettin
     return reader(content, now)
 
 
-def _identity(alert: Alert, body: Body) -> tuple[Identity, str | None]:
+def _identity(alert: Alert, body: WebhookBody) -> tuple[Identity, str | None]:
     if alert.source_id is not None:
         return Identity.GIVEN, alert.source_id
     if alert.fired_at is not None:

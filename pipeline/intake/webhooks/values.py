@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from pipeline.intake.webhooks.message import Code, Position, Word
+from pipeline.intake.webhooks.message import RefusalCode, SentPosition, Word
 from pipeline.model.errors import InvalidSignal
 
 #: Keys that say when the alert fired.
@@ -25,11 +25,11 @@ _WORDS = {
 }
 WORDS = {said: word for word, spoken in _WORDS.items() for said in spoken.split()}
 _POSITIONS = {
-    "long": Position.LONG,
-    "bullish": Position.LONG,
-    "short": Position.SHORT,
-    "bearish": Position.SHORT,
-    "flat": Position.FLAT,
+    "long": SentPosition.LONG,
+    "bullish": SentPosition.LONG,
+    "short": SentPosition.SHORT,
+    "bearish": SentPosition.SHORT,
+    "flat": SentPosition.FLAT,
 }
 _PLACEHOLDER = re.compile(r"\{\{[^}]*\}\}")
 _FEWEST_MILLISECONDS = 10**11
@@ -56,7 +56,7 @@ def number(body: Mapping[str, Any], *keys: str) -> Decimal | None:
         figure = _written(filled(key, value) if isinstance(value, str) else "")
     # Beyond these nothing can be reckoned with.
     if not figure.is_finite() or (figure and abs(figure.adjusted()) > _MOST_DIGITS):
-        raise InvalidSignal(Code.BAD_VALUE, f"{key}: {shown(value)} is not a number")
+        raise InvalidSignal(RefusalCode.BAD_VALUE, f"{key}: {shown(value)} is not a number")
     return figure or Decimal(0)
 
 
@@ -73,7 +73,7 @@ def text(body: Mapping[str, Any], *keys: str) -> str | None:
     if value is None:
         return None
     if isinstance(value, bool | dict | list):
-        raise InvalidSignal(Code.BAD_VALUE, f"{key}: {shown(value)} is not a text")
+        raise InvalidSignal(RefusalCode.BAD_VALUE, f"{key}: {shown(value)} is not a text")
     return filled(key, str(value)).strip()
 
 
@@ -86,18 +86,18 @@ def word(body: Mapping[str, Any], *keys: str) -> Word | None:
     if found is None:
         key = first(body, *keys)[0]
         message = f"{key}: {shown(said)} is not understood; there is buy, sell, close, close_long, close_short"
-        raise InvalidSignal(Code.NOT_UNDERSTOOD, message)
+        raise InvalidSignal(RefusalCode.NOT_UNDERSTOOD, message)
     return found
 
 
-def position(body: Mapping[str, Any], *keys: str) -> Position | None:
+def position(body: Mapping[str, Any], *keys: str) -> SentPosition | None:
     """Return the position under the first of *keys* that says one."""
     said = text(body, *keys)
     if said is None:
         return None
     if said.lower() not in _POSITIONS:
         message = f"{first(body, *keys)[0]}: {shown(said)} is not understood; there is long, short, flat"
-        raise InvalidSignal(Code.NOT_UNDERSTOOD, message)
+        raise InvalidSignal(RefusalCode.NOT_UNDERSTOOD, message)
     return _POSITIONS[said.lower()]
 
 
@@ -125,7 +125,7 @@ def moment(body: Mapping[str, Any], *keys: str) -> datetime | None:
         read = None
     if read is None or read.tzinfo is None:
         message = f"{key}: {shown(value)} is not a time with its zone, like 2026-01-31T09:30:00Z; send {{{{timenow}}}}"
-        raise InvalidSignal(Code.BAD_VALUE, message)
+        raise InvalidSignal(RefusalCode.BAD_VALUE, message)
     return read
 
 
@@ -136,7 +136,7 @@ def filled(key: str, value: str) -> str:
             f"{key}: {shown(match[0])} came unfilled; {{{{strategy.…}}}} is filled only in alerts of a strategy, and "
             "any placeholder only when it is spelled as TradingView does"
         )
-        raise InvalidSignal(Code.PLACEHOLDER, message)
+        raise InvalidSignal(RefusalCode.PLACEHOLDER, message)
     return value
 
 

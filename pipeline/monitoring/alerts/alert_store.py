@@ -11,7 +11,7 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
-from pipeline.monitoring.alerts.kinds import EVENTS, HOLDS_S, Kind, Look, Raised
+from pipeline.monitoring.alerts.kinds import EVENTS, HOLDS_S, AlertKind, Look, Raised
 from pipeline.store.statements import sql
 
 log = structlog.get_logger(__name__)
@@ -20,10 +20,10 @@ log = structlog.get_logger(__name__)
 CALM = timedelta(seconds=10)
 
 
-class Ledger:
+class AlertStore:
     """Writes looks down. Several may do so at once: the same trouble is one row. Not thread-safe."""
 
-    def __init__(self, *, calm: timedelta = CALM, holds_s: Mapping[Kind, float] = HOLDS_S) -> None:
+    def __init__(self, *, calm: timedelta = CALM, holds_s: Mapping[AlertKind, float] = HOLDS_S) -> None:
         self._calm = calm
         self._holds_s = holds_s
         # What is wrong and not for long enough yet: since when.
@@ -31,7 +31,7 @@ class Ledger:
 
     def note(self, connection: Connection[DictRow], looks: Sequence[Look]) -> list[DictRow]:
         """Open and end alerts in the caller's transaction; return the rows that changed, for `say`."""
-        kinds = frozenset[Kind]().union(*(look.kinds for look in looks))
+        kinds = frozenset[AlertKind]().union(*(look.kinds for look in looks))
         rows = connection.execute(sql("alerts", "open_keys"), {"kinds": [kind.value for kind in kinds]}).fetchall()
         known = {row["key"] for row in rows}
         seen = {alert.key: alert for look in looks for alert in look.raised}

@@ -80,7 +80,7 @@ def listed(record: Record, *, all_: bool, limit: int = 200) -> list[DictRow]:
         RecordUnavailable: PostgreSQL is away.
     """
     key = {"all": all_, "limit": limit}
-    return record.read(lambda connection: connection.execute(sql("alerts", "list"), key).fetchall())
+    return record.run(lambda connection: connection.execute(sql("alerts", "list"), key).fetchall())
 
 
 def ack(record: Record, alert_id: int | None, *, by: str, why: str) -> list[dict[str, Any]]:

@@ -10,11 +10,11 @@ from typing import Any
 from psycopg import Connection
 from psycopg.rows import DictRow
 
-from config.alerts import ExecutionRate
+from config.alerts import ExecutionRateAlert
 from config.schema.executor import ExecutorSettings
 from pipeline.intake.routing import OWN
 from pipeline.model.reasons import sentence
-from pipeline.monitoring.alerts.kinds import Kind, Look, Raised, Severity
+from pipeline.monitoring.alerts.kinds import AlertKind, Look, Raised, Severity
 from pipeline.monitoring.heartbeats import GONE_AFTER
 from pipeline.store.statements import sql
 
@@ -29,7 +29,7 @@ Connected = Connection[DictRow]
 Condition = Callable[[Connected, Mapping[str, ExecutorSettings]], Look]
 
 
-def conditions(rate: ExecutionRate) -> list[Condition]:
+def conditions(rate: ExecutionRateAlert) -> list[Condition]:
     """Return what is looked at."""
     looks: list[Condition] = [_workers, _letters, _unknowns, _switches, _exits_not_done, _exits_late, _late_orders]
     return [*looks, _sources, _refusals, _Rates(rate)]
@@ -40,17 +40,17 @@ def keeper_down(connection: Connected) -> Look:
     row = connection.execute(sql("alerts", "keepers")).fetchone()
     assert row is not None
     subject = "no keeper runs: lost jobs, unknown orders, fills and limits are looked after by nobody"
-    alert = _alert(Kind.KEEPER_DOWN, "", Severity.CRITICAL, subject, {})
-    return _look(Kind.KEEPER_DOWN, [] if row["count"] else [alert])
+    alert = _alert(AlertKind.KEEPER_DOWN, "", Severity.CRITICAL, subject, {})
+    return _look(AlertKind.KEEPER_DOWN, [] if row["count"] else [alert])
 
 
 def _workers(connection: Connected, executors: Mapping[str, ExecutorSettings]) -> Look:
     rows = connection.execute(sql("heartbeats", "living"), {"within": GONE_AFTER}).fetchall()
     alive = {row["name"] for row in rows if row["kind"] == "worker"}
     return _look(
-        Kind.WORKER_MISSING,
+        AlertKind.WORKER_MISSING,
         [
-            _alert(Kind.WORKER_MISSING, name, Severity.CRITICAL, f"{name} has no worker; its executions wait", {})
+            _alert(AlertKind.WORKER_MISSING, name, Severity.CRITICAL, f"{name} has no worker; its executions wait", {})
             for name in executors
             if name not in alive
         ],
@@ -61,7 +61,7 @@ def _letters(connection: Connected, _: Mapping[str, ExecutorSettings]) -> Look:
     rows = connection.execute(sql("alerts", "dead_letters"), {"limit": _MOST}).fetchall()
     raised = [
         _alert(
-            Kind.DEAD_LETTER,
+            AlertKind.DEAD_LETTER,
             f"{row['execution_id']}:{row['number']}",
             Severity.CRITICAL,
             f"dead letter at {_what(row)}: {sentence(row['reason_code'], row['reason_facts'])}",
@@ -69,7 +69,7 @@ def _letters(connection: Connected, _: Mapping[str, ExecutorSettings]) -> Look:
         )
         for row in rows
     ]
-    return _look(Kind.DEAD_LETTER, raised, complete=len(rows) < _MOST)
+    return _look(AlertKind.DEAD_LETTER, raised, complete=len(rows) < _MOST)
 
 
 def _unknowns(connection: Connected, _: Mapping[str, ExecutorSettings]) -> Look:
@@ -77,7 +77,7 @@ def _unknowns(connection: Connected, _: Mapping[str, ExecutorSettings]) -> Look:
     rows = connection.execute(sql("alerts", "unknowns"), key).fetchall()
     raised = [
         _alert(
-            Kind.UNKNOWN,
+            AlertKind.UNKNOWN,
             str(row["execution_id"]),
             Severity.CRITICAL,
             f"nobody knows for {row['age_s']:.0f} s whether there is an order at {_what(row)}",
@@ -85,19 +85,19 @@ def _unknowns(connection: Connected, _: Mapping[str, ExecutorSettings]) -> Look:
         )
         for row in rows
     ]
-    return _look(Kind.UNKNOWN, raised, complete=len(rows) < _MOST)
+    return _look(AlertKind.UNKNOWN, raised, complete=len(rows) < _MOST)
 
 
 def _switches(connection: Connected, executors: Mapping[str, ExecutorSettings]) -> Look:
     rows = connection.execute(sql("alerts", "switches"), {"executor_ids": list(executors)}).fetchall()
-    return _look(Kind.STOPPED, [_stopped(row) for row in rows])
+    return _look(AlertKind.STOPPED, [_stopped(row) for row in rows])
 
 
 def _stopped(row: DictRow) -> Raised:
     closing = ", and everything is being closed" if row["flatten"] else ""
     why = f" ({row['why']})" if row["why"] else ""
     return _alert(
-        Kind.STOPPED,
+        AlertKind.STOPPED,
         f"{row['executor_id']}:{row['kind']}:{row['cause']}",
         Severity.CRITICAL if row["kind"] == "halted" else Severity.WARNING,
         f"{row['executor_id']} is {row['kind']}: {row['cause']}{why}, by {row['set_by']}{closing}",
@@ -111,32 +111,32 @@ def _exits_not_done(connection: Connected, _: Mapping[str, ExecutorSettings]) ->
         root, _, number = row["source_id"].rpartition(":")
         if number.isdecimal() and int(number) >= _TRIES:
             found[root] = _alert(
-                Kind.EXIT_NOT_DONE,
+                AlertKind.EXIT_NOT_DONE,
                 root,
                 Severity.CRITICAL,
                 f"an exit of {row['symbol']} at {row['executor_id']} did not close the position; it is tried again",
                 {"executor": row["executor_id"], "symbol": row["symbol"], "execution_id": root},
             )
-    return _look(Kind.EXIT_NOT_DONE, found.values())
+    return _look(AlertKind.EXIT_NOT_DONE, found.values())
 
 
 def _exits_late(connection: Connected, executors: Mapping[str, ExecutorSettings]) -> Look:
     raised = []
     for name in executors:
         key = {"executor_id": name, "limit": _MOST}
-        for row in connection.execute(sql("exits", "late"), key).fetchall():
+        for row in connection.execute(sql("exit_follow_up", "late"), key).fetchall():
             waits = f" ({row['reason_code']})" if row["reason_code"] else ""
             subject = f"an exit of {row['symbol']} at {name} waits for {row['age'].total_seconds() / 60:.0f} min{waits}"
             facts = {"executor": name, "execution_id": row["execution_id"]}
-            raised.append(_alert(Kind.EXIT_LATE, str(row["execution_id"]), Severity.CRITICAL, subject, facts))
-    return _look(Kind.EXIT_LATE, raised)
+            raised.append(_alert(AlertKind.EXIT_LATE, str(row["execution_id"]), Severity.CRITICAL, subject, facts))
+    return _look(AlertKind.EXIT_LATE, raised)
 
 
 def _late_orders(connection: Connected, _: Mapping[str, ExecutorSettings]) -> Look:
     rows = connection.execute(sql("alerts", "late_orders"), {"limit": _MOST}).fetchall()
     raised = [
         _alert(
-            Kind.LATE_ORDER,
+            AlertKind.LATE_ORDER,
             str(row["execution_id"]),
             Severity.CRITICAL,
             f"the broker holds an order for what had ended here: {_what(row)}",
@@ -144,7 +144,7 @@ def _late_orders(connection: Connected, _: Mapping[str, ExecutorSettings]) -> Lo
         )
         for row in rows
     ]
-    return _look(Kind.LATE_ORDER, raised, complete=len(rows) < _MOST)
+    return _look(AlertKind.LATE_ORDER, raised, complete=len(rows) < _MOST)
 
 
 def _sources(connection: Connected, _: Mapping[str, ExecutorSettings]) -> Look:
@@ -158,17 +158,19 @@ def _sources(connection: Connected, _: Mapping[str, ExecutorSettings]) -> Look:
                 continue
             what = "cannot be read" if failing else "is silent for longer than its rhythm"
             said = f", since {health['last_signal_at']}" if health.get("last_signal_at") else ""
-            raised.append(_alert(Kind.SOURCE_SILENT, name, Severity.WARNING, f"the source {name} {what}{said}", {}))
-    return _look(Kind.SOURCE_SILENT, raised)
+            raised.append(
+                _alert(AlertKind.SOURCE_SILENT, name, Severity.WARNING, f"the source {name} {what}{said}", {})
+            )
+    return _look(AlertKind.SOURCE_SILENT, raised)
 
 
 def _refusals(connection: Connected, executors: Mapping[str, ExecutorSettings]) -> Look:
     rows = connection.execute(sql("alerts", "refusals"), {"executor_ids": list(executors)}).fetchall()
     return _look(
-        Kind.ACCOUNT_REFUSED,
+        AlertKind.ACCOUNT_REFUSED,
         [
             _alert(
-                Kind.ACCOUNT_REFUSED,
+                AlertKind.ACCOUNT_REFUSED,
                 row["executor_id"],
                 Severity.CRITICAL,
                 f"the broker refuses the account of {row['executor_id']}: {row['message'][:200]}",
@@ -184,7 +186,7 @@ class _Rates:
 
     _SHARE = 30
 
-    def __init__(self, rate: ExecutionRate) -> None:
+    def __init__(self, rate: ExecutionRateAlert) -> None:
         self._rate = rate
         self._not_before = 0.0
 
@@ -196,7 +198,7 @@ class _Rates:
         rows = connection.execute(sql("alerts", "rates"), key).fetchall()
         took_s = time.monotonic() - began
         self._not_before = began + took_s * self._SHARE
-        return _look(Kind.EXECUTION_RATE, [self._low(row) for row in rows if self._is_low(row)])
+        return _look(AlertKind.EXECUTION_RATE, [self._low(row) for row in rows if self._is_low(row)])
 
     def _is_low(self, row: DictRow) -> bool:
         enough = bool(row["decided"] >= self._rate.minimum)
@@ -208,15 +210,15 @@ class _Rates:
         who = f"{row['executor_id']} ({row['mode'].value})"
         subject = f"{who} made orders of {row['ordered']} out of {row['decided']} executions in {minutes} min"
         facts = {"executor": row["executor_id"], "decided": row["decided"], "ordered": row["ordered"]}
-        return _alert(Kind.EXECUTION_RATE, which, Severity.CRITICAL, subject, facts)
+        return _alert(AlertKind.EXECUTION_RATE, which, Severity.CRITICAL, subject, facts)
 
 
-def _alert(kind: Kind, which: str, severity: Severity, subject: str, facts: Mapping[str, Any]) -> Raised:
+def _alert(kind: AlertKind, which: str, severity: Severity, subject: str, facts: Mapping[str, Any]) -> Raised:
     key = f"{kind}:{which}" if which else kind.value
     return Raised(key=key, kind=kind, severity=severity, subject=subject, facts=facts)
 
 
-def _look(kind: Kind, raised: Iterable[Raised], *, complete: bool = True) -> Look:
+def _look(kind: AlertKind, raised: Iterable[Raised], *, complete: bool = True) -> Look:
     return Look(kinds=frozenset({kind}), raised=tuple(raised), complete=complete)
 
 

@@ -29,7 +29,7 @@ _MOST = 2000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Courier:
+class AlertDelivery:
     """Makes messages and delivers them. Several may do so at once; one that dies leaves its work to the others."""
 
     record: Record

@@ -16,7 +16,7 @@ class Severity(StrEnum):
     CRITICAL = "critical"
 
 
-class Kind(StrEnum):
+class AlertKind(StrEnum):
     """What is wrong; pipeline/docs/alerts.md has a section for each."""
 
     EXECUTION_RATE = "execution_rate"
@@ -35,12 +35,12 @@ class Kind(StrEnum):
 
 
 #: Seconds for which these have to last before they are an alert: processes are started anew, sources pause.
-HOLDS_S: Mapping[Kind, float] = MappingProxyType(
-    {Kind.WORKER_MISSING: 15.0, Kind.KEEPER_DOWN: 10.0, Kind.SOURCE_SILENT: 5.0}
+HOLDS_S: Mapping[AlertKind, float] = MappingProxyType(
+    {AlertKind.WORKER_MISSING: 15.0, AlertKind.KEEPER_DOWN: 10.0, AlertKind.SOURCE_SILENT: 5.0}
 )
 
 #: Events: that they are past is no news.
-EVENTS = frozenset({Kind.KEEPER_WAS_DOWN, Kind.LATE_ORDER})
+EVENTS = frozenset({AlertKind.KEEPER_WAS_DOWN, AlertKind.LATE_ORDER})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +49,7 @@ class Raised:
 
     #: The same for as long as it is the same trouble.
     key: str
-    kind: Kind
+    kind: AlertKind
     severity: Severity
     #: One sentence for a person.
     subject: str
@@ -70,7 +70,7 @@ class Raised:
 class Look:
     """What a look for some kinds has found."""
 
-    kinds: frozenset[Kind]
+    kinds: frozenset[AlertKind]
     raised: tuple[Raised, ...]
     #: Everything that is wrong was seen: what was not, is over.
     complete: bool = True

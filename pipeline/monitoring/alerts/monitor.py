@@ -10,9 +10,9 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 
 from config.schema.executor import ExecutorSettings
-from pipeline.monitoring.alerts.alert_store import Ledger, say
+from pipeline.monitoring.alerts.alert_store import AlertStore, say
 from pipeline.monitoring.alerts.conditions import keeper_down
-from pipeline.monitoring.alerts.kinds import Kind, Look, Raised, Severity
+from pipeline.monitoring.alerts.kinds import AlertKind, Look, Raised, Severity
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 
@@ -24,13 +24,13 @@ Looking = Callable[[Connection[DictRow], Mapping[str, ExecutorSettings]], Look]
 
 
 @dataclass(kw_only=True)
-class Watching:
+class AlertMonitor:
     """Looks for the leading keeper. Running it twice opens nothing twice."""
 
     record: Record
     executors: Mapping[str, ExecutorSettings]
     looks: Sequence[Looking]
-    ledger: Ledger = field(default_factory=Ledger)
+    ledger: AlertStore = field(default_factory=AlertStore)
     gap: timedelta = GAP
 
     def run_once(self) -> int:
@@ -44,9 +44,9 @@ class Watching:
             was_down = self._missed(connection)
             found = [look(connection, self.executors) for look in self.looks]
             # Whoever looks here leads: a keeper runs.
-            found.append(Look(kinds=frozenset({Kind.KEEPER_DOWN}), raised=()))
+            found.append(Look(kinds=frozenset({AlertKind.KEEPER_DOWN}), raised=()))
             event = () if was_down is None else (was_down,)
-            found.append(Look(kinds=frozenset({Kind.KEEPER_WAS_DOWN}), raised=event))
+            found.append(Look(kinds=frozenset({AlertKind.KEEPER_WAS_DOWN}), raised=event))
             return self.ledger.note(connection, found)
 
         changed = self.record.run(unit)
@@ -59,15 +59,15 @@ class Watching:
         if row is None or row["gap"] < self.gap or not row["executions"]:
             return None
         return Raised(
-            key=f"{Kind.KEEPER_WAS_DOWN}:{row['looked_at'].isoformat()}",
-            kind=Kind.KEEPER_WAS_DOWN,
+            key=f"{AlertKind.KEEPER_WAS_DOWN}:{row['looked_at'].isoformat()}",
+            kind=AlertKind.KEEPER_WAS_DOWN,
             severity=Severity.WARNING,
             subject=f"no keeper ran for {row['gap'].total_seconds():.0f} s, while {row['executions']} executions came",
             facts={"since": row["looked_at"], "executions": row["executions"]},
         )
 
 
-def look_for_keeper(record: Record, ledger: Ledger) -> int:
+def look_for_keeper(record: Record, ledger: AlertStore) -> int:
     """Look whether a keeper runs, for a process that is none; return how many alerts have begun or ended.
 
     Raises:

@@ -11,9 +11,9 @@ from prometheus_client.registry import Collector
 
 from config.schema.executor import ExecutorSettings
 from pipeline.model.errors import QueueUnavailable, RecordUnavailable
-from pipeline.monitoring.metrics.families import BOUNDS, FAMILIES, Kind
+from pipeline.monitoring.metrics.families import BOUNDS, FAMILIES, MetricKind
 from pipeline.monitoring.metrics.readings import Reading, read
-from pipeline.monitoring.metrics.tallies import Spread, Tallies, Tally
+from pipeline.monitoring.metrics.tallies import MetricTally, Spread, Tallies
 from pipeline.store.record import Record
 
 # A scrape counts for so long at most; what is left is for the next one.
@@ -36,7 +36,7 @@ class Exposition:
     def text(self) -> bytes:
         """Return everything in the text format; with PostgreSQL away, that it is away."""
         readings = self._queues()
-        tally: Tally | None = None
+        tally: MetricTally | None = None
         try:
             tally = self._tallies.count(within_s=_COUNTS_FOR_S)
             readings += read(self._record, self._executors)
@@ -70,14 +70,14 @@ def _gauges(readings: Iterable[Reading]) -> list[Metric]:
     made = {
         name: GaugeMetricFamily(name, family.help, labels=family.labels)
         for name, family in FAMILIES.items()
-        if family.kind is Kind.GAUGE
+        if family.kind is MetricKind.GAUGE
     }
     for name, labels, value in readings:
         made[name].add_metric(labels, value)
     return [metric for metric in made.values() if metric.samples]
 
 
-def _counted(tally: Tally) -> list[Metric]:
+def _counted(tally: MetricTally) -> list[Metric]:
     metrics: list[Metric] = []
     for name, counts in (("tradewire_moves_total", tally.moves), ("tradewire_decisions_total", tally.decisions)):
         counter = CounterMetricFamily(name, FAMILIES[name].help, labels=FAMILIES[name].labels)

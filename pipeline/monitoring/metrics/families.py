@@ -8,7 +8,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 
-class Kind(StrEnum):
+class MetricKind(StrEnum):
     """How Prometheus reads a metric."""
 
     COUNTER = "counter"
@@ -20,17 +20,17 @@ class Kind(StrEnum):
 class Family:
     """One metric. A counter's name ends in `_total`, as it is queried."""
 
-    kind: Kind
+    kind: MetricKind
     labels: tuple[str, ...]
     help: str
 
 
 def _counter(meaning: str, *labels: str) -> Family:
-    return Family(kind=Kind.COUNTER, labels=labels, help=meaning)
+    return Family(kind=MetricKind.COUNTER, labels=labels, help=meaning)
 
 
 def _gauge(meaning: str, *labels: str) -> Family:
-    return Family(kind=Kind.GAUGE, labels=labels, help=meaning)
+    return Family(kind=MetricKind.GAUGE, labels=labels, help=meaning)
 
 
 #: Upper bounds of the histogram's buckets, seconds.
@@ -50,7 +50,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
             "outcome",
         ),
         "tradewire_step_seconds": Family(
-            kind=Kind.HISTOGRAM,
+            kind=MetricKind.HISTOGRAM,
             labels=("executor", "mode", "step"),
             help="How long a step took: recorded_to_taken, taken_to_sent, sent_to_answered, recorded_to_order_id",
         ),

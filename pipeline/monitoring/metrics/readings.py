@@ -26,7 +26,7 @@ def read(record: Record, executors: Mapping[str, ExecutorSettings]) -> list[Read
         RecordUnavailable: PostgreSQL is away.
     """
     limits = headroom(record, executors)
-    readings = record.read(lambda connection: list(_all(connection, executors)))
+    readings = record.run(lambda connection: list(_all(connection, executors)))
     for each in limits:
         labels = (each.executor_id, each.limit)
         used = float(each.used / each.allowed) if each.allowed else 1.0

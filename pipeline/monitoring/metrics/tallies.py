@@ -28,7 +28,7 @@ class Spread:
 
 
 @dataclass(kw_only=True)
-class Tally:
+class MetricTally:
     """What was counted so far, by labels in the families' order."""
 
     moves: Counter[Labels] = field(default_factory=Counter)
@@ -44,9 +44,9 @@ class Tallies:
     def __init__(self, record: Record) -> None:
         self._record = record
         self._lock = threading.Lock()
-        self._tally = Tally()
+        self._tally = MetricTally()
 
-    def count(self, *, within_s: float) -> Tally | None:
+    def count(self, *, within_s: float) -> MetricTally | None:
         """Count what is new; None when there was more than could be counted in the time: call again.
 
         The result is not to be changed, and is changed by the next call.
@@ -56,7 +56,7 @@ class Tallies:
         """
         deadline = time.monotonic() + within_s
         with self._lock:
-            while self._record.read(self._batch):
+            while self._record.run(self._batch):
                 if time.monotonic() > deadline:
                     return None
             return self._tally
@@ -71,7 +71,7 @@ class Tallies:
         assert batch is not None
         if (batch["newest"] or 0) < tally.through:
             # Another record, or an older copy of it: it has counts of its own.
-            self._tally = Tally()
+            self._tally = MetricTally()
             return True
         if batch["through"] is None or batch["through"] <= tally.through:
             return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from pipeline.model.orders import OrderRequest, Side
+from pipeline.model.orders import OrderRequest, OrderSide
 
 API_KEY = "PKTESTKEY0123456789A"
 API_SECRET = "s3cr3t/of+the=account0123456789abcdefghi"
@@ -87,7 +87,7 @@ def request(**changes: Any) -> OrderRequest:
     values: dict[str, Any] = {
         "client_order_id": "tw-1-1",
         "symbol": "AAPL",
-        "side": Side.BUY,
+        "side": OrderSide.BUY,
         "quantity": Decimal(10),
         "type": "limit",
         "time_in_force": "day",

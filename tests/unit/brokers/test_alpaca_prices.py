@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from pipeline.model.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable
-from pipeline.model.outages import Absence, Need
+from pipeline.model.outages import Need, Outage
 from tests.unit.brokers import payloads
 from tests.unit.brokers.conftest import Play, broker_at
 from tests.unit.brokers.scripted import Act, close, free_port, reply, silence
@@ -138,17 +138,17 @@ def test_what_is_no_market_data_is_not_an_unknown_price(play: Play) -> None:
 def test_market_data_that_is_away_or_answers_says_nothing_of_the_broker(play: Play) -> None:
     there, _ = play(reply(200, payloads.account()))
     away = broker_at(f"http://127.0.0.1:{free_port()}")
-    absence = Absence(Need.BROKER, executor="argo")
-    watched: Broker = WatchedBroker(away, absence)
+    outage = Outage(Need.BROKER, executor="argo")
+    watched: Broker = WatchedBroker(away, outage)
 
     with capture_logs() as logs:
         for _ in range(20):
             with pytest.raises(BrokerUnavailable):
                 watched.price("AAPL")
-        assert not absence.failing
+        assert not outage.failing
         with pytest.raises(BrokerUnavailable):
             watched.account()
-        assert absence.failing
-        WatchedBroker(there, absence).account()
-    assert not absence.failing
+        assert outage.failing
+        WatchedBroker(there, outage).account()
+    assert not outage.failing
     assert logs == []

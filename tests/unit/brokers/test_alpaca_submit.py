@@ -17,7 +17,7 @@ from tests.unit.brokers.scripted import (
     reply,
 )
 from workers.brokers.alpaca.outcomes import outcome_of
-from workers.brokers.alpaca.session import Answer
+from workers.brokers.alpaca.session import HttpAnswer
 from workers.brokers.protocol import Accepted, Duplicate, NotSent, NotSentCause, Rejected, Unknown
 
 HTML = "<html><head><title>502 Bad Gateway</title></head></html>"
@@ -200,7 +200,7 @@ def test_an_address_that_takes_no_orders_has_not_taken_this_one() -> None:
 
 @given(status=st.integers(200, 599), text=st.text() | st.just('{"message": "x"}'))
 def test_no_answer_whatsoever_makes_it_raise(status: int, text: str) -> None:
-    outcome = outcome_of(Answer(status=status, text=text), payloads.request())
+    outcome = outcome_of(HttpAnswer(status=status, text=text), payloads.request())
 
     assert not isinstance(outcome, Accepted)
 
@@ -235,5 +235,5 @@ def _submitted(status: int, body: Any) -> Any:
     return outcome_of(_answer(status, body), payloads.request())
 
 
-def _answer(status: int, body: Any) -> Answer:
-    return Answer(status=status, text=body if isinstance(body, str) else json.dumps(body))
+def _answer(status: int, body: Any) -> HttpAnswer:
+    return HttpAnswer(status=status, text=body if isinstance(body, str) else json.dumps(body))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from pipeline.entrypoints.cli.app import app
-from pipeline.entrypoints.cli.reasons import CODES, LEADS, Kind, page
+from pipeline.entrypoints.cli.reasons import CODES, LEADS, ReasonGroup, page
 from pipeline.model.reason_catalogue import CATALOGUE
 from pipeline.model.reasons import Code
 
@@ -19,8 +19,8 @@ def test_every_code_stands_under_one_heading() -> None:
     listed = [code for codes in CODES.values() for code in codes]
 
     assert sorted(listed) == sorted(Code), "put new codes under a heading of pipeline/entrypoints/cli/reasons.py"
-    assert list(LEADS) == list(Kind)
-    assert set(CODES) == set(Kind)
+    assert list(LEADS) == list(ReasonGroup)
+    assert set(CODES) == set(ReasonGroup)
 
 
 def test_the_page_is_the_catalogue_of_today() -> None:

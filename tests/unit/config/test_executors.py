@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from config.executors import load_executors
 from config.schema.executor import Executors, settings_hash
 from config.schema.firm import Firm
-from config.schema.sections import RISK_LIMITS, Size
+from config.schema.sections import RISK_LIMITS, SizeSettings
 from config.schema.settings import Settings, load_settings
 
 REPOSITORY = Path(__file__).parents[3]
@@ -46,7 +46,7 @@ def test_the_shipped_executors_have_the_published_figures(settings: Settings) ->
     assert prop_firm.route.minimum_confidence == 82
     assert "CRISIS" not in (prop_firm.route.regimes or ())
     assert len(prop_firm.route.regimes or ()) == 7
-    assert argo.size == Size(
+    assert argo.size == SizeSettings(
         method="equity_percent",
         value=10,
         scale_at_100=Decimal("1.5"),
@@ -81,7 +81,7 @@ def test_the_load_file_has_the_same_two_and_lets_only_routing_refuse(settings: S
     assert list(executors) == list(shipped)
     for executor_id, executor in executors.items():
         assert executor.route.minimum_confidence == shipped[executor_id].route.minimum_confidence
-        assert executor.size == Size(method="quantity", value=1)
+        assert executor.size == SizeSettings(method="quantity", value=1)
         assert executor.limits.entry_age_s == 3600
         assert executor.hours.closed == "extended"
         limits = executor.limits.model_dump(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from config.executors import load_executors
 from config.schema.executor import Executors, ExecutorSettings
 from config.schema.fields import Section
-from config.schema.sections import Limits, Size
+from config.schema.sections import LimitSettings, SizeSettings
 from config.schema.settings import load_settings
 
 REPOSITORY = Path(__file__).parents[3]
@@ -65,7 +65,7 @@ def test_a_figure_is_exactly_the_digits_of_the_file(figure: Decimal) -> None:
 
     parsed = tomllib.loads(f"value = {figure:f}", parse_float=Decimal)
 
-    assert Size(method="equity_percent", value=parsed["value"]).value == figure
+    assert SizeSettings(method="equity_percent", value=parsed["value"]).value == figure
 
 
 def test_a_figure_that_binary_floats_cannot_hold_stays_exact(tmp_path: Path, smallest: str) -> None:
@@ -142,4 +142,4 @@ def test_limits_are_described_in_messages_on_one_line(faults_in: Faults, smalles
 
     assert len(faults) == 2
     assert [message for message in faults.values() if "\n" in message] == []
-    assert Limits.model_fields["pyramiding"].description in faults["executors.argo.limits.pyramiding"]
+    assert LimitSettings.model_fields["pyramiding"].description in faults["executors.argo.limits.pyramiding"]

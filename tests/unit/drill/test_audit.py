@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from pipeline.entrypoints.drill.audit import Finding, Ledgers, Verdict, audit
+from pipeline.entrypoints.drill.audit import AuditFinding, AuditVerdict, Ledgers, audit
 
 ARGO = "argo"
 
@@ -68,7 +68,7 @@ def ledgers(*executions: Mapping[str, Any], intents: Sequence[Any] = (), orders:
     )
 
 
-def one(found: Sequence[Finding], verdict: Verdict, what: str) -> None:
+def one(found: Sequence[AuditFinding], verdict: AuditVerdict, what: str) -> None:
     assert [(verdict, what)] == [(finding.verdict, finding.what) for finding in found]
 
 
@@ -82,20 +82,20 @@ def test_an_order_and_a_reason_are_both_an_end() -> None:
 
 
 def test_a_sent_signal_that_is_not_recorded_is_lost() -> None:
-    one(audit(replace(ledgers(), sent=["000001"])), Verdict.LOST, "signal not recorded")
+    one(audit(replace(ledgers(), sent=["000001"])), AuditVerdict.LOST, "signal not recorded")
 
 
 def test_a_signal_without_an_execution_is_lost() -> None:
     books = ledgers(an_execution(state="skipped", reason_code="no_position"))
 
-    one(audit(replace(books, executors=[ARGO, "other"])), Verdict.LOST, "signal without an execution")
+    one(audit(replace(books, executors=[ARGO, "other"])), AuditVerdict.LOST, "signal without an execution")
 
 
 @pytest.mark.parametrize("state", ["queued", "held", "submitting", "unknown"])
 def test_an_execution_without_an_end_is_lost(state: str) -> None:
     books = ledgers(an_execution(state=state, reason_code="broker_away"))
 
-    one(audit(books), Verdict.LOST, "execution without an end")
+    one(audit(books), AuditVerdict.LOST, "execution without an end")
 
 
 def test_a_recorded_order_that_the_exchange_does_not_have_is_lost() -> None:
@@ -103,7 +103,7 @@ def test_a_recorded_order_that_the_exchange_does_not_have_is_lost() -> None:
 
     found = audit(ledgers(execution, intents=[an_intent(execution)]))
 
-    one(found, Verdict.LOST, "recorded order that the exchange does not have")
+    one(found, AuditVerdict.LOST, "recorded order that the exchange does not have")
 
 
 def test_a_signal_recorded_twice_is_doubled() -> None:
@@ -113,14 +113,14 @@ def test_a_signal_recorded_twice_is_doubled() -> None:
 
     found = audit(replace(books, signals=twice, executions=[*books.executions, again]))
 
-    one(found, Verdict.DOUBLED, "signal recorded twice")
+    one(found, AuditVerdict.DOUBLED, "signal recorded twice")
 
 
 def test_two_executions_of_a_signal_are_doubled() -> None:
     first = an_execution(1, state="skipped", reason_code="no_position")
     second = an_execution(2, signal_id=first["signal_id"], state="skipped", reason_code="no_position")
 
-    one(audit(ledgers(first, second)), Verdict.DOUBLED, "two executions of a signal")
+    one(audit(ledgers(first, second)), AuditVerdict.DOUBLED, "two executions of a signal")
 
 
 def test_two_orders_of_one_execution_are_doubled() -> None:
@@ -130,7 +130,7 @@ def test_two_orders_of_one_execution_are_doubled() -> None:
 
     found = audit(ledgers(execution, intents=[intent, second], orders=[an_order(intent), an_order(second)]))
 
-    one(found, Verdict.DOUBLED, "two orders of one execution")
+    one(found, AuditVerdict.DOUBLED, "two orders of one execution")
 
 
 def test_two_orders_under_one_client_id_are_doubled() -> None:
@@ -139,11 +139,11 @@ def test_two_orders_under_one_client_id_are_doubled() -> None:
 
     found = audit(ledgers(execution, intents=[intent], orders=[an_order(intent), an_order(intent, id="other")]))
 
-    one(found, Verdict.DOUBLED, "two orders under one client id")
+    one(found, AuditVerdict.DOUBLED, "two orders under one client id")
 
 
 def test_an_end_without_an_order_and_without_a_reason_is_unexplained() -> None:
-    one(audit(ledgers(an_execution())), Verdict.UNEXPLAINED, "ended without an order and without a reason")
+    one(audit(ledgers(an_execution())), AuditVerdict.UNEXPLAINED, "ended without an order and without a reason")
 
 
 def test_an_order_that_the_record_does_not_know_is_unexplained() -> None:
@@ -151,7 +151,7 @@ def test_an_order_that_the_record_does_not_know_is_unexplained() -> None:
 
     found = audit(ledgers(orders=[foreign]))
 
-    one(found, Verdict.UNEXPLAINED, "order at the exchange that the record does not know")
+    one(found, AuditVerdict.UNEXPLAINED, "order at the exchange that the record does not know")
 
 
 def test_an_order_whose_id_is_not_recorded_is_unexplained() -> None:
@@ -160,7 +160,7 @@ def test_an_order_whose_id_is_not_recorded_is_unexplained() -> None:
 
     found = audit(ledgers(execution, intents=[intent], orders=[an_order(intent, id="order")]))
 
-    one(found, Verdict.UNEXPLAINED, "order at the exchange whose id is not recorded")
+    one(found, AuditVerdict.UNEXPLAINED, "order at the exchange whose id is not recorded")
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_an_execution_that_says_otherwise_than_its_order_is_unexplained(state: s
 
     found = audit(ledgers(execution, intents=[intent], orders=[an_order(intent, status=status)]))
 
-    one(found, Verdict.UNEXPLAINED, "order of which the execution says otherwise")
+    one(found, AuditVerdict.UNEXPLAINED, "order of which the execution says otherwise")
 
 
 @pytest.mark.parametrize("status", ["new", "accepted", "pending_new", "pending_cancel"])
@@ -189,7 +189,7 @@ def test_filled_quantities_that_differ_are_unexplained() -> None:
 
     found = audit(ledgers(execution, intents=[intent], orders=[an_order(intent, filled_qty="3")]))
 
-    one(found, Verdict.UNEXPLAINED, "order filled for another quantity than recorded")
+    one(found, AuditVerdict.UNEXPLAINED, "order filled for another quantity than recorded")
 
 
 def test_quantities_are_compared_as_numbers() -> None:
@@ -205,7 +205,7 @@ def test_an_order_for_something_else_is_unexplained() -> None:
 
     found = audit(ledgers(execution, intents=[intent], orders=[an_order(intent, side="sell")]))
 
-    one(found, Verdict.UNEXPLAINED, "order for something else")
+    one(found, AuditVerdict.UNEXPLAINED, "order for something else")
 
 
 def test_orders_of_a_symbol_in_another_order_than_their_signals_are_unexplained() -> None:
@@ -214,7 +214,7 @@ def test_orders_of_a_symbol_in_another_order_than_their_signals_are_unexplained(
 
     found = audit(ledgers(first, second, intents=intents, orders=[an_order(intent) for intent in reversed(intents)]))
 
-    one(found, Verdict.UNEXPLAINED, "order sent out of its symbol's order")
+    one(found, AuditVerdict.UNEXPLAINED, "order sent out of its symbol's order")
 
 
 def test_orders_of_different_symbols_may_come_in_any_order() -> None:
@@ -229,7 +229,10 @@ def test_orders_of_different_symbols_may_come_in_any_order() -> None:
 def test_what_is_lost_is_told_first() -> None:
     unexplained, lost = an_execution(1), an_execution(2, state="queued")
 
-    assert [finding.verdict for finding in audit(ledgers(unexplained, lost))] == [Verdict.LOST, Verdict.UNEXPLAINED]
+    assert [finding.verdict for finding in audit(ledgers(unexplained, lost))] == [
+        AuditVerdict.LOST,
+        AuditVerdict.UNEXPLAINED,
+    ]
 
 
 def test_a_finding_names_what_is_needed_to_hunt_it() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from pipeline.entrypoints.drill.audit import Verdict
+from pipeline.entrypoints.drill.audit import AuditVerdict
 from pipeline.entrypoints.drill.plain_audit import PlainJob, PlainLedgers, audit_plain, failed
 
 
@@ -32,28 +32,28 @@ def test_a_failed_job_without_an_order_is_explained() -> None:
 
 @pytest.mark.parametrize("jobs", [[], [a_job("started")], [a_job("scheduled")], [a_job("queued")]])
 def test_no_order_and_no_failed_job_is_lost(jobs: list[PlainJob]) -> None:
-    assert [finding.verdict for finding in audit_plain(ledgers(jobs, []))] == [Verdict.LOST]
+    assert [finding.verdict for finding in audit_plain(ledgers(jobs, []))] == [AuditVerdict.LOST]
 
 
 def test_two_orders_of_a_signal_are_doubled() -> None:
     found = audit_plain(ledgers([a_job("finished", "o2")], ["o1", "o2"]))
 
-    assert [finding.verdict for finding in found] == [Verdict.DOUBLED]
+    assert [finding.verdict for finding in found] == [AuditVerdict.DOUBLED]
 
 
 def test_a_failed_job_with_a_live_order_is_unexplained() -> None:
     books = ledgers([a_job("failed")], ["o1"])
 
-    assert [finding.verdict for finding in audit_plain(books)] == [Verdict.UNEXPLAINED]
+    assert [finding.verdict for finding in audit_plain(books)] == [AuditVerdict.UNEXPLAINED]
     assert failed(books) == 0
 
 
 @pytest.mark.parametrize("jobs", [[], [a_job("started")]])
 def test_an_order_that_no_job_tells_of_is_unexplained(jobs: list[PlainJob]) -> None:
-    assert [finding.verdict for finding in audit_plain(ledgers(jobs, ["o1"]))] == [Verdict.UNEXPLAINED]
+    assert [finding.verdict for finding in audit_plain(ledgers(jobs, ["o1"]))] == [AuditVerdict.UNEXPLAINED]
 
 
 def test_an_order_id_that_the_exchange_does_not_know_is_unexplained() -> None:
     found = audit_plain(ledgers([a_job("finished", "o9"), a_job("finished", "o1")], ["o1"]))
 
-    assert [finding.verdict for finding in found] == [Verdict.UNEXPLAINED]
+    assert [finding.verdict for finding in found] == [AuditVerdict.UNEXPLAINED]

@@ -13,18 +13,18 @@ from pipeline.entrypoints.drill.schedule import (
     REFUSALS_FROM_S,
     SHORTEST_S,
     Act,
-    Event,
+    DrillEvent,
     Target,
     lasts_s,
     plan,
 )
-from workers.exchange.faults import FaultPlan, Kind
+from workers.exchange.faults import FaultKind, FaultPlan
 
 ACCOUNTS = ("argo", "prop_firm")
 SEEDS = range(20)
 
 
-def kinds(events: list[Event]) -> set[str]:
+def kinds(events: list[DrillEvent]) -> set[str]:
     return {fault["kind"] for event in events for fault in event.faults}
 
 
@@ -60,7 +60,7 @@ def test_even_the_shortest_drill_breaks_everything(seed: int) -> None:
 def test_a_long_drill_turns_on_every_fault_of_the_exchange() -> None:
     events = plan(1, seconds=REFUSALS_FROM_S, accounts=ACCOUNTS)
 
-    assert {kind.value for kind in Kind} == kinds(events)
+    assert {kind.value for kind in FaultKind} == kinds(events)
 
 
 def test_a_short_drill_does_without_what_holds_an_account_for_a_minute() -> None:

@@ -7,24 +7,24 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.entrypoints.drill.audit import Finding, Verdict
+from pipeline.entrypoints.drill.audit import AuditFinding, AuditVerdict
 from pipeline.entrypoints.drill.progress import Nobody, Watcher
 from pipeline.entrypoints.drill.result import Result
-from pipeline.entrypoints.drill.run import Order
+from pipeline.entrypoints.drill.run import DrillPlan
 from pipeline.entrypoints.drill.scratch import in_scratch
 
-ORDER = Order(signals=1, seed=1, pace=20)
-LOST = Finding(verdict=Verdict.LOST, what="signal not recorded", facts={"source_id": "000000"})
+ORDER = DrillPlan(signals=1, seed=1, pace=20)
+LOST = AuditFinding(verdict=AuditVerdict.LOST, what="signal not recorded", facts={"source_id": "000000"})
 
 
 class OneDrill:
     """Notes where it was run, and finds what it is told to find."""
 
-    def __init__(self, *findings: Finding) -> None:
+    def __init__(self, *findings: AuditFinding) -> None:
         self.home = Path()
         self._findings = findings
 
-    def __call__(self, order: Order, home: Path, watcher: Watcher) -> Result:
+    def __call__(self, order: DrillPlan, home: Path, watcher: Watcher) -> Result:
         watcher.step("drilling", 1)
         self.home = home
         (home / "up.log").write_text("some lines")
@@ -49,7 +49,7 @@ def temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_the_folder_stays_when_asked_for_or_when_something_of_ours_was_found(
-    *, findings: tuple[Finding, ...], keep: bool, ours: bool, stays: bool
+    *, findings: tuple[AuditFinding, ...], keep: bool, ours: bool, stays: bool
 ) -> None:
     drill = OneDrill(*findings)
 
@@ -60,7 +60,7 @@ def test_the_folder_stays_when_asked_for_or_when_something_of_ours_was_found(
 
 
 def test_a_stopped_drill_leaves_no_folder(tmp_path: Path) -> None:
-    def stopped(order: Order, home: Path, watcher: Watcher) -> Result:
+    def stopped(order: DrillPlan, home: Path, watcher: Watcher) -> Result:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workers.exchange.accounts import DEFAULT_CASH, Account
+from workers.exchange.accounts import DEFAULT_CASH, ExchangeAccount
 from workers.exchange.clock import ClockMode, SessionClock
-from workers.exchange.journal import Journal
-from workers.exchange.orders import Order, Side, Status
-from workers.exchange.refusals import Refused
+from workers.exchange.journal import ExchangeJournal
+from workers.exchange.orders import ExchangeOrder, ExchangeOrderStatus, ExchangeSide
+from workers.exchange.refusals import RequestRefused
 from workers.exchange.settlement import reprice, wake
 from workers.exchange.trading import Behaviour, cancel, replace_order, submit
 from workers.exchange.venue import Changes, Venue
@@ -56,7 +56,7 @@ class Game:
 
     def play(self, move: dict[str, Any]) -> None:
         self.now_ns += 10_000_000_000
-        with contextlib.suppress(Refused):
+        with contextlib.suppress(RequestRefused):
             getattr(self, f"_{move['do']}")(move)
         self._settle()
 
@@ -84,7 +84,7 @@ class Game:
         if self.account.orders:
             replace_order(self.venue, self.account, self._pick(move), {"qty": str(move["which"] + 1)}, self.now_ns)
 
-    def _pick(self, move: dict[str, Any]) -> Order:
+    def _pick(self, move: dict[str, Any]) -> ExchangeOrder:
         return self.account.orders[move["which"] % len(self.account.orders)]
 
     def _settle(self) -> None:
@@ -105,12 +105,12 @@ class Game:
         self.log.prices |= set(self.venue.last)
 
 
-def check(account: Account) -> None:
+def check(account: ExchangeAccount) -> None:
     """Work the account out again from its fills and its open orders."""
     cash = DEFAULT_CASH
     quantities: dict[str, Decimal] = {}
     for fill in account.fills:
-        signed = fill.qty if fill.side is Side.BUY else -fill.qty
+        signed = fill.qty if fill.side is ExchangeSide.BUY else -fill.qty
         cash -= signed * fill.price
         quantities[fill.symbol] = quantities.get(fill.symbol, Decimal(0)) + signed
     shares = {symbol: qty for symbol, qty in quantities.items() if qty and symbol != "BTC/USD"}
@@ -124,15 +124,15 @@ def check(account: Account) -> None:
     assert account.reserved == sum((o.reserved for o in orders if not o.is_crypto), Decimal(0))
     assert account.reserved_crypto == sum((o.reserved for o in orders if o.is_crypto), Decimal(0))
     for symbol in _SYMBOLS:
-        for side in Side:
+        for side in ExchangeSide:
             held = sum((o.held for o in orders if (o.symbol, o.side) == (symbol, side)), Decimal(0))
             assert account.held[symbol, side] == held
-        closing = Side.SELL if account.quantity(symbol) > 0 else Side.BUY
+        closing = ExchangeSide.SELL if account.quantity(symbol) > 0 else ExchangeSide.BUY
         assert account.held[symbol, closing] <= abs(account.quantity(symbol))
     for order in account.orders:
         filled = sum((fill.qty for fill in account.fills if fill.order_id == order.id), Decimal(0))
         assert order.filled_qty == filled <= (order.qty or 0)
-        assert (order.status is Status.FILLED) == (filled == order.qty)
+        assert (order.status is ExchangeOrderStatus.FILLED) == (filled == order.qty)
         assert order.is_open or order.held == order.reserved == 0
 
 
@@ -169,10 +169,10 @@ def test_what_the_journal_wrote_is_what_it_reads(
 
 
 def written_and_read(home: Path, game: Game) -> Venue:
-    journal = Journal(home)
+    journal = ExchangeJournal(home)
     journal.write(game.log, game.venue)
     journal.close()
-    again, journal = Venue(SessionClock(ClockMode.ALWAYS_OPEN)), Journal(home)
+    again, journal = Venue(SessionClock(ClockMode.ALWAYS_OPEN)), ExchangeJournal(home)
     journal.load(again)
     journal.close()
     return again

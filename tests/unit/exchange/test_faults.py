@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from workers.exchange.faults import FaultPlan, Kind, On
+from workers.exchange.faults import FaultKind, FaultPlan, On
 
 
 def plan(*faults: dict[str, object], seed: int = 1) -> FaultPlan:
@@ -10,7 +10,7 @@ def plan(*faults: dict[str, object], seed: int = 1) -> FaultPlan:
 
 
 def strikes(made: FaultPlan, on: On = On.SUBMIT, times: int = 1000) -> list[int]:
-    return [number for number in range(times) if made.strike(on, "key", {Kind.LATENCY})]
+    return [number for number in range(times) if made.strike(on, "key", {FaultKind.LATENCY})]
 
 
 def test_the_same_seed_strikes_the_same_requests_and_another_does_not() -> None:
@@ -37,6 +37,6 @@ def test_a_fault_of_another_kind_draws_nothing() -> None:
     lone = plan({"on": "submit", "kind": "latency", "probability": 0.1})
     made = plan({"on": "submit", "kind": "latency", "probability": 0.1})
     for _ in range(10):
-        made.strike(On.SUBMIT, "key", {Kind.REJECT})
+        made.strike(On.SUBMIT, "key", {FaultKind.REJECT})
 
     assert strikes(made) == strikes(lone)

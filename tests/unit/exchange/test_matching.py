@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from workers.exchange.matching import Match, match
-from workers.exchange.orders import Order, OrderType, Side, Status, TimeInForce
+from workers.exchange.orders import ExchangeOrder, ExchangeOrderStatus, ExchangeSide, OrderType, TimeInForce
 
 
-def order(side: str, kind: str, **more: Any) -> Order:
+def order(side: str, kind: str, **more: Any) -> ExchangeOrder:
     prices = {name: Decimal(value) if isinstance(value, str) else value for name, value in more.items()}
-    return Order(
-        seq=1, id="1", account="key", client_order_id="1", symbol="AAPL", is_crypto=False, side=Side(side),
-        type=OrderType(kind), time_in_force=TimeInForce.DAY, qty=Decimal(1), status=Status.NEW,
+    return ExchangeOrder(
+        seq=1, id="1", account="key", client_order_id="1", symbol="AAPL", is_crypto=False, side=ExchangeSide(side),
+        type=OrderType(kind), time_in_force=TimeInForce.DAY, qty=Decimal(1), status=ExchangeOrderStatus.NEW,
         created_ns=0, submitted_ns=0, updated_ns=0, expires_ns=0, **prices,
     )  # fmt: skip
 
@@ -39,7 +39,9 @@ def order(side: str, kind: str, **more: Any) -> Order:
         (order("sell", "stop_limit", stop_price="10", limit_price="9", triggered=True), "9.2", False, "9"),
     ],
 )
-def test_an_order_fills_at_this_price_or_rests(placed: Order, price: str, *, arriving: bool, fill: str | None) -> None:
+def test_an_order_fills_at_this_price_or_rests(
+    placed: ExchangeOrder, price: str, *, arriving: bool, fill: str | None
+) -> None:
     found = match(placed, Decimal(price), arriving=arriving)
 
     assert found.fill == (None if fill is None else Decimal(fill))
@@ -59,7 +61,7 @@ def test_a_stop_limit_that_is_touched_beyond_its_limit_stays_touched() -> None:
         (order("buy", "trailing_stop", trail_price="5"), ["100", "90", "94"], "95"),
     ],
 )
-def test_a_trailing_stop_follows_the_best_price(placed: Order, prices: list[str], stop: str) -> None:
+def test_a_trailing_stop_follows_the_best_price(placed: ExchangeOrder, prices: list[str], stop: str) -> None:
     for price in prices:
         found = match(placed, Decimal(price), arriving=False)
         placed.hwm, placed.stop_price = found.hwm, found.stop_price

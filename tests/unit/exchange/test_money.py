@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from workers.exchange.accounts import Account, Position
+from workers.exchange.accounts import ExchangeAccount, ExchangePosition
 from workers.exchange.money import totals
 
 
-def account(cash: int, **held: tuple[int, int]) -> Account:
+def account(cash: int, **held: tuple[int, int]) -> ExchangeAccount:
     """Return an account with *cash* and positions: symbol to (quantity, cost)."""
-    found = Account(key="key", secret_hash="", created_ns=0, cash=Decimal(cash))
+    found = ExchangeAccount(key="key", secret_hash="", created_ns=0, cash=Decimal(cash))
     for symbol, (qty, cost) in held.items():
-        found.positions[symbol] = Position(
+        found.positions[symbol] = ExchangePosition(
             symbol=symbol, is_crypto=symbol == "BTC", qty=Decimal(qty), cost=Decimal(cost)
         )
     return found

@@ -15,9 +15,9 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from pipeline.accounts.exposure import Book, Own, Pending
-from pipeline.accounts.losses import Standing
+from pipeline.accounts.losses import EquityBaseline
 from pipeline.model.account import Position
-from pipeline.model.orders import Side
+from pipeline.model.orders import OrderSide
 from pipeline.model.reasons import Code
 from pipeline.model.signals import Intent
 from pipeline.store.rows import Role, SignalRow
@@ -198,7 +198,7 @@ def cases(draw: st.DrawFn) -> Case:
         ),
         reserved=equity * draw(amounts(0, "0.2")),
         book=book,
-        standing=replace(
+        baseline=replace(
             STANDING,
             equity=equity,
             day_start_equity=equity * draw(amounts("0.9", "1.1")),
@@ -240,15 +240,20 @@ def assert_on_the_brokers_steps(order: Go, judged: Case) -> None:
     assert asset is not None
     assert order.quantity > 0
     if judged.signal.asset_class == "crypto":
-        assert order.side is Side.BUY
+        assert order.side is OrderSide.BUY
         assert order.quantity % (asset.min_trade_increment or Decimal("0.000001")) == 0
         assert order.quantity >= Decimal("0.0001")
         assert order.quantity * order.reference_price >= 10
     elif order.quantity % 1:
-        assert (size.fractional, asset.fractionable, order.side, order.time_in_force) == (True, True, Side.BUY, "day")
+        assert (size.fractional, asset.fractionable, order.side, order.time_in_force) == (
+            True,
+            True,
+            OrderSide.BUY,
+            "day",
+        )
         assert order.quantity % Decimal("0.000000001") == 0
         assert order.quantity * order.reference_price >= 1
-    if order.side is Side.SELL:
+    if order.side is OrderSide.SELL:
         assert (judged.executor.order.allow_short, judged.account.shorting_enabled, asset.shortable) == (True,) * 3
 
 
@@ -274,16 +279,16 @@ def assert_within_every_cap(order: Go, judged: Case) -> None:
 
 
 def assert_within_the_losses(order: Go, judged: Case) -> None:
-    limits, standing = judged.executor.limits, judged.standing
-    assert standing is not None
+    limits, baseline = judged.executor.limits, judged.baseline
+    assert baseline is not None
     at_risk = judged.book.open_risk(judged.executor.size.default_stop_percent) + order.risk
     assert order.risk > 0
     if limits.daily_loss_percent is not None:
-        allowed = standing.day_start_equity * limits.daily_loss_percent / 100
-        assert standing.day_start_equity - judged.account.equity + at_risk <= allowed
+        allowed = baseline.day_start_equity * limits.daily_loss_percent / 100
+        assert baseline.day_start_equity - judged.account.equity + at_risk <= allowed
     if limits.drawdown_percent is not None:
-        allowed = standing.peak_equity * limits.drawdown_percent / 100
-        assert standing.peak_equity - judged.account.equity + at_risk <= allowed
+        allowed = baseline.peak_equity * limits.drawdown_percent / 100
+        assert baseline.peak_equity - judged.account.equity + at_risk <= allowed
 
 
 def assert_nothing_counted_is_exceeded(judged: Case) -> None:
@@ -329,7 +334,7 @@ def test_an_exit_never_increases_or_reverses_a_position_and_an_entry_never_reduc
     if not isinstance(verdict, Go):
         return
     held = judged.position.quantity if judged.position else Decimal(0)
-    after = held + (verdict.quantity if verdict.side is Side.BUY else -verdict.quantity)
+    after = held + (verdict.quantity if verdict.side is OrderSide.BUY else -verdict.quantity)
     if verdict.role is Role.EXIT:
         assert abs(after) < abs(held)
         assert after * held >= 0
@@ -342,11 +347,11 @@ def _account(**changes: Any) -> Callable[[Case], Case]:
     return lambda judged: replace(judged, account=replace(judged.account, **changes))
 
 
-def _watched(standing: Standing | None) -> Callable[[Case], Case]:
+def _watched(baseline: EquityBaseline | None) -> Callable[[Case], Case]:
     def spoiled(judged: Case) -> Case:
         limits = judged.executor.limits.model_copy(update={"daily_loss_percent": Decimal(5)})
         executor = judged.executor.model_copy(update={"limits": limits})
-        return replace(judged, executor=executor, standing=standing)
+        return replace(judged, executor=executor, baseline=baseline)
 
     return spoiled
 
@@ -407,7 +412,7 @@ def kinds(judged: Case) -> set[str]:
     asked = judged.signal.quantity
     happens = {
         "an entry": True,
-        "a short": verdict.side is Side.SELL,
+        "a short": verdict.side is OrderSide.SELL,
         "a coin": judged.signal.symbol == COIN,
         "a fraction of a share": verdict.quantity % 1 > 0 and judged.signal.symbol != COIN,
         "a request that is cut": asked is not None and verdict.quantity < asked - 1,

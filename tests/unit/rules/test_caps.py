@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pipeline.accounts.exposure import Book, Pending
-from pipeline.model.orders import Side
+from pipeline.model.orders import OrderSide
 from pipeline.model.reasons import Code
 from tests.rule_cases import STANDING, case, position, signal, tuned
 from workers.rules.caps import caps, held, unseen
@@ -16,7 +16,7 @@ from workers.rules.entry_terms import Terms
 from workers.rules.sizing import Cap
 
 #: Ten a unit, of which one may be lost.
-TERMS = Terms(side=Side.BUY, limit=Decimal(10), price=Decimal(10), lowest=Decimal(10), risk=Decimal(1))
+TERMS = Terms(side=OrderSide.BUY, limit=Decimal(10), price=Decimal(10), lowest=Decimal(10), risk=Decimal(1))
 # Position and pending of the factory: 5 at 110 each, and 10 more for 1,000, of which 30 may be lost.
 BOOK = Book(
     positions=(position(5, "AAPL"), position(5, "MSFT"), position(-5, "XOM")),
@@ -100,9 +100,9 @@ def test_a_limit_that_is_exceeded_already_leaves_no_room() -> None:
 
 
 def test_the_days_loss_and_all_that_may_be_lost_down_to_the_stops_is_taken_off() -> None:
-    standing = replace(STANDING, equity=Decimal(98_000), peak_equity=Decimal(101_000))
+    baseline = replace(STANDING, equity=Decimal(98_000), peak_equity=Decimal(101_000))
     settings = tuned(limits={"daily_loss_percent": 5, "drawdown_percent": 4}, size={"default_stop_percent": 2})
-    judged = case(signal(), settings=settings, standing=standing, book=BOOK)
+    judged = case(signal(), settings=settings, baseline=baseline, book=BOOK)
 
     # 2 percent of 1,650 held, and 30 on its way.
     assert only(Code.DAILY_LOSS_LIMIT, judged) == (
@@ -116,7 +116,7 @@ def test_the_lower_of_two_equities_holds() -> None:
     settings = tuned(limits={"daily_loss_percent": 5})
     fallen = case(signal(), settings=settings)
     fallen = replace(fallen, account=replace(fallen.account, equity=Decimal(96_000)))
-    risen = case(signal(), settings=settings, standing=replace(STANDING, equity=Decimal(96_000)))
+    risen = case(signal(), settings=settings, baseline=replace(STANDING, equity=Decimal(96_000)))
 
     assert only(Code.DAILY_LOSS_LIMIT, fallen)[1]["lost"] == "4000.00"
     assert only(Code.DAILY_LOSS_LIMIT, risen)[1]["lost"] == "4000.00"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline.accounts.exposure import Book
-from pipeline.model.orders import Side
+from pipeline.model.orders import OrderSide
 from pipeline.model.signals import Intent
 from tests.rule_cases import NOW, OPEN, case, codes, go, held_for, position, signal, tuned
 from workers.rules.case import Recent, Skip
@@ -18,10 +18,10 @@ ARGO = {"method": "equity_percent", "value": 10, "scale_at_100": Decimal("1.5"),
 COIN = {"symbol": "BTC/USD", "asset_class": "crypto"}
 
 
-def buy(side: Side = Side.BUY, **changes: Any) -> Any:
+def buy(side: OrderSide = OrderSide.BUY, **changes: Any) -> Any:
     sent = changes.pop("sent", {})
     market = changes.pop("market", OPEN)
-    return judge_entry(case(signal("BUY" if side is Side.BUY else "SELL", **sent), market=market, **changes), side)
+    return judge_entry(case(signal("BUY" if side is OrderSide.BUY else "SELL", **sent), market=market, **changes), side)
 
 
 @pytest.mark.parametrize(
@@ -64,10 +64,10 @@ def test_an_entry_is_sized(size: dict[str, Any], sent: dict[str, Any], quantity:
 def test_fractions_are_bought_for_the_day_and_never_shorted() -> None:
     settings = tuned(size={"method": "notional", "value": 1000, "fractional": True}, order={"allow_short": True})
 
-    bought, shorted = go(buy(settings=settings)), go(buy(Side.SELL, settings=settings))
+    bought, shorted = go(buy(settings=settings)), go(buy(OrderSide.SELL, settings=settings))
 
     assert (bought.type, bought.time_in_force, bought.quantity % 1 > 0) == ("limit", "day", True)
-    assert (shorted.side, shorted.quantity) == (Side.SELL, Decimal(9))
+    assert (shorted.side, shorted.quantity) == (OrderSide.SELL, Decimal(9))
 
 
 def test_a_cap_that_leaves_too_little_is_the_reason_with_its_figures() -> None:
@@ -108,7 +108,7 @@ def test_everything_against_an_entry_is_said_at_once() -> None:
     assert judged.asset is not None
     judged = replace(judged, asset=replace(judged.asset, tradable=False))
 
-    assert codes(judge_entry(judged, Side.SELL)) == [
+    assert codes(judge_entry(judged, OrderSide.SELL)) == [
         "no_position",
         "too_old",
         "confidence_below_minimum",
@@ -123,10 +123,10 @@ def test_everything_against_an_entry_is_said_at_once() -> None:
 def test_what_speaks_against_an_entry_comes_before_what_it_waits_for() -> None:
     settings = tuned(limits={"daily_loss_percent": 5})
 
-    assert held_for(buy(settings=settings, standing=None)) == "account_unwatched"
-    assert codes(buy(settings=settings, standing=None, sent={"confidence": Decimal(1)})) == ["confidence_below_minimum"]
+    assert held_for(buy(settings=settings, baseline=None)) == "account_unwatched"
+    assert codes(buy(settings=settings, baseline=None, sent={"confidence": Decimal(1)})) == ["confidence_below_minimum"]
     # And it is not sized before it may go.
-    assert held_for(buy(settings=settings, standing=None, reserved=Decimal(10**9))) == "account_unwatched"
+    assert held_for(buy(settings=settings, baseline=None, reserved=Decimal(10**9))) == "account_unwatched"
 
 
 def test_an_asset_that_cannot_be_shorted_is_not() -> None:
@@ -134,12 +134,12 @@ def test_an_asset_that_cannot_be_shorted_is_not() -> None:
     assert judged.asset is not None
     judged = replace(judged, asset=replace(judged.asset, shortable=False))
 
-    assert codes(judge_entry(judged, Side.SELL)) == ["no_shorting"]
-    assert go(judge_entry(replace(judged, signal=signal("BUY")), Side.BUY)).side is Side.BUY
+    assert codes(judge_entry(judged, OrderSide.SELL)) == ["no_shorting"]
+    assert go(judge_entry(replace(judged, signal=signal("BUY")), OrderSide.BUY)).side is OrderSide.BUY
 
 
 def test_a_short_that_may_not_grow_is_said_as_such() -> None:
-    assert codes(buy(Side.SELL, held=-5)) == ["no_shorting"]
+    assert codes(buy(OrderSide.SELL, held=-5)) == ["no_shorting"]
 
 
 @pytest.mark.parametrize("price", [None, Decimal("0.00001")])

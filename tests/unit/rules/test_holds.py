@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline.accounts.exposure import Book, Pending
-from pipeline.model.orders import Side
+from pipeline.model.orders import OrderSide
 from tests.rule_cases import NOW, STANDING, case, position, signal, tuned
 from workers.rules.case import Recent
 from workers.rules.holds import hold
@@ -21,7 +21,7 @@ def seconds(value: float | None) -> timedelta | None:
 
 
 def code(**changes: Any) -> str | None:
-    found = hold(case(signal(), **changes), Side.BUY)
+    found = hold(case(signal(), **changes), OrderSide.BUY)
     if found is None:
         return None
     assert found.wait > timedelta(0)
@@ -45,18 +45,18 @@ def test_a_blocked_account_is_waited_for() -> None:
 def test_an_account_whose_day_nobody_knows_is_waited_for_where_a_limit_counts_from_it(tables: dict[str, Any]) -> None:
     settings = tuned(**tables)
 
-    assert code(settings=settings, standing=None) == "account_unwatched"
+    assert code(settings=settings, baseline=None) == "account_unwatched"
     # A day has begun since, and nobody has looked at what the account had then.
     assert (
-        code(settings=settings, standing=replace(STANDING, day=NOW.date() - timedelta(days=1))) == "account_unwatched"
+        code(settings=settings, baseline=replace(STANDING, day=NOW.date() - timedelta(days=1))) == "account_unwatched"
     )
     # The keeper is gone.
     late = replace(STANDING, read_at=NOW - timedelta(seconds=91))
-    assert code(settings=settings, standing=late) == "account_unwatched"
-    assert code(settings=settings, standing=replace(STANDING, read_at=NOW - timedelta(seconds=90))) is None
+    assert code(settings=settings, baseline=late) == "account_unwatched"
+    assert code(settings=settings, baseline=replace(STANDING, read_at=NOW - timedelta(seconds=90))) is None
     # Its day began under an earlier hour or another zone, which the settings have since left.
-    assert code(settings=settings, standing=replace(STANDING, day=NOW.date() + timedelta(days=1))) is None
-    assert code(standing=None) is None
+    assert code(settings=settings, baseline=replace(STANDING, day=NOW.date() + timedelta(days=1))) is None
+    assert code(baseline=None) is None
 
 
 def test_an_account_that_is_to_be_flat_before_the_close_waits_for_the_clock() -> None:
@@ -99,7 +99,7 @@ def test_what_we_filled_on_the_other_side_is_waited_for_until_it_is_seen(
 def test_a_sell_waits_for_a_long_position_that_is_not_seen_yet() -> None:
     judged = case(signal("SELL"), book=Book(pending=(pending(5),)))
 
-    found = hold(judged, Side.SELL)
+    found = hold(judged, OrderSide.SELL)
     assert found is not None
     assert found.reason.to_json() == {"symbol": "AAPL", "read": "0", "with_our_orders": "5"}
 
@@ -135,6 +135,6 @@ def test_refused_entries_in_a_row_open_a_circuit_that_lets_one_a_minute_pass(
 def test_the_circuit_says_when_it_tries_next() -> None:
     recent = Recent(rejections=3, rejected_ago=timedelta(seconds=20))
 
-    found = hold(case(signal(), settings=tuned(limits=CIRCUIT), recent=recent), Side.BUY)
+    found = hold(case(signal(), settings=tuned(limits=CIRCUIT), recent=recent), OrderSide.BUY)
     assert found is not None
     assert found.reason.facts == {"limit": 3, "rejections": 3, "next_try_s": 40}

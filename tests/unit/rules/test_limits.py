@@ -180,8 +180,8 @@ def test_a_day_earns_no_more_than_its_part(
     refused: bool,  # noqa: FBT001 -- a parameter
 ) -> None:
     changes = {"equity": 100_000 + today, "best_day_profit": best, "earned": earned}
-    standing = type(STANDING)(**vars(STANDING) | {name: Decimal(value) for name, value in changes.items()})
-    judged = case(signal(), settings=tuned(firm={"consistency_percent": 30}), standing=standing)
+    baseline = type(STANDING)(**vars(STANDING) | {name: Decimal(value) for name, value in changes.items()})
+    judged = case(signal(), settings=tuned(firm={"consistency_percent": 30}), baseline=baseline)
 
     assert [code for code, _ in said(judged)] == (["consistency_limit"] if refused else [])
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.model.orders import Side
+from pipeline.model.orders import OrderSide
 from tests.rule_cases import case, signal, tuned
 from workers.rules.entry_terms import Terms, terms_of
 
@@ -18,7 +18,7 @@ def terms(side: str = "buy", *, order: str = "limit", stop: Any = None, price: A
         price=None if price is None else Decimal(price),
     )
     assert judged.asset is not None
-    return terms_of(judged, Side(side), Decimal(100), judged.asset)
+    return terms_of(judged, OrderSide(side), Decimal(100), judged.asset)
 
 
 @pytest.mark.parametrize(

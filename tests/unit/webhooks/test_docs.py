@@ -7,7 +7,7 @@ from pathlib import Path
 
 from config.webhooks import WebhookSettings
 from pipeline.intake.webhooks.body import SECRET_KEYS, read_body
-from pipeline.intake.webhooks.message import Code
+from pipeline.intake.webhooks.message import RefusalCode
 from pipeline.intake.webhooks.tradingview import SOURCE_ID
 from pipeline.intake.webhooks.translate import RESEND_WITHIN, Identity, translate
 from pipeline.intake.webhooks.values import FIRED
@@ -29,7 +29,7 @@ FILLED = {
 
 
 def test_the_page_names_every_code() -> None:
-    assert [code for code in Code if f"`{code}`" not in PAGE] == []
+    assert [code for code in RefusalCode if f"`{code}`" not in PAGE] == []
 
 
 def test_the_page_names_every_key_that_makes_an_identity() -> None:

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 
 from pydantic import SecretStr
 
-from pipeline.model.account import Account, Asset, Clock, Position, Session, Transfer
+from pipeline.model.account import Account, Asset, Clock, MarketSession, Position, Transfer
 from pipeline.model.errors import BrokerOverRate, BrokerUnreadable, ConfigInvalid, Problem, TradewireError
 from pipeline.model.orders import BrokerOrder, OrderRequest
 from workers.brokers.alpaca import calendar as days
@@ -149,7 +149,7 @@ class AlpacaBroker:
         """Read the market clock."""
         return self._read("/clock", words.clock_from_broker)
 
-    def calendar(self, first: date, last: date) -> Sequence[Session]:
+    def calendar(self, first: date, last: date) -> Sequence[MarketSession]:
         """Read the regular sessions from *first* to *last*."""
         asked = {"start": first.isoformat(), "end": last.isoformat()}
         sessions = self._read("/calendar", words.each(days.session_from_broker), asked)

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from pipeline.model.account import Session, Transfer
+from pipeline.model.account import MarketSession, Transfer
 from pipeline.model.errors import BrokerUnreadable
 from workers.brokers.alpaca.fields import Fields
 
@@ -24,11 +24,11 @@ MOST_PAGES: Final = 40
 _SLACK: Final = timedelta(days=1)
 
 
-def session_from_broker(raw: Any) -> Session:
+def session_from_broker(raw: Any) -> MarketSession:
     """Read one day of the calendar."""
     fields = Fields.of("calendar day", raw)
     day = _day(fields, "date")
-    session = Session(date=day, opens=_hour(fields, "open", day), closes=_hour(fields, "close", day))
+    session = MarketSession(date=day, opens=_hour(fields, "open", day), closes=_hour(fields, "close", day))
     if session.opens >= session.closes:
         raise fields.unreadable("close")
     return session

@@ -10,7 +10,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from pipeline.model.errors import BrokerUnreadable
-from pipeline.model.orders import Side
+from pipeline.model.orders import OrderSide
 
 #: A number beyond 10 to this power is no amount, and would take for ever to write out.
 GREATEST_EXPONENT: Final = 30
@@ -54,10 +54,10 @@ class Fields:
             raise self.unreadable(key)
         return word
 
-    def side(self) -> Side:
+    def side(self) -> OrderSide:
         """Return the side."""
         try:
-            return Side(self.word("side"))
+            return OrderSide(self.word("side"))
         except ValueError:
             raise self.unreadable("side") from None
 

@@ -22,7 +22,7 @@ from pipeline.model.errors import (
 from pipeline.model.orders import OrderRequest
 from workers.brokers.alpaca import mapping as words
 from workers.brokers.alpaca.fields import read_json
-from workers.brokers.alpaca.session import Answer, NoConnection, NoReply, Reply
+from workers.brokers.alpaca.session import HttpAnswer, NoConnection, NoReply, Reply
 from workers.brokers.protocol import Accepted, Duplicate, NoAnswer, NotSent, NotSentCause, Outcome, Rejected, Unknown
 
 #: What a 403 says when every order of the account would hear it, and why we think so. Any other 403 is about
@@ -68,7 +68,7 @@ def outcome_of(reply: Reply, request: OrderRequest) -> Outcome:
             return NotSent(cause=NotSentCause.UNREACHABLE, message=reply.message)
         case NoReply():
             return Unknown(message=reply.message)
-        case Answer():
+        case HttpAnswer():
             return _taken(reply, request) if is_good(reply) else _refused(reply)
         case _:
             assert_never(reply)
@@ -81,7 +81,7 @@ def fault_of(reply: Reply) -> TradewireError:
             return BrokerUnavailable(reply.message)
         case NoReply():
             return BrokerUnreadable(reply.message) if reply.garbled else BrokerUnavailable(reply.message)
-        case Answer(status=status):
+        case HttpAnswer(status=status):
             said = _said(reply)
             # A read has no order that the broker could object to: 403 is always about the account.
             if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
@@ -108,9 +108,9 @@ def no_answer(fault: TradewireError) -> NoAnswer:
     return NoAnswer(message=str(fault), cause=cause)
 
 
-def is_good(reply: Reply) -> TypeGuard[Answer]:
+def is_good(reply: Reply) -> TypeGuard[HttpAnswer]:
     """Tell whether the broker did what it was asked."""
-    return isinstance(reply, Answer) and HTTPStatus.OK <= reply.status < HTTPStatus.MULTIPLE_CHOICES
+    return isinstance(reply, HttpAnswer) and HTTPStatus.OK <= reply.status < HTTPStatus.MULTIPLE_CHOICES
 
 
 def says_absent(reply: Reply) -> bool:
@@ -118,7 +118,7 @@ def says_absent(reply: Reply) -> bool:
 
     A 404 page of a proxy, or of a wrong base_url, says nothing about orders or positions.
     """
-    if not isinstance(reply, Answer) or reply.status != HTTPStatus.NOT_FOUND:
+    if not isinstance(reply, HttpAnswer) or reply.status != HTTPStatus.NOT_FOUND:
         return False
     complaint = complaint_of(reply)
     if complaint is None or _NO_SUCH_PATH.search(complaint.message):
@@ -129,13 +129,13 @@ def says_absent(reply: Reply) -> bool:
 def says_not_possible(reply: Reply) -> bool:
     """Tell whether the broker answers 422: the order is over, or its id cannot be an id."""
     return (
-        isinstance(reply, Answer)
+        isinstance(reply, HttpAnswer)
         and reply.status == HTTPStatus.UNPROCESSABLE_ENTITY
         and complaint_of(reply) is not None
     )
 
 
-def complaint_of(answer: Answer) -> Complaint | None:
+def complaint_of(answer: HttpAnswer) -> Complaint | None:
     """Read the body of an error; None when it is not one of Alpaca's."""
     try:
         body = read_json(answer.text)
@@ -150,7 +150,7 @@ def complaint_of(answer: Answer) -> Complaint | None:
     )
 
 
-def _taken(answer: Answer, request: OrderRequest) -> Outcome:
+def _taken(answer: HttpAnswer, request: OrderRequest) -> Outcome:
     try:
         order = words.order_from_broker(read_json(answer.text))
     except BrokerUnreadable as exc:
@@ -161,7 +161,7 @@ def _taken(answer: Answer, request: OrderRequest) -> Outcome:
     return Accepted(order=order)
 
 
-def _refused(answer: Answer) -> Outcome:
+def _refused(answer: HttpAnswer) -> Outcome:
     said = _said(answer)
     complaint = complaint_of(answer)
     match answer.status:
@@ -189,7 +189,7 @@ def _complained(status: int, complaint: Complaint, said: str) -> Outcome:
     return Unknown(message=said)
 
 
-def _said(answer: Answer) -> str:
+def _said(answer: HttpAnswer) -> str:
     complaint = complaint_of(answer)
     return f"HTTP {answer.status}: {complaint.message}" if complaint else f"HTTP {answer.status}"
 

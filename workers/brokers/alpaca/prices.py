@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 from pipeline.model.errors import BrokerOverRate, BrokerUnavailable, BrokerUnreadable, TradewireError
 from workers.brokers.alpaca import outcomes as faults
 from workers.brokers.alpaca.fields import Fields, read_json
-from workers.brokers.alpaca.session import Answer, PriceSession, Reply
+from workers.brokers.alpaca.session import HttpAnswer, PriceSession, Reply
 
 #: Where the prices are of whoever trades at one of Alpaca's own hosts.
 DATA_URL: Final = "https://data.alpaca.markets"
@@ -86,7 +86,7 @@ def _price_of(raw: Any, symbol: str) -> Decimal | None:
 
 
 def _says_no_trade(reply: Reply) -> bool:
-    if not isinstance(reply, Answer) or reply.status not in _STATUSES_OF_NO_TRADE:
+    if not isinstance(reply, HttpAnswer) or reply.status not in _STATUSES_OF_NO_TRADE:
         return False
     complaint = faults.complaint_of(reply)
     return complaint is not None and bool(_NO_TRADE.search(complaint.message))
@@ -97,7 +97,7 @@ def _fault_of(reply: Reply) -> TradewireError:
     fault = faults.fault_of(reply)
     if isinstance(fault, BrokerOverRate):
         return BrokerUnavailable(str(fault))
-    if isinstance(reply, Answer) and reply.status == HTTPStatus.FORBIDDEN:
+    if isinstance(reply, HttpAnswer) and reply.status == HTTPStatus.FORBIDDEN:
         # "subscription does not permit …": the plan for data, not the right to trade.
         return BrokerUnreadable(str(fault))
     return fault

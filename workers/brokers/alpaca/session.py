@@ -34,7 +34,7 @@ SHORTEST_SECRET = 8
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class HttpAnswer:
     """A complete HTTP answer. *text* is empty when the body could not be decoded."""
 
     status: int
@@ -60,7 +60,7 @@ class NoReply:
     garbled: bool = False
 
 
-Reply = Answer | NoConnection | NoReply
+Reply = HttpAnswer | NoConnection | NoReply
 
 
 class OneTry(RESTClient):
@@ -110,7 +110,7 @@ class OneTry(RESTClient):
                 timeout=timeout,  # type: ignore[arg-type]  # transports take it, as their annotations say
                 stream=True,
             ) as response:
-                return Answer(
+                return HttpAnswer(
                     status=response.status_code,
                     text=self._without_keys(_read(response)),
                     retry_after_s=retry_after_s(response.headers, now=time.time()),

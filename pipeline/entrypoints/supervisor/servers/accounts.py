@@ -20,14 +20,14 @@ ACCOUNT = "tradewire-postgres"
 
 
 @dataclass(frozen=True)
-class Account:
+class UnixAccount:
     """Whom a server runs as."""
 
     user: int
     group: int
 
 
-def postgres_account() -> Account | None:
+def postgres_account() -> UnixAccount | None:
     """Return whom PostgreSQL runs as; None when the present user will do.
 
     As root a system user without a password or a home is made once: initdb wants a user that has a name.
@@ -42,7 +42,7 @@ def postgres_account() -> Account | None:
     except KeyError:
         _make_account()
         found = pwd.getpwnam(ACCOUNT)
-    return Account(found.pw_uid, found.pw_gid)
+    return UnixAccount(found.pw_uid, found.pw_gid)
 
 
 def _make_account() -> None:

@@ -17,7 +17,7 @@ import psycopg
 import structlog
 from psycopg import sql
 
-from pipeline.entrypoints.supervisor.servers.accounts import Account, let_through, postgres_account
+from pipeline.entrypoints.supervisor.servers.accounts import UnixAccount, let_through, postgres_account
 from pipeline.entrypoints.supervisor.servers.binaries import postgres_programs
 from pipeline.entrypoints.supervisor.servers.orphans import end_leftovers
 from pipeline.entrypoints.supervisor.servers.server_spec import Launch, child_options
@@ -97,7 +97,7 @@ class Postgres:
             with contextlib.suppress(OSError):
                 folder.rmdir()
 
-    def _make_cluster(self, initdb: Path, account: Account | None) -> None:
+    def _make_cluster(self, initdb: Path, account: UnixAccount | None) -> None:
         # Made beside its place and moved there when it is whole: a kill in between leaves no half cluster.
         for half_made in self.home.glob("cluster.new-*"):
             shutil.rmtree(half_made, ignore_errors=True)
@@ -134,7 +134,7 @@ def _socket_path(cluster: Path) -> Path:
     return Path(tempfile.gettempdir()).resolve() / f"tradewire-{os.geteuid()}-{digest}"
 
 
-def _socket_folder(cluster: Path, account: Account | None) -> Path:
+def _socket_folder(cluster: Path, account: UnixAccount | None) -> Path:
     folder = _socket_path(cluster)
     if folder == cluster:
         return folder

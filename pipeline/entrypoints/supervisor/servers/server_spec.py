@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from pipeline.entrypoints.supervisor.servers.accounts import Account
+from pipeline.entrypoints.supervisor.servers.accounts import UnixAccount
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +18,7 @@ class Launch:
     argv: list[str]
     cwd: Path
     #: Whom it runs as; None is the one who runs the guard.
-    account: Account | None = None
+    account: UnixAccount | None = None
     #: What it reads from its standard input: settings that must not be seen in the process list.
     stdin: bytes = b""
 
@@ -49,7 +49,7 @@ class ServerPlan(Protocol):
         """Remove what nobody needs once the server has ended."""
 
 
-def child_options(account: Account | None) -> dict[str, Any]:
+def child_options(account: UnixAccount | None) -> dict[str, Any]:
     """Return how `subprocess` starts a server's program: as *account*, without our secrets and lifeline."""
     env = {key: value for key, value in os.environ.items() if not key.startswith("TRADEWIRE_")}
     if account is None:

@@ -10,11 +10,11 @@ from psycopg.rows import DictRow
 from config.schema.executor import ExecutorSettings
 from pipeline.accounts.limit_usage import headroom
 from pipeline.accounts.snapshot import snapshot_of
-from pipeline.accounts.switches import Stand, Switches, switch_json
+from pipeline.accounts.switches import Switches, SwitchStatus, switch_json
 from pipeline.entrypoints.web.api.context import WebContext
 from pipeline.model.account import Position
 from pipeline.model.json_values import number_json, time_json
-from pipeline.model.switches import Kind
+from pipeline.model.switches import SwitchKind
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 from pipeline.views.counts import nothing_open, open_counts
@@ -54,7 +54,7 @@ def trading_status(context: WebContext) -> dict[str, Any]:
 
 
 def _status(record: Record, executor: ExecutorSettings, counts: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    stand = Switches(record).standing(executor.id)
+    stand = Switches(record).active_switches(executor.id)
     open_ = counts.get(executor.id, nothing_open())
     account = _account(record, executor)
     flattens = any(switch.flatten for switch in stand.switches)
@@ -71,9 +71,9 @@ def _status(record: Record, executor: ExecutorSettings, counts: dict[str, dict[s
     }
 
 
-def _word(stand: Stand, workers: int) -> str:
+def _word(stand: SwitchStatus, workers: int) -> str:
     kinds = {switch.kind for switch in stand.switches}
-    hardest = next((kind.value for kind in reversed(Kind) if kind in kinds), None)
+    hardest = next((kind.value for kind in reversed(SwitchKind) if kind in kinds), None)
     return hardest or (TRADING if workers else NO_WORKER)
 
 
@@ -84,7 +84,7 @@ def _account(record: Record, executor: ExecutorSettings) -> dict[str, Any]:
         row = connection.execute(sql("accounts", "snapshot"), key).fetchone()
         return row, connection.execute(sql("accounts", "refusal"), key).fetchone()
 
-    row, refusal = record.read(unit)
+    row, refusal = record.run(unit)
     snapshot = None if row is None else snapshot_of(row)
     account = None if snapshot is None else snapshot.account
     return {

@@ -10,7 +10,7 @@ from pipeline.entrypoints.web.api.auth import Gate
 from pipeline.entrypoints.web.api.readiness import Readiness
 from pipeline.intake.intake import Intake
 from pipeline.operations.dead_letters import DeadLetters
-from pipeline.queues.dispatcher import Relay
+from pipeline.queues.dispatcher import Dispatcher
 from pipeline.store.record import Record
 
 
@@ -22,7 +22,7 @@ class WebContext:
     executors: Executors
     record: Record
     intake: Intake
-    relay: Relay
+    dispatcher: Dispatcher
     letters: DeadLetters
     readiness: Readiness
     gate: Gate

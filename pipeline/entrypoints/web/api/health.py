@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
-from pipeline.entrypoints.doctor.findings import Status, findings_json, worst
+from pipeline.entrypoints.doctor.findings import CheckStatus, findings_json, worst
 from pipeline.entrypoints.web.api.context import WebContext
 
 
@@ -22,7 +22,7 @@ def router(context: WebContext) -> APIRouter:
     def ready() -> JSONResponse:
         """Say which part is away: 200 when none is, else 503."""
         findings = context.readiness.look()
-        status = 503 if worst(findings) is Status.CRITICAL else 200
+        status = 503 if worst(findings) is CheckStatus.CRITICAL else 200
         return JSONResponse(findings_json(findings), status_code=status)
 
     return routes

@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 
 from config.alerts import Alerts
-from pipeline.monitoring.alerts.alert_store import Ledger
-from pipeline.monitoring.alerts.delivery import Courier
-from pipeline.monitoring.alerts.kinds import Kind
+from pipeline.monitoring.alerts.alert_store import AlertStore
+from pipeline.monitoring.alerts.delivery import AlertDelivery
+from pipeline.monitoring.alerts.kinds import AlertKind
 from pipeline.monitoring.alerts.monitor import look_for_keeper
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
-from workers.keeper.periodic_task import Round
+from workers.keeper.periodic_task import PeriodicTask
 
 _EVERY_S = 2.0
 
@@ -19,12 +19,12 @@ _EVERY_S = 2.0
 class KeeperWatch:
     """Looks for a keeper in a thread of its own, until closed. While there is none, it tells what is to be told."""
 
-    def __init__(self, database_url: str, alerts: Alerts, *, ledger: Ledger | None = None) -> None:
-        self._record = Record(database_url, connections=1, patience_s=0.5)
-        self._ledger = ledger or Ledger()
-        self._courier = Courier(record=self._record, alerts=alerts)
+    def __init__(self, database_url: str, alerts: Alerts, *, ledger: AlertStore | None = None) -> None:
+        self._record = Record(database_url, connections=1, retry_for_s=0.5)
+        self._ledger = ledger or AlertStore()
+        self._delivery = AlertDelivery(record=self._record, alerts=alerts)
         self._stop = threading.Event()
-        self._round = Round("keeper watch", _EVERY_S, self.run_once, stop=self._stop, leads=lambda: True)
+        self._round = PeriodicTask("keeper watch", _EVERY_S, self.run_once, stop=self._stop, leads=lambda: True)
 
     def start(self) -> None:
         """Begin."""
@@ -37,9 +37,9 @@ class KeeperWatch:
             RecordUnavailable: PostgreSQL is away.
         """
         look_for_keeper(self._record, self._ledger)
-        key = {"kinds": [Kind.KEEPER_DOWN.value]}
-        down = self._record.read(lambda connection: connection.execute(sql("alerts", "open_keys"), key).fetchone())
-        return 0 if down is None else self._courier.run_once()
+        key = {"kinds": [AlertKind.KEEPER_DOWN.value]}
+        down = self._record.run(lambda connection: connection.execute(sql("alerts", "open_keys"), key).fetchone())
+        return 0 if down is None else self._delivery.run_once()
 
     def close(self) -> None:
         """End; a message on its way is not waited for."""

@@ -13,7 +13,7 @@ LARGEST_BODY = 64 * 1024
 _SAYS = f"a request's body has at most {LARGEST_BODY} bytes"
 
 
-class Limits:
+class RequestLimits:
     """ASGI middleware around the whole application."""
 
     def __init__(self, app: ASGIApp) -> None:

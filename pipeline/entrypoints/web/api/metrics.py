@@ -15,7 +15,7 @@ from pipeline.operations.tokens import Scope
 def router(context: WebContext) -> APIRouter:
     """Return the route. A scraper carries a token with the scope read, made for it by `tradewire token add`."""
     routes = APIRouter(tags=["metrics"])
-    exposition = Exposition(context.record, context.executors, depth=context.relay.depth)
+    exposition = Exposition(context.record, context.executors, depth=context.dispatcher.depth)
 
     @routes.get(
         "/metrics",

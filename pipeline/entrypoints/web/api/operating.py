@@ -20,7 +20,7 @@ from pipeline.entrypoints.web.api.parameters import Executor
 from pipeline.entrypoints.web.api.schemas import DeadLetterList, ExecutionAnswer, StandAnswer
 from pipeline.model.errors import NotPossible
 from pipeline.model.json_values import number_json
-from pipeline.model.switches import Kind
+from pipeline.model.switches import SwitchKind
 from pipeline.operations.tokens import Scope
 from pipeline.views.json_shapes import dead_letter_json, execution_json
 from pipeline.views.lists import execution
@@ -49,10 +49,10 @@ class Turn(StrEnum):
 
 
 _KINDS = {
-    Turn.PAUSE: Kind.PAUSED,
-    Turn.REDUCE: Kind.REDUCING,
-    Turn.HALT: Kind.HALTED,
-    Turn.FLATTEN: Kind.HALTED,
+    Turn.PAUSE: SwitchKind.PAUSED,
+    Turn.REDUCE: SwitchKind.REDUCING,
+    Turn.HALT: SwitchKind.HALTED,
+    Turn.FLATTEN: SwitchKind.HALTED,
 }
 
 

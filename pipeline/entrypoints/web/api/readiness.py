@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from config.schema.executor import Executors
 from config.schema.settings import Settings
 from pipeline.entrypoints.doctor.brokers import look_at_broker
-from pipeline.entrypoints.doctor.findings import Finding, Status
+from pipeline.entrypoints.doctor.findings import CheckResult, CheckStatus
 from pipeline.entrypoints.doctor.servers import look_at_postgres, look_at_processes, look_at_redis
 from pipeline.model.errors import RecordUnavailable
 from pipeline.store.record import Record
@@ -28,27 +28,27 @@ class Readiness:
         self._executors = executors
         self._pool = ThreadPoolExecutor(2 * len(executors) + 2, thread_name_prefix="readiness")
         self._lock = threading.Lock()
-        self._brokers: list[Future[Finding]] = []
+        self._brokers: list[Future[CheckResult]] = []
         self._looked_at = float("-inf")
 
-    def look(self) -> list[Finding]:
+    def look(self) -> list[CheckResult]:
         """Return a finding per part."""
         brokers = self._look_at_brokers()
         redis = self._pool.submit(look_at_redis, self._redis_url)
         postgres = look_at_postgres(self._record)
         findings = [postgres, redis.result()]
-        if postgres.status is Status.OK:
+        if postgres.status is CheckStatus.OK:
             try:
                 findings += look_at_processes(self._record, tuple(self._executors))
             except RecordUnavailable as error:
-                findings[0] = Finding(name=postgres.name, status=Status.CRITICAL, saw=str(error))
+                findings[0] = CheckResult(name=postgres.name, status=CheckStatus.CRITICAL, saw=str(error))
         return findings + [broker.result() for broker in brokers]
 
     def close(self) -> None:
         """End the threads; a look under way is not waited for."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _look_at_brokers(self) -> list[Future[Finding]]:
+    def _look_at_brokers(self) -> list[Future[CheckResult]]:
         """Begin a look at every broker unless there was one lately; all who ask meanwhile share it."""
         with self._lock:
             if time.monotonic() - self._looked_at >= _BROKERS_EVERY_S:

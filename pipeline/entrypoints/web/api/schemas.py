@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from pipeline.model.signals import Action, Intent
 from pipeline.model.states import State
-from pipeline.model.switches import Kind
+from pipeline.model.switches import SwitchKind
 from pipeline.store.rows import Mode
 
 _TIME = "2026-01-30T14:31:07.123456Z"
@@ -159,7 +159,7 @@ class OutcomeAnswer(BaseModel):
 class SwitchAnswer(BaseModel):
     """One reason for which an account is stopped."""
 
-    kind: Kind
+    kind: SwitchKind
     cause: Annotated[str, Field(examples=["person"])]
     reason_code: str
     reason: str

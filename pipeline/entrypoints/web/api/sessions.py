@@ -22,7 +22,7 @@ _LONGEST = 100
 
 
 @dataclass(frozen=True, kw_only=True)
-class Session:
+class BrowserSession:
     """One browser's visit. It holds no token, only the name of one: the scopes are asked for at each request."""
 
     #: The token's name; None: nobody has logged in yet.
@@ -37,19 +37,19 @@ class Sessions:
         self._key = hmac.digest(main.get_secret_value().encode(), b"tradewire: session cookie", hashlib.sha256)
         self._signer = URLSafeTimedSerializer(self._key, salt="session")
 
-    def new(self, name: str | None) -> Session:
+    def new(self, name: str | None) -> BrowserSession:
         """Return a session under a fresh nonce: one from before a login is never one from after it."""
-        return Session(name=name, nonce=secrets.token_urlsafe(16))
+        return BrowserSession(name=name, nonce=secrets.token_urlsafe(16))
 
-    def of(self, request: Request) -> Session | None:
+    def of(self, request: Request) -> BrowserSession | None:
         """Return the session that *request* carries; None: none, or not one of ours, or over."""
         try:
             held = self._signer.loads(request.cookies.get(COOKIE, ""), max_age=_LASTS_S)
         except BadSignature:
             return None
-        return Session(name=held["name"], nonce=held["nonce"])
+        return BrowserSession(name=held["name"], nonce=held["nonce"])
 
-    def keep(self, response: Response, session: Session, *, secure: bool) -> None:
+    def keep(self, response: Response, session: BrowserSession, *, secure: bool) -> None:
         """Put *session* into the answer; *secure* where the page is served over https."""
         value = self._signer.dumps({"name": session.name, "nonce": session.nonce})
         flags = {"httponly": True, "samesite": "strict", "secure": secure, "path": "/"}
@@ -59,10 +59,10 @@ class Sessions:
         """Take the cookie back."""
         response.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict")
 
-    def token_of(self, session: Session) -> str:
+    def token_of(self, session: BrowserSession) -> str:
         """Return what every form of *session* must carry."""
         return hmac.new(self._key, f"form {session.nonce}".encode(), hashlib.sha256).hexdigest()
 
-    def is_from(self, session: Session, given: str | None) -> bool:
+    def is_from(self, session: BrowserSession, given: str | None) -> bool:
         """Say whether *given* is what a form of *session* carries."""
         return hmac.compare_digest(self.token_of(session).encode(), (given or "").encode()[:_LONGEST])

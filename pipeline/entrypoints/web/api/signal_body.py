@@ -35,7 +35,7 @@ def receive(context: WebContext, body: bytes, source: str, *, executor_id: str |
     except InvalidSignal as error:
         raise ApiError(422, error.code, str(error)) from None
     if not recorded.duplicate:
-        context.relay.ring(recorded.executions)
+        context.dispatcher.enqueue(recorded.executions)
     return recorded
 
 

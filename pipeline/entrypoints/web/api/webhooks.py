@@ -20,8 +20,8 @@ from pipeline.entrypoints.web.api.errors import COMMON, ErrorAnswer, answer
 from pipeline.entrypoints.web.api.parameters import Limit, Name, Since
 from pipeline.entrypoints.web.api.schemas import RecordedAnswer
 from pipeline.intake.webhooks.deliveries import deliveries
-from pipeline.intake.webhooks.message import Code
-from pipeline.intake.webhooks.receiver import Delivery, Door
+from pipeline.intake.webhooks.message import RefusalCode
+from pipeline.intake.webhooks.receiver import WebhookReceiver, WebhookRequest
 from pipeline.model.errors import InvalidSignal, SourceIdConflict
 from pipeline.operations.tokens import MAIN, Scope
 from pipeline.views.json_shapes import recorded_json
@@ -30,12 +30,12 @@ from pipeline.views.json_shapes import recorded_json
 _ANSWER_WITHIN_S = 2.5
 
 _STATUSES: dict[str, int] = {
-    Code.UNKNOWN_WEBHOOK: 404,
-    Code.UNAUTHORIZED: 401,
-    Code.ADDRESS_REFUSED: 403,
-    Code.TOO_LARGE: 413,
+    RefusalCode.UNKNOWN_WEBHOOK: 404,
+    RefusalCode.UNAUTHORIZED: 401,
+    RefusalCode.ADDRESS_REFUSED: 403,
+    RefusalCode.TOO_LARGE: 413,
     # 429 would be final to TradingView.
-    Code.TOO_MANY: 503,
+    RefusalCode.TOO_MANY: 503,
 }
 _AGAIN = "Nothing is sure to be recorded: send it again."
 _ANSWERS: dict[int | str, dict[str, Any]] = {
@@ -98,20 +98,20 @@ def router(context: WebContext) -> APIRouter:
     Raises:
         ConfigInvalid: the file of the webhooks, or one of their secrets, is wrong.
     """
-    door = _door(context)
+    receiver = _receiver(context)
 
     @asynccontextmanager
     async def open_door(_: Any) -> AsyncIterator[None]:
         yield
-        await anyio.to_thread.run_sync(door.close)
+        await anyio.to_thread.run_sync(receiver.close)
 
     routes = APIRouter(tags=["webhooks"], lifespan=open_door)
-    _add_doors(routes, context, door)
+    _add_doors(routes, context, receiver)
     _add_list(routes, context)
     return routes
 
 
-def _add_doors(routes: APIRouter, context: WebContext, door: Door) -> None:
+def _add_doors(routes: APIRouter, context: WebContext, receiver: WebhookReceiver) -> None:
     posts: dict[str, Any] = {"status_code": 201, "response_model": RecordedAnswer}
     posts |= {"responses": _ANSWERS, "openapi_extra": _BODY}
 
@@ -120,13 +120,13 @@ def _add_doors(routes: APIRouter, context: WebContext, door: Door) -> None:
     @routes.post("/webhooks/{name}", **posts)
     async def deliver(name: WebhookName, request: Request) -> JSONResponse:
         """Take an alert; the secret is in the body, as `"secret"`, or the bearer token."""
-        return await _receive(context, door, name, request)
+        return await _receive(context, receiver, name, request)
 
     @routes.post("/webhooks/{name}/{secret}/", include_in_schema=False, **posts)
     @routes.post("/webhooks/{name}/{secret}", **posts)
     async def deliver_with_secret(name: WebhookName, secret: Secret, request: Request) -> JSONResponse:
         """Take an alert of a sender that can set neither headers nor the body."""
-        return await _receive(context, door, name, request, secret)
+        return await _receive(context, receiver, name, request, secret)
 
 
 def _add_list(routes: APIRouter, context: WebContext) -> None:
@@ -151,7 +151,7 @@ def _add_list(routes: APIRouter, context: WebContext) -> None:
         return JSONResponse({"items": items, "limit": limit, "has_more": more is not None, "next_cursor": more})
 
 
-def _door(context: WebContext) -> Door:
+def _receiver(context: WebContext) -> WebhookReceiver:
     webhooks = load_webhooks(context.settings, executors=tuple(context.executors))
     for webhook in webhooks.values():
         register_secret(webhook.secret)
@@ -163,14 +163,14 @@ def _door(context: WebContext) -> Door:
     def busy(name: str) -> bool:
         return context.gate.count(f"webhook {name}", scope=Scope.SIGNAL) is not None
 
-    return Door(context.record, context.intake, webhooks, is_main=is_main, busy=busy)
+    return WebhookReceiver(context.record, context.intake, webhooks, is_main=is_main, busy=busy)
 
 
 async def _receive(
-    context: WebContext, door: Door, name: str, request: Request, secret: str | None = None
+    context: WebContext, receiver: WebhookReceiver, name: str, request: Request, secret: str | None = None
 ) -> JSONResponse:
     """Answer in time: what takes longer goes on, and the sender is told to send it again, which does no harm."""
-    delivery = Delivery(
+    delivery = WebhookRequest(
         name=name,
         body=await _body(request),
         secrets=tuple(given for given in (secret, _bearer(request)) if given),
@@ -178,14 +178,14 @@ async def _receive(
     )
     try:
         with anyio.fail_after(_ANSWER_WITHIN_S):
-            return await anyio.to_thread.run_sync(_take, context, door, delivery, abandon_on_cancel=True)
+            return await anyio.to_thread.run_sync(_take, context, receiver, delivery, abandon_on_cancel=True)
     except TimeoutError:
         return answer(503, "record_unavailable", f"PostgreSQL is slow. {_AGAIN}", headers={"Retry-After": "1"})
 
 
-def _take(context: WebContext, door: Door, delivery: Delivery) -> JSONResponse:
+def _take(context: WebContext, receiver: WebhookReceiver, delivery: WebhookRequest) -> JSONResponse:
     try:
-        taken = door.receive(delivery)
+        taken = receiver.receive(delivery)
     except SourceIdConflict as error:
         return answer(409, error.code, str(error))
     except InvalidSignal as error:
@@ -194,7 +194,7 @@ def _take(context: WebContext, door: Door, delivery: Delivery) -> JSONResponse:
         return answer(status, str(error.code), str(error), headers=headers)
     recorded = taken.recorded
     if not recorded.duplicate:
-        context.relay.ring(recorded.executions)
+        context.dispatcher.enqueue(recorded.executions)
     return JSONResponse(recorded_json(recorded), status_code=200 if recorded.duplicate else 201)
 
 

@@ -14,13 +14,13 @@ from fastapi.responses import RedirectResponse
 from fastapi.routing import APIRoute
 
 from pipeline.entrypoints.web.api.auth import Gate
-from pipeline.entrypoints.web.api.sessions import FIELD, Session
+from pipeline.entrypoints.web.api.sessions import FIELD, BrowserSession
 from pipeline.entrypoints.web.page.rendering import HEADERS, page
 from pipeline.model.errors import NotMigrated, NotPossible, RecordUnavailable
 from pipeline.operations.tokens import Holder, Scope
 
 
-class Refused(Exception):
+class PageRefused(Exception):
     """A visit that ends with a page that says why."""
 
     def __init__(self, status: int, says: str) -> None:
@@ -33,11 +33,11 @@ class NobodyYet(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Visit:
+class PageVisit:
     """One request of somebody who logged in."""
 
     holder: Holder
-    session: Session
+    session: BrowserSession
     #: What every form carries.
     csrf: str
 
@@ -65,7 +65,7 @@ class PageRoute(APIRoute):
             except NobodyYet:
                 wanted = request.url.path if request.method == "GET" else "/"
                 return go_to("/login" if wanted == "/" else f"/login?next={quote(wanted)}")
-            except Refused as error:
+            except PageRefused as error:
                 return page("refused.html", status=error.status, says=str(error))
             except NotPossible as error:
                 return page("refused.html", status=409, says=str(error))
@@ -85,21 +85,23 @@ async def form_of(request: Request) -> dict[str, str]:
 Form = Annotated[dict[str, str], Depends(form_of)]
 
 
-def check_form(gate: Gate, session: Session | None, form: dict[str, str]) -> Session:
+def check_form(gate: Gate, session: BrowserSession | None, form: dict[str, str]) -> BrowserSession:
     """Return the session that the form is from.
 
     Raises:
         Refused: it is from another page, or the session is over.
     """
     if session is None or not gate.sessions.is_from(session, form.get(FIELD)):
-        raise Refused(403, "this form is not from this page, or your session is over: go back, load it anew, try again")
+        raise PageRefused(
+            403, "this form is not from this page, or your session is over: go back, load it anew, try again"
+        )
     return session
 
 
 def visited_by(gate: Gate, scope: Scope) -> Any:
     """Return the dependency that lets in a session with *scope*, and a POST only from the page's own forms."""
 
-    async def let_in(request: Request) -> Visit:
+    async def let_in(request: Request) -> PageVisit:
         session = gate.sessions.of(request)
         if session is None or session.name is None:
             raise NobodyYet
@@ -107,11 +109,11 @@ def visited_by(gate: Gate, scope: Scope) -> Any:
         if holder is None:
             raise NobodyYet
         if scope not in holder.scopes:
-            raise Refused(403, f"the token {holder.name} does not have the scope {scope.value}")
+            raise PageRefused(403, f"the token {holder.name} does not have the scope {scope.value}")
         if gate.count(f"page:{holder.name}") is not None:
-            raise Refused(429, "this token has used its requests of the minute")
+            raise PageRefused(429, "this token has used its requests of the minute")
         if request.method == "POST":
             check_form(gate, session, await form_of(request))
-        return Visit(holder=holder, session=session, csrf=gate.sessions.token_of(session))
+        return PageVisit(holder=holder, session=session, csrf=gate.sessions.token_of(session))
 
     return Depends(let_in)

@@ -11,10 +11,10 @@ from fastapi import APIRouter, Query, Response
 
 from pipeline.accounts.switches import Switches
 from pipeline.entrypoints.web.api.context import WebContext
-from pipeline.entrypoints.web.page.access import Form, PageRoute, Refused, Visit, go_to, visited_by
+from pipeline.entrypoints.web.page.access import Form, PageRefused, PageRoute, PageVisit, go_to, visited_by
 from pipeline.entrypoints.web.page.rendering import page
 from pipeline.model.errors import NotPossible
-from pipeline.model.switches import Kind
+from pipeline.model.switches import SwitchKind
 from pipeline.operations.tokens import Scope
 from pipeline.views.history import life
 
@@ -78,7 +78,9 @@ LETTERS = MappingProxyType(
         ),
     }
 )
-_KINDS = MappingProxyType({"pause": Kind.PAUSED, "reduce": Kind.REDUCING, "halt": Kind.HALTED, "flatten": Kind.HALTED})
+_KINDS = MappingProxyType(
+    {"pause": SwitchKind.PAUSED, "reduce": SwitchKind.REDUCING, "halt": SwitchKind.HALTED, "flatten": SwitchKind.HALTED}
+)
 
 
 def router(context: WebContext) -> APIRouter:
@@ -91,7 +93,7 @@ def router(context: WebContext) -> APIRouter:
     def ask(
         verb: str,
         *,
-        visitor: Visit = visit,
+        visitor: PageVisit = visit,
         executor: Annotated[str, Query(max_length=100)] = "",
         execution: UUID | None = None,
     ) -> Response:
@@ -100,7 +102,7 @@ def router(context: WebContext) -> APIRouter:
             modes = {name: context.executors[name].mode for name in names}
             return page("act.html", visit=visitor, verb=verb, act=SWITCHES[verb], executor=executor, modes=modes)
         if verb not in LETTERS or execution is None:
-            raise Refused(404, "there is no such page")
+            raise PageRefused(404, "there is no such page")
         told = life(context.record, execution)
         one = next((each for each in told["executions"] if each["execution_id"] == str(execution)), None)
         if one is None:
@@ -108,13 +110,13 @@ def router(context: WebContext) -> APIRouter:
         return page("act.html", visit=visitor, verb=verb, act=LETTERS[verb], one=one, modes={})
 
     @routes.post("/act/{verb}")
-    def act(verb: str, form: Form, visitor: Visit = visit) -> Response:
+    def act(verb: str, form: Form, visitor: PageVisit = visit) -> Response:
         verbs = {**SWITCHES, **LETTERS}
         if verb not in verbs:
-            raise Refused(404, "there is no such page")
+            raise PageRefused(404, "there is no such page")
         by, why = _who(form, visitor), _said(form, "why")
         if verbs[verb].grave and "confirmed" not in form:
-            raise Refused(422, f"{verbs[verb].says} asks for a tick in the box that confirms it")
+            raise PageRefused(422, f"{verbs[verb].says} asks for a tick in the box that confirms it")
         if verb in SWITCHES:
             _turn(context, switches, verb, form, by=by, why=why)
         else:
@@ -144,11 +146,11 @@ def _names(context: WebContext, executor: str) -> list[str]:
     if executor == ALL:
         return list(context.executors)
     if executor not in context.executors:
-        raise Refused(404, f"there is no executor {executor!r} in the file")
+        raise PageRefused(404, f"there is no executor {executor!r} in the file")
     return [executor]
 
 
-def _who(form: dict[str, str], visitor: Visit) -> str:
+def _who(form: dict[str, str], visitor: PageVisit) -> str:
     """Return whose name the history keeps: what the person says, and the token, which cannot be made up."""
     return f"{_said(form, 'who')} ({visitor.holder.name}@page)"
 
@@ -156,7 +158,7 @@ def _who(form: dict[str, str], visitor: Visit) -> str:
 def _said(form: dict[str, str], field: str) -> str:
     text = "".join(letter for letter in form.get(field, "") if letter.isprintable()).strip()
     if not text:
-        raise Refused(422, f"say {field}: it is kept in the history")
+        raise PageRefused(422, f"say {field}: it is kept in the history")
     return text[:_LONGEST]
 
 
@@ -164,4 +166,4 @@ def _id(text: str) -> UUID:
     try:
         return UUID(text)
     except ValueError:
-        raise Refused(422, f"{text[:40]!r} is no execution's id") from None
+        raise PageRefused(422, f"{text[:40]!r} is no execution's id") from None

@@ -12,7 +12,7 @@ OTHERS = "others"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bar:
+class ChartBar:
     """One piece of a column, from the top left."""
 
     x: float
@@ -49,7 +49,7 @@ def most_frequent(counts: Mapping[str, Sequence[int]]) -> list[Series]:
     return series
 
 
-def columns(series: Sequence[Series], labels: Sequence[str]) -> tuple[list[Bar], int]:
+def columns(series: Sequence[Series], labels: Sequence[str]) -> tuple[list[ChartBar], int]:
     """Return the pieces of stacked columns, one column per label, and what the highest column counts."""
     highest = max((sum(each.counts[slot] for each in series) for slot in range(len(labels))), default=0)
     step = WIDTH / max(len(labels), 1)
@@ -63,7 +63,7 @@ def columns(series: Sequence[Series], labels: Sequence[str]) -> tuple[list[Bar],
             height = HEIGHT * count / highest
             top -= height
             bars.append(
-                Bar(
+                ChartBar(
                     x=round(slot * step + step * 0.08, 2),
                     y=round(top, 2),
                     width=round(step * 0.84, 2),

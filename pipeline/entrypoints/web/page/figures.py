@@ -13,16 +13,16 @@ from types import MappingProxyType
 from psycopg import Connection
 from psycopg.rows import DictRow
 
-from pipeline.entrypoints.web.page.charts import Bar, Series, columns, lines, most_frequent
+from pipeline.entrypoints.web.page.charts import ChartBar, Series, columns, lines, most_frequent
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
-from pipeline.views.report import Tally
+from pipeline.views.report import ReportTally
 
 #: Milliseconds: where one step of the latency histogram ends and the next begins.
 BOUNDS = (2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 _SHARED_S, _LONGEST_KEPT_S = 4.0, 60.0
 # The page is there before a long count is over.
-_PATIENCE_S = 0.12
+_RETRY_FOR_S = 0.12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,35 +50,35 @@ WINDOWS = MappingProxyType(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rate:
+class ExecutionRate:
     """The execution rate of one executor in one mode: never summed over modes."""
 
     executor_id: str
     mode: str
-    tally: Tally
+    tally: ReportTally
     lines: list[str]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Figures:
+class ChartFigures:
     """What the charts show."""
 
     window: Window
     counted_at: datetime
     labels: list[str]
-    rates: list[Rate]
+    rates: list[ExecutionRate]
     reasons: list[Series]
-    bars: list[Bar]
+    bars: list[ChartBar]
     highest: int
     #: The words of each step and how many order ids took so long.
     latency: list[tuple[str, int]]
 
-    def rate_of(self, executor_id: str, mode: str) -> Tally | None:
+    def rate_of(self, executor_id: str, mode: str) -> ReportTally | None:
         """Return the counts of an executor in a mode; None when it had no execution."""
         return next((rate.tally for rate in self.rates if (rate.executor_id, rate.mode) == (executor_id, mode)), None)
 
 
-class Counted:
+class CountCache:
     """Counts each window once for all who ask at about the same time.
 
     Nobody waits long for a count: one of the last minute is shown, with its time, while a new one is made.
@@ -87,11 +87,11 @@ class Counted:
     def __init__(self, record: Record) -> None:
         self._record = record
         self._lock = threading.Lock()
-        self._kept: dict[str, tuple[Figures, float]] = {}
+        self._kept: dict[str, tuple[ChartFigures, float]] = {}
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="figures")
-        self._begun: dict[str, Future[Figures]] = {}
+        self._begun: dict[str, Future[ChartFigures]] = {}
 
-    def of(self, window: str) -> Figures | None:
+    def of(self, window: str) -> ChartFigures | None:
         """Return the figures of a window, at most a minute old; None: they are being counted, ask again.
 
         Raises:
@@ -108,11 +108,11 @@ class Counted:
         if figures is not None and age_s < _LONGEST_KEPT_S:
             return figures
         try:
-            return begun.result(_PATIENCE_S)
+            return begun.result(_RETRY_FOR_S)
         except TimeoutError:
             return None
 
-    def _count(self, name: str) -> Figures:
+    def _count(self, name: str) -> ChartFigures:
         try:
             figures = self._counted(WINDOWS[name])
             with self._lock:
@@ -122,7 +122,7 @@ class Counted:
             with self._lock:
                 del self._begun[name]
 
-    def _counted(self, window: Window) -> Figures:
+    def _counted(self, window: Window) -> ChartFigures:
         now = datetime.now(UTC)
         # Slots begin at round times, so that a column keeps its place while it fills.
         since = now - (now - datetime(1970, 1, 1, tzinfo=UTC)) % window.slot - window.back + window.slot
@@ -132,7 +132,7 @@ class Counted:
             connection.execute(sql("page", "room_to_count"))
             return connection.execute(sql("page", "outcomes"), key).fetchall()
 
-        return _figures(window, since, now, self._record.read(unit))
+        return _figures(window, since, now, self._record.run(unit))
 
 
 @dataclass(kw_only=True)
@@ -140,8 +140,8 @@ class _Sums:
     """What one pass over the rows adds up."""
 
     slots: int
-    whole: dict[tuple[str, str], Tally] = field(default_factory=lambda: defaultdict(Tally))
-    parts: dict[tuple[str, str, int], Tally] = field(default_factory=lambda: defaultdict(Tally))
+    whole: dict[tuple[str, str], ReportTally] = field(default_factory=lambda: defaultdict(ReportTally))
+    parts: dict[tuple[str, str, int], ReportTally] = field(default_factory=lambda: defaultdict(ReportTally))
     reasons: dict[str, list[int]] = field(default_factory=dict)
     steps: Counter[int] = field(default_factory=Counter)
 
@@ -156,7 +156,7 @@ class _Sums:
             self.steps[row["step"]] += row["count"]
 
 
-def _figures(window: Window, since: datetime, now: datetime, rows: list[DictRow]) -> Figures:
+def _figures(window: Window, since: datetime, now: datetime, rows: list[DictRow]) -> ChartFigures:
     sums = _Sums(slots=window.slots)
     for row in rows:
         # The clocks of the database and of this process may differ by a little.
@@ -168,9 +168,9 @@ def _figures(window: Window, since: datetime, now: datetime, rows: list[DictRow]
     for (executor_id, mode), tally in sorted(sums.whole.items()):
         by_slot = (sums.parts.get((executor_id, mode, slot)) for slot in range(window.slots))
         drawn = lines([None if part is None else part.execution_rate for part in by_slot])
-        rates.append(Rate(executor_id=executor_id, mode=mode, tally=tally, lines=drawn))
+        rates.append(ExecutionRate(executor_id=executor_id, mode=mode, tally=tally, lines=drawn))
     latency = [(_step(step), sums.steps[step]) for step in range(len(BOUNDS) + 1)]
-    return Figures(
+    return ChartFigures(
         window=window,
         counted_at=now,
         labels=labels,

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from pipeline.entrypoints.web.api.context import WebContext
-from pipeline.entrypoints.web.page.access import Form, PageRoute, Refused, check_form, go_to
+from pipeline.entrypoints.web.page.access import Form, PageRefused, PageRoute, check_form, go_to
 from pipeline.entrypoints.web.page.rendering import page
 from pipeline.operations.tokens import Scope
 
@@ -35,7 +35,7 @@ def router(context: WebContext) -> APIRouter:
     def login(request: Request, form: Form) -> Response:
         check_form(gate, gate.sessions.of(request), form)
         if gate.count("page:login") is not None:
-            raise Refused(429, "too many have tried to log in this minute: wait, and try again")
+            raise PageRefused(429, "too many have tried to log in this minute: wait, and try again")
         wanted = _of_ours(form.get("next", "/"))
         holder = gate.holder(form.get("token", "").strip()[:_LONGEST_TOKEN])
         if holder is None:

@@ -12,21 +12,21 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 
 from config.schema.executor import ExecutorSettings
-from pipeline.accounts.account_key import holders_of
+from pipeline.accounts.account_key import account_keys_of
 from pipeline.accounts.limit_usage import Headroom, headroom
-from pipeline.accounts.switches import standing
+from pipeline.accounts.switches import active_switches
 from pipeline.entrypoints.web.api.context import WebContext
-from pipeline.entrypoints.web.page.figures import Counted, Figures
+from pipeline.entrypoints.web.page.figures import ChartFigures, CountCache
 from pipeline.intake.webhooks.deliveries import deliveries
 from pipeline.model.errors import QueueUnavailable
 from pipeline.model.switches import Switch
 from pipeline.monitoring.heartbeats import GONE_AFTER, SETTINGS
-from pipeline.queues.queue import Bell
+from pipeline.queues.queue import ExecutionQueue
 from pipeline.store.statements import sql
 from pipeline.views.counts import nothing_open, open_counts
 from pipeline.views.lists import refusals, signals
 from pipeline.views.live_feed import last_news
-from pipeline.views.report import Tally
+from pipeline.views.report import ReportTally
 
 #: Over which window the executors' rates are counted.
 _RATE_WINDOW = "24h"
@@ -36,7 +36,7 @@ _HEARD_WITHIN = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
+class ExecutorPanel:
     """One executor as it stands."""
 
     settings: ExecutorSettings
@@ -48,7 +48,7 @@ class Standing:
     depth: int | None
     #: As `pipeline.views.counts` counts.
     work: dict[str, Any]
-    tally: Tally | None
+    tally: ReportTally | None
 
     @property
     def live(self) -> bool:
@@ -62,11 +62,11 @@ class Shown:
     Every method raises RecordUnavailable when PostgreSQL is away.
     """
 
-    def __init__(self, context: WebContext, bell: Bell | None) -> None:
+    def __init__(self, context: WebContext, queues: ExecutionQueue | None) -> None:
         self._context = context
         self._record = context.record
-        self._bell = bell
-        self._counted = Counted(context.record)
+        self._queues = queues
+        self._counted = CountCache(context.record)
 
     def signals(self, *, symbol: str | None, source: str | None, cursor: str | None) -> dict[str, Any]:
         """Return the newest signals, each with its executions by executor, and the executors as columns."""
@@ -93,7 +93,7 @@ class Shown:
             limits.setdefault(each.executor_id, []).append(each)
         counts, figures = open_counts(self._record), self._counted.of(_RATE_WINDOW)
         depths = self._depths()
-        stands = self._record.read(lambda connection: self._stands(connection, limits, counts, depths, figures))
+        stands = self._record.run(lambda connection: self._stands(connection, limits, counts, depths, figures))
         return {"executors": stands, "open": _sums(counts), "counted": figures is not None}
 
     def letters(self) -> dict[str, Any]:
@@ -108,7 +108,7 @@ class Shown:
     def processes(self) -> dict[str, Any]:
         """Return every process heard of lately, and the executors that no worker works for."""
         key = {"within": _HEARD_WITHIN}
-        rows = self._record.read(lambda connection: connection.execute(sql("heartbeats", "living"), key).fetchall())
+        rows = self._record.run(lambda connection: connection.execute(sql("heartbeats", "living"), key).fetchall())
         beats = [{**row, "gone": row["silent"] >= GONE_AFTER, "healthy": row["healthy"]} for row in rows]
         working = {row["name"] for row in beats if row["kind"] == "worker" and not row["gone"]}
         kept = any(row["kind"] == "keeper" and not row["gone"] for row in beats)
@@ -128,17 +128,17 @@ class Shown:
         limits: Mapping[str, list[Headroom]],
         counts: Mapping[str, dict[str, Any]],
         depths: Mapping[str, int],
-        figures: Figures | None,
-    ) -> list[Standing]:
+        figures: ChartFigures | None,
+    ) -> list[ExecutorPanel]:
         stands = []
         for name, executor in self._context.executors.items():
-            holders = holders_of(connection, name)
+            holders = account_keys_of(connection, name)
             number = next((each for each in holders if not each.startswith("executor:")), None)
             stands.append(
-                Standing(
+                ExecutorPanel(
                     settings=executor,
                     account=number,
-                    switches=standing(connection, holders),
+                    switches=active_switches(connection, holders),
                     headroom=limits.get(name, []),
                     depth=depths.get(name),
                     work=counts.get(name, nothing_open()),
@@ -150,11 +150,11 @@ class Shown:
     def _depths(self) -> dict[str, int]:
         """Return the jobs in each queue; nothing of those that come after Redis did not answer."""
         depths: dict[str, int] = {}
-        if self._bell is None:
+        if self._queues is None:
             return depths
         with suppress(QueueUnavailable):
             for name in self._context.executors:
-                depths[name] = self._bell.depth(name)
+                depths[name] = self._queues.depth(name)
         return depths
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 
 from pipeline.entrypoints.web.api.context import WebContext
-from pipeline.entrypoints.web.page.access import PageRoute, Refused, Visit, visited_by
+from pipeline.entrypoints.web.page.access import PageRefused, PageRoute, PageVisit, visited_by
 from pipeline.entrypoints.web.page.actions import LETTERS, SWITCHES
 from pipeline.entrypoints.web.page.figures import WINDOWS
 from pipeline.entrypoints.web.page.panels import Shown
@@ -17,7 +17,7 @@ from pipeline.entrypoints.web.page.rendering import HEADERS, page, prepare, stat
 from pipeline.entrypoints.web.page.timeline import timeline
 from pipeline.model.symbols import canonical
 from pipeline.operations.tokens import Scope
-from pipeline.queues.queue import Bell
+from pipeline.queues.queue import ExecutionQueue
 from pipeline.queues.redis_server import connect
 from pipeline.views.history import life
 
@@ -38,7 +38,7 @@ def router(context: WebContext) -> APIRouter:
     _add_parts(routes, shown, visit)
 
     @routes.get("/lives/{which}")
-    def one_life(which: UUID, visitor: Visit = visit) -> Response:
+    def one_life(which: UUID, visitor: PageVisit = visit) -> Response:
         told = life(context.record, which, executors=context.executors)
         lives = [(execution, timeline(execution)) for execution in told["executions"]]
         return page("life.html", visit=visitor, signal=told["signal"], lives=lives, which=str(which))
@@ -47,7 +47,7 @@ def router(context: WebContext) -> APIRouter:
     def static(name: str) -> Response:
         found = static_files().get(name)
         if found is None:
-            raise Refused(404, "there is no such file")
+            raise PageRefused(404, "there is no such file")
         return Response(found[0], media_type=found[1], headers=HEADERS | {"Cache-Control": _FOR_EVER})
 
     return routes
@@ -59,7 +59,7 @@ def _add_whole(routes: APIRouter, shown: Shown, visit: Any) -> None:
     @routes.get("/")
     def whole(
         *,
-        visitor: Visit = visit,
+        visitor: PageVisit = visit,
         symbol: _Word = "",
         source: _Word = "",
         cursor: _Word = "",
@@ -79,17 +79,19 @@ def _add_parts(routes: APIRouter, shown: Shown, visit: Any) -> None:
     parts = _parts(shown)
 
     @routes.get("/parts/signals")
-    def signals_part(visitor: Visit = visit, symbol: _Word = "", source: _Word = "", cursor: _Word = "") -> Response:
+    def signals_part(
+        visitor: PageVisit = visit, symbol: _Word = "", source: _Word = "", cursor: _Word = ""
+    ) -> Response:
         return page("signals.html", visit=visitor, **_signals(shown, symbol, source, cursor))
 
     @routes.get("/parts/charts")
-    def charts_part(visitor: Visit = visit, window: _Word = "24h") -> Response:
+    def charts_part(visitor: PageVisit = visit, window: _Word = "24h") -> Response:
         return page("charts.html", visit=visitor, windows=WINDOWS, **shown.charts(_window(window)))
 
     @routes.get("/parts/{name}")
-    def part(name: str, visitor: Visit = visit) -> Response:
+    def part(name: str, visitor: PageVisit = visit) -> Response:
         if name not in parts:
-            raise Refused(404, "there is no such page")
+            raise PageRefused(404, "there is no such page")
         return page(f"{name}.html", visit=visitor, **parts[name]())
 
 
@@ -107,7 +109,7 @@ def _shown(context: WebContext) -> Shown:
     url = context.settings.redis_url
     if url is None:
         return Shown(context, None)
-    return Shown(context, Bell(connect(url.get_secret_value(), timeout_s=_QUEUE_PATIENCE_S)))
+    return Shown(context, ExecutionQueue(connect(url.get_secret_value(), timeout_s=_QUEUE_PATIENCE_S)))
 
 
 def _signals(shown: Shown, symbol: str, source: str, cursor: str) -> dict[str, Any]:
@@ -116,10 +118,10 @@ def _signals(shown: Shown, symbol: str, source: str, cursor: str) -> dict[str, A
         return shown.signals(symbol=wanted, source=source.strip() or None, cursor=cursor or None)
     except ValueError as error:
         # No symbol, or a cursor of another list.
-        raise Refused(422, str(error)) from None
+        raise PageRefused(422, str(error)) from None
 
 
 def _window(window: str) -> str:
     if window not in WINDOWS:
-        raise Refused(422, f"a window is one of {', '.join(WINDOWS)}")
+        raise PageRefused(422, f"a window is one of {', '.join(WINDOWS)}")
     return window

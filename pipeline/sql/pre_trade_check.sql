@@ -87,7 +87,7 @@ WHERE executor_id = %(executor_id)s
     AND execution_id <> %(execution_id)s
     AND intended_at > statement_timestamp() - %(window)s::interval
 
--- name: standing
+-- name: equity_baseline
 SELECT w.*, d.start_equity, d.start_balance, d.started_at,
     coalesce(p.best, 0) AS best_day_profit,
     coalesce(p.earned, 0) + w.equity - d.start_equity AS earned

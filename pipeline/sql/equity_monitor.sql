@@ -54,7 +54,7 @@ FROM noted
 WHERE d.holder = noted.holder
     AND d.day = noted.day
 
--- name: look
+-- name: account_reading
 -- How an executor's account is doing, as far as how often it is read depends on it.
 SELECT clock_timestamp() AS now,
     s.account_number AS holder,
@@ -79,7 +79,7 @@ FROM (SELECT) AS always
 LEFT JOIN account_snapshot AS s ON s.executor_id = %(executor_id)s
 LEFT JOIN account_watch AS w ON w.holder = s.account_number
 
--- name: standing
+-- name: watched_day
 SELECT w.*, d.started_at, d.as_of, clock_timestamp() AS now
 FROM account_watch AS w
 JOIN account_day AS d USING (holder, day)

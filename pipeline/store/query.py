@@ -1,0 +1,107 @@
+"""Run one statement and return its rows as typed values.
+
+A row becomes a value of the type that the caller names. A dataclass takes the columns that have the names of its
+fields; other columns are ignored. Any other type takes the only column of the row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from enum import StrEnum
+from functools import cache
+from types import NoneType, UnionType
+from typing import Any, LiteralString, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from psycopg import Connection, Cursor
+from psycopg.rows import DictRow, RowFactory
+
+T = TypeVar("T")
+#: The parameters of a statement, by name.
+Values = Mapping[str, Any]
+
+
+def fetch_one(
+    connection: Connection[DictRow], row: type[T], statement: LiteralString, values: Values | None = None
+) -> T:
+    """Return the only row of *statement*.
+
+    Raises:
+        LookupError: there is no row. A statement for which this may happen belongs into `fetch_maybe`.
+    """
+    found = fetch_maybe(connection, row, statement, values)
+    if found is None:
+        raise LookupError(f"no {row.__name__}: the statement returned no row")
+    return found
+
+
+def fetch_maybe(
+    connection: Connection[DictRow], row: type[T], statement: LiteralString, values: Values | None = None
+) -> T | None:
+    """Return the first row of *statement*, or None when there is none."""
+    with connection.cursor(row_factory=_factory(row)) as cursor:
+        return cursor.execute(statement, values).fetchone()
+
+
+def fetch_all(
+    connection: Connection[DictRow],
+    row: type[T],
+    statement: LiteralString,
+    values: Values | None = None,
+    *,
+    prepare: bool | None = None,
+) -> list[T]:
+    """Return all rows of *statement*. With *prepare* False, PostgreSQL plans it anew for these values."""
+    with connection.cursor(row_factory=_factory(row)) as cursor:
+        return cursor.execute(statement, values, prepare=prepare).fetchall()
+
+
+def execute(connection: Connection[DictRow], statement: LiteralString, values: Values | None = None) -> int:
+    """Run *statement* and return the number of rows that it changed or returned."""
+    return connection.execute(statement, values).rowcount
+
+
+def _factory(row: type[T]) -> RowFactory[T]:
+    """Return the row factory that psycopg calls for values of the type *row*."""
+    if not is_dataclass(row):
+        return lambda _cursor: _only_column
+    names = tuple(field.name for field in fields(row))
+    enums = _enum_fields(row)
+
+    def factory(cursor: Cursor[Any]) -> Callable[[Sequence[Any]], T]:
+        if cursor.description is None:
+            return _no_rows
+        index = {column.name: position for position, column in enumerate(cursor.description)}
+        places = [(name, index[name]) for name in names]
+
+        def make(values: Sequence[Any]) -> T:
+            found = {name: values[place] for name, place in places}
+            for name, enum in enums:
+                if found[name] is not None:
+                    found[name] = enum(found[name])
+            return row(**found)
+
+        return make
+
+    return factory
+
+
+@cache
+def _enum_fields(row: type[Any]) -> tuple[tuple[str, type[StrEnum]], ...]:
+    """Return the fields whose type is a StrEnum, or a StrEnum or None. PostgreSQL stores some of them as text."""
+    found = []
+    for name, hint in get_type_hints(row).items():
+        options = get_args(hint) if get_origin(hint) in {Union, UnionType} else (hint,)
+        enums = [option for option in options if isinstance(option, type) and issubclass(option, StrEnum)]
+        if enums and all(option in {*enums, NoneType} for option in options):
+            found.append((name, enums[0]))
+    return tuple(found)
+
+
+def _only_column(values: Sequence[Any]) -> Any:
+    (value,) = values
+    return value
+
+
+def _no_rows(values: Sequence[Any]) -> Any:
+    raise LookupError(f"the statement returned no columns, and {values!r} cannot be a row of it")
