@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol
 from uuid import UUID
 
@@ -28,7 +29,15 @@ _TICK_S = 0.02
 
 
 class Drilled(Protocol):
-    """What is being drilled, as far as breaking it goes."""
+    """The system that a drill breaks."""
+
+    @property
+    def ledger(self) -> Path:
+        """Return the file from which the producer reads the signals to send."""
+
+    @property
+    def executors(self) -> tuple[str, ...]:
+        """Return the executors, whose names are their keys at the exchange."""
 
     def pids(self, target: Target) -> list[int]:
         """Return the processes that *target* may mean now."""

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from pipeline.entrypoints.drill.audit import AuditFinding, Ledgers, audit
 from pipeline.entrypoints.drill.breaking import Breaker
@@ -60,7 +60,7 @@ def drill_tradewire(order: DrillPlan, home: Path, watcher: Watcher) -> Result:
         exchange.prepare(sorted({body["symbol"] for body in signals}), system.executors)
         breaker = Breaker(drilled=system, exchange=exchange, seed=order.seed)
         try:
-            ledger = send_and_break(order, system, breaker, signals, watcher)
+            ledger = send_and_break(order, breaker, signals, watcher)
             _wait_for_quiet(system, breaker, len(ledger), watcher)
             ledgers, findings = _settled_audit(system, exchange, ledger, watcher)
             _write_down(home, system, ledgers)
@@ -68,7 +68,6 @@ def drill_tradewire(order: DrillPlan, home: Path, watcher: Watcher) -> Result:
             breaker.thaw()
             exchange.close()
     return Result(
-        system="tradewire",
         seed=order.seed,
         sent=len(ledger),
         accepted=sum(row["source"] == SOURCE for row in ledgers.signals),
@@ -84,25 +83,13 @@ def drill_tradewire(order: DrillPlan, home: Path, watcher: Watcher) -> Result:
     )
 
 
-class Sending(Protocol):
-    """A system whose producer reads a ledger."""
-
-    @property
-    def ledger(self) -> Path:
-        """Return where it looks for it."""
-
-    @property
-    def executors(self) -> tuple[str, ...]:
-        """Return its executors, whose names are their keys at the exchange."""
-
-
 def send_and_break(
-    order: DrillPlan, system: Sending, breaker: Breaker, signals: Sequence[dict[str, Any]], watcher: Watcher
+    order: DrillPlan, breaker: Breaker, signals: Sequence[dict[str, Any]], watcher: Watcher
 ) -> list[DrillSignal]:
     """Let the producer send the ledger while the schedule is carried out; return the ledger."""
     ledger = timed(signals, begins=time.time() + _LEAD_S, seconds=order.seconds)
-    events = plan(order.seed, seconds=order.seconds, accounts=system.executors)
-    write_ledger(system.ledger, ledger)
+    events = plan(order.seed, seconds=order.seconds, accounts=breaker.drilled.executors)
+    write_ledger(breaker.drilled.ledger, ledger)
     begins = time.monotonic() + _LEAD_S
     watcher.step("sending and breaking", order.signals)
 

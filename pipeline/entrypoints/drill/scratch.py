@@ -14,9 +14,9 @@ from pipeline.entrypoints.drill.run import DrillPlan
 
 
 def in_scratch(
-    drill: Callable[[DrillPlan, Path, Watcher], Result], order: DrillPlan, watcher: Watcher, *, keep: bool, ours: bool
+    drill: Callable[[DrillPlan, Path, Watcher], Result], order: DrillPlan, watcher: Watcher, *, keep: bool
 ) -> Result:
-    """Run *drill* in a new empty folder; it stays when *keep* says so, or when something of *ours* was found.
+    """Run *drill* in a new empty folder; it stays when *keep* says so, or when something was found.
 
     A drill that could not be carried out leaves its folder too: its logs say why.
     """
@@ -27,7 +27,7 @@ def in_scratch(
     except KeyboardInterrupt:
         shutil.rmtree(home, ignore_errors=True)
         raise
-    if keep or (ours and not result.passed):
+    if keep or not result.passed:
         return replace(result, kept=str(home))
     shutil.rmtree(home, ignore_errors=True)
     return result

@@ -32,24 +32,21 @@ class DrillSignal:
         return str(self.body["source_id"])
 
 
-def make_signals(seed: int, count: int, *, own_symbols: bool = False) -> list[dict[str, Any]]:
-    """Return *count* signals, mostly buys, some of them below an executor's minimum.
-
-    With *own_symbols* each is a buy of a symbol of its own, so that orders tell which signal they are of.
-    """
+def make_signals(seed: int, count: int) -> list[dict[str, Any]]:
+    """Return *count* signals, mostly buys, some of them below an executor's minimum confidence."""
     dice = random.Random(f"drill signals {seed}")  # noqa: S311 -- not a secret
-    names = symbols(count if own_symbols else max(1, count // _SIGNALS_PER_SYMBOL))
+    names = symbols(max(1, count // _SIGNALS_PER_SYMBOL))
     signals = []
     for number in range(count):
-        buys = own_symbols or dice.random() < _BUYS
+        buys = dice.random() < _BUYS
         body: dict[str, Any] = {
             "source_id": f"{number:06d}",
-            "symbol": names[number] if own_symbols else dice.choice(names),
+            "symbol": dice.choice(names),
             "action": "BUY" if buys else "SELL",
-            "confidence": 98 if own_symbols else dice.randint(70, 99),
+            "confidence": dice.randint(70, 99),
             "entry_price": PRICE,
         }
-        if buys and not own_symbols and dice.random() < _BUYS:
+        if buys and dice.random() < _BUYS:
             # More than one share, or nothing could be filled in part.
             body["quantity"] = dice.randint(2, 5)
         signals.append(body)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -14,8 +14,8 @@ from pipeline.entrypoints.drill.audit import AuditVerdict
 from pipeline.entrypoints.drill.recovery import NEVER_S, percentile
 from pipeline.entrypoints.drill.result import SLOWEST, Result
 
-#: So many findings are printed; of what tradewire is compared with fewer will do.
-_MOST_FINDINGS, _MOST_COMPARED = 50, 3
+#: At most this many findings are printed.
+_MOST_FINDINGS = 50
 #: A recovery should not take longer.
 _SLOW_S = 10.0
 
@@ -57,56 +57,45 @@ class ProgressBar:
             self._progress.update(self._task, completed=done, remark=remark)
 
 
-def show(console: Console, results: Sequence[Result]) -> None:
-    """Print the table, a column per system, and every finding."""
-    table = Table(title=f"drill, seed {results[0].seed}", title_justify="left")
-    table.add_column("")
-    for result in results:
-        table.add_column(result.system, justify="right")
-    for name, cells in _rows(results):
-        table.add_row(name, *cells)
+def show(console: Console, result: Result) -> None:
+    """Print the figures as a table, then every finding and slow recovery."""
+    table = Table(title=f"drill, seed {result.seed}", title_justify="left", show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    for name, figure in _rows(result):
+        table.add_row(name, figure)
     console.print(table)
-    for place, result in enumerate(results):
-        most = _MOST_COMPARED if place else _MOST_FINDINGS
-        for finding in result.findings[:most]:
-            console.print(f"{result.system}: {finding}", markup=False, soft_wrap=True)
-        if len(result.findings) > most:
-            console.print(f"{result.system}: and {len(result.findings) - most} more (--json lists all)")
-        for recovery in result.recoveries[:SLOWEST]:
-            if recovery.seconds > _SLOW_S:
-                seconds, execution_id = _seconds(recovery.seconds), recovery.execution_id
-                console.print(f"{result.system}: slow recovery of {execution_id}: {seconds}", soft_wrap=True)
-        if result.kept:
-            console.print(f"{result.system}: logs and ledgers are kept in {result.kept}", markup=False, soft_wrap=True)
+    for finding in result.findings[:_MOST_FINDINGS]:
+        console.print(str(finding), markup=False, soft_wrap=True)
+    if len(result.findings) > _MOST_FINDINGS:
+        console.print(f"and {len(result.findings) - _MOST_FINDINGS} more (--json lists all)")
+    for recovery in result.recoveries[:SLOWEST]:
+        if recovery.seconds > _SLOW_S:
+            console.print(f"slow recovery of {recovery.execution_id}: {_seconds(recovery.seconds)}", soft_wrap=True)
+    if result.kept:
+        console.print(f"logs and ledgers are kept in {result.kept}", markup=False, soft_wrap=True)
 
 
-def _rows(results: Sequence[Result]) -> list[tuple[str, list[str]]]:
-    rows = [
-        ("signals sent", [str(result.sent) for result in results]),
-        ("accepted", [str(result.accepted) for result in results]),
-        ("executions owed", [str(result.owed) for result in results]),
-        ("orders at the exchange", [str(result.orders) for result in results]),
-        ("ended in a reason", [str(sum(result.reasons.values())) for result in results]),
-        *_counted("  ", [result.reasons for result in results]),
-        ("dead letters", [str(result.dead) for result in results]),
-        *((verdict.value, [_verdict(result, verdict) for result in results]) for verdict in AuditVerdict),
-    ]
+def _rows(result: Result) -> Iterator[tuple[str, str]]:
+    yield "signals sent", str(result.sent)
+    yield "accepted", str(result.accepted)
+    yield "executions owed", str(result.owed)
+    yield "orders at the exchange", str(result.orders)
+    yield "ended in a reason", str(sum(result.reasons.values()))
+    yield from _counted("  ", result.reasons)
+    yield "dead letters", str(result.dead)
+    for verdict in AuditVerdict:
+        yield verdict.value, _verdict(result, verdict)
     for name, percent in (("p50", 50), ("p99", 99), ("max", 100)):
-        rows.append((f"recovery {name}", [_seconds(percentile(result.recoveries, percent)) for result in results]))
-    rows.append(("recoveries measured", [str(len(result.recoveries)) for result in results]))
-    rows += _counted("", [result.broken for result in results])
-    rows += _counted("broker ", [result.strikes for result in results])
-    rows.append(("took", [f"{result.took_s:.0f} s" for result in results]))
-    return rows
+        yield f"recovery {name}", _seconds(percentile(result.recoveries, percent))
+    yield "recoveries measured", str(len(result.recoveries))
+    yield from _counted("", result.broken)
+    yield from _counted("broker ", result.strikes)
+    yield "took", f"{result.took_s:.0f} s"
 
 
-def _counted(prefix: str, tallies: Sequence[Mapping[str, int]]) -> list[tuple[str, list[str]]]:
-    names = sorted({name for tally in tallies for name in tally})
-    return [(prefix + name, [_figure(tally.get(name)) for tally in tallies]) for name in names]
-
-
-def _figure(value: Any) -> str:
-    return "" if value is None else str(value)
+def _counted(prefix: str, tally: Mapping[str, int]) -> Iterator[tuple[str, str]]:
+    return ((prefix + name, str(count)) for name, count in sorted(tally.items()))
 
 
 def _verdict(result: Result, verdict: AuditVerdict) -> str:

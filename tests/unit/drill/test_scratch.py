@@ -28,9 +28,7 @@ class OneDrill:
         watcher.step("drilling", 1)
         self.home = home
         (home / "up.log").write_text("some lines")
-        return Result(
-            system="tradewire", seed=order.seed, sent=1, accepted=1, owed=2, orders=2, findings=self._findings
-        )
+        return Result(seed=order.seed, sent=1, accepted=1, owed=2, orders=2, findings=self._findings)
 
 
 @pytest.fixture(autouse=True)
@@ -38,22 +36,13 @@ def temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
 
-@pytest.mark.parametrize(
-    ("findings", "keep", "ours", "stays"),
-    [
-        ((), False, True, False),
-        ((), True, True, True),
-        ((LOST,), False, True, True),
-        ((LOST,), False, False, False),
-        ((LOST,), True, False, True),
-    ],
-)
-def test_the_folder_stays_when_asked_for_or_when_something_of_ours_was_found(
-    *, findings: tuple[AuditFinding, ...], keep: bool, ours: bool, stays: bool
+@pytest.mark.parametrize(("findings", "keep", "stays"), [((), False, False), ((), True, True), ((LOST,), False, True)])
+def test_the_folder_stays_when_asked_for_or_when_something_was_found(
+    *, findings: tuple[AuditFinding, ...], keep: bool, stays: bool
 ) -> None:
     drill = OneDrill(*findings)
 
-    result = in_scratch(drill, ORDER, Nobody(), keep=keep, ours=ours)
+    result = in_scratch(drill, ORDER, Nobody(), keep=keep)
 
     assert stays == drill.home.exists()
     assert (str(drill.home) if stays else None) == result.kept
@@ -64,6 +53,6 @@ def test_a_stopped_drill_leaves_no_folder(tmp_path: Path) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        in_scratch(stopped, ORDER, Nobody(), keep=False, ours=True)
+        in_scratch(stopped, ORDER, Nobody(), keep=False)
 
     assert list(tmp_path.iterdir()) == []

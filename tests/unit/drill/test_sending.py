@@ -34,13 +34,6 @@ def test_signals_share_symbols_and_some_of_them_sell() -> None:
     assert 0 < sum(body["action"] == "SELL" for body in signals) < 150
 
 
-def test_signals_with_symbols_of_their_own_all_buy() -> None:
-    signals = make_signals(1, 300, own_symbols=True)
-
-    assert len({body["symbol"] for body in signals}) == 300
-    assert {"BUY"} == {body["action"] for body in signals}
-
-
 def test_no_two_symbols_are_the_same() -> None:
     assert len(set(symbols(17_000))) == 17_000
 

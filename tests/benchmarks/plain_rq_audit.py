@@ -1,4 +1,4 @@
-"""Compare plain RQ's jobs with the orders at the exchange. Pure; every signal has a symbol of its own."""
+"""Compare plain RQ's jobs with the orders at the exchange. Every signal has a symbol of its own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.entrypoints.drill.audit import AuditFinding, AuditVerdict, Row
+from pipeline.entrypoints.drill.audit import AuditFinding, AuditVerdict
 
 FINISHED, FAILED = "finished", "failed"
 
@@ -25,12 +25,12 @@ class PlainJob:
 
 @dataclass(frozen=True, kw_only=True)
 class PlainLedgers:
-    """What was sent, what RQ knows, what the exchange holds."""
+    """What was sent, what RQ has, what the exchange holds."""
 
     symbols: Sequence[str]
     executors: Sequence[str]
     jobs: Sequence[PlainJob]
-    held: Mapping[str, Sequence[Row]]
+    held: Mapping[str, Sequence[Mapping[str, Any]]]
 
 
 def audit_plain(ledgers: PlainLedgers) -> list[AuditFinding]:
@@ -55,15 +55,8 @@ def audit_plain(ledgers: PlainLedgers) -> list[AuditFinding]:
     return sorted(findings, key=lambda finding: list(AuditVerdict).index(finding.verdict))
 
 
-def failed(ledgers: PlainLedgers) -> int:
-    """Count what RQ shows as failed and what has no order: that much it explains."""
-    ordered = {(executor_id, order["symbol"]) for executor_id, held in ledgers.held.items() for order in held}
-    told = {(job.executor_id, job.symbol) for job in ledgers.jobs if job.status == FAILED}
-    return len(told - ordered)
-
-
 def _of_one(facts: dict[str, Any], jobs: Sequence[PlainJob], orders: Sequence[str]) -> Iterator[AuditFinding]:
-    """What is wrong with one signal at one executor."""
+    """Yield what is wrong with one signal at one executor."""
     states = Counter(job.status for job in jobs)
     told = facts | {"jobs": ", ".join(sorted(states)) or "none"}
     if not orders and not states[FAILED]:
