@@ -30,15 +30,15 @@ from rq.serializers import JSONSerializer
 from config.logs import configure_logs
 from pipeline.entrypoints.drill.audit import AuditFinding, AuditVerdict
 from pipeline.entrypoints.drill.breaking import Breaker
-from pipeline.entrypoints.drill.processes import Kept, children_called, clean_environment, descendants, stop
-from pipeline.entrypoints.drill.progress import Watcher
+from pipeline.entrypoints.drill.exchange_admin import ExchangeAdmin
+from pipeline.entrypoints.drill.processes import RestartedProcess, children_called, clean_environment, descendants, stop
+from pipeline.entrypoints.drill.progress import DrillProgress
 from pipeline.entrypoints.drill.run import QUIET_WITHIN_S, DrillPlan, drill_tradewire, send_and_break
 from pipeline.entrypoints.drill.schedule import Target
 from pipeline.entrypoints.drill.scratch import in_scratch
 from pipeline.entrypoints.drill.sending import PRICE, symbols
 from pipeline.entrypoints.drill.system import WORKERS, write_executors
 from pipeline.entrypoints.drill.table import ProgressBar
-from pipeline.entrypoints.drill.venue import DrilledExchange
 from pipeline.entrypoints.supervisor.servers.addresses import LOOPBACK, free_port
 from pipeline.entrypoints.supervisor.servers.servers import EmbeddedServer
 from pipeline.entrypoints.supervisor.servers.spawn import Lifeline
@@ -58,9 +58,9 @@ class PlainSystem:
     home: Path
     executors: tuple[str, ...]
     server: EmbeddedServer
-    workers: list[Kept]
-    producer: Kept
-    exchange: Kept
+    workers: list[RestartedProcess]
+    producer: RestartedProcess
+    exchange: RestartedProcess
     connection: Redis
     #: Jobs that were finished before Redis was flushed: somebody who watched would know their orders.
     seen: list[PlainJob] = field(default_factory=list)
@@ -89,19 +89,19 @@ class PlainSystem:
                 return children_called(self.server.guard_pid, "valkey-server")
         return []
 
-    def look_after(self) -> None:
+    def restart_ended(self) -> None:
         """Start every process again that is gone, as a supervisor would."""
         for process in (*self.workers, self.producer, self.exchange):
-            process.look_after()
+            process.restart_ended()
         if not psutil.pid_exists(self.server.server_pid):
             self.server.kill()
             self.server.start()
 
-    def parts(self, pid: int) -> list[int]:
+    def process_group(self, pid: int) -> list[int]:
         """Return a worker with the processes that it forked, as a container's or systemd's kill takes them all."""
         return sorted(descendants([pid]))
 
-    def busy(self, pid: int) -> bool:
+    def is_busy(self, pid: int) -> bool:
         """Return whether RQ shows the worker as busy."""
         names = [worker_name(executor_id, pid) for executor_id in self.executors]
         try:
@@ -142,7 +142,7 @@ def main() -> None:
         ours = in_scratch(drill_tradewire, order, bar, keep=False)
         with tempfile.TemporaryDirectory(prefix="tradewire-drill-") as home:
             plain = drill_plain_rq(order, Path(home), bar)
-    sys.stdout.write(f"{order.signals} signals, seed {order.seed}, {ours.owed} executions owed\n")
+    sys.stdout.write(f"{order.signals} signals, seed {order.seed}, {ours.executions} executions\n")
     sys.stdout.write(f"{'':<12}{'tradewire':>10}{'plain RQ':>10}\n")
     for verdict in AuditVerdict:
         theirs = sum(finding.verdict is verdict for finding in plain)
@@ -159,21 +159,21 @@ def own_symbols(count: int) -> list[dict[str, Any]]:
     ]
 
 
-def drill_plain_rq(order: DrillPlan, home: Path, watcher: Watcher) -> list[AuditFinding]:
+def drill_plain_rq(order: DrillPlan, home: Path, progress: DrillProgress) -> list[AuditFinding]:
     """Drill plain RQ in the empty folder *home* and return what was lost, doubled or unexplained.
 
     Raises:
         DrillFailed: it could not be carried out.
     """
-    watcher.step("plain RQ: starting", 1)
+    progress.step("plain RQ: starting", 1)
     signals = own_symbols(order.signals)
     tickers = [body["symbol"] for body in signals]
     with running_plain_rq(home) as (system, exchange):
         exchange.prepare(tickers, system.executors)
         breaker = Breaker(drilled=system, exchange=exchange, seed=order.seed)
         try:
-            send_and_break(order, breaker, signals, watcher)
-            _wait_for_quiet(system, breaker, order.signals, watcher)
+            send_and_break(order, breaker, signals, progress)
+            _wait_for_quiet(system, breaker, order.signals, progress)
             ledgers = PlainLedgers(
                 symbols=tickers,
                 executors=system.executors,
@@ -181,12 +181,12 @@ def drill_plain_rq(order: DrillPlan, home: Path, watcher: Watcher) -> list[Audit
                 held={executor_id: exchange.orders(executor_id) for executor_id in system.executors},
             )
         finally:
-            breaker.thaw()
+            breaker.resume()
     return audit_plain(ledgers)
 
 
 @contextmanager
-def running_plain_rq(home: Path) -> Iterator[tuple[PlainSystem, DrilledExchange]]:
+def running_plain_rq(home: Path) -> Iterator[tuple[PlainSystem, ExchangeAdmin]]:
     """Run Valkey, the exchange, workers and the producer in *home* for the time of the block."""
     executors = write_executors(home / "executors.toml")
     port = free_port()
@@ -197,12 +197,13 @@ def running_plain_rq(home: Path) -> Iterator[tuple[PlainSystem, DrilledExchange]
         stack.callback(lifeline.cut)
         variables = {"TRADEWIRE_HOME": str(home), "TRADEWIRE_LOG": "json", "REDIS_URL": server.url, EXCHANGE: url}
         environment: Mapping[str, str] = clean_environment(**variables, PYTHONPATH=str(_ROOT))
-        everything: list[Kept] = []
+        everything: list[RestartedProcess] = []
         stack.callback(lambda: stop([one.process for one in everything], within_s=_STOP_WITHIN_S))
 
-        def kept(*command: str, log: str) -> Kept:
-            everything.append(Kept(*command, home=home, environment=environment, log=log, lifeline=lifeline))
-            return everything[-1]
+        def kept(*command: str, log: str) -> RestartedProcess:
+            one = RestartedProcess(*command, home=home, environment=environment, log=log, lifeline=lifeline)
+            everything.append(one)
+            return one
 
         system = PlainSystem(
             home=home,
@@ -213,7 +214,7 @@ def running_plain_rq(home: Path) -> Iterator[tuple[PlainSystem, DrilledExchange]
             producer=kept(*_PLAIN, "produce", *executors, "--ledger", str(home / "ledger.jsonl"), log="producer.log"),
             connection=stack.enter_context(Redis.from_url(server.url)),
         )
-        exchange = DrilledExchange(url)
+        exchange = ExchangeAdmin(url)
         stack.callback(exchange.close)
         yield system, exchange
 
@@ -234,15 +235,15 @@ def jobs_of(connection: Redis) -> Sequence[PlainJob]:
     return found
 
 
-def _wait_for_quiet(system: PlainSystem, breaker: Breaker, sent: int, watcher: Watcher) -> None:
+def _wait_for_quiet(system: PlainSystem, breaker: Breaker, sent: int, progress: DrillProgress) -> None:
     """Turn all faults off and wait until every job is finished or failed, or until nothing has changed for long."""
-    breaker.heal()
-    watcher.step("plain RQ: waiting", sent)
+    breaker.end_faults()
+    progress.step("plain RQ: waiting", sent)
     before, moved_at = (0, 0), time.monotonic()
     while time.monotonic() < moved_at + QUIET_WITHIN_S:
-        breaker.tend()
+        breaker.maintain()
         now = system.enqueued, _open_jobs(system)
-        watcher.at(now[0], f"{now[1]} jobs not over")
+        progress.advance(now[0], f"{now[1]} jobs not over")
         if now[0] >= sent and now[1] == 0:
             return
         if now != before:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.entrypoints.drill.audit import AuditFinding, AuditVerdict
+from pipeline.entrypoints.drill.ledgers import HeldOrder
 
 FINISHED, FAILED = "finished", "failed"
 
@@ -30,7 +31,7 @@ class PlainLedgers:
     symbols: Sequence[str]
     executors: Sequence[str]
     jobs: Sequence[PlainJob]
-    held: Mapping[str, Sequence[Mapping[str, Any]]]
+    held: Mapping[str, Sequence[HeldOrder]]
 
 
 def audit_plain(ledgers: PlainLedgers) -> list[AuditFinding]:
@@ -41,7 +42,7 @@ def audit_plain(ledgers: PlainLedgers) -> list[AuditFinding]:
     orders: dict[tuple[str, str], list[str]] = {}
     for executor_id, held in ledgers.held.items():
         for order in held:
-            orders.setdefault((executor_id, order["symbol"]), []).append(order["id"])
+            orders.setdefault((executor_id, order.symbol), []).append(order.id)
     findings = [
         finding
         for executor_id in ledgers.executors

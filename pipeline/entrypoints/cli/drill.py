@@ -1,4 +1,4 @@
-"""The command that proves it: drill."""
+"""The command `drill`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typer
 
 from config.logs import configure_logs
 
-#: As many different drills as anybody will want, and short enough to type.
+#: Enough different drills, and short enough to type.
 _SEEDS = 1_000_000
 
 
@@ -31,7 +31,7 @@ def drill(
 ) -> None:
     """Send signals to a tradewire of its own, break everything meanwhile, and audit: lost, doubled, unexplained.
 
-    Servers, exchange and processes are started in a scratch folder; nothing of the environment is used.
+    It starts its own servers, exchange and processes in a scratch folder and uses no setting of your environment.
     """
     from rich.console import Console  # noqa: PLC0415 -- commands load only what they run
 
@@ -39,9 +39,9 @@ def drill(
     from pipeline.entrypoints.drill.scratch import in_scratch  # noqa: PLC0415
     from pipeline.entrypoints.drill.table import ProgressBar, show  # noqa: PLC0415
 
-    # A stopped drill leaves nothing running, however it is asked to stop.
+    # SIGTERM stops the drill as Ctrl-C does, so that it ends its processes.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    # That PostgreSQL goes away is what the drill does; it says by itself what went wrong.
+    # The drill takes PostgreSQL away on purpose; warnings about that would only hide the findings.
     configure_logs("console", process="drill", level=logging.CRITICAL)
     order = DrillPlan(signals=signals, seed=secrets.randbelow(_SEEDS) if seed is None else seed, pace=pace)
     console = Console(stderr=as_json)

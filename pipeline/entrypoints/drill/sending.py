@@ -1,4 +1,4 @@
-"""The first ledger: which signals are sent and when they are due, made from a seed and kept in a file."""
+"""The first ledger: the signals to send and when each is due, made from a seed and kept in a file."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-#: Names the signals in the record.
+#: The source of the drill's signals in the record.
 SOURCE = "drill"
-#: What every symbol costs, in dollars: pinned at the exchange, so that only faults keep an order from filling.
+#: The price of every symbol, in dollars. It is pinned at the exchange, so that only faults keep an order from filling.
 PRICE = 20
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-#: Of the signals of one symbol, so many are buys.
+#: The share of buys among the signals, and of larger quantities among the buys.
 _BUYS = 0.7
 _SIGNALS_PER_SYMBOL = 3
 
@@ -28,7 +28,7 @@ class DrillSignal:
 
     @property
     def source_id(self) -> str:
-        """Return the id by which the record knows it."""
+        """Return the signal's `source_id` in the record."""
         return str(self.body["source_id"])
 
 
@@ -47,14 +47,14 @@ def make_signals(seed: int, count: int) -> list[dict[str, Any]]:
             "entry_price": PRICE,
         }
         if buys and dice.random() < _BUYS:
-            # More than one share, or nothing could be filled in part.
+            # Only an order of several shares can be filled in part.
             body["quantity"] = dice.randint(2, 5)
         signals.append(body)
     return signals
 
 
 def symbols(count: int) -> list[str]:
-    """Return *count* tickers for which the exchange has no bars: QAAA, QAAB, and so on."""
+    """Return *count* tickers without price bars: QAAA, QAAB, and so on."""
     size = len(_LETTERS)
     return [f"Q{_LETTERS[n // size**2 % size]}{_LETTERS[n // size % size]}{_LETTERS[n % size]}" for n in range(count)]
 
@@ -66,14 +66,14 @@ def timed(signals: Sequence[dict[str, Any]], *, begins: float, seconds: float) -
 
 
 def write_ledger(path: Path, ledger: Sequence[DrillSignal]) -> None:
-    """Write the ledger whole or not at all: its reader may be looking already."""
+    """Write the ledger whole or not at all, because the producer may read at any time."""
     fresh = path.with_suffix(".new")
     fresh.write_text("".join(json.dumps({"due": sent.due, "signal": sent.body}) + "\n" for sent in ledger))
     fresh.replace(path)
 
 
 def read_ledger(path: Path) -> Iterator[DrillSignal]:
-    """Read what `write_ledger` wrote; nothing while there is no file."""
+    """Yield the signals that `write_ledger` wrote; none while there is no file."""
     if not path.exists():
         return
     for line in path.read_text().splitlines():

@@ -1,4 +1,4 @@
-"""Show a drill to a person: a progress bar while it runs, then one table, and what was found."""
+"""Show a drill to a person: a progress bar while it runs, then a table and the findings."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from pipeline.entrypoints.drill.result import SLOWEST, Result
 
 #: At most this many findings are printed.
 _MOST_FINDINGS = 50
-#: A recovery should not take longer.
+#: Longer recoveries are listed one by one.
 _SLOW_S = 10.0
 
 
 class ProgressBar:
-    """A progress bar on the terminal; where there is none, a line per step."""
+    """A progress bar on the terminal, or one line per step where the output is not a terminal."""
 
     def __init__(self, console: Console) -> None:
         self._progress = Progress(
@@ -44,14 +44,14 @@ class ProgressBar:
     ) -> None:
         self._progress.stop()
 
-    def step(self, what: str, total: int) -> None:
+    def step(self, name: str, total: int) -> None:
         """Finish the last bar and begin another."""
         if self._task is not None:
             self._progress.update(self._task, completed=self._total)
         self._total = total
-        self._task = self._progress.add_task(what, total=total, remark="")
+        self._task = self._progress.add_task(name, total=total, remark="")
 
-    def at(self, done: int, remark: str = "") -> None:
+    def advance(self, done: int, remark: str = "") -> None:
         """Move the bar."""
         if self._task is not None:
             self._progress.update(self._task, completed=done, remark=remark)
@@ -79,9 +79,10 @@ def show(console: Console, result: Result) -> None:
 def _rows(result: Result) -> Iterator[tuple[str, str]]:
     yield "signals sent", str(result.sent)
     yield "accepted", str(result.accepted)
-    yield "executions owed", str(result.owed)
+    yield "executions", str(result.executions)
+    yield "  added by tradewire", str(result.added)
     yield "orders at the exchange", str(result.orders)
-    yield "ended in a reason", str(sum(result.reasons.values()))
+    yield "ended with a reason", str(sum(result.reasons.values()))
     yield from _counted("  ", result.reasons)
     yield "dead letters", str(result.dead)
     for verdict in AuditVerdict:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 
 import pytest
 
 from pipeline.entrypoints.drill.audit import AuditVerdict
+from pipeline.entrypoints.drill.ledgers import HeldOrder
 from tests.benchmarks.plain_rq_audit import PlainJob, PlainLedgers, audit_plain
 
 
@@ -14,8 +16,14 @@ def a_job(status: str, order_id: str | None = None) -> PlainJob:
     return PlainJob(executor_id="argo", symbol="QAAA", status=status, order_id=order_id)
 
 
+def an_order(order_id: str) -> HeldOrder:
+    return HeldOrder(
+        id=order_id, client_order_id=order_id, symbol="QAAA", side="buy", status="filled", filled_qty=Decimal(1)
+    )
+
+
 def ledgers(jobs: Sequence[PlainJob], orders: Sequence[str]) -> PlainLedgers:
-    held = {"argo": [{"id": order_id, "symbol": "QAAA"} for order_id in orders]}
+    held = {"argo": [an_order(order_id) for order_id in orders]}
     return PlainLedgers(symbols=["QAAA"], executors=["argo"], jobs=jobs, held=held)
 
 

@@ -8,13 +8,19 @@ from pathlib import Path
 import pytest
 
 from pipeline.entrypoints.drill.audit import AuditFinding, AuditVerdict
-from pipeline.entrypoints.drill.progress import Nobody, Watcher
+from pipeline.entrypoints.drill.progress import DrillProgress
 from pipeline.entrypoints.drill.result import Result
 from pipeline.entrypoints.drill.run import DrillPlan
 from pipeline.entrypoints.drill.scratch import in_scratch
 
 ORDER = DrillPlan(signals=1, seed=1, pace=20)
 LOST = AuditFinding(verdict=AuditVerdict.LOST, what="signal not recorded", facts={"source_id": "000000"})
+
+
+class Unwatched:
+    def step(self, name: str, total: int) -> None: ...
+
+    def advance(self, done: int, remark: str = "") -> None: ...
 
 
 class OneDrill:
@@ -24,11 +30,11 @@ class OneDrill:
         self.home = Path()
         self._findings = findings
 
-    def __call__(self, order: DrillPlan, home: Path, watcher: Watcher) -> Result:
-        watcher.step("drilling", 1)
+    def __call__(self, order: DrillPlan, home: Path, progress: DrillProgress) -> Result:
+        progress.step("drilling", 1)
         self.home = home
         (home / "up.log").write_text("some lines")
-        return Result(seed=order.seed, sent=1, accepted=1, owed=2, orders=2, findings=self._findings)
+        return Result(seed=order.seed, sent=1, accepted=1, executions=2, added=0, orders=2, findings=self._findings)
 
 
 @pytest.fixture(autouse=True)
@@ -42,17 +48,17 @@ def test_the_folder_stays_when_asked_for_or_when_something_was_found(
 ) -> None:
     drill = OneDrill(*findings)
 
-    result = in_scratch(drill, ORDER, Nobody(), keep=keep)
+    result = in_scratch(drill, ORDER, Unwatched(), keep=keep)
 
     assert stays == drill.home.exists()
     assert (str(drill.home) if stays else None) == result.kept
 
 
 def test_a_stopped_drill_leaves_no_folder(tmp_path: Path) -> None:
-    def stopped(order: DrillPlan, home: Path, watcher: Watcher) -> Result:
+    def stopped(order: DrillPlan, home: Path, progress: DrillProgress) -> Result:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        in_scratch(stopped, ORDER, Nobody(), keep=False)
+        in_scratch(stopped, ORDER, Unwatched(), keep=False)
 
     assert list(tmp_path.iterdir()) == []
