@@ -1,4 +1,4 @@
-"""Write orders, accounts, positions and fills as the broker's JSON does."""
+"""Write orders, accounts, positions and activities as the broker's JSON."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _MICRO = Decimal("0.000001")
 
 
 def stamp(ns: int | None) -> str | None:
-    """Write nanoseconds since 1970 as RFC 3339 in UTC, to the nanosecond."""
+    """Write a time that may be absent."""
     return None if ns is None else sure_stamp(ns)
 
 
 def sure_stamp(ns: int) -> str:
-    """Write a time that is known."""
+    """Write nanoseconds since 1970 as RFC 3339 in UTC."""
     seconds, rest = divmod(ns, _NANO)
     whole = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
     return f"{whole}.{rest:09d}".rstrip("0") + "Z" if rest else f"{whole}Z"
@@ -37,7 +37,7 @@ def money(value: Decimal) -> str:
 
 
 def fine(value: Decimal) -> str:
-    """Write a figure to six decimals, as positions have them."""
+    """Write a figure of a position, with up to six decimals."""
     return plain(value.quantize(_MICRO))
 
 
@@ -92,7 +92,7 @@ def order_json(order: ExchangeOrder, legs: Sequence[ExchangeOrder] = (), *, asse
 
 def event_json(event: str, order: dict[str, Any], now_ns: int, *, fill: Fill | None, execution_id: str | None,
                position_qty: Decimal) -> dict[str, Any]:  # fmt: skip
-    """Return a trade update: *event* happened to *order* (as `order_json` wrote it then)."""
+    """Return the trade update that *event* happened to *order*, which is from `order_json`."""
     found: dict[str, Any] = {
         "event": event,
         "execution_id": execution_id,
@@ -193,7 +193,7 @@ def account_json(account: ExchangeAccount, sums: Totals, now_ns: int) -> dict[st
 
 def position_json(account: ExchangeAccount, position: ExchangePosition, asset: ListedAsset, *, price: Decimal,
                   previous: Decimal) -> dict[str, Any]:  # fmt: skip
-    """Return one position at *price*; *previous* is the price one bar ago."""
+    """Return one position at *price*; *previous* is the price of the bar before."""
     value, cost = position.qty * price, position.cost
     gain, today = value - cost, position.qty * (price - previous)
     return {

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from workers.exchange.clock import ClockMode, SessionClock, TradableNow
+from workers.exchange.clock import ClockMode, SessionClock, TradingSession
 from workers.exchange.trading_days import session_changes
 
 NOW = datetime(2026, 2, 2, 12, 0, tzinfo=UTC)
@@ -18,25 +18,43 @@ def fixed(shown: str) -> SessionClock:
     return clock
 
 
+REGULAR, EXTENDED, CLOSED = TradingSession
+
+
 @pytest.mark.parametrize(
     ("shown", "session", "next_open", "next_close"),
     [
-        ("2026-11-27T12:59:59-05:00", TradableNow.REGULAR, "2026-11-30T09:30:00-05:00", "2026-11-27T13:00:00-05:00"),
-        ("2026-11-27T09:00:00-05:00", TradableNow.EXTENDED, "2026-11-27T09:30:00-05:00", "2026-11-27T13:00:00-05:00"),
-        ("2026-11-27T13:00:00-05:00", TradableNow.EXTENDED, "2026-11-30T09:30:00-05:00", "2026-11-30T16:00:00-05:00"),
-        ("2026-11-26T12:00:00-05:00", TradableNow.CLOSED, "2026-11-27T09:30:00-05:00", "2026-11-27T13:00:00-05:00"),
-        ("2026-03-06T17:00:00-05:00", TradableNow.EXTENDED, "2026-03-09T09:30:00-04:00", "2026-03-09T16:00:00-04:00"),
-        ("2026-10-31T12:00:00-04:00", TradableNow.CLOSED, "2026-11-02T09:30:00-05:00", "2026-11-02T16:00:00-05:00"),
+        ("2026-11-27T12:59:59-05:00", REGULAR, "2026-11-30T09:30:00-05:00", "2026-11-27T13:00:00-05:00"),
+        (
+            "2026-11-27T09:00:00-05:00",
+            EXTENDED,
+            "2026-11-27T09:30:00-05:00",
+            "2026-11-27T13:00:00-05:00",
+        ),
+        (
+            "2026-11-27T13:00:00-05:00",
+            EXTENDED,
+            "2026-11-30T09:30:00-05:00",
+            "2026-11-30T16:00:00-05:00",
+        ),
+        ("2026-11-26T12:00:00-05:00", CLOSED, "2026-11-27T09:30:00-05:00", "2026-11-27T13:00:00-05:00"),
+        (
+            "2026-03-06T17:00:00-05:00",
+            EXTENDED,
+            "2026-03-09T09:30:00-04:00",
+            "2026-03-09T16:00:00-04:00",
+        ),
+        ("2026-10-31T12:00:00-04:00", CLOSED, "2026-11-02T09:30:00-05:00", "2026-11-02T16:00:00-05:00"),
     ],
     ids=["half day", "before a half day", "after a half day", "holiday", "before spring", "before autumn"],
 )
 def test_it_tells_the_session_and_the_next_open_and_close(
-    shown: str, session: TradableNow, next_open: str, next_close: str
+    shown: str, session: TradingSession, next_open: str, next_close: str
 ) -> None:
     told = fixed(shown).to_json(NOW)
 
     assert fixed(shown).session(NOW) is session
-    assert told["is_open"] is (session is TradableNow.REGULAR)
+    assert told["is_open"] is (session is REGULAR)
     assert (told["next_open"], told["next_close"]) == (next_open, next_close)
 
 

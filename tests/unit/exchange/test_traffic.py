@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from workers.exchange.traffic import FREE, Toll, Traffic
+from workers.exchange.traffic import UNLIMITED, RateDecision, Traffic
 
 _S = 1_000_000_000
 #: Some moment, half a second after a full one.
 START = 1_800_000_000 * _S + _S // 2
 
 
-def headers(toll: Toll) -> dict[str, str]:
-    return {name.decode(): value.decode() for name, value in toll.headers}
+def headers(decision: RateDecision) -> dict[str, str]:
+    return {name.decode(): value.decode() for name, value in decision.headers}
 
 
 def test_without_a_rate_all_pass_and_are_counted_by_route() -> None:
@@ -18,7 +18,7 @@ def test_without_a_rate_all_pass_and_are_counted_by_route() -> None:
 
     tolls = [traffic.arrive("k", route, START) for route in ("GET /v2/account", "POST /v2/orders", "POST /v2/orders")]
 
-    assert tolls == [FREE] * 3
+    assert tolls == [UNLIMITED] * 3
     assert traffic.to_json("k") == {
         "per_minute": None,
         "requests": 3,
@@ -87,4 +87,4 @@ def test_a_new_rate_counts_anew() -> None:
     traffic.limit(None, retry_after=True)
 
     assert traffic.to_json("k")["requests"] == 0
-    assert traffic.arrive("k", "r", START) == FREE
+    assert traffic.arrive("k", "r", START) == UNLIMITED
