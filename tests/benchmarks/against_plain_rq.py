@@ -62,7 +62,7 @@ class PlainSystem:
     producer: RestartedProcess
     exchange: RestartedProcess
     connection: Redis
-    #: Jobs that were finished before Redis was flushed: somebody who watched would know their orders.
+    #: Jobs that were finished before Redis was flushed. Their results count as known.
     seen: list[PlainJob] = field(default_factory=list)
 
     @property

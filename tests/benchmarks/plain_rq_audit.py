@@ -59,16 +59,16 @@ def audit_plain(ledgers: PlainLedgers) -> list[AuditFinding]:
 def _of_one(facts: dict[str, Any], jobs: Sequence[PlainJob], orders: Sequence[str]) -> Iterator[AuditFinding]:
     """Yield what is wrong with one signal at one executor."""
     states = Counter(job.status for job in jobs)
-    told = facts | {"jobs": ", ".join(sorted(states)) or "none"}
+    facts |= {"jobs": ", ".join(sorted(states)) or "none"}
     if not orders and not states[FAILED]:
-        yield AuditFinding(verdict=AuditVerdict.LOST, what="no order and no failed job", facts=told)
+        yield AuditFinding(verdict=AuditVerdict.LOST, what="no order and no failed job", facts=facts)
     if len(orders) > 1:
-        yield AuditFinding(verdict=AuditVerdict.DOUBLED, what=f"{len(orders)} orders for one signal", facts=told)
+        yield AuditFinding(verdict=AuditVerdict.DOUBLED, what=f"{len(orders)} orders for one signal", facts=facts)
     if orders and states[FAILED] and not states[FINISHED]:
-        yield AuditFinding(verdict=AuditVerdict.UNEXPLAINED, what="failed with a live order", facts=told)
+        yield AuditFinding(verdict=AuditVerdict.UNEXPLAINED, what="failed with a live order", facts=facts)
     known = {job.order_id for job in jobs if job.order_id}
     if orders and not known & set(orders) and not states[FAILED]:
-        yield AuditFinding(verdict=AuditVerdict.UNEXPLAINED, what="order whose id no job has", facts=told)
+        yield AuditFinding(verdict=AuditVerdict.UNEXPLAINED, what="order whose id no job has", facts=facts)
     for order_id in known - set(orders):
         what = "order id that the exchange does not know"
-        yield AuditFinding(verdict=AuditVerdict.UNEXPLAINED, what=what, facts=told | {"order_id": order_id})
+        yield AuditFinding(verdict=AuditVerdict.UNEXPLAINED, what=what, facts=facts | {"order_id": order_id})

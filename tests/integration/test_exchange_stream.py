@@ -20,7 +20,7 @@ from tests.exchange_fixtures import ExchangeProcess
 KEYS = {"key_id": "key", "secret_key": "secret"}
 
 
-def test_alpaca_py_hears_each_step_of_an_order(exchange_process: ExchangeProcess) -> None:
+def test_alpaca_py_receives_each_step_of_an_order(exchange_process: ExchangeProcess) -> None:
     seen: Queue[Any] = Queue()
 
     async def hear(update: Any) -> None:
@@ -66,7 +66,7 @@ def test_wrong_keys_and_a_second_connection_are_refused(exchange_process: Exchan
     assert _listening(exchange_process, scenario) == ["unauthorized"] * 2
 
 
-def test_the_place_is_free_again_after_a_connection_ends(exchange_process: ExchangeProcess) -> None:
+def test_an_account_can_connect_again_after_its_connection_ends(exchange_process: ExchangeProcess) -> None:
     async def scenario(_websocket: ClientConnection) -> list[Any]:
         return []
 

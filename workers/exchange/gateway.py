@@ -60,7 +60,7 @@ class Gateway:
             await _send(send, outcome)
             return
         if isinstance(outcome, Silence):
-            await self._runtime.first_of(_disconnected(receive), seconds=outcome.seconds)
+            await self._runtime.wait_for_first(_disconnected(receive), seconds=outcome.seconds)
         _close_connection(scope)
         await _disconnected(receive)
 
@@ -98,13 +98,13 @@ class Gateway:
         """Count a request of the trading API. Market data has a limit of its own, which this exchange does not have."""
         if is_market_data(scope["path"]):
             return UNLIMITED
-        return self._runtime.traffic.arrive(account.key, f"{scope['method']} {route.path}", time.time_ns())
+        return self._runtime.traffic.count(account.key, f"{scope['method']} {route.path}", time.time_ns())
 
     async def _before(self, on: FaultTarget, key: str, symbol: str | None) -> Outcome | None:
         struck = self._runtime.faults.strike(on, key, BEFORE | {FaultKind.LATENCY}, symbol)
         latency = sum(fault.lasts_s for fault in struck if fault.kind is FaultKind.LATENCY)
         if latency:
-            await self._runtime.first_of(seconds=latency)
+            await self._runtime.wait_for_first(seconds=latency)
         return next((outcome_of(fault) for fault in struck if fault.kind is not FaultKind.LATENCY), None)
 
     def _faults_of_call(self, on: FaultTarget, key: str, symbol: str | None) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from workers.exchange.admin_bodies import AccountBody, AssetsBody, BarsBody, Clo
 from workers.exchange.faults import FaultPlan
 from workers.exchange.refusals import plain
 from workers.exchange.runtime import ExchangeRuntime
-from workers.exchange.wire import money
+from workers.exchange.wire import cents
 
 _Handler = Callable[[Request], Awaitable[Response]]
 
@@ -57,9 +57,9 @@ class Admin:
 
     async def _bars(self, request: Request) -> Response:
         body = BarsBody.model_validate_json(await request.body())
-        self._runtime.retime(cadence_s=body.cadence_s, playing=body.playing)
+        self._runtime.set_pace(cadence_s=body.cadence_s, playing=body.playing)
         for _ in range(body.turn):
-            self._runtime.turn()
+            self._runtime.play_next_bar()
         await self._runtime.committed()
         runtime = self._runtime
         return JSONResponse({"cursor": runtime.cursor, "cadence_s": runtime.cadence_s, "playing": runtime.playing})
@@ -85,7 +85,7 @@ class Admin:
             venue.move_cash(account, body.deposit, at_ns, day_only=body.deposit_day_only)
         venue.changes.accounts[account.key] = account
         await self._runtime.committed()
-        shown = {"cash": money(account.cash), "last_equity": money(account.last_equity)}
+        shown = {"cash": cents(account.cash), "last_equity": cents(account.last_equity)}
         return JSONResponse({"key": account.key, "account_number": account.number, **shown})
 
     async def _assets(self, request: Request) -> Response:
@@ -149,7 +149,7 @@ def _summary(account: Any) -> dict[str, Any]:
         "open_orders": len(account.open_orders()),
         "fills": len(account.fills),
         "positions": {each.symbol: plain(each.qty) for each in account.positions.values()},
-        "cash": money(account.cash),
+        "cash": cents(account.cash),
     }
 
 

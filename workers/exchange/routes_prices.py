@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from workers.exchange.calls import Call, Reply
 from workers.exchange.refusals import RequestRefused
-from workers.exchange.wire import sure_stamp
+from workers.exchange.wire import timestamp
 
 
 def latest_of_share(call: Call) -> Reply:
@@ -52,7 +52,7 @@ def _trade(call: Call, symbol: str) -> dict[str, Any] | None:
     price = call.venue.price(symbol)
     if price is None:
         return None
-    return {"t": sure_stamp(call.now_ns), "p": float(price), "s": 100, "i": 1}
+    return {"t": timestamp(call.now_ns), "p": float(price), "s": 100, "i": 1}
 
 
 ROUTES = [

@@ -47,8 +47,8 @@ class ExchangeRuntime:
         self.cursor: int | None = None
         self._journal = journal
         self._flushed: asyncio.Future[None] | None = None
-        self._turned = asyncio.Event()
-        self._retimed = asyncio.Event()
+        self._bar_played = asyncio.Event()
+        self._pace_changed = asyncio.Event()
         self._session = TradingSession.CLOSED
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -60,7 +60,7 @@ class ExchangeRuntime:
         if self.tape is not None:
             self.cursor = int(settings.get(_CURSOR, "0"))
             if self.cursor == 0:
-                self.turn()
+                self.play_next_bar()
         for account in self.venue.accounts.values():
             for order in account.open_orders():
                 advance(self.venue, order, now_ns)
@@ -82,7 +82,7 @@ class ExchangeRuntime:
         if self._flushed is not None:
             await asyncio.shield(self._flushed)
 
-    def turn(self) -> None:
+    def play_next_bar(self) -> None:
         """Play the next bar: end the day, set the prices, match resting orders."""
         if self.tape is None or self.cursor is None:
             return
@@ -101,16 +101,16 @@ class ExchangeRuntime:
             venue.changes.prices.add(symbol)
             reprice(venue, symbol, now_ns)
         venue.changes.settings[_CURSOR] = str(self.cursor)
-        self._turned.set()
-        self._turned = asyncio.Event()
+        self._bar_played.set()
+        self._bar_played = asyncio.Event()
 
     async def wait_for_cycle(self, after: int, seconds: float) -> None:
         """Wait until there is a cycle later than *after*, for at most *seconds*."""
         if self.cursor is None or self.cursor > after:
             return
-        await self.first_of(self._turned.wait(), seconds=seconds)
+        await self.wait_for_first(self._bar_played.wait(), seconds=seconds)
 
-    async def first_of(self, *waits: Any, seconds: float) -> None:
+    async def wait_for_first(self, *waits: Any, seconds: float) -> None:
         """Wait for the first of *waits*, the end of the exchange, or *seconds*."""
         tasks = [asyncio.ensure_future(each) for each in (*waits, self.stopping.wait())]
         try:
@@ -120,11 +120,11 @@ class ExchangeRuntime:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    def retime(self, *, cadence_s: float | None, playing: bool | None) -> None:
+    def set_pace(self, *, cadence_s: float | None, playing: bool | None) -> None:
         """Change how fast bars are played, or pause and resume them. None changes nothing."""
         self.cadence_s = self.cadence_s if cadence_s is None else cadence_s
         self.playing = self.playing if playing is None else playing
-        self._retimed.set()
+        self._pace_changed.set()
 
     def pin(self, prices: dict[str, Decimal | None]) -> None:
         """Pin prices, or unpin them with None, and match resting orders."""
@@ -216,15 +216,15 @@ class ExchangeRuntime:
 
     async def _play(self) -> None:
         while self.tape is not None:
-            self._retimed.clear()
+            self._pace_changed.clear()
             if self.playing:
                 try:
-                    await asyncio.wait_for(self._retimed.wait(), self.cadence_s)
+                    await asyncio.wait_for(self._pace_changed.wait(), self.cadence_s)
                 except TimeoutError:
-                    self.turn()
+                    self.play_next_bar()
                     self._flush_soon()
             else:
-                await self._retimed.wait()
+                await self._pace_changed.wait()
 
     async def _watch_sessions(self) -> None:
         while True:

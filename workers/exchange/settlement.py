@@ -192,13 +192,13 @@ def _part(order: ExchangeOrder, remaining: Decimal, now_ns: int) -> Decimal:
 
 
 def _schedule_match(venue: Venue, order: ExchangeOrder, now_ns: int) -> None:
-    """Come back to an order that may not fill yet, when it may."""
+    """Schedule the next match of an order that an injected fault keeps from filling now."""
     if order.status in WORKING and now_ns < order.frozen_until_ns < FOR_EVER:
         venue.changes.advance_later.append((order.id, (order.frozen_until_ns - now_ns) / _NANO))
 
 
 def _after_end(venue: Venue, order: ExchangeOrder, now_ns: int) -> None:
-    """Start the legs of an entry that is filled; end the others when one of a group ends."""
+    """Activate the legs of an entry that ended, or end the other orders of a group."""
     parent = venue.orders[order.parent] if order.parent else order
     if order is parent and order.order_class in {OrderClass.BRACKET, OrderClass.OTO} and order.filled_qty:
         _activate_legs(venue, order, now_ns)
@@ -222,7 +222,7 @@ def _activate_legs(venue: Venue, parent: ExchangeOrder, now_ns: int) -> None:
         for leg in legs:
             leg.qty = qty
     for leg in legs:
-        # The end of one leg ends the others.
+        # A leg that fills at once has ended the others.
         if leg.status is ExchangeOrderStatus.HELD:
             activate(venue, leg, now_ns)
 

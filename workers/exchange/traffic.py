@@ -1,4 +1,4 @@
-"""Count each account's requests, and refuse those above a rate when one is set."""
+"""Count each account's requests, and refuse those above the limit when one is set."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Traffic:
         self._per_minute, self._retry_after = per_minute, retry_after
         self._counts = {}
 
-    def arrive(self, key: str, route: str, now_ns: int) -> RateDecision:
+    def count(self, key: str, route: str, now_ns: int) -> RateDecision:
         """Count a request of the account *key*, and return whether it is let through."""
         requests = self._counts.setdefault(key, _RequestCount())
         requests.count(route, now_ns)

@@ -90,7 +90,7 @@ class Venue:
         return self.pinned.get(symbol) or self.last.get(symbol)
 
     def totals(self, account: ExchangeAccount) -> Totals:
-        """Value *account* now."""
+        """Return the figures of *account* at the current prices."""
         return totals(account, self.price)
 
     def authenticate(self, key: str, secret: str, now_ns: int) -> ExchangeAccount | None:
@@ -105,14 +105,14 @@ class Venue:
         return account if hmac.compare_digest(account.secret_hash, hashed) and not account.refused else None
 
     def open_account(self, key: str, now_ns: int) -> ExchangeAccount:
-        """Open an account for *key*; the first secret it is used with is its secret."""
+        """Open an account for *key*. Its secret is the first one with which it is used."""
         account = ExchangeAccount(key=key, secret_hash="", created_ns=now_ns)
         self.accounts[key] = account
         self.changes.accounts[key] = account
         return account
 
     def move_cash(self, account: ExchangeAccount, amount: Decimal, at_ns: int, *, day_only: bool = False) -> None:
-        """Pay *amount* into the account, or out of it (below zero); the day before's equity stays as it was."""
+        """Pay *amount* in, or out below zero. The equity of the day before does not change."""
         account.cash += amount
         transfer = ExchangeTransfer(
             id=str(uuid.uuid4()), account=account.key, amount=amount, at_ns=at_ns, day_only=day_only

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -147,16 +147,17 @@ def _sequence(ledgers: Ledgers) -> Iterator[AuditFinding]:
     place = {execution.execution_id: execution.seq for execution in ledgers.executions}
     execution_of = {intent.client_order_id: intent.execution_id for intent in ledgers.intents}
     for executor_id, orders in ledgers.held.items():
-        last: dict[str, tuple[int, UUID]] = defaultdict(lambda: (0, UUID(int=0)))
+        latest: dict[str, UUID] = {}
         for order in orders:
             execution_id = execution_of.get(order.client_order_id)
             if execution_id is None:
                 continue
-            seq, before = last[order.symbol]
-            if place[execution_id] < seq:
+            before = latest.setdefault(order.symbol, execution_id)
+            if place[execution_id] < place[before]:
                 facts = {"executor_id": executor_id, "symbol": order.symbol, "after": before}
                 yield _unexplained("order sent after that of a later signal", execution_id=execution_id, **facts)
-            last[order.symbol] = max((seq, before), (place[execution_id], execution_id))
+            else:
+                latest[order.symbol] = execution_id
 
 
 def _lost(what: str, **facts: Any) -> AuditFinding:

@@ -23,7 +23,7 @@ def test_each_execution_of_a_killed_worker_is_timed_and_the_longest_comes_first(
     assert [(slow, 4.5), (quick, 3.0)] == [(recovery.execution_id, recovery.seconds) for recovery in found]
 
 
-def test_what_was_never_decided_took_longer_than_anything() -> None:
+def test_an_execution_that_was_never_decided_has_the_longest_time() -> None:
     never = uuid4()
     kill = Interrupted(killed_at=KILLED, execution_ids=(never,))
 
@@ -42,7 +42,7 @@ def test_an_execution_whose_next_worker_is_killed_too_is_counted_from_the_last_k
     assert (found.seconds, found.kills) == (3.5, 2)
 
 
-def test_what_was_decided_in_the_moment_of_the_kill_took_no_time() -> None:
+def test_an_execution_decided_before_the_kill_was_noted_took_no_time() -> None:
     one = uuid4()
 
     (found,) = recoveries_of([Interrupted(killed_at=KILLED, execution_ids=(one,))], decided(one, -0.01))

@@ -1,4 +1,4 @@
-"""The scratch folder stays when there is something to look for in it, and only then."""
+"""The scratch folder stays when it was asked for or when something was found, and only then."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Unwatched:
 
 
 class OneDrill:
-    """Notes where it was run, and finds what it is told to find."""
+    """Stores its folder, and returns the given findings."""
 
     def __init__(self, *findings: AuditFinding) -> None:
         self.home = Path()

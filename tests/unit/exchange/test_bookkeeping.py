@@ -139,7 +139,7 @@ def check(account: ExchangeAccount) -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(_moves, max_size=30))
-def test_the_books_add_up_after_any_moves(moves: list[dict[str, Any]]) -> None:
+def test_the_figures_of_an_account_add_up_after_any_sequence_of_moves(moves: list[dict[str, Any]]) -> None:
     game = Game()
     for move in moves:
         game.play(move)
@@ -149,7 +149,7 @@ def test_the_books_add_up_after_any_moves(moves: list[dict[str, Any]]) -> None:
 
 @settings(max_examples=20, deadline=None)
 @given(moves=st.lists(_moves, min_size=5, max_size=20))
-def test_what_the_journal_wrote_is_what_it_reads(
+def test_a_loaded_journal_has_the_accounts_and_orders_that_were_written(
     tmp_path_factory: pytest.TempPathFactory, moves: list[dict[str, Any]]
 ) -> None:
     game, home = Game(), tmp_path_factory.mktemp("journal")

@@ -21,7 +21,7 @@ def test_the_same_seed_strikes_the_same_requests_and_another_does_not() -> None:
     assert 50 < len(strikes(plan(fault))) < 150
 
 
-def test_any_strikes_every_kind_of_request_and_others_their_own() -> None:
+def test_any_strikes_every_kind_of_request_and_other_targets_only_their_own() -> None:
     assert len(strikes(plan({"on": "any", "kind": "latency"}), FaultTarget.CLOCK)) == 1000
     assert strikes(plan({"on": "submit", "kind": "latency"}), FaultTarget.CLOCK) == []
 
@@ -33,7 +33,7 @@ def test_a_fault_ends_after_its_count() -> None:
     assert made.faults[0].hits == 3
 
 
-def test_a_fault_of_another_kind_draws_nothing() -> None:
+def test_a_fault_of_another_kind_uses_no_random_number() -> None:
     lone = plan({"on": "submit", "kind": "latency", "probability": 0.1})
     made = plan({"on": "submit", "kind": "latency", "probability": 0.1})
     for _ in range(10):
