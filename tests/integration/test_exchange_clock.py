@@ -115,9 +115,6 @@ def test_the_market_closes_early_on_a_half_day(broker: TradingClient, exchange_p
     assert not broker.get_clock().is_open
 
 
-# --- a clock that is turned over days ---
-
-
 def test_an_order_placed_when_closed_fills_at_the_open_that_the_clock_passes(
     broker: TradingClient, exchange_process: ExchangeProcess
 ) -> None:

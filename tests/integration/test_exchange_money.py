@@ -1,4 +1,4 @@
-"""Cash that comes and goes at the paper exchange, what a fall of prices does at once, and the market's prices."""
+"""Deposits, withdrawals, falling prices and latest trades at the paper exchange."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Orders whose parameters cannot be right, and what the paper exchange says of them."""
+"""The paper exchange refuses orders with wrong parameters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The paper exchange limits requests when asked to, and tells what was asked of it."""
+"""The paper exchange counts requests, and limits them when a rate is set."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""alpaca-py at the paper exchange, over HTTP: what it refuses, in the broker's own words."""
+"""alpaca-py at the paper exchange, over HTTP: refusals with the broker's status, code and message."""
 
 from __future__ import annotations
 

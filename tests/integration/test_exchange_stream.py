@@ -122,13 +122,13 @@ async def _nothing(_websocket: ClientConnection) -> list[Any]:
 
 def _run(stream: TradingStream) -> None:
     with warnings.catch_warnings():
-        # alpaca-py uses the legacy client of websockets, which says that it is old.
+        # alpaca-py uses the legacy client of websockets, which warns that it is deprecated.
         warnings.simplefilter("ignore", DeprecationWarning)
         stream.run()
 
 
 def _hear_an_order(seen: Queue[Any], place: Callable[[], Any]) -> list[Any]:
-    """Place orders until the stream listens; return the updates of the first order heard from its start."""
+    """Place orders until the stream listens; return the updates of the first order that has all of them."""
     for _ in range(50):
         wanted = place()
         updates = []

@@ -1,4 +1,4 @@
-"""A drill takes nothing of the user's servers, keys and settings with it."""
+"""A drill's processes do not get the user's servers, keys and settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The first ledger: made from a seed, kept in a file, given when due."""
+"""The first ledger: made from a seed, kept in a file, sent when due."""
 
 from __future__ import annotations
 

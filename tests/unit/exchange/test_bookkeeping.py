@@ -1,4 +1,4 @@
-"""Whatever is traded, cash, positions, fees and what orders hold back add up."""
+"""Cash, positions, fees and held-back amounts add up after any trades."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class Game:
 
 
 def check(account: ExchangeAccount) -> None:
-    """Work the account out again from its fills and its open orders."""
+    """Compute the account from its fills and its open orders, and compare."""
     cash = DEFAULT_CASH
     quantities: dict[str, Decimal] = {}
     for fill in account.fills:

@@ -1,4 +1,4 @@
-"""Which requests a plan of faults strikes."""
+"""A plan of faults strikes the requests that it describes."""
 
 from __future__ import annotations
 

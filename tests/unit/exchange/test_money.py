@@ -1,4 +1,4 @@
-"""What an account is worth and may still buy."""
+"""The equity and the buying power of an account."""
 
 from __future__ import annotations
 

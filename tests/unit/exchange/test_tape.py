@@ -1,4 +1,4 @@
-"""Which bars are on at which cursor."""
+"""The bars of each cursor."""
 
 from __future__ import annotations
 

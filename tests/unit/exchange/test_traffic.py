@@ -1,11 +1,11 @@
-"""The paper exchange counts requests over a minute that slides, and refuses those above the rate."""
+"""The paper exchange counts requests over a sliding minute, and refuses those above the rate."""
 
 from __future__ import annotations
 
 from workers.exchange.traffic import UNLIMITED, RateDecision, Traffic
 
 _S = 1_000_000_000
-#: Some moment, half a second after a full one.
+#: Any time, half a second after a full one.
 START = 1_800_000_000 * _S + _S // 2
 
 

@@ -1,4 +1,4 @@
-"""How numbers and times are written."""
+"""Numbers and times are written as the broker writes them."""
 
 from __future__ import annotations
 
