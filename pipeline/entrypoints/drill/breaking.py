@@ -16,7 +16,7 @@ import structlog
 
 from pipeline.entrypoints.drill.exchange_admin import ExchangeAdmin
 from pipeline.entrypoints.drill.processes import signal_process
-from pipeline.entrypoints.drill.recovery import Interrupted
+from pipeline.entrypoints.drill.recovery import InterruptedWorker
 from pipeline.entrypoints.drill.schedule import Act, DrillEvent, Target
 
 log = structlog.get_logger(__name__)
@@ -69,7 +69,7 @@ class Breaker:
     exchange: ExchangeAdmin
     seed: int
     tally: dict[str, int] = field(default_factory=dict)
-    interrupted: list[Interrupted] = field(default_factory=list)
+    interrupted: list[InterruptedWorker] = field(default_factory=list)
     #: The frozen processes, and when each continues (of the monotonic clock).
     _frozen: dict[int, float] = field(default_factory=dict)
     #: The exchange was down when its faults should have been set.
@@ -157,4 +157,4 @@ class Breaker:
     def _note_interrupted(self, pid: int) -> None:
         now, execution_ids = self.drilled.held_by(pid)
         if execution_ids:
-            self.interrupted.append(Interrupted(killed_at=now, execution_ids=execution_ids))
+            self.interrupted.append(InterruptedWorker(killed_at=now, execution_ids=execution_ids))

@@ -14,7 +14,7 @@ NEVER_S = math.inf
 
 
 @dataclass(frozen=True, kw_only=True)
-class Interrupted:
+class InterruptedWorker:
     """The executions that a killed worker held, and when it was killed, by the database's clock."""
 
     killed_at: datetime
@@ -40,7 +40,9 @@ class Recovery:
         return {"execution_id": str(self.execution_id), "seconds": _finite(self.seconds), "kills": self.kills}
 
 
-def recoveries_of(interrupted: Sequence[Interrupted], decided_at: Mapping[UUID, datetime | None]) -> list[Recovery]:
+def recoveries_of(
+    interrupted: Sequence[InterruptedWorker], decided_at: Mapping[UUID, datetime | None]
+) -> list[Recovery]:
     """Return one for each execution that a killed worker held, the longest first."""
     kills: dict[UUID, list[datetime]] = {}
     for kill in interrupted:

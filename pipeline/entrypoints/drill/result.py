@@ -17,7 +17,7 @@ SLOWEST = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Result:
+class DrillResult:
     """The figures of one drill. Times are in seconds."""
 
     seed: int
@@ -75,7 +75,7 @@ class Result:
         }
 
 
-def result_of(ledgers: Ledgers, *, seed: int, findings: Sequence[AuditFinding]) -> Result:
+def result_of(ledgers: Ledgers, *, seed: int, findings: Sequence[AuditFinding]) -> DrillResult:
     """Return the figures that the ledgers give; the caller adds what was broken and the times."""
     with_order = ledgers.with_order
     codes = Counter(
@@ -85,7 +85,7 @@ def result_of(ledgers: Ledgers, *, seed: int, findings: Sequence[AuditFinding]) 
     )
     sent = {signal.signal_id for signal in ledgers.signals if signal.source == ledgers.source}
     added = sum(execution.signal_id not in sent for execution in ledgers.executions)
-    return Result(
+    return DrillResult(
         seed=seed,
         sent=len(ledgers.sent),
         accepted=len(sent),

@@ -14,10 +14,10 @@ from pipeline.entrypoints.drill.exchange_admin import ExchangeAdmin
 from pipeline.entrypoints.drill.ledgers import AuditedExecution, AuditedIntent, AuditedSignal, Ledgers
 from pipeline.entrypoints.drill.progress import DrillProgress
 from pipeline.entrypoints.drill.recovery import recoveries_of
-from pipeline.entrypoints.drill.result import Result, result_of
+from pipeline.entrypoints.drill.result import DrillResult, result_of
 from pipeline.entrypoints.drill.schedule import lasts_s, plan
 from pipeline.entrypoints.drill.sending import SOURCE, DrillSignal, make_signals, timed, write_ledger
-from pipeline.entrypoints.drill.system import System, running_system
+from pipeline.entrypoints.drill.system import RunningSystem, running_system
 from pipeline.store.statements import sql
 
 #: When nothing has changed for this long, the executions that are left count as having no end. An order may stay
@@ -46,7 +46,7 @@ class DrillPlan:
         return lasts_s(self.signals, self.pace)
 
 
-def drill_tradewire(order: DrillPlan, home: Path, progress: DrillProgress) -> Result:
+def drill_tradewire(order: DrillPlan, home: Path, progress: DrillProgress) -> DrillResult:
     """Drill tradewire in the empty folder *home* and return the result.
 
     Raises:
@@ -95,7 +95,7 @@ def send_and_break(
     return ledger
 
 
-def _wait_for_quiet(system: System, breaker: Breaker, sent: int, progress: DrillProgress) -> None:
+def _wait_for_quiet(system: RunningSystem, breaker: Breaker, sent: int, progress: DrillProgress) -> None:
     """End all faults and wait until every signal is recorded and every execution decided, or nothing changes."""
     breaker.end_faults()
     progress.step("waiting for quiet", sent)
@@ -113,7 +113,7 @@ def _wait_for_quiet(system: System, breaker: Breaker, sent: int, progress: Drill
 
 
 def _settled_audit(
-    system: System, exchange: ExchangeAdmin, ledger: Sequence[DrillSignal], progress: DrillProgress
+    system: RunningSystem, exchange: ExchangeAdmin, ledger: Sequence[DrillSignal], progress: DrillProgress
 ) -> tuple[Ledgers, list[AuditFinding]]:
     """Audit until there are no findings, or until they stay the same: the keeper may still read the last fills."""
     progress.step("auditing", 1)
@@ -130,7 +130,7 @@ def _settled_audit(
         time.sleep(_POLL_S)
 
 
-def _read_ledgers(system: System, exchange: ExchangeAdmin, ledger: Sequence[DrillSignal]) -> Ledgers:
+def _read_ledgers(system: RunningSystem, exchange: ExchangeAdmin, ledger: Sequence[DrillSignal]) -> Ledgers:
     """Read the record and the exchange as they are now."""
     return Ledgers(
         sent=[sent.source_id for sent in ledger],
@@ -143,7 +143,7 @@ def _read_ledgers(system: System, exchange: ExchangeAdmin, ledger: Sequence[Dril
     )
 
 
-def _write_ledgers(home: Path, system: System, ledgers: Ledgers) -> None:
+def _write_ledgers(home: Path, system: RunningSystem, ledgers: Ledgers) -> None:
     """Write the record and the exchange's orders into the scratch folder, for the search for a finding's cause."""
     record = system.record
     files = {

@@ -9,13 +9,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline.entrypoints.drill.progress import DrillProgress
-from pipeline.entrypoints.drill.result import Result
+from pipeline.entrypoints.drill.result import DrillResult
 from pipeline.entrypoints.drill.run import DrillPlan
 
 
 def in_scratch(
-    drill: Callable[[DrillPlan, Path, DrillProgress], Result], plan: DrillPlan, progress: DrillProgress, *, keep: bool
-) -> Result:
+    drill: Callable[[DrillPlan, Path, DrillProgress], DrillResult],
+    plan: DrillPlan,
+    progress: DrillProgress,
+    *,
+    keep: bool,
+) -> DrillResult:
     """Run *drill* in a new empty folder, which stays when *keep* is set or something was found.
 
     The folder of a drill that could not be carried out stays too: its logs have the cause.

@@ -55,7 +55,7 @@ class _HeldExecution:
 
 
 @dataclass(frozen=True, kw_only=True)
-class System:
+class RunningSystem:
     """One running tradewire."""
 
     home: Path
@@ -144,7 +144,7 @@ class System:
 
 
 @contextmanager
-def running_system(home: Path) -> Iterator[System]:
+def running_system(home: Path) -> Iterator[RunningSystem]:
     """Run everything in *home* for the time of the block, which begins when every process has a heartbeat.
 
     Raises:
@@ -174,7 +174,7 @@ def running_system(home: Path) -> Iterator[System]:
         keeper = keep(*_CLI, "keep", log="second-keeper.log")
         # Both may have been restarted by then: stop the processes that run at the end.
         stack.callback(lambda: everything.extend([keeper.process, exchange.process]))
-        system = System(
+        system = RunningSystem(
             home=home, record=record, up_pid=up.pid, executors=names, exchange=exchange, second_keeper=keeper
         )
         wait_until(system.all_alive, within_s=_UP_WITHIN_S, what="every process has a heartbeat")

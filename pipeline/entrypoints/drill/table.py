@@ -12,7 +12,7 @@ from rich.table import Table
 
 from pipeline.entrypoints.drill.audit import AuditVerdict
 from pipeline.entrypoints.drill.recovery import NEVER_S, percentile
-from pipeline.entrypoints.drill.result import SLOWEST, Result
+from pipeline.entrypoints.drill.result import SLOWEST, DrillResult
 
 #: At most this many findings are printed.
 _MOST_FINDINGS = 50
@@ -57,7 +57,7 @@ class ProgressBar:
             self._progress.update(self._task, completed=done, remark=remark)
 
 
-def show(console: Console, result: Result) -> None:
+def show(console: Console, result: DrillResult) -> None:
     """Print the figures as a table, then every finding and slow recovery."""
     table = Table(title=f"drill, seed {result.seed}", title_justify="left", show_header=False)
     table.add_column()
@@ -76,7 +76,7 @@ def show(console: Console, result: Result) -> None:
         console.print(f"logs and ledgers are kept in {result.kept}", markup=False, soft_wrap=True)
 
 
-def _rows(result: Result) -> Iterator[tuple[str, str]]:
+def _rows(result: DrillResult) -> Iterator[tuple[str, str]]:
     yield "signals sent", str(result.sent)
     yield "accepted", str(result.accepted)
     yield "executions", str(result.executions)
@@ -99,7 +99,7 @@ def _counted(prefix: str, tally: Mapping[str, int]) -> Iterator[tuple[str, str]]
     return ((prefix + name, str(count)) for name, count in sorted(tally.items()))
 
 
-def _verdict(result: Result, verdict: AuditVerdict) -> str:
+def _verdict(result: DrillResult, verdict: AuditVerdict) -> str:
     count = result.count(verdict)
     colour = "red" if count else "green"
     return f"[bold {colour}]{count}[/]"

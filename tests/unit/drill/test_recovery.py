@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
-from pipeline.entrypoints.drill.recovery import NEVER_S, Interrupted, Recovery, figures, percentile, recoveries_of
+from pipeline.entrypoints.drill.recovery import NEVER_S, InterruptedWorker, Recovery, figures, percentile, recoveries_of
 
 KILLED = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -16,7 +16,7 @@ def decided(execution_id: UUID, after_s: float | None) -> dict[UUID, datetime | 
 
 def test_each_execution_of_a_killed_worker_is_timed_and_the_longest_comes_first() -> None:
     quick, slow = uuid4(), uuid4()
-    kill = Interrupted(killed_at=KILLED, execution_ids=(quick, slow))
+    kill = InterruptedWorker(killed_at=KILLED, execution_ids=(quick, slow))
 
     found = recoveries_of([kill], decided(quick, 3.0) | decided(slow, 4.5))
 
@@ -25,7 +25,7 @@ def test_each_execution_of_a_killed_worker_is_timed_and_the_longest_comes_first(
 
 def test_an_execution_that_was_never_decided_has_the_longest_time() -> None:
     never = uuid4()
-    kill = Interrupted(killed_at=KILLED, execution_ids=(never,))
+    kill = InterruptedWorker(killed_at=KILLED, execution_ids=(never,))
 
     (found,) = recoveries_of([kill], decided(never, None))
 
@@ -35,7 +35,7 @@ def test_an_execution_that_was_never_decided_has_the_longest_time() -> None:
 
 def test_an_execution_whose_next_worker_is_killed_too_is_counted_from_the_last_kill() -> None:
     one = uuid4()
-    kills = [Interrupted(killed_at=KILLED + timedelta(seconds=at), execution_ids=(one,)) for at in (4, 0)]
+    kills = [InterruptedWorker(killed_at=KILLED + timedelta(seconds=at), execution_ids=(one,)) for at in (4, 0)]
 
     (found,) = recoveries_of(kills, decided(one, 7.5))
 
@@ -45,7 +45,7 @@ def test_an_execution_whose_next_worker_is_killed_too_is_counted_from_the_last_k
 def test_an_execution_decided_before_the_kill_was_noted_took_no_time() -> None:
     one = uuid4()
 
-    (found,) = recoveries_of([Interrupted(killed_at=KILLED, execution_ids=(one,))], decided(one, -0.01))
+    (found,) = recoveries_of([InterruptedWorker(killed_at=KILLED, execution_ids=(one,))], decided(one, -0.01))
 
     assert found.seconds == 0.0
 

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.entrypoints.drill.audit import AuditFinding, AuditVerdict
 from pipeline.entrypoints.drill.progress import DrillProgress
-from pipeline.entrypoints.drill.result import Result
+from pipeline.entrypoints.drill.result import DrillResult
 from pipeline.entrypoints.drill.run import DrillPlan
 from pipeline.entrypoints.drill.scratch import in_scratch
 
@@ -30,11 +30,13 @@ class OneDrill:
         self.home = Path()
         self._findings = findings
 
-    def __call__(self, order: DrillPlan, home: Path, progress: DrillProgress) -> Result:
+    def __call__(self, order: DrillPlan, home: Path, progress: DrillProgress) -> DrillResult:
         progress.step("drilling", 1)
         self.home = home
         (home / "up.log").write_text("some lines")
-        return Result(seed=order.seed, sent=1, accepted=1, executions=2, added=0, orders=2, findings=self._findings)
+        return DrillResult(
+            seed=order.seed, sent=1, accepted=1, executions=2, added=0, orders=2, findings=self._findings
+        )
 
 
 @pytest.fixture(autouse=True)
@@ -55,7 +57,7 @@ def test_the_folder_stays_when_asked_for_or_when_something_was_found(
 
 
 def test_a_stopped_drill_leaves_no_folder(tmp_path: Path) -> None:
-    def stopped(order: DrillPlan, home: Path, progress: DrillProgress) -> Result:
+    def stopped(order: DrillPlan, home: Path, progress: DrillProgress) -> DrillResult:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
