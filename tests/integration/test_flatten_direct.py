@@ -33,12 +33,13 @@ def core(make_core: Callable[..., Core]) -> Core:
     return core
 
 
-def directly(core: Core, *, wait_s: float = 30.0, away: bool = True, said: list[str] | None = None) -> FlattenOutcome:
+def directly(
+    core: Core, *, wait_s: float = 30.0, away: bool = True, say: Callable[[str], None] = lambda _: None
+) -> FlattenOutcome:
     url = AWAY if away else SecretStr(core.database_url)
     settings = Settings(
         executors=core.executors_path, exchange_url=core.exchange.url, home=core.settings.home, database_url=url
     )
-    say = (said if said is not None else []).append
     return flatten_directly(core.executors["argo"], settings, by="ann@desk", why="fire", wait_s=wait_s, say=say)
 
 
@@ -60,7 +61,7 @@ def looked_up(core: Core) -> None:
 def test_without_postgresql_everything_is_canceled_and_closed(core: Core) -> None:
     said: list[str] = []
 
-    ended = directly(core, said=said)
+    ended = directly(core, say=said.append)
 
     assert (ended.flat, ended.left, ended.recorded) == (True, {}, False)
     broker = core.runtimes["argo"].broker
@@ -121,15 +122,26 @@ def test_with_postgresql_the_halt_comes_first_and_the_journal_is_in_the_record_a
 
 def test_a_file_that_is_still_written_is_left_alone(core: Core) -> None:
     core.faults({"on": "submit", "kind": "reject"})
-    thread = threading.Thread(target=directly, args=[core], kwargs={"wait_s": 3.0})
+    begun, checked = threading.Event(), threading.Event()
+
+    def say(line: str) -> None:
+        # The file is there before it is locked. It is locked once this line names it, and it stays so meanwhile.
+        if line.startswith("journal:"):
+            begun.set()
+            checked.wait()
+
+    thread = threading.Thread(target=directly, args=[core], kwargs={"wait_s": 3.0, "say": say})
     thread.start()
-    [path] = until(lambda: waiting(core.settings.home))
+    try:
+        begun.wait()
+        [path] = waiting(core.settings.home)
+        with finished(path) as ready:
+            assert not ready
+        assert bring_in_all(core.record, core.settings.home, by="keeper") == 0
+    finally:
+        checked.set()
 
-    with finished(path) as ready:
-        assert not ready
-    assert bring_in_all(core.record, core.settings.home, by="keeper") == 0
-
-    thread.join(20)
+    thread.join()
     assert bring_in_all(core.record, core.settings.home, by="keeper") == 1
     assert {row["state"] for row in closing(core)} == {"rejected"}
 
@@ -150,7 +162,7 @@ def test_what_cannot_be_closed_is_said(core: Core) -> None:
     core.faults({"on": "submit", "kind": "reject", "symbol": "AAPL"})
     said: list[str] = []
 
-    ended = directly(core, wait_s=3.0, said=said)
+    ended = directly(core, wait_s=3.0, say=said.append)
 
     assert not ended.flat
     assert {symbol: str(held) for symbol, held in (ended.left or {}).items()} == {"AAPL": "3"}

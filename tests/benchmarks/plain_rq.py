@@ -1,8 +1,8 @@
-"""The same work on plain RQ, as its documentation teaches: what `drill --compare rq` drills.
+"""Place orders with plain RQ, as its documentation teaches: the system that `against_plain_rq` drills.
 
-Nothing is left out that the documentation recommends for this: jobs are retried with pauses, the scheduler runs for
-those pauses, data is JSON and not pickle, one queue per executor and several workers on each, a supervisor that starts
-again what dies. A job places an order and its return value is the order's id.
+It has all that the documentation recommends for this work: jobs are retried with pauses, the scheduler runs for those
+pauses, data is JSON and not pickle, and each executor has one queue with several workers. A job places an order and
+returns the order's id.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from rq.serializers import JSONSerializer
 from pipeline.entrypoints.drill.sending import read_ledger
 from pipeline.entrypoints.supervisor.lifeline import watch_lifeline
 
-#: The environment variable that says where the exchange is.
+#: The environment variable with the URL of the exchange.
 EXCHANGE = "PLAIN_RQ_EXCHANGE_URL"
-#: By its path: this module runs as a program, whose functions have no path.
-PLACE_ORDER = "pipeline.entrypoints.drill.plain_rq.place_order"
-#: Opens nothing but play money on this machine.
-_SECRET = "paper-exchange"  # noqa: S105 -- see above
+#: By its path: this module runs as `__main__`, from which RQ could not import the function.
+PLACE_ORDER = "tests.benchmarks.plain_rq.place_order"
+#: Any secret opens an account of the paper exchange.
+_SECRET = "paper-exchange"
 _POLL_S = 0.02
-#: Longer than any drill, so that no answer is forgotten before the audit.
+#: Longer than any drill, so that RQ keeps every result until the audit.
 _RESULT_TTL_S = 24 * 3600
 _RETRY_PAUSES_S = [1, 2, 4]
 
 
 def place_order(executor_id: str, signal: dict[str, Any]) -> str:
-    """Place the order of a signal and return its id: this is the job."""
+    """Place the order of a signal and return its id. This function is the job."""
     client = TradingClient(executor_id, _SECRET, url_override=os.environ[EXCHANGE])
     order = client.submit_order(
         LimitOrderRequest(
@@ -56,12 +56,12 @@ def queue_of(executor_id: str, connection: Redis) -> Queue:
 
 
 def worker_name(executor_id: str, pid: int) -> str:
-    """Return what the worker with this pid is called."""
+    """Return the name of the worker with this pid."""
     return f"{executor_id}-{pid}"
 
 
 def work(executor_id: str, connection: Redis) -> None:
-    """Work on one queue for ever, as `rq worker --with-scheduler` does."""
+    """Work on one queue until the process ends, as `rq worker --with-scheduler` does."""
     worker = Worker(
         [queue_of(executor_id, connection)],
         name=worker_name(executor_id, os.getpid()),
@@ -72,7 +72,7 @@ def work(executor_id: str, connection: Redis) -> None:
 
 
 def produce(ledger_path: Path, executors: list[str], connection: Redis) -> None:
-    """Enqueue every signal for every executor when it is due, and note each time how far that is."""
+    """Enqueue every signal for every executor when it is due, and write down each time how many are done."""
     position = position_path(ledger_path)
     done = int(position.read_text()) if position.exists() else 0
     while not (ledger := list(read_ledger(ledger_path))):
@@ -95,14 +95,14 @@ def produce(ledger_path: Path, executors: list[str], connection: Redis) -> None:
 
 
 def position_path(ledger_path: Path) -> Path:
-    """Return the file in which the producer notes how many signals it has enqueued."""
+    """Return the file in which the producer writes how many signals it has enqueued."""
     return ledger_path.with_suffix(".position")
 
 
 def main() -> None:
     """Run a worker or the producer."""
     watch_lifeline()
-    parser = argparse.ArgumentParser(prog="python -m pipeline.entrypoints.drill.plain_rq", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.plain_rq", description=__doc__)
     parser.add_argument("what", choices=["work", "produce"])
     parser.add_argument("executors", nargs="+")
     parser.add_argument("--ledger", type=Path)

@@ -1,4 +1,4 @@
-"""Run the exchange under one event loop: commit what changes, then say so, then do what is due."""
+"""Run the exchange on one event loop: commit changes, then answer and publish them, then advance orders."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 
 import structlog
 
-from workers.exchange.clock import ClockMode, TradableNow
+from workers.exchange.clock import ClockMode, TradingSession
 from workers.exchange.faults import FaultPlan
 from workers.exchange.journal import ExchangeJournal
-from workers.exchange.settlement import change_session, reprice, settle_routing, wake
+from workers.exchange.settlement import advance, change_session, reprice, settle_routing
 from workers.exchange.tape import Tape
 from workers.exchange.trading_days import session_changes
 from workers.exchange.traffic import Traffic
@@ -23,14 +23,14 @@ from workers.exchange.venue import Changes, TradeUpdate, Venue
 log = structlog.get_logger(__name__)
 
 _CURSOR = "cursor"
-#: How often the opening and closing of the market are looked for.
-_SESSION_TICK_S = 0.1
-#: So far beyond an opening or a closing the clock is stopped on its way.
+#: How often to check whether the market has opened or closed.
+_SESSION_CHECK_EVERY_S = 0.1
+#: A clock that is set forward stops this long after each opening and closing.
 _JUST_AFTER = timedelta(milliseconds=1)
 
 
-class Floor:
-    """The running exchange. Lives on one event loop; nothing here may be called from another thread."""
+class ExchangeRuntime:
+    """The running exchange. All methods must be called on its event loop."""
 
     def __init__(self, *, venue: Venue, journal: ExchangeJournal, tape: Tape | None, cadence_s: float) -> None:
         self.venue = venue
@@ -39,36 +39,36 @@ class Floor:
         self.playing = True
         self.faults = FaultPlan()
         self.traffic = Traffic()
-        #: Called with every event once what it tells is written down.
+        #: Called with every event after its changes are committed.
         self.publish: Callable[[TradeUpdate], None] = lambda _event: None
-        #: Set when the exchange ends: whoever waits must stop waiting.
+        #: Set when the exchange ends, to end every wait.
         self.stopping = asyncio.Event()
-        #: The cycle that is on; None without bars.
+        #: The cycle of the current bar; None without bars.
         self.cursor: int | None = None
         self._journal = journal
         self._flushed: asyncio.Future[None] | None = None
-        self._turned = asyncio.Event()
-        self._retimed = asyncio.Event()
-        self._session = TradableNow.CLOSED
+        self._bar_played = asyncio.Event()
+        self._pace_changed = asyncio.Event()
+        self._session = TradingSession.CLOSED
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Load what was written, take up what was left undone, and begin to play."""
+        """Load the journal, advance the open orders, and begin to play bars."""
         settings = self._journal.load(self.venue)
         now_ns = time.time_ns()
         self._session = self.venue.clock.session(self.venue.moment(now_ns))
         if self.tape is not None:
             self.cursor = int(settings.get(_CURSOR, "0"))
             if self.cursor == 0:
-                self.turn()
+                self.play_next_bar()
         for account in self.venue.accounts.values():
             for order in account.open_orders():
-                wake(self.venue, order, now_ns)
+                advance(self.venue, order, now_ns)
         self._flush()
         self._tasks = [asyncio.create_task(self._play()), asyncio.create_task(self._watch_sessions())]
 
     async def stop(self) -> None:
-        """End everything that waits, write the last changes, close the file."""
+        """End all waits and tasks, write the last changes, and close the journal."""
         self.stopping.set()
         for task in self._tasks:
             task.cancel()
@@ -77,13 +77,13 @@ class Floor:
         self._journal.close()
 
     async def committed(self) -> None:
-        """Wait until all that has changed so far is written; concurrent callers share one commit."""
+        """Wait until all changes so far are written. Concurrent callers share one commit."""
         self._flush_soon()
         if self._flushed is not None:
             await asyncio.shield(self._flushed)
 
-    def turn(self) -> None:
-        """Play the next bar: roll the day over, set its prices, match what rests."""
+    def play_next_bar(self) -> None:
+        """Play the next bar: end the day, set the prices, match resting orders."""
         if self.tape is None or self.cursor is None:
             return
         now_ns = time.time_ns()
@@ -101,17 +101,17 @@ class Floor:
             venue.changes.prices.add(symbol)
             reprice(venue, symbol, now_ns)
         venue.changes.settings[_CURSOR] = str(self.cursor)
-        self._turned.set()
-        self._turned = asyncio.Event()
+        self._bar_played.set()
+        self._bar_played = asyncio.Event()
 
     async def wait_for_cycle(self, after: int, seconds: float) -> None:
-        """Wait until there is a cycle later than *after*, at most *seconds*."""
+        """Wait until there is a cycle later than *after*, for at most *seconds*."""
         if self.cursor is None or self.cursor > after:
             return
-        await self.first_of(self._turned.wait(), seconds=seconds)
+        await self.wait_for_first(self._bar_played.wait(), seconds=seconds)
 
-    async def first_of(self, *waits: Any, seconds: float) -> None:
-        """Wait for the first of *waits*, the end of the exchange, or the end of the time."""
+    async def wait_for_first(self, *waits: Any, seconds: float) -> None:
+        """Wait for the first of *waits*, the end of the exchange, or *seconds*."""
         tasks = [asyncio.ensure_future(each) for each in (*waits, self.stopping.wait())]
         try:
             await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
@@ -120,14 +120,14 @@ class Floor:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    def retime(self, *, cadence_s: float | None, playing: bool | None) -> None:
-        """Change how fast the bars go, or stop and start them."""
+    def set_pace(self, *, cadence_s: float | None, playing: bool | None) -> None:
+        """Change how fast bars are played, or pause and resume them. None changes nothing."""
         self.cadence_s = self.cadence_s if cadence_s is None else cadence_s
         self.playing = self.playing if playing is None else playing
-        self._retimed.set()
+        self._pace_changed.set()
 
     def pin(self, prices: dict[str, Decimal | None]) -> None:
-        """Set prices that hold until they are taken back with None, and match what rests."""
+        """Pin prices, or unpin them with None, and match resting orders."""
         for symbol, price in prices.items():
             if price is None:
                 self.venue.pinned.pop(symbol, None)
@@ -139,8 +139,8 @@ class Floor:
     def set_clock(self, mode: ClockMode, shown: datetime | None) -> None:
         """Switch the clock; see `SessionClock.set`.
 
-        One that goes by the calendar and is turned forward passes every opening and closing on its way, so that
-        orders fill, expire and wait as they would have.
+        A clock that goes by the calendar and is set forward passes every opening and closing in between, so that
+        orders fill and expire as they would have.
         """
         clock, now = self.venue.clock, datetime.now(UTC)
         settle_routing(self.venue, time.time_ns())
@@ -152,7 +152,7 @@ class Floor:
         self.check_session()
 
     def reset(self) -> None:
-        """Forget accounts, orders, prices, faults and the rate; the cursor and the clock go on."""
+        """Delete accounts, orders, prices, faults and the request limit. The cursor and the clock go on."""
         fresh = Venue(self.venue.clock)
         fresh.listeners = self.venue.listeners
         self._journal.clear()
@@ -164,18 +164,18 @@ class Floor:
             fresh.changes.prices |= set(fresh.last)
 
     def check_session(self) -> None:
-        """Open or close the market if its time has come."""
+        """Open or close the market if the session has changed."""
         now_ns = time.time_ns()
         session = self.venue.clock.session(self.venue.moment(now_ns))
         if session is not self._session:
             before, self._session = self._session, session
-            # Where bars are played, each of them is a day.
-            if before is TradableNow.CLOSED and self.tape is None:
+            # With bars, each bar ends a day instead.
+            if before is TradingSession.CLOSED and self.tape is None:
                 self._end_day()
             change_session(self.venue, before, session, now_ns)
 
     def _end_day(self) -> None:
-        """Make what every account is worth the equity of the day before."""
+        """Make the current equity of every account its equity of the day before."""
         venue = self.venue
         for account in venue.accounts.values():
             if account.positions or account.last_equity != account.cash:
@@ -199,13 +199,13 @@ class Floor:
         for event in changes.events:
             self.publish(event)
         loop = asyncio.get_running_loop()
-        for order_id, seconds in changes.wake:
-            loop.call_later(seconds, self._wake, order_id)
+        for order_id, seconds in changes.advance_later:
+            loop.call_later(seconds, self._advance, order_id)
 
-    def _wake(self, order_id: str) -> None:
+    def _advance(self, order_id: str) -> None:
         order = self.venue.orders.get(order_id)
         if order is not None:
-            wake(self.venue, order, time.time_ns())
+            advance(self.venue, order, time.time_ns())
             self._flush_soon()
 
     def _flush_soon(self) -> None:
@@ -216,18 +216,18 @@ class Floor:
 
     async def _play(self) -> None:
         while self.tape is not None:
-            self._retimed.clear()
+            self._pace_changed.clear()
             if self.playing:
                 try:
-                    await asyncio.wait_for(self._retimed.wait(), self.cadence_s)
+                    await asyncio.wait_for(self._pace_changed.wait(), self.cadence_s)
                 except TimeoutError:
-                    self.turn()
+                    self.play_next_bar()
                     self._flush_soon()
             else:
-                await self._retimed.wait()
+                await self._pace_changed.wait()
 
     async def _watch_sessions(self) -> None:
         while True:
-            await asyncio.sleep(_SESSION_TICK_S)
+            await asyncio.sleep(_SESSION_CHECK_EVERY_S)
             self.check_session()
             self._flush_soon()

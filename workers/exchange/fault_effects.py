@@ -1,13 +1,13 @@
-"""Say what the client sees of an injected fault, and which requests and orders a fault can hit."""
+"""Map injected faults to what the client sees, and requests to what a fault can hit."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
 from workers.exchange.calls import Reply
-from workers.exchange.faults import Fault, FaultKind, On
+from workers.exchange.faults import Fault, FaultKind, FaultTarget
 from workers.exchange.refusals import BUSINESS_RULE, NOT_ALLOWED
-from workers.exchange.trading import Behaviour
+from workers.exchange.trading import OrderFaults
 
 _HTML = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
 _GARBAGE = b'{"id": "61e69015-8549-4bfd-b9c3-01e7584'
@@ -15,8 +15,8 @@ _JSON = b"application/json; charset=UTF-8"
 
 
 @dataclass(frozen=True, kw_only=True)
-class FaultyAnswer:
-    """An HTTP answer."""
+class RawAnswer:
+    """An HTTP answer with its body as bytes, which need not be what the API would send."""
 
     status: int
     body: bytes
@@ -26,63 +26,63 @@ class FaultyAnswer:
 
 @dataclass(frozen=True)
 class Silence:
-    """Nothing is said for a while, and then the connection is closed."""
+    """No answer for some seconds, and then the connection is closed."""
 
     seconds: float
 
 
-class Cut:
+class Disconnect:
     """The connection is closed without an answer."""
 
 
-Outcome = FaultyAnswer | Silence | Cut
+Outcome = RawAnswer | Silence | Disconnect
 
 
-def classify(method: str, path: str) -> On:
-    """Return what kind of request this is, in the words of faults."""
+def classify(method: str, path: str) -> FaultTarget:
+    """Return what kind of request this is for faults."""
     if is_market_data(path):
-        return On.PRICES
+        return FaultTarget.PRICES
     if path.startswith("/v2/orders"):
         if method == "GET":
-            return On.LIST if path == "/v2/orders" else On.LOOKUP
-        return {"POST": On.SUBMIT, "PATCH": On.REPLACE}.get(method, On.CANCEL)
+            return FaultTarget.LIST if path == "/v2/orders" else FaultTarget.LOOKUP
+        return {"POST": FaultTarget.SUBMIT, "PATCH": FaultTarget.REPLACE}.get(method, FaultTarget.CANCEL)
     for prefix, on in (
-        ("/v2/positions", On.POSITIONS),
-        ("/v2/account/activities", On.ACTIVITIES),
-        ("/v2/account", On.ACCOUNT),
-        ("/v2/assets", On.ASSETS),
+        ("/v2/positions", FaultTarget.POSITIONS),
+        ("/v2/account/activities", FaultTarget.ACTIVITIES),
+        ("/v2/account", FaultTarget.ACCOUNT),
+        ("/v2/assets", FaultTarget.ASSETS),
     ):
         if path.startswith(prefix):
             return on
-    return On.CLOCK
+    return FaultTarget.CLOCK
 
 
 def is_market_data(path: str) -> bool:
-    """Tell whether this is no request of the trading API, though it is served at the same address."""
+    """Return whether this is a request for market data, which is served at the same address as the trading API."""
     return path.startswith(("/v2/stocks/", "/v1beta3/"))
 
 
-def misbehave(behaviour: Behaviour, fault: Fault) -> Behaviour:
-    """Add what *fault* does to an order."""
+def with_fault(faults: OrderFaults, fault: Fault) -> OrderFaults:
+    """Return the faults of an order with *fault* added."""
     if fault.kind is FaultKind.PARTIAL_FILL:
-        return replace(behaviour, part_then_s=fault.lasts_s)
+        return replace(faults, part_then_s=fault.lasts_s)
     if fault.kind is FaultKind.NO_FILL:
-        return replace(behaviour, no_fill_s=fault.lasts_s)
-    return replace(behaviour, reject_later=True)
+        return replace(faults, no_fill_s=fault.lasts_s)
+    return replace(faults, reject_later=True)
 
 
-def go_wrong(fault: Fault) -> Outcome:
+def outcome_of(fault: Fault) -> Outcome:
     """Return what the client sees of *fault*."""
     match fault.kind:
         case FaultKind.DROP_BEFORE | FaultKind.DROP_AFTER:
-            return Cut()
+            return Disconnect()
         case FaultKind.SILENCE_BEFORE | FaultKind.SILENCE_AFTER:
             return Silence(fault.lasts_s)
         case FaultKind.GARBAGE | FaultKind.GARBAGE_BEFORE:
-            return FaultyAnswer(status=200, body=_GARBAGE)
+            return RawAnswer(status=200, body=_GARBAGE)
         case FaultKind.HTML:
-            return FaultyAnswer(status=fault.status or 502, body=_HTML, content_type=b"text/html")
-    return plain(_refuse(fault))
+            return RawAnswer(status=fault.status or 502, body=_HTML, content_type=b"text/html")
+    return answer_of(_refuse(fault))
 
 
 def _refuse(fault: Fault) -> Reply:
@@ -102,6 +102,6 @@ def _refuse(fault: Fault) -> Reply:
     return Reply(status=status, json={"code": code, "message": message or "internal server error occurred"})
 
 
-def plain(reply: Reply, headers: tuple[tuple[bytes, bytes], ...] = ()) -> FaultyAnswer:
-    """Return *reply* as it is."""
-    return FaultyAnswer(status=reply.status, body=reply.encode(), headers=headers)
+def answer_of(reply: Reply, headers: tuple[tuple[bytes, bytes], ...] = ()) -> RawAnswer:
+    """Return *reply* as an HTTP answer."""
+    return RawAnswer(status=reply.status, body=reply.encode(), headers=headers)

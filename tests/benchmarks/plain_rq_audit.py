@@ -1,4 +1,4 @@
-"""Compare plain RQ's jobs with the orders at the exchange. Pure; every signal has a symbol of its own."""
+"""Compare plain RQ's jobs with the orders at the exchange. Every signal has a symbol of its own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.entrypoints.drill.audit import AuditFinding, AuditVerdict, Row
+from pipeline.entrypoints.drill.audit import AuditFinding, AuditVerdict
+from pipeline.entrypoints.drill.ledgers import HeldOrder
 
 FINISHED, FAILED = "finished", "failed"
 
@@ -25,12 +26,12 @@ class PlainJob:
 
 @dataclass(frozen=True, kw_only=True)
 class PlainLedgers:
-    """What was sent, what RQ knows, what the exchange holds."""
+    """What was sent, what RQ has, what the exchange holds."""
 
     symbols: Sequence[str]
     executors: Sequence[str]
     jobs: Sequence[PlainJob]
-    held: Mapping[str, Sequence[Row]]
+    held: Mapping[str, Sequence[HeldOrder]]
 
 
 def audit_plain(ledgers: PlainLedgers) -> list[AuditFinding]:
@@ -41,7 +42,7 @@ def audit_plain(ledgers: PlainLedgers) -> list[AuditFinding]:
     orders: dict[tuple[str, str], list[str]] = {}
     for executor_id, held in ledgers.held.items():
         for order in held:
-            orders.setdefault((executor_id, order["symbol"]), []).append(order["id"])
+            orders.setdefault((executor_id, order.symbol), []).append(order.id)
     findings = [
         finding
         for executor_id in ledgers.executors
@@ -55,26 +56,19 @@ def audit_plain(ledgers: PlainLedgers) -> list[AuditFinding]:
     return sorted(findings, key=lambda finding: list(AuditVerdict).index(finding.verdict))
 
 
-def failed(ledgers: PlainLedgers) -> int:
-    """Count what RQ shows as failed and what has no order: that much it explains."""
-    ordered = {(executor_id, order["symbol"]) for executor_id, held in ledgers.held.items() for order in held}
-    told = {(job.executor_id, job.symbol) for job in ledgers.jobs if job.status == FAILED}
-    return len(told - ordered)
-
-
 def _of_one(facts: dict[str, Any], jobs: Sequence[PlainJob], orders: Sequence[str]) -> Iterator[AuditFinding]:
-    """What is wrong with one signal at one executor."""
+    """Yield what is wrong with one signal at one executor."""
     states = Counter(job.status for job in jobs)
-    told = facts | {"jobs": ", ".join(sorted(states)) or "none"}
+    facts |= {"jobs": ", ".join(sorted(states)) or "none"}
     if not orders and not states[FAILED]:
-        yield AuditFinding(verdict=AuditVerdict.LOST, what="no order and no failed job", facts=told)
+        yield AuditFinding(verdict=AuditVerdict.LOST, what="no order and no failed job", facts=facts)
     if len(orders) > 1:
-        yield AuditFinding(verdict=AuditVerdict.DOUBLED, what=f"{len(orders)} orders for one signal", facts=told)
+        yield AuditFinding(verdict=AuditVerdict.DOUBLED, what=f"{len(orders)} orders for one signal", facts=facts)
     if orders and states[FAILED] and not states[FINISHED]:
-        yield AuditFinding(verdict=AuditVerdict.UNEXPLAINED, what="failed with a live order", facts=told)
+        yield AuditFinding(verdict=AuditVerdict.UNEXPLAINED, what="failed with a live order", facts=facts)
     known = {job.order_id for job in jobs if job.order_id}
     if orders and not known & set(orders) and not states[FAILED]:
-        yield AuditFinding(verdict=AuditVerdict.UNEXPLAINED, what="order whose id no job has", facts=told)
+        yield AuditFinding(verdict=AuditVerdict.UNEXPLAINED, what="order whose id no job has", facts=facts)
     for order_id in known - set(orders):
         what = "order id that the exchange does not know"
-        yield AuditFinding(verdict=AuditVerdict.UNEXPLAINED, what=what, facts=told | {"order_id": order_id})
+        yield AuditFinding(verdict=AuditVerdict.UNEXPLAINED, what=what, facts=facts | {"order_id": order_id})
