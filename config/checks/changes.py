@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
@@ -11,12 +11,16 @@ from typing import Any
 from config.checks.strictness import looser
 from config.schema.executor import ExecutorSettings
 from config.schema.sections import LimitSettings, SizeSettings
+from pipeline.model.symbols import canonical_where_known
 
 #: The settings of one executor as JSON: `ExecutorSettings.model_dump(mode="json")`, also one of an older release.
 Dump = Mapping[str, Any]
 
 #: The one key whose value is a table itself.
 _GROUPS = "groups"
+
+#: The keys whose lists are of symbols.
+_SYMBOL_LISTS = frozenset({"route.symbols", "route.deny"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,10 +61,18 @@ def loosened(old: Dump, new: Dump) -> list[Change]:
 
 def _values(dump: Dump, prefix: str = "") -> Iterator[tuple[str, Any]]:
     for name, value in dump.items():
-        if isinstance(value, Mapping) and name != _GROUPS:
-            yield from _values(value, f"{prefix}{name}.")
+        key = f"{prefix}{name}"
+        if key == _GROUPS:
+            yield key, {group: _canonical(symbols) for group, symbols in value.items()}
+        elif isinstance(value, Mapping):
+            yield from _values(value, f"{key}.")
         else:
-            yield f"{prefix}{name}", value
+            yield key, _canonical(value) if key in _SYMBOL_LISTS and value is not None else value
+
+
+def _canonical(symbols: Iterable[str]) -> list[str]:
+    # Older releases kept symbols as the file spelled them, also some that are no symbols.
+    return list(dict.fromkeys(map(canonical_where_known, symbols)))
 
 
 @cache

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 
 from config.schema.executor import ExecutorSettings
 from pipeline.model.errors import Problem
+from pipeline.model.symbols import asset_class, canonical_where_known
 
 _MOST_LISTED = 6
 
@@ -16,13 +17,8 @@ def never_traded(executor: ExecutorSettings, symbol: str) -> bool:
     return (
         (route.symbols is not None and symbol not in route.symbols)
         or symbol in (route.deny or ())
-        or (route.asset_classes is not None and asset_class_of(symbol) not in route.asset_classes)
+        or (route.asset_classes is not None and asset_class(symbol) not in route.asset_classes)
     )
-
-
-def asset_class_of(symbol: str) -> str:
-    """Return the asset class of a symbol in the one form: AAPL, BTC/USD."""
-    return "crypto" if "/" in symbol else "us_equity"
 
 
 def takes_no_entry(executor: ExecutorSettings, actions: Collection[str]) -> bool:
@@ -46,7 +42,9 @@ def unreachable_by(
         strategies: All that its signals name; None when nobody knows.
         actions: All of its actions, BUY and SELL; None when nobody knows.
     """
-    faults = _faults(executor, symbols, strategies, actions)
+    # Signals arrive in canonical form, in whatever form the source names its symbols.
+    produced = None if symbols is None else {canonical_where_known(symbol) for symbol in symbols}
+    faults = _faults(executor, produced, strategies, actions)
     return [Problem(key=f"executors.{executor.id}.{key}", message=message) for key, message in faults]
 
 

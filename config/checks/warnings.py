@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from config.checks.reachability import asset_class_of, never_traded
+from config.checks.reachability import never_traded
 from config.schema.executor import Executors, ExecutorSettings
 from config.schema.fields import plain
 from config.schema.settings import Settings, unknown_variables
 from pipeline.model.errors import Problem
+from pipeline.model.symbols import asset_class
 
 _Advice = Iterator[tuple[str, str]]
 
@@ -34,7 +35,7 @@ def _route(executor: ExecutorSettings) -> _Advice:
     if both:
         yield "route.deny", f"{', '.join(both)}: in symbols too; deny is stronger, so it is never traded"
     if route.asset_classes is not None:
-        strangers = [at for at in route.symbols or () if asset_class_of(at) not in route.asset_classes]
+        strangers = [at for at in route.symbols or () if asset_class(at) not in route.asset_classes]
         if strangers:
             yield "route.symbols", f"{', '.join(strangers)}: never traded, asset_classes does not have its class"
     if route.actions == ("SELL",) and not executor.order.allow_short:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from config.schema.addresses import base_url_faults
-from config.schema.fields import Section, Symbol, Word, Words
+from config.schema.fields import Section, Symbols, Word
 from config.schema.firm import Firm
 from config.schema.problems import did_you_mean
 from config.schema.route import Route
@@ -77,7 +77,7 @@ class ExecutorSettings(Section):
     hours: HoursSettings = HoursSettings()
     """What happens outside regular trading hours."""
 
-    groups: Mapping[Word, Words[Symbol]] = Field(default_factory=dict)
+    groups: Mapping[Word, Symbols] = Field(default_factory=dict)
     """Symbols that move together, by a name of yours: tech = ["AAPL", "MSFT"]; `limits.group_positions` and
     `limits.group_exposure_percent` hold for each. Default: no group."""
 

@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
-_SYMBOL = re.compile(r"[A-Z0-9][A-Z0-9.]{0,11}(/[A-Z]{3,5})?")
+from pipeline.model.symbols import FORMS, canonical
+
 _CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 
 
@@ -56,9 +57,14 @@ def _words(value: Any) -> Any:
 
 
 def _symbol(value: str) -> str:
-    if not _SYMBOL.fullmatch(value):
-        raise ValueError('symbols are written "AAPL", "BRK.B" or "BTC/USD"')
-    return value
+    try:
+        return canonical(value)
+    except ValueError:
+        raise ValueError(f"a symbol like {FORMS} is expected") from None
+
+
+def _each_once(value: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(value))
 
 
 def _word(value: str) -> str:
@@ -103,8 +109,11 @@ Limit = Annotated[_T | None, BeforeValidator(_off)]
 #: A list that is not empty, kept as a tuple.
 Words = Annotated[tuple[_T, ...], BeforeValidator(_words)]
 
-#: A symbol in the one form: AAPL, BRK.B, BTC/USD.
+#: A symbol in any spelling; it is read in canonical form, as signals are.
 Symbol = Annotated[str, AfterValidator(_symbol)]
+
+#: A list of symbols that is not empty. A symbol that is named twice, also in two spellings, counts once.
+Symbols = Annotated[Words[Symbol], AfterValidator(_each_once)]
 
 #: A name of the user's.
 Word = Annotated[str, AfterValidator(_word)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Literal
 
-from config.schema.fields import Confidence, Section, Symbol, Word, Words
+from config.schema.fields import Confidence, Section, Symbols, Word, Words
 
 Regime = Literal["TRENDING", "CONSOLIDATION", "VOLATILE", "UNKNOWN", "BULL", "BEAR", "CHOP", "CRISIS"]
 
@@ -16,10 +16,10 @@ class Route(Section):
     minimum_confidence: Confidence = Decimal(75)
     """Lowest confidence of an entry, 0 to 100 percent. Default: 75."""
 
-    symbols: Words[Symbol] | None = None
+    symbols: Symbols | None = None
     """The only symbols whose entries are taken. Default: all."""
 
-    deny: Words[Symbol] | None = None
+    deny: Symbols | None = None
     """Symbols whose entries are never taken; stronger than `symbols`. Default: none."""
 
     asset_classes: Words[Literal["us_equity", "crypto"]] | None = None

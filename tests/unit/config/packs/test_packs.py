@@ -278,7 +278,7 @@ def test_what_is_wrong_in_the_executor_is_said_beside_what_the_pack_forbids(faul
     (tmp_path / "mine.toml").write_text(MINE, encoding="utf-8")
     more = (
         '[executors.argo.limits]\ndaily_loss_percent = "two"\n'
-        '[executors.argo.route]\nsymbols = ["spy"]\n[executors.argo.hours]\nday_starts_at = "00:00"\n'
+        '[executors.argo.route]\nsymbols = ["SPY//"]\n[executors.argo.hours]\nday_starts_at = "00:00"\n'
     )
 
     assert faults_in(bare("mine.toml", more)).keys() == {
