@@ -136,7 +136,7 @@ def test_a_symbol_of_an_older_release_that_is_none_is_compared_as_it_was(loads: 
 def test_warnings_compare_canonical_symbols(loads: Loads, settings: Settings, written: str) -> None:
     text = routed("symbols", "BTC/USD", "AAPL") + f'deny = ["{written}"]\nasset_classes = ["us_equity"]\n'
 
-    assert [(problem.key, problem.message.partition(":")[0]) for problem in warnings_of(loads(text), settings)] == [
+    assert [(problem.key, problem.message.partition(" is ")[0]) for problem in warnings_of(loads(text), settings)] == [
         ("executors.argo.route.deny", "BTC/USD"),
         ("executors.argo.route.symbols", "BTC/USD"),
     ]
