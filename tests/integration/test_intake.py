@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,7 +15,7 @@ from pipeline.model.errors import InvalidSignal, RecordUnavailable, SourceIdConf
 from pipeline.model.reasons import Code, Reason
 from pipeline.model.states import State
 from pipeline.store.record import Record
-from tests.factories import signal, until
+from tests.factories import Core, executor_toml, signal, until
 from tests.integration.lives import Rows
 
 
@@ -66,6 +67,20 @@ def test_further_reasons_are_kept_beside_the_first(intake: Intake) -> None:
         "executors": "argo",
         "also": "confidence_below_minimum minimum=82 was=50",
     }
+
+
+@pytest.mark.parametrize("denied", ["BTCUSD", "btc-usd", "BTC/USD"])
+def test_an_entry_of_a_denied_symbol_is_skipped_in_each_spelling(
+    make_core: Callable[..., Core], rows: Rows, denied: str
+) -> None:
+    route = f'75\ndeny = ["{denied}"]'
+    core = make_core(executor_toml(minimum_confidence=route))
+
+    recorded = core.intake.record(signal(symbol="BTCUSD"), source="test")
+
+    assert by_executor(recorded) == {"argo": ("skipped", "symbol_denied")}
+    assert rows("SELECT symbol FROM signal") == [{"symbol": "BTC/USD"}]
+    assert by_executor(core.intake.record(signal(symbol="ETH/USD"), source="test")) == {"argo": ("queued", None)}
 
 
 @pytest.mark.parametrize("sent", [{"action": "SELL"}, {"intent": "close"}])
