@@ -7,11 +7,10 @@ import threading
 from dataclasses import dataclass, field
 
 import structlog
-from psycopg.rows import DictRow
 
 from pipeline.model.errors import TradewireError
 from pipeline.store.record import Record
-from pipeline.views.live_feed import follow_news, last_news
+from pipeline.views.live_feed import FeedMove, follow_news, last_news
 
 log = structlog.get_logger(__name__)
 
@@ -26,12 +25,12 @@ class Listener:
     """One who listens: moves come in order; None is the end."""
 
     loop: asyncio.AbstractEventLoop
-    moves: asyncio.Queue[DictRow | None] = field(default_factory=lambda: asyncio.Queue(_MOST_WAITING + 1))
+    moves: asyncio.Queue[FeedMove | None] = field(default_factory=lambda: asyncio.Queue(_MOST_WAITING + 1))
 
-    def hand(self, row: DictRow) -> None:
-        """Put *row* into the queue, or the end when it is full; only in the listener's own loop."""
+    def hand(self, move: FeedMove) -> None:
+        """Put *move* into the queue, or the end when it is full; only in the listener's own loop."""
         if self.moves.qsize() < _MOST_WAITING:
-            self.moves.put_nowait(row)
+            self.moves.put_nowait(move)
         elif not self.moves.full():
             self.moves.put_nowait(None)
 
@@ -75,14 +74,14 @@ class Broadcast:
             try:
                 after = last_news(self._record)
                 reads.set()
-                for row in follow_news(self._record, stop, after=after):
-                    self._hand_out(row, stop)
+                for move in follow_news(self._record, stop, after=after):
+                    self._hand_out(move, stop)
             except TradewireError as error:
                 log.debug("broadcast.waits", error=str(error))
                 stop.wait(_PAUSE_S)
 
-    def _hand_out(self, row: DictRow, stop: threading.Event) -> None:
+    def _hand_out(self, move: FeedMove, stop: threading.Event) -> None:
         with self._lock:
             # A thread that was told to stop has nobody: those who listen now have a thread of their own.
             for listener in () if stop.is_set() else self._listeners:
-                listener.loop.call_soon_threadsafe(listener.hand, row)
+                listener.loop.call_soon_threadsafe(listener.hand, move)

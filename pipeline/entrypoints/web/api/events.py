@@ -10,7 +10,6 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
-from psycopg.rows import DictRow
 
 from pipeline.entrypoints.web.api.auth import holder_of, opened_by
 from pipeline.entrypoints.web.api.broadcast import Broadcast, Listener
@@ -18,7 +17,7 @@ from pipeline.entrypoints.web.api.context import WebContext
 from pipeline.entrypoints.web.api.errors import ApiError
 from pipeline.model.errors import RecordUnavailable
 from pipeline.operations.tokens import Scope
-from pipeline.views.live_feed import last_news, news, news_json
+from pipeline.views.live_feed import FeedMove, last_news, news, news_json
 
 # Proxies and browsers give up what is silent; and who may not read any more is shut out at this pace.
 _BEAT_S = 15.0
@@ -89,27 +88,27 @@ class _Stream:
             self._sent = last
             yield f"id: {last}\nevent: reset\ndata: {{}}\n\n"
         await asyncio.sleep(_SETTLED_S)
-        while rows := await run_in_threadpool(news, self._context.record, self._sent, limit=_BATCH):
-            for row in rows:
-                yield self._event(row)
+        while moves := await run_in_threadpool(news, self._context.record, self._sent, limit=_BATCH):
+            for move in moves:
+                yield self._event(move)
 
     async def _live(self) -> AsyncIterator[str]:
         while True:
             try:
-                row = await asyncio.wait_for(self._listener.moves.get(), _BEAT_S)
+                move = await asyncio.wait_for(self._listener.moves.get(), _BEAT_S)
             except TimeoutError:
                 if not await run_in_threadpool(self._may_read):
                     return
                 yield ": still here\n\n"
                 continue
-            if row is None:
+            if move is None:
                 return
-            if row["history_id"] > self._sent:
-                yield self._event(row)
+            if move.history_id > self._sent:
+                yield self._event(move)
 
-    def _event(self, row: DictRow) -> str:
-        self._sent = row["history_id"]
-        return f"id: {self._sent}\nevent: move\ndata: {json.dumps(news_json(row))}\n\n"
+    def _event(self, move: FeedMove) -> str:
+        self._sent = move.history_id
+        return f"id: {self._sent}\nevent: move\ndata: {json.dumps(news_json(move))}\n\n"
 
     def _may_read(self) -> bool:
         holder = self._context.gate.named(self._name)

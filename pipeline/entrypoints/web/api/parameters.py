@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Query
-from fastapi.responses import JSONResponse
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
 from pipeline.entrypoints.web.api.errors import ApiError
 from pipeline.model.signals import Action
 from pipeline.model.symbols import canonical
 from pipeline.model.times import moment_of
-from pipeline.views.lists import BadCursor, Page
+from pipeline.views.lists import BadCursor
+from pipeline.views.schemas import Page
 
+T = TypeVar("T")
 # PostgreSQL holds no NUL, and no name of ours holds a control character.
 _PRINTABLE = r"^[^\x00-\x1f]+$"
 
@@ -60,13 +61,13 @@ def hours_ago(hours: int) -> datetime:
     return datetime.now(UTC) - timedelta(hours=hours)
 
 
-def page(ask: Callable[[], Page]) -> JSONResponse:
-    """Answer with a page.
+def page(read: Callable[[], Page[T]]) -> Page[T]:
+    """Return the page that *read* returns.
 
     Raises:
         ApiError: the cursor is not one of this list.
     """
     try:
-        return JSONResponse(ask().to_json())
+        return read()
     except BadCursor as error:
         raise ApiError(422, "invalid_request", str(error)) from None

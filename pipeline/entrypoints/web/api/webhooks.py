@@ -15,16 +15,16 @@ from config.logs import register_secret
 from config.webhooks import load_webhooks
 from pipeline.entrypoints.web.api.auth import opened_by
 from pipeline.entrypoints.web.api.context import WebContext
-from pipeline.entrypoints.web.api.deliveries import DeliveryPage
 from pipeline.entrypoints.web.api.errors import COMMON, ErrorAnswer, answer
 from pipeline.entrypoints.web.api.parameters import Limit, Name, Since
-from pipeline.entrypoints.web.api.schemas import RecordedAnswer
 from pipeline.intake.webhooks.deliveries import deliveries
 from pipeline.intake.webhooks.message import RefusalCode
 from pipeline.intake.webhooks.receiver import WebhookReceiver, WebhookRequest
 from pipeline.model.errors import InvalidSignal, SourceIdConflict
 from pipeline.operations.tokens import MAIN, Scope
+from pipeline.views.history_schemas import DeliveryPage
 from pipeline.views.json_shapes import recorded_json
+from pipeline.views.schemas import RecordedView
 
 # TradingView gives up after 3 s, and sends nothing again after that; after a 503 it does.
 _ANSWER_WITHIN_S = 2.5
@@ -39,7 +39,7 @@ _STATUSES: dict[str, int] = {
 }
 _AGAIN = "Nothing is sure to be recorded: send it again."
 _ANSWERS: dict[int | str, dict[str, Any]] = {
-    200: {"model": RecordedAnswer, "description": "A re-send: the first record again."},
+    200: {"model": RecordedView, "description": "A re-send: the first record again."},
     401: {"model": ErrorAnswer, "description": "The secret is missing or wrong."},
     403: {"model": ErrorAnswer, "description": "The sender's address is not among the webhook's."},
     404: {"model": ErrorAnswer, "description": "There is no such webhook."},
@@ -112,7 +112,7 @@ def router(context: WebContext) -> APIRouter:
 
 
 def _add_doors(routes: APIRouter, context: WebContext, receiver: WebhookReceiver) -> None:
-    posts: dict[str, Any] = {"status_code": 201, "response_model": RecordedAnswer}
+    posts: dict[str, Any] = {"status_code": 201, "response_model": RecordedView}
     posts |= {"responses": _ANSWERS, "openapi_extra": _BODY}
 
     # With a slash at the end too: a redirection is nothing that a sender of alerts follows.
@@ -132,7 +132,6 @@ def _add_doors(routes: APIRouter, context: WebContext, receiver: WebhookReceiver
 def _add_list(routes: APIRouter, context: WebContext) -> None:
     @routes.get(
         "/api/v1/webhooks/deliveries",
-        response_model=DeliveryPage,
         responses=COMMON,
         dependencies=[opened_by(context.gate, Scope.READ)],
     )
@@ -143,12 +142,14 @@ def _add_list(routes: APIRouter, context: WebContext) -> None:
         since: Since = None,
         limit: Limit = 50,
         cursor: Annotated[int | None, Query(ge=1, le=2**62, description="`next_cursor` of the page before.")] = None,
-    ) -> Any:
+    ) -> DeliveryPage:
         """List what was delivered to webhooks, newest first: which signal it became, or why it was refused."""
         items, more = deliveries(
             context.record, refused=refused, webhook=webhook, since=since, before=cursor, limit=limit
         )
-        return JSONResponse({"items": items, "limit": limit, "has_more": more is not None, "next_cursor": more})
+        return DeliveryPage.model_validate(
+            {"items": items, "limit": limit, "has_more": more is not None, "next_cursor": more}
+        )
 
 
 def _receiver(context: WebContext) -> WebhookReceiver:

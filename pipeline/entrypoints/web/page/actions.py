@@ -16,7 +16,7 @@ from pipeline.entrypoints.web.page.rendering import page
 from pipeline.model.errors import NotPossible
 from pipeline.model.switches import SwitchKind
 from pipeline.operations.tokens import Scope
-from pipeline.views.history import life
+from pipeline.views.history import signal_history
 
 ALL = "all"
 _LONGEST = 300
@@ -103,8 +103,8 @@ def router(context: WebContext) -> APIRouter:
             return page("act.html", visit=visitor, verb=verb, act=SWITCHES[verb], executor=executor, modes=modes)
         if verb not in LETTERS or execution is None:
             raise PageRefused(404, "there is no such page")
-        told = life(context.record, execution)
-        one = next((each for each in told["executions"] if each["execution_id"] == str(execution)), None)
+        executions = signal_history(context.record, execution).executions
+        one = next((each for each in executions if each.execution_id == execution), None)
         if one is None:
             raise NotPossible(f"{execution} is a signal, not one execution of it")
         return page("act.html", visit=visitor, verb=verb, act=LETTERS[verb], one=one, modes={})

@@ -14,7 +14,10 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 
 from pipeline.entrypoints.web.page.charts import ChartBar, Series, columns, lines, most_frequent
+from pipeline.model.states import State
+from pipeline.store.query import execute, fetch_all
 from pipeline.store.record import Record
+from pipeline.store.rows import Mode
 from pipeline.store.statements import sql
 from pipeline.views.report import ReportTally
 
@@ -128,11 +131,26 @@ class CountCache:
         since = now - (now - datetime(1970, 1, 1, tzinfo=UTC)) % window.slot - window.back + window.slot
         key = {"since": since, "slot": window.slot, "bounds": [float(bound) for bound in BOUNDS]}
 
-        def unit(connection: Connection[DictRow]) -> list[DictRow]:
-            connection.execute(sql("page", "room_to_count"))
-            return connection.execute(sql("page", "outcomes"), key).fetchall()
+        def unit(connection: Connection[DictRow]) -> list[_OutcomeGroup]:
+            execute(connection, sql("page", "memory_for_counts"))
+            return fetch_all(connection, _OutcomeGroup, sql("page", "outcomes"), key)
 
         return _figures(window, since, now, self._record.run(unit))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _OutcomeGroup:
+    """Executions of one slot of time with the same executor, mode, state, reason and latency step."""
+
+    slot: datetime
+    executor_id: str
+    mode: Mode
+    state: State
+    reason_code: str | None
+    #: The number of `BOUNDS` that the time to the order id has passed; None without an order id.
+    step: int | None
+    count: int
+    with_order: int
 
 
 @dataclass(kw_only=True)
@@ -145,22 +163,21 @@ class _Sums:
     reasons: dict[str, list[int]] = field(default_factory=dict)
     steps: Counter[int] = field(default_factory=Counter)
 
-    def add(self, slot: int, row: DictRow) -> None:
-        whose = (row["executor_id"], row["mode"].value)
-        counted = {**row, "filled": 0}
-        self.whole[whose].add(counted)
-        self.parts[*whose, slot].add(counted)
-        if row["reason_code"]:
-            self.reasons.setdefault(row["reason_code"], [0] * self.slots)[slot] += row["count"]
-        if row["step"] is not None:
-            self.steps[row["step"]] += row["count"]
+    def add(self, slot: int, group: _OutcomeGroup) -> None:
+        key = (group.executor_id, group.mode.value)
+        for tally in (self.whole[key], self.parts[*key, slot]):
+            tally.add(group.state, group.reason_code, count=group.count, with_order=group.with_order)
+        if group.reason_code:
+            self.reasons.setdefault(group.reason_code, [0] * self.slots)[slot] += group.count
+        if group.step is not None:
+            self.steps[group.step] += group.count
 
 
-def _figures(window: Window, since: datetime, now: datetime, rows: list[DictRow]) -> ChartFigures:
+def _figures(window: Window, since: datetime, now: datetime, groups: list[_OutcomeGroup]) -> ChartFigures:
     sums = _Sums(slots=window.slots)
-    for row in rows:
+    for group in groups:
         # The clocks of the database and of this process may differ by a little.
-        sums.add(min(int((row["slot"] - since) / window.slot), window.slots - 1), row)
+        sums.add(min(int((group.slot - since) / window.slot), window.slots - 1), group)
     labels = [f"{since + slot * window.slot:{window.label}}" for slot in range(window.slots)]
     reasons = most_frequent(sums.reasons)
     bars, highest = columns(reasons, labels)

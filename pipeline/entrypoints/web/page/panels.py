@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from psycopg import Connection
 from psycopg.rows import DictRow
@@ -23,6 +24,7 @@ from pipeline.model.switches import Switch
 from pipeline.monitoring.heartbeats import GONE_AFTER, SETTINGS
 from pipeline.queues.queue import ExecutionQueue
 from pipeline.store.statements import sql
+from pipeline.views.count_schemas import OpenCounts
 from pipeline.views.counts import nothing_open, open_counts
 from pipeline.views.lists import refusals, signals
 from pipeline.views.live_feed import last_news
@@ -31,8 +33,8 @@ from pipeline.views.report import ReportTally
 #: Over which window the executors' rates are counted.
 _RATE_WINDOW = "24h"
 _MOST_LETTERS, _MOST_REFUSALS, _MOST_SIGNALS = 50, 20, 30
-# A process that ended without a word stays in sight for so long.
-_HEARD_WITHIN = timedelta(minutes=15)
+# A process that was killed is shown for this long.
+_SHOWN_FOR = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,14 +48,40 @@ class ExecutorPanel:
     headroom: list[Headroom]
     #: Jobs in its queue; None: Redis does not answer.
     depth: int | None
-    #: As `pipeline.views.counts` counts.
-    work: dict[str, Any]
+    work: OpenCounts
     tally: ReportTally | None
 
     @property
     def live(self) -> bool:
         """Say whether real money is at stake."""
         return self.settings.mode == "live"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessRow:
+    """A process with its last heartbeat."""
+
+    process_id: UUID
+    kind: str
+    name: str
+    host: str
+    pid: int
+    healthy: bool
+    facts: dict[str, Any]
+    started_at: datetime
+    #: How long ago its last heartbeat was.
+    silent: timedelta
+
+    @property
+    def gone(self) -> bool:
+        """Return whether it has been silent for so long that it counts as gone."""
+        return self.silent >= GONE_AFTER
+
+    @property
+    def facts_text(self) -> str:
+        """Return its facts that are words or figures."""
+        plain = {name: value for name, value in self.facts.items() if isinstance(value, str | int | float)}
+        return ", ".join(f"{name} {value}" for name, value in plain.items() if name != SETTINGS)
 
 
 class Shown:
@@ -72,8 +100,8 @@ class Shown:
         """Return the newest signals, each with its executions by executor, and the executors as columns."""
         after = last_news(self._record)
         page = signals(self._record, symbol=symbol, source=source, limit=_MOST_SIGNALS, cursor=cursor)
-        gone = {each["executor_id"] for one in page.items for each in one["executions"]} - {*self._context.executors}
-        rows = [(one, {each["executor_id"]: each for each in one["executions"]}) for one in page.items]
+        rows = [(one.to_json(), {each.executor_id: each.to_json() for each in one.executions}) for one in page.items]
+        gone = {name for _, cells in rows for name in cells} - {*self._context.executors}
         filters = {"symbol": symbol or "", "source": source or "", "cursor": cursor}
         columns = [*self._context.executors, *sorted(gone)]
         modes = {name: executor.mode for name, executor in self._context.executors.items()}
@@ -94,11 +122,11 @@ class Shown:
         counts, figures = open_counts(self._record), self._counted.of(_RATE_WINDOW)
         depths = self._depths()
         stands = self._record.run(lambda connection: self._stands(connection, limits, counts, depths, figures))
-        return {"executors": stands, "open": _sums(counts), "counted": figures is not None}
+        return {"executors": stands, "open": _sums(counts.values()), "counted": figures is not None}
 
     def letters(self) -> dict[str, Any]:
         """Return the oldest open dead letters, and how many there are."""
-        total = sum(each["dead_letters"] for each in open_counts(self._record).values())
+        total = sum(counts.dead_letters for counts in open_counts(self._record).values())
         return {"letters": self._context.letters.open(limit=_MOST_LETTERS), "total": total}
 
     def charts(self, window: str) -> dict[str, Any]:
@@ -107,15 +135,12 @@ class Shown:
 
     def processes(self) -> dict[str, Any]:
         """Return every process heard of lately, and the executors that no worker works for."""
-        key = {"within": _HEARD_WITHIN}
-        rows = self._record.run(lambda connection: connection.execute(sql("heartbeats", "living"), key).fetchall())
-        beats = [{**row, "gone": row["silent"] >= GONE_AFTER, "healthy": row["healthy"]} for row in rows]
-        working = {row["name"] for row in beats if row["kind"] == "worker" and not row["gone"]}
-        kept = any(row["kind"] == "keeper" and not row["gone"] for row in beats)
-        facts = {row["process_id"]: _facts(row["facts"]) for row in beats}
+        beats = self._record.all(ProcessRow, sql("heartbeats", "living"), {"within": _SHOWN_FOR})
+        working = {beat.name for beat in beats if beat.kind == "worker" and not beat.gone}
+        kept = any(beat.kind == "keeper" and not beat.gone for beat in beats)
         idle = [name for name in self._context.executors if name not in working]
-        last = min((row["silent"].total_seconds() for row in beats), default=None)
-        return {"beats": beats, "facts": facts, "idle": idle, "kept": kept, "last_beat_s": last}
+        last = min((beat.silent.total_seconds() for beat in beats), default=None)
+        return {"beats": beats, "idle": idle, "kept": kept, "last_beat_s": last}
 
     def refusals(self) -> dict[str, Any]:
         """Return what came last and was no signal, and the webhook deliveries that were refused."""
@@ -126,7 +151,7 @@ class Shown:
         self,
         connection: Connection[DictRow],
         limits: Mapping[str, list[Headroom]],
-        counts: Mapping[str, dict[str, Any]],
+        counts: Mapping[str, OpenCounts],
         depths: Mapping[str, int],
         figures: ChartFigures | None,
     ) -> list[ExecutorPanel]:
@@ -158,16 +183,10 @@ class Shown:
         return depths
 
 
-def _sums(counts: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
-    oldest = [each["oldest_unfinished_s"] for each in counts.values() if each["oldest_unfinished_s"] is not None]
+def _sums(counts: Collection[OpenCounts]) -> dict[str, Any]:
+    oldest = [each.oldest_unfinished_s for each in counts if each.oldest_unfinished_s is not None]
     return {
-        "undecided": sum(sum(each["open"].values()) for each in counts.values()),
+        "undecided": sum(sum(each.open.values()) for each in counts),
         "oldest_s": max(oldest, default=None),
-        "dead_letters": sum(each["dead_letters"] for each in counts.values()),
+        "dead_letters": sum(each.dead_letters for each in counts),
     }
-
-
-def _facts(facts: Mapping[str, Any]) -> str:
-    """Return what a process says of itself, as far as it is a word or a figure."""
-    plain = {name: value for name, value in facts.items() if isinstance(value, str | int | float) and name != SETTINGS}
-    return ", ".join(f"{name} {value}" for name, value in plain.items())

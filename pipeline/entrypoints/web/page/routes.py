@@ -19,7 +19,7 @@ from pipeline.model.symbols import canonical
 from pipeline.operations.tokens import Scope
 from pipeline.queues.queue import ExecutionQueue
 from pipeline.queues.redis_server import connect
-from pipeline.views.history import life
+from pipeline.views.history import signal_history
 
 # A page does not wait for Redis: it says that it does not answer.
 _QUEUE_PATIENCE_S = 0.3
@@ -39,9 +39,9 @@ def router(context: WebContext) -> APIRouter:
 
     @routes.get("/lives/{which}")
     def one_life(which: UUID, visitor: PageVisit = visit) -> Response:
-        told = life(context.record, which, executors=context.executors)
-        lives = [(execution, timeline(execution)) for execution in told["executions"]]
-        return page("life.html", visit=visitor, signal=told["signal"], lives=lives, which=str(which))
+        found = signal_history(context.record, which, executors=context.executors)
+        lives = [(execution.to_json(), timeline(execution)) for execution in found.executions]
+        return page("life.html", visit=visitor, signal=found.signal.to_json(), lives=lives, which=str(which))
 
     @routes.get("/static/{name}")
     def static(name: str) -> Response:
