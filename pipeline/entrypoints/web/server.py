@@ -1,4 +1,4 @@
-"""Serve the web process: the health routes and the door for signals."""
+"""Run the web process."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from pipeline.queues.queue import ExecutionQueue
 from pipeline.queues.redis_server import connect
 from pipeline.store.record import Record
 
-# Who waits for an outcome, or listens, does not keep the process from ending.
+# Requests that wait for an outcome, and event streams, do not keep the process from ending.
 _LEAVE_WITHIN_S = 3
-# Longer than most clients keep an idle connection: whoever closes first loses no request that is on its way.
+# Longer than most clients keep an idle connection, so that the client closes it and loses no request.
 _KEEP_ALIVE_S = 75
 
 log = structlog.get_logger(__name__)
@@ -34,7 +34,7 @@ def serve(settings: Settings, executors: Executors, *, host: str, port: int) -> 
     """Serve until SIGTERM or SIGINT.
 
     Raises:
-        ConfigInvalid: the record's or the queues' address is missing, or alerts.toml is wrong.
+        ConfigInvalid: an address or the API token is missing, or alerts.toml is wrong.
     """
     if settings.database_url is None or settings.redis_url is None or settings.api_token is None:
         message = "the web process needs DATABASE_URL, REDIS_URL and TRADEWIRE_API_TOKEN; `tradewire up` sets all three"

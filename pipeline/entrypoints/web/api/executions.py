@@ -1,4 +1,4 @@
-"""`GET /api/v1/executions` and `/api/v1/execution/…`: each execution, rates, reasons, accounts."""
+"""`GET /api/v1/executions` and `/api/v1/execution/…`: executions, rates, reasons and accounts."""
 
 from __future__ import annotations
 

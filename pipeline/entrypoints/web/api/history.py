@@ -1,4 +1,4 @@
-"""`GET /api/v1/signals…`: what came in, what became of it, and one signal's whole life; `/api/v1/refusals`."""
+"""`GET /api/v1/signals…`: signals with their executions, and one signal's history; `/api/v1/refusals`."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ from pipeline.views.schemas import ListedSignal, Page, RefusalView
 
 
 def router(context: WebContext) -> APIRouter:
-    """Return the routes. Those with a name of their own come before the one that takes an id."""
+    """Return the routes. The fixed paths come before the one that takes an id."""
     reading = [opened_by(context.gate, Scope.READ)]
     routes = APIRouter(tags=["signals"], dependencies=reading, responses=COMMON)
     _add_lists(routes, context)
-    _add_life(routes, context)
+    _add_history(routes, context)
     _add_refusals(routes, context)
     return routes
 
@@ -69,14 +69,14 @@ def _add_lists(routes: APIRouter, context: WebContext) -> None:
         return SignalStats(hours=hours, **dict(signal_counts(context.record, since=hours_ago(hours))))
 
 
-def _add_life(routes: APIRouter, context: WebContext) -> None:
+def _add_history(routes: APIRouter, context: WebContext) -> None:
     @routes.get(
         "/api/v1/signals/{signal_id}",
         response_model_exclude_unset=True,
         responses={404: {"model": ErrorAnswer, "description": "There is no such signal and no such execution."}},
     )
     def signal(signal_id: UUID) -> SignalHistory:
-        """Tell one signal's whole life at every executor, by the signal's id or by an execution's."""
+        """Show one signal's whole history at every executor, by the signal's id or by an execution's."""
         try:
             return signal_history(context.record, signal_id, executors=context.executors)
         except NotPossible as error:
@@ -88,7 +88,7 @@ def _add_refusals(routes: APIRouter, context: WebContext) -> None:
     def refusals(
         *, source: Name = None, code: Name = None, since: Since = None, limit: Limit = 50, cursor: Cursor = None
     ) -> Page[RefusalView]:
-        """List what came and was no signal, newest first: why, and what it was."""
+        """List the input that was refused because it was not a signal, newest first, with the reason."""
         return page(
             lambda: lists.refusals(context.record, source=source, code=code, since=since, limit=limit, cursor=cursor)
         )
