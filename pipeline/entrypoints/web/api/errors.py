@@ -90,7 +90,7 @@ COMMON: dict[int | str, dict[str, Any]] = {
     403: {"model": ErrorAnswer, "description": "The token does not have the scope."},
     405: {"model": ErrorAnswer, "description": "The page does not accept this method."},
     413: {"model": ErrorAnswer, "description": "The body is too large."},
-    422: {"model": ErrorAnswer, "description": "The request is not understood; the message says why."},
-    429: {"model": ErrorAnswer, "description": "Too many requests of this token in a minute."},
-    503: {"model": ErrorAnswer, "description": "PostgreSQL is away: ask again."},
+    422: {"model": ErrorAnswer, "description": "The request is not understood; the message explains why."},
+    429: {"model": ErrorAnswer, "description": "The token has used its requests of this minute."},
+    503: {"model": ErrorAnswer, "description": "PostgreSQL is away: try again."},
 }

@@ -26,7 +26,7 @@ _MOST_MISSED = 5000
 _BATCH = 500
 # `news` leaves the youngest moves out, so that none is skipped.
 _SETTLED_S = 0.1
-_AWAY = "PostgreSQL is away: ask again"
+_AWAY = "PostgreSQL is away: try again"
 _BIGINT = 2**63 - 1
 
 

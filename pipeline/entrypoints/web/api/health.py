@@ -21,7 +21,7 @@ def router(context: WebContext) -> APIRouter:
     @routes.get("/ready", responses={503: {"description": "A part does not answer; the body names it."}})
     def ready() -> JSONResponse:
         """Check PostgreSQL, Redis, the brokers and the processes: 200 when all answer, else 503."""
-        findings = context.readiness.look()
+        findings = context.readiness.check()
         status = 503 if worst(findings) is CheckStatus.CRITICAL else 200
         return JSONResponse(findings_json(findings), status_code=status)
 

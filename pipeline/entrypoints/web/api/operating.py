@@ -1,4 +1,4 @@
-"""What a person does: switches of an executor, dead letters. Every request says why; the token says who."""
+"""Turn switches, and requeue or discard dead letters. Every request gives a reason, which the record keeps."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Why = Annotated[
 
 
 class Turn(StrEnum):
-    """What can be done to an executor."""
+    """What an operator can do to an executor."""
 
     #: Hold entries until `resume`; exits go.
     PAUSE = "pause"
@@ -41,9 +41,9 @@ class Turn(StrEnum):
     RESUME = "resume"
     #: Skip entries and cancel those that work; exits go.
     REDUCE = "reduce"
-    #: As reduce; only a person lifts it.
+    #: As reduce, until a person resumes.
     HALT = "halt"
-    #: Halt, cancel everything, close everything, and again until flat.
+    #: Halt, cancel every order and close every position, again and again until the account is flat.
     FLATTEN = "flatten"
 
 
@@ -56,7 +56,7 @@ _KINDS = {
 
 
 class Because(BaseModel):
-    """Why; it is kept, with the token's name."""
+    """The reason, which is kept with the token's name."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -64,13 +64,13 @@ class Because(BaseModel):
 
 
 class RequeueBecause(Because):
-    """Why, and whether an entry is sent although it is old."""
+    """The reason, and whether an entry is sent although it is old."""
 
     accept_age: bool = False
 
 
 _MISSING: dict[int | str, Any] = {404: {"model": ErrorAnswer, "description": "There is none of that name or id."}}
-_NOT_NOW: dict[int | str, Any] = {409: {"model": ErrorAnswer, "description": "It is not a dead letter any more."}}
+_NOT_NOW: dict[int | str, Any] = {409: {"model": ErrorAnswer, "description": "It is not a dead letter, or no longer."}}
 
 
 def router(context: WebContext) -> APIRouter:
@@ -91,7 +91,7 @@ def _add_switches(routes: APIRouter, context: WebContext) -> None:
     def turn_switch(
         request: Request, executor_id: Annotated[str, Path()], turn: Turn, because: Because
     ) -> SwitchAnswer:
-        """Pause, resume, reduce, halt or flatten one executor; `GET /api/v1/trading/status` says how far it is."""
+        """Pause, resume, reduce, halt or flatten one executor. `GET /api/v1/trading/status` shows the progress."""
         return _turned(context, executor_id, turn, by=by(request), why=because.why)
 
 
@@ -111,7 +111,7 @@ def _add_letters(routes: APIRouter, context: WebContext) -> None:
         responses=_MISSING | _NOT_NOW,
     )
     def requeue(request: Request, execution_id: UUID, because: RequeueBecause) -> ExecutionView:
-        """Put a dead letter back to work. An order that may exist is looked up before anything is sent."""
+        """Requeue a dead letter. An order that may be at the broker is looked up before anything is sent."""
         _answer_of(context, execution_id)
         with _possible():
             context.letters.requeue(execution_id, by=by(request), why=because.why, accept_age=because.accept_age)
@@ -123,7 +123,7 @@ def _add_letters(routes: APIRouter, context: WebContext) -> None:
         responses=_MISSING | _NOT_NOW,
     )
     def discard(request: Request, execution_id: UUID, because: Because) -> ExecutionView:
-        """Close a dead letter for good."""
+        """Close a dead letter for good. Nothing is sent."""
         _answer_of(context, execution_id)
         with _possible():
             context.letters.discard(execution_id, by=by(request), why=because.why)

@@ -1,4 +1,4 @@
-"""What queries may ask for, read strictly."""
+"""The parameters of queries, read strictly."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pipeline.views.lists import BadCursor
 from pipeline.views.schemas import Page
 
 T = TypeVar("T")
-# PostgreSQL holds no NUL, and no name of ours holds a control character.
+# PostgreSQL stores no NUL, and no name has a control character.
 _PRINTABLE = r"^[^\x00-\x1f]+$"
 
 
@@ -57,7 +57,7 @@ Hours = Annotated[int, Query(ge=1, le=8760, description="How many hours back.")]
 
 
 def hours_ago(hours: int) -> datetime:
-    """Return the moment so many hours ago."""
+    """Return the time *hours* before now."""
     return datetime.now(UTC) - timedelta(hours=hours)
 
 

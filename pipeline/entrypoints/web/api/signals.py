@@ -24,15 +24,15 @@ def router(context: WebContext) -> APIRouter:
         dependencies=[opened_by(context.gate, Scope.SIGNAL)],
         responses=COMMON
         | {
-            200: {"model": RecordedView, "description": "It was recorded before; the first record again."},
+            200: {"model": RecordedView, "description": "It had been recorded before; this is the first record."},
             409: {"model": ErrorAnswer, "description": "The source_id was used for another signal."},
         },
         openapi_extra=SIGNAL_BODY,
     )
     async def record_signal(request: Request, response: Response) -> RecordedView:
-        """Record one signal: the JSON object that `tradewire signal send` reads. Answers after the commit.
+        """Record one signal: the JSON object that `tradewire signal send` reads. The answer comes after the commit.
 
-        503 is certain: it is not recorded, send it again. The same `source_id` again is never a second order.
+        After 503 it is certainly not recorded: send it again. The same `source_id` never makes a second order.
         """
         recorded = await run_in_threadpool(receive, context, await request.body(), holder_of(request).name)
         response.status_code = 200 if recorded.duplicate else 201

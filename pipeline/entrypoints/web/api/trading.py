@@ -1,4 +1,4 @@
-"""`POST /api/v1/trading/execute`: a signal and what became of it, in one request; `GET /api/v1/trading/status`."""
+"""`POST /api/v1/trading/execute`: send a signal and wait for its outcome; `GET /api/v1/trading/status`."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def router(context: WebContext) -> APIRouter:
 
     @routes.post(
         "/api/v1/trading/execute",
-        response_description="It is decided: `success` and `reason` say how.",
+        response_description="It is decided: see `success` and `reason`.",
         dependencies=[opened_by(context.gate, Scope.SIGNAL)],
         responses={
-            202: {"model": OutcomeAnswer, "description": "It is recorded and goes on, and is not decided yet."},
+            202: {"model": OutcomeAnswer, "description": "It is recorded and not decided yet."},
             409: {"model": ErrorAnswer, "description": "The source_id was used for another signal."},
         },
         openapi_extra=SIGNAL_BODY,
@@ -47,11 +47,12 @@ def router(context: WebContext) -> APIRouter:
         executor: Executor = None,
         timeout: Timeout = 10.0,  # noqa: ASYNC109 -- the query's own name
     ) -> OutcomeAnswer:
-        """Record one signal and wait for what becomes of it.
+        """Record one signal and wait for its outcome.
 
-        `executor` says of whom the single fields tell, and whose decision is waited for; without it they tell of the
-        first that did not skip it, and all are waited for. Who may execute it is said in the signal, by `executors`.
-        503 is certain: it is not recorded. After a lost answer the same `source_id` again gets the same signal.
+        With `executor`, the single fields are those of this executor, and only its decision is waited for. Without it,
+        all decisions are waited for, and the single fields are those of the first executor that did not skip it.
+        The signal itself names the executors that may trade it, in `executors`. After 503 it is certainly not recorded.
+        After a lost answer, send it with the same `source_id`: the answer is about the same signal.
         """
         body, source = await request.body(), holder_of(request).name
         recorded = await run_in_threadpool(receive, context, body, source, executor_id=executor)

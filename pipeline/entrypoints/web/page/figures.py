@@ -1,4 +1,4 @@
-"""Count what became of the executions of a window; all who ask within seconds share one count."""
+"""Count the outcomes of the executions of a window. Requests within seconds of each other share one count."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from pipeline.store.rows import Mode
 from pipeline.store.statements import sql
 from pipeline.views.report import ReportTally
 
-#: Milliseconds: where one step of the latency histogram ends and the next begins.
+#: The bounds between the steps of the latency histogram, in milliseconds.
 BOUNDS = (2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 _SHARED_S, _LONGEST_KEPT_S = 4.0, 60.0
-# The page is there before a long count is over.
+# Seconds that a page waits for a count; a longer one is shown when it is done.
 _RETRY_FOR_S = 0.12
 
 
@@ -32,29 +32,30 @@ _RETRY_FOR_S = 0.12
 class Window:
     """How far back the charts go."""
 
-    says: str
+    label: str
     back: timedelta
     slot: timedelta
-    label: str
+    #: The format of a slot's time.
+    time_format: str
 
     @property
     def slots(self) -> int:
-        """Return how many columns a chart has."""
+        """Return the number of columns of a chart."""
         return round(self.back / self.slot)
 
 
 WINDOWS = MappingProxyType(
     {
-        "1h": Window(says="hour", back=timedelta(hours=1), slot=timedelta(minutes=2), label="%H:%M"),
-        "24h": Window(says="24 hours", back=timedelta(hours=24), slot=timedelta(minutes=30), label="%H:%M"),
-        "7d": Window(says="7 days", back=timedelta(days=7), slot=timedelta(hours=4), label="%d %b %H:%M"),
+        "1h": Window(label="hour", back=timedelta(hours=1), slot=timedelta(minutes=2), time_format="%H:%M"),
+        "24h": Window(label="24 hours", back=timedelta(hours=24), slot=timedelta(minutes=30), time_format="%H:%M"),
+        "7d": Window(label="7 days", back=timedelta(days=7), slot=timedelta(hours=4), time_format="%d %b %H:%M"),
     }
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExecutionRate:
-    """The execution rate of one executor in one mode: never summed over modes."""
+    """The execution rate of one executor in one mode. Rates are never summed over modes."""
 
     executor_id: str
     mode: str
@@ -64,7 +65,7 @@ class ExecutionRate:
 
 @dataclass(frozen=True, kw_only=True)
 class ChartFigures:
-    """What the charts show."""
+    """The figures of the charts."""
 
     window: Window
     counted_at: datetime
@@ -73,7 +74,7 @@ class ChartFigures:
     reasons: list[Series]
     bars: list[ChartBar]
     highest: int
-    #: The words of each step and how many order ids took so long.
+    #: The label of each step of the histogram, and its number of order ids.
     latency: list[tuple[str, int]]
 
     def rate_of(self, executor_id: str, mode: str) -> ReportTally | None:
@@ -82,9 +83,9 @@ class ChartFigures:
 
 
 class CountCache:
-    """Counts each window once for all who ask at about the same time.
+    """Counts each window once for requests at about the same time.
 
-    Nobody waits long for a count: one of the last minute is shown, with its time, while a new one is made.
+    While a new count is made, the last one is shown with its time, if it is at most a minute old.
     """
 
     def __init__(self, record: Record) -> None:
@@ -95,7 +96,7 @@ class CountCache:
         self._begun: dict[str, Future[ChartFigures]] = {}
 
     def of(self, window: str) -> ChartFigures | None:
-        """Return the figures of a window, at most a minute old; None: they are being counted, ask again.
+        """Return the figures of a window, at most a minute old; None while they are being counted.
 
         Raises:
             RecordUnavailable: PostgreSQL is away.
@@ -127,7 +128,7 @@ class CountCache:
 
     def _counted(self, window: Window) -> ChartFigures:
         now = datetime.now(UTC)
-        # Slots begin at round times, so that a column keeps its place while it fills.
+        # Slots begin at round times, so that a column stays in its place while it grows.
         since = now - (now - datetime(1970, 1, 1, tzinfo=UTC)) % window.slot - window.back + window.slot
         key = {"since": since, "slot": window.slot, "bounds": [float(bound) for bound in BOUNDS]}
 
@@ -155,7 +156,7 @@ class _OutcomeGroup:
 
 @dataclass(kw_only=True)
 class _Sums:
-    """What one pass over the rows adds up."""
+    """The sums of one pass over the rows."""
 
     slots: int
     whole: dict[tuple[str, str], ReportTally] = field(default_factory=lambda: defaultdict(ReportTally))
@@ -178,7 +179,7 @@ def _figures(window: Window, since: datetime, now: datetime, groups: list[_Outco
     for group in groups:
         # The clocks of the database and of this process may differ by a little.
         sums.add(min(int((group.slot - since) / window.slot), window.slots - 1), group)
-    labels = [f"{since + slot * window.slot:{window.label}}" for slot in range(window.slots)]
+    labels = [f"{since + slot * window.slot:{window.time_format}}" for slot in range(window.slots)]
     reasons = most_frequent(sums.reasons)
     bars, highest = columns(reasons, labels)
     rates = []
@@ -200,7 +201,7 @@ def _figures(window: Window, since: datetime, now: datetime, groups: list[_Outco
 
 
 def _step(step: int) -> str:
-    """Return the words of one step of the histogram."""
+    """Return the label of one step of the histogram."""
     if step == 0:
         return f"below {_ms(BOUNDS[0])}"
     if step == len(BOUNDS):

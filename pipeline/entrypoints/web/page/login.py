@@ -1,4 +1,4 @@
-"""Log in to the page with a token, and out again."""
+"""Log in to the page with a token, and log out."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ def router(context: WebContext) -> APIRouter:
     routes = APIRouter(route_class=PageRoute, include_in_schema=False)
     gate = context.gate
 
-    def asks(request: Request, *, wanted: str, says: str | None, status: int = 200) -> Response:
+    def login_page(request: Request, *, wanted: str, message: str | None, status: int = 200) -> Response:
         held = gate.sessions.of(request)
         session = held or gate.sessions.new(None)
-        answer = page("login.html", status=status, csrf=gate.sessions.token_of(session), wanted=wanted, says=says)
+        answer = page("login.html", status=status, csrf=gate.sessions.token_of(session), wanted=wanted, message=message)
         if held is None:
             gate.sessions.keep(answer, session, secure=request.url.scheme == "https")
         return answer
 
     @routes.get("/login")
     def login_form(request: Request, wanted: Annotated[str, Query(alias="next", max_length=200)] = "/") -> Response:
-        return asks(request, wanted=_of_ours(wanted), says=None)
+        return login_page(request, wanted=_own_path(wanted), message=None)
 
     @routes.post("/login")
     def login(request: Request, form: Form) -> Response:
         check_form(gate, gate.sessions.of(request), form)
         if gate.count("page:login") is not None:
-            raise PageRefused(429, "too many have tried to log in this minute: wait, and try again")
-        wanted = _of_ours(form.get("next", "/"))
+            raise PageRefused(429, "there were too many logins in this minute: wait, and try again")
+        wanted = _own_path(form.get("next", "/"))
         holder = gate.holder(form.get("token", "").strip()[:_LONGEST_TOKEN])
         if holder is None:
-            return asks(request, wanted=wanted, says="This token opens nothing here.", status=403)
+            return login_page(request, wanted=wanted, message="This token is unknown or revoked.", status=403)
         if Scope.READ not in holder.scopes:
-            says = f"The token {holder.name} may not read: it lacks the scope read."
-            return asks(request, wanted=wanted, says=says, status=403)
+            message = f"The token {holder.name} may not read: it lacks the scope read."
+            return login_page(request, wanted=wanted, message=message, status=403)
         answer = go_to(wanted)
         gate.sessions.keep(answer, gate.sessions.new(holder.name), secure=request.url.scheme == "https")
         return answer
@@ -57,7 +57,7 @@ def router(context: WebContext) -> APIRouter:
     return routes
 
 
-def _of_ours(wanted: str) -> str:
-    """Return *wanted* if it is a path of ours: a login must not send anybody elsewhere."""
-    ours = wanted.startswith("/") and not wanted.startswith("//") and wanted.isprintable() and "\\" not in wanted
-    return wanted if ours else "/"
+def _own_path(wanted: str) -> str:
+    """Return *wanted* if it is a path of this site, else `/`. A login must not redirect to another site."""
+    own = wanted.startswith("/") and not wanted.startswith("//") and wanted.isprintable() and "\\" not in wanted
+    return wanted if own else "/"

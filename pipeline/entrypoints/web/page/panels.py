@@ -1,4 +1,4 @@
-"""Gather what the parts of the page show; everything comes from the record, queue depths from Redis."""
+"""Read the contents of the page's parts: everything from the record, and queue depths from Redis."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from pipeline.views.lists import refusals, signals
 from pipeline.views.live_feed import last_news
 from pipeline.views.report import ReportTally
 
-#: Over which window the executors' rates are counted.
+#: The window of the executors' rates.
 _RATE_WINDOW = "24h"
 _MOST_LETTERS, _MOST_REFUSALS, _MOST_SIGNALS = 50, 20, 30
 # A process that was killed is shown for this long.
@@ -39,21 +39,21 @@ _SHOWN_FOR = timedelta(minutes=15)
 
 @dataclass(frozen=True, kw_only=True)
 class ExecutorPanel:
-    """One executor as it stands."""
+    """One executor with its account, switches, limits and open work."""
 
     settings: ExecutorSettings
-    #: None: nobody has read the account yet.
+    #: The account's number; None before the account was read.
     account: str | None
     switches: list[Switch]
     headroom: list[Headroom]
-    #: Jobs in its queue; None: Redis does not answer.
+    #: The jobs in its queue; None while Redis does not answer.
     depth: int | None
     work: OpenCounts
     tally: ReportTally | None
 
     @property
     def live(self) -> bool:
-        """Say whether real money is at stake."""
+        """Return whether the executor trades real money."""
         return self.settings.mode == "live"
 
 
@@ -84,8 +84,8 @@ class ProcessRow:
         return ", ".join(f"{name} {value}" for name, value in plain.items() if name != SETTINGS)
 
 
-class Shown:
-    """Reads what the parts show.
+class PageData:
+    """Reads the contents of the page's parts.
 
     Every method raises RecordUnavailable when PostgreSQL is away.
     """
@@ -115,14 +115,14 @@ class Shown:
         }
 
     def executors(self) -> dict[str, Any]:
-        """Return every executor of the file as it stands."""
+        """Return every executor of the file with its account, switches, limits and open work."""
         limits: dict[str, list[Headroom]] = {}
         for each in headroom(self._record, self._context.executors):
             limits.setdefault(each.executor_id, []).append(each)
         counts, figures = open_counts(self._record), self._counted.of(_RATE_WINDOW)
         depths = self._depths()
-        stands = self._record.run(lambda connection: self._stands(connection, limits, counts, depths, figures))
-        return {"executors": stands, "open": _sums(counts.values()), "counted": figures is not None}
+        panels = self._record.run(lambda connection: self._panels(connection, limits, counts, depths, figures))
+        return {"executors": panels, "open": _sums(counts.values()), "counted": figures is not None}
 
     def letters(self) -> dict[str, Any]:
         """Return the oldest open dead letters, and how many there are."""
@@ -134,7 +134,7 @@ class Shown:
         return {"figures": self._counted.of(window), "chosen": window}
 
     def processes(self) -> dict[str, Any]:
-        """Return every process heard of lately, and the executors that no worker works for."""
+        """Return the processes with a recent heartbeat, and the executors that have no worker."""
         beats = self._record.all(ProcessRow, sql("heartbeats", "living"), {"within": _SHOWN_FOR})
         working = {beat.name for beat in beats if beat.kind == "worker" and not beat.gone}
         kept = any(beat.kind == "keeper" and not beat.gone for beat in beats)
@@ -143,11 +143,11 @@ class Shown:
         return {"beats": beats, "idle": idle, "kept": kept, "last_beat_s": last}
 
     def refusals(self) -> dict[str, Any]:
-        """Return what came last and was no signal, and the webhook deliveries that were refused."""
+        """Return the last refused input, and the last refused webhook deliveries."""
         delivered, _ = deliveries(self._record, refused=True, limit=_MOST_REFUSALS)
         return {"refusals": refusals(self._record, limit=_MOST_REFUSALS).items, "deliveries": delivered}
 
-    def _stands(
+    def _panels(
         self,
         connection: Connection[DictRow],
         limits: Mapping[str, list[Headroom]],
@@ -155,25 +155,25 @@ class Shown:
         depths: Mapping[str, int],
         figures: ChartFigures | None,
     ) -> list[ExecutorPanel]:
-        stands = []
+        panels = []
         for name, executor in self._context.executors.items():
-            holders = account_keys_of(connection, name)
-            number = next((each for each in holders if not each.startswith("executor:")), None)
-            stands.append(
+            account_keys = account_keys_of(connection, name)
+            number = next((each for each in account_keys if not each.startswith("executor:")), None)
+            panels.append(
                 ExecutorPanel(
                     settings=executor,
                     account=number,
-                    switches=active_switches(connection, holders),
+                    switches=active_switches(connection, account_keys),
                     headroom=limits.get(name, []),
                     depth=depths.get(name),
                     work=counts.get(name, nothing_open()),
                     tally=None if figures is None else figures.rate_of(name, executor.mode),
                 )
             )
-        return stands
+        return panels
 
     def _depths(self) -> dict[str, int]:
-        """Return the jobs in each queue; nothing of those that come after Redis did not answer."""
+        """Return the number of jobs by executor; those after a failure of Redis are left out."""
         depths: dict[str, int] = {}
         if self._queues is None:
             return depths

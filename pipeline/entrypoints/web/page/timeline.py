@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from pipeline.entrypoints.web.page.rendering import status
 from pipeline.model.json_values import number_json
 from pipeline.views.history_schemas import ExecutionHistory
 
@@ -37,7 +38,7 @@ def timeline(execution: ExecutionHistory) -> list[Moment]:
 
 def _moves(execution: ExecutionHistory) -> Iterator[Moment]:
     for move in execution.moves:
-        text = "recorded" if move.from_state is None else f"from {move.from_state}"
+        text = "recorded" if move.from_state is None else f"from {status(move.from_state)}"
         yield _moment(execution, move.at, text, state=move.to_state, detail=move.reason, by=move.by, why=move.why)
 
 
