@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import structlog
+from typing import Any
+
 import uvicorn
 
 from config.alerts import load_alerts
@@ -27,7 +28,12 @@ _LEAVE_WITHIN_S = 3
 # Longer than most clients keep an idle connection, so that the client closes it and loses no request.
 _KEEP_ALIVE_S = 75
 
-log = structlog.get_logger(__name__)
+_SERVER: dict[str, Any] = {
+    "log_config": None,
+    "access_log": False,
+    "timeout_keep_alive": _KEEP_ALIVE_S,
+    "timeout_graceful_shutdown": _LEAVE_WITHIN_S,
+}
 
 
 def serve(settings: Settings, executors: Executors, *, host: str, port: int) -> None:
@@ -58,16 +64,7 @@ def serve(settings: Settings, executors: Executors, *, host: str, port: int) -> 
     )
     keeper_watch.start()
     try:
-        app = make_app(context)
-        uvicorn.run(
-            app,
-            host=host,
-            port=port,
-            log_config=None,
-            access_log=False,
-            timeout_keep_alive=_KEEP_ALIVE_S,
-            timeout_graceful_shutdown=_LEAVE_WITHIN_S,
-        )
+        uvicorn.run(make_app(context), host=host, port=port, **_SERVER)
     finally:
         keeper_watch.close()
         readiness.close()

@@ -28,6 +28,17 @@ Timeout = Annotated[
 def router(context: WebContext) -> APIRouter:
     """Return the routes."""
     routes = APIRouter(tags=["trading"], responses=COMMON)
+    _add_execute(routes, context)
+
+    @routes.get("/api/v1/trading/status", dependencies=[opened_by(context.gate, Scope.READ)])
+    def status() -> TradingStatus:
+        """Show whether each executor trades, the switches that stop it, its account and its open work."""
+        return trading_status(context)
+
+    return routes
+
+
+def _add_execute(routes: APIRouter, context: WebContext) -> None:
     outcomes = Outcomes(context.record)
 
     @routes.post(
@@ -59,13 +70,6 @@ def router(context: WebContext) -> APIRouter:
         rows = await outcomes.of(recorded, executor_id=executor, timeout_s=timeout)
         response.status_code = 200 if are_decided(rows, executor) else 202
         return outcome_of(recorded, rows, executor)
-
-    @routes.get("/api/v1/trading/status", dependencies=[opened_by(context.gate, Scope.READ)])
-    def status() -> TradingStatus:
-        """Show whether each executor trades, the switches that stop it, its account and its open work."""
-        return trading_status(context)
-
-    return routes
 
 
 def outcome_of(recorded: Recorded, rows: Rows, executor_id: str | None) -> OutcomeAnswer:

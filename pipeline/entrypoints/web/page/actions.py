@@ -17,6 +17,7 @@ from pipeline.model.errors import NotPossible
 from pipeline.model.switches import SwitchKind
 from pipeline.operations.tokens import Scope
 from pipeline.views.history import signal_history
+from pipeline.views.history_schemas import ExecutionHistory
 
 ALL = "all"
 _LONGEST = 300
@@ -90,7 +91,6 @@ def router(context: WebContext) -> APIRouter:
     """Return the routes."""
     routes = APIRouter(route_class=PageRoute, include_in_schema=False)
     visit = visited_by(context.gate, Scope.OPERATE)
-    switches = Switches(context.record)
 
     @routes.get("/act/{verb}")
     def ask(
@@ -101,35 +101,45 @@ def router(context: WebContext) -> APIRouter:
         execution: UUID | None = None,
     ) -> Response:
         if verb in SWITCHES:
-            names = _names(context, executor)
-            modes = {name: context.executors[name].mode for name in names}
+            modes = {name: context.executors[name].mode for name in _names(context, executor)}
             return page("act.html", visit=visitor, verb=verb, act=SWITCHES[verb], executor=executor, modes=modes)
         if verb not in LETTERS or execution is None:
             raise PageRefused(404, "there is no such page")
-        executions = signal_history(context.record, execution).executions
-        one = next((each for each in executions if each.execution_id == execution), None)
-        if one is None:
-            raise NotPossible(f"{execution} is a signal and not an execution")
+        one = _execution(context, execution)
         return page("act.html", visit=visitor, verb=verb, act=LETTERS[verb], one=one, modes={})
+
+    _add_post(routes, context)
+    return routes
+
+
+def _add_post(routes: APIRouter, context: WebContext) -> None:
+    visit = visited_by(context.gate, Scope.OPERATE)
+    actions = {**SWITCHES, **LETTERS}
 
     @routes.post("/act/{verb}")
     def act(verb: str, form: Form, visitor: PageVisit = visit) -> Response:
-        actions = {**SWITCHES, **LETTERS}
         if verb not in actions:
             raise PageRefused(404, "there is no such page")
         by, why = _who(form, visitor), _text(form, "why")
         if actions[verb].grave and "confirmed" not in form:
             raise PageRefused(422, f"{actions[verb].label}: tick the box that confirms it")
         if verb in SWITCHES:
-            _turn(context, switches, verb, form, by=by, why=why)
+            _turn(context, verb, form, by=by, why=why)
         else:
             _close(context, verb, form, by=by, why=why)
         return go_to(f"/?done={verb}")
 
-    return routes
+
+def _execution(context: WebContext, execution_id: UUID) -> ExecutionHistory:
+    executions = signal_history(context.record, execution_id).executions
+    found = next((each for each in executions if each.execution_id == execution_id), None)
+    if found is None:
+        raise NotPossible(f"{execution_id} is a signal and not an execution")
+    return found
 
 
-def _turn(context: WebContext, switches: Switches, verb: str, form: dict[str, str], *, by: str, why: str) -> None:
+def _turn(context: WebContext, verb: str, form: dict[str, str], *, by: str, why: str) -> None:
+    switches = Switches(context.record)
     for name in _names(context, form.get("executor", "")):
         if verb == "resume":
             switches.resume(name, by=by, why=why)

@@ -182,22 +182,26 @@ def _figures(window: Window, since: datetime, now: datetime, groups: list[_Outco
     labels = [f"{since + slot * window.slot:{window.time_format}}" for slot in range(window.slots)]
     reasons = most_frequent(sums.reasons)
     bars, highest = columns(reasons, labels)
-    rates = []
-    for (executor_id, mode), tally in sorted(sums.whole.items()):
-        by_slot = (sums.parts.get((executor_id, mode, slot)) for slot in range(window.slots))
-        drawn = lines([None if part is None else part.execution_rate for part in by_slot])
-        rates.append(ExecutionRate(executor_id=executor_id, mode=mode, tally=tally, lines=drawn))
     latency = [(_step(step), sums.steps[step]) for step in range(len(BOUNDS) + 1)]
     return ChartFigures(
         window=window,
         counted_at=now,
         labels=labels,
-        rates=rates,
+        rates=_rates(sums),
         reasons=reasons,
         bars=bars,
         highest=highest,
         latency=latency,
     )
+
+
+def _rates(sums: _Sums) -> list[ExecutionRate]:
+    rates = []
+    for (executor_id, mode), tally in sorted(sums.whole.items()):
+        by_slot = (sums.parts.get((executor_id, mode, slot)) for slot in range(sums.slots))
+        drawn = lines([None if part is None else part.execution_rate for part in by_slot])
+        rates.append(ExecutionRate(executor_id=executor_id, mode=mode, tally=tally, lines=drawn))
+    return rates
 
 
 def _step(step: int) -> str:
