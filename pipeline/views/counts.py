@@ -14,7 +14,7 @@ from pipeline.model.reason_catalogue import CATALOGUE
 from pipeline.model.reasons import Code
 from pipeline.model.signals import Action
 from pipeline.model.states import UNDECIDED, State
-from pipeline.monitoring.heartbeats import GONE_AFTER
+from pipeline.store.processes import alive
 from pipeline.store.query import fetch_all, fetch_one
 from pipeline.store.record import Record
 from pipeline.store.rows import Mode
@@ -58,14 +58,6 @@ class _OpenWork:
 class _OpenLetters:
     executor_id: str
     count: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class ProcessName:
-    """A process that is alive."""
-
-    kind: str
-    name: str
 
 
 def signal_counts(record: Record, *, since: datetime) -> SignalCounts:
@@ -140,7 +132,7 @@ def open_counts(record: Record) -> dict[str, OpenCounts]:
     def unit(connection: Connection[DictRow]) -> tuple[list[_OpenWork], list[_OpenLetters], list[str]]:
         work = fetch_all(connection, _OpenWork, sql("lists", "open_work"))
         letters = fetch_all(connection, _OpenLetters, sql("lists", "open_letters"))
-        return work, letters, [process.name for process in living(connection) if process.kind == "worker"]
+        return work, letters, [process.name for process in alive(connection) if process.kind == "worker"]
 
     work, letters, workers = record.run(unit)
     names = sorted({*workers, *(row.executor_id for row in work), *(row.executor_id for row in letters)})
@@ -158,11 +150,6 @@ def open_counts(record: Record) -> dict[str, OpenCounts]:
 def nothing_open() -> OpenCounts:
     """Return the counts of an executor that has no open work and no worker."""
     return _open_counts([], workers=0, dead_letters=0)
-
-
-def living(connection: Connection[DictRow]) -> list[ProcessName]:
-    """Return the processes whose last heartbeat is younger than `GONE_AFTER`."""
-    return fetch_all(connection, ProcessName, sql("heartbeats", "living"), {"within": GONE_AFTER})
 
 
 def _open_counts(work: list[_OpenWork], *, workers: int, dead_letters: int) -> OpenCounts:

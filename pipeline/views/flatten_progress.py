@@ -18,10 +18,10 @@ from pipeline.accounts.switches import active_switches
 from pipeline.model.json_model import JsonModel, Number
 from pipeline.model.reasons import Code, sentence
 from pipeline.model.states import State
+from pipeline.store.processes import ProcessName, alive
 from pipeline.store.query import fetch_all
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
-from pipeline.views.counts import ProcessName, living
 
 _READ_EVERY_S = 0.25
 
@@ -110,7 +110,7 @@ def _read(connection: Connection[DictRow], executor_id: str) -> FlattenProgress:
         left=left,
         waits={symbol: str(closing) for symbol, closing in newest.items()},
         for_the_open=wanted and bool(left) and newest.keys() == left.keys() and codes == {Code.MARKET_CLOSED},
-        missing=_missing(living(connection), executor_id),
+        missing=_missing(alive(connection), executor_id),
     )
 
 
