@@ -6,7 +6,6 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Mapping
-from datetime import timedelta
 from functools import cache
 from importlib.metadata import version
 from types import MappingProxyType
@@ -17,12 +16,13 @@ from psycopg.types.json import Jsonb
 
 from config.schema.executor import ExecutorSettings, settings_hash
 from pipeline.model.errors import TradewireError
+from pipeline.store import processes
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 
 EVERY_S = 1.0
 #: A process that has not been heard for so long counts as gone.
-GONE_AFTER = timedelta(seconds=4)
+GONE_AFTER = processes.GONE_AFTER
 
 #: Among the facts: the hash of the settings that the process runs with, by executor.
 SETTINGS = "settings"

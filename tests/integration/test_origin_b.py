@@ -44,7 +44,7 @@ def test_b1_what_is_filtered_out_leaves_a_row_with_its_reason_and_is_counted(mak
         core.intake.record(signal(**sent), source="test")
         assert reasons(core) == expected
 
-    counted = report(core.record)
+    counted = report(core.record).to_json()
     assert (counted["signals"], counted["executions"], counted["by_status"]["skipped"]) == (3, 6, 4)
     assert counted["by_reason"] == {"confidence_below_minimum": 2, "not_addressed": 1, "regime_not_routed": 1}
 
@@ -168,7 +168,7 @@ def test_b9_what_cannot_execute_by_construction_is_no_opportunity(core: Core) ->
     for symbol in ("BTC/USD", "ETH/USD", "MSFT"):
         assert core.run(core.send(symbol, "SELL"))["reason_code"] == "no_position"
 
-    counted = report(core.record)["by_executor"]["argo"]["exchange"]
+    counted = report(core.record).to_json()["by_executor"]["argo"]["exchange"]
     assert (counted["executions"], counted["eligible"], counted["execution_rate"]) == (3, 0, None)
     assert core.orders() == []
 

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from pipeline.model.reason_catalogue import CATALOGUE
 from pipeline.model.reasons import Code
-from pipeline.views.history import life
+from pipeline.views.history import signal_history
 from tests.factories import Core, executor_toml, until
 
 Make = Callable[..., Core]
@@ -125,11 +125,11 @@ def test_c7_a_reason_is_of_the_moment_of_the_decision(core: Core) -> None:
     poor(core)
     execution_id = core.send()
     core.run(execution_id)
-    told = life(core.record, execution_id)["executions"][0]
+    told = signal_history(core.record, execution_id).to_json()["executions"][0]
 
     poor(core, "1000000")
 
-    assert life(core.record, execution_id)["executions"][0]["moves"] == told["moves"]
+    assert signal_history(core.record, execution_id).to_json()["executions"][0]["moves"] == told["moves"]
     assert "limit=0.00" in told["moves"][-1]["reason"]
 
 

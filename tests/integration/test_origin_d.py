@@ -107,7 +107,7 @@ def test_d8_an_order_that_is_rejected_after_all_is_rejected_and_no_fill(core: Co
     until(lambda: core.follower().run_once() or core.state(execution_id) == "rejected")
 
     assert core.execution(execution_id)["reason_code"] == "rejected_by_broker"
-    counted = report(core.record)["by_executor"]["argo"]["exchange"]
+    counted = report(core.record).to_json()["by_executor"]["argo"]["exchange"]
     assert (counted["by_status"], counted["fill_rate"]) == ({"rejected": 1}, 0.0)
 
 

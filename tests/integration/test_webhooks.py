@@ -16,7 +16,7 @@ from config.schema.settings import Settings
 from pipeline.entrypoints.cli.app import app
 from pipeline.model.errors import ConfigInvalid
 from pipeline.store.record import Record
-from pipeline.views.history import life
+from pipeline.views.history import signal_history
 from tests.integration.webhook_stage import SECRET, Stage, webhook_stage
 from tests.web import LOAD, TOKEN
 
@@ -187,7 +187,7 @@ def test_why_says_how_a_signal_was_delivered_and_what_made_a_re_send_of_it(stage
     stage.alert(AN_ALERT)
 
     executors = load_executors(LOAD, settings=Settings(executors=LOAD))
-    told = life(stage.record, uuid.UUID(signal_id), executors=executors)["deliveries"]
+    told = signal_history(stage.record, uuid.UUID(signal_id), executors=executors).to_json()["deliveries"]
 
     assert [each["resend_of"] for each in told] == [None, told[0]["delivery_id"]]
     assert "the same body within 35 s is a re-send" in told[1]["identity_says"]

@@ -17,7 +17,7 @@ from pipeline.model.switches import SwitchKind
 from pipeline.startup.context import executors_for, open_record, settings_for_a_person
 from pipeline.startup.executor_names import me, names_of
 from pipeline.store.record import Record
-from pipeline.views.flatten_progress import Progress, wait_for_flat
+from pipeline.views.flatten_progress import FlattenProgress, wait_for_flat
 from workers.flatten.command import FlattenOutcome, flatten_directly
 from workers.flatten.journal_import import bring_in_all
 
@@ -96,12 +96,12 @@ def _directly(settings: Settings, names: list[str], *, by: str, why: str | None,
     return all(isinstance(end, FlattenOutcome) and end.flat for end in ended.values())
 
 
-def _watch(record: Record, executor_id: str, *, wait_s: float, quiet: bool) -> Progress:
+def _watch(record: Record, executor_id: str, *, wait_s: float, quiet: bool) -> FlattenProgress:
     say = (lambda _: None) if quiet else partial(_say, executor_id)
     return wait_for_flat(record, executor_id, wait_s=wait_s, say=say)
 
 
-def _say(executor_id: str, progress: Progress) -> None:
+def _say(executor_id: str, progress: FlattenProgress) -> None:
     for line in progress.lines():
         typer.echo(f"{executor_id}: {line}")
 

@@ -31,7 +31,7 @@ def report(
     """Count what came in and what became of it, and say what is left of each limit and which switches stand."""
     settings = settings_for_a_person("report")
     with open_record(settings) as record:
-        body = make_report(record, since=since(after)) | _accounts(record, settings)
+        body = make_report(record, since=since(after)).to_json() | _accounts(record, settings)
     if as_json:
         typer.echo(json.dumps(body, indent=2))
         return
