@@ -148,7 +148,7 @@ def test_what_stands_is_printed_for_people(core: Core) -> None:
 
     assert [line.split("  ")[0] for line in lines] == ["argo: paused", "argo: halted"]
     assert "why=lunch" in lines[0]
-    assert run("resume", "argo").stdout.splitlines()[-1] == "argo: nothing stands; entries go"
+    assert run("resume", "argo").stdout.splitlines()[-1] == "argo: trading: no switch is on"
 
 
 def bought(core: Core, symbol: str) -> None:

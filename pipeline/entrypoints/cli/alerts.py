@@ -18,7 +18,7 @@ from pipeline.startup.context import open_record, settings_for_a_person
 app = typer.Typer(no_args_is_help=True, help="List and acknowledge alerts, and test the channels that send them.")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-By = Annotated[str | None, typer.Option(help="Who; the login name by default.")]
+By = Annotated[str | None, typer.Option(help="Who; your login name by default.")]
 
 
 @app.command("test")

@@ -19,7 +19,7 @@ app = typer.Typer(no_args_is_help=True, help="Make, list and revoke tokens for p
 Name = Annotated[
     str, typer.Argument(metavar="NAME", help="The program's name; it is the source of the signals that it sends.")
 ]
-By = Annotated[str | None, typer.Option(help="Who; the login name and machine by default.")]
+By = Annotated[str | None, typer.Option(help="Who; your login name and machine by default.")]
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
