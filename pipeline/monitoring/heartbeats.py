@@ -1,4 +1,4 @@
-"""Say each second that a process is alive: a row in the record, since RQ forgets its workers with Redis."""
+"""Record each second that a process is alive. RQ forgets its workers with Redis, so this is a row in PostgreSQL."""
 
 from __future__ import annotations
 
@@ -6,30 +6,23 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import version
 from types import MappingProxyType
-from typing import Any
+from typing import Any, LiteralString
 from uuid import uuid4
 
 from psycopg.types.json import Jsonb
 
 from config.schema.executor import ExecutorSettings, settings_hash
 from pipeline.model.errors import TradewireError
-from pipeline.store import processes
+from pipeline.store.processes import SETTINGS, VERSION
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 
 EVERY_S = 1.0
-#: A process that has not been heard for so long counts as gone.
-GONE_AFTER = processes.GONE_AFTER
-
-#: Among the facts: the hash of the settings that the process runs with, by executor.
-SETTINGS = "settings"
-#: Among the facts: the release of tradewire that the process runs.
-VERSION = "version"
-
-#: What a process says of itself: is it well, and some facts.
+#: Returns whether a process is well, and some facts about it.
 Health = Callable[[], tuple[bool, dict[str, Any]]]
 
 
@@ -61,7 +54,7 @@ class Heartbeat:
         self._thread.start()
 
     def close(self) -> None:
-        """Take the row away: this process ends on purpose."""
+        """Delete the row: this process ends on purpose."""
         self._stop.set()
         self._thread.join(timeout=2.0)
         self._run(sql("heartbeats", "end"), {"process_id": self.process_id})
@@ -71,16 +64,15 @@ class Heartbeat:
         self._run(sql("heartbeats", "forget"), {})
         while True:
             healthy, facts = self._health()
-            said = {VERSION: release()} | ({SETTINGS: self._settings} if self._settings else {})
-            self._run(sql("heartbeats", "beat"), self._who | {"healthy": healthy, "facts": Jsonb(facts | said)})
+            own = {VERSION: release()} | ({SETTINGS: self._settings} if self._settings else {})
+            self._run(sql("heartbeats", "beat"), self._who | {"healthy": healthy, "facts": Jsonb(facts | own)})
             if self._stop.wait(EVERY_S):
                 return
 
-    def _run(self, statement: Any, values: dict[str, Any]) -> None:
-        try:
-            self._record.run(lambda connection: connection.execute(statement, values))
-        except TradewireError:
-            return  # Silence is what the readers of this row look for.
+    def _run(self, statement: LiteralString, values: dict[str, Any]) -> None:
+        # A missing heartbeat is what readers of this row look for, so a failure needs no report here.
+        with suppress(TradewireError):
+            self._record.do(statement, values)
 
 
 @cache

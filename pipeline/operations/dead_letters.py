@@ -1,4 +1,4 @@
-"""Dead letters: executions that only a person can move on, and how a person does."""
+"""List dead letters, the executions that only a person can move on, and requeue or discard them."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from pipeline.model.signals import Action
 from pipeline.model.states import State
 from pipeline.queues.dispatcher import description
 from pipeline.queues.jobs import DEAD_PREFIX, DeadJob
+from pipeline.store.query import execute, fetch_maybe
 from pipeline.store.record import Record
-from pipeline.store.rows import FromRow
 from pipeline.store.statements import sql
 
 log = structlog.get_logger(__name__)
@@ -29,7 +29,7 @@ _MOST = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
-class DeadLetter(FromRow):
+class DeadLetter:
     """An open dead letter."""
 
     execution_id: UUID
@@ -53,7 +53,7 @@ class DeadLetter(FromRow):
         return sentence(self.reason_code, self.reason_facts)
 
     def job(self) -> DeadJob:
-        """Return how RQ shows it. The reason's figures are text: RQ's pages get no foreign markup."""
+        """Return the job that RQ shows for it. The text is ours: nothing of a broker gets onto RQ's pages."""
         return DeadJob(
             execution_id=self.execution_id,
             executor_id=self.executor_id,
@@ -75,46 +75,37 @@ class DeadLetters:
         self._record = record
 
     def open(self, executor_id: str | None = None, *, limit: int | None = _MOST) -> Sequence[DeadLetter]:
-        """Return the open ones, oldest first; all of them when *limit* is None.
+        """Return the open dead letters, oldest first; all of them when *limit* is None.
 
         Raises:
             RecordUnavailable: PostgreSQL is away.
         """
-        key = {"executor_id": executor_id, "limit": limit}
-        rows = self._record.run(lambda connection: connection.execute(sql("dead_letters", "open"), key).fetchall())
-        return [DeadLetter.of(row) for row in rows]
+        values = {"executor_id": executor_id, "limit": limit}
+        return self._record.all(DeadLetter, sql("dead_letters", "open"), values)
 
     def requeue(self, execution_id: UUID, *, by: str, why: str, accept_age: bool = False) -> None:
-        """Put one back to work. An order that may exist is looked up before anything is sent.
+        """Queue an execution again. An order that may exist is looked up before anything is sent.
 
         Raises:
             NotPossible: it is not dead.
             RecordUnavailable: PostgreSQL is away.
         """
-        values = {
-            "execution_id": execution_id,
-            "by": by,
-            "why": why,
-            "accept_age": accept_age,
-            "number": None,
-        }
-        if not self._requeue(values):
+        if not self._requeue(execution_id, None, by=by, why=why, accept_age=accept_age):
             raise self._not_dead(execution_id)
 
     def requeue_from_dashboard(self, job_id: str, execution_id: UUID) -> bool:
-        """Put one back to work because its job came back from RQ's FailedJobRegistry; once per dead letter."""
+        """Requeue the dead letter that *job_id* names, because a person requeued its job on rq-dashboard.
+
+        It does so once per dead letter. Return whether that one was open.
+        """
         number = job_id.removeprefix(DEAD_PREFIX).rpartition("-")[2]
-        values = {
-            "execution_id": execution_id,
-            "by": "rq-dashboard",
-            "why": "requeued on rq-dashboard",
-            "accept_age": False,
-            "number": int(number) if number.isdecimal() else -1,
-        }
-        return self._requeue(values)
+        if not number.isdecimal():
+            return False
+        why = "requeued on rq-dashboard"
+        return self._requeue(execution_id, int(number), by="rq-dashboard", why=why, accept_age=False)
 
     def discard(self, execution_id: UUID, *, by: str, why: str) -> None:
-        """Close one for good.
+        """Close a dead letter for good.
 
         Raises:
             NotPossible: it is not dead.
@@ -124,36 +115,43 @@ class DeadLetters:
             raise self._not_dead(execution_id)
         log.info("dead_letter.discarded", execution_id=str(execution_id), by=by, why=why)
 
-    def _requeue(self, values: dict[str, Any]) -> bool:
+    def _requeue(self, execution_id: UUID, number: int | None, *, by: str, why: str, accept_age: bool) -> bool:
+        values = {"execution_id": execution_id, "number": number, "by": by, "why": why, "accept_age": accept_age}
         requeued = self._close("requeue", values, ending="requeued")
         if requeued:
-            log.info("dead_letter.requeued", execution_id=str(values["execution_id"]), by=values["by"])
+            log.info("dead_letter.requeued", execution_id=str(execution_id), by=by)
         return requeued
 
     def _close(self, statement: str, values: dict[str, Any], *, ending: str) -> bool:
-        """Close an open letter; False when there is none. Run again, it knows its own work."""
+        """Close an open letter; return False when there is none. Run again, it recognises its own change."""
         tries = 0
 
         def unit(connection: Connection[DictRow]) -> bool:
             nonlocal tries
             tries += 1
-            if connection.execute(sql("dead_letters", statement), values).fetchone() is not None:
+            if execute(connection, sql("dead_letters", statement), values):
                 return True
-            # The try before may have been committed, and only its answer lost.
+            # The previous try may have been committed, and only the answer to its COMMIT lost.
             ours = values | {"ending": ending}
-            return tries > 1 and connection.execute(sql("dead_letters", "closed"), ours).fetchone() is not None
+            return tries > 1 and execute(connection, sql("dead_letters", "closed"), ours) > 0
 
         return self._record.run(unit)
 
     def _not_dead(self, execution_id: UUID) -> NotPossible:
-        row = self._record.run(
-            lambda connection: connection.execute(
-                sql("executions", "state_of"), {"execution_id": execution_id}
-            ).fetchone()
-        )
-        if row is None:
-            return NotPossible(f"there is no execution {execution_id}")
-        state = State(row["state"])
+        state = self._record.run(lambda connection: state_of(connection, execution_id))
         return NotPossible(
-            f"execution {execution_id} is {state}, not dead: only dead letters are requeued or discarded"
+            f"there is no execution {execution_id}"
+            if state is None
+            else f"execution {execution_id} is {state}, not dead: only dead letters are requeued or discarded"
         )
+
+
+def state_of(connection: Connection[DictRow], execution_id: UUID) -> State | None:
+    """Return the state of an execution; None when there is none of that id."""
+    found = fetch_maybe(connection, _Current, sql("executions", "state_of"), {"execution_id": execution_id})
+    return None if found is None else found.state
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Current:
+    state: State

@@ -1,8 +1,8 @@
-"""End an execution that waits, on a person's word."""
+"""End a waiting execution because a person wants it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from uuid import UUID
 
 import structlog
@@ -13,6 +13,8 @@ from psycopg.types.json import Json
 from pipeline.model.errors import NotPossible
 from pipeline.model.reasons import Code, Reason, storable
 from pipeline.model.states import UNDECIDED, State
+from pipeline.operations.dead_letters import state_of
+from pipeline.store.query import execute, fetch_maybe
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 
@@ -29,11 +31,24 @@ class EndedExecution:
     symbol: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Ended(EndedExecution):
+    seq: int
+
+    def of_signal(self) -> EndedExecution:
+        return EndedExecution(
+            execution_id=self.execution_id,
+            signal_id=self.signal_id,
+            executor_id=self.executor_id,
+            symbol=self.symbol,
+        )
+
+
 def end_execution(record: Record, execution_id: UUID, *, by: str, why: str) -> EndedExecution:
-    """End an execution that is queued or held: it is skipped, and what waited for its symbol may go.
+    """End an execution that is queued or held: it is skipped, and the next one of its symbol may go.
 
     Raises:
-        NotPossible: it does not wait, the broker may have its order, or there is none of that id.
+        NotPossible: it is neither queued nor held, the broker may have its order, or there is none of that id.
         RecordUnavailable: PostgreSQL is away.
     """
     reason = Reason(code=Code.ENDED_BY_PERSON, facts={"by": storable(by)})
@@ -49,19 +64,14 @@ def end_execution(record: Record, execution_id: UUID, *, by: str, why: str) -> E
     def unit(connection: Connection[DictRow]) -> EndedExecution:
         nonlocal tries
         tries += 1
-        row = connection.execute(sql("end_execution", "end"), key).fetchone()
-        if row is None and tries > 1:
-            # The try before may have been committed, and only its answer lost.
-            row = connection.execute(sql("end_execution", "ended"), key).fetchone()
-        if row is None:
+        ended = fetch_maybe(connection, _Ended, sql("end_execution", "end"), key)
+        if ended is None and tries > 1:
+            # The previous try may have been committed, and only the answer to its COMMIT lost.
+            ended = fetch_maybe(connection, _Ended, sql("end_execution", "ended"), key)
+        if ended is None:
             raise _refusal(connection, execution_id)
-        connection.execute(sql("keeper", "free_symbol"), row)
-        return EndedExecution(
-            execution_id=execution_id,
-            signal_id=row["signal_id"],
-            executor_id=row["executor_id"],
-            symbol=row["symbol"],
-        )
+        execute(connection, sql("keeper", "free_symbol"), asdict(ended))
+        return ended.of_signal()
 
     ended = record.run(unit)
     log.info("execution.ended", execution_id=str(execution_id), by=by, why=why)
@@ -69,10 +79,9 @@ def end_execution(record: Record, execution_id: UUID, *, by: str, why: str) -> E
 
 
 def _refusal(connection: Connection[DictRow], execution_id: UUID) -> NotPossible:
-    row = connection.execute(sql("executions", "state_of"), {"execution_id": execution_id}).fetchone()
-    if row is None:
+    state = state_of(connection, execution_id)
+    if state is None:
         return NotPossible(f"there is no execution {execution_id}")
-    state = State(row["state"])
     return NotPossible(f"execution {execution_id} is {state}: {_hint(state, execution_id)}")
 
 
@@ -81,10 +90,10 @@ def _hint(state: State, execution_id: UUID) -> str:
         case State.DEAD:
             return f"a dead letter is closed by `tradewire dead discard {execution_id} --why TEXT`"
         case State.ACCEPTED | State.PARTIALLY_FILLED:
-            return "its order works at the broker: cancel it there, and the keeper hears of it"
+            return "its order works at the broker: cancel it there, and the keeper records that"
         case State.HELD | State.QUEUED:
-            return "the broker may have its order; it is looked up, so try again when `why` says what became of it"
+            return "its order may be at the broker and is looked up; try again when `tradewire why` shows the result"
         case _ if state in UNDECIDED:
-            return "it is being executed or looked up; try again in some seconds"
+            return "it is being executed or looked up; try again in a few seconds"
         case _:
-            return "it is over"
+            return "it has ended already"

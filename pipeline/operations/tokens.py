@@ -1,4 +1,4 @@
-"""Tokens for programs: made once, shown once, kept as a hash, with the scopes that they open."""
+"""API tokens for programs: shown once when they are made, and kept as a hash with their scopes."""
 
 from __future__ import annotations
 
@@ -7,51 +7,72 @@ import re
 import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
 from pipeline.model.errors import NotPossible
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 
-#: The name of the main token, TRADEWIRE_API_TOKEN; nobody else may have it.
+#: The name of the main token, TRADEWIRE_API_TOKEN; no other token may have it.
 MAIN = "api"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 _PREFIX = "tw_"
 
 
 class Scope(StrEnum):
-    """What a token opens. None includes another."""
+    """The rights of a token. No scope includes another."""
 
-    #: Everything that only shows.
+    #: Reading everything.
     READ = "read"
     #: Sending signals.
     SIGNAL = "signal"
-    #: Switches, dead letters, whatever a person does.
+    #: Switches, dead letters, and all other actions of a person.
     OPERATE = "operate"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Holder:
-    """Whose token it is. The name is the source of the signals sent with it."""
+    """The program that a token belongs to. Its name is the source of the signals that it sends."""
 
     name: str
     scopes: frozenset[Scope]
 
 
+@dataclass(frozen=True, kw_only=True)
+class ListedToken:
+    """One token as `tradewire token list` prints it; never the token itself."""
+
+    name: str
+    scopes: list[str]
+    made_by: str
+    made_at: datetime
+    revoked_by: str | None
+    revoked_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Token:
+    name: str
+    scopes: list[str]
+
+    def holder(self) -> Holder:
+        return Holder(name=self.name, scopes=frozenset(map(Scope, self.scopes)))
+
+
 def make_token(record: Record, name: str, scopes: Collection[Scope], *, by: str) -> str:
-    """Make a token, and return it: it is not kept and cannot be shown again.
+    """Make a token and return it. Only its hash is kept, so it cannot be shown again.
 
     Raises:
-        NotPossible: the name is taken or no name.
+        NotPossible: the name is taken or not allowed.
         RecordUnavailable: PostgreSQL is away.
     """
     if not _NAME.fullmatch(name) or name == MAIN:
         raise NotPossible(f"a token's name is 1 to 40 of a-z, 0-9, _ and -, and not {MAIN!r}")
     token = _PREFIX + secrets.token_urlsafe(32)
     values = {"name": name, "sha256": digest(token), "scopes": sorted(scopes), "by": by}
-    if record.run(lambda connection: connection.execute(sql("tokens", "insert"), values).fetchone()) is None:
-        # A first try whose COMMIT answer was lost made it: then it is ours.
+    if not record.do(sql("tokens", "insert"), values):
+        # It may be ours all the same: made by a first try whose answer to the COMMIT was lost.
         holder = holder_of(record, token)
         if holder is None or holder.name != name:
             raise NotPossible(f"there is a token {name!r} already; a name is not used twice")
@@ -59,40 +80,37 @@ def make_token(record: Record, name: str, scopes: Collection[Scope], *, by: str)
 
 
 def holder_of(record: Record, token: str) -> Holder | None:
-    """Return whose token this is; None when it is nobody's, or was revoked."""
+    """Return the program that a token belongs to; None when there is no such token, or it was revoked."""
     if not token.startswith(_PREFIX):
-        return None  # None of ours: the record need not be asked about what strangers try.
-    key = {"sha256": digest(token)}
-    row = record.run(lambda connection: connection.execute(sql("tokens", "of_hash"), key).fetchone())
-    return None if row is None else Holder(name=row["name"], scopes=frozenset(map(Scope, row["scopes"])))
+        return None  # It is not one of ours, so no query is needed.
+    found = record.maybe(_Token, sql("tokens", "of_hash"), {"sha256": digest(token)})
+    return None if found is None else found.holder()
 
 
 def named(record: Record, name: str) -> Holder | None:
-    """Return what the token of that name opens; None when there is none, or it was revoked.
+    """Return the holder of the token with that name; None when there is none, or it was revoked.
 
     Raises:
         RecordUnavailable: PostgreSQL is away.
     """
-    key = {"name": name}
-    row = record.run(lambda connection: connection.execute(sql("tokens", "of_name"), key).fetchone())
-    return None if row is None else Holder(name=row["name"], scopes=frozenset(map(Scope, row["scopes"])))
+    found = record.maybe(_Token, sql("tokens", "of_name"), {"name": name})
+    return None if found is None else found.holder()
 
 
 def revoke_token(record: Record, name: str, *, by: str) -> bool:
-    """Revoke a token; False: there is none of that name that still opens anything."""
-    key = {"name": name, "by": by}
-    return record.run(lambda connection: connection.execute(sql("tokens", "revoke"), key).fetchone()) is not None
+    """Revoke a token; return False when there is no valid one of that name."""
+    return record.do(sql("tokens", "revoke"), {"name": name, "by": by}) > 0
 
 
-def tokens(record: Record) -> list[dict[str, Any]]:
-    """Return every token's name, scopes and history; never the token.
+def tokens(record: Record) -> list[ListedToken]:
+    """Return every token's name, scopes and history, the oldest first.
 
     Raises:
         RecordUnavailable: PostgreSQL is away.
     """
-    return record.run(lambda connection: connection.execute(sql("tokens", "list")).fetchall())
+    return record.all(ListedToken, sql("tokens", "list"))
 
 
 def digest(token: str) -> str:
-    """Return what is kept of a token. It is random and long, so that no salt is needed."""
+    """Return the hash that is kept of a token. The token is long and random, so no salt is needed."""
     return hashlib.sha256(token.encode()).hexdigest()

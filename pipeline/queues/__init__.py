@@ -1,5 +1,5 @@
-"""The doorbell: one RQ queue per executor, whose jobs carry an execution's id and nothing else.
+"""One RQ queue per executor. A job carries the id of an execution and nothing else.
 
-Redis may be flushed at any moment: the record knows what is owed, and the keeper rings again. So nothing here is
-retried, nothing has a time to live, and no job is unique: a bell rung twice does nothing.
+Redis may be emptied at any moment: PostgreSQL knows which executions are open, and the keeper enqueues them again.
+So nothing here is retried, no job expires, and a second job for the same execution does no harm.
 """

@@ -1,4 +1,4 @@
-"""Ring for what was recorded: after the commit, never before."""
+"""Enqueue recorded executions: after the commit, never before."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from decimal import Decimal
 
 import structlog
 
+from pipeline.model.backoff import Backoff
 from pipeline.model.crash_points import reached
 from pipeline.model.errors import QueueUnavailable
 from pipeline.model.states import State
@@ -20,26 +21,26 @@ log = structlog.get_logger(__name__)
 
 
 def job_id(execution_id: object, enqueues: int) -> str:
-    """Return the id of the n-th job of an execution: a new one each time, so that no old job blocks it."""
+    """Return the id of the n-th job of an execution. Each job has a new id, so that no old job blocks it."""
     return f"{execution_id}-{enqueues}"
 
 
 def description(*, action: str, symbol: str, confidence: Decimal | None, executor_id: str) -> str:
     """Return what rq-dashboard shows for a job: `BUY AAPL 98.0 % → argo`."""
-    sure = "" if confidence is None else f" {confidence:.1f} %"
-    return f"{action} {symbol}{sure} → {executor_id}"
+    percent = "" if confidence is None else f" {confidence:.1f} %"
+    return f"{action} {symbol}{percent} → {executor_id}"
 
 
-# While Redis is away, each try may cost a time limit: most signals do without.
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 5.0
+# While Redis is away, each try may last until its time limit, so most signals skip it.
+_BACKOFF = Backoff(first_s=0.2, longest_s=5.0)
 
 
 class Dispatcher:
-    """Rings the bell for recorded executions. When it fails, the keeper rings later: nothing is lost."""
+    """Enqueues recorded executions. When it fails, the keeper enqueues them later: nothing is lost."""
 
     def __init__(self, queues: ExecutionQueue) -> None:
         self._queues = queues
-        self._pause_s = 0.0
+        self._failures = 0
         self._again_at = 0.0
 
     def depth(self, executor_id: str) -> int:
@@ -52,7 +53,7 @@ class Dispatcher:
 
     def enqueue(self, executions: Iterable[ExecutionRow]) -> bool:
         """Enqueue those of *executions* that wait for their executor; False when Redis is away."""
-        rings = [
+        jobs = [
             QueueJob(
                 execution_id=execution.execution_id,
                 executor_id=execution.executor_id,
@@ -70,12 +71,13 @@ class Dispatcher:
         if time.monotonic() < self._again_at:
             return False
         try:
-            self._queues.enqueue(rings)
+            self._queues.enqueue(jobs)
         except QueueUnavailable as error:
-            self._pause_s = min(max(self._pause_s * 2, _FIRST_PAUSE_S), _LONGEST_PAUSE_S)
-            self._again_at = time.monotonic() + self._pause_s * random.uniform(0.5, 1.0)  # noqa: S311 -- not a secret
-            log.debug("relay.left_to_the_keeper", executions=len(rings), error=str(error))
+            self._failures += 1
+            pause_s = _BACKOFF.after(self._failures) * random.uniform(0.5, 1.0)  # noqa: S311 -- not a secret
+            self._again_at = time.monotonic() + pause_s
+            log.debug("relay.left_to_the_keeper", executions=len(jobs), error=str(error))
             return False
         reached("relay.after_enqueue")
-        self._pause_s = 0.0
+        self._failures = 0
         return True

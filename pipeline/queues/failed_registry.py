@@ -1,4 +1,4 @@
-"""Make what RQ shows equal to the record: its failed page, and its lists of what runs."""
+"""Make RQ's lists of failed and running jobs equal to the record."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pipeline.queues.queue import ExecutionQueue
 
 
 class FailedRegistry:
-    """RQ's FailedJobRegistry and the traces of dead workers, per executor."""
+    """RQ's FailedJobRegistry, and the jobs that dead workers left in RQ's lists, per executor."""
 
     def __init__(self, queues: ExecutionQueue) -> None:
         self._queues = queues
@@ -27,7 +27,7 @@ class FailedRegistry:
     def mirror(self, executor_id: str, letters: Sequence[DeadJob]) -> None:
         """Make RQ's FailedJobRegistry of the executor equal to the open dead letters.
 
-        A dead letter whose job was put back on the queue by the dashboard is left to the worker.
+        A dead letter whose job was requeued on the dashboard is skipped: a worker will process that job.
 
         Raises:
             QueueUnavailable: Redis is away.
@@ -35,17 +35,17 @@ class FailedRegistry:
         with self._queues.asked():
             queue = self._queues.queue(executor_id)
             registry = FailedJobRegistry(queue=queue)
-            # As bytes: somebody else may have put anything there, and it goes all the same.
+            # Ids are compared as bytes: another program may have added any bytes, and those are removed too.
             members: Any = self._connection.zrange(registry.key, 0, -1)
-            shown: set[bytes] = set(members)
-            owed = {letter.job_id.encode(): letter for letter in letters}
-            for job_id in shown - owed.keys():
+            listed: set[bytes] = set(members)
+            wanted = {letter.job_id.encode(): letter for letter in letters}
+            for job_id in listed - wanted.keys():
                 self._connection.zrem(registry.key, job_id)
                 prefixes = (Job.redis_job_namespace_prefix, Result.get_key(""))  # type: ignore[no-untyped-call]
                 self._connection.delete(*(prefix.encode() + job_id for prefix in prefixes))
-            for job_id in owed.keys() - shown:
-                if self._connection.lpos(queue.key, owed[job_id].job_id) is None:
-                    self._show_dead(queue, registry, owed[job_id])
+            for job_id in wanted.keys() - listed:
+                if self._connection.lpos(queue.key, wanted[job_id].job_id) is None:
+                    self._show_dead(queue, registry, wanted[job_id])
 
     def _show_dead(self, queue: Queue, registry: FailedJobRegistry, letter: DeadJob) -> None:
         job = ExecutionJob.create(
@@ -64,12 +64,12 @@ class FailedRegistry:
         with self._connection.pipeline() as pipe:
             job.save(pipeline=pipe)
             registry.add(job, ttl=-1, exc_string=letter.reason, pipeline=pipe)
-            # The registry alone keeps no reason, and without one rq-dashboard offers no Requeue.
+            # The registry does not keep the reason, and without a reason rq-dashboard offers no Requeue.
             Result.create_failure(job, ttl=-1, exc_string=letter.reason, pipeline=pipe)
             pipe.execute()
 
     def sweep(self, executor_id: str) -> None:
-        """Forget what dead workers left in RQ's lists: the record, not RQ, decides what runs again.
+        """Remove the jobs that dead workers left in RQ's lists: PostgreSQL, not RQ, decides which executions run again.
 
         Raises:
             QueueUnavailable: Redis is away.
@@ -80,9 +80,9 @@ class FailedRegistry:
             for entry in map(text_of, self._connection.zrangebyscore(started.key, 1, time.time())):
                 self._connection.zrem(started.key, entry)
                 self._connection.delete(Job.key_for(entry.partition(":")[0]))
-            # As bytes: an id may be whatever somebody pushed, and it goes all the same.
+            # As bytes, because another program may have pushed any bytes; those are removed too.
             parked: set[Any] = set(self._connection.lrange(queue.intermediate_queue_key, 0, 499))
-            # A job is parked for milliseconds; one that is still there in the next round was a dead worker's.
+            # A job is parked for milliseconds. If it is still there in the next round, its worker died.
             for parked_id in parked & self._parked.get(executor_id, set()):
                 job_id = text_of(parked_id)
                 gone = self._connection.lrem(queue.intermediate_queue_key, 1, parked_id)

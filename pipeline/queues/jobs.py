@@ -1,4 +1,4 @@
-"""What stands in a queue: jobs that can call our one function and nothing else, and how they are named."""
+"""The jobs of the queues: they can call our one function and nothing else."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from uuid import UUID
 
 from rq.job import Job
 
-#: The one function that a job may name. The worker maps it to the recipe; nothing imports it by this path.
+#: The only function that a job may name. The worker runs the recipe for it; this path is never imported.
 FUNCTION = "tradewire.execute"
 
-#: How a dead letter's job is named, so that a requeue on the dashboard is told from an ordinary repeat.
+#: The prefix of a dead letter's job, which distinguishes a requeue on the dashboard from an ordinary job.
 DEAD_PREFIX = "dead-"
 
 _QUEUE_PREFIX = "executor-"
@@ -24,15 +24,15 @@ class QueueJob:
     execution_id: UUID
     executor_id: str
     job_id: str
-    #: What a person reads on the dashboard.
+    #: The text on the dashboard.
     description: str
-    #: Before all that nobody has begun: a worker had it once, and it has waited already.
+    #: Goes before all other jobs: a worker has had the execution before, so it has waited already.
     at_front: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeadJob:
-    """A dead letter as RQ shows it. *reason* is our own catalogue's text, never the broker's."""
+    """A dead letter as RQ shows it. *reason* is our text and never the broker's."""
 
     execution_id: UUID
     executor_id: str
@@ -47,15 +47,15 @@ class DeadJob:
 
 
 class ForeignJob(Exception):
-    """This job does not call the one function that a job may call; it was refused."""
+    """This job does not call the only function that a job may call. It was refused."""
 
 
 class ExecutionJob(Job):
-    """An RQ job that can call our one function and nothing else: JSON data may name any function on the path."""
+    """An RQ job that calls no function. A job's data may name any function that Python can import."""
 
     @property
     def func(self) -> Any:
-        """Refuse to look a function up: the worker runs the recipe itself."""
+        """Refuse to import a function: the worker runs the recipe itself."""
         raise ForeignJob(f"job {self.id} may not call {str(self.func_name)[:80]!r}")
 
     def _execute(self) -> Any:
@@ -63,7 +63,7 @@ class ExecutionJob(Job):
 
     @property
     def success_callback(self) -> None:
-        """Return no callback: a callback is a function on the path too."""
+        """Return no callback, because a callback would be imported too."""
 
     @property
     def failure_callback(self) -> None:
@@ -83,13 +83,13 @@ class ExecutionJob(Job):
             arguments = self.args
             if self.func_name == FUNCTION and len(arguments) == 1 and not self.kwargs:
                 return UUID(arguments[0])
-        except Exception as error:  # noqa: BLE001 -- whatever foreign bytes do when they are read
+        except Exception as error:  # noqa: BLE001 -- foreign bytes may raise anything when they are read
             raise ForeignJob(f"job {self.id} cannot be read: {type(error).__name__}") from None
         raise ForeignJob(f"job {self.id} is not a tradewire job")
 
 
 def text_of(answer: Any) -> str:
-    """Return an id as Redis answered it; whatever bytes somebody else put there."""
+    """Return an id as text, also when another program wrote bytes that are not UTF-8."""
     return answer.decode("utf-8", "replace") if isinstance(answer, bytes) else str(answer)
 
 

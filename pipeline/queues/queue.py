@@ -1,4 +1,4 @@
-"""Ring at the executors' queues, and say what still stands in them."""
+"""Enqueue jobs for executors, and look up which of them still wait."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pipeline.queues.redis_server import check_writes, mapped, queue_outage
 
 
 class ExecutionQueue:
-    """Rings at the executors' queues."""
+    """The queues of all executors."""
 
     def __init__(self, connection: Redis) -> None:
         self.connection = connection
@@ -23,7 +23,7 @@ class ExecutionQueue:
 
     @contextmanager
     def asked(self) -> Iterator[None]:
-        """Map errors, and have an absence said once. Reads prove nothing of a Redis that takes no writes."""
+        """Map errors, and log an outage once. It only ends with a write, since a full Redis still answers reads."""
         try:
             if self._outage.failing:
                 check_writes(self.connection)
@@ -43,35 +43,35 @@ class ExecutionQueue:
             job_class=ExecutionJob,
         )
 
-    def enqueue(self, rings: Sequence[QueueJob]) -> None:
+    def enqueue(self, jobs: Sequence[QueueJob]) -> None:
         """Enqueue in the order given, one transaction per executor.
 
         Raises:
-            QueueUnavailable: Redis is away; some may be enqueued all the same, which does no harm.
+            QueueUnavailable: Redis is away. Some jobs may be enqueued nevertheless, which does no harm.
         """
         by_executor: dict[str, list[QueueJob]] = {}
-        for ring in rings:
-            by_executor.setdefault(ring.executor_id, []).append(ring)
+        for job in jobs:
+            by_executor.setdefault(job.executor_id, []).append(job)
         with self.asked():
-            for executor_id, theirs in by_executor.items():
+            for executor_id, its_jobs in by_executor.items():
                 self.queue(executor_id).enqueue_many(
                     [
                         Queue.prepare_data(
                             FUNCTION,
-                            args=(str(ring.execution_id),),
+                            args=(str(job.execution_id),),
                             timeout=-1,
                             result_ttl=0,
                             failure_ttl=-1,
-                            job_id=ring.job_id,
-                            description=ring.description,
-                            at_front=ring.at_front,
+                            job_id=job.job_id,
+                            description=job.description,
+                            at_front=job.at_front,
                         )
-                        for ring in _pushed(theirs)
+                        for job in _pushed(its_jobs)
                     ]
                 )
 
     def waiting(self, executor_id: str, job_ids: Sequence[str]) -> list[bool]:
-        """Say of each job whether it still stands in the executor's queue.
+        """Return for each job whether it still waits in the executor's queue.
 
         Raises:
             QueueUnavailable: Redis is away.
@@ -95,6 +95,6 @@ class ExecutionQueue:
             return int(self.queue(executor_id).count)
 
 
-def _pushed(rings: Sequence[QueueJob]) -> list[QueueJob]:
-    """Return the order in which to push: what goes to the front one by one ends up the other way round."""
-    return [*(ring for ring in rings if not ring.at_front), *(ring for ring in reversed(rings) if ring.at_front)]
+def _pushed(jobs: Sequence[QueueJob]) -> list[QueueJob]:
+    """Return the order in which to push. Jobs for the front go in reverse, so that the first of them ends up first."""
+    return [*(job for job in jobs if not job.at_front), *(job for job in reversed(jobs) if job.at_front)]

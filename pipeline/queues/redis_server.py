@@ -1,4 +1,4 @@
-"""The Redis behind the queues: connected to without hidden retries, and refused when it would lose jobs."""
+"""Connect to Redis without hidden retries, and refuse a server that would lose jobs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NO_LIST = "tradewire:no-such-list"
 
 
 def connect(redis_url: str, *, timeout_s: float = 2.0) -> Redis:
-    """Return a connection that does not retry by itself: redis-py would send a whole transaction twice."""
+    """Return a connection that does not retry by itself, because redis-py would send a whole transaction twice."""
     return Redis.from_url(
         redis_url,
         socket_timeout=timeout_s,
@@ -29,7 +29,7 @@ def connect(redis_url: str, *, timeout_s: float = 2.0) -> Redis:
 
 @contextmanager
 def mapped() -> Iterator[None]:
-    """Turn what redis-py raises into our own error."""
+    """Raise the errors of redis-py as `QueueUnavailable`."""
     try:
         yield
     except RedisError as error:
@@ -40,16 +40,16 @@ def check_server(connection: Redis) -> None:
     """Refuse a server that would lose jobs.
 
     Raises:
-        NotPossible: it is no Redis, too old, a cluster, a replica, or evicts keys.
-        QueueUnavailable: it cannot be reached, or takes no writes.
+        NotPossible: it is not Redis, is too old, a cluster or a replica, or evicts keys.
+        QueueUnavailable: it cannot be reached, or accepts no writes.
     """
     with mapped():
         try:
             facts = connection.info()
         except InvalidResponse:
-            raise NotPossible("what answers at REDIS_URL is not Redis") from None
+            raise NotPossible("the server at REDIS_URL is not Redis") from None
         except ResponseError as error:
-            # The first word of every connection; servers know it since 6.0.
+            # redis-py begins every connection with HELLO, which servers know since 6.0.
             if "unknown command" in str(error) and "HELLO" in str(error):
                 raise NotPossible("this Redis is too old: tradewire needs 6.2 or newer") from None
             raise
@@ -67,7 +67,7 @@ def check_server(connection: Redis) -> None:
 
 
 def check_writes(connection: Redis) -> None:
-    """Find out whether the server takes writes, by one that changes nothing: a move from a list that is not there.
+    """Check whether the server accepts writes, by a write that changes nothing: a move from a list that does not exist.
 
     Raises:
         QueueUnavailable: it is away, out of memory, a replica, or cannot write to its disk.
@@ -77,6 +77,6 @@ def check_writes(connection: Redis) -> None:
 
 
 def queue_outage(connection: Redis) -> Outage:
-    """Return what this process knows of the absence of this Redis."""
+    """Return this process's state of outages of this Redis."""
     place = connection.connection_pool.connection_kwargs
     return outage_of(Need.QUEUE, str([place.get(key) for key in ("host", "port", "path", "db")]))

@@ -5,7 +5,7 @@ WHERE over_at IS NULL
     AND kind = ANY(%(kinds)s)
 
 -- name: raise
--- One that is open stays the same alert; that it still is so is written down now and then.
+-- An open alert stays the same row; its time and text are refreshed every other second.
 INSERT INTO alert AS a (key, kind, severity, subject, facts)
 SELECT r.key, r.kind, r.severity, r.subject, r.facts
 FROM jsonb_to_recordset(%(raised)s::jsonb) AS r (key text, kind text, severity text, subject text, facts jsonb)
@@ -17,7 +17,7 @@ WHERE a.seen_at < clock_timestamp() - interval '2 seconds'
 RETURNING a.key, a.kind, a.severity, a.subject, a.xmax = 0 AS new
 
 -- name: over
--- What nobody has seen for a while. Of some kinds the end is no news.
+-- End the alerts that were not found for a while. Of some kinds no message tells the end.
 UPDATE alert
 SET over_at = clock_timestamp(),
     over_in = CASE WHEN kind = ANY(%(quiet)s) THEN opened_in END
@@ -25,10 +25,10 @@ WHERE over_at IS NULL
     AND kind = ANY(%(kinds)s)
     AND NOT key = ANY(%(keys)s)
     AND seen_at < clock_timestamp() - %(calm)s::interval
-RETURNING key, kind, severity, subject
+RETURNING key, kind, severity, subject, false AS new
 
 -- name: looked
--- How long nobody had looked, and what was recorded meanwhile.
+-- Note this check; return how long ago the last one was, and how many executions were recorded since.
 WITH before AS (
     SELECT looked_at
     FROM alert_look
@@ -44,11 +44,12 @@ SELECT looked_at, clock_timestamp() - looked_at AS gap,
 FROM before
 
 -- name: lock
--- One message is made at a time.
+-- Only one process makes a message at a time.
 SELECT pg_advisory_xact_lock(hashtext('tradewire alerts'))
 
 -- name: untold
--- Beginnings and ends that no message has told; the oldest first. Long past is no news when a channel is set up.
+-- Beginnings and ends that no message has told, the oldest first. A channel that is set up later is not told of alerts
+-- that ended more than an hour ago.
 SELECT *, clock_timestamp() AS now, (SELECT max(made_at) FROM alert_message) AS last_message_at
 FROM alert
 WHERE (opened_in IS NULL OR over_in IS NULL)
@@ -70,13 +71,14 @@ SET opened_in = coalesce(opened_in, %(message_id)s),
 WHERE alert_id = ANY(%(alert_ids)s)
 
 -- name: deliver_by
--- The message is for this channel too, now.
+-- Deliver the message to this channel too.
 INSERT INTO alert_delivery (message_id, channel, due_at)
 VALUES (%(message_id)s, %(channel)s, clock_timestamp())
 ON CONFLICT (message_id, channel) DO NOTHING
 
 -- name: claim
--- What is due, the oldest message first. Moved on before it is tried: whoever dies here leaves it to the next try.
+-- Take one delivery that is due, the oldest message first. Its time is moved on before it is tried, so that another
+-- process tries it again when this one dies.
 UPDATE alert_delivery AS d
 SET due_at = clock_timestamp() + %(claim)s::interval,
     tries = d.tries + 1
@@ -129,7 +131,7 @@ SELECT channel, fingerprint, tested_at, tested_by
 FROM alert_channel
 
 -- name: list
--- The newest first; of those that are over only on demand.
+-- The newest first; with *all* also those that are over.
 SELECT a.*, (
     SELECT array_agg(DISTINCT d.channel)
     FROM alert_delivery AS d
@@ -177,7 +179,7 @@ ORDER BY unknown_since
 LIMIT %(limit)s
 
 -- name: exits_tried
--- Exits that are tried again. Each part has a partial index of its own.
+-- Exits that are tried again. Each half uses its own partial index.
 SELECT e.executor_id, e.symbol, s.source_id
 FROM execution AS e
 JOIN signal AS s USING (signal_id)
@@ -212,7 +214,7 @@ FROM account_refusal
 WHERE executor_id = ANY(%(executor_ids)s)
 
 -- name: keepers
--- How many lead: none or one.
+-- Return the number of leading keepers: none or one.
 SELECT count(*) AS count
 FROM leadership
 WHERE role = 'keeper'

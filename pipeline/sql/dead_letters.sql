@@ -9,9 +9,9 @@ ORDER BY d.opened_at
 LIMIT %(limit)s
 
 -- name: requeue
--- Back to work, once per dead letter. The same intent and id go on, so that an order that exists is found and not
--- doubled; only when the old order ended without a fill, or a minute of clean answers proved it absent, the next try is
--- a new order.
+-- Queue the execution again, once per dead letter. It keeps its intent and client_order_id, so that an existing order is
+-- found and not sent twice. Only when the old order ended without a fill, or was absent in every answer for a minute,
+-- does the next try send a new order.
 UPDATE execution AS e
 SET state = 'queued',
     generation = e.generation + CASE
@@ -65,7 +65,7 @@ WHERE execution_id = %(execution_id)s
 RETURNING execution_id
 
 -- name: closed
--- The newest letter of an execution, if it was closed like this.
+-- Return a row if the execution's newest dead letter was closed exactly like this.
 SELECT execution_id
 FROM dead_letter AS d
 WHERE execution_id = %(execution_id)s

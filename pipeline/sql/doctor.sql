@@ -1,5 +1,5 @@
 -- name: waiting
--- What is not decided, and what for; an index on open work alone.
+-- Undecided executions by reason; served by the index on open executions.
 SELECT executor_id, state, reason_code, count(*) AS count,
     extract(epoch FROM clock_timestamp() - min(created_at)) AS oldest_s
 FROM execution
@@ -27,7 +27,7 @@ ORDER BY o.intended_at DESC
 LIMIT 1
 
 -- name: budgets
--- What an account's requests of the last minute come to. The slot of second s is the rest of s by 63, and 1.
+-- The number of an account's requests in the last minute. The requests of second s are in slot mod(s, 63) + 1.
 SELECT b.holder, b.refusals,
     greatest(extract(epoch FROM b.closed_until - clock_timestamp()), 0) AS closed_s,
     coalesce(sum(b.slots[mod(s, 63) + 1]) FILTER (WHERE s <= b.second AND s > b.second - 63), 0) AS spent

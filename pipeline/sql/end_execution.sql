@@ -1,5 +1,5 @@
 -- name: end
--- A person ends what waits. Zero rows: it does not, or the broker may work an order of it.
+-- End an execution that waits. No row: it does not wait, or the broker may have an open order of it.
 UPDATE execution AS e
 SET state = 'skipped',
     reason_code = %(reason_code)s,
@@ -21,7 +21,7 @@ WHERE e.execution_id = %(execution_id)s
 RETURNING e.execution_id, e.signal_id, e.executor_id, e.symbol, e.seq
 
 -- name: ended
--- Was it ended by this very word?
+-- Return the execution if exactly this request ended it.
 SELECT execution_id, signal_id, executor_id, symbol, seq
 FROM execution
 WHERE execution_id = %(execution_id)s

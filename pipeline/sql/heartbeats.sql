@@ -17,6 +17,6 @@ WHERE beat_at > clock_timestamp() - %(within)s
 ORDER BY kind, name, started_at
 
 -- name: forget
--- Rows of processes that died without a word.
+-- Delete the rows of processes that were killed.
 DELETE FROM heartbeat
 WHERE beat_at < clock_timestamp() - interval '1 hour'

@@ -1,14 +1,13 @@
 -- name: settled_before
--- Every move that was written before this moment can be seen by a statement that begins later: no transaction under way
--- is older.
+-- A statement that begins later sees every move that was written before this time, since no open transaction is older.
 SELECT least(clock_timestamp(), min(xact_start)) - interval '100 milliseconds' AS before
 FROM pg_stat_activity
 WHERE datname = current_database()
     AND backend_xid IS NOT NULL
 
 -- name: batch
--- The next moves to count: up to the last one before the first that is not settled. A number in between that cannot be
--- seen yet belongs to what is not settled.
+-- The next moves to count: all before the first one that is too young. A missing number among them cannot be a move
+-- that another transaction still has to commit.
 WITH next AS (
     SELECT history_id, at
     FROM history
@@ -34,7 +33,7 @@ WHERE h.history_id > %(after)s
 GROUP BY e.executor_id, e.mode, h.to_state, h.reason_code
 
 -- name: decisions
--- What executions were decided to be: an order with its id, a skip, or neither.
+-- Decided executions, by outcome: an order with its id, a skip, or neither.
 SELECT e.executor_id, e.mode, d.outcome, count(*) AS count
 FROM history AS h
 JOIN execution AS e USING (execution_id)
@@ -58,7 +57,7 @@ WHERE h.history_id > %(after)s
 GROUP BY e.executor_id, e.mode, d.outcome
 
 -- name: steps
--- How long each step took, as counts per bucket: 0 is up to the first bound, and the last is above all of them.
+-- The duration of each step, as counts per bucket: bucket 0 ends at the first bound, the last one is above all bounds.
 WITH moved AS (
     SELECT h.execution_id, h.at, h.from_state, h.to_state, h.fence, e.executor_id, e.mode, e.created_at
     FROM history AS h
@@ -114,7 +113,7 @@ FROM (
 GROUP BY executor_id, mode, step, bucket
 
 -- name: unfinished
--- Each part has a partial index of its own.
+-- Each half uses its own partial index.
 SELECT executor_id, mode, state, count(*) AS count, extract(epoch FROM clock_timestamp() - min(created_at)) AS oldest_s
 FROM execution
 WHERE state IN ('queued', 'held', 'submitting', 'unknown')
@@ -141,7 +140,7 @@ SELECT executor_id, (
 FROM unnest(%(executor_ids)s::text[]) AS ours (executor_id)
 
 -- name: last_signals
--- One look into the index per source.
+-- Reads the index once per source.
 WITH RECURSIVE each AS (
     (
         SELECT source
@@ -165,7 +164,7 @@ FROM each
 WHERE source IS NOT NULL
 
 -- name: budgets
--- What an account's requests of the last minute come to, by the executor that trades it.
+-- The number of an account's requests in the last minute, by the executor that trades it.
 SELECT ours.executor_id, coalesce(b.closed_until > clock_timestamp(), false) AS closed, (
     SELECT coalesce(sum(b.slots[mod(s, 63) + 1]), 0)
     FROM generate_series(

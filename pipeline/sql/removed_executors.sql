@@ -1,6 +1,6 @@
 -- name: open_work
--- What executors that are not in the file have open. Three parts, since each has an index of its own. A person's word
--- covers what was there when it was said, but for what waits in a queue: that is ended when the word is said.
+-- The open executions of executors that are not in the file. Each of the three parts uses its own index. Forgetting an
+-- executor covers the executions that it had then, except queued ones: those were ended at that time.
 SELECT w.executor_id, w.state, count(*) AS count
 FROM (
     SELECT executor_id, state, created_at
@@ -30,8 +30,8 @@ GROUP BY w.executor_id, w.state
 ORDER BY w.executor_id, w.state
 
 -- name: positions
--- What accounts hold that only executors outside the file traded. An account that another executor of the file trades
--- now, by its number as pinned or as read, is looked after.
+-- Positions in accounts that only executors outside the file traded. An account that an executor of the file trades
+-- now, by its pinned or last read number, is left out.
 SELECT s.executor_id, s.account_number, h.symbol, sum(h.quantity) AS quantity
 FROM account_snapshot AS s
 JOIN holding AS h USING (account_number)
@@ -55,14 +55,14 @@ HAVING sum(h.quantity) <> 0
 ORDER BY s.executor_id, h.symbol
 
 -- name: back
--- Executors that are in the file again: an earlier word does not cover what they do from now on.
+-- Executors that are in the file again: having been forgotten does not cover their new executions.
 UPDATE forgotten_executor
 SET back_at = clock_timestamp()
 WHERE back_at IS NULL
     AND executor_id = ANY(%(executor_ids)s)
 
 -- name: end_waiting
--- No worker will come for these any more. An order of theirs that the broker may have is named.
+-- Skip the executions that no worker will execute any more. Their orders at the broker are listed by `orders_left`.
 UPDATE execution AS e
 SET state = 'skipped',
     reason_code = 'executor_gone',
@@ -77,7 +77,7 @@ WHERE e.executor_id = %(executor_id)s
 RETURNING e.execution_id
 
 -- name: bury_unknown
--- No keeper will look these up any more: only a person can.
+-- Turn unknown executions into dead letters: no keeper will look them up any more.
 UPDATE execution
 SET state = 'dead',
     fence = fence + 1,
@@ -118,7 +118,7 @@ INSERT INTO forgotten_executor (executor_id, forgotten_by, why, left_over)
 VALUES (%(executor_id)s, %(by)s, %(why)s, %(left_over)s)
 
 -- name: known
--- Did anything ever happen at this executor?
+-- Return a row if the record holds anything of this executor.
 SELECT
 WHERE EXISTS (SELECT FROM execution WHERE executor_id = %(executor_id)s)
     OR EXISTS (SELECT FROM account_snapshot WHERE executor_id = %(executor_id)s)

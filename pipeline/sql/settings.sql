@@ -1,5 +1,5 @@
 -- name: keep
--- What a hash of settings means, for whoever asks later; written once.
+-- Keep the settings behind a hash. They never change, so they are written once.
 INSERT INTO executor_settings (settings_hash, executor_id, body)
 VALUES (%(settings_hash)s, %(executor_id)s, %(body)s)
 ON CONFLICT DO NOTHING
@@ -10,11 +10,11 @@ FROM executor_settings
 WHERE settings_hash = ANY(%(hashes)s)
 
 -- name: lock_account
--- Two processes that start at once accept one after the other.
+-- Two processes that start at the same time accept one after the other.
 SELECT pg_advisory_xact_lock(hashtextextended('accepted:' || %(account_number)s, 7204211))
 
 -- name: accepted
--- What the account was last allowed.
+-- The settings that were last accepted for the account.
 SELECT settings_hash, executor_id, body, accepted_by, accepted_at
 FROM accepted_settings
 WHERE account_number = %(account_number)s

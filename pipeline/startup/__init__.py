@@ -1,1 +1,1 @@
-"""What stands between a file of executors and a process that starts on it, and the words that open it."""
+"""The checks before a process starts, and the commands by which a person allows what they refuse."""

@@ -1,4 +1,4 @@
-"""Ask before a process starts whether it may: by what the record holds, and by what else its command checks."""
+"""Check before a process starts whether it may: against the record, and by the command's own checks."""
 
 from __future__ import annotations
 
@@ -13,24 +13,26 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 
 from config.schema.executor import ExecutorSettings
+from pipeline.model.backoff import Backoff
 from pipeline.model.errors import ConfigInvalid, NotPossible, Problem, Unavailable
 from pipeline.startup.live_limits import refused_changes
-from pipeline.startup.removed_executors import gone_executors
+from pipeline.startup.removed_executors import removed_executors
+from pipeline.store.query import execute
 from pipeline.store.record import Record
 from pipeline.store.settings_archive import keep
 from pipeline.store.statements import sql
 
 log = structlog.get_logger(__name__)
 
-# What was away at the start is asked again after pauses that grow from one to the other.
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 15.0
+# Between two tries of a check that could not be made.
+_BACKOFF = Backoff(first_s=1.0, longest_s=15.0)
 
-#: Comes back when a process may start. Raises ConfigInvalid when it may not, and Unavailable when nobody can say yet.
+#: Returns when a process may start. Raises ConfigInvalid when it may not, and Unavailable when that is not known yet.
 Check = Callable[[], None]
 
 
 def check_start(record: Record, executors: Mapping[str, ExecutorSettings], *, by: str) -> None:
-    """Refuse a file that leaves work or positions behind or loosens real money's limits; keep and accept its settings.
+    """Refuse a file that leaves work or positions behind or loosens limits on real money; else accept its settings.
 
     Raises:
         ConfigInvalid: with every such problem; nothing was accepted.
@@ -38,30 +40,30 @@ def check_start(record: Record, executors: Mapping[str, ExecutorSettings], *, by
     """
 
     def unit(connection: Connection[DictRow]) -> None:
-        problems: list[Problem] = [gone.problem() for gone in gone_executors(connection, executors)]
+        problems: list[Problem] = [removed.problem() for removed in removed_executors(connection, executors)]
         for executor in executors.values():
             problems += refused_changes(connection, executor, by=by)
         if problems:
-            # Out of the unit, so that what it accepted so far is undone.
+            # Raised inside the unit, so that the settings that it accepted so far are rolled back.
             raise ConfigInvalid(problems)
-        connection.execute(sql("removed_executors", "back"), {"executor_ids": list(executors)})
+        execute(connection, sql("removed_executors", "back"), {"executor_ids": list(executors)})
         keep(connection, executors.values())
 
     record.run(unit)
 
 
 @contextmanager
-def behind(checks: Sequence[Check]) -> Iterator[None]:
-    """Run the body once *checks* allow it. What is away is waited out by the body, as ever, and asked meanwhile.
+def after_checks(checks: Sequence[Check]) -> Iterator[None]:
+    """Run the body after *checks*. A check that cannot be made yet does not hold it up: it is tried again meanwhile.
 
-    A refusal that comes late ends the process as SIGTERM does, and is raised when the body is done.
+    A late refusal ends the process as SIGTERM does, and is raised when the body has ended.
 
     Raises:
         ConfigInvalid: a check refused.
     """
     over, refusals = threading.Event(), list[ConfigInvalid]()
-    for check in [check for check in checks if not _answered(check)]:
-        threading.Thread(target=_ask_on, args=(check, over, refusals), name="gate", daemon=True).start()
+    for check in [check for check in checks if not _was_made(check)]:
+        threading.Thread(target=_retry, args=(check, over, refusals), name="start check", daemon=True).start()
     try:
         yield
     finally:
@@ -70,8 +72,8 @@ def behind(checks: Sequence[Check]) -> Iterator[None]:
         raise refusals[0]
 
 
-def _answered(check: Check) -> bool:
-    """Say whether *check* could be made. A server of the wrong kind is the process's own affair."""
+def _was_made(check: Check) -> bool:
+    """Return whether *check* could be made. A server of the wrong kind is reported by the process itself."""
     try:
         check()
     except (Unavailable, NotPossible):
@@ -79,12 +81,12 @@ def _answered(check: Check) -> bool:
     return True
 
 
-def _ask_on(check: Check, over: threading.Event, refusals: list[ConfigInvalid]) -> None:
-    pause = _FIRST_PAUSE_S
-    while not over.wait(pause):
-        pause = min(pause * 2, _LONGEST_PAUSE_S)
+def _retry(check: Check, over: threading.Event, refusals: list[ConfigInvalid]) -> None:
+    failures = 1
+    while not over.wait(_BACKOFF.after(failures)):
+        failures += 1
         try:
-            if _answered(check):
+            if _was_made(check):
                 return
         except ConfigInvalid as error:
             log.error("start.refused", says=str(error))  # noqa: TRY400 -- a sentence for people, no trace

@@ -1,4 +1,4 @@
-"""What every command starts from: settings, addresses and the executors, or a clear refusal."""
+"""Load what every command needs: settings, addresses and executors. Problems are raised as `ConfigInvalid`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pipeline.store.record import Record
 
 
 def settings_for(process: str, *, level: int = logging.INFO) -> Settings:
-    """Return the settings in force, with what a running `up` fills in, and set up logging.
+    """Return the settings in force, completed by a running `up`, and set up logging.
 
     Raises:
         ConfigInvalid: with every problem.
@@ -31,19 +31,19 @@ def settings_for(process: str, *, level: int = logging.INFO) -> Settings:
 
 
 def settings_for_a_person(command: str) -> Settings:
-    """Return the settings in force for a command whose output says all: only errors are logged.
+    """Return the settings in force for a command whose output is for people: only errors are logged.
 
     Raises:
         ConfigInvalid: with every problem.
     """
     settings = settings_for(command, level=logging.ERROR)
-    # What is away, the command itself says.
+    # The command itself prints which server is away.
     logging.getLogger("pipeline.model.outages").setLevel(logging.CRITICAL)
     return settings
 
 
 def executors_for(settings: Settings) -> Executors:
-    """Return the executors, and have their secrets masked in every log line.
+    """Return the executors, and register their secrets, which every log line then masks.
 
     Raises:
         ConfigInvalid: with every problem of the file.
@@ -57,29 +57,29 @@ def executors_for(settings: Settings) -> Executors:
 
 
 def database_url(settings: Settings) -> str:
-    """Return where the record is.
+    """Return the address of PostgreSQL.
 
     Raises:
-        ConfigInvalid: nobody says where.
+        ConfigInvalid: the address is not known.
     """
     if settings.database_url is None:
-        raise ConfigInvalid([_nowhere("DATABASE_URL", "PostgreSQL")])
+        raise ConfigInvalid([_no_address("DATABASE_URL", "PostgreSQL")])
     return settings.database_url.get_secret_value()
 
 
 def redis_url(settings: Settings) -> str:
-    """Return where the queues are.
+    """Return the address of Redis.
 
     Raises:
-        ConfigInvalid: nobody says where.
+        ConfigInvalid: the address is not known.
     """
     if settings.redis_url is None:
-        raise ConfigInvalid([_nowhere("REDIS_URL", "Redis")])
+        raise ConfigInvalid([_no_address("REDIS_URL", "Redis")])
     return settings.redis_url.get_secret_value()
 
 
 def open_record(settings: Settings) -> Record:
-    """Return the record, with a person's patience."""
+    """Return the record for a command that a person waits for: it retries for 3 seconds."""
     return Record(database_url(settings), connections=2, retry_for_s=3.0)
 
 
@@ -103,5 +103,5 @@ def since(text: str | None) -> datetime | None:
         raise ConfigInvalid([Problem(key="--since", message=str(error))]) from None
 
 
-def _nowhere(variable: str, what: str) -> Problem:
-    return Problem(key=variable, message=f"no {what} is known: run `tradewire up` beside this, or set {variable}")
+def _no_address(variable: str, what: str) -> Problem:
+    return Problem(key=variable, message=f"no address of {what} is known: run `tradewire up`, or set {variable}")

@@ -1,4 +1,4 @@
-"""The executors that a command names, and the person who gives it."""
+"""The executors that a command names, and the person who runs it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from pipeline.model.errors import ConfigInvalid, Problem
 
 
 def names_of(settings: Settings, executor: str | None, *, every: bool) -> list[str]:
-    """Return whom the command means. A file whose figures are wrong must not keep anybody from stopping.
+    """Return the executors that the command names.
+
+    Only their names are read, so that accounts can be stopped while other parts of the file are wrong.
 
     Raises:
-        ConfigInvalid: nobody of that name is in the file, or it cannot be read.
+        ConfigInvalid: no executor of that name is in the file, or the file cannot be read.
     """
     try:
         tables = tomllib.loads(settings.executors.read_text("utf-8")).get("executors", {})
@@ -29,5 +31,5 @@ def names_of(settings: Settings, executor: str | None, *, every: bool) -> list[s
 
 
 def me() -> str:
-    """Return who turns a switch: the login name and the machine."""
+    """Return who runs the command: the login name and the machine."""
     return f"{getpass.getuser()}@{socket.gethostname()}"

@@ -1,10 +1,12 @@
-"""Let an executor go that is not in the file any more: end what waits, and say what nobody will look after."""
+"""Forget an executor that was removed from the file: end what waits, and list what is no longer looked after."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import structlog
 from psycopg import Connection
@@ -13,56 +15,86 @@ from psycopg.types.json import Json
 
 from config.schema.executor import ExecutorSettings
 from pipeline.model.errors import NotPossible
-from pipeline.monitoring.heartbeats import GONE_AFTER
-from pipeline.startup.removed_executors import Gone, gone_executors
+from pipeline.store.processes import living_processes
+from pipeline.startup.removed_executors import Holding, removed_executors
+from pipeline.store.query import execute, fetch_all, fetch_maybe, fetch_one
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 
 log = structlog.get_logger(__name__)
 
-# Leases that ran out while no keeper was there to see it: far more than workers.
+# The most leases that are ended here, far more than an executor has workers. No keeper may have run to end them.
 _LEASES = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Forgotten:
-    """What became of an executor's open work."""
+class ForgottenExecutor:
+    """The open work of a forgotten executor, and how it ended."""
 
     executor_id: str
-    #: Executions that waited, and are skipped now.
+    #: Executions that waited and were skipped.
     ended: int
-    #: Executions of which nobody knows whether the broker has their order: dead letters now.
+    #: Executions whose order may be at the broker; they became dead letters.
     buried: int
     #: All its dead letters, which only a person closes.
     dead: int
-    #: Orders that the broker has or may have, each in a few words. Nobody cancels or follows them.
+    #: Orders that the broker has or may have, each in a few words. They are neither canceled nor followed.
     orders: tuple[str, ...]
-    #: Positions that nobody will close.
+    #: Positions that are not closed.
     positions: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _OpenOrder:
+    client_order_id: str
+    order_id: str | None
+    account_number: str
+    symbol: str
+    side: str
+    quantity: Decimal
+    filled_quantity: Decimal
+
+    def __str__(self) -> str:
+        known = f"order {self.order_id}" if self.order_id else "perhaps an order"
+        return (
+            f"{known} ({self.client_order_id}): {self.side} {self.quantity.normalize():f} {self.symbol}, "
+            f"filled {self.filled_quantity.normalize():f}, account {self.account_number}"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Submitting:
+    execution_id: UUID
+    leased_by: str | None
 
 
 def forget(
     record: Record, executors: Mapping[str, ExecutorSettings], executor_id: str, *, by: str, why: str
-) -> Forgotten:
-    """Let *executor_id* go: processes start without it from now on. Nothing is asked of its broker.
+) -> ForgottenExecutor:
+    """Forget *executor_id*, so that processes start without it. Nothing is asked of its broker.
 
     Raises:
-        NotPossible: it is in the file, nothing of that name ever was, or a worker of it still runs.
+        NotPossible: it is in the file, the record does not know it, or a worker of it still runs.
         RecordUnavailable: PostgreSQL is away; nothing was changed.
     """
     if executor_id in executors:
-        raise NotPossible(f"executor {executor_id} is in the executors file: take its table out first")
+        raise NotPossible(f"executor {executor_id} is in the executors file: remove its table first")
 
-    def unit(connection: Connection[DictRow]) -> Forgotten:
-        key = {"executor_id": executor_id, "by": by, "why": why}
-        if connection.execute(sql("removed_executors", "known"), key).fetchone() is None:
-            raise NotPossible(f"nothing ever happened at an executor {executor_id}")
-        # Before anything ends: what it holds is told as it was.
-        left = next((gone for gone in gone_executors(connection, executors) if gone.executor_id == executor_id), None)
+    def unit(connection: Connection[DictRow]) -> ForgottenExecutor:
+        values = {"executor_id": executor_id, "by": by, "why": why}
+        if not execute(connection, sql("removed_executors", "known"), values):
+            raise NotPossible(f"the record knows no executor {executor_id}")
+        # Read before its executions end, so that the list holds what it had.
+        holdings = [
+            holding
+            for removed in removed_executors(connection, executors)
+            if removed.executor_id == executor_id
+            for holding in removed.holdings
+        ]
         _refuse_running(connection, executor_id, by)
-        forgotten = _end(connection, key, left)
-        values = key | {"left_over": Json({"orders": forgotten.orders, "positions": forgotten.positions})}
-        connection.execute(sql("removed_executors", "forget"), values)
+        forgotten = _end(connection, values, holdings)
+        left_over = Json({"orders": forgotten.orders, "positions": forgotten.positions})
+        execute(connection, sql("removed_executors", "forget"), values | {"left_over": left_over})
         return forgotten
 
     forgotten = record.run(unit)
@@ -71,35 +103,21 @@ def forget(
 
 
 def _refuse_running(connection: Connection[DictRow], executor_id: str, by: str) -> None:
-    rows = connection.execute(sql("heartbeats", "living"), {"within": GONE_AFTER}).fetchall()
-    for row in rows:
-        if row["kind"] == "worker" and row["name"] == executor_id:
-            raise NotPossible(f"a worker of {executor_id} still runs (pid {row['pid']}): stop it first")
-    connection.execute(sql("keeper", "leases_over"), {"limit": _LEASES, "moved_by": by})
-    busy = connection.execute(sql("removed_executors", "submitting"), {"executor_id": executor_id}).fetchone()
+    for process in living_processes(connection):
+        if process.kind == "worker" and process.name == executor_id:
+            raise NotPossible(f"a worker of {executor_id} still runs (pid {process.pid}): stop it first")
+    execute(connection, sql("keeper", "leases_over"), {"limit": _LEASES, "moved_by": by})
+    busy = fetch_maybe(connection, _Submitting, sql("removed_executors", "submitting"), {"executor_id": executor_id})
     if busy is not None:
-        raise NotPossible(f"{busy['leased_by']} is at execution {busy['execution_id']}: try again in some seconds")
+        raise NotPossible(f"{busy.leased_by} works on execution {busy.execution_id}: try again in a few seconds")
 
 
-def _end(connection: Connection[DictRow], key: dict[str, Any], left: Gone | None) -> Forgotten:
-    ended = connection.execute(sql("removed_executors", "end_waiting"), key).fetchall()
-    buried = connection.execute(sql("removed_executors", "bury_unknown"), key).fetchall()
-    dead = connection.execute(sql("removed_executors", "dead_left"), key).fetchone()
-    return Forgotten(
-        executor_id=key["executor_id"],
-        ended=len(ended),
-        buried=len(buried),
-        dead=0 if dead is None else dead["count"],
-        orders=tuple(
-            _order(row) for row in connection.execute(sql("removed_executors", "orders_left"), key).fetchall()
-        ),
-        positions=tuple(str(holding) for holding in left.holdings) if left is not None else (),
-    )
-
-
-def _order(row: DictRow) -> str:
-    known = f"order {row['order_id']}" if row["order_id"] else "perhaps an order"
-    return (
-        f"{known} ({row['client_order_id']}): {row['side']} {row['quantity'].normalize():f} {row['symbol']}, "
-        f"filled {row['filled_quantity'].normalize():f}, account {row['account_number']}"
+def _end(connection: Connection[DictRow], values: dict[str, Any], holdings: list[Holding]) -> ForgottenExecutor:
+    return ForgottenExecutor(
+        executor_id=values["executor_id"],
+        ended=execute(connection, sql("removed_executors", "end_waiting"), values),
+        buried=execute(connection, sql("removed_executors", "bury_unknown"), values),
+        dead=fetch_one(connection, int, sql("removed_executors", "dead_left"), values),
+        orders=tuple(map(str, fetch_all(connection, _OpenOrder, sql("removed_executors", "orders_left"), values))),
+        positions=tuple(map(str, holdings)),
     )

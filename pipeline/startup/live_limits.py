@@ -1,8 +1,9 @@
-"""Let no limit on real money be loosened by an edit of the file alone: it takes the sentence again."""
+"""Refuse a file that loosens limits on real money, until a person gives the sentence of mode live again."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from psycopg import Connection
@@ -13,23 +14,32 @@ from config.checks.accounts import SENTENCE
 from config.checks.changes import Change, differences, loosened
 from config.schema.executor import ExecutorSettings, settings_hash
 from pipeline.model.errors import NotPossible, Problem
+from pipeline.store.query import execute, fetch_maybe
 from pipeline.store.record import Record
 from pipeline.store.settings_archive import body_of, keep
 from pipeline.store.statements import sql
 
 
-def refused_changes(connection: Connection[DictRow], executor: ExecutorSettings, *, by: str) -> list[Problem]:
-    """Return one problem per key that the file loosens for a live executor; none: the settings are accepted now.
+@dataclass(frozen=True, kw_only=True)
+class _Accepted:
+    """The settings that were last accepted for an account."""
 
-    The first settings of an account are accepted as they are, since the sentence of mode live was just given, and so
-    is what only tightens.
+    settings_hash: str
+    body: dict[str, Any]
+
+
+def refused_changes(connection: Connection[DictRow], executor: ExecutorSettings, *, by: str) -> list[Problem]:
+    """Return one problem per key that the file loosens for a live executor. If there is none, accept its settings.
+
+    The first settings of an account are accepted without a question, because the file had to give the sentence of
+    mode live. Settings that only tighten are accepted too.
     """
     if executor.mode != "live":
         return []
     last = _last(connection, executor)
-    if last is not None and last["settings_hash"] == settings_hash(executor):
+    if last is not None and last.settings_hash == settings_hash(executor):
         return []
-    changes = [] if last is None else loosened(last["body"], body_of(executor))
+    changes = _loosened(last, executor)
     if changes:
         return [_problem(executor, change) for change in changes]
     _accept(connection, executor, by=by)
@@ -37,16 +47,16 @@ def refused_changes(connection: Connection[DictRow], executor: ExecutorSettings,
 
 
 def accepted_differences(connection: Connection[DictRow], executor: ExecutorSettings) -> list[Change] | None:
-    """Return what the file changes against what was last accepted; None when the account never traded live."""
-    row = connection.execute(sql("settings", "accepted"), _account(executor)).fetchone()
-    return None if row is None else differences(row["body"], body_of(executor))
+    """Return what the file changes since the last acceptance; None when the account never traded live."""
+    last = fetch_maybe(connection, _Accepted, sql("settings", "accepted"), _account(executor))
+    return None if last is None else differences(last.body, body_of(executor))
 
 
 def accept(record: Record, executor: ExecutorSettings, *, sentence: str, by: str) -> Sequence[Change]:
-    """Accept a live executor's settings as they stand in the file; return what that loosens.
+    """Accept a live executor's settings as they are in the file; return the changes that loosen.
 
     Raises:
-        NotPossible: it is not live, or the sentence is another one.
+        NotPossible: it is not live, or the sentence is wrong.
         RecordUnavailable: PostgreSQL is away; nothing was accepted.
     """
     if executor.mode != "live":
@@ -56,17 +66,20 @@ def accept(record: Record, executor: ExecutorSettings, *, sentence: str, by: str
 
     def unit(connection: Connection[DictRow]) -> list[Change]:
         last = _last(connection, executor)
-        changes = [] if last is None else loosened(last["body"], body_of(executor))
-        if last is None or last["settings_hash"] != settings_hash(executor):
+        if last is None or last.settings_hash != settings_hash(executor):
             _accept(connection, executor, by=by)
-        return changes
+        return _loosened(last, executor)
 
     return record.run(unit)
 
 
-def _last(connection: Connection[DictRow], executor: ExecutorSettings) -> dict[str, Any] | None:
-    connection.execute(sql("settings", "lock_account"), _account(executor))
-    return connection.execute(sql("settings", "accepted"), _account(executor)).fetchone()
+def _last(connection: Connection[DictRow], executor: ExecutorSettings) -> _Accepted | None:
+    execute(connection, sql("settings", "lock_account"), _account(executor))
+    return fetch_maybe(connection, _Accepted, sql("settings", "accepted"), _account(executor))
+
+
+def _loosened(last: _Accepted | None, executor: ExecutorSettings) -> list[Change]:
+    return [] if last is None else loosened(last.body, body_of(executor))
 
 
 def _accept(connection: Connection[DictRow], executor: ExecutorSettings, *, by: str) -> None:
@@ -77,7 +90,7 @@ def _accept(connection: Connection[DictRow], executor: ExecutorSettings, *, by: 
         "body": Jsonb(body_of(executor)),
         "accepted_by": by,
     }
-    connection.execute(sql("settings", "accept"), values)
+    execute(connection, sql("settings", "accept"), values)
 
 
 def _account(executor: ExecutorSettings) -> dict[str, Any]:
@@ -93,5 +106,5 @@ def _problem(executor: ExecutorSettings, change: Change) -> Problem:
     key, _, values = str(change).partition(": ")
     return Problem(
         key=f"executors.{executor.id}.{key}",
-        message=f"{values} loosens what was accepted for real money; put it back, or say so again: {command}",
+        message=f"{values} loosens a limit that was accepted for real money; undo it, or accept it: {command}",
     )

@@ -1,4 +1,4 @@
-"""Find executors that left the file with open work or positions: nobody would look after them."""
+"""Find executors that were removed from the file while they had open work or positions."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from psycopg.rows import DictRow
 from config.schema.executor import ExecutorSettings
 from pipeline.model.errors import Problem
 from pipeline.model.states import State
+from pipeline.store.query import fetch_all
 from pipeline.store.statements import sql
 
 
 @dataclass(frozen=True, kw_only=True)
 class Holding:
-    """What an account holds of a symbol, as far as our orders filled it."""
+    """A position of an account, as far as our orders filled it."""
 
+    executor_id: str
     account_number: str
     symbol: str
     #: Below zero is short.
@@ -29,12 +31,19 @@ class Holding:
         return f"{self.quantity.normalize():f} {self.symbol} (account {self.account_number})"
 
 
+@dataclass(frozen=True, kw_only=True)
+class _OpenWork:
+    executor_id: str
+    state: State
+    count: int
+
+
 @dataclass(kw_only=True)
-class Gone:
+class RemovedExecutor:
     """An executor that is not in the file, and what it left."""
 
     executor_id: str
-    #: Executions that are not over, by state; dead letters too.
+    #: Executions that have not ended, by state; dead letters too.
     work: dict[State, int] = field(default_factory=dict)
     #: Only those in accounts that no executor of the file trades.
     holdings: list[Holding] = field(default_factory=list)
@@ -49,35 +58,38 @@ class Gone:
 
     @property
     def remedy(self) -> str:
-        """Return what a person can do."""
-        let_go = f"let it go: tradewire config forget {self.executor_id} --why TEXT --yes-forget {self.executor_id}"
+        """Return what a person can do about it."""
+        forget = f"forget it: tradewire config forget {self.executor_id} --why TEXT --yes-forget {self.executor_id}"
         if not self.holdings:
-            return f"put its table back, or {let_go}"
+            return f"put its table back, or {forget}"
         number = self.holdings[0].account_number
         pin = f'pin its account to the executor that trades it now (account = "{number}")'
-        return f"put its table back, or {pin}, or {let_go}"
+        return f"put its table back, or {pin}, or {forget}"
 
     def problem(self) -> Problem:
-        """Return it as what keeps a process from starting."""
-        return Problem(key=f"executors.{self.executor_id}", message=f"is gone, and left {self}; {self.remedy}")
+        """Return the problem that keeps a process from starting."""
+        message = f"is no longer in the file, and left {self}; {self.remedy}"
+        return Problem(key=f"executors.{self.executor_id}", message=message)
 
 
-def gone_executors(connection: Connection[DictRow], executors: Mapping[str, ExecutorSettings]) -> list[Gone]:
-    """Return the executors that are not among *executors* and left something that no person's word covers."""
-    key = known_accounts(executors)
-    found: dict[str, Gone] = {}
-    for row in connection.execute(sql("removed_executors", "open_work"), key).fetchall():
-        left = found.setdefault(row["executor_id"], Gone(executor_id=row["executor_id"]))
-        left.work[State(row["state"])] = row["count"]
-    for row in connection.execute(sql("removed_executors", "positions"), key).fetchall():
-        left = found.setdefault(row["executor_id"], Gone(executor_id=row["executor_id"]))
-        left.holdings.append(
-            Holding(account_number=row["account_number"], symbol=row["symbol"], quantity=row["quantity"])
-        )
+def removed_executors(
+    connection: Connection[DictRow], executors: Mapping[str, ExecutorSettings]
+) -> list[RemovedExecutor]:
+    """Return the executors that are not among *executors* and left something that was not forgotten."""
+    values = known_accounts(executors)
+    found: dict[str, RemovedExecutor] = {}
+    for work in fetch_all(connection, _OpenWork, sql("removed_executors", "open_work"), values):
+        _of(found, work.executor_id).work[work.state] = work.count
+    for holding in fetch_all(connection, Holding, sql("removed_executors", "positions"), values):
+        _of(found, holding.executor_id).holdings.append(holding)
     return list(found.values())
 
 
+def _of(found: dict[str, RemovedExecutor], executor_id: str) -> RemovedExecutor:
+    return found.setdefault(executor_id, RemovedExecutor(executor_id=executor_id))
+
+
 def known_accounts(executors: Mapping[str, ExecutorSettings]) -> dict[str, Any]:
-    """Return the ids and pinned account numbers of *executors*, as the statements ask for them."""
+    """Return the ids and pinned account numbers of *executors*, as parameters of the statements."""
     numbers = [executor.account for executor in executors.values() if executor.account is not None]
     return {"executor_ids": list(executors), "account_numbers": numbers}

@@ -13,7 +13,7 @@ from pipeline.model.errors import NotPossible, RecordUnavailable
 
 log = structlog.get_logger(__name__)
 
-# Any constant will do, as long as every process that migrates asks for the same lock.
+# An arbitrary number, the same for every process that migrates.
 _ADVISORY_LOCK = 7_204_211
 
 
@@ -27,7 +27,7 @@ class Migration:
 
     @property
     def checksum(self) -> str:
-        """Return what tells an edited migration from the one that ran."""
+        """Return the checksum by which an edited migration is recognised."""
         return sha256(self.text.encode()).hexdigest()
 
 
@@ -42,12 +42,12 @@ def migrations() -> list[Migration]:
 
 
 def migrate(database_url: str) -> list[str]:
-    """Apply what is missing and return the names of what was applied.
+    """Apply the missing migrations and return their names.
 
     Raises:
         RecordUnavailable: PostgreSQL cannot be reached.
-        NotPossible: the database holds a newer or a different schema than this release knows, or does not let
-            this user change it.
+        NotPossible: the database has a newer or a different schema than this release knows, or this user must not
+            change it.
     """
     try:
         with psycopg.connect(database_url, connect_timeout=5) as connection:
@@ -59,7 +59,7 @@ def migrate(database_url: str) -> list[str]:
 
 
 def _apply(connection: psycopg.Connection) -> list[str]:
-    """Apply all that is missing in one transaction, so that a crash leaves the schema as it was."""
+    """Apply all missing migrations in one transaction, so that a crash leaves the schema unchanged."""
     connection.execute("SELECT pg_advisory_xact_lock(%s)", [_ADVISORY_LOCK])
     connection.execute(
         "CREATE TABLE IF NOT EXISTS migration (version integer PRIMARY KEY, name text NOT NULL, "
@@ -70,19 +70,15 @@ def _apply(connection: psycopg.Connection) -> list[str]:
     newest = max((migration.version for migration in shipped), default=0)
     if done and max(done) > newest:
         raise NotPossible(f"the database has schema {max(done)}; this release knows only {newest}: install a newer one")
-    applied = []
     for migration in shipped:
-        if migration.version in done:
-            if done[migration.version] != migration.checksum:
-                raise NotPossible(
-                    f"migration {migration.version} in the database is not the one that this release ships"
-                )
-            continue
+        if done.get(migration.version, migration.checksum) != migration.checksum:
+            raise NotPossible(f"migration {migration.version} in the database is not the one that this release ships")
+    missing = [migration for migration in shipped if migration.version not in done]
+    for migration in missing:
         connection.execute(migration.text.encode())
         connection.execute(
             "INSERT INTO migration (version, name, checksum) VALUES (%s, %s, %s)",
             [migration.version, migration.name, migration.checksum],
         )
-        applied.append(migration.name)
         log.info("migration.applied", version=migration.version, name=migration.name)
-    return applied
+    return [migration.name for migration in missing]

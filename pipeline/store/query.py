@@ -27,7 +27,7 @@ def fetch_one(
     """Return the only row of *statement*.
 
     Raises:
-        LookupError: there is no row. A statement for which this may happen belongs into `fetch_maybe`.
+        LookupError: there is no row. Use `fetch_maybe` where that may happen.
     """
     found = fetch_maybe(connection, row, statement, values)
     if found is None:

@@ -1,4 +1,4 @@
-"""The connection to the record: a checked pool, and idempotent units of work that may be run again."""
+"""The connection to PostgreSQL: a pool of checked connections, and idempotent units of work that may run again."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg.types.enum import EnumInfo, register_enum
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from pipeline.model.backoff import Backoff
 from pipeline.model.errors import NotMigrated, NotPossible, RecordUnavailable, TradewireError
 from pipeline.model.outages import Need, outage_of
 from pipeline.model.signals import Action, Intent
@@ -27,7 +28,7 @@ T = TypeVar("T")
 Row = DictRow
 Unit = Callable[[Connection[DictRow]], T]
 
-# A statement of ours takes milliseconds: what takes seconds is stuck and must not hold a row.
+# Our statements take milliseconds. One that takes seconds is stuck, and must not keep a row locked.
 _SESSION = (
     "-c statement_timeout=10s -c lock_timeout=5s -c idle_in_transaction_session_timeout=5s "
     "-c synchronous_commit=on -c timezone=UTC"
@@ -39,8 +40,8 @@ _ENUMS = (
     ("executor_mode", Mode),
     ("order_role", Role),
 )
-# What passes: a lost connection, a server that stops or starts, a primary that became a standby, a transaction of a
-# process that was frozen. Everything else is an error of ours.
+# Failures that pass by themselves: a lost connection, a server that stops or starts, a primary that became a standby,
+# a transaction of a process that was frozen. Every other failure is a bug.
 _PASSING = (
     psycopg.OperationalError,
     psycopg.InterfaceError,
@@ -48,11 +49,10 @@ _PASSING = (
     IdleInTransactionSessionTimeout,
     ReadOnlySqlTransaction,
 )
-_STANDBY = "this PostgreSQL takes no writes: DATABASE_URL must name the primary, and not a read-only standby"
-# What libpq says of a server that answers in another protocol.
+_STANDBY = "this PostgreSQL accepts no writes: DATABASE_URL must name the primary, not a read-only standby"
+# The errors of libpq for a server that answers in another protocol.
 _NO_POSTGRES = ("received invalid response to SSL negotiation", "expected authentication request from server")
-_FIRST_PAUSE_S = 0.05
-_LONGEST_PAUSE_S = 2.0
+_BACKOFF = Backoff(first_s=0.05, longest_s=2.0)
 _OLDEST_SERVER = 140_000
 
 
@@ -67,10 +67,10 @@ RetryFor = float | None | Literal[Usual.USUAL]
 
 
 class _Pool(ConnectionPool[Connection[DictRow]]):
-    """A pool that remembers why it has no connection to give: its own timeout does not say."""
+    """A pool that remembers why it has no connection, because its own timeout does not tell."""
 
     failure: Exception | None = None
-    #: There was a PostgreSQL once.
+    #: A connection to PostgreSQL has succeeded before.
     met = False
 
     def _connect(self, timeout: float | None = None) -> Connection[DictRow]:
@@ -84,10 +84,10 @@ class _Pool(ConnectionPool[Connection[DictRow]]):
 
 
 class Record:
-    """PostgreSQL, as units of work.
+    """PostgreSQL, used through units of work.
 
     A unit is a function of a connection whose writes are one transaction. The answer to a COMMIT can be lost, so
-    every unit must come to the same end when it is run again; `run` does so on every passing failure.
+    every unit must have the same result when it runs again; `run` repeats it after every failure that passes.
     """
 
     def __init__(self, database_url: str, *, connections: int = 4, retry_for_s: float | None = 3.0) -> None:
@@ -120,41 +120,42 @@ class Record:
         self._pool.open(wait=False)
 
     def run(self, unit: Unit[T], *, retry_for_s: RetryFor = USUAL) -> T:
-        """Run *unit* in one transaction, again and again while PostgreSQL is away.
+        """Run *unit* in one transaction; repeat it while PostgreSQL is away.
 
         Args:
-            unit: What to do; idempotent.
-            retry_for_s: For how many seconds to try again; None is until `stopping` is set. The record's own
-                patience when not given.
+            unit: The function to run; idempotent.
+            retry_for_s: For how many seconds to try again; None means until `stopping` is set. The default is the
+                one that the record was made with.
 
         Raises:
-            RecordUnavailable: PostgreSQL stayed away for longer than the patience.
-            NotMigrated: it is there, and nobody migrated it within the patience.
+            RecordUnavailable: PostgreSQL stayed away for longer than that.
+            NotMigrated: it has no tables, and was not migrated in that time.
             NotPossible: this PostgreSQL is too old.
         """
         retry_for_s = self._retry_for_s if retry_for_s is USUAL else retry_for_s
         deadline = None if retry_for_s is None else time.monotonic() + retry_for_s
-        pause = _FIRST_PAUSE_S
+        tries = 0
         while True:
+            tries += 1
+            pause = _BACKOFF.after(tries)
             try:
                 with self._pool.connection() as connection:
                     value = unit(connection)
-                    # Leaving the block commits too, but not on a connection that was found closed meanwhile: the unit
-                    # would be lost in silence.
+                    # Leaving the block commits too, but it ignores a connection that was closed meanwhile: the unit
+                    # would be lost without an error.
                     connection.commit()
             except _PASSING as error:
                 cause = self._cause(error)
                 self._outage.record_failure(cause)
                 over = self.stopping.is_set() or (deadline is not None and time.monotonic() + pause > deadline)
-                # Waiting helps against an absence and a schema that is not there yet, and against nothing else.
+                # Waiting helps only while PostgreSQL is away or not migrated yet.
                 if over or not isinstance(cause, RecordUnavailable):
                     raise cause from None
             else:
                 self._outage.record_success()
                 return value
-            # Jitter, so that a restart of PostgreSQL is not met by everybody at once.
+            # Jitter, so that not all processes connect at the same moment after a restart of PostgreSQL.
             self.stopping.wait(pause * random.uniform(0.5, 1.0))  # noqa: S311 -- not a secret
-            pause = min(pause * 2, _LONGEST_PAUSE_S)
 
     def one(
         self, row: type[T], statement: LiteralString, values: Values | None = None, *, retry_for_s: RetryFor = USUAL
@@ -179,7 +180,7 @@ class Record:
         return self.run(lambda connection: execute(connection, statement, values), retry_for_s=retry_for_s)
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         self.stopping.set()
         self._pool.close(timeout=1.0)
 
@@ -190,13 +191,13 @@ class Record:
         self.close()
 
     def _cause(self, error: Exception) -> TradewireError:
-        """Return in our words why the unit did not come to its end."""
+        """Return our error for the reason why the unit failed."""
         if isinstance(error, PoolTimeout) and self._pool.failure is not None:
             error = self._pool.failure
         if isinstance(error, TradewireError):
             return error
         if not self._pool.met and any(sign in str(error) for sign in _NO_POSTGRES):
-            return NotPossible("what answers at DATABASE_URL is not PostgreSQL")
+            return NotPossible("the server at DATABASE_URL is not PostgreSQL")
         return RecordUnavailable(f"PostgreSQL cannot be reached: {_first_line(error)}")
 
 
@@ -205,19 +206,19 @@ def _first_line(error: Exception) -> str:
 
 
 def _refuse_standby(connection: Connection[DictRow]) -> None:
-    # Servers since PostgreSQL 14 report both by themselves.
+    # Servers report both parameters by themselves since PostgreSQL 14.
     if "on" in map(connection.info.parameter_status, ("in_hot_standby", "default_transaction_read_only")):
         raise RecordUnavailable(_STANDBY)
 
 
 def _configure(connection: Connection[DictRow]) -> None:
-    """Teach a new connection our enums; a database without them was not migrated."""
+    """Register our enums on a new connection; a database without them was not migrated."""
     if connection.info.server_version < _OLDEST_SERVER:
         raise NotPossible(
             f"PostgreSQL {connection.info.server_version // 10000} is too old: tradewire needs 14 or newer"
         )
     _refuse_standby(connection)
-    # Each look-up is a statement, and a statement opens a transaction: the commit below ends it.
+    # Each look-up is a statement and so opens a transaction, which the commit below ends.
     for name, kind in _ENUMS:
         info = EnumInfo.fetch(connection, name)
         if info is None:

@@ -1,8 +1,9 @@
-"""Keep the settings of executors in the record by their hash, so that an execution's hash can be read later."""
+"""Keep the settings of executors by their hash, so that the settings behind an execution can be read later."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from psycopg import Connection
@@ -10,8 +11,15 @@ from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
 from config.schema.executor import ExecutorSettings, settings_hash
+from pipeline.store.query import execute, fetch_all
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Kept:
+    settings_hash: str
+    body: dict[str, Any]
 
 
 def body_of(executor: ExecutorSettings) -> dict[str, Any]:
@@ -20,24 +28,24 @@ def body_of(executor: ExecutorSettings) -> dict[str, Any]:
 
 
 def keep(connection: Connection[DictRow], executors: Iterable[ExecutorSettings]) -> None:
-    """Write down what the hashes of *executors* mean."""
+    """Keep the settings of *executors* by their hashes."""
     for executor in executors:
         values = {
             "settings_hash": settings_hash(executor),
             "executor_id": executor.id,
             "body": Jsonb(body_of(executor)),
         }
-        connection.execute(sql("settings", "keep"), values)
+        execute(connection, sql("settings", "keep"), values)
 
 
 def bodies(connection: Connection[DictRow], hashes: Iterable[str]) -> dict[str, Mapping[str, Any]]:
-    """Return what is kept of *hashes*; one that nobody kept is left out."""
-    rows = connection.execute(sql("settings", "kept"), {"hashes": list(hashes)}).fetchall()
-    return {row["settings_hash"]: row["body"] for row in rows}
+    """Return the settings that were kept, by their hash; unknown hashes are left out."""
+    kept = fetch_all(connection, _Kept, sql("settings", "kept"), {"hashes": list(hashes)})
+    return {each.settings_hash: each.body for each in kept}
 
 
 def keep_settings(record: Record, executors: Mapping[str, ExecutorSettings]) -> None:
-    """Write down what a process runs with; asks once, without patience.
+    """Keep the settings that a process runs with; tries once.
 
     Raises:
         RecordUnavailable: PostgreSQL is away.

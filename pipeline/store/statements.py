@@ -12,7 +12,7 @@ _NAME = re.compile(r"^-- name: (\w+)$")
 
 @cache
 def _load(room: str) -> dict[str, LiteralString]:
-    """Read one file into its statements; comments go, since a placeholder in one would become a parameter."""
+    """Read the statements of one file, without comments: a placeholder in one would become a parameter."""
     statements: dict[str, list[str]] = {}
     current: list[str] = []
     for line in files("pipeline.sql").joinpath(f"{room}.sql").read_text("utf-8").splitlines():
@@ -22,7 +22,7 @@ def _load(room: str) -> dict[str, LiteralString]:
                 raise ValueError(f"{room}.sql names {match[1]} twice")
         elif not line.lstrip().startswith("--"):
             current.append(line)
-    # The text comes from a file that ships with the program, which is as literal as a literal.
+    # The text comes from a file that ships with the program, so it is as safe as a literal.
     return {name: "\n".join(lines).strip() for name, lines in statements.items()}
 
 

@@ -14,7 +14,7 @@ from pipeline.model.reason_catalogue import CATALOGUE
 from pipeline.model.reasons import Code
 from pipeline.model.signals import Action
 from pipeline.model.states import UNDECIDED, State
-from pipeline.store.processes import alive
+from pipeline.store.processes import living_processes
 from pipeline.store.query import fetch_all, fetch_one
 from pipeline.store.record import Record
 from pipeline.store.rows import Mode
@@ -132,7 +132,7 @@ def open_counts(record: Record) -> dict[str, OpenCounts]:
     def unit(connection: Connection[DictRow]) -> tuple[list[_OpenWork], list[_OpenLetters], list[str]]:
         work = fetch_all(connection, _OpenWork, sql("lists", "open_work"))
         letters = fetch_all(connection, _OpenLetters, sql("lists", "open_letters"))
-        return work, letters, [process.name for process in alive(connection) if process.kind == "worker"]
+        return work, letters, [process.name for process in living_processes(connection) if process.kind == "worker"]
 
     work, letters, workers = record.run(unit)
     names = sorted({*workers, *(row.executor_id for row in work), *(row.executor_id for row in letters)})

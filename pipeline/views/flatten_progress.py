@@ -18,7 +18,7 @@ from pipeline.accounts.switches import active_switches
 from pipeline.model.json_model import JsonModel, Number
 from pipeline.model.reasons import Code, sentence
 from pipeline.model.states import State
-from pipeline.store.processes import ProcessName, alive
+from pipeline.store.processes import LivingProcess, living_processes
 from pipeline.store.query import fetch_all
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
@@ -110,11 +110,11 @@ def _read(connection: Connection[DictRow], executor_id: str) -> FlattenProgress:
         left=left,
         waits={symbol: str(closing) for symbol, closing in newest.items()},
         for_the_open=wanted and bool(left) and newest.keys() == left.keys() and codes == {Code.MARKET_CLOSED},
-        missing=_missing(alive(connection), executor_id),
+        missing=_missing(living_processes(connection), executor_id),
     )
 
 
-def _missing(processes: Iterable[ProcessName], executor_id: str) -> tuple[str, ...]:
+def _missing(processes: Iterable[LivingProcess], executor_id: str) -> tuple[str, ...]:
     """Return the processes that flatten an account and are not among *processes*."""
     present = {(process.kind, process.name) for process in processes}
     needed = {("keeper", "keeper"): "keeper", ("worker", executor_id): f"worker of {executor_id}"}

@@ -200,7 +200,7 @@ def test_a_late_order_is_an_event_of_an_hour(watch: AlertMonitor, lives: Lives, 
     lives.lived("skipped", "halted")
     rows("UPDATE execution SET state = 'accepted', reason_code = 'late_order', ended_at = NULL WHERE state = 'skipped'")
     assert watch.run_once() == 1
-    assert "the broker holds an order for what had ended here: argo, BUY AAPL" in open_().values()
+    assert "the broker holds an order of an execution that had ended: argo, BUY AAPL" in open_().values()
 
     rows("UPDATE history SET at = at - interval '61 minutes'")
 

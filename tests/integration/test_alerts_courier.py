@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from pipeline.model.backoff import Backoff
 from pipeline.monitoring.alerts.alert_store import AlertStore
-from pipeline.monitoring.alerts.channels import tell
+from pipeline.monitoring.alerts.channels import send
 from pipeline.monitoring.alerts.delivery import AlertDelivery
 from pipeline.monitoring.alerts.kinds import AlertKind, Look, Raised, Severity
 from pipeline.monitoring.alerts.messages import Message
@@ -21,15 +22,13 @@ from tests.factories import until
 from tests.integration.lives import Rows
 from tests.integration.receivers import Receiver, alerts_at, receiving
 
-SHORT = timedelta(milliseconds=100)
-
 
 def delivery(record: Record, *receivers: Receiver, **changes: Any) -> AlertDelivery:
     channels = dict(
         zip(("ALERTS_MAIN", "ALERTS_SECOND", "ALERTS_THIRD"), (each.url for each in receivers), strict=False)
     )
     settings = changes.pop("settings", {})
-    given = {"gathers": timedelta(0), "first_gap": SHORT} | changes
+    given = {"gathers": timedelta(0), "backoff": Backoff(first_s=0.1, longest_s=60.0)} | changes
     return AlertDelivery(record=record, alerts=alerts_at(channels, **settings), **given)
 
 
@@ -196,12 +195,12 @@ def test_two_couriers_at_once_tell_everything_once(record: Record, ledger: Alert
 
 def test_a_message_whose_teller_died_before_noting_it_is_told_again(record: Record, ledger: AlertStore) -> None:
     def tell_and_die(address: SecretStr, message: Message) -> bool:
-        assert tell(address, message)
+        assert send(address, message)
         raise KeyboardInterrupt
 
     with receiving() as (receiver,):
         note(record, ledger, [trouble()])
-        dies = delivery(record, receiver, tell=tell_and_die, claim=timedelta(seconds=1))
+        dies = delivery(record, receiver, send=tell_and_die, claim=timedelta(seconds=1))
         with pytest.raises(KeyboardInterrupt):
             until(dies.run_once)
         lives = delivery(record, receiver)

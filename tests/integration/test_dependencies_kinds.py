@@ -80,7 +80,7 @@ def test_a_replica_is_refused(redis_url: str) -> None:
         pytest.param(redis_that_says(redis_version="5.0.14"), "this Redis is too old", id="5.0"),
         pytest.param(redis_that_says(redis_version="7.2.0", redis_mode="cluster"), "runs as a cluster", id="cluster"),
         pytest.param(redis_that_says(redis_version="7.2.0", redis_mode="sentinel"), "a sentinel", id="sentinel"),
-        pytest.param(web, "what answers at REDIS_URL is not Redis", id="web"),
+        pytest.param(web, "the server at REDIS_URL is not Redis", id="web"),
     ],
 )
 def test_a_redis_of_the_wrong_kind_is_refused(answer: Answer, said: str) -> None:
@@ -127,7 +127,7 @@ def test_a_standby_and_a_database_without_tables_are_waited_for_and_named_once(
         connection.execute(read_only.format(name, sql.SQL("on")))
         more = {"DATABASE_URL": empty_database_url, "TRADEWIRE_SOURCE": "none"}
         standing_by = [processes.start(core, *command, **more) for command in COMMANDS]
-        until(lambda: all("takes no writes" in processes.said(process) for process in standing_by))
+        until(lambda: all("accepts no writes" in processes.said(process) for process in standing_by))
         connection.execute("SET default_transaction_read_only = off")
         connection.execute(read_only.format(name, sql.SQL("off")))
     unmigrated = [processes.start(core, *command, **more) for command in COMMANDS]

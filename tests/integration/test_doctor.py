@@ -170,9 +170,9 @@ def test_a_refused_account_and_the_keys_of_another_are_told_apart(core: Core, ma
     other = examined(pinned)["broker argo"]
 
     assert refused.status is other.status is CheckStatus.CRITICAL
-    assert refused.cause == "Wrong keys or account."
+    assert refused.cause == "The keys or the account are wrong."
     assert "ARGO_API_KEY" in str(refused.remedy)
-    assert other.cause == "Keys of another account."
+    assert other.cause == "The keys belong to another account."
     assert "not the pinned PA-SOMEBODY" in other.saw
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from config.alerts import load_alerts
 from config.schema.settings import Settings
-from pipeline.entrypoints.doctor.alerts import look_at_alerts
+from pipeline.entrypoints.doctor.alerts import check_alerts
 from pipeline.entrypoints.doctor.findings import CheckResult, CheckStatus
 from pipeline.monitoring.alerts.commands import ack, try_channels
 from pipeline.store.record import Record
@@ -16,7 +16,7 @@ from tests.integration.lives import Rows
 
 
 def looked(record: Record, settings: Settings) -> dict[str, CheckResult]:
-    return {finding.name: finding for finding in look_at_alerts(record, settings)}
+    return {finding.name: finding for finding in check_alerts(record, settings)}
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def test_without_alerts_and_without_channels_it_is_well(record: Record, settings
     found = looked(record, settings)
 
     assert {finding.status for finding in found.values()} == {CheckStatus.OK}
-    assert "nobody is told" in found["alert channels"].saw
+    assert "no message is sent" in found["alert channels"].saw
 
 
 def test_open_alerts_are_shown_until_somebody_looks(record: Record, rows: Rows, settings: Settings) -> None:
@@ -60,6 +60,6 @@ def test_a_channel_that_was_not_tested_or_is_not_set_is_named(
     finding = looked(record, settings)["alert channels"]
     assert (finding.status, "hush" in str(finding)) == (CheckStatus.WARNING, False)
 
-    try_channels(record, load_alerts(settings), ["ALERTS_MAIN"], by="ada", tell=lambda *_: True)
+    try_channels(record, load_alerts(settings), ["ALERTS_MAIN"], by="ada", send=lambda *_: True)
 
     assert looked(record, settings)["alert channels"].status is CheckStatus.OK

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.entrypoints.doctor.clocks import Skew, look_at_record_clock
-from pipeline.entrypoints.doctor.disk import look_at_disks
+from pipeline.entrypoints.doctor.clocks import Skew, check_record_clock
+from pipeline.entrypoints.doctor.disk import check_disks
 from pipeline.entrypoints.doctor.findings import CheckResult, CheckStatus
 from pipeline.monitoring.heartbeats import Heartbeat, release
 from tests.factories import Core, until
@@ -129,12 +129,12 @@ def test_the_exchanges_clock_is_compared_with_the_records(core: Core, seconds: i
 
 
 def test_a_slow_answer_is_not_taken_for_a_wrong_clock() -> None:
-    assert look_at_record_clock(Skew(ahead_s=-2.5, unsure_s=1.0)).status is CheckStatus.OK
-    assert look_at_record_clock(Skew(ahead_s=-3.5, unsure_s=1.0)).status is CheckStatus.WARNING
+    assert check_record_clock(Skew(ahead_s=-2.5, unsure_s=1.0)).status is CheckStatus.OK
+    assert check_record_clock(Skew(ahead_s=-3.5, unsure_s=1.0)).status is CheckStatus.WARNING
 
 
 def test_the_disk_of_a_home_that_is_not_there_yet_is_looked_at(tmp_path: Path) -> None:
-    home, temporary = look_at_disks(tmp_path / "not" / "yet")
+    home, temporary = check_disks(tmp_path / "not" / "yet")
 
     assert str(tmp_path) in home.saw
     assert "GiB free" in temporary.saw

@@ -54,8 +54,8 @@ def test_what_waited_for_the_symbol_is_due_at_once(record: Record, lives: Lives,
         ("accepted", "cancel it there"),
         ("partially_filled", "cancel it there"),
         ("dead", "tradewire dead discard"),
-        ("filled", "it is over"),
-        ("skipped", "it is over"),
+        ("filled", "it has ended already"),
+        ("skipped", "it has ended already"),
     ],
 )
 def test_what_does_not_wait_is_refused_with_what_to_do(record: Record, lives: Lives, state: str, hint: str) -> None:
@@ -71,7 +71,7 @@ def test_what_does_not_wait_is_refused_with_what_to_do(record: Record, lives: Li
 def test_a_held_one_whose_order_may_be_at_the_broker_is_not_ended(record: Record, lives: Lives) -> None:
     execution_id = lives.lived("held", "send_again", order_id=None)
 
-    with pytest.raises(NotPossible, match="the broker may have its order"):
+    with pytest.raises(NotPossible, match="its order may be at the broker"):
         end_execution(record, execution_id, by="ann", why="enough")
 
 
@@ -79,7 +79,7 @@ def test_ending_twice_says_that_it_is_over(record: Record, lives: Lives) -> None
     execution_id = lives.born()
     end_execution(record, execution_id, by="ann", why="enough")
 
-    with pytest.raises(NotPossible, match="it is over"):
+    with pytest.raises(NotPossible, match="it has ended already"):
         end_execution(record, execution_id, by="ann", why="enough")
 
 

@@ -11,7 +11,7 @@ from config.schema.executor import Executors, ExecutorSettings, settings_hash
 from config.schema.settings import Settings
 from pipeline.model.errors import ConfigInvalid, NotPossible
 from pipeline.monitoring.heartbeats import Heartbeat
-from pipeline.startup.checks import behind, check_start
+from pipeline.startup.checks import after_checks, check_start
 from pipeline.startup.forget_executor import forget
 from pipeline.startup.live_limits import accept
 from pipeline.store.record import Record
@@ -271,7 +271,7 @@ def test_an_executor_that_came_back_is_not_covered_by_the_old_word(
 def test_nobody_forgets_an_executor_of_the_file_or_one_that_never_was(record: Record, executors: Executors) -> None:
     with pytest.raises(NotPossible, match="is in the executors file"):
         forget(record, executors, "argo", by="ann", why="gone")
-    with pytest.raises(NotPossible, match="nothing ever happened"):
+    with pytest.raises(NotPossible, match="the record knows no executor"):
         forget(record, executors, "arog", by="ann", why="gone")
 
 
@@ -282,7 +282,7 @@ def test_nobody_forgets_an_executor_at_work(
     lives.taken(busy)
     left = only(executors, "prop_firm")
 
-    with pytest.raises(NotPossible, match="is at execution"):
+    with pytest.raises(NotPossible, match="works on execution"):
         forget(record, left, "argo", by="ann", why="gone")
     rows("UPDATE execution SET lease_until = now() - interval '1 second' WHERE execution_id = %s", [busy])
     heartbeat = Heartbeat(database_url, kind="worker", name="argo")
@@ -311,7 +311,7 @@ def test_a_record_that_is_away_at_the_start_is_asked_later_and_its_refusal_ends_
     def check() -> None:
         check_start(asked.pop(0), only(executors, "prop_firm"), by="test")
 
-    with pytest.raises(ConfigInvalid, match="is gone"), behind([check]):
+    with pytest.raises(ConfigInvalid, match="is no longer in the file"), after_checks([check]):
         assert ended.wait(15)
     away.close()
 
@@ -323,7 +323,7 @@ def test_a_refusal_at_the_start_runs_nothing(record: Record, executors: Executor
     def check() -> None:
         check_start(record, only(executors, "prop_firm"), by="test")
 
-    with pytest.raises(ConfigInvalid), behind([check]):
+    with pytest.raises(ConfigInvalid), after_checks([check]):
         ran.append("the process")
 
     assert ran == []

@@ -124,7 +124,7 @@ def test_no_process_starts_while_a_gone_executor_has_open_work(
 
     process = processes.start(core, *command, TRADEWIRE_API_TOKEN="t", TRADEWIRE_SOURCE="none", PORT="0")
 
-    ends(processes, process, 2, "executors.old: is gone", "tradewire config forget old --why TEXT")
+    ends(processes, process, 2, "executors.old: is no longer in the file", "tradewire config forget old --why TEXT")
 
 
 def test_the_typed_name_and_nothing_else_lets_a_gone_executor_go(core: Core, processes: Processes) -> None:
@@ -133,7 +133,7 @@ def test_the_typed_name_and_nothing_else_lets_a_gone_executor_go(core: Core, pro
     forget = ["config", "forget", "old", "--why", "closed"]
 
     ends(processes, processes.start(core, *forget), 2, "--yes-forget: is missing")
-    ends(processes, processes.start(core, *forget, "--yes-forget", "odl"), 2, "nothing was done")
+    ends(processes, processes.start(core, *forget, "--yes-forget", "odl"), 2, "nothing was changed")
     assert core.state(execution_id) == "queued"
     ends(processes, processes.start(core, *forget, "--yes-forget", "old"), 0, "1 executions that waited were skipped")
     assert core.execution(execution_id)["reason_code"] == "executor_gone"
@@ -170,7 +170,7 @@ def test_end_by_command(core: Core, processes: Processes) -> None:
 
     assert ended["execution_id"] == str(execution_id)
     assert core.execution(execution_id)["reason_code"] == "ended_by_person"
-    ends(processes, processes.start(core, *end), 1, "it is over")
+    ends(processes, processes.start(core, *end), 1, "it has ended already")
     ends(processes, processes.start(core, "end", "x", "--why", "y"), 2, "'x' is not an id")
 
 
@@ -225,7 +225,10 @@ def test_direct_execution_passes_the_same_gates(core: Core, processes: Processes
     core.executors_path.write_text(executor_toml("new"))
 
     ends(
-        processes, processes.start(core, *send, stdin=line), 2, "executors.argo: is gone, and left executions: 1 queued"
+        processes,
+        processes.start(core, *send, stdin=line),
+        2,
+        "argo: is no longer in the file, and left executions: 1 queued",
     )
 
     assert core.orders() == []

@@ -4,7 +4,8 @@ import os
 from datetime import timedelta
 from typing import Any
 
-from pipeline.monitoring.heartbeats import GONE_AFTER, Heartbeat, release
+from pipeline.monitoring.heartbeats import Heartbeat, release
+from pipeline.store.processes import GONE_AFTER
 from pipeline.store.migrate import migrate
 from pipeline.store.record import Record
 from pipeline.store.statements import sql

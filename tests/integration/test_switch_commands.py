@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 from pipeline.accounts.account_key import account_key_of
 from pipeline.accounts.switches import turn_on
 from pipeline.entrypoints.cli.app import app
-from pipeline.entrypoints.doctor.switches import look_at_switches
+from pipeline.entrypoints.doctor.switches import check_switches
 from pipeline.model.switches import SwitchKind
 from tests.factories import Core, executor_toml, until
 from workers.keeper.account_controls import account_controls_of
@@ -148,7 +148,7 @@ def test_what_stands_is_printed_for_people(core: Core) -> None:
 
     assert [line.split("  ")[0] for line in lines] == ["argo: paused", "argo: halted"]
     assert "why=lunch" in lines[0]
-    assert run("resume", "argo").stdout.splitlines()[-1] == "argo: nothing stands; entries go"
+    assert run("resume", "argo").stdout.splitlines()[-1] == "argo: trading: no switch is on"
 
 
 def bought(core: Core, symbol: str) -> None:
@@ -200,7 +200,7 @@ def test_flatten_ends_with_0_when_keeper_and_worker_have_closed_everything(core:
 
 def test_doctor_says_who_stopped_an_account_and_what_lets_it_go(core: Core) -> None:
     def found() -> list[tuple[str, str | None, str]]:
-        looks = look_at_switches(core.record, core.executors)
+        looks = check_switches(core.record, core.executors)
         return [(look.status.value, look.remedy, look.saw.split(" since")[0]) for look in looks]
 
     assert found()[0] == ("ok", None, "nothing stops entries")

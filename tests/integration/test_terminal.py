@@ -139,11 +139,11 @@ def test_the_screen_has_the_records_figures_in_80_by_24(two: Core) -> None:
     assert len(lines) <= 24
     assert max(len(line) for line in lines) <= 80
     (argo,) = (line for line in lines if line.startswith(">argo"))
-    assert argo.split()[:4] == [">argo", "exchange", "none", "1/2"]
+    assert argo.split()[:4] == [">argo", "exchange", "trading", "1/2"]
     assert "50%" in argo
     assert " 0 " in next(line for line in lines if line.startswith(" prop_firm"))
     assert "42 signals in 1 h" in text
-    assert "dead letters: 1" in text
+    assert "needs you (dead letters): 1" in text
     assert "internal_error" in text
     assert "confidence_below_minimum" in text
     assert done["order_id"] is not None
@@ -167,11 +167,11 @@ def test_keys_pause_resume_halt_and_requeue_with_who_and_why(two: Core) -> None:
 
     assert press("down", "p") == "prop_firm is paused"
     assert press("r") == "prop_firm: lifted paused"
-    assert press("up", "h", "n") == "left as it is"
+    assert press("up", "h", "n") == "nothing was changed"
     assert two.rows("SELECT 1 AS one FROM switch") == []
     assert press("h", "y") == "argo is halted"
     assert press("tab", "d", "y") == "requeued BUY MSFT at argo"
-    assert press("d") == "there is no dead letter"
+    assert press("d").endswith("there is no dead letter")
     assert not actions.press("q", None)
 
     (switch,) = two.rows("SELECT kind, set_by, why FROM switch")
@@ -205,13 +205,13 @@ def test_the_command_on_a_terminal_shows_it_acts_and_leaves_the_terminal_as_it_w
     died(two)
     screen = terminal("top")
     before = termios.tcgetattr(screen.descriptor)
-    screen.until("dead letters: 1")
+    screen.until("needs you (dead letters): 1")
     screen.press("h")
     screen.until("halt argo? y/n")
     screen.press("y")
     screen.until("argo is halted")
     screen.press("dy")
-    screen.until("dead letters: none")
+    screen.until("needs you (dead letters): none")
     screen.press("q")
 
     assert screen.process.wait(20) == 0

@@ -38,7 +38,7 @@ def test_it_is_the_only_line_on_standard_output(record: Record) -> None:
     made = run(*READ)
 
     assert holder_of(record, made.stdout.strip()) is not None
-    assert "only time" in made.stderr
+    assert "not shown again" in made.stderr
 
 
 def test_the_list_says_who_and_never_the_token(record: Record) -> None:

@@ -20,5 +20,5 @@ def test_a_person_can_read_a_jobs_description(confidence: Decimal | None, text: 
     assert description(action="BUY", symbol="AAPL", confidence=confidence, executor_id="argo") == text
 
 
-def test_no_two_rings_for_an_execution_share_a_job() -> None:
+def test_every_job_of_an_execution_has_its_own_id() -> None:
     assert len({job_id("e", enqueues) for enqueues in range(1, 5)}) == 4

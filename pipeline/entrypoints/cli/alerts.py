@@ -1,10 +1,9 @@
-"""`tradewire alerts`: test the channels, list what is wrong, say that somebody looks."""
+"""`tradewire alerts`: test the channels, list alerts, acknowledge them."""
 
 from __future__ import annotations
 
 import getpass
 import json
-from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -16,20 +15,20 @@ from pipeline.model.json_values import time_json
 from pipeline.monitoring.alerts import commands
 from pipeline.startup.context import open_record, settings_for_a_person
 
-app = typer.Typer(no_args_is_help=True, help="See to it that somebody is told, and what of.")
+app = typer.Typer(no_args_is_help=True, help="List and acknowledge alerts, and test the channels that send them.")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-By = Annotated[str | None, typer.Option(help="Who; the login name by default.")]
+By = Annotated[str | None, typer.Option(help="Who; your login name by default.")]
 
 
 @app.command("test")
 def try_(
-    channels: Annotated[list[str] | None, typer.Argument(metavar="CHANNEL", help="Only these.")] = None,
+    channels: Annotated[list[str] | None, typer.Argument(metavar="CHANNEL", help="Only these channels.")] = None,
     *,
     by: By = None,
     as_json: AsJson = False,
 ) -> None:
-    """Send a test to each channel, and keep which took it: exit 1 when one did not."""
+    """Send a test message to each channel: exit 1 when one did not accept it."""
     settings = settings_for_a_person("alerts")
     alerts = load_alerts(settings)
     if not alerts.channels:
@@ -41,59 +40,71 @@ def try_(
     if as_json:
         typer.echo(json.dumps([asdict(each) for each in found], indent=2))
     for each in [] if as_json else found:
-        typer.echo(f"{each.channel}: {'took the test' if each.took else 'did NOT take the test'}")
+        typer.echo(f"{each.channel}: {'accepted the test' if each.took else 'did NOT accept the test'}")
     raise typer.Exit(0 if all(each.took for each in found) else 1)
 
 
 @app.command("list")
 def list_(
     *,
-    all_: Annotated[bool, typer.Option("--all", help="Those that are over too.")] = False,
-    limit: Annotated[int, typer.Option(min=1, max=10000, help="How many, the newest first.")] = 200,
+    all_: Annotated[bool, typer.Option("--all", help="Also those that are over.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=10000, help="List at most this many, the newest first.")] = 200,
     as_json: AsJson = False,
 ) -> None:
-    """List what is wrong: exit 1 when something is that nobody has acknowledged."""
+    """List the open alerts: exit 1 when one of them is not acknowledged."""
     with open_record(settings_for_a_person("alerts")) as record:
-        rows = commands.listed(record, all_=all_, limit=limit)
+        alerts = commands.listed(record, all_=all_, limit=limit)
     if as_json:
-        typer.echo(json.dumps([_json(row) for row in rows], indent=2))
-    elif not rows:
+        typer.echo(json.dumps([_json(alert) for alert in alerts], indent=2))
+    elif not alerts:
         typer.echo("no alerts" if all_ else "no open alerts")
-    for row in [] if as_json else rows:
-        typer.echo(_line(row))
-    raise typer.Exit(1 if any(row["over_at"] is None and row["acked_at"] is None for row in rows) else 0)
+    for alert in [] if as_json else alerts:
+        typer.echo(_line(alert))
+    raise typer.Exit(1 if any(alert.waits for alert in alerts) else 0)
 
 
 @app.command()
 def ack(
     alert: Annotated[str, typer.Argument(metavar="ALERT", help="Its number, or `all`.")],
     *,
-    why: Annotated[str, typer.Option(help="What is being done; it is kept.")] = "seen",
+    why: Annotated[str, typer.Option(help="What you do about it; kept with the alert.")] = "seen",
     by: By = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say that somebody looks at an alert, or at all. It ends when what it tells of does."""
+    """Acknowledge an alert, or all of them: somebody works on it. It ends by itself when its cause does."""
     if alert != "all" and not alert.isdecimal():
         raise ConfigInvalid([Problem(key="ALERT", message=f"{alert!r} is not a number, nor `all`")])
     with open_record(settings_for_a_person("alerts")) as record:
         which = None if alert == "all" else int(alert)
-        rows = commands.ack(record, which, by=by or getpass.getuser(), why=why)
+        acked = commands.ack(record, which, by=by or getpass.getuser(), why=why)
     if as_json:
-        typer.echo(json.dumps([dict(row) for row in rows], indent=2))
-    for row in [] if as_json else rows:
-        typer.echo(f"acknowledged {row['alert_id']}: {row['subject']}")
+        typer.echo(json.dumps([asdict(each) for each in acked], indent=2))
+    for each in [] if as_json else acked:
+        typer.echo(f"acknowledged {each.alert_id}: {each.subject}")
 
 
-def _line(row: Mapping[str, Any]) -> str:
-    state = "open" if row["over_at"] is None else f"over {row['over_at']:%H:%M:%S}"
-    acked = f", {row['acked_by']} looks: {row['acked_why']}" if row["acked_at"] else ""
+def _line(alert: commands.ListedAlert) -> str:
+    state = "open" if alert.over_at is None else f"over {alert.over_at:%H:%M:%S}"
+    acked = f", acknowledged by {alert.acked_by}: {alert.acked_why}" if alert.acked_at else ""
     return (
-        f"{row['alert_id']:>6}  {row['opened_at']:%Y-%m-%d %H:%M:%S}  {row['severity']:<8}  {state}{acked}  "
-        f"{row['subject']}"
+        f"{alert.alert_id:>6}  {alert.opened_at:%Y-%m-%d %H:%M:%S}  {alert.severity:<8}  {state}{acked}  "
+        f"{alert.subject}"
     )
 
 
-def _json(row: Mapping[str, Any]) -> dict[str, Any]:
-    times = {name: time_json(row[name]) for name in ("opened_at", "seen_at", "over_at", "acked_at")}
-    words = ("alert_id", "key", "kind", "severity", "subject", "facts", "acked_by", "acked_why")
-    return {name: row[name] for name in words} | times | {"told_by": row["told_by"] or []}
+def _json(alert: commands.ListedAlert) -> dict[str, Any]:
+    return {
+        "alert_id": alert.alert_id,
+        "key": alert.key,
+        "kind": alert.kind,
+        "severity": alert.severity.value,
+        "subject": alert.subject,
+        "facts": alert.facts,
+        "acked_by": alert.acked_by,
+        "acked_why": alert.acked_why,
+        "opened_at": time_json(alert.opened_at),
+        "seen_at": time_json(alert.seen_at),
+        "over_at": time_json(alert.over_at),
+        "acked_at": time_json(alert.acked_at),
+        "told_by": alert.told_by or [],
+    }

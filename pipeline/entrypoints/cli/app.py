@@ -1,4 +1,4 @@
-"""The `tradewire` command: parse, call one service, print."""
+"""The `tradewire` command. Each subcommand parses its arguments, calls one service, and prints the result."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
-    help="Trading signals in; at every broker account an order id or a reason. Never in silence, never twice.",
+    help="Execute trading signals at broker accounts. Each signal ends at every account with an order id or a reason.",
 )
 app.add_typer(config.app, name="config")
 app.add_typer(alerts.app, name="alerts")
@@ -66,14 +66,14 @@ def _everywhere(
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
 ) -> None:
     if version:
-        from importlib.metadata import version as version_of  # noqa: PLC0415 -- slow, and only needed here
+        from importlib.metadata import version as version_of  # noqa: PLC0415 -- slow to import, and only needed here
 
         typer.echo(f"tradewire {version_of('tradewire')}")
         raise typer.Exit
 
 
 def main() -> None:
-    """Run the command. A user's mistake is a sentence and exit 2; what is away is a sentence and exit 1."""
+    """Run the command. Errors print one sentence: exit 2 for a wrong input, exit 1 when a server is away."""
     watch_lifeline()
     try:
         app()
@@ -85,6 +85,6 @@ def main() -> None:
         typer.echo(f"tradewire: {error}", err=True)
         sys.exit(1)
     except BrokenPipeError:
-        # `tradewire executions | head` closes its end early; that is not an error.
+        # `tradewire executions | head` closes the pipe early, which is not an error.
         sys.stderr.close()
         sys.exit(0)

@@ -1,4 +1,4 @@
-"""`tradewire baseline`: what an account's losses are counted from, and a person's correction of it."""
+"""`tradewire baseline`: show the figures that an account's losses are counted from, or correct them."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ def baseline(
     executor: Annotated[str, typer.Argument(metavar="EXECUTOR")],
     *,
     day_start: Annotated[
-        str | None, typer.Option(metavar="AMOUNT", help="What the day's loss is counted from, from now on.")
+        str | None, typer.Option(metavar="AMOUNT", help="Count the day's loss from this amount from now on.")
     ] = None,
     peak: Annotated[
-        str | None, typer.Option(metavar="AMOUNT", help="What a trailing drawdown is counted from, from now on.")
+        str | None, typer.Option(metavar="AMOUNT", help="Count a trailing drawdown from this amount from now on.")
     ] = None,
-    why: Annotated[str | None, typer.Option(help="Why; it is kept. A correction needs it.")] = None,
-    by: Annotated[str | None, typer.Option(help="Who; the login name by default.")] = None,
+    why: Annotated[str | None, typer.Option(help="Why; it is recorded. A correction needs it.")] = None,
+    by: Annotated[str | None, typer.Option(help="Who; your login name by default.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show what an account's losses are counted from, or correct it. Switches that stand are not lifted by it."""
+    """Show the figures that an account's losses are counted from, or correct them. This lifts no switch."""
     settings = settings_for_a_person("baseline")
     executors = executors_for(settings)
     figures = {"--day-start": day_start, "--peak": peak}
-    _refuse_what_makes_no_sense(executor, executors, figures, why)
+    _refuse_wrong_input(executor, executors, figures, why)
     corrects = day_start is not None or peak is not None
     with open_record(settings) as record:
         if corrects:
@@ -55,10 +55,10 @@ def baseline(
     if as_json:
         typer.echo(json.dumps({"was": before.to_json(), "is": after.to_json()}, indent=2))
     else:
-        typer.echo("\n".join(_told(before, after)))
+        typer.echo("\n".join(_lines(before, after)))
 
 
-def _refuse_what_makes_no_sense(
+def _refuse_wrong_input(
     executor: str, executors: Executors, figures: Mapping[str, str | None], why: str | None
 ) -> None:
     problems = []
@@ -76,7 +76,7 @@ def _refuse_what_makes_no_sense(
 
 
 def _amount(text: str | None) -> Decimal | None:
-    """Read an amount; None when there is none, or it is none."""
+    """Return the amount above 0 that *text* holds, or None."""
     try:
         amount = Decimal(text or "")
     except InvalidOperation:
@@ -84,7 +84,7 @@ def _amount(text: str | None) -> Decimal | None:
     return amount if amount.is_finite() and amount > 0 else None
 
 
-def _told(before: Baseline, after: Baseline) -> list[str]:
+def _lines(before: Baseline, after: Baseline) -> list[str]:
     lines = [f"{after.executor_id}  account {after.account}  day {after.day}  equity {after.equity}"]
     for name in ("day_start_equity", "day_start_balance", "peak_equity"):
         was, now = getattr(before, name), getattr(after, name)

@@ -1,4 +1,4 @@
-"""`tradewire config`: show what is in force, check it, and print the addresses of a running `up`."""
+"""`tradewire config`: show and check the configuration, and print the addresses of a running `up`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 @app.command()
 def show(*, as_json: AsJson = False) -> None:
-    """Show every value in force and where it comes from; secrets are masked."""
+    """Show every value in force and its origin; secrets are masked."""
     try:
         settings = load_settings()
         environment = shown_settings(settings, filled=effective(settings))
@@ -53,11 +53,11 @@ def show(*, as_json: AsJson = False) -> None:
 
 @app.command()
 def check(
-    file: Annotated[Path | None, typer.Argument(help="The file; else TRADEWIRE_EXECUTORS.")] = None,
+    file: Annotated[Path | None, typer.Argument(help="The executors file; TRADEWIRE_EXECUTORS by default.")] = None,
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Say everything that is wrong: exit 0 fine, 1 with warnings, 2 with problems."""
+    """Check the whole configuration: exit 0 when it is fine, 1 with warnings, 2 with problems."""
     settings, problems = readable_settings()
     path = file or settings.executors
     executors = Executors(path, {})
@@ -88,7 +88,7 @@ def check(
 
 def _webhook_problems(settings: Settings, executors: Executors) -> list[Problem]:
     try:
-        # Where the executors' file is wrong, whether one is in it cannot be said.
+        # If the executors file is wrong, it is not known which executors exist.
         load_webhooks(settings, executors=tuple(executors) or None)
     except ConfigInvalid as error:
         return list(error.problems)
@@ -97,14 +97,14 @@ def _webhook_problems(settings: Settings, executors: Executors) -> list[Problem]
 
 @app.command()
 def env(*, as_json: AsJson = False) -> None:
-    """Print export lines for a running `up`: eval "$(tradewire config env)"; they hold its token."""
+    """Print export lines for a running `up`, for eval "$(tradewire config env)". They contain its token."""
     try:
         settings: Settings = load_settings()
         services = running_services(settings.home)
     except ConfigInvalid as error:
         _refuse(error)
     if services is None:
-        typer.echo(f"no `tradewire up` is running with TRADEWIRE_HOME={settings.home}", err=True)
+        typer.echo(f"no `tradewire up` runs with TRADEWIRE_HOME={settings.home}", err=True)
         raise typer.Exit(1)
     variables = service_variables(services)
     if as_json:
@@ -115,7 +115,7 @@ def env(*, as_json: AsJson = False) -> None:
 
 @app.command()
 def reference() -> None:
-    """Print every variable and key with its default and meaning, as the page pipeline/docs/configuration.md."""
+    """Print every variable and key with its default and meaning: the page pipeline/docs/configuration.md."""
     typer.echo(page(), nl=False)
 
 

@@ -16,11 +16,13 @@ from pipeline.startup.context import open_record, settings_for_a_person
 from pipeline.views.history import signal_history
 from pipeline.views.schemas import DeadLetterView
 
-app = typer.Typer(no_args_is_help=True, help="Look after executions that only a person can move on.")
+app = typer.Typer(
+    no_args_is_help=True, help="Dead letters, the executions that need you: list, show, requeue or discard them."
+)
 
 Which = Annotated[str, typer.Argument(metavar="EXECUTION_ID", help="An execution's id, or `all`.")]
-Why = Annotated[str, typer.Option(help="Why; it is kept in the history.")]
-By = Annotated[str | None, typer.Option(help="Who; the login name by default.")]
+Why = Annotated[str, typer.Option(help="Why; the history keeps it.")]
+By = Annotated[str | None, typer.Option(help="Who; your login name by default.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -42,7 +44,7 @@ def list_(*, executor: Annotated[str | None, typer.Option()] = None, as_json: As
 
 @app.command()
 def show(execution_id: Which, *, as_json: AsJson = False) -> None:
-    """Show the whole life of one."""
+    """Show the whole history of a dead letter."""
     with open_record(settings_for_a_person("dead")) as record:
         print_life(signal_history(record, _id(execution_id)).to_json(), as_json=as_json)
 
@@ -53,9 +55,9 @@ def requeue(
     *,
     why: Why = "requeued by hand",
     by: By = None,
-    accept_age: Annotated[bool, typer.Option("--accept-age", help="Send an entry although it is old.")] = False,
+    accept_age: Annotated[bool, typer.Option("--accept-age", help="Send an entry even if it is too old.")] = False,
 ) -> None:
-    """Put one back to work, or all. An order that may exist is looked up before anything is sent."""
+    """Queue a dead letter again, or all. An order that may exist is looked up before anything is sent."""
     with open_record(settings_for_a_person("dead")) as record:
         letters = DeadLetters(record)
         for which in _ids(execution_id, letters):
@@ -65,7 +67,7 @@ def requeue(
 
 @app.command()
 def discard(execution_id: Which, *, why: Why = "discarded by hand", by: By = None) -> None:
-    """Close one for good, or all."""
+    """Close a dead letter for good, or all."""
     with open_record(settings_for_a_person("dead")) as record:
         letters = DeadLetters(record)
         for which in _ids(execution_id, letters):

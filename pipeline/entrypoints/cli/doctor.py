@@ -1,4 +1,4 @@
-"""`tradewire doctor`: what is wrong, why, and what mends it; once, or again and again."""
+"""`tradewire doctor`: check every part, once or repeatedly; print each problem with its cause and remedy."""
 
 from __future__ import annotations
 
@@ -27,15 +27,16 @@ def add_to(app: typer.Typer) -> None:
 
 def doctor(
     seconds: Annotated[
-        float | None, typer.Argument(metavar="SECONDS", min=0.5, help="With --watch: from one look to the next; 5.")
+        float | None,
+        typer.Argument(metavar="SECONDS", min=0.5, help="With --watch: the seconds between two checks; 5 by default."),
     ] = None,
     *,
-    watch: Annotated[bool, typer.Option("--watch", help="Look again and again, until Ctrl-C.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON; with --watch one line per look.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Repeat the checks until Ctrl-C.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON; with --watch one line per check.")] = False,
 ) -> None:
-    """Examine every part: exit 0 when all is well, 1 with warnings, 2 when something is critical. It never trades."""
+    """Check every part: exit 0 when all is well, 1 with warnings, 2 when something is critical. It never trades."""
     if seconds is not None and not watch:
-        raise ConfigInvalid([Problem(key="SECONDS", message="it goes with --watch")])
+        raise ConfigInvalid([Problem(key="SECONDS", message="it is only used with --watch")])
     settings = settings_for_a_person("doctor")
     executors = executors_for(settings)
     stop = stop_on_signals() if watch else None

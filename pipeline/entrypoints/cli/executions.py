@@ -1,4 +1,4 @@
-"""The commands that look: executions, why."""
+"""The commands `executions` and `why`."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def executions(
     after: Annotated[
         str | None, typer.Option("--since", metavar="T", help="RFC 3339, or 90s, 15m, 2h, 3d ago.")
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, help="List at most this many.")] = 50,
     as_json: AsJson = False,
 ) -> None:
     """List executions, newest first."""
@@ -67,14 +67,14 @@ def why(
     which: Annotated[str, typer.Argument(metavar="SIGNAL_OR_EXECUTION_ID|SYMBOL")],
     *,
     at: Annotated[
-        str | None, typer.Option(metavar="TIME", help="With a symbol: around then; RFC 3339, or 15m, 2h, 3d ago.")
+        str | None, typer.Option(metavar="TIME", help="With a symbol: around this time; RFC 3339, or 15m, 2h, 3d ago.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Tell one signal's whole life at every executor, with times; of a symbol the newest, or why there is none."""
+    """Show a signal's whole history at every account, with times. With a symbol: its newest, or why there is none."""
     settings = settings_for_a_person("why")
     executors: Mapping[str, ExecutorSettings] = {}
-    # A file that is broken now does not keep anybody from looking at the past.
+    # The history can be read even if the executors file is wrong now.
     with suppress(ConfigInvalid):
         executors = executors_for(settings)
     some_id, symbol = _id_or_symbol(which)
@@ -117,13 +117,15 @@ def _moment(text: str | None) -> datetime | None:
 
 
 def print_life(body: dict[str, Any], *, as_json: bool) -> None:
-    """Print a signal's life, for a program or for a person."""
+    """Print a signal's history, for a program or for a person."""
     if as_json:
         typer.echo(json.dumps(body, indent=2))
         return
     signal = body["signal"]
-    sure = "" if signal["confidence"] is None else f" at {signal['confidence']} %"
-    typer.echo(f"{signal['action']} {signal['symbol']}{sure}, price {signal['entry_price']}, from {signal['source']}")
+    percent = "" if signal["confidence"] is None else f" at {signal['confidence']} %"
+    typer.echo(
+        f"{signal['action']} {signal['symbol']}{percent}, price {signal['entry_price']}, from {signal['source']}"
+    )
     typer.echo(f"signal {signal['signal_id']}, recorded {signal['recorded_at']}")
     for delivery in body["deliveries"]:
         kind = "re-sent" if delivery["resend_of"] else "delivered"
@@ -138,26 +140,26 @@ def print_life(body: dict[str, Any], *, as_json: bool) -> None:
             whys = f"  ({move['why']})" if move["why"] else ""
             typer.echo(f"  {move['after_ms']:>10.1f} ms  {move['to']:<16} by {move['by']}{reason}{whys}")
         for attempt in execution["attempts_made"]:
-            says = attempt["message"] or ""
-            typer.echo(f"  sent {attempt['sent_at']}: {attempt['outcome']} in {attempt['took_ms']} ms {says}")
+            message = attempt["message"] or ""
+            typer.echo(f"  sent {attempt['sent_at']}: {attempt['outcome']} in {attempt['took_ms']} ms {message}")
         for order in execution["orders"]:
             typer.echo(
                 f"  order {order['order_id']} ({order['client_order_id']}) order_status={order['order_status']} "
                 f"filled {order['filled_quantity']} at {order['filled_average_price']}"
             )
         if execution["settings"]["hash"] is not None:
-            typer.echo(f"  {_settings_told(execution['settings'])}")
+            typer.echo(f"  {_settings_line(execution['settings'])}")
         if execution.get("remedy"):
             typer.echo(f"  {execution['meaning']} {execution['remedy']}")
 
 
-def _settings_told(settings: dict[str, Any]) -> str:
-    told = f"decided under settings {settings['hash'][:8]}"
+def _settings_line(settings: dict[str, Any]) -> str:
+    line = f"decided under settings {settings['hash'][:8]}"
     if settings["current"] is None or settings["current"]:
-        return told
+        return line
     if settings["changes"] is None:
-        return f"{told}; the file has others now"
-    return f"{told}; changed since: {'; '.join(settings['changes']) or 'the release'}"
+        return f"{line}; the file has other settings now"
+    return f"{line}; changed since: {'; '.join(settings['changes']) or 'the release'}"
 
 
 def _id(text: str, key: str) -> UUID:
@@ -171,7 +173,7 @@ def state_named(text: str) -> State:
     """Return the state that --status names.
 
     Raises:
-        ConfigInvalid: there is none of that name.
+        ConfigInvalid: there is no such state.
     """
     try:
         return State(text)

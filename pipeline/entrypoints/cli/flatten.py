@@ -1,4 +1,4 @@
-"""`tradewire flatten`: close everything, with keeper and workers, or straight at the broker."""
+"""`tradewire flatten`: close all positions, through keeper and workers or directly at the broker."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import typer
 
 from config.schema.settings import Settings
 from pipeline.accounts.switches import Switches
-from pipeline.entrypoints.cli.switches import All, AsJson, By, Which, Why, print_stands
+from pipeline.entrypoints.cli.switches import All, AsJson, By, Which, Why, print_statuses
 from pipeline.model.errors import ConfigInvalid, RecordUnavailable, TradewireError
+from pipeline.model.json_values import number_json
 from pipeline.model.switches import SwitchKind
 from pipeline.startup.context import executors_for, open_record, settings_for_a_person
 from pipeline.startup.executor_names import me, names_of
@@ -33,28 +34,30 @@ def flatten(
     every: All = False,
     why: Why = None,
     by: By = None,
-    wait: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="Wait so long until it is flat.")] = 60.0,
+    wait: Annotated[
+        float, typer.Option(min=0, metavar="SECONDS", help="Wait at most so long until the account is flat.")
+    ] = 60.0,
     direct: Annotated[
-        bool, typer.Option("--direct", help="Straight at the broker, from here: works without PostgreSQL.")
+        bool, typer.Option("--direct", help="Trade directly at the broker from here; works without PostgreSQL.")
     ] = False,
     bring_in: Annotated[
-        bool, typer.Option("--import", help="Only bring journals of --direct into the record; the keeper does too.")
+        bool, typer.Option("--import", help="Only import the journals of --direct into the record, as the keeper does.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Halt, cancel everything, close everything, and again until flat; exit 0 when flat, 1 when something is left."""
+    """Halt, cancel all orders and close all positions until the account is flat: exit 0 when flat, 1 when not."""
     settings = settings_for_a_person("flatten")
     if bring_in:
         with open_record(settings) as record:
-            typer.echo(f"journals brought in: {bring_in_all(record, settings.home, by=by or me())}")
+            typer.echo(f"journals imported: {bring_in_all(record, settings.home, by=by or me())}")
         return
     names = names_of(settings, executor, every=every)
-    go = _directly if direct else _with_the_keeper
+    run = _directly if direct else _with_the_keeper
     try:
-        flat = go(settings, names, by=by or me(), why=why, wait_s=wait, as_json=as_json)
+        flat = run(settings, names, by=by or me(), why=why, wait_s=wait, as_json=as_json)
     except (ConfigInvalid, RecordUnavailable):
         if not direct:
-            typer.echo("the keeper cannot be told to flatten: --direct closes straight at the broker", err=True)
+            typer.echo("the keeper cannot be asked to flatten: use --direct to trade directly at the broker", err=True)
         raise
     raise typer.Exit(0 if flat else 1)
 
@@ -64,18 +67,18 @@ def _with_the_keeper(
 ) -> bool:
     with open_record(settings) as record:
         switches = Switches(record)
-        stands = [switches.turn(name, SwitchKind.HALTED, flatten=True, by=by, why=why) for name in names]
+        statuses = [switches.turn(name, SwitchKind.HALTED, flatten=True, by=by, why=why) for name in names]
         if not as_json:
-            print_stands(stands, as_json=False)
+            print_statuses(statuses, as_json=False)
         left = {name: _watch(record, name, wait_s=wait_s, quiet=as_json) for name in names}
     if as_json:
-        bodies = [stand.to_json() | {"progress": left[stand.executor_id].to_json()} for stand in stands]
+        bodies = [status.to_json() | {"progress": left[status.executor_id].to_json()} for status in statuses]
         typer.echo(json.dumps(bodies, indent=2))
     return all(progress.flat for progress in left.values())
 
 
 def _directly(settings: Settings, names: list[str], *, by: str, why: str | None, wait_s: float, as_json: bool) -> bool:
-    """Flatten from here. Everything in the file must be right for that: it says which account is meant."""
+    """Flatten from here. The whole file must be right for that, because it determines the accounts."""
     executors = executors_for(settings)
 
     def one(name: str) -> FlattenOutcome | str:
@@ -83,7 +86,7 @@ def _directly(settings: Settings, names: list[str], *, by: str, why: str | None,
         try:
             end = flatten_directly(executors[name], settings, by=by, why=why, wait_s=wait_s, say=say)
         except TradewireError as error:
-            # One account that does not answer must not keep the others open.
+            # An account that does not answer must not keep the others from being closed.
             say(f"not flat: {error}")
             return str(error)
         say(_end_of(end))
@@ -112,7 +115,7 @@ def _say_line(executor_id: str, as_json: bool, line: str) -> None:  # noqa: FBT0
 
 def _end_of(end: FlattenOutcome) -> str:
     later = (
-        "" if end.recorded else "; the keeper brings the journal into the record, as does `tradewire flatten --import`"
+        "" if end.recorded else "; the keeper imports the journal into the record, as does `tradewire flatten --import`"
     )
     if end.flat:
         return f"flat: no position, no open order{later}"
@@ -123,5 +126,5 @@ def _end_of(end: FlattenOutcome) -> str:
 def _json(end: FlattenOutcome | str) -> dict[str, object]:
     if isinstance(end, str):
         return {"flat": False, "left": None, "journal": None, "recorded": False, "error": end}
-    left = None if end.left is None else {symbol: format(held, "f") for symbol, held in end.left.items()}
+    left = None if end.left is None else {symbol: number_json(held) for symbol, held in end.left.items()}
     return {"flat": end.flat, "left": left, "journal": str(end.journal), "recorded": end.recorded, "error": None}

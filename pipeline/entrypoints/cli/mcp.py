@@ -1,4 +1,4 @@
-"""`tradewire mcp`: let an assistant ask the record, over standard input and output."""
+"""`tradewire mcp`: a server through which an assistant reads the record."""
 
 from __future__ import annotations
 
@@ -19,11 +19,13 @@ def mcp(
     *,
     allow_operate: Annotated[
         bool,
-        typer.Option("--allow-operate", help="Offer requeue, discard, pause, resume and halt too, with who and why."),
+        typer.Option(
+            "--allow-operate", help="Also offer requeue, discard, pause, resume and halt; each records who and why."
+        ),
     ] = False,
 ) -> None:
-    """Serve the Model Context Protocol on standard input and output; read-only unless told otherwise."""
-    # Standard output is the protocol's; the log goes to standard error.
+    """Serve the Model Context Protocol on standard input and output. It only reads, unless --allow-operate is given."""
+    # Standard output carries the protocol, so the log goes to standard error.
     settings_for("mcp", level=logging.WARNING)
     from pipeline.entrypoints.mcp.server import make_server  # noqa: PLC0415 -- loads the SDK
 

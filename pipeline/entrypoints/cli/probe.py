@@ -1,4 +1,4 @@
-"""`tradewire probe`: does an order go the whole way here, and how long does each step take?"""
+"""`tradewire probe`: send one marked order the whole way and time each step."""
 
 from __future__ import annotations
 
@@ -36,12 +36,17 @@ def probe(
     *,
     never_marketable: Annotated[
         bool,
-        typer.Option("--never-marketable", help="A limit at half the price, canceled at once. For paper and live."),
+        typer.Option(
+            "--never-marketable",
+            help="Send a limit order at half the price, and cancel it at once. For paper and live.",
+        ),
     ] = False,
     symbol: Annotated[
-        str | None, typer.Option(help="One that the account does not hold; chosen when not given.")
+        str | None, typer.Option(help="A symbol that the account does not hold; chosen when not given.")
     ] = None,
-    wait: Annotated[float, typer.Option(metavar="SECONDS", min=1, max=60, help="The longest for each order.")] = 15.0,
+    wait: Annotated[
+        float, typer.Option(metavar="SECONDS", min=1, max=60, help="Wait at most so long for each order.")
+    ] = 15.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Send a marked order of one unit the whole way and time each step: exit 0 if it got through, 1 if not."""
@@ -64,7 +69,9 @@ def _known(executors: Executors, executor_id: str, *, never_marketable: bool) ->
         raise ConfigInvalid([Problem(key="EXECUTOR", message=message)])
     executor = executors[executor_id]
     if executor.mode != "exchange" and not never_marketable:
-        message = f"{executor_id} is in mode {executor.mode}: there a probe only orders far from the market; say so"
+        message = (
+            f"{executor_id} is in mode {executor.mode}: there a probe only orders far from the market: add this option"
+        )
         raise ConfigInvalid([Problem(key="--never-marketable", message=message)])
     return executor
 
@@ -79,7 +86,7 @@ def _symbol(text: str | None) -> str | None:
 @contextmanager
 def _prober(settings: Settings, executors: Executors, executor: ExecutorSettings) -> Iterator[Prober]:
     with open_record(settings) as record, connect(redis_url(settings), timeout_s=2.0) as redis:
-        # An order for real money passes what every process passes that sends one.
+        # A probe may trade real money, so it makes the checks of every process that sends orders.
         check_start(record, executors, by=_BY)
         runtime = open_runtime(executor, settings=settings, exchange_url=settings.exchange_url, record=record)
         with closing(runtime):
@@ -101,6 +108,4 @@ def _print(probed: Probed) -> None:
     if probed.closed is not None:
         typer.echo(f"sold again: {probed.closed.value}  (tradewire why {probed.closed_by})")
     if not probed.well:
-        typer.echo(
-            f"It did not go the whole way: `tradewire why {probed.execution_id}` and `tradewire doctor` say more."
-        )
+        typer.echo(f"It did not go the whole way: see `tradewire why {probed.execution_id}` and `tradewire doctor`.")

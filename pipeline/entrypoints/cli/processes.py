@@ -36,8 +36,8 @@ def up(
     source: Annotated[str | None, typer.Option(help="The producer's source, or none.")] = None,
     without: Annotated[str, typer.Option(help="Processes not to run, separated by commas.")] = "",
 ) -> None:
-    """Run everything on this machine, and show signals turning into order ids."""
-    from pipeline.entrypoints.cli.startup import gate_of_up  # noqa: PLC0415
+    """Run everything on this machine, and print the result of every signal."""
+    from pipeline.entrypoints.cli.startup import check_before_up  # noqa: PLC0415
     from pipeline.entrypoints.supervisor.run import run_up  # noqa: PLC0415
     from pipeline.intake.source_reach import never_traded  # noqa: PLC0415
     from pipeline.views.live_feed import follow_feed  # noqa: PLC0415 -- commands load only what they run
@@ -45,11 +45,11 @@ def up(
     settings = load_settings()
     executors = executors_for(settings)
     if later := not_enforced_yet(executors):
-        typer.echo(f"note: read and checked, but not enforced by this release yet: {', '.join(later)}")
+        typer.echo(f"note: these keys are checked, but this release does not enforce them yet: {', '.join(later)}")
     for problem in never_traded(source or settings.source, executors):
         typer.echo(f"note: {problem}")
     names = [name for name in without.replace(" ", "").split(",") if name]
-    gate = gate_of_up(settings, executors)
+    gate = check_before_up(settings, executors)
     raise typer.Exit(run_up(settings, feed=follow_feed, gate=gate, seconds=seconds, source=source, without=names))
 
 
@@ -62,20 +62,20 @@ def migrate() -> None:
 
 
 def produce() -> None:
-    """Take signals from the source in TRADEWIRE_SOURCE and record them."""
-    from pipeline.entrypoints.cli.startup import started  # noqa: PLC0415
+    """Read signals from the source in TRADEWIRE_SOURCE and record them."""
+    from pipeline.entrypoints.cli.startup import checked_start  # noqa: PLC0415
     from pipeline.entrypoints.producer import produce_for_ever  # noqa: PLC0415
 
     settings = settings_for("producer")
     executors = executors_for(settings)
     stop = stop_on_signals()
     sends = "direct" in (settings.delivery, settings.fallback)
-    with started(settings, executors, by="producer", accounts=sends):
+    with checked_start(settings, executors, by="producer", accounts=sends):
         produce_for_ever(settings, executors, database_url=database_url(settings), stop=stop)
 
 
-def work(executor: Annotated[str, typer.Argument(help="The executor whose queue is worked.")]) -> None:
-    """Execute what is queued for one executor."""
+def work(executor: Annotated[str, typer.Argument(help="The executor whose signals are executed.")]) -> None:
+    """Execute the signals that are queued for one executor."""
     from pipeline.startup.alert_channels import check_channels  # noqa: PLC0415
     from pipeline.startup.checks import check_start  # noqa: PLC0415
     from workers.execution.process import work as work_for  # noqa: PLC0415
@@ -102,14 +102,14 @@ def work(executor: Annotated[str, typer.Argument(help="The executor whose queue 
 
 
 def keep() -> None:
-    """Look after what nobody else is looking after: lost jobs, gone workers, unknown orders, fills, dead letters."""
-    from pipeline.entrypoints.cli.startup import started  # noqa: PLC0415
+    """Run the keeper, which repairs and follows up: lost jobs, dead workers, unknown orders, fills, dead letters."""
+    from pipeline.entrypoints.cli.startup import checked_start  # noqa: PLC0415
     from workers.keeper.process import keep as keep_for_ever  # noqa: PLC0415
 
     settings = settings_for("keeper")
     executors = executors_for(settings)
     stop = stop_on_signals()
-    with started(settings, executors, by="keeper", accounts=True):
+    with checked_start(settings, executors, by="keeper", accounts=True):
         keep_for_ever(
             executors,
             settings=settings,
@@ -124,27 +124,27 @@ def serve(
     *,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
 ) -> None:
-    """Serve the web process; needs TRADEWIRE_API_TOKEN, and PORT if not 8000."""
-    from pipeline.entrypoints.cli.startup import started  # noqa: PLC0415
+    """Serve the page, the HTTP API and webhooks. Needs TRADEWIRE_API_TOKEN; PORT changes the port from 8000."""
+    from pipeline.entrypoints.cli.startup import checked_start  # noqa: PLC0415
     from pipeline.entrypoints.web.server import serve as serve_web  # noqa: PLC0415
 
     settings = settings_for("web")
     if settings.api_token is None:
-        message = "the web process does not start without a token: set TRADEWIRE_API_TOKEN"
+        message = "the web process needs a token: set TRADEWIRE_API_TOKEN"
         raise ConfigInvalid([Problem(key="TRADEWIRE_API_TOKEN", message=message)])
     executors = executors_for(settings)
-    with started(settings, executors, by="web"):
+    with checked_start(settings, executors, by="web"):
         serve_web(settings, executors, host=host, port=8000 if settings.port is None else settings.port)
 
 
 def exchange(
     *,
-    port: Annotated[int, typer.Option(help="The port to listen on; 0 for any.")] = 8100,
+    port: Annotated[int, typer.Option(help="The port to listen on; 0 chooses a free one.")] = 8100,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    clock: Annotated[str, typer.Option(help="always_open or real.")] = "always_open",
+    clock: Annotated[str, typer.Option(help="The market's clock: always_open or real.")] = "always_open",
     bars: Annotated[bool, typer.Option(help="Play the price bars.")] = True,
 ) -> None:
-    """Run the paper exchange: a server that speaks Alpaca's trading API, with play money."""
+    """Run the paper exchange: a server with Alpaca's trading API and play money."""
     from workers.exchange.server import serve as serve_exchange  # noqa: PLC0415
 
     settings = settings_for("exchange")

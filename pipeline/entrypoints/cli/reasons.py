@@ -1,4 +1,4 @@
-"""The reasons that there are: as a list, as JSON, and as the page `pipeline/docs/reasons.md`."""
+"""Print the reasons: as a list, as JSON, and as the page `pipeline/docs/reasons.md`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pipeline.model.reasons import Code
 
 
 class ReasonGroup(StrEnum):
-    """What says a reason: the headings of the page, in their order."""
+    """The part of the system that gives a reason: the headings of the page, in their order."""
 
     ROUTING = "Routing"
     RULES = "Rules"
@@ -22,27 +22,27 @@ class ReasonGroup(StrEnum):
     LIMITS = "Limits"
     SWITCHES = "Switches"
     HOLDS = "Holds"
-    BROKER = "The broker's word"
+    BROKER = "Broker"
     UNKNOWN = "Unknown"
     DEAD_LETTERS = "Dead letters"
-    PERSON = "A person's word"
+    PERSON = "People"
 
 
-#: What is common to the reasons of a kind.
+#: What the reasons of a group have in common.
 LEADS: Mapping[ReasonGroup, str] = {
-    ReasonGroup.ROUTING: "Entries that an executor does not take. They end as `skipped` when the signal is recorded.",
-    ReasonGroup.RULES: "Entries that are `skipped` at the broker's door, and exits that have nothing to close.",
-    ReasonGroup.HOURS: "What the market's hours and prices say to an entry; the hours hold exits too, until the open.",
-    ReasonGroup.LIMITS: "Entries that would break a limit are `skipped`, and the figures say by how much.",
-    ReasonGroup.SWITCHES: "Entries are `skipped` while the account is stopped. Exits go.",
-    ReasonGroup.HOLDS: "The execution is `held` and goes on by itself, unless the remedy says what you can do.",
-    ReasonGroup.BROKER: "The order ended at the broker, or the broker has one that nobody waits for.",
-    ReasonGroup.UNKNOWN: "The broker may or may not have the order. It is looked up, and nothing is sent meanwhile.",
-    ReasonGroup.DEAD_LETTERS: "Only a person moves these on: `tradewire dead`.",
-    ReasonGroup.PERSON: "Somebody said so; the history keeps who and why.",
+    ReasonGroup.ROUTING: "The executor does not take these entries. They are `skipped` when the signal is recorded.",
+    ReasonGroup.RULES: "Entries that are `skipped` just before they would be sent, and exits without a position.",
+    ReasonGroup.HOURS: "Market hours and prices. While the market is closed, exits are held too, until it opens.",
+    ReasonGroup.LIMITS: "Entries that would break a limit are `skipped`. The figures show by how much.",
+    ReasonGroup.SWITCHES: "Entries are `skipped` while the account is closing only or halted. Exits go.",
+    ReasonGroup.HOLDS: "The execution is `held` and continues by itself, unless the remedy asks you to do something.",
+    ReasonGroup.BROKER: "The order ended at the broker, or the broker has an order of an execution that had ended.",
+    ReasonGroup.UNKNOWN: "The order may be at the broker. It is looked up, and nothing is sent meanwhile.",
+    ReasonGroup.DEAD_LETTERS: "These executions need you: `tradewire dead`.",
+    ReasonGroup.PERSON: "A person decided so; the history keeps who and why.",
 }
 
-#: In the order of the page. Each code stands once.
+#: In the order of the page; each code once.
 CODES: Mapping[ReasonGroup, tuple[Code, ...]] = {
     ReasonGroup.ROUTING: (
         Code.NOT_ADDRESSED,
@@ -139,11 +139,12 @@ CODES: Mapping[ReasonGroup, tuple[Code, ...]] = {
 
 _INTRODUCTION = """# Reasons
 
-Why an execution is where it is: a code and its figures, as in `confidence_below_minimum minimum=82 was=75.3`.
+A reason explains the state of an execution: a code and its figures, as in
+`confidence_below_minimum minimum=82 was=75.3`.
 `tradewire why ID` prints the code, the figures, the meaning and the remedy of one execution; `tradewire report` counts
-them. When several apply, the first is the code and the others stand beside it under `also`.
+them. When several reasons apply, the first one is the code, and the figure `also` lists the others.
 
-This page is printed by `tradewire reasons --markdown`; the codes are `pipeline/model/reasons.py`, the words
+`tradewire reasons --markdown` prints this page. The codes are in `pipeline/model/reasons.py`, the texts in
 `pipeline/model/reason_catalogue.py`.
 """
 
@@ -158,7 +159,7 @@ def reasons(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print the page pipeline/docs/reasons.md.")] = False,
 ) -> None:
-    """Print the catalogue of reason codes: what each says and what you can do."""
+    """Print all reason codes, each with its meaning and what you can do."""
     if as_json:
         body = {code.value: {"says": entry.says, "remedy": entry.remedy} for code, entry in CATALOGUE.items()}
         typer.echo(json.dumps(body, indent=2))
@@ -172,12 +173,12 @@ def reasons(
 
 
 def page() -> str:
-    """Return the catalogue as a page of Markdown, grouped by what says the reason."""
+    """Return the catalogue as a page of Markdown."""
     return "\n".join([_INTRODUCTION, *(_part(kind) for kind in ReasonGroup)])
 
 
 def _part(kind: ReasonGroup) -> str:
     rows = [f"| `{code}` | {CATALOGUE[code].says} | {CATALOGUE[code].remedy} |" for code in CODES[kind]]
     return "\n".join(
-        [f"## {kind}", "", LEADS[kind], "", "| code | says | what you can do |", "| --- | --- | --- |", *rows, ""]
+        [f"## {kind}", "", LEADS[kind], "", "| code | meaning | what you can do |", "| --- | --- | --- |", *rows, ""]
     )

@@ -1,4 +1,4 @@
-"""The command `report`: what came in, what became of it, how much of each limit is left, and what is stopped."""
+"""The command `report`: counts of signals and their results, used limits, and switches."""
 
 from __future__ import annotations
 
@@ -24,11 +24,12 @@ def add_to(app: typer.Typer) -> None:
 def report(
     *,
     after: Annotated[
-        str | None, typer.Option("--since", metavar="T", help="Count from then on: RFC 3339, or 90s, 15m, 2h, 3d ago.")
+        str | None,
+        typer.Option("--since", metavar="T", help="Count from this time on: RFC 3339, or 90s, 15m, 2h, 3d ago."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Count what came in and what became of it, and say what is left of each limit and which switches stand."""
+    """Count the signals and their results, and show how much of each limit is used and which switches are on."""
     settings = settings_for_a_person("report")
     with open_record(settings) as record:
         body = make_report(record, since=since(after)).to_json() | _accounts(record, settings)
@@ -40,20 +41,20 @@ def report(
 
 
 def _accounts(record: Record, settings: Settings) -> dict[str, Any]:
-    """Return what limits leave and switches stop; both null when the executors file does not say whom to ask for."""
+    """Return the used limits and the switches; both are null when the executors file is wrong."""
     try:
         executors = executors_for(settings)
     except ConfigInvalid as error:
         for problem in error.problems:
             typer.echo(str(problem), err=True)
         return {"headroom": None, "switches": None}
-    stands = [Switches(record).active_switches(executor_id) for executor_id in executors]
+    statuses = [Switches(record).active_switches(executor_id) for executor_id in executors]
     return {
         "headroom": [room.to_json() for room in headroom(record, executors)],
         "switches": [
-            {"executor_id": stand["executor_id"], "account": stand["account"]} | switch
-            for stand in (each.to_json() for each in stands)
-            for switch in stand["switches"]
+            {"executor_id": status["executor_id"], "account": status["account"]} | switch
+            for status in (each.to_json() for each in statuses)
+            for switch in status["switches"]
         ],
     }
 
@@ -72,16 +73,16 @@ def _print_counts(body: dict[str, Any]) -> None:
 
 
 def _print_accounts(body: dict[str, Any]) -> None:
-    rooms, stands = body["headroom"] or [], body["switches"] or []
-    if rooms:
+    limits, switches = body["headroom"] or [], body["switches"] or []
+    if limits:
         typer.echo(f"\n{'limits':<12} {'':<32} {'used':>14} {'allowed':>14} {'left':>14}")
-    for room in rooms:
+    for room in limits:
         rung = "" if room["rung"] == "none" else f"  {room['rung']}"
         typer.echo(
             f"{room['executor_id']:<12} {room['limit']:<32} {room['used']:>14} {room['allowed']:>14} "
             f"{room['left']:>14}  {room['percent']:>5} %{rung}"
         )
-    if stands:
+    if switches:
         typer.echo("\nswitches")
-    for switch in stands:
+    for switch in switches:
         typer.echo(f"{switch['executor_id']:<12} {switch['kind']}  {switch['reason']}")

@@ -1,4 +1,4 @@
-"""The words that open a gate, and the comparison before: config diff, accept and forget; and `tradewire end`."""
+"""The commands `config diff`, `config accept`, `config forget` and `end`."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from pipeline.model.errors import ConfigInvalid, Problem
 from pipeline.operations.end_execution import end_execution
 from pipeline.startup import forget_executor, live_limits
 from pipeline.startup.context import executors_for, open_record, settings_for_a_person
-from pipeline.startup.settings_drift import Compared, compare
+from pipeline.startup.settings_drift import SettingsComparison, compare
 
 Executor = Annotated[str, typer.Argument(metavar="EXECUTOR")]
-Why = Annotated[str, typer.Option(help="Why; it is kept.")]
-By = Annotated[str | None, typer.Option(help="Who; the login name by default.")]
+Why = Annotated[str, typer.Option(help="Why; it is recorded.")]
+By = Annotated[str | None, typer.Option(help="Who; your login name by default.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -34,11 +34,11 @@ def add_to(app: typer.Typer, *, config: typer.Typer) -> None:
 
 
 def diff(
-    executor: Annotated[str | None, typer.Argument(metavar="EXECUTOR", help="Only this one.")] = None,
+    executor: Annotated[str | None, typer.Argument(metavar="EXECUTOR", help="Compare only this executor.")] = None,
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Compare the file with what runs and with what was last accepted: exit 0 equal, 1 when something differs."""
+    """Compare the file with the running processes and with the accepted limits: exit 0 when equal, 1 when not."""
     settings = settings_for_a_person("config")
     executors = executors_for(settings)
     with open_record(settings) as record:
@@ -47,14 +47,14 @@ def diff(
         if executor not in found:
             _no_such(executor, executors)
         found = {executor: found[executor]}
-    stale = list(dict.fromkeys(str(process) for compared in found.values() for process in compared.stale))
-    equal = all(compared.equal for compared in found.values())
+    stale = list(dict.fromkeys(str(process) for comparison in found.values() for process in comparison.stale))
+    equal = all(comparison.equal for comparison in found.values())
     if as_json:
-        body = {name: compared.to_json() for name, compared in found.items()}
+        body = {name: comparison.to_json() for name, comparison in found.items()}
         typer.echo(json.dumps({"equal": equal, "restart": stale, "executors": body}, indent=2))
     else:
-        for compared in found.values():
-            typer.echo("\n".join(_told(compared)))
+        for comparison in found.values():
+            typer.echo("\n".join(_lines(comparison)))
         for process in stale:
             typer.echo(f"restart {process}")
     raise typer.Exit(0 if equal else 1)
@@ -63,17 +63,17 @@ def diff(
 def accept(
     executor: Executor,
     *,
-    sentence: Annotated[str | None, typer.Option(help="The sentence of mode live, for its account.")] = None,
+    sentence: Annotated[str | None, typer.Option(help="The sentence of mode live, with the account's number.")] = None,
     by: By = None,
 ) -> None:
-    """Accept what the file loosens for a live executor."""
+    """Accept settings of a live executor that loosen its limits."""
     settings = settings_for_a_person("config")
     executors = executors_for(settings)
     if executor not in executors:
         _no_such(executor, executors)
-    said = sentence if sentence is not None else _typed("sentence", "--sentence")
+    typed = sentence if sentence is not None else _typed("sentence", "--sentence")
     with open_record(settings) as record:
-        changes = live_limits.accept(record, executors[executor], sentence=said, by=by or getpass.getuser())
+        changes = live_limits.accept(record, executors[executor], sentence=typed, by=by or getpass.getuser())
     _echo_changes(changes)
     typer.echo(f"accepted: the settings of {executor} as the file has them; restart its processes")
 
@@ -82,28 +82,30 @@ def forget(
     executor: Executor,
     *,
     why: Why,
-    yes_forget: Annotated[str | None, typer.Option(metavar="NAME", help="The executor's name, once more.")] = None,
+    yes_forget: Annotated[str | None, typer.Option(metavar="NAME", help="The executor's name, to confirm.")] = None,
     by: By = None,
     as_json: AsJson = False,
 ) -> None:
-    """Let an executor go that left the file with open work or positions; nothing is asked of its broker."""
+    """Forget an executor that was removed from the file with open work or positions; its broker is not asked."""
     settings = settings_for_a_person("config")
     executors = executors_for(settings)
     typed = yes_forget if yes_forget is not None else _typed("name of the executor to forget", "--yes-forget")
     if typed != executor:
-        raise ConfigInvalid([Problem(key="--yes-forget", message=f"{typed!r} is not {executor!r}; nothing was done")])
+        raise ConfigInvalid(
+            [Problem(key="--yes-forget", message=f"{typed!r} is not {executor!r}: nothing was changed")]
+        )
     with open_record(settings) as record:
-        gone = forget_executor.forget(record, executors, executor, by=by or getpass.getuser(), why=why)
+        done = forget_executor.forget(record, executors, executor, by=by or getpass.getuser(), why=why)
     if as_json:
-        typer.echo(json.dumps(asdict(gone), indent=2))
+        typer.echo(json.dumps(asdict(done), indent=2))
         return
-    typer.echo(f"forgotten: {executor}; {gone.ended} executions that waited were skipped")
-    if gone.dead:
-        typer.echo(f"{gone.dead} dead letters are left ({gone.buried} new): tradewire dead list --executor {executor}")
-    for order in gone.orders:
-        typer.echo(f"left at the broker, followed by nobody: {order}")
-    for position in gone.positions:
-        typer.echo(f"left in the account, closed by nobody: {position}")
+    typer.echo(f"forgotten: {executor}; {done.ended} executions that waited were skipped")
+    if done.dead:
+        typer.echo(f"{done.dead} dead letters are left ({done.buried} new): tradewire dead list --executor {executor}")
+    for order in done.orders:
+        typer.echo(f"left at the broker, and not followed: {order}")
+    for position in done.positions:
+        typer.echo(f"left in the account, and not closed: {position}")
 
 
 def end(
@@ -113,7 +115,7 @@ def end(
     by: By = None,
     as_json: AsJson = False,
 ) -> None:
-    """End an execution that is queued or held; it is skipped, and what waits for its symbol goes on."""
+    """End an execution that is queued or held: it is skipped, and the next one of its symbol goes on."""
     try:
         which = UUID(execution_id)
     except ValueError:
@@ -126,21 +128,21 @@ def end(
         typer.echo(f"ended {ended.execution_id}: {ended.symbol} at {ended.executor_id}")
 
 
-def _told(compared: Compared) -> Iterable[str]:
-    """Tell one executor for a person."""
-    if compared.file_hash is None:
-        yield f"{compared.executor_id}: not in the file"
+def _lines(comparison: SettingsComparison) -> Iterable[str]:
+    """Yield the lines about one executor."""
+    if comparison.file_hash is None:
+        yield f"{comparison.executor_id}: not in the file"
     else:
-        yield f"{compared.executor_id}: the file has {compared.file_hash[:8]}"
-    for process in compared.processes:
+        yield f"{comparison.executor_id}: the file has {comparison.file_hash[:8]}"
+    for process in comparison.processes:
         yield f"  {process} uses {'the same' if process.current else process.settings_hash[:8]}"
         if not process.current and process.changes is not None:
             yield from (f"    {change}" for change in process.changes)
-    if not compared.processes:
+    if not comparison.processes:
         yield "  no process uses it"
-    if compared.accepted:
-        yield "  since it was last accepted for real money:"
-        yield from (f"    {change}" for change in compared.accepted)
+    if comparison.accepted:
+        yield "  changes since the settings were accepted for real money:"
+        yield from (f"    {change}" for change in comparison.accepted)
 
 
 def _echo_changes(changes: Iterable[Change]) -> None:

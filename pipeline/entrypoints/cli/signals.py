@@ -1,4 +1,4 @@
-"""`tradewire signal send`: record signals from a file or standard input, and say what became of each."""
+"""`tradewire signal send`: record signals from a file or standard input, and print the result of each."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from pipeline.views.json_shapes import error_json, execution_json, recorded_json
 
 app = typer.Typer(no_args_is_help=True, help="Send signals.")
 
-#: The source of a signal that names none.
+#: The source of signals that name none.
 SOURCE = "manual"
 
-_LOOK_EVERY_S = 0.05
-# Once PostgreSQL was found away, the lines of the next moment are refused without asking it again and again.
-_TRUST_ABSENCE_S = 1.0
+_READ_EVERY_S = 0.05
+# Once PostgreSQL is away, the lines of this many seconds are refused without another try.
+_NO_RETRY_S = 1.0
 
 
 @app.callback()
@@ -45,14 +45,14 @@ def _group() -> None:
 def send(
     file: Annotated[str, typer.Argument(help="A file of JSON, or - for standard input.")] = "-",
     *,
-    wait: Annotated[float, typer.Option(metavar="SECONDS", help="Wait so long for the outcomes.")] = 0.0,
-    direct: Annotated[bool, typer.Option("--direct", help="Execute here, without the queues.")] = False,
+    wait: Annotated[float, typer.Option(metavar="SECONDS", help="Wait at most so long for the outcomes.")] = 0.0,
+    direct: Annotated[bool, typer.Option("--direct", help="Execute in this process, without the queues.")] = False,
 ) -> None:
-    """Record signals: a JSON object, an array, or JSON lines. One line of JSON is printed for each, in order."""
+    """Record signals: a JSON object, an array, or JSON lines. Prints one line of JSON for each, in order."""
     settings = settings_for_a_person("signal")
     executors = executors_for(settings)
     with open_record(settings) as record, closing(_opened(file)) as stream:
-        _pass_gates(record, executors, direct=direct)
+        _check_start(record, executors, direct=direct)
         intake = Intake(record, executors, by="signal send")
         execute, close = _execution(settings, executors, direct=direct)
         try:
@@ -63,8 +63,11 @@ def send(
     raise typer.Exit(1 if any("error" in answer for answer in answers) else 0)
 
 
-def _pass_gates(record: Record, executors: Executors, *, direct: bool) -> None:
-    """Let only who may start send orders; who only records says what routing decided under. Away: each line says so."""
+def _check_start(record: Record, executors: Executors, *, direct: bool) -> None:
+    """Make the checks of a process if this command may send orders; else only keep the settings that it routes by.
+
+    With PostgreSQL away nothing is checked: then every signal is refused anyway.
+    """
     with suppress(RecordUnavailable):
         if direct:
             check_start(record, executors, by="signal send")
@@ -75,7 +78,7 @@ def _pass_gates(record: Record, executors: Executors, *, direct: bool) -> None:
 def _record_all(
     lines: Iterable[ParsedLine], intake: Intake, execute: Callable[[Recorded], None], *, follow: bool
 ) -> Iterator[dict[str, Any]]:
-    """Record each as it is read; without `--wait` its line is printed at once."""
+    """Record each signal as it is read, and print its line at once unless *follow*."""
     away: RecordUnavailable | None = None
     until = 0.0
     for line in lines:
@@ -84,7 +87,7 @@ def _record_all(
                 raise away
             answer = _record_one(line, intake, execute)
         except RecordUnavailable as error:
-            away, until = error, time.monotonic() + _TRUST_ABSENCE_S if error is not away else until
+            away, until = error, time.monotonic() + _NO_RETRY_S if error is not away else until
             answer = error_json(line.line, "record_unavailable", str(error))
         if not follow:
             _print(answer)
@@ -107,7 +110,7 @@ def _record_one(line: ParsedLine, intake: Intake, execute: Callable[[Recorded], 
 def _execution(
     settings: Settings, executors: Executors, *, direct: bool
 ) -> tuple[Callable[[Recorded], None], Callable[[], None]]:
-    """Return how recorded signals are executed: by the recipe here, or by ringing the bell."""
+    """Return the function that executes a recorded signal, here or through the queues, and the one that closes it."""
     if direct:
         from workers.execution.direct import DirectExecutor  # noqa: PLC0415 -- loads the broker's library
 
@@ -118,19 +121,19 @@ def _execution(
     from pipeline.queues.redis_server import connect  # noqa: PLC0415
 
     if settings.redis_url is None:
-        # Recorded is promised; the keeper rings for what nobody rang for.
+        # The signals are recorded; the keeper enqueues them.
         return (lambda _recorded: None), (lambda: None)
     dispatcher = Dispatcher(ExecutionQueue(connect(settings.redis_url.get_secret_value())))
-    return (lambda recorded: _ring(dispatcher, recorded)), (lambda: None)
+    return (lambda recorded: _enqueue(dispatcher, recorded)), (lambda: None)
 
 
-def _ring(dispatcher: Any, recorded: Recorded) -> None:
+def _enqueue(dispatcher: Any, recorded: Recorded) -> None:
     if not recorded.duplicate:
         dispatcher.enqueue(recorded.executions)
 
 
 def _print_waited(record: Record, answers: list[dict[str, Any]], wait: float) -> None:
-    """Print the answers when nothing of them is open any more, or when the time is over."""
+    """Print the answers when every execution has been decided, or when the time is over."""
     if wait <= 0:
         return
     deadline = time.monotonic() + wait
@@ -139,7 +142,7 @@ def _print_waited(record: Record, answers: list[dict[str, Any]], wait: float) ->
         rows = executions_of(record, ids)
         if time.monotonic() >= deadline or not any(row.state in UNDECIDED for row in rows):
             break
-        time.sleep(_LOOK_EVERY_S)
+        time.sleep(_READ_EVERY_S)
     by_signal: dict[str, list[dict[str, Any]]] = {}
     for row in executions_of(record, ids) if ids else []:
         by_signal.setdefault(str(row.signal_id), []).append(execution_json(row))

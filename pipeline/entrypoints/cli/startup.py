@@ -1,16 +1,16 @@
-"""The gates that a command's process passes before it starts."""
+"""The checks that a command makes before its process starts."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import partial
 
 from config.schema.executor import ExecutorSettings
 from config.schema.settings import Settings
 from pipeline.model.errors import Unavailable
 from pipeline.startup.alert_channels import check_channels
-from pipeline.startup.checks import Check, behind, check_start
+from pipeline.startup.checks import Check, after_checks, check_start
 from pipeline.startup.context import database_url
 from pipeline.store.record import Record
 from workers.account.pinned_account import check_account
@@ -18,13 +18,13 @@ from workers.account.runtime import open_runtime
 
 
 @contextmanager
-def started(
+def checked_start(
     settings: Settings, executors: Mapping[str, ExecutorSettings], *, by: str, accounts: bool = False
 ) -> Iterator[None]:
-    """Run the body if the record allows it and, with *accounts*, if every pinned account is the one that is reported.
+    """Run the body after the checks. With *accounts*, also check that the API keys open the pinned accounts.
 
     Raises:
-        ConfigInvalid: a gate is shut; all that the record says is listed.
+        ConfigInvalid: a check refused; it lists every problem that the record shows.
     """
     with ExitStack() as stack:
         record = stack.enter_context(Record(database_url(settings), connections=1, retry_for_s=0.0))
@@ -36,34 +36,31 @@ def started(
             runtime = open_runtime(executor, settings=settings, exchange_url=settings.exchange_url, record=record)
             stack.enter_context(closing(runtime))
             checks.append(partial(check_account, runtime))
-        stack.enter_context(behind(checks))
+        stack.enter_context(after_checks(checks))
         yield
 
 
-def gate_of_up(settings: Settings, executors: Mapping[str, ExecutorSettings]) -> Callable[[str], None]:
-    """Return what `up` asks of the record at a database URL before it starts any process.
+def check_before_up(settings: Settings, executors: Mapping[str, ExecutorSettings]) -> Callable[[str], None]:
+    """Return the check that `up` makes against the record at a database URL before it starts any process.
 
-    Accounts whose broker is away then, or is the exchange that `up` itself starts, are verified by the processes.
+    It skips accounts whose broker is away and those of the exchange that `up` itself starts: the processes check them.
     """
 
-    def gate(url: str) -> None:
+    def check(url: str) -> None:
         with Record(url, connections=1, retry_for_s=3.0) as record:
             check_start(record, executors, by="up")
             check_channels(record, executors, settings=settings)
             for executor in _pinned(executors):
                 if executor.base_url is not None:
-                    _check(executor, settings, record)
+                    _check_account(executor, settings, record)
 
-    return gate
+    return check
 
 
-def _check(executor: ExecutorSettings, settings: Settings, record: Record) -> None:
+def _check_account(executor: ExecutorSettings, settings: Settings, record: Record) -> None:
     runtime = open_runtime(executor, settings=settings, exchange_url=settings.exchange_url, record=record)
-    with closing(runtime):
-        try:
-            check_account(runtime)
-        except Unavailable:
-            return
+    with closing(runtime), suppress(Unavailable):
+        check_account(runtime)
 
 
 def _pinned(executors: Mapping[str, ExecutorSettings]) -> list[ExecutorSettings]:

@@ -1,4 +1,4 @@
-"""The switches by hand: pause, resume, reduce, halt."""
+"""The commands that turn switches: pause, resume, reduce, halt."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from pipeline.model.switches import Switch, SwitchKind, reason_of
 from pipeline.startup.context import executors_for, open_record, settings_for_a_person
 from pipeline.startup.executor_names import me, names_of
 
-Which = Annotated[str | None, typer.Argument(metavar="EXECUTOR", help="The executor whose account is meant.")]
-All = Annotated[bool, typer.Option("--all", help="Every executor of the file.")]
-Why = Annotated[str | None, typer.Option(help="Why; it is kept, and entries that are skipped say it.")]
-By = Annotated[str | None, typer.Option(help="Who; the login name and machine by default.")]
+Which = Annotated[str | None, typer.Argument(metavar="EXECUTOR", help="The executor of the account.")]
+All = Annotated[bool, typer.Option("--all", help="All executors of the file.")]
+Why = Annotated[str | None, typer.Option(help="Why; it is recorded, also with every entry that is skipped.")]
+By = Annotated[str | None, typer.Option(help="Who; your login name and machine by default.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -31,35 +31,35 @@ def add_to(app: typer.Typer) -> None:
 def pause(
     executor: Which = None, *, every: All = False, why: Why = None, by: By = None, as_json: AsJson = False
 ) -> None:
-    """Hold entries until `resume`; exits go."""
+    """Pause: entries wait until `resume`, exits go."""
     _turn(SwitchKind.PAUSED, executor, every=every, why=why, by=by, as_json=as_json)
 
 
 def reduce(
     executor: Which = None, *, every: All = False, why: Why = None, by: By = None, as_json: AsJson = False
 ) -> None:
-    """Skip entries and cancel those that work, until `resume`; exits go."""
+    """Closing only: entries are skipped and open ones canceled until `resume`, exits go."""
     _turn(SwitchKind.REDUCING, executor, every=every, why=why, by=by, as_json=as_json)
 
 
 def halt(
     executor: Which = None, *, every: All = False, why: Why = None, by: By = None, as_json: AsJson = False
 ) -> None:
-    """Stop: as `reduce`; only a person lifts it."""
+    """Halt: like `reduce`, and no limit lifts it by itself."""
     _turn(SwitchKind.HALTED, executor, every=every, why=why, by=by, as_json=as_json)
 
 
 def resume(
     executor: Which = None, *, every: All = False, why: Why = None, by: By = None, as_json: AsJson = False
 ) -> None:
-    """Lift every switch of the account; after a limit's halt only with --why."""
+    """Lift every switch of the account. A halt by a limit needs --why."""
     settings = settings_for_a_person("resume")
     names = names_of(settings, executor, every=every)
     with open_record(settings) as record:
         switches = Switches(record)
-        stands = [switches.resume(name, by=by or me(), why=why) for name in names]
+        statuses = [switches.resume(name, by=by or me(), why=why) for name in names]
         notes = [note for name in names for note in _still_over(switches, settings, name)]
-    print_stands(stands, as_json=as_json)
+    print_statuses(statuses, as_json=as_json)
     for note in notes:
         typer.echo(note, err=as_json)
 
@@ -71,30 +71,30 @@ def _turn(
     names = names_of(settings, executor, every=every)
     with open_record(settings) as record:
         switches = Switches(record)
-        stands = [switches.turn(name, kind, by=by or me(), why=why) for name in names]
-    print_stands(stands, as_json=as_json)
+        statuses = [switches.turn(name, kind, by=by or me(), why=why) for name in names]
+    print_statuses(statuses, as_json=as_json)
 
 
-def print_stands(stands: list[SwitchStatus], *, as_json: bool) -> None:
-    """Print what stands, and what was lifted."""
+def print_statuses(statuses: list[SwitchStatus], *, as_json: bool) -> None:
+    """Print the switches that are on, and those that were just lifted."""
     if as_json:
-        typer.echo(json.dumps([stand.to_json() for stand in stands], indent=2))
-    for stand in [] if as_json else stands:
-        for switch in stand.lifted:
-            typer.echo(f"{stand.executor_id}: lifted {_said(switch)}")
-        for switch in stand.switches:
-            typer.echo(f"{stand.executor_id}: {_said(switch)}")
-        if not stand.switches:
-            typer.echo(f"{stand.executor_id}: nothing stands; entries go")
+        typer.echo(json.dumps([status.to_json() for status in statuses], indent=2))
+    for status in [] if as_json else statuses:
+        for switch in status.lifted:
+            typer.echo(f"{status.executor_id}: lifted {_line(switch)}")
+        for switch in status.switches:
+            typer.echo(f"{status.executor_id}: {_line(switch)}")
+        if not status.switches:
+            typer.echo(f"{status.executor_id}: trading: no switch is on")
 
 
-def _said(switch: Switch) -> str:
+def _line(switch: Switch) -> str:
     closing = ", closing everything" if switch.flatten else ""
     return f"{switch.kind.value}{closing}  {reason_of(switch)}"
 
 
 def _still_over(switches: Switches, settings: Settings, executor_id: str) -> list[str]:
-    """Say what the ladder goes on to do by itself: lifting a halt does not bring the money back."""
+    """Return a note per loss limit that is still exceeded: entries stay skipped by it after the halt is lifted."""
     try:
         executor = executors_for(settings)[executor_id]
     except ConfigInvalid:
@@ -106,6 +106,6 @@ def _note(executor_id: str, use: Use) -> str:
     over = ", or the day is over" if use.limit is LossLimit.DAILY_LOSS else ""
     return (
         f"{executor_id}: {use.limit} is still at {use.percent:.1f} % of its limit (lost {use.lost:.2f} of "
-        f"{use.allowed:.2f}): entries are skipped as reducing until it is below 70 %{over}. The same breach does not "
-        f"halt again. If what it is counted from is wrong: `tradewire baseline {executor_id}`."
+        f"{use.allowed:.2f}): the account stays closing only until it is below 70 %{over}. The same breach does not "
+        f"halt it again. If the figures are wrong, correct them: `tradewire baseline {executor_id}`."
     )

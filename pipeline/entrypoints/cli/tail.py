@@ -1,4 +1,4 @@
-"""`tradewire tail`: what is decided, as it is decided."""
+"""`tradewire tail`: print decisions as they are made."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def tail(
     executor: Annotated[str | None, typer.Option(help="Only of this executor.")] = None,
     symbol: Annotated[str | None, typer.Option(help="Only of this symbol.")] = None,
     status: Annotated[str | None, typer.Option(help="Only moves into this state.")] = None,
-    reason: Annotated[str | None, typer.Option(help="Only moves for this reason, by its code.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Only moves with this reason code.")] = None,
     after: Annotated[
-        str | None, typer.Option("--since", metavar="T", help="Begin there: RFC 3339, or 90s, 15m, 2h, 3d ago.")
+        str | None, typer.Option("--since", metavar="T", help="Begin at this time: RFC 3339, or 90s, 15m, 2h, 3d ago.")
     ] = None,
-    every: Annotated[bool, typer.Option("--all", help="Every move, and not decisions only.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One line of JSON per move; every move.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Print every move, not only decisions.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON for every move.")] = False,
 ) -> None:
-    """Follow decisions live, until Ctrl-C."""
+    """Print decisions as they are made, until Ctrl-C."""
     wanted = Wanted(
         executor_id=executor,
         symbol=_symbol(symbol),
@@ -70,5 +70,5 @@ def _reason(text: str | None) -> str | None:
     if text is None or text in CATALOGUE:
         return text
     raise ConfigInvalid(
-        [Problem(key="--reason", message=f"{text!r} is no reason's code; `tradewire reasons` lists them")]
+        [Problem(key="--reason", message=f"{text!r} is not a reason code; `tradewire reasons` lists them")]
     )

@@ -1,4 +1,4 @@
-"""`tradewire top`: everything on one screen, with keys to stop and go."""
+"""`tradewire top`: everything on one screen, with keys for actions."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def add_to(app: typer.Typer) -> None:
 
 
 def top() -> None:
-    """Show executors, rates, limits, dead letters and newest executions live; keys pause, resume, halt and requeue."""
+    """Show accounts, rates, limits, dead letters and the newest executions live; keys pause, resume, halt, requeue."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        message = "it needs a terminal; `tradewire tail`, `report --json` and `doctor --json` are for programs"
+        message = "it needs a terminal; programs use `tradewire tail`, `report --json` and `doctor --json`"
         raise ConfigInvalid([Problem(key="top", message=message)])
     settings = settings_for_a_person("top")
     executors = executors_for(settings)

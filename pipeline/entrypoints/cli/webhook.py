@@ -1,4 +1,4 @@
-"""`tradewire webhook`: show what a body becomes, and what was delivered."""
+"""`tradewire webhook`: test a body, and list what was delivered."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ from pipeline.model.errors import ConfigInvalid, InvalidSignal, Problem
 from pipeline.model.json_values import number_json, time_json
 from pipeline.startup.context import executors_for, open_record, settings_for_a_person, since
 
-app = typer.Typer(no_args_is_help=True, help="Test webhooks, and see what was delivered to them.")
+app = typer.Typer(no_args_is_help=True, help="Test webhooks, and list what was delivered to them.")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.callback()
 def _group() -> None:
-    """Test webhooks, and see what was delivered to them."""
+    """Test webhooks, and list what was delivered to them."""
 
 
 @app.command("test")
 def try_body(
     file: Annotated[str, typer.Argument(help="The body of a delivery; - for standard input.")],
     *,
-    name: Annotated[str, typer.Option(help="The webhook.")] = DEFAULT,
+    name: Annotated[str, typer.Option(help="The name of the webhook.")] = DEFAULT,
     as_json: AsJson = False,
 ) -> None:
-    """Show which signal a body becomes, or why it is refused. Nothing is recorded. Exit 1: it is refused."""
+    """Show the signal that a body becomes, or why it is refused (exit 1). Nothing is recorded."""
     settings = settings_for_a_person("webhook")
     webhooks = load_webhooks(settings, executors=tuple(executors_for(settings)))
     if name not in webhooks:
         message = f"there is no webhook {name!r}; there is {', '.join(webhooks)}"
         raise ConfigInvalid([Problem(key="--name", message=message)])
     shown = _tested(_content(file), webhooks[name])
-    typer.echo(json.dumps(shown, indent=2) if as_json else _told(shown))
+    typer.echo(json.dumps(shown, indent=2) if as_json else _lines(shown))
     raise typer.Exit(1 if "error" in shown else 0)
 
 
@@ -53,10 +53,10 @@ def list_deliveries(
     refused: Annotated[bool, typer.Option("--refused", help="Only those that were refused.")] = False,
     since_: Annotated[str | None, typer.Option("--since", help="RFC 3339, or 90s, 15m, 2h, 3d.")] = None,
     name: Annotated[str | None, typer.Option(help="Only of this webhook.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="List at most this many.")] = 50,
     as_json: AsJson = False,
 ) -> None:
-    """List what was delivered, newest first: the signal that it became, or why it was refused."""
+    """List the deliveries, newest first, each with its signal or the reason why it was refused."""
     with open_record(settings_for_a_person("webhook")) as record:
         items, more = deliveries(record, refused=refused, webhook=name, since=since(since_), limit=limit)
     if as_json:
@@ -82,11 +82,11 @@ def _tested(raw: bytes, webhook: Webhook) -> dict[str, Any]:
         "identity": translation.identity.value,
         "identity_says": SAYS[translation.identity],
         "notes": list(translation.notes),
-        "signal": {key: _plain(value) for key, value in signal.items()},
+        "signal": {key: _json_value(value) for key, value in signal.items()},
     }
 
 
-def _told(shown: dict[str, Any]) -> str:
+def _lines(shown: dict[str, Any]) -> str:
     if "error" in shown:
         return f"refused: {shown['error']['code']}\n{shown['error']['message']}"
     lines = [
@@ -102,14 +102,14 @@ def _told(shown: dict[str, Any]) -> str:
 def _line(item: dict[str, Any]) -> str:
     times = f", {item['times']} times" if item["times"] > 1 else ""
     head = f"{item['at']}  {item['webhook']:<14} {item['outcome']}{times}"
-    # Strangers write this too, and a terminal obeys what is not printable.
+    # Anybody can send this text, and a terminal obeys characters that are not printable.
     body = "".join(sign if sign.isprintable() else "?" for sign in " ".join(item["payload"].split())[:100])
     if item["code"] is not None:
         return f"{head}  {item['code']}: {item['message']}  from {item['address']}  {body}"
     return f"{head}  {item['dialect']}  signal {item['signal_id']}  {body}"
 
 
-def _plain(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
     if isinstance(value, Decimal):
         return number_json(value)
     return time_json(value) if isinstance(value, datetime) else value

@@ -1,1 +1,1 @@
-"""Look at every part that tradewire stands on, and say what is wrong, why it likely is, and what mends it."""
+"""Check every part of the system; report what is wrong, the likely cause, and the remedy."""

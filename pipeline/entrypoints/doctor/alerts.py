@@ -1,4 +1,4 @@
-"""Look at the alerts that are open, and whether anybody is told of them."""
+"""Check the open alerts, and whether messages about them reach a person."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from config.alerts import Alerts, load_alerts
 from config.schema.settings import Settings
 from pipeline.entrypoints.doctor.findings import CheckResult, CheckStatus
 from pipeline.model.errors import ConfigInvalid
-from pipeline.monitoring.alerts.commands import listed, tested
+from pipeline.monitoring.alerts.commands import listed, tested_channels
 from pipeline.store.record import Record
 
 _SHOWN = 5
 
 
-def look_at_alerts(record: Record, settings: Settings) -> list[CheckResult]:
-    """Return a finding on what is open, and one on the channels.
+def check_alerts(record: Record, settings: Settings) -> list[CheckResult]:
+    """Return a finding on the open alerts, and one on the channels.
 
     Raises:
         RecordUnavailable: PostgreSQL is away.
@@ -27,31 +27,30 @@ def look_at_alerts(record: Record, settings: Settings) -> list[CheckResult]:
 
 
 def _open(record: Record) -> CheckResult:
-    rows = listed(record, all_=False)
-    if not rows:
+    alerts = listed(record, all_=False)
+    if not alerts:
         return CheckResult(name="alerts", status=CheckStatus.OK, saw="none is open")
-    waits = any(row["acked_at"] is None for row in rows)
-    said = "; ".join(row["subject"] for row in rows[:_SHOWN])
-    more = f"; and {len(rows) - _SHOWN} more" if len(rows) > _SHOWN else ""
+    subjects = "; ".join(alert.subject for alert in alerts[:_SHOWN])
+    more = f"; and {len(alerts) - _SHOWN} more" if len(alerts) > _SHOWN else ""
     return CheckResult(
         name="alerts",
-        # Of what somebody looks at already, nobody has to be warned.
-        status=CheckStatus.WARNING if waits else CheckStatus.OK,
-        saw=f"{len(rows)} open: {said}{more}",
-        cause="Each is named above or below too, if it still lasts.",
-        remedy="`tradewire alerts list`; pipeline/docs/alerts.md says how to recover from each.",
+        # An acknowledged alert is no warning: somebody works on it.
+        status=CheckStatus.WARNING if any(alert.waits for alert in alerts) else CheckStatus.OK,
+        saw=f"{len(alerts)} open: {subjects}{more}",
+        cause="The other findings name each cause that still lasts.",
+        remedy="`tradewire alerts list`; pipeline/docs/alerts.md describes how to recover from each.",
     )
 
 
 def _channels(record: Record, alerts: Alerts) -> CheckResult:
     name = "alert channels"
     if alerts.silent:
-        return CheckResult(name=name, status=CheckStatus.OK, saw='nobody is told, as alerts.toml says ("none")')
+        return CheckResult(name=name, status=CheckStatus.OK, saw='turned off: alerts.toml says "none"')
     if not alerts.channels:
         return CheckResult(
-            name=name, status=CheckStatus.OK, saw="none is set up: alerts are rows, and nobody is told of them"
+            name=name, status=CheckStatus.OK, saw="none is set up: alerts are listed, and no message is sent"
         )
-    took = record.run(lambda connection: tested(connection, alerts))
+    took = record.run(lambda connection: tested_channels(connection, alerts))
     lacking = [channel for channel in alerts.channels if channel not in took]
     if not lacking:
         return CheckResult(name=name, status=CheckStatus.OK, saw=f"{', '.join(took)}: tested")
@@ -59,6 +58,6 @@ def _channels(record: Record, alerts: Alerts) -> CheckResult:
         name=name,
         status=CheckStatus.WARNING,
         saw=f"{', '.join(lacking)}: not tested at this address",
-        cause="Nobody knows whether a message would arrive.",
+        cause="It is not known whether a message would arrive.",
         remedy="`tradewire alerts test`.",
     )

@@ -1,4 +1,4 @@
-"""Look at the broker of an executor: does it answer with these keys, for this account, and at what time."""
+"""Check the broker of an executor: its answer to these keys, its account, and its clock."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from pipeline.store.record import Record
 from workers.account.runtime import open_account, open_runtime
 from workers.brokers.protocol import Broker
 
-#: The longest that one look at a broker may take, so that the whole answer is there within 5 s.
+#: The time limit of one request, so that the whole examination ends within 5 s.
 _BROKER_TIMEOUT_S = 2.5
 
 
 @dataclass(frozen=True, kw_only=True)
-class BrokerVisit:
-    """What a broker said of the account, and its clock where it was asked for and could be read."""
+class BrokerCheck:
+    """The finding on a broker, and its clock if it could be read."""
 
     executor: ExecutorSettings
     finding: CheckResult
@@ -31,8 +31,8 @@ class BrokerVisit:
     skew: Skew | None = None
 
 
-def look_at_broker(executor: ExecutorSettings, settings: Settings, record: Record) -> CheckResult:
-    """Say whether the broker answers with these keys and for this account."""
+def check_broker(executor: ExecutorSettings, settings: Settings, record: Record) -> CheckResult:
+    """Check whether the broker answers to these keys, for this account."""
     try:
         with _opened(executor, settings, record) as broker:
             account = _account_of(broker)
@@ -41,15 +41,15 @@ def look_at_broker(executor: ExecutorSettings, settings: Settings, record: Recor
     return _of_account(executor, account)
 
 
-def visit(executor: ExecutorSettings, settings: Settings, record: Record) -> BrokerVisit:
-    """Look at the account and at the market's clock. Without a record it asks all the same: nobody else does then."""
+def check_broker_and_clock(executor: ExecutorSettings, settings: Settings, record: Record) -> BrokerCheck:
+    """Check the account and the market's clock. With PostgreSQL away the broker is asked without a request budget."""
     try:
-        return _visit(executor, settings, record)
+        return _check(executor, settings, record)
     except RecordUnavailable:
-        return _visit(executor, settings, None)
+        return _check(executor, settings, None)
 
 
-def _visit(executor: ExecutorSettings, settings: Settings, record: Record | None) -> BrokerVisit:
+def _check(executor: ExecutorSettings, settings: Settings, record: Record | None) -> BrokerCheck:
     try:
         with _opened(executor, settings, record) as broker:
             finding = _of_account(executor, _account_of(broker))
@@ -58,12 +58,12 @@ def _visit(executor: ExecutorSettings, settings: Settings, record: Record | None
             except RecordUnavailable:
                 raise
             except TradewireError:
-                return BrokerVisit(executor=executor, finding=finding)
-            return BrokerVisit(executor=executor, finding=finding, clock=clock, skew=skew)
+                return BrokerCheck(executor=executor, finding=finding)
+            return BrokerCheck(executor=executor, finding=finding, clock=clock, skew=skew)
     except RecordUnavailable:
         raise
     except TradewireError as error:
-        return BrokerVisit(executor=executor, finding=_failure(executor, error))
+        return BrokerCheck(executor=executor, finding=_failure(executor, error))
 
 
 @contextmanager
@@ -79,7 +79,7 @@ def _opened(executor: ExecutorSettings, settings: Settings, record: Record | Non
 
 
 def _account_of(broker: Broker) -> Account:
-    """Read the account, and once more if need be: one lost answer is no absence."""
+    """Read the account; after a failure once more, because one lost answer does not mean that the broker is away."""
     try:
         return broker.account()
     except (RecordUnavailable, BrokerRefusesAccount, BrokerOverRate):
@@ -91,10 +91,10 @@ def _account_of(broker: Broker) -> Account:
 def _of_account(executor: ExecutorSettings, account: Account) -> CheckResult:
     if executor.account is not None and account.number != executor.account:
         saw = f"the keys open account {account.number}, not the pinned {executor.account}"
-        return _critical(executor, saw, "Keys of another account.", "Put the keys of the pinned account back.")
+        return _critical(executor, saw, "The keys belong to another account.", "Set the keys of the pinned account.")
     if account.blocked:
         saw = f"account {account.number} is blocked for trading"
-        return _critical(executor, saw, "The broker's decision.", "Ask the broker.")
+        return _critical(executor, saw, "The broker decided so.", "Ask the broker.")
     saw = f"account {account.number} ({executor.mode}) answers"
     return CheckResult(name=_name(executor), status=CheckStatus.OK, saw=saw)
 
@@ -103,26 +103,26 @@ def _failure(executor: ExecutorSettings, error: TradewireError) -> CheckResult:
     name = executor.id.upper().replace("-", "_")
     match error:
         case BrokerRefusesAccount():
-            remedy = f"Correct {name}_API_KEY and {name}_API_SECRET, or ask the broker; one probe a minute finds out."
-            return _critical(executor, str(error), "Wrong keys or account.", remedy)
+            remedy = f"Correct {name}_API_KEY and {name}_API_SECRET, or ask the broker; tradewire tries once a minute."
+            return _critical(executor, str(error), "The keys or the account are wrong.", remedy)
         case ConfigInvalid():
             remedy = (
-                f"Run beside `tradewire up`, or set TRADEWIRE_EXCHANGE_URL or {name}_API_KEY; `tradewire config check`."
+                f"Run `tradewire up`, or set TRADEWIRE_EXCHANGE_URL or {name}_API_KEY; see `tradewire config check`."
             )
-            return _critical(executor, str(error), "No address or no key is known.", remedy)
+            return _critical(executor, str(error), "The address or the keys are not known.", remedy)
         case BrokerOverRate():
             return CheckResult(
                 name=_name(executor),
                 status=CheckStatus.WARNING,
                 saw=str(error),
-                cause="The account's requests of the last minute are used up, by us or by whoever else has these keys.",
-                remedy="Wait a minute; `tradewire doctor` shows the budget. Who else uses the keys?",
+                cause="The account's requests of the last minute are used up, perhaps by another program.",
+                remedy="Wait a minute; `tradewire doctor` shows the budget. Find other programs that use the keys.",
             )
         case RecordUnavailable():
-            remedy = "Bring PostgreSQL back first; the account's request budget is kept there."
+            remedy = "Start PostgreSQL first; it holds the account's request budget."
             return _critical(executor, f"not asked: {error}", "PostgreSQL is away.", remedy)
-    cause = "The broker is down, slow or not at this address."
-    remedy = "Look at `base_url`; executions are held until it answers, entries until they are too old."
+    cause = "The broker is down or slow, or the address is wrong."
+    remedy = "Check `base_url`. Executions are held until it answers, entries until they are too old."
     return _critical(executor, str(error), cause, remedy)
 
 

@@ -1,9 +1,9 @@
-"""Look at how many requests each account may still send this minute."""
+"""Check how many requests to the broker each account has left this minute."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from dataclasses import dataclass
 
 from psycopg import Connection
 from psycopg.rows import DictRow
@@ -11,47 +11,60 @@ from psycopg.rows import DictRow
 from config.schema.executor import ExecutorSettings
 from pipeline.accounts.account_key import account_key_of
 from pipeline.entrypoints.doctor.findings import CheckResult, CheckStatus
+from pipeline.store.query import fetch_all
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 
+# From this share of the limit on, the check warns.
 _NEARLY = 0.9
 
 
-def look_at_budgets(record: Record, executors: Mapping[str, ExecutorSettings]) -> Iterator[CheckResult]:
+@dataclass(frozen=True, kw_only=True)
+class _Budget:
+    """The requests of one account in the last minute."""
+
+    #: The account's key.
+    holder: str
+    spent: int
+    #: Seconds that the account still waits after a 429; 0 when it does not.
+    closed_s: float
+
+
+def check_budgets(record: Record, executors: Mapping[str, ExecutorSettings]) -> Iterator[CheckResult]:
     """Yield one finding per executor.
 
     Raises:
         RecordUnavailable: PostgreSQL is away.
     """
 
-    def unit(connection: Connection[DictRow]) -> tuple[dict[str, str], dict[str, DictRow]]:
-        holders = {executor_id: account_key_of(connection, executor_id) for executor_id in executors}
-        rows = connection.execute(sql("doctor", "budgets"), {"holders": list(holders.values())}).fetchall()
-        return holders, {row["holder"]: row for row in rows}
+    def unit(connection: Connection[DictRow]) -> tuple[dict[str, str], dict[str, _Budget]]:
+        keys = {executor_id: account_key_of(connection, executor_id) for executor_id in executors}
+        found = fetch_all(connection, _Budget, sql("doctor", "budgets"), {"holders": list(keys.values())})
+        return keys, {budget.holder: budget for budget in found}
 
-    holders, rows = record.run(unit)
+    keys, budgets = record.run(unit)
     for executor_id, executor in executors.items():
-        yield _finding(executor, rows.get(holders[executor_id]))
+        yield _finding(executor, budgets.get(keys[executor_id]))
 
 
-def _finding(executor: ExecutorSettings, row: Mapping[str, Any] | None) -> CheckResult:
+def _finding(executor: ExecutorSettings, budget: _Budget | None) -> CheckResult:
     name, most = f"request budget {executor.id}", executor.limits.requests_per_minute
-    spent = int(row["spent"]) if row else 0
+    spent = int(budget.spent) if budget else 0
     saw = f"{spent} of {most} requests in the last minute" if most is not None else "no limit is set"
-    if row and row["closed_s"] > 0:
+    if budget and budget.closed_s > 0:
         return CheckResult(
             name=name,
             status=CheckStatus.WARNING,
-            saw=f"{saw}; the broker answered 429, the account waits {row['closed_s']:.0f} s",
-            cause="The broker allows fewer requests than `limits.requests_per_minute`, or somebody else uses the keys.",
-            remedy="Lower `limits.requests_per_minute` of this executor; it goes on by itself.",
+            saw=f"{saw}; the broker answered 429, the account waits {budget.closed_s:.0f} s",
+            cause="The broker allows less than `limits.requests_per_minute`, or another program uses the keys.",
+            remedy="Lower `limits.requests_per_minute` of this executor; it continues by itself.",
         )
     if most is not None and spent >= most * _NEARLY:
         return CheckResult(
             name=name,
             status=CheckStatus.WARNING,
             saw=saw,
-            cause="Many signals, orders or dashboards of this account at once; entries wait, exits still go.",
-            remedy="Nothing to do for a burst; else fewer signals, or a broker's plan that allows more.",
+            cause="Many signals, orders or dashboards use this account at once; entries wait, exits still go.",
+            remedy="After a burst, nothing; otherwise send fewer signals, or get a plan with more requests.",
         )
     return CheckResult(name=name, status=CheckStatus.OK, saw=saw)

@@ -1,4 +1,4 @@
-"""Compare the clocks that decisions are timed by: this machine's, PostgreSQL's, the brokers'; tell the market."""
+"""Compare the clocks of this machine, PostgreSQL and the brokers, and check whether the market is open."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ T = TypeVar("T")
 
 #: Clocks that differ by more than this are a warning …
 SKEW_WARNING_S = 2.0
-#: … and by more than this, ages and the market's bells are told wrong.
+#: … and by more than this critical: ages and market hours come out wrong.
 SKEW_CRITICAL_S = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Skew:
-    """How far another clock is ahead of this machine's, in seconds, and how exactly that is known."""
+    """The seconds that another clock is ahead of this machine's, and how uncertain that is."""
 
     ahead_s: float
-    #: Half the time that the question took: the clock was read somewhere within.
+    #: Half the time that the request took: the clock was read at some moment within it.
     unsure_s: float
 
     def less(self, other: Skew) -> Skew:
-        """Return how far this clock is ahead of *other*."""
+        """Return the skew of this clock against *other*."""
         return Skew(ahead_s=self.ahead_s - other.ahead_s, unsure_s=self.unsure_s + other.unsure_s)
 
     @property
     def at_least_s(self) -> float:
-        """How far apart the two are for sure."""
+        """Return the smallest difference between the clocks that is certain."""
         return max(abs(self.ahead_s) - self.unsure_s, 0.0)
 
 
 def measured(ask: Callable[[], T], time_of: Callable[[T], datetime]) -> tuple[T, Skew]:
-    """Ask for another clock's time and compare it with ours at the middle of the question."""
+    """Read another clock and compare it with ours at the middle of the request."""
     before = datetime.now(UTC)
     answer = ask()
     took = datetime.now(UTC) - before
@@ -54,36 +54,33 @@ def skew_of_record(record: Record) -> Skew:
     Raises:
         RecordUnavailable: PostgreSQL is away.
     """
-
-    def ask() -> datetime:
-        row = record.run(lambda connection: connection.execute(sql("accounts", "now")).fetchone())
-        assert row is not None
-        now: datetime = row["now"]
-        return now
-
-    record.run(lambda _connection: None)  # A connection is there now: opening it is no part of the question.
-    return measured(ask, lambda now: now)[1]
+    # Opens a connection, so that the time for that is not part of the measured request.
+    record.run(lambda _connection: None)
+    return measured(lambda: record.one(datetime, sql("accounts", "now")), lambda now: now)[1]
 
 
-def look_at_record_clock(skew: Skew) -> CheckResult:
-    """Say whether this machine and PostgreSQL agree on the time."""
+def check_record_clock(skew: Skew) -> CheckResult:
+    """Check whether this machine and PostgreSQL agree on the time."""
     return _finding(
         "clock postgresql",
         skew,
         whose="PostgreSQL's clock",
         than="this machine's",
-        cause="The clock of this machine or of PostgreSQL's is wrong.",
-        remedy="`timedatectl set-ntp true` on the one that is off.",
+        cause="The clock of this machine or of PostgreSQL's machine is wrong.",
+        remedy="`timedatectl set-ntp true` on the machine whose clock is wrong.",
     )
 
 
-def look_at_broker_clock(executor: ExecutorSettings, skew: Skew, record: Skew | None) -> CheckResult:
-    """Say whether the broker agrees with PostgreSQL, by whose clock all ages are counted; else with this machine."""
+def check_broker_clock(executor: ExecutorSettings, skew: Skew, record: Skew | None) -> CheckResult:
+    """Check whether the broker's clock agrees with PostgreSQL's, which all ages are counted by.
+
+    Without a skew of PostgreSQL it is compared with this machine's.
+    """
     if executor.mode == "exchange":
-        cause = "The paper exchange was told to show another time."
+        cause = "The clock of the paper exchange was set to another time."
         remedy = 'Restart `tradewire exchange`, or post {"mode": "always_open"} to its /admin/clock.'
     else:
-        cause = "The clock of PostgreSQL's machine is wrong; a broker's seldom is."
+        cause = "The clock of PostgreSQL's machine is wrong; a broker's clock rarely is."
         remedy = "`timedatectl set-ntp true` on PostgreSQL's machine and on this one."
     return _finding(
         f"clock broker {executor.id}",
@@ -95,21 +92,21 @@ def look_at_broker_clock(executor: ExecutorSettings, skew: Skew, record: Skew | 
     )
 
 
-def look_at_market(executor: ExecutorSettings, clock: Clock | None) -> CheckResult:
-    """Say whether the market is open. A closed one is no problem; one that nobody can tell is."""
+def check_market(executor: ExecutorSettings, clock: Clock | None) -> CheckResult:
+    """Check whether the market is open. A closed market is no problem; an unreadable clock is."""
     name = f"market {executor.id}"
     if clock is None:
         return CheckResult(
             name=name,
             status=CheckStatus.WARNING,
             saw="the broker's clock cannot be read",
-            cause="The broker did not answer the question for its clock; entries and exits of shares wait for it.",
-            remedy="See the broker's finding; `tradewire doctor` again tells whether it passed.",
+            cause="The broker did not answer the request for its clock; entries and exits of shares wait for it.",
+            remedy="See the finding on the broker; run `tradewire doctor` again.",
         )
-    queues = (
+    hours = (
         f"closes {clock.next_close:%a %H:%M} UTC" if clock.is_open else f"opens {clock.next_open:%a %Y-%m-%d %H:%M} UTC"
     )
-    return CheckResult(name=name, status=CheckStatus.OK, saw=f"{'open' if clock.is_open else 'closed'}, {queues}")
+    return CheckResult(name=name, status=CheckStatus.OK, saw=f"{'open' if clock.is_open else 'closed'}, {hours}")
 
 
 def _finding(name: str, skew: Skew, *, whose: str, than: str, cause: str, remedy: str) -> CheckResult:

@@ -1,4 +1,4 @@
-"""Look at the room that is left on the disks of this machine."""
+"""Check the free space on the disks of this machine."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ _WARNING = 1 << 30
 _CRITICAL = 100 << 20
 
 
-def look_at_disks(home: Path) -> list[CheckResult]:
+def check_disks(home: Path) -> list[CheckResult]:
     """Return one finding for TRADEWIRE_HOME's filesystem and one for that of temporary files."""
-    return [_look("disk home", home), _look("disk temporary files", Path(tempfile.gettempdir()))]
+    return [_check("disk home", home), _check("disk temporary files", Path(tempfile.gettempdir()))]
 
 
-def _look(name: str, path: Path) -> CheckResult:
+def _check(name: str, path: Path) -> CheckResult:
     there = path.absolute()
     while not there.exists():
         there = there.parent
     try:
         free = shutil.disk_usage(there).free
     except OSError as error:
-        saw = f"{there} cannot be looked at: {error.strerror}"
-        cause, remedy = "This user may not look there.", f"`df {there}` as a user who may."
+        saw = f"the free space of {there} cannot be read: {error.strerror}"
+        cause, remedy = "This user has no access.", f"Run `df {there}` as a user who has access."
         return CheckResult(name=name, status=CheckStatus.WARNING, saw=saw, cause=cause, remedy=remedy)
     saw = f"{free / (1 << 30):.1f} GiB free at {there}"
     if free >= _WARNING:
@@ -34,6 +34,6 @@ def _look(name: str, path: Path) -> CheckResult:
         name=name,
         status=CheckStatus.CRITICAL if free < _CRITICAL else CheckStatus.WARNING,
         saw=saw,
-        cause="The disk is nearly full; an embedded PostgreSQL or Valkey stops taking writes when it is.",
-        remedy=f"Make room: `du -xh --max-depth=2 {there} | sort -h` tells where it went.",
+        cause="The disk is nearly full; an embedded PostgreSQL or Valkey refuses writes when it is full.",
+        remedy=f"Free some space: `du -xh --max-depth=2 {there} | sort -h` shows what uses it.",
     )

@@ -1,4 +1,4 @@
-"""What a look at one part says."""
+"""The finding on one part of the system."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class CheckStatus(StrEnum):
-    """How a part is."""
+    """How well a part is."""
 
     OK = "ok"
     WARNING = "warning"
@@ -17,7 +17,7 @@ class CheckStatus(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class CheckResult:
-    """One part: what was seen, and when it is not well, the likely cause and what mends it."""
+    """The finding on one part: what was seen, and if it is not well, the likely cause and the remedy."""
 
     name: str
     status: CheckStatus
@@ -33,12 +33,12 @@ def worst(findings: list[CheckResult]) -> CheckStatus:
 
 
 def findings_json(findings: list[CheckResult]) -> dict[str, Any]:
-    """Return the contract's shape."""
+    """Return the findings as `doctor --json` prints them."""
     return {"status": worst(findings).value, "checks": [asdict(finding) for finding in findings]}
 
 
 def no_address(name: str, variable: str) -> CheckResult:
-    """Say that nobody told where the part is."""
+    """Return the finding on a server whose address is not known."""
     return CheckResult(
         name=name,
         status=CheckStatus.CRITICAL,

@@ -1,4 +1,4 @@
-"""Look at what the living processes say of themselves: their releases, and how far behind the keeper is."""
+"""Check the processes by their heartbeats: which run, which releases they run, and how late the keeper is."""
 
 from __future__ import annotations
 
@@ -6,23 +6,46 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.entrypoints.doctor.findings import CheckResult, CheckStatus
-from pipeline.monitoring.heartbeats import GONE_AFTER, VERSION, release
+from pipeline.monitoring.heartbeats import release
+from pipeline.store.processes import SETTINGS, VERSION, LivingProcess, living_processes
 from pipeline.store.record import Record
-from pipeline.store.statements import sql
 
 _LATE_S, _VERY_LATE_S = 5.0, 30.0
 
 
-def look_at_releases(record: Record) -> CheckResult:
-    """Say whether all processes run the release that this command is of.
+def check_processes(record: Record, executor_ids: tuple[str, ...]) -> list[CheckResult]:
+    """Check whether each queue has a living worker, whether a keeper runs, and whether all are well.
+
+    Raises:
+        RecordUnavailable: PostgreSQL is away.
+    """
+    processes = record.run(living_processes)
+    workers = [process.name for process in processes if process.kind == "worker"]
+    keepers = sum(process.kind == "keeper" for process in processes)
+    findings = [
+        _present(
+            f"worker {executor_id}",
+            workers.count(executor_id),
+            cause=f"No worker process of {executor_id} runs; its executions wait.",
+            remedy=f"Run `tradewire work {executor_id}`.",
+        )
+        for executor_id in executor_ids
+    ]
+    cause = "No keeper runs: lost jobs, unknown orders and fills are not looked after."
+    findings.append(_present("keeper", keepers, cause=cause, remedy="Run `tradewire keep`."))
+    return findings + [_unwell(process) for process in processes if not process.healthy]
+
+
+def check_releases(record: Record) -> CheckResult:
+    """Check whether all processes run the same release as this command.
 
     Raises:
         RecordUnavailable: PostgreSQL is away.
     """
     others = [
-        f"{row['kind']} {row['name']} (pid {row['pid']} on {row['host']}) {row['facts'].get(VERSION) or 'an older one'}"
-        for row in _living(record)
-        if row["facts"].get(VERSION) != release()
+        f"{process} {process.facts.get(VERSION) or 'an older one'}"
+        for process in record.run(living_processes)
+        if process.facts.get(VERSION) != release()
     ]
     if not others:
         return CheckResult(name="versions", status=CheckStatus.OK, saw=f"all are {release()}")
@@ -30,29 +53,29 @@ def look_at_releases(record: Record) -> CheckResult:
         name="versions",
         status=CheckStatus.WARNING,
         saw=f"this is {release()}; {'; '.join(others)}",
-        cause="They were started before the last upgrade, or run from another installation.",
-        remedy="Stop and start them again from this one: `tradewire up`, or your supervisor's restart.",
+        cause="They started before the last upgrade, or run from another installation.",
+        remedy="Restart them from this installation: `tradewire up`, or your supervisor.",
     )
 
 
-def look_at_keeper_lag(record: Record) -> list[CheckResult]:
-    """Say whether a keeper leads and how far its slowest round is behind; nothing when none is alive.
+def check_keeper_lag(record: Record) -> list[CheckResult]:
+    """Check whether a keeper leads and how late its slowest task is; no finding when no keeper runs.
 
     Raises:
         RecordUnavailable: PostgreSQL is away.
     """
-    keepers = [row for row in _living(record) if row["kind"] == "keeper"]
+    keepers = [process for process in record.run(living_processes) if process.kind == "keeper"]
     if not keepers:
         return []
-    leaders = [row["facts"] for row in keepers if row["facts"].get("leads")]
+    leaders = [keeper.facts for keeper in keepers if keeper.facts.get("leads")]
     if not leaders:
         return [
             CheckResult(
                 name="keeper lag",
                 status=CheckStatus.WARNING,
                 saw=f"{len(keepers)} alive, and none leads",
-                cause="One has just started, or the leader died seconds ago; its lease runs 3 s.",
-                remedy="`tradewire doctor` again; if it stays so, restart `tradewire keep`.",
+                cause="One has just started, or the leader died seconds ago; its lease lasts 3 s.",
+                remedy="Run `tradewire doctor` again; if nothing has changed, restart `tradewire keep`.",
             )
         ]
     return [_lag(leaders)]
@@ -63,18 +86,29 @@ def _lag(leaders: Sequence[Mapping[str, Any]]) -> CheckResult:
     behind_s, slowest = float(facts.get("behind_s") or 0.0), facts.get("slowest")
     if slowest is None or behind_s < _LATE_S:
         return CheckResult(
-            name="keeper lag", status=CheckStatus.OK, saw=f"it leads; its slowest round is {behind_s:.1f} s behind"
+            name="keeper lag", status=CheckStatus.OK, saw=f"it leads; its slowest task is {behind_s:.1f} s behind"
         )
     return CheckResult(
         name="keeper lag",
         status=CheckStatus.CRITICAL if behind_s >= _VERY_LATE_S else CheckStatus.WARNING,
-        saw=f"it leads; its round `{slowest}` is {behind_s:.1f} s behind",
-        cause="What that round asks (a broker, Redis, PostgreSQL) is away or slow.",
-        remedy="See the other findings; the keeper's log says more (`keeper.waits`, `keeper.task_failed`).",
+        saw=f"it leads; its task `{slowest}` is {behind_s:.1f} s behind",
+        cause="A server that this task uses (a broker, Redis, PostgreSQL) is away or slow.",
+        remedy="See the other findings and the keeper's log (`keeper.waits`, `keeper.task_failed`).",
     )
 
 
-def _living(record: Record) -> Sequence[Mapping[str, Any]]:
-    return record.run(
-        lambda connection: connection.execute(sql("heartbeats", "living"), {"within": GONE_AFTER}).fetchall()
+def _present(name: str, count: int, *, cause: str, remedy: str) -> CheckResult:
+    if count:
+        return CheckResult(name=name, status=CheckStatus.OK, saw=f"{count} alive")
+    return CheckResult(name=name, status=CheckStatus.CRITICAL, saw="none is alive", cause=cause, remedy=remedy)
+
+
+def _unwell(process: LivingProcess) -> CheckResult:
+    facts = {name: value for name, value in process.facts.items() if name not in (SETTINGS, VERSION)}
+    return CheckResult(
+        name=f"{process.kind} {process.name}",
+        status=CheckStatus.WARNING,
+        saw=f"alive, and reports that it is not well: {facts}"[:300],
+        cause="A server that it needs is away or does not answer.",
+        remedy="See its log.",
     )

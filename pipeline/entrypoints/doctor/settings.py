@@ -1,4 +1,4 @@
-"""Look at what the processes run with, and at executors that left the file."""
+"""Check the settings that the processes run with, and find executors that were removed from the file."""
 
 from __future__ import annotations
 
@@ -6,39 +6,39 @@ from collections.abc import Mapping
 
 from config.schema.executor import ExecutorSettings
 from pipeline.entrypoints.doctor.findings import CheckResult, CheckStatus
-from pipeline.startup.removed_executors import gone_executors
+from pipeline.startup.removed_executors import removed_executors
 from pipeline.startup.settings_drift import compare
 from pipeline.store.record import Record
 
 
-def look_at_settings(record: Record, executors: Mapping[str, ExecutorSettings]) -> CheckResult:
-    """Say whether every process runs with the settings of the file, and so with those of the others."""
+def check_settings(record: Record, executors: Mapping[str, ExecutorSettings]) -> CheckResult:
+    """Return whether every process runs with the settings of the file."""
     stale = [
         f"{executor_id}: {process} runs with {process.settings_hash[:8]}"
-        for executor_id, compared in compare(record, executors).items()
-        for process in compared.stale
+        for executor_id, comparison in compare(record, executors).items()
+        for process in comparison.stale
     ]
     if not stale:
-        return CheckResult(name="settings", status=CheckStatus.OK, saw="every process runs with the file's")
+        return CheckResult(name="settings", status=CheckStatus.OK, saw="every process uses the file's settings")
     return CheckResult(
         name="settings",
         status=CheckStatus.WARNING,
         saw="; ".join(stale),
-        cause="The file was changed after they were started, or they were started with another one.",
-        remedy="`tradewire config diff` says what differs; restart them.",
+        cause="The file was changed after these processes started, or they started with another file.",
+        remedy="`tradewire config diff` shows the differences; restart the processes.",
     )
 
 
-def look_at_gone(record: Record, executors: Mapping[str, ExecutorSettings]) -> list[CheckResult]:
-    """Return one finding per executor that left the file with open work or positions."""
-    found = record.run(lambda connection: gone_executors(connection, executors))
+def check_removed_executors(record: Record, executors: Mapping[str, ExecutorSettings]) -> list[CheckResult]:
+    """Return one finding per executor that was removed from the file with open work or positions."""
+    found = record.run(lambda connection: removed_executors(connection, executors))
     return [
         CheckResult(
-            name=f"executor {gone.executor_id}",
+            name=f"executor {removed.executor_id}",
             status=CheckStatus.WARNING,
-            saw=f"it is not in the file, and left {gone}",
-            cause="Its table was taken out or renamed; no process that starts now would look after what it left.",
-            remedy=f"{gone.remedy[0].upper()}{gone.remedy[1:]}.",
+            saw=f"it is not in the file, and left {removed}",
+            cause="Its table was removed or renamed, so no process that starts now looks after this.",
+            remedy=f"{removed.remedy[0].upper()}{removed.remedy[1:]}.",
         )
-        for gone in found
+        for removed in found
     ]

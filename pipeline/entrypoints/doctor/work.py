@@ -1,33 +1,78 @@
-"""Look at the work itself: what waits, what is unknown or dead, what was executed and filled, and why not."""
+"""Check the executions: which wait, are unknown or dead, how many became orders, and the last fills."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from config.schema.executor import ExecutorSettings
 from pipeline.entrypoints.doctor.findings import CheckResult, CheckStatus
 from pipeline.model.reasons import Code
+from pipeline.model.states import State
 from pipeline.operations.dead_letters import DeadLetters
 from pipeline.store.record import Record
+from pipeline.store.rows import Mode
 from pipeline.store.statements import sql
 from pipeline.views.counts import open_counts, reason_counts
 from pipeline.views.report import report
 
-#: Rates and reasons are of this time.
+#: Rates and reasons are counted over this time.
 SPAN = timedelta(hours=24)
 _UNFINISHED_S = 60.0
 _UNKNOWN_FOR = timedelta(seconds=30)
 #: Below this share of orders, and from so many eligible executions on, something is wrong.
 _LEAST_RATE, _ENOUGH = 0.5, 10
 _TOP = 5
-# It waits because somebody wants it to: the market opens, a person resumes, a firm's time is over.
+# These wait as intended: until the market opens, a person resumes, or a minimum hold is over.
 _ON_PURPOSE = frozenset({Code.MARKET_CLOSED, Code.PAUSED, Code.MINIMUM_HOLD})
 
 
-def look_at_work(record: Record, executors: Mapping[str, ExecutorSettings]) -> Iterator[CheckResult]:
-    """Yield what became of the signals.
+@dataclass(frozen=True, kw_only=True)
+class _Waiting:
+    """Undecided executions with the same executor, state and reason."""
+
+    executor_id: str
+    state: State
+    reason_code: str | None
+    count: int
+    oldest_s: float
+
+    def __str__(self) -> str:
+        reason = f" ({self.reason_code})" if self.reason_code else ""
+        return f"{self.count} {self.state} at {self.executor_id}{reason}, the oldest for {self.oldest_s:.0f} s"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Unknown:
+    executor_id: str
+    count: int
+    oldest_s: float
+    #: The oldest one.
+    execution_id: UUID
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Fill:
+    mode: Mode
+    symbol: str
+    side: str
+    filled_quantity: Decimal
+    filled_average_price: Decimal | None
+    ago: timedelta | None
+
+    def __str__(self) -> str:
+        price = "" if self.filled_average_price is None else f" at {self.filled_average_price:f}"
+        ago = "some time ago" if self.ago is None else f"{self.ago.total_seconds():.0f} s ago"
+        where = "at the paper exchange" if self.mode is Mode.EXCHANGE else f"in mode {self.mode}"
+        return f"{self.side} {self.filled_quantity:f} {self.symbol}{price}, {ago}, {where}"
+
+
+def check_work(record: Record, executors: Mapping[str, ExecutorSettings]) -> Iterator[CheckResult]:
+    """Yield the findings on executions.
 
     Raises:
         RecordUnavailable: PostgreSQL is away.
@@ -44,41 +89,36 @@ def look_at_work(record: Record, executors: Mapping[str, ExecutorSettings]) -> I
 
 
 def _unfinished(record: Record) -> CheckResult:
-    rows = record.run(lambda connection: connection.execute(sql("doctor", "waiting")).fetchall())
-    waits = [row for row in rows if row["reason_code"] not in _ON_PURPOSE]
-    late = [row for row in waits if row["oldest_s"] > _UNFINISHED_S]
+    waiting = record.all(_Waiting, sql("doctor", "waiting"))
+    on_their_way = [each for each in waiting if each.reason_code not in _ON_PURPOSE]
+    late = [each for each in on_their_way if each.oldest_s > _UNFINISHED_S]
     if not late:
-        on_purpose = sum(row["count"] for row in rows) - sum(row["count"] for row in waits)
-        saw = f"{sum(row['count'] for row in waits)} on their way, {on_purpose} held on purpose"
-        return CheckResult(name="unfinished", status=CheckStatus.OK, saw=saw if rows else "nothing waits")
-    said = (
-        f"{row['count']} {row['state'].value} at {row['executor_id']}"
-        + (f" ({row['reason_code']})" if row["reason_code"] else "")
-        + f", the oldest for {row['oldest_s']:.0f} s"
-        for row in late
-    )
+        moving = _total(on_their_way)
+        saw = f"{moving} on their way, {_total(waiting) - moving} held on purpose" if waiting else "none waits"
+        return CheckResult(name="unfinished", status=CheckStatus.OK, saw=saw)
     return CheckResult(
         name="unfinished",
         status=CheckStatus.WARNING,
-        saw="; ".join(said),
-        cause="Its broker is away, its symbol waits for an earlier one, or no worker runs.",
-        remedy=f"`tradewire executions --status {late[0]['state'].value}` and `tradewire why ID` tell which.",
+        saw="; ".join(map(str, late)),
+        cause="The broker is away, an earlier execution of the symbol is open, or no worker runs.",
+        remedy=f"`tradewire executions --status {late[0].state}` and `tradewire why ID` show the cause.",
     )
 
 
+def _total(waiting: Sequence[_Waiting]) -> int:
+    return sum(each.count for each in waiting)
+
+
 def _unknown(record: Record) -> CheckResult:
-    key = {"older_than": _UNKNOWN_FOR}
-    rows = record.run(lambda connection: connection.execute(sql("doctor", "unknowns"), key).fetchall())
-    if not rows:
+    found = record.all(_Unknown, sql("doctor", "unknowns"), {"older_than": _UNKNOWN_FOR})
+    if not found:
         return CheckResult(name="unknown", status=CheckStatus.OK, saw="no outcome has been unknown for 30 s")
     return CheckResult(
         name="unknown",
         status=CheckStatus.CRITICAL,
-        saw="; ".join(
-            f"{row['count']} at {row['executor_id']}, the oldest for {row['oldest_s']:.0f} s" for row in rows
-        ),
-        cause="The broker did not say whether it has the order, and no look-up has: it, or the keeper, is away.",
-        remedy=f"`tradewire why {rows[0]['execution_id']}`; at 60 s of a broker that answers it becomes a dead letter.",
+        saw="; ".join(f"{each.count} at {each.executor_id}, the oldest for {each.oldest_s:.0f} s" for each in found),
+        cause="No answer of the broker shows whether it has the order: the broker or the keeper is away.",
+        remedy=f"`tradewire why {found[0].execution_id}`. It becomes a dead letter after 60 s of clear answers.",
     )
 
 
@@ -86,27 +126,27 @@ def _dead_letters(record: Record) -> CheckResult:
     counts = {name: each.dead_letters for name, each in open_counts(record).items() if each.dead_letters}
     if not counts:
         return CheckResult(name="dead letters", status=CheckStatus.OK, saw="0 open")
-    said = ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
+    by_executor = ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
     oldest = DeadLetters(record).open(limit=1)
     first = f"; the oldest: {oldest[0].action} {oldest[0].symbol} at {oldest[0].executor_id}, {oldest[0].reason}"
     return CheckResult(
         name="dead letters",
         status=CheckStatus.WARNING,
-        saw=f"{sum(counts.values())} open ({said}){first if oldest else ''}",
-        cause="Executions that only a person can move on.",
+        saw=f"{sum(counts.values())} open ({by_executor}){first if oldest else ''}",
+        cause="These executions need a person.",
         remedy="`tradewire dead list`, then `tradewire dead requeue ID` or `tradewire dead discard ID`.",
     )
 
 
 def _rates(by_executor: Mapping[str, Any], reasons: list[dict[str, Any]]) -> Iterator[CheckResult]:
-    """Yield the rate of each executor and mode, with what it is counted from; nothing executed yet is no problem."""
-    found = False
+    """Yield the rate of each executor and mode, with its two counts. It is no problem when nothing was executed."""
+    counted = False
     for executor_id, modes in by_executor.items():
         for mode, tally in modes.items():
             if tally["eligible"]:
-                found = True
+                counted = True
                 yield _rate(executor_id, mode, tally, reasons)
-    if not found:
+    if not counted:
         yield CheckResult(name="execution rate", status=CheckStatus.OK, saw="nothing was eligible in 24 h")
 
 
@@ -119,7 +159,7 @@ def _rate(executor_id: str, mode: str, tally: Mapping[str, Any], reasons: list[d
     )
     if rate >= _LEAST_RATE or tally["eligible"] < _ENOUGH:
         return CheckResult(name=name, status=CheckStatus.OK, saw=saw)
-    # A skip is not among the eligible, and so no cause.
+    # Skipped executions do not count in the rate, so they cannot be the cause of a low one.
     why = [
         each
         for each in reasons
@@ -137,17 +177,11 @@ def _rate(executor_id: str, mode: str, tally: Mapping[str, Any], reasons: list[d
 
 
 def _top_reasons(reasons: list[dict[str, Any]]) -> CheckResult:
-    said = ", ".join(f"{each['reason_code']} {each['count']} ({each['executor_id']})" for each in reasons[:_TOP])
-    return CheckResult(name="top reasons", status=CheckStatus.OK, saw=f"{said}, in 24 h" if said else "none in 24 h")
+    top = ", ".join(f"{each['reason_code']} {each['count']} ({each['executor_id']})" for each in reasons[:_TOP])
+    return CheckResult(name="top reasons", status=CheckStatus.OK, saw=f"{top}, in 24 h" if top else "none in 24 h")
 
 
 def _last_fill(record: Record, executor_id: str) -> CheckResult:
-    name, key = f"last fill {executor_id}", {"executor_id": executor_id}
-    row = record.run(lambda connection: connection.execute(sql("doctor", "last_fill"), key).fetchone())
-    if row is None:
-        return CheckResult(name=name, status=CheckStatus.OK, saw="none yet")
-    price = "" if row["filled_average_price"] is None else f" at {row['filled_average_price']:f}"
-    ago = f"{row['ago'].total_seconds():.0f} s ago" if row["filled_at"] else "some time ago"
-    money = "at the paper exchange" if row["mode"] == "exchange" else f"in mode {row['mode'].value}"
-    saw = f"{row['side']} {row['filled_quantity']:f} {row['symbol']}{price}, {ago}, {money}"
-    return CheckResult(name=name, status=CheckStatus.OK, saw=saw)
+    fill = record.maybe(_Fill, sql("doctor", "last_fill"), {"executor_id": executor_id})
+    saw = "none yet" if fill is None else str(fill)
+    return CheckResult(name=f"last fill {executor_id}", status=CheckStatus.OK, saw=saw)

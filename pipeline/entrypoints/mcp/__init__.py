@@ -1,1 +1,1 @@
-"""The MCP server: what an assistant may ask of the record, and, where it was allowed, do."""
+"""The MCP server: tools with which an assistant reads the record and, if allowed, acts on accounts."""

@@ -1,4 +1,4 @@
-"""What every tool begins and ends with: the settings of the moment, the record, and errors in words."""
+"""Shared by all tools: current settings, the record, and errors as sentences."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ T = TypeVar("T")
 
 
 def settings_now() -> Settings:
-    """Return the settings in force, with what a running `up` fills in.
+    """Return the settings in force, completed by a running `up`.
 
-    Read for each call: the server outlives an `up`, and the next one has other addresses.
+    They are read for each call, because the server may outlive an `up`, and the next one has other addresses.
 
     Raises:
         ConfigInvalid: with every problem.
@@ -36,7 +36,7 @@ def record_now() -> Iterator[tuple[Settings, Record]]:
     """Open the record for one call.
 
     Raises:
-        ConfigInvalid: nobody says where it is, or the environment is wrong.
+        ConfigInvalid: its address is not known, or the environment is wrong.
     """
     settings = settings_now()
     with open_record(settings) as record:
@@ -44,23 +44,23 @@ def record_now() -> Iterator[tuple[Settings, Record]]:
 
 
 def in_words(tool: Callable[P, T]) -> Callable[P, T]:
-    """Return *tool* with what we foresee told to who asks, as a sentence; the rest is ours and goes to the log."""
+    """Return *tool*, which reports expected errors to the assistant as a sentence. Other errors go to the log."""
 
     @functools.wraps(tool)
-    def told(*args: P.args, **kwargs: P.kwargs) -> T:
+    def reporting(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return tool(*args, **kwargs)
         except TradewireError as error:
             raise ToolError(str(error)) from None
 
-    return told
+    return reporting
 
 
 def id_of(text: str, key: str) -> UUID:
     """Read an id.
 
     Raises:
-        ConfigInvalid: it is none; *key* says where.
+        ConfigInvalid: *text* is not an id; the problem names *key*.
     """
     try:
         return UUID(text)

@@ -1,4 +1,4 @@
-"""The tools that act, for a server that was started to: each is kept in the record with who and why."""
+"""The tools that act on accounts. The record keeps each action with who and why."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from pipeline.operations.dead_letters import DeadLetters
 from pipeline.startup.executor_names import me, names_of
 
 Answer = dict[str, Any]
-Who = Annotated[str, Field(min_length=1, max_length=100, description="The person who wants this, by name.")]
-Why = Annotated[str, Field(min_length=1, max_length=500, description="Why, in the person's words; it is kept.")]
-Letter = Annotated[str, Field(description="The id of the execution that is dead.")]
+Who = Annotated[str, Field(min_length=1, max_length=100, description="The name of the person who wants this.")]
+Why = Annotated[str, Field(min_length=1, max_length=500, description="Why, in the person's words; it is recorded.")]
+Letter = Annotated[str, Field(description="The id of the execution that is a dead letter.")]
 Whose = Annotated[str, Field(description="The executor's name, or `all`.")]
 
 _ALL = "all"
@@ -27,9 +27,9 @@ def requeue(
     execution_id: Letter,
     who: Who,
     why: Why,
-    accept_age: Annotated[bool, Field(description="Send an entry although it is old.")] = False,  # noqa: FBT002 -- tools are called by name
+    accept_age: Annotated[bool, Field(description="Send an entry even if it is too old.")] = False,  # noqa: FBT002 -- tools are called by name
 ) -> Answer:
-    """Put a dead letter back to work; an order that may exist is looked up before anything is sent. May trade."""
+    """Queue a dead letter again. An order that may exist is looked up before anything is sent. This may trade."""
     with record_now() as (_, record):
         DeadLetters(record).requeue(id_of(execution_id, "execution_id"), by=_by(who), why=why, accept_age=accept_age)
     return {"requeued": execution_id}
@@ -43,26 +43,26 @@ def discard(execution_id: Letter, who: Who, why: Why) -> Answer:
 
 
 def pause(executor: Whose, who: Who, why: Why) -> Answer:
-    """Hold entries until `resume`; exits go."""
+    """Pause the account: entries wait until `resume`, exits go."""
     return _turn(SwitchKind.PAUSED, executor, who, why)
 
 
 def halt(executor: Whose, who: Who, why: Why) -> Answer:
-    """Stop: entries are skipped and working ones canceled; exits go. Only a person lifts it."""
+    """Halt the account: entries are skipped and open ones canceled, exits go. Only a person can lift it."""
     return _turn(SwitchKind.HALTED, executor, who, why)
 
 
 def resume(executor: Whose, who: Who, why: Why) -> Answer:
-    """Lift every switch of the account, a limit's halt too: entries trade again."""
+    """Lift every switch of the account, also a halt by a limit: entries and exits go again."""
     with record_now() as (settings, record):
-        stands = [Switches(record).resume(name, by=_by(who), why=why) for name in _names(settings, executor)]
-    return {"switches": [stand.to_json() for stand in stands]}
+        statuses = [Switches(record).resume(name, by=_by(who), why=why) for name in _names(settings, executor)]
+    return {"switches": [status.to_json() for status in statuses]}
 
 
 def _turn(kind: SwitchKind, executor: str, who: str, why: str) -> Answer:
     with record_now() as (settings, record):
-        stands = [Switches(record).turn(name, kind, by=_by(who), why=why) for name in _names(settings, executor)]
-    return {"switches": [stand.to_json() for stand in stands]}
+        statuses = [Switches(record).turn(name, kind, by=_by(who), why=why) for name in _names(settings, executor)]
+    return {"switches": [status.to_json() for status in statuses]}
 
 
 def _names(settings: Settings, executor: str) -> list[str]:
@@ -71,7 +71,7 @@ def _names(settings: Settings, executor: str) -> list[str]:
 
 
 def _by(who: str) -> str:
-    """Return who is kept: the name is the assistant's word, the login is ours."""
+    """Return who is recorded: the name that the assistant gave, and the login of the server."""
     return f"{who} through mcp of {me()}"
 
 

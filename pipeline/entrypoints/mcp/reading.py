@@ -1,4 +1,4 @@
-"""The tools that look: each reads the record as the command of its name does, and changes nothing."""
+"""The tools that read. Each returns what the command of its name prints, and changes nothing."""
 
 from __future__ import annotations
 
@@ -25,28 +25,29 @@ from pipeline.views.report import report as make_report
 from pipeline.views.schemas import DeadLetterView
 from pipeline.views.symbol_history import ask
 
-#: The most that one answer lists; whoever wants more narrows the question.
+#: The most items of one answer.
 MOST = 200
 
 Answer = dict[str, Any]
-Since = Annotated[
-    str | None, Field(description="Only from then on: RFC 3339, or a span before now like 90s, 15m, 2h, 3d.")
-]
-Executor = Annotated[str | None, Field(description="Only of the executor of this name.")]
-Limit = Annotated[int, Field(ge=1, le=MOST, description="At most so many.")]
+Since = Annotated[str | None, Field(description="Only from then on: RFC 3339, or a time ago like 90s, 15m, 2h, 3d.")]
+Executor = Annotated[str | None, Field(description="Only of this executor.")]
+Limit = Annotated[int, Field(ge=1, le=MOST, description="Return at most this many.")]
 
 
 def why(
     of: Annotated[str, Field(description="The id of a signal or an execution, or a symbol like AAPL.")],
-    at: Annotated[str | None, Field(description="Of a symbol: around then; RFC 3339, or 15m, 2h, 3d ago.")] = None,
+    at: Annotated[
+        str | None, Field(description="With a symbol: around this time; RFC 3339, or 15m, 2h, 3d ago.")
+    ] = None,
 ) -> Answer:
-    """Tell a signal's whole life at every executor: moves with times and reasons, tries at sending, orders.
+    """Return a signal's whole history at every executor: moves with times and reasons, attempts to send, orders.
 
-    Of a symbol: its newest signals, or those nearest to a time; without any, who was last heard and what was refused.
+    With a symbol: its newest signals, or those nearest to a time. If there are none: the last signals of each source,
+    and the input that was refused.
     """
     with record_now() as (settings, record):
         executors: Mapping[str, ExecutorSettings] = {}
-        # A file that is broken now does not keep anybody from looking at the past.
+        # The history can be read even if the executors file is wrong now.
         with suppress(ConfigInvalid):
             executors = executors_for(settings)
         symbol = _symbol(of)
@@ -65,13 +66,13 @@ def _symbol(text: str) -> str | None:
 
 
 def report(after: Since = None) -> Answer:
-    """Count signals and what became of them: by state, reason and executor; execution rate, fill rate, latency."""
+    """Count signals and their results by state, reason and executor; with execution rate, fill rate and latency."""
     with record_now() as (_, record):
         return make_report(record, since=since(after)).to_json()
 
 
 def doctor() -> Answer:
-    """Examine every part of the system: what was seen, the likely cause of what is wrong, and what mends it."""
+    """Check every part of the system: what was seen, and for each problem the likely cause and the remedy."""
     settings = settings_now()
     return findings_json(examine(settings, executors_for(settings)))
 
@@ -99,29 +100,29 @@ def executions(
 
 
 def dead_letters(executor: Executor = None, limit: Limit = 50) -> Answer:
-    """List the open dead letters, oldest first: executions that only a person can move on."""
+    """List the open dead letters, the executions that need a person, oldest first."""
     with record_now() as (_, record):
         letters = DeadLetters(record).open(executor, limit=limit)
     return {"dead_letters": [DeadLetterView.model_validate(letter).to_json() for letter in letters]}
 
 
 def dead_letter(execution_id: Annotated[str, Field(description="The execution's id.")]) -> Answer:
-    """Show the whole life of a dead letter."""
+    """Return the whole history of a dead letter."""
     with record_now() as (_, record):
         return signal_history(record, id_of(execution_id, "execution_id")).to_json()
 
 
 def headroom() -> Answer:
-    """Say how much of each of its limits every account has used, and how much is left; money as strings."""
+    """Return how much of each limit every account has used and has left; money is a string."""
     with record_now() as (settings, record):
         return {"headroom": [room.to_json() for room in rooms_of(record, executors_for(settings))]}
 
 
 def switches() -> Answer:
-    """Say which switches stand at every executor (paused, reducing, halted), who turned them, when and why."""
+    """Return the switches of every executor (paused, reducing, halted), and who turned them on, when and why."""
     with record_now() as (settings, record):
-        stands = [Switches(record).active_switches(executor_id).to_json() for executor_id in executors_for(settings)]
-    return {"switches": [{key: stand[key] for key in ("executor_id", "account", "switches")} for stand in stands]}
+        statuses = [Switches(record).active_switches(executor_id).to_json() for executor_id in executors_for(settings)]
+    return {"switches": [{key: each[key] for key in ("executor_id", "account", "switches")} for each in statuses]}
 
 
 READING: tuple[Callable[..., Answer], ...] = (

@@ -1,1 +1,1 @@
-"""What people watch in a terminal: moves as they happen, and a screen of everything with keys to act."""
+"""The terminal views: decisions as they happen, and a full screen with keys for actions."""

@@ -1,4 +1,4 @@
-"""What a key does to the record: turn switches and requeue dead letters, with who and why."""
+"""Carry out the keys of the screen: turn switches and requeue dead letters, with who and why."""
 
 from __future__ import annotations
 
@@ -16,20 +16,21 @@ from pipeline.store.record import Record
 
 _WHY = "on `tradewire top`"
 _LONGEST = 60
+_UNCHANGED = "nothing was changed"
 
 
 @dataclass(kw_only=True)
 class Actions:
-    """Turns keys into what they mean, one after the other."""
+    """Carries out one key after the other."""
 
     record: Record
     view: View
     by: str
-    #: What to do with the text when the question that stands is answered.
+    #: Called with the text when the open question is answered; returns the message to show.
     _answer: Callable[[str], str] | None = None
 
     def press(self, key: str, figures: ScreenFigures | None) -> bool:
-        """Act on *key*; False: leave."""
+        """Act on *key*; return False to leave the screen."""
         if self.view.question is not None:
             self._type(key)
         elif key == "q":
@@ -40,7 +41,7 @@ class Actions:
 
     @property
     def asks(self) -> bool:
-        """Whether a question stands, so that keys are text."""
+        """Return whether a question is open, so that keys are text."""
         return self.view.question is not None
 
     def _command(self, key: str, figures: ScreenFigures) -> None:
@@ -57,7 +58,7 @@ class Actions:
                 what = f"requeue {letter.action.value} {letter.symbol} at {letter.executor_id}? y/n"
                 self._ask(what, lambda text: self._requeue(letter, text))
             case "d":
-                view.message = "there is no dead letter"
+                view.message = "no account needs you: there is no dead letter"
 
     def _switch(self, key: str, figures: ScreenFigures) -> None:
         line = figures.lines[min(self.view.executor, len(figures.lines) - 1)]
@@ -67,7 +68,7 @@ class Actions:
         elif key == "h":
             self._ask(
                 f"halt {name}{live}? y/n",
-                lambda text: self._turn(name, SwitchKind.HALTED) if _yes(text) else "left as it is",
+                lambda text: self._turn(name, SwitchKind.HALTED) if _yes(text) else _UNCHANGED,
             )
         elif any(switch.kind is SwitchKind.HALTED and is_limit(switch) for switch in line.stand.switches):
             self._ask(
@@ -85,12 +86,12 @@ class Actions:
         return (
             f"{name}: lifted {', '.join(switch.kind.value for switch in lifted)}"
             if lifted
-            else f"{name}: nothing stood"
+            else f"{name}: no switch was on"
         )
 
     def _requeue(self, letter: DeadLetter, text: str) -> str:
         if not _yes(text):
-            return "left as it is"
+            return _UNCHANGED
         DeadLetters(self.record).requeue(letter.execution_id, by=self.by, why=_WHY)
         return f"requeued {letter.action.value} {letter.symbol} at {letter.executor_id}"
 
@@ -100,7 +101,7 @@ class Actions:
     def _type(self, key: str) -> None:
         view = self.view
         if key == ESCAPE:
-            view.question, view.message = None, "left as it is"
+            view.question, view.message = None, _UNCHANGED
         elif key == BACK:
             view.typed = view.typed[:-1]
         elif key == ENTER or (view.question or "").endswith("y/n"):

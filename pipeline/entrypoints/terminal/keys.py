@@ -16,7 +16,7 @@ _NAMED = {"\t": TAB, "\r": ENTER, "\n": ENTER, "\x7f": BACK, "\b": BACK, "j": DO
 
 @contextmanager
 def unbuffered(descriptor: int) -> Iterator[None]:
-    """Let keys come one by one and unseen; put the terminal back at the end, whatever happens."""
+    """Deliver each key at once and without an echo; restore the terminal at the end, also after an error."""
     before = termios.tcgetattr(descriptor)
     try:
         tty.setcbreak(descriptor)
@@ -33,7 +33,7 @@ class Keys:
         self._waiting = ""
 
     def next(self, wait_s: float, *, text: bool = False) -> str | None:
-        """Return the next key by its name or letter, None after *wait_s* without one; with *text* j and k are letters.
+        """Return the next key by its name or letter, or None after *wait_s* seconds. With *text*, j and k are letters.
 
         Raises:
             EOFError: the terminal is gone.
@@ -46,7 +46,7 @@ class Keys:
         return key if text and key in "jk" else _NAMED.get(key, key)
 
     def _escape(self) -> str:
-        """Tell an arrow from the escape key alone: nothing follows that."""
+        """Return the arrow or the escape key; after the escape key alone no further byte follows."""
         if (self._waiting or self._read(0.05)) and self._waiting[0] in "[O":
             if len(self._waiting) > 1 or self._read(0.05):
                 arrow, self._waiting = self._waiting[1], self._waiting[2:]

@@ -1,4 +1,4 @@
-"""Draw the figures, fitted to the terminal: executors, dead letters, newest executions, keys."""
+"""Draw the figures, fitted to the terminal: accounts, dead letters, newest executions, keys."""
 
 from __future__ import annotations
 
@@ -13,26 +13,31 @@ from pipeline.model.switches import SwitchKind
 from pipeline.views.json_shapes import execution_json
 
 KEYS = "up/down select  p pause  r resume  h halt  tab letters  d requeue  q quit"
-# The head, two table heads, two titles, the message and the keys.
+# Lines besides the rows: the head, two table heads, two titles, the message and the keys.
 _FIXED = 7
-_KINDS = {SwitchKind.PAUSED: "yellow", SwitchKind.REDUCING: "yellow", SwitchKind.HALTED: "bold red"}
+# The strictest first.
+_SWITCHES = {
+    SwitchKind.HALTED: Text("halted", style="bold red"),
+    SwitchKind.REDUCING: Text("closing only", style="yellow"),
+    SwitchKind.PAUSED: Text("paused", style="yellow"),
+}
 
 
 @dataclass(kw_only=True)
 class View:
-    """What a person has selected, is asked and was told."""
+    """The selection, the open question and the last message."""
 
-    #: Whether the arrows move among the dead letters and not among the executors.
+    #: The arrows select dead letters, and not accounts.
     letters: bool = False
     executor: int = 0
     letter: int = 0
     message: str = ""
-    #: The question that stands, and what was typed so far.
+    #: The open question, and the text that was typed so far.
     question: str | None = None
     typed: str = field(default="")
 
     def move(self, by: int, figures: ScreenFigures) -> None:
-        """Select the next or the one before."""
+        """Move the selection down by so many lines, or up by a negative number."""
         if self.letters:
             self.letter = max(0, min(self.letter + by, len(figures.letters) - 1))
         else:
@@ -49,7 +54,7 @@ def draw(figures: ScreenFigures | None, view: View, *, width: int, height: int) 
     return Group(
         _head(figures),
         _executors(figures, view, width),
-        Text(f"dead letters: {len(figures.letters) or 'none'}", style="bold"),
+        Text(f"needs you (dead letters): {len(figures.letters) or 'none'}", style="bold"),
         _letters(figures, view, letters),
         Text("newest executions", style="bold"),
         _newest(figures, newest),
@@ -66,7 +71,7 @@ def _head(figures: ScreenFigures) -> Text:
 
 def _executors(figures: ScreenFigures, view: View, width: int) -> Table:
     table = Table(box=None, pad_edge=False, expand=False, width=width, header_style="bold")
-    for title in ("executor", "mode", "switch", "rate", "open", "oldest", "dead", "wrk", "tightest limit"):
+    for title in ("account", "mode", "state", "rate", "open", "oldest", "dead", "workers", "tightest limit"):
         table.add_column(title, no_wrap=True, overflow="ellipsis")
     for number, line in enumerate(figures.lines):
         chosen = number == view.executor and not view.letters
@@ -75,16 +80,14 @@ def _executors(figures: ScreenFigures, view: View, width: int) -> Table:
 
 
 def _cells(line: ExecutorLine, *, chosen: bool) -> list[RenderableType]:
-    switches = [switch.kind for switch in line.stand.switches]
-    switch = next(
-        (kind for kind in (SwitchKind.HALTED, SwitchKind.REDUCING, SwitchKind.PAUSED) if kind in switches), None
-    )
+    switches = {switch.kind for switch in line.stand.switches}
+    state = next((text for kind, text in _SWITCHES.items() if kind in switches), Text("trading"))
     rate = "-" if not line.eligible else f"{line.with_order}/{line.eligible} {line.with_order / line.eligible:.0%}"
     tightest = "-" if line.tightest is None else f"{line.tightest.percent:.0f}% {line.tightest.limit}"
     return [
         f"{'>' if chosen else ' '}{line.executor_id}",
         Text(line.mode, style="bold white on red" if line.mode == "live" else ""),
-        Text("none" if switch is None else switch.value, style="" if switch is None else _KINDS[switch]),
+        state,
         rate,
         str(line.open),
         "-" if line.oldest_s is None else f"{line.oldest_s:.0f}s",

@@ -1,7 +1,6 @@
 """Run the full screen: read the record each second, draw, and act on keys.
 
-It is drawn with rich, which typer brings anyway: one screen and six keys need no framework with an event loop of its
-own, and no further library for people to trust.
+It is drawn with rich, which typer depends on anyway: one screen with a few keys needs no further library.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ _KEY_WAIT_S = 0.1
 
 
 class FigureReader:
-    """Reads the figures again and again in a thread of its own, so that keys are never kept waiting."""
+    """Reads the figures each second in a thread of its own, so that keys never wait for the database."""
 
     def __init__(self, record: Record, executors: Mapping[str, ExecutorSettings]) -> None:
         self.figures: ScreenFigures | None = None
@@ -37,7 +36,7 @@ class FigureReader:
         self._thread.start()
 
     def soon(self) -> None:
-        """Read at once: something was changed."""
+        """Read now, because something was changed."""
         self._again.set()
 
     def close(self) -> None:
@@ -66,7 +65,7 @@ def show(
     try:
         with unbuffered(descriptor), Live(console=console, screen=True, auto_refresh=False) as live:
             while not stop.is_set():
-                view.message = f"figures are old: {reading.failure}" if reading.failure else view.message
+                view.message = f"the figures are old: {reading.failure}" if reading.failure else view.message
                 live.update(draw(reading.figures, view, width=console.width, height=console.height), refresh=True)
                 key = keys.next(_KEY_WAIT_S, text=actions.asks)
                 if key is None:

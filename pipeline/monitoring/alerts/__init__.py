@@ -1,1 +1,1 @@
-"""What a person should know: seen in the record, kept as rows, told through channels."""
+"""Alerts: found in the record, kept as rows, and sent to people through channels."""

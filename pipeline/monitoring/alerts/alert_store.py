@@ -1,9 +1,10 @@
-"""Keep what is wrong as rows: opened when it lasts, over when nobody sees it any more."""
+"""Keep alerts as rows: opened when the trouble has lasted long enough, over when it is no longer found."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
@@ -11,56 +12,72 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
-from pipeline.monitoring.alerts.kinds import EVENTS, HOLDS_S, AlertKind, Look, Raised
+from pipeline.monitoring.alerts.kinds import EVENTS, HOLDS_S, AlertKind, Look, Raised, Severity
+from pipeline.store.query import fetch_all
 from pipeline.store.statements import sql
 
 log = structlog.get_logger(__name__)
 
-#: An alert that was not seen for so long is over.
+#: An alert that was not found for so long is over.
 CALM = timedelta(seconds=10)
 
 
+@dataclass(frozen=True, kw_only=True)
+class ChangedAlert:
+    """An alert that was opened, found again or ended. *new* is true only for one that was opened."""
+
+    kind: str
+    severity: Severity
+    subject: str
+    new: bool
+
+
 class AlertStore:
-    """Writes looks down. Several may do so at once: the same trouble is one row. Not thread-safe."""
+    """Opens and ends alerts. Several processes may do so at once: the same trouble is one row. Not thread-safe."""
 
     def __init__(self, *, calm: timedelta = CALM, holds_s: Mapping[AlertKind, float] = HOLDS_S) -> None:
         self._calm = calm
         self._holds_s = holds_s
-        # What is wrong and not for long enough yet: since when.
+        # Trouble that has not lasted long enough to be an alert, and when it was first found.
         self._pending: dict[str, float] = {}
 
-    def note(self, connection: Connection[DictRow], looks: Sequence[Look]) -> list[DictRow]:
-        """Open and end alerts in the caller's transaction; return the rows that changed, for `say`."""
+    def note(self, connection: Connection[DictRow], looks: Sequence[Look]) -> list[ChangedAlert]:
+        """Open and end alerts in the caller's transaction; return those that changed, for `log_changes`."""
         kinds = frozenset[AlertKind]().union(*(look.kinds for look in looks))
-        rows = connection.execute(sql("alerts", "open_keys"), {"kinds": [kind.value for kind in kinds]}).fetchall()
-        known = {row["key"] for row in rows}
-        seen = {alert.key: alert for look in looks for alert in look.raised}
-        lasting = [alert for alert in seen.values() if alert.key in known or self._lasts(alert)]
-        self._pending = {key: since for key, since in self._pending.items() if key in seen and key not in known}
-        changed = []
-        if lasting:
-            raised = Jsonb([alert.to_json() for alert in lasting])
-            rows = connection.execute(sql("alerts", "raise"), {"raised": raised}).fetchall()
-            changed += [row for row in rows if row["new"]]
-        ended = {kind for look in looks if look.complete for kind in look.kinds}
-        values = {
-            "kinds": [kind.value for kind in ended],
-            "keys": list(seen),
-            "calm": self._calm,
-            "quiet": [kind.value for kind in EVENTS],
-        }
-        over = connection.execute(sql("alerts", "over"), values).fetchall()
-        return [*changed, *({**row, "new": False} for row in over)]
+        known = set(fetch_all(connection, str, sql("alerts", "open_keys"), {"kinds": _values(kinds)}))
+        found = {alert.key: alert for look in looks for alert in look.raised}
+        lasting = [alert for alert in found.values() if alert.key in known or self._lasts(alert)]
+        self._pending = {key: since for key, since in self._pending.items() if key in found and key not in known}
+        complete = {kind for look in looks if look.complete for kind in look.kinds}
+        return [*_opened(connection, lasting), *self._ended(connection, complete, found)]
 
     def _lasts(self, alert: Raised) -> bool:
         since = self._pending.setdefault(alert.key, time.monotonic())
         return time.monotonic() - since >= self._holds_s.get(alert.kind, 0.0)
 
+    def _ended(
+        self, connection: Connection[DictRow], complete: set[AlertKind], found: Mapping[str, Raised]
+    ) -> list[ChangedAlert]:
+        values = {"kinds": _values(complete), "keys": list(found), "calm": self._calm, "quiet": _values(EVENTS)}
+        return fetch_all(connection, ChangedAlert, sql("alerts", "over"), values)
 
-def say(rows: Sequence[DictRow]) -> None:
-    """Log what changed, after the commit."""
-    for row in rows:
-        if row["new"]:
-            log.error("alert.opened", kind=row["kind"], severity=row["severity"], subject=row["subject"])
+
+def log_changes(changes: Sequence[ChangedAlert]) -> None:
+    """Log which alerts were opened or have ended. Call it after the commit."""
+    for alert in changes:
+        if alert.new:
+            log.error("alert.opened", kind=alert.kind, severity=alert.severity.value, subject=alert.subject)
         else:
-            log.info("alert.ended", kind=row["kind"], subject=row["subject"])
+            log.info("alert.ended", kind=alert.kind, subject=alert.subject)
+
+
+def _opened(connection: Connection[DictRow], lasting: Sequence[Raised]) -> list[ChangedAlert]:
+    """Write down what is wrong; return the alerts that were not open before."""
+    if not lasting:
+        return []
+    values = {"raised": Jsonb([alert.to_json() for alert in lasting])}
+    return [alert for alert in fetch_all(connection, ChangedAlert, sql("alerts", "raise"), values) if alert.new]
+
+
+def _values(kinds: frozenset[AlertKind] | set[AlertKind]) -> list[str]:
+    return [kind.value for kind in kinds]

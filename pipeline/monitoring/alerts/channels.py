@@ -1,4 +1,4 @@
-"""Tell one channel one message, through apprise."""
+"""Send one message to one channel, through apprise."""
 
 from __future__ import annotations
 
@@ -12,30 +12,25 @@ from pydantic import SecretStr
 
 from pipeline.monitoring.alerts.messages import Message
 
-#: Tells a message at an address; True when it was taken.
-Tell = Callable[[SecretStr, Message], bool]
+#: Sends a message to an address; True when the channel accepted it.
+Send = Callable[[SecretStr, Message], bool]
 
 _PING_TIMEOUT_S = 10.0
 
 
-def tell(address: SecretStr, message: Message) -> bool:
-    """Tell *message* at an address of apprise; True when it was taken. Takes at most about ten seconds."""
+def send(address: SecretStr, message: Message) -> bool:
+    """Send *message* to an apprise address; True when it was accepted. Takes at most about ten seconds."""
     apprise = _apprise()
-    told = apprise.Apprise()
-    if not told.add(address.get_secret_value()):
+    channel = apprise.Apprise()
+    if not channel.add(address.get_secret_value()):
         return False
     kinds = {"over": apprise.NotifyType.SUCCESS, "warning": apprise.NotifyType.WARNING}
     kind = kinds.get(message.severity, apprise.NotifyType.FAILURE)
-    return bool(told.notify(title=message.title, body=message.body, notify_type=kind))
-
-
-def understands(address: SecretStr) -> bool:
-    """Say whether apprise knows how to tell anything at *address*. Nothing is sent."""
-    return bool(_apprise().Apprise().add(address.get_secret_value()))
+    return bool(channel.notify(title=message.title, body=message.body, notify_type=kind))
 
 
 def ping(address: SecretStr) -> bool:
-    """Ask for an address, to say that all is watched; True when it answered."""
+    """Request the address of the dead-man service; True when it answered."""
     try:
         return httpx.get(address.get_secret_value(), timeout=_PING_TIMEOUT_S, trust_env=False).is_success
     except httpx.HTTPError:
@@ -44,8 +39,8 @@ def ping(address: SecretStr) -> bool:
 
 @cache
 def _apprise() -> Any:
-    """Return the library, with its log shut: what it says of a failure may hold the address."""
-    import apprise  # noqa: PLC0415 -- slow, and only needed when something is told
+    """Return the library with its log turned off: its error messages may hold the address, which is a secret."""
+    import apprise  # noqa: PLC0415 -- slow to import, and only needed when a message is sent
 
     logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
     return apprise

@@ -1,9 +1,10 @@
-"""What people do with alerts: test the channels, list what is wrong, say that somebody looks."""
+"""The commands of `tradewire alerts`: test the channels, list alerts, acknowledge them."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from psycopg import Connection
@@ -12,57 +13,103 @@ from psycopg.rows import DictRow
 from config.alerts import Alerts, fingerprint
 from config.schema.executor import ExecutorSettings
 from pipeline.model.errors import NotPossible, Problem
-from pipeline.monitoring.alerts.channels import Tell, tell
+from pipeline.monitoring.alerts.channels import Send, send
+from pipeline.monitoring.alerts.kinds import Severity
 from pipeline.monitoring.alerts.messages import Message
+from pipeline.store.query import execute, fetch_all
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 
 _TEST = Message(
-    title="tradewire: a test", body="This channel works. It is told when something needs a person.", severity="over"
+    title="tradewire: a test",
+    body="This channel works. It gets a message when something needs a person.",
+    severity="over",
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tested:
-    """How the test of a channel went."""
+    """Whether a channel accepted the test message."""
 
     channel: str
     took: bool
 
 
-def try_channels(record: Record, alerts: Alerts, names: Collection[str], *, by: str, tell: Tell = tell) -> list[Tested]:
-    """Send a test to each of *names*, and keep which ones took it.
+@dataclass(frozen=True, kw_only=True)
+class ListedAlert:
+    """One alert as `tradewire alerts list` prints it."""
+
+    alert_id: int
+    key: str
+    kind: str
+    severity: Severity
+    subject: str
+    facts: dict[str, Any]
+    opened_at: datetime
+    #: When it was last found.
+    seen_at: datetime
+    over_at: datetime | None
+    acked_at: datetime | None
+    acked_by: str | None
+    acked_why: str | None
+    #: The channels that delivered the message about its beginning.
+    told_by: list[str] | None
+
+    @property
+    def waits(self) -> bool:
+        """Return whether it is open and unacknowledged."""
+        return self.over_at is None and self.acked_at is None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AcknowledgedAlert:
+    """An alert that was just acknowledged."""
+
+    alert_id: int
+    subject: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Test:
+    """The last test that a channel accepted, with a hash of the address it then had."""
+
+    channel: str
+    fingerprint: str
+
+
+def try_channels(record: Record, alerts: Alerts, names: Collection[str], *, by: str, send: Send = send) -> list[Tested]:
+    """Send a test message to each of *names*, and record which channels accepted it.
 
     Raises:
-        NotPossible: one of them is no channel.
+        NotPossible: one of them is not a channel.
         RecordUnavailable: PostgreSQL is away.
     """
     for name in names:
         if name not in alerts.channels:
             raise NotPossible(f"{name!r} is not a channel; there is {', '.join(alerts.channels) or 'none'}")
-    found = [Tested(channel=name, took=tell(alerts.channels[name], _TEST)) for name in names]
+    results = [Tested(channel=name, took=send(alerts.channels[name], _TEST)) for name in names]
 
     def unit(connection: Connection[DictRow]) -> None:
-        for each in found:
-            values = {"channel": each.channel, "fingerprint": fingerprint(alerts.channels[each.channel]), "by": by}
-            if each.took:
-                connection.execute(sql("alerts", "tested"), values)
+        for name in [result.channel for result in results if result.took]:
+            values = {"channel": name, "fingerprint": fingerprint(alerts.channels[name]), "by": by}
+            execute(connection, sql("alerts", "tested"), values)
 
     record.run(unit)
-    return found
+    return results
 
 
-def tested(connection: Connection[DictRow], alerts: Alerts) -> list[str]:
-    """Return the channels that took a test at the address that they have now."""
-    rows = connection.execute(sql("alerts", "tests")).fetchall()
-    took = {(row["channel"], row["fingerprint"]) for row in rows}
-    return [name for name, address in alerts.channels.items() if (name, fingerprint(address)) in took]
+def tested_channels(connection: Connection[DictRow], alerts: Alerts) -> list[str]:
+    """Return the channels that accepted a test at the address that they have now."""
+    tests = {(test.channel, test.fingerprint) for test in fetch_all(connection, _Test, sql("alerts", "tests"))}
+    return [name for name, address in alerts.channels.items() if (name, fingerprint(address)) in tests]
 
 
-def untold(connection: Connection[DictRow], executors: Collection[ExecutorSettings], alerts: Alerts) -> list[Problem]:
-    """Return a problem per live executor when nobody would be told of its troubles, and nobody decided that."""
+def live_without_alerts(
+    connection: Connection[DictRow], executors: Collection[ExecutorSettings], alerts: Alerts
+) -> list[Problem]:
+    """Return a problem per live executor if no alert would reach a person and alerts.toml does not allow that."""
     live = [executor for executor in executors if executor.mode == "live"]
-    if not live or alerts.silent or tested(connection, alerts):
+    if not live or alerts.silent or tested_channels(connection, alerts):
         return []
     how = (
         "no alert channel was tested: run `tradewire alerts test`"
@@ -73,25 +120,23 @@ def untold(connection: Connection[DictRow], executors: Collection[ExecutorSettin
     return [Problem(key=f"executors.{executor.id}.mode", message=message) for executor in live]
 
 
-def listed(record: Record, *, all_: bool, limit: int = 200) -> list[DictRow]:
-    """Return the alerts that are open, or *all_*, the newest first.
+def listed(record: Record, *, all_: bool, limit: int = 200) -> list[ListedAlert]:
+    """Return the open alerts, with *all_* also those that are over; the newest first.
 
     Raises:
         RecordUnavailable: PostgreSQL is away.
     """
-    key = {"all": all_, "limit": limit}
-    return record.run(lambda connection: connection.execute(sql("alerts", "list"), key).fetchall())
+    return record.all(ListedAlert, sql("alerts", "list"), {"all": all_, "limit": limit})
 
 
-def ack(record: Record, alert_id: int | None, *, by: str, why: str) -> list[dict[str, Any]]:
-    """Write down that somebody looks at an open alert, None: at all of them; return those.
+def ack(record: Record, alert_id: int | None, *, by: str, why: str) -> list[AcknowledgedAlert]:
+    """Acknowledge an open alert, or with None all of them, and return those that were acknowledged.
 
     Raises:
-        NotPossible: there is no such open alert, or somebody looks at it already.
+        NotPossible: there is no such open alert, or it was acknowledged before.
         RecordUnavailable: PostgreSQL is away.
     """
-    key = {"alert_id": alert_id, "by": by, "why": why}
-    rows = record.run(lambda connection: connection.execute(sql("alerts", "ack"), key).fetchall())
-    if alert_id is not None and not rows:
-        raise NotPossible(f"no open alert {alert_id} waits for somebody")
-    return rows
+    alerts = record.all(AcknowledgedAlert, sql("alerts", "ack"), {"alert_id": alert_id, "by": by, "why": why})
+    if alert_id is not None and not alerts:
+        raise NotPossible(f"there is no open, unacknowledged alert {alert_id}")
+    return alerts

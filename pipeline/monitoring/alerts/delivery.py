@@ -1,43 +1,75 @@
-"""Deliver what is to be told: each message once per channel, the next channel when one does not take it."""
+"""Deliver messages about alerts: each once per channel, and to the next channel when one does not accept it."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any
-from uuid import uuid4
+from datetime import datetime, timedelta
+from uuid import UUID, uuid4
 
 import structlog
 from psycopg import Connection
 from psycopg.rows import DictRow
 
 from config.alerts import Alerts
-from pipeline.monitoring.alerts.channels import Tell, tell
-from pipeline.monitoring.alerts.messages import Message, compose
+from pipeline.model.backoff import Backoff
+from pipeline.monitoring.alerts.channels import Send, send
+from pipeline.monitoring.alerts.messages import Message, UntoldAlert, compose
+from pipeline.store.query import execute, fetch_all
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 
 log = structlog.get_logger(__name__)
 
-#: What begins together is told together.
+#: Alerts that begin within this time go into one message.
 GATHERS = timedelta(seconds=2)
-#: A delivery is tried by one process for so long; then another may.
+#: One process tries a delivery for so long; then another may.
 CLAIM = timedelta(seconds=30)
-_FIRST_GAP, _LONGEST_GAP = timedelta(seconds=5), timedelta(seconds=60)
+_BACKOFF = Backoff(first_s=5.0, longest_s=60.0)
 _MOST = 2000
 
 
 @dataclass(frozen=True, kw_only=True)
+class _Untold(UntoldAlert):
+    alert_id: int
+    now: datetime
+    last_message_at: datetime | None
+
+    @property
+    def changed_at(self) -> datetime:
+        """Return when it began, or when it ended if its beginning was told before."""
+        return self.opened_at if self.opened_in is None or self.over_at is None else self.over_at
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Delivery:
+    """A message for one channel, claimed by this process."""
+
+    message_id: UUID
+    channel: str
+    tries: int
+    title: str
+    body: str
+    severity: str
+    #: The message is too old to be tried again.
+    old: bool
+
+    @property
+    def message(self) -> Message:
+        return Message(title=self.title, body=self.body, severity=self.severity)
+
+
+@dataclass(frozen=True, kw_only=True)
 class AlertDelivery:
-    """Makes messages and delivers them. Several may do so at once; one that dies leaves its work to the others."""
+    """Makes messages and delivers them. Several processes may do so at once; one takes over when another dies."""
 
     record: Record
     alerts: Alerts
-    tell: Tell = tell
+    send: Send = send
     gathers: timedelta = GATHERS
     claim: timedelta = CLAIM
-    first_gap: timedelta = _FIRST_GAP
+    backoff: Backoff = _BACKOFF
 
     def run_once(self) -> int:
         """Make the next message if one is due, try one delivery, and return how many were tried.
@@ -51,52 +83,51 @@ class AlertDelivery:
         self.record.run(lambda connection: self._make(connection, message_id))
         return int(self._deliver())
 
-    def _make(self, connection: Connection[DictRow], message_id: Any) -> None:
-        """Make a message of what is untold. Run again after a lost answer, there is nothing left to tell."""
-        connection.execute(sql("alerts", "lock"))
-        rows = connection.execute(sql("alerts", "untold"), {"limit": _MOST}).fetchall()
-        if not rows or not self._is_due(rows):
+    def _make(self, connection: Connection[DictRow], message_id: UUID) -> None:
+        """Make a message of all changes that none has told. Run again after a lost answer, it finds no change."""
+        execute(connection, sql("alerts", "lock"))
+        alerts = fetch_all(connection, _Untold, sql("alerts", "untold"), {"limit": _MOST})
+        if not alerts or not self._is_due(alerts):
             return
-        message = compose(rows)
-        values = {"message_id": message_id, "title": message.title, "body": message.body, "severity": message.severity}
-        connection.execute(sql("alerts", "insert_message"), values)
-        told = {"message_id": message_id, "alert_ids": [row["alert_id"] for row in rows]}
-        connection.execute(sql("alerts", "told"), told)
-        first = {"message_id": message_id, "channel": next(iter(self.alerts.channels))}
-        connection.execute(sql("alerts", "deliver_by"), first)
+        message, which = compose(alerts), {"message_id": message_id}
+        values = {"title": message.title, "body": message.body, "severity": message.severity}
+        execute(connection, sql("alerts", "insert_message"), which | values)
+        execute(connection, sql("alerts", "told"), which | {"alert_ids": [alert.alert_id for alert in alerts]})
+        execute(connection, sql("alerts", "deliver_by"), which | {"channel": next(iter(self.alerts.channels))})
 
-    def _is_due(self, rows: list[DictRow]) -> bool:
-        """Wait a moment for what belongs together, and longer after a message: a storm is not told drop by drop."""
-        now, last = rows[0]["now"], rows[0]["last_message_at"]
-        news = [row["opened_at"] if row["opened_in"] is None else row["over_at"] for row in rows]
-        gathered = now - min(news) >= self.gathers
+    def _is_due(self, alerts: Sequence[_Untold]) -> bool:
+        """Return whether the oldest change has waited for others, and enough time has passed since the last message."""
+        now, last = alerts[0].now, alerts[0].last_message_at
+        gathered = now - min(alert.changed_at for alert in alerts) >= self.gathers
         return gathered and (last is None or now - last >= timedelta(seconds=self.alerts.settings.group_s))
 
     def _deliver(self) -> bool:
-        """Try one delivery that is due."""
-        key = {"channels": list(self.alerts.channels), "claim": self.claim}
-        row = self.record.run(lambda connection: connection.execute(sql("alerts", "claim"), key).fetchone())
-        if row is None:
+        """Try one delivery that is due; return whether there was one."""
+        values = {"channels": list(self.alerts.channels), "claim": self.claim}
+        due = self.record.maybe(_Delivery, sql("alerts", "claim"), values)
+        if due is None:
             return False
         began = time.monotonic()
-        message = Message(title=row["title"], body=row["body"], severity=row["severity"])
-        delivered = self.tell(self.alerts.channels[row["channel"]], message)
+        delivered = self.send(self.alerts.channels[due.channel], due.message)
         took_ms = round((time.monotonic() - began) * 1000, 1)
-        self.record.run(lambda connection: self._note(connection, row, delivered=delivered, took_ms=took_ms))
+        self.record.run(lambda connection: self._record_attempt(connection, due, delivered=delivered, took_ms=took_ms))
         if delivered:
-            log.info("alert.told", channel=row["channel"], message_id=str(row["message_id"]))
+            log.info("alert.told", channel=due.channel, message_id=str(due.message_id))
         else:
-            log.warning("alert.not_told", channel=row["channel"], message_id=str(row["message_id"]), tries=row["tries"])
+            log.warning("alert.not_told", channel=due.channel, message_id=str(due.message_id), tries=due.tries)
         return True
 
-    def _note(self, connection: Connection[DictRow], row: DictRow, *, delivered: bool, took_ms: float) -> None:
-        which = {"message_id": row["message_id"], "channel": row["channel"]}
-        connection.execute(sql("alerts", "attempted"), which | {"delivered": delivered, "took_ms": took_ms})
+    def _record_attempt(
+        self, connection: Connection[DictRow], due: _Delivery, *, delivered: bool, took_ms: float
+    ) -> None:
+        """Record an attempt. After a failed one, try this channel again later and the next channel at once."""
+        which = {"message_id": due.message_id, "channel": due.channel}
+        execute(connection, sql("alerts", "attempted"), which | {"delivered": delivered, "took_ms": took_ms})
         if delivered:
-            connection.execute(sql("alerts", "delivered"), which)
+            execute(connection, sql("alerts", "delivered"), which)
             return
-        gap = None if row["old"] else min(self.first_gap * 2 ** min(row["tries"] - 1, 10), _LONGEST_GAP)
-        connection.execute(sql("alerts", "again"), which | {"gap": gap})
+        gap = None if due.old else timedelta(seconds=self.backoff.after(due.tries))
+        execute(connection, sql("alerts", "again"), which | {"gap": gap})
         names = list(self.alerts.channels)
-        for name in names[names.index(row["channel"]) + 1 :][:1]:
-            connection.execute(sql("alerts", "deliver_by"), {"message_id": row["message_id"], "channel": name})
+        for name in names[names.index(due.channel) + 1 :][:1]:
+            execute(connection, sql("alerts", "deliver_by"), {"message_id": due.message_id, "channel": name})

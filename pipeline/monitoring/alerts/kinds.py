@@ -1,12 +1,17 @@
-"""Every kind of alert: how grave it is, how long it has to last, and whether its end is news."""
+"""Every kind of alert: how severe it is, how long it has to last, and whether people are told of its end."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
+
+from psycopg import Connection
+from psycopg.rows import DictRow
+
+from config.schema.executor import ExecutorSettings
 
 
 class Severity(StrEnum):
@@ -17,7 +22,7 @@ class Severity(StrEnum):
 
 
 class AlertKind(StrEnum):
-    """What is wrong; pipeline/docs/alerts.md has a section for each."""
+    """The kinds of trouble; pipeline/docs/alerts.md has a section for each."""
 
     EXECUTION_RATE = "execution_rate"
     WORKER_MISSING = "worker_missing"
@@ -34,12 +39,12 @@ class AlertKind(StrEnum):
     ACCOUNT_REFUSED = "account_refused"
 
 
-#: Seconds for which these have to last before they are an alert: processes are started anew, sources pause.
+#: Seconds for which these have to last before they are an alert: processes are restarted, and sources pause.
 HOLDS_S: Mapping[AlertKind, float] = MappingProxyType(
     {AlertKind.WORKER_MISSING: 15.0, AlertKind.KEEPER_DOWN: 10.0, AlertKind.SOURCE_SILENT: 5.0}
 )
 
-#: Events: that they are past is no news.
+#: Kinds that tell of an event. No message tells of their end.
 EVENTS = frozenset({AlertKind.KEEPER_WAS_DOWN, AlertKind.LATE_ORDER})
 
 
@@ -47,7 +52,7 @@ EVENTS = frozenset({AlertKind.KEEPER_WAS_DOWN, AlertKind.LATE_ORDER})
 class Raised:
     """Something that is wrong now."""
 
-    #: The same for as long as it is the same trouble.
+    #: Stays the same for as long as the trouble does.
     key: str
     kind: AlertKind
     severity: Severity
@@ -56,7 +61,7 @@ class Raised:
     facts: Mapping[str, Any]
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as the record takes it."""
+        """Return the alert as the statement `raise` takes it."""
         return {
             "key": self.key,
             "kind": self.kind.value,
@@ -68,9 +73,24 @@ class Raised:
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """What a look for some kinds has found."""
+    """All that one condition found, and the kinds that it looked for."""
 
     kinds: frozenset[AlertKind]
     raised: tuple[Raised, ...]
-    #: Everything that is wrong was seen: what was not, is over.
+    #: Everything that is wrong was found, so alerts that are missing here are over.
     complete: bool = True
+
+
+#: Finds what is wrong now with the given executors.
+Condition = Callable[[Connection[DictRow], Mapping[str, ExecutorSettings]], Look]
+
+
+def raised(kind: AlertKind, which: str, severity: Severity, subject: str, facts: Mapping[str, Any]) -> Raised:
+    """Return an alert of *kind* about *which*; an empty *which* means that there is only one of its kind."""
+    key = f"{kind}:{which}" if which else kind.value
+    return Raised(key=key, kind=kind, severity=severity, subject=subject, facts=facts)
+
+
+def found(kind: AlertKind, alerts: Iterable[Raised], *, complete: bool = True) -> Look:
+    """Return what a condition found that looks for one kind."""
+    return Look(kinds=frozenset({kind}), raised=tuple(alerts), complete=complete)

@@ -1,23 +1,34 @@
-"""Put what happened since the last message into one: a storm is a count and some examples."""
+"""Put all that changed since the last message into one: many alerts of a kind become a count and some examples."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from uuid import UUID
 
 from pipeline.monitoring.alerts.kinds import Severity
 
 _EXAMPLES = 5
 _LONGEST_TITLE = 120
 
-Row = Mapping[str, Any]
+
+@dataclass(frozen=True, kw_only=True)
+class UntoldAlert:
+    """An alert whose beginning or end no message has told."""
+
+    kind: str
+    severity: Severity
+    subject: str
+    opened_at: datetime
+    over_at: datetime | None
+    #: The message that told its beginning; None when no message has.
+    opened_in: UUID | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Message:
-    """What a person reads."""
+    """A message as a person reads it."""
 
     title: str
     body: str
@@ -25,40 +36,41 @@ class Message:
     severity: str
 
 
-def compose(rows: Sequence[Row]) -> Message:
+def compose(alerts: Sequence[UntoldAlert]) -> Message:
     """Return the message about alerts that have begun, ended, or both; at least one."""
-    begun = [row for row in rows if row["opened_in"] is None]
-    over = [row for row in rows if row["over_at"] is not None]
-    open_ = [row for row in begun if row["over_at"] is None]
-    lines = [*_told("Wrong now", open_), *_told("Came and went", [row for row in begun if row not in open_])]
-    lines += _told("It is over", [row for row in over if row not in begun])
-    severity = max((row["severity"] for row in begun), key=list(Severity).index, default="over")
-    return Message(title=_title(begun, over), body="\n".join(lines), severity=severity)
+    begun = [alert for alert in alerts if alert.opened_in is None]
+    open_ = [alert for alert in begun if alert.over_at is None]
+    ended = [alert for alert in alerts if alert.over_at is not None]
+    lines = [
+        *_section("Wrong now", open_),
+        *_section("Came and went", [alert for alert in ended if alert.opened_in is None]),
+        *_section("It is over", [alert for alert in ended if alert.opened_in is not None]),
+    ]
+    severity = max((alert.severity for alert in begun), key=list(Severity).index, default="over")
+    return Message(title=_title(begun, ended), body="\n".join(lines), severity=severity)
 
 
-def _title(begun: Sequence[Row], over: Sequence[Row]) -> str:
-    first = (begun or over)[0]["subject"]
-    more = len(begun or over) - 1
-    text = f"tradewire: {'' if begun else 'over: '}{first}"
-    tail = f" (and {more} more)" if more else ""
+def _title(begun: Sequence[UntoldAlert], ended: Sequence[UntoldAlert]) -> str:
+    alerts = begun or ended
+    text = f"tradewire: {'' if begun else 'over: '}{alerts[0].subject}"
+    tail = f" (and {len(alerts) - 1} more)" if len(alerts) > 1 else ""
     room = _LONGEST_TITLE - len(tail)
     return (text if len(text) <= room else f"{text[: room - 1]}…") + tail
 
 
-def _told(title: str, rows: Sequence[Row]) -> list[str]:
-    """Tell some of each kind, and how many more there are."""
-    if not rows:
+def _section(title: str, alerts: Sequence[UntoldAlert]) -> list[str]:
+    """Return the lines of a section: some examples of each kind, and how many more there are."""
+    if not alerts:
         return []
     lines = [f"{title}:"]
-    for kind in dict.fromkeys(row["kind"] for row in rows):
-        same = [row for row in rows if row["kind"] == kind]
-        lines += [f"- [{row['severity']}] {row['subject']} ({_times(row)})" for row in same[:_EXAMPLES]]
+    for kind in dict.fromkeys(alert.kind for alert in alerts):
+        same = [alert for alert in alerts if alert.kind == kind]
+        lines += [f"- [{alert.severity}] {alert.subject} ({_times(alert)})" for alert in same[:_EXAMPLES]]
         if len(same) > _EXAMPLES:
             lines.append(f"- and {len(same) - _EXAMPLES} more of {kind}: tradewire alerts list")
     return lines
 
 
-def _times(row: Row) -> str:
-    opened: datetime = row["opened_at"]
-    end = row["over_at"]
-    return f"{opened:%Y-%m-%d %H:%M:%S}" + ("" if end is None else f" to {end:%H:%M:%S}") + " UTC"
+def _times(alert: UntoldAlert) -> str:
+    until = "" if alert.over_at is None else f" to {alert.over_at:%H:%M:%S}"
+    return f"{alert.opened_at:%Y-%m-%d %H:%M:%S}{until} UTC"

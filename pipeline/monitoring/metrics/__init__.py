@@ -1,1 +1,1 @@
-"""What Prometheus reads: counted from the record."""
+"""The metrics that Prometheus reads, counted from the record."""

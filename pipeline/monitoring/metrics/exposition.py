@@ -1,4 +1,4 @@
-"""Put the counts and the readings into Prometheus' text format."""
+"""Write the counts and the gauges in Prometheus' text format."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from pipeline.monitoring.metrics.readings import Reading, read
 from pipeline.monitoring.metrics.tallies import MetricTally, Spread, Tallies
 from pipeline.store.record import Record
 
-# A scrape counts for so long at most; what is left is for the next one.
+# One scrape counts for at most so long; the next one continues.
 _COUNTS_FOR_S = 2.0
 _LE = [*map(str, BOUNDS), "+Inf"]
 
-#: Says how many jobs wait for an executor. Raises QueueUnavailable.
+#: Returns how many jobs wait for an executor. Raises QueueUnavailable.
 Depth = Callable[[str], int]
 
 
 class Exposition:
-    """What one web process shows at `/metrics`. Thread-safe."""
+    """The metrics that one web process serves at `/metrics`. Thread-safe."""
 
     def __init__(self, record: Record, executors: Mapping[str, ExecutorSettings], *, depth: Depth) -> None:
         self._record = record
@@ -34,7 +34,7 @@ class Exposition:
         self._tallies = Tallies(record)
 
     def text(self) -> bytes:
-        """Return everything in the text format; with PostgreSQL away, that it is away."""
+        """Return all metrics in the text format; while PostgreSQL is away, only the state of the servers."""
         readings = self._queues()
         tally: MetricTally | None = None
         try:
@@ -57,7 +57,7 @@ class Exposition:
 
 
 class _Collected(Collector):
-    """Metrics that are already there."""
+    """A collector of metrics that were computed before."""
 
     def __init__(self, metrics: Iterable[Metric]) -> None:
         self._metrics = list(metrics)

@@ -38,13 +38,15 @@ BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0
 
 FAMILIES: Mapping[str, Family] = MappingProxyType(
     {
-        "tradewire_record_up": _gauge("1 while PostgreSQL answers; without it nothing else is shown"),
-        "tradewire_counted": _gauge("1 when the counters and histograms below are up to date; they are absent before"),
+        "tradewire_record_up": _gauge(
+            "1 while PostgreSQL answers; otherwise only this and the queue metrics are shown"
+        ),
+        "tradewire_counted": _gauge("1 when the counters and the histogram are complete; they are absent until then"),
         "tradewire_moves_total": _counter(
-            "Moves of executions into a state, with the reason if there is one", "executor", "mode", "state", "reason"
+            "Executions that moved into a state, with the reason if there is one", "executor", "mode", "state", "reason"
         ),
         "tradewire_decisions_total": _counter(
-            "Executions that were decided: outcome is order (with the broker's id), skipped or no_order",
+            "Executions that were decided; the outcome is order (it has the broker's id), skipped or no_order",
             "executor",
             "mode",
             "outcome",
@@ -52,27 +54,37 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
         "tradewire_step_seconds": Family(
             kind=MetricKind.HISTOGRAM,
             labels=("executor", "mode", "step"),
-            help="How long a step took: recorded_to_taken, taken_to_sent, sent_to_answered, recorded_to_order_id",
+            help="Seconds that a step took: recorded_to_taken, taken_to_sent, sent_to_answered, recorded_to_order_id",
         ),
         "tradewire_executions_unfinished": _gauge(
-            "Executions that are undecided or work at the broker", "executor", "mode", "state"
+            "Executions that are undecided or whose order works at the broker", "executor", "mode", "state"
         ),
-        "tradewire_oldest_unfinished_seconds": _gauge("Age of the oldest undecided execution; 0: none", "executor"),
+        "tradewire_oldest_unfinished_seconds": _gauge(
+            "Age of the oldest undecided execution; 0 when there is none", "executor"
+        ),
         "tradewire_queue_up": _gauge("1 while Redis answers"),
         "tradewire_queue_depth": _gauge("Jobs in the executor's queue; absent while Redis is away", "executor"),
-        "tradewire_queue_age_seconds": _gauge("Age of the oldest execution that nobody took; 0: none", "executor"),
-        "tradewire_dead_letters": _gauge("Dead letters that wait for a person", "executor"),
-        "tradewire_dead_letter_age_seconds": _gauge("Age of the oldest of them; 0: none", "executor"),
-        "tradewire_limit_used_ratio": _gauge("Share of a limit that is used; 1 is all of it", "executor", "limit"),
-        "tradewire_limit_left": _gauge("What is left of a limit: money or a count", "executor", "limit"),
-        "tradewire_requests_spent": _gauge("Requests to the broker in the last minute or so", "executor"),
-        "tradewire_requests_limit": _gauge("Requests a minute that are allowed; absent when off", "executor"),
-        "tradewire_requests_held": _gauge("1 while the account waits after a 429 of the broker", "executor"),
-        "tradewire_switch_on": _gauge("1 while a switch stops the account's entries", "executor", "kind", "cause"),
+        "tradewire_queue_age_seconds": _gauge(
+            "Age of the oldest execution that no worker has claimed; 0 when there is none", "executor"
+        ),
+        "tradewire_dead_letters": _gauge("Open dead letters: executions that need a person", "executor"),
+        "tradewire_dead_letter_age_seconds": _gauge(
+            "Age of the oldest open dead letter; 0 when there is none", "executor"
+        ),
+        "tradewire_limit_used_ratio": _gauge(
+            "Share of a limit that is used; 1 means that it is used up", "executor", "limit"
+        ),
+        "tradewire_limit_left": _gauge("The unused part of a limit: money or a count", "executor", "limit"),
+        "tradewire_requests_spent": _gauge("Requests to the broker in about the last minute", "executor"),
+        "tradewire_requests_limit": _gauge("Allowed requests a minute; absent when there is no limit", "executor"),
+        "tradewire_requests_held": _gauge("1 while the account waits because the broker answered 429", "executor"),
+        "tradewire_switch_on": _gauge("1 while a switch stops entries of the account", "executor", "kind", "cause"),
         "tradewire_account_refused": _gauge("1 while the broker refuses the account or its keys", "executor"),
-        "tradewire_processes_alive": _gauge("Processes that were heard in the last 4 s", "kind", "name"),
-        "tradewire_processes_unwell": _gauge("Those of them that say they are not well", "kind", "name"),
-        "tradewire_last_fill_timestamp_seconds": _gauge("When we last heard of a fill; absent: never", "executor"),
-        "tradewire_last_signal_timestamp_seconds": _gauge("When a source's last signal was recorded", "source"),
+        "tradewire_processes_alive": _gauge("Processes that wrote a heartbeat in the last 4 s", "kind", "name"),
+        "tradewire_processes_unwell": _gauge("Living processes that report that they are not well", "kind", "name"),
+        "tradewire_last_fill_timestamp_seconds": _gauge(
+            "When the last fill was recorded; absent before the first", "executor"
+        ),
+        "tradewire_last_signal_timestamp_seconds": _gauge("When the last signal of a source was recorded", "source"),
     }
 )

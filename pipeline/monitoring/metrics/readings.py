@@ -1,26 +1,76 @@
-"""Read how things stand now: open work, limits, switches, who is alive."""
+"""Read the current state for the gauges: open work, limits, switches, running processes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from dataclasses import dataclass
+from datetime import datetime
 
 from psycopg import Connection
 from psycopg.rows import DictRow
 
 from config.schema.executor import ExecutorSettings
 from pipeline.accounts.limit_usage import headroom
-from pipeline.model.states import UNDECIDED, WORKING
-from pipeline.monitoring.heartbeats import GONE_AFTER
+from pipeline.model.states import UNDECIDED, WORKING, State
+from pipeline.store.processes import living_processes
+from pipeline.store.query import execute, fetch_all
 from pipeline.store.record import Record
+from pipeline.store.rows import Mode
 from pipeline.store.statements import sql
 
-#: A metric's name, its labels' values, and how it stands.
+#: A metric's name, the values of its labels, and its value.
 Reading = tuple[str, tuple[str, ...], float]
+_Readings = Iterator[Reading]
+_Executors = Mapping[str, ExecutorSettings]
+_Connected = Connection[DictRow]
 
 
-def read(record: Record, executors: Mapping[str, ExecutorSettings]) -> list[Reading]:
-    """Return every gauge that the record tells.
+@dataclass(frozen=True, kw_only=True)
+class _OpenWork:
+    executor_id: str
+    mode: Mode
+    state: State
+    count: int
+    oldest_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class _OpenLetters:
+    executor_id: str
+    count: int
+    oldest_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Requests:
+    """The requests of an account in the last minute; *closed* while it waits after a 429."""
+
+    executor_id: str
+    spent: int
+    closed: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class _SwitchOn:
+    executor_id: str
+    kind: str
+    cause: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _LastFill:
+    executor_id: str
+    filled_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _LastSignal:
+    source: str
+    recorded_at: datetime
+
+
+def read(record: Record, executors: _Executors) -> list[Reading]:
+    """Return every gauge that is read from the record.
 
     Raises:
         RecordUnavailable: PostgreSQL is away.
@@ -35,38 +85,29 @@ def read(record: Record, executors: Mapping[str, ExecutorSettings]) -> list[Read
     return readings
 
 
-def _all(connection: Connection[DictRow], executors: Mapping[str, ExecutorSettings]) -> Iterator[Reading]:
-    key = {"executor_ids": list(executors)}
+def _all(connection: _Connected, executors: _Executors) -> _Readings:
     yield from _work(connection, executors)
     yield from _letters(connection, executors)
-    yield from _budgets(connection, executors, key)
-    for row in connection.execute(sql("metrics", "switches"), key).fetchall():
-        yield "tradewire_switch_on", (row["executor_id"], row["kind"], row["cause"]), 1
-    for name in executors:
-        refusal = connection.execute(sql("accounts", "refusal"), {"executor_id": name}).fetchone()
-        yield "tradewire_account_refused", (name,), float(refusal is not None)
+    yield from _budgets(connection, executors)
+    yield from _accounts(connection, executors)
     yield from _processes(connection, executors)
-    for row in connection.execute(sql("metrics", "last_fills"), key).fetchall():
-        if row["filled_at"] is not None:
-            yield "tradewire_last_fill_timestamp_seconds", (row["executor_id"],), row["filled_at"].timestamp()
-    for row in connection.execute(sql("metrics", "last_signals")).fetchall():
-        yield "tradewire_last_signal_timestamp_seconds", (row["source"],), row["recorded_at"].timestamp()
+    yield from _last_times(connection, executors)
 
 
-def _work(connection: Connection[DictRow], executors: Mapping[str, ExecutorSettings]) -> Iterator[Reading]:
-    """Yield zeros too: what is there can be drawn and compared, what is absent cannot."""
+def _work(connection: _Connected, executors: _Executors) -> _Readings:
+    """Yield zeros too: a metric that is absent can be neither drawn nor compared."""
     counts = {
         (name, executor.mode, state.value): 0
         for name, executor in executors.items()
         for state in sorted(UNDECIDED | WORKING)
     }
     oldest, queued = dict.fromkeys(executors, 0.0), dict.fromkeys(executors, 0.0)
-    for row in connection.execute(sql("metrics", "unfinished")).fetchall():
-        name, state, age = row["executor_id"], row["state"], float(row["oldest_s"])
-        counts[name, row["mode"].value, state.value] = row["count"]
-        if state in UNDECIDED:
+    for work in fetch_all(connection, _OpenWork, sql("metrics", "unfinished")):
+        name, age = work.executor_id, float(work.oldest_s)
+        counts[name, work.mode.value, work.state.value] = work.count
+        if work.state in UNDECIDED:
             oldest[name] = max(oldest.get(name, 0.0), age)
-        if state.value == "queued":
+        if work.state is State.QUEUED:
             queued[name] = max(queued.get(name, 0.0), age)
     for labels, count in counts.items():
         yield "tradewire_executions_unfinished", labels, count
@@ -76,21 +117,19 @@ def _work(connection: Connection[DictRow], executors: Mapping[str, ExecutorSetti
         yield "tradewire_queue_age_seconds", (name,), age
 
 
-def _letters(connection: Connection[DictRow], executors: Mapping[str, ExecutorSettings]) -> Iterator[Reading]:
-    found = dict.fromkeys(executors, (0, 0.0))
-    for row in connection.execute(sql("metrics", "letters")).fetchall():
-        found[row["executor_id"]] = (row["count"], float(row["oldest_s"]))
-    for name, (count, age) in found.items():
+def _letters(connection: _Connected, executors: _Executors) -> _Readings:
+    letters = dict.fromkeys(executors, (0, 0.0))
+    for each in fetch_all(connection, _OpenLetters, sql("metrics", "letters")):
+        letters[each.executor_id] = (each.count, float(each.oldest_s))
+    for name, (count, age) in letters.items():
         yield "tradewire_dead_letters", (name,), count
         yield "tradewire_dead_letter_age_seconds", (name,), age
 
 
-def _budgets(
-    connection: Connection[DictRow], executors: Mapping[str, ExecutorSettings], key: Mapping[str, Any]
-) -> Iterator[Reading]:
+def _budgets(connection: _Connected, executors: _Executors) -> _Readings:
     spent = dict.fromkeys(executors, (0, False))
-    for row in connection.execute(sql("metrics", "budgets"), key).fetchall():
-        spent[row["executor_id"]] = (int(row["spent"]), row["closed"])
+    for each in fetch_all(connection, _Requests, sql("metrics", "budgets"), {"executor_ids": list(executors)}):
+        spent[each.executor_id] = (int(each.spent), each.closed)
     for name, (requests, held) in spent.items():
         yield "tradewire_requests_spent", (name,), requests
         yield "tradewire_requests_held", (name,), float(held)
@@ -99,14 +138,30 @@ def _budgets(
             yield "tradewire_requests_limit", (name,), limit
 
 
-def _processes(connection: Connection[DictRow], executors: Mapping[str, ExecutorSettings]) -> Iterator[Reading]:
+def _accounts(connection: _Connected, executors: _Executors) -> _Readings:
+    for switch in fetch_all(connection, _SwitchOn, sql("metrics", "switches"), {"executor_ids": list(executors)}):
+        yield "tradewire_switch_on", (switch.executor_id, switch.kind, switch.cause), 1
+    for name in executors:
+        refused = execute(connection, sql("accounts", "refusal"), {"executor_id": name}) > 0
+        yield "tradewire_account_refused", (name,), float(refused)
+
+
+def _processes(connection: _Connected, executors: _Executors) -> _Readings:
     alive = {("worker", name): 0 for name in executors} | {("keeper", "keeper"): 0, ("web", "web"): 0}
     unwell = dict(alive)
-    for row in connection.execute(sql("heartbeats", "living"), {"within": GONE_AFTER}).fetchall():
-        who = (row["kind"], row["name"])
+    for process in living_processes(connection):
+        who = (process.kind, process.name)
         alive[who] = alive.get(who, 0) + 1
-        unwell[who] = unwell.get(who, 0) + (not row["healthy"])
+        unwell[who] = unwell.get(who, 0) + (not process.healthy)
     for who, count in alive.items():
         yield "tradewire_processes_alive", who, count
     for who, count in unwell.items():
         yield "tradewire_processes_unwell", who, count
+
+
+def _last_times(connection: _Connected, executors: _Executors) -> _Readings:
+    for fill in fetch_all(connection, _LastFill, sql("metrics", "last_fills"), {"executor_ids": list(executors)}):
+        if fill.filled_at is not None:
+            yield "tradewire_last_fill_timestamp_seconds", (fill.executor_id,), fill.filled_at.timestamp()
+    for signal in fetch_all(connection, _LastSignal, sql("metrics", "last_signals")):
+        yield "tradewire_last_signal_timestamp_seconds", (signal.source,), signal.recorded_at.timestamp()

@@ -1,4 +1,4 @@
-"""Count every move of the record once, in batches, from where the last count ended."""
+"""Count every move in the record once, in batches. Each count continues where the last one ended."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from psycopg import Connection
 from psycopg.rows import DictRow
 
+from pipeline.model.states import State
 from pipeline.monitoring.metrics.families import BOUNDS
+from pipeline.store.query import fetch_all, fetch_one
 from pipeline.store.record import Record
+from pipeline.store.rows import Mode
 from pipeline.store.statements import sql
 
 _BATCH = 20_000
@@ -21,15 +25,16 @@ Labels = tuple[str, ...]
 
 @dataclass(kw_only=True)
 class Spread:
-    """How values are spread over the buckets of `BOUNDS`; the last bucket is above all of them."""
+    """How many values fell into each bucket of `BOUNDS`; the last bucket is above all bounds."""
 
     counts: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS) + 1))
+    #: The sum of all values.
     seconds: float = 0.0
 
 
 @dataclass(kw_only=True)
 class MetricTally:
-    """What was counted so far, by labels in the families' order."""
+    """Everything that was counted so far, by labels in the order of the family."""
 
     moves: Counter[Labels] = field(default_factory=Counter)
     decisions: Counter[Labels] = field(default_factory=Counter)
@@ -38,8 +43,49 @@ class MetricTally:
     through: int = 0
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Batch:
+    """The next moves to count."""
+
+    #: The last move that may be counted now; None when there is none.
+    through: int | None
+    #: How many moves follow, at most `_BATCH`.
+    count: int
+    #: The last move of the record; None when it has none.
+    newest: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Moves:
+    executor_id: str
+    mode: Mode
+    state: State
+    reason: str
+    count: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Decisions:
+    executor_id: str
+    mode: Mode
+    outcome: str
+    count: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Step:
+    """The steps of one kind that fell into one bucket."""
+
+    executor_id: str
+    mode: Mode
+    step: str
+    bucket: int
+    count: int
+    seconds: float
+
+
 class Tallies:
-    """The counts of the record's whole history: a new process comes to the same ones. Thread-safe."""
+    """The counts of the whole history, so that every new process arrives at the same figures. Thread-safe."""
 
     def __init__(self, record: Record) -> None:
         self._record = record
@@ -47,45 +93,48 @@ class Tallies:
         self._tally = MetricTally()
 
     def count(self, *, within_s: float) -> MetricTally | None:
-        """Count what is new; None when there was more than could be counted in the time: call again.
+        """Count the new moves; None when there were too many for the time, and another call continues.
 
-        The result is not to be changed, and is changed by the next call.
+        The next call changes the result. Callers must not change it.
 
         Raises:
             RecordUnavailable: PostgreSQL is away.
         """
         deadline = time.monotonic() + within_s
         with self._lock:
-            while self._record.run(self._batch):
+            while self._record.run(self._count_batch):
                 if time.monotonic() > deadline:
                     return None
             return self._tally
 
-    def _batch(self, connection: Connection[DictRow]) -> bool:
-        """Count one batch; say whether there are more. Nothing is kept of a unit that did not come to its end."""
+    def _count_batch(self, connection: Connection[DictRow]) -> bool:
+        """Count one batch; return whether there are more. A unit that fails leaves the counts unchanged."""
         tally = self._tally
-        settled = connection.execute(sql("metrics", "settled_before")).fetchone()
-        assert settled is not None
-        key = {"after": tally.through, "limit": _BATCH, "before": settled["before"]}
-        batch = connection.execute(sql("metrics", "batch"), key).fetchone()
-        assert batch is not None
-        if (batch["newest"] or 0) < tally.through:
-            # Another record, or an older copy of it: it has counts of its own.
+        settled = fetch_one(connection, datetime, sql("metrics", "settled_before"))
+        values = {"after": tally.through, "limit": _BATCH, "before": settled}
+        batch = fetch_one(connection, _Batch, sql("metrics", "batch"), values)
+        if (batch.newest or 0) < tally.through:
+            # This is another database, or an older copy of it. Its counts begin at zero.
             self._tally = MetricTally()
             return True
-        if batch["through"] is None or batch["through"] <= tally.through:
+        if batch.through is None or batch.through <= tally.through:
             return False
-        span = {"after": tally.through, "through": batch["through"], "bounds": list(BOUNDS)}
-        moves = connection.execute(sql("metrics", "moves"), span).fetchall()
-        decisions = connection.execute(sql("metrics", "decisions"), span).fetchall()
-        steps = connection.execute(sql("metrics", "steps"), span).fetchall()
-        for row in moves:
-            tally.moves[row["executor_id"], row["mode"].value, row["state"].value, row["reason"]] += row["count"]
-        for row in decisions:
-            tally.decisions[row["executor_id"], row["mode"].value, row["outcome"]] += row["count"]
-        for row in steps:
-            spread = tally.steps.setdefault((row["executor_id"], row["mode"].value, row["step"]), Spread())
-            spread.counts[row["bucket"]] += row["count"]
-            spread.seconds += row["seconds"]
-        tally.through = batch["through"]
-        return bool(batch["count"] == _BATCH)
+        _add(connection, tally, batch.through)
+        return batch.count == _BATCH
+
+
+def _add(connection: Connection[DictRow], tally: MetricTally, through: int) -> None:
+    """Add the moves after the last counted one, up to *through*. All is read before anything is added."""
+    span = {"after": tally.through, "through": through, "bounds": list(BOUNDS)}
+    moves = fetch_all(connection, _Moves, sql("metrics", "moves"), span)
+    decisions = fetch_all(connection, _Decisions, sql("metrics", "decisions"), span)
+    steps = fetch_all(connection, _Step, sql("metrics", "steps"), span)
+    for move in moves:
+        tally.moves[move.executor_id, move.mode.value, move.state.value, move.reason] += move.count
+    for decision in decisions:
+        tally.decisions[decision.executor_id, decision.mode.value, decision.outcome] += decision.count
+    for step in steps:
+        spread = tally.steps.setdefault((step.executor_id, step.mode.value, step.step), Spread())
+        spread.counts[step.bucket] += step.count
+        spread.seconds += step.seconds
+    tally.through = through

@@ -8,9 +8,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from config.schema.executor import Executors
 from config.schema.settings import Settings
-from pipeline.entrypoints.doctor.brokers import look_at_broker
+from pipeline.entrypoints.doctor.brokers import check_broker
 from pipeline.entrypoints.doctor.findings import CheckResult, CheckStatus
-from pipeline.entrypoints.doctor.servers import look_at_postgres, look_at_processes, look_at_redis
+from pipeline.entrypoints.doctor.processes import check_processes
+from pipeline.entrypoints.doctor.servers import check_postgres, check_redis
 from pipeline.model.errors import RecordUnavailable
 from pipeline.store.record import Record
 
@@ -34,12 +35,12 @@ class Readiness:
     def check(self) -> list[CheckResult]:
         """Return one result per part."""
         brokers = self._broker_checks()
-        redis = self._pool.submit(look_at_redis, self._redis_url)
-        postgres = look_at_postgres(self._record)
+        redis = self._pool.submit(check_redis, self._redis_url)
+        postgres = check_postgres(self._record)
         findings = [postgres, redis.result()]
         if postgres.status is CheckStatus.OK:
             try:
-                findings += look_at_processes(self._record, tuple(self._executors))
+                findings += check_processes(self._record, tuple(self._executors))
             except RecordUnavailable as error:
                 findings[0] = CheckResult(name=postgres.name, status=CheckStatus.CRITICAL, saw=str(error))
         return findings + [broker.result() for broker in brokers]
@@ -54,7 +55,7 @@ class Readiness:
             if time.monotonic() - self._checked_at >= _BROKERS_EVERY_S:
                 self._checked_at = time.monotonic()
                 self._brokers = [
-                    self._pool.submit(look_at_broker, executor, self._settings, self._record)
+                    self._pool.submit(check_broker, executor, self._settings, self._record)
                     for executor in self._executors.values()
                 ]
             return self._brokers

@@ -21,7 +21,7 @@ from pipeline.entrypoints.web.page.figures import ChartFigures, CountCache
 from pipeline.intake.webhooks.deliveries import deliveries
 from pipeline.model.errors import QueueUnavailable
 from pipeline.model.switches import Switch
-from pipeline.monitoring.heartbeats import SETTINGS
+from pipeline.store.processes import SETTINGS
 from pipeline.queues.queue import ExecutionQueue
 from pipeline.store.processes import GONE_AFTER
 from pipeline.store.statements import sql

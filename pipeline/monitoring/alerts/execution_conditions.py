@@ -1,0 +1,153 @@
+"""Find in the record which executions need a person now: dead letters, unknown outcomes, exits, late orders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from psycopg import Connection
+from psycopg.rows import DictRow
+
+from config.schema.executor import ExecutorSettings
+from pipeline.intake.routing import OWN
+from pipeline.model.reasons import sentence
+from pipeline.model.signals import Action
+from pipeline.monitoring.alerts.kinds import AlertKind, Look, Severity, found, raised
+from pipeline.store.query import fetch_all
+from pipeline.store.statements import sql
+
+# The most alerts of one kind. Many at once are counted, and told in one message.
+_MOST = 1000
+#: An outcome that has been unknown for so long is an alert.
+UNKNOWN_AFTER = timedelta(seconds=30)
+# The first exit and two more tries have failed.
+_TRIES = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Trade:
+    execution_id: UUID
+    executor_id: str
+    action: Action
+    symbol: str
+
+    def __str__(self) -> str:
+        return f"{self.executor_id}, {self.action.value} {self.symbol}"
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        return {"executor": self.executor_id, "execution_id": self.execution_id}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _DeadLetter(_Trade):
+    number: int
+    reason_code: str
+    reason_facts: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _UnknownOutcome(_Trade):
+    age_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class _LateOrder(_Trade):
+    order_id: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _TriedExit:
+    executor_id: str
+    symbol: str
+    source_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _LateExit:
+    execution_id: UUID
+    symbol: str
+    reason_code: str | None
+    age: timedelta
+
+
+def dead_letters(connection: Connection[DictRow], _: Mapping[str, ExecutorSettings]) -> Look:
+    """Find the open dead letters."""
+    letters = fetch_all(connection, _DeadLetter, sql("alerts", "dead_letters"), {"limit": _MOST})
+    alerts = [
+        raised(
+            AlertKind.DEAD_LETTER,
+            f"{letter.execution_id}:{letter.number}",
+            Severity.CRITICAL,
+            f"dead letter at {letter}: {sentence(letter.reason_code, letter.reason_facts)}",
+            letter.facts | {"reason": letter.reason_code},
+        )
+        for letter in letters
+    ]
+    return found(AlertKind.DEAD_LETTER, alerts, complete=len(letters) < _MOST)
+
+
+def unknown_outcomes(connection: Connection[DictRow], _: Mapping[str, ExecutorSettings]) -> Look:
+    """Find the executions whose order may be at the broker, for too long."""
+    values = {"age": UNKNOWN_AFTER, "limit": _MOST}
+    unknown = fetch_all(connection, _UnknownOutcome, sql("alerts", "unknowns"), values)
+    alerts = [
+        raised(
+            AlertKind.UNKNOWN,
+            str(each.execution_id),
+            Severity.CRITICAL,
+            f"it has been unknown for {each.age_s:.0f} s whether the broker has an order of {each}",
+            each.facts,
+        )
+        for each in unknown
+    ]
+    return found(AlertKind.UNKNOWN, alerts, complete=len(unknown) < _MOST)
+
+
+def failed_exits(connection: Connection[DictRow], _: Mapping[str, ExecutorSettings]) -> Look:
+    """Find the positions whose exits have failed several times."""
+    alerts = {}
+    for exit_ in fetch_all(connection, _TriedExit, sql("alerts", "exits_tried"), {"source": f"{OWN}exit"}):
+        root, _colon, number = exit_.source_id.rpartition(":")
+        if number.isdecimal() and int(number) >= _TRIES:
+            alerts[root] = raised(
+                AlertKind.EXIT_NOT_DONE,
+                root,
+                Severity.CRITICAL,
+                f"an exit of {exit_.symbol} at {exit_.executor_id} did not close the position; it is tried again",
+                {"executor": exit_.executor_id, "symbol": exit_.symbol, "execution_id": root},
+            )
+    return found(AlertKind.EXIT_NOT_DONE, alerts.values())
+
+
+def late_exits(connection: Connection[DictRow], executors: Mapping[str, ExecutorSettings]) -> Look:
+    """Find the exits that have waited for 15 minutes while the market was open."""
+    alerts = []
+    for name in executors:
+        values = {"executor_id": name, "limit": _MOST}
+        for late in fetch_all(connection, _LateExit, sql("exit_follow_up", "late"), values):
+            reason = f" ({late.reason_code})" if late.reason_code else ""
+            minutes = late.age.total_seconds() / 60
+            subject = f"an exit of {late.symbol} at {name} waits for {minutes:.0f} min{reason}"
+            facts = {"executor": name, "execution_id": late.execution_id}
+            alerts.append(raised(AlertKind.EXIT_LATE, str(late.execution_id), Severity.CRITICAL, subject, facts))
+    return found(AlertKind.EXIT_LATE, alerts)
+
+
+def late_orders(connection: Connection[DictRow], _: Mapping[str, ExecutorSettings]) -> Look:
+    """Find the orders of the last hour that the broker turned out to hold after their execution had ended."""
+    orders = fetch_all(connection, _LateOrder, sql("alerts", "late_orders"), {"limit": _MOST})
+    alerts = [
+        raised(
+            AlertKind.LATE_ORDER,
+            str(order.execution_id),
+            Severity.CRITICAL,
+            f"the broker holds an order of an execution that had ended: {order}",
+            order.facts | {"order_id": order.order_id},
+        )
+        for order in orders
+    ]
+    return found(AlertKind.LATE_ORDER, alerts, complete=len(orders) < _MOST)
