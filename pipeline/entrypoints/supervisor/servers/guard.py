@@ -130,7 +130,7 @@ class Guard:
 
     @property
     def _stopping(self) -> bool:
-        return self._wakeups.stops_asked > 0 or time.monotonic() >= self._deadline
+        return self._wakeups.stop_requests > 0 or time.monotonic() >= self._deadline
 
     def _exit_code(self, server: subprocess.Popen[bytes]) -> int:
         if self._stopping:
