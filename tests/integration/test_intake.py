@@ -7,6 +7,8 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from psycopg import Connection
+from psycopg.rows import DictRow
 from structlog.testing import capture_logs
 
 from config.schema.executor import Executors
@@ -14,7 +16,7 @@ from pipeline.intake.intake import ENQUEUE_GRACE, Intake, Recorded, Wait
 from pipeline.model.errors import InvalidSignal, RecordUnavailable, SourceIdConflict
 from pipeline.model.reasons import Code, Reason
 from pipeline.model.states import State
-from pipeline.store.record import Record
+from pipeline.store.record import Record, Unit
 from tests.factories import Core, executor_toml, signal, until
 from tests.integration.lives import Rows
 
@@ -126,23 +128,24 @@ def test_twenty_times_at_once_is_one_signal(intake: Intake, rows: Rows) -> None:
     ]
 
 
-def test_a_unit_that_is_run_again_finds_its_own_signal_and_calls_it_none_of_a_repeat(
-    intake: Intake, record: Record, rows: Rows
+def test_a_unit_that_runs_again_finds_its_own_signal_which_is_no_duplicate(
+    intake: Intake, record: Record, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As after a COMMIT whose answer was lost."""
     runs: list[Recorded] = []
-    unit = intake._unit
+    run = record.run
 
-    def committed_and_lost(*arguments: Any) -> Recorded:
-        recorded = unit(*arguments)
-        runs.append(recorded)
-        if len(runs) == 1:
-            connection = arguments[0]
-            connection.commit()
-            connection.close()
-        return recorded
+    def lose_the_first_commit(unit: Unit[Recorded]) -> Recorded:
+        def committed_and_lost(connection: Connection[DictRow]) -> Recorded:
+            runs.append(unit(connection))
+            if len(runs) == 1:
+                connection.commit()
+                connection.close()
+            return runs[-1]
 
-    intake._unit = committed_and_lost  # type: ignore[method-assign]
+        return run(committed_and_lost)
+
+    monkeypatch.setattr(record, "run", lose_the_first_commit)
     recorded = intake.record(signal(source_id="1"), source="a")
 
     assert runs == [recorded, recorded]
