@@ -9,7 +9,7 @@ ARGS   ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup up test lint types contracts format check reasons reference lock clean distclean
+.PHONY: help setup up test lint types contracts format check rooms figures reasons reference lock clean distclean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,12 @@ check: lint types contracts test ## All of the above
 format: $(STAMP) ## Format the code, and mend what can be mended by itself
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+rooms: $(STAMP) ## Print the layers and the arrows between folders; fails on an arrow upward or a circle
+	@$(BIN)/python -m tests.tools.rooms
+
+figures: $(STAMP) ## Print figures about the size of the code (ARGS=--check fails beyond a limit)
+	@$(BIN)/python -m tests.tools.figures $(ARGS)
 
 reasons: $(STAMP) ## Write pipeline/docs/reasons.md anew from the catalogue
 	@$(BIN)/tradewire reasons --markdown > pipeline/docs/reasons.md.new && mv pipeline/docs/reasons.md.new pipeline/docs/reasons.md
