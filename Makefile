@@ -9,7 +9,7 @@ ARGS   ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup up test lint types contracts format check rooms figures reasons reference lock clean distclean
+.PHONY: help setup up test lint types contracts format check rooms figures reasons reference internals lock clean distclean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ reasons: $(STAMP) ## Write pipeline/docs/reasons.md anew from the catalogue
 
 reference: $(STAMP) ## Write pipeline/docs/configuration.md anew from the models
 	@$(BIN)/tradewire config reference > pipeline/docs/configuration.md.new && mv pipeline/docs/configuration.md.new pipeline/docs/configuration.md
+
+internals: $(STAMP) ## Write pipeline/docs/events.md, times.md and tables.md anew from the code
+	@$(BIN)/python -m tests.tools.internals
 
 lock: $(STAMP) ## Write requirements.lock anew from pyproject.toml (ARGS="--upgrade" for the newest)
 	UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \

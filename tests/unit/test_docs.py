@@ -29,6 +29,7 @@ from pipeline.intake.sources.protocol import SourceContext, Unreadable
 from pipeline.model.signals import Signal
 from tests.faults import assert_none
 from tests.pages import DOCS, PAGES, ROOT, blocks, leaf, mentioned, options, prose, typed
+from tests.tools.events import logged_events
 from workers.brokers.protocol import Broker
 
 SECTIONS = {key.partition(".")[0] for key in DIRECTIONS if "." in key}
@@ -90,7 +91,7 @@ def unknown_in(words: list[str]) -> Iterator[str]:
 def test_every_make_target_variable_and_key_exists() -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
     variables = {f"TRADEWIRE_{name.upper()}" for name in Settings.model_fields} | BETWEEN_PROCESSES
-    known = {*targets, *variables, *DIRECTIONS, "config.toml"}
+    known = {*targets, *variables, *DIRECTIONS, *logged_events(), "config.toml"}
 
     assert_none(f"{shown(page)}: {name} does not exist" for page in PAGES for name in sorted(named_in(page) - known))
 
