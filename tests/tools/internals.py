@@ -23,9 +23,9 @@ _CREATED = re.compile(r"CREATE TABLE (?:IF NOT EXISTS )?(\w+)")
 _EVENTS = """\
 # Log events
 
-`make internals` writes this page from the code. With `TRADEWIRE_LOG=json` a process prints one JSON object per line. The
-event's name is in `event`. *error* means that a person should look, *warning* that tradewire handled it. A service that is
-away is logged once per process, and once more when it is back, not at every try.
+`make internals` writes this page from the code. With `TRADEWIRE_LOG=json` a process prints one JSON object per line;
+`event` is the event's name. *error* means that a person should look, *warning* that tradewire handled it. A service
+that is away is logged once per process, and once more when it is back, not at every try.
 
 | event | level | logged when |
 | --- | --- | --- |
