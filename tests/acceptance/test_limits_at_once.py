@@ -146,7 +146,7 @@ def test_positions_groups_entries_and_orders_of_a_day_are_counted_one_by_one(
     limits = {"open_positions": 60, "group_positions": 7, "pyramiding": 2, "orders_per_day": 80}
     core = make_core(executors(size={"method": "quantity", "value": 1}, groups=GROUPS, **limits))
     others = [symbol for symbol in SYMBOLS if symbol not in GROUPED]
-    # Each crowd uses one limit up in whatever order it is executed: 20 orders for 10 symbols, at most 14 for the groups,
+    # Each crowd uses up one limit, whatever is executed first: 20 orders for 10 symbols, at most 14 for the groups,
     # 60 positions with at most 70 orders, and 80 orders.
     crowds = [one_of_each(others[:10] * 3), one_of_each(GROUPED), one_of_each(others[10:]), one_of_each(SYMBOLS * 2)]
 

@@ -164,12 +164,20 @@ def test_a_long_silence_is_said_once_and_is_no_failure() -> None:
 
 def test_tries_of_a_source_that_keeps_raising_are_ever_farther_apart() -> None:
     feed = Feed(Script(*[SourceUnavailable() for _ in range(12)]), lambda _n, _i: None)
-    pauses = []
+    pauses: list[float] = []
+
+    class Stop(threading.Event):
+        """Is set at the twelfth pause, and does not wait."""
+
+        def wait(self, timeout: float | None = None) -> bool:
+            pauses.append(timeout or 0.0)
+            if len(pauses) == 12:
+                self.set()
+            return self.is_set()
 
     with capture_logs():
-        for _ in range(12):
-            feed.run_once(threading.Event())
-            pauses.append(feed._pause_s())
+        feed.start(Stop())
+        feed.join(5)
 
     assert 0.1 <= pauses[0] <= 0.2
     assert all(2.5 <= pause <= 5.0 for pause in pauses[5:])
