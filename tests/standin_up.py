@@ -14,6 +14,8 @@ from typing import IO
 
 import psutil
 
+from tests.waiting import patience
+
 # Stands in for the command line: the table is the test's own, everything else is what `tradewire up` runs.
 _UP = """
 import json, os, sys, time
@@ -60,7 +62,7 @@ class Up:
 
     def hears(self, words: str, *, within_s: float = 20) -> str:
         """Read on until a line holds *words*, and return it."""
-        deadline = time.monotonic() + within_s
+        deadline = time.monotonic() + patience(within_s)
         while time.monotonic() < deadline:
             for line in self._lines(deadline - time.monotonic()):
                 self.said.append(line)

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.waiting import patience
+
 SIGNALS = 120
 
 
@@ -30,7 +32,7 @@ def drilled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         },
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=patience(300),
     )
     sys.stdout.write(done.stderr)
     assert done.stdout, f"the drill could not be carried out (exit {done.returncode}): {done.stderr[-3000:]}"

@@ -11,6 +11,7 @@ import pytest
 from pipeline.entrypoints.supervisor.child import RESTART_BACKOFF, Child
 from pipeline.entrypoints.supervisor.process_table import ProcessLine
 from pipeline.entrypoints.supervisor.servers.spawn import Lifeline
+from tests.waiting import patience
 
 _DIES_TWICE = """
 import pathlib, sys, time
@@ -23,7 +24,7 @@ time.sleep(60)
 
 
 def _tick_until(child: Child, met: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + patience(15)
     while not met():
         assert time.monotonic() < deadline
         child.tick(os.environ)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import pytest
 
 from tests.factories import Core, until
 from tests.integration.watching import Settings, baseline, hold, limited, look, lose, switches, watch
+from workers.account.snapshots import Snapshots
 from workers.keeper.equity_monitor import EquityMonitor
 
 
@@ -143,8 +142,7 @@ def test_a_renamed_executor_keeps_its_day_its_peak_and_its_halt(make_core: Setti
     renamed = make_core(limited().replace("executors.argo", "executors.nautilus"))
     runtime = renamed.runtimes["nautilus"]
     number = before["holder"]
-    snapshot = core.runtimes["argo"].snapshots.fresh(within=timedelta(minutes=1))
-    runtime.snapshots._share(snapshot)  # type: ignore[arg-type]
+    Snapshots(renamed.record, runtime.executor, core.runtimes["argo"].broker).read()
     until(lambda: renamed.rows("SELECT * FROM account_snapshot WHERE executor_id = 'nautilus'"))
     EquityMonitor(record=renamed.record, runtime=runtime, who="test keeper").run_once()
 

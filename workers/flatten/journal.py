@@ -64,8 +64,11 @@ class FlattenJournal:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         moment = f"{header.began_at:%Y%m%dT%H%M%S%fZ}"
         self.path = folder / f"flatten-{header.executor_id}-{moment}.jsonl"
-        self._file: TextIO = os.fdopen(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w")
+        # The file gets its name when it is locked: a keeper must never find it unlocked and import it as finished.
+        unlocked = self.path.with_suffix(".new")
+        self._file: TextIO = os.fdopen(os.open(unlocked, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w")
         fcntl.flock(self._file, fcntl.LOCK_EX)
+        unlocked.rename(self.path)
         self.write("began", **(vars(header) | {"mode": header.mode.value}))
         _sync_folder(folder)
 

@@ -12,6 +12,7 @@ from pipeline.intake.sources import feed as feed_module
 from pipeline.intake.sources.feed import Feed
 from pipeline.intake.sources.protocol import Item
 from pipeline.model.errors import SourceUnavailable
+from tests.waiting import until
 
 BUY: dict[str, Any] = {"source_id": "1", "symbol": "AAPL", "action": "BUY"}
 
@@ -39,10 +40,7 @@ class Script:
 
 
 def eventually(true: Callable[[], bool]) -> None:
-    until = time.monotonic() + 5
-    while not true():
-        assert time.monotonic() < until, "it did not happen in time"
-        time.sleep(0.01)
+    until(true, 5)
 
 
 def test_what_a_source_gives_is_handed_on_in_order() -> None:

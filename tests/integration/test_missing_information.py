@@ -1,4 +1,4 @@
-"""Entries H1 to H14 of tests/ORIGIN.md: nothing is guessed, and what is not known is not traded on."""
+"""A missing figure is never guessed, and nothing is traded on what is not known."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from pipeline.intake.intake import Intake
 from pipeline.model.errors import ConfigInvalid, InvalidSignal
 from tests.core_fixtures import Processes
 from tests.factories import Core, executor_toml, signal, until
+from tests.integration.limited_stage import MONDAY_EVENING, changed_toml, clock, filled
 from tests.integration.lives import Rows
-from tests.integration.origin_stage import MONDAY_EVENING, changed_toml, clock, filled
 from workers.execution.direct import DirectExecutor
 from workers.keeper.equity_monitor import EquityMonitor
 
 Make = Callable[..., Core]
 
 
-def test_h1_a_stop_and_a_target_are_never_orders_on_their_own(core: Core) -> None:
+def test_a_stop_and_a_target_are_never_orders_of_their_own(core: Core) -> None:
     filled(core, stop_price=97, target_price=105)
 
     [order] = core.orders()
@@ -32,7 +32,7 @@ def test_h1_a_stop_and_a_target_are_never_orders_on_their_own(core: Core) -> Non
     assert (row["stop_price"], row["target_price"]) == (97, 105)
 
 
-def test_h2_two_exits_of_a_coin_go_out_under_its_own_name_and_sell_it_once(core: Core) -> None:
+def test_two_exits_of_a_coin_use_its_own_symbol_and_sell_it_once(core: Core) -> None:
     core.exchange.admin("prices", {"BTC/USD": "1000"})
     filled(core, "BTC-USD", entry_price=1000)
     core.faults({"on": "submit", "kind": "no_fill", "seconds": 600})
@@ -44,7 +44,7 @@ def test_h2_two_exits_of_a_coin_go_out_under_its_own_name_and_sell_it_once(core:
     assert [order["side"] for order in core.orders()] == ["buy", "sell"]
 
 
-def test_h3_the_stop_of_a_position_is_known_after_a_restart(make_core: Make) -> None:
+def test_the_stop_of_a_position_is_known_after_a_restart(make_core: Make) -> None:
     limits = changed_toml(drawdown_percent="1")
     core = make_core(limits)
     core.prices(AAPL=100, MSFT=100)
@@ -65,7 +65,7 @@ def watched(core: Core, executor: str = "argo") -> None:
     core.runtimes[executor].snapshots.read()
 
 
-def test_h4_each_executor_trades_the_account_of_its_own_keys(make_core: Make) -> None:
+def test_each_executor_trades_the_account_of_its_own_keys(make_core: Make) -> None:
     core = make_core(executor_toml("argo") + executor_toml("prop_firm"))
     core.prices(AAPL=100)
 
@@ -76,7 +76,7 @@ def test_h4_each_executor_trades_the_account_of_its_own_keys(make_core: Make) ->
     assert (core.orders("argo"), len(core.orders("prop_firm"))) == ([], 1)
 
 
-def test_h4_keys_of_another_account_than_the_pinned_one_trade_nothing(make_core: Make) -> None:
+def test_keys_of_another_account_than_the_pinned_one_trade_nothing(make_core: Make) -> None:
     core = make_core(executor_toml(top='account = "PA0000000000"'))
 
     execution = core.run(core.send())
@@ -86,7 +86,7 @@ def test_h4_keys_of_another_account_than_the_pinned_one_trade_nothing(make_core:
     assert core.orders() == []
 
 
-def test_h4_two_executors_on_one_account_do_not_start(make_core: Make) -> None:
+def test_two_executors_on_one_account_do_not_start(make_core: Make) -> None:
     with pytest.raises(ConfigInvalid, match="account"):
         make_core(executor_toml("argo", top='account = "PA1"') + executor_toml("prop_firm", top='account = "PA1"'))
 
@@ -107,7 +107,7 @@ def direct(limited: Core) -> Iterator[DirectExecutor]:
         yield runner
 
 
-def test_h5_limits_hold_on_the_queues_way_and_on_the_direct_one(limited: Core, direct: DirectExecutor) -> None:
+def test_limits_hold_with_the_queue_and_with_direct_execution(limited: Core, direct: DirectExecutor) -> None:
     queued = limited.run(limited.send(quantity=100))
     row = limited.record_signal(signal("MSFT", quantity=100))
     direct.execute([row])
@@ -118,7 +118,7 @@ def test_h5_limits_hold_on_the_queues_way_and_on_the_direct_one(limited: Core, d
     assert (refused["state"], refused["reason_code"]) == ("skipped", "open_positions_limit")
 
 
-def test_h5_limits_hold_for_what_a_person_puts_back_to_work(limited: Core, kill: Callable[..., None]) -> None:
+def test_limits_hold_for_a_dead_letter_that_a_person_requeues(limited: Core, kill: Callable[..., None]) -> None:
     dead = limited.send(quantity=10)
     kill(dead)
     filled(limited, "MSFT")
@@ -129,7 +129,7 @@ def test_h5_limits_hold_for_what_a_person_puts_back_to_work(limited: Core, kill:
     assert (refused["state"], refused["reason_code"]) == ("skipped", "open_positions_limit")
 
 
-def test_h6_without_a_watch_nothing_is_entered(make_core: Make) -> None:
+def test_an_account_that_no_keeper_watches_gets_no_entries(make_core: Make) -> None:
     core = make_core(changed_toml(daily_loss_percent="5"))
     core.prices(AAPL=100)
     watched(core)
@@ -140,7 +140,7 @@ def test_h6_without_a_watch_nothing_is_entered(make_core: Make) -> None:
     assert (execution["state"], execution["reason_code"]) == ("held", "account_unwatched")
 
 
-def test_h6_an_equity_that_cannot_be_read_stops_entries_and_not_exits(make_core: Make) -> None:
+def test_an_equity_that_cannot_be_read_stops_entries_and_not_exits(make_core: Make) -> None:
     core = make_core(changed_toml(daily_loss_percent="5"))
     core.prices(AAPL=100, MSFT=100)
     watched(core)
@@ -161,7 +161,7 @@ def test_h6_an_equity_that_cannot_be_read_stops_entries_and_not_exits(make_core:
 
 @pytest.mark.parametrize("action", ["BUY", "SELL"])
 @pytest.mark.parametrize("order", ["", "allow_short = true"])
-def test_h7_positions_that_cannot_be_read_are_not_flat(make_core: Make, action: str, order: str) -> None:
+def test_positions_that_cannot_be_read_are_not_taken_as_none(make_core: Make, action: str, order: str) -> None:
     core = make_core(executor_toml(order=order))
     core.prices(AAPL=100)
     core.faults({"on": "positions", "kind": "garbage_before"})
@@ -173,7 +173,7 @@ def test_h7_positions_that_cannot_be_read_are_not_flat(make_core: Make, action: 
 
 
 @pytest.mark.parametrize("action", ["NEUTRAL", "HOLD", "", None, 0])
-def test_h8_what_is_neither_buy_nor_sell_is_refused_and_kept(intake: Intake, rows: Rows, action: Any) -> None:
+def test_a_signal_that_is_neither_buy_nor_sell_is_refused_and_kept(intake: Intake, rows: Rows, action: Any) -> None:
     with pytest.raises(InvalidSignal, match="action"):
         intake.record(signal(action=action), source="test")
 
@@ -182,7 +182,7 @@ def test_h8_what_is_neither_buy_nor_sell_is_refused_and_kept(intake: Intake, row
 
 
 @pytest.mark.parametrize("missing", ["entry_price", "confidence"])
-def test_h9_a_price_or_confidence_that_is_missing_is_not_made_up(intake: Intake, rows: Rows, missing: str) -> None:
+def test_a_missing_price_or_confidence_is_not_made_up(intake: Intake, rows: Rows, missing: str) -> None:
     raw = signal()
     del raw[missing]
 
@@ -192,7 +192,7 @@ def test_h9_a_price_or_confidence_that_is_missing_is_not_made_up(intake: Intake,
     assert len(rows("SELECT code FROM refusal")) == 1
 
 
-def test_h9_a_close_without_a_price_opens_nothing(core: Core) -> None:
+def test_a_close_without_a_price_opens_nothing(core: Core) -> None:
     execution = core.run(core.record_signal({"symbol": "AAPL", "action": "BUY", "intent": "close"}).execution_id)
 
     assert (execution["state"], execution["reason_code"]) == ("skipped", "no_position")
@@ -204,14 +204,14 @@ def sized(make_core: Make, price: int, **size: str) -> dict[str, Any]:
     return core.run(core.send(entry_price=price, confidence=75))
 
 
-def test_h10_less_than_one_share_is_no_share(make_core: Make) -> None:
+def test_less_than_one_share_is_not_rounded_up_to_one(make_core: Make) -> None:
     execution = sized(make_core, 2000, value="1")
 
     assert (execution["state"], execution["reason_code"]) == ("skipped", "below_one_share")
     assert Decimal(execution["reason_facts"]["size"]) < 1
 
 
-def test_h11_a_percentage_is_of_equity_and_not_of_margin(make_core: Make) -> None:
+def test_a_percentage_is_of_equity_and_not_of_margin(make_core: Make) -> None:
     execution = sized(make_core, 100, value="10")
 
     # 10 % of 100,000, not of a buying power of 400,000; at a worst price of 100.50.
@@ -219,7 +219,7 @@ def test_h11_a_percentage_is_of_equity_and_not_of_margin(make_core: Make) -> Non
 
 
 @pytest.mark.parametrize("kind", ["5xx_before", "garbage_before", "drop_before"])
-def test_h12_a_clock_that_cannot_be_read_is_not_an_open_market(make_core: Make, kind: str) -> None:
+def test_a_clock_that_cannot_be_read_is_not_taken_as_an_open_market(make_core: Make, kind: str) -> None:
     core = make_core(changed_toml(closed='"hold"'))
     core.prices(AAPL=100)
     core.faults({"on": "clock", "kind": kind})
@@ -231,7 +231,7 @@ def test_h12_a_clock_that_cannot_be_read_is_not_an_open_market(make_core: Make, 
 
 
 @pytest.mark.parametrize("closed", ["hold", "skip"])
-def test_h12_shares_are_not_ordered_for_the_next_open_behind_anybodys_back(make_core: Make, closed: str) -> None:
+def test_shares_are_not_ordered_for_the_next_open_while_the_market_is_closed(make_core: Make, closed: str) -> None:
     core = make_core(changed_toml(closed=f'"{closed}"'))
     core.prices(AAPL=100)
     clock(core, MONDAY_EVENING)
@@ -245,7 +245,7 @@ def test_h12_shares_are_not_ordered_for_the_next_open_behind_anybodys_back(make_
     assert core.orders() == []
 
 
-def test_h13_what_waited_is_judged_again_with_all_that_the_signal_said(make_core: Make) -> None:
+def test_an_entry_that_waited_is_checked_again_with_all_figures_of_its_signal(make_core: Make) -> None:
     core = make_core(changed_toml(factory={"minimum_confidence": '75\nregimes = ["BULL", "CRISIS"]'}))
     core.prices(AAPL=100)
     core.faults({"on": "submit", "kind": "429", "count": 2})
@@ -268,7 +268,7 @@ def test_h13_what_waited_is_judged_again_with_all_that_the_signal_said(make_core
     assert strict.execution(crisis)["reason_code"] == "regime_not_routed"
 
 
-def test_h13_an_old_price_is_not_traded_on_when_the_wait_is_over(make_core: Make) -> None:
+def test_an_old_price_is_not_traded_on_when_the_wait_is_over(make_core: Make) -> None:
     core = make_core(changed_toml(closed='"hold"', price_drift_percent="1"))
     core.prices(AAPL=100)
     clock(core, MONDAY_EVENING)
@@ -283,7 +283,7 @@ def test_h13_an_old_price_is_not_traded_on_when_the_wait_is_over(make_core: Make
     assert core.run(held)["reason_code"] == "price_drifted"
 
 
-def test_h14_nobody_trades_without_the_token(core: Core, processes: Processes) -> None:
+def test_a_request_without_the_token_trades_nothing(core: Core, processes: Processes) -> None:
     refused = processes.start(core, "serve", PORT="0")
     assert refused.wait(30) == 2
     assert "TRADEWIRE_API_TOKEN" in processes.said(refused)

@@ -1,4 +1,4 @@
-"""Entries C1 to C8 of tests/ORIGIN.md: a refusal keeps its reason, and one of the broker its very words."""
+"""A refusal keeps its reason, and a refusal of the broker keeps the words of the broker."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def poor(core: Core, cash: str = "0") -> None:
     core.runtimes["argo"].snapshots.read()
 
 
-def test_c1_every_refusal_says_what_refused_it_with_figures_and_a_remedy(core: Core) -> None:
+def test_every_refusal_has_its_own_reason_with_figures_and_a_remedy(core: Core) -> None:
     core.exchange.admin("assets", {"TSLA": {"tradable": False}})
     core.faults({"on": "submit", "kind": "reject", "symbol": "QA", "message": "wash trade"})
     poor(core, "20")
@@ -49,7 +49,9 @@ def test_c1_every_refusal_says_what_refused_it_with_figures_and_a_remedy(core: C
 
 
 @pytest.mark.parametrize("status", [403, 422])
-def test_c2_the_brokers_status_and_words_are_kept_with_the_execution_and_its_attempt(core: Core, status: int) -> None:
+def test_the_status_and_words_of_the_broker_are_kept_with_the_execution_and_its_attempt(
+    core: Core, status: int
+) -> None:
     core.faults({"on": "submit", "kind": "reject", "status": status, "message": "short sale restricted"})
 
     execution = core.run(core.send())
@@ -60,7 +62,7 @@ def test_c2_the_brokers_status_and_words_are_kept_with_the_execution_and_its_att
     ]
 
 
-def test_c3_what_the_broker_refuses_is_said_aloud(core: Core) -> None:
+def test_a_refusal_of_the_broker_is_logged(core: Core) -> None:
     core.faults({"on": "submit", "kind": "reject", "message": "no"})
 
     with capture_logs() as logs:
@@ -71,7 +73,7 @@ def test_c3_what_the_broker_refuses_is_said_aloud(core: Core) -> None:
     assert "says=no" in said["reason"]
 
 
-def test_c4_cannot_read_and_broke_and_no_are_three_answers(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreadable_failed_and_refused_are_three_different_answers(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
     refused = core.run(core.send("MSFT", "SELL"))
     core.rows("DELETE FROM account_snapshot")
     core.faults({"on": "account", "kind": "garbage_before"})
@@ -94,7 +96,7 @@ def test_c4_cannot_read_and_broke_and_no_are_three_answers(core: Core, monkeypat
 
 
 @pytest.mark.parametrize("kind", ["429", "5xx_before", "drop_before", "garbage_before"])
-def test_c5_one_bad_answer_loses_nothing(core: Core, kind: str) -> None:
+def test_one_bad_answer_loses_no_signal(core: Core, kind: str) -> None:
     core.faults({"on": "submit", "kind": kind, "count": 1})
     execution_id = core.send()
     first = core.run(execution_id)
@@ -111,7 +113,7 @@ def test_c5_one_bad_answer_loses_nothing(core: Core, kind: str) -> None:
     assert [order["client_order_id"] for order in core.orders()] == [f"tw-{execution_id}-1"]
 
 
-def test_c6_an_account_without_money_is_asked_for_nothing_and_each_signal_says_so(core: Core) -> None:
+def test_an_account_without_money_gets_no_orders_and_each_signal_has_its_reason(core: Core) -> None:
     poor(core)
 
     ends = [core.run(core.send(f"Q{chr(65 + number)}")) for number in range(10)]
@@ -121,7 +123,7 @@ def test_c6_an_account_without_money_is_asked_for_nothing_and_each_signal_says_s
     assert core.orders() == []
 
 
-def test_c7_a_reason_is_of_the_moment_of_the_decision(core: Core) -> None:
+def test_a_reason_has_the_figures_of_the_moment_of_the_decision(core: Core) -> None:
     poor(core)
     execution_id = core.send()
     core.run(execution_id)
@@ -135,7 +137,7 @@ def test_c7_a_reason_is_of_the_moment_of_the_decision(core: Core) -> None:
 
 @pytest.mark.parametrize("order", ['type = "limit"', 'type = "market"'])
 @pytest.mark.parametrize("given", [{}, {"stop_price": 97}, {"target_price": 105}])
-def test_c8_neither_stop_nor_target_is_needed_for_an_order(make_core: Make, order: str, given: dict[str, Any]) -> None:
+def test_an_order_needs_neither_a_stop_nor_a_target(make_core: Make, order: str, given: dict[str, Any]) -> None:
     core = make_core(executor_toml(order=order))
     core.prices(AAPL=100)
 

@@ -1,4 +1,4 @@
-"""Entries I1 to I8 of tests/ORIGIN.md: what waits, waits for what it says, on its own account, and goes on."""
+"""An execution that waits ends its wait when its condition does, on its own account."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from tests.factories import Core, executor_toml, until
-from tests.integration.origin_stage import MONDAY, MONDAY_EVENING, changed_toml, clock
+from tests.integration.limited_stage import MONDAY, MONDAY_EVENING, changed_toml, clock
 
 Make = Callable[..., Core]
 EAST, WEST = timezone(timedelta(hours=14)), timezone(timedelta(hours=-11))
@@ -27,7 +27,7 @@ def two(make_core: Make) -> Core:
 @pytest.mark.parametrize(
     "says", ["insufficient buying power", "position limit reached", "market hours", "retry later please"]
 )
-def test_i1_a_refusal_is_told_by_its_status_and_never_by_words_in_it(core: Core, says: str) -> None:
+def test_a_refusal_is_classified_by_its_status_and_never_by_its_words(core: Core, says: str) -> None:
     core.faults({"on": "submit", "kind": "reject", "message": says})
 
     execution = core.run(core.send())
@@ -36,7 +36,7 @@ def test_i1_a_refusal_is_told_by_its_status_and_never_by_words_in_it(core: Core,
     assert execution["due_at"] is None
 
 
-def test_i2_each_wait_is_for_what_it_says_and_ends_when_that_does(make_core: Make) -> None:
+def test_each_wait_ends_when_its_own_condition_ends(make_core: Make) -> None:
     core = make_core(changed_toml(closed='"hold"'))
     core.prices(AAPL=100)
     clock(core, MONDAY_EVENING)
@@ -52,7 +52,7 @@ def test_i2_each_wait_is_for_what_it_says_and_ends_when_that_does(make_core: Mak
     assert core.run(held)["order_id"] is not None
 
 
-def test_i2_an_exit_that_waits_for_a_position_finds_it(core: Core) -> None:
+def test_an_exit_that_waits_for_a_position_finds_it(core: Core) -> None:
     core.faults({"on": "submit", "kind": "partial_fill", "seconds": 600, "count": 1})
     entry = core.send(quantity=10)
     core.run(entry)
@@ -66,7 +66,7 @@ def test_i2_an_exit_that_waits_for_a_position_finds_it(core: Core) -> None:
     assert core.run(sold)["quantity"] == 5
 
 
-def test_i3_each_executor_is_judged_on_its_own_account(two: Core) -> None:
+def test_each_executor_is_checked_against_its_own_account(two: Core) -> None:
     two.exchange.admin("accounts", {"key": "argo", "cash": "0"})
     recorded = two.intake.record({"symbol": "AAPL", "action": "BUY", "confidence": 98, "entry_price": 100}, source="a")
 
@@ -77,7 +77,7 @@ def test_i3_each_executor_is_judged_on_its_own_account(two: Core) -> None:
     assert two.orders("argo") == []
 
 
-def test_i4_waiting_at_one_executor_replaces_nothing_at_another(two: Core) -> None:
+def test_a_wait_at_one_executor_replaces_nothing_at_another(two: Core) -> None:
     two.faults({"on": "submit", "kind": "429"})
     raw = {"symbol": "AAPL", "action": "BUY", "confidence": 98, "entry_price": 100}
     recorded = two.intake.record(raw, source="a")
@@ -97,7 +97,7 @@ def _goes(core: Core, execution_id: UUID, executor: str) -> bool:
 
 
 @pytest.mark.parametrize("kind", ["garbage_before", "html", "5xx_before"])
-def test_i5_an_account_that_cannot_be_read_is_not_an_empty_one(core: Core, kind: str) -> None:
+def test_an_account_that_cannot_be_read_is_not_taken_as_empty(core: Core, kind: str) -> None:
     core.faults({"on": "account", "kind": kind, "count": 1})
     execution_id = core.send()
 
@@ -108,7 +108,7 @@ def test_i5_an_account_that_cannot_be_read_is_not_an_empty_one(core: Core, kind:
 
 
 @pytest.mark.parametrize("zone", [EAST, UTC, WEST], ids=["+14:00", "UTC", "-11:00"])
-def test_i6_an_expiry_is_a_moment_whatever_zone_it_is_written_in(core: Core, zone: timezone) -> None:
+def test_an_expiry_is_one_moment_in_every_time_zone(core: Core, zone: timezone) -> None:
     now = datetime.now(zone)
 
     over = core.run(core.send(expires_at=(now - timedelta(seconds=5)).isoformat()))
@@ -118,7 +118,7 @@ def test_i6_an_expiry_is_a_moment_whatever_zone_it_is_written_in(core: Core, zon
     assert valid["order_id"] is not None
 
 
-def test_i6_what_is_held_expires_too(core: Core) -> None:
+def test_a_held_execution_expires_too(core: Core) -> None:
     core.faults({"on": "submit", "kind": "429"})
     execution_id = core.send(expires_at=(datetime.now(UTC) + timedelta(seconds=1)).isoformat())
     assert core.run(execution_id)["state"] == "held"
@@ -133,7 +133,7 @@ def test_i6_what_is_held_expires_too(core: Core) -> None:
     assert core.orders() == []
 
 
-def test_i7_what_a_crashed_worker_had_is_taken_back_and_done(core: Core) -> None:
+def test_an_execution_of_a_crashed_worker_is_taken_back_and_finished(core: Core) -> None:
     execution_id = core.send()
     taken = core.recipe(worker="crashed").claim(execution_id)
     assert taken is not None
@@ -145,7 +145,7 @@ def test_i7_what_a_crashed_worker_had_is_taken_back_and_done(core: Core) -> None
     assert core.run(execution_id)["order_id"] is not None
 
 
-def test_i7_tries_are_counted_and_end_with_a_person(core: Core) -> None:
+def test_tries_are_counted_and_end_with_a_person(core: Core) -> None:
     core.faults({"on": "account", "kind": "garbage_before"})
     execution_id = core.send()
     tries = 0
@@ -159,7 +159,7 @@ def test_i7_tries_are_counted_and_end_with_a_person(core: Core) -> None:
     assert [letter.execution_id for letter in core.letters.open()] == [execution_id]
 
 
-def test_i8_what_is_due_is_rung_for_and_not_only_noted(core: Core) -> None:
+def test_a_due_execution_is_enqueued_and_not_only_logged(core: Core) -> None:
     core.faults({"on": "submit", "kind": "429", "count": 1})
     execution_id = core.send()
     assert core.run(execution_id)["state"] == "held"

@@ -1,4 +1,4 @@
-"""Entries D1 to D9 of tests/ORIGIN.md: what the broker would refuse is not sent, what it refuses is no fill."""
+"""An order that the broker would refuse is not sent, and an order that it refuses is not a fill."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def bought(core: Core, symbol: str, quantity: str) -> None:
     until(lambda: core.follower().run_once() or core.state(execution_id) == "filled")
 
 
-def test_d1_crypto_goes_out_good_till_canceled(crypto: Core) -> None:
+def test_crypto_orders_are_good_till_canceled(crypto: Core) -> None:
     execution = crypto.run(crypto.send("BTC-USD", entry_price=1000))
 
     assert execution["order_id"] is not None
@@ -36,7 +36,7 @@ def test_d1_crypto_goes_out_good_till_canceled(crypto: Core) -> None:
 
 
 @pytest.mark.parametrize("order", ["", "allow_short = true"])
-def test_d2_crypto_that_is_not_owned_is_not_sold(make_core: Make, order: str) -> None:
+def test_crypto_that_is_not_owned_is_not_sold(make_core: Make, order: str) -> None:
     core = make_core(executor_toml(order=order))
     core.exchange.admin("prices", {"BTC/USD": "1000"})
 
@@ -46,7 +46,7 @@ def test_d2_crypto_that_is_not_owned_is_not_sold(make_core: Make, order: str) ->
     assert core.orders() == []
 
 
-def test_d3_crypto_is_sized_on_settled_cash_and_never_on_margin(crypto: Core) -> None:
+def test_crypto_is_sized_on_settled_cash_and_never_on_margin(crypto: Core) -> None:
     crypto.exchange.admin("accounts", {"key": "argo", "cash": "10000"})
     crypto.runtimes["argo"].snapshots.read()
     account = crypto.runtimes["argo"].broker.account()
@@ -59,13 +59,13 @@ def test_d3_crypto_is_sized_on_settled_cash_and_never_on_margin(crypto: Core) ->
 
 
 @pytest.mark.parametrize("written", ["BTC-USD", "BTCUSD", "btc/usd"])
-def test_d4_every_way_to_write_a_pair_is_the_brokers_symbol(crypto: Core, written: str) -> None:
+def test_every_spelling_of_a_pair_becomes_the_symbol_of_the_broker(crypto: Core, written: str) -> None:
     crypto.run(crypto.send(written, entry_price=1000))
 
     assert [order["symbol"] for order in crypto.orders()] == ["BTC/USD"]
 
 
-def test_d5_an_account_without_crypto_gets_the_brokers_words_and_goes_on_with_shares(crypto: Core) -> None:
+def test_an_account_without_crypto_gets_the_words_of_the_broker_and_still_trades_shares(crypto: Core) -> None:
     crypto.faults({"on": "submit", "kind": "reject", "symbol": "BTC/USD", "message": "crypto is not enabled"})
 
     refused, shares = crypto.run(crypto.send("BTC/USD", entry_price=1000)), crypto.run(crypto.send())
@@ -74,7 +74,7 @@ def test_d5_an_account_without_crypto_gets_the_brokers_words_and_goes_on_with_sh
     assert shares["order_id"] is not None
 
 
-def test_d6_half_a_coin_is_closed_as_half_a_coin(crypto: Core) -> None:
+def test_half_a_coin_is_closed_as_half_a_coin(crypto: Core) -> None:
     bought(crypto, "BTC/USD", "0.5")
     held = crypto.runtimes["argo"].broker.position("BTC/USD")
     assert held is not None
@@ -86,7 +86,7 @@ def test_d6_half_a_coin_is_closed_as_half_a_coin(crypto: Core) -> None:
     until(lambda: crypto.runtimes["argo"].broker.position("BTC/USD") is None)
 
 
-def test_d7_a_crypto_position_is_known_by_whatever_name_the_broker_gives_it(make_core: Make) -> None:
+def test_a_crypto_position_is_found_under_each_name_that_the_broker_gives_it(make_core: Make) -> None:
     core = make_core(executor_toml().replace('pyramiding = "off"', "pyramiding = 1"))
     core.exchange.admin("prices", {"BTC/USD": "1000"})
     bought(core, "BTC/USD", "2")
@@ -99,7 +99,7 @@ def test_d7_a_crypto_position_is_known_by_whatever_name_the_broker_gives_it(make
     assert (closed["role"], closed["side"]) == ("exit", "sell")
 
 
-def test_d8_an_order_that_is_rejected_after_all_is_rejected_and_no_fill(core: Core) -> None:
+def test_an_order_that_is_rejected_late_is_rejected_and_not_a_fill(core: Core) -> None:
     core.faults({"on": "submit", "kind": "late_reject"})
     execution_id = core.send()
     core.run(execution_id)
@@ -119,7 +119,7 @@ def test_d8_an_order_that_is_rejected_after_all_is_rejected_and_no_fill(core: Co
         ({"shortable": False}, "SELL", "no_shorting"),
     ],
 )
-def test_d9_what_the_asset_does_not_allow_is_not_sent(
+def test_an_order_that_the_asset_does_not_allow_is_not_sent(
     make_core: Make, flags: dict[str, bool], action: str, code: str
 ) -> None:
     core = make_core(executor_toml(order="allow_short = true"))
@@ -131,7 +131,7 @@ def test_d9_what_the_asset_does_not_allow_is_not_sent(
 
 
 @pytest.mark.parametrize("says", ["potential wash trade detected", "denied: pattern day trading protection"])
-def test_d9_what_only_the_broker_knows_ends_with_its_words(core: Core, says: str) -> None:
+def test_a_rejection_that_only_the_broker_can_know_ends_with_its_words(core: Core, says: str) -> None:
     core.faults({"on": "submit", "kind": "reject", "message": says})
 
     execution = core.run(core.send())
@@ -139,7 +139,7 @@ def test_d9_what_only_the_broker_knows_ends_with_its_words(core: Core, says: str
     assert (execution["state"], execution["reason_facts"]["says"]) == ("rejected", says)
 
 
-def test_d9_part_of_a_fill_is_recorded_as_part_and_followed_to_its_end(core: Core) -> None:
+def test_a_partial_fill_is_recorded_as_partial_and_followed_to_its_end(core: Core) -> None:
     core.faults({"on": "submit", "kind": "partial_fill", "seconds": 0.5})
     execution_id = core.send(quantity=10)
     core.run(execution_id)
@@ -150,7 +150,7 @@ def test_d9_part_of_a_fill_is_recorded_as_part_and_followed_to_its_end(core: Cor
     assert core.execution(execution_id)["filled_quantity"] == 10
 
 
-def test_d9_a_day_order_that_the_close_ends_is_expired_and_not_executed(core: Core) -> None:
+def test_a_day_order_that_the_close_ends_is_expired_and_not_executed(core: Core) -> None:
     core.exchange.admin("clock", {"mode": "fixed", "now": MONDAY})
     core.faults({"on": "submit", "kind": "no_fill", "seconds": 600})
     execution_id = core.send()

@@ -1,4 +1,4 @@
-"""Entries G1 to G9 of tests/ORIGIN.md: what comes twice, or is tried again, is one order."""
+"""A signal that comes twice, or is tried again, is one order."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from pipeline.intake.sources.replay import ReplaySource
 from pipeline.model.errors import NotPossible
 from tests.exchange_fixtures import ExchangeProcess
 from tests.factories import Core, signal, until
+from tests.integration.limited_stage import changed_toml, filled
 from tests.integration.lives import Rows
-from tests.integration.origin_stage import changed_toml, filled
 
 Make = Callable[..., Core]
 
 
-def test_g1_a_signal_that_is_given_again_is_not_traded_again(core: Core) -> None:
+def test_a_signal_that_is_sent_again_is_not_traded_again(core: Core) -> None:
     first = core.intake.record(signal(source_id="1"), source="a")
     for execution in first.executions:
         core.run(execution.execution_id)
@@ -37,7 +37,7 @@ def test_g1_a_signal_that_is_given_again_is_not_traded_again(core: Core) -> None
 
 
 @pytest.mark.parametrize("by", ["idea", "content"])
-def test_g2_a_near_copy_under_a_new_id_is_a_repeat_and_names_the_first(make_core: Make, by: str) -> None:
+def test_a_near_copy_under_a_new_id_is_skipped_as_a_repeat_and_names_the_first(make_core: Make, by: str) -> None:
     core = make_core(changed_toml(repeat_window_s=f'60\nrepeat_by = "{by}"'))
     core.prices(AAPL=100)
     first = core.send(source_id="43")
@@ -51,7 +51,7 @@ def test_g2_a_near_copy_under_a_new_id_is_a_repeat_and_names_the_first(make_core
     assert other["order_id"] is not None
 
 
-def test_g3_a_position_is_not_added_to_unless_that_is_asked_for(make_core: Make) -> None:
+def test_a_position_is_not_added_to_unless_the_settings_allow_it(make_core: Make) -> None:
     core = make_core(changed_toml(pyramiding="1"))
     core.prices(AAPL=100)
     filled(core, strategy="one")
@@ -63,7 +63,7 @@ def test_g3_a_position_is_not_added_to_unless_that_is_asked_for(make_core: Make)
 
 
 @pytest.mark.parametrize("order", ["", "allow_short = true"])
-def test_g4_a_sell_that_comes_again_closes_nothing_more_and_opens_no_short(make_core: Make, order: str) -> None:
+def test_a_sell_that_comes_again_closes_nothing_more_and_opens_no_short(make_core: Make, order: str) -> None:
     core = make_core(changed_toml(factory={"order": order}, repeat_window_s="60"))
     core.prices(AAPL=100)
     filled(core, quantity=5)
@@ -77,7 +77,7 @@ def test_g4_a_sell_that_comes_again_closes_nothing_more_and_opens_no_short(make_
 
 
 @pytest.mark.parametrize("kind", ["silence_after", "drop_after", "5xx_after"])
-def test_g5_an_order_whose_answer_was_lost_is_found_and_not_sent_again(core: Core, kind: str) -> None:
+def test_an_order_whose_answer_was_lost_is_found_and_not_sent_again(core: Core, kind: str) -> None:
     core.faults({"on": "submit", "kind": kind, "count": 1})
     execution_id = core.send()
     assert core.run(execution_id)["state"] == "unknown"
@@ -89,7 +89,7 @@ def test_g5_an_order_whose_answer_was_lost_is_found_and_not_sent_again(core: Cor
     assert [order["id"] for order in core.orders()] == [core.execution(execution_id)["order_id"]]
 
 
-def test_g6_two_workers_at_the_same_execution_send_one_order(core: Core) -> None:
+def test_two_workers_with_the_same_execution_send_one_order(core: Core) -> None:
     core.faults({"on": "submit", "kind": "latency", "seconds": 0.2})
     execution_id = core.send()
     recipes = [core.recipe(worker=f"worker {number}") for number in range(8)]
@@ -109,7 +109,7 @@ def test_g6_two_workers_at_the_same_execution_send_one_order(core: Core) -> None
     assert core.execution(execution_id)["attempts"] == 1
 
 
-def test_g7_what_was_executed_cannot_be_put_back_to_work(core: Core) -> None:
+def test_an_executed_signal_cannot_be_put_back_to_work(core: Core) -> None:
     execution_id = filled(core)
 
     with pytest.raises(NotPossible):
@@ -122,7 +122,7 @@ def test_g7_what_was_executed_cannot_be_put_back_to_work(core: Core) -> None:
     assert len(core.orders()) == 1
 
 
-def test_g8_two_sources_at_one_market_make_one_signal_of_each_bar(
+def test_two_sources_at_one_market_make_one_signal_of_each_bar(
     start_exchange: Callable[..., ExchangeProcess], intake: Intake, rows: Rows
 ) -> None:
     exchange = start_exchange("--cadence", "600")
@@ -141,7 +141,7 @@ def test_g8_two_sources_at_one_market_make_one_signal_of_each_bar(
     assert rows("SELECT count(*) AS n FROM signal") == [{"n": len(one)}]
 
 
-def test_g9_a_diagnosis_sends_no_order_and_records_no_signal(core: Core) -> None:
+def test_a_diagnosis_sends_no_order_and_records_no_signal(core: Core) -> None:
     known = {"database_url": SecretStr(core.database_url), "redis_url": SecretStr(core.redis_url)}
 
     examine(core.settings.model_copy(update=known), core.executors)

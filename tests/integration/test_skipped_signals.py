@@ -1,4 +1,4 @@
-"""Entries B1 to B9 of tests/ORIGIN.md: what a filter dropped without a record is here a row with its reason."""
+"""A signal that is filtered out leaves a row with its reason, and no filter stops an exit for good."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from pipeline.model.errors import InvalidSignal, NotPossible
 from pipeline.views.report import report
 from tests.core_fixtures import Processes
 from tests.factories import Core, executor_toml, signal, until
+from tests.integration.limited_stage import MONDAY_EVENING, changed_toml, clock
 from tests.integration.lives import Rows
-from tests.integration.origin_stage import MONDAY_EVENING, changed_toml, clock
 from tests.integration.watching import hold, limited, look, lose, switches
 from workers.keeper.market_open import MarketOpen
 
@@ -33,7 +33,7 @@ def reasons(core: Core) -> dict[str, str | None]:
     return {row["executor_id"]: row["reason_code"] for row in rows}
 
 
-def test_b1_what_is_filtered_out_leaves_a_row_with_its_reason_and_is_counted(make_core: Make) -> None:
+def test_a_signal_that_a_filter_skips_leaves_a_row_with_its_reason_and_is_counted(make_core: Make) -> None:
     core = make_core(SHIPPED)
 
     for sent, expected in (
@@ -50,7 +50,7 @@ def test_b1_what_is_filtered_out_leaves_a_row_with_its_reason_and_is_counted(mak
 
 
 @pytest.mark.parametrize("minimum", [60, 75, 82])
-def test_b2_one_threshold_holds_at_the_door_and_at_the_broker_and_it_is_the_files(
+def test_a_minimum_confidence_is_the_one_of_the_file_at_intake_and_before_the_order(
     make_core: Make, minimum: int
 ) -> None:
     core = make_core(executor_toml(minimum_confidence=minimum))
@@ -66,7 +66,7 @@ def test_b2_one_threshold_holds_at_the_door_and_at_the_broker_and_it_is_the_file
 
 
 @pytest.mark.parametrize("fraction", [0.98, 0.753, 1, "0.5"])
-def test_b3_a_confidence_that_looks_like_a_fraction_is_refused_in_words_and_kept(
+def test_a_confidence_that_looks_like_a_fraction_is_refused_with_a_message_and_kept(
     intake: Intake, rows: Rows, fraction: Any
 ) -> None:
     with pytest.raises(InvalidSignal, match="looks like a fraction: write"):
@@ -75,7 +75,7 @@ def test_b3_a_confidence_that_looks_like_a_fraction_is_refused_in_words_and_kept
     assert [row["code"] for row in rows("SELECT code FROM refusal")] == ["invalid_signal"]
 
 
-def test_b4_a_broker_that_was_away_at_the_start_turns_nothing_off(core: Core, processes: Processes) -> None:
+def test_a_broker_that_was_away_at_the_start_turns_nothing_off(core: Core, processes: Processes) -> None:
     core.exchange.kill9()
     processes.start(core, "work", "argo")
     processes.start(core, "keep")
@@ -89,7 +89,7 @@ def test_b4_a_broker_that_was_away_at_the_start_turns_nothing_off(core: Core, pr
     until(lambda: core.execution(row.execution_id)["order_id"], within_s=30)
 
 
-def test_b4_a_configuration_that_cannot_be_read_does_not_start(core: Core, processes: Processes) -> None:
+def test_a_configuration_that_cannot_be_read_does_not_start(core: Core, processes: Processes) -> None:
     core.executors_path.write_text("[executors.argo]\nauto_execute = true\n")
 
     for command in (["work", "argo"], ["keep"], ["produce"]):
@@ -98,7 +98,7 @@ def test_b4_a_configuration_that_cannot_be_read_does_not_start(core: Core, proce
         assert "auto_execute" in processes.said(process)
 
 
-def test_b5_a_position_does_not_stand_in_the_way_of_its_own_close(core: Core) -> None:
+def test_an_open_position_does_not_stop_its_own_close(core: Core) -> None:
     core.run(core.send(quantity=7))
     core.filled_at_exchange()
     core.follower().run_once()
@@ -110,7 +110,7 @@ def test_b5_a_position_does_not_stand_in_the_way_of_its_own_close(core: Core) ->
     assert core.runtimes["argo"].broker.position("AAPL") is None
 
 
-def test_b6_an_entry_that_comes_while_the_market_is_closed_is_executed_at_the_open(make_core: Make) -> None:
+def test_an_entry_that_comes_while_the_market_is_closed_is_executed_at_the_open(make_core: Make) -> None:
     core = make_core(changed_toml(closed='"hold"', entry_age_s="60"))
     core.prices(AAPL=100)
     clock(core, MONDAY_EVENING)
@@ -127,7 +127,7 @@ def test_b6_an_entry_that_comes_while_the_market_is_closed_is_executed_at_the_op
     assert core.run(held)["order_id"] is not None
 
 
-def test_b7_a_halt_is_lifted_by_a_person_and_by_nothing_else(make_core: Make) -> None:
+def test_a_halt_is_lifted_by_a_person_and_by_nothing_else(make_core: Make) -> None:
     core = make_core(limited())
     hold(core)
     lose(core, 5000)
@@ -149,7 +149,7 @@ def test_b7_a_halt_is_lifted_by_a_person_and_by_nothing_else(make_core: Make) ->
     assert again.run(again.send("MSFT"))["order_id"] is not None
 
 
-def test_b8_an_executor_that_can_never_trade_what_its_source_produces_is_named_at_the_start(
+def test_an_executor_that_can_never_trade_a_signal_of_its_source_is_named_at_the_start(
     make_core: Make, processes: Processes
 ) -> None:
     core = make_core(
@@ -164,7 +164,7 @@ def test_b8_an_executor_that_can_never_trade_what_its_source_produces_is_named_a
     until(lambda: "source.never_traded" in processes.said(producer))
 
 
-def test_b9_what_cannot_execute_by_construction_is_no_opportunity(core: Core) -> None:
+def test_a_signal_that_can_never_execute_is_not_counted_as_an_opportunity(core: Core) -> None:
     for symbol in ("BTC/USD", "ETH/USD", "MSFT"):
         assert core.run(core.send(symbol, "SELL"))["reason_code"] == "no_position"
 

@@ -1,4 +1,4 @@
-"""What the tests that are named after entries of tests/ORIGIN.md share: executors with limits, positions, hours."""
+"""Executors with limits, their positions and their market hours, for tests that trade."""
 
 from __future__ import annotations
 
