@@ -12,7 +12,7 @@ from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
 from config.schema.executor import ExecutorSettings
-from pipeline.accounts.equity import baseline_of, baseline_row
+from pipeline.accounts.equity import equity_baseline
 from pipeline.intake.routing import may_be_exit
 from pipeline.model.crash_points import reached
 from pipeline.model.errors import BrokerUnavailable, BrokerUnreadable
@@ -157,7 +157,7 @@ class PreTradeCheck:
         }
         now = connection.execute(sql("accounts", "now")).fetchone()
         number = seen.snapshot.account.number
-        rows, baseline = book_rows(connection, claimed, seen.snapshot), baseline_row(connection, number)
+        rows, baseline = book_rows(connection, claimed, seen.snapshot), equity_baseline(connection, number)
         assert reserved is not None and now is not None  # noqa: PT018 -- both are aggregates
         return Case(
             signal=signal,
@@ -172,7 +172,7 @@ class PreTradeCheck:
             calendar=calendar_at(seen.snapshot, now["now"], seen.sessions),
             book=book_of(seen.snapshot, rows),
             own=own_of(rows, signal),
-            baseline=baseline_of(baseline),
+            baseline=baseline,
             switches=switches_of(connection, claimed.executor_id, number),
             recent=recent_of(connection, claimed, signal, self.executor, rows=rows, baseline=baseline),
             price=seen.price,

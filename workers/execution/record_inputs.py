@@ -14,6 +14,7 @@ from psycopg.rows import DictRow
 from config.schema.executor import ExecutorSettings
 from pipeline.accounts.account_key import provisional_key
 from pipeline.accounts.exposure import Book, Own, Pending
+from pipeline.accounts.losses import EquityBaseline
 from pipeline.accounts.snapshot import Snapshot
 from pipeline.model.states import State
 from pipeline.model.switches import Switch, switch_of
@@ -132,7 +133,7 @@ def recent_of(
     executor: ExecutorSettings,
     *,
     rows: Sequence[DictRow],
-    baseline: DictRow | None,
+    baseline: EquityBaseline | None,
 ) -> Recent:
     """Return what this executor did lately, as far as its limits ask."""
     limits, key = executor.limits, of_symbol(claimed)
@@ -141,7 +142,7 @@ def recent_of(
     repeat = _repeat(connection, signal, executor, key) if limits.repeat_window_s is not None else None
     today = None
     if limits.orders_per_day is not None:
-        since = baseline["started_at"] if baseline is not None else _day_began(claimed, executor)
+        since = baseline.day_started_at if baseline is not None else _day_began(claimed, executor)
         today = connection.execute(sql("pre_trade_check", "entries_since"), key | {"since": since}).fetchone()
     rejected, tried = _rejected(connection, executor, key)
     return Recent(
