@@ -14,6 +14,7 @@ from psycopg.rows import DictRow
 from pipeline.accounts.account_key import account_keys_of
 from pipeline.accounts.snapshot import Snapshot
 from pipeline.model.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable
+from pipeline.model.orders import is_our_order
 from pipeline.store.record import Record
 from pipeline.store.rows import FromRow
 from pipeline.store.statements import sql
@@ -24,8 +25,6 @@ from workers.keeper.entry_cancellation import cancel_entries
 
 log = structlog.get_logger(__name__)
 
-# Orders of ours, whoever of us recorded them.
-_OUR_PREFIX = "tw-"
 # While nothing moves, the broker is looked at so often; when something did, sooner. A look is four requests.
 _LOOK_EVERY_S, _LOOK_SOON_S = 5.0, 1.0
 _NEVER = datetime.min.replace(tzinfo=UTC)
@@ -104,7 +103,7 @@ class Flatten:
     def _cancel_foreign(self) -> int:
         """Ask for a cancel of orders that are not ours: they may hold the shares that are to be sold."""
         orders = self.runtime.urgent.orders(status="open")
-        foreign = [order for order in orders if not order.client_order_id.startswith(_OUR_PREFIX)]
+        foreign = [order for order in orders if not is_our_order(order.client_order_id)]
         for order in foreign:
             self.runtime.urgent.cancel(order.order_id)
         return len(foreign)

@@ -15,6 +15,7 @@ from psycopg.types.json import Json
 
 from pipeline.model.crash_points import reached
 from pipeline.model.errors import BrokerUnavailable, BrokerUnreadable
+from pipeline.model.orders import PROVED_ABSENT_AFTER
 from pipeline.model.reasons import Code, Reason
 from pipeline.model.states import State
 from pipeline.queues.queue import ExecutionQueue
@@ -24,7 +25,7 @@ from pipeline.store.statements import sql
 from workers.account.runtime import ExecutorRuntime
 from workers.brokers.protocol import Absent, Found, Lookup, NoAnswer, NotSentCause
 from workers.execution.results import follow, matches, record_broker_order
-from workers.rules.retry_policy import ABSENT_AFTER, CLEAN_ABSENCES, PROVED_ABSENT_AFTER, RESEND_WITHIN, lookup_gap
+from workers.rules.retry_policy import RESEND_WITHIN, lookup_gap, may_send_again
 
 log = structlog.get_logger(__name__)
 
@@ -187,7 +188,7 @@ def judge(
     waited: timedelta = row["unknown_answered"] + (gap if answered(lookup) else timedelta(0))
     if isinstance(lookup, Absent) and row["reason_code"] != Code.DUPLICATE_ID:
         sent_at = intent.last_sent_at or intent.intended_at
-        if row["absences"] + 1 >= CLEAN_ABSENCES and row["now"] - sent_at >= ABSENT_AFTER:
+        if may_send_again(absences=row["absences"] + 1, since_sent=row["now"] - sent_at):
             return _absent(row, intent, attempts=attempts)
     if waited.total_seconds() > retry_for_s:
         facts = {

@@ -11,7 +11,7 @@ from psycopg.rows import DictRow
 from psycopg.types.json import Json
 
 from pipeline.model.errors import BrokerUnavailable, BrokerUnreadable
-from pipeline.model.orders import BrokerOrder
+from pipeline.model.orders import BrokerOrder, is_our_order
 from pipeline.model.reasons import Code, Reason
 from pipeline.model.states import ENDED, WORKING, State
 from pipeline.store.record import Record
@@ -21,9 +21,6 @@ from workers.brokers.protocol import Broker
 from workers.execution.results import LAST_WORDS, follow, is_unfilled_entry, matches, record_broker_order
 
 log = structlog.get_logger(__name__)
-
-# Orders of ours, whoever of us recorded them.
-_OUR_PREFIX = "tw-"
 
 _LATE = ENDED | {State.DEAD}
 # Ended by us, whatever the broker does with the order.
@@ -44,7 +41,7 @@ class OrderUpdates:
         Raises:
             RecordUnavailable: PostgreSQL is away.
         """
-        ours = {order.client_order_id: order for order in orders if order.client_order_id.startswith(_OUR_PREFIX)}
+        ours = {order.client_order_id: order for order in orders if is_our_order(order.client_order_id)}
         if not ours:
             return 0
         seen.update(ours)
