@@ -14,6 +14,7 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 
 from pipeline.model.errors import NotPossible
+from pipeline.model.orders import PROVED_ABSENT_AFTER
 from pipeline.model.reasons import sentence
 from pipeline.model.signals import Action
 from pipeline.model.states import State
@@ -125,7 +126,8 @@ class DeadLetters:
         log.info("dead_letter.discarded", execution_id=str(execution_id), by=by, why=why)
 
     def _requeue(self, values: dict[str, Any]) -> bool:
-        requeued = self._close("requeue", values, ending="requeued")
+        proof = {"proved_absent_after": PROVED_ABSENT_AFTER}
+        requeued = self._close("requeue", values | proof, ending="requeued")
         if requeued:
             log.info("dead_letter.requeued", execution_id=str(values["execution_id"]), by=values["by"])
         return requeued

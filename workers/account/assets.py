@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 from pipeline.model.account import Asset
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
-from workers.brokers.protocol import Broker
+from workers.brokers.guarded import GuardedBroker
 
 _KEPT = timedelta(hours=1)
 # A symbol that the broker does not know may be listed any day; it is asked for again soon.
@@ -25,12 +25,11 @@ _FIGURES = ("min_order_size", "min_trade_increment", "price_increment")
 class AssetCache:
     """The assets of one broker, read when first needed, by whoever needs them first."""
 
-    def __init__(self, record: Record, *, address: str, broker: Broker, urgent: Broker) -> None:
-        """Share what is read with everybody who trades at *address*; *urgent* is the broker for exits."""
+    def __init__(self, record: Record, *, address: str, broker: GuardedBroker) -> None:
+        """Share what is read with all processes that trade at *address*."""
         self._record = record
         self._address = address
         self._broker = broker
-        self._urgent = urgent
         self._kept: dict[str, tuple[Asset | None, float]] = {}
 
     def get(self, symbol: str, *, urgent: bool = False) -> Asset | None:
@@ -49,7 +48,7 @@ class AssetCache:
         row = self._record.run(lambda connection: connection.execute(sql("request_budget", "asset"), values).fetchone())
         if row is not None:
             return self._keep(symbol, None if row["body"] is None else _from_json(row["body"]), row["kept_for"])
-        asset = (self._urgent if urgent else self._broker).asset(symbol)
+        asset = (self._broker.urgent() if urgent else self._broker).asset(symbol)
         values |= {"body": None if asset is None else Jsonb(_to_json(asset))}
         self._record.run(lambda connection: connection.execute(sql("request_budget", "save_asset"), values))
         return self._keep(symbol, asset, _UNKNOWN_KEPT if asset is None else _KEPT)

@@ -19,7 +19,7 @@ from pipeline.store.rows import ClaimedExecution, OrderRow, SignalRow
 from workers.account.assets import AssetCache
 from workers.account.calendar import Calendar, market_at, was_held_for_open
 from workers.account.snapshots import AccountRefused, Snapshots
-from workers.brokers.protocol import Broker
+from workers.brokers.guarded import GuardedBroker
 from workers.rules.freshness import keeps_hours, waited
 from workers.rules.market_hours import Market, by_calendar
 from workers.rules.orders import reduces, side_of
@@ -52,10 +52,8 @@ class BrokerInputs:
 
     executor: ExecutorSettings
     record: Record
-    broker: Broker
+    broker: GuardedBroker
     snapshots: Snapshots
-    #: The same, paid for as exits are.
-    urgent: Snapshots
     assets: AssetCache
     calendar: Calendar
 
@@ -65,7 +63,8 @@ class BrokerInputs:
         """Read what the decision needs; the position anew where an exit is possible, since it sells what is held."""
         may_short = self.executor.order.allow_short
         # What may close a position must not wait for the account's requests to become few again.
-        snapshots = self.urgent if may_close(signal, None, may_short=may_short) else self.snapshots
+        urgent = may_close(signal, None, may_short=may_short)
+        snapshots = Snapshots(self.record, self.executor, self.broker.urgent()) if urgent else self.snapshots
         snapshot = snapshots.fresh()
         if isinstance(snapshot, AccountRefused):
             return snapshot

@@ -16,7 +16,7 @@ from pipeline.accounts.equity import equity_baseline
 from pipeline.intake.routing import may_be_exit
 from pipeline.model.crash_points import reached
 from pipeline.model.errors import BrokerUnavailable, BrokerUnreadable
-from pipeline.model.orders import OrderRequest
+from pipeline.model.orders import OrderRequest, client_order_id
 from pipeline.model.reasons import Code, Reason
 from pipeline.model.states import State
 from pipeline.store.record import Record
@@ -235,11 +235,6 @@ class PreTradeCheck:
         self, claimed: ClaimedExecution, signal: SignalRow, reason: Reason, wait: timedelta, market: Market | None
     ) -> Transition:
         return held(claimed, signal, self.executor, reason, wait, market=market)
-
-
-def client_order_id(execution_id: object, generation: int) -> str:
-    """Return the id that the broker knows our order by: `tw-<execution>-<generation>`, 41 characters and more."""
-    return f"tw-{execution_id}-{generation}"
 
 
 def _look_up(prior: OrderRow, code: Code) -> Transition:

@@ -12,7 +12,7 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 
 from config.schema.executor import ExecutorSettings
-from pipeline.accounts.account_key import provisional_key
+from pipeline.accounts.account_key import account_keys
 from pipeline.accounts.exposure import Book, Own, Pending
 from pipeline.accounts.losses import EquityBaseline
 from pipeline.accounts.snapshot import Snapshot
@@ -191,5 +191,5 @@ def _repeat(
 
 def switches_of(connection: Connection[DictRow], executor_id: str, account_number: str) -> tuple[Switch, ...]:
     """Return the switches that stand for the account."""
-    key = {"holders": [account_number, provisional_key(executor_id)]}
+    key = {"holders": account_keys(executor_id, account_number)}
     return tuple(switch_of(row) for row in connection.execute(sql("pre_trade_check", "switches"), key).fetchall())

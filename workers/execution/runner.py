@@ -28,7 +28,6 @@ from pipeline.store.record import Record
 from pipeline.store.rows import ClaimedExecution
 from pipeline.store.statements import sql
 from workers.account.runtime import ExecutorRuntime
-from workers.account.snapshots import Snapshots
 from workers.brokers.protocol import Broker
 from workers.execution.broker_inputs import BrokerInputs
 from workers.execution.lease import LEASE, Lease, LeaseKeeper
@@ -195,7 +194,6 @@ def runner_of(runtime: ExecutorRuntime, *, record: Record, leases: LeaseKeeper, 
                 record=record,
                 broker=runtime.broker,
                 snapshots=runtime.snapshots,
-                urgent=Snapshots(record, runtime.executor, runtime.urgent),
                 assets=runtime.assets,
                 calendar=runtime.calendar,
             ),

@@ -5,25 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from uuid import uuid4
 
 from pipeline.model.account import Position
 from pipeline.model.errors import BrokerUnavailable, BrokerUnreadable
-from pipeline.model.orders import BrokerOrder, OrderRequest, OrderSide
+from pipeline.model.orders import BrokerOrder, OrderRequest, OrderSide, client_order_id
 from pipeline.model.symbols import AssetClass, asset_class
 from workers.brokers.protocol import Absent, Accepted, Broker, Found, NotSent, Rejected
-from workers.execution.pre_trade_check import client_order_id
 from workers.execution.results import LAST_WORDS
 from workers.flatten.journal import FlattenJournal, JournaledOrder
+from workers.rules.retry_policy import may_send_again
 
 _STEP_EVERY_S = 0.5
 # A symbol whose order has ended, or was refused, is looked at again after this.
 _AGAIN_AFTER_S = 2.0
-# Reads lag: an order that may have been sent is sent again, under its own id, after two absences and so long.
-_ABSENT_AFTER = timedelta(seconds=1.5)
-_ABSENCES = 2
 
 
 @dataclass(kw_only=True)
@@ -31,7 +28,7 @@ class UnderWay:
     """An order of ours that may still fill."""
 
     sent: JournaledOrder
-    outages: int = 0
+    absences: int = 0
 
 
 @dataclass(kw_only=True)
@@ -96,15 +93,15 @@ class DirectFlatten:
         for symbol, order in list(self._under_way.items()):
             lookup = self.broker.find(order.sent.request.client_order_id)
             if isinstance(lookup, Found):
-                order.outages = 0
+                order.absences = 0
                 if lookup.order.status in LAST_WORDS:
                     self._under_way.pop(symbol)
                     self.say(f"{symbol}: {lookup.order.raw_status}, {lookup.order.filled_quantity} filled")
                     # Positions may lag behind their orders: what was just sold must not be sold again.
                     self._not_before[symbol] = time.monotonic() + _AGAIN_AFTER_S
             elif isinstance(lookup, Absent):
-                order.outages += 1
-                if order.outages >= _ABSENCES and datetime.now(UTC) - order.sent.sent_at >= _ABSENT_AFTER:
+                order.absences += 1
+                if may_send_again(absences=order.absences, since_sent=datetime.now(UTC) - order.sent.sent_at):
                     self._send(order.sent)
 
     def _close(self, position: Position) -> None:

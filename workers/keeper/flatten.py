@@ -13,6 +13,7 @@ import structlog
 from pipeline.accounts.account_key import account_keys_of
 from pipeline.accounts.snapshot import Snapshot
 from pipeline.model.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable
+from pipeline.model.orders import is_our_order
 from pipeline.store.query import fetch_all
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
@@ -23,8 +24,6 @@ from workers.keeper.entry_cancellation import cancel_entries
 
 log = structlog.get_logger(__name__)
 
-# Our client order ids begin with this, whichever process recorded the order.
-_OUR_PREFIX = "tw-"
 # The pauses between two checks at the broker: while nothing of ours changes, and after a change. A check costs four
 # requests.
 _CHECK_EVERY_S, _CHECK_SOON_S = 5.0, 1.0
@@ -121,7 +120,7 @@ class Flatten:
     def _cancel_foreign(self) -> int:
         """Cancel orders that are not ours, since they may reserve the shares that are to be sold; return how many."""
         orders = self.runtime.urgent.orders(status="open")
-        foreign = [order for order in orders if not order.client_order_id.startswith(_OUR_PREFIX)]
+        foreign = [order for order in orders if not is_our_order(order.client_order_id)]
         for order in foreign:
             self.runtime.urgent.cancel(order.order_id)
         return len(foreign)

@@ -16,6 +16,7 @@ from psycopg.types.json import Json
 
 from pipeline.model.crash_points import reached
 from pipeline.model.errors import BrokerUnavailable, BrokerUnreadable
+from pipeline.model.orders import PROVED_ABSENT_AFTER
 from pipeline.model.reasons import Code, Reason
 from pipeline.model.states import State
 from pipeline.queues.queue import ExecutionQueue
@@ -25,7 +26,7 @@ from pipeline.store.statements import sql
 from workers.account.runtime import ExecutorRuntime
 from workers.brokers.protocol import Absent, Found, Lookup, NoAnswer, NotSentCause
 from workers.execution.results import follow, matches, record_broker_order
-from workers.rules.retry_policy import ABSENT_AFTER, CLEAN_ABSENCES, PROVED_ABSENT_AFTER, RESEND_WITHIN, lookup_gap
+from workers.rules.retry_policy import RESEND_WITHIN, lookup_gap, may_send_again
 
 log = structlog.get_logger(__name__)
 
@@ -189,7 +190,7 @@ def decide(
         return LookupVerdict(state=State.DEAD, reason=Reason(code=Code.ORDER_MISMATCH, facts=facts))
     if isinstance(lookup, Absent) and unknown.reason_code != Code.DUPLICATE_ID:
         sent_at = intent.last_sent_at or intent.intended_at
-        if unknown.absences + 1 >= CLEAN_ABSENCES and unknown.now - sent_at >= ABSENT_AFTER:
+        if may_send_again(absences=unknown.absences + 1, since_sent=unknown.now - sent_at):
             return _decide_absent(unknown, intent, attempts=attempts)
     answered_for = unknown.unknown_answered + (gap if is_answer(lookup) else timedelta(0))
     if answered_for.total_seconds() > retry_for_s:

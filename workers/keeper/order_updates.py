@@ -12,7 +12,7 @@ from psycopg.rows import DictRow
 from psycopg.types.json import Json
 
 from pipeline.model.errors import BrokerUnavailable, BrokerUnreadable
-from pipeline.model.orders import BrokerOrder
+from pipeline.model.orders import BrokerOrder, is_our_order
 from pipeline.model.reasons import Code, Reason
 from pipeline.model.states import ENDED, WORKING, State
 from pipeline.store.record import Record
@@ -22,9 +22,6 @@ from workers.brokers.protocol import Broker
 from workers.execution.results import LAST_WORDS, follow, is_unfilled_entry, matches, record_broker_order
 
 log = structlog.get_logger(__name__)
-
-# Our client order ids begin with this, whichever process recorded the order.
-_OUR_PREFIX = "tw-"
 
 # An order that the broker shows in one of these states is late.
 _LATE = ENDED | {State.DEAD}
@@ -64,7 +61,7 @@ class OrderUpdates:
         Raises:
             RecordUnavailable: PostgreSQL is away.
         """
-        ours = {order.client_order_id: order for order in orders if order.client_order_id.startswith(_OUR_PREFIX)}
+        ours = {order.client_order_id: order for order in orders if is_our_order(order.client_order_id)}
         if not ours:
             return 0
         seen.update(ours)

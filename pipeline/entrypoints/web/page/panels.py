@@ -12,7 +12,7 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 
 from config.schema.executor import ExecutorSettings
-from pipeline.accounts.account_key import account_keys_of
+from pipeline.accounts.account_key import account_keys_of, number_among
 from pipeline.accounts.limit_usage import Headroom, headroom
 from pipeline.accounts.switches import active_switches
 from pipeline.entrypoints.web.api.context import WebContext
@@ -133,7 +133,7 @@ class Shown:
         stands = []
         for name, executor in self._context.executors.items():
             holders = account_keys_of(connection, name)
-            number = next((each for each in holders if not each.startswith("executor:")), None)
+            number = number_among(holders)
             stands.append(
                 ExecutorPanel(
                     settings=executor,
