@@ -126,6 +126,21 @@ def test_a_periodic_task_does_not_run_while_its_keeper_does_not_lead() -> None:
     assert passes == []
 
 
+@pytest.mark.parametrize(("options", "runs"), [({"paced": True}, 1), ({}, 3)])
+def test_a_task_that_did_something_runs_again_at_once_unless_it_is_paced(options: dict[str, bool], runs: int) -> None:
+    stop, passes = threading.Event(), []
+    repeated = PeriodicTask(
+        "test", 60, lambda: passes.append(1) or len(passes) < 3, stop=stop, leads=lambda: True, **options
+    )
+    repeated.start()
+    until(lambda: len(passes) == runs)
+    time.sleep(0.1)
+    stop.set()
+    repeated.join(5)
+
+    assert len(passes) == runs
+
+
 def test_a_broker_that_hangs_does_not_delay_the_look_ups_of_another(
     make_core: Callable[..., Core], processes: Processes
 ) -> None:
