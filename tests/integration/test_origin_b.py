@@ -1,4 +1,4 @@
-"""Entries B1 to B9 of tests/ORIGIN.md: a signal that a filter stops leaves a row with its reason."""
+"""Entries B1 to B9 of tests/ORIGIN.md: what a filter dropped without a record is here a row with its reason."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_b2_one_threshold_holds_at_the_door_and_at_the_broker_and_it_is_the_file
     core.prices(AAPL=100)
 
     below, at = core.send(confidence=minimum - 0.1), core.send(confidence=minimum)
-    # A signal that may be an exit is checked again before its order is sent, with the position.
+    # What may be an exit is judged again at the broker's door, with the position.
     sold = core.run(core.send("MSFT", "SELL", confidence=minimum - 0.1))
 
     assert core.execution(below)["reason_facts"]["minimum"] == str(minimum)

@@ -1,4 +1,4 @@
-"""Entries C1 to C8 of tests/ORIGIN.md: every refusal is recorded with its reason, a broker's in its own words."""
+"""Entries C1 to C8 of tests/ORIGIN.md: a refusal keeps its reason, and one of the broker its very words."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Make = Callable[..., Core]
 
 
 def poor(core: Core, cash: str = "0") -> None:
-    """Set the account's cash, and read the account."""
+    """Leave the account with so much money, and have that read."""
     core.exchange.admin("accounts", {"key": "argo", "cash": cash})
     core.runtimes["argo"].snapshots.read()
 
@@ -100,7 +100,7 @@ def test_c5_one_bad_answer_loses_nothing(core: Core, kind: str) -> None:
     first = core.run(execution_id)
 
     def sent() -> Any:
-        # Unknown orders are looked up at the keeper's interval.
+        # What is unknown is looked up at the keeper's own pace.
         core.unknowns.run_once()
         if core.state(execution_id) == "held":
             core.due_now(execution_id)

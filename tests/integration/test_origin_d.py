@@ -1,4 +1,4 @@
-"""Entries D1 to D9 of tests/ORIGIN.md: orders that a broker would refuse are not sent; a refused order is no fill."""
+"""Entries D1 to D9 of tests/ORIGIN.md: what the broker would refuse is not sent, what it refuses is no fill."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Entries G1 to G9 of tests/ORIGIN.md: a signal that comes twice, or is tried again, makes one order."""
+"""Entries G1 to G9 of tests/ORIGIN.md: what comes twice, or is tried again, is one order."""
 
 from __future__ import annotations
 

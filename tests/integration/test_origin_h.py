@@ -1,4 +1,4 @@
-"""Entries H1 to H14 of tests/ORIGIN.md: missing values are not guessed, and unknown ones are not traded on."""
+"""Entries H1 to H14 of tests/ORIGIN.md: nothing is guessed, and what is not known is not traded on."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_h3_the_stop_of_a_position_is_known_after_a_restart(make_core: Make) -> 
 
 
 def watched(core: Core, executor: str = "argo") -> None:
-    """Read the account, and with it its day and its peak."""
+    """Have the account read, and with it its day and its peak."""
     core.runtimes[executor].snapshots.read()
 
 

@@ -1,4 +1,4 @@
-"""Entries I1 to I8 of tests/ORIGIN.md: an execution waits for its stated reason, at its own account, and goes on."""
+"""Entries I1 to I8 of tests/ORIGIN.md: what waits, waits for what it says, on its own account, and goes on."""
 
 from __future__ import annotations
 
