@@ -22,7 +22,7 @@ from workers.brokers.protocol import (
     Rejected,
     Unknown,
 )
-from workers.execution.pre_trade_check import Intended
+from workers.execution.order_intents import Intended
 from workers.execution.results import follow, record_broker_order
 from workers.execution.runner import ExecutionRunner
 from workers.keeper.order_updates import OrderUpdates

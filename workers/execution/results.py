@@ -21,7 +21,7 @@ from pipeline.store.rows import ClaimedExecution, OrderRow, Role
 from pipeline.store.statements import sql
 from workers.account.snapshots import Snapshots
 from workers.brokers.protocol import NotSent, NotSentCause, Outcome
-from workers.execution.pre_trade_check import Intended
+from workers.execution.order_intents import Intended
 from workers.rules.retry_policy import STATE_OF, Transition, settled_by
 
 log = structlog.get_logger(__name__)

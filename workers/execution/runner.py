@@ -31,7 +31,8 @@ from workers.account.runtime import ExecutorRuntime
 from workers.brokers.protocol import Broker
 from workers.execution.broker_inputs import BrokerInputs
 from workers.execution.lease import LEASE, Lease, LeaseKeeper
-from workers.execution.pre_trade_check import Intended, PreTradeCheck
+from workers.execution.order_intents import Intended
+from workers.execution.pre_trade_check import PreTradeCheck
 from workers.execution.results import ResultRecorder
 from workers.rules.retry_policy import FIRST_LOOKUP, Transition, after_submit
 
