@@ -96,7 +96,8 @@ WHERE executor_id = %(executor_id)s
     AND intended_at > statement_timestamp() - %(window)s::interval
 
 -- name: equity_baseline
-SELECT w.*, d.start_equity, d.start_balance, d.started_at,
+SELECT w.*, d.start_equity AS day_start_equity, d.start_balance AS day_start_balance,
+    d.started_at AS day_started_at,
     coalesce(p.best, 0) AS best_day_profit,
     coalesce(p.earned, 0) + w.equity - d.start_equity AS earned
 FROM account_watch AS w

@@ -75,7 +75,7 @@ def _refuse_running(connection: Connection[DictRow], executor_id: str, by: str) 
     for row in rows:
         if row["kind"] == "worker" and row["name"] == executor_id:
             raise NotPossible(f"a worker of {executor_id} still runs (pid {row['pid']}): stop it first")
-    connection.execute(sql("keeper", "leases_over"), {"limit": _LEASES, "moved_by": by})
+    connection.execute(sql("keeper", "end_expired_leases"), {"limit": _LEASES, "moved_by": by})
     busy = connection.execute(sql("removed_executors", "submitting"), {"executor_id": executor_id}).fetchone()
     if busy is not None:
         raise NotPossible(f"{busy['leased_by']} is at execution {busy['execution_id']}: try again in some seconds")

@@ -13,8 +13,8 @@ from config.schema.settings import Settings
 from tests.factories import Core, executor_toml, until
 from tests.servers import with_database
 from workers.flatten.command import FlattenOutcome, flatten_directly
-from workers.flatten.journal import finished, read_journal, waiting
-from workers.flatten.journal_import import bring_in_all
+from workers.flatten.journal import finished, pending_journals, read_journal
+from workers.flatten.journal_import import import_journals
 
 AWAY = SecretStr("postgresql://nobody@127.0.0.1:1/nothing")
 
@@ -74,8 +74,8 @@ def test_without_postgresql_everything_is_canceled_and_closed(core: Core) -> Non
 def test_the_journal_is_brought_into_the_record_once(core: Core) -> None:
     ended = directly(core)
 
-    assert bring_in_all(core.record, core.settings.home, by="keeper") == 1
-    assert bring_in_all(core.record, core.settings.home, by="keeper") == 0
+    assert import_journals(core.record, core.settings.home, by="keeper") == 1
+    assert import_journals(core.record, core.settings.home, by="keeper") == 0
 
     looked_up(core)
     sent = {
@@ -95,12 +95,12 @@ def test_the_journal_is_brought_into_the_record_once(core: Core) -> None:
 
 def test_a_file_that_was_brought_in_and_not_put_away_changes_nothing(core: Core) -> None:
     directly(core)
-    bring_in_all(core.record, core.settings.home, by="keeper")
+    import_journals(core.record, core.settings.home, by="keeper")
     [path] = (core.settings.home / "journal").iterdir()
     path.rename(path.with_suffix(""))
     core.rows("DELETE FROM switch")
 
-    assert bring_in_all(core.record, core.settings.home, by="another keeper") == 1
+    assert import_journals(core.record, core.settings.home, by="another keeper") == 1
 
     assert len(closing(core)) == 2
     assert core.rows("SELECT * FROM switch") == []
@@ -110,7 +110,7 @@ def test_with_postgresql_the_halt_comes_first_and_the_journal_is_in_the_record_a
     ended = directly(core, away=False)
 
     assert (ended.flat, ended.recorded) == (True, True)
-    assert waiting(core.settings.home) == []
+    assert pending_journals(core.settings.home) == []
     looked_up(core)
     assert [row["state"] for row in closing(core)] == ["filled", "filled"]
     halted, first = core.rows(
@@ -123,14 +123,14 @@ def test_a_file_that_is_still_written_is_left_alone(core: Core) -> None:
     core.faults({"on": "submit", "kind": "reject"})
     thread = threading.Thread(target=directly, args=[core], kwargs={"wait_s": 3.0})
     thread.start()
-    [path] = until(lambda: waiting(core.settings.home))
+    [path] = until(lambda: pending_journals(core.settings.home))
 
     with finished(path) as ready:
         assert not ready
-    assert bring_in_all(core.record, core.settings.home, by="keeper") == 0
+    assert import_journals(core.record, core.settings.home, by="keeper") == 0
 
     thread.join(20)
-    assert bring_in_all(core.record, core.settings.home, by="keeper") == 1
+    assert import_journals(core.record, core.settings.home, by="keeper") == 1
     assert {row["state"] for row in closing(core)} == {"rejected"}
 
 
@@ -174,7 +174,7 @@ def test_what_died_before_its_answer_is_looked_up(core: Core) -> None:
     text = ended.journal.read_text().splitlines(keepends=True)
     ended.journal.write_text("".join(line for line in text if '"answer"' not in line))
 
-    bring_in_all(core.record, core.settings.home, by="keeper")
+    import_journals(core.record, core.settings.home, by="keeper")
     looked_up(core)
 
     assert [row["state"] for row in closing(core)] == ["filled", "filled"]

@@ -11,7 +11,7 @@ from psycopg.rows import DictRow
 
 from config.schema.executor import ExecutorSettings
 from pipeline.accounts.account_key import account_keys
-from pipeline.accounts.equity import baseline_of, baseline_row
+from pipeline.accounts.equity import equity_baseline
 from pipeline.model.switches import Switch
 from pipeline.store.query import fetch_all, fetch_one
 from pipeline.store.rows import ClaimedExecution, OrderRow, SignalRow
@@ -56,8 +56,8 @@ def read_case(
     under_way = {order.client_order_id: order for order in (*seen.under_way, *_orders_under_way(connection, claimed))}
     reserved = fetch_one(connection, Decimal, sql("orders", "reserved"), others | {"taken_at": seen.snapshot.taken_at})
     now = fetch_one(connection, datetime, sql("accounts", "now"))
-    rows, baseline = read_book(connection, claimed, seen.snapshot), baseline_row(connection, account.number)
-    day_started_at = None if baseline is None else baseline["started_at"]
+    rows, baseline = read_book(connection, claimed, seen.snapshot), equity_baseline(connection, account.number)
+    day_started_at = None if baseline is None else baseline.day_started_at
     return Case(
         signal=signal,
         executor=executor,
@@ -71,7 +71,7 @@ def read_case(
         calendar=calendar_at(seen.snapshot, now, seen.sessions),
         book=book_of(seen.snapshot, rows),
         own=own_of(rows, signal),
-        baseline=baseline_of(baseline),
+        baseline=baseline,
         switches=_switches(connection, claimed.executor_id, account.number),
         recent=recent_of(connection, claimed, signal, executor, rows=rows, day_started_at=day_started_at),
         price=seen.price,

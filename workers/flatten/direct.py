@@ -39,7 +39,7 @@ class DirectFlatten:
     journal: FlattenJournal
     say: Callable[[str], None]
     #: Called after each answer, for a record that is there.
-    told: Callable[[JournaledOrder], None]
+    on_answer: Callable[[JournaledOrder], None]
     #: What is held, as last read; None before the first reading.
     left: dict[str, Decimal] | None = None
     _under_way: dict[str, UnderWay] = field(default_factory=dict)
@@ -154,7 +154,7 @@ class DirectFlatten:
         if isinstance(outcome, NotSent):
             self._unsent[symbol] = sent
         else:
-            self.told(sent)
+            self.on_answer(sent)
 
     def _say_left(self, left: dict[str, Decimal]) -> None:
         if left != self.left:
