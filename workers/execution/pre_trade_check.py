@@ -19,7 +19,7 @@ from pipeline.store.query import execute
 from pipeline.store.record import Record
 from pipeline.store.rows import ClaimedExecution, OrderRow, SignalRow
 from pipeline.store.statements import sql
-from workers.account.snapshots import AccountRefused
+from workers.account.refusals import AccountRefused
 from workers.brokers.protocol import Broker
 from workers.execution.broker_inputs import BrokerInputs, InputSnapshot
 from workers.execution.cancels import ask_to_cancel
