@@ -15,7 +15,7 @@ from config.schema.executor import ExecutorSettings
 from pipeline.accounts.equity import equity_baseline
 from pipeline.accounts.exposure import Book
 from pipeline.accounts.losses import EquityBaseline, Rung, rung, uses
-from pipeline.accounts.snapshot import Snapshot, snapshot_of
+from pipeline.accounts.snapshot import Snapshot, read_snapshot
 from pipeline.model.json_values import number_json, time_json
 from pipeline.store.query import fetch_one
 from pipeline.store.record import Record
@@ -89,10 +89,9 @@ def headroom(record: Record, executors: Mapping[str, ExecutorSettings]) -> list[
 
 
 def _of(connection: Connection[DictRow], executor: ExecutorSettings) -> list[Headroom]:
-    row = connection.execute(sql("accounts", "snapshot"), {"executor_id": executor.id}).fetchone()
-    if row is None:
+    snapshot = read_snapshot(connection, executor.id)
+    if snapshot is None:
         return []
-    snapshot = snapshot_of(row)
     baseline = equity_baseline(connection, snapshot.account.number)
     usages = list(_exposure(executor, snapshot))
     if baseline is not None:

@@ -68,7 +68,7 @@ def test_one_that_comes_while_the_earlier_is_decided_is_not_forgotten(core: Core
 
     recipe = core.recipe(worker="late")
     slow = replace(recipe, record=cast("Record", Meanwhile()))
-    taken = slow._take(later)
+    taken = slow.claim(later)
 
     assert core.state(earlier) in ("accepted", "filled")
     assert taken is not None

@@ -11,7 +11,8 @@ import pytest
 from pipeline.accounts.snapshot import Snapshot
 from pipeline.model.errors import BrokerUnavailable, BrokerUnreadable
 from tests.factories import Core, executor_toml, until
-from workers.account.snapshots import AccountRefused, Snapshots
+from workers.account.refusals import AccountRefused
+from workers.account.snapshots import Snapshots
 
 
 def snapshots(core: Core) -> Snapshots:
@@ -56,7 +57,7 @@ def test_an_older_reading_never_replaces_a_newer_one(core: Core) -> None:
     assert isinstance(newer, Snapshot)
     older = Snapshot(account=newer.account, positions=(), taken_at=newer.taken_at - timedelta(seconds=1))
 
-    snapshots(core)._share(older)
+    snapshots(core).share(older)
 
     (row,) = core.rows("SELECT taken_at FROM account_snapshot")
     assert row["taken_at"] == newer.taken_at

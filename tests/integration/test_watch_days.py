@@ -144,7 +144,7 @@ def test_a_renamed_executor_keeps_its_day_its_peak_and_its_halt(make_core: Setti
     runtime = renamed.runtimes["nautilus"]
     number = before["holder"]
     snapshot = core.runtimes["argo"].snapshots.fresh(within=timedelta(minutes=1))
-    runtime.snapshots._share(snapshot)  # type: ignore[arg-type]
+    runtime.snapshots.share(snapshot)  # type: ignore[arg-type]
     until(lambda: renamed.rows("SELECT * FROM account_snapshot WHERE executor_id = 'nautilus'"))
     EquityMonitor(record=renamed.record, runtime=runtime, who="test keeper").run_once()
 

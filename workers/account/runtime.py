@@ -1,4 +1,4 @@
-"""Build what executes for one executor in this process: its broker, checks, leases and recipe."""
+"""Open an executor's broker account in this process, with the readings of the account that are shared."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from workers.brokers.rate_budget import RateBudget
 from workers.brokers.registry import open_broker
 from workers.brokers.request_guard import RequestGuard
 
-#: Keys for the paper exchange, which opens an account for any key that it has not seen.
+#: The paper exchange opens an account for any key that it has not seen.
 _EXCHANGE_SECRET = "paper-exchange"  # noqa: S105 -- it opens nothing but play money on this machine
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExecutorRuntime:
-    """One executor's broker and what is shared of its account."""
+    """One executor's guarded broker, and the shared readings of its account."""
 
     executor: ExecutorSettings
     broker: GuardedBroker

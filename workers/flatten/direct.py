@@ -14,7 +14,7 @@ from pipeline.model.errors import BrokerUnavailable, BrokerUnreadable
 from pipeline.model.orders import BrokerOrder, OrderRequest, OrderSide, client_order_id
 from pipeline.model.symbols import AssetClass, asset_class
 from workers.brokers.protocol import Absent, Accepted, Broker, Found, NotSent, Outcome, Rejected
-from workers.execution.results import LAST_WORDS
+from workers.execution.broker_orders import LAST_WORDS
 from workers.flatten.journal import FlattenJournal, JournaledOrder
 from workers.rules.retry_policy import may_send_again
 

@@ -14,8 +14,8 @@ from pipeline.model.symbols import AssetClass, asset_class
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 from workers.account.calendar import market_at
+from workers.account.refusals import AccountRefused
 from workers.account.runtime import ExecutorRuntime
-from workers.account.snapshots import AccountRefused
 from workers.keeper.closing_exits import ClosingExits
 from workers.keeper.entry_cancellation import cancel_entries
 from workers.rules.market_hours import Market

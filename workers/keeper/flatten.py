@@ -16,8 +16,9 @@ from pipeline.model.errors import BrokerRefusesAccount, BrokerUnavailable, Broke
 from pipeline.model.orders import is_our_order
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
+from workers.account.refusals import AccountRefused
 from workers.account.runtime import ExecutorRuntime
-from workers.account.snapshots import AccountRefused, Snapshots
+from workers.account.snapshots import Snapshots
 from workers.keeper.closing_exits import ClosingExits
 from workers.keeper.entry_cancellation import cancel_entries
 

@@ -25,7 +25,7 @@ from pipeline.store.rows import OrderRow
 from pipeline.store.statements import sql
 from workers.account.runtime import ExecutorRuntime
 from workers.brokers.protocol import Absent, Found, Lookup, NoAnswer, NotSentCause
-from workers.execution.results import follow, matches, record_broker_order
+from workers.execution.broker_orders import follow, matches, record_broker_order
 from workers.rules.retry_policy import RESEND_WITHIN, lookup_gap, may_send_again
 
 log = structlog.get_logger(__name__)
@@ -129,7 +129,7 @@ class OrderLookup:
 
         def unit(connection: Connection[DictRow]) -> bool:
             record_broker_order(connection, found.order)
-            return follow(connection, intent.execution_id, intent.generation, found.order, by=self.who) is not None
+            return follow(connection, intent.execution_id, intent.generation, found.order, by=self.who)
 
         moved = self.record.run(unit)
         if moved:

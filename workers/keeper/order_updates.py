@@ -19,7 +19,7 @@ from pipeline.store.record import Record
 from pipeline.store.rows import OrderRow
 from pipeline.store.statements import sql
 from workers.brokers.protocol import Broker
-from workers.execution.results import LAST_WORDS, follow, is_unfilled_entry, matches, record_broker_order
+from workers.execution.broker_orders import LAST_WORDS, follow, is_unfilled_entry, matches, record_broker_order
 
 log = structlog.get_logger(__name__)
 
@@ -110,7 +110,7 @@ class OrderUpdates:
 
     def _move(self, connection: Connection[DictRow], intent: OrderRow, order: BrokerOrder, *, late: bool) -> bool:
         record_broker_order(connection, order)
-        return follow(connection, intent.execution_id, intent.generation, order, by=self.who, late=late) is not None
+        return follow(connection, intent.execution_id, intent.generation, order, by=self.who, late=late)
 
     def _apply_older(self, intent: OrderRow, order: BrokerOrder) -> None:
         """Stop an order that a requeue has replaced as absent: it must not trade beside the new one."""
