@@ -4,10 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
+from uuid import UUID
+
+#: After a minute of clean answers that an order is absent, a requeue may send a new order under a new id.
+PROVED_ABSENT_AFTER = timedelta(seconds=60)
+
+_OUR_PREFIX = "tw-"
+
+
+def client_order_id(execution_id: UUID, generation: int) -> str:
+    """Return the id under which the broker knows our order: `tw-<execution>-<generation>`, 41 characters and more."""
+    return f"{_OUR_PREFIX}{execution_id}-{generation}"
+
+
+def is_our_order(client_order_id: str) -> bool:
+    """Return whether tradewire has sent the order, by this installation or another one."""
+    return client_order_id.startswith(_OUR_PREFIX)
 
 
 class OrderSide(StrEnum):

@@ -106,7 +106,7 @@ def _refuse_running(connection: Connection[DictRow], executor_id: str, by: str) 
     for process in living_processes(connection):
         if process.kind == "worker" and process.name == executor_id:
             raise NotPossible(f"a worker of {executor_id} still runs (pid {process.pid}): stop it first")
-    execute(connection, sql("keeper", "leases_over"), {"limit": _LEASES, "moved_by": by})
+    execute(connection, sql("keeper", "end_expired_leases"), {"limit": _LEASES, "moved_by": by})
     busy = fetch_maybe(connection, _Submitting, sql("removed_executors", "submitting"), {"executor_id": executor_id})
     if busy is not None:
         raise NotPossible(f"{busy.leased_by} works on execution {busy.execution_id}: try again in a few seconds")

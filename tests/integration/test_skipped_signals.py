@@ -140,7 +140,7 @@ def test_a_halt_is_lifted_by_a_person_and_by_nothing_else(make_core: Make) -> No
     lose(again, -20_000)
     look(again)
     refused = again.run(again.send("MSFT"))
-    with pytest.raises(NotPossible, match="say --why"):
+    with pytest.raises(NotPossible, match="--why"):
         Switches(again.record).resume("argo", by="ann", why=None)
 
     assert (refused["state"], refused["reason_code"]) == ("skipped", "halted_daily_loss")

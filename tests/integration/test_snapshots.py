@@ -13,7 +13,8 @@ from pipeline.accounts.snapshot import Snapshot
 from pipeline.model.account import Account
 from pipeline.model.errors import BrokerUnavailable, BrokerUnreadable
 from tests.factories import Core, executor_toml, until
-from workers.account.snapshots import AccountRefused, Snapshots
+from workers.account.refusals import AccountRefused
+from workers.account.snapshots import Snapshots
 from workers.brokers.protocol import Broker
 
 

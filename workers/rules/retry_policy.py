@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import assert_never
 
+from pipeline.model.backoff import Backoff
 from pipeline.model.orders import BrokerOrder, OrderStatus
 from pipeline.model.reasons import Code, Reason
 from pipeline.model.states import State
@@ -19,13 +20,12 @@ PROBE_EVERY = timedelta(seconds=60)
 FIRST_LOOKUP = timedelta(milliseconds=250)
 #: Gaps between look-ups grow to this.
 LONGEST_LOOKUP_GAP = timedelta(seconds=5)
-#: So many clean answers that the order is absent, and so long after the last send, before it counts as absent.
-CLEAN_ABSENCES = 2
+_LOOKUP_GAPS = Backoff(first_s=0.3, longest_s=LONGEST_LOOKUP_GAP.total_seconds())
+#: Reads lag behind orders: an order counts as absent so long after its last send, and after so many clean answers.
 ABSENT_AFTER = timedelta(seconds=1.5)
+_CLEAN_ABSENCES = 2
 #: The identical order may go out again so long after its first send, and not later.
 RESEND_WITHIN = timedelta(minutes=10)
-#: So long every answer must have been a clean absence before a requeue may send a new order under a new id.
-PROVED_ABSENT_AFTER = timedelta(seconds=60)
 
 #: What an order's status makes of the execution.
 STATE_OF = {
@@ -107,7 +107,17 @@ def broker_hold(*, age: timedelta) -> timedelta:
 
 def lookup_gap(lookups: int) -> timedelta:
     """Return the pause after the n-th look-up (0-based): 0.3, 0.6, 1.2, 2.4 s, then 5 s."""
-    return min(timedelta(seconds=0.3 * 2 ** min(lookups, 10)), LONGEST_LOOKUP_GAP)
+    return timedelta(seconds=_LOOKUP_GAPS.after(lookups + 1))
+
+
+def may_send_again(*, absences: int, since_sent: timedelta) -> bool:
+    """Return whether an order counts as absent at the broker, so that the identical order may be sent again.
+
+    Args:
+        absences: how many clean answers in a row said that the broker knows no such order.
+        since_sent: how long ago the order was last sent.
+    """
+    return absences >= _CLEAN_ABSENCES and since_sent >= ABSENT_AFTER
 
 
 def _not_sent(outcome: NotSent, *, age: timedelta) -> Transition:

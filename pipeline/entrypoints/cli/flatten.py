@@ -20,7 +20,7 @@ from pipeline.startup.executor_names import me, names_of
 from pipeline.store.record import Record
 from pipeline.views.flatten_progress import FlattenProgress, wait_for_flat
 from workers.flatten.command import FlattenOutcome, flatten_directly
-from workers.flatten.journal_import import bring_in_all
+from workers.flatten.journal_import import import_journals
 
 
 def add_to(app: typer.Typer) -> None:
@@ -49,7 +49,7 @@ def flatten(
     settings = settings_for_a_person("flatten")
     if bring_in:
         with open_record(settings) as record:
-            typer.echo(f"journals imported: {bring_in_all(record, settings.home, by=by or me())}")
+            typer.echo(f"journals imported: {import_journals(record, settings.home, by=by or me())}")
         return
     names = names_of(settings, executor, every=every)
     run = _directly if direct else _with_the_keeper

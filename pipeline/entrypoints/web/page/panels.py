@@ -13,7 +13,7 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 
 from config.schema.executor import ExecutorSettings
-from pipeline.accounts.account_key import account_keys_of
+from pipeline.accounts.account_key import account_keys_of, number_among
 from pipeline.accounts.limit_usage import Headroom, headroom
 from pipeline.accounts.switches import active_switches
 from pipeline.entrypoints.web.api.context import WebContext
@@ -159,7 +159,7 @@ class PageData:
         panels = []
         for name, executor in self._context.executors.items():
             account_keys = account_keys_of(connection, name)
-            number = next((each for each in account_keys if not each.startswith("executor:")), None)
+            number = number_among(account_keys)
             panels.append(
                 ExecutorPanel(
                     settings=executor,
