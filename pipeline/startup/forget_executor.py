@@ -15,8 +15,8 @@ from psycopg.types.json import Json
 
 from config.schema.executor import ExecutorSettings
 from pipeline.model.errors import NotPossible
-from pipeline.store.processes import living_processes
 from pipeline.startup.removed_executors import Holding, removed_executors
+from pipeline.store.processes import living_processes
 from pipeline.store.query import execute, fetch_all, fetch_maybe, fetch_one
 from pipeline.store.record import Record
 from pipeline.store.statements import sql

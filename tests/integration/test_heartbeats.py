@@ -5,8 +5,8 @@ from datetime import timedelta
 from typing import Any
 
 from pipeline.monitoring.heartbeats import Heartbeat, release
-from pipeline.store.processes import GONE_AFTER
 from pipeline.store.migrate import migrate
+from pipeline.store.processes import GONE_AFTER
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 from tests.factories import until

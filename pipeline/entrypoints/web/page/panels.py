@@ -21,9 +21,8 @@ from pipeline.entrypoints.web.page.figures import ChartFigures, CountCache
 from pipeline.intake.webhooks.deliveries import deliveries
 from pipeline.model.errors import QueueUnavailable
 from pipeline.model.switches import Switch
-from pipeline.store.processes import SETTINGS
 from pipeline.queues.queue import ExecutionQueue
-from pipeline.store.processes import GONE_AFTER
+from pipeline.store.processes import GONE_AFTER, SETTINGS
 from pipeline.store.statements import sql
 from pipeline.views.count_schemas import OpenCounts
 from pipeline.views.counts import nothing_open, open_counts
