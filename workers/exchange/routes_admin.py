@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from workers.exchange.accounts import ExchangeAccount
 from workers.exchange.admin_bodies import AccountBody, AssetsBody, BarsBody, ClockBody, Prices, RateBody
 from workers.exchange.faults import FaultPlan
 from workers.exchange.refusals import plain
@@ -141,7 +142,7 @@ class Admin:
         return symbol if known is None else known.symbol
 
 
-def _summary(account: Any) -> dict[str, Any]:
+def _summary(account: ExchangeAccount) -> dict[str, Any]:
     return {
         "key": account.key,
         "account_number": account.number,

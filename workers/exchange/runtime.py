@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -110,7 +110,7 @@ class ExchangeRuntime:
             return
         await self.wait_for_first(self._bar_played.wait(), seconds=seconds)
 
-    async def wait_for_first(self, *waits: Any, seconds: float) -> None:
+    async def wait_for_first(self, *waits: Coroutine[Any, Any, object], seconds: float) -> None:
         """Wait for the first of *waits*, the end of the exchange, or *seconds*."""
         tasks = [asyncio.ensure_future(each) for each in (*waits, self.stopping.wait())]
         try:
