@@ -84,20 +84,20 @@ def _message(
     if kind == "extra_forbidden":
         names = known(location)
         return f"is not a key here{did_you_mean(location[-1], names)} (known: {', '.join(sorted(names))})"
-    said = "this value" if secret(location) else echo(fault["input"])
-    text = "is missing" if kind == "missing" else _fault(kind, said, fault.get("ctx", {}), fault)
+    shown = "this value" if secret(location) else echo(fault["input"])
+    text = "is missing" if kind == "missing" else _fault(kind, shown, fault.get("ctx", {}), fault)
     description = describe(location)
     return f"{text}. {description}" if description else text
 
 
-def _fault(kind: str, said: str, context: dict[str, Any], fault: ErrorDetails) -> str:
+def _fault(kind: str, shown: str, context: dict[str, Any], fault: ErrorDetails) -> str:
     if kind in _BOUNDS:
         name, words = _BOUNDS[kind]
-        return f"{said} is out of range: {words} {context[name]} would be right"
+        return f"{shown} is out of range: {words} {context[name]} would be right"
     if kind == "literal_error":
         choices = str(context["expected"]).replace("'", '"')
         words_of = choices.replace('"', "").replace(" or ", ", ").split(", ")
-        return f"{said} is none of {choices}{did_you_mean(fault['input'], words_of)}"
+        return f"{shown} is none of {choices}{did_you_mean(fault['input'], words_of)}"
     if kind == "value_error":
-        return f"{said} is not right: {context['error']}"
-    return f"{said} is not right: {_EXPECTED.get(kind, fault['msg'])} is expected"
+        return f"{shown} is not right: {context['error']}"
+    return f"{shown} is not right: {_EXPECTED.get(kind, fault['msg'])} is expected"
