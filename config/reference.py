@@ -102,7 +102,7 @@ _TIGHTER: tuple[tuple[Looser, str], ...] = (
 def page() -> str:
     """Return the page."""
     variables = [_row(variable(name), field) for name, field in Settings.model_fields.items()]
-    variables += [f"| `{name}` |  |  | {says} |" for name, says in _OTHER_VARIABLES]
+    variables += [f"| `{name}` |  |  | {text} |" for name, text in _OTHER_VARIABLES]
     parts = [_INTRODUCTION, _table(("variable", "values", "default", "what it is"), variables), _EXECUTORS]
     parts += [_section("", ExecutorSettings, "### The executor itself")]
     for name, field in ExecutorSettings.model_fields.items():
@@ -133,13 +133,13 @@ def _keys(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
 
 
 def _row(name: str, field: FieldInfo, *, key: str | None = None) -> str:
-    says, default = _text(field.description)
+    text, default = _text(field.description)
     if key in not_yet():
-        says += " **Does not act yet.**"
+        text += " **Does not act yet.**"
     cells = [f"`{name}`", _values(field.annotation), default]
     if key is not None:
         cells.append(_tighter(key))
-    return f"| {' | '.join([*cells, _plain(says)])} |"
+    return f"| {' | '.join([*cells, _plain(text)])} |"
 
 
 def _table(heads: tuple[str, ...], rows: list[str]) -> str:
@@ -149,16 +149,16 @@ def _table(heads: tuple[str, ...], rows: list[str]) -> str:
 
 def _text(description: str | None) -> tuple[str, str]:
     """Return a description without its default, and the default."""
-    says = " ".join((description or "").split())
-    found = re.search(r"\s*(?:Default: (?P<default>.+)|(?P<required>Required.*))\.$", says)
+    text = " ".join((description or "").split())
+    found = re.search(r"\s*(?:Default: (?P<default>.+)|(?P<required>Required.*))\.$", text)
     if found is None:
-        return says, ""
-    return says[: found.start()], found["default"] or "required"
+        return text, ""
+    return text[: found.start()], found["default"] or "required"
 
 
-def _plain(says: str) -> str:
+def _plain(text: str) -> str:
     """Escape the text for Markdown, except between backticks."""
-    parts = says.replace("|", "\\|").split("`")
+    parts = text.replace("|", "\\|").split("`")
     return "`".join(
         part if number % 2 else part.replace("<", "&lt;").replace(">", "&gt;") for number, part in enumerate(parts)
     )

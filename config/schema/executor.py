@@ -78,7 +78,7 @@ class ExecutorSettings(Section):
     """How long and how often the executor tries to reach its broker."""
 
     hours: HoursSettings = HoursSettings()
-    """What the executor does outside regular trading hours."""
+    """The behaviour outside regular trading hours."""
 
     groups: Mapping[Word, Symbols] = Field(default_factory=dict)
     """Symbols that move together, under a name of your choice: tech = ["AAPL", "MSFT"]. `limits.group_positions` and

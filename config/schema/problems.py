@@ -23,14 +23,14 @@ _BOUNDS = {
 }
 
 _EXPECTED = {
-    "bool_type": "true or false, without quotes",
-    "int_type": "a whole number, without quotes",
+    "bool_type": "true or false without quotes",
+    "int_type": "a whole number without quotes",
     "int_from_float": "a whole number",
     "int_parsing": "a whole number",
     "float_parsing": "a number",
     "model_type": "a table of keys",
     "string_type": "text in quotes",
-    "tuple_type": 'a list, like ["AAPL", "MSFT"]',
+    "tuple_type": 'a list like ["AAPL", "MSFT"]',
     "finite_number": "a finite number",
 }
 
@@ -67,7 +67,7 @@ def did_you_mean(word: object, words: Iterable[str]) -> str:
 def echo(value: object) -> str:
     """Return *value* as a message may repeat it: in double quotes if it is text, short, and without a login."""
     if isinstance(value, dict | list):
-        return "this"
+        return "this value"
     text = f'"{value}"' if isinstance(value, str) else str(value).lower() if value is None else str(value)
     if isinstance(value, bool):
         text = text.lower()
@@ -84,20 +84,20 @@ def _message(
     if kind == "extra_forbidden":
         names = known(location)
         return f"is not a key here{did_you_mean(location[-1], names)} (known: {', '.join(sorted(names))})"
-    said = "this value" if secret(location) else echo(fault["input"])
-    text = "is missing" if kind == "missing" else _fault(kind, said, fault.get("ctx", {}), fault)
+    shown = "this value" if secret(location) else echo(fault["input"])
+    text = "is missing" if kind == "missing" else _fault(kind, shown, fault.get("ctx", {}), fault)
     description = describe(location)
     return f"{text}. {description}" if description else text
 
 
-def _fault(kind: str, said: str, context: dict[str, Any], fault: ErrorDetails) -> str:
+def _fault(kind: str, shown: str, context: dict[str, Any], fault: ErrorDetails) -> str:
     if kind in _BOUNDS:
         name, words = _BOUNDS[kind]
-        return f"{said} is out of range: {words} {context[name]} would be right"
+        return f"{shown} is out of range: {words} {context[name]} would be right"
     if kind == "literal_error":
         choices = str(context["expected"]).replace("'", '"')
         words_of = choices.replace('"', "").replace(" or ", ", ").split(", ")
-        return f"{said} is none of {choices}{did_you_mean(fault['input'], words_of)}"
+        return f"{shown} is none of {choices}{did_you_mean(fault['input'], words_of)}"
     if kind == "value_error":
-        return f"{said} is not right: {context['error']}"
-    return f"{said} is not right: {_EXPECTED.get(kind, fault['msg'])} is expected"
+        return f"{shown} is not right: {context['error']}"
+    return f"{shown} is not right: {_EXPECTED.get(kind, fault['msg'])} is expected"

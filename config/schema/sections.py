@@ -69,7 +69,7 @@ class OrderSettings(Section):
     """Whether a SELL without a position opens a short position; if not, it is skipped. Default: false."""
 
     flip: Literal["close", "reverse"] = "close"
-    """What a signal against the position does: close the position (close), or also open one on the other side
+    """The effect of a signal against the position: it closes the position (close), or also opens one on the other side
     (reverse). Default: close."""
 
     close_scope: Literal["strategy", "account"] = "strategy"
@@ -77,7 +77,7 @@ class OrderSettings(Section):
     holds of the symbol (account). Default: strategy."""
 
     unprotected: Literal["allow", "guard", "refuse"] = "allow"
-    """What happens to an entry without a stop: it is sent (allow), tradewire adds a stop (guard), or it is skipped
+    """The handling of an entry without a stop: it is sent (allow), tradewire adds a stop (guard), or it is skipped
     (refuse). Default: allow."""
 
 
@@ -157,11 +157,11 @@ class LimitSettings(Section):
     because no entry is decided without a snapshot. Default: 5."""
 
     on_breach: Literal["halt", "flatten"] = "halt"
-    """What happens when a loss limit is reached: the account is halted (halt), or also all positions are closed
+    """The effect of a reached loss limit: the account is halted (halt), or also all positions are closed
     (flatten). Default: halt."""
 
     next_day: Literal["stay", "resume"] = "stay"
-    """What happens on a new day to a halt by `daily_loss_percent`: it holds until a person lifts it (stay), or it is
+    """The effect of a new day on a halt by `daily_loss_percent`: it holds until a person lifts it (stay), or it is
     lifted (resume). A halt by `drawdown_percent` always stays. Default: stay."""
 
     @model_validator(mode="after")
@@ -188,10 +188,10 @@ class RetrySettings(Section):
 
 
 class HoursSettings(Section):
-    """What an executor does outside regular trading hours, and when its day begins. Crypto trades at all hours."""
+    """The behaviour outside regular trading hours, and the beginning of the day. Crypto trades at all hours."""
 
     closed: Literal["hold", "skip", "extended"] = "hold"
-    """What happens to an entry while the market is closed: it waits for the open (hold), it is skipped (skip), or it is
+    """The handling of an entry while the market is closed: it waits for the open (hold), it is skipped (skip), or it is
     sent at once as an order for extended hours (extended: the market's hours then stop nothing). Default: hold."""
 
     hold_s: Seconds = 64_800.0

@@ -142,7 +142,7 @@ class Settings(BaseSettings):
     Default: queue."""
 
     fallback: Literal["off", "direct"] = "off"
-    """What the producer does when Redis stays away: it waits (off), or executes signals itself (direct).
+    """The behaviour of the producer while Redis stays away: it waits (off), or executes signals itself (direct).
     Default: off."""
 
     fallback_after_s: Annotated[float, AfterValidator(_delay)] = 30.0

@@ -19,7 +19,7 @@ _LONGEST_STOCK = 5
 
 
 class AssetClass(StrEnum):
-    """What kind of thing a symbol names, in the broker's words."""
+    """The asset class of a symbol, in the broker's words."""
 
     US_EQUITY = "us_equity"
     CRYPTO = "crypto"

@@ -61,7 +61,7 @@ def test_each_fault_is_a_line_that_begins_with_its_key_and_says_more(path: Path)
     assert len(said) == len(faults_of(path))
 
 
-def test_the_installed_command_says_the_same() -> None:
+def test_the_installed_command_prints_the_same() -> None:
     path = FOLDER / "misspelt_words.toml"
     command = [str(Path(sys.executable).parent / "tradewire"), "config", "check", str(path)]
 

@@ -95,7 +95,7 @@ def test_figures_keep_their_digits_in_json() -> None:
         ("\u202eltr", r'x="\u202eltr"'),
     ],
 )
-def test_foreign_text_stays_in_its_place(value: Any, shown: str) -> None:
+def test_foreign_text_cannot_break_the_line(value: Any, shown: str) -> None:
     assert sentence("code", {"x": value}) == f"code {shown}"
 
 
@@ -105,7 +105,7 @@ def test_a_sentence_is_one_printable_line(text: str) -> None:
 
 
 @given(st.text(alphabet=st.characters(codec=None)))
-def test_what_is_stored_has_neither_nul_nor_half_a_surrogate_pair(text: str) -> None:
+def test_stored_text_has_neither_nul_nor_unpaired_surrogates(text: str) -> None:
     stored = storable(text)
 
     assert "\x00" not in stored

@@ -58,7 +58,7 @@ def test_a_zero_with_a_huge_exponent_is_a_plain_zero() -> None:
 @pytest.mark.parametrize(
     "confidence", [-1, 100.01, 101, "NaN", "sNaN", "Infinity", float("nan"), True, "much", [98], ""]
 )
-def test_what_is_no_percentage_is_refused(confidence: Any) -> None:
+def test_a_confidence_that_is_not_a_percentage_is_refused(confidence: Any) -> None:
     assert fault(confidence=confidence).startswith("confidence")
 
 
@@ -78,7 +78,7 @@ def test_what_is_no_percentage_is_refused(confidence: Any) -> None:
     ],
 )
 @pytest.mark.parametrize("name", ["entry_price", "quantity"])
-def test_what_is_no_price_or_quantity_is_refused(name: str, price: Any) -> None:
+def test_a_value_that_is_not_a_price_or_quantity_is_refused(name: str, price: Any) -> None:
     assert fault(**{name: price}).startswith(name)
 
 
@@ -133,7 +133,7 @@ def test_a_time_that_utc_cannot_hold_is_refused(name: str, moment: str) -> None:
 
 
 @pytest.mark.parametrize("missing", ["symbol", "action"])
-def test_what_is_missing_is_named(missing: str) -> None:
+def test_a_missing_key_of_a_signal_is_named(missing: str) -> None:
     assert fault(**{missing: ...}) == f"{missing} is missing"
 
 
@@ -149,7 +149,7 @@ def test_a_key_that_is_not_known_is_named() -> None:
     assert fault(price=1) == "price is not a key of a signal"
 
 
-def test_every_fault_is_said_at_once() -> None:
+def test_all_faults_are_reported_at_once() -> None:
     message = fault(symbol="???", action="HOLD", confidence=0.5, colour="red")
 
     assert [part.split(":")[0].split(" ")[0] for part in message.split("; ")] == [
@@ -173,7 +173,7 @@ def test_every_fault_is_said_at_once() -> None:
         ({"action": "SELL", "target_price": 190.5}, "target_price of a SELL must be below"),
     ],
 )
-def test_a_stop_or_target_that_would_fire_at_once_is_refused(changes: dict[str, Any], wrong: str) -> None:
+def test_a_stop_or_target_that_would_be_reached_at_once_is_refused(changes: dict[str, Any], wrong: str) -> None:
     assert wrong in fault(**changes)
 
 
@@ -193,7 +193,7 @@ def test_names_are_short_text_on_one_line(name: str, value: str) -> None:
 
 
 @pytest.mark.parametrize("thing", [[], "signal", 1, None])
-def test_what_is_no_object_is_no_signal(thing: Any) -> None:
+def test_a_value_that_is_not_an_object_is_refused(thing: Any) -> None:
     with pytest.raises(InvalidSignal, match="a signal is a JSON object"):
         read_signal(thing)
 
@@ -232,12 +232,12 @@ _KEYS = st.sampled_from([*Signal.model_fields, "surprise"])
 @given(
     st.dictionaries(_KEYS, _SCALARS | st.lists(_SCALARS, max_size=3) | st.dictionaries(st.text(), _SCALARS, max_size=2))
 )
-def test_whatever_is_sent_is_a_signal_or_refused_in_words(sent: dict[str, Any]) -> None:
+def test_any_payload_is_a_signal_or_is_refused_with_a_message(sent: dict[str, Any]) -> None:
     with suppress(InvalidSignal):
         assert len(read_signal(raw(**sent), now=NOW).content_hash()) == 64
 
 
-def test_the_noise_of_a_binary_fraction_is_no_mistake() -> None:
+def test_the_digits_of_a_binary_fraction_are_accepted() -> None:
     signal = read(confidence=75.1 + 0.2, entry_price=0.1 + 0.2)
 
     assert signal.confidence == Decimal(repr(75.1 + 0.2))

@@ -36,11 +36,11 @@ def test_every_state_is_undecided_working_dead_or_ended_and_only_one_of_these(st
     assert [state in UNDECIDED, state in WORKING, state is State.DEAD, state in ENDED].count(True) == 1
 
 
-def test_undecided_are_the_states_in_which_neither_the_broker_nor_a_rule_has_spoken() -> None:
+def test_undecided_are_the_states_before_a_decision_of_the_broker_or_a_rule() -> None:
     assert {"queued", "held", "submitting", "unknown"} == UNDECIDED
 
 
-def test_ended_are_the_states_that_only_a_late_word_moves() -> None:
+def test_ended_are_the_states_that_only_a_late_report_changes() -> None:
     assert {"filled", "canceled", "expired", "rejected", "skipped", "discarded"} == ENDED
 
 

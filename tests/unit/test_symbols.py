@@ -52,7 +52,7 @@ def test_a_symbol_has_one_form(written: str, meant: str) -> None:
         "123",
     ],
 )
-def test_what_is_no_symbol_is_refused_with_the_forms_that_are(written: str) -> None:
+def test_text_that_is_not_a_symbol_is_refused_with_the_known_forms(written: str) -> None:
     with pytest.raises(ValueError, match=r"AAPL, BRK\.B or BTC/USD"):
         canonical(written)
 
@@ -74,7 +74,7 @@ def test_the_canonical_form_of_a_canonical_form_is_itself(text: str) -> None:
 
 
 @pytest.mark.parametrize(("symbol", "kind"), [("AAPL", "us_equity"), ("BRK.B", "us_equity"), ("BTC/USD", "crypto")])
-def test_what_has_a_slash_is_crypto(symbol: str, kind: str) -> None:
+def test_a_symbol_with_a_slash_is_crypto(symbol: str, kind: str) -> None:
     assert asset_class(symbol) is AssetClass(kind)
 
 

@@ -105,7 +105,7 @@ def test_an_address_that_does_not_fit_its_mode_is_refused(
         "http://h",
     ],
 )
-def test_an_address_that_cannot_work_is_told_why_without_being_repeated(url: str) -> None:
+def test_the_faults_of_an_address_do_not_repeat_it(url: str) -> None:
     faults = base_url_faults(url)
 
     assert faults
@@ -113,7 +113,7 @@ def test_an_address_that_cannot_work_is_told_why_without_being_repeated(url: str
 
 
 @pytest.mark.parametrize("url", ["https://h", "https://h:8443/alpaca", "http://127.0.0.1:8100", "http://[::1]:1"])
-def test_an_address_that_can_work_has_no_fault(url: str) -> None:
+def test_a_valid_address_has_no_fault(url: str) -> None:
     assert base_url_faults(url) == []
 
 

@@ -125,7 +125,7 @@ def leaves(section: type[Section], prefix: str = "") -> set[str]:
     return found
 
 
-def test_each_key_has_been_thought_about() -> None:
+def test_each_key_has_a_direction() -> None:
     assert leaves(ExecutorSettings) == DIRECTIONS.keys()
 
 
@@ -134,14 +134,14 @@ def test_each_key_is_tried_here() -> None:
 
 
 @pytest.mark.parametrize("key", LOOSENINGS)
-def test_a_change_that_allows_more_is_told(key: str) -> None:
+def test_a_change_that_allows_more_is_reported(key: str) -> None:
     old, new = LOOSENINGS[key]
 
     assert loosened(with_value(key, old), with_value(key, new)) == [Change(key=key, old=old, new=new)]
 
 
 @pytest.mark.parametrize("key", sorted(LOOSENINGS.keys() - BOTH_WAYS))
-def test_the_change_back_is_a_difference_and_no_loosening(key: str) -> None:
+def test_the_change_back_is_a_difference_that_allows_no_more(key: str) -> None:
     old, new = LOOSENINGS[key]
     back = with_value(key, new), with_value(key, old)
 
@@ -150,14 +150,14 @@ def test_the_change_back_is_a_difference_and_no_loosening(key: str) -> None:
 
 
 @pytest.mark.parametrize("key", sorted(BOTH_WAYS))
-def test_what_cannot_be_compared_counts_as_looser_both_ways(key: str) -> None:
+def test_values_without_an_order_count_as_looser_both_ways(key: str) -> None:
     old, new = LOOSENINGS[key]
 
     assert [change.key for change in loosened(with_value(key, new), with_value(key, old))] == [key]
 
 
 @pytest.mark.parametrize("key", HARMLESS)
-def test_what_limits_nothing_is_a_difference_only(key: str) -> None:
+def test_a_change_of_a_key_that_limits_nothing_is_only_a_difference(key: str) -> None:
     old, new = HARMLESS[key]
 
     assert differences(with_value(key, old), with_value(key, new)) == [Change(key=key, old=old, new=new)]
@@ -185,7 +185,7 @@ def test_a_group_under_another_name_or_in_a_larger_one_still_counts_together() -
     assert len(loosened(old, with_value("groups", {"one": ["AAPL"], "two": ["MSFT"]}))) == 1
 
 
-def test_all_changes_are_told_in_the_order_of_the_settings() -> None:
+def test_changes_are_in_the_order_of_the_settings() -> None:
     old = with_value("limits.open_positions", 9)
     new = with_value("route.minimum_confidence", "60") | {"mode": "live"}
 
@@ -204,7 +204,7 @@ def test_settings_of_an_older_release_have_the_defaults_for_what_they_lack() -> 
     assert [change.key for change in loosened(old, with_value("limits.next_day", "resume"))] == ["limits.next_day"]
 
 
-def test_a_key_that_this_release_does_not_know_is_a_loosening() -> None:
+def test_a_change_of_an_unknown_key_counts_as_looser() -> None:
     assert loosened(DUMP | {"curfew": "22:00"}, DUMP) == [Change(key="curfew", old="22:00", new=None)]
 
 

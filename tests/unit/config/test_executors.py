@@ -147,7 +147,7 @@ def test_limits_that_name_no_limit_on_risk_are_no_limits(faults_in: Faults, limi
     assert "does not start" in faults["executors.argo.limits"]
 
 
-def test_everything_that_is_wrong_is_said_at_once(faults_in: Faults, smallest: str) -> None:
+def test_all_problems_of_a_file_are_reported_at_once(faults_in: Faults, smallest: str) -> None:
     text = f"""
 colour = "red"
 {smallest}

@@ -77,7 +77,7 @@ def test_a_librarys_logger_comes_through_the_same_form_once(stream: io.StringIO)
     assert line["queue"] == "executor-argo"
 
 
-def test_what_is_below_the_level_and_the_chatter_of_http_clients_is_not_written(stream: io.StringIO) -> None:
+def test_lines_below_the_level_and_of_http_clients_are_not_written(stream: io.StringIO) -> None:
     configure_logs("json", process="argo", stream=stream)
 
     structlog.get_logger("x").debug("step.taken")
@@ -132,7 +132,7 @@ def test_a_value_named_like_a_secret_is_masked_whole(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["key", "order_id", "source_id", "client_order_id", "took_ms", "tokenizer"])
-def test_a_harmless_name_is_left_alone(name: str) -> None:
+def test_a_value_with_an_ordinary_name_is_not_masked(name: str) -> None:
     assert masked({name: "value"}) == {name: "value"}
 
 

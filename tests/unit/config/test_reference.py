@@ -41,6 +41,6 @@ def test_every_key_and_variable_has_its_row() -> None:
     assert {name for model in others for name in model.model_fields} - {"name", "execution_rate"} <= first
 
 
-def test_every_key_says_what_it_is_in_one_row() -> None:
+def test_every_key_has_its_description_in_one_row() -> None:
     assert [row for row in ROWS if len(row) not in {4, 5} or len(row[-1]) < 10] == []
     assert not re.search(r"Default:|Required\.", page())

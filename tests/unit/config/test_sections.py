@@ -32,7 +32,7 @@ def sections() -> list[type[Section]]:
 
 
 @pytest.mark.parametrize("section", sections())
-def test_every_key_says_what_it_means_and_its_default(section: type[Section]) -> None:
+def test_every_key_has_a_description_and_a_default(section: type[Section]) -> None:
     for name, field in section.model_fields.items():
         is_table = isinstance(field.annotation, type) and issubclass(field.annotation, Section)
         assert field.description, name
@@ -112,7 +112,7 @@ stop_distance_percent = 20
         ("10", "100", "[5]", "daily_loss_percent"),
     ],
 )
-def test_nothing_but_a_sane_figure_or_off_is_a_limit(
+def test_a_limit_is_a_number_in_its_range_or_off(
     faults_in: Faults, open_positions: str, gross: str, daily: str, wrong: str
 ) -> None:
     faults = faults_in(LIMIT.substitute(open_positions=open_positions, gross=gross, daily=daily))

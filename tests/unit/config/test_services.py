@@ -27,7 +27,7 @@ def services(*, pid: int | None = None) -> Services:
     )
 
 
-def test_what_was_written_is_read_back(tmp_path: Path) -> None:
+def test_services_are_read_back_as_written(tmp_path: Path) -> None:
     write_services(tmp_path / "home", services())
 
     assert read_services(tmp_path / "home") == services()
@@ -69,13 +69,13 @@ def test_secrets_do_not_show_in_its_repr() -> None:
     assert "hunter" not in repr(services())
 
 
-def test_a_living_up_counts(tmp_path: Path) -> None:
+def test_services_of_a_running_up_are_used(tmp_path: Path) -> None:
     write_services(tmp_path, services())
 
     assert running_services(tmp_path) == services()
 
 
-def test_a_process_that_is_gone_does_not_count(tmp_path: Path) -> None:
+def test_services_of_an_up_that_has_ended_are_ignored(tmp_path: Path) -> None:
     with psutil.Popen(["true"]) as ended:
         ended.wait(10)
     write_services(tmp_path, services(pid=ended.pid))
@@ -83,7 +83,7 @@ def test_a_process_that_is_gone_does_not_count(tmp_path: Path) -> None:
     assert running_services(tmp_path) is None
 
 
-def test_a_stranger_who_got_the_number_later_does_not_count(tmp_path: Path) -> None:
+def test_a_later_process_with_the_same_id_is_not_up(tmp_path: Path) -> None:
     path = write_services(tmp_path, services())
     before_we_started = psutil.Process().create_time() - 60
     os.utime(path, (before_we_started, before_we_started))
@@ -91,9 +91,7 @@ def test_a_stranger_who_got_the_number_later_does_not_count(tmp_path: Path) -> N
     assert running_services(tmp_path) is None
 
 
-def test_what_the_environment_leaves_open_comes_from_a_running_up(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_running_up_completes_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     write_services(tmp_path / ".tradewire", services())
     monkeypatch.setenv("REDIS_URL", "redis://own:1/0")
 

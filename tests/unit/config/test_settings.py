@@ -130,7 +130,7 @@ def test_keys_come_from_the_environment_over_the_env_file(monkeypatch: pytest.Mo
     assert "file-secret" not in repr(keys)
 
 
-def test_half_a_pair_of_keys_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_without_its_secret_counts_as_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ARGO_API_KEY", "key")
 
     assert executor_keys(load_settings(), "argo") is None

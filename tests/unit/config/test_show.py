@@ -20,7 +20,7 @@ from config.show import (
 )
 
 
-def test_every_value_says_where_it_comes_from(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_every_value_has_its_origin(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("TRADEWIRE_LOG=json\n", encoding="utf-8")
     monkeypatch.setenv("PORT", "8001")
     settings = load_settings()

@@ -125,7 +125,7 @@ def test_settings_kept_by_an_older_release_are_compared_in_canonical_form(loads:
     assert loosened(old, new) == []
 
 
-def test_a_symbol_of_an_older_release_that_is_none_is_compared_as_it_was(loads: Loads) -> None:
+def test_text_of_an_older_release_that_is_not_a_symbol_is_compared_as_it_is(loads: Loads) -> None:
     new = loads(routed("deny", "BTC/USD"))["argo"].model_dump(mode="json")
     old = new | {"route": new["route"] | {"deny": ["BTC/USD", "123"]}}
 

@@ -98,7 +98,7 @@ def test_a_secret_that_is_short_or_does_not_fit_an_address_is_refused(
         ("webhooks = 3", "webhooks: is not a table"),
     ],
 )
-def test_each_fault_is_told_by_its_key(tmp_path: Path, text: str, problem: str) -> None:
+def test_each_fault_is_reported_with_its_key(tmp_path: Path, text: str, problem: str) -> None:
     assert [said for said in problems(tmp_path, text) if said.startswith(problem)]
 
 
@@ -113,7 +113,7 @@ def test_each_fault_is_told_by_its_key(tmp_path: Path, text: str, problem: str) 
         (None, False),
     ],
 )
-def test_a_list_of_addresses_lets_in_those_and_no_others(tmp_path: Path, address: str | None, expected: bool) -> None:  # noqa: FBT001 -- a table
+def test_only_the_listed_addresses_may_deliver(tmp_path: Path, address: str | None, expected: bool) -> None:  # noqa: FBT001 -- a table
     webhook = load(tmp_path, '[webhooks.a]\naddresses = ["52.89.214.238", "10.1.0.0/16"]')["a"]
 
     assert webhook.takes_from(address) is expected

@@ -191,7 +191,9 @@ def test_lists_without_a_common_word_are_refused(load: Loads, faults_in: Faults,
         ("firm", 'maximum_quantity = "off"', "500"),
     ],
 )
-def test_what_binds_must_not_differ(faults_in: Faults, tmp_path: Path, table: str, line: str, theirs: str) -> None:
+def test_a_value_that_differs_from_a_binding_one_is_refused(
+    faults_in: Faults, tmp_path: Path, table: str, line: str, theirs: str
+) -> None:
     (tmp_path / "mine.toml").write_text(MINE, encoding="utf-8")
     key = f"executors.argo.{table}.{line.split(' = ', maxsplit=1)[0]}"
 
@@ -202,7 +204,7 @@ def test_what_binds_must_not_differ(faults_in: Faults, tmp_path: Path, table: st
     assert theirs in faults[key]
 
 
-def test_what_binds_may_be_said_again(load: Loads) -> None:
+def test_a_binding_value_may_be_repeated(load: Loads) -> None:
     hours = '[executors.argo.hours]\ntime_zone = "America/Chicago"\nday_starts_at = "17:00"\nhold_s = 60\n'
 
     argo = load(bare("mine.toml", hours))["argo"]
@@ -210,7 +212,7 @@ def test_what_binds_may_be_said_again(load: Loads) -> None:
     assert (argo.hours.time_zone, argo.hours.day_starts_at, argo.hours.hold_s) == ("America/Chicago", time(17, 0), 60)
 
 
-def test_a_pack_that_counts_from_the_initial_balance_asks_for_it(faults_in: Faults) -> None:
+def test_a_pack_that_counts_from_the_initial_balance_requires_it(faults_in: Faults) -> None:
     faults = faults_in(bare("two_step"))
 
     assert faults.keys() == {"executors.argo.firm.initial_balance"}
@@ -232,7 +234,7 @@ def test_a_pack_file_that_is_not_there_is_refused_where_it_is_named(faults_in: F
     assert "gone.toml" in faults["executors.argo.pack"]
 
 
-def test_all_that_is_wrong_in_a_pack_names_file_and_key_once(faults_in: Faults, tmp_path: Path) -> None:
+def test_each_problem_of_a_pack_names_its_file_and_key_once(faults_in: Faults, tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(
         'name = "mine"\ncolour = "red"\nretry = {attempts = 1}\n'
@@ -274,7 +276,7 @@ def test_a_file_that_is_no_pack_is_refused(faults_in: Faults, tmp_path: Path, te
     assert message in faults[str(path)]
 
 
-def test_what_is_wrong_in_the_executor_is_said_beside_what_the_pack_forbids(faults_in: Faults, tmp_path: Path) -> None:
+def test_faults_of_the_executor_are_reported_beside_those_of_the_pack(faults_in: Faults, tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text(MINE, encoding="utf-8")
     more = (
         '[executors.argo.limits]\ndaily_loss_percent = "two"\n'
@@ -288,7 +290,7 @@ def test_what_is_wrong_in_the_executor_is_said_beside_what_the_pack_forbids(faul
     }
 
 
-def test_the_hash_is_of_what_holds(load: Loads) -> None:
+def test_the_hash_covers_the_values_in_force(load: Loads) -> None:
     def hashed(text: str, mine: str = MINE) -> str:
         return settings_hash(load(text, mine=mine)["argo"])
 
@@ -316,7 +318,7 @@ def test_a_reader_sees_what_came_from_the_pack_and_what_the_file_says(load: Load
     )
 
 
-def test_everybody_else_sees_an_ordinary_executor(load: Loads) -> None:
+def test_an_executor_with_a_pack_equals_one_written_by_hand(load: Loads) -> None:
     by_hand = """
 [executors.argo]
 mode = "exchange"

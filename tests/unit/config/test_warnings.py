@@ -55,7 +55,7 @@ def test_an_unknown_variable_is_warned_about(loads: Loads, monkeypatch: pytest.M
         ("[executors.argo.retry]\nbroker_timeout_s = 30\nunknown_s = 20", "retry.unknown_s"),
     ],
 )
-def test_what_can_hardly_be_meant_is_warned_about(loads: Loads, more: str, key: str) -> None:
+def test_a_value_that_is_hardly_intended_is_warned_about(loads: Loads, more: str, key: str) -> None:
     assert warned(loads(more)) == {key}
 
 

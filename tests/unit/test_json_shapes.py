@@ -77,13 +77,13 @@ def test_money_is_a_string_times_are_utc_and_words_are_words() -> None:
     assert (body["filled_quantity"], body["filled_average_price"]) == ("100", "190.10")
 
 
-def test_a_recorded_signal_is_said_with_its_executions() -> None:
+def test_a_recorded_signal_is_shown_with_its_executions() -> None:
     said = recorded_json(Recorded(signal_id=UUID(int=2), duplicate=True, executions=(ROW,)))
 
     assert said == {"signal_id": str(UUID(int=2)), "duplicate": True, "executions": [execution_json(ROW)]}
 
 
-def test_a_line_that_is_no_signal_is_said_with_its_number() -> None:
+def test_a_line_that_is_not_a_signal_is_reported_with_its_number() -> None:
     assert error_json(2, "invalid_json", "not JSON") == {
         "line": 2,
         "error": {"code": "invalid_json", "message": "not JSON"},

@@ -32,7 +32,7 @@ def test_a_sound_executor_has_no_note(loads: Loads) -> None:
         ({"open_positions": "11"}, "limits.open_positions"),
     ],
 )
-def test_a_limit_behind_a_tighter_one_is_noted(loads: Loads, replaced: dict[str, str], key: str) -> None:
+def test_a_limit_that_a_tighter_one_shadows_is_noted(loads: Loads, replaced: dict[str, str], key: str) -> None:
     assert noted(loads(**replaced)) == {key}
 
 
@@ -41,7 +41,7 @@ def test_a_limit_that_is_off_makes_no_other_unreachable(loads: Loads, limit: str
     assert noted(loads(**{limit: '"off"'})) == set()
 
 
-def test_a_tighter_drawdown_is_indeed_reached_before_the_daily_loss() -> None:
+def test_a_tighter_drawdown_is_reached_before_the_daily_loss() -> None:
     # The claim behind the note, over equities from peak to ruin: peak 100, the day's start anywhere below.
     daily, drawdown = Decimal("4.5"), Decimal(2)
 
@@ -61,7 +61,7 @@ def test_a_tighter_drawdown_is_indeed_reached_before_the_daily_loss() -> None:
         ("orders_per_day = 14401\nrequests_per_minute = 10", "limits.orders_per_day"),
     ],
 )
-def test_a_limit_on_a_part_behind_that_on_the_whole_is_noted(loads: Loads, line: str, key: str) -> None:
+def test_a_limit_on_a_part_that_the_limit_on_the_whole_shadows_is_noted(loads: Loads, line: str, key: str) -> None:
     assert noted(loads(open_positions=f"10\n{line}")) == {key}
 
 
@@ -97,7 +97,7 @@ def test_loss_limits_that_are_counted_from_different_figures_are_not_compared(lo
     assert noted(executors) == set()
 
 
-def test_what_a_pack_overrules_is_noted_with_what_the_file_says(tmp_path: Path, smallest: str) -> None:
+def test_a_value_that_a_pack_overrules_is_noted_with_the_files_value(tmp_path: Path, smallest: str) -> None:
     path = tmp_path / "executors.toml"
     path.write_text(
         smallest.replace('mode = "exchange"', 'mode = "exchange"\npack = "trailing"').replace(

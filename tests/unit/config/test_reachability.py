@@ -17,7 +17,7 @@ def unreachable(loads: Loads, route: str, **produced: tuple[str, ...] | None) ->
     return {problem.key: problem.message for problem in unreachable_by(executor, **produced)}
 
 
-def test_an_allowed_list_that_does_not_meet_the_sources_symbols_is_told(loads: Loads) -> None:
+def test_allowed_symbols_that_the_source_never_gives_are_reported(loads: Loads) -> None:
     # Entry B8 of tests/ORIGIN.md: an account that could never trade was not reported.
     assert unreachable(loads, 'symbols = ["SPY", "QQQ"]', symbols=SYMBOLS) == {
         "executors.argo.route.symbols": "takes none of the symbols of the source: AAPL, BTC/USD, MSFT"
@@ -36,7 +36,7 @@ def test_an_allowed_list_that_does_not_meet_the_sources_symbols_is_told(loads: L
         ('actions = ["BUY"]', {"actions": ("SELL",)}, "route.actions"),
     ],
 )
-def test_whatever_keeps_all_of_a_sources_signals_out_is_told(
+def test_each_list_that_refuses_all_signals_of_a_source_is_reported(
     loads: Loads, route: str, produced: dict[str, tuple[str, ...]], key: str
 ) -> None:
     assert unreachable(loads, route, **produced).keys() == {f"executors.argo.{key}"}
@@ -55,7 +55,7 @@ def test_whatever_keeps_all_of_a_sources_signals_out_is_told(
         ('actions = ["SELL"]', {"actions": None}),
     ],
 )
-def test_what_can_be_traded_or_is_not_known_is_not_told(
+def test_a_source_that_can_be_traded_or_is_unknown_is_not_reported(
     loads: Loads, route: str, produced: dict[str, tuple[str, ...] | None]
 ) -> None:
     assert unreachable(loads, route, **produced) == {}

@@ -25,7 +25,7 @@ def test_a_file_without_an_executor_is_refused(faults_in: Faults, text: str, par
     assert part in faults_in(text)["executors"]
 
 
-def test_a_syntax_error_is_said_with_its_line(faults_in: Faults, tmp_path: Path) -> None:
+def test_a_syntax_error_is_reported_with_its_line(faults_in: Faults, tmp_path: Path) -> None:
     faults = faults_in('[executors.argo]\nmode = "exchange\n')
 
     assert "line 2" in faults[str(tmp_path / "executors.toml")]
@@ -43,5 +43,5 @@ def test_a_missing_file_says_which_variable_names_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["Argo", "1st", "ar-go", "a" * 33, "web", "keeper", "exchange"])
-def test_a_name_that_would_not_do_is_refused(faults_in: Faults, smallest: str, name: str) -> None:
+def test_an_executor_name_that_is_not_allowed_is_refused(faults_in: Faults, smallest: str, name: str) -> None:
     assert f"executors.{name}" in faults_in(smallest.replace("executors.argo", f"executors.{name}"))

@@ -37,6 +37,6 @@ def test_entries_without_a_stop_are_named_when_they_are_not_just_allowed(
     assert ("order.unprotected" in not_enforced_yet(load(tmp_path, text))) is named
 
 
-def test_the_list_of_what_does_not_act_names_only_keys_that_exist() -> None:
+def test_the_keys_that_do_not_act_yet_exist() -> None:
     for section, name in not_yet._ACTING:
         assert name in ExecutorSettings.model_fields[section].annotation.model_fields  # type: ignore[union-attr]

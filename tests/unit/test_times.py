@@ -28,6 +28,6 @@ def test_a_time_with_a_zone_is_that_time_in_utc() -> None:
     "text",
     ["", "soon", "2026-01-31T09:30:00", "0001-01-01T00:00:00+23:59", "999999999d", "9999999999d", "5w", "٣d", "3d\n"],
 )
-def test_what_is_no_time_is_refused_in_words(text: str) -> None:
+def test_text_that_is_not_a_time_is_refused_with_the_known_forms(text: str) -> None:
     with pytest.raises(ValueError, match="neither a time like"):
         moment_of(text)
