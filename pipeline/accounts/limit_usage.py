@@ -16,7 +16,6 @@ from pipeline.accounts.equity import baseline_of, baseline_row
 from pipeline.accounts.exposure import Book
 from pipeline.accounts.losses import Rung, rung, uses
 from pipeline.accounts.snapshot import Snapshot, snapshot_of
-from pipeline.model.json_values import number_json, time_json
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 
@@ -51,21 +50,6 @@ class Headroom:
         if self.used <= 0:
             return Decimal(0)
         return (self.used * 100 / self.allowed if self.allowed else Decimal(100)).quantize(_TENTH)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as `report` and the page give it."""
-        return {
-            "executor_id": self.executor_id,
-            "account": self.account,
-            "limit": self.limit,
-            "used": number_json(self.used),
-            "allowed": number_json(self.allowed),
-            "left": number_json(self.left),
-            "percent": number_json(self.percent),
-            "rung": self.rung.value,
-            "read_at": time_json(self.read_at),
-            "day": None if self.day is None else self.day.isoformat(),
-        }
 
 
 def headroom(record: Record, executors: Mapping[str, ExecutorSettings]) -> list[Headroom]:

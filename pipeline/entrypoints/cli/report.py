@@ -13,6 +13,7 @@ from pipeline.accounts.switches import Switches
 from pipeline.model.errors import ConfigInvalid
 from pipeline.startup.context import executors_for, open_record, settings_for_a_person, since
 from pipeline.store.record import Record
+from pipeline.views.account_schemas import HeadroomView, SwitchStatusView
 from pipeline.views.report import report as make_report
 
 
@@ -49,10 +50,10 @@ def _accounts(record: Record, settings: Settings) -> dict[str, Any]:
         return {"headroom": None, "switches": None}
     stands = [Switches(record).active_switches(executor_id) for executor_id in executors]
     return {
-        "headroom": [room.to_json() for room in headroom(record, executors)],
+        "headroom": [HeadroomView.model_validate(room).to_json() for room in headroom(record, executors)],
         "switches": [
             {"executor_id": stand["executor_id"], "account": stand["account"]} | switch
-            for stand in (each.to_json() for each in stands)
+            for stand in (SwitchStatusView.of(each).to_json() for each in stands)
             for switch in stand["switches"]
         ],
     }

@@ -14,6 +14,7 @@ from pipeline.model.errors import ConfigInvalid
 from pipeline.model.switches import Switch, SwitchKind, reason_of
 from pipeline.startup.context import executors_for, open_record, settings_for_a_person
 from pipeline.startup.executor_names import me, names_of
+from pipeline.views.account_schemas import SwitchStatusView
 
 Which = Annotated[str | None, typer.Argument(metavar="EXECUTOR", help="The executor whose account is meant.")]
 All = Annotated[bool, typer.Option("--all", help="Every executor of the file.")]
@@ -78,7 +79,7 @@ def _turn(
 def print_stands(stands: list[SwitchStatus], *, as_json: bool) -> None:
     """Print what stands, and what was lifted."""
     if as_json:
-        typer.echo(json.dumps([stand.to_json() for stand in stands], indent=2))
+        typer.echo(json.dumps([SwitchStatusView.of(stand).to_json() for stand in stands], indent=2))
     for stand in [] if as_json else stands:
         for switch in stand.lifted:
             typer.echo(f"{stand.executor_id}: lifted {_said(switch)}")

@@ -20,6 +20,7 @@ from pipeline.model.symbols import canonical
 from pipeline.operations.dead_letters import DeadLetters
 from pipeline.startup.context import executors_for, since
 from pipeline.views import lists
+from pipeline.views.account_schemas import HeadroomView, SwitchStatusView
 from pipeline.views.history import signal_history
 from pipeline.views.report import report as make_report
 from pipeline.views.schemas import DeadLetterView
@@ -114,13 +115,19 @@ def dead_letter(execution_id: Annotated[str, Field(description="The execution's 
 def headroom() -> Answer:
     """Say how much of each of its limits every account has used, and how much is left; money as strings."""
     with record_now() as (settings, record):
-        return {"headroom": [room.to_json() for room in rooms_of(record, executors_for(settings))]}
+        return {
+            "headroom": [
+                HeadroomView.model_validate(room).to_json() for room in rooms_of(record, executors_for(settings))
+            ]
+        }
 
 
 def switches() -> Answer:
     """Say which switches stand at every executor (paused, reducing, halted), who turned them, when and why."""
     with record_now() as (settings, record):
-        stands = [Switches(record).active_switches(executor_id).to_json() for executor_id in executors_for(settings)]
+        stands = [
+            SwitchStatusView.of(Switches(record).active_switches(each)).to_json() for each in executors_for(settings)
+        ]
     return {"switches": [{key: stand[key] for key in ("executor_id", "account", "switches")} for stand in stands]}
 
 
