@@ -95,7 +95,7 @@ def test_the_secret_may_stand_in_the_path_in_the_body_or_beside_it(stage: Stage)
 
 
 @pytest.mark.parametrize("given", ["", "wrong-wrong-wrong-wrong", TOKEN, f"{SECRET}x"])
-def test_whoever_does_not_show_the_secret_is_401_and_kept_without_what_was_shown(stage: Stage, given: str) -> None:
+def test_a_delivery_without_the_secret_is_401_and_kept_without_its_credentials(stage: Stage, given: str) -> None:
     answer = stage.post(f"/webhooks/tradingview/{given}" if given else "/webhooks/tradingview", AN_ALERT)
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (401, "unauthorized")
@@ -105,7 +105,7 @@ def test_whoever_does_not_show_the_secret_is_401_and_kept_without_what_was_shown
     assert stage.rows("SELECT * FROM signal") == []
 
 
-def test_strangers_are_counted_and_do_not_fill_the_record(stage: Stage) -> None:
+def test_unauthenticated_deliveries_are_counted_and_do_not_fill_the_record(stage: Stage) -> None:
     statuses = [stage.post(f"/webhooks/tradingview/{uuid.uuid4()}", AN_ALERT).status_code for _ in range(60)]
 
     assert set(statuses) == {401}
@@ -128,7 +128,7 @@ def test_another_address_is_403_and_another_name_404(stage: Stage) -> None:
     assert SECRET not in str(items)
 
 
-def test_a_name_that_was_mistyped_is_told(stage: Stage) -> None:
+def test_a_mistyped_webhook_name_is_listed(stage: Stage) -> None:
     stage.post("/webhooks/tradingveiw", AN_ALERT)
 
     (item,) = stage.wait_for(1)
@@ -244,7 +244,7 @@ def test_deliveries_are_listed_page_by_page(stage: Stage) -> None:
     assert stage.client.get("/api/v1/webhooks/deliveries").status_code == 401
 
 
-def test_deliveries_and_why_tell_a_person(
+def test_the_commands_deliveries_and_why_show_deliveries(
     stage: Stage, database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -42,7 +42,7 @@ ROW = ExecutionRow(
 )
 
 
-def test_an_execution_has_every_key_also_where_nothing_is_known() -> None:
+def test_an_execution_has_every_key_with_null_for_unknown_values() -> None:
     body = execution_json(ROW)
 
     assert list(body) == EXECUTION.split()
@@ -58,7 +58,7 @@ def test_an_execution_has_every_key_also_where_nothing_is_known() -> None:
     }
 
 
-def test_money_is_a_string_times_are_utc_and_words_are_words() -> None:
+def test_money_is_a_string_and_times_are_in_utc() -> None:
     row = replace(
         ROW,
         state=State.REJECTED,
@@ -77,13 +77,13 @@ def test_money_is_a_string_times_are_utc_and_words_are_words() -> None:
     assert (body["filled_quantity"], body["filled_average_price"]) == ("100", "190.10")
 
 
-def test_a_recorded_signal_is_said_with_its_executions() -> None:
+def test_a_recorded_signal_is_written_with_its_executions() -> None:
     said = recorded_json(Recorded(signal_id=UUID(int=2), duplicate=True, executions=(ROW,)))
 
     assert said == {"signal_id": str(UUID(int=2)), "duplicate": True, "executions": [execution_json(ROW)]}
 
 
-def test_a_line_that_is_no_signal_is_said_with_its_number() -> None:
+def test_a_refused_line_is_written_with_its_number() -> None:
     assert error_json(2, "invalid_json", "not JSON") == {
         "line": 2,
         "error": {"code": "invalid_json", "message": "not JSON"},
