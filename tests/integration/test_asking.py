@@ -1,4 +1,4 @@
-"""`why SYMBOL` answers with the newest signals, and where there are none with who was heard and what was refused."""
+"""`why SYMBOL` shows the newest signals; without any, the last signals of each source and refused input."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_around_a_time_the_nearest_come_first_and_far_ones_not_at_all(core: Core
     assert around.signal_ids == (ids["ten minutes"], ids["two minutes"])
 
 
-def test_silence_names_who_was_last_heard_and_what_was_refused_first_what_is_about_the_symbol(core: Core) -> None:
+def test_without_signals_the_last_sources_and_refused_input_are_named(core: Core) -> None:
     core.intake.record({"symbol": "MSFT", "action": "BUY", "confidence": 90, "entry_price": 1}, source="replay")
     refuse(core)
     refuse(core, symbol="IBM")

@@ -1,4 +1,4 @@
-"""Server-sent events: every move once, in order, and again from where a listener was cut off."""
+"""Server-sent events: every move once, in order, and after a reconnect from the last one on."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def last(rows: Rows) -> int:
     return int(rows("SELECT coalesce(max(history_id), 0) AS last FROM history")[0]["last"])
 
 
-def test_a_move_is_told_as_it_happens(client: httpx.Client, lives: Lives, rows: Rows) -> None:
+def test_a_move_is_sent_as_it_happens(client: httpx.Client, lives: Lives, rows: Rows) -> None:
     seen = events(client, f"/api/v1/events?after={last(rows)}")
     execution_id = lives.born()
 
@@ -55,7 +55,7 @@ def test_a_move_is_told_as_it_happens(client: httpx.Client, lives: Lives, rows: 
     assert [(each["execution_id"], each["status"]) for each in later][-1] == (str(execution_id), "submitting")
 
 
-def test_who_was_cut_off_hears_what_was_missed_once_and_in_order(
+def test_a_client_that_reconnects_gets_missed_moves_once_and_in_order(
     client: httpx.Client, lives: Lives, rows: Rows
 ) -> None:
     seen = events(client, "/api/v1/events?after=0")
@@ -76,7 +76,7 @@ def test_who_was_cut_off_hears_what_was_missed_once_and_in_order(
     assert next(again)[0] == missed[-1] + 1
 
 
-def test_two_listeners_hear_the_same_and_nobody_reads_when_nobody_listens(
+def test_two_listeners_get_the_same_and_without_listeners_nothing_is_read(
     client: httpx.Client, lives: Lives, rows: Rows
 ) -> None:
     one, other = (events(client, f"/api/v1/events?after={last(rows)}") for _ in range(2))
@@ -89,7 +89,7 @@ def test_two_listeners_hear_the_same_and_nobody_reads_when_nobody_listens(
 
 
 @pytest.mark.parametrize("after", [0, 10**9])
-def test_who_missed_too_much_is_told_to_begin_anew(client: httpx.Client, lives: Lives, rows: Rows, after: int) -> None:
+def test_a_client_that_missed_too_much_gets_a_reset(client: httpx.Client, lives: Lives, rows: Rows, after: int) -> None:
     execution_id = lives.born()
     rows(
         "INSERT INTO history (execution_id, to_state, fence, moved_by) "
@@ -104,14 +104,14 @@ def test_who_missed_too_much_is_told_to_begin_anew(client: httpx.Client, lives: 
     assert next(seen)[2]["status"] == "submitting"
 
 
-def test_only_who_may_read_may_listen(client: httpx.Client, record: Record) -> None:
+def test_the_stream_needs_the_scope_read(client: httpx.Client, record: Record) -> None:
     sender = make_token(record, "sender", [Scope.SIGNAL], by="test")
 
     assert client.get("/api/v1/events").status_code == 401
     assert client.get("/api/v1/events", headers={"Authorization": f"Bearer {sender}"}).status_code == 403
 
 
-def test_an_id_that_is_no_number_is_from_now_on(client: httpx.Client, lives: Lives) -> None:
+def test_an_id_that_is_not_a_number_starts_from_now(client: httpx.Client, lives: Lives) -> None:
     before, seen = lives.born(), threading.Event()
 
     def go_on() -> None:

@@ -9,13 +9,13 @@ import pytest
 
 from pipeline.intake.intake import Intake
 from pipeline.store.record import USUAL, Record, RetryFor
-from pipeline.views.live_feed import follow_feed, follow_news, is_decision, line_of, news_json
+from pipeline.views.live_feed import follow_feed, follow_moves, is_decision, line_of, move_json
 from tests.factories import signal, until
 from tests.integration.lives import Lives, Rows
 
 
 class Counted(Record):
-    """A record that counts its questions: the feed's first one sets the cursor, and what comes after it is news."""
+    """A record that counts its queries. The feed's first query sets the cursor; later moves are new."""
 
     asked = 0
 
@@ -26,7 +26,7 @@ class Counted(Record):
 
 
 class Followed:
-    """Everything that the feed said, collected by a thread."""
+    """All moves of the feed, collected by a thread."""
 
     def __init__(self, database_url: str) -> None:
         self.said: list[Any] = []
@@ -37,7 +37,7 @@ class Followed:
         until(lambda: self._record.asked)
 
     def _collect(self) -> None:
-        for row in follow_news(self._record, self._stop):
+        for row in follow_moves(self._record, self._stop):
             self.said.append(row)
 
     def until(self, count: int) -> list[Any]:
@@ -61,7 +61,7 @@ def followed(follow: Callable[[], Followed]) -> Followed:
     return follow()
 
 
-def test_what_was_before_is_not_news(follow: Callable[[], Followed], lives: Lives) -> None:
+def test_moves_from_before_the_start_are_left_out(follow: Callable[[], Followed], lives: Lives) -> None:
     lives.born()
     feed = follow()
     execution_id = lives.born()
@@ -70,7 +70,7 @@ def test_what_was_before_is_not_news(follow: Callable[[], Followed], lives: Live
     assert len(feed.said) == 2
 
 
-def test_every_move_is_news_once_and_in_order(followed: Followed, lives: Lives) -> None:
+def test_every_move_comes_once_and_in_order(followed: Followed, lives: Lives) -> None:
     first = lives.lived("filled", order_id="o-1", filled=5)
     second = lives.lived("skipped", "no_position")
 
@@ -83,7 +83,7 @@ def test_every_move_is_news_once_and_in_order(followed: Followed, lives: Lives) 
     assert [row.history_id for row in said] == sorted({row.history_id for row in said})
 
 
-def test_news_go_on_after_the_record_was_away(followed: Followed, lives: Lives, rows: Rows) -> None:
+def test_moves_go_on_after_postgresql_was_away(followed: Followed, lives: Lives, rows: Rows) -> None:
     lives.born()
     followed.until(2)
     rows(
@@ -95,7 +95,7 @@ def test_news_go_on_after_the_record_was_away(followed: Followed, lives: Lives, 
     assert len(followed.until(4)) == 4
 
 
-def test_a_decision_is_the_first_word_that_is_no_waiting(followed: Followed, lives: Lives, intake: Intake) -> None:
+def test_a_decision_is_the_first_move_out_of_undecided(followed: Followed, lives: Lives, intake: Intake) -> None:
     execution_id = lives.born()
     lives.taken(execution_id)
     lives.moved(execution_id, "unknown", "no_answer")
@@ -109,7 +109,7 @@ def test_a_decision_is_the_first_word_that_is_no_waiting(followed: Followed, liv
     assert decisions == [("argo", "accepted"), ("prop_firm", "skipped")]
 
 
-def test_a_line_says_who_what_and_how_long(followed: Followed, lives: Lives) -> None:
+def test_a_line_has_signal_outcome_and_duration(followed: Followed, lives: Lives) -> None:
     lives.lived("filled", order_id="o-1", filled=5)
     lives.lived("skipped", "no_position")
 
@@ -130,10 +130,10 @@ def test_a_close_without_a_confidence_has_a_line_too(followed: Followed, lives: 
     assert "AAPL            → argo" in line
 
 
-def test_news_for_programs_have_every_key(followed: Followed, lives: Lives) -> None:
+def test_a_move_for_programs_has_every_key(followed: Followed, lives: Lives) -> None:
     execution_id = lives.lived("rejected", "rejected_by_broker", order_id="o-1")
 
-    (said,) = [news_json(row) for row in followed.until(4) if is_decision(row)]
+    (said,) = [move_json(row) for row in followed.until(4) if is_decision(row)]
 
     assert said.pop("at").endswith("Z")
     assert isinstance(said.pop("signal_id"), str)

@@ -108,6 +108,6 @@ def test_a_code_of_another_release_is_told_without_a_meaning(record: Record, liv
     assert "meaning" not in argo
 
 
-def test_an_id_of_nothing_is_said(record: Record) -> None:
+def test_an_unknown_id_raises(record: Record) -> None:
     with pytest.raises(NotPossible, match="there is no signal and no execution"):
         signal_history(record, UUID(int=5)).to_json()

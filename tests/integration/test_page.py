@@ -78,7 +78,7 @@ def test_a_cookie_that_was_changed_is_no_session(client: httpx.Client) -> None:
     assert client.get("/").status_code == 303
 
 
-def test_a_login_goes_nowhere_else(client: httpx.Client) -> None:
+def test_a_login_does_not_redirect_to_another_site(client: httpx.Client) -> None:
     for wanted in ("https://elsewhere.example/", "//elsewhere.example", "/\\elsewhere.example"):
         answer = client.post("/login", data={"token": TOKEN, "next": wanted, "csrf": csrf(client)})
         assert answer.headers["location"] == "/"
@@ -93,7 +93,7 @@ def test_a_logout_ends_the_session(client: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("path", ["/login", "/logout", "/act/halt", "/act/requeue"])
-def test_a_form_from_elsewhere_changes_nothing(client: httpx.Client, path: str, rows: Rows) -> None:
+def test_a_form_from_another_site_changes_nothing(client: httpx.Client, path: str, rows: Rows) -> None:
     login(client)
     other = {"token": TOKEN, "executor": "argo", "who": "eve", "why": "evil", "confirmed": "yes"}
 
@@ -310,7 +310,7 @@ def test_the_grid_shows_order_ids_reasons_and_the_next_page(client: httpx.Client
     assert "no_position" in second
 
 
-def test_a_life_is_told_in_milliseconds(client: httpx.Client, lives: Lives) -> None:
+def test_a_history_shows_milliseconds(client: httpx.Client, lives: Lives) -> None:
     login(client)
     execution_id = lives.lived("accepted", order_id="order-4711")
 
@@ -321,7 +321,7 @@ def test_a_life_is_told_in_milliseconds(client: httpx.Client, lives: Lives) -> N
     assert text.index("submitting") < text.index("accepted</b>")
 
 
-def test_charts_count_what_became_of_a_window(client: httpx.Client, lives: Lives) -> None:
+def test_charts_count_the_outcomes_of_a_window(client: httpx.Client, lives: Lives) -> None:
     login(client)
     lives.lived("filled", order_id="order-1", after_ms=30)
     lives.lived("filled", order_id="order-2", after_ms=30)
@@ -356,7 +356,7 @@ def test_with_postgresql_away_the_page_says_so(redis_url: str) -> None:
     assert "PostgreSQL" in answer.text
 
 
-def test_a_session_opens_the_api_to_look_and_with_its_proof_to_act(client: httpx.Client) -> None:
+def test_a_session_may_read_the_api_and_act_with_its_token_against_forgery(client: httpx.Client) -> None:
     login(client)
     body = {"symbol": "AAPL", "action": "BUY", "confidence": 98, "entry_price": 100}
 

@@ -1,4 +1,4 @@
-"""What /ready answers while a part is away, and how often it asks the brokers."""
+"""`/ready` while a part is away, and how often it asks the brokers."""
 
 from __future__ import annotations
 
@@ -87,14 +87,14 @@ def test_a_broker_that_is_down_is_named(core: Core, client: httpx.Client) -> Non
         core.exchange.start()
 
 
-def test_an_absent_record_is_named_without_what_it_would_tell(core: Core) -> None:
+def test_without_postgresql_the_checks_that_read_it_are_left_out(core: Core) -> None:
     with Record(NOWHERE.format(port=free_port()), retry_for_s=0.5) as record:
         readiness = Readiness(record, redis_url=core.redis_url, settings=core.settings, executors=core.executors)
         with closing(readiness), serving(core, readiness) as client:
             assert critical(client) == {"postgresql"}
 
 
-def test_the_brokers_are_asked_once_for_many_who_ask(core: Core, client: httpx.Client) -> None:
+def test_many_requests_share_one_check_of_the_brokers(core: Core, client: httpx.Client) -> None:
     core.faults({"on": "account", "kind": "drop_before", "count": 2})
     with at_work(core):
         answers = [critical(client) for _ in range(20)]

@@ -1,4 +1,4 @@
-"""What holds for every route: tokens with scopes, limits, and one shape for every refusal."""
+"""Every route checks tokens, scopes and limits, and writes refusals in one shape."""
 
 from __future__ import annotations
 

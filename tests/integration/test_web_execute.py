@@ -1,4 +1,4 @@
-"""`POST /api/v1/trading/execute`: the outcome, or the truth that there is none yet."""
+"""`POST /api/v1/trading/execute` returns the outcome, or that there is none yet."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_it_answers_with_the_order_id_when_there_is_one(core: Core) -> None:
     assert [each["execution_id"] for each in body["executions"]] == [str(executions_of(core)["argo"])]
 
 
-def test_all_executors_are_waited_for_and_the_first_that_did_not_skip_is_told_of(
+def test_all_executors_are_waited_for_and_the_first_that_did_not_skip_is_shown(
     make_core: Callable[..., Core],
 ) -> None:
     core = make_core(TWO)
@@ -79,7 +79,7 @@ def test_a_named_executor_is_the_one_that_is_waited_for(make_core: Callable[...,
     assert [each["status"] for each in body["executions"]] == ["queued", "skipped"]
 
 
-def test_nobody_took_it_is_200_with_the_first_reason(make_core: Callable[..., Core]) -> None:
+def test_a_signal_that_every_executor_skips_is_200_with_the_first_reason(make_core: Callable[..., Core]) -> None:
     core = make_core(TWO)
     with asking(core) as ask:
         answer = ask(signal(confidence=10)).result(15)
@@ -131,7 +131,7 @@ def test_what_is_refused_is_not_recorded(
     assert core.rows("SELECT count(*) AS n FROM signal") == [{"n": 1}]
 
 
-def test_many_who_wait_cost_one_look_and_no_thread(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_waiting_requests_share_one_query_and_hold_no_thread(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
     looks: list[int] = []
     look = Record.run
 
@@ -158,7 +158,7 @@ async def _waited(record: Record, recorded: Recorded) -> float:
     return time.monotonic() - began
 
 
-def test_a_record_that_goes_away_meanwhile_is_waited_for(core: Core) -> None:
+def test_a_request_waits_while_postgresql_is_away(core: Core) -> None:
     import asyncio
 
     recorded = core.intake.record(signal(), source="test")

@@ -1,4 +1,4 @@
-"""The page that tells of the HTTP routes."""
+"""The page `/docs`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pipeline.store.record import Record
 from tests.web import serving, web_context
 
 
-def test_docs_tells_of_every_route_and_loads_nothing_from_elsewhere(record: Record, redis_url: str) -> None:
+def test_docs_shows_every_route_and_loads_nothing_from_other_hosts(record: Record, redis_url: str) -> None:
     with serving(web_context(record, redis_url)) as client:
         told = client.get("/docs")
         routes = client.get("/openapi.json").json()["paths"]

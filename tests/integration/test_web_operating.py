@@ -1,4 +1,4 @@
-"""Switches and dead letters over HTTP: what the commands do, with the token's name and a why."""
+"""Switches and dead letters over HTTP, recorded with the token's name and a reason."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_switch_is_turned_with_who_and_why_and_lifted_again(
     assert Switches(record).active_switches("argo").switches == ()
 
 
-def test_the_status_says_what_stands(client: httpx.Client) -> None:
+def test_the_status_shows_the_switches(client: httpx.Client) -> None:
     client.post("/api/v1/executors/argo/halt", json={"why": "news"})
 
     argo, prop_firm = client.get("/api/v1/trading/status").json()["executors"]
@@ -94,7 +94,7 @@ def test_what_is_not_there_is_404(client: httpx.Client, path: str) -> None:
     [b"{}", b'{"why": ""}', b'{"why": "   "}', b'{"why": "a\\u0000b"}', b'{"why": "\\ud800"}', b'{"why": 1}', b"\xff"],
 )
 @pytest.mark.parametrize("body_type", ["application/json", "application/json; charset=utf-16"])
-def test_nothing_is_done_without_a_why(client: httpx.Client, record: Record, content: bytes, body_type: str) -> None:
+def test_nothing_is_done_without_a_reason(client: httpx.Client, record: Record, content: bytes, body_type: str) -> None:
     answer = client.post("/api/v1/executors/argo/halt", content=content, headers={"Content-Type": body_type})
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid_request")

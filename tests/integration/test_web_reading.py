@@ -1,4 +1,4 @@
-"""What the API shows: signals, executions and refusals by pages, counts with their denominators, accounts."""
+"""The lists of the API: signals, executions and refusals by pages, counts with their denominators, accounts."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_a_signal_shows_its_whole_life_by_either_id(client: httpx.Client, lives:
     assert client.get(f"/api/v1/signals/{uuid4()}").status_code == 404
 
 
-def test_stats_count_and_invent_nothing(client: httpx.Client, lives: Lives, intake: Intake) -> None:
+def test_stats_count_signals_and_have_null_without_any(client: httpx.Client, lives: Lives, intake: Intake) -> None:
     assert ask(client, "/api/v1/signals/stats")["average_confidence"] is None
     intake.record(signal(confidence=80), source="desk")
     lives.lived("skipped", "too_old")
@@ -208,7 +208,7 @@ def test_refusals_are_listed_with_what_came(client: httpx.Client) -> None:
         ("/api/v1/signals/nonsense", {}),
     ],
 )
-def test_what_a_query_cannot_mean_is_422_in_words(client: httpx.Client, path: str, query: dict[str, Any]) -> None:
+def test_an_invalid_query_is_422_with_a_message(client: httpx.Client, path: str, query: dict[str, Any]) -> None:
     answer = client.get(path, params=query)
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid_request")

@@ -1,4 +1,4 @@
-"""The HTTP door: committed before it is acknowledged, refused in words, 503 when it cannot be kept."""
+"""`POST /api/v1/signals`: committed before it is acknowledged, refused with a message, 503 without a commit."""
 
 from __future__ import annotations
 

@@ -128,7 +128,7 @@ def test_another_address_is_403_and_another_name_404(stage: Stage) -> None:
     assert SECRET not in str(items)
 
 
-def test_a_name_that_was_mistyped_is_told(stage: Stage) -> None:
+def test_a_mistyped_webhook_name_is_listed(stage: Stage) -> None:
     stage.post("/webhooks/tradingveiw", AN_ALERT)
 
     (item,) = stage.wait_for(1)
@@ -244,7 +244,7 @@ def test_deliveries_are_listed_page_by_page(stage: Stage) -> None:
     assert stage.client.get("/api/v1/webhooks/deliveries").status_code == 401
 
 
-def test_deliveries_and_why_tell_a_person(
+def test_the_commands_deliveries_and_why_show_deliveries(
     stage: Stage, database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)

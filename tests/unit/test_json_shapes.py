@@ -42,7 +42,7 @@ ROW = ExecutionRow(
 )
 
 
-def test_an_execution_has_every_key_also_where_nothing_is_known() -> None:
+def test_an_execution_has_every_key_with_null_for_unknown_values() -> None:
     body = execution_json(ROW)
 
     assert list(body) == EXECUTION.split()
@@ -58,7 +58,7 @@ def test_an_execution_has_every_key_also_where_nothing_is_known() -> None:
     }
 
 
-def test_money_is_a_string_times_are_utc_and_words_are_words() -> None:
+def test_money_is_a_string_and_times_are_in_utc() -> None:
     row = replace(
         ROW,
         state=State.REJECTED,
