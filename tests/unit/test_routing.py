@@ -68,7 +68,7 @@ def test_a_rule_refuses_with_its_code_and_figures(
         ("", {"executors": ["other", "argo"]}),
     ],
 )
-def test_what_a_rule_allows_is_routed(tmp_path: Path, route: str, sent: dict[str, Any]) -> None:
+def test_a_signal_that_the_route_allows_is_routed(tmp_path: Path, route: str, sent: dict[str, Any]) -> None:
     assert refusals(signal(**sent), executor(tmp_path, route)) == []
 
 
