@@ -1,4 +1,4 @@
-"""Run `up` on a table of the test's own, and hear what it says."""
+"""Run `up` with the test's own process table, and read its output."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import psutil
 
 from tests.waiting import patience
 
-# Stands in for the command line: the table is the test's own, everything else is what `tradewire up` runs.
+# Replaces the command line: the process table is the test's own, everything else is that of `tradewire up`.
 _UP = """
 import json, os, sys, time
 from pathlib import Path
@@ -49,29 +49,29 @@ with lock_home(home) as lock:
 
 
 class Up:
-    """One running `up`, and what it has said."""
+    """One running `up` and its output."""
 
     def __init__(self, home: Path, *, seconds: float = 60, servers: bool = False, **programs: str) -> None:
         self.home = home
-        self.said: list[str] = []
+        self.output: list[str] = []
         command = [sys.executable, "-c", _UP, str(home), str(seconds), "servers" if servers else "alone"]
         self.process = subprocess.Popen(
             [*command, json.dumps(programs)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0
         )
         self._rest = b""
 
-    def hears(self, words: str, *, within_s: float = 20) -> str:
-        """Read on until a line holds *words*, and return it."""
+    def wait_for_line(self, words: str, *, within_s: float = 20) -> str:
+        """Read lines until one contains *words*, and return it."""
         deadline = time.monotonic() + patience(within_s)
         while time.monotonic() < deadline:
             for line in self._lines(deadline - time.monotonic()):
-                self.said.append(line)
+                self.output.append(line)
                 if words in line:
                     return line
-        raise AssertionError(f"not said within {within_s} s: {words!r}; said: {self.said}")
+        raise AssertionError(f"not printed within {within_s} s: {words!r}; printed: {self.output}")
 
-    def hears_it_is_up(self) -> None:
-        self.hears("api_token")
+    def wait_until_up(self) -> None:
+        self.wait_for_line("api_token")
 
     def children(self) -> dict[str, psutil.Process]:
         noted = json.loads((self.home / "processes.json").read_text())
@@ -80,11 +80,11 @@ class Up:
     def family(self) -> list[psutil.Process]:
         return psutil.Process(self.process.pid).children(recursive=True)
 
-    def ends(self, *, within_s: float = 10) -> int:
+    def wait_for_end(self, *, within_s: float = 10) -> int:
         """Wait for the end; return the exit code."""
         self.process.wait(within_s)
         assert self.process.stdout is not None
-        self.said += (self._rest + (self.process.stdout.read() or b"")).decode().splitlines()
+        self.output += (self._rest + (self.process.stdout.read() or b"")).decode().splitlines()
         return self.process.returncode
 
     def _lines(self, wait_s: float) -> Iterator[str]:
@@ -92,6 +92,6 @@ class Up:
         assert out is not None
         if select.select([out], [], [], wait_s)[0]:
             read = os.read(out.fileno(), 65536)
-            assert read, f"it ended: {self.said}"
+            assert read, f"it ended: {self.output}"
             *lines, self._rest = (self._rest + read).split(b"\n")
             yield from (line.decode() for line in lines)

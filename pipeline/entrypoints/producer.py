@@ -7,8 +7,9 @@ import socket
 import threading
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import structlog
@@ -16,7 +17,7 @@ import structlog
 from config.schema.executor import Executors
 from config.schema.settings import Settings, executor_keys
 from pipeline.intake.intake import Intake
-from pipeline.intake.producer import Producer
+from pipeline.intake.producer import ENTRY_AGE_S, Producer
 from pipeline.intake.source_reach import never_traded
 from pipeline.intake.sources.protocol import AlpacaKeys, SourceContext, open_source_by_name
 from pipeline.model.errors import ConfigInvalid, Problem, QueueUnavailable, RecordUnavailable
@@ -91,39 +92,33 @@ def produce_for_ever(settings: Settings, executors: Executors, *, database_url: 
         ConfigInvalid: the source or an address is missing.
         NotPossible: this PostgreSQL or Redis cannot be used.
     """
-    record = Record(database_url, retry_for_s=0.0)
-    # An unusable server is refused now; one that is away is waited for later.
-    with suppress(RecordUnavailable):
-        record.run(lambda _: None)
-    heartbeat: Heartbeat | None = None
-    delivery, direct = _delivery(settings, executors, record, database_url)
-    try:
+    with ExitStack() as stack:
+        record = stack.enter_context(Record(database_url, retry_for_s=0.0))
+        # An unusable server is refused now; one that is away is waited for later.
+        with suppress(RecordUnavailable):
+            record.run(lambda _: None)
+        delivery, direct = _delivery(settings, executors, record, database_url)
+        if direct is not None:
+            stack.callback(direct.close)
+        heartbeat = partial(Heartbeat, database_url, kind="producer", name=settings.source, executors=executors)
         if settings.source == "none":
-            heartbeat = Heartbeat(database_url, kind="producer", name="none", executors=executors)
+            stack.callback(heartbeat().close)
             log.info("producer.started", source="none")
             stop.wait()
             return
-        source = open_source_by_name(settings.source, _context(settings))
-        for problem in never_traded(settings.source, executors):
-            log.warning("source.never_traded", key=problem.key, why=problem.message)
-        ages = [executor.limits.entry_age_s for executor in executors.values()]
-        longest = max((age for age in ages if age is not None), default=60.0)
-        producer = Producer([source], deliver=delivery.deliver, refuse=delivery.refuse, entry_age_s=longest)
-        heartbeat = Heartbeat(
-            database_url,
-            kind="producer",
-            name=settings.source,
-            health=lambda: _health(producer),
-            executors=executors,
-        )
+        producer = _producer(settings, executors, delivery)
+        stack.callback(heartbeat(health=lambda: _health(producer)).close)
         log.info("producer.started", source=settings.source, delivery=settings.delivery)
         producer.run(stop)
-    finally:
-        if heartbeat is not None:
-            heartbeat.close()
-        if direct is not None:
-            direct.close()
-        record.close()
+
+
+def _producer(settings: Settings, executors: Executors, delivery: SignalDelivery) -> Producer:
+    source = open_source_by_name(settings.source, _context(settings))
+    for problem in never_traded(settings.source, executors):
+        log.warning("source.never_traded", key=problem.key, why=problem.message)
+    ages = [executor.limits.entry_age_s for executor in executors.values()]
+    longest = max((age for age in ages if age is not None), default=ENTRY_AGE_S)
+    return Producer([source], deliver=delivery.deliver, refuse=delivery.refuse, entry_age_s=longest)
 
 
 def _delivery(

@@ -131,13 +131,7 @@ def make_app(redis_url: str, token: str | None) -> Flask:
 
     Without a token it asks for no login: the caller must check the login itself.
     """
-    connection = _connection(redis_url)
-    web.config.serializer = JSONSerializer
-    web.Job, web.Worker, web.Queue = _Job, _Worker, _Queue
-    web.RedisConnectionError = _NeverRaised
-    web.from_url = lambda *_, **__: (None, connection)
-    web.requeue_job = lambda job_id, connection: requeue_job(job_id, connection, serializer=JSONSerializer)
-
+    _patch_dashboard(_connection(redis_url))
     app = Flask("rq_dashboard", static_folder=None)
     app.config["RQ_DASHBOARD_REDIS_URL"] = redis_url
     app.config["RQ_DASHBOARD_POLL_INTERVAL"] = 2500
@@ -148,10 +142,19 @@ def make_app(redis_url: str, token: str | None) -> Flask:
     app.before_request(_make_nonce)
     app.after_request(_add_headers)
     _answer_errors(app)
-    app.add_url_rule("/static/favicon.ico", endpoint="static", view_func=_no_icon)
+    app.add_url_rule("/static/favicon.ico", endpoint="static", view_func=lambda: Response(status=204))
     web.setup_rq_connection(app)
     app.register_blueprint(web.blueprint)
     return app
+
+
+def _patch_dashboard(connection: Redis) -> None:
+    """Replace the dashboard's parts that do not work with JSON jobs, or open connections of their own."""
+    web.config.serializer = JSONSerializer
+    web.Job, web.Worker, web.Queue = _Job, _Worker, _Queue
+    web.RedisConnectionError = _NeverRaised
+    web.from_url = lambda *_, **__: (None, connection)
+    web.requeue_job = lambda job_id, connection: requeue_job(job_id, connection, serializer=JSONSerializer)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -238,10 +241,6 @@ def _answer_errors(app: Flask) -> None:
     app.register_error_handler(NoSuchJobError, lambda _: ("There is no such job.\n", 404))
     app.register_error_handler(InvalidJobOperation, lambda _: ("This job has not failed.\n", 409))
     app.register_error_handler(RedisError, lambda _: ("Redis cannot be reached.\n", 503))
-
-
-def _no_icon() -> Response:
-    return Response(status=204)
 
 
 if __name__ == "__main__":

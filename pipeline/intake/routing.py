@@ -70,28 +70,31 @@ def refusals(signal: RoutedSignal, executor: ExecutorSettings) -> list[Reason]:
     reasons = always_refused(signal, executor)
     if signal.source == PROBE:
         return reasons
-    route = executor.route
-    confidence = signal.confidence
-    if confidence is not None and confidence < route.minimum_confidence:
-        reasons.append(
-            Reason(
-                code=Code.CONFIDENCE_BELOW_MINIMUM,
-                facts={"minimum": route.minimum_confidence, "was": confidence},
-            )
-        )
-    if signal.symbol in (route.deny or ()):
+    minimum, confidence = executor.route.minimum_confidence, signal.confidence
+    if confidence is not None and confidence < minimum:
+        facts = {"minimum": minimum, "was": confidence}
+        reasons.append(Reason(code=Code.CONFIDENCE_BELOW_MINIMUM, facts=facts))
+    if signal.symbol in (executor.route.deny or ()):
         reasons.append(Reason(code=Code.SYMBOL_DENIED, facts={"symbol": signal.symbol}))
-    for code, name, allowed, value in (
+    return reasons + _outside_lists(signal, executor)
+
+
+def _outside_lists(signal: RoutedSignal, executor: ExecutorSettings) -> list[Reason]:
+    """Return a reason for each list of the route that does not contain the signal's value."""
+    route = executor.route
+    filters = (
         (Code.SYMBOL_NOT_ROUTED, "symbol", route.symbols, signal.symbol),
         (Code.ASSET_CLASS_NOT_ROUTED, "asset_class", route.asset_classes, str(signal.asset_class)),
         (Code.STRATEGY_NOT_ROUTED, "strategy", route.strategies, signal.strategy or "none"),
         # A signal without a regime passes.
         (Code.REGIME_NOT_ROUTED, "regime", route.regimes if signal.regime else None, signal.regime),
         (Code.ACTION_NOT_ROUTED, "action", route.actions, str(signal.action)),
-    ):
-        if allowed is not None and value not in allowed:
-            reasons.append(Reason(code=code, facts={name: value}))
-    return reasons
+    )
+    return [
+        Reason(code=code, facts={name: value})
+        for code, name, allowed, value in filters
+        if allowed is not None and value not in allowed
+    ]
 
 
 def always_refused(signal: RoutedSignal, executor: ExecutorSettings) -> list[Reason]:

@@ -128,7 +128,7 @@ OUTAGES = [
 
 
 @pytest.mark.parametrize(("outage", "parts", "word"), OUTAGES)
-def test_an_outage_is_named_said_once_and_waited_out(stage: Stage, outage: Outage, parts: set[str], word: str) -> None:
+def test_an_outage_is_named_once_and_waited_for(stage: Stage, outage: Outage, parts: set[str], word: str) -> None:
     produced, sent = stage.fresh(10), stage.fresh(5)
     pids = stage.system.services()["pids"]
 

@@ -116,7 +116,7 @@ def test_after_a_kill_of_up_its_children_end_and_the_next_up_cleans_up(system: M
     assert one.json("report")["signals"] == 2
 
 
-def test_a_child_that_dies_is_started_again_and_said_once(one: System) -> None:
+def test_a_child_that_dies_is_started_again_and_reported_once(one: System) -> None:
     before = one.pid("argo")
 
     os.kill(before, signal.SIGKILL)

@@ -27,7 +27,7 @@ def test_every_page_opens_with_the_login(client: FlaskClient, queue: Queue, path
         assert answer.status_code == 200
 
 
-def test_queues_are_listed_with_what_is_in_them(client: FlaskClient, queue: Queue) -> None:
+def test_queues_are_listed_with_their_jobs(client: FlaskClient, queue: Queue) -> None:
     enqueued(queue)
     enqueued(queue)
     failed(queue)

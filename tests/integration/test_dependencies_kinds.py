@@ -93,7 +93,7 @@ def test_a_redis_of_the_wrong_kind_is_refused(answer: Answer, said: str) -> None
 
 
 @pytest.mark.parametrize("encrypted", ["disable", "prefer"])
-def test_what_is_no_postgres_is_refused(encrypted: str) -> None:
+def test_a_server_that_is_not_postgresql_is_refused(encrypted: str) -> None:
     with server(web) as port:
         url = f"postgresql://somebody@127.0.0.1:{port}/tradewire?sslmode={encrypted}"
         with Record(url) as record, pytest.raises(NotPossible, match="at DATABASE_URL is not PostgreSQL"):
@@ -144,7 +144,7 @@ def test_a_standby_and_a_database_without_tables_are_waited_for_and_named_once(
         assert "Traceback" not in processes.said(process)
 
 
-def test_the_fakes_are_taken_for_what_they_are_by_the_real_clients() -> None:
+def test_the_real_clients_recognise_the_fake_servers() -> None:
     with ExitStack() as stack:
         old = stack.enter_context(server(postgres_of_version("13.14")))
         new = stack.enter_context(server(redis_that_says(redis_version="7.2.0", role="master")))

@@ -91,7 +91,7 @@ def test_a_server_that_outlived_its_guard_is_replaced_and_its_data_kept(home: Pa
         first.stop()
 
 
-def test_a_pid_file_that_names_somebody_else_does_not_stop_postgres(home: Path) -> None:
+def test_a_pid_file_that_names_another_process_does_not_stop_postgres(home: Path) -> None:
     with EmbeddedServer.postgres(home) as server:
         _write(server.url)
         pid_file = home / "cluster" / "postmaster.pid"
@@ -134,7 +134,7 @@ def test_valkey_appends_to_disk_evicts_nothing_and_listens_on_loopback(redis_url
         assert connection.config_get(*wanted) == wanted
 
 
-def test_valkey_answers_nobody_without_its_password(redis_url: str) -> None:
+def test_valkey_answers_only_with_its_password(redis_url: str) -> None:
     port = urlsplit(redis_url).port or 0
 
     with (
@@ -173,7 +173,7 @@ def test_a_guard_fails_when_its_server_dies(home: Path, kind: str) -> None:
 
 
 @pytest.mark.parametrize("asked", [signal.SIGTERM, signal.SIGINT])
-def test_a_guard_that_is_asked_ends_its_server_and_is_content(home: Path, asked: signal.Signals) -> None:
+def test_a_guard_that_is_asked_to_stop_ends_its_server_and_exits_0(home: Path, asked: signal.Signals) -> None:
     with EmbeddedServer.valkey(home) as server:
         left = [psutil.Process(pid) for pid in (server.guard_pid, server.server_pid)]
         os.kill(server.guard_pid, asked)
@@ -187,7 +187,9 @@ def test_a_guard_that_is_asked_ends_its_server_and_is_content(home: Path, asked:
 @pytest.mark.parametrize(
     ("arguments", "variable"), [(["postgres"], "DATABASE_URL"), (["valkey", "--port", "1"], "REDIS_URL")]
 )
-def test_a_missing_wheel_is_said_with_its_remedy(home: Path, arguments: list[str], variable: str) -> None:
+def test_a_missing_wheel_is_reported_with_the_command_that_installs_it(
+    home: Path, arguments: list[str], variable: str
+) -> None:
     command = [sys.executable, "-c", _WITHOUT_WHEELS, *arguments, "--home", str(home)]
 
     ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)

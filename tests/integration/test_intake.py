@@ -215,7 +215,7 @@ def test_a_time_in_the_future_is_refused(intake: Intake) -> None:
         intake.record(signal(generated_at=(datetime.now(UTC) + timedelta(minutes=1)).isoformat()), source="test")
 
 
-def test_an_absent_record_is_said_and_nothing_is_recorded(executors: Executors) -> None:
+def test_an_absent_record_is_reported_and_nothing_is_recorded(executors: Executors) -> None:
     with Record("postgresql://127.0.0.1:1/nowhere", retry_for_s=0.1) as record:
         intake = Intake(record, executors, by="test")
         for sent in (signal(), {"not": "a signal"}):
@@ -237,7 +237,7 @@ def test_a_record_that_lost_the_first_of_two_is_asked_again(intake: Intake, rows
     assert recorded.executions[0].state is State.QUEUED
 
 
-def test_nobody_outside_speaks_in_our_name(intake: Intake, rows: Rows) -> None:
+def test_a_sender_cannot_use_our_own_source_names(intake: Intake, rows: Rows) -> None:
     with pytest.raises(InvalidSignal, match="tradewire's own"):
         intake.record(signal(source="tradewire:flatten"), source="a")
 
@@ -262,7 +262,7 @@ def test_an_order_of_our_own_may_wait_from_its_birth(intake: Intake) -> None:
     assert (execution.state, execution.reason_code) == (State.HELD, "exit_not_done")
 
 
-def test_a_buy_that_may_cover_a_short_is_not_refused_at_the_door(intake: Intake, rows: Rows) -> None:
+def test_a_buy_that_may_cover_a_short_is_not_refused_by_routing(intake: Intake, rows: Rows) -> None:
     rows(
         "INSERT INTO account_snapshot (executor_id, account_number, taken_at, account, positions) VALUES "
         """('argo', 'PA1', now(), '{}', '[{"symbol": "AAPL", "quantity": "-5"}]')"""

@@ -37,7 +37,9 @@ def test_the_producer_warns_of_the_executor_that_can_never_trade(
     assert "AAPL, FB, GOOG, IBM, MSFT" in told["why"]
 
 
-def test_up_says_it_before_anything_runs(make_core: Callable[..., Core], processes: Processes, tmp_path: Path) -> None:
+def test_up_prints_it_before_any_process_runs(
+    make_core: Callable[..., Core], processes: Processes, tmp_path: Path
+) -> None:
     core = make_core(EXECUTORS)
 
     # A wrong name ends `up` before it starts anything; the remarks come first.

@@ -225,7 +225,7 @@ def test_any_other_error_is_of_that_signal_only(error: Exception, event: str, *,
     assert producer.health().waiting == 0
 
 
-def test_what_cannot_even_be_refused_is_in_the_log_and_stops_nothing() -> None:
+def test_a_refusal_that_cannot_be_recorded_is_logged_and_stops_nothing() -> None:
     outage = Outage()
 
     def broken(*_: object) -> None:
@@ -256,7 +256,7 @@ def test_a_source_that_raises_makes_the_producer_unwell_and_the_others_go_on() -
     assert producer.health().ok
 
 
-def test_a_stop_tries_what_is_left_and_says_what_remains() -> None:
+def test_a_stop_records_the_rest_and_logs_the_signals_that_remain() -> None:
     outage = Outage()
     outage.away = True
     source = Script([signal(1), signal(2)])

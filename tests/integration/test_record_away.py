@@ -32,7 +32,7 @@ def end_others(rows: Rows) -> int:
     return len(ended)
 
 
-def test_an_absent_server_is_said_once_and_with_its_reason() -> None:
+def test_an_absent_server_is_logged_once_with_the_reason() -> None:
     port = free_port()
     with Record(f"postgresql://127.0.0.1:{port}/postgres", retry_for_s=0.5) as record, capture_logs() as logs:
         for _ in range(2):
@@ -43,7 +43,7 @@ def test_an_absent_server_is_said_once_and_with_its_reason() -> None:
     assert [entry["event"] for entry in logs] == ["record.away"]
 
 
-def test_a_record_that_comes_back_is_said(database_url: str, rows: Rows) -> None:
+def test_a_record_that_comes_back_is_logged(database_url: str, rows: Rows) -> None:
     """The server refuses this database for a while, as one does that starts."""
     name = psycopg.conninfo.conninfo_to_dict(database_url)["dbname"]
     admin = psycopg.connect(psycopg.conninfo.make_conninfo(database_url, dbname="postgres"), autocommit=True)
@@ -96,7 +96,7 @@ def test_a_database_that_was_not_migrated_is_named_to_people(empty_database_url:
         record.run(one)
 
 
-def test_a_process_that_waits_goes_on_when_somebody_migrates(empty_database_url: str) -> None:
+def test_a_waiting_process_goes_on_after_the_migration(empty_database_url: str) -> None:
     with Record(empty_database_url, retry_for_s=None) as record, capture_logs() as logs:
         answers: list[Any] = []
         asking = threading.Thread(target=lambda: answers.append(record.run(one)), daemon=True)

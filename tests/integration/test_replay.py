@@ -111,7 +111,7 @@ def test_the_first_signals_are_of_the_first_cycle(exchange: Exchange, opened: Ca
     assert {item["source_id"][-10:] for item in poll(opened(exchange.url))} == {"2005-01-03"}
 
 
-def test_a_restart_of_the_replay_says_the_same_of_the_same_cycle(
+def test_a_restart_of_the_replay_returns_the_same_signals_for_the_same_cycle(
     exchange: Exchange, opened: Callable[..., ReplaySource]
 ) -> None:
     exchange.turn(20)
@@ -141,7 +141,7 @@ def test_a_killed_exchange_is_unavailable_and_goes_on_where_it_was(
     assert days.index(second) == days.index(first) + 1
 
 
-def test_missed_cycles_are_said_and_only_the_newest_is_traded(
+def test_missed_cycles_are_logged_and_only_the_newest_is_traded(
     exchange: Exchange, opened: Callable[..., ReplaySource]
 ) -> None:
     source = opened(exchange.url)
@@ -180,9 +180,7 @@ def test_a_day_of_the_second_lap_looks_back_on_the_warm_up_and_not_on_the_end_of
     ]
 
 
-def test_signals_are_what_the_consensus_makes_of_the_shipped_bars(
-    exchange: Exchange, opened: Callable[..., ReplaySource]
-) -> None:
+def test_signals_are_the_consensus_on_the_shipped_bars(exchange: Exchange, opened: Callable[..., ReplaySource]) -> None:
     exchange.turn(99)
     bars = load_bars()
     window = bars.days[bars.first_played + 100 - WINDOW : bars.first_played + 100]
@@ -288,7 +286,7 @@ def test_an_exchange_without_bars_gives_nothing_and_then_is_a_fault(
         source.poll(NEVER)
 
 
-def test_an_exchange_that_stands_still_is_a_fault_until_it_moves(
+def test_a_stalled_exchange_is_a_fault_until_it_plays_again(
     odd: Odd, opened: Callable[..., ReplaySource], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(replay_module, "_STALLED_S", 0.01)

@@ -53,35 +53,35 @@ def test_a_request_to_stop_ends_every_process_within_five_seconds(
     home: Path, ups: list[Up], asked: signal.Signals
 ) -> None:
     up = _start(ups, home, servers=True, quiet=_QUIET, stubborn=_STUBBORN)
-    up.hears("a line of the feed")
+    up.wait_for_line("a line of the feed")
     family = up.family()
 
     up.process.send_signal(asked)
 
-    assert up.ends(within_s=5) == 0
+    assert up.wait_for_end(within_s=5) == 0
     assert len(family) >= 6
     assert [process for process in family if runs(process)] == []
 
 
-def test_asking_twice_hurries(home: Path, ups: list[Up]) -> None:
+def test_a_second_stop_request_shortens_the_wait(home: Path, ups: list[Up]) -> None:
     up = _start(ups, home, stubborn=_STUBBORN)
-    up.hears_it_is_up()
-    time.sleep(0.5)  # the child has to have come to ignoring the signal
+    up.wait_until_up()
+    time.sleep(0.5)  # the child must have begun to ignore the signal
     family = up.family()
     up.process.send_signal(signal.SIGINT)
-    up.hears("stopping")
+    up.wait_for_line("stopping")
 
     up.process.send_signal(signal.SIGINT)
 
-    # Whoever is not in a hurry is waited for until 4 s.
-    assert up.ends(within_s=3.5) == 0
+    # Without the second signal, `up` waits up to 4 s.
+    assert up.wait_for_end(within_s=3.5) == 0
     assert [process for process in family if runs(process)] == []
 
 
 def test_the_feed_is_shown_when_only_the_servers_run(home: Path, ups: list[Up]) -> None:
     up = _start(ups, home, servers=True)
 
-    up.hears("a line of the feed")
+    up.wait_for_line("a line of the feed")
 
     assert {"up", "postgres", "valkey"} == json.loads((home / "services.json").read_text())["pids"].keys()
 
@@ -89,12 +89,12 @@ def test_the_feed_is_shown_when_only_the_servers_run(home: Path, ups: list[Up]) 
 def test_it_stops_by_itself_after_the_seconds_it_was_given(home: Path, ups: list[Up]) -> None:
     up = _start(ups, home, seconds=0.5, quiet=_QUIET)
 
-    assert up.ends() == 0
+    assert up.wait_for_end() == 0
 
 
-def test_after_its_own_kill_its_children_end_and_the_next_goes_on_with_the_data(home: Path, ups: list[Up]) -> None:
+def test_after_a_kill_the_children_end_and_the_next_up_goes_on_with_the_data(home: Path, ups: list[Up]) -> None:
     first = _start(ups, home, servers=True, quiet=_QUIET)
-    first.hears("a line of the feed")
+    first.wait_for_line("a line of the feed")
     family = first.family()
     services = json.loads((home / "services.json").read_text())
     with redis.Redis.from_url(services["redis_url"]) as connection:
@@ -104,7 +104,7 @@ def test_after_its_own_kill_its_children_end_and_the_next_goes_on_with_the_data(
 
     assert wait_until_gone(family, within_s=5) == []
     second = _start(ups, home, servers=True, quiet=_QUIET)
-    second.hears("a line of the feed")
+    second.wait_for_line("a line of the feed")
     again = json.loads((home / "services.json").read_text())
     with redis.Redis.from_url(again["redis_url"]) as connection:
         assert connection.get("kept") == b"here"
@@ -112,37 +112,37 @@ def test_after_its_own_kill_its_children_end_and_the_next_goes_on_with_the_data(
     assert again["pids"]["up"] == second.process.pid
 
 
-def test_what_does_not_notice_the_kill_is_ended_by_the_next(home: Path, ups: list[Up]) -> None:
-    first = _start(ups, home, deaf="import time; time.sleep(60)")
-    first.hears_it_is_up()
-    left = first.children()["deaf"]
+def test_a_child_that_does_not_notice_the_kill_is_ended_by_the_next_up(home: Path, ups: list[Up]) -> None:
+    first = _start(ups, home, blind="import time; time.sleep(60)")
+    first.wait_until_up()
+    left = first.children()["blind"]
     first.process.kill()
     first.process.wait()
 
     second = _start(ups, home, quiet=_QUIET)
 
-    assert second.hears("left behind:") == "left behind: deaf"
+    assert second.wait_for_line("left behind:") == "left behind: blind"
     assert not runs(left)
 
 
-def test_a_noted_number_that_is_somebody_elses_now_is_left_alone(home: Path, ups: list[Up]) -> None:
+def test_another_process_that_has_an_old_pid_now_is_left_alone(home: Path, ups: list[Up]) -> None:
     bystander = psutil.Process()
     noted = [{"name": "old", "pid": bystander.pid, "started": bystander.create_time() - 60}]
     (home / "processes.json").write_text(json.dumps(noted))
 
     up = _start(ups, home, quiet=_QUIET)
 
-    assert up.hears("left behind:") == "left behind:"
+    assert up.wait_for_line("left behind:") == "left behind:"
 
 
 def test_a_child_that_is_killed_is_started_again(home: Path, ups: list[Up]) -> None:
     up = _start(ups, home, quiet=_QUIET)
-    up.hears_it_is_up()
+    up.wait_until_up()
     before = up.children()["quiet"]
 
     before.kill()
 
-    assert "quiet was ended by SIGKILL and is started again" in up.hears("quiet was")
+    assert "quiet was ended by SIGKILL and is started again" in up.wait_for_line("quiet was")
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline and up.children().get("quiet", before) == before:
         time.sleep(0.05)
@@ -150,41 +150,43 @@ def test_a_child_that_is_killed_is_started_again(home: Path, ups: list[Up]) -> N
     assert up.children()["quiet"] != before
 
 
-def test_a_child_that_dies_again_and_again_is_tried_ever_later_and_said_once(home: Path, ups: list[Up]) -> None:
+def test_a_child_that_dies_again_and_again_is_restarted_with_growing_pauses_and_reported_once(
+    home: Path, ups: list[Up]
+) -> None:
     up = _start(ups, home, seconds=3, dying="print('try', flush=True); " + _DYING)
 
-    assert up.ends() == 0
+    assert up.wait_for_end() == 0
 
-    said = [line for line in up.said if "dying" in line and "is started again" in line]
+    said = [line for line in up.output if "dying" in line and "is started again" in line]
     tries = (home / "logs" / "dying.log").read_text().count("try\n")
     assert len(said) == 1
     assert "out of luck" in said[0]
     assert 3 <= tries <= 6  # at 0, 0.2, 0.6, 1.4 and 3.0 s and the time it takes to start
 
 
-def test_an_error_in_a_childs_log_is_said(home: Path, ups: list[Up]) -> None:
+def test_an_error_in_a_childs_log_is_printed(home: Path, ups: list[Up]) -> None:
     entry = json.dumps({"event": "broker.refused", "level": "error", "executor": "argo"})
     up = _start(ups, home, loud=f"import sys; print({entry!r}, file=sys.stderr, flush=True); {_QUIET}")
 
-    assert up.hears("broker.refused") == "loud: broker.refused executor=argo"
+    assert up.wait_for_line("broker.refused") == "loud: broker.refused executor=argo"
 
 
 def test_a_second_up_on_the_same_home_is_refused(home: Path, ups: list[Up]) -> None:
-    _start(ups, home, quiet=_QUIET).hears_it_is_up()
+    _start(ups, home, quiet=_QUIET).wait_until_up()
 
     second = _start(ups, home, quiet=_QUIET)
 
-    assert second.ends() != 0
-    assert "another `tradewire up` runs" in second.said[-1]
+    assert second.wait_for_end() != 0
+    assert "another `tradewire up` runs" in second.output[-1]
 
 
 def test_postgres_is_started_again_under_the_same_address(home: Path, ups: list[Up]) -> None:
     up = _start(ups, home, servers=True, quiet=_QUIET)
-    up.hears("a line of the feed")
+    up.wait_for_line("a line of the feed")
     before = json.loads((home / "services.json").read_text())
     guard = psutil.Process(before["pids"]["postgres"])
     guard.children()[0].kill()
-    up.hears("postgres ended (exit 1) and is started again")
+    up.wait_for_line("postgres ended (exit 1) and is started again")
 
     deadline = time.monotonic() + 10
     after = before

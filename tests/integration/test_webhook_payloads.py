@@ -28,7 +28,7 @@ def stage(database_url: str, redis_url: str, tmp_path: Path, monkeypatch: pytest
         yield served
 
 
-def test_every_payload_is_told_what_it_becomes() -> None:
+def test_every_payload_has_an_expected_signal() -> None:
     assert sorted(EXPECTED) == sorted(path.name for path in PAYLOADS.iterdir() if path.name != "expected.toml")
     assert len(EXPECTED) >= 30
     assert all(("signal" in expected) != ("refused" in expected) for expected in EXPECTED.values())

@@ -54,7 +54,7 @@ def stage(database_url: str, redis_url: str, tmp_path: Path, monkeypatch: pytest
         yield served
 
 
-def test_a_signal_is_recorded_under_the_webhooks_name_for_its_executors_and_rung_for(
+def test_a_signal_is_recorded_under_the_webhooks_name_for_its_executors_and_enqueued(
     stage: Stage, redis_url: str
 ) -> None:
     body = json.loads(AN_ALERT) | {"source": "somebody else"}
@@ -76,7 +76,7 @@ def test_a_signal_is_recorded_under_the_webhooks_name_for_its_executors_and_rung
     assert redis.Redis.from_url(redis_url).llen("rq:queue:executor-argo") == 1
 
 
-def test_the_secret_may_stand_in_the_path_in_the_body_or_beside_it(stage: Stage) -> None:
+def test_the_secret_may_be_in_the_path_the_body_or_a_header(stage: Stage) -> None:
     with_secret = json.dumps(json.loads(AN_ALERT) | {"passphrase": SECRET})
     path = "/webhooks/tradingview"
     answers = [
@@ -140,7 +140,7 @@ def test_a_body_that_is_too_long_is_413_and_kept(stage: Stage) -> None:
     assert stage.wait_for(1)[0]["code"] == "too_large"
 
 
-def test_what_a_known_sender_sends_and_is_refused_is_kept_masked_with_its_reason(stage: Stage) -> None:
+def test_a_refused_delivery_of_a_known_sender_is_kept_masked_with_its_reason(stage: Stage) -> None:
     answer = stage.alert(json.dumps({"ticker": "AAPL", "action": "buy", "secret": SECRET, "api_key": "k" * 20}))
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (422, "no_price")
@@ -182,7 +182,7 @@ def test_a_body_with_its_time_of_firing_is_the_same_signal_for_ever(stage: Stage
     assert stage.alert(body).status_code == 200
 
 
-def test_why_says_how_a_signal_was_delivered_and_what_made_a_re_send_of_it(stage: Stage) -> None:
+def test_why_shows_how_a_signal_was_delivered_and_the_rule_of_each_re_send(stage: Stage) -> None:
     signal_id = stage.alert(AN_ALERT).json()["signal_id"]
     stage.alert(AN_ALERT)
 

@@ -20,7 +20,7 @@ def taken_elsewhere(wanted: int) -> int:
     return int(done.stdout)
 
 
-def test_a_port_that_somebody_listens_on_is_passed_over() -> None:
+def test_a_port_in_use_is_skipped() -> None:
     with socket.create_server((LOOPBACK, 0)) as listening:
         port = listening.getsockname()[1]
 

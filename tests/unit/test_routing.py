@@ -84,7 +84,7 @@ def test_an_allowed_symbol_is_routed_in_each_spelling(tmp_path: Path, written: s
         ("", {"executors": ["other", "argo"]}),
     ],
 )
-def test_what_a_rule_allows_is_routed(tmp_path: Path, route: str, sent: dict[str, Any]) -> None:
+def test_a_signal_that_the_route_allows_is_routed(tmp_path: Path, route: str, sent: dict[str, Any]) -> None:
     assert refusals(signal(**sent), executor(tmp_path, route)) == []
 
 

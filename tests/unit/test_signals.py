@@ -58,7 +58,7 @@ def test_a_zero_with_a_huge_exponent_is_a_plain_zero() -> None:
 @pytest.mark.parametrize(
     "confidence", [-1, 100.01, 101, "NaN", "sNaN", "Infinity", float("nan"), True, "much", [98], ""]
 )
-def test_a_confidence_that_is_not_a_percentage_is_refused(confidence: Any) -> None:
+def test_a_confidence_that_is_no_percentage_is_refused(confidence: Any) -> None:
     assert fault(confidence=confidence).startswith("confidence")
 
 
@@ -78,7 +78,7 @@ def test_a_confidence_that_is_not_a_percentage_is_refused(confidence: Any) -> No
     ],
 )
 @pytest.mark.parametrize("name", ["entry_price", "quantity"])
-def test_a_value_that_is_not_a_price_or_quantity_is_refused(name: str, price: Any) -> None:
+def test_a_value_that_is_no_price_or_quantity_is_refused(name: str, price: Any) -> None:
     assert fault(**{name: price}).startswith(name)
 
 
@@ -104,12 +104,12 @@ def test_other_actions_are_refused(action: Any) -> None:
     assert fault(action=action).startswith("action")
 
 
-def test_a_time_in_the_future_is_refused_beyond_what_clocks_differ() -> None:
+def test_a_time_in_the_future_is_refused_beyond_the_tolerance_for_clocks() -> None:
     assert read(generated_at=NOW + CLOCK_TOLERANCE).generated_at == NOW + CLOCK_TOLERANCE
     assert "is in the future" in fault(generated_at=NOW + CLOCK_TOLERANCE + timedelta(milliseconds=1))
 
 
-def test_an_expiry_in_the_future_is_what_an_expiry_is_for() -> None:
+def test_an_expiry_in_the_future_is_accepted() -> None:
     assert read(expires_at=NOW + timedelta(days=1)).expires_at == NOW + timedelta(days=1)
 
 
@@ -133,7 +133,7 @@ def test_a_time_that_utc_cannot_hold_is_refused(name: str, moment: str) -> None:
 
 
 @pytest.mark.parametrize("missing", ["symbol", "action"])
-def test_a_missing_key_of_a_signal_is_named(missing: str) -> None:
+def test_a_missing_field_is_named(missing: str) -> None:
     assert fault(**{missing: ...}) == f"{missing} is missing"
 
 
@@ -149,7 +149,7 @@ def test_a_key_that_is_not_known_is_named() -> None:
     assert fault(price=1) == "price is not a key of a signal"
 
 
-def test_all_faults_are_reported_at_once() -> None:
+def test_every_fault_is_reported_at_once() -> None:
     message = fault(symbol="???", action="HOLD", confidence=0.5, colour="red")
 
     assert [part.split(":")[0].split(" ")[0] for part in message.split("; ")] == [
@@ -193,7 +193,7 @@ def test_names_are_short_text_on_one_line(name: str, value: str) -> None:
 
 
 @pytest.mark.parametrize("thing", [[], "signal", 1, None])
-def test_a_value_that_is_not_an_object_is_refused(thing: Any) -> None:
+def test_only_an_object_is_a_signal(thing: Any) -> None:
     with pytest.raises(InvalidSignal, match="a signal is a JSON object"):
         read_signal(thing)
 

@@ -58,26 +58,14 @@ def make_plan(settings: Settings, *, source: str | None, without: Sequence[str])
     """
     executors = load_executors(settings.executors, settings=settings)
     source = _source(source or settings.source)
-    ports = _Ports()
-    needs_exchange = _needs_exchange(settings, executors, source)
-    exchange_port = ports.take("the exchange", EXCHANGE_PORT) if needs_exchange else None
-    web_port = ports.take("web", WEB_PORT if settings.port is None else settings.port)
-    dashboard_port = ports.take("rq-dashboard", DASHBOARD_PORT)
-    valkey_port = None if settings.redis_url else ports.take("valkey", 0)
     home = settings.home.resolve()
+    ports = _Ports(settings, exchange=_needs_exchange(settings, executors, source))
     numbers = {name: executor.concurrency for name, executor in executors.items()}
-    lines = process_lines(numbers, web_port=web_port, dashboard_port=dashboard_port, exchange_port=exchange_port)
-    services = Services(
-        database_url=settings.database_url,
-        redis_url=settings.redis_url,
-        exchange_url=_url(exchange_port) if exchange_port else settings.exchange_url,
-        web_url=_url(web_port),
-        rq_dashboard_url=_url(dashboard_port),
-        api_token=settings.api_token or _token(home),
-    )
+    lines = process_lines(numbers, web_port=ports.web, dashboard_port=ports.dashboard, exchange_port=ports.exchange)
+    services = _services(settings, home, ports)
     return Plan(
         home=home,
-        servers=server_lines(str(home), valkey_port=valkey_port, postgres=settings.database_url is None),
+        servers=server_lines(str(home), valkey_port=ports.valkey, postgres=settings.database_url is None),
         processes=leave_out(lines, without),
         environment=_environment(settings, home, source, services),
         services=services,
@@ -88,17 +76,32 @@ def make_plan(settings: Settings, *, source: str | None, without: Sequence[str])
 
 
 class _Ports:
-    """Chooses ports, each once."""
+    """The ports of all processes, each chosen once; None for a process that is not needed."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Settings, *, exchange: bool) -> None:
         self.remarks: list[str] = []
         self.reservations = Reservations()
+        self.exchange = self._take("the exchange", EXCHANGE_PORT) if exchange else None
+        self.web = self._take("web", WEB_PORT if settings.port is None else settings.port)
+        self.dashboard = self._take("rq-dashboard", DASHBOARD_PORT)
+        self.valkey = None if settings.redis_url else self._take("valkey", 0)
 
-    def take(self, what: str, wanted: int) -> int:
+    def _take(self, what: str, wanted: int) -> int:
         port = self.reservations.take(wanted)
         if wanted not in (0, port):
             self.remarks.append(f"port {wanted} is taken: {what} listens on {port}")
         return port
+
+
+def _services(settings: Settings, home: Path, ports: _Ports) -> Services:
+    return Services(
+        database_url=settings.database_url,
+        redis_url=settings.redis_url,
+        exchange_url=_url(ports.exchange) if ports.exchange else settings.exchange_url,
+        web_url=_url(ports.web),
+        rq_dashboard_url=_url(ports.dashboard),
+        api_token=settings.api_token or _token(home),
+    )
 
 
 def _needs_exchange(settings: Settings, executors: Mapping[str, ExecutorSettings], source: str) -> bool:

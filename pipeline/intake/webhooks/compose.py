@@ -15,6 +15,11 @@ from pipeline.model.signals import Action, Intent
 _AFTER = {Action.BUY: SentPosition.LONG, Action.SELL: SentPosition.SHORT}
 _CLOSES = {SentPosition.LONG: Action.SELL, SentPosition.SHORT: Action.BUY}
 
+_NO_PRICE = (
+    'an entry needs the price at the time of the alert: add "price": "{{close}}" to its message, '
+    "or in plain text `buy AAPL at {{close}}`"
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class ComposedOrder:
@@ -36,11 +41,7 @@ def compose(alert: Alert, webhook: WebhookSettings) -> tuple[dict[str, Any], tup
     order = _order_of(alert, webhook)
     closes = order.intent is Intent.CLOSE
     if alert.price is None and not closes:
-        message = (
-            'an entry needs the price at the time of the alert: add "price": "{{close}}" to its message, '
-            "or in plain text `buy AAPL at {{close}}`"
-        )
-        raise InvalidSignal(RefusalCode.NO_PRICE, message)
+        raise InvalidSignal(RefusalCode.NO_PRICE, _NO_PRICE)
     fields = {
         "symbol": symbol,
         "action": order.action.value,

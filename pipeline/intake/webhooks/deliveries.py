@@ -205,7 +205,7 @@ def deliveries_of(connection: Connection[DictRow], *, source: str, source_id: st
 def _first(connection: Connection[DictRow], values: dict[str, Any], identity: Identity) -> _FirstDelivery | None:
     """Return the first delivery of the same signal.
 
-    A body that said when it was fired may say so no longer once its `time` is too old; it is found by its digest.
+    A `time` that is older than 35 s no longer counts as the time of firing, so the body is searched by its digest too.
     """
     found = None
     if identity is not Identity.GIVEN:

@@ -43,7 +43,7 @@ def eventually(true: Callable[[], bool]) -> None:
     until(true, 5)
 
 
-def test_what_a_source_gives_is_handed_on_in_order() -> None:
+def test_items_of_a_source_are_handed_on_in_order() -> None:
     given: list[tuple[str, Item]] = []
     feed = Feed(
         Script([BUY, {**BUY, "source_id": "2"}], []), lambda name, items: given.extend((name, i) for i in items)
@@ -56,7 +56,7 @@ def test_what_a_source_gives_is_handed_on_in_order() -> None:
     assert feed.health().last_signal_at is not None
 
 
-def test_a_streak_of_failures_is_said_once_and_its_end_too() -> None:
+def test_failures_in_a_row_are_logged_once_and_so_is_their_end() -> None:
     feed = Feed(Script(SourceUnavailable("down"), SourceUnavailable("still down"), [BUY]), lambda _n, _i: None)
 
     with capture_logs() as logs:
@@ -147,7 +147,7 @@ def test_a_poll_that_never_returns_is_not_well(monkeypatch: pytest.MonkeyPatch) 
     assert feed.ended
 
 
-def test_a_long_silence_is_said_once_and_is_no_failure() -> None:
+def test_a_long_silence_is_logged_once_and_is_no_failure() -> None:
     feed = Feed(Script(cadence_s=0.001), lambda _n, _i: None)
     stop = threading.Event()
 
@@ -162,7 +162,7 @@ def test_a_long_silence_is_said_once_and_is_no_failure() -> None:
     assert [line["event"] for line in logs].count("source.silent") == 1
 
 
-def test_tries_of_a_source_that_keeps_raising_are_ever_farther_apart() -> None:
+def test_a_source_that_keeps_raising_is_polled_with_growing_pauses() -> None:
     pauses: list[float] = []
 
     class Stop(threading.Event):

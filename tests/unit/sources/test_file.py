@@ -109,7 +109,7 @@ def test_a_file_that_goes_away_is_unavailable_and_read_once_it_is_back(tmp_path:
     assert len(read_all(source)) == 1
 
 
-def test_what_was_read_before_a_fault_is_not_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lines_that_were_read_before_a_fault_are_not_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk may return a line and then a fault: the line comes out first."""
 
     def broken(_stream: BinaryIO) -> Iterator[bytes]:
@@ -149,7 +149,7 @@ def run(code: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
 
-def test_standard_input_gives_each_line_as_it_comes_and_never_takes_it_for_a_repeat() -> None:
+def test_standard_input_returns_each_line_as_it_comes_and_counts_none_as_a_repeat() -> None:
     ids = []
     for _ in range(2):
         with run(_PRINT_STANDARD_INPUT) as process:
@@ -165,7 +165,7 @@ def test_standard_input_gives_each_line_as_it_comes_and_never_takes_it_for_a_rep
     assert ids[0].startswith("stdin-")
 
 
-def test_a_process_ends_although_standard_input_never_did() -> None:
+def test_a_process_ends_although_standard_input_stays_open() -> None:
     with run(_LEAVE_STANDARD_INPUT) as process:
         assert process.stdout is not None
         assert process.stdout.read() == b"left\n"

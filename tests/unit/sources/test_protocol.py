@@ -38,7 +38,7 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
 
 
 @pytest.mark.parametrize(("name", "key"), [("replay", "exchange_url"), ("alpaca", "alpaca"), ("file", "path")])
-def test_a_source_says_what_it_lacks(name: str, key: str) -> None:
+def test_a_source_reports_the_setting_that_it_lacks(name: str, key: str) -> None:
     with pytest.raises(ConfigInvalid) as caught:
         open_source_by_name(name, SourceContext())
 

@@ -45,20 +45,20 @@ def executors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
 Loads = Callable[..., Executors]
 
 
-def test_the_replay_says_the_symbols_of_the_bars_that_ship() -> None:
+def test_the_replay_declares_the_symbols_of_the_shipped_bars() -> None:
     assert produced_by("replay", SourceContext()) == Produces(
         symbols=("AAPL", "FB", "GOOG", "IBM", "MSFT"), strategies=("consensus",), actions=("BUY", "SELL")
     )
     assert produced_by("replay", SourceContext(symbols=("IBM", "TSLA"))).symbols == ("IBM",)
 
 
-def test_alpaca_says_the_symbols_that_it_watches_without_keys() -> None:
+def test_alpaca_declares_its_symbols_without_keys() -> None:
     assert produced_by("alpaca", SourceContext()).symbols == ("AAPL", "IBM", "MSFT")
     assert produced_by("alpaca", SourceContext(symbols=("SPY",))).symbols == ("SPY",)
 
 
 @pytest.mark.parametrize("source", ["file", "drill", "none", "telepathy"])
-def test_of_other_sources_nobody_knows(source: str, executors: Loads) -> None:
+def test_other_sources_declare_nothing(source: str, executors: Loads) -> None:
     assert produced_by(source, SourceContext()) == Produces()
     assert never_traded(source, executors('symbols = ["SPY"]')) == []
 
@@ -70,7 +70,7 @@ def test_a_source_that_cannot_be_imported_is_its_openers_to_report(monkeypatch: 
     assert produced_by("gone", SourceContext()) == Produces()
 
 
-def test_a_source_of_somebody_else_may_say_it_too(monkeypatch: pytest.MonkeyPatch, executors: Loads) -> None:
+def test_an_installed_source_may_declare_its_signals_too(monkeypatch: pytest.MonkeyPatch, executors: Loads) -> None:
     module = types.ModuleType("somebodys")
     module.produces = lambda _context: Produces(strategies=("theirs",))  # type: ignore[attr-defined]
     monkeypatch.setitem(__import__("sys").modules, "somebodys", module)
@@ -82,7 +82,7 @@ def test_a_source_of_somebody_else_may_say_it_too(monkeypatch: pytest.MonkeyPatc
     ]
 
 
-def test_an_executor_that_can_never_trade_the_replay_is_told_with_the_source(executors: Loads) -> None:
+def test_an_executor_that_can_never_trade_the_replay_is_reported_with_the_source(executors: Loads) -> None:
     # Entry B8 of tests/ORIGIN.md.
     (problem,) = never_traded("replay", executors('symbols = ["SPY", "QQQ"]'))
 

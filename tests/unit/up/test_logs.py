@@ -38,7 +38,7 @@ def test_errors_are_passed_on_and_all_else_stays_in_the_file(log: Path) -> None:
     assert list(tail.errors()) == []
 
 
-def test_what_was_there_before_is_not_said_again(log: Path) -> None:
+def test_earlier_errors_are_not_returned_again(log: Path) -> None:
     _write(log, _entry("error", "old.trouble"))
 
     assert list(LogTail(log).errors()) == []
@@ -56,15 +56,15 @@ def test_a_half_written_line_is_read_when_it_is_whole(log: Path) -> None:
     assert list(tail.errors()) == ["broker.refused"]
 
 
-def test_the_same_complaint_is_said_once_a_minute(log: Path) -> None:
+def test_the_same_error_is_returned_once_a_minute(log: Path) -> None:
     clock = _Clock()
     tail = LogTail(log, clock=clock)
-    said = []
+    counts = []
     for clock.now in (0, 1, 59, 60):
         _write(log, _entry("error", "redis.lost"))
-        said.append(len(list(tail.errors())))
+        counts.append(len(list(tail.errors())))
 
-    assert said == [1, 0, 0, 1]
+    assert counts == [1, 0, 0, 1]
 
 
 def test_the_last_line_of_a_crash_is_its_exception(log: Path) -> None:

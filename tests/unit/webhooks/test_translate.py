@@ -55,7 +55,7 @@ def meant(content: Any, **settings: Any) -> tuple[str, str, str | None]:
         ("Exit Long", None, None, ("SELL", "close", "20")),
     ],
 )
-def test_positions_before_and_after_tell_what_opens_and_what_closes(
+def test_positions_before_and_after_decide_between_opening_and_closing(
     action: str, before: str | None, after: str | None, expected: tuple[str, str, str | None]
 ) -> None:
     body = {"symbol": "AAPL", "action": action, "contracts": 20, "price": 190}
@@ -70,7 +70,7 @@ def test_a_position_alone_is_an_order_too() -> None:
     assert said == [("BUY", "auto"), ("SELL", "auto"), ("SELL", "close")]
 
 
-def test_an_exit_of_unknown_side_closes_what_the_webhook_says() -> None:
+def test_an_exit_without_a_side_closes_the_side_of_the_webhook() -> None:
     assert meant("close AAPL", exits="short") == ("BUY", "close", None)
     assert "does not name the side" in read("close AAPL").notes[0]
 
@@ -159,7 +159,7 @@ def test_a_time_without_a_zone_is_refused(time: str) -> None:
     assert refusal(BUY | {"timenow": time})[0] == "bad_value"
 
 
-def test_a_secret_in_the_body_is_no_part_of_what_tells_bodies_apart() -> None:
+def test_a_secret_in_the_body_does_not_change_its_digest() -> None:
     one, other, further = (
         read_body(json.dumps(BUY | more).encode()) for more in ({"secret": "a"}, {"token": "b"}, {"x": 1})
     )
@@ -176,7 +176,7 @@ def test_a_secret_in_a_text_is_taken_out_of_it(text: str) -> None:
     assert body.content == "buy AAPL at 190"
 
 
-def test_what_is_kept_of_what_cannot_be_read_has_no_secret() -> None:
+def test_an_unreadable_body_is_kept_without_its_secrets() -> None:
     assert "abcdef" not in kept(b'{"passphrase": "abcdef", "ticker": ')
     assert "abcdef" not in kept(b'{"note": "abcdef"', secrets=["abcdef"])
     assert len(kept(b"x" * 9000)) == 4096
@@ -225,7 +225,7 @@ def test_an_alert_cannot_name_executors_that_are_not_the_webhooks() -> None:
         ("buy AAPL at {{close}}", "placeholder_unfilled"),
     ],
 )
-def test_what_is_no_signal_is_refused_by_its_code(content: Any, code: str) -> None:
+def test_an_alert_that_is_no_signal_is_refused_with_its_code(content: Any, code: str) -> None:
     assert refusal(content)[0] == code
 
 

@@ -29,6 +29,8 @@ DATABASE = "tradewire"
 #: The kernel's limit for a socket's path is 108 bytes on Linux and 104 on macOS, with the name in it.
 _SOCKET_PATH_LIMIT = 100
 
+_INITDB_FLAGS = ("--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--username=postgres")
+
 #: fsync and synchronous_commit stay at their defaults: on.
 _SETTINGS = {
     "listen_addresses": "",
@@ -104,23 +106,10 @@ class Postgres:
         fresh = Path(tempfile.mkdtemp(prefix="cluster.new-", dir=self.home))
         if account is not None:
             os.chown(fresh, account.user, account.group)
-        flags = [
-            "--auth=trust",
-            "--encoding=UTF8",
-            "--locale=C.UTF-8",
-            "--username=postgres",
-            "--pgdata",
-            str(fresh),
-        ]
+        command = [str(initdb), *_INITDB_FLAGS, "--pgdata", str(fresh)]
+        options = child_options(account)
         try:
-            subprocess.run(
-                [str(initdb), *flags],
-                check=True,
-                capture_output=True,
-                text=True,
-                cwd=fresh,
-                **child_options(account),
-            )
+            subprocess.run(command, check=True, capture_output=True, text=True, cwd=fresh, **options)
         except subprocess.CalledProcessError as error:
             message = f"the embedded PostgreSQL could not be set up below {self.home}: {error.stderr.strip()}"
             raise ConfigInvalid([Problem(key="DATABASE_URL", message=message)]) from error

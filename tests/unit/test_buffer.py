@@ -19,7 +19,7 @@ def signal(number: int = 1, **changes: Any) -> dict[str, Any]:
     return {"source_id": str(number), "symbol": "AAPL", "action": "BUY"} | changes
 
 
-def spool_with(*items: Item, limit: int = 100) -> SignalBuffer:
+def buffer_with(*items: Item, limit: int = 100) -> SignalBuffer:
     buffer = SignalBuffer(limit=limit, entry_age=MINUTE)
     buffer.put(items, source="test", now=NOON, stop=threading.Event())
     return buffer
@@ -55,8 +55,8 @@ def test_a_deadline_is_for_entries_only(raw: dict[str, Any], expected: timedelta
     assert due == deadline(raw, received_at=NOON, entry_age=MINUTE)
 
 
-def test_what_comes_in_goes_out_in_order() -> None:
-    buffer = spool_with(signal(1), signal(2), signal(3))
+def test_inputs_come_out_in_their_order() -> None:
+    buffer = buffer_with(signal(1), signal(2), signal(3))
     out = []
 
     while (waiting := buffer.head()) is not None:
@@ -69,21 +69,21 @@ def test_what_comes_in_goes_out_in_order() -> None:
 
 def test_a_signal_gets_its_source_and_the_time_it_came() -> None:
     """Recorded late and without a time it would pass for fresh."""
-    (bare, own) = spool_with(signal(1), signal(2, source="mine", generated_at="2026-03-02T11:00:00Z")).rest()
+    (bare, own) = buffer_with(signal(1), signal(2, source="mine", generated_at="2026-03-02T11:00:00Z")).rest()
 
     assert (bare.raw["source"], bare.raw["generated_at"]) == ("test", NOON.isoformat())
     assert (own.raw["source"], own.raw["generated_at"]) == ("mine", "2026-03-02T11:00:00Z")
 
 
-def test_what_could_not_be_read_is_to_be_refused() -> None:
-    (waiting,) = spool_with(Unreadable(raw={"source_id": "x", "line": 2}, code="invalid_json", message="bad")).rest()
+def test_unreadable_input_is_to_be_refused() -> None:
+    (waiting,) = buffer_with(Unreadable(raw={"source_id": "x", "line": 2}, code="invalid_json", message="bad")).rest()
 
     assert waiting.refusal == Refusal(code="invalid_json", message="bad")
     assert waiting.raw == {"source": "test", "source_id": "x", "line": 2}
 
 
-def test_what_expires_keeps_its_place_as_a_refusal_and_exits_stay() -> None:
-    buffer = spool_with(signal(1), signal(2, action="SELL"), signal(3, expires_at="2026-03-02T13:00:00Z"))
+def test_an_expired_entry_becomes_a_refusal_in_its_place_and_exits_stay() -> None:
+    buffer = buffer_with(signal(1), signal(2, action="SELL"), signal(3, expires_at="2026-03-02T13:00:00Z"))
 
     early = buffer.expire(NOON + MINUTE - timedelta(seconds=1))
     late = buffer.expire(NOON + MINUTE)
@@ -102,8 +102,8 @@ def test_what_expires_keeps_its_place_as_a_refusal_and_exits_stay() -> None:
     )
 
 
-def test_a_full_spool_drops_what_has_expired_and_says_so() -> None:
-    buffer = spool_with(signal(1), signal(2, action="SELL"), limit=2)
+def test_a_full_buffer_drops_expired_entries_and_logs_it() -> None:
+    buffer = buffer_with(signal(1), signal(2, action="SELL"), limit=2)
     buffer.expire(NOON + MINUTE)
 
     with capture_logs() as logs:
@@ -117,8 +117,8 @@ def test_a_full_spool_drops_what_has_expired_and_says_so() -> None:
     ]
 
 
-def test_a_full_spool_of_good_signals_makes_the_source_wait_and_loses_nothing() -> None:
-    buffer = spool_with(signal(1), signal(2), limit=2)
+def test_a_full_buffer_of_good_signals_makes_the_source_wait_and_loses_nothing() -> None:
+    buffer = buffer_with(signal(1), signal(2), limit=2)
     stop = threading.Event()
     putting = threading.Thread(
         target=buffer.put, args=([signal(3), signal(4)],), kwargs={"source": "test", "now": NOON, "stop": stop}
@@ -142,7 +142,7 @@ def test_a_full_spool_of_good_signals_makes_the_source_wait_and_loses_nothing() 
 
 
 def test_a_stop_lets_the_last_signals_in_although_it_is_full() -> None:
-    buffer = spool_with(signal(1), limit=1)
+    buffer = buffer_with(signal(1), limit=1)
     stop = threading.Event()
     stop.set()
 
@@ -153,7 +153,7 @@ def test_a_stop_lets_the_last_signals_in_although_it_is_full() -> None:
 
 
 def test_settling_a_head_that_was_dropped_meanwhile_takes_nothing_else() -> None:
-    buffer = spool_with(signal(1), limit=1)
+    buffer = buffer_with(signal(1), limit=1)
     buffer.expire(NOON + MINUTE)
     head = buffer.head()
     assert head is not None
