@@ -1,4 +1,4 @@
-"""Fixtures: one real PostgreSQL and one real Valkey for the session, empty for every test that asks."""
+"""Fixtures: one real PostgreSQL and one real Valkey for the session, empty at the start of each test."""
 
 from __future__ import annotations
 
