@@ -1,4 +1,4 @@
-# Everything is done in .venv, which `make setup` makes and which the other targets make when it is missing.
+# All targets use .venv. `make setup` creates it, and the other targets create it when it is missing.
 
 PYTHON ?= python3
 VENV   := .venv
@@ -11,15 +11,15 @@ ARGS   ?=
 .DELETE_ON_ERROR:
 .PHONY: help setup up test lint types contracts format check rooms figures reasons reference internals lock clean distclean
 
-help: ## Say what can be made
+help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(STAMP) ## Make .venv and install what requirements.lock names, checked by hash
+setup: $(STAMP) ## Create .venv and install the packages of requirements.lock, checked by hash
 
 up: $(STAMP) ## Run everything and show signals turning into order ids; Ctrl-C stops it
 	@exec $(BIN)/tradewire up $(ARGS)
 
-test: $(STAMP) ## Run all tests, against servers that they start themselves (ARGS="-n 0 -k word" for a few)
+test: $(STAMP) ## Run all tests; they start their own servers (ARGS="-n 0 -k word" for a few)
 	@exec $(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(ARGS)
 
 lint: $(STAMP) ## Check style and formatting
@@ -29,12 +29,12 @@ lint: $(STAMP) ## Check style and formatting
 types: $(STAMP) ## Check types
 	$(BIN)/mypy
 
-contracts: $(STAMP) ## Check that imports run one way
+contracts: $(STAMP) ## Check that imports go one way
 	$(BIN)/lint-imports
 
-check: lint types contracts test ## All of the above
+check: lint types contracts test ## Run lint, types, contracts and test
 
-format: $(STAMP) ## Format the code, and mend what can be mended by itself
+format: $(STAMP) ## Format the code, and apply the fixes that ruff knows
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
@@ -44,21 +44,21 @@ rooms: $(STAMP) ## Print the layers and the arrows between folders; fails on an 
 figures: $(STAMP) ## Print figures about the size of the code (ARGS=--check fails beyond a limit)
 	@$(BIN)/python -m tests.tools.figures $(ARGS)
 
-reasons: $(STAMP) ## Write pipeline/docs/reasons.md anew from the catalogue
+reasons: $(STAMP) ## Write pipeline/docs/reasons.md from the catalogue
 	@$(BIN)/tradewire reasons --markdown > pipeline/docs/reasons.md.new && mv pipeline/docs/reasons.md.new pipeline/docs/reasons.md
 
-reference: $(STAMP) ## Write pipeline/docs/configuration.md anew from the models
+reference: $(STAMP) ## Write pipeline/docs/configuration.md from the models
 	@$(BIN)/tradewire config reference > pipeline/docs/configuration.md.new && mv pipeline/docs/configuration.md.new pipeline/docs/configuration.md
 
-internals: $(STAMP) ## Write pipeline/docs/events.md, times.md and tables.md anew from the code
+internals: $(STAMP) ## Write pipeline/docs/events.md, times.md and tables.md from the code
 	@$(BIN)/python -m tests.tools.internals
 
-lock: $(STAMP) ## Write requirements.lock anew from pyproject.toml (ARGS="--upgrade" for the newest)
+lock: $(STAMP) ## Write requirements.lock from pyproject.toml (ARGS="--upgrade" for the newest)
 	UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 	  --generate-hashes --extra embedded --extra dev --no-emit-index-url --no-emit-find-links \
 	  --output-file requirements.lock $(ARGS) pyproject.toml
 
-clean: ## Remove what tools have cached (.venv and .tradewire stay)
+clean: ## Remove the caches of tools; .venv and .tradewire stay
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
 	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 

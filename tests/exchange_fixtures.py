@@ -14,6 +14,8 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.waiting import patience
+
 _START_S = 20.0
 _STOP_S = 5.0
 
@@ -26,7 +28,7 @@ class ExchangeProcess:
         self.url = ""
         self._arguments = arguments
         self._process: subprocess.Popen[str] | None = None
-        self._client = httpx.Client(timeout=10.0, trust_env=False)
+        self._client = httpx.Client(timeout=patience(10), trust_env=False)
 
     @property
     def pid(self) -> int:

@@ -1,11 +1,14 @@
-"""Fixtures: one real PostgreSQL and one real Valkey for the session, empty for every test that asks."""
+"""Fixtures: one real PostgreSQL and one real Valkey for the session, empty at the start of each test."""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
 import uuid
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -17,6 +20,8 @@ from psycopg import sql
 from pipeline.entrypoints.supervisor.servers.servers import EmbeddedServer
 
 _TEMPLATE = "tradewire_template"
+#: How many databases are ready for the tests to come.
+_AHEAD = 2
 
 
 @pytest.fixture(scope="session")
@@ -30,6 +35,10 @@ def servers_home() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def postgres_server(servers_home: Path) -> Iterator[EmbeddedServer]:
     with EmbeddedServer.postgres(servers_home / "postgres") as server:
+        with psycopg.connect(server.url, autocommit=True) as connection:
+            # What the tests write need not outlive the machine; it still outlives each process.
+            connection.execute("ALTER SYSTEM SET fsync = off")
+            connection.execute("SELECT pg_reload_conf()")
         yield server
 
 
@@ -55,15 +64,51 @@ def _migrated_template(postgres_url: str) -> str:
     return _TEMPLATE
 
 
+class Databases:
+    """Copies of the migrated template. A thread creates them before tests need them, and drops them afterwards."""
+
+    def __init__(self, url: str, template: str) -> None:
+        self._url = url
+        self._template = template
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="databases")
+        self._next = deque(self._thread.submit(self._create) for _ in range(_AHEAD))
+
+    def take(self) -> str:
+        """Return the name of a new database, and have the next one made."""
+        self._next.append(self._thread.submit(self._create))
+        return self._next.popleft().result()
+
+    def give_back(self, name: str) -> None:
+        """Have a database dropped, with all its connections."""
+        self._thread.submit(self._run, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+    def close(self) -> None:
+        """Stop; the server's folder goes with all databases that are left."""
+        self._thread.shutdown(cancel_futures=True)
+
+    def _create(self) -> str:
+        name = f"test_{uuid.uuid4().hex[:12]}"
+        names = map(sql.Identifier, (name, self._template))
+        self._run(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(*names))
+        return name
+
+    def _run(self, statement: sql.Composed) -> None:
+        with psycopg.connect(self._url, autocommit=True) as connection:
+            connection.execute(statement)
+
+
+@pytest.fixture(scope="session")
+def _databases(postgres_url: str, _migrated_template: str) -> Iterator[Databases]:
+    with closing(Databases(postgres_url, _migrated_template)) as databases:
+        yield databases
+
+
 @pytest.fixture
-def database_url(postgres_url: str, _migrated_template: str) -> Iterator[str]:
+def database_url(postgres_url: str, _databases: Databases) -> Iterator[str]:
     """The URL of a database that has every migration and no rows, for this test alone."""
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    copy = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(_migrated_template))
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute(copy)
-        yield with_database(postgres_url, name)
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    name = _databases.take()
+    yield with_database(postgres_url, name)
+    _databases.give_back(name)
 
 
 @pytest.fixture

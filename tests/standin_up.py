@@ -14,7 +14,7 @@ from typing import IO
 
 import psutil
 
-from tests.waiting import patience
+from tests.waiting import patience, promised
 
 # Replaces the command line: the process table is the test's own, everything else is that of `tradewire up`.
 _UP = """
@@ -82,7 +82,7 @@ class Up:
 
     def wait_for_end(self, *, within_s: float = 10) -> int:
         """Wait for the end; return the exit code."""
-        self.process.wait(within_s)
+        self.process.wait(promised(within_s))
         assert self.process.stdout is not None
         self.output += (self._rest + (self.process.stdout.read() or b"")).decode().splitlines()
         return self.process.returncode

@@ -30,6 +30,11 @@ def patience(seconds: float) -> float:
     return seconds * slowness()
 
 
+def promised(seconds: float) -> float:
+    """Return how long this machine has for something that is promised within *seconds*: more only when it is slow."""
+    return seconds * slowness() / _LEAST
+
+
 def within(read: Callable[[], T], seconds: float) -> T:
     """Return the first true result of *read*, for promises that hold on every machine: the limit is not scaled."""
     deadline = time.monotonic() + seconds

@@ -24,6 +24,7 @@ from pipeline.queues.queue import ExecutionQueue
 from pipeline.queues.redis_server import connect
 from pipeline.store.record import Record
 from tests.factories import until
+from tests.waiting import patience
 
 LOAD = Path(__file__).parents[1] / "config/executors.load.toml"
 TOKEN = "open-sesame"
@@ -62,7 +63,7 @@ def serving(context: WebContext) -> Iterator[httpx.Client]:
     try:
         until(lambda: server.started)
         port = server.servers[0].sockets[0].getsockname()[1]
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=patience(10)) as client:
             yield client
     finally:
         server.should_exit = True

@@ -1,4 +1,4 @@
-"""Sixteen workers of one executor at once, and what the record and the exchange hold of their entries."""
+"""Sixteen workers of one executor at once, and their entries in the record and at the exchange."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.factories import Core, signal, until
 WORKERS = 16
 SIGNALS = 500
 SYMBOLS = symbols(200)
-#: What an account at the exchange begins with; at fixed prices it stays that.
+#: The equity of an account at the exchange; at fixed prices it does not change.
 EQUITY = Decimal(100_000)
 
 _TABLE = """
@@ -41,7 +41,7 @@ closed = "hold"
 [executors.argo.groups]
 {groups}
 """
-# Whatever a test does not name stops nothing.
+# A limit that a test does not name is off.
 _LIMITS: dict[str, object] = dict.fromkeys(
     [
         "open_positions", "gross_exposure_percent", "symbol_exposure_percent", "group_positions",
@@ -53,7 +53,7 @@ _LIMITS: dict[str, object] = dict.fromkeys(
 )  # fmt: skip
 # Each round of signals finds less room than the one before.
 _ROUNDS = 12
-# An exit that ended has to be looked at once more.
+# An exit that ended is checked once more.
 _GOING_ON = (
     "SELECT execution_id FROM execution WHERE state IN "
     "('queued', 'held', 'submitting', 'unknown', 'accepted', 'partially_filled') "
@@ -68,11 +68,11 @@ class Entry:
     symbol: str
     quantity: Decimal
     filled: Decimal
-    #: What one unit was reserved at.
+    #: The price at which one unit was reserved.
     price: Decimal
     risk: Decimal
     sent_at: datetime
-    #: Absent: it still works.
+    #: None while the order works.
     ended_at: datetime | None
 
 
@@ -112,7 +112,7 @@ def price_of(symbol: str) -> int:
 
 
 def fixed_price(symbol: str) -> Decimal:
-    """Return what a symbol trades at: the worst price that its signals accept."""
+    """Return the price at which a symbol trades: the worst price that its signals accept."""
     return Decimal(price_of(symbol)) * Decimal("1.005")
 
 
@@ -203,7 +203,7 @@ def most_at_once(
 
 
 def worth(held: Mapping[str, Decimal], *, only: Collection[str] | None = None) -> Decimal:
-    """Return what positions are worth at the fixed prices."""
+    """Return the value of positions at the fixed prices."""
     return sum(
         (quantity * fixed_price(symbol) for symbol, quantity in held.items() if only is None or symbol in only),
         Decimal(0),
@@ -217,7 +217,7 @@ def reasons(core: Core) -> dict[str, int]:
 
 
 def positions(core: Core) -> dict[str, Decimal]:
-    """Return what the account holds at the exchange."""
+    """Return the positions of the account at the exchange."""
     accounts = core.exchange.admin("state")["accounts"]
     held = next((each["positions"] for each in accounts if each["key"] == "argo"), {})
     return {symbol: Decimal(quantity) for symbol, quantity in held.items()}

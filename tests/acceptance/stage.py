@@ -1,4 +1,4 @@
-"""A whole system on servers of one's own, each of which a test can take away and bring back."""
+"""A whole system whose servers a test can stop and start."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.exchange_fixtures import ExchangeProcess
 from tests.waiting import patience
 
 BOTH = ("argo", "prop_firm")
-#: What a test waits for at most until everything that was accepted is decided again.
+#: Until everything that was accepted is decided again, on a free machine.
 DECIDED_WITHIN_S = 40.0
 
 
@@ -62,7 +62,7 @@ class Stage:
         self.decided(first)
 
     def well(self) -> None:
-        """Wait until everything says that all is well."""
+        """Wait until `/ready` answers that all is well."""
         self.system.until(lambda: self.ready()[0] == 200, within_s=30, what=f"all is well: {self.ready()}")
 
     def close(self) -> None:
@@ -105,12 +105,12 @@ class Stage:
         }
 
     def one_order_each(self, symbols: Iterable[str]) -> bool:
-        """Say whether every symbol has exactly one order at each executor."""
+        """Return whether every symbol has exactly one order at each executor."""
         once = Counter(symbols)
         return all(orders == once for orders in self.orders_of(once).values())
 
     def decided(self, symbols: Iterable[str]) -> None:
-        """Wait until every one of *symbols* has its order at each executor, then look again for a second one."""
+        """Wait until every one of *symbols* has its order at each executor, then check again for a second one."""
         symbols = list(symbols)
         self.system.until(
             lambda: self.one_order_each(symbols),
@@ -126,15 +126,15 @@ class Stage:
         assert all(row["order_id"] in held_there for row in ours), ours
 
     def quiet(self) -> None:
-        """Forget what the logs have said so far."""
+        """Ignore all log lines until now."""
         self._read_up_to = {path: path.stat().st_size for path in self._logs()}
 
     def said(self) -> dict[str, list[dict[str, Any]]]:
-        """Return what each process has logged since `quiet`; what is no JSON comes as its text."""
+        """Return the log lines of each process since `quiet`; a line that is not JSON comes as text."""
         return {path.stem: list(_lines(path, self._read_up_to.get(path, 0))) for path in self._logs()}
 
     def outages(self) -> dict[str, list[str]]:
-        """Return what each process has said of things being away and back, and no process may have traced."""
+        """Return the events of outages and recoveries of each process; asserts that no process logged a traceback."""
         found = {}
         for name, lines in self.said().items():
             traces = [line for line in lines if "exception" in line or "text" in line]
@@ -147,7 +147,7 @@ class Stage:
         return found
 
     def ready(self) -> tuple[int, dict[str, str]]:
-        """Return what `/ready` answers, and the status of each part."""
+        """Return the status code of `/ready`, and the status of each part."""
         try:
             answer = httpx.get(f"{self.system.services()['web_url']}/ready", timeout=patience(15))
         except httpx.TransportError:
@@ -155,7 +155,7 @@ class Stage:
         return answer.status_code, {check["name"]: check["status"] for check in answer.json()["checks"]}
 
     def critical_says_doctor(self) -> set[str]:
-        """Return the parts that `doctor` names as critical; it must say so by its exit code."""
+        """Return the parts that `doctor` names as critical; asserts that its exit code agrees."""
         done = self.system.run("doctor", "--json", timeout_s=20)
         checks = json.loads(done.stdout)["checks"]
         critical = {check["name"] for check in checks if check["status"] == "critical"}
@@ -172,7 +172,7 @@ class Stage:
 
 @contextmanager
 def on_stage(exchange: ExchangeProcess, **environment: str) -> Iterator[Stage]:
-    """Open a stage in a folder that PostgreSQL's user can enter, and leave nothing of it behind."""
+    """Open a stage in a folder that PostgreSQL's user can enter, and remove it at the end."""
     home = Path(tempfile.mkdtemp(prefix="tradewire-"))
     stage = Stage(home, exchange, **environment)
     try:

@@ -18,12 +18,12 @@ import psutil
 from tests.waiting import patience
 
 ROOT = Path(__file__).parents[2]
-#: Everything that the machine's own environment could say differently.
+#: Variables of the machine that would change the system.
 _FOREIGN = ("DATABASE_URL", "REDIS_URL", "PORT")
 
 
 class System:
-    """One `tradewire up` and what a person types in a second shell."""
+    """One `tradewire up`, and commands beside it."""
 
     def __init__(self, home: Path, *, executors: Path | str = "config/executors.toml", **environment: str) -> None:
         self.home = home
@@ -59,7 +59,7 @@ class System:
         return self
 
     def log(self) -> str:
-        """Return what `up` has printed."""
+        """Return the output of `up`."""
         return (self.home / "up.log").read_text("utf-8", "replace")
 
     def services(self) -> dict[str, Any]:
@@ -85,7 +85,7 @@ class System:
         )
 
     def json(self, *arguments: str) -> Any:
-        """Run one command with --json and return what it says."""
+        """Run one command with --json and return its output."""
         done = self.run(*arguments, "--json")
         if not done.stdout:
             raise AssertionError(f"tradewire {' '.join(arguments)} ended with {done.returncode}: {done.stderr}")
@@ -101,7 +101,7 @@ class System:
         return answers
 
     def admin(self, path: str, body: object = None) -> Any:
-        """Ask or tell the paper exchange something."""
+        """Call the administration interface of the paper exchange."""
         url = f"{self.services()['exchange_url']}/admin/{path}"
         answer = (
             httpx.get(url, timeout=patience(10)) if body is None else httpx.post(url, json=body, timeout=patience(10))
@@ -115,7 +115,7 @@ class System:
         return orders
 
     def until(self, true: Callable[[], object], *, within_s: float, what: str) -> float:
-        """Wait until *true* says so and return the seconds that it took."""
+        """Wait until *true* returns something true; return the seconds that it took."""
         began = time.monotonic()
         while not true():
             if self.process is not None and self.process.poll() is not None:

@@ -90,7 +90,9 @@ def test_redis_that_is_down_is_named(up: System, monkeypatch: pytest.MonkeyPatch
     assert "Start Redis" in done.stdout
 
 
-def test_dead_letters_are_named_until_a_person_moved_them_on(up: System) -> None:
+def test_dead_letters_are_named_until_a_person_moved_them_on(system: MakeSystem) -> None:
+    # An account that holds nothing: with a position, one that cannot be read is reduced, and the entry is skipped.
+    up = started(system)
     up.admin("faults", {"faults": [{"on": "account", "kind": "garbage", "count": 1000}]})
     answers = up.send([a_signal("MSFT", executors=["argo"])])
     (execution,) = [each for each in answers[0]["executions"] if each["executor_id"] == "argo"]

@@ -61,20 +61,16 @@ def _end_guard(server: EmbeddedServer) -> None:
     os.kill(server.guard_pid, signal.SIGKILL)
 
 
-def test_postgres_keeps_what_was_committed_when_it_is_killed(home: Path) -> None:
+def test_postgres_has_durable_settings_and_keeps_what_was_committed_when_it_is_killed(home: Path) -> None:
+    wanted = ["fsync", "synchronous_commit", "full_page_writes", "listen_addresses"]
     with EmbeddedServer.postgres(home) as server:
         _write(server.url)
+        with psycopg.connect(server.url) as connection:
+            shown = [connection.execute(f"SHOW {key}").fetchone() for key in wanted]
+        assert shown == [("on",), ("on",), ("on",), ("",)]
         server.kill()
 
         assert _read(server.start()) == ("here",)
-
-
-def test_postgres_runs_with_its_durable_settings(postgres_url: str) -> None:
-    wanted = ["fsync", "synchronous_commit", "full_page_writes", "listen_addresses"]
-    with psycopg.connect(postgres_url) as connection:
-        shown = [connection.execute(f"SHOW {key}").fetchone() for key in wanted]
-
-    assert shown == [("on",), ("on",), ("on",), ("",)]
 
 
 def test_a_server_that_outlived_its_guard_is_replaced_and_its_data_kept(home: Path) -> None:

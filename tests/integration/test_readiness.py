@@ -42,7 +42,7 @@ def serving(core: Core, readiness: Readiness) -> Iterator[httpx.Client]:
         while not server.started and time.monotonic() < deadline:
             time.sleep(0.01)
         port = server.servers[0].sockets[0].getsockname()[1]
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=patience(10)) as client:
             yield client
     finally:
         server.should_exit = True

@@ -16,10 +16,13 @@ import redis
 
 from pipeline.entrypoints.supervisor.servers.orphans import runs, wait_until_gone
 from tests.standin_up import Up
+from tests.waiting import patience, promised, until
 
 _WATCHES = "from pipeline.entrypoints.supervisor.lifeline import watch_lifeline; watch_lifeline(); "
 _QUIET = _WATCHES + "import time; time.sleep(60)"
-_STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
+_STUBBORN = (
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
+)
 _DYING = "raise SystemExit('out of luck')"
 
 
@@ -66,7 +69,7 @@ def test_a_request_to_stop_ends_every_process_within_five_seconds(
 def test_a_second_stop_request_shortens_the_wait(home: Path, ups: list[Up]) -> None:
     up = _start(ups, home, stubborn=_STUBBORN)
     up.wait_until_up()
-    time.sleep(0.5)  # the child must have begun to ignore the signal
+    until(lambda: "deaf" in (home / "logs" / "stubborn.log").read_text(), 10)
     family = up.family()
     up.process.send_signal(signal.SIGINT)
     up.wait_for_line("stopping")
@@ -143,7 +146,7 @@ def test_a_child_that_is_killed_is_started_again(home: Path, ups: list[Up]) -> N
     before.kill()
 
     assert "quiet was ended by SIGKILL and is started again" in up.wait_for_line("quiet was")
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + patience(5)
     while time.monotonic() < deadline and up.children().get("quiet", before) == before:
         time.sleep(0.05)
     assert runs(up.children()["quiet"])
@@ -153,7 +156,7 @@ def test_a_child_that_is_killed_is_started_again(home: Path, ups: list[Up]) -> N
 def test_a_child_that_dies_again_and_again_is_restarted_with_growing_pauses_and_reported_once(
     home: Path, ups: list[Up]
 ) -> None:
-    up = _start(ups, home, seconds=3, dying="print('try', flush=True); " + _DYING)
+    up = _start(ups, home, seconds=promised(3), dying="print('try', flush=True); " + _DYING)
 
     assert up.wait_for_end() == 0
 
@@ -188,7 +191,7 @@ def test_postgres_is_started_again_under_the_same_address(home: Path, ups: list[
     guard.children()[0].kill()
     up.wait_for_line("postgres ended (exit 1) and is started again")
 
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + patience(10)
     after = before
     while time.monotonic() < deadline and after["pids"].get("postgres") in (None, guard.pid):
         time.sleep(0.05)

@@ -80,7 +80,7 @@ def webhook_stage(database_url: str, redis_url: str, file: Path, *, retry_for_s:
             time.sleep(0.01)
         port = server.servers[0].sockets[0].getsockname()[1]
         try:
-            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=patience(10)) as client:
                 yield Stage(client, record)
         finally:
             server.should_exit = True
