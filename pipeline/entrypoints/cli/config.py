@@ -71,14 +71,9 @@ def check(
     later = not_enforced_yet(executors)
     status = "critical" if problems else "warning" if warnings else "ok"
     if as_json:
-        body = {
-            "status": status,
-            "problems": shown_problems(problems),
-            "warnings": shown_problems(warnings),
-            "notes": shown_problems(notes),
-            "not_enforced_yet": later,
-        }
-        _print_json(body)
+        found = {"problems": problems, "warnings": warnings, "notes": notes}
+        body = {name: shown_problems(listed) for name, listed in found.items()}
+        _print_json({"status": status} | body | {"not_enforced_yet": later})
     else:
         _print_findings(problems, warnings, notes, later)
         if not problems:

@@ -132,25 +132,29 @@ def print_life(body: dict[str, Any], *, as_json: bool) -> None:
         notes = f"; {delivery['notes']}" if delivery["notes"] else ""
         typer.echo(f"{kind} {delivery['at']} as {delivery['dialect']}: {delivery['identity_says']}{notes}")
     for execution in body["executions"]:
+        _print_execution(execution)
+
+
+def _print_execution(execution: dict[str, Any]) -> None:
+    typer.echo(
+        f"\n{execution['executor_id']} ({execution['mode']}): {execution['status']}  {execution['execution_id']}"
+    )
+    for move in execution["moves"]:
+        reason = f"  {move['reason']}" if move["reason"] else ""
+        why = f"  ({move['why']})" if move["why"] else ""
+        typer.echo(f"  {move['after_ms']:>10.1f} ms  {move['to']:<16} by {move['by']}{reason}{why}")
+    for attempt in execution["attempts_made"]:
+        message = attempt["message"] or ""
+        typer.echo(f"  sent {attempt['sent_at']}: {attempt['outcome']} in {attempt['took_ms']} ms {message}")
+    for order in execution["orders"]:
         typer.echo(
-            f"\n{execution['executor_id']} ({execution['mode']}): {execution['status']}  {execution['execution_id']}"
+            f"  order {order['order_id']} ({order['client_order_id']}) order_status={order['order_status']} "
+            f"filled {order['filled_quantity']} at {order['filled_average_price']}"
         )
-        for move in execution["moves"]:
-            reason = f"  {move['reason']}" if move["reason"] else ""
-            whys = f"  ({move['why']})" if move["why"] else ""
-            typer.echo(f"  {move['after_ms']:>10.1f} ms  {move['to']:<16} by {move['by']}{reason}{whys}")
-        for attempt in execution["attempts_made"]:
-            message = attempt["message"] or ""
-            typer.echo(f"  sent {attempt['sent_at']}: {attempt['outcome']} in {attempt['took_ms']} ms {message}")
-        for order in execution["orders"]:
-            typer.echo(
-                f"  order {order['order_id']} ({order['client_order_id']}) order_status={order['order_status']} "
-                f"filled {order['filled_quantity']} at {order['filled_average_price']}"
-            )
-        if execution["settings"]["hash"] is not None:
-            typer.echo(f"  {_settings_line(execution['settings'])}")
-        if execution.get("remedy"):
-            typer.echo(f"  {execution['meaning']} {execution['remedy']}")
+    if execution["settings"]["hash"] is not None:
+        typer.echo(f"  {_settings_line(execution['settings'])}")
+    if execution.get("remedy"):
+        typer.echo(f"  {execution['meaning']} {execution['remedy']}")
 
 
 def _settings_line(settings: dict[str, Any]) -> str:
