@@ -9,7 +9,7 @@ ARGS   ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup up test lint types contracts format check reasons reference lock clean distclean
+.PHONY: help setup up test lint types contracts format check rooms figures reasons reference internals lock clean distclean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,11 +38,20 @@ format: $(STAMP) ## Format the code, and mend what can be mended by itself
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+rooms: $(STAMP) ## Print the layers and the arrows between folders; fails on an arrow upward or a circle
+	@$(BIN)/python -m tests.tools.rooms
+
+figures: $(STAMP) ## Print figures about the size of the code (ARGS=--check fails beyond a limit)
+	@$(BIN)/python -m tests.tools.figures $(ARGS)
+
 reasons: $(STAMP) ## Write pipeline/docs/reasons.md anew from the catalogue
 	@$(BIN)/tradewire reasons --markdown > pipeline/docs/reasons.md.new && mv pipeline/docs/reasons.md.new pipeline/docs/reasons.md
 
 reference: $(STAMP) ## Write pipeline/docs/configuration.md anew from the models
 	@$(BIN)/tradewire config reference > pipeline/docs/configuration.md.new && mv pipeline/docs/configuration.md.new pipeline/docs/configuration.md
+
+internals: $(STAMP) ## Write pipeline/docs/events.md, times.md and tables.md anew from the code
+	@$(BIN)/python -m tests.tools.internals
 
 lock: $(STAMP) ## Write requirements.lock anew from pyproject.toml (ARGS="--upgrade" for the newest)
 	UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \

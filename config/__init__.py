@@ -1,1 +1,1 @@
-"""What a user edits, and how it is read."""
+"""The configuration files that users edit, and the code that reads and checks them."""

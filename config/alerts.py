@@ -1,4 +1,4 @@
-"""Read alerts.toml into frozen settings, with the channels' addresses of the environment beside them."""
+"""Read alerts.toml, and the addresses of its channels from the environment, into frozen settings."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from config.schema.settings import Settings, is_loopback
 from config.schema.toml_tables import parsed_toml
 from pipeline.model.errors import ConfigInvalid, Problem
 
-#: The variable that holds the address of the dead-man ping.
+#: The variable that holds the address of the dead man's switch.
 DEADMAN = "ALERTS_DEADMAN_URL"
 
 _VARIABLE = re.compile(r"ALERTS_[A-Z0-9_]{1,40}")
@@ -27,43 +27,44 @@ _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
 
 def _variable(value: str) -> str:
     if not _VARIABLE.fullmatch(value) or value == DEADMAN:
-        message = "the name of a variable like ALERTS_MAIN is expected; the address is in the environment, not here"
+        message = "the name of a variable like ALERTS_MAIN is expected; its address belongs in the environment"
         raise ValueError(message)
     return value
 
 
 class ExecutionRateAlert(Section):
-    """When too few of the decided executions become orders."""
+    """The alert that too few of the decided executions become orders."""
 
     below_percent: Annotated[int, Field(ge=0, le=100)] = 90
-    """An alert when less of what was decided and not skipped has an order id, in percent; 0: never. Default: 90."""
+    """The share below which the alert is raised, in percent: of the executions that were decided and not skipped, those
+    with an order id. 0 switches the alert off. Default: 90."""
 
     minimum: Annotated[int, Field(ge=1)] = 10
-    """Of fewer decisions nothing is said. Default: 10."""
+    """The least number of decisions for the alert. Default: 10."""
 
     window_s: Annotated[int, Field(ge=60, le=86400)] = 900
-    """Seconds that are looked back, 60 to 86400. Default: 900."""
+    """The seconds before now whose decisions count, 60 to 86400. Default: 900."""
 
 
 class AlertSettings(Section):
     """The file alerts.toml."""
 
     alerts: Literal["on", "none"] = "on"
-    """none: nobody is to be told, also of real money. Default: on."""
+    """Whether alerts are sent. With none they are not, also for accounts of real money. Default: on."""
 
     channels: tuple[Annotated[str, AfterValidator(_variable)], ...] = ()
-    """Variables that hold a channel's address each; each is for when those before it fail. Default: none."""
+    """The variables that hold the channels' addresses. A channel is used when those before it fail. Default: none."""
 
     group_s: Annotated[int, Field(ge=1, le=3600)] = 30
-    """Seconds between two messages at least: what happens between them is one. 1 to 3600. Default: 30."""
+    """The least seconds between two messages, 1 to 3600. Alerts between them are one message. Default: 30."""
 
     execution_rate: ExecutionRateAlert = ExecutionRateAlert()
-    """When too few of the decided executions become orders."""
+    """The alert that too few of the decided executions become orders."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Alerts:
-    """Who is told, and of what. Addresses are secrets: they hold tokens."""
+    """The settings of the alerts, and the addresses of their channels. Addresses hold tokens and are secret."""
 
     settings: AlertSettings
     #: Addresses by the variable's name, in the order in which they are tried.
@@ -72,20 +73,20 @@ class Alerts:
 
     @property
     def silent(self) -> bool:
-        """Say whether somebody decided that nobody is told."""
+        """Return whether the settings switch alerts off."""
         return self.settings.alerts == "none"
 
 
 def fingerprint(address: SecretStr) -> str:
-    """Return what tells an address from another one without telling the address."""
+    """Return a hash by which addresses are compared without showing them."""
     return sha256(address.get_secret_value().encode()).hexdigest()[:16]
 
 
 def load_alerts(settings: Settings) -> Alerts:
-    """Return the alerts' settings. Without the file there is no channel.
+    """Return the settings of the alerts. Without the file there are no channels.
 
     Raises:
-        ConfigInvalid: with every problem of the file and of the variables.
+        ConfigInvalid: The file or a variable has problems; the error lists all of them.
     """
     path = settings.alerts
     absent = not path.exists() and "alerts" not in settings.model_fields_set
@@ -96,13 +97,15 @@ def load_alerts(settings: Settings) -> Alerts:
         if address is None:
             problems.append(Problem(key=name, message=f"is not set, and {path} names it as a channel"))
         elif not _ADDRESS.fullmatch(address):
-            problems.append(Problem(key=name, message="is no address of apprise, like slack://… or mailto://…"))
+            problems.append(
+                Problem(key=name, message="is not an address that apprise reads, like slack://… or mailto://…")
+            )
         else:
             channels[name] = SecretStr(address)
     deadman = environment.get(DEADMAN)
     if deadman is not None and not _pingable(deadman):
         problems.append(
-            Problem(key=DEADMAN, message="must begin with https://; http:// is allowed to this machine only")
+            Problem(key=DEADMAN, message="must begin with https://; http:// is allowed for this machine only")
         )
     if problems:
         raise ConfigInvalid(problems)
@@ -119,7 +122,7 @@ def _read(parsed: dict[str, Any]) -> AlertSettings:
             key=lambda location: ".".join(map(str, location)),
             describe=lambda location: description_at(AlertSettings, location),
             known=lambda location: keys_at(AlertSettings, location[:-1]),
-            # Whoever writes an address here by mistake must not find it in a log.
+            # An address that was written here by mistake must not appear in a log.
             secret=lambda location: location[:1] == ("channels",),
         )
         raise ConfigInvalid(problems) from None

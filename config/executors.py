@@ -1,4 +1,4 @@
-"""Read executors.toml into frozen settings, one per executor, or say everything that is wrong with it."""
+"""Read executors.toml into frozen settings, one per executor, or report every problem with it."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def load_executors(path: str | Path, *, settings: Settings | None = None) -> Exe
 
     Args:
         path: The TOML file.
-        settings: Where keys and the live sentence come from; the environment as it is now when left out.
+        settings: The source of keys and of the sentence of mode live. Default: the environment as it is now.
 
     Raises:
-        ConfigInvalid: With every problem of the file, its packs, the keys and the live sentence at once.
+        ConfigInvalid: The file, its packs, the keys or the sentence have problems; the error lists all of them.
     """
     path = Path(path)
     if settings is None:
@@ -42,7 +42,7 @@ def load_executors(path: str | Path, *, settings: Settings | None = None) -> Exe
         try:
             by_id[executor_id] = _executor(executor_id, table)
         except ConfigInvalid as error:
-            # Without its pack nobody knows what an executor lacks.
+            # The pack that cannot be read may hold the limits.
             lacking = f"executors.{executor_id}.limits" if executor_id in packed.unusable else None
             problems += [problem for problem in error.problems if problem.key != lacking]
     problems += account_problems(tables, settings)
@@ -53,7 +53,7 @@ def load_executors(path: str | Path, *, settings: Settings | None = None) -> Exe
 
 
 def _executor(executor_id: str, table: Mapping[str, Any]) -> ExecutorSettings:
-    # The id is the table's name; a key of that name in the table is as unknown as any other.
+    # The id is the table's name, so a key `id` in the table is unknown.
     unknown = {_ID_KEY: table["id"]} if "id" in table else {}
     try:
         return ExecutorSettings.model_validate({**table, **unknown, "id": executor_id})

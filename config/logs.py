@@ -1,4 +1,4 @@
-"""Set up logging: one form on standard error for us and for the libraries, with secrets masked."""
+"""Set up logging: one form on standard error for tradewire and its libraries, with secrets masked."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import structlog
 from pydantic import SecretStr
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-#: What stands where a secret was.
+#: The text that replaces a secret.
 MASK = "***"
 
 _SECRET_NAME = re.compile(
@@ -22,19 +22,19 @@ _SECRET_NAME = re.compile(
 )
 _LOGIN_IN_URL = re.compile(r"(?P<before>[a-z][a-z0-9+.\-]*://[^\s:/@]*:)[^\s@/]+(?=@)", re.IGNORECASE)
 
-# Shorter values stand in too many innocent words.
+# A shorter value occurs in too many ordinary words.
 _SHORTEST_SECRET = 4
 
-# They report every request at INFO, among them some with an address in it.
+# These log every request at INFO, some with an address.
 _CHATTY = ("alpaca", "httpcore", "httpx", "urllib3", "websockets")
-# It reports every try to connect while PostgreSQL is away; the record says so once.
+# This logs every attempt to connect while PostgreSQL is away; the record logs the outage once.
 _REPETITIVE = ("psycopg.pool",)
 
 _secrets: set[str] = set()
 
 
 def register_secret(value: SecretStr | str | None) -> None:
-    """Have *value* masked wherever it occurs in a log line from now on; of a URL, the password in it too."""
+    """Mask *value* in every log line from now on; of a URL, mask its password."""
     text = value.get_secret_value() if isinstance(value, SecretStr) else value
     if text is None or len(text) < _SHORTEST_SECRET:
         return
@@ -45,12 +45,12 @@ def register_secret(value: SecretStr | str | None) -> None:
         password = urlsplit(text).password
     except ValueError:
         return
-    # An address may be logged; what opens it may not, neither as written nor as meant.
+    # The address may be logged. Its password may not, neither percent-encoded nor decoded.
     _secrets.update(form for form in {password, unquote(password or "")} if form and len(form) >= _SHORTEST_SECRET)
 
 
 def masked(value: Any, *, name: str = "") -> Any:
-    """Return *value* without its secrets, at any depth; a value whose *name* says secret is masked whole."""
+    """Return *value* with its secrets masked, at any depth. If *name* names a secret, all of it is masked."""
     if name and _SECRET_NAME.search(name) and value is not None and not isinstance(value, bool):
         return MASK
     if isinstance(value, SecretStr):
@@ -71,13 +71,13 @@ def configure_logs(
     level: int = logging.INFO,
     stream: TextIO | None = None,
 ) -> None:
-    """Send what this process logs, and what its libraries log, to standard error in one form.
+    """Send the log lines of this process and its libraries to standard error in one form.
 
     Args:
         style: `console` for people, `json` for one object per line.
-        process: The process's name; every line bears it.
+        process: The process's name, which every line has.
         level: The lowest level that is written.
-        stream: Where lines go instead of standard error.
+        stream: A stream to use in place of standard error.
     """
     stream = stream or sys.stderr
     before = _steps(process)
@@ -107,7 +107,7 @@ def _steps(process: str) -> list[Processor]:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _names_process(process),
         structlog.processors.StackInfoRenderer(),
-        # Tracebacks become text without local variables, and pass the mask after it.
+        # Tracebacks become text without local variables, so that they are masked too.
         structlog.processors.format_exc_info,
         _mask_secrets,
     ]
@@ -130,7 +130,7 @@ def _take_over_stdlib(handler: logging.Handler, level: int) -> None:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
     for name in _REPETITIVE:
         logging.getLogger(name).setLevel(max(level, logging.ERROR))
-    # Libraries that were set up before us wrote by themselves; from now on everything passes the mask.
+    # Libraries that were set up earlier have handlers of their own, which would write unmasked lines.
     for logger in list(logging.root.manager.loggerDict.values()):
         if isinstance(logger, logging.Logger):
             logger.handlers.clear()
@@ -147,7 +147,7 @@ def _names_process(process: str) -> Processor:
 
 
 def _mask_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    # What structlog itself carries in an event (`_record`, `_from_structlog`) is not rendered.
+    # The keys of structlog itself (`_record`, `_from_structlog`) are not rendered.
     return {key: held if key.startswith("_") else masked(held, name=key) for key, held in event.items()}
 
 

@@ -1,4 +1,4 @@
-"""Write the reference of every key and variable out of the models that read them, as a page of Markdown."""
+"""Write the reference of every key and variable from the models that read them, as a page of Markdown."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from config.checks.strictness import (
     Looser,
     Ranked,
     downwards,
-    let_go,
     never,
+    replaced,
     shorter,
     switched_on,
     ungrouped,
@@ -32,58 +32,58 @@ from config.webhooks import Template, WebhookSettings
 
 _INTRODUCTION = """# Configuration
 
-Every variable of the environment and every key of `executors.toml`, `webhooks.toml` and `alerts.toml`, written by
-`tradewire config reference` out of the models that read them. `tradewire config show` prints what is in force and where
-each value comes from; `tradewire config check` says everything that is wrong.
+Every variable of the environment and every key of `executors.toml`, `webhooks.toml` and `alerts.toml`.
+`tradewire config reference` writes this page from the models that read them. `tradewire config show` prints the values
+in force and their origins. `tradewire config check` reports every problem.
 
-Confidence and percentages are written 75 or 0.5, durations in seconds, times of day `"09:30"`. A key that is not known
-is an error. A limit is switched off by `"off"` and by nothing else.
+Confidence and percentages are written 75 or 0.5, durations in seconds, times of day `"09:30"`. Symbols are written
+`AAPL`, `BRK.B` or `BTC/USD`; `BTC-USD` and `btcusd` mean `BTC/USD`. An unknown key is an error. Only `"off"` switches a
+limit off.
 
 ## The environment
 
-Of the process, or else of the file `.env` in the working folder. Secrets belong here and nowhere else.
+The variables of the process, or else of the file `.env` in the working folder. All secrets belong here.
 """
 
 _OTHER_VARIABLES = (
     (
         "<NAME>_API_KEY",
-        "The key of an executor's account: its name in capitals, as in `ARGO_API_KEY`. Needed in modes paper and live.",
+        "The API key of an executor's account, with its name in capitals: `ARGO_API_KEY`. Required in paper and live.",
     ),
-    ("<NAME>_API_SECRET", "Its secret."),
-    ("ALPACA_API_KEY", "The key for market data, for the source `alpaca`."),
-    ("ALPACA_API_SECRET", "Its secret."),
+    ("<NAME>_API_SECRET", "The secret of this key."),
+    ("ALPACA_API_KEY", "The API key for market data, for the source `alpaca`."),
+    ("ALPACA_API_SECRET", "The secret of this key."),
     (
         "WEBHOOK_<NAME>_SECRET",
-        "What opens the webhook of this name. Without it, the value of `TRADEWIRE_API_TOKEN` does.",
+        "The secret of the webhook of this name. Without it, the value of `TRADEWIRE_API_TOKEN` opens it.",
     ),
-    ("ALERTS_<NAME>", "A channel's address, as apprise reads it, for `channels` of alerts.toml to name."),
-    (DEADMAN, "An address that is asked for each minute while all is watched."),
+    ("ALERTS_<NAME>", "The address of a channel, as apprise reads it. `channels` of alerts.toml names the variable."),
+    (DEADMAN, "An address that the leading keeper requests once a minute while PostgreSQL answers."),
 )
 
 _EXECUTORS = """## executors.toml
 
 One table per executor, such as `[executors.argo]`, with the tables below in it, such as `[executors.argo.limits]`. The
-name is a lower-case letter and up to 31 more, digits or underscores.
+name is a lower-case letter, then up to 31 letters, digits or underscores.
 
-*Tighter* says which of two values holds when a [rule pack](writing-a-rule-pack.md) has the key too, and which edits of
-a live executor pass without a further word: whatever is looser is asked about ([going live](going-live.md)). *None*:
-the key limits nothing. *Same*: a pack and the executor have to say the same (so it is with every key of `.firm`), and
-each edit is asked about.
+*Tighter* names the value that holds when a [rule pack](writing-a-rule-pack.md) has the key too. An edit of a live
+executor that makes a value looser has to be accepted ([going live](going-live.md)). *None*: the key limits nothing.
+*Same*: a pack and the executor must have equal values (as for every key of `.firm`), and each edit has to be accepted.
 """
 
-# The fields that hold the name of the table itself.
+# The fields that hold the name of the table.
 _TABLE_NAMES = frozenset({"id", "name"})
 
 _WEBHOOKS = """## webhooks.toml
 
-One table per webhook, such as `[webhooks.screener]`, at the address `POST /webhooks/screener`. `tradingview` is there
-without being named. More is in [webhooks](webhooks.md).
+One table per webhook, such as `[webhooks.screener]`, at the address `POST /webhooks/screener`. The webhook
+`tradingview` exists without a table. See also [webhooks](webhooks.md).
 """
 
 _ALERTS = """## alerts.toml
 
-Who is told when something needs a person; the addresses are in the environment. `tradewire alerts test` tries them.
-More is in [alerts](alerts.md).
+The messages that are sent when something needs a person. The addresses are in the environment.
+`tradewire alerts test` tries them. See also [alerts](alerts.md).
 """
 
 _TIGHTER: tuple[tuple[Looser, str], ...] = (
@@ -94,7 +94,7 @@ _TIGHTER: tuple[tuple[Looser, str], ...] = (
     (shorter, "more words"),
     (ungrouped, "larger groups"),
     (switched_on, "`false`"),
-    (let_go, "named"),
+    (replaced, "set"),
     (never, "none"),
 )
 
@@ -125,7 +125,7 @@ def _section(prefix: str, model: type[BaseModel], heading: str) -> str:
 
 
 def _keys(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
-    """Yield the keys that are no tables of their own."""
+    """Yield the keys whose values are not tables."""
     for name, field in model.model_fields.items():
         nested = isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
         if name not in _TABLE_NAMES and not nested:
@@ -148,7 +148,7 @@ def _table(heads: tuple[str, ...], rows: list[str]) -> str:
 
 
 def _text(description: str | None) -> tuple[str, str]:
-    """Return what a description says, and the default that it ends with."""
+    """Return a description without its default, and the default."""
     says = " ".join((description or "").split())
     found = re.search(r"\s*(?:Default: (?P<default>.+)|(?P<required>Required.*))\.$", says)
     if found is None:
@@ -157,7 +157,7 @@ def _text(description: str | None) -> tuple[str, str]:
 
 
 def _plain(says: str) -> str:
-    """Return the words so that Markdown shows each as it is; what stands between backticks is left alone."""
+    """Escape the text for Markdown, except between backticks."""
     parts = says.replace("|", "\\|").split("`")
     return "`".join(
         part if number % 2 else part.replace("<", "&lt;").replace(">", "&gt;") for number, part in enumerate(parts)
@@ -165,7 +165,7 @@ def _plain(says: str) -> str:
 
 
 def _values(annotation: Any) -> str:
-    """Return the words that a key may have; nothing where its description says it."""
+    """Return the values that a key may have; an empty text where its description lists them."""
     if get_origin(annotation) is Literal:
         return ", ".join(f'`"{word}"`' for word in get_args(annotation))
     if annotation is bool:

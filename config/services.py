@@ -1,4 +1,4 @@
-"""Keep services.json, in which a running `up` says where its servers are, and fall back to it."""
+"""Write and read services.json, in which a running `up` keeps the addresses of its servers."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from pipeline.model.errors import ConfigInvalid, Problem
 #: The name of the file below TRADEWIRE_HOME.
 FILE_NAME = "services.json"
 
-#: The settings that a running `up` fills in where the environment is silent.
+#: The settings that a running `up` completes where the environment does not set them.
 FILLED_IN = ("database_url", "redis_url", "exchange_url", "api_token")
 
 #: The entry of `Services.pids` that is `up` itself.
 UP = "up"
 
-# A process that is younger than the file cannot have written it; both times are right to a second or so.
+# A process that is younger than the file did not write it. Both times are exact to about a second.
 _CLOCK_SLACK_S = 2.0
 
 
 class Services(BaseModel):
-    """Where the servers of one `up` listen, its token, and its processes."""
+    """The addresses of the servers of one `up`, its token, and its processes."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
 
@@ -43,7 +43,7 @@ class Services(BaseModel):
     pids: dict[str, int] = {}
 
     def revealed(self) -> dict[str, object]:
-        """Return the contract's keys as plain values, secrets in clear: for the file and `config env`."""
+        """Return the fields as plain values, secrets not masked, for the file and for `config env`."""
         plain = self.model_dump()
         return {
             name: value.get_secret_value() if isinstance(value, SecretStr) else value for name, value in plain.items()
@@ -51,11 +51,11 @@ class Services(BaseModel):
 
 
 def write_services(home: Path, services: Services) -> Path:
-    """Write services.json whole or not at all, readable by its owner only, and return its path."""
+    """Write services.json atomically, readable by its owner only, and return its path."""
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = home / FILE_NAME
     body = json.dumps(services.revealed(), indent=2) + "\n"
-    # A temporary file is made with 0600, so the secrets are at no moment readable by others.
+    # A temporary file has mode 0600 from the start, so that others can never read the secrets.
     with NamedTemporaryFile("w", dir=home, prefix=f".{FILE_NAME}.", delete=False, encoding="utf-8") as file:
         temporary = Path(file.name)
         try:
@@ -70,9 +70,9 @@ def write_services(home: Path, services: Services) -> Path:
 
 
 def read_services(home: Path) -> Services | None:
-    """Return what services.json of *home* says, or None when there is none.
+    """Return the content of services.json in *home*; None when there is no file.
 
-    It may have been left by an `up` that is gone; `running_services` leaves such a file out.
+    An `up` that has ended may have left the file; `running_services` ignores such a file.
 
     Raises:
         ConfigInvalid: The file cannot be read or is not what `up` writes.
@@ -90,7 +90,7 @@ def read_services(home: Path) -> Services | None:
 
 
 def running_services(home: Path) -> Services | None:
-    """Return what services.json of *home* says while the `up` that wrote it lives, else None.
+    """Return the content of services.json in *home* if the `up` that wrote it is still running, else None.
 
     Raises:
         ConfigInvalid: The file cannot be read or is not what `up` writes.
@@ -102,7 +102,7 @@ def running_services(home: Path) -> Services | None:
 
 
 def effective(settings: Settings) -> Settings:
-    """Return *settings* with what they leave open filled in from a running `up` of the same home.
+    """Return *settings*, completed from a running `up` of the same home.
 
     Raises:
         ConfigInvalid: services.json cannot be read or is not what `up` writes.
@@ -115,7 +115,7 @@ def effective(settings: Settings) -> Settings:
 
 
 def _wrote(pid: int, path: Path) -> bool:
-    # After a reboot or a long while, the number may belong to somebody else.
+    # After a reboot, or much later, the process id may belong to another process.
     try:
         process = psutil.Process(pid)
         alive = process.status() != psutil.STATUS_ZOMBIE

@@ -1,4 +1,4 @@
-"""Lay out the configuration for a reader: every value in force, where it comes from, and no secret."""
+"""Show the configuration to a reader: every value in force and its origin, without secrets."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _VARIABLES = {
 
 
 def shown_settings(settings: Settings, *, filled: Settings | None = None) -> dict[str, Shown]:
-    """Return the environment's settings by variable; *filled* is what a running `up` makes of them."""
+    """Return the environment's settings by variable. *filled* are the settings completed by a running `up`."""
     filled = filled or settings
     shown = {}
     for field in Settings.model_fields:
@@ -48,7 +48,7 @@ def shown_settings(settings: Settings, *, filled: Settings | None = None) -> dic
 def shown_executors(executors: Executors, settings: Settings) -> dict[str, dict[str, Shown]]:
     """Return the values of every executor by key, such as `limits.entry_age_s`, and its two key variables.
 
-    Where a rule pack overrules what the file says, `"file"` has what it says.
+    Where a rule pack overrules a value of the file, `"file"` has that value.
     """
     environment = settings.environment()
     shown = {}
@@ -58,28 +58,28 @@ def shown_executors(executors: Executors, settings: Settings) -> dict[str, dict[
             for name in key_names(executor_id)
         }
         values = dict(_shown_keys(executor))
-        for key, said in executors.overruled.get(executor_id, {}).items():
+        for key, in_file in executors.overruled.get(executor_id, {}).items():
             values[key] = {"value": values[key]["value"], "origin": f"pack {executor.pack}"}
-            if said is not None:
-                values[key]["file"] = said
+            if in_file is not None:
+                values[key]["file"] = in_file
         shown[executor_id] = {**values, **keys}
     return shown
 
 
 def shown_problems(problems: Sequence[Problem]) -> list[dict[str, str]]:
-    """Return *problems* as JSON has them."""
+    """Return *problems* as JSON."""
     return [{"key": problem.key, "message": problem.message} for problem in problems]
 
 
 def shown_text(shown: Mapping[str, Shown], *, prefix: str = "") -> list[str]:
-    """Return one line per value: `key = value  (origin)`, the origins aligned."""
+    """Return one line per value, `key = value  (origin)`, with the origins aligned."""
     pairs = [(f"{prefix}{key} = {_text(held['value'])}", _where(held)) for key, held in shown.items()]
     width = max((len(left) for left, _ in pairs), default=0)
     return [f"{left.ljust(width)}  ({origin})" for left, origin in pairs]
 
 
 def service_variables(services: Services) -> dict[str, str]:
-    """Return what a shell needs to reach a running `up`, by variable, secrets in clear."""
+    """Return the variables with which a shell reaches a running `up`. Secrets are not masked."""
     revealed = services.revealed()
     return {name: str(revealed[field]) for name, field in _VARIABLES.items() if revealed[field] is not None}
 
@@ -102,7 +102,7 @@ def _origin(name: str, settings: Settings) -> str:
 def _environment_value(value: object) -> object:
     if isinstance(value, SecretStr):
         text = value.get_secret_value()
-        # An address is worth seeing, its password is not.
+        # The address is shown, its password is masked.
         return masked(text) if "://" in text else MASK
     return str(value) if isinstance(value, Path) else _json(value)
 
@@ -121,7 +121,7 @@ def _shown_keys(section: BaseModel, prefix: str = "", *, in_file: bool = True) -
             for group, symbols in value.items():
                 yield f"{key}.{group}", {"value": list(symbols), "origin": "file"}
             continue
-        # Where nothing is the default of a limit, its description says off.
+        # A limit whose default is None has "Default: off" in its description.
         off = value is None and (is_set or "Default: off" in " ".join((description or "").split()))
         yield key, {"value": "off" if off else _json(value), "origin": "file" if is_set else "default"}
 

@@ -1,4 +1,4 @@
-"""Read webhooks.toml into frozen settings, one per webhook, with the secrets of the environment beside them."""
+"""Read webhooks.toml, and the secrets of its webhooks from the environment, into frozen settings."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from config.schema.settings import Settings
 from config.schema.toml_tables import parsed_toml
 from pipeline.model.errors import ConfigInvalid, Problem
 
-#: The webhook that is there without being named in the file.
+#: The webhook that exists without a table in the file.
 DEFAULT = "tradingview"
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
-# A signal's source is its webhook's name: these are somebody else's.
+# A webhook's name is the source of its signals; these are the names of other sources.
 _TAKEN = frozenset({"alpaca", "api", "drill", "file", "manual", "page", "replay", "web"})
 _SECRET = re.compile(r"[A-Za-z0-9._~-]{16,200}")
 _PATH = re.compile(r"\{[^{}\s]{1,200}\}")
@@ -46,112 +46,112 @@ Mapped = Annotated[str, AfterValidator(_mapped)]
 
 
 class Template(Section):
-    """Where a signal's fields stand in other JSON: a path in braces like "{order.items.0.price}", or a constant."""
+    """The fields of a signal in other JSON: each is a path in braces like "{order.items.0.price}", or a constant."""
 
     symbol: Mapped
-    """What is traded. Required."""
+    """The symbol to trade. Required."""
 
     action: Mapped
-    """What to do: buy, sell, close, close_long, close_short, or a word that `words` explains. Required."""
+    """The action: buy, sell, close, close_long, close_short, or a word that `words` translates. Required."""
 
     price: Mapped | None = None
-    """The price at the time of the signal; an entry without one is refused."""
+    """The price at the time of the signal. An entry without a price is refused."""
 
     quantity: Mapped | None = None
-    """Shares or units. Default: the executor sizes."""
+    """The number of shares or coins. Default: the executor decides the size."""
 
     confidence: Mapped | Figure | None = None
-    """Percent, 0 to 100. Default: the webhook's."""
+    """The confidence in percent, 0 to 100. Default: the webhook's `confidence`."""
 
     stop_price: Mapped | None = None
-    """Where the loss is cut."""
+    """The price of the stop."""
 
     target_price: Mapped | None = None
-    """Where the profit is taken."""
+    """The price of the profit target."""
 
     strategy: Mapped | None = None
-    """The strategy's name. Default: the webhook's."""
+    """The name of the strategy. Default: the webhook's `strategy`."""
 
     source_id: Mapped | None = None
-    """What is different for every alert and the same for its re-sends."""
+    """The id of the alert: different for each alert, and equal when an alert is sent again."""
 
     time: Mapped | None = None
-    """When the alert fired: RFC 3339, or seconds or milliseconds since 1970."""
+    """The time of the alert: RFC 3339, or seconds or milliseconds since 1970."""
 
     expires_at: Mapped | None = None
-    """Until when the signal holds, as RFC 3339."""
+    """The time until which the signal is valid, as RFC 3339."""
 
     position: Mapped | None = None
-    """The position that the sender has after the order: long, short or flat."""
+    """The sender's position after the order: long, short or flat."""
 
     previous_position: Mapped | None = None
-    """The position that the sender had before it."""
+    """The sender's position before the order: long, short or flat."""
 
     words: Mapping[Word, Word] = Field(default_factory=dict)
-    """What the sender's words for an action mean: { LONG_ENTRY = "buy", LONG_EXIT = "close_long" }."""
+    """The actions by the sender's words: { LONG_ENTRY = "buy", LONG_EXIT = "close_long" }."""
 
 
 class WebhookSettings(Section):
-    """One webhook: who may deliver to it, and how what is delivered is read."""
+    """One webhook: who may deliver to it, and how its deliveries are read."""
 
     name: str
     """The name of its table; it is the source of its signals."""
 
     dialect: Literal["auto", "tradingview", "traderspost", "signalstack", "template"] = "auto"
-    """How bodies are read; auto recognises the three vendors' forms, body by body. Default: auto."""
+    """The form of the deliveries. With auto, each may have the form of any of the three vendors. Default: auto."""
 
     addresses: Words[Annotated[str, AfterValidator(_address)]] | None = None
-    """The addresses or networks that may deliver. Default: any."""
+    """The IP addresses or networks that may deliver. Default: all."""
 
     executors: Words[Word] | None = None
-    """The executors that its signals are for. Default: all."""
+    """The executors to which its signals are addressed. Default: all."""
 
     strategy: Word | None = None
-    """The strategy of signals that name none. Default: none."""
+    """The strategy of signals without one. Default: none."""
 
     confidence: Confidence = Decimal(100)
-    """The confidence of signals that state none, in percent: who sets an alert up means it. Default: 100."""
+    """The confidence of signals without one, in percent. Default: 100."""
 
     quantity: Literal["use", "ignore"] = "use"
-    """Whether a quantity in the body is used, or every executor sizes by itself. Default: use."""
+    """Whether a quantity in the body is used (use), or every executor decides the size (ignore). Default: use."""
 
     exits: Literal["long", "short"] = "long"
-    """Which position an exit closes when the body does not tell. Default: long."""
+    """The side of the position that an exit closes when the body does not name it. Default: long."""
 
     stablecoins: Literal["usd", "keep"] = "usd"
-    """Whether BTCUSDT and BTCUSDC are read as BTC/USD, or as BTC/USDT and BTC/USDC. Default: usd."""
+    """Whether BTCUSDT and BTCUSDC are read as BTC/USD (usd), or as BTC/USDT and BTC/USDC (keep). Default: usd."""
 
     exchanges: Words[Word] = ()
-    """Prefixes like "LSE" of `LSE:VOD` that are stripped besides those of US exchanges and crypto. Default: none."""
+    """Prefixes like LSE in LSE:VOD that are removed, besides those of US and crypto exchanges. Default: none."""
 
     symbols: Mapping[Word, Symbol] = Field(default_factory=dict)
-    """Symbols by what the sender calls them: { XBTUSD = "BTC/USD" }."""
+    """Symbols by the sender's names for them: { XBTUSD = "BTC/USD" }. Default: none."""
 
     template: Template | None = None
-    """Where the fields stand; required with dialect "template", and for no other."""
+    """The fields of a signal; required with dialect "template", and not allowed with another one."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Webhook:
-    """A webhook with its secret; None: the main token of the API opens it."""
+    """A webhook with its secret. Without a secret, TRADEWIRE_API_TOKEN opens it."""
 
     settings: WebhookSettings
     secret: SecretStr | None = None
 
     @property
     def name(self) -> str:
-        """Return its name, which is the source of its signals."""
+        """Return the webhook's name, which is the source of its signals."""
         return self.settings.name
 
     def takes_from(self, address: str | None) -> bool:
-        """Say whether *address* may deliver. One that cannot be read may not where there is a list."""
+        """Return whether *address* may deliver. With a list of addresses, one that is not an IP address may not."""
         if self.settings.addresses is None:
             return True
         try:
             given = ip_address(address or "")
         except ValueError:
             return False
-        # A socket for both kinds of address shows the old kind in the form of the new one.
+        # A socket for IPv4 and IPv6 reports an IPv4 address in the form of an IPv6 address.
         given = getattr(given, "ipv4_mapped", None) or given
         return any(given in ip_network(allowed) for allowed in self.settings.addresses)
 
@@ -160,14 +160,14 @@ Webhooks = Mapping[str, Webhook]
 
 
 def load_webhooks(settings: Settings, *, executors: Collection[str] | None = None) -> dict[str, Webhook]:
-    """Return the webhooks by name; `tradingview` is there also when no file names it.
+    """Return the webhooks by name. `tradingview` is among them also without a table in the file.
 
     Args:
-        settings: They name the file, and hold the secrets' variables.
-        executors: The executors that there are; None leaves the names in the file unchecked.
+        settings: The settings that name the file and have the variables of the secrets.
+        executors: The ids of all executors. With None, the names in the file are not checked.
 
     Raises:
-        ConfigInvalid: with every problem of the file and of the secrets.
+        ConfigInvalid: The file or a secret has problems; the error lists all of them.
     """
     path = settings.webhooks
     absent = not path.exists() and "webhooks" not in settings.model_fields_set
@@ -185,7 +185,7 @@ def load_webhooks(settings: Settings, *, executors: Collection[str] | None = Non
 
 
 def secret_name(name: str) -> str:
-    """Return the variable that holds a webhook's secret."""
+    """Return the name of the variable that holds a webhook's secret."""
     return f"WEBHOOK_{name.upper()}_SECRET"
 
 
@@ -201,9 +201,9 @@ def _tables(parsed: dict[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
     for name in tables:
         key = f"webhooks.{name}"
         if name in _TAKEN:
-            problems.append(Problem(key=key, message="is the name of another source of signals; choose another one"))
+            problems.append(Problem(key=key, message="is the name of another source of signals; choose another name"))
         if not _NAME.fullmatch(name):
-            message = "is no name for a webhook: a lower-case letter, then up to 39 of a-z, 0-9 and _"
+            message = "is not a name for a webhook: it needs a lower-case letter, then up to 39 of a-z, 0-9 and _"
             problems.append(Problem(key=key, message=message))
     return tables, problems
 
@@ -214,7 +214,7 @@ def _webhook(name: str, table: Any, settings: Settings) -> tuple[Webhook | None,
         return None, [Problem(key=key, message=f"is not a table; begin it with [{key}]")]
     if "name" in table or "secret" in table:
         word = "name" if "name" in table else "secret"
-        where = "the table is named after it" if word == "name" else f"it comes from {secret_name(name)}"
+        where = "the table's name is used" if word == "name" else f"the variable {secret_name(name)} holds it"
         return None, [Problem(key=f"{key}.{word}", message=f"is not a key here: {where}")]
     try:
         read = WebhookSettings.model_validate({**table, "name": name})
@@ -227,11 +227,11 @@ def _webhook(name: str, table: Any, settings: Settings) -> tuple[Webhook | None,
         )
     problems = []
     if (read.template is None) == (read.dialect == "template"):
-        message = 'stands with dialect = "template", and with no other'
+        message = 'needs dialect = "template", and the dialect needs this table'
         problems.append(Problem(key=f"{key}.template", message=message))
     given = settings.environment().get(secret_name(name))
     if given is not None and not _SECRET.fullmatch(given):
-        message = "16 to 200 of the characters A-Z a-z 0-9 . _ ~ - are expected, since it stands in an address"
+        message = "16 to 200 of the characters A-Z a-z 0-9 . _ ~ - are expected, since it is part of an address"
         problems.append(Problem(key=secret_name(name), message=message))
     return Webhook(settings=read, secret=None if given is None else SecretStr(given)), problems
 

@@ -14,8 +14,15 @@ import pytest
 
 from tests.exchange_fixtures import ExchangeProcess
 from tests.factories import Core, a_core
+from tests.waiting import patience
 
-Started = subprocess.Popen[str]
+
+class Started(subprocess.Popen[str]):
+    """A process whose waits take as long as the machine needs."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Return the exit code; the limit grows on a slow machine."""
+        return super().wait(None if timeout is None else patience(timeout))
 
 
 @pytest.fixture
@@ -61,7 +68,7 @@ class Processes:
         module: str = "pipeline.entrypoints.cli",
         **environment: str,
     ) -> Started:
-        """Start `tradewire *arguments*`, or another module; its output goes to a file that `said` reads."""
+        """Start `tradewire *arguments*`, or another module; its output goes to the file that `said` reads."""
         env = {
             "PATH": os.environ["PATH"],
             "DATABASE_URL": core.database_url,
@@ -72,7 +79,7 @@ class Processes:
             "TRADEWIRE_LOG": "json",
         }
         with self._log(len(self.started)).open("w") as output:
-            process = subprocess.Popen(
+            process = Started(
                 [sys.executable, "-m", module, *arguments],
                 env=env | environment,
                 stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
@@ -92,7 +99,7 @@ class Processes:
         return self._log(self.started.index(process)).read_text()
 
     def killed(self, process: Started, *, within_s: float = 30.0) -> bool:
-        """Wait for the end of *process*, and say whether SIGKILL was what ended it."""
+        """Wait for the end of *process*, and return whether SIGKILL ended it."""
         return process.wait(within_s) == -signal.SIGKILL
 
     def close(self) -> None:

@@ -16,11 +16,12 @@ from alpaca.trading.models import Order
 from alpaca.trading.requests import LimitOrderRequest, MarketOrderRequest
 
 from tests.exchange_fixtures import ExchangeProcess
+from tests.waiting import patience
 
 Client = Callable[..., TradingClient]
 
 #: The longest that anything at the exchange may take before a test gives up.
-WAIT_S = 10.0
+WAIT_S = patience(10.0)
 
 
 def build_client(exchange: ExchangeProcess, key: str = "key", *, raw: bool = False) -> TradingClient:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from pipeline.queues.queue import ExecutionQueue
 from pipeline.queues.redis_server import connect
 from pipeline.store.record import Record
 from pipeline.store.rows import ExecutionRow
+from tests import waiting
 from tests.exchange_fixtures import ExchangeProcess
 from workers.account.runtime import open_runtimes
 from workers.execution.lease import LeaseKeeper
@@ -88,15 +88,9 @@ def signal(symbol: str = "AAPL", action: str = "BUY", **changes: Any) -> dict[st
     return {"symbol": symbol, "action": action, "confidence": 98, "entry_price": 100} | changes
 
 
-def until(said: Callable[[], Any], *, within_s: float = WAIT_S) -> Any:
-    """Wait until *said* says something true, and return it."""
-    deadline = time.monotonic() + within_s
-    while True:
-        answer = said()
-        if answer:
-            return answer
-        assert time.monotonic() < deadline, "it did not come to pass in time"
-        time.sleep(0.02)
+def until(read: Callable[[], Any], *, within_s: float = WAIT_S) -> Any:
+    """Return the first true result of *read*; the limit grows on a slow machine."""
+    return waiting.until(read, within_s)
 
 
 class Core:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ def leaf(words: list[str]) -> tuple[Any, list[str]]:
     Raises:
         LookupError: there is no such command.
     """
-    command: Any = typer.main.get_command(app)
+    command: Any = _program()
     rest = list(words)
     while isinstance(command, TyperGroup) and rest:
         name = rest.pop(0)
@@ -60,6 +61,11 @@ def leaf(words: list[str]) -> tuple[Any, list[str]]:
             raise LookupError(f"there is no command {name!r} in {words}")
         command = command.commands[name]
     return command, rest
+
+
+@cache
+def _program() -> Any:
+    return typer.main.get_command(app)
 
 
 def options(command: Any) -> set[str]:

@@ -31,6 +31,7 @@ STANDING = EquityBaseline(
     equity=Decimal(100_000),
     balance=Decimal(100_000),
     day=NOW.date(),
+    day_started_at=NOW.replace(hour=0),
     day_start_equity=Decimal(100_000),
     day_start_balance=Decimal(100_000),
     peak_equity=Decimal(100_000),

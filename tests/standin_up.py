@@ -14,6 +14,8 @@ from typing import IO
 
 import psutil
 
+from tests.waiting import patience
+
 # Stands in for the command line: the table is the test's own, everything else is what `tradewire up` runs.
 _UP = """
 import json, os, sys, time
@@ -21,7 +23,7 @@ from pathlib import Path
 from config.services import Services
 from pipeline.entrypoints.supervisor.servers.addresses import free_port
 from pipeline.entrypoints.supervisor.servers.wakeups import Wakeups
-from pipeline.entrypoints.supervisor.home_lock import claim_home
+from pipeline.entrypoints.supervisor.home_lock import lock_home
 from pipeline.entrypoints.supervisor.process_table import ProcessLine, QUEUES, RECORD, server_lines
 from pipeline.entrypoints.supervisor.plan import Plan
 from pipeline.entrypoints.supervisor.run import supervise
@@ -30,8 +32,8 @@ home, seconds = Path(sys.argv[1]), float(sys.argv[2])
 servers, programs = sys.argv[3] == "servers", sys.argv[4]
 needs = frozenset({RECORD, QUEUES}) if servers else frozenset()
 wakeups = Wakeups()
-with claim_home(home) as claim:
-    print("left behind:", *claim.end_leftovers(), flush=True)
+with lock_home(home) as lock:
+    print("left behind:", *lock.end_leftovers(), flush=True)
     plan = Plan(
         home=home,
         servers=server_lines(str(home), valkey_port=free_port(), postgres=True) if servers else [],
@@ -42,7 +44,7 @@ with claim_home(home) as claim:
         environment=dict(os.environ), services=Services(api_token="kept"), remarks=[], executors=[],
     )
     feed = lambda url, over: ["a line of the feed"]
-    sys.exit(supervise(plan, claim, wakeups, feed=feed, gate=lambda _url: None, until=time.monotonic() + seconds))
+    sys.exit(supervise(plan, lock, wakeups, feed=feed, gate=lambda _url: None, until=time.monotonic() + seconds))
 """
 
 
@@ -60,7 +62,7 @@ class Up:
 
     def hears(self, words: str, *, within_s: float = 20) -> str:
         """Read on until a line holds *words*, and return it."""
-        deadline = time.monotonic() + within_s
+        deadline = time.monotonic() + patience(within_s)
         while time.monotonic() < deadline:
             for line in self._lines(deadline - time.monotonic()):
                 self.said.append(line)

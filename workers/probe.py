@@ -1,4 +1,4 @@
-"""Send one marked order the whole way of a signal, time each step, and leave the account as it was."""
+"""Send a test order through the whole pipeline, time each step, and leave the account as it was."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from datetime import UTC, datetime, timedelta
 from decimal import ROUND_DOWN, Decimal
 from typing import Any
 from uuid import UUID, uuid4
-
-from psycopg.rows import DictRow
 
 from pipeline.intake.intake import Intake, Recorded
 from pipeline.intake.routing import PROBE
@@ -24,12 +22,12 @@ from pipeline.store.statements import sql
 from workers.account.runtime import ExecutorRuntime
 from workers.execution.cancels import ask_to_cancel
 
-#: The steps in their order; each is a time of the record.
+#: The steps in their order, as `probe --json` names them.
 STEPS = ("recorded", "taken", "intended", "sent", "answered", "ended")
 _CAUSE = PROBE.partition(":")[2]
 _SYMBOLS = ("AAPL", "MSFT", "IBM", "GOOG", "SPY")
-_LOOK_EVERY_S = 0.02
-# What was sent in the last moment is still looked after.
+_POLL_EVERY_S = 0.02
+# An order that was sent just before the time limit is followed for so much longer.
 _GRACE_S = 5.0
 _FAR = Decimal("0.5")
 _CENT = Decimal("0.01")
@@ -37,8 +35,35 @@ _WORKING = frozenset({State.ACCEPTED, State.PARTIALLY_FILLED})
 
 
 @dataclass(frozen=True, kw_only=True)
+class ProbeSteps:
+    """The times of an execution's steps by the record's clock (None: not reached), and what is known of its order."""
+
+    recorded: datetime
+    taken: datetime | None
+    intended: datetime | None
+    sent: datetime | None
+    answered: datetime | None
+    ended: datetime | None
+    state: State
+    reason_code: str | None
+    reason_facts: dict[str, Any]
+    order_id: str | None
+    limit_price: Decimal | None
+    #: 0 before the first fill.
+    filled_quantity: Decimal
+
+    def after_ms(self) -> dict[str, float | None]:
+        """Return each step's time after the recording, in milliseconds; None: it was not reached."""
+        times: dict[str, datetime | None] = {name: getattr(self, name) for name in STEPS}
+        return {
+            name: None if at is None else round((at - self.recorded).total_seconds() * 1000, 1)
+            for name, at in times.items()
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
 class Probed:
-    """What became of a probe."""
+    """The result of a probe."""
 
     executor_id: str
     mode: str
@@ -46,30 +71,22 @@ class Probed:
     never_marketable: bool
     signal_id: UUID
     execution_id: UUID
-    steps: DictRow
-    #: The execution that sold again what was bought, and its state; None where nothing was bought.
+    steps: ProbeSteps
+    #: The execution that closed the position again, and its state; None where nothing was bought.
     closed_by: UUID | None
     closed: State | None
 
     @property
     def well(self) -> bool:
-        """Say whether it went the whole way and left nothing behind."""
+        """Return whether the probe reached its last step and left no position."""
         wanted = State.CANCELED if self.never_marketable else State.FILLED
-        return self.steps["state"] is wanted and self.closed in (None, State.FILLED)
+        return self.steps.state is wanted and self.closed in (None, State.FILLED)
 
     @property
     def reason(self) -> str | None:
         """Return the execution's reason as people read it."""
-        code = self.steps["reason_code"]
-        return sentence(code, self.steps["reason_facts"]) if code else None
-
-    def after_ms(self) -> dict[str, float | None]:
-        """Return each step's time after the recording, in milliseconds; None: it was not reached."""
-        born = self.steps["recorded"]
-        times = {name: self.steps[name] for name in STEPS}
-        return {
-            name: None if at is None else round((at - born).total_seconds() * 1000, 1) for name, at in times.items()
-        }
+        code = self.steps.reason_code
+        return sentence(code, self.steps.reason_facts) if code else None
 
     def to_json(self) -> dict[str, Any]:
         """Return the shape of `probe --json`."""
@@ -81,13 +98,13 @@ class Probed:
             "never_marketable": self.never_marketable,
             "signal_id": str(self.signal_id),
             "execution_id": str(self.execution_id),
-            "status": self.steps["state"].value,
+            "status": self.steps.state.value,
             "reason": self.reason,
-            "order_id": self.steps["order_id"],
-            "limit_price": number_json(self.steps["limit_price"]),
-            "filled_quantity": number_json(self.steps["filled_quantity"]),
-            "recorded_at": time_json(self.steps["recorded"]),
-            "after_ms": self.after_ms(),
+            "order_id": self.steps.order_id,
+            "limit_price": number_json(self.steps.limit_price),
+            "filled_quantity": number_json(self.steps.filled_quantity),
+            "recorded_at": time_json(self.steps.recorded),
+            "after_ms": self.steps.after_ms(),
             "closed_by": None if self.closed_by is None else str(self.closed_by),
             "closed": None if self.closed is None else self.closed.value,
         }
@@ -95,7 +112,7 @@ class Probed:
 
 @dataclass(frozen=True, kw_only=True)
 class Prober:
-    """Probes one executor."""
+    """Sends the probes of one executor."""
 
     record: Record
     intake: Intake
@@ -103,24 +120,23 @@ class Prober:
     runtime: ExecutorRuntime
 
     def run(self, *, symbol: str | None, never_marketable: bool, wait_s: float) -> Probed:
-        """Buy one unit and sell it again; or, never marketable, order it far below the market and cancel at once.
+        """Buy one unit and sell it again; if *never_marketable*, order it far below the market and cancel at once.
 
-        The order is void after *wait_s* seconds if nobody has sent it by then.
+        The order expires when it has not been sent within *wait_s* seconds.
 
         Raises:
             NotPossible: there is no symbol with a price that the account does not hold.
-            RecordUnavailable, BrokerUnavailable, BrokerRefusesAccount, BrokerUnreadable: it could not begin.
+            RecordUnavailable, BrokerUnavailable, BrokerRefusesAccount, BrokerUnreadable: the probe could not begin.
         """
         chosen, price = self._chosen(symbol)
         recorded = self._buy(chosen, price, never_marketable=never_marketable, wait_s=wait_s)
         (execution,) = recorded.executions
         steps = self._follow(execution.execution_id, wait_s, cancel=never_marketable)
-        if steps["state"] in _WORKING:
+        if steps.state in _WORKING:
             steps = self._follow(execution.execution_id, _GRACE_S, cancel=True)
-        closing = (
-            self._close(execution.execution_id, chosen, steps["filled_quantity"]) if steps["filled_quantity"] else None
-        )
-        closed = None if closing is None else self._follow(closing, wait_s, cancel=False)["state"]
+        filled = steps.filled_quantity
+        closing = self._close(execution.execution_id, chosen, filled) if filled else None
+        closed = None if closing is None else self._follow(closing, wait_s, cancel=False).state
         return Probed(
             executor_id=self.runtime.executor.id,
             mode=self.runtime.executor.mode,
@@ -134,10 +150,9 @@ class Prober:
         )
 
     def _chosen(self, symbol: str | None) -> tuple[str, Decimal]:
-        """Return a symbol that the account has nothing to do with, and its price."""
+        """Return a symbol that the account neither holds nor trades, and its price."""
         key = {"executor_id": self.runtime.executor.id}
-        rows = self.record.run(lambda connection: connection.execute(sql("probe", "held"), key).fetchall())
-        held = {row["symbol"] for row in rows}
+        held = set(self.record.all(str, sql("probe", "held"), key))
         for each in (symbol,) if symbol else (*(self.runtime.executor.route.symbols or ()), *_SYMBOLS):
             price = None if each in held else self._price(each)
             if price is not None:
@@ -186,22 +201,19 @@ class Prober:
         self.dispatcher.enqueue(recorded.executions)
         return recorded
 
-    def _follow(self, execution_id: UUID, wait_s: float, *, cancel: bool) -> DictRow:
-        """Return the steps when the execution has ended, and in any case a moment after *wait_s*."""
+    def _follow(self, execution_id: UUID, wait_s: float, *, cancel: bool) -> ProbeSteps:
+        """Return the steps when the execution has ended, and at the latest a moment after *wait_s* seconds."""
         soft = time.monotonic() + wait_s
         hard = soft + _GRACE_S
         while True:
             steps = self._steps(execution_id)
-            over = steps["state"] not in UNDECIDED | _WORKING
-            late = time.monotonic() >= (hard if steps["state"] in (State.SUBMITTING, State.UNKNOWN) else soft)
+            over = steps.state not in UNDECIDED | _WORKING
+            late = time.monotonic() >= (hard if steps.state in (State.SUBMITTING, State.UNKNOWN) else soft)
             if over or late:
                 return steps
-            if cancel and steps["state"] in _WORKING:
-                ask_to_cancel(self.record, self.runtime.urgent, steps["order_id"])
-            time.sleep(_LOOK_EVERY_S)
+            if cancel and steps.state in _WORKING and steps.order_id is not None:
+                ask_to_cancel(self.record, self.runtime.urgent, steps.order_id)
+            time.sleep(_POLL_EVERY_S)
 
-    def _steps(self, execution_id: UUID) -> DictRow:
-        key = {"execution_id": execution_id}
-        row = self.record.run(lambda connection: connection.execute(sql("probe", "steps"), key).fetchone())
-        assert row is not None
-        return row
+    def _steps(self, execution_id: UUID) -> ProbeSteps:
+        return self.record.one(ProbeSteps, sql("probe", "steps"), {"execution_id": execution_id})

@@ -1,1 +1,1 @@
-"""Find mistakes, doubtful values, loosened limits and unreachable rules in the configuration files."""
+"""Find mistakes, doubtful values, loosened limits and limits without effect in the configuration files."""

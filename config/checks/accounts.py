@@ -1,4 +1,4 @@
-"""Check that every executor names one broker account, its own, and that real money is asked for in words."""
+"""Check that each executor has a broker account of its own, and that mode live has its sentence."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from config.schema.addresses import LIVE_HOST, PAPER_HOST, SANDBOX_HOST, host_of
 from config.schema.settings import Settings, executor_keys, is_loopback, key_names
 from pipeline.model.errors import Problem
 
-#: The sentence that mode live needs in TRADEWIRE_LIVE, per account.
+#: The sentence that mode live requires in TRADEWIRE_LIVE for each account.
 SENTENCE = "I accept real orders on account {account}"
 
 _URL_FOR = {"paper": f"https://{PAPER_HOST}", "live": f"https://{LIVE_HOST}"}
@@ -18,10 +18,10 @@ Tables = Mapping[str, Mapping[str, Any]]
 
 
 def account_problems(tables: Tables, settings: Settings) -> list[Problem]:
-    """Return what is wrong with the accounts of *tables*, as they stand in the file.
+    """Return the problems with the accounts of *tables*, which are as in the file.
 
-    The tables are read raw so that a fault elsewhere in a table does not hide one here; values of the wrong
-    type are the models' to report and count as absent.
+    The tables are read before they are validated, so that a fault elsewhere in a table does not hide one here. A value
+    of a wrong type counts as missing, because the models report it.
     """
     problems = [
         problem
@@ -36,7 +36,7 @@ def account_problems(tables: Tables, settings: Settings) -> list[Problem]:
 
 
 def sentences(live: str | None) -> frozenset[str]:
-    """Return the sentences in TRADEWIRE_LIVE, which are separated by semicolons."""
+    """Return the sentences of TRADEWIRE_LIVE. They are separated by semicolons."""
     return frozenset(part.strip() for part in (live or "").split(";") if part.strip())
 
 
@@ -50,15 +50,15 @@ def _address_problems(executor_id: str, table: Mapping[str, Any]) -> list[Proble
     message = None
     if url is None:
         if mode in _URL_FOR and "base_url" not in table:
-            message = f'is missing: mode {mode} needs it, like "{_URL_FOR[mode]}"'
+            message = f'is missing: mode {mode} needs an address like "{_URL_FOR[mode]}"'
     elif mode == "exchange" and host_of(url).endswith("alpaca.markets"):
-        message = "is a real broker; mode exchange is for our paper exchange only"
+        message = "is a broker's address; mode exchange is only for tradewire's paper exchange"
     elif mode == "paper" and host_of(url) == LIVE_HOST:
-        message = f'takes real money; mode paper needs "{_URL_FOR["paper"]}"'
+        message = f'is for real money; mode paper needs "{_URL_FOR["paper"]}"'
     elif mode == "live" and (host_of(url) == PAPER_HOST or host_of(url).endswith(SANDBOX_HOST)):
-        message = f'is for paper; mode live needs "{_URL_FOR["live"]}"'
+        message = f'is for paper trading; mode live needs "{_URL_FOR["live"]}"'
     elif mode == "live" and is_loopback(host_of(url)):
-        message = f'is this machine, and no broker; mode live needs "{_URL_FOR["live"]}"'
+        message = f'is this machine; mode live needs "{_URL_FOR["live"]}"'
     return [] if message is None else [Problem(key=f"executors.{executor_id}.base_url", message=message)]
 
 
@@ -68,7 +68,10 @@ def _key_problems(executor_id: str, table: Mapping[str, Any], settings: Settings
         return []
     environment = settings.environment()
     return [
-        Problem(key=name, message=f"is not set: executor {executor_id} in mode {mode} needs it (or in .env)")
+        Problem(
+            key=name,
+            message=f"is not set: executor {executor_id} in mode {mode} needs it in the environment or in .env",
+        )
         for name in key_names(executor_id)
         if name not in environment
     ]
@@ -81,12 +84,12 @@ def _live_problems(executor_id: str, table: Mapping[str, Any], settings: Setting
     if account is None and "account" in table:
         return []
     if account is None:
-        message = "is missing: mode live needs the number of the account that it may trade"
+        message = "is missing: mode live needs the number of the account that the executor may trade"
         return [Problem(key=f"executors.{executor_id}.account", message=message)]
     sentence = SENTENCE.format(account=account)
     if sentence in sentences(settings.live):
         return []
-    message = f'must hold "{sentence}" for executor {executor_id} (several sentences: separated by ;)'
+    message = f'must contain "{sentence}" for executor {executor_id}; several sentences are separated by ;'
     return [Problem(key="TRADEWIRE_LIVE", message=message)]
 
 
@@ -99,10 +102,10 @@ def _shared_account_problems(tables: Tables, settings: Settings) -> list[Problem
         address = (_text(table, "base_url") or "").rstrip("/").lower()
         other = by_key.setdefault((address, keys[0]), executor_id) if keys else executor_id
         if other != executor_id:
-            message = f"is the key of executor {other} too; one account has one executor"
+            message = f"is also the key of executor {other}; each account has one executor"
             problems.append(Problem(key=key_names(executor_id)[0], message=message))
         other = by_number.setdefault(number, executor_id) if number else executor_id
         if other != executor_id:
-            message = f"is the account of executor {other} too; one account has one executor"
+            message = f"is also the account of executor {other}; each account has one executor"
             problems.append(Problem(key=f"executors.{executor_id}.account", message=message))
     return problems

@@ -1,8 +1,8 @@
-"""Compare two settings of one executor: what differs, and what of it allows more than before."""
+"""Compare two settings of one executor: the differences, and those that allow more than before."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
@@ -11,22 +11,26 @@ from typing import Any
 from config.checks.strictness import looser
 from config.schema.executor import ExecutorSettings
 from config.schema.sections import LimitSettings, SizeSettings
+from pipeline.model.symbols import canonical_where_known
 
-#: The settings of one executor as JSON: `ExecutorSettings.model_dump(mode="json")`, also one of an older release.
+#: The settings of one executor as JSON: `ExecutorSettings.model_dump(mode="json")`, also of an older release.
 Dump = Mapping[str, Any]
 
-#: The one key whose value is a table itself.
+#: The one key whose value is a table.
 _GROUPS = "groups"
+
+#: The keys whose values are lists of symbols.
+_SYMBOL_LISTS = frozenset({"route.symbols", "route.deny"})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """A key with two values, as JSON has them.
+    """A key with two values, both as JSON.
 
     Attributes:
-        key: Such as `limits.daily_loss_percent`.
-        old: Before; None for off, for a list that allows all, and for a key that was not there.
-        new: After.
+        key: The key, such as `limits.daily_loss_percent`.
+        old: The value before; None for off, for a list that allows all, and for a missing key.
+        new: The value after.
     """
 
     key: str
@@ -40,7 +44,7 @@ class Change:
 def differences(old: Dump, new: Dump) -> list[Change]:
     """Return every key whose value differs, in the order of the settings.
 
-    A key that one of them does not have, because it is of another release, has its default there.
+    Where one of the two lacks a key because it is of another release, the key's default is compared.
     """
     before, after = _defaults() | dict(_values(old)), _defaults() | dict(_values(new))
     return [
@@ -51,16 +55,24 @@ def differences(old: Dump, new: Dump) -> list[Change]:
 
 
 def loosened(old: Dump, new: Dump) -> list[Change]:
-    """Return the changes that allow what was not allowed before, in the order of the settings."""
+    """Return the changes that allow more than before, in the order of the settings."""
     return [change for change in differences(old, new) if looser(change.key, change.old, change.new)]
 
 
 def _values(dump: Dump, prefix: str = "") -> Iterator[tuple[str, Any]]:
     for name, value in dump.items():
-        if isinstance(value, Mapping) and name != _GROUPS:
-            yield from _values(value, f"{prefix}{name}.")
+        key = f"{prefix}{name}"
+        if key == _GROUPS:
+            yield key, {group: _canonical(symbols) for group, symbols in value.items()}
+        elif isinstance(value, Mapping):
+            yield from _values(value, f"{key}.")
         else:
-            yield f"{prefix}{name}", value
+            yield key, _canonical(value) if key in _SYMBOL_LISTS and value is not None else value
+
+
+def _canonical(symbols: Iterable[str]) -> list[str]:
+    # Older releases kept symbols as the file spelled them, also some that are no symbols.
+    return list(dict.fromkeys(map(canonical_where_known, symbols)))
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Say which keys of executors.toml are read and checked but do not act yet; the one place that knows."""
+"""List the keys of executors.toml that are read and checked but do not act yet."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from types import MappingProxyType
 
 from config.schema.executor import ExecutorSettings
 
-#: By table and key, the values with which nothing is missing; other values do not act yet.
-_IDLE: Mapping[tuple[str, str], frozenset[object]] = MappingProxyType(
+#: By table and key: the values that already act. All other values do not act yet.
+_ACTING: Mapping[tuple[str, str], frozenset[object]] = MappingProxyType(
     {
         ("order", "entry_timeout_s"): frozenset(),
         ("order", "unprotected"): frozenset({"allow"}),
@@ -17,15 +17,15 @@ _IDLE: Mapping[tuple[str, str], frozenset[object]] = MappingProxyType(
 
 
 def not_yet() -> frozenset[str]:
-    """Return the keys of which some value does not act yet, such as `order.entry_timeout_s`."""
-    return frozenset(f"{section}.{name}" for section, name in _IDLE)
+    """Return the keys that have values which do not act yet, such as `order.entry_timeout_s`."""
+    return frozenset(f"{section}.{name}" for section, name in _ACTING)
 
 
 def not_enforced_yet(executors: Mapping[str, ExecutorSettings]) -> list[str]:
-    """Return the keys that some executor of the file sets and that do not act yet, each once."""
+    """Return each key that an executor sets to a value that does not act yet."""
     return [
         f"{section}.{name}"
-        for (section, name), acting in _IDLE.items()
+        for (section, name), acting in _ACTING.items()
         if any(_is_set(executor, section, name, acting) for executor in executors.values())
     ]
 

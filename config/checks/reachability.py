@@ -1,4 +1,4 @@
-"""Find what an executor can never trade: symbols, and all that a source produces."""
+"""Find the symbols and sources that an executor can never trade."""
 
 from __future__ import annotations
 
@@ -6,27 +6,23 @@ from collections.abc import Collection, Iterator
 
 from config.schema.executor import ExecutorSettings
 from pipeline.model.errors import Problem
+from pipeline.model.symbols import asset_class, canonical_where_known
 
 _MOST_LISTED = 6
 
 
 def never_traded(executor: ExecutorSettings, symbol: str) -> bool:
-    """Say whether the executor's routing takes no entry in *symbol*."""
+    """Return whether the executor's routing takes no entry of the canonical *symbol*."""
     route = executor.route
     return (
         (route.symbols is not None and symbol not in route.symbols)
         or symbol in (route.deny or ())
-        or (route.asset_classes is not None and asset_class_of(symbol) not in route.asset_classes)
+        or (route.asset_classes is not None and asset_class(symbol) not in route.asset_classes)
     )
 
 
-def asset_class_of(symbol: str) -> str:
-    """Return the asset class of a symbol in the one form: AAPL, BTC/USD."""
-    return "crypto" if "/" in symbol else "us_equity"
-
-
 def takes_no_entry(executor: ExecutorSettings, actions: Collection[str]) -> bool:
-    """Say whether none of *actions* is ever taken as an entry."""
+    """Return whether the executor takes none of *actions* as an entry."""
     opening = {"BUY", "SELL"} if executor.order.allow_short else {"BUY"}
     return opening.isdisjoint(set(actions) & set(executor.route.actions or ("BUY", "SELL")))
 
@@ -38,15 +34,17 @@ def unreachable_by(
     strategies: Collection[str] | None = None,
     actions: Collection[str] | None = None,
 ) -> list[Problem]:
-    """Return why the executor can never enter on what a source produces; empty when it can, or nobody knows.
+    """Return why the executor can never enter on the signals of a source; empty when it can, or when that is unknown.
 
     Args:
-        executor: Whose routing is asked.
-        symbols: All that the source has signals for; None when nobody knows.
-        strategies: All that its signals name; None when nobody knows.
-        actions: All of its actions, BUY and SELL; None when nobody knows.
+        executor: The executor whose routing is checked.
+        symbols: All symbols of the source's signals, in any spelling; None when they are unknown.
+        strategies: All strategies of its signals; None when they are unknown.
+        actions: All of its actions, BUY and SELL; None when they are unknown.
     """
-    faults = _faults(executor, symbols, strategies, actions)
+    # Signals are recorded with canonical symbols, however the source spells them.
+    produced = None if symbols is None else {canonical_where_known(symbol) for symbol in symbols}
+    faults = _faults(executor, produced, strategies, actions)
     return [Problem(key=f"executors.{executor.id}.{key}", message=message) for key, message in faults]
 
 
@@ -58,16 +56,16 @@ def _faults(
 ) -> Iterator[tuple[str, str]]:
     route = executor.route
     if symbols and all(never_traded(executor, symbol) for symbol in symbols):
-        yield _cause(executor, symbols), f"takes none of the symbols that it could get: {_listed(symbols)}"
+        yield _cause(executor, symbols), f"takes none of the symbols of the source: {_listed(symbols)}"
     if strategies and route.strategies is not None and set(strategies).isdisjoint(route.strategies):
-        yield "route.strategies", f"takes none of the strategies that it could get: {_listed(strategies)}"
+        yield "route.strategies", f"takes none of the strategies of the source: {_listed(strategies)}"
     if actions and takes_no_entry(executor, actions):
         short = "" if executor.order.allow_short else ", and order.allow_short is false"
-        yield "route.actions", f"takes none of the actions that it could get: {_listed(actions)}{short}"
+        yield "route.actions", f"takes none of the actions of the source: {_listed(actions)}{short}"
 
 
 def _cause(executor: ExecutorSettings, symbols: Collection[str]) -> str:
-    """Return the key that keeps all of *symbols* out; of several, the list that was made to let some in."""
+    """Return the key that refuses all of *symbols*. Of several keys, it is the list of allowed symbols."""
     route = executor.route
     if route.symbols is not None:
         return "route.symbols"

@@ -1,4 +1,4 @@
-"""Find the limits of an executor that are never reached, because another one is tighter."""
+"""Find the limits of an executor that are never reached, because another limit is tighter."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from config.schema.executor import Executors, ExecutorSettings
 from config.schema.fields import plain
 from pipeline.model.errors import Problem
 
+#: Pairs of a key and the message about it.
 _Notes = Iterator[tuple[str, str]]
 
 _MINUTES_OF_A_DAY = 24 * 60
 
 
-def notes_of(executors: Executors) -> list[Problem]:
-    """Return the limits that are never reached, because another one, or the rule pack's, is tighter."""
+def shadowed_limits(executors: Executors) -> list[Problem]:
+    """Return a note for each limit that is never reached, because another one, or one of the rule pack, is tighter."""
     of_keys = [
         Problem(key=f"executors.{executor_id}.{key}", message=message)
         for executor_id, executor in executors.items()
@@ -25,11 +26,11 @@ def notes_of(executors: Executors) -> list[Problem]:
     of_packs = [
         Problem(
             key=f"executors.{executor_id}.{key}",
-            message=f'{_text(said)}, as in the file, does not hold: pack "{executors[executor_id].pack}" is tighter',
+            message=f'{_text(in_file)} in the file does not hold: pack "{executors[executor_id].pack}" is tighter',
         )
         for executor_id, keys in executors.overruled.items()
-        for key, said in keys.items()
-        if said is not None
+        for key, in_file in keys.items()
+        if in_file is not None
     ]
     return of_packs + of_keys
 
@@ -38,7 +39,7 @@ def _losses(executor: ExecutorSettings) -> _Notes:
     limits, firm = executor.limits, executor.firm
     daily, drawdown = limits.daily_loss_percent, limits.drawdown_percent
     same_figures = (firm.percent_of, firm.daily_loss_basis, firm.drawdown) == ("day_start", "equity", "trailing")
-    # The peak is never below the day's start, so the smaller percentage of the peak is reached first.
+    # The peak is never below the equity at the day's start, so a smaller percentage of the peak is reached first.
     if same_figures and daily is not None and drawdown is not None and daily > drawdown:
         message = f"{plain(daily)} is never reached: limits.drawdown_percent {plain(drawdown)} is tighter"
         yield "limits.daily_loss_percent", message
@@ -48,7 +49,7 @@ def _entry(executor: ExecutorSettings) -> _Notes:
     size = executor.size
     largest = _largest_wanted(executor)
     if largest is not None and size.maximum_percent is not None and size.maximum_percent > largest:
-        message = f"{plain(size.maximum_percent)} is never reached: an entry is at most {plain(largest)}"
+        message = f"{plain(size.maximum_percent)} is never reached: an entry costs at most {plain(largest)}"
         yield "size.maximum_percent", message
 
 
@@ -60,14 +61,17 @@ def _positions(executor: ExecutorSettings) -> _Notes:
     position = None if limits.pyramiding is None else largest * limits.pyramiding
     symbol = limits.symbol_exposure_percent
     if symbol is not None and position is not None and position < symbol:
-        message = f"{plain(symbol)} is never reached: a position comes to {plain(position)} at most"
+        message = f"{plain(symbol)} is never reached: a position is worth at most {plain(position)}"
         yield "limits.symbol_exposure_percent", message
     if gross is None or count is None:
         return
     if position is not None and position * count < gross:
         most = plain(Decimal(position * count))
-        yield "limits.gross_exposure_percent", f"{plain(gross)} is never reached: positions come to {most} at most"
-    # Scaled by volatility, an entry may be smaller than its value.
+        yield (
+            "limits.gross_exposure_percent",
+            f"{plain(gross)} is never reached: positions are worth at most {most}",
+        )
+    # An entry that is scaled by volatility may be smaller than its value.
     if executor.size.volatility_target_percent is None and min(executor.size.value, largest) * count > gross:
         message = f"{count} is never reached: gross_exposure_percent {plain(gross)} is tighter"
         yield "limits.open_positions", message
@@ -92,7 +96,7 @@ def _orders(executor: ExecutorSettings) -> _Notes:
     limits = executor.limits
     if limits.orders_per_day is None or limits.requests_per_minute is None:
         return
-    # An order is one request.
+    # Each order takes one request.
     most = limits.requests_per_minute * _MINUTES_OF_A_DAY
     if limits.orders_per_day > most:
         message = f"{limits.orders_per_day} is never reached: requests_per_minute allows {most}"
@@ -100,7 +104,7 @@ def _orders(executor: ExecutorSettings) -> _Notes:
 
 
 def _largest_wanted(executor: ExecutorSettings) -> Decimal | None:
-    """Return what an entry comes to at most before it is capped, in percent of equity; None when that depends."""
+    """Return the largest entry before it is capped, in percent of equity; None when the method does not fix it."""
     size = executor.size
     if size.method != "equity_percent":
         return None
@@ -113,5 +117,5 @@ def _largest(executor: ExecutorSettings) -> Decimal | None:
     return min(wanted, most) if wanted is not None and most is not None else wanted
 
 
-def _text(said: object) -> str:
-    return ", ".join(map(str, said)) if isinstance(said, list | tuple) else str(said)
+def _text(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

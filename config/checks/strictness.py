@@ -1,4 +1,4 @@
-"""Say of every key which of two values is the looser one; changes of a live executor and rule packs go by it."""
+"""Decide for every key whether one value is looser than another, for edits of live executors and for rule packs."""
 
 from __future__ import annotations
 
@@ -7,87 +7,87 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
-#: Says whether the second of two values, as JSON has them, allows what the first does not.
+#: Returns whether the second of two values, both as JSON, allows something that the first does not.
 Looser = Callable[[Any, Any], bool]
 
 
 def upwards(old: Any, new: Any) -> bool:
-    """A larger figure is looser, and off is the loosest."""
+    """Return whether *new* is larger, or off."""
     return old is not None and (new is None or Decimal(str(new)) > Decimal(str(old)))
 
 
 def downwards(old: Any, new: Any) -> bool:
-    """A smaller figure is looser, and off is the loosest."""
+    """Return whether *new* is smaller, or off."""
     return old is not None and (new is None or Decimal(str(new)) < Decimal(str(old)))
 
 
 def unless_smaller(old: Any, new: Any) -> bool:
-    """Only a smaller figure is no looser: on and off allow each what the other does not."""
+    """Return whether *new* is anything but a smaller number: on and off each allow what the other does not."""
     return not same(old, new) and (old is None or new is None or Decimal(str(new)) > Decimal(str(old)))
 
 
 def wider(old: Any, new: Any) -> bool:
-    """A list of what is allowed is looser with a further word, and without the list all is allowed."""
+    """Return whether the list of allowed values *new* has a further entry, or is gone and allows all."""
     return old is not None and (new is None or not set(new) <= set(old))
 
 
 def shorter(old: Any, new: Any) -> bool:
-    """A list of what is refused is looser without one of its words."""
+    """Return whether the list of refused values *new* lacks an entry of *old*."""
     return not set(old or ()) <= set(new or ())
 
 
 def ungrouped(old: Any, new: Any) -> bool:
-    """Groups are looser when symbols that counted together do not any more."""
+    """Return whether symbols of one group in *old* are not in one group in *new*."""
     return any(not any(set(symbols) <= set(group) for group in new.values()) for symbols in old.values())
 
 
-def let_go(old: Any, new: Any) -> bool:
-    """What was named is looser as anything else; naming what was not named is not."""
+def replaced(old: Any, new: Any) -> bool:
+    """Return whether *old* was set and *new* is another value."""
     return old is not None and new != old
 
 
 def switched_on(old: Any, new: Any) -> bool:
-    """On is looser than off."""
+    """Return whether *new* is true and *old* was not."""
     return bool(new) and not old
 
 
 def never(_old: Any, _new: Any) -> bool:
-    """No value of it allows more than another."""
+    """Return False: no value allows more than another."""
     return False
 
 
 def same(old: Any, new: Any) -> bool:
-    """Say whether two values are one."""
+    """Return whether two values are equal."""
     return bool(old == new)
 
 
 def differing(old: Any, new: Any) -> bool:
-    """Neither of two values is the tighter one: each change has to be looked at."""
+    """Return whether two values differ: neither is the tighter one, so a person has to look at each change."""
     return not same(old, new)
 
 
 class Ranked:
-    """Words from the tightest to the loosest."""
+    """An order of words, from the tightest to the loosest."""
 
     def __init__(self, *words: str) -> None:
         self.words = words
 
     def __call__(self, old: Any, new: Any) -> bool:
-        """Say whether *new* stands behind *old*; of a word that is not here nobody knows."""
+        """Return whether *new* is looser than *old*, or one of them is unknown."""
         unknown = old not in self.words or new not in self.words
         return unknown or self.words.index(new) > self.words.index(old)
 
 
-#: Every key of an executor; a test fails for one that is not here, so that each is thought about.
+#: Every key of an executor. A test fails for a key that is missing here, so that each one is decided on.
 DIRECTIONS: Mapping[str, Looser] = MappingProxyType(
     {
         "id": never,
         "broker": differing,
         "mode": Ranked("exchange", "paper", "live"),
         "base_url": differing,
-        "account": let_go,
+        "account": replaced,
         "concurrency": never,  # the limits hold with any number of workers
-        "pack": let_go,
+        "pack": replaced,
         "route.minimum_confidence": downwards,
         "route.symbols": wider,
         "route.deny": shorter,
@@ -100,7 +100,7 @@ DIRECTIONS: Mapping[str, Looser] = MappingProxyType(
         "size.scale_at_100": upwards,
         "size.maximum_percent": upwards,
         "size.fractional": switched_on,
-        "size.default_stop_percent": downwards,  # less is taken to be at risk
+        "size.default_stop_percent": downwards,  # less counts as at risk
         "size.volatility_target_percent": unless_smaller,
         "size.volatility_scale_maximum": upwards,
         "order.type": Ranked("limit", "market"),
@@ -108,7 +108,7 @@ DIRECTIONS: Mapping[str, Looser] = MappingProxyType(
         "order.entry_timeout_s": upwards,
         "order.allow_short": switched_on,
         "order.flip": Ranked("close", "reverse"),
-        "order.close_scope": differing,  # more is sold that others bought, or less of what is to be closed
+        "order.close_scope": differing,  # an exit closes more than its strategy bought, or less than the account holds
         "order.unprotected": Ranked("refuse", "guard", "allow"),
         "limits.open_positions": upwards,
         "limits.gross_exposure_percent": upwards,
@@ -135,7 +135,7 @@ DIRECTIONS: Mapping[str, Looser] = MappingProxyType(
         "retry.unknown_s": never,
         "hours.closed": Ranked("skip", "hold", "extended"),
         "hours.hold_s": upwards,
-        "hours.time_zone": differing,  # another day begins: what was lost so far may count no more
+        "hours.time_zone": differing,  # another day begins, and losses so far may no longer count
         "hours.day_starts_at": differing,
         "groups": ungrouped,
         "firm.percent_of": differing,
@@ -151,8 +151,8 @@ DIRECTIONS: Mapping[str, Looser] = MappingProxyType(
 
 
 def looser(key: str, old: Any, new: Any) -> bool:
-    """Say whether *key* with the value *new* allows what it does not with *old*; both as JSON has them.
+    """Return whether the value *new* of *key* allows more than *old*; both are as JSON.
 
-    A key that is not known counts as looser with each change.
+    Each change of an unknown key counts as looser.
     """
     return not same(old, new) and DIRECTIONS.get(key, differing)(old, new)

@@ -1,1 +1,1 @@
-"""Rule packs: the rules of firms that lend accounts, as data, and how they join an executor's own."""
+"""Rule packs: rules of firms that lend accounts, as TOML files, and the code that joins them to an executor's."""

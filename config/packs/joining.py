@@ -16,13 +16,13 @@ Tables = Mapping[str, Mapping[str, Any]]
 
 @dataclass(frozen=True, kw_only=True)
 class Packed:
-    """The tables as they hold, and what was wrong on the way.
+    """The executors' tables with the rules of their packs, and the problems.
 
     Attributes:
-        tables: By executor; one whose pack is unusable is as in the file.
-        overruled: By executor, see `Merged`.
-        unusable: The executors whose pack could not be read.
-        problems: Of the packs' files and of what cannot be joined.
+        tables: By executor. A table whose pack cannot be read is as in the file.
+        overruled: By executor; see `Merged.overruled`.
+        unusable: The executors whose pack cannot be read.
+        problems: The faults of the packs' files, and of rules that cannot be joined.
     """
 
     tables: dict[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -32,17 +32,17 @@ class Packed:
 
 
 def with_packs(tables: Tables, path: Path) -> Packed:
-    """Return the *tables* of the file at *path*, each with the rules of the pack that it names."""
-    packed, shelf = Packed(), _Shelf(path)
+    """Return the *tables* of the file at *path*, each joined with the rules of the pack that it names."""
+    packed, files = Packed(), _PackFiles(path)
     for executor_id, table in tables.items():
         packed.tables[executor_id] = table
         named = table.get("pack")
-        # Anything else than text is the models' to refuse.
+        # The models refuse a value that is not text.
         if not isinstance(named, str) or not named:
             continue
         key = f"executors.{executor_id}"
         try:
-            pack = shelf.pack(named)
+            pack = files.pack(named)
         except ValueError as error:
             packed.problems.append(Problem(key=f"{key}.pack", message=str(error)))
             pack = None
@@ -55,12 +55,12 @@ def with_packs(tables: Tables, path: Path) -> Packed:
         packed.problems.extend(
             Problem(key=f"{key}.{problem.key}", message=problem.message) for problem in result.problems
         )
-    packed.problems.extend(shelf.problems)
+    packed.problems.extend(files.problems)
     return packed
 
 
-class _Shelf:
-    """The packs that one file of executors names, each read once."""
+class _PackFiles:
+    """The packs that one file of executors names. Each is read once."""
 
     def __init__(self, path: Path) -> None:
         self.problems: list[Problem] = []
@@ -68,10 +68,10 @@ class _Shelf:
         self._read: dict[Path, Pack | None] = {}
 
     def pack(self, named: str) -> Pack | None:
-        """Return the pack; None when its file is not right, which is among the problems then.
+        """Return the pack; None when its file has faults, which are then among `problems`.
 
         Raises:
-            ValueError: There is no such pack.
+            ValueError: There is no pack of this name.
         """
         path = pack_file(named, beside=self._path)
         if path not in self._read:

@@ -1,4 +1,4 @@
-"""Join a rule pack to an executor's own rules: the tighter figure holds, lists shrink, and some keys bind."""
+"""Join a rule pack to an executor's rules: the tighter value holds, and some keys of the pack bind."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from config.packs.reading import Pack, parts
 from config.schema.problems import echo
 from pipeline.model.errors import Problem
 
-#: The table that binds as a whole: a firm counts in its way and in no other.
+#: The table whose keys all bind: the executor must count as the firm does.
 _BINDING = "firm"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Merged:
-    """An executor's table with a pack's rules in it.
+    """An executor's table joined with the rules of a pack.
 
     Attributes:
-        table: As executors.toml could have it.
-        overruled: The keys whose value is the pack's, such as `limits.drawdown_percent`; with what the executor's
-            own table says, as JSON has it; None when it says nothing.
-        problems: Where the two cannot both hold; a key is relative to the executor.
+        table: The table, in the form of executors.toml.
+        overruled: The keys whose value comes from the pack, such as `limits.drawdown_percent`, each with the
+            executor's own value as JSON; None when it has none.
+        problems: The rules that cannot both hold. Keys are relative to the executor.
     """
 
     table: Mapping[str, Any]
@@ -34,9 +34,9 @@ class Merged:
 
 
 def merged(table: Mapping[str, Any], pack: Pack) -> Merged:
-    """Return the executor's *table*, as it stands in the file, joined with *pack*.
+    """Return the executor's *table*, which is as in the file, joined with *pack*.
 
-    What is wrong in *table* stays in it, for whoever judges the whole of it.
+    Faults of *table* stay in it; the models report them when they read the whole table.
     """
     result = dict(table)
     overruled: dict[str, Any] = {}
@@ -48,21 +48,21 @@ def merged(table: Mapping[str, Any], pack: Pack) -> Merged:
         joined = dict(own)
         for name, rule in rules.items():
             try:
-                value, said = _joined(section, name, own, rule, pack)
+                value, own_value = _joined(section, name, own, rule, pack)
             except ValueError as error:
                 problems.append(Problem(key=f"{section}.{name}", message=str(error)))
-                # What follows from the pack's value is told at once, not after this is mended.
+                # Further problems with the pack's value are then reported now, not after this one is corrected.
                 joined[name] = rule
                 continue
             if value is not own.get(name):
                 joined[name] = value
-                overruled[f"{section}.{name}"] = said
+                overruled[f"{section}.{name}"] = own_value
         result[section] = joined
     return Merged(table=result, overruled=overruled, problems=problems)
 
 
 def _joined(section: str, name: str, own: Mapping[str, Any], rule: Any, pack: Pack) -> tuple[Any, Any]:
-    """Return the value that holds, and what the executor says of it.
+    """Return the value that holds, and the executor's own value as JSON.
 
     Raises:
         ValueError: The two cannot both hold.
@@ -74,12 +74,12 @@ def _joined(section: str, name: str, own: Mapping[str, Any], rule: Any, pack: Pa
         return own[name], ours
     key = f"{section}.{name}"
     if section == _BINDING or DIRECTIONS[key] is differing:
-        binds = f'pack "{pack.name}" has {echo(theirs)}, which binds; leave the key out'
-        raise ValueError(f"{echo(ours)} cannot be: {binds}")
+        binds = f'pack "{pack.name}" requires {echo(theirs)}; leave the key out'
+        raise ValueError(f"{echo(ours)} is not allowed: {binds}")
     if DIRECTIONS[key] is wider:
         both = [word for word in ours if word in theirs]
         if not both:
-            raise ValueError(f'allows nothing that pack "{pack.name}" allows: {", ".join(theirs)}')
+            raise ValueError(f'has no entry that pack "{pack.name}" allows: {", ".join(theirs)}')
         return (own[name] if both == ours else both), ours
     if DIRECTIONS[key] is shorter:
         more = [word for word in theirs if word not in ours]
@@ -91,7 +91,7 @@ _WRONG = object()
 
 
 def _as_json(section: str, name: str, value: Any) -> Any:
-    """Return *value* as the models read it; `_WRONG` when they would refuse it."""
+    """Return *value* as the models read it, as JSON; `_WRONG` when they refuse it."""
     try:
         return parts()[section].model_validate({name: value}).model_dump(mode="json", include={name})[name]
     except ValidationError:

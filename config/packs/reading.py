@@ -1,4 +1,4 @@
-"""Read rule packs: TOML files with some of an executor's rules, each value judged as in executors.toml."""
+"""Read rule packs: TOML files with some of an executor's rules, checked as in executors.toml."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _SHIPPED = Path(__file__).parent
 
 @dataclass(frozen=True, kw_only=True)
 class Pack:
-    """The rules of one file.
+    """The rules of one pack file.
 
     Attributes:
-        name: As the file says.
-        description: What it asks for, on one line.
-        rules: By table and key, as TOML has them: `rules["limits"]["drawdown_percent"]`.
+        name: The pack's name in the file.
+        description: The pack's requirements, on one line.
+        rules: Values of TOML by table and key: `rules["limits"]["drawdown_percent"]`.
     """
 
     name: str
@@ -40,9 +40,9 @@ class Pack:
 
 @cache
 def parts() -> Mapping[str, type[Section]]:
-    """Return the tables that a pack may have, each with every key of the executor's and none required.
+    """Return the tables that a pack may have. Each has the keys of the executor's table, and requires none of them.
 
-    What a table says of several of its keys together, the executor that names the pack is asked.
+    Rules about several keys of a table are checked on the executor's joined table only.
     """
     tables: dict[str, type[Section]] = {
         "route": Route,
@@ -58,10 +58,10 @@ def parts() -> Mapping[str, type[Section]]:
 def _file() -> type[Section]:
     keys: dict[str, Any] = {
         "name": (Word, Field(description="The pack's name. Required.")),
-        "description": (Word, Field(description="What the pack asks for, on one line. Required.")),
+        "description": (Word, Field(description="The pack's requirements, on one line. Required.")),
     }
     for name, part in parts().items():
-        keys[name] = (part, Field(default=None, description=f"Rules of `.{name}`."))
+        keys[name] = (part, Field(default=None, description=f"The rules of the table `.{name}`."))
     return create_model("PackFile", __base__=Section, **keys)
 
 
@@ -74,15 +74,15 @@ def _without_required(table: type[Section]) -> type[Section]:
 
 
 def shipped_packs() -> dict[str, Path]:
-    """Return the files of the packs that ship, by name."""
+    """Return the files of the packs that ship with tradewire, by name."""
     return {path.stem: path for path in sorted(_SHIPPED.glob("*.toml"))}
 
 
 def pack_file(named: str, *, beside: Path) -> Path:
-    """Return the file of the pack that an executor of the file *beside* names.
+    """Return the file of the pack *named* in the executors file *beside*.
 
     Raises:
-        ValueError: There is no such file, or no pack of this name ships; says which do.
+        ValueError: There is no such file, or no such pack ships; the message lists those that do.
     """
     if named.endswith(".toml"):
         path = beside.parent / named
@@ -91,8 +91,8 @@ def pack_file(named: str, *, beside: Path) -> Path:
         return path
     shipped = shipped_packs()
     if named not in shipped:
-        known = f'there is {", ".join(shipped)}, and "….toml" for a file of yours'
-        raise ValueError(f'"{named}" is no pack that ships: {known}{did_you_mean(named, shipped)}')
+        known = f"use {', '.join(shipped)}, or the path of a .toml file"
+        raise ValueError(f'"{named}" does not ship with tradewire: {known}{did_you_mean(named, shipped)}')
     return shipped[named]
 
 
@@ -100,7 +100,7 @@ def read_pack(path: Path) -> Pack:
     """Return the pack of the file at *path*.
 
     Raises:
-        ConfigInvalid: With every problem; its keys name the file.
+        ConfigInvalid: The file has problems; their keys begin with its path.
     """
     parsed, file = parsed_toml(path), _file()
     try:
@@ -116,5 +116,5 @@ def read_pack(path: Path) -> Pack:
     rules = {name: parsed[name] for name in parts() if name in parsed}
     if not any(rules.values()):
         known = ", ".join(parts())
-        raise ConfigInvalid([Problem(key=str(path), message=f"holds no rule; a pack has some of {known}")])
+        raise ConfigInvalid([Problem(key=str(path), message=f"has no rule; a pack has one of the tables {known}")])
     return Pack(name=parsed["name"], description=parsed["description"], rules=rules)

@@ -1,4 +1,4 @@
-"""The addresses of a broker's API: which are well-formed, and which of Alpaca's hosts an address names."""
+"""Check the address of a broker's API, and tell Alpaca's hosts apart."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SANDBOX_HOST = "sandbox.alpaca.markets"
 
 
 def base_url_faults(url: str) -> list[str]:
-    """Say everything that keeps *url* from being an API address; never by repeating the address."""
+    """Return every fault of *url* as an API address. The faults never repeat the address, which may hold a key."""
     try:
         parts = urlsplit(url)
         host, has_login, _ = parts.hostname, parts.username or parts.password, parts.port
@@ -24,16 +24,16 @@ def base_url_faults(url: str) -> list[str]:
         return ["an address like https://paper-api.alpaca.markets is expected"]
     faults = []
     if has_login or parts.query or parts.fragment:
-        faults.append("the address must hold no login, ? or #, and keys belong into the environment")
+        faults.append("an address without login, ? and # is expected; keys belong in the environment")
     if parts.scheme == "http" and not is_loopback(host):
-        faults.append("http:// sends the keys in clear text and is allowed to this machine only; use https://")
+        faults.append("http:// sends the keys unencrypted and is allowed for this machine only; use https://")
     if parts.path.rstrip("/").endswith("/v2"):
-        faults.append("leave /v2 out, it is added to every request")
+        faults.append("leave /v2 out: tradewire adds it to every request")
     return faults
 
 
 def host_of(url: str) -> str:
-    """Return the host that *url* names, in lower case; empty when it names none."""
+    """Return the host of *url* in lower case; an empty text when it has none."""
     try:
         return urlsplit(url).hostname or ""
     except ValueError:

@@ -1,4 +1,4 @@
-"""The settings of one executor, and the executors of one file. Frozen."""
+"""Define the settings of one executor, and the executors of one file. Both are frozen."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from config.schema.addresses import base_url_faults
-from config.schema.fields import Section, Symbol, Word, Words
+from config.schema.fields import Section, Symbols, Word
 from config.schema.firm import Firm
 from config.schema.problems import did_you_mean
 from config.schema.route import Route
@@ -23,7 +23,7 @@ from config.schema.sections import HoursSettings, LimitSettings, OrderSettings, 
 def _broker(value: str) -> str:
     known = {"alpaca"} | {entry.name for entry in entry_points(group="tradewire.brokers")}
     if value not in known:
-        raise ValueError(f"the brokers here are: {', '.join(sorted(known))}{did_you_mean(value, known)}")
+        raise ValueError(f"an installed broker is expected: {', '.join(sorted(known))}{did_you_mean(value, known)}")
     return value
 
 
@@ -38,51 +38,54 @@ class ExecutorSettings(Section):
     """One executor: a broker account with its own queue, rules, limits and workers."""
 
     id: str
-    """The name of its table: a lower-case letter, then up to 31 more, digits or underscores."""
+    """The name of its table: a lower-case letter, then up to 31 letters, digits or underscores."""
 
     broker: Annotated[Word, AfterValidator(_broker)] = "alpaca"
-    """The broker's adapter. Default: alpaca."""
+    """The adapter of its broker. Default: alpaca."""
 
     mode: Literal["exchange", "paper", "live"]
-    """exchange (our paper exchange), paper (the broker's), or live (real money). Required."""
+    """exchange (tradewire's paper exchange), paper (the broker's paper trading), or live (real money). Required."""
 
     base_url: Annotated[str, AfterValidator(_base_url)] | None = None
-    """The address of the broker's API; http:// to this machine only. In mode exchange by default our own."""
+    """The address of the broker's API; http:// only for this machine. Default: in mode exchange tradewire's
+    paper exchange; modes paper and live need an address."""
 
     account: Word | None = None
-    """The account's number, in quotes; the executor trades no other. Default: the one that the keys open."""
+    """The account's number, in quotes. The executor trades only this account. Mode live needs it.
+    Default: the account that the keys open."""
 
     concurrency: Annotated[int, Field(ge=1, le=64)] = 1
-    """Worker processes of this executor, 1 to 64. Default: 1."""
+    """The number of its worker processes, 1 to 64. Default: 1."""
 
     pack: Word | None = None
-    """A rule pack whose rules hold too: the name of one that ships, or the path of a .toml file, relative to this
-    one. Default: none."""
+    """A rule pack whose rules hold too: the name of a pack that ships with tradewire, or the path of a .toml file,
+    relative to executors.toml. Default: none."""
 
     route: Route = Route()
-    """Which entries it takes."""
+    """Which entries the executor takes. Exits always pass."""
 
     size: SizeSettings
-    """How much one entry buys or sells. Required."""
+    """The size of an entry. Required."""
 
     order: OrderSettings = OrderSettings()
-    """Which orders it sends."""
+    """The orders that the executor sends."""
 
     limits: LimitSettings
-    """What it never exceeds. Required, with one limit on risk at least: an executor without limits does not start."""
+    """The limits that the executor never exceeds. Required, with at least one limit on risk: an executor without one
+    does not start."""
 
     retry: RetrySettings = RetrySettings()
-    """How patient it is with its broker."""
+    """How long and how often the executor tries to reach its broker."""
 
     hours: HoursSettings = HoursSettings()
-    """What happens outside regular trading hours."""
+    """What the executor does outside regular trading hours."""
 
-    groups: Mapping[Word, Words[Symbol]] = Field(default_factory=dict)
-    """Symbols that move together, by a name of yours: tech = ["AAPL", "MSFT"]; `limits.group_positions` and
-    `limits.group_exposure_percent` hold for each. Default: no group."""
+    groups: Mapping[Word, Symbols] = Field(default_factory=dict)
+    """Symbols that move together, under a name of your choice: tech = ["AAPL", "MSFT"]. `limits.group_positions` and
+    `limits.group_exposure_percent` hold for each group. Default: no group."""
 
     firm: Firm = Firm()
-    """How a firm that lends the account counts losses, and what it asks for besides."""
+    """How a firm that lends the account counts losses, and its further rules."""
 
 
 class Executors(Mapping[str, ExecutorSettings]):
@@ -90,8 +93,8 @@ class Executors(Mapping[str, ExecutorSettings]):
 
     Attributes:
         path: The file.
-        overruled: By id, the keys whose value is a pack's, such as `limits.drawdown_percent`, each with what the file
-            says of it, as JSON has it; None when it says nothing.
+        overruled: By id, the keys whose value comes from a rule pack, such as `limits.drawdown_percent`, each with
+            the file's own value as JSON; None when the file has none.
     """
 
     def __init__(
@@ -119,6 +122,6 @@ class Executors(Mapping[str, ExecutorSettings]):
 
 
 def settings_hash(executor: ExecutorSettings) -> str:
-    """Return the SHA-256 of an executor's settings in hex; equal values, equal hash, in every process."""
+    """Return the SHA-256 of an executor's settings in hex. Equal settings have equal hashes in every process."""
     body = json.dumps(executor.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(body.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""The kinds of value that executors.toml holds: figures, percentages, seconds, words and lists."""
+"""Define the types of values in executors.toml: numbers, percentages, seconds, words, symbols and lists."""
 
 from __future__ import annotations
 
@@ -10,28 +10,29 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
-_SYMBOL = re.compile(r"[A-Z0-9][A-Z0-9.]{0,11}(/[A-Z]{3,5})?")
+from pipeline.model.symbols import FORMS, canonical
+
 _CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 
 
 class Section(BaseModel):
-    """A table of executors.toml: frozen, strict in its types, and closed to unknown keys."""
+    """A table of a configuration file. It is frozen, converts no types, and refuses unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 
 
 def plain(value: Decimal) -> str:
-    """Write *value* without exponent and without the zeros that change nothing."""
+    """Return *value* without an exponent and without trailing zeros."""
     text = format(value, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _figure(value: Any) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
-        raise ValueError("a figure, without quotes, is expected")  # noqa: TRY004 - pydantic takes no TypeError
+        raise ValueError("a number without quotes is expected")  # noqa: TRY004 - pydantic takes no TypeError
     figure = Decimal(value)
     if not figure.is_finite():
-        raise ValueError("a finite figure is expected")
+        raise ValueError("a finite number is expected")
     return figure
 
 
@@ -43,7 +44,7 @@ def _off(value: Any) -> Any:
     if value == "off":
         return None
     if isinstance(value, str):
-        raise ValueError('a figure, or "off", is expected')  # noqa: TRY004 - pydantic takes no TypeError
+        raise ValueError('a number without quotes, or "off", is expected')  # noqa: TRY004 - pydantic takes no TypeError
     return value
 
 
@@ -51,19 +52,24 @@ def _words(value: Any) -> Any:
     if not isinstance(value, list | tuple):
         return value
     if not value:
-        raise ValueError("an empty list allows nothing; leave the key out to set no list")
+        raise ValueError("a list with at least one entry is expected; leave the key out to set no list")
     return tuple(value)
 
 
 def _symbol(value: str) -> str:
-    if not _SYMBOL.fullmatch(value):
-        raise ValueError('symbols are written "AAPL", "BRK.B" or "BTC/USD"')
-    return value
+    try:
+        return canonical(value)
+    except ValueError:
+        raise ValueError(f"a symbol like {FORMS} is expected") from None
+
+
+def _each_once(value: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(value))
 
 
 def _word(value: str) -> str:
     if not value or value != value.strip():
-        raise ValueError("a word without spaces around it is expected")
+        raise ValueError("a name without spaces before or after it is expected")
     return value
 
 
@@ -85,32 +91,35 @@ def _time_zone(value: str) -> str:
 
 _T = TypeVar("_T")
 
-#: An exact number; a TOML float arrives as the Decimal of its own digits.
+#: An exact number. A TOML float is read as the Decimal of its digits.
 Figure = Annotated[Decimal, BeforeValidator(_figure), PlainSerializer(plain, when_used="json")]
 
-#: Above 0, at most 100.
+#: A percentage above 0, at most 100.
 Percent = Annotated[Figure, Field(gt=0, le=100)]
 
-#: 0 to 100.
+#: A confidence in percent, 0 to 100.
 Confidence = Annotated[Figure, Field(ge=0, le=100)]
 
-#: A duration, above 0.
+#: A duration in seconds, above 0.
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
 
-#: A limit: the figure, or None when the file says "off" (an absent key is never off).
+#: A limit: the number, or None for "off". A key that is left out has its default and is not off.
 Limit = Annotated[_T | None, BeforeValidator(_off)]
 
-#: A list that is not empty, kept as a tuple.
+#: A list that is not empty, as a tuple.
 Words = Annotated[tuple[_T, ...], BeforeValidator(_words)]
 
-#: A symbol in the one form: AAPL, BRK.B, BTC/USD.
+#: A symbol in any spelling; it is read in canonical form, as signals are.
 Symbol = Annotated[str, AfterValidator(_symbol)]
 
-#: A name of the user's.
+#: A list of symbols that is not empty. A symbol that is named twice, also in two spellings, counts once.
+Symbols = Annotated[Words[Symbol], AfterValidator(_each_once)]
+
+#: A name that the user chooses.
 Word = Annotated[str, AfterValidator(_word)]
 
-#: A time of day; in JSON as 09:30.
+#: A time of day, in JSON like 09:30.
 Clock = Annotated[time, BeforeValidator(_clock), PlainSerializer(lambda at: at.isoformat("minutes"))]
 
-#: The name of a time zone that exists.
+#: The name of a time zone of the tz database.
 TimeZone = Annotated[str, AfterValidator(_time_zone)]

@@ -1,4 +1,4 @@
-"""Find a key of executors.toml in the models: what it means, and which keys may stand beside it."""
+"""Find a key of a configuration file in the models: its description, and the keys that its table may hold."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from config.schema.problems import Location
 
 
 def description_at(model: type[Section], location: Location) -> str | None:
-    """Return what the key at *location* below *model* means, on one line; None when there is no such key."""
+    """Return the description of the key at *location* below *model*, on one line; None when there is no such key."""
     description = None
     for part in location:
         field = model.model_fields.get(str(part))
@@ -26,5 +26,5 @@ def keys_at(model: type[Section], location: Location) -> list[str]:
 
 
 def _table(annotation: object) -> type[Section]:
-    # A key that is no table is read as a table without keys, so that callers can go on.
+    # A key that is not a table counts as a table without keys, so that callers need no special case.
     return annotation if isinstance(annotation, type) and issubclass(annotation, Section) else Section

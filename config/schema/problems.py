@@ -1,4 +1,4 @@
-"""Turn what pydantic found into problems that say, per key, what would be right."""
+"""Turn the errors of pydantic into problems that name the key and say what would be right."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ def problems_of(
     known: Callable[[Location], Sequence[str]] = lambda _location: (),
     secret: Callable[[Location], bool] = lambda _location: False,
 ) -> list[Problem]:
-    """Return one problem per fault in *error*.
+    """Return one problem for each fault in *error*.
 
     Args:
-        error: What pydantic raised.
-        key: Names the key of a location as the user wrote it.
-        describe: Says what the key of a location means, for the end of the message.
-        known: Lists the keys that may stand where an unknown one was found.
-        secret: Says whether the value of a location must not be repeated.
+        error: The error that pydantic raised.
+        key: Returns the key of a location as the user wrote it.
+        describe: Returns the description of a location's key, for the end of the message.
+        known: Returns the keys that are allowed where an unknown one was found.
+        secret: Returns whether the message must not repeat the value of a location.
     """
     return [
         Problem(key=key(fault["loc"]), message=_message(fault, describe, known, secret))
@@ -59,13 +59,13 @@ def problems_of(
 
 
 def did_you_mean(word: object, words: Iterable[str]) -> str:
-    """Return `; did you mean "…"?` when one of *words* is close to *word*, else nothing."""
+    """Return `; did you mean "…"` when one of *words* is close to *word*, else an empty text."""
     close = get_close_matches(str(word).lower(), list(words), n=1)
     return f'; did you mean "{close[0]}"' if close else ""
 
 
 def echo(value: object) -> str:
-    """Return *value* as a message may repeat it: short, in double quotes, and no address with a login."""
+    """Return *value* as a message may repeat it: in double quotes if it is text, short, and without a login."""
     if isinstance(value, dict | list):
         return "this"
     text = f'"{value}"' if isinstance(value, str) else str(value).lower() if value is None else str(value)

@@ -1,4 +1,4 @@
-"""Read the environment, and `.env` beneath it, into one frozen `Settings`."""
+"""Read the environment and the file `.env` into one frozen `Settings`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pipeline.model.errors import ConfigInvalid, Problem
 
 PREFIX = "TRADEWIRE_"
 
-#: Variables that our own processes set for each other or print; they are no settings, and not unknown either.
+#: Variables that tradewire's processes set for each other or print. They are not settings, and not unknown either.
 BETWEEN_PROCESSES = frozenset(
     {
         "TRADEWIRE_CRASH_AFTER",
@@ -33,7 +33,7 @@ _UNPREFIXED = ("DATABASE_URL", "REDIS_URL", "PORT")
 
 
 def is_loopback(host: str | None) -> bool:
-    """Say whether *host* is this machine, without asking a name server."""
+    """Return whether *host* is this machine, without asking a name server."""
     if host is None:
         return False
     try:
@@ -44,29 +44,29 @@ def is_loopback(host: str | None) -> bool:
 
 def _database_url(value: SecretStr) -> SecretStr:
     if urlsplit(value.get_secret_value()).scheme not in {"postgresql", "postgres"}:
-        raise ValueError("it must begin with postgresql://")
+        raise ValueError("an address that begins with postgresql:// is expected")
     return value
 
 
 def _redis_url(value: SecretStr) -> SecretStr:
     if urlsplit(value.get_secret_value()).scheme not in {"redis", "rediss", "unix"}:
-        raise ValueError("it must begin with redis://, rediss:// or unix://")
+        raise ValueError("an address that begins with redis://, rediss:// or unix:// is expected")
     return value
 
 
 def _token(value: SecretStr) -> SecretStr:
-    # It travels in an HTTP header, where anything else would be mangled or refused.
+    # It is sent in an HTTP header, which cannot carry other characters.
     if not re.fullmatch(r"[!-~]+", value.get_secret_value()):
-        raise ValueError("it may hold only printable ASCII characters, and no space")
+        raise ValueError("printable ASCII characters without spaces are expected")
     return value
 
 
 def _exchange_url(value: str) -> str:
     parts = urlsplit(value)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError("it must look like http://127.0.0.1:8100")
+        raise ValueError("an address like http://127.0.0.1:8100 is expected")
     if parts.scheme == "http" and not is_loopback(parts.hostname):
-        raise ValueError("http:// is allowed to this machine only; use https:// or a loopback address")
+        raise ValueError("http:// is allowed for this machine only; use https:// or a loopback address")
     return value.rstrip("/")
 
 
@@ -77,7 +77,7 @@ def _delay(value: float) -> float:
 
 
 class Settings(BaseSettings):
-    """What the environment says. Frozen; secrets do not show in its repr."""
+    """The settings from the environment. Frozen; its repr hides secrets."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -91,65 +91,67 @@ class Settings(BaseSettings):
     database_url: Annotated[SecretStr, AfterValidator(_database_url)] | None = Field(
         default=None, validation_alias="DATABASE_URL"
     )
-    """The PostgreSQL that keeps the record: postgresql://user:password@host:port/name. Default: embedded."""
+    """The PostgreSQL database of the record: postgresql://user:password@host:port/name. Default: embedded."""
 
     redis_url: Annotated[SecretStr, AfterValidator(_redis_url)] | None = Field(
         default=None, validation_alias="REDIS_URL"
     )
-    """The Redis or Valkey that holds the queues: redis://host:port/number. Default: embedded."""
+    """The Redis or Valkey server of the queues: redis://host:port/number. Default: embedded."""
 
     port: int | None = Field(default=None, ge=0, le=65535, validation_alias="PORT")
-    """The port of the web process, 0 to 65535 (0: any free one). Default: 8000, or the next free one."""
+    """The port of the web process, 0 to 65535 (0: any free port). Default: 8000, or the next free port."""
 
     executors: Path = Path("config/executors.toml")
     """The file of the executors. Default: config/executors.toml."""
 
     webhooks: Path = Path("config/webhooks.toml")
-    """The file of the webhooks. Default: config/webhooks.toml, which need not be there."""
+    """The file of the webhooks. Default: config/webhooks.toml, which may be missing."""
 
     alerts: Path = Path("config/alerts.toml")
-    """The file that says who is told of what. Default: config/alerts.toml, which need not be there."""
+    """The file of the alerts. Default: config/alerts.toml, which may be missing."""
 
     home: Path = Path(".tradewire")
     """The folder of the embedded servers and of services.json. Default: .tradewire."""
 
     api_token: Annotated[SecretStr, AfterValidator(_token)] | None = None
-    """The token that HTTP requests must carry, and rq-dashboard's password. Default: `up` makes one."""
+    """The token of HTTP requests, and the password of rq-dashboard. Default: `up` creates one."""
 
     api_rate: Annotated[int, Field(ge=1, le=1_000_000)] = 6000
-    """Requests over HTTP a minute and token; signals may come ten times as often. Default: 6000."""
+    """HTTP requests that each token may send in a minute; ten times as many signals. Default: 6000."""
 
     log: Literal["console", "json"] = "console"
-    """How log lines look: console (for people) or json (for machines). Default: console."""
+    """The form of log lines: console (for people) or json (for machines). Default: console."""
 
     live: str | None = None
-    """I accept real orders on account <number>: the sentence that mode live needs. Several: separated by ;"""
+    """The sentence that mode live requires: I accept real orders on account <number>. Several are separated by ;"""
 
     exchange_url: Annotated[str, AfterValidator(_exchange_url)] | None = None
-    """Where the paper exchange listens, for executors without base_url. Default: what `up` started."""
+    """The address of the paper exchange, for executors without base_url. Default: the exchange that `up` started."""
 
     source: str = "replay"
-    """The source that the producer polls, by name; none switches it off. Default: replay."""
+    """The source of signals that the producer reads, by name; none switches it off. Default: replay."""
 
     source_file: str | None = None
-    """What the source `file` reads: a path, or - for standard input. Default: none."""
+    """The path that the source `file` reads, or - for standard input. Default: none."""
 
     cadence_s: Annotated[float, AfterValidator(_delay)] = 5.0
-    """Seconds from one bar of the exchange to the next, above 0. Default: 5."""
+    """Seconds from one bar of the paper exchange to the next, above 0. Default: 5."""
 
     delivery: Literal["queue", "direct"] = "queue"
-    """How the producer has signals executed: queue (by the workers) or direct (by itself). Default: queue."""
+    """How the producer executes signals: through the queue and the workers (queue), or in its own process (direct).
+    Default: queue."""
 
     fallback: Literal["off", "direct"] = "off"
-    """What the producer does when Redis stays away: off (wait) or direct (execute itself). Default: off."""
+    """What the producer does when Redis stays away: it waits (off), or executes signals itself (direct).
+    Default: off."""
 
     fallback_after_s: Annotated[float, AfterValidator(_delay)] = 30.0
-    """Seconds that Redis must be away before the fallback begins, above 0. Default: 30."""
+    """Seconds for which Redis is away before the fallback begins, above 0. Default: 30."""
 
     _env_file: Path | None = PrivateAttr(default=None)
 
     def environment(self) -> dict[str, str]:
-        """Return the process's variables over those of the `.env` file that was read, without empty ones."""
+        """Return the variables of `.env` and of the process, without empty ones. The process's variables win."""
         return {**self.file_environment(), **{name: value for name, value in os.environ.items() if value}}
 
     def file_environment(self) -> dict[str, str]:
@@ -160,10 +162,10 @@ class Settings(BaseSettings):
 
 
 def load_settings(env_file: str | Path | None = ".env") -> Settings:
-    """Read the settings from the environment and, where it is silent, from *env_file*.
+    """Read the settings from the environment, and those that it does not set from *env_file*.
 
     Raises:
-        ConfigInvalid: At least one variable is wrong; every one of them is listed.
+        ConfigInvalid: A variable is wrong; the error lists every one that is.
     """
     settings, problems = readable_settings(env_file)
     if problems:
@@ -172,9 +174,9 @@ def load_settings(env_file: str | Path | None = ".env") -> Settings:
 
 
 def readable_settings(env_file: str | Path | None = ".env") -> tuple[Settings, list[Problem]]:
-    """Read the settings, with the default in place of each variable that is wrong, and what is wrong with it.
+    """Read the settings, with the default in place of each wrong variable; return them and the problems.
 
-    For a check that goes on to look for further problems; to run by, `load_settings` is right.
+    This is for checks that go on to find further problems. Processes use `load_settings`.
     """
     path = Path(env_file).absolute() if env_file is not None else None
     problems: list[Problem] = []
@@ -185,14 +187,14 @@ def readable_settings(env_file: str | Path | None = ".env") -> tuple[Settings, l
         wrong = {_field(fault["loc"]) for fault in error.errors(include_input=False)}
         defaults: dict[str, Any] = {field: Settings.model_fields[field].default for field in wrong}
         settings = Settings(_env_file=path, **defaults)
-    settings._env_file = path  # noqa: SLF001 - ours: kept to read the executors' keys from the same file
+    settings._env_file = path  # noqa: SLF001 - the executors' keys are read from the same file later
     return settings, problems
 
 
 def executor_keys(settings: Settings, executor_id: str) -> tuple[str, SecretStr] | None:
     """Return the API key and secret of an executor, from `<NAME>_API_KEY` and `<NAME>_API_SECRET`.
 
-    None when either is not set. The environment wins over `.env`, each variable by itself.
+    Returns None when one of them is not set. The environment wins over `.env`, for each variable.
     """
     environment = settings.environment()
     key_name, secret_name = key_names(executor_id)
@@ -201,7 +203,7 @@ def executor_keys(settings: Settings, executor_id: str) -> tuple[str, SecretStr]
 
 
 def key_names(executor_id: str) -> tuple[str, str]:
-    """Return the names of the two variables that hold an executor's keys."""
+    """Return the names of the two variables of an executor's API key and secret."""
     name = executor_id.upper().replace("-", "_")
     return f"{name}_API_KEY", f"{name}_API_SECRET"
 
@@ -213,7 +215,7 @@ def variable(field: str) -> str:
 
 
 def unknown_variables(settings: Settings) -> list[str]:
-    """Return the names of variables that look like ours and mean nothing, sorted."""
+    """Return the names that begin with TRADEWIRE_ and are not variables of tradewire, sorted."""
     known = {variable(field) for field in Settings.model_fields} | BETWEEN_PROCESSES
     ours = [name for name in settings.environment() if name.upper().startswith(PREFIX)]
     return sorted(name for name in ours if name.upper() not in known)

@@ -1,4 +1,4 @@
-"""Read the tables of executors.toml as they stand in the file, before any key is judged."""
+"""Read the tables of executors.toml as they are in the file, before any key is checked."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pipeline.model.errors import ConfigInvalid, Problem
 
 _ID = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
-#: Names of our other processes and servers, beside which an executor's would be ambiguous in every listing.
+#: Names of tradewire's other processes and servers. An executor of such a name would be ambiguous in every list.
 _TAKEN = frozenset(
     {
         "all",
@@ -31,12 +31,12 @@ _TAKEN = frozenset(
 
 
 def parsed_toml(path: Path, *, named_by: str = "TRADEWIRE_EXECUTORS") -> dict[str, Any]:
-    """Return what the file says, every figure with a point as the Decimal of its own digits.
+    """Return the content of the TOML file at *path*, with decimals as `Decimal`.
 
-    *named_by* is the variable that says which file is read.
+    *named_by* is the environment variable that names the file.
 
     Raises:
-        ConfigInvalid: The file is not there, not text or not TOML; the message has the line.
+        ConfigInvalid: The file is missing, is not text or is not TOML; the message names the line.
     """
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
@@ -45,12 +45,12 @@ def parsed_toml(path: Path, *, named_by: str = "TRADEWIRE_EXECUTORS") -> dict[st
     except UnicodeDecodeError:
         message = "is not UTF-8 text"
     except OSError as error:
-        message = f"cannot be read ({error.strerror}); {named_by} says which file is read"
+        message = f"cannot be read ({error.strerror}); {named_by} names the file"
     raise ConfigInvalid([Problem(key=str(path), message=message)])
 
 
 def executor_tables(parsed: dict[str, Any]) -> tuple[dict[str, dict[str, Any]], list[Problem]]:
-    """Return the table of each executor by its id, and the problems with everything that is no such table."""
+    """Return each executor's table by its id, and a problem for everything else in the file."""
     problems = [
         Problem(key=key, message=f"is not a key here{did_you_mean(key, ['executors'])} (known: executors)")
         for key in parsed
@@ -58,15 +58,15 @@ def executor_tables(parsed: dict[str, Any]) -> tuple[dict[str, dict[str, Any]], 
     ]
     executors = parsed.get("executors", {})
     if not isinstance(executors, dict) or not executors:
-        problems.append(Problem(key="executors", message="holds no executor; begin one with [executors.argo]"))
+        problems.append(Problem(key="executors", message="is missing: begin an executor with [executors.argo]"))
         return {}, problems
     tables = {}
     for executor_id, table in executors.items():
         key = f"executors.{executor_id}"
         if executor_id in _TAKEN:
-            problems.append(Problem(key=key, message="is the name of another process; choose another one"))
+            problems.append(Problem(key=key, message="is the name of another process; choose another name"))
         if not _ID.fullmatch(executor_id):
-            message = "is no name for an executor: a lower-case letter, then up to 31 of a-z, 0-9 and _"
+            message = "is not a name for an executor: it needs a lower-case letter, then up to 31 of a-z, 0-9 and _"
             problems.append(Problem(key=key, message=message))
         if isinstance(table, dict):
             tables[executor_id] = table

@@ -1,4 +1,4 @@
-"""A person's correction of what an account's losses are counted from: its day's start and its peak."""
+"""Let a person correct the figures that an account's losses are counted from: the day's start and the peak."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from psycopg.rows import DictRow
 
 from config.schema.executor import ExecutorSettings
 from pipeline.accounts.account_key import account_key_of
-from pipeline.accounts.equity import baseline_of, baseline_row
+from pipeline.accounts.equity import equity_baseline
 from pipeline.model.errors import NotPossible
 from pipeline.model.json_values import number_json
+from pipeline.store.query import execute
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 
 
 @dataclass(frozen=True, kw_only=True)
 class Baseline:
-    """What the losses of an account are counted from, in its currency."""
+    """The figures that an account's losses are counted from, in its currency."""
 
     executor_id: str
     account: str
@@ -32,7 +33,7 @@ class Baseline:
     peak_equity: Decimal
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as `baseline --json` prints it."""
+        """Return the shape that `baseline --json` prints."""
         return {
             "executor_id": self.executor_id,
             "account": self.account,
@@ -48,7 +49,7 @@ def read(record: Record, executor: ExecutorSettings) -> Baseline:
     """Return the figures in force.
 
     Raises:
-        NotPossible: nobody has read the account yet.
+        NotPossible: the account has not been read yet.
         RecordUnavailable: PostgreSQL is away.
     """
     return record.run(lambda connection: _figures(connection, executor))
@@ -63,44 +64,46 @@ def correct(
     by: str,
     why: str,
 ) -> tuple[Baseline, Baseline]:
-    """Put a person's figures in the place of ours, and return those before and after.
+    """Replace our figures by a person's, and return the figures before and after.
 
-    *day_start* is the figure that the day's loss is counted from: the equity, or the balance where `.firm` says so.
-    A *peak* below the equity rises to it with the next reading. Who and why are kept.
+    *day_start* is the figure that the daily loss is counted from: the equity, or the balance where `.firm` asks for it.
+    A *peak* below the equity rises to the equity with the next reading. The record keeps *by* and *why*.
 
     Raises:
-        NotPossible: nobody has read the account yet.
+        NotPossible: the account has not been read yet.
         RecordUnavailable: PostgreSQL is away.
     """
 
     def unit(connection: Connection[DictRow]) -> tuple[Baseline, Baseline]:
         before = _figures(connection, executor)
-        told = {"holder": before.account, "by": by, "why": why}
+        correction = {"holder": before.account, "by": by, "why": why}
         if day_start is not None:
             figure = f"day_start_{executor.firm.daily_loss_basis}"
             values: dict[str, Any] = {"holder": before.account, "start_equity": None, "start_balance": None}
             values[figure.removeprefix("day_")] = day_start
-            connection.execute(sql("equity_monitor", "correct_day"), values)
-            _tell(connection, told, figure, getattr(before, figure), day_start)
+            execute(connection, sql("equity_monitor", "correct_day"), values)
+            _record_correction(connection, correction, figure, getattr(before, figure), day_start)
         if peak is not None:
-            connection.execute(sql("equity_monitor", "correct_peak"), {"holder": before.account, "peak": peak})
-            _tell(connection, told, "peak_equity", before.peak_equity, peak)
+            execute(connection, sql("equity_monitor", "correct_peak"), {"holder": before.account, "peak": peak})
+            _record_correction(connection, correction, "peak_equity", before.peak_equity, peak)
         return before, _figures(connection, executor)
 
     return record.run(unit)
 
 
-def _tell(connection: Connection[DictRow], told: dict[str, str], figure: str, was: Decimal, became: Decimal) -> None:
+def _record_correction(
+    connection: Connection[DictRow], correction: dict[str, str], figure: str, was: Decimal, became: Decimal
+) -> None:
     if was != became:
-        values = told | {"figure": figure, "was": was, "became": became}
-        connection.execute(sql("equity_monitor", "tell_correction"), values)
+        values = correction | {"figure": figure, "was": was, "became": became}
+        execute(connection, sql("equity_monitor", "record_correction"), values)
 
 
 def _figures(connection: Connection[DictRow], executor: ExecutorSettings) -> Baseline:
     account = account_key_of(connection, executor.id)
-    baseline = baseline_of(baseline_row(connection, account))
+    baseline = equity_baseline(connection, account)
     if baseline is None:
-        raise NotPossible(f"nobody has read the account of {executor.id} yet: start the keeper and look again")
+        raise NotPossible(f"the account of {executor.id} has not been read yet: start the keeper and try again")
     return Baseline(
         executor_id=executor.id,
         account=account,

@@ -1,4 +1,4 @@
-"""What an account holds, and what our entries may still add to it. Pure."""
+"""Compute an account's exposure: its positions, and what our entries may still add to them. Pure."""
 
 from __future__ import annotations
 
@@ -14,60 +14,61 @@ _ZERO = Decimal(0)
 
 @dataclass(frozen=True, kw_only=True)
 class Pending:
-    """What our entries in one symbol may add that the positions read do not show."""
+    """What our entries in one symbol may still add to the positions that were read."""
 
     symbol: str
     #: Signed: below zero is short.
     quantity: Decimal
-    #: What it is taken to cost, unsigned, in the account's currency.
+    #: The estimated cost, unsigned, in the account's currency.
     value: Decimal
-    #: What it may lose down to its stops, in the account's currency.
+    #: The loss down to its stops, in the account's currency.
     risk: Decimal
 
 
 @dataclass(frozen=True, kw_only=True)
 class Own:
-    """What the executions of one strategy hold in a symbol."""
+    """What the executions of one strategy hold in one symbol."""
 
     #: Signed: below zero is short.
     quantity: Decimal = _ZERO
     opened_at: datetime | None = None
-    #: What all strategies hold of it together, and when our record last heard of a fill.
+    #: The quantity that all strategies hold together by our record.
     recorded: Decimal = _ZERO
+    #: When the last fill was recorded.
     changed_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Book:
-    """All positions of an account and all that our entries may still add."""
+    """All positions of an account, and all that our entries may still add to them."""
 
     positions: tuple[Position, ...] = ()
     pending: tuple[Pending, ...] = ()
-    #: Symbol to the farthest of the stops that our strategies hold it with.
+    #: By symbol, the farthest stop of the strategies that hold it.
     stops: Mapping[str, Decimal] = field(default_factory=dict)
-    #: Symbols that a strategy holds without a stop.
+    #: The symbols that at least one strategy holds without a stop.
     unstopped: frozenset[str] = frozenset()
 
     def symbols(self) -> frozenset[str]:
-        """Return every symbol that is held or may come to be held."""
+        """Return every symbol that is held, or may be once pending entries fill."""
         return frozenset(
             [each.symbol for each in self.positions if each.quantity]
             + [each.symbol for each in self.pending if each.quantity]
         )
 
     def quantity(self, symbol: str) -> Decimal:
-        """Return the quantity in *symbol*, signed, with what may still come."""
+        """Return the signed quantity in *symbol*, pending entries included."""
         held = sum((each.quantity for each in self.positions if each.symbol == symbol), _ZERO)
         return held + sum((each.quantity for each in self.pending if each.symbol == symbol), _ZERO)
 
     def gross(self, symbols: Iterable[str] | None = None) -> Decimal:
-        """Return what all of it is worth, longs and shorts added up, in the account's currency."""
+        """Return the gross value of *symbols* (None: all), in the account's currency. Longs and shorts add up."""
         only = None if symbols is None else frozenset(symbols)
         held = sum((worth(each) for each in self.positions if only is None or each.symbol in only), _ZERO)
         return held + sum((each.value for each in self.pending if only is None or each.symbol in only), _ZERO)
 
     def open_risk(self, default_stop_percent: Decimal) -> Decimal:
-        """Return what may be lost down to the stops; a position without one is taken to have the default's."""
+        """Return the loss down to the stops. A position without a stop counts with *default_stop_percent*."""
         held = sum((self._risk(each, default_stop_percent) for each in self.positions), _ZERO)
         return held + sum((each.risk for each in self.pending), _ZERO)
 
@@ -76,12 +77,12 @@ class Book:
         assumed = worth(position) * default_stop_percent / 100
         if stop is None:
             return assumed
-        # A stop beyond the price is one that should have fired: nothing is gained by it.
+        # The price has passed a stop that lies beyond it, so that stop limits no loss.
         distance = price - stop if position.quantity > 0 else stop - price
         least = assumed if position.symbol in self.unstopped else _ZERO
         return max(distance * abs(position.quantity), least)
 
 
 def worth(position: Position) -> Decimal:
-    """Return what a position is worth, unsigned, at the market's price, else at its own."""
+    """Return the unsigned value of a position at the market price; at its entry price when that is unknown."""
     return abs(position.quantity) * (position.current_price or position.average_entry_price)

@@ -1,7 +1,8 @@
-"""How much of its loss limits an account has used. Pure."""
+"""Compute how much of its loss limits an account has used. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -17,33 +18,37 @@ _TENTH = Decimal("0.1")
 
 @dataclass(frozen=True, kw_only=True)
 class EquityBaseline:
-    """The account's day and peak as the keeper watches them, in the account's currency.
+    """An account's equity and the figures that its losses are counted from, in the account's currency.
 
-    Deposits and withdrawals are in the day's start and the peak already.
+    The day's start and the peak include deposits and withdrawals.
     """
 
     equity: Decimal
     #: Equity without unrealised profit.
     balance: Decimal
     day: date
+    day_started_at: datetime
     day_start_equity: Decimal
     day_start_balance: Decimal
     peak_equity: Decimal
-    #: The best earlier day's profit, and all profit since the first day; for the consistency rule.
+    #: The best profit of an earlier day. The consistency rule compares it with *earned*.
     best_day_profit: Decimal
+    #: All profit since the first day.
     earned: Decimal
+    #: The limits that were reached at the last evaluation, so that a halt that a person lifts is not set again.
+    breached: Sequence[str] = ()
     read_at: datetime
 
 
 class LossLimit(StrEnum):
-    """The limits that the ladder goes by; also the causes of its switches."""
+    """The loss limits; their values are also the causes of the switches that they set."""
 
     DAILY_LOSS = "daily_loss"
     DRAWDOWN = "drawdown"
 
 
 class Rung(StrEnum):
-    """How far up the ladder a limit's use is."""
+    """The steps of the ladder that the use of a loss limit climbs."""
 
     NONE = "none"
     #: From 70 percent.
@@ -54,7 +59,7 @@ class Rung(StrEnum):
     HALT = "halt"
 
 
-#: From which percentage of a limit on which rung is reached, the highest first.
+#: The percentage of a limit from which a rung is reached; the highest first.
 RUNGS = ((100, Rung.HALT), (90, Rung.REDUCE), (70, Rung.WARN))
 
 
@@ -63,28 +68,29 @@ class Use:
     """How much of one loss limit is used, in the account's currency."""
 
     limit: LossLimit
-    #: Below zero: that much has been gained.
+    #: Below zero after a gain.
     lost: Decimal
     #: At least 0.
     allowed: Decimal
-    #: The figure that the loss is counted from, and what it is.
+    #: The figure that the loss is counted from.
     reference: Decimal
+    #: The name of that figure.
     counted_from: str
 
     @property
     def left(self) -> Decimal:
-        """What may still be lost; 0 when the limit is reached."""
+        """Return the amount that may still be lost; 0 when the limit is reached."""
         return max(self.allowed - self.lost, _ZERO)
 
     @property
     def percent(self) -> Decimal:
-        """How much of the limit is used; 0 after a gain, 100 and more when it is reached."""
+        """Return the used share of the limit in percent; 0 after a gain, 100 or more when it is reached."""
         if self.lost <= 0:
             return _ZERO
         return self.lost * 100 / self.allowed if self.allowed else Decimal(100)
 
     def facts(self) -> dict[str, Any]:
-        """Return the figures as a reason and a switch tell them, money to the cent."""
+        """Return the figures that a reason or a switch shows; money to the cent."""
         return {
             "lost": self.lost.quantize(_CENT),
             "allowed": self.allowed.quantize(_CENT),
@@ -94,12 +100,12 @@ class Use:
 
 
 def uses(executor: ExecutorSettings, baseline: EquityBaseline) -> tuple[Use, ...]:
-    """Return the use of every loss limit that is on: the day's loss, then the drawdown."""
+    """Return the use of each configured loss limit: the daily loss, then the drawdown."""
     return tuple(use for use in (_daily_loss(executor, baseline), _drawdown(executor, baseline)) if use is not None)
 
 
 def rung(use: Use) -> Rung:
-    """Return how far up the ladder *use* is."""
+    """Return the highest rung that *use* has reached."""
     if use.lost <= 0:
         return Rung.NONE
     return next((name for percent, name in RUNGS if use.lost * 100 >= use.allowed * percent), Rung.NONE)
@@ -137,5 +143,5 @@ def _drawdown(executor: ExecutorSettings, baseline: EquityBaseline) -> Use | Non
 
 
 def _share(whole: Decimal, percent: Decimal) -> Decimal:
-    # Of an account in debt nothing may be lost.
+    # An account in debt may lose nothing.
     return max(whole * percent / 100, _ZERO)

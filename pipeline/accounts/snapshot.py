@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
+from psycopg import Connection
+from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
+from pydantic import TypeAdapter
 
 from pipeline.model.account import Account, Clock, ClockReading, Position
+from pipeline.store.query import fetch_maybe
+from pipeline.store.statements import sql
 
-_TIMES = ("timestamp", "next_open", "next_close")
-
-_MONEY = ("equity", "last_equity", "cash", "buying_power", "non_marginable_buying_power")
+_ACCOUNT = TypeAdapter(Account)
+_POSITIONS = TypeAdapter(tuple[Position, ...])
+_CLOCK = TypeAdapter(Clock)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,12 +28,12 @@ class Snapshot:
     account: Account
     positions: tuple[Position, ...]
     taken_at: datetime
-    #: The broker's clock as last read; None when it never was.
+    #: The broker's clock as last read; None before its first reading.
     last_clock: ClockReading | None = None
 
     @property
     def clock(self) -> ClockReading | None:
-        """The clock as read with the account or later; None: it could not be read."""
+        """Return the clock that was read with the account or later; None when it could not be read."""
         last = self.last_clock
         return last if last is not None and last.read_at >= self.taken_at else None
 
@@ -37,48 +42,57 @@ class Snapshot:
         return next((position for position in self.positions if position.symbol == symbol), None)
 
 
-def _account_json(account: Account) -> dict[str, Any]:
-    body = asdict(account)
-    body.pop("raw")  # It repeats the rest, and holds more of the owner's affairs than the rules need.
-    return body | {name: str(body[name]) for name in _MONEY}
+@dataclass(frozen=True, kw_only=True)
+class SnapshotRow:
+    """A snapshot as the record keeps it, and the record's time."""
+
+    account: dict[str, Any]
+    positions: list[dict[str, Any]]
+    taken_at: datetime
+    clock: dict[str, Any] | None
+    now: datetime
+
+    def snapshot(self) -> Snapshot:
+        """Return the snapshot."""
+        return Snapshot(
+            account=_ACCOUNT.validate_python(self.account | {"raw": {}}),
+            positions=_POSITIONS.validate_python(self.positions),
+            taken_at=self.taken_at,
+            last_clock=self.last_clock(),
+        )
+
+    def last_clock(self) -> ClockReading | None:
+        """Return the clock as last read; None before its first reading."""
+        if self.clock is None:
+            return None
+        read_at = datetime.fromisoformat(self.clock["read_at"])
+        return ClockReading(clock=_CLOCK.validate_python(self.clock), read_at=read_at)
 
 
-def _position_json(position: Position) -> dict[str, Any]:
+def read_snapshot(connection: Connection[DictRow], executor_id: str) -> Snapshot | None:
+    """Return the newest snapshot of the executor's account; None before its first reading."""
+    row = fetch_maybe(connection, SnapshotRow, sql("accounts", "snapshot"), {"executor_id": executor_id})
+    return None if row is None else row.snapshot()
+
+
+def snapshot_of(row: Mapping[str, Any]) -> Snapshot:
+    """Return the snapshot that *row* of the record holds."""
+    return SnapshotRow(**{name: row[name] for name in ("account", "positions", "taken_at", "clock", "now")}).snapshot()
+
+
+def snapshot_values(snapshot: Snapshot) -> dict[str, Any]:
+    """Return the values that the record keeps of *snapshot*."""
+    # The raw answer repeats the figures, and holds more of the owner's affairs than the rules need.
+    account = _ACCOUNT.dump_python(snapshot.account, mode="json", exclude={"raw"})
     return {
-        name: value if name == "symbol" or value is None else str(value) for name, value in asdict(position).items()
+        "account_number": snapshot.account.number,
+        "taken_at": snapshot.taken_at,
+        "account": Jsonb(account),
+        "positions": Jsonb(_POSITIONS.dump_python(snapshot.positions, mode="json")),
+        "clock": None if snapshot.last_clock is None else clock_value(snapshot.last_clock),
     }
 
 
-def _clock_json(reading: ClockReading) -> Jsonb:
-    clock = reading.clock
-    times = {name: getattr(clock, name).isoformat() for name in _TIMES}
-    return Jsonb(times | {"is_open": clock.is_open, "read_at": reading.read_at.isoformat()})
-
-
-def _clock_from(body: dict[str, Any] | None) -> ClockReading | None:
-    if body is None:
-        return None
-    times = {name: datetime.fromisoformat(body[name]) for name in (*_TIMES, "read_at")}
-    read_at = times.pop("read_at")
-    return ClockReading(clock=Clock(**times, is_open=body["is_open"]), read_at=read_at)
-
-
-def snapshot_of(row: dict[str, Any]) -> Snapshot:
-    """Return the snapshot that *row* of the record holds."""
-    account = row["account"] | {name: Decimal(row["account"][name]) for name in _MONEY}
-    positions = tuple(
-        Position(
-            symbol=body["symbol"],
-            quantity=Decimal(body["quantity"]),
-            available=Decimal(body["available"]),
-            average_entry_price=Decimal(body["average_entry_price"]),
-            current_price=None if body["current_price"] is None else Decimal(body["current_price"]),
-        )
-        for body in row["positions"]
-    )
-    return Snapshot(
-        account=Account(**account, raw={}),
-        positions=positions,
-        taken_at=row["taken_at"],
-        last_clock=_clock_from(row["clock"]),
-    )
+def clock_value(reading: ClockReading) -> Jsonb:
+    """Return the value that the record keeps of *reading*."""
+    return Jsonb(_CLOCK.dump_python(reading.clock, mode="json") | {"read_at": reading.read_at.isoformat()})

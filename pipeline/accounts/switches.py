@@ -1,11 +1,11 @@
-"""Turn the switches of an account on and off, and say which stand; every turn is kept with who and why."""
+"""Turn an account's switches on and off, and list those that are on. The record keeps who turned them and why."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from psycopg import Connection
 from psycopg.rows import DictRow
@@ -13,16 +13,17 @@ from psycopg.types.json import Json
 
 from config.schema.executor import ExecutorSettings
 from pipeline.accounts.account_key import account_key_of, account_keys_of, provisional_key
-from pipeline.accounts.equity import baseline_of, baseline_row
+from pipeline.accounts.equity import equity_baseline
 from pipeline.accounts.losses import LossLimit, Rung, Use, rung, uses
 from pipeline.model.errors import NotPossible
 from pipeline.model.json_values import time_json
 from pipeline.model.reasons import Code, Reason
-from pipeline.model.switches import Switch, SwitchKind, reason_of, switch_of
+from pipeline.model.switches import Switch, SwitchKind, reason_of
+from pipeline.store.query import execute, fetch_all
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 
-#: The cause of what a person turns.
+#: The cause of a switch that a person turns on.
 PERSON = "person"
 
 
@@ -37,11 +38,10 @@ def turn_on(
     by: str,
     why: str | None = None,
 ) -> bool:
-    """Turn a switch on in the caller's transaction; True when that is new or changes something.
+    """Turn a switch on in the caller's transaction; return whether that changed anything.
 
-    One that stands already keeps the figures, the name and the time of its first turn: calling again with other
-    *facts* changes nothing. *flatten* asks once to close everything; when that was done for a limit, the same
-    limit does not ask again while its halt stands. A person may.
+    A switch that is on already keeps the *facts*, the name and the time of its first turn. *flatten* asks the keeper
+    to close everything once. A limit's request is not repeated while its halt is on; a person's is.
     """
     values = {
         "switch_id": uuid4(),
@@ -53,7 +53,7 @@ def turn_on(
         "by": by,
         "why": why,
     }
-    return connection.execute(sql("switches", "turn_on"), values).fetchone() is not None
+    return execute(connection, sql("switches", "turn_on"), values) > 0
 
 
 def turn_off(
@@ -65,7 +65,7 @@ def turn_off(
     by: str,
     why: str | None = None,
 ) -> list[Switch]:
-    """Turn off in the caller's transaction what stands of *kinds* and *causes* (None: all); return what did."""
+    """Turn off the switches of *kinds* and *causes* (None: all) in the caller's transaction, and return them."""
     values = {
         "holders": [account_key] if isinstance(account_key, str) else list(account_key),
         "kinds": None if kinds is None else [kind.value for kind in kinds],
@@ -73,33 +73,51 @@ def turn_off(
         "by": by,
         "why": why,
     }
-    return [switch_of(row) for row in connection.execute(sql("switches", "turn_off"), values).fetchall()]
+    return fetch_all(connection, Switch, sql("switches", "turn_off"), values)
 
 
 def active_switches(connection: Connection[DictRow], account_key: str | Collection[str]) -> list[Switch]:
-    """Return the switches that stand, the oldest first."""
+    """Return the switches that are on, the oldest first."""
     account_keys = [account_key] if isinstance(account_key, str) else list(account_key)
-    return [
-        switch_of(row)
-        for row in connection.execute(sql("pre_trade_check", "switches"), {"holders": account_keys}).fetchall()
-    ]
+    return fetch_all(connection, Switch, sql("pre_trade_check", "switches"), {"holders": account_keys})
 
 
 def release(connection: Connection[DictRow], executor_id: str, codes: Collection[Code]) -> int:
-    """Let what *executor_id* holds for one of *codes* be judged anew at once; return how many."""
+    """Make the executions that *executor_id* holds for one of *codes* due now; return how many."""
     values = {"executor_id": executor_id, "reason_codes": [code.value for code in codes]}
-    return len(connection.execute(sql("switches", "release_paused"), values).fetchall())
+    return execute(connection, sql("switches", "release_paused"), values)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlattenRequest:
+    """A switch that asks to close everything."""
+
+    switch_id: UUID
+    cause: str
+    set_by: str
+
+
+def flatten_requests(connection: Connection[DictRow], executor_id: str) -> list[FlattenRequest]:
+    """Return the switches that ask to close everything at *executor_id*'s account, the oldest first."""
+    key = {"holders": account_keys_of(connection, executor_id)}
+    return fetch_all(connection, FlattenRequest, sql("switches", "flatten_requests"), key)
+
+
+def end_flatten(connection: Connection[DictRow], requests: Collection[FlattenRequest], *, by: str, why: str) -> bool:
+    """End *requests* in the caller's transaction; return whether one had not ended yet. The halts stay on."""
+    values = {"switch_ids": [request.switch_id for request in requests], "by": by, "why": why}
+    return execute(connection, sql("switches", "end_flatten"), values) > 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class SwitchStatus:
-    """What stands at one executor's account."""
+    """The switches that are on at one executor's account."""
 
     executor_id: str
-    #: The account's number, or a provisional name while nobody has read it.
+    #: The account number; the provisional key before the first reading.
     account_key: str
     switches: tuple[Switch, ...]
-    #: What the command that was just given has lifted.
+    #: The switches that the current command has turned off.
     lifted: tuple[Switch, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -113,7 +131,7 @@ class SwitchStatus:
 
 
 class Switches:
-    """A person's switches, by the executor's name. Every method may be run again with the same values."""
+    """Turns switches for a person, by executor. Every method may be run again with the same values."""
 
     def __init__(self, record: Record) -> None:
         self._record = record
@@ -121,7 +139,7 @@ class Switches:
     def turn(
         self, executor_id: str, kind: SwitchKind, *, flatten: bool = False, by: str, why: str | None
     ) -> SwitchStatus:
-        """Turn a switch on and return what stands then.
+        """Turn a switch on and return the switches that are on afterwards.
 
         Raises:
             RecordUnavailable: PostgreSQL is away.
@@ -132,15 +150,15 @@ class Switches:
             turn_on(
                 connection, account_key=account_key, kind=kind, cause=PERSON, facts={}, flatten=flatten, by=by, why=why
             )
-            return _stand(connection, executor_id)
+            return _status(connection, executor_id)
 
         return self._record.run(unit)
 
     def resume(self, executor_id: str, *, by: str, why: str | None) -> SwitchStatus:
-        """Lift everything, and let what was held for a pause go on at once.
+        """Turn every switch off, and make the executions that were held for a pause due now.
 
         Raises:
-            NotPossible: a limit halted the account, and nobody says why it may trade again.
+            NotPossible: a limit halted the account, and *why* does not explain why it may trade again.
             RecordUnavailable: PostgreSQL is away.
         """
 
@@ -154,43 +172,43 @@ class Switches:
             if by_limit and not why:
                 raise NotPossible(
                     f"{executor_id} was halted by its limits ({'; '.join(str(reason_of(each)) for each in by_limit)}): "
-                    "say --why it may trade again"
+                    "give the reason for trading again with --why"
                 )
             lifted = turn_off(connection, account_key=account_keys, kinds=None, causes=None, by=by, why=why)
             release(connection, executor_id, [Code.PAUSED])
-            return replace(_stand(connection, executor_id), lifted=tuple(lifted))
+            return replace(_status(connection, executor_id), lifted=tuple(lifted))
 
         return self._record.run(unit)
 
     def active_switches(self, executor_id: str) -> SwitchStatus:
-        """Return what stands.
+        """Return the switches that are on.
 
         Raises:
             RecordUnavailable: PostgreSQL is away.
         """
-        return self._record.run(lambda connection: _stand(connection, executor_id))
+        return self._record.run(lambda connection: _status(connection, executor_id))
 
     def over(self, executor: ExecutorSettings) -> list[Use]:
-        """Return the uses of loss limits that stop entries whatever a person lifts.
+        """Return the use of each loss limit that stops entries, even after a person turns its switch off.
 
         Raises:
             RecordUnavailable: PostgreSQL is away.
         """
-        figures = self._record.run(
-            lambda connection: baseline_of(baseline_row(connection, account_key_of(connection, executor.id)))
+        baseline = self._record.run(
+            lambda connection: equity_baseline(connection, account_key_of(connection, executor.id))
         )
-        if figures is None:
+        if baseline is None:
             return []
-        return [use for use in uses(executor, figures) if rung(use) in (Rung.REDUCE, Rung.HALT)]
+        return [use for use in uses(executor, baseline) if rung(use) in (Rung.REDUCE, Rung.HALT)]
 
 
 def is_limit(switch: Switch) -> bool:
-    """Say whether a limit turned *switch*, and not a person."""
+    """Return whether a limit turned *switch* on, and not a person."""
     return switch.cause in set(LossLimit)
 
 
 def switch_json(switch: Switch) -> dict[str, Any]:
-    """Return one switch for programs."""
+    """Return the JSON shape of one switch."""
     reason = reason_of(switch)
     return {
         "kind": switch.kind.value,
@@ -205,7 +223,7 @@ def switch_json(switch: Switch) -> dict[str, Any]:
     }
 
 
-def _stand(connection: Connection[DictRow], executor_id: str) -> SwitchStatus:
+def _status(connection: Connection[DictRow], executor_id: str) -> SwitchStatus:
     return SwitchStatus(
         executor_id=executor_id,
         account_key=account_key_of(connection, executor_id),

@@ -1,4 +1,4 @@
-"""The producer process: a source, the intake behind it, and the bell or the recipe after the commit."""
+"""Run the producer process: read a source, record its signals, and have them executed by the queues or here."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 
 
 class SignalDelivery:
-    """Records one signal and has it executed: by the queues, or here when so configured."""
+    """Records signals and has them executed: by the queues, or by this process when so configured."""
 
     def __init__(
         self,
@@ -47,51 +47,52 @@ class SignalDelivery:
         self._dispatcher = dispatcher
         self._direct = direct
         self._direct_after_s = direct_after_s
-        self._away_since: float | None = None
-        self._said_direct = False
+        self._redis_away_since: float | None = None
+        self._fallback_logged = False
 
     def deliver(self, raw: Mapping[str, Any]) -> None:
-        """Record *raw*; enqueue what is queued, or execute it here.
+        """Record *raw* and enqueue its executions, or execute them here.
 
         Raises:
-            InvalidSignal: it is not a signal; it was kept as a refusal.
+            InvalidSignal: it is not a signal; it was recorded as a refusal.
             RecordUnavailable: PostgreSQL is away.
         """
         recorded = self._intake.record(raw, source=self._source)
         if recorded.duplicate and self._dispatcher is not None:
-            return  # Whoever recorded it first rang, or the keeper did: a restart's repeats must not flood the queues.
+            # It was enqueued when it was first recorded, or by the keeper. After a restart many signals come again.
+            return
         if self._dispatcher is None and self._direct is not None:
             self._direct.execute(recorded.executions)
         elif self._dispatcher is not None and self._dispatcher.enqueue(recorded.executions):
-            self._away_since, self._said_direct = None, False
-        elif self._direct is not None and self._away_long_enough():
+            self._redis_away_since, self._fallback_logged = None, False
+        elif self._direct is not None and self._falls_back():
             self._direct.execute(recorded.executions)
 
     def refuse(self, raw: Mapping[str, Any], code: str, message: str) -> None:
-        """Keep what was not a signal."""
+        """Record input that is no signal as a refusal."""
         self._intake.refuse(raw, source=self._source, code=code, message=message)
 
-    def _away_long_enough(self) -> bool:
-        """Say whether Redis has been away for so long that the producer executes by itself, loudly."""
+    def _falls_back(self) -> bool:
+        """Return whether Redis has been away for so long that this process executes signals itself; log it once."""
         now = time.monotonic()
-        self._away_since = now if self._away_since is None else self._away_since
-        if self._direct_after_s is None or now - self._away_since < self._direct_after_s:
+        self._redis_away_since = now if self._redis_away_since is None else self._redis_away_since
+        if self._direct_after_s is None or now - self._redis_away_since < self._direct_after_s:
             return False
-        if not self._said_direct:
-            self._said_direct = True
-            log.error("delivery.fell_back_to_direct", redis_away_s=round(now - self._away_since, 1))
+        if not self._fallback_logged:
+            self._fallback_logged = True
+            log.error("delivery.fell_back_to_direct", redis_away_s=round(now - self._redis_away_since, 1))
         return True
 
 
 def produce_for_ever(settings: Settings, executors: Executors, *, database_url: str, stop: threading.Event) -> None:
-    """Take signals from the configured source until *stop*.
+    """Record the signals of the configured source until *stop*.
 
     Raises:
         ConfigInvalid: the source or an address is missing.
-        NotPossible: PostgreSQL or Redis is of a kind that cannot be used.
+        NotPossible: this PostgreSQL or Redis cannot be used.
     """
     record = Record(database_url, retry_for_s=0.0)
-    # Away is waited out later; a server that cannot be used is refused now.
+    # An unusable server is refused now; one that is away is waited for later.
     with suppress(RecordUnavailable):
         record.run(lambda _: None)
     heartbeat: Heartbeat | None = None
@@ -135,9 +136,9 @@ def _delivery(
     dispatcher = None
     if settings.delivery == "queue":
         if settings.redis_url is None:
-            raise ConfigInvalid([Problem(key="REDIS_URL", message="no Redis is known, and delivery is queue")])
+            raise ConfigInvalid([Problem(key="REDIS_URL", message="not set, and TRADEWIRE_DELIVERY is queue")])
         connection = connect(settings.redis_url.get_secret_value())
-        # Away is waited out later; a server that would lose jobs is refused now.
+        # A server that would lose jobs is refused now; one that is away is waited for later.
         with suppress(QueueUnavailable):
             check_server(connection)
         dispatcher = Dispatcher(ExecutionQueue(connection))

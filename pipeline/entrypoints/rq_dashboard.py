@@ -1,18 +1,18 @@
-"""Run rq-dashboard 0.9.0, with what has to be worked around in it.
+"""Run rq-dashboard 0.9.0 with workarounds for its faults.
 
-What is wrong with it, and where it is put right here:
+The faults, and where they are worked around:
 
-- it has no login of its own in the blueprint, and its own server binds to every address: `_refuse_strangers`, `main`,
+- it has no login of its own in the blueprint, and its own server binds to every address: `_require_login`, `main`,
   and `pipeline/entrypoints/web/page/rq.py` where the page shows it;
-- it takes a POST from any page that the user has open, and requeues a whole queue on a GET: `_refuse_foreign_posts`;
-- it puts descriptions, exceptions, results and names into its pages as HTML: `_EscapingTemplates`, `_harden`;
+- it accepts a POST from any page that the user has open, and requeues a whole queue on a GET: `_refuse_foreign_posts`;
+- it writes descriptions, exceptions, results and names into its pages unescaped: `_EscapingTemplates`, `_add_headers`;
 - with JSON jobs its workers page fails while a worker is busy, as do jobs with dependencies: `_Worker`, `_Job`;
 - compacting loses jobs when it is interrupted, and fails on an empty queue: `_Queue.compact`;
-- what is not there, and a Redis that is away, are errors 500, or a page with status 200: `_answer_errors`;
-- it opens a Redis connection per request, with redis-py's retries of most of a minute: `_connection`;
-- it imports `six` without asking for it: tradewire's own dependencies do.
+- a missing job or an unreachable Redis is an error 500, or a page with status 200: `_answer_errors`;
+- it opens a Redis connection per request, with redis-py's retries of almost a minute: `_connection`;
+- it imports `six` without depending on it: tradewire depends on it.
 
-It is served by waitress, as werkzeug's server is not for production.
+waitress serves it, since werkzeug's server is not made for production.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ USER = "tradewire"
 PORT = 9181
 
 _REDIS_TIMEOUT_S = 2.0
-# Underscore compiles its templates: 'unsafe-eval'. Whatever else is on a page runs only with the page's nonce.
+# Underscore compiles its templates, which needs 'unsafe-eval'. All scripts need the nonce of the page.
 _POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-eval' 'nonce-{nonce}'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -63,7 +63,7 @@ _POLICY = (
 
 
 class _Id(str):
-    """A job's id that can be decoded: the dashboard takes it for bytes."""
+    """A job's id with a `decode` method: the dashboard expects bytes."""
 
     __slots__ = ()
 
@@ -72,7 +72,7 @@ class _Id(str):
 
 
 class _Job(Job):
-    """A job whose payload is JSON unless somebody says otherwise."""
+    """A job whose payload is JSON unless another serializer is given."""
 
     @classmethod
     def fetch(cls, id: str, connection: Redis | None = None, serializer: Any = None) -> Job:  # noqa: A002 - RQ's
@@ -94,7 +94,7 @@ class _Worker(Worker):
         try:
             return super().get_current_job()
         except NoSuchJobError:
-            # It ended between the two questions.
+            # The job ended between the two requests to Redis.
             return None
 
 
@@ -106,14 +106,14 @@ class _Queue(Queue):
         return super().all(*args, **{"serializer": JSONSerializer, **kwargs})
 
     def compact(self) -> None:
-        """Take out the ids that have no job; the others are not touched."""
+        """Remove the ids without a job; leave the others in place."""
         for job_id in self.get_job_ids():
             if not _Job.exists(job_id, connection=self.connection):
                 self.connection.lrem(self.key, 1, job_id)
 
 
 class _EscapingTemplates(FileSystemLoader):
-    """The dashboard's templates, with every value escaped and every script named by the page's nonce."""
+    """The dashboard's templates, with every value escaped and the page's nonce on every script."""
 
     def get_source(self, environment: Environment, template: str) -> tuple[str, str, Callable[[], bool]]:
         source, path, is_current = super().get_source(environment, template)
@@ -123,13 +123,13 @@ class _EscapingTemplates(FileSystemLoader):
 
 
 class _NeverRaised(Exception):
-    """Stands where the dashboard catches a lost connection only to answer 200."""
+    """Replaces the exception that the dashboard catches to answer 200 when Redis is away."""
 
 
 def make_app(redis_url: str, token: str | None) -> Flask:
     """Return the dashboard of the Redis at *redis_url*, behind the user `tradewire` and *token* as the password.
 
-    Without a token it lets everybody in: for a caller that has a door of its own.
+    Without a token it asks for no login: the caller must check the login itself.
     """
     connection = _connection(redis_url)
     web.config.serializer = JSONSerializer
@@ -143,10 +143,10 @@ def make_app(redis_url: str, token: str | None) -> Flask:
     app.config["RQ_DASHBOARD_POLL_INTERVAL"] = 2500
     app.jinja_loader = _EscapingTemplates(Path(rq_dashboard.__file__).parent / "templates")
     if token is not None:
-        app.before_request(lambda: _refuse_strangers(token))
+        app.before_request(lambda: _require_login(token))
     app.before_request(_refuse_foreign_posts)
     app.before_request(_make_nonce)
-    app.after_request(_harden)
+    app.after_request(_add_headers)
     _answer_errors(app)
     app.add_url_rule("/static/favicon.ico", endpoint="static", view_func=_no_icon)
     web.setup_rq_connection(app)
@@ -160,24 +160,24 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python -m pipeline.entrypoints.rq_dashboard", description="Serve rq-dashboard."
     )
     parser.add_argument("--port", type=int, help=f"default: $PORT, else {PORT}")
-    asked = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     watch_lifeline()
     try:
         settings = effective(load_settings())
-        redis_url, token = _needed(settings)
+        redis_url, token = _required(settings)
     except ConfigInvalid as error:
         sys.stderr.writelines(f"{problem}\n" for problem in error.problems)
         return 2
     configure_logs(settings.log, process="rq_dashboard")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    port = asked.port or settings.port or PORT
+    port = options.port or settings.port or PORT
     app = make_app(redis_url, token)
     log.info("dashboard.started", url=f"http://{LOOPBACK}:{port}", user=USER)
     waitress.serve(app, host=LOOPBACK, port=port, threads=4, ident=None)
     return 0
 
 
-def _needed(settings: Settings) -> tuple[str, str]:
+def _required(settings: Settings) -> tuple[str, str]:
     problems = []
     if settings.redis_url is None:
         problems.append(Problem(key="REDIS_URL", message="not set, and no `tradewire up` runs here"))
@@ -198,36 +198,36 @@ def _connection(redis_url: str) -> Redis:
     )
 
 
-def _refuse_strangers(token: str) -> Response | None:
+def _require_login(token: str) -> Response | None:
     login = request.authorization
     user, password = (login.username, login.password) if login is not None else (None, None)
-    # Both are compared whatever the first says: the time taken tells nothing.
+    # Both are always compared, so that the time does not show which one is wrong.
     known = hmac.compare_digest((user or "").encode(), USER.encode())
     if hmac.compare_digest((password or "").encode(), token.encode()) and known:
         return None
     headers = {"WWW-Authenticate": 'Basic realm="tradewire", charset="UTF-8"'}
-    return Response(f"The user is {USER}, the password the api_token.\n", 401, headers)
+    return Response(f"The user is {USER}, the password is the api_token.\n", 401, headers)
 
 
 def _refuse_foreign_posts() -> Response | None:
     if (request.view_args or {}).get("instance_number", 0) != 0:
-        return Response("There is one Redis here.\n", 404)
+        return Response("There is only one Redis.\n", 404)
     if request.method in ("GET", "HEAD", "OPTIONS"):
         if request.endpoint == "rq_dashboard.requeue_all":
-            return Response("Requeueing changes something: POST.\n", 405, {"Allow": "POST"})
+            return Response("Requeue with POST.\n", 405, {"Allow": "POST"})
         return None
-    # A browser says where a POST comes from, in one header or the other; what is no browser holds no login of a user.
+    # A browser sends the origin of a POST in one of these headers; other programs do not hold a user's login.
     origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site", "same-origin")
     if site == "same-origin" and (origin is None or urlsplit(origin).netloc == request.host):
         return None
-    return Response("This came from another page.\n", 403)
+    return Response("This request came from another page.\n", 403)
 
 
 def _make_nonce() -> None:
     g.nonce = secrets.token_urlsafe(16)
 
 
-def _harden(response: Response) -> Response:
+def _add_headers(response: Response) -> Response:
     response.headers["Content-Security-Policy"] = _POLICY.format(nonce=g.get("nonce", "none"))
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Referrer-Policy"] = "no-referrer"
@@ -236,7 +236,7 @@ def _harden(response: Response) -> Response:
 
 def _answer_errors(app: Flask) -> None:
     app.register_error_handler(NoSuchJobError, lambda _: ("There is no such job.\n", 404))
-    app.register_error_handler(InvalidJobOperation, lambda _: ("This job is not among the failed ones.\n", 409))
+    app.register_error_handler(InvalidJobOperation, lambda _: ("This job has not failed.\n", 409))
     app.register_error_handler(RedisError, lambda _: ("Redis cannot be reached.\n", 503))
 
 

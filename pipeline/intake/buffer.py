@@ -1,7 +1,7 @@
-"""Keep what the sources gave, in order and in memory, until the record has taken it.
+"""Keep the signals of the sources, in order and in memory, until they are recorded.
 
-Only what PostgreSQL could not take yet is here. A producer that is killed meanwhile loses it; sources that
-read something lasting (a file, the exchange's current bar) give it again.
+The buffer holds only what PostgreSQL could not take yet. A producer that is killed meanwhile loses it; a source that
+reads lasting data (a file, the exchange's current bar) returns it again.
 """
 
 from __future__ import annotations
@@ -25,123 +25,123 @@ EXPIRED_UNRECORDED = "expired_unrecorded"
 
 @dataclass(frozen=True, kw_only=True)
 class Refusal:
-    """Why something is kept as a refusal and not as a signal."""
+    """Why an input is recorded as a refusal and not as a signal."""
 
     code: str
     message: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class Waiting:
-    """One thing that the record has yet to take."""
+class BufferedInput:
+    """One input that is not recorded yet."""
 
     raw: Mapping[str, Any]
     received_at: datetime
-    #: When it is no use any more; None for what may be an exit.
+    #: When it is too late to record it as a signal; None for what may be an exit.
     expires_at: datetime | None = None
-    #: Set: it is to be recorded as a refusal.
+    #: Set when it is to be recorded as a refusal.
     refusal: Refusal | None = None
 
     @property
     def expired(self) -> bool:
-        """Say whether it waited for too long."""
+        """Return whether it expired before it could be recorded."""
         return self.refusal is not None and self.refusal.code == EXPIRED_UNRECORDED
 
 
 class SignalBuffer:
-    """A bounded line: the sources put at its end, one thread takes from its head."""
+    """A bounded queue: sources append to its end, one thread takes from its head. Thread-safe."""
 
     def __init__(self, *, limit: int, entry_age: timedelta) -> None:
         self._limit = limit
         self._entry_age = entry_age
-        self._line: deque[Waiting] = deque()
+        self._queue: deque[BufferedInput] = deque()
         self._changed = threading.Condition()
         self._dropped = 0
-        self._said_full = False
+        self._full_logged = False
 
     def __len__(self) -> int:
-        return len(self._line)
+        return len(self._queue)
 
     @property
     def dropped(self) -> int:
-        """How many expired signals were dropped, unrecorded, because the line was full."""
+        """The number of expired signals that were dropped unrecorded because the buffer was full."""
         return self._dropped
 
     def put(self, items: Iterable[Item], *, source: str, now: datetime, stop: threading.Event) -> None:
-        """Put *items* of *source* at the end; while the line is full, wait until there is room or *stop*.
+        """Append *items* of *source*; while the buffer is full, wait until there is room or *stop* is set.
 
-        A source that waits here is not polled meanwhile: nothing that is still good is ever dropped.
+        The source is not polled while it waits here. Signals that have not expired are never dropped.
         """
         with self._changed:
             for item in items:
-                if len(self._line) >= self._limit:
+                if len(self._queue) >= self._limit:
                     self._make_room(stop)
-                self._line.append(_waiting(item, source, now, self._entry_age))
+                self._queue.append(_buffered(item, source, now, self._entry_age))
                 self._changed.notify_all()
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait until something is in the line; False when nothing came in time."""
+        """Wait until the buffer has an input; return whether it came within *timeout_s*."""
         with self._changed:
-            return self._changed.wait_for(lambda: bool(self._line), timeout_s)
+            return self._changed.wait_for(lambda: bool(self._queue), timeout_s)
 
-    def head(self) -> Waiting | None:
-        """Return what is first in the line, and leave it there."""
+    def head(self) -> BufferedInput | None:
+        """Return the first input without removing it."""
         with self._changed:
-            return self._line[0] if self._line else None
+            return self._queue[0] if self._queue else None
 
-    def settle(self, waiting: Waiting) -> None:
-        """Take *waiting*, which was the head, out of the line."""
+    def settle(self, waiting: BufferedInput) -> None:
+        """Remove *waiting*, which was the head."""
         with self._changed:
             if self._is_head(waiting):
-                self._line.popleft()
-            self._said_full = self._said_full and len(self._line) >= self._limit // 2
+                self._queue.popleft()
+            self._full_logged = self._full_logged and len(self._queue) >= self._limit // 2
             self._changed.notify_all()
 
-    def refuse(self, waiting: Waiting, refusal: Refusal) -> None:
-        """Have *waiting*, which was the head, recorded as a refusal."""
+    def refuse(self, waiting: BufferedInput, refusal: Refusal) -> None:
+        """Mark *waiting*, which was the head, to be recorded as a refusal."""
         with self._changed:
             if self._is_head(waiting):
-                self._line[0] = replace(waiting, refusal=refusal)
+                self._queue[0] = replace(waiting, refusal=refusal)
 
-    def expire(self, now: datetime) -> list[Waiting]:
-        """Turn what has expired by *now* into refusals, in its place, and return it."""
+    def expire(self, now: datetime) -> list[BufferedInput]:
+        """Turn the signals that have expired by *now* into refusals, without changing the order; return them."""
         with self._changed:
-            expired = [waiting for waiting in self._line if _is_over(waiting, now)]
+            expired = [each for each in self._queue if _has_expired(each, now)]
             if expired:
-                self._line = deque(
-                    replace(waiting, refusal=_too_late(waiting, now)) if _is_over(waiting, now) else waiting
-                    for waiting in self._line
+                self._queue = deque(
+                    replace(each, refusal=_too_late(each, now)) if _has_expired(each, now) else each
+                    for each in self._queue
                 )
             return expired
 
-    def rest(self) -> list[Waiting]:
-        """Return all that is in the line."""
+    def rest(self) -> list[BufferedInput]:
+        """Return all inputs that are not recorded."""
         with self._changed:
-            return list(self._line)
+            return list(self._queue)
 
-    def _is_head(self, waiting: Waiting) -> bool:
-        """Say whether *waiting* is still there: an expired head may have been dropped to make room."""
-        return bool(self._line) and self._line[0] is waiting
+    def _is_head(self, waiting: BufferedInput) -> bool:
+        """Return whether *waiting* is still the head: an expired head may have been dropped to make room."""
+        return bool(self._queue) and self._queue[0] is waiting
 
     def _make_room(self, stop: threading.Event) -> None:
-        """Drop what has expired; if nothing has, wait. Only at a stop does the line grow over its limit."""
-        if not self._said_full:
-            self._said_full = True
+        """Drop expired inputs; when there are none, wait. At a stop the buffer may grow beyond its limit."""
+        if not self._full_logged:
+            self._full_logged = True
             log.error("spool.filled", limit=self._limit)
-        kept = deque(waiting for waiting in self._line if not waiting.expired)
-        dropped = len(self._line) - len(kept)
+        kept = deque(each for each in self._queue if not each.expired)
+        dropped = len(self._queue) - len(kept)
         if dropped:
-            self._line = kept
+            self._queue = kept
             self._dropped += dropped
-            log.error("signals.dropped", count=dropped, why="they expired and the spool is full")
-        while len(self._line) >= self._limit and not stop.is_set():
+            log.error("signals.dropped", count=dropped, why="they have expired and the buffer is full")
+        while len(self._queue) >= self._limit and not stop.is_set():
             self._changed.wait(0.2)
 
 
 def deadline(raw: Mapping[str, Any], *, received_at: datetime, entry_age: timedelta) -> datetime | None:
-    """Return when *raw* is no use any more; None for what is or may be an exit, which does not expire.
+    """Return when *raw* expires; None for what is or may be an exit, which does not expire.
 
-    A SELL that leaves its intent open may close a position: only the broker's positions can tell.
+    A SELL whose intent is auto may close a position: only the broker's positions show it.
     """
     action, intent = (str(raw.get(key) or "").lower() for key in ("action", "intent"))
     if intent == "close" or (action == "sell" and intent != "open"):
@@ -151,29 +151,29 @@ def deadline(raw: Mapping[str, Any], *, received_at: datetime, entry_age: timede
     return min(generated_at + entry_age, expires_at) if expires_at else generated_at + entry_age
 
 
-def _waiting(item: Item, source: str, now: datetime, entry_age: timedelta) -> Waiting:
+def _buffered(item: Item, source: str, now: datetime, entry_age: timedelta) -> BufferedInput:
     if isinstance(item, Unreadable):
         refusal = Refusal(code=item.code, message=item.message)
-        return Waiting(raw={"source": source, **item.raw}, received_at=now, refusal=refusal)
+        return BufferedInput(raw={"source": source, **item.raw}, received_at=now, refusal=refusal)
     raw = {**item, "source": item.get("source") or source}
     if raw.get("generated_at") is None:
-        # Without it the record would take the moment of recording, and waiting here would not count as age.
+        # Otherwise the time of recording would count, and the time in this buffer would not be part of the age.
         raw["generated_at"] = now.astimezone(UTC).isoformat()
-    return Waiting(raw=raw, received_at=now, expires_at=deadline(raw, received_at=now, entry_age=entry_age))
+    return BufferedInput(raw=raw, received_at=now, expires_at=deadline(raw, received_at=now, entry_age=entry_age))
 
 
-def _is_over(waiting: Waiting, now: datetime) -> bool:
+def _has_expired(waiting: BufferedInput, now: datetime) -> bool:
     return waiting.refusal is None and waiting.expires_at is not None and waiting.expires_at <= now
 
 
-def _too_late(waiting: Waiting, now: datetime) -> Refusal:
+def _too_late(waiting: BufferedInput, now: datetime) -> Refusal:
     waited_s = (now - waiting.received_at).total_seconds()
     message = f"PostgreSQL was away until the signal had expired; it waited {waited_s:.0f} s"
     return Refusal(code=EXPIRED_UNRECORDED, message=message)
 
 
 def _time(value: Any) -> datetime | None:
-    """Read a time that has a zone; what is none is left to whoever validates the signal."""
+    """Return a time that has a zone, else None: the validation of the signal reports what is wrong."""
     try:
         time = value if isinstance(value, datetime) else datetime.fromisoformat(value)
     except (TypeError, ValueError):
@@ -185,5 +185,5 @@ Clock = Callable[[], datetime]
 
 
 def utc_now() -> datetime:
-    """Return the time by this machine's clock: the database's is away when it matters here."""
+    """Return the time by this machine's clock: the database's cannot be read while PostgreSQL is away."""
     return datetime.now(UTC)

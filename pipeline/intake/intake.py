@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -23,36 +23,45 @@ from pipeline.model.reasons import Reason, storable
 from pipeline.model.signals import Action, Intent, Signal, read_signal
 from pipeline.model.states import State
 from pipeline.queues.dispatcher import job_id
+from pipeline.store.query import execute, fetch_all, fetch_maybe
 from pipeline.store.record import Record
 from pipeline.store.rows import ExecutionRow
 from pipeline.store.statements import sql
 
 log = structlog.get_logger(__name__)
 
-#: How long whoever recorded a signal has to enqueue it before the keeper does.
+#: The keeper enqueues an execution that the process which recorded it has not enqueued within this time.
 ENQUEUE_GRACE = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recorded:
-    """What the record holds of a signal after it was sent."""
+    """A signal that is in the record, with its executions."""
 
     signal_id: UUID
-    #: True: it had been recorded before, and nothing was changed.
+    #: Whether it had been recorded before; nothing was changed then.
     duplicate: bool
     executions: tuple[ExecutionRow, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Wait:
-    """Why and for how long an order of our own waits before its first try."""
+    """Why and for how long an order of our own is held before its first try."""
 
     reason: Reason
     due_in: timedelta
 
 
+@dataclass(frozen=True, kw_only=True)
+class _FirstRecord:
+    """The earlier record of a signal that was sent again."""
+
+    signal_id: UUID
+    content_hash: str
+
+
 class Intake:
-    """The one door through which signals come in."""
+    """Records signals, each with one execution per executor. All signals come in here."""
 
     def __init__(self, record: Record, executors: Mapping[str, ExecutorSettings], *, by: str) -> None:
         self._record = record
@@ -61,50 +70,50 @@ class Intake:
         self._hashes: dict[str, str] = {}
 
     def record(self, raw: Mapping[str, Any], *, source: str) -> Recorded:
-        """Record what a sender wrote; *source* names it when the signal does not.
+        """Record a signal as its sender wrote it; *source* is used when the signal does not name one.
 
         Raises:
-            InvalidSignal: it is not a signal. It was kept as a refusal.
-            SourceIdConflict: its source_id was used for other content. Kept as a refusal, nothing changed.
+            InvalidSignal: it is not a signal; it was recorded as a refusal.
+            SourceIdConflict: its source_id was used for another signal; it was recorded as a refusal.
             RecordUnavailable: PostgreSQL is away; nothing was recorded.
         """
         signal_id = uuid4()
         try:
             signal = read_signal(raw)
             signal = signal if signal.source else signal.model_copy(update={"source": source})
-            _refuse_our_name(signal)
-            self._know_executors(signal)
-            recorded = self._record.run(lambda connection: self._unit(connection, signal_id, signal))
+            _refuse_reserved_source(signal)
+            self._check_executors(signal)
+            recorded = self._record.run(lambda connection: self._record_in_unit(connection, signal_id, signal))
         except InvalidSignal as error:
             self.refuse(raw, source=source, code=error.code, message=str(error))
             raise
-        return _said(recorded, signal)
+        return _logged(recorded, signal)
 
     def record_own(self, raw: Mapping[str, Any], *, cause: str, wait: Wait | None = None) -> Recorded:
         """Record an order of our own as a signal of source `tradewire:<cause>`, for the executors that it names.
 
-        Its source_id must be derived from what caused it, so that a second keeper records nothing anew. With *wait*
-        the execution is born held.
+        Its source_id must be derived from its cause, so that a second keeper does not record it again. With *wait* the
+        execution is held at first.
 
         Raises:
-            InvalidSignal, SourceIdConflict: the caller is wrong.
+            InvalidSignal, SourceIdConflict: a fault of the caller.
             RecordUnavailable: PostgreSQL is away; nothing was recorded.
         """
         signal_id = uuid4()
         signal = read_signal({**raw, "source": f"{OWN}{cause}"})
-        self._know_executors(signal)
-        recorded = self._record.run(lambda connection: self._unit(connection, signal_id, signal, wait))
-        return _said(recorded, signal)
+        self._check_executors(signal)
+        recorded = self._record.run(lambda connection: self._record_in_unit(connection, signal_id, signal, wait))
+        return _logged(recorded, signal)
 
     def refuse(self, raw: Any, *, source: str, code: str, message: str) -> None:
-        """Keep what was not a signal, masked and bounded, with the reason.
+        """Record input that is no signal, masked and shortened, with the reason.
 
         Raises:
-            RecordUnavailable: PostgreSQL is away; nothing was kept.
+            RecordUnavailable: PostgreSQL is away; nothing was recorded.
         """
         given = raw if isinstance(raw, Mapping) else {}
         source_id = given.get("source_id")
-        row: dict[str, Any] = {
+        values: dict[str, Any] = {
             "refusal_id": uuid4(),
             "source": storable(str(given.get("source") or source))[:100] or source,
             "source_id": storable(source_id)[:200] if isinstance(source_id, str) else None,
@@ -112,10 +121,10 @@ class Intake:
             "message": storable(message)[:1000],
             "payload": storable(bounded(raw)),
         }
-        log.warning("signal.refused", source=row["source"], code=code, message=row["message"])
-        self._record.run(lambda connection: connection.execute(sql("signals", "insert_refusal"), row))
+        log.warning("signal.refused", source=values["source"], code=code, message=values["message"])
+        self._record.do(sql("signals", "insert_refusal"), values)
 
-    def _know_executors(self, signal: Signal) -> None:
+    def _check_executors(self, signal: Signal) -> None:
         unknown = sorted(set(signal.executors or ()) - set(self._executors))
         if unknown:
             raise InvalidSignal(
@@ -123,48 +132,36 @@ class Intake:
                 f"executors: {', '.join(unknown)} not configured; there is {', '.join(self._executors)}",
             )
 
-    def _unit(
+    def _record_in_unit(
         self, connection: Connection[DictRow], signal_id: UUID, signal: Signal, wait: Wait | None = None
     ) -> Recorded:
-        """Do it all in one transaction; run again after a lost COMMIT it finds its own signal_id."""
-        connection.execute(sql("signals", "lock_symbol"), {"symbol": signal.symbol})
-        row = _signal_row(signal_id, signal)
-        if connection.execute(sql("signals", "insert"), row).fetchone() is None:
-            first = connection.execute(sql("signals", "same"), row).fetchone()
-            if first is None:
-                # It was deleted between the two statements: the unit is run again, and inserts.
-                raise SerializationFailure("the signal's first record is gone")
-            if first["content_hash"] != row["content_hash"]:
-                raise SourceIdConflict(
-                    f"source_id {signal.source_id} of {signal.source} was used for another signal, {first['signal_id']}"
-                )
-            return Recorded(
-                signal_id=first["signal_id"],
-                duplicate=first["signal_id"] != signal_id,
-                executions=executions_of(connection, first["signal_id"]),
-            )
-        for executor in self._meant(signal):
-            values = self._execution_row(connection, signal_id, signal, executor) | _held(wait)
-            connection.execute(sql("signals", "insert_execution"), values)
+        """Record the signal and its executions in one transaction.
+
+        When the unit runs again after a lost COMMIT, it finds its own signal_id.
+        """
+        execute(connection, sql("signals", "lock_symbol"), {"symbol": signal.symbol})
+        values = _signal_values(signal_id, signal)
+        if not execute(connection, sql("signals", "insert"), values):
+            return _first_record(connection, signal, values)
+        for executor in self._addressed(signal):
+            of_executor = self._execution_values(connection, signal_id, signal, executor) | _held(wait)
+            execute(connection, sql("signals", "insert_execution"), of_executor)
         recorded = Recorded(signal_id=signal_id, duplicate=False, executions=executions_of(connection, signal_id))
         reached("intake.before_commit")
         return recorded
 
-    def _meant(self, signal: Signal) -> Iterable[ExecutorSettings]:
-        """Return every executor: each gets its row. An order of our own is one executor's affair."""
+    def _addressed(self, signal: Signal) -> Iterable[ExecutorSettings]:
+        """Return the executors that get an execution: all of them, or for an order of our own those that it names."""
         if not is_own(signal.source):
             return self._executors.values()
         return [self._executors[executor_id] for executor_id in signal.executors or ()]
 
-    def _execution_row(
+    def _execution_values(
         self, connection: Connection[DictRow], signal_id: UUID, signal: Signal, executor: ExecutorSettings
     ) -> dict[str, Any]:
         may_exit = may_be_exit(signal, executor) or _covers_a_short(connection, signal, executor)
         reasons = always_refused(signal, executor) if may_exit else refusals(signal, executor)
         execution_id = uuid4()
-        facts = reasons[0].to_json() if reasons else {}
-        if len(reasons) > 1:
-            facts["also"] = "; ".join(str(reason) for reason in reasons[1:])
         return {
             "execution_id": execution_id,
             "signal_id": signal_id,
@@ -174,11 +171,11 @@ class Intake:
             "action": signal.action,
             "state": State.SKIPPED if reasons else State.QUEUED,
             "reason_code": reasons[0].code if reasons else None,
-            "reason_facts": Json(facts),
+            "reason_facts": Json(_facts(reasons)),
             "due_in": None if reasons else ENQUEUE_GRACE,
             "moved_by": self._by,
             "job_id": job_id(execution_id, 1),
-            # One that waits is decided later, under the settings of its worker.
+            # A queued execution is decided later, under the settings of its worker.
             "settings_hash": self._hash(executor) if reasons else None,
         }
 
@@ -188,17 +185,41 @@ class Intake:
         return self._hashes[executor.id]
 
 
-def _refuse_our_name(signal: Signal) -> None:
+def _refuse_reserved_source(signal: Signal) -> None:
     if is_own(signal.source):
         raise InvalidSignal("reserved_source", f"source: names that begin with {OWN} are tradewire's own")
 
 
 def _covers_a_short(connection: Connection[DictRow], signal: Signal, executor: ExecutorSettings) -> bool:
-    """Say whether the account was last seen short in the symbol, so that a BUY may close it."""
+    """Return whether the account was short in the symbol when it was last read, so that a BUY may close it."""
     if signal.action is not Action.BUY or signal.intent is not Intent.AUTO:
         return False
     key = {"executor_id": executor.id, "symbol": signal.symbol}
-    return connection.execute(sql("signals", "seen_short"), key).fetchone() is not None
+    return fetch_maybe(connection, str, sql("signals", "seen_short"), key) is not None
+
+
+def _first_record(connection: Connection[DictRow], signal: Signal, values: Mapping[str, Any]) -> Recorded:
+    """Return the signal that was recorded before under the same id."""
+    first = fetch_maybe(connection, _FirstRecord, sql("signals", "same"), values)
+    if first is None:
+        # It was deleted between the two statements. The unit runs again, and inserts.
+        raise SerializationFailure("the signal's first record is gone")
+    if first.content_hash != values["content_hash"]:
+        message = f"source_id {signal.source_id} of {signal.source} was used for another signal, {first.signal_id}"
+        raise SourceIdConflict(message)
+    return Recorded(
+        signal_id=first.signal_id,
+        duplicate=first.signal_id != values["signal_id"],
+        executions=executions_of(connection, first.signal_id),
+    )
+
+
+def _facts(reasons: Sequence[Reason]) -> dict[str, Any]:
+    """Return the facts of the first reason, and in `also` the sentences of the others."""
+    facts = reasons[0].to_json() if reasons else {}
+    if len(reasons) > 1:
+        facts["also"] = "; ".join(str(reason) for reason in reasons[1:])
+    return facts
 
 
 def _held(wait: Wait | None) -> dict[str, Any]:
@@ -212,7 +233,7 @@ def _held(wait: Wait | None) -> dict[str, Any]:
     }
 
 
-def _said(recorded: Recorded, signal: Signal) -> Recorded:
+def _logged(recorded: Recorded, signal: Signal) -> Recorded:
     reached("intake.after_commit")
     if not recorded.duplicate:
         log.info(
@@ -226,13 +247,11 @@ def _said(recorded: Recorded, signal: Signal) -> Recorded:
 
 def executions_of(connection: Connection[DictRow], signal_id: UUID) -> tuple[ExecutionRow, ...]:
     """Return the executions of a signal in the order of the executors file."""
-    rows = connection.execute(sql("executions", "of_signal"), {"signal_ids": [signal_id]}).fetchall()
-    return tuple(ExecutionRow.of(row) for row in rows)
+    return tuple(fetch_all(connection, ExecutionRow, sql("executions", "of_signal"), {"signal_ids": [signal_id]}))
 
 
-def _signal_row(signal_id: UUID, signal: Signal) -> dict[str, Any]:
-    row = signal.model_dump(exclude={"executors"})
-    return row | {
+def _signal_values(signal_id: UUID, signal: Signal) -> dict[str, Any]:
+    return signal.model_dump(exclude={"executors"}) | {
         "signal_id": signal_id,
         "content_hash": signal.content_hash(),
         "asset_class": signal.asset_class,

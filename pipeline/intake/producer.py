@@ -1,4 +1,4 @@
-"""Take signals from the sources and hand them to the record, in order, through absences of PostgreSQL."""
+"""Take signals from the sources and record them in order, also when PostgreSQL is away for a while."""
 
 from __future__ import annotations
 
@@ -12,33 +12,34 @@ from typing import Any
 
 import structlog
 
-from pipeline.intake.buffer import Clock, Refusal, SignalBuffer, Waiting, utc_now
+from pipeline.intake.buffer import BufferedInput, Clock, Refusal, SignalBuffer, utc_now
 from pipeline.intake.sources.feed import Feed, SourceHealth
 from pipeline.intake.sources.protocol import Item, Source
+from pipeline.model.backoff import Backoff
 from pipeline.model.errors import InvalidSignal, QueueUnavailable, RecordUnavailable
 
 log = structlog.get_logger(__name__)
 
-#: Records a raw signal and has it executed. Raises `RecordUnavailable` when PostgreSQL is away: it is tried
-#: again. Any other error is final for that signal.
+#: Records a raw signal and has it executed. After `RecordUnavailable` it is called again; any other error is final for
+#: that signal.
 Deliver = Callable[[Mapping[str, Any]], None]
-#: Keeps what is not a signal: raw, code, message. Raises `RecordUnavailable` likewise.
+#: Records input that is no signal: raw, code, message. After `RecordUnavailable` it is called again.
 Refuse = Callable[[Mapping[str, Any], str, str], None]
 
-#: How many signals wait in memory at most: more than a day of the replay.
+#: The most signals that wait in memory: more than a day of the replay.
 LIMIT = 100_000
-#: How long an entry is good for, unless the executors give it longer.
+#: The longest age of an entry, unless the executors allow more.
 ENTRY_AGE_S = 60.0
 
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 2.0
-#: Seconds for polls under way to come back at a stop, and then for what they gave to be recorded.
+_BACKOFF = Backoff(first_s=0.1, longest_s=2.0)
+#: At a stop: seconds for polls in progress to return, and then for their signals to be recorded.
 _JOIN_S, _LAST_TRIES_S = 1.0, 2.0
 _IDLE_S = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProducerHealth:
-    """How the producer is: *ok* only when every source answers and the record takes what they give."""
+    """The health of the producer: *ok* when every source answers and PostgreSQL records their signals."""
 
     ok: bool
     sources: Mapping[str, SourceHealth]
@@ -48,10 +49,10 @@ class ProducerHealth:
 
 
 class Producer:
-    """A daemon: one thread per source, and the caller's thread to hand on what they give.
+    """A daemon: one thread per source, and the caller's thread, which records their signals.
 
-    Killed anywhere, it loses at most what PostgreSQL was away for; killed between a commit and its answer,
-    the signal comes again with the same `source_id` and changes nothing.
+    When it is killed, it loses at most the signals that PostgreSQL could not take. A signal whose commit was not
+    confirmed comes again with the same `source_id`, which changes nothing.
     """
 
     def __init__(
@@ -74,33 +75,33 @@ class Producer:
         self._tries = 0
 
     def run(self, stop: threading.Event) -> int:
-        """Work until *stop*; return how many signals were left unrecorded.
+        """Record signals until *stop*; return the number of signals that could not be recorded.
 
-        After *stop* it takes at most about three seconds, unless *deliver* itself takes longer.
+        It returns at most about 3 s after *stop*, unless *deliver* itself takes longer.
         """
         self._stop = stop
         for feed in self._feeds:
             feed.start(stop)
         while not stop.is_set():
             if self._buffer.wait(_IDLE_S):
-                self._hand_on_waiting(stop.is_set)
+                self._settle_waiting(stop.is_set)
                 if self._away_since is not None:
                     stop.wait(self._pause_s())
         return self._finish()
 
     def run_once(self) -> int:
-        """Poll every source once and hand on what waits; return how much was settled."""
+        """Poll every source once and record what waits; return the number of inputs that are settled."""
         for feed in self._feeds:
             feed.run_once(self._stop)
-        return self._hand_on_waiting(lambda: False)
+        return self._settle_waiting(lambda: False)
 
     @property
     def finished(self) -> bool:
-        """Say whether every source has come to its end and all that it gave is settled."""
+        """Return whether every source has ended and all its signals are settled."""
         return all(feed.ended for feed in self._feeds) and not len(self._buffer)
 
     def health(self) -> ProducerHealth:
-        """Return how the producer is now. Any thread may ask."""
+        """Return the health of the producer. Thread-safe."""
         sources = {feed.name: feed.health() for feed in self._feeds}
         away_since = self._away_since
         return ProducerHealth(
@@ -114,10 +115,10 @@ class Producer:
     def _put(self, source: str, items: Sequence[Item]) -> None:
         self._buffer.put(items, source=source, now=self._clock(), stop=self._stop)
 
-    def _hand_on_waiting(self, enough: Callable[[], bool]) -> int:
-        """Settle from the head of the line for as long as the record takes it; return how much."""
+    def _settle_waiting(self, stop: Callable[[], bool]) -> int:
+        """Settle inputs from the head until PostgreSQL is away or *stop* returns True; return their number."""
         settled = 0
-        while (waiting := self._buffer.head()) is not None and not enough():
+        while (waiting := self._buffer.head()) is not None and not stop():
             try:
                 done = self._settle(waiting)
             except RecordUnavailable as exc:
@@ -129,8 +130,8 @@ class Producer:
                 settled += 1
         return settled
 
-    def _settle(self, waiting: Waiting) -> bool:
-        """Have one recorded, as a signal or as a refusal. False: it is now a refusal, to be recorded next.
+    def _settle(self, waiting: BufferedInput) -> bool:
+        """Record one input as a signal or a refusal. Return False when it became a refusal, to be recorded next.
 
         Raises:
             RecordUnavailable: PostgreSQL is away.
@@ -144,20 +145,20 @@ class Producer:
         except RecordUnavailable:
             raise
         except InvalidSignal as exc:
-            # Whoever refused it has said so; this names the source's own id of it.
-            log.debug("signal.refused", **_names(raw), code=exc.code, message=str(exc))
+            # The refusal itself is logged where it is recorded; this line adds the source's id.
+            log.debug("signal.refused", **_ids(raw), code=exc.code, message=str(exc))
         except QueueUnavailable:
-            log.warning("signal.not_enqueued", **_names(raw), why="Redis is away; it is recorded")
+            log.warning("signal.not_enqueued", **_ids(raw), why="Redis is away; the signal is recorded")
         except Exception:
-            log.exception("signal.failed", **_names(raw))
-            return self._give_up_on(waiting)
+            log.exception("signal.failed", **_ids(raw))
+            return self._give_up(waiting)
         return True
 
-    def _give_up_on(self, waiting: Waiting) -> bool:
-        """Keep a signal that broke its delivery as a refusal; what cannot even be refused is in the log."""
+    def _give_up(self, waiting: BufferedInput) -> bool:
+        """Turn a signal whose recording failed into a refusal. A refusal that fails is only logged."""
         if waiting.refusal is not None:
             return True
-        message = "recording it failed for a reason that is no absence; the producer's log has the trace"
+        message = "recording the signal failed, and PostgreSQL was not away; the producer's log has the trace"
         self._buffer.refuse(waiting, Refusal(code="internal_error", message=message))
         return False
 
@@ -167,7 +168,7 @@ class Producer:
             self._away_since = self._clock()
             log.debug("record.lost", error=str(exc), waiting=len(self._buffer))
         for waiting in self._buffer.expire(self._clock()):
-            log.error("signal.expired_unrecorded", **_names(waiting.raw), expired_at=waiting.expires_at)
+            log.error("signal.expired_unrecorded", **_ids(waiting.raw), expired_at=waiting.expires_at)
 
     def _note_return(self) -> None:
         if self._away_since is not None:
@@ -176,25 +177,24 @@ class Producer:
         self._away_since, self._tries = None, 0
 
     def _pause_s(self) -> float:
-        pause = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** min(self._tries - 1, 30))
-        return pause * random.uniform(0.5, 1.0)  # noqa: S311 - not a secret
+        return _BACKOFF.after(self._tries) * random.uniform(0.5, 1.0)  # noqa: S311 - not a secret
 
     def _finish(self) -> int:
-        """Wait for polls under way, try what is left for a moment more, and say what remains."""
+        """Wait for polls in progress, record what is left for 2 s, and log the signals that remain."""
         polls_end = time.monotonic() + _JOIN_S
         for feed in self._feeds:
             feed.join(max(0.0, polls_end - time.monotonic()))
         tries_end = time.monotonic() + _LAST_TRIES_S
         while len(self._buffer) and time.monotonic() < tries_end:
-            self._hand_on_waiting(lambda: time.monotonic() >= tries_end)
+            self._settle_waiting(lambda: time.monotonic() >= tries_end)
             if self._away_since is not None:
                 time.sleep(min(self._pause_s(), max(0.0, tries_end - time.monotonic())))
         left = self._buffer.rest()
         for waiting in left:
-            log.error("signal.left_unrecorded", **_names(waiting.raw))
+            log.error("signal.left_unrecorded", **_ids(waiting.raw))
         log.info("producer.stopped", left=len(left))
         return len(left)
 
 
-def _names(raw: Mapping[str, Any]) -> dict[str, Any]:
+def _ids(raw: Mapping[str, Any]) -> dict[str, Any]:
     return {"source": raw.get("source"), "source_id": raw.get("source_id"), "symbol": raw.get("symbol")}

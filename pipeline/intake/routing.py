@@ -14,16 +14,16 @@ from pipeline.model.signals import Action, Intent
 PRACTICE = "replay"
 #: The sources of our own orders begin with this.
 OWN = "tradewire:"
-#: The source and the strategy of probes, which are nobody's idea: no filter and no repeat speaks of them.
+#: The source and the strategy of probes. Probes belong to no strategy, so routing filters and repeat checks skip them.
 PROBE = f"{OWN}probe"
 
 
 class RoutedSignal(Protocol):
-    """What routing looks at: a signal as sent, or as recorded."""
+    """The part of a signal, sent or recorded, that routing depends on."""
 
     @property
     def source(self) -> str | None:
-        """Who sent it."""
+        """The sender."""
 
     @property
     def symbol(self) -> str:
@@ -31,7 +31,7 @@ class RoutedSignal(Protocol):
 
     @property
     def asset_class(self) -> str:
-        """What kind of thing it names."""
+        """The asset class of the symbol."""
 
     @property
     def action(self) -> Action:
@@ -39,7 +39,7 @@ class RoutedSignal(Protocol):
 
     @property
     def intent(self) -> Intent:
-        """Open, close, or by the position."""
+        """Open, close, or auto: decided by the position."""
 
     @property
     def confidence(self) -> Decimal | None:
@@ -47,26 +47,26 @@ class RoutedSignal(Protocol):
 
     @property
     def strategy(self) -> str | None:
-        """By name."""
+        """The strategy's name."""
 
     @property
     def regime(self) -> str | None:
-        """The market regime, as the sender sees it."""
+        """The market regime that the sender reports."""
 
     @property
     def executors(self) -> Sequence[str] | None:
-        """The only executors meant."""
+        """The only executors that may trade it; None for all."""
 
 
 def may_be_exit(signal: RoutedSignal, executor: ExecutorSettings) -> bool:
-    """Say whether the broker's position could make this an exit; then only the worker can decide."""
+    """Return whether this may be an exit. Only the broker's position shows it, so the worker decides."""
     if signal.intent is not Intent.AUTO:
         return signal.intent is Intent.CLOSE
     return signal.action is Action.SELL or executor.order.allow_short
 
 
 def refusals(signal: RoutedSignal, executor: ExecutorSettings) -> list[Reason]:
-    """Return every reason for which *executor* does not enter on *signal*; none means routed."""
+    """Return every reason why *executor* must not enter on *signal*; empty when it may."""
     reasons = always_refused(signal, executor)
     if signal.source == PROBE:
         return reasons
@@ -85,7 +85,7 @@ def refusals(signal: RoutedSignal, executor: ExecutorSettings) -> list[Reason]:
         (Code.SYMBOL_NOT_ROUTED, "symbol", route.symbols, signal.symbol),
         (Code.ASSET_CLASS_NOT_ROUTED, "asset_class", route.asset_classes, str(signal.asset_class)),
         (Code.STRATEGY_NOT_ROUTED, "strategy", route.strategies, signal.strategy or "none"),
-        # A signal that knows no regime passes.
+        # A signal without a regime passes.
         (Code.REGIME_NOT_ROUTED, "regime", route.regimes if signal.regime else None, signal.regime),
         (Code.ACTION_NOT_ROUTED, "action", route.actions, str(signal.action)),
     ):
@@ -95,7 +95,7 @@ def refusals(signal: RoutedSignal, executor: ExecutorSettings) -> list[Reason]:
 
 
 def always_refused(signal: RoutedSignal, executor: ExecutorSettings) -> list[Reason]:
-    """Return the reasons that hold for exits too: another address, or practice at a live account."""
+    """Return the reasons that apply to exits too: not addressed, or a practice signal at a live account."""
     reasons = []
     if signal.executors is not None and executor.id not in signal.executors:
         reasons.append(Reason(code=Code.NOT_ADDRESSED, facts={"executors": ",".join(signal.executors)}))
@@ -105,5 +105,5 @@ def always_refused(signal: RoutedSignal, executor: ExecutorSettings) -> list[Rea
 
 
 def is_own(source: str | None) -> bool:
-    """Say whether a signal is an order of our own."""
+    """Return whether a source is our own: its signals are orders that tradewire itself decided."""
     return source is not None and source.startswith(OWN)

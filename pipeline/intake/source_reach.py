@@ -1,4 +1,4 @@
-"""Find the executors that can never trade what a source produces, so that this is said before the first signal."""
+"""Find the executors that can never trade the signals of a source, to warn before the first signal."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ from pipeline.model.errors import Problem
 
 
 def never_traded(source: str, executors: Mapping[str, ExecutorSettings]) -> list[Problem]:
-    """Return, per executor that can never enter on any signal of *source*, why; empty where nobody knows."""
+    """Return a problem for each executor that can never enter on a signal of *source*.
+
+    A source that does not describe its signals has no problems.
+    """
     produced = produced_by(source, SourceContext())
     problems = []
     for executor_id, executor in executors.items():
         if source == PRACTICE and executor.mode == "live":
-            message = "live takes no practice signals"
+            message = "a live executor takes no practice signals"
             problems.append(Problem(key=f"executors.{executor_id}.mode", message=message))
         problems += unreachable_by(
             executor, symbols=produced.symbols, strategies=produced.strategies, actions=produced.actions

@@ -1,4 +1,4 @@
-"""What an account holds and may trade, in plain values: its money, positions, assets, the market's clock and days."""
+"""Hold what a broker reports as plain values: an account's money, positions, assets, the market's hours."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Account:
-    """The account's money, as far as the rules use it. Amounts in `currency`."""
+    """An account's money, as far as the rules use it. Amounts are in `currency`."""
 
     number: str
     currency: str
@@ -27,7 +27,7 @@ class Account:
 
 @dataclass(frozen=True, kw_only=True)
 class Position:
-    """An open position. *quantity* is signed: below zero is short. *available* is free of open orders."""
+    """An open position. Quantities are signed: below zero is short. No open order reserves the *available* part."""
 
     symbol: str
     quantity: Decimal
@@ -37,7 +37,7 @@ class Position:
 
     @property
     def unrealised(self) -> Decimal | None:
-        """What closing it at the current price would earn (below zero: lose); None without a price."""
+        """Return the profit of closing it at the current price (below zero: a loss); None without a price."""
         if self.current_price is None:
             return None
         return (self.current_price - self.average_entry_price) * self.quantity
@@ -45,7 +45,7 @@ class Position:
 
 @dataclass(frozen=True, kw_only=True)
 class Asset:
-    """What the broker says of a symbol."""
+    """A symbol's trading terms at the broker."""
 
     symbol: str
     #: `us_equity` or `crypto`.
@@ -70,9 +70,9 @@ class Clock:
 
 @dataclass(frozen=True, kw_only=True)
 class MarketSession:
-    """One day's regular session of the market for shares. Times in UTC; a half day closes early."""
+    """One day's regular session of the stock market. Times are in UTC; a half day closes early."""
 
-    #: The day at the market, whatever day it is in UTC.
+    #: The date in New York; the date in UTC may be another.
     date: date
     opens: datetime
     closes: datetime
@@ -80,18 +80,18 @@ class MarketSession:
 
 @dataclass(frozen=True, kw_only=True)
 class Transfer:
-    """Cash that came into the account, or left it (*amount* below zero), other than by trading."""
+    """Cash that was paid into the account, or out of it (*amount* below zero)."""
 
-    #: The broker's id; the same transfer may be listed again, always under the same id.
+    #: The broker's id. A transfer that is listed again has the same id.
     transfer_id: str
-    #: When the broker booked it, UTC. Where the broker tells the day only: midnight in New York, when it began.
+    #: When the broker booked it, in UTC. Where the broker reports only the day: midnight in New York, its beginning.
     at: datetime
     amount: Decimal
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClockReading:
-    """What the broker's clock said, and when by the record's clock."""
+    """A reading of the broker's clock, and the time of PostgreSQL's clock when it was taken."""
 
     clock: Clock
     read_at: datetime
@@ -101,5 +101,5 @@ class ClockReading:
         return self.clock.timestamp + (now - self.read_at)
 
     def holds(self, now: datetime) -> bool:
-        """Say whether no bell has rung since: what the clock said of the market still goes."""
+        """Return whether the market has neither opened nor closed since this reading."""
         return self.at(now) < (self.clock.next_close if self.clock.is_open else self.clock.next_open)

@@ -1,7 +1,7 @@
-"""Named crash points: where a test kills the process to show that nothing is lost.
+"""Named crash points: places where a test kills the process to show that nothing is lost.
 
-`TRADEWIRE_CRASH_AT=worker.after_send` arms one; it kills this process with SIGKILL when it is reached. With
-`TRADEWIRE_CRASH_AFTER=n` the first n passes go through. Unarmed, `reached` is a function that does nothing.
+`TRADEWIRE_CRASH_AT=worker.after_send` arms one point: the process kills itself with SIGKILL when it reaches it. With
+`TRADEWIRE_CRASH_AFTER=n` it passes the point n times before that. Without an armed point, `reached` does nothing.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 import signal
 from collections.abc import Callable
 
-#: Every point between two effects on the way of a signal, in its order. ARCHITECTURE.md has the table.
+#: Every point between two effects in the life of a signal, in their order. ARCHITECTURE.md has the table.
 POINTS = (
     "intake.before_commit",
     "intake.after_commit",
@@ -51,8 +51,8 @@ def _armed() -> Callable[[str], None]:
 
 
 def _nothing(_name: str) -> None:
-    """Do nothing: no point is armed."""
+    """Do nothing; no point is armed."""
 
 
-#: Say that a point was reached.
+#: Report that the process has reached the point of this name.
 reached: Callable[[str], None] = _armed()

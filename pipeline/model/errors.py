@@ -1,20 +1,20 @@
-"""The errors that tradewire raises, named by who has to act next.
+"""Define the errors that tradewire raises. Each class shows who has to act next.
 
 TradewireError
-├── ConfigInvalid          a person mends the configuration
-├── InvalidSignal          the sender mends the signal
-├── SourceIdConflict       the sender used one source_id for two different signals
-├── Unavailable            it passes: wait and try again
-│   ├── RecordUnavailable  PostgreSQL is away
-│   │   └── NotMigrated    it is there, and has no schema of ours: somebody runs `tradewire migrate`
-│   ├── QueueUnavailable   Redis is away
-│   ├── SourceUnavailable  a source of signals is away or makes no sense
-│   └── BrokerUnavailable  the broker is away or slow
-│       └── BrokerOverRate the broker refuses for its rate: the account waits
-│           └── BudgetUsedUp  we do not ask, so that it need not refuse
-├── BrokerRefusesAccount   a person mends the keys or the account
-├── BrokerUnreadable       the broker said something that makes no sense
-└── NotPossible            the command asks for a move that the record does not allow
+├── ConfigInvalid            a person corrects the configuration
+├── InvalidSignal            the sender corrects the signal
+│   └── SourceIdConflict     the sender used one source_id for two different signals
+├── Unavailable              it passes: wait and try again
+│   ├── RecordUnavailable    PostgreSQL is away
+│   │   └── NotMigrated      PostgreSQL has no tradewire schema: a person runs `tradewire migrate`
+│   ├── QueueUnavailable     Redis is away
+│   ├── SourceUnavailable    a source of signals is away or sends nonsense
+│   └── BrokerUnavailable    the broker is away or slow
+│       └── BrokerOverRate   the broker refuses because of its request rate: the account waits
+│           └── BudgetUsedUp tradewire does not send the request, so that the broker need not refuse it
+├── BrokerRefusesAccount     a person corrects the keys or the account
+├── BrokerUnreadable         the broker's answer makes no sense
+└── NotPossible              the record does not allow the command
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from dataclasses import dataclass
 
 
 class TradewireError(Exception):
-    """Something went wrong in tradewire."""
+    """tradewire could not do this."""
 
     def __init__(self, message: str | None = None) -> None:
         super().__init__(message or (self.__doc__ or "").strip().splitlines()[0])
@@ -32,7 +32,7 @@ class TradewireError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """One fault of a configuration: *key* is where, *message* what would be right."""
+    """One fault of a configuration: *key* names the place, *message* says what would be right."""
 
     key: str
     message: str
@@ -42,7 +42,7 @@ class Problem:
 
 
 class ConfigInvalid(TradewireError):
-    """The configuration has problems; all of them are listed."""
+    """The configuration has problems; each one is listed."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("; ".join(str(problem) for problem in problems))
@@ -50,7 +50,7 @@ class ConfigInvalid(TradewireError):
 
 
 class InvalidSignal(TradewireError):
-    """What came in is not a signal; it was kept as a refusal."""
+    """The payload is not a signal. It was recorded as a refusal."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -58,60 +58,60 @@ class InvalidSignal(TradewireError):
 
 
 class SourceIdConflict(InvalidSignal):
-    """This source_id was already used for a signal with other content; nothing was changed."""
+    """This source_id belongs to a signal with other content. Nothing was changed; use a new source_id."""
 
     def __init__(self, message: str | None = None) -> None:
         super().__init__("source_id_conflict", message or (self.__doc__ or "").strip())
 
 
 class Unavailable(TradewireError):
-    """Something that tradewire needs is away; trying again later will do."""
+    """Something that tradewire needs is away. Try again later."""
 
 
 class RecordUnavailable(Unavailable):
-    """PostgreSQL cannot be reached; nothing was recorded."""
+    """PostgreSQL cannot be reached. Nothing was recorded: try again."""
 
 
 class QueueUnavailable(Unavailable):
-    """Redis cannot be reached; what is recorded will be enqueued when it is back."""
+    """Redis cannot be reached. Recorded executions are enqueued when it is back."""
 
 
 class SourceUnavailable(Unavailable):
-    """A source of signals could not be read, or stands still; it is asked again."""
+    """A source of signals cannot be read, or gives nothing new. It is read again."""
 
 
 class BrokerUnavailable(Unavailable):
-    """The broker could not be read: unreachable, slow, failing or over its request rate."""
+    """The broker cannot be read: it is unreachable, slow, failing or over its request rate."""
 
 
 class BrokerOverRate(BrokerUnavailable):
-    """The broker has had more requests of this account than it takes."""
+    """The account has sent more requests than the broker allows. It waits."""
 
     def __init__(self, message: str | None = None, *, wait_s: float | None = None) -> None:
         super().__init__(message)
-        #: Seconds that the broker asks us to wait, when it says so.
+        #: Seconds that the broker asks to wait; None when it does not say.
         self.wait_s = wait_s
 
 
 class BudgetUsedUp(BrokerOverRate):
-    """The account's requests of this minute are used up, or kept for exits; nothing was asked."""
+    """The account's requests of this minute are used up, or reserved for exits. Nothing was sent to the broker."""
 
     def __init__(self, *, wait_s: float) -> None:
-        super().__init__(f"{(self.__doc__ or '').strip()} Room in {wait_s:.1f} s.", wait_s=wait_s)
+        super().__init__(f"{(self.__doc__ or '').strip()} There is room in {wait_s:.1f} s.", wait_s=wait_s)
         self.wait_s: float = wait_s
 
 
 class BrokerRefusesAccount(TradewireError):
-    """The broker does not accept these keys or this account."""
+    """The broker does not accept the keys or the account. Correct the keys, or ask the broker."""
 
 
 class BrokerUnreadable(TradewireError):
-    """The broker's answer could not be understood."""
+    """The broker's answer cannot be read."""
 
 
 class NotPossible(TradewireError):
-    """The record does not allow this move."""
+    """The record does not allow this."""
 
 
 class NotMigrated(RecordUnavailable, NotPossible):
-    """The database has no tradewire schema yet: run `tradewire migrate`."""
+    """The database has no tradewire schema. Run `tradewire migrate`."""

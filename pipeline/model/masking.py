@@ -1,4 +1,4 @@
-"""Show what was sent without its secrets, cut to what a row holds."""
+"""Mask the secrets of a payload, and cut it to the length that a row of the record holds."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-_TELLTALE = r"secret|token|passw|api.?key|authorization"
-_SECRET_KEY = re.compile(_TELLTALE, re.IGNORECASE)
-# The same in text that is no JSON: a key that is named like a secret, and all of its value.
+_MASKED_NAMES = r"secret|token|passw|api.?key|authorization"
+_SECRET_KEY = re.compile(_MASKED_NAMES, re.IGNORECASE)
+# The same in text that is not JSON: a key with such a name, and the whole of its value.
 _SECRET_PAIR = re.compile(
-    rf"""((?:{_TELLTALE})[^\s"':=]{{0,40}}["']?\s*[:=]\s*)("[^"]*"?|'[^']*'?|[^,}}\n]+)""", re.IGNORECASE
+    rf"""((?:{_MASKED_NAMES})[^\s"':=]{{0,40}}["']?\s*[:=]\s*)("[^"]*"?|'[^']*'?|[^,}}\n]+)""", re.IGNORECASE
 )
 _LONGEST_PAYLOAD = 4096
 _DEEPEST_PAYLOAD = 16
 
 
 def bounded(raw: Any) -> str:
-    """Return what was sent with its secrets masked, at most 4,096 characters."""
+    """Return the payload *raw* as text with its secrets masked, at most 4,096 characters."""
     if isinstance(raw, str):
         text = _SECRET_PAIR.sub(r"\1***", raw[:_LONGEST_PAYLOAD])
     else:
@@ -27,7 +27,7 @@ def bounded(raw: Any) -> str:
 
 
 def _masked(value: Any, depth: int = 0) -> Any:
-    """Hide what is named like a secret: refusals are shown to people. What is nested absurdly deep is left out."""
+    """Mask values whose key names a secret, because people read refusals. Nesting beyond 16 levels is left out."""
     if isinstance(value, Mapping | list | tuple) and depth >= _DEEPEST_PAYLOAD:
         return "…"
     if isinstance(value, Mapping):

@@ -1,13 +1,29 @@
-"""An order in plain values: as it will be sent, and as a broker reports it."""
+"""Hold an order as plain values: as tradewire sends it, and as a broker reports it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
+from uuid import UUID
+
+#: After a minute of clean answers that an order is absent, a requeue may send a new order under a new id.
+PROVED_ABSENT_AFTER = timedelta(seconds=60)
+
+_OUR_PREFIX = "tw-"
+
+
+def client_order_id(execution_id: UUID, generation: int) -> str:
+    """Return the id under which the broker knows our order: `tw-<execution>-<generation>`, 41 characters and more."""
+    return f"{_OUR_PREFIX}{execution_id}-{generation}"
+
+
+def is_our_order(client_order_id: str) -> bool:
+    """Return whether tradewire has sent the order, by this installation or another one."""
+    return client_order_id.startswith(_OUR_PREFIX)
 
 
 class OrderSide(StrEnum):
@@ -18,25 +34,25 @@ class OrderSide(StrEnum):
 
 
 class OrderStatus(StrEnum):
-    """An order's status at the broker, folded into what makes a difference to us."""
+    """An order's status at the broker, reduced to the cases that tradewire treats differently."""
 
-    #: The broker has it and it may still fill.
+    #: The broker has the order, and it may still fill.
     WORKING = "working"
-    #: Part of it is filled and the rest may still fill.
+    #: A part is filled, and the rest may still fill.
     PARTIALLY_FILLED = "partially_filled"
     FILLED = "filled"
     CANCELED = "canceled"
     EXPIRED = "expired"
     REJECTED = "rejected"
-    #: Replaced by another order; the broker will not touch this one again.
+    #: Another order has replaced it; this one does not change any more.
     REPLACED = "replaced"
-    #: A word that we do not know yet. Treated as working, kept in `BrokerOrder.raw_status`.
+    #: A status that tradewire does not know. It counts as working; `BrokerOrder.raw_status` keeps the broker's word.
     UNRECOGNISED = "unrecognised"
 
 
 @dataclass(frozen=True, kw_only=True)
 class OrderRequest:
-    """An order as it will be sent; the same values give the same bytes on every try."""
+    """An order as tradewire sends it. Equal values give equal bytes on every attempt."""
 
     client_order_id: str
     #: Canonical form: `AAPL`, `BTC/USD`.
@@ -48,11 +64,11 @@ class OrderRequest:
     #: `day` or `gtc`.
     time_in_force: str
     limit_price: Decimal | None = None
-    #: It may also trade before the open and after the close; for limit orders in shares.
+    #: Whether it may also trade before the open and after the close; only for limit orders in shares.
     extended_hours: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """Return the intent as it is recorded: strings but for flags, no key for what is not set."""
+        """Return the order as the record keeps it: strings and flags, without keys for values that are not set."""
         body: dict[str, Any] = {
             "client_order_id": self.client_order_id,
             "symbol": self.symbol,
@@ -69,7 +85,7 @@ class OrderRequest:
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> OrderRequest:
-        """Read back what `to_json` wrote."""
+        """Return the order that `to_json` wrote."""
         price = body.get("limit_price")
         return cls(
             client_order_id=body["client_order_id"],
@@ -91,11 +107,11 @@ class BrokerOrder:
     client_order_id: str
     symbol: str
     side: OrderSide
-    #: None for an order by notional.
+    #: None for an order of an amount of money.
     quantity: Decimal | None
     filled_quantity: Decimal
     filled_average_price: Decimal | None
     status: OrderStatus
-    #: The broker's own word, as in `order_status=pending_new`.
+    #: The broker's own status, such as `pending_new`.
     raw_status: str
     created_at: datetime | None

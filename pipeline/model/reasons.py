@@ -1,4 +1,4 @@
-"""Reasons: why an execution is where it is, as a code and its figures. What each code means is in `catalogue.py`."""
+"""Define reasons: why an execution is in its state, as a code and its figures. `reason_catalogue` explains them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 
 class Code(StrEnum):
-    """A reason's code. Its meaning and remedy stand in `pipeline.model.reason_catalogue.CATALOGUE`."""
+    """A reason's code. `pipeline.model.reason_catalogue.CATALOGUE` has its meaning and remedy."""
 
     # Routing: decided when the signal is recorded.
     NOT_ADDRESSED = "not_addressed"
@@ -23,7 +23,7 @@ class Code(StrEnum):
     REGIME_NOT_ROUTED = "regime_not_routed"
     ACTION_NOT_ROUTED = "action_not_routed"
     PRACTICE_SOURCE = "practice_source"
-    # Rules: decided at the broker's door.
+    # Rules: decided by the worker before it sends the order.
     EXECUTOR_GONE = "executor_gone"
     TOO_OLD = "too_old"
     EXPIRED_SIGNAL = "expired_signal"
@@ -82,7 +82,7 @@ class Code(StrEnum):
     ORDER_UNDER_WAY = "order_under_way"
     LEASE_TOO_SHORT = "lease_too_short"
     SEND_AGAIN = "send_again"
-    # The broker's word.
+    # The order ended at the broker.
     REJECTED_BY_BROKER = "rejected_by_broker"
     CANCELED_AT_BROKER = "canceled_at_broker"
     EXPIRED_AT_BROKER = "expired_at_broker"
@@ -97,9 +97,9 @@ class Code(StrEnum):
     ORDER_VANISHED = "order_vanished"
     ACCOUNT_CHANGED = "account_changed"
     INTERNAL_ERROR = "internal_error"
-    # A late order: the broker holds what had ended here.
+    # A late order: the broker has one for an execution that had ended here.
     LATE_ORDER = "late_order"
-    # A person's word.
+    # A person decided.
     REQUEUED = "requeued"
     DISCARDED = "discarded"
     ENDED_BY_PERSON = "ended_by_person"
@@ -116,17 +116,17 @@ class Reason:
         return sentence(self.code, self.facts)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the facts with every value as JSON can hold it exactly."""
+        """Return the facts as JSON can hold them: decimals and times are strings without loss."""
         return {name: _plain(value) for name, value in self.facts.items()}
 
 
 def sentence(code: str, facts: Mapping[str, Any]) -> str:
-    """Return a reason as people read it: `confidence_below_minimum minimum=82 was=75.3`."""
+    """Return a reason as one line of text: `confidence_below_minimum minimum=82 was=75.3`."""
     return " ".join([str(code), *(f"{name}={_shown(value)}" for name, value in facts.items())])
 
 
 def storable(text: str) -> str:
-    """Return *text* as PostgreSQL can hold it: no NUL, no half of a surrogate pair. Brokers and senders write both."""
+    """Return *text* without NUL and without unpaired surrogates: PostgreSQL stores neither, and brokers send both."""
     return text.encode("utf-8", "replace").decode().replace("\x00", "\ufffd")
 
 
@@ -139,7 +139,7 @@ def _plain(value: Any) -> Any:
 
 
 def _shown(value: Any) -> str:
-    """Return one fact on one line: foreign text can neither break the line nor speak to the terminal."""
+    """Return one fact on one line. Foreign text can neither break the line nor control the terminal."""
     text = str(_plain(value))
     if text and text.isprintable() and not any(mark in text for mark in ' "='):
         return text

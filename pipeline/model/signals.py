@@ -1,4 +1,4 @@
-"""A signal as sent, read strictly: one unit of confidence, one form of a symbol, exact decimals."""
+"""Read a signal strictly: confidence in percent, the symbol in canonical form, exact decimals."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ from pydantic import (
 from pipeline.model.errors import InvalidSignal
 from pipeline.model.symbols import AssetClass, asset_class, canonical
 
-#: Clocks of senders run ahead a little; beyond this a time is a mistake.
+#: Senders' clocks run ahead a little. A time that is further ahead is a mistake.
 CLOCK_TOLERANCE = timedelta(seconds=5)
 
-# A price beyond these is a mistake of unit. Binary fractions of senders leave up to 17 digits behind the point.
+# A larger price is in a wrong unit. Binary fractions of senders have up to 17 digits after the point.
 _LARGEST = Decimal("1e12")
 _MOST_DECIMALS = 20
 
 
 class Action(StrEnum):
-    """What the signal says to do."""
+    """The side that a signal asks for."""
 
     BUY = "BUY"
     SELL = "SELL"
 
 
 class Intent(StrEnum):
-    """Whether the sender means to open, to close, or leaves it to the position."""
+    """Whether a signal opens, closes, or does what the position implies."""
 
     OPEN = "open"
     CLOSE = "close"
@@ -50,7 +50,7 @@ class Intent(StrEnum):
 
 
 def _exact(value: Any) -> Any:
-    """Keep the decimals that were written: a float is read by its shortest form, a bool is no number."""
+    """Keep the decimals that were written: a float is read in its shortest form, a bool is refused."""
     if isinstance(value, bool):
         raise ValueError("must be a number, not true or false")  # noqa: TRY004 -- what pydantic reports
     return repr(value) if isinstance(value, float) else value
@@ -60,7 +60,7 @@ def _bounded(value: Decimal) -> Decimal:
     exponent = value.as_tuple().exponent
     if value > _LARGEST or (isinstance(exponent, int) and -exponent > _MOST_DECIMALS):
         raise ValueError(f"must be at most {_LARGEST:f} with at most {_MOST_DECIMALS} decimals")
-    # A zero may carry any exponent, and a column does not.
+    # A zero may have any exponent, which the column does not store.
     return value or Decimal(0)
 
 
@@ -77,7 +77,7 @@ Time = Annotated[AwareDatetime, AfterValidator(_utc)]
 
 
 class Signal(BaseModel):
-    """A fact from a source. Prices are in the quote currency per unit, confidence in percent (0-100)."""
+    """A trading signal of a source. Prices are in the quote currency per unit, confidence in percent (0-100)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -100,18 +100,18 @@ class Signal(BaseModel):
 
     @field_validator("symbol")
     @classmethod
-    def _one_form(cls, value: str) -> str:
+    def _canonical(cls, value: str) -> str:
         return canonical(value)
 
     @field_validator("action", mode="before")
     @classmethod
-    def _any_case(cls, value: Any) -> Any:
+    def _upper_case(cls, value: Any) -> Any:
         return value.upper() if isinstance(value, str) else value
 
     @field_validator("confidence")
     @classmethod
     def _percent(cls, value: Decimal | None) -> Decimal | None:
-        """Refuse a fraction: 0.98 meant as 98 % and 1 meant as 100 % must never be taken for 1 %."""
+        """Refuse a fraction: 0.98 may mean 98 %, and 1 may mean 100 %; neither is read as at most 1 %."""
         if value is None:
             return None
         if not value.is_finite() or not 0 <= value <= 100:  # noqa: PLR2004 -- percent
@@ -131,18 +131,18 @@ class Signal(BaseModel):
         return value
 
     @model_validator(mode="after")
-    def _whole(self) -> Self:
+    def _complete(self) -> Self:
         if self.intent is not Intent.CLOSE:
             missing = [name for name in ("confidence", "entry_price") if getattr(self, name) is None]
             if missing:
                 raise ValueError(f"{' and '.join(missing)} may be left out only when intent is close")
         if self.executors is not None and not self.executors:
-            raise ValueError("executors names nobody: leave it out to address all")
+            raise ValueError("executors is an empty list: leave it out to address all")
         self._sides_agree()
         return self
 
     def _sides_agree(self) -> None:
-        """Refuse a stop or target on the wrong side of an opening: it would fire at once."""
+        """Refuse a stop or target on the wrong side of the entry price: it would be reached at once."""
         if self.intent is Intent.CLOSE or self.entry_price is None:
             return
         up = self.action is Action.BUY
@@ -156,17 +156,17 @@ class Signal(BaseModel):
 
     @property
     def asset_class(self) -> AssetClass:
-        """Return what kind of thing is traded."""
+        """Return the asset class of the symbol."""
         return asset_class(self.symbol)
 
     def content_hash(self) -> str:
-        """Return what tells two signals with one source_id apart.
+        """Return a hash of the content, by which two signals with one source_id are compared.
 
-        Times are left out: a sender that repeats itself stamps the repeat anew.
+        Times are left out: a sender that repeats a signal writes a new time on it.
         """
         content = self.model_dump(mode="json", exclude={"source", "source_id", "generated_at", "expires_at"})
         if self.volatility_percent is None:
-            # A key that came later must not change the hash of what was recorded before it.
+            # This key was added later; signals without it must keep their hash.
             del content["volatility_percent"]
         for name in ("confidence", "entry_price", "target_price", "stop_price", "quantity", "volatility_percent"):
             if name not in content:
@@ -177,10 +177,10 @@ class Signal(BaseModel):
 
 
 def read_signal(raw: Mapping[str, Any], *, now: datetime | None = None) -> Signal:
-    """Read what a sender wrote.
+    """Return the signal that a sender wrote.
 
     Raises:
-        InvalidSignal: it is not a signal; the message names every fault.
+        InvalidSignal: *raw* is not a signal; the message names every fault.
     """
     if not isinstance(raw, Mapping):
         raise InvalidSignal("invalid_signal", f"a signal is a JSON object, not {type(raw).__name__}")
@@ -191,7 +191,7 @@ def read_signal(raw: Mapping[str, Any], *, now: datetime | None = None) -> Signa
 
 
 def _fault(fault: Any) -> str:
-    """Say one fault in a sentence that starts with the key."""
+    """Return one fault as a sentence that begins with its key."""
     key = ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "missing":
         return f"{key} is missing"

@@ -1,4 +1,4 @@
-"""The switches that stop a broker account, and the reason that each one gives. Pure."""
+"""Define the switches that stop a broker account, and the reason that each one gives. Pure."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from pipeline.model.reasons import Code, Reason
 
 
 class SwitchKind(StrEnum):
-    """How far a switch goes."""
+    """Which orders a switch stops."""
 
-    #: Entries are held, exits go.
+    #: Entries are held; exits go.
     PAUSED = "paused"
-    #: Entries are skipped, working entries canceled, exits go.
+    #: Entries are skipped, and working entries are canceled; exits go.
     REDUCING = "reducing"
-    #: As reducing; only a person or the configured next-day rule lifts it.
+    #: As reducing, until a person or the rule `limits.next_day` lifts it.
     HALTED = "halted"
 
 
@@ -35,13 +35,13 @@ _ANY_CAUSE = {SwitchKind.PAUSED: Code.PAUSED, SwitchKind.REDUCING: Code.REDUCING
 
 @dataclass(frozen=True, kw_only=True)
 class Switch:
-    """One reason for which an account is stopped. Several may stand at once."""
+    """One reason for which an account is stopped. Several may hold at once."""
 
     kind: SwitchKind
     #: person, daily_loss, drawdown or unreadable.
     cause: str
     facts: Mapping[str, Any] = field(default_factory=dict)
-    #: Close everything, and again until flat.
+    #: Whether positions are closed, again and again until the account is flat.
     flatten: bool = False
     set_by: str
     why: str | None = None
@@ -49,7 +49,7 @@ class Switch:
 
 
 def switch_of(row: Mapping[str, Any]) -> Switch:
-    """Return the switch that *row* of the record holds."""
+    """Return the switch of a *row* of the record."""
     return Switch(
         kind=SwitchKind(row["kind"]),
         cause=row["cause"],
@@ -62,7 +62,7 @@ def switch_of(row: Mapping[str, Any]) -> Switch:
 
 
 def reason_of(switch: Switch) -> Reason:
-    """Return *switch* as the reason of what it stops: its figures, who turned it, since when and why."""
+    """Return the reason that *switch* gives: its figures, who turned it on, since when and why."""
     facts = {**switch.facts, "by": switch.set_by, "since": switch.set_at}
     if switch.why is not None:
         facts["why"] = switch.why

@@ -1,14 +1,20 @@
-"""One form of a symbol everywhere: `AAPL`, `BRK.B`, `BTC/USD`."""
+"""The one grammar of symbols: `AAPL`, `BRK.B`, `BTC/USD`. Each symbol becomes canonical where it enters."""
 
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from enum import StrEnum
 
+#: The canonical forms, as messages name them.
+FORMS = "AAPL, BRK.B or BTC/USD"
+
+# The currencies that crypto is quoted in; the longest first, so that ETHUSDT is not read as ETHU/SDT.
+_QUOTES = ("USDT", "USDC", "USD", "BTC")
 _STOCK = re.compile(r"^[A-Z]{1,5}(\.[A-Z]{1,2})?$")
-_PAIR = re.compile(r"^([A-Z0-9]{2,10})[/-](USDT|USDC|USD|BTC)$")
-# A pair without its slash is longer than any stock symbol (five letters), so nothing can be both.
-_GLUED = re.compile(r"^([A-Z0-9]{2,10})(USDT|USDC|USD)$")
+_PAIR = re.compile(rf"^([A-Z0-9]{{2,10}})[/-]({'|'.join(_QUOTES)})$")
+# A pair without a slash is longer than any stock symbol (five letters), so no text can be both.
+_JOINED_PAIR = re.compile(r"^([A-Z0-9]{2,10})(USDT|USDC|USD)$")
 _LONGEST_STOCK = 5
 
 
@@ -20,20 +26,43 @@ class AssetClass(StrEnum):
 
 
 def canonical(text: str) -> str:
-    """Return the one form of a symbol; `BTC-USD` and `BTCUSD` become `BTC/USD`.
+    """Return the canonical form of a symbol; `BTC-USD` and `btcusd` become `BTC/USD`.
 
     Raises:
         ValueError: *text* is not a symbol that tradewire understands.
     """
-    # Letters of other alphabets can become A to Z in upper case, and mean something else.
+    # Some letters of other alphabets become A to Z in upper case; they would name another symbol.
     symbol = text.strip().upper() if text.isascii() else ""
     if match := _PAIR.match(symbol):
         return f"{match[1]}/{match[2]}"
-    if len(symbol) > _LONGEST_STOCK and (match := _GLUED.match(symbol)):
+    if len(symbol) > _LONGEST_STOCK and (match := _JOINED_PAIR.match(symbol)):
         return f"{match[1]}/{match[2]}"
     if _STOCK.match(symbol):
         return symbol
-    raise ValueError(f"{text[:40]!r} is not a symbol: use a form like AAPL, BRK.B or BTC/USD")
+    raise ValueError(f"{text[:40]!r} is not a symbol: use a form like {FORMS}")
+
+
+def canonical_where_known(text: str) -> str:
+    """Return the canonical form of *text*, or *text* itself when it is not a symbol that tradewire understands."""
+    with suppress(ValueError):
+        return canonical(text)
+    return text
+
+
+def of_broker(symbol: str, broker_class: str | None) -> str:
+    """Return the canonical form of a symbol that a broker reports: `BTCUSD` of class crypto is `BTC/USD`.
+
+    A broker lists more than tradewire trades; a symbol of another form is returned as it is.
+    """
+    if broker_class == AssetClass.US_EQUITY or "/" in symbol:
+        return symbol
+    if broker_class != AssetClass.CRYPTO:
+        return canonical_where_known(symbol)
+    # The class is known, so that also short pairs and pairs in BTC can be split.
+    for quote in _QUOTES:
+        if symbol.endswith(quote) and symbol != quote:
+            return f"{symbol.removesuffix(quote)}/{quote}"
+    return symbol
 
 
 def asset_class(symbol: str) -> AssetClass:

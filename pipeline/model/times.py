@@ -1,4 +1,4 @@
-"""Read a time as people write it: RFC 3339, or how long ago."""
+"""Read a time as people write it: RFC 3339, or a span before now."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def moment_of(text: str) -> datetime:
-    """Return the time that *text* names, in UTC: RFC 3339, or a span before now like 90s, 15m, 2h, 3d.
+    """Return the time that *text* names, in UTC. It is RFC 3339, or a span before now like 90s, 15m, 2h or 3d.
 
     Raises:
-        ValueError: it names none; the message says what is expected.
+        ValueError: *text* is neither; the message names both forms.
     """
     try:
         if match := _SPAN.fullmatch(text):

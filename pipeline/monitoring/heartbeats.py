@@ -7,60 +7,23 @@ import socket
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import timedelta
 from functools import cache
 from importlib.metadata import version
 from types import MappingProxyType
 from typing import Any, LiteralString
 from uuid import uuid4
 
-from psycopg import Connection
-from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
 from config.schema.executor import ExecutorSettings, settings_hash
 from pipeline.model.errors import TradewireError
-from pipeline.store.query import fetch_all
+from pipeline.store.processes import SETTINGS, VERSION
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 
 EVERY_S = 1.0
-#: A process whose last heartbeat is older than this counts as gone.
-GONE_AFTER = timedelta(seconds=4)
-
-#: The fact that holds the hash of the settings that the process runs with, by executor.
-SETTINGS = "settings"
-#: The fact that holds the release of tradewire that the process runs.
-VERSION = "version"
-
 #: Returns whether a process is well, and some facts about it.
 Health = Callable[[], tuple[bool, dict[str, Any]]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class LivingProcess:
-    """A process that recently wrote its heartbeat."""
-
-    kind: str
-    name: str
-    host: str
-    pid: int
-    healthy: bool
-    facts: dict[str, Any]
-
-    def __str__(self) -> str:
-        return f"{self.kind} {self.name} (pid {self.pid} on {self.host})"
-
-    @property
-    def settings(self) -> Mapping[str, str]:
-        """Return the hash of the settings that it runs with, by executor."""
-        return self.facts.get(SETTINGS) or {}
-
-
-def living_processes(connection: Connection[DictRow]) -> list[LivingProcess]:
-    """Return the processes that wrote a heartbeat within `GONE_AFTER`."""
-    return fetch_all(connection, LivingProcess, sql("heartbeats", "living"), {"within": GONE_AFTER})
 
 
 class Heartbeat:

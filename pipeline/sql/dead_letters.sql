@@ -23,7 +23,7 @@ SET state = 'queued',
                 AND o.filled_quantity = 0
                 AND (
                     (o.order_id IS NOT NULL AND o.ended_at IS NOT NULL)
-                    OR (o.order_id IS NULL AND e.absent_for >= interval '60 seconds')
+                    OR (o.order_id IS NULL AND e.absent_for >= %(proved_absent_after)s::interval)
                 )
         ) THEN 1
         ELSE 0

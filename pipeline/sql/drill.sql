@@ -6,13 +6,13 @@ WHERE kind = %(kind)s
     AND beat_at > clock_timestamp() - interval '3 seconds'
 
 -- name: held_by
--- The database's time, and what a worker holds, by its pid.
+-- The database's time, and the executions that a worker has, by its pid.
 SELECT clock_timestamp() AS now, e.execution_id
 FROM (SELECT 1) AS once
 LEFT JOIN execution AS e ON e.state = 'submitting' AND e.leased_by LIKE %(worker)s
 
 -- name: cut
--- End so many sessions, any of them, wherever they are.
+-- End this many of tradewire's sessions, chosen at random.
 SELECT pg_terminate_backend(pid)
 FROM (
     SELECT pid
@@ -38,18 +38,30 @@ SELECT signal_id, source, source_id
 FROM signal
 
 -- name: executions
-SELECT e.execution_id, e.seq, e.signal_id, e.executor_id, e.symbol, e.action, e.state, e.reason_code, e.reason_facts,
-    e.decided_at
+SELECT execution_id, seq, signal_id, executor_id, symbol, state, reason_code, decided_at
+FROM execution
+ORDER BY seq
+
+-- name: intents
+SELECT execution_id, executor_id, client_order_id, order_id, symbol, side, filled_quantity
+FROM broker_order
+
+-- name: execution_lines
+-- Each execution as one line of JSON, for the folder of a drill that found something.
+SELECT row_to_json(e)::text AS line
 FROM execution AS e
 ORDER BY e.seq
 
--- name: orders
-SELECT execution_id, generation, executor_id, client_order_id, order_id, symbol, side, quantity, filled_quantity,
-    order_status
-FROM broker_order
+-- name: intent_lines
+SELECT row_to_json(o)::text AS line
+FROM broker_order AS o
 
--- name: history
-SELECT h.*, a.outcome, a.message, a.took_ms
-FROM history AS h
-LEFT JOIN attempt AS a ON a.execution_id = h.execution_id AND a.fence = h.fence
-ORDER BY h.history_id
+-- name: history_lines
+-- Each move, with the answer of the broker that led to it.
+SELECT row_to_json(moved)::text AS line
+FROM (
+    SELECT h.*, a.outcome, a.message, a.took_ms
+    FROM history AS h
+    LEFT JOIN attempt AS a ON a.execution_id = h.execution_id AND a.fence = h.fence
+    ORDER BY h.history_id
+) AS moved

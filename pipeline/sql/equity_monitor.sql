@@ -4,7 +4,7 @@ FROM account_watch
 WHERE holder = %(holder)s
 
 -- name: last_close_day
--- The day of the last regular session before a day; NULL while nobody has read the calendar.
+-- The day of the last regular session before *today*; NULL while the calendar has not been read.
 SELECT max(day) AS day
 FROM market_day
 WHERE day < %(today)s
@@ -27,7 +27,7 @@ ON CONFLICT (holder, day) DO NOTHING
 RETURNING day
 
 -- name: turn_day
--- A breach of the day's loss ends with the day.
+-- Begin a new day. A breach of the daily loss ends with the day.
 UPDATE account_watch
 SET day = %(day)s,
     breached = array_remove(breached, 'daily_loss')
@@ -55,9 +55,8 @@ WHERE d.holder = noted.holder
     AND d.day = noted.day
 
 -- name: account_reading
--- How an executor's account is doing, as far as how often it is read depends on it.
-SELECT clock_timestamp() AS now,
-    s.account_number AS holder,
+-- The newest reading of an executor's account, and whether the account has to be read often.
+SELECT s.account_number AS holder,
     s.taken_at,
     clock_timestamp() - s.taken_at AS age,
     w.read_at,
@@ -86,19 +85,20 @@ JOIN account_day AS d USING (holder, day)
 WHERE w.holder = %(holder)s
 
 -- name: lock
--- Two keepers climb one after the other.
+-- Two keepers update the ladder one after the other.
 SELECT holder
 FROM account_watch
 WHERE holder = %(holder)s
 FOR UPDATE
 
--- name: unreadable
+-- name: record_unreadable
 UPDATE account_watch
 SET unreadable_since = coalesce(unreadable_since, clock_timestamp())
 WHERE holder = %(holder)s
 RETURNING unreadable_since, clock_timestamp() - unreadable_since AS unreadable_for, read_at
 
 -- name: warn
+-- Once a day and limit.
 UPDATE account_day
 SET warned = warned || %(limit)s::text
 WHERE holder = %(holder)s
@@ -106,14 +106,16 @@ WHERE holder = %(holder)s
     AND NOT %(limit)s = ANY(warned)
 RETURNING day
 
--- name: breach
+-- name: record_breach
+-- Keep the limits that are reached, so that a halt that a person lifts is not set again.
 UPDATE account_watch
 SET breached = array_remove(breached, %(limit)s) || CASE WHEN %(reached)s THEN ARRAY[%(limit)s::text] ELSE '{}' END
 WHERE holder = %(holder)s
     AND (%(limit)s = ANY(breached)) <> %(reached)s
 
 -- name: count_transfers
--- Once each, whoever else asked meanwhile. What the peak became since the last asking may hold a deposit already.
+-- Count transfers unless another process did meanwhile. The peak since the last count may include a deposit already,
+-- so the new peak starts from the settled one.
 UPDATE account_watch
 SET transfer_ids = %(known)s,
     transfers_asked_at = %(asked_at)s,
@@ -138,8 +140,8 @@ SET start_equity = start_equity + %(amount)s,
 WHERE holder = %(holder)s
     AND day = %(day)s
 
--- name: mend_holdings
--- What our record holds and the account, read long enough after the last fill, does not: somebody closed it elsewhere.
+-- name: clear_holdings
+-- Clear holdings that an account, read long enough after the last fill, does not show: they were closed elsewhere.
 UPDATE holding AS h
 SET quantity = 0,
     entries = 0,
@@ -189,12 +191,12 @@ SET peak_equity = %(peak)s,
     settled_peak = %(peak)s
 WHERE holder = %(holder)s
 
--- name: tell_correction
+-- name: record_correction
 INSERT INTO baseline_correction (holder, figure, was, became, made_by, why)
 VALUES (%(holder)s, %(figure)s, %(was)s, %(became)s, %(by)s, %(why)s)
 
 -- name: ordered_since
--- Entries that were ordered in the account's day.
+-- The number of entries that were ordered in the account's day.
 SELECT count(*) AS entries
 FROM broker_order
 WHERE executor_id = %(executor_id)s

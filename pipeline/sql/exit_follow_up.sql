@@ -1,5 +1,5 @@
 -- name: ended
--- Exits whose order has ended, and that nobody has looked at since. The word of the broker may lag a little behind a fill.
+-- Exits whose order has ended and that were not followed up yet.
 SELECT o.execution_id, o.generation, o.quantity, o.filled_quantity, o.order_status, e.state, e.reason_code, e.symbol,
     e.action, s.source, s.source_id, s.intent, s.confidence, s.entry_price, s.target_price, s.stop_price, s.strategy,
     s.generated_at, s.expires_at
@@ -21,8 +21,8 @@ WHERE execution_id = %(execution_id)s
 RETURNING execution_id
 
 -- name: resting
--- Exits whose limit order does not fill: the market has left its price.
-SELECT o.order_id, o.execution_id
+-- The orders of exits whose limit order does not fill: the market has left its price.
+SELECT o.order_id
 FROM broker_order AS o
 JOIN execution AS e USING (execution_id, generation)
 WHERE o.executor_id = %(executor_id)s
@@ -30,12 +30,12 @@ WHERE o.executor_id = %(executor_id)s
     AND o.ended_at IS NULL
     AND o.order_id IS NOT NULL
     AND o.limit_price IS NOT NULL
-    AND o.accepted_at < clock_timestamp() - %(patience)s::interval
+    AND o.accepted_at < clock_timestamp() - %(at_most)s::interval
     AND e.state IN ('accepted', 'partially_filled')
     AND (%(open)s OR strpos(o.symbol, '/') > 0)
 
 -- name: late
--- What surely or possibly exits, and is not decided after a long time.
+-- Executions that are or may be exits, and are not decided after a long time.
 SELECT e.execution_id, e.symbol, e.state, e.reason_code, clock_timestamp() - e.created_at AS age
 FROM execution AS e
 JOIN signal AS s USING (signal_id)

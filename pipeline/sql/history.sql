@@ -23,9 +23,9 @@ WHERE execution_id = %(execution_id)s
 ORDER BY generation
 
 -- name: news
--- What was decided or moved on since the last look; the feed's cursor is the history's own id.
+-- The moves after a number. The youngest are left out: a move with a smaller number may still be committed.
 SELECT h.history_id, h.at, h.from_state, h.to_state, h.reason_code, h.reason_facts, e.execution_id, e.executor_id,
-    e.symbol, e.action, e.created_at, e.decided_at, e.signal_id, s.confidence, s.source, o.order_id, o.filled_quantity,
+    e.symbol, e.action, e.created_at, e.signal_id, s.confidence, o.order_id, o.filled_quantity,
     o.filled_average_price
 FROM history AS h
 JOIN execution AS e USING (execution_id)
@@ -61,7 +61,7 @@ SELECT
     ) AS oldest_unfinished_s
 
 -- name: latencies
--- From recording to the recorded order id, milliseconds.
+-- Milliseconds from the recorded signal to the recorded order id.
 SELECT percentile_cont(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (
     ORDER BY extract(epoch FROM o.accepted_at - e.created_at) * 1000
 ) AS percentiles
@@ -71,7 +71,7 @@ WHERE o.accepted_at IS NOT NULL
     AND (%(since)s::timestamptz IS NULL OR e.created_at >= %(since)s)
 
 -- name: news_before
--- The last move before a time; from the newest back, since moves are numbered as they come.
+-- The last move before a time. Moves are numbered in the order of time, so the search goes back from the newest.
 SELECT history_id AS last
 FROM history
 WHERE at < %(since)s

@@ -1,7 +1,7 @@
--- name: bring_in_order
--- An order that was sent while the record was away, with its signal and its execution; nothing happens the second time.
--- One that may be at the broker is unknown here: the keeper looks it up and adopts the broker's word.
-WITH told AS (
+-- name: import_order
+-- Record an order that was sent without the record, with its signal and its execution. A second import changes nothing.
+-- An order that may be at the broker is unknown here, so that the keeper looks it up.
+WITH new_signal AS (
     INSERT INTO signal (signal_id, source, source_id, content_hash, symbol, asset_class, action, intent, executors)
     VALUES (
         %(signal_id)s, 'tradewire:flatten', %(source_id)s, '', %(symbol)s, %(asset_class)s, %(action)s, 'close',
@@ -9,7 +9,7 @@ WITH told AS (
     )
     ON CONFLICT DO NOTHING
     RETURNING signal_id
-), begun AS (
+), new_execution AS (
     INSERT INTO execution (
         execution_id, signal_id, executor_id, mode, symbol, action, state, reason_code, reason_facts, due_at,
         unknown_since, attempts, moved_by, moved_why, created_at, decided_at, ended_at
@@ -18,7 +18,7 @@ WITH told AS (
         %(reason_facts)s, CASE WHEN %(may_exist)s THEN now() END, CASE WHEN %(may_exist)s THEN now() END, 1,
         %(by)s, %(why)s, %(sent_at)s, CASE WHEN NOT %(may_exist)s THEN now() END,
         CASE WHEN NOT %(may_exist)s THEN now() END
-    FROM told
+    FROM new_signal
     RETURNING execution_id
 )
 INSERT INTO broker_order (
@@ -28,18 +28,18 @@ INSERT INTO broker_order (
 SELECT execution_id, 1, %(executor_id)s, %(account_number)s, %(client_order_id)s, 'exit', %(symbol)s, %(side)s,
     %(quantity)s, %(reference_price)s, %(request)s, %(sent_at)s, %(may_exist)s, %(sent_at)s, %(sent_at)s, %(order_id)s,
     CASE WHEN NOT %(may_exist)s THEN now() END
-FROM begun
+FROM new_execution
 RETURNING execution_id
 
--- name: brought_in
--- The whole file is in the record. No row: it was before.
+-- name: record_import
+-- Record that a file is imported. No row is returned when it was imported before.
 INSERT INTO journal_import (file, executor_id, orders, imported_by)
 VALUES (%(file)s, %(executor_id)s, %(orders)s, %(by)s)
 ON CONFLICT DO NOTHING
 RETURNING file
 
 -- name: hand_over
--- A person closes everything by hand: what the keeper had recorded for that and nobody has sent is not wanted.
+-- A person closes everything at the broker, so end the keeper's own exits that were not sent yet.
 UPDATE execution AS e
 SET state = 'skipped',
     reason_code = 'ended_by_person',

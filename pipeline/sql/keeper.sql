@@ -1,5 +1,5 @@
 -- name: lead
--- Leadership is a leased row. A row comes back when we lead.
+-- Take or renew the lease on leadership. A row is returned when this keeper leads.
 INSERT INTO leadership AS l (role, holder, lease_until)
 VALUES (%(role)s, %(holder)s, clock_timestamp() + %(lease)s)
 ON CONFLICT (role) DO UPDATE
@@ -14,9 +14,9 @@ DELETE FROM leadership
 WHERE role = %(role)s
     AND holder = %(holder)s
 
--- name: due
--- Of the candidates those whose last job is gone, if they still wait. Marked with the next time before any bell is
--- rung, so that a crash here costs one round.
+-- name: mark_due
+-- Mark candidates whose last job is gone as enqueued, if they still wait. The next time is set before the job is
+-- enqueued, so that a crash in between costs one interval.
 UPDATE execution AS e
 SET due_at = CASE
         WHEN e.state = 'queued' THEN clock_timestamp() + least(interval '1 second' * (e.enqueues + 1), interval '5 seconds')
@@ -25,7 +25,7 @@ SET due_at = CASE
     enqueues = e.enqueues + 1,
     job_id = e.execution_id || '-' || (e.enqueues + 1)
 FROM (
-    SELECT w.execution_id, w.job_id AS last_job_id
+    SELECT w.execution_id
     FROM execution AS w
     WHERE w.state IN ('queued', 'held')
         AND w.due_at <= clock_timestamp()
@@ -50,9 +50,8 @@ RETURNING e.execution_id, e.executor_id, e.job_id, e.action, e.symbol, s.confide
     e.fence > 0 AS begun
 
 -- name: candidates
--- What waits for a job: queued ones that nobody took, and holds that are over. The oldest first, and only those whose
--- symbol is free. Their last job may still stand in the queue.
--- Here and below it is statement_timestamp() where an index is to find the rows: no index can on a volatile clock.
+-- Executions that are due and whose symbol is free, the oldest first. Their last job may still be in the queue.
+-- Conditions that an index serves use statement_timestamp() here and below: an index cannot serve a volatile clock.
 SELECT w.execution_id, w.job_id, w.due_at
 FROM execution AS w
 WHERE w.state IN ('queued', 'held')
@@ -69,15 +68,15 @@ WHERE w.state IN ('queued', 'held')
 ORDER BY w.due_at
 LIMIT %(limit)s
 
--- name: still_waiting
--- The job stands in the queue: look again later.
+-- name: postpone
+-- The job is still in the queue, so the execution is checked again later.
 UPDATE execution
 SET due_at = clock_timestamp() + interval '1 second'
 WHERE execution_id = ANY(%(execution_ids)s)
     AND state = 'queued'
 
--- name: leases_over
--- The worker is gone. Without an intent nothing can have been sent; with one the broker may have it.
+-- name: end_expired_leases
+-- The worker is gone. Without an intent nothing was sent; with one the broker may have the order.
 UPDATE execution AS e
 SET state = CASE WHEN gone.intended THEN 'unknown'::execution_state ELSE 'queued'::execution_state END,
     fence = e.fence + 1,
@@ -110,7 +109,7 @@ WHERE e.execution_id = gone.execution_id
 RETURNING e.execution_id, e.executor_id, e.state
 
 -- name: claim_unknown
--- The look-ups that are due, marked so that another keeper leaves them alone for a while.
+-- Take the due look-ups, and set their time so that another keeper skips them for a while.
 UPDATE execution AS e
 SET due_at = clock_timestamp() + %(claim)s
 FROM (
@@ -124,24 +123,24 @@ FROM (
     FOR UPDATE SKIP LOCKED
 ) AS due
 WHERE e.execution_id = due.execution_id
-RETURNING e.*, clock_timestamp() AS now
+RETURNING e.execution_id, e.seq, e.executor_id, e.symbol, e.fence, e.generation, e.attempts, e.reason_code, e.lookups,
+    e.absences, e.absent_for, e.unknown_answered, clock_timestamp() AS now
 
--- name: still_unknown
--- Nobody knows yet. The clock of `unknown_s` goes on only while the broker answers.
+-- name: postpone_lookup
+-- The order is still unknown. The time that counts for `unknown_s` passes only while the broker answers.
 UPDATE execution
 SET due_at = clock_timestamp() + %(gap)s,
     lookups = lookups + 1,
     absences = CASE WHEN %(absent)s THEN absences + 1 ELSE absences END,
     absent_for = CASE WHEN %(absent)s THEN absent_for + %(gap)s ELSE interval '0' END,
-    unknown_answered = unknown_answered + CASE WHEN %(answered)s THEN %(gap)s ELSE interval '0' END,
-    reason_code = coalesce(%(reason_code)s, reason_code)
+    unknown_answered = unknown_answered + CASE WHEN %(answered)s THEN %(gap)s ELSE interval '0' END
 WHERE execution_id = %(execution_id)s
     AND fence = %(fence)s
     AND state = 'unknown'
 RETURNING execution_id
 
--- name: resolve
--- An unknown one that is settled without an order: again, skipped, or for a person.
+-- name: settle_unknown
+-- Move an unknown execution that has no order at the broker: it is tried again, skipped, or becomes a dead letter.
 UPDATE execution
 SET state = %(state)s,
     generation = generation + CASE WHEN %(new_order)s THEN 1 ELSE 0 END,
@@ -156,9 +155,9 @@ WHERE execution_id = %(execution_id)s
     AND state = 'unknown'
 RETURNING execution_id, seq, executor_id, symbol
 
--- name: to_poll
--- What there is to hear of, but for what was just heard: since when the young orders were meant, since when the older
--- ones that the broker has, and since when those that it may have without our knowing. An exit waits for a cancel.
+-- name: open_orders
+-- The oldest intents without a final status, apart from the orders just seen: of young orders, of older orders that the
+-- broker has, and of older orders that it may have without our knowing. *canceling*: an exit waits for a cancel.
 WITH waiting AS (
     SELECT o.intended_at, o.order_id, o.cancel_asked_at
     FROM broker_order AS o
@@ -166,7 +165,7 @@ WITH waiting AS (
     WHERE o.executor_id = %(executor_id)s
         AND o.ended_at IS NULL
         AND (o.order_id IS NOT NULL OR o.may_exist)
-        AND o.client_order_id <> ALL(%(heard)s::text[])
+        AND o.client_order_id <> ALL(%(seen)s::text[])
         AND (
             o.intended_at > statement_timestamp() - interval '10 minutes'
             OR e.state IN ('accepted', 'partially_filled')
@@ -178,19 +177,19 @@ WITH waiting AS (
         AND order_id IS NULL
         AND may_exist
         AND ended_at IS NOT NULL
-        AND client_order_id <> ALL(%(heard)s::text[])
+        AND client_order_id <> ALL(%(seen)s::text[])
         AND intended_at > statement_timestamp() - interval '10 minutes'
 )
 SELECT min(intended_at) FILTER (WHERE intended_at > statement_timestamp() - %(young)s::interval) AS young,
     min(intended_at) FILTER (WHERE intended_at <= statement_timestamp() - %(young)s::interval AND order_id IS NOT NULL) AS old,
-    count(*) FILTER (WHERE intended_at <= statement_timestamp() - %(young)s::interval AND order_id IS NOT NULL) AS olds,
-    min(intended_at) FILTER (WHERE intended_at <= statement_timestamp() - %(young)s::interval AND order_id IS NULL) AS lost,
+    count(*) FILTER (WHERE intended_at <= statement_timestamp() - %(young)s::interval AND order_id IS NOT NULL) AS old_count,
+    min(intended_at) FILTER (WHERE intended_at <= statement_timestamp() - %(young)s::interval AND order_id IS NULL) AS unconfirmed,
     coalesce(bool_or(cancel_asked_at > statement_timestamp() - interval '1 minute'), false) AS canceling
 FROM waiting
 
--- name: ask_singly
--- Orders that work as far as we know, and that no list showed: a few at a time, the longest unheard first. A young one
--- may have come to be after the list; give it some seconds.
+-- name: claim_unlisted
+-- Take a few working orders that no list showed, those without news for longest first. A young order may be newer than
+-- the list, so it waits for some seconds.
 UPDATE broker_order AS o
 SET asked_at = clock_timestamp()
 FROM (
@@ -201,7 +200,7 @@ FROM (
         AND w.ended_at IS NULL
         AND w.order_id IS NOT NULL
         AND e.state IN ('accepted', 'partially_filled')
-        AND w.client_order_id <> ALL(%(heard)s::text[])
+        AND w.client_order_id <> ALL(%(seen)s::text[])
         AND (
             w.intended_at <= statement_timestamp() - %(young)s::interval
             OR w.polled_at < statement_timestamp() - interval '5 seconds'
@@ -213,10 +212,10 @@ FROM (
 ) AS longest
 WHERE o.execution_id = longest.execution_id
     AND o.generation = longest.generation
-RETURNING o.execution_id, o.generation, o.order_id, o.client_order_id
+RETURNING o.execution_id, o.generation, o.order_id
 
--- name: note_polled
--- The broker says what we know. Written down now and then only: it tells an order that the broker forgot.
+-- name: record_polled
+-- The broker still knows these orders. At most every ten seconds, since the time only shows an order that vanished.
 UPDATE broker_order
 SET polled_at = clock_timestamp()
 WHERE client_order_id = ANY(%(client_order_ids)s)
@@ -229,7 +228,7 @@ JOIN execution AS e USING (execution_id)
 WHERE o.client_order_id = ANY(%(client_order_ids)s)
 
 -- name: active_executors
--- Executors with work in the last minute, whose snapshot the keeper keeps fresh.
+-- The executors with work in the last minute. The keeper keeps their snapshots fresh.
 SELECT executor_id
 FROM execution
 WHERE created_at > statement_timestamp() - interval '1 minute'
@@ -237,7 +236,7 @@ WHERE created_at > statement_timestamp() - interval '1 minute'
 GROUP BY executor_id
 
 -- name: free_symbol
--- The next execution of a symbol whose earlier one was decided need not wait for its time.
+-- The earlier execution of the symbol is decided, so the next one is due now.
 UPDATE execution
 SET due_at = clock_timestamp()
 WHERE execution_id = (
@@ -253,7 +252,7 @@ WHERE execution_id = (
     AND state = 'queued'
 
 -- name: vanished
--- Accepted a minute ago or longer, and unheard of for as long: reads lag, but not so much.
+-- An accepted order that the broker has not shown for a minute: reads do not lag that much.
 UPDATE execution AS e
 SET state = 'dead',
     reason_code = %(reason_code)s,

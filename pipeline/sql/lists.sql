@@ -51,7 +51,7 @@ ORDER BY at DESC, refusal_id DESC
 LIMIT %(limit)s
 
 -- name: signal_groups
-SELECT source, action, count(*) AS count, count(confidence) AS sure, sum(confidence) AS confidence,
+SELECT source, action, count(*) AS count, count(confidence) AS with_confidence, sum(confidence) AS confidence,
     min(recorded_at) AS first, max(recorded_at) AS last
 FROM signal
 WHERE recorded_at >= %(since)s

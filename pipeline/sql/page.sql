@@ -1,9 +1,9 @@
--- name: room_to_count
--- For this transaction: a hundred thousand rows are joined in memory and not on disk.
+-- name: memory_for_counts
+-- In this transaction, a hundred thousand rows are joined in memory and not on disk.
 SELECT set_config('work_mem', '32MB', true)
 
 -- name: outcomes
--- One pass over the executions of a window: what became of them, by slot of time and by how long the order id took.
+-- One pass over the executions of a window: counts by outcome, by slot of time and by the time to the order id.
 -- A step is the number of bounds, in milliseconds, that the time from recording to the order id has passed.
 SELECT date_bin(%(slot)s, e.created_at, %(since)s) AS slot, e.executor_id, e.mode, e.state, e.reason_code,
     width_bucket(

@@ -1,13 +1,19 @@
 -- name: book
--- What the strategies hold by our own record, and per symbol what entries of this executor may still add: what of their
--- orders is not filled, and what was filled since the positions were read. One statement: a fill that is heard between
--- two would be in neither. What was given up adds nothing, unless the broker is heard of it after all.
-SELECT *
+-- The holdings of each strategy by our own record, and per symbol the quantity that this executor's entries may still
+-- add: the part that is not filled, and the part that was filled since the positions were read. Both are one statement,
+-- since a fill that is recorded between two statements would be in neither. Entries that were given up add nothing,
+-- unless the broker fills them after all.
+SELECT symbol, held.strategy, coalesce(held.quantity, 0) AS quantity, coalesce(held.entries, 0) AS entries,
+    held.opened_at, held.stop_price, held.changed_at, coming.working IS NOT NULL AS has_entries,
+    coalesce(coming.open_quantity, 0) AS open_quantity, coalesce(coming.open_value, 0) AS open_value,
+    coalesce(coming.open_risk, 0) AS open_risk, coalesce(coming.fresh_quantity, 0) AS fresh_quantity,
+    coalesce(coming.price, 0) AS price, coalesce(coming.unit_risk, 0) AS unit_risk,
+    coalesce(coming.working, 0) AS working
 FROM (
     SELECT symbol, strategy, quantity, entries, opened_at, stop_price, changed_at
     FROM holding
     WHERE account_number = %(account_number)s
-        -- What was closed a moment ago tells how old a reading of the position may be.
+        -- A holding that was closed a moment ago shows how old a reading of the position may be.
         AND (quantity <> 0 OR changed_at > statement_timestamp() - interval '5 seconds')
 ) AS held
 FULL JOIN (
@@ -18,7 +24,7 @@ FULL JOIN (
         sum(side * fresh) AS fresh_quantity,
         max(reference_price) AS price,
         max(unit_risk) AS unit_risk,
-        -- Entries that nothing is filled of yet, and may be.
+        -- Entries that have no fill yet and may still get one.
         count(*) FILTER (WHERE open > 0 AND open = whole) AS working
     FROM (
         SELECT o.symbol, o.reference_price, o.quantity AS whole, o.risk / o.quantity AS unit_risk,
@@ -38,8 +44,9 @@ FULL JOIN (
 ) AS coming USING (symbol)
 
 -- name: repeat
--- The youngest order of the same idea, or the same content, that came to anything or still may. An exit counts: the SELL
--- that closed, given again, must not open a short. What we closed by ourselves does not, nor do probes: nobody's idea.
+-- The newest order of the same strategy, or the same content, that was filled or still may be. An exit counts: a SELL
+-- that closed a position must not open a short when it is given again. Our own exits and probes do not count, since they
+-- belong to no strategy.
 SELECT o.execution_id, clock_timestamp() - o.intended_at AS age
 FROM broker_order AS o
 JOIN execution AS e USING (execution_id)
@@ -67,7 +74,8 @@ WHERE executor_id = %(executor_id)s
     AND execution_id <> %(execution_id)s
 
 -- name: newest_answers
--- What the broker said of the newest entries, the newest first. What ended without its word tells nothing.
+-- The states into which the broker's answers moved the newest entries, the newest first. Entries that ended without an
+-- answer do not count.
 SELECT e.state, clock_timestamp() - e.decided_at AS ago
 FROM broker_order AS o
 JOIN execution AS e USING (execution_id)
@@ -79,7 +87,7 @@ ORDER BY o.intended_at DESC
 LIMIT %(limit)s
 
 -- name: newest_try
--- How long ago an entry was last written down to be sent, whatever became of it.
+-- How long ago the newest entry was recorded to be sent, whatever its outcome.
 SELECT clock_timestamp() - max(intended_at) AS ago
 FROM broker_order
 WHERE executor_id = %(executor_id)s
@@ -88,7 +96,8 @@ WHERE executor_id = %(executor_id)s
     AND intended_at > statement_timestamp() - %(window)s::interval
 
 -- name: equity_baseline
-SELECT w.*, d.start_equity, d.start_balance, d.started_at,
+SELECT w.*, d.start_equity AS day_start_equity, d.start_balance AS day_start_balance,
+    d.started_at AS day_started_at,
     coalesce(p.best, 0) AS best_day_profit,
     coalesce(p.earned, 0) + w.equity - d.start_equity AS earned
 FROM account_watch AS w

@@ -1,5 +1,5 @@
 -- name: steps
--- When each step of an execution was done, by the record's clock; null: not yet.
+-- When each step of an execution was done, by the record's clock; NULL: not yet.
 SELECT e.created_at AS recorded, taken.at AS taken, o.intended_at AS intended, a.sent_at AS sent,
     a.sent_at + make_interval(secs => a.took_ms::float / 1000) AS answered, ended.at AS ended,
     e.state, e.reason_code, e.reason_facts, o.order_id, o.client_order_id, o.order_status, o.quantity, o.limit_price,
@@ -28,7 +28,7 @@ LEFT JOIN LATERAL (
 WHERE e.execution_id = %(execution_id)s
 
 -- name: held
--- What the account was last seen to hold, what our own record has of it, and what is under way: no symbol for a probe.
+-- Symbols that a probe must not use: the account's positions as last read, our open orders, and our open executions.
 SELECT p ->> 'symbol' AS symbol
 FROM account_snapshot AS s, jsonb_array_elements(s.positions) AS p
 WHERE s.executor_id = %(executor_id)s

@@ -3,8 +3,8 @@ SELECT granted, wait, spent, refusals, closed
 FROM take_requests(%(holder)s, %(wanted)s, %(ceiling)s, %(urgent)s)
 
 -- name: close
--- The broker refuses for its rate. One hold at a time: 1, 2, 4 … 60 s, or what the broker asks for. Requests that were
--- already on their way when it began do not make it longer.
+-- The broker refuses for the account's rate. One hold at a time: 1, 2, 4 … 60 s, or the pause that the broker asks for.
+-- Requests that were already on their way when the hold began do not make it longer.
 INSERT INTO request_budget AS b (holder, closed_until, refusals)
 VALUES (%(holder)s, clock_timestamp() + coalesce(%(asked)s::interval, interval '1 second'), 1)
 ON CONFLICT (holder) DO UPDATE
@@ -30,7 +30,7 @@ RETURNING holder
 SELECT move_requests(%(old)s, %(new)s)
 
 -- name: asset
--- A reading that is young enough; a symbol that the broker did not know may be listed any day.
+-- A reading that is young enough. A symbol that the broker did not know may be listed on any day.
 SELECT body, read_at + CASE WHEN body IS NULL THEN %(unknown_kept)s::interval ELSE %(kept)s::interval END
     - clock_timestamp() AS kept_for
 FROM asset

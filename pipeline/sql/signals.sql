@@ -3,7 +3,7 @@
 SELECT pg_advisory_xact_lock(hashtextextended(%(symbol)s, 7204211))
 
 -- name: insert
--- Nothing happens when the signal is here already, by its id or by (source, source_id).
+-- Nothing happens when the signal is recorded already, by its id or by (source, source_id).
 INSERT INTO signal (
     signal_id, source, source_id, content_hash, symbol, asset_class, action, intent, confidence, entry_price,
     target_price, stop_price, quantity, strategy, regime, volatility_percent, executors,
@@ -30,7 +30,7 @@ FROM signal
 WHERE signal_id = %(signal_id)s
 
 -- name: insert_execution
--- A skipped one is over at birth; a queued one is enqueued by whoever recorded it, and by the keeper when that one dies.
+-- A skipped execution ends at once. The process that records a queued one enqueues it; if it dies, the keeper does.
 INSERT INTO execution (
     execution_id, signal_id, executor_id, mode, symbol, action, state, reason_code, reason_facts, due_at, moved_by,
     decided_at, ended_at, job_id, settings_hash, enqueues

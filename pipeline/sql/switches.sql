@@ -1,6 +1,6 @@
 -- name: turn_on
--- The first turn keeps its figures, its name and its time. A person may say why anew. The wish to close everything
--- changes it: a person's each time, a limit's once per halt.
+-- A switch that is on keeps the figures, the name and the time of its first turn; a person may change the why. A new
+-- request to flatten changes it: a person's every time, a limit's once per halt.
 WITH held AS (
     INSERT INTO switch AS s (switch_id, holder, kind, cause, facts, flatten, set_by, why)
     VALUES (%(switch_id)s, %(holder)s, %(kind)s, %(cause)s, %(facts)s, %(flatten)s, %(by)s, %(why)s)
@@ -25,7 +25,7 @@ WITH gone AS (
         AND (%(kinds)s::text[] IS NULL OR kind = ANY(%(kinds)s))
         AND (%(causes)s::text[] IS NULL OR cause = ANY(%(causes)s))
     RETURNING *
-), told AS (
+), recorded AS (
     INSERT INTO switch_history (holder, kind, cause, turned, facts, flatten, moved_by, why)
     SELECT holder, kind, cause, 'off', facts, flatten, %(by)s, %(why)s
     FROM gone
@@ -35,12 +35,12 @@ FROM gone
 ORDER BY set_at
 
 -- name: adopt
--- The number of an executor's account is known: what was turned under its name before is the account's.
+-- An executor's account number is known now: move the switches that were turned under its provisional key.
 WITH moved AS (
     DELETE FROM switch
     WHERE holder = %(provisional)s
     RETURNING *
-), told AS (
+), renamed AS (
     UPDATE switch_history
     SET holder = %(account_number)s
     WHERE holder = %(provisional)s
@@ -52,7 +52,7 @@ ON CONFLICT (holder, kind, cause) DO UPDATE
 SET flatten = s.flatten OR excluded.flatten
 
 -- name: release_paused
--- Nobody pauses any more, or somebody stops for good: what was held for the pause is judged anew at once.
+-- The pause is over: the executions that it held are due now.
 UPDATE execution
 SET due_at = clock_timestamp()
 WHERE executor_id = %(executor_id)s
@@ -60,9 +60,10 @@ WHERE executor_id = %(executor_id)s
     AND reason_code = ANY(%(reason_codes)s)
 RETURNING execution_id
 
--- name: stopped_since
--- Since when entries end at the account; NULL: they do not. And whether all is to be closed.
-SELECT max(set_at) FILTER (WHERE kind IN ('reducing', 'halted')) AS since, coalesce(bool_or(flatten), false) AS flatten
+-- name: active_controls
+-- Since when the account's entries are stopped (NULL: they are not), and whether to flatten it.
+SELECT max(set_at) FILTER (WHERE kind IN ('reducing', 'halted')) AS entries_stopped_since,
+    coalesce(bool_or(flatten), false) AS flatten
 FROM switch
 WHERE holder IN (
     SELECT account_number
@@ -73,8 +74,8 @@ WHERE holder IN (
 )
 
 -- name: release_stopped
--- What waited when the account was stopped is judged anew at once, and ends. Whoever judged in that moment may not
--- have seen the switch, hence the grace.
+-- Make entries due that were held when the account was stopped: a worker decides again and ends them. A worker that
+-- decided in that moment may not have seen the switch, hence the grace.
 UPDATE execution AS e
 SET due_at = clock_timestamp()
 WHERE e.executor_id = %(executor_id)s
@@ -94,16 +95,16 @@ WHERE o.executor_id = %(executor_id)s
     AND o.order_id IS NOT NULL
     AND e.state IN ('accepted', 'partially_filled')
 
--- name: flattening
-SELECT switch_id, cause, set_by, set_at
+-- name: flatten_requests
+SELECT switch_id, cause, set_by
 FROM switch
 WHERE holder = ANY(%(holders)s)
     AND flatten
 ORDER BY set_at
 
--- name: moving
--- Whether an order of ours may still change a position, or has changed one since the positions were read; and what
--- moved last, to see whether anything did.
+-- name: order_activity
+-- Whether an order of ours may still change a position or has done so since the positions were read, and the number of
+-- undecided executions.
 SELECT EXISTS (
         SELECT
         FROM broker_order AS o
@@ -113,7 +114,7 @@ SELECT EXISTS (
             AND o.may_exist
             AND e.state IN ('held', 'submitting', 'unknown', 'accepted', 'partially_filled')
     ) OR EXISTS (
-        -- Judged before the switch was turned, perhaps: its order may be about to be written.
+        -- Its worker may have decided before the switch was turned, and may be about to write an order.
         SELECT
         FROM execution
         WHERE executor_id = %(executor_id)s
@@ -124,12 +125,12 @@ SELECT EXISTS (
         FROM broker_order
         WHERE executor_id = %(executor_id)s
             AND filled_at > %(taken_at)s
-    ) AS moved,
+    ) AS filled_since,
     (SELECT count(*) FROM execution WHERE executor_id = %(executor_id)s AND state IN ('queued', 'held', 'submitting', 'unknown'))
     AS undecided
 
 -- name: next_close
--- The number of the next exit that closes a symbol, when the one before it ended, and whether one is under way.
+-- The number of the next exit that closes a symbol, how long ago the exit before it ended, and whether one is under way.
 WITH RECURSIVE used AS (
     SELECT 0 AS n
     UNION ALL
@@ -145,7 +146,7 @@ WITH RECURSIVE used AS (
     SELECT max(n) AS n
     FROM used
 )
-SELECT last.n + 1 AS n,
+SELECT last.n + 1 AS number,
     (
         SELECT clock_timestamp() - max(coalesce(e.ended_at, e.decided_at))
         FROM execution AS e
@@ -181,8 +182,8 @@ SELECT last.n + 1 AS n,
 FROM last
 
 -- name: supersede_symbol
--- What was not sent of a symbol that is closed as a whole: nobody wants it any more, and an exit among it would only
--- stand in the way of the one that closes everything.
+-- End the unsent executions of a symbol that is closed as a whole. They are not wanted any more, and an exit among them
+-- would delay the one that closes everything.
 UPDATE execution AS e
 SET state = 'skipped',
     reason_code = 'superseded',
@@ -206,8 +207,8 @@ WHERE s.signal_id = e.signal_id
     )
 RETURNING e.execution_id
 
--- name: flattened
--- Everything is closed, or closed by other means: the wish is over, the halt stays.
+-- name: end_flatten
+-- Everything is closed, by us or by other means. The request ends, the halt stays.
 WITH done AS (
     UPDATE switch
     SET flatten = false,
@@ -222,7 +223,7 @@ FROM done
 RETURNING holder
 
 -- name: closings
--- The exits that close everything and are not done.
+-- The exits of a flatten that are not done.
 SELECT e.symbol, e.state, e.reason_code, e.reason_facts, e.due_at
 FROM execution AS e
 JOIN signal AS s USING (signal_id)

@@ -1,5 +1,5 @@
 -- name: signals
--- The signals of a symbol in a time, those nearest to a moment first.
+-- The signals of a symbol between two times, those nearest to a third time first.
 SELECT signal_id
 FROM signal
 WHERE symbol = %(symbol)s
@@ -8,7 +8,7 @@ ORDER BY abs(extract(epoch FROM recorded_at - %(at)s::timestamptz))
 LIMIT %(limit)s
 
 -- name: last_of_symbol
-SELECT signal_id, source, symbol, recorded_at
+SELECT source, symbol, recorded_at AS at
 FROM signal
 WHERE symbol = %(symbol)s
     AND recorded_at <= %(until)s
@@ -16,16 +16,16 @@ ORDER BY recorded_at DESC
 LIMIT 1
 
 -- name: last_of_sources
--- Who was heard before then, whatever the symbol: a source that fell silent shows by its time.
-SELECT DISTINCT ON (source) source, symbol, recorded_at
+-- The last signal of each source, whatever the symbol. A source that stopped sending shows by its time.
+SELECT DISTINCT ON (source) source, symbol, recorded_at AS at
 FROM signal
 WHERE recorded_at BETWEEN %(until)s::timestamptz - interval '1 day' AND %(until)s
     AND NOT starts_with(source, 'tradewire:')
 ORDER BY source, recorded_at DESC
 
 -- name: refused
--- What came and was no signal, at any door; first what speaks of the symbol.
-SELECT at, source, code, message, position(%(bare)s IN replace(upper(payload), '/', '')) > 0 AS mentions
+-- Input of any kind that was not a signal; first the input that contains the symbol.
+SELECT at, source, code, message, position(%(bare)s IN replace(upper(payload), '/', '')) > 0 AS mentions_symbol
 FROM (
     SELECT at, source, code, message, payload
     FROM refusal
@@ -36,5 +36,5 @@ FROM (
     WHERE code IS NOT NULL
         AND at BETWEEN %(since)s AND %(until)s
 ) AS refused
-ORDER BY mentions DESC, at DESC
+ORDER BY mentions_symbol DESC, at DESC
 LIMIT %(limit)s

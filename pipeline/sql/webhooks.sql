@@ -1,5 +1,5 @@
 -- name: lock_body
--- Two deliveries of one body at once are looked at one after the other.
+-- Two deliveries of one body at the same time are recorded one after the other.
 SELECT pg_advisory_xact_lock(hashtextextended(%(webhook)s || %(digest)s, 7204219))
 
 -- name: first_of_body
@@ -34,13 +34,13 @@ VALUES (
 ON CONFLICT DO NOTHING
 
 -- name: refuse
--- What was understood and then not taken: its id was used for another signal.
+-- The delivery was understood, but its signal was refused, for example because its id was used for another signal.
 UPDATE delivery
 SET code = %(code)s,
     message = %(message)s
 WHERE delivery_id = %(delivery_id)s
 
--- name: count_stranger
+-- name: count_unauthenticated
 INSERT INTO delivery (delivery_id, webhook, code, message, address, payload, minute, times)
 VALUES (
     %(delivery_id)s, %(webhook)s, %(code)s, %(message)s, %(address)s, %(payload)s,
@@ -53,7 +53,7 @@ SET times = delivery.times + excluded.times,
     address = excluded.address
 
 -- name: forget
--- Keep the newest refused ones.
+-- Delete all refused deliveries but the newest.
 DELETE FROM delivery
 WHERE code IS NOT NULL
     AND seq <= (
@@ -66,7 +66,8 @@ WHERE code IS NOT NULL
     )
 
 -- name: list
--- Newest first. A delivery without a signal was understood, and not committed; the sender was told to send it again.
+-- Newest first. A delivery without a code and without a signal was understood, and the commit of its signal failed; the
+-- sender was asked to send it again.
 SELECT d.*, s.signal_id
 FROM delivery AS d
 LEFT JOIN signal AS s ON d.code IS NULL AND s.source = d.webhook AND s.source_id = d.source_id

@@ -15,8 +15,8 @@ from psycopg.types.json import Json
 
 from config.schema.executor import ExecutorSettings
 from pipeline.model.errors import NotPossible
-from pipeline.monitoring.heartbeats import living_processes
 from pipeline.startup.removed_executors import Holding, removed_executors
+from pipeline.store.processes import living_processes
 from pipeline.store.query import execute, fetch_all, fetch_maybe, fetch_one
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
@@ -106,7 +106,7 @@ def _refuse_running(connection: Connection[DictRow], executor_id: str, by: str) 
     for process in living_processes(connection):
         if process.kind == "worker" and process.name == executor_id:
             raise NotPossible(f"a worker of {executor_id} still runs (pid {process.pid}): stop it first")
-    execute(connection, sql("keeper", "leases_over"), {"limit": _LEASES, "moved_by": by})
+    execute(connection, sql("keeper", "end_expired_leases"), {"limit": _LEASES, "moved_by": by})
     busy = fetch_maybe(connection, _Submitting, sql("removed_executors", "submitting"), {"executor_id": executor_id})
     if busy is not None:
         raise NotPossible(f"{busy.leased_by} works on execution {busy.execution_id}: try again in a few seconds")

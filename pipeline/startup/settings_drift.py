@@ -11,8 +11,8 @@ from psycopg.rows import DictRow
 
 from config.checks.changes import Change, differences
 from config.schema.executor import ExecutorSettings, settings_hash
-from pipeline.monitoring.heartbeats import LivingProcess, living_processes
 from pipeline.startup.live_limits import accepted_differences
+from pipeline.store.processes import LivingProcess, living_processes
 from pipeline.store.record import Record
 from pipeline.store.settings_archive import bodies, body_of
 

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any, Self
 from uuid import UUID
 
+from pipeline.model.reasons import sentence
 from pipeline.model.signals import Action, Intent
 from pipeline.model.states import State
 
@@ -148,3 +149,8 @@ class ExecutionRow(FromRow):
     submitted_at: datetime | None
     filled_quantity: Decimal | None
     filled_average_price: Decimal | None
+
+    @property
+    def reason(self) -> str | None:
+        """Return the reason as people read it; None without one."""
+        return sentence(self.reason_code, self.reason_facts) if self.reason_code else None

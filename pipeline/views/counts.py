@@ -1,126 +1,169 @@
-"""Count the record's recent hours: signals, reasons, and what each executor has open."""
+"""Count the signals, the reasons and the open work of the record."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
 from psycopg import Connection
 from psycopg.rows import DictRow
 
-from pipeline.model.json_values import number_json, time_json
 from pipeline.model.reason_catalogue import CATALOGUE
 from pipeline.model.reasons import Code
-from pipeline.model.states import UNDECIDED
-from pipeline.monitoring.heartbeats import GONE_AFTER
+from pipeline.model.signals import Action
+from pipeline.model.states import UNDECIDED, State
+from pipeline.store.processes import living_processes
+from pipeline.store.query import fetch_all, fetch_one
 from pipeline.store.record import Record
+from pipeline.store.rows import Mode
 from pipeline.store.statements import sql
+from pipeline.views.count_schemas import OpenCounts, ReasonCount, SignalCounts
+from pipeline.views.report import seconds
 
 _HUNDREDTH = Decimal("0.01")
 
 
-def signal_counts(record: Record, *, since: datetime) -> dict[str, Any]:
-    """Return how many signals came since then, from whom, and how many are not over.
+@dataclass(frozen=True, kw_only=True)
+class _SignalGroup:
+    source: str
+    action: Action
+    count: int
+    with_confidence: int
+    #: The sum of their confidences, in percent; None when none has one.
+    confidence: Decimal | None
+    first: datetime
+    last: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class _ReasonRow:
+    executor_id: str
+    mode: Mode
+    state: State
+    reason_code: str
+    count: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class _OpenWork:
+    executor_id: str
+    state: State
+    count: int
+    oldest_s: Decimal
+
+
+@dataclass(frozen=True, kw_only=True)
+class _OpenLetters:
+    executor_id: str
+    count: int
+
+
+def signal_counts(record: Record, *, since: datetime) -> SignalCounts:
+    """Return how many signals were recorded since then, from which sources, and how many of them are still open.
 
     Raises:
         RecordUnavailable: PostgreSQL is away.
     """
     key = {"since": since}
 
-    def unit(connection: Connection[DictRow]) -> tuple[list[DictRow], int, int]:
-        groups = connection.execute(sql("lists", "signal_groups"), key).fetchall()
-        open_ = connection.execute(sql("lists", "open_signals"), key).fetchone()
-        refused = connection.execute(sql("lists", "refused"), key).fetchone()
-        assert open_ is not None
-        assert refused is not None
-        return groups, open_["count"], refused["count"]
+    def unit(connection: Connection[DictRow]) -> tuple[list[_SignalGroup], int, int]:
+        groups = fetch_all(connection, _SignalGroup, sql("lists", "signal_groups"), key)
+        active = fetch_one(connection, int, sql("lists", "open_signals"), key)
+        return groups, active, fetch_one(connection, int, sql("lists", "refused"), key)
 
     groups, active, refused = record.run(unit)
-    total, sure = sum(row["count"] for row in groups), sum(row["sure"] for row in groups)
-    average = sum((row["confidence"] for row in groups if row["sure"]), Decimal(0)) / sure if sure else None
-    return {
-        "since": time_json(since),
-        "total_signals": total,
-        "active_signals": active,
-        "closed_signals": max(total - active, 0),
-        "refused": refused,
-        "average_confidence": None if average is None else number_json(average.quantize(_HUNDREDTH)),
-        "by_action": _sums(groups, "action"),
-        "by_source": _sums(groups, "source"),
-        "first_recorded_at": time_json(min((row["first"] for row in groups), default=None)),
-        "last_recorded_at": time_json(max((row["last"] for row in groups), default=None)),
-    }
+    total = sum(group.count for group in groups)
+    return SignalCounts(
+        since=since,
+        total_signals=total,
+        active_signals=active,
+        closed_signals=max(total - active, 0),
+        refused=refused,
+        average_confidence=_average_confidence(groups),
+        by_action=_sums((group.action.value, group.count) for group in groups),
+        by_source=_sums((group.source, group.count) for group in groups),
+        first_recorded_at=min((group.first for group in groups), default=None),
+        last_recorded_at=max((group.last for group in groups), default=None),
+    )
 
 
-def reason_counts(record: Record, *, since: datetime) -> dict[str, Any]:
-    """Return why executions since then came to nothing: counts by code, and by executor with what to do.
-
-    Raises:
-        RecordUnavailable: PostgreSQL is away.
-    """
-    rows = record.run(lambda connection: connection.execute(sql("lists", "reasons"), {"since": since}).fetchall())
-    return {
-        "since": time_json(since),
-        "timestamp": time_json(datetime.now(UTC)),
-        "reasons": _sums(rows, "reason_code"),
-        "items": [_reason_json(row) for row in rows],
-    }
+def _average_confidence(groups: Iterable[_SignalGroup]) -> Decimal | None:
+    sums = [(group.confidence, group.with_confidence) for group in groups if group.confidence is not None]
+    count = sum(with_confidence for _, with_confidence in sums)
+    return (sum((total for total, _ in sums), Decimal(0)) / count).quantize(_HUNDREDTH) if count else None
 
 
-def open_counts(record: Record) -> dict[str, dict[str, Any]]:
-    """Return for every executor with open work, dead letters or a living worker: how much of each.
+def reason_counts(record: Record, *, since: datetime) -> list[ReasonCount]:
+    """Return the reasons of executions since then that came to nothing, by executor, the most frequent first.
 
     Raises:
         RecordUnavailable: PostgreSQL is away.
     """
-
-    def unit(connection: Connection[DictRow]) -> tuple[list[DictRow], list[DictRow], list[DictRow]]:
-        work = connection.execute(sql("lists", "open_work")).fetchall()
-        letters = connection.execute(sql("lists", "open_letters")).fetchall()
-        return work, letters, connection.execute(sql("heartbeats", "living"), {"within": GONE_AFTER}).fetchall()
-
-    work, letters, living = record.run(unit)
-    workers = [row["name"] for row in living if row["kind"] == "worker"]
-    counts = {name: nothing_open() for name in {*workers, *(row["executor_id"] for row in (*work, *letters))}}
-    for row in work:
-        one = counts[row["executor_id"]]
-        one["open"][row["state"].value] = row["count"]
-        one["oldest_unfinished_s"] = max(one["oldest_unfinished_s"] or 0.0, round(float(row["oldest_s"]), 3))
-    for row in letters:
-        counts[row["executor_id"]]["dead_letters"] = row["count"]
-    for name in workers:
-        counts[name]["workers"] += 1
-    return counts
+    return [_reason_count(row) for row in record.all(_ReasonRow, sql("lists", "reasons"), {"since": since})]
 
 
-def nothing_open() -> dict[str, Any]:
-    """Return the counts of an executor that has nothing open and no worker."""
+def reason_sums(counts: Iterable[ReasonCount]) -> dict[str, int]:
+    """Return the counts by reason code over all executors, the most frequent first."""
+    return _sums((each.reason_code, each.count) for each in counts)
+
+
+def _reason_count(row: _ReasonRow) -> ReasonCount:
+    meaning = CATALOGUE[Code(row.reason_code)] if row.reason_code in set(Code) else None
+    return ReasonCount(
+        reason_code=row.reason_code,
+        executor_id=row.executor_id,
+        mode=row.mode,
+        status=row.state,
+        count=row.count,
+        meaning=None if meaning is None else meaning.says,
+        remedy=None if meaning is None else meaning.remedy,
+    )
+
+
+def open_counts(record: Record) -> dict[str, OpenCounts]:
+    """Return the counts of every executor that has open work, dead letters or a living worker.
+
+    Raises:
+        RecordUnavailable: PostgreSQL is away.
+    """
+
+    def unit(connection: Connection[DictRow]) -> tuple[list[_OpenWork], list[_OpenLetters], list[str]]:
+        work = fetch_all(connection, _OpenWork, sql("lists", "open_work"))
+        letters = fetch_all(connection, _OpenLetters, sql("lists", "open_letters"))
+        return work, letters, [process.name for process in living_processes(connection) if process.kind == "worker"]
+
+    work, letters, workers = record.run(unit)
+    names = sorted({*workers, *(row.executor_id for row in work), *(row.executor_id for row in letters)})
+    dead_letters = {row.executor_id: row.count for row in letters}
     return {
-        "workers": 0,
-        "open": {state.value: 0 for state in sorted(UNDECIDED)},
-        "oldest_unfinished_s": None,
-        "dead_letters": 0,
+        name: _open_counts(
+            [row for row in work if row.executor_id == name],
+            workers=workers.count(name),
+            dead_letters=dead_letters.get(name, 0),
+        )
+        for name in names
     }
 
 
-def _sums(rows: list[DictRow], column: str) -> dict[str, int]:
-    """Return the counts by *column*, the most frequent first."""
+def nothing_open() -> OpenCounts:
+    """Return the counts of an executor that has no open work and no worker."""
+    return _open_counts([], workers=0, dead_letters=0)
+
+
+def _open_counts(work: list[_OpenWork], *, workers: int, dead_letters: int) -> OpenCounts:
+    return OpenCounts(
+        workers=workers,
+        open={state.value: 0 for state in sorted(UNDECIDED)} | {row.state.value: row.count for row in work},
+        oldest_unfinished_s=seconds(max((row.oldest_s for row in work), default=None)),
+        dead_letters=dead_letters,
+    )
+
+
+def _sums(counts: Iterable[tuple[str, int]]) -> dict[str, int]:
+    """Return the sums by name, the most frequent first."""
     sums: dict[str, int] = {}
-    for row in rows:
-        sums[str(row[column])] = sums.get(str(row[column]), 0) + row["count"]
+    for name, count in counts:
+        sums[name] = sums.get(name, 0) + count
     return dict(sorted(sums.items(), key=lambda each: (-each[1], each[0])))
-
-
-def _reason_json(row: Mapping[str, Any]) -> dict[str, Any]:
-    meaning = CATALOGUE[Code(row["reason_code"])] if row["reason_code"] in set(Code) else None
-    return {
-        "reason_code": row["reason_code"],
-        "executor_id": row["executor_id"],
-        "mode": row["mode"].value,
-        "status": row["state"].value,
-        "count": row["count"],
-        "meaning": None if meaning is None else meaning.says,
-        "remedy": None if meaning is None else meaning.remedy,
-    }

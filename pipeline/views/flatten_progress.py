@@ -1,81 +1,85 @@
-"""Say how far the keeper and the workers are with flattening an account."""
+"""Read from the record how far an account is flattened."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any
 
 from psycopg import Connection
 from psycopg.rows import DictRow
+from pydantic import Field
 
 from pipeline.accounts.account_key import account_keys_of
 from pipeline.accounts.snapshot import snapshot_of
 from pipeline.accounts.switches import active_switches
+from pipeline.model.json_model import JsonModel, Number
 from pipeline.model.reasons import Code, sentence
 from pipeline.model.states import State
-from pipeline.monitoring.heartbeats import GONE_AFTER
+from pipeline.store.processes import LivingProcess, living_processes
+from pipeline.store.query import fetch_all
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 
-_LOOK_EVERY_S = 0.25
+_READ_EVERY_S = 0.25
+
+
+class FlattenProgress(JsonModel):
+    """How far an account is flattened."""
+
+    flat: Annotated[
+        bool, Field(description="The broker showed no position and no open order, and no order of ours was on its way.")
+    ]
+    left: Annotated[
+        dict[str, Number], Field(description="The quantity of each symbol as last read; below zero is short.")
+    ]
+    waits: Annotated[dict[str, str], Field(description="Why a symbol is not closed yet.")]
+    for_the_open: Annotated[bool, Field(description="Everything that is left waits for the market to open.")]
+    missing: Annotated[tuple[str, ...], Field(description="Processes that are needed and do not run.")]
+
+    def lines(self) -> list[str]:
+        """Return the progress as people read it."""
+        if self.flat:
+            return ["flat: no position, no open order"]
+        lines = [
+            f"{symbol} {quantity}: {self.waits.get(symbol, 'to be closed')}" for symbol, quantity in self.left.items()
+        ] or ["the last reading showed no position; the keeper reads the account again"]
+        if self.for_the_open:
+            lines.append("the market is closed: the exits go out when it opens")
+        return lines + [f"the {process} does not run: nothing is closed without it" for process in self.missing]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Progress:
-    """How far it is, by the record."""
+class _Closing:
+    """An exit that closes a position and is not done."""
 
-    #: The broker showed no position and no open order, and nothing of ours was on its way.
-    flat: bool
-    #: What was held when the account was last read, by symbol; below zero is short.
-    left: dict[str, Decimal]
-    #: Why what is left is not closed yet, by symbol.
-    waits: dict[str, str]
-    #: All that is left waits for the market to open.
-    for_the_open: bool
-    #: Who has to run, and does not.
-    missing: tuple[str, ...]
+    symbol: str
+    state: State
+    reason_code: str | None
+    reason_facts: dict[str, Any]
 
-    def lines(self) -> list[str]:
-        """Return it as people read it."""
-        if self.flat:
-            return ["flat: no position, no open order"]
-        told = [
-            f"{symbol} {quantity}: {self.waits.get(symbol, 'to be closed')}" for symbol, quantity in self.left.items()
-        ]
-        if not told:
-            told = ["no position was seen last; the keeper makes sure"]
-        if self.for_the_open:
-            told.append("the market is closed: the exits go out when it opens")
-        return told + [f"no {process} runs: nothing moves without it" for process in self.missing]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it for programs."""
-        return {
-            "flat": self.flat,
-            "left": {symbol: format(quantity, "f") for symbol, quantity in self.left.items()},
-            "waits": self.waits,
-            "for_the_open": self.for_the_open,
-            "missing": list(self.missing),
-        }
+    def __str__(self) -> str:
+        reason = sentence(self.reason_code, self.reason_facts) if self.reason_code else ""
+        return f"{self.state.value} {reason}".strip()
 
 
-def progress(record: Record, executor_id: str) -> Progress:
-    """Return how far it is.
+def progress(record: Record, executor_id: str) -> FlattenProgress:
+    """Return how far the account of *executor_id* is flattened.
 
     Raises:
         RecordUnavailable: PostgreSQL is away.
     """
-    return record.run(lambda connection: _look(connection, executor_id))
+    return record.run(lambda connection: _read(connection, executor_id))
 
 
-def wait_for_flat(record: Record, executor_id: str, *, wait_s: float, say: Callable[[Progress], None]) -> Progress:
-    """Wait until it is flat, for *wait_s* seconds at most; *say* is called with every change.
+def wait_for_flat(
+    record: Record, executor_id: str, *, wait_s: float, say: Callable[[FlattenProgress], None]
+) -> FlattenProgress:
+    """Wait until the account is flat, for *wait_s* seconds at most; *say* is called with every change.
 
-    What waits for the market to open is not waited for.
+    It returns at once when everything that is left waits for the market to open.
 
     Raises:
         RecordUnavailable: PostgreSQL is away.
@@ -88,35 +92,30 @@ def wait_for_flat(record: Record, executor_id: str, *, wait_s: float, say: Calla
         before = now
         if now.flat or now.for_the_open or time.monotonic() >= deadline:
             return now
-        threading.Event().wait(_LOOK_EVERY_S)
+        threading.Event().wait(_READ_EVERY_S)
 
 
-def _look(connection: Connection[DictRow], executor_id: str) -> Progress:
+def _read(connection: Connection[DictRow], executor_id: str) -> FlattenProgress:
     key = {"executor_id": executor_id}
     wanted = any(switch.flatten for switch in active_switches(connection, account_keys_of(connection, executor_id)))
     snapshot = connection.execute(sql("accounts", "snapshot"), key).fetchone()
     positions = () if snapshot is None else snapshot_of(snapshot).positions
-    rows = connection.execute(sql("switches", "closings"), key).fetchall()
     left = {each.symbol: each.quantity for each in positions if each.quantity}
-    # Of several tries the newest counts.
-    newest = {row["symbol"]: row for row in rows if row["symbol"] in left}
-    codes = {row["reason_code"] for row in newest.values()}
-    return Progress(
+    closings = fetch_all(connection, _Closing, sql("switches", "closings"), key)
+    # The rows are ordered by age, so that the newest of several tries remains.
+    newest = {closing.symbol: closing for closing in closings if closing.symbol in left}
+    codes = {closing.reason_code for closing in newest.values()}
+    return FlattenProgress(
         flat=not wanted,
         left=left,
-        waits={symbol: _waits(row) for symbol, row in newest.items()},
+        waits={symbol: str(closing) for symbol, closing in newest.items()},
         for_the_open=wanted and bool(left) and newest.keys() == left.keys() and codes == {Code.MARKET_CLOSED},
-        missing=_missing(connection, executor_id),
+        missing=_missing(living_processes(connection), executor_id),
     )
 
 
-def _waits(row: DictRow) -> str:
-    reason = sentence(row["reason_code"], row["reason_facts"]) if row["reason_code"] else ""
-    return f"{State(row['state']).value} {reason}".strip()
-
-
-def _missing(connection: Connection[DictRow], executor_id: str) -> tuple[str, ...]:
-    living = connection.execute(sql("heartbeats", "living"), {"within": GONE_AFTER}).fetchall()
-    present = {(row["kind"], row["name"]) for row in living}
+def _missing(processes: Iterable[LivingProcess], executor_id: str) -> tuple[str, ...]:
+    """Return the processes that flatten an account and are not among *processes*."""
+    present = {(process.kind, process.name) for process in processes}
     needed = {("keeper", "keeper"): "keeper", ("worker", executor_id): f"worker of {executor_id}"}
     return tuple(name for process, name in needed.items() if process not in present)

@@ -1,8 +1,9 @@
-"""Read the record for people: executions, one signal's whole life, and what came of it all."""
+"""Read executions, and one signal's whole history, from the record."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -14,15 +15,41 @@ from config.checks.changes import differences
 from config.schema.executor import ExecutorSettings, settings_hash
 from pipeline.intake.webhooks.deliveries import deliveries_of
 from pipeline.model.errors import NotPossible
-from pipeline.model.json_values import number_json, time_json
 from pipeline.model.reason_catalogue import CATALOGUE
 from pipeline.model.reasons import Code, sentence
 from pipeline.model.states import State
+from pipeline.store.query import fetch_all, fetch_maybe
 from pipeline.store.record import Record
 from pipeline.store.rows import ExecutionRow, SignalRow
 from pipeline.store.settings_archive import bodies, body_of
 from pipeline.store.statements import sql
-from pipeline.views.json_shapes import execution_json, signal_json
+from pipeline.views.history_schemas import (
+    AttemptView,
+    DeliveryNote,
+    ExecutionHistory,
+    MoveView,
+    OrderView,
+    SettingsView,
+    SignalHistory,
+)
+from pipeline.views.schemas import SignalView
+
+
+@dataclass(frozen=True, kw_only=True)
+class _MoveRow:
+    at: datetime
+    from_state: State | None
+    to_state: State
+    reason_code: str | None
+    reason_facts: dict[str, Any]
+    moved_by: str
+    moved_why: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _DecidedExecution(ExecutionRow):
+    #: The hash of the settings that it was decided under; None while it is not known.
+    settings_hash: str | None
 
 
 def executions(
@@ -40,112 +67,87 @@ def executions(
         RecordUnavailable: PostgreSQL is away.
     """
     key = {"signal_id": signal_id, "state": state, "executor_id": executor_id, "since": since, "limit": limit}
-    rows = record.run(lambda connection: connection.execute(sql("executions", "list"), key).fetchall())
-    return [ExecutionRow.of(row) for row in rows]
+    return record.all(ExecutionRow, sql("executions", "list"), key)
 
 
 def executions_of(record: Record, signal_ids: Sequence[UUID]) -> list[ExecutionRow]:
-    """Return all executions of some signals, in the order of their recording.
+    """Return all executions of these signals, in the order of their recording.
 
     Raises:
         RecordUnavailable: PostgreSQL is away.
     """
-    key = {"signal_ids": list(signal_ids)}
-    rows = record.run(lambda connection: connection.execute(sql("executions", "of_signal"), key).fetchall())
-    return [ExecutionRow.of(row) for row in rows]
+    return record.all(ExecutionRow, sql("executions", "of_signal"), {"signal_ids": list(signal_ids)})
 
 
-def life(record: Record, some_id: UUID, *, executors: Mapping[str, ExecutorSettings] | None = None) -> dict[str, Any]:
-    """Return one signal's whole life at every executor; *some_id* is a signal's or an execution's.
+def signal_history(
+    record: Record, some_id: UUID, *, executors: Mapping[str, ExecutorSettings] | None = None
+) -> SignalHistory:
+    """Return everything that happened to one signal at every executor; *some_id* is a signal's or an execution's.
 
-    With *executors*, as the file has them now, each execution tells what changed since it was decided.
+    With *executors*, the settings of now, each execution shows what changed in them since it was decided.
 
     Raises:
         NotPossible: there is no such signal or execution.
         RecordUnavailable: PostgreSQL is away.
     """
 
-    def unit(connection: Connection[DictRow]) -> dict[str, Any]:
-        row = connection.execute(sql("history", "signal_of"), {"id": some_id}).fetchone()
-        if row is None:
+    def unit(connection: Connection[DictRow]) -> SignalHistory:
+        signal = fetch_maybe(connection, SignalRow, sql("history", "signal_of"), {"id": some_id})
+        if signal is None:
             raise NotPossible(f"there is no signal and no execution {some_id}")
-        signal = SignalRow.of(row)
         key = {"signal_ids": [signal.signal_id]}
-        rows = connection.execute(sql("executions", "of_signal"), key).fetchall()
-        return {
-            "signal": signal_json(signal),
-            "deliveries": deliveries_of(connection, source=signal.source, source_id=signal.source_id),
-            "executions": [
-                _life_of(connection, ExecutionRow.of(execution))
-                | {"settings": _settings_of(connection, execution, executors or {})}
-                for execution in rows
-            ],
-        }
+        rows = fetch_all(connection, _DecidedExecution, sql("executions", "of_signal"), key)
+        delivered = deliveries_of(connection, source=signal.source, source_id=signal.source_id)
+        return SignalHistory(
+            signal=SignalView.model_validate(signal),
+            deliveries=[DeliveryNote.model_validate(each) for each in delivered],
+            executions=[_execution_history(connection, row, (executors or {}).get(row.executor_id)) for row in rows],
+        )
 
     return record.run(unit)
 
 
-def _life_of(connection: Connection[DictRow], row: ExecutionRow) -> dict[str, Any]:
+def _execution_history(
+    connection: Connection[DictRow], row: _DecidedExecution, executor: ExecutorSettings | None
+) -> ExecutionHistory:
     key = {"execution_id": row.execution_id}
-    body = execution_json(row)
-    if row.reason_code in set(Code):
-        meaning = CATALOGUE[Code(row.reason_code)]
-        body |= {"meaning": meaning.says, "remedy": meaning.remedy}
-    return body | {
-        "moves": [_move_json(move, row.created_at) for move in connection.execute(sql("history", "history"), key)],
-        "attempts_made": [_attempt_json(attempt) for attempt in connection.execute(sql("history", "attempts"), key)],
-        "orders": [_order_json(order) for order in connection.execute(sql("history", "orders"), key)],
+    moves = fetch_all(connection, _MoveRow, sql("history", "history"), key)
+    more = {
+        "reason": row.reason,
+        "moves": [_move(move, row.created_at) for move in moves],
+        "attempts_made": fetch_all(connection, AttemptView, sql("history", "attempts"), key),
+        "orders": fetch_all(connection, OrderView, sql("history", "orders"), key),
+        "settings": _settings(connection, row.settings_hash, executor),
     }
+    return ExecutionHistory.model_validate(vars(row) | more | _meaning(row.reason_code))
 
 
-def _settings_of(
-    connection: Connection[DictRow], row: DictRow, executors: Mapping[str, ExecutorSettings]
-) -> dict[str, Any]:
-    """Return the hash that the execution was decided under, and what the file changed since; null: not known."""
-    used, executor = row["settings_hash"], executors.get(row["executor_id"])
-    body: dict[str, Any] = {"hash": used, "current": None, "changes": None}
+def _meaning(reason_code: str | None) -> dict[str, str]:
+    """Return the meaning and the remedy of a reason; neither of a reason of another release."""
+    if reason_code not in set(Code):
+        return {}
+    meaning = CATALOGUE[Code(reason_code)]
+    return {"meaning": meaning.says, "remedy": meaning.remedy}
+
+
+def _move(move: _MoveRow, created_at: datetime) -> MoveView:
+    return MoveView(
+        at=move.at,
+        after_ms=round((move.at - created_at).total_seconds() * 1000, 1),
+        from_state=move.from_state,
+        to_state=move.to_state,
+        reason=sentence(move.reason_code, move.reason_facts) if move.reason_code else None,
+        by=move.moved_by,
+        why=move.moved_why,
+    )
+
+
+def _settings(connection: Connection[DictRow], used: str | None, executor: ExecutorSettings | None) -> SettingsView:
+    """Return the hash that an execution was decided under, and what changed in its executor's settings since."""
     if used is None or executor is None:
-        return body
+        return SettingsView(hash=used, current=None, changes=None)
     if used == settings_hash(executor):
-        return body | {"current": True, "changes": []}
+        return SettingsView(hash=used, current=True, changes=[])
     kept = bodies(connection, [used]).get(used)
     changes = None if kept is None else [str(change) for change in differences(kept, body_of(executor))]
-    return body | {"current": False, "changes": changes}
-
-
-def _move_json(move: DictRow, born: datetime) -> dict[str, Any]:
-    return {
-        "at": time_json(move["at"]),
-        "after_ms": round((move["at"] - born).total_seconds() * 1000, 1),
-        "from": None if move["from_state"] is None else move["from_state"].value,
-        "to": move["to_state"].value,
-        "reason": sentence(move["reason_code"], move["reason_facts"]) if move["reason_code"] else None,
-        "by": move["moved_by"],
-        "why": move["moved_why"],
-    }
-
-
-def _attempt_json(attempt: DictRow) -> dict[str, Any]:
-    return {
-        "generation": attempt["generation"],
-        "sent_at": time_json(attempt["sent_at"]),
-        "took_ms": number_json(attempt["took_ms"]),
-        "outcome": attempt["outcome"],
-        "message": attempt["message"],
-        "order_id": attempt["order_id"],
-    }
-
-
-def _order_json(order: DictRow) -> dict[str, Any]:
-    return {
-        "client_order_id": order["client_order_id"],
-        "order_id": order["order_id"],
-        "role": order["role"].value,
-        "request": order["request"],
-        "order_status": order["order_status"],
-        "filled_quantity": number_json(order["filled_quantity"]),
-        "filled_average_price": number_json(order["filled_average_price"]),
-        "intended_at": time_json(order["intended_at"]),
-        "accepted_at": time_json(order["accepted_at"]),
-        "ended_at": time_json(order["ended_at"]),
-    }
+    return SettingsView(hash=used, current=False, changes=changes)

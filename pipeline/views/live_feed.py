@@ -1,102 +1,141 @@
-"""Follow the record live: what was decided, as it is decided, for `up` and `tail`."""
+"""Follow the moves of executions as they are recorded, for `up`, `tail` and the server-sent events."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any
+from uuid import UUID
 
-from psycopg.rows import DictRow
+from pydantic import Field
 
 from pipeline.model.errors import RecordUnavailable
-from pipeline.model.json_values import number_json, time_json
+from pipeline.model.json_model import Id, JsonModel, Number, Time
 from pipeline.model.reasons import sentence
+from pipeline.model.signals import Action
 from pipeline.model.states import UNDECIDED, State
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 
-_LOOK_EVERY_S = 0.2
+_READ_EVERY_S = 0.2
 _BATCH = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeedMove:
+    """A move of an execution from one state to another, with the execution and its newest order."""
+
+    #: Moves are numbered in the order of their recording.
+    history_id: int
+    at: datetime
+    from_state: State | None
+    to_state: State
+    reason_code: str | None
+    reason_facts: dict[str, Any]
+    execution_id: UUID
+    executor_id: str
+    symbol: str
+    action: Action
+    created_at: datetime
+    signal_id: UUID
+    confidence: Decimal | None
+    order_id: str | None
+    filled_quantity: Decimal | None
+    filled_average_price: Decimal | None
+
+    @property
+    def reason(self) -> str | None:
+        """Return the reason as people read it; None without one."""
+        return sentence(self.reason_code, self.reason_facts) if self.reason_code else None
+
+
+class FeedMoveView(JsonModel):
+    """A move as `tradewire tail --json` prints it and the server-sent events carry it."""
+
+    at: Time
+    signal_id: Id
+    execution_id: Id
+    executor_id: str
+    symbol: str
+    action: Action
+    confidence: Number | None
+    from_state: Annotated[State | None, Field(serialization_alias="from")]
+    to_state: Annotated[State, Field(serialization_alias="status")]
+    order_id: str | None
+    reason_code: str | None
+    reason: str | None
+    filled_quantity: Number | None
+    filled_average_price: Number | None
 
 
 def follow_feed(database_url: str, stop: threading.Event) -> Iterator[str]:
     """Yield a line per execution that is decided from now on, until *stop*."""
     with Record(database_url, connections=1, retry_for_s=1.0) as record:
-        for row in follow_news(record, stop):
-            if is_decision(row):
-                yield line_of(row)
+        for move in follow_news(record, stop):
+            if is_decision(move):
+                yield line_of(move)
 
 
 def last_news(record: Record) -> int:
-    """Return the number of the last move.
+    """Return the number of the last move; 0 before the first one.
 
     Raises:
         RecordUnavailable: PostgreSQL is away.
     """
-    row = record.run(lambda connection: connection.execute(sql("history", "last_news")).fetchone())
-    return int(row["last"]) if row else 0
+    return record.one(int, sql("history", "last_news"))
 
 
-def news(record: Record, after: int, *, limit: int = _BATCH) -> list[DictRow]:
-    """Return the moves after the one of that number, in order; the youngest are left to the next look.
+def news(record: Record, after: int, *, limit: int = _BATCH) -> list[FeedMove]:
+    """Return the moves after the number *after*, in order, except those of the last 50 ms.
+
+    A move of these 50 ms may still be followed by one with a smaller number, whose transaction commits later.
 
     Raises:
         RecordUnavailable: PostgreSQL is away.
     """
-    key = {"after": after, "limit": limit}
-    return record.run(lambda connection: connection.execute(sql("history", "news"), key).fetchall())
+    return record.all(FeedMove, sql("history", "news"), {"after": after, "limit": limit})
 
 
-def follow_news(record: Record, stop: threading.Event, *, after: int | None = None) -> Iterator[DictRow]:
-    """Yield every move from now on, or after a number, in order, through every absence of PostgreSQL, until *stop*."""
+def follow_news(record: Record, stop: threading.Event, *, after: int | None = None) -> Iterator[FeedMove]:
+    """Yield every move from now on, or after the number *after*, in order, until *stop*.
+
+    While PostgreSQL is away it waits, and then yields what was missed.
+    """
     while not stop.is_set():
         try:
             if after is None:
                 after = last_news(record)
-            rows = news(record, after)
+            moves = news(record, after)
         except RecordUnavailable:
             stop.wait(1.0)
             continue
-        for row in rows:
-            after = row["history_id"]
-            yield row
-        if len(rows) < _BATCH:
-            stop.wait(_LOOK_EVERY_S)
+        for move in moves:
+            after = move.history_id
+            yield move
+        if len(moves) < _BATCH:
+            stop.wait(_READ_EVERY_S)
 
 
-def is_decision(row: DictRow) -> bool:
-    """Say whether this move decided the execution: later fills are not said again."""
-    was = row["from_state"]
-    return State(row["to_state"]) not in UNDECIDED and (was is None or State(was) in UNDECIDED)
+def is_decision(move: FeedMove) -> bool:
+    """Return whether *move* decided the execution. Later fills of its order decide nothing."""
+    undecided_before = move.from_state is None or move.from_state in UNDECIDED
+    return undecided_before and move.to_state not in UNDECIDED
 
 
-def line_of(row: DictRow) -> str:
+def line_of(move: FeedMove) -> str:
     """Return one line: time, signal, executor, confidence, order id or reason, milliseconds."""
-    confidence = "      " if row["confidence"] is None else f"{row['confidence']:5.1f}%"
-    took_ms = (row["at"] - row["created_at"]).total_seconds() * 1000
-    state = State(row["to_state"])
-    what = sentence(row["reason_code"], row["reason_facts"]) if row["reason_code"] else f"order {row['order_id']}"
+    confidence = "      " if move.confidence is None else f"{move.confidence:5.1f}%"
+    took_ms = (move.at - move.created_at).total_seconds() * 1000
+    outcome = move.reason or f"order {move.order_id}"
     return (
-        f"{row['at']:%H:%M:%S} {row['action'].value:<4} {row['symbol']:<8} {confidence} "
-        f"→ {row['executor_id']:<12} {state.value:<10} {what}  {took_ms:.0f} ms"
+        f"{move.at:%H:%M:%S} {move.action.value:<4} {move.symbol:<8} {confidence} "
+        f"→ {move.executor_id:<12} {move.to_state.value:<10} {outcome}  {took_ms:.0f} ms"
     )
 
 
-def news_json(row: DictRow) -> dict[str, Any]:
-    """Return one move for programs."""
-    return {
-        "at": time_json(row["at"]),
-        "signal_id": str(row["signal_id"]),
-        "execution_id": str(row["execution_id"]),
-        "executor_id": row["executor_id"],
-        "symbol": row["symbol"],
-        "action": row["action"].value,
-        "confidence": number_json(row["confidence"]),
-        "from": None if row["from_state"] is None else row["from_state"].value,
-        "status": row["to_state"].value,
-        "order_id": row["order_id"],
-        "reason_code": row["reason_code"],
-        "reason": sentence(row["reason_code"], row["reason_facts"]) if row["reason_code"] else None,
-        "filled_quantity": number_json(row["filled_quantity"]),
-        "filled_average_price": number_json(row["filled_average_price"]),
-    }
+def news_json(move: FeedMove) -> dict[str, Any]:
+    """Return a move for programs."""
+    return FeedMoveView.model_validate(move).to_json()

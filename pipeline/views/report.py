@@ -1,4 +1,4 @@
-"""Count what came in and what became of it: rates with their denominators, per executor and mode."""
+"""Count signals and their executions: rates with their denominators, per executor and mode."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from decimal import Decimal
 
 from psycopg import Connection
 from psycopg.rows import DictRow
 
 from pipeline.model.states import UNDECIDED, State
+from pipeline.store.query import fetch_all, fetch_one
 from pipeline.store.record import Record
+from pipeline.store.rows import Mode
 from pipeline.store.statements import sql
+from pipeline.views.count_schemas import LatencyView, Report, TallyView
 
 
 @dataclass(kw_only=True)
@@ -21,24 +24,23 @@ class ReportTally:
     """Counts over some executions."""
 
     executions: int = 0
-    #: Decided, and not skipped by a rule of ours: what could have become an order.
+    #: Decided, and not skipped by one of our rules: they could have become an order.
     eligible: int = 0
     with_order: int = 0
     filled: int = 0
     by_status: Counter[str] = field(default_factory=Counter)
     by_reason: Counter[str] = field(default_factory=Counter)
 
-    def add(self, row: DictRow) -> None:
-        """Count one group of executions."""
-        state, count = State(row["state"]), row["count"]
+    def add(self, state: State, reason_code: str | None, *, count: int, with_order: int, filled: int = 0) -> None:
+        """Count a group of executions that have the same state and reason."""
         self.executions += count
         self.by_status[state.value] += count
-        if row["reason_code"]:
-            self.by_reason[row["reason_code"]] += count
+        if reason_code:
+            self.by_reason[reason_code] += count
         if state not in UNDECIDED and state is not State.SKIPPED:
             self.eligible += count
-            self.with_order += row["with_order"]
-            self.filled += row["filled"]
+            self.with_order += with_order
+            self.filled += filled
 
     @property
     def execution_rate(self) -> float | None:
@@ -50,60 +52,82 @@ class ReportTally:
         """Return the share of orders that are filled; None when there is no order."""
         return self.filled / self.with_order if self.with_order else None
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the counts with both rates."""
-        return {
-            "executions": self.executions,
-            "eligible": self.eligible,
-            "with_order": self.with_order,
-            "by_status": dict(self.by_status.most_common()),
-            "by_reason": dict(self.by_reason.most_common()),
-            "execution_rate": self.execution_rate,
-            "fill_rate": self.fill_rate,
-        }
+    def view(self) -> TallyView:
+        """Return the counts with both rates, the most frequent first."""
+        return TallyView(
+            executions=self.executions,
+            eligible=self.eligible,
+            with_order=self.with_order,
+            by_status=dict(self.by_status.most_common()),
+            by_reason=dict(self.by_reason.most_common()),
+            execution_rate=self.execution_rate,
+            fill_rate=self.fill_rate,
+        )
 
 
-def report(record: Record, *, since: datetime | None = None) -> dict[str, Any]:
-    """Return the report of the contract. Rates are never summed over modes: with several, the total is null.
+@dataclass(frozen=True, kw_only=True)
+class _Total:
+    executor_id: str
+    mode: Mode
+    state: State
+    reason_code: str | None
+    count: int
+    with_order: int
+    filled: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Counts:
+    signals: int
+    refused: int
+    oldest_unfinished_s: Decimal | None
+
+
+def report(record: Record, *, since: datetime | None = None) -> Report:
+    """Return the report. Rates are never summed over modes: with several modes, the total rates are null.
 
     Raises:
         RecordUnavailable: PostgreSQL is away.
     """
 
-    def unit(connection: Connection[DictRow]) -> dict[str, Any]:
+    def unit(connection: Connection[DictRow]) -> Report:
         key = {"since": since}
-        totals = connection.execute(sql("history", "totals"), key).fetchall()
-        counts = connection.execute(sql("history", "signal_counts"), key).fetchone()
-        latencies = connection.execute(sql("history", "latencies"), key).fetchone()
-        assert counts is not None
-        assert latencies is not None
-        return _report(totals, counts, latencies["percentiles"])
+        totals = fetch_all(connection, _Total, sql("history", "totals"), key)
+        counts = fetch_one(connection, _Counts, sql("history", "signal_counts"), key)
+        # PostgreSQL returns null in place of the percentiles when there is no order.
+        percentiles = fetch_all(connection, list, sql("history", "latencies"), key)[0] or [None] * 3
+        return _report(totals, counts, percentiles)
 
     return record.run(unit)
 
 
-def _report(totals: Iterable[DictRow], counts: DictRow, percentiles: list[Any] | None) -> dict[str, Any]:
-    rows = list(totals)
+def _report(totals: Iterable[_Total], counts: _Counts, percentiles: list[float | None]) -> Report:
     everything = ReportTally()
     by_executor: dict[str, dict[str, ReportTally]] = {}
-    for row in rows:
-        everything.add(row)
-        by_executor.setdefault(row["executor_id"], {}).setdefault(row["mode"].value, ReportTally()).add(row)
-    modes = {row["mode"] for row in rows}
-    oldest = counts["oldest_unfinished_s"]
-    p50, p95, p99 = [None if value is None else round(float(value), 1) for value in percentiles or [None] * 3]
-    return {
-        "signals": counts["signals"],
-        "refused": counts["refused"],
-        "executions": everything.executions,
-        "by_status": dict(everything.by_status.most_common()),
-        "by_reason": dict(everything.by_reason.most_common()),
-        "by_executor": {
-            executor_id: {mode: tally.to_json() for mode, tally in sorted(modes_of.items())}
-            for executor_id, modes_of in sorted(by_executor.items())
+    for row in totals:
+        tally = by_executor.setdefault(row.executor_id, {}).setdefault(row.mode.value, ReportTally())
+        for each in (everything, tally):
+            each.add(row.state, row.reason_code, count=row.count, with_order=row.with_order, filled=row.filled)
+    view = everything.view()
+    one_mode = len({mode for modes in by_executor.values() for mode in modes}) <= 1
+    p50, p95, p99 = (None if value is None else round(float(value), 1) for value in percentiles)
+    return Report(
+        signals=counts.signals,
+        refused=counts.refused,
+        executions=view.executions,
+        by_status=view.by_status,
+        by_reason=view.by_reason,
+        by_executor={
+            executor_id: {mode: tally.view() for mode, tally in sorted(modes.items())}
+            for executor_id, modes in sorted(by_executor.items())
         },
-        "execution_rate": everything.execution_rate if len(modes) <= 1 else None,
-        "fill_rate": everything.fill_rate if len(modes) <= 1 else None,
-        "oldest_unfinished_s": None if oldest is None else round(float(oldest), 3),
-        "latency_ms": {"p50": p50, "p95": p95, "p99": p99},
-    }
+        execution_rate=view.execution_rate if one_mode else None,
+        fill_rate=view.fill_rate if one_mode else None,
+        oldest_unfinished_s=seconds(counts.oldest_unfinished_s),
+        latency_ms=LatencyView(p50=p50, p95=p95, p99=p99),
+    )
+
+
+def seconds(span: Decimal | None) -> float | None:
+    """Return *span* in seconds, to a millisecond."""
+    return None if span is None else round(float(span), 3)

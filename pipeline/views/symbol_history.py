@@ -1,75 +1,79 @@
-"""Answer for a symbol and a time: which signals there were; or else who was last heard and what was refused."""
+"""Answer for a symbol and a time: the signals that there were, or else the last ones and what was refused."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Annotated
 from uuid import UUID
 
 from psycopg import Connection
 from psycopg.rows import DictRow
+from pydantic import Field
 
-from pipeline.model.json_values import time_json
+from pipeline.model.json_model import JsonModel, Time
+from pipeline.store.query import fetch_all, fetch_maybe
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 
-#: Without a time, a symbol's signals of so long are meant …
+#: Without a time, the signals of this long before now are searched.
 SPAN = timedelta(hours=24)
-#: … and around a time those of so long before and after.
+#: With a time, the signals of this long before and after it are searched.
 AROUND = timedelta(minutes=15)
 _SIGNALS, _REFUSED = 3, 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class SymbolHistory:
-    """What there is to say of a symbol."""
+class LastSignal:
+    """The last signal of a symbol or of a source."""
+
+    source: str
+    symbol: str
+    at: Time
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefusedInput:
+    """Input that was refused, from any source."""
+
+    at: Time
+    source: str
+    code: str
+    message: str
+    #: Whether the input contains the symbol.
+    mentions_symbol: bool
+
+    def __str__(self) -> str:
+        about = "" if self.mentions_symbol else ", not about this symbol"
+        return f"a delivery of `{self.source}` refused at {_clock(self.at)}{about}: {self.code} {self.message}"
+
+
+class SymbolHistory(JsonModel):
+    """The record around a symbol and a time. The JSON has no ids: it is joined with the signals' histories."""
 
     symbol: str
-    since: datetime
-    until: datetime
+    since: Time
+    until: Time
     #: Those nearest to the time that was asked about come first.
-    signal_ids: tuple[UUID, ...]
-    #: The last signal of the symbol before the end of that time; None: there never was one.
-    last_of_symbol: DictRow | None
-    #: The last signal of each source heard in the day before the end of that time, the latest first.
-    last_of_sources: tuple[DictRow, ...]
-    refused: tuple[DictRow, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it without the signals' lives."""
-        return {
-            "symbol": self.symbol,
-            "since": time_json(self.since),
-            "until": time_json(self.until),
-            "last_of_symbol": None if self.last_of_symbol is None else _heard_json(self.last_of_symbol),
-            "last_of_sources": [_heard_json(row) for row in self.last_of_sources],
-            "refused": [
-                {
-                    "at": time_json(row["at"]),
-                    "source": row["source"],
-                    "code": row["code"],
-                    "message": row["message"],
-                    "mentions_symbol": row["mentions"],
-                }
-                for row in self.refused
-            ],
-        }
+    signal_ids: Annotated[tuple[UUID, ...], Field(exclude=True)]
+    #: The last signal of the symbol up to `until`; None when there never was one.
+    last_of_symbol: LastSignal | None
+    #: The last signal of each source of the day before `until`, the latest first.
+    last_of_sources: tuple[LastSignal, ...]
+    refused: tuple[RefusedInput, ...]
 
     def silence(self) -> str:
-        """Return in one sentence that there was no signal, who was last heard, and what was refused."""
+        """Return one sentence: there was no signal, which signals were the last, and what was refused."""
         parts = [f"no signal for {self.symbol} from {_clock(self.since)} to {_clock(self.until)}"]
         if self.last_of_symbol is not None:
-            row = self.last_of_symbol
-            parts.append(f"its last was from `{row['source']}` at {_clock(row['recorded_at'])}")
-        seen = [f"`{row['source']}` at {_clock(row['recorded_at'])} ({row['symbol']})" for row in self.last_of_sources]
+            parts.append(f"its last was from `{self.last_of_symbol.source}` at {_clock(self.last_of_symbol.at)}")
+        seen = [f"`{last.source}` at {_clock(last.at)} ({last.symbol})" for last in self.last_of_sources]
         parts.append(f"last heard: {', '.join(seen)}" if seen else "no source was heard in the day before")
-        parts += [refusal_line(row) for row in self.refused]
-        return "; ".join(parts)
+        return "; ".join([*parts, *map(str, self.refused)])
 
 
 def ask(record: Record, symbol: str, *, at: datetime | None) -> SymbolHistory:
-    """Return what the record says of *symbol* (in canonical form) around *at*, or in the last day.
+    """Return the record's answer for *symbol* (in canonical form) around *at*, or in the last day.
 
     Raises:
         RecordUnavailable: PostgreSQL is away.
@@ -79,30 +83,20 @@ def ask(record: Record, symbol: str, *, at: datetime | None) -> SymbolHistory:
     key = {"symbol": symbol, "bare": symbol.replace("/", ""), "since": since, "until": until, "at": at or until}
 
     def unit(connection: Connection[DictRow]) -> SymbolHistory:
-        signals = connection.execute(sql("symbol_history", "signals"), key | {"limit": _SIGNALS}).fetchall()
-        sources = connection.execute(sql("symbol_history", "last_of_sources"), key).fetchall()
-        refused = connection.execute(sql("symbol_history", "refused"), key | {"limit": _REFUSED}).fetchall()
+        ids = fetch_all(connection, UUID, sql("symbol_history", "signals"), key | {"limit": _SIGNALS})
+        sources = fetch_all(connection, LastSignal, sql("symbol_history", "last_of_sources"), key)
+        refused = fetch_all(connection, RefusedInput, sql("symbol_history", "refused"), key | {"limit": _REFUSED})
         return SymbolHistory(
             symbol=symbol,
             since=since,
             until=min(until, now),
-            signal_ids=tuple(row["signal_id"] for row in signals),
-            last_of_symbol=connection.execute(sql("symbol_history", "last_of_symbol"), key).fetchone(),
-            last_of_sources=tuple(sorted(sources, key=lambda row: row["recorded_at"], reverse=True)),
+            signal_ids=tuple(ids),
+            last_of_symbol=fetch_maybe(connection, LastSignal, sql("symbol_history", "last_of_symbol"), key),
+            last_of_sources=tuple(sorted(sources, key=lambda last: last.at, reverse=True)),
             refused=tuple(refused),
         )
 
     return record.run(unit)
-
-
-def refusal_line(row: DictRow) -> str:
-    """Say one delivery that was refused."""
-    about = "" if row["mentions"] else ", not about this symbol"
-    return f"a delivery of `{row['source']}` refused at {_clock(row['at'])}{about}: {row['code']} {row['message']}"
-
-
-def _heard_json(row: DictRow) -> dict[str, Any]:
-    return {"source": row["source"], "symbol": row["symbol"], "at": time_json(row["recorded_at"])}
 
 
 def _clock(moment: datetime) -> str:

@@ -70,8 +70,8 @@ class Visitor:
 
     def say(self, dialog: Locator, button: str, *, why: str) -> None:
         """Fill in the form that asks who and why, and send it."""
-        dialog.get_by_label("Who are you?").fill("ann")
-        dialog.get_by_label("Why?").fill(why)
+        dialog.get_by_label("Your name").fill("ann")
+        dialog.get_by_label("Reason").fill(why)
         tick = dialog.get_by_label(re.compile("^Yes, "))
         if tick.count():
             tick.check()

@@ -15,10 +15,23 @@ from tests.acceptance.system import System
 @pytest.fixture
 def system(tmp_path: Path) -> Iterator[Callable[..., System]]:
     """Make systems in folders of this test; what is left of them is ended."""
+    with _systems(tmp_path) as make:
+        yield make
+
+
+@pytest.fixture(scope="module")
+def shared_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., System]]:
+    """Make systems that the tests of a module share; what is left of them is ended."""
+    with _systems(tmp_path_factory.mktemp("shared")) as make:
+        yield make
+
+
+@contextlib.contextmanager
+def _systems(folder: Path) -> Iterator[Callable[..., System]]:
     made: list[System] = []
 
     def make(**options: str) -> System:
-        one = System(tmp_path / f"home{len(made)}", **options)
+        one = System(folder / f"home{len(made)}", **options)
         made.append(one)
         return one
 

@@ -51,6 +51,8 @@ _LIMITS: dict[str, object] = dict.fromkeys(
     ],
     "off",
 )  # fmt: skip
+# Each round of signals finds less room than the one before.
+_ROUNDS = 12
 # An exit that ended has to be looked at once more.
 _GOING_ON = (
     "SELECT execution_id FROM execution WHERE state IN "
@@ -93,9 +95,14 @@ def crowd_of_signals(**more: Callable[[str], Any]) -> list[dict[str, Any]]:
     favoured = [*SYMBOLS, *(symbol for symbol in SYMBOLS[::8] for _ in range(6))]
     chosen = [*SYMBOLS, *dice.choices(favoured, k=SIGNALS - len(SYMBOLS))]
     dice.shuffle(chosen)
+    return one_of_each(chosen, **more)
+
+
+def one_of_each(wanted: Iterable[str] = SYMBOLS, **more: Callable[[str], Any]) -> list[dict[str, Any]]:
+    """Return one entry for each symbol; *more* gives further fields, by symbol."""
     return [
         signal(symbol, entry_price=price_of(symbol), **{name: field(symbol) for name, field in more.items()})
-        for symbol in chosen
+        for symbol in wanted
     ]
 
 
@@ -127,7 +134,7 @@ def start_workers(core: Core, processes: Processes, count: int = WORKERS) -> Non
 
 
 def send_at_once(core: Core, signals: Iterable[dict[str, Any]]) -> None:
-    """Record all of them, and only then ring for all."""
+    """Record all of them, and only then enqueue all."""
     rows = list(core.pool.map(core.record_signal, signals))
     core.dispatcher.enqueue(rows)
 
@@ -135,6 +142,29 @@ def send_at_once(core: Core, signals: Iterable[dict[str, Any]]) -> None:
 def settle(core: Core, *, within_s: float = 90.0) -> None:
     """Wait until every execution has its end, and no order works any more."""
     until(lambda: not core.rows(_GOING_ON), within_s=within_s)
+
+
+def use_up(core: Core, signals: Callable[[], list[dict[str, Any]]]) -> int:
+    """Send signals again and again until none of them is ordered, and return how many were sent.
+
+    While fills are not yet in the record, the check counts them twice rather than not at all, so a limit may refuse an
+    entry for which there is room. Only a round that orders nothing shows that there is no room left.
+    """
+    sent = 0
+    for _ in range(_ROUNDS):
+        before = _intents(core)
+        again = signals()
+        send_at_once(core, again)
+        settle(core)
+        sent += len(again)
+        if _intents(core) == before:
+            return sent
+    raise AssertionError(f"{_ROUNDS} rounds, and there is still room")
+
+
+def _intents(core: Core) -> int:
+    count: int = core.rows("SELECT count(*) AS n FROM broker_order")[0]["n"]
+    return count
 
 
 def entries(core: Core) -> list[Entry]:

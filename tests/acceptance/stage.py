@@ -20,6 +20,7 @@ import psutil
 from pipeline.entrypoints.supervisor.servers.servers import EmbeddedServer
 from tests.acceptance.system import System, a_signal
 from tests.exchange_fixtures import ExchangeProcess
+from tests.waiting import patience
 
 BOTH = ("argo", "prop_firm")
 #: What a test waits for at most until everything that was accepted is decided again.
@@ -148,7 +149,7 @@ class Stage:
     def ready(self) -> tuple[int, dict[str, str]]:
         """Return what `/ready` answers, and the status of each part."""
         try:
-            answer = httpx.get(f"{self.system.services()['web_url']}/ready", timeout=15)
+            answer = httpx.get(f"{self.system.services()['web_url']}/ready", timeout=patience(15))
         except httpx.TransportError:
             return 0, {}
         return answer.status_code, {check["name"]: check["status"] for check in answer.json()["checks"]}

@@ -15,6 +15,8 @@ from typing import Any
 import httpx
 import psutil
 
+from tests.waiting import patience
+
 ROOT = Path(__file__).parents[2]
 #: Everything that the machine's own environment could say differently.
 _FOREIGN = ("DATABASE_URL", "REDIS_URL", "PORT")
@@ -79,7 +81,7 @@ class System:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=timeout_s,
+            timeout=patience(timeout_s),
         )
 
     def json(self, *arguments: str) -> Any:
@@ -101,7 +103,9 @@ class System:
     def admin(self, path: str, body: object = None) -> Any:
         """Ask or tell the paper exchange something."""
         url = f"{self.services()['exchange_url']}/admin/{path}"
-        answer = httpx.get(url, timeout=10) if body is None else httpx.post(url, json=body, timeout=10)
+        answer = (
+            httpx.get(url, timeout=patience(10)) if body is None else httpx.post(url, json=body, timeout=patience(10))
+        )
         answer.raise_for_status()
         return answer.json()
 
@@ -116,8 +120,8 @@ class System:
         while not true():
             if self.process is not None and self.process.poll() is not None:
                 raise AssertionError(f"`up` ended with {self.process.returncode} before {what}:\n{self.log()[-3000:]}")
-            if time.monotonic() - began > within_s:
-                raise AssertionError(f"not within {within_s} s: {what}\n{self.log()[-3000:]}")
+            if time.monotonic() - began > patience(within_s):
+                raise AssertionError(f"not within {patience(within_s):g} s: {what}\n{self.log()[-3000:]}")
             time.sleep(0.1)
         return time.monotonic() - began
 
@@ -132,7 +136,7 @@ class System:
         began = time.monotonic()
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
-            self.process.wait(timeout=15)
+            self.process.wait(timeout=patience(15))
         return time.monotonic() - began
 
 

@@ -15,16 +15,25 @@ from typing import Any
 import pytest
 
 from tests.acceptance.system import ROOT, System, a_signal
+from tests.waiting import patience
 
-#: Measured 1.5 to 2 s on an idle machine of two cores; the bound is for one that is busy.
-HEALTHY_S = 15.0
+#: Measured 1.5 to 2 s on an idle machine of two cores.
+HEALTHY_S = 5.0
 
 
-@pytest.fixture
-def up(system: Callable[..., System]) -> System:
-    one = system(executors="config/executors.load.toml").up("--source", "none")
+MakeSystem = Callable[..., System]
+
+
+def started(make: MakeSystem) -> System:
+    one = make(executors="config/executors.load.toml").up("--source", "none")
     one.until(lambda: one.run("doctor").returncode == 0, within_s=60, what="all is well")
     return one
+
+
+@pytest.fixture(scope="module")
+def up(shared_system: MakeSystem) -> System:
+    """A system that each test of this module leaves as well as it found it."""
+    return started(shared_system)
 
 
 def examined(system: System) -> dict[str, dict[str, Any]]:
@@ -41,20 +50,63 @@ def bad(checks: dict[str, dict[str, Any]]) -> dict[str, str]:
 
 def test_a_healthy_system_is_well_within_seconds_also_after_it_traded(up: System) -> None:
     up.admin("prices", {"AAPL": "19"})
-    up.send([a_signal(executors=["argo"])], "--wait", "20")
+    up.send([a_signal(executors=["argo"])], "--wait", "60")
     up.until(lambda: up.json("executions", "--status", "filled"), within_s=30, what="the fill is known")
     began = time.monotonic()
     done = up.run("doctor")
 
     assert done.returncode == 0, done.stdout
-    assert time.monotonic() - began < HEALTHY_S
+    assert time.monotonic() - began < patience(HEALTHY_S)
     for part in ("postgresql", "redis", "worker argo", "keeper lag", "versions", "broker argo", "clock postgresql"):
         assert f"ok        {part}: " in done.stdout
     assert "1 orders of 1 decided and not skipped" in done.stdout
     assert "at the paper exchange" in done.stdout
 
 
-def test_every_trouble_is_named_with_its_cause_and_remedy(up: System) -> None:
+def test_watching_looks_again_until_it_is_stopped(up: System) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pipeline.entrypoints.cli", "doctor", "--watch", "0.5", "--json"],
+        cwd=up.home,
+        env=up.environment | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    looks = [json.loads(process.stdout.readline()) for _ in range(2)]
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=patience(30))
+
+    assert looks[0]["at"] <= looks[1]["at"]  # To the second, and two looks fit into one.
+    assert [look["status"] for look in looks] == ["ok", "ok"]
+    assert process.returncode == 0
+
+
+def test_redis_that_is_down_is_named(up: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(up.environment, "REDIS_URL", "redis://127.0.0.1:1/0")
+    done = up.run("doctor")
+
+    assert done.returncode == 2
+    assert "CRITICAL  redis: " in done.stdout
+    assert "Start Redis" in done.stdout
+
+
+def test_dead_letters_are_named_until_a_person_moved_them_on(up: System) -> None:
+    up.admin("faults", {"faults": [{"on": "account", "kind": "garbage", "count": 1000}]})
+    answers = up.send([a_signal("MSFT", executors=["argo"])])
+    (execution,) = [each for each in answers[0]["executions"] if each["executor_id"] == "argo"]
+    up.until(lambda: up.json("dead", "list"), within_s=60, what="it is dead")
+    up.admin("faults", {"faults": []})
+    found = examined(up)["dead letters"]
+    assert up.run("dead", "discard", execution["execution_id"], "--why", "a test").returncode == 0
+
+    assert found["status"] == "warning"
+    assert found["saw"].startswith("1 open (argo 1)")
+    assert "tradewire dead list" in found["remedy"]
+    assert examined(up)["dead letters"]["status"] == "ok"
+
+
+def test_every_trouble_is_named_with_its_cause_and_remedy(system: MakeSystem) -> None:
+    up = started(system)
     # One worker is missing.
     worker = next(name for name in up.services()["pids"] if name.startswith("prop_firm"))
     frozen = up.pid(worker)
@@ -83,45 +135,3 @@ def test_every_trouble_is_named_with_its_cause_and_remedy(up: System) -> None:
     named = {"worker prop_firm", "switches argo", "clock broker argo", "broker prop_firm"}
     # An alert may tell of the same.
     assert bad(checks).keys() - {"alerts"} == named
-
-
-def test_redis_that_is_down_is_named(up: System) -> None:
-    up.environment["REDIS_URL"] = "redis://127.0.0.1:1/0"
-    done = up.run("doctor")
-
-    assert done.returncode == 2
-    assert "CRITICAL  redis: " in done.stdout
-    assert "Start Redis" in done.stdout
-
-
-def test_dead_letters_are_named_until_a_person_moved_them_on(up: System) -> None:
-    up.admin("faults", {"faults": [{"on": "account", "kind": "garbage", "count": 1000}]})
-    answers = up.send([a_signal("MSFT", executors=["argo"])])
-    (execution,) = [each for each in answers[0]["executions"] if each["executor_id"] == "argo"]
-    up.until(lambda: up.json("dead", "list"), within_s=60, what="it is dead")
-    up.admin("faults", {"faults": []})
-    found = examined(up)["dead letters"]
-    assert up.run("dead", "discard", execution["execution_id"], "--why", "a test").returncode == 0
-
-    assert found["status"] == "warning"
-    assert found["saw"].startswith("1 open (argo 1)")
-    assert "tradewire dead list" in found["remedy"]
-    assert examined(up)["dead letters"]["status"] == "ok"
-
-
-def test_watching_looks_again_until_it_is_stopped(up: System) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pipeline.entrypoints.cli", "doctor", "--watch", "0.5", "--json"],
-        cwd=up.home,
-        env=up.environment | {"PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    looks = [json.loads(process.stdout.readline()) for _ in range(2)]
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=30)
-
-    assert looks[0]["at"] <= looks[1]["at"]  # To the second, and two looks fit into one.
-    assert [look["status"] for look in looks] == ["ok", "ok"]
-    assert process.returncode == 0

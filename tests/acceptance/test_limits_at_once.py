@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -18,12 +19,14 @@ from tests.acceptance.crowd import (
     executors,
     fix_prices,
     most_at_once,
+    one_of_each,
     positions,
     price_of,
     reasons,
     send_at_once,
     settle,
     start_workers,
+    use_up,
     worth,
 )
 from tests.core_fixtures import Processes
@@ -34,6 +37,7 @@ MakeCore = Callable[..., Core]
 pytestmark = pytest.mark.timeout(300)
 
 GROUPS = {"first": SYMBOLS[:25], "second": SYMBOLS[15:45]}
+GROUPED = SYMBOLS[:45]
 EXPOSURE = {"gross_exposure_percent": 100, "symbol_exposure_percent": 1.2, "group_exposure_percent": 12}
 #: What the broker does to orders: some fill late, some in parts, some not at all, some answers come late or never.
 SLOW_AND_BROKEN = [
@@ -56,22 +60,28 @@ def percent(of_equity: float) -> Decimal:
 
 
 def close_to(limit: Decimal, used: Decimal) -> bool:
-    """Say whether a limit is used up, but not exceeded by anything."""
+    """Return whether a limit is used up, but not exceeded."""
     return limit * Decimal("0.95") <= used <= limit
 
 
-def play(core: Core, processes: Processes, **more: Callable[[str], object]) -> list[Entry]:
-    """Let all workers loose on all signals, and return what they sent once all is over."""
+Crowd = list[dict[str, Any]]
+
+
+def play(core: Core, processes: Processes, *crowds: Crowd) -> None:
+    """Let all workers loose on the first crowd; each further one comes when the one before is decided."""
     fix_prices(core)
     start_workers(core, processes)
-    send_at_once(core, crowd_of_signals(**more))
-    settle(core)
-    assert sum(reasons(core).values()) == SIGNALS
+    for crowd in crowds:
+        send_at_once(core, crowd)
+        settle(core)
     by = core.rows("SELECT count(DISTINCT moved_by) AS n FROM history WHERE to_state = 'submitting'")
     assert by == [{"n": WORKERS}]
-    sent = entries(core)
-    held = positions(core)
-    # The record and the exchange agree to the share.
+
+
+def result(core: Core, signals: int) -> list[Entry]:
+    """Return the orders; every signal has its end, and the record and the exchange agree to the share."""
+    assert sum(reasons(core).values()) == signals
+    sent, held = entries(core), positions(core)
     assert {symbol: held.get(symbol, 0) for symbol in SYMBOLS} == {
         symbol: sum(each.filled for each in sent if each.symbol == symbol) for symbol in SYMBOLS
     }
@@ -94,14 +104,24 @@ def test_exposure_of_all_of_a_symbol_and_of_a_group_is_used_up_and_never_exceede
     make_core: MakeCore, processes: Processes
 ) -> None:
     core = make_core(executors(size={"value": 0.9}, groups=GROUPS, **EXPOSURE))
+    # Before the exposure of all symbols is used up, that of a group and of a symbol has to be: the order of the rest is
+    # left to the workers.
+    first = [*GROUPED, *SYMBOLS[::8]]
+    crowd = crowd_of_signals()
 
-    sent = play(core, processes)
+    play(core, processes, [each for each in crowd if each["symbol"] in first])
+    more = use_up(core, lambda: one_of_each(first))
+    send_at_once(core, crowd_of_signals())
+    settle(core)
+    more += use_up(core, one_of_each)
 
+    sent = result(core, len([each for each in crowd if each["symbol"] in first]) + SIGNALS + more)
     assert_within_exposure(core, sent)
     assert close_to(percent(100), worth(positions(core)))
     assert close_to(percent(12), worth(positions(core), only=GROUPS["first"]))
+    assert close_to(percent(12), worth(positions(core), only=GROUPS["second"]))
     assert max(worth(positions(core), only=[symbol]) for symbol in SYMBOLS) > percent(1.2) - 100
-    assert {"gross_exposure_limit", "group_exposure_limit", "filled"} <= set(reasons(core))
+    assert {"gross_exposure_limit", "group_exposure_limit", "symbol_exposure_limit", "filled"} <= set(reasons(core))
 
 
 def test_exposure_is_never_exceeded_while_orders_fill_late_in_parts_or_not_at_all(
@@ -110,8 +130,11 @@ def test_exposure_is_never_exceeded_while_orders_fill_late_in_parts_or_not_at_al
     core = make_core(executors(size={"value": 0.9}, groups=GROUPS, **EXPOSURE))
     core.faults(*SLOW_AND_BROKEN)
 
-    sent = play(core, processes)
+    play(core, processes, crowd_of_signals())
+    sent = result(core, SIGNALS)
+    assert_within_exposure(core, sent)
 
+    sent = result(core, SIGNALS + use_up(core, one_of_each))
     assert_within_exposure(core, sent)
     # What was refused late had its share of the room until then.
     assert close_to(percent(100), most_at_once(sent, price))
@@ -122,15 +145,21 @@ def test_positions_groups_entries_and_orders_of_a_day_are_counted_one_by_one(
 ) -> None:
     limits = {"open_positions": 60, "group_positions": 7, "pyramiding": 2, "orders_per_day": 80}
     core = make_core(executors(size={"method": "quantity", "value": 1}, groups=GROUPS, **limits))
+    others = [symbol for symbol in SYMBOLS if symbol not in GROUPED]
+    # Each crowd uses up one limit, whatever is executed first: 20 orders for 10 symbols, at most 14 for the groups,
+    # 60 positions with at most 70 orders, and 80 orders.
+    crowds = [one_of_each(others[:10] * 3), one_of_each(GROUPED), one_of_each(others[10:]), one_of_each(SYMBOLS * 2)]
 
-    sent = play(core, processes)
+    play(core, processes, *crowds)
 
+    sent = result(core, sum(map(len, crowds)))
     held = positions(core)
     assert len(sent) == 80
     assert len(held) == 60
-    assert max(len([symbol for symbol in members if symbol in held]) for members in GROUPS.values()) == 7
+    assert [len([symbol for symbol in members if symbol in held]) for members in GROUPS.values()] == [7, 7]
     assert set(held.values()) == {1, 2}
-    assert {"open_positions_limit", "group_positions_limit", "pyramiding_limit"} <= set(reasons(core))
+    expected = {"open_positions_limit", "group_positions_limit", "pyramiding_limit", "orders_per_day_limit", "filled"}
+    assert set(reasons(core)) == expected
 
 
 @pytest.mark.parametrize(
@@ -149,7 +178,8 @@ def test_what_may_be_lost_and_what_may_be_bought_is_used_up_and_never_exceeded(
         """Every other symbol risks a tenth of its price, the others a fiftieth."""
         return str(price_of(symbol) * Decimal("0.9" if SYMBOLS.index(symbol) % 2 else "0.98"))
 
-    sent = play(core, processes, stop_price=stop)
+    play(core, processes, crowd_of_signals(stop_price=stop))
+    sent = result(core, SIGNALS + use_up(core, lambda: one_of_each(stop_price=stop)))
 
     worth_of_one = price if limit == "buying_power_percent" else (lambda entry: entry.risk / entry.quantity)
     assert close_to(Decimal(most), most_at_once(sent, worth_of_one))

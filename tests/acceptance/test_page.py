@@ -107,7 +107,7 @@ def test_a_signal_is_followed_a_dead_letter_requeued_and_an_executor_halted(
     visitor.say(visitor.press(requeue), "Requeue", why="the broker is well again")
     expect(page.locator("#done")).to_contain_text("Requeued")
     expect(visitor.cell("QAAB", "argo")).to_contain_text(ORDER_ID)
-    expect(page.get_by_text("None: nothing waits for a person.")).to_be_visible()
+    expect(page.get_by_text("Nothing needs you: there are no dead letters.")).to_be_visible()
 
     # An executor is halted, and what comes then says so.
     visitor.say(visitor.press(page.get_by_role("link", name="Halt argo")), "Halt", why="news at 14:00")

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
+import pytest
 import redis
 from rq import Worker
 
@@ -41,14 +42,19 @@ def test_the_replay_becomes_filled_orders_at_both_executors(system: MakeSystem) 
             assert row["reason_code"] or row["order_id"] in held_there, row
 
 
-def test_three_lines_are_an_order_each_an_error_and_a_reason(system: MakeSystem) -> None:
-    one = system().up("--source", "none")
+@pytest.fixture(scope="module")
+def one(shared_system: MakeSystem) -> System:
+    """A system as it is shipped, for tests that leave it running and use symbols of their own."""
+    return shared_system().up("--source", "none")
+
+
+def test_three_lines_are_an_order_each_an_error_and_a_reason(one: System) -> None:
     lines = (
         '{"symbol":"AAPL","action":"BUY","confidence":98,"entry_price":190}\nnot json\n'
         '{"symbol":"MSFT","action":"BUY","confidence":75.3,"entry_price":400}\n'
     )
 
-    done = one.run("signal", "send", "-", "--wait", "10", stdin=lines)
+    done = one.run("signal", "send", "-", "--wait", "60", stdin=lines)
 
     first, second, third = [json.loads(line) for line in done.stdout.splitlines()]
     assert done.returncode == 1
@@ -67,7 +73,7 @@ def test_a_source_id_sent_twenty_times_at_once_is_one_signal(system: MakeSystem)
 
     with ThreadPoolExecutor(5) as pool:
         answers = [
-            answer for lines in pool.map(lambda _: one.send([same] * 4, "--wait", "5"), range(5)) for answer in lines
+            answer for lines in pool.map(lambda _: one.send([same] * 4, "--wait", "60"), range(5)) for answer in lines
         ]
     (conflict,) = one.send([same | {"action": "SELL"}])
 
@@ -79,7 +85,7 @@ def test_a_source_id_sent_twenty_times_at_once_is_one_signal(system: MakeSystem)
 
 def test_ctrl_c_stops_everything_and_the_next_up_goes_on_with_the_same_data(system: MakeSystem) -> None:
     one = system().up("--source", "none")
-    (answer,) = one.send([a_signal()], "--wait", "10")
+    (answer,) = one.send([a_signal()], "--wait", "60")
     below = one.children()
 
     took_s = one.stop()
@@ -95,7 +101,7 @@ def test_ctrl_c_stops_everything_and_the_next_up_goes_on_with_the_same_data(syst
 
 def test_after_a_kill_of_up_its_children_end_and_the_next_up_cleans_up(system: MakeSystem) -> None:
     one = system().up("--source", "none")
-    one.send([a_signal()], "--wait", "10")
+    one.send([a_signal()], "--wait", "60")
     below = one.children()
     assert one.process is not None
 
@@ -103,20 +109,19 @@ def test_after_a_kill_of_up_its_children_end_and_the_next_up_cleans_up(system: M
     one.process.wait()
     _, alive = psutil.wait_procs(below, timeout=5)
     one.up("--source", "none")
-    (answer,) = one.send([a_signal("MSFT")], "--wait", "10")
+    (answer,) = one.send([a_signal("MSFT")], "--wait", "60")
 
     assert not alive, alive
     assert all(row["order_id"] for row in answer["executions"])
     assert one.json("report")["signals"] == 2
 
 
-def test_a_child_that_dies_is_started_again_and_said_once(system: MakeSystem) -> None:
-    one = system().up("--source", "none")
+def test_a_child_that_dies_is_started_again_and_said_once(one: System) -> None:
     before = one.pid("argo")
 
     os.kill(before, signal.SIGKILL)
     one.until(lambda: one.services()["pids"].get("argo", before) != before, within_s=10, what="a new worker")
-    (answer,) = one.send([a_signal()], "--wait", "15")
+    (answer,) = one.send([a_signal("QUAA")], "--wait", "60")
 
     assert all(row["order_id"] for row in answer["executions"])
     said = [line for line in one.log().splitlines() if line.startswith("argo ") and "again" in line]
@@ -130,7 +135,7 @@ def test_an_executor_added_by_hand_gets_its_queue_worker_and_orders(system: Make
     path.write_text(text + "\n" + argo.replace("executors.argo", "executors.third"))
     one = system(executors=str(path)).up("--source", "none")
 
-    (answer,) = one.send([a_signal()], "--wait", "10")
+    (answer,) = one.send([a_signal()], "--wait", "60")
     workers = Worker.all(connection=redis.Redis.from_url(one.services()["redis_url"]))
 
     assert [row["executor_id"] for row in answer["executions"] if row["order_id"]] == ["argo", "prop_firm", "third"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -10,6 +9,7 @@ from itertools import count
 from typing import Any
 
 from pipeline.model.orders import BrokerOrder, OrderRequest, OrderSide, OrderStatus
+from tests import waiting
 from workers.brokers.protocol import Accepted, Broker, Found
 
 PRICE = Decimal(100)
@@ -89,7 +89,4 @@ def ended(broker: Broker, order_id: str) -> BrokerOrder:
 
 
 def until(is_so: Callable[[], bool], *, within_s: float = 10.0) -> None:
-    deadline = time.monotonic() + within_s
-    while not is_so():
-        assert time.monotonic() < deadline, "it did not come about in time"
-        time.sleep(0.02)
+    waiting.until(is_so, within_s)

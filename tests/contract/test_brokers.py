@@ -37,11 +37,11 @@ from workers.brokers.protocol import (
 from workers.brokers.registry import registered_brokers
 
 
-def test_b00_every_adapter_has_a_stage_to_be_shown_on() -> None:
+def test_every_adapter_has_a_stage_to_be_shown_on() -> None:
     assert set(registered_brokers()) == set(STAGES) != set()
 
 
-def test_b01_an_accepted_order_has_an_id_and_is_found_by_ours(broker: Broker) -> None:
+def test_an_accepted_order_has_an_id_and_is_found_by_ours(broker: Broker) -> None:
     request = resting()
 
     outcome = broker.submit(request)
@@ -55,7 +55,7 @@ def test_b01_an_accepted_order_has_an_id_and_is_found_by_ours(broker: Broker) ->
     assert found(broker, request).order_id == outcome.order.order_id
 
 
-def test_b02_a_second_try_with_the_same_id_is_a_duplicate_and_no_second_order(broker: Broker) -> None:
+def test_a_second_try_with_the_same_id_is_a_duplicate_and_no_second_order(broker: Broker) -> None:
     request = resting()
     first = broker.submit(request)
 
@@ -67,7 +67,7 @@ def test_b02_a_second_try_with_the_same_id_is_a_duplicate_and_no_second_order(br
 
 
 @pytest.mark.parametrize("end", ["filled", "canceled"])
-def test_b03_an_id_stays_taken_when_its_order_is_over(broker: Broker, end: str) -> None:
+def test_an_id_stays_taken_when_its_order_is_over(broker: Broker, end: str) -> None:
     request = order() if end == "filled" else resting()
     accepted = broker.submit(request)
     assert isinstance(accepted, Accepted)
@@ -88,7 +88,7 @@ def test_b03_an_id_stays_taken_when_its_order_is_over(broker: Broker, end: str) 
     ],
     ids=["buying power", "quantity", "price", "symbol"],
 )
-def test_b04_an_order_that_the_broker_will_not_have_is_rejected_with_its_words(
+def test_an_order_that_the_broker_will_not_have_is_rejected_with_its_words(
     broker: Broker, request_: OrderRequest
 ) -> None:
     outcome = broker.submit(request_)
@@ -99,7 +99,7 @@ def test_b04_an_order_that_the_broker_will_not_have_is_rejected_with_its_words(
 
 
 @pytest.mark.parametrize("fault", [Fault.CUT_AFTER, Fault.ERROR_AFTER, Fault.NONSENSE_AFTER, Fault.SILENCE_AFTER])
-def test_b05_an_order_that_was_taken_without_a_clear_answer_is_unknown_and_found(
+def test_an_order_that_was_taken_without_a_clear_answer_is_unknown_and_found(
     stage: Stage, broker: Broker, fault: Fault
 ) -> None:
     request = resting()
@@ -115,7 +115,7 @@ def test_b05_an_order_that_was_taken_without_a_clear_answer_is_unknown_and_found
 
 
 @pytest.mark.parametrize("fault", [Fault.CUT, Fault.ERROR])
-def test_b06_an_order_that_got_lost_is_unknown_and_absent_and_may_go_again(
+def test_an_order_that_got_lost_is_unknown_and_absent_and_may_go_again(
     stage: Stage, broker: Broker, fault: Fault
 ) -> None:
     request = resting()
@@ -130,7 +130,7 @@ def test_b06_an_order_that_got_lost_is_unknown_and_absent_and_may_go_again(
     assert isinstance(broker.submit(request), Accepted)
 
 
-def test_b07_over_the_rate_nothing_is_sent(stage: Stage, broker: Broker) -> None:
+def test_over_the_rate_nothing_is_sent(stage: Stage, broker: Broker) -> None:
     request = resting()
     stage.fault(Kind.SUBMIT, Fault.OVER_RATE)
 
@@ -142,7 +142,7 @@ def test_b07_over_the_rate_nothing_is_sent(stage: Stage, broker: Broker) -> None
     assert broker.orders(status="all") == []
 
 
-def test_b08_silence_is_given_up_within_the_time_limit(stage: Stage, broker: Broker) -> None:
+def test_silence_is_given_up_within_the_time_limit(stage: Stage, broker: Broker) -> None:
     stage.fault(Kind.SUBMIT, Fault.SILENCE_AFTER)
     impatient = stage.open(timeout_s=0.5)
     before = time.monotonic()
@@ -153,7 +153,7 @@ def test_b08_silence_is_given_up_within_the_time_limit(stage: Stage, broker: Bro
     assert time.monotonic() - before < 5
 
 
-def test_b09_where_nobody_listens_nothing_is_sent(stage: Stage) -> None:
+def test_where_nobody_listens_nothing_is_sent(stage: Stage) -> None:
     broker = stage.open_where_nobody_listens()
 
     outcome = broker.submit(order())
@@ -162,7 +162,7 @@ def test_b09_where_nobody_listens_nothing_is_sent(stage: Stage) -> None:
     assert outcome.cause is NotSentCause.UNREACHABLE
 
 
-def test_b10_with_wrong_keys_nothing_is_sent(stage: Stage, broker: Broker) -> None:
+def test_with_wrong_keys_nothing_is_sent(stage: Stage, broker: Broker) -> None:
     broker.account()
 
     outcome = stage.open(right_keys=False).submit(order())
@@ -172,7 +172,7 @@ def test_b10_with_wrong_keys_nothing_is_sent(stage: Stage, broker: Broker) -> No
     assert broker.orders(status="all") == []
 
 
-def test_b11_an_account_that_may_not_trade_is_not_a_rejected_order(stage: Stage, broker: Broker) -> None:
+def test_an_account_that_may_not_trade_is_not_a_rejected_order(stage: Stage, broker: Broker) -> None:
     broker.account()
     stage.block_account()
 
@@ -183,7 +183,7 @@ def test_b11_an_account_that_may_not_trade_is_not_a_rejected_order(stage: Stage,
     assert broker.account().blocked
 
 
-def test_b28_threads_that_share_a_broker_get_their_own_answers(broker: Broker) -> None:
+def test_threads_that_share_a_broker_get_their_own_answers(broker: Broker) -> None:
     requests = [resting(quantity=Decimal(1), limit_price=Decimal(1)) for _ in range(64)]
 
     with ThreadPoolExecutor(16) as pool:
@@ -194,13 +194,13 @@ def test_b28_threads_that_share_a_broker_get_their_own_answers(broker: Broker) -
         assert outcome.order.client_order_id == request.client_order_id
 
 
-def test_b29_a_closed_broker_can_be_closed_again(broker: Broker) -> None:
+def test_a_closed_broker_can_be_closed_again(broker: Broker) -> None:
     broker.account()
 
     broker.close()
     broker.close()
 
 
-def test_b30_a_broker_holds_keys_and_is_not_pickled(broker: Broker) -> None:
+def test_a_broker_holds_keys_and_is_not_pickled(broker: Broker) -> None:
     with pytest.raises(TypeError):
         pickle.dumps(broker)

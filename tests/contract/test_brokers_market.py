@@ -15,7 +15,7 @@ def utc(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
-def test_b29_the_calendar_leaves_holidays_out_and_closes_early_on_half_days(broker: Broker) -> None:
+def test_the_calendar_leaves_holidays_out_and_closes_early_on_half_days(broker: Broker) -> None:
     sessions = broker.calendar(date(2026, 11, 25), date(2026, 11, 30))
 
     assert [(each.date, each.opens, each.closes) for each in sessions] == [
@@ -25,7 +25,7 @@ def test_b29_the_calendar_leaves_holidays_out_and_closes_early_on_half_days(brok
     ]
 
 
-def test_b30_the_calendar_is_right_on_both_sides_of_a_daylight_saving_night(broker: Broker) -> None:
+def test_the_calendar_is_right_on_both_sides_of_a_daylight_saving_night(broker: Broker) -> None:
     spring = broker.calendar(date(2026, 3, 6), date(2026, 3, 9))
     autumn = broker.calendar(date(2026, 10, 30), date(2026, 11, 2))
 
@@ -39,11 +39,11 @@ def test_b30_the_calendar_is_right_on_both_sides_of_a_daylight_saving_night(brok
     ]
 
 
-def test_b31_a_weekend_has_no_session(broker: Broker) -> None:
+def test_a_weekend_has_no_session(broker: Broker) -> None:
     assert broker.calendar(date(2026, 11, 21), date(2026, 11, 22)) == []
 
 
-def test_b32_deposits_and_withdrawals_are_listed_signed_and_in_their_order(stage: Stage, broker: Broker) -> None:
+def test_deposits_and_withdrawals_are_listed_signed_and_in_their_order(stage: Stage, broker: Broker) -> None:
     before = broker.account()
     stage.transfer(Decimal("1000.50"))
     stage.transfer(Decimal(-300))
@@ -57,7 +57,7 @@ def test_b32_deposits_and_withdrawals_are_listed_signed_and_in_their_order(stage
     assert broker.account().last_equity == before.last_equity
 
 
-def test_b33_transfers_are_those_since_the_asked_time_under_lasting_ids(stage: Stage, broker: Broker) -> None:
+def test_transfers_are_those_since_the_asked_time_under_lasting_ids(stage: Stage, broker: Broker) -> None:
     broker.account()
     stage.transfer(Decimal(100))
 
@@ -67,7 +67,7 @@ def test_b33_transfers_are_those_since_the_asked_time_under_lasting_ids(stage: S
     assert broker.transfers(datetime.now(UTC) + timedelta(minutes=1)) == []
 
 
-def test_b34_a_transfer_of_a_day_is_listed_from_any_time_of_that_day(stage: Stage, broker: Broker) -> None:
+def test_a_transfer_of_a_day_is_listed_from_any_time_of_that_day(stage: Stage, broker: Broker) -> None:
     broker.account()
     stage.transfer(Decimal(-40), day=date(2026, 3, 9))
 
@@ -79,7 +79,7 @@ def test_b34_a_transfer_of_a_day_is_listed_from_any_time_of_that_day(stage: Stag
     assert broker.transfers(utc("2026-03-10 04:30")) == []
 
 
-def test_b35_trades_are_no_transfers_and_more_than_a_page_of_transfers_is_read(stage: Stage, broker: Broker) -> None:
+def test_trades_are_no_transfers_and_more_than_a_page_of_transfers_is_read(stage: Stage, broker: Broker) -> None:
     accepted = broker.submit(order())
     assert isinstance(accepted, Accepted)
     ended(broker, accepted.order.order_id)
@@ -89,7 +89,7 @@ def test_b35_trades_are_no_transfers_and_more_than_a_page_of_transfers_is_read(s
     assert [each.amount for each in broker.transfers(a_minute_ago())] == [Decimal(number) for number in range(1, 122)]
 
 
-def test_b36_the_price_is_the_markets_and_unknown_where_nobody_traded(stage: Stage, broker: Broker) -> None:
+def test_the_price_is_the_markets_and_unknown_where_nobody_traded(stage: Stage, broker: Broker) -> None:
     stage.price("BTC/USD", Decimal("50000.25"))
 
     assert broker.price("AAPL") == PRICE
@@ -101,7 +101,7 @@ def test_b36_the_price_is_the_markets_and_unknown_where_nobody_traded(stage: Sta
     assert broker.price("AAPL") == Decimal("99.99")
 
 
-def test_b37_what_a_position_would_earn_is_signed(stage: Stage, broker: Broker) -> None:
+def test_what_a_position_would_earn_is_signed(stage: Stage, broker: Broker) -> None:
     for symbol, side in (("AAPL", OrderSide.BUY), ("TSLA", OrderSide.SELL)):
         stage.price(symbol, PRICE)
         accepted = broker.submit(order(symbol=symbol, side=side))
@@ -112,7 +112,7 @@ def test_b37_what_a_position_would_earn_is_signed(stage: Stage, broker: Broker) 
     assert {each.symbol: each.unrealised for each in broker.positions()} == {"AAPL": Decimal(-6), "TSLA": Decimal(6)}
 
 
-def test_b38_all_open_orders_are_canceled_at_once(broker: Broker) -> None:
+def test_all_open_orders_are_canceled_at_once(broker: Broker) -> None:
     works = [broker.submit(resting()) for _ in range(3)]
     filled = broker.submit(order())
     assert isinstance(filled, Accepted)

@@ -26,7 +26,7 @@ from tests.contract.stages import Fault, Kind, Stage
 from workers.brokers.protocol import Absent, Accepted, Broker, Found, NoAnswer, NotSentCause
 
 
-def test_b12_what_was_never_sent_is_absent(broker: Broker) -> None:
+def test_what_was_never_sent_is_absent(broker: Broker) -> None:
     broker.submit(resting())
 
     assert broker.find("tw-nobody-1") == Absent()
@@ -37,7 +37,7 @@ def test_b12_what_was_never_sent_is_absent(broker: Broker) -> None:
     assert broker.asset("NOSUCHTHING") is None
 
 
-def test_b13_a_list_finds_open_and_ended_orders_by_our_id(broker: Broker) -> None:
+def test_a_list_finds_open_and_ended_orders_by_our_id(broker: Broker) -> None:
     filled, works = order(), resting()
     for request in (filled, works):
         assert isinstance(broker.submit(request), Accepted)
@@ -49,7 +49,7 @@ def test_b13_a_list_finds_open_and_ended_orders_by_our_id(broker: Broker) -> Non
         assert answer.order.client_order_id == request.client_order_id
 
 
-def test_b14_lists_are_by_status_and_time(broker: Broker) -> None:
+def test_lists_are_by_status_and_time(broker: Broker) -> None:
     filled, works = order(), resting()
     for request in (filled, works):
         broker.submit(request)
@@ -61,7 +61,7 @@ def test_b14_lists_are_by_status_and_time(broker: Broker) -> None:
     assert broker.orders(status="all", since=datetime.now(UTC) + timedelta(minutes=1)) == []
 
 
-def test_b15_lists_hold_more_orders_than_a_page(broker: Broker) -> None:
+def test_lists_hold_more_orders_than_a_page(broker: Broker) -> None:
     requests = [resting(quantity=Decimal(1), limit_price=Decimal(1)) for _ in range(510)]
     with ThreadPoolExecutor(8) as pool:
         outcomes = list(pool.map(broker.submit, requests))
@@ -72,7 +72,7 @@ def test_b15_lists_hold_more_orders_than_a_page(broker: Broker) -> None:
     assert sorted(each.client_order_id for each in listed) == sorted(r.client_order_id for r in requests)
 
 
-def test_b16_a_working_order_is_canceled(broker: Broker) -> None:
+def test_a_working_order_is_canceled(broker: Broker) -> None:
     accepted = broker.submit(resting())
     assert isinstance(accepted, Accepted)
 
@@ -81,7 +81,7 @@ def test_b16_a_working_order_is_canceled(broker: Broker) -> None:
     assert ended(broker, accepted.order.order_id).status is OrderStatus.CANCELED
 
 
-def test_b17_an_order_that_is_over_or_unknown_cannot_be_canceled(broker: Broker) -> None:
+def test_an_order_that_is_over_or_unknown_cannot_be_canceled(broker: Broker) -> None:
     accepted = broker.submit(order())
     assert isinstance(accepted, Accepted)
     ended(broker, accepted.order.order_id)
@@ -90,7 +90,7 @@ def test_b17_an_order_that_is_over_or_unknown_cannot_be_canceled(broker: Broker)
     assert not broker.cancel("8f7b9c52-2b11-4a6f-9a53-0d9f0c6b7a11")
 
 
-def test_b18_a_fill_shows_in_the_order_the_position_and_the_account(broker: Broker) -> None:
+def test_a_fill_shows_in_the_order_the_position_and_the_account(broker: Broker) -> None:
     before = broker.account()
     accepted = broker.submit(order(quantity=Decimal(3)))
     assert isinstance(accepted, Accepted)
@@ -107,7 +107,7 @@ def test_b18_a_fill_shows_in_the_order_the_position_and_the_account(broker: Brok
     assert broker.account().cash == before.cash - 3 * PRICE
 
 
-def test_b19_a_part_that_is_filled_shows(stage: Stage, broker: Broker) -> None:
+def test_a_part_that_is_filled_shows(stage: Stage, broker: Broker) -> None:
     stage.fill_in_parts()
     accepted = broker.submit(order(quantity=Decimal(10)))
     assert isinstance(accepted, Accepted)
@@ -119,7 +119,7 @@ def test_b19_a_part_that_is_filled_shows(stage: Stage, broker: Broker) -> None:
     assert Decimal(0) < shown.filled_quantity < Decimal(10)
 
 
-def test_b20_a_short_position_is_below_zero(broker: Broker) -> None:
+def test_a_short_position_is_below_zero(broker: Broker) -> None:
     accepted = broker.submit(order(side=OrderSide.SELL))
     assert isinstance(accepted, Accepted)
     ended(broker, accepted.order.order_id)
@@ -130,7 +130,7 @@ def test_b20_a_short_position_is_below_zero(broker: Broker) -> None:
     assert position.quantity == Decimal(-2)
 
 
-def test_b21_what_open_orders_hold_is_not_available(broker: Broker) -> None:
+def test_what_open_orders_hold_is_not_available(broker: Broker) -> None:
     accepted = broker.submit(order(quantity=Decimal(5)))
     assert isinstance(accepted, Accepted)
     ended(broker, accepted.order.order_id)
@@ -142,7 +142,7 @@ def test_b21_what_open_orders_hold_is_not_available(broker: Broker) -> None:
     assert (position.quantity, position.available) == (Decimal(5), Decimal(3))
 
 
-def test_b22_crypto_has_one_form_of_symbol_everywhere_and_exact_amounts(stage: Stage, broker: Broker) -> None:
+def test_crypto_has_one_form_of_symbol_everywhere_and_exact_amounts(stage: Stage, broker: Broker) -> None:
     stage.price("BTC/USD", Decimal(50_000))
     amount = Decimal("0.123456789")
     bought = broker.submit(order(symbol="BTC/USD", quantity=amount, limit_price=Decimal(50_000), time_in_force="gtc"))
@@ -161,7 +161,7 @@ def test_b22_crypto_has_one_form_of_symbol_everywhere_and_exact_amounts(stage: S
     assert [each.symbol for each in broker.positions()] == ["BTC/USD"]
 
 
-def test_b23_the_account_the_clock_and_an_asset_say_what_the_rules_need(broker: Broker) -> None:
+def test_the_account_the_clock_and_an_asset_say_what_the_rules_need(broker: Broker) -> None:
     account, clock, asset = broker.account(), broker.clock(), broker.asset("AAPL")
 
     assert account.number
@@ -185,7 +185,7 @@ def test_b23_the_account_the_clock_and_an_asset_say_what_the_rules_need(broker: 
         (Fault.NONSENSE_AFTER, BrokerUnreadable, None),
     ],
 )
-def test_b24_reads_that_fail_raise_and_lookups_say_why(
+def test_reads_that_fail_raise_and_lookups_say_why(
     stage: Stage, broker: Broker, fault: Fault, error: type[TradewireError], cause: NotSentCause | None
 ) -> None:
     stage.fault(Kind.READ, fault)
@@ -200,7 +200,7 @@ def test_b24_reads_that_fail_raise_and_lookups_say_why(
         assert answer.cause is cause
 
 
-def test_b25_reads_of_a_broker_that_is_not_there_say_so(stage: Stage) -> None:
+def test_reads_of_a_broker_that_is_not_there_say_so(stage: Stage) -> None:
     broker = stage.open_where_nobody_listens()
 
     for read in READS:
@@ -210,7 +210,7 @@ def test_b25_reads_of_a_broker_that_is_not_there_say_so(stage: Stage) -> None:
         assert find(broker).cause is NotSentCause.UNREACHABLE
 
 
-def test_b26_reads_with_wrong_keys_say_so(stage: Stage, broker: Broker) -> None:
+def test_reads_with_wrong_keys_say_so(stage: Stage, broker: Broker) -> None:
     broker.account()
     stranger = stage.open(right_keys=False)
 
@@ -221,7 +221,7 @@ def test_b26_reads_with_wrong_keys_say_so(stage: Stage, broker: Broker) -> None:
         assert find(stranger).cause is NotSentCause.ACCOUNT_REFUSED
 
 
-def test_b27_an_order_that_reads_do_not_show_yet_is_absent_first_and_found_later(stage: Stage, broker: Broker) -> None:
+def test_an_order_that_reads_do_not_show_yet_is_absent_first_and_found_later(stage: Stage, broker: Broker) -> None:
     request = resting()
     stage.hide_new_orders()
 

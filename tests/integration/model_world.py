@@ -19,6 +19,7 @@ from config.executors import load_executors
 from config.schema.settings import Settings
 from pipeline.intake.intake import Intake
 from pipeline.model.errors import QueueUnavailable
+from pipeline.model.outages import Need, Outage
 from pipeline.operations.dead_letters import DeadLetters
 from pipeline.queues.dispatcher import Dispatcher
 from pipeline.queues.jobs import QueueJob
@@ -30,7 +31,9 @@ from workers.account.assets import AssetCache
 from workers.account.calendar import Calendar
 from workers.account.runtime import ExecutorRuntime
 from workers.account.snapshots import Snapshots
+from workers.brokers.guarded import GuardedBroker
 from workers.brokers.rate_budget import RateBudget
+from workers.brokers.request_guard import RequestGuard
 from workers.execution.lease import LeaseKeeper
 from workers.execution.runner import ExecutionRunner, runner_of
 from workers.keeper.dispatch import Redispatcher
@@ -120,14 +123,14 @@ class World:
         self.broker = ModelBroker(self.clock, held=HELD)
         self.queues = ModelBell()
         executor = self.executors[EXECUTOR]
+        broker = GuardedBroker(self.broker, RequestGuard(outage=Outage(Need.BROKER)))
         runtime = ExecutorRuntime(
             executor=executor,
-            broker=self.broker,
-            urgent=self.broker,
+            broker=broker,
             budget=RateBudget(self.record, executor_id=executor.id, per_minute=None),
-            snapshots=Snapshots(self.record, executor, self.broker),
-            assets=AssetCache(self.record, address="model", broker=self.broker, urgent=self.broker),
-            calendar=Calendar(self.record, executor, self.broker),
+            snapshots=Snapshots(self.record, executor, broker),
+            assets=AssetCache(self.record, address="model", broker=broker),
+            calendar=Calendar(self.record, executor, broker),
         )
         # The bell has the two methods that relay and keeper call.
         queues: Any = self.queues

@@ -22,8 +22,8 @@ from workers.brokers.protocol import (
     Rejected,
     Unknown,
 )
-from workers.execution.pre_trade_check import Intended
-from workers.execution.results import follow, record_broker_order
+from workers.execution.broker_orders import follow, record_broker_order
+from workers.execution.order_intents import Intended
 from workers.execution.runner import ExecutionRunner
 from workers.keeper.order_updates import OrderUpdates
 from workers.rules.retry_policy import after_submit
@@ -48,7 +48,7 @@ class Sender:
 
     def answered(self, outcome: Outcome) -> None:
         move = after_submit(outcome, age=timedelta(seconds=1))
-        self.recipe.answers.record(self.taken, self.intended, outcome, move, took_ms=1.0)
+        self.recipe.results.record(self.taken, self.intended, outcome, move, took_ms=1.0)
 
     def send(self) -> Outcome:
         return self.recipe.broker.submit(OrderRequest.from_json(self.intended.order.request))

@@ -54,8 +54,8 @@ def test_silence_names_who_was_last_heard_and_what_was_refused_first_what_is_abo
 
     assert answer.signal_ids == ()
     assert answer.last_of_symbol is None
-    assert [(row["source"], row["symbol"]) for row in answer.last_of_sources] == [("replay", "MSFT")]
-    assert [row["mentions"] for row in answer.refused] == [True, False]
+    assert [(row.source, row.symbol) for row in answer.last_of_sources] == [("replay", "MSFT")]
+    assert [row.mentions_symbol for row in answer.refused] == [True, False]
     assert answer.silence().startswith("no signal for AAPL from ")
     assert "last heard: `replay` at " in answer.silence()
     assert "a delivery of `tv` refused at " in answer.silence()
@@ -66,7 +66,7 @@ def test_a_pair_is_found_in_a_payload_however_it_was_written(core: Core) -> None
     refuse(core, symbol="BTC/USD")
     refuse(core, symbol="btcusd")
 
-    assert [row["mentions"] for row in ask(core.record, "BTC/USD", at=None).refused] == [True, True]
+    assert [row.mentions_symbol for row in ask(core.record, "BTC/USD", at=None).refused] == [True, True]
 
 
 def test_the_last_one_before_the_day_is_named_too(core: Core) -> None:

@@ -16,7 +16,7 @@ from workers.account.assets import AssetCache
 def another_process(core: Core, *, address: str | None = None) -> AssetCache:
     """Return the assets as a process has them that was just started."""
     runtime = core.runtimes["argo"]
-    return AssetCache(core.record, address=address or core.exchange.url, broker=runtime.broker, urgent=runtime.urgent)
+    return AssetCache(core.record, address=address or core.exchange.url, broker=runtime.broker)
 
 
 def asked(core: Core) -> int:

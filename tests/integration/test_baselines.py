@@ -1,4 +1,4 @@
-"""A person's figures in the place of ours, and what is left of every limit."""
+"""A person's corrections of the baseline, and the headroom of every limit."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_a_correction_needs_figures_that_are_amounts_and_a_reason(tradewire: Any
 def test_an_account_that_nobody_has_read_has_no_baseline(make_core: Settings) -> None:
     core = make_core(limited())
 
-    with pytest.raises(NotPossible, match="nobody has read the account of argo yet"):
+    with pytest.raises(NotPossible, match="the account of argo has not been read yet"):
         read(core.record, core.executors["argo"])
 
 

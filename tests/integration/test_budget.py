@@ -16,7 +16,7 @@ from pipeline.model.errors import BudgetUsedUp, RecordUnavailable
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 from tests.integration.lives import Rows
-from workers.brokers.rate_budget import BLOCK, SHARES, Purpose, RateBudget, fare, move
+from workers.brokers.rate_budget import BLOCK, SHARES, Purpose, RateBudget, fare, rename_account
 
 HOLDER = "executor:argo"
 
@@ -257,12 +257,12 @@ def test_the_broker_says_how_long_to_wait_within_reason(
 
 def test_what_was_spent_before_the_number_was_known_counts_for_it(record: Record, rows: Rows) -> None:
     spend(rows, 3)
-    record.run(lambda connection: move(connection, "argo", "PA1"))
+    record.run(lambda connection: rename_account(connection, "argo", "PA1"))
     assert (spent(rows, "PA1"), rows("SELECT holder FROM request_budget")) == (3, [{"holder": "PA1"}])
 
     spend(rows, 4)
     for _ in range(2):
-        record.run(lambda connection: move(connection, "argo", "PA1"))
+        record.run(lambda connection: rename_account(connection, "argo", "PA1"))
 
     assert (spent(rows, "PA1"), rows("SELECT holder FROM request_budget")) == (7, [{"holder": "PA1"}])
 

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.model.states import State
 from tests.factories import Core, executor_toml
-from workers.execution.pre_trade_check import Intended
+from workers.execution.order_intents import Intended
 from workers.rules.retry_policy import Transition
 
 

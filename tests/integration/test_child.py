@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.entrypoints.supervisor.child import Child
+from pipeline.entrypoints.supervisor.child import RESTART_BACKOFF, Child
 from pipeline.entrypoints.supervisor.process_table import ProcessLine
 from pipeline.entrypoints.supervisor.servers.spawn import Lifeline
+from tests.waiting import patience
 
 _DIES_TWICE = """
 import pathlib, sys, time
@@ -23,38 +24,42 @@ time.sleep(60)
 
 
 def _tick_until(child: Child, met: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + patience(15)
     while not met():
         assert time.monotonic() < deadline
         child.tick(os.environ)
         time.sleep(0.02)
 
 
-def test_that_a_child_is_well_again_is_said_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_that_a_child_runs_normally_again_is_said_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Ten seconds is long for a test; the rule is the same.
     monkeypatch.setattr("pipeline.entrypoints.supervisor.child.WELL_AFTER_S", 0.5)
     said: list[str] = []
     command = (sys.executable, "-c", _DIES_TWICE, str(tmp_path / "lives"))
     line = ProcessLine(name="argo", group="argo", command=command)
-    child = Child(line, lifeline=Lifeline.make(), log_folder=tmp_path, say=said.append)
+    child = Child(line, lifeline=Lifeline.make(), log_folder=tmp_path, report=said.append)
     try:
-        _tick_until(child, lambda: "argo is well again" in said)
-        _tick_until(child, lambda: not child.streak.sick)
+        _tick_until(child, lambda: "argo runs normally again" in said)
+        _tick_until(child, lambda: child.deaths == 0)
     finally:
         child.kill()
 
     assert [words.split("; ")[0] for words in said] == [
         "argo ended (exit 1) and is started again",
-        "argo is well again",
+        "argo runs normally again",
     ]
+
+
+def test_the_pause_doubles_with_each_death_up_to_five_seconds() -> None:
+    assert [RESTART_BACKOFF.after(deaths) for deaths in range(1, 8)] == [0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
 
 
 def test_a_program_that_does_not_exist_is_said_and_tried_again(tmp_path: Path) -> None:
     said: list[str] = []
     line = ProcessLine(name="argo", group="argo", command=(str(tmp_path / "missing"),))
-    child = Child(line, lifeline=Lifeline.make(), log_folder=tmp_path, say=said.append)
+    child = Child(line, lifeline=Lifeline.make(), log_folder=tmp_path, report=said.append)
 
-    _tick_until(child, lambda: child.streak.deaths == 2)
+    _tick_until(child, lambda: child.deaths == 2)
 
     assert len(said) == 1
     assert "argo could not be started (No such file or directory)" in said[0]

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from tests.factories import Core
-from tests.integration.origin_stage import changed_toml
+from tests.integration.limited_stage import changed_toml
 
 Make = Callable[..., Core]
 

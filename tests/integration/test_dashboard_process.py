@@ -15,6 +15,7 @@ import pytest
 from pipeline.entrypoints.supervisor.servers.addresses import free_port
 from pipeline.entrypoints.supervisor.servers.servers import EmbeddedServer
 from tests.dashboard_jobs import LOGIN, TOKEN
+from tests.waiting import patience
 
 
 def _serve(port: int, **environment: str) -> subprocess.Popen[str]:
@@ -31,7 +32,7 @@ def _status(port: int, path: str) -> int:
 
 
 def _wait_for(port: int, path: str, status: int) -> int:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + patience(20)
     while (seen := _status(port, path)) != status and time.monotonic() < deadline:
         time.sleep(0.1)
     return seen

@@ -52,7 +52,7 @@ def test_a_short_sale_and_its_cover_leave_the_profit_in_cash(client: Client, exc
     assert client().get_account().cash == "100100"
 
 
-def test_a_coin_is_charged_for_and_answers_to_each_form_of_its_name(client: Client) -> None:
+def test_a_coin_costs_a_fee_and_is_found_by_each_form_of_its_symbol(client: Client) -> None:
     ended(client(), client().submit_order(limit("BTC/USD", 0.5, "buy", 20_000, time_in_force="gtc")))
     quantities = [client().get_open_position(name).qty for name in ("BTCUSD", "BTC%2FUSD", "BTC/USD")]
 

@@ -46,7 +46,7 @@ def test_the_first_cycle_is_the_first_trading_day_of_2005(start_exchange: Callab
     }  # fmt: skip
 
 
-def test_a_symbol_trades_at_the_close_of_the_bar_that_is_on(played: ExchangeProcess) -> None:
+def test_a_symbol_trades_at_the_close_of_the_current_bar(played: ExchangeProcess) -> None:
     cursor = turn(played)
     closes = {bar["symbol"]: bar["close"] for bar in get(played, "/bars", after=cursor - 1)["cycles"][0]["bars"]}
     broker = build_client(played, "closes")
@@ -72,7 +72,7 @@ def test_waiting_for_the_next_cycle_ends_when_it_comes(start_exchange: Callable[
     assert [cycle["cursor"] for cycle in answer["cycles"]] == [seen + 1]
 
 
-def test_waiting_ends_with_nothing_when_the_time_is_over(played: ExchangeProcess) -> None:
+def test_waiting_returns_no_cycle_when_the_time_is_over(played: ExchangeProcess) -> None:
     cursor = get(played, "/bars")["cursor"]
 
     assert get(played, "/bars", after=cursor, wait=0.1)["cycles"] == []

@@ -94,7 +94,7 @@ def test_an_extended_hours_order_trades_before_the_open_and_another_waits(
     assert broker.get_order_by_id(regular.id).status == "accepted"
 
 
-def test_opening_and_closing_auctions_fill_at_their_moment(
+def test_auction_orders_fill_at_the_open_and_at_the_close(
     broker: TradingClient, exchange_process: ExchangeProcess
 ) -> None:
     at(exchange_process, PRE_MARKET)
@@ -115,10 +115,7 @@ def test_the_market_closes_early_on_a_half_day(broker: TradingClient, exchange_p
     assert not broker.get_clock().is_open
 
 
-# --- a clock that is turned over days ---
-
-
-def test_an_order_of_a_closed_evening_fills_at_the_open_that_the_clock_passes(
+def test_an_order_placed_when_closed_fills_at_the_open_that_the_clock_passes(
     broker: TradingClient, exchange_process: ExchangeProcess
 ) -> None:
     at(exchange_process, MONDAY_EVENING)

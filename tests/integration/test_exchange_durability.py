@@ -1,4 +1,4 @@
-"""What the paper exchange accepted outlives it, however it ends."""
+"""Accepted orders, money and settings survive every end of the paper exchange."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_every_order_that_was_answered_survives_kill_9(exchange: ExchangeProcess
 
     assert len(answered) >= 100
     assert {order["id"]: order["client_order_id"] for order in answered}.items() <= kept.items()
-    # At most one order per sender was taken without the answer having come through.
+    # Each sender has at most one order that was accepted and not answered.
     assert len(kept) <= len(answered) + len(threads)
 
 
@@ -89,7 +89,7 @@ def test_an_order_that_was_pending_at_the_kill_still_fills(exchange: ExchangePro
     ended(broker, broker.get_order_by_client_id("pending"))
 
 
-def test_an_id_is_spent_and_a_secret_is_known_after_a_restart(exchange: ExchangeProcess) -> None:
+def test_a_used_client_id_and_the_secret_are_known_after_a_restart(exchange: ExchangeProcess) -> None:
     broker = build_client(exchange)
     ended(broker, broker.submit_order(limit("AAPL", 1, "buy", 10, client_order_id="spent")))
     exchange.restart()
@@ -111,7 +111,7 @@ def test_of_many_orders_with_one_id_at_once_one_is_accepted(exchange: ExchangePr
     assert len(exchange.orders("key")) == 1
 
 
-def test_it_stops_within_a_second_whoever_still_waits(exchange: ExchangeProcess) -> None:
+def test_it_stops_within_a_second_while_clients_wait(exchange: ExchangeProcess) -> None:
     exchange.admin("faults", {"faults": [{"on": "account", "kind": "silence_before"}]})
 
     async def scenario() -> float:

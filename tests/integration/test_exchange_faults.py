@@ -1,4 +1,4 @@
-"""The faults that the paper exchange can be told to have, as a client sees them."""
+"""The injected faults of the paper exchange, as a client sees them."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_fault_after_leaves_an_order_behind(exchange_process: ExchangeProcess,
 
 
 @pytest.mark.parametrize(("kind", "kept"), [("drop_before", set()), ("drop_after", {"order"})])
-def test_a_dropped_connection_says_nothing(exchange_process: ExchangeProcess, kind: str, kept: set[str]) -> None:
+def test_a_dropped_connection_gives_no_answer(exchange_process: ExchangeProcess, kind: str, kept: set[str]) -> None:
     fault(exchange_process, kind)
     with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
         submit(exchange_process, "order")
@@ -133,7 +133,7 @@ def test_an_order_can_be_rejected_after_it_was_accepted(exchange_process: Exchan
     assert broker.get_account().buying_power == "400000"
 
 
-def test_reads_lag_behind_what_was_accepted(exchange_process: ExchangeProcess) -> None:
+def test_reads_lag_behind_accepted_orders(exchange_process: ExchangeProcess) -> None:
     exchange_process.admin(
         "faults", {"faults": [{"on": on, "kind": "lagging_reads", "seconds": 0.5} for on in ("lookup", "list")]}
     )
@@ -189,7 +189,7 @@ def test_reads_can_fail_on_their_own(exchange_process: ExchangeProcess) -> None:
             assert [each for each in found if found[each] == 503] == [on]
 
 
-def test_a_plan_that_makes_no_sense_is_refused_and_changes_nothing(exchange_process: ExchangeProcess) -> None:
+def test_an_invalid_fault_plan_is_refused_and_changes_nothing(exchange_process: ExchangeProcess) -> None:
     fault(exchange_process, "429")
     with httpx.Client(trust_env=False) as client:
         answers = [

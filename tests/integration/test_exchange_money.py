@@ -1,4 +1,4 @@
-"""Cash that comes and goes at the paper exchange, what a fall of prices does at once, and the market's prices."""
+"""Deposits, withdrawals, falling prices and latest trades at the paper exchange."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_deposits_and_withdrawals_are_activities_of_their_kinds(
     assert refused(lambda: activities(broker, activity_types="CSD", category="trade_activity"))[0] == 422
 
 
-def test_a_transfer_can_be_dated_and_told_by_its_day_alone(
+def test_a_transfer_can_have_a_date_and_be_listed_with_its_day_only(
     broker: TradingClient, exchange_process: ExchangeProcess
 ) -> None:
     dated = {"key": "key", "deposit": "7", "deposited_at": "2026-03-10T02:00:00Z"}
@@ -72,7 +72,7 @@ def test_a_transfer_can_be_dated_and_told_by_its_day_alone(
     assert activities(broker, after="2026-03-10T02:00:00Z") == []
 
 
-def test_what_was_paid_in_outlives_a_kill(start_exchange: Callable[..., ExchangeProcess]) -> None:
+def test_a_deposit_survives_kill_9(start_exchange: Callable[..., ExchangeProcess]) -> None:
     exchange = start_exchange("--no-bars")
     exchange.admin("accounts", {"key": "key", "deposit": "1000.25"})
     before = activities(build_client(exchange))
@@ -112,7 +112,7 @@ def test_alpaca_py_reads_the_latest_trades_of_shares_and_coins(exchange_process:
     assert abs((datetime.now(UTC) - coins["BTC/USD"].timestamp).total_seconds()) < 60
 
 
-def test_a_price_that_nobody_named_and_a_symbol_that_is_none_are_told_apart(
+def test_a_symbol_without_a_price_is_not_an_unknown_symbol(
     exchange_process: ExchangeProcess,
 ) -> None:
     broker = build_client(exchange_process)

@@ -1,4 +1,4 @@
-"""Orders whose parameters cannot be right, and what the paper exchange says of them."""
+"""The paper exchange refuses orders with wrong parameters."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def broker(exchange_process: ExchangeProcess) -> TradingClient:
         ),
     ],
 )
-def test_an_order_that_cannot_be_right_is_a_422(
+def test_an_order_with_wrong_parameters_is_a_422(
     broker: TradingClient, changes: dict[str, Any], code: int, message: str
 ) -> None:
     assert refused_order(broker, **changes) == (422, {"code": code, "message": message})

@@ -1,4 +1,4 @@
-"""The paper exchange limits requests when asked to, and tells what was asked of it."""
+"""The paper exchange counts requests, and limits them when a rate is set."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_above_the_rate_an_order_is_refused_and_not_taken(
     assert len(exchange_process.orders("key")) == 2
 
 
-def test_a_refusal_without_retry_after_can_be_had(client: httpx.Client, exchange_process: ExchangeProcess) -> None:
+def test_retry_after_can_be_turned_off(client: httpx.Client, exchange_process: ExchangeProcess) -> None:
     exchange_process.admin("rate", {"per_minute": 1, "retry_after": False})
     client.get("/v2/account")
 
@@ -71,7 +71,7 @@ def test_the_rate_is_each_accounts_own_and_market_data_has_none(
     assert client.get("/v2/stocks/AAPL/trades/latest").status_code == 200
 
 
-def test_what_was_asked_is_told_by_route(exchange_process: ExchangeProcess) -> None:
+def test_requests_are_counted_by_route(exchange_process: ExchangeProcess) -> None:
     exchange_process.admin("rate", {"per_minute": None})
     broker = build_client(exchange_process)
     placed = broker.submit_order(limit("AAPL", 1, "buy", 100))

@@ -1,4 +1,4 @@
-"""alpaca-py at the paper exchange, over HTTP: what it refuses, in the broker's own words."""
+"""alpaca-py at the paper exchange, over HTTP: refusals with the broker's status, code and message."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_a_market_order_without_any_price_is_refused_and_says_what_to_do(broker:
     assert body["message"].startswith('no price is known for "ZZZ"')
 
 
-def test_a_client_order_id_is_spent_for_ever(broker: TradingClient) -> None:
+def test_a_client_order_id_can_be_used_once(broker: TradingClient) -> None:
     ended(broker, broker.submit_order(limit("AAPL", 1, "buy", 100, client_order_id="once")))
 
     assert refused_order(broker, client_order_id="once") == (
@@ -31,7 +31,7 @@ def test_a_client_order_id_is_spent_for_ever(broker: TradingClient) -> None:
     )
 
 
-def test_a_refused_request_does_not_spend_its_client_order_id(broker: TradingClient) -> None:
+def test_a_refused_request_does_not_use_up_its_client_order_id(broker: TradingClient) -> None:
     refused_order(broker, client_order_id="again", qty="0")
     refused_order(broker, client_order_id="again", qty="1000000")
 
@@ -50,7 +50,7 @@ def test_more_than_the_buying_power_is_a_403_with_both_figures(broker: TradingCl
     )
 
 
-def test_selling_more_than_is_held_is_a_403_with_what_is_free(
+def test_selling_more_than_is_held_is_a_403_with_the_available_quantity(
     broker: TradingClient, exchange_process: ExchangeProcess
 ) -> None:
     ended(broker, broker.submit_order(limit("AAPL", 10, "buy", 100)))
@@ -69,7 +69,7 @@ def test_selling_more_than_is_held_is_a_403_with_what_is_free(
     )
 
 
-def test_a_coin_cannot_be_sold_beyond_what_the_fee_left(broker: TradingClient) -> None:
+def test_a_coin_cannot_be_sold_beyond_the_quantity_that_the_fee_left(broker: TradingClient) -> None:
     ended(broker, broker.submit_order(limit("BTC/USD", 1, "buy", 20_000, time_in_force="gtc")))
     status, body = refused_order(broker, symbol="BTC/USD", side="sell", limit_price="20000", time_in_force="gtc")
 
@@ -83,7 +83,7 @@ def test_a_coin_order_below_ten_dollars_is_refused(broker: TradingClient) -> Non
     assert (status, body["message"]) == (403, "cost basis must be >= minimal amount of order 10")
 
 
-def test_an_order_that_could_meet_its_own_is_a_wash_trade(
+def test_an_order_that_could_trade_with_another_of_the_account_is_a_wash_trade(
     broker: TradingClient, exchange_process: ExchangeProcess
 ) -> None:
     exchange_process.admin("prices", {"AAPL": "150"})
@@ -117,7 +117,7 @@ def test_an_account_that_may_not_short_or_trade_says_so(
     ]
 
 
-def test_what_an_admin_says_of_an_asset_holds(broker: TradingClient, exchange_process: ExchangeProcess) -> None:
+def test_an_admin_can_change_the_flags_of_an_asset(broker: TradingClient, exchange_process: ExchangeProcess) -> None:
     exchange_process.admin("assets", {"AAPL": {"fractionable": False, "shortable": False}})
     fractional, short = refused_order(broker, qty="0.5"), refused_order(broker, side="sell")
     exchange_process.admin("assets", {"AAPL": {"tradable": False}})
@@ -178,7 +178,9 @@ def test_only_an_open_order_can_be_canceled_or_replaced(broker: TradingClient) -
         ("/orders?after=yesterday", 422, "invalid after"),
     ],
 )
-def test_what_is_not_there_is_said_with_its_code(broker: TradingClient, path: str, status: int, message: str) -> None:
+def test_a_missing_resource_or_invalid_parameter_has_its_status_and_code(
+    broker: TradingClient, path: str, status: int, message: str
+) -> None:
     code = 40410000 if status == 404 else 40010001
 
     assert refused(lambda: broker.get(path)) == (status, {"code": code, "message": message})
@@ -208,7 +210,7 @@ def test_a_body_that_is_no_json_object_is_a_400(exchange_process: ExchangeProces
     assert [answer.status_code for answer in answers] == [400] * 3
 
 
-def test_a_sale_beyond_a_short_position_is_no_sale_of_what_is_held(broker: TradingClient) -> None:
+def test_a_sale_that_increases_a_short_position_does_not_need_a_held_quantity(broker: TradingClient) -> None:
     ended(broker, broker.submit_order(limit("TSLA", 5, "sell", 100)))
     ended(broker, broker.submit_order(market("TSLA", 5, "sell")))
 

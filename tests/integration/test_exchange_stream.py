@@ -20,7 +20,7 @@ from tests.exchange_fixtures import ExchangeProcess
 KEYS = {"key_id": "key", "secret_key": "secret"}
 
 
-def test_alpaca_py_hears_each_step_of_an_order(exchange_process: ExchangeProcess) -> None:
+def test_alpaca_py_receives_each_step_of_an_order(exchange_process: ExchangeProcess) -> None:
     seen: Queue[Any] = Queue()
 
     async def hear(update: Any) -> None:
@@ -66,7 +66,7 @@ def test_wrong_keys_and_a_second_connection_are_refused(exchange_process: Exchan
     assert _listening(exchange_process, scenario) == ["unauthorized"] * 2
 
 
-def test_the_place_is_free_again_after_a_connection_ends(exchange_process: ExchangeProcess) -> None:
+def test_an_account_can_connect_again_after_its_connection_ends(exchange_process: ExchangeProcess) -> None:
     async def scenario(_websocket: ClientConnection) -> list[Any]:
         return []
 
@@ -122,13 +122,13 @@ async def _nothing(_websocket: ClientConnection) -> list[Any]:
 
 def _run(stream: TradingStream) -> None:
     with warnings.catch_warnings():
-        # alpaca-py uses the legacy client of websockets, which says that it is old.
+        # alpaca-py uses the legacy client of websockets, which warns that it is deprecated.
         warnings.simplefilter("ignore", DeprecationWarning)
         stream.run()
 
 
 def _hear_an_order(seen: Queue[Any], place: Callable[[], Any]) -> list[Any]:
-    """Place orders until the stream listens; return the updates of the first order heard from its start."""
+    """Place orders until the stream listens; return the updates of the first order that has all of them."""
     for _ in range(50):
         wanted = place()
         updates = []

@@ -66,7 +66,7 @@ def test_what_was_before_is_not_news(follow: Callable[[], Followed], lives: Live
     feed = follow()
     execution_id = lives.born()
 
-    assert feed.until(2)[0]["execution_id"] == execution_id
+    assert feed.until(2)[0].execution_id == execution_id
     assert len(feed.said) == 2
 
 
@@ -76,11 +76,11 @@ def test_every_move_is_news_once_and_in_order(followed: Followed, lives: Lives) 
 
     said = followed.until(8)
 
-    moves = [(row["execution_id"], row["to_state"].value) for row in said if row["executor_id"] == "argo"]
+    moves = [(row.execution_id, row.to_state.value) for row in said if row.executor_id == "argo"]
     assert moves == [
         (one, state) for one, end in ((first, "filled"), (second, "skipped")) for state in ("queued", "submitting", end)
     ]
-    assert [row["history_id"] for row in said] == sorted({row["history_id"] for row in said})
+    assert [row.history_id for row in said] == sorted({row.history_id for row in said})
 
 
 def test_news_go_on_after_the_record_was_away(followed: Followed, lives: Lives, rows: Rows) -> None:
@@ -104,7 +104,7 @@ def test_a_decision_is_the_first_word_that_is_no_waiting(followed: Followed, liv
         lives.moved(execution_id, state)
     intake.record(signal(confidence=76), source="test")
 
-    decisions = [(row["executor_id"], row["to_state"].value) for row in followed.until(9) if is_decision(row)]
+    decisions = [(row.executor_id, row.to_state.value) for row in followed.until(9) if is_decision(row)]
 
     assert decisions == [("argo", "accepted"), ("prop_firm", "skipped")]
 

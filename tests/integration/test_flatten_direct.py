@@ -13,15 +13,15 @@ from config.schema.settings import Settings
 from tests.factories import Core, executor_toml, until
 from tests.servers import with_database
 from workers.flatten.command import FlattenOutcome, flatten_directly
-from workers.flatten.journal import finished, read_journal, waiting
-from workers.flatten.journal_import import bring_in_all
+from workers.flatten.journal import finished, pending_journals, read_journal
+from workers.flatten.journal_import import import_journals
 
 AWAY = SecretStr("postgresql://nobody@127.0.0.1:1/nothing")
 
 
 @pytest.fixture
 def core(make_core: Callable[..., Core]) -> Core:
-    """An account with shares and coins, one entry out, and one order of a person's."""
+    """An account with shares, coins, one working entry, and one order that a person placed."""
     core = make_core(executor_toml(quantity=3))
     for symbol in ("AAPL", "BTC/USD"):
         core.prices(**{symbol: 100})
@@ -33,12 +33,13 @@ def core(make_core: Callable[..., Core]) -> Core:
     return core
 
 
-def directly(core: Core, *, wait_s: float = 30.0, away: bool = True, said: list[str] | None = None) -> FlattenOutcome:
+def directly(
+    core: Core, *, wait_s: float = 30.0, away: bool = True, say: Callable[[str], None] = lambda _: None
+) -> FlattenOutcome:
     url = AWAY if away else SecretStr(core.database_url)
     settings = Settings(
         executors=core.executors_path, exchange_url=core.exchange.url, home=core.settings.home, database_url=url
     )
-    say = (said if said is not None else []).append
     return flatten_directly(core.executors["argo"], settings, by="ann@desk", why="fire", wait_s=wait_s, say=say)
 
 
@@ -60,7 +61,7 @@ def looked_up(core: Core) -> None:
 def test_without_postgresql_everything_is_canceled_and_closed(core: Core) -> None:
     said: list[str] = []
 
-    ended = directly(core, said=said)
+    ended = directly(core, say=said.append)
 
     assert (ended.flat, ended.left, ended.recorded) == (True, {}, False)
     broker = core.runtimes["argo"].broker
@@ -74,8 +75,8 @@ def test_without_postgresql_everything_is_canceled_and_closed(core: Core) -> Non
 def test_the_journal_is_brought_into_the_record_once(core: Core) -> None:
     ended = directly(core)
 
-    assert bring_in_all(core.record, core.settings.home, by="keeper") == 1
-    assert bring_in_all(core.record, core.settings.home, by="keeper") == 0
+    assert import_journals(core.record, core.settings.home, by="keeper") == 1
+    assert import_journals(core.record, core.settings.home, by="keeper") == 0
 
     looked_up(core)
     sent = {
@@ -93,14 +94,14 @@ def test_the_journal_is_brought_into_the_record_once(core: Core) -> None:
     assert core.run(core.send("AAPL"))["reason_code"] == "halted"
 
 
-def test_a_file_that_was_brought_in_and_not_put_away_changes_nothing(core: Core) -> None:
+def test_a_file_that_was_imported_and_not_renamed_changes_nothing(core: Core) -> None:
     directly(core)
-    bring_in_all(core.record, core.settings.home, by="keeper")
+    import_journals(core.record, core.settings.home, by="keeper")
     [path] = (core.settings.home / "journal").iterdir()
     path.rename(path.with_suffix(""))
     core.rows("DELETE FROM switch")
 
-    assert bring_in_all(core.record, core.settings.home, by="another keeper") == 1
+    assert import_journals(core.record, core.settings.home, by="another keeper") == 1
 
     assert len(closing(core)) == 2
     assert core.rows("SELECT * FROM switch") == []
@@ -110,7 +111,7 @@ def test_with_postgresql_the_halt_comes_first_and_the_journal_is_in_the_record_a
     ended = directly(core, away=False)
 
     assert (ended.flat, ended.recorded) == (True, True)
-    assert waiting(core.settings.home) == []
+    assert pending_journals(core.settings.home) == []
     looked_up(core)
     assert [row["state"] for row in closing(core)] == ["filled", "filled"]
     halted, first = core.rows(
@@ -121,16 +122,27 @@ def test_with_postgresql_the_halt_comes_first_and_the_journal_is_in_the_record_a
 
 def test_a_file_that_is_still_written_is_left_alone(core: Core) -> None:
     core.faults({"on": "submit", "kind": "reject"})
-    thread = threading.Thread(target=directly, args=[core], kwargs={"wait_s": 3.0})
+    begun, checked = threading.Event(), threading.Event()
+
+    def say(line: str) -> None:
+        # The file is there before it is locked. It is locked once this line names it, and it stays so meanwhile.
+        if line.startswith("journal:"):
+            begun.set()
+            checked.wait()
+
+    thread = threading.Thread(target=directly, args=[core], kwargs={"wait_s": 3.0, "say": say})
     thread.start()
-    [path] = until(lambda: waiting(core.settings.home))
+    try:
+        begun.wait()
+        [path] = pending_journals(core.settings.home)
+        with finished(path) as ready:
+            assert not ready
+        assert import_journals(core.record, core.settings.home, by="keeper") == 0
+    finally:
+        checked.set()
 
-    with finished(path) as ready:
-        assert not ready
-    assert bring_in_all(core.record, core.settings.home, by="keeper") == 0
-
-    thread.join(20)
-    assert bring_in_all(core.record, core.settings.home, by="keeper") == 1
+    thread.join()
+    assert import_journals(core.record, core.settings.home, by="keeper") == 1
     assert {row["state"] for row in closing(core)} == {"rejected"}
 
 
@@ -146,18 +158,18 @@ def test_an_order_without_an_answer_is_looked_up_and_never_doubled(core: Core, k
     assert [order["status"] for order in sells] == ["filled", "filled"]
 
 
-def test_what_cannot_be_closed_is_said(core: Core) -> None:
+def test_a_position_that_cannot_be_closed_is_reported(core: Core) -> None:
     core.faults({"on": "submit", "kind": "reject", "symbol": "AAPL"})
     said: list[str] = []
 
-    ended = directly(core, wait_s=3.0, said=said)
+    ended = directly(core, wait_s=3.0, say=said.append)
 
     assert not ended.flat
     assert {symbol: str(held) for symbol, held in (ended.left or {}).items()} == {"AAPL": "3"}
     assert any(line.startswith("AAPL: sell 3: rejected") for line in said)
 
 
-def test_a_file_cut_off_in_a_line_tells_all_before_it(core: Core) -> None:
+def test_a_file_cut_off_in_a_line_is_read_up_to_that_line(core: Core) -> None:
     ended = directly(core)
     text = ended.journal.read_text().splitlines(keepends=True)
     second = [number for number, line in enumerate(text) if '"order"' in line][1]
@@ -169,12 +181,12 @@ def test_a_file_cut_off_in_a_line_tells_all_before_it(core: Core) -> None:
     assert len(told.orders) == 1
 
 
-def test_what_died_before_its_answer_is_looked_up(core: Core) -> None:
+def test_an_order_whose_answer_was_not_written_is_looked_up(core: Core) -> None:
     ended = directly(core)
     text = ended.journal.read_text().splitlines(keepends=True)
     ended.journal.write_text("".join(line for line in text if '"answer"' not in line))
 
-    bring_in_all(core.record, core.settings.home, by="keeper")
+    import_journals(core.record, core.settings.home, by="keeper")
     looked_up(core)
 
     assert [row["state"] for row in closing(core)] == ["filled", "filled"]

@@ -4,8 +4,9 @@ import os
 from datetime import timedelta
 from typing import Any
 
-from pipeline.monitoring.heartbeats import GONE_AFTER, Heartbeat, release
+from pipeline.monitoring.heartbeats import Heartbeat, release
 from pipeline.store.migrate import migrate
+from pipeline.store.processes import GONE_AFTER
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 from tests.factories import until

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
+from psycopg import Connection
+from psycopg.rows import DictRow
 from structlog.testing import capture_logs
 
 from config.schema.executor import Executors
@@ -13,8 +16,8 @@ from pipeline.intake.intake import ENQUEUE_GRACE, Intake, Recorded, Wait
 from pipeline.model.errors import InvalidSignal, RecordUnavailable, SourceIdConflict
 from pipeline.model.reasons import Code, Reason
 from pipeline.model.states import State
-from pipeline.store.record import Record
-from tests.factories import signal, until
+from pipeline.store.record import Record, Unit
+from tests.factories import Core, executor_toml, signal, until
 from tests.integration.lives import Rows
 
 
@@ -68,6 +71,20 @@ def test_further_reasons_are_kept_beside_the_first(intake: Intake) -> None:
     }
 
 
+@pytest.mark.parametrize("denied", ["BTCUSD", "btc-usd", "BTC/USD"])
+def test_an_entry_of_a_denied_symbol_is_skipped_in_each_spelling(
+    make_core: Callable[..., Core], rows: Rows, denied: str
+) -> None:
+    route = f'75\ndeny = ["{denied}"]'
+    core = make_core(executor_toml(minimum_confidence=route))
+
+    recorded = core.intake.record(signal(symbol="BTCUSD"), source="test")
+
+    assert by_executor(recorded) == {"argo": ("skipped", "symbol_denied")}
+    assert rows("SELECT symbol FROM signal") == [{"symbol": "BTC/USD"}]
+    assert by_executor(core.intake.record(signal(symbol="ETH/USD"), source="test")) == {"argo": ("queued", None)}
+
+
 @pytest.mark.parametrize("sent", [{"action": "SELL"}, {"intent": "close"}])
 def test_a_possible_exit_is_never_refused_here(intake: Intake, sent: dict[str, Any]) -> None:
     recorded = intake.record(signal(confidence=2, **sent), source="test")
@@ -111,23 +128,24 @@ def test_twenty_times_at_once_is_one_signal(intake: Intake, rows: Rows) -> None:
     ]
 
 
-def test_a_unit_that_is_run_again_finds_its_own_signal_and_calls_it_none_of_a_repeat(
-    intake: Intake, record: Record, rows: Rows
+def test_a_unit_that_runs_again_finds_its_own_signal_which_is_no_duplicate(
+    intake: Intake, record: Record, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As after a COMMIT whose answer was lost."""
     runs: list[Recorded] = []
-    unit = intake._unit
+    run = record.run
 
-    def committed_and_lost(*arguments: Any) -> Recorded:
-        recorded = unit(*arguments)
-        runs.append(recorded)
-        if len(runs) == 1:
-            connection = arguments[0]
-            connection.commit()
-            connection.close()
-        return recorded
+    def lose_the_first_commit(unit: Unit[Recorded]) -> Recorded:
+        def committed_and_lost(connection: Connection[DictRow]) -> Recorded:
+            runs.append(unit(connection))
+            if len(runs) == 1:
+                connection.commit()
+                connection.close()
+            return runs[-1]
 
-    intake._unit = committed_and_lost  # type: ignore[method-assign]
+        return run(committed_and_lost)
+
+    monkeypatch.setattr(record, "run", lose_the_first_commit)
     recorded = intake.record(signal(source_id="1"), source="a")
 
     assert runs == [recorded, recorded]

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from tests.factories import Core, until
+from tests.waiting import within
 from workers.execution.lease import LEASE, MARGIN_S, Lease, LeaseKeeper
 
 
@@ -58,7 +59,7 @@ def test_a_lease_that_somebody_else_took_over_is_lost(core: Core) -> None:
 
     with core.leases.keep(execution_id, taken.fence, asked_at=time.monotonic()) as lease:
         core.rows("UPDATE execution SET fence = fence + 1")
-        until(lambda: not lease.safe_to_send(), within_s=1.9)  # Before it would have run out by itself.
+        within(lambda: not lease.safe_to_send(), 1.9)  # Before it would have run out by itself.
 
 
 def test_a_lease_that_cannot_be_renewed_runs_out_here_before_it_does_there(core: Core) -> None:

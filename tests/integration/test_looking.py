@@ -9,7 +9,7 @@ from pipeline.intake.intake import Intake
 from pipeline.model.errors import NotPossible
 from pipeline.model.states import State
 from pipeline.store.record import Record
-from pipeline.views.history import executions, executions_of, life
+from pipeline.views.history import executions, executions_of, signal_history
 from tests.factories import signal
 from tests.integration.lives import Lives, Rows
 
@@ -69,7 +69,7 @@ def test_a_life_has_every_move_attempt_and_order_with_times(record: Record, live
         [execution_id],
     )
 
-    said = life(record, execution_id)
+    said = signal_history(record, execution_id).to_json()
 
     assert (said["signal"]["symbol"], said["signal"]["confidence"]) == ("AAPL", "98")
     argo, prop_firm = said["executions"]
@@ -95,13 +95,14 @@ def test_a_life_has_every_move_attempt_and_order_with_times(record: Record, live
 def test_a_signals_id_and_an_executions_id_tell_the_same_life(record: Record, intake: Intake) -> None:
     recorded = intake.record(signal(), source="test")
 
-    assert life(record, recorded.signal_id) == life(record, recorded.executions[1].execution_id)
+    by_execution = signal_history(record, recorded.executions[1].execution_id)
+    assert signal_history(record, recorded.signal_id) == by_execution
 
 
 def test_a_code_of_another_release_is_told_without_a_meaning(record: Record, lives: Lives) -> None:
     execution_id = lives.lived("skipped", "code_of_tomorrow")
 
-    (argo, _) = life(record, execution_id)["executions"]
+    (argo, _) = signal_history(record, execution_id).to_json()["executions"]
 
     assert argo["reason"] == "code_of_tomorrow"
     assert "meaning" not in argo
@@ -109,4 +110,4 @@ def test_a_code_of_another_release_is_told_without_a_meaning(record: Record, liv
 
 def test_an_id_of_nothing_is_said(record: Record) -> None:
     with pytest.raises(NotPossible, match="there is no signal and no execution"):
-        life(record, UUID(int=5))
+        signal_history(record, UUID(int=5)).to_json()

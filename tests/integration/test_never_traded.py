@@ -1,4 +1,4 @@
-"""Who could never trade is told when production starts: in catalogue entry B8 nobody was told."""
+"""An executor that can never trade a signal of its source is named when the producer starts (entry B8 of ORIGIN.md)."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def test_a_wrong_token_opens_nothing(client: httpx.Client) -> None:
     answer = login(client, "wrong")
 
     assert answer.status_code == 403
-    assert "opens nothing" in answer.text
+    assert "unknown or revoked" in answer.text
     assert client.get("/").status_code == 303
 
 

@@ -53,7 +53,7 @@ def test_a_probe_buys_one_unit_times_each_step_and_sells_it_again(strict: Core, 
     assert (first["status"], first["closed"], first["symbol"]) == ("filled", "filled", "AAPL")
     assert times == sorted(times)
     assert times[0] == 0
-    assert again["status"] == "filled", "a probe repeats nobody's idea"
+    assert again["status"] == "filled", "repeat checks skip probes"
     assert [order["side"] for order in strict.orders()] == ["buy", "sell", "buy", "sell"]
     assert {order["type"] for order in strict.orders() if order["side"] == "buy"} == {"limit"}
     assert strict.runtimes["argo"].broker.positions() == []

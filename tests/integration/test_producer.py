@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -21,6 +20,7 @@ from pipeline.intake.producer import Producer
 from pipeline.intake.sources.file import FileSource
 from pipeline.intake.sources.protocol import Item
 from pipeline.model.errors import InvalidSignal, QueueUnavailable, RecordUnavailable, SourceUnavailable
+from tests.waiting import until
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
@@ -95,10 +95,7 @@ def running(producer: Producer) -> Iterator[threading.Event]:
 
 
 def eventually(true: Callable[[], bool], within_s: float = 15) -> None:
-    until = time.monotonic() + within_s
-    while not true():
-        assert time.monotonic() < until, "it did not happen in time"
-        time.sleep(0.02)
+    until(true, within_s)
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from pipeline.store.record import Record
 from tests.factories import Core
 from tests.integration.test_dependencies_kinds import configured
 from tests.integration.test_doctor import NOWHERE, at_work
+from tests.waiting import patience
 from tests.web import web_context
 
 
@@ -37,7 +38,7 @@ def serving(core: Core, readiness: Readiness) -> Iterator[httpx.Client]:
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + patience(10)
         while not server.started and time.monotonic() < deadline:
             time.sleep(0.01)
         port = server.servers[0].sockets[0].getsockname()[1]

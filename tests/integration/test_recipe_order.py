@@ -9,6 +9,8 @@ from dataclasses import replace
 from typing import Any, cast
 from uuid import UUID
 
+import pytest
+
 from pipeline.store.record import Record
 from tests.factories import Core
 
@@ -68,7 +70,7 @@ def test_one_that_comes_while_the_earlier_is_decided_is_not_forgotten(core: Core
 
     recipe = core.recipe(worker="late")
     slow = replace(recipe, record=cast("Record", Meanwhile()))
-    taken = slow._take(later)
+    taken = slow.claim(later)
 
     assert core.state(earlier) in ("accepted", "filled")
     assert taken is not None
@@ -103,15 +105,23 @@ def test_a_dead_letter_does_not_stand_in_the_way(core: Core) -> None:
     assert core.run(second)["order_id"] is not None
 
 
-def test_the_keeper_rings_for_the_next_when_who_decided_died_before_handing_over(core: Core) -> None:
+def test_the_keeper_enqueues_the_next_execution_when_a_worker_died_before_handing_over(
+    core: Core, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class DiedError(BaseException):
+        pass
+
+    def dies(point: str) -> None:
+        if point == "worker.after_record":
+            raise DiedError
+
     first, second = core.send(), core.send()
     core.run(second)
-    recipe = core.recipe(worker="dies")
-    taken = recipe.claim(first)
-    assert taken is not None
-    with recipe.leases.keep(first, taken.fence, asked_at=0.0) as lease:
-        lease.renewed(asked_at=1e12)
-        recipe._settle(taken, lease)
+    with monkeypatch.context() as patched:
+        patched.setattr("workers.execution.runner.reached", dies)
+        with pytest.raises(DiedError):
+            core.recipe(worker="dies").run(first)
+    assert core.state(second) == "queued"
     core.due_now(second)
 
     core.sweep.run_once()

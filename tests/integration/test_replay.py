@@ -251,16 +251,16 @@ BAD_CLOSE = {**HISTORY[-1], "bars": [{**HISTORY[-1]["bars"][0], "close": "NaN"}]
     [
         ("/bars", 503, "answered /bars with 503"),
         ("/bars", 302, "answered /bars with 302"),
-        ("/bars", b"<html>", "answer to /bars makes no sense"),
-        ("/bars", b"[]", "answer to /bars makes no sense"),
-        ("/bars", b'{"cursor": "many", "cadence_s": 5}', "makes no sense: cursor"),
+        ("/bars", b"<html>", "answer to /bars cannot be read"),
+        ("/bars", b"[]", "answer to /bars cannot be read"),
+        ("/bars", b'{"cursor": "many", "cadence_s": 5}', "cannot be read: cursor"),
         ("/bars/history", 422, "answered /bars/history with 422"),
-        ("/bars/history", b"{}", "makes no sense: cycles"),
+        ("/bars/history", b"{}", "cannot be read: cycles"),
         ("/bars/history", b'{"cycles": []}', "no history until its own cursor 5"),
         ("/bars/history", json.dumps({"cycles": HISTORY[:-1]}).encode(), "no history until its own cursor 5"),
         ("/bars/history", json.dumps({"cycles": HISTORY[::-1]}).encode(), "no history until its own cursor"),
         ("/bars/history", json.dumps({"cycles": [HISTORY[-2], *HISTORY]}).encode(), "order of its days"),
-        ("/bars/history", json.dumps({"cycles": [BAD_CLOSE]}).encode(), "makes no sense: cycles.0.bars.0.close"),
+        ("/bars/history", json.dumps({"cycles": [BAD_CLOSE]}).encode(), "cannot be read: cycles.0.bars.0.close"),
     ],
 )
 def test_an_answer_that_makes_no_sense_is_no_signal_and_the_next_good_one_is(

@@ -18,7 +18,7 @@ KEYS = (
 
 
 def test_a_report_of_nothing_has_every_key_and_no_rate(record: Record) -> None:
-    said = report(record)
+    said = report(record).to_json()
 
     assert list(said) == KEYS.split()
     assert said == {
@@ -42,7 +42,7 @@ def test_it_counts_signals_refusals_states_and_reasons(record: Record, intake: I
     with pytest.raises(InvalidSignal):
         intake.record({}, source="test")
 
-    said = report(record)
+    said = report(record).to_json()
 
     assert (said["signals"], said["refused"], said["executions"]) == (3, 1, 6)
     assert said["by_status"] == {"queued": 4, "filled": 1, "skipped": 1}
@@ -62,7 +62,7 @@ def test_the_execution_rate_is_of_what_was_decided_and_not_skipped(record: Recor
     ):
         lives.lived(undecided, code)
 
-    argo = report(record)["by_executor"]["argo"]["exchange"]
+    argo = report(record).to_json()["by_executor"]["argo"]["exchange"]
 
     assert (argo["eligible"], argo["with_order"], argo["execution_rate"], argo["fill_rate"]) == (4, 2, 0.5, 0.5)
     assert argo["executions"] == 8
@@ -71,10 +71,10 @@ def test_the_execution_rate_is_of_what_was_decided_and_not_skipped(record: Recor
 def test_rates_are_per_mode_and_never_summed_over_modes(record: Record, lives: Lives, rows: Rows) -> None:
     lives.lived("filled", order_id="o-1")
     live = lives.lived("rejected", "rejected_by_broker", order_id=None)
-    assert report(record)["execution_rate"] == 0.5
+    assert report(record).to_json()["execution_rate"] == 0.5
     rows("UPDATE execution SET mode = 'live' WHERE execution_id = %s", [live])
 
-    said = report(record)
+    said = report(record).to_json()
 
     assert (said["execution_rate"], said["fill_rate"]) == (None, None)
     modes = said["by_executor"]["argo"]
@@ -88,7 +88,7 @@ def test_a_requeued_execution_counts_with_its_newest_order(record: Record, lives
     lives.ordered(execution_id, order_id="o-2")
     lives.moved(execution_id, "filled")
 
-    argo = report(record)["by_executor"]["argo"]["exchange"]
+    argo = report(record).to_json()["by_executor"]["argo"]["exchange"]
 
     assert (argo["executions"], argo["with_order"], argo["execution_rate"]) == (1, 1, 1.0)
 
@@ -97,7 +97,7 @@ def test_latencies_are_from_recording_to_the_recorded_order_id(record: Record, l
     for number in range(1, 101):
         lives.lived("accepted", order_id=f"o-{number}", after_ms=number)
 
-    assert report(record)["latency_ms"] == {"p50": 50.5, "p95": 95.0, "p99": 99.0}
+    assert report(record).to_json()["latency_ms"] == {"p50": 50.5, "p95": 95.0, "p99": 99.0}
 
 
 def test_the_oldest_unfinished_counts_from_its_recording(record: Record, lives: Lives, rows: Rows) -> None:
@@ -106,7 +106,7 @@ def test_the_oldest_unfinished_counts_from_its_recording(record: Record, lives: 
     lives.born()
     rows("UPDATE execution SET created_at = created_at - interval '10 seconds'")
 
-    assert report(record)["oldest_unfinished_s"] >= 3600
+    assert report(record).to_json()["oldest_unfinished_s"] >= 3600
 
 
 @pytest.mark.parametrize(("ago", "signals", "refused"), [(timedelta(hours=2), 2, 2), (timedelta(minutes=5), 1, 1)])
@@ -123,6 +123,6 @@ def test_it_may_count_from_a_time_on(
         rows(f"UPDATE {table} SET {column} = {column} - interval '1 hour'")
     send()
 
-    said = report(record, since=datetime.now(UTC) - ago)
+    said = report(record, since=datetime.now(UTC) - ago).to_json()
 
     assert (said["signals"], said["refused"], said["executions"]) == (signals, refused, 2 * signals)

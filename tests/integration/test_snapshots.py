@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any, cast
 
 import pytest
 
 from pipeline.accounts.snapshot import Snapshot
+from pipeline.model.account import Account
 from pipeline.model.errors import BrokerUnavailable, BrokerUnreadable
 from tests.factories import Core, executor_toml, until
-from workers.account.snapshots import AccountRefused, Snapshots
+from workers.account.refusals import AccountRefused
+from workers.account.snapshots import Snapshots
+from workers.brokers.protocol import Broker
 
 
 def snapshots(core: Core) -> Snapshots:
@@ -52,14 +56,26 @@ def test_an_old_reading_is_read_anew(core: Core) -> None:
 
 
 def test_an_older_reading_never_replaces_a_newer_one(core: Core) -> None:
-    newer = snapshots(core).fresh()
-    assert isinstance(newer, Snapshot)
-    older = Snapshot(account=newer.account, positions=(), taken_at=newer.taken_at - timedelta(seconds=1))
+    newer: list[Snapshot | AccountRefused] = []
+    broker = core.runtimes["argo"].broker
 
-    snapshots(core)._share(older)
+    class SlowBroker:
+        """Answers when somebody else has begun and ended a reading."""
 
+        def account(self) -> Account:
+            newer.append(snapshots(core).read())
+            return broker.account()
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(broker, name)
+
+    older = Snapshots(core.record, core.executors["argo"], cast("Broker", SlowBroker())).read()
+
+    assert isinstance(older, Snapshot)
+    assert isinstance(newer[0], Snapshot)
+    assert older.taken_at < newer[0].taken_at
     (row,) = core.rows("SELECT taken_at FROM account_snapshot")
-    assert row["taken_at"] == newer.taken_at
+    assert row["taken_at"] == newer[0].taken_at
 
 
 def test_positions_come_back_from_the_record_as_they_were_read(core: Core) -> None:

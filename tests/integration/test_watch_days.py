@@ -1,13 +1,12 @@
-"""What losses are counted from: days, deposits and names, at a real account of the paper exchange."""
+"""The start of the day and the peak, through new days, transfers and renames, at an account of the paper exchange."""
 
 from __future__ import annotations
-
-from datetime import timedelta
 
 import pytest
 
 from tests.factories import Core, until
 from tests.integration.watching import Settings, baseline, hold, limited, look, lose, switches, watch
+from workers.account.snapshots import Snapshots
 from workers.keeper.equity_monitor import EquityMonitor
 
 
@@ -29,7 +28,7 @@ def test_the_first_reading_of_an_account_begins_its_day_with_the_brokers_figure(
     assert row["start_from"] == "broker"
 
 
-def test_a_worker_that_reads_first_leaves_a_standing(make_core: Settings) -> None:
+def test_a_worker_that_reads_first_records_a_baseline(make_core: Settings) -> None:
     core = make_core(limited())
 
     core.run(core.send())
@@ -38,7 +37,7 @@ def test_a_worker_that_reads_first_leaves_a_standing(make_core: Settings) -> Non
 
 
 def a_day_later(core: Core) -> None:
-    """Let what is watched be of the day before, read just before its end."""
+    """Move the recorded day one day back, as if read just before its end."""
     core.rows("UPDATE account_day SET day = day - 1, started_at = started_at - interval '1 day'")
     core.rows("UPDATE account_watch SET day = day - 1, read_at = read_at - interval '1 day'")
     core.rows("UPDATE switch SET set_at = set_at - interval '1 day'")
@@ -97,7 +96,7 @@ def test_a_loss_while_no_keeper_ran_over_the_start_of_the_day_is_the_new_days(ar
     assert switches(argo) == [("halted", "daily_loss")]
 
 
-def test_deposits_and_withdrawals_move_the_day_and_the_peak_once_and_stop_nobody(argo: Core) -> None:
+def test_deposits_and_withdrawals_move_the_day_and_the_peak_once_and_stop_no_account(argo: Core) -> None:
     watching = look(argo)
 
     argo.exchange.admin("accounts", {"key": "argo", "deposit": "-50000"})
@@ -143,8 +142,7 @@ def test_a_renamed_executor_keeps_its_day_its_peak_and_its_halt(make_core: Setti
     renamed = make_core(limited().replace("executors.argo", "executors.nautilus"))
     runtime = renamed.runtimes["nautilus"]
     number = before["holder"]
-    snapshot = core.runtimes["argo"].snapshots.fresh(within=timedelta(minutes=1))
-    runtime.snapshots._share(snapshot)  # type: ignore[arg-type]
+    Snapshots(renamed.record, runtime.executor, core.runtimes["argo"].broker).read()
     until(lambda: renamed.rows("SELECT * FROM account_snapshot WHERE executor_id = 'nautilus'"))
     EquityMonitor(record=renamed.record, runtime=runtime, who="test keeper").run_once()
 

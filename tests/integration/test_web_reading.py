@@ -12,7 +12,7 @@ import pytest
 from pipeline.intake.intake import Intake
 from pipeline.model.errors import InvalidSignal
 from pipeline.store.record import Record
-from pipeline.views.history import life
+from pipeline.views.history import signal_history
 from tests.factories import Core, signal
 from tests.integration.lives import Lives, Rows
 from tests.web import BEARER, serving, web_context
@@ -101,7 +101,7 @@ def test_latest_is_an_array_and_no_id(client: httpx.Client, intake: Intake) -> N
 
 def test_a_signal_shows_its_whole_life_by_either_id(client: httpx.Client, lives: Lives, record: Record) -> None:
     execution_id = lives.lived("accepted", order_id="o-1")
-    expected = life(record, execution_id)
+    expected = signal_history(record, execution_id).to_json()
 
     body = ask(client, f"/api/v1/signals/{execution_id}")
 

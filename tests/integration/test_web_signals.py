@@ -17,6 +17,7 @@ import uvicorn
 
 from pipeline.entrypoints.web.app import make_app
 from pipeline.store.record import Record
+from tests.waiting import patience
 from tests.web import web_context
 
 LOAD = Path(__file__).parents[2] / "config/executors.load.toml"
@@ -31,7 +32,7 @@ def serving(database_url: str, redis_url: str) -> Iterator[httpx.Client]:
         server = uvicorn.Server(uvicorn.Config(make_app(web_context(record, redis_url)), port=0, log_config=None))
         thread = threading.Thread(target=server.run, daemon=True)
         thread.start()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + patience(10)
         while not server.started and time.monotonic() < deadline:
             time.sleep(0.01)
         port = server.servers[0].sockets[0].getsockname()[1]

@@ -16,7 +16,7 @@ from config.schema.settings import Settings
 from pipeline.entrypoints.cli.app import app
 from pipeline.model.errors import ConfigInvalid
 from pipeline.store.record import Record
-from pipeline.views.history import life
+from pipeline.views.history import signal_history
 from tests.integration.webhook_stage import SECRET, Stage, webhook_stage
 from tests.web import LOAD, TOKEN
 
@@ -95,7 +95,7 @@ def test_the_secret_may_stand_in_the_path_in_the_body_or_beside_it(stage: Stage)
 
 
 @pytest.mark.parametrize("given", ["", "wrong-wrong-wrong-wrong", TOKEN, f"{SECRET}x"])
-def test_whoever_does_not_show_the_secret_is_401_and_kept_without_what_was_shown(stage: Stage, given: str) -> None:
+def test_a_wrong_secret_is_401_and_kept_without_that_secret(stage: Stage, given: str) -> None:
     answer = stage.post(f"/webhooks/tradingview/{given}" if given else "/webhooks/tradingview", AN_ALERT)
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (401, "unauthorized")
@@ -105,7 +105,7 @@ def test_whoever_does_not_show_the_secret_is_401_and_kept_without_what_was_shown
     assert stage.rows("SELECT * FROM signal") == []
 
 
-def test_strangers_are_counted_and_do_not_fill_the_record(stage: Stage) -> None:
+def test_unauthenticated_deliveries_are_counted_and_do_not_fill_the_record(stage: Stage) -> None:
     statuses = [stage.post(f"/webhooks/tradingview/{uuid.uuid4()}", AN_ALERT).status_code for _ in range(60)]
 
     assert set(statuses) == {401}
@@ -187,7 +187,7 @@ def test_why_says_how_a_signal_was_delivered_and_what_made_a_re_send_of_it(stage
     stage.alert(AN_ALERT)
 
     executors = load_executors(LOAD, settings=Settings(executors=LOAD))
-    told = life(stage.record, uuid.UUID(signal_id), executors=executors)["deliveries"]
+    told = signal_history(stage.record, uuid.UUID(signal_id), executors=executors).to_json()["deliveries"]
 
     assert [each["resend_of"] for each in told] == [None, told[0]["delivery_id"]]
     assert "the same body within 35 s is a re-send" in told[1]["identity_says"]
@@ -205,17 +205,17 @@ def test_other_json_is_read_by_a_template(stage: Stage) -> None:
     assert gone.json()["error"]["message"] == "symbol: there is nothing at {event.instrument}"
 
 
-def test_without_postgresql_it_is_503_and_a_stranger_is_still_401(
+def test_without_postgresql_it_is_503_and_an_unauthenticated_sender_is_still_401(
     redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WEBHOOK_TRADINGVIEW_SECRET", SECRET)
     (tmp_path / "webhooks.toml").write_text("")
     with webhook_stage("postgresql://nobody@127.0.0.1:1/nothing", redis_url, tmp_path / "webhooks.toml") as stage:
         answers = [stage.alert(AN_ALERT), stage.alert("nonsense")]
-        stranger = stage.post("/webhooks/tradingview/who-am-i-to-say-that", AN_ALERT)
+        unauthenticated = stage.post("/webhooks/tradingview/who-am-i-to-say-that", AN_ALERT)
 
     assert [answer.status_code for answer in answers] == [503, 503]
-    assert stranger.status_code == 401
+    assert unauthenticated.status_code == 401
     assert SECRET not in "".join(answer.text for answer in answers)
 
 
@@ -264,7 +264,7 @@ def test_deliveries_and_why_tell_a_person(
     assert signal_id in said[2]
     assert [item["code"] for item in refused["deliveries"]] == ["not_understood"]
     assert "re-sent " in why
-    assert "which side to close is not told: a long position" in why
+    assert "the alert does not name the side to close; it closes a long position" in why
 
 
 def test_a_file_that_names_an_unknown_executor_ends_the_start(

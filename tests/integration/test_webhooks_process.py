@@ -11,13 +11,14 @@ from pipeline.entrypoints.supervisor.servers.addresses import free_port
 from tests.core_fixtures import Processes
 from tests.factories import Core
 from tests.integration.webhook_stage import SECRET
+from tests.waiting import patience
 
 WRONG = "nearly-the-secret-of-it"
 ALERT = '{"ticker": "AAPL", "action": "buy", "price": "190.10"}'
 
 
 def until_it_answers(client: httpx.Client) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + patience(30)
     while True:
         try:
             client.get("/health")

@@ -17,6 +17,7 @@ import uvicorn
 from config.schema.settings import Settings
 from pipeline.entrypoints.web.app import make_app
 from pipeline.store.record import Record
+from tests.waiting import patience
 from tests.web import LOAD, web_context
 
 SECRET = "a-secret-of-the-webhook"
@@ -58,7 +59,7 @@ class Stage:
 
     def wait_for(self, count: int, *, within_s: float = 5.0) -> list[dict[str, Any]]:
         """Return the refused deliveries as soon as they count so many."""
-        deadline = time.monotonic() + within_s
+        deadline = time.monotonic() + patience(within_s)
         while True:
             items = self.deliveries(refused=True)
             if sum(item["times"] for item in items) >= count or time.monotonic() > deadline:
@@ -74,7 +75,7 @@ def webhook_stage(database_url: str, redis_url: str, file: Path, *, retry_for_s:
         server = uvicorn.Server(uvicorn.Config(make_app(context), port=0, log_config=None, access_log=False))
         thread = threading.Thread(target=server.run, daemon=True)
         thread.start()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + patience(10)
         while not server.started and time.monotonic() < deadline:
             time.sleep(0.01)
         port = server.servers[0].sockets[0].getsockname()[1]

@@ -1,4 +1,4 @@
-"""An absence is said once when it lasts, and its end once; a blip is not said."""
+"""An outage is logged once when it lasts, and its end once; a short failure is not logged."""
 
 from __future__ import annotations
 
@@ -19,15 +19,14 @@ def test_an_outage_is_one_line_and_its_end_another(monkeypatch: pytest.MonkeyPat
         for _ in range(10):
             outage.record_failure("refused")
             time.sleep(0.005)
-        assert outage.away
         for _ in range(3):
             outage.record_success()
 
     assert [(line["event"], line["log_level"]) for line in logs] == [("queue.away", "error"), ("queue.back", "info")]
-    assert not outage.away
+    assert not outage.failing
 
 
-def test_a_try_that_fails_between_answers_is_not_said() -> None:
+def test_a_single_failure_between_successes_is_not_logged() -> None:
     outage = Outage(Need.RECORD)
     with capture_logs() as logs:
         for _ in range(50):
@@ -37,7 +36,7 @@ def test_a_try_that_fails_between_answers_is_not_said() -> None:
     assert logs == []
 
 
-def test_some_lost_answers_of_a_broker_are_not_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_few_lost_answers_of_a_broker_are_not_logged(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(outages._BLIP_S, Need.BROKER, 0.0)
     outage = Outage(Need.BROKER, executor_id="argo")
     with capture_logs() as logs:
@@ -50,7 +49,7 @@ def test_some_lost_answers_of_a_broker_are_not_said(monkeypatch: pytest.MonkeyPa
     assert [(line["event"], line["executor_id"]) for line in logs] == [("broker.away", "argo")]
 
 
-def test_what_comes_and_goes_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failures_that_come_and_go_are_one_outage(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(outages._BLIP_S, Need.RECORD, 0.0)
     outage = Outage(Need.RECORD)
     with capture_logs() as logs:
@@ -62,13 +61,13 @@ def test_what_comes_and_goes_is_said_once(monkeypatch: pytest.MonkeyPatch) -> No
     assert [line["event"] for line in logs] == ["record.away", "record.back"]
 
 
-def test_all_who_ask_for_the_same_address_share_what_is_known() -> None:
+def test_one_address_has_one_outage_in_the_process() -> None:
     assert outage_of(Need.RECORD, "here") is outage_of(Need.RECORD, "here")
     assert outage_of(Need.RECORD, "here") is not outage_of(Need.RECORD, "there")
     assert outage_of(Need.RECORD, "here") is not outage_of(Need.QUEUE, "here")
 
 
-def test_many_threads_say_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_threads_log_an_outage_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(outages._BLIP_S, Need.RECORD, 0.0)
     outage = Outage(Need.RECORD)
 

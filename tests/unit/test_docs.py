@@ -1,4 +1,4 @@
-"""The pages for users keep their word: every command, key, variable and link in them exists, and examples work."""
+"""The pages for users: every command, key, variable and link in them exists, and every example works."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import json
 import re
 import threading
 import tomllib
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
-import pytest
 from pydantic import BaseModel, TypeAdapter
 from typer.exceptions import TyperException
 
@@ -27,11 +27,16 @@ from pipeline.entrypoints.mcp.operating import OPERATING
 from pipeline.entrypoints.mcp.reading import READING
 from pipeline.intake.sources.protocol import SourceContext, Unreadable
 from pipeline.model.signals import Signal
+from tests.faults import assert_none
 from tests.pages import DOCS, PAGES, ROOT, blocks, leaf, mentioned, options, prose, typed
+from tests.tools.events import logged_events
 from workers.brokers.protocol import Broker
 
-PAGE = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 SECTIONS = {key.partition(".")[0] for key in DIRECTIONS if "." in key}
+
+
+def shown(page: Path) -> str:
+    return str(page.relative_to(ROOT))
 
 
 def test_the_index_links_every_page() -> None:
@@ -46,64 +51,82 @@ def test_the_pages_are_installed_with_the_package() -> None:
     assert "*.md" in data["*"]
 
 
-@PAGE
-def test_what_a_page_links_to_is_there(page: Path) -> None:
-    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", prose(page))
+def test_every_link_leads_to_a_file() -> None:
+    assert_none(
+        f"{shown(page)}: {link} does not exist"
+        for page in PAGES
+        for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", prose(page))
+        if not (page.parent / link).exists()
+    )
 
-    assert [link for link in links if not (page.parent / link).exists()] == []
+
+def test_every_command_in_a_block_is_understood() -> None:
+    assert_none(f"{shown(page)}: {fault}" for page in PAGES for words in typed(page) for fault in faults_of(words))
 
 
-@PAGE
-def test_commands_to_type_are_understood(page: Path) -> None:
-    for words in typed(page):
+def faults_of(words: list[str]) -> Iterator[str]:
+    """Yield what is wrong with a command that a reader may type."""
+    try:
         command, rest = leaf(words)
-        try:
-            command.make_context(command.name, rest).close()
-        except TyperException as error:
-            pytest.fail(f"{words}: {error}")
+        command.make_context(command.name, rest).close()
+    except (LookupError, TyperException) as error:
+        yield f"{' '.join(words)}: {error}"
 
 
-@PAGE
-def test_commands_in_the_prose_exist_with_their_options(page: Path) -> None:
-    for words in mentioned(page):
+def test_every_command_in_the_prose_exists_with_its_options() -> None:
+    assert_none(f"{shown(page)}: {fault}" for page in PAGES for words in mentioned(page) for fault in unknown_in(words))
+
+
+def unknown_in(words: list[str]) -> Iterator[str]:
+    """Yield what a command that is mentioned in a sentence has and the program has not."""
+    try:
         command, rest = leaf(words)
-        named = {word.partition("=")[0].strip("[],.…") for word in rest if word.strip("[").startswith("--")}
-        assert named <= options(command), f"{words}"
+    except LookupError as error:
+        yield str(error)
+        return
+    named = {word.partition("=")[0].strip("[],.…") for word in rest if word.strip("[").startswith("--")}
+    yield from (f"{' '.join(words)}: there is no option {option}" for option in sorted(named - options(command)))
 
 
-@PAGE
-def test_the_make_targets_exist(page: Path) -> None:
+def test_every_make_target_variable_and_key_exists() -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    variables = {f"TRADEWIRE_{name.upper()}" for name in Settings.model_fields} | BETWEEN_PROCESSES
+    known = {*targets, *variables, *DIRECTIONS, *logged_events(), "config.toml"}
 
-    assert set(re.findall(r"^make ([a-z]+)", "\n".join(blocks(page, "", "sh")), re.MULTILINE)) <= targets
-
-
-@PAGE
-def test_the_variables_are_read(page: Path) -> None:
-    read = {f"TRADEWIRE_{name.upper()}" for name in Settings.model_fields} | BETWEEN_PROCESSES
-
-    assert set(re.findall(r"\bTRADEWIRE_[A-Z_]+\b", page.read_text("utf-8"))) <= read
+    assert_none(f"{shown(page)}: {name} does not exist" for page in PAGES for name in sorted(named_in(page) - known))
 
 
-@PAGE
-def test_the_keys_exist(page: Path) -> None:
-    named = set(re.findall(rf"`((?:{'|'.join(SECTIONS)})\.[a-z_0-9]+)\b", prose(page)))
-
-    assert named - {"config.toml"} <= set(DIRECTIONS)
-
-
-@PAGE
-def test_examples_are_what_their_readers_take(page: Path) -> None:
-    for body in blocks(page, "toml"):
-        check_toml(tomllib.loads(body, parse_float=Decimal))
-    for body in blocks(page, "json"):
-        json.loads(body)
-    for body in blocks(page, "python"):
-        ast.parse(body)
+def named_in(page: Path) -> set[str]:
+    """Return the make targets, the environment variables and the keys of the files that a page names."""
+    return {
+        *re.findall(r"^make ([a-z]+)", "\n".join(blocks(page, "", "sh")), re.MULTILINE),
+        *re.findall(r"\bTRADEWIRE_[A-Z_]+\b", page.read_text("utf-8")),
+        *re.findall(rf"`((?:{'|'.join(SECTIONS)})\.[a-z_0-9]+)\b", prose(page)),
+    }
 
 
-def check_toml(parsed: dict[str, Any]) -> None:
-    """Judge each value of an example by itself: an example need not be whole."""
+def test_every_example_can_be_read_by_the_program() -> None:
+    readers: dict[str, Callable[[str], object]] = {"toml": check_toml, "json": json.loads, "python": ast.parse}
+
+    assert_none(
+        f"{shown(page)}: {error}\n{body}"
+        for page in PAGES
+        for language, reader in readers.items()
+        for body in blocks(page, language)
+        for error in errors_of(reader, body)
+    )
+
+
+def errors_of(reader: Callable[[str], object], body: str) -> Iterator[Exception]:
+    try:
+        reader(body)
+    except (ValueError, SyntaxError) as error:
+        yield error
+
+
+def check_toml(body: str) -> None:
+    """Read each value of an example by itself, because an example need not be whole."""
+    parsed = tomllib.loads(body, parse_float=Decimal)
     for table in parsed.get("executors", {}).values():
         check_values(ExecutorSettings, table)
     for table in parsed.get("webhooks", {}).values():
@@ -113,7 +136,8 @@ def check_toml(parsed: dict[str, Any]) -> None:
 
 
 def check_values(model: type[BaseModel], table: dict[str, Any]) -> None:
-    assert set(table) <= set(model.model_fields) - {"id"}
+    if unknown := set(table) - set(model.model_fields) | set(table) & {"id"}:
+        raise ValueError(f"{model.__name__} has no {sorted(unknown)}")
     for name, value in table.items():
         field = model.model_fields[name]
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):

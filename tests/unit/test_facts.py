@@ -1,24 +1,22 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
 
 import pytest
 
 from pipeline.accounts.snapshot import Snapshot
 from tests.rule_cases import NOW, case, position, signal
-from workers.execution.record_inputs import book_of
+from workers.execution.position_book import BookRow, book_of
 
 
-def held(strategy: str, quantity: int, stop: int | None) -> dict[str, Any]:
-    """Return what one strategy holds in AAPL, with nothing on its way."""
-    return {
-        "symbol": "AAPL",
-        "strategy": strategy,
-        "quantity": Decimal(quantity),
-        "stop_price": None if stop is None else Decimal(stop),
-        "open_quantity": None,
-    }
+def held(strategy: str, quantity: int, stop: int | None) -> BookRow:
+    """Return one strategy's holding in AAPL, without open entries."""
+    return BookRow(
+        symbol="AAPL",
+        strategy=strategy,
+        quantity=Decimal(quantity),
+        stop_price=None if stop is None else Decimal(stop),
+    )
 
 
 @pytest.mark.parametrize(
@@ -35,9 +33,7 @@ def held(strategy: str, quantity: int, stop: int | None) -> dict[str, Any]:
         (1, [None, None], 220),
     ],
 )
-def test_of_two_strategies_stops_the_farther_one_is_what_may_be_lost(
-    side: int, stops: list[int | None], risk: int
-) -> None:
+def test_the_farther_of_two_strategies_stops_sets_the_risk(side: int, stops: list[int | None], risk: int) -> None:
     read = Snapshot(account=case(signal()).account, positions=(position(20 * side),), taken_at=NOW)
     rows = [held(name, 10 * side, stop) for name, stop in zip(["a", "b"], stops, strict=True)]
 

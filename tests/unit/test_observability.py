@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
+from pipeline.model.states import State
+from pipeline.model.switches import SwitchKind
 from pipeline.monitoring.metrics.families import FAMILIES, MetricKind
+from tests.faults import assert_none
 
 FOLDER = Path(__file__).parents[2] / "pipeline"
 DASHBOARD = json.loads((FOLDER / "observability/grafana-dashboard.json").read_text("utf-8"))
@@ -50,48 +52,59 @@ def queries() -> Iterator[tuple[str, str]]:
 ALL = list(queries())
 
 
-@pytest.mark.parametrize(("where", "query"), ALL, ids=[where for where, _ in ALL])
-def test_a_query_names_metrics_and_labels_that_exist(where: str, query: str) -> None:
-    found = list(METRIC.finditer(query))
-    known: set[str] = set()
+def test_every_query_names_metrics_and_labels_that_exist() -> None:
+    assert ALL
+    assert_none(f"{where}: {fault} in {query}" for where, query in ALL for fault in faults_of(query))
 
-    assert found
+
+def faults_of(query: str) -> Iterator[str]:
+    """Yield the metrics and labels of a query that do not exist, and brackets that do not close."""
+    found = list(METRIC.finditer(query))
+    if not found:
+        yield "no metric"
+    known: set[str] = set()
     for match in found:
         labels = labels_of(match[1])
-        assert labels is not None, match[1]
-        used = set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)", match[2] or ""))
-        assert used <= labels
+        if labels is None:
+            yield f"the unknown metric {match[1]}"
+            continue
         known |= labels
+        used = set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)", match[2] or ""))
+        yield from (f"the unknown label {label} of {match[1]}" for label in sorted(used - labels))
     grouped = {name for names in re.findall(r"\bby \(([^)]*)\)", query) for name in re.split(r",\s*", names)}
-    assert grouped <= known
-    for opening, closing in ("()", "{}", "[]"):
-        assert query.count(opening) == query.count(closing)
+    yield from (f"the unknown label {label} in a grouping" for label in sorted(grouped - known))
+    yield from (f"an open {pair}" for pair in ("()", "{}", "[]") if query.count(pair[0]) != query.count(pair[1]))
 
 
-@pytest.mark.parametrize(("where", "query"), ALL, ids=[where for where, _ in ALL])
-def test_a_state_or_mode_or_kind_in_a_query_is_one_of_ours(where: str, query: str) -> None:
-    from pipeline.model.states import State
-    from pipeline.model.switches import SwitchKind
-
+def test_every_state_mode_or_kind_in_a_query_is_one_of_ours() -> None:
     words = {
         "state": set(State),
         "outcome": {"order", "no_order", "skipped"},
         "step": {"recorded_to_taken", "taken_to_sent", "sent_to_answered", "recorded_to_order_id"},
         "kind": {*SwitchKind, "keeper", "worker", "web", "producer"},
     }
-    for label, text in re.findall(r'(\w+)\s*=~?\s*"([^"$]*)"', query):
-        if label in words:
-            assert set(text.split("|")) <= words[label]
+
+    assert_none(
+        f"{where}: {label} is never {sorted(set(text.split('|')) - words[label])}"
+        for where, query in ALL
+        for label, text in re.findall(r'(\w+)\s*=~?\s*"([^"$]*)"', query)
+        if label in words and not set(text.split("|")) <= words[label]
+    )
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
-def test_a_rule_says_what_is_wrong_and_what_to_do(rule: dict[str, Any]) -> None:
+def test_every_alert_rule_has_a_summary_a_remedy_and_a_severity() -> None:
+    assert RULES
+    assert_none(f"{rule['alert']}: {fault}" for rule in RULES for fault in faults_of_rule(rule))
+
+
+def faults_of_rule(rule: dict[str, Any]) -> Iterator[str]:
     known = {label for match in METRIC.finditer(rule["expr"]) for label in labels_of(match[1]) or ()}
     text = " ".join(rule["annotations"].values())
-
-    assert set(rule["annotations"]) == {"summary", "remedy"}
-    assert rule["labels"]["severity"] in {"warning", "critical"}
-    assert set(re.findall(r"\$labels\.(\w+)", text)) <= known
+    if set(rule["annotations"]) != {"summary", "remedy"}:
+        yield f"its annotations are {sorted(rule['annotations'])}"
+    if rule["labels"]["severity"] not in {"warning", "critical"}:
+        yield f"its severity is {rule['labels']['severity']}"
+    yield from (f"its text names the label {name}" for name in set(re.findall(r"\$labels\.(\w+)", text)) - known)
 
 
 def test_panels_do_not_overlap_and_legends_name_labels() -> None:

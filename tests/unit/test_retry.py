@@ -19,6 +19,7 @@ from workers.rules.retry_policy import (
     after_submit,
     broker_hold,
     lookup_gap,
+    may_send_again,
     settled_by,
 )
 
@@ -153,3 +154,13 @@ def test_every_answer_leads_to_an_allowed_state_with_what_that_state_needs(outco
         assert timedelta(seconds=0.5) <= move.due_in <= max(LONGEST_HOLD, timedelta(seconds=60))
     # Only what certainly did not reach the broker may be forgotten.
     assert move.may_exist != isinstance(outcome, NotSent)
+
+
+@pytest.mark.parametrize(
+    ("absences", "since_sent_s", "again"),
+    [(0, 60.0, False), (1, 60.0, False), (2, 1.4, False), (2, 1.5, True), (3, 600.0, True)],
+)
+def test_an_order_is_sent_again_after_two_absences_and_long_enough_after_its_send(
+    absences: int, since_sent_s: float, *, again: bool
+) -> None:
+    assert may_send_again(absences=absences, since_sent=timedelta(seconds=since_sent_s)) == again

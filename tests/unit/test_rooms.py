@@ -1,34 +1,27 @@
-"""The rooms stay small: a file is about one thing, a function fits a screen."""
+"""The layout and the size of the code: imports go one way, files and functions are small, a name means one thing."""
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-
-ROOT = Path(__file__).parents[2]
-LONGEST_FILE = 250
-LONGEST_FUNCTION = 40
-FILES = sorted(path for package in ("config", "pipeline", "workers") for path in (ROOT / package).rglob("*.py"))
+from tests.faults import assert_none
+from tests.tools.figures import figures
+from tests.tools.rooms import Import, Map, read_map
 
 
-def functions(path: Path) -> Iterator[tuple[str, int]]:
-    """Yield each function's name and the lines of its body, its docstring apart.
+def test_no_import_points_to_a_higher_layer_and_no_folders_import_each_other_in_a_circle() -> None:
+    drawn = read_map()
 
-    One that is hardly more than one statement is a table written as a function: its length is the table's.
-    """
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and len(node.body) > 3:
-            first = node.body[1] if ast.get_docstring(node) is not None and len(node.body) > 1 else node.body[0]
-            assert node.end_lineno is not None
-            yield node.name, node.end_lineno - first.lineno + 1
+    assert len(drawn.arrows) > 100
+    assert_none([*drawn.upward(), *drawn.circles()])
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_file_and_its_functions_are_small(path: Path) -> None:
-    lines = len(path.read_text("utf-8").splitlines())
+def test_an_arrow_upward_to_a_neighbour_or_in_a_circle_is_found() -> None:
+    drawn = Map(layers=[["web"], ["left", "right"], ["model"]])
+    for old, new in [("model.a", "web"), ("left", "right"), ("web", "web.page"), ("web.page", "web"), ("web", "model")]:
+        drawn.arrows[old, new].append(Import(by=f"{old}.x", of=f"{new}.y"))
 
-    assert lines <= LONGEST_FILE
-    assert {name: length for name, length in functions(path) if length > LONGEST_FUNCTION} == {}
+    assert drawn.upward() == ["left -> right: left.x imports right.y", "model.a -> web: model.a.x imports web.y"]
+    assert drawn.circles() == ["web -> web.page: web.x imports web.page.y", "web.page -> web: web.page.x imports web.y"]
+
+
+def test_files_functions_types_comments_and_class_names_are_within_their_limits() -> None:
+    assert_none(figures().beyond_limits())

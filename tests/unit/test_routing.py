@@ -55,6 +55,22 @@ def test_a_rule_refuses_with_its_code_and_figures(
     assert (reason.code, reason.to_json()) == (code, facts)
 
 
+@pytest.mark.parametrize("written", ["BTCUSD", "btcusd", "btc-usd", "BTC-USD", "btc/usd", "BTC/USD"])
+@pytest.mark.parametrize("sent", ["BTC/USD", "BTCUSD", "btc-usd"])
+def test_a_denied_symbol_is_refused_in_each_spelling(tmp_path: Path, written: str, sent: str) -> None:
+    settings = executor(tmp_path, f'deny = ["{written}"]')
+
+    (reason,) = refusals(signal(symbol=sent), settings)
+
+    assert (reason.code, reason.to_json()) == ("symbol_denied", {"symbol": "BTC/USD"})
+    assert refusals(signal(symbol="ETH/USD"), settings) == []
+
+
+@pytest.mark.parametrize("written", ["BTCUSD", "btc-usd", "BTC/USD"])
+def test_an_allowed_symbol_is_routed_in_each_spelling(tmp_path: Path, written: str) -> None:
+    assert refusals(signal(symbol="BTC/USD"), executor(tmp_path, f'symbols = ["{written}"]')) == []
+
+
 @pytest.mark.parametrize(
     ("route", "sent"),
     [

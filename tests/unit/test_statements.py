@@ -1,59 +1,66 @@
+"""The named SQL statements: each is used, each that is used exists, and each is one plain statement."""
+
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
 from pipeline.store.statements import names, sql
+from tests.faults import assert_none
+from tests.tools.sources import ROOT, sources
 
-REPOSITORY = Path(__file__).parents[2]
-ROOMS = sorted(path.stem for path in (REPOSITORY / "pipeline/sql").glob("*.sql"))
-ALL = [(room, name) for room in ROOMS for name in names(room)]
+FILES = sorted((ROOT / "pipeline/sql").glob("*.sql"))
+ALL = [(path.stem, name) for path in FILES for name in names(path.stem)]
 CALL = re.compile(r"""sql\(\s*"(\w+)",\s*"(\w+)"\s*\)""")
 
 
-def sources() -> list[str]:
-    return [path.read_text() for folder in ("pipeline", "workers") for path in (REPOSITORY / folder).rglob("*.py")]
+def test_every_statement_is_used() -> None:
+    texts = [source.text for source in sources()]
+    assert len(ALL) > 150
+
+    # By a call, or by a loop over names in a module that names the file.
+    assert_none(
+        f"{file}.{name} is not used"
+        for file, name in ALL
+        if not any(f'"{file}"' in text and f'"{name}"' in text for text in texts)
+    )
 
 
-def calls() -> set[tuple[str, str]]:
-    return {(found[1], found[2]) for source in sources() for found in CALL.finditer(source)}
+def test_every_statement_that_is_used_exists() -> None:
+    used = {(found[1], found[2]) for source in sources() for found in CALL.finditer(source.text)}
+    assert len(used) > 100
+
+    assert_none(f"{file}.{name} does not exist" for file, name in sorted(used - set(ALL)))
 
 
-@pytest.mark.parametrize(("room", "name"), ALL)
-def test_a_statement_is_asked_for_somewhere(room: str, name: str) -> None:
-    # By a call, or by a loop over names in a module that asks the room.
-    assert [source for source in sources() if f'"{room}"' in source and f'"{name}"' in source]
+def test_every_statement_is_one_plain_statement() -> None:
+    assert_none(f"{file}.{name}: {fault}" for file, name in ALL for fault in faults_of(sql(file, name)))
 
 
-def test_every_statement_that_is_asked_for_is_there() -> None:
-    assert calls() - set(ALL) == set()
+def faults_of(statement: str) -> Iterator[str]:
+    """Yield what would make PostgreSQL or psycopg misread a statement."""
+    if not statement:
+        yield "it is empty"
+    yield from (f"it has a comment, {mark}" for mark in ("--", "/*") if mark in statement)
+    if ";" in statement:
+        # With parameters, PostgreSQL takes one statement only.
+        yield "it has a semicolon"
+    if "%" in re.sub(r"%\(\w+\)s", "", statement):
+        yield "it has a percent sign that is no named parameter"
 
 
-@pytest.mark.parametrize(("room", "name"), ALL)
-def test_a_statement_is_text_without_comments(room: str, name: str) -> None:
-    statement = sql(room, name)
-
-    assert statement
-    assert "--" not in statement
-    assert "/*" not in statement
-    # One statement each: with parameters, PostgreSQL takes no second one.
-    assert ";" not in statement
-
-
-@pytest.mark.parametrize("room", ROOMS)
-def test_no_comment_holds_what_would_become_a_parameter(room: str) -> None:
-    lines = (REPOSITORY / f"pipeline/sql/{room}.sql").read_text().splitlines()
-
-    assert [line for line in lines if line.lstrip().startswith("--") and "%" in line] == []
+def test_no_comment_has_a_percent_sign() -> None:
+    # psycopg would read it as a parameter.
+    assert_none(
+        f"{path.name}:{number}: {line}"
+        for path in FILES
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
+        if line.lstrip().startswith("--") and "%" in line
+    )
 
 
-@pytest.mark.parametrize(("room", "name"), ALL)
-def test_a_percent_sign_is_a_named_parameter(room: str, name: str) -> None:
-    assert "%" not in re.sub(r"%\(\w+\)s", "", sql(room, name))
-
-
-def test_a_statement_that_is_not_there_is_a_mistake() -> None:
+def test_a_statement_that_does_not_exist_raises() -> None:
     with pytest.raises(KeyError):
         sql("executions", "steal")

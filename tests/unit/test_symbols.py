@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.model.symbols import AssetClass, asset_class, canonical
+from pipeline.model.symbols import AssetClass, asset_class, canonical, of_broker
 
 
 @pytest.mark.parametrize(
@@ -76,3 +76,25 @@ def test_the_canonical_form_of_a_canonical_form_is_itself(text: str) -> None:
 @pytest.mark.parametrize(("symbol", "kind"), [("AAPL", "us_equity"), ("BRK.B", "us_equity"), ("BTC/USD", "crypto")])
 def test_what_has_a_slash_is_crypto(symbol: str, kind: str) -> None:
     assert asset_class(symbol) is AssetClass(kind)
+
+
+@pytest.mark.parametrize(
+    ("symbol", "broker_class", "expected"),
+    [
+        ("BTCUSD", "crypto", "BTC/USD"),
+        ("BTC/USD", "crypto", "BTC/USD"),
+        ("ETHBTC", "crypto", "ETH/BTC"),
+        ("ETHUSDT", "crypto", "ETH/USDT"),
+        ("USDTUSD", "crypto", "USDT/USD"),
+        ("USD", "crypto", "USD"),
+        ("XYZ", "crypto", "XYZ"),
+        ("BTCUSD", "us_equity", "BTCUSD"),
+        ("BRK.B", "us_equity", "BRK.B"),
+        ("AAPL", None, "AAPL"),
+        ("BTCUSD", None, "BTC/USD"),
+        ("SUSD", "crypto", "S/USD"),
+        ("AAPL260116C00150000", "us_option", "AAPL260116C00150000"),
+    ],
+)
+def test_a_pair_that_the_broker_reports_gets_its_slash(symbol: str, broker_class: str | None, expected: str) -> None:
+    assert of_broker(symbol, broker_class) == expected

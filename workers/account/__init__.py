@@ -1,1 +1,1 @@
-"""What a worker knows of its broker account."""
+"""The state of the broker account that workers share."""

@@ -1,9 +1,11 @@
-"""Keep an account's day and peak with every reading of it, whoever read it."""
+"""Keep an account's day start and peak up to date with each reading of the account."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, time, timedelta
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,18 +15,29 @@ from psycopg.rows import DictRow
 
 from config.schema.executor import ExecutorSettings
 from pipeline.model.account import Account, Position
+from pipeline.store.query import execute, fetch_maybe
 from pipeline.store.statements import sql
 from workers.rules.baselines import DayStart, EquityReading, first_start, next_start, reading_of
 from workers.rules.trading_day import Day, trading_day
 
 log = structlog.get_logger(__name__)
 
-# The market whose close a broker's `last_equity` is of.
+# A broker's `last_equity` is of the last close of this market.
 _NEW_YORK = ZoneInfo("America/New_York")
 _DAY = timedelta(days=1)
-# No market is closed for longer in a row: an older session is not the last one, but the last one that we know of.
+# No market is closed for longer in a row. An older session is only the last one in the record, not the last one.
 _LONGEST_CLOSED = timedelta(days=5)
 _SATURDAY = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Watched:
+    """The reading before this one."""
+
+    day: date
+    read_at: datetime
+    equity: Decimal
+    balance: Decimal
 
 
 def note_reading(
@@ -34,16 +47,16 @@ def note_reading(
     positions: Sequence[Position],
     taken_at: datetime,
 ) -> None:
-    """Note what the account is worth at *taken_at*, in the caller's transaction, and begin its day if that is new.
+    """Record the account's equity at *taken_at* in the caller's transaction, and begin its day when that is new.
 
-    The first reading ever begins a day with the broker's figure of its last close. A reading that is older than the
-    last one changes nothing.
+    The very first reading begins a day with the broker's figure of its last close. A reading that is older than the
+    newest one changes nothing.
     """
     account_key = {"holder": account.number}
     reading, hours = reading_of(account, positions, taken_at), executor.hours
     day = trading_day(taken_at, hours.time_zone, hours.day_starts_at)
-    row = connection.execute(sql("equity_monitor", "watched"), account_key).fetchone()
-    start = _new_day(connection, row, day, reading, account)
+    watched = fetch_maybe(connection, _Watched, sql("equity_monitor", "watched"), account_key)
+    start = _new_day(connection, watched, day, reading, account)
     values = account_key | {
         "executor_id": executor.id,
         "equity": reading.equity,
@@ -51,21 +64,21 @@ def note_reading(
         "at": reading.at,
     }
     if start is not None:
-        _begin(connection, values, start, first=row is None)
-    if row is not None:
-        connection.execute(sql("equity_monitor", "note"), values)
+        _begin(connection, values, start, first=watched is None)
+    if watched is not None:
+        execute(connection, sql("equity_monitor", "note"), values)
 
 
 def _new_day(
-    connection: Connection[DictRow], row: DictRow | None, day: Day, reading: EquityReading, account: Account
+    connection: Connection[DictRow], watched: _Watched | None, day: Day, reading: EquityReading, account: Account
 ) -> DayStart | None:
-    """Return what *day* begins with; None when it is the one that is watched already, or an earlier one."""
-    if row is None:
+    """Return the figures that *day* begins with; None when *day* has begun already."""
+    if watched is None:
         closed_at = _closed_at(connection, reading.at)
         return first_start(day, reading, last_equity=account.last_equity, closed_at=closed_at)
-    if day.date <= row["day"] or reading.at <= row["read_at"]:
+    if day.date <= watched.day or reading.at <= watched.read_at:
         return None
-    before = EquityReading(at=row["read_at"], equity=row["equity"], balance=row["balance"])
+    before = EquityReading(at=watched.read_at, equity=watched.equity, balance=watched.balance)
     closed_at = _closed_at(connection, reading.at)
     return next_start(day, before, reading, last_equity=account.last_equity, closed_at=closed_at)
 
@@ -80,20 +93,19 @@ def _begin(connection: Connection[DictRow], values: dict[str, Any], start: DaySt
         "as_of": start.as_of,
     }
     if first:
-        connection.execute(sql("equity_monitor", "begin_watch"), begun)
-    new = connection.execute(sql("equity_monitor", "begin_day"), begun).fetchone()
-    connection.execute(sql("equity_monitor", "turn_day"), begun)
-    if new is not None:
+        execute(connection, sql("equity_monitor", "begin_watch"), begun)
+    new = execute(connection, sql("equity_monitor", "begin_day"), begun) > 0
+    execute(connection, sql("equity_monitor", "turn_day"), begun)
+    if new:
         facts = {"day": start.day.date.isoformat(), "equity": str(start.equity), "balance": str(start.balance)}
         whose = {"executor_id": values["executor_id"], "account": values["holder"]}
         log.info("day.began", **whose, **facts, figures_from=start.origin.value, as_of=start.as_of.isoformat())
 
 
 def _closed_at(connection: Connection[DictRow], at: datetime) -> datetime:
-    """Return the end of the last day on which the market closed before *at*'s day: transfers tell days only."""
+    """Return the end of the last trading day before *at*'s day. A whole day, since transfers have only a date."""
     today = at.astimezone(_NEW_YORK).date()
-    row = connection.execute(sql("equity_monitor", "last_close_day"), {"today": today}).fetchone()
-    day = row["day"] if row else None
+    day = fetch_maybe(connection, date, sql("equity_monitor", "last_close_day"), {"today": today})
     if day is None or today - day > _LONGEST_CLOSED:
         day = today - _DAY
         while day.weekday() >= _SATURDAY:

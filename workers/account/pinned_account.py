@@ -1,4 +1,4 @@
-"""Verify that the keys open the account that is pinned, before anything is sent with them."""
+"""Verify that the keys open the pinned account, before anything is sent with them."""
 
 from __future__ import annotations
 
@@ -6,22 +6,21 @@ import threading
 
 import structlog
 
+from pipeline.model.backoff import Backoff
 from pipeline.model.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable, ConfigInvalid, Problem
 from workers.account.runtime import ExecutorRuntime
 
 log = structlog.get_logger(__name__)
 
-# Between two looks at a broker that does not tell its account.
-_FIRST_PAUSE_S = 0.5
-_LONGEST_PAUSE_S = 5.0
+_BACKOFF = Backoff(first_s=0.5, longest_s=5.0)
 
 
 def check_account(runtime: ExecutorRuntime) -> None:
-    """Come back when the broker reports the pinned account, or when none is pinned.
+    """Return when the broker reports the pinned account, or when no account is pinned.
 
     Raises:
-        ConfigInvalid: it reports another one.
-        BrokerUnavailable: it reports none now.
+        ConfigInvalid: the broker reports another account.
+        BrokerUnavailable: the broker cannot report its account now.
     """
     pinned = runtime.executor.account
     if pinned is None:
@@ -35,21 +34,21 @@ def check_account(runtime: ExecutorRuntime) -> None:
 
 
 def await_account(runtime: ExecutorRuntime, *, stop: threading.Event) -> bool:
-    """Verify the account, for as long as it takes; False: asked to stop before. Nothing was sent until then.
+    """Try to verify the account until that succeeds; return False when *stop* was set before.
 
     Raises:
         ConfigInvalid: the broker reports another account than the pinned one.
     """
-    pause, said = _FIRST_PAUSE_S, ""
+    failures, logged = 0, ""
     while not stop.is_set():
         try:
             check_account(runtime)
         except BrokerUnavailable as error:
-            if str(error) != said:
-                said = str(error)
-                log.warning("account.unverified", executor_id=runtime.executor.id, says=said[:300])
-            stop.wait(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE_S)
+            if str(error) != logged:
+                logged = str(error)
+                log.warning("account.unverified", executor_id=runtime.executor.id, says=logged[:300])
+            failures += 1
+            stop.wait(_BACKOFF.after(failures))
         else:
             return True
     return False

@@ -1,4 +1,4 @@
-"""Build what executes for one executor in this process: its broker, checks, leases and recipe."""
+"""Open an executor's broker account in this process, with the readings of the account that are shared."""
 
 from __future__ import annotations
 
@@ -15,29 +15,30 @@ from pipeline.store.record import Record
 from workers.account.assets import AssetCache
 from workers.account.calendar import Calendar
 from workers.account.snapshots import Snapshots
-from workers.brokers.metered import MeteredBroker
-from workers.brokers.protocol import Broker
-from workers.brokers.rate_budget import Purpose, RateBudget
+from workers.brokers.guarded import GuardedBroker
+from workers.brokers.rate_budget import RateBudget
 from workers.brokers.registry import open_broker
-from workers.brokers.watched import WatchedBroker
+from workers.brokers.request_guard import RequestGuard
 
-#: Keys for the paper exchange, which opens an account for any key that it has not seen.
+#: The paper exchange opens an account for any key that it has not seen.
 _EXCHANGE_SECRET = "paper-exchange"  # noqa: S105 -- it opens nothing but play money on this machine
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExecutorRuntime:
-    """One executor's broker and what is shared of its account."""
+    """One executor's guarded broker, and the shared readings of its account."""
 
     executor: ExecutorSettings
-    #: Every request is paid for out of the account's budget.
-    broker: Broker
-    #: The same, paid for as exits, cancels and look-ups are, whatever is asked.
-    urgent: Broker
+    broker: GuardedBroker
     budget: RateBudget
     snapshots: Snapshots
     assets: AssetCache
     calendar: Calendar
+
+    @property
+    def urgent(self) -> GuardedBroker:
+        """Return the broker with every request paid for as exits, cancels and look-ups are."""
+        return self.broker.urgent()
 
     def close(self) -> None:
         """Release the broker's connections."""
@@ -52,23 +53,22 @@ def open_runtime(
     Raises:
         ConfigInvalid: there is no address or no key for it.
     """
-    account, address = open_account(executor, settings=settings, exchange_url=exchange_url)
     budget = RateBudget(record, executor_id=executor.id, per_minute=executor.limits.requests_per_minute)
-    broker = MeteredBroker(account, budget)
-    urgent = MeteredBroker(account, budget, purpose=Purpose.URGENT)
+    broker, address = open_account(executor, settings=settings, exchange_url=exchange_url, budget=budget)
     return ExecutorRuntime(
         executor=executor,
         broker=broker,
-        urgent=urgent,
         budget=budget,
         snapshots=Snapshots(record, executor, broker),
-        assets=AssetCache(record, address=address, broker=broker, urgent=urgent),
+        assets=AssetCache(record, address=address, broker=broker),
         calendar=Calendar(record, executor, broker),
     )
 
 
-def open_account(executor: ExecutorSettings, *, settings: Settings, exchange_url: str | None) -> tuple[Broker, str]:
-    """Open the executor's broker account without its budget, for when there is no record; return its address too.
+def open_account(
+    executor: ExecutorSettings, *, settings: Settings, exchange_url: str | None, budget: RateBudget | None = None
+) -> tuple[GuardedBroker, str]:
+    """Return the executor's broker account and its address. Without *budget*, which needs the record, it pays nothing.
 
     Raises:
         ConfigInvalid: there is no address or no key for it.
@@ -96,13 +96,13 @@ def open_account(executor: ExecutorSettings, *, settings: Settings, exchange_url
         timeout_s=executor.retry.broker_timeout_s,
     )
     outage = outage_of(Need.BROKER, f"{executor.id} {base_url}", executor_id=executor.id)
-    return WatchedBroker(broker, outage), base_url
+    return GuardedBroker(broker, RequestGuard(outage=outage, budget=budget)), base_url
 
 
 def open_runtimes(
     executors: Mapping[str, ExecutorSettings], *, settings: Settings, exchange_url: str | None, record: Record
 ) -> dict[str, ExecutorRuntime]:
-    """Open every executor's desk."""
+    """Open every executor's broker account; nothing is sent yet."""
     return {
         executor.id: open_runtime(executor, settings=settings, exchange_url=exchange_url, record=record)
         for executor in executors.values()

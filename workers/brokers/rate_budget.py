@@ -1,4 +1,4 @@
-"""Keep what is asked of a broker below its limit: one budget per account, in the record, shared by all processes."""
+"""Keep the requests to a broker below its limit: one budget per account in the record, shared by all processes."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from psycopg.rows import DictRow
 
 from pipeline.accounts.account_key import account_key_of, provisional_key
 from pipeline.model.errors import BudgetUsedUp, RecordUnavailable
+from pipeline.store.query import execute, fetch_one
 from pipeline.store.record import Record
-from pipeline.store.rows import FromRow
 from pipeline.store.statements import sql
 
 log = structlog.get_logger(__name__)
 
-#: A request goes out so soon after it was paid for, or is paid for again; the window in the record counts on it. An
-#: order does, since it is sent with a second left of a lease of three.
+#: A request goes out within this time after its payment, or is paid for again. The window in the record relies on it.
+#: Orders keep to it, since they are sent with a second left of a lease of three seconds.
 GOES_OUT_WITHIN_S = 2.0
-#: Who reads fast pays for so many reads at once.
+#: A process that reads fast pays for so many reads at once.
 BLOCK = 3
-# So many payments within a second are fast.
+# A process reads fast when it makes so many payments within a second.
 _FAST = 3
-# A broker that refuses for its rate is asked again after a minute at the latest: limits are per minute.
+# Limits are per minute, so a broker that refuses for the account's rate is asked again after a minute at the latest.
 _LONGEST_HOLD_S = 60.0
 _SHORTEST_HOLD_S = 0.5
 
 
 class Purpose(StrEnum):
-    """What a request is for: the more it matters, the more of the account's limit may be used for it."""
+    """What a request is for. A more important purpose may use a larger share of the account's limit."""
 
-    #: Orders that open or add to a position, and what is read for them.
+    #: Orders that open or add to a position, and the reads for them.
     ENTRY = "entry"
-    #: Following orders.
+    #: Reads of working orders.
     POLL = "poll"
     #: The account, its positions, the clock.
     WATCH = "watch"
@@ -49,34 +49,40 @@ class Purpose(StrEnum):
     URGENT = "urgent"
 
 
-#: Requests of this purpose go out while all requests of the last minute are below this share of the limit, in percent.
+#: A request goes out while the account's requests of the last minute are below this share of the limit, in percent.
 SHARES: Mapping[Purpose, int] = MappingProxyType(
     {Purpose.ENTRY: 75, Purpose.POLL: 85, Purpose.WATCH: 92, Purpose.URGENT: 100}
 )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Grant(FromRow):
-    """What the record says to a wish for requests."""
+class Grant:
+    """The record's answer to a payment."""
 
     granted: int
-    #: Nothing granted: how long until there is room.
+    #: How long until there is room, when nothing was granted.
     wait: timedelta
-    #: What all processes took in the window.
+    #: The requests of all processes in the window.
     spent: int
-    #: How often the broker has refused for its rate, in a row.
+    #: How often the broker has refused for the account's rate, in a row.
     refusals: int
     #: It has just done so, and the account waits.
     closed: bool
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Closed:
+    refusals: int
+    wait: timedelta
+
+
 def ceiling(per_minute: int | None, purpose: Purpose) -> int | None:
-    """Return how many requests the window may hold after one of *purpose*; None without a limit."""
+    """Return how many requests the window may hold, including one of *purpose*; None without a limit."""
     return None if per_minute is None else max(1, per_minute * SHARES[purpose] // 100)
 
 
 def fare(account_key: str, per_minute: int | None, *, urgent: bool) -> dict[str, Any]:
-    """Return what `orders.intend` and `orders.send_again` pay for an order with.
+    """Return the values with which `orders.intend` and `orders.send_again` pay for an order.
 
     Args:
         account_key: the account's number, as the intent names it.
@@ -88,19 +94,20 @@ def fare(account_key: str, per_minute: int | None, *, urgent: bool) -> dict[str,
 
 
 def rename_account(connection: Connection[DictRow], executor_id: str, account_number: str) -> None:
-    """Count what was spent before the account's number was known for the account. Again does nothing."""
-    connection.execute(sql("request_budget", "move"), {"old": provisional_key(executor_id), "new": account_number})
+    """Count the requests of the provisional key for the account. Running it again changes nothing."""
+    values = {"old": provisional_key(executor_id), "new": account_number}
+    execute(connection, sql("request_budget", "move"), values)
 
 
 class RateBudget:
-    """What this process may ask of one executor's broker. Thread-safe."""
+    """The requests that this process may make of one executor's broker. Thread-safe."""
 
     def __init__(self, record: Record, *, executor_id: str, per_minute: int | None) -> None:
         self._record = record
         self._executor_id = executor_id
         self._per_minute = per_minute
         self._lock = threading.Lock()
-        # Paid for and not used yet, until when.
+        # The reads of each purpose that are paid for and not used yet, and until when they may be used.
         self._kept: dict[Purpose, tuple[int, float]] = {}
         self._paid_at: deque[float] = deque(maxlen=_FAST)
         self._spent = 0
@@ -109,12 +116,11 @@ class RateBudget:
         self._ask_again_at = 0.0
 
     def pay(self, purpose: Purpose) -> None:
-        """Pay for one request, which goes out at once. Without a limit this asks nobody.
+        """Pay for one request, which goes out at once. Without a limit the record is not read.
 
         Raises:
-            BudgetUsedUp: there is no room for this purpose, or the broker has just refused for its rate.
-            RecordUnavailable: PostgreSQL is away. Then nothing is asked of the broker either: no answer could be
-                written down.
+            BudgetUsedUp: there is no room for this purpose, or the broker has just refused for the account's rate.
+            RecordUnavailable: PostgreSQL is away. The broker is not asked either, since no answer could be recorded.
         """
         now = time.monotonic()
         if self._per_minute is None:
@@ -124,56 +130,56 @@ class RateBudget:
             self._take(purpose, now)
 
     def left(self, purpose: Purpose) -> int | None:
-        """Return how much room there was for *purpose* when this process last paid; None without a limit."""
+        """Return the room for *purpose* at this process's last payment; None without a limit."""
         most = ceiling(self._per_minute, purpose)
         return None if most is None else max(0, most - self._spent)
 
     def refused(self, asked_s: float | None) -> None:
-        """The broker answered 429: hold the account, for all processes; *asked_s* is what it asks for, in seconds."""
+        """Hold the account for all processes after a 429. The broker asks for a pause of *asked_s* seconds."""
         asked = None if asked_s is None else timedelta(seconds=min(max(asked_s, _SHORTEST_HOLD_S), _LONGEST_HOLD_S))
 
-        def unit(connection: Connection[DictRow]) -> DictRow | None:
+        def unit(connection: Connection[DictRow]) -> _Closed:
             values = {"holder": account_key_of(connection, self._executor_id), "asked": asked}
-            return connection.execute(sql("request_budget", "close"), values).fetchone()
+            return fetch_one(connection, _Closed, sql("request_budget", "close"), values)
 
         try:
-            row = self._record.run(unit, retry_for_s=0.0)
+            closed = self._record.run(unit, retry_for_s=0.0)
         except RecordUnavailable:
-            return  # Whoever asks the broker next needs the record first.
-        assert row is not None
+            return  # The next request needs the record, so it does not go out either.
+        wait_s = closed.wait.total_seconds()
         with self._lock:
             self._kept.clear()
-            self._closed_until = time.monotonic() + row["wait"].total_seconds()
-            before, self._refusals = self._refusals, row["refusals"]
+            self._closed_until = time.monotonic() + wait_s
+            before, self._refusals = self._refusals, closed.refusals
         if before != self._refusals:
-            facts = {"wait_s": round(row["wait"].total_seconds(), 1), "in_a_row": self._refusals}
-            # The first is news; the longer holds after it are the same story.
+            facts = {"wait_s": round(wait_s, 1), "in_a_row": self._refusals}
+            # Log only the first refusal in a row as a warning.
             level = log.debug if before else log.warning
             level("requests.refused", executor_id=self._executor_id, **facts)
 
     def answered(self) -> None:
-        """The broker answered something else: after the hold that ends it, and the next one is short again."""
+        """End the hold after the broker has answered a request again. The next hold is short again."""
         now = time.monotonic()
         with self._lock:
-            # One of many threads is enough.
+            # One of many threads reopens the account.
             if not self._refusals or now < max(self._closed_until, self._ask_again_at):
                 return
             self._ask_again_at = now + 1.0
 
-        def unit(connection: Connection[DictRow]) -> DictRow | None:
+        def unit(connection: Connection[DictRow]) -> bool:
             values = {"holder": account_key_of(connection, self._executor_id)}
-            return connection.execute(sql("request_budget", "reopen"), values).fetchone()
+            return execute(connection, sql("request_budget", "reopen"), values) > 0
 
         try:
-            row = self._record.run(unit, retry_for_s=0.0)
+            reopened = self._record.run(unit, retry_for_s=0.0)
         except RecordUnavailable:
             return
         self._refusals = 0
-        if row is not None:
+        if reopened:
             log.info("requests.accepted", executor_id=self._executor_id)
 
     def _use(self, purpose: Purpose, now: float) -> bool:
-        """Use a read that is paid for; what was not used in time is lost."""
+        """Use a read that is paid for, and return whether there was one. A read that is not used in time is lost."""
         with self._lock:
             count, until = self._kept.get(purpose, (0, 0.0))
             if count == 0 or now >= until:
@@ -193,10 +199,8 @@ class RateBudget:
 
         def unit(connection: Connection[DictRow]) -> Grant:
             account_key = {"holder": account_key_of(connection, self._executor_id)}
-            # Run again after a lost COMMIT, it pays twice: the account asks less than it may, never more.
-            row = connection.execute(sql("request_budget", "take"), values | account_key).fetchone()
-            assert row is not None
-            return Grant.of(row)
+            # A unit that runs again after a lost COMMIT pays twice: the account makes fewer requests, never more.
+            return fetch_one(connection, Grant, sql("request_budget", "take"), values | account_key)
 
         grant = self._record.run(unit)
         if grant.refusals and not self._refusals:

@@ -1,4 +1,4 @@
-"""Open a broker by the word that an executor's table uses for it."""
+"""Open a broker by its registered name."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ def open_broker(broker: str, *, api_key: str, api_secret: SecretStr, base_url: s
     """Return one account at the broker that is registered as *broker*. Nothing is sent yet.
 
     Args:
-        broker: the executor's `broker` word.
+        broker: the executor's `broker` setting.
         api_key: the account's key id.
         api_secret: its secret.
         base_url: where the broker's API is.
         timeout_s: seconds that one request may take until its answer is complete.
 
     Raises:
-        ConfigInvalid: no broker is registered under this word, or it does not take these values.
+        ConfigInvalid: no broker is registered under this name, or it does not accept these values.
     """
     known = _registered()
     if broker not in known:
@@ -36,7 +36,7 @@ def open_broker(broker: str, *, api_key: str, api_secret: SecretStr, base_url: s
 
 
 def registered_brokers() -> list[str]:
-    """Return the words that `open_broker` knows, sorted."""
+    """Return the names of all registered brokers, sorted."""
     return sorted(_registered())
 
 

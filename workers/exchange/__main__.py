@@ -15,13 +15,13 @@ def main() -> None:
     """Read the arguments and serve."""
     parser = argparse.ArgumentParser(prog="workers.exchange", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8100, help="0 takes a free one")
+    parser.add_argument("--port", type=int, default=8100, help="0 takes a free port")
     parser.add_argument("--home", type=Path, default=Path(".tradewire"))
     parser.add_argument("--cadence", type=float, default=5.0, help="seconds per bar")
     parser.add_argument("--clock", choices=["always_open", "real"], default="always_open")
-    parser.add_argument("--no-bars", action="store_true", help="play no bars")
+    parser.add_argument("--no-bars", action="store_true", help="do not play price bars")
     given = parser.parse_args()
-    # Standard output has one line, which says where it listens.
+    # Standard output has one line only, with the URL.
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     serve(
         host=given.host,
@@ -30,11 +30,11 @@ def main() -> None:
         cadence_s=given.cadence,
         clock=given.clock,
         bars=not given.no_bars,
-        on_ready=_say,
+        on_ready=_print_url,
     )
 
 
-def _say(url: str) -> None:
+def _print_url(url: str) -> None:
     sys.stdout.write(f"exchange listening on {url}\n")
     sys.stdout.flush()
 

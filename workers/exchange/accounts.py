@@ -1,4 +1,4 @@
-"""Keep one account's cash, positions and orders, and book fills onto them."""
+"""One account's cash, positions and orders, and the booking of fills."""
 
 from __future__ import annotations
 
@@ -34,23 +34,23 @@ CONFIGURATIONS: dict[str, Any] = {
 
 @dataclass(slots=True, kw_only=True)
 class ExchangePosition:
-    """What an account holds of one symbol. Below zero is short."""
+    """An account's position in one symbol. A quantity below zero is short."""
 
     symbol: str
     is_crypto: bool
     qty: Decimal
-    #: Signed: what the quantity held was bought (or sold) for.
+    #: The price paid for the held quantity; below zero for a short position.
     cost: Decimal
 
     @property
     def average(self) -> Decimal:
-        """The average entry price."""
+        """Return the average entry price."""
         return self.cost / self.qty
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fill:
-    """One execution, as the broker reports it."""
+    """One fill of an order."""
 
     id: str
     account: str
@@ -66,7 +66,7 @@ class Fill:
 
     @property
     def is_last(self) -> bool:
-        """Whether the order is filled by it."""
+        """Return whether it fills the order completely."""
         return self.leaves_qty == 0
 
 
@@ -78,12 +78,12 @@ class ExchangeTransfer:
     account: str
     amount: Decimal
     at_ns: int
-    #: Told by its day in New York alone, without the moment, as brokers do for some.
+    #: It is listed with its day in New York only, as brokers do for some transfers.
     day_only: bool = False
 
     @property
     def kind(self) -> str:
-        """The broker's word: a cash deposit or a cash withdrawal."""
+        """Return the broker's activity type: cash deposit or cash withdrawal."""
         return "CSD" if self.amount > 0 else "CSW"
 
 
@@ -99,7 +99,7 @@ class ExchangeAccount:
     last_maintenance: Decimal = ZERO
     #: Fees paid so far, in dollars at the price of their fill.
     fees: Decimal = ZERO
-    #: Every call answers 401.
+    #: Every request of it is answered with 401.
     refused: bool = False
     trading_blocked: bool = False
     shorting_enabled: bool = True
@@ -122,7 +122,7 @@ class ExchangeAccount:
 
     @property
     def number(self) -> str:
-        """The account number, for ever the same for a key: `PA` and ten letters or digits."""
+        """Return the account number, which a key always has: `PA` and ten letters or digits."""
         value = int.from_bytes(hashlib.sha256(b"account:" + self.key.encode()).digest()[:8])
         digits = []
         for _ in range(10):
@@ -132,17 +132,17 @@ class ExchangeAccount:
 
     @property
     def id(self) -> str:
-        """The account's UUID, for ever the same for a key."""
+        """Return the account's UUID, which a key always has."""
         return str(uuid.uuid5(_NAMESPACE, self.key))
 
     @property
     def multiplier(self) -> Decimal:
-        """How many dollars of shares a dollar of equity may hold."""
+        """Return how many dollars of shares a dollar of equity may hold."""
         return Decimal(self.configurations["max_margin_multiplier"])
 
     @property
     def may_short(self) -> bool:
-        """Whether it may sell shares that it does not have."""
+        """Return whether it may sell shares short."""
         return self.shorting_enabled and not self.configurations["no_shorting"] and self.multiplier > 1
 
     def open_orders(self) -> list[ExchangeOrder]:
@@ -155,37 +155,37 @@ class ExchangeAccount:
         return position.qty if position else ZERO
 
     def available(self, symbol: str) -> Decimal:
-        """Return how much of the position no open order has laid hands on, unsigned."""
+        """Return the unsigned part of the position that no open order holds back."""
         qty = self.quantity(symbol)
         side = ExchangeSide.SELL if qty > 0 else ExchangeSide.BUY
         return max(abs(qty) - self.held[symbol, side], ZERO)
 
     def enter(self, order: ExchangeOrder) -> None:
-        """Put an order that may fill into the books; it holds back what it needs."""
+        """Add an open order to the books and hold back its quantity and buying power."""
         self.open[order.symbol, order.side][order.id] = order
         self.held[order.symbol, order.side] += order.held
         self._reserve(order, order.reserved)
 
     def leave(self, order: ExchangeOrder) -> None:
-        """Take an order out of the books and give back what it held."""
+        """Remove an order from the books and release what it held back."""
         if self.open[order.symbol, order.side].pop(order.id, None) is None:
             return
         self.release(order, held=order.held, reserved=order.reserved)
 
     def hold(self, order: ExchangeOrder, qty: Decimal) -> None:
-        """Let an open order hold back *qty* of the position."""
+        """Hold back *qty* of the position for an open order."""
         order.held += qty
         self.held[order.symbol, order.side] += qty
 
     def release(self, order: ExchangeOrder, *, held: Decimal, reserved: Decimal) -> None:
-        """Give back part of what *order* holds."""
+        """Release a part of what *order* holds back."""
         order.held -= held
         order.reserved -= reserved
         self.held[order.symbol, order.side] -= held
         self._reserve(order, -reserved)
 
     def book(self, order: ExchangeOrder, qty: Decimal, price: Decimal) -> Decimal:
-        """Move cash and position for a fill of *qty* at *price*; return the signed position after it."""
+        """Change cash and position for a fill of *qty* at *price*; return the signed position after it."""
         signed = qty if order.side is ExchangeSide.BUY else -qty
         self.cash -= signed * price
         coin_fee = ZERO
@@ -203,7 +203,7 @@ class ExchangeAccount:
         return position.qty
 
     def _charge(self, order: ExchangeOrder, qty: Decimal, price: Decimal) -> Decimal:
-        """Take the fee: from the coins of a purchase, from the dollars of a sale. Returns the coins."""
+        """Charge the fee, in coins for a purchase and in dollars for a sale; return the coins."""
         if order.side is ExchangeSide.SELL:
             fee = qty * price * CRYPTO_FEE
             self.cash -= fee
@@ -221,7 +221,7 @@ class ExchangeAccount:
 
 
 def _move(position: ExchangePosition, signed: Decimal, price: Decimal) -> None:
-    """Add to the position, or close it first and open the other way with what is left."""
+    """Add a signed fill to the position. A fill beyond zero opens a position on the other side."""
     if position.qty * signed < 0:
         closed = min(abs(signed), abs(position.qty))
         if closed == abs(position.qty):

@@ -1,4 +1,4 @@
-"""Read what an admin sends: the bodies of the `/admin` routes."""
+"""The bodies of the `/admin` routes."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class AdminBody(BaseModel):
 
 
 class Prices(RootModel[dict[str, _Price | None]]):
-    """`/admin/prices`: symbol to the price at which it trades until further notice; null takes the pin away."""
+    """`/admin/prices`: the price at which each symbol trades from now on; null removes it."""
 
 
 class BarsBody(AdminBody):
-    """`/admin/bars`: how the bars go on; what is left out stays."""
+    """`/admin/bars`: how bars are played. A field that is left out changes nothing."""
 
     #: Seconds per bar.
     cadence_s: Annotated[float, Field(ge=0.01)] | None = None
@@ -33,30 +33,30 @@ class BarsBody(AdminBody):
 
 
 class ClockBody(AdminBody):
-    """`/admin/clock`: how the exchange tells the time.
+    """`/admin/clock`: the exchange's clock.
 
-    A clock that goes by the calendar and is set to a later time passes every opening and closing in between:
-    orders that waited for the open fill or rest there, day orders end at the close.
+    A clock that goes by the calendar and is set to a later time passes every opening and closing in between: orders
+    that wait for the opening are matched there, and day orders expire at the closing.
     """
 
     mode: ClockMode
-    #: For `fixed`: the time from which the clock runs on.
+    #: For `fixed`: the time from which the clock runs.
     now: AwareDatetime | None = None
 
 
 class AccountBody(AdminBody):
-    """`/admin/accounts`: change the account of an API key, opening it if there is none; what is left out stays."""
+    """`/admin/accounts`: change the account of an API key, or open it. A field that is left out changes nothing."""
 
     key: Annotated[str, Field(min_length=1)]
-    #: Set the cash; `last_equity` moves by as much, so that it is no gain.
+    #: Set the cash. `last_equity` changes by the same amount, so that it is not a gain.
     cash: Decimal | None = None
     #: The equity at the last close.
     last_equity: Decimal | None = None
-    #: Pay so much in, or out (below zero): cash moves, `last_equity` stays, and an activity `CSD` or `CSW` is listed.
+    #: Pay in, or pay out below zero. Cash changes, `last_equity` does not, and an activity `CSD` or `CSW` is listed.
     deposit: Decimal | None = None
-    #: When it was paid; absent: now.
+    #: When it was paid; now when absent.
     deposited_at: AwareDatetime | None = None
-    #: List the day alone, without the moment, as brokers do for some transfers.
+    #: List it with its day only, as brokers do for some transfers.
     deposit_day_only: bool = False
     #: Answer 401 to every request.
     refused: bool | None = None
@@ -65,7 +65,7 @@ class AccountBody(AdminBody):
 
 
 class AssetBody(AdminBody):
-    """What is changed about one asset."""
+    """The flags of one asset."""
 
     exists: bool = True
     active: bool = True
@@ -75,16 +75,16 @@ class AssetBody(AdminBody):
 
 
 class AssetsBody(RootModel[dict[str, AssetBody | None]]):
-    """`/admin/assets`: symbol to flags; null restores what it was."""
+    """`/admin/assets`: the flags of symbols; null restores the original ones."""
 
 
 class RateBody(AdminBody):
-    """`/admin/rate`: how many requests of the trading API each account may make in a minute that slides.
+    """`/admin/rate`: how many requests of the trading API each account may make in a sliding minute.
 
-    Requests are counted anew from here. `GET /admin/requests?key=` tells what was counted.
+    The counts start again. `GET /admin/requests?key=` returns them.
     """
 
-    #: None: any number, as at the start.
+    #: None means no limit, as at the start.
     per_minute: Annotated[int, Field(ge=1)] | None
     #: Whether a 429 has a `Retry-After`. While a rate is set, every answer has the three `X-RateLimit` headers.
     retry_after: bool = True

@@ -1,4 +1,4 @@
-"""Know what can be traded: shares under any plausible ticker, and the listed coins against the dollar."""
+"""The assets that can be traded: shares under any plausible ticker, and the listed coins against the dollar."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _DELISTED = frozenset({"MKR/USD"})
 
 @dataclass(frozen=True, kw_only=True)
 class ListedAsset:
-    """What the exchange says of one symbol."""
+    """One asset of the exchange."""
 
     symbol: str
     name: str
@@ -64,22 +64,22 @@ class ListedAsset:
 
     @property
     def id(self) -> str:
-        """The asset's UUID, the same on every exchange and in every run."""
+        """Return the asset's UUID, which is the same on every exchange and in every run."""
         return asset_id(self.symbol)
 
     @property
     def is_crypto(self) -> bool:
-        """Whether this is a coin against the dollar."""
+        """Return whether this is a coin against the dollar."""
         return self.asset_class == "crypto"
 
     @property
     def position_symbol(self) -> str:
-        """The symbol as positions write it: `BTCUSD` for `BTC/USD`."""
+        """Return the symbol as positions write it: `BTCUSD` for `BTC/USD`."""
         return self.symbol.replace("/", "")
 
 
 class AssetList:
-    """The list of assets, with what an admin changed about some of them."""
+    """The list of assets, with the flags that an admin has changed."""
 
     def __init__(self) -> None:
         self._changed: dict[str, dict[str, bool]] = {}
@@ -89,7 +89,7 @@ class AssetList:
             self.find(symbol)
 
     def find(self, symbol: str) -> ListedAsset | None:
-        """Return the asset that *symbol* names (`AAPL`, `BTC/USD`, `BTCUSD`, or an asset's UUID)."""
+        """Return the asset of *symbol* (`AAPL`, `BTC/USD`, `BTCUSD`, or an asset's UUID), or None."""
         known = self.known(symbol)
         if known is None:
             return None
@@ -105,7 +105,7 @@ class AssetList:
         )
 
     def known(self, symbol: str) -> ListedAsset | None:
-        """Return what *symbol* names whatever an admin changed; None when it can be no symbol."""
+        """Return the asset of *symbol* without an admin's changes; None when it cannot be a symbol."""
         known = self._known.get(symbol) or self._by_id.get(symbol)
         if known is None:
             known = _asset(symbol)
@@ -115,7 +115,7 @@ class AssetList:
         return known
 
     def change(self, symbol: str, changes: dict[str, bool] | None) -> None:
-        """Override *symbol*'s flags (`exists, active, tradable, fractionable, shortable`); None undoes it."""
+        """Override *symbol*'s flags (`exists, active, tradable, fractionable, shortable`); None removes the changes."""
         if changes is None:
             self._changed.pop(symbol, None)
         else:
@@ -175,5 +175,5 @@ def asset_json(asset: ListedAsset) -> dict[str, Any]:
     return body
 
 
-#: Coins trade from ten dollars upwards.
+#: The smallest order of a coin, in dollars.
 CRYPTO_MINIMUM = Decimal(10)

@@ -1,4 +1,4 @@
-"""Carry one request of the trading API to its handler, and the answer back."""
+"""The request and the answer of the trading API's handlers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from starlette.datastructures import QueryParams
 from workers.exchange.accounts import ExchangeAccount
 from workers.exchange.refusals import RequestRefused
 from workers.exchange.tickets import read_json
-from workers.exchange.trading import HONEST, Behaviour
+from workers.exchange.trading import NO_FAULTS, OrderFaults
 from workers.exchange.venue import Venue
 
 
@@ -29,23 +29,23 @@ class Call:
     query: QueryParams
     path: Mapping[str, Any] = field(default_factory=dict)
     #: Injected faults of an order that this request places.
-    behaviour: Behaviour = HONEST
-    #: Orders accepted after this time are not seen (an injected fault).
+    faults_of_order: OrderFaults = NO_FAULTS
+    #: The request does not see orders that were accepted after this time (an injected fault).
     horizon_ns: int | None = None
 
     @cached_property
     def json(self) -> dict[str, Any]:
-        """The body's JSON object, numbers as `Decimal`.
+        """Return the body's JSON object, with fractions as `Decimal`.
 
         Raises:
-            Refused: 400, when it is not one.
+            RequestRefused: 400, when it is not an object.
         """
         return read_json(self.body)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """The answer: a status and a body that is JSON (None: empty)."""
+    """The answer: a status and a JSON body, which is empty for None."""
 
     status: int = 200
     json: Any = None

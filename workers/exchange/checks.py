@@ -1,4 +1,4 @@
-"""Decide whether an account may place an order now, and what the order holds back if so."""
+"""Decide whether an account may place an order now, and what the order holds back."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _AUCTION_CLOSES = {TimeInForce.OPG: (time(9, 28), "9:28am"), TimeInForce.CLS: (t
 
 @dataclass(frozen=True, kw_only=True)
 class Reservation:
-    """What an order holds back while it is open."""
+    """The quantity and buying power that an order holds back while it is open."""
 
     #: Quantity of the position that it closes.
     held: Decimal
@@ -37,7 +37,7 @@ def find_asset(venue: Venue, symbol: str) -> ListedAsset:
     """Return the asset to trade.
 
     Raises:
-        Refused: 422, when there is none or it cannot be traded.
+        RequestRefused: 422, when there is no such asset or it cannot be traded.
     """
     asset = venue.assets.find(symbol)
     if asset is None:
@@ -50,10 +50,10 @@ def find_asset(venue: Venue, symbol: str) -> ListedAsset:
 
 
 def check_terms(venue: Venue, ticket: Ticket, asset: ListedAsset, now_ns: int) -> None:
-    """Refuse terms that the market of this asset does not know.
+    """Refuse terms that the market of this asset does not have.
 
     Raises:
-        Refused: 403 or 422.
+        RequestRefused: 403 or 422.
     """
     for price, name in (
         (ticket.limit_price, "limit_price"),
@@ -75,10 +75,10 @@ def check_terms(venue: Venue, ticket: Ticket, asset: ListedAsset, now_ns: int) -
 
 
 def check_account(account: ExchangeAccount, ticket: Ticket) -> None:
-    """Refuse an order of an account that may not trade, or under an id that is spent.
+    """Refuse an order of an account that may not trade, or with a client id that is used already.
 
     Raises:
-        Refused: 403 or 422.
+        RequestRefused: 403 or 422.
     """
     check_client_id(account, ticket.client_order_id)
     if account.trading_blocked:
@@ -88,20 +88,20 @@ def check_account(account: ExchangeAccount, ticket: Ticket) -> None:
 
 
 def check_client_id(account: ExchangeAccount, client_order_id: str | None) -> None:
-    """Refuse an id that any order of this account ever had.
+    """Refuse a client id that an order of this account has or had.
 
     Raises:
-        Refused: 422.
+        RequestRefused: 422.
     """
     if client_order_id is not None and client_order_id in account.by_client_id:
         raise bad_parameter("client_order_id must be unique")
 
 
 def check_wash_trade(account: ExchangeAccount, ticket: Ticket, symbol: str) -> None:
-    """Refuse an order that could trade with the account's own.
+    """Refuse an order that could trade with another order of the account.
 
     Raises:
-        Refused: 403.
+        RequestRefused: 403.
     """
     if ticket.order_class is not OrderClass.SIMPLE or ticket.type is OrderType.TRAILING_STOP:
         return
@@ -117,16 +117,16 @@ def check_wash_trade(account: ExchangeAccount, ticket: Ticket, symbol: str) -> N
             )
 
 
-def claim(venue: Venue, account: ExchangeAccount, ticket: Ticket, asset: ListedAsset) -> Reservation:
-    """Return what the order holds back.
+def reserve(venue: Venue, account: ExchangeAccount, ticket: Ticket, asset: ListedAsset) -> Reservation:
+    """Return the quantity and buying power that the order holds back.
 
     Raises:
-        Refused: 403 for what the account cannot pay or deliver, 422 for terms that do not fit its position.
+        RequestRefused: 403 when the account cannot pay or deliver, 422 for terms that do not fit its position.
     """
     price = ticket.limit_price or ticket.stop_price or venue.price(asset.symbol)
     if price is None:
-        said = "place a limit order first, or set one with POST /admin/prices"
-        raise rule(f'no price is known for "{asset.symbol}": {said}')
+        detail = "place a limit order first, or set one with POST /admin/prices"
+        raise rule(f'no price is known for "{asset.symbol}": {detail}')
     qty = ticket.qty if ticket.qty is not None else size_of(ticket.notional or ZERO, price)
     if asset.is_crypto and qty * price < CRYPTO_MINIMUM:
         raise forbidden(f"cost basis must be >= minimal amount of order {plain(CRYPTO_MINIMUM)}")
@@ -142,14 +142,14 @@ def claim(venue: Venue, account: ExchangeAccount, ticket: Ticket, asset: ListedA
         _check_short(account, ticket, asset, qty)
         market = venue.price(asset.symbol) or price
         price = max(price, market * SHORT_MARGIN)
-    elif position == 0 and _works(account, asset.symbol, ExchangeSide.SELL):
+    elif position == 0 and _has_open_order(account, asset.symbol, ExchangeSide.SELL):
         raise forbidden("cannot open a long buy while a short sell order is open")
     _check_power(venue, account, asset, qty * price)
     return Reservation(held=ZERO, reserved=qty * price, position_intent=intent)
 
 
 def size_of(notional: Decimal, price: Decimal) -> Decimal:
-    """Return how much *notional* dollars buy at *price*."""
+    """Return the quantity that *notional* dollars buy at *price*."""
     return (notional / price).quantize(QUANTUM, ROUND_DOWN)
 
 
@@ -174,7 +174,7 @@ def _check_fractional(ticket: Ticket, asset: ListedAsset) -> None:
 
 
 def _check_auction(venue: Venue, ticket: Ticket, now_ns: int) -> None:
-    """An auction is once a day: an exchange that is always in session has none."""
+    """Refuse an order outside the hours of its auction. An exchange that is always open has no auction."""
     ends, written = _AUCTION_CLOSES[ticket.time_in_force]
     shown = venue.clock.shown(venue.moment(now_ns)).time()
     if venue.clock.mode is ClockMode.ALWAYS_OPEN or ends <= shown < _AUCTION_OPENS:
@@ -215,12 +215,12 @@ def _check_short(account: ExchangeAccount, ticket: Ticket, asset: ListedAsset, q
         raise rule(f"asset {asset.symbol} cannot be sold short")
     if ticket.notional is not None or qty % 1:
         raise rule("fractional orders cannot be sold short")
-    if account.quantity(asset.symbol) == 0 and _works(account, asset.symbol, ExchangeSide.BUY):
+    if account.quantity(asset.symbol) == 0 and _has_open_order(account, asset.symbol, ExchangeSide.BUY):
         raise forbidden("cannot open a short sell while a long buy order is open")
 
 
-def _works(account: ExchangeAccount, symbol: str, side: ExchangeSide) -> bool:
-    """Return whether an order of *side* is open that does not wait for its parent."""
+def _has_open_order(account: ExchangeAccount, symbol: str, side: ExchangeSide) -> bool:
+    """Return whether an order of *side* is open, apart from legs that wait for their parent."""
     return any(order.status is not ExchangeOrderStatus.HELD for order in account.open[symbol, side].values())
 
 

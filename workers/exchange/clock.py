@@ -1,4 +1,4 @@
-"""Tell what time it is at the exchange and which session that is."""
+"""The exchange's time and its sessions."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from workers.exchange.trading_days import NEW_YORK, trading_day, trading_day_aft
 
 
 class ClockMode(StrEnum):
-    """How the exchange tells the time."""
+    """The mode of the exchange's clock."""
 
-    #: It is always the regular session; the time is the real one.
+    #: The real time, and always the regular session.
     ALWAYS_OPEN = "always_open"
     #: The real time and the real calendar.
     REAL = "real"
-    #: The real calendar from a set moment onward.
+    #: The real calendar, from a set time on.
     FIXED = "fixed"
 
 
-class TradableNow(StrEnum):
-    """What can trade now. Crypto always can."""
+class TradingSession(StrEnum):
+    """The session of shares. Coins always trade."""
 
     REGULAR = "regular"
     EXTENDED = "extended"
@@ -29,14 +29,14 @@ class TradableNow(StrEnum):
 
 
 class SessionClock:
-    """The market clock. *now* in every method is the real time; the answers are the exchange's."""
+    """The market clock. *now* of every method is the real time; the results are the exchange's time."""
 
     def __init__(self, mode: ClockMode) -> None:
         self.mode = mode
         self._offset = timedelta(0)
 
     def set(self, mode: ClockMode, now: datetime, *, shown: datetime | None = None) -> None:
-        """Switch to *mode*; a fixed clock runs on from *shown* (default: from the real time)."""
+        """Switch to *mode*. A fixed clock runs on from *shown*, or from the real time when that is None."""
         self.mode = mode
         self._offset = shown - now if shown is not None and mode is ClockMode.FIXED else timedelta(0)
 
@@ -44,11 +44,11 @@ class SessionClock:
         """Return the exchange's time in New York."""
         return (now + self._offset).astimezone(NEW_YORK)
 
-    def session(self, now: datetime) -> TradableNow:
-        """Return which session it is for shares."""
+    def session(self, now: datetime) -> TradingSession:
+        """Return the session of shares."""
         match self.mode:
             case ClockMode.ALWAYS_OPEN:
-                return TradableNow.REGULAR
+                return TradingSession.REGULAR
             case ClockMode.REAL | ClockMode.FIXED:
                 return self._session(self.shown(now))
             case never:
@@ -63,7 +63,7 @@ class SessionClock:
         return trading_day_after(shown.date()).opens
 
     def next_close(self, now: datetime) -> datetime:
-        """Return when the regular session that runs or comes next ends, by the calendar."""
+        """Return when the current or next regular session ends, by the calendar."""
         shown = self.shown(now)
         today = trading_day(shown.date())
         if today is not None and shown < today.closes:
@@ -72,24 +72,24 @@ class SessionClock:
 
     def day_ends(self, now: datetime) -> datetime:
         """Return when a `day` order placed now expires, in real UTC time."""
-        # Between two times in New York, a difference is one of hands on the wall: wrong over a daylight-saving night.
+        # A difference between two times of one zone ignores a change to or from daylight saving time.
         return self.next_close(now).astimezone(UTC) - self._offset
 
     def to_json(self, now: datetime) -> dict[str, object]:
         """Return the clock as `/v2/clock` writes it."""
         return {
             "timestamp": self.shown(now).isoformat(),
-            "is_open": self.session(now) is TradableNow.REGULAR,
+            "is_open": self.session(now) is TradingSession.REGULAR,
             "next_open": self.next_open(now).isoformat(),
             "next_close": self.next_close(now).isoformat(),
         }
 
     @staticmethod
-    def _session(shown: datetime) -> TradableNow:
+    def _session(shown: datetime) -> TradingSession:
         today = trading_day(shown.date())
         if today is None:
-            return TradableNow.CLOSED
+            return TradingSession.CLOSED
         if today.opens <= shown < today.closes:
-            return TradableNow.REGULAR
+            return TradingSession.REGULAR
         begins, ends = today.extended
-        return TradableNow.EXTENDED if begins <= shown < ends else TradableNow.CLOSED
+        return TradingSession.EXTENDED if begins <= shown < ends else TradingSession.CLOSED

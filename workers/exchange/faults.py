@@ -1,4 +1,4 @@
-"""Inject faults: decide, reproducibly, which request or event goes wrong and how."""
+"""Inject faults: decide reproducibly which request or event goes wrong, and how."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 
-class On(StrEnum):
+class FaultTarget(StrEnum):
     """What a fault can hit."""
 
     SUBMIT = "submit"
@@ -29,7 +29,7 @@ class On(StrEnum):
 
 
 class FaultKind(StrEnum):
-    """What goes wrong. *before*: the request has no effect. *after*: it has, and the answer is lost."""
+    """The kind of a fault. *before*: the request has no effect. *after*: it has, and the answer is lost."""
 
     LATENCY = "latency"
     RATE_LIMITED = "429"
@@ -47,11 +47,11 @@ class FaultKind(StrEnum):
     REJECT = "reject"
     UNAUTHORIZED = "unauthorized"
     FORBIDDEN_ACCOUNT = "forbidden_account"
-    #: Accepted, then rejected when it comes to the book.
+    #: The order is accepted, then rejected instead of entering the book.
     LATE_REJECT = "late_reject"
     PARTIAL_FILL = "partial_fill"
     NO_FILL = "no_fill"
-    #: Orders are not seen for some seconds after they were accepted.
+    #: Reads do not show orders for some seconds after they were accepted.
     LAGGING_READS = "lagging_reads"
     LATE_EVENT = "late_event"
     DOUBLE_EVENT = "double_event"
@@ -68,7 +68,7 @@ BEFORE = frozenset(
 AFTER = frozenset({FaultKind.ERROR_AFTER, FaultKind.DROP_AFTER, FaultKind.SILENCE_AFTER, FaultKind.GARBAGE})
 OF_ORDERS = frozenset({FaultKind.PARTIAL_FILL, FaultKind.NO_FILL, FaultKind.LATE_REJECT})
 OF_EVENTS = frozenset({FaultKind.LATE_EVENT, FaultKind.DOUBLE_EVENT, FaultKind.DROP_EVENT})
-#: How long each kind lasts when nothing is said, in seconds.
+#: The default duration of each kind that has one, in seconds.
 _SECONDS = {
     FaultKind.LATENCY: 0.05,
     FaultKind.SILENCE_BEFORE: 60.0,
@@ -92,21 +92,21 @@ class Fault(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    on: On
+    on: FaultTarget
     kind: FaultKind
     probability: Annotated[float, Field(ge=0, le=1)] = 1.0
-    #: How long, for the kinds that last.
+    #: The duration, for the kinds that have one.
     seconds: Annotated[float, Field(ge=0)] | None = None
     #: The HTTP status, for the kinds that have one.
     status: int | None = None
     message: str | None = None
     #: Only the account with this API key.
     key: str | None = None
-    #: Only orders (and requests) for this symbol.
+    #: Only orders and requests for this symbol.
     symbol: str | None = None
-    #: Not more often than this.
+    #: At most this many times.
     count: Annotated[int, Field(ge=1)] | None = None
-    #: How often it struck.
+    #: How often it has struck.
     hits: int = 0
 
     _random: random.Random = PrivateAttr(default_factory=random.Random)
@@ -124,16 +124,16 @@ class Fault(BaseModel):
 
     @property
     def lasts_s(self) -> float:
-        """How long it lasts, in seconds."""
+        """Return the duration in seconds, or 0."""
         return self.seconds or 0.0
 
     def seed(self, seed: str) -> None:
-        """Make what it will do a function of *seed*."""
+        """Make its decisions a function of *seed*."""
         self._random.seed(seed)
 
-    def strikes(self, on: On, key: str, symbol: str | None) -> bool:
-        """Decide about one request or event, and count it."""
-        if self.on not in (on, On.ANY) or self.key not in (None, key) or self.symbol not in (None, symbol):
+    def strikes(self, on: FaultTarget, key: str, symbol: str | None) -> bool:
+        """Decide whether it strikes one request or event, and count that."""
+        if self.on not in (on, FaultTarget.ANY) or self.key not in (None, key) or self.symbol not in (None, symbol):
             return False
         if self.count is not None and self.hits >= self.count:
             return False
@@ -144,7 +144,7 @@ class Fault(BaseModel):
 
 
 class FaultPlan(BaseModel):
-    """The active faults; the same plan strikes the same requests in the same order again."""
+    """The active faults. The same plan strikes the same sequence of requests at the same places."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -158,8 +158,8 @@ class FaultPlan(BaseModel):
             fault.hits = 0
         return self
 
-    def strike(self, on: On, key: str, kinds: Iterable[FaultKind], symbol: str | None = None) -> list[Fault]:
-        """Return the faults of *kinds* that hit this request, in their order."""
+    def strike(self, on: FaultTarget, key: str, kinds: Iterable[FaultKind], symbol: str | None = None) -> list[Fault]:
+        """Return the faults of *kinds* that strike this request, in their order."""
         wanted = frozenset(kinds)
         return [fault for fault in self.faults if fault.kind in wanted and fault.strikes(on, key, symbol)]
 

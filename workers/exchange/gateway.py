@@ -1,4 +1,4 @@
-"""Stand before the trading API: say who calls, go wrong where a fault says so, answer once it is written."""
+"""Serve the trading API: authenticate, apply injected faults, and answer once the changes are committed."""
 
 from __future__ import annotations
 
@@ -14,38 +14,38 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from workers.exchange.accounts import ExchangeAccount
 from workers.exchange.calls import Call, Handler, Reply, refusal
-from workers.exchange.faults import AFTER, BEFORE, OF_ORDERS, FaultKind, On
-from workers.exchange.floor import Floor
-from workers.exchange.mishaps import (
-    FaultyAnswer,
+from workers.exchange.fault_effects import (
     Outcome,
+    RawAnswer,
     Silence,
+    answer_of,
     classify,
-    go_wrong,
     is_market_data,
-    misbehave,
-    plain,
+    outcome_of,
+    with_fault,
 )
+from workers.exchange.faults import AFTER, BEFORE, OF_ORDERS, FaultKind, FaultTarget
 from workers.exchange.refusals import RequestRefused, not_found, unauthorized
-from workers.exchange.trading import HONEST
-from workers.exchange.traffic import FREE, Toll
+from workers.exchange.runtime import ExchangeRuntime
+from workers.exchange.trading import NO_FAULTS
+from workers.exchange.traffic import UNLIMITED, RateDecision
 
 log = structlog.get_logger(__name__)
 
-#: Where the server puts the connection, so that a fault can cut it.
+#: The key of the connection in the scope; a fault closes it.
 TRANSPORT = "tradewire.transport"
 _NANO = 1_000_000_000
 _TOO_MANY = Reply(status=429, json={"message": "too many requests."})
-_READS = frozenset({On.LOOKUP, On.LIST})
-#: The trading API, and the market data about coins; shares' is below the first.
+_READS = frozenset({FaultTarget.LOOKUP, FaultTarget.LIST})
+#: The trading API with the market data of shares, and the market data of coins.
 _PREFIXES = ("/v2/", "/v1beta3/")
 
 
 class Gateway:
-    """The ASGI application: the trading API itself, everything else is *others*'."""
+    """The ASGI application. It serves the trading API itself and passes everything else to *others*."""
 
-    def __init__(self, *, floor: Floor, routes: Iterable[Route], others: ASGIApp) -> None:
-        self._floor = floor
+    def __init__(self, *, runtime: ExchangeRuntime, routes: Iterable[Route], others: ASGIApp) -> None:
+        self._runtime = runtime
         self._routes = list(routes)
         self._others = others
 
@@ -56,69 +56,69 @@ class Gateway:
             return
         body = await _read(receive)
         outcome = await self._outcome(scope, body)
-        if isinstance(outcome, FaultyAnswer):
+        if isinstance(outcome, RawAnswer):
             await _send(send, outcome)
             return
         if isinstance(outcome, Silence):
-            await self._floor.first_of(_gone(receive), seconds=outcome.seconds)
-        _cut(scope)
-        await _gone(receive)
+            await self._runtime.wait_for_first(_disconnected(receive), seconds=outcome.seconds)
+        _close_connection(scope)
+        await _disconnected(receive)
 
     async def _outcome(self, scope: Scope, body: bytes) -> Outcome:
-        """Do what the request asks for and say what the client gets to see."""
+        """Carry the request out and return what the client sees of it."""
         try:
             route, path = self._find(scope)
             account = self._authenticate(Headers(scope=scope))
         except RequestRefused as refused:
-            await self._floor.committed()
-            return plain(refusal(refused))
-        toll = self._toll(scope, route, account)
-        if not toll.passes:
-            return plain(_TOO_MANY, toll.headers)
+            await self._runtime.committed()
+            return answer_of(refusal(refused))
+        decision = self._count(scope, route, account)
+        if not decision.passes:
+            return answer_of(_TOO_MANY, decision.headers)
         call = Call(
-            venue=self._floor.venue, account=account, now_ns=time.time_ns(), body=body, path=path,
+            venue=self._runtime.venue, account=account, now_ns=time.time_ns(), body=body, path=path,
             query=QueryParams(scope["query_string"]),
         )  # fmt: skip
         on = classify(scope["method"], scope["path"])
-        symbol = _symbol(call) if on is On.SUBMIT else None
+        symbol = _symbol(call) if on is FaultTarget.SUBMIT else None
         early = await self._before(on, account.key, symbol)
         if early is not None:
             return early
-        # The account may have been reset or refused while latency was served.
-        call = replace(call, now_ns=time.time_ns(), **self._behaviour(on, account.key, symbol))
+        # Latency took its time: the request takes effect now.
+        call = replace(call, now_ns=time.time_ns(), **self._faults_of_call(on, account.key, symbol))
         reply = _handle(route.endpoint, call)
-        await self._floor.committed()
+        await self._runtime.committed()
         if reply.status < 400:  # noqa: PLR2004 - the request took effect
-            late = self._floor.faults.strike(on, account.key, AFTER, symbol)
+            late = self._runtime.faults.strike(on, account.key, AFTER, symbol)
             if late:
-                return go_wrong(late[0])
-        return plain(reply, toll.headers)
+                return outcome_of(late[0])
+        return answer_of(reply, decision.headers)
 
-    def _toll(self, scope: Scope, route: Route, account: ExchangeAccount) -> Toll:
-        """Count a request of the trading API; market data has a limit of its own, which is never met here."""
+    def _count(self, scope: Scope, route: Route, account: ExchangeAccount) -> RateDecision:
+        """Count a request of the trading API. Market data has a limit of its own, which this exchange does not have."""
         if is_market_data(scope["path"]):
-            return FREE
-        return self._floor.traffic.arrive(account.key, f"{scope['method']} {route.path}", time.time_ns())
+            return UNLIMITED
+        return self._runtime.traffic.count(account.key, f"{scope['method']} {route.path}", time.time_ns())
 
-    async def _before(self, on: On, key: str, symbol: str | None) -> Outcome | None:
-        struck = self._floor.faults.strike(on, key, BEFORE | {FaultKind.LATENCY}, symbol)
+    async def _before(self, on: FaultTarget, key: str, symbol: str | None) -> Outcome | None:
+        struck = self._runtime.faults.strike(on, key, BEFORE | {FaultKind.LATENCY}, symbol)
         latency = sum(fault.lasts_s for fault in struck if fault.kind is FaultKind.LATENCY)
         if latency:
-            await self._floor.first_of(seconds=latency)
-        return next((go_wrong(fault) for fault in struck if fault.kind is not FaultKind.LATENCY), None)
+            await self._runtime.wait_for_first(seconds=latency)
+        return next((outcome_of(fault) for fault in struck if fault.kind is not FaultKind.LATENCY), None)
 
-    def _behaviour(self, on: On, key: str, symbol: str | None) -> dict[str, Any]:
-        """Return what injected faults make of a read, or of an order."""
-        faults, now_ns = self._floor.faults, time.time_ns()
+    def _faults_of_call(self, on: FaultTarget, key: str, symbol: str | None) -> dict[str, Any]:
+        """Return the fields of a call that injected faults change: what a read sees, or how an order behaves."""
+        faults, now_ns = self._runtime.faults, time.time_ns()
         if on in _READS:
             lags = faults.strike(on, key, {FaultKind.LAGGING_READS}, symbol)
             return {"horizon_ns": now_ns - int(lags[0].lasts_s * _NANO)} if lags else {}
-        if on is not On.SUBMIT:
+        if on is not FaultTarget.SUBMIT:
             return {}
-        behaviour = HONEST
+        faults_of_order = NO_FAULTS
         for fault in faults.strike(on, key, OF_ORDERS, symbol):
-            behaviour = misbehave(behaviour, fault)
-        return {"behaviour": behaviour}
+            faults_of_order = with_fault(faults_of_order, fault)
+        return {"faults_of_order": faults_of_order}
 
     def _find(self, scope: Scope) -> tuple[Route, dict[str, Any]]:
         known = False
@@ -135,7 +135,7 @@ class Gateway:
         key, secret = headers.get("apca-api-key-id"), headers.get("apca-api-secret-key")
         if not key or not secret:
             raise unauthorized()
-        account = self._floor.venue.authenticate(key, secret, time.time_ns())
+        account = self._runtime.venue.authenticate(key, secret, time.time_ns())
         if account is None:
             raise unauthorized()
         return account
@@ -168,7 +168,7 @@ async def _read(receive: Receive) -> bytes:
             return body
 
 
-async def _send(send: Send, answer: FaultyAnswer) -> None:
+async def _send(send: Send, answer: RawAnswer) -> None:
     headers = [(b"content-length", str(len(answer.body)).encode()), *answer.headers]
     if answer.body:
         headers.append((b"content-type", answer.content_type))
@@ -176,13 +176,13 @@ async def _send(send: Send, answer: FaultyAnswer) -> None:
     await send({"type": "http.response.body", "body": answer.body})
 
 
-async def _gone(receive: Receive) -> None:
-    """Wait until the client has left."""
+async def _disconnected(receive: Receive) -> None:
+    """Wait until the client has closed the connection."""
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
-def _cut(scope: Scope) -> None:
+def _close_connection(scope: Scope) -> None:
     transport = scope.get(TRANSPORT)
     if transport is not None:
         transport.abort()

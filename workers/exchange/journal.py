@@ -1,8 +1,8 @@
-"""Write down what the exchange accepted, before it says so, and read it back after a crash.
+"""Write every change to a file before it is answered, and read the file back after a crash.
 
-One transaction holds everything that changed since the last one, so the file is always a state that existed.
-The write-ahead log without an fsync per commit survives the death of the process at any moment, which is what
-a paper exchange promises; it does not promise to survive the loss of power.
+One transaction has all changes since the last one, so the file always has a state that existed. The write-ahead log
+without an fsync per commit survives the death of the process at any time, but not a loss of power. That is enough for a
+paper exchange.
 """
 
 from __future__ import annotations
@@ -10,14 +10,15 @@ from __future__ import annotations
 import fcntl
 import json
 import sqlite3
-from dataclasses import fields
 from decimal import Decimal
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
+
+from pydantic import TypeAdapter
 
 from pipeline.model.errors import NotPossible
 from workers.exchange.accounts import ExchangeAccount, ExchangePosition, ExchangeTransfer, Fill
-from workers.exchange.orders import ExchangeOrder, ExchangeSide
+from workers.exchange.orders import ExchangeOrder
 from workers.exchange.venue import Changes, Venue
 
 _SCHEMA = """
@@ -37,11 +38,15 @@ CREATE TABLE IF NOT EXISTS prices (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
+_Value = TypeVar("_Value")
 _TABLES = ("accounts", "orders", "positions", "fills", "transfers", "prices", "settings")
 _ORDER = """
 INSERT INTO orders (seq, id, account, client_order_id, body) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT (seq) DO UPDATE SET body = excluded.body
 """
+_ORDERS = TypeAdapter(ExchangeOrder)
+_FILLS = TypeAdapter(Fill)
+_TRANSFERS = TypeAdapter(ExchangeTransfer)
 _ACCOUNT_AMOUNTS = ("cash", "last_equity", "last_maintenance", "fees")
 _ACCOUNT_REST = (
     "secret_hash",
@@ -51,16 +56,13 @@ _ACCOUNT_REST = (
     "shorting_enabled",
     "configurations",
 )
-_FILL_NAMES = tuple(each.name for each in fields(Fill))
-_TRANSFER_NAMES = tuple(each.name for each in fields(ExchangeTransfer))
-_FILL_AMOUNTS = ("qty", "price", "cum_qty", "leaves_qty", "position_qty")
 
 
 class ExchangeJournal:
-    """The exchange's file, `exchange.sqlite3` in its home; one process at a time."""
+    """The exchange's file, `exchange.sqlite3` in its home. One process can have it open."""
 
     def __init__(self, home: Path) -> None:
-        """Open (or make) the file.
+        """Open the file, or create it.
 
         Raises:
             NotPossible: Another exchange runs in this home.
@@ -73,7 +75,7 @@ class ExchangeJournal:
         self._db.executescript(_SCHEMA)
 
     def write(self, changes: Changes, venue: Venue) -> None:
-        """Commit *changes* as they are in *venue* now."""
+        """Commit *changes*, with the values that *venue* has now."""
         self._db.execute("BEGIN IMMEDIATE")
         try:
             self._write(changes, venue)
@@ -83,7 +85,7 @@ class ExchangeJournal:
         self._db.execute("COMMIT")
 
     def load(self, venue: Venue) -> dict[str, str]:
-        """Fill an empty *venue* with what was written; return the settings."""
+        """Load the file into an empty *venue*, and return the settings."""
         for key, body in self._db.execute("SELECT key, body FROM accounts"):
             venue.accounts[key] = _account(key, body)
         for account, symbol, is_crypto, qty, cost in self._db.execute("SELECT * FROM positions"):
@@ -91,16 +93,14 @@ class ExchangeJournal:
                 symbol=symbol, is_crypto=bool(is_crypto), qty=Decimal(qty), cost=Decimal(cost)
             )
         for (body,) in self._db.execute("SELECT body FROM orders ORDER BY seq"):
-            order = ExchangeOrder.from_row(body)
+            order = _ORDERS.validate_json(body)
             venue.add(venue.accounts[order.account], order)
         for (body,) in self._db.execute("SELECT body FROM fills ORDER BY seq"):
-            fill = _fill(body)
+            fill = _FILLS.validate_json(body)
             venue.accounts[fill.account].fills.append(fill)
         for (body,) in self._db.execute("SELECT body FROM transfers ORDER BY seq"):
-            row = json.loads(body)
-            venue.accounts[row["account"]].transfers.append(
-                ExchangeTransfer(**row | {"amount": Decimal(row["amount"])})
-            )
+            transfer = _TRANSFERS.validate_json(body)
+            venue.accounts[transfer.account].transfers.append(transfer)
         for symbol, *prices in self._db.execute("SELECT symbol, pinned, last, previous FROM prices"):
             for known, price in zip((venue.pinned, venue.last, venue.previous), prices, strict=True):
                 if price is not None:
@@ -108,14 +108,14 @@ class ExchangeJournal:
         return dict(self._db.execute("SELECT name, value FROM settings").fetchall())
 
     def clear(self) -> None:
-        """Forget everything but the settings."""
+        """Delete everything but the settings."""
         self._db.execute("BEGIN IMMEDIATE")
         for table in _TABLES[:-1]:
             self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - our own table names
         self._db.execute("COMMIT")
 
     def close(self) -> None:
-        """Close the file and let the next exchange have it."""
+        """Close the file and release its lock."""
         self._db.close()
         self._lock.close()
 
@@ -125,7 +125,7 @@ class ExchangeJournal:
             "INSERT OR REPLACE INTO accounts (key, body) VALUES (?, ?)",
             [(account.key, _account_row(account)) for account in changes.accounts.values()],
         )
-        many(_ORDER, [(o.seq, o.id, o.account, o.client_order_id, o.to_row()) for o in changes.orders.values()])
+        many(_ORDER, [(o.seq, o.id, o.account, o.client_order_id, _json(_ORDERS, o)) for o in changes.orders.values()])
         for key, symbol in changes.positions:
             position = venue.accounts[key].positions.get(symbol)
             if position is None:
@@ -133,15 +133,8 @@ class ExchangeJournal:
             else:
                 row = (key, symbol, position.is_crypto, str(position.qty), str(position.cost))
                 self._db.execute("INSERT OR REPLACE INTO positions VALUES (?, ?, ?, ?, ?)", row)
-        fills = [
-            (json.dumps({name: getattr(fill, name) for name in _FILL_NAMES}, default=str),) for fill in changes.fills
-        ]
-        many("INSERT INTO fills (body) VALUES (?)", fills)
-        moved = [
-            (json.dumps({name: getattr(each, name) for name in _TRANSFER_NAMES}, default=str),)
-            for each in changes.transfers
-        ]
-        many("INSERT INTO transfers (body) VALUES (?)", moved)
+        many("INSERT INTO fills (body) VALUES (?)", [(_json(_FILLS, fill),) for fill in changes.fills])
+        many("INSERT INTO transfers (body) VALUES (?)", [(_json(_TRANSFERS, each),) for each in changes.transfers])
         prices = [
             (s, _text(venue.pinned.get(s)), _text(venue.last.get(s)), _text(venue.previous.get(s)))
             for s in changes.prices
@@ -154,6 +147,10 @@ def _text(value: Decimal | None) -> str | None:
     return None if value is None else str(value)
 
 
+def _json(adapter: TypeAdapter[_Value], value: _Value) -> str:
+    return adapter.dump_json(value).decode()
+
+
 def _account_row(account: ExchangeAccount) -> str:
     names = (*_ACCOUNT_AMOUNTS, *_ACCOUNT_REST)
     return json.dumps({name: getattr(account, name) for name in names}, default=str)
@@ -164,13 +161,8 @@ def _account(key: str, body: str) -> ExchangeAccount:
     return ExchangeAccount(key=key, **row | {name: Decimal(row[name]) for name in _ACCOUNT_AMOUNTS})
 
 
-def _fill(body: str) -> Fill:
-    row: dict[str, Any] = json.loads(body)
-    return Fill(**row | {name: Decimal(row[name]) for name in _FILL_AMOUNTS} | {"side": ExchangeSide(row["side"])})
-
-
 def _lock(path: Path) -> IO[str]:
-    """Hold *path* for as long as this process lives, also when it is killed."""
+    """Lock *path* until this process ends, also when it is killed."""
     lock = path.open("w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""Read and place the legs of bracket, OCO and OTO orders."""
+"""Check and place the legs of bracket, OCO and OTO orders."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _TIMES = frozenset({TimeInForce.DAY, TimeInForce.GTC})
 
 
 def check_legs(ticket: Ticket) -> Ticket:
-    """Return *ticket* with its legs in order; an OCO's own limit is its take-profit.
+    """Return *ticket* with checked legs. The limit price of an OCO is its take-profit.
 
     Raises:
-        Refused: 422, when the legs do not fit the order class.
+        RequestRefused: 422, when the legs do not fit the order class.
     """
     if ticket.order_class is OrderClass.OCO:
         if ticket.type is not OrderType.LIMIT:
@@ -33,8 +33,8 @@ def check_legs(ticket: Ticket) -> Ticket:
                 raise rule("order_class must be bracket, oco or oto for orders with take_profit or stop_loss")
             return ticket
         case OrderClass.OCO | OrderClass.BRACKET if not all(given):
-            said = "require take_profit.limit_price and stop_loss.stop_price"
-            raise rule(f"{ticket.order_class} orders {said}")
+            detail = "require take_profit.limit_price and stop_loss.stop_price"
+            raise rule(f"{ticket.order_class} orders {detail}")
         case OrderClass.OTO if all(given) or not any(given):
             raise rule("oto orders require either take_profit or stop_loss")
     if ticket.time_in_force not in _TIMES:
@@ -46,7 +46,7 @@ def check_legs(ticket: Ticket) -> Ticket:
 
 
 def add_legs(venue: Venue, account: ExchangeAccount, parent: ExchangeOrder, ticket: Ticket, now_ns: int) -> None:
-    """Place the legs of *parent*; they wait until it is filled (an OCO's: until it is in the book)."""
+    """Place the legs of *parent*. They wait until it is filled, or for an OCO until it is in the book."""
     legs = []
     if ticket.take_profit is not None and ticket.order_class is not OrderClass.OCO:
         legs.append(_leg(venue, parent, OrderType.LIMIT, limit=ticket.take_profit, now_ns=now_ns))
@@ -55,12 +55,12 @@ def add_legs(venue: Venue, account: ExchangeAccount, parent: ExchangeOrder, tick
         legs.append(_leg(venue, parent, kind, limit=ticket.stop_loss_limit, stop=ticket.stop_loss, now_ns=now_ns))
     for leg in legs:
         venue.add(account, leg)
-        venue.touch(leg, leg.submitted_ns)
+        venue.mark_changed(leg, leg.submitted_ns)
         parent.legs.append(leg.id)
 
 
 def _check_sides(ticket: Ticket) -> None:
-    """The profit lies beyond the loss, seen from the side of the entry."""
+    """Refuse a take-profit on the wrong side of the stop-loss."""
     profit, loss = ticket.take_profit, ticket.stop_loss
     if profit is None or loss is None:
         return
@@ -80,7 +80,7 @@ def _leg(
     stop: Decimal | None = None,
     now_ns: int,
 ) -> ExchangeOrder:
-    at = venue.tick(now_ns)
+    at = venue.next_time(now_ns)
     is_oco = parent.order_class is OrderClass.OCO
     side = parent.side if is_oco else parent.side.opposite
     return ExchangeOrder(

@@ -12,7 +12,7 @@ _CENT = Decimal("0.01")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Match:
-    """What the price does to an order: *fill* is the price to fill at, None when it rests."""
+    """The effect of a price on an order: *fill* is the price to fill at, or None when the order rests."""
 
     fill: Decimal | None = None
     triggered: bool = False
@@ -21,10 +21,10 @@ class Match:
 
 
 def match(order: ExchangeOrder, price: Decimal, *, arriving: bool) -> Match:
-    """Hold *order* against the current *price*.
+    """Match *order* against the current *price*.
 
-    An order that is marketable as it arrives fills at the price, which may be better than its limit. One that
-    rested fills at its limit when the price comes to it. A stop becomes a market order when touched.
+    An order that is marketable as it arrives fills at the price, which may be better than its limit. A resting order
+    fills at its limit when the price reaches it. A stop becomes a market order when its price is touched.
     """
     match order.type:
         case OrderType.MARKET:
@@ -38,7 +38,7 @@ def match(order: ExchangeOrder, price: Decimal, *, arriving: bool) -> Match:
                 return Match()
             if order.type is OrderType.STOP:
                 return Match(fill=price, triggered=True)
-            # The order enters the book as a limit order at the moment it is touched.
+            # A stop-limit order enters the book as a limit order when its stop price is touched.
             fill = _limit(order, price, arriving=arriving or not order.triggered)
             return Match(fill=fill, triggered=True)
 

@@ -1,4 +1,4 @@
-"""Compute what an account is worth and what it may still buy. Pure."""
+"""Compute an account's equity, margins and buying power. Pure."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ class Totals:
     short_value: Decimal
     initial_margin: Decimal
     maintenance_margin: Decimal
-    #: Multiplied by the account's multiplier; for shares.
+    #: For shares, with the account's multiplier.
     buying_power: Decimal
-    #: At the overnight multiplier of two.
+    #: For shares held overnight, with a multiplier of two at most.
     regt_buying_power: Decimal
-    #: For what cannot be bought on margin: coins.
+    #: For coins, which cannot be bought on margin.
     non_marginable: Decimal
 
 
 def totals(account: ExchangeAccount, price_of: Callable[[str], Decimal | None]) -> Totals:
-    """Value *account* at the current prices; a position without a price counts at its cost."""
+    """Return the figures of *account* at the current prices. A position without a price counts at its cost."""
     long_value = short_value = crypto = ZERO
     for position in account.positions.values():
         price = price_of(position.symbol)

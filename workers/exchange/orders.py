@@ -1,12 +1,10 @@
-"""Hold an order as the exchange knows it, from its acceptance to its last word."""
+"""An order of the exchange, from its acceptance to its end."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
 
 
 class ExchangeSide(StrEnum):
@@ -17,7 +15,7 @@ class ExchangeSide(StrEnum):
 
     @property
     def opposite(self) -> ExchangeSide:
-        """The other side."""
+        """Return the other side."""
         return ExchangeSide.SELL if self is ExchangeSide.BUY else ExchangeSide.BUY
 
 
@@ -43,7 +41,7 @@ class TimeInForce(StrEnum):
 
 
 class OrderClass(StrEnum):
-    """Whether an order comes with others."""
+    """Whether an order belongs to a group."""
 
     SIMPLE = ""
     BRACKET = "bracket"
@@ -52,11 +50,11 @@ class OrderClass(StrEnum):
 
 
 class ExchangeOrderStatus(StrEnum):
-    """Where an order is; the broker's words."""
+    """The status of an order, as the broker writes it."""
 
-    #: Taken outside the session; waits for the open.
+    #: Accepted outside the session; it waits for the opening.
     ACCEPTED = "accepted"
-    #: Taken, not yet in the book.
+    #: Accepted, not yet in the book.
     PENDING_NEW = "pending_new"
     NEW = "new"
     #: A leg that waits for its parent.
@@ -81,7 +79,7 @@ OPEN = frozenset(
         ExchangeOrderStatus.PENDING_CANCEL,
     }
 )
-#: In the book: what the price may fill.
+#: Statuses in which an order is in the book and may be matched.
 WORKING = frozenset({ExchangeOrderStatus.NEW, ExchangeOrderStatus.PARTIALLY_FILLED})
 
 
@@ -111,7 +109,7 @@ class ExchangeOrder:
     order_class: OrderClass = OrderClass.SIMPLE
     position_intent: str = ""
     status: ExchangeOrderStatus
-    #: A stop whose price was touched.
+    #: The stop price was touched.
     triggered: bool = False
     created_ns: int
     submitted_ns: int
@@ -133,45 +131,19 @@ class ExchangeOrder:
     reserved: Decimal = Decimal(0)
     #: Quantity of the position that this order holds back.
     held: Decimal = Decimal(0)
-    #: An injected fault: the next match fills only a part, the rest this many seconds later.
+    #: An injected fault: the next match fills a part, and the rest fills this many seconds later.
     part_then_s: float | None = None
-    #: An injected fault: it is rejected when it comes to the book.
+    #: An injected fault: it is rejected instead of entering the book.
     reject_later: bool = False
-    #: An injected fault: no match before this time.
+    #: An injected fault: it is not matched before this time.
     frozen_until_ns: int = 0
 
     @property
     def is_open(self) -> bool:
-        """Whether it may still fill."""
+        """Return whether it may still fill."""
         return self.status in OPEN
 
     @property
     def filled_average(self) -> Decimal | None:
-        """The average price of what is filled."""
+        """Return the average price of its fills; None before the first."""
         return self.filled_value / self.filled_qty if self.filled_qty else None
-
-    def to_row(self) -> str:
-        """Return the order as one line of JSON for the journal."""
-        return json.dumps({name: getattr(self, name) for name in _NAMES}, default=str, separators=(",", ":"))
-
-    @classmethod
-    def from_row(cls, text: str) -> ExchangeOrder:
-        """Read back what `to_row` wrote."""
-        row: dict[str, Any] = json.loads(text)
-        for name in _DECIMALS:
-            if row[name] is not None:
-                row[name] = Decimal(row[name])
-        for name, word in _WORDS.items():
-            row[name] = word(row[name])
-        return cls(**row)
-
-
-_NAMES = tuple(each.name for each in fields(ExchangeOrder))
-_DECIMALS = tuple(each.name for each in fields(ExchangeOrder) if "Decimal" in str(each.type))
-_WORDS = {
-    "side": ExchangeSide,
-    "type": OrderType,
-    "time_in_force": TimeInForce,
-    "order_class": OrderClass,
-    "status": ExchangeOrderStatus,
-}

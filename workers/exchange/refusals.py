@@ -1,4 +1,4 @@
-"""Say no in the broker's own words: the HTTP status, the code and the message of every refusal."""
+"""The broker's refusals: HTTP status, code and message."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NOT_FOUND = 40410000
 
 
 class RequestRefused(TradewireError):
-    """The exchange refuses the request; nothing was changed."""
+    """The exchange refuses the request and has changed nothing."""
 
     def __init__(self, status: int, message: str, code: int | None = None, **extra: str) -> None:
         super().__init__(message)
@@ -26,7 +26,7 @@ class RequestRefused(TradewireError):
 
 
 def bad_parameter(message: str) -> RequestRefused:
-    """Return the 422 for a parameter that cannot be right whatever the account holds."""
+    """Return the 422 for a parameter that is wrong for every account."""
     return RequestRefused(422, message, BAD_PARAMETER)
 
 

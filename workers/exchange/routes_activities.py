@@ -1,4 +1,4 @@
-"""Answer `/v2/account/activities`: fills, and cash that came or went."""
+"""Answer `/v2/account/activities`: fills, deposits and withdrawals."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def activities(call: Call) -> Reply:
 
 
 def _kinds(call: Call) -> frozenset[str]:
-    """Return the activity types that are asked for; `TRANS` stands for deposits and withdrawals."""
+    """Return the requested activity types; `TRANS` means deposits and withdrawals."""
     named = call.path.get("activity_type") or call.query.get("activity_types")
     category = call.query.get("category")
     if named and category:

@@ -1,4 +1,4 @@
-"""Answer `/admin`: what a test or a drill needs to make the exchange behave; for this machine only."""
+"""Answer `/admin`, with which tests and drills control the exchange. It answers this machine only."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from starlette.routing import Route
 
 from workers.exchange.admin_bodies import AccountBody, AssetsBody, BarsBody, ClockBody, Prices, RateBody
 from workers.exchange.faults import FaultPlan
-from workers.exchange.floor import Floor
 from workers.exchange.refusals import plain
-from workers.exchange.wire import money
+from workers.exchange.runtime import ExchangeRuntime
+from workers.exchange.wire import cents
 
 _Handler = Callable[[Request], Awaitable[Response]]
 
 
 class Admin:
-    """The admin routes of one floor."""
+    """The admin routes of one exchange."""
 
-    def __init__(self, floor: Floor) -> None:
-        self._floor = floor
+    def __init__(self, runtime: ExchangeRuntime) -> None:
+        self._runtime = runtime
 
     def routes(self) -> list[Route]:
-        """Return the routes, each refused to callers from elsewhere."""
+        """Return the routes. Each refuses callers from other machines."""
         return [
             Route("/admin/prices", _local(self._prices), methods=["POST"]),
             Route("/admin/bars", _local(self._bars), methods=["POST"]),
@@ -48,31 +48,31 @@ class Admin:
 
     async def _prices(self, request: Request) -> Response:
         prices = Prices.model_validate_json(await request.body()).root
-        unknown = [symbol for symbol in prices if self._floor.venue.assets.known(symbol) is None]
+        unknown = [symbol for symbol in prices if self._runtime.venue.assets.known(symbol) is None]
         if unknown:
             return JSONResponse({"message": f"no such asset: {', '.join(unknown)}"}, 422)
-        self._floor.pin({self._canonical(symbol): price for symbol, price in prices.items()})
-        await self._floor.committed()
-        return JSONResponse({symbol: _written(self._floor.venue.price(symbol)) for symbol in prices})
+        self._runtime.pin({self._canonical(symbol): price for symbol, price in prices.items()})
+        await self._runtime.committed()
+        return JSONResponse({symbol: _written(self._runtime.venue.price(symbol)) for symbol in prices})
 
     async def _bars(self, request: Request) -> Response:
         body = BarsBody.model_validate_json(await request.body())
-        self._floor.retime(cadence_s=body.cadence_s, playing=body.playing)
+        self._runtime.set_pace(cadence_s=body.cadence_s, playing=body.playing)
         for _ in range(body.turn):
-            self._floor.turn()
-        await self._floor.committed()
-        floor = self._floor
-        return JSONResponse({"cursor": floor.cursor, "cadence_s": floor.cadence_s, "playing": floor.playing})
+            self._runtime.play_next_bar()
+        await self._runtime.committed()
+        runtime = self._runtime
+        return JSONResponse({"cursor": runtime.cursor, "cadence_s": runtime.cadence_s, "playing": runtime.playing})
 
     async def _clock(self, request: Request) -> Response:
         body = ClockBody.model_validate_json(await request.body())
-        self._floor.set_clock(body.mode, body.now)
-        await self._floor.committed()
-        return JSONResponse({"mode": body.mode, **self._floor.venue.clock.to_json(datetime.now(UTC))})
+        self._runtime.set_clock(body.mode, body.now)
+        await self._runtime.committed()
+        return JSONResponse({"mode": body.mode, **self._runtime.venue.clock.to_json(datetime.now(UTC))})
 
     async def _accounts(self, request: Request) -> Response:
         body = AccountBody.model_validate_json(await request.body())
-        venue = self._floor.venue
+        venue = self._runtime.venue
         account = venue.accounts.get(body.key) or venue.open_account(body.key, time.time_ns())
         if body.cash is not None:
             account.last_equity += body.cash - account.cash
@@ -84,30 +84,30 @@ class Admin:
             at_ns = time.time_ns() if body.deposited_at is None else _nanoseconds(body.deposited_at)
             venue.move_cash(account, body.deposit, at_ns, day_only=body.deposit_day_only)
         venue.changes.accounts[account.key] = account
-        await self._floor.committed()
-        shown = {"cash": money(account.cash), "last_equity": money(account.last_equity)}
+        await self._runtime.committed()
+        shown = {"cash": cents(account.cash), "last_equity": cents(account.last_equity)}
         return JSONResponse({"key": account.key, "account_number": account.number, **shown})
 
     async def _assets(self, request: Request) -> Response:
         changes = AssetsBody.model_validate_json(await request.body()).root
         for symbol, flags in changes.items():
-            self._floor.venue.assets.change(self._canonical(symbol), None if flags is None else flags.model_dump())
+            self._runtime.venue.assets.change(self._canonical(symbol), None if flags is None else flags.model_dump())
         return JSONResponse({})
 
     async def _set_faults(self, request: Request) -> Response:
-        self._floor.faults = FaultPlan.model_validate_json(await request.body())
-        return JSONResponse(self._floor.faults.to_json())
+        self._runtime.faults = FaultPlan.model_validate_json(await request.body())
+        return JSONResponse(self._runtime.faults.to_json())
 
     async def _faults(self, _request: Request) -> Response:
-        return JSONResponse(self._floor.faults.to_json())
+        return JSONResponse(self._runtime.faults.to_json())
 
     async def _state(self, _request: Request) -> Response:
-        floor, venue = self._floor, self._floor.venue
+        runtime, venue = self._runtime, self._runtime.venue
         return JSONResponse(
             {
-                "cursor": floor.cursor,
-                "cadence_s": floor.cadence_s,
-                "playing": floor.playing,
+                "cursor": runtime.cursor,
+                "cadence_s": runtime.cadence_s,
+                "playing": runtime.playing,
                 "clock": venue.clock.to_json(datetime.now(UTC)) | {"mode": venue.clock.mode},
                 "orders": len(venue.orders),
                 "open_orders": sum(len(book) for book in venue.book.values()),
@@ -119,25 +119,25 @@ class Admin:
         )
 
     async def _orders(self, request: Request) -> Response:
-        account = self._floor.venue.accounts.get(request.query_params.get("key", ""))
+        account = self._runtime.venue.accounts.get(request.query_params.get("key", ""))
         orders = account.orders if account is not None else []
-        return JSONResponse([self._floor.venue.order_json(order) for order in orders])
+        return JSONResponse([self._runtime.venue.order_json(order) for order in orders])
 
     async def _rate(self, request: Request) -> Response:
         body = RateBody.model_validate_json(await request.body())
-        self._floor.traffic.limit(body.per_minute, retry_after=body.retry_after)
+        self._runtime.traffic.limit(body.per_minute, retry_after=body.retry_after)
         return JSONResponse(body.model_dump())
 
     async def _requests(self, request: Request) -> Response:
-        return JSONResponse(self._floor.traffic.to_json(request.query_params.get("key", "")))
+        return JSONResponse(self._runtime.traffic.to_json(request.query_params.get("key", "")))
 
     async def _reset(self, _request: Request) -> Response:
-        self._floor.reset()
-        await self._floor.committed()
-        return JSONResponse({"cursor": self._floor.cursor})
+        self._runtime.reset()
+        await self._runtime.committed()
+        return JSONResponse({"cursor": self._runtime.cursor})
 
     def _canonical(self, symbol: str) -> str:
-        known = self._floor.venue.assets.known(symbol)
+        known = self._runtime.venue.assets.known(symbol)
         return symbol if known is None else known.symbol
 
 
@@ -149,7 +149,7 @@ def _summary(account: Any) -> dict[str, Any]:
         "open_orders": len(account.open_orders()),
         "fills": len(account.fills),
         "positions": {each.symbol: plain(each.qty) for each in account.positions.values()},
-        "cash": money(account.cash),
+        "cash": cents(account.cash),
     }
 
 
@@ -162,7 +162,7 @@ def _nanoseconds(at: datetime) -> int:
 
 
 def _local(handler: _Handler) -> _Handler:
-    """Refuse callers from another machine, and say what is wrong with a body."""
+    """Refuse callers from other machines, and answer an invalid body with its problems."""
 
     async def guarded(request: Request) -> Response:
         host = request.client.host if request.client else ""

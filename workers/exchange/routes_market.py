@@ -23,7 +23,7 @@ def assets(call: Call) -> Reply:
 
 
 def asset(call: Call) -> Reply:
-    """`GET /v2/assets/{symbol_or_asset_id}`; a pair is understood with its slash encoded or not."""
+    """`GET /v2/assets/{symbol_or_asset_id}`. The slash of a pair may be encoded or not."""
     wanted = call.path["symbol"]
     found = call.venue.assets.find(wanted)
     if found is None:

@@ -24,7 +24,7 @@ _SUBMITTED = attrgetter("submitted_ns")
 
 def place(call: Call) -> Reply:
     """`POST /v2/orders`."""
-    order = submit(call.venue, call.account, call.json, call.now_ns, call.behaviour)
+    order = submit(call.venue, call.account, call.json, call.now_ns, call.faults_of_order)
     return Reply(json=call.venue.order_json(order, nested=True))
 
 
@@ -34,7 +34,7 @@ def list_orders(call: Call) -> Reply:
     nested = call.query.get("nested", "").lower() == "true"
     chosen: list[ExchangeOrder] = []
     for order in _candidates(call):
-        if _wanted(call, order, nested=nested):
+        if _matches(call, order, nested=nested):
             chosen.append(order)
             if len(chosen) == limit:
                 break
@@ -51,10 +51,10 @@ def by_id(call: Call) -> Reply:
 
 def by_client_id(call: Call) -> Reply:
     """`GET /v2/orders:by_client_order_id`."""
-    wanted = call.query.get("client_order_id", "")
-    order = call.account.by_client_id.get(wanted)
+    client_order_id = call.query.get("client_order_id", "")
+    order = call.account.by_client_id.get(client_order_id)
     if order is None or not _visible(call, order):
-        raise not_found(f"order not found for {wanted}")
+        raise not_found(f"order not found for {client_order_id}")
     return Reply(json=call.venue.order_json(order, nested=True))
 
 
@@ -77,7 +77,7 @@ def cancel_all(call: Call) -> Reply:
 
 
 def cancel_open(call: Call) -> list[dict[str, object]]:
-    """Cancel every open order and say for each how it went."""
+    """Cancel every open order and return the result for each."""
     found: list[dict[str, object]] = []
     for order in call.account.open_orders():
         try:
@@ -90,15 +90,15 @@ def cancel_open(call: Call) -> list[dict[str, object]]:
 
 
 def moment(call: Call, name: str) -> int | None:
-    """Return the time that a query parameter gives, in nanoseconds; None when absent.
+    """Return the time of a query parameter in nanoseconds; None when absent.
 
     Raises:
-        Refused: 422, when it is no time.
+        RequestRefused: 422, when it is not a time.
     """
     text = call.query.get(name)
     if not text:
         return None
-    # `datetime` ends at microseconds, and a page begins exactly after the last order of the one before.
+    # `datetime` has microseconds only, but a page must begin exactly after the last order of the page before.
     whole, fraction = _FRACTION.sub("", text, count=1), _FRACTION.search(text)
     try:
         at = datetime.fromisoformat(whole.replace(" ", "+"))
@@ -110,10 +110,10 @@ def moment(call: Call, name: str) -> int | None:
 
 
 def integer(call: Call, name: str, default: int, most: int) -> int:
-    """Return the number of rows that a query parameter asks for.
+    """Return the number of rows of a query parameter.
 
     Raises:
-        Refused: 422, when it is no number from 1 to *most*.
+        RequestRefused: 422, when it is not a number from 1 to *most*.
     """
     text = call.query.get(name)
     if not text:
@@ -124,7 +124,7 @@ def integer(call: Call, name: str, default: int, most: int) -> int:
 
 
 def _candidates(call: Call) -> Iterator[ExchangeOrder]:
-    """Yield the account's orders within the asked time, in the asked direction."""
+    """Yield the account's orders within the requested time, in the requested direction."""
     status = call.query.get("status") or "open"
     if status not in {"open", "closed", "all"}:
         raise bad_parameter("invalid status")
@@ -146,7 +146,7 @@ def _candidates(call: Call) -> Iterator[ExchangeOrder]:
     return (orders[index] for index in indexes)
 
 
-def _wanted(call: Call, order: ExchangeOrder, *, nested: bool) -> bool:
+def _matches(call: Call, order: ExchangeOrder, *, nested: bool) -> bool:
     query = call.query
     if query.get("status") == "closed" and order.is_open:
         return False

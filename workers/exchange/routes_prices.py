@@ -1,4 +1,4 @@
-"""Answer the market data API where it tells the latest trades: `/v2/stocks` and `/v1beta3/crypto`."""
+"""Answer the market data API's latest trades: `/v2/stocks` and `/v1beta3/crypto`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from workers.exchange.calls import Call, Reply
 from workers.exchange.refusals import RequestRefused
-from workers.exchange.wire import sure_stamp
+from workers.exchange.wire import timestamp
 
 
 def latest_of_share(call: Call) -> Reply:
@@ -34,7 +34,7 @@ def latest_of_coins(call: Call) -> Reply:
 
 
 def _latest(call: Call, *, crypto: bool) -> Reply:
-    """Answer with the trades of the symbols that are known; the others are left out."""
+    """Answer with the latest trades of *symbols*. A symbol without a price is left out."""
     wanted = call.query.get("symbols", "").split(",")
     trades = {}
     for symbol in wanted:
@@ -48,11 +48,11 @@ def _latest(call: Call, *, crypto: bool) -> Reply:
 
 
 def _trade(call: Call, symbol: str) -> dict[str, Any] | None:
-    """Return the latest trade; market data writes numbers, where the trading API writes strings."""
+    """Return the latest trade. Market data has numbers where the trading API has strings."""
     price = call.venue.price(symbol)
     if price is None:
         return None
-    return {"t": sure_stamp(call.now_ns), "p": float(price), "s": 100, "i": 1}
+    return {"t": timestamp(call.now_ns), "p": float(price), "s": 100, "i": 1}
 
 
 ROUTES = [

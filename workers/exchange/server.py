@@ -1,4 +1,4 @@
-"""Serve the paper exchange on one port until it is told to stop."""
+"""Serve the paper exchange on one port until SIGTERM or SIGINT."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from pipeline.intake.sources.bars import load_bars
 from workers.exchange.clock import ClockMode, SessionClock
-from workers.exchange.floor import Floor
 from workers.exchange.gateway import TRANSPORT, Gateway
 from workers.exchange.journal import ExchangeJournal
 from workers.exchange.routes_account import ROUTES as ACCOUNT_ROUTES
@@ -29,7 +28,8 @@ from workers.exchange.routes_bars import bars_routes
 from workers.exchange.routes_market import ROUTES as MARKET_ROUTES
 from workers.exchange.routes_orders import ROUTES as ORDER_ROUTES
 from workers.exchange.routes_prices import ROUTES as PRICE_ROUTES
-from workers.exchange.stream import Hub
+from workers.exchange.runtime import ExchangeRuntime
+from workers.exchange.stream import TradeUpdateHub
 from workers.exchange.tape import Tape
 from workers.exchange.venue import Venue
 
@@ -51,7 +51,7 @@ def serve(
     Args:
         host: The address to listen on.
         port: The port; 0 takes a free one.
-        home: Where `exchange.sqlite3` is kept.
+        home: The folder of `exchange.sqlite3`.
         cadence_s: Seconds per bar.
         clock: `always_open`, or `real` for the calendar of the New York Stock Exchange.
         bars: Whether to play the shipped price bars.
@@ -64,36 +64,36 @@ def serve(
     listener = socket.create_server((host, port), backlog=1024)
     url = f"http://{host}:{listener.getsockname()[1]}"
     with contextlib.closing(listener):
-        floor = Floor(
+        runtime = ExchangeRuntime(
             venue=Venue(SessionClock(ClockMode(clock))),
             journal=ExchangeJournal(home),
             tape=Tape(load_bars()) if bars else None,
             cadence_s=cadence_s,
         )
-        _Server(floor, url, on_ready).run(sockets=[listener])
+        _Server(runtime, url, on_ready).run(sockets=[listener])
 
 
-def build_app(floor: Floor) -> ASGIApp:
-    """Return the application that serves *floor*."""
-    hub = Hub(floor)
-    floor.publish = hub.publish
-    others = Router([WebSocketRoute("/stream", hub.serve), *bars_routes(floor), *Admin(floor).routes()])
+def build_app(runtime: ExchangeRuntime) -> ASGIApp:
+    """Return the application that serves *runtime*."""
+    hub = TradeUpdateHub(runtime)
+    runtime.publish = hub.publish
+    others = Router([WebSocketRoute("/stream", hub.serve), *bars_routes(runtime), *Admin(runtime).routes()])
     return Gateway(
-        floor=floor,
+        runtime=runtime,
         routes=[*ORDER_ROUTES, *ACCOUNT_ROUTES, *ACTIVITY_ROUTES, *MARKET_ROUTES, *PRICE_ROUTES],
         others=others,
     )
 
 
 class _Protocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
-    """HTTP as uvicorn speaks it; each request knows its connection, so that a fault can cut it."""
+    """uvicorn's HTTP protocol. Each request has its connection in the scope, so that a fault can close it."""
 
     app: ASGIApp
 
     def connection_made(self, transport: asyncio.Transport) -> None:
-        """Note the connection."""
+        """Put the connection into the scope of its requests."""
         super().connection_made(transport)
-        # asyncio leaves Nagle's algorithm on for a listener that was handed to it: 40 ms per answer.
+        # asyncio leaves Nagle's algorithm on for a socket that it did not open, which costs 40 ms per answer.
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         app = self.app
 
@@ -105,36 +105,36 @@ class _Protocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
 
 
 class _Server(uvicorn.Server):
-    """A server that starts and stops its floor, and returns when it is told to stop."""
+    """A server that starts and stops its runtime with it, and returns on SIGTERM or SIGINT."""
 
-    def __init__(self, floor: Floor, url: str, on_ready: Callable[[str], None] | None) -> None:
+    def __init__(self, runtime: ExchangeRuntime, url: str, on_ready: Callable[[str], None] | None) -> None:
         config = uvicorn.Config(
-            build_app(floor), http=_Protocol, ws="auto", lifespan="off", log_config=None, access_log=False,
+            build_app(runtime), http=_Protocol, ws="auto", lifespan="off", log_config=None, access_log=False,
             server_header=False, timeout_graceful_shutdown=1, ws_ping_interval=10.0, ws_ping_timeout=10.0,
         )  # fmt: skip
         super().__init__(config)
-        self._floor = floor
+        self._runtime = runtime
         self._url = url
         self._on_ready = on_ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Load what was written before the first request is served."""
-        await self._floor.start()
+        """Load the journal before the first request is served."""
+        await self._runtime.start()
         await super().startup(sockets)
-        log.info("exchange.started", url=self._url, cursor=self._floor.cursor)
+        log.info("exchange.started", url=self._url, cursor=self._runtime.cursor)
         if self._on_ready is not None:
             self._on_ready(self._url)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Let nobody wait any longer, then close."""
-        self._floor.stopping.set()
+        """End every waiting request, then close."""
+        self._runtime.stopping.set()
         await super().shutdown(sockets)
-        await self._floor.stop()
+        await self._runtime.stop()
         log.info("exchange.stopped")
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Stop on SIGTERM and SIGINT, and return: uvicorn would raise the signal again."""
+        """Stop on SIGTERM and SIGINT and return, where uvicorn would raise the signal again."""
 
         def stop(_number: int, _frame: FrameType | None) -> None:
             self.should_exit = True

@@ -1,4 +1,4 @@
-"""Move orders that were accepted: into the book, through fills, to their end."""
+"""Move accepted orders on: into the book, through fills, to their end."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from decimal import ROUND_DOWN, Decimal
 
 from workers.exchange.accounts import QUANTUM, ZERO, ExchangeAccount, Fill
 from workers.exchange.checks import size_of
-from workers.exchange.clock import TradableNow
+from workers.exchange.clock import TradingSession
 from workers.exchange.matching import match
 from workers.exchange.orders import WORKING, ExchangeOrder, ExchangeOrderStatus, ExchangeSide, OrderClass, TimeInForce
 from workers.exchange.venue import Venue
@@ -20,7 +20,7 @@ _ENDS = {
     ExchangeOrderStatus.REJECTED: "failed_ns",
 }
 _NANO = 1_000_000_000
-#: The time until which an order is frozen that shall never fill.
+#: `frozen_until_ns` of an order that never fills: later than any time.
 FOR_EVER = 2**62
 
 
@@ -29,41 +29,41 @@ def in_session(venue: Venue, order: ExchangeOrder, now_ns: int) -> bool:
     if order.is_crypto:
         return True
     session = venue.clock.session(venue.moment(now_ns))
-    return session is TradableNow.REGULAR or (session is TradableNow.EXTENDED and order.extended_hours)
+    return session is TradingSession.REGULAR or (session is TradingSession.EXTENDED and order.extended_hours)
 
 
-def wake(venue: Venue, order: ExchangeOrder, now_ns: int) -> None:
-    """Do what is due for *order*: put it in the book, finish its cancel, or match it again."""
+def advance(venue: Venue, order: ExchangeOrder, now_ns: int) -> None:
+    """Do the next step of *order*: put it into the book, finish its cancel, or match it again."""
     match order.status:
         case ExchangeOrderStatus.PENDING_NEW:
             activate(venue, order, now_ns)
         case ExchangeOrderStatus.PENDING_CANCEL:
             finish(venue, order, ExchangeOrderStatus.CANCELED, now_ns)
         case ExchangeOrderStatus.NEW | ExchangeOrderStatus.PARTIALLY_FILLED:
-            look(venue, order, now_ns)
-            _look_again(venue, order, now_ns)
+            match_now(venue, order, now_ns)
+            _schedule_match(venue, order, now_ns)
         case ExchangeOrderStatus.ACCEPTED if order.time_in_force not in _AUCTIONS and in_session(venue, order, now_ns):
             activate(venue, order, now_ns)
 
 
 def activate(venue: Venue, order: ExchangeOrder, now_ns: int) -> None:
-    """Put *order* into the book and match it once as it arrives."""
+    """Put *order* into the book and match it for the first time."""
     if order.reject_later:
         finish(venue, order, ExchangeOrderStatus.REJECTED, now_ns)
         return
     order.status = ExchangeOrderStatus.NEW
-    venue.touch(order, now_ns)
-    venue.tell(order, "new", now_ns)
-    look(venue, order, now_ns, arriving=True)
-    _look_again(venue, order, now_ns)
+    venue.mark_changed(order, now_ns)
+    venue.add_event(order, "new", now_ns)
+    match_now(venue, order, now_ns, arriving=True)
+    _schedule_match(venue, order, now_ns)
     if order.status in WORKING and order.time_in_force in _ONE_SHOT and order.frozen_until_ns <= now_ns:
         finish(venue, order, ExchangeOrderStatus.CANCELED, now_ns)
     elif order.is_open and order.order_class is OrderClass.OCO and order.parent is None:
         _activate_legs(venue, order, now_ns)
 
 
-def look(venue: Venue, order: ExchangeOrder, now_ns: int, *, arriving: bool = False) -> None:
-    """Match *order* against the price, if it works and can trade now."""
+def match_now(venue: Venue, order: ExchangeOrder, now_ns: int, *, arriving: bool = False) -> None:
+    """Match *order* against the price, if it is in the book and can trade now."""
     price = venue.price(order.symbol)
     if (
         price is None
@@ -77,70 +77,70 @@ def look(venue: Venue, order: ExchangeOrder, now_ns: int, *, arriving: bool = Fa
         order.triggered = found.triggered
         order.hwm = found.hwm
         order.stop_price = found.stop_price or order.stop_price
-        venue.touch(order, now_ns)
+        venue.mark_changed(order, now_ns)
     if found.fill is not None:
         _fill(venue, order, found.fill, now_ns)
 
 
 def finish(venue: Venue, order: ExchangeOrder, status: ExchangeOrderStatus, now_ns: int) -> None:
-    """End *order* unfilled (or partly filled), and what hangs on it."""
+    """End *order*, which is not or only partly filled, and the orders that depend on it."""
     order.status = status
     setattr(order, _ENDS[status], now_ns)
     venue.remove(order)
-    venue.touch(order, now_ns)
-    venue.tell(order, status.value, now_ns)
+    venue.mark_changed(order, now_ns)
+    venue.add_event(order, status.value, now_ns)
     _after_end(venue, order, now_ns)
 
 
 def settle_cancels(venue: Venue, account: ExchangeAccount, now_ns: int) -> None:
-    """Finish the cancels that are under way, so that what they held is free."""
+    """Finish the account's pending cancels, so that the orders release what they hold back."""
     for order in account.open_orders():
         if order.status is ExchangeOrderStatus.PENDING_CANCEL:
             finish(venue, order, ExchangeOrderStatus.CANCELED, now_ns)
 
 
 def settle_routing(venue: Venue, now_ns: int) -> None:
-    """Let all orders and cancels that are on their way to the book arrive."""
+    """Finish all pending orders and cancels."""
     for book in list(venue.book.values()):
         for order in list(book.values()):
             if order.status in {ExchangeOrderStatus.PENDING_NEW, ExchangeOrderStatus.PENDING_CANCEL}:
-                wake(venue, order, now_ns)
+                advance(venue, order, now_ns)
 
 
 def reprice(venue: Venue, symbol: str, now_ns: int) -> None:
-    """Match what rests in *symbol* against its new price."""
+    """Match the resting orders of *symbol* against its new price."""
     for order in list(venue.book.get(symbol, {}).values()):
-        look(venue, order, now_ns)
+        match_now(venue, order, now_ns)
 
 
-def change_session(venue: Venue, before: TradableNow, after: TradableNow, now_ns: int) -> None:
-    """Do what the opening and the closing of the market do to orders on shares."""
+def change_session(venue: Venue, before: TradingSession, after: TradingSession, now_ns: int) -> None:
+    """Activate, expire and match orders on shares when the market opens or closes."""
     orders = [order for book in venue.book.values() for order in book.values() if not order.is_crypto]
     for order in sorted(orders, key=lambda each: each.seq):
         at_close = order.time_in_force is TimeInForce.CLS
         waits = order.status is ExchangeOrderStatus.ACCEPTED
-        if waits and (at_close if before is TradableNow.REGULAR else _opens(order, after)):
+        if waits and (at_close if before is TradingSession.REGULAR else _opens(order, after)):
             _auction(venue, order, now_ns) if at_close else activate(venue, order, now_ns)
         elif order.status in WORKING and order.time_in_force is TimeInForce.DAY and _ends(order, before, after):
             finish(venue, order, ExchangeOrderStatus.EXPIRED, now_ns)
-        elif order.status in WORKING and after is TradableNow.REGULAR:
-            look(venue, order, now_ns)
+        elif order.status in WORKING and after is TradingSession.REGULAR:
+            match_now(venue, order, now_ns)
 
 
-def _opens(order: ExchangeOrder, session: TradableNow) -> bool:
+def _opens(order: ExchangeOrder, session: TradingSession) -> bool:
     if order.time_in_force is TimeInForce.CLS:
         return False
-    return session is TradableNow.REGULAR or (session is TradableNow.EXTENDED and order.extended_hours)
+    return session is TradingSession.REGULAR or (session is TradingSession.EXTENDED and order.extended_hours)
 
 
-def _ends(order: ExchangeOrder, before: TradableNow, after: TradableNow) -> bool:
-    return after is TradableNow.CLOSED or (before is TradableNow.REGULAR and not order.extended_hours)
+def _ends(order: ExchangeOrder, before: TradingSession, after: TradingSession) -> bool:
+    return after is TradingSession.CLOSED or (before is TradingSession.REGULAR and not order.extended_hours)
 
 
 def _auction(venue: Venue, order: ExchangeOrder, now_ns: int) -> None:
     """Fill a closing order at the last price of the session, or cancel it."""
     order.status = ExchangeOrderStatus.NEW
-    venue.tell(order, "new", now_ns)
+    venue.add_event(order, "new", now_ns)
     price = venue.price(order.symbol)
     found = match(order, price, arriving=True) if price is not None else None
     if found is not None and found.fill is not None:
@@ -172,14 +172,14 @@ def _fill(venue: Venue, order: ExchangeOrder, price: Decimal, now_ns: int) -> No
         venue.remove(order)
     else:
         account.release(order, held=min(order.held, qty), reserved=order.reserved * qty / remaining)
-    venue.touch(order, now_ns)
-    venue.tell(order, "fill" if fill.is_last else "partial_fill", now_ns, fill)
+    venue.mark_changed(order, now_ns)
+    venue.add_event(order, "fill" if fill.is_last else "partial_fill", now_ns, fill)
     if fill.is_last:
         _after_end(venue, order, now_ns)
 
 
 def _part(order: ExchangeOrder, remaining: Decimal, now_ns: int) -> Decimal:
-    """Return how much to fill: all, or half of it where an injected fault says so."""
+    """Return the quantity to fill: all, or half of it under an injected fault."""
     if order.part_then_s is None or order.time_in_force is TimeInForce.FOK:
         return remaining
     whole = not order.is_crypto and remaining % 1 == 0
@@ -191,14 +191,14 @@ def _part(order: ExchangeOrder, remaining: Decimal, now_ns: int) -> Decimal:
     return half
 
 
-def _look_again(venue: Venue, order: ExchangeOrder, now_ns: int) -> None:
-    """Come back to an order that may not fill yet, when it may."""
+def _schedule_match(venue: Venue, order: ExchangeOrder, now_ns: int) -> None:
+    """Schedule the next match of an order that an injected fault keeps from filling now."""
     if order.status in WORKING and now_ns < order.frozen_until_ns < FOR_EVER:
-        venue.changes.wake.append((order.id, (order.frozen_until_ns - now_ns) / _NANO))
+        venue.changes.advance_later.append((order.id, (order.frozen_until_ns - now_ns) / _NANO))
 
 
 def _after_end(venue: Venue, order: ExchangeOrder, now_ns: int) -> None:
-    """Start the legs of an entry that is filled; end the others when one of a group ends."""
+    """Activate the legs of an entry that ended, or end the other orders of a group."""
     parent = venue.orders[order.parent] if order.parent else order
     if order is parent and order.order_class in {OrderClass.BRACKET, OrderClass.OTO} and order.filled_qty:
         _activate_legs(venue, order, now_ns)
@@ -209,7 +209,7 @@ def _after_end(venue: Venue, order: ExchangeOrder, now_ns: int) -> None:
 
 
 def _activate_legs(venue: Venue, parent: ExchangeOrder, now_ns: int) -> None:
-    """Let the legs work on what the parent opened; where nothing of that is left, cancel them."""
+    """Activate the legs for the quantity that the parent opened, or cancel them when none of it is left."""
     legs = [venue.orders[each] for each in parent.legs if venue.orders[each].status is ExchangeOrderStatus.HELD]
     if parent.order_class is not OrderClass.OCO and legs:
         account = venue.accounts[parent.account]
@@ -217,18 +217,18 @@ def _activate_legs(venue: Venue, parent: ExchangeOrder, now_ns: int) -> None:
         if not qty:
             finish(venue, legs[0], ExchangeOrderStatus.CANCELED, now_ns)
             return
-        # The legs close one position between them: only one of them holds it back.
+        # The legs close the same position, so only one of them holds it back.
         account.hold(legs[0], qty)
         for leg in legs:
             leg.qty = qty
     for leg in legs:
-        # The end of one leg ends the others.
+        # A leg that fills at once has ended the others.
         if leg.status is ExchangeOrderStatus.HELD:
             activate(venue, leg, now_ns)
 
 
 def _closable(account: ExchangeAccount, leg: ExchangeOrder) -> Decimal:
-    """Return how much of the position an order on this side closes and no other order holds back."""
+    """Return the quantity that an order on this side can close and that no other order holds back."""
     position = account.quantity(leg.symbol)
     closes = position < 0 if leg.side is ExchangeSide.BUY else position > 0
     return account.available(leg.symbol) if closes else ZERO

@@ -1,4 +1,4 @@
-"""Say which bars are on at which cursor: the shipped days from 2005 on, in a loop."""
+"""The bars of each cursor: the shipped days from 2005 on, in a loop."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.intake.sources.bars import BarDay, Bars
 
-#: What a reader gets at once at most.
+#: The most cycles in one answer.
 MOST_CYCLES = 100
 
 
@@ -34,7 +34,7 @@ class Tape:
         return [self._cycle(each, self.lap(each), self.day(each)) for each in range(first, cursor + 1)]
 
     def history(self, until: int, days: int) -> list[dict[str, Any]]:
-        """Return *days* cycles up to and with *until*, reaching back into the warm-up of its lap."""
+        """Return *days* cycles that end with *until*, and begin in the warm-up of its lap if need be."""
         last = self._index(until)
         found = []
         for index in range(max(last - days + 1, 0), last + 1):
@@ -44,7 +44,7 @@ class Tape:
         return found
 
     def lap(self, cursor: int) -> int:
-        """Return which time round it is, from 1."""
+        """Return the number of the lap, from 1."""
         return (cursor - 1) // self._bars.played + 1
 
     def _index(self, cursor: int) -> int:

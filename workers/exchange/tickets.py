@@ -1,4 +1,4 @@
-"""Read the body of an order request, and refuse what could never be right."""
+"""Read the body of an order request, and refuse parameters that are wrong for every account."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _Word = TypeVar("_Word", bound=StrEnum)
 
 @dataclass(frozen=True, kw_only=True)
 class Ticket:
-    """An order request whose parameters fit together; whether it is allowed is another matter."""
+    """An order request whose parameters fit together. The account may still be refused it."""
 
-    #: As it was written; the asset list says what it names.
+    #: As it was written. `AssetList.find` returns its asset.
     symbol: str
     side: ExchangeSide
     type: OrderType
@@ -44,10 +44,10 @@ class Ticket:
 
 
 def read_json(body: bytes) -> dict[str, Any]:
-    """Return the JSON object in *body*, its numbers as `Decimal`.
+    """Return the JSON object in *body*, with fractions as `Decimal`.
 
     Raises:
-        Refused: 400, when it is not one.
+        RequestRefused: 400, when it is not an object.
     """
     try:
         found = json.loads(body or b"{}", parse_float=Decimal, parse_constant=_no_constant)
@@ -62,7 +62,7 @@ def read_ticket(body: Mapping[str, Any]) -> Ticket:
     """Return the order that *body* asks for.
 
     Raises:
-        Refused: 422, naming the first parameter that cannot be right.
+        RequestRefused: 422, with the first wrong parameter.
     """
     take_profit, stop_loss = _part(body, "take_profit"), _part(body, "stop_loss")
     ticket = Ticket(
@@ -90,10 +90,10 @@ def read_ticket(body: Mapping[str, Any]) -> Ticket:
 
 
 def number(body: Mapping[str, Any], name: str, prefix: str = "") -> Decimal | None:
-    """Return the number that *body* holds as a string or a number; None when absent.
+    """Return a number of *body*, which may be written as text; None when absent.
 
     Raises:
-        Refused: 422, when it is something else.
+        RequestRefused: 422, when it is not a number.
     """
     value = body.get(name)
     if value is None or value == "":
@@ -111,7 +111,7 @@ def client_id(body: Mapping[str, Any]) -> str | None:
     """Return the caller's own id for the order; None when there is none.
 
     Raises:
-        Refused: 422, when it is too long or no text.
+        RequestRefused: 422, when it is too long or not text.
     """
     value = body.get("client_order_id")
     if value is None or value == "":
@@ -124,17 +124,17 @@ def client_id(body: Mapping[str, Any]) -> str | None:
 
 
 def check_increment(price: Decimal | None, name: str, *, is_crypto: bool) -> None:
-    """Refuse a price finer than the market quotes: cents, a hundredth of a cent below a dollar.
+    """Refuse a price with more decimals than the market quotes: two, or four below a dollar.
 
     Raises:
-        Refused: 422.
+        RequestRefused: 422.
     """
     if price is None:
         return
     finest = _MOST_DECIMALS if is_crypto else 2 if price >= 1 else 4
     if decimals(price) > finest:
-        said = "sub-penny increment does not fulfill minimum pricing criteria"
-        raise rule(f"invalid {name} {plain(price)}. {said}")
+        detail = "sub-penny increment does not fulfill minimum pricing criteria"
+        raise rule(f"invalid {name} {plain(price)}. {detail}")
 
 
 def decimals(value: Decimal) -> int:

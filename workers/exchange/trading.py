@@ -1,4 +1,4 @@
-"""Take, replace and cancel orders: what an account asks of the exchange."""
+"""Accept, replace and cancel orders."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from workers.exchange.checks import (
     check_client_id,
     check_terms,
     check_wash_trade,
-    claim,
     find_asset,
+    reserve,
 )
 from workers.exchange.legs import add_legs, check_legs
 from workers.exchange.orders import WORKING, ExchangeOrder, ExchangeOrderStatus, OrderClass, OrderType, TimeInForce
@@ -26,7 +26,7 @@ from workers.exchange.settlement import FOR_EVER, finish, in_session
 from workers.exchange.tickets import Ticket, client_id, number, read_ticket
 from workers.exchange.venue import Venue
 
-#: From the acceptance of an order (or its cancel) until the book knows of it, in seconds.
+#: Seconds from the acceptance of an order or a cancel until it reaches the book.
 ROUTING_S = 0.003
 #: A `gtc` order ends after ninety days.
 _GTC_NS = 90 * 86_400 * 1_000_000_000
@@ -34,26 +34,30 @@ _NANO = 1_000_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Behaviour:
-    """Injected faults of one order; without any it fills when it can."""
+class OrderFaults:
+    """The injected faults of one order."""
 
     #: Fill a part first and the rest this many seconds later.
     part_then_s: float | None = None
-    #: Do not fill for this many seconds; 0 is for ever.
+    #: Do not fill for this many seconds; 0 means never.
     no_fill_s: float | None = None
     reject_later: bool = False
 
 
-HONEST = Behaviour()
+NO_FAULTS = OrderFaults()
 
 
 def submit(
-    venue: Venue, account: ExchangeAccount, body: Mapping[str, Any], now_ns: int, behaviour: Behaviour = HONEST
+    venue: Venue,
+    account: ExchangeAccount,
+    body: Mapping[str, Any],
+    now_ns: int,
+    faults: OrderFaults = NO_FAULTS,
 ) -> ExchangeOrder:
-    """Take the order that *body* describes.
+    """Accept the order that *body* describes.
 
     Raises:
-        Refused: Any of the broker's refusals; nothing was changed and the client's id is not spent.
+        RequestRefused: Any of the broker's refusals. Nothing was changed, and the client id can be used again.
     """
     ticket = read_ticket(body)
     asset = find_asset(venue, ticket.symbol)
@@ -61,9 +65,9 @@ def submit(
     ticket = check_legs(ticket)
     check_account(account, ticket)
     check_wash_trade(account, ticket, asset.symbol)
-    claimed = claim(venue, account, ticket, asset)
-    order = _order(venue, account, ticket, asset, claimed, now_ns)
-    _behave(order, behaviour, now_ns)
+    reservation = reserve(venue, account, ticket, asset)
+    order = _order(venue, account, ticket, asset, reservation, now_ns)
+    _apply_faults(order, faults, now_ns)
     if venue.price(asset.symbol) is None and ticket.limit_price is not None:
         venue.last[asset.symbol] = ticket.limit_price
         venue.changes.prices.add(asset.symbol)
@@ -73,10 +77,10 @@ def submit(
 
 
 def cancel(venue: Venue, order: ExchangeOrder, now_ns: int) -> None:
-    """Ask for the cancel of *order*; it happens a moment later, unless it fills first.
+    """Request the cancel of *order*. It is canceled `ROUTING_S` later, unless it fills first.
 
     Raises:
-        Refused: 422, when the order is over in another way.
+        RequestRefused: 422, when the order has ended in another status.
     """
     if order.status in {ExchangeOrderStatus.CANCELED, ExchangeOrderStatus.PENDING_CANCEL}:
         return
@@ -86,31 +90,31 @@ def cancel(venue: Venue, order: ExchangeOrder, now_ns: int) -> None:
         finish(venue, order, ExchangeOrderStatus.CANCELED, now_ns)
         return
     order.status = ExchangeOrderStatus.PENDING_CANCEL
-    venue.touch(order, now_ns)
-    venue.changes.wake.append((order.id, ROUTING_S))
+    venue.mark_changed(order, now_ns)
+    venue.changes.advance_later.append((order.id, ROUTING_S))
 
 
 def replace_order(
     venue: Venue, account: ExchangeAccount, order: ExchangeOrder, body: Mapping[str, Any], now_ns: int
 ) -> ExchangeOrder:
-    """Put a new order with other terms in the place of *order*.
+    """Replace *order* by a new order with other terms.
 
     Raises:
-        Refused: Any of the broker's refusals; the old order stays as it is.
+        RequestRefused: Any of the broker's refusals. The old order stays as it is.
     """
     _check_replaceable(order, body)
     asset = find_asset(venue, order.symbol)
     ticket = _changed(order, body)
     check_terms(venue, ticket, asset, now_ns)
     check_client_id(account, ticket.client_order_id)
-    claimed = _claim_again(venue, account, order, ticket, asset)
-    new = _order(venue, account, ticket, asset, claimed, now_ns)
+    reservation = _reserve_again(venue, account, order, ticket, asset)
+    new = _order(venue, account, ticket, asset, reservation, now_ns)
     new.replaces, new.parent, new.legs = order.id, order.parent, order.legs
     new.order_class = order.order_class
     _adopt(venue, order, new, now_ns)
     order.status, order.replaced_ns, order.replaced_by = ExchangeOrderStatus.REPLACED, now_ns, new.id
-    venue.touch(order, now_ns)
-    venue.tell(order, "replaced", now_ns)
+    venue.mark_changed(order, now_ns)
+    venue.add_event(order, "replaced", now_ns)
     _enter(venue, account, new, now_ns)
     return new
 
@@ -118,7 +122,7 @@ def replace_order(
 def close_position(
     venue: Venue, account: ExchangeAccount, symbol: str, qty: Decimal | None, now_ns: int
 ) -> ExchangeOrder:
-    """Send a market order for *qty* (default: all that is available) against the position."""
+    """Place a market order against the position for *qty*, or for all of it when that is None."""
     position = account.positions[symbol]
     body = {
         "symbol": symbol,
@@ -131,9 +135,9 @@ def close_position(
 
 
 def _order(
-    venue: Venue, account: ExchangeAccount, ticket: Ticket, asset: ListedAsset, claimed: Reservation, now_ns: int
+    venue: Venue, account: ExchangeAccount, ticket: Ticket, asset: ListedAsset, reservation: Reservation, now_ns: int
 ) -> ExchangeOrder:
-    at = venue.tick(now_ns)
+    at = venue.next_time(now_ns)
     lasts = ticket.time_in_force is TimeInForce.GTC
     return ExchangeOrder(
         seq=venue.next_seq(),
@@ -153,14 +157,14 @@ def _order(
         trail_percent=ticket.trail_percent,
         extended_hours=ticket.extended_hours,
         order_class=ticket.order_class,
-        position_intent=claimed.position_intent,
+        position_intent=reservation.position_intent,
         status=ExchangeOrderStatus.PENDING_NEW,
         created_ns=at,
         submitted_ns=at,
         updated_ns=at,
         expires_ns=at + _GTC_NS if lasts else venue.day_ends_ns(now_ns),
-        held=claimed.held,
-        reserved=claimed.reserved,
+        held=reservation.held,
+        reserved=reservation.reserved,
     )
 
 
@@ -169,18 +173,18 @@ def _enter(venue: Venue, account: ExchangeAccount, order: ExchangeOrder, now_ns:
     if auction or not in_session(venue, order, now_ns):
         order.status = ExchangeOrderStatus.ACCEPTED
     venue.add(account, order)
-    venue.touch(order, order.submitted_ns)
-    venue.tell(order, order.status.value, now_ns)
+    venue.mark_changed(order, order.submitted_ns)
+    venue.add_event(order, order.status.value, now_ns)
     if order.status is ExchangeOrderStatus.PENDING_NEW:
-        venue.changes.wake.append((order.id, ROUTING_S))
+        venue.changes.advance_later.append((order.id, ROUTING_S))
 
 
-def _behave(order: ExchangeOrder, behaviour: Behaviour, now_ns: int) -> None:
-    order.part_then_s = behaviour.part_then_s
-    order.reject_later = behaviour.reject_later
-    if behaviour.no_fill_s is not None:
-        forever = behaviour.no_fill_s <= 0
-        order.frozen_until_ns = FOR_EVER if forever else now_ns + int(behaviour.no_fill_s * _NANO)
+def _apply_faults(order: ExchangeOrder, faults: OrderFaults, now_ns: int) -> None:
+    order.part_then_s = faults.part_then_s
+    order.reject_later = faults.reject_later
+    if faults.no_fill_s is not None:
+        forever = faults.no_fill_s <= 0
+        order.frozen_until_ns = FOR_EVER if forever else now_ns + int(faults.no_fill_s * _NANO)
 
 
 def _check_replaceable(order: ExchangeOrder, body: Mapping[str, Any]) -> None:
@@ -195,7 +199,7 @@ def _check_replaceable(order: ExchangeOrder, body: Mapping[str, Any]) -> None:
 
 
 def _changed(order: ExchangeOrder, body: Mapping[str, Any]) -> Ticket:
-    """Return *order* with what *body* changes; *qty* is the whole quantity, filled part included."""
+    """Return the terms of *order* with the changes of *body*, whose *qty* includes the filled part."""
     qty = number(body, "qty") or order.qty or Decimal(0)
     if qty <= order.filled_qty:
         raise bad_parameter("qty must be > filled_qty")
@@ -219,28 +223,28 @@ def _changed(order: ExchangeOrder, body: Mapping[str, Any]) -> Ticket:
     return read_ticket(fields)
 
 
-def _claim_again(
+def _reserve_again(
     venue: Venue, account: ExchangeAccount, order: ExchangeOrder, ticket: Ticket, asset: ListedAsset
 ) -> Reservation:
-    """Take *order* out of the books and return what its successor holds back instead."""
+    """Remove *order* from the books and return what its replacement holds back instead."""
     held, reserved = order.held, order.reserved
     venue.remove(order)
     if order.order_class is not OrderClass.SIMPLE:
-        # One of a group that closes one position: the group's claim stays as it is.
+        # The orders of a group close the same position: what the group holds back stays the same.
         return Reservation(held=held, reserved=reserved, position_intent=order.position_intent)
     try:
-        return claim(venue, account, ticket, asset)
+        return reserve(venue, account, ticket, asset)
     except RequestRefused:
         venue.restore(order, held=held, reserved=reserved)
         raise
 
 
 def _adopt(venue: Venue, old: ExchangeOrder, new: ExchangeOrder, now_ns: int) -> None:
-    """Hang the group of *old* onto *new*."""
+    """Make *new* a member of the group of *old* in its place."""
     for leg in [venue.orders[each] for each in old.legs]:
         leg.parent = new.id
-        venue.touch(leg, now_ns)
+        venue.mark_changed(leg, now_ns)
     if old.parent is not None:
         parent = venue.orders[old.parent]
         parent.legs = [new.id if each == old.id else each for each in parent.legs]
-        venue.touch(parent, now_ns)
+        venue.mark_changed(parent, now_ns)

@@ -15,7 +15,7 @@ LAST_DAY = date(2029, 12, 31)
 _SATURDAY, _SUNDAY = 5, 6
 _JUNETEENTH_SINCE = 2022
 _DAY = timedelta(days=1)
-#: The day on which settlement went from two days to one.
+#: From this day on, settlement takes one day instead of two.
 _T_PLUS_1 = date(2024, 5, 28)
 
 
@@ -28,17 +28,17 @@ class TradingDay:
 
     @property
     def opens(self) -> datetime:
-        """When the regular session begins."""
+        """Return when the regular session begins."""
         return datetime.combine(self.date, time(9, 30), NEW_YORK)
 
     @property
     def closes(self) -> datetime:
-        """When the regular session ends: 16:00, or 13:00 on a half day."""
+        """Return when the regular session ends: 16:00, or 13:00 on a half day."""
         return datetime.combine(self.date, self.close_time, NEW_YORK)
 
     @property
     def extended(self) -> tuple[datetime, datetime]:
-        """When the extended session begins and ends."""
+        """Return when the extended session begins and ends."""
         end = time(20) if self.close_time == time(16) else time(17)
         return datetime.combine(self.date, time(4), NEW_YORK), datetime.combine(self.date, end, NEW_YORK)
 
@@ -61,7 +61,7 @@ def trading_day_after(day: date) -> TradingDay:
 
 
 def session_changes(after: datetime, until: datetime) -> Iterator[datetime]:
-    """Yield, in New York time, when a session begins or ends after *after* and until *until*, the latter included."""
+    """Yield the times in New York at which a session begins or ends, after *after* and until *until* inclusive."""
     after, until = after.astimezone(NEW_YORK), until.astimezone(NEW_YORK)
     day = after.date()
     while day <= until.date():
@@ -101,7 +101,7 @@ def _holidays(year: int) -> frozenset[date]:
         _observed(date(year, 12, 25)),
     }
     new_year = date(year, 1, 1)
-    # A New Year's Day on a Saturday is not made up for: the last day of a year is never taken off.
+    # A New Year's Day on a Saturday has no substitute: the last day of a year is always a trading day.
     if new_year.weekday() != _SATURDAY:
         days.add(_observed(new_year))
     if year >= _JUNETEENTH_SINCE:

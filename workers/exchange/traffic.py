@@ -1,4 +1,4 @@
-"""Count each account's requests, and refuse those above a rate when one is set."""
+"""Count each account's requests, and refuse those above the limit when one is set."""
 
 from __future__ import annotations
 
@@ -8,24 +8,25 @@ from typing import Any
 
 _MINUTE_NS = 60_000_000_000
 _NANO = 1_000_000_000
+Headers = tuple[tuple[bytes, bytes], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Toll:
-    """Whether a request may pass, and what the answer's headers say of the rate."""
+class RateDecision:
+    """Whether a request is let through, and the rate-limit headers of its answer."""
 
     passes: bool
-    headers: tuple[tuple[bytes, bytes], ...] = ()
+    headers: Headers = ()
 
 
-FREE = Toll(passes=True)
+UNLIMITED = RateDecision(passes=True)
 
 
 @dataclass(slots=True)
-class _Meter:
+class _RequestCount:
     """The requests of one account."""
 
-    #: When the requests of the last minute came, in nanoseconds: all of them, and those that were let through.
+    #: The times of the last minute's requests in nanoseconds: all requests, and those that were let through.
     arrived: deque[int] = field(default_factory=deque)
     passed: deque[int] = field(default_factory=deque)
     routes: Counter[str] = field(default_factory=Counter)
@@ -42,54 +43,54 @@ class _Meter:
 
 
 class Traffic:
-    """The requests of all accounts to the trading API, over a minute that slides."""
+    """The requests of all accounts to the trading API, over a sliding minute."""
 
     def __init__(self) -> None:
-        self._meters: dict[str, _Meter] = {}
+        self._counts: dict[str, _RequestCount] = {}
         self._per_minute: int | None = None
         self._retry_after = True
 
     def limit(self, per_minute: int | None, *, retry_after: bool) -> None:
-        """Let each account make so many requests a minute (None: any number), and count anew.
+        """Limit the requests of each account, and start the counts again.
 
         Args:
-            per_minute: How many.
-            retry_after: Whether a refusal says when to come again; `X-RateLimit-Reset` always does.
+            per_minute: Requests per account and minute; None means no limit.
+            retry_after: Whether a refusal has `Retry-After`. `X-RateLimit-Reset` is always there.
         """
         self._per_minute, self._retry_after = per_minute, retry_after
-        self._meters = {}
+        self._counts = {}
 
-    def arrive(self, key: str, route: str, now_ns: int) -> Toll:
-        """Count a request of the account *key*; say whether it may pass."""
-        meter = self._meters.setdefault(key, _Meter())
-        meter.count(route, now_ns)
+    def count(self, key: str, route: str, now_ns: int) -> RateDecision:
+        """Count a request of the account *key*, and return whether it is let through."""
+        requests = self._counts.setdefault(key, _RequestCount())
+        requests.count(route, now_ns)
         if self._per_minute is None:
-            return FREE
-        passes = len(meter.passed) < self._per_minute
+            return UNLIMITED
+        passes = len(requests.passed) < self._per_minute
         if passes:
-            meter.passed.append(now_ns)
+            requests.passed.append(now_ns)
         else:
-            meter.refused += 1
-        return Toll(passes=passes, headers=self._headers(meter, self._per_minute, now_ns, passes=passes))
+            requests.refused += 1
+        return RateDecision(passes=passes, headers=self._headers(requests, self._per_minute, now_ns, passes=passes))
 
     def to_json(self, key: str) -> dict[str, Any]:
-        """Return what was counted of the account *key* since the start, or since the rate was last set."""
-        meter = self._meters.get(key, _Meter())
+        """Return the counts of the account *key* since the start, or since the limit was last set."""
+        requests = self._counts.get(key, _RequestCount())
         return {
             "per_minute": self._per_minute,
-            "requests": meter.routes.total(),
-            "refused": meter.refused,
-            "busiest_60s": meter.busiest,
-            "routes": dict(sorted(meter.routes.items())),
+            "requests": requests.routes.total(),
+            "refused": requests.refused,
+            "busiest_60s": requests.busiest,
+            "routes": dict(sorted(requests.routes.items())),
         }
 
-    def _headers(self, meter: _Meter, limit: int, now_ns: int, *, passes: bool) -> tuple[tuple[bytes, bytes], ...]:
-        free_ns = (meter.passed[0] if meter.passed else now_ns) + _MINUTE_NS
-        said = {
+    def _headers(self, requests: _RequestCount, limit: int, now_ns: int, *, passes: bool) -> Headers:
+        free_ns = (requests.passed[0] if requests.passed else now_ns) + _MINUTE_NS
+        values = {
             "x-ratelimit-limit": limit,
-            "x-ratelimit-remaining": limit - len(meter.passed),
+            "x-ratelimit-remaining": limit - len(requests.passed),
             "x-ratelimit-reset": -(-free_ns // _NANO),
         }
         if not passes and self._retry_after:
-            said["retry-after"] = max(1, -(-(free_ns - now_ns) // _NANO))
-        return tuple((name.encode(), str(value).encode()) for name, value in said.items())
+            values["retry-after"] = max(1, -(-(free_ns - now_ns) // _NANO))
+        return tuple((name.encode(), str(value).encode()) for name, value in values.items())

@@ -1,4 +1,4 @@
-"""Hold what the exchange knows: accounts, orders, prices, and what of it is not written down yet."""
+"""The exchange's state: accounts, orders, prices, and the changes that are not yet in the journal."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NANO = 1_000_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TradeUpdate:
-    """One message for the account's trade-update stream, as it was when it happened."""
+    """One message for the account's trade-update stream, with the order as it was then."""
 
     account: str
     message: dict[str, Any]
@@ -31,30 +31,30 @@ class TradeUpdate:
 
 @dataclass(slots=True)
 class Changes:
-    """What changed since the journal was last written, and what is to follow once it is."""
+    """The changes since the journal was last written, and what happens after they are written."""
 
     accounts: dict[str, ExchangeAccount] = field(default_factory=dict)
     orders: dict[str, ExchangeOrder] = field(default_factory=dict)
-    #: (account, symbol) of positions that moved.
+    #: (account, symbol) of changed positions.
     positions: set[tuple[str, str]] = field(default_factory=set)
     fills: list[Fill] = field(default_factory=list)
     transfers: list[ExchangeTransfer] = field(default_factory=list)
     prices: set[str] = field(default_factory=set)
     settings: dict[str, str] = field(default_factory=dict)
     events: list[TradeUpdate] = field(default_factory=list)
-    #: (order id, seconds) of orders to look at again.
-    wake: list[tuple[str, float]] = field(default_factory=list)
+    #: (order id, seconds) of orders that `settlement.advance` handles again after so many seconds.
+    advance_later: list[tuple[str, float]] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        """Whether anything has to be written or told."""
+        """Return whether anything must be written, published or done later."""
         return bool(
             self.accounts or self.orders or self.positions or self.fills or self.transfers or self.prices
-            or self.settings or self.events or self.wake
+            or self.settings or self.events or self.advance_later
         )  # fmt: skip
 
 
 class Venue:
-    """The exchange's whole state. Everything here is synchronous and belongs to one thread."""
+    """The exchange's whole state. Its methods are synchronous and must be called from one thread."""
 
     def __init__(self, clock: SessionClock) -> None:
         self.clock = clock
@@ -63,20 +63,20 @@ class Venue:
         self.orders: dict[str, ExchangeOrder] = {}
         #: Orders in the book by symbol, over all accounts: what a new price may fill.
         self.book: dict[str, dict[str, ExchangeOrder]] = {}
-        #: Prices set by an admin; they hold until taken back.
+        #: Prices set by an admin; they hold until the admin removes them.
         self.pinned: dict[str, Decimal] = {}
         #: The last price seen: a bar's close, or the first limit price of a symbol without bars.
         self.last: dict[str, Decimal] = {}
         #: The prices before the current bar.
         self.previous: dict[str, Decimal] = {}
-        #: Accounts that somebody listens to; nothing is told to nobody.
+        #: Accounts whose stream is open. Events of other accounts are dropped.
         self.listeners: set[str] = set()
         self.changes = Changes()
         self._seq = 0
         self._last_ns = 0
 
-    def tick(self, now_ns: int) -> int:
-        """Return *now_ns*, or a nanosecond after the last tick: no two submissions share a time."""
+    def next_time(self, now_ns: int) -> int:
+        """Return *now_ns*, or a nanosecond after the last returned time: no two orders have the same time."""
         self._last_ns = max(now_ns, self._last_ns + 1)
         return self._last_ns
 
@@ -86,11 +86,11 @@ class Venue:
         return self._seq
 
     def price(self, symbol: str) -> Decimal | None:
-        """Return the price at which *symbol* trades now; None when nobody has named one."""
+        """Return the price at which *symbol* trades now; None when it has none."""
         return self.pinned.get(symbol) or self.last.get(symbol)
 
     def totals(self, account: ExchangeAccount) -> Totals:
-        """Value *account* now."""
+        """Return the figures of *account* at the current prices."""
         return totals(account, self.price)
 
     def authenticate(self, key: str, secret: str, now_ns: int) -> ExchangeAccount | None:
@@ -105,14 +105,14 @@ class Venue:
         return account if hmac.compare_digest(account.secret_hash, hashed) and not account.refused else None
 
     def open_account(self, key: str, now_ns: int) -> ExchangeAccount:
-        """Open an account for *key*; the first secret it is used with is its secret."""
+        """Open an account for *key*. Its secret is the first one with which it is used."""
         account = ExchangeAccount(key=key, secret_hash="", created_ns=now_ns)
         self.accounts[key] = account
         self.changes.accounts[key] = account
         return account
 
     def move_cash(self, account: ExchangeAccount, amount: Decimal, at_ns: int, *, day_only: bool = False) -> None:
-        """Pay *amount* into the account, or out of it (below zero); the day before's equity stays as it was."""
+        """Pay *amount* in, or out below zero. The equity of the day before does not change."""
         account.cash += amount
         transfer = ExchangeTransfer(
             id=str(uuid.uuid4()), account=account.key, amount=amount, at_ns=at_ns, day_only=day_only
@@ -122,7 +122,7 @@ class Venue:
         self.changes.accounts[account.key] = account
 
     def add(self, account: ExchangeAccount, order: ExchangeOrder) -> None:
-        """Take a new (or a reloaded) order into the indexes."""
+        """Add a new or reloaded order to the indexes."""
         self.orders[order.id] = order
         account.orders.append(order)
         account.by_client_id[order.client_order_id] = order
@@ -133,24 +133,24 @@ class Venue:
             self.book.setdefault(order.symbol, {})[order.id] = order
 
     def remove(self, order: ExchangeOrder) -> None:
-        """Take an order that ended out of the books."""
+        """Remove an order that ended from the books."""
         self.accounts[order.account].leave(order)
         self.changes.accounts[order.account] = self.accounts[order.account]
         self.book.get(order.symbol, {}).pop(order.id, None)
 
     def restore(self, order: ExchangeOrder, *, held: Decimal, reserved: Decimal) -> None:
-        """Put an order that was taken out back into the books, with what it held back."""
+        """Put a removed order back into the books, with the quantity and buying power that it held."""
         order.held, order.reserved = held, reserved
         self.accounts[order.account].enter(order)
         self.book.setdefault(order.symbol, {})[order.id] = order
 
-    def touch(self, order: ExchangeOrder, now_ns: int) -> None:
-        """Note that *order* changed."""
+    def mark_changed(self, order: ExchangeOrder, now_ns: int) -> None:
+        """Mark *order* as changed, for the journal."""
         order.updated_ns = max(now_ns, order.updated_ns)
         self.changes.orders[order.id] = order
 
-    def tell(self, order: ExchangeOrder, event: str, now_ns: int, fill: Fill | None = None) -> None:
-        """Put *event* on the account's stream, with the order as it is now."""
+    def add_event(self, order: ExchangeOrder, event: str, now_ns: int, fill: Fill | None = None) -> None:
+        """Add *event* with the order as it is now to the account's stream, if that is open."""
         if order.account not in self.listeners:
             return
         message = event_json(
@@ -172,7 +172,7 @@ class Venue:
         """Return the account's order.
 
         Raises:
-            Refused: 422 for what is not an id, 404 for an order that this account does not have.
+            RequestRefused: 422 for what is not an id, 404 for an order that this account does not have.
         """
         try:
             wanted = str(uuid.UUID(order_id))

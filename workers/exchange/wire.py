@@ -1,4 +1,4 @@
-"""Write orders, accounts, positions and fills as the broker's JSON does."""
+"""Write orders, accounts, positions and activities as the broker's JSON."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ _CENT = Decimal("0.01")
 _MICRO = Decimal("0.000001")
 
 
-def stamp(ns: int | None) -> str | None:
-    """Write nanoseconds since 1970 as RFC 3339 in UTC, to the nanosecond."""
-    return None if ns is None else sure_stamp(ns)
+def optional_timestamp(ns: int | None) -> str | None:
+    """Write a time that may be absent."""
+    return None if ns is None else timestamp(ns)
 
 
-def sure_stamp(ns: int) -> str:
-    """Write a time that is known."""
+def timestamp(ns: int) -> str:
+    """Write nanoseconds since 1970 as RFC 3339 in UTC."""
     seconds, rest = divmod(ns, _NANO)
     whole = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
     return f"{whole}.{rest:09d}".rstrip("0") + "Z" if rest else f"{whole}Z"
 
 
-def money(value: Decimal) -> str:
+def cents(value: Decimal) -> str:
     """Write an amount in cents."""
     return plain(value.quantize(_CENT))
 
 
-def fine(value: Decimal) -> str:
-    """Write a figure to six decimals, as positions have them."""
+def six_decimals(value: Decimal) -> str:
+    """Write a figure of a position, with up to six decimals."""
     return plain(value.quantize(_MICRO))
 
 
-def maybe(value: Decimal | None) -> str | None:
+def optional_number(value: Decimal | None) -> str | None:
     """Write a number that may be absent."""
     return None if value is None else plain(value)
 
@@ -52,38 +52,38 @@ def order_json(order: ExchangeOrder, legs: Sequence[ExchangeOrder] = (), *, asse
     return {
         "id": order.id,
         "client_order_id": order.client_order_id,
-        "created_at": sure_stamp(order.created_ns),
-        "updated_at": sure_stamp(order.updated_ns),
-        "submitted_at": sure_stamp(order.submitted_ns),
-        "filled_at": stamp(order.filled_ns),
-        "expired_at": stamp(order.expired_ns),
-        "expires_at": sure_stamp(order.expires_ns),
-        "canceled_at": stamp(order.canceled_ns),
-        "failed_at": stamp(order.failed_ns),
-        "replaced_at": stamp(order.replaced_ns),
+        "created_at": timestamp(order.created_ns),
+        "updated_at": timestamp(order.updated_ns),
+        "submitted_at": timestamp(order.submitted_ns),
+        "filled_at": optional_timestamp(order.filled_ns),
+        "expired_at": optional_timestamp(order.expired_ns),
+        "expires_at": timestamp(order.expires_ns),
+        "canceled_at": optional_timestamp(order.canceled_ns),
+        "failed_at": optional_timestamp(order.failed_ns),
+        "replaced_at": optional_timestamp(order.replaced_ns),
         "replaced_by": order.replaced_by,
         "replaces": order.replaces,
         "asset_id": asset_id,
         "symbol": order.symbol,
         "asset_class": "crypto" if order.is_crypto else "us_equity",
-        "notional": maybe(order.notional),
-        "qty": maybe(order.qty),
+        "notional": optional_number(order.notional),
+        "qty": optional_number(order.qty),
         "filled_qty": plain(order.filled_qty),
-        "filled_avg_price": None if average is None else fine(average),
+        "filled_avg_price": None if average is None else six_decimals(average),
         "order_class": order.order_class,
         "order_type": order.type,
         "type": order.type,
         "side": order.side,
         "position_intent": order.position_intent,
         "time_in_force": order.time_in_force,
-        "limit_price": maybe(order.limit_price),
-        "stop_price": maybe(order.stop_price),
+        "limit_price": optional_number(order.limit_price),
+        "stop_price": optional_number(order.stop_price),
         "status": order.status,
         "extended_hours": order.extended_hours,
         "legs": [order_json(leg, asset_id=asset_id) for leg in legs] or None,
-        "trail_percent": maybe(order.trail_percent),
-        "trail_price": maybe(order.trail_price),
-        "hwm": maybe(order.hwm),
+        "trail_percent": optional_number(order.trail_percent),
+        "trail_price": optional_number(order.trail_price),
+        "hwm": optional_number(order.hwm),
         "ratio_qty": None,
         "subtag": None,
         "source": None,
@@ -92,12 +92,12 @@ def order_json(order: ExchangeOrder, legs: Sequence[ExchangeOrder] = (), *, asse
 
 def event_json(event: str, order: dict[str, Any], now_ns: int, *, fill: Fill | None, execution_id: str | None,
                position_qty: Decimal) -> dict[str, Any]:  # fmt: skip
-    """Return a trade update: *event* happened to *order* (as `order_json` wrote it then)."""
+    """Return the trade update that *event* happened to *order*, which is from `order_json`."""
     found: dict[str, Any] = {
         "event": event,
         "execution_id": execution_id,
         "order": order,
-        "timestamp": sure_stamp(now_ns),
+        "timestamp": timestamp(now_ns),
     }
     if fill is not None:
         found |= {"price": plain(fill.price), "qty": plain(fill.qty), "position_qty": plain(position_qty)}
@@ -118,7 +118,7 @@ def fill_json(fill: Fill) -> dict[str, Any]:
         "qty": plain(fill.qty),
         "side": fill.side,
         "symbol": fill.symbol,
-        "transaction_time": sure_stamp(micros),
+        "transaction_time": timestamp(micros),
         "type": "fill" if fill.is_last else "partial_fill",
     }
 
@@ -135,7 +135,7 @@ def transfer_json(transfer: ExchangeTransfer) -> dict[str, Any]:
         "status": "executed",
     }
     if not transfer.day_only:
-        body["created_at"] = sure_stamp(transfer.at_ns)
+        body["created_at"] = timestamp(transfer.at_ns)
     return body
 
 
@@ -157,31 +157,31 @@ def account_json(account: ExchangeAccount, sums: Totals, now_ns: int) -> dict[st
         "crypto_status": "ACTIVE",
         "crypto_tier": 1,
         "currency": "USD",
-        "buying_power": money(sums.buying_power),
-        "effective_buying_power": money(sums.buying_power),
-        "regt_buying_power": money(sums.regt_buying_power),
-        "non_marginable_buying_power": money(sums.non_marginable),
-        "options_buying_power": money(sums.non_marginable),
+        "buying_power": cents(sums.buying_power),
+        "effective_buying_power": cents(sums.buying_power),
+        "regt_buying_power": cents(sums.regt_buying_power),
+        "non_marginable_buying_power": cents(sums.non_marginable),
+        "options_buying_power": cents(sums.non_marginable),
         "options_approved_level": 3,
         "options_trading_level": 3,
-        "cash": money(account.cash),
+        "cash": cents(account.cash),
         "accrued_fees": "0",
         "pending_reg_taf_fees": "0",
         "pending_transfer_in": "0",
         "pending_transfer_out": "0",
         "intraday_adjustments": "0",
         "balance_asof": day,
-        "created_at": sure_stamp(account.created_ns),
-        "portfolio_value": money(sums.equity),
-        "equity": money(sums.equity),
-        "last_equity": money(account.last_equity),
-        "long_market_value": money(sums.long_value),
-        "short_market_value": money(sums.short_value),
-        "position_market_value": money(sums.long_value - sums.short_value),
-        "initial_margin": money(sums.initial_margin),
-        "maintenance_margin": money(sums.maintenance_margin),
-        "last_maintenance_margin": money(account.last_maintenance),
-        "sma": money(sums.equity),
+        "created_at": timestamp(account.created_ns),
+        "portfolio_value": cents(sums.equity),
+        "equity": cents(sums.equity),
+        "last_equity": cents(account.last_equity),
+        "long_market_value": cents(sums.long_value),
+        "short_market_value": cents(sums.short_value),
+        "position_market_value": cents(sums.long_value - sums.short_value),
+        "initial_margin": cents(sums.initial_margin),
+        "maintenance_margin": cents(sums.maintenance_margin),
+        "last_maintenance_margin": cents(account.last_maintenance),
+        "sma": cents(sums.equity),
         "multiplier": plain(account.multiplier),
         "shorting_enabled": account.may_short,
         "trading_blocked": account.trading_blocked,
@@ -193,7 +193,7 @@ def account_json(account: ExchangeAccount, sums: Totals, now_ns: int) -> dict[st
 
 def position_json(account: ExchangeAccount, position: ExchangePosition, asset: ListedAsset, *, price: Decimal,
                   previous: Decimal) -> dict[str, Any]:  # fmt: skip
-    """Return one position at *price*; *previous* is the price one bar ago."""
+    """Return one position at *price*; *previous* is the price of the bar before."""
     value, cost = position.qty * price, position.cost
     gain, today = value - cost, position.qty * (price - previous)
     return {
@@ -205,16 +205,16 @@ def position_json(account: ExchangeAccount, position: ExchangePosition, asset: L
         "qty": plain(position.qty),
         "qty_available": plain(account.available(position.symbol).copy_sign(position.qty)),
         "side": "long" if position.qty > 0 else "short",
-        "avg_entry_price": fine(position.average),
-        "market_value": fine(value),
-        "cost_basis": fine(cost),
-        "unrealized_pl": fine(gain),
-        "unrealized_plpc": fine(gain / abs(cost) if cost else ZERO),
-        "unrealized_intraday_pl": fine(today),
-        "unrealized_intraday_plpc": fine(today / abs(position.qty * previous) if previous else ZERO),
+        "avg_entry_price": six_decimals(position.average),
+        "market_value": six_decimals(value),
+        "cost_basis": six_decimals(cost),
+        "unrealized_pl": six_decimals(gain),
+        "unrealized_plpc": six_decimals(gain / abs(cost) if cost else ZERO),
+        "unrealized_intraday_pl": six_decimals(today),
+        "unrealized_intraday_plpc": six_decimals(today / abs(position.qty * previous) if previous else ZERO),
         "current_price": plain(price),
         "lastday_price": plain(previous),
-        "change_today": fine(price / previous - 1 if previous else ZERO),
+        "change_today": six_decimals(price / previous - 1 if previous else ZERO),
         "swap_rate": None,
         "avg_entry_swap_rate": None,
         "prev_swap_rate": None,

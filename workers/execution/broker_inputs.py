@@ -1,4 +1,4 @@
-"""Look at the broker before a decision: the account as shared, and what this one signal needs besides."""
+"""Read the broker before a decision: the shared snapshot of the account, and the inputs of this one signal."""
 
 from __future__ import annotations
 
@@ -18,54 +18,54 @@ from pipeline.store.record import Record
 from pipeline.store.rows import ClaimedExecution, OrderRow, SignalRow
 from workers.account.assets import AssetCache
 from workers.account.calendar import Calendar, market_at, was_held_for_open
-from workers.account.snapshots import AccountRefused, Snapshots
-from workers.brokers.protocol import Broker
+from workers.account.refusals import AccountRefused
+from workers.account.snapshots import Snapshots
+from workers.brokers.guarded import GuardedBroker
 from workers.rules.freshness import keeps_hours, waited
 from workers.rules.market_hours import Market, by_calendar
 from workers.rules.orders import reduces, side_of
 
 log = structlog.get_logger(__name__)
 
-# Clocks differ by as much.
-_A_MOMENT = timedelta(seconds=1)
+# The broker's clock and ours differ by at most this.
+_CLOCKS_DIFFER = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class InputSnapshot:
-    """What was read of the broker for one decision."""
+    """The broker's side of one decision."""
 
     snapshot: Snapshot
     position: Position | None
     asset: Asset | None
-    #: Our orders that might still fill when the reading began: one that ended since is not in the position read.
+    #: Our orders that might still fill when the reading began. The position may lack the fill of one that ended since.
     under_way: tuple[OrderRow, ...]
-    #: The market's regular sessions around now; empty where hours do not matter, or nobody knows them.
+    #: The market's regular sessions around now; empty where hours do not matter, or cannot be read.
     sessions: tuple[MarketSession, ...] = ()
-    #: The market's price, where it was asked for and could be read.
+    #: The market's price; None when it was not needed, or could not be read.
     price: Decimal | None = None
     price_asked: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class BrokerInputs:
-    """Looks for one executor in one process."""
+    """Reads the inputs of one executor's decisions."""
 
     executor: ExecutorSettings
     record: Record
-    broker: Broker
+    broker: GuardedBroker
     snapshots: Snapshots
-    #: The same, paid for as exits are.
-    urgent: Snapshots
     assets: AssetCache
     calendar: Calendar
 
     def read(
         self, claimed: ClaimedExecution, signal: SignalRow, under_way: tuple[OrderRow, ...]
     ) -> InputSnapshot | AccountRefused:
-        """Read what the decision needs; the position anew where an exit is possible, since it sells what is held."""
+        """Read the inputs of a decision. A position that may be closed is read anew, since an exit sells all of it."""
         may_short = self.executor.order.allow_short
-        # What may close a position must not wait for the account's requests to become few again.
-        snapshots = self.urgent if may_close(signal, None, may_short=may_short) else self.snapshots
+        # A signal that may close a position must not wait for room in the account's request budget.
+        urgent = may_close(signal, None, may_short=may_short)
+        snapshots = Snapshots(self.record, self.executor, self.broker.urgent()) if urgent else self.snapshots
         snapshot = snapshots.fresh()
         if isinstance(snapshot, AccountRefused):
             return snapshot
@@ -78,19 +78,19 @@ class BrokerInputs:
         except BrokerRefusesAccount as error:
             return self.snapshots.refused(str(error))
         sessions = self._sessions(signal, snapshot.last_clock, snapshot.taken_at)
-        asked = self._asks_price(claimed, signal, position, market_at(snapshot, claimed.now, sessions))
+        needs_price = self._needs_price(claimed, signal, position, market_at(snapshot, claimed.now, sessions))
         return InputSnapshot(
             snapshot=snapshot,
             position=position,
             asset=asset,
             under_way=under_way,
             sessions=sessions,
-            price=self._price(signal.symbol) if asked else None,
-            price_asked=asked,
+            price=self._price(signal.symbol) if needs_price else None,
+            price_asked=needs_price,
         )
 
     def hours(self, signal: SignalRow, now: datetime) -> Market | None:
-        """Return the hours that the calendar has for *now*, asking no broker: for ages, while one is away.
+        """Return the hours that the calendar has for *now*, without reading the broker: for ages while it is away.
 
         Raises:
             RecordUnavailable: PostgreSQL is away.
@@ -101,7 +101,7 @@ class BrokerInputs:
         return by_calendar(last, now, self.calendar.known(now if last is None else last.at(now)))
 
     def _asset(self, signal: SignalRow, position: Position | None, *, urgent: bool) -> Asset | None:
-        """Read what the broker says of the symbol. An exit goes without: at the market, since steps are unknown."""
+        """Read the asset. An exit does not need it: without price steps it becomes a market order."""
         try:
             return self.assets.get(signal.symbol, urgent=urgent)
         except (BrokerUnavailable, BrokerUnreadable) as error:
@@ -115,10 +115,10 @@ class BrokerInputs:
             return ()
         return self.calendar.around(taken_at if last is None else last.clock.timestamp)
 
-    def _asks_price(
+    def _needs_price(
         self, claimed: ClaimedExecution, signal: SignalRow, position: Position | None, market: Market | None
     ) -> bool:
-        """Say whether an entry may have come too far from its price: a market order, and what waited for the open."""
+        """Return whether the market's price matters: for market orders, and for entries that waited for the open."""
         executor = self.executor
         if executor.limits.price_drift_percent is None or signal.entry_price is None or _reduces(signal, position):
             return False
@@ -126,12 +126,12 @@ class BrokerInputs:
             return True
         if not keeps_hours(signal, executor) or market is None or not market.is_open:
             return False
-        return waited(signal, executor, now=claimed.now, market=market) > _A_MOMENT or (
+        return waited(signal, executor, now=claimed.now, market=market) > _CLOCKS_DIFFER or (
             claimed.from_state is State.HELD and was_held_for_open(self.record, claimed.execution_id)
         )
 
     def _price(self, symbol: str) -> Decimal | None:
-        """Return the market's price; None when there is none, or it cannot be read: another service than orders."""
+        """Return the market's price; None when there is none, or when the market data service cannot be read."""
         try:
             return self.broker.price(symbol)
         except (BrokerUnavailable, BrokerRefusesAccount, BrokerUnreadable) as error:
@@ -140,7 +140,7 @@ class BrokerInputs:
 
 
 def may_close(signal: SignalRow, position: Position | None, *, may_short: bool) -> bool:
-    """Say whether the signal might reduce a position, so that it has to be read anew."""
+    """Return whether the signal might reduce a position, so that the position has to be read anew."""
     held = position.quantity if position else 0
     if signal.action is Action.SELL:
         return held > 0 or signal.intent is not Intent.OPEN

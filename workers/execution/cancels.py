@@ -1,4 +1,4 @@
-"""Ask the broker to cancel what stands in the way of an exit; the poll tells when it is done."""
+"""Ask the broker to cancel an order that an exit waits for. The poll of the orders shows when it is canceled."""
 
 from __future__ import annotations
 
@@ -14,13 +14,12 @@ log = structlog.get_logger(__name__)
 
 
 def ask_to_cancel(record: Record, broker: Broker, order_id: str) -> None:
-    """Ask once; again no sooner than after two seconds, since whoever asked may have died before the broker heard it.
+    """Ask once, and again no sooner than after two seconds: a process may die between its mark and its request.
 
     Raises:
         RecordUnavailable: PostgreSQL is away.
     """
-    key = {"order_id": order_id}
-    if record.run(lambda connection: connection.execute(sql("orders", "ask_cancel"), key).fetchone()) is None:
+    if record.do(sql("orders", "ask_cancel"), {"order_id": order_id}) == 0:
         return
     reached("worker.after_cancel_mark")
     try:

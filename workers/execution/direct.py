@@ -1,4 +1,4 @@
-"""Execute without queues, in this process: the same recipe, record and compare-and-set, so that none can double."""
+"""Execute signals without queues, in this process. The record's compare-and-set prevents doubles, as ever."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 
 class DirectExecutor:
-    """Runs the recipe for what was just recorded. What it holds or leaves unknown is the keeper's, as ever."""
+    """Runs executions that were just recorded. The keeper follows those that are held or unknown, as ever."""
 
     def __init__(
         self, executors: Mapping[str, ExecutorSettings], *, settings: Settings, database_url: str, by: str
@@ -33,10 +33,10 @@ class DirectExecutor:
         self._leases = LeaseKeeper(database_url)
         self._by = f"direct:{by}"
         self._runtimes: dict[str, ExecutorRuntime] = {}
-        self._recipes: dict[str, ExecutionRunner] = {}
+        self._runners: dict[str, ExecutionRunner] = {}
 
     def execute(self, executions: Iterable[ExecutionRow]) -> None:
-        """Execute those of *executions* that wait for their executor, one after the other.
+        """Run those of *executions* that are queued, one after the other.
 
         Raises:
             ConfigInvalid: an executor has no address or key, its account is not the pinned one, or the record does
@@ -46,7 +46,7 @@ class DirectExecutor:
             if execution.state is not State.QUEUED:
                 continue
             try:
-                self._recipe(execution.executor_id).run(execution.execution_id)
+                self._runner(execution.executor_id).run(execution.execution_id)
             except Unavailable as error:
                 log.warning("execution.left_to_the_keeper", execution_id=str(execution.execution_id), error=str(error))
 
@@ -57,14 +57,14 @@ class DirectExecutor:
             runtime.close()
         self._record.close()
 
-    def _recipe(self, executor_id: str) -> ExecutionRunner:
-        if executor_id not in self._recipes:
+    def _runner(self, executor_id: str) -> ExecutionRunner:
+        if executor_id not in self._runners:
             runtime = self._runtime(executor_id)
-            # Whoever runs this may have started while the record or the broker was away.
+            # This process may have started while the record or the broker was away.
             check_start(self._record, self._executors, by=self._by)
             check_account(runtime)
-            self._recipes[executor_id] = runner_of(runtime, record=self._record, leases=self._leases, worker=self._by)
-        return self._recipes[executor_id]
+            self._runners[executor_id] = runner_of(runtime, record=self._record, leases=self._leases, worker=self._by)
+        return self._runners[executor_id]
 
     def _runtime(self, executor_id: str) -> ExecutorRuntime:
         if executor_id not in self._runtimes:

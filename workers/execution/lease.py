@@ -1,4 +1,4 @@
-"""Keep the lease of what this process works on, and say how much of it is surely left."""
+"""Renew the leases of this process's executions, and tell how much of a lease is certainly left."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from pipeline.store.statements import sql
 
 log = structlog.get_logger(__name__)
 
-#: How long a worker may be silent before its execution is somebody else's.
+#: A worker that has not renewed its lease for this long loses its execution to another process.
 LEASE = timedelta(seconds=3)
-#: How often it is renewed: two renewals may be lost.
+#: Two renewals in a row may be lost.
 RENEW_EVERY_S = 1.0
-#: An order is only sent with so much of the lease left, so that a sleeper does not send after a takeover.
+#: An order is only sent with so much of the lease left, so that a suspended process does not send after a takeover.
 MARGIN_S = 1.0
 
 
@@ -34,15 +34,15 @@ class Lease:
         self._sure_until = asked_at + LEASE.total_seconds()
 
     def renewed(self, *, asked_at: float) -> None:
-        """Count from before the statement was sent: the database started its three seconds later than that."""
+        """Extend the lease from *asked_at*, before the statement was sent: the database counts from a later moment."""
         self._sure_until = max(self._sure_until, asked_at + LEASE.total_seconds())
 
     def lost(self) -> None:
-        """Somebody else has it."""
+        """End the lease: another process has the execution."""
         self._sure_until = 0.0
 
     def safe_to_send(self) -> bool:
-        """Say whether enough is left to send an order. The monotonic clock goes on while a process is stopped."""
+        """Return whether enough is left to send an order. The monotonic clock also runs while a process is stopped."""
         return self._sure_until - time.monotonic() >= MARGIN_S
 
 
@@ -90,15 +90,11 @@ class LeaseKeeper:
     def _renew(self, lease: Lease) -> None:
         asked_at = time.monotonic()
         try:
-            row = self._record.run(
-                lambda connection: connection.execute(
-                    sql("executions", "renew"),
-                    {"execution_id": lease.execution_id, "fence": lease.fence, "lease": LEASE},
-                ).fetchone()
-            )
+            values = {"execution_id": lease.execution_id, "fence": lease.fence, "lease": LEASE}
+            renewed = self._record.do(sql("executions", "renew"), values) > 0
         except TradewireError:
-            return  # What is left of the lease runs out by itself, and with it the right to send.
-        if row is not None:
+            return  # The lease runs out by itself, and with it the right to send.
+        if renewed:
             lease.renewed(asked_at=asked_at)
             return
         with self._lock:

@@ -42,13 +42,13 @@ def work(
     stop: threading.Event,
     gate: Callable[[Record], None] = lambda _record: None,
 ) -> None:
-    """Execute what is queued for *executor* until *stop*; the order in hand is finished first.
+    """Execute what is queued for *executor* until *stop*; the current order is finished first.
 
-    Nothing is taken before *gate* came back, which says whether the record lets this process start, and before the
-    pinned account was verified.
+    No job is taken before *gate* has returned, which checks whether the record lets this process start, nor before the
+    pinned account is verified.
 
     Raises:
-        ConfigInvalid: there is no address or key for the broker, its account is another one, or the gate is shut.
+        ConfigInvalid: there is no address or key for the broker, the keys open another account, or *gate* raised it.
     """
     name = f"{executor.id}-{socket.gethostname()}-{os.getpid()}"
     record = Record(database_url, retry_for_s=None)
@@ -86,7 +86,7 @@ def work(
 
 
 def _heartbeat(executor: ExecutorSettings, database_url: str, verified: threading.Event) -> Heartbeat:
-    """Say that this worker lives, and that it is not well for as long as it waits for its account to be verified."""
+    """Send this worker's heartbeat; the worker is unhealthy until its account is verified."""
 
     def health() -> tuple[bool, dict[str, Any]]:
         well = verified.is_set() or executor.account is None
@@ -96,25 +96,24 @@ def _heartbeat(executor: ExecutorSettings, database_url: str, verified: threadin
 
 
 def _try_keys(runtime: ExecutorRuntime, record: Record) -> None:
-    """Other keys may have come with this start: an account that was refused is looked at now."""
-    key = {"executor_id": runtime.executor.id}
-    record.run(lambda connection: connection.execute(sql("accounts", "probe_now"), key))
+    """Try a refused account now, since this start may have brought other keys."""
+    record.do(sql("accounts", "probe_now"), {"executor_id": runtime.executor.id})
     with suppress(BrokerUnavailable, BrokerUnreadable):
         runtime.snapshots.refusal()
 
 
 def _unblock(stop: threading.Event, record: Record) -> None:
-    """End the patience of a worker that waits for PostgreSQL when it is asked to stop."""
+    """Let a worker that waits for PostgreSQL stop when it is asked to."""
     stop.wait()
     record.stopping.set()
 
 
 def _run(job: ExecutionJob, recipe: ExecutionRunner, letters: DeadLetters) -> None:
-    """Run one job. It never fails in RQ's eyes: what is owed stands in the record, and the keeper rings again."""
+    """Run one job. It never fails for RQ: open work is in the record, and the keeper enqueues it again."""
     execution_id = job.execution_id()
     try:
         if job.id.startswith(DEAD_PREFIX):
-            # Only a person's Requeue brings a dead letter's job onto the queue.
+            # Only a person's requeue puts a dead letter's job on the queue.
             letters.requeue_from_dashboard(job.id, execution_id)
         recipe.run(execution_id)
         reached("worker.after_job")
@@ -123,7 +122,7 @@ def _run(job: ExecutionJob, recipe: ExecutionRunner, letters: DeadLetters) -> No
 
 
 def _refuse(record: Record, job_id: str, message: str) -> None:
-    """Keep what was wrong with a job that was not ours, where people look."""
+    """Record a job that was not ours as a refusal, so that people see it."""
     row = {
         "refusal_id": uuid4(),
         "source": "redis",
@@ -132,4 +131,4 @@ def _refuse(record: Record, job_id: str, message: str) -> None:
         "message": storable(message)[:1000],
         "payload": "",
     }
-    record.run(lambda connection: connection.execute(sql("signals", "insert_refusal"), row))
+    record.do(sql("signals", "insert_refusal"), row)

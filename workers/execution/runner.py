@@ -1,16 +1,15 @@
-"""Bring one execution from the queue to the broker's answer: the recipe, step by step.
+"""Run one execution from the queue to the broker's answer, step by step.
 
-Each step is at most one transaction, and no transaction is open across a network call. The record's fence is the
-guard: whoever is late changes nothing.
+Each step is at most one transaction, and no transaction is open during a network call. The fence in the record guards
+each write: a process whose fence is outdated changes nothing.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from functools import cached_property
-from typing import Any
 from uuid import UUID, uuid4
 
 import structlog
@@ -24,42 +23,43 @@ from pipeline.model.orders import OrderRequest
 from pipeline.model.reasons import Code, Reason
 from pipeline.model.signals import Action, Intent
 from pipeline.model.states import State
+from pipeline.store.query import Values, execute, fetch_all, fetch_maybe
 from pipeline.store.record import Record
 from pipeline.store.rows import ClaimedExecution
 from pipeline.store.statements import sql
 from workers.account.runtime import ExecutorRuntime
-from workers.account.snapshots import Snapshots
 from workers.brokers.protocol import Broker
 from workers.execution.broker_inputs import BrokerInputs
 from workers.execution.lease import LEASE, Lease, LeaseKeeper
-from workers.execution.pre_trade_check import Intended, PreTradeCheck
-from workers.execution.results import ResultRecorder
+from workers.execution.order_intents import Intended
+from workers.execution.pre_trade_check import PreTradeCheck
+from workers.execution.result_recorder import ResultRecorder
 from workers.rules.retry_policy import FIRST_LOOKUP, Transition, after_submit
 
 log = structlog.get_logger(__name__)
 
-# A chain of hand-overs is as long as a burst of one symbol; beyond this the rest comes by its own jobs.
+# A chain is as long as a burst of signals for one symbol. Beyond this the rest is run by its own jobs.
 _LONGEST_CHAIN = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExecutionRunner:
-    """The recipe of one executor in one process."""
+    """Runs the executions of one executor in one process."""
 
     executor: ExecutorSettings
     record: Record
     broker: Broker
     leases: LeaseKeeper
     check: PreTradeCheck
-    answers: ResultRecorder
-    #: Who we are, in history.
+    results: ResultRecorder
+    #: The name of this process in the history.
     worker: str
 
     def run(self, execution_id: UUID) -> None:
-        """Execute, then whatever waited for the same symbol. Running it twice, or for an ended one, does nothing.
+        """Run an execution, then those that waited for its symbol. Running an ended execution does nothing.
 
         Raises:
-            RecordUnavailable: PostgreSQL stayed away; what was begun is found by its lease.
+            RecordUnavailable: PostgreSQL stayed away. The keeper finds an execution that was begun by its lease.
         """
         following: UUID | None = execution_id
         for _ in range(_LONGEST_CHAIN):
@@ -68,7 +68,7 @@ class ExecutionRunner:
             following = self._execute(following)
 
     def _execute(self, execution_id: UUID) -> UUID | None:
-        """Take, check, intend, send, record, hand over."""
+        """Claim, check, write the intent, send, record, and return the next execution of the symbol."""
         asked_at = time.monotonic()
         claimed = self.claim(execution_id)
         if claimed is None:
@@ -77,11 +77,14 @@ class ExecutionRunner:
         with self.leases.keep(claimed.execution_id, claimed.fence, asked_at=asked_at) as lease:
             self._settle(claimed, lease)
         reached("worker.after_record")
-        return self._hand_over(claimed)
+        return self._next_of_symbol(claimed)
 
     def claim(self, execution_id: UUID) -> ClaimedExecution | None:
-        """Compare-and-set to submitting. None: somebody else's, over, or its symbol is not free."""
-        key = {
+        """Take the execution by compare-and-set.
+
+        Return None when another process has it, when it has ended, or when an earlier one of its symbol is undecided.
+        """
+        values = {
             "execution_id": execution_id,
             "worker": self.worker,
             "lease": LEASE,
@@ -89,12 +92,11 @@ class ExecutionRunner:
             "settings_hash": self._settings_hash,
         }
         claimed, waits = self.record.run(
-            lambda connection: _take_or_wait(connection, key, may_short=self.executor.order.allow_short)
+            lambda connection: _claim_or_wait(connection, values, may_short=self.executor.order.allow_short)
         )
         if waits:
-            # The earlier one may have been decided before our mark could be seen: now that it can, look once more.
-            row = self.record.run(lambda connection: connection.execute(sql("executions", "take"), key).fetchone())
-            claimed = None if row is None else ClaimedExecution.of(row)
+            # The earlier one may have been decided before our mark was visible. Now it is visible, so try once more.
+            claimed = self.record.run(lambda connection: _claim(connection, values))
         return claimed
 
     @cached_property
@@ -102,31 +104,28 @@ class ExecutionRunner:
         return settings_hash(self.executor)
 
     def _settle(self, claimed: ClaimedExecution, lease: Lease) -> None:
-        """Do what the check says. A failure of our own ends in a state with a reason too, never in silence."""
+        """Carry out the decision. A failure of our own ends in a state with a reason, too."""
         intended: Intended | None = None
         try:
             verdict = self.check.decide(claimed)
             if isinstance(verdict, Transition):
-                self.answers.settle(claimed, verdict)
+                self.results.settle(claimed, verdict)
                 return
             intended = verdict
             reached("worker.after_intent")
             self._send(claimed, intended, lease)
         except RecordUnavailable:
-            raise  # Whoever sweeps the lease finds what was begun.
+            raise  # The keeper finds the execution when its lease runs out.
         except Exception as error:
             log.exception("execution.failed", execution_id=str(claimed.execution_id))
-            self.answers.settle(claimed, _own_failure(error, sent=intended is not None))
+            self.results.settle(claimed, _own_failure(error, sent=intended is not None))
 
     def _send(self, claimed: ClaimedExecution, intended: Intended, lease: Lease) -> None:
-        """Send the order once, if the lease is surely ours for long enough, and record the answer."""
+        """Send the order once and record the answer. With too little of the lease left, the order is not sent."""
         if not lease.safe_to_send():
             reason = Reason(code=Code.LEASE_TOO_SHORT)
-            self.answers.settle(
-                claimed,
-                Transition(state=State.HELD, reason=reason, due_in=timedelta(0), may_exist=not intended.sole),
-                intended,
-            )
+            hold = Transition(state=State.HELD, reason=reason, due_in=timedelta(0), may_exist=not intended.sole)
+            self.results.settle(claimed, hold, intended)
             return
         request = OrderRequest.from_json(intended.order.request)
         sent_at = time.monotonic()
@@ -134,45 +133,59 @@ class ExecutionRunner:
         took_ms = (time.monotonic() - sent_at) * 1000
         reached("worker.after_send")
         transition = after_submit(outcome, age=claimed.now - claimed.created_at)
-        self.answers.record(claimed, intended, outcome, transition, took_ms=took_ms)
+        self.results.record(claimed, intended, outcome, transition, took_ms=took_ms)
 
-    def _hand_over(self, claimed: ClaimedExecution) -> UUID | None:
-        """Return the execution of the same symbol that came too early, if it may go now."""
+    def _next_of_symbol(self, claimed: ClaimedExecution) -> UUID | None:
+        """Return the execution of the same symbol that came too early and may be taken now."""
         key = {"executor_id": claimed.executor_id, "symbol": claimed.symbol, "seq": claimed.seq}
-        row = self.record.run(
-            lambda connection: connection.execute(sql("executions", "next_of_symbol"), key).fetchone()
-        )
+        following = self.record.maybe(UUID, sql("executions", "next_of_symbol"), key)
         reached("worker.after_handover")
-        return None if row is None else row["execution_id"]
+        return following
 
 
-def _take_or_wait(
-    connection: Connection[DictRow], key: dict[str, Any], *, may_short: bool
+@dataclass(frozen=True, kw_only=True)
+class _Blocked:
+    """An execution that could be claimed if there were no earlier one of its symbol."""
+
+    executor_id: str
+    symbol: str
+    seq: int
+    action: Action
+    intent: Intent
+
+
+def _claim(connection: Connection[DictRow], values: Values) -> ClaimedExecution | None:
+    return fetch_maybe(connection, ClaimedExecution, sql("executions", "take"), values)
+
+
+def _claim_or_wait(
+    connection: Connection[DictRow], values: Values, *, may_short: bool
 ) -> tuple[ClaimedExecution | None, bool]:
-    """Take an execution; else mark it, for whoever decides the earlier one of its symbol. True: it was marked."""
+    """Claim an execution, or mark it as waiting for an earlier one of its symbol. True: it was marked."""
     while True:
-        row = connection.execute(sql("executions", "take"), key).fetchone()
-        if row is not None:
-            return ClaimedExecution.of(row), False
-        blocked = connection.execute(sql("executions", "takeable"), key).fetchone()
+        claimed = _claim(connection, values)
+        if claimed is not None:
+            return claimed, False
+        blocked = fetch_maybe(connection, _Blocked, sql("executions", "takeable"), values)
         if blocked is None:
             return None, False
         if _surely_exits(blocked, may_short=may_short):
-            for gone in connection.execute(sql("executions", "supersede_other_side"), key | blocked).fetchall():
-                log.info("execution.superseded", execution_id=str(gone["execution_id"]), by=str(key["execution_id"]))
-        # No mark: the earlier one is decided by now, so take again.
-        if connection.execute(sql("executions", "wait_for_symbol"), key).fetchone() is not None:
+            later = {**values, **asdict(blocked)}
+            for superseded in fetch_all(connection, UUID, sql("executions", "supersede_other_side"), later):
+                log.info("execution.superseded", execution_id=str(superseded), by=str(values["execution_id"]))
+        # Without a mark the earlier one has been decided meanwhile, so claim again.
+        if execute(connection, sql("executions", "wait_for_symbol"), values) > 0:
             return None, True
 
 
-def _surely_exits(row: DictRow, *, may_short: bool) -> bool:
-    """Say whether an execution can only close: it is meant to, or it sells where nothing is ever sold short."""
-    sells = row["action"] is Action.SELL and row["intent"] is not Intent.OPEN
-    return row["intent"] is Intent.CLOSE or (sells and not may_short)
+def _surely_exits(blocked: _Blocked, *, may_short: bool) -> bool:
+    """Return whether an execution can only close: by its intent, or as a sale where shorting is not allowed."""
+    sells = blocked.action is Action.SELL and blocked.intent is not Intent.OPEN
+    return blocked.intent is Intent.CLOSE or (sells and not may_short)
 
 
 def _own_failure(error: Exception, *, sent: bool) -> Transition:
-    """Return the state that our own failure leaves: for a person, or for a look-up when it may have been sent."""
+    """Return the state after a failure of our own: a look-up when the order may have been sent, else a person."""
     reason = Reason(code=Code.INTERNAL_ERROR, facts={"error": type(error).__name__})
     if sent:
         return Transition(state=State.UNKNOWN, reason=reason, due_in=FIRST_LOOKUP, attempts=1)
@@ -180,7 +193,7 @@ def _own_failure(error: Exception, *, sent: bool) -> Transition:
 
 
 def runner_of(runtime: ExecutorRuntime, *, record: Record, leases: LeaseKeeper, worker: str) -> ExecutionRunner:
-    """Put the recipe of one executor together."""
+    """Build the runner of one executor."""
     return ExecutionRunner(
         executor=runtime.executor,
         record=record,
@@ -195,11 +208,10 @@ def runner_of(runtime: ExecutorRuntime, *, record: Record, leases: LeaseKeeper, 
                 record=record,
                 broker=runtime.broker,
                 snapshots=runtime.snapshots,
-                urgent=Snapshots(record, runtime.executor, runtime.urgent),
                 assets=runtime.assets,
                 calendar=runtime.calendar,
             ),
         ),
-        answers=ResultRecorder(record_=record, snapshots=runtime.snapshots, worker=worker),
+        results=ResultRecorder(store=record, snapshots=runtime.snapshots, worker=worker),
         worker=worker,
     )

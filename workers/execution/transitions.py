@@ -1,4 +1,4 @@
-"""Hold an execution for what is away: an exit for as long as it takes, an entry no longer than it stays fresh."""
+"""Hold an execution while something is away: an exit without limit, an entry no longer than it stays fresh."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def held(
     *,
     market: Market | None,
 ) -> Transition:
-    """Return the hold, or the end of an entry that is too late by now; *market* is as known at the take."""
+    """Return the hold, or the end of an entry that is too old by now. *market* is as known at the claim."""
     left = fresh_for(signal, executor, now=claimed.now, market=market, accept_age=claimed.accept_age)
     if left is not None and not may_be_exit(signal, executor):
         if left < timedelta(0):
@@ -36,7 +36,7 @@ def held(
 
 
 def unread(error: BrokerUnavailable, *, age: timedelta) -> tuple[Reason, timedelta]:
-    """Return why nothing could be read, and when to look again."""
+    """Return why the broker could not be read, and how long to wait before it is read again."""
     wait = broker_hold(age=age)
     if isinstance(error, BudgetUsedUp):
         return Reason(code=Code.RATE_BUDGET), timedelta(seconds=error.wait_s)
@@ -46,7 +46,7 @@ def unread(error: BrokerUnavailable, *, age: timedelta) -> tuple[Reason, timedel
 
 
 def skipped(reasons: tuple[Reason, ...]) -> Transition:
-    """Return the end of an execution that our own rules refuse: the first reason, and the others beside it."""
+    """Return the end of an execution that our own rules refuse. The other reasons are a fact of the first one."""
     first, *others = reasons
     facts = dict(first.facts)
     if others:

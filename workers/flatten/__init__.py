@@ -1,1 +1,1 @@
-"""Flatten an account by hand: watch the keeper do it, or do it without PostgreSQL and tell the record later."""
+"""Flatten an account directly at its broker, without PostgreSQL, and import the journal of that later."""

@@ -1,4 +1,4 @@
-"""A file of what was sent to a broker without the record, written before each send, to be brought into it later."""
+"""Write a journal of the orders that are sent without the record, before each send, and read it for a later import."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any, TextIO
 from uuid import UUID
 
+from pydantic import TypeAdapter
+
 from pipeline.model.orders import OrderRequest
 from pipeline.store.rows import Mode
 
@@ -21,7 +23,7 @@ _IMPORTED = ".imported"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Header:
+class JournalHeader:
     """Who flattens which account, and why."""
 
     executor_id: str
@@ -29,9 +31,12 @@ class Header:
     mode: Mode
     by: str
     why: str | None
-    #: The record had the halt before the first order was sent.
+    #: The halt was recorded before the first order was sent.
     halted: bool
     began_at: datetime
+
+
+_HEADER = TypeAdapter(JournalHeader)
 
 
 @dataclass(kw_only=True)
@@ -42,59 +47,62 @@ class JournaledOrder:
     request: OrderRequest
     reference_price: str
     sent_at: datetime
-    #: The last answer, in the words of `workers.brokers.protocol`; None: whoever sent it died before it came.
+    #: The last outcome, as the lower-case name of its class in `workers.brokers.protocol`; None: no answer was written.
     outcome: str | None = None
     message: str = ""
     order_id: str | None = None
 
 
 @dataclass(kw_only=True)
-class Told:
-    """All that a file says."""
+class Journal:
+    """The content of a file."""
 
-    header: Header
+    header: JournalHeader
     orders: dict[UUID, JournaledOrder] = field(default_factory=dict)
 
 
 class FlattenJournal:
-    """One file, held with a lock while its process lives. Every line is on the disk before `write` returns."""
+    """One file, locked while its process lives. Every line is on the disk before `write` returns."""
 
-    def __init__(self, home: Path, header: Header) -> None:
+    def __init__(self, home: Path, header: JournalHeader) -> None:
         folder = home / _FOLDER
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         moment = f"{header.began_at:%Y%m%dT%H%M%S%fZ}"
         self.path = folder / f"flatten-{header.executor_id}-{moment}.jsonl"
-        self._file: TextIO = os.fdopen(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w")
+        # The file gets its name when it is locked: a keeper must never find it unlocked and import it as finished.
+        unlocked = self.path.with_suffix(".new")
+        self._file: TextIO = os.fdopen(os.open(unlocked, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w")
         fcntl.flock(self._file, fcntl.LOCK_EX)
-        self.write("began", **(vars(header) | {"mode": header.mode.value}))
+        unlocked.rename(self.path)
+        self.write("began", **vars(header))
         _sync_folder(folder)
 
     def write(self, event: str, **facts: Any) -> None:
-        """Append one line and have it on the disk."""
+        """Append one line and force it to the disk."""
         line = {"event": event, "at": datetime.now(UTC), **facts}
         self._file.write(json.dumps(line, default=_plain) + "\n")
         self._file.flush()
         os.fsync(self._file.fileno())
 
     def close(self) -> None:
-        """Let others read it."""
+        """Close the file and release its lock."""
         self._file.close()
 
 
-def waiting(home: Path) -> list[Path]:
-    """Return the files that were not brought into the record yet, the oldest first."""
+def pending_journals(home: Path) -> list[Path]:
+    """Return the files that were not imported yet, the oldest first."""
     return sorted((home / _FOLDER).glob("flatten-*.jsonl"))
 
 
-def put_away(path: Path) -> None:
-    """Mark a file as brought in."""
+def mark_imported(path: Path) -> None:
+    """Rename a file, so that it is not imported again."""
     if path.exists():
         path.rename(path.with_name(path.name + _IMPORTED))
 
 
 @contextmanager
 def finished(path: Path) -> Iterator[bool]:
-    """Say whether nobody writes to the file any more, and keep it so for the body."""
+    """Yield whether the file's writer has closed it, and lock the file for the body."""
     try:
         file = path.open()
     except FileNotFoundError:
@@ -109,35 +117,30 @@ def finished(path: Path) -> Iterator[bool]:
         yield True
 
 
-def read_journal(path: Path) -> Told | None:
-    """Return what a file says; None when it was cut off before its first line, and nothing can have been sent."""
-    told: Told | None = None
+def read_journal(path: Path) -> Journal | None:
+    """Return the content of a file; None when it was cut off in its first line, so that nothing was sent."""
+    journal: Journal | None = None
     for text in path.read_text("utf-8").splitlines():
         try:
             line = json.loads(text)
         except ValueError:
-            # Cut off in the middle: what it would have announced was not sent.
+            # A line is written before its order is sent. This line was cut off, so its order was not sent.
             break
         match line.pop("event"):
             case "began":
-                told = Told(header=_header(line))
-            case "order" if told is not None:
-                sent = _sent(line)
-                told.orders[sent.execution_id] = sent
-            case "answer" if told is not None:
-                order = told.orders[UUID(line["execution_id"])]
+                journal = Journal(header=_HEADER.validate_python(line))
+            case "order" if journal is not None:
+                order = _order(line)
+                journal.orders[order.execution_id] = order
+            case "answer" if journal is not None:
+                order = journal.orders[UUID(line["execution_id"])]
                 order.outcome, order.message, order.order_id = line["outcome"], line["message"], line["order_id"]
             case _:
                 pass
-    return told
+    return journal
 
 
-def _header(line: dict[str, Any]) -> Header:
-    names = {name: line[name] for name in ("executor_id", "account_number", "by", "why", "halted")}
-    return Header(mode=Mode(line["mode"]), began_at=datetime.fromisoformat(line["began_at"]), **names)
-
-
-def _sent(line: dict[str, Any]) -> JournaledOrder:
+def _order(line: dict[str, Any]) -> JournaledOrder:
     return JournaledOrder(
         execution_id=UUID(line["execution_id"]),
         request=OrderRequest.from_json(line["request"]),
@@ -151,7 +154,7 @@ def _plain(value: object) -> str:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Have the file's name on the disk too."""
+    """Force the file's name to the disk too."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

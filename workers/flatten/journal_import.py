@@ -1,7 +1,8 @@
-"""Bring into the record what was sent to a broker without it."""
+"""Import the journals of `flatten --direct` into the record."""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
@@ -18,64 +19,65 @@ from pipeline.model.signals import Action
 from pipeline.model.states import State
 from pipeline.model.switches import SwitchKind
 from pipeline.model.symbols import asset_class
+from pipeline.store.query import execute
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
-from workers.flatten.journal import Header, JournaledOrder, Told, finished, put_away, read_journal, waiting
+from workers.flatten.journal import (
+    Journal,
+    JournaledOrder,
+    JournalHeader,
+    finished,
+    mark_imported,
+    pending_journals,
+    read_journal,
+)
 
 log = structlog.get_logger(__name__)
 
 
-def bring_in_all(record: Record, home: Path, *, by: str) -> int:
-    """Bring in every file that nobody writes to any more; return how many. Again it finds them put away.
+def import_journals(record: Record, home: Path, *, by: str) -> int:
+    """Import every file whose writer has closed it, and rename it; return how many files that were.
 
     Raises:
         RecordUnavailable: PostgreSQL is away.
     """
     done = 0
-    for path in waiting(home):
+    for path in pending_journals(home):
         with finished(path) as ready:
             if not ready:
                 continue
-            told = read_journal(path)
-            if told is not None and bring_in(record, path.name, told, by=by):
-                log.warning("journal.imported", file=path.name, orders=len(told.orders), by=told.header.by)
-            put_away(path)
+            journal = read_journal(path)
+            if journal is not None and record.run(partial(_import_journal, path.name, journal, by)):
+                log.warning("journal.imported", file=path.name, orders=len(journal.orders), by=journal.header.by)
+            mark_imported(path)
             done += 1
     return done
 
 
-def bring_in(record: Record, name: str, told: Told, *, by: str) -> bool:
-    """Bring in a whole file: the halt, and every order; False: it had been before.
-
-    Raises:
-        RecordUnavailable: PostgreSQL is away.
-    """
-
-    def unit(connection: Connection[DictRow]) -> bool:
-        header = told.header
-        values = {"file": name, "executor_id": header.executor_id, "orders": len(told.orders), "by": by}
-        if connection.execute(sql("journal", "brought_in"), values).fetchone() is None:
-            return False
-        if not header.halted:
-            halt(connection, header, journal=name)
-        for sent in told.orders.values():
-            bring_in_order(connection, name, header, sent)
-        return True
-
-    return record.run(unit)
+def _import_journal(name: str, journal: Journal, by: str, connection: Connection[DictRow]) -> bool:
+    """Import the halt and every order of a file; return False when the file was imported before."""
+    header = journal.header
+    values = {"file": name, "executor_id": header.executor_id, "orders": len(journal.orders), "by": by}
+    if not execute(connection, sql("journal", "record_import"), values):
+        return False
+    if not header.halted:
+        halt(connection, header, journal=name)
+    for order in journal.orders.values():
+        import_order(connection, name, header, order)
+    return True
 
 
-def bring_in_order(connection: Connection[DictRow], name: str, header: Header, sent: JournaledOrder) -> None:
-    """Bring in one order, in the caller's transaction; again it changes nothing."""
-    request, rejected = sent.request, sent.outcome == "rejected"
-    may_exist = not rejected and sent.outcome != "notsent"
+def import_order(connection: Connection[DictRow], name: str, header: JournalHeader, order: JournaledOrder) -> None:
+    """Import one order, in the caller's transaction. A second import changes nothing."""
+    request, rejected = order.request, order.outcome == "rejected"
+    may_exist = not rejected and order.outcome != "notsent"
     code = Code.NO_ANSWER if may_exist else Code.REJECTED_BY_BROKER if rejected else Code.ENDED_BY_PERSON
     state = State.UNKNOWN if may_exist else State.REJECTED if rejected else State.SKIPPED
-    facts: dict[str, Any] = {"journal": name} | ({"says": sent.message[:300]} if sent.message else {})
+    facts: dict[str, Any] = {"journal": name} | ({"says": order.message[:300]} if order.message else {})
     values = {
-        "signal_id": uuid5(NAMESPACE_OID, f"flatten {sent.execution_id}"),
-        "execution_id": sent.execution_id,
-        "source_id": f"{name.removesuffix('.jsonl')}-{request.symbol}-{sent.execution_id.hex[:8]}",
+        "signal_id": uuid5(NAMESPACE_OID, f"flatten {order.execution_id}"),
+        "execution_id": order.execution_id,
+        "source_id": f"{name.removesuffix('.jsonl')}-{request.symbol}-{order.execution_id.hex[:8]}",
         "symbol": request.symbol,
         "asset_class": asset_class(request.symbol),
         "action": Action.BUY if request.side is OrderSide.BUY else Action.SELL,
@@ -88,20 +90,20 @@ def bring_in_order(connection: Connection[DictRow], name: str, header: Header, s
         "may_exist": may_exist,
         "by": header.by,
         "why": header.why,
-        "sent_at": sent.sent_at,
+        "sent_at": order.sent_at,
         "client_order_id": request.client_order_id,
         "side": request.side.value,
         "quantity": request.quantity,
-        "reference_price": sent.reference_price,
+        "reference_price": order.reference_price,
         "request": Jsonb(request.to_json()),
-        "order_id": sent.order_id,
+        "order_id": order.order_id,
     }
-    connection.execute(sql("signals", "lock_symbol"), {"symbol": request.symbol})
-    connection.execute(sql("journal", "bring_in_order"), values)
+    execute(connection, sql("signals", "lock_symbol"), {"symbol": request.symbol})
+    execute(connection, sql("journal", "import_order"), values)
 
 
-def halt(connection: Connection[DictRow], header: Header, *, journal: str | None = None) -> None:
-    """Halt the account as the person did who flattened it, in the caller's transaction."""
+def halt(connection: Connection[DictRow], header: JournalHeader, *, journal: str | None = None) -> None:
+    """Halt the account in the caller's transaction, in the name of the person who flattens it."""
     turn_on(
         connection,
         account_key=header.account_number,

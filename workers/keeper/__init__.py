@@ -1,1 +1,1 @@
-"""The keeper looks after what nobody else is looking after."""
+"""The keeper follows every execution to its end and protects each account's limits."""

@@ -1,11 +1,13 @@
-"""Do what the switches and the hours of an account ask of the keeper: end entries, and close everything."""
+"""Act on an account's switches and trading hours: cancel its entries, and close its positions."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from pipeline.intake.intake import Intake
 from pipeline.store.record import Record
+from pipeline.store.statements import sql
 from workers.account.runtime import ExecutorRuntime
 from workers.keeper.closing_exits import ClosingExits
 from workers.keeper.entry_cancellation import EntryCancellation
@@ -13,34 +15,46 @@ from workers.keeper.flat_by_close import FlatByClose
 from workers.keeper.flatten import Flatten
 
 
+@dataclass(frozen=True, kw_only=True)
+class _ActiveControls:
+    """The effect of the switches that are on."""
+
+    #: None while entries may go.
+    entries_stopped_since: datetime | None
+    flatten: bool
+
+
 def account_controls_of(record: Record, intake: Intake, runtime: ExecutorRuntime, *, who: str) -> AccountControls:
-    """Put together what looks after the stops of one executor."""
+    """Return the controls of one executor's account."""
     flatten = ClosingExits(record=record, intake=intake, runtime=runtime, cause="flatten", who=who)
     flat_by = ClosingExits(record=record, intake=intake, runtime=runtime, cause="flat_by", who=who)
     return AccountControls(
-        reduce=EntryCancellation(record=record, runtime=runtime),
-        flatten=Flatten(record=record, runtime=runtime, closing=flatten, who=who),
-        flat_by=FlatByClose(record=record, runtime=runtime, closing=flat_by),
+        record=record,
+        executor_id=runtime.executor.id,
+        entries=EntryCancellation(record=record, runtime=runtime),
+        flatten=Flatten(record=record, runtime=runtime, exits=flatten, who=who),
+        flat_by=FlatByClose(record=record, runtime=runtime, exits=flat_by),
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class AccountControls:
-    """Looks after one executor's switches. While none is on, that is one question to the record."""
+    """Applies one executor's switches. While none is on, that costs one statement."""
 
-    reduce: EntryCancellation
+    record: Record
+    executor_id: str
+    entries: EntryCancellation
     flatten: Flatten
     flat_by: FlatByClose
 
     def run_once(self) -> int:
-        """Do the next step of what is asked; return how many exits were recorded.
+        """Take the next step that the switches and hours ask for; return how many exits were recorded.
 
         Raises:
             RecordUnavailable: PostgreSQL is away.
         """
-        stopped = self.reduce.stopped()
-        if stopped["since"] is not None:
-            self.reduce.end_entries(stopped["since"])
-        if stopped["flatten"]:
-            return self.flatten.run_once()
-        return self.flat_by.run_once()
+        key = {"executor_id": self.executor_id}
+        active = self.record.one(_ActiveControls, sql("switches", "active_controls"), key)
+        if active.entries_stopped_since is not None:
+            self.entries.end_entries(active.entries_stopped_since)
+        return self.flatten.run_once() if active.flatten else self.flat_by.run_once()

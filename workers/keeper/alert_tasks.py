@@ -1,9 +1,10 @@
-"""What the leading keeper does about alerts: looks, tells, and says to the outside that it watches."""
+"""The alert tasks of the leading keeper: check conditions, deliver messages, and ping the dead man's switch."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import structlog
 from psycopg import Connection
@@ -13,7 +14,7 @@ from pydantic import SecretStr
 from config.alerts import Alerts
 from config.schema.executor import ExecutorSettings
 from pipeline.accounts.account_key import account_key_of
-from pipeline.accounts.equity import baseline_of, baseline_row
+from pipeline.accounts.equity import equity_baseline
 from pipeline.accounts.losses import RUNGS, Use, uses
 from pipeline.monitoring.alerts.channels import ping
 from pipeline.monitoring.alerts.conditions import conditions
@@ -25,12 +26,12 @@ from workers.keeper.periodic_task import PeriodicTask
 
 log = structlog.get_logger(__name__)
 
-_LOOK_EVERY_S = 3.0
-_TELL_EVERY_S = 1.0
+_CHECK_EVERY_S = 3.0
+_DELIVER_EVERY_S = 1.0
 _PING_EVERY_S = 60.0
 
 
-def alert_rounds(
+def alert_tasks(
     record: Record,
     executors: Mapping[str, ExecutorSettings],
     alerts: Alerts,
@@ -38,26 +39,26 @@ def alert_rounds(
     stop: threading.Event,
     leads: Callable[[], bool],
 ) -> list[PeriodicTask]:
-    """Return the rounds, not started. Each has a thread: a channel that hangs delays nothing else."""
+    """Return the tasks, not started. Each has its own thread, so that a slow channel delays no other task."""
+    task = partial(PeriodicTask, stop=stop, leads=leads)
     looks = [limits, *conditions(alerts.settings.execution_rate)]
-    watching = AlertMonitor(record=record, executors=executors, looks=looks)
+    monitor = AlertMonitor(record=record, executors=executors, looks=looks)
     delivery = AlertDelivery(record=record, alerts=alerts)
-    rounds = [
-        PeriodicTask("alerts", _LOOK_EVERY_S, lambda: 0 * watching.run_once(), stop=stop, leads=leads),
-        PeriodicTask("telling", _TELL_EVERY_S, delivery.run_once, stop=stop, leads=leads),
+    tasks = [
+        task("alerts", _CHECK_EVERY_S, monitor.run_once, paced=True),
+        task("telling", _DELIVER_EVERY_S, delivery.run_once),
     ]
     if alerts.deadman is not None:
-        deadman = Deadman(record, alerts.deadman)
-        rounds.append(PeriodicTask("deadman", _PING_EVERY_S, deadman.run_once, stop=stop, leads=leads))
-    return rounds
+        tasks.append(task("deadman", _PING_EVERY_S, Deadman(record, alerts.deadman).run_once))
+    return tasks
 
 
 def limits(connection: Connection[DictRow], executors: Mapping[str, ExecutorSettings]) -> Look:
-    """Look how far up the ladder the loss limits are: an alert per rung."""
+    """Return an alert for each rung that a loss limit has reached."""
     raised = []
     for name, executor in executors.items():
-        figures = baseline_of(baseline_row(connection, account_key_of(connection, name)))
-        for use in uses(executor, figures) if figures is not None else ():
+        baseline = equity_baseline(connection, account_key_of(connection, name))
+        for use in uses(executor, baseline) if baseline is not None else ():
             reached = [at for at, _ in RUNGS if use.lost > 0 and use.lost * 100 >= use.allowed * at]
             raised += [_limit(name, use, at) for at in reached]
     return Look(kinds=frozenset({AlertKind.LIMIT}), raised=tuple(raised))
@@ -74,20 +75,20 @@ def _limit(name: str, use: Use, at: int) -> Raised:
 
 
 class Deadman:
-    """Asks for an outside address while this keeper leads and the record answers."""
+    """Pings an outside address while this keeper leads and PostgreSQL answers. The address alerts when pings stop."""
 
     def __init__(self, record: Record, address: SecretStr) -> None:
         self._record = record
         self._address = address
 
     def run_once(self) -> int:
-        """Ping once; never more to do at once.
+        """Ping once; return 0, since there is never more to do at once.
 
         Raises:
-            RecordUnavailable: PostgreSQL is away, and nothing was said to the outside.
+            RecordUnavailable: PostgreSQL is away, and no ping was sent.
         """
         self._record.run(lambda _: None)
         if not ping(self._address):
-            # Not the address: it is a secret.
+            # The address is a secret, so it is not logged.
             log.warning("deadman.not_reached")
         return 0

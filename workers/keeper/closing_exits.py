@@ -1,4 +1,4 @@
-"""Close positions by exits of our own, one at a time per symbol, and again until they are gone."""
+"""Record exits that close positions, one per symbol at a time, until the positions are gone."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import structlog
-from psycopg.rows import DictRow
 
-from pipeline.intake.intake import Intake
+from pipeline.intake.intake import Intake, Recorded
 from pipeline.intake.routing import OWN
 from pipeline.model.account import Position
 from pipeline.model.errors import InvalidSignal, SourceIdConflict
@@ -18,33 +18,50 @@ from pipeline.model.signals import Action, Intent
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 from workers.account.runtime import ExecutorRuntime
-from workers.keeper.exit_follow_up import gap_after
+from workers.keeper.exit_follow_up import EXIT_BACKOFF
 from workers.rules.exits import CLOSES_THE_ACCOUNT
 
 log = structlog.get_logger(__name__)
 
-# So many exits of one symbol that did not close it are something to look at.
-_SAY_AFTER = 2
+# After so many exits that did not close a symbol, a person should check it.
+_REPORT_AFTER = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class _NextExit:
+    """The next exit that closes a symbol."""
+
+    number: int
+    #: How long ago the exit before it ended; None: it has not ended, or there was none.
+    since_last: timedelta | None
+    #: An exit of the symbol is open, or filled after the positions were read.
+    under_way: bool
+
+    @property
+    def is_due(self) -> bool:
+        pause = timedelta(seconds=EXIT_BACKOFF.after(self.number - 1))
+        return not self.under_way and (self.since_last is None or self.since_last >= pause)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClosingExits:
-    """Records exits of the whole account, of source `tradewire:<cause>`. Every source_id is derived."""
+    """Records exits of the source `tradewire:<cause>`. Every source_id is derived, so that repeating is harmless."""
 
     record: Record
     intake: Intake
     runtime: ExecutorRuntime
     cause: str
     who: str
+    #: Symbols that tradewire does not trade.
     _refused: set[str] = field(default_factory=set)
 
     def close(self, positions: Iterable[Position], *, taken_at: datetime, root: str) -> int:
-        """Record an exit for each position that none of ours is closing, and return how many were recorded.
+        """Record an exit for each position that no exit of ours is closing; return how many were recorded.
 
         Args:
-            positions: what the broker holds.
-            taken_at: when that was read; a fill since then is waited out.
-            root: begins the source_ids: the same root closes the same thing.
+            positions: The positions at the broker.
+            taken_at: When they were read. A symbol that had a fill since then waits for the next reading.
+            root: The beginning of the source_ids: the same root closes the same thing.
 
         Raises:
             RecordUnavailable: PostgreSQL is away.
@@ -54,44 +71,45 @@ class ClosingExits:
     def _close(self, position: Position, taken_at: datetime, root: str) -> bool:
         if not position.quantity or position.symbol in self._refused:
             return False
-        row = self._next(position.symbol, taken_at, root)
-        if row["under_way"] or (row["since_last"] or timedelta.max) < gap_after(row["n"] - 1):
+        following = self._next_exit(position.symbol, taken_at, root)
+        if not following.is_due:
             return False
+        recorded = self._record(position, f"{root}{following.number}")
+        if recorded is None:
+            return False
+        if following.number > _REPORT_AFTER:
+            facts = {"symbol": position.symbol, "tries": following.number - 1}
+            log.error("exit.not_done", executor_id=self.runtime.executor.id, **facts)
+        self._supersede(position.symbol, recorded.executions[0].execution_id)
+        return not recorded.duplicate
+
+    def _record(self, position: Position, source_id: str) -> Recorded | None:
         raw = {
-            "source_id": f"{root}{row['n']}",
+            "source_id": source_id,
             "symbol": position.symbol,
             "action": Action.SELL if position.quantity > 0 else Action.BUY,
             "intent": Intent.CLOSE,
             "executors": [self.runtime.executor.id],
         }
         try:
-            recorded = self.intake.record_own(raw, cause=self.cause)
+            return self.intake.record_own(raw, cause=self.cause)
         except SourceIdConflict:
-            # The position changed between two keepers' looks: the next look takes the next number.
-            return False
+            # Another keeper recorded this number for a position that has changed since; the next run takes the next.
+            return None
         except InvalidSignal as error:
-            # Something that tradewire does not trade: a person has to close it.
+            # tradewire does not trade this symbol, so a person has to close the position.
             self._refused.add(position.symbol)
             log.error("position.not_closable", symbol=position.symbol, error=str(error))  # noqa: TRY400 -- it says all
-            return False
-        if row["n"] > _SAY_AFTER:
-            log.error("exit.not_done", executor_id=self.runtime.executor.id, symbol=position.symbol, tries=row["n"] - 1)
-        self._supersede(position.symbol, recorded.executions[0].execution_id)
-        return not recorded.duplicate
+            return None
 
-    def _next(self, symbol: str, taken_at: datetime, root: str) -> DictRow:
+    def _next_exit(self, symbol: str, taken_at: datetime, root: str) -> _NextExit:
         values = self._of(symbol) | {"source": f"{OWN}{self.cause}", "root": root, "taken_at": taken_at}
-        row = self.record.run(lambda connection: connection.execute(sql("switches", "next_close"), values).fetchone())
-        assert row is not None
-        return row
+        return self.record.one(_NextExit, sql("switches", "next_close"), values)
 
-    def _supersede(self, symbol: str, execution_id: Any) -> None:
+    def _supersede(self, symbol: str, execution_id: UUID) -> None:
         values = self._of(symbol) | {"execution_id": execution_id, "by": self.who}
-        gone = self.record.run(
-            lambda connection: connection.execute(sql("switches", "supersede_symbol"), values).fetchall()
-        )
-        for row in gone:
-            log.info("execution.superseded", execution_id=str(row["execution_id"]), by=str(execution_id))
+        for superseded in self.record.all(UUID, sql("switches", "supersede_symbol"), values):
+            log.info("execution.superseded", execution_id=str(superseded), by=str(execution_id))
 
     def _of(self, symbol: str) -> dict[str, Any]:
         return {"executor_id": self.runtime.executor.id, "symbol": symbol, "sources": sorted(CLOSES_THE_ACCOUNT)}

@@ -1,4 +1,4 @@
-"""Ring for what waits, and free what a gone worker held: the record's side of the keeper."""
+"""Enqueue the executions that are due, and take back the executions of workers that are gone."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from operator import itemgetter
-from typing import Any
+from decimal import Decimal
 from uuid import UUID
 
 import structlog
-from psycopg.rows import DictRow
 
 from pipeline.model.crash_points import reached
 from pipeline.model.reasons import Code
+from pipeline.model.signals import Action
 from pipeline.model.states import State
 from pipeline.queues.dispatcher import description
 from pipeline.queues.jobs import QueueJob
@@ -24,99 +23,123 @@ from pipeline.store.statements import sql
 
 log = structlog.get_logger(__name__)
 
-# One batch: small enough to be one short transaction, large enough for 1,000 a second.
+# One batch: small enough for a short transaction, large enough for 1,000 executions a second.
 _BATCH = 200
-# A job that a worker popped becomes a take within milliseconds; after so long it is lost.
-_RING_AGAIN_S = 1.0
+# A worker claims the execution of a job within milliseconds of taking the job. After this pause the job is lost.
+_ENQUEUE_AGAIN_S = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class _ExpiredLease:
+    execution_id: UUID
+    state: State
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Candidate:
+    """An execution that is due and whose symbol is free."""
+
+    execution_id: UUID
+    job_id: str
+    due_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Due:
+    """An execution that was marked as enqueued."""
+
+    execution_id: UUID
+    executor_id: str
+    job_id: str
+    action: Action
+    symbol: str
+    confidence: Decimal | None
+    seq: int
+    due_at: datetime
+    reason_code: str | None
+    #: A worker had it before.
+    begun: bool
+
+    @property
+    def waited_for_open(self) -> bool:
+        return self.reason_code == Code.MARKET_CLOSED
 
 
 @dataclass(frozen=True, kw_only=True)
 class Redispatcher:
-    """Finds executions that nobody is working on. Safe to run twice, and safe to kill anywhere.
+    """Finds executions that no worker has. Safe to run twice, and safe to kill at any point.
 
-    A crash after the mark and before the bell costs one round: the mark says when to ring again.
+    A crash after an execution was marked and before it was enqueued costs one interval: the mark holds the next time.
     """
 
     record: Record
     queues: ExecutionQueue
     executor_ids: tuple[str, ...]
     who: str
-    #: When we rang for a hold that is over. Its due time cannot be moved as that of a queued one: a take asks for it.
-    _rung: dict[tuple[UUID, datetime], float] = field(default_factory=dict)
+    #: When a held execution was enqueued (monotonic). A claim checks its due time, so that time cannot be moved.
+    _enqueued: dict[tuple[UUID, datetime], float] = field(default_factory=dict)
 
     def run_once(self) -> int:
-        """Do one batch of everything and return how many were moved or rung for.
+        """Do one batch of everything and return how many executions were taken back or enqueued.
 
         Raises:
             RecordUnavailable: PostgreSQL is away.
-            QueueUnavailable: Redis is away; what was marked is rung for in the next round.
+            QueueUnavailable: Redis is away; the marked executions are enqueued by a later run.
         """
         freed = self.free_leases()
-        return freed + sum(self.ring_due(executor_id) for executor_id in self.executor_ids)
+        return freed + sum(self.enqueue_due(executor_id) for executor_id in self.executor_ids)
 
     def free_leases(self) -> int:
-        """Take back what a gone worker held: to the queue, or to unknown when an order may have been sent."""
+        """End expired leases: the execution is queued again, or unknown when an order may have been sent."""
         values = {"limit": _BATCH, "moved_by": self.who}
-        rows = self.record.run(lambda connection: connection.execute(sql("keeper", "leases_over"), values).fetchall())
-        for row in rows:
-            log.warning("lease.ran_out", execution_id=str(row["execution_id"]), now=State(row["state"]).value)
+        expired = self.record.all(_ExpiredLease, sql("keeper", "end_expired_leases"), values)
+        for execution in expired:
+            log.warning("lease.ran_out", execution_id=str(execution.execution_id), now=execution.state.value)
         reached("keeper.after_lease_sweep")
-        return len(rows)
+        return len(expired)
 
-    def ring_due(self, executor_id: str) -> int:
-        """Enqueue what is due and whose last job is really gone, so that an overloaded queue is not flooded."""
-        key: dict[str, Any] = {"executor_id": executor_id, "limit": _BATCH}
-        found = self.record.run(lambda connection: connection.execute(sql("keeper", "candidates"), key).fetchall())
-        rows = self._not_just_rung(found)
-        if not rows:
+    def enqueue_due(self, executor_id: str) -> int:
+        """Enqueue due executions whose last job is gone, so that a full queue gets no second job of the same."""
+        key = {"executor_id": executor_id, "limit": _BATCH}
+        candidates = self._not_just_enqueued(self.record.all(_Candidate, sql("keeper", "candidates"), key))
+        if not candidates:
             return 0
-        waiting = self.queues.waiting(executor_id, [row["job_id"] for row in rows])
-        patient = [row["execution_id"] for row, waits in zip(rows, waiting, strict=True) if waits]
-        if patient:
-            self._leave(patient)
-        gone = {"execution_ids": [row["execution_id"] for row, waits in zip(rows, waiting, strict=True) if not waits]}
-        due = self.record.run(lambda connection: connection.execute(sql("keeper", "due"), gone).fetchall())
-        self._rung.update({(row["execution_id"], row["due_at"]): time.monotonic() for row in due})
+        in_queue = self.queues.waiting(executor_id, [candidate.job_id for candidate in candidates])
+        waiting = [each.execution_id for each, waits in zip(candidates, in_queue, strict=True) if waits]
+        gone = [each.execution_id for each, waits in zip(candidates, in_queue, strict=True) if not waits]
+        if waiting:
+            self.record.do(sql("keeper", "postpone"), {"execution_ids": waiting})
+        due = self.record.all(_Due, sql("keeper", "mark_due"), {"execution_ids": gone})
+        self._enqueued.update({(each.execution_id, each.due_at): time.monotonic() for each in due})
         reached("keeper.after_mark")
-        self.queues.enqueue(_in_turn(due))
+        self.queues.enqueue(_in_order(due))
         reached("keeper.after_enqueue")
         return len(due)
 
-    def _not_just_rung(self, rows: Iterable[DictRow]) -> list[DictRow]:
-        """Leave out holds whose job may have been popped a moment ago, and is not in anybody's queue for that."""
+    def _not_just_enqueued(self, candidates: Iterable[_Candidate]) -> list[_Candidate]:
+        """Leave out held executions whose job a worker may just have taken: no queue shows such a job."""
         now = time.monotonic()
-        for key in [key for key, at in list(self._rung.items()) if now - at > _RING_AGAIN_S]:
-            self._rung.pop(key, None)
-        return [row for row in rows if (row["execution_id"], row["due_at"]) not in self._rung]
-
-    def _leave(self, execution_ids: Iterable[UUID]) -> None:
-        values = {"execution_ids": list(execution_ids)}
-        self.record.run(lambda connection: connection.execute(sql("keeper", "still_waiting"), values))
+        for key in [key for key, at in list(self._enqueued.items()) if now - at > _ENQUEUE_AGAIN_S]:
+            self._enqueued.pop(key, None)
+        return [each for each in candidates if (each.execution_id, each.due_at) not in self._enqueued]
 
 
-def _in_turn(due: Sequence[DictRow]) -> list[QueueJob]:
-    """Return the jobs by age; what waited for the market in the order of its release, also over several batches."""
-    opened = sorted((row for row in due if _was_closed(row)), key=itemgetter("due_at"))
-    others = sorted((row for row in due if not _was_closed(row)), key=itemgetter("seq"))
-    return [_ring(row) for row in (*opened, *others)]
+def _in_order(due: Sequence[_Due]) -> list[QueueJob]:
+    """Return the jobs by age. Executions that waited for the open come first, in the order of their release."""
+    released = sorted((each for each in due if each.waited_for_open), key=lambda each: each.due_at)
+    others = sorted((each for each in due if not each.waited_for_open), key=lambda each: each.seq)
+    return [_job(each) for each in (*released, *others)]
 
 
-def _was_closed(row: DictRow) -> bool:
-    return bool(row["reason_code"] == Code.MARKET_CLOSED)
-
-
-def _ring(row: dict[str, Any]) -> QueueJob:
+def _job(due: _Due) -> QueueJob:
     return QueueJob(
-        execution_id=row["execution_id"],
-        executor_id=row["executor_id"],
-        job_id=row["job_id"],
+        execution_id=due.execution_id,
+        executor_id=due.executor_id,
+        job_id=due.job_id,
         description=description(
-            action=row["action"],
-            symbol=row["symbol"],
-            confidence=row["confidence"],
-            executor_id=row["executor_id"],
+            action=due.action, symbol=due.symbol, confidence=due.confidence, executor_id=due.executor_id
         ),
-        # It has waited for its first turn already; behind a backlog it would wait for another. A later batch of those
-        # that waited for the market goes behind the earlier one.
-        at_front=row["begun"] and not _was_closed(row),
+        # An execution that a worker had before does not wait behind the whole queue again. One that waited for the
+        # open does, so that a later batch of the release stays behind an earlier one.
+        at_front=due.begun and not due.waited_for_open,
     )

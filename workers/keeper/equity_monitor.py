@@ -1,8 +1,9 @@
-"""Watch the equity of one executor's account, and move its switches without waiting for a signal."""
+"""Watch the equity of one executor's account, and set its switches without waiting for a signal."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -11,167 +12,204 @@ import structlog
 from psycopg import Connection
 from psycopg.rows import DictRow
 
+from pipeline.accounts.equity import equity_baseline
+from pipeline.accounts.losses import EquityBaseline
 from pipeline.accounts.snapshot import Snapshot
+from pipeline.accounts.switches import active_switches
 from pipeline.model.errors import BrokerUnavailable, BrokerUnreadable
+from pipeline.model.switches import Switch
+from pipeline.store.query import fetch_all, fetch_maybe, fetch_one
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 from workers.account.runtime import ExecutorRuntime
-from workers.keeper.loss_ladder import LossLadder, Step, say
+from workers.keeper.loss_ladder import LossLadder, Step, log_steps
 from workers.keeper.transfers import Transfers
 
 log = structlog.get_logger(__name__)
 
-# While something is held, on order or recorded lately, equity is read at least every five seconds; the round itself
-# takes one of them.
-_AWAKE_AGE = timedelta(seconds=4)
+# While the account holds, orders or recently recorded something, equity is read at least every five seconds. The
+# interval of the task takes one of them.
+_ACTIVE_AGE = timedelta(seconds=4)
 _IDLE_AGE = timedelta(seconds=60)
-# Account, positions and clock: a reading costs so many requests, and all readings no more than half of the limit.
+# Account, positions and clock: a reading costs so many requests. All readings may use half of the request limit.
 _READING_COSTS = 3
-# A broker that gives no reading is asked again after this.
-_TRY_AGAIN_S = 4.0
-# Unreadable for so long, with something at risk: the account reduces.
-_BLIND_AFTER = timedelta(seconds=30)
-# The broker is asked for deposits and withdrawals this often, and when equity jumps by a hundredth.
+# The pause after a reading that failed.
+_RETRY_S = 4.0
+# An exposed account that was unreadable for so long is reduced.
+_UNREADABLE_AFTER = timedelta(seconds=30)
+# Transfers are read at this interval, and whenever equity jumps by a hundredth.
 _TRANSFERS_EVERY_S = 300.0
 _JUMP = Decimal("0.01")
 
 
+@dataclass(frozen=True, kw_only=True)
+class _AccountReading:
+    """The newest reading of an account; None of its columns before the first reading."""
+
+    holder: str | None
+    taken_at: datetime | None
+    age: timedelta | None
+    #: When its equity was read.
+    read_at: datetime | None
+    #: The account holds a position, or an order of ours may be open.
+    exposed: bool
+    #: An execution was recorded within the last minute.
+    active: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Unreadable:
+    read_at: datetime
+    unreadable_since: datetime
+    unreadable_for: timedelta
+
+
+@dataclass(frozen=True, kw_only=True)
+class _ClosedHolding:
+    symbol: str
+    strategy: str
+
+
 @dataclass(kw_only=True)
 class EquityMonitor:
-    """One executor's account: read often enough, judged at each reading, whoever made it."""
+    """Reads one executor's account often enough, and evaluates each reading, whichever process made it."""
 
     record: Record
     runtime: ExecutorRuntime
     who: str
     _ladder: LossLadder = field(init=False)
     _transfers: Transfers = field(init=False)
-    _judged: datetime | None = field(default=None, init=False)
-    _mended: datetime | None = field(default=None, init=False)
+    _evaluated: datetime | None = field(default=None, init=False)
+    _holdings_checked: datetime | None = field(default=None, init=False)
     _equity: Decimal | None = field(default=None, init=False)
-    _let_go: bool = field(default=False, init=False)
+    _released: bool = field(default=False, init=False)
     _not_before: float = field(default=0.0, init=False)
-    _ask_transfers_at: float = field(default=0.0, init=False)
+    _transfers_at: float = field(default=0.0, init=False)
 
     def __post_init__(self) -> None:
-        """Put the parts together."""
+        """Create the ladder and the transfers."""
         self._ladder = LossLadder(executor=self.runtime.executor, who=self.who)
         self._transfers = Transfers(record=self.record, runtime=self.runtime)
 
     def run_once(self) -> int:
-        """Read the account if that is due, and judge what was read since the last time; return how much changed.
+        """Read the account if that is due, and evaluate what is new; return the number of changes.
 
         Raises:
             RecordUnavailable: PostgreSQL is away.
         """
-        look = self._look()
-        if not self._limited:
-            return self._unwatched(look)
-        if self._due(look):
-            failure = self._read()
+        reading = self._newest_reading()
+        if not self._has_limits:
+            return self._release(reading.holder)
+        if self._is_due(reading):
+            failure = self._read_account()
             if failure is not None:
-                return self._blind(look, failure)
-            look = self._look()
-        return self._judge(look["holder"]) if look["read_at"] not in (None, self._judged) else 0
+                return self._handle_unreadable(reading, failure)
+            reading = self._newest_reading()
+        if reading.holder is None or reading.read_at in (None, self._evaluated):
+            return 0
+        return self._evaluate(reading.holder)
 
     @property
-    def _limited(self) -> bool:
+    def _has_limits(self) -> bool:
         limits, firm = self.runtime.executor.limits, self.runtime.executor.firm
         counted = (limits.daily_loss_percent, limits.drawdown_percent, firm.consistency_percent)
         return any(limit is not None for limit in counted)
 
-    def _look(self) -> DictRow:
+    def _newest_reading(self) -> _AccountReading:
+        """Return the newest reading, and correct recorded holdings that it does not show any more."""
         key = {"executor_id": self.runtime.executor.id}
 
-        def unit(connection: Connection[DictRow]) -> tuple[DictRow | None, list[DictRow]]:
-            look = connection.execute(sql("equity_monitor", "account_reading"), key).fetchone()
-            if look is None or look["taken_at"] in (None, self._mended):
-                return look, []
-            return look, connection.execute(sql("equity_monitor", "mend_holdings"), key).fetchall()
+        def unit(connection: Connection[DictRow]) -> tuple[_AccountReading, list[_ClosedHolding]]:
+            reading = fetch_one(connection, _AccountReading, sql("equity_monitor", "account_reading"), key)
+            if reading.taken_at in (None, self._holdings_checked):
+                return reading, []
+            return reading, fetch_all(connection, _ClosedHolding, sql("equity_monitor", "clear_holdings"), key)
 
-        look, mended = self.record.run(unit)
-        assert look is not None
-        self._mended = look["taken_at"]
-        for row in mended:
-            facts = {"symbol": row["symbol"], "strategy": row["strategy"]}
+        reading, closed = self.record.run(unit)
+        self._holdings_checked = reading.taken_at
+        for holding in closed:
+            facts = {"symbol": holding.symbol, "strategy": holding.strategy}
             log.warning("holding.closed_elsewhere", executor_id=self.runtime.executor.id, **facts)
-        return look
+        return reading
 
-    def _due(self, look: DictRow) -> bool:
+    def _is_due(self, reading: _AccountReading) -> bool:
         if time.monotonic() < self._not_before:
             return False
-        within = self._awake_age if look["exposed"] or look["active"] else _IDLE_AGE
-        return look["age"] is None or look["age"] > within
+        longest = self._active_age if reading.exposed or reading.active else _IDLE_AGE
+        return reading.age is None or reading.age > longest
 
     @property
-    def _awake_age(self) -> timedelta:
+    def _active_age(self) -> timedelta:
         per_minute = self.runtime.executor.limits.requests_per_minute
         if per_minute is None:
-            return _AWAKE_AGE
-        return max(_AWAKE_AGE, timedelta(seconds=60 * 2 * _READING_COSTS / per_minute))
+            return _ACTIVE_AGE
+        return max(_ACTIVE_AGE, timedelta(seconds=60 * 2 * _READING_COSTS / per_minute))
 
-    def _read(self) -> str | None:
-        """Read the account; return why that was not possible."""
+    def _read_account(self) -> str | None:
+        """Read the account; return why that failed, or None."""
         try:
-            seen = self.runtime.snapshots.fresh(within=timedelta(0))
+            snapshot = self.runtime.snapshots.fresh(within=timedelta(0))
         except (BrokerUnavailable, BrokerUnreadable) as error:
             failure = str(error)
         else:
-            if isinstance(seen, Snapshot):
+            if isinstance(snapshot, Snapshot):
                 return None
-            failure = seen.message
-        self._not_before = time.monotonic() + _TRY_AGAIN_S
+            failure = snapshot.message
+        self._not_before = time.monotonic() + _RETRY_S
         return failure
 
-    def _judge(self, account_key: str) -> int:
-        """Count transfers where they may matter, then climb."""
-        if self._wants_transfers(account_key):
-            self._ask_transfers_at = time.monotonic() + _TRANSFERS_EVERY_S
-            self._transfers.ask(account_key)
+    def _evaluate(self, account_key: str) -> int:
+        """Count transfers where they may matter, then update the ladder."""
+        if self._transfers_are_due(account_key):
+            self._transfers_at = time.monotonic() + _TRANSFERS_EVERY_S
+            self._transfers.count_new(account_key)
 
-        def unit(connection: Connection[DictRow]) -> tuple[DictRow | None, list[Step]]:
-            row = connection.execute(sql("equity_monitor", "watched"), {"holder": account_key}).fetchone()
-            return row, self._ladder.climb(connection, account_key)
+        def unit(connection: Connection[DictRow]) -> tuple[EquityBaseline | None, list[Step]]:
+            return equity_baseline(connection, account_key), self._ladder.update(connection, account_key)
 
-        row, steps = self.record.run(unit)
-        if row is not None:
-            self._judged, self._equity = row["read_at"], row["equity"]
-        return self._said(account_key, steps)
+        baseline, steps = self.record.run(unit)
+        if baseline is not None:
+            self._evaluated, self._equity = baseline.read_at, baseline.equity
+        return self._log(account_key, steps)
 
-    def _wants_transfers(self, account_key: str) -> bool:
-        """Ask now and then, when equity jumped, and before the account is stopped for what may be a withdrawal."""
-        row = self.record.run(lambda c: c.execute(sql("equity_monitor", "watched"), {"holder": account_key}).fetchone())
-        if row is None:
+    def _transfers_are_due(self, account_key: str) -> bool:
+        """Return whether to read transfers: at an interval, after a jump, and before a loss would stop the account."""
+
+        def unit(connection: Connection[DictRow]) -> tuple[EquityBaseline | None, list[Switch]]:
+            return equity_baseline(connection, account_key), active_switches(connection, account_key)
+
+        baseline, switches = self.record.run(unit)
+        if baseline is None:
             return False
         before = self._equity
-        jumped = before is not None and abs(row["equity"] - before) > abs(before) * _JUMP
-        if jumped or time.monotonic() >= self._ask_transfers_at:
-            return True
-        return self.record.run(lambda connection: self._ladder.stops(connection, account_key))
+        jumped = before is not None and abs(baseline.equity - before) > abs(before) * _JUMP
+        return jumped or time.monotonic() >= self._transfers_at or self._ladder.would_stop(baseline, switches)
 
-    def _blind(self, look: DictRow, failure: str) -> int:
-        """Note that the account cannot be read, and reduce it when that has lasted and something is at risk."""
-        account_key = look["holder"]
+    def _handle_unreadable(self, reading: _AccountReading, failure: str) -> int:
+        """Record that the account cannot be read; reduce an exposed account when that has lasted."""
+        account_key = reading.holder
         log.debug("account.unread", executor_id=self.runtime.executor.id, error=failure)
         if account_key is None:
             return 0
 
         def unit(connection: Connection[DictRow]) -> list[Step]:
-            row = connection.execute(sql("equity_monitor", "unreadable"), {"holder": account_key}).fetchone()
-            if row is None or not look["exposed"] or row["unreadable_for"] < _BLIND_AFTER:
+            key = {"holder": account_key}
+            unreadable = fetch_maybe(connection, _Unreadable, sql("equity_monitor", "record_unreadable"), key)
+            if unreadable is None or not reading.exposed or unreadable.unreadable_for < _UNREADABLE_AFTER:
                 return []
-            return self._ladder.blind(connection, account_key, row)
+            since = {"read_at": unreadable.read_at, "unreadable_since": unreadable.unreadable_since}
+            return self._ladder.reduce_unreadable(connection, account_key, **since)
 
-        return self._said(account_key, self.record.run(unit))
+        return self._log(account_key, self.record.run(unit))
 
-    def _unwatched(self, look: DictRow) -> int:
-        """Let go, once, of what was reduced while there were limits."""
-        account_key = look["holder"]
-        if self._let_go or account_key is None:
+    def _release(self, account_key: str | None) -> int:
+        """End once what was reduced while there were limits."""
+        if self._released or account_key is None:
             return 0
-        steps = self.record.run(lambda connection: self._ladder.let_go(connection, account_key))
-        self._let_go = True
-        return self._said(account_key, steps)
+        steps = self.record.run(lambda connection: self._ladder.release(connection, account_key))
+        self._released = True
+        return self._log(account_key, steps)
 
-    def _said(self, account_key: str, steps: list[Step]) -> int:
-        say(self.runtime.executor.id, account_key, steps)
+    def _log(self, account_key: str, steps: Sequence[Step]) -> int:
+        log_steps(self.runtime.executor.id, account_key, steps)
         return len(steps)

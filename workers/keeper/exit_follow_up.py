@@ -1,22 +1,23 @@
-"""See that exits come to their end: what is left of the position is tried again, and a flip opens the other way."""
+"""Follow exits to their end: retry the rest of a position, and open the other side after a flip."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 import structlog
-from psycopg.rows import DictRow
 
 from pipeline.intake.intake import Intake, Wait
 from pipeline.intake.routing import OWN, is_own
+from pipeline.model.backoff import Backoff
 from pipeline.model.errors import SourceIdConflict
 from pipeline.model.reasons import Code, Reason
-from pipeline.model.signals import Intent
+from pipeline.model.signals import Action, Intent
 from pipeline.model.states import State
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
@@ -27,128 +28,153 @@ from workers.rules.exits import CLOSES_THE_ACCOUNT
 log = structlog.get_logger(__name__)
 
 _BATCH = 100
-#: An exit's limit order that rests for so long is canceled, and the next try is a market order.
+#: A limit order of an exit that rests for so long is canceled. The next try is a market order.
 RESTS_AT_MOST = timedelta(seconds=15)
-#: Tries follow each other after 0.5, 1, 2, 4 … s, and never more slowly than this.
-LONGEST_GAP = timedelta(seconds=60)
-_AGAIN = f"{OWN}exit"
+#: The pauses between the tries of an exit.
+EXIT_BACKOFF = Backoff(first_s=0.5, longest_s=60.0)
+_RETRY_SOURCE = f"{OWN}exit"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _EndedExit:
+    """An exit whose order has ended, and its signal."""
+
+    execution_id: UUID
+    generation: int
+    quantity: Decimal
+    filled_quantity: Decimal
+    order_status: str | None
+    state: State
+    reason_code: str | None
+    symbol: str
+    action: Action
+    source: str
+    source_id: str | None
+    intent: Intent
+    confidence: Decimal | None
+    entry_price: Decimal | None
+    target_price: Decimal | None
+    stop_price: Decimal | None
+    strategy: str | None
+    generated_at: datetime | None
+    expires_at: datetime | None
+
+    @property
+    def flips(self) -> bool:
+        """Whether its signal also asks for a position on the other side."""
+        return self.intent is Intent.AUTO and not is_own(self.source)
+
+    @property
+    def needs_retry(self) -> bool:
+        """Whether the rest has to be tried again. Our own skip is final, unless its reason is EXIT_NOT_DONE."""
+        # Flatten and flat-by-time retry their exits themselves.
+        if self.source in CLOSES_THE_ACCOUNT:
+            return False
+        return self.state is not State.SKIPPED or self.reason_code == Code.EXIT_NOT_DONE
+
+    @property
+    def chain(self) -> tuple[str, int]:
+        """The first execution of the chain of tries, and the number of this try."""
+        if self.source != _RETRY_SOURCE:
+            return str(self.execution_id), 1
+        first, _, number = str(self.source_id).rpartition(":")
+        return first, int(number)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _LateExit:
+    execution_id: UUID
+    symbol: str
+    reason_code: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExitFollowUp:
-    """Looks after one executor's exits. Running it twice records nothing twice: every source_id is derived."""
+    """Follows one executor's exits. Every source_id is derived, so that running twice records nothing twice."""
 
     record: Record
     intake: Intake
     runtime: ExecutorRuntime
-    #: Whether a market order could trade now.
+    #: Returns whether a market order could trade now.
     market_is_open: Callable[[], bool]
-    #: Late ones that were said already.
-    _said: set[UUID] = field(default_factory=set)
+    #: Late exits that were logged already.
+    _reported: set[UUID] = field(default_factory=set)
 
     def run_once(self) -> int:
-        """Look at what has ended since, what rests and what is late; return how many were followed up.
+        """Follow up ended exits, cancel resting ones and report late ones; return how many were followed up.
 
         Raises:
             RecordUnavailable: PostgreSQL is away.
         """
         key = {"executor_id": self.runtime.executor.id, "limit": _BATCH}
-        rows = self.record.run(lambda connection: connection.execute(sql("exit_follow_up", "ended"), key).fetchall())
-        for row in rows:
-            self._follow_up(row)
-        self._wake_resting()
-        self._say_late(key)
-        return len(rows)
+        ended = self.record.all(_EndedExit, sql("exit_follow_up", "ended"), key)
+        for each in ended:
+            self._follow_up(each)
+        self._cancel_resting()
+        self._report_late(key)
+        return len(ended)
 
-    def _follow_up(self, row: DictRow) -> None:
-        if row["state"] is State.FILLED:
-            if self.runtime.executor.order.flip == "reverse" and _flips(row):
-                self._open_the_other_way(row)
-        elif f"{row['source']}" not in CLOSES_THE_ACCOUNT and _tries_again(row):
-            # Flatten and flat-by-time see to their own next try.
-            self._try_again(row)
-        values = {"execution_id": row["execution_id"], "generation": row["generation"]}
-        self.record.run(lambda connection: connection.execute(sql("exit_follow_up", "followed_up"), values))
+    def _follow_up(self, ended: _EndedExit) -> None:
+        if ended.state is State.FILLED:
+            if self.runtime.executor.order.flip == "reverse" and ended.flips:
+                self._open_other_side(ended)
+        elif ended.needs_retry:
+            self._retry(ended)
+        values = {"execution_id": ended.execution_id, "generation": ended.generation}
+        self.record.do(sql("exit_follow_up", "followed_up"), values)
 
-    def _try_again(self, row: DictRow) -> None:
-        """Record the rest as an exit of its own; the worker says `no_position` when there is none."""
-        left = row["quantity"] - row["filled_quantity"]
+    def _retry(self, ended: _EndedExit) -> None:
+        """Record an exit of the rest; the worker skips it as `no_position` when there is none."""
+        left = ended.quantity - ended.filled_quantity
         if left <= 0:
             return
-        root, tries = _chain(row)
-        ended_as = row["order_status"] or row["state"].value
-        facts = {"left": left, "tries": tries, "ended_as": ended_as, "execution_id": str(row["execution_id"])}
+        first, tries = ended.chain
+        ended_as = ended.order_status or ended.state.value
+        facts = {"left": left, "tries": tries, "ended_as": ended_as, "execution_id": str(ended.execution_id)}
         if tries > 1:
-            log.error("exit.not_done", executor_id=self.runtime.executor.id, symbol=row["symbol"], **facts)
-        raw = _signal(row, self.runtime.executor.id) | {
-            "source_id": f"{root}:{tries + 1}",
-            "intent": Intent.CLOSE,
-            "quantity": left,
-        }
-        wait = Wait(reason=Reason(code=Code.EXIT_NOT_DONE, facts=facts), due_in=gap_after(tries))
-        # Where another keeper recorded this try before more of the order was known to be filled, its try stands: no
+            log.error("exit.not_done", executor_id=self.runtime.executor.id, symbol=ended.symbol, **facts)
+        raw = self._signal(ended) | {"source_id": f"{first}:{tries + 1}", "intent": Intent.CLOSE, "quantity": left}
+        pause = timedelta(seconds=EXIT_BACKOFF.after(tries))
+        wait = Wait(reason=Reason(code=Code.EXIT_NOT_DONE, facts=facts), due_in=pause)
+        # Another keeper may have recorded this try when less of the order was known to be filled. Its try stays: no
         # exit sells more than is held.
         with suppress(SourceIdConflict):
             self.intake.record_own(raw, cause="exit", wait=wait)
 
-    def _open_the_other_way(self, row: DictRow) -> None:
-        raw = _signal(row, self.runtime.executor.id) | {
-            "source_id": str(row["execution_id"]),
+    def _open_other_side(self, ended: _EndedExit) -> None:
+        raw = self._signal(ended) | {
+            "source_id": str(ended.execution_id),
             "intent": Intent.OPEN,
-            **{name: row[name] for name in ("confidence", "entry_price", "target_price", "stop_price")},
-            **{name: row[name] for name in ("generated_at", "expires_at")},
+            "confidence": ended.confidence,
+            "entry_price": ended.entry_price,
+            "target_price": ended.target_price,
+            "stop_price": ended.stop_price,
+            "generated_at": ended.generated_at,
+            "expires_at": ended.expires_at,
         }
         self.intake.record_own(raw, cause="flip")
 
-    def _wake_resting(self) -> None:
-        """Cancel limit orders of exits that the market has left, where a market order could go instead."""
-        values = {"executor_id": self.runtime.executor.id, "patience": RESTS_AT_MOST, "open": self.market_is_open()}
-        rows = self.record.run(
-            lambda connection: connection.execute(sql("exit_follow_up", "resting"), values).fetchall()
-        )
-        for row in rows:
-            log.warning("exit.rests", executor_id=self.runtime.executor.id, order_id=row["order_id"])
-            ask_to_cancel(self.record, self.runtime.broker, row["order_id"])
+    def _cancel_resting(self) -> None:
+        """Cancel limit orders of exits that do not fill, where a market order could trade instead."""
+        values = {"executor_id": self.runtime.executor.id, "at_most": RESTS_AT_MOST, "open": self.market_is_open()}
+        for order_id in self.record.all(str, sql("exit_follow_up", "resting"), values):
+            log.warning("exit.rests", executor_id=self.runtime.executor.id, order_id=order_id)
+            ask_to_cancel(self.record, self.runtime.broker, order_id)
 
-    def _say_late(self, key: dict[str, Any]) -> None:
-        rows = self.record.run(lambda connection: connection.execute(sql("exit_follow_up", "late"), key).fetchall())
-        late = {row["execution_id"] for row in rows}
-        self._said.intersection_update(late)
-        for row in rows:
-            if row["execution_id"] not in self._said:
-                self._said.add(row["execution_id"])
+    def _report_late(self, key: dict[str, Any]) -> None:
+        late = self.record.all(_LateExit, sql("exit_follow_up", "late"), key)
+        self._reported.intersection_update(each.execution_id for each in late)
+        for each in late:
+            if each.execution_id not in self._reported:
+                self._reported.add(each.execution_id)
                 log.error(
                     "exit.late",
                     executor_id=self.runtime.executor.id,
-                    execution_id=str(row["execution_id"]),
-                    symbol=row["symbol"],
-                    reason=row["reason_code"],
+                    execution_id=str(each.execution_id),
+                    symbol=each.symbol,
+                    reason=each.reason_code,
                 )
 
-
-def gap_after(tries: int) -> timedelta:
-    """Return the pause after the n-th try (1-based): 0.5, 1, 2, 4 … s, then a minute."""
-    return min(timedelta(seconds=0.5 * 2 ** min(tries - 1, 10)), LONGEST_GAP)
-
-
-def _tries_again(row: DictRow) -> bool:
-    """Say whether an exit that ended unfilled was meant to be done: a skip is our own no, unless it says otherwise."""
-    return row["state"] is not State.SKIPPED or row["reason_code"] == Code.EXIT_NOT_DONE
-
-
-def _flips(row: DictRow) -> bool:
-    """Say whether a filled exit was a signal that also means the other side."""
-    return row["intent"] is Intent.AUTO and not is_own(row["source"])
-
-
-def _chain(row: DictRow) -> tuple[str, int]:
-    """Return the first execution of a chain of tries, and which try this was."""
-    if row["source"] != _AGAIN:
-        return str(row["execution_id"]), 1
-    root, _, tries = str(row["source_id"]).rpartition(":")
-    return root, int(tries)
-
-
-def _signal(row: DictRow, executor_id: str) -> dict[str, Any]:
-    body = {"symbol": row["symbol"], "action": row["action"], "executors": [executor_id]}
-    return body if row["strategy"] is None else body | {"strategy": row["strategy"]}
+    def _signal(self, ended: _EndedExit) -> dict[str, Any]:
+        body = {"symbol": ended.symbol, "action": ended.action, "executors": [self.runtime.executor.id]}
+        return body if ended.strategy is None else body | {"strategy": ended.strategy}

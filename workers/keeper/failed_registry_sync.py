@@ -1,4 +1,4 @@
-"""Keep rq-dashboard's failed page equal to the open dead letters, and RQ's lists free of dead workers' traces."""
+"""Show the open dead letters on rq-dashboard's failed page, and clear what dead workers left in RQ's lists."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pipeline.queues.failed_registry import FailedRegistry
 
 @dataclass(frozen=True, kw_only=True)
 class FailedRegistrySync:
-    """Makes RQ show what the record says. Running it twice changes nothing."""
+    """Makes RQ's failed registry equal to the record. Running it twice changes nothing."""
 
     letters: DeadLetters
     page: FailedRegistry
     executor_ids: tuple[str, ...]
 
     def run_once(self) -> int:
-        """Mirror all open dead letters and return how many there are.
+        """Copy all open dead letters to RQ and return how many there are.
 
         Raises:
             RecordUnavailable: PostgreSQL is away.
@@ -26,8 +26,8 @@ class FailedRegistrySync:
         """
         open_letters = self.letters.open(limit=None)
         for executor_id in self.executor_ids:
-            theirs = [letter.job() for letter in open_letters if letter.executor_id == executor_id]
-            self.page.mirror(executor_id, theirs)
+            jobs = [letter.job() for letter in open_letters if letter.executor_id == executor_id]
+            self.page.mirror(executor_id, jobs)
             reached("keeper.after_mirror")
             self.page.sweep(executor_id)
         return len(open_letters)

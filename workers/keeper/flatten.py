@@ -1,45 +1,44 @@
-"""Flatten an account: cancel everything, close everything, wait, and again until it is flat."""
+"""Flatten an account: cancel all orders and close all positions, and repeat that until the account is flat."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from uuid import UUID
 
 import structlog
-from psycopg import Connection
-from psycopg.rows import DictRow
 
-from pipeline.accounts.account_key import account_keys_of
 from pipeline.accounts.snapshot import Snapshot
+from pipeline.accounts.switches import FlattenRequest, end_flatten, flatten_requests
 from pipeline.model.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable
+from pipeline.model.orders import is_our_order
 from pipeline.store.record import Record
-from pipeline.store.rows import FromRow
 from pipeline.store.statements import sql
+from workers.account.refusals import AccountRefused
 from workers.account.runtime import ExecutorRuntime
-from workers.account.snapshots import AccountRefused, Snapshots
+from workers.account.snapshots import Snapshots
 from workers.keeper.closing_exits import ClosingExits
 from workers.keeper.entry_cancellation import cancel_entries
 
 log = structlog.get_logger(__name__)
 
-# Orders of ours, whoever of us recorded them.
-_OUR_PREFIX = "tw-"
-# While nothing moves, the broker is looked at so often; when something did, sooner. A look is four requests.
-_LOOK_EVERY_S, _LOOK_SOON_S = 5.0, 1.0
+# The pauses between two checks at the broker: while nothing of ours changes, and after a change. A check costs four
+# requests.
+_CHECK_EVERY_S, _CHECK_SOON_S = 5.0, 1.0
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Movement(FromRow):
-    """What of our orders may still change a position."""
+class _Activity:
+    """Our orders that may change a position."""
 
-    #: One works, or may.
+    #: An order works, or may work.
     open: bool
-    #: One filled since the positions were read.
-    moved: bool
-    #: So many executions are not decided.
+    #: An order filled after the positions were read.
+    filled_since: bool
+    #: The number of executions that are not decided.
     undecided: int
 
 
@@ -49,76 +48,74 @@ class Flatten:
 
     record: Record
     runtime: ExecutorRuntime
-    closing: ClosingExits
+    exits: ClosingExits
     who: str
-    _looked_at: float = float("-inf")
+    _checked_at: float = float("-inf")
     _taken_at: datetime = _NEVER
-    _seen: Movement | None = None
-    _said: set[Any] = field(default_factory=set)
+    _activity: _Activity | None = None
+    _reported: set[UUID] = field(default_factory=set)
 
     def run_once(self) -> int:
-        """Do the next step towards flat, if a switch asks for it; return how many exits were recorded.
+        """Take the next step if a switch asks to flatten; return how many exits were recorded.
 
         Raises:
             RecordUnavailable: PostgreSQL is away.
         """
-        asked = self.record.run(self._asked)
-        if not asked or not self._due():
+        requests = self.record.run(lambda connection: flatten_requests(connection, self.runtime.executor.id))
+        if not requests or not self._is_due():
             return 0
-        self._say(asked[0])
-        self._looked_at = time.monotonic()
+        self._report(requests[0])
+        self._checked_at = time.monotonic()
         cancel_entries(self.record, self.runtime)
         try:
             foreign = self._cancel_foreign()
-            snapshot = self._positions()
+            snapshot = self._read_account()
         except (BrokerUnavailable, BrokerUnreadable, BrokerRefusesAccount) as error:
             log.debug("flatten.waits", executor_id=self.runtime.executor.id, error=str(error))
             return 0
-        if isinstance(snapshot, AccountRefused):
-            return 0
+        return 0 if isinstance(snapshot, AccountRefused) else self._close(snapshot, requests, foreign=foreign)
+
+    def _close(self, snapshot: Snapshot, requests: Sequence[FlattenRequest], *, foreign: int) -> int:
+        """Record the exits that are missing, and end the requests when the account is flat."""
         self._taken_at = snapshot.taken_at
-        self._seen = self._movement()
-        recorded = self.closing.close(snapshot.positions, taken_at=snapshot.taken_at, root=str(asked[0]["switch_id"]))
-        if not (foreign or self._seen.open or self._seen.moved or any(each.quantity for each in snapshot.positions)):
-            self._done(asked)
+        self._activity = self._read_activity()
+        root = str(requests[0].switch_id)
+        recorded = self.exits.close(snapshot.positions, taken_at=snapshot.taken_at, root=root)
+        active = self._activity.open or self._activity.filled_since
+        if not (foreign or active or any(position.quantity for position in snapshot.positions)):
+            self._end(requests)
         return recorded
 
-    def _asked(self, connection: Connection[DictRow]) -> list[DictRow]:
-        key = {"holders": account_keys_of(connection, self.runtime.executor.id)}
-        return connection.execute(sql("switches", "flattening"), key).fetchall()
-
-    def _due(self) -> bool:
-        """Say whether to look at the broker: a look costs requests, and most often nothing has changed."""
-        waited_s = time.monotonic() - self._looked_at
-        if waited_s < _LOOK_SOON_S:
+    def _is_due(self) -> bool:
+        """Return whether to check the broker. A check costs requests, and most of the time nothing has changed."""
+        waited_s = time.monotonic() - self._checked_at
+        if waited_s < _CHECK_SOON_S:
             return False
-        movement = self._movement()
-        return waited_s >= _LOOK_EVERY_S or movement != self._seen or movement.moved
+        activity = self._read_activity()
+        return waited_s >= _CHECK_EVERY_S or activity != self._activity or activity.filled_since
 
-    def _movement(self) -> Movement:
+    def _read_activity(self) -> _Activity:
         key = {"executor_id": self.runtime.executor.id, "taken_at": self._taken_at}
-        row = self.record.run(lambda connection: connection.execute(sql("switches", "moving"), key).fetchone())
-        assert row is not None
-        return Movement.of(row)
+        return self.record.one(_Activity, sql("switches", "order_activity"), key)
 
     def _cancel_foreign(self) -> int:
-        """Ask for a cancel of orders that are not ours: they may hold the shares that are to be sold."""
+        """Cancel orders that are not ours, since they may reserve the shares that are to be sold; return how many."""
         orders = self.runtime.urgent.orders(status="open")
-        foreign = [order for order in orders if not order.client_order_id.startswith(_OUR_PREFIX)]
+        foreign = [order for order in orders if not is_our_order(order.client_order_id)]
         for order in foreign:
             self.runtime.urgent.cancel(order.order_id)
         return len(foreign)
 
-    def _positions(self) -> Snapshot | AccountRefused:
-        """Read anew, and paid for as what must go through."""
+    def _read_account(self) -> Snapshot | AccountRefused:
+        """Read the account now, with the budget of urgent requests."""
         return Snapshots(self.record, self.runtime.executor, self.runtime.urgent).read()
 
-    def _say(self, first: DictRow) -> None:
-        if first["switch_id"] not in self._said:
-            self._said.add(first["switch_id"])
-            log.warning("flatten.began", executor_id=self.runtime.executor.id, cause=first["cause"], by=first["set_by"])
+    def _report(self, request: FlattenRequest) -> None:
+        if request.switch_id not in self._reported:
+            self._reported.add(request.switch_id)
+            log.warning("flatten.began", executor_id=self.runtime.executor.id, cause=request.cause, by=request.set_by)
 
-    def _done(self, asked: list[DictRow]) -> None:
-        values = {"switch_ids": [row["switch_id"] for row in asked], "by": self.who, "why": "everything is closed"}
-        if self.record.run(lambda connection: connection.execute(sql("switches", "flattened"), values).fetchall()):
+    def _end(self, requests: Sequence[FlattenRequest]) -> None:
+        why = "everything is closed"
+        if self.record.run(lambda connection: end_flatten(connection, requests, by=self.who, why=why)):
             log.info("account.flattened", executor_id=self.runtime.executor.id)

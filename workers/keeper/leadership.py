@@ -1,4 +1,4 @@
-"""Lead by a leased row: a keeper that stops or sleeps is replaced when its lease runs out."""
+"""Elect the leading keeper by a leased row. Another keeper takes over when the lease runs out."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LEASE = timedelta(seconds=3)
 
 
 class Leadership:
-    """Whether this keeper leads. Two leaders for a moment are harmless: every move is a compare-and-set."""
+    """One keeper's claim to lead. Two leaders for a moment do no harm: every transition is a compare-and-set."""
 
     def __init__(self, record: Record, role: str) -> None:
         self._record = record
@@ -25,23 +25,23 @@ class Leadership:
         self._until = 0.0
 
     def renew(self) -> int:
-        """Ask for the lease; 1 when it is ours.
+        """Take or renew the lease; return 1 when this keeper has it, else 0.
 
         Raises:
             RecordUnavailable: PostgreSQL is away.
         """
         asked_at = time.monotonic()
         led = self.leads()
-        row = self._record.run(lambda connection: connection.execute(sql("keeper", "lead"), self._key).fetchone())
-        self._until = asked_at + _LEASE.total_seconds() if row else 0.0
+        renewed = self._record.do(sql("keeper", "lead"), self._key)
+        self._until = asked_at + _LEASE.total_seconds() if renewed else 0.0
         if self.leads() != led:
-            log.info("keeper.leads" if row else "keeper.stands_by")
-        return int(row is not None)
+            log.info("keeper.leads" if renewed else "keeper.stands_by")
+        return renewed
 
     def leads(self) -> bool:
-        """Say whether the lease is surely ours."""
+        """Return whether this keeper certainly has the lease."""
         return time.monotonic() < self._until
 
     def resign(self) -> None:
-        """Let another lead at once."""
-        self._record.run(lambda connection: connection.execute(sql("keeper", "resign"), self._key), retry_for_s=0.5)
+        """Give the lease up, so that another keeper can lead at once."""
+        self._record.do(sql("keeper", "resign"), self._key, retry_for_s=0.5)

@@ -4,28 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 import structlog
 from psycopg import Connection
 from psycopg.rows import DictRow
 
 from config.schema.executor import ExecutorSettings
-from pipeline.accounts.equity import baseline_of, baseline_row
-from pipeline.accounts.losses import LossLimit, Rung, Use, rung, uses
+from pipeline.accounts.equity import equity_baseline
+from pipeline.accounts.losses import EquityBaseline, LossLimit, Rung, Use, rung, uses
 from pipeline.accounts.switches import active_switches, turn_off, turn_on
 from pipeline.model.switches import Switch, SwitchKind
+from pipeline.store.query import execute
 from pipeline.store.statements import sql
 
 log = structlog.get_logger(__name__)
 
-#: The cause of reducing because equity cannot be read.
+#: The cause of a switch that reduces an account because its equity cannot be read.
 UNREADABLE = "unreadable"
 _STOPPING = frozenset({Rung.REDUCE, Rung.HALT})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One thing that changed, to be said after the commit."""
+    """One change, to be logged after the commit."""
 
     event: str
     cause: str
@@ -33,135 +36,137 @@ class Step:
 
 
 @dataclass(frozen=True, kw_only=True)
+class _AccountSwitches:
+    """Turns one account's switches in the caller's transaction."""
+
+    connection: Connection[DictRow]
+    account_key: str
+    by: str
+
+    def active(self) -> dict[tuple[SwitchKind, str], Switch]:
+        switches = active_switches(self.connection, self.account_key)
+        return {(switch.kind, switch.cause): switch for switch in switches}
+
+    def turn_on(self, kind: SwitchKind, cause: str, facts: Mapping[str, Any], *, flatten: bool = False) -> bool:
+        return turn_on(
+            self.connection,
+            account_key=self.account_key,
+            kind=kind,
+            cause=cause,
+            facts=facts,
+            flatten=flatten,
+            by=self.by,
+        )
+
+    def turn_off(self, kind: SwitchKind, causes: Sequence[str], why: str, use: Use | None = None) -> list[Step]:
+        lifted = turn_off(
+            self.connection, account_key=self.account_key, kinds=[kind], causes=causes, by=self.by, why=why
+        )
+        return [Step(event="lifted", cause=switch.cause, use=use) for switch in lifted]
+
+
+@dataclass(frozen=True, kw_only=True)
 class LossLadder:
-    """The ladder of one executor's account. Climbing twice at the same figures changes nothing."""
+    """The ladder of one executor's account. A second update with the same figures changes nothing."""
 
     executor: ExecutorSettings
     who: str
 
-    def stops(self, connection: Connection[DictRow], account_key: str) -> bool:
-        """Say whether the figures would stop the account further than it is: look twice before that."""
-        row = baseline_row(connection, account_key)
-        figures = baseline_of(row)
-        if row is None or figures is None:
-            return False
-        stopped = {
-            switch.cause for switch in active_switches(connection, account_key) if switch.kind is not SwitchKind.PAUSED
-        }
-        return any(rung(use) in _STOPPING and use.limit not in stopped for use in uses(self.executor, figures))
+    def would_stop(self, baseline: EquityBaseline, switches: Sequence[Switch]) -> bool:
+        """Return whether an update would reduce or halt the account for a limit that has not stopped it yet.
 
-    def climb(self, connection: Connection[DictRow], account_key: str) -> list[Step]:
-        """Bring the switches to where the figures are, in the caller's transaction, and return what changed."""
-        locked = connection.execute(sql("equity_monitor", "lock"), {"holder": account_key}).fetchone()
-        row = baseline_row(connection, account_key)
-        figures = baseline_of(row)
-        if locked is None or row is None or figures is None:
+        *switches* are those that are on.
+        """
+        stopped = {switch.cause for switch in switches if switch.kind is not SwitchKind.PAUSED}
+        return any(rung(use) in _STOPPING and use.limit not in stopped for use in uses(self.executor, baseline))
+
+    def update(self, connection: Connection[DictRow], account_key: str) -> list[Step]:
+        """Set the switches that the account's figures ask for, in the caller's transaction; return the changes."""
+        locked = execute(connection, sql("equity_monitor", "lock"), {"holder": account_key})
+        baseline = equity_baseline(connection, account_key)
+        if not locked or baseline is None:
             return []
-        steps = self._over(connection, account_key, row, {use.limit for use in uses(self.executor, figures)})
-        stand = {(switch.kind, switch.cause): switch for switch in active_switches(connection, account_key)}
-        for use in uses(self.executor, figures):
-            steps += self._move(connection, account_key, row, use, stand)
+        switches = self._switches(connection, account_key)
+        steps = self._lift_expired(switches, baseline)
+        active = switches.active()
+        for use in uses(self.executor, baseline):
+            steps += self._apply(switches, baseline, use, halted=(SwitchKind.HALTED, use.limit) in active)
         return steps
 
-    def let_go(self, connection: Connection[DictRow], account_key: str) -> list[Step]:
-        """End what the ladder reduced, in the caller's transaction: none of its limits is on any more."""
-        return self._end(connection, account_key, SwitchKind.REDUCING, [*LossLimit, UNREADABLE], "its limits are off")
+    def release(self, connection: Connection[DictRow], account_key: str) -> list[Step]:
+        """End what the ladder reduced, in the caller's transaction, because no loss limit is configured any more."""
+        switches = self._switches(connection, account_key)
+        return switches.turn_off(SwitchKind.REDUCING, [*LossLimit, UNREADABLE], "its limits are off")
 
-    def blind(self, connection: Connection[DictRow], account_key: str, row: DictRow) -> list[Step]:
-        """Reduce the account whose equity nobody can read, in the caller's transaction."""
-        facts = {"read_at": row["read_at"], "unreadable_since": row["unreadable_since"]}
-        if turn_on(
-            connection, account_key=account_key, kind=SwitchKind.REDUCING, cause=UNREADABLE, facts=facts, by=self.who
-        ):
-            return [Step(event="blind", cause=UNREADABLE)]
-        return []
+    def reduce_unreadable(
+        self, connection: Connection[DictRow], account_key: str, *, read_at: datetime, unreadable_since: datetime
+    ) -> list[Step]:
+        """Reduce an account whose equity cannot be read, in the caller's transaction."""
+        facts = {"read_at": read_at, "unreadable_since": unreadable_since}
+        new = self._switches(connection, account_key).turn_on(SwitchKind.REDUCING, UNREADABLE, facts)
+        return [Step(event=UNREADABLE, cause=UNREADABLE)] if new else []
 
-    def _over(self, connection: Connection[DictRow], account_key: str, row: DictRow, on: set[LossLimit]) -> list[Step]:
-        """End what is over by itself: the account can be read, a limit was switched off, a new day began."""
-        steps = self._end(connection, account_key, SwitchKind.REDUCING, [UNREADABLE], "the account can be read")
+    def _switches(self, connection: Connection[DictRow], account_key: str) -> _AccountSwitches:
+        return _AccountSwitches(connection=connection, account_key=account_key, by=self.who)
+
+    def _lift_expired(self, switches: _AccountSwitches, baseline: EquityBaseline) -> list[Step]:
+        """Lift the switches whose cause is over: the account can be read, a limit is off, a new day began."""
+        steps = switches.turn_off(SwitchKind.REDUCING, [UNREADABLE], "the account can be read")
+        on = {use.limit for use in uses(self.executor, baseline)}
         off = [limit for limit in LossLimit if limit not in on]
-        steps += self._end(connection, account_key, SwitchKind.REDUCING, off, "its limit is off") if off else []
-        earlier = {
-            switch.kind
-            for switch in active_switches(connection, account_key)
-            if switch.cause == LossLimit.DAILY_LOSS and switch.set_at < row["started_at"]
-        }
-        for kind in earlier & self._end_with_the_day():
-            steps += self._end(connection, account_key, kind, [LossLimit.DAILY_LOSS], "a new day began")
+        if off:
+            steps += switches.turn_off(SwitchKind.REDUCING, off, "its limit is off")
+        for (kind, cause), switch in switches.active().items():
+            earlier = cause == LossLimit.DAILY_LOSS and switch.set_at < baseline.day_started_at
+            if earlier and kind in self._kinds_of_one_day():
+                steps += switches.turn_off(kind, [LossLimit.DAILY_LOSS], "a new day began")
         return steps
 
-    def _end_with_the_day(self) -> set[SwitchKind]:
+    def _kinds_of_one_day(self) -> set[SwitchKind]:
         resumes = self.executor.limits.next_day == "resume"
         return {SwitchKind.REDUCING, SwitchKind.HALTED} if resumes else {SwitchKind.REDUCING}
 
-    def _move(
-        self,
-        connection: Connection[DictRow],
-        account_key: str,
-        row: DictRow,
-        use: Use,
-        stand: Mapping[tuple[SwitchKind, str], Switch],
-    ) -> list[Step]:
+    def _apply(self, switches: _AccountSwitches, baseline: EquityBaseline, use: Use, *, halted: bool) -> list[Step]:
+        """Set the switch of the rung that *use* has reached; *halted*: the limit has halted the account already."""
         reached = rung(use)
-        breach = {"holder": account_key, "limit": use.limit.value, "reached": reached is Rung.HALT}
-        # A person who lifted the halt of this breach is not overruled; the account only reduces then.
-        excused = use.limit in row["breached"] and (SwitchKind.HALTED, use.limit) not in stand
-        connection.execute(sql("equity_monitor", "breach"), breach)
-        steps = self._warn(connection, account_key, row, use) if reached is not Rung.NONE else []
+        breach = {"holder": switches.account_key, "limit": use.limit.value, "reached": reached is Rung.HALT}
+        execute(switches.connection, sql("equity_monitor", "record_breach"), breach)
         if reached is Rung.NONE:
-            return self._end(connection, account_key, SwitchKind.REDUCING, [use.limit], "the loss shrank", use)
-        if reached is Rung.HALT and not excused:
-            return steps + self._stop(connection, account_key, SwitchKind.HALTED, use)
-        if reached in _STOPPING and (SwitchKind.HALTED, use.limit) not in stand:
-            return steps + self._stop(connection, account_key, SwitchKind.REDUCING, use)
+            return switches.turn_off(SwitchKind.REDUCING, [use.limit], "the loss shrank", use)
+        steps = self._warn(switches, baseline, use)
+        # A halt that a person lifted during this breach is not set again; the account only reduces.
+        lifted_by_person = use.limit in baseline.breached and not halted
+        if reached is Rung.HALT and not lifted_by_person:
+            return steps + self._stop(switches, SwitchKind.HALTED, use)
+        if reached in _STOPPING and not halted:
+            return steps + self._stop(switches, SwitchKind.REDUCING, use)
         return steps
 
-    def _warn(self, connection: Connection[DictRow], account_key: str, row: DictRow, use: Use) -> list[Step]:
-        """Once a day and limit."""
-        values = {"holder": account_key, "day": row["day"], "limit": use.limit.value}
-        new = connection.execute(sql("equity_monitor", "warn"), values).fetchone()
+    def _warn(self, switches: _AccountSwitches, baseline: EquityBaseline, use: Use) -> list[Step]:
+        """Warn once per day and limit."""
+        values = {"holder": switches.account_key, "day": baseline.day, "limit": use.limit.value}
+        new = execute(switches.connection, sql("equity_monitor", "warn"), values)
         return [Step(event="warned", cause=use.limit, use=use)] if new else []
 
-    def _stop(self, connection: Connection[DictRow], account_key: str, kind: SwitchKind, use: Use) -> list[Step]:
+    def _stop(self, switches: _AccountSwitches, kind: SwitchKind, use: Use) -> list[Step]:
         flatten = kind is SwitchKind.HALTED and self.executor.limits.on_breach == "flatten"
-        if turn_on(
-            connection,
-            account_key=account_key,
-            kind=kind,
-            cause=use.limit.value,
-            facts=use.facts(),
-            flatten=flatten,
-            by=self.who,
-        ):
-            return [Step(event=kind.value, cause=use.limit, use=use)]
-        return []
-
-    def _end(
-        self,
-        connection: Connection[DictRow],
-        account_key: str,
-        kind: SwitchKind,
-        causes: Sequence[str],
-        why: str,
-        use: Use | None = None,
-    ) -> list[Step]:
-        gone = turn_off(connection, account_key=account_key, kinds=[kind], causes=causes, by=self.who, why=why)
-        return [Step(event="lifted", cause=switch.cause, use=use) for switch in gone]
+        new = switches.turn_on(kind, use.limit.value, use.facts(), flatten=flatten)
+        return [Step(event=kind.value, cause=use.limit, use=use)] if new else []
 
 
-def say(executor_id: str, account_key: str, steps: list[Step]) -> None:
-    """Log what changed."""
+def log_steps(executor_id: str, account_key: str, steps: Sequence[Step]) -> None:
+    """Log the changes."""
     for step in steps:
         facts = {name: str(value) for name, value in step.use.facts().items()} if step.use else {}
-        whose = {"executor_id": executor_id, "account": account_key, "cause": step.cause}
+        account = {"executor_id": executor_id, "account": account_key, "cause": step.cause}
         match step.event:
             case "warned":
-                log.warning("limit.neared", **whose, **facts)
+                log.warning("limit.neared", **account, **facts)
             case "lifted":
-                log.info("account.released", **whose, **facts)
-            case "blind":
-                log.error("account.unreadable", **whose)
+                log.info("account.released", **account, **facts)
+            case "unreadable":
+                log.error("account.unreadable", **account)
             case SwitchKind.REDUCING.value:
-                log.warning("account.reduced", **whose, **facts)
+                log.warning("account.reduced", **account, **facts)
             case SwitchKind.HALTED.value:
-                log.error("account.halted", **whose, **facts)
+                log.error("account.halted", **account, **facts)

@@ -1,12 +1,13 @@
-"""Find out what became of orders that the broker may or may not have."""
+"""Look up orders that the broker may or may not have, and decide how their executions go on."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import structlog
 from psycopg import Connection
@@ -15,6 +16,7 @@ from psycopg.types.json import Json
 
 from pipeline.model.crash_points import reached
 from pipeline.model.errors import BrokerUnavailable, BrokerUnreadable
+from pipeline.model.orders import PROVED_ABSENT_AFTER
 from pipeline.model.reasons import Code, Reason
 from pipeline.model.states import State
 from pipeline.queues.queue import ExecutionQueue
@@ -23,30 +25,53 @@ from pipeline.store.rows import OrderRow
 from pipeline.store.statements import sql
 from workers.account.runtime import ExecutorRuntime
 from workers.brokers.protocol import Absent, Found, Lookup, NoAnswer, NotSentCause
-from workers.execution.results import follow, matches, record_broker_order
-from workers.rules.retry_policy import ABSENT_AFTER, CLEAN_ABSENCES, PROVED_ABSENT_AFTER, RESEND_WITHIN, lookup_gap
+from workers.execution.broker_orders import follow, matches, record_broker_order
+from workers.rules.retry_policy import RESEND_WITHIN, lookup_gap, may_send_again
 
 log = structlog.get_logger(__name__)
 
 _BATCH = 32
-# Keeps two leaders from asking the same at once. A keeper that dies leaves its claims behind, and they end soon after
-# another can lead: asking twice is harmless, waiting is not.
+# Two leaders must not look up the same order at once. The claims of a keeper that dies end soon after another keeper
+# can lead: a second look-up is harmless, a long wait is not.
 _CLAIM = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, kw_only=True)
-class LookupVerdict:
-    """What one look-up decides: a move, or (no state) to look again."""
+class UnknownExecution:
+    """An execution whose order may be at the broker, and its look-ups until now."""
 
-    state: State | None = None
-    reason: Reason | None = None
+    execution_id: UUID
+    seq: int
+    executor_id: str
+    symbol: str
+    fence: int
+    generation: int
+    attempts: int
+    reason_code: str | None
+    #: The number of look-ups.
+    lookups: int
+    #: The number of look-ups that found no order.
+    absences: int
+    #: For how long every look-up up to the last one has found no order.
+    absent_for: timedelta
+    #: For how long the broker has answered the look-ups.
+    unknown_answered: timedelta
+    now: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class LookupVerdict:
+    """The decision that ends the look-ups of an execution."""
+
+    state: State
+    reason: Reason
     #: The next try is a new order: the old one was proved absent after a person's requeue.
     new_order: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class OrderLookup:
-    """Looks unknown orders up. A crash anywhere repeats a look-up; moves are compare-and-set."""
+    """Looks up unknown orders. A crash at any point repeats a look-up; every transition is a compare-and-set."""
 
     record: Record
     queues: ExecutionQueue
@@ -55,47 +80,36 @@ class OrderLookup:
     who: str
 
     def run_once(self) -> int:
-        """Look up one batch of what is due, and return how many were settled.
+        """Look up one batch of the due orders, and return how many executions were settled.
 
         Raises:
             RecordUnavailable: PostgreSQL is away.
         """
         values = {"claim": _CLAIM, "limit": _BATCH, "executor_ids": list(self.runtimes)}
-        rows = self.record.run(lambda connection: connection.execute(sql("keeper", "claim_unknown"), values).fetchall())
-        return sum(self.pool.map(self._resolve, rows))
+        due = self.record.all(UnknownExecution, sql("keeper", "claim_unknown"), values)
+        return sum(self.pool.map(self._resolve, due))
 
-    def _resolve(self, row: DictRow) -> bool:
-        runtime = self.runtimes[row["executor_id"]]
-        intent = self._intent(row)
-        lookup = self._look(runtime, row, intent)
+    def _resolve(self, unknown: UnknownExecution) -> bool:
+        runtime = self.runtimes[unknown.executor_id]
+        key = {"execution_id": unknown.execution_id, "generation": unknown.generation}
+        intent = self.record.one(OrderRow, sql("orders", "of_execution"), key)
+        lookup = self._look_up(runtime, unknown, intent)
         reached("keeper.after_lookup")
-        gap = lookup_gap(row["lookups"])
+        gap = lookup_gap(unknown.lookups)
         if isinstance(lookup, Found) and matches(intent, lookup.order):
-            settled = self._adopt(row, intent, lookup)
+            settled = self._adopt(unknown, intent, lookup)
         else:
-            verdict = judge(
-                row,
-                intent,
-                lookup,
-                gap=gap,
-                attempts=runtime.executor.retry.attempts,
-                retry_for_s=runtime.executor.retry.unknown_s,
-            )
-            if verdict.state is None:
-                self._look_again(row, lookup, gap)
+            retry = runtime.executor.retry
+            verdict = decide(unknown, intent, lookup, gap=gap, attempts=retry.attempts, retry_for_s=retry.unknown_s)
+            if verdict is None:
+                self._postpone(unknown, lookup, gap)
                 return False
-            settled = self._settle(row, verdict)
+            settled = self._settle(unknown, verdict)
         reached("keeper.after_resolve")
         return settled
 
-    def _intent(self, row: DictRow) -> OrderRow:
-        key = {"execution_id": row["execution_id"], "generation": row["generation"]}
-        order = self.record.run(lambda connection: connection.execute(sql("orders", "of_execution"), key).fetchone())
-        assert order is not None, "an unknown execution has an intent"
-        return OrderRow.of(order)
-
-    def _look(self, runtime: ExecutorRuntime, row: DictRow, intent: OrderRow) -> Lookup:
-        """Ask by our id, and from the second time on in the order list too."""
+    def _look_up(self, runtime: ExecutorRuntime, unknown: UnknownExecution, intent: OrderRow) -> Lookup:
+        """Ask the broker by our id, and from the second look-up on search its order list too."""
         try:
             refusal = runtime.snapshots.refusal()
         except (BrokerUnavailable, BrokerUnreadable) as error:
@@ -103,80 +117,71 @@ class OrderLookup:
         if refusal is not None:
             return NoAnswer(message=refusal.message, cause=NotSentCause.ACCOUNT_REFUSED)
         lookup = runtime.broker.find(intent.client_order_id)
-        if isinstance(lookup, Absent) and (row["lookups"] > 0 or row["reason_code"] == Code.DUPLICATE_ID):
-            lookup = runtime.broker.find_in_list(
-                intent.client_order_id, since=intent.intended_at - timedelta(seconds=60)
-            )
+        if isinstance(lookup, Absent) and (unknown.lookups > 0 or unknown.reason_code == Code.DUPLICATE_ID):
+            since = intent.intended_at - timedelta(seconds=60)
+            lookup = runtime.broker.find_in_list(intent.client_order_id, since=since)
         if isinstance(lookup, NoAnswer) and lookup.cause is NotSentCause.ACCOUNT_REFUSED:
             runtime.snapshots.refused(lookup.message)
         return lookup
 
-    def _adopt(self, row: DictRow, intent: OrderRow, found: Found) -> bool:
-        """The broker has it: its word is ours."""
+    def _adopt(self, unknown: UnknownExecution, intent: OrderRow, found: Found) -> bool:
+        """Move the execution to the state of the order that the broker has."""
 
-        def unit(connection: Connection[DictRow]) -> DictRow | None:
+        def unit(connection: Connection[DictRow]) -> bool:
             record_broker_order(connection, found.order)
             return follow(connection, intent.execution_id, intent.generation, found.order, by=self.who)
 
         moved = self.record.run(unit)
-        if moved is not None:
+        if moved:
             log.info("order.found", execution_id=str(intent.execution_id), order_id=found.order.order_id)
-            self._free_symbol(row)
-        return moved is not None
+            self._free_symbol(unknown)
+        return moved
 
-    def _settle(self, row: DictRow, verdict: LookupVerdict) -> bool:
-        assert verdict.state is not None
-        reason = verdict.reason or Reason(code=Code.SEND_AGAIN)
+    def _settle(self, unknown: UnknownExecution, verdict: LookupVerdict) -> bool:
+        """Move the execution to the decided state; return False when another process moved it first."""
+        state, reason = verdict.state, verdict.reason
         values = {
-            "execution_id": row["execution_id"],
-            "fence": row["fence"],
-            "state": verdict.state,
+            "execution_id": unknown.execution_id,
+            "fence": unknown.fence,
+            "state": state,
             "reason_code": reason.code,
             "reason_facts": Json(reason.to_json()),
             "new_order": verdict.new_order,
             "moved_by": self.who,
         }
-        moved = self.record.run(lambda connection: connection.execute(sql("keeper", "resolve"), values).fetchone())
-        if moved is None:
+        if not self.record.do(sql("keeper", "settle_unknown"), values):
             return False
-        level = log.error if verdict.state is State.DEAD else log.info
-        level(f"execution.{verdict.state}", execution_id=str(row["execution_id"]), reason=str(reason))
-        if verdict.state is not State.HELD:
-            self._free_symbol(row)
+        level = log.error if state is State.DEAD else log.info
+        level(f"execution.{state}", execution_id=str(unknown.execution_id), reason=str(reason))
+        if state is not State.HELD:
+            self._free_symbol(unknown)
         return True
 
-    def _look_again(self, row: DictRow, lookup: Lookup, gap: timedelta) -> None:
+    def _postpone(self, unknown: UnknownExecution, lookup: Lookup, gap: timedelta) -> None:
         values = {
-            "execution_id": row["execution_id"],
-            "fence": row["fence"],
+            "execution_id": unknown.execution_id,
+            "fence": unknown.fence,
             "gap": gap,
             "absent": isinstance(lookup, Absent),
-            "answered": answered(lookup),
-            "reason_code": None,
+            "answered": is_answer(lookup),
         }
-        self.record.run(lambda connection: connection.execute(sql("keeper", "still_unknown"), values))
+        self.record.do(sql("keeper", "postpone_lookup"), values)
 
-    def _free_symbol(self, row: DictRow) -> None:
-        """What waited for this symbol is due now; the sweep rings for it in the same round."""
-        values = {"executor_id": row["executor_id"], "symbol": row["symbol"], "seq": row["seq"]}
-        self.record.run(lambda connection: connection.execute(sql("keeper", "free_symbol"), values))
+    def _free_symbol(self, unknown: UnknownExecution) -> None:
+        """Make the next execution of the symbol due; the redispatcher enqueues it."""
+        values = {"executor_id": unknown.executor_id, "symbol": unknown.symbol, "seq": unknown.seq}
+        self.record.do(sql("keeper", "free_symbol"), values)
 
 
-def answered(lookup: Lookup) -> bool:
-    """Say whether the broker answered at all; an answer that makes no sense is one."""
+def is_answer(lookup: Lookup) -> bool:
+    """Return whether the broker answered at all; an answer that makes no sense counts."""
     return not isinstance(lookup, NoAnswer) or lookup.cause is None
 
 
-def judge(
-    row: Mapping[str, Any],
-    intent: OrderRow,
-    lookup: Lookup,
-    *,
-    gap: timedelta,
-    attempts: int,
-    retry_for_s: float,
-) -> LookupVerdict:
-    """Decide what a look-up means that did not find our order. Pure; *row* is the unknown execution."""
+def decide(
+    unknown: UnknownExecution, intent: OrderRow, lookup: Lookup, *, gap: timedelta, attempts: int, retry_for_s: float
+) -> LookupVerdict | None:
+    """Decide how an execution goes on after a look-up that did not find our order; None: look it up again. Pure."""
     if isinstance(lookup, Found):
         facts: dict[str, Any] = {
             "order_id": lookup.order.order_id,
@@ -184,37 +189,33 @@ def judge(
             "side": str(lookup.order.side),
         }
         return LookupVerdict(state=State.DEAD, reason=Reason(code=Code.ORDER_MISMATCH, facts=facts))
-    waited: timedelta = row["unknown_answered"] + (gap if answered(lookup) else timedelta(0))
-    if isinstance(lookup, Absent) and row["reason_code"] != Code.DUPLICATE_ID:
+    if isinstance(lookup, Absent) and unknown.reason_code != Code.DUPLICATE_ID:
         sent_at = intent.last_sent_at or intent.intended_at
-        if row["absences"] + 1 >= CLEAN_ABSENCES and row["now"] - sent_at >= ABSENT_AFTER:
-            return _absent(row, intent, attempts=attempts)
-    if waited.total_seconds() > retry_for_s:
+        if may_send_again(absences=unknown.absences + 1, since_sent=unknown.now - sent_at):
+            return _decide_absent(unknown, intent, attempts=attempts)
+    answered_for = unknown.unknown_answered + (gap if is_answer(lookup) else timedelta(0))
+    if answered_for.total_seconds() > retry_for_s:
         facts = {
-            "answered_for_s": round(waited.total_seconds(), 1),
-            "was": row["reason_code"],
-            "lookups": row["lookups"] + 1,
+            "answered_for_s": round(answered_for.total_seconds(), 1),
+            "was": unknown.reason_code,
+            "lookups": unknown.lookups + 1,
         }
         return LookupVerdict(state=State.DEAD, reason=Reason(code=Code.UNKNOWN_TOO_LONG, facts=facts))
-    return LookupVerdict()
+    return None
 
 
-def _absent(row: Mapping[str, Any], intent: OrderRow, *, attempts: int) -> LookupVerdict:
-    """The broker does not have it: send the identical order again, unless that was tried often or long enough."""
+def _decide_absent(unknown: UnknownExecution, intent: OrderRow, *, attempts: int) -> LookupVerdict | None:
+    """Send the identical order again, unless that was tried too often or for too long."""
     if intent.order_id is not None:
-        return LookupVerdict(
-            state=State.DEAD, reason=Reason(code=Code.ORDER_VANISHED, facts={"order_id": intent.order_id})
-        )
-    facts = {"attempts": row["attempts"], "was": row["reason_code"]}
-    too_late = row["now"] - (intent.first_sent_at or intent.intended_at) > RESEND_WITHIN
-    if too_late and row["reason_code"] == Code.REQUEUED:
-        # Too late for the same order, and a person asked for one: it takes a minute of clean absence to dare a new one.
-        proved = row["absent_for"] >= PROVED_ABSENT_AFTER
-        return (
-            LookupVerdict(state=State.HELD, reason=Reason(code=Code.SEND_AGAIN, facts=facts), new_order=True)
-            if proved
-            else LookupVerdict()
-        )
-    if row["attempts"] >= attempts or too_late:
+        facts: dict[str, Any] = {"order_id": intent.order_id}
+        return LookupVerdict(state=State.DEAD, reason=Reason(code=Code.ORDER_VANISHED, facts=facts))
+    facts = {"attempts": unknown.attempts, "was": unknown.reason_code}
+    again = Reason(code=Code.SEND_AGAIN, facts=facts)
+    too_late = unknown.now - (intent.first_sent_at or intent.intended_at) > RESEND_WITHIN
+    if too_late and unknown.reason_code == Code.REQUEUED:
+        # It is too late for the same order, and a person asked for one. A new order needs a minute of clean absences.
+        proved = unknown.absent_for >= PROVED_ABSENT_AFTER
+        return LookupVerdict(state=State.HELD, reason=again, new_order=True) if proved else None
+    if unknown.attempts >= attempts or too_late:
         return LookupVerdict(state=State.DEAD, reason=Reason(code=Code.ATTEMPTS_USED_UP, facts=facts))
-    return LookupVerdict(state=State.HELD, reason=Reason(code=Code.SEND_AGAIN, facts=facts))
+    return LookupVerdict(state=State.HELD, reason=again)

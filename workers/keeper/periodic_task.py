@@ -1,4 +1,4 @@
-"""Run one task of the keeper again and again, through its failures, at its own pace."""
+"""Run one task of the keeper at its interval, and go on after it fails."""
 
 from __future__ import annotations
 
@@ -9,54 +9,61 @@ from collections.abc import Callable
 
 import structlog
 
+from pipeline.model.backoff import Backoff
 from pipeline.model.errors import NotPossible, Unavailable
 
 log = structlog.get_logger(__name__)
 
-_FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 2.0
+_BACKOFF = Backoff(first_s=0.2, longest_s=_LONGEST_PAUSE_S)
 
 
 class PeriodicTask(threading.Thread):
-    """Runs one task again and again at its pace; what is away is waited out, and said by whoever asked it."""
+    """A thread that runs *task* every *every_s* seconds while *leads* returns True.
+
+    The task returns the number of things that it did, or None. After a run that did something the next one follows at
+    once, unless the task is *paced*. The task itself reports a server that is away; this thread waits and tries again.
+    """
 
     def __init__(
         self,
         name: str,
         every_s: float,
-        task: Callable[[], int],
+        task: Callable[[], int | None],
         *,
         stop: threading.Event,
         leads: Callable[[], bool],
+        paced: bool = False,
     ) -> None:
         super().__init__(name=name, daemon=True)
         self._every_s = every_s
         self._task = task
+        self._paced = paced
         self._stop_asked = stop
         self._leads = leads
+        self._failures = 0
         self.last_good_at: float | None = None
 
     def behind_s(self, now: float) -> float:
-        """Return by how many seconds its next round is late at *now* (monotonic); 0 before its first."""
+        """Return by how many seconds the next run is late at *now* (monotonic); 0 before the first run."""
         return 0.0 if self.last_good_at is None else max(now - self.last_good_at - self._every_s, 0.0)
 
     def run(self) -> None:
-        """Run until stopped. A task that moved something runs again at once."""
-        pause = _FIRST_PAUSE_S
+        """Run the task until *stop* is set."""
         while not self._stop_asked.is_set():
-            moved = 0
-            if self._leads():
-                try:
-                    moved = self._task()
-                except (Unavailable, NotPossible) as error:
-                    log.debug("keeper.waits", task=self.name, error=str(error))
-                    self._stop_asked.wait(pause * random.uniform(0.5, 1.0))  # noqa: S311 -- not a secret
-                    pause = min(pause * 2, _LONGEST_PAUSE_S)
-                    continue
-                except Exception:
-                    log.exception("keeper.task_failed", task=self.name)
-                    self._stop_asked.wait(_LONGEST_PAUSE_S)
-                    continue
-                self.last_good_at = time.monotonic()
-                pause = _FIRST_PAUSE_S
-            self._stop_asked.wait(0.0 if moved else self._every_s)
+            self._stop_asked.wait(self._run_task() if self._leads() else self._every_s)
+
+    def _run_task(self) -> float:
+        """Run the task once and return the pause before the next run, in seconds."""
+        try:
+            done = self._task()
+        except (Unavailable, NotPossible) as error:
+            log.debug("keeper.waits", task=self.name, error=str(error))
+            self._failures += 1
+            return _BACKOFF.after(self._failures) * random.uniform(0.5, 1.0)  # noqa: S311 -- not a secret
+        except Exception:
+            log.exception("keeper.task_failed", task=self.name)
+            return _LONGEST_PAUSE_S
+        self.last_good_at = time.monotonic()
+        self._failures = 0
+        return 0.0 if done and not self._paced else self._every_s

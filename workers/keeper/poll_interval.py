@@ -1,4 +1,4 @@
-"""Slow the polls down when an account's requests run short, instead of failing."""
+"""Poll less often when an account's request budget runs short."""
 
 from __future__ import annotations
 
@@ -6,34 +6,34 @@ import time
 
 from pipeline.model.errors import BudgetUsedUp
 
-# With so much room, every round of the keeper polls.
+# With at least this many requests left in the minute, every run of the keeper polls.
 _PLENTY = 30
 _LONGEST_GAP_S = 15.0
-# Orders that the broker may have without our knowing are searched for in the whole list so often.
+# The interval of a search through the whole order list for orders that the broker may have without our knowing.
 _SWEEP_EVERY_S = 30.0
 
 
 class PollInterval:
-    """When one executor's orders are asked for next."""
+    """The time of the next poll of one executor's orders."""
 
     def __init__(self) -> None:
         self._next_at = 0.0
         self._sweep_at = 0.0
 
     def is_due(self) -> bool:
-        """Say whether to poll in this round."""
+        """Return whether to poll now."""
         return time.monotonic() >= self._next_at
 
     def polled(self, *, left: int | None) -> None:
-        """Remember a poll that left room for so many requests in this minute; None is without a limit."""
+        """Schedule the next poll after one that left *left* requests in this minute; None: there is no limit."""
         self._next_at = time.monotonic() + gap_s(left)
 
     def refused(self, error: BudgetUsedUp) -> None:
-        """Remember a poll that had no room."""
+        """Schedule the next poll after one that the request budget refused."""
         self._next_at = time.monotonic() + min(error.wait_s, _LONGEST_GAP_S)
 
     def sweep_is_due(self) -> bool:
-        """Say whether the whole list is due, and count from now."""
+        """Return whether to search the whole order list, and start the next interval if so."""
         now = time.monotonic()
         if now < self._sweep_at:
             return False
@@ -42,7 +42,7 @@ class PollInterval:
 
 
 def gap_s(left: int | None) -> float:
-    """Return the seconds until the next poll: what is left is spread over the minute."""
+    """Return the seconds until the next poll: the requests that are left are spread over a minute."""
     if left is None or left >= _PLENTY:
         return 0.0
     return min(60.0 / max(left, 1), _LONGEST_GAP_S)

@@ -1,4 +1,4 @@
-"""The keeper process: leads by a leased row and runs its rounds, each at its own pace, until it is stopped."""
+"""The keeper process: it leads by a leased row and runs its tasks, each at its own interval, until it is stopped."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
@@ -27,9 +27,9 @@ from pipeline.queues.redis_server import check_server, connect
 from pipeline.store.record import Record
 from workers.account.calendar import seems_open
 from workers.account.runtime import ExecutorRuntime, open_runtimes
-from workers.flatten.journal_import import bring_in_all
+from workers.flatten.journal_import import import_journals
 from workers.keeper.account_controls import account_controls_of
-from workers.keeper.alert_tasks import alert_rounds
+from workers.keeper.alert_tasks import alert_tasks
 from workers.keeper.dispatch import Redispatcher
 from workers.keeper.equity_monitor import EquityMonitor
 from workers.keeper.exit_follow_up import ExitFollowUp
@@ -52,6 +52,8 @@ _WATCH_EVERY_S = 1.0
 _EXITS_EVERY_S = 1.0
 _STOPS_EVERY_S = 0.5
 _JOURNALS_EVERY_S = 5.0
+# A task whose last run ended longer ago is late: several times the longest interval.
+_LATE_AFTER_S = 15.0
 # Per executor.
 _LOOKUPS_AT_ONCE = 4
 
@@ -65,7 +67,7 @@ def keep(
     exchange_url: str | None,
     stop: threading.Event,
 ) -> None:
-    """Look after everything until *stop*.
+    """Run the keeper until *stop* is set.
 
     Raises:
         ConfigInvalid: an executor has no address or key, or alerts.toml is wrong.
@@ -79,87 +81,92 @@ def keep(
     _refuse_wrong_servers(record, queues)
     leadership = Leadership(record, "keeper")
     pools = {name: ThreadPoolExecutor(_LOOKUPS_AT_ONCE, thread_name_prefix=f"look-up {name}") for name in runtimes}
-    rounds = [PeriodicTask("lead", _LEAD_EVERY_S, _paced(leadership.renew), stop=stop, leads=lambda: True)]
+    task = partial(PeriodicTask, stop=stop, leads=leadership.leads)
+    journals = partial(import_journals, record, settings.home, by=who)
     intake = Intake(record, executors, by=who)
-    for name, every_s, task in _tasks(record, queues, runtimes, pools, intake, who):
-        rounds.append(PeriodicTask(name, every_s, task, stop=stop, leads=leadership.leads))
-    journals = partial(bring_in_all, record, settings.home, by=who)
-    rounds.append(PeriodicTask("journals", _JOURNALS_EVERY_S, journals, stop=stop, leads=leadership.leads))
-    # Not among those by which the keeper is well: a channel that hangs is no fault of it.
-    telling = alert_rounds(record, executors, alerts, stop=stop, leads=leadership.leads)
+    tasks = [
+        PeriodicTask("lead", _LEAD_EVERY_S, leadership.renew, stop=stop, leads=lambda: True, paced=True),
+        *_shared_tasks(task, record, queues, tuple(runtimes), who),
+        *_executor_tasks(task, record, queues, runtimes, pools, intake, who),
+        task("journals", _JOURNALS_EVERY_S, journals),
+    ]
+    # The health of the keeper does not depend on these: a channel that hangs is not its fault.
+    alerting = alert_tasks(record, executors, alerts, stop=stop, leads=leadership.leads)
     heartbeat = Heartbeat(
-        database_url,
-        kind="keeper",
-        name="keeper",
-        health=lambda: _health(rounds, leadership),
-        executors=executors,
+        database_url, kind="keeper", name="keeper", health=lambda: _health(tasks, leadership), executors=executors
     )
-    for thread in [*rounds, *telling]:
+    for thread in [*tasks, *alerting]:
         thread.start()
     log.info("keeper.started", executors=list(executors))
     stop.wait()
-    _close(record, leadership, pools.values(), heartbeat, rounds)
+    _close(record, leadership, pools.values(), heartbeat, tasks)
     for runtime in runtimes.values():
         runtime.close()
 
 
-def _tasks(
+class _NewTask(Protocol):
+    """Creates a task of the leader."""
+
+    def __call__(
+        self, name: str, every_s: float, task: Callable[[], int | None], *, paced: bool = False
+    ) -> PeriodicTask: ...
+
+
+def _shared_tasks(
+    task: _NewTask, record: Record, queues: ExecutionQueue, names: tuple[str, ...], who: str
+) -> list[PeriodicTask]:
+    """Return the tasks that serve all executors."""
+    dispatch = Redispatcher(record=record, queues=queues, executor_ids=names, who=who)
+    registry = FailedRegistrySync(letters=DeadLetters(record), page=FailedRegistry(queues), executor_ids=names)
+    return [
+        task("sweep", _SWEEP_EVERY_S, dispatch.run_once),
+        task("mirror", _MIRROR_EVERY_S, registry.run_once, paced=True),
+    ]
+
+
+def _executor_tasks(
+    task: _NewTask,
     record: Record,
     queues: ExecutionQueue,
     runtimes: Mapping[str, ExecutorRuntime],
     pools: Mapping[str, ThreadPoolExecutor],
     intake: Intake,
     who: str,
-) -> list[tuple[str, float, Callable[[], int]]]:
-    """Return what the leader does: a name, seconds between two rounds, and one round."""
-    names = tuple(runtimes)
-    sweep = Redispatcher(record=record, queues=queues, executor_ids=names, who=who)
-    mirror = FailedRegistrySync(letters=DeadLetters(record), page=FailedRegistry(queues), executor_ids=names)
-    theirs: list[tuple[str, float, Callable[[], int]]] = []
-    # Each executor has rounds and threads of its own: a broker that hangs must not delay the others' orders.
+) -> Iterator[PeriodicTask]:
+    """Yield each executor's tasks. They have their own threads: a broker that hangs must not delay other executors."""
     for name, runtime in runtimes.items():
-        unknowns = OrderLookup(record=record, queues=queues, runtimes={name: runtime}, pool=pools[name], who=who)
-        follower = OrderPolling(record=record, runtime=runtime, who=who)
-        theirs.append((f"unknown {name}", _UNKNOWN_EVERY_S, unknowns.run_once))
-        theirs.append((f"follow {name}", _FOLLOW_EVERY_S, _paced(follower.run_once)))
-        theirs.append((f"opening {name}", _OPENING_EVERY_S, _paced(MarketOpen(record, runtime).run_once)))
-        watch = EquityMonitor(record=record, runtime=runtime, who=who)
-        theirs.append((f"watch {name}", _WATCH_EVERY_S, _paced(watch.run_once)))
-        exits = ExitFollowUp(
-            record=record, intake=intake, runtime=runtime, market_is_open=partial(seems_open, record, runtime.snapshots)
-        )
-        theirs.append((f"exits {name}", _EXITS_EVERY_S, _paced(exits.run_once)))
-        stops = account_controls_of(record, intake, runtime, who=who)
-        theirs.append((f"stops {name}", _STOPS_EVERY_S, _paced(stops.run_once)))
-    return [
-        ("sweep", _SWEEP_EVERY_S, sweep.run_once),
-        ("mirror", _MIRROR_EVERY_S, _paced(mirror.run_once)),
-        *theirs,
-    ]
+        lookup = OrderLookup(record=record, queues=queues, runtimes={name: runtime}, pool=pools[name], who=who)
+        polling = OrderPolling(record=record, runtime=runtime, who=who)
+        equity = EquityMonitor(record=record, runtime=runtime, who=who)
+        is_open = partial(seems_open, record, runtime.snapshots)
+        exits = ExitFollowUp(record=record, intake=intake, runtime=runtime, market_is_open=is_open)
+        controls = account_controls_of(record, intake, runtime, who=who)
+        yield task(f"unknown {name}", _UNKNOWN_EVERY_S, lookup.run_once)
+        # These are paced, since an account's request budget must not be spent on repeated runs.
+        yield task(f"follow {name}", _FOLLOW_EVERY_S, polling.run_once, paced=True)
+        yield task(f"opening {name}", _OPENING_EVERY_S, MarketOpen(record, runtime).run_once, paced=True)
+        yield task(f"watch {name}", _WATCH_EVERY_S, equity.run_once, paced=True)
+        yield task(f"exits {name}", _EXITS_EVERY_S, exits.run_once, paced=True)
+        yield task(f"stops {name}", _STOPS_EVERY_S, controls.run_once, paced=True)
 
 
 def _refuse_wrong_servers(record: Record, queues: ExecutionQueue) -> None:
-    """Look once; what is only away is waited for later."""
+    """Check the servers once. A server that is away is no error here: the tasks wait for it."""
     with suppress(RecordUnavailable):
         record.run(lambda _: None, retry_for_s=0.0)
     with suppress(QueueUnavailable):
         check_server(queues.connection)
 
 
-def _paced(task: Callable[[], int]) -> Callable[[], int]:
-    # A poll that moved something has no more to say at once: the broker's rate is not ours to burn.
-    return lambda: 0 * task()
-
-
-def _health(rounds: list[PeriodicTask], leadership: Leadership) -> tuple[bool, dict[str, Any]]:
-    """Unwell when a round of the leader has not come to its end for long."""
+def _health(tasks: Sequence[PeriodicTask], leadership: Leadership) -> tuple[bool, dict[str, Any]]:
+    """Return whether the keeper is healthy, with figures. A leader with a late task is not."""
     now = time.monotonic()
     late = {
-        thread.name: round(now - thread.last_good_at, 1)
-        for thread in rounds
-        if thread.last_good_at is not None and now - thread.last_good_at > 15  # noqa: PLR2004 -- several paces
+        task.name: round(now - task.last_good_at, 1)
+        for task in tasks
+        if task.last_good_at is not None and now - task.last_good_at > _LATE_AFTER_S
     }
-    slowest = max(rounds, key=lambda thread: thread.behind_s(now))
+    slowest = max(tasks, key=lambda task: task.behind_s(now))
     lag = {"slowest": slowest.name, "behind_s": round(slowest.behind_s(now), 1)}
     return not (late and leadership.leads()), {"leads": leadership.leads(), "late": late, **lag}
 
@@ -169,15 +176,15 @@ def _close(
     leadership: Leadership,
     pools: Iterable[ThreadPoolExecutor],
     heartbeat: Heartbeat,
-    rounds: list[PeriodicTask],
+    tasks: Sequence[PeriodicTask],
 ) -> None:
     try:
         leadership.resign()
     except Unavailable:
         log.debug("keeper.resigned_by_lease")
     record.stopping.set()
-    for thread in rounds:
-        thread.join(timeout=1.0)
+    for task in tasks:
+        task.join(timeout=1.0)
     for pool in pools:
         pool.shutdown(wait=False, cancel_futures=True)
     heartbeat.close()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 
 import structlog
 from psycopg import Connection
@@ -11,6 +13,7 @@ from psycopg.rows import DictRow
 
 from pipeline.model.account import Transfer
 from pipeline.model.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable
+from pipeline.store.query import execute
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 from workers.account.runtime import ExecutorRuntime
@@ -18,63 +21,75 @@ from workers.rules.baselines import TransferEffect, count
 
 log = structlog.get_logger(__name__)
 
-# Brokers list late: so far back is asked again, and known ones are known by their ids.
+# Brokers list transfers late. So much of the past is read again, and the ids tell which transfers are new.
 _OVERLAP = timedelta(days=7)
 
 
 @dataclass(frozen=True, kw_only=True)
+class _WatchedDay:
+    """The account's day, and the transfers that were counted until now."""
+
+    holder: str
+    day: date
+    peak_equity: Decimal
+    transfer_ids: list[str]
+    transfers_through: datetime
+    transfers_asked_at: datetime | None
+    #: The moment of the figures that the day began with.
+    as_of: datetime
+    now: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
 class Transfers:
-    """The transfers of one executor's account, each counted once."""
+    """Counts the transfers of one executor's account, each of them once."""
 
     record: Record
     runtime: ExecutorRuntime
 
-    def ask(self, account_key: str) -> bool:
-        """Ask the broker for what is new and count it; False when it could not be asked.
+    def count_new(self, account_key: str) -> None:
+        """Read the broker's list of transfers and count the new ones. A list that cannot be read is skipped.
 
         Raises:
             RecordUnavailable: PostgreSQL is away.
         """
-        row = self.record.run(
-            lambda c: c.execute(sql("equity_monitor", "watched_day"), {"holder": account_key}).fetchone()
-        )
-        if row is None:
-            return False
+        watched = self.record.maybe(_WatchedDay, sql("equity_monitor", "watched_day"), {"holder": account_key})
+        if watched is None:
+            return
         try:
-            listed = self.runtime.broker.transfers(row["transfers_through"] - _OVERLAP)
+            listed = self.runtime.broker.transfers(watched.transfers_through - _OVERLAP)
         except (BrokerUnavailable, BrokerUnreadable, BrokerRefusesAccount) as error:
-            # An account may trade without being allowed to list: its losses are watched all the same.
+            # An account may be allowed to trade and not to list transfers. Its losses are watched all the same.
             log.debug("transfers.unread", executor_id=self.runtime.executor.id, error=str(error))
-            return False
-        counted = count(
+            return
+        effect = count(
             listed,
-            known=row["transfer_ids"],
-            since=row["transfers_through"],
-            asked_before=row["transfers_asked_at"] is not None,
-            as_of=row["as_of"],
+            known=watched.transfer_ids,
+            since=watched.transfers_through,
+            asked_before=watched.transfers_asked_at is not None,
+            as_of=watched.as_of,
         )
-        if self.record.run(lambda connection: self._note(connection, row, list(listed), counted)) and counted.amount:
-            facts = {"amount": str(counted.amount), "of_the_day": str(counted.of_the_day)}
+        if self.record.run(lambda connection: _save(connection, watched, listed, effect)) and effect.amount:
+            facts = {"amount": str(effect.amount), "of_the_day": str(effect.of_the_day)}
             log.info("transfers.counted", executor_id=self.runtime.executor.id, account=account_key, **facts)
-        return True
 
-    def _note(
-        self, connection: Connection[DictRow], row: DictRow, listed: list[Transfer], counted: TransferEffect
-    ) -> bool:
-        """Write the new figures down, unless somebody else did since *row* was read."""
-        asked_at: datetime = row["now"]
-        values = {
-            "holder": row["holder"],
-            "known": [each.transfer_id for each in listed],
-            "asked_at": asked_at,
-            "amount": counted.amount,
-            "peak": row["peak_equity"],
-            "through": row["transfers_through"],
-            "asked_before": row["transfers_asked_at"],
-        }
-        if connection.execute(sql("equity_monitor", "count_transfers"), values).fetchone() is None:
-            return False
-        if counted.of_the_day:
-            moved = {"holder": row["holder"], "day": row["day"], "amount": counted.of_the_day}
-            connection.execute(sql("equity_monitor", "move_day"), moved)
-        return True
+
+def _save(
+    connection: Connection[DictRow], watched: _WatchedDay, listed: Sequence[Transfer], effect: TransferEffect
+) -> bool:
+    """Save the new figures; return False when another process did so since *watched* was read."""
+    values = {
+        "holder": watched.holder,
+        "known": [transfer.transfer_id for transfer in listed],
+        "asked_at": watched.now,
+        "amount": effect.amount,
+        "peak": watched.peak_equity,
+        "through": watched.transfers_through,
+        "asked_before": watched.transfers_asked_at,
+    }
+    if not execute(connection, sql("equity_monitor", "count_transfers"), values):
+        return False
+    if effect.of_the_day:
+        moved = {"holder": watched.holder, "day": watched.day, "amount": effect.of_the_day}
+        execute(connection, sql("equity_monitor", "move_day"), moved)
+    return True

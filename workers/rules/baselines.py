@@ -1,4 +1,4 @@
-"""What an account's losses are counted from: the start of its day and its peak, through gaps and transfers. Pure."""
+"""Compute an account's day start, from which its losses are counted, through gaps and transfers. Pure."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from enum import StrEnum
 from pipeline.model.account import Account, Position, Transfer
 from workers.rules.trading_day import Day
 
-# A reading so near to the day's start is taken for the one at its start.
+# A reading within this time of the day's start counts as the reading at its start.
 _NEAR = timedelta(minutes=2)
-# What was read on the day before still says what this one began with; what is older does not.
+# A reading of the day before still shows the figures at the day's start; an older one does not.
 _DAY_BEFORE = timedelta(hours=26)
 
 
 class Origin(StrEnum):
-    """Where the figures of a day's start come from."""
+    """The source of the figures of a day's start."""
 
-    #: The broker's own, of its last close.
+    #: The broker's figure of its last close.
     BROKER = "broker"
-    #: A person's.
+    #: A person's correction.
     TYPED = "typed"
-    #: Our reading next to the start.
+    #: Our reading nearest to the start.
     WATCHED = "watched"
 
 
 @dataclass(frozen=True, kw_only=True)
 class EquityReading:
-    """An account's worth at one moment, in its currency."""
+    """An account's equity and balance at one moment, in its currency."""
 
     at: datetime
     equity: Decimal
@@ -40,41 +40,41 @@ class EquityReading:
 
 @dataclass(frozen=True, kw_only=True)
 class DayStart:
-    """What a day began with."""
+    """The figures at the start of a day."""
 
     day: Day
     equity: Decimal
     balance: Decimal
     origin: Origin
-    #: The moment that the figures are of: what is deposited later is not in them.
+    #: The moment of the figures: later deposits are not in them.
     as_of: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
 class TransferEffect:
-    """What newly listed transfers change."""
+    """The change that newly listed transfers make."""
 
-    #: What moves the peak, and what of it moves the day's start; below zero: withdrawn.
+    #: The change of the peak, and the part of it that changes the day's start; below zero: withdrawn.
     amount: Decimal
     of_the_day: Decimal
 
 
 def reading_of(account: Account, positions: Sequence[Position], at: datetime) -> EquityReading:
-    """Return what the account is worth; a position without a price counts as neither profit nor loss."""
+    """Return the account's figures. A position without a price counts as neither profit nor loss."""
     unrealised = sum((position.unrealised or Decimal(0) for position in positions), Decimal(0))
     return EquityReading(at=at, equity=account.equity, balance=account.equity - unrealised)
 
 
 def first_start(day: Day, reading: EquityReading, *, last_equity: Decimal, closed_at: datetime) -> DayStart:
-    """Return the start of a day of which nobody saw the beginning: the broker's figure, never today's.
+    """Return the start of a day that began before the first reading: the broker's figure, never the present one.
 
-    What the balance was then, no broker says: it is taken to have been no lower than now, nor than the equity.
+    No broker reports the balance at that time. It is taken as the larger of the equity and the present balance.
 
     Args:
         day: The day that *reading* lies in.
         reading: The account now.
         last_equity: Its equity at the broker's last close.
-        closed_at: When that was.
+        closed_at: The time of that close.
     """
     balance = max(last_equity, reading.balance)
     return DayStart(day=day, equity=last_equity, balance=balance, origin=Origin.BROKER, as_of=closed_at)
@@ -83,10 +83,10 @@ def first_start(day: Day, reading: EquityReading, *, last_equity: Decimal, close
 def next_start(
     day: Day, before: EquityReading, now: EquityReading, *, last_equity: Decimal, closed_at: datetime
 ) -> DayStart:
-    """Return the start of a new day, from the last reading of an earlier one and the first one of this.
+    """Return the start of a new day from the last reading of an earlier day and the first reading of this one.
 
-    Where nobody looked over the boundary, the nearer of the two counts, and a loss between them is the new day's: it is
-    not shed by stopping what watches. Was the day before not watched either, the broker's figure counts.
+    Without a reading at the boundary, the nearer of the two counts. A loss between them belongs to the new day, so that
+    stopping the keeper hides no loss. Without a reading of the day before, the broker's figure counts.
     """
     gap, late = day.started_at - before.at, now.at - day.started_at
     if gap > _DAY_BEFORE:
@@ -106,14 +106,14 @@ def count(
     asked_before: bool,
     as_of: datetime,
 ) -> TransferEffect:
-    """Return what the *listed* transfers change that are not *known* yet.
+    """Return the change that the *listed* transfers make which are not *known* yet.
 
     Args:
-        listed: What the broker lists, older ones among them.
-        known: The ids of those that were counted, or are too old to count.
-        since: When the broker was asked before, or from when on its transfers count.
-        asked_before: It was asked before. Then what is new came since, whatever day the broker gives for it.
-        as_of: The moment that the figures of the day's start are of.
+        listed: The transfers that the broker lists, older ones among them.
+        known: The ids of the transfers that were counted, or are too old to count.
+        since: When the broker was last asked, or from when on its transfers count.
+        asked_before: The broker was asked before. New transfers then came since, whatever day the broker gives them.
+        as_of: The moment of the figures of the day's start.
     """
     new = [each for each in listed if each.transfer_id not in known and (asked_before or each.at >= since)]
     of_the_day = [each for each in new if as_of <= since or each.at >= as_of]

@@ -1,4 +1,4 @@
-"""How much each limit still allows of an entry: position, exposure, losses, money. Pure."""
+"""Compute how much of an entry each limit still allows: position, exposure, losses, money. Pure."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ _LOSS_CODES = {LossLimit.DAILY_LOSS: Code.DAILY_LOSS_LIMIT, LossLimit.DRAWDOWN: 
 
 
 def caps(case: Case, terms: Terms) -> tuple[Cap, ...]:
-    """Return every cap on an entry at *terms*. Percentages are of the equity that the account's reading shows."""
+    """Return every cap on an entry at *terms*. Percentages are of the account's equity as read."""
     return (*_position(case, terms), *_exposure(case, terms), *_losses(case, terms), _money(case, terms))
 
 
 def held(case: Case) -> Decimal:
-    """Return the units of the symbol that are held or on their way, unsigned: the larger of what two readings say."""
+    """Return the units of the symbol that are held or pending, unsigned: the larger figure of two readings."""
     position = abs(case.position.quantity) if case.position else _ZERO
     return max(abs(case.book.quantity(case.signal.symbol)), position)
 
 
 def unseen(case: Case) -> Decimal:
-    """Return what the symbol's position, read anew, is worth beyond what the account's reading and ours know of."""
+    """Return the value of the symbol's position, read anew, that exceeds the snapshot's and our pending entries."""
     if case.position is None:
         return _ZERO
     return max(worth(case.position) - case.book.gross([case.signal.symbol]), _ZERO)
@@ -66,10 +66,10 @@ def _exposure(case: Case, terms: Terms) -> Iterator[Cap]:
 
 
 def _losses(case: Case, terms: Terms) -> Iterator[Cap]:
-    """Judge the loss that there would be if this entry and all that is open came to their stops."""
+    """Cap by the loss if this entry and all open positions fell to their stops."""
     if case.baseline is None:
         return
-    # The account may have been read since the keeper looked; the smaller figure holds.
+    # The account may have been read after the keeper's reading; the smaller equity counts.
     baseline = replace(case.baseline, equity=min(case.baseline.equity, case.account.equity))
     assumed = case.executor.size.default_stop_percent
     at_risk = case.book.open_risk(assumed) + unseen(case) * assumed / _HUNDRED
@@ -86,10 +86,10 @@ def _losses(case: Case, terms: Terms) -> Iterator[Cap]:
 
 
 def _money(case: Case, terms: Terms) -> Cap:
-    """Cap by buying power; crypto is not bought on margin. An account that is worth nothing buys nothing.
+    """Cap by buying power; crypto is not bought on margin. An account without equity buys nothing.
 
-    What a part of it is counted from is all that there was to buy with, not what the broker says is left of it: else
-    each reading would give a part of the rest away.
+    A percentage limit is of the buying power before any purchase, not of what is left. Otherwise each reading would
+    allow a share of the rest again.
     """
     account, limit_percent = case.account, case.executor.limits.buying_power_percent
     crypto = case.signal.asset_class == AssetClass.CRYPTO
@@ -102,12 +102,12 @@ def _money(case: Case, terms: Terms) -> Cap:
 
 
 def _spent(case: Case, *, crypto: bool) -> Decimal:
-    """Return what the broker has taken off already: for what is held, and for our orders that the reading shows."""
+    """Return the buying power that is used already: by positions, and by our orders that the snapshot includes."""
     book, kind = case.book, AssetClass.CRYPTO if crypto else AssetClass.US_EQUITY
     named = [each.symbol for each in book.positions] + [each.symbol for each in book.pending]
     symbols = {symbol for symbol in named if asset_class(symbol) is kind}
     held = sum((worth(each) for each in book.positions if each.symbol in symbols), _ZERO)
-    # What is reserved is on its way too, and nothing was taken off for it yet.
+    # Reserved amounts are pending too, but the broker has not deducted them yet.
     return held + max(book.gross(symbols) - held - case.reserved, _ZERO)
 
 

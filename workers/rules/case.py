@@ -1,4 +1,4 @@
-"""What a decision depends on, and what it may be: plain values."""
+"""The inputs and the results of a decision: plain values."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from workers.rules.market_hours import Market
 
 @dataclass(frozen=True, kw_only=True)
 class Recent:
-    """What this executor did lately, as far as the rules ask."""
+    """The executor's recent orders, as far as its limits need them."""
 
-    #: The youngest order of the same idea (or content, as `limits.repeat_by` says), and its age.
+    #: The newest order of the same strategy (or content, depending on `limits.repeat_by`), and its age.
     repeat_of: UUID | None = None
     repeat_age: timedelta | None = None
     #: Entries sent since the account's day began.
     orders_today: int = 0
     #: Entries that the position in the symbol is built from, working ones included.
     entries_in_symbol: int = 0
-    #: Orders that the broker refused in a row, and how long ago it refused the newest.
+    #: How many orders in a row the broker refused, and how long ago it refused the newest.
     rejections: int = 0
     rejected_ago: timedelta | None = None
-    #: How long ago the newest entry was written down to be sent, whatever became of it.
+    #: How long ago the newest entry was recorded to be sent, whatever its outcome.
     tried_ago: timedelta | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """All that a decision depends on. *now* is the database's clock."""
+    """Everything that a decision depends on. *now* is the database's clock."""
 
     signal: SignalRow
     executor: ExecutorSettings
@@ -48,21 +48,21 @@ class Case:
     asset: Asset | None
     #: Our other orders in the symbol that may still fill.
     under_way: tuple[OrderRow, ...]
-    #: What other entries have reserved, in the account's currency.
+    #: The amount that other entries have reserved, in the account's currency.
     reserved: Decimal
     now: datetime
     #: The market's hours at *now*; None: the broker's clock could not be read.
     market: Market | None
     book: Book
-    #: What this strategy's executions hold in the symbol.
+    #: The holding of this signal's strategy in the symbol.
     own: Own
-    #: None: nobody has read the account's day and peak yet.
+    #: None: the account's day and peak have not been read yet.
     baseline: EquityBaseline | None
     switches: tuple[Switch, ...]
     recent: Recent
-    #: The hours that the calendar has for *now*: good for telling ages while the clock cannot be read.
+    #: The hours that the calendar has for *now*: enough to compute ages while the clock cannot be read.
     calendar: Market | None = None
-    #: The market's price, where it was asked for and could be read.
+    #: The market's price; None when it was not needed, or could not be read.
     price: Decimal | None = None
     price_asked: bool = False
     #: A person accepted the age when requeueing.
@@ -79,9 +79,9 @@ class Go:
     type: str
     limit_price: Decimal | None
     time_in_force: str
-    #: What one unit is taken to cost.
+    #: The assumed cost of one unit.
     reference_price: Decimal
-    #: What it may lose down to its stop, in the account's currency; 0 for an exit.
+    #: The possible loss down to its stop, in the account's currency; 0 for an exit.
     risk: Decimal = Decimal(0)
     #: A limit order that may trade outside regular hours.
     extended_hours: bool = False
@@ -89,18 +89,18 @@ class Go:
 
 @dataclass(frozen=True, kw_only=True)
 class Skip:
-    """Do not trade; every reason that applies."""
+    """Do not trade, for every reason that applies."""
 
     reasons: tuple[Reason, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Hold:
-    """Not now; look again after *wait*."""
+    """Do not trade now; decide again after *wait*."""
 
     reason: Reason
     wait: timedelta
-    #: Entries of ours that stand in the way of an exit and are to be canceled, by the broker's order id.
+    #: Our entries that have to be canceled before an exit, by the broker's order id.
     cancel: tuple[str, ...] = ()
 
 

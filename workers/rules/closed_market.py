@@ -1,4 +1,4 @@
-"""What an order does while the market is closed, or nobody knows whether it is. Pure."""
+"""Decide what happens to an order while the market is closed, or its hours are unknown. Pure."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from workers.rules.freshness import keeps_hours, may_wait
 from workers.rules.market_hours import Market
 from workers.rules.retry_policy import broker_hold
 
-#: The keeper releases at the open, in order; what it holds is due by itself so much later.
+#: The keeper releases held executions at the open, in order. They are due by themselves this much later.
 OPENING_GRACE = timedelta(seconds=2)
 _JUST_AFTER = timedelta(milliseconds=50)
 
 
 def refusal(case: Case) -> Reason | None:
-    """Return why an entry is not for now, where the executor skips what comes while the market is closed."""
+    """Return why an entry is skipped, where the executor skips entries while the market is closed."""
     market = case.market
     if not keeps_hours(case.signal, case.executor) or case.executor.hours.closed != "skip":
         return None
@@ -26,14 +26,14 @@ def refusal(case: Case) -> Reason | None:
 
 
 def hold_entry(case: Case) -> Hold | None:
-    """Return what an entry waits for: the clock, or the open; None: it may go."""
+    """Return the hold of an entry that waits for the clock or the open; None: it may go."""
     if not keeps_hours(case.signal, case.executor):
         return None
     return _hold(case, Role.ENTRY)
 
 
 def hold_exit(case: Case, *, limited: bool) -> Hold | None:
-    """Return what an exit waits for. Out of hours only a limit order trades, and only where that is wanted."""
+    """Return the hold of an exit. Outside regular hours only limit orders trade, and only where they are allowed to."""
     if case.signal.asset_class == AssetClass.CRYPTO or (limited and out_of_hours(case)):
         return None
     if case.market is None and case.executor.hours.closed == "extended":
@@ -42,14 +42,14 @@ def hold_exit(case: Case, *, limited: bool) -> Hold | None:
 
 
 def out_of_hours(case: Case) -> bool:
-    """Say whether a limit order is to trade outside regular hours too: the market is closed, or may be."""
+    """Return whether a limit order may trade outside regular hours: the market is closed, or may be."""
     if case.signal.asset_class == AssetClass.CRYPTO or case.executor.hours.closed != "extended":
         return False
     return case.market is None or not case.market.is_open
 
 
 def not_again(case: Case, intent: OrderRow) -> Skip | Hold | None:
-    """Judge the identical order that is to be sent once more: one for regular hours must not wait at the broker."""
+    """Return why an order must not be sent again now: one for regular hours must not wait at the broker."""
     market = case.market
     if intent.request.get("extended_hours") or case.signal.asset_class == AssetClass.CRYPTO:
         return None
@@ -60,7 +60,7 @@ def not_again(case: Case, intent: OrderRow) -> Skip | Hold | None:
 
 
 def hold_price(case: Case) -> Hold | None:
-    """Return that an entry waits for the market's price, where it was asked for and could not be read."""
+    """Return the hold of an entry whose market price was needed and could not be read."""
     if not case.price_asked or case.price is not None:
         return None
     return Hold(reason=Reason(code=Code.PRICE_UNKNOWN, facts={"symbol": case.signal.symbol}), wait=_soon(case))

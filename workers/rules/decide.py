@@ -1,4 +1,4 @@
-"""Go, skip or hold: one signal at one executor, judged on the broker's position and money. Pure."""
+"""Decide whether a signal is sent, skipped or held at one executor, given the broker's position and money. Pure."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from workers.rules.orders import reduces, side_of
 from workers.rules.stale_position import hold_lagging
 from workers.rules.switches import PAUSE_WAIT, verdict_on
 
-#: An exit looks again this often at what has to end before it.
+#: An exit checks this often whether the orders before it have ended.
 _UNDER_WAY_WAIT = timedelta(seconds=0.5)
 
 
 def decide(case: Case) -> Verdict:
-    """Judge one case. An exit is what reduces the broker's position; all else is an entry."""
+    """Decide on one case. A signal that reduces the broker's position is an exit; every other one is an entry."""
     refused = always_refused(case.signal, case.executor)
     if refused:
         return Skip(reasons=tuple(refused))
     held = case.position.quantity if case.position else Decimal(0)
     side = side_of(case.signal.action)
     closes = reduces(side, held)
-    # Whatever may still change the position, or would meet this order in the market, comes to its end first.
+    # Orders that may still change the position, or could trade against this one, have to end first.
     blocking = tuple(order for order in case.under_way if closes or order.side != side)
     if blocking:
-        # Only what may exit cancels: nobody's entry ends for another entry, which may be refused after all.
+        # Only a possible exit cancels orders. A new entry does not, since it may still be refused.
         return _wait_for(blocking, cancels=case.signal.intent is not Intent.OPEN)
     lagging = hold_lagging(case, side)
     if lagging is not None:
@@ -46,9 +46,9 @@ def decide(case: Case) -> Verdict:
 
 
 def still_go(case: Case, intent: OrderRow) -> Skip | Hold | None:
-    """Judge an intent that is to be sent again, go or no-go only: its body cannot change any more."""
+    """Return why an intent must not be sent again, or None. The intent cannot change any more."""
     if intent.role is Role.EXIT:
-        return _exits_still(case, intent)
+        return _exit_still_goes(case, intent)
     stale = freshness(case)
     reasons, paused = verdict_on(case.switches)
     if stale is not None:
@@ -60,8 +60,8 @@ def still_go(case: Case, intent: OrderRow) -> Skip | Hold | None:
     return not_again(case, intent) or hold_price(case)
 
 
-def _exits_still(case: Case, intent: OrderRow) -> Skip | Hold | None:
-    """Judge an exit that is to be sent again: all of it must still be its to close."""
+def _exit_still_goes(case: Case, intent: OrderRow) -> Skip | Hold | None:
+    """Return why an exit must not be sent again: its whole quantity must still be closable."""
     side = OrderSide(intent.side)
     waits = _wait_for(case.under_way) if case.under_way else hold_lagging(case, side)
     if waits is not None:
@@ -70,7 +70,7 @@ def _exits_still(case: Case, intent: OrderRow) -> Skip | Hold | None:
     reducible = max(closable(case, side, held if side is OrderSide.SELL else -held), Decimal(0))
     if intent.quantity > reducible:
         facts = {"held": reducible, "intended": intent.quantity}
-        # What is left is closed by another order: the body of this one cannot change.
+        # This order cannot change, so another one closes the rest.
         code = Code.EXIT_NOT_DONE if reducible > 0 else Code.NO_POSITION
         return Skip(reasons=(Reason(code=code, facts=facts),))
     return not_again(case, intent)

@@ -1,4 +1,4 @@
-"""Judge an entry: what speaks against it, what it waits for, and how much it may buy or sell. Pure."""
+"""Decide on an entry: the reasons against it, the holds, and its size. Pure."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from workers.rules.switches import PAUSE_WAIT, verdict_on
 
 
 def judge_entry(case: Case, side: OrderSide) -> Verdict:
-    """Return every reason against the entry, else what it waits for, else the sized order."""
+    """Return every reason against the entry, else a hold, else the sized order."""
     stopped, paused = verdict_on(case.switches)
     closed = hold_entry(case)
-    # Why the account stands still comes first: it is what a person can do something about.
+    # The account's switches come first, since a person can change them.
     reasons = [*stopped, *_refusals(case, side, waits=closed is not None)]
     price, asset = case.signal.entry_price, case.asset
     if reasons or price is None or asset is None:
@@ -40,7 +40,7 @@ def judge_entry(case: Case, side: OrderSide) -> Verdict:
 
 
 def _refusals(case: Case, side: OrderSide, *, waits: bool) -> list[Reason]:
-    """Return every reason against an entry, the plainest first; one that waits for the open meets the limits there."""
+    """Return every reason against an entry. One that *waits* for the open is checked against the limits at the open."""
     if case.signal.intent is Intent.CLOSE:
         return [Reason(code=Code.NO_POSITION, facts={"symbol": case.signal.symbol})]
     reasons = [_shorting(case) if side is OrderSide.SELL else None, freshness(case)]
@@ -66,7 +66,7 @@ def _shorting(case: Case) -> Reason | None:
 
 
 def _price(case: Case) -> Reason | None:
-    """Return that there is no price, or one below what the asset is traded at."""
+    """Return a reason when there is no price, or one below the smallest price of the asset."""
     price = case.signal.entry_price
     if price is None:
         return Reason(code=Code.ENTRY_WITHOUT_PRICE)
@@ -82,7 +82,7 @@ def _asset(case: Case) -> Reason | None:
 
 
 def _sized(case: Case, terms: Terms, asset: Asset) -> Go | Skip:
-    """Return the order of the size that every cap allows, or the caps that leave too little of it."""
+    """Return the order in the size that every cap allows, or the caps that make it too small."""
     executor, wanted = case.executor, case.signal.quantity
     if wanted is None:
         wanted = configured(
@@ -109,7 +109,7 @@ def _sized(case: Case, terms: Terms, asset: Asset) -> Go | Skip:
 
 
 def _factor(case: Case) -> Decimal:
-    """Return what confidence and volatility make of the size."""
+    """Return the factor by which confidence and volatility change the size."""
     size, confidence = case.executor.size, case.signal.confidence or Decimal(0)
     sure = scale(size, confidence=confidence, minimum_confidence=case.executor.route.minimum_confidence)
     return sure * calm(size, volatility_percent=case.signal.volatility_percent)

@@ -1,4 +1,4 @@
-"""What one unit of an entry costs and risks at worst. Pure."""
+"""Compute the highest cost and risk of one unit of an entry. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pipeline.model.orders import OrderSide
 from workers.rules.case import Case
 from workers.rules.orders import collared
 
-# The broker counts a short at so much above the market's price.
+# The broker values a short sale at this multiple of the market's price.
 _SHORT_MARGIN = Decimal("1.03")
 
 
@@ -19,18 +19,18 @@ class Terms:
     """The prices of an entry, in the account's currency per unit."""
 
     side: OrderSide
-    #: The worst price to accept: the signal's and the collar.
+    #: The worst price to accept: the signal's price and the collar.
     limit: Decimal
-    #: What one unit is taken to cost, for every limit and for the reservation.
+    #: The assumed cost of one unit, for every limit and for the reservation.
     price: Decimal
-    #: The least that one unit may come to cost.
+    #: The lowest possible cost of one unit.
     lowest: Decimal
-    #: What one unit may lose down to its stop, or to the stop that is assumed.
+    #: The possible loss of one unit down to its stop, or to the assumed stop.
     risk: Decimal
 
 
 def terms_of(case: Case, side: OrderSide, entry_price: Decimal, asset: Asset) -> Terms:
-    """Return what one unit of this entry costs and risks, bought at the worst price that it accepts."""
+    """Return the cost and risk of one unit, filled at the worst price that the entry accepts."""
     limit = collared(case, side, entry_price, asset)
     known = (entry_price,) if case.price is None else (entry_price, case.price)
     if side is OrderSide.SELL:
@@ -38,13 +38,13 @@ def terms_of(case: Case, side: OrderSide, entry_price: Decimal, asset: Asset) ->
     elif case.executor.order.type == "limit":
         price = max(limit, entry_price)
     else:
-        # A market order may cost as much as the collar would allow, and what the market asks by now.
+        # A market order may cost as much as the collar allows, or the market's present price.
         price = max(limit, *known)
     return Terms(side=side, limit=limit, price=price, lowest=min(limit, *known), risk=_risk(case, side, limit, price))
 
 
 def _risk(case: Case, side: OrderSide, limit: Decimal, price: Decimal) -> Decimal:
-    """Return the way from the worst fill to the stop; one on the wrong side of it is none."""
+    """Return the distance from the worst fill to the stop. A stop on the wrong side of the fill is ignored."""
     stop = case.signal.stop_price
     bought = price if case.executor.order.type == "market" else limit
     if stop is not None:

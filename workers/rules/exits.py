@@ -1,4 +1,4 @@
-"""Judge an exit: how much of the position it closes, and with which order. Pure."""
+"""Decide on an exit: how much of the position it closes, and with which order. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CLOSES_THE_ACCOUNT = frozenset({f"{OWN}flatten", f"{OWN}flat_by"})
 
 
 def judge_exit(case: Case, side: OrderSide, held: Decimal) -> Verdict:
-    """Return the order that closes what of *held* (unsigned) is the signal's to close, or the part asked for."""
+    """Return the order that closes the signal's part of *held* (unsigned), or the quantity that the signal asks for."""
     most = closable(case, side, held)
     if most <= 0:
         facts = {"symbol": case.signal.symbol, "held": held, "strategy": case.signal.strategy or "none", "own": 0}
@@ -56,7 +56,7 @@ def closable(case: Case, side: OrderSide, held: Decimal) -> Decimal:
 
 
 def _too_young(case: Case) -> Hold | None:
-    """Hold an exit while a firm wants its positions kept for longer; our own protective exits never wait for that."""
+    """Hold an exit until the firm's minimum holding time is over. Our own protective exits do not wait for it."""
     least, opened_at = case.executor.firm.minimum_hold_s, case.own.opened_at
     if least is None or opened_at is None or is_own(case.signal.source):
         return None

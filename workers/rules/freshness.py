@@ -1,4 +1,4 @@
-"""How old an entry may be: in open-market time, and how long it may have waited for the open. Pure."""
+"""Check how old an entry is in open-market time, and how long it has waited for the open. Pure."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from workers.rules.market_hours import Market, open_age
 
 
 def keeps_hours(signal: SignalRow, executor: ExecutorSettings) -> bool:
-    """Say whether the market's hours matter to an entry: not to crypto, nor where orders go out of hours."""
+    """Return whether the market's hours matter: not for crypto, nor where orders also trade outside regular hours."""
     return signal.asset_class != AssetClass.CRYPTO and executor.hours.closed != "extended"
 
 
 def aged(signal: SignalRow, executor: ExecutorSettings, *, now: datetime, market: Market | None) -> timedelta:
-    """Return how old an entry is at *now*, in time that the market was open; all time where hours do not matter.
+    """Return the age of an entry at *now*, in time that the market was open; all time where hours do not matter.
 
     Args:
-        signal: what it was recorded for.
-        executor: where.
+        signal: the signal.
+        executor: the executor's settings.
         now: the record's clock.
-        market: the hours as of *now*; None: nobody knows them, and all time counts.
+        market: the hours as of *now*; None: they are unknown, and all time counts.
     """
     since = signal.generated_at or signal.recorded_at
     return open_age(since, now, market if keeps_hours(signal, executor) else None)
 
 
 def waited(signal: SignalRow, executor: ExecutorSettings, *, now: datetime, market: Market | None) -> timedelta:
-    """Return how long an entry has been waiting for the open so far."""
-    # Whoever takes entries of any age waits from the moment that he had them.
+    """Return how long an entry has waited for the open so far."""
+    # An executor that takes entries of any age counts from the moment when it received them.
     dated = executor.limits.entry_age_s is not None and signal.generated_at is not None
     since = signal.generated_at if dated and signal.generated_at is not None else signal.recorded_at
     return (now - since) - open_age(since, now, market if keeps_hours(signal, executor) else None)
@@ -41,7 +41,7 @@ def waited(signal: SignalRow, executor: ExecutorSettings, *, now: datetime, mark
 def fresh_for(
     signal: SignalRow, executor: ExecutorSettings, *, now: datetime, market: Market | None, accept_age: bool
 ) -> timedelta | None:
-    """Return how long at least an entry stays fresh, below zero when it is too late; None when it does not age."""
+    """Return how long an entry stays fresh at least; below zero when it is too old; None when it does not age."""
     left = [] if signal.expires_at is None else [signal.expires_at - now]
     if not accept_age:
         if executor.limits.entry_age_s is not None:
@@ -53,19 +53,19 @@ def fresh_for(
 
 
 def may_wait(case: Case, market: Market) -> timedelta | None:
-    """Return how long an entry may go on waiting for the open of a *market* that is closed; None: for ever."""
+    """Return how much longer an entry may wait for a closed *market* to open; None: without limit."""
     signal, executor, now = case.signal, case.executor, case.now
     left = [] if signal.expires_at is None else [signal.expires_at - now]
     if not case.accept_age and market.by_calendar:
         left.append(timedelta(seconds=executor.hours.hold_s) - waited(signal, executor, now=now, market=market))
     elif not case.accept_age and executor.limits.entry_age_s is not None:
-        # Nobody knows when it closed, so time goes on counting.
+        # The time of the last close is unknown, so all time counts.
         left.append(timedelta(seconds=executor.limits.entry_age_s) - aged(signal, executor, now=now, market=market))
     return min(left, default=None)
 
 
 def freshness(case: Case) -> Reason | None:
-    """Return why an entry is too late, or None. Exits do not expire."""
+    """Return why an entry is too old, or None. Exits do not expire."""
     signal, executor, market = case.signal, case.executor, case.market or case.calendar
     if signal.expires_at is not None and case.now > signal.expires_at:
         return Reason(code=Code.EXPIRED_SIGNAL, facts={"expires_at": signal.expires_at})

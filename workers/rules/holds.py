@@ -1,4 +1,4 @@
-"""What an entry waits for before it is sized: an account that is known, and a broker that takes orders. Pure."""
+"""Hold an entry until the account is known and the broker accepts orders. Pure."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from workers.rules.limits import flat_from
 from workers.rules.retry_policy import PROBE_EVERY
 from workers.rules.trading_day import trading_day
 
-# The keeper looks at an idle account once a minute; one that it has not looked at for longer, nobody watches.
+# The keeper reads an idle account once a minute. An older reading means that no keeper is running.
 _UNWATCHED_AFTER = timedelta(seconds=90)
 _SOON = timedelta(seconds=1)
 _LATER = timedelta(seconds=5)
 
 
 def hold(case: Case, side: OrderSide) -> Hold | None:
-    """Return what an entry waits for, or None."""
+    """Return why an entry has to wait, or None."""
     if case.account.blocked:
         return Hold(reason=Reason(code=Code.ACCOUNT_BLOCKED, facts={"account": case.account.number}), wait=_LATER)
     return _contradiction(case, side) or _unwatched(case) or _clock(case) or _circuit(case)
 
 
 def _contradiction(case: Case, side: OrderSide) -> Hold | None:
-    """Wait while what we filled says that the account is on the other side, and the reading does not show it yet."""
+    """Wait while our fills put the account on the other side, and the reading does not show it yet."""
     symbol = case.signal.symbol
     read = sum((each.quantity for each in case.book.positions if each.symbol == symbol), Decimal(0))
     position = case.position.quantity if case.position else Decimal(0)
     filled = case.book.quantity(symbol)
     other_side = filled < 0 if side is OrderSide.BUY else filled > 0
-    # Where the two readings differ, the position was read anew, after whatever had been filled by then.
+    # Where the two readings differ, the position was read anew, after those fills.
     if not other_side or position != read:
         return None
     facts = {"symbol": symbol, "read": position, "with_our_orders": filled}
@@ -40,7 +40,7 @@ def _contradiction(case: Case, side: OrderSide) -> Hold | None:
 
 
 def _unwatched(case: Case) -> Hold | None:
-    """Wait for the account's day and peak where a limit counts from them: today's, and looked at lately."""
+    """Wait for a recent reading of the account's day and peak, where a limit is counted from them."""
     limits, firm, hours = case.executor.limits, case.executor.firm, case.executor.hours
     counted = (limits.daily_loss_percent, limits.drawdown_percent, firm.consistency_percent)
     if all(limit is None for limit in counted):
@@ -49,7 +49,7 @@ def _unwatched(case: Case) -> Hold | None:
     baseline = case.baseline
     facts = {"account": case.account.number, "today": today.isoformat()}
     if baseline is not None:
-        # A day that began under an earlier `day_starts_at` goes on until the new one's passes it.
+        # After a change of `day_starts_at`, the current day lasts until the new day begins.
         if baseline.day >= today and case.now - baseline.read_at <= _UNWATCHED_AFTER:
             return None
         facts |= {"watched": baseline.day.isoformat(), "read_at": baseline.read_at.isoformat()}
@@ -57,17 +57,17 @@ def _unwatched(case: Case) -> Hold | None:
 
 
 def _clock(case: Case) -> Hold | None:
-    """Wait for the clock where the account is to be flat before the close."""
+    """Wait for the clock where the account has to be flat before the close."""
     if case.market is not None or flat_from(case) is None:
         return None
     return Hold(reason=Reason(code=Code.CLOCK_UNREADABLE), wait=_SOON)
 
 
 def _circuit(case: Case) -> Hold | None:
-    """Wait while the broker refuses entry after entry; once a minute one goes, and the next waits for its own minute.
+    """Wait while the broker refuses entry after entry. One entry a minute is sent as a probe.
 
-    An intent counts from the moment that it is written, so that of entries decided one after the other only the first
-    goes, and one whose answer is still out keeps the others waiting.
+    An intent counts from the moment when it is written. So only the first of several entries is sent, and the others
+    wait while its answer is outstanding.
     """
     most, recent = case.executor.limits.consecutive_rejections, case.recent
     if most is None or recent.rejections < most:

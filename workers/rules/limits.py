@@ -1,4 +1,4 @@
-"""The limits that say yes or no to an entry: counts, distances and a firm's rules. Pure."""
+"""Check the limits that allow or refuse a whole entry: counts, distances and a firm's rules. Pure."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def refusals(case: Case) -> list[Reason]:
 
 
 def flat_from(case: Case) -> timedelta | None:
-    """Return how long before each close an account is to be flat, or None."""
+    """Return how long before each close the account has to be flat, or None."""
     seconds = case.executor.firm.flat_before_close_s
     return None if seconds is None else timedelta(seconds=seconds)
 
 
 def _symbols(case: Case) -> frozenset[str]:
-    """Return what is held or on its way, this entry's symbol only if it is."""
+    """Return the symbols that are held, or may be once pending entries fill."""
     here = case.position is not None and case.position.quantity != 0
     return case.book.symbols() | ({case.signal.symbol} if here else frozenset())
 
@@ -56,7 +56,7 @@ def _orders(case: Case) -> Iterator[Reason]:
 
 
 def _pyramid(case: Case) -> Iterator[Reason]:
-    """Count the entries of the position; one that nobody here opened is one, and of one that is gone nothing counts."""
+    """Count the entries of the position. A position that we did not open counts as one entry; a closed one as none."""
     most = case.executor.limits.pyramiding
     held = case.signal.symbol in _symbols(case) or case.under_way
     entries = max(case.recent.entries_in_symbol, 1) if held else 0
@@ -77,7 +77,7 @@ def _stop(case: Case) -> Iterator[Reason]:
 def _drift(case: Case) -> Iterator[Reason]:
     most, price = case.executor.limits.price_drift_percent, case.signal.entry_price
     if most is None or price is None or case.price is None or case.signal.source == PROBE:
-        return  # A probe is priced away from the market on purpose.
+        return  # A probe may be priced far from the market on purpose.
     drift = abs(case.price - price) * _HUNDRED / price
     if drift > most:
         facts = {"limit_percent": most, "drift_percent": drift.quantize(_CENT), "signal": price, "market": case.price}
@@ -94,9 +94,9 @@ def _flat_by(case: Case) -> Iterator[Reason]:
 
 
 def _consistency(case: Case) -> Iterator[Reason]:
-    """Stop a day that has earned too large a part of all profit, and more than any day before it.
+    """Refuse entries on a day that has earned too large a share of all profit, and more than any day before it.
 
-    The first day that earns anything is all of the profit, whatever it does: it is what the others are measured by.
+    The first profitable day is exempt: all of the profit is its own.
     """
     most, baseline = case.executor.firm.consistency_percent, case.baseline
     if most is None or baseline is None or baseline.best_day_profit <= 0:

@@ -1,4 +1,4 @@
-"""When a market is open, by the broker's clock and calendar, and how much of a time it was. Pure."""
+"""Tell when a market is open, by the broker's clock and calendar, and for how much of a period it was. Pure."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 
 from pipeline.model.account import ClockReading, MarketSession
 
-#: An order needs so long to arrive: the last moment before the close is too late for one.
+#: An order takes up to this long to arrive, so the market counts as closed this much before the close.
 CLOSING_MARGIN = timedelta(seconds=1)
-# Around a bell, clock and calendar may differ by this and still mean the same session.
-_BELL = timedelta(minutes=1)
+# Clock and calendar may differ by this at an open or a close, and still mean the same session.
+_TOLERANCE = timedelta(minutes=1)
 _NOTHING = timedelta(0)
 
 
@@ -29,15 +29,15 @@ class Market:
 
     @property
     def by_calendar(self) -> bool:
-        """Whether the calendar says the same. A market that is always open has hours that mean nothing."""
+        """Return whether the calendar agrees with the clock. It does not for a market that is always open."""
         if self.is_open:
-            return any(each.opens - _BELL <= self.now < each.closes + _BELL for each in self.sessions)
-        inside = (each.opens + _BELL <= self.now < each.closes - _BELL for each in self.sessions)
+            return any(each.opens - _TOLERANCE <= self.now < each.closes + _TOLERANCE for each in self.sessions)
+        inside = (each.opens + _TOLERANCE <= self.now < each.closes - _TOLERANCE for each in self.sessions)
         return bool(self.sessions) and not any(inside)
 
 
 def by_clock(reading: ClockReading, now: datetime, sessions: tuple[MarketSession, ...]) -> Market | None:
-    """Carry a reading of the clock forward to *now*; None past the open that it told of: nobody has seen it open."""
+    """Carry a reading of the clock forward to *now*; None after the next open: it was not observed to happen."""
     clock, at = reading.clock, reading.at(now)
     if not clock.is_open and at >= clock.next_open:
         return None
@@ -46,9 +46,9 @@ def by_clock(reading: ClockReading, now: datetime, sessions: tuple[MarketSession
 
 
 def by_calendar(reading: ClockReading | None, now: datetime, sessions: tuple[MarketSession, ...]) -> Market | None:
-    """Return the hours as the calendar has them at *now*; None where it is unknown, or the last reading denies it.
+    """Return the hours that the calendar has for *now*; None without a calendar, or when the last clock contradicts it.
 
-    It is good for telling how old something is while the clock cannot be read, and not for sending orders.
+    They are exact enough to compute ages while the clock cannot be read, but not to send orders.
     """
     if not sessions or not (reading is None or _at_reading(reading, sessions).by_calendar):
         return None
@@ -63,7 +63,7 @@ def by_calendar(reading: ClockReading | None, now: datetime, sessions: tuple[Mar
 
 
 def open_age(since: datetime, now: datetime, market: Market | None) -> timedelta:
-    """Return how much of the time from *since* to *now* the market was open; all of it where nobody knows.
+    """Return how much of the time from *since* to *now* the market was open; all of it when the hours are unknown.
 
     Both are times of the record; *market* is as of *now*.
     """
@@ -71,7 +71,7 @@ def open_age(since: datetime, now: datetime, market: Market | None) -> timedelta
     if market is None or not market.by_calendar or age <= _NOTHING:
         return age
     begin = market.now - age
-    # What was before the calendar that we hold counts as open.
+    # Time before the first known session counts as open.
     unknown = min(market.sessions[0].opens, market.now) - begin
     return max(unknown, _NOTHING) + _open_time(market.sessions, begin, market.now)
 

@@ -1,4 +1,4 @@
-"""The terms of an order: its worst price and how long it stands. Pure."""
+"""Compute the terms of an order: its side, its worst price and its time in force. Pure."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from workers.rules.sizing import limit_price
 
 
 def side_of(action: Action) -> OrderSide:
-    """Return the side of an order that does what a signal says."""
+    """Return the side of an order for a signal's action."""
     return OrderSide.BUY if action is Action.BUY else OrderSide.SELL
 
 
 def reduces(side: OrderSide, held: Decimal) -> bool:
-    """Say whether an order of *side* makes a position of *held* (signed) smaller."""
+    """Return whether an order of *side* reduces a position of *held* (signed)."""
     return held > 0 if side is OrderSide.SELL else held < 0
 
 
@@ -28,5 +28,5 @@ def collared(case: Case, side: OrderSide, price: Decimal, asset: Asset) -> Decim
 
 
 def time_in_force(asset_class: str) -> str:
-    """Return how long an order of this asset class stands."""
+    """Return the time in force of orders in this asset class."""
     return "gtc" if asset_class == AssetClass.CRYPTO else "day"

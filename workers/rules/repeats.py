@@ -1,4 +1,4 @@
-"""Whether an entry repeats one that was ordered a moment ago. Pure."""
+"""Refuse an entry that repeats a recent order. Pure."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from workers.rules.case import Case
 
 
 def refusal(case: Case) -> Reason | None:
-    """Return that the same idea (or content, as `limits.repeat_by` says) was ordered within the window, or None.
+    """Return a reason when the same strategy (or content, by `limits.repeat_by`) has ordered within the window.
 
-    Orders of our own are each meant, and none repeats another.
+    Signals that tradewire makes itself never count as repeats.
     """
     limits, recent = case.executor.limits, case.recent
     if limits.repeat_window_s is None or is_own(case.signal.source):

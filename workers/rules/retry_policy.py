@@ -1,4 +1,4 @@
-"""What follows an answer: one policy, a pure function of (outcome, attempts, age). Times in seconds."""
+"""Decide what follows an answer of the broker: one policy for holds, look-ups and re-sends. Pure."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import assert_never
 
+from pipeline.model.backoff import Backoff
 from pipeline.model.orders import BrokerOrder, OrderStatus
 from pipeline.model.reasons import Code, Reason
 from pipeline.model.states import State
 from workers.brokers.protocol import Accepted, Duplicate, NotSent, NotSentCause, Outcome, Rejected, Unknown
 
-#: Holds for a broker that is away back off to this and no further: a signal is worth little when it is old.
+#: The longest hold for a broker that is away: a signal loses its worth with age.
 LONGEST_HOLD = timedelta(seconds=5)
-#: What the broker refuses, an account or one entry after the other, is tried once a minute.
+#: A refused account, and entries that are refused in a row, are tried once a minute.
 PROBE_EVERY = timedelta(seconds=60)
-#: Orders show up in the broker's reads after 150-250 ms; the first look-up waits that long.
+#: Orders appear in the broker's reads after 150-250 ms, so the first look-up waits that long.
 FIRST_LOOKUP = timedelta(milliseconds=250)
 #: Gaps between look-ups grow to this.
 LONGEST_LOOKUP_GAP = timedelta(seconds=5)
-#: So many clean answers that the order is absent, and so long after the last send, before it counts as absent.
-CLEAN_ABSENCES = 2
+_LOOKUP_GAPS = Backoff(first_s=0.3, longest_s=LONGEST_LOOKUP_GAP.total_seconds())
+#: Reads lag behind orders: an order counts as absent so long after its last send, and after so many clean answers.
 ABSENT_AFTER = timedelta(seconds=1.5)
-#: The identical order may go out again so long after its first send, and not later.
+_CLEAN_ABSENCES = 2
+#: The identical order is not sent again later than this after its first send.
 RESEND_WITHIN = timedelta(minutes=10)
-#: So long every answer must have been a clean absence before a requeue may send a new order under a new id.
-PROVED_ABSENT_AFTER = timedelta(seconds=60)
 
-#: What an order's status makes of the execution.
+#: The execution's state for each status of its order.
 STATE_OF = {
     OrderStatus.WORKING: State.ACCEPTED,
     OrderStatus.UNRECOGNISED: State.ACCEPTED,
@@ -42,13 +42,13 @@ STATE_OF = {
 
 @dataclass(frozen=True, kw_only=True)
 class Transition:
-    """Where an execution goes next."""
+    """The next state of an execution."""
 
     state: State
     reason: Reason | None = None
-    #: For held and unknown: how long from now.
+    #: How long from now it is due again; for held and unknown.
     due_in: timedelta | None = None
-    #: How many attempts this was: an order that certainly was not sent is none.
+    #: The number of attempts to add: 0 when the order was certainly not sent.
     attempts: int = 0
     order: BrokerOrder | None = None
     #: False when the broker certainly did not take this send.
@@ -56,7 +56,7 @@ class Transition:
 
 
 def after_submit(outcome: Outcome, *, age: timedelta) -> Transition:
-    """Return what an answer to a send makes of the execution; *age* is how long it has been tried."""
+    """Return the transition after an answer to a send. *age* is the time since the execution was recorded."""
     match outcome:
         case Accepted(order=order):
             return settled_by(order, attempts=1)
@@ -88,7 +88,7 @@ def after_submit(outcome: Outcome, *, age: timedelta) -> Transition:
 
 
 def settled_by(order: BrokerOrder, *, attempts: int = 0) -> Transition:
-    """Return what an order that the broker holds makes of the execution."""
+    """Return the transition to the state of an order that the broker holds."""
     state = STATE_OF[order.status]
     reason = None
     if state is State.REJECTED:
@@ -107,7 +107,17 @@ def broker_hold(*, age: timedelta) -> timedelta:
 
 def lookup_gap(lookups: int) -> timedelta:
     """Return the pause after the n-th look-up (0-based): 0.3, 0.6, 1.2, 2.4 s, then 5 s."""
-    return min(timedelta(seconds=0.3 * 2 ** min(lookups, 10)), LONGEST_LOOKUP_GAP)
+    return timedelta(seconds=_LOOKUP_GAPS.after(lookups + 1))
+
+
+def may_send_again(*, absences: int, since_sent: timedelta) -> bool:
+    """Return whether an order counts as absent at the broker, so that the identical order may be sent again.
+
+    Args:
+        absences: how many clean answers in a row said that the broker knows no such order.
+        since_sent: how long ago the order was last sent.
+    """
+    return absences >= _CLEAN_ABSENCES and since_sent >= ABSENT_AFTER
 
 
 def _not_sent(outcome: NotSent, *, age: timedelta) -> Transition:

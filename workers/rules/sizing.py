@@ -1,4 +1,4 @@
-"""How much: a size in units of the asset, cut by every cap, on the broker's steps. Pure."""
+"""Compute the size of an order in units of the asset, cut by every cap, in the broker's steps. Pure."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ _ZERO = Decimal(0)
 _CENT = Decimal("0.01")
 # Below a dollar the broker takes four decimals: facts of the trading API, "sub-penny increment".
 _SUB_DOLLAR_TICK = Decimal("0.0001")
-# What crypto assets allow when the broker's asset says nothing.
+# The step of crypto assets whose data name none.
 _CRYPTO_INCREMENT = Decimal("0.000001")
 # Fractions of a share have up to nine decimals.
 _FRACTION = Decimal("0.000000001")
-# The least that an order may cost: the broker's asset does not say it.
+# The smallest cost of an order. The broker's asset data do not include it.
 _CRYPTO_MINIMUM_COST = Decimal(10)
 _FRACTION_MINIMUM_COST = Decimal(1)
-# A quotient that is rounded up could be worth more than there is room for.
+# A quotient that is rounded up could exceed the room.
 _DOWN = Context(prec=28, rounding=ROUND_DOWN)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cap:
-    """The most units that one limit still allows, and how that comes."""
+    """The most units that one limit still allows, and the figures behind it."""
 
     code: Code
     quantity: Decimal
@@ -40,7 +40,7 @@ class Cap:
 
 @dataclass(frozen=True, kw_only=True)
 class Lot:
-    """In which steps an asset is ordered, and the smallest order, in units."""
+    """The step of an asset's quantities, and its smallest order, in units."""
 
     step: Decimal
     least: Decimal
@@ -55,7 +55,7 @@ class Sized:
 
 @dataclass(frozen=True, kw_only=True)
 class TooSmall:
-    """No order: the reasons name everything that alone made it too small."""
+    """No order. Each reason alone made it too small."""
 
     reasons: tuple[Reason, ...]
 
@@ -69,7 +69,7 @@ def scale(size: SizeSettings, *, confidence: Decimal, minimum_confidence: Decima
 
 
 def calm(size: SizeSettings, *, volatility_percent: Decimal | None) -> Decimal:
-    """Return the factor for a symbol's volatility: the target over it, at most the maximum; unknown changes nothing."""
+    """Return the factor for a symbol's volatility: target / volatility, at most the maximum; 1 when it is unknown."""
     target = size.volatility_target_percent
     if target is None or volatility_percent is None or volatility_percent <= 0:
         return Decimal(1)
@@ -81,10 +81,10 @@ def configured(size: SizeSettings, *, factor: Decimal, equity: Decimal, price: D
 
     Args:
         size: The settings.
-        factor: What confidence and volatility make of it.
-        equity: The account's, in its currency.
-        price: What one unit is taken to cost.
-        risk: What one unit may lose down to its stop.
+        factor: The product of the factors for confidence and volatility.
+        equity: The account's equity, in its currency.
+        price: The assumed cost of one unit.
+        risk: The possible loss of one unit down to its stop.
     """
     match size.method:
         case "equity_percent":
@@ -98,12 +98,12 @@ def configured(size: SizeSettings, *, factor: Decimal, equity: Decimal, price: D
 
 
 def affordable(room: Decimal, per_unit: Decimal) -> Decimal:
-    """Return how many units at *per_unit* there is *room* for, never rounded up; none when there is no room."""
+    """Return the number of units at *per_unit* that fit into *room*, never rounded up; 0 when there is no room."""
     return _DOWN.divide(max(room, _ZERO), per_unit)
 
 
 def lot(size: SizeSettings, asset: Asset, *, side: OrderSide, price: Decimal) -> Lot:
-    """Return how *asset* is ordered when one unit costs *price* at least; fractions of a share are never shorted."""
+    """Return the lot of *asset* when one unit costs at least *price*. Fractions of a share are never shorted."""
     crypto = asset.asset_class == AssetClass.CRYPTO
     fractional = not crypto and size.fractional and asset.fractionable and side is OrderSide.BUY
     step = _FRACTION if fractional else increment(asset)
@@ -112,7 +112,7 @@ def lot(size: SizeSettings, asset: Asset, *, side: OrderSide, price: Decimal) ->
 
 
 def entry_quantity(wanted: Decimal, *, caps: Sequence[Cap], lot: Lot, asset: Asset) -> Sized | TooSmall:
-    """Return the largest quantity that is no more than *wanted* and every cap, or all that made it too small."""
+    """Return the largest quantity within *wanted* and every cap, or every reason that made it too small."""
     short = [cap for cap in caps if _down(cap.quantity, lot.step) < lot.least]
     reasons = [Reason(code=cap.code, facts={**cap.facts, "least": lot.least}) for cap in short]
     if _down(wanted, lot.step) < lot.least:

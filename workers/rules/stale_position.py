@@ -1,4 +1,4 @@
-"""Whether the position as read may lack what was filled a moment ago: brokers' reads lag behind their fills. Pure."""
+"""Hold an exit while the position as read may lack a recent fill: brokers' reads lag behind their fills. Pure."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from pipeline.model.reasons import Code, Reason
 from pipeline.model.symbols import AssetClass
 from workers.rules.case import Case, Hold
 
-#: So long after a fill a reading that contradicts our record may be of before it; later the broker's word stands.
+#: For this long after a fill, a position that contradicts our record may be older than the fill. Later it counts.
 READS_LAG = timedelta(seconds=2)
 _SOON = timedelta(seconds=0.25)
-# Fees of crypto are taken out of what is bought: no broker takes more.
+# Crypto fees are deducted from the quantity that is bought. No broker deducts more than this.
 _MOST_FEES = Decimal("0.01")
 
 
 def hold_lagging(case: Case, side: OrderSide) -> Hold | None:
-    """Wait before an exit is sized, or refused for want of a position, on a reading that a fill may have outrun."""
+    """Return a hold when an exit would be sized, or refused, by a position that may be older than our last fill."""
     changed_at, recorded = case.own.changed_at, case.own.recorded
     if changed_at is None or case.now - changed_at >= READS_LAG:
         return None

@@ -1,4 +1,4 @@
-"""What the switches of an account allow. Pure."""
+"""Decide what the switches of an account allow. Pure."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from datetime import timedelta
 from pipeline.model.reasons import Reason
 from pipeline.model.switches import Switch, SwitchKind, reason_of
 
-#: A paused entry is looked at again this often, so that it does not outlive its age; `resume` does not wait for it.
+#: A paused entry is decided on again this often, so that it ends when it is too old. `resume` does not wait for it.
 PAUSE_WAIT = timedelta(seconds=5)
 
-#: What ends entries, and cancels those that work.
+#: The switches that end entries and cancel working ones.
 STOPPING = frozenset({SwitchKind.REDUCING, SwitchKind.HALTED})
 
 
 def verdict_on(switches: Sequence[Switch]) -> tuple[list[Reason], Reason | None]:
-    """Return every reason why an entry ends here, the hardest first; and the reason to hold it, if one does."""
+    """Return every reason to end an entry, the hardest first, and the reason to hold it, if there is one."""
     kinds = list(SwitchKind)
     hardest_first = sorted(switches, key=lambda switch: (-kinds.index(switch.kind), switch.set_at))
     reasons = [(switch.kind, reason_of(switch)) for switch in hardest_first]

@@ -1,4 +1,4 @@
-"""When an account's day begins, by a wall clock somewhere in the world. Pure."""
+"""Compute when an account's day begins, by the wall clock of a time zone. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _SECOND = timedelta(seconds=1)
 
 @dataclass(frozen=True, kw_only=True)
 class Day:
-    """One day of an account, named after the date on which it begins there."""
+    """One day of an account, named by the date on which it begins in its time zone."""
 
     date: date
     #: UTC.
@@ -21,11 +21,11 @@ class Day:
 def trading_day(now: datetime, time_zone: str, day_starts_at: time) -> Day:
     """Return the day that *now* lies in, when each begins at *day_starts_at* in *time_zone*.
 
-    It carries the date on which it begins: at 17:00 on a Tuesday begins Tuesday's day, and lasts until Wednesday 17:00.
+    A day has the date on which it begins: with a start at 17:00, Tuesday's day lasts until Wednesday 17:00.
     """
     zone = ZoneInfo(time_zone)
     here = now.astimezone(zone).date()
-    # A clock that was put back over midnight shows yesterday's date again, and the day has begun all the same.
+    # A clock that is put back over midnight shows yesterday's date again, although the day has begun.
     for one in (here + timedelta(days=1), here):
         started_at = day_start(one, zone, day_starts_at)
         if started_at <= now:
@@ -37,14 +37,14 @@ def trading_day(now: datetime, time_zone: str, day_starts_at: time) -> Day:
 def day_start(on: date, zone: ZoneInfo, day_starts_at: time) -> datetime:
     """Return when the clock of *zone* first shows *day_starts_at* or later on *on*, in UTC.
 
-    A time that comes twice, when clocks are put back, counts the first time. One that is skipped, when they are put
-    forward, begins where they are.
+    When clocks are put back and the time comes twice, the first one counts. When they are put forward and the time is
+    skipped, the day begins at the jump.
     """
     wall = datetime.combine(on, day_starts_at)
     first, second = (wall.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
     if first <= second:
         return first
-    # Skipped: the clock jumps over it somewhere between the two, to the second.
+    # The clock jumps over the time somewhere between the two. Find the second.
     below, above = second, first
     while above - below > _SECOND:
         middle = below + (above - below) // 2

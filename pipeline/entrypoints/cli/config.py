@@ -9,7 +9,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from config.checks.not_yet import not_enforced_yet
-from config.checks.shadowed_limits import notes_of
+from config.checks.shadowed_limits import shadowed_limits
 from config.checks.warnings import warnings_of
 from config.executors import load_executors
 from config.reference import page
@@ -67,7 +67,7 @@ def check(
         problems += error.problems
     problems += _webhook_problems(settings, executors)
     warnings = warnings_of(executors, settings) + never_traded(settings.source, executors)
-    notes = notes_of(executors)
+    notes = shadowed_limits(executors)
     later = not_enforced_yet(executors)
     status = "critical" if problems else "warning" if warnings else "ok"
     if as_json:

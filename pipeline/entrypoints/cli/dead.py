@@ -13,8 +13,8 @@ from pipeline.entrypoints.cli.executions import print_life
 from pipeline.model.errors import ConfigInvalid, Problem
 from pipeline.operations.dead_letters import DeadLetters
 from pipeline.startup.context import open_record, settings_for_a_person
-from pipeline.views.history import life
-from pipeline.views.json_shapes import dead_letter_json
+from pipeline.views.history import signal_history
+from pipeline.views.schemas import DeadLetterView
 
 app = typer.Typer(
     no_args_is_help=True, help="Dead letters, the executions that need you: list, show, requeue or discard them."
@@ -32,7 +32,7 @@ def list_(*, executor: Annotated[str | None, typer.Option()] = None, as_json: As
     with open_record(settings_for_a_person("dead")) as record:
         letters = DeadLetters(record).open(executor)
     if as_json:
-        typer.echo(json.dumps([dead_letter_json(letter) for letter in letters], indent=2))
+        typer.echo(json.dumps([DeadLetterView.model_validate(letter).to_json() for letter in letters], indent=2))
     elif not letters:
         typer.echo("no dead letters")
     for letter in [] if as_json else letters:
@@ -46,7 +46,7 @@ def list_(*, executor: Annotated[str | None, typer.Option()] = None, as_json: As
 def show(execution_id: Which, *, as_json: AsJson = False) -> None:
     """Show the whole history of a dead letter."""
     with open_record(settings_for_a_person("dead")) as record:
-        print_life(life(record, _id(execution_id)), as_json=as_json)
+        print_life(signal_history(record, _id(execution_id)).to_json(), as_json=as_json)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""The command that proves it: drill."""
+"""The command `drill`."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from typing import Annotated
 import typer
 
 from config.logs import configure_logs
-from pipeline.model.errors import ConfigInvalid, Problem
 
-#: As many different drills as anybody will want, and short enough to type.
+#: Enough different drills, and short enough to type.
 _SEEDS = 1_000_000
 
 
@@ -27,13 +26,12 @@ def drill(
     signals: Annotated[int, typer.Option(min=1, max=17_000, help="How many signals to send.")] = 200,
     seed: Annotated[int | None, typer.Option(min=0, help="The same seed breaks the same things.")] = None,
     pace: Annotated[float, typer.Option(min=0.1, max=200, metavar="PER_SECOND", help="How fast, at most.")] = 20,
-    compare: Annotated[str | None, typer.Option(metavar="rq", help="Also drill plain RQ, the same way.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the scratch folder.")] = False,
 ) -> None:
     """Send signals to a tradewire of its own, break everything meanwhile, and audit: lost, doubled, unexplained.
 
-    Servers, exchange and processes are started in a scratch folder; nothing of the environment is used.
+    It starts its own servers, exchange and processes in a scratch folder and uses no setting of your environment.
     """
     from rich.console import Console  # noqa: PLC0415 -- commands load only what they run
 
@@ -41,25 +39,17 @@ def drill(
     from pipeline.entrypoints.drill.scratch import in_scratch  # noqa: PLC0415
     from pipeline.entrypoints.drill.table import ProgressBar, show  # noqa: PLC0415
 
-    if compare not in (None, "rq"):
-        raise ConfigInvalid([Problem(key="--compare", message=f"there is rq to compare with, and no {compare!r}")])
-    # A stopped drill leaves nothing running, however it is asked to stop.
+    # SIGTERM stops the drill as Ctrl-C does, so that it ends its processes.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    # That PostgreSQL goes away is what the drill does; it says by itself what went wrong.
+    # The drill takes PostgreSQL away on purpose; warnings about that would only hide the findings.
     configure_logs("console", process="drill", level=logging.CRITICAL)
     order = DrillPlan(signals=signals, seed=secrets.randbelow(_SEEDS) if seed is None else seed, pace=pace)
     console = Console(stderr=as_json)
     console.print(f"drill: {signals} signals in {order.seconds:.0f} s, seed {order.seed}")
-    drills = [drill_tradewire]
-    if compare is not None:
-        from pipeline.entrypoints.drill.compare import drill_plain_rq  # noqa: PLC0415
-
-        drills.append(drill_plain_rq)
     with ProgressBar(console) as bar:
-        results = [in_scratch(one, order, bar, keep=keep, ours=one is drill_tradewire) for one in drills]
+        result = in_scratch(drill_tradewire, order, bar, keep=keep)
     if as_json:
-        bodies = [result.to_json() for result in results]
-        typer.echo(json.dumps(bodies[0] | ({"compared": bodies[1]} if compare else {}), indent=2))
+        typer.echo(json.dumps(result.to_json(), indent=2))
     else:
-        show(console, results)
-    raise typer.Exit(0 if results[0].passed else 1)
+        show(console, result)
+    raise typer.Exit(0 if result.passed else 1)

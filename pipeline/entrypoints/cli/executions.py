@@ -18,9 +18,9 @@ from pipeline.model.symbols import canonical
 from pipeline.model.times import moment_of
 from pipeline.startup.context import executors_for, open_record, settings_for_a_person, since
 from pipeline.views.history import executions as list_executions
-from pipeline.views.history import life
+from pipeline.views.history import signal_history
 from pipeline.views.json_shapes import execution_json
-from pipeline.views.symbol_history import ask, refusal_line
+from pipeline.views.symbol_history import ask
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -81,10 +81,10 @@ def why(
     moment = _moment(at)
     with open_record(settings) as record:
         if some_id is not None:
-            print_life(life(record, some_id, executors=executors), as_json=as_json)
+            print_life(signal_history(record, some_id, executors=executors).to_json(), as_json=as_json)
             return
         answer = ask(record, symbol, at=moment)
-        lives = [life(record, signal_id, executors=executors) for signal_id in answer.signal_ids]
+        lives = [signal_history(record, each, executors=executors).to_json() for each in answer.signal_ids]
     if as_json:
         typer.echo(json.dumps(answer.to_json() | {"signals": lives}, indent=2))
         return
@@ -94,8 +94,8 @@ def why(
     if not lives:
         typer.echo(answer.silence())
     for row in answer.refused if lives else ():
-        if row["mentions"]:
-            typer.echo(f"\n{refusal_line(row)}")
+        if row.mentions_symbol:
+            typer.echo(f"\n{row}")
 
 
 def _id_or_symbol(text: str) -> tuple[UUID | None, str]:

@@ -18,9 +18,9 @@ from pipeline.model.switches import SwitchKind
 from pipeline.startup.context import executors_for, open_record, settings_for_a_person
 from pipeline.startup.executor_names import me, names_of
 from pipeline.store.record import Record
-from pipeline.views.flatten_progress import Progress, wait_for_flat
+from pipeline.views.flatten_progress import FlattenProgress, wait_for_flat
 from workers.flatten.command import FlattenOutcome, flatten_directly
-from workers.flatten.journal_import import bring_in_all
+from workers.flatten.journal_import import import_journals
 
 
 def add_to(app: typer.Typer) -> None:
@@ -49,7 +49,7 @@ def flatten(
     settings = settings_for_a_person("flatten")
     if bring_in:
         with open_record(settings) as record:
-            typer.echo(f"journals imported: {bring_in_all(record, settings.home, by=by or me())}")
+            typer.echo(f"journals imported: {import_journals(record, settings.home, by=by or me())}")
         return
     names = names_of(settings, executor, every=every)
     run = _directly if direct else _with_the_keeper
@@ -99,12 +99,12 @@ def _directly(settings: Settings, names: list[str], *, by: str, why: str | None,
     return all(isinstance(end, FlattenOutcome) and end.flat for end in ended.values())
 
 
-def _watch(record: Record, executor_id: str, *, wait_s: float, quiet: bool) -> Progress:
+def _watch(record: Record, executor_id: str, *, wait_s: float, quiet: bool) -> FlattenProgress:
     say = (lambda _: None) if quiet else partial(_say, executor_id)
     return wait_for_flat(record, executor_id, wait_s=wait_s, say=say)
 
 
-def _say(executor_id: str, progress: Progress) -> None:
+def _say(executor_id: str, progress: FlattenProgress) -> None:
     for line in progress.lines():
         typer.echo(f"{executor_id}: {line}")
 

@@ -98,13 +98,13 @@ def _prober(settings: Settings, executors: Executors, executor: ExecutorSettings
 def _print(probed: Probed) -> None:
     kind = "a limit at half the price, to be canceled" if probed.never_marketable else "one unit, to be sold again"
     typer.echo(f"probe of {probed.executor_id} ({probed.mode}): {probed.symbol}, {kind}")
-    times, before = probed.after_ms(), 0.0
+    times, before = probed.steps.after_ms(), 0.0
     for step in STEPS:
         at = times[step]
         typer.echo(f"  {step:<9} {'not reached' if at is None else f'{at:>9.1f} ms  {at - before:+9.1f} ms'}")
         before = before if at is None else at
-    order = f"  order {probed.steps['order_id']}" if probed.steps["order_id"] else ""
-    typer.echo(f"{probed.steps['state'].value}{order}{f'  {probed.reason}' if probed.reason else ''}")
+    order = f"  order {probed.steps.order_id}" if probed.steps.order_id else ""
+    typer.echo(f"{probed.steps.state.value}{order}{f'  {probed.reason}' if probed.reason else ''}")
     if probed.closed is not None:
         typer.echo(f"sold again: {probed.closed.value}  (tradewire why {probed.closed_by})")
     if not probed.well:

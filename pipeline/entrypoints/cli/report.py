@@ -32,7 +32,7 @@ def report(
     """Count the signals and their results, and show how much of each limit is used and which switches are on."""
     settings = settings_for_a_person("report")
     with open_record(settings) as record:
-        body = make_report(record, since=since(after)) | _accounts(record, settings)
+        body = make_report(record, since=since(after)).to_json() | _accounts(record, settings)
     if as_json:
         typer.echo(json.dumps(body, indent=2))
         return

@@ -14,7 +14,7 @@ import typer
 from config.webhooks import DEFAULT, Webhook, load_webhooks
 from pipeline.intake.webhooks.body import read_body
 from pipeline.intake.webhooks.deliveries import deliveries
-from pipeline.intake.webhooks.translate import SAYS, translate
+from pipeline.intake.webhooks.translate import IDENTITY_TEXTS, translate
 from pipeline.model.errors import ConfigInvalid, InvalidSignal, Problem
 from pipeline.model.json_values import number_json, time_json
 from pipeline.startup.context import executors_for, open_record, settings_for_a_person, since
@@ -80,7 +80,7 @@ def _tested(raw: bytes, webhook: Webhook) -> dict[str, Any]:
         "webhook": webhook.name,
         "dialect": translation.dialect,
         "identity": translation.identity.value,
-        "identity_says": SAYS[translation.identity],
+        "identity_says": IDENTITY_TEXTS[translation.identity],
         "notes": list(translation.notes),
         "signal": {key: _json_value(value) for key, value in signal.items()},
     }

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.entrypoints.doctor.findings import CheckResult, CheckStatus, critical, ok, warning
-from pipeline.monitoring.heartbeats import SETTINGS, VERSION, LivingProcess, living_processes, release
+from pipeline.monitoring.heartbeats import release
+from pipeline.store.processes import SETTINGS, VERSION, LivingProcess, living_processes
 from pipeline.store.record import Record
 
 _LATE_S, _VERY_LATE_S = 5.0, 30.0

@@ -78,11 +78,11 @@ def check_work(record: Record, executors: Mapping[str, ExecutorSettings]) -> Ite
         RecordUnavailable: PostgreSQL is away.
     """
     since = datetime.now(UTC) - SPAN
-    reasons = reason_counts(record, since=since)["items"]
+    reasons = [each.to_json() for each in reason_counts(record, since=since)]
     yield _unfinished(record)
     yield _unknown(record)
     yield _dead_letters(record)
-    yield from _rates(report(record, since=since)["by_executor"], reasons)
+    yield from _rates(report(record, since=since).to_json()["by_executor"], reasons)
     yield _top_reasons(reasons)
     for executor_id in executors:
         yield _last_fill(record, executor_id)
@@ -121,7 +121,7 @@ def _unknown(record: Record) -> CheckResult:
 
 
 def _dead_letters(record: Record) -> CheckResult:
-    counts = {name: each["dead_letters"] for name, each in open_counts(record).items() if each["dead_letters"]}
+    counts = {name: each.dead_letters for name, each in open_counts(record).items() if each.dead_letters}
     if not counts:
         return ok("dead letters", "0 open")
     by_executor = ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))

@@ -1,4 +1,4 @@
-"""Do what the schedule says, to processes that the drill itself started, and count what was done."""
+"""Carry out the schedule on processes that the drill itself started, and count what was done."""
 
 from __future__ import annotations
 
@@ -8,93 +8,104 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol
 from uuid import UUID
 
 import structlog
 
+from pipeline.entrypoints.drill.exchange_admin import ExchangeAdmin
 from pipeline.entrypoints.drill.processes import signal_process
-from pipeline.entrypoints.drill.recovery import Interrupted
+from pipeline.entrypoints.drill.recovery import InterruptedWorker
 from pipeline.entrypoints.drill.schedule import Act, DrillEvent, Target
-from pipeline.entrypoints.drill.venue import DrilledExchange
 
 log = structlog.get_logger(__name__)
 
-#: A worker is struck in the middle of its work: for so long it may take to get some.
-_CATCH_WITHIN_S = 0.6
-#: What the killed worker had sent to PostgreSQL is through by then.
+#: A worker should be interrupted in the middle of an execution; the drill waits this long for one that has one.
+_BUSY_WITHIN_S = 0.6
+#: By then PostgreSQL has processed what the killed worker had sent to it.
 _SETTLE_S = 0.05
 _TICK_S = 0.02
 
 
-class Drilled(Protocol):
-    """What is being drilled, as far as breaking it goes."""
+class DrilledSystem(Protocol):
+    """The system that a drill breaks."""
+
+    @property
+    def ledger(self) -> Path:
+        """Return the file from which the producer reads the signals to send."""
+
+    @property
+    def executors(self) -> tuple[str, ...]:
+        """Return the executors, whose names are their keys at the exchange."""
 
     def pids(self, target: Target) -> list[int]:
         """Return the processes that *target* may mean now."""
 
-    def look_after(self) -> None:
-        """Start again what nobody else does."""
+    def restart_ended(self) -> None:
+        """Start the processes again that no supervisor restarts."""
 
-    def parts(self, pid: int) -> list[int]:
-        """Return all processes that what goes by *pid* consists of; they are struck together."""
+    def process_group(self, pid: int) -> list[int]:
+        """Return the processes that must be signalled together when *pid* is meant."""
 
-    def busy(self, pid: int) -> bool:
-        """Say whether a worker is in the middle of its work."""
+    def is_busy(self, pid: int) -> bool:
+        """Return whether the worker *pid* has an execution."""
 
     def held_by(self, pid: int) -> tuple[datetime, tuple[UUID, ...]]:
-        """Return the time, by the clock of the record, and the executions that a worker holds."""
+        """Return the database's time and the executions that the worker *pid* has."""
 
     def flush(self) -> bool:
-        """Empty the queues' server; False when it is down."""
+        """Empty the queues' server; return False when it is down."""
 
     def cut(self) -> bool:
-        """Cut some sessions of the record; False when there is no record."""
+        """End some sessions of the record; return False when there were none."""
 
 
 @dataclass(kw_only=True)
 class Breaker:
-    """Carries out events. *tally* counts what was done, by name."""
+    """Carries out events. *tally* counts what was done, by the event's name."""
 
-    drilled: Drilled
-    exchange: DrilledExchange
+    drilled: DrilledSystem
+    exchange: ExchangeAdmin
     seed: int
     tally: dict[str, int] = field(default_factory=dict)
-    interrupted: list[Interrupted] = field(default_factory=list)
+    interrupted: list[InterruptedWorker] = field(default_factory=list)
+    #: The frozen processes, and when each continues (of the monotonic clock).
     _frozen: dict[int, float] = field(default_factory=dict)
-    _owes_faults: bool = False
+    #: The exchange was down when its faults should have been set.
+    _faults_pending: bool = False
 
     def play(self, events: Sequence[DrillEvent], *, begins: float, tick: Callable[[], None]) -> None:
         """Carry out *events*, whose times count from *begins* (of the monotonic clock)."""
         for event in events:
             while time.monotonic() < begins + event.at_s:
-                self.tend()
+                self.maintain()
                 tick()
                 time.sleep(_TICK_S)
-            self.do(event)
+            self.carry_out(event)
 
-    def tend(self) -> None:
-        """Let go on whose time in the ice is over; remind an exchange that came back; start what is gone."""
-        self.thaw(until=time.monotonic())
-        if self._owes_faults and self.exchange.remind():
-            self._owes_faults = False
-        self.drilled.look_after()
+    def maintain(self) -> None:
+        """Resume processes whose freeze is over, send faults that are pending, and restart ended processes."""
+        self.resume(until=time.monotonic())
+        if self._faults_pending and self.exchange.resend_faults():
+            self._faults_pending = False
+        self.drilled.restart_ended()
 
-    def heal(self) -> None:
-        """Let the exchange be honest and quick, and everybody awake."""
-        self._owes_faults = not self.exchange.set_faults([], seed=self.seed)
-        self.thaw()
+    def end_faults(self) -> None:
+        """Remove all faults of the exchange and resume every frozen process."""
+        self._faults_pending = not self.exchange.set_faults([], seed=self.seed)
+        self.resume()
 
-    def thaw(self, *, until: float = math.inf) -> None:
-        """Let go on what is frozen for no longer than *until* (of the monotonic clock)."""
+    def resume(self, *, until: float = math.inf) -> None:
+        """Resume the processes that are frozen for no longer than *until* (of the monotonic clock)."""
         for pid in [pid for pid, end in self._frozen.items() if end <= until]:
             del self._frozen[pid]
             signal_process(pid, signal.SIGCONT)
 
-    def do(self, event: DrillEvent) -> None:
-        """Carry out one event; one that finds nothing to hit is not counted."""
+    def carry_out(self, event: DrillEvent) -> None:
+        """Carry out one event. It is counted when it reached a process or server."""
         if event.act is Act.FAULTS:
-            self._owes_faults = not self.exchange.set_faults(event.faults, seed=self.seed)
+            self._faults_pending = not self.exchange.set_faults(event.faults, seed=self.seed)
             return
         if self._done(event):
             self.tally[event.name] = self.tally.get(event.name, 0) + 1
@@ -110,40 +121,40 @@ class Breaker:
             return False
         turn = event.pick % len(pids)
         pids = pids[turn:] + pids[:turn]
-        pid = self._busy(pids) if event.target is Target.WORKER else pids[0]
+        pid = self._busy_worker(pids) if event.target is Target.WORKER else pids[0]
         return self._freeze(pid, event) if event.act is Act.FREEZE else self._kill(pid, event)
 
     def _freeze(self, pid: int, event: DrillEvent) -> bool:
-        for part in self.drilled.parts(pid):
-            self._frozen[part] = time.monotonic() + event.seconds
-        return self._strike(pid, signal.SIGSTOP)
+        for member in self.drilled.process_group(pid):
+            self._frozen[member] = time.monotonic() + event.seconds
+        return self._signal(pid, signal.SIGSTOP)
 
     def _kill(self, pid: int, event: DrillEvent) -> bool:
         if event.target is Target.EXCHANGE:
-            self.exchange.note_strikes()
-            self._owes_faults = True
+            self.exchange.count_strikes()
+            self._faults_pending = True
         self._frozen.pop(pid, None)
-        killed = self._strike(pid, signal.SIGKILL)
+        killed = self._signal(pid, signal.SIGKILL)
         if killed and event.measured:
             time.sleep(_SETTLE_S)
-            self._note(pid)
+            self._note_interrupted(pid)
         return killed
 
-    def _strike(self, pid: int, number: signal.Signals) -> bool:
-        reached = [signal_process(part, number) for part in self.drilled.parts(pid)]
+    def _signal(self, pid: int, number: signal.Signals) -> bool:
+        reached = [signal_process(member, number) for member in self.drilled.process_group(pid)]
         return any(reached)
 
-    def _busy(self, pids: Sequence[int]) -> int:
-        """Return the first worker that holds an execution; it is struck in the middle of it. Else the first."""
-        deadline = time.monotonic() + _CATCH_WITHIN_S
+    def _busy_worker(self, pids: Sequence[int]) -> int:
+        """Return the first worker that has an execution, or the first of all when none gets one in time."""
+        deadline = time.monotonic() + _BUSY_WITHIN_S
         while time.monotonic() < deadline:
             for pid in pids:
-                if pid not in self._frozen and self.drilled.busy(pid):
+                if pid not in self._frozen and self.drilled.is_busy(pid):
                     return pid
             time.sleep(_TICK_S)
         return pids[0]
 
-    def _note(self, pid: int) -> None:
+    def _note_interrupted(self, pid: int) -> None:
         now, execution_ids = self.drilled.held_by(pid)
         if execution_ids:
-            self.interrupted.append(Interrupted(killed_at=now, execution_ids=execution_ids))
+            self.interrupted.append(InterruptedWorker(killed_at=now, execution_ids=execution_ids))

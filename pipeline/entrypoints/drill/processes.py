@@ -1,4 +1,4 @@
-"""Start processes in an environment of our own, and find, kill and freeze those that we started, by pid."""
+"""Start processes in a clean environment, and find, signal and stop the started ones by pid."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ import psutil
 from pipeline.entrypoints.supervisor.servers.spawn import LIFELINE, Lifeline
 from pipeline.model.errors import TradewireError
 
-#: All that is taken over of the user's environment: no address, key, token or setting.
+#: The variables that are taken over from the user's environment: no address, key, token or setting.
 _KEPT = frozenset({"HOME", "LANG", "LOGNAME", "PATH", "SHELL", "TMPDIR", "TZ", "USER", "VIRTUAL_ENV"})
 _KEPT_PREFIXES = ("LC_", "PYTHON", "LD_", "DYLD_")
 _POLL_S = 0.1
 
 
 class DrillFailed(TradewireError):
-    """The drill could not be carried out; it says nothing about what it drills."""
+    """The drill could not be carried out. It found nothing, good or bad, about tradewire."""
 
 
 def clean_environment(**ours: str) -> dict[str, str]:
-    """Return an environment that says nothing of the user's servers, keys and settings."""
+    """Return *ours* in an environment without the user's servers, keys and settings."""
     kept = {key: value for key, value in os.environ.items() if key in _KEPT or key.startswith(_KEPT_PREFIXES)}
     return kept | ours
 
 
-class Kept:
-    """One process that is started again when it is gone."""
+class RestartedProcess:
+    """A process that is started again when it has ended."""
 
     def __init__(self, *command: str, home: Path, environment: Mapping[str, str], log: str, lifeline: Lifeline) -> None:
         self._start = partial(start, *command, home=home, environment=environment, log=log, lifeline=lifeline)
@@ -45,8 +45,8 @@ class Kept:
         """Return its pid while it runs."""
         return [self.process.pid] if self.process.poll() is None else []
 
-    def look_after(self) -> None:
-        """Start it again if it is gone."""
+    def restart_ended(self) -> None:
+        """Start the process again if it has ended."""
         if self.process.poll() is not None:
             self.process = self._start()
 
@@ -64,18 +64,18 @@ def start(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            # A Ctrl-C in the terminal is ours to handle.
+            # A Ctrl-C in the terminal must reach the drill only, which then stops everything in order.
             start_new_session=True,
         )
 
 
 def stop(processes: Sequence[subprocess.Popen[bytes]], *, within_s: float) -> None:
-    """Ask all of them to stop and wait; what does not end is killed with all that it started."""
+    """Ask all of them to stop and wait; one that does not end is killed with all that it started."""
     deadline = time.monotonic() + within_s
     running = [process for process in processes if process.poll() is None]
     below = {process.pid: _below(process.pid) for process in running}
     for process in running:
-        # A frozen one hears nothing.
+        # A stopped process handles SIGTERM only once it continues.
         for pid in [process.pid, *(child.pid for child in below[process.pid])]:
             signal_process(pid, signal.SIGCONT)
         process.terminate()
@@ -91,12 +91,12 @@ def stop(processes: Sequence[subprocess.Popen[bytes]], *, within_s: float) -> No
 
 
 def descendants(pids: Sequence[int]) -> set[int]:
-    """Return *pids* and every process below them: nothing else may be harmed."""
+    """Return *pids* and every process that descends from them."""
     return {*pids, *(child.pid for pid in pids for child in _below(pid))}
 
 
 def children_called(pid: int, name: str) -> list[int]:
-    """Return the direct children of *pid* whose program is called *name*."""
+    """Return the direct children of *pid* whose program's name begins with *name*."""
     try:
         children = psutil.Process(pid).children()
         return [child.pid for child in children if child.name().startswith(name)]
@@ -113,14 +113,14 @@ def signal_process(pid: int, number: signal.Signals) -> bool:
     return True
 
 
-def wait_until(true: Callable[[], object], *, within_s: float, what: str) -> None:
-    """Wait until *true* says so.
+def wait_until(condition: Callable[[], object], *, within_s: float, what: str) -> None:
+    """Wait until *condition* returns something true.
 
     Raises:
-        DrillFailed: it did not within *within_s*.
+        DrillFailed: it did not within *within_s* seconds.
     """
     deadline = time.monotonic() + within_s
-    while not true():
+    while not condition():
         if time.monotonic() > deadline:
             raise DrillFailed(f"not within {within_s:g} s: {what}")
         time.sleep(_POLL_S)

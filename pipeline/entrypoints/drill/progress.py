@@ -1,25 +1,15 @@
-"""What somebody may watch while a drill runs: which step it is in and how far that is."""
+"""Report how far a drill is."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
 
-class Watcher(Protocol):
-    """Is told how a drill gets on. Called often, from the thread that drills."""
+class DrillProgress(Protocol):
+    """Receives how far a drill is. It is called often, from the thread that drills."""
 
-    def step(self, what: str, total: int) -> None:
-        """Say that *what* begins, whose end is *total*."""
+    def step(self, name: str, total: int) -> None:
+        """Begin the step *name*, which is done at *total*."""
 
-    def at(self, done: int, remark: str = "") -> None:
-        """Say how far the step is, and what was done last."""
-
-
-class Nobody:
-    """Nobody watches."""
-
-    def step(self, what: str, total: int) -> None:
-        """Ignore it."""
-
-    def at(self, done: int, remark: str = "") -> None:
-        """Ignore it."""
+    def advance(self, done: int, remark: str = "") -> None:
+        """Show how far the step is, with a remark about what was done last."""

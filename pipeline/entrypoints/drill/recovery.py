@@ -1,23 +1,21 @@
-"""How long it took until what a killed worker held was decided. Pure."""
+"""Compute how long it took until the executions of killed workers were decided. Pure."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from pipeline.entrypoints.drill.audit import Row
-
-#: Never decided: worse than any figure.
+#: The time of an execution that was never decided.
 NEVER_S = math.inf
 
 
 @dataclass(frozen=True, kw_only=True)
-class Interrupted:
-    """What a killed worker held, and when it was killed (the database's clock)."""
+class InterruptedWorker:
+    """The executions that a killed worker held, and when it was killed, by the database's clock."""
 
     killed_at: datetime
     execution_ids: tuple[UUID, ...]
@@ -28,9 +26,9 @@ class Recovery:
     """How long an execution took to be decided after the worker that held it was killed.
 
     Attributes:
-        execution_id: Which.
-        seconds: From the last kill: when its next worker is killed too, it has to be recovered anew.
-        kills: How many workers were killed over it.
+        execution_id: The execution.
+        seconds: The time since the last kill. When its next worker is killed too, the time starts again.
+        kills: How many workers were killed while they held it.
     """
 
     execution_id: UUID
@@ -38,26 +36,27 @@ class Recovery:
     kills: int = 1
 
     def to_json(self) -> dict[str, Any]:
-        """Return it with null for never."""
+        """Return it, with null when it was never decided."""
         return {"execution_id": str(self.execution_id), "seconds": _finite(self.seconds), "kills": self.kills}
 
 
-def recoveries_of(interrupted: Sequence[Interrupted], executions: Sequence[Row]) -> list[Recovery]:
+def recoveries_of(
+    interrupted: Sequence[InterruptedWorker], decided_at: Mapping[UUID, datetime | None]
+) -> list[Recovery]:
     """Return one for each execution that a killed worker held, the longest first."""
-    decided: dict[UUID, datetime | None] = {row["execution_id"]: row["decided_at"] for row in executions}
     kills: dict[UUID, list[datetime]] = {}
     for kill in interrupted:
         for execution_id in kill.execution_ids:
             kills.setdefault(execution_id, []).append(kill.killed_at)
     recoveries = [
-        Recovery(execution_id=execution_id, seconds=_seconds(max(at), decided.get(execution_id)), kills=len(at))
+        Recovery(execution_id=execution_id, seconds=_seconds(max(at), decided_at.get(execution_id)), kills=len(at))
         for execution_id, at in kills.items()
     ]
     return sorted(recoveries, key=lambda recovery: recovery.seconds, reverse=True)
 
 
 def figures(recoveries: Sequence[Recovery]) -> dict[str, Any]:
-    """Return how many there were, p50, p99 and the longest; null where nothing was, or where one never came."""
+    """Return the count, p50, p99 and maximum in seconds; null without recoveries, or for one that never came."""
     return {
         "count": len(recoveries),
         **{
@@ -67,7 +66,7 @@ def figures(recoveries: Sequence[Recovery]) -> dict[str, Any]:
 
 
 def percentile(recoveries: Sequence[Recovery], percent: float) -> float | None:
-    """Return the least number of seconds within which *percent* of them were over; None when there are none."""
+    """Return the number of seconds within which *percent* of them were decided; None when there are none."""
     if not recoveries:
         return None
     place = max(0, math.ceil(len(recoveries) * percent / 100) - 1)
@@ -75,7 +74,7 @@ def percentile(recoveries: Sequence[Recovery], percent: float) -> float | None:
 
 
 def _seconds(killed_at: datetime, decided_at: datetime | None) -> float:
-    # Decided in the moment of the kill is no waiting.
+    # The worker may have recorded its decision just before the kill was noted.
     return NEVER_S if decided_at is None else max(0.0, (decided_at - killed_at).total_seconds())
 
 

@@ -1,4 +1,4 @@
-"""What a drill came to: figures, recovery times and findings. Pure."""
+"""The result of a drill: figures, recovery times and findings. Pure."""
 
 from __future__ import annotations
 
@@ -7,26 +7,30 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.entrypoints.drill.audit import AuditFinding, AuditVerdict, Ledgers
+from pipeline.entrypoints.drill.audit import AuditFinding, AuditVerdict
+from pipeline.entrypoints.drill.ledgers import Ledgers
 from pipeline.entrypoints.drill.recovery import Recovery, figures
+from pipeline.model.states import State
 
-#: So many of the longest recoveries are named.
+#: How many of the longest recoveries are listed.
 SLOWEST = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Result:
-    """The figures of one drilled system. Times are in seconds."""
+class DrillResult:
+    """The figures of one drill. Times are in seconds."""
 
-    system: str
     seed: int
-    #: Signals sent, and of those recorded.
+    #: Signals that were sent.
     sent: int
+    #: Signals that were recorded.
     accepted: int
-    #: What should end: one per signal and executor.
-    owed: int
+    #: Executions that had to end: one per sent signal and executor, and those that tradewire added.
+    executions: int
+    #: Executions that tradewire added by itself: the next try of an exit whose order ended with position left.
+    added: int
     orders: int
-    #: How many ended in a reason instead, by its code.
+    #: How many executions ended without an order, by reason code.
     reasons: Mapping[str, int] = field(default_factory=dict)
     dead: int = 0
     findings: Sequence[AuditFinding] = ()
@@ -35,27 +39,28 @@ class Result:
     broken: Mapping[str, int] = field(default_factory=dict)
     strikes: Mapping[str, int] = field(default_factory=dict)
     took_s: float = 0.0
-    #: Where the logs and the ledgers are, when they were kept.
+    #: The folder with the logs and the ledgers, when it was kept.
     kept: str | None = None
 
     @property
     def passed(self) -> bool:
-        """Say whether nothing was lost, doubled or left unexplained."""
+        """Return whether nothing was lost, doubled or left unexplained."""
         return not self.findings
 
     def count(self, verdict: AuditVerdict) -> int:
-        """Return how many findings there are of a kind."""
+        """Return the number of findings with this verdict."""
         return sum(finding.verdict is verdict for finding in self.findings)
 
     def to_json(self) -> dict[str, Any]:
-        """Return everything as one object; times that never came are null."""
+        """Return everything as one object, with null for an execution that was never decided."""
         return {
-            "system": self.system,
+            "system": "tradewire",
             "seed": self.seed,
             "passed": self.passed,
             "sent": self.sent,
             "accepted": self.accepted,
-            "executions": self.owed,
+            "executions": self.executions,
+            "added": self.added,
             "orders": self.orders,
             "reasons": dict(self.reasons),
             "dead_letters": self.dead,
@@ -70,12 +75,24 @@ class Result:
         }
 
 
-def reasons_of(ledgers: Ledgers) -> dict[str, int]:
-    """Count the executions that ended without an order, by their reason."""
-    ordered = {row["execution_id"] for row in ledgers.orders if row["order_id"] is not None}
+def result_of(ledgers: Ledgers, *, seed: int, findings: Sequence[AuditFinding]) -> DrillResult:
+    """Return the figures that the ledgers give; the caller adds what was broken and the times."""
+    with_order = ledgers.with_order
     codes = Counter(
-        str(row["reason_code"])
-        for row in ledgers.executions
-        if row["execution_id"] not in ordered and row["reason_code"] is not None
+        execution.reason_code
+        for execution in ledgers.executions
+        if execution.execution_id not in with_order and execution.reason_code is not None
     )
-    return dict(codes.most_common())
+    sent = {signal.signal_id for signal in ledgers.signals if signal.source == ledgers.source}
+    added = sum(execution.signal_id not in sent for execution in ledgers.executions)
+    return DrillResult(
+        seed=seed,
+        sent=len(ledgers.sent),
+        accepted=len(sent),
+        executions=len(ledgers.sent) * len(ledgers.executors) + added,
+        added=added,
+        orders=sum(len(orders) for orders in ledgers.held.values()),
+        reasons=dict(codes.most_common()),
+        dead=sum(execution.state is State.DEAD for execution in ledgers.executions),
+        findings=findings,
+    )

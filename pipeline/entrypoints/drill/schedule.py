@@ -1,4 +1,4 @@
-"""Decide what goes wrong when: a pure function of a seed.
+"""Decide what is broken and when, as a pure function of a seed.
 
 Three kinds of windows take turns. *Calm*: the broker answers and only workers are killed; how long their executions
 then take is measured. *Storm*: the broker's answers go wrong, and workers are killed and frozen meanwhile. *Rough*:
@@ -13,35 +13,36 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-#: No drill is shorter: every kind of window needs its time.
+#: No drill is shorter, because every kind of window needs its time.
 SHORTEST_S = 36.0
-#: A refused account is probed once a minute; shorter drills leave that out.
+#: A refused account is tried once a minute; shorter drills leave that fault out.
 REFUSALS_FROM_S = 60.0
-#: What a round of windows lasts, about.
+#: About how long a round of windows lasts.
 _ROUND_S = 42.0
-#: Until so long before the end of a calm window workers are killed: their executions get the rest of it.
+#: The last worker of a calm window is killed this long before its end, so that its execution is recovered in it.
 _RECOVERY_S = 5.0
-#: How long a handful of faults is on.
+#: How long one group of faults is active.
 _PHASE_S = 4.0
-#: What of a round is calm; storm and rough share the rest.
+#: The share of a round that is calm; storm and rough have one half of the rest each.
 _CALM = 0.4
 
-Fault = dict[str, Any]
+#: A fault as the exchange's `/admin/faults` reads it.
+FaultBody = dict[str, Any]
 
 
 class Act(StrEnum):
-    """What is done."""
+    """What an event does."""
 
     KILL = "kill"
     FREEZE = "freeze"
     FLUSH = "flush"
     CUT = "cut"
-    #: Tell the exchange which faults are on from now on.
+    #: Replace the active faults of the exchange.
     FAULTS = "faults"
 
 
 class Target(StrEnum):
-    """What it is done to."""
+    """What an event breaks."""
 
     WORKER = "worker"
     KEEPER = "keeper"
@@ -53,29 +54,29 @@ class Target(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class DrillEvent:
-    """One thing that goes wrong, so many seconds after the first signal."""
+    """Something that is broken, *at_s* seconds after the first signal."""
 
     at_s: float
     act: Act
     target: Target
-    #: Which one of several, counted round.
+    #: Which one of several processes, modulo their number.
     pick: int = 0
-    #: How long a freeze lasts.
+    #: The length of a freeze.
     seconds: float = 0.0
-    #: Measure how long what it interrupts takes to be decided.
+    #: Whether to measure how long the interrupted executions take to be decided.
     measured: bool = False
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[FaultBody, ...] = ()
 
     @property
     def name(self) -> str:
-        """Return what it is called in the tally, as in `kill worker`."""
+        """Return the name under which it is counted, as in `kill worker`."""
         return f"{self.act} {self.target}"
 
 
-#: The broker is never instant: without this nothing would be caught in the middle of a call.
-LATENCY: Fault = {"on": "submit", "kind": "latency", "seconds": 0.1}
+#: Always active: with a broker that answers at once, no worker would be killed in the middle of a call.
+LATENCY: FaultBody = {"on": "submit", "kind": "latency", "seconds": 0.1}
 
-#: Every fault of the exchange: what it hits, its kind, and for how many seconds (from, to), where it lasts.
+#: Every fault of the exchange: what it hits, its kind, and the shortest and longest duration in seconds if it has one.
 FAULTS: Sequence[tuple[str, str, tuple[float, float] | None]] = (
     ("any", "latency", (0.2, 0.6)),
     ("any", "429", None),
@@ -98,17 +99,17 @@ FAULTS: Sequence[tuple[str, str, tuple[float, float] | None]] = (
     ("stream", "double_event", None),
     ("stream", "drop_event", None),
 )
-#: What holds an executor's entries until the next probe: once each, at one account.
+#: Faults that hold an executor's entries until its account is tried again. Each strikes once, at one account.
 REFUSALS = ("unauthorized", "forbidden_account")
 
 
 def lasts_s(signals: int, pace: float) -> float:
-    """Return how long *signals* at *pace* a second last; a short drill sends more slowly, for all to happen."""
+    """Return how long *signals* at *pace* a second take. A short drill sends more slowly."""
     return max(signals / pace, SHORTEST_S)
 
 
 def plan(seed: int, *, seconds: float, accounts: Sequence[str]) -> list[DrillEvent]:
-    """Return everything that goes wrong in *seconds*, in order of time. *accounts* are the keys at the exchange."""
+    """Return the events of *seconds*, in order of time. *accounts* are the keys at the exchange."""
     dice = random.Random(f"drill schedule {seed}")  # noqa: S311 -- not a secret
     rounds = max(1, round(seconds / _ROUND_S))
     round_s = seconds / rounds
@@ -125,7 +126,7 @@ def plan(seed: int, *, seconds: float, accounts: Sequence[str]) -> list[DrillEve
 
 
 def _calm(dice: random.Random, begins: float, window_s: float) -> Iterator[DrillEvent]:
-    """Kill a worker every other second; the last in time for its execution to be taken over in peace."""
+    """Yield the kill of a worker every one to two seconds, until the recovery time begins."""
     at_s = begins + 2.0
     while at_s < begins + window_s - _RECOVERY_S:
         yield DrillEvent(at_s=at_s, act=Act.KILL, target=Target.WORKER, pick=dice.randrange(1000), measured=True)
@@ -133,7 +134,7 @@ def _calm(dice: random.Random, begins: float, window_s: float) -> Iterator[Drill
 
 
 def _storm(dice: random.Random, begins: float, window_s: float, refused: str | None) -> Iterator[DrillEvent]:
-    """Turn on every fault once, a handful at a time, while workers are killed and frozen."""
+    """Yield every fault once, in groups, and workers that are killed and frozen meanwhile."""
     faults = [_fault(dice, *each) for each in FAULTS]
     dice.shuffle(faults)
     phases = max(2, round(window_s / _PHASE_S))
@@ -152,8 +153,8 @@ def _storm(dice: random.Random, begins: float, window_s: float, refused: str | N
 
 
 def _rough(dice: random.Random, begins: float, window_s: float) -> Iterator[DrillEvent]:
-    """Do each of these once, spread over the window in random order; a worker is frozen meanwhile."""
-    what = [
+    """Yield each of these once, spread over the window in random order."""
+    breaks = [
         (Act.FLUSH, Target.VALKEY),
         (Act.KILL, Target.VALKEY),
         (Act.KILL, Target.POSTGRES),
@@ -165,9 +166,9 @@ def _rough(dice: random.Random, begins: float, window_s: float) -> Iterator[Dril
         (Act.FREEZE, Target.PRODUCER),
         (Act.FREEZE, Target.WORKER),
     ]
-    dice.shuffle(what)
-    step = (window_s - 1) / len(what)
-    for place, (act, target) in enumerate(what):
+    dice.shuffle(breaks)
+    step = (window_s - 1) / len(breaks)
+    for place, (act, target) in enumerate(breaks):
         yield DrillEvent(
             at_s=begins + place * step + dice.uniform(0, step / 2),
             act=act,
@@ -177,10 +178,10 @@ def _rough(dice: random.Random, begins: float, window_s: float) -> Iterator[Dril
         )
 
 
-def _fault(dice: random.Random, on: str, kind: str, lasts: tuple[float, float] | None) -> Fault:
-    fault: Fault = {"on": on, "kind": kind, "probability": round(dice.uniform(0.05, 0.10), 3)}
+def _fault(dice: random.Random, on: str, kind: str, lasts: tuple[float, float] | None) -> FaultBody:
+    fault: FaultBody = {"on": on, "kind": kind, "probability": round(dice.uniform(0.05, 0.10), 3)}
     return fault if lasts is None else fault | {"seconds": round(dice.uniform(*lasts), 2)}
 
 
-def _faults(at_s: float, faults: Sequence[Fault]) -> DrillEvent:
+def _faults(at_s: float, faults: Sequence[FaultBody]) -> DrillEvent:
     return DrillEvent(at_s=at_s, act=Act.FAULTS, target=Target.EXCHANGE, faults=tuple(faults))

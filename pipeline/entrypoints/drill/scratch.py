@@ -1,4 +1,4 @@
-"""Give a drill a folder of its own, and keep it when there is something to look for in it."""
+"""Give a drill a folder of its own, and keep it when something was found."""
 
 from __future__ import annotations
 
@@ -8,26 +8,30 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.entrypoints.drill.progress import Watcher
-from pipeline.entrypoints.drill.result import Result
+from pipeline.entrypoints.drill.progress import DrillProgress
+from pipeline.entrypoints.drill.result import DrillResult
 from pipeline.entrypoints.drill.run import DrillPlan
 
 
 def in_scratch(
-    drill: Callable[[DrillPlan, Path, Watcher], Result], order: DrillPlan, watcher: Watcher, *, keep: bool, ours: bool
-) -> Result:
-    """Run *drill* in a new empty folder; it stays when *keep* says so, or when something of *ours* was found.
+    drill: Callable[[DrillPlan, Path, DrillProgress], DrillResult],
+    plan: DrillPlan,
+    progress: DrillProgress,
+    *,
+    keep: bool,
+) -> DrillResult:
+    """Run *drill* in a new empty folder, which stays when *keep* is set or something was found.
 
-    A drill that could not be carried out leaves its folder too: its logs say why.
+    The folder of a drill that could not be carried out stays too: its logs have the cause.
     """
-    # Not in the user's folders: nothing of theirs is to be read, and a socket's path must be short.
+    # Not in one of the user's folders: the drill must not read their files, and a socket's path must be short.
     home = Path(tempfile.mkdtemp(prefix="tradewire-drill-"))
     try:
-        result = drill(order, home, watcher)
+        result = drill(plan, home, progress)
     except KeyboardInterrupt:
         shutil.rmtree(home, ignore_errors=True)
         raise
-    if keep or (ours and not result.passed):
+    if keep or not result.passed:
         return replace(result, kept=str(home))
     shutil.rmtree(home, ignore_errors=True)
     return result

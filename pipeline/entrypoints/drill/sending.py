@@ -1,4 +1,4 @@
-"""The first ledger: which signals are sent and when they are due, made from a seed and kept in a file."""
+"""The first ledger: the signals to send and when each is due, made from a seed and kept in a file."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-#: Names the signals in the record.
+#: The source of the drill's signals in the record.
 SOURCE = "drill"
-#: What every symbol costs, in dollars: pinned at the exchange, so that only faults keep an order from filling.
+#: The price of every symbol, in dollars. It is pinned at the exchange, so that only faults keep an order from filling.
 PRICE = 20
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-#: Of the signals of one symbol, so many are buys.
+#: The share of buys among the signals, and of larger quantities among the buys.
 _BUYS = 0.7
 _SIGNALS_PER_SYMBOL = 3
 
@@ -28,36 +28,33 @@ class DrillSignal:
 
     @property
     def source_id(self) -> str:
-        """Return the id by which the record knows it."""
+        """Return the signal's `source_id` in the record."""
         return str(self.body["source_id"])
 
 
-def make_signals(seed: int, count: int, *, own_symbols: bool = False) -> list[dict[str, Any]]:
-    """Return *count* signals, mostly buys, some of them below an executor's minimum.
-
-    With *own_symbols* each is a buy of a symbol of its own, so that orders tell which signal they are of.
-    """
+def make_signals(seed: int, count: int) -> list[dict[str, Any]]:
+    """Return *count* signals, mostly buys, some of them below an executor's minimum confidence."""
     dice = random.Random(f"drill signals {seed}")  # noqa: S311 -- not a secret
-    names = symbols(count if own_symbols else max(1, count // _SIGNALS_PER_SYMBOL))
+    names = symbols(max(1, count // _SIGNALS_PER_SYMBOL))
     signals = []
     for number in range(count):
-        buys = own_symbols or dice.random() < _BUYS
+        buys = dice.random() < _BUYS
         body: dict[str, Any] = {
             "source_id": f"{number:06d}",
-            "symbol": names[number] if own_symbols else dice.choice(names),
+            "symbol": dice.choice(names),
             "action": "BUY" if buys else "SELL",
-            "confidence": 98 if own_symbols else dice.randint(70, 99),
+            "confidence": dice.randint(70, 99),
             "entry_price": PRICE,
         }
-        if buys and not own_symbols and dice.random() < _BUYS:
-            # More than one share, or nothing could be filled in part.
+        if buys and dice.random() < _BUYS:
+            # Only an order of several shares can be filled in part.
             body["quantity"] = dice.randint(2, 5)
         signals.append(body)
     return signals
 
 
 def symbols(count: int) -> list[str]:
-    """Return *count* tickers for which the exchange has no bars: QAAA, QAAB, and so on."""
+    """Return *count* tickers without price bars: QAAA, QAAB, and so on."""
     size = len(_LETTERS)
     return [f"Q{_LETTERS[n // size**2 % size]}{_LETTERS[n // size % size]}{_LETTERS[n % size]}" for n in range(count)]
 
@@ -69,14 +66,14 @@ def timed(signals: Sequence[dict[str, Any]], *, begins: float, seconds: float) -
 
 
 def write_ledger(path: Path, ledger: Sequence[DrillSignal]) -> None:
-    """Write the ledger whole or not at all: its reader may be looking already."""
+    """Write the ledger whole or not at all, because the producer may read at any time."""
     fresh = path.with_suffix(".new")
     fresh.write_text("".join(json.dumps({"due": sent.due, "signal": sent.body}) + "\n" for sent in ledger))
     fresh.replace(path)
 
 
 def read_ledger(path: Path) -> Iterator[DrillSignal]:
-    """Read what `write_ledger` wrote; nothing while there is no file."""
+    """Yield the signals that `write_ledger` wrote; none while there is no file."""
     if not path.exists():
         return
     for line in path.read_text().splitlines():

@@ -1,7 +1,7 @@
-"""The source of the drill's signals: gives each of a ledger's signals when it is due.
+"""The source of the drill's signals: it returns each signal of a ledger when that is due.
 
-After a restart it gives everything that is due from the beginning again: their `source_id` makes that harmless,
-and a drill that lost its place in the ledger would lose signals for a reason that is not the system's.
+After a restart it returns all due signals again from the beginning. Their `source_id` makes that harmless. A stored
+position could be lost in a crash, and the drill would then lose signals through its own fault.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pipeline.model.errors import ConfigInvalid, Problem
 
 
 class DrillSource:
-    """The signals of one ledger file, which may appear later."""
+    """The signals of one ledger file, which need not exist yet."""
 
     name = SOURCE
     cadence_s = 0.0
@@ -27,27 +27,27 @@ class DrillSource:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._ledger: list[DrillSignal] = []
-        self._given = 0
+        self._returned = 0
 
     def poll(self, stop: threading.Event) -> Sequence[Item]:
-        """Return what has become due."""
+        """Return the signals that have become due."""
         del stop  # It never waits.
         if not self._ledger:
             self._ledger = list(read_ledger(self._path))
-        now, begins = time.time(), self._given
-        while self._given < len(self._ledger) and self._ledger[self._given].due <= now:
-            self._given += 1
-        return [sent.body for sent in self._ledger[begins : self._given]]
+        now, begins = time.time(), self._returned
+        while self._returned < len(self._ledger) and self._ledger[self._returned].due <= now:
+            self._returned += 1
+        return [sent.body for sent in self._ledger[begins : self._returned]]
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Do nothing: the file is not held open."""
 
 
 def open_source(context: SourceContext) -> DrillSource:
     """Open the ledger that *context* names; it need not exist yet.
 
     Raises:
-        ConfigInvalid: None is named.
+        ConfigInvalid: no ledger is named.
     """
     if not context.path:
         raise ConfigInvalid([Problem(key="TRADEWIRE_SOURCE_FILE", message="the drill source needs a ledger file")])

@@ -1,4 +1,4 @@
-"""Run all of tradewire in a scratch folder: a real `tradewire up`, and a second keeper beside it."""
+"""Run all of tradewire in a scratch folder: `tradewire up`, an exchange, and a second keeper."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ from datetime import datetime
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 from config.services import Services, read_services
 from pipeline.entrypoints.drill.processes import (
     DrillFailed,
-    Kept,
+    RestartedProcess,
     children_called,
     clean_environment,
     descendants,
@@ -48,24 +47,32 @@ _TABLE = re.compile(r"^\[executors\.\w+\]$", re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True)
-class System:
+class _HeldExecution:
+    """A worker's execution, or None when it has none."""
+
+    now: datetime
+    execution_id: UUID | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunningSystem:
     """One running tradewire."""
 
     home: Path
     record: Record
     up_pid: int
     executors: tuple[str, ...]
-    #: The broker: not a part of what is drilled, and so not one of `up`'s.
-    exchange: Kept
+    #: The broker. The drill starts it and not `up`, because it is not a part of the drilled system.
+    exchange: RestartedProcess
     #: A keeper beside that of `up`.
-    second_keeper: Kept
+    second_keeper: RestartedProcess
 
     @property
     def services(self) -> Services:
-        """Return what `up` says of itself now.
+        """Return the addresses and pids that `up` has written down.
 
         Raises:
-            DrillFailed: it says nothing.
+            DrillFailed: `up` wrote none.
         """
         services = read_services(self.home)
         if services is None:
@@ -74,11 +81,11 @@ class System:
 
     @property
     def ledger(self) -> Path:
-        """Return where the producer looks for the signals to send."""
+        """Return the file from which the producer reads the signals to send."""
         return _ledger(self.home)
 
     def pids(self, target: Target) -> list[int]:
-        """Return the processes that *target* may mean now, in a lasting order; only ones that we started."""
+        """Return the processes that *target* may mean now, in a fixed order and only such that the drill started."""
         named = self.services.pids
         if target is Target.WORKER:
             found = [pid for name, pid in sorted(named.items()) if name.rpartition(".")[0] in self.executors]
@@ -94,32 +101,33 @@ class System:
         ours = descendants([self.up_pid, *self.exchange.pids, *self.second_keeper.pids])
         return [pid for pid in found if pid in ours]
 
-    def look_after(self) -> None:
-        """Start again what `up` does not."""
-        self.second_keeper.look_after()
-        self.exchange.look_after()
+    def restart_ended(self) -> None:
+        """Start the second keeper and the exchange again, which `up` does not supervise."""
+        self.second_keeper.restart_ended()
+        self.exchange.restart_ended()
 
-    def parts(self, pid: int) -> list[int]:
-        """Return the processes that a worker or server consists of: one."""
+    def process_group(self, pid: int) -> list[int]:
+        """Return *pid* alone: tradewire's processes do not fork."""
         return [pid]
 
-    def busy(self, pid: int) -> bool:
-        """Say whether a worker holds an execution."""
+    def is_busy(self, pid: int) -> bool:
+        """Return whether the worker has an execution."""
         return bool(self.held_by(pid)[1])
 
     def all_alive(self) -> bool:
-        """Say whether every process has been heard of lately."""
+        """Return whether every process has a fresh heartbeat."""
         expected = {"worker": WORKERS * len(self.executors), "keeper": 2, "producer": 1}
-        return all(self.one("alive", kind=kind) >= count for kind, count in expected.items())
+        return all(
+            self.record.one(int, sql("drill", "alive"), {"kind": kind}) >= count for kind, count in expected.items()
+        )
 
     def held_by(self, pid: int) -> tuple[datetime, tuple[UUID, ...]]:
-        """Return the database's time and the executions that the worker holds."""
-        values = {"worker": f"%-{pid}"}
-        rows = self.record.run(lambda connection: connection.execute(sql("drill", "held_by"), values).fetchall())
-        return rows[0]["now"], tuple(row["execution_id"] for row in rows if row["execution_id"] is not None)
+        """Return the database's time and the executions that the worker has."""
+        rows = self.record.all(_HeldExecution, sql("drill", "held_by"), {"worker": f"%-{pid}"})
+        return rows[0].now, tuple(row.execution_id for row in rows if row.execution_id is not None)
 
     def flush(self) -> bool:
-        """Empty Valkey; False when it is down."""
+        """Empty Valkey; return False when it is down."""
         url = self.services.redis_url
         if url is None:
             return False
@@ -131,19 +139,13 @@ class System:
         return True
 
     def cut(self) -> bool:
-        """Have PostgreSQL end some sessions, wherever they are."""
-        values = {"limit": _CUT_SESSIONS}
-        return bool(self.record.run(lambda connection: connection.execute(sql("drill", "cut"), values).fetchall()))
-
-    def one(self, statement: str, **values: Any) -> Any:
-        """Return the single figure that a statement of `drill.sql` asks for."""
-        row = self.record.run(lambda connection: connection.execute(sql("drill", statement), values).fetchone())
-        return None if row is None else next(iter(row.values()))
+        """Let PostgreSQL end some of tradewire's sessions; return False when there were none."""
+        return bool(self.record.do(sql("drill", "cut"), {"limit": _CUT_SESSIONS}))
 
 
 @contextmanager
-def running_system(home: Path) -> Iterator[System]:
-    """Run everything in *home* for the time of the block, once every process has been heard.
+def running_system(home: Path) -> Iterator[RunningSystem]:
+    """Run everything in *home* for the time of the block, which begins when every process has a heartbeat.
 
     Raises:
         DrillFailed: it does not come up.
@@ -161,8 +163,8 @@ def running_system(home: Path) -> Iterator[System]:
         lifeline = Lifeline.make()
         stack.callback(lifeline.cut)
         begin = partial(start, home=home, environment=environment, lifeline=lifeline)
-        keep = partial(Kept, home=home, environment=environment, lifeline=lifeline)
-        # Web and dashboard take no part in what is drilled, and the machine is to be busy with the rest.
+        keep = partial(RestartedProcess, home=home, environment=environment, lifeline=lifeline)
+        # The drill does not use the page and the dashboard, and they would take processor time from the rest.
         up = begin(*_CLI, "up", "--source", SOURCE, "--without", "web,rq_dashboard", log="up.log")
         everything = [up]
         stack.callback(lambda: stop(everything, within_s=_STOP_WITHIN_S))
@@ -170,12 +172,12 @@ def running_system(home: Path) -> Iterator[System]:
         everything.append(exchange.process)
         record = stack.enter_context(Record(_url_once_up(home, up), connections=2, retry_for_s=_RETRY_FOR_S))
         keeper = keep(*_CLI, "keep", log="second-keeper.log")
-        # What runs at the end need not be what was started here.
+        # Both may have been restarted by then: stop the processes that run at the end.
         stack.callback(lambda: everything.extend([keeper.process, exchange.process]))
-        system = System(
+        system = RunningSystem(
             home=home, record=record, up_pid=up.pid, executors=names, exchange=exchange, second_keeper=keeper
         )
-        wait_until(system.all_alive, within_s=_UP_WITHIN_S, what="every process beats its heart")
+        wait_until(system.all_alive, within_s=_UP_WITHIN_S, what="every process has a heartbeat")
         yield system
 
 
@@ -194,10 +196,10 @@ def _ledger(home: Path) -> Path:
 def _url_once_up(home: Path, up: subprocess.Popen[bytes]) -> str:
     log = home / "up.log"
 
-    def said() -> bool:
+    def reported() -> bool:
         return up.poll() is not None or "tradewire is up" in log.read_text("utf-8", "replace")
 
-    wait_until(said, within_s=_UP_WITHIN_S, what="tradewire is up")
+    wait_until(reported, within_s=_UP_WITHIN_S, what="tradewire is up")
     services = read_services(home)
     if up.poll() is not None or services is None or services.database_url is None:
         raise DrillFailed(f"tradewire did not come up:\n{log.read_text('utf-8', 'replace')[-2000:]}")

@@ -20,9 +20,9 @@ from pipeline.model.symbols import canonical
 from pipeline.operations.dead_letters import DeadLetters
 from pipeline.startup.context import executors_for, since
 from pipeline.views import lists
-from pipeline.views.history import life
-from pipeline.views.json_shapes import dead_letter_json
+from pipeline.views.history import signal_history
 from pipeline.views.report import report as make_report
+from pipeline.views.schemas import DeadLetterView
 from pipeline.views.symbol_history import ask
 
 #: The most items of one answer.
@@ -52,9 +52,9 @@ def why(
             executors = executors_for(settings)
         symbol = _symbol(of)
         if symbol is None:
-            return life(record, id_of(of, "of"), executors=executors)
+            return signal_history(record, id_of(of, "of"), executors=executors).to_json()
         answer = ask(record, symbol, at=since(at))
-        lives = [life(record, signal_id, executors=executors) for signal_id in answer.signal_ids]
+        lives = [signal_history(record, each, executors=executors).to_json() for each in answer.signal_ids]
         return answer.to_json() | {"signals": lives, "silence": None if lives else answer.silence()}
 
 
@@ -68,7 +68,7 @@ def _symbol(text: str) -> str | None:
 def report(after: Since = None) -> Answer:
     """Count signals and their results by state, reason and executor; with execution rate, fill rate and latency."""
     with record_now() as (_, record):
-        return make_report(record, since=since(after))
+        return make_report(record, since=since(after)).to_json()
 
 
 def doctor() -> Answer:
@@ -96,20 +96,20 @@ def executions(
             since=since(after),
             limit=limit,
         )
-    return {"executions": found.items, "has_more": found.next_cursor is not None}
+    return {"executions": [each.to_json() for each in found.items], "has_more": found.has_more}
 
 
 def dead_letters(executor: Executor = None, limit: Limit = 50) -> Answer:
     """List the open dead letters, the executions that need a person, oldest first."""
     with record_now() as (_, record):
         letters = DeadLetters(record).open(executor, limit=limit)
-    return {"dead_letters": [dead_letter_json(letter) for letter in letters]}
+    return {"dead_letters": [DeadLetterView.model_validate(letter).to_json() for letter in letters]}
 
 
 def dead_letter(execution_id: Annotated[str, Field(description="The execution's id.")]) -> Answer:
     """Return the whole history of a dead letter."""
     with record_now() as (_, record):
-        return life(record, id_of(execution_id, "execution_id"))
+        return signal_history(record, id_of(execution_id, "execution_id")).to_json()
 
 
 def headroom() -> Answer:

@@ -1,1 +1,1 @@
-"""`tradewire up`: everything on one machine, supervised."""
+"""`tradewire up`: run and supervise all processes on one machine."""

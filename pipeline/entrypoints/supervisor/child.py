@@ -1,4 +1,4 @@
-"""Run one process for as long as `up` runs: started again when it dies, with back-off, said once."""
+"""Run one process for as long as `up` runs, and start it again with growing pauses when it dies."""
 
 from __future__ import annotations
 
@@ -13,67 +13,75 @@ from pathlib import Path
 
 import psutil
 
-from pipeline.entrypoints.supervisor.backoff import WELL_AFTER_S, Streak
 from pipeline.entrypoints.supervisor.logs import LogTail, open_log
 from pipeline.entrypoints.supervisor.process_table import ProcessLine
 from pipeline.entrypoints.supervisor.servers.spawn import LIFELINE, Lifeline
+from pipeline.model.backoff import Backoff
+
+#: The pauses before a process that died is started again.
+RESTART_BACKOFF = Backoff(first_s=0.2, longest_s=5.0)
+#: A process that lives this long counts as running normally.
+WELL_AFTER_S = 10.0
 
 
 class Child:
-    """One line of the table and the process that runs it now, if any."""
+    """One line of the process table and the process that runs it now, if any."""
 
-    def __init__(self, line: ProcessLine, *, lifeline: Lifeline, log_folder: Path, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, line: ProcessLine, *, lifeline: Lifeline, log_folder: Path, report: Callable[[str], None]
+    ) -> None:
         self.line = line
         self.process: subprocess.Popen[bytes] | None = None
-        #: What a server said when it was ready; None until then and while it is down.
+        #: The address that a server reported when it was ready; None before that and while it is down.
         self.url: str | None = None
-        #: How the process ended last; None while that has not happened.
+        #: The exit code of the last process; None while none has ended.
         self.exit_code: int | None = None
-        self.streak = Streak()
+        #: How often in a row the process has died within `WELL_AFTER_S`.
+        self.deaths = 0
         self._lifeline = lifeline
         self._log_folder = log_folder
-        self._say = say
+        self._report = report
         self._tail: LogTail | None = None
-        self._due = 0.0
-        self._started = 0.0
-        self._spoken = b""
+        self._start_due = 0.0
+        self._started_at = 0.0
+        self._output = b""
 
     @property
     def descriptor(self) -> int | None:
-        """Return the descriptor on which a server will say that it is ready."""
+        """Return the descriptor on which a server reports that it is ready."""
         if self.process is None or self.process.stdout is None or self.process.stdout.closed:
             return None
         return self.process.stdout.fileno()
 
     @property
     def started(self) -> bool:
-        """Say whether the process was started at least once."""
+        """Return whether a start was tried at least once."""
         return self._tail is not None
 
     @property
     def runs(self) -> bool:
-        """Say whether the process has been started and has not ended."""
+        """Return whether the process has been started and has not ended."""
         return self.process is not None and self.process.poll() is None
 
     def tick(self, environment: Mapping[str, str]) -> bool:
-        """Do what is due: start, start again, read, report; say whether a process was started or ended."""
+        """Start, restart, read and report what is due; return whether a process was started or has ended."""
         now = time.monotonic()
         if self.process is None:
-            return now >= self._due and self._start(environment, now)
+            return now >= self._start_due and self._start(environment, now)
         self._read_ready_line()
-        self._pass_on_complaints()
+        self._report_errors()
         exit_code = self.process.poll()
         if exit_code is not None:
-            self._ended(exit_code, now)
+            self._note_end(exit_code, now)
             return True
-        if self.streak.sick and now - self._started >= WELL_AFTER_S:
-            self.streak = Streak()
-            self._say(f"{self.line.name} is well again")
+        if self.deaths and now - self._started_at >= WELL_AFTER_S:
+            self.deaths = 0
+            self._report(f"{self.line.name} runs normally again")
         return False
 
-    def last_words(self) -> str:
+    def last_line(self) -> str:
         """Return the end of the child's log, in one line."""
-        return self._tail.last_words() if self._tail else ""
+        return self._tail.last_line() if self._tail else ""
 
     def ask_to_stop(self) -> None:
         """Send SIGTERM."""
@@ -95,42 +103,45 @@ class Child:
     def _start(self, environment: Mapping[str, str], now: float) -> bool:
         path = open_log(self._log_folder, self.line.name)
         self._tail = self._tail or LogTail(path)
-        self._started = now
+        self._started_at = now
         try:
-            with path.open("ab") as log:
-                self.process = subprocess.Popen(
-                    self.line.command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE if self.line.server else log,
-                    stderr=log,
-                    env={**environment, **self.line.environment, LIFELINE: str(self._lifeline.given)},
-                    pass_fds=[self._lifeline.given],
-                    # Ctrl-C in the terminal is for `up`, which ends its children in their order.
-                    start_new_session=True,
-                )
+            self.process = self._spawn(path, environment)
         except OSError as error:
-            self._mourn(f"could not be started ({error.strerror})", now)
+            self._note_death(f"could not be started ({error.strerror})", now)
             return False
-        self._spoken = b""
+        self._output = b""
         if self.process.stdout is not None:
             os.set_blocking(self.process.stdout.fileno(), False)
         return True
+
+    def _spawn(self, log_path: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+        with log_path.open("ab") as log:
+            return subprocess.Popen(
+                self.line.command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE if self.line.server else log,
+                stderr=log,
+                env={**environment, **self.line.environment, LIFELINE: str(self._lifeline.given)},
+                pass_fds=[self._lifeline.given],
+                # Ctrl-C in the terminal must reach `up` only, which stops its children in order.
+                start_new_session=True,
+            )
 
     def _read_ready_line(self) -> None:
         if self.descriptor is None or self.url is not None:
             return
         with contextlib.suppress(BlockingIOError):
-            self._spoken += os.read(self.descriptor, 4096)
-        line, newline, _ = self._spoken.partition(b"\n")
+            self._output += os.read(self.descriptor, 4096)
+        line, newline, _ = self._output.partition(b"\n")
         if newline:
             self.url = json.loads(line)["url"]
 
-    def _pass_on_complaints(self) -> None:
+    def _report_errors(self) -> None:
         if self._tail is not None:
-            for complaint in self._tail.complaints():
-                self._say(f"{self.line.name}: {complaint}")
+            for error in self._tail.errors():
+                self._report(f"{self.line.name}: {error}")
 
-    def _ended(self, exit_code: int, now: float) -> None:
+    def _note_end(self, exit_code: int, now: float) -> None:
         assert self.process is not None
         if self.process.stdout is not None:
             self.process.stdout.close()
@@ -138,13 +149,12 @@ class Child:
         self.url = None
         self.exit_code = exit_code
         how = f"was ended by {signal.Signals(-exit_code).name}" if exit_code < 0 else f"ended (exit {exit_code})"
-        self._mourn(how, now)
+        self._note_death(how, now)
 
-    def _mourn(self, how: str, now: float) -> None:
-        lived_s = now - self._started
-        fresh = not self.streak.sick or lived_s >= WELL_AFTER_S
-        self.streak = self.streak.after_death(lived_s=lived_s)
-        self._due = now + self.streak.pause_s
-        if fresh:
+    def _note_death(self, how: str, now: float) -> None:
+        """Plan the next start. Only the first death in a row is reported."""
+        self.deaths = 1 if now - self._started_at >= WELL_AFTER_S else self.deaths + 1
+        self._start_due = now + RESTART_BACKOFF.after(self.deaths)
+        if self.deaths == 1:
             log = self._log_folder / f"{self.line.name}.log"
-            self._say(f"{self.line.name} {how} and is started again; {log}: {self.last_words()}")
+            self._report(f"{self.line.name} {how} and is started again; {log}: {self.last_line()}")

@@ -1,4 +1,4 @@
-"""Say things on the terminal, one whole line at a time."""
+"""Print whole lines on the terminal, from any thread."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from pipeline.entrypoints.supervisor.plan import Plan
 _lock = threading.Lock()
 
 
-def say(line: str) -> None:
-    """Write *line*; a reader who has gone away does not stop what runs."""
+def print_line(line: str) -> None:
+    """Print *line*. When the reader of the output has gone away, nothing happens."""
     with _lock, contextlib.suppress(BrokenPipeError):
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
 
 
 def banner(plan: Plan, services: Services) -> str:
-    """Return what a person needs to know when everything has been started; no secret is in it."""
+    """Return the text that is shown when everything has been started. It contains no secret."""
     rows = [
         ("web", services.web_url or ""),
         ("rq-dashboard", f"{services.rq_dashboard_url}  user tradewire, password: the api_token"),
         ("exchange", services.exchange_url or "not used"),
         ("postgresql", _where(plan, "postgres", "DATABASE_URL")),
         ("valkey", _where(plan, "valkey", "REDIS_URL")),
-        ("executors", ", ".join(plan.executors)),
+        ("accounts", ", ".join(plan.executors)),
         ("processes", ", ".join(line.name for line in [*plan.servers, *plan.processes])),
         ("logs", f"{plan.home}/logs"),
         ("api_token", f"in {plan.home}/services.json; `tradewire config env` exports it"),

@@ -1,4 +1,4 @@
-"""Claim a TRADEWIRE_HOME for one `up`, and end what a killed one left running there."""
+"""Lock a TRADEWIRE_HOME for one `up`, and end the processes that a killed `up` left running there."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ import psutil
 from pipeline.entrypoints.supervisor.servers.orphans import wait_until_gone
 from pipeline.model.errors import ConfigInvalid, Problem
 
-#: Start times are counted from the boot, whose own time moves a little when the clock is set.
+#: Start times are counted from the boot, and the time of the boot moves a little when the clock is set.
 _SAME_START_S = 2.0
-#: Children end themselves within this time when their `up` is gone.
+#: Children end within this time when their `up` is gone.
 _END_WITHIN_S = 5.0
 
 
 @dataclass(frozen=True)
 class HomeLock:
-    """A home that is ours until the process ends, however it ends."""
+    """A home that is locked until this process ends, however it ends."""
 
     home: Path
 
     def record(self, pids: Mapping[str, int]) -> None:
-        """Note which processes run, so that the next `up` can tell them from others with the same number."""
-        noted = []
+        """Write down the running processes with their start times, by which the next `up` recognises them."""
+        entries = []
         for name, pid in pids.items():
             with contextlib.suppress(psutil.NoSuchProcess):
-                noted.append({"name": name, "pid": pid, "started": psutil.Process(pid).create_time()})
+                entries.append({"name": name, "pid": pid, "started": psutil.Process(pid).create_time()})
         fresh = self._path.with_suffix(".new")
-        fresh.write_text(json.dumps(noted))
+        fresh.write_text(json.dumps(entries))
         fresh.replace(self._path)
 
     def end_leftovers(self) -> list[str]:
-        """End the processes that an earlier `up` noted and that still run; return their names."""
+        """End the processes of an earlier `up` that still run; return their names."""
         left = dict(self._leftovers())
         for process in left:
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -54,21 +54,21 @@ class HomeLock:
         return self.home / "processes.json"
 
     def _leftovers(self) -> Iterator[tuple[psutil.Process, str]]:
-        # A file cut short by a full disk is no reason not to start: the children end by their lifeline.
+        # An unreadable file, as after a full disk, is ignored: the children end through their lifeline.
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            for noted in json.loads(self._path.read_text()):
+            for entry in json.loads(self._path.read_text()):
                 with contextlib.suppress(psutil.NoSuchProcess):
-                    process = psutil.Process(noted["pid"])
-                    if abs(process.create_time() - noted["started"]) < _SAME_START_S:
-                        yield process, noted["name"]
+                    process = psutil.Process(entry["pid"])
+                    if abs(process.create_time() - entry["started"]) < _SAME_START_S:
+                        yield process, entry["name"]
 
 
 @contextlib.contextmanager
 def lock_home(home: Path) -> Iterator[HomeLock]:
-    """Hold *home*, which is made when missing, for the time of the block.
+    """Lock *home* for the time of the block, and create it when it is missing.
 
     Raises:
-        ConfigInvalid: Another `up` lives there, or the folder cannot be written.
+        ConfigInvalid: Another `up` uses it, or it cannot be written.
     """
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""End this process when the one that started it is gone, however that ended."""
+"""End this process when the process that started it is gone, however that ended."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import time
 
 from pipeline.entrypoints.supervisor.servers.spawn import LIFELINE
 
-#: How long a process may take to finish what it has in hand.
+#: Seconds that a process may take to finish its current work.
 _GRACE_S = 3.0
 
 
 def watch_lifeline() -> None:
-    """Watch the pipe that the environment names, in a thread of its own; without one nothing happens.
+    """Watch the pipe that the environment names, in a thread of its own; do nothing when it names none.
 
-    At its end the process gets SIGTERM from itself, and 3 s later it is ended as it is: the starter was
-    killed, so nobody else will do it. The variable leaves the environment: a child would not have the pipe.
+    When the pipe ends, the process sends itself SIGTERM, and exits 3 s later if it still runs: its starter was killed
+    and cannot stop it. The variable is removed from the environment, since a child does not inherit the pipe.
     """
     number = os.environ.pop(LIFELINE, None)
     if number is not None:
@@ -29,7 +29,7 @@ def _watch(descriptor: int) -> None:
         while os.read(descriptor, 1):
             pass
     except OSError:
-        # Not our pipe: the variable was inherited through somebody who does not pass descriptors on.
+        # The variable was inherited through a process that did not pass the pipe on.
         return
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(_GRACE_S)

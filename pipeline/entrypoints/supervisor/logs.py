@@ -1,4 +1,4 @@
-"""Keep a log file per child, and pick from it what a person should see at once."""
+"""Keep a log file per child, and find the errors in it that a person should see at once."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-#: A log that is larger when its process starts is put aside as `<name>.log.1`, over the one before it.
+#: A log that is larger when its process starts is renamed to `<name>.log.1`, which replaces an older one.
 _ROTATE_AT = 5_000_000
-#: The same complaint of the same process is not said again for this long.
-_QUIET_S = 60.0
-#: A line that is longer is not ours.
+#: Seconds for which the same error of the same process is not returned again.
+_REPEAT_AFTER_S = 60.0
+#: A longer line is not a log entry of ours.
 _LONGEST_LINE = 1_000_000
-_LOUD = frozenset({"error", "critical"})
-#: What every line bears; it is no news on the console.
-_USUAL = frozenset({"event", "level", "timestamp", "logger", "process", "exception", "stack"})
+_ERROR_LEVELS = frozenset({"error", "critical"})
+#: Fields of every entry, which are not shown on the console.
+_COMMON_FIELDS = frozenset({"event", "level", "timestamp", "logger", "process", "exception", "stack"})
 
 
 def open_log(folder: Path, name: str) -> Path:
-    """Return the log file of the process called *name*, having put a large one aside."""
+    """Return the log file of the process called *name*; a large one is renamed first."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.log"
     if path.exists() and path.stat().st_size > _ROTATE_AT:
@@ -30,47 +30,47 @@ def open_log(folder: Path, name: str) -> Path:
 
 
 class LogTail:
-    """Read what was added to a log file, and give the complaints in it once."""
+    """Reads the lines that are added to a log file."""
 
     def __init__(self, path: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._path = path
         self._clock = clock
-        self._read_up_to = path.stat().st_size if path.exists() else 0
-        self._said: dict[str, float] = {}
+        self._offset = path.stat().st_size if path.exists() else 0
+        self._returned_at: dict[str, float] = {}
 
-    def complaints(self) -> Iterator[str]:
-        """Return each new line at level error or above as a sentence, unless its event was said lately."""
+    def errors(self) -> Iterator[str]:
+        """Return each new entry of level error or above as a sentence; the same event at most once a minute."""
         for line in self._new_lines():
             entry = _entry(line)
-            if entry.get("level") not in _LOUD:
+            if entry.get("level") not in _ERROR_LEVELS:
                 continue
             event, now = str(entry.get("event")), self._clock()
-            if now - self._said.get(event, float("-inf")) >= _QUIET_S:
-                self._said[event] = now
+            if now - self._returned_at.get(event, float("-inf")) >= _REPEAT_AFTER_S:
+                self._returned_at[event] = now
                 yield _sentence(entry)
 
-    def last_words(self) -> str:
-        """Return the last line that says something: of a crash that is the exception."""
+    def last_line(self) -> str:
+        """Return the last line that is not blank; after a crash that is the exception."""
         with self._path.open("rb") as log:
             log.seek(max(0, self._path.stat().st_size - 4000))
             lines = log.read().decode(errors="replace").splitlines()
-        spoken = [line.strip() for line in lines if line.strip()]
-        if not spoken:
+        written = [line.strip() for line in lines if line.strip()]
+        if not written:
             return ""
-        entry = _entry(spoken[-1].encode())
-        return _sentence(entry) if entry else spoken[-1]
+        entry = _entry(written[-1].encode())
+        return _sentence(entry) if entry else written[-1]
 
     def _new_lines(self) -> Iterator[bytes]:
-        if self._path.stat().st_size < self._read_up_to:
-            # It was put aside and begun anew.
-            self._read_up_to = 0
+        if self._path.stat().st_size < self._offset:
+            # The log was renamed and started again.
+            self._offset = 0
         with self._path.open("rb") as log:
-            log.seek(self._read_up_to)
+            log.seek(self._offset)
             while line := log.readline(_LONGEST_LINE):
                 if not line.endswith(b"\n") and len(line) < _LONGEST_LINE:
-                    # Still being written.
+                    # The line is not complete yet.
                     return
-                self._read_up_to += len(line)
+                self._offset += len(line)
                 yield line
 
 
@@ -85,6 +85,6 @@ def _entry(line: bytes) -> dict[str, Any]:
 
 
 def _sentence(entry: dict[str, Any]) -> str:
-    facts = " ".join(f"{key}={value}" for key, value in entry.items() if key not in _USUAL)
+    facts = " ".join(f"{key}={value}" for key, value in entry.items() if key not in _COMMON_FIELDS)
     last = str(entry.get("exception", "")).strip().splitlines()[-1:]
     return " ".join(part for part in [str(entry.get("event")), facts, *last] if part)

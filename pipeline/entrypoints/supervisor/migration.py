@@ -1,4 +1,4 @@
-"""Bring the record up to date while other processes are being started."""
+"""Migrate the record while other processes are being started."""
 
 from __future__ import annotations
 
@@ -9,21 +9,20 @@ from collections.abc import Callable
 from pipeline.model.errors import ConfigInvalid, NotPossible, RecordUnavailable
 from pipeline.store.migrate import migrate
 
-#: A PostgreSQL of one's own may be starting too.
+#: Seconds to wait for PostgreSQL: one that `up` does not run may be starting too.
 _WAIT_S = 30.0
 
-
-#: Asks the record at a database URL whether processes may start. Raises ConfigInvalid when they may not.
+#: Checks at a database URL whether processes may start. Raises ConfigInvalid when they may not.
 Gate = Callable[[str], None]
 
 
 class MigrationThread:
-    """The migrations of one start, and then the question whether it may be; in a thread of their own."""
+    """Runs the migrations of one start and then the gate, in a thread of its own."""
 
     def __init__(self, database_url: str, gate: Gate) -> None:
-        #: Why the record cannot be used; set before `over`, as is the next.
+        #: Why the record cannot be used. Set before `over`, like `refusal`.
         self.failure: str | None = None
-        #: Why nothing may start on it.
+        #: Why no process may start.
         self.refusal: ConfigInvalid | None = None
         self._gate = gate
         self.over = threading.Event()

@@ -1,4 +1,4 @@
-"""Decide what `up` runs and where each part listens, before anything is started."""
+"""Decide which processes `up` runs and on which ports they listen, before anything is started."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pipeline.model.errors import ConfigInvalid, Problem
 
 WEB_PORT, EXCHANGE_PORT, DASHBOARD_PORT = 8000, 8100, 9181
 
-#: The source that gives no signal.
+#: The source that produces no signals.
 NO_SOURCE = "none"
 
 
@@ -34,14 +34,14 @@ class Plan:
     servers: list[ProcessLine]
     #: All other processes, in the order in which they are started.
     processes: list[ProcessLine]
-    #: What every child gets in its environment, but for the servers' addresses.
+    #: The environment of every child, without the servers' addresses.
     environment: dict[str, str]
-    #: What services.json will say, as far as it is known.
+    #: The content of services.json, as far as it is known.
     services: Services
-    #: What a person should know of the choices: a port that was taken.
+    #: Sentences about choices that a person should know of, like a port that was taken.
     remarks: list[str]
     executors: list[str]
-    #: Kept for as long as the plan is: another `up` that starts now chooses other ports.
+    #: Held for as long as the plan exists, so that another `up` chooses other ports.
     reservations: Reservations = field(default_factory=Reservations)
 
 
@@ -50,11 +50,11 @@ def make_plan(settings: Settings, *, source: str | None, without: Sequence[str])
 
     Args:
         settings: The environment.
-        source: The producer's source, by name; that of the environment when left out.
-        without: Processes that are not run.
+        source: The name of the producer's source; None for the one in the environment.
+        without: The names of processes or groups that are not run.
 
     Raises:
-        ConfigInvalid: The executors' file, the source or a name in *without* is wrong.
+        ConfigInvalid: The executors file, the source or a name in *without* is wrong.
     """
     executors = load_executors(settings.executors, settings=settings)
     source = _source(source or settings.source)
@@ -88,7 +88,7 @@ def make_plan(settings: Settings, *, source: str | None, without: Sequence[str])
 
 
 class _Ports:
-    """Give ports away, each once."""
+    """Chooses ports, each once."""
 
     def __init__(self) -> None:
         self.remarks: list[str] = []
@@ -129,14 +129,14 @@ def _url(port: int) -> str:
 
 
 def _environment(settings: Settings, home: Path, source: str, services: Services) -> dict[str, str]:
-    # PORT means another port to each child.
+    # Each child gets a PORT of its own.
     inherited = {key: value for key, value in os.environ.items() if key != "PORT"}
     ours = {
         "PYTHONUNBUFFERED": "1",
         "TRADEWIRE_HOME": str(home),
         "TRADEWIRE_EXECUTORS": str(settings.executors.resolve()),
         "TRADEWIRE_SOURCE": source,
-        # So that `up` can tell an error from other lines.
+        # `up` recognises errors in the children's logs by their JSON.
         "TRADEWIRE_LOG": "json",
     }
     if services.api_token is not None:

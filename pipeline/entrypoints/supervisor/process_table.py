@@ -1,4 +1,4 @@
-"""Which processes `up` runs: the table, as plain data."""
+"""List the processes that `up` runs, as plain data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from pipeline.entrypoints.supervisor.servers.spawn import guard_command
 from pipeline.model.errors import ConfigInvalid, Problem
 
-#: What a process may have to wait for: the migrated record in PostgreSQL, and Redis.
+#: The services that a process may need: the migrated record in PostgreSQL, and Redis.
 RECORD, QUEUES = "record", "queues"
 
 _TRADEWIRE = (sys.executable, "-m", "pipeline.entrypoints.cli")
@@ -18,20 +18,20 @@ _TRADEWIRE = (sys.executable, "-m", "pipeline.entrypoints.cli")
 
 @dataclass(frozen=True, kw_only=True)
 class ProcessLine:
-    """One process: its name and how it is run."""
+    """One process: its name and its command."""
 
     name: str
     command: Sequence[str]
-    #: What `--without` and messages call the group of it: `argo` for `argo.2`.
+    #: The name of its group in `--without` and in messages: `argo` for `argo.2`.
     group: str
     needs: frozenset[str] = frozenset()
     environment: Mapping[str, str] = field(default_factory=dict)
-    #: A server tells its address when it is ready, is needed by the others and ends after them.
+    #: Whether it is an embedded server: it reports its address when it is ready, and is stopped after the others.
     server: bool = False
 
 
 def server_lines(home: str, *, valkey_port: int | None, postgres: bool) -> list[ProcessLine]:
-    """Return the embedded servers' guards; *valkey_port* is None when there is to be no Valkey."""
+    """Return the guards of the embedded servers; *valkey_port* is None when no Valkey is needed."""
     lines = []
     if postgres:
         lines.append(_server("postgres", guard_command("postgres", "--home", f"{home}/postgres")))
@@ -44,13 +44,13 @@ def server_lines(home: str, *, valkey_port: int | None, postgres: bool) -> list[
 def process_lines(
     executors: Mapping[str, int], *, web_port: int, dashboard_port: int, exchange_port: int | None
 ) -> list[ProcessLine]:
-    """Return the processes in the order in which they are started.
+    """Return the processes in the order of their start.
 
     Args:
         executors: The number of worker processes of each executor.
         web_port: The port of the web process.
         dashboard_port: The port of rq-dashboard.
-        exchange_port: The port of the paper exchange; None when nothing needs it.
+        exchange_port: The port of the paper exchange; None when it is not needed.
     """
     both = frozenset({RECORD, QUEUES})
     lines = []
@@ -75,10 +75,10 @@ def process_lines(
 
 
 def leave_out(lines: Iterable[ProcessLine], names: Collection[str]) -> list[ProcessLine]:
-    """Return *lines* without those that *names* name, by process or by group.
+    """Return *lines* without the processes or groups in *names*.
 
     Raises:
-        ConfigInvalid: There is no process of a name; the message lists those that there are.
+        ConfigInvalid: A name is unknown; the message lists the known ones.
     """
     lines = list(lines)
     known = {line.name: None for line in lines} | {line.group: None for line in lines}

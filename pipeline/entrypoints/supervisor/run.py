@@ -1,9 +1,9 @@
-"""Run all of tradewire with one command, until it is asked to stop.
+"""Run all of tradewire with one command, until a stop is requested.
 
-This is a supervisor of our own. honcho's manager, which fits the Procfile, ends everything when one process
-ends and restarts nothing; circus brings ZeroMQ and Tornado; supervisord is configured by files and runs as a
-daemon. None orders a start by what is ready or makes the children end when it is killed itself, and that is
-most of the code here.
+This supervisor is our own because none of the others starts processes by what is ready, or ends its children when it
+is killed itself; that is most of the code here. honcho's manager, which fits the Procfile, ends everything when one
+process ends and restarts nothing; circus depends on ZeroMQ and Tornado; supervisord is configured by files and runs as
+a daemon.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 import structlog
 
 from config.schema.settings import Settings
-from pipeline.entrypoints.supervisor.console import banner, say
+from pipeline.entrypoints.supervisor.console import banner, print_line
 from pipeline.entrypoints.supervisor.home_lock import HomeLock, lock_home
 from pipeline.entrypoints.supervisor.migration import Gate
 from pipeline.entrypoints.supervisor.plan import Plan, make_plan
@@ -24,7 +24,7 @@ from pipeline.entrypoints.supervisor.supervisor import ServerMissing, Supervisor
 
 log = structlog.get_logger(__name__)
 
-#: Lines to show as they come, from a database URL until the event is set.
+#: Yields lines to print as they come, from a database URL until the event is set.
 Feed = Callable[[str, threading.Event], Iterable[str]]
 
 _FEED_PAUSE_S = 1.0
@@ -39,70 +39,70 @@ def run_up(
     source: str | None = None,
     without: Sequence[str] = (),
 ) -> int:
-    """Run everything; return 0 when stopped on request, 1 when a server that is needed did not come up.
+    """Run everything; return 0 after a requested stop, 1 when a server did not come up.
 
     Args:
         settings: The environment.
-        feed: What to show while it runs.
-        gate: What is asked of the record before any process is started.
-        seconds: Stop after so many seconds from now; without it, on SIGINT, SIGTERM or SIGHUP.
-        source: The producer's source in place of the environment's; `none` for none.
-        without: Names of processes, or of executors, that are not run.
+        feed: The lines to print while it runs.
+        gate: The check of the record before any process is started.
+        seconds: Stop after so many seconds; None for a stop on SIGINT, SIGTERM or SIGHUP only.
+        source: The producer's source in place of the environment's; `none` for no signals.
+        without: Names of processes or of executors that are not run.
 
     Raises:
-        ConfigInvalid: Something must be mended first; nothing runs.
+        ConfigInvalid: A setting is wrong; nothing runs.
     """
     until = float("inf") if seconds is None else time.monotonic() + seconds
     wakeups = Wakeups()
-    with lock_home(settings.home.resolve()) as claim:
-        for name in claim.end_leftovers():
-            say(f"ended {name}, which an earlier run had left behind")
+    with lock_home(settings.home.resolve()) as lock:
+        for name in lock.end_leftovers():
+            print_line(f"ended {name}, which was still running from an earlier `tradewire up`")
         plan = make_plan(settings, source=source, without=without)
-        return supervise(plan, claim, wakeups, feed=feed, gate=gate, until=until)
+        return supervise(plan, lock, wakeups, feed=feed, gate=gate, until=until)
 
 
-def supervise(plan: Plan, claim: HomeLock, wakeups: Wakeups, *, feed: Feed, gate: Gate, until: float) -> int:
-    """Run *plan* until *until* (of the monotonic clock) or a request to stop; return the exit code.
+def supervise(plan: Plan, lock: HomeLock, wakeups: Wakeups, *, feed: Feed, gate: Gate, until: float) -> int:
+    """Run *plan* until *until* (of the monotonic clock) or a stop request; return the exit code.
 
     Raises:
-        ConfigInvalid: An embedded server cannot be set up here, or *gate* is shut.
+        ConfigInvalid: An embedded server cannot be set up here, or *gate* refuses.
     """
     for remark in plan.remarks:
-        say(remark)
+        print_line(remark)
     over = threading.Event()
-    supervisor = Supervisor(plan, claim=claim, wakeups=wakeups, say=say, gate=gate)
-    shown = False
+    supervisor = Supervisor(plan, lock=lock, wakeups=wakeups, report=print_line, gate=gate)
+    banner_printed = False
     try:
-        while not wakeups.stops_asked and time.monotonic() < until:
+        while not wakeups.stop_requests and time.monotonic() < until:
             supervisor.tick()
-            if supervisor.complete and not shown:
-                shown = True
-                say(banner(plan, supervisor.services))
-                _show(feed, supervisor, over)
+            if supervisor.complete and not banner_printed:
+                banner_printed = True
+                print_line(banner(plan, supervisor.services))
+                _start_feed(feed, supervisor, over)
             supervisor.pause(until - time.monotonic())
     except ServerMissing as error:
-        say(f"cannot start: {error}")
+        print_line(f"cannot start: {error}")
         return 1
     finally:
         over.set()
-        say("stopping")
+        print_line("stopping")
         supervisor.stop()
-    say("stopped")
+    print_line("stopped")
     return 0
 
 
-def _show(feed: Feed, supervisor: Supervisor, over: threading.Event) -> None:
+def _start_feed(feed: Feed, supervisor: Supervisor, over: threading.Event) -> None:
     url = supervisor.services.database_url
     if url is not None:
-        follower = threading.Thread(target=_follow, args=(feed, url.get_secret_value(), over), daemon=True)
+        follower = threading.Thread(target=_print_feed, args=(feed, url.get_secret_value(), over), daemon=True)
         follower.start()
 
 
-def _follow(feed: Feed, url: str, over: threading.Event) -> None:
+def _print_feed(feed: Feed, url: str, over: threading.Event) -> None:
     while not over.is_set():
         try:
             for line in feed(url, over):
-                say(line)
-        except Exception as error:  # noqa: BLE001 - whatever the feed lacks, what runs goes on
+                print_line(line)
+        except Exception as error:  # noqa: BLE001 - no fault of the feed may stop the processes
             log.warning("feed.interrupted", error=str(error))
         over.wait(_FEED_PAUSE_S)

@@ -1,4 +1,4 @@
-"""Start what the plan names as early as its needs allow, keep it running, and end it in order."""
+"""Start the processes of the plan when their needs are met, keep them running, and stop them in order."""
 
 from __future__ import annotations
 
@@ -18,36 +18,36 @@ from pipeline.entrypoints.supervisor.servers.spawn import CANNOT_BE_SET_UP, Life
 from pipeline.entrypoints.supervisor.servers.wakeups import Wakeups
 from pipeline.model.errors import ConfigInvalid, Problem, TradewireError
 
-#: How long a tick may wait for something to happen while all is well; the death of a child cuts it short.
+#: The longest wait between two ticks in normal operation. The death of a child ends it at once.
 _IDLE_S = 0.25
 _STARTING_S = 0.03
-#: Everything is to be gone within 5 s; the servers go last, and what is left by then is killed.
+#: All processes end within 5 s: first the others, then the servers, and then every one that still runs is killed.
 _PROCESSES_WITHIN_S = 2.3
 _ALL_WITHIN_S = 4.0
-#: What is left of that for who presses Ctrl-C again.
+#: Seconds that are left after a second request to stop.
 _HURRY_S = 0.5
 
-#: A server may fail once for a passing reason: another's leftovers, a machine that is out of breath.
+#: A server's first start may fail for a passing reason, like an overloaded machine.
 _SERVER_TRIES = 3
 
 _ADDRESS_OF = {"postgres": "database_url", "valkey": "redis_url"}
 
 
 class ServerMissing(TradewireError):
-    """A server that everything needs did not come up."""
+    """A server did not come up, or the record cannot be used."""
 
 
 class Supervisor:
     """All children of one `up`."""
 
     def __init__(
-        self, plan: Plan, *, claim: HomeLock, wakeups: Wakeups, say: Callable[[str], None], gate: Gate
+        self, plan: Plan, *, lock: HomeLock, wakeups: Wakeups, report: Callable[[str], None], gate: Gate
     ) -> None:
         self._plan = plan
         self._gate = gate
-        self._claim = claim
+        self._lock = lock
         self._wakeups = wakeups
-        self._say = say
+        self._report = report
         self._lifeline = Lifeline.make()
         self._environment = dict(plan.environment)
         self._migration: MigrationThread | None = None
@@ -55,12 +55,12 @@ class Supervisor:
         self._processes = self._children(plan.processes)
         self._changed = False
         self._came_up: set[str] = set()
-        #: What services.json says.
+        #: The content of services.json.
         self.services = plan.services
 
     @property
     def complete(self) -> bool:
-        """Say whether every server came up, the record is up to date and every process has been started."""
+        """Return whether every server came up, the record is migrated and every process has been started."""
         migrated = self._migration is not None and self._migration.over.is_set()
         return (
             self._came_up == {server.line.name for server in self._servers}
@@ -69,40 +69,40 @@ class Supervisor:
         )
 
     def tick(self) -> None:
-        """Do all that is due now.
+        """Start, restart and report what is due now.
 
         Raises:
-            ConfigInvalid: A server cannot be set up here, or the gate is shut.
+            ConfigInvalid: A server cannot be set up here, or the gate refuses.
             ServerMissing: A server did not come up, or the record cannot be used.
         """
         for server in self._servers:
             self._changed |= server.tick(self._environment)
             self._check(server)
-        self._learn_addresses()
+        self._take_addresses()
         met = self._met_needs()
         for child in self._processes:
             if child.line.needs <= met:
                 self._changed |= child.tick(self._environment)
         if self._changed:
-            self._write_down(addresses_known={RECORD, QUEUES} <= met)
+            self._write_pids(addresses_known={RECORD, QUEUES} <= met)
 
     def pause(self, at_most_s: float) -> None:
-        """Wait until something may be due."""
+        """Wait until something happens, at most *at_most_s* and the usual interval."""
         awaited = [server.descriptor for server in self._servers if server.url is None]
         usual = _IDLE_S if self.complete else _STARTING_S
         self._wakeups.wait(min(usual, at_most_s), [one for one in awaited if one is not None])
 
     def stop(self) -> None:
-        """End every child within 4 s: the servers last, what does not end killed; asked again, hurry."""
-        begun, asked = time.monotonic(), self._wakeups.stops_asked
+        """Stop every child within 4 s, the servers last, and kill the rest. A second stop request shortens the wait."""
+        started_at, requests = time.monotonic(), self._wakeups.stop_requests
         for children, within_s in ((self._processes, _PROCESSES_WITHIN_S), (self._servers, _ALL_WITHIN_S)):
             for child in children:
                 child.ask_to_stop()
-            self._wait_for(children, deadline=begun + within_s, asked=asked)
+            self._wait_for(children, deadline=started_at + within_s, requests=requests)
         for child in self._all:
             child.kill()
         self._lifeline.cut()
-        self._claim.record({})
+        self._lock.record({})
         write_services(self._plan.home, self.services.model_copy(update={"pids": {}}))
 
     @property
@@ -111,24 +111,24 @@ class Supervisor:
 
     def _children(self, lines: Sequence[ProcessLine]) -> list[Child]:
         folder = self._plan.home / "logs"
-        return [Child(line, lifeline=self._lifeline, log_folder=folder, say=self._say) for line in lines]
+        return [Child(line, lifeline=self._lifeline, log_folder=folder, report=self._report) for line in lines]
 
     def _check(self, server: Child) -> None:
         if server.exit_code is None or server.line.name in self._came_up:
             return
         if server.exit_code == CANNOT_BE_SET_UP:
-            key, _, message = server.last_words().partition(": ")
+            key, _, message = server.last_line().partition(": ")
             raise ConfigInvalid([Problem(key=key, message=message)])
-        if server.streak.deaths >= _SERVER_TRIES:
-            raise ServerMissing(f"{server.line.name} did not come up: {server.last_words()}")
+        if server.deaths >= _SERVER_TRIES:
+            raise ServerMissing(f"{server.line.name} did not come up: {server.last_line()}")
 
-    def _learn_addresses(self) -> None:
-        learned: dict[str, SecretStr] = {}
+    def _take_addresses(self) -> None:
+        addresses: dict[str, SecretStr] = {}
         for server in self._servers:
             if server.url is not None:
                 self._came_up.add(server.line.name)
-                learned[_ADDRESS_OF[server.line.name]] = SecretStr(server.url)
-        self.services = self.services.model_copy(update=learned)
+                addresses[_ADDRESS_OF[server.line.name]] = SecretStr(server.url)
+        self.services = self.services.model_copy(update=addresses)
         for variable, url in (
             ("DATABASE_URL", self.services.database_url),
             ("REDIS_URL", self.services.redis_url),
@@ -150,19 +150,19 @@ class Supervisor:
             met.add(RECORD)
         return met
 
-    def _write_down(self, *, addresses_known: bool) -> None:
+    def _write_pids(self, *, addresses_known: bool) -> None:
         pids = {child.line.name: child.process.pid for child in self._all if child.process is not None}
-        self._claim.record(pids)
+        self._lock.record(pids)
         self.services = self.services.model_copy(update={"pids": {UP: os.getpid(), **pids}})
         if addresses_known:
             write_services(self._plan.home, self.services)
             self._changed = False
 
-    def _wait_for(self, children: Sequence[Child], *, deadline: float, asked: int) -> None:
+    def _wait_for(self, children: Sequence[Child], *, deadline: float, requests: int) -> None:
         while any(child.runs for child in children):
-            if self._wakeups.stops_asked > asked:
+            if self._wakeups.stop_requests > requests:
                 deadline = min(deadline, time.monotonic() + _HURRY_S)
-                asked = self._wakeups.stops_asked
+                requests = self._wakeups.stop_requests
             left = deadline - time.monotonic()
             if left <= 0:
                 return

@@ -14,6 +14,7 @@ from pipeline.model.states import UNDECIDED
 from pipeline.operations.dead_letters import DeadLetter, DeadLetters
 from pipeline.store.record import Record
 from pipeline.store.rows import ExecutionRow
+from pipeline.views.count_schemas import OpenCounts
 from pipeline.views.counts import nothing_open, open_counts
 from pipeline.views.history import executions
 from pipeline.views.report import report
@@ -61,7 +62,7 @@ def read(record: Record, executors: Mapping[str, ExecutorSettings]) -> ScreenFig
         RecordUnavailable: PostgreSQL is away.
     """
     now = datetime.now(UTC)
-    body, counts = report(record, since=now - SPAN), open_counts(record)
+    body, counts = report(record, since=now - SPAN).to_json(), open_counts(record)
     rooms, switches = headroom(record, executors), Switches(record)
     return ScreenFigures(
         at=now,
@@ -86,7 +87,7 @@ def _line(
     executor: ExecutorSettings,
     *,
     stand: SwitchStatus,
-    counts: Mapping[str, Any],
+    counts: OpenCounts,
     tally: Mapping[str, Any],
     rooms: Sequence[Headroom],
 ) -> ExecutorLine:
@@ -94,10 +95,10 @@ def _line(
         executor_id=executor.id,
         mode=executor.mode,
         stand=stand,
-        workers=counts["workers"],
-        open=sum(counts["open"][state.value] for state in UNDECIDED),
-        dead=counts["dead_letters"],
-        oldest_s=counts["oldest_unfinished_s"],
+        workers=counts.workers,
+        open=sum(counts.open[state.value] for state in UNDECIDED),
+        dead=counts.dead_letters,
+        oldest_s=counts.oldest_unfinished_s,
         with_order=tally.get("with_order", 0),
         eligible=tally.get("eligible", 0),
         tightest=max(rooms, key=lambda room: room.percent, default=None),

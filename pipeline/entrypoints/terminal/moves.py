@@ -7,14 +7,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from psycopg.rows import DictRow
 from rich.text import Text
 
 from pipeline.model.errors import RecordUnavailable
 from pipeline.model.states import State
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
-from pipeline.views.live_feed import is_decision, last_news, line_of, news
+from pipeline.views.live_feed import FeedMove, is_decision, last_news, line_of, news
 
 _LOOK_EVERY_S = 0.2
 _AGAIN_S = 0.5
@@ -41,18 +40,18 @@ class Wanted:
     reason: str | None = None
     every: bool = False
 
-    def shows(self, row: DictRow) -> bool:
+    def shows(self, row: FeedMove) -> bool:
         """Say whether *row* is to be shown."""
-        if self.executor_id not in (None, row["executor_id"]) or self.symbol not in (None, row["symbol"]):
+        if self.executor_id not in (None, row.executor_id) or self.symbol not in (None, row.symbol):
             return False
-        if self.state not in (None, row["to_state"]) or self.reason not in (None, row["reason_code"]):
+        if self.state not in (None, row.to_state) or self.reason not in (None, row.reason_code):
             return False
         return self.every or self.state is not None or self.reason is not None or is_decision(row)
 
 
 def follow(
     record: Record, stop: threading.Event, *, since: datetime | None, say: Callable[[str], None]
-) -> Iterator[DictRow]:
+) -> Iterator[FeedMove]:
     """Yield every move since then, or from now on, in order and none twice, until *stop*.
 
     An absence of PostgreSQL is said once when it begins and once when it is over; what moved meanwhile follows.
@@ -74,16 +73,15 @@ def follow(
             say("PostgreSQL is back")
         away = False
         for row in rows:
-            after = row["history_id"]
+            after = row.history_id
             yield row
         stop.wait(0.0 if rows else _LOOK_EVERY_S)
 
 
-def line(row: DictRow) -> Text:
+def line(row: FeedMove) -> Text:
     """Return a move's line, in the colour of its state."""
-    return Text(line_of(row), style=_STYLES.get(State(row["to_state"]), ""))
+    return Text(line_of(row), style=_STYLES.get(row.to_state, ""))
 
 
 def _before(record: Record, since: datetime) -> int:
-    row = record.run(lambda connection: connection.execute(sql("history", "news_before"), {"since": since}).fetchone())
-    return int(row["last"]) if row else 0
+    return record.maybe(int, sql("history", "news_before"), {"since": since}) or 0

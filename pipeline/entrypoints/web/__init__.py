@@ -1,1 +1,1 @@
-"""The web process."""
+"""The web process: the HTTP API, webhooks and the page."""

@@ -1,4 +1,4 @@
-"""Put the web application together out of its rooms."""
+"""Assemble the web application from its routes."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ from pipeline.entrypoints.web.page import actions, docs_page, login, routes
 from pipeline.entrypoints.web.page.rq import add_dashboard
 
 _DESCRIPTION = """
-A token goes in the header `Authorization: Bearer <token>`: TRADEWIRE_API_TOKEN opens everything; `tradewire token add`
-makes others, with the scopes `read`, `signal` and `operate`. Every refusal is `{"error": {"code", "message"}}`. Money,
-prices and quantities are strings, times RFC 3339 in UTC. A list answers `next_cursor`; give it back as `cursor` for
-the next page.
+Send a token in the header `Authorization: Bearer <token>`. TRADEWIRE_API_TOKEN has every scope; `tradewire token add`
+makes other tokens, with the scopes `read`, `signal` and `operate`. Every refusal is `{"error": {"code", "message"}}`.
+Money, prices and quantities are strings; times are RFC 3339 in UTC. A list returns `next_cursor`; send it as `cursor`
+to get the next page.
 """
 
 _TAGS = [
-    {"name": "signals", "description": "Send signals; see what came in."},
-    {"name": "webhooks", "description": "Where alerts of TradingView and others come in, and what became of them."},
-    {"name": "trading", "description": "Send a signal and wait for what becomes of it; what executors are doing."},
-    {"name": "executions", "description": "What became of each signal at each executor, and rates over all."},
-    {"name": "operating", "description": "What a person does: switches and dead letters."},
-    {"name": "live", "description": "What moves, as it moves: server-sent events."},
-    {"name": "metrics", "description": "For Prometheus."},
-    {"name": "health", "description": "For whoever watches processes; without a token."},
+    {"name": "signals", "description": "Send signals, and list the recorded ones."},
+    {"name": "webhooks", "description": "Receive alerts from TradingView and others, and list the deliveries."},
+    {"name": "trading", "description": "Send a signal and wait for its outcome; show whether each account trades."},
+    {"name": "executions", "description": "The outcome of each signal at each executor, and counts and rates."},
+    {"name": "operating", "description": "Switches and dead letters: the decisions of a person."},
+    {"name": "live", "description": "The moves of all executions as they happen, as server-sent events."},
+    {"name": "metrics", "description": "Metrics for Prometheus."},
+    {"name": "health", "description": "Whether this process and its servers answer; without a token."},
 ]
 
 
@@ -55,7 +55,7 @@ def make_app(context: WebContext) -> FastAPI:
     )
     add_handlers(app)
     app.add_middleware(RequestLimits)
-    for room in (
+    for module in (
         health,
         docs_page,
         signals,
@@ -70,6 +70,6 @@ def make_app(context: WebContext) -> FastAPI:
         actions,
         routes,
     ):
-        app.include_router(room.router(context))
+        app.include_router(module.router(context))
     add_dashboard(app, context)
     return app

@@ -1,8 +1,9 @@
-"""Serve the web process: the health routes and the door for signals."""
+"""Run the web process."""
 
 from __future__ import annotations
 
-import structlog
+from typing import Any
+
 import uvicorn
 
 from config.alerts import load_alerts
@@ -22,19 +23,24 @@ from pipeline.queues.queue import ExecutionQueue
 from pipeline.queues.redis_server import connect
 from pipeline.store.record import Record
 
-# Who waits for an outcome, or listens, does not keep the process from ending.
+# Requests that wait for an outcome, and event streams, do not keep the process from ending.
 _LEAVE_WITHIN_S = 3
-# Longer than most clients keep an idle connection: whoever closes first loses no request that is on its way.
+# Longer than most clients keep an idle connection, so that the client closes it and loses no request.
 _KEEP_ALIVE_S = 75
 
-log = structlog.get_logger(__name__)
+_SERVER: dict[str, Any] = {
+    "log_config": None,
+    "access_log": False,
+    "timeout_keep_alive": _KEEP_ALIVE_S,
+    "timeout_graceful_shutdown": _LEAVE_WITHIN_S,
+}
 
 
 def serve(settings: Settings, executors: Executors, *, host: str, port: int) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Raises:
-        ConfigInvalid: the record's or the queues' address is missing, or alerts.toml is wrong.
+        ConfigInvalid: an address or the API token is missing, or alerts.toml is wrong.
     """
     if settings.database_url is None or settings.redis_url is None or settings.api_token is None:
         message = "the web process needs DATABASE_URL, REDIS_URL and TRADEWIRE_API_TOKEN; `tradewire up` sets all three"
@@ -58,16 +64,7 @@ def serve(settings: Settings, executors: Executors, *, host: str, port: int) -> 
     )
     keeper_watch.start()
     try:
-        app = make_app(context)
-        uvicorn.run(
-            app,
-            host=host,
-            port=port,
-            log_config=None,
-            access_log=False,
-            timeout_keep_alive=_KEEP_ALIVE_S,
-            timeout_graceful_shutdown=_LEAVE_WITHIN_S,
-        )
+        uvicorn.run(make_app(context), host=host, port=port, **_SERVER)
     finally:
         keeper_watch.close()
         readiness.close()

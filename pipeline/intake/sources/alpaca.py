@@ -1,4 +1,4 @@
-"""Read the latest minute bars from Alpaca's market data, and give the consensus on each new one."""
+"""Read the latest minute bars from Alpaca's market data, and return the consensus on each new bar."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from pipeline.intake.sources.consensus import ACTIONS, STRATEGY, WINDOW, as_sign
 from pipeline.intake.sources.protocol import AlpacaKeys, Item, Produces, SourceContext
 from pipeline.model.errors import ConfigInvalid, Problem, SourceUnavailable
 
-#: What is watched when nobody names symbols.
+#: The symbols that are read when none are configured.
 DEFAULT_SYMBOLS = ("AAPL", "IBM", "MSFT")
 
 _BAR = timedelta(minutes=1)
-#: An older bar is not news: the market is closed, or the symbol is not traded.
-_NEWS = 3 * _BAR
-#: How far back to ask, so that a window is full although a quiet symbol has minutes without a trade.
+#: An older bar gives no signal: the market is closed, or the symbol is not traded.
+_LONGEST_AGE = 3 * _BAR
+#: How far back to read, so that a window is full although a symbol has minutes without a trade.
 _LOOK_BACK = timedelta(hours=2)
-#: Alpaca allows 200 requests a minute for one account; a poll is one.
+#: Alpaca allows 200 requests a minute for one account; each poll is one request.
 _SHORTEST_PAUSE_S = 2.0
-#: To connect, and between two pieces of an answer.
+#: The time limits for connecting, and between two parts of an answer.
 _TIMEOUT_S = (3.0, 8.0)
 
 
 class _TimedAdapter(HTTPAdapter):
-    """Gives every request a time limit: alpaca-py sets none, and a mute server would keep us for ever."""
+    """Sets a time limit for every request: alpaca-py sets none, and would wait for ever."""
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         kwargs["timeout"] = _TIMEOUT_S
@@ -44,7 +44,7 @@ class _TimedAdapter(HTTPAdapter):
 
 
 class AlpacaSource:
-    """Signals on the bars of the free IEX feed. Stocks only."""
+    """Signals on the minute bars of the free IEX feed. Stocks only."""
 
     name = "alpaca"
     cadence_s = _BAR.total_seconds()
@@ -58,20 +58,20 @@ class AlpacaSource:
 
     @property
     def finished(self) -> bool:
-        """False: there is always another day."""
+        """Always False."""
         return False
 
     def poll(self, stop: threading.Event) -> Sequence[Item]:  # noqa: ARG002 - one request, with a time limit
         """Return the consensus on every bar that is new since the last poll.
 
         Raises:
-            SourceUnavailable: Alpaca is away, refuses the keys, or makes no sense.
+            SourceUnavailable: Alpaca is away, refuses the keys, or its answer cannot be read.
         """
         now = datetime.now(UTC)
         signals, given = [], {}
         for symbol, rows in sorted(self._latest(now).items()):
             window, begun_at = _read(symbol, rows)
-            if begun_at is None or begun_at == self._given.get(symbol) or now - begun_at > _NEWS:
+            if begun_at is None or begun_at == self._given.get(symbol) or now - begun_at > _LONGEST_AGE:
                 continue
             given[symbol] = begun_at
             opinion = consensus(window)
@@ -85,16 +85,16 @@ class AlpacaSource:
                         generated_at=min(begun_at + _BAR, now),
                     )
                 )
-        # Only now: when a later symbol raises, nothing of this poll has gone out.
+        # Remembered only now: when a later symbol raises, no signal of this poll has been returned.
         self._given |= given
         return signals
 
     def close(self) -> None:
         """Close the connections to Alpaca."""
-        self._client._session.close()  # noqa: SLF001 - alpaca-py has no way of its own
+        self._client._session.close()  # noqa: SLF001 - alpaca-py has no method for it
 
     def _latest(self, now: datetime) -> Mapping[str, Sequence[Mapping[str, Any]]]:
-        asked = StockBarsRequest(
+        wanted = StockBarsRequest(
             symbol_or_symbols=self._symbols,
             timeframe=TimeFrame.Minute,
             start=now - _LOOK_BACK,
@@ -102,11 +102,11 @@ class AlpacaSource:
             feed=DataFeed.IEX,
         )
         try:
-            bars = self._client.get_stock_bars(asked)
+            bars = self._client.get_stock_bars(wanted)
         except APIError as exc:
             raise SourceUnavailable(f"Alpaca answered {exc.status_code}: {self._masked(exc)}") from None
         except (requests.RequestException, ValueError, AttributeError, TypeError) as exc:
-            # Without its cause: a request's exception holds its headers, and they hold the keys.
+            # The cause is dropped: a request's exception contains its headers, and they contain the keys.
             raise SourceUnavailable(f"Alpaca's bars could not be read: {type(exc).__name__}.") from None
         return bars if isinstance(bars, dict) else {}
 
@@ -121,7 +121,7 @@ def open_source(context: SourceContext) -> AlpacaSource:
     """Open Alpaca's market data with the keys of *context*.
 
     Raises:
-        ConfigInvalid: There are no keys, or a symbol is not a stock's.
+        ConfigInvalid: The keys are missing, or a symbol is not that of a stock.
     """
     problems = []
     if context.alpaca is None:
@@ -137,7 +137,7 @@ def open_source(context: SourceContext) -> AlpacaSource:
 
 
 def produces(context: SourceContext) -> Produces:
-    """Say what it has signals for: the symbols that are watched."""
+    """Declare the signals: the symbols that are read, the strategy and the actions."""
     return Produces(symbols=context.symbols or DEFAULT_SYMBOLS, strategies=(STRATEGY,), actions=ACTIONS)
 
 
@@ -145,9 +145,9 @@ def _client(keys: AlpacaKeys) -> StockHistoricalDataClient:
     client = StockHistoricalDataClient(
         keys.key, keys.secret.get_secret_value(), raw_data=True, url_override=keys.base_url
     )
-    # No retries below ours: they sleep for seconds, deaf to a stop.
+    # No retries inside alpaca-py: they sleep for seconds and ignore a stop.
     client._retry = 0  # noqa: SLF001 - not an argument of the constructor
-    # No netrc and no proxies from the environment: the keys go to Alpaca and nowhere else.
+    # Neither netrc nor proxies from the environment: the keys must go to Alpaca only.
     client._session.trust_env = False  # noqa: SLF001 - the same
     client._session.mount("https://", _TimedAdapter())  # noqa: SLF001 - the same
     client._session.mount("http://", _TimedAdapter())  # noqa: SLF001 - the same
@@ -155,17 +155,17 @@ def _client(keys: AlpacaKeys) -> StockHistoricalDataClient:
 
 
 def _read(symbol: str, rows: Sequence[Mapping[str, Any]]) -> tuple[list[Bar], datetime | None]:
-    """Return the last window of *rows* and when its last bar began; None without a bar."""
+    """Return the last window of *rows* and the start of its last bar, None without a bar."""
     try:
         window = [_bar(symbol, row) for row in rows[-WINDOW:]]
         begun_at = datetime.fromisoformat(rows[-1]["t"]).astimezone(UTC) if rows else None
     except (KeyError, TypeError, ValueError, DecimalException) as exc:
-        raise SourceUnavailable(f"A bar of {symbol} makes no sense: {type(exc).__name__}.") from None
+        raise SourceUnavailable(f"A bar of {symbol} cannot be read: {type(exc).__name__}.") from None
     return window, begun_at
 
 
 def _bar(symbol: str, row: Mapping[str, Any]) -> Bar:
-    """Read a row. Its numbers were floats in transit; their shortest form is what Alpaca wrote."""
+    """Read a row. Its numbers became floats while it was decoded; their shortest form is what Alpaca sent."""
     opened, high, low, close = prices = [Decimal(str(row[key])) for key in ("o", "h", "l", "c")]
     if not all(price.is_finite() for price in prices):
         raise ValueError("not a price")

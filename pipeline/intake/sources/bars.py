@@ -1,8 +1,8 @@
 """Read the daily price bars that ship with the project, adjusted for splits.
 
-Only splits are taken out, not dividends: `Adj Close / Close` moves with both, so a split is where that factor
-jumps by a quarter or more between two days. The largest dividend in the file (MSFT, November 2004) moves it
-by 11 %, the smallest split by 100 %. Prices are rounded to cents, so they stay what a broker can quote.
+Prices are adjusted for splits only, not for dividends. `Adj Close / Close` changes with both, so a split is a day on
+which that factor rises by a quarter or more. The largest dividend in the file (MSFT, November 2004) changes it by 11 %,
+the smallest split by 100 %. Prices are rounded to cents, as a broker quotes them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from functools import cache
 from importlib.resources import files
 
-#: The first day that is played; what lies before is history for indicators to warm up on.
+#: The first day that is played; the days before are history for the indicators.
 FIRST_PLAYED = date(2005, 1, 1)
 _SPLIT = Decimal("1.25")
 _CENT = Decimal("0.01")
@@ -45,7 +45,7 @@ class BarDay:
 
 @dataclass(frozen=True, kw_only=True)
 class Bars:
-    """All trading days in order. Days before index *first_played* are warm-up."""
+    """All trading days in order. The days before index *first_played* are history for the indicators."""
 
     days: tuple[BarDay, ...]
     first_played: int
@@ -99,7 +99,7 @@ def _row(line: dict[str, str]) -> _Row:
 
 
 def _splits(rows: list[_Row]) -> Iterable[int]:
-    """Return for each row the shares that one share of that day has become by the last row."""
+    """Return for each row the number of shares that one share of that day has become by the last row."""
     shares = [1] * len(rows)
     for index in range(len(rows) - 1, 0, -1):
         jump = rows[index].factor / rows[index - 1].factor

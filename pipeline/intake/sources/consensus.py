@@ -1,17 +1,17 @@
-"""Make one opinion out of three indicators on a window of bars.
+"""Form one opinion from three indicators on a window of bars.
 
-A demonstration: it shows the way of a signal with figures that mean what they say, and changes its mind every
-few bars, so that there is something to watch. Nobody has shown that it earns money; it is not advice.
+This is a demonstration of a source of signals. It changes its opinion every few bars, so that there is something to
+see. It has not been shown to earn money, and it is not advice.
 
-Each indicator looks at the last bars and votes from -1 (down) to 1 (up), measured in the average true range,
-so that a calm and a wild symbol are judged alike:
+Each indicator votes from -1 (down) to 1 (up). The votes are measured in the average true range, so that they do not
+depend on how volatile a symbol is:
 
 - *trend*: how far the close is from its 3-bar average;
 - *momentum*: how far the close has moved in one bar;
 - *breakout*: where the close lies in the high-low channel of the 3 bars before it.
 
-The weighted sum of the votes is the direction, and its size the confidence: 50 % is no opinion, 100 % is
-three full votes the same way. Below `DECISIVE` there is no opinion, which is never turned into a side.
+The sign of the weighted sum is the direction, and its size the confidence: 50 % is no opinion, 100 % is three full
+votes in one direction. Below `DECISIVE` there is no opinion and no signal.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from pipeline.intake.sources.bars import Bar
 from pipeline.model.signals import Action
 
 STRATEGY = "consensus"
-#: What an opinion may be.
+#: The actions that an opinion may have.
 ACTIONS = tuple(action.value for action in Action)
-#: Bars that an opinion is made of: ten true ranges need the close before them too.
+#: Bars of a window: ten true ranges need one more close before them.
 WINDOW = 11
-#: Percent. Less than this is noise: the votes cancel each other out.
+#: Percent. With less confidence the votes cancel each other out.
 DECISIVE = Decimal(60)
 #: The farthest stop, as a part of the entry price: what the strictest shipped executor allows.
 WIDEST_STOP = Decimal("0.015")
@@ -43,17 +43,17 @@ _NARROWEST_STOP = Decimal("0.005")
 #: A target this many times as far away as the stop.
 _REWARD = 2
 _TREND_WEIGHT, _MOMENTUM_WEIGHT, _BREAKOUT_WEIGHT = Decimal("0.3"), Decimal("0.4"), Decimal("0.3")
-#: Average true ranges that make a full vote.
+#: The distances that make a full vote, in average true ranges.
 _FULL_TREND, _FULL_MOMENTUM = Decimal("0.3"), Decimal("0.4")
-#: Average true range as a part of the price: 1-2 % is usual for a large share, 8 % was October 2008.
+#: The average true range as a part of the price. 1-2 % is usual for a large share; October 2008 had 8 %.
 _CRISIS_RANGE, _VOLATILE_RANGE = Decimal("0.08"), Decimal("0.03")
-#: The net move as a part of the way gone; a random walk of ten steps goes about a third.
+#: The net move as a part of the sum of all moves. A random walk of ten steps has about a third.
 _TRENDING = Decimal("0.4")
 _HUNDREDTH = Decimal("0.01")
 
 
 class Regime(StrEnum):
-    """How the market of a symbol behaves."""
+    """The behaviour of a symbol's market."""
 
     TRENDING = "TRENDING"
     CONSOLIDATION = "CONSOLIDATION"
@@ -63,7 +63,7 @@ class Regime(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Opinion:
-    """What the indicators make of a window. Prices in dollars per share, confidence in percent."""
+    """The opinion on a window of bars. Prices are in dollars per share, the confidence in percent."""
 
     action: Action
     confidence: Decimal
@@ -84,11 +84,7 @@ def consensus(bars: Sequence[Bar]) -> Opinion | None:
     true_range = average_true_range(window)
     if true_range <= 0 or min(bar.low for bar in window) <= 0:
         return None
-    vote = (
-        _TREND_WEIGHT * trend(window, true_range)
-        + _MOMENTUM_WEIGHT * momentum(window, true_range)
-        + _BREAKOUT_WEIGHT * breakout(window)
-    )
+    vote = _weighted_vote(window, true_range)
     confidence = (50 + 50 * abs(vote)).quantize(_HUNDREDTH, ROUND_HALF_EVEN)
     if confidence < DECISIVE:
         return None
@@ -126,7 +122,7 @@ def as_signal(opinion: Opinion, *, source: str, source_id: str, symbol: str, gen
 
 
 def average_true_range(window: Sequence[Bar]) -> Decimal:
-    """Return the mean of how far each bar reached, gaps from the close before it included."""
+    """Return the mean range of the bars; each range includes the gap from the close before it."""
     ranges = [max(bar.high, before.close) - min(bar.low, before.close) for before, bar in pairwise(window)]
     return sum(ranges, Decimal(0)) / len(ranges)
 
@@ -144,7 +140,7 @@ def momentum(window: Sequence[Bar], true_range: Decimal) -> Decimal:
 
 
 def breakout(window: Sequence[Bar]) -> Decimal:
-    """Vote by where the close lies in the Donchian channel of the bars before it; outside is a full vote."""
+    """Vote by the position of the close in the Donchian channel of the bars before it; outside is a full vote."""
     channel = window[-1 - _CHANNEL_BARS : -1]
     high, low = max(bar.high for bar in channel), min(bar.low for bar in channel)
     if high <= low:
@@ -153,16 +149,24 @@ def breakout(window: Sequence[Bar]) -> Decimal:
 
 
 def regime(window: Sequence[Bar], true_range: Decimal) -> Regime:
-    """Name the market's behaviour: first by how wild it is, then by whether it goes anywhere."""
-    wildness = true_range / window[-1].close
-    if wildness >= _CRISIS_RANGE:
+    """Return the market's regime: first by its volatility, then by whether the price has a direction."""
+    volatility = true_range / window[-1].close
+    if volatility >= _CRISIS_RANGE:
         return Regime.CRISIS
-    if wildness >= _VOLATILE_RANGE:
+    if volatility >= _VOLATILE_RANGE:
         return Regime.VOLATILE
-    way = sum((abs(bar.close - before.close) for before, bar in pairwise(window)), Decimal(0))
-    if way > 0 and abs(window[-1].close - window[0].close) / way >= _TRENDING:
+    path = sum((abs(bar.close - before.close) for before, bar in pairwise(window)), Decimal(0))
+    if path > 0 and abs(window[-1].close - window[0].close) / path >= _TRENDING:
         return Regime.TRENDING
     return Regime.CONSOLIDATION
+
+
+def _weighted_vote(window: Sequence[Bar], true_range: Decimal) -> Decimal:
+    return (
+        _TREND_WEIGHT * trend(window, true_range)
+        + _MOMENTUM_WEIGHT * momentum(window, true_range)
+        + _BREAKOUT_WEIGHT * breakout(window)
+    )
 
 
 def _vote(value: Decimal) -> Decimal:
@@ -170,7 +174,7 @@ def _vote(value: Decimal) -> Decimal:
 
 
 def _levels(entry: Decimal, action: Action, true_range: Decimal) -> tuple[Decimal, Decimal] | None:
-    """Return target and stop on the price grid, rounded towards *entry*; None when the grid is too coarse."""
+    """Return target and stop on the price grid, rounded towards *entry*; None when the grid is too coarse for them."""
     distance = entry * max(_NARROWEST_STOP, min(WIDEST_STOP, true_range / entry))
     up = action is Action.BUY
     grid = Decimal("0.01") if entry >= 1 else Decimal("0.0001")

@@ -1,4 +1,4 @@
-"""Poll one source for as long as the producer runs, through its failures, and know how it is."""
+"""Poll one source for as long as the producer runs, through its failures, and report its health."""
 
 from __future__ import annotations
 
@@ -12,35 +12,36 @@ from datetime import UTC, datetime
 import structlog
 
 from pipeline.intake.sources.protocol import Item, Source
+from pipeline.model.backoff import Backoff
 from pipeline.model.errors import TradewireError
 
 log = structlog.get_logger(__name__)
 
-#: Seconds between tries of a source that raises.
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 5.0
-#: A poll may wait for news, but one that takes longer than this is stuck.
+#: The pauses between polls of a source that raises.
+_BACKOFF = Backoff(first_s=0.2, longest_s=5.0)
+#: A poll may wait for new signals, but one that takes longer than this is stuck.
 _STUCK_S = 30.0
-#: So many cadences without a signal are worth a warning: one minute of the replay.
+#: A source that has given no signal for so many cadences is silent: one minute of the replay.
 _SILENT_CADENCES = 12
 
 
 @dataclass(frozen=True, kw_only=True)
 class SourceHealth:
-    """How a source is. Times are of this machine's clock."""
+    """The health of a source. Times are of this machine's clock."""
 
     ok: bool
     last_signal_at: datetime | None
-    #: When a poll last returned, with news or without.
+    #: When a poll last returned, with signals or without.
     last_poll_at: datetime | None
     failing_since: datetime | None
     error: str | None
-    #: No signal for a minute's worth of its rhythm. It may be right; somebody should look.
+    #: Whether it has given no signal for 12 cadences. That may be right, but a person should check.
     silent: bool
     finished: bool
 
 
 class Feed:
-    """Runs one source in a thread and hands on what it gives, in order."""
+    """Polls one source in a thread and hands its items on, in order."""
 
     def __init__(self, source: Source, hand_on: Callable[[str, Sequence[Item]], None]) -> None:
         self._source = source
@@ -51,8 +52,8 @@ class Feed:
         self._last_signal_at: datetime | None = None
         self._last_poll_at: datetime | None = None
         self._polled_at: float | None = None
-        self._heard_at = time.monotonic()
-        self._said_silent = False
+        self._signal_at = time.monotonic()
+        self._silence_logged = False
         self._thread: threading.Thread | None = None
         self._ended = threading.Event()
         self._stop: threading.Event | None = None
@@ -64,32 +65,32 @@ class Feed:
 
     @property
     def finished(self) -> bool:
-        """Say whether the source has come to its end."""
+        """Return whether the source has ended."""
         return self._source.finished
 
     @property
     def ended(self) -> bool:
-        """Say whether the thread was started and is over: nothing will be handed on any more."""
+        """Return whether the thread has ended, so that nothing more will be handed on."""
         return self._ended.is_set()
 
     def start(self, stop: threading.Event) -> None:
         """Poll in a thread until *stop* or the source's end; then close the source."""
         self._stop = stop
-        self._heard_at = time.monotonic()
+        self._signal_at = time.monotonic()
         self._thread = threading.Thread(target=self._run, args=(stop,), name=f"source-{self.name}", daemon=True)
         self._thread.start()
 
     def join(self, timeout_s: float) -> None:
-        """Wait until the thread has ended, at most *timeout_s*; one that is stuck dies with the process."""
+        """Wait until the thread has ended, at most *timeout_s*. A stuck thread ends with the process."""
         if self._thread is not None:
             self._thread.join(timeout_s)
 
     def run_once(self, stop: threading.Event) -> int:
-        """Poll once and hand on what came; return how much. A source that raises is noted, not passed on."""
+        """Poll once and hand the items on; return their number. An exception of the source becomes its health."""
         self._polled_at = time.monotonic()
         try:
             items = self._source.poll(stop)
-        except Exception as exc:  # noqa: BLE001 - a source is anybody's code, and the daemon outlives it
+        except Exception as exc:  # noqa: BLE001 - a source may raise anything, and the daemon goes on
             self._note_failure(exc)
             return 0
         finally:
@@ -107,8 +108,8 @@ class Feed:
             log.warning("source.not_closed", source=self.name, error=type(exc).__name__)
 
     def health(self) -> SourceHealth:
-        """Return how the source is now."""
-        fault = self._error or self._fault_of_thread()
+        """Return the health of the source."""
+        fault = self._error or self._thread_fault()
         return SourceHealth(
             ok=fault is None,
             last_signal_at=self._last_signal_at,
@@ -123,7 +124,7 @@ class Feed:
         try:
             while not stop.is_set() and not self.finished:
                 self.run_once(stop)
-                self._say_silence()
+                self._log_silence()
                 stop.wait(self._pause_s())
         finally:
             self.close()
@@ -133,8 +134,7 @@ class Feed:
     def _pause_s(self) -> float:
         if not self._failures:
             return self._source.pause_s
-        pause = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** min(self._failures - 1, 30))
-        return pause * random.uniform(0.5, 1.0)  # noqa: S311 - not a secret
+        return _BACKOFF.after(self._failures) * random.uniform(0.5, 1.0)  # noqa: S311 - not a secret
 
     def _note_failure(self, exc: Exception) -> None:
         self._failures += 1
@@ -142,7 +142,7 @@ class Feed:
         self._error = str(exc) if known else type(exc).__name__
         if self._failing_since is None:
             self._failing_since = datetime.now(UTC)
-            # What our own errors say is enough; of others the trace is logged, and health shows the class only.
+            # Our own errors explain themselves. Of other errors the trace is logged, and health shows only the class.
             log.warning("source.failed", source=self.name, error=self._error, exc_info=None if known else exc)
 
     def _note_answer(self, items: Sequence[Item]) -> None:
@@ -154,20 +154,20 @@ class Feed:
         self._last_poll_at = now
         if items:
             self._last_signal_at = now
-            self._heard_at = time.monotonic()
-            self._said_silent = False
+            self._signal_at = time.monotonic()
+            self._silence_logged = False
 
     def _is_silent(self) -> bool:
         if not self._source.cadence_s or self.finished:
             return False
-        return time.monotonic() - self._heard_at > _SILENT_CADENCES * self._source.cadence_s
+        return time.monotonic() - self._signal_at > _SILENT_CADENCES * self._source.cadence_s
 
-    def _say_silence(self) -> None:
-        if self._is_silent() and not self._said_silent:
-            self._said_silent = True
+    def _log_silence(self) -> None:
+        if self._is_silent() and not self._silence_logged:
+            self._silence_logged = True
             log.warning("source.silent", source=self.name, cadence_s=self._source.cadence_s)
 
-    def _fault_of_thread(self) -> str | None:
+    def _thread_fault(self) -> str | None:
         if self._thread is None or self._stop is None or self._stop.is_set() or self.finished:
             return None
         if self.ended:

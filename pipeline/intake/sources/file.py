@@ -1,7 +1,7 @@
 """Read signals from a file or from standard input, once, from the beginning to the end.
 
-A signal without a `source_id` gets one of the file's name, its number in the file and its content, so that
-the same file read again trades nothing twice. Two equal signals that are both meant go on two lines of it.
+A signal without a `source_id` gets one made of the file's name, its position in the file and its content, so that
+reading the same file again trades nothing twice. Two equal signals on two lines are two signals.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ from pipeline.intake.sources.reading import ParsedLine, bounded_lines, read_sign
 from pipeline.model.errors import ConfigInvalid, Problem, SourceUnavailable
 
 STANDARD_INPUT = "-"
-#: The code of the refusal of a line that is no signal.
+#: The code under which a line that is no JSON object is refused.
 INVALID_JSON = "invalid_json"
 
 _BATCH = 500
-#: Seconds in which a waiting thread sees that it should stop.
-_LOOK_UP_S = 0.25
+#: Seconds after which a waiting thread checks whether it should stop.
+_CHECK_EVERY_S = 0.25
 _STANDARD_INPUT_FD = 0
 
 
 class _End:
-    """Comes after the last line; *fault* is set when reading broke off."""
+    """The end of the file; *fault* is set when reading failed before it."""
 
     def __init__(self, fault: OSError | None = None) -> None:
         self.fault = fault
 
 
 class FileSource:
-    """The signals of one file. A thread reads ahead, because standard input may keep a reader waiting."""
+    """The signals of one file. A thread reads ahead, because reading standard input may block."""
 
     name = "file"
     cadence_s = 0.0
@@ -57,14 +57,14 @@ class FileSource:
 
     @property
     def finished(self) -> bool:
-        """True after the last line."""
+        """Whether the last line has been returned."""
         return self._finished
 
     def poll(self, stop: threading.Event) -> Sequence[Item]:
         """Return the next signals, at most a few hundred.
 
         Raises:
-            SourceUnavailable: Reading broke off. The next poll begins anew.
+            SourceUnavailable: Reading failed. The next poll starts again from the beginning.
         """
         self._raise_fault(unless=())
         if self._reader is None and not self._finished:
@@ -82,17 +82,17 @@ class FileSource:
         return items
 
     def close(self) -> None:
-        """Let the reading thread end. It is not waited for: standard input may never give it a line."""
+        """Ask the reading thread to end, without waiting for it: reading standard input may block for ever."""
         self._closed.set()
 
     def _raise_fault(self, *, unless: Sequence[Item]) -> None:
-        """Raise what reading broke off with, but first let go out what was read before."""
+        """Raise the error that ended the reading, unless items that were read before it are to be returned first."""
         if self._fault is not None and not unless:
             fault, self._fault = self._fault, None
             raise SourceUnavailable(f"{self._path} cannot be read: {fault.strerror}")
 
     def _begin(self) -> None:
-        # What came through standard input does not come again: another run must not be taken for a repeat.
+        # Standard input cannot be read again, so every run has ids of its own and never counts as a repeat.
         self._prefix = f"stdin-{uuid4().hex[:12]}" if self._path == STANDARD_INPUT else _printable(self._path)
         self._count = 0
         self._reader = threading.Thread(target=self._read_ahead, name="file-reader", daemon=True)
@@ -100,7 +100,7 @@ class FileSource:
 
     def _next(self, *, wait: bool) -> ParsedLine | _End | None:
         try:
-            return self._read.get(timeout=_LOOK_UP_S) if wait else self._read.get_nowait()
+            return self._read.get(timeout=_CHECK_EVERY_S) if wait else self._read.get_nowait()
         except Empty:
             return None
 
@@ -131,10 +131,10 @@ class FileSource:
         self._hand_over(end)
 
     def _hand_over(self, read: ParsedLine | _End) -> bool:
-        """Wait until there is room. False: nobody wants it any more."""
+        """Put *read* into the queue when there is room; return False when the source was closed before."""
         while not self._closed.is_set():
             try:
-                self._read.put(read, timeout=_LOOK_UP_S)
+                self._read.put(read, timeout=_CHECK_EVERY_S)
             except Full:
                 continue
             return True
@@ -145,7 +145,7 @@ def open_source(context: SourceContext) -> FileSource:
     """Open the file that *context* names.
 
     Raises:
-        ConfigInvalid: No file is named, or there is none.
+        ConfigInvalid: No file is named, or it does not exist.
     """
     path = context.path
     if not path:
@@ -157,9 +157,9 @@ def open_source(context: SourceContext) -> FileSource:
 
 @contextmanager
 def _opened(path: str) -> Iterator[BinaryIO]:
-    """Open *path* for reading; standard input through a buffer of our own.
+    """Open *path* for reading.
 
-    The interpreter's own buffer would be locked by a waiting reader when the interpreter ends.
+    Standard input gets a new buffer: the interpreter's own would be locked by the blocked reader at exit.
     """
     if path == STANDARD_INPUT:
         with open(_STANDARD_INPUT_FD, "rb", closefd=False) as stream:

@@ -1,4 +1,4 @@
-"""What the producer needs of a source of signals, and how an installed source is opened by its name."""
+"""Define the protocol of a signal source, and open an installed source by its name."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from pydantic import SecretStr
 
 from pipeline.model.errors import ConfigInvalid, Problem
 
-#: Installed distributions name their sources in this entry-point group.
+#: The entry-point group in which installed distributions register their sources.
 GROUP = "tradewire.sources"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Unreadable:
-    """Input that could not be read as a signal: it is kept as a refusal, not dropped.
+    """Input that could not be read as a signal. It is recorded as a refusal.
 
     Attributes:
-        raw: What is known of it, as JSON; `source_id` is always set.
-        code: A word for programs, like `invalid_json`.
-        message: A sentence for people that says where and what.
+        raw: The input, or what is known of it, as JSON; `source_id` is always set.
+        code: The refusal's code for programs, like `invalid_json`.
+        message: A sentence for people: where the fault is and what it is.
     """
 
     raw: Mapping[str, Any]
@@ -36,33 +36,33 @@ Item = Mapping[str, Any] | Unreadable
 
 
 class Source(Protocol):
-    """Where signals come from. Used by one thread."""
+    """A source of signals. One thread uses it."""
 
-    #: Names the source in the record: `source` of every signal that does not name one itself.
+    #: The source's name in the record, for signals that do not name a source themselves.
     name: str
-    #: Seconds between two pieces of news when all is well; 0 when there is no such rhythm.
+    #: Seconds between two signals in normal operation; 0 when there is no regular interval.
     cadence_s: float
     #: Seconds to wait between two polls; 0 for a source that waits inside `poll`.
     pause_s: float
 
     @property
     def finished(self) -> bool:
-        """True when nothing will come any more, as at the end of a file."""
+        """Whether no more signals will come, as at the end of a file."""
 
     def poll(self, stop: threading.Event) -> Sequence[Item]:
-        """Return what is new, in order: raw signals with `source_id` set, and what could not be read.
+        """Return new items in order: raw signals with `source_id` set, and input that could not be read.
 
-        Returns within about a second once *stop* is set. May return the same signal again: `source_id` makes
-        that harmless. Whatever it raises is logged, and it is called again after a while.
+        It returns within about a second once *stop* is set. It may return a signal again: the same `source_id` is
+        recorded once. An exception is logged, and the source is polled again after a pause.
         """
 
     def close(self) -> None:
-        """Let go of files and connections. Called once, after the last `poll`."""
+        """Close files and connections. Called once, after the last `poll`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AlpacaKeys:
-    """The keys for Alpaca's market data, and its address when it is not the usual one."""
+    """The keys for Alpaca's market data; *base_url* only when it is not the default address."""
 
     key: str
     secret: SecretStr
@@ -71,14 +71,14 @@ class AlpacaKeys:
 
 @dataclass(frozen=True, kw_only=True)
 class SourceContext:
-    """What a source may need to be opened; each takes what it uses.
+    """The settings with which a source is opened. Each source reads those that it needs.
 
     Attributes:
-        exchange_url: Where the paper exchange listens, for `replay`.
+        exchange_url: The paper exchange's address, for `replay`.
         cadence_s: Seconds per cycle.
         alpaca: Keys for `alpaca`.
         path: The file for `file`; `-` is standard input.
-        symbols: The only symbols to give signals for; empty for all that the source has.
+        symbols: The only symbols to return signals for; empty for all symbols of the source.
     """
 
     exchange_url: str | None = None
@@ -90,10 +90,10 @@ class SourceContext:
 
 @dataclass(frozen=True, kw_only=True)
 class Produces:
-    """What all signals of a source are about; None where nobody knows.
+    """The symbols, strategies and actions of all signals of a source; None where they are not known.
 
-    A source's module may say it, beside `open_source`, with `produces(context: SourceContext) -> Produces`. An
-    executor that can never trade any of it is warned about.
+    A source's module may declare them, beside `open_source`, with `produces(context: SourceContext) -> Produces`.
+    `config check` warns of an executor that can never trade any of them.
     """
 
     symbols: tuple[str, ...] | None = None
@@ -110,14 +110,14 @@ def known_sources() -> dict[str, EntryPoint]:
 
 
 def produced_by(name: str, context: SourceContext) -> Produces:
-    """Return what the source *name* says of its signals, without opening it."""
+    """Return the declared signals of the source *name* without opening it; all None when it declares none."""
     entry = known_sources().get(name)
     if entry is None:
         return Produces()
     try:
         describe = getattr(import_module(entry.module), "produces", None)
     except ImportError:
-        # Who opens it says so.
+        # Opening the source will report this error.
         return Produces()
     return Produces() if describe is None else describe(context)
 

@@ -1,9 +1,9 @@
-"""Read the bars that the paper exchange plays, and give the consensus on each new one.
+"""Read the bars that the paper exchange plays, and return the consensus on each new one.
 
-The exchange's cursor is the only one: a signal's entry price is the close that the exchange trades at, and
-after any restart, of this process or of the exchange, the replay goes on where the exchange is. The current
-cycle may be given twice; its `source_id` (lap, symbol, date) makes that harmless. Cycles that were missed are
-not made up for: their prices are no longer to be had.
+Only the exchange has a position in the bars: a signal's entry price is the close at which the exchange trades, and
+after a restart, of this process or of the exchange, the replay goes on where the exchange is. A cycle may be returned
+twice; its `source_id` (lap, symbol, date) is then the same. Missed cycles are skipped: the exchange no longer trades at
+their prices.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from pipeline.model.errors import ConfigInvalid, Problem, SourceUnavailable
 
 log = structlog.get_logger(__name__)
 
-#: Seconds that one request waits for the next cycle; a stop is seen after that.
+#: Seconds that one request waits for the next cycle; a stop is noticed after that.
 _LONG_POLL_S = 1.0
 _TIMEOUT = httpx.Timeout(5.0, connect=2.0)
-#: Seconds after an answer that came at once and held nothing new, should the exchange not wait as asked.
-_BREATH_S = 0.1
-#: So many cycles without a new bar is a fault, and at least so many seconds.
+#: Seconds to wait after an answer without a new cycle, when the exchange did not wait as requested.
+_SHORTEST_POLL_S = 0.1
+#: The replay is stalled after so many cycles without a new bar, and at least so many seconds.
 _STALLED_CYCLES, _STALLED_S = 6, 15.0
 
 _Price = Annotated[Decimal, Field(gt=0, allow_inf_nan=False)]
@@ -54,7 +54,7 @@ class _Cycle(BaseModel):
     bars: tuple[_Bar, ...]
 
 
-class _News(BaseModel):
+class _Position(BaseModel):
     cursor: int | None
     cadence_s: float
 
@@ -82,23 +82,23 @@ class ReplaySource:
 
     @property
     def finished(self) -> bool:
-        """False: the exchange plays in a loop."""
+        """Always False: the exchange plays its bars in a loop."""
         return False
 
     def poll(self, stop: threading.Event) -> Sequence[Item]:
-        """Wait a moment for the next cycle and return the consensus on it.
+        """Wait up to 1 s for the next cycle and return the consensus on it.
 
         Raises:
-            SourceUnavailable: The exchange is away, makes no sense, or has stood still for several cycles.
+            SourceUnavailable: The exchange is away or stalled, or its answer cannot be read.
         """
-        asked_at = time.monotonic()
-        cursor = self._ask_for_news()
+        started_at = time.monotonic()
+        cursor = self._next_cursor()
         if cursor is None or cursor == self._cursor:
-            self._notice_standstill()
-            if time.monotonic() - asked_at < _BREATH_S:
-                stop.wait(_BREATH_S)
+            self._refuse_stall()
+            if time.monotonic() - started_at < _SHORTEST_POLL_S:
+                stop.wait(_SHORTEST_POLL_S)
             return []
-        signals = self._opinions_on(self._history_until(cursor))
+        signals = self._signals_on(self._history_until(cursor))
         self._move_to(cursor)
         return signals
 
@@ -106,15 +106,15 @@ class ReplaySource:
         """Close the connection to the exchange."""
         self._http.close()
 
-    def _ask_for_news(self) -> int | None:
+    def _next_cursor(self) -> int | None:
         wait = min(_LONG_POLL_S, self.cadence_s)
-        asked: dict[str, float] = {"wait": 0.0} if self._cursor is None else {"after": self._cursor, "wait": wait}
-        news = self._get("/bars", asked, _News)
-        self.cadence_s = news.cadence_s
-        return news.cursor
+        query: dict[str, float] = {"wait": 0.0} if self._cursor is None else {"after": self._cursor, "wait": wait}
+        position = self._get("/bars", query, _Position)
+        self.cadence_s = position.cadence_s
+        return position.cursor
 
     def _history_until(self, cursor: int) -> tuple[_Cycle, ...]:
-        """Return the days up to *cursor*; at the start of a lap these are the warm-up, not the lap before."""
+        """Return the days up to *cursor*. At the start of a lap they are the days before the first played one."""
         cycles = self._get("/bars/history", {"until": cursor, "days": WINDOW}, _History).cycles
         if not cycles or cycles[-1].cursor != cursor:
             raise SourceUnavailable(f"The exchange has no history until its own cursor {cursor}.")
@@ -122,7 +122,7 @@ class ReplaySource:
             raise SourceUnavailable(f"The exchange's history until {cursor} is not in the order of its days.")
         return cycles
 
-    def _opinions_on(self, cycles: Sequence[_Cycle]) -> list[dict[str, Any]]:
+    def _signals_on(self, cycles: Sequence[_Cycle]) -> list[dict[str, Any]]:
         now, cycle = datetime.now(UTC), cycles[-1]
         signals = []
         for symbol in sorted(bar.symbol for bar in cycle.bars):
@@ -141,14 +141,14 @@ class ReplaySource:
             log.warning("replay.cycles_missed", missed=cursor - self._cursor - 1, cursor=cursor)
         self._cursor, self._moved_at = cursor, time.monotonic()
 
-    def _notice_standstill(self) -> None:
-        still_s = time.monotonic() - self._moved_at
-        if still_s > max(_STALLED_S, _STALLED_CYCLES * self.cadence_s):
+    def _refuse_stall(self) -> None:
+        stalled_s = time.monotonic() - self._moved_at
+        if stalled_s > max(_STALLED_S, _STALLED_CYCLES * self.cadence_s):
             raise SourceUnavailable(f"The exchange has played no new bar since cursor {self._cursor}.")
 
-    def _get(self, path: str, asked: dict[str, float], answer: type[_Answer]) -> _Answer:
+    def _get(self, path: str, query: dict[str, float], answer: type[_Answer]) -> _Answer:
         try:
-            response = self._http.get(path, params=asked)
+            response = self._http.get(path, params=query)
         except httpx.TransportError as exc:
             raise SourceUnavailable(f"The exchange cannot be reached: {type(exc).__name__}.") from exc
         if response.status_code != httpx.codes.OK:
@@ -157,9 +157,9 @@ class ReplaySource:
             return answer.model_validate_json(response.content)
         except ValidationError as exc:
             fault = exc.errors(include_url=False)[0]
-            where = ".".join(str(part) for part in fault["loc"]) or "all of it"
+            where = ".".join(str(part) for part in fault["loc"]) or "the whole answer"
             raise SourceUnavailable(
-                f"The exchange's answer to {path} makes no sense: {where}: {fault['msg']}."
+                f"The exchange's answer to {path} cannot be read: {where}: {fault['msg']}."
             ) from None
 
 
@@ -167,16 +167,16 @@ def open_source(context: SourceContext) -> ReplaySource:
     """Open the replay at the exchange that *context* names.
 
     Raises:
-        ConfigInvalid: No exchange is named.
+        ConfigInvalid: No exchange is configured.
     """
     if not context.exchange_url:
-        message = "the replay source reads its bars from the paper exchange, and none is configured"
+        message = "the replay source reads its bars from the paper exchange, and no exchange is configured"
         raise ConfigInvalid([Problem(key="exchange_url", message=message)])
     return ReplaySource(exchange_url=context.exchange_url, cadence_s=context.cadence_s, symbols=context.symbols)
 
 
 def produces(context: SourceContext) -> Produces:
-    """Say what the replay has signals for: the symbols of the bars that ship."""
+    """Declare the signals: the symbols of the shipped bars, the strategy and the actions."""
     played = load_bars().symbols
     symbols = tuple(symbol for symbol in played if symbol in context.symbols) if context.symbols else played
     return Produces(symbols=symbols, strategies=(STRATEGY,), actions=ACTIONS)

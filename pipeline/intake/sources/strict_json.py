@@ -1,4 +1,4 @@
-"""Decode JSON text into signals' values strictly: exact decimals, and nothing that has two meanings."""
+"""Decode JSON text strictly: decimals are exact, and a text with two possible meanings is an error."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class NotJson(ValueError):
 
     Attributes:
         offset: Characters before the place of the fault.
-        unfinished: The text is good as far as it goes: more of it may complete it.
+        unfinished: The text is the beginning of an object or an array; more text may complete it.
     """
 
     def __init__(self, message: str, *, offset: int, unfinished: bool = False) -> None:
@@ -28,10 +28,7 @@ class NotJson(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Element:
-    """One value that is meant to be a signal: an object, or in *error* why it is none.
-
-    *offset* is the number of characters before it.
-    """
+    """One object in *value*, or in *error* why it is none; *offset* is the number of characters before it."""
 
     offset: int
     value: dict[str, Any] | None = None
@@ -40,7 +37,7 @@ class Element:
 
 @dataclass(frozen=True)
 class _Refused:
-    """Stands in a decoded value where something was that we do not take, so that decoding goes on."""
+    """Takes the place of a value that we do not accept, so that decoding goes on."""
 
     why: str
 
@@ -54,26 +51,28 @@ def decode(text: str) -> list[Element]:
     Raises:
         NotJson: *text* is neither.
     """
+    start = _skip(text, 0)
     try:
-        found = list(_array(text)) if text.startswith("[") else [(0, _single(text))]
+        found = list(_array(text, start)) if text.startswith("[", start) else [(start, _single(text, start))]
     except json.JSONDecodeError as exc:
-        unfinished = text.startswith(("{", "[")) and exc.pos >= len(text.rstrip(BLANK))
-        raise NotJson(f"not JSON: {exc.msg}", offset=exc.pos, unfinished=unfinished) from None
+        unfinished = text.startswith(("{", "["), start) and exc.pos >= len(text.rstrip(BLANK))
+        why = "it ends too early" if unfinished else exc.msg
+        raise NotJson(f"not JSON: {why}", offset=exc.pos, unfinished=unfinished) from None
     except RecursionError:
         raise NotJson("not a signal: nested too deeply", offset=0) from None
     return [_element(offset, value) for offset, value in found]
 
 
-def _single(text: str) -> Any:
-    value, end = _DECODER.raw_decode(text)
+def _single(text: str, start: int) -> Any:
+    value, end = _DECODER.raw_decode(text, start)
     if text[end:].strip(BLANK):
         raise json.JSONDecodeError("more text after the end of the value", text, end)
     return value
 
 
-def _array(text: str) -> Iterator[tuple[int, Any]]:
-    """Yield each element with its place; the standard decoder does not tell the places."""
-    at = _skip(text, 1)
+def _array(text: str, start: int) -> Iterator[tuple[int, Any]]:
+    """Yield each element of the array at *start* with its offset, which the standard decoder does not give."""
+    at = _skip(text, start + 1)
     if not text.startswith("]", at):
         while True:
             value, end = _DECODER.raw_decode(text, at)
@@ -127,7 +126,7 @@ def _encodes(text: str) -> bool:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> Any:
-    """Refuse a key given twice: which of two actions was meant is nobody's to guess."""
+    """Return the object, or a refusal when a key is given twice: either of two actions could be meant."""
     value = dict(pairs)
     if len(value) == len(pairs):
         return value

@@ -1,1 +1,1 @@
-"""From what is delivered to a webhook to a signal, or to a refusal that is kept."""
+"""Turn webhook deliveries into signals, or into refusals that are kept."""

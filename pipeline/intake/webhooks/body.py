@@ -1,4 +1,4 @@
-"""Read the body of a delivery: JSON or text, the secrets in it taken out, and what tells two bodies apart."""
+"""Read the body of a delivery, JSON or text: take the secrets out, and compute its digest."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pipeline.model.errors import InvalidSignal
 from pipeline.model.masking import bounded
 from pipeline.model.reasons import storable
 
-#: Where a sender without headers may write the secret; these never become part of a signal or of what is kept.
+#: The keys under which a sender may write the secret into the body. They are never part of a signal or of the record.
 SECRET_KEYS = ("secret", "webhook_secret", "passphrase", "password", "token", "api_token", "auth", "auth_key", "key")
 
 _IN_TEXT = re.compile(rf"""["']?\b(?:{"|".join(SECRET_KEYS)})["']?\s*[=:]\s*["']?([^\s,;"'}}]+)["']?""", re.IGNORECASE)
@@ -25,7 +25,7 @@ _LONGEST = 4096
 
 @dataclass(frozen=True, kw_only=True)
 class WebhookBody:
-    """What was delivered, without its secrets."""
+    """A delivered body without its secrets."""
 
     #: A JSON object, or text.
     content: dict[str, Any] | str
@@ -33,7 +33,7 @@ class WebhookBody:
 
     @property
     def digest(self) -> str:
-        """Return what is the same for the same body, and for no other."""
+        """Return a hash of the content. Two bodies that differ only in their secrets have the same one."""
         if isinstance(self.content, str):
             plain = " ".join(self.content.split())
         else:
@@ -42,7 +42,7 @@ class WebhookBody:
 
 
 def read_body(raw: bytes) -> WebhookBody:
-    """Read a body; its content type is not asked, since senders get it wrong.
+    """Read a body. The content type is ignored, since many senders set a wrong one.
 
     Raises:
         InvalidSignal: it is neither text nor one JSON object.
@@ -52,7 +52,7 @@ def read_body(raw: bytes) -> WebhookBody:
     except UnicodeDecodeError:
         raise InvalidSignal(RefusalCode.UNREADABLE, "the body is not UTF-8") from None
     if not text:
-        raise InvalidSignal(RefusalCode.UNREADABLE, "the body is empty: write the alert's message")
+        raise InvalidSignal(RefusalCode.UNREADABLE, "the body is empty: write a message for the alert")
     if not text.startswith(("{", "[", '"')):
         return WebhookBody(content=_IN_TEXT.sub("", text).strip(" ,;\n\r\t"), secrets=tuple(_IN_TEXT.findall(text)))
     value = _object(text)
@@ -62,11 +62,11 @@ def read_body(raw: bytes) -> WebhookBody:
 
 
 def kept(content: dict[str, Any] | str | bytes, *, secrets: Collection[str] = ()) -> str:
-    """Return what may be kept of a body: without secrets, at most 4,096 characters.
+    """Return what may be recorded of a body: secrets masked, at most 4,096 characters.
 
     Args:
-        content: What was read, or the bytes when they could not be read.
-        secrets: What is masked wherever it stands.
+        content: The content of the body, or its bytes when it could not be read.
+        secrets: Texts that are masked wherever they occur.
     """
     if isinstance(content, bytes):
         content = _IN_TEXT.sub(_MASK, content[: 2 * _LONGEST].decode("utf-8", "replace"))
@@ -90,7 +90,7 @@ def _object(text: str) -> dict[str, Any]:
     try:
         elements = decode(text)
     except NotJson as error:
-        hint = "; it has typographic quotes: write straight ones" if re.search("[“”„]", text) else ""
+        hint = "; it contains typographic quotes: write straight ones" if re.search("[“”„]", text) else ""
         raise InvalidSignal(RefusalCode.UNREADABLE, f"{error} (at character {error.offset + 1}){hint}") from None
     if len(elements) != 1 or elements[0].value is None:
         message = elements[0].error if len(elements) == 1 else None

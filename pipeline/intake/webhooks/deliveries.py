@@ -1,8 +1,7 @@
-"""The record of deliveries: which signal each became, which was a re-send, and which was refused and why."""
+"""Record deliveries: which signal each became, which was a re-send, and which was refused and why."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,22 +10,24 @@ from uuid import UUID, uuid4
 from psycopg import Connection
 from psycopg.rows import DictRow
 
-from pipeline.intake.webhooks.translate import RESEND_WITHIN, SAYS, Identity, Translation
+from pipeline.intake.webhooks.translate import IDENTITY_TEXTS, RESEND_WITHIN, Identity, Translation
 from pipeline.model.json_values import time_json
+from pipeline.store.query import execute, fetch_all, fetch_maybe
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 
-#: The webhook of what was delivered where there is none.
-NOBODY = "?"
-#: So many refused deliveries are kept.
+#: The webhook of a delivery whose name is not configured.
+NO_WEBHOOK = "?"
+#: The number of refused deliveries that are kept.
 KEEP_REFUSED = 10_000
 
 _LONGEST_MESSAGE = 1000
+_LONGEST_ADDRESS = 64
 
 
 @dataclass(frozen=True, kw_only=True)
 class Arrival:
-    """What is kept of any delivery: where it came in and from, and its body without secrets."""
+    """What is kept of any delivery: its webhook, the sender's address, and its body without secrets."""
 
     webhook: str
     address: str | None
@@ -39,20 +40,66 @@ class DeliveryClaim:
 
     delivery_id: UUID
     source_id: str
-    #: The first delivery of the same signal; None: this is it.
+    #: The first delivery of the same signal; None when this is the first one.
     resend_of: UUID | None
 
 
-def claim(record: Record, arrival: Arrival, translation: Translation, *, digest: str) -> DeliveryClaim:
-    """Keep a delivery that was understood, and decide whether it is a re-send, before its signal is recorded.
+@dataclass(frozen=True, kw_only=True)
+class _FirstDelivery:
+    delivery_id: UUID
+    source_id: str
 
-    A re-send finds it also when the signal was not recorded then: it becomes the same signal, now.
+
+@dataclass(frozen=True, kw_only=True)
+class _SignalDelivery:
+    """One delivery of a recorded signal."""
+
+    delivery_id: UUID
+    at: datetime
+    dialect: str
+    identity: Identity
+    message: str | None
+    resend_of: UUID | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _ListedDelivery:
+    """One delivery of the list. The fields of a translation are None when it was refused before."""
+
+    seq: int
+    delivery_id: UUID
+    at: datetime
+    webhook: str
+    times: int
+    code: str | None
+    message: str | None
+    dialect: str | None
+    identity: Identity | None
+    signal_id: UUID | None
+    source_id: str | None
+    resend_of: UUID | None
+    address: str | None
+    payload: str
+
+    @property
+    def outcome(self) -> str:
+        if self.code is not None:
+            return "refused"
+        if self.signal_id is None:
+            return "not_recorded"
+        return "accepted" if self.resend_of is None else "resend"
+
+
+def claim(record: Record, arrival: Arrival, translation: Translation, *, digest: str) -> DeliveryClaim:
+    """Record a delivery that was understood and decide whether it is a re-send, before its signal is recorded.
+
+    A re-send takes the first delivery's id also when the signal was not recorded then, so that it is recorded now.
 
     Raises:
-        RecordUnavailable: PostgreSQL is away; nothing was kept.
+        RecordUnavailable: PostgreSQL is away; nothing was recorded.
     """
     delivery_id = uuid4()
-    row = _row(arrival) | {
+    values = _values(arrival) | {
         "delivery_id": delivery_id,
         "message": _bounded("; ".join(translation.notes)) or None,
         "dialect": translation.dialect,
@@ -63,15 +110,14 @@ def claim(record: Record, arrival: Arrival, translation: Translation, *, digest:
     }
 
     def unit(connection: Connection[DictRow]) -> DeliveryClaim:
-        connection.execute(sql("webhooks", "lock_body"), row)
-        first = _first(connection, row, translation.identity)
-        # Run again after a lost COMMIT, the first one is this one.
-        if first is not None and first["delivery_id"] != delivery_id:
-            again = row | {"source_id": first["source_id"], "resend_of": first["delivery_id"]}
-        else:
-            again = row
-        connection.execute(sql("webhooks", "insert"), again)
-        return DeliveryClaim(delivery_id=delivery_id, source_id=again["source_id"], resend_of=again["resend_of"])
+        execute(connection, sql("webhooks", "lock_body"), values)
+        first = _first(connection, values, translation.identity)
+        inserted = values
+        # When the unit runs again after a lost COMMIT, it finds its own delivery.
+        if first is not None and first.delivery_id != delivery_id:
+            inserted = values | {"source_id": first.source_id, "resend_of": first.delivery_id}
+        execute(connection, sql("webhooks", "insert"), inserted)
+        return DeliveryClaim(delivery_id=delivery_id, source_id=inserted["source_id"], resend_of=inserted["resend_of"])
 
     return record.run(unit)
 
@@ -80,38 +126,38 @@ def refuse_claimed(record: Record, claimed: DeliveryClaim, *, code: str, message
     """Turn a delivery that was understood into a refused one.
 
     Raises:
-        RecordUnavailable: PostgreSQL is away; it stays as it was.
+        RecordUnavailable: PostgreSQL is away; the delivery is unchanged.
     """
-    row = {"delivery_id": claimed.delivery_id, "code": code, "message": _bounded(message)}
-    record.run(lambda connection: connection.execute(sql("webhooks", "refuse"), row))
+    values = {"delivery_id": claimed.delivery_id, "code": code, "message": _bounded(message)}
+    record.do(sql("webhooks", "refuse"), values)
 
 
 def keep_refused(record: Record, arrival: Arrival, *, code: str, message: str) -> None:
-    """Keep what a known sender delivered and what was refused.
+    """Record a refused delivery of an authenticated sender.
 
     Raises:
-        RecordUnavailable: PostgreSQL is away; nothing was kept.
+        RecordUnavailable: PostgreSQL is away; nothing was recorded.
     """
-    row = _row(arrival) | {"delivery_id": uuid4(), "code": code, "message": _bounded(message)}
+    values = _values(arrival) | {"delivery_id": uuid4(), "code": code, "message": _bounded(message)}
 
     def unit(connection: Connection[DictRow]) -> None:
-        connection.execute(sql("webhooks", "insert"), row)
-        connection.execute(sql("webhooks", "forget"), {"keep": KEEP_REFUSED})
+        execute(connection, sql("webhooks", "insert"), values)
+        execute(connection, sql("webhooks", "forget"), {"keep": KEEP_REFUSED})
 
     record.run(unit)
 
 
-def count_strangers(record: Record, arrival: Arrival, *, code: str, message: str, times: int) -> None:
-    """Count what strangers delivered, in one row per webhook, reason and minute.
+def count_unauthenticated(record: Record, arrival: Arrival, *, code: str, message: str, times: int) -> None:
+    """Add *times* to the row that counts the unauthenticated deliveries of this webhook, code and minute.
 
     Raises:
         RecordUnavailable: PostgreSQL is away; nothing was counted.
     """
-    row = _row(arrival) | {"delivery_id": uuid4(), "code": code, "message": _bounded(message), "times": times}
+    values = _values(arrival) | {"delivery_id": uuid4(), "code": code, "message": _bounded(message), "times": times}
 
     def unit(connection: Connection[DictRow]) -> None:
-        connection.execute(sql("webhooks", "count_stranger"), row)
-        connection.execute(sql("webhooks", "forget"), {"keep": KEEP_REFUSED})
+        execute(connection, sql("webhooks", "count_unauthenticated"), values)
+        execute(connection, sql("webhooks", "forget"), {"keep": KEEP_REFUSED})
 
     record.run(unit)
 
@@ -125,49 +171,53 @@ def deliveries(
     before: int | None = None,
     limit: int = 50,
 ) -> tuple[list[dict[str, Any]], int | None]:
-    """Return deliveries, newest first, and what *before* must be for the next page; None: there is none.
+    """Return deliveries as JSON, newest first, and the value of *before* for the next page, None on the last one.
 
     Raises:
         RecordUnavailable: PostgreSQL is away.
     """
-    key = {"refused": refused, "webhook": webhook, "since": since, "before": before, "limit": limit + 1}
-    rows = record.run(lambda connection: connection.execute(sql("webhooks", "list"), key, prepare=False).fetchall())
-    more = rows[limit - 1]["seq"] if len(rows) > limit else None
-    return [_shown(row) for row in rows[:limit]], more
+    values = {"refused": refused, "webhook": webhook, "since": since, "before": before, "limit": limit + 1}
+    statement = sql("webhooks", "list")
+    rows = record.run(lambda connection: fetch_all(connection, _ListedDelivery, statement, values, prepare=False))
+    more = rows[limit - 1].seq if len(rows) > limit else None
+    return [_listed_json(row) for row in rows[:limit]], more
 
 
 def deliveries_of(connection: Connection[DictRow], *, source: str, source_id: str | None) -> list[dict[str, Any]]:
-    """Return how a signal was delivered, in order: each re-send, and what made it one."""
+    """Return the deliveries of a signal as JSON, in order; each re-send names the first delivery."""
     if source_id is None:
         return []
-    key = {"source": source, "source_id": source_id}
+    values = {"source": source, "source_id": source_id}
     return [
         {
-            "delivery_id": str(row["delivery_id"]),
-            "at": time_json(row["at"]),
-            "dialect": row["dialect"],
-            "resend_of": None if row["resend_of"] is None else str(row["resend_of"]),
-            "identity": row["identity"],
-            "identity_says": SAYS[Identity(row["identity"])],
-            "notes": row["message"],
+            "delivery_id": str(row.delivery_id),
+            "at": time_json(row.at),
+            "dialect": row.dialect,
+            "resend_of": _text(row.resend_of),
+            "identity": row.identity,
+            "identity_says": IDENTITY_TEXTS[row.identity],
+            "notes": row.message,
         }
-        for row in connection.execute(sql("webhooks", "of_signal"), key)
+        for row in fetch_all(connection, _SignalDelivery, sql("webhooks", "of_signal"), values)
     ]
 
 
-def _first(connection: Connection[DictRow], row: dict[str, Any], identity: Identity) -> DictRow | None:
-    """Return the first delivery of the same signal. A body that lost its freshness meanwhile is still the same."""
+def _first(connection: Connection[DictRow], values: dict[str, Any], identity: Identity) -> _FirstDelivery | None:
+    """Return the first delivery of the same signal.
+
+    A body that said when it was fired may say so no longer once its `time` is too old; it is found by its digest.
+    """
     found = None
     if identity is not Identity.GIVEN:
-        found = connection.execute(sql("webhooks", "first_of_body"), row).fetchone()
+        found = fetch_maybe(connection, _FirstDelivery, sql("webhooks", "first_of_body"), values)
     if found is None and identity is not Identity.BODY:
-        found = connection.execute(sql("webhooks", "first_of_signal"), row).fetchone()
+        found = fetch_maybe(connection, _FirstDelivery, sql("webhooks", "first_of_signal"), values)
     return found
 
 
-def _row(arrival: Arrival) -> dict[str, Any]:
-    empty: Iterable[str] = ("code", "message", "dialect", "identity", "source_id", "digest", "resend_of")
-    address = None if arrival.address is None else arrival.address[:64]
+def _values(arrival: Arrival) -> dict[str, Any]:
+    empty = ("code", "message", "dialect", "identity", "source_id", "digest", "resend_of")
+    address = None if arrival.address is None else arrival.address[:_LONGEST_ADDRESS]
     return dict.fromkeys(empty) | {"webhook": arrival.webhook, "address": address, "payload": arrival.payload}
 
 
@@ -175,29 +225,25 @@ def _bounded(message: str) -> str:
     return message[:_LONGEST_MESSAGE]
 
 
-def _shown(row: DictRow) -> dict[str, Any]:
+def _text(value: UUID | None) -> str | None:
+    return None if value is None else str(value)
+
+
+def _listed_json(row: _ListedDelivery) -> dict[str, Any]:
     return {
-        "delivery_id": str(row["delivery_id"]),
-        "at": time_json(row["at"]),
-        "webhook": row["webhook"],
-        "outcome": _outcome(row),
-        "times": row["times"],
-        "code": row["code"],
-        "message": row["message"],
-        "dialect": row["dialect"],
-        "identity": row["identity"],
-        "identity_says": None if row["identity"] is None else SAYS[Identity(row["identity"])],
-        "signal_id": None if row["signal_id"] is None else str(row["signal_id"]),
-        "source_id": row["source_id"],
-        "resend_of": None if row["resend_of"] is None else str(row["resend_of"]),
-        "address": row["address"],
-        "payload": row["payload"],
+        "delivery_id": str(row.delivery_id),
+        "at": time_json(row.at),
+        "webhook": row.webhook,
+        "outcome": row.outcome,
+        "times": row.times,
+        "code": row.code,
+        "message": row.message,
+        "dialect": row.dialect,
+        "identity": row.identity,
+        "identity_says": None if row.identity is None else IDENTITY_TEXTS[row.identity],
+        "signal_id": _text(row.signal_id),
+        "source_id": row.source_id,
+        "resend_of": _text(row.resend_of),
+        "address": row.address,
+        "payload": row.payload,
     }
-
-
-def _outcome(row: DictRow) -> str:
-    if row["code"] is not None:
-        return "refused"
-    if row["signal_id"] is None:
-        return "not_recorded"
-    return "accepted" if row["resend_of"] is None else "resend"

@@ -1,4 +1,4 @@
-"""What an alert says, whatever dialect it came in, and the codes under which deliveries are refused."""
+"""The content of an alert in any dialect, and the codes of refused deliveries."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 class RefusalCode(StrEnum):
-    """Why a delivery was refused. Those of a signal that is not valid come beside them."""
+    """Why a delivery was refused. An invalid signal is refused under a code of its own."""
 
     #: There is no webhook of this name.
     UNKNOWN_WEBHOOK = "unknown_webhook"
@@ -18,28 +18,28 @@ class RefusalCode(StrEnum):
     UNAUTHORIZED = "unauthorized"
     #: The sender's address is not in the webhook's list.
     ADDRESS_REFUSED = "address_refused"
-    #: The body is longer than an alert can be.
+    #: The body is longer than 64 KiB.
     TOO_LARGE = "too_large"
-    #: This webhook has had its deliveries of the minute.
+    #: More deliveries came to this webhook in a minute than a token may send.
     TOO_MANY = "too_many_requests"
     #: Not UTF-8, broken JSON, or more than one object.
     UNREADABLE = "unreadable"
-    #: Text that is no order, or JSON without what an order needs.
+    #: The text is no order, or the JSON lacks the symbol or the action.
     NOT_UNDERSTOOD = "not_understood"
-    #: It asks for something that a signal cannot say: options, a cancel, a trailing stop.
+    #: A signal cannot express it: options, a cancel, a trailing stop.
     NOT_SUPPORTED = "not_supported"
     #: A placeholder of the sender was not filled in.
     PLACEHOLDER = "placeholder_unfilled"
-    #: An entry without a price.
+    #: An entry has no price.
     NO_PRICE = "no_price"
-    #: A figure or a time that cannot be read.
+    #: A number or a time cannot be read.
     BAD_VALUE = "bad_value"
-    #: The symbol is not one that can be traded here.
+    #: The symbol is not a share or a crypto pair that can be traded here.
     BAD_SYMBOL = "bad_symbol"
 
 
-class Word(StrEnum):
-    """What an alert asks for."""
+class AlertAction(StrEnum):
+    """The order that an alert asks for."""
 
     BUY = "buy"
     SELL = "sell"
@@ -49,7 +49,7 @@ class Word(StrEnum):
 
 
 class SentPosition(StrEnum):
-    """A position of the sender's, as far as it matters."""
+    """The side of the position that the sender reports."""
 
     LONG = "long"
     SHORT = "short"
@@ -58,28 +58,28 @@ class SentPosition(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Alert:
-    """What an alert says. None: it does not say."""
+    """The content of an alert. A field is None when the alert does not have it."""
 
-    #: As sent; with the exchange before a colon when it names one.
+    #: As sent. When the sender names an exchange, it comes first, before a colon.
     symbol: str
-    word: Word
+    action: AlertAction
     price: Decimal | None = None
     quantity: Decimal | None = None
     stop_price: Decimal | None = None
     target_price: Decimal | None = None
     confidence: Decimal | None = None
     strategy: str | None = None
-    #: The position after the order and before it, and the size after it.
+    #: The sender's position after the order and before it, and its size after the order.
     position: SentPosition | None = None
     previous: SentPosition | None = None
     position_size: Decimal | None = None
-    #: What the sender calls this alert, and nothing else.
+    #: The sender's id of this alert.
     source_id: str | None = None
     fired_at: datetime | None = None
     expires_at: Any = None
     executors: tuple[str, ...] | None = None
-    #: The sender says that it only opens, or only closes.
+    #: Whether the sender says that the order only opens, or only closes.
     opens: bool = False
     closes: bool = False
-    #: What was understood in a way worth saying.
+    #: Sentences about choices that were made while reading the alert.
     notes: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""Read alerts in plain text: `buy 10 AAPL at 190.10 stop 185`, key=value pairs, and what TradingView proposes."""
+"""Read alerts in plain text: `buy 10 AAPL at 190.10 stop 185`, key=value pairs, and TradingView's default message."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _LINE = re.compile(
     (?:\s+(?P<timenow>\d{{4}}-\d\d-\d\dT\S+))?""",
     re.IGNORECASE | re.VERBOSE,
 )
-# What TradingView proposes as the message of a strategy's alert.
-_PROPOSED = re.compile(
+# The default message of a strategy's alert in TradingView.
+_DEFAULT = re.compile(
     rf"""(?:.*:\s)?order\s(?P<action>buy|sell)\s@\s(?P<quantity>{_NUMBER})\sfilled\son\s(?P<symbol>\S+?)\.
     \sNew\sstrategy\sposition\sis\s(?P<size>-?{_NUMBER})\.?""",
     re.IGNORECASE | re.VERBOSE | re.DOTALL,
@@ -33,31 +33,28 @@ _PAIR = re.compile(r"([a-z_]+)\s*=\s*([^\s,;=]+)", re.IGNORECASE)
 
 
 def read(sent: str, now: datetime) -> Alert:
-    """Return what a text says; every word of it must be understood, since half an order is none.
+    """Return the alert in a text. Every word must be understood: a part of an order is never executed.
 
     Raises:
-        InvalidSignal: it is no order.
+        InvalidSignal: the text is no order.
     """
     text = " ".join(values.filled("the message", sent).split())
-    if match := _PROPOSED.fullmatch(text):
-        return tradingview.read(_proposed(match), now)
+    if match := _DEFAULT.fullmatch(text):
+        return tradingview.read(_default(match), now)
     if _PAIRS.fullmatch(text):
         return tradingview.read({key.lower(): value for key, value in _PAIR.findall(text)}, now)
     match = _LINE.fullmatch(text)
-    if match is None or match["action"].lower().replace(" ", "_") not in values.WORDS:
-        message = f"{shown(text)} is no order: write `buy AAPL at {{{{close}}}}`, or JSON with symbol, action and price"
+    if match is None or match["action"].lower().replace(" ", "_") not in values.ACTIONS:
+        message = (
+            f"{shown(text)} is not an order: write `buy AAPL at {{{{close}}}}`, or JSON with symbol, action and price"
+        )
         raise InvalidSignal(RefusalCode.NOT_UNDERSTOOD, message)
-    return tradingview.read({key: said for key, said in match.groupdict().items() if said is not None}, now)
+    return tradingview.read({key: value for key, value in match.groupdict().items() if value is not None}, now)
 
 
-def _proposed(match: re.Match[str]) -> dict[str, Any]:
+def _default(match: re.Match[str]) -> dict[str, Any]:
     size = match["size"].replace(",", "")
-    sign = (
-        SentPosition.FLAT
-        if not size.strip("-0.")
-        else SentPosition.SHORT
-        if size.startswith("-")
-        else SentPosition.LONG
-    )
-    said = {"action": match["action"], "symbol": match["symbol"], "quantity": match["quantity"]}
-    return said | {"market_position": sign.value, "market_position_size": size.lstrip("-")}
+    side = SentPosition.SHORT if size.startswith("-") else SentPosition.LONG
+    position = side if size.strip("-0.") else SentPosition.FLAT
+    order = {"action": match["action"], "symbol": match["symbol"], "quantity": match["quantity"]}
+    return order | {"market_position": position.value, "market_position_size": size.lstrip("-")}

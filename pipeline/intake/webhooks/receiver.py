@@ -1,4 +1,4 @@
-"""The door for deliveries: who may come in, what it becomes, and what is kept of it either way."""
+"""Receive webhook deliveries: authenticate the sender, record the signal, and keep what is refused."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from config.webhooks import Webhook, Webhooks
 from pipeline.intake.intake import Intake, Recorded
 from pipeline.intake.webhooks.body import WebhookBody, kept, read_body
 from pipeline.intake.webhooks.deliveries import (
-    NOBODY,
+    NO_WEBHOOK,
     Arrival,
     DeliveryClaim,
     claim,
-    count_strangers,
+    count_unauthenticated,
     keep_refused,
     refuse_claimed,
 )
 from pipeline.intake.webhooks.message import RefusalCode
 from pipeline.intake.webhooks.translate import translate
-from pipeline.intake.webhooks.unauthenticated import Stranger, Strangers
+from pipeline.intake.webhooks.unauthenticated import UnauthenticatedCounter, UnauthenticatedDelivery
 from pipeline.model.errors import InvalidSignal
 from pipeline.store.record import Record
 
@@ -34,9 +34,9 @@ class WebhookRequest:
     """One request to a webhook."""
 
     name: str
-    #: None: it was longer than an alert can be.
+    #: None when it was longer than 64 KiB.
     body: bytes | None
-    #: The secrets that came beside the body: in the path, as bearer token.
+    #: The secrets that came outside the body: in the path, or as a bearer token.
     secrets: tuple[str, ...]
     address: str | None
 
@@ -50,7 +50,7 @@ class RecordedDelivery:
 
 
 class WebhookReceiver:
-    """Takes deliveries for all webhooks. Thread-safe."""
+    """Receives the deliveries of all webhooks. Thread-safe."""
 
     def __init__(
         self,
@@ -61,54 +61,59 @@ class WebhookReceiver:
         is_main: Callable[[str], bool],
         busy: Callable[[str], bool],
     ) -> None:
-        """Open the door.
+        """Receive deliveries for *webhooks*.
 
         Args:
-            record: Where deliveries are kept.
+            record: Where deliveries are recorded.
             intake: Where signals are recorded.
-            webhooks: Those that there are.
-            is_main: Whether this is the main token, which opens webhooks that have no secret.
-            busy: Whether this webhook has had its deliveries of the minute; asking counts.
+            webhooks: The configured webhooks, by name.
+            is_main: Returns whether a token is the main token, which is the secret of webhooks without one.
+            busy: Counts one delivery of a webhook and returns whether that is more than a minute allows.
         """
         self._record = record
         self._intake = intake
         self._webhooks = webhooks
         self._is_main = is_main
         self._busy = busy
-        self._strangers = Strangers(self._count)
+        self._unauthenticated = UnauthenticatedCounter(self._write_count)
 
     def receive(self, delivery: WebhookRequest) -> RecordedDelivery:
         """Record the signal that is delivered.
 
         Raises:
-            InvalidSignal: it is refused, and that is kept; the code says how, as one of `Code` or a signal's own.
-            RecordUnavailable: nothing is sure to be recorded; the sender must send it again.
+            InvalidSignal: the delivery is refused, and recorded as such. Its code is a `RefusalCode` or a signal's.
+            RecordUnavailable: the signal may not be recorded; the sender must send it again.
         """
-        webhook = self._webhooks.get(delivery.name)
-        if webhook is None:
-            raise self._stranger(delivery, RefusalCode.UNKNOWN_WEBHOOK, "there is no such webhook", asked=delivery.name)
-        if not webhook.takes_from(delivery.address):
-            message = f"{(delivery.address or 'an unknown address')[:64]} is not among the webhook's addresses"
-            raise self._stranger(delivery, RefusalCode.ADDRESS_REFUSED, message)
-        if delivery.body is None:
-            raise self._stranger(delivery, RefusalCode.TOO_LARGE, "the body is longer than an alert can be")
-        body, problem = _read(delivery.body)
-        if not self._opens(webhook, delivery.secrets + (() if body is None else body.secrets)):
-            message = 'the secret is missing or wrong: it belongs at the end of the address, or in the body as "secret"'
-            raise self._stranger(delivery, RefusalCode.UNAUTHORIZED, message)
+        webhook = self._webhook_of(delivery)
+        body, problem = _read(delivery.body or b"")
+        if not self._authenticates(webhook, delivery.secrets + (() if body is None else body.secrets)):
+            message = 'the secret is missing or wrong: write it at the end of the address, or in the body as "secret"'
+            raise self._refuse_sender(delivery, RefusalCode.UNAUTHORIZED, message)
         if self._busy(webhook.name):
-            raise self._stranger(
-                delivery, RefusalCode.TOO_MANY, "too many deliveries in a minute; it is to be sent again"
-            )
+            message = "too many deliveries in a minute; send it again later"
+            raise self._refuse_sender(delivery, RefusalCode.TOO_MANY, message)
         if body is None:
             raise self._refused(webhook, delivery, problem)
-        return self._take(webhook, delivery, body)
+        return self._record_signal(webhook, delivery, body)
 
     def close(self) -> None:
-        """Write what is counted and not written yet."""
-        self._strangers.close()
+        """Write the counts of unauthenticated deliveries that are not written yet."""
+        self._unauthenticated.close()
 
-    def _take(self, webhook: Webhook, delivery: WebhookRequest, body: WebhookBody) -> RecordedDelivery:
+    def _webhook_of(self, delivery: WebhookRequest) -> Webhook:
+        """Return the webhook of a delivery whose name, address and size are accepted."""
+        webhook = self._webhooks.get(delivery.name)
+        if webhook is None:
+            message = "there is no such webhook"
+            raise self._refuse_sender(delivery, RefusalCode.UNKNOWN_WEBHOOK, message, asked=delivery.name)
+        if not webhook.takes_from(delivery.address):
+            message = f"{(delivery.address or 'an unknown address')[:64]} is not in the webhook's `addresses`"
+            raise self._refuse_sender(delivery, RefusalCode.ADDRESS_REFUSED, message)
+        if delivery.body is None:
+            raise self._refuse_sender(delivery, RefusalCode.TOO_LARGE, "the body is longer than 64 KiB")
+        return webhook
+
+    def _record_signal(self, webhook: Webhook, delivery: WebhookRequest, body: WebhookBody) -> RecordedDelivery:
         arrival = self._arrival(delivery, body)
         try:
             translation = translate(body, webhook.settings, now=datetime.now(UTC))
@@ -123,26 +128,30 @@ class WebhookReceiver:
             raise
         return RecordedDelivery(claim=claimed, recorded=recorded)
 
-    def _opens(self, webhook: Webhook, given: tuple[str, ...]) -> bool:
-        """Compare in constant time: how long it takes tells nothing of the secret."""
+    def _authenticates(self, webhook: Webhook, given: tuple[str, ...]) -> bool:
+        """Return whether one of the given secrets is right. The time that this takes does not depend on the secret."""
         if webhook.secret is None:
-            return any([self._is_main(secret) for secret in given])  # noqa: C419 -- all are looked at
+            return any([self._is_main(secret) for secret in given])  # noqa: C419 -- all are compared
         right = webhook.secret.get_secret_value().encode()
         return any([secrets.compare_digest(secret.encode("utf-8", "replace"), right) for secret in given])  # noqa: C419
 
-    def _stranger(self, delivery: WebhookRequest, code: RefusalCode, message: str, *, asked: str = "") -> InvalidSignal:
-        # A name that was asked for helps whoever mistyped it; but a secret may stand in its place.
-        told = f"{message}: {asked}" if _NAME.fullmatch(asked) and not self._is_secret(asked) else message
-        self._strangers.seen(Stranger(arrival=self._arrival(delivery), code=code, message=told))
+    def _refuse_sender(
+        self, delivery: WebhookRequest, code: RefusalCode, message: str, *, asked: str = ""
+    ) -> InvalidSignal:
+        """Count a refused delivery and return its refusal."""
+        # The recorded message repeats a mistyped name, unless a secret was sent in its place.
+        kept_message = f"{message}: {asked}" if _NAME.fullmatch(asked) and not self._is_secret(asked) else message
+        refused = UnauthenticatedDelivery(arrival=self._arrival(delivery), code=code, message=kept_message)
+        self._unauthenticated.count(refused)
         return InvalidSignal(code, message)
 
     def _is_secret(self, text: str) -> bool:
-        return self._is_main(text) or any(self._opens(webhook, (text,)) for webhook in self._webhooks.values())
+        return self._is_main(text) or any(self._authenticates(webhook, (text,)) for webhook in self._webhooks.values())
 
     def _refused(
         self, webhook: Webhook, delivery: WebhookRequest, error: InvalidSignal | None, body: WebhookBody | None = None
     ) -> InvalidSignal:
-        """Keep a refusal of a known sender, as a delivery and among all input that was no signal."""
+        """Record a refusal of an authenticated sender, as a delivery and as input that was no signal."""
         assert error is not None
         arrival = self._arrival(delivery, body)
         keep_refused(self._record, arrival, code=error.code, message=str(error))
@@ -150,19 +159,19 @@ class WebhookReceiver:
         return error
 
     def _arrival(self, delivery: WebhookRequest, body: WebhookBody | None = None) -> Arrival:
-        """Return what may be kept of a delivery: nothing that opens a door, whatever it was written as."""
+        """Return what may be kept of a delivery: all secrets are masked, wherever the sender wrote them."""
         known = [webhook.secret.get_secret_value() for webhook in self._webhooks.values() if webhook.secret is not None]
         given = [*delivery.secrets, *(() if body is None else body.secrets)]
         hide = [secret for secret in (*known, *given) if secret]
         content = (delivery.body or b"") if body is None else body.content
         return Arrival(
-            webhook=delivery.name if delivery.name in self._webhooks else NOBODY,
+            webhook=delivery.name if delivery.name in self._webhooks else NO_WEBHOOK,
             address=delivery.address,
             payload=kept(content, secrets=hide),
         )
 
-    def _count(self, stranger: Stranger, times: int) -> None:
-        count_strangers(self._record, stranger.arrival, code=stranger.code, message=stranger.message, times=times)
+    def _write_count(self, refused: UnauthenticatedDelivery, times: int) -> None:
+        count_unauthenticated(self._record, refused.arrival, code=refused.code, message=refused.message, times=times)
 
 
 def _read(raw: bytes) -> tuple[WebhookBody | None, InvalidSignal | None]:

@@ -1,4 +1,4 @@
-"""Read any other JSON by the template of its webhook: constants, and paths into the body."""
+"""Read any JSON by the template of its webhook: constants, and paths into the body."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from config.webhooks import Template
 from pipeline.intake.webhooks import values
-from pipeline.intake.webhooks.message import Alert, RefusalCode, Word
+from pipeline.intake.webhooks.message import Alert, AlertAction, RefusalCode
 from pipeline.intake.webhooks.values import shown
 from pipeline.model.errors import InvalidSignal
 
@@ -16,16 +16,16 @@ _FIELDS = tuple(name for name in Template.model_fields if name != "words")
 
 
 def read(sent: Mapping[str, Any], template: Template) -> Alert:
-    """Return what a body says at the places that *template* names.
+    """Return the alert that *template* finds in a body.
 
     Raises:
-        InvalidSignal: something is missing or cannot be read.
+        InvalidSignal: a value is missing or cannot be read.
     """
-    body = {field: _held(sent, field, getattr(template, field)) for field in _FIELDS}
+    body = {field: _value_of(sent, field, getattr(template, field)) for field in _FIELDS}
     body["action"] = template.words.get(str(body["action"]), body["action"])
     return Alert(
         symbol=_needed(values.text(body, "symbol"), "symbol", template),
-        word=_word(body, template),
+        action=_action(body, template),
         price=values.number(body, "price"),
         quantity=values.number(body, "quantity"),
         stop_price=values.number(body, "stop_price"),
@@ -33,18 +33,18 @@ def read(sent: Mapping[str, Any], template: Template) -> Alert:
         confidence=values.number(body, "confidence"),
         strategy=values.text(body, "strategy"),
         source_id=values.text(body, "source_id"),
-        fired_at=values.moment(body, "time"),
-        expires_at=values.moment(body, "expires_at"),
+        fired_at=values.time(body, "time"),
+        expires_at=values.time(body, "expires_at"),
         position=values.position(body, "position"),
         previous=values.position(body, "previous_position"),
     )
 
 
-def _word(body: Mapping[str, Any], template: Template) -> Word:
-    said = _needed(values.text(body, "action"), "action", template)
-    word = values.word({"action": said}, "action")
-    assert word is not None
-    return word
+def _action(body: Mapping[str, Any], template: Template) -> AlertAction:
+    sent = _needed(values.text(body, "action"), "action", template)
+    action = values.action({"action": sent}, "action")
+    assert action is not None
+    return action
 
 
 def _needed(value: str | None, field: str, template: Template) -> str:
@@ -53,8 +53,8 @@ def _needed(value: str | None, field: str, template: Template) -> str:
     return value
 
 
-def _held(sent: Mapping[str, Any], field: str, mapped: str | Decimal | None) -> Any:
-    """Return the constant, or what stands at the end of the path; None where the path leads nowhere."""
+def _value_of(sent: Mapping[str, Any], field: str, mapped: str | Decimal | None) -> Any:
+    """Return the constant, or the value at the end of the path; None when there is none."""
     if not isinstance(mapped, str) or not mapped.startswith("{"):
         return mapped
     value: Any = sent
@@ -67,6 +67,6 @@ def _held(sent: Mapping[str, Any], field: str, mapped: str | Decimal | None) -> 
             return None
     if isinstance(value, Mapping | list):
         raise InvalidSignal(
-            RefusalCode.BAD_VALUE, f"{field}: {mapped} leads to {shown(value)}, and not to a single value"
+            RefusalCode.BAD_VALUE, f"{field}: {mapped} leads to {shown(value)}, which is not a single value"
         )
     return value

@@ -8,45 +8,44 @@ from decimal import Decimal
 from typing import Any
 
 from pipeline.intake.webhooks import values
-from pipeline.intake.webhooks.message import Alert, RefusalCode, Word
+from pipeline.intake.webhooks.message import Alert, AlertAction, RefusalCode
 from pipeline.intake.webhooks.tradingview import common, symbol_of
 from pipeline.intake.webhooks.values import shown
 from pipeline.model.errors import InvalidSignal
 
-#: Keys that only this vendor has.
+#: Keys that only TradersPost uses.
 OWN = frozenset(
     {
         "cancel", "extendedHours", "extras", "ignoreTradingWindows", "limitPrice", "orderType", "quantityType",
         "signalPrice", "stopPrice", "timeInForce", "trailAmount", "trailPercent",
     }
 )  # fmt: skip
-#: Keys of options, which no signal can say.
+#: Keys of options, which signals do not support.
 OPTIONS = frozenset({"expiration", "intrinsicValue", "optionType", "strikeCount", "strikePrice", "strikesAway"})
 
-_SIZE_IS_OURS = "how much is bought is the executor's affair (size.method), or a quantity of shares or units"
+_SIZES = "send a quantity of shares or units, or none: then the executor chooses the size (size.method)"
 
 
 def read(body: Mapping[str, Any], now: datetime) -> Alert:
-    """Return what a message says.
+    """Return the alert in a message.
 
     Raises:
-        InvalidSignal: something is missing, cannot be read, or cannot be said by a signal.
+        InvalidSignal: a value is missing or cannot be read, or a signal cannot express the order.
     """
-    _refuse_what_no_signal_says(body)
+    _refuse_unsupported(body)
     symbol = symbol_of(body, "ticker", "symbol")
-    said = values.text(body, "action")
-    word, opens, notes = _asked(said, values.text(body, "sentiment"))
+    action, opens, notes = _action(values.text(body, "action"), values.text(body, "sentiment"))
     limited = values.text(body, "orderType") == "limit"
     price = values.number(
         body, *(("limitPrice", "signalPrice", "price") if limited else ("signalPrice", "price", "limitPrice"))
     )
     return Alert(
         symbol=symbol,
-        word=word,
+        action=action,
         price=price,
-        quantity=_quantity(body, word),
-        stop_price=_stop(body.get("stopLoss"), price, word, body),
-        target_price=_target(body.get("takeProfit"), price, word, body),
+        quantity=_quantity(body, action),
+        stop_price=_stop(body.get("stopLoss"), price, action, body),
+        target_price=_target(body.get("takeProfit"), price, action, body),
         position=values.position(body, "sentiment"),
         opens=opens,
         notes=notes,
@@ -54,66 +53,68 @@ def read(body: Mapping[str, Any], now: datetime) -> Alert:
     )
 
 
-def _refuse_what_no_signal_says(body: Mapping[str, Any]) -> None:
+def _refuse_unsupported(body: Mapping[str, Any]) -> None:
     if options := sorted(OPTIONS & set(body)):
-        raise InvalidSignal(RefusalCode.NOT_SUPPORTED, f"{options[0]}: options are not traded, only shares and crypto")
+        raise InvalidSignal(
+            RefusalCode.NOT_SUPPORTED, f"{options[0]}: options are not traded; only shares and crypto are"
+        )
     if body.get("test") not in (None, False, "false"):
         raise InvalidSignal(
             RefusalCode.NOT_SUPPORTED, "test: this message says that it is a test; nothing was recorded"
         )
     kind = values.text(body, "orderType")
     if kind not in (None, "market", "limit"):
-        message = f"orderType: {shown(kind)} waits for a price, and a signal acts now; send it when the price is there"
+        message = (
+            f"orderType: {shown(kind)} waits for a price, and a signal acts at once; send it when the price is reached"
+        )
         raise InvalidSignal(RefusalCode.NOT_SUPPORTED, message)
 
 
-def _asked(said: str | None, sentiment: str | None) -> tuple[Word, bool, tuple[str, ...]]:
-    """Return what is asked for, whether it only opens, and what to say of it."""
-    match said:
+def _action(sent: str | None, sentiment: str | None) -> tuple[AlertAction, bool, tuple[str, ...]]:
+    """Return the action, whether it only opens a position, and notes."""
+    match sent:
         case None:
             raise InvalidSignal(RefusalCode.NOT_UNDERSTOOD, 'there is no action: add "action": "buy", "sell" or "exit"')
         case "add":
-            side = Word.SELL if sentiment in ("bearish", "short") else Word.BUY
-            return side, True, ("adding to a position is up to the executor's limits.pyramiding",)
+            side = AlertAction.SELL if sentiment in ("bearish", "short") else AlertAction.BUY
+            return side, True, ("limits.pyramiding of the executor decides whether a position is added to",)
         case "cancel" | "reverse":
             why = {
                 "cancel": "entries are canceled by their own time-out, and by an exit",
-                "reverse": 'send buy or sell; order.flip = "reverse" has the executor turn a position',
-            }[said]
-            raise InvalidSignal(RefusalCode.NOT_SUPPORTED, f"action: {said} is not something that a signal says; {why}")
-    return values.word({"action": said}, "action") or Word.BUY, False, ()
+                "reverse": 'send buy or sell; with order.flip = "reverse" the executor turns the position',
+            }[sent]
+            raise InvalidSignal(RefusalCode.NOT_SUPPORTED, f"action: a signal cannot {sent}; {why}")
+    return values.action({"action": sent}, "action") or AlertAction.BUY, False, ()
 
 
-def _quantity(body: Mapping[str, Any], word: Word) -> Decimal | None:
+def _quantity(body: Mapping[str, Any], action: AlertAction) -> Decimal | None:
     kind = values.text(body, "quantityType")
     quantity = values.number(body, "quantity")
     if kind in (None, "fixed_quantity") or quantity is None:
         return quantity
-    if kind == "percent_of_position" and word not in (Word.BUY, Word.SELL) and quantity == 100:  # noqa: PLR2004 -- percent
+    if kind == "percent_of_position" and action not in (AlertAction.BUY, AlertAction.SELL) and quantity == 100:  # noqa: PLR2004 -- percent
         return None
-    raise InvalidSignal(RefusalCode.NOT_SUPPORTED, f"quantityType: {shown(kind)} is not taken; {_SIZE_IS_OURS}")
+    raise InvalidSignal(RefusalCode.NOT_SUPPORTED, f"quantityType: {shown(kind)} is not supported; {_SIZES}")
 
 
-def _stop(sent: Any, price: Decimal | None, word: Word, body: Mapping[str, Any]) -> Decimal | None:
+def _stop(sent: Any, price: Decimal | None, action: AlertAction, body: Mapping[str, Any]) -> Decimal | None:
     if isinstance(sent, dict):
         if sent.get("type") == "trailing_stop" or {"trailAmount", "trailPercent"} & set(sent):
-            raise InvalidSignal(
-                RefusalCode.NOT_SUPPORTED, "stopLoss: a trailing stop is not something that a signal says"
-            )
-        return _leg(sent, "stopLoss", price, up=word is Word.SELL, absolute=("stopPrice", "price"))
+            raise InvalidSignal(RefusalCode.NOT_SUPPORTED, "stopLoss: a signal cannot have a trailing stop")
+        return _leg(sent, "stopLoss", price, up=action is AlertAction.SELL, absolute=("stopPrice", "price"))
     return values.number(body, "stopLoss")
 
 
-def _target(sent: Any, price: Decimal | None, word: Word, body: Mapping[str, Any]) -> Decimal | None:
+def _target(sent: Any, price: Decimal | None, action: AlertAction, body: Mapping[str, Any]) -> Decimal | None:
     if isinstance(sent, dict):
-        return _leg(sent, "takeProfit", price, up=word is not Word.SELL, absolute=("limitPrice", "price"))
+        return _leg(sent, "takeProfit", price, up=action is not AlertAction.SELL, absolute=("limitPrice", "price"))
     return values.number(body, "takeProfit")
 
 
 def _leg(
     sent: Mapping[str, Any], name: str, price: Decimal | None, *, up: bool, absolute: tuple[str, ...]
 ) -> Decimal | None:
-    """Return the price of a protective order, which may be told by its distance from the entry."""
+    """Return the price of a stop or target, which may be sent as a distance from the entry's price."""
     fixed = values.number(sent, *absolute)
     if fixed is not None:
         return fixed
@@ -121,7 +122,7 @@ def _leg(
     if percent is None and amount is None:
         return None
     if price is None:
-        message = f'{name}: a distance needs the price that it is measured from: add "signalPrice": "{{{{close}}}}"'
+        message = f'{name}: a distance needs the price of the entry: add "signalPrice": "{{{{close}}}}"'
         raise InvalidSignal(RefusalCode.NO_PRICE, message)
     distance = amount if amount is not None else price * (percent or 0) / 100
     return price + distance if up else price - distance

@@ -1,4 +1,4 @@
-"""Read TradingView's alerts as JSON: its placeholders under the names that people give them, and our own fields."""
+"""Read TradingView's alerts in JSON: its placeholders under their usual names, and the fields of our signals."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from pipeline.intake.webhooks import values
-from pipeline.intake.webhooks.message import Alert, RefusalCode, SentPosition, Word
+from pipeline.intake.webhooks.message import Alert, AlertAction, RefusalCode, SentPosition
 from pipeline.model.errors import InvalidSignal
 
 _SYMBOL = ("symbol", "ticker", "pair", "instrument")
@@ -19,29 +19,33 @@ _PRICE = ("entry_price", "price", "order_price", "signalPrice", "limit_price", "
 _QUANTITY = ("quantity", "contracts", "order_contracts", "qty")
 _STOP = ("stop_price", "stop_loss", "stopLoss", "stop_loss_price", "sl")
 _TARGET = ("target_price", "take_profit", "takeProfit", "take_profit_price", "tp")
-#: What names one alert and nothing else. Not `id` or `order_id`: in a strategy's alert that is "Long" every time.
+#: Keys whose value names one alert. `id` and `order_id` do not: in a strategy's alerts they are "Long" every time.
 SOURCE_ID = ("source_id", "signal_id", "signalId", "alert_id")
-_FROM_POSITION = {SentPosition.LONG: Word.BUY, SentPosition.SHORT: Word.SELL, SentPosition.FLAT: Word.CLOSE}
-# A strategy's fields are often put in an object of their own, as the bar's.
+_FROM_POSITION = {
+    SentPosition.LONG: AlertAction.BUY,
+    SentPosition.SHORT: AlertAction.SELL,
+    SentPosition.FLAT: AlertAction.CLOSE,
+}
+# The fields of a strategy or a bar are often sent in an object of their own.
 _INNER = ("bar", "strategy", "order")
 
 
 def read(sent: Mapping[str, Any], now: datetime) -> Alert:
-    """Return what a JSON body says.
+    """Return the alert in a JSON body.
 
     Raises:
-        InvalidSignal: something is missing or cannot be read.
+        InvalidSignal: a value is missing or cannot be read.
     """
     body = _flat(sent)
     symbol = symbol_of(body, *_SYMBOL)
     position = values.position(body, *_POSITION)
-    word = values.word(body, *_ACTION) or (None if position is None else _FROM_POSITION[position])
-    if word is None:
+    action = values.action(body, *_ACTION) or (None if position is None else _FROM_POSITION[position])
+    if action is None:
         message = 'there is no action: add "action": "{{strategy.order.action}}", or "buy", "sell", "close"'
         raise InvalidSignal(RefusalCode.NOT_UNDERSTOOD, message)
     return Alert(
         symbol=symbol,
-        word=word,
+        action=action,
         price=values.number(body, *_PRICE),
         quantity=values.number(body, *_QUANTITY),
         stop_price=values.number(body, *_STOP),
@@ -56,7 +60,7 @@ def read(sent: Mapping[str, Any], now: datetime) -> Alert:
 
 
 def symbol_of(body: Mapping[str, Any], *keys: str) -> str:
-    """Return the symbol with its exchange, when that is told.
+    """Return the symbol, with its exchange when the body names one.
 
     Raises:
         InvalidSignal: there is none.
@@ -69,14 +73,14 @@ def symbol_of(body: Mapping[str, Any], *keys: str) -> str:
 
 
 def common(body: Mapping[str, Any], now: datetime) -> dict[str, Any]:
-    """Return what every dialect says in the same way: who, when, how sure, and for whom."""
+    """Return the fields of an alert that every dialect writes in the same way."""
     executors = body.get("executors")
     return {
         "confidence": values.number(body, "confidence"),
         "strategy": values.text(body, "strategy", "strategy_name"),
         "source_id": values.text(body, *SOURCE_ID),
         "fired_at": values.fired_at(body, now),
-        "expires_at": values.moment(body, "expires_at"),
+        "expires_at": values.time(body, "expires_at"),
         "executors": None if executors is None else _names(executors),
     }
 
@@ -89,8 +93,8 @@ def _names(sent: Any) -> tuple[str, ...]:
 
 
 def _flat(sent: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the body with the objects in it that hold parts of it spread out; the outer words count first."""
+    """Return the body with the fields of its inner objects at the top; a field of the body itself wins."""
     inner = {key: value for name in _INNER if isinstance(sent.get(name), dict) for key, value in sent[name].items()}
-    # The bar's time is no time of firing.
+    # The time of a bar is not the time at which the alert fired.
     inner.pop("time", None)
     return inner | {key: value for key, value in sent.items() if not (key in _INNER and isinstance(value, dict))}

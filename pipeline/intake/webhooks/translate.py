@@ -1,4 +1,4 @@
-"""Translate a body into a signal: recognise its dialect, read it, find what is the same when it comes again."""
+"""Translate a body into a signal: recognise the dialect, read the alert, and choose the id that makes a re-send."""
 
 from __future__ import annotations
 
@@ -19,25 +19,26 @@ from pipeline.model.signals import read_signal
 
 
 class Identity(StrEnum):
-    """What makes two deliveries one signal."""
+    """How a re-send of the same signal is recognised."""
 
-    #: The body has an id.
+    #: By the id in the body.
     GIVEN = "given"
-    #: The body says when it was fired, so that the whole of it is an id.
+    #: By the whole body, since it says when the alert fired.
     FIRED = "fired"
-    #: Neither: the same body within 35 s is a re-send.
+    #: By the whole body, within 35 s.
     BODY = "body"
 
 
-#: From a first delivery on, the same body without id and time is a re-send. TradingView's fourth and last try begins
-#: at most 24 s after its first.
+#: For this long after the first delivery, the same body without id and time is a re-send. TradingView's fourth and
+#: last try begins at most 24 s after its first.
 RESEND_WITHIN = FRESH
 
-SAYS = {
-    Identity.GIVEN: "the body names its id",
-    Identity.FIRED: "the body says when it was fired, so that the same body is the same signal",
+#: The sentence that people read for each identity.
+IDENTITY_TEXTS = {
+    Identity.GIVEN: "the body has an id",
+    Identity.FIRED: "the body says when the alert fired, so the same body is the same signal",
     Identity.BODY: (
-        f"the body has neither id nor time of firing: the same body within {RESEND_WITHIN.seconds} s is a re-send"
+        f"the body has neither an id nor a time of firing: the same body within {RESEND_WITHIN.seconds} s is a re-send"
     ),
 }
 
@@ -48,23 +49,23 @@ _TRADERSPOST_ACTIONS = frozenset({"add", "cancel", "reverse"})
 
 @dataclass(frozen=True, kw_only=True)
 class Translation:
-    """What a body becomes."""
+    """The signal of a body, and the identity that makes a re-send."""
 
     #: tradingview, traderspost, signalstack, template or text.
     dialect: str
-    #: The signal as `signal send` reads it, without source and source_id.
+    #: The raw signal, without source and source_id.
     signal: dict[str, Any]
     identity: Identity
-    #: None: it is made from the first delivery's id.
+    #: None when it is made from the id of the first delivery.
     source_id: str | None
     notes: tuple[str, ...]
 
 
 def translate(body: WebhookBody, webhook: WebhookSettings, *, now: datetime) -> Translation:
-    """Return the signal that *body* is.
+    """Return the signal of *body*.
 
     Raises:
-        InvalidSignal: it is none; the message says what would be right.
+        InvalidSignal: there is none; the message says what to change in the alert.
     """
     dialect = dialect_of(body.content, webhook)
     alert = _read(body.content, dialect, webhook, now)
@@ -75,26 +76,26 @@ def translate(body: WebhookBody, webhook: WebhookSettings, *, now: datetime) -> 
 
 
 def dialect_of(content: Mapping[str, Any] | str, webhook: WebhookSettings) -> str:
-    """Return the dialect that a body is in: the webhook's, or with `auto` what its keys are typical of.
+    """Return the dialect of a body: the webhook's, or with `auto` the one that its keys are typical of.
 
     Raises:
-        InvalidSignal: it is text, and the webhook's dialect has none.
+        InvalidSignal: the body is text, and the webhook's dialect is JSON only.
     """
     if isinstance(content, str):
         if webhook.dialect in ("template", "traderspost"):
             raise InvalidSignal(
-                RefusalCode.UNREADABLE, f"a body of the dialect {webhook.dialect} is a JSON object, not text"
+                RefusalCode.UNREADABLE, f"the dialect {webhook.dialect} needs a JSON object, and the body is text"
             )
         return _TEXT
     if webhook.dialect != "auto":
         return webhook.dialect
     keys = set(content)
-    asked = content["action"] if isinstance(content.get("action"), str) else None
+    action = content["action"] if isinstance(content.get("action"), str) else None
     legs = any(isinstance(content.get(key), dict) for key in ("stopLoss", "takeProfit"))
-    if "ticker" in keys and (legs or keys & _TRADERSPOST_ONLY or asked in _TRADERSPOST_ACTIONS):
+    if "ticker" in keys and (legs or keys & _TRADERSPOST_ONLY or action in _TRADERSPOST_ACTIONS):
         return "traderspost"
     stop_order = "stop_price" in keys and not keys & {"entry_price", "price", "close"}
-    if "symbol" in keys and (stop_order or keys & signalstack.OWN or asked == "cancel"):
+    if "symbol" in keys and (stop_order or keys & signalstack.OWN or action == "cancel"):
         return "signalstack"
     return "tradingview"
 

@@ -1,4 +1,4 @@
-"""Count what strangers deliver, without letting them write a row for each request."""
+"""Count the deliveries of unauthenticated senders, without a row in the record for each request."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ EVERY_S = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stranger:
-    """One delivery of somebody who does not show the secret, or comes to the wrong place."""
+class UnauthenticatedDelivery:
+    """One delivery with a wrong secret, from a wrong address, to an unknown webhook, or too long or too frequent."""
 
     arrival: Arrival
     code: str
     message: str
 
 
-class Strangers:
-    """Writes the first of a kind at once, and then their number once a second. Thread-safe.
+class UnauthenticatedCounter:
+    """Writes the first delivery of a kind at once, and then their number once a second. Thread-safe.
 
-    There are as many kinds as webhooks times reasons, however many requests come.
+    A kind is a webhook and a code, so that the number of kinds does not grow with the number of requests.
     """
 
-    def __init__(self, write: Callable[[Stranger, int], None]) -> None:
+    def __init__(self, write: Callable[[UnauthenticatedDelivery, int], None]) -> None:
         self._write = write
         self._lock = threading.Lock()
-        self._waiting: dict[tuple[str, str], tuple[Stranger, int]] = {}
+        self._waiting: dict[tuple[str, str], tuple[UnauthenticatedDelivery, int]] = {}
         self._written: dict[tuple[str, str], float] = {}
         self._timer: threading.Timer | None = None
 
-    def seen(self, stranger: Stranger) -> None:
-        """Count one. Never raises: what cannot be written now is written later."""
-        kind = (stranger.arrival.webhook, stranger.code)
+    def count(self, delivery: UnauthenticatedDelivery) -> None:
+        """Count one delivery. While PostgreSQL is away the number is kept and written later."""
+        kind = (delivery.arrival.webhook, delivery.code)
         with self._lock:
-            _, before = self._waiting.get(kind, (stranger, 0))
-            self._waiting[kind] = (stranger, before + 1)
+            _, before = self._waiting.get(kind, (delivery, 0))
+            self._waiting[kind] = (delivery, before + 1)
             due = time.monotonic() - self._written.get(kind, float("-inf")) >= EVERY_S
             if not due:
                 self._set_timer()
@@ -53,7 +53,7 @@ class Strangers:
             self._write_one(kind)
 
     def close(self) -> None:
-        """Write what waits."""
+        """Write the counts that are not written yet."""
         with self._lock:
             if self._timer is not None:
                 self._timer.cancel()
@@ -63,16 +63,16 @@ class Strangers:
 
     def _write_one(self, kind: tuple[str, str], *, last: bool = False) -> None:
         with self._lock:
-            stranger, times = self._waiting.pop(kind, (None, 0))
+            delivery, times = self._waiting.pop(kind, (None, 0))
             self._written[kind] = time.monotonic()
-        if stranger is None:
+        if delivery is None:
             return
         try:
-            self._write(stranger, times)
+            self._write(delivery, times)
         except Unavailable:
             with self._lock:
-                _, since = self._waiting.get(kind, (stranger, 0))
-                self._waiting[kind] = (stranger, since + times)
+                _, since = self._waiting.get(kind, (delivery, 0))
+                self._waiting[kind] = (delivery, since + times)
                 if not last:
                     self._set_timer()
             return

@@ -1,4 +1,4 @@
-"""Read the values of an alert: figures, times and words; what cannot be read is refused by its key."""
+"""Read the values of an alert: numbers, times and words. A value that cannot be read is refused by its key."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from pipeline.intake.webhooks.message import RefusalCode, SentPosition, Word
+from pipeline.intake.webhooks.message import AlertAction, RefusalCode, SentPosition
 from pipeline.model.errors import InvalidSignal
 
-#: Keys that say when the alert fired.
+#: Keys of the time at which the alert fired.
 FIRED = ("timenow", "fired_at", "fire_time", "alert_time", "generated_at", "timestamp")
-#: `time` is the time of firing or of the bar, by the sender's taste; a bar's is no use, and is older than this.
+#: Senders use `time` for the time of firing or for that of the bar. The time of a bar is older than this.
 FRESH = timedelta(seconds=35)
 
-_WORDS = {
-    Word.BUY: "buy long bull bullish enter_long entry_long open_long long_entry buy_to_open",
-    Word.SELL: "sell short bear bearish enter_short entry_short open_short short_entry sell_short sell_to_open",
-    Word.CLOSE: "close exit flat flatten close_position exit_position",
-    Word.CLOSE_LONG: "close_long exit_long long_exit sell_to_close",
-    Word.CLOSE_SHORT: "close_short exit_short short_exit buy_to_close buy_to_cover cover",
+_NAMES = {
+    AlertAction.BUY: "buy long bull bullish enter_long entry_long open_long long_entry buy_to_open",
+    AlertAction.SELL: "sell short bear bearish enter_short entry_short open_short short_entry sell_short sell_to_open",
+    AlertAction.CLOSE: "close exit flat flatten close_position exit_position",
+    AlertAction.CLOSE_LONG: "close_long exit_long long_exit sell_to_close",
+    AlertAction.CLOSE_SHORT: "close_short exit_short short_exit buy_to_close buy_to_cover cover",
 }
-WORDS = {said: word for word, spoken in _WORDS.items() for said in spoken.split()}
+ACTIONS = {name: action for action, names in _NAMES.items() for name in names.split()}
 _POSITIONS = {
     "long": SentPosition.LONG,
     "bullish": SentPosition.LONG,
@@ -37,7 +37,7 @@ _MOST_DIGITS = 30
 
 
 def first(body: Mapping[str, Any], *keys: str) -> tuple[str, Any]:
-    """Return the first of *keys* that says something, and what; the last key and None when none does."""
+    """Return the first of *keys* that has a value, and the value; the last key and None when there is none."""
     for key in keys:
         value = body.get(key)
         if value is not None and value != "":
@@ -46,29 +46,29 @@ def first(body: Mapping[str, Any], *keys: str) -> tuple[str, Any]:
 
 
 def number(body: Mapping[str, Any], *keys: str) -> Decimal | None:
-    """Return the figure under the first of *keys* that says one; `1,234.50` and `$5` are figures too."""
+    """Return the number under the first of *keys* that has a value; `1,234.50` and `$5` are numbers too."""
     key, value = first(body, *keys)
     if value is None:
         return None
     if isinstance(value, int | Decimal) and not isinstance(value, bool):
-        figure = Decimal(value)
+        found = Decimal(value)
     else:
-        figure = _written(filled(key, value) if isinstance(value, str) else "")
-    # Beyond these nothing can be reckoned with.
-    if not figure.is_finite() or (figure and abs(figure.adjusted()) > _MOST_DIGITS):
+        found = _parsed(filled(key, value) if isinstance(value, str) else "")
+    # Longer numbers would break later calculations.
+    if not found.is_finite() or (found and abs(found.adjusted()) > _MOST_DIGITS):
         raise InvalidSignal(RefusalCode.BAD_VALUE, f"{key}: {shown(value)} is not a number")
-    return figure or Decimal(0)
+    return found or Decimal(0)
 
 
-def _written(said: str) -> Decimal:
+def _parsed(text: str) -> Decimal:
     try:
-        return Decimal(said.replace(",", "").removeprefix("$").strip())
+        return Decimal(text.replace(",", "").removeprefix("$").strip())
     except InvalidOperation:
         return Decimal("nan")
 
 
 def text(body: Mapping[str, Any], *keys: str) -> str | None:
-    """Return the text, or the figure as text, under the first of *keys* that says one."""
+    """Return the text, or the number as text, under the first of *keys* that has a value."""
     key, value = first(body, *keys)
     if value is None:
         return None
@@ -77,41 +77,41 @@ def text(body: Mapping[str, Any], *keys: str) -> str | None:
     return filled(key, str(value)).strip()
 
 
-def word(body: Mapping[str, Any], *keys: str) -> Word | None:
-    """Return what is asked for under the first of *keys* that says it."""
-    said = text(body, *keys)
-    if said is None:
+def action(body: Mapping[str, Any], *keys: str) -> AlertAction | None:
+    """Return the action under the first of *keys* that has a value."""
+    sent = text(body, *keys)
+    if sent is None:
         return None
-    found = WORDS.get(re.sub(r"[\s-]+", "_", said.lower()))
+    found = ACTIONS.get(re.sub(r"[\s-]+", "_", sent.lower()))
     if found is None:
         key = first(body, *keys)[0]
-        message = f"{key}: {shown(said)} is not understood; there is buy, sell, close, close_long, close_short"
+        message = f"{key}: {shown(sent)} is not an action; write buy, sell, close, close_long or close_short"
         raise InvalidSignal(RefusalCode.NOT_UNDERSTOOD, message)
     return found
 
 
 def position(body: Mapping[str, Any], *keys: str) -> SentPosition | None:
-    """Return the position under the first of *keys* that says one."""
-    said = text(body, *keys)
-    if said is None:
+    """Return the position under the first of *keys* that has a value."""
+    sent = text(body, *keys)
+    if sent is None:
         return None
-    if said.lower() not in _POSITIONS:
-        message = f"{first(body, *keys)[0]}: {shown(said)} is not understood; there is long, short, flat"
+    if sent.lower() not in _POSITIONS:
+        message = f"{first(body, *keys)[0]}: {shown(sent)} is not a position; write long, short or flat"
         raise InvalidSignal(RefusalCode.NOT_UNDERSTOOD, message)
-    return _POSITIONS[said.lower()]
+    return _POSITIONS[sent.lower()]
 
 
 def fired_at(body: Mapping[str, Any], now: datetime) -> datetime | None:
-    """Return when the alert fired, if it says; `time` counts only as long as it cannot be a bar's."""
-    sure = moment(body, *FIRED)
-    if sure is not None:
-        return sure
-    perhaps = moment(body, "time")
-    return perhaps if perhaps is not None and now - perhaps <= FRESH else None
+    """Return when the alert fired, or None. `time` counts only while it is too young to be that of a bar."""
+    fired = time(body, *FIRED)
+    if fired is not None:
+        return fired
+    ambiguous = time(body, "time")
+    return ambiguous if ambiguous is not None and now - ambiguous <= FRESH else None
 
 
-def moment(body: Mapping[str, Any], *keys: str) -> datetime | None:
-    """Return the time under the first of *keys* that says one: RFC 3339, or seconds or milliseconds since 1970."""
+def time(body: Mapping[str, Any], *keys: str) -> datetime | None:
+    """Return the time under the first of *keys* that has a value: RFC 3339, or seconds or milliseconds since 1970."""
     key, value = first(body, *keys)
     if value is None:
         return None
@@ -124,22 +124,26 @@ def moment(body: Mapping[str, Any], *keys: str) -> datetime | None:
     except (ValueError, OverflowError, OSError):
         read = None
     if read is None or read.tzinfo is None:
-        message = f"{key}: {shown(value)} is not a time with its zone, like 2026-01-31T09:30:00Z; send {{{{timenow}}}}"
+        message = f"{key}: {shown(value)} is not a time with a zone, like 2026-01-31T09:30:00Z; write {{{{timenow}}}}"
         raise InvalidSignal(RefusalCode.BAD_VALUE, message)
     return read
 
 
 def filled(key: str, value: str) -> str:
-    """Return *value*, refused when it still holds a placeholder."""
+    """Return *value*.
+
+    Raises:
+        InvalidSignal: a placeholder in it was not filled in.
+    """
     if match := _PLACEHOLDER.search(value):
         message = (
-            f"{key}: {shown(match[0])} came unfilled; {{{{strategy.…}}}} is filled only in alerts of a strategy, and "
-            "any placeholder only when it is spelled as TradingView does"
+            f"{key}: {shown(match[0])} was not filled in; TradingView fills in {{{{strategy.…}}}} only for alerts of a "
+            "strategy, and only placeholders that are spelled as in its list"
         )
         raise InvalidSignal(RefusalCode.PLACEHOLDER, message)
     return value
 
 
 def shown(value: Any) -> str:
-    """Return *value* as a message may repeat it."""
+    """Return *value* quoted and shortened for a message."""
     return repr(str(value)[:40])

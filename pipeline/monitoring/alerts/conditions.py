@@ -16,7 +16,7 @@ from config.schema.executor import ExecutorSettings
 from pipeline.monitoring.alerts import execution_conditions
 from pipeline.monitoring.alerts.execution_rates import ExecutionRates
 from pipeline.monitoring.alerts.kinds import AlertKind, Condition, Look, Raised, Severity, found, raised
-from pipeline.monitoring.heartbeats import living_processes
+from pipeline.store.processes import living_processes
 from pipeline.store.query import fetch_all, fetch_one
 from pipeline.store.statements import sql
 

@@ -12,7 +12,7 @@ from psycopg.rows import DictRow
 from config.schema.executor import ExecutorSettings
 from pipeline.accounts.limit_usage import headroom
 from pipeline.model.states import UNDECIDED, WORKING, State
-from pipeline.monitoring.heartbeats import living_processes
+from pipeline.store.processes import living_processes
 from pipeline.store.query import execute, fetch_all
 from pipeline.store.record import Record
 from pipeline.store.rows import Mode

@@ -14,8 +14,9 @@ from tests.unit.brokers import payloads
 from tests.unit.brokers.conftest import Play, broker_at
 from tests.unit.brokers.scripted import Act, close, free_port, reply, silence
 from workers.brokers.alpaca.prices import data_address
+from workers.brokers.guarded import GuardedBroker
 from workers.brokers.protocol import Broker
-from workers.brokers.watched import WatchedBroker
+from workers.brokers.request_guard import RequestGuard
 
 SHARE = {"symbol": "AAPL", "trade": {"t": "2026-10-08T15:10:18Z", "x": "V", "p": 172.1, "s": 100, "c": ["@"], "i": 1}}
 COIN = {"trades": {"BTC/USD": {"t": "2026-10-08T15:10:18Z", "p": 61234.5678, "s": 0.01, "tks": "B", "i": 1}}}
@@ -139,16 +140,16 @@ def test_market_data_that_is_away_or_answers_says_nothing_of_the_broker(play: Pl
     there, _ = play(reply(200, payloads.account()))
     away = broker_at(f"http://127.0.0.1:{free_port()}")
     outage = Outage(Need.BROKER, executor="argo")
-    watched: Broker = WatchedBroker(away, outage)
+    guarded: Broker = GuardedBroker(away, RequestGuard(outage=outage))
 
     with capture_logs() as logs:
         for _ in range(20):
             with pytest.raises(BrokerUnavailable):
-                watched.price("AAPL")
+                guarded.price("AAPL")
         assert not outage.failing
         with pytest.raises(BrokerUnavailable):
-            watched.account()
+            guarded.account()
         assert outage.failing
-        WatchedBroker(there, outage).account()
+        GuardedBroker(there, RequestGuard(outage=outage)).account()
     assert not outage.failing
     assert logs == []

@@ -51,25 +51,6 @@ def test_nanoseconds_are_cut_to_microseconds_in_utc() -> None:
 
 
 @pytest.mark.parametrize(
-    ("symbol", "asset_class", "expected"),
-    [
-        ("BTCUSD", "crypto", "BTC/USD"),
-        ("BTC/USD", "crypto", "BTC/USD"),
-        ("ETHBTC", "crypto", "ETH/BTC"),
-        ("ETHUSDT", "crypto", "ETH/USDT"),
-        ("USDTUSD", "crypto", "USDT/USD"),
-        ("USD", "crypto", "USD"),
-        ("XYZ", "crypto", "XYZ"),
-        ("BTCUSD", "us_equity", "BTCUSD"),
-        ("BRK.B", "us_equity", "BRK.B"),
-        ("AAPL", None, "AAPL"),
-    ],
-)
-def test_crypto_gets_its_slash_and_stocks_are_left_alone(symbol: str, asset_class: str | None, expected: str) -> None:
-    assert words.canonical_symbol(symbol, asset_class=asset_class) == expected
-
-
-@pytest.mark.parametrize(
     ("changes", "quantity", "available"),
     [
         ({}, 5, 3),

@@ -34,7 +34,7 @@ def test_a_body_is_shown_as_the_signal_that_it_becomes(here: Path) -> None:
     assert (shown["dialect"], shown["identity"]) == ("tradingview", "body")
     assert shown["signal"]["source"] == "tradingview"
     assert {"symbol": "AAPL", "action": "SELL", "intent": "close"}.items() <= shown["signal"].items()
-    assert "which side to close is not told" in shown["notes"][0]
+    assert "does not name the side to close" in shown["notes"][0]
     assert "not-to-be-shown" not in said
 
 

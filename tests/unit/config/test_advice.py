@@ -98,7 +98,7 @@ def test_a_group_with_symbols_that_are_never_traded_is_warned_about(loads: Loads
     (warning,) = warnings_of(executors, load_settings())
 
     assert warning.key == "executors.argo.groups.tech"
-    assert warning.message.startswith("BTC/USD: never traded")
+    assert warning.message.startswith("BTC/USD is never traded")
 
 
 def test_an_assumed_stop_farther_than_any_may_be_is_warned_about_when_it_was_chosen(loads: Loads) -> None:

@@ -38,5 +38,5 @@ def test_entries_without_a_stop_are_named_when_they_are_not_just_allowed(
 
 
 def test_the_list_of_what_does_not_act_names_only_keys_that_exist() -> None:
-    for section, name in not_yet._IDLE:
+    for section, name in not_yet._ACTING:
         assert name in ExecutorSettings.model_fields[section].annotation.model_fields  # type: ignore[union-attr]

@@ -154,7 +154,7 @@ colour = "red"
 surprise = 1
 [executors.argo.route]
 minimum_confidance = 80
-symbols = ["AAPL", "btc-usd"]
+symbols = ["AAPL", "XYZ//"]
 regimes = []
 [executors.argo.order]
 type = "limti"

@@ -18,9 +18,9 @@ def unreachable(loads: Loads, route: str, **produced: tuple[str, ...] | None) ->
 
 
 def test_an_allowed_list_that_does_not_meet_the_sources_symbols_is_told(loads: Loads) -> None:
-    # Catalogue entry B8: the account could never trade, and nobody was told.
+    # Entry B8 of tests/ORIGIN.md: an account that could never trade was not reported.
     assert unreachable(loads, 'symbols = ["SPY", "QQQ"]', symbols=SYMBOLS) == {
-        "executors.argo.route.symbols": "takes none of the symbols that it could get: AAPL, BTC/USD, MSFT"
+        "executors.argo.route.symbols": "takes none of the symbols of the source: AAPL, BTC/USD, MSFT"
     }
 
 

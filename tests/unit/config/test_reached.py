@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from config.checks.shadowed_limits import notes_of
+from config.checks.shadowed_limits import shadowed_limits
 from config.executors import load_executors
 from config.schema.executor import Executors
 from config.schema.settings import load_settings
@@ -16,7 +16,7 @@ Loads = Callable[..., Executors]
 
 
 def noted(executors: Executors) -> set[str]:
-    return {problem.key.removeprefix("executors.argo.") for problem in notes_of(executors)}
+    return {problem.key.removeprefix("executors.argo.") for problem in shadowed_limits(executors)}
 
 
 def test_a_sound_executor_has_no_note(loads: Loads) -> None:
@@ -106,9 +106,11 @@ def test_what_a_pack_overrules_is_noted_with_what_the_file_says(tmp_path: Path, 
         encoding="utf-8",
     )
 
-    notes = {problem.key: problem.message for problem in notes_of(load_executors(path, settings=load_settings()))}
+    notes = {
+        problem.key: problem.message for problem in shadowed_limits(load_executors(path, settings=load_settings()))
+    }
 
     assert notes == {
-        "executors.argo.limits.daily_loss_percent": '5, as in the file, does not hold: pack "trailing" is tighter',
-        "executors.argo.limits.drawdown_percent": 'off, as in the file, does not hold: pack "trailing" is tighter',
+        "executors.argo.limits.daily_loss_percent": '5 in the file does not hold: pack "trailing" is tighter',
+        "executors.argo.limits.drawdown_percent": 'off in the file does not hold: pack "trailing" is tighter',
     }

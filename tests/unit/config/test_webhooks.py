@@ -33,7 +33,7 @@ def test_without_a_file_there_is_tradingview(tmp_path: Path, monkeypatch: pytest
 
 
 def test_a_file_that_is_named_and_not_there_is_a_problem(tmp_path: Path) -> None:
-    with pytest.raises(ConfigInvalid, match="TRADEWIRE_WEBHOOKS says which file"):
+    with pytest.raises(ConfigInvalid, match="TRADEWIRE_WEBHOOKS names the file"):
         load_webhooks(Settings(webhooks=tmp_path / "nowhere.toml"))
 
 
@@ -77,9 +77,9 @@ def test_a_secret_that_is_short_or_does_not_fit_an_address_is_refused(
     ("text", "problem"),
     [
         ("[webhook.mine]", 'webhook: is not a key here; did you mean "webhooks" (known: webhooks)'),
-        ("[webhooks.replay]", "webhooks.replay: is the name of another source of signals; choose another one"),
-        ("[webhooks.My-Own]", "webhooks.My-Own: is no name for a webhook"),
-        ('[webhooks.a]\nsecret = "x"', "webhooks.a.secret: is not a key here: it comes from WEBHOOK_A_SECRET"),
+        ("[webhooks.replay]", "webhooks.replay: is the name of another source of signals; choose another name"),
+        ("[webhooks.My-Own]", "webhooks.My-Own: is not a name for a webhook"),
+        ('[webhooks.a]\nsecret = "x"', "webhooks.a.secret: is not a key here: the variable WEBHOOK_A_SECRET holds it"),
         ('[webhooks.a]\ndialekt = "auto"', 'webhooks.a.dialekt: is not a key here; did you mean "dialect"'),
         ('[webhooks.a]\ndialect = "ninja"', 'webhooks.a.dialect: "ninja" is none of'),
         ('[webhooks.a]\naddresses = ["nowhere"]', "webhooks.a.addresses.0: "),
@@ -88,8 +88,8 @@ def test_a_secret_that_is_short_or_does_not_fit_an_address_is_refused(
             'webhooks.a.executors: there is no executor "agro"',
         ),
         ("[webhooks.a]\nconfidence = 101", "webhooks.a.confidence: 101 is out of range"),
-        ('[webhooks.a]\ndialect = "template"', "webhooks.a.template: stands with"),
-        ('[webhooks.a.template]\nsymbol = "A"\naction = "buy"', "webhooks.a.template: stands with"),
+        ('[webhooks.a]\ndialect = "template"', "webhooks.a.template: needs dialect"),
+        ('[webhooks.a.template]\nsymbol = "A"\naction = "buy"', "webhooks.a.template: needs dialect"),
         (
             '[webhooks.a]\ndialect = "template"\n[webhooks.a.template]\nsymbol = "{a}{b}"\naction = "buy"',
             "webhooks.a.template.symbol: ",

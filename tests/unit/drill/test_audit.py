@@ -1,69 +1,74 @@
-"""The audit finds everything that must not be, and nothing else."""
+"""The audit finds every fault, and nothing else."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 
-from pipeline.entrypoints.drill.audit import AuditFinding, AuditVerdict, Ledgers, audit
+from pipeline.entrypoints.drill.audit import AuditFinding, AuditVerdict, audit
+from pipeline.entrypoints.drill.ledgers import AuditedExecution, AuditedIntent, AuditedSignal, HeldOrder, Ledgers
+from pipeline.entrypoints.drill.result import result_of
+from pipeline.model.states import State
 
 ARGO = "argo"
 
 
-def an_execution(seq: int = 1, *, signal_id: UUID | None = None, **changes: Any) -> dict[str, Any]:
-    return {
-        "execution_id": uuid4(),
-        "seq": seq,
-        "signal_id": signal_id or uuid4(),
-        "executor_id": ARGO,
-        "symbol": "QAAA",
-        "action": "BUY",
-        "state": "filled",
-        "reason_code": None,
-        "decided_at": None,
-    } | changes
+def an_execution(seq: int = 1, **changes: Any) -> AuditedExecution:
+    filled = AuditedExecution(
+        execution_id=uuid4(),
+        seq=seq,
+        signal_id=uuid4(),
+        executor_id=ARGO,
+        symbol="QAAA",
+        state=State.FILLED,
+        reason_code=None,
+        decided_at=None,
+    )
+    return replace(filled, **changes)
 
 
-def an_intent(execution: Mapping[str, Any], **changes: Any) -> dict[str, Any]:
-    return {
-        "execution_id": execution["execution_id"],
-        "generation": 1,
-        "executor_id": ARGO,
-        "client_order_id": f"tw-{execution['execution_id']}-1",
-        "order_id": f"order-{execution['execution_id']}",
-        "symbol": execution["symbol"],
-        "side": "buy",
-        "quantity": "1",
-        "filled_quantity": "1",
-        "order_status": "filled",
-    } | changes
+def an_intent(execution: AuditedExecution, **changes: Any) -> AuditedIntent:
+    filled = AuditedIntent(
+        execution_id=execution.execution_id,
+        executor_id=ARGO,
+        client_order_id=f"tw-{execution.execution_id}-1",
+        order_id=f"order-{execution.execution_id}",
+        symbol=execution.symbol,
+        side="buy",
+        filled_quantity=Decimal(1),
+    )
+    return replace(filled, **changes)
 
 
-def an_order(intent: Mapping[str, Any], **changes: Any) -> dict[str, Any]:
-    return {
-        "id": intent["order_id"],
-        "client_order_id": intent["client_order_id"],
-        "symbol": intent["symbol"],
-        "side": intent["side"],
+def an_order(intent: AuditedIntent, **changes: Any) -> HeldOrder:
+    filled = {
+        "id": intent.order_id,
+        "client_order_id": intent.client_order_id,
+        "symbol": intent.symbol,
+        "side": intent.side,
         "status": "filled",
         "filled_qty": "1",
-    } | changes
+    }
+    return HeldOrder.model_validate(filled | changes)
 
 
-def ledgers(*executions: Mapping[str, Any], intents: Sequence[Any] = (), orders: Sequence[Any] = ()) -> Ledgers:
+def ledgers(
+    *executions: AuditedExecution, intents: Sequence[AuditedIntent] = (), orders: Sequence[HeldOrder] = ()
+) -> Ledgers:
     """Return ledgers in which each execution has a signal that was sent."""
-    ids = list(dict.fromkeys(execution["signal_id"] for execution in executions))
+    ids = list(dict.fromkeys(execution.signal_id for execution in executions))
     return Ledgers(
         sent=[str(signal_id) for signal_id in ids],
         source="drill",
         executors=[ARGO],
-        signals=[{"signal_id": each, "source": "drill", "source_id": str(each)} for each in ids],
+        signals=[AuditedSignal(signal_id=each, source="drill", source_id=str(each)) for each in ids],
         executions=executions,
-        orders=intents,
+        intents=intents,
         held={ARGO: orders},
     )
 
@@ -74,8 +79,8 @@ def one(found: Sequence[AuditFinding], verdict: AuditVerdict, what: str) -> None
 
 def test_an_order_and_a_reason_are_both_an_end() -> None:
     filled = an_execution(1)
-    skipped = an_execution(2, state="skipped", reason_code="no_position")
-    dead = an_execution(3, state="dead", reason_code="attempts_used_up")
+    skipped = an_execution(2, state=State.SKIPPED, reason_code="no_position")
+    dead = an_execution(3, state=State.DEAD, reason_code="attempts_used_up")
     intent = an_intent(filled)
 
     assert audit(ledgers(filled, skipped, dead, intents=[intent], orders=[an_order(intent)])) == []
@@ -86,14 +91,14 @@ def test_a_sent_signal_that_is_not_recorded_is_lost() -> None:
 
 
 def test_a_signal_without_an_execution_is_lost() -> None:
-    books = ledgers(an_execution(state="skipped", reason_code="no_position"))
+    books = ledgers(an_execution(state=State.SKIPPED, reason_code="no_position"))
 
     one(audit(replace(books, executors=[ARGO, "other"])), AuditVerdict.LOST, "signal without an execution")
 
 
 @pytest.mark.parametrize("state", ["queued", "held", "submitting", "unknown"])
 def test_an_execution_without_an_end_is_lost(state: str) -> None:
-    books = ledgers(an_execution(state=state, reason_code="broker_away"))
+    books = ledgers(an_execution(state=State(state), reason_code="broker_away"))
 
     one(audit(books), AuditVerdict.LOST, "execution without an end")
 
@@ -107,9 +112,9 @@ def test_a_recorded_order_that_the_exchange_does_not_have_is_lost() -> None:
 
 
 def test_a_signal_recorded_twice_is_doubled() -> None:
-    books = ledgers(an_execution(state="skipped", reason_code="no_position"))
-    again = an_execution(2, state="skipped", reason_code="no_position")
-    twice = [*books.signals, dict(books.signals[0]) | {"signal_id": again["signal_id"]}]
+    books = ledgers(an_execution(state=State.SKIPPED, reason_code="no_position"))
+    again = an_execution(2, state=State.SKIPPED, reason_code="no_position")
+    twice = [*books.signals, replace(books.signals[0], signal_id=again.signal_id)]
 
     found = audit(replace(books, signals=twice, executions=[*books.executions, again]))
 
@@ -117,8 +122,8 @@ def test_a_signal_recorded_twice_is_doubled() -> None:
 
 
 def test_two_executions_of_a_signal_are_doubled() -> None:
-    first = an_execution(1, state="skipped", reason_code="no_position")
-    second = an_execution(2, signal_id=first["signal_id"], state="skipped", reason_code="no_position")
+    first = an_execution(1, state=State.SKIPPED, reason_code="no_position")
+    second = an_execution(2, signal_id=first.signal_id, state=State.SKIPPED, reason_code="no_position")
 
     one(audit(ledgers(first, second)), AuditVerdict.DOUBLED, "two executions of a signal")
 
@@ -126,7 +131,7 @@ def test_two_executions_of_a_signal_are_doubled() -> None:
 def test_two_orders_of_one_execution_are_doubled() -> None:
     execution = an_execution()
     intent = an_intent(execution)
-    second = an_intent(execution, generation=2, client_order_id="second", order_id="second")
+    second = an_intent(execution, client_order_id="second", order_id="second")
 
     found = audit(ledgers(execution, intents=[intent, second], orders=[an_order(intent), an_order(second)]))
 
@@ -147,7 +152,7 @@ def test_an_end_without_an_order_and_without_a_reason_is_unexplained() -> None:
 
 
 def test_an_order_that_the_record_does_not_know_is_unexplained() -> None:
-    foreign = an_order({"order_id": "x", "client_order_id": "y", "symbol": "QAAA", "side": "buy"})
+    foreign = an_order(an_intent(an_execution()))
 
     found = audit(ledgers(orders=[foreign]))
 
@@ -155,7 +160,7 @@ def test_an_order_that_the_record_does_not_know_is_unexplained() -> None:
 
 
 def test_an_order_whose_id_is_not_recorded_is_unexplained() -> None:
-    execution = an_execution(state="filled", reason_code="late_order")
+    execution = an_execution(state=State.FILLED, reason_code="late_order")
     intent = an_intent(execution, order_id=None)
 
     found = audit(ledgers(execution, intents=[intent], orders=[an_order(intent, id="order")]))
@@ -166,26 +171,26 @@ def test_an_order_whose_id_is_not_recorded_is_unexplained() -> None:
 @pytest.mark.parametrize(
     ("state", "status"), [("dead", "filled"), ("skipped", "new"), ("accepted", "filled"), ("filled", "canceled")]
 )
-def test_an_execution_that_says_otherwise_than_its_order_is_unexplained(state: str, status: str) -> None:
-    execution = an_execution(state=state, reason_code="some_reason")
+def test_an_execution_whose_state_differs_from_its_order_is_unexplained(state: str, status: str) -> None:
+    execution = an_execution(state=State(state), reason_code="some_reason")
     intent = an_intent(execution)
 
     found = audit(ledgers(execution, intents=[intent], orders=[an_order(intent, status=status)]))
 
-    one(found, AuditVerdict.UNEXPLAINED, "order of which the execution says otherwise")
+    one(found, AuditVerdict.UNEXPLAINED, "order and execution have different states")
 
 
 @pytest.mark.parametrize("status", ["new", "accepted", "pending_new", "pending_cancel"])
 def test_an_order_that_works_is_an_accepted_execution(status: str) -> None:
-    execution = an_execution(state="accepted")
-    intent = an_intent(execution, filled_quantity="0")
+    execution = an_execution(state=State.ACCEPTED)
+    intent = an_intent(execution, filled_quantity=Decimal(0))
 
     assert audit(ledgers(execution, intents=[intent], orders=[an_order(intent, status=status, filled_qty="0")])) == []
 
 
 def test_filled_quantities_that_differ_are_unexplained() -> None:
     execution = an_execution()
-    intent = an_intent(execution, filled_quantity="2")
+    intent = an_intent(execution, filled_quantity=Decimal(2))
 
     found = audit(ledgers(execution, intents=[intent], orders=[an_order(intent, filled_qty="3")]))
 
@@ -194,7 +199,7 @@ def test_filled_quantities_that_differ_are_unexplained() -> None:
 
 def test_quantities_are_compared_as_numbers() -> None:
     execution = an_execution()
-    intent = an_intent(execution, filled_quantity="1.000")
+    intent = an_intent(execution, filled_quantity=Decimal("1.000"))
 
     assert audit(ledgers(execution, intents=[intent], orders=[an_order(intent)])) == []
 
@@ -214,7 +219,7 @@ def test_orders_of_a_symbol_in_another_order_than_their_signals_are_unexplained(
 
     found = audit(ledgers(first, second, intents=intents, orders=[an_order(intent) for intent in reversed(intents)]))
 
-    one(found, AuditVerdict.UNEXPLAINED, "order sent out of its symbol's order")
+    one(found, AuditVerdict.UNEXPLAINED, "order sent after that of a later signal")
 
 
 def test_orders_of_different_symbols_may_come_in_any_order() -> None:
@@ -226,8 +231,8 @@ def test_orders_of_different_symbols_may_come_in_any_order() -> None:
     )
 
 
-def test_what_is_lost_is_told_first() -> None:
-    unexplained, lost = an_execution(1), an_execution(2, state="queued")
+def test_lost_findings_come_first() -> None:
+    unexplained, lost = an_execution(1), an_execution(2, state=State.QUEUED)
 
     assert [finding.verdict for finding in audit(ledgers(unexplained, lost))] == [
         AuditVerdict.LOST,
@@ -235,10 +240,33 @@ def test_what_is_lost_is_told_first() -> None:
     ]
 
 
-def test_a_finding_names_what_is_needed_to_hunt_it() -> None:
-    execution = an_execution(state="unknown", reason_code="no_answer")
+def test_a_finding_names_the_execution_and_its_reason() -> None:
+    execution = an_execution(state=State.UNKNOWN, reason_code="no_answer")
 
     (finding,) = audit(ledgers(execution))
 
-    assert str(execution["execution_id"]) in str(finding)
+    assert str(execution.execution_id) in str(finding)
     assert finding.to_json()["reason_code"] == "no_answer"
+
+
+def test_every_execution_is_counted_as_an_order_or_as_a_reason() -> None:
+    filled, skipped = an_execution(1), an_execution(2, state=State.SKIPPED, reason_code="no_position")
+    intent = an_intent(filled)
+
+    result = result_of(ledgers(filled, skipped, intents=[intent], orders=[an_order(intent)]), seed=1, findings=[])
+
+    assert (result.executions, result.added, result.orders, result.reasons) == (2, 0, 1, {"no_position": 1})
+
+
+def test_the_next_try_of_an_exit_is_an_execution_that_tradewire_added() -> None:
+    rejected, again = an_execution(1, state=State.REJECTED, reason_code="rejected_by_broker"), an_execution(2)
+    intents = [an_intent(rejected), an_intent(again)]
+    orders = [an_order(intents[0], status="rejected"), an_order(intents[1])]
+    books = ledgers(rejected, again, intents=intents, orders=orders)
+    sent, own = books.signals
+    books = replace(books, sent=[str(sent.signal_id)], signals=[sent, replace(own, source="tradewire:exit")])
+
+    result = result_of(books, seed=1, findings=[])
+
+    assert (result.sent, result.accepted, result.executions, result.added, result.orders) == (1, 1, 2, 1, 2)
+    assert result.reasons == {}

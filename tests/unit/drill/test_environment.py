@@ -1,4 +1,4 @@
-"""A drill takes nothing of the user's servers, keys and settings with it."""
+"""A drill's processes do not get the user's servers, keys and settings."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from pipeline.entrypoints.drill.system import WORKERS, write_executors
     "name",
     ["DATABASE_URL", "REDIS_URL", "PORT", "TRADEWIRE_EXECUTORS", "ARGO_API_KEY", "ARGO_API_SECRET", "PGHOST"],
 )
-def test_what_names_a_server_or_a_key_stays_behind(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_no_variable_with_a_server_or_a_key_is_taken_over(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, "the user's")
 
     assert name not in clean_environment()
 
 
-def test_what_a_program_needs_to_run_goes_along(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_variables_that_a_program_needs_are_taken_over(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/somewhere")
 
     environment = clean_environment(TRADEWIRE_HOME="/scratch")

@@ -3,33 +3,31 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import UUID, uuid4
 
-from pipeline.entrypoints.drill.recovery import NEVER_S, Interrupted, Recovery, figures, percentile, recoveries_of
+from pipeline.entrypoints.drill.recovery import NEVER_S, InterruptedWorker, Recovery, figures, percentile, recoveries_of
 
 KILLED = datetime(2026, 1, 2, tzinfo=UTC)
 
 
-def decided(execution_id: UUID, after_s: float | None) -> dict[str, Any]:
-    at = None if after_s is None else KILLED + timedelta(seconds=after_s)
-    return {"execution_id": execution_id, "decided_at": at}
+def decided(execution_id: UUID, after_s: float | None) -> dict[UUID, datetime | None]:
+    return {execution_id: None if after_s is None else KILLED + timedelta(seconds=after_s)}
 
 
 def test_each_execution_of_a_killed_worker_is_timed_and_the_longest_comes_first() -> None:
     quick, slow = uuid4(), uuid4()
-    kill = Interrupted(killed_at=KILLED, execution_ids=(quick, slow))
+    kill = InterruptedWorker(killed_at=KILLED, execution_ids=(quick, slow))
 
-    found = recoveries_of([kill], [decided(quick, 3.0), decided(slow, 4.5)])
+    found = recoveries_of([kill], decided(quick, 3.0) | decided(slow, 4.5))
 
     assert [(slow, 4.5), (quick, 3.0)] == [(recovery.execution_id, recovery.seconds) for recovery in found]
 
 
-def test_what_was_never_decided_took_longer_than_anything() -> None:
+def test_an_execution_that_was_never_decided_has_the_longest_time() -> None:
     never = uuid4()
-    kill = Interrupted(killed_at=KILLED, execution_ids=(never,))
+    kill = InterruptedWorker(killed_at=KILLED, execution_ids=(never,))
 
-    (found,) = recoveries_of([kill], [decided(never, None)])
+    (found,) = recoveries_of([kill], decided(never, None))
 
     assert found.seconds == NEVER_S
     assert {"execution_id": str(never), "seconds": None, "kills": 1} == found.to_json()
@@ -37,17 +35,17 @@ def test_what_was_never_decided_took_longer_than_anything() -> None:
 
 def test_an_execution_whose_next_worker_is_killed_too_is_counted_from_the_last_kill() -> None:
     one = uuid4()
-    kills = [Interrupted(killed_at=KILLED + timedelta(seconds=at), execution_ids=(one,)) for at in (4, 0)]
+    kills = [InterruptedWorker(killed_at=KILLED + timedelta(seconds=at), execution_ids=(one,)) for at in (4, 0)]
 
-    (found,) = recoveries_of(kills, [decided(one, 7.5)])
+    (found,) = recoveries_of(kills, decided(one, 7.5))
 
     assert (found.seconds, found.kills) == (3.5, 2)
 
 
-def test_what_was_decided_in_the_moment_of_the_kill_took_no_time() -> None:
+def test_an_execution_decided_before_the_kill_was_noted_took_no_time() -> None:
     one = uuid4()
 
-    (found,) = recoveries_of([Interrupted(killed_at=KILLED, execution_ids=(one,))], [decided(one, -0.01)])
+    (found,) = recoveries_of([InterruptedWorker(killed_at=KILLED, execution_ids=(one,))], decided(one, -0.01))
 
     assert found.seconds == 0.0
 

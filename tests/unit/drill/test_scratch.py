@@ -1,4 +1,4 @@
-"""The scratch folder stays when there is something to look for in it, and only then."""
+"""The scratch folder stays when it was asked for or when something was found, and only then."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.entrypoints.drill.audit import AuditFinding, AuditVerdict
-from pipeline.entrypoints.drill.progress import Nobody, Watcher
-from pipeline.entrypoints.drill.result import Result
+from pipeline.entrypoints.drill.progress import DrillProgress
+from pipeline.entrypoints.drill.result import DrillResult
 from pipeline.entrypoints.drill.run import DrillPlan
 from pipeline.entrypoints.drill.scratch import in_scratch
 
@@ -17,19 +17,25 @@ ORDER = DrillPlan(signals=1, seed=1, pace=20)
 LOST = AuditFinding(verdict=AuditVerdict.LOST, what="signal not recorded", facts={"source_id": "000000"})
 
 
+class Unwatched:
+    def step(self, name: str, total: int) -> None: ...
+
+    def advance(self, done: int, remark: str = "") -> None: ...
+
+
 class OneDrill:
-    """Notes where it was run, and finds what it is told to find."""
+    """Stores its folder, and returns the given findings."""
 
     def __init__(self, *findings: AuditFinding) -> None:
         self.home = Path()
         self._findings = findings
 
-    def __call__(self, order: DrillPlan, home: Path, watcher: Watcher) -> Result:
-        watcher.step("drilling", 1)
+    def __call__(self, order: DrillPlan, home: Path, progress: DrillProgress) -> DrillResult:
+        progress.step("drilling", 1)
         self.home = home
         (home / "up.log").write_text("some lines")
-        return Result(
-            system="tradewire", seed=order.seed, sent=1, accepted=1, owed=2, orders=2, findings=self._findings
+        return DrillResult(
+            seed=order.seed, sent=1, accepted=1, executions=2, added=0, orders=2, findings=self._findings
         )
 
 
@@ -38,32 +44,23 @@ def temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
 
-@pytest.mark.parametrize(
-    ("findings", "keep", "ours", "stays"),
-    [
-        ((), False, True, False),
-        ((), True, True, True),
-        ((LOST,), False, True, True),
-        ((LOST,), False, False, False),
-        ((LOST,), True, False, True),
-    ],
-)
-def test_the_folder_stays_when_asked_for_or_when_something_of_ours_was_found(
-    *, findings: tuple[AuditFinding, ...], keep: bool, ours: bool, stays: bool
+@pytest.mark.parametrize(("findings", "keep", "stays"), [((), False, False), ((), True, True), ((LOST,), False, True)])
+def test_the_folder_stays_when_asked_for_or_when_something_was_found(
+    *, findings: tuple[AuditFinding, ...], keep: bool, stays: bool
 ) -> None:
     drill = OneDrill(*findings)
 
-    result = in_scratch(drill, ORDER, Nobody(), keep=keep, ours=ours)
+    result = in_scratch(drill, ORDER, Unwatched(), keep=keep)
 
     assert stays == drill.home.exists()
     assert (str(drill.home) if stays else None) == result.kept
 
 
 def test_a_stopped_drill_leaves_no_folder(tmp_path: Path) -> None:
-    def stopped(order: DrillPlan, home: Path, watcher: Watcher) -> Result:
+    def stopped(order: DrillPlan, home: Path, progress: DrillProgress) -> DrillResult:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        in_scratch(stopped, ORDER, Nobody(), keep=False, ours=True)
+        in_scratch(stopped, ORDER, Unwatched(), keep=False)
 
     assert list(tmp_path.iterdir()) == []

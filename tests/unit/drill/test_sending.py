@@ -1,4 +1,4 @@
-"""The first ledger: made from a seed, kept in a file, given when due."""
+"""The first ledger: made from a seed, kept in a file, sent when due."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_the_same_seed_makes_the_same_signals() -> None:
     assert make_signals(3, 50) != make_signals(4, 50)
 
 
-def test_every_signal_is_one_and_has_its_own_id() -> None:
+def test_every_signal_is_valid_and_has_an_id_of_its_own() -> None:
     signals = make_signals(1, 300)
 
     read = [read_signal(body) for body in signals]
@@ -32,13 +32,6 @@ def test_signals_share_symbols_and_some_of_them_sell() -> None:
 
     assert 50 < len({body["symbol"] for body in signals}) <= 100
     assert 0 < sum(body["action"] == "SELL" for body in signals) < 150
-
-
-def test_signals_with_symbols_of_their_own_all_buy() -> None:
-    signals = make_signals(1, 300, own_symbols=True)
-
-    assert len({body["symbol"] for body in signals}) == 300
-    assert {"BUY"} == {body["action"] for body in signals}
 
 
 def test_no_two_symbols_are_the_same() -> None:
@@ -58,7 +51,7 @@ def test_a_ledger_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert ledger == list(read_ledger(tmp_path / "ledger.jsonl"))
 
 
-def test_the_source_waits_for_its_ledger_and_gives_what_is_due(tmp_path: Path) -> None:
+def test_the_source_waits_for_its_ledger_and_returns_due_signals(tmp_path: Path) -> None:
     path, stop = tmp_path / "ledger.jsonl", threading.Event()
     source = open_source(SourceContext(path=str(path)))
     assert source.poll(stop) == []
@@ -70,7 +63,7 @@ def test_the_source_waits_for_its_ledger_and_gives_what_is_due(tmp_path: Path) -
     assert source.poll(stop) == []
 
 
-def test_a_source_that_was_started_again_gives_everything_that_is_due_again(tmp_path: Path) -> None:
+def test_a_restarted_source_returns_all_due_signals_again(tmp_path: Path) -> None:
     path, stop = tmp_path / "ledger.jsonl", threading.Event()
     signals = make_signals(1, 4)
     write_ledger(path, timed(signals, begins=time.time() - 100, seconds=4))

@@ -1,8 +1,9 @@
-"""Whatever is traded, cash, positions, fees and what orders hold back add up."""
+"""Cash, positions, fees and held-back amounts add up after any trades."""
 
 from __future__ import annotations
 
 import contextlib
+from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,8 @@ from workers.exchange.clock import ClockMode, SessionClock
 from workers.exchange.journal import ExchangeJournal
 from workers.exchange.orders import ExchangeOrder, ExchangeOrderStatus, ExchangeSide
 from workers.exchange.refusals import RequestRefused
-from workers.exchange.settlement import reprice, wake
-from workers.exchange.trading import Behaviour, cancel, replace_order, submit
+from workers.exchange.settlement import advance, reprice
+from workers.exchange.trading import OrderFaults, cancel, replace_order, submit
 from workers.exchange.venue import Changes, Venue
 
 _SYMBOLS = ["AAPL", "TSLA", "BTC/USD"]
@@ -70,7 +71,7 @@ class Game:
             away = 10 if move["side"] == "buy" else -10
             exits = {"limit_price": str(100 + away)}, {"stop_price": str(100 - away)}
             body |= {"order_class": "bracket", "take_profit": exits[0], "stop_loss": exits[1]}
-        submit(self.venue, self.account, body, self.now_ns, Behaviour(part_then_s=1.0 if move["part"] else None))
+        submit(self.venue, self.account, body, self.now_ns, OrderFaults(part_then_s=1.0 if move["part"] else None))
 
     def _price(self, move: dict[str, Any]) -> None:
         self.venue.last[move["symbol"]] = Decimal(move["price"])
@@ -88,12 +89,12 @@ class Game:
         return self.account.orders[move["which"] % len(self.account.orders)]
 
     def _settle(self) -> None:
-        while self.venue.changes.wake:
+        while self.venue.changes.advance_later:
             changes, self.venue.changes = self.venue.changes, Changes()
             self._keep(changes)
-            for order_id, seconds in changes.wake:
+            for order_id, seconds in changes.advance_later:
                 self.now_ns += int(seconds * 1e9)
-                wake(self.venue, self.venue.orders[order_id], self.now_ns)
+                advance(self.venue, self.venue.orders[order_id], self.now_ns)
         changes, self.venue.changes = self.venue.changes, Changes()
         self._keep(changes)
 
@@ -106,7 +107,7 @@ class Game:
 
 
 def check(account: ExchangeAccount) -> None:
-    """Work the account out again from its fills and its open orders."""
+    """Compute the account from its fills and its open orders, and compare."""
     cash = DEFAULT_CASH
     quantities: dict[str, Decimal] = {}
     for fill in account.fills:
@@ -138,7 +139,7 @@ def check(account: ExchangeAccount) -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(_moves, max_size=30))
-def test_the_books_add_up_after_any_moves(moves: list[dict[str, Any]]) -> None:
+def test_the_figures_of_an_account_add_up_after_any_sequence_of_moves(moves: list[dict[str, Any]]) -> None:
     game = Game()
     for move in moves:
         game.play(move)
@@ -148,7 +149,7 @@ def test_the_books_add_up_after_any_moves(moves: list[dict[str, Any]]) -> None:
 
 @settings(max_examples=20, deadline=None)
 @given(moves=st.lists(_moves, min_size=5, max_size=20))
-def test_what_the_journal_wrote_is_what_it_reads(
+def test_a_loaded_journal_has_the_accounts_and_orders_that_were_written(
     tmp_path_factory: pytest.TempPathFactory, moves: list[dict[str, Any]]
 ) -> None:
     game, home = Game(), tmp_path_factory.mktemp("journal")
@@ -157,7 +158,7 @@ def test_what_the_journal_wrote_is_what_it_reads(
     again = written_and_read(home, game)
     account = again.accounts["key"]
 
-    assert [order.to_row() for order in account.orders] == [order.to_row() for order in game.account.orders]
+    assert [asdict(order) for order in account.orders] == [asdict(order) for order in game.account.orders]
     assert account.positions == game.account.positions
     assert account.fills == game.account.fills
     assert (account.cash, account.fees) == (game.account.cash, game.account.fees)

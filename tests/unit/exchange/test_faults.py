@@ -1,15 +1,15 @@
-"""Which requests a plan of faults strikes."""
+"""A plan of faults strikes the requests that it describes."""
 
 from __future__ import annotations
 
-from workers.exchange.faults import FaultKind, FaultPlan, On
+from workers.exchange.faults import FaultKind, FaultPlan, FaultTarget
 
 
 def plan(*faults: dict[str, object], seed: int = 1) -> FaultPlan:
     return FaultPlan.model_validate({"seed": seed, "faults": list(faults)})
 
 
-def strikes(made: FaultPlan, on: On = On.SUBMIT, times: int = 1000) -> list[int]:
+def strikes(made: FaultPlan, on: FaultTarget = FaultTarget.SUBMIT, times: int = 1000) -> list[int]:
     return [number for number in range(times) if made.strike(on, "key", {FaultKind.LATENCY})]
 
 
@@ -21,9 +21,9 @@ def test_the_same_seed_strikes_the_same_requests_and_another_does_not() -> None:
     assert 50 < len(strikes(plan(fault))) < 150
 
 
-def test_any_strikes_every_kind_of_request_and_others_their_own() -> None:
-    assert len(strikes(plan({"on": "any", "kind": "latency"}), On.CLOCK)) == 1000
-    assert strikes(plan({"on": "submit", "kind": "latency"}), On.CLOCK) == []
+def test_any_strikes_every_kind_of_request_and_other_targets_only_their_own() -> None:
+    assert len(strikes(plan({"on": "any", "kind": "latency"}), FaultTarget.CLOCK)) == 1000
+    assert strikes(plan({"on": "submit", "kind": "latency"}), FaultTarget.CLOCK) == []
 
 
 def test_a_fault_ends_after_its_count() -> None:
@@ -33,10 +33,10 @@ def test_a_fault_ends_after_its_count() -> None:
     assert made.faults[0].hits == 3
 
 
-def test_a_fault_of_another_kind_draws_nothing() -> None:
+def test_a_fault_of_another_kind_uses_no_random_number() -> None:
     lone = plan({"on": "submit", "kind": "latency", "probability": 0.1})
     made = plan({"on": "submit", "kind": "latency", "probability": 0.1})
     for _ in range(10):
-        made.strike(On.SUBMIT, "key", {FaultKind.REJECT})
+        made.strike(FaultTarget.SUBMIT, "key", {FaultKind.REJECT})
 
     assert strikes(made) == strikes(lone)

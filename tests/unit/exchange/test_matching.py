@@ -1,4 +1,4 @@
-"""What a price does to each kind of order."""
+"""The effect of a price on each type of order."""
 
 from __future__ import annotations
 

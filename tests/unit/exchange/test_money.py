@@ -1,4 +1,4 @@
-"""What an account is worth and may still buy."""
+"""The equity and the buying power of an account."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_shares_use_buying_power_by_their_value() -> None:
     assert (sums.initial_margin, sums.maintenance_margin) == (6_000, 3_600)
 
 
-def test_a_short_position_is_a_debt_and_uses_buying_power_too() -> None:
+def test_a_short_position_reduces_equity_and_buying_power() -> None:
     sums = totals(account(110_000, TSLA=(-100, -10_000)), {"TSLA": Decimal(100)}.get)
 
     assert (sums.equity, sums.short_value, sums.buying_power) == (100_000, -10_000, 390_000)
@@ -61,7 +61,7 @@ def test_a_cash_account_buys_what_it_has() -> None:
     assert totals(held, {}.get).buying_power == 100_000
 
 
-def test_nothing_is_left_rather_than_less_than_nothing() -> None:
+def test_buying_power_is_never_below_zero() -> None:
     held = account(1_000)
     held.reserved = Decimal(10_000)
     sums = totals(held, {}.get)

@@ -1,4 +1,4 @@
-"""Which bars are on at which cursor."""
+"""The bars of each cursor."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def tape(*, warm_up: int, played: int) -> Tape:
 
 
 @pytest.mark.parametrize(("cursor", "lap", "close"), [(1, 1, 102), (3, 1, 104), (4, 2, 102), (6, 2, 104), (7, 3, 102)])
-def test_the_bars_go_round_and_the_cursor_goes_on(cursor: int, lap: int, close: int) -> None:
+def test_the_bars_repeat_and_the_cursor_continues(cursor: int, lap: int, close: int) -> None:
     played = tape(warm_up=2, played=3)
 
     assert (played.lap(cursor), played.closes(cursor)) == (lap, {"AAPL": Decimal(close)})
@@ -35,7 +35,7 @@ def test_history_stays_within_its_lap_and_reaches_into_the_warm_up() -> None:
     ]  # fmt: skip
 
 
-def test_more_history_than_there_is_gives_what_there_is() -> None:
+def test_history_is_shorter_when_there_are_fewer_days() -> None:
     assert len(tape(warm_up=2, played=3).history(2, 50)) == 4
 
 

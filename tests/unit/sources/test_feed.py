@@ -12,6 +12,7 @@ from pipeline.intake.sources import feed as feed_module
 from pipeline.intake.sources.feed import Feed
 from pipeline.intake.sources.protocol import Item
 from pipeline.model.errors import SourceUnavailable
+from tests.waiting import until
 
 BUY: dict[str, Any] = {"source_id": "1", "symbol": "AAPL", "action": "BUY"}
 
@@ -39,10 +40,7 @@ class Script:
 
 
 def eventually(true: Callable[[], bool]) -> None:
-    until = time.monotonic() + 5
-    while not true():
-        assert time.monotonic() < until, "it did not happen in time"
-        time.sleep(0.01)
+    until(true, 5)
 
 
 def test_what_a_source_gives_is_handed_on_in_order() -> None:
@@ -165,13 +163,20 @@ def test_a_long_silence_is_said_once_and_is_no_failure() -> None:
 
 
 def test_tries_of_a_source_that_keeps_raising_are_ever_farther_apart() -> None:
+    pauses: list[float] = []
+
+    class Stop(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            pauses.append(timeout or 0.0)
+            if len(pauses) == 12:
+                self.set()
+            return self.is_set()
+
     feed = Feed(Script(*[SourceUnavailable() for _ in range(12)]), lambda _n, _i: None)
-    pauses = []
 
     with capture_logs():
-        for _ in range(12):
-            feed.run_once(threading.Event())
-            pauses.append(feed._pause_s())
+        feed.start(Stop())
+        feed.join(5)
 
     assert 0.1 <= pauses[0] <= 0.2
     assert all(2.5 <= pause <= 5.0 for pause in pauses[5:])

@@ -6,8 +6,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
@@ -108,29 +109,19 @@ def test_a_file_that_goes_away_is_unavailable_and_read_once_it_is_back(tmp_path:
     assert len(read_all(source)) == 1
 
 
-def test_what_was_read_before_a_fault_is_not_lost(tmp_path: Path) -> None:
-    """A pipe gives a line and then a fault, as a disk may: the line comes out first."""
-    reading = threading.Event()
-    source = FileSource(str(tmp_path))
-    source._read.put(next(iter(_parsed())))
-    source._reader = threading.Thread(target=reading.wait)
-    source._read.put(_end_with_fault())
+def test_what_was_read_before_a_fault_is_not_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk may return a line and then a fault: the line comes out first."""
+
+    def broken(_stream: BinaryIO) -> Iterator[bytes]:
+        yield json.dumps(BUY).encode()
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("pipeline.intake.sources.file.bounded_lines", broken)
+    source = FileSource(str(written(tmp_path / "s.jsonl", json.dumps(BUY))))
 
     assert len(source.poll(threading.Event())) == 1
     with pytest.raises(SourceUnavailable, match="Input/output error"):
         source.poll(threading.Event())
-
-
-def _parsed() -> Any:
-    from pipeline.intake.sources.reading import read_signals
-
-    return read_signals([json.dumps(BUY).encode()])
-
-
-def _end_with_fault() -> Any:
-    from pipeline.intake.sources.file import _End
-
-    return _End(OSError(5, "Input/output error"))
 
 
 _PRINT_STANDARD_INPUT = """

@@ -83,7 +83,7 @@ def test_a_source_of_somebody_else_may_say_it_too(monkeypatch: pytest.MonkeyPatc
 
 
 def test_an_executor_that_can_never_trade_the_replay_is_told_with_the_source(executors: Loads) -> None:
-    # Catalogue entry B8.
+    # Entry B8 of tests/ORIGIN.md.
     (problem,) = never_traded("replay", executors('symbols = ["SPY", "QQQ"]'))
 
     assert problem.key == "executors.argo.route.symbols"

@@ -34,14 +34,14 @@ def test_errors_are_passed_on_and_all_else_stays_in_the_file(log: Path) -> None:
     _write(log, _entry("info", "order.submitted"), "plain words", "{not json", "[1]", _entry("warning", "x.late"))
     _write(log, _entry("error", "broker.refused", executor="argo"), _entry("critical", "disk.filled"))
 
-    assert list(tail.complaints()) == ["broker.refused executor=argo", "disk.filled"]
-    assert list(tail.complaints()) == []
+    assert list(tail.errors()) == ["broker.refused executor=argo", "disk.filled"]
+    assert list(tail.errors()) == []
 
 
 def test_what_was_there_before_is_not_said_again(log: Path) -> None:
     _write(log, _entry("error", "old.trouble"))
 
-    assert list(LogTail(log).complaints()) == []
+    assert list(LogTail(log).errors()) == []
 
 
 def test_a_half_written_line_is_read_when_it_is_whole(log: Path) -> None:
@@ -50,10 +50,10 @@ def test_a_half_written_line_is_read_when_it_is_whole(log: Path) -> None:
     with log.open("a") as file:
         file.write(whole[:20])
         file.flush()
-        assert list(tail.complaints()) == []
+        assert list(tail.errors()) == []
         file.write(whole[20:])
 
-    assert list(tail.complaints()) == ["broker.refused"]
+    assert list(tail.errors()) == ["broker.refused"]
 
 
 def test_the_same_complaint_is_said_once_a_minute(log: Path) -> None:
@@ -62,31 +62,31 @@ def test_the_same_complaint_is_said_once_a_minute(log: Path) -> None:
     said = []
     for clock.now in (0, 1, 59, 60):
         _write(log, _entry("error", "redis.lost"))
-        said.append(len(list(tail.complaints())))
+        said.append(len(list(tail.errors())))
 
     assert said == [1, 0, 0, 1]
 
 
-def test_the_last_words_of_a_crash_are_its_exception(log: Path) -> None:
+def test_the_last_line_of_a_crash_is_its_exception(log: Path) -> None:
     _write(log, "Traceback (most recent call last):", '  File "x.py", line 1', "ValueError: no such thing", "")
 
-    assert LogTail(log).last_words() == "ValueError: no such thing"
+    assert LogTail(log).last_line() == "ValueError: no such thing"
 
 
-def test_the_last_words_of_a_log_entry_are_its_event_and_exception(log: Path) -> None:
+def test_the_last_line_of_a_log_is_shown_as_event_and_exception(log: Path) -> None:
     _write(log, _entry("error", "worker.failed", exception="Traceback …\nKeyError: 'id'"))
 
-    assert LogTail(log).last_words() == "worker.failed KeyError: 'id'"
+    assert LogTail(log).last_line() == "worker.failed KeyError: 'id'"
 
 
 def test_a_large_log_is_put_aside_at_the_next_start(log: Path) -> None:
     tail = LogTail(log)
     log.write_text("x" * 5_000_001)
-    list(tail.complaints())
+    list(tail.errors())
 
     again = open_log(log.parent, "argo")
     _write(again, _entry("error", "new.trouble"))
 
     assert again == log
     assert log.with_suffix(".log.1").stat().st_size == 5_000_001
-    assert list(tail.complaints()) == ["new.trouble"]
+    assert list(tail.errors()) == ["new.trouble"]

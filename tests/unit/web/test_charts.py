@@ -19,9 +19,9 @@ def test_columns_fill_the_height_and_stay_inside() -> None:
     bars, highest = columns(series, ["a", "b", "c"])
 
     assert highest == 4
-    assert sum(bar.height for bar in bars if bar.says.startswith("c")) == HEIGHT
+    assert sum(bar.height for bar in bars if bar.label.startswith("c")) == HEIGHT
     assert all(bar.x >= 0 and bar.x + bar.width <= WIDTH and 0 <= bar.y <= HEIGHT for bar in bars)
-    assert [bar.says for bar in bars if bar.says.startswith("b")] == []
+    assert [bar.label for bar in bars if bar.label.startswith("b")] == []
 
 
 def test_nothing_counted_is_no_column() -> None:

@@ -72,7 +72,7 @@ def test_a_position_alone_is_an_order_too() -> None:
 
 def test_an_exit_of_unknown_side_closes_what_the_webhook_says() -> None:
     assert meant("close AAPL", exits="short") == ("BUY", "close", None)
-    assert "is not told" in read("close AAPL").notes[0]
+    assert "does not name the side" in read("close AAPL").notes[0]
 
 
 def test_a_quantity_may_be_ignored() -> None:

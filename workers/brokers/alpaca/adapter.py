@@ -13,9 +13,7 @@ from pydantic import SecretStr
 from pipeline.model.account import Account, Asset, Clock, MarketSession, Position, Transfer
 from pipeline.model.errors import BrokerOverRate, BrokerUnreadable, ConfigInvalid, Problem, TradewireError
 from pipeline.model.orders import BrokerOrder, OrderRequest
-from workers.brokers.alpaca import calendar as days
-from workers.brokers.alpaca import mapping as words
-from workers.brokers.alpaca import outcomes as faults
+from workers.brokers.alpaca import calendar, mapping, outcomes
 from workers.brokers.alpaca.fields import read_json
 from workers.brokers.alpaca.prices import AlpacaPrices, data_address
 from workers.brokers.alpaca.session import AlpacaSession, PriceSession, Reply
@@ -83,15 +81,15 @@ class AlpacaBroker:
     def submit(self, request: OrderRequest) -> Outcome:
         """Send the order once. Never raises for what the broker or the network does."""
         reply = cast("Reply", self._session.post("/orders", request.to_json()))
-        return faults.outcome_of(reply, request)
+        return outcomes.outcome_of(reply, request)
 
     def find(self, client_order_id: str) -> Lookup:
         """Look an order up by our id."""
         query = {"client_order_id": client_order_id}
         try:
-            order = self._read_one("/orders:by_client_order_id", words.order_from_broker, query)
+            order = self._read_one("/orders:by_client_order_id", mapping.order_from_broker, query)
         except TradewireError as exc:
-            return faults.no_answer(exc)
+            return outcomes.no_answer(exc)
         return Absent() if order is None else _found(order, client_order_id)
 
     def find_in_list(self, client_order_id: str, *, since: datetime, more: More | None = None) -> Lookup:
@@ -99,69 +97,69 @@ class AlpacaBroker:
         try:
             for raw in self._list(status="all", since=since - _CLOCK_SLACK, more=_to_the_end(more)):
                 if raw.get("client_order_id") == client_order_id:
-                    return Found(order=words.order_from_broker(raw))
+                    return Found(order=mapping.order_from_broker(raw))
         except TradewireError as exc:
-            return faults.no_answer(exc)
+            return outcomes.no_answer(exc)
         return Absent()
 
     def order(self, order_id: str) -> BrokerOrder | None:
         """Read one order by Alpaca's id; None when Alpaca does not know it, or says it cannot be an id."""
-        return self._read_one(f"/orders/{_in_path(order_id)}", words.order_from_broker)
+        return self._read_one(f"/orders/{_in_path(order_id)}", mapping.order_from_broker)
 
     def orders(self, *, status: str, since: datetime | None = None, more: More | None = None) -> Sequence[BrokerOrder]:
         """List orders of *status*, all pages, oldest first. Orders of several legs are left out."""
-        return [words.order_from_broker(raw) for raw in self._list(status=status, since=since, more=more)]
+        return [mapping.order_from_broker(raw) for raw in self._list(status=status, since=since, more=more)]
 
     def cancel(self, order_id: str) -> bool:
         """Ask for a cancel; a later read says whether it came before a fill."""
         reply = cast("Reply", self._session.delete(f"/orders/{_in_path(order_id)}"))
-        if faults.is_good(reply):
+        if outcomes.is_good(reply):
             return True
-        if faults.says_absent(reply) or faults.says_not_possible(reply):
+        if outcomes.says_absent(reply) or outcomes.says_not_possible(reply):
             return False
-        raise faults.fault_of(reply)
+        raise outcomes.fault_of(reply)
 
     def cancel_all(self) -> int:
         """Ask for a cancel of every open order; Alpaca says of each whether it took the request."""
         reply = cast("Reply", self._session.delete("/orders"))
-        if not faults.is_good(reply):
-            raise faults.fault_of(reply)
-        return sum(words.each(words.cancel_was_taken)(read_json(reply.text)))
+        if not outcomes.is_good(reply):
+            raise outcomes.fault_of(reply)
+        return sum(mapping.each(mapping.cancel_was_taken)(read_json(reply.text)))
 
     def account(self) -> Account:
         """Read the account."""
-        return self._read("/account", words.account_from_broker)
+        return self._read("/account", mapping.account_from_broker)
 
     def positions(self) -> Sequence[Position]:
         """Read all open positions."""
-        return self._read("/positions", words.each(words.position_from_broker))
+        return self._read("/positions", mapping.each(mapping.position_from_broker))
 
     def position(self, symbol: str) -> Position | None:
         """Read one position; None when flat."""
         # Alpaca knows the position of BTC/USD as BTCUSD.
-        return self._read_one(f"/positions/{_in_path(symbol.replace('/', ''))}", words.position_from_broker)
+        return self._read_one(f"/positions/{_in_path(symbol.replace('/', ''))}", mapping.position_from_broker)
 
     def asset(self, symbol: str) -> Asset | None:
         """Read what Alpaca says of *symbol*; None when it does not know it."""
-        return self._read_one(f"/assets/{_in_path(symbol)}", words.asset_from_broker)
+        return self._read_one(f"/assets/{_in_path(symbol)}", mapping.asset_from_broker)
 
     def clock(self) -> Clock:
         """Read the market clock."""
-        return self._read("/clock", words.clock_from_broker)
+        return self._read("/clock", mapping.clock_from_broker)
 
     def calendar(self, first: date, last: date) -> Sequence[MarketSession]:
         """Read the regular sessions from *first* to *last*."""
         asked = {"start": first.isoformat(), "end": last.isoformat()}
-        sessions = self._read("/calendar", words.each(days.session_from_broker), asked)
+        sessions = self._read("/calendar", mapping.each(calendar.session_from_broker), asked)
         return sorted((each for each in sessions if first <= each.date <= last), key=lambda each: each.opens)
 
     def transfers(self, since: datetime) -> Sequence[Transfer]:
         """Read the deposits, withdrawals and journals of cash since *since*, all pages."""
 
         def page(query: dict[str, str]) -> list[dict[str, Any]]:
-            return self._read("/account/activities", words.each(lambda one: one), query)
+            return self._read("/account/activities", mapping.each(lambda one: one), query)
 
-        return days.transfers(page, since)
+        return calendar.transfers(page, since)
 
     def price(self, symbol: str) -> Decimal | None:
         """Read the price of the latest trade, from Alpaca's market data."""
@@ -177,33 +175,33 @@ class AlpacaBroker:
 
     def _read(self, path: str, translate: Callable[[Any], T], query: dict[str, str] | None = None) -> T:
         reply = self._get(path, query)
-        if not faults.is_good(reply):
-            raise faults.fault_of(reply)
+        if not outcomes.is_good(reply):
+            raise outcomes.fault_of(reply)
         return translate(read_json(reply.text))
 
     def _read_one(self, path: str, translate: Callable[[Any], T], query: dict[str, str] | None = None) -> T | None:
         reply = self._get(path, query)
-        if faults.says_absent(reply) or faults.says_not_possible(reply):
+        if outcomes.says_absent(reply) or outcomes.says_not_possible(reply):
             return None
-        if not faults.is_good(reply):
-            raise faults.fault_of(reply)
+        if not outcomes.is_good(reply):
+            raise outcomes.fault_of(reply)
         return translate(read_json(reply.text))
 
     def _list(self, *, status: str, since: datetime | None, more: More | None) -> Iterator[dict[str, Any]]:
         """Yield the orders as Alpaca gives them, each once, page by page as they are asked for."""
         seen: set[str] = set()
         for _ in range(MOST_PAGES):
-            page = self._read("/orders", words.order_page, _page_query(status, since))
+            page = self._read("/orders", mapping.order_page, _page_query(status, since))
             fresh = [raw for raw in page if raw["id"] not in seen]
             seen.update(raw["id"] for raw in fresh)
-            yield from (raw for raw in fresh if not words.has_legs_only(raw))
+            yield from (raw for raw in fresh if not mapping.has_legs_only(raw))
             if len(page) < PAGE_SIZE:
                 return
             if not fresh:
                 raise BrokerUnreadable("The broker's order list does not move on.")
             if more is not None and not more():
                 return
-            since = words.listed_at(page[-1]) - _TIE
+            since = mapping.listed_at(page[-1]) - _TIE
         raise BrokerUnreadable(f"The broker lists more than {MOST_PAGES * PAGE_SIZE} orders.")
 
 

@@ -16,13 +16,10 @@ from typing import Any, Final, TypeVar
 from pipeline.model.account import Account, Asset, Clock, Position
 from pipeline.model.errors import BrokerUnreadable
 from pipeline.model.orders import BrokerOrder, OrderStatus
-from pipeline.model.symbols import AssetClass
+from pipeline.model.symbols import of_broker
 from workers.brokers.alpaca.fields import Fields
 
 T = TypeVar("T")
-
-#: The currencies that crypto is quoted in, longest first, so that `ETHUSDT` is not taken for `ETHU/SDT`.
-CRYPTO_QUOTES: Final = ("USDT", "USDC", "USD", "BTC")
 
 STATUSES: Final[Mapping[str, OrderStatus]] = {
     "accepted": OrderStatus.WORKING,
@@ -56,7 +53,7 @@ def order_from_broker(raw: Any) -> BrokerOrder:
     return BrokerOrder(
         order_id=fields.word("id"),
         client_order_id=fields.word("client_order_id"),
-        symbol=canonical_symbol(fields.word("symbol"), asset_class=raw.get("asset_class")),
+        symbol=of_broker(fields.word("symbol"), raw.get("asset_class")),
         side=fields.side(),
         quantity=fields.amount_or_none("qty"),
         filled_quantity=filled,
@@ -131,7 +128,7 @@ def position_from_broker(raw: Any) -> Position:
     available = fields.amount_or_none("qty_available")
     sign = -1 if short else 1
     return Position(
-        symbol=canonical_symbol(fields.word("symbol"), asset_class=raw.get("asset_class")),
+        symbol=of_broker(fields.word("symbol"), raw.get("asset_class")),
         quantity=sign * abs(quantity),
         available=sign * abs(quantity if available is None else available),
         average_entry_price=fields.amount("avg_entry_price"),
@@ -144,7 +141,7 @@ def asset_from_broker(raw: Any) -> Asset:
     fields = Fields.of("asset", raw)
     asset_class = fields.word("class")
     return Asset(
-        symbol=canonical_symbol(fields.word("symbol"), asset_class=asset_class),
+        symbol=of_broker(fields.word("symbol"), asset_class),
         asset_class=asset_class,
         tradable=raw.get("tradable") is True and raw.get("status") == "active",
         fractionable=raw.get("fractionable") is True,
@@ -167,16 +164,6 @@ def clock_from_broker(raw: Any) -> Clock:
         next_open=fields.time("next_open"),
         next_close=fields.time("next_close"),
     )
-
-
-def canonical_symbol(symbol: str, *, asset_class: Any) -> str:
-    """Return our form of a symbol: positions in crypto come as `BTCUSD`, orders as `BTC/USD`."""
-    if asset_class != AssetClass.CRYPTO or "/" in symbol:
-        return symbol
-    for quote in CRYPTO_QUOTES:
-        if symbol.endswith(quote) and symbol != quote:
-            return f"{symbol.removesuffix(quote)}/{quote}"
-    return symbol
 
 
 def _status(raw_status: str, filled: Decimal) -> OrderStatus:

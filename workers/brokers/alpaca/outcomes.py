@@ -20,7 +20,7 @@ from pipeline.model.errors import (
     TradewireError,
 )
 from pipeline.model.orders import OrderRequest
-from workers.brokers.alpaca import mapping as words
+from workers.brokers.alpaca import mapping
 from workers.brokers.alpaca.fields import read_json
 from workers.brokers.alpaca.session import HttpAnswer, NoConnection, NoReply, Reply
 from workers.brokers.protocol import Accepted, Duplicate, NoAnswer, NotSent, NotSentCause, Outcome, Rejected, Unknown
@@ -152,7 +152,7 @@ def complaint_of(answer: HttpAnswer) -> Complaint | None:
 
 def _taken(answer: HttpAnswer, request: OrderRequest) -> Outcome:
     try:
-        order = words.order_from_broker(read_json(answer.text))
+        order = mapping.order_from_broker(read_json(answer.text))
     except BrokerUnreadable as exc:
         return Unknown(message=str(exc))
     for name in ("client_order_id", "symbol", "side"):

@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 from urllib.parse import quote, urlsplit
 
 from pipeline.model.errors import BrokerOverRate, BrokerUnavailable, BrokerUnreadable, TradewireError
-from workers.brokers.alpaca import outcomes as faults
+from workers.brokers.alpaca import outcomes
 from workers.brokers.alpaca.fields import Fields, read_json
 from workers.brokers.alpaca.session import HttpAnswer, PriceSession, Reply
 
@@ -50,7 +50,7 @@ class AlpacaPrices:
             BrokerUnreadable: its answer makes no sense, or the account may not see this price.
         """
         reply = self._ask(symbol)
-        if faults.is_good(reply):
+        if outcomes.is_good(reply):
             return _price_of(read_json(reply.text), symbol)
         if _says_no_trade(reply):
             return None
@@ -88,13 +88,13 @@ def _price_of(raw: Any, symbol: str) -> Decimal | None:
 def _says_no_trade(reply: Reply) -> bool:
     if not isinstance(reply, HttpAnswer) or reply.status not in _STATUSES_OF_NO_TRADE:
         return False
-    complaint = faults.complaint_of(reply)
+    complaint = outcomes.complaint_of(reply)
     return complaint is not None and bool(_NO_TRADE.search(complaint.message))
 
 
 def _fault_of(reply: Reply) -> TradewireError:
     """Return the error; what is particular to market data says nothing about the account's orders."""
-    fault = faults.fault_of(reply)
+    fault = outcomes.fault_of(reply)
     if isinstance(fault, BrokerOverRate):
         return BrokerUnavailable(str(fault))
     if isinstance(reply, HttpAnswer) and reply.status == HTTPStatus.FORBIDDEN:

@@ -1,4 +1,4 @@
-"""Let PostgreSQL run, which refuses to be root, where the user is root."""
+"""Run PostgreSQL, which refuses to run as root, under a user of its own when tradewire runs as root."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ ACCOUNT = "tradewire-postgres"
 
 @dataclass(frozen=True)
 class UnixAccount:
-    """Whom a server runs as."""
+    """The user and group that a server runs as."""
 
     user: int
     group: int
 
 
 def postgres_account() -> UnixAccount | None:
-    """Return whom PostgreSQL runs as; None when the present user will do.
+    """Return the account that PostgreSQL runs as; None for the current user.
 
-    As root a system user without a password or a home is made once: initdb wants a user that has a name.
+    For root a system user without password and home is created once, since initdb needs a user with a name.
 
     Raises:
-        ConfigInvalid: There is no such user and none can be made.
+        ConfigInvalid: The user does not exist and cannot be created.
     """
     if os.geteuid() != 0:
         return None
     try:
         found = pwd.getpwnam(ACCOUNT)
     except KeyError:
-        _make_account()
+        _create_account()
         found = pwd.getpwnam(ACCOUNT)
     return UnixAccount(found.pw_uid, found.pw_gid)
 
 
-def _make_account() -> None:
+def _create_account() -> None:
     command = [
         "useradd",
         "--system",
@@ -58,15 +58,15 @@ def _make_account() -> None:
     try:
         subprocess.run(command, check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError) as error:
-        message = f"PostgreSQL does not run as root and the user {ACCOUNT} could not be made; set DATABASE_URL"
+        message = f"PostgreSQL does not run as root, and the user {ACCOUNT} could not be created; set DATABASE_URL"
         raise ConfigInvalid([Problem(key="DATABASE_URL", message=message)]) from error
 
 
 def let_through(path: Path) -> None:
-    """Let other users pass through (not list) the folders above *path*, as PostgreSQL's user must reach it.
+    """Allow other users to pass through (not to list) the folders above *path*, so that PostgreSQL's user reaches it.
 
     Raises:
-        PermissionError: A folder above belongs to somebody else.
+        PermissionError: A folder above belongs to another user.
     """
     for folder in path.resolve().parents:
         mode = folder.stat().st_mode

@@ -1,4 +1,4 @@
-"""Find free ports on the loopback address, and keep them from others who look at the same time."""
+"""Find free ports on the loopback address, and reserve them against other processes that search at the same time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LOOPBACK = "127.0.0.1"
 def free_port(wanted: int = 0, *, besides: Collection[int] = ()) -> int:
     """Return *wanted* if it is free, else the next free port above it; 0 is any free one.
 
-    Ports in *besides* count as taken: they were given away and are not listened to yet.
+    Ports in *besides* count as taken.
 
     Raises:
         OSError: There is no free port.
@@ -24,7 +24,7 @@ def free_port(wanted: int = 0, *, besides: Collection[int] = ()) -> int:
         if port in besides:
             continue
         with socket.socket() as probe:
-            # As the servers do: a port is not taken because its last user's connections are still closing.
+            # Like the servers: a port whose last connections are still closing counts as free.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((LOOPBACK, port))
@@ -37,10 +37,10 @@ def free_port(wanted: int = 0, *, besides: Collection[int] = ()) -> int:
 
 
 class Reservations:
-    """Ports that this process has chosen for children which do not listen yet.
+    """Ports that this process has chosen for children that do not listen yet.
 
-    Two that start at once would both find the same port free, and one child would then fail for ever. A lock on a
-    file named after the port tells them apart; it ends with the process, however that ends.
+    Without a reservation two processes that start at once could choose the same port, and one child would never get it.
+    A reservation is a lock on a file named after the port; it ends with the process, however that ends.
     """
 
     def __init__(self) -> None:
@@ -60,7 +60,7 @@ class Reservations:
             taken.add(port)
 
     def release(self) -> None:
-        """Let go of all ports, as the end of the process does."""
+        """Release all ports, as the end of the process does."""
         for file in self._locks.values():
             if file is not None:
                 os.close(file)
@@ -70,7 +70,7 @@ class Reservations:
         try:
             file = os.open(Path(tempfile.gettempdir()) / f"tradewire-port-{port}.lock", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError:
-            # Another user's file: then the port is another user's business too, and free is all that can be known.
+            # The file belongs to another user. It cannot be locked, so only the check that the port is free is left.
             self._locks[port] = None
             return True
         try:

@@ -33,8 +33,8 @@ def valkey_program() -> Path:
 
 def _import_wheel(module: str, *, replaced_by: str) -> ModuleType:
     with warnings.catch_warnings():
-        # The PostgreSQL wheel asks for the user's runtime folder while it is imported; where there is none
-        # (cron, containers, CI) that warns about a folder which is never used here.
+        # The PostgreSQL wheel looks for the user's runtime folder on import. Where there is none (cron, containers,
+        # CI) it warns, although the folder is not used here.
         warnings.filterwarnings("ignore", message=".*XDG_RUNTIME_DIR.*")
         try:
             return importlib.import_module(module)

@@ -1,9 +1,14 @@
-"""Run one embedded server, say when it is ready, and end it when asked to or when the owner is gone.
+"""Run one embedded server, report when it is ready, and stop it on request or when its owner is gone.
 
 `python -m pipeline.entrypoints.supervisor.servers.guard postgres --home DIR` and `... valkey --home DIR --port N`
 print one line of JSON, `{"server", "url", "pid"}`, when the server answers. They exit 0 when they were asked to stop
-(SIGTERM, SIGINT, or the end of the lifeline pipe), 1 when the server died under them or did not come up, 2 when it
+(SIGTERM, SIGINT, SIGHUP, or the end of the lifeline pipe), 1 when the server died or did not come up, 2 when it
 cannot be set up.
+
+The guard stays between `up` and the server because a server cannot watch the lifeline pipe: when `up` is killed, the
+server has to run on for the 2 s in which the other children record their last answers, and then to be stopped with
+stronger and stronger signals. Linux's PR_SET_PDEATHSIG sends one signal at once, and `up` would still need threads
+that set the server up and probe it, so that nothing would become shorter.
 """
 
 from __future__ import annotations
@@ -32,19 +37,19 @@ from pipeline.model.errors import ConfigInvalid
 
 log = structlog.get_logger(__name__)
 
-#: Reading back a long log after a crash takes its time.
+#: After a crash the server first replays its log, which may be long.
 _READY_WITHIN_S = 120.0
 _PROBE_EVERY_S = 0.03
-#: The guard before this one needs at most this long to end.
+#: An earlier guard of the same folder ends within this time.
 _LOCK_WITHIN_S = 10.0
-#: `up` promises to be gone within 5 s, and ends its servers last.
+#: `up` promises to end within 5 s, and stops its servers last.
 _STOP_WITHIN_S = 1.5
-#: The owner's other children learn of its end in the same moment, and still need the servers to finish.
+#: The owner's other children notice its end at the same moment, and need the servers to finish their work.
 _GRACE_S = 2.0
 
 
 class Guard:
-    """Watch over one server process from its start to its end."""
+    """One server process, from its start to its end."""
 
     def __init__(self, plan: ServerPlan) -> None:
         self._plan = plan
@@ -53,28 +58,28 @@ class Guard:
         self._wakeups = Wakeups()
 
     def run(self) -> int:
-        """Run the server until it ends or is to end; return the exit code."""
+        """Run the server until it ends or a stop is requested; return the exit code."""
         self._plan.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         with (self._plan.home / "guard.lock").open("w") as lock:
-            if not self._take(lock):
+            if not self._lock_home(lock):
                 return 0 if self._stopping else 1
             server = self._start()
             try:
                 if self._wait_until_ready(server):
-                    self._wait_until_over(server)
-                return self._verdict(server)
+                    self._wait_until_ended(server)
+                return self._exit_code(server)
             finally:
-                self._end(server)
+                self._stop(server)
                 self._plan.tidy()
 
-    def _take(self, lock: TextIO) -> bool:
+    def _lock_home(self, lock: TextIO) -> bool:
         deadline = time.monotonic() + _LOCK_WITHIN_S
         while not self._stopping:
             with contextlib.suppress(BlockingIOError):
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 return True
             if time.monotonic() > deadline:
-                log.error("guard.refused", server=self._plan.name, because="another guard has this folder")
+                log.error("guard.refused", server=self._plan.name, because="another guard uses this folder")
                 return False
             self._pause(0.1)
         return False
@@ -86,12 +91,12 @@ class Guard:
             cwd=launch.cwd,
             stdin=subprocess.PIPE,
             stdout=sys.stderr,
-            # A Ctrl-C in the terminal is the guard's to handle.
+            # Ctrl-C in the terminal must reach the guard only, which stops the server in order.
             start_new_session=True,
             **child_options(launch.account),
         )
         assert server.stdin is not None
-        # One that ended already is found out by the caller.
+        # The caller notices a server that has already ended.
         with contextlib.suppress(BrokenPipeError), server.stdin:
             server.stdin.write(launch.stdin)
         return server
@@ -111,12 +116,12 @@ class Guard:
             self._pause(_PROBE_EVERY_S)
         return False
 
-    def _wait_until_over(self, server: subprocess.Popen[bytes]) -> None:
+    def _wait_until_ended(self, server: subprocess.Popen[bytes]) -> None:
         while server.poll() is None and not self._stopping:
             self._pause(1.0)
 
     def _pause(self, seconds: float) -> None:
-        """Wait, but not past a signal or the end of the lifeline."""
+        """Wait until *seconds* are over, a signal arrives or the lifeline ends."""
         at_most = min(seconds, self._deadline - time.monotonic())
         for descriptor in self._wakeups.wait(at_most, self._lifelines):
             if not os.read(descriptor, 1):
@@ -125,24 +130,24 @@ class Guard:
 
     @property
     def _stopping(self) -> bool:
-        return self._wakeups.stops_asked > 0 or time.monotonic() >= self._deadline
+        return self._wakeups.stop_requests > 0 or time.monotonic() >= self._deadline
 
-    def _verdict(self, server: subprocess.Popen[bytes]) -> int:
+    def _exit_code(self, server: subprocess.Popen[bytes]) -> int:
         if self._stopping:
             return 0
         if server.poll() is not None:
             log.error("server.died", server=self._plan.name, exit_code=server.returncode)
         return 1
 
-    def _end(self, server: subprocess.Popen[bytes]) -> None:
-        for wanted in (self._plan.stop_signal, self._plan.hurry_signal, signal.SIGKILL):
+    def _stop(self, server: subprocess.Popen[bytes]) -> None:
+        for chosen in (self._plan.stop_signal, self._plan.hurry_signal, signal.SIGKILL):
             if server.poll() is not None:
                 return
-            server.send_signal(wanted)
+            server.send_signal(chosen)
             try:
                 server.wait(_STOP_WITHIN_S)
             except subprocess.TimeoutExpired:
-                log.warning("server.slow_to_end", server=self._plan.name, signal=wanted.name)
+                log.warning("server.slow_to_end", server=self._plan.name, signal=chosen.name)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -156,9 +161,9 @@ def main(arguments: list[str] | None = None) -> int:
         server.add_argument("--home", type=Path, required=True, help="the folder for the server's data")
         if name == Valkey.name:
             server.add_argument("--port", type=int, required=True)
-    asked = parser.parse_args(arguments)
-    configure_logs("json" if os.environ.get("TRADEWIRE_LOG") == "json" else "console", process=asked.server)
-    plan = Postgres(asked.home) if asked.server == Postgres.name else Valkey(asked.home, asked.port)
+    options = parser.parse_args(arguments)
+    configure_logs("json" if os.environ.get("TRADEWIRE_LOG") == "json" else "console", process=options.server)
+    plan = Postgres(options.home) if options.server == Postgres.name else Valkey(options.home, options.port)
     try:
         return Guard(plan).run()
     except ConfigInvalid as error:

@@ -1,4 +1,4 @@
-"""End the servers that an earlier guard left running on a data folder."""
+"""End servers that an earlier guard left running on a data folder."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import psutil
 
 
 def running_on(folder: Path, program: str) -> list[psutil.Process]:
-    """Return the processes called *program* that work in *folder*, the oldest first.
+    """Return the processes called *program* whose working folder is *folder*, the oldest first.
 
-    Both servers make their data folder their working folder, so this holds where a pid file lies: after a
-    crash, a restart of the machine, or when the pid was given to another process.
+    Both servers work in their data folder. Unlike a pid file, this is right after a crash, after a restart of the
+    machine, and when the pid belongs to another process now.
     """
     found = []
     for process in psutil.process_iter(["name"]):
@@ -26,9 +26,9 @@ def running_on(folder: Path, program: str) -> list[psutil.Process]:
 
 
 def end_leftovers(folder: Path, program: str, *, stop_signal: signal.Signals) -> bool:
-    """Stop every *program* on *folder*: asked first, after 3 s killed; say whether there was one.
+    """Stop every *program* on *folder*, and kill it after 3 s; return whether there was one.
 
-    The oldest is the server, the others are its own children: it alone is asked, and ends them in order.
+    The oldest is the server and the others are its children: only the server gets the signal, and stops them in order.
     """
     left = running_on(folder, program)
     if not left:
@@ -45,7 +45,7 @@ def end_leftovers(folder: Path, program: str, *, stop_signal: signal.Signals) ->
 def wait_until_gone(processes: Iterable[psutil.Process], *, within_s: float) -> list[psutil.Process]:
     """Wait until *processes* have ended; return those that have not.
 
-    One that has ended but was not yet collected counts as gone: in a container nobody may ever collect it.
+    A zombie counts as gone: in a container its exit status may never be collected.
     """
     deadline = time.monotonic() + within_s
     left = [process for process in processes if runs(process)]
@@ -56,7 +56,7 @@ def wait_until_gone(processes: Iterable[psutil.Process], *, within_s: float) -> 
 
 
 def runs(process: psutil.Process) -> bool:
-    """Say whether *process* is the one it was and has not ended."""
+    """Return whether *process* has not ended; another process with the same pid does not count."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

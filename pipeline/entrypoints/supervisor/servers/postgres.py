@@ -1,4 +1,4 @@
-"""Plan an embedded PostgreSQL: durable, small, reached through a socket that only its owner can open."""
+"""Plan an embedded PostgreSQL: durable, small, and reachable only through a socket of its owner."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ _SETTINGS = {
     "listen_addresses": "",
     "max_connections": "200",
     "shared_buffers": "64MB",
-    "wal_level": "minimal",  # nobody replicates from it
+    "wal_level": "minimal",  # there are no replicas
     "max_wal_senders": "0",
-    "io_method": "sync",  # saves three processes; the working set lies in memory
+    "io_method": "sync",  # saves three processes; the working set fits into memory
     "log_checkpoints": "off",
-    "jit": "off",  # the statements are short: compiling them costs more than it gives
+    "jit": "off",  # the statements are short: compiling them costs more time than it saves
     "log_timezone": "UTC",
     "timezone": "UTC",
 }
@@ -56,10 +56,10 @@ class Postgres:
         self.cluster = self.home / "cluster"
 
     def prepare(self) -> Launch:
-        """Clear leftovers, make the cluster when there is none, and say how to start.
+        """End leftovers, create the cluster when it is missing, and return how to start the server.
 
         Raises:
-            ConfigInvalid: The wheel is missing, or no user may own the cluster.
+            ConfigInvalid: The wheel is missing, or there is no user that may own the cluster.
         """
         programs = postgres_programs()
         account = postgres_account()
@@ -69,8 +69,8 @@ class Postgres:
         if end_leftovers(self.cluster, "postgres", stop_signal=self.stop_signal):
             log.warning("leftover.ended", server=self.name)
         if not (self.cluster / "PG_VERSION").exists():
-            self._make_cluster(programs / "initdb", account)
-        # A dead server's postmaster.pid may name a pid that is somebody else's now: PostgreSQL would refuse.
+            self._create_cluster(programs / "initdb", account)
+        # PostgreSQL would refuse to start if another process now had the pid in a dead server's postmaster.pid.
         (self.cluster / "postmaster.pid").unlink(missing_ok=True)
         settings = {**_SETTINGS, "unix_socket_directories": str(_socket_folder(self.cluster, account))}
         argv = [str(programs / "postgres"), "-D", str(self.cluster)]
@@ -79,7 +79,7 @@ class Postgres:
         return Launch(argv=argv, cwd=self.cluster, account=account)
 
     def probe(self) -> str | None:
-        """Return the URL once sessions are accepted, having made the database when it is missing."""
+        """Return the URL once sessions are accepted; the database is created when it is missing. Else return None."""
         folder = quote(str(_socket_path(self.cluster)), safe="")
         try:
             with psycopg.connect(f"postgresql://postgres@/postgres?host={folder}", autocommit=True) as connection:
@@ -91,16 +91,16 @@ class Postgres:
         return f"postgresql://postgres@/{DATABASE}?host={folder}"
 
     def tidy(self) -> None:
-        """Remove the socket's folder, where it had to be outside of the home."""
+        """Remove the socket's folder when it is outside of the home."""
         folder = _socket_path(self.cluster)
         if folder != self.cluster:
             with contextlib.suppress(OSError):
                 folder.rmdir()
 
-    def _make_cluster(self, initdb: Path, account: UnixAccount | None) -> None:
-        # Made beside its place and moved there when it is whole: a kill in between leaves no half cluster.
-        for half_made in self.home.glob("cluster.new-*"):
-            shutil.rmtree(half_made, ignore_errors=True)
+    def _create_cluster(self, initdb: Path, account: UnixAccount | None) -> None:
+        # Created under another name and renamed when it is complete, so that a kill leaves no incomplete cluster.
+        for incomplete in self.home.glob("cluster.new-*"):
+            shutil.rmtree(incomplete, ignore_errors=True)
         fresh = Path(tempfile.mkdtemp(prefix="cluster.new-", dir=self.home))
         if account is not None:
             os.chown(fresh, account.user, account.group)
@@ -140,12 +140,12 @@ def _socket_folder(cluster: Path, account: UnixAccount | None) -> Path:
         return folder
     owner = os.geteuid() if account is None else account.user
     folder.mkdir(mode=0o700, exist_ok=True)
-    held = folder.lstat()
-    if stat.S_ISDIR(held.st_mode) and held.st_uid == os.geteuid() != owner:
+    found = folder.lstat()
+    if stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() != owner:
         os.chown(folder, owner, -1)
-        held = folder.lstat()
-    # In a folder that everyone may write, somebody else could have been first.
-    if not stat.S_ISDIR(held.st_mode) or held.st_uid != owner or stat.S_IMODE(held.st_mode) & 0o077:
-        message = f"{folder} belongs to somebody else; set TRADEWIRE_HOME to a shorter path"
+        found = folder.lstat()
+    # In the temporary folder, which everyone may write, another user may have created it first.
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != owner or stat.S_IMODE(found.st_mode) & 0o077:
+        message = f"{folder} belongs to another user; set TRADEWIRE_HOME to a shorter path"
         raise ConfigInvalid([Problem(key="TRADEWIRE_HOME", message=message)])
     return folder

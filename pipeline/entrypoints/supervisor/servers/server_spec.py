@@ -1,4 +1,4 @@
-"""What a guard has to know of the server that it runs."""
+"""Define what a guard needs to know of the server that it runs."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from pipeline.entrypoints.supervisor.servers.accounts import UnixAccount
 
 @dataclass(frozen=True, kw_only=True)
 class Launch:
-    """How the server process is started."""
+    """The command that starts the server, and its environment."""
 
     argv: list[str]
     cwd: Path
-    #: Whom it runs as; None is the one who runs the guard.
+    #: The user that it runs as; None for the user of the guard.
     account: UnixAccount | None = None
-    #: What it reads from its standard input: settings that must not be seen in the process list.
+    #: Its standard input: settings that must not be visible in the process list.
     stdin: bytes = b""
 
 
 class ServerPlan(Protocol):
-    """One kind of embedded server, seen from its guard."""
+    """One kind of embedded server."""
 
-    #: The word for it in ready lines and logs.
+    #: Its name in ready lines and logs.
     name: str
-    #: The folder that holds everything of it; only one guard may run on it.
+    #: The folder of all its files; only one guard may use it at a time.
     home: Path
-    #: What makes it end in order, with everything that it accepted on disk.
+    #: Stops it in order, with all accepted data on disk.
     stop_signal: signal.Signals
-    #: What makes it end at once when that takes too long, leaving the rest to its recovery.
+    #: Stops it at once when that takes too long; its next start recovers the data.
     hurry_signal: signal.Signals
 
     def prepare(self) -> Launch:
-        """Clear what an earlier run left, make what is missing, and say how to start.
+        """Clean up after an earlier run, create missing files, and return how to start the server.
 
         Raises:
             ConfigInvalid: The wheel is missing or the folder cannot be used.
@@ -46,13 +46,13 @@ class ServerPlan(Protocol):
         """Return the server's URL when it answers and is ready for use, else None."""
 
     def tidy(self) -> None:
-        """Remove what nobody needs once the server has ended."""
+        """Remove temporary files when the server has ended."""
 
 
 def child_options(account: UnixAccount | None) -> dict[str, Any]:
-    """Return how `subprocess` starts a server's program: as *account*, without our secrets and lifeline."""
+    """Return the options with which `subprocess` starts a program as *account*, without our `TRADEWIRE_` variables."""
     env = {key: value for key, value in os.environ.items() if not key.startswith("TRADEWIRE_")}
     if account is None:
         return {"env": env}
-    # Root's groups would be left to it otherwise.
+    # Otherwise it would keep root's groups.
     return {"env": env, "user": account.user, "group": account.group, "extra_groups": []}

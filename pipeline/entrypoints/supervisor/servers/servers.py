@@ -1,4 +1,4 @@
-"""Start, stop, kill and restart embedded servers from Python: for tests and drills."""
+"""Start, stop, kill and restart an embedded server from Python, in tests and drills."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class ServerDidNotStart(TradewireError):
 
 
 class EmbeddedServer:
-    """One embedded server, with one URL and its data over all starts; as a context manager it runs inside."""
+    """One embedded server that keeps its URL and data over restarts. As a context manager it runs inside the block."""
 
     def __init__(self, home: Path, *command: str) -> None:
         self._home = home
@@ -28,11 +28,11 @@ class EmbeddedServer:
         self._guard: subprocess.Popen[str] | None = None
         self._lifeline: Lifeline | None = None
         self._url = ""
-        #: The server's own process, as of the last start.
+        #: The process of the server since the last start.
         self.server_pid = 0
-        #: The process that watches over it, as of the last start.
+        #: The process of its guard since the last start.
         self.guard_pid = 0
-        #: What the last guard ended with.
+        #: The exit code of the last guard.
         self.exit_code: int | None = None
 
     @classmethod
@@ -47,7 +47,7 @@ class EmbeddedServer:
 
     @property
     def url(self) -> str:
-        """Return the URL that the first start gave."""
+        """Return the URL; empty before the first start."""
         return self._url
 
     @property
@@ -59,7 +59,7 @@ class EmbeddedServer:
         """Start the server and return its URL when it answers.
 
         Raises:
-            ConfigInvalid: It cannot be set up here; the message says what to do.
+            ConfigInvalid: It cannot be set up here; the message says how to change that.
             ServerDidNotStart: It ended before it answered.
         """
         self._home.mkdir(parents=True, exist_ok=True)
@@ -81,13 +81,13 @@ class EmbeddedServer:
         return self._url
 
     def stop(self) -> None:
-        """End the server in order; nothing happens when it is not running."""
+        """Stop the server in order; do nothing when it is not running."""
         if self._guard is not None:
             self._guard.terminate()
             self._reap()
 
     def kill(self) -> None:
-        """End the server as `kill -9` does, and wait until it and its guard are gone."""
+        """Kill the server with SIGKILL, and wait until it and its guard are gone."""
         if self._guard is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.server_pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Start a child process that ends itself when this process is gone."""
+"""Start a guard that ends when this process is gone."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from dataclasses import dataclass
 #: The environment variable that holds the number of the file descriptor to watch.
 LIFELINE = "TRADEWIRE_LIFELINE"
 
-#: The exit code of a guard whose server can never run here as things are.
+#: The exit code of a guard whose server cannot be set up here.
 CANNOT_BE_SET_UP = 2
 
 
 @dataclass(frozen=True)
 class Lifeline:
-    """A pipe nobody writes to: its readers see its end when the process with *held* ends, however it does."""
+    """A pipe that is never written to. Its readers see its end when the process that has *held* open is gone."""
 
     given: int
     held: int
 
     @classmethod
     def make(cls) -> Lifeline:
-        """Open the pipe; neither end is inherited unless it is passed on by name."""
+        """Open the pipe. A child inherits an end only when it is passed explicitly."""
         return cls(*os.pipe())
 
     def cut(self) -> None:
-        """Let the readers see the end."""
+        """Close the pipe, so that the readers see its end."""
         os.close(self.held)
         os.close(self.given)
 
@@ -38,7 +38,7 @@ def guard_command(server: str, *flags: str) -> list[str]:
 
 
 def spawn_guard(command: list[str], lifeline: Lifeline, log_to: int) -> subprocess.Popen[str]:
-    """Start a guard on *lifeline*, its output of errors going to the descriptor *log_to*."""
+    """Start a guard on *lifeline* whose standard error goes to the descriptor *log_to*."""
     return subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""Plan an embedded Valkey: append-only file, no eviction, on loopback behind a password."""
+"""Plan an embedded Valkey: append-only file, no eviction, on the loopback address, with a password."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Valkey:
     """The plan of one Valkey on 127.0.0.1:*port* whose append-only file lies below *home*."""
 
     name = "valkey"
-    stop_signal = signal.SIGTERM  # writes the append-only file out and exits
-    hurry_signal = signal.SIGKILL  # costs at most the last second: PostgreSQL is the record
+    stop_signal = signal.SIGTERM  # writes the append-only file and exits
+    hurry_signal = signal.SIGKILL  # loses at most the last second, which PostgreSQL has
 
     def __init__(self, home: Path, port: int) -> None:
         self.home = home.resolve()
@@ -32,7 +32,7 @@ class Valkey:
         self._password = ""
 
     def prepare(self) -> Launch:
-        """Clear leftovers, choose the password once, and say how to start.
+        """End leftovers, create the password once, and return how to start the server.
 
         Raises:
             ConfigInvalid: The wheel is missing.
@@ -42,11 +42,11 @@ class Valkey:
         if end_leftovers(self.folder, "valkey-server", stop_signal=self.stop_signal):
             log.warning("leftover.ended", server=self.name)
         self._password = _password(self.home / "password")
-        # By standard input: an argument could be read by every user of the machine.
+        # Settings go to standard input: every user of the machine can read arguments.
         return Launch(argv=[str(program), "-"], cwd=self.folder, stdin=self._settings().encode())
 
     def probe(self) -> str | None:
-        """Return the URL once commands are answered, which is after the append-only file was read."""
+        """Return the URL once commands are answered, after the append-only file was read. Else return None."""
         url = f"redis://:{self._password}@127.0.0.1:{self.port}/0"
         try:
             with redis.Redis.from_url(url, socket_timeout=1, retry=Retry(NoBackoff(), 0)) as connection:
@@ -56,7 +56,7 @@ class Valkey:
         return url
 
     def tidy(self) -> None:
-        """Leave everything: all of it is data."""
+        """Remove nothing: all files are data."""
 
     def _settings(self) -> str:
         folder = str(self.folder).replace("\\", "\\\\").replace('"', '\\"')

@@ -1,114 +1,115 @@
-"""Say of each account what was last read of it, and what stops it."""
+"""Report each account as last read, and the switches that stop it."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from psycopg import Connection
 from psycopg.rows import DictRow
 
 from config.schema.executor import ExecutorSettings
 from pipeline.accounts.limit_usage import headroom
-from pipeline.accounts.snapshot import snapshot_of
-from pipeline.accounts.switches import Switches, SwitchStatus, switch_json
+from pipeline.accounts.snapshot import Snapshot, snapshot_of
+from pipeline.accounts.switches import Switches, SwitchStatus
+from pipeline.entrypoints.web.api.answers import ExecutorStatus, TradingStatus
 from pipeline.entrypoints.web.api.context import WebContext
-from pipeline.model.account import Position
-from pipeline.model.json_values import number_json, time_json
 from pipeline.model.switches import SwitchKind
+from pipeline.store.query import fetch_maybe
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
+from pipeline.views.account_schemas import AccountState, AccountView, HeadroomView, SwitchView
+from pipeline.views.count_schemas import OpenCounts
 from pipeline.views.counts import nothing_open, open_counts
 from pipeline.views.flatten_progress import progress
 
-#: What an executor is doing, if nothing stops it.
+#: The status of an executor that no switch stops.
 TRADING = "trading"
-#: Nobody takes what is queued for it.
+#: The status of an executor whose queue has no worker.
 NO_WORKER = "no_worker"
+_FIGURES = ("currency", "equity", "last_equity", "cash", "buying_power", "blocked")
 
 
-def account_states(context: WebContext) -> dict[str, dict[str, Any]]:
-    """Return by executor: its account's money, positions and limits as last read. Null: nobody has read it.
+@dataclass(frozen=True, kw_only=True)
+class _AccountRefusal:
+    message: str
+
+
+def account_states(context: WebContext) -> dict[str, AccountState]:
+    """Return each executor's account as last read, with what is used of its limits.
 
     Raises:
         RecordUnavailable: PostgreSQL is away.
     """
-    rooms = [room.to_json() for room in headroom(context.record, context.executors)]
+    rooms = [HeadroomView.model_validate(room) for room in headroom(context.record, context.executors)]
     return {
-        executor.id: _account(context.record, executor)
-        | {"limits": [room for room in rooms if room["executor_id"] == executor.id]}
+        executor.id: AccountState(
+            **dict(_account(context.record, executor)),
+            limits=[room for room in rooms if room.executor_id == executor.id],
+        )
         for executor in context.executors.values()
     }
 
 
-def trading_status(context: WebContext) -> dict[str, Any]:
-    """Return what each executor is doing, and in one word what all are.
+def trading_status(context: WebContext) -> TradingStatus:
+    """Return whether each executor trades, and whether all do.
 
     Raises:
         RecordUnavailable: PostgreSQL is away.
     """
     counts = open_counts(context.record)
-    each = [_status(context.record, executor, counts) for executor in context.executors.values()]
-    trading = sum(one["status"] == TRADING for one in each)
-    word = TRADING if trading == len(each) else "partly" if trading else "stopped"
-    return {"status": word, "executors": each}
+    each = [
+        _status(context.record, executor, counts.get(executor.id, nothing_open()))
+        for executor in context.executors.values()
+    ]
+    trading = sum(one.status == TRADING for one in each)
+    status = TRADING if trading == len(each) else "partly" if trading else "stopped"
+    return TradingStatus(timestamp=datetime.now(UTC), status=status, executors=each)
 
 
-def _status(record: Record, executor: ExecutorSettings, counts: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    stand = Switches(record).active_switches(executor.id)
-    open_ = counts.get(executor.id, nothing_open())
+def _status(record: Record, executor: ExecutorSettings, counts: OpenCounts) -> ExecutorStatus:
+    status = Switches(record).active_switches(executor.id)
     account = _account(record, executor)
-    flattens = any(switch.flatten for switch in stand.switches)
-    return {
-        "executor_id": executor.id,
-        "mode": executor.mode,
-        "live": executor.mode == "live",
-        "status": _word(stand, open_["workers"]),
-        "account": account,
-        "positions_count": account["positions_count"],
-        **open_,
-        "switches": [switch_json(switch) for switch in stand.switches],
-        "flattening": progress(record, executor.id).to_json() if flattens else None,
-    }
+    flattens = any(switch.flatten for switch in status.switches)
+    return ExecutorStatus(
+        executor_id=executor.id,
+        mode=executor.mode,
+        live=executor.mode == "live",
+        status=_word(status, counts.workers),
+        account=account,
+        positions_count=account.positions_count,
+        **dict(counts),
+        switches=[SwitchView.of(switch) for switch in status.switches],
+        flattening=progress(record, executor.id) if flattens else None,
+    )
 
 
-def _word(stand: SwitchStatus, workers: int) -> str:
-    kinds = {switch.kind for switch in stand.switches}
+def _word(status: SwitchStatus, workers: int) -> str:
+    kinds = {switch.kind for switch in status.switches}
     hardest = next((kind.value for kind in reversed(SwitchKind) if kind in kinds), None)
     return hardest or (TRADING if workers else NO_WORKER)
 
 
-def _account(record: Record, executor: ExecutorSettings) -> dict[str, Any]:
-    key = {"executor_id": executor.id}
-
-    def unit(connection: Connection[DictRow]) -> tuple[DictRow | None, DictRow | None]:
-        row = connection.execute(sql("accounts", "snapshot"), key).fetchone()
-        return row, connection.execute(sql("accounts", "refusal"), key).fetchone()
-
-    row, refusal = record.run(unit)
-    snapshot = None if row is None else snapshot_of(row)
+def _account(record: Record, executor: ExecutorSettings) -> AccountView:
+    snapshot, refused = record.run(lambda connection: _last_read(connection, executor.id))
     account = None if snapshot is None else snapshot.account
-    return {
-        "executor_id": executor.id,
-        "mode": executor.mode,
-        "account_number": executor.account if account is None else account.number,
-        "currency": None if account is None else account.currency,
-        "equity": None if account is None else number_json(account.equity),
-        "last_equity": None if account is None else number_json(account.last_equity),
-        "cash": None if account is None else number_json(account.cash),
-        "buying_power": None if account is None else number_json(account.buying_power),
-        "blocked": None if account is None else account.blocked,
-        "refused": None if refusal is None else refusal["message"],
-        "positions_count": None if snapshot is None else len(snapshot.positions),
-        "positions": None if snapshot is None else [_position(position) for position in snapshot.positions],
-        "timestamp": None if snapshot is None else time_json(snapshot.taken_at),
-    }
+    return AccountView.model_validate(
+        {
+            "executor_id": executor.id,
+            "mode": executor.mode,
+            "account_number": executor.account if account is None else account.number,
+            **{name: getattr(account, name, None) for name in _FIGURES},
+            "refused": refused,
+            "positions_count": None if snapshot is None else len(snapshot.positions),
+            "positions": None if snapshot is None else snapshot.positions,
+            "timestamp": None if snapshot is None else snapshot.taken_at,
+        }
+    )
 
 
-def _position(position: Position) -> dict[str, Any]:
-    return {
-        "symbol": position.symbol,
-        "quantity": number_json(position.quantity),
-        "average_entry_price": number_json(position.average_entry_price),
-        "current_price": number_json(position.current_price),
-        "unrealised": number_json(position.unrealised),
-    }
+def _last_read(connection: Connection[DictRow], executor_id: str) -> tuple[Snapshot | None, str | None]:
+    """Return the last reading of an account, and the broker's message while it refuses the account."""
+    key = {"executor_id": executor_id}
+    row = connection.execute(sql("accounts", "snapshot"), key).fetchone()
+    refusal = fetch_maybe(connection, _AccountRefusal, sql("accounts", "refusal"), key)
+    return None if row is None else snapshot_of(row), None if refusal is None else refusal.message

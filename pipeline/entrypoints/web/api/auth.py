@@ -1,4 +1,4 @@
-"""Let in who carries a token with the right scope, and not too often."""
+"""Check the token of every request, its scope, and how many requests it has made."""
 
 from __future__ import annotations
 
@@ -20,14 +20,12 @@ from pipeline.operations.tokens import holder_of as holder_of_token
 from pipeline.operations.tokens import named as holder_named
 from pipeline.store.record import Record
 
-# A token that was revoked opens nothing after this; until then nobody asks the record again.
+# A token is looked up again after this time, so a revoked token works no longer than this.
 _KEPT_S = 5.0
-# Strangers' tokens are remembered too, but not without end.
+# Unknown tokens are remembered too; this many at most.
 _MOST_KEPT = 1000
 _MINUTE_S = 60.0
-# What changes nothing needs no proof of where it comes from.
-_LOOKS = frozenset({"GET", "HEAD", "OPTIONS"})
-# Signals come in bursts, and none is turned away for it; a page that asks as often is a loop gone wild.
+# Signals come in bursts. A program that reads as often has a fault.
 _SIGNALS_TO_REQUESTS = 10
 
 _BEARER = HTTPBearer(
@@ -38,14 +36,14 @@ Bearer = Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)]
 
 @dataclass(kw_only=True)
 class _Bucket:
-    """What a holder may still ask for."""
+    """The requests that the holder of a token may still make."""
 
     left: float
     at: float = field(default_factory=time.monotonic)
 
 
 class Gate:
-    """Knows tokens and counts their requests. Thread-safe."""
+    """Looks tokens up and counts their requests. Thread-safe."""
 
     def __init__(self, record: Record, main: SecretStr, *, per_minute: int = 6000) -> None:
         self._record = record
@@ -57,9 +55,9 @@ class Gate:
         self._buckets: dict[tuple[str, bool], _Bucket] = {}
 
     def known(self, token: str) -> tuple[bool, Holder | None]:
-        """Return whether it is known without asking the record whose token it is, and whose it is.
+        """Return whether the token was looked up lately or is the main one, and its holder; None: it has none.
 
-        Comparisons are of hashes, so that time tells nothing of the token.
+        Hashes are compared, so that the time of a comparison reveals nothing about the token.
         """
         given = digest(token)
         if secrets.compare_digest(given, self._main):
@@ -69,7 +67,7 @@ class Gate:
         return time.monotonic() < until, holder
 
     def holder(self, token: str) -> Holder | None:
-        """Return whose token it is; None when nobody's.
+        """Return the holder of *token*; None when it is unknown or revoked.
 
         Raises:
             RecordUnavailable: it is not the main token, and PostgreSQL is away.
@@ -85,7 +83,7 @@ class Gate:
         return holder
 
     def named(self, name: str) -> Holder | None:
-        """Return whose sessions these are; None when the token of that name opens nothing any more.
+        """Return the holder of the token called *name*; None when there is none any more.
 
         Raises:
             RecordUnavailable: it is not the main token, and PostgreSQL is away.
@@ -93,7 +91,7 @@ class Gate:
         if name == MAIN:
             return Holder(name=MAIN, scopes=frozenset(Scope))
         with self._lock:
-            # A name has no colon, and a hash is no name: the two kinds of keys do not meet.
+            # A hash has no colon, so names and hashes cannot be confused.
             holder, until = self._kept.get(f"name:{name}", (None, 0.0))
         if time.monotonic() < until:
             return holder
@@ -103,9 +101,9 @@ class Gate:
         return holder
 
     def count(self, name: str, *, scope: Scope = Scope.READ) -> float | None:
-        """Count one request of *name*; return the seconds to wait when it has had its share of the minute.
+        """Count one request of *name*; return the seconds to wait when it has used its requests of the minute.
 
-        Signals are counted apart: who looks too often can still send.
+        Signals are counted separately: a program that reads too often can still send.
         """
         signals = scope is Scope.SIGNAL
         most = self._per_minute * (_SIGNALS_TO_REQUESTS if signals else 1)
@@ -122,10 +120,10 @@ class Gate:
 
 
 def opened_by(gate: Gate, scope: Scope) -> Any:
-    """Return the dependency that lets in who has *scope*; `holder_of` then says who."""
+    """Return the dependency that refuses requests without *scope*; `holder_of` then returns the token's holder."""
 
     async def let_in(request: Request, bearer: Bearer) -> None:
-        found = await _who_asks(gate, request, bearer)
+        found = await _holder_of(gate, request, bearer)
         if found is None:
             headers = {"WWW-Authenticate": "Bearer"}
             message = "send the token as `Authorization: Bearer <token>`"
@@ -142,34 +140,34 @@ def opened_by(gate: Gate, scope: Scope) -> Any:
 
 
 def holder_of(request: Request) -> Holder:
-    """Return who was let in."""
+    """Return the holder of the request's token."""
     holder: Holder = request.state.holder
     return holder
 
 
 def by(request: Request) -> str:
-    """Return how histories name who was let in: the token's name, and that it came over HTTP."""
+    """Return the name that histories record for this request: the token's, with `@http`."""
     return f"{holder_of(request).name}@http"
 
 
-async def _who_asks(gate: Gate, request: Request, bearer: HTTPAuthorizationCredentials | None) -> Holder | None:
-    """Return who asks; None: nobody says. The one place where a credential of any kind becomes a holder.
+async def _holder_of(gate: Gate, request: Request, bearer: HTTPAuthorizationCredentials | None) -> Holder | None:
+    """Return the holder of the request's token or session; None without either.
 
     Raises:
-        ApiError: a session asks for more than a look, without its token against forged requests.
-        RecordUnavailable: PostgreSQL is away, and only it knows the token.
+        ApiError: a session's request would change something and lacks the session's token against forgery.
+        RecordUnavailable: PostgreSQL is away, and the token must be looked up there.
     """
     if bearer is None:
-        return await run_in_threadpool(_whose_session, gate, request)
+        return await run_in_threadpool(_holder_of_session, gate, request)
     token = bearer.credentials.strip()
     known, holder = gate.known(token)
     return holder if known else await run_in_threadpool(gate.holder, token)
 
 
-def _whose_session(gate: Gate, request: Request) -> Holder | None:
+def _holder_of_session(gate: Gate, request: Request) -> Holder | None:
     session = gate.sessions.of(request)
     if session is None or session.name is None:
         return None
-    if request.method not in _LOOKS and not gate.sessions.is_from(session, request.headers.get(HEADER)):
-        raise ApiError(403, "forged", f"a session's request that changes something carries {HEADER}")
+    if request.method != "GET" and not gate.sessions.is_from(session, request.headers.get(HEADER)):
+        raise ApiError(403, "forged", f"send the session's token in the header {HEADER}")
     return gate.named(session.name)

@@ -1,4 +1,4 @@
-"""Follow the record once per process, for everybody who listens."""
+"""Follow the record once per process, and hand every move to all listeners."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ import threading
 from dataclasses import dataclass, field
 
 import structlog
-from psycopg.rows import DictRow
 
 from pipeline.model.errors import TradewireError
 from pipeline.store.record import Record
-from pipeline.views.live_feed import follow_news, last_news
+from pipeline.views.live_feed import FeedMove, follow_news, last_news
 
 log = structlog.get_logger(__name__)
 
-# A listener that lets so many moves lie does not read: it is let go, and comes again with its last id.
+# A listener with this many unread moves is disconnected. It reconnects with the number of its last move.
 _MOST_WAITING = 1000
 _MOST_LISTENERS = 100
 _PAUSE_S = 1.0
@@ -23,21 +22,21 @@ _PAUSE_S = 1.0
 
 @dataclass(eq=False, kw_only=True)
 class Listener:
-    """One who listens: moves come in order; None is the end."""
+    """A client that listens. Its queue has the moves in order; None is the end."""
 
     loop: asyncio.AbstractEventLoop
-    moves: asyncio.Queue[DictRow | None] = field(default_factory=lambda: asyncio.Queue(_MOST_WAITING + 1))
+    moves: asyncio.Queue[FeedMove | None] = field(default_factory=lambda: asyncio.Queue(_MOST_WAITING + 1))
 
-    def hand(self, row: DictRow) -> None:
-        """Put *row* into the queue, or the end when it is full; only in the listener's own loop."""
+    def hand(self, move: FeedMove) -> None:
+        """Put *move* into the queue, or the end when the queue is full. Call it in the listener's own loop."""
         if self.moves.qsize() < _MOST_WAITING:
-            self.moves.put_nowait(row)
+            self.moves.put_nowait(move)
         elif not self.moves.full():
             self.moves.put_nowait(None)
 
 
 class Broadcast:
-    """One thread reads what moved, as long as somebody listens."""
+    """Reads the moves in one thread, as long as there are listeners."""
 
     def __init__(self, record: Record) -> None:
         self._record = record
@@ -47,7 +46,7 @@ class Broadcast:
         self._reads = threading.Event()
 
     def join(self) -> Listener | None:
-        """Listen from now on, in the running loop; None when too many listen already."""
+        """Return a new listener of the running loop; None when there are too many."""
         listener = Listener(loop=asyncio.get_running_loop())
         with self._lock:
             if len(self._listeners) >= _MOST_LISTENERS:
@@ -60,14 +59,14 @@ class Broadcast:
         return listener
 
     def leave(self, listener: Listener) -> None:
-        """Listen no more; nobody reads the record when nobody listens."""
+        """Remove *listener*. Without listeners the record is not read."""
         with self._lock:
             self._listeners.discard(listener)
             if not self._listeners:
                 self._stop.set()
 
     def reads(self, *, within_s: float) -> bool:
-        """Wait until what moves from now on is handed out; False when the record is away."""
+        """Wait until moves from now on are handed out; return False when PostgreSQL stays away for *within_s*."""
         return self._reads.wait(within_s)
 
     def _follow(self, stop: threading.Event, reads: threading.Event) -> None:
@@ -75,14 +74,14 @@ class Broadcast:
             try:
                 after = last_news(self._record)
                 reads.set()
-                for row in follow_news(self._record, stop, after=after):
-                    self._hand_out(row, stop)
+                for move in follow_news(self._record, stop, after=after):
+                    self._hand_out(move, stop)
             except TradewireError as error:
                 log.debug("broadcast.waits", error=str(error))
                 stop.wait(_PAUSE_S)
 
-    def _hand_out(self, row: DictRow, stop: threading.Event) -> None:
+    def _hand_out(self, move: FeedMove, stop: threading.Event) -> None:
         with self._lock:
-            # A thread that was told to stop has nobody: those who listen now have a thread of their own.
+            # A stopped thread has no listeners: the present ones have a thread of their own.
             for listener in () if stop.is_set() else self._listeners:
-                listener.loop.call_soon_threadsafe(listener.hand, row)
+                listener.loop.call_soon_threadsafe(listener.hand, move)

@@ -1,4 +1,4 @@
-"""What the routes stand on: one value per web process."""
+"""The parts that routes use: one value per web process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pipeline.store.record import Record
 
 @dataclass(frozen=True, kw_only=True)
 class WebContext:
-    """The parts that routes use. Routes talk to no broker."""
+    """The record, the queues, the settings and the tokens. Routes never call a broker, except for `/ready`."""
 
     settings: Settings
     executors: Executors

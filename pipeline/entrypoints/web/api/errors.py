@@ -1,4 +1,4 @@
-"""Say over HTTP what went wrong: one shape for every refusal, and never a traceback."""
+"""Answer errors over HTTP: one shape for every refusal, and never a traceback."""
 
 from __future__ import annotations
 
@@ -8,22 +8,18 @@ from typing import Any
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from pipeline.entrypoints.web.api.allow_header import allowed
 from pipeline.model.errors import NotPossible, RecordUnavailable
 from pipeline.model.reasons import storable
 
 log = structlog.get_logger(__name__)
 
-_SENTENCES = {404: "there is no such page", 405: "this page does not take that method"}
+_SENTENCES = {404: "there is no such page", 405: "this page does not accept that method"}
 _CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large", 422: "invalid_request"}
-
-
 _UNREADABLE = 400
-_WRONG_METHOD = 405
 
 
 class ErrorBody(BaseModel):
@@ -34,13 +30,13 @@ class ErrorBody(BaseModel):
 
 
 class ErrorAnswer(BaseModel):
-    """What every refusal looks like."""
+    """The answer to every refused request."""
 
     error: ErrorBody
 
 
 class ApiError(Exception):
-    """A request that is refused, with the answer it gets."""
+    """A request is refused, with this answer."""
 
     def __init__(self, status: int, code: str, message: str, *, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
@@ -51,13 +47,13 @@ class ApiError(Exception):
 
 def answer(status: int, code: str, message: str, *, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """Return the answer to a refused request."""
-    # A message may quote what was sent, and JSON text may hold what no encoding does.
+    # A message may quote the request, and JSON text may contain characters that cannot be encoded.
     body = {"error": {"code": code, "message": storable(message)}}
     return JSONResponse(body, status_code=status, headers=dict(headers or {}))
 
 
 def add_handlers(app: FastAPI) -> None:
-    """Give every error its answer."""
+    """Add an answer for every error."""
 
     @app.exception_handler(ApiError)
     def refused(_: Request, error: ApiError) -> JSONResponse:
@@ -74,37 +70,27 @@ def add_handlers(app: FastAPI) -> None:
         return answer(422, "invalid_request", "; ".join(faults))
 
     @app.exception_handler(HTTPException)
-    def unrouted(request: Request, error: HTTPException) -> Response:
-        if error.status_code == _WRONG_METHOD:
-            return _other_methods(request)
-        # What the framework cannot read is 400 with it, and 422 with us: a body that is not understood.
+    def unrouted(_: Request, error: HTTPException) -> JSONResponse:
+        # The framework answers 400 to a body that it cannot read. Here every body that is not understood is 422.
         status = 422 if error.status_code == _UNREADABLE else error.status_code
         message = _SENTENCES.get(status, str(error.detail))
         return answer(status, _CODES.get(status, "refused"), message, headers=error.headers)
 
     @app.exception_handler(Exception)
     def failed(request: Request, error: Exception) -> JSONResponse:
-        # The cause is for the log: an answer never tells how we are built. The address may hold a webhook's secret.
+        # The cause goes into the log only. The path is the route's, since the address may contain a webhook's secret.
         route = request.scope.get("route")
         log.error("request.failed", path=getattr(route, "path", "?"), exc_info=error)
-        return answer(500, "internal_error", "tradewire itself failed on this request; its log has the details")
-
-
-def _other_methods(request: Request) -> Response:
-    """Say which methods there are; that is all that OPTIONS asks. No other origin may use them from a browser."""
-    headers = {"Allow": allowed(request)}
-    if request.method == "OPTIONS":
-        return Response(status_code=204, headers=headers)
-    return answer(_WRONG_METHOD, _CODES[_WRONG_METHOD], _SENTENCES[_WRONG_METHOD], headers=headers)
+        return answer(500, "internal_error", "tradewire failed on this request; its log has the details")
 
 
 #: The answers that every route may give, for OpenAPI.
 COMMON: dict[int | str, dict[str, Any]] = {
     401: {"model": ErrorAnswer, "description": "The token is missing or wrong."},
     403: {"model": ErrorAnswer, "description": "The token does not have the scope."},
-    405: {"model": ErrorAnswer, "description": "The page does not take this method."},
+    405: {"model": ErrorAnswer, "description": "The page does not accept this method."},
     413: {"model": ErrorAnswer, "description": "The body is too large."},
-    422: {"model": ErrorAnswer, "description": "The request is not understood; the message says why."},
-    429: {"model": ErrorAnswer, "description": "Too many requests of this token in a minute."},
-    503: {"model": ErrorAnswer, "description": "PostgreSQL is away: ask again."},
+    422: {"model": ErrorAnswer, "description": "The request is not understood; the message explains why."},
+    429: {"model": ErrorAnswer, "description": "The token has used its requests of this minute."},
+    503: {"model": ErrorAnswer, "description": "PostgreSQL is away: try again."},
 }

@@ -10,7 +10,6 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
-from psycopg.rows import DictRow
 
 from pipeline.entrypoints.web.api.auth import holder_of, opened_by
 from pipeline.entrypoints.web.api.broadcast import Broadcast, Listener
@@ -18,16 +17,16 @@ from pipeline.entrypoints.web.api.context import WebContext
 from pipeline.entrypoints.web.api.errors import ApiError
 from pipeline.model.errors import RecordUnavailable
 from pipeline.operations.tokens import Scope
-from pipeline.views.live_feed import last_news, news, news_json
+from pipeline.views.live_feed import FeedMove, last_news, news, news_json
 
-# Proxies and browsers give up what is silent; and who may not read any more is shut out at this pace.
+# Proxies and browsers close a silent stream. A revoked token is noticed at this pace too.
 _BEAT_S = 15.0
-# Who was away for more than this reads the record anew.
+# A client that missed more than this must read the lists again.
 _MOST_MISSED = 5000
 _BATCH = 500
-# The youngest moves are left to the next look, so that none is passed over.
+# `news` leaves the youngest moves out, so that none is skipped.
 _SETTLED_S = 0.1
-_AWAY = "PostgreSQL is away: ask again"
+_AWAY = "PostgreSQL is away: try again"
 _BIGINT = 2**63 - 1
 
 
@@ -36,7 +35,7 @@ def router(context: WebContext) -> APIRouter:
     routes = APIRouter(tags=["live"])
     broadcast = Broadcast(context.record)
 
-    # Not in the OpenAPI, which knows no answer that never ends; the page and `pipeline/docs/http.md` do.
+    # OpenAPI cannot describe an answer that never ends; `pipeline/docs/http.md` describes it.
     @routes.get("/api/v1/events", dependencies=[opened_by(context.gate, Scope.READ)], include_in_schema=False)
     async def events(
         request: Request,
@@ -48,7 +47,7 @@ def router(context: WebContext) -> APIRouter:
         began = min(int(known), _BIGINT) if known is not None else after
         listener = broadcast.join()
         if listener is None:
-            raise ApiError(503, "too_many_listeners", "too many listen already", headers={"Retry-After": "10"})
+            raise ApiError(503, "too_many_listeners", "too many clients listen already", headers={"Retry-After": "10"})
         stream = _Stream(context, broadcast, listener, name=holder_of(request).name)
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return StreamingResponse(stream.run(began), media_type="text/event-stream", headers=headers)
@@ -57,7 +56,7 @@ def router(context: WebContext) -> APIRouter:
 
 
 class _Stream:
-    """What one listener gets."""
+    """The events of one listener."""
 
     def __init__(self, context: WebContext, broadcast: Broadcast, listener: Listener, *, name: str) -> None:
         self._context = context
@@ -67,7 +66,7 @@ class _Stream:
         self._sent = 0
 
     async def run(self, after: int | None) -> AsyncIterator[str]:
-        """Yield the events: first what was missed, then what comes, until the listener goes or falls behind."""
+        """Yield the missed moves and then new ones, until the client disconnects or falls too far behind."""
         try:
             yield "retry: 2000\n\n"
             async for text in self._missed(after):
@@ -84,32 +83,32 @@ class _Stream:
             raise RecordUnavailable(_AWAY)
         last = await run_in_threadpool(last_news, self._context.record)
         self._sent = last if after is None else after
-        # A number above the last is of another record.
+        # A number above the last one is of another database.
         if not 0 <= last - self._sent <= _MOST_MISSED:
             self._sent = last
             yield f"id: {last}\nevent: reset\ndata: {{}}\n\n"
         await asyncio.sleep(_SETTLED_S)
-        while rows := await run_in_threadpool(news, self._context.record, self._sent, limit=_BATCH):
-            for row in rows:
-                yield self._event(row)
+        while moves := await run_in_threadpool(news, self._context.record, self._sent, limit=_BATCH):
+            for move in moves:
+                yield self._event(move)
 
     async def _live(self) -> AsyncIterator[str]:
         while True:
             try:
-                row = await asyncio.wait_for(self._listener.moves.get(), _BEAT_S)
+                move = await asyncio.wait_for(self._listener.moves.get(), _BEAT_S)
             except TimeoutError:
                 if not await run_in_threadpool(self._may_read):
                     return
                 yield ": still here\n\n"
                 continue
-            if row is None:
+            if move is None:
                 return
-            if row["history_id"] > self._sent:
-                yield self._event(row)
+            if move.history_id > self._sent:
+                yield self._event(move)
 
-    def _event(self, row: DictRow) -> str:
-        self._sent = row["history_id"]
-        return f"id: {self._sent}\nevent: move\ndata: {json.dumps(news_json(row))}\n\n"
+    def _event(self, move: FeedMove) -> str:
+        self._sent = move.history_id
+        return f"id: {self._sent}\nevent: move\ndata: {json.dumps(news_json(move))}\n\n"
 
     def _may_read(self) -> bool:
         holder = self._context.gate.named(self._name)

@@ -1,4 +1,4 @@
-"""`/health` and `/ready`: does this process answer, and does everything else?"""
+"""`/health` and `/ready`: whether this process and its servers answer."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from pipeline.entrypoints.web.api.context import WebContext
 
 
 def router(context: WebContext) -> APIRouter:
-    """Return the routes. They need no token: whoever watches processes has none."""
+    """Return the routes. They need no token: a process monitor has none."""
     routes = APIRouter(tags=["health"])
 
     @routes.get("/health")
     def health() -> dict[str, str]:
-        """Say that this process answers; /ready says whether everything else does."""
+        """Report that this process answers; `/ready` reports on everything else."""
         return {"status": "ok"}
 
-    @routes.get("/ready", responses={503: {"description": "A part is away; the body says which."}})
+    @routes.get("/ready", responses={503: {"description": "A part does not answer; the body names it."}})
     def ready() -> JSONResponse:
-        """Say which part is away: 200 when none is, else 503."""
-        findings = context.readiness.look()
+        """Check PostgreSQL, Redis, the brokers and the processes: 200 when all answer, else 503."""
+        findings = context.readiness.check()
         status = 503 if worst(findings) is CheckStatus.CRITICAL else 200
         return JSONResponse(findings_json(findings), status_code=status)
 

@@ -1,4 +1,4 @@
-"""Watch, from the web process, that a keeper runs, and tell when none does: nobody else would."""
+"""Send an alert when no keeper runs. The keeper sends all other alerts, so the web process sends this one."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ _EVERY_S = 2.0
 
 
 class KeeperWatch:
-    """Looks for a keeper in a thread of its own, until closed. While there is none, it tells what is to be told."""
+    """Checks for a keeper in a thread of its own, until closed. While there is none, it delivers the alerts."""
 
-    def __init__(self, database_url: str, alerts: Alerts, *, ledger: AlertStore | None = None) -> None:
+    def __init__(self, database_url: str, alerts: Alerts, *, store: AlertStore | None = None) -> None:
         self._record = Record(database_url, connections=1, retry_for_s=0.5)
-        self._ledger = ledger or AlertStore()
+        self._store = store or AlertStore()
         self._delivery = AlertDelivery(record=self._record, alerts=alerts)
         self._stop = threading.Event()
-        self._round = PeriodicTask("keeper watch", _EVERY_S, self.run_once, stop=self._stop, leads=lambda: True)
+        self._task = PeriodicTask("keeper watch", _EVERY_S, self.run_once, stop=self._stop, leads=lambda: True)
 
     def start(self) -> None:
-        """Begin."""
-        self._round.start()
+        """Start the thread."""
+        self._task.start()
 
     def run_once(self) -> int:
-        """Look once, and tell one message if no keeper does; return how many were tried.
+        """Check once, and try to deliver one message when no keeper runs; return how many were tried.
 
         Raises:
             RecordUnavailable: PostgreSQL is away.
         """
-        look_for_keeper(self._record, self._ledger)
+        look_for_keeper(self._record, self._store)
         key = {"kinds": [AlertKind.KEEPER_DOWN.value]}
         down = self._record.run(lambda connection: connection.execute(sql("alerts", "open_keys"), key).fetchone())
         return 0 if down is None else self._delivery.run_once()
 
     def close(self) -> None:
-        """End; a message on its way is not waited for."""
+        """End without waiting for a message that is being sent."""
         self._stop.set()
-        self._round.join(timeout=1.0)
+        self._task.join(timeout=1.0)
         self._record.close()

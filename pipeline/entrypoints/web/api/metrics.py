@@ -1,4 +1,4 @@
-"""`/metrics`: what Prometheus scrapes."""
+"""`/metrics`: the metrics for Prometheus."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pipeline.operations.tokens import Scope
 
 
 def router(context: WebContext) -> APIRouter:
-    """Return the route. A scraper carries a token with the scope read, made for it by `tradewire token add`."""
+    """Return the route. Give Prometheus a token with the scope read: `tradewire token add`."""
     routes = APIRouter(tags=["metrics"])
     exposition = Exposition(context.record, context.executors, depth=context.dispatcher.depth)
 
@@ -24,7 +24,7 @@ def router(context: WebContext) -> APIRouter:
         responses=COMMON | {200: {"content": {"text/plain": {}}, "description": "Prometheus' text format."}},
     )
     def metrics() -> Response:
-        """Show every metric. 200 also while PostgreSQL is away, for the main token: `tradewire_record_up` is 0 then."""
+        """Show every metric. While PostgreSQL is away only the main token works: `tradewire_record_up` is 0."""
         return Response(exposition.text(), media_type=CONTENT_TYPE_LATEST)
 
     return routes

@@ -1,4 +1,4 @@
-"""What a person does: switches of an executor, dead letters. Every request says why; the token says who."""
+"""Turn switches, and requeue or discard dead letters. Every request gives a reason, which the record keeps."""
 
 from __future__ import annotations
 
@@ -9,21 +9,20 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Request
-from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.accounts.switches import Switches
+from pipeline.entrypoints.web.api.answers import DeadLetterList, LossLimitUse, SwitchAnswer
 from pipeline.entrypoints.web.api.auth import by, opened_by
 from pipeline.entrypoints.web.api.context import WebContext
 from pipeline.entrypoints.web.api.errors import COMMON, ApiError, ErrorAnswer
 from pipeline.entrypoints.web.api.parameters import Executor
-from pipeline.entrypoints.web.api.schemas import DeadLetterList, ExecutionAnswer, StandAnswer
 from pipeline.model.errors import NotPossible
-from pipeline.model.json_values import number_json
 from pipeline.model.switches import SwitchKind
 from pipeline.operations.tokens import Scope
-from pipeline.views.json_shapes import dead_letter_json, execution_json
+from pipeline.views.account_schemas import SwitchStatusView
 from pipeline.views.lists import execution
+from pipeline.views.schemas import DeadLetterView, ExecutionView
 
 Why = Annotated[
     str,
@@ -34,7 +33,7 @@ Why = Annotated[
 
 
 class Turn(StrEnum):
-    """What can be done to an executor."""
+    """What an operator can do to an executor."""
 
     #: Hold entries until `resume`; exits go.
     PAUSE = "pause"
@@ -42,9 +41,9 @@ class Turn(StrEnum):
     RESUME = "resume"
     #: Skip entries and cancel those that work; exits go.
     REDUCE = "reduce"
-    #: As reduce; only a person lifts it.
+    #: As reduce, until a person resumes.
     HALT = "halt"
-    #: Halt, cancel everything, close everything, and again until flat.
+    #: Halt, cancel every order and close every position, again and again until the account is flat.
     FLATTEN = "flatten"
 
 
@@ -57,7 +56,7 @@ _KINDS = {
 
 
 class Because(BaseModel):
-    """Why; it is kept, with the token's name."""
+    """The reason, which is kept with the token's name."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -65,13 +64,13 @@ class Because(BaseModel):
 
 
 class RequeueBecause(Because):
-    """Why, and whether an entry is sent although it is old."""
+    """The reason, and whether an entry is sent although it is old."""
 
     accept_age: bool = False
 
 
 _MISSING: dict[int | str, Any] = {404: {"model": ErrorAnswer, "description": "There is none of that name or id."}}
-_NOT_NOW: dict[int | str, Any] = {409: {"model": ErrorAnswer, "description": "It is not a dead letter any more."}}
+_NOT_NOW: dict[int | str, Any] = {409: {"model": ErrorAnswer, "description": "It is not a dead letter, or no longer."}}
 
 
 def router(context: WebContext) -> APIRouter:
@@ -86,35 +85,33 @@ def router(context: WebContext) -> APIRouter:
 def _add_switches(routes: APIRouter, context: WebContext) -> None:
     @routes.post(
         "/api/v1/executors/{executor_id}/{turn}",
-        response_model=StandAnswer,
         dependencies=[opened_by(context.gate, Scope.OPERATE)],
         responses=_MISSING,
     )
-    def turn_switch(request: Request, executor_id: Annotated[str, Path()], turn: Turn, because: Because) -> Any:
-        """Pause, resume, reduce, halt or flatten one executor; `GET /api/v1/trading/status` says how far it is."""
-        return JSONResponse(_turned(context, executor_id, turn, by=by(request), why=because.why))
+    def turn_switch(
+        request: Request, executor_id: Annotated[str, Path()], turn: Turn, because: Because
+    ) -> SwitchAnswer:
+        """Pause, resume, reduce, halt or flatten one executor. `GET /api/v1/trading/status` shows the progress."""
+        return _turned(context, executor_id, turn, by=by(request), why=because.why)
 
 
 def _add_list(routes: APIRouter, context: WebContext) -> None:
-    @routes.get(
-        "/api/v1/dead-letters", response_model=DeadLetterList, dependencies=[opened_by(context.gate, Scope.READ)]
-    )
-    def dead_letters(*, executor: Executor = None, limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> Any:
+    @routes.get("/api/v1/dead-letters", dependencies=[opened_by(context.gate, Scope.READ)])
+    def dead_letters(*, executor: Executor = None, limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> DeadLetterList:
         """List the open dead letters, oldest first."""
         letters = context.letters.open(executor, limit=limit + 1)
-        items = [dead_letter_json(letter) for letter in letters[:limit]]
-        return JSONResponse({"items": items, "limit": limit, "has_more": len(letters) > limit})
+        items = [DeadLetterView.model_validate(letter) for letter in letters[:limit]]
+        return DeadLetterList(items=items, limit=limit, has_more=len(letters) > limit)
 
 
 def _add_letters(routes: APIRouter, context: WebContext) -> None:
     @routes.post(
         "/api/v1/dead-letters/{execution_id}/requeue",
-        response_model=ExecutionAnswer,
         dependencies=[opened_by(context.gate, Scope.OPERATE)],
         responses=_MISSING | _NOT_NOW,
     )
-    def requeue(request: Request, execution_id: UUID, because: RequeueBecause) -> Any:
-        """Put a dead letter back to work. An order that may exist is looked up before anything is sent."""
+    def requeue(request: Request, execution_id: UUID, because: RequeueBecause) -> ExecutionView:
+        """Requeue a dead letter. An order that may be at the broker is looked up before anything is sent."""
         _answer_of(context, execution_id)
         with _possible():
             context.letters.requeue(execution_id, by=by(request), why=because.why, accept_age=because.accept_age)
@@ -122,23 +119,22 @@ def _add_letters(routes: APIRouter, context: WebContext) -> None:
 
     @routes.post(
         "/api/v1/dead-letters/{execution_id}/discard",
-        response_model=ExecutionAnswer,
         dependencies=[opened_by(context.gate, Scope.OPERATE)],
         responses=_MISSING | _NOT_NOW,
     )
-    def discard(request: Request, execution_id: UUID, because: Because) -> Any:
-        """Close a dead letter for good."""
+    def discard(request: Request, execution_id: UUID, because: Because) -> ExecutionView:
+        """Close a dead letter for good. Nothing is sent."""
         _answer_of(context, execution_id)
         with _possible():
             context.letters.discard(execution_id, by=by(request), why=because.why)
         return _answer_of(context, execution_id)
 
 
-def _answer_of(context: WebContext, execution_id: UUID) -> JSONResponse:
+def _answer_of(context: WebContext, execution_id: UUID) -> ExecutionView:
     row = execution(context.record, execution_id)
     if row is None:
         raise ApiError(404, "not_found", f"there is no execution {execution_id}")
-    return JSONResponse(execution_json(row))
+    return ExecutionView.model_validate(row)
 
 
 @contextmanager
@@ -149,17 +145,14 @@ def _possible() -> Iterator[None]:
         raise ApiError(409, "not_possible", str(error)) from None
 
 
-def _turned(context: WebContext, executor_id: str, turn: Turn, *, by: str, why: str) -> dict[str, Any]:
+def _turned(context: WebContext, executor_id: str, turn: Turn, *, by: str, why: str) -> SwitchAnswer:
     executor = context.executors.get(executor_id)
     if executor is None:
         raise ApiError(404, "not_found", f"there is no executor of that name; there is {', '.join(context.executors)}")
     switches = Switches(context.record)
     if turn is Turn.RESUME:
-        stand = switches.resume(executor_id, by=by, why=why)
+        status = switches.resume(executor_id, by=by, why=why)
     else:
-        stand = switches.turn(executor_id, _KINDS[turn], flatten=turn is Turn.FLATTEN, by=by, why=why)
-    over = [
-        {"limit": use.limit.value, "lost": number_json(use.lost), "allowed": number_json(use.allowed)}
-        for use in switches.over(executor)
-    ]
-    return stand.to_json() | {"still_over": over}
+        status = switches.turn(executor_id, _KINDS[turn], flatten=turn is Turn.FLATTEN, by=by, why=why)
+    over = [LossLimitUse.model_validate(use) for use in switches.over(executor)]
+    return SwitchAnswer(**dict(SwitchStatusView.of(status)), still_over=over)

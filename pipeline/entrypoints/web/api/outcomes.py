@@ -1,4 +1,4 @@
-"""Wait for what becomes of signals: one look at the record for all who wait, and no thread held meanwhile."""
+"""Wait for the outcomes of signals: one query serves all requests that wait, and no thread is held meanwhile."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pipeline.store.record import Record
 from pipeline.store.rows import ExecutionRow
 from pipeline.views.history import executions_of
 
-_LOOK_EVERY_S = 0.05
+_READ_EVERY_S = 0.05
 
 Rows = tuple[ExecutionRow, ...]
 
@@ -31,24 +31,24 @@ class _Wait:
 
 
 class Outcomes:
-    """Looks while somebody waits. For one event loop."""
+    """Reads the record while requests wait. For one event loop."""
 
     def __init__(self, record: Record) -> None:
         self._record = record
         self._waits: set[_Wait] = set()
-        self._looking: asyncio.Task[None] | None = None
+        self._reader: asyncio.Task[None] | None = None
 
     async def of(self, recorded: Recorded, *, executor_id: str | None, timeout_s: float) -> Rows:
-        """Return the signal's executions when all are decided, or that of *executor_id*; at the latest in *timeout_s*.
+        """Return the signal's executions when all are decided, or that of *executor_id*, or after *timeout_s*.
 
-        An absent record is waited for like an outcome: what is known then is returned.
+        While PostgreSQL is away it goes on waiting, and then returns the executions as last read.
         """
         wait = _Wait(signal_id=recorded.signal_id, executor_id=executor_id, rows=recorded.executions)
         if are_decided(wait.rows, executor_id):
             return wait.rows
         self._waits.add(wait)
-        if self._looking is None or self._looking.done():
-            self._looking = asyncio.create_task(self._look())
+        if self._reader is None or self._reader.done():
+            self._reader = asyncio.create_task(self._read())
         try:
             await asyncio.wait_for(wait.over.wait(), timeout_s)
         except TimeoutError:
@@ -57,17 +57,17 @@ class Outcomes:
             self._waits.discard(wait)
         return wait.rows
 
-    async def _look(self) -> None:
+    async def _read(self) -> None:
         while self._waits:
             asked = {wait.signal_id for wait in self._waits}
             try:
                 found = await run_in_threadpool(executions_of, self._record, list(asked))
             except TradewireError:
                 found = []
-            self._tell(asked, found)
-            await asyncio.sleep(_LOOK_EVERY_S)
+            self._hand_out(asked, found)
+            await asyncio.sleep(_READ_EVERY_S)
 
-    def _tell(self, asked: set[UUID], found: list[ExecutionRow]) -> None:
+    def _hand_out(self, asked: set[UUID], found: list[ExecutionRow]) -> None:
         by_signal: dict[UUID, list[ExecutionRow]] = {}
         for row in found:
             by_signal.setdefault(row.signal_id, []).append(row)
@@ -79,5 +79,5 @@ class Outcomes:
 
 
 def are_decided(rows: Rows, executor_id: str | None) -> bool:
-    """Say whether nothing is open, at *executor_id* if it is named."""
+    """Return whether all of *rows* are decided, or those of *executor_id* if it is given."""
     return not any(row.state in UNDECIDED and executor_id in (None, row.executor_id) for row in rows)

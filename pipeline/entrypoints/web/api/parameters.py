@@ -1,22 +1,23 @@
-"""What queries may ask for, read strictly."""
+"""The parameters of queries, read strictly."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Query
-from fastapi.responses import JSONResponse
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
 from pipeline.entrypoints.web.api.errors import ApiError
 from pipeline.model.signals import Action
 from pipeline.model.symbols import canonical
 from pipeline.model.times import moment_of
-from pipeline.views.lists import BadCursor, Page
+from pipeline.views.lists import BadCursor
+from pipeline.views.schemas import Page
 
-# PostgreSQL holds no NUL, and no name of ours holds a control character.
+T = TypeVar("T")
+# PostgreSQL stores no NUL, and no name has a control character.
 _PRINTABLE = r"^[^\x00-\x1f]+$"
 
 
@@ -56,17 +57,17 @@ Hours = Annotated[int, Query(ge=1, le=8760, description="How many hours back.")]
 
 
 def hours_ago(hours: int) -> datetime:
-    """Return the moment so many hours ago."""
+    """Return the time *hours* before now."""
     return datetime.now(UTC) - timedelta(hours=hours)
 
 
-def page(ask: Callable[[], Page]) -> JSONResponse:
-    """Answer with a page.
+def page(read: Callable[[], Page[T]]) -> Page[T]:
+    """Return the page that *read* returns.
 
     Raises:
         ApiError: the cursor is not one of this list.
     """
     try:
-        return JSONResponse(ask().to_json())
+        return read()
     except BadCursor as error:
         raise ApiError(422, "invalid_request", str(error)) from None

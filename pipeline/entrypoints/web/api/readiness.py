@@ -1,4 +1,4 @@
-"""Look at what tradewire stands on, as `doctor` does: PostgreSQL, Redis, the brokers, workers and a keeper."""
+"""Check PostgreSQL, Redis, the brokers, the workers and the keeper, as `tradewire doctor` does."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from pipeline.entrypoints.doctor.servers import check_postgres, check_redis
 from pipeline.model.errors import RecordUnavailable
 from pipeline.store.record import Record
 
-# A look at a broker is a request of its account's rate: twelve a minute at most, however often somebody asks.
+# A check of a broker uses a request of its account's budget: at most twelve a minute, however often `/ready` is read.
 _BROKERS_EVERY_S = 5.0
 
 
 class Readiness:
-    """Asks each part once per look, with short patience."""
+    """Checks each part once per call, with short timeouts."""
 
     def __init__(self, record: Record, *, redis_url: str, settings: Settings, executors: Executors) -> None:
         self._record = record
@@ -30,11 +30,11 @@ class Readiness:
         self._pool = ThreadPoolExecutor(2 * len(executors) + 2, thread_name_prefix="readiness")
         self._lock = threading.Lock()
         self._brokers: list[Future[CheckResult]] = []
-        self._looked_at = float("-inf")
+        self._checked_at = float("-inf")
 
-    def look(self) -> list[CheckResult]:
-        """Return a finding per part."""
-        brokers = self._look_at_brokers()
+    def check(self) -> list[CheckResult]:
+        """Return one result per part."""
+        brokers = self._broker_checks()
         redis = self._pool.submit(check_redis, self._redis_url)
         postgres = check_postgres(self._record)
         findings = [postgres, redis.result()]
@@ -46,14 +46,14 @@ class Readiness:
         return findings + [broker.result() for broker in brokers]
 
     def close(self) -> None:
-        """End the threads; a look under way is not waited for."""
+        """End the threads without waiting for a check that runs."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _look_at_brokers(self) -> list[Future[CheckResult]]:
-        """Begin a look at every broker unless there was one lately; all who ask meanwhile share it."""
+    def _broker_checks(self) -> list[Future[CheckResult]]:
+        """Start a check of every broker unless the last one is recent; concurrent calls share it."""
         with self._lock:
-            if time.monotonic() - self._looked_at >= _BROKERS_EVERY_S:
-                self._looked_at = time.monotonic()
+            if time.monotonic() - self._checked_at >= _BROKERS_EVERY_S:
+                self._checked_at = time.monotonic()
                 self._brokers = [
                     self._pool.submit(check_broker, executor, self._settings, self._record)
                     for executor in self._executors.values()

@@ -1,4 +1,4 @@
-"""Remember in a signed cookie who logged in to the page, and tie every form to that login."""
+"""Keep the login to the page in a signed cookie, and protect forms against forged requests."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ from starlette.responses import Response
 COOKIE = "tradewire_session"
 #: The form field and the header that carry the session's token against forged requests.
 FIELD, HEADER = "csrf", "X-CSRF-Token"
-# A working day: who comes back tomorrow logs in again.
+# A working day: the next day needs a new login.
 _LASTS_S = 12 * 60 * 60
-# A token against forgery has 64 characters; what is longer is none.
+# A token against forgery has 64 characters; longer input is cut before it is compared.
 _LONGEST = 100
 
 
 @dataclass(frozen=True, kw_only=True)
 class BrowserSession:
-    """One browser's visit. It holds no token, only the name of one: the scopes are asked for at each request."""
+    """One browser's session. It has the name of a token and not the token; scopes are looked up at each request."""
 
-    #: The token's name; None: nobody has logged in yet.
+    #: The token's name; None before the login.
     name: str | None
     nonce: str
 
 
 class Sessions:
-    """Signs and reads the cookie. The key comes from the main token: a new token ends every session."""
+    """Signs and reads the cookie. The key is derived from the main token, so a new main token ends every session."""
 
     def __init__(self, main: SecretStr) -> None:
         self._key = hmac.digest(main.get_secret_value().encode(), b"tradewire: session cookie", hashlib.sha256)
         self._signer = URLSafeTimedSerializer(self._key, salt="session")
 
     def new(self, name: str | None) -> BrowserSession:
-        """Return a session under a fresh nonce: one from before a login is never one from after it."""
+        """Return a session with a new nonce, so that a session from before a login is not valid after it."""
         return BrowserSession(name=name, nonce=secrets.token_urlsafe(16))
 
     def of(self, request: Request) -> BrowserSession | None:
-        """Return the session that *request* carries; None: none, or not one of ours, or over."""
+        """Return the session of *request*; None when it has no valid cookie."""
         try:
             held = self._signer.loads(request.cookies.get(COOKIE, ""), max_age=_LASTS_S)
         except BadSignature:
@@ -50,19 +50,19 @@ class Sessions:
         return BrowserSession(name=held["name"], nonce=held["nonce"])
 
     def keep(self, response: Response, session: BrowserSession, *, secure: bool) -> None:
-        """Put *session* into the answer; *secure* where the page is served over https."""
+        """Set the cookie of *session* in *response*; *secure* when the page is served over https."""
         value = self._signer.dumps({"name": session.name, "nonce": session.nonce})
         flags = {"httponly": True, "samesite": "strict", "secure": secure, "path": "/"}
         response.set_cookie(COOKIE, str(value), max_age=_LASTS_S, **flags)  # type: ignore[arg-type]
 
     def end(self, response: Response) -> None:
-        """Take the cookie back."""
+        """Delete the cookie."""
         response.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict")
 
     def token_of(self, session: BrowserSession) -> str:
-        """Return what every form of *session* must carry."""
+        """Return the token against forgery that every form of *session* sends."""
         return hmac.new(self._key, f"form {session.nonce}".encode(), hashlib.sha256).hexdigest()
 
     def is_from(self, session: BrowserSession, given: str | None) -> bool:
-        """Say whether *given* is what a form of *session* carries."""
+        """Return whether *given* is the token against forgery of *session*."""
         return hmac.compare_digest(self.token_of(session).encode(), (given or "").encode()[:_LONGEST])

@@ -1,4 +1,4 @@
-"""Take one signal out of a request's body, and record it: the same for every route that takes signals."""
+"""Read one signal from a request's body and record it, for every route that accepts signals."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from pipeline.model.signals import Signal
 
 
 def receive(context: WebContext, body: bytes, source: str, *, executor_id: str | None = None) -> Recorded:
-    """Record the signal that *body* holds, and ring for it; *source* is our name for the sender.
+    """Record the signal in *body* and enqueue its executions.
 
     Args:
         context: Where to record it.
-        body: As it came.
-        source: Whose token it came with; the body's own word for it counts nothing.
-        executor_id: An executor that the request asks about besides.
+        body: The request's body.
+        source: The name of the request's token. A source in the body is not used.
+        executor_id: The executor that the request asks about, if any.
 
     Raises:
-        ApiError: it is no signal (422), or its source_id was used for another one (409). Kept as a refusal.
+        ApiError: it is not a signal (422), or its source_id was used for another one (409). The refusal is recorded.
         RecordUnavailable: nothing is recorded.
     """
     try:
@@ -40,11 +40,11 @@ def receive(context: WebContext, body: bytes, source: str, *, executor_id: str |
 
 
 def _signal_of(intake: Intake, body: bytes, source: str) -> dict[str, Any]:
-    """Return the one object that the body holds, under our name for the sender.
+    """Return the one object in the body, with *source*.
 
     Raises:
-        InvalidSignal: it holds none, or several; it was kept as a refusal.
-        RecordUnavailable: it holds none, and the refusal could not be kept.
+        InvalidSignal: there is none, or several; the refusal was recorded.
+        RecordUnavailable: there is none, and the refusal could not be recorded.
     """
     try:
         elements = decode(body.decode("utf-8").strip())
@@ -63,14 +63,14 @@ def _refuse(intake: Intake, body: bytes, source: str, code: str, message: str) -
 
 
 def _schema() -> dict[str, Any]:
-    """Return the signal's JSON schema in one piece."""
+    """Return the signal's JSON schema without references."""
     schema = Signal.model_json_schema()
     parts = schema.pop("$defs", {})
     for value in schema["properties"].values():
         reference = value.pop("$ref", None)
         if reference is not None:
             value.update(parts[reference.rpartition("/")[2]])
-    schema["properties"]["source"] = {"description": "Not read: the source is the token's name."}
+    schema["properties"]["source"] = {"description": "Not used: the source is the token's name."}
     return schema
 
 
@@ -100,11 +100,11 @@ _EXAMPLES = {
     },
 }
 
-#: For OpenAPI: what the body is. It is read by the strict reader of signals, and not by the framework.
+#: The body for OpenAPI. The strict reader of signals reads it, and not the framework.
 SIGNAL_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
-        "description": "What `tradewire signal send` reads, one object. `source` is always the token's name.",
+        "description": "One signal, as `tradewire signal send` reads it. `source` is always the token's name.",
         "content": {"application/json": {"schema": _schema(), "examples": _EXAMPLES}},
     }
 }

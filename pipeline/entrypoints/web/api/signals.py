@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import JSONResponse
 
 from pipeline.entrypoints.web.api.auth import holder_of, opened_by
 from pipeline.entrypoints.web.api.context import WebContext
 from pipeline.entrypoints.web.api.errors import COMMON, ErrorAnswer
-from pipeline.entrypoints.web.api.schemas import RecordedAnswer
 from pipeline.entrypoints.web.api.signal_body import SIGNAL_BODY, receive
 from pipeline.operations.tokens import Scope
-from pipeline.views.json_shapes import recorded_json
+from pipeline.views.schemas import RecordedView
 
 
 def router(context: WebContext) -> APIRouter:
@@ -22,22 +20,22 @@ def router(context: WebContext) -> APIRouter:
     @routes.post(
         "/api/v1/signals",
         status_code=201,
-        response_model=RecordedAnswer,
         response_description="It is recorded.",
         dependencies=[opened_by(context.gate, Scope.SIGNAL)],
         responses=COMMON
         | {
-            200: {"model": RecordedAnswer, "description": "It was recorded before; the first record again."},
+            200: {"model": RecordedView, "description": "It had been recorded before; this is the first record."},
             409: {"model": ErrorAnswer, "description": "The source_id was used for another signal."},
         },
         openapi_extra=SIGNAL_BODY,
     )
-    async def record_signal(request: Request) -> JSONResponse:
-        """Record one signal: the JSON object that `tradewire signal send` reads. Answers after the commit.
+    async def record_signal(request: Request, response: Response) -> RecordedView:
+        """Record one signal: the JSON object that `tradewire signal send` reads. The answer comes after the commit.
 
-        503 is certain: it is not recorded, send it again. The same `source_id` again is never a second order.
+        After 503 it is certainly not recorded: send it again. The same `source_id` never makes a second order.
         """
         recorded = await run_in_threadpool(receive, context, await request.body(), holder_of(request).name)
-        return JSONResponse(recorded_json(recorded), status_code=200 if recorded.duplicate else 201)
+        response.status_code = 200 if recorded.duplicate else 201
+        return RecordedView.model_validate(recorded)
 
     return routes

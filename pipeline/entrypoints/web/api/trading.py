@@ -1,29 +1,24 @@
-"""`POST /api/v1/trading/execute`: a signal and what became of it, in one request; `GET /api/v1/trading/status`."""
+"""`POST /api/v1/trading/execute`: send a signal and wait for its outcome; `GET /api/v1/trading/status`."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import JSONResponse
 
 from pipeline.entrypoints.web.api.accounts import trading_status
+from pipeline.entrypoints.web.api.answers import OutcomeAnswer, TradingStatus
 from pipeline.entrypoints.web.api.auth import holder_of, opened_by
 from pipeline.entrypoints.web.api.context import WebContext
-from pipeline.entrypoints.web.api.count_schemas import TradingStatus
 from pipeline.entrypoints.web.api.errors import COMMON, ErrorAnswer
 from pipeline.entrypoints.web.api.outcomes import Outcomes, Rows, are_decided
 from pipeline.entrypoints.web.api.parameters import Executor
-from pipeline.entrypoints.web.api.schemas import OutcomeAnswer
 from pipeline.entrypoints.web.api.signal_body import SIGNAL_BODY, receive
 from pipeline.intake.intake import Recorded
-from pipeline.model.json_values import time_json
 from pipeline.model.states import State
 from pipeline.operations.tokens import Scope
 from pipeline.store.rows import ExecutionRow
-from pipeline.views.json_shapes import execution_json
 
 Timeout = Annotated[
     float, Query(ge=0, le=60, allow_inf_nan=False, description="Seconds to wait for the outcome at most.")
@@ -33,55 +28,64 @@ Timeout = Annotated[
 def router(context: WebContext) -> APIRouter:
     """Return the routes."""
     routes = APIRouter(tags=["trading"], responses=COMMON)
-    outcomes = Outcomes(context.record)
+    _add_execute(routes, context)
 
-    @routes.post(
-        "/api/v1/trading/execute",
-        response_model=OutcomeAnswer,
-        response_description="It is decided: `success` and `reason` say how.",
-        dependencies=[opened_by(context.gate, Scope.SIGNAL)],
-        responses={
-            202: {"model": OutcomeAnswer, "description": "It is recorded and goes on, and is not decided yet."},
-            409: {"model": ErrorAnswer, "description": "The source_id was used for another signal."},
-        },
-        openapi_extra=SIGNAL_BODY,
-    )
-    async def execute(request: Request, *, executor: Executor = None, timeout: Timeout = 10.0) -> JSONResponse:  # noqa: ASYNC109 -- the query's own name
-        """Record one signal and wait for what becomes of it.
-
-        `executor` says of whom the single fields tell, and whose decision is waited for; without it they tell of the
-        first that did not skip it, and all are waited for. Who may execute it is said in the signal, by `executors`.
-        503 is certain: it is not recorded. After a lost answer the same `source_id` again gets the same signal.
-        """
-        body, source = await request.body(), holder_of(request).name
-        recorded = await run_in_threadpool(receive, context, body, source, executor_id=executor)
-        rows = await outcomes.of(recorded, executor_id=executor, timeout_s=timeout)
-        status = 200 if are_decided(rows, executor) else 202
-        return JSONResponse(outcome_json(recorded, rows, executor), status_code=status)
-
-    @routes.get(
-        "/api/v1/trading/status", response_model=TradingStatus, dependencies=[opened_by(context.gate, Scope.READ)]
-    )
-    def status() -> Any:
-        """Say what each executor is doing: trading, or stopped by what, with what open and what held."""
-        return JSONResponse({"timestamp": time_json(datetime.now(UTC))} | trading_status(context))
+    @routes.get("/api/v1/trading/status", dependencies=[opened_by(context.gate, Scope.READ)])
+    def status() -> TradingStatus:
+        """Show whether each executor trades, the switches that stop it, its account and its open work."""
+        return trading_status(context)
 
     return routes
 
 
-def outcome_json(recorded: Recorded, rows: Rows, executor_id: str | None) -> dict[str, Any]:
-    """Return what became of the signal; the single fields are of the one execution that was asked about."""
+def _add_execute(routes: APIRouter, context: WebContext) -> None:
+    outcomes = Outcomes(context.record)
+
+    @routes.post(
+        "/api/v1/trading/execute",
+        response_description="It is decided: see `success` and `reason`.",
+        dependencies=[opened_by(context.gate, Scope.SIGNAL)],
+        responses={
+            202: {"model": OutcomeAnswer, "description": "It is recorded and not decided yet."},
+            409: {"model": ErrorAnswer, "description": "The source_id was used for another signal."},
+        },
+        openapi_extra=SIGNAL_BODY,
+    )
+    async def execute(
+        request: Request,
+        response: Response,
+        *,
+        executor: Executor = None,
+        timeout: Timeout = 10.0,  # noqa: ASYNC109 -- the query's own name
+    ) -> OutcomeAnswer:
+        """Record one signal and wait for its outcome.
+
+        With `executor`, the single fields are those of this executor, and only its decision is waited for. Without it,
+        all decisions are waited for, and the single fields are those of the first executor that did not skip it.
+        The signal itself names the executors that may trade it, in `executors`. After 503 it is certainly not recorded.
+        After a lost answer, send it with the same `source_id`: the answer is about the same signal.
+        """
+        body, source = await request.body(), holder_of(request).name
+        recorded = await run_in_threadpool(receive, context, body, source, executor_id=executor)
+        rows = await outcomes.of(recorded, executor_id=executor, timeout_s=timeout)
+        response.status_code = 200 if are_decided(rows, executor) else 202
+        return outcome_of(recorded, rows, executor)
+
+
+def outcome_of(recorded: Recorded, rows: Rows, executor_id: str | None) -> OutcomeAnswer:
+    """Return the outcome of the signal; the single fields are those of the one execution that was asked about."""
     shown = _shown(rows, executor_id)
-    body = {} if shown is None else execution_json(shown)
-    return {
-        "success": shown is not None and shown.order_id is not None and shown.state is not State.REJECTED,
-        "order_id": body.get("order_id"),
-        "executor_id": body.get("executor_id", executor_id),
-        "status": body.get("status"),
-        "reason": body.get("reason") if shown is not None else "it was recorded before this executor was configured",
-        "signal_id": str(recorded.signal_id),
-        "executions": [execution_json(row) for row in rows],
-    }
+    return OutcomeAnswer.model_validate(
+        {
+            "success": shown is not None and shown.order_id is not None and shown.state is not State.REJECTED,
+            "order_id": None if shown is None else shown.order_id,
+            "executor_id": executor_id if shown is None else shown.executor_id,
+            "status": None if shown is None else shown.state,
+            "reason": "it was recorded before this executor was configured" if shown is None else shown.reason,
+            "signal_id": recorded.signal_id,
+            "executions": rows,
+        }
+    )
 
 
 def _shown(rows: Rows, executor_id: str | None) -> ExecutionRow | None:

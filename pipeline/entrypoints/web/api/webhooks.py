@@ -1,4 +1,4 @@
-"""`POST /webhooks/…`: take what TradingView and others deliver, and answer after the commit, before the broker."""
+"""`POST /webhooks/…`: record alerts of TradingView and others, and answer after the commit, before the broker."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from config.logs import register_secret
 from config.webhooks import load_webhooks
 from pipeline.entrypoints.web.api.auth import opened_by
 from pipeline.entrypoints.web.api.context import WebContext
-from pipeline.entrypoints.web.api.deliveries import DeliveryPage
 from pipeline.entrypoints.web.api.errors import COMMON, ErrorAnswer, answer
 from pipeline.entrypoints.web.api.parameters import Limit, Name, Since
-from pipeline.entrypoints.web.api.schemas import RecordedAnswer
 from pipeline.intake.webhooks.deliveries import deliveries
 from pipeline.intake.webhooks.message import RefusalCode
 from pipeline.intake.webhooks.receiver import WebhookReceiver, WebhookRequest
 from pipeline.model.errors import InvalidSignal, SourceIdConflict
 from pipeline.operations.tokens import MAIN, Scope
+from pipeline.views.history_schemas import DeliveryPage
 from pipeline.views.json_shapes import recorded_json
+from pipeline.views.schemas import RecordedView
 
-# TradingView gives up after 3 s, and sends nothing again after that; after a 503 it does.
+# TradingView gives up after 3 s and does not send the alert again. After a 503 it does.
 _ANSWER_WITHIN_S = 2.5
 
 _STATUSES: dict[str, int] = {
@@ -34,25 +34,25 @@ _STATUSES: dict[str, int] = {
     RefusalCode.UNAUTHORIZED: 401,
     RefusalCode.ADDRESS_REFUSED: 403,
     RefusalCode.TOO_LARGE: 413,
-    # 429 would be final to TradingView.
+    # TradingView does not send an alert again after 429.
     RefusalCode.TOO_MANY: 503,
 }
-_AGAIN = "Nothing is sure to be recorded: send it again."
+_AGAIN = "It may not be recorded: send it again."
 _ANSWERS: dict[int | str, dict[str, Any]] = {
-    200: {"model": RecordedAnswer, "description": "A re-send: the first record again."},
+    200: {"model": RecordedView, "description": "The alert was sent again; this is the first record."},
     401: {"model": ErrorAnswer, "description": "The secret is missing or wrong."},
-    403: {"model": ErrorAnswer, "description": "The sender's address is not among the webhook's."},
+    403: {"model": ErrorAnswer, "description": "The webhook does not accept the sender's address."},
     404: {"model": ErrorAnswer, "description": "There is no such webhook."},
     405: COMMON[405],
     409: {"model": ErrorAnswer, "description": "The id in the body was used for another signal."},
     413: {"model": ErrorAnswer, "description": "The body is too large."},
-    422: {"model": ErrorAnswer, "description": "It is no signal; the message says what to change in the alert."},
+    422: {"model": ErrorAnswer, "description": "It is not a signal; the message explains what to change in the alert."},
     503: {"model": ErrorAnswer, "description": _AGAIN},
 }
 _BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
-        "description": "An alert as its sender has it; the content type is not asked.",
+        "description": "An alert as its sender writes it; the content type is not read.",
         "content": {
             "application/json": {
                 "schema": {"type": "object"},
@@ -101,38 +101,37 @@ def router(context: WebContext) -> APIRouter:
     receiver = _receiver(context)
 
     @asynccontextmanager
-    async def open_door(_: Any) -> AsyncIterator[None]:
+    async def close_receiver(_: Any) -> AsyncIterator[None]:
         yield
         await anyio.to_thread.run_sync(receiver.close)
 
-    routes = APIRouter(tags=["webhooks"], lifespan=open_door)
-    _add_doors(routes, context, receiver)
+    routes = APIRouter(tags=["webhooks"], lifespan=close_receiver)
+    _add_receivers(routes, context, receiver)
     _add_list(routes, context)
     return routes
 
 
-def _add_doors(routes: APIRouter, context: WebContext, receiver: WebhookReceiver) -> None:
-    posts: dict[str, Any] = {"status_code": 201, "response_model": RecordedAnswer}
+def _add_receivers(routes: APIRouter, context: WebContext, receiver: WebhookReceiver) -> None:
+    posts: dict[str, Any] = {"status_code": 201, "response_model": RecordedView}
     posts |= {"responses": _ANSWERS, "openapi_extra": _BODY}
 
-    # With a slash at the end too: a redirection is nothing that a sender of alerts follows.
+    # With a slash at the end too, because senders of alerts follow no redirection.
     @routes.post("/webhooks/{name}/", include_in_schema=False, **posts)
     @routes.post("/webhooks/{name}", **posts)
     async def deliver(name: WebhookName, request: Request) -> JSONResponse:
-        """Take an alert; the secret is in the body, as `"secret"`, or the bearer token."""
+        """Receive an alert; the secret is in the body, as `"secret"`, or the bearer token."""
         return await _receive(context, receiver, name, request)
 
     @routes.post("/webhooks/{name}/{secret}/", include_in_schema=False, **posts)
     @routes.post("/webhooks/{name}/{secret}", **posts)
     async def deliver_with_secret(name: WebhookName, secret: Secret, request: Request) -> JSONResponse:
-        """Take an alert of a sender that can set neither headers nor the body."""
+        """Receive an alert of a sender that can set neither headers nor the body."""
         return await _receive(context, receiver, name, request, secret)
 
 
 def _add_list(routes: APIRouter, context: WebContext) -> None:
     @routes.get(
         "/api/v1/webhooks/deliveries",
-        response_model=DeliveryPage,
         responses=COMMON,
         dependencies=[opened_by(context.gate, Scope.READ)],
     )
@@ -143,12 +142,14 @@ def _add_list(routes: APIRouter, context: WebContext) -> None:
         since: Since = None,
         limit: Limit = 50,
         cursor: Annotated[int | None, Query(ge=1, le=2**62, description="`next_cursor` of the page before.")] = None,
-    ) -> Any:
-        """List what was delivered to webhooks, newest first: which signal it became, or why it was refused."""
+    ) -> DeliveryPage:
+        """List the deliveries to webhooks, newest first, each with its signal or with the reason for its refusal."""
         items, more = deliveries(
             context.record, refused=refused, webhook=webhook, since=since, before=cursor, limit=limit
         )
-        return JSONResponse({"items": items, "limit": limit, "has_more": more is not None, "next_cursor": more})
+        return DeliveryPage.model_validate(
+            {"items": items, "limit": limit, "has_more": more is not None, "next_cursor": more}
+        )
 
 
 def _receiver(context: WebContext) -> WebhookReceiver:
@@ -169,7 +170,7 @@ def _receiver(context: WebContext) -> WebhookReceiver:
 async def _receive(
     context: WebContext, receiver: WebhookReceiver, name: str, request: Request, secret: str | None = None
 ) -> JSONResponse:
-    """Answer in time: what takes longer goes on, and the sender is told to send it again, which does no harm."""
+    """Receive a delivery and answer in time. A slower one goes on, and is sent again, which does no harm."""
     delivery = WebhookRequest(
         name=name,
         body=await _body(request),
@@ -199,7 +200,7 @@ def _take(context: WebContext, receiver: WebhookReceiver, delivery: WebhookReque
 
 
 async def _body(request: Request) -> bytes | None:
-    """Return the body; None when it is too long, which is a delivery to be kept too."""
+    """Return the body; None when it is too long. Such a delivery is recorded too."""
     try:
         return await request.body()
     except HTTPException:

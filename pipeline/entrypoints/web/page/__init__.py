@@ -1,1 +1,1 @@
-"""The page that people look at."""
+"""The page for people in a browser."""

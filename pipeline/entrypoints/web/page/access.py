@@ -1,4 +1,4 @@
-"""Who visits the page: only a session with the right scope, and forms only from the page itself."""
+"""Check every request to the page: the session, its scope, and that a form comes from the page itself."""
 
 from __future__ import annotations
 
@@ -21,34 +21,34 @@ from pipeline.operations.tokens import Holder, Scope
 
 
 class PageRefused(Exception):
-    """A visit that ends with a page that says why."""
+    """A request is refused with a page that explains why."""
 
-    def __init__(self, status: int, says: str) -> None:
-        super().__init__(says)
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
         self.status = status
 
 
-class NobodyYet(Exception):
-    """Nobody has logged in."""
+class LoginNeeded(Exception):
+    """The browser has no session with a valid token."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PageVisit:
-    """One request of somebody who logged in."""
+    """One request of a logged-in person."""
 
     holder: Holder
     session: BrowserSession
-    #: What every form carries.
+    #: The token against forgery that every form sends.
     csrf: str
 
     @property
     def may_operate(self) -> bool:
-        """Say whether this visitor sees buttons."""
+        """Return whether the visitor sees buttons."""
         return Scope.OPERATE in self.holder.scopes
 
 
 def go_to(path: str) -> RedirectResponse:
-    """Send the browser to another page with a GET."""
+    """Return a redirection to another page, which the browser opens with a GET."""
     return RedirectResponse(path, status_code=303, headers=HEADERS)
 
 
@@ -56,29 +56,29 @@ class PageRoute(APIRoute):
     """A route whose refusals are pages and not JSON."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return the handler, with a page for everything that may go wrong on purpose."""
+        """Return the handler, with a page for every expected error."""
         handler = super().get_route_handler()
 
         async def answer(request: Request) -> Response:
             try:
                 return await handler(request)
-            except NobodyYet:
+            except LoginNeeded:
                 wanted = request.url.path if request.method == "GET" else "/"
                 return go_to("/login" if wanted == "/" else f"/login?next={quote(wanted)}")
             except PageRefused as error:
-                return page("refused.html", status=error.status, says=str(error))
+                return page("refused.html", status=error.status, message=str(error))
             except NotPossible as error:
-                return page("refused.html", status=409, says=str(error))
+                return page("refused.html", status=409, message=str(error))
             except RequestValidationError:
-                return page("refused.html", status=422, says="this address is not understood")
+                return page("refused.html", status=422, message="this address is not understood")
             except (RecordUnavailable, NotMigrated) as error:
-                return page("refused.html", status=503, says=f"{error}. Nothing can be shown or done until it is back.")
+                return page("refused.html", status=503, message=f"{error}. Nothing works until it is back.")
 
         return answer
 
 
 async def form_of(request: Request) -> dict[str, str]:
-    """Return the fields of a form; the body is bounded before it comes here."""
+    """Return the fields of a form. `RequestLimits` has checked the length of the body."""
     return dict(parse_qsl((await request.body()).decode("utf-8", "replace"), keep_blank_values=True))
 
 
@@ -86,28 +86,28 @@ Form = Annotated[dict[str, str], Depends(form_of)]
 
 
 def check_form(gate: Gate, session: BrowserSession | None, form: dict[str, str]) -> BrowserSession:
-    """Return the session that the form is from.
+    """Return the session of *form*.
 
     Raises:
-        Refused: it is from another page, or the session is over.
+        PageRefused: the form is from another page, or the session is over.
     """
     if session is None or not gate.sessions.is_from(session, form.get(FIELD)):
         raise PageRefused(
-            403, "this form is not from this page, or your session is over: go back, load it anew, try again"
+            403, "this form is not from this page, or your session is over: go back, reload the page, and try again"
         )
     return session
 
 
 def visited_by(gate: Gate, scope: Scope) -> Any:
-    """Return the dependency that lets in a session with *scope*, and a POST only from the page's own forms."""
+    """Return the dependency that needs a session with *scope*, and accepts a POST only from the page's own forms."""
 
     async def let_in(request: Request) -> PageVisit:
         session = gate.sessions.of(request)
         if session is None or session.name is None:
-            raise NobodyYet
+            raise LoginNeeded
         holder = await run_in_threadpool(gate.named, session.name)
         if holder is None:
-            raise NobodyYet
+            raise LoginNeeded
         if scope not in holder.scopes:
             raise PageRefused(403, f"the token {holder.name} does not have the scope {scope.value}")
         if gate.count(f"page:{holder.name}") is not None:

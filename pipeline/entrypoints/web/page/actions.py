@@ -1,4 +1,4 @@
-"""What a person does from the page: switches and dead letters, each behind a form that asks who and why."""
+"""Turn switches and close dead letters from the page. Each form asks for a name and a reason."""
 
 from __future__ import annotations
 
@@ -16,63 +16,67 @@ from pipeline.entrypoints.web.page.rendering import page
 from pipeline.model.errors import NotPossible
 from pipeline.model.switches import SwitchKind
 from pipeline.operations.tokens import Scope
-from pipeline.views.history import life
+from pipeline.views.history import signal_history
+from pipeline.views.history_schemas import ExecutionHistory
 
 ALL = "all"
 _LONGEST = 300
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verb:
-    """Something that a person may ask for."""
+class PageAction:
+    """An action that the page offers."""
 
-    says: str
-    #: What happens then, in a sentence.
+    label: str
+    #: One sentence: the effect of the action.
     means: str
+    #: The notice after it was done.
     done: str
-    #: It asks to be confirmed once more.
+    #: The form asks for a confirmation.
     grave: bool = False
 
 
 SWITCHES = MappingProxyType(
     {
-        "pause": Verb(
-            says="Pause", means="Entries are held until somebody resumes; exits go.", done="Paused: entries are held."
+        "pause": PageAction(
+            label="Pause",
+            means="Entries wait until somebody resumes. Exits go.",
+            done="Paused: entries wait, exits go.",
         ),
-        "resume": Verb(
-            says="Resume",
-            means="Every switch of the account is lifted; what was held goes on at once.",
+        "resume": PageAction(
+            label="Resume",
+            means="Every switch of the account is lifted, and waiting entries go on at once.",
             done="Resumed: every switch is lifted.",
         ),
-        "reduce": Verb(
-            says="Reduce",
-            means="Entries are skipped and working entries are canceled until somebody resumes; exits go.",
-            done="Reducing: entries are skipped, exits go.",
+        "reduce": PageAction(
+            label="Reduce",
+            means="Closing only, until somebody resumes: entries are skipped and working entries are canceled.",
+            done="Closing only: entries are skipped, exits go.",
         ),
-        "halt": Verb(
-            says="Halt",
-            means="Entries are skipped and working entries are canceled; only a person lifts it. Exits go.",
+        "halt": PageAction(
+            label="Halt",
+            means="Entries are skipped and working entries are canceled until a person resumes. Exits go.",
             done="Halted: entries are skipped until a person resumes.",
             grave=True,
         ),
-        "flatten": Verb(
-            says="Flatten",
-            means="Halt, cancel every order, close every position at the market, and again until nothing is left.",
-            done="Flattening: halted, and everything is being closed.",
+        "flatten": PageAction(
+            label="Flatten",
+            means="Halt, cancel every order and close every position at the market, until nothing is left.",
+            done="Flattening: halted, and every position is being closed.",
             grave=True,
         ),
     }
 )
 LETTERS = MappingProxyType(
     {
-        "requeue": Verb(
-            says="Requeue",
-            means="It goes back to work. An order that may exist is looked up before anything is sent.",
-            done="Requeued: it goes back to work within seconds.",
+        "requeue": PageAction(
+            label="Requeue",
+            means="It is executed again. An order that may be at the broker is looked up before anything is sent.",
+            done="Requeued: it is executed within seconds.",
         ),
-        "discard": Verb(
-            says="Discard",
-            means="It is closed for good and nothing is sent. Nobody can requeue it after that.",
+        "discard": PageAction(
+            label="Discard",
+            means="It is closed for good and nothing is sent. It cannot be requeued after that.",
             done="Discarded: it is closed for good.",
             grave=True,
         ),
@@ -87,7 +91,6 @@ def router(context: WebContext) -> APIRouter:
     """Return the routes."""
     routes = APIRouter(route_class=PageRoute, include_in_schema=False)
     visit = visited_by(context.gate, Scope.OPERATE)
-    switches = Switches(context.record)
 
     @routes.get("/act/{verb}")
     def ask(
@@ -98,35 +101,45 @@ def router(context: WebContext) -> APIRouter:
         execution: UUID | None = None,
     ) -> Response:
         if verb in SWITCHES:
-            names = _names(context, executor)
-            modes = {name: context.executors[name].mode for name in names}
+            modes = {name: context.executors[name].mode for name in _names(context, executor)}
             return page("act.html", visit=visitor, verb=verb, act=SWITCHES[verb], executor=executor, modes=modes)
         if verb not in LETTERS or execution is None:
             raise PageRefused(404, "there is no such page")
-        told = life(context.record, execution)
-        one = next((each for each in told["executions"] if each["execution_id"] == str(execution)), None)
-        if one is None:
-            raise NotPossible(f"{execution} is a signal, not one execution of it")
+        one = _execution(context, execution)
         return page("act.html", visit=visitor, verb=verb, act=LETTERS[verb], one=one, modes={})
+
+    _add_post(routes, context)
+    return routes
+
+
+def _add_post(routes: APIRouter, context: WebContext) -> None:
+    visit = visited_by(context.gate, Scope.OPERATE)
+    actions = {**SWITCHES, **LETTERS}
 
     @routes.post("/act/{verb}")
     def act(verb: str, form: Form, visitor: PageVisit = visit) -> Response:
-        verbs = {**SWITCHES, **LETTERS}
-        if verb not in verbs:
+        if verb not in actions:
             raise PageRefused(404, "there is no such page")
-        by, why = _who(form, visitor), _said(form, "why")
-        if verbs[verb].grave and "confirmed" not in form:
-            raise PageRefused(422, f"{verbs[verb].says} asks for a tick in the box that confirms it")
+        by, why = _who(form, visitor), _text(form, "why")
+        if actions[verb].grave and "confirmed" not in form:
+            raise PageRefused(422, f"{actions[verb].label}: tick the box that confirms it")
         if verb in SWITCHES:
-            _turn(context, switches, verb, form, by=by, why=why)
+            _turn(context, verb, form, by=by, why=why)
         else:
             _close(context, verb, form, by=by, why=why)
         return go_to(f"/?done={verb}")
 
-    return routes
+
+def _execution(context: WebContext, execution_id: UUID) -> ExecutionHistory:
+    executions = signal_history(context.record, execution_id).executions
+    found = next((each for each in executions if each.execution_id == execution_id), None)
+    if found is None:
+        raise NotPossible(f"{execution_id} is a signal and not an execution")
+    return found
 
 
-def _turn(context: WebContext, switches: Switches, verb: str, form: dict[str, str], *, by: str, why: str) -> None:
+def _turn(context: WebContext, verb: str, form: dict[str, str], *, by: str, why: str) -> None:
+    switches = Switches(context.record)
     for name in _names(context, form.get("executor", "")):
         if verb == "resume":
             switches.resume(name, by=by, why=why)
@@ -146,19 +159,19 @@ def _names(context: WebContext, executor: str) -> list[str]:
     if executor == ALL:
         return list(context.executors)
     if executor not in context.executors:
-        raise PageRefused(404, f"there is no executor {executor!r} in the file")
+        raise PageRefused(404, f"there is no account {executor!r} in the file")
     return [executor]
 
 
 def _who(form: dict[str, str], visitor: PageVisit) -> str:
-    """Return whose name the history keeps: what the person says, and the token, which cannot be made up."""
-    return f"{_said(form, 'who')} ({visitor.holder.name}@page)"
+    """Return the name for the history: the name that the person gave, and the token's, which cannot be made up."""
+    return f"{_text(form, 'who')} ({visitor.holder.name}@page)"
 
 
-def _said(form: dict[str, str], field: str) -> str:
+def _text(form: dict[str, str], field: str) -> str:
     text = "".join(letter for letter in form.get(field, "") if letter.isprintable()).strip()
     if not text:
-        raise PageRefused(422, f"say {field}: it is kept in the history")
+        raise PageRefused(422, f"fill in {field}: it is kept in the history")
     return text[:_LONGEST]
 
 
@@ -166,4 +179,4 @@ def _id(text: str) -> UUID:
     try:
         return UUID(text)
     except ValueError:
-        raise PageRefused(422, f"{text[:40]!r} is no execution's id") from None
+        raise PageRefused(422, f"{text[:40]!r} is not the id of an execution") from None

@@ -1,4 +1,4 @@
-"""Lay out charts as plain shapes for the templates. Pure; every chart is 1000 wide and stretches."""
+"""Lay out charts as plain shapes for the templates. Pure. A chart is 1000 units wide and stretches."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 WIDTH, HEIGHT = 1000, 100
-#: So many reasons have a colour of their own; the others are one.
+#: The number of colours; reasons beyond it share the last one.
 COLOURS = 6
 OTHERS = "others"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChartBar:
-    """One piece of a column, from the top left."""
+    """One piece of a column; *x* and *y* are its top left corner."""
 
     x: float
     y: float
     width: float
     height: float
-    #: Which colour.
+    #: The number of its colour.
     series: int
-    says: str
+    label: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ class Series:
 
 
 def most_frequent(counts: Mapping[str, Sequence[int]]) -> list[Series]:
-    """Return the series with the largest sums, and the rest as one."""
+    """Return the series with the largest sums, and the sum of the others as one series."""
     ordered = sorted(counts.items(), key=lambda each: (-sum(each[1]), each[0]))
     own, rest = (ordered, []) if len(ordered) <= COLOURS else (ordered[: COLOURS - 1], ordered[COLOURS - 1 :])
     series = [Series(name=name, number=number, counts=tuple(each)) for number, (name, each) in enumerate(own)]
@@ -50,7 +50,7 @@ def most_frequent(counts: Mapping[str, Sequence[int]]) -> list[Series]:
 
 
 def columns(series: Sequence[Series], labels: Sequence[str]) -> tuple[list[ChartBar], int]:
-    """Return the pieces of stacked columns, one column per label, and what the highest column counts."""
+    """Return the pieces of stacked columns, one column per label, and the count of the highest column."""
     highest = max((sum(each.counts[slot] for each in series) for slot in range(len(labels))), default=0)
     step = WIDTH / max(len(labels), 1)
     bars = []
@@ -69,16 +69,16 @@ def columns(series: Sequence[Series], labels: Sequence[str]) -> tuple[list[Chart
                     width=round(step * 0.84, 2),
                     height=round(height, 2),
                     series=each.number,
-                    says=f"{label}: {count} {each.name}",
+                    label=f"{label}: {count} {each.name}",
                 )
             )
     return bars, highest
 
 
 def lines(rates: Sequence[float | None]) -> list[str]:
-    """Return the points of a line from 0 at the bottom to 1 at the top; it breaks where there is no rate.
+    """Return the points of a line from 0 at the bottom to 1 at the top, in pieces where a rate is missing.
 
-    A rate that stands alone is drawn over its own slot.
+    A rate is drawn over the width of its slot.
     """
     step = WIDTH / max(len(rates), 1)
     pieces: list[list[str]] = [[]]

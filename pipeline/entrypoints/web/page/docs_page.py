@@ -1,4 +1,4 @@
-"""`/docs`: the OpenAPI as one page, rendered here, so that it needs no other host."""
+"""`/docs`: the OpenAPI as one page, which loads nothing from other hosts."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from pipeline.entrypoints.web.page.rendering import page
 
 @dataclass(frozen=True, kw_only=True)
 class Operation:
-    """One method of one route, as the OpenAPI tells of it."""
+    """One method of one route, as the OpenAPI describes it."""
 
     method: str
     path: str
     summary: str
     description: str
-    #: Name, where it goes, whether it must be there, what it means.
+    #: Name, place, whether it is required, meaning.
     parameters: tuple[tuple[str, str, bool, str], ...]
     example: str | None
-    #: Status and what it means.
+    #: Status and meaning.
     answers: tuple[tuple[str, str], ...]
 
 
 def router(_: WebContext) -> APIRouter:
-    """Return the route. It needs no token: it tells nothing of the record."""
+    """Return the route. It needs no token, because it shows nothing from the record."""
     routes = APIRouter()
 
     @routes.get("/docs", include_in_schema=False)
@@ -44,25 +44,27 @@ def router(_: WebContext) -> APIRouter:
 
 def _of(openapi: dict[str, Any], tag: str) -> list[Operation]:
     return [
-        _operation(method, path, told)
+        _operation(method, path, operation)
         for path, methods in openapi["paths"].items()
-        for method, told in methods.items()
-        if tag in told.get("tags", ())
+        for method, operation in methods.items()
+        if tag in operation.get("tags", ())
     ]
 
 
-def _operation(method: str, path: str, told: dict[str, Any]) -> Operation:
+def _operation(method: str, path: str, operation: dict[str, Any]) -> Operation:
     return Operation(
         method=method.upper(),
         path=path,
-        summary=told.get("summary", ""),
-        description=told.get("description", ""),
+        summary=operation.get("summary", ""),
+        description=operation.get("description", ""),
         parameters=tuple(
             (each["name"], each["in"], each.get("required", False), each.get("description", ""))
-            for each in told.get("parameters", ())
+            for each in operation.get("parameters", ())
         ),
-        example=next(_examples(told.get("requestBody", {})), None),
-        answers=tuple((status, answer.get("description", "")) for status, answer in told.get("responses", {}).items()),
+        example=next(_examples(operation.get("requestBody", {})), None),
+        answers=tuple(
+            (status, answer.get("description", "")) for status, answer in operation.get("responses", {}).items()
+        ),
     )
 
 

@@ -1,4 +1,4 @@
-"""Count what became of the executions of a window; all who ask within seconds share one count."""
+"""Count the outcomes of the executions of a window. Requests within seconds of each other share one count."""
 
 from __future__ import annotations
 
@@ -14,14 +14,17 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 
 from pipeline.entrypoints.web.page.charts import ChartBar, Series, columns, lines, most_frequent
+from pipeline.model.states import State
+from pipeline.store.query import execute, fetch_all
 from pipeline.store.record import Record
+from pipeline.store.rows import Mode
 from pipeline.store.statements import sql
 from pipeline.views.report import ReportTally
 
-#: Milliseconds: where one step of the latency histogram ends and the next begins.
+#: The bounds between the steps of the latency histogram, in milliseconds.
 BOUNDS = (2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 _SHARED_S, _LONGEST_KEPT_S = 4.0, 60.0
-# The page is there before a long count is over.
+# Seconds that a page waits for a count; a longer one is shown when it is done.
 _RETRY_FOR_S = 0.12
 
 
@@ -29,29 +32,30 @@ _RETRY_FOR_S = 0.12
 class Window:
     """How far back the charts go."""
 
-    says: str
+    label: str
     back: timedelta
     slot: timedelta
-    label: str
+    #: The format of a slot's time.
+    time_format: str
 
     @property
     def slots(self) -> int:
-        """Return how many columns a chart has."""
+        """Return the number of columns of a chart."""
         return round(self.back / self.slot)
 
 
 WINDOWS = MappingProxyType(
     {
-        "1h": Window(says="hour", back=timedelta(hours=1), slot=timedelta(minutes=2), label="%H:%M"),
-        "24h": Window(says="24 hours", back=timedelta(hours=24), slot=timedelta(minutes=30), label="%H:%M"),
-        "7d": Window(says="7 days", back=timedelta(days=7), slot=timedelta(hours=4), label="%d %b %H:%M"),
+        "1h": Window(label="hour", back=timedelta(hours=1), slot=timedelta(minutes=2), time_format="%H:%M"),
+        "24h": Window(label="24 hours", back=timedelta(hours=24), slot=timedelta(minutes=30), time_format="%H:%M"),
+        "7d": Window(label="7 days", back=timedelta(days=7), slot=timedelta(hours=4), time_format="%d %b %H:%M"),
     }
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExecutionRate:
-    """The execution rate of one executor in one mode: never summed over modes."""
+    """The execution rate of one executor in one mode. Rates are never summed over modes."""
 
     executor_id: str
     mode: str
@@ -61,7 +65,7 @@ class ExecutionRate:
 
 @dataclass(frozen=True, kw_only=True)
 class ChartFigures:
-    """What the charts show."""
+    """The figures of the charts."""
 
     window: Window
     counted_at: datetime
@@ -70,7 +74,7 @@ class ChartFigures:
     reasons: list[Series]
     bars: list[ChartBar]
     highest: int
-    #: The words of each step and how many order ids took so long.
+    #: The label of each step of the histogram, and its number of order ids.
     latency: list[tuple[str, int]]
 
     def rate_of(self, executor_id: str, mode: str) -> ReportTally | None:
@@ -79,9 +83,9 @@ class ChartFigures:
 
 
 class CountCache:
-    """Counts each window once for all who ask at about the same time.
+    """Counts each window once for requests at about the same time.
 
-    Nobody waits long for a count: one of the last minute is shown, with its time, while a new one is made.
+    While a new count is made, the last one is shown with its time, if it is at most a minute old.
     """
 
     def __init__(self, record: Record) -> None:
@@ -92,7 +96,7 @@ class CountCache:
         self._begun: dict[str, Future[ChartFigures]] = {}
 
     def of(self, window: str) -> ChartFigures | None:
-        """Return the figures of a window, at most a minute old; None: they are being counted, ask again.
+        """Return the figures of a window, at most a minute old; None while they are being counted.
 
         Raises:
             RecordUnavailable: PostgreSQL is away.
@@ -124,20 +128,35 @@ class CountCache:
 
     def _counted(self, window: Window) -> ChartFigures:
         now = datetime.now(UTC)
-        # Slots begin at round times, so that a column keeps its place while it fills.
+        # Slots begin at round times, so that a column stays in its place while it grows.
         since = now - (now - datetime(1970, 1, 1, tzinfo=UTC)) % window.slot - window.back + window.slot
         key = {"since": since, "slot": window.slot, "bounds": [float(bound) for bound in BOUNDS]}
 
-        def unit(connection: Connection[DictRow]) -> list[DictRow]:
-            connection.execute(sql("page", "room_to_count"))
-            return connection.execute(sql("page", "outcomes"), key).fetchall()
+        def unit(connection: Connection[DictRow]) -> list[_OutcomeGroup]:
+            execute(connection, sql("page", "memory_for_counts"))
+            return fetch_all(connection, _OutcomeGroup, sql("page", "outcomes"), key)
 
         return _figures(window, since, now, self._record.run(unit))
 
 
+@dataclass(frozen=True, kw_only=True)
+class _OutcomeGroup:
+    """Executions of one slot of time with the same executor, mode, state, reason and latency step."""
+
+    slot: datetime
+    executor_id: str
+    mode: Mode
+    state: State
+    reason_code: str | None
+    #: The number of `BOUNDS` that the time to the order id has passed; None without an order id.
+    step: int | None
+    count: int
+    with_order: int
+
+
 @dataclass(kw_only=True)
 class _Sums:
-    """What one pass over the rows adds up."""
+    """The sums of one pass over the rows."""
 
     slots: int
     whole: dict[tuple[str, str], ReportTally] = field(default_factory=lambda: defaultdict(ReportTally))
@@ -145,36 +164,30 @@ class _Sums:
     reasons: dict[str, list[int]] = field(default_factory=dict)
     steps: Counter[int] = field(default_factory=Counter)
 
-    def add(self, slot: int, row: DictRow) -> None:
-        whose = (row["executor_id"], row["mode"].value)
-        counted = {**row, "filled": 0}
-        self.whole[whose].add(counted)
-        self.parts[*whose, slot].add(counted)
-        if row["reason_code"]:
-            self.reasons.setdefault(row["reason_code"], [0] * self.slots)[slot] += row["count"]
-        if row["step"] is not None:
-            self.steps[row["step"]] += row["count"]
+    def add(self, slot: int, group: _OutcomeGroup) -> None:
+        key = (group.executor_id, group.mode.value)
+        for tally in (self.whole[key], self.parts[*key, slot]):
+            tally.add(group.state, group.reason_code, count=group.count, with_order=group.with_order)
+        if group.reason_code:
+            self.reasons.setdefault(group.reason_code, [0] * self.slots)[slot] += group.count
+        if group.step is not None:
+            self.steps[group.step] += group.count
 
 
-def _figures(window: Window, since: datetime, now: datetime, rows: list[DictRow]) -> ChartFigures:
+def _figures(window: Window, since: datetime, now: datetime, groups: list[_OutcomeGroup]) -> ChartFigures:
     sums = _Sums(slots=window.slots)
-    for row in rows:
+    for group in groups:
         # The clocks of the database and of this process may differ by a little.
-        sums.add(min(int((row["slot"] - since) / window.slot), window.slots - 1), row)
-    labels = [f"{since + slot * window.slot:{window.label}}" for slot in range(window.slots)]
+        sums.add(min(int((group.slot - since) / window.slot), window.slots - 1), group)
+    labels = [f"{since + slot * window.slot:{window.time_format}}" for slot in range(window.slots)]
     reasons = most_frequent(sums.reasons)
     bars, highest = columns(reasons, labels)
-    rates = []
-    for (executor_id, mode), tally in sorted(sums.whole.items()):
-        by_slot = (sums.parts.get((executor_id, mode, slot)) for slot in range(window.slots))
-        drawn = lines([None if part is None else part.execution_rate for part in by_slot])
-        rates.append(ExecutionRate(executor_id=executor_id, mode=mode, tally=tally, lines=drawn))
     latency = [(_step(step), sums.steps[step]) for step in range(len(BOUNDS) + 1)]
     return ChartFigures(
         window=window,
         counted_at=now,
         labels=labels,
-        rates=rates,
+        rates=_rates(sums),
         reasons=reasons,
         bars=bars,
         highest=highest,
@@ -182,8 +195,17 @@ def _figures(window: Window, since: datetime, now: datetime, rows: list[DictRow]
     )
 
 
+def _rates(sums: _Sums) -> list[ExecutionRate]:
+    rates = []
+    for (executor_id, mode), tally in sorted(sums.whole.items()):
+        by_slot = (sums.parts.get((executor_id, mode, slot)) for slot in range(sums.slots))
+        drawn = lines([None if part is None else part.execution_rate for part in by_slot])
+        rates.append(ExecutionRate(executor_id=executor_id, mode=mode, tally=tally, lines=drawn))
+    return rates
+
+
 def _step(step: int) -> str:
-    """Return the words of one step of the histogram."""
+    """Return the label of one step of the histogram."""
     if step == 0:
         return f"below {_ms(BOUNDS[0])}"
     if step == len(BOUNDS):

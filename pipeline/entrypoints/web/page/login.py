@@ -1,4 +1,4 @@
-"""Log in to the page with a token, and out again."""
+"""Log in to the page with a token, and log out."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
+from pipeline.entrypoints.web.api.auth import Gate
 from pipeline.entrypoints.web.api.context import WebContext
 from pipeline.entrypoints.web.page.access import Form, PageRefused, PageRoute, check_form, go_to
 from pipeline.entrypoints.web.page.rendering import page
@@ -19,33 +20,13 @@ def router(context: WebContext) -> APIRouter:
     routes = APIRouter(route_class=PageRoute, include_in_schema=False)
     gate = context.gate
 
-    def asks(request: Request, *, wanted: str, says: str | None, status: int = 200) -> Response:
-        held = gate.sessions.of(request)
-        session = held or gate.sessions.new(None)
-        answer = page("login.html", status=status, csrf=gate.sessions.token_of(session), wanted=wanted, says=says)
-        if held is None:
-            gate.sessions.keep(answer, session, secure=request.url.scheme == "https")
-        return answer
-
     @routes.get("/login")
     def login_form(request: Request, wanted: Annotated[str, Query(alias="next", max_length=200)] = "/") -> Response:
-        return asks(request, wanted=_of_ours(wanted), says=None)
+        return _login_page(gate, request, wanted=_own_path(wanted), message=None)
 
     @routes.post("/login")
     def login(request: Request, form: Form) -> Response:
-        check_form(gate, gate.sessions.of(request), form)
-        if gate.count("page:login") is not None:
-            raise PageRefused(429, "too many have tried to log in this minute: wait, and try again")
-        wanted = _of_ours(form.get("next", "/"))
-        holder = gate.holder(form.get("token", "").strip()[:_LONGEST_TOKEN])
-        if holder is None:
-            return asks(request, wanted=wanted, says="This token opens nothing here.", status=403)
-        if Scope.READ not in holder.scopes:
-            says = f"The token {holder.name} may not read: it lacks the scope read."
-            return asks(request, wanted=wanted, says=says, status=403)
-        answer = go_to(wanted)
-        gate.sessions.keep(answer, gate.sessions.new(holder.name), secure=request.url.scheme == "https")
-        return answer
+        return _login(gate, request, form)
 
     @routes.post("/logout")
     def logout(request: Request, form: Form) -> Response:
@@ -57,7 +38,32 @@ def router(context: WebContext) -> APIRouter:
     return routes
 
 
-def _of_ours(wanted: str) -> str:
-    """Return *wanted* if it is a path of ours: a login must not send anybody elsewhere."""
-    ours = wanted.startswith("/") and not wanted.startswith("//") and wanted.isprintable() and "\\" not in wanted
-    return wanted if ours else "/"
+def _login(gate: Gate, request: Request, form: dict[str, str]) -> Response:
+    check_form(gate, gate.sessions.of(request), form)
+    if gate.count("page:login") is not None:
+        raise PageRefused(429, "there were too many logins in this minute: wait, and try again")
+    wanted = _own_path(form.get("next", "/"))
+    holder = gate.holder(form.get("token", "").strip()[:_LONGEST_TOKEN])
+    if holder is None:
+        return _login_page(gate, request, wanted=wanted, message="This token is unknown or revoked.", status=403)
+    if Scope.READ not in holder.scopes:
+        message = f"The token {holder.name} may not read: it lacks the scope read."
+        return _login_page(gate, request, wanted=wanted, message=message, status=403)
+    answer = go_to(wanted)
+    gate.sessions.keep(answer, gate.sessions.new(holder.name), secure=request.url.scheme == "https")
+    return answer
+
+
+def _login_page(gate: Gate, request: Request, *, wanted: str, message: str | None, status: int = 200) -> Response:
+    held = gate.sessions.of(request)
+    session = held or gate.sessions.new(None)
+    answer = page("login.html", status=status, csrf=gate.sessions.token_of(session), wanted=wanted, message=message)
+    if held is None:
+        gate.sessions.keep(answer, session, secure=request.url.scheme == "https")
+    return answer
+
+
+def _own_path(wanted: str) -> str:
+    """Return *wanted* if it is a path of this site, else `/`. A login must not redirect to another site."""
+    own = wanted.startswith("/") and not wanted.startswith("//") and wanted.isprintable() and "\\" not in wanted
+    return wanted if own else "/"

@@ -1,4 +1,4 @@
-"""Fill the templates: every value is escaped, and nothing comes from another host."""
+"""Render the templates. Every value is escaped, and pages load nothing from other hosts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-#: What a page may load and do: only its own files, nothing in its own text, and no frame around it.
+#: A page may load only its own files; it has no inline scripts or styles, and no other site may frame it.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
@@ -28,11 +28,18 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 _KINDS = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
+#: Where the words of people who trade differ from the values in JSON.
+_STATUS_WORDS = {
+    "held": "waiting",
+    "unknown": "may be at the broker",
+    "dead": "needs you",
+    "reducing": "closing only",
+}
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86400
 
 
 def prepare() -> None:
-    """Read every template and file now, so that the first visitor does not wait for it."""
+    """Load every template and file now, so that the first request does not wait for it."""
     environment = _environment()
     for name in environment.list_templates():
         environment.get_template(name)
@@ -53,12 +60,12 @@ def static_files() -> dict[str, tuple[bytes, str]]:
 
 
 def static_url(name: str) -> str:
-    """Return the address of a file; it changes with what is in it, so that browsers may keep it for ever."""
+    """Return the address of a file. It changes with the content, so that browsers may keep the file for ever."""
     return f"/static/{name}?v={hashlib.sha256(static_files()[name][0]).hexdigest()[:12]}"
 
 
 def span(seconds: float | None) -> str:
-    """Return a span as people say it: `0.4 s`, `12 s`, `3 min`, `5 h`, `2 d`."""
+    """Return a span for people: `0.4 s`, `12 s`, `3 min`, `5 h`, `2 d`."""
     if seconds is None:
         return "none"
     if seconds < 10:  # noqa: PLR2004 -- below ten, a tenth of a second matters
@@ -77,6 +84,11 @@ def percent(rate: float | None) -> str:
 def amount(number: Decimal) -> str:
     """Return a count or an amount of money: `3`, `9,044.80`."""
     return f"{number:,.0f}" if number == number.to_integral_value() else f"{number:,.2f}"
+
+
+def status(word: str) -> str:
+    """Return a state or a switch in the words of people who trade."""
+    return _STATUS_WORDS.get(word, word.replace("_", " "))
 
 
 def clock(moment: datetime | str) -> str:
@@ -102,6 +114,13 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"span": span, "percent": percent, "amount": amount, "clock": clock, "exact": exact}
+    made.filters |= {
+        "span": span,
+        "percent": percent,
+        "amount": amount,
+        "clock": clock,
+        "exact": exact,
+        "status": status,
+    }
     made.globals |= {"static": static_url}
     return made

@@ -19,21 +19,21 @@ from pipeline.model.errors import NotMigrated, RecordUnavailable
 from pipeline.operations.tokens import Scope
 
 PATH = "/rq"
-_LOOKS = frozenset({"GET", "HEAD", "OPTIONS"})
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def add_dashboard(app: FastAPI, context: WebContext) -> None:
     """Mount the dashboard of the Redis that the queues are in."""
     if context.settings.redis_url is not None:
-        # Flask types what it is called with more loosely than the bridge does.
+        # Flask's type of an application is looser than the bridge's.
         dashboard: Any = make_app(context.settings.redis_url.get_secret_value(), None)
-        app.mount(PATH, _Door(context.gate, WSGIMiddleware(dashboard)))
+        app.mount(PATH, _SessionGuard(context.gate, WSGIMiddleware(dashboard)))
 
 
-class _Door:
-    """Lets in a session: to look with the scope read, to change something with operate.
+class _SessionGuard:
+    """Accepts a session: with the scope read for reading, with operate for changes.
 
-    That a POST is of the dashboard's own page, the dashboard itself looks at, by where the browser says it is from.
+    The dashboard itself checks that a POST comes from its own page, by the origin that the browser sends.
     """
 
     def __init__(self, gate: Gate, inside: WSGIMiddleware) -> None:
@@ -41,7 +41,7 @@ class _Door:
         self._inside: ASGIApp = inside  # type: ignore[assignment]
 
     async def __call__(self, asked: Asked, receive: Receive, send: Send) -> None:
-        """Answer a request that has no business here, or hand it on."""
+        """Refuse the request, or pass it on to the dashboard."""
         if asked["type"] != "http":
             return
         refusal = await run_in_threadpool(self._refusal, Request(asked))
@@ -52,14 +52,14 @@ class _Door:
         try:
             holder = None if session is None or session.name is None else self._gate.named(session.name)
         except (RecordUnavailable, NotMigrated) as error:
-            return page("refused.html", status=503, says=str(error))
+            return page("refused.html", status=503, message=str(error))
         if holder is None:
             return go_to(f"/login?next={PATH}/")
-        scope = Scope.READ if request.method in _LOOKS else Scope.OPERATE
+        scope = Scope.READ if request.method in _READING else Scope.OPERATE
         if scope not in holder.scopes:
             return page(
-                "refused.html", status=403, says=f"the token {holder.name} does not have the scope {scope.value}"
+                "refused.html", status=403, message=f"the token {holder.name} does not have the scope {scope.value}"
             )
         if self._gate.count(f"page:{holder.name}") is not None:
-            return page("refused.html", status=429, says="this token has used its requests of the minute")
+            return page("refused.html", status=429, message="this token has used its requests of the minute")
         return None

@@ -198,7 +198,7 @@ def test_what_binds_must_not_differ(faults_in: Faults, tmp_path: Path, table: st
     faults = faults_in(bare("mine.toml", f"[executors.argo.{table}]\n{line}\n"))
 
     assert faults.keys() == {key}
-    assert 'pack "mine" has' in faults[key]
+    assert 'pack "mine" requires' in faults[key]
     assert theirs in faults[key]
 
 
@@ -260,8 +260,8 @@ def test_all_that_is_wrong_in_a_pack_names_file_and_key_once(faults_in: Faults, 
     ("text", "message"),
     [
         ("name = ", "is not TOML"),
-        ('name = "mine"\ndescription = "nothing"\n', "holds no rule"),
-        ('name = "mine"\ndescription = "nothing"\n[limits]\n', "holds no rule"),
+        ('name = "mine"\ndescription = "nothing"\n', "has no rule"),
+        ('name = "mine"\ndescription = "nothing"\n[limits]\n', "has no rule"),
     ],
 )
 def test_a_file_that_is_no_pack_is_refused(faults_in: Faults, tmp_path: Path, text: str, message: str) -> None:
@@ -278,7 +278,7 @@ def test_what_is_wrong_in_the_executor_is_said_beside_what_the_pack_forbids(faul
     (tmp_path / "mine.toml").write_text(MINE, encoding="utf-8")
     more = (
         '[executors.argo.limits]\ndaily_loss_percent = "two"\n'
-        '[executors.argo.route]\nsymbols = ["spy"]\n[executors.argo.hours]\nday_starts_at = "00:00"\n'
+        '[executors.argo.route]\nsymbols = ["SPY//"]\n[executors.argo.hours]\nday_starts_at = "00:00"\n'
     )
 
     assert faults_in(bare("mine.toml", more)).keys() == {

@@ -1,4 +1,4 @@
-// Keep the page as the record is: listen to what moves, and fetch anew the parts that show it.
+// Keep the page up to date: listen for moves, and fetch the parts that show them.
 "use strict";
 
 const at = (id) => document.getElementById(id);
@@ -9,8 +9,10 @@ const SPEAK_MS = 4000;
 let still = false;
 let connected = false;
 const spoken = [];
+// Where the words of people who trade differ from the values in JSON.
+const WORDS = { held: "waiting", unknown: "may be at the broker", dead: "needs you" };
 
-// --- parts: replaced row by row, so that focus, selection and open details stay ------------------------------------
+// Parts are replaced row by row, so that focus, selection and open details stay.
 
 function same(a, b) {
   return a.isEqualNode(b);
@@ -82,7 +84,7 @@ class Part {
     this.askSoon();
   }
 
-  // What is still being counted says so.
+  // A part that is still being counted has data-soon.
   askSoon() {
     if (this.element.querySelector("[data-soon]")) setTimeout(() => this.refresh(), SOON_MS * 2);
   }
@@ -102,7 +104,7 @@ class Part {
         merge(this.element, fresh);
       }
     } catch {
-      // The next look comes by itself.
+      // The next refresh tries again.
     }
     this.asking = false;
     this.askSoon();
@@ -113,13 +115,13 @@ class Part {
   }
 }
 
-// What somebody writes into is not touched.
+// A part is not replaced while a person types into it.
 function typing() {
   const focused = document.activeElement;
   return focused && focused.matches("input, textarea, select") ? focused : null;
 }
 
-// --- the stream ----------------------------------------------------------------------------------------------------
+// The stream of moves.
 
 function say(text, on) {
   at("live-says").textContent = text;
@@ -129,7 +131,7 @@ function say(text, on) {
 function listen(parts) {
   let soon = null;
   const stream = new EventSource(`/api/v1/events?after=${main.dataset.after}`);
-  const look = () => {
+  const refreshSoon = () => {
     soon ??= setTimeout(() => {
       soon = null;
       parts.filter((part) => "moves" in part.element.dataset).forEach((part) => part.refresh());
@@ -141,25 +143,25 @@ function listen(parts) {
   });
   stream.addEventListener("error", () => {
     connected = false;
-    say("connection lost: trying again", false);
+    say("connection lost: reconnecting", false);
     if (stream.readyState === EventSource.CLOSED) location.reload();
   });
   stream.addEventListener("move", (event) => {
     const move = JSON.parse(event.data);
-    spoken.push(`${move.executor_id}: ${move.action} ${move.symbol} ${move.status.replaceAll("_", " ")}`);
-    look();
+    spoken.push(`${move.executor_id}: ${move.action} ${move.symbol} ${WORDS[move.status] ?? move.status.replaceAll("_", " ")}`);
+    refreshSoon();
   });
-  stream.addEventListener("reset", look);
+  stream.addEventListener("reset", refreshSoon);
 }
 
 function speak() {
   if (!spoken.length || still) return;
   const last = spoken.at(-1);
-  at("spoken").textContent = spoken.length > 3 ? `${spoken.length} moves, the last: ${last}` : spoken.join("; ");
+  at("spoken").textContent = spoken.length > 3 ? `${spoken.length} moves, the last one: ${last}` : spoken.join("; ");
   spoken.length = 0;
 }
 
-// --- the dialog: links marked for it open in it; without this script they are pages --------------------------------
+// The dialog: links with data-dialog open in it. Without this script they are pages.
 
 async function open(link) {
   const from = link.id;
@@ -192,7 +194,7 @@ function follow(event) {
 }
 
 function closed() {
-  // The row may have been drawn anew since.
+  // The row may have been replaced meanwhile.
   at(dialog.dataset.from)?.focus();
   at("in-dialog").replaceChildren();
 }
@@ -201,7 +203,7 @@ function hold() {
   const button = at("pause-updates");
   still = !still;
   button.setAttribute("aria-pressed", String(still));
-  say(still ? "held still by you" : connected ? "live" : "connection lost: trying again", !still && connected);
+  say(still ? "updates paused" : connected ? "live" : "connection lost: reconnecting", !still && connected);
 }
 
 const parts = [...document.querySelectorAll("[data-part]")].map((element) => new Part(element));

@@ -1,0 +1,87 @@
+"""Call the paper exchange's admin routes: set faults and prices, and read the orders that it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import httpx
+from pydantic import TypeAdapter
+
+from pipeline.entrypoints.drill.ledgers import HeldOrder
+from pipeline.entrypoints.drill.processes import DrillFailed, wait_until
+from pipeline.entrypoints.drill.schedule import FaultBody
+from pipeline.entrypoints.drill.sending import PRICE
+
+#: Enough for any number of signals: a drill does not test buying power.
+_CASH = "1000000000"
+_TIMEOUT_S = 10.0
+_ORDERS = TypeAdapter(list[HeldOrder])
+
+
+class ExchangeAdmin:
+    """The admin routes of a drill's exchange."""
+
+    def __init__(self, url: str) -> None:
+        self._client = httpx.Client(base_url=f"{url}/admin", timeout=_TIMEOUT_S, trust_env=False)
+        self._faults: Sequence[FaultBody] = ()
+        self._seed = 0
+        #: How often each kind of fault struck.
+        self.strikes: dict[str, int] = {}
+
+    def prepare(self, symbols: Sequence[str], accounts: Sequence[str]) -> None:
+        """Wait until the exchange answers, then pin the prices and fund the accounts."""
+        wait_until(self.answers, within_s=30.0, what="the exchange answers")
+        self._post("prices", dict.fromkeys(symbols, str(PRICE)))
+        for key in accounts:
+            self._post("accounts", {"key": key, "cash": _CASH})
+
+    def answers(self) -> bool:
+        """Return whether the exchange answers."""
+        try:
+            return self._client.get("faults").is_success
+        except httpx.HTTPError:
+            return False
+
+    def set_faults(self, faults: Sequence[FaultBody], *, seed: int) -> bool:
+        """Replace the active faults; False when the exchange is down and `resend_faults` must be called later."""
+        self.count_strikes()
+        self._faults, self._seed = faults, seed
+        return self.resend_faults()
+
+    def resend_faults(self) -> bool:
+        """Send the faults again, because the exchange forgets them when it restarts; False while it is down."""
+        try:
+            self._post("faults", {"seed": self._seed, "faults": list(self._faults)})
+        except httpx.HTTPError:
+            return False
+        return True
+
+    def count_strikes(self) -> None:
+        """Add up how often the present faults struck. Call it once before they are replaced or lost."""
+        try:
+            plan = self._client.get("faults").json()
+        except (httpx.HTTPError, ValueError):
+            return
+        # The latency that is always on is how the drill's exchange is, not a fault.
+        for fault in (each for each in plan["faults"] if each["probability"] < 1 or "count" in each):
+            self.strikes[fault["kind"]] = self.strikes.get(fault["kind"], 0) + fault["hits"]
+
+    def orders(self, account: str) -> list[HeldOrder]:
+        """Return all orders of an account, in the order in which they were accepted.
+
+        Raises:
+            DrillFailed: the exchange does not answer.
+        """
+        try:
+            answer = self._client.get("orders", params={"key": account})
+            answer.raise_for_status()
+        except httpx.HTTPError as error:
+            raise DrillFailed(f"the exchange's orders cannot be read: {error}") from error
+        return _ORDERS.validate_json(answer.content)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def _post(self, path: str, body: object) -> None:
+        self._client.post(path, json=body).raise_for_status()

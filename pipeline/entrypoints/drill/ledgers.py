@@ -1,0 +1,97 @@
+"""The three ledgers that a drill compares: the sent signals, the record, and the orders at the exchange."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+from pipeline.model.states import State
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditedSignal:
+    """A recorded signal."""
+
+    signal_id: UUID
+    source: str
+    source_id: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditedExecution:
+    """A recorded execution."""
+
+    execution_id: UUID
+    seq: int
+    signal_id: UUID
+    executor_id: str
+    symbol: str
+    state: State
+    reason_code: str | None
+    decided_at: datetime | None
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Return the facts that a finding about it shows."""
+        names = ("execution_id", "executor_id", "symbol", "state", "reason_code")
+        return {name: getattr(self, name) for name in names}
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditedIntent:
+    """A recorded intent, with the order id once that is known."""
+
+    execution_id: UUID
+    executor_id: str
+    client_order_id: str
+    order_id: str | None
+    symbol: str
+    side: str
+    filled_quantity: Decimal
+
+
+class HeldOrder(BaseModel):
+    """An order at the exchange. The fields that the audit does not compare are kept for the file."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    id: str
+    client_order_id: str
+    symbol: str
+    side: str
+    status: str
+    filled_qty: Decimal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ledgers:
+    """The three ledgers.
+
+    Attributes:
+        sent: The `source_id` of every signal that was due.
+        source: The source whose signals these are. The record also has exits that tradewire added by itself.
+        executors: Every configured executor's id, which is its key at the exchange too.
+        signals: All recorded signals.
+        executions: All recorded executions, in the order of `seq`.
+        intents: All recorded intents.
+        held: The orders at the exchange by executor, in the order of acceptance.
+    """
+
+    sent: Sequence[str]
+    source: str
+    executors: Sequence[str]
+    signals: Sequence[AuditedSignal]
+    executions: Sequence[AuditedExecution]
+    intents: Sequence[AuditedIntent]
+    held: Mapping[str, Sequence[HeldOrder]]
+
+    @property
+    def with_order(self) -> set[UUID]:
+        """Return the executions that have an order whose id is recorded."""
+        return {intent.execution_id for intent in self.intents if intent.order_id is not None}

@@ -1,0 +1,47 @@
+"""The processes that are alive, by their heartbeats in the record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from psycopg import Connection
+from psycopg.rows import DictRow
+
+from pipeline.store.query import fetch_all
+from pipeline.store.statements import sql
+
+#: A process whose last heartbeat is older than this counts as gone.
+GONE_AFTER = timedelta(seconds=4)
+
+#: The fact that holds the hash of the settings that the process runs with, by executor.
+SETTINGS = "settings"
+#: The fact that holds the release of tradewire that the process runs.
+VERSION = "version"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LivingProcess:
+    """A process that recently wrote its heartbeat."""
+
+    kind: str
+    name: str
+    host: str
+    pid: int
+    healthy: bool
+    facts: dict[str, Any]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name} (pid {self.pid} on {self.host})"
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """Return the hash of the settings that it runs with, by executor."""
+        return self.facts.get(SETTINGS) or {}
+
+
+def living_processes(connection: Connection[DictRow]) -> list[LivingProcess]:
+    """Return the processes that wrote a heartbeat within `GONE_AFTER`."""
+    return fetch_all(connection, LivingProcess, sql("heartbeats", "living"), {"within": GONE_AFTER})

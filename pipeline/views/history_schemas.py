@@ -1,0 +1,126 @@
+"""The JSON shape of a signal's whole history: how it came in, and each execution with its moves, sends and orders."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from pipeline.intake.webhooks.translate import Identity
+from pipeline.model.json_model import Id, JsonModel, Number, Time
+from pipeline.model.states import State
+from pipeline.store.rows import Role
+from pipeline.views.schemas import ExecutionView, SignalView
+
+
+class MoveView(JsonModel):
+    """An execution's move from one state to another."""
+
+    at: Time
+    after_ms: Annotated[float, Field(description="Milliseconds since the execution was recorded.")]
+    from_state: Annotated[State | None, Field(serialization_alias="from")]
+    to_state: Annotated[State, Field(serialization_alias="to")]
+    reason: str | None
+    by: str
+    why: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttemptView:
+    """One try at sending an order, with the broker's answer."""
+
+    generation: int
+    sent_at: Time | None
+    took_ms: Number | None
+    outcome: str
+    message: str | None
+    order_id: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderView:
+    """An order as it was intended, and what the broker reported of it."""
+
+    client_order_id: str
+    order_id: str | None
+    role: Role
+    request: dict[str, Any]
+    order_status: str | None
+    filled_quantity: Number
+    filled_average_price: Number | None
+    intended_at: Time
+    accepted_at: Time | None
+    ended_at: Time | None
+
+
+class SettingsView(JsonModel):
+    """The settings that an execution was decided under."""
+
+    hash: str | None
+    current: Annotated[bool | None, Field(description="Whether the file still has these settings; null: not known.")]
+    changes: Annotated[list[str] | None, Field(description="The changes since then; null: not known.")]
+
+
+class ExecutionHistory(ExecutionView):
+    """An execution with everything that happened to it. A reason that this release knows has a meaning and a remedy."""
+
+    meaning: str | None = None
+    remedy: str | None = None
+    moves: list[MoveView]
+    attempts_made: list[AttemptView]
+    orders: list[OrderView]
+    settings: SettingsView
+
+
+class DeliveryNote(JsonModel):
+    """One delivery of a signal to a webhook."""
+
+    delivery_id: Id
+    at: Time
+    dialect: str | None
+    resend_of: Annotated[UUID | None, Field(description="The first delivery of the same signal.")]
+    identity: Identity
+    identity_says: str
+    notes: str | None
+
+
+class SignalHistory(JsonModel):
+    """A signal with its deliveries and executions, as `tradewire why --json` prints it."""
+
+    signal: SignalView
+    deliveries: list[DeliveryNote]
+    executions: list[ExecutionHistory]
+
+
+class DeliveryView(JsonModel):
+    """A delivery to a webhook. Refused ones of unknown senders are counted together, by reason and minute."""
+
+    delivery_id: Id
+    at: Time
+    webhook: Annotated[str, Field(description="`?` when there is no webhook of the name.", examples=["tradingview"])]
+    outcome: Annotated[
+        Literal["accepted", "resend", "refused", "not_recorded"],
+        Field(description="`not_recorded`: PostgreSQL went away; the sender was asked to send it again."),
+    ]
+    times: int
+    code: Annotated[str | None, Field(description="Why it was refused.", examples=["unauthorized"])]
+    message: str | None
+    dialect: Annotated[str | None, Field(examples=["tradingview"])]
+    identity: Annotated[Identity | None, Field(description="What makes a repeated delivery the same signal.")]
+    identity_says: str | None
+    signal_id: Id | None
+    source_id: str | None
+    resend_of: Annotated[UUID | None, Field(description="The first delivery of the same signal.")]
+    address: Annotated[str | None, Field(examples=["52.89.214.238"])]
+    payload: Annotated[str, Field(description="The body: secrets are masked, at most 4,096 characters.")]
+
+
+class DeliveryPage(JsonModel):
+    """Deliveries, newest first."""
+
+    items: list[DeliveryView]
+    limit: int
+    has_more: bool
+    next_cursor: Annotated[int | None, Field(description="The `cursor` of the next page; null on the last page.")]

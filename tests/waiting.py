@@ -1,0 +1,44 @@
+"""Limits of waits. A wait ends when its condition holds, so a limit only has to suffice for a slow machine."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from functools import cache
+from typing import TypeVar
+
+T = TypeVar("T")
+
+#: What the start of a small program takes on the machine that the limits of the tests were written on.
+_STARTS_WITHIN_S = 0.15
+#: The machine may get slower after it was measured, so limits are never taken as they are written.
+_LEAST, _MOST = 4.0, 12.0
+
+
+@cache
+def slowness() -> float:
+    """Return the factor for limits on this machine, as it is at the first call: from 4 to 12."""
+    began = time.perf_counter()
+    subprocess.run([sys.executable, "-c", "import asyncio, json"], check=True)
+    return min(max(_LEAST, _LEAST * (time.perf_counter() - began) / _STARTS_WITHIN_S), _MOST)
+
+
+def patience(seconds: float) -> float:
+    """Return how long a test waits on this machine for something that takes less than *seconds* on a free one."""
+    return seconds * slowness()
+
+
+def within(read: Callable[[], T], seconds: float) -> T:
+    """Return the first true result of *read*, for promises that hold on every machine: the limit is not scaled."""
+    deadline = time.monotonic() + seconds
+    while not (result := read()):
+        assert time.monotonic() < deadline, f"not within {seconds:g} s"
+        time.sleep(0.02)
+    return result
+
+
+def until(read: Callable[[], T], seconds: float) -> T:
+    """Return the first true result of *read*; the limit grows on a slow machine."""
+    return within(read, patience(seconds))

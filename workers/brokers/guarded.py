@@ -1,0 +1,97 @@
+"""A broker whose requests are paid for out of the account's budget, and whose outages are reported once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date, datetime
+from decimal import Decimal
+
+from pipeline.model.account import Account, Asset, Clock, MarketSession, Position, Transfer
+from pipeline.model.orders import BrokerOrder, OrderRequest
+from workers.brokers.protocol import Broker, Lookup, More, Outcome
+from workers.brokers.rate_budget import Purpose
+from workers.brokers.request_guard import Pages, RequestGuard
+
+
+class GuardedBroker:
+    """The given broker behind a guard.
+
+    A request that cannot be paid for is not made: the method raises `BudgetUsedUp`, or returns what stands for it.
+    """
+
+    def __init__(self, broker: Broker, guard: RequestGuard) -> None:
+        self._broker = broker
+        self._guard = guard
+
+    def urgent(self) -> GuardedBroker:
+        """Return the same broker, with all its requests paid for as urgent."""
+        return GuardedBroker(self._broker, replace(self._guard, purpose=Purpose.URGENT))
+
+    def submit(self, request: OrderRequest) -> Outcome:
+        """Send the order once; its intent has paid for the request."""
+        return self._guard.submit(lambda: self._broker.submit(request))
+
+    def find(self, client_order_id: str) -> Lookup:
+        """Look an order up by our id."""
+        return self._guard.look_up(lambda: self._broker.find(client_order_id))
+
+    def find_in_list(self, client_order_id: str, *, since: datetime, more: More | None = None) -> Lookup:
+        """Look for our id in the order list; each page is paid for."""
+        pages = Pages(self._guard, Purpose.URGENT, more)
+        return self._guard.look_up(
+            lambda: self._broker.find_in_list(client_order_id, since=since, more=pages), pages=pages
+        )
+
+    def order(self, order_id: str) -> BrokerOrder | None:
+        """Read one order by the broker's id."""
+        return self._guard.read(Purpose.POLL, lambda: self._broker.order(order_id))
+
+    def orders(self, *, status: str, since: datetime | None = None, more: More | None = None) -> Sequence[BrokerOrder]:
+        """List orders of *status*; each page is paid for."""
+        pages = Pages(self._guard, Purpose.POLL, more)
+        return self._guard.read(Purpose.POLL, lambda: self._broker.orders(status=status, since=since, more=pages))
+
+    def cancel(self, order_id: str) -> bool:
+        """Ask for a cancel."""
+        return self._guard.read(Purpose.URGENT, lambda: self._broker.cancel(order_id))
+
+    def cancel_all(self) -> int:
+        """Ask for a cancel of every open order."""
+        return self._guard.read(Purpose.URGENT, self._broker.cancel_all)
+
+    def account(self) -> Account:
+        """Read the account."""
+        return self._guard.read(Purpose.WATCH, self._broker.account)
+
+    def positions(self) -> Sequence[Position]:
+        """Read all open positions."""
+        return self._guard.read(Purpose.WATCH, self._broker.positions)
+
+    def position(self, symbol: str) -> Position | None:
+        """Read one position. This is urgent: an exit sells what the broker holds now."""
+        return self._guard.read(Purpose.URGENT, lambda: self._broker.position(symbol))
+
+    def asset(self, symbol: str) -> Asset | None:
+        """Read the broker's data on *symbol*."""
+        return self._guard.read(Purpose.ENTRY, lambda: self._broker.asset(symbol))
+
+    def clock(self) -> Clock:
+        """Read the market clock."""
+        return self._guard.read(Purpose.WATCH, self._broker.clock)
+
+    def calendar(self, first: date, last: date) -> Sequence[MarketSession]:
+        """Read the regular sessions from *first* to *last*."""
+        return self._guard.read(Purpose.WATCH, lambda: self._broker.calendar(first, last))
+
+    def transfers(self, since: datetime) -> Sequence[Transfer]:
+        """Read the deposits and withdrawals since *since*. Only the first page, of a hundred, is paid for."""
+        return self._guard.read(Purpose.WATCH, lambda: self._broker.transfers(since))
+
+    def price(self, symbol: str) -> Decimal | None:
+        """Read the price of the latest trade. Market data is another service with another request limit."""
+        return self._broker.price(symbol)
+
+    def close(self) -> None:
+        """Release the connections."""
+        self._broker.close()

@@ -1,0 +1,92 @@
+"""Apply the broker's report of an order: to the order in the record, and to its execution."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import UUID
+
+from psycopg import Connection
+from psycopg.rows import DictRow
+from psycopg.types.json import Json
+
+from pipeline.model.orders import BrokerOrder, OrderStatus
+from pipeline.model.reasons import Code, Reason
+from pipeline.store.query import execute
+from pipeline.store.rows import OrderRow, Role
+from pipeline.store.statements import sql
+from workers.rules.retry_policy import settled_by
+
+#: An order with one of these statuses will not trade any more.
+LAST_WORDS = frozenset(
+    {
+        OrderStatus.FILLED,
+        OrderStatus.CANCELED,
+        OrderStatus.EXPIRED,
+        OrderStatus.REJECTED,
+        OrderStatus.REPLACED,
+    }
+)
+# The broker's clock differs from ours a little. An order of the day before belongs to another intent.
+_CLOCKS_DIFFER = timedelta(seconds=60)
+
+
+def record_broker_order(connection: Connection[DictRow], order: BrokerOrder) -> None:
+    """Record the broker's report of an order. Its figures never go back."""
+    values = {
+        "client_order_id": order.client_order_id,
+        "order_id": order.order_id,
+        "order_status": order.raw_status,
+        "filled_quantity": order.filled_quantity,
+        "filled_average_price": order.filled_average_price,
+        "ended": order.status in LAST_WORDS,
+    }
+    execute(connection, sql("orders", "record_broker_update"), values)
+
+
+def follow(
+    connection: Connection[DictRow],
+    execution_id: UUID,
+    generation: int,
+    order: BrokerOrder,
+    *,
+    by: str,
+    late: bool = False,
+) -> bool:
+    """Move an execution to the state that its order's status calls for, and return whether it moved.
+
+    It stays where it is when it has that state already, or may not move there.
+
+    Args:
+        connection: A connection in the caller's transaction.
+        execution_id: The execution.
+        generation: The generation of its order.
+        order: The order as the broker reports it.
+        by: The program that read it, for the history.
+        late: The execution had ended before the order was found.
+    """
+    transition = settled_by(order)
+    reason = transition.reason
+    if late:
+        reason = Reason(code=Code.LATE_ORDER, facts={"order_status": order.raw_status})
+    values = {
+        "execution_id": execution_id,
+        "generation": generation,
+        "state": transition.state,
+        "reason_code": reason.code if reason else None,
+        "reason_facts": Json(reason.to_json() if reason else {}),
+        "moved_by": by,
+    }
+    return execute(connection, sql("executions", "follow"), values) > 0
+
+
+def matches(intent: OrderRow, order: BrokerOrder) -> bool:
+    """Return whether *order* is the order of *intent*: same symbol, side and quantity, and not older."""
+    not_older = order.created_at is None or order.created_at > intent.intended_at - _CLOCKS_DIFFER
+    return (
+        order.symbol == intent.symbol and order.side == intent.side and order.quantity == intent.quantity and not_older
+    )
+
+
+def is_unfilled_entry(intent: OrderRow, order: BrokerOrder) -> bool:
+    """Return whether a late order has to be canceled: it is an entry that may still fill."""
+    return intent.role is Role.ENTRY and order.status not in LAST_WORDS

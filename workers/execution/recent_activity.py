@@ -1,0 +1,103 @@
+"""Read the executor's recent orders, as far as its limits ask for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import takewhile
+from typing import Any
+from uuid import UUID
+
+from psycopg import Connection
+from psycopg.rows import DictRow
+
+from config.schema.executor import ExecutorSettings
+from pipeline.model.states import State
+from pipeline.store.query import fetch_all, fetch_maybe, fetch_one
+from pipeline.store.rows import ClaimedExecution, SignalRow
+from pipeline.store.statements import sql
+from workers.execution.position_book import BookRow, entries_in
+from workers.rules.case import Recent
+from workers.rules.orders import side_of
+from workers.rules.retry_policy import PROBE_EVERY
+from workers.rules.trading_day import trading_day
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Repeated:
+    execution_id: UUID
+    age: timedelta
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Answered:
+    state: State
+    ago: timedelta
+
+
+def recent_of(
+    connection: Connection[DictRow],
+    claimed: ClaimedExecution,
+    signal: SignalRow,
+    executor: ExecutorSettings,
+    *,
+    rows: Sequence[BookRow],
+    day_started_at: datetime | None,
+) -> Recent:
+    """Return the executor's recent orders.
+
+    Args:
+        connection: A connection in the transaction that decides.
+        claimed: The execution, whose own orders do not count.
+        signal: Its signal.
+        executor: The settings, whose limits say which figures are needed.
+        rows: The holdings, as `read_book` returns them.
+        day_started_at: When the account's day began; None where the account's days are not recorded yet.
+    """
+    limits = executor.limits
+    key = {"executor_id": claimed.executor_id, "symbol": claimed.symbol, "execution_id": claimed.execution_id}
+    repeated = _repeated(connection, signal, executor, key) if limits.repeat_window_s is not None else None
+    today = 0
+    if limits.orders_per_day is not None:
+        since = day_started_at or _own_day_start(claimed, executor)
+        today = fetch_one(connection, int, sql("pre_trade_check", "entries_since"), key | {"since": since})
+    rejected = _rejected(connection, limits.consecutive_rejections, key)
+    tried_ago = None
+    if limits.consecutive_rejections is not None and len(rejected) >= limits.consecutive_rejections:
+        window = {"window": PROBE_EVERY}
+        tried_ago = fetch_maybe(connection, timedelta, sql("pre_trade_check", "newest_try"), key | window)
+    return Recent(
+        repeat_of=repeated.execution_id if repeated else None,
+        repeat_age=repeated.age if repeated else None,
+        orders_today=today,
+        entries_in_symbol=entries_in(rows, claimed.symbol),
+        rejections=len(rejected),
+        rejected_ago=rejected[0].ago if rejected else None,
+        tried_ago=tried_ago,
+    )
+
+
+def _own_day_start(claimed: ClaimedExecution, executor: ExecutorSettings) -> datetime:
+    return trading_day(claimed.now, executor.hours.time_zone, executor.hours.day_starts_at).started_at
+
+
+def _rejected(connection: Connection[DictRow], most: int | None, key: dict[str, Any]) -> list[_Answered]:
+    """Return the newest entries that the broker refused in a row, at most *most*; none without that limit."""
+    if most is None:
+        return []
+    answers = fetch_all(connection, _Answered, sql("pre_trade_check", "newest_answers"), key | {"limit": most})
+    return list(takewhile(lambda answer: answer.state is State.REJECTED, answers))
+
+
+def _repeated(
+    connection: Connection[DictRow], signal: SignalRow, executor: ExecutorSettings, key: dict[str, Any]
+) -> _Repeated | None:
+    values = key | {
+        "side": side_of(signal.action).value,
+        "strategy": signal.strategy or "",
+        "window": timedelta(seconds=executor.limits.repeat_window_s or 0),
+        "by_content": executor.limits.repeat_by == "content",
+        "content_hash": signal.content_hash,
+    }
+    return fetch_maybe(connection, _Repeated, sql("pre_trade_check", "repeat"), values)

@@ -1,0 +1,137 @@
+"""Record the result of an execution by compare-and-set on its fence, or by the broker's report of its order."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from psycopg import Connection
+from psycopg.rows import DictRow
+from psycopg.types.json import Json
+
+from pipeline.model.reasons import Code, storable
+from pipeline.model.states import State
+from pipeline.store.query import execute
+from pipeline.store.record import Record
+from pipeline.store.rows import ClaimedExecution
+from pipeline.store.statements import sql
+from workers.account.snapshots import Snapshots
+from workers.brokers.protocol import NotSent, NotSentCause, Outcome
+from workers.execution.broker_orders import follow, record_broker_order
+from workers.execution.order_intents import Intended
+from workers.rules.retry_policy import Transition
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResultRecorder:
+    """Records the results of one executor's executions. Every method may be run again with the same values."""
+
+    store: Record
+    snapshots: Snapshots
+    worker: str
+
+    def settle(self, claimed: ClaimedExecution, transition: Transition, intended: Intended | None = None) -> None:
+        """Move an execution whose lease we hold. Nothing changes when another process has moved it first."""
+
+        def unit(connection: Connection[DictRow]) -> bool:
+            moved = self._settle(connection, claimed, transition)
+            # Only the holder of the fence knows that no other process is sending this intent.
+            if moved and intended is not None and not transition.may_exist:
+                _never_taken(connection, intended)
+            return moved
+
+        self._log(claimed, transition, moved=self.store.run(unit, retry_for_s=None))
+
+    def record(
+        self, claimed: ClaimedExecution, intended: Intended, outcome: Outcome, transition: Transition, *, took_ms: float
+    ) -> None:
+        """Record the broker's answer to a send, and the attempt, in one transaction."""
+        if isinstance(outcome, NotSent) and outcome.cause is NotSentCause.ACCOUNT_REFUSED:
+            self.snapshots.refused(outcome.message)
+
+        def unit(connection: Connection[DictRow]) -> bool:
+            if transition.order is not None:
+                record_broker_order(connection, transition.order)
+            attempt = _attempt(claimed, outcome, transition, took_ms)
+            execute(connection, sql("orders", "record_attempt"), attempt)
+            if self._settle(connection, claimed, transition):
+                _end_order(connection, intended, transition)
+                return True
+            # The lease is lost, but the broker's report of the order is valid whoever reads it.
+            order = transition.order
+            return order is not None and follow(
+                connection, claimed.execution_id, claimed.generation, order, by=self.worker
+            )
+
+        self._log(claimed, transition, moved=self.store.run(unit, retry_for_s=None))
+
+    def _settle(self, connection: Connection[DictRow], claimed: ClaimedExecution, transition: Transition) -> bool:
+        values = {
+            "execution_id": claimed.execution_id,
+            "fence": claimed.fence,
+            "state": transition.state,
+            "reason_code": transition.reason.code if transition.reason else None,
+            "reason_facts": Json(transition.reason.to_json() if transition.reason else {}),
+            "due_in": _spread(transition),
+            "attempts": transition.attempts,
+            "moved_by": self.worker,
+        }
+        return execute(connection, sql("executions", "settle"), values) > 0
+
+    def _log(self, claimed: ClaimedExecution, transition: Transition, *, moved: bool) -> None:
+        event = f"execution.{transition.state}" if moved else "execution.taken_over"
+        serious = not moved or transition.state in (State.DEAD, State.UNKNOWN, State.REJECTED)
+        # While the broker is away an execution is held again and again. Only the first hold is worth a line.
+        again = transition.state is State.HELD and claimed.from_state is State.HELD
+        level = log.warning if serious else log.debug if again else log.info
+        level(
+            event,
+            execution_id=str(claimed.execution_id),
+            executor_id=claimed.executor_id,
+            symbol=claimed.symbol,
+            reason=str(transition.reason) if transition.reason else None,
+            order_id=transition.order.order_id if transition.order else None,
+        )
+
+
+def _end_order(connection: Connection[DictRow], intended: Intended, transition: Transition) -> None:
+    """Record that the broker does not hold the order, where its answer proves that."""
+    # Only the holder of the fence knows that no other process is sending this intent.
+    if transition.state is State.REJECTED and transition.order is None:
+        order = intended.order
+        key = {"execution_id": order.execution_id, "generation": order.generation}
+        execute(connection, sql("orders", "end"), key | {"order_status": None})
+        _never_taken(connection, intended)
+    elif not transition.may_exist:
+        _never_taken(connection, intended)
+
+
+def _never_taken(connection: Connection[DictRow], intended: Intended) -> None:
+    order = intended.order
+    values = {"execution_id": order.execution_id, "generation": order.generation, "sole": intended.sole}
+    execute(connection, sql("orders", "never_taken"), values)
+
+
+def _spread(transition: Transition) -> timedelta | None:
+    """Return when to go on. Waits for the broker are spread, so that executions do not all return at once."""
+    code = transition.reason.code if transition.reason else None
+    if transition.due_in is None or code not in (Code.BROKER_AWAY, Code.RATE_LIMITED):
+        return transition.due_in
+    return transition.due_in * random.uniform(1.0, 1.25)  # noqa: S311 -- not a secret
+
+
+def _attempt(claimed: ClaimedExecution, outcome: Outcome, transition: Transition, took_ms: float) -> dict[str, Any]:
+    return {
+        "execution_id": claimed.execution_id,
+        "fence": claimed.fence,
+        "generation": claimed.generation,
+        "outcome": type(outcome).__name__.lower(),
+        "message": storable(str(getattr(outcome, "message", "")))[:500] or None,
+        "took_ms": round(took_ms, 3),
+        "order_id": transition.order.order_id if transition.order else None,
+    }
