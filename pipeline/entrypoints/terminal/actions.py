@@ -70,7 +70,7 @@ class Actions:
                 f"halt {name}{live}? y/n",
                 lambda text: self._turn(name, SwitchKind.HALTED) if _yes(text) else _UNCHANGED,
             )
-        elif any(switch.kind is SwitchKind.HALTED and is_limit(switch) for switch in line.stand.switches):
+        elif any(switch.kind is SwitchKind.HALTED and is_limit(switch) for switch in line.switches.switches):
             self._ask(
                 f"{name}{live} was halted by a limit. Why may it trade again?", lambda text: self._resume(name, text)
             )
