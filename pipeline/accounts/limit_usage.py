@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from psycopg import Connection
 from psycopg.rows import DictRow
@@ -16,7 +16,6 @@ from pipeline.accounts.equity import equity_baseline
 from pipeline.accounts.exposure import Book
 from pipeline.accounts.losses import EquityBaseline, Rung, rung, uses
 from pipeline.accounts.snapshot import Snapshot, read_snapshot
-from pipeline.model.json_values import number_json, time_json
 from pipeline.store.query import fetch_one
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
@@ -53,21 +52,6 @@ class Headroom:
         if self.used <= 0:
             return Decimal(0)
         return (self.used * 100 / self.allowed if self.allowed else Decimal(100)).quantize(_TENTH)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the shape that `report` and the page show."""
-        return {
-            "executor_id": self.executor_id,
-            "account": self.account,
-            "limit": self.limit,
-            "used": number_json(self.used),
-            "allowed": number_json(self.allowed),
-            "left": number_json(self.left),
-            "percent": number_json(self.percent),
-            "rung": self.rung.value,
-            "read_at": time_json(self.read_at),
-            "day": None if self.day is None else self.day.isoformat(),
-        }
 
 
 class _Usage(NamedTuple):

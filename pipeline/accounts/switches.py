@@ -12,11 +12,10 @@ from psycopg.rows import DictRow
 from psycopg.types.json import Json
 
 from config.schema.executor import ExecutorSettings
-from pipeline.accounts.account_key import account_key_of, account_keys_of, provisional_key
+from pipeline.accounts.account_key import account_key_of, account_keys_of
 from pipeline.accounts.equity import equity_baseline
 from pipeline.accounts.losses import LossLimit, Rung, Use, rung, uses
 from pipeline.model.errors import NotPossible
-from pipeline.model.json_values import time_json
 from pipeline.model.reasons import Code, Reason
 from pipeline.model.switches import Switch, SwitchKind, reason_of
 from pipeline.store.query import execute, fetch_all
@@ -120,15 +119,6 @@ class SwitchStatus:
     #: The switches that the current command has turned off.
     lifted: tuple[Switch, ...] = ()
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the shape that the commands print."""
-        return {
-            "executor_id": self.executor_id,
-            "account": None if self.account_key == provisional_key(self.executor_id) else self.account_key,
-            "switches": [switch_json(switch) for switch in self.switches],
-            "lifted": [switch_json(switch) for switch in self.lifted],
-        }
-
 
 class Switches:
     """Turns switches for a person, by executor. Every method may be run again with the same values."""
@@ -205,22 +195,6 @@ class Switches:
 def is_limit(switch: Switch) -> bool:
     """Return whether a limit turned *switch* on, and not a person."""
     return switch.cause in set(LossLimit)
-
-
-def switch_json(switch: Switch) -> dict[str, Any]:
-    """Return the JSON shape of one switch."""
-    reason = reason_of(switch)
-    return {
-        "kind": switch.kind.value,
-        "cause": switch.cause,
-        "reason_code": reason.code.value,
-        "reason": str(reason),
-        "facts": dict(switch.facts),
-        "flatten": switch.flatten,
-        "set_by": switch.set_by,
-        "why": switch.why,
-        "set_at": time_json(switch.set_at),
-    }
 
 
 def _status(connection: Connection[DictRow], executor_id: str) -> SwitchStatus:

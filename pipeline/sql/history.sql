@@ -22,7 +22,7 @@ FROM broker_order
 WHERE execution_id = %(execution_id)s
 ORDER BY generation
 
--- name: news
+-- name: moves_after
 -- The moves after a number. The youngest are left out: a move with a smaller number may still be committed.
 SELECT h.history_id, h.at, h.from_state, h.to_state, h.reason_code, h.reason_facts, e.execution_id, e.executor_id,
     e.symbol, e.action, e.created_at, e.signal_id, s.confidence, o.order_id, o.filled_quantity,
@@ -36,7 +36,7 @@ WHERE h.history_id > %(after)s
 ORDER BY h.history_id
 LIMIT %(limit)s
 
--- name: last_news
+-- name: last_move
 SELECT coalesce(max(history_id), 0) AS last
 FROM history
 
@@ -70,7 +70,7 @@ JOIN broker_order AS o ON o.execution_id = e.execution_id AND o.generation = e.g
 WHERE o.accepted_at IS NOT NULL
     AND (%(since)s::timestamptz IS NULL OR e.created_at >= %(since)s)
 
--- name: news_before
+-- name: last_move_before
 -- The last move before a time. Moves are numbered in the order of time, so the search goes back from the newest.
 SELECT history_id AS last
 FROM history

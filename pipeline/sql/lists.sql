@@ -1,5 +1,5 @@
 -- name: signals
--- A page, newest first. A filter that is not given folds away before planning.
+-- A page, newest first. A filter that is null is removed before planning.
 SELECT s.*
 FROM signal AS s
 WHERE (%(symbol)s::text IS NULL OR s.symbol = %(symbol)s)
@@ -9,7 +9,7 @@ WHERE (%(symbol)s::text IS NULL OR s.symbol = %(symbol)s)
     AND (%(before)s::timestamptz IS NULL OR (s.recorded_at, s.signal_id) < (%(before)s, %(before_id)s::uuid))
     AND (
         %(executor_id)s::text IS NULL
-        -- Not EXISTS: joined with all executions, the newest would no longer come first.
+        -- Not EXISTS: a join with all executions would not start with the newest signals.
         OR (SELECT true FROM execution AS e WHERE e.signal_id = s.signal_id AND e.executor_id = %(executor_id)s)
     )
 ORDER BY s.recorded_at DESC, s.signal_id DESC
@@ -58,7 +58,7 @@ WHERE recorded_at >= %(since)s
 GROUP BY source, action
 
 -- name: open_signals
--- Signals of which something is undecided, or works at a broker.
+-- Signals with an undecided execution or a working order.
 SELECT count(*) AS count
 FROM (
     SELECT signal_id
@@ -78,7 +78,7 @@ FROM refusal
 WHERE at >= %(since)s
 
 -- name: reasons
--- Why executions came to nothing.
+-- The reasons of executions that ended without a fill.
 SELECT executor_id, mode, state, reason_code, count(*) AS count
 FROM execution
 WHERE created_at >= %(since)s

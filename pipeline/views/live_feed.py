@@ -74,21 +74,21 @@ class FeedMoveView(JsonModel):
 def follow_feed(database_url: str, stop: threading.Event) -> Iterator[str]:
     """Yield a line per execution that is decided from now on, until *stop*."""
     with Record(database_url, connections=1, retry_for_s=1.0) as record:
-        for move in follow_news(record, stop):
+        for move in follow_moves(record, stop):
             if is_decision(move):
                 yield line_of(move)
 
 
-def last_news(record: Record) -> int:
+def last_move(record: Record) -> int:
     """Return the number of the last move; 0 before the first one.
 
     Raises:
         RecordUnavailable: PostgreSQL is away.
     """
-    return record.one(int, sql("history", "last_news"))
+    return record.one(int, sql("history", "last_move"))
 
 
-def news(record: Record, after: int, *, limit: int = _BATCH) -> list[FeedMove]:
+def moves_after(record: Record, after: int, *, limit: int = _BATCH) -> list[FeedMove]:
     """Return the moves after the number *after*, in order, except those of the last 50 ms.
 
     A move of these 50 ms may still be followed by one with a smaller number, whose transaction commits later.
@@ -96,10 +96,10 @@ def news(record: Record, after: int, *, limit: int = _BATCH) -> list[FeedMove]:
     Raises:
         RecordUnavailable: PostgreSQL is away.
     """
-    return record.all(FeedMove, sql("history", "news"), {"after": after, "limit": limit})
+    return record.all(FeedMove, sql("history", "moves_after"), {"after": after, "limit": limit})
 
 
-def follow_news(record: Record, stop: threading.Event, *, after: int | None = None) -> Iterator[FeedMove]:
+def follow_moves(record: Record, stop: threading.Event, *, after: int | None = None) -> Iterator[FeedMove]:
     """Yield every move from now on, or after the number *after*, in order, until *stop*.
 
     While PostgreSQL is away it waits, and then yields what was missed.
@@ -107,8 +107,8 @@ def follow_news(record: Record, stop: threading.Event, *, after: int | None = No
     while not stop.is_set():
         try:
             if after is None:
-                after = last_news(record)
-            moves = news(record, after)
+                after = last_move(record)
+            moves = moves_after(record, after)
         except RecordUnavailable:
             stop.wait(1.0)
             continue
@@ -136,6 +136,6 @@ def line_of(move: FeedMove) -> str:
     )
 
 
-def news_json(move: FeedMove) -> dict[str, Any]:
+def move_json(move: FeedMove) -> dict[str, Any]:
     """Return a move for programs."""
     return FeedMoveView.model_validate(move).to_json()

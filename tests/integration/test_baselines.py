@@ -13,6 +13,7 @@ from pipeline.accounts.equity_corrections import correct, read
 from pipeline.accounts.limit_usage import Headroom, headroom
 from pipeline.entrypoints.cli.app import app
 from pipeline.model.errors import ConfigInvalid, NotPossible
+from pipeline.views.account_schemas import HeadroomView
 from tests.factories import Core
 from tests.integration.watching import Settings, baseline, hold, limited, look, lose, switches
 
@@ -131,7 +132,7 @@ def test_headroom_says_of_each_limit_what_is_used_and_left(make_core: Settings) 
         "symbol_exposure_percent": (5500, 19_100, Decimal("28.8"), "none"),
         "orders_per_day": (1, 4, 25, "none"),
     }
-    body = rooms["daily_loss_percent"].to_json()
+    body = HeadroomView.model_validate(rooms["daily_loss_percent"]).to_json()
     assert (body["left"], body["executor_id"], body["account"]) == ("500", "argo", baseline(core)["holder"])
 
 

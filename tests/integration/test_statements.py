@@ -144,10 +144,10 @@ HOT = [
     ("keeper", "free_symbol"),
     ("dead_letters", "open"),
     ("dead_letters", "requeue"),
-    ("looking", "signal_of"),
-    ("looking", "history"),
-    ("looking", "news"),
-    ("looking", "last_news"),
+    ("history", "signal_of"),
+    ("history", "history"),
+    ("history", "moves_after"),
+    ("history", "last_move"),
 ]
 
 

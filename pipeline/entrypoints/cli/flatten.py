@@ -18,6 +18,7 @@ from pipeline.model.switches import SwitchKind
 from pipeline.startup.context import executors_for, open_record, settings_for_a_person
 from pipeline.startup.executor_names import me, names_of
 from pipeline.store.record import Record
+from pipeline.views.account_schemas import SwitchStatusView
 from pipeline.views.flatten_progress import FlattenProgress, wait_for_flat
 from workers.flatten.command import FlattenOutcome, flatten_directly
 from workers.flatten.journal_import import import_journals
@@ -72,7 +73,10 @@ def _with_the_keeper(
             print_statuses(statuses, as_json=False)
         left = {name: _watch(record, name, wait_s=wait_s, quiet=as_json) for name in names}
     if as_json:
-        bodies = [status.to_json() | {"progress": left[status.executor_id].to_json()} for status in statuses]
+        bodies = [
+            SwitchStatusView.of(status).to_json() | {"progress": left[status.executor_id].to_json()}
+            for status in statuses
+        ]
         typer.echo(json.dumps(bodies, indent=2))
     return all(progress.flat for progress in left.values())
 

@@ -13,6 +13,7 @@ from pipeline.accounts.switches import Switches
 from pipeline.model.errors import ConfigInvalid
 from pipeline.startup.context import executors_for, open_record, settings_for_a_person, since
 from pipeline.store.record import Record
+from pipeline.views.account_schemas import HeadroomView, SwitchStatusView
 from pipeline.views.report import report as make_report
 
 
@@ -50,10 +51,10 @@ def _accounts(record: Record, settings: Settings) -> dict[str, Any]:
         return {"headroom": None, "switches": None}
     statuses = [Switches(record).active_switches(executor_id) for executor_id in executors]
     return {
-        "headroom": [room.to_json() for room in headroom(record, executors)],
+        "headroom": [HeadroomView.model_validate(room).to_json() for room in headroom(record, executors)],
         "switches": [
             {"executor_id": status["executor_id"], "account": status["account"]} | switch
-            for status in (each.to_json() for each in statuses)
+            for status in (SwitchStatusView.of(each).to_json() for each in statuses)
             for switch in status["switches"]
         ],
     }

@@ -14,6 +14,7 @@ from pipeline.model.errors import ConfigInvalid
 from pipeline.model.switches import Switch, SwitchKind, reason_of
 from pipeline.startup.context import executors_for, open_record, settings_for_a_person
 from pipeline.startup.executor_names import me, names_of
+from pipeline.views.account_schemas import SwitchStatusView
 
 Which = Annotated[str | None, typer.Argument(metavar="EXECUTOR", help="The executor of the account.")]
 All = Annotated[bool, typer.Option("--all", help="All executors of the file.")]
@@ -78,7 +79,7 @@ def _turn(
 def print_statuses(statuses: list[SwitchStatus], *, as_json: bool) -> None:
     """Print the switches that are on, and those that were just lifted."""
     if as_json:
-        typer.echo(json.dumps([status.to_json() for status in statuses], indent=2))
+        typer.echo(json.dumps([SwitchStatusView.of(status).to_json() for status in statuses], indent=2))
     for status in [] if as_json else statuses:
         for switch in status.lifted:
             typer.echo(f"{status.executor_id}: lifted {_line(switch)}")

@@ -16,7 +16,7 @@ from pipeline.model.reason_catalogue import CATALOGUE
 from pipeline.model.symbols import canonical
 from pipeline.startup.context import database_url, settings_for_a_person, since, stop_on_signals
 from pipeline.store.record import Record
-from pipeline.views.live_feed import news_json
+from pipeline.views.live_feed import move_json
 
 
 def add_to(app: typer.Typer) -> None:
@@ -53,7 +53,7 @@ def tail(
             if not wanted.shows(row):
                 continue
             if as_json:
-                typer.echo(json.dumps(news_json(row)))
+                typer.echo(json.dumps(move_json(row)))
             else:
                 console.print(line(row))
             sys.stdout.flush()

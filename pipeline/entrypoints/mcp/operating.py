@@ -13,6 +13,7 @@ from pipeline.entrypoints.mcp.common_args import id_of, record_now
 from pipeline.model.switches import SwitchKind
 from pipeline.operations.dead_letters import DeadLetters
 from pipeline.startup.executor_names import me, names_of
+from pipeline.views.account_schemas import SwitchStatusView
 
 Answer = dict[str, Any]
 Who = Annotated[str, Field(min_length=1, max_length=100, description="The name of the person who wants this.")]
@@ -56,13 +57,13 @@ def resume(executor: Whose, who: Who, why: Why) -> Answer:
     """Lift every switch of the account, also a halt by a limit: entries and exits go again."""
     with record_now() as (settings, record):
         statuses = [Switches(record).resume(name, by=_by(who), why=why) for name in _names(settings, executor)]
-    return {"switches": [status.to_json() for status in statuses]}
+    return {"switches": [SwitchStatusView.of(status).to_json() for status in statuses]}
 
 
 def _turn(kind: SwitchKind, executor: str, who: str, why: str) -> Answer:
     with record_now() as (settings, record):
         statuses = [Switches(record).turn(name, kind, by=_by(who), why=why) for name in _names(settings, executor)]
-    return {"switches": [status.to_json() for status in statuses]}
+    return {"switches": [SwitchStatusView.of(status).to_json() for status in statuses]}
 
 
 def _names(settings: Settings, executor: str) -> list[str]:

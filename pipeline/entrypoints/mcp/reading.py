@@ -20,6 +20,7 @@ from pipeline.model.symbols import canonical
 from pipeline.operations.dead_letters import DeadLetters
 from pipeline.startup.context import executors_for, since
 from pipeline.views import lists
+from pipeline.views.account_schemas import HeadroomView, SwitchStatusView
 from pipeline.views.history import signal_history
 from pipeline.views.report import report as make_report
 from pipeline.views.schemas import DeadLetterView
@@ -115,13 +116,19 @@ def dead_letter(execution_id: Annotated[str, Field(description="The execution's 
 def headroom() -> Answer:
     """Return how much of each limit every account has used and has left; money is a string."""
     with record_now() as (settings, record):
-        return {"headroom": [room.to_json() for room in rooms_of(record, executors_for(settings))]}
+        return {
+            "headroom": [
+                HeadroomView.model_validate(room).to_json() for room in rooms_of(record, executors_for(settings))
+            ]
+        }
 
 
 def switches() -> Answer:
     """Return the switches of every executor (paused, reducing, halted), and who turned them on, when and why."""
     with record_now() as (settings, record):
-        statuses = [Switches(record).active_switches(executor_id).to_json() for executor_id in executors_for(settings)]
+        statuses = [
+            SwitchStatusView.of(Switches(record).active_switches(each)).to_json() for each in executors_for(settings)
+        ]
     return {"switches": [{key: each[key] for key in ("executor_id", "account", "switches")} for each in statuses]}
 
 

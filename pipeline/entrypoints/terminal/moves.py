@@ -13,7 +13,7 @@ from pipeline.model.errors import RecordUnavailable
 from pipeline.model.states import State
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
-from pipeline.views.live_feed import FeedMove, is_decision, last_news, line_of, news
+from pipeline.views.live_feed import FeedMove, is_decision, last_move, line_of, moves_after
 
 _READ_EVERY_S = 0.2
 _RETRY_EVERY_S = 0.5
@@ -61,8 +61,8 @@ def follow(
     while not stop.is_set():
         try:
             if after is None:
-                after = last_news(record) if since is None else _before(record, since)
-            rows = news(record, after)
+                after = last_move(record) if since is None else _before(record, since)
+            rows = moves_after(record, after)
         except RecordUnavailable as error:
             if not away:
                 say(f"PostgreSQL is away, waiting for it: {error}")
@@ -84,4 +84,4 @@ def line(row: FeedMove) -> Text:
 
 
 def _before(record: Record, since: datetime) -> int:
-    return record.maybe(int, sql("history", "news_before"), {"since": since}) or 0
+    return record.maybe(int, sql("history", "last_move_before"), {"since": since}) or 0

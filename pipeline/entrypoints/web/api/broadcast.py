@@ -10,7 +10,7 @@ import structlog
 
 from pipeline.model.errors import TradewireError
 from pipeline.store.record import Record
-from pipeline.views.live_feed import FeedMove, follow_news, last_news
+from pipeline.views.live_feed import FeedMove, follow_moves, last_move
 
 log = structlog.get_logger(__name__)
 
@@ -72,9 +72,9 @@ class Broadcast:
     def _follow(self, stop: threading.Event, reads: threading.Event) -> None:
         while not stop.is_set():
             try:
-                after = last_news(self._record)
+                after = last_move(self._record)
                 reads.set()
-                for move in follow_news(self._record, stop, after=after):
+                for move in follow_moves(self._record, stop, after=after):
                     self._hand_out(move, stop)
             except TradewireError as error:
                 log.debug("broadcast.waits", error=str(error))
