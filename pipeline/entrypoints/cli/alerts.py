@@ -10,15 +10,13 @@ from typing import Annotated, Any
 import typer
 
 from config.alerts import load_alerts
+from pipeline.entrypoints.cli.options import AsJson, By
 from pipeline.model.errors import ConfigInvalid, Problem
 from pipeline.model.json_values import time_json
 from pipeline.monitoring.alerts import commands
 from pipeline.startup.context import open_record, settings_for_a_person
 
 app = typer.Typer(no_args_is_help=True, help="List and acknowledge alerts, and test the channels that send them.")
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-By = Annotated[str | None, typer.Option(help="Who; your login name by default.")]
 
 
 @app.command("test")

@@ -25,12 +25,11 @@ from config.show import (
     shown_text,
 )
 from config.webhooks import load_webhooks
+from pipeline.entrypoints.cli.options import AsJson
 from pipeline.intake.source_reach import never_traded
 from pipeline.model.errors import ConfigInvalid, Problem
 
 app = typer.Typer(no_args_is_help=True, help="Show, check and export the configuration.")
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command()

@@ -12,17 +12,17 @@ from uuid import UUID
 import typer
 
 from config.schema.executor import ExecutorSettings
+from pipeline.entrypoints.cli.options import AsJson, Since
 from pipeline.model.errors import ConfigInvalid, Problem
 from pipeline.model.states import State
 from pipeline.model.symbols import canonical
 from pipeline.model.times import moment_of
+from pipeline.startup.arguments import id_of
 from pipeline.startup.context import executors_for, open_record, settings_for_a_person, since
 from pipeline.views.history import executions as list_executions
 from pipeline.views.history import signal_history
 from pipeline.views.json_shapes import execution_json
 from pipeline.views.symbol_history import ask
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -36,9 +36,7 @@ def executions(
     signal: Annotated[str | None, typer.Option(metavar="ID", help="Only of this signal.")] = None,
     status: Annotated[str | None, typer.Option(help="Only in this state.")] = None,
     executor: Annotated[str | None, typer.Option(help="Only of this executor.")] = None,
-    after: Annotated[
-        str | None, typer.Option("--since", metavar="T", help="RFC 3339, or 90s, 15m, 2h, 3d ago.")
-    ] = None,
+    after: Since = None,
     limit: Annotated[int, typer.Option(min=1, help="List at most this many.")] = 50,
     as_json: AsJson = False,
 ) -> None:
@@ -46,7 +44,7 @@ def executions(
     with open_record(settings_for_a_person("executions")) as record:
         rows = list_executions(
             record,
-            signal_id=None if signal is None else _id(signal, "--signal"),
+            signal_id=None if signal is None else id_of(signal, "--signal"),
             state=None if status is None else state_named(status),
             executor_id=executor,
             since=since(after),
@@ -64,7 +62,9 @@ def executions(
 
 
 def why(
-    which: Annotated[str, typer.Argument(metavar="SIGNAL_OR_EXECUTION_ID|SYMBOL")],
+    which: Annotated[
+        str, typer.Argument(metavar="SIGNAL_OR_EXECUTION_ID|SYMBOL", help="An id, or a symbol like AAPL.")
+    ],
     *,
     at: Annotated[
         str | None, typer.Option(metavar="TIME", help="With a symbol: around this time; RFC 3339, or 15m, 2h, 3d ago.")
@@ -164,13 +164,6 @@ def _settings_line(settings: dict[str, Any]) -> str:
     if settings["changes"] is None:
         return f"{line}; the file has other settings now"
     return f"{line}; changed since: {'; '.join(settings['changes']) or 'the release'}"
-
-
-def _id(text: str, key: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError:
-        raise ConfigInvalid([Problem(key=key, message=f"{text!r} is not an id")]) from None
 
 
 def state_named(text: str) -> State:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline.entrypoints.cli.options import AsJson, ByMachine
 from pipeline.model.errors import ConfigInvalid, NotPossible, Problem
 from pipeline.model.json_values import time_json
 from pipeline.operations.tokens import Scope, make_token, revoke_token, tokens
@@ -19,10 +20,7 @@ app = typer.Typer(no_args_is_help=True, help="Make, list and revoke tokens for p
 Name = Annotated[
     str, typer.Argument(metavar="NAME", help="The program's name; it is the source of the signals that it sends.")
 ]
-By = Annotated[str | None, typer.Option(help="Who; your login name and machine by default.")]
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command()
@@ -30,7 +28,7 @@ def add(
     name: Name,
     *,
     scope: Annotated[str, typer.Option(help="Its rights: read, signal, operate; several with commas.")],
-    by: By = None,
+    by: ByMachine = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a token and print it. It is shown only this once: only its hash is kept."""
@@ -62,7 +60,7 @@ def list_(*, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def revoke(name: Name, *, by: By = None, as_json: AsJson = False) -> None:
+def revoke(name: Name, *, by: ByMachine = None, as_json: AsJson = False) -> None:
     """Revoke a token: within seconds it is refused everywhere. Its name cannot be used again."""
     with open_record(settings_for_a_person("token")) as record:
         if not revoke_token(record, name, by=by or me()):

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from config.webhooks import DEFAULT, Webhook, load_webhooks
+from pipeline.entrypoints.cli.options import AsJson, Since
 from pipeline.intake.webhooks.body import read_body
 from pipeline.intake.webhooks.deliveries import deliveries
 from pipeline.intake.webhooks.translate import IDENTITY_TEXTS, translate
@@ -20,8 +21,6 @@ from pipeline.model.json_values import number_json, time_json
 from pipeline.startup.context import executors_for, open_record, settings_for_a_person, since
 
 app = typer.Typer(no_args_is_help=True, help="Test webhooks, and list what was delivered to them.")
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.callback()
@@ -51,7 +50,7 @@ def try_body(
 def list_deliveries(
     *,
     refused: Annotated[bool, typer.Option("--refused", help="Only those that were refused.")] = False,
-    since_: Annotated[str | None, typer.Option("--since", help="RFC 3339, or 90s, 15m, 2h, 3d.")] = None,
+    since_: Since = None,
     name: Annotated[str | None, typer.Option(help="Only of this webhook.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="List at most this many.")] = 50,
     as_json: AsJson = False,
