@@ -42,15 +42,19 @@ class _Refusal:
 
 
 def conditions(rate: ExecutionRateAlert) -> list[Condition]:
-    """Return every condition that the keeper checks, except the limits."""
-    of_executions = [
+    """Return every condition that the keeper checks, except the limits. A message names the earlier ones first."""
+    return [
+        _workers,
         execution_conditions.dead_letters,
         execution_conditions.unknown_outcomes,
+        _switches,
         execution_conditions.failed_exits,
         execution_conditions.late_exits,
         execution_conditions.late_orders,
+        _sources,
+        _refusals,
+        ExecutionRates(rate),
     ]
-    return [_workers, _switches, *of_executions, _sources, _refusals, ExecutionRates(rate)]
 
 
 def keeper_down(connection: Connection[DictRow]) -> ConditionResult:
