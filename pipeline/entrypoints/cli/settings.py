@@ -14,6 +14,7 @@ import typer
 from config.checks.changes import Change
 from pipeline.entrypoints.cli.options import AsJson, By
 from pipeline.model.errors import ConfigInvalid, Problem
+from pipeline.model.json_values import object_json
 from pipeline.operations.end_execution import end_execution
 from pipeline.startup import forget_executor, live_limits
 from pipeline.startup.arguments import executor_of, id_of, not_in_file
@@ -117,7 +118,7 @@ def end(
     with open_record(settings_for_a_person("end")) as record:
         ended = end_execution(record, which, by=by or getpass.getuser(), why=why)
     if as_json:
-        typer.echo(json.dumps({name: str(value) for name, value in asdict(ended).items()}, indent=2))
+        typer.echo(json.dumps(object_json(vars(ended)), indent=2))
     else:
         typer.echo(f"ended {ended.execution_id}: {ended.symbol} at {ended.executor_id}")
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
 from pipeline.entrypoints.cli.options import AsJson, ByMachine
 from pipeline.model.errors import ConfigInvalid, NotPossible, Problem
-from pipeline.model.json_values import time_json
+from pipeline.model.json_values import object_json
 from pipeline.operations.tokens import Scope, make_token, revoke_token, tokens
 from pipeline.startup.context import open_record, settings_for_a_person
 from pipeline.startup.executor_names import me
@@ -48,8 +47,7 @@ def list_(*, as_json: AsJson = False) -> None:
     with open_record(settings_for_a_person("token")) as record:
         found = tokens(record)
     if as_json:
-        times = [{"made_at": time_json(token.made_at), "revoked_at": time_json(token.revoked_at)} for token in found]
-        typer.echo(json.dumps([asdict(token) | at for token, at in zip(found, times, strict=True)], indent=2))
+        typer.echo(json.dumps([object_json(vars(token)) for token in found], indent=2))
         return
     for token in found:
         revoked = f"  revoked {token.revoked_at:{_TIME}} by {token.revoked_by}" if token.revoked_at else ""
