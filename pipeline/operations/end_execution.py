@@ -35,7 +35,7 @@ class EndedExecution:
 class _Ended(EndedExecution):
     seq: int
 
-    def of_signal(self) -> EndedExecution:
+    def public(self) -> EndedExecution:
         return EndedExecution(
             execution_id=self.execution_id,
             signal_id=self.signal_id,
@@ -71,7 +71,7 @@ def end_execution(record: Record, execution_id: UUID, *, by: str, why: str) -> E
         if ended is None:
             raise _refusal(connection, execution_id)
         execute(connection, sql("keeper", "free_symbol"), asdict(ended))
-        return ended.of_signal()
+        return ended.public()
 
     ended = record.run(unit)
     log.info("execution.ended", execution_id=str(execution_id), by=by, why=why)

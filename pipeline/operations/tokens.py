@@ -41,7 +41,7 @@ class Holder:
 
 @dataclass(frozen=True, kw_only=True)
 class ListedToken:
-    """One token as `tradewire token list` prints it; never the token itself."""
+    """One token as `tradewire token list` prints it, never the token itself; its JSON has the fields in this order."""
 
     name: str
     scopes: list[str]

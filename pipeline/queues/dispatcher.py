@@ -53,23 +53,9 @@ class Dispatcher:
 
     def enqueue(self, executions: Iterable[ExecutionRow]) -> bool:
         """Enqueue those of *executions* that wait for their executor; False when Redis is away."""
-        jobs = [
-            QueueJob(
-                execution_id=execution.execution_id,
-                executor_id=execution.executor_id,
-                job_id=job_id(execution.execution_id, 1),
-                description=description(
-                    action=execution.action,
-                    symbol=execution.symbol,
-                    confidence=execution.confidence,
-                    executor_id=execution.executor_id,
-                ),
-            )
-            for execution in executions
-            if execution.state is State.QUEUED
-        ]
         if time.monotonic() < self._again_at:
             return False
+        jobs = [_first_job(execution) for execution in executions if execution.state is State.QUEUED]
         try:
             self._queues.enqueue(jobs)
         except QueueUnavailable as error:
@@ -81,3 +67,17 @@ class Dispatcher:
         reached("relay.after_enqueue")
         self._failures = 0
         return True
+
+
+def _first_job(execution: ExecutionRow) -> QueueJob:
+    return QueueJob(
+        execution_id=execution.execution_id,
+        executor_id=execution.executor_id,
+        job_id=job_id(execution.execution_id, 1),
+        description=description(
+            action=execution.action,
+            symbol=execution.symbol,
+            confidence=execution.confidence,
+            executor_id=execution.executor_id,
+        ),
+    )

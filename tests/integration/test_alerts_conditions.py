@@ -16,7 +16,7 @@ from pipeline.model.switches import SwitchKind
 from pipeline.monitoring.alerts.alert_store import AlertStore
 from pipeline.monitoring.alerts.conditions import conditions
 from pipeline.monitoring.alerts.kinds import HOLDS_S, AlertKind
-from pipeline.monitoring.alerts.monitor import AlertMonitor, look_for_keeper
+from pipeline.monitoring.alerts.monitor import AlertMonitor, check_keeper
 from pipeline.monitoring.heartbeats import Heartbeat
 from pipeline.store.record import Record
 from tests.factories import until
@@ -29,9 +29,9 @@ QUIET = {AlertKind.WORKER_MISSING: 3600.0}
 
 def watching(record: Record, executors: Executors, **changes: Any) -> AlertMonitor:
     """Return a watcher for which everything that is wrong is so at once, except a missing worker."""
-    ledger = changes.pop("ledger", None) or AlertStore(calm=timedelta(0), holds_s=QUIET)
-    looks = [limits, *conditions(RATE)]
-    return AlertMonitor(record=record, executors=executors, looks=looks, ledger=ledger, **changes)
+    store = changes.pop("store", None) or AlertStore(calm=timedelta(0), holds_s=QUIET)
+    checked = [limits, *conditions(RATE)]
+    return AlertMonitor(record=record, executors=executors, conditions=checked, store=store, **changes)
 
 
 @pytest.fixture
@@ -148,7 +148,7 @@ def test_a_low_execution_rate_is_an_alert_from_the_minimum_on(
 def test_a_queue_without_a_worker_is_an_alert_when_that_lasts(
     record: Record, executors: Executors, database_url: str, rows: Rows
 ) -> None:
-    watch = watching(record, executors, ledger=AlertStore(calm=timedelta(0), holds_s={AlertKind.WORKER_MISSING: 0.5}))
+    watch = watching(record, executors, store=AlertStore(calm=timedelta(0), holds_s={AlertKind.WORKER_MISSING: 0.5}))
     alive = Heartbeat(database_url, kind="worker", name="prop_firm")
     try:
         until(lambda: rows("SELECT count(*) AS n FROM heartbeat")[0]["n"])
@@ -249,16 +249,16 @@ def test_each_rung_of_a_loss_limit_is_an_alert(make_core: Any, rows: Rows, equit
 def test_a_missing_keeper_is_seen_by_others_and_is_over_when_one_leads(
     record: Record, executors: Executors, rows: Rows, open_: Open
 ) -> None:
-    ledger = AlertStore(calm=timedelta(0), holds_s={AlertKind.KEEPER_DOWN: 0.3})
-    assert look_for_keeper(record, ledger) == 0
-    until(lambda: look_for_keeper(record, ledger))
+    store = AlertStore(calm=timedelta(0), holds_s={AlertKind.KEEPER_DOWN: 0.3})
+    assert check_keeper(record, store) == 0
+    until(lambda: check_keeper(record, store))
     assert set(open_()) == {"keeper_down"}
 
     watching(record, executors).run_once()
     assert open_() == {}
 
     rows("INSERT INTO leadership VALUES ('keeper', gen_random_uuid(), now() + interval '1 minute')")
-    assert look_for_keeper(record, ledger) == 0
+    assert check_keeper(record, store) == 0
 
 
 def test_the_next_keeper_says_for_how_long_there_was_none(
@@ -287,7 +287,7 @@ def test_two_watchers_at_once_open_each_alert_once(
 
 
 def test_a_flapping_trouble_is_one_alert(record: Record, executors: Executors, rows: Rows) -> None:
-    watch = watching(record, executors, ledger=AlertStore(calm=timedelta(seconds=30), holds_s=QUIET))
+    watch = watching(record, executors, store=AlertStore(calm=timedelta(seconds=30), holds_s=QUIET))
     for _ in range(3):
         rows("INSERT INTO account_refusal (executor_id, probe_at, message) VALUES ('argo', now(), 'no')")
         watch.run_once()

@@ -15,7 +15,7 @@ from pipeline.model.backoff import Backoff
 from pipeline.monitoring.alerts.alert_store import AlertStore
 from pipeline.monitoring.alerts.channels import send
 from pipeline.monitoring.alerts.delivery import AlertDelivery
-from pipeline.monitoring.alerts.kinds import AlertKind, Look, Raised, Severity
+from pipeline.monitoring.alerts.kinds import AlertKind, ConditionResult, Raised, Severity
 from pipeline.monitoring.alerts.messages import Message
 from pipeline.store.record import Record
 from tests.factories import until
@@ -38,23 +38,23 @@ def trouble(which: object = "1", kind: AlertKind = AlertKind.DEAD_LETTER) -> Rai
     )
 
 
-def note(record: Record, ledger: AlertStore, raised: Sequence[Raised], kind: AlertKind = AlertKind.DEAD_LETTER) -> None:
-    look = Look(kinds=frozenset({kind}), raised=tuple(raised))
-    record.run(lambda connection: ledger.note(connection, [look]))
+def note(record: Record, store: AlertStore, raised: Sequence[Raised], kind: AlertKind = AlertKind.DEAD_LETTER) -> None:
+    result = ConditionResult(kinds=frozenset({kind}), raised=tuple(raised))
+    record.run(lambda connection: store.note(connection, [result]))
 
 
 @pytest.fixture
-def ledger() -> AlertStore:
+def store() -> AlertStore:
     return AlertStore(calm=timedelta(0), holds_s={})
 
 
 def test_a_channel_that_is_down_is_told_later_and_the_second_one_at_once_once_each(
-    record: Record, rows: Rows, ledger: AlertStore
+    record: Record, rows: Rows, store: AlertStore
 ) -> None:
     with receiving(2) as (first, second):
         first.down = True
         telling = delivery(record, first, second)
-        note(record, ledger, [trouble()])
+        note(record, store, [trouble()])
         until(lambda: telling.run_once() * 0 or second.messages)
         assert (len(second.messages), first.messages) == (1, [])
         down_until = time.monotonic() + 2.0
@@ -78,10 +78,10 @@ def test_a_channel_that_is_down_is_told_later_and_the_second_one_at_once_once_ea
     assert [row["n"] for row in tries if row["delivered"]] == [1, 1]
 
 
-def test_a_first_channel_that_works_is_the_only_one(record: Record, ledger: AlertStore) -> None:
+def test_a_first_channel_that_works_is_the_only_one(record: Record, store: AlertStore) -> None:
     with receiving(2) as (first, second):
         telling = delivery(record, first, second)
-        note(record, ledger, [trouble()])
+        note(record, store, [trouble()])
 
         until(lambda: telling.run_once() * 0 or first.messages)
 
@@ -89,19 +89,19 @@ def test_a_first_channel_that_works_is_the_only_one(record: Record, ledger: Aler
         assert second.messages == []
 
 
-def test_with_two_down_the_third_is_told(record: Record, ledger: AlertStore) -> None:
+def test_with_two_down_the_third_is_told(record: Record, store: AlertStore) -> None:
     with receiving(3) as (first, second, third):
         first.down = second.down = True
         telling = delivery(record, first, second, third)
-        note(record, ledger, [trouble()])
+        note(record, store, [trouble()])
 
         until(lambda: telling.run_once() * 0 or third.messages)
 
 
-def test_a_storm_is_one_message_with_a_count(record: Record, ledger: AlertStore) -> None:
+def test_a_storm_is_one_message_with_a_count(record: Record, store: AlertStore) -> None:
     with receiving() as (receiver,):
         telling = delivery(record, receiver)
-        note(record, ledger, [trouble(number) for number in range(300)])
+        note(record, store, [trouble(number) for number in range(300)])
 
         until(lambda: telling.run_once() * 0 or receiver.messages)
         telling.run_once()
@@ -112,13 +112,13 @@ def test_a_storm_is_one_message_with_a_count(record: Record, ledger: AlertStore)
         assert receiver.messages[0]["type"] == "failure"
 
 
-def test_what_comes_soon_after_a_message_waits_for_the_next(record: Record, ledger: AlertStore) -> None:
+def test_what_comes_soon_after_a_message_waits_for_the_next(record: Record, store: AlertStore) -> None:
     with receiving() as (receiver,):
         telling = delivery(record, receiver, settings={"group_s": 2})
-        note(record, ledger, [trouble(0)])
+        note(record, store, [trouble(0)])
         until(lambda: telling.run_once() * 0 or receiver.messages)
         for number in range(1, 4):
-            note(record, ledger, [trouble(each) for each in range(number + 1)])
+            note(record, store, [trouble(each) for each in range(number + 1)])
             telling.run_once()
 
         until(lambda: telling.run_once() * 0 or len(receiver.messages) > 1)
@@ -128,13 +128,13 @@ def test_what_comes_soon_after_a_message_waits_for_the_next(record: Record, ledg
         assert "dead_letter 0 " not in receiver.bodies[1]
 
 
-def test_the_end_is_told_too_once(record: Record, ledger: AlertStore) -> None:
+def test_the_end_is_told_too_once(record: Record, store: AlertStore) -> None:
     with receiving() as (receiver,):
         telling = delivery(record, receiver)
-        note(record, ledger, [trouble(1), trouble(2)])
+        note(record, store, [trouble(1), trouble(2)])
         until(lambda: telling.run_once() * 0 or receiver.messages)
 
-        note(record, ledger, [trouble(2)])
+        note(record, store, [trouble(2)])
 
         until(lambda: telling.run_once() * 0 or len(receiver.messages) == 2)
         assert receiver.bodies[1].startswith("It is over:\n- [critical] dead_letter 1 ")
@@ -144,9 +144,9 @@ def test_the_end_is_told_too_once(record: Record, ledger: AlertStore) -> None:
         assert len(receiver.messages) == 2
 
 
-def test_what_came_and_went_before_it_was_told_is_told_in_one(record: Record, ledger: AlertStore) -> None:
-    note(record, ledger, [trouble()])
-    note(record, ledger, [])
+def test_what_came_and_went_before_it_was_told_is_told_in_one(record: Record, store: AlertStore) -> None:
+    note(record, store, [trouble()])
+    note(record, store, [])
     with receiving() as (receiver,):
         telling = delivery(record, receiver)
 
@@ -156,20 +156,20 @@ def test_what_came_and_went_before_it_was_told_is_told_in_one(record: Record, le
         assert telling.run_once() == 0
 
 
-def test_the_end_of_an_event_is_no_news(record: Record, ledger: AlertStore) -> None:
+def test_the_end_of_an_event_is_no_news(record: Record, store: AlertStore) -> None:
     with receiving() as (receiver,):
         telling = delivery(record, receiver)
-        note(record, ledger, [trouble(kind=AlertKind.LATE_ORDER)], AlertKind.LATE_ORDER)
+        note(record, store, [trouble(kind=AlertKind.LATE_ORDER)], AlertKind.LATE_ORDER)
         until(lambda: telling.run_once() * 0 or receiver.messages)
 
-        note(record, ledger, [], AlertKind.LATE_ORDER)
+        note(record, store, [], AlertKind.LATE_ORDER)
 
         time.sleep(1.2)
         assert telling.run_once() == 0
         assert len(receiver.messages) == 1
 
 
-def test_two_couriers_at_once_tell_everything_once(record: Record, ledger: AlertStore) -> None:
+def test_two_deliveries_at_once_send_everything_once(record: Record, store: AlertStore) -> None:
     with receiving() as (receiver,):
         two = [delivery(record, receiver), delivery(record, receiver)]
         stop = threading.Event()
@@ -183,7 +183,7 @@ def test_two_couriers_at_once_tell_everything_once(record: Record, ledger: Alert
             thread.start()
         try:
             for number in range(3):
-                note(record, ledger, [trouble(each) for each in range(number + 1)])
+                note(record, store, [trouble(each) for each in range(number + 1)])
                 until(lambda number=number: len(receiver.messages) > number)
                 time.sleep(0.2)
         finally:
@@ -193,13 +193,13 @@ def test_two_couriers_at_once_tell_everything_once(record: Record, ledger: Alert
         assert len(receiver.messages) == 3
 
 
-def test_a_message_whose_teller_died_before_noting_it_is_told_again(record: Record, ledger: AlertStore) -> None:
+def test_a_message_whose_sender_died_before_recording_it_is_sent_again(record: Record, store: AlertStore) -> None:
     def tell_and_die(address: SecretStr, message: Message) -> bool:
         assert send(address, message)
         raise KeyboardInterrupt
 
     with receiving() as (receiver,):
-        note(record, ledger, [trouble()])
+        note(record, store, [trouble()])
         dies = delivery(record, receiver, send=tell_and_die, claim=timedelta(seconds=1))
         with pytest.raises(KeyboardInterrupt):
             until(dies.run_once)
@@ -211,9 +211,9 @@ def test_a_message_whose_teller_died_before_noting_it_is_told_again(record: Reco
 
 
 def test_without_a_channel_alerts_are_rows_and_a_channel_that_comes_is_told_what_is_open(
-    record: Record, rows: Rows, ledger: AlertStore
+    record: Record, rows: Rows, store: AlertStore
 ) -> None:
-    note(record, ledger, [trouble()])
+    note(record, store, [trouble()])
 
     assert AlertDelivery(record=record, alerts=alerts_at({})).run_once() == 0
     assert rows("SELECT count(*) AS n FROM alert WHERE over_at IS NULL")[0]["n"] == 1
@@ -223,12 +223,12 @@ def test_without_a_channel_alerts_are_rows_and_a_channel_that_comes_is_told_what
 
 
 def test_no_address_is_in_the_record_or_in_the_log(
-    record: Record, rows: Rows, ledger: AlertStore, capsys: pytest.CaptureFixture[str]
+    record: Record, rows: Rows, store: AlertStore, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with receiving(2) as (first, second):
         first.down = True
         telling = delivery(record, first, second)
-        note(record, ledger, [trouble()])
+        note(record, store, [trouble()])
         until(lambda: telling.run_once() * 0 or second.messages)
     tables = ("alert", "alert_message", "alert_delivery", "alert_attempt", "alert_channel")
     kept = "".join(str(rows(f"SELECT * FROM {table}")) for table in tables)

@@ -44,7 +44,7 @@ def leads(processes: Processes, keeper: Started) -> bool:
     return "keeper.leads" in processes.said(keeper)
 
 
-def test_a_keeper_that_is_killed_while_it_tells_is_followed_by_one_that_tells_again(
+def test_a_keeper_that_is_killed_while_it_sends_is_followed_by_one_that_sends_again(
     core: Core, processes: Processes, tmp_path: Path
 ) -> None:
     keepers: list[Started] = []
@@ -73,7 +73,7 @@ def test_a_keeper_that_is_killed_while_it_tells_is_followed_by_one_that_tells_ag
         assert "s3cr3t" not in processes.said(keepers[0]) + processes.said(keepers[1])
 
 
-def test_two_keepers_tell_once(core: Core, processes: Processes, tmp_path: Path) -> None:
+def test_two_keepers_send_a_message_once(core: Core, processes: Processes, tmp_path: Path) -> None:
     with receiving() as (receiver,):
         environment = set_up(tmp_path, ALERTS_MAIN=receiver)
         two = [processes.start(core, "keep", **environment) for _ in range(2)]
@@ -169,7 +169,7 @@ def test_real_money_needs_a_channel_that_took_a_test_at_the_address_that_it_has(
 
 
 @pytest.mark.usefixtures("keys")
-def test_real_money_without_a_channel_needs_the_word(record: Record, tmp_path: Path) -> None:
+def test_real_money_without_a_channel_needs_alerts_none(record: Record, tmp_path: Path) -> None:
     executors = live(tmp_path)
 
     with pytest.raises(ConfigInvalid, match="no alert channel is set up"):

@@ -92,7 +92,7 @@ def test_an_absent_postgres_is_named_and_the_rest_is_looked_at(core: Core) -> No
     assert {"postgresql", "redis", "broker argo", "market argo", "clock broker argo", "disk home"} <= set(found)
 
 
-def test_a_database_without_tables_is_told_apart_from_an_absent_one(core: Core, empty_database_url: str) -> None:
+def test_a_database_without_tables_differs_from_an_absent_one(core: Core, empty_database_url: str) -> None:
     found = examined(core, database_url=SecretStr(empty_database_url))
 
     assert critical(found) == {"postgresql"}
@@ -162,7 +162,7 @@ def test_one_lost_answer_of_a_broker_is_no_finding(core: Core) -> None:
     assert critical(found) == set()
 
 
-def test_a_refused_account_and_the_keys_of_another_are_told_apart(core: Core, make_core: Any) -> None:
+def test_a_refused_account_differs_from_the_keys_of_another_account(core: Core, make_core: Any) -> None:
     core.exchange.admin("accounts", {"key": "argo", "refused": True})
     refused = examined(core)["broker argo"]
     core.exchange.admin("accounts", {"key": "argo", "refused": False})

@@ -103,7 +103,7 @@ def test_a_process_of_another_release_is_named(core: Core) -> None:
     assert found.saw == f"this is {release()}; web web (pid 7 on there) 0.0.1"
 
 
-def test_a_hold_after_a_429_is_said(core: Core) -> None:
+def test_a_hold_after_a_429_is_reported(core: Core) -> None:
     core.run(core.send("AAPL"))
     core.rows(
         "INSERT INTO request_budget (holder, closed_until, refusals) "

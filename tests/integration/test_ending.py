@@ -75,7 +75,7 @@ def test_a_held_one_whose_order_may_be_at_the_broker_is_not_ended(record: Record
         end_execution(record, execution_id, by="ann", why="enough")
 
 
-def test_ending_twice_says_that_it_is_over(record: Record, lives: Lives) -> None:
+def test_ending_twice_is_refused(record: Record, lives: Lives) -> None:
     execution_id = lives.born()
     end_execution(record, execution_id, by="ann", why="enough")
 

@@ -59,7 +59,7 @@ def test_a_start_keeps_what_each_hash_means_and_no_secret(record: Record, execut
     assert not any(word in words for word in ("key", "secret", "password", "token"))
 
 
-def test_routing_says_under_which_settings_it_ended_an_execution(
+def test_an_execution_that_routing_ended_has_the_hash_of_the_settings(
     lives: Lives, executors: Executors, rows: Rows
 ) -> None:
     lives.born(confidence=80)
@@ -156,7 +156,7 @@ def test_processes_that_start_at_once_accept_once(record: Record, live: WithLimi
 
 
 @pytest.mark.parametrize("state", ["queued", "held", "submitting", "unknown", "accepted", "partially_filled", "dead"])
-def test_open_work_of_a_gone_executor_keeps_everybody_from_starting(
+def test_open_work_of_a_removed_executor_prevents_a_start(
     record: Record, executors: Executors, lives: Lives, state: str
 ) -> None:
     execution_id = lives.born(confidence=80)
@@ -172,7 +172,9 @@ def test_open_work_of_a_gone_executor_keeps_everybody_from_starting(
     assert "tradewire config forget argo --why TEXT" in refused["executors.argo"]
 
 
-def test_a_gone_executor_whose_work_is_over_hinders_nobody(record: Record, executors: Executors, lives: Lives) -> None:
+def test_a_removed_executor_without_open_work_allows_a_start(
+    record: Record, executors: Executors, lives: Lives
+) -> None:
     lives.lived("filled")
 
     check_start(record, only(executors, "prop_firm"), by="test")
@@ -189,7 +191,7 @@ def holds(rows: Rows, executor_id: str, account_number: str, **quantities: int) 
         rows("INSERT INTO holding VALUES (%s, %s, 'one', %s)", [account_number, symbol, quantity])
 
 
-def test_positions_alone_keep_everybody_from_starting(record: Record, executors: Executors, rows: Rows) -> None:
+def test_positions_of_a_removed_executor_prevent_a_start(record: Record, executors: Executors, rows: Rows) -> None:
     holds(rows, "old", "PA7", AAPL=5, MSFT=-2, TSLA=0)
 
     message = refusal(record, dict(executors))["executors.old"]
@@ -198,7 +200,7 @@ def test_positions_alone_keep_everybody_from_starting(record: Record, executors:
     assert 'account = "PA7"' in message
 
 
-def test_positions_of_a_renamed_executor_are_its_new_names(
+def test_positions_of_a_renamed_executor_belong_to_its_new_name(
     record: Record, executors: Executors, tmp_path: Path, rows: Rows
 ) -> None:
     holds(rows, "old", "PA7", AAPL=5)
@@ -212,7 +214,7 @@ def test_positions_of_a_renamed_executor_are_its_new_names(
     check_start(record, executors, by="test")
 
 
-def test_a_persons_word_ends_what_waits_and_lets_the_rest_start(
+def test_forgetting_an_executor_ends_what_waits_and_allows_a_start(
     record: Record, executors: Executors, lives: Lives, rows: Rows
 ) -> None:
     waiting, held = lives.born(confidence=80, symbol="MSFT"), lives.born(confidence=80, symbol="TSLA")
@@ -244,7 +246,7 @@ def test_a_persons_word_ends_what_waits_and_lets_the_rest_start(
     ]
 
 
-def test_what_is_requeued_after_the_word_keeps_everybody_from_starting_again(
+def test_a_requeue_after_forgetting_prevents_a_start_again(
     record: Record, executors: Executors, lives: Lives, rows: Rows
 ) -> None:
     letter = lives.lived("dead", "attempts_used_up")
@@ -257,7 +259,7 @@ def test_what_is_requeued_after_the_word_keeps_everybody_from_starting_again(
     assert "1 queued" in refusal(record, left)["executors.argo"]
 
 
-def test_an_executor_that_came_back_is_not_covered_by_the_old_word(
+def test_having_been_forgotten_does_not_cover_an_executor_that_came_back(
     record: Record, executors: Executors, lives: Lives
 ) -> None:
     lives.lived("accepted", order_id="o-1")
@@ -268,14 +270,14 @@ def test_an_executor_that_came_back_is_not_covered_by_the_old_word(
     assert refusal(record, left).keys() == {"executors.argo"}
 
 
-def test_nobody_forgets_an_executor_of_the_file_or_one_that_never_was(record: Record, executors: Executors) -> None:
+def test_an_executor_of_the_file_or_an_unknown_one_cannot_be_forgotten(record: Record, executors: Executors) -> None:
     with pytest.raises(NotPossible, match="is in the executors file"):
         forget(record, executors, "argo", by="ann", why="gone")
     with pytest.raises(NotPossible, match="the record knows no executor"):
         forget(record, executors, "arog", by="ann", why="gone")
 
 
-def test_nobody_forgets_an_executor_at_work(
+def test_an_executor_at_work_cannot_be_forgotten(
     record: Record, executors: Executors, lives: Lives, rows: Rows, database_url: str
 ) -> None:
     waiting, busy = lives.born(confidence=80, symbol="MSFT"), lives.born(confidence=80)

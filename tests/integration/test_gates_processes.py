@@ -66,7 +66,9 @@ def test_up_starts_nothing_with_keys_of_another_account(core: Core, processes: P
     assert alive(core, "worker") + alive(core, "keeper") == []
 
 
-def test_a_worker_sends_nothing_before_its_broker_has_told_the_pinned_account(core: Core, processes: Processes) -> None:
+def test_a_worker_sends_nothing_before_its_broker_has_reported_the_pinned_account(
+    core: Core, processes: Processes
+) -> None:
     number = core.runtimes["argo"].broker.account().number
     core.executors_path.write_text(paper(core.exchange.url, account=number))
     core.exchange.kill9()
@@ -116,7 +118,7 @@ def test_without_an_address_or_keys_nothing_but_mode_exchange_opens_an_account(
 
 
 @pytest.mark.parametrize("command", [["work", "argo"], ["keep"], ["produce"], ["serve"], ["up", "--source", "none"]])
-def test_no_process_starts_while_a_gone_executor_has_open_work(
+def test_no_process_starts_while_a_removed_executor_has_open_work(
     core: Core, processes: Processes, command: list[str]
 ) -> None:
     core.send()
@@ -127,7 +129,7 @@ def test_no_process_starts_while_a_gone_executor_has_open_work(
     ends(processes, process, 2, "executors.old: is no longer in the file", "tradewire config forget old --why TEXT")
 
 
-def test_the_typed_name_and_nothing_else_lets_a_gone_executor_go(core: Core, processes: Processes) -> None:
+def test_only_the_typed_name_forgets_a_removed_executor(core: Core, processes: Processes) -> None:
     execution_id = core.send()
     core.rows("UPDATE execution SET executor_id = 'old'")
     forget = ["config", "forget", "old", "--why", "closed"]
@@ -235,7 +237,7 @@ def test_direct_execution_passes_the_same_gates(core: Core, processes: Processes
     assert len(core.rows("SELECT * FROM signal")) == 1
 
 
-def test_who_only_records_says_what_routing_decided_under(core: Core, processes: Processes) -> None:
+def test_a_command_that_only_records_keeps_the_settings_that_routing_used(core: Core, processes: Processes) -> None:
     line = json_line(signal_of("AAPL", confidence=10))
 
     ends(processes, processes.start(core, "signal", "send", stdin=line), 0, "confidence_below_minimum")

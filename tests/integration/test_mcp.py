@@ -96,7 +96,7 @@ def test_what_is_offered_reads_only_unless_it_was_started_otherwise(assistant: A
         assert {"who", "why"} <= set(all_of_it[name].input_schema["required"])
 
 
-def test_one_conversation_tells_why_and_counts_what_came_of_it(core: Core, assistant: Assistant) -> None:
+def test_one_conversation_explains_a_signal_and_counts_results(core: Core, assistant: Assistant) -> None:
     bought = core.run(core.send("AAPL"))
     core.run(core.send("AAPL", confidence=60))
 
@@ -118,7 +118,7 @@ def test_one_conversation_tells_why_and_counts_what_came_of_it(core: Core, assis
     assert [(each["executor_id"], each["switches"]) for each in stands["switches"]] == [("argo", [])]
 
 
-def test_of_a_symbol_it_tells_the_newest_lives_or_what_came_instead(core: Core, assistant: Assistant) -> None:
+def test_for_a_symbol_it_returns_the_newest_histories_or_what_was_refused(core: Core, assistant: Assistant) -> None:
     for _ in range(4):
         core.send("AAPL")
     newest = core.send("AAPL", confidence=60)
@@ -146,7 +146,7 @@ def test_doctor_names_what_is_away(assistant: Assistant) -> None:
     assert checks["redis"]["remedy"]
 
 
-def test_what_is_not_there_or_not_readable_is_said_in_words(assistant: Assistant) -> None:
+def test_a_missing_or_unreadable_thing_is_reported_as_a_sentence(assistant: Assistant) -> None:
     nobody = str(uuid4())
 
     answers = assistant.asks(

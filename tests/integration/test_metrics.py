@@ -201,7 +201,7 @@ def test_how_things_stand_is_read_anew(
     assert (value(text, "tradewire_last_signal_timestamp_seconds", {"source": "test"}) or 0) > 1.7e9
 
 
-def test_limits_are_told_of_an_account_that_was_read(make_core: Any) -> None:
+def test_limits_are_shown_for_an_account_that_was_read(make_core: Any) -> None:
     core = make_core(LIMITED)
     core.prices(AAPL=100)
     core.run(core.send())

@@ -74,7 +74,7 @@ def test_a_process_of_an_executor_that_is_not_in_the_file_is_named(
     assert (found["argo"].file_hash, len(found["argo"].stale)) == (None, 1)
 
 
-def test_what_differs_from_the_last_acceptance_is_told(record: Record, executors: Executors) -> None:
+def test_differences_from_the_last_acceptance_are_returned(record: Record, executors: Executors) -> None:
     live = executors["argo"].model_copy(update={"mode": "live", "account": "123"})
     accept(record, live, sentence="I accept real orders on account 123", by="ann")
     edit = live.model_copy(update={"limits": live.limits.model_copy(update={"orders_per_day": 7})})

@@ -19,7 +19,7 @@ from pipeline.accounts.losses import RUNGS, Use, uses
 from pipeline.monitoring.alerts.channels import ping
 from pipeline.monitoring.alerts.conditions import conditions
 from pipeline.monitoring.alerts.delivery import AlertDelivery
-from pipeline.monitoring.alerts.kinds import AlertKind, Look, Raised, Severity
+from pipeline.monitoring.alerts.kinds import AlertKind, ConditionResult, Raised, Severity
 from pipeline.monitoring.alerts.monitor import AlertMonitor
 from pipeline.store.record import Record
 from workers.keeper.periodic_task import PeriodicTask
@@ -41,8 +41,8 @@ def alert_tasks(
 ) -> list[PeriodicTask]:
     """Return the tasks, not started. Each has its own thread, so that a slow channel delays no other task."""
     task = partial(PeriodicTask, stop=stop, leads=leads)
-    looks = [limits, *conditions(alerts.settings.execution_rate)]
-    monitor = AlertMonitor(record=record, executors=executors, looks=looks)
+    checked = [limits, *conditions(alerts.settings.execution_rate)]
+    monitor = AlertMonitor(record=record, executors=executors, conditions=checked)
     delivery = AlertDelivery(record=record, alerts=alerts)
     tasks = [
         task("alerts", _CHECK_EVERY_S, monitor.run_once, paced=True),
@@ -53,7 +53,7 @@ def alert_tasks(
     return tasks
 
 
-def limits(connection: Connection[DictRow], executors: Mapping[str, ExecutorSettings]) -> Look:
+def limits(connection: Connection[DictRow], executors: Mapping[str, ExecutorSettings]) -> ConditionResult:
     """Return an alert for each rung that a loss limit has reached."""
     raised = []
     for name, executor in executors.items():
@@ -61,7 +61,7 @@ def limits(connection: Connection[DictRow], executors: Mapping[str, ExecutorSett
         for use in uses(executor, baseline) if baseline is not None else ():
             reached = [at for at, _ in RUNGS if use.lost > 0 and use.lost * 100 >= use.allowed * at]
             raised += [_limit(name, use, at) for at in reached]
-    return Look(kinds=frozenset({AlertKind.LIMIT}), raised=tuple(raised))
+    return ConditionResult(kinds=frozenset({AlertKind.LIMIT}), raised=tuple(raised))
 
 
 def _limit(name: str, use: Use, at: int) -> Raised:

@@ -10,15 +10,13 @@ from typing import Annotated, Any
 import typer
 
 from config.alerts import load_alerts
+from pipeline.entrypoints.cli.options import AsJson, By
 from pipeline.model.errors import ConfigInvalid, Problem
-from pipeline.model.json_values import time_json
+from pipeline.model.json_values import object_json
 from pipeline.monitoring.alerts import commands
 from pipeline.startup.context import open_record, settings_for_a_person
 
 app = typer.Typer(no_args_is_help=True, help="List and acknowledge alerts, and test the channels that send them.")
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-By = Annotated[str | None, typer.Option(help="Who; your login name by default.")]
 
 
 @app.command("test")
@@ -93,18 +91,4 @@ def _line(alert: commands.ListedAlert) -> str:
 
 
 def _json(alert: commands.ListedAlert) -> dict[str, Any]:
-    return {
-        "alert_id": alert.alert_id,
-        "key": alert.key,
-        "kind": alert.kind,
-        "severity": alert.severity.value,
-        "subject": alert.subject,
-        "facts": alert.facts,
-        "acked_by": alert.acked_by,
-        "acked_why": alert.acked_why,
-        "opened_at": time_json(alert.opened_at),
-        "seen_at": time_json(alert.seen_at),
-        "over_at": time_json(alert.over_at),
-        "acked_at": time_json(alert.acked_at),
-        "told_by": alert.told_by or [],
-    }
+    return object_json(vars(alert)) | {"told_by": alert.told_by or []}

@@ -12,7 +12,9 @@ import typer
 
 from config.schema.executor import Executors
 from pipeline.accounts.equity_corrections import Baseline, correct, read
+from pipeline.entrypoints.cli.options import AsJson, By
 from pipeline.model.errors import ConfigInvalid, Problem
+from pipeline.startup.arguments import not_in_file
 from pipeline.startup.context import executors_for, open_record, settings_for_a_person
 
 
@@ -22,7 +24,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def baseline(
-    executor: Annotated[str, typer.Argument(metavar="EXECUTOR")],
+    executor: Annotated[str, typer.Argument(metavar="EXECUTOR", help="The executor of the account.")],
     *,
     day_start: Annotated[
         str | None, typer.Option(metavar="AMOUNT", help="Count the day's loss from this amount from now on.")
@@ -31,8 +33,8 @@ def baseline(
         str | None, typer.Option(metavar="AMOUNT", help="Count a trailing drawdown from this amount from now on.")
     ] = None,
     why: Annotated[str | None, typer.Option(help="Why; it is recorded. A correction needs it.")] = None,
-    by: Annotated[str | None, typer.Option(help="Who; your login name by default.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    by: By = None,
+    as_json: AsJson = False,
 ) -> None:
     """Show the figures that an account's losses are counted from, or correct them. This lifts no switch."""
     settings = settings_for_a_person("baseline")
@@ -63,8 +65,7 @@ def _refuse_wrong_input(
 ) -> None:
     problems = []
     if executor not in executors:
-        message = f"{executor!r} is not in {executors.path}; there is {', '.join(executors)}"
-        problems.append(Problem(key="EXECUTOR", message=message))
+        problems.append(not_in_file(executors, executor))
     given = {key: text for key, text in figures.items() if text is not None}
     for key, text in given.items():
         if _amount(text) is None:

@@ -25,12 +25,11 @@ from config.show import (
     shown_text,
 )
 from config.webhooks import load_webhooks
+from pipeline.entrypoints.cli.options import AsJson
 from pipeline.intake.source_reach import never_traded
 from pipeline.model.errors import ConfigInvalid, Problem
 
 app = typer.Typer(no_args_is_help=True, help="Show, check and export the configuration.")
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command()
@@ -71,14 +70,9 @@ def check(
     later = not_enforced_yet(executors)
     status = "critical" if problems else "warning" if warnings else "ok"
     if as_json:
-        body = {
-            "status": status,
-            "problems": shown_problems(problems),
-            "warnings": shown_problems(warnings),
-            "notes": shown_problems(notes),
-            "not_enforced_yet": later,
-        }
-        _print_json(body)
+        found = {"problems": problems, "warnings": warnings, "notes": notes}
+        body = {name: shown_problems(listed) for name, listed in found.items()}
+        _print_json({"status": status} | body | {"not_enforced_yet": later})
     else:
         _print_findings(problems, warnings, notes, later)
         if not problems:

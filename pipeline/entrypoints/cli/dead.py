@@ -10,8 +10,9 @@ from uuid import UUID
 import typer
 
 from pipeline.entrypoints.cli.executions import print_life
-from pipeline.model.errors import ConfigInvalid, Problem
+from pipeline.entrypoints.cli.options import AsJson, By
 from pipeline.operations.dead_letters import DeadLetters
+from pipeline.startup.arguments import id_of
 from pipeline.startup.context import open_record, settings_for_a_person
 from pipeline.views.history import signal_history
 from pipeline.views.schemas import DeadLetterView
@@ -20,14 +21,15 @@ app = typer.Typer(
     no_args_is_help=True, help="Dead letters, the executions that need you: list, show, requeue or discard them."
 )
 
-Which = Annotated[str, typer.Argument(metavar="EXECUTION_ID", help="An execution's id, or `all`.")]
+_KEY = "EXECUTION_ID"
+Which = Annotated[str, typer.Argument(metavar=_KEY, help="An execution's id, or `all`.")]
 Why = Annotated[str, typer.Option(help="Why; the history keeps it.")]
-By = Annotated[str | None, typer.Option(help="Who; your login name by default.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command("list")
-def list_(*, executor: Annotated[str | None, typer.Option()] = None, as_json: AsJson = False) -> None:
+def list_(
+    *, executor: Annotated[str | None, typer.Option(help="Only of this executor.")] = None, as_json: AsJson = False
+) -> None:
     """List the open dead letters, oldest first."""
     with open_record(settings_for_a_person("dead")) as record:
         letters = DeadLetters(record).open(executor)
@@ -43,10 +45,12 @@ def list_(*, executor: Annotated[str | None, typer.Option()] = None, as_json: As
 
 
 @app.command()
-def show(execution_id: Which, *, as_json: AsJson = False) -> None:
+def show(
+    execution_id: Annotated[str, typer.Argument(metavar=_KEY, help="The execution's id.")], *, as_json: AsJson = False
+) -> None:
     """Show the whole history of a dead letter."""
     with open_record(settings_for_a_person("dead")) as record:
-        print_life(signal_history(record, _id(execution_id)).to_json(), as_json=as_json)
+        print_life(signal_history(record, id_of(execution_id, _KEY)).to_json(), as_json=as_json)
 
 
 @app.command()
@@ -76,11 +80,4 @@ def discard(execution_id: Which, *, why: Why = "discarded by hand", by: By = Non
 
 
 def _ids(text: str, letters: DeadLetters) -> list[UUID]:
-    return [letter.execution_id for letter in letters.open()] if text == "all" else [_id(text)]
-
-
-def _id(text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError:
-        raise ConfigInvalid([Problem(key="EXECUTION_ID", message=f"{text!r} is not an id")]) from None
+    return [letter.execution_id for letter in letters.open()] if text == "all" else [id_of(text, _KEY)]

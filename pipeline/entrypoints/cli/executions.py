@@ -12,17 +12,17 @@ from uuid import UUID
 import typer
 
 from config.schema.executor import ExecutorSettings
+from pipeline.entrypoints.cli.options import AsJson, Since
 from pipeline.model.errors import ConfigInvalid, Problem
 from pipeline.model.states import State
 from pipeline.model.symbols import canonical
 from pipeline.model.times import moment_of
+from pipeline.startup.arguments import id_of
 from pipeline.startup.context import executors_for, open_record, settings_for_a_person, since
 from pipeline.views.history import executions as list_executions
 from pipeline.views.history import signal_history
 from pipeline.views.json_shapes import execution_json
 from pipeline.views.symbol_history import ask
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -36,9 +36,7 @@ def executions(
     signal: Annotated[str | None, typer.Option(metavar="ID", help="Only of this signal.")] = None,
     status: Annotated[str | None, typer.Option(help="Only in this state.")] = None,
     executor: Annotated[str | None, typer.Option(help="Only of this executor.")] = None,
-    after: Annotated[
-        str | None, typer.Option("--since", metavar="T", help="RFC 3339, or 90s, 15m, 2h, 3d ago.")
-    ] = None,
+    after: Since = None,
     limit: Annotated[int, typer.Option(min=1, help="List at most this many.")] = 50,
     as_json: AsJson = False,
 ) -> None:
@@ -46,7 +44,7 @@ def executions(
     with open_record(settings_for_a_person("executions")) as record:
         rows = list_executions(
             record,
-            signal_id=None if signal is None else _id(signal, "--signal"),
+            signal_id=None if signal is None else id_of(signal, "--signal"),
             state=None if status is None else state_named(status),
             executor_id=executor,
             since=since(after),
@@ -64,7 +62,9 @@ def executions(
 
 
 def why(
-    which: Annotated[str, typer.Argument(metavar="SIGNAL_OR_EXECUTION_ID|SYMBOL")],
+    which: Annotated[
+        str, typer.Argument(metavar="SIGNAL_OR_EXECUTION_ID|SYMBOL", help="An id, or a symbol like AAPL.")
+    ],
     *,
     at: Annotated[
         str | None, typer.Option(metavar="TIME", help="With a symbol: around this time; RFC 3339, or 15m, 2h, 3d ago.")
@@ -132,25 +132,29 @@ def print_life(body: dict[str, Any], *, as_json: bool) -> None:
         notes = f"; {delivery['notes']}" if delivery["notes"] else ""
         typer.echo(f"{kind} {delivery['at']} as {delivery['dialect']}: {delivery['identity_says']}{notes}")
     for execution in body["executions"]:
+        _print_execution(execution)
+
+
+def _print_execution(execution: dict[str, Any]) -> None:
+    typer.echo(
+        f"\n{execution['executor_id']} ({execution['mode']}): {execution['status']}  {execution['execution_id']}"
+    )
+    for move in execution["moves"]:
+        reason = f"  {move['reason']}" if move["reason"] else ""
+        why = f"  ({move['why']})" if move["why"] else ""
+        typer.echo(f"  {move['after_ms']:>10.1f} ms  {move['to']:<16} by {move['by']}{reason}{why}")
+    for attempt in execution["attempts_made"]:
+        message = attempt["message"] or ""
+        typer.echo(f"  sent {attempt['sent_at']}: {attempt['outcome']} in {attempt['took_ms']} ms {message}")
+    for order in execution["orders"]:
         typer.echo(
-            f"\n{execution['executor_id']} ({execution['mode']}): {execution['status']}  {execution['execution_id']}"
+            f"  order {order['order_id']} ({order['client_order_id']}) order_status={order['order_status']} "
+            f"filled {order['filled_quantity']} at {order['filled_average_price']}"
         )
-        for move in execution["moves"]:
-            reason = f"  {move['reason']}" if move["reason"] else ""
-            whys = f"  ({move['why']})" if move["why"] else ""
-            typer.echo(f"  {move['after_ms']:>10.1f} ms  {move['to']:<16} by {move['by']}{reason}{whys}")
-        for attempt in execution["attempts_made"]:
-            message = attempt["message"] or ""
-            typer.echo(f"  sent {attempt['sent_at']}: {attempt['outcome']} in {attempt['took_ms']} ms {message}")
-        for order in execution["orders"]:
-            typer.echo(
-                f"  order {order['order_id']} ({order['client_order_id']}) order_status={order['order_status']} "
-                f"filled {order['filled_quantity']} at {order['filled_average_price']}"
-            )
-        if execution["settings"]["hash"] is not None:
-            typer.echo(f"  {_settings_line(execution['settings'])}")
-        if execution.get("remedy"):
-            typer.echo(f"  {execution['meaning']} {execution['remedy']}")
+    if execution["settings"]["hash"] is not None:
+        typer.echo(f"  {_settings_line(execution['settings'])}")
+    if execution.get("remedy"):
+        typer.echo(f"  {execution['meaning']} {execution['remedy']}")
 
 
 def _settings_line(settings: dict[str, Any]) -> str:
@@ -160,13 +164,6 @@ def _settings_line(settings: dict[str, Any]) -> str:
     if settings["changes"] is None:
         return f"{line}; the file has other settings now"
     return f"{line}; changed since: {'; '.join(settings['changes']) or 'the release'}"
-
-
-def _id(text: str, key: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError:
-        raise ConfigInvalid([Problem(key=key, message=f"{text!r} is not an id")]) from None
 
 
 def state_named(text: str) -> State:

@@ -11,7 +11,8 @@ import typer
 
 from config.schema.settings import Settings
 from pipeline.accounts.switches import Switches
-from pipeline.entrypoints.cli.switches import All, AsJson, By, Which, Why, print_statuses
+from pipeline.entrypoints.cli.options import AsJson, ByMachine
+from pipeline.entrypoints.cli.switches import All, Which, Why, print_statuses
 from pipeline.model.errors import ConfigInvalid, RecordUnavailable, TradewireError
 from pipeline.model.json_values import number_json
 from pipeline.model.switches import SwitchKind
@@ -34,7 +35,7 @@ def flatten(
     *,
     every: All = False,
     why: Why = None,
-    by: By = None,
+    by: ByMachine = None,
     wait: Annotated[
         float, typer.Option(min=0, metavar="SECONDS", help="Wait at most so long until the account is flat.")
     ] = 60.0,

@@ -11,12 +11,13 @@ import typer
 
 from config.schema.executor import Executors, ExecutorSettings
 from config.schema.settings import Settings
+from pipeline.entrypoints.cli.options import AsJson
 from pipeline.intake.intake import Intake
 from pipeline.model.errors import ConfigInvalid, Problem
-from pipeline.model.symbols import canonical
 from pipeline.queues.dispatcher import Dispatcher
 from pipeline.queues.queue import ExecutionQueue
 from pipeline.queues.redis_server import connect
+from pipeline.startup.arguments import executor_of, symbol_of
 from pipeline.startup.checks import check_start
 from pipeline.startup.context import executors_for, open_record, redis_url, settings_for_a_person
 from workers.account.pinned_account import check_account
@@ -32,7 +33,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def probe(
-    executor: Annotated[str, typer.Argument(metavar="EXECUTOR")],
+    executor: Annotated[str, typer.Argument(metavar="EXECUTOR", help="The executor of the account.")],
     *,
     never_marketable: Annotated[
         bool,
@@ -47,13 +48,13 @@ def probe(
     wait: Annotated[
         float, typer.Option(metavar="SECONDS", min=1, max=60, help="Wait at most so long for each order.")
     ] = 15.0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Send a marked order of one unit the whole way and time each step: exit 0 if it got through, 1 if not."""
     settings = settings_for_a_person("probe")
     executors = executors_for(settings)
     chosen = _known(executors, executor, never_marketable=never_marketable)
-    wanted = _symbol(symbol)
+    wanted = symbol_of(symbol)
     with _prober(settings, executors, chosen) as prober:
         probed = prober.run(symbol=wanted, never_marketable=never_marketable, wait_s=wait)
     if as_json:
@@ -64,23 +65,13 @@ def probe(
 
 
 def _known(executors: Executors, executor_id: str, *, never_marketable: bool) -> ExecutorSettings:
-    if executor_id not in executors:
-        message = f"{executor_id!r} is not configured; there is {', '.join(executors)}"
-        raise ConfigInvalid([Problem(key="EXECUTOR", message=message)])
-    executor = executors[executor_id]
+    executor = executor_of(executors, executor_id)
     if executor.mode != "exchange" and not never_marketable:
         message = (
             f"{executor_id} is in mode {executor.mode}: there a probe only orders far from the market: add this option"
         )
         raise ConfigInvalid([Problem(key="--never-marketable", message=message)])
     return executor
-
-
-def _symbol(text: str | None) -> str | None:
-    try:
-        return None if text is None else canonical(text)
-    except ValueError as error:
-        raise ConfigInvalid([Problem(key="--symbol", message=str(error))]) from None
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import typer
 from config.checks.not_yet import not_enforced_yet
 from config.schema.settings import load_settings
 from pipeline.model.errors import ConfigInvalid, Problem
+from pipeline.startup.arguments import executor_of
 from pipeline.startup.context import (
     database_url,
     executors_for,
@@ -82,16 +83,14 @@ def work(executor: Annotated[str, typer.Argument(help="The executor whose signal
 
     settings = settings_for(executor)
     executors = executors_for(settings)
-    if executor not in executors:
-        message = f"{executor!r} is not in {executors.path}; there is {', '.join(executors)}"
-        raise ConfigInvalid([Problem(key="EXECUTOR", message=message)])
+    worked = executor_of(executors, executor)
 
     def gate(record: Record) -> None:
         check_start(record, executors, by=f"worker {executor}")
-        check_channels(record, {executor: executors[executor]}, settings=settings)
+        check_channels(record, {executor: worked}, settings=settings)
 
     work_for(
-        executors[executor],
+        worked,
         settings=settings,
         database_url=database_url(settings),
         redis_url=redis_url(settings),

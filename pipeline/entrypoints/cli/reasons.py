@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline.entrypoints.cli.options import AsJson
 from pipeline.model.reason_catalogue import CATALOGUE
 from pipeline.model.reasons import Code
 
@@ -156,7 +157,7 @@ def add_to(app: typer.Typer) -> None:
 
 def reasons(
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print the page pipeline/docs/reasons.md.")] = False,
 ) -> None:
     """Print all reason codes, each with its meaning and what you can do."""

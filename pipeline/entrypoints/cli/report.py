@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from config.schema.settings import Settings
 from pipeline.accounts.limit_usage import headroom
 from pipeline.accounts.switches import Switches
+from pipeline.entrypoints.cli.options import AsJson, Since
 from pipeline.model.errors import ConfigInvalid
 from pipeline.startup.context import executors_for, open_record, settings_for_a_person, since
 from pipeline.store.record import Record
@@ -24,11 +25,8 @@ def add_to(app: typer.Typer) -> None:
 
 def report(
     *,
-    after: Annotated[
-        str | None,
-        typer.Option("--since", metavar="T", help="Count from this time on: RFC 3339, or 90s, 15m, 2h, 3d ago."),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    after: Since = None,
+    as_json: AsJson = False,
 ) -> None:
     """Count the signals and their results, and show how much of each limit is used and which switches are on."""
     settings = settings_for_a_person("report")

@@ -7,23 +7,22 @@ import json
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict
-from typing import Annotated, NoReturn
-from uuid import UUID
+from typing import Annotated
 
 import typer
 
 from config.checks.changes import Change
-from config.schema.executor import Executors
+from pipeline.entrypoints.cli.options import AsJson, By
 from pipeline.model.errors import ConfigInvalid, Problem
+from pipeline.model.json_values import object_json
 from pipeline.operations.end_execution import end_execution
 from pipeline.startup import forget_executor, live_limits
+from pipeline.startup.arguments import executor_of, id_of, not_in_file
 from pipeline.startup.context import executors_for, open_record, settings_for_a_person
 from pipeline.startup.settings_drift import SettingsComparison, compare
 
-Executor = Annotated[str, typer.Argument(metavar="EXECUTOR")]
+Executor = Annotated[str, typer.Argument(metavar="EXECUTOR", help="The executor of the account.")]
 Why = Annotated[str, typer.Option(help="Why; it is recorded.")]
-By = Annotated[str | None, typer.Option(help="Who; your login name by default.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def add_to(app: typer.Typer, *, config: typer.Typer) -> None:
@@ -45,7 +44,7 @@ def diff(
         found = compare(record, executors)
     if executor is not None:
         if executor not in found:
-            _no_such(executor, executors)
+            raise ConfigInvalid([not_in_file(executors, executor)])
         found = {executor: found[executor]}
     stale = list(dict.fromkeys(str(process) for comparison in found.values() for process in comparison.stale))
     equal = all(comparison.equal for comparison in found.values())
@@ -69,11 +68,10 @@ def accept(
     """Accept settings of a live executor that loosen its limits."""
     settings = settings_for_a_person("config")
     executors = executors_for(settings)
-    if executor not in executors:
-        _no_such(executor, executors)
+    live = executor_of(executors, executor)
     typed = sentence if sentence is not None else _typed("sentence", "--sentence")
     with open_record(settings) as record:
-        changes = live_limits.accept(record, executors[executor], sentence=typed, by=by or getpass.getuser())
+        changes = live_limits.accept(record, live, sentence=typed, by=by or getpass.getuser())
     _echo_changes(changes)
     typer.echo(f"accepted: the settings of {executor} as the file has them; restart its processes")
 
@@ -109,21 +107,18 @@ def forget(
 
 
 def end(
-    execution_id: Annotated[str, typer.Argument(metavar="EXECUTION")],
+    execution_id: Annotated[str, typer.Argument(metavar="EXECUTION", help="The execution's id.")],
     *,
     why: Why,
     by: By = None,
     as_json: AsJson = False,
 ) -> None:
     """End an execution that is queued or held: it is skipped, and the next one of its symbol goes on."""
-    try:
-        which = UUID(execution_id)
-    except ValueError:
-        raise ConfigInvalid([Problem(key="EXECUTION", message=f"{execution_id!r} is not an id")]) from None
+    which = id_of(execution_id, "EXECUTION")
     with open_record(settings_for_a_person("end")) as record:
         ended = end_execution(record, which, by=by or getpass.getuser(), why=why)
     if as_json:
-        typer.echo(json.dumps({name: str(value) for name, value in asdict(ended).items()}, indent=2))
+        typer.echo(json.dumps(object_json(vars(ended)), indent=2))
     else:
         typer.echo(f"ended {ended.execution_id}: {ended.symbol} at {ended.executor_id}")
 
@@ -155,8 +150,3 @@ def _typed(what: str, option: str) -> str:
     if not sys.stdin.isatty():
         raise ConfigInvalid([Problem(key=option, message=f"is missing: the {what}")])
     return str(typer.prompt(f"Type the {what}"))
-
-
-def _no_such(executor: str, executors: Executors) -> NoReturn:
-    message = f"{executor!r} is not in {executors.path}; there is {', '.join(executors)}"
-    raise ConfigInvalid([Problem(key="EXECUTOR", message=message)])

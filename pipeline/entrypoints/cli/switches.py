@@ -10,6 +10,7 @@ import typer
 from config.schema.settings import Settings
 from pipeline.accounts.losses import LossLimit, Use
 from pipeline.accounts.switches import Switches, SwitchStatus
+from pipeline.entrypoints.cli.options import AsJson, ByMachine
 from pipeline.model.errors import ConfigInvalid
 from pipeline.model.switches import Switch, SwitchKind, reason_of
 from pipeline.startup.context import executors_for, open_record, settings_for_a_person
@@ -19,8 +20,6 @@ from pipeline.views.account_schemas import SwitchStatusView
 Which = Annotated[str | None, typer.Argument(metavar="EXECUTOR", help="The executor of the account.")]
 All = Annotated[bool, typer.Option("--all", help="All executors of the file.")]
 Why = Annotated[str | None, typer.Option(help="Why; it is recorded, also with every entry that is skipped.")]
-By = Annotated[str | None, typer.Option(help="Who; your login name and machine by default.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -30,28 +29,28 @@ def add_to(app: typer.Typer) -> None:
 
 
 def pause(
-    executor: Which = None, *, every: All = False, why: Why = None, by: By = None, as_json: AsJson = False
+    executor: Which = None, *, every: All = False, why: Why = None, by: ByMachine = None, as_json: AsJson = False
 ) -> None:
     """Pause: entries wait until `resume`, exits go."""
     _turn(SwitchKind.PAUSED, executor, every=every, why=why, by=by, as_json=as_json)
 
 
 def reduce(
-    executor: Which = None, *, every: All = False, why: Why = None, by: By = None, as_json: AsJson = False
+    executor: Which = None, *, every: All = False, why: Why = None, by: ByMachine = None, as_json: AsJson = False
 ) -> None:
     """Closing only: entries are skipped and open ones canceled until `resume`, exits go."""
     _turn(SwitchKind.REDUCING, executor, every=every, why=why, by=by, as_json=as_json)
 
 
 def halt(
-    executor: Which = None, *, every: All = False, why: Why = None, by: By = None, as_json: AsJson = False
+    executor: Which = None, *, every: All = False, why: Why = None, by: ByMachine = None, as_json: AsJson = False
 ) -> None:
     """Halt: like `reduce`, and no limit lifts it by itself."""
     _turn(SwitchKind.HALTED, executor, every=every, why=why, by=by, as_json=as_json)
 
 
 def resume(
-    executor: Which = None, *, every: All = False, why: Why = None, by: By = None, as_json: AsJson = False
+    executor: Which = None, *, every: All = False, why: Why = None, by: ByMachine = None, as_json: AsJson = False
 ) -> None:
     """Lift every switch of the account. A halt by a limit needs --why."""
     settings = settings_for_a_person("resume")

@@ -10,10 +10,11 @@ import typer
 from rich.console import Console
 
 from pipeline.entrypoints.cli.executions import state_named
+from pipeline.entrypoints.cli.options import Since
 from pipeline.entrypoints.terminal.moves import Wanted, follow, line
 from pipeline.model.errors import ConfigInvalid, Problem
 from pipeline.model.reason_catalogue import CATALOGUE
-from pipeline.model.symbols import canonical
+from pipeline.startup.arguments import symbol_of
 from pipeline.startup.context import database_url, settings_for_a_person, since, stop_on_signals
 from pipeline.store.record import Record
 from pipeline.views.live_feed import move_json
@@ -30,16 +31,14 @@ def tail(
     symbol: Annotated[str | None, typer.Option(help="Only of this symbol.")] = None,
     status: Annotated[str | None, typer.Option(help="Only moves into this state.")] = None,
     reason: Annotated[str | None, typer.Option(help="Only moves with this reason code.")] = None,
-    after: Annotated[
-        str | None, typer.Option("--since", metavar="T", help="Begin at this time: RFC 3339, or 90s, 15m, 2h, 3d ago.")
-    ] = None,
+    after: Since = None,
     every: Annotated[bool, typer.Option("--all", help="Print every move, not only decisions.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON for every move.")] = False,
 ) -> None:
     """Print decisions as they are made, until Ctrl-C."""
     wanted = Wanted(
         executor_id=executor,
-        symbol=_symbol(symbol),
+        symbol=symbol_of(symbol),
         state=None if status is None else state_named(status),
         reason=_reason(reason),
         every=every or as_json,
@@ -57,13 +56,6 @@ def tail(
             else:
                 console.print(line(row))
             sys.stdout.flush()
-
-
-def _symbol(text: str | None) -> str | None:
-    try:
-        return None if text is None else canonical(text)
-    except ValueError as error:
-        raise ConfigInvalid([Problem(key="--symbol", message=str(error))]) from None
 
 
 def _reason(text: str | None) -> str | None:

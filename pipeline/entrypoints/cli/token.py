@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
+from pipeline.entrypoints.cli.options import AsJson, ByMachine
 from pipeline.model.errors import ConfigInvalid, NotPossible, Problem
-from pipeline.model.json_values import time_json
+from pipeline.model.json_values import object_json
 from pipeline.operations.tokens import Scope, make_token, revoke_token, tokens
 from pipeline.startup.context import open_record, settings_for_a_person
 from pipeline.startup.executor_names import me
@@ -19,10 +19,7 @@ app = typer.Typer(no_args_is_help=True, help="Make, list and revoke tokens for p
 Name = Annotated[
     str, typer.Argument(metavar="NAME", help="The program's name; it is the source of the signals that it sends.")
 ]
-By = Annotated[str | None, typer.Option(help="Who; your login name and machine by default.")]
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command()
@@ -30,7 +27,7 @@ def add(
     name: Name,
     *,
     scope: Annotated[str, typer.Option(help="Its rights: read, signal, operate; several with commas.")],
-    by: By = None,
+    by: ByMachine = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a token and print it. It is shown only this once: only its hash is kept."""
@@ -50,8 +47,7 @@ def list_(*, as_json: AsJson = False) -> None:
     with open_record(settings_for_a_person("token")) as record:
         found = tokens(record)
     if as_json:
-        times = [{"made_at": time_json(token.made_at), "revoked_at": time_json(token.revoked_at)} for token in found]
-        typer.echo(json.dumps([asdict(token) | at for token, at in zip(found, times, strict=True)], indent=2))
+        typer.echo(json.dumps([object_json(vars(token)) for token in found], indent=2))
         return
     for token in found:
         revoked = f"  revoked {token.revoked_at:{_TIME}} by {token.revoked_by}" if token.revoked_at else ""
@@ -62,7 +58,7 @@ def list_(*, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def revoke(name: Name, *, by: By = None, as_json: AsJson = False) -> None:
+def revoke(name: Name, *, by: ByMachine = None, as_json: AsJson = False) -> None:
     """Revoke a token: within seconds it is refused everywhere. Its name cannot be used again."""
     with open_record(settings_for_a_person("token")) as record:
         if not revoke_token(record, name, by=by or me()):

@@ -5,23 +5,21 @@ from __future__ import annotations
 import json
 import sys
 from datetime import UTC, datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from config.webhooks import DEFAULT, Webhook, load_webhooks
+from pipeline.entrypoints.cli.options import AsJson, Since
 from pipeline.intake.webhooks.body import read_body
 from pipeline.intake.webhooks.deliveries import deliveries
 from pipeline.intake.webhooks.translate import IDENTITY_TEXTS, translate
 from pipeline.model.errors import ConfigInvalid, InvalidSignal, Problem
-from pipeline.model.json_values import number_json, time_json
+from pipeline.model.json_values import object_json
 from pipeline.startup.context import executors_for, open_record, settings_for_a_person, since
 
 app = typer.Typer(no_args_is_help=True, help="Test webhooks, and list what was delivered to them.")
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.callback()
@@ -51,7 +49,7 @@ def try_body(
 def list_deliveries(
     *,
     refused: Annotated[bool, typer.Option("--refused", help="Only those that were refused.")] = False,
-    since_: Annotated[str | None, typer.Option("--since", help="RFC 3339, or 90s, 15m, 2h, 3d.")] = None,
+    since_: Since = None,
     name: Annotated[str | None, typer.Option(help="Only of this webhook.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="List at most this many.")] = 50,
     as_json: AsJson = False,
@@ -82,7 +80,7 @@ def _tested(raw: bytes, webhook: Webhook) -> dict[str, Any]:
         "identity": translation.identity.value,
         "identity_says": IDENTITY_TEXTS[translation.identity],
         "notes": list(translation.notes),
-        "signal": {key: _json_value(value) for key, value in signal.items()},
+        "signal": object_json(signal),
     }
 
 
@@ -107,12 +105,6 @@ def _line(item: dict[str, Any]) -> str:
     if item["code"] is not None:
         return f"{head}  {item['code']}: {item['message']}  from {item['address']}  {body}"
     return f"{head}  {item['dialect']}  signal {item['signal_id']}  {body}"
-
-
-def _json_value(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        return number_json(value)
-    return time_json(value) if isinstance(value, datetime) else value
 
 
 def _content(file: str) -> bytes:

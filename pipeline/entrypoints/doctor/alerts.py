@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from config.alerts import Alerts, load_alerts
 from config.schema.settings import Settings
-from pipeline.entrypoints.doctor.findings import CheckResult, CheckStatus
+from pipeline.entrypoints.doctor.findings import CheckResult, CheckStatus, critical, ok, warning
 from pipeline.model.errors import ConfigInvalid
 from pipeline.monitoring.alerts.commands import listed, tested_channels
 from pipeline.store.record import Record
@@ -21,15 +21,15 @@ def check_alerts(record: Record, settings: Settings) -> list[CheckResult]:
     try:
         channels = _channels(record, load_alerts(settings))
     except ConfigInvalid as error:
-        remedy = "Correct alerts.toml, or set the variable."
-        channels = CheckResult(name="alert channels", status=CheckStatus.CRITICAL, saw=str(error), remedy=remedy)
+        cause, remedy = "The file is wrong, or a variable is not set.", "Correct alerts.toml, or set the variable."
+        channels = critical("alert channels", str(error), cause=cause, remedy=remedy)
     return [_open(record), channels]
 
 
 def _open(record: Record) -> CheckResult:
     alerts = listed(record, all_=False)
     if not alerts:
-        return CheckResult(name="alerts", status=CheckStatus.OK, saw="none is open")
+        return ok("alerts", "none is open")
     subjects = "; ".join(alert.subject for alert in alerts[:_SHOWN])
     more = f"; and {len(alerts) - _SHOWN} more" if len(alerts) > _SHOWN else ""
     return CheckResult(
@@ -45,19 +45,16 @@ def _open(record: Record) -> CheckResult:
 def _channels(record: Record, alerts: Alerts) -> CheckResult:
     name = "alert channels"
     if alerts.silent:
-        return CheckResult(name=name, status=CheckStatus.OK, saw='turned off: alerts.toml says "none"')
+        return ok(name, 'turned off: alerts.toml says "none"')
     if not alerts.channels:
-        return CheckResult(
-            name=name, status=CheckStatus.OK, saw="none is set up: alerts are listed, and no message is sent"
-        )
+        return ok(name, "none is set up: alerts are listed, and no message is sent")
     took = record.run(lambda connection: tested_channels(connection, alerts))
     lacking = [channel for channel in alerts.channels if channel not in took]
     if not lacking:
-        return CheckResult(name=name, status=CheckStatus.OK, saw=f"{', '.join(took)}: tested")
-    return CheckResult(
-        name=name,
-        status=CheckStatus.WARNING,
-        saw=f"{', '.join(lacking)}: not tested at this address",
+        return ok(name, f"{', '.join(took)}: tested")
+    return warning(
+        name,
+        f"{', '.join(lacking)}: not tested at this address",
         cause="It is not known whether a message would arrive.",
         remedy="`tradewire alerts test`.",
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from config.schema.executor import ExecutorSettings
 from config.schema.settings import Settings
 from pipeline.entrypoints.doctor.clocks import Skew, measured
-from pipeline.entrypoints.doctor.findings import CheckResult, CheckStatus
+from pipeline.entrypoints.doctor.findings import CheckResult, critical, ok, warning
 from pipeline.model.account import Account, Clock
 from pipeline.model.errors import BrokerOverRate, BrokerRefusesAccount, ConfigInvalid, RecordUnavailable, TradewireError
 from pipeline.store.record import Record
@@ -96,7 +96,7 @@ def _of_account(executor: ExecutorSettings, account: Account) -> CheckResult:
         saw = f"account {account.number} is blocked for trading"
         return _critical(executor, saw, "The broker decided so.", "Ask the broker.")
     saw = f"account {account.number} ({executor.mode}) answers"
-    return CheckResult(name=_name(executor), status=CheckStatus.OK, saw=saw)
+    return ok(_name(executor), saw)
 
 
 def _failure(executor: ExecutorSettings, error: TradewireError) -> CheckResult:
@@ -111,10 +111,9 @@ def _failure(executor: ExecutorSettings, error: TradewireError) -> CheckResult:
             )
             return _critical(executor, str(error), "The address or the keys are not known.", remedy)
         case BrokerOverRate():
-            return CheckResult(
-                name=_name(executor),
-                status=CheckStatus.WARNING,
-                saw=str(error),
+            return warning(
+                _name(executor),
+                str(error),
                 cause="The account's requests of the last minute are used up, perhaps by another program.",
                 remedy="Wait a minute; `tradewire doctor` shows the budget. Find other programs that use the keys.",
             )
@@ -127,7 +126,7 @@ def _failure(executor: ExecutorSettings, error: TradewireError) -> CheckResult:
 
 
 def _critical(executor: ExecutorSettings, saw: str, cause: str, remedy: str) -> CheckResult:
-    return CheckResult(name=_name(executor), status=CheckStatus.CRITICAL, saw=saw, cause=cause, remedy=remedy)
+    return critical(_name(executor), saw, cause=cause, remedy=remedy)
 
 
 def _name(executor: ExecutorSettings) -> str:

@@ -10,7 +10,7 @@ from psycopg.rows import DictRow
 
 from config.schema.executor import ExecutorSettings
 from pipeline.accounts.account_key import account_key_of
-from pipeline.entrypoints.doctor.findings import CheckResult, CheckStatus
+from pipeline.entrypoints.doctor.findings import CheckResult, ok, warning
 from pipeline.store.query import fetch_all
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
@@ -52,19 +52,17 @@ def _finding(executor: ExecutorSettings, budget: _Budget | None) -> CheckResult:
     spent = int(budget.spent) if budget else 0
     saw = f"{spent} of {most} requests in the last minute" if most is not None else "no limit is set"
     if budget and budget.closed_s > 0:
-        return CheckResult(
-            name=name,
-            status=CheckStatus.WARNING,
-            saw=f"{saw}; the broker answered 429, the account waits {budget.closed_s:.0f} s",
+        return warning(
+            name,
+            f"{saw}; the broker answered 429, the account waits {budget.closed_s:.0f} s",
             cause="The broker allows less than `limits.requests_per_minute`, or another program uses the keys.",
             remedy="Lower `limits.requests_per_minute` of this executor; it continues by itself.",
         )
     if most is not None and spent >= most * _NEARLY:
-        return CheckResult(
-            name=name,
-            status=CheckStatus.WARNING,
-            saw=saw,
+        return warning(
+            name,
+            saw,
             cause="Many signals, orders or dashboards use this account at once; entries wait, exits still go.",
             remedy="After a burst, nothing; otherwise send fewer signals, or get a plan with more requests.",
         )
-    return CheckResult(name=name, status=CheckStatus.OK, saw=saw)
+    return ok(name, saw)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from config.schema.executor import ExecutorSettings
-from pipeline.entrypoints.doctor.findings import CheckResult, CheckStatus
+from pipeline.entrypoints.doctor.findings import CheckResult, CheckStatus, ok, warning
 from pipeline.model.account import Clock
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
@@ -96,17 +96,16 @@ def check_market(executor: ExecutorSettings, clock: Clock | None) -> CheckResult
     """Check whether the market is open. A closed market is no problem; an unreadable clock is."""
     name = f"market {executor.id}"
     if clock is None:
-        return CheckResult(
-            name=name,
-            status=CheckStatus.WARNING,
-            saw="the broker's clock cannot be read",
+        return warning(
+            name,
+            "the broker's clock cannot be read",
             cause="The broker did not answer the request for its clock; entries and exits of shares wait for it.",
             remedy="See the finding on the broker; run `tradewire doctor` again.",
         )
     hours = (
         f"closes {clock.next_close:%a %H:%M} UTC" if clock.is_open else f"opens {clock.next_open:%a %Y-%m-%d %H:%M} UTC"
     )
-    return CheckResult(name=name, status=CheckStatus.OK, saw=f"{'open' if clock.is_open else 'closed'}, {hours}")
+    return ok(name, f"{'open' if clock.is_open else 'closed'}, {hours}")
 
 
 def _finding(name: str, skew: Skew, *, whose: str, than: str, cause: str, remedy: str) -> CheckResult:
@@ -114,6 +113,6 @@ def _finding(name: str, skew: Skew, *, whose: str, than: str, cause: str, remedy
     way = "ahead of" if skew.ahead_s >= 0 else "behind"
     saw = f"{whose} is {abs(skew.ahead_s):.3f} s {way} {than}"
     if off <= SKEW_WARNING_S:
-        return CheckResult(name=name, status=CheckStatus.OK, saw=saw)
+        return ok(name, saw)
     status = CheckStatus.CRITICAL if off > SKEW_CRITICAL_S else CheckStatus.WARNING
     return CheckResult(name=name, status=status, saw=saw, cause=cause, remedy=remedy)

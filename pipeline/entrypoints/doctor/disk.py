@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from pipeline.entrypoints.doctor.findings import CheckResult, CheckStatus
+from pipeline.entrypoints.doctor.findings import CheckResult, CheckStatus, ok, warning
 
 _WARNING = 1 << 30
 _CRITICAL = 100 << 20
@@ -26,10 +26,10 @@ def _check(name: str, path: Path) -> CheckResult:
     except OSError as error:
         saw = f"the free space of {there} cannot be read: {error.strerror}"
         cause, remedy = "This user has no access.", f"Run `df {there}` as a user who has access."
-        return CheckResult(name=name, status=CheckStatus.WARNING, saw=saw, cause=cause, remedy=remedy)
+        return warning(name, saw, cause=cause, remedy=remedy)
     saw = f"{free / (1 << 30):.1f} GiB free at {there}"
     if free >= _WARNING:
-        return CheckResult(name=name, status=CheckStatus.OK, saw=saw)
+        return ok(name, saw)
     return CheckResult(
         name=name,
         status=CheckStatus.CRITICAL if free < _CRITICAL else CheckStatus.WARNING,

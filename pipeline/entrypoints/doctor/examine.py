@@ -18,7 +18,7 @@ from pipeline.entrypoints.doctor.clocks import (
     skew_of_record,
 )
 from pipeline.entrypoints.doctor.disk import check_disks
-from pipeline.entrypoints.doctor.findings import CheckResult, CheckStatus, no_address
+from pipeline.entrypoints.doctor.findings import CheckResult, CheckStatus, critical, no_address
 from pipeline.entrypoints.doctor.processes import check_keeper_lag, check_processes, check_releases
 from pipeline.entrypoints.doctor.servers import check_postgres, check_redis
 from pipeline.entrypoints.doctor.settings import check_removed_executors, check_settings
@@ -80,10 +80,9 @@ def _of_broker(checked: BrokerCheck, record_clock: Skew | None) -> Iterator[Chec
 
 
 def _went_away(message: str) -> CheckResult:
-    return CheckResult(
-        name="postgresql",
-        status=CheckStatus.CRITICAL,
-        saw=message,
+    return critical(
+        "postgresql",
+        message,
         cause="PostgreSQL went away during the checks.",
         remedy="Start PostgreSQL, or correct DATABASE_URL. Signals wait at their source until it is back.",
     )

@@ -26,6 +26,21 @@ class CheckResult:
     remedy: str | None = None
 
 
+def ok(name: str, saw: str) -> CheckResult:
+    """Return the finding on a part that is well."""
+    return CheckResult(name=name, status=CheckStatus.OK, saw=saw)
+
+
+def warning(name: str, saw: str, *, cause: str, remedy: str) -> CheckResult:
+    """Return the finding on a part that a person should look at."""
+    return CheckResult(name=name, status=CheckStatus.WARNING, saw=saw, cause=cause, remedy=remedy)
+
+
+def critical(name: str, saw: str, *, cause: str, remedy: str) -> CheckResult:
+    """Return the finding on a part that keeps the system from working."""
+    return CheckResult(name=name, status=CheckStatus.CRITICAL, saw=saw, cause=cause, remedy=remedy)
+
+
 def worst(findings: list[CheckResult]) -> CheckStatus:
     """Return the worst status of all."""
     order = list(CheckStatus)
@@ -39,10 +54,9 @@ def findings_json(findings: list[CheckResult]) -> dict[str, Any]:
 
 def no_address(name: str, variable: str) -> CheckResult:
     """Return the finding on a server whose address is not known."""
-    return CheckResult(
-        name=name,
-        status=CheckStatus.CRITICAL,
-        saw="no address is known",
+    return critical(
+        name,
+        "no address is known",
         cause=f"{variable} is not set and no `tradewire up` runs on this home.",
         remedy=f"Run `tradewire up`, or set {variable}.",
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline.entrypoints.doctor.findings import CheckResult, CheckStatus
+from pipeline.entrypoints.doctor.findings import CheckResult, CheckStatus, critical, ok, warning
 from pipeline.monitoring.heartbeats import release
 from pipeline.store.processes import SETTINGS, VERSION, LivingProcess, living_processes
 from pipeline.store.record import Record
@@ -48,11 +48,10 @@ def check_releases(record: Record) -> CheckResult:
         if process.facts.get(VERSION) != release()
     ]
     if not others:
-        return CheckResult(name="versions", status=CheckStatus.OK, saw=f"all are {release()}")
-    return CheckResult(
-        name="versions",
-        status=CheckStatus.WARNING,
-        saw=f"this is {release()}; {'; '.join(others)}",
+        return ok("versions", f"all are {release()}")
+    return warning(
+        "versions",
+        f"this is {release()}; {'; '.join(others)}",
         cause="They started before the last upgrade, or run from another installation.",
         remedy="Restart them from this installation: `tradewire up`, or your supervisor.",
     )
@@ -70,10 +69,9 @@ def check_keeper_lag(record: Record) -> list[CheckResult]:
     leaders = [keeper.facts for keeper in keepers if keeper.facts.get("leads")]
     if not leaders:
         return [
-            CheckResult(
-                name="keeper lag",
-                status=CheckStatus.WARNING,
-                saw=f"{len(keepers)} alive, and none leads",
+            warning(
+                "keeper lag",
+                f"{len(keepers)} alive, and none leads",
                 cause="One has just started, or the leader died seconds ago; its lease lasts 3 s.",
                 remedy="Run `tradewire doctor` again; if nothing has changed, restart `tradewire keep`.",
             )
@@ -85,9 +83,7 @@ def _lag(leaders: Sequence[Mapping[str, Any]]) -> CheckResult:
     facts = max(leaders, key=lambda each: each.get("behind_s") or 0.0)
     behind_s, slowest = float(facts.get("behind_s") or 0.0), facts.get("slowest")
     if slowest is None or behind_s < _LATE_S:
-        return CheckResult(
-            name="keeper lag", status=CheckStatus.OK, saw=f"it leads; its slowest task is {behind_s:.1f} s behind"
-        )
+        return ok("keeper lag", f"it leads; its slowest task is {behind_s:.1f} s behind")
     return CheckResult(
         name="keeper lag",
         status=CheckStatus.CRITICAL if behind_s >= _VERY_LATE_S else CheckStatus.WARNING,
@@ -99,16 +95,15 @@ def _lag(leaders: Sequence[Mapping[str, Any]]) -> CheckResult:
 
 def _present(name: str, count: int, *, cause: str, remedy: str) -> CheckResult:
     if count:
-        return CheckResult(name=name, status=CheckStatus.OK, saw=f"{count} alive")
-    return CheckResult(name=name, status=CheckStatus.CRITICAL, saw="none is alive", cause=cause, remedy=remedy)
+        return ok(name, f"{count} alive")
+    return critical(name, "none is alive", cause=cause, remedy=remedy)
 
 
 def _unwell(process: LivingProcess) -> CheckResult:
     facts = {name: value for name, value in process.facts.items() if name not in (SETTINGS, VERSION)}
-    return CheckResult(
-        name=f"{process.kind} {process.name}",
-        status=CheckStatus.WARNING,
-        saw=f"alive, and reports that it is not well: {facts}"[:300],
+    return warning(
+        f"{process.kind} {process.name}",
+        f"alive, and reports that it is not well: {facts}"[:300],
         cause="A server that it needs is away or does not answer.",
         remedy="See its log.",
     )

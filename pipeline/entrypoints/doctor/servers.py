@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from pipeline.entrypoints.doctor.findings import CheckResult, CheckStatus, no_address
+from pipeline.entrypoints.doctor.findings import CheckResult, critical, no_address, ok
 from pipeline.model.errors import NotMigrated, NotPossible, TradewireError
 from pipeline.queues.redis_server import check_server, connect
 from pipeline.store.record import Record
@@ -42,13 +42,13 @@ def _ask_redis(redis_url: str) -> None:
 
 def _guarded(name: str, ask: Callable[[], T], *, saw: Callable[[T], str], remedy: str) -> CheckResult:
     try:
-        return CheckResult(name=name, status=CheckStatus.OK, saw=saw(ask()))
+        return ok(name, saw(ask()))
     except NotMigrated as error:
         cause, remedy = "The database has no tables of tradewire.", "Run `tradewire migrate`."
-        return CheckResult(name=name, status=CheckStatus.CRITICAL, saw=str(error), cause=cause, remedy=remedy)
+        return critical(name, str(error), cause=cause, remedy=remedy)
     except NotPossible as error:
         cause = f"This {name} cannot be used as it is; processes refuse to start with it."
-        return CheckResult(name=name, status=CheckStatus.CRITICAL, saw=str(error), cause=cause, remedy=remedy)
+        return critical(name, str(error), cause=cause, remedy=remedy)
     except TradewireError as error:
         cause = f"{name} is away, or accepts no writes."
-        return CheckResult(name=name, status=CheckStatus.CRITICAL, saw=str(error), cause=cause, remedy=remedy)
+        return critical(name, str(error), cause=cause, remedy=remedy)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from config.schema.executor import ExecutorSettings
-from pipeline.entrypoints.doctor.findings import CheckResult, CheckStatus
+from pipeline.entrypoints.doctor.findings import CheckResult, ok, warning
 from pipeline.startup.removed_executors import removed_executors
 from pipeline.startup.settings_drift import compare
 from pipeline.store.record import Record
@@ -19,11 +19,10 @@ def check_settings(record: Record, executors: Mapping[str, ExecutorSettings]) ->
         for process in comparison.stale
     ]
     if not stale:
-        return CheckResult(name="settings", status=CheckStatus.OK, saw="every process uses the file's settings")
-    return CheckResult(
-        name="settings",
-        status=CheckStatus.WARNING,
-        saw="; ".join(stale),
+        return ok("settings", "every process uses the file's settings")
+    return warning(
+        "settings",
+        "; ".join(stale),
         cause="The file was changed after these processes started, or they started with another file.",
         remedy="`tradewire config diff` shows the differences; restart the processes.",
     )
@@ -33,10 +32,9 @@ def check_removed_executors(record: Record, executors: Mapping[str, ExecutorSett
     """Return one finding per executor that was removed from the file with open work or positions."""
     found = record.run(lambda connection: removed_executors(connection, executors))
     return [
-        CheckResult(
-            name=f"executor {removed.executor_id}",
-            status=CheckStatus.WARNING,
-            saw=f"it is not in the file, and left {removed}",
+        warning(
+            f"executor {removed.executor_id}",
+            f"it is not in the file, and left {removed}",
             cause="Its table was removed or renamed, so no process that starts now looks after this.",
             remedy=f"{removed.remedy[0].upper()}{removed.remedy[1:]}.",
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pipeline.accounts.switches import Switches, SwitchStatus, is_limit
-from pipeline.entrypoints.doctor.findings import CheckResult, CheckStatus
+from pipeline.entrypoints.doctor.findings import CheckResult, CheckStatus, ok
 from pipeline.model.switches import SwitchKind, reason_of
 from pipeline.store.record import Record
 
@@ -23,7 +23,7 @@ def check_switches(record: Record, executor_ids: Iterable[str]) -> list[CheckRes
 def _finding(status: SwitchStatus) -> CheckResult:
     name = f"switches {status.executor_id}"
     if not status.switches:
-        return CheckResult(name=name, status=CheckStatus.OK, saw="nothing stops entries")
+        return ok(name, "nothing stops entries")
     halted = any(switch.kind is SwitchKind.HALTED for switch in status.switches)
     why = " --why …" if any(is_limit(switch) and switch.kind is SwitchKind.HALTED for switch in status.switches) else ""
     closing = any(switch.flatten for switch in status.switches)

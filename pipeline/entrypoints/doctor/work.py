@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from config.schema.executor import ExecutorSettings
-from pipeline.entrypoints.doctor.findings import CheckResult, CheckStatus
+from pipeline.entrypoints.doctor.findings import CheckResult, critical, ok, warning
 from pipeline.model.reasons import Code
 from pipeline.model.states import State
 from pipeline.operations.dead_letters import DeadLetters
@@ -95,11 +95,10 @@ def _unfinished(record: Record) -> CheckResult:
     if not late:
         moving = _total(on_their_way)
         saw = f"{moving} on their way, {_total(waiting) - moving} held on purpose" if waiting else "none waits"
-        return CheckResult(name="unfinished", status=CheckStatus.OK, saw=saw)
-    return CheckResult(
-        name="unfinished",
-        status=CheckStatus.WARNING,
-        saw="; ".join(map(str, late)),
+        return ok("unfinished", saw)
+    return warning(
+        "unfinished",
+        "; ".join(map(str, late)),
         cause="The broker is away, an earlier execution of the symbol is open, or no worker runs.",
         remedy=f"`tradewire executions --status {late[0].state}` and `tradewire why ID` show the cause.",
     )
@@ -112,11 +111,10 @@ def _total(waiting: Sequence[_Waiting]) -> int:
 def _unknown(record: Record) -> CheckResult:
     found = record.all(_Unknown, sql("doctor", "unknowns"), {"older_than": _UNKNOWN_FOR})
     if not found:
-        return CheckResult(name="unknown", status=CheckStatus.OK, saw="no outcome has been unknown for 30 s")
-    return CheckResult(
-        name="unknown",
-        status=CheckStatus.CRITICAL,
-        saw="; ".join(f"{each.count} at {each.executor_id}, the oldest for {each.oldest_s:.0f} s" for each in found),
+        return ok("unknown", "no outcome has been unknown for 30 s")
+    return critical(
+        "unknown",
+        "; ".join(f"{each.count} at {each.executor_id}, the oldest for {each.oldest_s:.0f} s" for each in found),
         cause="No answer of the broker shows whether it has the order: the broker or the keeper is away.",
         remedy=f"`tradewire why {found[0].execution_id}`. It becomes a dead letter after 60 s of clear answers.",
     )
@@ -125,14 +123,13 @@ def _unknown(record: Record) -> CheckResult:
 def _dead_letters(record: Record) -> CheckResult:
     counts = {name: each.dead_letters for name, each in open_counts(record).items() if each.dead_letters}
     if not counts:
-        return CheckResult(name="dead letters", status=CheckStatus.OK, saw="0 open")
+        return ok("dead letters", "0 open")
     by_executor = ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
     oldest = DeadLetters(record).open(limit=1)
     first = f"; the oldest: {oldest[0].action} {oldest[0].symbol} at {oldest[0].executor_id}, {oldest[0].reason}"
-    return CheckResult(
-        name="dead letters",
-        status=CheckStatus.WARNING,
-        saw=f"{sum(counts.values())} open ({by_executor}){first if oldest else ''}",
+    return warning(
+        "dead letters",
+        f"{sum(counts.values())} open ({by_executor}){first if oldest else ''}",
         cause="These executions need a person.",
         remedy="`tradewire dead list`, then `tradewire dead requeue ID` or `tradewire dead discard ID`.",
     )
@@ -147,7 +144,7 @@ def _rates(by_executor: Mapping[str, Any], reasons: list[dict[str, Any]]) -> Ite
                 counted = True
                 yield _rate(executor_id, mode, tally, reasons)
     if not counted:
-        yield CheckResult(name="execution rate", status=CheckStatus.OK, saw="nothing was eligible in 24 h")
+        yield ok("execution rate", "nothing was eligible in 24 h")
 
 
 def _rate(executor_id: str, mode: str, tally: Mapping[str, Any], reasons: list[dict[str, Any]]) -> CheckResult:
@@ -158,7 +155,7 @@ def _rate(executor_id: str, mode: str, tally: Mapping[str, Any], reasons: list[d
         f"{skipped} skipped by our rules, in 24 h"
     )
     if rate >= _LEAST_RATE or tally["eligible"] < _ENOUGH:
-        return CheckResult(name=name, status=CheckStatus.OK, saw=saw)
+        return ok(name, saw)
     # Skipped executions do not count in the rate, so they cannot be the cause of a low one.
     why = [
         each
@@ -173,15 +170,15 @@ def _rate(executor_id: str, mode: str, tally: Mapping[str, Any], reasons: list[d
     remedy = (
         why[0]["remedy"] if why else None
     ) or f"`tradewire reasons`, `tradewire executions --executor {executor_id}`."
-    return CheckResult(name=name, status=CheckStatus.WARNING, saw=saw, cause=cause, remedy=remedy)
+    return warning(name, saw, cause=cause, remedy=remedy)
 
 
 def _top_reasons(reasons: list[dict[str, Any]]) -> CheckResult:
     top = ", ".join(f"{each['reason_code']} {each['count']} ({each['executor_id']})" for each in reasons[:_TOP])
-    return CheckResult(name="top reasons", status=CheckStatus.OK, saw=f"{top}, in 24 h" if top else "none in 24 h")
+    return ok("top reasons", f"{top}, in 24 h" if top else "none in 24 h")
 
 
 def _last_fill(record: Record, executor_id: str) -> CheckResult:
     fill = record.maybe(_Fill, sql("doctor", "last_fill"), {"executor_id": executor_id})
     saw = "none yet" if fill is None else str(fill)
-    return CheckResult(name=f"last fill {executor_id}", status=CheckStatus.OK, saw=saw)
+    return ok(f"last fill {executor_id}", saw)

@@ -6,13 +6,12 @@ import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
-from uuid import UUID
 
 from mcp.server.mcpserver.exceptions import ToolError
 
 from config.schema.settings import Settings, load_settings
 from config.services import effective
-from pipeline.model.errors import ConfigInvalid, Problem, TradewireError
+from pipeline.model.errors import TradewireError
 from pipeline.startup.context import open_record
 from pipeline.store.record import Record
 
@@ -54,15 +53,3 @@ def in_words(tool: Callable[P, T]) -> Callable[P, T]:
             raise ToolError(str(error)) from None
 
     return reporting
-
-
-def id_of(text: str, key: str) -> UUID:
-    """Read an id.
-
-    Raises:
-        ConfigInvalid: *text* is not an id; the problem names *key*.
-    """
-    try:
-        return UUID(text)
-    except ValueError:
-        raise ConfigInvalid([Problem(key=key, message=f"{text!r} is not an id")]) from None

@@ -13,11 +13,12 @@ from pipeline.accounts.limit_usage import headroom as rooms_of
 from pipeline.accounts.switches import Switches
 from pipeline.entrypoints.doctor.examine import examine
 from pipeline.entrypoints.doctor.findings import findings_json
-from pipeline.entrypoints.mcp.common_args import id_of, record_now, settings_now
+from pipeline.entrypoints.mcp.common_args import record_now, settings_now
 from pipeline.model.errors import ConfigInvalid
 from pipeline.model.states import State
 from pipeline.model.symbols import canonical
 from pipeline.operations.dead_letters import DeadLetters
+from pipeline.startup.arguments import id_of
 from pipeline.startup.context import executors_for, since
 from pipeline.views import lists
 from pipeline.views.account_schemas import HeadroomView, SwitchStatusView

@@ -27,7 +27,7 @@ class Actions:
     view: View
     by: str
     #: Called with the text when the open question is answered; returns the message to show.
-    _answer: Callable[[str], str] | None = None
+    _answer: Callable[[str], str] = lambda _text: _UNCHANGED
 
     def press(self, key: str, figures: ScreenFigures | None) -> bool:
         """Act on *key*; return False to leave the screen."""
@@ -70,7 +70,7 @@ class Actions:
                 f"halt {name}{live}? y/n",
                 lambda text: self._turn(name, SwitchKind.HALTED) if _yes(text) else _UNCHANGED,
             )
-        elif any(switch.kind is SwitchKind.HALTED and is_limit(switch) for switch in line.stand.switches):
+        elif any(switch.kind is SwitchKind.HALTED and is_limit(switch) for switch in line.switches.switches):
             self._ask(
                 f"{name}{live} was halted by a limit. Why may it trade again?", lambda text: self._resume(name, text)
             )
@@ -107,7 +107,6 @@ class Actions:
         elif key == ENTER or (view.question or "").endswith("y/n"):
             text, view.question = view.typed if key == ENTER else key, None
             answer = self._answer
-            assert answer is not None
             self._do(lambda: answer(text))
         elif len(key) == 1 and key.isprintable() and len(view.typed) < _LONGEST:
             view.typed += key

@@ -1,4 +1,4 @@
-"""Read from the record what the full screen shows."""
+"""Read the figures of the full screen from the record."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ from pipeline.views.counts import nothing_open, open_counts
 from pipeline.views.history import executions
 from pipeline.views.report import report
 
-#: Rates and latencies are of this time.
+#: Rates and latencies are counted over this time.
 SPAN = timedelta(hours=1)
 _MOST = 30
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExecutorLine:
-    """One executor."""
+    """The line of one account."""
 
     executor_id: str
     mode: str
-    stand: SwitchStatus
+    switches: SwitchStatus
     workers: int
-    #: What is not decided: queued, held, submitting, unknown.
+    #: Undecided executions: queued, held, submitting, unknown.
     open: int
     dead: int
     oldest_s: float | None
-    #: Orders, and what was decided and not skipped, in the last hour; in this executor's mode.
+    #: Orders, and executions that were decided and not skipped, in the last hour and the executor's mode.
     with_order: int
     eligible: int
-    #: The limit of which the most is used; None: nobody has read the account.
+    #: The limit that is used most; None when the account was never read.
     tightest: Headroom | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScreenFigures:
-    """Everything on the screen, as it was at *at*."""
+    """Everything on the screen at the time *at*."""
 
     at: datetime
     lines: tuple[ExecutorLine, ...]
@@ -56,23 +56,23 @@ class ScreenFigures:
 
 
 def read(record: Record, executors: Mapping[str, ExecutorSettings]) -> ScreenFigures:
-    """Return the figures of now.
+    """Return the current figures.
 
     Raises:
         RecordUnavailable: PostgreSQL is away.
     """
     now = datetime.now(UTC)
     body, counts = report(record, since=now - SPAN).to_json(), open_counts(record)
-    rooms, switches = headroom(record, executors), Switches(record)
+    limits, switches = headroom(record, executors), Switches(record)
     return ScreenFigures(
         at=now,
         lines=tuple(
             _line(
                 executor,
-                stand=switches.active_switches(executor.id),
+                switches=switches.active_switches(executor.id),
                 counts=counts.get(executor.id, nothing_open()),
                 tally=body["by_executor"].get(executor.id, {}).get(executor.mode, {}),
-                rooms=[room for room in rooms if room.executor_id == executor.id],
+                limits=[limit for limit in limits if limit.executor_id == executor.id],
             )
             for executor in executors.values()
         ),
@@ -86,20 +86,20 @@ def read(record: Record, executors: Mapping[str, ExecutorSettings]) -> ScreenFig
 def _line(
     executor: ExecutorSettings,
     *,
-    stand: SwitchStatus,
+    switches: SwitchStatus,
     counts: OpenCounts,
     tally: Mapping[str, Any],
-    rooms: Sequence[Headroom],
+    limits: Sequence[Headroom],
 ) -> ExecutorLine:
     return ExecutorLine(
         executor_id=executor.id,
         mode=executor.mode,
-        stand=stand,
+        switches=switches,
         workers=counts.workers,
         open=sum(counts.open[state.value] for state in UNDECIDED),
         dead=counts.dead_letters,
         oldest_s=counts.oldest_unfinished_s,
         with_order=tally.get("with_order", 0),
         eligible=tally.get("eligible", 0),
-        tightest=max(rooms, key=lambda room: room.percent, default=None),
+        tightest=max(limits, key=lambda limit: limit.percent, default=None),
     )

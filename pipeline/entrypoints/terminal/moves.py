@@ -1,4 +1,4 @@
-"""Follow the moves of executions for a person: filtered, on one line each, through absences of PostgreSQL."""
+"""Follow the moves of executions for a person: filtered, one line each, also across outages of PostgreSQL."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from pipeline.store.record import Record
 from pipeline.store.statements import sql
 from pipeline.views.live_feed import FeedMove, is_decision, last_move, line_of, moves_after
 
-_LOOK_EVERY_S = 0.2
-_AGAIN_S = 0.5
+_READ_EVERY_S = 0.2
+_RETRY_EVERY_S = 0.5
 
 _STYLES = {
     State.FILLED: "green",
@@ -32,7 +32,7 @@ _STYLES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """Which moves to show. With neither a state nor a reason, only those that decided an execution."""
+    """A filter of moves. With neither a state nor a reason it passes only moves that decided an execution."""
 
     executor_id: str | None = None
     symbol: str | None = None
@@ -41,7 +41,7 @@ class Wanted:
     every: bool = False
 
     def shows(self, row: FeedMove) -> bool:
-        """Say whether *row* is to be shown."""
+        """Return whether *row* passes the filter."""
         if self.executor_id not in (None, row.executor_id) or self.symbol not in (None, row.symbol):
             return False
         if self.state not in (None, row.to_state) or self.reason not in (None, row.reason_code):
@@ -52,9 +52,9 @@ class Wanted:
 def follow(
     record: Record, stop: threading.Event, *, since: datetime | None, say: Callable[[str], None]
 ) -> Iterator[FeedMove]:
-    """Yield every move since then, or from now on, in order and none twice, until *stop*.
+    """Yield every move since that time, or from now on, in order and once each, until *stop*.
 
-    An absence of PostgreSQL is said once when it begins and once when it is over; what moved meanwhile follows.
+    *say* gets a sentence when PostgreSQL goes away and when it is back. The moves of the outage are yielded then.
     """
     after: int | None = None
     away = False
@@ -67,7 +67,7 @@ def follow(
             if not away:
                 say(f"PostgreSQL is away, waiting for it: {error}")
             away = True
-            stop.wait(_AGAIN_S)
+            stop.wait(_RETRY_EVERY_S)
             continue
         if away:
             say("PostgreSQL is back")
@@ -75,11 +75,11 @@ def follow(
         for row in rows:
             after = row.history_id
             yield row
-        stop.wait(0.0 if rows else _LOOK_EVERY_S)
+        stop.wait(0.0 if rows else _READ_EVERY_S)
 
 
 def line(row: FeedMove) -> Text:
-    """Return a move's line, in the colour of its state."""
+    """Return the line of a move, in the colour of its state."""
     return Text(line_of(row), style=_STYLES.get(row.to_state, ""))
 
 

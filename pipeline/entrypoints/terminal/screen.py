@@ -80,7 +80,7 @@ def _executors(figures: ScreenFigures, view: View, width: int) -> Table:
 
 
 def _cells(line: ExecutorLine, *, chosen: bool) -> list[RenderableType]:
-    switches = {switch.kind for switch in line.stand.switches}
+    switches = {switch.kind for switch in line.switches.switches}
     state = next((text for kind, text in _SWITCHES.items() if kind in switches), Text("trading"))
     rate = "-" if not line.eligible else f"{line.with_order}/{line.eligible} {line.with_order / line.eligible:.0%}"
     tightest = "-" if line.tightest is None else f"{line.tightest.percent:.0f}% {line.tightest.limit}"

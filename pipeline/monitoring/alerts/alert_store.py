@@ -12,7 +12,7 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
-from pipeline.monitoring.alerts.kinds import EVENTS, HOLDS_S, AlertKind, Look, Raised, Severity
+from pipeline.monitoring.alerts.kinds import EVENTS, HOLDS_S, AlertKind, ConditionResult, Raised, Severity
 from pipeline.store.query import fetch_all
 from pipeline.store.statements import sql
 
@@ -41,14 +41,14 @@ class AlertStore:
         # Trouble that has not lasted long enough to be an alert, and when it was first found.
         self._pending: dict[str, float] = {}
 
-    def note(self, connection: Connection[DictRow], looks: Sequence[Look]) -> list[ChangedAlert]:
+    def note(self, connection: Connection[DictRow], results: Sequence[ConditionResult]) -> list[ChangedAlert]:
         """Open and end alerts in the caller's transaction; return those that changed, for `log_changes`."""
-        kinds = frozenset[AlertKind]().union(*(look.kinds for look in looks))
+        kinds = frozenset[AlertKind]().union(*(result.kinds for result in results))
         known = set(fetch_all(connection, str, sql("alerts", "open_keys"), {"kinds": _values(kinds)}))
-        found = {alert.key: alert for look in looks for alert in look.raised}
+        found = {alert.key: alert for result in results for alert in result.raised}
         lasting = [alert for alert in found.values() if alert.key in known or self._lasts(alert)]
         self._pending = {key: since for key, since in self._pending.items() if key in found and key not in known}
-        complete = {kind for look in looks if look.complete for kind in look.kinds}
+        complete = {kind for result in results if result.complete for kind in result.kinds}
         return [*_opened(connection, lasting), *self._ended(connection, complete, found)]
 
     def _lasts(self, alert: Raised) -> bool:

@@ -37,7 +37,7 @@ class Tested:
 
 @dataclass(frozen=True, kw_only=True)
 class ListedAlert:
-    """One alert as `tradewire alerts list` prints it."""
+    """One alert as `tradewire alerts list` prints it; its JSON has the fields in this order."""
 
     alert_id: int
     key: str
@@ -45,13 +45,13 @@ class ListedAlert:
     severity: Severity
     subject: str
     facts: dict[str, Any]
+    acked_by: str | None
+    acked_why: str | None
     opened_at: datetime
     #: When it was last found.
     seen_at: datetime
     over_at: datetime | None
     acked_at: datetime | None
-    acked_by: str | None
-    acked_why: str | None
     #: The channels that delivered the message about its beginning.
     told_by: list[str] | None
 

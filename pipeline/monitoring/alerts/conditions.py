@@ -15,7 +15,7 @@ from config.alerts import ExecutionRateAlert
 from config.schema.executor import ExecutorSettings
 from pipeline.monitoring.alerts import execution_conditions
 from pipeline.monitoring.alerts.execution_rates import ExecutionRates
-from pipeline.monitoring.alerts.kinds import AlertKind, Condition, Look, Raised, Severity, found, raised
+from pipeline.monitoring.alerts.kinds import AlertKind, Condition, ConditionResult, Raised, Severity, found, raised
 from pipeline.store.processes import living_processes
 from pipeline.store.query import fetch_all, fetch_one
 from pipeline.store.statements import sql
@@ -42,18 +42,22 @@ class _Refusal:
 
 
 def conditions(rate: ExecutionRateAlert) -> list[Condition]:
-    """Return every condition that the keeper checks, except the limits."""
-    of_executions = [
+    """Return every condition that the keeper checks, except the limits. A message names the earlier ones first."""
+    return [
+        _workers,
         execution_conditions.dead_letters,
         execution_conditions.unknown_outcomes,
+        _switches,
         execution_conditions.failed_exits,
         execution_conditions.late_exits,
         execution_conditions.late_orders,
+        _sources,
+        _refusals,
+        ExecutionRates(rate),
     ]
-    return [_workers, _switches, *of_executions, _sources, _refusals, ExecutionRates(rate)]
 
 
-def keeper_down(connection: Connection[DictRow]) -> Look:
+def keeper_down(connection: Connection[DictRow]) -> ConditionResult:
     """Check whether any keeper leads."""
     leading = fetch_one(connection, int, sql("alerts", "keepers"))
     subject = "no keeper runs: lost jobs, unknown orders, fills and limits are not looked after"
@@ -62,7 +66,7 @@ def keeper_down(connection: Connection[DictRow]) -> Look:
     )
 
 
-def _workers(connection: Connection[DictRow], executors: Mapping[str, ExecutorSettings]) -> Look:
+def _workers(connection: Connection[DictRow], executors: Mapping[str, ExecutorSettings]) -> ConditionResult:
     alive = {process.name for process in living_processes(connection) if process.kind == "worker"}
     kind = AlertKind.WORKER_MISSING
     return found(
@@ -75,7 +79,7 @@ def _workers(connection: Connection[DictRow], executors: Mapping[str, ExecutorSe
     )
 
 
-def _switches(connection: Connection[DictRow], executors: Mapping[str, ExecutorSettings]) -> Look:
+def _switches(connection: Connection[DictRow], executors: Mapping[str, ExecutorSettings]) -> ConditionResult:
     stops = fetch_all(connection, _Stop, sql("alerts", "switches"), {"executor_ids": list(executors)})
     return found(AlertKind.STOPPED, map(_stopped, stops))
 
@@ -92,7 +96,7 @@ def _stopped(stop: _Stop) -> Raised:
     )
 
 
-def _sources(connection: Connection[DictRow], _: Mapping[str, ExecutorSettings]) -> Look:
+def _sources(connection: Connection[DictRow], _: Mapping[str, ExecutorSettings]) -> ConditionResult:
     """Check what the producers report about their sources."""
     alerts = []
     for process in living_processes(connection):
@@ -114,7 +118,7 @@ def _source_trouble(health: Mapping[str, str]) -> str | None:
     return ("cannot be read" if failing else "is silent for longer than its rhythm") + since
 
 
-def _refusals(connection: Connection[DictRow], executors: Mapping[str, ExecutorSettings]) -> Look:
+def _refusals(connection: Connection[DictRow], executors: Mapping[str, ExecutorSettings]) -> ConditionResult:
     refusals = fetch_all(connection, _Refusal, sql("alerts", "refusals"), {"executor_ids": list(executors)})
     return found(
         AlertKind.ACCOUNT_REFUSED,

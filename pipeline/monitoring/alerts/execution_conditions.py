@@ -15,7 +15,7 @@ from config.schema.executor import ExecutorSettings
 from pipeline.intake.routing import OWN
 from pipeline.model.reasons import sentence
 from pipeline.model.signals import Action
-from pipeline.monitoring.alerts.kinds import AlertKind, Look, Severity, found, raised
+from pipeline.monitoring.alerts.kinds import AlertKind, ConditionResult, Severity, found, raised
 from pipeline.store.query import fetch_all
 from pipeline.store.statements import sql
 
@@ -74,7 +74,7 @@ class _LateExit:
     age: timedelta
 
 
-def dead_letters(connection: Connection[DictRow], _: Mapping[str, ExecutorSettings]) -> Look:
+def dead_letters(connection: Connection[DictRow], _: Mapping[str, ExecutorSettings]) -> ConditionResult:
     """Find the open dead letters."""
     letters = fetch_all(connection, _DeadLetter, sql("alerts", "dead_letters"), {"limit": _MOST})
     alerts = [
@@ -90,7 +90,7 @@ def dead_letters(connection: Connection[DictRow], _: Mapping[str, ExecutorSettin
     return found(AlertKind.DEAD_LETTER, alerts, complete=len(letters) < _MOST)
 
 
-def unknown_outcomes(connection: Connection[DictRow], _: Mapping[str, ExecutorSettings]) -> Look:
+def unknown_outcomes(connection: Connection[DictRow], _: Mapping[str, ExecutorSettings]) -> ConditionResult:
     """Find the executions whose order may be at the broker, for too long."""
     values = {"age": UNKNOWN_AFTER, "limit": _MOST}
     unknown = fetch_all(connection, _UnknownOutcome, sql("alerts", "unknowns"), values)
@@ -107,7 +107,7 @@ def unknown_outcomes(connection: Connection[DictRow], _: Mapping[str, ExecutorSe
     return found(AlertKind.UNKNOWN, alerts, complete=len(unknown) < _MOST)
 
 
-def failed_exits(connection: Connection[DictRow], _: Mapping[str, ExecutorSettings]) -> Look:
+def failed_exits(connection: Connection[DictRow], _: Mapping[str, ExecutorSettings]) -> ConditionResult:
     """Find the positions whose exits have failed several times."""
     alerts = {}
     for exit_ in fetch_all(connection, _TriedExit, sql("alerts", "exits_tried"), {"source": f"{OWN}exit"}):
@@ -123,7 +123,7 @@ def failed_exits(connection: Connection[DictRow], _: Mapping[str, ExecutorSettin
     return found(AlertKind.EXIT_NOT_DONE, alerts.values())
 
 
-def late_exits(connection: Connection[DictRow], executors: Mapping[str, ExecutorSettings]) -> Look:
+def late_exits(connection: Connection[DictRow], executors: Mapping[str, ExecutorSettings]) -> ConditionResult:
     """Find the exits that have waited for 15 minutes while the market was open."""
     alerts = []
     for name in executors:
@@ -137,7 +137,7 @@ def late_exits(connection: Connection[DictRow], executors: Mapping[str, Executor
     return found(AlertKind.EXIT_LATE, alerts)
 
 
-def late_orders(connection: Connection[DictRow], _: Mapping[str, ExecutorSettings]) -> Look:
+def late_orders(connection: Connection[DictRow], _: Mapping[str, ExecutorSettings]) -> ConditionResult:
     """Find the orders of the last hour that the broker turned out to hold after their execution had ended."""
     orders = fetch_all(connection, _LateOrder, sql("alerts", "late_orders"), {"limit": _MOST})
     alerts = [

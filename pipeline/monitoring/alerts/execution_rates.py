@@ -12,7 +12,7 @@ from psycopg.rows import DictRow
 
 from config.alerts import ExecutionRateAlert
 from config.schema.executor import ExecutorSettings
-from pipeline.monitoring.alerts.kinds import AlertKind, Look, Raised, Severity, found, raised
+from pipeline.monitoring.alerts.kinds import AlertKind, ConditionResult, Raised, Severity, found, raised
 from pipeline.store.query import fetch_all
 from pipeline.store.rows import Mode
 from pipeline.store.statements import sql
@@ -36,11 +36,11 @@ class ExecutionRates:
         self._rate = rate
         self._not_before = 0.0
 
-    def __call__(self, connection: Connection[DictRow], _: Mapping[str, ExecutorSettings]) -> Look:
+    def __call__(self, connection: Connection[DictRow], _: Mapping[str, ExecutorSettings]) -> ConditionResult:
         """Compare each executor's rate with the configured one; find nothing when the last count was too recent."""
         began = time.monotonic()
         if began < self._not_before:
-            return Look(kinds=frozenset(), raised=())
+            return ConditionResult(kinds=frozenset(), raised=())
         values = {"window": timedelta(seconds=self._rate.window_s)}
         rates = fetch_all(connection, _Rate, sql("alerts", "rates"), values)
         self._not_before = began + (time.monotonic() - began) * _SHARE

@@ -72,8 +72,8 @@ class Raised:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look:
-    """All that one condition found, and the kinds that it looked for."""
+class ConditionResult:
+    """All that one condition found, and the kinds that it checked."""
 
     kinds: frozenset[AlertKind]
     raised: tuple[Raised, ...]
@@ -82,7 +82,7 @@ class Look:
 
 
 #: Finds what is wrong now with the given executors.
-Condition = Callable[[Connection[DictRow], Mapping[str, ExecutorSettings]], Look]
+Condition = Callable[[Connection[DictRow], Mapping[str, ExecutorSettings]], ConditionResult]
 
 
 def raised(kind: AlertKind, which: str, severity: Severity, subject: str, facts: Mapping[str, Any]) -> Raised:
@@ -91,6 +91,6 @@ def raised(kind: AlertKind, which: str, severity: Severity, subject: str, facts:
     return Raised(key=key, kind=kind, severity=severity, subject=subject, facts=facts)
 
 
-def found(kind: AlertKind, alerts: Iterable[Raised], *, complete: bool = True) -> Look:
-    """Return what a condition found that looks for one kind."""
-    return Look(kinds=frozenset({kind}), raised=tuple(alerts), complete=complete)
+def found(kind: AlertKind, alerts: Iterable[Raised], *, complete: bool = True) -> ConditionResult:
+    """Return what a condition found that checks for one kind."""
+    return ConditionResult(kinds=frozenset({kind}), raised=tuple(alerts), complete=complete)

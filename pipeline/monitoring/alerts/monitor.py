@@ -36,8 +36,8 @@ class AlertMonitor:
 
     record: Record
     executors: Mapping[str, ExecutorSettings]
-    looks: Sequence[Condition]
-    ledger: AlertStore = field(default_factory=AlertStore)
+    conditions: Sequence[Condition]
+    store: AlertStore = field(default_factory=AlertStore)
     gap: timedelta = GAP
 
     def run_once(self) -> int:
@@ -49,11 +49,11 @@ class AlertMonitor:
 
         def unit(connection: Connection[DictRow]) -> list[ChangedAlert]:
             unwatched = self._unwatched(connection)
-            results = [condition(connection, self.executors) for condition in self.looks]
+            results = [condition(connection, self.executors) for condition in self.conditions]
             # The process that runs this is the leading keeper, so one runs.
             results.append(found(AlertKind.KEEPER_DOWN, []))
             results.append(found(AlertKind.KEEPER_WAS_DOWN, [] if unwatched is None else [unwatched]))
-            return self.ledger.note(connection, results)
+            return self.store.note(connection, results)
 
         changed = self.record.run(unit)
         log_changes(changed)
@@ -69,12 +69,12 @@ class AlertMonitor:
         return raised(AlertKind.KEEPER_WAS_DOWN, last.looked_at.isoformat(), Severity.WARNING, subject, facts)
 
 
-def look_for_keeper(record: Record, ledger: AlertStore) -> int:
+def check_keeper(record: Record, store: AlertStore) -> int:
     """Check, from a process that is no keeper, whether one runs; return how many alerts have begun or ended.
 
     Raises:
         RecordUnavailable: PostgreSQL is away.
     """
-    changed = record.run(lambda connection: ledger.note(connection, [keeper_down(connection)]))
+    changed = record.run(lambda connection: store.note(connection, [keeper_down(connection)]))
     log_changes(changed)
     return len(changed)

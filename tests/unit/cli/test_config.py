@@ -144,4 +144,4 @@ def test_env_without_a_running_up_exits_1_and_prints_nothing_to_evaluate() -> No
 
     assert result.exit_code == 1
     assert result.stdout == ""
-    assert "no `tradewire up` is running" in result.stderr
+    assert "no `tradewire up` runs" in result.stderr

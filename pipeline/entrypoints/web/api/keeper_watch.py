@@ -8,7 +8,7 @@ from config.alerts import Alerts
 from pipeline.monitoring.alerts.alert_store import AlertStore
 from pipeline.monitoring.alerts.delivery import AlertDelivery
 from pipeline.monitoring.alerts.kinds import AlertKind
-from pipeline.monitoring.alerts.monitor import look_for_keeper
+from pipeline.monitoring.alerts.monitor import check_keeper
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 from workers.keeper.periodic_task import PeriodicTask
@@ -36,7 +36,7 @@ class KeeperWatch:
         Raises:
             RecordUnavailable: PostgreSQL is away.
         """
-        look_for_keeper(self._record, self._store)
+        check_keeper(self._record, self._store)
         key = {"kinds": [AlertKind.KEEPER_DOWN.value]}
         down = self._record.run(lambda connection: connection.execute(sql("alerts", "open_keys"), key).fetchone())
         return 0 if down is None else self._delivery.run_once()
