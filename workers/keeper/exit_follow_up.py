@@ -30,8 +30,9 @@ log = structlog.get_logger(__name__)
 _BATCH = 100
 #: A limit order of an exit that rests for so long is canceled. The next try is a market order.
 RESTS_AT_MOST = timedelta(seconds=15)
-#: The pauses between the tries of an exit.
-EXIT_BACKOFF = Backoff(first_s=0.5, longest_s=60.0)
+#: The longest pause between two tries of an exit.
+LONGEST_GAP = timedelta(seconds=60)
+EXIT_BACKOFF = Backoff(first_s=0.5, longest_s=LONGEST_GAP.total_seconds())
 _RETRY_SOURCE = f"{OWN}exit"
 
 
