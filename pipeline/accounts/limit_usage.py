@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from psycopg import Connection
 from psycopg.rows import DictRow
@@ -14,7 +14,7 @@ from psycopg.rows import DictRow
 from config.schema.executor import ExecutorSettings
 from pipeline.accounts.equity import equity_baseline
 from pipeline.accounts.exposure import Book
-from pipeline.accounts.losses import Rung, rung, uses
+from pipeline.accounts.losses import EquityBaseline, Rung, rung, uses
 from pipeline.accounts.snapshot import Snapshot, read_snapshot
 from pipeline.model.json_values import number_json, time_json
 from pipeline.store.query import fetch_one
@@ -70,6 +70,13 @@ class Headroom:
         }
 
 
+class _Usage(NamedTuple):
+    limit: str
+    used: Decimal
+    allowed: Decimal
+    rung: Rung = Rung.NONE
+
+
 def headroom(record: Record, executors: Mapping[str, ExecutorSettings]) -> list[Headroom]:
     """Return the use of every configured limit, by executor. Accounts that have not been read yet are skipped.
 
@@ -81,46 +88,60 @@ def headroom(record: Record, executors: Mapping[str, ExecutorSettings]) -> list[
     return record.run(lambda connection: [row for each in executors.values() for row in _of(connection, each)])
 
 
-def _of(connection: Connection[DictRow], executor: ExecutorSettings) -> Iterator[Headroom]:
+def _of(connection: Connection[DictRow], executor: ExecutorSettings) -> list[Headroom]:
     snapshot = read_snapshot(connection, executor.id)
     if snapshot is None:
-        return
+        return []
     baseline = equity_baseline(connection, snapshot.account.number)
-    common: dict[str, Any] = {
-        "executor_id": executor.id,
-        "account": snapshot.account.number,
-        "read_at": snapshot.taken_at,
-        "day": None if baseline is None else baseline.day,
-    }
-    for use in uses(executor, baseline) if baseline is not None else ():
-        yield Headroom(
-            limit=f"{use.limit}_percent", used=_cents(use.lost), allowed=_cents(use.allowed), rung=rung(use), **common
+    usages = list(_exposure(executor, snapshot))
+    if baseline is not None:
+        usages = [*_losses(executor, baseline), *usages, *_orders(connection, executor, baseline)]
+    return [
+        Headroom(
+            executor_id=executor.id,
+            account=snapshot.account.number,
+            limit=usage.limit,
+            used=_cents(usage.used),
+            allowed=_cents(usage.allowed),
+            rung=usage.rung,
+            read_at=snapshot.taken_at,
+            day=None if baseline is None else baseline.day,
         )
-    for limit, used, allowed in _exposure(executor, snapshot):
-        yield Headroom(limit=limit, used=_cents(used), allowed=_cents(allowed), **common)
-    if executor.limits.orders_per_day is not None and baseline is not None:
-        since = {"executor_id": executor.id, "since": baseline.day_started_at}
-        ordered = fetch_one(connection, int, sql("equity_monitor", "ordered_since"), since)
-        allowed = Decimal(executor.limits.orders_per_day)
-        yield Headroom(limit="orders_per_day", used=Decimal(ordered), allowed=allowed, **common)
+        for usage in usages
+    ]
 
 
-def _exposure(executor: ExecutorSettings, snapshot: Snapshot) -> Iterator[tuple[str, Decimal, Decimal]]:
-    """Yield each exposure limit, its use by the positions, and what it allows. The largest symbol counts."""
+def _losses(executor: ExecutorSettings, baseline: EquityBaseline) -> list[_Usage]:
+    return [_Usage(f"{use.limit}_percent", use.lost, use.allowed, rung(use)) for use in uses(executor, baseline)]
+
+
+def _orders(connection: Connection[DictRow], executor: ExecutorSettings, baseline: EquityBaseline) -> list[_Usage]:
+    allowed = executor.limits.orders_per_day
+    if allowed is None:
+        return []
+    since = {"executor_id": executor.id, "since": baseline.day_started_at}
+    ordered = fetch_one(connection, int, sql("equity_monitor", "ordered_since"), since)
+    return [_Usage("orders_per_day", Decimal(ordered), Decimal(allowed))]
+
+
+def _exposure(executor: ExecutorSettings, snapshot: Snapshot) -> Iterator[_Usage]:
+    """Yield the use of each exposure limit by the positions. The largest symbol counts."""
     limits, equity, book = executor.limits, snapshot.account.equity, Book(positions=snapshot.positions)
     symbols = book.symbols()
     if limits.open_positions is not None:
-        yield "open_positions", Decimal(len(symbols)), Decimal(limits.open_positions)
+        yield _Usage("open_positions", Decimal(len(symbols)), Decimal(limits.open_positions))
     if limits.gross_exposure_percent is not None:
-        yield "gross_exposure_percent", book.gross(), equity * limits.gross_exposure_percent / 100
+        yield _Usage("gross_exposure_percent", book.gross(), equity * limits.gross_exposure_percent / 100)
     if limits.symbol_exposure_percent is not None:
         largest = max((book.gross([symbol]) for symbol in symbols), default=Decimal(0))
-        yield "symbol_exposure_percent", largest, equity * limits.symbol_exposure_percent / 100
+        yield _Usage("symbol_exposure_percent", largest, equity * limits.symbol_exposure_percent / 100)
     for name, members in executor.groups.items():
         if limits.group_positions is not None:
-            yield f"group_positions.{name}", Decimal(len(symbols & set(members))), Decimal(limits.group_positions)
+            held = Decimal(len(symbols & set(members)))
+            yield _Usage(f"group_positions.{name}", held, Decimal(limits.group_positions))
         if limits.group_exposure_percent is not None:
-            yield f"group_exposure_percent.{name}", book.gross(members), equity * limits.group_exposure_percent / 100
+            allowed = equity * limits.group_exposure_percent / 100
+            yield _Usage(f"group_exposure_percent.{name}", book.gross(members), allowed)
 
 
 def _cents(amount: Decimal) -> Decimal:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from psycopg import Connection
 from psycopg.rows import DictRow
@@ -86,6 +86,27 @@ def release(connection: Connection[DictRow], executor_id: str, codes: Collection
     """Make the executions that *executor_id* holds for one of *codes* due now; return how many."""
     values = {"executor_id": executor_id, "reason_codes": [code.value for code in codes]}
     return execute(connection, sql("switches", "release_paused"), values)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlattenRequest:
+    """A switch that asks to close everything."""
+
+    switch_id: UUID
+    cause: str
+    set_by: str
+
+
+def flatten_requests(connection: Connection[DictRow], executor_id: str) -> list[FlattenRequest]:
+    """Return the switches that ask to close everything at *executor_id*'s account, the oldest first."""
+    key = {"holders": account_keys_of(connection, executor_id)}
+    return fetch_all(connection, FlattenRequest, sql("switches", "flatten_requests"), key)
+
+
+def end_flatten(connection: Connection[DictRow], requests: Collection[FlattenRequest], *, by: str, why: str) -> bool:
+    """End *requests* in the caller's transaction; return whether one had not ended yet. The halts stay on."""
+    values = {"switch_ids": [request.switch_id for request in requests], "by": by, "why": why}
+    return execute(connection, sql("switches", "end_flatten"), values) > 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,7 +25,7 @@ SET due_at = CASE
     enqueues = e.enqueues + 1,
     job_id = e.execution_id || '-' || (e.enqueues + 1)
 FROM (
-    SELECT w.execution_id, w.job_id AS last_job_id
+    SELECT w.execution_id
     FROM execution AS w
     WHERE w.state IN ('queued', 'held')
         AND w.due_at <= clock_timestamp()

@@ -1,4 +1,4 @@
-"""A person's figures in the place of ours, and what is left of every limit."""
+"""A person's corrections of the baseline, and the headroom of every limit."""
 
 from __future__ import annotations
 

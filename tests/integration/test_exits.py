@@ -75,7 +75,7 @@ def test_two_keepers_record_the_next_try_once(core: Core, monkeypatch: Any) -> N
     assert len(own(core, "exit")) == 1
 
 
-def test_a_refused_exit_is_tried_again_more_slowly_each_time_and_said(core: Core) -> None:
+def test_a_refused_exit_is_tried_again_more_slowly_each_time_and_logged(core: Core) -> None:
     held(core)
     core.faults({"on": "submit", "kind": "reject"})
     execution = core.send("AAPL", "SELL")
@@ -103,9 +103,7 @@ def test_an_exit_of_another_strategy_leaves_the_position_alone(core: Core) -> No
 
 
 @pytest.mark.parametrize(("flip", "sides"), [("close", ["buy", "sell"]), ("reverse", ["buy", "sell", "sell"])])
-def test_a_flip_closes_and_opens_the_other_way_only_where_it_is_asked_for(
-    make_core: Any, flip: str, sides: list[str]
-) -> None:
+def test_a_flip_opens_the_other_side_only_where_that_is_configured(make_core: Any, flip: str, sides: list[str]) -> None:
     core: Core = make_core(executor_toml(order=f'flip = "{flip}"\nallow_short = true'))
     held(core)
     sold = core.send("AAPL", "SELL", stop_price=110)
@@ -120,9 +118,7 @@ def test_a_flip_closes_and_opens_the_other_way_only_where_it_is_asked_for(
     assert [order["side"] for order in core.orders()] == sides
 
 
-def test_a_fill_that_is_heard_between_two_keepers_does_not_stop_the_looking_after_exits(
-    core: Core, monkeypatch: Any
-) -> None:
+def test_a_fill_between_two_keepers_does_not_stop_the_follow_up_of_exits(core: Core, monkeypatch: Any) -> None:
     monkeypatch.setattr("workers.keeper.exit_follow_up.RESTS_AT_MOST", "0 seconds")
     core.prices(AAPL=100)
     held(core, quantity=2)
@@ -141,9 +137,7 @@ def test_a_fill_that_is_heard_between_two_keepers_does_not_stop_the_looking_afte
     assert len(own(core, "exit")) == 1
 
 
-def test_an_order_that_was_canceled_when_all_of_it_was_filled_leaves_nothing_to_try(
-    core: Core, monkeypatch: Any
-) -> None:
+def test_a_canceled_order_that_was_filled_completely_is_not_tried_again(core: Core, monkeypatch: Any) -> None:
     monkeypatch.setattr("workers.keeper.exit_follow_up.RESTS_AT_MOST", "0 seconds")
     held(core)
     core.prices(AAPL=90)

@@ -14,7 +14,7 @@ NOON, LATE, OVER = "2026-11-27T17:00:00Z", "2026-11-27T17:55:00Z", "2026-11-27T1
 
 @pytest.fixture
 def firm(make_core: Callable[..., Core]) -> Core:
-    """A firm that wants no share overnight, at noon of a half day; it holds shares and coins, and has an entry out."""
+    """An account of a firm that allows no shares overnight, at noon of a half day: shares, coins and an entry."""
     core = make_core(executor_toml() + "[executors.argo.firm]\nflat_before_close_s = 600\n")
     core.exchange.admin("clock", {"mode": "fixed", "now": NOON})
     core.prices(AAPL=100, **{"BTC/USD": 100})
@@ -26,7 +26,7 @@ def firm(make_core: Callable[..., Core]) -> Core:
 
 
 def look(core: Core) -> None:
-    """Look once, with a reading of the clock that is new."""
+    """Run the account controls once, with a new reading of the clock."""
     core.rows("DELETE FROM account_snapshot")
     account_controls_of(core.record, core.intake, core.runtimes["argo"], who="test keeper").run_once()
 

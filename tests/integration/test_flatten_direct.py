@@ -21,7 +21,7 @@ AWAY = SecretStr("postgresql://nobody@127.0.0.1:1/nothing")
 
 @pytest.fixture
 def core(make_core: Callable[..., Core]) -> Core:
-    """An account with shares and coins, one entry out, and one order of a person's."""
+    """An account with shares, coins, one working entry, and one order that a person placed."""
     core = make_core(executor_toml(quantity=3))
     for symbol in ("AAPL", "BTC/USD"):
         core.prices(**{symbol: 100})
@@ -93,7 +93,7 @@ def test_the_journal_is_brought_into_the_record_once(core: Core) -> None:
     assert core.run(core.send("AAPL"))["reason_code"] == "halted"
 
 
-def test_a_file_that_was_brought_in_and_not_put_away_changes_nothing(core: Core) -> None:
+def test_a_file_that_was_imported_and_not_renamed_changes_nothing(core: Core) -> None:
     directly(core)
     import_journals(core.record, core.settings.home, by="keeper")
     [path] = (core.settings.home / "journal").iterdir()
@@ -146,7 +146,7 @@ def test_an_order_without_an_answer_is_looked_up_and_never_doubled(core: Core, k
     assert [order["status"] for order in sells] == ["filled", "filled"]
 
 
-def test_what_cannot_be_closed_is_said(core: Core) -> None:
+def test_a_position_that_cannot_be_closed_is_reported(core: Core) -> None:
     core.faults({"on": "submit", "kind": "reject", "symbol": "AAPL"})
     said: list[str] = []
 
@@ -157,7 +157,7 @@ def test_what_cannot_be_closed_is_said(core: Core) -> None:
     assert any(line.startswith("AAPL: sell 3: rejected") for line in said)
 
 
-def test_a_file_cut_off_in_a_line_tells_all_before_it(core: Core) -> None:
+def test_a_file_cut_off_in_a_line_is_read_up_to_that_line(core: Core) -> None:
     ended = directly(core)
     text = ended.journal.read_text().splitlines(keepends=True)
     second = [number for number, line in enumerate(text) if '"order"' in line][1]
@@ -169,7 +169,7 @@ def test_a_file_cut_off_in_a_line_tells_all_before_it(core: Core) -> None:
     assert len(told.orders) == 1
 
 
-def test_what_died_before_its_answer_is_looked_up(core: Core) -> None:
+def test_an_order_whose_answer_was_not_written_is_looked_up(core: Core) -> None:
     ended = directly(core)
     text = ended.journal.read_text().splitlines(keepends=True)
     ended.journal.write_text("".join(line for line in text if '"answer"' not in line))

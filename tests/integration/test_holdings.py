@@ -30,7 +30,7 @@ def holdings(core: Core) -> dict[str, int]:
     return {row["strategy"]: int(row["quantity"]) for row in rows}
 
 
-def test_what_flatten_closes_is_no_strategys_any_more(core: Core) -> None:
+def test_no_strategy_holds_what_flatten_has_closed(core: Core) -> None:
     core.prices(AAPL=100)
     filled(core, "BUY", strategy="one", quantity=2)
     filled(core, "BUY", strategy="two", quantity=3)
@@ -38,7 +38,7 @@ def test_what_flatten_closes_is_no_strategys_any_more(core: Core) -> None:
     own(core, "flatten", "SELL")
 
     assert holdings(core) == {"one": 0, "two": 0}
-    # Nor do later shares of another belong to it, or is one that names no strategy in debt.
+    # Later shares of another strategy do not belong to it, and a signal without a strategy owes nothing.
     filled(core, "BUY", quantity=4)
     assert core.run(core.send("AAPL", "SELL", strategy="one"))["reason_code"] == "no_position"
     filled(core, "SELL")
@@ -56,7 +56,7 @@ def test_an_exit_of_the_account_takes_its_own_strategys_shares_first_and_then_th
     assert holdings(core) == {"one": 1, "three": 0, "two": 2}
 
 
-def test_a_short_that_flatten_covers_is_nobodys_any_more(make_core: Any) -> None:
+def test_no_strategy_holds_a_short_that_flatten_has_covered(make_core: Any) -> None:
     core: Core = make_core(executor_toml(order="allow_short = true"))
     core.prices(AAPL=100)
     filled(core, "SELL", strategy="one", quantity=2)
@@ -78,7 +78,9 @@ def test_a_short_that_flatten_covers_is_nobodys_any_more(make_core: Any) -> None
         ({"by hand": -3}, {"by hand": 0}),
     ],
 )
-def test_an_older_record_is_put_right(empty_database_url: str, before: dict[str, int], after: dict[str, int]) -> None:
+def test_a_migration_corrects_the_holdings_of_an_older_record(
+    empty_database_url: str, before: dict[str, int], after: dict[str, int]
+) -> None:
     with psycopg.connect(empty_database_url, row_factory=dict_row) as connection:
         connection.execute(
             "CREATE TABLE migration (version integer PRIMARY KEY, name text NOT NULL, checksum text NOT NULL, "

@@ -106,7 +106,7 @@ def test_an_order_of_an_older_generation_is_canceled_when_it_turns_up(core: Core
     assert first["order_id"] == old
 
 
-def test_an_order_that_the_broker_forgot_is_dead_and_stands_in_nobodys_way(core: Core) -> None:
+def test_an_order_that_the_broker_forgot_is_a_dead_letter_and_blocks_nothing(core: Core) -> None:
     execution_id = working(core, quantity=2)
     core.exchange.admin("reset", {})
     core.prices(AAPL=100)
@@ -116,7 +116,7 @@ def test_an_order_that_the_broker_forgot_is_dead_and_stands_in_nobodys_way(core:
 
     execution = core.execution(execution_id)
     assert (execution["state"], execution["reason_code"]) == ("dead", "order_vanished")
-    # Something to sell, bought after it: the exit need not wait for what the broker does not know.
+    # The account holds a share to sell: the exit does not wait for an order that the broker does not know.
     core.run(core.send(quantity=2))
     core.filled_at_exchange()
     core.follower().run_once()

@@ -1,4 +1,4 @@
-"""The keeper as a process: one leads, another takes over when it dies or freezes, and a waking one harms nobody."""
+"""The keeper process: one leads, another takes over when it dies or freezes, and one that wakes up does no harm."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_one_of_two_leads_and_a_frozen_leader_is_replaced_and_wakes_harmlessly(
     until(lambda: leads(processes, second), within_s=10)
     print(f"\nreplaced after {time.monotonic() - frozen_at:.2f} s")  # noqa: T201 -- the figure is of interest
     assert leader(core) != was
-    # The new one keeps: what was lost is found, and what the sleeper does on waking is nothing.
+    # The new leader finds the lost execution. The old one does nothing when it wakes up.
     core.faults({"on": "submit", "kind": "drop_after", "count": 1})
     execution_id = core.send()
     assert core.run(execution_id)["state"] == "unknown"
@@ -94,7 +94,7 @@ def test_leadership_is_one_row_that_only_its_holder_renews(core: Core) -> None:
     assert second.renew() == 1
 
 
-def test_a_round_goes_on_after_whatever_its_task_raises(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_periodic_task_goes_on_after_any_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("workers.keeper.periodic_task._LONGEST_PAUSE_S", 0.01)
     stop, passes = threading.Event(), []
 
@@ -106,24 +106,39 @@ def test_a_round_goes_on_after_whatever_its_task_raises(monkeypatch: pytest.Monk
             raise ZeroDivisionError
         return 0
 
-    a_round = PeriodicTask("test", 0.01, task, stop=stop, leads=lambda: True)
-    a_round.start()
+    repeated = PeriodicTask("test", 0.01, task, stop=stop, leads=lambda: True)
+    repeated.start()
     until(lambda: len(passes) > 3)
     stop.set()
-    a_round.join(5)
+    repeated.join(5)
 
-    assert a_round.last_good_at is not None
+    assert repeated.last_good_at is not None
 
 
-def test_a_round_of_a_keeper_that_does_not_lead_does_nothing() -> None:
+def test_a_periodic_task_does_not_run_while_its_keeper_does_not_lead() -> None:
     stop, passes = threading.Event(), []
-    a_round = PeriodicTask("test", 0.01, lambda: passes.append(1) or 0, stop=stop, leads=lambda: False)
-    a_round.start()
+    repeated = PeriodicTask("test", 0.01, lambda: passes.append(1) or 0, stop=stop, leads=lambda: False)
+    repeated.start()
     time.sleep(0.1)
     stop.set()
-    a_round.join(5)
+    repeated.join(5)
 
     assert passes == []
+
+
+@pytest.mark.parametrize(("options", "runs"), [({"paced": True}, 1), ({}, 3)])
+def test_a_task_that_did_something_runs_again_at_once_unless_it_is_paced(options: dict[str, bool], runs: int) -> None:
+    stop, passes = threading.Event(), []
+    repeated = PeriodicTask(
+        "test", 60, lambda: passes.append(1) or len(passes) < 3, stop=stop, leads=lambda: True, **options
+    )
+    repeated.start()
+    until(lambda: len(passes) == runs)
+    time.sleep(0.1)
+    stop.set()
+    repeated.join(5)
+
+    assert len(passes) == runs
 
 
 def test_a_broker_that_hangs_does_not_delay_the_look_ups_of_another(
@@ -145,6 +160,6 @@ def test_a_broker_that_hangs_does_not_delay_the_look_ups_of_another(
 
     until(lambda: core.state(other) != "unknown")
 
-    # Twenty-six look-ups of five seconds stand before it, or do not.
+    # The other broker's 26 look-ups of five seconds did not delay it.
     assert time.monotonic() - began < 5
     assert core.rows("SELECT count(*) FROM execution WHERE state = 'unknown'") == [{"count": len(symbols)}]

@@ -1,4 +1,4 @@
-"""The keeper's look for the open: asked for only while something waits, patient, and in one order."""
+"""The keeper reads the clock only while an execution waits for the open, and releases executions in one order."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_no_clock_is_read_while_nothing_waits(core: Core, opening: MarketOpen) -
     assert clocks_read(core) == 0
 
 
-def test_the_clock_is_read_at_its_pace_and_not_with_every_round(core: Core, opening: MarketOpen) -> None:
+def test_the_clock_is_read_at_its_interval_and_not_with_every_run(core: Core, opening: MarketOpen) -> None:
     core.run(core.send())
     count_anew(core)
 
@@ -48,7 +48,7 @@ def test_the_clock_is_read_at_its_pace_and_not_with_every_round(core: Core, open
     assert clocks_read(core) == 1
 
 
-def test_a_clock_that_is_away_is_asked_again(core: Core, opening: MarketOpen) -> None:
+def test_a_clock_that_cannot_be_read_is_read_again(core: Core, opening: MarketOpen) -> None:
     held = core.send()
     core.run(held)
     core.exchange.admin("clock", {"mode": "fixed", "now": MORNING})
@@ -73,7 +73,9 @@ def test_all_share_the_clock_that_the_keeper_read(core: Core, opening: MarketOpe
     assert shared.clock.is_open
 
 
-def test_what_is_let_go_is_rung_for_exits_first_then_by_confidence_then_by_age(core: Core, opening: MarketOpen) -> None:
+def test_released_executions_are_enqueued_exits_first_then_by_confidence_then_by_age(
+    core: Core, opening: MarketOpen
+) -> None:
     confidences = {"AAPL": 80, "MSFT": 95, "TSLA": 80, "NVDA": 90}
     held = {symbol: core.send(symbol, confidence=confidence) for symbol, confidence in confidences.items()}
     for execution_id in held.values():

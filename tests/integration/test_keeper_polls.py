@@ -1,4 +1,4 @@
-"""What polls cost, what they find, and when they slow down."""
+"""Polls: their cost, the orders that they find, and when they slow down."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ def requests(core: Core) -> int:
 
 
 def grow_old(core: Core, seconds: int = 120) -> None:
-    """Let all orders be older than the young ones that every round lists."""
+    """Make all orders older than the young ones that every poll lists."""
     core.rows("UPDATE broker_order SET intended_at = intended_at - make_interval(secs => %s)", [seconds])
 
 
 def calm(core: Core) -> OrderPolling:
-    """A follower whose snapshot is fresh, so that only polls ask."""
+    """Return a follower whose snapshot is fresh, so that only its polls cost requests."""
     core.runtimes["argo"].snapshots.fresh()
     core.rows("UPDATE account_snapshot SET taken_at = clock_timestamp() + interval '1 minute'")
     return core.follower()
 
 
-def test_a_round_is_one_request_while_young_and_old_orders_work(core: Core) -> None:
+def test_a_poll_is_one_request_while_young_and_old_orders_work(core: Core) -> None:
     for age_s in (0, 120, 1200):
         for symbol in ("AAPL", "MSFT") * 3:
             working(core, symbol=symbol)
@@ -42,7 +42,7 @@ def test_a_round_is_one_request_while_young_and_old_orders_work(core: Core) -> N
         core.rows("UPDATE broker_order SET ended_at = now()")
 
 
-def test_no_order_is_waited_for_and_nothing_is_asked(core: Core) -> None:
+def test_nothing_is_requested_while_no_order_is_open(core: Core) -> None:
     follower = calm(core)
     before = requests(core)
 
@@ -51,7 +51,7 @@ def test_no_order_is_waited_for_and_nothing_is_asked(core: Core) -> None:
     assert requests(core) == before
 
 
-def test_an_old_order_that_ended_is_heard_of_in_the_same_round(core: Core) -> None:
+def test_an_old_order_that_ended_is_found_by_the_same_poll(core: Core) -> None:
     for ended in (1, 3, 5):
         ids = [working(core) for _ in range(ended)]
         rests = working(core, symbol="MSFT")
@@ -65,7 +65,7 @@ def test_an_old_order_that_ended_is_heard_of_in_the_same_round(core: Core) -> No
 
         assert [core.state(execution_id) for execution_id in ids] == ["canceled"] * ended
         assert (moved, core.state(rests)) == (ended, "accepted")
-        # The open ones, and each by itself; more than three by one page of those that are closed.
+        # The list of open orders, then each order singly. More than three are read from one page of closed orders.
         assert requests(core) - before <= 1 + min(ended, 3) + 2
         assert calm(core).run_once() == 0
         core.exchange.admin("reset", {})
@@ -118,7 +118,7 @@ def test_a_late_order_that_filled_is_looked_for_every_half_minute(core: Core) ->
     assert costs == [2, 1, 1]
 
 
-def test_what_is_heard_again_is_written_down_now_and_then(core: Core) -> None:
+def test_an_unchanged_order_is_recorded_as_polled_only_at_intervals(core: Core) -> None:
     execution_id = working(core)
     core.follower().run_once()
     before = core.execution(execution_id)["polled_at"]
@@ -131,7 +131,7 @@ def test_what_is_heard_again_is_written_down_now_and_then(core: Core) -> None:
     assert core.execution(execution_id)["polled_at"] > before
 
 
-def test_an_order_is_not_asked_for_alone_in_every_round(core: Core) -> None:
+def test_an_order_is_not_read_singly_by_every_poll(core: Core) -> None:
     working(core)
     grow_old(core)
     core.exchange.admin("reset", {})
@@ -176,7 +176,7 @@ def test_a_poll_without_room_moves_nothing_and_fails_nothing(make_core: Callable
     assert (requests(core), core.state(execution_id)) == (before, "accepted")
 
 
-def test_the_account_is_kept_fresh_by_polls_only_where_no_watch_does_it(make_core: Callable[..., Core]) -> None:
+def test_polls_keep_the_snapshot_fresh_only_where_no_equity_monitor_does(make_core: Callable[..., Core]) -> None:
     costs = []
     for limit in ('"off"', "5"):
         core = make_core(executor_toml().replace('daily_loss_percent = "off"', f"daily_loss_percent = {limit}"))

@@ -1,4 +1,4 @@
-"""The sweep: what nobody took, holds that are due, leases that ran out; once each, and without a flood."""
+"""The redispatcher: lost jobs, due holds and expired leases, each handled once, and no flooded queue."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.factories import Core, signal, until
 
 
 def jobs(core: Core) -> list[str]:
-    """Return the executions whose jobs stand in the queue, one entry per job."""
+    """Return the executions whose jobs are in the queue, one entry per job."""
     return [job_id.rpartition("-")[0] for job_id in core.queues.queue("argo").job_ids]
 
 
@@ -19,21 +19,21 @@ def due(core: Core, *ids: UUID) -> None:
 
 
 def popped(core: Core) -> None:
-    """Let all jobs be taken out of the queue by workers that do nothing with them."""
+    """Take all jobs out of the queue, as workers that die with them."""
     core.queues.connection.delete(core.queues.queue("argo").key)
 
 
-def test_what_was_recorded_and_never_enqueued_is_rung_for_after_its_grace(core: Core) -> None:
+def test_a_recorded_execution_that_was_never_enqueued_is_enqueued_after_its_grace(core: Core) -> None:
     execution_id = core.send()
 
-    assert core.sweep.run_once() == 0  # Whoever recorded it has a second for it.
+    assert core.sweep.run_once() == 0  # The process that recorded it has a second to enqueue it.
     due(core, execution_id)
     assert core.sweep.run_once() == 1
 
     assert jobs(core) == [str(execution_id)]
 
 
-def test_a_flushed_redis_is_rung_full_again(core: Core) -> None:
+def test_a_flushed_queue_is_filled_again(core: Core) -> None:
     rows = [core.record_signal(signal(s)) for s in ("AAPL", "MSFT", "TSLA")]
     core.dispatcher.enqueue(rows)
     core.queues.connection.flushall()
@@ -44,7 +44,7 @@ def test_a_flushed_redis_is_rung_full_again(core: Core) -> None:
     assert sorted(jobs(core)) == sorted(str(row.execution_id) for row in rows)
 
 
-def test_a_job_that_still_stands_in_the_queue_is_not_doubled(core: Core) -> None:
+def test_a_job_that_is_still_in_the_queue_is_not_doubled(core: Core) -> None:
     row = core.record_signal(signal())
     core.dispatcher.enqueue([row])
 
@@ -78,7 +78,7 @@ def test_a_backlog_longer_than_a_batch_is_not_enqueued_again_and_again(core: Cor
     assert len(jobs(core)) == 450
 
 
-def test_a_hold_is_rung_for_when_it_is_over_and_not_before(core: Core) -> None:
+def test_a_held_execution_is_enqueued_when_its_hold_is_over_and_not_before(core: Core) -> None:
     core.faults({"on": "submit", "kind": "429", "count": 1})
     execution_id = core.send()
     assert core.run(execution_id)["state"] == "held"
@@ -92,7 +92,7 @@ def test_a_hold_is_rung_for_when_it_is_over_and_not_before(core: Core) -> None:
     assert core.run(execution_id)["order_id"] is not None
 
 
-def test_a_hold_whose_job_is_in_a_workers_hands_is_not_rung_for_at_once_again(core: Core) -> None:
+def test_a_held_execution_whose_job_a_worker_has_is_not_enqueued_again_at_once(core: Core) -> None:
     core.faults({"on": "submit", "kind": "429", "count": 1})
     execution_id = core.send()
     core.run(execution_id)
@@ -102,12 +102,12 @@ def test_a_hold_whose_job_is_in_a_workers_hands_is_not_rung_for_at_once_again(co
     popped(core)
 
     assert [core.sweep.run_once() for _ in range(20)] == [0] * 20
-    # But if that worker died with it, it is rung for again.
+    # If that worker died with the job, the execution is enqueued again.
     until(core.sweep.run_once)
     assert jobs(core) == [str(execution_id)]
 
 
-def test_only_the_first_of_a_symbol_is_rung_for(core: Core) -> None:
+def test_only_the_first_execution_of_a_symbol_is_enqueued(core: Core) -> None:
     first, second, other = core.send(), core.send(), core.send("MSFT")
     due(core, first, second, other)
 
@@ -156,7 +156,7 @@ def test_a_lease_that_is_renewed_is_left_alone(core: Core) -> None:
     assert core.state(execution_id) == "submitting"
 
 
-def test_two_sweeps_at_once_ring_once(core: Core) -> None:
+def test_two_keepers_at_once_enqueue_an_execution_once(core: Core) -> None:
     ids = [core.send(symbol) for symbol in ("AAPL", "MSFT", "TSLA", "NVDA")]
     due(core, *ids)
 

@@ -1,4 +1,4 @@
-"""Unknown orders: every branch of the look-up, and the clock that stands still while the broker is away."""
+"""Unknown orders: every branch of the look-up, and the time limit that does not run while the broker is away."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from workers.brokers.protocol import Accepted, OrderRequest
 
 
 def unknown(core: Core, kind: str = "drop_before", **changes: Any) -> UUID:
-    """Have an execution whose answer did not come."""
+    """Return an execution whose answer from the broker was lost."""
     core.faults({"on": "submit", "kind": kind, "count": 1})
     execution_id = core.send(**changes)
     assert core.run(execution_id)["state"] == "unknown"
@@ -23,14 +23,14 @@ def unknown(core: Core, kind: str = "drop_before", **changes: Any) -> UUID:
 
 
 def look(core: Core, execution_id: UUID) -> str:
-    """Look up now, whenever it would have been due."""
+    """Look the order up now, and return the execution's state."""
     core.due_now(execution_id)
     core.unknowns.run_once()
     return core.state(execution_id)
 
 
 def look_until(core: Core, execution_id: UUID, state: str) -> dict[str, Any]:
-    """Look up at the keeper's own pace."""
+    """Look the order up at the keeper's own interval until the execution has the state."""
     until(lambda: core.unknowns.run_once() or core.state(execution_id) == state)
     until(lambda: core.state(execution_id) == state)
     return core.execution(execution_id)
@@ -52,10 +52,10 @@ def test_one_clean_absence_proves_nothing(core: Core) -> None:
     execution_id = unknown(core)
 
     assert look(core, execution_id) == "unknown"
-    assert look(core, execution_id) == "unknown"  # Two, but within moments of the send: reads lag.
+    assert look(core, execution_id) == "unknown"  # A second absence so soon after the send: reads lag.
 
 
-def test_absent_and_still_good_goes_out_again_under_the_same_id_with_the_same_body(core: Core) -> None:
+def test_an_absent_order_that_is_still_good_is_sent_again_under_the_same_id_with_the_same_body(core: Core) -> None:
     execution_id = unknown(core)
     body = core.execution(execution_id)["request"]
 
@@ -68,7 +68,7 @@ def test_absent_and_still_good_goes_out_again_under_the_same_id_with_the_same_bo
     assert [order["client_order_id"] for order in core.orders()] == [f"tw-{execution_id}-1"]
 
 
-def test_absent_and_no_longer_good_is_skipped_with_the_reason(core: Core) -> None:
+def test_an_absent_order_that_is_not_good_any_more_is_skipped_with_the_reason(core: Core) -> None:
     execution_id = unknown(core)
     look_until(core, execution_id, "held")
     core.rows("UPDATE signal SET expires_at = now() - interval '1 second'")
@@ -79,7 +79,7 @@ def test_absent_and_no_longer_good_is_skipped_with_the_reason(core: Core) -> Non
     assert core.orders() == []
 
 
-def test_absent_too_long_after_the_first_send_is_a_dead_letter(core: Core) -> None:
+def test_an_order_absent_too_long_after_its_first_send_is_a_dead_letter(core: Core) -> None:
     execution_id = unknown(core)
     core.rows(
         "UPDATE broker_order SET first_sent_at = now() - interval '11 minutes', last_sent_at = now() - interval '1 min'"
@@ -90,7 +90,7 @@ def test_absent_too_long_after_the_first_send_is_a_dead_letter(core: Core) -> No
     assert core.execution(execution_id)["reason_code"] == "attempts_used_up"
 
 
-def test_absent_after_every_attempt_is_a_dead_letter(make_core: Callable[..., Core]) -> None:
+def test_an_order_absent_after_every_attempt_is_a_dead_letter(make_core: Callable[..., Core]) -> None:
     core = make_core(executor_toml(attempts=2, unknown_s=30))
     core.prices(AAPL=100)
     execution_id = unknown(core)
@@ -171,7 +171,7 @@ def test_a_broker_that_never_makes_sense_is_given_up_after_unknown_s(core: Core)
     assert dead["reason_code"] == "unknown_too_long"
     assert dead["reason_facts"]["answered_for_s"] > 3
     assert time.monotonic() - began > 1
-    # It exists after all: once the broker can be read again, its word moves the dead letter.
+    # The order exists: once the broker can be read again, the dead letter follows it.
     core.faults()
     core.follower().run_once()
     assert core.state(execution_id) in ("accepted", "filled")
@@ -215,7 +215,7 @@ def test_a_requeue_long_after_the_first_send_is_a_new_order_once_the_old_one_is_
     core.letters.requeue(execution_id, by="test", why="the broker is well again")
     assert core.run(execution_id)["state"] == "unknown"
     assert look(core, execution_id) == "unknown"
-    assert look(core, execution_id) == "unknown"  # A minute of clean answers is asked for, not two of them.
+    assert look(core, execution_id) == "unknown"  # This needs a minute of clean answers, not two answers.
     core.rows("UPDATE execution SET absent_for = '60 seconds'")
 
     assert look(core, execution_id) == "held"

@@ -76,7 +76,7 @@ def test_mirroring_twice_changes_nothing(mirror: FailedRegistrySync, queues: Exe
 
 
 @pytest.mark.parametrize("act", ["requeue", "discard"])
-def test_what_a_person_moved_on_is_gone_from_the_failed_page(
+def test_a_dead_letter_that_a_person_requeued_or_discarded_leaves_the_failed_page(
     mirror: FailedRegistrySync, queues: ExecutionQueue, letters: DeadLetters, dead: UUID, act: str
 ) -> None:
     mirror.run_once()
@@ -88,7 +88,7 @@ def test_what_a_person_moved_on_is_gone_from_the_failed_page(
     assert list(queues.connection.scan_iter(f"*{dead}*")) == []
 
 
-def test_what_was_deleted_on_the_dashboard_or_flushed_is_shown_again(
+def test_a_dead_letter_that_was_deleted_from_redis_is_shown_again(
     mirror: FailedRegistrySync, queues: ExecutionQueue, dead: UUID
 ) -> None:
     for _ in range(2):
@@ -97,7 +97,7 @@ def test_what_was_deleted_on_the_dashboard_or_flushed_is_shown_again(
         queues.connection.flushall()
 
 
-def test_what_the_dashboard_put_back_on_the_queue_is_left_to_the_worker(
+def test_a_job_that_the_dashboard_requeued_is_left_to_the_worker(
     mirror: FailedRegistrySync, queues: ExecutionQueue, dead: UUID
 ) -> None:
     mirror.run_once()

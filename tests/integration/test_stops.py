@@ -56,7 +56,7 @@ def resting(core: Core) -> Any:
 
 
 def by_hand(core: Core, symbol: str, side: OrderSide, quantity: int, limit_price: Decimal | None = None) -> None:
-    """Order as a person does who knows nothing of us."""
+    """Place an order as a person does at the broker, without tradewire."""
     order = OrderRequest(
         client_order_id=f"by-hand-{uuid4()}",
         symbol=symbol,
@@ -82,7 +82,7 @@ def positions(core: Core) -> dict[str, Any]:
 
 
 def flat(core: Core, keeper: AccountControls) -> None:
-    """Play keeper and worker until the wish to close everything is fulfilled."""
+    """Run keeper and worker until everything is closed."""
 
     def step() -> bool:
         keeper.run_once()
@@ -96,7 +96,7 @@ def flat(core: Core, keeper: AccountControls) -> None:
 
 
 @pytest.mark.parametrize("kind", [SwitchKind.REDUCING, SwitchKind.HALTED])
-def test_what_works_is_canceled_while_entries_are_not_wanted(core: Core, kind: SwitchKind) -> None:
+def test_working_entries_are_canceled_while_entries_are_stopped(core: Core, kind: SwitchKind) -> None:
     entry = resting(core)
     turn(core, kind)
 
@@ -105,7 +105,7 @@ def test_what_works_is_canceled_while_entries_are_not_wanted(core: Core, kind: S
     followed(core, entry, "canceled")
 
 
-def test_a_cancel_that_came_to_nothing_is_asked_for_again(core: Core) -> None:
+def test_a_cancel_without_effect_is_requested_again(core: Core) -> None:
     entry = resting(core)
     turn(core, SwitchKind.HALTED)
     core.faults({"on": "cancel", "kind": "5xx_before", "count": 1})
@@ -118,7 +118,7 @@ def test_a_cancel_that_came_to_nothing_is_asked_for_again(core: Core) -> None:
     followed(core, entry, "canceled")
 
 
-def test_a_pause_leaves_what_works_alone(core: Core) -> None:
+def test_a_pause_cancels_no_working_entry(core: Core) -> None:
     entry = resting(core)
     turn(core, SwitchKind.PAUSED)
 
@@ -144,7 +144,7 @@ def test_a_paused_entry_ends_at_once_when_the_account_is_halted(core: Core) -> N
     assert ended["reason_facts"]["by"] == "ann@desk"
 
 
-def test_flatten_closes_what_we_opened_and_what_nobody_of_us_did(core: Core) -> None:
+def test_flatten_closes_positions_of_ours_and_of_others(core: Core) -> None:
     bought(core)
     by_hand(core, "MSFT", OrderSide.BUY, 3)
     until(lambda: len(positions(core)) == 2)
@@ -179,7 +179,7 @@ def test_two_keepers_close_a_position_once(core: Core) -> None:
     assert len(closing(core)) == 1
 
 
-def test_an_exit_that_came_to_nothing_is_tried_again(core: Core) -> None:
+def test_an_exit_without_effect_is_tried_again(core: Core) -> None:
     bought(core)
     turn(core, SwitchKind.HALTED, flatten=True)
     stops(core).run_once()
@@ -192,7 +192,7 @@ def test_an_exit_that_came_to_nothing_is_tried_again(core: Core) -> None:
     assert positions(core) == {}
 
 
-def test_orders_by_hand_do_not_keep_the_shares(core: Core) -> None:
+def test_orders_placed_by_hand_do_not_block_the_shares(core: Core) -> None:
     bought(core)
     by_hand(core, "AAPL", OrderSide.SELL, 1, limit_price=Decimal(200))
     turn(core, SwitchKind.HALTED, flatten=True)
@@ -202,7 +202,7 @@ def test_orders_by_hand_do_not_keep_the_shares(core: Core) -> None:
     assert positions(core) == {}
 
 
-def test_an_exit_that_waits_does_not_stand_in_the_way(make_core: Any) -> None:
+def test_a_waiting_exit_does_not_block_flatten(make_core: Any) -> None:
     core = make_core()
     core.prices(AAPL=100)
     bought(core)
@@ -221,7 +221,7 @@ def test_an_exit_that_waits_does_not_stand_in_the_way(make_core: Any) -> None:
     assert positions(core) == {}
 
 
-def test_an_entry_that_is_being_judged_may_still_become_an_order(core: Core) -> None:
+def test_flatten_waits_for_an_entry_that_a_worker_is_deciding(core: Core) -> None:
     entry = core.send("AAPL")
     core.rows(
         "UPDATE execution SET state = 'submitting', lease_until = now() + interval '1 hour' WHERE execution_id = %s",
@@ -240,7 +240,7 @@ def test_an_entry_that_is_being_judged_may_still_become_an_order(core: Core) -> 
     flat(core, keeper)
 
 
-def test_a_switch_of_an_account_nobody_has_read_is_the_accounts_when_somebody_does(core: Core) -> None:
+def test_a_switch_turned_before_the_first_reading_moves_to_the_account(core: Core) -> None:
     turn(core, SwitchKind.HALTED)
     assert [row["holder"] for row in core.rows("SELECT holder FROM switch")] == ["executor:argo"]
     number = core.runtimes["argo"].snapshots.read().account.number  # type: ignore[union-attr]
@@ -250,7 +250,7 @@ def test_a_switch_of_an_account_nobody_has_read_is_the_accounts_when_somebody_do
     assert core.run(core.send("AAPL"))["reason_code"] == "halted"
 
 
-def test_a_switch_that_is_off_lets_entries_go_again(core: Core) -> None:
+def test_entries_go_again_after_a_switch_is_turned_off(core: Core) -> None:
     turn(core, SwitchKind.HALTED)
     assert core.run(core.send("AAPL"))["state"] == "skipped"
     core.record.run(

@@ -92,7 +92,7 @@ def test_resume_lifts_everything_and_lets_paused_entries_go_at_once(core: Core) 
     assert core.run(entry)["state"] == "accepted"
 
 
-def test_resume_after_a_limit_wants_to_know_why(core: Core) -> None:
+def test_resume_after_a_limit_requires_a_reason(core: Core) -> None:
     limit_halt(core)
 
     refused = run("resume", "argo")
@@ -128,20 +128,20 @@ def test_all_means_every_executor(core: Core) -> None:
 
 
 @pytest.mark.parametrize("arguments", [["argos"], [], ["argo", "--all"]])
-def test_who_is_meant_must_be_clear(core: Core, arguments: list[str]) -> None:
+def test_the_executor_must_be_named(core: Core, arguments: list[str]) -> None:
     result = run("halt", *arguments)
 
     assert type(result.exception).__name__ == "ConfigInvalid"
     assert core.rows("SELECT * FROM switch") == []
 
 
-def test_a_file_with_faults_keeps_nobody_from_stopping(core: Core) -> None:
+def test_a_file_with_faults_does_not_prevent_a_stop(core: Core) -> None:
     core.executors_path.write_text(core.executors_path.read_text().replace("minimum_confidence", "minimal_confidence"))
 
     assert said("halt", "argo")[0]["switches"][0]["kind"] == "halted"
 
 
-def test_what_stands_is_printed_for_people(core: Core) -> None:
+def test_active_switches_are_printed_for_people(core: Core) -> None:
     run("pause", "argo", "--why", "lunch")
 
     lines = run("halt", "argo").stdout.splitlines()

@@ -1,4 +1,4 @@
-"""The watch of equity, at a real account of the paper exchange whose prices are pinned."""
+"""The equity monitor, at an account of the paper exchange whose prices are fixed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def argo(make_core: Settings) -> Core:
     return core
 
 
-def test_the_ladder_warns_reduces_and_halts_as_equity_falls_and_nobody_sends_a_signal(
+def test_the_ladder_warns_reduces_and_halts_as_equity_falls_without_a_signal(
     argo: Core,
 ) -> None:
     watching = look(argo)
@@ -81,7 +81,7 @@ def test_a_halt_stays_when_equity_recovers_and_a_new_keeper_finds_it(argo: Core)
     assert switches(argo) == [("halted", "daily_loss")]
 
 
-def test_flatten_is_asked_for_where_a_breach_means_that(make_core: Settings) -> None:
+def test_a_breach_asks_to_flatten_where_that_is_configured(make_core: Settings) -> None:
     core = make_core(limited(on_breach='"flatten"'))
     hold(core)
     lose(core, 5100)
@@ -101,7 +101,7 @@ def test_a_person_who_lifts_a_halt_is_not_overruled_by_the_same_breach(argo: Cor
     look(argo, watching)
     assert switches(argo) == [("reducing", "daily_loss")]
 
-    # Once it is below the limit again, the next breach is another one.
+    # After the loss is below the limit again, the next breach is a new one.
     lose(argo, 4900)
     look(argo, watching)
     lose(argo, 5100)
@@ -129,7 +129,7 @@ def test_a_drawdown_is_counted_from_the_highest_equity(make_core: Settings) -> N
 
 
 def unreadable(core: Core, watching: EquityMonitor, seconds: int) -> None:
-    """Let the account be away, and have been for so long."""
+    """Make the account unreadable, for so many seconds already."""
     core.faults({"on": "account", "kind": "5xx_before"})
     core.rows("UPDATE account_snapshot SET taken_at = taken_at - interval '6 seconds'")
     watching.run_once()
@@ -188,7 +188,7 @@ def test_equity_is_read_often_while_something_is_held_and_rarely_else(
 
 @pytest.mark.parametrize(("age_s", "reads"), [(16, 0), (19, 1)])
 def test_readings_take_at_most_half_of_a_small_request_limit(make_core: Settings, age_s: int, reads: int) -> None:
-    # Three requests each, and ten of twenty a minute: one every 18 s.
+    # A reading costs three requests, and ten of the twenty a minute are for readings: one every 18 s.
     core = make_core(limited().replace('requests_per_minute = "off"', "requests_per_minute = 20"))
     hold(core)
     watching = look(core)
@@ -209,7 +209,7 @@ def test_an_executor_without_loss_limits_is_not_read(core: Core) -> None:
     assert accounts_read(core) == 0
 
 
-def test_what_was_reduced_is_let_go_when_the_limit_is_switched_off(make_core: Settings) -> None:
+def test_a_reduced_account_is_released_when_the_limit_is_switched_off(make_core: Settings) -> None:
     core = make_core(limited())
     hold(core)
     lose(core, 4600)
@@ -246,7 +246,7 @@ def test_a_position_that_somebody_closed_at_the_broker_is_no_longer_held_here(ar
     look(argo)
     closed_elsewhere(argo)
 
-    # So soon after a fill the reading may not show it yet.
+    # So soon after a fill, the reading may not include it yet.
     look(argo)
     assert held(argo) == [("AAPL", 100, 1)]
 

@@ -1,4 +1,4 @@
-"""What losses are counted from: days, deposits and names, at a real account of the paper exchange."""
+"""The start of the day and the peak, through new days, transfers and renames, at an account of the paper exchange."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_the_first_reading_of_an_account_begins_its_day_with_the_brokers_figure(
     assert row["start_from"] == "broker"
 
 
-def test_a_worker_that_reads_first_leaves_a_standing(make_core: Settings) -> None:
+def test_a_worker_that_reads_first_records_a_baseline(make_core: Settings) -> None:
     core = make_core(limited())
 
     core.run(core.send())
@@ -38,7 +38,7 @@ def test_a_worker_that_reads_first_leaves_a_standing(make_core: Settings) -> Non
 
 
 def a_day_later(core: Core) -> None:
-    """Let what is watched be of the day before, read just before its end."""
+    """Move the recorded day one day back, as if read just before its end."""
     core.rows("UPDATE account_day SET day = day - 1, started_at = started_at - interval '1 day'")
     core.rows("UPDATE account_watch SET day = day - 1, read_at = read_at - interval '1 day'")
     core.rows("UPDATE switch SET set_at = set_at - interval '1 day'")
@@ -97,7 +97,7 @@ def test_a_loss_while_no_keeper_ran_over_the_start_of_the_day_is_the_new_days(ar
     assert switches(argo) == [("halted", "daily_loss")]
 
 
-def test_deposits_and_withdrawals_move_the_day_and_the_peak_once_and_stop_nobody(argo: Core) -> None:
+def test_deposits_and_withdrawals_move_the_day_and_the_peak_once_and_stop_no_account(argo: Core) -> None:
     watching = look(argo)
 
     argo.exchange.admin("accounts", {"key": "argo", "deposit": "-50000"})

@@ -1,4 +1,4 @@
-"""The keeper's processes watch equity by themselves, and what they halted stays halted whoever is restarted."""
+"""The keeper process watches equity by itself, and a halt outlasts every restart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tests of the watch need: an account that holds 100 shares, whose price falls."""
+"""Shared by the tests of the equity monitor: an account that holds 100 shares, whose price falls."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def watch(core: Core) -> EquityMonitor:
 
 
 def look(core: Core, watching: EquityMonitor | None = None) -> EquityMonitor:
-    """Read the account anew and judge it."""
+    """Read the account and evaluate the reading."""
     watching = watching or watch(core)
     core.runtimes["argo"].snapshots.read()
     watching.run_once()
@@ -55,5 +55,5 @@ def turns(core: Core) -> list[tuple[str, str]]:
 
 
 def lose(core: Core, amount: int) -> None:
-    """Let 100 shares bought at 100 be worth so much less."""
+    """Let the price of 100 shares bought at 100 fall by *amount* in total."""
     core.prices(AAPL=Decimal(100) - Decimal(amount) / 100)

@@ -82,7 +82,7 @@ def test_a_day_that_is_watched_begins_with_the_first_reading_in_it() -> None:
         (reading(100, hours=-30), reading(95, minutes=1), 77),
     ],
 )
-def test_a_loss_that_nobody_watched_over_the_start_of_the_day_is_not_shed(
+def test_a_loss_over_an_unwatched_start_of_the_day_counts(
     before: EquityReading, now: EquityReading, expected: int
 ) -> None:
     assert started(before, now).equity == expected
@@ -95,7 +95,7 @@ def test_a_loss_that_nobody_watched_over_the_start_of_the_day_is_not_shed(
     before=st.integers(1, 10**6),
     now=st.integers(1, 10**6),
 )
-def test_a_start_is_below_the_last_figure_only_when_somebody_watched_on_both_sides(
+def test_a_start_is_below_the_last_figure_only_when_both_sides_were_watched(
     gap_s: int, late_s: int, before: int, now: int
 ) -> None:
     start = started(reading(before, seconds=-gap_s), reading(now, seconds=late_s))
@@ -123,7 +123,7 @@ def test_a_transfer_that_is_listed_by_its_day_only_counts_when_it_is_listed_for_
     assert counted(dated_before_the_last_asking).of_the_day == 500
 
 
-def test_the_first_asking_knows_what_the_brokers_figure_has_in_it() -> None:
+def test_the_first_count_skips_transfers_that_the_brokers_figure_includes() -> None:
     old, new = transfer("a", 500, hours=-9), transfer("b", 70, hours=1)
 
     assert counted(old, new, asked_before=False, as_of=0) == TransferEffect(amount=Decimal(70), of_the_day=Decimal(70))

@@ -33,9 +33,7 @@ def held(strategy: str, quantity: int, stop: int | None) -> BookRow:
         (1, [None, None], 220),
     ],
 )
-def test_of_two_strategies_stops_the_farther_one_is_what_may_be_lost(
-    side: int, stops: list[int | None], risk: int
-) -> None:
+def test_the_farther_of_two_strategies_stops_sets_the_risk(side: int, stops: list[int | None], risk: int) -> None:
     read = Snapshot(account=case(signal()).account, positions=(position(20 * side),), taken_at=NOW)
     rows = [held(name, 10 * side, stop) for name, stop in zip(["a", "b"], stops, strict=True)]
 

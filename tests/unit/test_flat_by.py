@@ -24,7 +24,7 @@ def test_the_calendars_close_counts_on_half_days_too(minutes: int, expected: str
     assert closing_time(market(CLOSES - timedelta(minutes=minutes)), before_s=600) == expected
 
 
-def test_nothing_is_closed_while_the_market_is_or_nobody_knows() -> None:
+def test_nothing_is_closed_while_the_market_is_closed_or_unknown() -> None:
     just_before = CLOSES - timedelta(minutes=5)
 
     assert closing_time(None, before_s=600) is None
@@ -41,7 +41,7 @@ def test_a_market_that_is_always_open_has_no_close() -> None:
     assert closing_time(night, before_s=86_400) is None
 
 
-def test_where_nobody_knows_the_calendar_the_clocks_close_counts() -> None:
+def test_without_a_calendar_the_clocks_close_counts() -> None:
     before = MarketSession(date=CLOSES.date(), opens=OPENS - timedelta(days=20), closes=CLOSES - timedelta(days=20))
     just_before = CLOSES - timedelta(minutes=5)
 

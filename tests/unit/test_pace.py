@@ -10,7 +10,7 @@ from workers.keeper.poll_interval import PollInterval, gap_s
 @pytest.mark.parametrize(
     ("left", "seconds"), [(None, 0), (170, 0), (30, 0), (29, 60 / 29), (10, 6), (4, 15), (1, 15), (0, 15)]
 )
-def test_what_is_left_is_spread_over_the_minute(left: int | None, seconds: float) -> None:
+def test_the_requests_that_are_left_are_spread_over_the_minute(left: int | None, seconds: float) -> None:
     assert gap_s(left) == seconds
 
 

@@ -20,7 +20,7 @@ def switch(kind: SwitchKind, cause: str = "person", **more: Any) -> Switch:
     return Switch(**{"kind": kind, "cause": cause, "set_by": "ann@desk", "set_at": NOW} | more)
 
 
-def test_without_a_switch_nothing_is_against_an_entry() -> None:
+def test_an_entry_may_go_without_a_switch() -> None:
     assert verdict_on(()) == ([], None)
 
 
@@ -37,7 +37,7 @@ def test_without_a_switch_nothing_is_against_an_entry() -> None:
         (SwitchKind.HALTED, "something new", Code.HALTED),
     ],
 )
-def test_what_stops_an_entry_has_a_code_of_its_own(kind: SwitchKind, cause: str, code: Code) -> None:
+def test_each_switch_stops_an_entry_with_its_own_code(kind: SwitchKind, cause: str, code: Code) -> None:
     skips, hold = verdict_on([switch(kind, cause)])
 
     assert ([reason.code for reason in skips], hold) == ([code], None)
@@ -61,7 +61,7 @@ def test_the_reason_says_the_figures_who_since_when_and_why() -> None:
     assert str(reason) == expected
 
 
-def test_all_that_stops_is_said_the_hardest_and_then_the_oldest_first() -> None:
+def test_all_active_switches_are_listed_the_strictest_and_then_the_oldest_first() -> None:
     skips, hold = verdict_on(
         [
             switch(SwitchKind.PAUSED),
@@ -79,7 +79,7 @@ def test_all_that_stops_is_said_the_hardest_and_then_the_oldest_first() -> None:
     assert hold is not None
 
 
-def test_a_halted_account_takes_no_entry_and_says_all_that_is_against_it() -> None:
+def test_a_halted_account_takes_no_entry_and_lists_every_reason() -> None:
     halted = switch(SwitchKind.HALTED, "daily_loss", facts={"lost": "510"})
     verdict = decide(case(signal(confidence=Decimal(10)), switches=(halted,)))
 

@@ -8,16 +8,15 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from uuid import UUID
 
 from psycopg import Connection
 from psycopg.rows import DictRow
 
 from config.schema.executor import ExecutorSettings
 from config.schema.settings import Settings
-from pipeline.accounts.account_key import account_keys_of
+from pipeline.accounts.switches import end_flatten, flatten_requests
 from pipeline.model.errors import NotMigrated, NotPossible, RecordUnavailable
-from pipeline.store.query import execute, fetch_all
+from pipeline.store.query import execute
 from pipeline.store.record import Record
 from pipeline.store.rows import Mode
 from pipeline.store.statements import sql
@@ -40,11 +39,6 @@ class FlattenOutcome:
     journal: Path
     #: The journal has been imported into the record.
     recorded: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class _FlattenRequest:
-    switch_id: UUID
 
 
 def flatten_directly(
@@ -119,14 +113,8 @@ def _halt(record: Record | None, header: JournalHeader, say: Callable[[str], Non
 
 def _take_over(connection: Connection[DictRow], header: JournalHeader) -> None:
     halt(connection, header)
-    key = {"holders": account_keys_of(connection, header.executor_id)}
-    requests = fetch_all(connection, _FlattenRequest, sql("switches", "flatten_requests"), key)
-    ended = {
-        "switch_ids": [request.switch_id for request in requests],
-        "by": header.by,
-        "why": "flattened straight at the broker",
-    }
-    execute(connection, sql("switches", "end_flatten"), ended)
+    requests = flatten_requests(connection, header.executor_id)
+    end_flatten(connection, requests, by=header.by, why="flattened straight at the broker")
     execute(connection, sql("journal", "hand_over"), {"executor_id": header.executor_id, "by": header.by})
 
 

@@ -1,4 +1,4 @@
-"""Flatten an account straight at its broker: no record, no queue and no keeper is needed."""
+"""Flatten an account directly at its broker. This needs no record, no queue and no keeper."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from pipeline.model.account import Position
 from pipeline.model.errors import BrokerUnavailable, BrokerUnreadable
 from pipeline.model.orders import BrokerOrder, OrderRequest, OrderSide, client_order_id
 from pipeline.model.symbols import AssetClass, asset_class
-from workers.brokers.protocol import Absent, Accepted, Broker, Found, NotSent, Rejected
+from workers.brokers.protocol import Absent, Accepted, Broker, Found, NotSent, Outcome, Rejected
 from workers.execution.broker_orders import LAST_WORDS
 from workers.flatten.journal import FlattenJournal, JournaledOrder
 from workers.rules.retry_policy import may_send_again
 
 _STEP_EVERY_S = 0.5
-# A symbol whose order has ended, or was refused, is looked at again after this.
+# The pause of a symbol whose order has ended or was refused. Positions may lag behind their orders, and a quantity
+# that was just sold must not be sold again.
 _AGAIN_AFTER_S = 2.0
 
 
@@ -33,22 +34,23 @@ class UnderWay:
 
 @dataclass(kw_only=True)
 class DirectFlatten:
-    """Cancels and closes until the broker shows nothing. Never two orders of ours for a symbol at a time."""
+    """Cancels and closes until the broker shows nothing. A symbol never has two orders of ours at a time."""
 
     broker: Broker
     journal: FlattenJournal
+    #: Called with each line that a person should read.
     say: Callable[[str], None]
-    #: Called after each answer, for a record that is there.
+    #: Called after each answer to an order, to record it.
     on_answer: Callable[[JournaledOrder], None]
-    #: What is held, as last read; None before the first reading.
+    #: The quantities that are held, as last read; None before the first reading.
     left: dict[str, Decimal] | None = None
     _under_way: dict[str, UnderWay] = field(default_factory=dict)
     _not_before: dict[str, float] = field(default_factory=dict)
     _unsent: dict[str, JournaledOrder] = field(default_factory=dict)
-    _complained: str = ""
+    _last_error: str = ""
 
     def run(self, *, wait_s: float) -> bool:
-        """Go on until it is flat, for *wait_s* seconds at most; say whether it is.
+        """Repeat until the account is flat, for *wait_s* seconds at most; return whether it is flat.
 
         Raises:
             BrokerRefusesAccount: the broker refuses the keys or the account.
@@ -58,11 +60,11 @@ class DirectFlatten:
         while not flat:
             try:
                 if not canceled:
-                    self.say(f"canceling every open order: {self.broker.cancel_all()} asked for")
+                    self.say(f"canceling every open order: {self.broker.cancel_all()} requested")
                     canceled = True
                 flat = self._step()
             except (BrokerUnavailable, BrokerUnreadable) as error:
-                self._complain(str(error))
+                self._say_error(str(error))
             if time.monotonic() >= deadline:
                 break
             time.sleep(0 if flat else _STEP_EVERY_S)
@@ -70,10 +72,10 @@ class DirectFlatten:
         return flat
 
     def _step(self) -> bool:
-        """Look at everything once, and do what it takes; say whether all is closed."""
+        """Cancel orders that are not ours, follow ours, and close positions; return whether the account is flat."""
         open_orders = self.broker.orders(status="open")
         self._cancel_others(open_orders)
-        self._follow()
+        self._follow_orders()
         positions = [each for each in self.broker.positions() if each.quantity]
         self._say_left({each.symbol: each.quantity for each in positions})
         busy = {order.symbol for order in open_orders} | self._under_way.keys()
@@ -88,49 +90,31 @@ class DirectFlatten:
             if order.client_order_id not in ours:
                 self.broker.cancel(order.order_id)
 
-    def _follow(self) -> None:
-        """Find out what became of our orders. What the broker may not have is sent again under the same id."""
+    def _follow_orders(self) -> None:
+        """Look up each of our orders, and send an absent one again under the same id."""
         for symbol, order in list(self._under_way.items()):
             lookup = self.broker.find(order.sent.request.client_order_id)
             if isinstance(lookup, Found):
                 order.absences = 0
                 if lookup.order.status in LAST_WORDS:
-                    self._under_way.pop(symbol)
                     self.say(f"{symbol}: {lookup.order.raw_status}, {lookup.order.filled_quantity} filled")
-                    # Positions may lag behind their orders: what was just sold must not be sold again.
-                    self._not_before[symbol] = time.monotonic() + _AGAIN_AFTER_S
+                    self._end(symbol)
             elif isinstance(lookup, Absent):
                 order.absences += 1
                 if may_send_again(absences=order.absences, since_sent=datetime.now(UTC) - order.sent.sent_at):
                     self._send(order.sent)
 
     def _close(self, position: Position) -> None:
+        """Send an order that closes *position*; one that did not reach the broker before keeps its id."""
         side = OrderSide.SELL if position.quantity > 0 else OrderSide.BUY
-        before = self._unsent.pop(position.symbol, None)
-        if before is not None and (before.request.side, before.request.quantity) == (side, abs(position.quantity)):
-            self._send(before)
-            return
-        execution_id = uuid4()
-        request = OrderRequest(
-            client_order_id=client_order_id(execution_id, 1),
-            symbol=position.symbol,
-            side=side,
-            quantity=abs(position.quantity),
-            type="market",
-            time_in_force="gtc" if asset_class(position.symbol) is AssetClass.CRYPTO else "day",
-        )
-        price = position.current_price or position.average_entry_price
-        self._send(
-            JournaledOrder(
-                execution_id=execution_id,
-                request=request,
-                reference_price=format(price, "f"),
-                sent_at=datetime.now(UTC),
-            )
-        )
+        unsent = self._unsent.pop(position.symbol, None)
+        if unsent is not None and (unsent.request.side, unsent.request.quantity) == (side, abs(position.quantity)):
+            self._send(unsent)
+        else:
+            self._send(_closing_order(position, side))
 
     def _send(self, sent: JournaledOrder) -> None:
-        """Write it down, then send it: whoever dies in between leaves a line that says so."""
+        """Write the order to the journal, then send it. A crash in between leaves the line for the import."""
         self.journal.write(
             "order",
             execution_id=sent.execution_id,
@@ -141,28 +125,50 @@ class DirectFlatten:
         symbol = sent.request.symbol
         self._under_way[symbol] = UnderWay(sent=sent)
         outcome = self.broker.submit(sent.request)
-        sent.outcome, sent.message = type(outcome).__name__.lower(), getattr(outcome, "message", "")
-        sent.order_id = outcome.order.order_id if isinstance(outcome, Accepted) else None
-        facts = {"outcome": sent.outcome, "message": sent.message[:500], "order_id": sent.order_id}
-        self.journal.write("answer", execution_id=sent.execution_id, **facts)
-        self.say(
-            f"{symbol}: {sent.request.side.value} {sent.request.quantity}: {sent.outcome} {sent.message[:200]}".rstrip()
-        )
+        self._write_answer(sent, outcome)
         if isinstance(outcome, Rejected | NotSent):
-            self._under_way.pop(symbol)
-            self._not_before[symbol] = time.monotonic() + _AGAIN_AFTER_S
+            self._end(symbol)
         if isinstance(outcome, NotSent):
             self._unsent[symbol] = sent
         else:
             self.on_answer(sent)
 
+    def _write_answer(self, sent: JournaledOrder, outcome: Outcome) -> None:
+        sent.outcome, sent.message = type(outcome).__name__.lower(), getattr(outcome, "message", "")
+        sent.order_id = outcome.order.order_id if isinstance(outcome, Accepted) else None
+        facts = {"outcome": sent.outcome, "message": sent.message[:500], "order_id": sent.order_id}
+        self.journal.write("answer", execution_id=sent.execution_id, **facts)
+        request, answer = sent.request, f"{sent.outcome} {sent.message[:200]}".rstrip()
+        self.say(f"{request.symbol}: {request.side.value} {request.quantity}: {answer}")
+
+    def _end(self, symbol: str) -> None:
+        """Forget the symbol's order, and pause before the next one."""
+        self._under_way.pop(symbol)
+        self._not_before[symbol] = time.monotonic() + _AGAIN_AFTER_S
+
     def _say_left(self, left: dict[str, Decimal]) -> None:
         if left != self.left:
             held = ", ".join(f"{symbol} {quantity}" for symbol, quantity in left.items())
             self.say(f"held: {held or 'nothing'}")
-        self.left, self._complained = left, ""
+        self.left, self._last_error = left, ""
 
-    def _complain(self, error: str) -> None:
-        if error != self._complained:
+    def _say_error(self, error: str) -> None:
+        if error != self._last_error:
             self.say(f"the broker cannot be reached, trying again: {error}")
-        self._complained = error
+        self._last_error = error
+
+
+def _closing_order(position: Position, side: OrderSide) -> JournaledOrder:
+    execution_id = uuid4()
+    request = OrderRequest(
+        client_order_id=client_order_id(execution_id, 1),
+        symbol=position.symbol,
+        side=side,
+        quantity=abs(position.quantity),
+        type="market",
+        time_in_force="gtc" if asset_class(position.symbol) is AssetClass.CRYPTO else "day",
+    )
+    price = position.current_price or position.average_entry_price
+    return JournaledOrder(
+        execution_id=execution_id, request=request, reference_price=format(price, "f"), sent_at=datetime.now(UTC)
+    )

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import structlog
 
-from pipeline.intake.intake import Intake
+from pipeline.intake.intake import Intake, Recorded
 from pipeline.intake.routing import OWN
 from pipeline.model.account import Position
 from pipeline.model.errors import InvalidSignal, SourceIdConflict
@@ -74,28 +74,33 @@ class ClosingExits:
         following = self._next_exit(position.symbol, taken_at, root)
         if not following.is_due:
             return False
-        raw = {
-            "source_id": f"{root}{following.number}",
-            "symbol": position.symbol,
-            "action": Action.SELL if position.quantity > 0 else Action.BUY,
-            "intent": Intent.CLOSE,
-            "executors": [self.runtime.executor.id],
-        }
-        try:
-            recorded = self.intake.record_own(raw, cause=self.cause)
-        except SourceIdConflict:
-            # Another keeper recorded this number for a position that has changed since; the next run takes the next.
-            return False
-        except InvalidSignal as error:
-            # tradewire does not trade this symbol, so a person has to close the position.
-            self._refused.add(position.symbol)
-            log.error("position.not_closable", symbol=position.symbol, error=str(error))  # noqa: TRY400 -- it says all
+        recorded = self._record(position, f"{root}{following.number}")
+        if recorded is None:
             return False
         if following.number > _REPORT_AFTER:
             facts = {"symbol": position.symbol, "tries": following.number - 1}
             log.error("exit.not_done", executor_id=self.runtime.executor.id, **facts)
         self._supersede(position.symbol, recorded.executions[0].execution_id)
         return not recorded.duplicate
+
+    def _record(self, position: Position, source_id: str) -> Recorded | None:
+        raw = {
+            "source_id": source_id,
+            "symbol": position.symbol,
+            "action": Action.SELL if position.quantity > 0 else Action.BUY,
+            "intent": Intent.CLOSE,
+            "executors": [self.runtime.executor.id],
+        }
+        try:
+            return self.intake.record_own(raw, cause=self.cause)
+        except SourceIdConflict:
+            # Another keeper recorded this number for a position that has changed since; the next run takes the next.
+            return None
+        except InvalidSignal as error:
+            # tradewire does not trade this symbol, so a person has to close the position.
+            self._refused.add(position.symbol)
+            log.error("position.not_closable", symbol=position.symbol, error=str(error))  # noqa: TRY400 -- it says all
+            return None
 
     def _next_exit(self, symbol: str, taken_at: datetime, root: str) -> _NextExit:
         values = self._of(symbol) | {"source": f"{OWN}{self.cause}", "root": root, "taken_at": taken_at}

@@ -44,7 +44,7 @@ _JUMP = Decimal("0.01")
 
 @dataclass(frozen=True, kw_only=True)
 class _AccountReading:
-    """The newest reading of an account; None of its columns before the first reading."""
+    """The newest reading of an account. Its figures are None before the first one."""
 
     holder: str | None
     taken_at: datetime | None

@@ -10,11 +10,10 @@ from uuid import UUID
 
 import structlog
 
-from pipeline.accounts.account_key import account_keys_of
 from pipeline.accounts.snapshot import Snapshot
+from pipeline.accounts.switches import FlattenRequest, end_flatten, flatten_requests
 from pipeline.model.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable
 from pipeline.model.orders import is_our_order
-from pipeline.store.query import fetch_all
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 from workers.account.refusals import AccountRefused
@@ -29,15 +28,6 @@ log = structlog.get_logger(__name__)
 # requests.
 _CHECK_EVERY_S, _CHECK_SOON_S = 5.0, 1.0
 _NEVER = datetime.min.replace(tzinfo=UTC)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Request:
-    """A switch that asks to flatten the account."""
-
-    switch_id: UUID
-    cause: str
-    set_by: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +61,7 @@ class Flatten:
         Raises:
             RecordUnavailable: PostgreSQL is away.
         """
-        requests = self._requests()
+        requests = self.record.run(lambda connection: flatten_requests(connection, self.runtime.executor.id))
         if not requests or not self._is_due():
             return 0
         self._report(requests[0])
@@ -85,7 +75,7 @@ class Flatten:
             return 0
         return 0 if isinstance(snapshot, AccountRefused) else self._close(snapshot, requests, foreign=foreign)
 
-    def _close(self, snapshot: Snapshot, requests: Sequence[_Request], *, foreign: int) -> int:
+    def _close(self, snapshot: Snapshot, requests: Sequence[FlattenRequest], *, foreign: int) -> int:
         """Record the exits that are missing, and end the requests when the account is flat."""
         self._taken_at = snapshot.taken_at
         self._activity = self._read_activity()
@@ -95,16 +85,6 @@ class Flatten:
         if not (foreign or active or any(position.quantity for position in snapshot.positions)):
             self._end(requests)
         return recorded
-
-    def _requests(self) -> list[_Request]:
-        return self.record.run(
-            lambda connection: fetch_all(
-                connection,
-                _Request,
-                sql("switches", "flatten_requests"),
-                {"holders": account_keys_of(connection, self.runtime.executor.id)},
-            )
-        )
 
     def _is_due(self) -> bool:
         """Return whether to check the broker. A check costs requests, and most of the time nothing has changed."""
@@ -130,13 +110,12 @@ class Flatten:
         """Read the account now, with the budget of urgent requests."""
         return Snapshots(self.record, self.runtime.executor, self.runtime.urgent).read()
 
-    def _report(self, request: _Request) -> None:
+    def _report(self, request: FlattenRequest) -> None:
         if request.switch_id not in self._reported:
             self._reported.add(request.switch_id)
             log.warning("flatten.began", executor_id=self.runtime.executor.id, cause=request.cause, by=request.set_by)
 
-    def _end(self, requests: Sequence[_Request]) -> None:
-        switch_ids = [request.switch_id for request in requests]
-        values = {"switch_ids": switch_ids, "by": self.who, "why": "everything is closed"}
-        if self.record.do(sql("switches", "end_flatten"), values):
+    def _end(self, requests: Sequence[FlattenRequest]) -> None:
+        why = "everything is closed"
+        if self.record.run(lambda connection: end_flatten(connection, requests, by=self.who, why=why)):
             log.info("account.flattened", executor_id=self.runtime.executor.id)

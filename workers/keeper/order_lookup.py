@@ -50,8 +50,9 @@ class UnknownExecution:
     reason_code: str | None
     #: The number of look-ups.
     lookups: int
-    #: The number of look-ups that found no order, and for how long in a row they did.
+    #: The number of look-ups that found no order.
     absences: int
+    #: For how long every look-up up to the last one has found no order.
     absent_for: timedelta
     #: For how long the broker has answered the look-ups.
     unknown_answered: timedelta
@@ -60,10 +61,10 @@ class UnknownExecution:
 
 @dataclass(frozen=True, kw_only=True)
 class LookupVerdict:
-    """The decision after a look-up: the execution's next state, or (None) to look up again."""
+    """The decision that ends the look-ups of an execution."""
 
-    state: State | None = None
-    reason: Reason | None = None
+    state: State
+    reason: Reason
     #: The next try is a new order: the old one was proved absent after a person's requeue.
     new_order: bool = False
 
@@ -100,10 +101,10 @@ class OrderLookup:
         else:
             retry = runtime.executor.retry
             verdict = decide(unknown, intent, lookup, gap=gap, attempts=retry.attempts, retry_for_s=retry.unknown_s)
-            if verdict.state is None:
+            if verdict is None:
                 self._postpone(unknown, lookup, gap)
                 return False
-            settled = self._settle(unknown, verdict.state, verdict)
+            settled = self._settle(unknown, verdict)
         reached("keeper.after_resolve")
         return settled
 
@@ -136,9 +137,9 @@ class OrderLookup:
             self._free_symbol(unknown)
         return moved
 
-    def _settle(self, unknown: UnknownExecution, state: State, verdict: LookupVerdict) -> bool:
-        """Move the execution to *state*; return False when another process moved it first."""
-        reason = verdict.reason or Reason(code=Code.SEND_AGAIN)
+    def _settle(self, unknown: UnknownExecution, verdict: LookupVerdict) -> bool:
+        """Move the execution to the decided state; return False when another process moved it first."""
+        state, reason = verdict.state, verdict.reason
         values = {
             "execution_id": unknown.execution_id,
             "fence": unknown.fence,
@@ -179,8 +180,8 @@ def is_answer(lookup: Lookup) -> bool:
 
 def decide(
     unknown: UnknownExecution, intent: OrderRow, lookup: Lookup, *, gap: timedelta, attempts: int, retry_for_s: float
-) -> LookupVerdict:
-    """Decide how an execution goes on after a look-up that did not find our order. Pure."""
+) -> LookupVerdict | None:
+    """Decide how an execution goes on after a look-up that did not find our order; None: look it up again. Pure."""
     if isinstance(lookup, Found):
         facts: dict[str, Any] = {
             "order_id": lookup.order.order_id,
@@ -200,10 +201,10 @@ def decide(
             "lookups": unknown.lookups + 1,
         }
         return LookupVerdict(state=State.DEAD, reason=Reason(code=Code.UNKNOWN_TOO_LONG, facts=facts))
-    return LookupVerdict()
+    return None
 
 
-def _decide_absent(unknown: UnknownExecution, intent: OrderRow, *, attempts: int) -> LookupVerdict:
+def _decide_absent(unknown: UnknownExecution, intent: OrderRow, *, attempts: int) -> LookupVerdict | None:
     """Send the identical order again, unless that was tried too often or for too long."""
     if intent.order_id is not None:
         facts: dict[str, Any] = {"order_id": intent.order_id}
@@ -214,7 +215,7 @@ def _decide_absent(unknown: UnknownExecution, intent: OrderRow, *, attempts: int
     if too_late and unknown.reason_code == Code.REQUEUED:
         # It is too late for the same order, and a person asked for one. A new order needs a minute of clean absences.
         proved = unknown.absent_for >= PROVED_ABSENT_AFTER
-        return LookupVerdict(state=State.HELD, reason=again, new_order=True) if proved else LookupVerdict()
+        return LookupVerdict(state=State.HELD, reason=again, new_order=True) if proved else None
     if unknown.attempts >= attempts or too_late:
         return LookupVerdict(state=State.DEAD, reason=Reason(code=Code.ATTEMPTS_USED_UP, facts=facts))
     return LookupVerdict(state=State.HELD, reason=again)
