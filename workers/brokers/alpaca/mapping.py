@@ -89,7 +89,7 @@ def cancel_was_taken(raw: Any) -> bool:
     """Read one line of the answer to canceling everything, and return whether that cancel was accepted."""
     status = Fields.of("cancel", raw).raw.get("status")
     if not isinstance(status, int) or isinstance(status, bool):
-        raise BrokerUnreadable("The broker's answer does not say what became of a cancel.")
+        raise BrokerUnreadable("The broker's answer does not tell the result of a cancel.")
     return HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
 
 
