@@ -12,7 +12,7 @@ SET account_number = excluded.account_number,
     taken_at = excluded.taken_at,
     account = excluded.account,
     positions = excluded.positions,
-    -- The last reading stays where there is no new one: it says what the time was, if not what the market does.
+    -- Without a new reading the last one stays: it still shows how the broker's time differs from ours.
     clock = CASE
         WHEN (s.clock ->> 'read_at')::timestamptz > (excluded.clock ->> 'read_at')::timestamptz THEN s.clock
         ELSE coalesce(excluded.clock, s.clock)
@@ -34,7 +34,7 @@ FROM account_refusal
 WHERE executor_id = %(executor_id)s
 
 -- name: claim_probe
--- One probe a minute, whoever comes first.
+-- One probe a minute, by the first process that asks.
 UPDATE account_refusal
 SET probe_at = clock_timestamp() + %(every)s
 WHERE executor_id = %(executor_id)s
@@ -50,7 +50,7 @@ SET message = excluded.message,
 RETURNING xmax = 0 AS new
 
 -- name: probe_now
--- A process that starts may hold other keys.
+-- A process that starts may have other keys.
 UPDATE account_refusal
 SET probe_at = clock_timestamp()
 WHERE executor_id = %(executor_id)s
@@ -62,7 +62,7 @@ WHERE executor_id = %(executor_id)s
 RETURNING executor_id
 
 -- name: release_refused
--- The account is accepted again: what was held for it goes on at once.
+-- The account is accepted again, so executions that were held for it are due now.
 UPDATE execution
 SET due_at = clock_timestamp()
 WHERE executor_id = %(executor_id)s
@@ -71,5 +71,5 @@ WHERE executor_id = %(executor_id)s
 RETURNING execution_id
 
 -- name: lock_executor
--- Check, reservation and intent of one executor are one after the other.
+-- The decisions of one executor are made one after the other, so that reservations see each other.
 SELECT pg_advisory_xact_lock(hashtextextended('executor:' || %(executor_id)s, 7204211))

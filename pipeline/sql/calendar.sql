@@ -40,8 +40,8 @@ SELECT EXISTS (
 ) AS waits
 
 -- name: release
--- The market is open: what waited for it is due, exits first, then by confidence, then by age. One millisecond apart,
--- all of it already over, so that whoever rings sees one order.
+-- The market is open, so executions that waited for it are due: exits first, then by confidence, then by age. Their due
+-- times are past and one millisecond apart, so that they are enqueued in this order.
 UPDATE execution AS e
 SET due_at = clock_timestamp() - interval '1 millisecond' * queue.behind
 FROM (

@@ -1,6 +1,6 @@
 -- name: take
--- Compare-and-set: zero rows means that somebody else has it, that it is over, or that an earlier execution of its
--- symbol is undecided. The same token again finds the take whose COMMIT answer was lost.
+-- Claim by compare-and-set. Zero rows: another process has it, it has ended, or an earlier execution of its symbol is
+-- undecided. The same token finds a claim whose COMMIT answer was lost.
 UPDATE execution AS e
 SET state = 'submitting',
     fence = CASE WHEN e.lease_token = %(token)s THEN e.fence ELSE e.fence + 1 END,
@@ -37,7 +37,7 @@ WHERE e.execution_id = old.execution_id
 RETURNING e.*, old.from_state, clock_timestamp() AS now
 
 -- name: wait_for_symbol
--- Leave a mark for whoever decides the earlier one. Zero rows: there is no earlier one any more, so take again.
+-- Mark the execution for the process that decides the earlier one. Zero rows: there is none any more, so claim again.
 UPDATE execution AS e
 SET waits_for_symbol = true
 WHERE e.execution_id = %(execution_id)s
@@ -53,7 +53,7 @@ WHERE e.execution_id = %(execution_id)s
 RETURNING e.execution_id
 
 -- name: takeable
--- Could this execution be taken now, its symbol apart?
+-- The execution, if it could be claimed now apart from earlier ones of its symbol.
 SELECT e.execution_id, e.executor_id, e.symbol, e.seq, e.action, s.intent
 FROM execution AS e
 JOIN signal AS s USING (signal_id)
@@ -61,7 +61,7 @@ WHERE e.execution_id = %(execution_id)s
     AND (e.state = 'queued' OR (e.state = 'held' AND e.due_at <= clock_timestamp()))
 
 -- name: supersede_other_side
--- An exit ends the earlier entries of its symbol that were certainly not sent: nobody wants what is to be closed.
+-- An exit ends the earlier entries of its symbol that were certainly not sent, since it would close them at once.
 UPDATE execution AS e
 SET state = 'skipped',
     reason_code = 'superseded',
@@ -88,7 +88,7 @@ WHERE s.signal_id = e.signal_id
 RETURNING e.execution_id
 
 -- name: next_of_symbol
--- The one that came too early and may go now that the one before it is decided.
+-- The next execution of the symbol that waited, and may be claimed now that the one before it is decided.
 SELECT execution_id
 FROM execution
 WHERE executor_id = %(executor_id)s
@@ -110,7 +110,7 @@ WHERE execution_id = %(execution_id)s
 RETURNING lease_until
 
 -- name: settle
--- Move an execution that we have the lease of. Zero rows: somebody moved it first.
+-- Move an execution whose lease we hold. Zero rows: another process has moved it first.
 UPDATE execution
 SET state = %(state)s,
     reason_code = %(reason_code)s,
@@ -121,7 +121,7 @@ SET state = %(state)s,
     unknown_since = CASE WHEN %(state)s::execution_state = 'unknown' THEN coalesce(unknown_since, clock_timestamp()) END,
     lookups = 0,
     absences = 0,
-    -- What was absent before this send says nothing about it.
+    -- Absences before this send do not count for it.
     absent_for = '0',
     moved_by = %(moved_by)s,
     ended_at = CASE
@@ -133,8 +133,8 @@ WHERE execution_id = %(execution_id)s
 RETURNING execution_id
 
 -- name: follow
--- The broker's word moves an execution from wherever it is, unless it is there already. The guard refuses the rest.
--- An answer that comes late tells of an order that still worked: it does not undo the broker's last word, heard since.
+-- Move an execution to the state of its order, from any state that allows the move. A late answer of a working order
+-- does not undo a final status that was recorded since.
 UPDATE execution
 SET state = %(state)s,
     reason_code = %(reason_code)s,

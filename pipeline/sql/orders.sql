@@ -1,6 +1,6 @@
 -- name: intend
--- Pay for the request and write the order as it will be sent: both or neither. An intent that was certainly never taken
--- may be written anew; any other stays. Nothing granted: the account has room in *wait*.
+-- Pay for the request and write the order as it will be sent: both or neither. An intent that certainly never reached
+-- the broker may be written anew; any other stays. When nothing is granted, the account has room again in *wait*.
 WITH paid AS MATERIALIZED (
     SELECT granted, wait, spent, closed
     FROM take_requests(%(holder)s, 1, %(ceiling)s, %(urgent)s)
@@ -12,7 +12,7 @@ WITH paid AS MATERIALIZED (
     SELECT
         %(execution_id)s, %(generation)s, %(executor_id)s, %(account_number)s, %(client_order_id)s, %(role)s, %(symbol)s,
         %(side)s, %(quantity)s, %(limit_price)s, %(reference_price)s, %(request)s, %(strategy)s, %(stop_price)s, %(risk)s,
-        -- Somebody has to see that an exit comes to its end.
+        -- The keeper follows up an exit until it has ended.
         %(role)s::order_role = 'exit', now(), now(), now()
     FROM paid
     WHERE granted > 0
@@ -40,7 +40,7 @@ FROM paid
 LEFT JOIN written ON true
 
 -- name: send_again
--- The identical order goes out once more, if the account has room.
+-- Pay for sending the identical order once more, if the account has room.
 WITH paid AS MATERIALIZED (
     SELECT granted, wait, spent, closed
     FROM take_requests(%(holder)s, 1, %(ceiling)s, %(urgent)s)
@@ -74,8 +74,8 @@ WHERE execution_id = %(execution_id)s
 RETURNING execution_id
 
 -- name: record_broker_update
--- What the broker says of the order. Neither filled figures nor its last word go back: reads lag. But an order that we
--- had given up, and the broker works, is open again: somebody has to follow it.
+-- Record the broker's report of an order. Filled figures and a final status do not go back, since reads lag. But an
+-- order that we had given up and that still works at the broker is open again, so that it is followed.
 UPDATE broker_order
 SET order_id = coalesce(order_id, %(order_id)s),
     order_status = CASE
@@ -99,7 +99,7 @@ WHERE client_order_id = %(client_order_id)s
 RETURNING *
 
 -- name: end
--- The broker will never work this order: refused, or it never came to be.
+-- The broker will never work this order: it was refused, or never reached the broker.
 UPDATE broker_order
 SET ended_at = coalesce(ended_at, clock_timestamp()),
     order_status = coalesce(%(order_status)s, order_status)
@@ -116,9 +116,9 @@ VALUES (
 ON CONFLICT (execution_id, fence) DO NOTHING
 
 -- name: under_way
--- Orders of this executor and symbol that may still fill: what an exit has to wait for. One that is being sent or looked
--- up counts: it is a later one's, since a person put this one back to work. Of what was given up the broker knows no
--- order; if it does after all, the late order is followed and counts again.
+-- Orders of this executor and symbol that may still fill, for which an exit has to wait. An order that is being sent or
+-- looked up counts: it belongs to a later execution, since a person has requeued this one. Orders that were given up do
+-- not exist at the broker; when one is found after all, it is followed and counts again.
 SELECT o.*
 FROM broker_order AS o
 JOIN execution AS e USING (execution_id)
@@ -130,8 +130,8 @@ WHERE e.state NOT IN ('dead', 'skipped', 'discarded')
     AND (o.order_id IS NOT NULL OR (o.may_exist AND e.state IN ('submitting', 'unknown')))
 
 -- name: reserved
--- What entries have reserved, or bought, that the snapshot cannot show yet. What was given up reserves nothing, even
--- where nobody ever learned that its order is over.
+-- The amount that entries have reserved or spent and that the snapshot does not show yet. Entries that were given up
+-- reserve nothing, even when the end of their order was never reported.
 SELECT coalesce(sum(CASE WHEN o.ended_at IS NULL THEN o.quantity ELSE o.filled_quantity END * o.reference_price), 0)
     AS reserved
 FROM broker_order AS o
@@ -145,7 +145,7 @@ WHERE o.executor_id = %(executor_id)s
     AND e.state NOT IN ('skipped', 'discarded', 'rejected')
 
 -- name: ask_cancel
--- One request at a time, and again when it came to nothing: whoever asked may have died, or the broker was away.
+-- One request at a time, and again after two seconds: the process that asked may have died, or the broker was away.
 UPDATE broker_order
 SET cancel_asked_at = clock_timestamp()
 WHERE order_id = %(order_id)s

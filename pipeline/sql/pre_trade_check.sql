@@ -45,8 +45,8 @@ FULL JOIN (
 
 -- name: repeat
 -- The newest order of the same strategy, or the same content, that was filled or still may be. An exit counts: a SELL
--- that closed a position must not open a short when it is given again. Our own exits and probes do not count, since they
--- belong to no strategy.
+-- that closed a position must not open a short when it is given again. Our own exits and probes do not count, since
+-- they belong to no strategy.
 SELECT o.execution_id, clock_timestamp() - o.intended_at AS age
 FROM broker_order AS o
 JOIN execution AS e USING (execution_id)

@@ -16,7 +16,7 @@ from pipeline.model.states import State
 
 
 class Mode(StrEnum):
-    """Where an executor's orders go."""
+    """Where an executor's orders are sent."""
 
     #: The paper exchange that ships with tradewire.
     EXCHANGE = "exchange"
@@ -27,14 +27,14 @@ class Mode(StrEnum):
 
 
 class Role(StrEnum):
-    """What an order does to the position."""
+    """Whether an order opens or closes."""
 
     ENTRY = "entry"
     EXIT = "exit"
 
 
 class FromRow:
-    """A dataclass that reads itself out of a row by its field names; other columns are left alone."""
+    """A dataclass that can be built from a row by its field names; other columns are ignored."""
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Self:
@@ -70,9 +70,9 @@ class SignalRow(FromRow):
 
 @dataclass(frozen=True, kw_only=True)
 class ClaimedExecution(FromRow):
-    """An execution that this worker has the lease of, with what the signal says.
+    """An execution whose lease this worker holds.
 
-    *now* is the database's clock at the take; ages are counted with it.
+    *now* is the database's clock at the claim; ages are computed from it.
     """
 
     execution_id: UUID
@@ -94,7 +94,7 @@ class ClaimedExecution(FromRow):
 
 @dataclass(frozen=True, kw_only=True)
 class OrderRow(FromRow):
-    """An intent, and what the broker said of it."""
+    """An intent, and the broker's report of its order."""
 
     execution_id: UUID
     generation: int
@@ -120,14 +120,14 @@ class OrderRow(FromRow):
     ended_at: datetime | None
     strategy: str
     stop_price: Decimal | None
-    #: What it may lose down to its stop, in the account's currency.
+    #: The possible loss down to its stop, in the account's currency.
     risk: Decimal
     filled_at: datetime | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExecutionRow(FromRow):
-    """One signal at one executor, with its newest order: what the contract calls EXECUTION."""
+    """One signal at one executor, with its newest order."""
 
     execution_id: UUID
     seq: int

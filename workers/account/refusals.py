@@ -25,7 +25,7 @@ class AccountRefused:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Refusal:
+class RecordedRefusal:
     """The refusal in the record."""
 
     message: str
@@ -46,13 +46,13 @@ class Refusals:
         self._executor_id = executor_id
         self._key = {"executor_id": executor_id}
 
-    def current(self) -> Refusal | None:
+    def current(self) -> RecordedRefusal | None:
         """Return the refusal; None when the account is accepted.
 
         Raises:
             RecordUnavailable: PostgreSQL is away.
         """
-        return self._record.maybe(Refusal, sql("accounts", "refusal"), self._key)
+        return self._record.maybe(RecordedRefusal, sql("accounts", "refusal"), self._key)
 
     def claim_probe(self) -> bool:
         """Return whether this process is the one that tries the account in this minute.

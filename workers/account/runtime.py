@@ -79,15 +79,8 @@ def open_account(
         base_url = base_url or exchange_url
         keys = keys or (executor.id, SecretStr(_EXCHANGE_SECRET))
     if base_url is None or keys is None:
-        key = f"executors.{executor.id}.base_url"
-        raise ConfigInvalid(
-            [
-                Problem(
-                    key=key,
-                    message="no exchange is known: run beside `tradewire up`, or set TRADEWIRE_EXCHANGE_URL",
-                )
-            ]
-        )
+        message = "no exchange is known: run beside `tradewire up`, or set TRADEWIRE_EXCHANGE_URL"
+        raise ConfigInvalid([Problem(key=f"executors.{executor.id}.base_url", message=message)])
     broker = open_broker(
         executor.broker,
         api_key=keys[0],

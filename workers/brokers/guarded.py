@@ -17,7 +17,7 @@ from workers.brokers.request_guard import Pages, RequestGuard
 class GuardedBroker:
     """The given broker behind a guard.
 
-    A request that cannot be paid for is not made: the method raises `BudgetUsedUp`, or returns what stands for it.
+    A request that cannot be paid for is not made: the method raises `BudgetUsedUp`, or returns `NoAnswer`.
     """
 
     def __init__(self, broker: Broker, guard: RequestGuard) -> None:

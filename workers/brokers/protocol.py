@@ -1,7 +1,7 @@
-"""What the recipe, the keeper and the tracker need of a broker, in plain values.
+"""The protocol of a broker: the methods that workers and the keeper call, in plain values.
 
-An adapter translates and does not decide: it says *accepted*, *rejected*, *not sent* or *unknown*, and leaves
-what follows to its callers. Every adapter passes ``tests/contract/test_brokers*.py`` unchanged.
+An adapter translates and does not decide: it returns *accepted*, *rejected*, *not sent* or *unknown*, and its callers
+decide what follows. Every adapter passes ``tests/contract/test_brokers*.py`` unchanged.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ class NotSentCause(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class NotSent:
-    """The broker certainly did not take the order: no connection, 429, or the account itself is refused."""
+    """The broker certainly did not take the order: no connection, a 429, or it refuses the account itself."""
 
     cause: NotSentCause
     message: str
-    #: Seconds that the broker asks us to wait, when it says so.
+    #: Seconds that the broker asks us to wait; None when it asks for none.
     retry_after_s: float | None = None
 
 
@@ -60,7 +60,7 @@ class Unknown:
 
 @dataclass(frozen=True, kw_only=True)
 class Duplicate:
-    """The broker says that this client_order_id is taken: some try before this one went through."""
+    """The broker reports that this client_order_id is taken: an earlier send has reached it."""
 
     message: str
 
@@ -77,26 +77,26 @@ class Found:
 
 @dataclass(frozen=True, kw_only=True)
 class Absent:
-    """The broker answered cleanly that it knows no such order. Reads lag: one answer proves nothing."""
+    """The broker answered that it knows no such order. Reads lag, so one such answer proves nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class NoAnswer:
-    """The look-up itself failed; nothing is known.
+    """The look-up failed, so nothing is known of the order.
 
-    *cause* is None when the broker answered, and its answer makes no sense. `UNREACHABLE` is a broker that is
-    away: no connection, no answer in time, 5xx. `RATE_LIMITED` is a 429, or a request that was not paid for.
+    *cause* is None when the broker's answer makes no sense. `UNREACHABLE` means no connection, no answer in time, or a
+    5xx. `RATE_LIMITED` means a 429, or a request that was not paid for.
     """
 
     message: str
     cause: NotSentCause | None = None
-    #: Seconds that the broker asks us to wait, when it says so.
+    #: Seconds that the broker asks us to wait; None when it asks for none.
     retry_after_s: float | None = None
 
 
 Lookup = Found | Absent | NoAnswer
 
-#: Asked before each page of a list after the first, which is a request of its own. False: the list ends here.
+#: Called before each page of a list after the first, since each page is a request. False ends the list.
 More = Callable[[], bool]
 
 
@@ -105,7 +105,7 @@ class Broker(Protocol):
 
     Reads raise `BrokerUnavailable` (away, slow, 429, 5xx), `BrokerRefusesAccount` (401, 403 about the
     account) or `BrokerUnreadable` (an answer that makes no sense). `submit` and `find` never raise for
-    these: they return a value that says which it was. No exception text holds a key.
+    these: they return a value for each of them. No exception text holds a key.
     """
 
     def submit(self, request: OrderRequest) -> Outcome:
@@ -115,9 +115,9 @@ class Broker(Protocol):
         """Look an order up by our id."""
 
     def find_in_list(self, client_order_id: str, *, since: datetime, more: More | None = None) -> Lookup:
-        """Look for our id in the order list (any status), as a second opinion on `find`.
+        """Look for our id in the order list (any status), to confirm the answer of `find`.
 
-        A list that *more* ended, before our id was found, is `NoAnswer`.
+        The answer is `NoAnswer` when *more* ended the list before our id was found.
         """
 
     def order(self, order_id: str) -> BrokerOrder | None:
@@ -126,14 +126,14 @@ class Broker(Protocol):
     def orders(self, *, status: str, since: datetime | None = None, more: More | None = None) -> Sequence[BrokerOrder]:
         """List orders of *status* (`open`, `closed` or `all`), submitted after *since*, the oldest first.
 
-        All pages, as long as *more* says so.
+        All pages are read, unless *more* ends the list.
         """
 
     def cancel(self, order_id: str) -> bool:
-        """Ask for a cancel. True: the broker took the request. False: the order is over or unknown."""
+        """Ask for a cancel. Return whether the broker accepted the request; False when the order is over or unknown."""
 
     def cancel_all(self) -> int:
-        """Ask for a cancel of every open order, in one request; return how many requests the broker took."""
+        """Ask for a cancel of every open order, in one request. Return how many cancels the broker accepted."""
 
     def account(self) -> Account:
         """Read the account."""
@@ -145,7 +145,7 @@ class Broker(Protocol):
         """Read one position; None when flat."""
 
     def asset(self, symbol: str) -> Asset | None:
-        """Read what the broker says of *symbol*; None when it does not know it."""
+        """Read the broker's data on *symbol*; None when it does not know the symbol."""
 
     def clock(self) -> Clock:
         """Read the market clock."""
@@ -159,17 +159,16 @@ class Broker(Protocol):
     def transfers(self, since: datetime) -> Sequence[Transfer]:
         """Read the deposits and withdrawals of cash since *since*, in the order in which they were booked.
 
-        A transfer of which the broker tells only the day is given when that day, in New York, is *since*'s or a
-        later one: ask again from the same moment and it comes again. Know them by their ids. A broker may list
-        a transfer late, so ask from some time before the last asking. Transfers of securities and coins are not
-        among them.
+        A transfer that has only a date is included when that date, in New York, is the date of *since* or a later
+        one. The same transfer is listed again by later calls: tell transfers apart by their ids. A broker may list a
+        transfer late, so *since* should be some time before the last call. Transfers of securities and coins are not
+        included.
         """
 
     def price(self, symbol: str) -> Decimal | None:
         """Read the price of the latest trade in *symbol*, however long ago that was; None when none is known.
 
-        Market data has a service and a request limit of its own: when it is away, or refuses for being asked too
-        often, that says nothing about orders.
+        Market data is another service with its own request limit. Its outages and refusals do not concern orders.
         """
 
     def close(self) -> None:

@@ -37,7 +37,7 @@ _SHORTEST_HOLD_S = 0.5
 
 
 class Purpose(StrEnum):
-    """What a request is for. A more important purpose may use a larger share of the account's limit."""
+    """The purpose of a request. A more important purpose may use a larger share of the account's limit."""
 
     #: Orders that open or add to a position, and the reads for them.
     ENTRY = "entry"

@@ -27,7 +27,7 @@ class RequestGuard:
     outage: Outage
     #: None: requests are not counted, since there is no record.
     budget: RateBudget | None = None
-    #: What every request is for; None: each kind of request has its own purpose.
+    #: The purpose of every request; None: each kind of request has its own.
     purpose: Purpose | None = None
 
     def pay(self, purpose: Purpose) -> None:

@@ -61,7 +61,7 @@ class BrokerInputs:
     def read(
         self, claimed: ClaimedExecution, signal: SignalRow, under_way: tuple[OrderRow, ...]
     ) -> InputSnapshot | AccountRefused:
-        """Read the inputs of a decision. A position that may be closed is read anew, since an exit sells all of it."""
+        """Read the inputs of a decision. A position that may be closed is read anew, since it limits the exit."""
         may_short = self.executor.order.allow_short
         # A signal that may close a position must not wait for room in the account's request budget.
         urgent = may_close(signal, None, may_short=may_short)

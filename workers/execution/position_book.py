@@ -116,7 +116,7 @@ def _stops(rows: Sequence[BookRow]) -> dict[str, Decimal]:
 
 
 def _pending(entry: BookRow, *, read: Decimal, recorded: Decimal) -> Pending:
-    """Return what the positions do not show: never less than may come, and no quantity twice where that is certain."""
+    """Return the quantity that the positions do not show: never too little, and not twice where that is certain."""
     # Where the whole position is ours, the record is ahead of the reading by exactly the missing quantity.
     all_ours = read * recorded >= 0 and abs(read) <= abs(recorded)
     unseen = recorded - read if all_ours else entry.fresh_quantity

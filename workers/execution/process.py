@@ -42,7 +42,7 @@ def work(
     stop: threading.Event,
     gate: Callable[[Record], None] = lambda _record: None,
 ) -> None:
-    """Execute what is queued for *executor* until *stop*; the current order is finished first.
+    """Run the executions that are queued for *executor* until *stop*; the current order is finished first.
 
     No job is taken before *gate* has returned, which checks whether the record lets this process start, nor before the
     pinned account is verified.

@@ -26,7 +26,7 @@ from workers.rules.case import Case
 
 @dataclass(frozen=True, kw_only=True)
 class KnownBefore:
-    """What the record knows of an execution before the broker is read."""
+    """The record's inputs that are read before the broker."""
 
     signal: SignalRow
     #: The intent of this generation, if there is one.
@@ -36,7 +36,7 @@ class KnownBefore:
 
 
 def read_before(connection: Connection[DictRow], claimed: ClaimedExecution) -> KnownBefore:
-    """Return what the record knows of the execution before the broker is read."""
+    """Return the record's inputs that are read before the broker."""
     signal = fetch_one(connection, SignalRow, sql("signals", "get"), {"signal_id": claimed.signal_id})
     return KnownBefore(
         signal=signal, prior=prior_order(connection, claimed), under_way=_orders_under_way(connection, claimed)

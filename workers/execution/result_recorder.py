@@ -62,7 +62,7 @@ class ResultRecorder:
             if self._settle(connection, claimed, transition):
                 _end_order(connection, intended, transition)
                 return True
-            # The lease is lost, but the broker's report of the order is valid whoever reads it.
+            # The lease is lost, but the broker's report of the order is valid all the same.
             order = transition.order
             return order is not None and follow(
                 connection, claimed.execution_id, claimed.generation, order, by=self.worker

@@ -1,7 +1,7 @@
-"""An RQ worker that stays: one process, one queue, no fork per job, and no job but ours.
+"""An RQ worker with a loop of its own: one process, one queue, no fork per job, and only our jobs.
 
-It is built on RQ's own classes and keys, so that rq-dashboard and `rq info` see it, its jobs and its state. Its loop
-is its own: RQ's would quit on a Redis that is away, on a poisoned job, and would listen to what a job names.
+It uses RQ's own classes and keys, so that rq-dashboard and `rq info` show it, its jobs and its state. RQ's own loop
+would end when Redis is away or a job is malformed, and would run the function that a job names.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from rq.suspension import is_suspended
 from rq.timeouts import BaseDeathPenalty
 from rq.worker import WorkerStatus
 
+from pipeline.model.backoff import Backoff
 from pipeline.model.crash_points import reached
 from pipeline.model.errors import NotPossible, QueueUnavailable
 from pipeline.queues.jobs import ExecutionJob, ForeignJob, text_of
@@ -31,17 +32,16 @@ from pipeline.queues.redis_server import check_server, queue_outage
 
 log = structlog.get_logger(__name__)
 
-# One blocking pop: short, so that a SIGTERM is heard soon and a hung Redis is noticed.
+# One blocking pop is short, so that the worker soon reacts to SIGTERM and to a Redis that hangs.
 _POP_S = 1
 _HEARTBEAT_EVERY_S = 5.0
-_FIRST_PAUSE_S = 0.2
-_LONGEST_PAUSE_S = 2.0
-#: RQ's own mark of a living worker lasts this and a minute more.
+_BACKOFF = Backoff(first_s=0.2, longest_s=2.0)
+#: RQ's key of a worker expires this long, and another minute, after its last heartbeat.
 _WORKER_TTL_S = 60
 
 
 class NoDeathPenalty(BaseDeathPenalty):
-    """No timeout from outside: every network call has its own, and the lease guards the rest."""
+    """No time limit for a job: every network call has its own timeout, and the lease guards the rest."""
 
     def __enter__(self) -> None:
         """Start nothing."""
@@ -75,7 +75,7 @@ class ExecutorWorker(SimpleWorker):
         self._beat_at = 0.0
 
         class BoundJob(ExecutionJob):
-            """A job that can only do what this worker was made for."""
+            """A job that can only run this worker's own function."""
 
             def _execute(self) -> Any:
                 run(self)
@@ -101,12 +101,12 @@ class ExecutorWorker(SimpleWorker):
         return connection
 
     def serve(self) -> None:
-        """Work until asked to stop; a job in hand is finished first. Raises RedisError when Redis goes away."""
+        """Work until asked to stop; the current job is finished first. Raises RedisError when Redis goes away."""
         self._register()
         queue_outage(self.connection).record_success()
         try:
             while not self._stop_asked.is_set():
-                self._show_life()
+                self._send_heartbeat()
                 popped = None if is_suspended(self.connection) else self._pop()
                 if popped is not None:
                     reached("worker.after_pop")
@@ -123,7 +123,7 @@ class ExecutorWorker(SimpleWorker):
         return cast("bytes | None", popped)
 
     def _perform(self, popped: bytes, job_id: str) -> None:
-        """Run one job with RQ's bookkeeping; whatever is not ours is refused and reported, and kills nobody."""
+        """Run one job with RQ's bookkeeping. A job that is not ours is refused and recorded, and the worker goes on."""
         try:
             job = cast("ExecutionJob", self._bound.fetch(job_id, connection=self.connection, serializer=JSONSerializer))
             job.execution_id()
@@ -143,7 +143,7 @@ class ExecutorWorker(SimpleWorker):
             self.set_state(WorkerStatus.IDLE)
 
     def _unpark(self, popped: bytes) -> None:
-        # The stubs ask for text; an id is whatever bytes somebody pushed.
+        # The type stubs want text, but an id may be any bytes.
         self.connection.lrem(self._queue.intermediate_queue_key, 1, cast("str", popped))
 
     def _throw_away(self, popped: bytes, job_id: str, message: str) -> None:
@@ -158,8 +158,8 @@ class ExecutorWorker(SimpleWorker):
         self.set_state(WorkerStatus.IDLE)
         self._beat_at = time.monotonic()
 
-    def _show_life(self) -> None:
-        """Beat RQ's heart; after Redis was emptied, register anew, or nobody would see this worker again."""
+    def _send_heartbeat(self) -> None:
+        """Send RQ's heartbeat, and register again when Redis was emptied, so that tools still show this worker."""
         if time.monotonic() - self._beat_at < _HEARTBEAT_EVERY_S:
             return
         if not self.connection.hexists(self.key, "birth"):
@@ -175,7 +175,7 @@ class ExecutorWorker(SimpleWorker):
         try:
             self.register_death()  # type: ignore[no-untyped-call]
         except RedisError:
-            return  # Its mark runs out by itself.
+            return  # Its key expires by itself.
 
 
 def serve_for_ever(
@@ -187,17 +187,17 @@ def serve_for_ever(
     refuse: Callable[[str, str], None],
     stop: threading.Event,
 ) -> None:
-    """Work until *stop*, through every absence of Redis: said once, waited out with back-off and jitter.
+    """Work until *stop*. While Redis is away, wait with growing pauses; the outage is reported once.
 
     Raises:
-        NotPossible: this server would lose jobs: too old, a replica, or one that evicts keys.
+        NotPossible: this server would lose jobs, since it is too old, is a replica, or evicts keys.
     """
     outage = queue_outage(connection)
-    pause, accepted = _FIRST_PAUSE_S, False
+    failures, accepted = 0, False
     while not stop.is_set():
         began = time.monotonic()
         try:
-            # Each time: who came back need not be who went away.
+            # Check each time: the server that comes back may be another one.
             check_server(connection)
             accepted = True
             ExecutorWorker(executor_id, connection=connection, name=name, run=run, refuse=refuse, stop=stop).serve()
@@ -205,7 +205,5 @@ def serve_for_ever(
             if isinstance(error, NotPossible) and not accepted:
                 raise
             outage.record_failure(str(error).splitlines()[0])
-            if time.monotonic() - began > _LONGEST_PAUSE_S:
-                pause = _FIRST_PAUSE_S
-            stop.wait(pause * random.uniform(0.5, 1.0))  # noqa: S311 -- not a secret
-            pause = min(pause * 2, _LONGEST_PAUSE_S)
+            failures = 1 if time.monotonic() - began > _BACKOFF.longest_s else failures + 1
+            stop.wait(_BACKOFF.after(failures) * random.uniform(0.5, 1.0))  # noqa: S311 -- not a secret

@@ -7,29 +7,26 @@ each write: a process whose fence is outdated changes nothing.
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 from uuid import UUID, uuid4
 
 import structlog
-from psycopg import Connection
-from psycopg.rows import DictRow
 
 from config.schema.executor import ExecutorSettings, settings_hash
 from pipeline.model.crash_points import reached
 from pipeline.model.errors import RecordUnavailable
 from pipeline.model.orders import OrderRequest
 from pipeline.model.reasons import Code, Reason
-from pipeline.model.signals import Action, Intent
 from pipeline.model.states import State
-from pipeline.store.query import Values, execute, fetch_all, fetch_maybe
 from pipeline.store.record import Record
 from pipeline.store.rows import ClaimedExecution
 from pipeline.store.statements import sql
 from workers.account.runtime import ExecutorRuntime
 from workers.brokers.protocol import Broker
 from workers.execution.broker_inputs import BrokerInputs
+from workers.execution.claims import claim_execution, claim_or_wait
 from workers.execution.lease import LEASE, Lease, LeaseKeeper
 from workers.execution.order_intents import Intended
 from workers.execution.pre_trade_check import PreTradeCheck
@@ -92,11 +89,11 @@ class ExecutionRunner:
             "settings_hash": self._settings_hash,
         }
         claimed, waits = self.record.run(
-            lambda connection: _claim_or_wait(connection, values, may_short=self.executor.order.allow_short)
+            lambda connection: claim_or_wait(connection, values, may_short=self.executor.order.allow_short)
         )
         if waits:
             # The earlier one may have been decided before our mark was visible. Now it is visible, so try once more.
-            claimed = self.record.run(lambda connection: _claim(connection, values))
+            claimed = self.record.run(lambda connection: claim_execution(connection, values))
         return claimed
 
     @cached_property
@@ -141,47 +138,6 @@ class ExecutionRunner:
         following = self.record.maybe(UUID, sql("executions", "next_of_symbol"), key)
         reached("worker.after_handover")
         return following
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Blocked:
-    """An execution that could be claimed if there were no earlier one of its symbol."""
-
-    executor_id: str
-    symbol: str
-    seq: int
-    action: Action
-    intent: Intent
-
-
-def _claim(connection: Connection[DictRow], values: Values) -> ClaimedExecution | None:
-    return fetch_maybe(connection, ClaimedExecution, sql("executions", "take"), values)
-
-
-def _claim_or_wait(
-    connection: Connection[DictRow], values: Values, *, may_short: bool
-) -> tuple[ClaimedExecution | None, bool]:
-    """Claim an execution, or mark it as waiting for an earlier one of its symbol. True: it was marked."""
-    while True:
-        claimed = _claim(connection, values)
-        if claimed is not None:
-            return claimed, False
-        blocked = fetch_maybe(connection, _Blocked, sql("executions", "takeable"), values)
-        if blocked is None:
-            return None, False
-        if _surely_exits(blocked, may_short=may_short):
-            later = {**values, **asdict(blocked)}
-            for superseded in fetch_all(connection, UUID, sql("executions", "supersede_other_side"), later):
-                log.info("execution.superseded", execution_id=str(superseded), by=str(values["execution_id"]))
-        # Without a mark the earlier one has been decided meanwhile, so claim again.
-        if execute(connection, sql("executions", "wait_for_symbol"), values) > 0:
-            return None, True
-
-
-def _surely_exits(blocked: _Blocked, *, may_short: bool) -> bool:
-    """Return whether an execution can only close: by its intent, or as a sale where shorting is not allowed."""
-    sells = blocked.action is Action.SELL and blocked.intent is not Intent.OPEN
-    return blocked.intent is Intent.CLOSE or (sells and not may_short)
 
 
 def _own_failure(error: Exception, *, sent: bool) -> Transition:

@@ -16,7 +16,6 @@ from psycopg.types.json import Json
 
 from pipeline.model.crash_points import reached
 from pipeline.model.errors import BrokerUnavailable, BrokerUnreadable
-from pipeline.model.orders import PROVED_ABSENT_AFTER
 from pipeline.model.reasons import Code, Reason
 from pipeline.model.states import State
 from pipeline.queues.queue import ExecutionQueue
@@ -26,7 +25,7 @@ from pipeline.store.statements import sql
 from workers.account.runtime import ExecutorRuntime
 from workers.brokers.protocol import Absent, Found, Lookup, NoAnswer, NotSentCause
 from workers.execution.broker_orders import follow, matches, record_broker_order
-from workers.rules.retry_policy import RESEND_WITHIN, lookup_gap, may_send_again
+from workers.rules.retry_policy import RESEND_WITHIN, is_proved_absent, lookup_gap, may_send_again
 
 log = structlog.get_logger(__name__)
 
@@ -214,7 +213,7 @@ def _decide_absent(unknown: UnknownExecution, intent: OrderRow, *, attempts: int
     too_late = unknown.now - (intent.first_sent_at or intent.intended_at) > RESEND_WITHIN
     if too_late and unknown.reason_code == Code.REQUEUED:
         # It is too late for the same order, and a person asked for one. A new order needs a minute of clean absences.
-        proved = unknown.absent_for >= PROVED_ABSENT_AFTER
+        proved = is_proved_absent(unknown.absent_for)
         return LookupVerdict(state=State.HELD, reason=again, new_order=True) if proved else None
     if unknown.attempts >= attempts or too_late:
         return LookupVerdict(state=State.DEAD, reason=Reason(code=Code.ATTEMPTS_USED_UP, facts=facts))

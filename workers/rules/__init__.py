@@ -1,1 +1,1 @@
-"""What may be traded, how much and when: pure functions over plain values, no clock and no I/O."""
+"""The rules: whether, how much and when to trade. Pure functions of plain values, without clock and I/O."""

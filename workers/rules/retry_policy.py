@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import assert_never
 
 from pipeline.model.backoff import Backoff
-from pipeline.model.orders import BrokerOrder, OrderStatus
+from pipeline.model.orders import PROVED_ABSENT_AFTER, BrokerOrder, OrderStatus
 from pipeline.model.reasons import Code, Reason
 from pipeline.model.states import State
 from workers.brokers.protocol import Accepted, Duplicate, NotSent, NotSentCause, Outcome, Rejected, Unknown
@@ -118,6 +118,11 @@ def may_send_again(*, absences: int, since_sent: timedelta) -> bool:
         since_sent: how long ago the order was last sent.
     """
     return absences >= _CLEAN_ABSENCES and since_sent >= ABSENT_AFTER
+
+
+def is_proved_absent(absent_for: timedelta) -> bool:
+    """Return whether an order has been absent for long enough that a requeue may send a new one under a new id."""
+    return absent_for >= PROVED_ABSENT_AFTER
 
 
 def _not_sent(outcome: NotSent, *, age: timedelta) -> Transition:

@@ -1,4 +1,4 @@
-"""Trade at Alpaca, or at anything that speaks its trading API, through alpaca-py."""
+"""Trade at Alpaca, or at any server with the same trading API, through alpaca-py."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from workers.brokers.alpaca.prices import AlpacaPrices, data_address
 from workers.brokers.alpaca.session import AlpacaSession, PriceSession, Reply
 from workers.brokers.protocol import Absent, Broker, Found, Lookup, More, NoAnswer, Outcome
 
-#: The most that Alpaca gives at once.
+#: The largest page that Alpaca returns.
 PAGE_SIZE: Final = 500
 #: 20 000 orders; each page counts against the account's 200 requests a minute.
 MOST_PAGES: Final = 40
 
-#: `after` leaves out its own instant, and a page may end among orders of one instant: begin just before.
+#: `after` excludes its own instant, and a page may end between orders of one instant: begin just before it.
 _TIE: Final = timedelta(microseconds=1)
 
-#: How far before the asked time a list is begun: the broker's clock is not ours.
+#: A list begins this much before the time asked for, since the broker's clock differs from ours.
 _CLOCK_SLACK: Final = timedelta(seconds=1)
 
 T = TypeVar("T")
@@ -66,7 +66,7 @@ def open_broker(*, api_key: str, api_secret: SecretStr, base_url: str, timeout_s
 
 
 class AlpacaBroker:
-    """One account at Alpaca; see `Broker` for what each method promises."""
+    """One account at Alpaca. `Broker` documents each method."""
 
     def __init__(self, session: AlpacaSession, prices: PriceSession) -> None:
         self._session = session
@@ -79,7 +79,7 @@ class AlpacaBroker:
         raise TypeError("A broker holds an account's keys and is not pickled.")
 
     def submit(self, request: OrderRequest) -> Outcome:
-        """Send the order once. Never raises for what the broker or the network does."""
+        """Send the order once. Never raises for errors of the broker or the network."""
         reply = cast("Reply", self._session.post("/orders", request.to_json()))
         return outcomes.outcome_of(reply, request)
 
@@ -103,7 +103,7 @@ class AlpacaBroker:
         return Absent()
 
     def order(self, order_id: str) -> BrokerOrder | None:
-        """Read one order by Alpaca's id; None when Alpaca does not know it, or says it cannot be an id."""
+        """Read one order by Alpaca's id; None when Alpaca does not know it, or rejects it as an id."""
         return self._read_one(f"/orders/{_in_path(order_id)}", mapping.order_from_broker)
 
     def orders(self, *, status: str, since: datetime | None = None, more: More | None = None) -> Sequence[BrokerOrder]:
@@ -111,16 +111,16 @@ class AlpacaBroker:
         return [mapping.order_from_broker(raw) for raw in self._list(status=status, since=since, more=more)]
 
     def cancel(self, order_id: str) -> bool:
-        """Ask for a cancel; a later read says whether it came before a fill."""
+        """Ask for a cancel. A later read shows whether the cancel or a fill came first."""
         reply = cast("Reply", self._session.delete(f"/orders/{_in_path(order_id)}"))
         if outcomes.is_good(reply):
             return True
-        if outcomes.says_absent(reply) or outcomes.says_not_possible(reply):
+        if outcomes.reports_absent(reply) or outcomes.reports_not_possible(reply):
             return False
         raise outcomes.fault_of(reply)
 
     def cancel_all(self) -> int:
-        """Ask for a cancel of every open order; Alpaca says of each whether it took the request."""
+        """Ask for a cancel of every open order. Alpaca reports for each whether it accepted the request."""
         reply = cast("Reply", self._session.delete("/orders"))
         if not outcomes.is_good(reply):
             raise outcomes.fault_of(reply)
@@ -136,11 +136,11 @@ class AlpacaBroker:
 
     def position(self, symbol: str) -> Position | None:
         """Read one position; None when flat."""
-        # Alpaca knows the position of BTC/USD as BTCUSD.
+        # Alpaca names the position in BTC/USD BTCUSD.
         return self._read_one(f"/positions/{_in_path(symbol.replace('/', ''))}", mapping.position_from_broker)
 
     def asset(self, symbol: str) -> Asset | None:
-        """Read what Alpaca says of *symbol*; None when it does not know it."""
+        """Read Alpaca's data on *symbol*; None when it does not know the symbol."""
         return self._read_one(f"/assets/{_in_path(symbol)}", mapping.asset_from_broker)
 
     def clock(self) -> Clock:
@@ -181,14 +181,14 @@ class AlpacaBroker:
 
     def _read_one(self, path: str, translate: Callable[[Any], T], query: dict[str, str] | None = None) -> T | None:
         reply = self._get(path, query)
-        if outcomes.says_absent(reply) or outcomes.says_not_possible(reply):
+        if outcomes.reports_absent(reply) or outcomes.reports_not_possible(reply):
             return None
         if not outcomes.is_good(reply):
             raise outcomes.fault_of(reply)
         return translate(read_json(reply.text))
 
     def _list(self, *, status: str, since: datetime | None, more: More | None) -> Iterator[dict[str, Any]]:
-        """Yield the orders as Alpaca gives them, each once, page by page as they are asked for."""
+        """Yield the raw orders, each once, reading a page at a time."""
         seen: set[str] = set()
         for _ in range(MOST_PAGES):
             page = self._read("/orders", mapping.order_page, _page_query(status, since))
@@ -206,7 +206,7 @@ class AlpacaBroker:
 
 
 def _to_the_end(more: More | None) -> More:
-    """Return *more* for a list whose end has to be seen: what was not read may hold the order."""
+    """Return *more* for a list that must be read to its end: an unread page may hold the order."""
 
     def ask() -> bool:
         if more is not None and not more():
@@ -230,7 +230,7 @@ def _page_query(status: str, since: datetime | None) -> dict[str, str]:
 
 
 def _in_path(word: str) -> str:
-    """Return *word* as one piece of a path: alpaca-py would send the slash of `BTC/USD` as it is."""
+    """Return *word* as one segment of a path. alpaca-py would send the slash of `BTC/USD` unescaped."""
     return quote(word, safe="")
 
 

@@ -1,4 +1,4 @@
-"""Translate Alpaca's calendar and its list of cash transfers, both of which tell days in New York's time."""
+"""Translate Alpaca's calendar and its list of cash transfers. Both have dates of New York."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from pipeline.model.account import MarketSession, Transfer
 from pipeline.model.errors import BrokerUnreadable
 from workers.brokers.alpaca.fields import Fields
 
-#: Alpaca writes days and the hours of its calendar without a zone; they are New York's.
+#: Alpaca's dates and calendar hours have no zone; they are of New York.
 NEW_YORK: Final = ZoneInfo("America/New_York")
 
 #: Cash deposited, withdrawn, moved between accounts of one owner, and moved here from another broker.
 TRANSFERS: Final = ("CSD", "CSW", "JNLC", "ACATC")
-#: The most that Alpaca gives at once.
+#: The largest page that Alpaca returns.
 PAGE_SIZE: Final = 100
 MOST_PAGES: Final = 40
 
-#: Lists begin by the moment at which an entry was made, which can be before the day that it is dated.
+#: Lists begin by the time at which an entry was made, which can be before the entry's date.
 _SLACK: Final = timedelta(days=1)
 
 
@@ -35,7 +35,7 @@ def session_from_broker(raw: Any) -> MarketSession:
 
 
 def transfers(read_page: Callable[[dict[str, str]], list[dict[str, Any]]], since: datetime) -> list[Transfer]:
-    """Return the transfers since *since*, all pages; see `Broker.transfers`.
+    """Return the transfers since *since*, all pages. `Broker.transfers` documents which are included.
 
     Raises:
         BrokerUnreadable: an entry makes no sense, or the list has no end.
@@ -60,7 +60,7 @@ def transfers(read_page: Callable[[dict[str, str]], list[dict[str, Any]]], since
 
 
 def _transfer(raw: Any, since: datetime) -> Transfer | None:
-    """Read one entry; None when it moved no cash, was taken back, or is from before *since*."""
+    """Read one entry; None when it moved no cash, was canceled, or is older than *since*."""
     fields = Fields.of("activity", raw)
     if raw.get("activity_type") not in TRANSFERS or raw.get("status") == "canceled":
         return None
@@ -76,7 +76,7 @@ def _transfer(raw: Any, since: datetime) -> Transfer | None:
 
 def _day(fields: Fields, key: str) -> date:
     try:
-        # Some activities have a whole time here.
+        # Some activities have a date and a time here.
         return date.fromisoformat(fields.word(key)[:10])
     except ValueError:
         raise fields.unreadable(key) from None

@@ -1,4 +1,4 @@
-"""Read single fields of a broker's raw JSON, without floats and without trust."""
+"""Read single fields of a broker's raw JSON: no floats, and every value is checked."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, Final
 from pipeline.model.errors import BrokerUnreadable
 from pipeline.model.orders import OrderSide
 
-#: A number beyond 10 to this power is no amount, and would take for ever to write out.
+#: A number beyond 10 to this power is not an amount, and would be extremely long to write out.
 GREATEST_EXPONENT: Final = 30
 
 
@@ -37,7 +37,7 @@ class Fields:
 
     @classmethod
     def of(cls, kind: str, raw: Any) -> Fields:
-        """Return the fields of *raw*, when it is a JSON object."""
+        """Return the fields of *raw*, which must be a JSON object."""
         if not isinstance(raw, dict):
             raise BrokerUnreadable(f"The broker's answer is not the {kind} that was asked for.")
         return cls(kind=kind, raw=raw)
@@ -49,7 +49,7 @@ class Fields:
     def word(self, key: str) -> str:
         """Return an id, a symbol or a keyword: printable ASCII, not empty."""
         word = self.raw.get(key)
-        # Neither PostgreSQL nor a log takes every character that JSON can hold.
+        # PostgreSQL and logs do not accept every character that JSON can hold.
         if not isinstance(word, str) or not word or not word.isascii() or not word.isprintable():
             raise self.unreadable(key)
         return word
@@ -62,7 +62,7 @@ class Fields:
             raise self.unreadable("side") from None
 
     def amount(self, key: str) -> Decimal:
-        """Return a number that has to be there."""
+        """Return a required number."""
         amount = self.amount_or_none(key)
         if amount is None:
             raise self.unreadable(key)
@@ -84,7 +84,7 @@ class Fields:
         return amount
 
     def time(self, key: str) -> datetime:
-        """Return a time, in UTC, that has to be there."""
+        """Return a required time, in UTC."""
         moment = self.time_or_none(key)
         if moment is None:
             raise self.unreadable(key)

@@ -1,8 +1,7 @@
-"""Translate Alpaca's words into ours: orders, positions, the account, assets and the clock.
+"""Map Alpaca's raw JSON to our values: orders, positions, the account, assets and the clock.
 
-Every function takes raw JSON and raises `BrokerUnreadable` when it lacks what we need. Unknown fields,
-unknown status words and empty timestamps are no reason: alpaca-py's closed models fail on them, after the
-order was taken.
+Every function raises `BrokerUnreadable` when a field that we need is missing. Unknown fields, unknown statuses and
+empty timestamps are accepted. alpaca-py's own models fail on them, even after the order was taken.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ STATUSES: Final[Mapping[str, OrderStatus]] = {
     "calculated": OrderStatus.WORKING,
     # The rest of it may fill on the next day.
     "done_for_day": OrderStatus.WORKING,
-    # Asked for, not done: it may still fill.
+    # The cancel or replacement is requested, not done: the order may still fill.
     "pending_cancel": OrderStatus.WORKING,
     "pending_replace": OrderStatus.WORKING,
     "pending_review": OrderStatus.WORKING,
@@ -65,7 +64,7 @@ def order_from_broker(raw: Any) -> BrokerOrder:
 
 
 def order_page(raw: Any) -> list[dict[str, Any]]:
-    """Read one page of orders, as they are: every one an object with an id."""
+    """Read one page of raw orders; each must be an object with an id."""
     page = each(lambda order: order)(raw)
     if not all(isinstance(order, dict) and isinstance(order.get("id"), str) for order in page):
         raise BrokerUnreadable("The broker's order list holds something that is not an order.")
@@ -73,7 +72,7 @@ def order_page(raw: Any) -> list[dict[str, Any]]:
 
 
 def has_legs_only(raw: Mapping[str, Any]) -> bool:
-    """Tell an order of several legs: it has no symbol and side of its own, and we never place one."""
+    """Return whether the order has several legs. It has no symbol or side of its own, and we never place one."""
     return raw.get("order_class") == "mleg"
 
 
@@ -84,15 +83,15 @@ def listed_at(raw: Mapping[str, Any]) -> datetime:
 
 
 def cancel_was_taken(raw: Any) -> bool:
-    """Read one line of what became of canceling everything: 200, or the status of its refusal."""
+    """Read one line of the answer to canceling everything, and return whether that cancel was accepted."""
     status = Fields.of("cancel", raw).raw.get("status")
     if not isinstance(status, int) or isinstance(status, bool):
-        raise BrokerUnreadable("The broker's answer does not say what became of a cancel.")
+        raise BrokerUnreadable("The broker's answer does not tell the result of a cancel.")
     return HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
 
 
 def each(translate: Callable[[Any], T]) -> Callable[[Any], list[T]]:
-    """Return a reader of a list from a reader of one."""
+    """Return a reader of a list, given a reader of one item."""
 
     def translate_all(raw: Any) -> list[T]:
         if not isinstance(raw, list):
@@ -103,7 +102,7 @@ def each(translate: Callable[[Any], T]) -> Callable[[Any], list[T]]:
 
 
 def account_from_broker(raw: Any) -> Account:
-    """Read the account. What does not say clearly that orders are allowed counts as blocked."""
+    """Read the account. It counts as blocked unless Alpaca clearly allows orders."""
     fields = Fields.of("account", raw)
     switches = ("trading_blocked", "account_blocked", "trade_suspended_by_user")
     return Account(
@@ -121,7 +120,7 @@ def account_from_broker(raw: Any) -> Account:
 
 
 def position_from_broker(raw: Any) -> Position:
-    """Read one position. Alpaca says *short* twice, by the side and by a minus: either is enough."""
+    """Read one position. Alpaca marks a short position by its side and by a minus sign: either is enough."""
     fields = Fields.of("position", raw)
     quantity = fields.amount("qty")
     short = raw.get("side") == "short" or quantity < 0
@@ -153,7 +152,7 @@ def asset_from_broker(raw: Any) -> Asset:
 
 
 def clock_from_broker(raw: Any) -> Clock:
-    """Read the market clock. All times come out in UTC."""
+    """Read the market clock. All times are in UTC."""
     fields = Fields.of("clock", raw)
     is_open = raw.get("is_open")
     if not isinstance(is_open, bool):
@@ -168,5 +167,5 @@ def clock_from_broker(raw: Any) -> Clock:
 
 def _status(raw_status: str, filled: Decimal) -> OrderStatus:
     status = STATUSES.get(raw_status, OrderStatus.UNRECOGNISED)
-    # `pending_cancel` and `done_for_day` hide that a part is filled.
+    # Statuses such as `pending_cancel` and `done_for_day` do not show that a part is filled.
     return OrderStatus.PARTIALLY_FILLED if status is OrderStatus.WORKING and filled else status

@@ -1,7 +1,7 @@
-"""Decide what an answer of Alpaca's means: for an order that was sent, and for something that was read.
+"""Map Alpaca's HTTP answers to outcomes of sent orders, and to errors of reads.
 
-Alpaca uses its error codes for several things at once and changes them, so status and message decide, and the
-code is only passed on.
+Alpaca uses one error code for several cases and changes the codes. So the status and the message decide, and the code
+is only passed on.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from workers.brokers.alpaca.fields import read_json
 from workers.brokers.alpaca.session import HttpAnswer, NoConnection, NoReply, Reply
 from workers.brokers.protocol import Accepted, Duplicate, NoAnswer, NotSent, NotSentCause, Outcome, Rejected, Unknown
 
-#: What a 403 says when every order of the account would hear it, and why we think so. Any other 403 is about
-#: the one order: funds, held shares, a wash trade, shorting, fractions, an asset.
+#: The messages of a 403 that concern every order of the account, and what each means. Any other 403 concerns the one
+#: order: funds, held shares, a wash trade, shorting, fractions, an asset.
 ACCOUNT_REFUSALS: Final[Mapping[str, str]] = {
     "forbidden": "keys that do not exist, or of the other environment (paper or live)",
     "request is not authorized": "keys without the right to trade; usually with 401",
-    "access key verification failed": "the same, in older words",
+    "access key verification failed": "the same, in an older wording",
     "invalid_client": "the same, for OAuth",
     "account is not authorized to trade": "the broker has not opened, or has closed, the account for trading",
     "account is restricted to liquidation only": "no order may open a position, so entries wait",
@@ -42,14 +42,14 @@ _NOT_FOUND: Final = re.compile(r"not found|does not exist", re.IGNORECASE)
 _NO_SUCH_PATH: Final = re.compile(r"endpoint|route|page|url", re.IGNORECASE)
 _NOT_FOUND_CODE: Final = 40410000
 
-#: 409 is what Alpaca's command-line tool documents for a repeated id; 422 is what was always seen.
+#: Alpaca's command-line tool documents 409 for a repeated id; only 422 was ever observed.
 _STATUSES_OF_A_TAKEN_ID: Final = frozenset({HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.CONFLICT})
 _STATUSES_OF_A_REFUSED_ORDER: Final = frozenset(
     {HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY}
 )
-_STATUSES_THAT_PASS: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY})
+_PASSING_STATUSES: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY})
 
-#: An error message longer than this is a page, not a message.
+#: A longer error message is an HTML page, not a message, and is cut.
 _LONGEST_MESSAGE: Final = 500
 
 
@@ -62,7 +62,7 @@ class Complaint:
 
 
 def outcome_of(reply: Reply, request: OrderRequest) -> Outcome:
-    """Say what became of *request*, given what came back when it was sent."""
+    """Return the outcome of sending *request*, given the reply."""
     match reply:
         case NoConnection():
             return NotSent(cause=NotSentCause.UNREACHABLE, message=reply.message)
@@ -75,20 +75,20 @@ def outcome_of(reply: Reply, request: OrderRequest) -> Outcome:
 
 
 def fault_of(reply: Reply) -> TradewireError:
-    """Return the error of a read that did not give what was asked for."""
+    """Return the error of a read that failed with *reply*."""
     match reply:
         case NoConnection():
             return BrokerUnavailable(reply.message)
         case NoReply():
             return BrokerUnreadable(reply.message) if reply.garbled else BrokerUnavailable(reply.message)
         case HttpAnswer(status=status):
-            said = _said(reply)
-            # A read has no order that the broker could object to: 403 is always about the account.
+            said = _message_of(reply)
+            # A read contains no order, so a 403 always concerns the account.
             if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
                 return BrokerRefusesAccount(said)
             if status == HTTPStatus.TOO_MANY_REQUESTS:
                 return BrokerOverRate(said, wait_s=reply.retry_after_s)
-            if status in _STATUSES_THAT_PASS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            if status in _PASSING_STATUSES or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
                 return BrokerUnavailable(said)
             return BrokerUnreadable(said)
         case _:
@@ -96,7 +96,7 @@ def fault_of(reply: Reply) -> TradewireError:
 
 
 def no_answer(fault: TradewireError) -> NoAnswer:
-    """Return the same as a value, for look-ups, which do not raise."""
+    """Return the error as a value, for look-ups, which do not raise."""
     cause: NotSentCause | None = None
     match fault:
         case BrokerOverRate():
@@ -109,14 +109,14 @@ def no_answer(fault: TradewireError) -> NoAnswer:
 
 
 def is_good(reply: Reply) -> TypeGuard[HttpAnswer]:
-    """Tell whether the broker did what it was asked."""
+    """Return whether the broker carried out the request."""
     return isinstance(reply, HttpAnswer) and HTTPStatus.OK <= reply.status < HTTPStatus.MULTIPLE_CHOICES
 
 
-def says_absent(reply: Reply) -> bool:
-    """Tell whether the broker itself says that it has no such thing.
+def reports_absent(reply: Reply) -> bool:
+    """Return whether the broker itself reports that it has no such item.
 
-    A 404 page of a proxy, or of a wrong base_url, says nothing about orders or positions.
+    A 404 page of a proxy, or of a wrong base_url, does not.
     """
     if not isinstance(reply, HttpAnswer) or reply.status != HTTPStatus.NOT_FOUND:
         return False
@@ -126,8 +126,8 @@ def says_absent(reply: Reply) -> bool:
     return complaint.code == _NOT_FOUND_CODE or bool(_NOT_FOUND.search(complaint.message))
 
 
-def says_not_possible(reply: Reply) -> bool:
-    """Tell whether the broker answers 422: the order is over, or its id cannot be an id."""
+def reports_not_possible(reply: Reply) -> bool:
+    """Return whether the broker answers 422: the order is over, or its id is not valid."""
     return (
         isinstance(reply, HttpAnswer)
         and reply.status == HTTPStatus.UNPROCESSABLE_ENTITY
@@ -162,14 +162,14 @@ def _taken(answer: HttpAnswer, request: OrderRequest) -> Outcome:
 
 
 def _refused(answer: HttpAnswer) -> Outcome:
-    said = _said(answer)
+    said = _message_of(answer)
     complaint = complaint_of(answer)
     match answer.status:
         case HTTPStatus.UNAUTHORIZED:
             return NotSent(cause=NotSentCause.ACCOUNT_REFUSED, message=said)
         case HTTPStatus.TOO_MANY_REQUESTS:
             return NotSent(cause=NotSentCause.RATE_LIMITED, message=said, retry_after_s=answer.retry_after_s)
-    # Without a message of Alpaca's, anything between us and the broker may have answered.
+    # Without a message from Alpaca, a proxy may have answered in its place.
     return Unknown(message=said) if complaint is None else _complained(answer.status, complaint, said)
 
 
@@ -183,17 +183,17 @@ def _complained(status: int, complaint: Complaint, said: str) -> Outcome:
         return Rejected(status=status, message=message, code=complaint.code)
     if status == HTTPStatus.NOT_FOUND and _NOT_FOUND.search(message):
         if _NO_SUCH_PATH.search(message):
-            # Nothing takes orders at this address: base_url is wrong.
+            # This address accepts no orders, so base_url is wrong.
             return NotSent(cause=NotSentCause.UNREACHABLE, message=said)
         return Rejected(status=status, message=message, code=complaint.code)
     return Unknown(message=said)
 
 
-def _said(answer: HttpAnswer) -> str:
+def _message_of(answer: HttpAnswer) -> str:
     complaint = complaint_of(answer)
     return f"HTTP {answer.status}: {complaint.message}" if complaint else f"HTTP {answer.status}"
 
 
 def _clean(message: str) -> str:
-    """Keep what a log, a terminal and PostgreSQL can hold."""
+    """Return *message* in printable characters and at most `_LONGEST_MESSAGE` long, for logs and PostgreSQL."""
     return "".join(char if char.isprintable() else " " for char in message)[:_LONGEST_MESSAGE]

@@ -1,4 +1,4 @@
-"""Ask Alpaca's market data for the latest price: a service apart, with its own address and request limit."""
+"""Read the latest price from Alpaca's market data, another service with its own address and request limit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from workers.brokers.alpaca import outcomes
 from workers.brokers.alpaca.fields import Fields, read_json
 from workers.brokers.alpaca.session import HttpAnswer, PriceSession, Reply
 
-#: Where the prices are of whoever trades at one of Alpaca's own hosts.
+#: The market data address for accounts at Alpaca's own hosts.
 DATA_URL: Final = "https://data.alpaca.markets"
 _DOMAIN: Final = "alpaca.markets"
 _CRYPTO_VERSION: Final = "v1beta3"
@@ -27,16 +27,16 @@ _STATUSES_OF_NO_TRADE: Final = frozenset(
 
 
 def data_address(base_url: str) -> str:
-    """Return the address of the prices for who trades at *base_url*.
+    """Return the market data address for an account at *base_url*.
 
-    Away from Alpaca's hosts it is *base_url* itself: the keys go nowhere else.
+    For other hosts than Alpaca's it is *base_url* itself, so that the keys are sent to no other host.
     """
     host = urlsplit(base_url).hostname or ""
     return DATA_URL if host == _DOMAIN or host.endswith(f".{_DOMAIN}") else base_url
 
 
 class AlpacaPrices:
-    """The latest prices, as the account may see them."""
+    """Reads the latest prices that the account may see."""
 
     def __init__(self, session: PriceSession) -> None:
         self._session = session
@@ -45,14 +45,14 @@ class AlpacaPrices:
         """Return the price of the latest trade in *symbol*; None when there is none.
 
         Raises:
-            BrokerUnavailable: market data is away, slow, or was asked too often.
-            BrokerRefusesAccount: it does not take the keys.
+            BrokerUnavailable: market data is away, slow, or over its request limit.
+            BrokerRefusesAccount: it refuses the keys.
             BrokerUnreadable: its answer makes no sense, or the account may not see this price.
         """
         reply = self._ask(symbol)
         if outcomes.is_good(reply):
             return _price_of(read_json(reply.text), symbol)
-        if _says_no_trade(reply):
+        if _reports_no_trade(reply):
             return None
         raise _fault_of(reply)
 
@@ -85,7 +85,7 @@ def _price_of(raw: Any, symbol: str) -> Decimal | None:
     return price
 
 
-def _says_no_trade(reply: Reply) -> bool:
+def _reports_no_trade(reply: Reply) -> bool:
     if not isinstance(reply, HttpAnswer) or reply.status not in _STATUSES_OF_NO_TRADE:
         return False
     complaint = outcomes.complaint_of(reply)
@@ -93,11 +93,11 @@ def _says_no_trade(reply: Reply) -> bool:
 
 
 def _fault_of(reply: Reply) -> TradewireError:
-    """Return the error; what is particular to market data says nothing about the account's orders."""
+    """Return the error. Errors that only concern market data must not stop the account's orders."""
     fault = outcomes.fault_of(reply)
     if isinstance(fault, BrokerOverRate):
         return BrokerUnavailable(str(fault))
     if isinstance(reply, HttpAnswer) and reply.status == HTTPStatus.FORBIDDEN:
-        # "subscription does not permit …": the plan for data, not the right to trade.
+        # "subscription does not permit …": this concerns the data plan, not the right to trade.
         return BrokerUnreadable(str(fault))
     return fault

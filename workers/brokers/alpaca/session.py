@@ -1,7 +1,7 @@
-"""Speak to Alpaca's APIs once per request, and return what came back as a plain value.
+"""Send each request to Alpaca's APIs once, and return the reply as a plain value.
 
-alpaca-py's own client has no timeout, tries 429 and 504 again by itself (an order too), and raises exceptions
-that hold the account's keys. None of that leaves this module.
+alpaca-py's own client has no timeout, sends again after 429 and 504 (orders, too), and raises exceptions that hold the
+account's keys. This module prevents all three.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, NameResolutionErr
 
 from workers.brokers.alpaca.transport import DeadlineAdapter
 
-#: A list of 500 orders is about 600 kB; what is far longer is not an answer of this API.
+#: A list of 500 orders is about 600 kB. A far longer body is not an answer of this API.
 MAXIMUM_ANSWER_BYTES = 16 * 1024 * 1024
 
-#: A read of one thing takes a broker well under a second. One that is silent is left after this share of the time
-#: limit, since asking again harms nothing; but a broker that is slow gets all of it, from the next request on.
+#: A read of one item takes a broker well under a second. So a silent read ends after this share of the time limit: it
+#: can be repeated without harm. After a slow answer, the next request gets the whole limit.
 QUICK_SHARE = 0.25
 
-#: Alpaca's secrets have 40 characters. Striking out something very short would spoil honest answers.
+#: Alpaca's secrets have 40 characters. Replacing a very short secret would damage ordinary answers.
 SHORTEST_SECRET = 8
 
 
@@ -44,16 +44,16 @@ class HttpAnswer:
 
 @dataclass(frozen=True, kw_only=True)
 class NoConnection:
-    """No connection came about: not one byte of the request was sent."""
+    """No connection was made: not one byte of the request was sent."""
 
     message: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class NoReply:
-    """The request may have been sent, and no complete answer came.
+    """The request may have been sent, but no complete answer came.
 
-    *garbled*: something came, and it was not HTTP.
+    *garbled*: bytes came that are not HTTP.
     """
 
     message: str
@@ -64,14 +64,14 @@ Reply = HttpAnswer | NoConnection | NoReply
 
 
 class OneTry(RESTClient):
-    """A client of alpaca-py's with our transport below: its addresses, headers and bodies, and each request once."""
+    """A client of alpaca-py on our own transport, which sends each request exactly once."""
 
-    def _fit(self, timeout_s: float) -> None:
-        """Put our transport below; part of every constructor."""
+    def _install_transport(self, timeout_s: float) -> None:
+        """Install our transport. Every constructor calls this."""
         self._retry = 0
-        # A list of our own: the default is one object that all clients share.
+        # All clients share the default list, so this one gets its own.
         self._retry_codes = []
-        # No proxies and no netrc: the keys go to base_url and nowhere else.
+        # No proxies and no netrc: the keys are sent to base_url only.
         self._session.trust_env = False
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, DeadlineAdapter())
@@ -89,17 +89,17 @@ class OneTry(RESTClient):
         self._session.close()
 
     def _without_keys(self, text: str) -> str:
-        """Return *text* without the secret, should a server or something before it echo our headers."""
+        """Return *text* without the secret, in case a server or a proxy echoes our headers."""
         secret = str(self._secret_key)
         return text.replace(secret, "***") if len(secret) >= SHORTEST_SECRET else text
 
     def _one_request(self, method: str, url: str, opts: dict[str, Any], retry: int) -> Reply:  # type: ignore[override]  # noqa: ARG002 - given by alpaca-py
-        """Send the request once; never raise for what the network or the broker does.
+        """Send the request once. Never raises for errors of the network or the broker.
 
-        An exception of the layers below holds the request, and with it the keys: none gets out.
+        Exceptions of the lower layers hold the request, and with it the keys, so they are all caught here.
         """
         limit_s = self._limit_s(method, url)
-        # Half for connecting: what ends before it was sent is known, what ends afterwards is not.
+        # Connecting gets half of the time: a request that ends before it was sent has a known result.
         timeout = Timeout(total=limit_s, connect=min(limit_s, self._timeout_s / 2))
         began = time.monotonic()
         try:
@@ -121,7 +121,7 @@ class OneTry(RESTClient):
             self._slow = time.monotonic() - began >= self._timeout_s * QUICK_SHARE
 
     def _limit_s(self, method: str, url: str) -> float:
-        """Return the seconds that a request may take; lists are long, and an order is sent once."""
+        """Return the seconds that a request may take. Lists are long, and orders are not repeated, so they get more."""
         quick = method == "GET" and not self._slow and not url.endswith(("/orders", "/activities"))
         return self._timeout_s * QUICK_SHARE if quick else self._timeout_s
 
@@ -131,19 +131,19 @@ class AlpacaSession(OneTry, TradingClient):
 
     def __init__(self, *, api_key: str, api_secret: str, base_url: str, timeout_s: float) -> None:
         super().__init__(api_key, api_secret, raw_data=True, url_override=base_url)
-        self._fit(timeout_s)
+        self._install_transport(timeout_s)
 
 
 class PriceSession(OneTry):
-    """The market data API, a service apart with the same keys."""
+    """The market data API: another service with the same keys."""
 
     def __init__(self, *, api_key: str, api_secret: str, base_url: str, timeout_s: float) -> None:
         super().__init__(base_url, api_key, api_secret, raw_data=True)
-        self._fit(timeout_s)
+        self._install_transport(timeout_s)
 
 
 def retry_after_s(headers: Mapping[str, str], *, now: float) -> float | None:
-    """Return the seconds that a broker asks us to wait; None when it does not say.
+    """Return the seconds that a broker asks us to wait; None when it asks for none.
 
     Reads `Retry-After` (seconds or a date) and else `X-RateLimit-Reset` (seconds since 1970). *now* is used
     when the answer has no date of its own.
@@ -215,7 +215,7 @@ def _is_garbled(cause: BaseException) -> bool:
 
 
 def _causes(exc: BaseException) -> Iterator[BaseException]:
-    """Yield *exc* and everything it was made from, each once."""
+    """Yield *exc* and all its causes, each once."""
     seen: set[int] = set()
     waiting: list[BaseException] = [exc]
     while waiting:
@@ -224,5 +224,5 @@ def _causes(exc: BaseException) -> Iterator[BaseException]:
             continue
         seen.add(id(cause))
         yield cause
-        made_from = (cause.__cause__, cause.__context__, getattr(cause, "reason", None), *cause.args)
-        waiting.extend(each for each in made_from if isinstance(each, BaseException))
+        causes = (cause.__cause__, cause.__context__, getattr(cause, "reason", None), *cause.args)
+        waiting.extend(each for each in causes if isinstance(each, BaseException))

@@ -1,9 +1,9 @@
-"""Carry HTTP requests within a deadline that a slowly dripping server cannot stretch.
+"""Send HTTP requests within a deadline that a slow server cannot extend.
 
 The read timeout of `requests` counts from one received byte to the next, so a server that sends one byte a
 second holds a request for as long as it likes. Here the timeout is one deadline for the whole answer, its
-headers included. Whatever fails before the first byte of a request was sent is a `ConnectTimeoutError` or
-its subclass `NewConnectionError`, so that "certainly not sent" can be told from "perhaps sent".
+headers included. A failure before the first byte of a request was sent is a `ConnectTimeoutError` or
+its subclass `NewConnectionError`, so that "certainly not sent" is distinct from "perhaps sent".
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class _Incoming(io.RawIOBase):
 
 
 class _UntilDeadline:
-    """What `http.client.HTTPResponse` asks of a socket: a file to read the answer from."""
+    """The part of a socket that `http.client.HTTPResponse` uses: a file from which to read the answer."""
 
     def __init__(self, sock: socket.socket, deadline: float) -> None:
         self._sock = sock
@@ -68,7 +68,7 @@ def _read_answer(sock: socket.socket, *, deadline: float, **options: Any) -> htt
 
 
 class _Bounded(HTTPConnection):
-    """A connection whose answer, headers and body, has to be there when the read timeout is over."""
+    """A connection whose whole answer, headers and body, must arrive within the read timeout."""
 
     def connect(self) -> None:
         try:
@@ -107,7 +107,7 @@ class DeadlineAdapter(HTTPAdapter):
         super().__init__(pool_connections=1, pool_maxsize=KEPT_CONNECTIONS, max_retries=0)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Make the pools with our connections."""
+        """Create the pools with our connections."""
         super().init_poolmanager(*args, **kwargs)
         manager: PoolManager = self.poolmanager
         manager.pool_classes_by_scheme = self.pools
