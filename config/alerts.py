@@ -1,7 +1,5 @@
 """Read alerts.toml, and the addresses of its channels from the environment, into frozen settings."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass

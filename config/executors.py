@@ -1,7 +1,5 @@
 """Read executors.toml into frozen settings, one per executor, or report every problem with it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

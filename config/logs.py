@@ -1,7 +1,5 @@
 """Set up logging: one form on standard error for tradewire and its libraries, with secrets masked."""
 
-from __future__ import annotations
-
 import logging
 import re
 import sys

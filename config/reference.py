@@ -1,7 +1,5 @@
 """Write the reference of every key and variable from the models that read them, as a page of Markdown."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from typing import Any, Literal, get_args, get_origin

@@ -1,7 +1,5 @@
 """Write and read services.json, in which a running `up` keeps the addresses of its servers."""
 
-from __future__ import annotations
-
 import json
 import os
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Show the configuration to a reader: every value in force and its origin, without secrets."""
 
-from __future__ import annotations
-
 import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence

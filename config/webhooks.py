@@ -1,7 +1,5 @@
 """Read webhooks.toml, and the secrets of its webhooks from the environment, into frozen settings."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -175,7 +173,8 @@ def load_webhooks(settings: Settings, *, executors: Collection[str] | None = Non
         parsed, "webhooks", kind="a webhook", longest=40, taken=_TAKEN, taken_by="another source of signals"
     )
     found: dict[str, Webhook] = {}
-    for name, table in ({DEFAULT: {}} | tables).items():
+    without_a_name: dict[str, Any] = {DEFAULT: {}}
+    for name, table in (without_a_name | tables).items():
         webhook, faults = _webhook(name, table, settings)
         problems += faults
         if webhook is not None:

@@ -1,7 +1,5 @@
 """Send a test order through the whole pipeline, time each step, and leave the account as it was."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Check that each executor has a broker account of its own, and that mode live has its sentence."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Compare two settings of one executor: the differences, and those that allow more than before."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal

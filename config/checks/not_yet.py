@@ -1,7 +1,5 @@
 """List the keys of executors.toml that are read and checked but do not act yet."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from types import MappingProxyType
 

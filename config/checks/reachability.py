@@ -1,7 +1,5 @@
 """Find the symbols and sources that an executor can never trade."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator
 
 from config.schema.executor import ExecutorSettings

@@ -1,7 +1,5 @@
 """Find the limits of an executor that are never reached, because another limit is tighter."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from decimal import Decimal
 

@@ -1,7 +1,5 @@
 """Decide for every key whether one value is looser than another, for edits of live executors and for rule packs."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from types import MappingProxyType

@@ -1,7 +1,5 @@
 """Find values of an executor that are allowed but hardly intended, by comparing its keys."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from config.checks.reachability import never_traded

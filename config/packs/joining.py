@@ -1,7 +1,5 @@
 """Join the tables of executors.toml with the rule packs that they name."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Join a rule pack to an executor's rules: the tighter value holds, and some keys of the pack bind."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Read rule packs: TOML files with some of an executor's rules, checked as in executors.toml."""
 
-from __future__ import annotations
-
 import operator
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Check the address of a broker's API, and tell Alpaca's hosts apart."""
 
-from __future__ import annotations
-
 from urllib.parse import urlsplit
 
 from config.schema.settings import is_loopback

@@ -1,7 +1,5 @@
 """Define the settings of one executor, and the executors of one file. Both are frozen."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Iterator, Mapping

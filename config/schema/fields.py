@@ -1,7 +1,5 @@
 """Define the types of values in executors.toml: numbers, percentages, seconds, words, symbols and lists."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from datetime import time

@@ -1,7 +1,5 @@
 """Define the table `.firm` of an executor: how a firm that lends the account counts losses, and its further rules."""
 
-from __future__ import annotations
-
 from decimal import Decimal
 from typing import Annotated, Literal
 

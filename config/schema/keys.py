@@ -1,7 +1,5 @@
 """Describe the problems of a table with its model: the key's description, and the keys that are allowed."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from pydantic import ValidationError

@@ -1,7 +1,5 @@
 """Turn the errors of pydantic into problems that name the key and say what would be right."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from typing import Any

@@ -1,7 +1,5 @@
 """Define the table `.route` of an executor: which entries it takes."""
 
-from __future__ import annotations
-
 from decimal import Decimal
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """Define the tables of one executor: size, orders, limits, retries and hours."""
 
-from __future__ import annotations
-
 from datetime import time
 from decimal import Decimal
 from typing import Annotated, Literal, Self

@@ -1,7 +1,5 @@
 """Read the environment and the file `.env` into one frozen `Settings`."""
 
-from __future__ import annotations
-
 import os
 import re
 from ipaddress import ip_address

@@ -1,7 +1,5 @@
 """Read a configuration file and its named tables, before any key of a table is checked."""
 
-from __future__ import annotations
-
 import re
 import tomllib
 from decimal import Decimal

@@ -3,8 +3,6 @@
 It is the account's number at the broker. Until the number has been read it is provisional: the executor's name.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 

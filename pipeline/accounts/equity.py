@@ -1,7 +1,5 @@
 """Read an account's equity, and the figures that its losses are counted from, from the record."""
 
-from __future__ import annotations
-
 from psycopg import Connection
 from psycopg.rows import DictRow
 

@@ -1,7 +1,5 @@
 """Let a person correct the figures that an account's losses are counted from: the day's start and the peak."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal

@@ -1,7 +1,5 @@
 """Compute an account's exposure: its positions, and what our entries may still add to them. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime

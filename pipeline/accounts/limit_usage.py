@@ -1,7 +1,5 @@
 """Compute how much of each of its limits an account has used, and how much is left."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime

@@ -1,7 +1,5 @@
 """Compute how much of its loss limits an account has used. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime

@@ -1,7 +1,5 @@
 """A reading of a broker account: balances, positions and the market's clock, as the record keeps it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime

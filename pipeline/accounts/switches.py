@@ -1,7 +1,5 @@
 """Turn an account's switches on and off, and list those that are on. The record keeps who turned them and why."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any

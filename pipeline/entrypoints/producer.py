@@ -1,7 +1,5 @@
 """Run the producer process: read a source, record its signals, and have them executed by the queues or here."""
 
-from __future__ import annotations
-
 import os
 import socket
 import threading

@@ -15,8 +15,6 @@ The faults, and where they are worked around:
 waitress serves it, since werkzeug's server is not made for production.
 """
 
-from __future__ import annotations
-
 import argparse
 import hmac
 import re

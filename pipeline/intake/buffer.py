@@ -4,8 +4,6 @@ The buffer holds only what PostgreSQL could not take yet. A producer that is kil
 reads lasting data (a file, the exchange's current bar) returns it again.
 """
 
-from __future__ import annotations
-
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping

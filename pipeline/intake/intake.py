@@ -1,7 +1,5 @@
 """Record a signal and one execution for every configured executor, in one transaction; refuse what is no signal."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta

@@ -1,7 +1,5 @@
 """Take signals from the sources and record them in order, also when PostgreSQL is away for a while."""
 
-from __future__ import annotations
-
 import random
 import threading
 import time

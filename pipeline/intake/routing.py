@@ -1,7 +1,5 @@
 """Decide, when a signal is recorded, whether an executor may trade it as an entry."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Protocol

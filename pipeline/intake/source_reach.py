@@ -1,7 +1,5 @@
 """Find the executors that can never trade the signals of a source, to warn before the first signal."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from config.checks.reachability import unreachable_by

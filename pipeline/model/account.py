@@ -1,7 +1,5 @@
 """Hold what a broker reports as plain values: an account's money, positions, assets, the market's hours."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal

@@ -1,7 +1,5 @@
 """Growing pauses between tries. Pure."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 # Doubling more often than this changes nothing, and must not overflow.

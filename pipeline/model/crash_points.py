@@ -4,8 +4,6 @@
 `TRADEWIRE_CRASH_AFTER=n` it passes the point n times before that. Without an armed point, `reached` does nothing.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 from collections.abc import Callable

@@ -17,8 +17,6 @@ TradewireError
 └── NotPossible              the record does not allow the command
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The base of the JSON shapes that programs read: decimals are plain strings and times are RFC 3339 in UTC."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any

@@ -1,7 +1,5 @@
 """Write times and numbers as JSON strings: RFC 3339 in UTC, and decimals without an exponent."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal

@@ -1,7 +1,5 @@
 """Mask the secrets of a payload, and cut it to the length that a row of the record holds."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """The catalogue of reasons: the meaning of each code, and what a person can do about it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Define reasons: why an execution is in its state, as a code and its figures. `reason_catalogue` explains them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime

@@ -1,7 +1,5 @@
 """Read a signal strictly: confidence in percent, the symbol in canonical form, exact decimals."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta

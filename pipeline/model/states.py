@@ -4,8 +4,6 @@ PostgreSQL has a copy of both: the enum `execution_state`, and the table `allowe
 reads. `tests/integration/test_states.py` compares them.
 """
 
-from __future__ import annotations
-
 from enum import StrEnum
 from types import MappingProxyType
 

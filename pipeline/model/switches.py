@@ -1,7 +1,5 @@
 """Define the switches that stop a broker account, and the reason that each one gives. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime

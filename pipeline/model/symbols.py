@@ -1,7 +1,5 @@
 """The one grammar of symbols: `AAPL`, `BRK.B`, `BTC/USD`. Each symbol becomes canonical where it enters."""
 
-from __future__ import annotations
-
 import re
 from contextlib import suppress
 from enum import StrEnum

@@ -1,7 +1,5 @@
 """Read a time as people write it: RFC 3339, or a span before now."""
 
-from __future__ import annotations
-
 import re
 from datetime import UTC, datetime, timedelta
 

@@ -1,7 +1,5 @@
 """Record each second that a process is alive. RQ forgets its workers with Redis, so this is a row in PostgreSQL."""
 
-from __future__ import annotations
-
 import os
 import socket
 import threading

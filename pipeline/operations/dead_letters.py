@@ -1,7 +1,5 @@
 """List dead letters, the executions that only a person can move on, and requeue or discard them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime

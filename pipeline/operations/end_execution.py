@@ -1,7 +1,5 @@
 """End a waiting execution because a person wants it."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass
 from uuid import UUID
 

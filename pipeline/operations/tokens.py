@@ -1,7 +1,5 @@
 """API tokens for programs: shown once when they are made, and kept as a hash with their scopes."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 import secrets

@@ -1,7 +1,5 @@
 """Enqueue recorded executions: after the commit, never before."""
 
-from __future__ import annotations
-
 import random
 import time
 from collections.abc import Iterable

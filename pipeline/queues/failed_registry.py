@@ -1,7 +1,5 @@
 """Make RQ's lists of failed and running jobs equal to the record."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """The jobs of the queues: they can call our one function and nothing else."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID

@@ -1,7 +1,5 @@
 """Enqueue jobs for executors, and look up which of them still wait."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 

@@ -1,7 +1,5 @@
 """Connect to Redis without hidden retries, and refuse a server that would lose jobs."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 

@@ -1,7 +1,5 @@
 """Refuse to trade real money unless alerts reach a person, or the user decided against alerts."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from config.alerts import load_alerts

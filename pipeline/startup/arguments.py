@@ -1,7 +1,5 @@
 """Read the arguments that several commands take: ids, symbols and executors."""
 
-from __future__ import annotations
-
 from uuid import UUID
 
 from config.schema.executor import Executors, ExecutorSettings

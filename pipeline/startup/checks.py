@@ -1,7 +1,5 @@
 """Check before a process starts whether it may: against the record, and by the command's own checks."""
 
-from __future__ import annotations
-
 import os
 import signal
 import threading

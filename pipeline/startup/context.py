@@ -1,7 +1,5 @@
 """Load what every command needs: settings, addresses and executors. Problems are raised as `ConfigInvalid`."""
 
-from __future__ import annotations
-
 import logging
 import signal
 import threading

@@ -1,7 +1,5 @@
 """The executors that a command names, and the person who runs it."""
 
-from __future__ import annotations
-
 import getpass
 import socket
 import tomllib

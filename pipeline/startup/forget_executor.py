@@ -1,7 +1,5 @@
 """Forget an executor that was removed from the file: end what waits, and list what is no longer looked after."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal

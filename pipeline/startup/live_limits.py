@@ -1,7 +1,5 @@
 """Refuse a file that loosens limits on real money, until a person gives the sentence of mode live again."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any

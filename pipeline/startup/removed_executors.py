@@ -1,7 +1,5 @@
 """Find executors that were removed from the file while they had open work or positions."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal

@@ -1,7 +1,5 @@
 """Compare the executors file with the settings of the running processes, and with those that were last accepted."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Bring the record's schema up to date: forward only, one process at a time."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources import files

@@ -1,7 +1,5 @@
 """The processes that are alive, by their heartbeats in the record."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta

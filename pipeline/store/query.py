@@ -4,8 +4,6 @@ A row becomes a value of the type that the caller names. A dataclass takes the c
 fields; other columns are ignored. Any other type takes the only column of the row.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from enum import StrEnum

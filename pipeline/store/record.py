@@ -1,7 +1,5 @@
 """The connection to PostgreSQL: a pool of checked connections, and idempotent units of work that may run again."""
 
-from __future__ import annotations
-
 import random
 import threading
 import time

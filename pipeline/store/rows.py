@@ -1,7 +1,5 @@
 """The rows of the record as values: real enums, exact decimals, times with their zone."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime

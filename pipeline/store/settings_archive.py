@@ -1,7 +1,5 @@
 """Keep the settings of executors by their hash, so that the settings behind an execution can be read later."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Load the named SQL statements of `pipeline/sql/*.sql`."""
 
-from __future__ import annotations
-
 import re
 from functools import cache
 from importlib.resources import files

@@ -1,7 +1,5 @@
 """The JSON shapes of a broker account: its money, positions, limits and switches."""
 
-from __future__ import annotations
-
 from datetime import date
 from typing import Annotated, Any, Self
 

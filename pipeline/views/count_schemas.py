@@ -1,7 +1,5 @@
 """The JSON shapes of counts: reports, reasons, signals, and the open work of an executor."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """Count the signals, the reasons and the open work of the record."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,7 +1,5 @@
 """Read from the record how far an account is flattened."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable, Iterable

@@ -1,7 +1,5 @@
 """Read executions, and one signal's whole history, from the record."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,7 +1,5 @@
 """The JSON shape of a signal's whole history: how it came in, and each execution with its moves, sends and orders."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 from uuid import UUID

@@ -1,7 +1,5 @@
 """Write the JSON shapes of `pipeline.views.schemas`."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from pipeline.intake.intake import Recorded

@@ -1,7 +1,5 @@
 """Page through the record, newest first: signals with their executions, executions, refusals."""
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """Follow the moves of executions as they are recorded, for `up`, `tail` and the server-sent events."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass

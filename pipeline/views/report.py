@@ -1,7 +1,5 @@
 """Count signals and their executions: rates with their denominators, per executor and mode."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field

@@ -3,8 +3,6 @@
 The command line, HTTP, the live feed and MCP write these shapes. Every key is always there.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Generic, Self, TypeVar

@@ -1,7 +1,5 @@
 """Answer for a symbol and a time: the signals that there were, or else the last ones and what was refused."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated

@@ -1,7 +1,5 @@
 """The broker's data on symbols, kept for an hour and shared in the record. Increments and flags rarely change."""
 
-from __future__ import annotations
-
 import time
 from dataclasses import dataclass
 from datetime import timedelta

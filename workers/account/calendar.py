@@ -1,7 +1,5 @@
 """The market's hours for one executor: its broker's clock carried forward, and its calendar, kept in the record."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Keep an account's day start and peak up to date with each reading of the account."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta

@@ -1,7 +1,5 @@
 """Verify that the keys open the pinned account, before anything is sent with them."""
 
-from __future__ import annotations
-
 import threading
 
 import structlog

@@ -1,7 +1,5 @@
 """Record that a broker refuses an account, and when the account is tried again."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import timedelta
 

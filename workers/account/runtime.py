@@ -1,7 +1,5 @@
 """Open an executor's broker account in this process, with the readings of the account that are shared."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Read the account and the market's clock, and share each reading among the executor's workers and the keeper."""
 
-from __future__ import annotations
-
 import time
 from datetime import datetime, timedelta
 

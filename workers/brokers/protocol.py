@@ -4,8 +4,6 @@ An adapter translates and does not decide: it returns *accepted*, *rejected*, *n
 decide what follows. Every adapter passes ``tests/contract/test_brokers*.py`` unchanged.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime

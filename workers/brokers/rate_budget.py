@@ -1,7 +1,5 @@
 """Keep the requests to a broker below its limit: one budget per account in the record, shared by all processes."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections import deque

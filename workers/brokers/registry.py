@@ -1,7 +1,5 @@
 """Open a broker by its registered name."""
 
-from __future__ import annotations
-
 from importlib.metadata import EntryPoint, entry_points
 from typing import cast
 

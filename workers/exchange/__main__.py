@@ -1,7 +1,5 @@
 """Start the paper exchange from the shell: `python -m workers.exchange --home DIR`."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 from pathlib import Path

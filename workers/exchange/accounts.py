@@ -1,7 +1,5 @@
 """One account's cash, positions and orders, and the booking of fills."""
 
-from __future__ import annotations
-
 import hashlib
 import uuid
 from collections import defaultdict

@@ -1,7 +1,5 @@
 """The assets that can be traded: shares under any plausible ticker, and the listed coins against the dollar."""
 
-from __future__ import annotations
-
 import re
 import uuid
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """The request and the answer of the trading API's handlers."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

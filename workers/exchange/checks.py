@@ -1,7 +1,5 @@
 """Decide whether an account may place an order now, and what the order holds back."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import time
 from decimal import ROUND_DOWN, Decimal

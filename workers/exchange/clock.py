@@ -1,7 +1,5 @@
 """The exchange's time and its sessions."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import assert_never

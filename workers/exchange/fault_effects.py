@@ -1,7 +1,5 @@
 """Map injected faults to what the client sees, and requests to what a fault can hit."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 from workers.exchange.calls import Reply

@@ -1,7 +1,5 @@
 """Inject faults: decide reproducibly which request or event goes wrong, and how."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Iterable
 from enum import StrEnum

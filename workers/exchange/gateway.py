@@ -1,7 +1,5 @@
 """Serve the trading API: authenticate, apply injected faults, and answer once the changes are committed."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterable
 from dataclasses import replace

@@ -5,8 +5,6 @@ without an fsync per commit survives the death of the process at any time, but n
 paper exchange.
 """
 
-from __future__ import annotations
-
 import fcntl
 import json
 import sqlite3

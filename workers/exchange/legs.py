@@ -1,7 +1,5 @@
 """Check and place the legs of bracket, OCO and OTO orders."""
 
-from __future__ import annotations
-
 import uuid
 from dataclasses import replace
 from decimal import Decimal

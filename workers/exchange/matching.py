@@ -1,7 +1,5 @@
 """Decide whether the price fills an order, and at what price. Pure."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from decimal import Decimal
 

@@ -1,7 +1,5 @@
 """Compute an account's equity, margins and buying power. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal

@@ -1,7 +1,5 @@
 """The broker's refusals: HTTP status, code and message."""
 
-from __future__ import annotations
-
 from decimal import Decimal
 from typing import Any
 

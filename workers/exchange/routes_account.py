@@ -1,7 +1,5 @@
 """Answer `/v2/account`, its configurations, and `/v2/positions`."""
 
-from __future__ import annotations
-
 from decimal import ROUND_DOWN, Decimal
 from typing import Any
 

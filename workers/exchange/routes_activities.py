@@ -1,7 +1,5 @@
 """Answer `/v2/account/activities`: fills, deposits and withdrawals."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Answer `/admin`, with which tests and drills control the exchange. It answers this machine only."""
 
-from __future__ import annotations
-
 import ipaddress
 import time
 from collections.abc import Awaitable, Callable

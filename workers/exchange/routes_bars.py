@@ -1,7 +1,5 @@
 """Answer `/bars`: the price bars that are played, without authentication."""
 
-from __future__ import annotations
-
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route

@@ -1,7 +1,5 @@
 """Answer `/v2/assets`, `/v2/clock` and `/v2/calendar`."""
 
-from __future__ import annotations
-
 from datetime import date, timedelta
 
 from starlette.routing import Route

@@ -1,7 +1,5 @@
 """Answer `/v2/orders`."""
 
-from __future__ import annotations
-
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator

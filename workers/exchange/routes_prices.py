@@ -1,7 +1,5 @@
 """Answer the market data API's latest trades: `/v2/stocks` and `/v1beta3/crypto`."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from starlette.routing import Route

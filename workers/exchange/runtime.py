@@ -1,7 +1,5 @@
 """Run the exchange on one event loop: commit changes, then answer and publish them, then advance orders."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Callable, Coroutine

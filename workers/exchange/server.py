@@ -1,7 +1,5 @@
 """Serve the paper exchange on one port until SIGTERM or SIGINT."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import signal

@@ -1,7 +1,5 @@
 """Move accepted orders on: into the book, through fills, to their end."""
 
-from __future__ import annotations
-
 import uuid
 from decimal import ROUND_DOWN, Decimal
 

@@ -1,7 +1,5 @@
 """Send each account's trade updates over its websocket."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import json

@@ -1,7 +1,5 @@
 """The bars of each cursor: the shipped days from 2005 on, in a loop."""
 
-from __future__ import annotations
-
 from decimal import Decimal
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Read the body of an order request, and refuse parameters that are wrong for every account."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Accept, replace and cancel orders."""
 
-from __future__ import annotations
-
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Compute the days and hours on which the New York Stock Exchange trades, by rule."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta

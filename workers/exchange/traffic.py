@@ -1,7 +1,5 @@
 """Count each account's requests, and refuse those above the limit when one is set."""
 
-from __future__ import annotations
-
 from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import Any

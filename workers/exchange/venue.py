@@ -1,7 +1,5 @@
 """The exchange's state: accounts, orders, prices, and the changes that are not yet in the journal."""
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import uuid

@@ -1,7 +1,5 @@
 """Write orders, accounts, positions and activities as the broker's JSON."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal

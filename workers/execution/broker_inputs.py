@@ -1,7 +1,5 @@
 """Read the broker before a decision: the shared snapshot of the account, and the inputs of this one signal."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal

@@ -1,7 +1,5 @@
 """Apply the broker's report of an order: to the order in the record, and to its execution."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from uuid import UUID
 

@@ -1,7 +1,5 @@
 """Ask the broker to cancel an order that an exit waits for. The poll of the orders shows when it is canceled."""
 
-from __future__ import annotations
-
 import structlog
 
 from pipeline.model.crash_points import reached

@@ -1,7 +1,5 @@
 """Claim an execution by compare-and-set, or let it wait for an earlier one of its symbol."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass
 from uuid import UUID
 

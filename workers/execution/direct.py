@@ -1,7 +1,5 @@
 """Execute signals without queues, in this process. The record's compare-and-set prevents doubles, as ever."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 
 import structlog

@@ -1,7 +1,5 @@
 """Renew the leases of this process's executions, and tell how much of a lease is certainly left."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Iterator

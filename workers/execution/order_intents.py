@@ -1,7 +1,5 @@
 """Write the order into the record before it is sent, and pay for its request in the same statement."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import timedelta
 

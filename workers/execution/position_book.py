@@ -1,7 +1,5 @@
 """Combine the positions that the broker reports with the fills and open entries that the record knows."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime

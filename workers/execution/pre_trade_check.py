@@ -1,7 +1,5 @@
 """Decide whether an execution becomes an order. Decision, reservation and intent are one transaction."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import timedelta
 

@@ -1,7 +1,5 @@
 """The worker process of one executor: the RQ worker around the recipe, with its leases and its heartbeat."""
 
-from __future__ import annotations
-
 import os
 import socket
 import threading

@@ -1,7 +1,5 @@
 """Read the executor's recent orders, as far as its limits ask for them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -1,7 +1,5 @@
 """Read the rules' inputs from the record: before the broker is read, and in the transaction that decides."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal

@@ -1,7 +1,5 @@
 """Record the result of an execution by compare-and-set on its fence, or by the broker's report of its order."""
 
-from __future__ import annotations
-
 import random
 from dataclasses import dataclass
 from datetime import timedelta

@@ -4,8 +4,6 @@ It uses RQ's own classes and keys, so that rq-dashboard and `rq info` show it, i
 would end when Redis is away or a job is malformed, and would run the function that a job names.
 """
 
-from __future__ import annotations
-
 import random
 import threading
 import time

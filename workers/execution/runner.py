@@ -4,8 +4,6 @@ Each step is at most one transaction, and no transaction is open during a networ
 each write: a process whose fence is outdated changes nothing.
 """
 
-from __future__ import annotations
-
 import time
 from dataclasses import dataclass
 from datetime import timedelta

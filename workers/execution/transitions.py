@@ -1,7 +1,5 @@
 """Hold an execution while something is away: an exit without limit, an entry no longer than it stays fresh."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 from config.schema.executor import ExecutorSettings

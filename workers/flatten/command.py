@@ -1,7 +1,5 @@
 """`flatten --direct`: flatten an account at its broker, and halt it in the record if PostgreSQL can be reached."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace

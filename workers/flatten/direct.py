@@ -1,7 +1,5 @@
 """Flatten an account directly at its broker. This needs no record, no queue and no keeper."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Write a journal of the orders that are sent without the record, before each send, and read it for a later import."""
 
-from __future__ import annotations
-
 import fcntl
 import json
 import os

@@ -1,7 +1,5 @@
 """Import the journals of `flatten --direct` into the record."""
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The alert tasks of the leading keeper: check conditions, deliver messages, and ping the dead man's switch."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Mapping
 from functools import partial

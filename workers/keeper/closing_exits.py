@@ -1,7 +1,5 @@
 """Record exits that close positions, one per symbol at a time, until the positions are gone."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta

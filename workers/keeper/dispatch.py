@@ -1,7 +1,5 @@
 """Enqueue the executions that are due, and take back the executions of workers that are gone."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """End the entries of a reducing or halted account: cancel working orders, and make held ones due."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 

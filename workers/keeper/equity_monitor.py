@@ -1,7 +1,5 @@
 """Watch the equity of one executor's account, and set its switches without waiting for a signal."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Follow exits to their end: retry the rest of a position, and open the other side after a flip."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field

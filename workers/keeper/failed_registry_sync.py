@@ -1,7 +1,5 @@
 """Show the open dead letters on rq-dashboard's failed page, and clear what dead workers left in RQ's lists."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from pipeline.model.crash_points import reached

@@ -1,7 +1,5 @@
 """Close all shares a set time before the market closes, for firms that allow no position overnight."""
 
-from __future__ import annotations
-
 import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta

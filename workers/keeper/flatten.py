@@ -1,7 +1,5 @@
 """Flatten an account: cancel all orders and close all positions, and repeat that until the account is flat."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Elect the leading keeper by a leased row. Another keeper takes over when the lease runs out."""
 
-from __future__ import annotations
-
 import time
 from datetime import timedelta
 from uuid import uuid4

@@ -1,7 +1,5 @@
 """Move an account up and down the ladder of its loss limits: warned, reducing, halted."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime

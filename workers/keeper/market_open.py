@@ -1,7 +1,5 @@
 """Release the executions that are held for the market's open: exits first, then by confidence, then by age."""
 
-from __future__ import annotations
-
 import time
 from datetime import datetime
 

@@ -1,7 +1,5 @@
 """Look up orders that the broker may or may not have, and decide how their executions go on."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Follow accepted orders to their end by polling the broker, and keep the account's snapshot fresh."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta

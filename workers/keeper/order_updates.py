@@ -1,7 +1,5 @@
 """Compare the broker's orders with the record, and move their executions."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID

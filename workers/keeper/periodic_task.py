@@ -1,7 +1,5 @@
 """Run one task of the keeper at its interval, and go on after it fails."""
 
-from __future__ import annotations
-
 import random
 import threading
 import time

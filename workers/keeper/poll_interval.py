@@ -1,7 +1,5 @@
 """Poll less often when an account's request budget runs short."""
 
-from __future__ import annotations
-
 import time
 
 from pipeline.model.errors import BudgetUsedUp

@@ -1,7 +1,5 @@
 """The keeper process: it leads by a leased row and runs its tasks, each at its own interval, until it is stopped."""
 
-from __future__ import annotations
-
 import os
 import socket
 import threading

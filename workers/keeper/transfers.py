@@ -1,7 +1,5 @@
 """Count deposits and withdrawals: they move the day's start and the peak, and are neither profit nor loss."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta

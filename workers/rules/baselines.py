@@ -1,7 +1,5 @@
 """Compute an account's day start, from which its losses are counted, through gaps and transfers. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -1,7 +1,5 @@
 """Compute how much of an entry each limit still allows: position, exposure, losses, money. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal

@@ -1,7 +1,5 @@
 """The inputs and the results of a decision: plain values."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal

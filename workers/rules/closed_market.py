@@ -1,7 +1,5 @@
 """Decide what happens to an order while the market is closed, or its hours are unknown. Pure."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 from pipeline.model.reasons import Code, Reason

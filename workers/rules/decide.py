@@ -1,7 +1,5 @@
 """Decide whether a signal is sent, skipped or held at one executor, given the broker's position and money. Pure."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from decimal import Decimal
 

@@ -1,7 +1,5 @@
 """Decide on an entry: the reasons against it, the holds, and its size. Pure."""
 
-from __future__ import annotations
-
 from decimal import Decimal
 
 from pipeline.intake.routing import PROBE, refusals

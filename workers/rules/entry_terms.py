@@ -1,7 +1,5 @@
 """Compute the highest cost and risk of one unit of an entry. Pure."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from decimal import Decimal
 

@@ -1,7 +1,5 @@
 """Decide on an exit: how much of the position it closes, and with which order. Pure."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from decimal import Decimal
 

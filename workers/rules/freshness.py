@@ -1,7 +1,5 @@
 """Check how old an entry is in open-market time, and how long it has waited for the open. Pure."""
 
-from __future__ import annotations
-
 from datetime import datetime, timedelta
 
 from config.schema.executor import ExecutorSettings

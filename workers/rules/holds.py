@@ -1,7 +1,5 @@
 """Hold an entry until the account is known and the broker accepts orders. Pure."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from decimal import Decimal
 

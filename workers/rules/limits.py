@@ -1,7 +1,5 @@
 """Check the limits that allow or refuse a whole entry: counts, distances and a firm's rules. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal

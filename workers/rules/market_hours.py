@@ -1,7 +1,5 @@
 """Tell when a market is open, by the broker's clock and calendar, and for how much of a period it was. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta

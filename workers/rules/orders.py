@@ -1,7 +1,5 @@
 """Compute the terms of an order: its side, its worst price and its time in force. Pure."""
 
-from __future__ import annotations
-
 from decimal import Decimal
 
 from pipeline.model.account import Asset

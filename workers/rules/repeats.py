@@ -1,7 +1,5 @@
 """Refuse an entry that repeats a recent order. Pure."""
 
-from __future__ import annotations
-
 from pipeline.intake.routing import is_own
 from pipeline.model.reasons import Code, Reason
 from workers.rules.case import Case

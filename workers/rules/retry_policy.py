@@ -1,7 +1,5 @@
 """Decide what follows an answer of the broker: one policy for holds, look-ups and re-sends. Pure."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import assert_never

@@ -1,7 +1,5 @@
 """Compute the size of an order in units of the asset, cut by every cap, in the broker's steps. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, ROUND_UP, Context, Decimal

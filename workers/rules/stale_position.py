@@ -1,7 +1,5 @@
 """Hold an exit while the position as read may lack a recent fill: brokers' reads lag behind their fills. Pure."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from decimal import Decimal
 

@@ -1,7 +1,5 @@
 """Decide what the switches of an account allow. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import timedelta
 

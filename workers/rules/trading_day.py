@@ -1,7 +1,5 @@
 """Compute when an account's day begins, by the wall clock of a time zone. Pure."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo

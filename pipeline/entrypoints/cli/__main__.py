@@ -1,7 +1,5 @@
 """Run the command as `python -m pipeline.entrypoints.cli`."""
 
-from __future__ import annotations
-
 from pipeline.entrypoints.cli.app import main
 
 if __name__ == "__main__":

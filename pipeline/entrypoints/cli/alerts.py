@@ -1,7 +1,5 @@
 """`tradewire alerts`: test the channels, list alerts, acknowledge them."""
 
-from __future__ import annotations
-
 import getpass
 import json
 from dataclasses import asdict

@@ -1,7 +1,5 @@
 """The `tradewire` command. Each subcommand parses its arguments, calls one service, and prints the result."""
 
-from __future__ import annotations
-
 import sys
 from typing import Annotated
 

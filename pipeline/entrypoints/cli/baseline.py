@@ -1,7 +1,5 @@
 """`tradewire baseline`: show the figures that an account's losses are counted from, or correct them."""
 
-from __future__ import annotations
-
 import getpass
 import json
 from collections.abc import Mapping

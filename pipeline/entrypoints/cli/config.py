@@ -1,7 +1,5 @@
 """`tradewire config`: show and check the configuration, and print the addresses of a running `up`."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Annotated, Any, NoReturn

@@ -1,7 +1,5 @@
 """`tradewire dead`: list, show, requeue and discard dead letters."""
 
-from __future__ import annotations
-
 import getpass
 import json
 from typing import Annotated

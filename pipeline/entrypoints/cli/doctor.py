@@ -1,7 +1,5 @@
 """`tradewire doctor`: check every part, once or repeatedly; print each problem with its cause and remedy."""
 
-from __future__ import annotations
-
 import json
 import sys
 from datetime import UTC, datetime

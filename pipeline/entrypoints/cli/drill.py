@@ -1,7 +1,5 @@
 """The command `drill`."""
 
-from __future__ import annotations
-
 import json
 import logging
 import secrets

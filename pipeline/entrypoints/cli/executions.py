@@ -1,7 +1,5 @@
 """The commands `executions` and `why`."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """`tradewire flatten`: close all positions, through keeper and workers or directly at the broker."""
 
-from __future__ import annotations
-
 import json
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial

@@ -1,7 +1,5 @@
 """`tradewire mcp`: a server through which an assistant reads the record."""
 
-from __future__ import annotations
-
 import logging
 from typing import Annotated
 

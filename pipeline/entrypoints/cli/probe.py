@@ -1,7 +1,5 @@
 """`tradewire probe`: send one marked order the whole way and time each step."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from contextlib import closing, contextmanager

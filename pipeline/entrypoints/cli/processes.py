@@ -1,7 +1,5 @@
 """The commands that run a process: up, migrate, produce, work, keep, serve, exchange."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import structlog

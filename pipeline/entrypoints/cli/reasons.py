@@ -1,7 +1,5 @@
 """Print the reasons: as a list, as JSON, and as the page `pipeline/docs/reasons.md`."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from enum import StrEnum

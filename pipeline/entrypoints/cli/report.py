@@ -1,7 +1,5 @@
 """The command `report`: counts of signals and their results, used limits, and switches."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The commands `config diff`, `config accept`, `config forget` and `end`."""
 
-from __future__ import annotations
-
 import getpass
 import json
 import sys

@@ -1,7 +1,5 @@
 """`tradewire signal send`: record signals from a file or standard input, and print the result of each."""
 
-from __future__ import annotations
-
 import json
 import sys
 import time

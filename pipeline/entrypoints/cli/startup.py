@@ -1,7 +1,5 @@
 """The checks that a command makes before its process starts."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import partial

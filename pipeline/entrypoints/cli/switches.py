@@ -1,7 +1,5 @@
 """The commands that turn switches: pause, resume, reduce, halt."""
 
-from __future__ import annotations
-
 import json
 from typing import Annotated
 

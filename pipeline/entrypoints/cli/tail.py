@@ -1,7 +1,5 @@
 """`tradewire tail`: print decisions as they are made."""
 
-from __future__ import annotations
-
 import json
 import sys
 from typing import Annotated

@@ -1,7 +1,5 @@
 """`tradewire token`: make, list and revoke tokens for programs that speak HTTP."""
 
-from __future__ import annotations
-
 import json
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """`tradewire top`: everything on one screen, with keys for actions."""
 
-from __future__ import annotations
-
 import sys
 
 import typer

@@ -1,7 +1,5 @@
 """`tradewire webhook`: test a body, and list what was delivered."""
 
-from __future__ import annotations
-
 import json
 import sys
 from datetime import UTC, datetime

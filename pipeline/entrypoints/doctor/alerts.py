@@ -1,7 +1,5 @@
 """Check the open alerts, and whether messages about them reach a person."""
 
-from __future__ import annotations
-
 from config.alerts import Alerts, load_alerts
 from config.schema.settings import Settings
 from pipeline.entrypoints.doctor.findings import CheckResult, CheckStatus, critical, ok, warning

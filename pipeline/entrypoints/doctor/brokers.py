@@ -1,7 +1,5 @@
 """Check the broker of an executor: its answer to these keys, its account, and its clock."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass

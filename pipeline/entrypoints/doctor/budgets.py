@@ -1,7 +1,5 @@
 """Check how many requests to the broker each account has left this minute."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Check the free space on the disks of this machine."""
 
-from __future__ import annotations
-
 import shutil
 import tempfile
 from pathlib import Path

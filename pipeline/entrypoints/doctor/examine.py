@@ -1,7 +1,5 @@
 """Check everything at once. It only reads: it never trades, and it changes nothing."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 

@@ -1,7 +1,5 @@
 """The finding on one part of the system."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any

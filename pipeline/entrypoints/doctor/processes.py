@@ -1,7 +1,5 @@
 """Check the processes by their heartbeats: which run, which releases they run, and how late the keeper is."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Check PostgreSQL and Redis."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import TypeVar
 

@@ -1,7 +1,5 @@
 """Check the settings that the processes run with, and find executors that were removed from the file."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from config.schema.executor import ExecutorSettings

@@ -1,7 +1,5 @@
 """Check the switches of every account: paused, reducing or halted, by whom and why."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from pipeline.accounts.switches import Switches, SwitchStatus, is_limit

@@ -1,7 +1,5 @@
 """Check the executions: which wait, are unknown or dead, how many became orders, and the last fills."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta

@@ -1,7 +1,5 @@
 """Compare three ledgers: the signals that were sent, the record, and the orders that the exchange holds. Pure."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

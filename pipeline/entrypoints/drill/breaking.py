@@ -1,7 +1,5 @@
 """Carry out the schedule on processes that the drill itself started, and count what was done."""
 
-from __future__ import annotations
-
 import math
 import signal
 import time

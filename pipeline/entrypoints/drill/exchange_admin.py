@@ -1,7 +1,5 @@
 """Call the paper exchange's admin routes: set faults and prices, and read the orders that it holds."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import httpx

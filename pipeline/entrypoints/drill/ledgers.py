@@ -1,7 +1,5 @@
 """The three ledgers that a drill compares: the sent signals, the record, and the orders at the exchange."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime

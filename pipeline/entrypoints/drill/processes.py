@@ -1,7 +1,5 @@
 """Start processes in a clean environment, and find, signal and stop the started ones by pid."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

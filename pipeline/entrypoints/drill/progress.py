@@ -1,7 +1,5 @@
 """Report how far a drill is."""
 
-from __future__ import annotations
-
 from typing import Protocol
 
 

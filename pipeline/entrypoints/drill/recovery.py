@@ -1,7 +1,5 @@
 """Compute how long it took until the executions of killed workers were decided. Pure."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The result of a drill: figures, recovery times and findings. Pure."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Drill tradewire: start it, send signals, break it, wait until all is decided, and audit the three ledgers."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -5,8 +5,6 @@ then take is measured. *Storm*: the broker's answers go wrong, and workers are k
 the servers, the exchange, the keepers and the producer are killed, frozen, flushed and cut off.
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

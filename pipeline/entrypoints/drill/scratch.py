@@ -1,7 +1,5 @@
 """Give a drill a folder of its own, and keep it when something was found."""
 
-from __future__ import annotations
-
 import shutil
 import tempfile
 from collections.abc import Callable

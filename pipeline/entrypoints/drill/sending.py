@@ -1,7 +1,5 @@
 """The first ledger: the signals to send and when each is due, made from a seed and kept in a file."""
 
-from __future__ import annotations
-
 import json
 import random
 from collections.abc import Iterator, Sequence

@@ -4,8 +4,6 @@ After a restart it returns all due signals again from the beginning. Their `sour
 position could be lost in a crash, and the drill would then lose signals through its own fault.
 """
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Run all of tradewire in a scratch folder: `tradewire up`, an exchange, and a second keeper."""
 
-from __future__ import annotations
-
 import re
 import subprocess
 import tomllib

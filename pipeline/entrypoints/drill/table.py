@@ -1,7 +1,5 @@
 """Show a drill to a person: a progress bar while it runs, then a table and the findings."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Self

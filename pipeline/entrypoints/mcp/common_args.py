@@ -1,7 +1,5 @@
 """Shared by all tools: current settings, the record, and errors as sentences."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

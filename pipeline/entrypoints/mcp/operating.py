@@ -1,7 +1,5 @@
 """The tools that act on accounts. The record keeps each action with who and why."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Annotated, Any
 

@@ -1,7 +1,5 @@
 """The tools that read. Each returns what the command of its name prints, and changes nothing."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Annotated, Any

@@ -1,7 +1,5 @@
 """Serve the tools over standard input and output, by the official SDK."""
 
-from __future__ import annotations
-
 from importlib.metadata import version
 from typing import Any
 

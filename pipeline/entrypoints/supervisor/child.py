@@ -1,7 +1,5 @@
 """Run one process for as long as `up` runs, and start it again with growing pauses when it dies."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

@@ -1,7 +1,5 @@
 """Print whole lines on the terminal, from any thread."""
 
-from __future__ import annotations
-
 import contextlib
 import sys
 import threading

@@ -1,7 +1,5 @@
 """Lock a TRADEWIRE_HOME for one `up`, and end the processes that a killed `up` left running there."""
 
-from __future__ import annotations
-
 import contextlib
 import fcntl
 import json

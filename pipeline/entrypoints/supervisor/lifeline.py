@@ -1,7 +1,5 @@
 """End this process when the process that started it is gone, however that ended."""
 
-from __future__ import annotations
-
 import os
 import signal
 import threading

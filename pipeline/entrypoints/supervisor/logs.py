@@ -1,7 +1,5 @@
 """Keep a log file per child, and find the errors in it that a person should see at once."""
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Callable, Iterator

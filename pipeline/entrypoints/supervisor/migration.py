@@ -1,7 +1,5 @@
 """Migrate the record while other processes are being started."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Decide which processes `up` runs and on which ports they listen, before anything is started."""
 
-from __future__ import annotations
-
 import os
 import secrets
 from collections.abc import Mapping, Sequence

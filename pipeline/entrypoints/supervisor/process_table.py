@@ -1,7 +1,5 @@
 """List the processes that `up` runs, as plain data."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field

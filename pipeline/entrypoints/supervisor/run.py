@@ -6,8 +6,6 @@ process ends and restarts nothing; circus depends on ZeroMQ and Tornado; supervi
 a daemon.
 """
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence

@@ -1,7 +1,5 @@
 """Start the processes of the plan when their needs are met, keep them running, and stop them in order."""
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import Callable, Sequence

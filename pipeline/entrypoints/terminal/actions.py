@@ -1,7 +1,5 @@
 """Carry out the keys of the screen: turn switches and requeue dead letters, with who and why."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

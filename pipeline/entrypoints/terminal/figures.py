@@ -1,7 +1,5 @@
 """Read the figures of the full screen from the record."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta

@@ -1,7 +1,5 @@
 """Read single keys from a terminal."""
 
-from __future__ import annotations
-
 import os
 import select
 import termios

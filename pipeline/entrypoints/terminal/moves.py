@@ -1,7 +1,5 @@
 """Follow the moves of executions for a person: filtered, one line each, also across outages of PostgreSQL."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Draw the figures, fitted to the terminal: accounts, dead letters, newest executions, keys."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 from rich.console import Group, RenderableType

@@ -3,8 +3,6 @@
 It is drawn with rich, which typer depends on anyway: one screen with a few keys needs no further library.
 """
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Mapping
 

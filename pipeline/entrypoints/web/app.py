@@ -1,7 +1,5 @@
 """Assemble the web application from its routes."""
 
-from __future__ import annotations
-
 from importlib.metadata import version
 
 from fastapi import FastAPI

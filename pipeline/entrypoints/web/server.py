@@ -1,7 +1,5 @@
 """Run the web process."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import uvicorn

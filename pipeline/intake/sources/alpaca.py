@@ -1,7 +1,5 @@
 """Read the latest minute bars from Alpaca's market data, and return the consensus on each new bar."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta

@@ -5,8 +5,6 @@ which that factor rises by a quarter or more. The largest dividend in the file (
 the smallest split by 100 %. Prices are rounded to cents, as a broker quotes them.
 """
 
-from __future__ import annotations
-
 import csv
 import gzip
 from collections import defaultdict

@@ -14,8 +14,6 @@ The sign of the weighted sum is the direction, and its size the confidence: 50 %
 votes in one direction. Below `DECISIVE` there is no opinion and no signal.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """Poll one source for as long as the producer runs, through its failures, and report its health."""
 
-from __future__ import annotations
-
 import random
 import threading
 import time

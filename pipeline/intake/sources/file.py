@@ -4,8 +4,6 @@ A signal without a `source_id` gets one made of the file's name, its position in
 reading the same file again trades nothing twice. Two equal signals on two lines are two signals.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import threading

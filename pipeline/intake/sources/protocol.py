@@ -1,7 +1,5 @@
 """Define the protocol of a signal source, and open an installed source by its name."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

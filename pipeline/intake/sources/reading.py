@@ -1,7 +1,5 @@
 """Read signals from lines of bytes: one JSON document, or JSON lines."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO

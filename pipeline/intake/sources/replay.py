@@ -6,8 +6,6 @@ twice; its `source_id` (lap, symbol, date) is then the same. Missed cycles are s
 their prices.
 """
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Sequence

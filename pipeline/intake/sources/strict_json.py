@@ -1,7 +1,5 @@
 """Decode JSON text strictly: decimals are exact, and a text with two possible meanings is an error."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass

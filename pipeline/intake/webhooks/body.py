@@ -1,7 +1,5 @@
 """Read the body of a delivery, JSON or text: take the secrets out, and compute its digest."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Collection

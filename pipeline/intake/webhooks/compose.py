@@ -1,7 +1,5 @@
 """Compose the signal of an alert: side, intent, size and price."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any

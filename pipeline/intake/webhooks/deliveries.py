@@ -1,7 +1,5 @@
 """Record deliveries: which signal each became, which was a re-send, and which was refused and why."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any

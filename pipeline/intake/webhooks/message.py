@@ -1,7 +1,5 @@
 """The content of an alert in any dialect, and the codes of refused deliveries."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal

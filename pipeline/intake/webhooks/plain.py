@@ -1,7 +1,5 @@
 """Read alerts in plain text: `buy 10 AAPL at 190.10 stop 185`, key=value pairs, and TradingView's default message."""
 
-from __future__ import annotations
-
 import re
 from datetime import datetime
 from typing import Any

@@ -1,7 +1,5 @@
 """Receive webhook deliveries: authenticate the sender, record the signal, and keep what is refused."""
 
-from __future__ import annotations
-
 import re
 import secrets
 from collections.abc import Callable

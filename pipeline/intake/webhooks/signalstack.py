@@ -1,7 +1,5 @@
 """Read the messages of SignalStack: symbol, action, quantity, class, limit_price, stop_loss_price."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from datetime import datetime

@@ -1,7 +1,5 @@
 """Read any JSON by the template of its webhook: constants, and paths into the body."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any

@@ -1,7 +1,5 @@
 """Turn what a sender calls a symbol into ours: `NASDAQ:AAPL` into AAPL, `BINANCE:BTCUSDT` into BTC/USD."""
 
-from __future__ import annotations
-
 import re
 
 from config.webhooks import WebhookSettings

@@ -1,7 +1,5 @@
 """Read the messages of TradersPost: ticker, action, sentiment, signalPrice, quantityType, takeProfit, stopLoss."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal

@@ -1,7 +1,5 @@
 """Read TradingView's alerts in JSON: its placeholders under their usual names, and the fields of our signals."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any

@@ -1,7 +1,5 @@
 """Translate a body into a signal: recognise the dialect, read the alert, and choose the id that makes a re-send."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,7 +1,5 @@
 """Count the deliveries of unauthenticated senders, without a row in the record for each request."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Read the values of an alert: numbers, times and words. A value that cannot be read is refused by its key."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta

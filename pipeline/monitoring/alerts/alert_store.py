@@ -1,7 +1,5 @@
 """Keep alerts as rows: opened when the trouble has lasted long enough, over when it is no longer found."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Send one message to one channel, through apprise."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable
 from functools import cache

@@ -1,7 +1,5 @@
 """The commands of `tradewire alerts`: test the channels, list alerts, acknowledge them."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime

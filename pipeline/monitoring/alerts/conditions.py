@@ -3,8 +3,6 @@
 Each condition runs a few statements whose cost does not grow with the length of the history.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

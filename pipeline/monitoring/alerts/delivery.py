@@ -1,7 +1,5 @@
 """Deliver messages about alerts: each once per channel, and to the next channel when one does not accept it."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Find in the record which executions need a person now: dead letters, unknown outcomes, exits, late orders."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta

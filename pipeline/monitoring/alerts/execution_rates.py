@@ -1,7 +1,5 @@
 """Find the executors that turn too few executions into orders."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Every kind of alert: how severe it is, how long it has to last, and whether people are told of its end."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,7 +1,5 @@
 """Put all that changed since the last message into one: many alerts of a kind become a count and some examples."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime

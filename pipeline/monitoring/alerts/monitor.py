@@ -1,7 +1,5 @@
 """Check every condition once, and record which alerts have begun and ended."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta

@@ -1,7 +1,5 @@
 """Write the counts and the gauges in Prometheus' text format."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping
 from itertools import accumulate
 

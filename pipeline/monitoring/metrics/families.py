@@ -1,7 +1,5 @@
 """Every metric that exists: its name, kind, labels and meaning."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,7 +1,5 @@
 """Read the current state for the gauges: open work, limits, switches, running processes."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,7 +1,5 @@
 """Count every move in the record once, in batches. Each count continues where the last one ended."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections import Counter

@@ -1,7 +1,5 @@
 """Trade at Alpaca, or at any server with the same trading API, through alpaca-py."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal

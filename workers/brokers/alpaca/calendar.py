@@ -1,7 +1,5 @@
 """Translate Alpaca's calendar and its list of cash transfers. Both have dates of New York."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final

@@ -4,8 +4,6 @@ Every function raises `BrokerUnreadable` when a field that we need is missing. U
 empty timestamps are accepted. alpaca-py's own models fail on them, even after the order was taken.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal

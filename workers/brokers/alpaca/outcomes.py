@@ -4,8 +4,6 @@ Alpaca uses one error code for several cases and changes the codes. So the statu
 is only passed on.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Read the latest price from Alpaca's market data, another service with its own address and request limit."""
 
-from __future__ import annotations
-
 import re
 from decimal import Decimal
 from http import HTTPStatus

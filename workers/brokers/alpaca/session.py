@@ -4,8 +4,6 @@ alpaca-py's own client has no timeout, sends again after 429 and 504 (orders, to
 account's keys. This module prevents all three.
 """
 
-from __future__ import annotations
-
 import email.utils
 import http.client
 import math

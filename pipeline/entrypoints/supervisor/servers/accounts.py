@@ -1,7 +1,5 @@
 """Run PostgreSQL, which refuses to run as root, under a user of its own when tradewire runs as root."""
 
-from __future__ import annotations
-
 import os
 import pwd
 import stat

@@ -1,7 +1,5 @@
 """Find free ports on the loopback address, and reserve them against other processes that search at the same time."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 import socket

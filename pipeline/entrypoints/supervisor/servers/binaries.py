@@ -1,7 +1,5 @@
 """Find the server programs inside the wheels of the `embedded` extra."""
 
-from __future__ import annotations
-
 import importlib
 import warnings
 from pathlib import Path

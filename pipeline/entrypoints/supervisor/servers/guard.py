@@ -11,8 +11,6 @@ stronger and stronger signals. Linux's PR_SET_PDEATHSIG sends one signal at once
 that set the server up and probe it, so that nothing would become shorter.
 """
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import fcntl

@@ -1,7 +1,5 @@
 """End servers that an earlier guard left running on a data folder."""
 
-from __future__ import annotations
-
 import contextlib
 import signal
 import time

@@ -1,7 +1,5 @@
 """Plan an embedded PostgreSQL: durable, small, and reachable only through a socket of its owner."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import os

@@ -1,7 +1,5 @@
 """Define what a guard needs to know of the server that it runs."""
 
-from __future__ import annotations
-
 import os
 import signal
 from dataclasses import dataclass

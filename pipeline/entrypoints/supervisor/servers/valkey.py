@@ -1,7 +1,5 @@
 """Plan an embedded Valkey: append-only file, no eviction, on the loopback address, with a password."""
 
-from __future__ import annotations
-
 import secrets
 import signal
 from pathlib import Path

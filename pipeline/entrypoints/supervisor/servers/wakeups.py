@@ -1,7 +1,5 @@
 """Wait for a stop request, the end of a child, or data on a descriptor."""
 
-from __future__ import annotations
-
 import select
 import signal
 import socket

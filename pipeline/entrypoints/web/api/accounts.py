@@ -1,7 +1,5 @@
 """Report each account as last read, and the switches that stop it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import UTC, datetime
 

@@ -1,7 +1,5 @@
 """The answers that only HTTP gives; the shapes that it shares with the command line are in `pipeline.views`."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """Check the token of every request, its scope, and how many requests it has made."""
 
-from __future__ import annotations
-
 import secrets
 import threading
 import time

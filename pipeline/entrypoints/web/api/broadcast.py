@@ -1,7 +1,5 @@
 """Follow the record once per process, and hand every move to all listeners."""
 
-from __future__ import annotations
-
 import asyncio
 import threading
 from dataclasses import dataclass, field

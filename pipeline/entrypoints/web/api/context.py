@@ -1,7 +1,5 @@
 """The parts that routes use: one value per web process."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from config.schema.executor import Executors

@@ -1,7 +1,5 @@
 """Answer errors over HTTP: one shape for every refusal, and never a traceback."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

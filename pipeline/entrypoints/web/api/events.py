@@ -1,7 +1,5 @@
 """`GET /api/v1/events`: every move of every execution as server-sent events, resumable by the move's number."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 from collections.abc import AsyncIterator

@@ -1,7 +1,5 @@
 """`GET /api/v1/executions` and `/api/v1/execution/…`: executions, rates, reasons and accounts."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID

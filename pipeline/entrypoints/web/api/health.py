@@ -1,7 +1,5 @@
 """`/health` and `/ready`: whether this process and its servers answer."""
 
-from __future__ import annotations
-
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 

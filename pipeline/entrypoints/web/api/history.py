@@ -1,7 +1,5 @@
 """`GET /api/v1/signals…`: signals with their executions, and one signal's history; `/api/v1/refusals`."""
 
-from __future__ import annotations
-
 from typing import Any
 from uuid import UUID
 

@@ -1,7 +1,5 @@
 """Send an alert when no keeper runs. The keeper sends all other alerts, so the web process sends this one."""
 
-from __future__ import annotations
-
 import threading
 
 from config.alerts import Alerts

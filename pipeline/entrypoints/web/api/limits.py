@@ -1,7 +1,5 @@
 """Limit the length of every request's body before a route reads it."""
 
-from __future__ import annotations
-
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 

@@ -1,7 +1,5 @@
 """`/metrics`: the metrics for Prometheus."""
 
-from __future__ import annotations
-
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 

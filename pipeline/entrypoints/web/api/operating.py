@@ -1,7 +1,5 @@
 """Turn switches, and requeue or discard dead letters. Every request gives a reason, which the record keeps."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum

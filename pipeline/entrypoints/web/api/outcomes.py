@@ -1,7 +1,5 @@
 """Wait for the outcomes of signals: one query serves all requests that wait, and no thread is held meanwhile."""
 
-from __future__ import annotations
-
 import asyncio
 from dataclasses import dataclass, field
 from uuid import UUID

@@ -1,7 +1,5 @@
 """The parameters of queries, read strictly."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, TypeVar

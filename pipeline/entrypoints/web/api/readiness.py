@@ -1,7 +1,5 @@
 """Check PostgreSQL, Redis, the brokers, the workers and the keeper, as `tradewire doctor` does."""
 
-from __future__ import annotations
-
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor

@@ -1,7 +1,5 @@
 """Keep the login to the page in a signed cookie, and protect forms against forged requests."""
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import secrets

@@ -1,7 +1,5 @@
 """Read one signal from a request's body and record it, for every route that accepts signals."""
 
-from __future__ import annotations
-
 from typing import Any, NoReturn
 
 from pipeline.entrypoints.web.api.context import WebContext

@@ -1,7 +1,5 @@
 """`POST /api/v1/signals`: record a signal and answer after the commit, before the broker."""
 
-from __future__ import annotations
-
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 

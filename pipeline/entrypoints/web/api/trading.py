@@ -1,7 +1,5 @@
 """`POST /api/v1/trading/execute`: send a signal and wait for its outcome; `GET /api/v1/trading/status`."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response

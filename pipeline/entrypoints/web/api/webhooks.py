@@ -1,7 +1,5 @@
 """`POST /webhooks/…`: record alerts of TradingView and others, and answer after the commit, before the broker."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any

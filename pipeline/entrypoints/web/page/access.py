@@ -1,7 +1,5 @@
 """Check every request to the page: the session, its scope, and that a form comes from the page itself."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Annotated, Any

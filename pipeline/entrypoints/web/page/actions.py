@@ -1,7 +1,5 @@
 """Turn switches and close dead letters from the page. Each form asks for a name and a reason."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Annotated

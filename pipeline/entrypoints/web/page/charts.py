@@ -1,7 +1,5 @@
 """Lay out charts as plain shapes for the templates. Pure. A chart is 1000 units wide and stretches."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 

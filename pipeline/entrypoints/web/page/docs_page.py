@@ -1,7 +1,5 @@
 """`/docs`: the OpenAPI as one page, which loads nothing from other hosts."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass

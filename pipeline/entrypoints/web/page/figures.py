@@ -1,7 +1,5 @@
 """Count the outcomes of the executions of a window. Requests within seconds of each other share one count."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections import Counter, defaultdict

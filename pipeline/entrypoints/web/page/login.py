@@ -1,7 +1,5 @@
 """Log in to the page with a token, and log out."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response

@@ -1,7 +1,5 @@
 """Read the contents of the page's parts: everything from the record, and queue depths from Redis."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass

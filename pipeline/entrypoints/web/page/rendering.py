@@ -1,7 +1,5 @@
 """Render the templates. Every value is escaped, and pages load nothing from other hosts."""
 
-from __future__ import annotations
-
 import hashlib
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal

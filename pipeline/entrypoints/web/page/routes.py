@@ -1,7 +1,5 @@
 """The page at `/`: signals with their outcomes, the accounts, and what needs a person."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Annotated, Any
 from uuid import UUID

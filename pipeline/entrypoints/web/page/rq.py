@@ -1,7 +1,5 @@
 """Show rq-dashboard below `/rq`, behind the page's own login."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from a2wsgi import WSGIMiddleware

@@ -1,7 +1,5 @@
 """Put the moves, sends and orders of an execution into one timeline. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
