@@ -14,12 +14,12 @@ T = TypeVar("T")
 #: What the start of a small program takes on the machine that the limits of the tests were written on.
 _STARTS_WITHIN_S = 0.15
 #: The machine may get slower after it was measured, so limits are never taken as they are written.
-_LEAST, _MOST = 4.0, 12.0
+_LEAST, _MOST = 4.0, 8.0
 
 
 @cache
 def slowness() -> float:
-    """Return the factor for limits on this machine, as it is at the first call: from 4 to 12."""
+    """Return the factor for limits on this machine, as it is at the first call: from 4 to 8."""
     began = time.perf_counter()
     subprocess.run([sys.executable, "-c", "import asyncio, json"], check=True)
     return min(max(_LEAST, _LEAST * (time.perf_counter() - began) / _STARTS_WITHIN_S), _MOST)
