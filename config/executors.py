@@ -38,7 +38,7 @@ def load_executors(path: str | Path, *, settings: Settings | None = None) -> Exe
         settings = load_settings()
     parsed = parsed_toml(path)
     tables, problems = named_tables(
-        parsed, "executors", kind="an executor", longest=32, taken=_TAKEN, taken_by="another process"
+        parsed, "executors", kind="an executor", example="argo", longest=32, taken=_TAKEN, taken_by="another process"
     )
     if parsed.get("executors", {}) == {}:
         problems.append(Problem(key="executors", message="is missing: begin an executor with [executors.argo]"))

@@ -170,11 +170,16 @@ def load_webhooks(settings: Settings, *, executors: Collection[str] | None = Non
     absent = not path.exists() and "webhooks" not in settings.model_fields_set
     parsed = {} if absent else parsed_toml(path, named_by="TRADEWIRE_WEBHOOKS")
     tables, problems = named_tables(
-        parsed, "webhooks", kind="a webhook", longest=40, taken=_TAKEN, taken_by="another source of signals"
+        parsed,
+        "webhooks",
+        kind="a webhook",
+        example="mine",
+        longest=40,
+        taken=_TAKEN,
+        taken_by="another source of signals",
     )
     found: dict[str, Webhook] = {}
-    without_a_name: dict[str, Any] = {DEFAULT: {}}
-    for name, table in (without_a_name | tables).items():
+    for name, table in {DEFAULT: tables.get(DEFAULT, {}), **tables}.items():
         webhook, faults = _webhook(name, table, settings)
         problems += faults
         if webhook is not None:

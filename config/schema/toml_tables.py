@@ -30,12 +30,12 @@ def parsed_toml(path: Path, *, named_by: str = "TRADEWIRE_EXECUTORS") -> dict[st
 
 
 def named_tables(
-    parsed: dict[str, Any], root: str, *, kind: str, longest: int, taken: frozenset[str], taken_by: str
+    parsed: dict[str, Any], root: str, *, kind: str, example: str, longest: int, taken: frozenset[str], taken_by: str
 ) -> tuple[dict[str, dict[str, Any]], list[Problem]]:
     """Return the tables below the key *root* by their names, and a problem for everything else in the file.
 
-    Messages name a table by *kind*, such as `an executor`. A name has at most *longest* characters and is not among
-    those *taken*, which belong to *taken_by*.
+    Messages name a table by *kind*, such as `an executor`, and *example*, a name of one. A name has at most *longest*
+    characters and is not among those *taken*, which belong to *taken_by*.
     """
     problems = [
         Problem(key=key, message=f"is not a key here{did_you_mean(key, [root])} (known: {root})")
@@ -44,7 +44,7 @@ def named_tables(
     ]
     found = parsed.get(root, {})
     if not isinstance(found, dict):
-        return {}, [*problems, Problem(key=root, message=f"is not a table; begin {kind} with [{root}.mine]")]
+        return {}, [*problems, Problem(key=root, message=f"is not a table; begin {kind} with [{root}.{example}]")]
     tables = {}
     for name, table in found.items():
         key = f"{root}.{name}"
