@@ -58,10 +58,7 @@ class DeadLetter:
             executor_id=self.executor_id,
             number=self.number,
             description=description(
-                action=self.action,
-                symbol=self.symbol,
-                confidence=self.confidence,
-                executor_id=self.executor_id,
+                action=self.action, symbol=self.symbol, confidence=self.confidence, executor_id=self.executor_id
             ),
             reason=self.reason,
         )

@@ -35,10 +35,7 @@ class _Ended(EndedExecution):
 
     def public(self) -> EndedExecution:
         return EndedExecution(
-            execution_id=self.execution_id,
-            signal_id=self.signal_id,
-            executor_id=self.executor_id,
-            symbol=self.symbol,
+            execution_id=self.execution_id, signal_id=self.signal_id, executor_id=self.executor_id, symbol=self.symbol
         )
 
 

@@ -35,10 +35,7 @@ class ExecutionQueue:
     def queue(self, executor_id: str) -> Queue:
         """Return the RQ queue of an executor."""
         return Queue(
-            queue_name(executor_id),
-            connection=self.connection,
-            serializer=JSONSerializer,
-            job_class=ExecutionJob,
+            queue_name(executor_id), connection=self.connection, serializer=JSONSerializer, job_class=ExecutionJob
         )
 
     def enqueue(self, jobs: Sequence[QueueJob]) -> None:

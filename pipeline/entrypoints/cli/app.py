@@ -60,8 +60,7 @@ mcp.add_to(app)
 
 @app.callback()
 def _everywhere(
-    *,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
+    *, version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False
 ) -> None:
     if version:
         from importlib.metadata import version as version_of  # noqa: PLC0415 -- slow to import, and only needed here

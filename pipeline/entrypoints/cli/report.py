@@ -21,11 +21,7 @@ def add_to(app: typer.Typer) -> None:
     app.command()(report)
 
 
-def report(
-    *,
-    after: Since = None,
-    as_json: AsJson = False,
-) -> None:
+def report(*, after: Since = None, as_json: AsJson = False) -> None:
     """Count the signals and their results, and show how much of each limit is used and which switches are on."""
     settings = settings_for_a_person("report")
     with open_record(settings) as record:
