@@ -71,11 +71,7 @@ class DeadLetters:
         self._record = record
 
     def open(self, executor_id: str | None = None, *, limit: int | None = _MOST) -> Sequence[DeadLetter]:
-        """Return the open dead letters, oldest first; all of them when *limit* is None.
-
-        Raises:
-            RecordUnavailable: PostgreSQL is away.
-        """
+        """Return the open dead letters, oldest first; all of them when *limit* is None. Raises RecordUnavailable."""
         values = {"executor_id": executor_id, "limit": limit}
         return self._record.all(DeadLetter, sql("dead_letters", "open"), values)
 

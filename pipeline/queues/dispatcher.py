@@ -42,11 +42,7 @@ class Dispatcher:
         self._again_at = 0.0
 
     def depth(self, executor_id: str) -> int:
-        """Return how many jobs wait for the executor.
-
-        Raises:
-            QueueUnavailable: Redis is away.
-        """
+        """Return how many jobs wait for the executor. Raises QueueUnavailable."""
         return self._queues.depth(executor_id)
 
     def enqueue(self, executions: Iterable[ExecutionRow]) -> bool:

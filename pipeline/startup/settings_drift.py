@@ -69,11 +69,7 @@ class SettingsComparison:
 
 
 def compare(record: Record, executors: Mapping[str, ExecutorSettings]) -> dict[str, SettingsComparison]:
-    """Return the comparison for every executor of the file and of the living processes.
-
-    Raises:
-        RecordUnavailable: PostgreSQL is away.
-    """
+    """Return the comparison for every executor of the file and of the living processes. Raises RecordUnavailable."""
     return record.run(lambda connection: _compared(connection, executors))
 
 

@@ -43,9 +43,5 @@ def bodies(connection: Connection[DictRow], hashes: Iterable[str]) -> dict[str, 
 
 
 def keep_settings(record: Record, executors: Mapping[str, ExecutorSettings]) -> None:
-    """Keep the settings that a process runs with; tries once.
-
-    Raises:
-        RecordUnavailable: PostgreSQL is away.
-    """
+    """Keep the settings that a process runs with; tries once. Raises RecordUnavailable."""
     record.run(lambda connection: keep(connection, executors.values()), retry_for_s=0.0)

@@ -119,11 +119,7 @@ def live_without_alerts(
 
 
 def listed(record: Record, *, all_: bool, limit: int = 200) -> list[ListedAlert]:
-    """Return the open alerts, with *all_* also those that are over; the newest first.
-
-    Raises:
-        RecordUnavailable: PostgreSQL is away.
-    """
+    """Return the open alerts, with *all_* also those that are over; the newest first. Raises RecordUnavailable."""
     return record.all(ListedAlert, sql("alerts", "list"), {"all": all_, "limit": limit})
 
 

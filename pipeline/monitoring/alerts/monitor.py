@@ -39,11 +39,7 @@ class AlertMonitor:
     gap: timedelta = GAP
 
     def run_once(self) -> int:
-        """Check once; return how many alerts have begun or ended.
-
-        Raises:
-            RecordUnavailable: PostgreSQL is away.
-        """
+        """Check once; return how many alerts have begun or ended. Raises RecordUnavailable."""
 
         def unit(connection: Connection[DictRow]) -> list[ChangedAlert]:
             unwatched = self._unwatched(connection)
