@@ -23,12 +23,6 @@ from pipeline.views.json_shapes import execution_json
 from pipeline.views.symbol_history import ask
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the commands."""
-    for command in (executions, why):
-        app.command()(command)
-
-
 def executions(
     *,
     signal: Annotated[str | None, typer.Option(metavar="ID", help="Only of this signal.")] = None,

@@ -23,11 +23,6 @@ from workers.flatten.command import FlattenOutcome, flatten_directly
 from workers.flatten.journal_import import import_journals
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(flatten)
-
-
 def flatten(
     executor: Which = None,
     *,

@@ -15,12 +15,6 @@ from pipeline.store.record import Record
 log = structlog.get_logger(__name__)
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the commands."""
-    for command in (up, migrate, produce, work, keep, serve, exchange):
-        app.command()(command)
-
-
 def up(
     *,
     seconds: Annotated[

@@ -143,11 +143,6 @@ them. When several reasons apply, the first one is the code, and the figure `als
 """
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(reasons)
-
-
 def reasons(
     *,
     as_json: AsJson = False,

@@ -23,13 +23,6 @@ Executor = Annotated[str, typer.Argument(metavar="EXECUTOR", help="The executor 
 Why = Annotated[str, typer.Option(help="Why; it is recorded.")]
 
 
-def add_to(app: typer.Typer, *, config: typer.Typer) -> None:
-    """Add the commands."""
-    app.command()(end)
-    for command in (diff, accept, forget):
-        config.command()(command)
-
-
 def diff(
     executor: Annotated[str | None, typer.Argument(metavar="EXECUTOR", help="Compare only this executor.")] = None,
     *,

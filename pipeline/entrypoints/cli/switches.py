@@ -20,12 +20,6 @@ All = Annotated[bool, typer.Option("--all", help="All executors of the file.")]
 Why = Annotated[str | None, typer.Option(help="Why; it is recorded, also with every entry that is skipped.")]
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the commands."""
-    for command in (pause, resume, reduce, halt):
-        app.command()(command)
-
-
 def pause(
     executor: Which = None, *, every: All = False, why: Why = None, by: ByMachine = None, as_json: AsJson = False
 ) -> None:
