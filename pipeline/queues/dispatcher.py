@@ -23,7 +23,7 @@ def job_id(execution_id: object, enqueues: int) -> str:
     return f"{execution_id}-{enqueues}"
 
 
-def description(*, action: str, symbol: str, confidence: Decimal | None, executor_id: str) -> str:
+def description(action: str, symbol: str, confidence: Decimal | None, executor_id: str) -> str:
     """Return what rq-dashboard shows for a job: `BUY AAPL 98.0 % → argo`."""
     percent = "" if confidence is None else f" {confidence:.1f} %"
     return f"{action} {symbol}{percent} → {executor_id}"
@@ -68,10 +68,5 @@ def _first_job(execution: ExecutionRow) -> QueueJob:
         execution_id=execution.execution_id,
         executor_id=execution.executor_id,
         job_id=job_id(execution.execution_id, 1),
-        description=description(
-            action=execution.action,
-            symbol=execution.symbol,
-            confidence=execution.confidence,
-            executor_id=execution.executor_id,
-        ),
+        description=description(execution.action, execution.symbol, execution.confidence, execution.executor_id),
     )

@@ -11,8 +11,8 @@ from pipeline.accounts.switches import Switches, SwitchStatus
 from pipeline.entrypoints.cli.options import AsJson, ByMachine
 from pipeline.model.errors import ConfigInvalid
 from pipeline.model.switches import Switch, SwitchKind, reason_of
+from pipeline.startup.arguments import me, names_of
 from pipeline.startup.context import executors_for, open_record, settings_for_a_person
-from pipeline.startup.executor_names import me, names_of
 from pipeline.views.account_schemas import SwitchStatusView
 
 Which = Annotated[str | None, typer.Argument(metavar="EXECUTOR", help="The executor of the account.")]
