@@ -57,12 +57,7 @@ class DeadLetter:
             execution_id=self.execution_id,
             executor_id=self.executor_id,
             number=self.number,
-            description=description(
-                action=self.action,
-                symbol=self.symbol,
-                confidence=self.confidence,
-                executor_id=self.executor_id,
-            ),
+            description=description(self.action, self.symbol, self.confidence, self.executor_id),
             reason=self.reason,
         )
 
@@ -74,11 +69,7 @@ class DeadLetters:
         self._record = record
 
     def open(self, executor_id: str | None = None, *, limit: int | None = _MOST) -> Sequence[DeadLetter]:
-        """Return the open dead letters, oldest first; all of them when *limit* is None.
-
-        Raises:
-            RecordUnavailable: PostgreSQL is away.
-        """
+        """Return the open dead letters, oldest first; all of them when *limit* is None. Raises RecordUnavailable."""
         values = {"executor_id": executor_id, "limit": limit}
         return self._record.all(DeadLetter, sql("dead_letters", "open"), values)
 
@@ -154,10 +145,4 @@ class DeadLetters:
 
 def state_of(connection: Connection[DictRow], execution_id: UUID) -> State | None:
     """Return the state of an execution; None when there is none of that id."""
-    found = fetch_maybe(connection, _Current, sql("executions", "state_of"), {"execution_id": execution_id})
-    return None if found is None else found.state
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Current:
-    state: State
+    return fetch_maybe(connection, State, sql("executions", "state_of"), {"execution_id": execution_id})

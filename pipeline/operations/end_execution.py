@@ -27,19 +27,8 @@ class EndedExecution:
     signal_id: UUID
     executor_id: str
     symbol: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Ended(EndedExecution):
+    #: Its place in the order of recording. It frees the next execution of the symbol, and is not printed.
     seq: int
-
-    def public(self) -> EndedExecution:
-        return EndedExecution(
-            execution_id=self.execution_id,
-            signal_id=self.signal_id,
-            executor_id=self.executor_id,
-            symbol=self.symbol,
-        )
 
 
 def end_execution(record: Record, execution_id: UUID, *, by: str, why: str) -> EndedExecution:
@@ -62,14 +51,14 @@ def end_execution(record: Record, execution_id: UUID, *, by: str, why: str) -> E
     def unit(connection: Connection[DictRow]) -> EndedExecution:
         nonlocal tries
         tries += 1
-        ended = fetch_maybe(connection, _Ended, sql("end_execution", "end"), key)
+        ended = fetch_maybe(connection, EndedExecution, sql("end_execution", "end"), key)
         if ended is None and tries > 1:
             # The previous try may have been committed, and only the answer to its COMMIT lost.
-            ended = fetch_maybe(connection, _Ended, sql("end_execution", "ended"), key)
+            ended = fetch_maybe(connection, EndedExecution, sql("end_execution", "ended"), key)
         if ended is None:
             raise _refusal(connection, execution_id)
         execute(connection, sql("keeper", "free_symbol"), asdict(ended))
-        return ended.public()
+        return ended
 
     ended = record.run(unit)
     log.info("execution.ended", execution_id=str(execution_id), by=by, why=why)

@@ -101,11 +101,7 @@ def revoke_token(record: Record, name: str, *, by: str) -> bool:
 
 
 def tokens(record: Record) -> list[ListedToken]:
-    """Return every token's name, scopes and history, the oldest first.
-
-    Raises:
-        RecordUnavailable: PostgreSQL is away.
-    """
+    """Return every token's name, scopes and history, the oldest first. Raises RecordUnavailable."""
     return record.all(ListedToken, sql("tokens", "list"))
 
 

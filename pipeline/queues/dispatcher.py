@@ -23,7 +23,7 @@ def job_id(execution_id: object, enqueues: int) -> str:
     return f"{execution_id}-{enqueues}"
 
 
-def description(*, action: str, symbol: str, confidence: Decimal | None, executor_id: str) -> str:
+def description(action: str, symbol: str, confidence: Decimal | None, executor_id: str) -> str:
     """Return what rq-dashboard shows for a job: `BUY AAPL 98.0 % → argo`."""
     percent = "" if confidence is None else f" {confidence:.1f} %"
     return f"{action} {symbol}{percent} → {executor_id}"
@@ -42,11 +42,7 @@ class Dispatcher:
         self._again_at = 0.0
 
     def depth(self, executor_id: str) -> int:
-        """Return how many jobs wait for the executor.
-
-        Raises:
-            QueueUnavailable: Redis is away.
-        """
+        """Return how many jobs wait for the executor. Raises QueueUnavailable."""
         return self._queues.depth(executor_id)
 
     def enqueue(self, executions: Iterable[ExecutionRow]) -> bool:
@@ -72,10 +68,5 @@ def _first_job(execution: ExecutionRow) -> QueueJob:
         execution_id=execution.execution_id,
         executor_id=execution.executor_id,
         job_id=job_id(execution.execution_id, 1),
-        description=description(
-            action=execution.action,
-            symbol=execution.symbol,
-            confidence=execution.confidence,
-            executor_id=execution.executor_id,
-        ),
+        description=description(execution.action, execution.symbol, execution.confidence, execution.executor_id),
     )

@@ -35,10 +35,7 @@ class ExecutionQueue:
     def queue(self, executor_id: str) -> Queue:
         """Return the RQ queue of an executor."""
         return Queue(
-            queue_name(executor_id),
-            connection=self.connection,
-            serializer=JSONSerializer,
-            job_class=ExecutionJob,
+            queue_name(executor_id), connection=self.connection, serializer=JSONSerializer, job_class=ExecutionJob
         )
 
     def enqueue(self, jobs: Sequence[QueueJob]) -> None:
@@ -69,11 +66,7 @@ class ExecutionQueue:
                 )
 
     def waiting(self, executor_id: str, job_ids: Sequence[str]) -> list[bool]:
-        """Return for each job whether it still waits in the executor's queue.
-
-        Raises:
-            QueueUnavailable: Redis is away.
-        """
+        """Return for each job whether it still waits in the executor's queue. Raises QueueUnavailable."""
         if not job_ids:
             return []
         with self.asked():
@@ -84,11 +77,7 @@ class ExecutionQueue:
             return [position is not None for position in pipe.execute()]
 
     def depth(self, executor_id: str) -> int:
-        """Return how many jobs wait for the executor.
-
-        Raises:
-            QueueUnavailable: Redis is away.
-        """
+        """Return how many jobs wait for the executor. Raises QueueUnavailable."""
         with self.asked():
             return int(self.queue(executor_id).count)
 

@@ -18,10 +18,7 @@ _NO_LIST = "tradewire:no-such-list"
 def connect(redis_url: str, *, timeout_s: float = 2.0) -> Redis:
     """Return a connection that does not retry by itself, because redis-py would send a whole transaction twice."""
     return Redis.from_url(
-        redis_url,
-        socket_timeout=timeout_s,
-        socket_connect_timeout=timeout_s,
-        retry=Retry(NoBackoff(), 0),
+        redis_url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=Retry(NoBackoff(), 0)
     )
 
 

@@ -170,7 +170,7 @@ WHERE execution_id = %(execution_id)s
 RETURNING execution_id, seq, executor_id, symbol
 
 -- name: state_of
-SELECT state, fence, seq, executor_id, symbol, generation
+SELECT state
 FROM execution
 WHERE execution_id = %(execution_id)s
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from config.alerts import load_alerts
 from config.schema.executor import ExecutorSettings
 from config.schema.settings import Settings
-from pipeline.model.errors import ConfigInvalid
-from pipeline.monitoring.alerts.commands import live_without_alerts
+from pipeline.model.errors import ConfigInvalid, Problem
+from pipeline.monitoring.alerts.commands import tested_channels
 from pipeline.store.record import Record
 
 
@@ -17,9 +17,16 @@ def check_channels(record: Record, executors: Mapping[str, ExecutorSettings], *,
         ConfigInvalid: no channel was tested, and alerts.toml does not say "none"; or that file is wrong.
         RecordUnavailable: PostgreSQL is away.
     """
-    if all(executor.mode != "live" for executor in executors.values()):
+    live = [executor for executor in executors.values() if executor.mode == "live"]
+    if not live:
         return
     alerts = load_alerts(settings)
-    problems = record.run(lambda connection: live_without_alerts(connection, list(executors.values()), alerts))
-    if problems:
-        raise ConfigInvalid(problems)
+    if alerts.silent or record.run(lambda connection: tested_channels(connection, alerts)):
+        return
+    how = (
+        "no alert channel was tested: run `tradewire alerts test`"
+        if alerts.channels
+        else "no alert channel is set up: name one in alerts.toml and run `tradewire alerts test`"
+    )
+    message = f'trades real money, and {how}, or write alerts = "none" there'
+    raise ConfigInvalid([Problem(key=f"executors.{executor.id}.mode", message=message) for executor in live])

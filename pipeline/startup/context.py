@@ -5,6 +5,8 @@ import signal
 import threading
 from datetime import datetime
 
+from pydantic import SecretStr
+
 from config.executors import load_executors
 from config.logs import configure_logs, register_secret
 from config.schema.executor import Executors
@@ -12,6 +14,7 @@ from config.schema.settings import Settings, executor_keys, load_settings
 from config.services import effective
 from pipeline.model.errors import ConfigInvalid, Problem
 from pipeline.model.times import moment_of
+from pipeline.startup.arguments import parsed
 from pipeline.store.record import Record
 
 
@@ -60,9 +63,7 @@ def database_url(settings: Settings) -> str:
     Raises:
         ConfigInvalid: the address is not known.
     """
-    if settings.database_url is None:
-        raise ConfigInvalid([_no_address("DATABASE_URL", "PostgreSQL")])
-    return settings.database_url.get_secret_value()
+    return _address(settings.database_url, "DATABASE_URL", "PostgreSQL")
 
 
 def redis_url(settings: Settings) -> str:
@@ -71,9 +72,7 @@ def redis_url(settings: Settings) -> str:
     Raises:
         ConfigInvalid: the address is not known.
     """
-    if settings.redis_url is None:
-        raise ConfigInvalid([_no_address("REDIS_URL", "Redis")])
-    return settings.redis_url.get_secret_value()
+    return _address(settings.redis_url, "REDIS_URL", "Redis")
 
 
 def open_record(settings: Settings) -> Record:
@@ -95,11 +94,11 @@ def since(text: str | None) -> datetime | None:
     Raises:
         ConfigInvalid: it is neither.
     """
-    try:
-        return None if text is None else moment_of(text)
-    except ValueError as error:
-        raise ConfigInvalid([Problem(key="--since", message=str(error))]) from None
+    return parsed("--since", text, moment_of)
 
 
-def _no_address(variable: str, what: str) -> Problem:
-    return Problem(key=variable, message=f"no address of {what} is known: run `tradewire up`, or set {variable}")
+def _address(address: SecretStr | None, variable: str, server: str) -> str:
+    if address is None:
+        message = f"no address of {server} is known: run `tradewire up`, or set {variable}"
+        raise ConfigInvalid([Problem(key=variable, message=message)])
+    return address.get_secret_value()

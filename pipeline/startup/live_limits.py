@@ -1,7 +1,6 @@
 """Refuse a file that loosens limits on real money, until a person gives the sentence of mode live again."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from psycopg import Connection
@@ -14,16 +13,8 @@ from config.schema.executor import ExecutorSettings, settings_hash
 from pipeline.model.errors import NotPossible, Problem
 from pipeline.store.query import execute, fetch_maybe
 from pipeline.store.record import Record
-from pipeline.store.settings_archive import body_of, keep
+from pipeline.store.settings_archive import KeptSettings, body_of, keep
 from pipeline.store.statements import sql
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Accepted:
-    """The settings that were last accepted for an account."""
-
-    settings_hash: str
-    body: dict[str, Any]
 
 
 def refused_changes(connection: Connection[DictRow], executor: ExecutorSettings, *, by: str) -> list[Problem]:
@@ -46,7 +37,7 @@ def refused_changes(connection: Connection[DictRow], executor: ExecutorSettings,
 
 def accepted_differences(connection: Connection[DictRow], executor: ExecutorSettings) -> list[Change] | None:
     """Return what the file changes since the last acceptance; None when the account never traded live."""
-    last = fetch_maybe(connection, _Accepted, sql("settings", "accepted"), _account(executor))
+    last = fetch_maybe(connection, KeptSettings, sql("settings", "accepted"), _account(executor))
     return None if last is None else differences(last.body, body_of(executor))
 
 
@@ -71,12 +62,12 @@ def accept(record: Record, executor: ExecutorSettings, *, sentence: str, by: str
     return record.run(unit)
 
 
-def _last(connection: Connection[DictRow], executor: ExecutorSettings) -> _Accepted | None:
+def _last(connection: Connection[DictRow], executor: ExecutorSettings) -> KeptSettings | None:
     execute(connection, sql("settings", "lock_account"), _account(executor))
-    return fetch_maybe(connection, _Accepted, sql("settings", "accepted"), _account(executor))
+    return fetch_maybe(connection, KeptSettings, sql("settings", "accepted"), _account(executor))
 
 
-def _loosened(last: _Accepted | None, executor: ExecutorSettings) -> list[Change]:
+def _loosened(last: KeptSettings | None, executor: ExecutorSettings) -> list[Change]:
     return [] if last is None else loosened(last.body, body_of(executor))
 
 

@@ -19,10 +19,7 @@ from pipeline.store.settings_archive import bodies, body_of
 class ProcessSettings:
     """A process and the settings of one executor that it runs with."""
 
-    kind: str
-    name: str
-    host: str
-    pid: int
+    process: LivingProcess
     settings_hash: str
     #: The process uses the settings of the file.
     current: bool
@@ -30,11 +27,13 @@ class ProcessSettings:
     changes: Sequence[Change] | None
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.name} (pid {self.pid} on {self.host})"
+        return str(self.process)
 
     def to_json(self) -> dict[str, Any]:
         """Return it as `config diff --json` prints it."""
-        return asdict(self) | {"changes": _changes_json(self.changes)}
+        process = {name: getattr(self.process, name) for name in ("kind", "name", "host", "pid")}
+        own = {"settings_hash": self.settings_hash, "current": self.current}
+        return process | own | {"changes": _changes_json(self.changes)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,11 +68,7 @@ class SettingsComparison:
 
 
 def compare(record: Record, executors: Mapping[str, ExecutorSettings]) -> dict[str, SettingsComparison]:
-    """Return the comparison for every executor of the file and of the living processes.
-
-    Raises:
-        RecordUnavailable: PostgreSQL is away.
-    """
+    """Return the comparison for every executor of the file and of the living processes. Raises RecordUnavailable."""
     return record.run(lambda connection: _compared(connection, executors))
 
 
@@ -103,10 +98,7 @@ def _process(
     process: LivingProcess, used: str, executor: ExecutorSettings | None, kept: Mapping[str, Mapping[str, Any]]
 ) -> ProcessSettings:
     return ProcessSettings(
-        kind=process.kind,
-        name=process.name,
-        host=process.host,
-        pid=process.pid,
+        process=process,
         settings_hash=used,
         current=executor is not None and used == settings_hash(executor),
         changes=None if executor is None or used not in kept else differences(kept[used], body_of(executor)),

@@ -23,7 +23,6 @@ from pipeline.store.query import Values, execute, fetch_all, fetch_maybe, fetch_
 from pipeline.store.rows import Mode, Role
 
 T = TypeVar("T")
-Row = DictRow
 Unit = Callable[[Connection[DictRow]], T]
 
 # Our statements take milliseconds. One that takes seconds is stuck, and must not keep a row locked.
@@ -100,6 +99,7 @@ class Record:
                 "row_factory": dict_row,
                 "connect_timeout": 3,
                 "options": _SESSION,
+                # A machine that vanished sends no FIN; these find that out in about 10 s instead of two hours.
                 "keepalives_idle": 5,
                 "keepalives_interval": 2,
                 "keepalives_count": 3,
@@ -155,23 +155,17 @@ class Record:
             # Jitter, so that not all processes connect at the same moment after a restart of PostgreSQL.
             self.stopping.wait(pause * random.uniform(0.5, 1.0))  # noqa: S311 -- not a secret
 
-    def one(
-        self, row: type[T], statement: LiteralString, values: Values | None = None, *, retry_for_s: RetryFor = USUAL
-    ) -> T:
+    def one(self, row: type[T], statement: LiteralString, values: Values | None = None) -> T:
         """Run *statement* in a transaction of its own and return its only row; raises as `run` and `fetch_one` do."""
-        return self.run(lambda connection: fetch_one(connection, row, statement, values), retry_for_s=retry_for_s)
+        return self.run(lambda connection: fetch_one(connection, row, statement, values))
 
-    def maybe(
-        self, row: type[T], statement: LiteralString, values: Values | None = None, *, retry_for_s: RetryFor = USUAL
-    ) -> T | None:
+    def maybe(self, row: type[T], statement: LiteralString, values: Values | None = None) -> T | None:
         """Run *statement* in a transaction of its own and return its first row or None; raises as `run` does."""
-        return self.run(lambda connection: fetch_maybe(connection, row, statement, values), retry_for_s=retry_for_s)
+        return self.run(lambda connection: fetch_maybe(connection, row, statement, values))
 
-    def all(
-        self, row: type[T], statement: LiteralString, values: Values | None = None, *, retry_for_s: RetryFor = USUAL
-    ) -> list[T]:
+    def all(self, row: type[T], statement: LiteralString, values: Values | None = None) -> list[T]:
         """Run *statement* in a transaction of its own and return its rows; raises as `run` does."""
-        return self.run(lambda connection: fetch_all(connection, row, statement, values), retry_for_s=retry_for_s)
+        return self.run(lambda connection: fetch_all(connection, row, statement, values))
 
     def do(self, statement: LiteralString, values: Values | None = None, *, retry_for_s: RetryFor = USUAL) -> int:
         """Run *statement* in a transaction of its own and return the number of its rows; raises as `run` does."""

@@ -1,11 +1,10 @@
 """The rows of the record as values: real enums, exact decimals, times with their zone."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any
 from uuid import UUID
 
 from pipeline.model.reasons import sentence
@@ -31,17 +30,8 @@ class Role(StrEnum):
     EXIT = "exit"
 
 
-class FromRow:
-    """A dataclass that can be built from a row by its field names; other columns are ignored."""
-
-    @classmethod
-    def of(cls, row: Mapping[str, Any]) -> Self:
-        """Return the value that *row* holds."""
-        return cls(**{field.name: row[field.name] for field in fields(cls)})  # type: ignore[arg-type]
-
-
 @dataclass(frozen=True, kw_only=True)
-class SignalRow(FromRow):
+class SignalRow:
     """A recorded signal."""
 
     signal_id: UUID
@@ -67,7 +57,7 @@ class SignalRow(FromRow):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClaimedExecution(FromRow):
+class ClaimedExecution:
     """An execution whose lease this worker holds.
 
     *now* is the database's clock at the claim; ages are computed from it.
@@ -91,7 +81,7 @@ class ClaimedExecution(FromRow):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OrderRow(FromRow):
+class OrderRow:
     """An intent, and the broker's report of its order."""
 
     execution_id: UUID
@@ -124,7 +114,7 @@ class OrderRow(FromRow):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExecutionRow(FromRow):
+class ExecutionRow:
     """One signal at one executor, with its newest order."""
 
     execution_id: UUID

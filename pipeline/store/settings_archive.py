@@ -15,7 +15,9 @@ from pipeline.store.statements import sql
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Kept:
+class KeptSettings:
+    """Settings of an executor, by their hash."""
+
     settings_hash: str
     body: dict[str, Any]
 
@@ -28,24 +30,16 @@ def body_of(executor: ExecutorSettings) -> dict[str, Any]:
 def keep(connection: Connection[DictRow], executors: Iterable[ExecutorSettings]) -> None:
     """Keep the settings of *executors* by their hashes."""
     for executor in executors:
-        values = {
-            "settings_hash": settings_hash(executor),
-            "executor_id": executor.id,
-            "body": Jsonb(body_of(executor)),
-        }
-        execute(connection, sql("settings", "keep"), values)
+        values = {"settings_hash": settings_hash(executor), "executor_id": executor.id}
+        execute(connection, sql("settings", "keep"), values | {"body": Jsonb(body_of(executor))})
 
 
 def bodies(connection: Connection[DictRow], hashes: Iterable[str]) -> dict[str, Mapping[str, Any]]:
     """Return the settings that were kept, by their hash; unknown hashes are left out."""
-    kept = fetch_all(connection, _Kept, sql("settings", "kept"), {"hashes": list(hashes)})
+    kept = fetch_all(connection, KeptSettings, sql("settings", "kept"), {"hashes": list(hashes)})
     return {each.settings_hash: each.body for each in kept}
 
 
 def keep_settings(record: Record, executors: Mapping[str, ExecutorSettings]) -> None:
-    """Keep the settings that a process runs with; tries once.
-
-    Raises:
-        RecordUnavailable: PostgreSQL is away.
-    """
+    """Keep the settings that a process runs with; tries once. Raises RecordUnavailable."""
     record.run(lambda connection: keep(connection, executors.values()), retry_for_s=0.0)

@@ -32,12 +32,12 @@ def try_(
         raise ConfigInvalid([Problem(key="channels", message=message)])
     with open_record(settings) as record:
         names = list(dict.fromkeys(channels or alerts.channels))
-        found = commands.try_channels(record, alerts, names, by=by or getpass.getuser())
+        took = commands.try_channels(record, alerts, names, by=by or getpass.getuser())
     if as_json:
-        typer.echo(json.dumps([asdict(each) for each in found], indent=2))
-    for each in [] if as_json else found:
-        typer.echo(f"{each.channel}: {'accepted the test' if each.took else 'did NOT accept the test'}")
-    raise typer.Exit(0 if all(each.took for each in found) else 1)
+        typer.echo(json.dumps([{"channel": name, "took": accepted} for name, accepted in took.items()], indent=2))
+    for name, accepted in [] if as_json else took.items():
+        typer.echo(f"{name}: {'accepted the test' if accepted else 'did NOT accept the test'}")
+    raise typer.Exit(0 if all(took.values()) else 1)
 
 
 @app.command("list")

@@ -42,26 +42,21 @@ app.add_typer(dead.app, name="dead")
 app.add_typer(signals.app, name="signal")
 app.add_typer(webhook.app, name="webhook")
 app.add_typer(token.app, name="token")
-processes.add_to(app)
-executions.add_to(app)
-report.add_to(app)
-reasons.add_to(app)
-doctor.add_to(app)
-tail.add_to(app)
-top.add_to(app)
-probe.add_to(app)
-settings.add_to(app, config=config.app)
-baseline.add_to(app)
-drill.add_to(app)
-switches.add_to(app)
-flatten.add_to(app)
-mcp.add_to(app)
+# In the order of the help.
+for command in (
+    *(processes.up, processes.migrate, processes.produce, processes.work, processes.keep, processes.serve),
+    *(processes.exchange, executions.executions, executions.why, report.report, reasons.reasons, doctor.doctor),
+    *(tail.tail, top.top, probe.probe, settings.end, baseline.baseline, drill.drill),
+    *(switches.pause, switches.resume, switches.reduce, switches.halt, flatten.flatten, mcp.mcp),
+):
+    app.command()(command)
+for command in (settings.diff, settings.accept, settings.forget):
+    config.app.command()(command)
 
 
 @app.callback()
 def _everywhere(
-    *,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
+    *, version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False
 ) -> None:
     if version:
         from importlib.metadata import version as version_of  # noqa: PLC0415 -- slow to import, and only needed here

@@ -16,11 +16,6 @@ from pipeline.startup.arguments import not_in_file
 from pipeline.startup.context import executors_for, open_record, settings_for_a_person
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(baseline)
-
-
 def baseline(
     executor: Annotated[str, typer.Argument(metavar="EXECUTOR", help="The executor of the account.")],
     *,

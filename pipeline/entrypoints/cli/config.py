@@ -14,14 +14,7 @@ from config.reference import page
 from config.schema.executor import Executors
 from config.schema.settings import Settings, load_settings, readable_settings
 from config.services import effective, running_services
-from config.show import (
-    export_lines,
-    service_variables,
-    shown_executors,
-    shown_problems,
-    shown_settings,
-    shown_text,
-)
+from config.show import export_lines, service_variables, shown_executors, shown_problems, shown_settings, shown_text
 from config.webhooks import load_webhooks
 from pipeline.entrypoints.cli.options import AsJson
 from pipeline.intake.source_reach import never_traded

@@ -18,11 +18,6 @@ _EVERY_S = 5.0
 _CLEAR = "\x1b[H\x1b[2J"
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(doctor)
-
-
 def doctor(
     seconds: Annotated[
         float | None,

@@ -14,11 +14,6 @@ from config.logs import configure_logs
 _SEEDS = 1_000_000
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(drill)
-
-
 def drill(
     *,
     signals: Annotated[int, typer.Option(min=1, max=17_000, help="How many signals to send.")] = 200,

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -15,18 +14,12 @@ from pipeline.model.errors import ConfigInvalid, Problem
 from pipeline.model.states import State
 from pipeline.model.symbols import canonical
 from pipeline.model.times import moment_of
-from pipeline.startup.arguments import id_of
+from pipeline.startup.arguments import id_of, parsed
 from pipeline.startup.context import executors_for, open_record, settings_for_a_person, since
 from pipeline.views.history import executions as list_executions
 from pipeline.views.history import signal_history
 from pipeline.views.json_shapes import execution_json
 from pipeline.views.symbol_history import ask
-
-
-def add_to(app: typer.Typer) -> None:
-    """Add the commands."""
-    for command in (executions, why):
-        app.command()(command)
 
 
 def executions(
@@ -76,7 +69,7 @@ def why(
     with suppress(ConfigInvalid):
         executors = executors_for(settings)
     some_id, symbol = _id_or_symbol(which)
-    moment = _moment(at)
+    moment = parsed("--at", at, moment_of)
     with open_record(settings) as record:
         if some_id is not None:
             print_life(signal_history(record, some_id, executors=executors).to_json(), as_json=as_json)
@@ -105,13 +98,6 @@ def _id_or_symbol(text: str) -> tuple[UUID | None, str]:
     except ValueError:
         key = "SIGNAL_OR_EXECUTION_ID|SYMBOL"
         raise ConfigInvalid([Problem(key=key, message=f"{text!r} is neither an id nor a symbol")]) from None
-
-
-def _moment(text: str | None) -> datetime | None:
-    try:
-        return None if text is None else moment_of(text)
-    except ValueError as error:
-        raise ConfigInvalid([Problem(key="--at", message=str(error))]) from None
 
 
 def print_life(body: dict[str, Any], *, as_json: bool) -> None:

@@ -14,18 +14,13 @@ from pipeline.entrypoints.cli.switches import All, Which, Why, print_statuses
 from pipeline.model.errors import ConfigInvalid, RecordUnavailable, TradewireError
 from pipeline.model.json_values import number_json
 from pipeline.model.switches import SwitchKind
+from pipeline.startup.arguments import me, names_of
 from pipeline.startup.context import executors_for, open_record, settings_for_a_person
-from pipeline.startup.executor_names import me, names_of
 from pipeline.store.record import Record
 from pipeline.views.account_schemas import SwitchStatusView
 from pipeline.views.flatten_progress import FlattenProgress, wait_for_flat
 from workers.flatten.command import FlattenOutcome, flatten_directly
 from workers.flatten.journal_import import import_journals
-
-
-def add_to(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(flatten)
 
 
 def flatten(

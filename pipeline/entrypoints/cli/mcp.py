@@ -8,11 +8,6 @@ import typer
 from pipeline.startup.context import settings_for
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(mcp)
-
-
 def mcp(
     *,
     allow_operate: Annotated[

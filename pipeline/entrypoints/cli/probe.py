@@ -25,11 +25,6 @@ from workers.probe import STEPS, Probed, Prober
 _BY = "probe"
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(probe)
-
-
 def probe(
     executor: Annotated[str, typer.Argument(metavar="EXECUTOR", help="The executor of the account.")],
     *,

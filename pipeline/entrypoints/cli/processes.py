@@ -9,22 +9,10 @@ from config.checks.not_yet import not_enforced_yet
 from config.schema.settings import load_settings
 from pipeline.model.errors import ConfigInvalid, Problem
 from pipeline.startup.arguments import executor_of
-from pipeline.startup.context import (
-    database_url,
-    executors_for,
-    redis_url,
-    settings_for,
-    stop_on_signals,
-)
+from pipeline.startup.context import database_url, executors_for, redis_url, settings_for, stop_on_signals
 from pipeline.store.record import Record
 
 log = structlog.get_logger(__name__)
-
-
-def add_to(app: typer.Typer) -> None:
-    """Add the commands."""
-    for command in (up, migrate, produce, work, keep, serve, exchange):
-        app.command()(command)
 
 
 def up(
@@ -117,10 +105,7 @@ def keep() -> None:
         )
 
 
-def serve(
-    *,
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-) -> None:
+def serve(*, host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1") -> None:
     """Serve the page, the HTTP API and webhooks. Needs TRADEWIRE_API_TOKEN; PORT changes the port from 8000."""
     from pipeline.entrypoints.cli.startup import checked_start  # noqa: PLC0415
     from pipeline.entrypoints.web.server import serve as serve_web  # noqa: PLC0415

@@ -118,12 +118,7 @@ CODES: Mapping[ReasonGroup, tuple[Code, ...]] = {
         Code.LEASE_TOO_SHORT,
         Code.SEND_AGAIN,
     ),
-    ReasonGroup.BROKER: (
-        Code.REJECTED_BY_BROKER,
-        Code.CANCELED_AT_BROKER,
-        Code.EXPIRED_AT_BROKER,
-        Code.LATE_ORDER,
-    ),
+    ReasonGroup.BROKER: (Code.REJECTED_BY_BROKER, Code.CANCELED_AT_BROKER, Code.EXPIRED_AT_BROKER, Code.LATE_ORDER),
     ReasonGroup.UNKNOWN: (Code.NO_ANSWER, Code.LEASE_RAN_OUT, Code.DUPLICATE_ID),
     ReasonGroup.DEAD_LETTERS: (
         Code.ATTEMPTS_USED_UP,
@@ -146,11 +141,6 @@ them. When several reasons apply, the first one is the code, and the figure `als
 `tradewire reasons --markdown` prints this page. The codes are in `pipeline/model/reasons.py`, the texts in
 `pipeline/model/reason_catalogue.py`.
 """
-
-
-def add_to(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(reasons)
 
 
 def reasons(

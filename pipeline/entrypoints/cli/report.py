@@ -16,16 +16,7 @@ from pipeline.views.account_schemas import HeadroomView, SwitchStatusView
 from pipeline.views.report import report as make_report
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(report)
-
-
-def report(
-    *,
-    after: Since = None,
-    as_json: AsJson = False,
-) -> None:
+def report(*, after: Since = None, as_json: AsJson = False) -> None:
     """Count the signals and their results, and show how much of each limit is used and which switches are on."""
     settings = settings_for_a_person("report")
     with open_record(settings) as record:

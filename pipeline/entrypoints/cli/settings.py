@@ -23,13 +23,6 @@ Executor = Annotated[str, typer.Argument(metavar="EXECUTOR", help="The executor 
 Why = Annotated[str, typer.Option(help="Why; it is recorded.")]
 
 
-def add_to(app: typer.Typer, *, config: typer.Typer) -> None:
-    """Add the commands."""
-    app.command()(end)
-    for command in (diff, accept, forget):
-        config.command()(command)
-
-
 def diff(
     executor: Annotated[str | None, typer.Argument(metavar="EXECUTOR", help="Compare only this executor.")] = None,
     *,
@@ -116,7 +109,8 @@ def end(
     with open_record(settings_for_a_person("end")) as record:
         ended = end_execution(record, which, by=by or getpass.getuser(), why=why)
     if as_json:
-        typer.echo(json.dumps(object_json(vars(ended)), indent=2))
+        shown = {name: value for name, value in vars(ended).items() if name != "seq"}
+        typer.echo(json.dumps(object_json(shown), indent=2))
     else:
         typer.echo(f"ended {ended.execution_id}: {ended.symbol} at {ended.executor_id}")
 

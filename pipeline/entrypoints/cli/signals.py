@@ -34,11 +34,6 @@ _READ_EVERY_S = 0.05
 _NO_RETRY_S = 1.0
 
 
-@app.callback()
-def _group() -> None:
-    """Send signals."""
-
-
 @app.command()
 def send(
     file: Annotated[str, typer.Argument(help="A file of JSON, or - for standard input.")] = "-",

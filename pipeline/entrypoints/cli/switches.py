@@ -11,19 +11,13 @@ from pipeline.accounts.switches import Switches, SwitchStatus
 from pipeline.entrypoints.cli.options import AsJson, ByMachine
 from pipeline.model.errors import ConfigInvalid
 from pipeline.model.switches import Switch, SwitchKind, reason_of
+from pipeline.startup.arguments import me, names_of
 from pipeline.startup.context import executors_for, open_record, settings_for_a_person
-from pipeline.startup.executor_names import me, names_of
 from pipeline.views.account_schemas import SwitchStatusView
 
 Which = Annotated[str | None, typer.Argument(metavar="EXECUTOR", help="The executor of the account.")]
 All = Annotated[bool, typer.Option("--all", help="All executors of the file.")]
 Why = Annotated[str | None, typer.Option(help="Why; it is recorded, also with every entry that is skipped.")]
-
-
-def add_to(app: typer.Typer) -> None:
-    """Add the commands."""
-    for command in (pause, resume, reduce, halt):
-        app.command()(command)
 
 
 def pause(

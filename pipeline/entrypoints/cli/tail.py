@@ -18,11 +18,6 @@ from pipeline.store.record import Record
 from pipeline.views.live_feed import move_json
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(tail)
-
-
 def tail(
     *,
     executor: Annotated[str | None, typer.Option(help="Only of this executor.")] = None,

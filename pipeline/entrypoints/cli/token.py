@@ -9,8 +9,8 @@ from pipeline.entrypoints.cli.options import AsJson, ByMachine
 from pipeline.model.errors import ConfigInvalid, NotPossible, Problem
 from pipeline.model.json_values import object_json
 from pipeline.operations.tokens import Scope, make_token, revoke_token, tokens
+from pipeline.startup.arguments import me
 from pipeline.startup.context import open_record, settings_for_a_person
-from pipeline.startup.executor_names import me
 
 app = typer.Typer(no_args_is_help=True, help="Make, list and revoke tokens for programs that speak HTTP.")
 

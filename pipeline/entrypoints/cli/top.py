@@ -2,17 +2,10 @@
 
 import sys
 
-import typer
-
 from pipeline.entrypoints.terminal.top import show
 from pipeline.model.errors import ConfigInvalid, Problem
+from pipeline.startup.arguments import me
 from pipeline.startup.context import executors_for, open_record, settings_for_a_person, stop_on_signals
-from pipeline.startup.executor_names import me
-
-
-def add_to(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(top)
 
 
 def top() -> None:

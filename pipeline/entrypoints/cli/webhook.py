@@ -20,11 +20,6 @@ from pipeline.startup.context import executors_for, open_record, settings_for_a_
 app = typer.Typer(no_args_is_help=True, help="Test webhooks, and list what was delivered to them.")
 
 
-@app.callback()
-def _group() -> None:
-    """Test webhooks, and list what was delivered to them."""
-
-
 @app.command("test")
 def try_body(
     file: Annotated[str, typer.Argument(help="The body of a delivery; - for standard input.")],

@@ -11,11 +11,7 @@ _SHOWN = 5
 
 
 def check_alerts(record: Record, settings: Settings) -> list[CheckResult]:
-    """Return a finding on the open alerts, and one on the channels.
-
-    Raises:
-        RecordUnavailable: PostgreSQL is away.
-    """
+    """Return a finding on the open alerts, and one on the channels. Raises RecordUnavailable."""
     try:
         channels = _channels(record, load_alerts(settings))
     except ConfigInvalid as error:

@@ -29,11 +29,7 @@ class _Budget:
 
 
 def check_budgets(record: Record, executors: Mapping[str, ExecutorSettings]) -> Iterator[CheckResult]:
-    """Yield one finding per executor.
-
-    Raises:
-        RecordUnavailable: PostgreSQL is away.
-    """
+    """Yield one finding per executor. Raises RecordUnavailable."""
 
     def unit(connection: Connection[DictRow]) -> tuple[dict[str, str], dict[str, _Budget]]:
         keys = {executor_id: account_key_of(connection, executor_id) for executor_id in executors}

@@ -49,11 +49,7 @@ def measured(ask: Callable[[], T], time_of: Callable[[T], datetime]) -> tuple[T,
 
 
 def skew_of_record(record: Record) -> Skew:
-    """Return how far PostgreSQL's clock is ahead of this machine's.
-
-    Raises:
-        RecordUnavailable: PostgreSQL is away.
-    """
+    """Return how far PostgreSQL's clock is ahead of this machine's. Raises RecordUnavailable."""
     # Opens a connection, so that the time for that is not part of the measured request.
     record.run(lambda _connection: None)
     return measured(lambda: record.one(datetime, sql("accounts", "now")), lambda now: now)[1]

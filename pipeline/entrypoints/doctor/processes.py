@@ -35,11 +35,7 @@ def check_processes(record: Record, executor_ids: tuple[str, ...]) -> list[Check
 
 
 def check_releases(record: Record) -> CheckResult:
-    """Check whether all processes run the same release as this command.
-
-    Raises:
-        RecordUnavailable: PostgreSQL is away.
-    """
+    """Check whether all processes run the same release as this command. Raises RecordUnavailable."""
     others = [
         f"{process} {process.facts.get(VERSION) or 'an older one'}"
         for process in record.run(living_processes)

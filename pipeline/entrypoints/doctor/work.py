@@ -70,11 +70,7 @@ class _Fill:
 
 
 def check_work(record: Record, executors: Mapping[str, ExecutorSettings]) -> Iterator[CheckResult]:
-    """Yield the findings on executions.
-
-    Raises:
-        RecordUnavailable: PostgreSQL is away.
-    """
+    """Yield the findings on executions. Raises RecordUnavailable."""
     since = datetime.now(UTC) - SPAN
     reasons = [each.to_json() for each in reason_counts(record, since=since)]
     yield _unfinished(record)

@@ -10,8 +10,7 @@ from pipeline.accounts.switches import Switches
 from pipeline.entrypoints.mcp.common_args import record_now
 from pipeline.model.switches import SwitchKind
 from pipeline.operations.dead_letters import DeadLetters
-from pipeline.startup.arguments import id_of
-from pipeline.startup.executor_names import me, names_of
+from pipeline.startup.arguments import id_of, me, names_of
 from pipeline.views.account_schemas import SwitchStatusView
 
 Answer = dict[str, Any]

@@ -54,11 +54,7 @@ class ScreenFigures:
 
 
 def read(record: Record, executors: Mapping[str, ExecutorSettings]) -> ScreenFigures:
-    """Return the current figures.
-
-    Raises:
-        RecordUnavailable: PostgreSQL is away.
-    """
+    """Return the current figures. Raises RecordUnavailable."""
     now = datetime.now(UTC)
     body, counts = report(record, since=now - SPAN).to_json(), open_counts(record)
     limits, switches = headroom(record, executors), Switches(record)

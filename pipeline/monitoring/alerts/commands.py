@@ -9,8 +9,7 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 
 from config.alerts import Alerts, fingerprint
-from config.schema.executor import ExecutorSettings
-from pipeline.model.errors import NotPossible, Problem
+from pipeline.model.errors import NotPossible
 from pipeline.monitoring.alerts.channels import Send, send
 from pipeline.monitoring.alerts.kinds import Severity
 from pipeline.monitoring.alerts.messages import Message
@@ -23,14 +22,6 @@ _TEST = Message(
     body="This channel works. It gets a message when something needs a person.",
     severity="over",
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tested:
-    """Whether a channel accepted the test message."""
-
-    channel: str
-    took: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,8 +66,10 @@ class _Test:
     fingerprint: str
 
 
-def try_channels(record: Record, alerts: Alerts, names: Collection[str], *, by: str, send: Send = send) -> list[Tested]:
-    """Send a test message to each of *names*, and record which channels accepted it.
+def try_channels(
+    record: Record, alerts: Alerts, names: Collection[str], *, by: str, send: Send = send
+) -> dict[str, bool]:
+    """Send a test message to each of *names*; record which channels accepted it, and return that by name.
 
     Raises:
         NotPossible: one of them is not a channel.
@@ -85,15 +78,17 @@ def try_channels(record: Record, alerts: Alerts, names: Collection[str], *, by: 
     for name in names:
         if name not in alerts.channels:
             raise NotPossible(f"{name!r} is not a channel; there is {', '.join(alerts.channels) or 'none'}")
-    results = [Tested(channel=name, took=send(alerts.channels[name], _TEST)) for name in names]
+    # Sent before the unit, because a unit may run again, and a person should get one test and not several.
+    took = {name: send(alerts.channels[name], _TEST) for name in names}
 
     def unit(connection: Connection[DictRow]) -> None:
-        for name in [result.channel for result in results if result.took]:
-            values = {"channel": name, "fingerprint": fingerprint(alerts.channels[name]), "by": by}
-            execute(connection, sql("alerts", "tested"), values)
+        for name in names:
+            if took[name]:
+                values = {"channel": name, "fingerprint": fingerprint(alerts.channels[name]), "by": by}
+                execute(connection, sql("alerts", "tested"), values)
 
     record.run(unit)
-    return results
+    return took
 
 
 def tested_channels(connection: Connection[DictRow], alerts: Alerts) -> list[str]:
@@ -102,28 +97,8 @@ def tested_channels(connection: Connection[DictRow], alerts: Alerts) -> list[str
     return [name for name, address in alerts.channels.items() if (name, fingerprint(address)) in tests]
 
 
-def live_without_alerts(
-    connection: Connection[DictRow], executors: Collection[ExecutorSettings], alerts: Alerts
-) -> list[Problem]:
-    """Return a problem per live executor if no alert would reach a person and alerts.toml does not allow that."""
-    live = [executor for executor in executors if executor.mode == "live"]
-    if not live or alerts.silent or tested_channels(connection, alerts):
-        return []
-    how = (
-        "no alert channel was tested: run `tradewire alerts test`"
-        if alerts.channels
-        else "no alert channel is set up: name one in alerts.toml and run `tradewire alerts test`"
-    )
-    message = f'trades real money, and {how}, or write alerts = "none" there'
-    return [Problem(key=f"executors.{executor.id}.mode", message=message) for executor in live]
-
-
 def listed(record: Record, *, all_: bool, limit: int = 200) -> list[ListedAlert]:
-    """Return the open alerts, with *all_* also those that are over; the newest first.
-
-    Raises:
-        RecordUnavailable: PostgreSQL is away.
-    """
+    """Return the open alerts, with *all_* also those that are over; the newest first. Raises RecordUnavailable."""
     return record.all(ListedAlert, sql("alerts", "list"), {"all": all_, "limit": limit})
 
 

@@ -59,22 +59,13 @@ def keeper_down(connection: Connection[DictRow]) -> ConditionResult:
     """Check whether any keeper leads."""
     leading = fetch_one(connection, int, sql("alerts", "keepers"))
     subject = "no keeper runs: lost jobs, unknown orders, fills and limits are not looked after"
-    return found(
-        AlertKind.KEEPER_DOWN, [] if leading else [raised(AlertKind.KEEPER_DOWN, "", Severity.CRITICAL, subject, {})]
-    )
+    return found(AlertKind.KEEPER_DOWN, [] if leading else [raised(AlertKind.KEEPER_DOWN, "", subject)])
 
 
 def _workers(connection: Connection[DictRow], executors: Mapping[str, ExecutorSettings]) -> ConditionResult:
     alive = {process.name for process in living_processes(connection) if process.kind == "worker"}
-    kind = AlertKind.WORKER_MISSING
-    return found(
-        kind,
-        [
-            raised(kind, name, Severity.CRITICAL, f"{name} has no worker; its executions wait", {})
-            for name in executors
-            if name not in alive
-        ],
-    )
+    kind, missing = AlertKind.WORKER_MISSING, [name for name in executors if name not in alive]
+    return found(kind, [raised(kind, name, f"{name} has no worker; its executions wait") for name in missing])
 
 
 def _switches(connection: Connection[DictRow], executors: Mapping[str, ExecutorSettings]) -> ConditionResult:
@@ -88,9 +79,11 @@ def _stopped(stop: _Stop) -> Raised:
     return raised(
         AlertKind.STOPPED,
         f"{stop.executor_id}:{stop.kind}:{stop.cause}",
-        Severity.CRITICAL if stop.kind == "halted" else Severity.WARNING,
         f"{stop.executor_id} is {stop.kind}: {stop.cause}{why}, by {stop.set_by}{closing}",
-        {"executor": stop.executor_id, "switch": stop.kind, "cause": stop.cause},
+        Severity.CRITICAL if stop.kind == "halted" else Severity.WARNING,
+        executor=stop.executor_id,
+        switch=stop.kind,
+        cause=stop.cause,
     )
 
 
@@ -103,7 +96,7 @@ def _sources(connection: Connection[DictRow], _: Mapping[str, ExecutorSettings])
             trouble = _source_trouble(health)
             if trouble is not None:
                 subject = f"the source {name} {trouble}"
-                alerts.append(raised(AlertKind.SOURCE_SILENT, name, Severity.WARNING, subject, {}))
+                alerts.append(raised(AlertKind.SOURCE_SILENT, name, subject, Severity.WARNING))
     return found(AlertKind.SOURCE_SILENT, alerts)
 
 
@@ -118,16 +111,9 @@ def _source_trouble(health: Mapping[str, str]) -> str | None:
 
 def _refusals(connection: Connection[DictRow], executors: Mapping[str, ExecutorSettings]) -> ConditionResult:
     refusals = fetch_all(connection, _Refusal, sql("alerts", "refusals"), {"executor_ids": list(executors)})
-    return found(
-        AlertKind.ACCOUNT_REFUSED,
-        [
-            raised(
-                AlertKind.ACCOUNT_REFUSED,
-                refusal.executor_id,
-                Severity.CRITICAL,
-                f"the broker refuses the account of {refusal.executor_id}: {refusal.message[:200]}",
-                {"executor": refusal.executor_id},
-            )
-            for refusal in refusals
-        ],
-    )
+    alerts = []
+    for refusal in refusals:
+        # The broker chooses the length of its message, and the subject becomes the title of ours.
+        subject = f"the broker refuses the account of {refusal.executor_id}: {refusal.message[:200]}"
+        alerts.append(raised(AlertKind.ACCOUNT_REFUSED, refusal.executor_id, subject, executor=refusal.executor_id))
+    return found(AlertKind.ACCOUNT_REFUSED, alerts)

@@ -13,7 +13,7 @@ from config.schema.executor import ExecutorSettings
 from pipeline.intake.routing import OWN
 from pipeline.model.reasons import sentence
 from pipeline.model.signals import Action
-from pipeline.monitoring.alerts.kinds import AlertKind, ConditionResult, Severity, found, raised
+from pipeline.monitoring.alerts.kinds import AlertKind, ConditionResult, found, raised
 from pipeline.store.query import fetch_all
 from pipeline.store.statements import sql
 
@@ -78,10 +78,11 @@ def dead_letters(connection: Connection[DictRow], _: Mapping[str, ExecutorSettin
     alerts = [
         raised(
             AlertKind.DEAD_LETTER,
+            # The number, because an execution that was requeued may die again, which is news.
             f"{letter.execution_id}:{letter.number}",
-            Severity.CRITICAL,
             f"dead letter at {letter}: {sentence(letter.reason_code, letter.reason_facts)}",
-            letter.facts | {"reason": letter.reason_code},
+            **letter.facts,
+            reason=letter.reason_code,
         )
         for letter in letters
     ]
@@ -96,9 +97,8 @@ def unknown_outcomes(connection: Connection[DictRow], _: Mapping[str, ExecutorSe
         raised(
             AlertKind.UNKNOWN,
             str(each.execution_id),
-            Severity.CRITICAL,
             f"it has been unknown for {each.age_s:.0f} s whether the broker has an order of {each}",
-            each.facts,
+            **each.facts,
         )
         for each in unknown
     ]
@@ -114,9 +114,10 @@ def failed_exits(connection: Connection[DictRow], _: Mapping[str, ExecutorSettin
             alerts[root] = raised(
                 AlertKind.EXIT_NOT_DONE,
                 root,
-                Severity.CRITICAL,
                 f"an exit of {exit_.symbol} at {exit_.executor_id} did not close the position; it is tried again",
-                {"executor": exit_.executor_id, "symbol": exit_.symbol, "execution_id": root},
+                executor=exit_.executor_id,
+                symbol=exit_.symbol,
+                execution_id=root,
             )
     return found(AlertKind.EXIT_NOT_DONE, alerts.values())
 
@@ -130,8 +131,8 @@ def late_exits(connection: Connection[DictRow], executors: Mapping[str, Executor
             reason = f" ({late.reason_code})" if late.reason_code else ""
             minutes = late.age.total_seconds() / 60
             subject = f"an exit of {late.symbol} at {name} waits for {minutes:.0f} min{reason}"
-            facts = {"executor": name, "execution_id": late.execution_id}
-            alerts.append(raised(AlertKind.EXIT_LATE, str(late.execution_id), Severity.CRITICAL, subject, facts))
+            which = late.execution_id
+            alerts.append(raised(AlertKind.EXIT_LATE, str(which), subject, executor=name, execution_id=which))
     return found(AlertKind.EXIT_LATE, alerts)
 
 
@@ -142,9 +143,9 @@ def late_orders(connection: Connection[DictRow], _: Mapping[str, ExecutorSetting
         raised(
             AlertKind.LATE_ORDER,
             str(order.execution_id),
-            Severity.CRITICAL,
             f"the broker holds an order of an execution that had ended: {order}",
-            order.facts | {"order_id": order.order_id},
+            **order.facts,
+            order_id=order.order_id,
         )
         for order in orders
     ]

@@ -10,7 +10,7 @@ from psycopg.rows import DictRow
 
 from config.alerts import ExecutionRateAlert
 from config.schema.executor import ExecutorSettings
-from pipeline.monitoring.alerts.kinds import AlertKind, ConditionResult, Raised, Severity, found, raised
+from pipeline.monitoring.alerts.kinds import AlertKind, ConditionResult, Raised, found, raised
 from pipeline.store.query import fetch_all
 from pipeline.store.rows import Mode
 from pipeline.store.statements import sql
@@ -55,4 +55,4 @@ class ExecutionRates:
             f"in {minutes} min"
         )
         facts = {"executor": rate.executor_id, "decided": rate.decided, "ordered": rate.ordered}
-        return raised(AlertKind.EXECUTION_RATE, which, Severity.CRITICAL, subject, facts)
+        return raised(AlertKind.EXECUTION_RATE, which, subject, **facts)

@@ -83,7 +83,9 @@ class ConditionResult:
 Condition = Callable[[Connection[DictRow], Mapping[str, ExecutorSettings]], ConditionResult]
 
 
-def raised(kind: AlertKind, which: str, severity: Severity, subject: str, facts: Mapping[str, Any]) -> Raised:
+def raised(
+    kind: AlertKind, which: str, subject: str, severity: Severity = Severity.CRITICAL, **facts: object
+) -> Raised:
     """Return an alert of *kind* about *which*; an empty *which* means that there is only one of its kind."""
     key = f"{kind}:{which}" if which else kind.value
     return Raised(key=key, kind=kind, severity=severity, subject=subject, facts=facts)

@@ -39,11 +39,7 @@ class AlertMonitor:
     gap: timedelta = GAP
 
     def run_once(self) -> int:
-        """Check once; return how many alerts have begun or ended.
-
-        Raises:
-            RecordUnavailable: PostgreSQL is away.
-        """
+        """Check once; return how many alerts have begun or ended. Raises RecordUnavailable."""
 
         def unit(connection: Connection[DictRow]) -> list[ChangedAlert]:
             unwatched = self._unwatched(connection)
@@ -63,8 +59,8 @@ class AlertMonitor:
         if last is None or last.gap < self.gap or not last.executions:
             return None
         subject = f"no keeper ran for {last.gap.total_seconds():.0f} s, while {last.executions} executions came"
-        facts = {"since": last.looked_at, "executions": last.executions}
-        return raised(AlertKind.KEEPER_WAS_DOWN, last.looked_at.isoformat(), Severity.WARNING, subject, facts)
+        which, facts = last.looked_at.isoformat(), {"since": last.looked_at, "executions": last.executions}
+        return raised(AlertKind.KEEPER_WAS_DOWN, which, subject, Severity.WARNING, **facts)
 
 
 def check_keeper(record: Record, store: AlertStore) -> int:

@@ -68,11 +68,7 @@ class _LastSignal:
 
 
 def read(record: Record, executors: _Executors) -> list[Reading]:
-    """Return every gauge that is read from the record.
-
-    Raises:
-        RecordUnavailable: PostgreSQL is away.
-    """
+    """Return every gauge that is read from the record. Raises RecordUnavailable."""
     limits = headroom(record, executors)
     readings = record.run(lambda connection: list(_all(connection, executors)))
     for each in limits:
