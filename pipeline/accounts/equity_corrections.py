@@ -54,13 +54,7 @@ def read(record: Record, executor: ExecutorSettings) -> Baseline:
 
 
 def correct(
-    record: Record,
-    executor: ExecutorSettings,
-    *,
-    day_start: Decimal | None,
-    peak: Decimal | None,
-    by: str,
-    why: str,
+    record: Record, executor: ExecutorSettings, *, day_start: Decimal | None, peak: Decimal | None, by: str, why: str
 ) -> tuple[Baseline, Baseline]:
     """Replace our figures by a person's, and return the figures before and after.
 

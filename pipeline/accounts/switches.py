@@ -119,7 +119,10 @@ class SwitchStatus:
 
 
 class Switches:
-    """Turns switches for a person, by executor. Every method may be run again with the same values."""
+    """Turns switches for a person, by executor. Every method may be run again with the same values.
+
+    Every method raises `RecordUnavailable` while PostgreSQL is away.
+    """
 
     def __init__(self, record: Record) -> None:
         self._record = record
@@ -127,11 +130,7 @@ class Switches:
     def turn(
         self, executor_id: str, kind: SwitchKind, *, flatten: bool = False, by: str, why: str | None
     ) -> SwitchStatus:
-        """Turn a switch on and return the switches that are on afterwards.
-
-        Raises:
-            RecordUnavailable: PostgreSQL is away.
-        """
+        """Turn a switch on and return the switches that are on afterwards."""
 
         def unit(connection: Connection[DictRow]) -> SwitchStatus:
             account_key = account_key_of(connection, executor_id)
@@ -147,7 +146,6 @@ class Switches:
 
         Raises:
             NotPossible: a limit halted the account, and *why* does not explain why it may trade again.
-            RecordUnavailable: PostgreSQL is away.
         """
 
         def unit(connection: Connection[DictRow]) -> SwitchStatus:
@@ -169,19 +167,11 @@ class Switches:
         return self._record.run(unit)
 
     def active_switches(self, executor_id: str) -> SwitchStatus:
-        """Return the switches that are on.
-
-        Raises:
-            RecordUnavailable: PostgreSQL is away.
-        """
+        """Return the switches that are on."""
         return self._record.run(lambda connection: _status(connection, executor_id))
 
     def over(self, executor: ExecutorSettings) -> list[Use]:
-        """Return the use of each loss limit that stops entries, even after a person turns its switch off.
-
-        Raises:
-            RecordUnavailable: PostgreSQL is away.
-        """
+        """Return the use of each loss limit that stops entries, even after a person turns its switch off."""
         baseline = self._record.run(
             lambda connection: equity_baseline(connection, account_key_of(connection, executor.id))
         )

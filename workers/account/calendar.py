@@ -46,9 +46,6 @@ def seems_open(record: Record, snapshots: Snapshots) -> bool:
     """Return whether the market is open by the last reading of the clock, however old it is.
 
     Openings and closings since that reading are taken into account.
-
-    Raises:
-        RecordUnavailable: PostgreSQL is away.
     """
     reading = snapshots.last_clock()
     now = record.one(datetime, sql("accounts", "now"))
@@ -57,11 +54,7 @@ def seems_open(record: Record, snapshots: Snapshots) -> bool:
 
 
 def was_held_for_open(record: Record, execution_id: UUID) -> bool:
-    """Return whether an execution has waited for the market to open.
-
-    Raises:
-        RecordUnavailable: PostgreSQL is away.
-    """
+    """Return whether an execution has waited for the market to open."""
     return record.one(bool, sql("calendar", "was_held_for_open"), {"execution_id": execution_id})
 
 
@@ -75,7 +68,10 @@ class _RecordedSession:
 
 
 class Calendar:
-    """The regular sessions of one executor's broker. One process reads them once a day and shares them with all."""
+    """The regular sessions of one executor's broker. One process reads them once a day and shares them with all.
+
+    Both methods raise `RecordUnavailable` while PostgreSQL is away.
+    """
 
     def __init__(self, record: Record, executor: ExecutorSettings, broker: Broker) -> None:
         self._record = record
@@ -86,11 +82,7 @@ class Calendar:
         self._kept_until = 0.0
 
     def around(self, at: datetime) -> tuple[MarketSession, ...]:
-        """Return the sessions from a week before *at* to two weeks after; empty when they cannot be read.
-
-        Raises:
-            RecordUnavailable: PostgreSQL is away.
-        """
+        """Return the sessions from a week before *at* to two weeks after; empty when they cannot be read."""
         day = at.astimezone(UTC).date()
         if day != self._kept_for or time.monotonic() >= self._kept_until:
             self._kept, kept_s = self._read(day - _BACK, day + _AHEAD)
@@ -98,11 +90,7 @@ class Calendar:
         return self._kept
 
     def known(self, at: datetime) -> tuple[MarketSession, ...]:
-        """Return the sessions around *at* that the record has; the broker is not read.
-
-        Raises:
-            RecordUnavailable: PostgreSQL is away.
-        """
+        """Return the sessions around *at* that the record has; the broker is not read."""
         day = at.astimezone(UTC).date()
         return self._kept if day == self._kept_for else self._recorded(day - _BACK, day + _AHEAD)[0]
 

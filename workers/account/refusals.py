@@ -37,7 +37,10 @@ class RecordedRefusal:
 
 
 class Refusals:
-    """The refusal of one executor's account. All processes share it, so that one probe a minute is enough."""
+    """The refusal of one executor's account. All processes share it, so that one probe a minute is enough.
+
+    Every method raises `RecordUnavailable` while PostgreSQL is away.
+    """
 
     def __init__(self, record: Record, executor_id: str) -> None:
         self._record = record
@@ -45,27 +48,15 @@ class Refusals:
         self._key = {"executor_id": executor_id}
 
     def current(self) -> RecordedRefusal | None:
-        """Return the refusal; None when the account is accepted.
-
-        Raises:
-            RecordUnavailable: PostgreSQL is away.
-        """
+        """Return the refusal; None when the account is accepted."""
         return self._record.maybe(RecordedRefusal, sql("accounts", "refusal"), self._key)
 
     def claim_probe(self) -> bool:
-        """Return whether this process is the one that tries the account in this minute.
-
-        Raises:
-            RecordUnavailable: PostgreSQL is away.
-        """
+        """Return whether this process is the one that tries the account in this minute."""
         return self._record.do(sql("accounts", "claim_probe"), self._key | {"every": PROBE_EVERY}) > 0
 
     def note(self, message: str) -> AccountRefused:
-        """Record that the broker refuses the account, and return the refusal.
-
-        Raises:
-            RecordUnavailable: PostgreSQL is away.
-        """
+        """Record that the broker refuses the account, and return the refusal."""
         message = message[:300]
         new = self._record.one(bool, sql("accounts", "refuse"), self._key | {"every": PROBE_EVERY, "message": message})
         if new:

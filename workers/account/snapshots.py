@@ -24,7 +24,10 @@ log = structlog.get_logger(__name__)
 
 
 class Snapshots:
-    """Reads and shares the snapshots of one executor's account."""
+    """Reads and shares the snapshots of one executor's account.
+
+    Every method raises `RecordUnavailable` while PostgreSQL is away.
+    """
 
     def __init__(self, record: Record, executor: ExecutorSettings, broker: Broker) -> None:
         self._record = record
@@ -41,7 +44,6 @@ class Snapshots:
         Raises:
             BrokerUnavailable: the broker is away, and there is no fresh snapshot.
             BrokerUnreadable: the broker's answer makes no sense.
-            RecordUnavailable: PostgreSQL is away.
         """
         age = within if within is not None else timedelta(seconds=self._executor.limits.account_age_s)
         refused = self.refusal()
@@ -55,11 +57,7 @@ class Snapshots:
         return self.read()
 
     def last_clock(self) -> ClockReading | None:
-        """Return the newest shared reading of the clock, however old it is; None before the first reading.
-
-        Raises:
-            RecordUnavailable: PostgreSQL is away.
-        """
+        """Return the newest shared reading of the clock, however old it is; None before the first reading."""
         row = self._shared()
         return None if row is None else row.last_clock()
 
@@ -70,7 +68,6 @@ class Snapshots:
             BrokerUnavailable: the broker is away.
             BrokerRefusesAccount: it refuses the account.
             BrokerUnreadable: its answer makes no sense.
-            RecordUnavailable: PostgreSQL is away.
         """
         read_at = self._now()
         reading = ClockReading(clock=self._broker.clock(), read_at=read_at)
@@ -83,7 +80,6 @@ class Snapshots:
         Raises:
             BrokerUnavailable: a probe was due, and the broker is away.
             BrokerUnreadable: a probe was due, and the answer makes no sense.
-            RecordUnavailable: PostgreSQL is away.
         """
         refusal = self._refusals.current()
         if refusal is None:
@@ -99,7 +95,6 @@ class Snapshots:
         Raises:
             BrokerUnavailable: the broker is away.
             BrokerUnreadable: its answer makes no sense.
-            RecordUnavailable: PostgreSQL is away.
         """
         taken_at, began = self._now(), time.monotonic()
         try:
@@ -116,19 +111,11 @@ class Snapshots:
         return snapshot
 
     def refused(self, message: str) -> AccountRefused:
-        """Record that the broker refuses the account, and return the refusal.
-
-        Raises:
-            RecordUnavailable: PostgreSQL is away.
-        """
+        """Record that the broker refuses the account, and return the refusal."""
         return self._refusals.note(message)
 
     def share(self, snapshot: Snapshot) -> None:
-        """Record a reading of the account; the account counts as accepted from then on.
-
-        Raises:
-            RecordUnavailable: PostgreSQL is away.
-        """
+        """Record a reading of the account; the account counts as accepted from then on."""
         values = self._key | snapshot_values(snapshot)
 
         def unit(connection: Connection[DictRow]) -> None:

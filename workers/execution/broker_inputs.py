@@ -88,11 +88,7 @@ class BrokerInputs:
         )
 
     def hours(self, signal: SignalRow, now: datetime) -> Market | None:
-        """Return the hours that the calendar has for *now*, without reading the broker: for ages while it is away.
-
-        Raises:
-            RecordUnavailable: PostgreSQL is away.
-        """
+        """Return the hours that the calendar has for *now*, without reading the broker: for ages while it is away."""
         if not keeps_hours(signal, self.executor):
             return None
         last = self.snapshots.last_clock()

@@ -16,13 +16,7 @@ from workers.rules.retry_policy import settled_by
 
 #: An order with one of these statuses will not trade any more.
 LAST_WORDS = frozenset(
-    {
-        OrderStatus.FILLED,
-        OrderStatus.CANCELED,
-        OrderStatus.EXPIRED,
-        OrderStatus.REJECTED,
-        OrderStatus.REPLACED,
-    }
+    {OrderStatus.FILLED, OrderStatus.CANCELED, OrderStatus.EXPIRED, OrderStatus.REJECTED, OrderStatus.REPLACED}
 )
 # The broker's clock differs from ours a little. An order of the day before belongs to another intent.
 _CLOCKS_DIFFER = timedelta(seconds=60)

@@ -48,11 +48,7 @@ class AccountControls:
     flat_by: FlatByClose
 
     def run_once(self) -> int:
-        """Take the next step that the switches and hours ask for; return how many exits were recorded.
-
-        Raises:
-            RecordUnavailable: PostgreSQL is away.
-        """
+        """Take the next step that the switches and hours ask for; return how many exits were recorded."""
         key = {"executor_id": self.executor_id}
         active = self.record.one(_ActiveControls, sql("switches", "active_controls"), key)
         if active.entries_stopped_since is not None:

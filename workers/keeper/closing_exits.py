@@ -60,9 +60,6 @@ class ClosingExits:
             positions: The positions at the broker.
             taken_at: When they were read. A symbol that had a fill since then waits for the next reading.
             root: The beginning of the source_ids: the same root closes the same thing.
-
-        Raises:
-            RecordUnavailable: PostgreSQL is away.
         """
         return sum(self._close(position, taken_at, f"{root}-{position.symbol}-") for position in positions)
 

@@ -36,11 +36,7 @@ class EntryCancellation:
     runtime: ExecutorRuntime
 
     def end_entries(self, since: datetime) -> int:
-        """Cancel working entries, and make due what was held before *since*; return how many entries still work.
-
-        Raises:
-            RecordUnavailable: PostgreSQL is away.
-        """
+        """Cancel working entries, and make due what was held before *since*; return how many entries still work."""
         values = {
             "executor_id": self.runtime.executor.id,
             "since": since,
@@ -52,11 +48,7 @@ class EntryCancellation:
 
 
 def cancel_entries(record: Record, runtime: ExecutorRuntime, *, only: AssetClass | None = None) -> int:
-    """Ask for a cancel of every working entry of the asset class *only* (None: of all); return how many work.
-
-    Raises:
-        RecordUnavailable: PostgreSQL is away.
-    """
+    """Ask for a cancel of every working entry of the asset class *only* (None: of all); return how many work."""
     working = record.all(_WorkingEntry, sql("switches", "working_entries"), {"executor_id": runtime.executor.id})
     entries = [entry for entry in working if only is None or asset_class(entry.symbol) is only]
     for entry in entries:

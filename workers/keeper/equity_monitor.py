@@ -90,11 +90,7 @@ class EquityMonitor:
         self._transfers = Transfers(record=self.record, runtime=self.runtime)
 
     def run_once(self) -> int:
-        """Read the account if that is due, and evaluate what is new; return the number of changes.
-
-        Raises:
-            RecordUnavailable: PostgreSQL is away.
-        """
+        """Read the account if that is due, and evaluate what is new; return the number of changes."""
         reading = self._newest_reading()
         if not self._has_limits:
             return self._release(reading.holder)

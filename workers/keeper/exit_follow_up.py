@@ -100,11 +100,7 @@ class ExitFollowUp:
     _reported: set[UUID] = field(default_factory=set)
 
     def run_once(self) -> int:
-        """Follow up ended exits, cancel resting ones and report late ones; return how many were followed up.
-
-        Raises:
-            RecordUnavailable: PostgreSQL is away.
-        """
+        """Follow up ended exits, cancel resting ones and report late ones; return how many were followed up."""
         key = {"executor_id": self.runtime.executor.id, "limit": _BATCH}
         ended = self.record.all(_EndedExit, sql("exit_follow_up", "ended"), key)
         for each in ended:

@@ -36,11 +36,7 @@ class FlatByClose:
     _checked_at: float = float("-inf")
 
     def run_once(self) -> int:
-        """Close the shares if the close is near; return how many exits were recorded.
-
-        Raises:
-            RecordUnavailable: PostgreSQL is away.
-        """
+        """Close the shares if the close is near; return how many exits were recorded."""
         before_s = self.runtime.executor.firm.flat_before_close_s
         if before_s is None or time.monotonic() - self._checked_at < _NEAR.total_seconds():
             return 0

@@ -54,11 +54,7 @@ class Flatten:
     _reported: set[UUID] = field(default_factory=set)
 
     def run_once(self) -> int:
-        """Take the next step if a switch asks to flatten; return how many exits were recorded.
-
-        Raises:
-            RecordUnavailable: PostgreSQL is away.
-        """
+        """Take the next step if a switch asks to flatten; return how many exits were recorded."""
         requests = self.record.run(lambda connection: flatten_requests(connection, self.runtime.executor.id))
         if not requests or not self._is_due():
             return 0

@@ -23,11 +23,7 @@ class Leadership:
         self._until = 0.0
 
     def renew(self) -> int:
-        """Take or renew the lease; return 1 when this keeper has it, else 0.
-
-        Raises:
-            RecordUnavailable: PostgreSQL is away.
-        """
+        """Take or renew the lease; return 1 when this keeper has it, else 0."""
         asked_at = time.monotonic()
         led = self.leads()
         renewed = self._record.do(sql("keeper", "lead"), self._key)

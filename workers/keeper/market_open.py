@@ -29,11 +29,7 @@ class MarketOpen:
         self._next_at = 0.0
 
     def run_once(self) -> int:
-        """Read the clock if it is due, and return how many executions were released because the market is open.
-
-        Raises:
-            RecordUnavailable: PostgreSQL is away.
-        """
+        """Read the clock if it is due, and return how many executions were released because the market is open."""
         if time.monotonic() < self._next_at or not self._executions_wait():
             return 0
         reading = self._read_clock()

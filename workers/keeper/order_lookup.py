@@ -77,11 +77,7 @@ class OrderLookup:
     who: str
 
     def run_once(self) -> int:
-        """Look up one batch of the due orders, and return how many executions were settled.
-
-        Raises:
-            RecordUnavailable: PostgreSQL is away.
-        """
+        """Look up one batch of the due orders, and return how many executions were settled."""
         values = {"claim": _CLAIM, "limit": _BATCH, "executor_ids": list(self.runtimes)}
         due = self.record.all(UnknownExecution, sql("keeper", "claim_unknown"), values)
         return sum(self.pool.map(self._resolve, due))

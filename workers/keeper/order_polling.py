@@ -59,11 +59,7 @@ class OrderPolling:
     interval: PollInterval = field(default_factory=PollInterval)
 
     def run_once(self) -> int:
-        """Poll once if an order has no final status, and return how many executions moved.
-
-        Raises:
-            RecordUnavailable: PostgreSQL is away.
-        """
+        """Poll once if an order has no final status, and return how many executions moved."""
         moved = 0
         try:
             orders = self._open_orders(set())

@@ -54,11 +54,7 @@ class OrderUpdates:
     who: str
 
     def apply(self, orders: Sequence[BrokerOrder], seen: set[str]) -> int:
-        """Move the executions of changed orders, add our client order ids to *seen*; return how many moved.
-
-        Raises:
-            RecordUnavailable: PostgreSQL is away.
-        """
+        """Move the executions of changed orders, add our client order ids to *seen*; return how many moved."""
         ours = {order.client_order_id: order for order in orders if is_our_order(order.client_order_id)}
         if not ours:
             return 0

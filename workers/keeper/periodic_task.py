@@ -20,7 +20,8 @@ class PeriodicTask(threading.Thread):
     """A thread that runs *task* every *every_s* seconds while *leads* returns True.
 
     The task returns the number of things that it did, or None. After a run that did something the next one follows at
-    once, unless the task is *paced*. The task itself reports a server that is away; this thread waits and tries again.
+    once, unless the task is *paced*. Every task of the keeper may raise `Unavailable`, because PostgreSQL or Redis is
+    away, and runs again after a pause.
     """
 
     def __init__(

@@ -46,11 +46,7 @@ class Transfers:
     runtime: ExecutorRuntime
 
     def count_new(self, account_key: str) -> None:
-        """Read the broker's list of transfers and count the new ones. A list that cannot be read is skipped.
-
-        Raises:
-            RecordUnavailable: PostgreSQL is away.
-        """
+        """Read the broker's list of transfers and count the new ones. A list that cannot be read is skipped."""
         watched = self.record.maybe(_WatchedDay, sql("equity_monitor", "watched_day"), {"holder": account_key})
         if watched is None:
             return

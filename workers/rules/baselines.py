@@ -97,12 +97,7 @@ def next_start(
 
 
 def count(
-    listed: Sequence[Transfer],
-    *,
-    known: Collection[str],
-    since: datetime,
-    asked_before: bool,
-    as_of: datetime,
+    listed: Sequence[Transfer], *, known: Collection[str], since: datetime, asked_before: bool, as_of: datetime
 ) -> TransferEffect:
     """Return the change that the *listed* transfers make which are not *known* yet.
 

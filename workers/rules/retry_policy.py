@@ -133,8 +133,5 @@ def _not_sent(outcome: NotSent, *, age: timedelta) -> Transition:
     elif outcome.cause is NotSentCause.ACCOUNT_REFUSED:
         code, wait = Code.BROKER_REFUSES_ACCOUNT, PROBE_EVERY
     return Transition(
-        state=State.HELD,
-        reason=Reason(code=code, facts={"says": outcome.message[:300]}),
-        due_in=wait,
-        may_exist=False,
+        state=State.HELD, reason=Reason(code=code, facts={"says": outcome.message[:300]}), due_in=wait, may_exist=False
     )

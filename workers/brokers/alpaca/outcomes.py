@@ -143,8 +143,7 @@ def complaint_of(answer: HttpAnswer) -> Complaint | None:
         return None
     code = body.get("code")
     return Complaint(
-        message=_clean(body["message"]),
-        code=code if isinstance(code, int) and not isinstance(code, bool) else None,
+        message=_clean(body["message"]), code=code if isinstance(code, int) and not isinstance(code, bool) else None
     )
 
 
