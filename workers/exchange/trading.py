@@ -46,11 +46,7 @@ NO_FAULTS = OrderFaults()
 
 
 def submit(
-    venue: Venue,
-    account: ExchangeAccount,
-    body: Mapping[str, Any],
-    now_ns: int,
-    faults: OrderFaults = NO_FAULTS,
+    venue: Venue, account: ExchangeAccount, body: Mapping[str, Any], now_ns: int, faults: OrderFaults = NO_FAULTS
 ) -> ExchangeOrder:
     """Accept the order that *body* describes.
 
