@@ -63,11 +63,7 @@ def masked(value: Any, *, name: str = "") -> Any:
 
 
 def configure_logs(
-    style: Literal["console", "json"],
-    *,
-    process: str,
-    level: int = logging.INFO,
-    stream: TextIO | None = None,
+    style: Literal["console", "json"], *, process: str, level: int = logging.INFO, stream: TextIO | None = None
 ) -> None:
     """Send the log lines of this process and its libraries to standard error in one form.
 

@@ -17,7 +17,7 @@ import pytest
 import redis
 from psycopg import sql
 
-from pipeline.entrypoints.supervisor.servers.servers import EmbeddedServer
+from tests.embedded_server import EmbeddedServer
 
 _TEMPLATE = "tradewire_template"
 #: How many databases are ready for the tests to come.

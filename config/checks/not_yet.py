@@ -7,10 +7,7 @@ from config.schema.executor import ExecutorSettings
 
 #: By table and key: the values that already act. All other values do not act yet.
 _ACTING: Mapping[tuple[str, str], frozenset[object]] = MappingProxyType(
-    {
-        ("order", "entry_timeout_s"): frozenset(),
-        ("order", "unprotected"): frozenset({"allow"}),
-    }
+    {("order", "entry_timeout_s"): frozenset(), ("order", "unprotected"): frozenset({"allow"})}
 )
 
 

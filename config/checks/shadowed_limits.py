@@ -65,10 +65,7 @@ def _positions(executor: ExecutorSettings) -> _Notes:
         return
     if position is not None and position * count < gross:
         most = plain(Decimal(position * count))
-        yield (
-            "limits.gross_exposure_percent",
-            f"{plain(gross)} is never reached: positions are worth at most {most}",
-        )
+        yield ("limits.gross_exposure_percent", f"{plain(gross)} is never reached: positions are worth at most {most}")
     # An entry that is scaled by volatility may be smaller than its value.
     if executor.size.volatility_target_percent is None and min(executor.size.value, largest) * count > gross:
         message = f"{count} is never reached: gross_exposure_percent {plain(gross)} is tighter"

@@ -36,10 +36,7 @@ def _route(executor: ExecutorSettings) -> _Warnings:
     if route.asset_classes is not None:
         untradable = [at for at in route.symbols or () if asset_class(at) not in route.asset_classes]
         if untradable:
-            yield (
-                "route.symbols",
-                f"{', '.join(untradable)} is never traded: route.asset_classes lacks its class",
-            )
+            yield ("route.symbols", f"{', '.join(untradable)} is never traded: route.asset_classes lacks its class")
     if route.actions == ("SELL",) and not executor.order.allow_short:
         yield "route.actions", 'only "SELL", and order.allow_short is false: no entry is ever taken'
 
@@ -56,10 +53,7 @@ def _size(executor: ExecutorSettings) -> _Warnings:
     if size.method != "equity_percent":
         return
     if size.maximum_percent is not None and size.value > size.maximum_percent:
-        yield (
-            "size.value",
-            f"{plain(size.value)} is always reduced to maximum_percent {plain(size.maximum_percent)}",
-        )
+        yield ("size.value", f"{plain(size.value)} is always reduced to maximum_percent {plain(size.maximum_percent)}")
     for name in ("gross_exposure_percent", "symbol_exposure_percent", "group_exposure_percent"):
         limit = getattr(limits, name)
         if limit is not None and size.value > limit and (executor.groups or not name.startswith("group")):

@@ -192,10 +192,7 @@ def _required(settings: Settings) -> tuple[str, str]:
 
 def _connection(redis_url: str) -> Redis:
     return Redis.from_url(
-        redis_url,
-        socket_timeout=_REDIS_TIMEOUT_S,
-        socket_connect_timeout=_REDIS_TIMEOUT_S,
-        retry=Retry(NoBackoff(), 0),
+        redis_url, socket_timeout=_REDIS_TIMEOUT_S, socket_connect_timeout=_REDIS_TIMEOUT_S, retry=Retry(NoBackoff(), 0)
     )
 
 

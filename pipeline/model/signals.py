@@ -144,10 +144,7 @@ class Signal(BaseModel):
         if self.intent is Intent.CLOSE or self.entry_price is None:
             return
         up = self.action is Action.BUY
-        for name, price, above in (
-            ("target_price", self.target_price, up),
-            ("stop_price", self.stop_price, not up),
-        ):
+        for name, price, above in (("target_price", self.target_price, up), ("stop_price", self.stop_price, not up)):
             if price is not None and (price == self.entry_price or (price > self.entry_price) != above):
                 where = "above" if above else "below"
                 raise ValueError(f"{name} of a {self.action} must be {where} entry_price {self.entry_price}")

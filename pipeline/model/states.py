@@ -73,8 +73,3 @@ MOVES = MappingProxyType(
         State.DISCARDED: _BROKER,
     }
 )
-
-
-def may_move(old: State, new: State) -> bool:
-    """Return whether an execution may move from *old* to *new*."""
-    return new in MOVES[old]

@@ -46,19 +46,6 @@ class Switch:
     set_at: datetime
 
 
-def switch_of(row: Mapping[str, Any]) -> Switch:
-    """Return the switch of a *row* of the record."""
-    return Switch(
-        kind=SwitchKind(row["kind"]),
-        cause=row["cause"],
-        facts=row["facts"],
-        flatten=row["flatten"],
-        set_by=row["set_by"],
-        why=row["why"],
-        set_at=row["set_at"],
-    )
-
-
 def reason_of(switch: Switch) -> Reason:
     """Return the reason that *switch* gives: its figures, who turned it on, since when and why."""
     facts = {**switch.facts, "by": switch.set_by, "since": switch.set_at}

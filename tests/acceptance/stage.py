@@ -17,8 +17,8 @@ from typing import Any, TextIO
 import httpx
 import psutil
 
-from pipeline.entrypoints.supervisor.servers.servers import EmbeddedServer
 from tests.acceptance.system import System, a_signal
+from tests.embedded_server import EmbeddedServer
 from tests.exchange_fixtures import ExchangeProcess
 from tests.waiting import patience
 

@@ -40,10 +40,10 @@ from pipeline.entrypoints.drill.sending import PRICE, symbols
 from pipeline.entrypoints.drill.system import WORKERS, write_executors
 from pipeline.entrypoints.drill.table import ProgressBar
 from pipeline.entrypoints.supervisor.servers.addresses import LOOPBACK, free_port
-from pipeline.entrypoints.supervisor.servers.servers import EmbeddedServer
 from pipeline.entrypoints.supervisor.servers.spawn import Lifeline
 from tests.benchmarks.plain_rq import EXCHANGE, position_path, queue_of, worker_name
 from tests.benchmarks.plain_rq_audit import FINISHED, PlainJob, PlainLedgers, audit_plain
+from tests.embedded_server import EmbeddedServer
 
 _ROOT = Path(__file__).parents[2]
 _PLAIN = ("-m", "tests.benchmarks.plain_rq")

@@ -19,11 +19,11 @@ from pathlib import Path
 import httpx
 import psycopg
 
-from pipeline.entrypoints.supervisor.servers.servers import EmbeddedServer
 from pipeline.entrypoints.web.page.figures import BOUNDS, WINDOWS
 from pipeline.store.migrate import migrate
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
+from tests.embedded_server import EmbeddedServer
 from tests.web import TOKEN, serving, web_context
 
 PATHS = ("/", "/parts/signals", "/parts/executors", "/parts/charts", "/parts/letters", "/parts/processes")

@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from pipeline.entrypoints.supervisor.servers.addresses import free_port
-from pipeline.entrypoints.supervisor.servers.servers import EmbeddedServer
 from tests.dashboard_jobs import LOGIN, TOKEN
+from tests.embedded_server import EmbeddedServer
 from tests.waiting import patience
 
 

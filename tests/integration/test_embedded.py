@@ -20,11 +20,11 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from pipeline.entrypoints.supervisor.servers.orphans import runs, wait_until_gone
-from pipeline.entrypoints.supervisor.servers.servers import EmbeddedServer
+from tests.embedded_server import EmbeddedServer
 
 _OWNER = """
 import pathlib, sys, time
-from pipeline.entrypoints.supervisor.servers.servers import EmbeddedServer
+from tests.embedded_server import EmbeddedServer
 server = getattr(EmbeddedServer, sys.argv[1])(pathlib.Path(sys.argv[2]))
 server.start()
 print(server.guard_pid, server.server_pid, flush=True)

@@ -14,12 +14,12 @@ import psycopg
 import pytest
 from structlog.testing import capture_logs
 
-from pipeline.entrypoints.supervisor.servers.servers import EmbeddedServer
 from pipeline.intake.buffer import EXPIRED_UNRECORDED
 from pipeline.intake.producer import Producer
 from pipeline.intake.sources.file import FileSource
 from pipeline.intake.sources.protocol import Item
 from pipeline.model.errors import InvalidSignal, QueueUnavailable, RecordUnavailable, SourceUnavailable
+from tests.embedded_server import EmbeddedServer
 from tests.waiting import until
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)

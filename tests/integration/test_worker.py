@@ -15,8 +15,8 @@ from rq import Queue, Worker
 from rq.serializers import JSONSerializer
 from rq.suspension import resume, suspend
 
-from pipeline.entrypoints.supervisor.servers.servers import EmbeddedServer
 from tests.core_fixtures import Processes, Started
+from tests.embedded_server import EmbeddedServer
 from tests.factories import Core, until
 from tests.factories import signal as a_signal
 

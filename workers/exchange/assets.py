@@ -80,7 +80,7 @@ class AssetList:
     """The list of assets, with the flags that an admin has changed."""
 
     def __init__(self) -> None:
-        self._changed: dict[str, dict[str, bool]] = {}
+        self._changed: dict[str, dict[str, Any]] = {}
         self._known: dict[str, ListedAsset] = {}
         self._by_id: dict[str, ListedAsset] = {}
         for symbol in (*_SHARES, *(f"{coin}/USD" for coin in _COINS)):
@@ -91,16 +91,10 @@ class AssetList:
         known = self.known(symbol)
         if known is None:
             return None
-        changed = self._changed.get(known.symbol, {})
-        if not changed.get("exists", True):
+        flags = dict(self._changed.get(known.symbol, {}))
+        if not flags.pop("exists", True):
             return None
-        return replace(
-            known,
-            active=changed.get("active", known.active),
-            tradable=changed.get("tradable", known.tradable),
-            fractionable=changed.get("fractionable", known.fractionable),
-            shortable=changed.get("shortable", known.shortable),
-        )
+        return replace(known, **flags)
 
     def known(self, symbol: str) -> ListedAsset | None:
         """Return the asset of *symbol* without an admin's changes; None when it cannot be a symbol."""

@@ -33,11 +33,7 @@ class Call:
 
     @cached_property
     def json(self) -> dict[str, Any]:
-        """Return the body's JSON object, with fractions as `Decimal`.
-
-        Raises:
-            RequestRefused: 400, when it is not an object.
-        """
+        """Return the body's JSON object, with fractions as `Decimal`; refuse anything else."""
         return read_json(self.body)
 
 

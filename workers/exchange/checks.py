@@ -32,11 +32,7 @@ class Reservation:
 
 
 def find_asset(venue: Venue, symbol: str) -> ListedAsset:
-    """Return the asset to trade.
-
-    Raises:
-        RequestRefused: 422, when there is no such asset or it cannot be traded.
-    """
+    """Return the asset to trade; refuse one that does not exist or cannot be traded."""
     asset = venue.assets.find(symbol)
     if asset is None:
         raise rule(f'asset "{symbol}" not found')
@@ -48,11 +44,7 @@ def find_asset(venue: Venue, symbol: str) -> ListedAsset:
 
 
 def check_terms(venue: Venue, ticket: Ticket, asset: ListedAsset, now_ns: int) -> None:
-    """Refuse terms that the market of this asset does not have.
-
-    Raises:
-        RequestRefused: 403 or 422.
-    """
+    """Refuse terms that the market of this asset does not have."""
     for price, name in (
         (ticket.limit_price, "limit_price"),
         (ticket.stop_price, "stop_price"),
@@ -73,11 +65,7 @@ def check_terms(venue: Venue, ticket: Ticket, asset: ListedAsset, now_ns: int) -
 
 
 def check_account(account: ExchangeAccount, ticket: Ticket) -> None:
-    """Refuse an order of an account that may not trade, or with a client id that is used already.
-
-    Raises:
-        RequestRefused: 403 or 422.
-    """
+    """Refuse an order of an account that may not trade, or with a client id that is used already."""
     check_client_id(account, ticket.client_order_id)
     if account.trading_blocked:
         raise forbidden("account is not authorized to trade")
@@ -86,21 +74,13 @@ def check_account(account: ExchangeAccount, ticket: Ticket) -> None:
 
 
 def check_client_id(account: ExchangeAccount, client_order_id: str | None) -> None:
-    """Refuse a client id that an order of this account has or had.
-
-    Raises:
-        RequestRefused: 422.
-    """
+    """Refuse a client id that an order of this account has or had."""
     if client_order_id is not None and client_order_id in account.by_client_id:
         raise bad_parameter("client_order_id must be unique")
 
 
 def check_wash_trade(account: ExchangeAccount, ticket: Ticket, symbol: str) -> None:
-    """Refuse an order that could trade with another order of the account.
-
-    Raises:
-        RequestRefused: 403.
-    """
+    """Refuse an order that could trade with another order of the account."""
     if ticket.order_class is not OrderClass.SIMPLE or ticket.type is OrderType.TRAILING_STOP:
         return
     for order in account.open[symbol, ticket.side.opposite].values():
@@ -116,11 +96,7 @@ def check_wash_trade(account: ExchangeAccount, ticket: Ticket, symbol: str) -> N
 
 
 def reserve(venue: Venue, account: ExchangeAccount, ticket: Ticket, asset: ListedAsset) -> Reservation:
-    """Return the quantity and buying power that the order holds back.
-
-    Raises:
-        RequestRefused: 403 when the account cannot pay or deliver, 422 for terms that do not fit its position.
-    """
+    """Return what the order holds back; refuse one that the account cannot pay or deliver, or that does not fit."""
     price = ticket.limit_price or ticket.stop_price or venue.price(asset.symbol)
     if price is None:
         detail = "place a limit order first, or set one with POST /admin/prices"

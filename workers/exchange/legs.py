@@ -14,11 +14,7 @@ _TIMES = frozenset({TimeInForce.DAY, TimeInForce.GTC})
 
 
 def check_legs(ticket: Ticket) -> Ticket:
-    """Return *ticket* with checked legs. The limit price of an OCO is its take-profit.
-
-    Raises:
-        RequestRefused: 422, when the legs do not fit the order class.
-    """
+    """Return *ticket* with legs that fit its class, or refuse it. The limit price of an OCO is its take-profit."""
     if ticket.order_class is OrderClass.OCO:
         if ticket.type is not OrderType.LIMIT:
             raise rule("oco orders must be limit orders")

@@ -68,17 +68,8 @@ class ExchangeOrderStatus(StrEnum):
     REPLACED = "replaced"
 
 
-#: Statuses from which an order may still fill.
-OPEN = frozenset(
-    {
-        ExchangeOrderStatus.ACCEPTED,
-        ExchangeOrderStatus.PENDING_NEW,
-        ExchangeOrderStatus.NEW,
-        ExchangeOrderStatus.HELD,
-        ExchangeOrderStatus.PARTIALLY_FILLED,
-        ExchangeOrderStatus.PENDING_CANCEL,
-    }
-)
+#: Statuses that an order never leaves.
+_ENDED = frozenset(ExchangeOrderStatus(word) for word in ("filled", "canceled", "expired", "rejected", "replaced"))
 #: Statuses in which an order is in the book and may be matched.
 WORKING = frozenset({ExchangeOrderStatus.NEW, ExchangeOrderStatus.PARTIALLY_FILLED})
 
@@ -141,7 +132,7 @@ class ExchangeOrder:
     @property
     def is_open(self) -> bool:
         """Return whether it may still fill."""
-        return self.status in OPEN
+        return self.status not in _ENDED
 
     @property
     def filled_average(self) -> Decimal | None:

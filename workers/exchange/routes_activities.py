@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from starlette.routing import Route
@@ -26,12 +27,7 @@ class _Activity:
 def activities(call: Call) -> Reply:
     """`GET /v2/account/activities` and `/v2/account/activities/{activity_type}`."""
     size = integer(call, "page_size", _MOST, _MOST)
-    found: list[dict[str, Any]] = []
-    for activity in _asked(call):
-        if len(found) == size:
-            break
-        found.append(activity.body)
-    return Reply(json=found)
+    return Reply(json=[activity.body for activity in islice(_asked(call), size)])
 
 
 def _kinds(call: Call) -> frozenset[str]:

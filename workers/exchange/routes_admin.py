@@ -36,8 +36,7 @@ class Admin:
             Route("/admin/clock", _local(self._clock), methods=["POST"]),
             Route("/admin/accounts", _local(self._accounts), methods=["POST"]),
             Route("/admin/assets", _local(self._assets), methods=["POST"]),
-            Route("/admin/faults", _local(self._set_faults), methods=["POST"]),
-            Route("/admin/faults", _local(self._faults), methods=["GET"]),
+            Route("/admin/faults", _local(self._faults), methods=["GET", "POST"]),
             Route("/admin/state", _local(self._state), methods=["GET"]),
             Route("/admin/orders", _local(self._orders), methods=["GET"]),
             Route("/admin/rate", _local(self._rate), methods=["POST"]),
@@ -93,11 +92,9 @@ class Admin:
             self._runtime.venue.assets.change(self._canonical(symbol), None if flags is None else flags.model_dump())
         return JSONResponse({})
 
-    async def _set_faults(self, request: Request) -> Response:
-        self._runtime.faults = FaultPlan.model_validate_json(await request.body())
-        return JSONResponse(self._runtime.faults.to_json())
-
-    async def _faults(self, _request: Request) -> Response:
+    async def _faults(self, request: Request) -> Response:
+        if request.method == "POST":
+            self._runtime.faults = FaultPlan.model_validate_json(await request.body())
         return JSONResponse(self._runtime.faults.to_json())
 
     async def _state(self, _request: Request) -> Response:
@@ -170,12 +167,7 @@ def _local(handler: _Handler) -> _Handler:
         try:
             return await handler(request)
         except ValidationError as invalid:
-            return JSONResponse(
-                {
-                    "message": "invalid body",
-                    "problems": invalid.errors(include_url=False, include_context=False, include_input=False),
-                },
-                422,
-            )
+            problems = invalid.errors(include_url=False, include_context=False, include_input=False)
+            return JSONResponse({"message": "invalid body", "problems": problems}, 422)
 
     return guarded

@@ -4,6 +4,7 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import islice
 from operator import attrgetter
 
 from starlette.routing import Route
@@ -30,12 +31,7 @@ def list_orders(call: Call) -> Reply:
     """`GET /v2/orders` with all its filters."""
     limit = integer(call, "limit", _DEFAULT_LIMIT, _MOST)
     nested = call.query.get("nested", "").lower() == "true"
-    chosen: list[ExchangeOrder] = []
-    for order in _candidates(call):
-        if _matches(call, order, nested=nested):
-            chosen.append(order)
-            if len(chosen) == limit:
-                break
+    chosen = islice((order for order in _candidates(call) if _matches(call, order, nested=nested)), limit)
     return Reply(json=[call.venue.order_json(order, nested=nested) for order in chosen])
 
 
@@ -88,11 +84,7 @@ def cancel_open(call: Call) -> list[dict[str, object]]:
 
 
 def moment(call: Call, name: str) -> int | None:
-    """Return the time of a query parameter in nanoseconds; None when absent.
-
-    Raises:
-        RequestRefused: 422, when it is not a time.
-    """
+    """Return the time of a query parameter in nanoseconds, None when absent; refuse what is not a time."""
     text = call.query.get(name)
     if not text:
         return None
@@ -108,11 +100,7 @@ def moment(call: Call, name: str) -> int | None:
 
 
 def integer(call: Call, name: str, default: int, most: int) -> int:
-    """Return the number of rows of a query parameter.
-
-    Raises:
-        RequestRefused: 422, when it is not a number from 1 to *most*.
-    """
+    """Return the number of rows of a query parameter; refuse one that is not from 1 to *most*."""
     text = call.query.get(name)
     if not text:
         return default

@@ -44,16 +44,7 @@ def serve(
     bars: bool = True,
     on_ready: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT; then return within a second.
-
-    Args:
-        host: The address to listen on.
-        port: The port; 0 takes a free one.
-        home: The folder of `exchange.sqlite3`.
-        cadence_s: Seconds per bar.
-        clock: `always_open`, or `real` for the calendar of the New York Stock Exchange.
-        bars: Whether to play the shipped price bars.
-        on_ready: Called with the URL once requests are served.
+    """Serve until SIGTERM or SIGINT, then return within a second; *on_ready* gets the URL once requests are served.
 
     Raises:
         OSError: The port is taken.

@@ -20,26 +20,8 @@ _TRY_LATER = 1013
 _POLICY = 1008
 
 
-class StreamConnection:
-    """One account's open connection, with the messages that wait to be sent."""
-
-    def __init__(self) -> None:
-        self._messages: asyncio.Queue[bytes | None] = asyncio.Queue()
-
-    def put(self, message: bytes) -> None:
-        """Send *message* after the earlier ones."""
-        self._messages.put_nowait(message)
-
-    def drop(self) -> None:
-        """Close the connection after the earlier messages."""
-        self._messages.put_nowait(None)
-
-    async def send_to(self, websocket: WebSocket) -> None:
-        """Send the messages until the connection is dropped."""
-        while (message := await self._messages.get()) is not None:
-            # The broker's paper endpoint sends JSON in binary frames too.
-            await websocket.send_bytes(message)
-        await websocket.close(_TRY_LATER)
+#: The messages that wait to be sent on a connection; None closes it after the earlier ones.
+_Outbox = asyncio.Queue[bytes | None]
 
 
 class TradeUpdateHub:
@@ -47,7 +29,7 @@ class TradeUpdateHub:
 
     def __init__(self, runtime: ExchangeRuntime) -> None:
         self._runtime = runtime
-        self._connections: dict[str, StreamConnection] = {}
+        self._connections: dict[str, _Outbox] = {}
 
     def publish(self, event: TradeUpdate) -> None:
         """Send *event* to its account's connection, if it has one, and apply injected faults."""
@@ -58,16 +40,16 @@ class TradeUpdateHub:
         struck = self._runtime.faults.strike(FaultTarget.STREAM, event.account, OF_EVENTS | {FaultKind.DROP_BEFORE})
         kinds = {fault.kind for fault in struck}
         if FaultKind.DROP_BEFORE in kinds:
-            connection.drop()
+            connection.put_nowait(None)
             return
         if FaultKind.DROP_EVENT in kinds:
             return
         late_s = max((fault.lasts_s for fault in struck if fault.kind is FaultKind.LATE_EVENT), default=0.0)
         for _ in range(2 if FaultKind.DOUBLE_EVENT in kinds else 1):
             if late_s:
-                asyncio.get_running_loop().call_later(late_s, connection.put, message)
+                asyncio.get_running_loop().call_later(late_s, connection.put_nowait, message)
             else:
-                connection.put(message)
+                connection.put_nowait(message)
 
     async def serve(self, websocket: WebSocket) -> None:
         """Serve one client until it disconnects."""
@@ -77,7 +59,7 @@ class TradeUpdateHub:
             if account is None:
                 await websocket.close(_POLICY)
                 return
-            connection = self._connections[account] = StreamConnection()
+            connection = self._connections[account] = _Outbox()
             self._runtime.venue.listeners.add(account)
             log.info("stream.opened", account=self._runtime.venue.accounts[account].number)
             try:
@@ -106,7 +88,7 @@ class TradeUpdateHub:
         refused = runtime.faults.strike(FaultTarget.STREAM, key, {FaultKind.UNAUTHORIZED, FaultKind.RATE_LIMITED})
         return account is not None and not refused and key not in self._connections
 
-    async def _serve_listener(self, websocket: WebSocket, connection: StreamConnection) -> None:
+    async def _serve_listener(self, websocket: WebSocket, connection: _Outbox) -> None:
         """Answer `listen` requests, and send the updates from the first one on."""
         sender: asyncio.Task[None] | None = None
         try:
@@ -118,11 +100,18 @@ class TradeUpdateHub:
                 streams = ["trade_updates"] if isinstance(asked, list) and "trade_updates" in asked else []
                 await websocket.send_bytes(_message("listening", streams=streams))
                 if sender is None and streams:
-                    sender = asyncio.create_task(connection.send_to(websocket))
+                    sender = asyncio.create_task(_send(websocket, connection))
         finally:
             if sender is not None:
                 sender.cancel()
                 await asyncio.gather(sender, return_exceptions=True)
+
+
+async def _send(websocket: WebSocket, connection: _Outbox) -> None:
+    while (message := await connection.get()) is not None:
+        # The broker's paper endpoint sends JSON in binary frames too.
+        await websocket.send_bytes(message)
+    await websocket.close(_TRY_LATER)
 
 
 def _message(stream: str, **inner: object) -> bytes:

@@ -7,6 +7,8 @@ from pipeline.intake.sources.bars import BarDay, Bars
 
 #: The most cycles in one answer.
 MOST_CYCLES = 100
+# All values are strings, so that no price loses digits on its way.
+_BAR = ("symbol", "open", "high", "low", "close", "volume")
 
 
 class Tape:
@@ -54,15 +56,5 @@ class Tape:
             "cursor": cursor,
             "lap": lap,
             "date": day.date.isoformat(),
-            "bars": [
-                {
-                    "symbol": bar.symbol,
-                    "open": str(bar.open),
-                    "high": str(bar.high),
-                    "low": str(bar.low),
-                    "close": str(bar.close),
-                    "volume": str(bar.volume),
-                }
-                for bar in day.bars
-            ],
+            "bars": [{name: str(getattr(bar, name)) for name in _BAR} for bar in day.bars],
         }

@@ -42,11 +42,7 @@ class Ticket:
 
 
 def read_json(body: bytes) -> dict[str, Any]:
-    """Return the JSON object in *body*, with fractions as `Decimal`.
-
-    Raises:
-        RequestRefused: 400, when it is not an object.
-    """
+    """Return the JSON object in *body*, with fractions as `Decimal`; refuse anything else."""
     try:
         found = json.loads(body or b"{}", parse_float=Decimal, parse_constant=_no_constant)
     except ValueError:
@@ -57,11 +53,7 @@ def read_json(body: bytes) -> dict[str, Any]:
 
 
 def read_ticket(body: Mapping[str, Any]) -> Ticket:
-    """Return the order that *body* asks for.
-
-    Raises:
-        RequestRefused: 422, with the first wrong parameter.
-    """
+    """Return the order that *body* asks for, or refuse its first wrong parameter."""
     take_profit, stop_loss = _part(body, "take_profit"), _part(body, "stop_loss")
     ticket = Ticket(
         symbol=_text(body, "symbol"),
@@ -88,11 +80,7 @@ def read_ticket(body: Mapping[str, Any]) -> Ticket:
 
 
 def number(body: Mapping[str, Any], name: str, prefix: str = "") -> Decimal | None:
-    """Return a number of *body*, which may be written as text; None when absent.
-
-    Raises:
-        RequestRefused: 422, when it is not a number.
-    """
+    """Return a number of *body*, which may be written as text; None when absent. Refuse what is not a number."""
     value = body.get(name)
     if value is None or value == "":
         return None
@@ -106,11 +94,7 @@ def number(body: Mapping[str, Any], name: str, prefix: str = "") -> Decimal | No
 
 
 def client_id(body: Mapping[str, Any]) -> str | None:
-    """Return the caller's own id for the order; None when there is none.
-
-    Raises:
-        RequestRefused: 422, when it is too long or not text.
-    """
+    """Return the caller's own id for the order, None when there is none; refuse a wrong one."""
     value = body.get("client_order_id")
     if value is None or value == "":
         return None
@@ -122,11 +106,7 @@ def client_id(body: Mapping[str, Any]) -> str | None:
 
 
 def check_increment(price: Decimal | None, name: str, *, is_crypto: bool) -> None:
-    """Refuse a price with more decimals than the market quotes: two, or four below a dollar.
-
-    Raises:
-        RequestRefused: 422.
-    """
+    """Refuse a price with more decimals than the market quotes: two, or four below a dollar."""
     if price is None:
         return
     finest = _MOST_DECIMALS if is_crypto else 2 if price >= 1 else 4

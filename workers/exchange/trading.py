@@ -46,17 +46,9 @@ NO_FAULTS = OrderFaults()
 
 
 def submit(
-    venue: Venue,
-    account: ExchangeAccount,
-    body: Mapping[str, Any],
-    now_ns: int,
-    faults: OrderFaults = NO_FAULTS,
+    venue: Venue, account: ExchangeAccount, body: Mapping[str, Any], now_ns: int, faults: OrderFaults = NO_FAULTS
 ) -> ExchangeOrder:
-    """Accept the order that *body* describes.
-
-    Raises:
-        RequestRefused: Any of the broker's refusals. Nothing was changed, and the client id can be used again.
-    """
+    """Accept the order that *body* describes, or refuse it. After a refusal the client id can be used again."""
     ticket = read_ticket(body)
     asset = find_asset(venue, ticket.symbol)
     check_terms(venue, ticket, asset, now_ns)
@@ -75,11 +67,7 @@ def submit(
 
 
 def cancel(venue: Venue, order: ExchangeOrder, now_ns: int) -> None:
-    """Request the cancel of *order*. It is canceled `ROUTING_S` later, unless it fills first.
-
-    Raises:
-        RequestRefused: 422, when the order has ended in another status.
-    """
+    """Request the cancel of an open *order*. It is canceled `ROUTING_S` later, unless it fills first."""
     if order.status in {ExchangeOrderStatus.CANCELED, ExchangeOrderStatus.PENDING_CANCEL}:
         return
     if not order.is_open:
@@ -95,11 +83,7 @@ def cancel(venue: Venue, order: ExchangeOrder, now_ns: int) -> None:
 def replace_order(
     venue: Venue, account: ExchangeAccount, order: ExchangeOrder, body: Mapping[str, Any], now_ns: int
 ) -> ExchangeOrder:
-    """Replace *order* by a new order with other terms.
-
-    Raises:
-        RequestRefused: Any of the broker's refusals. The old order stays as it is.
-    """
+    """Replace *order* by one with other terms, or refuse that. After a refusal the old order stays as it is."""
     _check_replaceable(order, body)
     asset = find_asset(venue, order.symbol)
     ticket = _changed(order, body)

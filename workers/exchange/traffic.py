@@ -49,12 +49,7 @@ class Traffic:
         self._retry_after = True
 
     def limit(self, per_minute: int | None, *, retry_after: bool) -> None:
-        """Limit the requests of each account, and start the counts again.
-
-        Args:
-            per_minute: Requests per account and minute; None means no limit.
-            retry_after: Whether a refusal has `Retry-After`. `X-RateLimit-Reset` is always there.
-        """
+        """Limit each account's requests per minute, None for no limit, and start the counts again."""
         self._per_minute, self._retry_after = per_minute, retry_after
         self._counts = {}
 

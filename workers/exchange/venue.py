@@ -167,11 +167,7 @@ class Venue:
         return order_json(order, legs, asset_id=asset_id(order.symbol))
 
     def order(self, account: ExchangeAccount, order_id: str) -> ExchangeOrder:
-        """Return the account's order.
-
-        Raises:
-            RequestRefused: 422 for what is not an id, 404 for an order that this account does not have.
-        """
+        """Return the account's order; refuse what is not an id, or the id of another account's order."""
         try:
             wanted = str(uuid.UUID(order_id))
         except ValueError:

@@ -16,6 +16,23 @@ _NANO = 1_000_000_000
 _CENT = Decimal("0.01")
 _MICRO = Decimal("0.000001")
 
+# The fields of an order that the broker writes as they are, as times and as numbers.
+_ORDER_WORDS = (
+    "id", "client_order_id", "replaced_by", "replaces", "symbol", "order_class", "type", "side", "position_intent",
+    "time_in_force", "status", "extended_hours",
+)  # fmt: skip
+_ORDER_TIMES = (
+    "created", "updated", "submitted", "filled", "expired", "expires", "canceled", "failed", "replaced"
+)  # fmt: skip
+_ORDER_NUMBERS = (
+    "notional", "qty", "filled_qty", "limit_price", "stop_price", "trail_percent", "trail_price", "hwm"
+)  # fmt: skip
+_ACCOUNT_AMOUNTS = ("buying_power", "regt_buying_power", "equity", "initial_margin", "maintenance_margin")
+# Fees and transfers are booked at once, so none of them is ever pending.
+_ACCOUNT_ZEROS = (
+    "accrued_fees", "pending_reg_taf_fees", "pending_transfer_in", "pending_transfer_out", "intraday_adjustments"
+)  # fmt: skip
+
 
 def optional_timestamp(ns: int | None) -> str | None:
     """Write a time that may be absent."""
@@ -48,43 +65,16 @@ def order_json(order: ExchangeOrder, legs: Sequence[ExchangeOrder] = (), *, asse
     """Return *order* with every field of the broker's schema."""
     average = order.filled_average
     return {
-        "id": order.id,
-        "client_order_id": order.client_order_id,
-        "created_at": timestamp(order.created_ns),
-        "updated_at": timestamp(order.updated_ns),
-        "submitted_at": timestamp(order.submitted_ns),
-        "filled_at": optional_timestamp(order.filled_ns),
-        "expired_at": optional_timestamp(order.expired_ns),
-        "expires_at": timestamp(order.expires_ns),
-        "canceled_at": optional_timestamp(order.canceled_ns),
-        "failed_at": optional_timestamp(order.failed_ns),
-        "replaced_at": optional_timestamp(order.replaced_ns),
-        "replaced_by": order.replaced_by,
-        "replaces": order.replaces,
+        **{name: getattr(order, name) for name in _ORDER_WORDS},
+        **{f"{event}_at": optional_timestamp(getattr(order, f"{event}_ns")) for event in _ORDER_TIMES},
+        **{name: optional_number(getattr(order, name)) for name in _ORDER_NUMBERS},
         "asset_id": asset_id,
-        "symbol": order.symbol,
         "asset_class": "crypto" if order.is_crypto else "us_equity",
-        "notional": optional_number(order.notional),
-        "qty": optional_number(order.qty),
-        "filled_qty": plain(order.filled_qty),
         "filled_avg_price": None if average is None else six_decimals(average),
-        "order_class": order.order_class,
         "order_type": order.type,
-        "type": order.type,
-        "side": order.side,
-        "position_intent": order.position_intent,
-        "time_in_force": order.time_in_force,
-        "limit_price": optional_number(order.limit_price),
-        "stop_price": optional_number(order.stop_price),
-        "status": order.status,
-        "extended_hours": order.extended_hours,
         "legs": [order_json(leg, asset_id=asset_id) for leg in legs] or None,
-        "trail_percent": optional_number(order.trail_percent),
-        "trail_price": optional_number(order.trail_price),
-        "hwm": optional_number(order.hwm),
-        "ratio_qty": None,
-        "subtag": None,
-        "source": None,
+        # Fields of other products of the broker, such as options.
+        **dict.fromkeys(("ratio_qty", "subtag", "source")),
     }
 
 
@@ -155,29 +145,21 @@ def account_json(account: ExchangeAccount, sums: Totals, now_ns: int) -> dict[st
         "crypto_status": "ACTIVE",
         "crypto_tier": 1,
         "currency": "USD",
-        "buying_power": cents(sums.buying_power),
+        **{name: cents(getattr(sums, name)) for name in _ACCOUNT_AMOUNTS},
         "effective_buying_power": cents(sums.buying_power),
-        "regt_buying_power": cents(sums.regt_buying_power),
         "non_marginable_buying_power": cents(sums.non_marginable),
         "options_buying_power": cents(sums.non_marginable),
         "options_approved_level": 3,
         "options_trading_level": 3,
         "cash": cents(account.cash),
-        "accrued_fees": "0",
-        "pending_reg_taf_fees": "0",
-        "pending_transfer_in": "0",
-        "pending_transfer_out": "0",
-        "intraday_adjustments": "0",
+        **dict.fromkeys(_ACCOUNT_ZEROS, "0"),
         "balance_asof": day,
         "created_at": timestamp(account.created_ns),
         "portfolio_value": cents(sums.equity),
-        "equity": cents(sums.equity),
         "last_equity": cents(account.last_equity),
         "long_market_value": cents(sums.long_value),
         "short_market_value": cents(sums.short_value),
         "position_market_value": cents(sums.long_value - sums.short_value),
-        "initial_margin": cents(sums.initial_margin),
-        "maintenance_margin": cents(sums.maintenance_margin),
         "last_maintenance_margin": cents(account.last_maintenance),
         "sma": cents(sums.equity),
         "multiplier": plain(account.multiplier),
@@ -213,8 +195,5 @@ def position_json(account: ExchangeAccount, position: ExchangePosition, asset: L
         "current_price": plain(price),
         "lastday_price": plain(previous),
         "change_today": six_decimals(price / previous - 1 if previous else ZERO),
-        "swap_rate": None,
-        "avg_entry_swap_rate": None,
-        "prev_swap_rate": None,
-        "usd": None,
+        **dict.fromkeys(("swap_rate", "avg_entry_swap_rate", "prev_swap_rate", "usd")),
     }

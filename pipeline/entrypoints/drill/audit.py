@@ -51,13 +51,7 @@ class AuditFinding:
 
 def audit(ledgers: Ledgers) -> list[AuditFinding]:
     """Return everything that is lost, doubled or unexplained, in this order."""
-    findings = [
-        *_signals(ledgers),
-        *_ends(ledgers),
-        *_orders(ledgers),
-        *_exchange(ledgers),
-        *_sequence(ledgers),
-    ]
+    findings = [*_signals(ledgers), *_ends(ledgers), *_orders(ledgers), *_exchange(ledgers), *_sequence(ledgers)]
     return sorted(findings, key=lambda finding: list(AuditVerdict).index(finding.verdict))
 
 

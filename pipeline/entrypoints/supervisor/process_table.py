@@ -98,11 +98,7 @@ def _line(
     environment: Mapping[str, str] | None = None,
 ) -> ProcessLine:
     return ProcessLine(
-        name=name,
-        group=group or name,
-        command=(*_TRADEWIRE, *arguments),
-        needs=needs,
-        environment=environment or {},
+        name=name, group=group or name, command=(*_TRADEWIRE, *arguments), needs=needs, environment=environment or {}
     )
 
 

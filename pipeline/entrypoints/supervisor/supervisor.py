@@ -127,10 +127,7 @@ class Supervisor:
                 self._came_up.add(server.line.name)
                 addresses[_ADDRESS_OF[server.line.name]] = SecretStr(server.url)
         self.services = self.services.model_copy(update=addresses)
-        for variable, url in (
-            ("DATABASE_URL", self.services.database_url),
-            ("REDIS_URL", self.services.redis_url),
-        ):
+        for variable, url in (("DATABASE_URL", self.services.database_url), ("REDIS_URL", self.services.redis_url)):
             if url is not None:
                 self._environment[variable] = url.get_secret_value()
 

@@ -1,9 +1,8 @@
-"""Start a guard that ends when this process is gone."""
+"""The lifeline, by which a child notices that this process is gone, and the command that starts a guard."""
 
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from dataclasses import dataclass
 
@@ -35,17 +34,3 @@ class Lifeline:
 def guard_command(server: str, *flags: str) -> list[str]:
     """Return the command that runs the guard of *server* (`postgres` or `valkey`)."""
     return [sys.executable, "-m", "pipeline.entrypoints.supervisor.servers.guard", server, *flags]
-
-
-def spawn_guard(command: list[str], lifeline: Lifeline, log_to: int) -> subprocess.Popen[str]:
-    """Start a guard on *lifeline* whose standard error goes to the descriptor *log_to*."""
-    return subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=log_to,
-        text=True,
-        env={**os.environ, LIFELINE: str(lifeline.given)},
-        pass_fds=[lifeline.given],
-        start_new_session=True,
-    )
