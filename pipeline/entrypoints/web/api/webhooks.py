@@ -128,11 +128,7 @@ def _add_receivers(routes: APIRouter, context: WebContext, receiver: WebhookRece
 
 
 def _add_list(routes: APIRouter, context: WebContext) -> None:
-    @routes.get(
-        "/api/v1/webhooks/deliveries",
-        responses=COMMON,
-        dependencies=[opened_by(context.gate, Scope.READ)],
-    )
+    @routes.get("/api/v1/webhooks/deliveries", responses=COMMON, dependencies=[opened_by(context.gate, Scope.READ)])
     def delivered(
         *,
         refused: Annotated[bool, Query(description="Only those that were refused.")] = False,
