@@ -11,7 +11,6 @@ from psycopg.rows import DictRow
 
 from config.checks.changes import differences
 from config.schema.executor import ExecutorSettings, settings_hash
-from pipeline.intake.webhooks.deliveries import deliveries_of
 from pipeline.model.errors import NotPossible
 from pipeline.model.reason_catalogue import CATALOGUE
 from pipeline.model.reasons import Code, sentence
@@ -24,6 +23,7 @@ from pipeline.store.statements import sql
 from pipeline.views.history_schemas import (
     AttemptView,
     DeliveryNote,
+    DeliveryRow,
     ExecutionHistory,
     MoveView,
     OrderView,
@@ -95,7 +95,7 @@ def signal_history(
             raise NotPossible(f"there is no signal and no execution {some_id}")
         key = {"signal_ids": [signal.signal_id]}
         rows = fetch_all(connection, _DecidedExecution, sql("executions", "of_signal"), key)
-        delivered = deliveries_of(connection, source=signal.source, source_id=signal.source_id)
+        delivered = fetch_all(connection, DeliveryRow, sql("webhooks", "of_signal"), vars(signal))
         return SignalHistory(
             signal=SignalView.model_validate(signal),
             deliveries=[DeliveryNote.model_validate(each) for each in delivered],

@@ -1,4 +1,4 @@
-"""Page through the record, newest first: signals with their executions, executions, refusals."""
+"""Page through the record, newest first: signals with their executions, executions, refusals, deliveries."""
 
 import base64
 from collections.abc import Callable, Sequence
@@ -15,6 +15,7 @@ from pipeline.store.query import Values, fetch_all
 from pipeline.store.record import Record
 from pipeline.store.rows import ExecutionRow, SignalRow
 from pipeline.store.statements import sql
+from pipeline.views.history_schemas import DeliveryPage, DeliveryRow, DeliveryView
 from pipeline.views.schemas import ExecutionView, ListedSignal, Page, RefusalView
 
 T = TypeVar("T")
@@ -116,6 +117,27 @@ def refusals(
     key = {"source": source, "code": code, "since": since}
     rows = _rows(record, RefusalView, sql("lists", "refusals"), key | _below(cursor, UUID) | {"limit": limit + 1})
     return Page(items=rows[:limit], **_place(rows, limit, at=lambda row: (row.at, row.refusal_id)))
+
+
+def deliveries(
+    record: Record,
+    *,
+    refused: bool = False,
+    webhook: str | None = None,
+    since: datetime | None = None,
+    limit: int = 50,
+    before: int | None = None,
+) -> DeliveryPage:
+    """Return the deliveries to webhooks; *before* is the number that the page before returned as its cursor.
+
+    Raises:
+        RecordUnavailable: PostgreSQL is away.
+    """
+    key = {"refused": refused, "webhook": webhook, "since": since, "before": before, "limit": limit + 1}
+    rows = _rows(record, DeliveryRow, sql("webhooks", "list"), key)
+    more = len(rows) > limit
+    items = [DeliveryView.model_validate(row) for row in rows[:limit]]
+    return DeliveryPage(items=items, limit=limit, has_more=more, next_cursor=rows[limit - 1].seq if more else None)
 
 
 def _rows(record: Record, row: type[T], statement: LiteralString, values: Values) -> list[T]:
