@@ -99,7 +99,12 @@ def reason_counts(record: Record, *, since: datetime) -> list[ReasonCount]:
     Raises:
         RecordUnavailable: PostgreSQL is away.
     """
-    return [_reason_count(row) for row in record.all(_ReasonRow, sql("lists", "reasons"), {"since": since})]
+    # A record may be older or newer than this release, and then it has reasons without a meaning.
+    unknown = {"meaning": None, "remedy": None}
+    return [
+        ReasonCount.model_validate(vars(row) | unknown | meaning_of(row.reason_code))
+        for row in record.all(_ReasonRow, sql("lists", "reasons"), {"since": since})
+    ]
 
 
 def reason_sums(counts: Iterable[ReasonCount]) -> dict[str, int]:
@@ -107,17 +112,12 @@ def reason_sums(counts: Iterable[ReasonCount]) -> dict[str, int]:
     return _sums((each.reason_code, each.count) for each in counts)
 
 
-def _reason_count(row: _ReasonRow) -> ReasonCount:
-    meaning = CATALOGUE[Code(row.reason_code)] if row.reason_code in set(Code) else None
-    return ReasonCount(
-        reason_code=row.reason_code,
-        executor_id=row.executor_id,
-        mode=row.mode,
-        status=row.state,
-        count=row.count,
-        meaning=None if meaning is None else meaning.says,
-        remedy=None if meaning is None else meaning.remedy,
-    )
+def meaning_of(reason_code: str | None) -> dict[str, str]:
+    """Return the meaning and the remedy of a reason; neither of a reason that this release does not know."""
+    if reason_code not in set(Code):
+        return {}
+    meaning = CATALOGUE[Code(reason_code)]
+    return {"meaning": meaning.says, "remedy": meaning.remedy}
 
 
 def open_counts(record: Record) -> dict[str, OpenCounts]:

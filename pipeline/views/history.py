@@ -12,14 +12,14 @@ from psycopg.rows import DictRow
 from config.checks.changes import differences
 from config.schema.executor import ExecutorSettings, settings_hash
 from pipeline.model.errors import NotPossible
-from pipeline.model.reason_catalogue import CATALOGUE
-from pipeline.model.reasons import Code, sentence
+from pipeline.model.reasons import sentence
 from pipeline.model.states import State
 from pipeline.store.query import fetch_all, fetch_maybe
 from pipeline.store.record import Record
 from pipeline.store.rows import ExecutionRow, SignalRow
 from pipeline.store.settings_archive import bodies, body_of
 from pipeline.store.statements import sql
+from pipeline.views.counts import meaning_of
 from pipeline.views.history_schemas import (
     AttemptView,
     DeliveryNote,
@@ -117,27 +117,13 @@ def _execution_history(
         "orders": fetch_all(connection, OrderView, sql("history", "orders"), key),
         "settings": _settings(connection, row.settings_hash, executor),
     }
-    return ExecutionHistory.model_validate(vars(row) | more | _meaning(row.reason_code))
-
-
-def _meaning(reason_code: str | None) -> dict[str, str]:
-    """Return the meaning and the remedy of a reason; neither of a reason of another release."""
-    if reason_code not in set(Code):
-        return {}
-    meaning = CATALOGUE[Code(reason_code)]
-    return {"meaning": meaning.says, "remedy": meaning.remedy}
+    return ExecutionHistory.model_validate(vars(row) | more | meaning_of(row.reason_code))
 
 
 def _move(move: _MoveRow, created_at: datetime) -> MoveView:
-    return MoveView(
-        at=move.at,
-        after_ms=round((move.at - created_at).total_seconds() * 1000, 1),
-        from_state=move.from_state,
-        to_state=move.to_state,
-        reason=sentence(move.reason_code, move.reason_facts) if move.reason_code else None,
-        by=move.moved_by,
-        why=move.moved_why,
-    )
+    after_ms = round((move.at - created_at).total_seconds() * 1000, 1)
+    reason = sentence(move.reason_code, move.reason_facts) if move.reason_code else None
+    return MoveView.model_validate(vars(move) | {"after_ms": after_ms, "reason": reason})
 
 
 def _settings(connection: Connection[DictRow], used: str | None, executor: ExecutorSettings | None) -> SettingsView:

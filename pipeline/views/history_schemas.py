@@ -22,8 +22,8 @@ class MoveView(JsonModel):
     from_state: Annotated[State | None, Field(serialization_alias="from")]
     to_state: Annotated[State, Field(serialization_alias="to")]
     reason: str | None
-    by: str
-    why: str | None
+    by: Annotated[str, Field(validation_alias="moved_by")]
+    why: Annotated[str | None, Field(validation_alias="moved_why")]
 
 
 @dataclass(frozen=True, kw_only=True)
