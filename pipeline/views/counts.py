@@ -1,4 +1,7 @@
-"""Count the signals, the reasons and the open work of the record."""
+"""Count the signals, the reasons and the open work of the record.
+
+Every function raises RecordUnavailable when PostgreSQL is away.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -59,11 +62,7 @@ class _OpenLetters:
 
 
 def signal_counts(record: Record, *, since: datetime) -> SignalCounts:
-    """Return how many signals were recorded since then, from which sources, and how many of them are still open.
-
-    Raises:
-        RecordUnavailable: PostgreSQL is away.
-    """
+    """Return how many signals were recorded since then, from which sources, and how many of them are still open."""
     key = {"since": since}
 
     def unit(connection: Connection[DictRow]) -> tuple[list[_SignalGroup], int, int]:
@@ -94,11 +93,7 @@ def _average_confidence(groups: Iterable[_SignalGroup]) -> Decimal | None:
 
 
 def reason_counts(record: Record, *, since: datetime) -> list[ReasonCount]:
-    """Return the reasons of executions since then that came to nothing, by executor, the most frequent first.
-
-    Raises:
-        RecordUnavailable: PostgreSQL is away.
-    """
+    """Return the reasons of executions since then that came to nothing, by executor, the most frequent first."""
     # A record may be older or newer than this release, and then it has reasons without a meaning.
     unknown = {"meaning": None, "remedy": None}
     return [
@@ -121,11 +116,7 @@ def meaning_of(reason_code: str | None) -> dict[str, str]:
 
 
 def open_counts(record: Record) -> dict[str, OpenCounts]:
-    """Return the counts of every executor that has open work, dead letters or a living worker.
-
-    Raises:
-        RecordUnavailable: PostgreSQL is away.
-    """
+    """Return the counts of every executor that has open work, dead letters or a living worker."""
 
     def unit(connection: Connection[DictRow]) -> tuple[list[_OpenWork], list[_OpenLetters], list[str]]:
         work = fetch_all(connection, _OpenWork, sql("lists", "open_work"))

@@ -1,4 +1,7 @@
-"""Read executions, and one signal's whole history, from the record."""
+"""Read executions, and one signal's whole history, from the record.
+
+Every function raises RecordUnavailable when PostgreSQL is away.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -59,21 +62,13 @@ def executions(
     since: datetime | None = None,
     limit: int = 50,
 ) -> list[ExecutionRow]:
-    """Return executions, newest first.
-
-    Raises:
-        RecordUnavailable: PostgreSQL is away.
-    """
+    """Return executions, newest first."""
     key = {"signal_id": signal_id, "state": state, "executor_id": executor_id, "since": since, "limit": limit}
     return record.all(ExecutionRow, sql("executions", "list"), key)
 
 
 def executions_of(record: Record, signal_ids: Sequence[UUID]) -> list[ExecutionRow]:
-    """Return all executions of these signals, in the order of their recording.
-
-    Raises:
-        RecordUnavailable: PostgreSQL is away.
-    """
+    """Return all executions of these signals, in the order of their recording."""
     return record.all(ExecutionRow, sql("executions", "of_signal"), {"signal_ids": list(signal_ids)})
 
 
@@ -86,7 +81,6 @@ def signal_history(
 
     Raises:
         NotPossible: there is no such signal or execution.
-        RecordUnavailable: PostgreSQL is away.
     """
 
     def unit(connection: Connection[DictRow]) -> SignalHistory:

@@ -1,4 +1,7 @@
-"""Record deliveries: which signal each became, which was a re-send, and which was refused and why."""
+"""Record deliveries: which signal each became, which was a re-send, and which was refused and why.
+
+Every function raises RecordUnavailable when PostgreSQL is away, and then nothing was recorded.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -50,9 +53,6 @@ def claim(record: Record, arrival: Arrival, translation: Translation, *, digest:
     """Record a delivery that was understood and decide whether it is a re-send, before its signal is recorded.
 
     A re-send takes the first delivery's id also when the signal was not recorded then, so that it is recorded now.
-
-    Raises:
-        RecordUnavailable: PostgreSQL is away; nothing was recorded.
     """
     delivery_id = uuid4()
     values = _values(arrival) | {
@@ -79,21 +79,13 @@ def claim(record: Record, arrival: Arrival, translation: Translation, *, digest:
 
 
 def refuse_claimed(record: Record, claimed: DeliveryClaim, *, code: str, message: str) -> None:
-    """Turn a delivery that was understood into a refused one.
-
-    Raises:
-        RecordUnavailable: PostgreSQL is away; the delivery is unchanged.
-    """
+    """Turn a delivery that was understood into a refused one."""
     values = {"delivery_id": claimed.delivery_id, "code": code, "message": _bounded(message)}
     record.do(sql("webhooks", "refuse"), values)
 
 
 def keep_refused(record: Record, arrival: Arrival, *, code: str, message: str) -> None:
-    """Record a refused delivery of an authenticated sender.
-
-    Raises:
-        RecordUnavailable: PostgreSQL is away; nothing was recorded.
-    """
+    """Record a refused delivery of an authenticated sender."""
     values = _values(arrival) | {"delivery_id": uuid4(), "code": code, "message": _bounded(message)}
 
     def unit(connection: Connection[DictRow]) -> None:
@@ -104,11 +96,7 @@ def keep_refused(record: Record, arrival: Arrival, *, code: str, message: str) -
 
 
 def count_unauthenticated(record: Record, arrival: Arrival, *, code: str, message: str, times: int) -> None:
-    """Add *times* to the row that counts the unauthenticated deliveries of this webhook, code and minute.
-
-    Raises:
-        RecordUnavailable: PostgreSQL is away; nothing was counted.
-    """
+    """Add *times* to the row that counts the unauthenticated deliveries of this webhook, code and minute."""
     values = _values(arrival) | {"delivery_id": uuid4(), "code": code, "message": _bounded(message), "times": times}
 
     def unit(connection: Connection[DictRow]) -> None:
