@@ -234,12 +234,7 @@ def _held(wait: Wait | None) -> dict[str, Any]:
 def _logged(recorded: Recorded, signal: Signal) -> Recorded:
     reached("intake.after_commit")
     if not recorded.duplicate:
-        log.info(
-            "signal.recorded",
-            signal_id=str(recorded.signal_id),
-            symbol=signal.symbol,
-            action=signal.action,
-        )
+        log.info("signal.recorded", signal_id=str(recorded.signal_id), symbol=signal.symbol, action=signal.action)
     return recorded
 
 

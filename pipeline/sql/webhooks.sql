@@ -79,7 +79,7 @@ ORDER BY d.seq DESC
 LIMIT %(limit)s
 
 -- name: of_signal
-SELECT d.delivery_id, d.at, d.dialect, d.identity, d.message, d.resend_of
+SELECT d.*, %(signal_id)s::uuid AS signal_id
 FROM delivery AS d
 WHERE d.webhook = %(source)s
     AND d.source_id = %(source_id)s

@@ -1,12 +1,20 @@
 """The JSON shapes of counts: reports, reasons, signals, and the open work of an executor."""
 
+from collections import Counter
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from pipeline.model.json_model import JsonModel, Number, Time
 from pipeline.model.states import State
 from pipeline.store.rows import Mode
+
+
+def _most_frequent_first(counts: dict[str, int]) -> dict[str, int]:
+    return dict(Counter(counts).most_common())
+
+
+_MostFrequentFirst = Annotated[dict[str, int], BeforeValidator(_most_frequent_first)]
 
 
 class OpenCounts(JsonModel):
@@ -32,8 +40,8 @@ class TallyView(JsonModel):
     executions: int
     eligible: Annotated[int, Field(description="Executions that are decided and that no rule skipped.")]
     with_order: int
-    by_status: dict[str, int]
-    by_reason: dict[str, int]
+    by_status: _MostFrequentFirst
+    by_reason: _MostFrequentFirst
     execution_rate: float | None
     fill_rate: float | None
 
@@ -44,8 +52,8 @@ class Report(JsonModel):
     signals: int
     refused: int
     executions: int
-    by_status: dict[str, int]
-    by_reason: dict[str, int]
+    by_status: _MostFrequentFirst
+    by_reason: _MostFrequentFirst
     by_executor: Annotated[dict[str, dict[str, TallyView]], Field(description="By executor, then by mode.")]
     execution_rate: Annotated[float | None, Field(examples=[0.97])]
     fill_rate: float | None
@@ -59,7 +67,7 @@ class ReasonCount(JsonModel):
     reason_code: str
     executor_id: str
     mode: Mode
-    status: State
+    status: Annotated[State, Field(validation_alias="state")]
     count: int
     meaning: str | None
     remedy: str | None

@@ -1,4 +1,7 @@
-"""Count the signals, the reasons and the open work of the record."""
+"""Count the signals, the reasons and the open work of the record.
+
+Every function raises RecordUnavailable when PostgreSQL is away.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -59,11 +62,7 @@ class _OpenLetters:
 
 
 def signal_counts(record: Record, *, since: datetime) -> SignalCounts:
-    """Return how many signals were recorded since then, from which sources, and how many of them are still open.
-
-    Raises:
-        RecordUnavailable: PostgreSQL is away.
-    """
+    """Return how many signals were recorded since then, from which sources, and how many of them are still open."""
     key = {"since": since}
 
     def unit(connection: Connection[DictRow]) -> tuple[list[_SignalGroup], int, int]:
@@ -94,12 +93,13 @@ def _average_confidence(groups: Iterable[_SignalGroup]) -> Decimal | None:
 
 
 def reason_counts(record: Record, *, since: datetime) -> list[ReasonCount]:
-    """Return the reasons of executions since then that came to nothing, by executor, the most frequent first.
-
-    Raises:
-        RecordUnavailable: PostgreSQL is away.
-    """
-    return [_reason_count(row) for row in record.all(_ReasonRow, sql("lists", "reasons"), {"since": since})]
+    """Return the reasons of executions since then that came to nothing, by executor, the most frequent first."""
+    # A record may be older or newer than this release, and then it has reasons without a meaning.
+    unknown = {"meaning": None, "remedy": None}
+    return [
+        ReasonCount.model_validate(vars(row) | unknown | meaning_of(row.reason_code))
+        for row in record.all(_ReasonRow, sql("lists", "reasons"), {"since": since})
+    ]
 
 
 def reason_sums(counts: Iterable[ReasonCount]) -> dict[str, int]:
@@ -107,25 +107,16 @@ def reason_sums(counts: Iterable[ReasonCount]) -> dict[str, int]:
     return _sums((each.reason_code, each.count) for each in counts)
 
 
-def _reason_count(row: _ReasonRow) -> ReasonCount:
-    meaning = CATALOGUE[Code(row.reason_code)] if row.reason_code in set(Code) else None
-    return ReasonCount(
-        reason_code=row.reason_code,
-        executor_id=row.executor_id,
-        mode=row.mode,
-        status=row.state,
-        count=row.count,
-        meaning=None if meaning is None else meaning.says,
-        remedy=None if meaning is None else meaning.remedy,
-    )
+def meaning_of(reason_code: str | None) -> dict[str, str]:
+    """Return the meaning and the remedy of a reason; neither of a reason that this release does not know."""
+    if reason_code not in set(Code):
+        return {}
+    meaning = CATALOGUE[Code(reason_code)]
+    return {"meaning": meaning.says, "remedy": meaning.remedy}
 
 
 def open_counts(record: Record) -> dict[str, OpenCounts]:
-    """Return the counts of every executor that has open work, dead letters or a living worker.
-
-    Raises:
-        RecordUnavailable: PostgreSQL is away.
-    """
+    """Return the counts of every executor that has open work, dead letters or a living worker."""
 
     def unit(connection: Connection[DictRow]) -> tuple[list[_OpenWork], list[_OpenLetters], list[str]]:
         work = fetch_all(connection, _OpenWork, sql("lists", "open_work"))

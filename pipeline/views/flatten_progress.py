@@ -1,4 +1,7 @@
-"""Read from the record how far an account is flattened."""
+"""Read from the record how far an account is flattened.
+
+Every function raises RecordUnavailable when PostgreSQL is away.
+"""
 
 import threading
 import time
@@ -64,11 +67,7 @@ class _Closing:
 
 
 def progress(record: Record, executor_id: str) -> FlattenProgress:
-    """Return how far the account of *executor_id* is flattened.
-
-    Raises:
-        RecordUnavailable: PostgreSQL is away.
-    """
+    """Return how far the account of *executor_id* is flattened."""
     return record.run(lambda connection: _read(connection, executor_id))
 
 
@@ -78,9 +77,6 @@ def wait_for_flat(
     """Wait until the account is flat, for *wait_s* seconds at most; *say* is called with every change.
 
     It returns at once when everything that is left waits for the market to open.
-
-    Raises:
-        RecordUnavailable: PostgreSQL is away.
     """
     deadline, before = time.monotonic() + wait_s, None
     while True:

@@ -1,4 +1,7 @@
-"""Read executions, and one signal's whole history, from the record."""
+"""Read executions, and one signal's whole history, from the record.
+
+Every function raises RecordUnavailable when PostgreSQL is away.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,19 +14,19 @@ from psycopg.rows import DictRow
 
 from config.checks.changes import differences
 from config.schema.executor import ExecutorSettings, settings_hash
-from pipeline.intake.webhooks.deliveries import deliveries_of
 from pipeline.model.errors import NotPossible
-from pipeline.model.reason_catalogue import CATALOGUE
-from pipeline.model.reasons import Code, sentence
+from pipeline.model.reasons import sentence
 from pipeline.model.states import State
 from pipeline.store.query import fetch_all, fetch_maybe
 from pipeline.store.record import Record
 from pipeline.store.rows import ExecutionRow, SignalRow
 from pipeline.store.settings_archive import bodies, body_of
 from pipeline.store.statements import sql
+from pipeline.views.counts import meaning_of
 from pipeline.views.history_schemas import (
     AttemptView,
     DeliveryNote,
+    DeliveryRow,
     ExecutionHistory,
     MoveView,
     OrderView,
@@ -59,21 +62,13 @@ def executions(
     since: datetime | None = None,
     limit: int = 50,
 ) -> list[ExecutionRow]:
-    """Return executions, newest first.
-
-    Raises:
-        RecordUnavailable: PostgreSQL is away.
-    """
+    """Return executions, newest first."""
     key = {"signal_id": signal_id, "state": state, "executor_id": executor_id, "since": since, "limit": limit}
     return record.all(ExecutionRow, sql("executions", "list"), key)
 
 
 def executions_of(record: Record, signal_ids: Sequence[UUID]) -> list[ExecutionRow]:
-    """Return all executions of these signals, in the order of their recording.
-
-    Raises:
-        RecordUnavailable: PostgreSQL is away.
-    """
+    """Return all executions of these signals, in the order of their recording."""
     return record.all(ExecutionRow, sql("executions", "of_signal"), {"signal_ids": list(signal_ids)})
 
 
@@ -86,7 +81,6 @@ def signal_history(
 
     Raises:
         NotPossible: there is no such signal or execution.
-        RecordUnavailable: PostgreSQL is away.
     """
 
     def unit(connection: Connection[DictRow]) -> SignalHistory:
@@ -95,7 +89,7 @@ def signal_history(
             raise NotPossible(f"there is no signal and no execution {some_id}")
         key = {"signal_ids": [signal.signal_id]}
         rows = fetch_all(connection, _DecidedExecution, sql("executions", "of_signal"), key)
-        delivered = deliveries_of(connection, source=signal.source, source_id=signal.source_id)
+        delivered = fetch_all(connection, DeliveryRow, sql("webhooks", "of_signal"), vars(signal))
         return SignalHistory(
             signal=SignalView.model_validate(signal),
             deliveries=[DeliveryNote.model_validate(each) for each in delivered],
@@ -117,27 +111,13 @@ def _execution_history(
         "orders": fetch_all(connection, OrderView, sql("history", "orders"), key),
         "settings": _settings(connection, row.settings_hash, executor),
     }
-    return ExecutionHistory.model_validate(vars(row) | more | _meaning(row.reason_code))
-
-
-def _meaning(reason_code: str | None) -> dict[str, str]:
-    """Return the meaning and the remedy of a reason; neither of a reason of another release."""
-    if reason_code not in set(Code):
-        return {}
-    meaning = CATALOGUE[Code(reason_code)]
-    return {"meaning": meaning.says, "remedy": meaning.remedy}
+    return ExecutionHistory.model_validate(vars(row) | more | meaning_of(row.reason_code))
 
 
 def _move(move: _MoveRow, created_at: datetime) -> MoveView:
-    return MoveView(
-        at=move.at,
-        after_ms=round((move.at - created_at).total_seconds() * 1000, 1),
-        from_state=move.from_state,
-        to_state=move.to_state,
-        reason=sentence(move.reason_code, move.reason_facts) if move.reason_code else None,
-        by=move.moved_by,
-        why=move.moved_why,
-    )
+    after_ms = round((move.at - created_at).total_seconds() * 1000, 1)
+    reason = sentence(move.reason_code, move.reason_facts) if move.reason_code else None
+    return MoveView.model_validate(vars(move) | {"after_ms": after_ms, "reason": reason})
 
 
 def _settings(connection: Connection[DictRow], used: str | None, executor: ExecutorSettings | None) -> SettingsView:

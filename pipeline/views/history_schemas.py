@@ -1,12 +1,13 @@
 """The JSON shape of a signal's whole history: how it came in, and each execution with its moves, sends and orders."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import Field
 
-from pipeline.intake.webhooks.translate import Identity
+from pipeline.intake.webhooks.translate import IDENTITY_TEXTS, Identity
 from pipeline.model.json_model import Id, JsonModel, Number, Time
 from pipeline.model.states import State
 from pipeline.store.rows import Role
@@ -21,8 +22,8 @@ class MoveView(JsonModel):
     from_state: Annotated[State | None, Field(serialization_alias="from")]
     to_state: Annotated[State, Field(serialization_alias="to")]
     reason: str | None
-    by: str
-    why: str | None
+    by: Annotated[str, Field(validation_alias="moved_by")]
+    why: Annotated[str | None, Field(validation_alias="moved_why")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +73,41 @@ class ExecutionHistory(ExecutionView):
     settings: SettingsView
 
 
+@dataclass(frozen=True, kw_only=True)
+class DeliveryRow:
+    """A recorded delivery. The fields of a translation are None when it was refused before."""
+
+    seq: int
+    delivery_id: UUID
+    at: datetime
+    webhook: str
+    times: int
+    code: str | None
+    message: str | None
+    dialect: str | None
+    identity: Identity | None
+    signal_id: UUID | None
+    source_id: str | None
+    resend_of: UUID | None
+    address: str | None
+    payload: str
+
+    @property
+    def identity_says(self) -> str | None:
+        """Return the sentence about its identity."""
+        return None if self.identity is None else IDENTITY_TEXTS[self.identity]
+
+    @property
+    def outcome(self) -> str:
+        """Return whether it became a signal."""
+        if self.code is not None:
+            return "refused"
+        # It was understood, but the transaction that records its signal failed.
+        if self.signal_id is None:
+            return "not_recorded"
+        return "accepted" if self.resend_of is None else "resend"
+
+
 class DeliveryNote(JsonModel):
     """One delivery of a signal to a webhook."""
 
@@ -81,7 +117,7 @@ class DeliveryNote(JsonModel):
     resend_of: Annotated[UUID | None, Field(description="The first delivery of the same signal.")]
     identity: Identity
     identity_says: str
-    notes: str | None
+    notes: Annotated[str | None, Field(validation_alias="message")]
 
 
 class SignalHistory(JsonModel):

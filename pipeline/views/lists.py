@@ -1,4 +1,7 @@
-"""Page through the record, newest first: signals with their executions, executions, refusals."""
+"""Page through the record, newest first: signals with their executions, executions, refusals, deliveries.
+
+Every function raises RecordUnavailable when PostgreSQL is away. A list raises BadCursor when the cursor is not its own.
+"""
 
 import base64
 from collections.abc import Callable, Sequence
@@ -15,6 +18,7 @@ from pipeline.store.query import Values, fetch_all
 from pipeline.store.record import Record
 from pipeline.store.rows import ExecutionRow, SignalRow
 from pipeline.store.statements import sql
+from pipeline.views.history_schemas import DeliveryPage, DeliveryRow, DeliveryView
 from pipeline.views.schemas import ExecutionView, ListedSignal, Page, RefusalView
 
 T = TypeVar("T")
@@ -40,12 +44,7 @@ def signals(
     limit: int = 50,
     cursor: str | None = None,
 ) -> Page[ListedSignal]:
-    """Return signals, each with its executions.
-
-    Raises:
-        BadCursor: the cursor is not one of this list.
-        RecordUnavailable: PostgreSQL is away.
-    """
+    """Return signals, each with its executions."""
     key = {"symbol": symbol, "action": action, "source": source, "executor_id": executor_id, "since": since}
     values = key | _below(cursor, UUID) | {"limit": limit + 1}
 
@@ -75,12 +74,7 @@ def executions(
     limit: int = 50,
     cursor: str | None = None,
 ) -> Page[ExecutionView]:
-    """Return executions.
-
-    Raises:
-        BadCursor: the cursor is not one of this list.
-        RecordUnavailable: PostgreSQL is away.
-    """
+    """Return executions."""
     key = {"signal_id": signal_id, "state": state, "executor_id": executor_id, "symbol": symbol, "since": since}
     rows = _rows(record, ExecutionRow, sql("lists", "executions"), key | _below(cursor, _seq) | {"limit": limit + 1})
     return Page(
@@ -90,11 +84,7 @@ def executions(
 
 
 def execution(record: Record, execution_id: UUID) -> ExecutionRow | None:
-    """Return one execution; None when there is none with this id.
-
-    Raises:
-        RecordUnavailable: PostgreSQL is away.
-    """
+    """Return one execution; None when there is none with this id."""
     return record.maybe(ExecutionRow, sql("lists", "execution"), {"execution_id": execution_id})
 
 
@@ -107,15 +97,27 @@ def refusals(
     limit: int = 50,
     cursor: str | None = None,
 ) -> Page[RefusalView]:
-    """Return the input that was refused because it was not a signal.
-
-    Raises:
-        BadCursor: the cursor is not one of this list.
-        RecordUnavailable: PostgreSQL is away.
-    """
+    """Return the input that was refused because it was not a signal."""
     key = {"source": source, "code": code, "since": since}
     rows = _rows(record, RefusalView, sql("lists", "refusals"), key | _below(cursor, UUID) | {"limit": limit + 1})
     return Page(items=rows[:limit], **_place(rows, limit, at=lambda row: (row.at, row.refusal_id)))
+
+
+def deliveries(
+    record: Record,
+    *,
+    refused: bool = False,
+    webhook: str | None = None,
+    since: datetime | None = None,
+    limit: int = 50,
+    before: int | None = None,
+) -> DeliveryPage:
+    """Return the deliveries to webhooks; *before* is the number that the page before returned as its cursor."""
+    key = {"refused": refused, "webhook": webhook, "since": since, "before": before, "limit": limit + 1}
+    rows = _rows(record, DeliveryRow, sql("webhooks", "list"), key)
+    more = len(rows) > limit
+    items = [DeliveryView.model_validate(row) for row in rows[:limit]]
+    return DeliveryPage(items=items, limit=limit, has_more=more, next_cursor=rows[limit - 1].seq if more else None)
 
 
 def _rows(record: Record, row: type[T], statement: LiteralString, values: Values) -> list[T]:
@@ -135,11 +137,7 @@ def _cursor(moment: datetime, tie: object) -> str:
 
 
 def _below(cursor: str | None, tie: Callable[[str], object]) -> dict[str, Any]:
-    """Return the place of *cursor* as the values of a statement.
-
-    Raises:
-        BadCursor: the cursor is not one that `_cursor` returned.
-    """
+    """Return the place of *cursor* as the values of a statement."""
     if cursor is None:
         return {"before": None, "before_id": None}
     try:

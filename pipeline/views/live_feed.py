@@ -1,17 +1,18 @@
-"""Follow the moves of executions as they are recorded, for `up`, `tail` and the server-sent events."""
+"""Follow the moves of executions as they are recorded, for `up`, `tail` and the server-sent events.
+
+`last_move` and `moves_after` raise RecordUnavailable when PostgreSQL is away; the others wait until it is back.
+"""
 
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
-from pydantic import Field
-
 from pipeline.model.errors import RecordUnavailable
-from pipeline.model.json_model import Id, JsonModel, Number, Time
+from pipeline.model.json_values import object_json
 from pipeline.model.reasons import sentence
 from pipeline.model.signals import Action
 from pipeline.model.states import UNDECIDED, State
@@ -50,23 +51,11 @@ class FeedMove:
         return sentence(self.reason_code, self.reason_facts) if self.reason_code else None
 
 
-class FeedMoveView(JsonModel):
-    """A move as `tradewire tail --json` prints it and the server-sent events carry it."""
-
-    at: Time
-    signal_id: Id
-    execution_id: Id
-    executor_id: str
-    symbol: str
-    action: Action
-    confidence: Number | None
-    from_state: Annotated[State | None, Field(serialization_alias="from")]
-    to_state: Annotated[State, Field(serialization_alias="status")]
-    order_id: str | None
-    reason_code: str | None
-    reason: str | None
-    filled_quantity: Number | None
-    filled_average_price: Number | None
+_JSON_FIELDS = (
+    "at", "signal_id", "execution_id", "executor_id", "symbol", "action", "confidence", "from_state", "to_state",
+    "order_id", "reason_code", "reason", "filled_quantity", "filled_average_price",
+)  # fmt: skip
+_JSON_NAMES = {"from_state": "from", "to_state": "status"}
 
 
 def follow_feed(database_url: str, stop: threading.Event) -> Iterator[str]:
@@ -78,11 +67,7 @@ def follow_feed(database_url: str, stop: threading.Event) -> Iterator[str]:
 
 
 def last_move(record: Record) -> int:
-    """Return the number of the last move; 0 before the first one.
-
-    Raises:
-        RecordUnavailable: PostgreSQL is away.
-    """
+    """Return the number of the last move; 0 before the first one."""
     return record.one(int, sql("history", "last_move"))
 
 
@@ -90,9 +75,6 @@ def moves_after(record: Record, after: int, *, limit: int = _BATCH) -> list[Feed
     """Return the moves after the number *after*, in order, except those of the last 50 ms.
 
     A move of these 50 ms may still be followed by one with a smaller number, whose transaction commits later.
-
-    Raises:
-        RecordUnavailable: PostgreSQL is away.
     """
     return record.all(FeedMove, sql("history", "moves_after"), {"after": after, "limit": limit})
 
@@ -135,5 +117,5 @@ def line_of(move: FeedMove) -> str:
 
 
 def move_json(move: FeedMove) -> dict[str, Any]:
-    """Return a move for programs."""
-    return FeedMoveView.model_validate(move).to_json()
+    """Return a move as `tradewire tail --json` prints it and the server-sent events carry it."""
+    return object_json({_JSON_NAMES.get(name, name): getattr(move, name) for name in _JSON_FIELDS})

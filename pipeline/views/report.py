@@ -14,7 +14,7 @@ from pipeline.store.query import fetch_all, fetch_one
 from pipeline.store.record import Record
 from pipeline.store.rows import Mode
 from pipeline.store.statements import sql
-from pipeline.views.count_schemas import LatencyView, Report, TallyView
+from pipeline.views.count_schemas import LatencyView, Report
 
 
 @dataclass(kw_only=True)
@@ -49,18 +49,6 @@ class ReportTally:
     def fill_rate(self) -> float | None:
         """Return the share of orders that are filled; None when there is no order."""
         return self.filled / self.with_order if self.with_order else None
-
-    def view(self) -> TallyView:
-        """Return the counts with both rates, the most frequent first."""
-        return TallyView(
-            executions=self.executions,
-            eligible=self.eligible,
-            with_order=self.with_order,
-            by_status=dict(self.by_status.most_common()),
-            by_reason=dict(self.by_reason.most_common()),
-            execution_rate=self.execution_rate,
-            fill_rate=self.fill_rate,
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,24 +94,17 @@ def _report(totals: Iterable[_Total], counts: _Counts, percentiles: list[float |
         tally = by_executor.setdefault(row.executor_id, {}).setdefault(row.mode.value, ReportTally())
         for each in (everything, tally):
             each.add(row.state, row.reason_code, count=row.count, with_order=row.with_order, filled=row.filled)
-    view = everything.view()
+    # Rates of different modes are never added up.
     one_mode = len({mode for modes in by_executor.values() for mode in modes}) <= 1
     p50, p95, p99 = (None if value is None else round(float(value), 1) for value in percentiles)
-    return Report(
-        signals=counts.signals,
-        refused=counts.refused,
-        executions=view.executions,
-        by_status=view.by_status,
-        by_reason=view.by_reason,
-        by_executor={
-            executor_id: {mode: tally.view() for mode, tally in sorted(modes.items())}
-            for executor_id, modes in sorted(by_executor.items())
-        },
-        execution_rate=view.execution_rate if one_mode else None,
-        fill_rate=view.fill_rate if one_mode else None,
-        oldest_unfinished_s=seconds(counts.oldest_unfinished_s),
-        latency_ms=LatencyView(p50=p50, p95=p95, p99=p99),
-    )
+    more = {
+        "by_executor": {name: dict(sorted(modes.items())) for name, modes in sorted(by_executor.items())},
+        "execution_rate": everything.execution_rate if one_mode else None,
+        "fill_rate": everything.fill_rate if one_mode else None,
+        "oldest_unfinished_s": seconds(counts.oldest_unfinished_s),
+        "latency_ms": LatencyView(p50=p50, p95=p95, p99=p99),
+    }
+    return Report.model_validate(vars(counts) | vars(everything) | more)
 
 
 def seconds(span: Decimal | None) -> float | None:

@@ -11,11 +11,11 @@ import typer
 from config.webhooks import DEFAULT, Webhook, load_webhooks
 from pipeline.entrypoints.cli.options import AsJson, Since
 from pipeline.intake.webhooks.body import read_body
-from pipeline.intake.webhooks.deliveries import deliveries
 from pipeline.intake.webhooks.translate import IDENTITY_TEXTS, translate
 from pipeline.model.errors import ConfigInvalid, InvalidSignal, Problem
 from pipeline.model.json_values import object_json
 from pipeline.startup.context import executors_for, open_record, settings_for_a_person, since
+from pipeline.views.lists import deliveries
 
 app = typer.Typer(no_args_is_help=True, help="Test webhooks, and list what was delivered to them.")
 
@@ -49,9 +49,10 @@ def list_deliveries(
 ) -> None:
     """List the deliveries, newest first, each with its signal or the reason why it was refused."""
     with open_record(settings_for_a_person("webhook")) as record:
-        items, more = deliveries(record, refused=refused, webhook=name, since=since(since_), limit=limit)
+        page = deliveries(record, refused=refused, webhook=name, since=since(since_), limit=limit)
+    items = page.to_json()["items"]
     if as_json:
-        typer.echo(json.dumps({"deliveries": items, "more": more is not None}, indent=2))
+        typer.echo(json.dumps({"deliveries": items, "more": page.has_more}, indent=2))
         return
     for item in items:
         typer.echo(_line(item))

@@ -60,12 +60,7 @@ def read_body(raw: bytes) -> WebhookBody:
 
 
 def kept(content: dict[str, Any] | str | bytes, *, secrets: Collection[str] = ()) -> str:
-    """Return what may be recorded of a body: secrets masked, at most 4,096 characters.
-
-    Args:
-        content: The content of the body, or its bytes when it could not be read.
-        secrets: Texts that are masked wherever they occur.
-    """
+    """Return what may be recorded of a body, or of its bytes if unread: secrets masked, at most 4,096 characters."""
     if isinstance(content, bytes):
         content = _IN_TEXT.sub(_MASK, content[: 2 * _LONGEST].decode("utf-8", "replace"))
     for secret in secrets:

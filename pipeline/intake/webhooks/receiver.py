@@ -61,12 +61,8 @@ class WebhookReceiver:
     ) -> None:
         """Receive deliveries for *webhooks*.
 
-        Args:
-            record: Where deliveries are recorded.
-            intake: Where signals are recorded.
-            webhooks: The configured webhooks, by name.
-            is_main: Returns whether a token is the main token, which is the secret of webhooks without one.
-            busy: Counts one delivery of a webhook and returns whether that is more than a minute allows.
+        *is_main* returns whether a token is the main token, which is the secret of webhooks without one. *busy* counts
+        one delivery of a webhook, by its name, and returns whether that is more than a minute allows.
         """
         self._record = record
         self._intake = intake

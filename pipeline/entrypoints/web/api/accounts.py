@@ -1,4 +1,7 @@
-"""Report each account as last read, and the switches that stop it."""
+"""Report each account as last read, and the switches that stop it.
+
+Every function raises RecordUnavailable when PostgreSQL is away.
+"""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -34,11 +37,7 @@ class _AccountRefusal:
 
 
 def account_states(context: WebContext) -> dict[str, AccountState]:
-    """Return each executor's account as last read, with what is used of its limits.
-
-    Raises:
-        RecordUnavailable: PostgreSQL is away.
-    """
+    """Return each executor's account as last read, with what is used of its limits."""
     rooms = [HeadroomView.model_validate(room) for room in headroom(context.record, context.executors)]
     return {
         executor.id: AccountState(
@@ -50,11 +49,7 @@ def account_states(context: WebContext) -> dict[str, AccountState]:
 
 
 def trading_status(context: WebContext) -> TradingStatus:
-    """Return whether each executor trades, and whether all do.
-
-    Raises:
-        RecordUnavailable: PostgreSQL is away.
-    """
+    """Return whether each executor trades, and whether all do."""
     counts = open_counts(context.record)
     each = [
         _status(context.record, executor, counts.get(executor.id, nothing_open()))

@@ -26,6 +26,8 @@ _MINUTE_S = 60.0
 # Signals come in bursts. A program that reads as often has a fault.
 _SIGNALS_TO_REQUESTS = 10
 
+_MAIN_HOLDER = Holder(name=MAIN, scopes=frozenset(Scope))
+
 _BEARER = HTTPBearer(
     auto_error=False, scheme_name="token", description="TRADEWIRE_API_TOKEN, or one of `tradewire token add`."
 )
@@ -41,7 +43,10 @@ class _Bucket:
 
 
 class Gate:
-    """Looks tokens up and counts their requests. Thread-safe."""
+    """Looks tokens up and counts their requests. Thread-safe.
+
+    A look-up raises RecordUnavailable when it is not of the main token and PostgreSQL is away.
+    """
 
     def __init__(self, record: Record, main: SecretStr, *, per_minute: int = 6000) -> None:
         self._record = record
@@ -59,44 +64,25 @@ class Gate:
         """
         given = digest(token)
         if secrets.compare_digest(given, self._main):
-            return True, Holder(name=MAIN, scopes=frozenset(Scope))
+            return True, _MAIN_HOLDER
         with self._lock:
             holder, until = self._kept.get(given, (None, 0.0))
         return time.monotonic() < until, holder
 
     def holder(self, token: str) -> Holder | None:
-        """Return the holder of *token*; None when it is unknown or revoked.
-
-        Raises:
-            RecordUnavailable: it is not the main token, and PostgreSQL is away.
-        """
+        """Return the holder of *token*; None when it is unknown or revoked."""
         known, holder = self.known(token)
-        if known:
-            return holder
-        holder = holder_of_token(self._record, token)
-        with self._lock:
-            if len(self._kept) >= _MOST_KEPT:
-                self._kept.clear()
-            self._kept[digest(token)] = (holder, time.monotonic() + _KEPT_S)
-        return holder
+        return holder if known else self._keep(digest(token), holder_of_token(self._record, token))
 
     def named(self, name: str) -> Holder | None:
-        """Return the holder of the token called *name*; None when there is none any more.
-
-        Raises:
-            RecordUnavailable: it is not the main token, and PostgreSQL is away.
-        """
+        """Return the holder of the token called *name*; None when there is none any more."""
         if name == MAIN:
-            return Holder(name=MAIN, scopes=frozenset(Scope))
+            return _MAIN_HOLDER
+        # A hash has no colon, so names and hashes cannot be confused.
+        key = f"name:{name}"
         with self._lock:
-            # A hash has no colon, so names and hashes cannot be confused.
-            holder, until = self._kept.get(f"name:{name}", (None, 0.0))
-        if time.monotonic() < until:
-            return holder
-        holder = holder_named(self._record, name)
-        with self._lock:
-            self._kept[f"name:{name}"] = (holder, time.monotonic() + _KEPT_S)
-        return holder
+            holder, until = self._kept.get(key, (None, 0.0))
+        return holder if time.monotonic() < until else self._keep(key, holder_named(self._record, name))
 
     def count(self, name: str, *, scope: Scope = Scope.READ) -> float | None:
         """Count one request of *name*; return the seconds to wait when it has used its requests of the minute.
@@ -115,6 +101,14 @@ class Gate:
                 return (1 - bucket.left) / rate
             bucket.left -= 1
             return None
+
+    def _keep(self, key: str, holder: Holder | None) -> Holder | None:
+        with self._lock:
+            # Forgetting all of them is simpler than forgetting the oldest, and costs one look-up per token.
+            if len(self._kept) >= _MOST_KEPT:
+                self._kept.clear()
+            self._kept[key] = (holder, time.monotonic() + _KEPT_S)
+        return holder
 
 
 def opened_by(gate: Gate, scope: Scope) -> Any:
@@ -149,12 +143,6 @@ def by(request: Request) -> str:
 
 
 async def _holder_of(gate: Gate, request: Request, bearer: HTTPAuthorizationCredentials | None) -> Holder | None:
-    """Return the holder of the request's token or session; None without either.
-
-    Raises:
-        ApiError: a session's request would change something and lacks the session's token against forgery.
-        RecordUnavailable: PostgreSQL is away, and the token must be looked up there.
-    """
     if bearer is None:
         return await run_in_threadpool(_holder_of_session, gate, request)
     token = bearer.credentials.strip()

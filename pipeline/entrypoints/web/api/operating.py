@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipeline.accounts.switches import Switches
+from pipeline.accounts.switches import Switches, SwitchStatus
 from pipeline.entrypoints.web.api.answers import DeadLetterList, LossLimitUse, SwitchAnswer
 from pipeline.entrypoints.web.api.auth import by, opened_by
 from pipeline.entrypoints.web.api.context import WebContext
@@ -18,6 +18,7 @@ from pipeline.entrypoints.web.api.parameters import Executor
 from pipeline.model.errors import NotPossible
 from pipeline.model.switches import SwitchKind
 from pipeline.operations.tokens import Scope
+from pipeline.store.record import Record
 from pipeline.views.account_schemas import SwitchStatusView
 from pipeline.views.lists import execution
 from pipeline.views.schemas import DeadLetterView, ExecutionView
@@ -69,6 +70,18 @@ class RequeueBecause(Because):
 
 _MISSING: dict[int | str, Any] = {404: {"model": ErrorAnswer, "description": "There is none of that name or id."}}
 _NOT_NOW: dict[int | str, Any] = {409: {"model": ErrorAnswer, "description": "It is not a dead letter, or no longer."}}
+
+
+def apply_turn(record: Record, executor_id: str, turn: Turn, *, by: str, why: str) -> SwitchStatus:
+    """Turn a switch of the executor's account, or all off, and return the switches that are on afterwards.
+
+    Raises:
+        RecordUnavailable: PostgreSQL is away.
+    """
+    switches = Switches(record)
+    if turn is Turn.RESUME:
+        return switches.resume(executor_id, by=by, why=why)
+    return switches.turn(executor_id, _KINDS[turn], flatten=turn is Turn.FLATTEN, by=by, why=why)
 
 
 def router(context: WebContext) -> APIRouter:
@@ -147,10 +160,6 @@ def _turned(context: WebContext, executor_id: str, turn: Turn, *, by: str, why: 
     executor = context.executors.get(executor_id)
     if executor is None:
         raise ApiError(404, "not_found", f"there is no executor of that name; there is {', '.join(context.executors)}")
-    switches = Switches(context.record)
-    if turn is Turn.RESUME:
-        status = switches.resume(executor_id, by=by, why=why)
-    else:
-        status = switches.turn(executor_id, _KINDS[turn], flatten=turn is Turn.FLATTEN, by=by, why=why)
-    over = [LossLimitUse.model_validate(use) for use in switches.over(executor)]
+    status = apply_turn(context.record, executor_id, turn, by=by, why=why)
+    over = [LossLimitUse.model_validate(use) for use in Switches(context.record).over(executor)]
     return SwitchAnswer(**dict(SwitchStatusView.of(status)), still_over=over)

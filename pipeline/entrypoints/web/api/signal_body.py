@@ -11,13 +11,9 @@ from pipeline.model.signals import Signal
 
 
 def receive(context: WebContext, body: bytes, source: str, *, executor_id: str | None = None) -> Recorded:
-    """Record the signal in *body* and enqueue its executions.
+    """Record the signal in *body* and enqueue its executions; *executor_id* is one that the request asks about.
 
-    Args:
-        context: Where to record it.
-        body: The request's body.
-        source: The name of the request's token. A source in the body is not used.
-        executor_id: The executor that the request asks about, if any.
+    The source is the name of the request's token. A source in the body is not used.
 
     Raises:
         ApiError: it is not a signal (422), or its source_id was used for another one (409). The refusal is recorded.
@@ -38,12 +34,6 @@ def receive(context: WebContext, body: bytes, source: str, *, executor_id: str |
 
 
 def _signal_of(intake: Intake, body: bytes, source: str) -> dict[str, Any]:
-    """Return the one object in the body, with *source*.
-
-    Raises:
-        InvalidSignal: there is none, or several; the refusal was recorded.
-        RecordUnavailable: there is none, and the refusal could not be recorded.
-    """
     try:
         elements = decode(body.decode("utf-8").strip())
         problem = elements[0].error if len(elements) == 1 else "one request carries one signal"

@@ -15,13 +15,13 @@ from pipeline.entrypoints.web.api.auth import opened_by
 from pipeline.entrypoints.web.api.context import WebContext
 from pipeline.entrypoints.web.api.errors import COMMON, ErrorAnswer, answer
 from pipeline.entrypoints.web.api.parameters import Limit, Name, Since
-from pipeline.intake.webhooks.deliveries import deliveries
 from pipeline.intake.webhooks.message import RefusalCode
 from pipeline.intake.webhooks.receiver import WebhookReceiver, WebhookRequest
 from pipeline.model.errors import InvalidSignal, SourceIdConflict
 from pipeline.operations.tokens import MAIN, Scope
 from pipeline.views.history_schemas import DeliveryPage
 from pipeline.views.json_shapes import recorded_json
+from pipeline.views.lists import deliveries
 from pipeline.views.schemas import RecordedView
 
 # TradingView gives up after 3 s and does not send the alert again. After a 503 it does.
@@ -128,11 +128,7 @@ def _add_receivers(routes: APIRouter, context: WebContext, receiver: WebhookRece
 
 
 def _add_list(routes: APIRouter, context: WebContext) -> None:
-    @routes.get(
-        "/api/v1/webhooks/deliveries",
-        responses=COMMON,
-        dependencies=[opened_by(context.gate, Scope.READ)],
-    )
+    @routes.get("/api/v1/webhooks/deliveries", responses=COMMON, dependencies=[opened_by(context.gate, Scope.READ)])
     def delivered(
         *,
         refused: Annotated[bool, Query(description="Only those that were refused.")] = False,
@@ -142,12 +138,8 @@ def _add_list(routes: APIRouter, context: WebContext) -> None:
         cursor: Annotated[int | None, Query(ge=1, le=2**62, description="`next_cursor` of the page before.")] = None,
     ) -> DeliveryPage:
         """List the deliveries to webhooks, newest first, each with its signal or with the reason for its refusal."""
-        items, more = deliveries(
-            context.record, refused=refused, webhook=webhook, since=since, before=cursor, limit=limit
-        )
-        return DeliveryPage.model_validate(
-            {"items": items, "limit": limit, "has_more": more is not None, "next_cursor": more}
-        )
+        record = context.record
+        return deliveries(record, refused=refused, webhook=webhook, since=since, before=cursor, limit=limit)
 
 
 def _receiver(context: WebContext) -> WebhookReceiver:

@@ -96,22 +96,32 @@ def check_form(gate: Gate, session: BrowserSession | None, form: dict[str, str])
     return session
 
 
+def admit(gate: Gate, request: Request, scope: Scope) -> PageVisit:
+    """Return the visit of a request whose session has *scope*, and count the request.
+
+    Raises:
+        LoginNeeded: there is no session, or its token was revoked.
+        PageRefused: the token does not have the scope, or has used its requests of the minute.
+        RecordUnavailable: the token must be looked up, and PostgreSQL is away.
+    """
+    session = gate.sessions.of(request)
+    holder = None if session is None or session.name is None else gate.named(session.name)
+    if session is None or holder is None:
+        raise LoginNeeded
+    if scope not in holder.scopes:
+        raise PageRefused(403, f"the token {holder.name} does not have the scope {scope.value}")
+    if gate.count(f"page:{holder.name}") is not None:
+        raise PageRefused(429, "this token has used its requests of the minute")
+    return PageVisit(holder=holder, session=session, csrf=gate.sessions.token_of(session))
+
+
 def visited_by(gate: Gate, scope: Scope) -> Any:
     """Return the dependency that needs a session with *scope*, and accepts a POST only from the page's own forms."""
 
     async def let_in(request: Request) -> PageVisit:
-        session = gate.sessions.of(request)
-        if session is None or session.name is None:
-            raise LoginNeeded
-        holder = await run_in_threadpool(gate.named, session.name)
-        if holder is None:
-            raise LoginNeeded
-        if scope not in holder.scopes:
-            raise PageRefused(403, f"the token {holder.name} does not have the scope {scope.value}")
-        if gate.count(f"page:{holder.name}") is not None:
-            raise PageRefused(429, "this token has used its requests of the minute")
+        visit = await run_in_threadpool(admit, gate, request, scope)
         if request.method == "POST":
-            check_form(gate, session, await form_of(request))
-        return PageVisit(holder=holder, session=session, csrf=gate.sessions.token_of(session))
+            check_form(gate, visit.session, await form_of(request))
+        return visit
 
     return Depends(let_in)

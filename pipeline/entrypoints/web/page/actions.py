@@ -7,12 +7,11 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 
-from pipeline.accounts.switches import Switches
 from pipeline.entrypoints.web.api.context import WebContext
+from pipeline.entrypoints.web.api.operating import Turn, apply_turn
 from pipeline.entrypoints.web.page.access import Form, PageRefused, PageRoute, PageVisit, go_to, visited_by
 from pipeline.entrypoints.web.page.rendering import page
 from pipeline.model.errors import NotPossible
-from pipeline.model.switches import SwitchKind
 from pipeline.operations.tokens import Scope
 from pipeline.views.history import signal_history
 from pipeline.views.history_schemas import ExecutionHistory
@@ -80,9 +79,6 @@ LETTERS = MappingProxyType(
         ),
     }
 )
-_KINDS = MappingProxyType(
-    {"pause": SwitchKind.PAUSED, "reduce": SwitchKind.REDUCING, "halt": SwitchKind.HALTED, "flatten": SwitchKind.HALTED}
-)
 
 
 def router(context: WebContext) -> APIRouter:
@@ -137,12 +133,8 @@ def _execution(context: WebContext, execution_id: UUID) -> ExecutionHistory:
 
 
 def _turn(context: WebContext, verb: str, form: dict[str, str], *, by: str, why: str) -> None:
-    switches = Switches(context.record)
     for name in _names(context, form.get("executor", "")):
-        if verb == "resume":
-            switches.resume(name, by=by, why=why)
-        else:
-            switches.turn(name, _KINDS[verb], flatten=verb == "flatten", by=by, why=why)
+        apply_turn(context.record, name, Turn(verb), by=by, why=why)
 
 
 def _close(context: WebContext, verb: str, form: dict[str, str], *, by: str, why: str) -> None:

@@ -16,7 +16,6 @@ from pipeline.accounts.limit_usage import Headroom, headroom
 from pipeline.accounts.switches import active_switches
 from pipeline.entrypoints.web.api.context import WebContext
 from pipeline.entrypoints.web.page.figures import ChartFigures, CountCache
-from pipeline.intake.webhooks.deliveries import deliveries
 from pipeline.model.errors import QueueUnavailable
 from pipeline.model.switches import Switch
 from pipeline.queues.queue import ExecutionQueue
@@ -24,7 +23,7 @@ from pipeline.store.processes import GONE_AFTER, SETTINGS
 from pipeline.store.statements import sql
 from pipeline.views.count_schemas import OpenCounts
 from pipeline.views.counts import nothing_open, open_counts
-from pipeline.views.lists import refusals, signals
+from pipeline.views.lists import deliveries, refusals, signals
 from pipeline.views.live_feed import last_move
 from pipeline.views.report import ReportTally
 
@@ -142,7 +141,7 @@ class PageData:
 
     def refusals(self) -> dict[str, Any]:
         """Return the last refused input, and the last refused webhook deliveries."""
-        delivered, _ = deliveries(self._record, refused=True, limit=_MOST_REFUSALS)
+        delivered = deliveries(self._record, refused=True, limit=_MOST_REFUSALS).to_json()["items"]
         return {"refusals": refusals(self._record, limit=_MOST_REFUSALS).items, "deliveries": delivered}
 
     def _panels(

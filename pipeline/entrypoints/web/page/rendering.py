@@ -27,12 +27,7 @@ HEADERS = {
 }
 _KINDS = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 #: Where the words of people who trade differ from the values in JSON.
-_STATUS_WORDS = {
-    "held": "waiting",
-    "unknown": "may be at the broker",
-    "dead": "needs you",
-    "reducing": "closing only",
-}
+_STATUS_WORDS = {"held": "waiting", "unknown": "may be at the broker", "dead": "needs you", "reducing": "closing only"}
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86400
 
 

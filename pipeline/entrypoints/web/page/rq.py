@@ -11,7 +11,7 @@ from starlette.types import Scope as Asked
 from pipeline.entrypoints.rq_dashboard import make_app
 from pipeline.entrypoints.web.api.auth import Gate
 from pipeline.entrypoints.web.api.context import WebContext
-from pipeline.entrypoints.web.page.access import go_to
+from pipeline.entrypoints.web.page.access import LoginNeeded, PageRefused, admit, go_to
 from pipeline.entrypoints.web.page.rendering import page
 from pipeline.model.errors import NotMigrated, RecordUnavailable
 from pipeline.operations.tokens import Scope
@@ -46,18 +46,12 @@ class _SessionGuard:
         await (self._inside if refusal is None else refusal)(asked, receive, send)
 
     def _refusal(self, request: Request) -> Response | None:
-        session = self._gate.sessions.of(request)
         try:
-            holder = None if session is None or session.name is None else self._gate.named(session.name)
+            admit(self._gate, request, Scope.READ if request.method in _READING else Scope.OPERATE)
+        except LoginNeeded:
+            return go_to(f"/login?next={PATH}/")
+        except PageRefused as error:
+            return page("refused.html", status=error.status, message=str(error))
         except (RecordUnavailable, NotMigrated) as error:
             return page("refused.html", status=503, message=str(error))
-        if holder is None:
-            return go_to(f"/login?next={PATH}/")
-        scope = Scope.READ if request.method in _READING else Scope.OPERATE
-        if scope not in holder.scopes:
-            return page(
-                "refused.html", status=403, message=f"the token {holder.name} does not have the scope {scope.value}"
-            )
-        if self._gate.count(f"page:{holder.name}") is not None:
-            return page("refused.html", status=429, message="this token has used its requests of the minute")
         return None
