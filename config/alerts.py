@@ -12,8 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 
 from config.schema.fields import Section
-from config.schema.keys import description_at, keys_at
-from config.schema.problems import problems_of
+from config.schema.keys import model_problems
 from config.schema.settings import Settings, is_loopback
 from config.schema.toml_tables import parsed_toml
 from pipeline.model.errors import ConfigInvalid, Problem
@@ -117,11 +116,10 @@ def _read(parsed: dict[str, Any]) -> AlertSettings:
     try:
         return AlertSettings.model_validate(parsed | ({"channels": tuple(given)} if isinstance(given, list) else {}))
     except ValidationError as error:
-        problems = problems_of(
+        problems = model_problems(
             error,
+            AlertSettings,
             key=lambda location: ".".join(map(str, location)),
-            describe=lambda location: description_at(AlertSettings, location),
-            known=lambda location: keys_at(AlertSettings, location[:-1]),
             # An address that was written here by mistake must not appear in a log.
             secret=lambda location: location[:1] == ("channels",),
         )

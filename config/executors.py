@@ -12,13 +12,17 @@ from config.checks.accounts import account_problems
 from config.checks.live import live_problems
 from config.packs.joining import with_packs
 from config.schema.executor import Executors, ExecutorSettings
-from config.schema.keys import description_at, keys_at
-from config.schema.problems import problems_of
+from config.schema.keys import model_problems
 from config.schema.settings import Settings, load_settings
-from config.schema.toml_tables import executor_tables, parsed_toml
-from pipeline.model.errors import ConfigInvalid
+from config.schema.toml_tables import named_tables, parsed_toml
+from pipeline.model.errors import ConfigInvalid, Problem
 
 _ID_KEY = "id, as a key"
+
+# Names of tradewire's other processes and servers. An executor of such a name would be ambiguous in every list.
+_TAKEN = frozenset(
+    ["all", "exchange", "keeper", "postgresql", "producer", "rq_dashboard", "tracker", "up", "valkey", "web"]
+)
 
 
 def load_executors(path: str | Path, *, settings: Settings | None = None) -> Executors:
@@ -34,7 +38,12 @@ def load_executors(path: str | Path, *, settings: Settings | None = None) -> Exe
     path = Path(path)
     if settings is None:
         settings = load_settings()
-    tables, problems = executor_tables(parsed_toml(path))
+    parsed = parsed_toml(path)
+    tables, problems = named_tables(
+        parsed, "executors", kind="an executor", example="argo", longest=32, taken=_TAKEN, taken_by="another process"
+    )
+    if parsed.get("executors", {}) == {}:
+        problems.append(Problem(key="executors", message="is missing: begin an executor with [executors.argo]"))
     packed = with_packs(tables, path)
     problems += packed.problems
     by_id = {}
@@ -58,12 +67,8 @@ def _executor(executor_id: str, table: Mapping[str, Any]) -> ExecutorSettings:
     try:
         return ExecutorSettings.model_validate({**table, **unknown, "id": executor_id})
     except ValidationError as error:
-        problems = problems_of(
-            error,
-            key=lambda location: ".".join(["executors", executor_id, *(_written(part) for part in location)]),
-            describe=lambda location: description_at(ExecutorSettings, location),
-            known=lambda location: keys_at(ExecutorSettings, location[:-1]),
-        )
+        path = ["executors", executor_id]
+        problems = model_problems(error, ExecutorSettings, key=lambda at: ".".join([*path, *map(_written, at)]))
         raise ConfigInvalid(problems) from None
 
 

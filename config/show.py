@@ -14,7 +14,7 @@ from pydantic import BaseModel, SecretStr
 
 from config.logs import MASK, masked
 from config.schema.executor import Executors
-from config.schema.fields import plain
+from config.schema.fields import plain, value_text
 from config.schema.settings import Settings, key_names, variable
 from config.services import Services
 from pipeline.model.errors import Problem
@@ -73,7 +73,7 @@ def shown_problems(problems: Sequence[Problem]) -> list[dict[str, str]]:
 
 def shown_text(shown: Mapping[str, Shown], *, prefix: str = "") -> list[str]:
     """Return one line per value, `key = value  (origin)`, with the origins aligned."""
-    pairs = [(f"{prefix}{key} = {_text(held['value'])}", _where(held)) for key, held in shown.items()]
+    pairs = [(f"{prefix}{key} = {value_text(held['value'])}", _where(held)) for key, held in shown.items()]
     width = max((len(left) for left, _ in pairs), default=0)
     return [f"{left.ljust(width)}  ({origin})" for left, origin in pairs]
 
@@ -90,7 +90,7 @@ def export_lines(variables: Mapping[str, str]) -> list[str]:
 
 
 def _where(held: Shown) -> str:
-    return f"{held['origin']}; the file says {_text(held['file'])}" if "file" in held else str(held["origin"])
+    return f"{held['origin']}; the file says {value_text(held['file'])}" if "file" in held else str(held["origin"])
 
 
 def _origin(name: str, settings: Settings) -> str:
@@ -136,11 +136,3 @@ def _json(value: object) -> object:
     if isinstance(value, Mapping) and not value:
         return None
     return list(value) if isinstance(value, tuple) else value
-
-
-def _text(value: object) -> str:
-    if value is None:
-        return "-"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

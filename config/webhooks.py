@@ -12,16 +12,15 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 
 from config.schema.fields import Confidence, Figure, Section, Symbol, Word, Words
-from config.schema.keys import description_at, keys_at
-from config.schema.problems import did_you_mean, problems_of
+from config.schema.keys import model_problems
+from config.schema.problems import did_you_mean
 from config.schema.settings import Settings
-from config.schema.toml_tables import parsed_toml
+from config.schema.toml_tables import named_tables, parsed_toml
 from pipeline.model.errors import ConfigInvalid, Problem
 
 #: The webhook that exists without a table in the file.
 DEFAULT = "tradingview"
 
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 # A webhook's name is the source of its signals; these are the names of other sources.
 _TAKEN = frozenset({"alpaca", "api", "drill", "file", "manual", "page", "replay", "web"})
 _SECRET = re.compile(r"[A-Za-z0-9._~-]{16,200}")
@@ -171,9 +170,18 @@ def load_webhooks(settings: Settings, *, executors: Collection[str] | None = Non
     """
     path = settings.webhooks
     absent = not path.exists() and "webhooks" not in settings.model_fields_set
-    tables, problems = ({}, []) if absent else _tables(parsed_toml(path, named_by="TRADEWIRE_WEBHOOKS"))
+    parsed = {} if absent else parsed_toml(path, named_by="TRADEWIRE_WEBHOOKS")
+    tables, problems = named_tables(
+        parsed,
+        "webhooks",
+        kind="a webhook",
+        example="mine",
+        longest=40,
+        taken=_TAKEN,
+        taken_by="another source of signals",
+    )
     found: dict[str, Webhook] = {}
-    for name, table in ({DEFAULT: {}} | tables).items():
+    for name, table in {DEFAULT: tables.get(DEFAULT, {}), **tables}.items():
         webhook, faults = _webhook(name, table, settings)
         problems += faults
         if webhook is not None:
@@ -189,29 +197,8 @@ def secret_name(name: str) -> str:
     return f"WEBHOOK_{name.upper()}_SECRET"
 
 
-def _tables(parsed: dict[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
-    problems = [
-        Problem(key=key, message=f"is not a key here{did_you_mean(key, ['webhooks'])} (known: webhooks)")
-        for key in parsed
-        if key != "webhooks"
-    ]
-    tables = parsed.get("webhooks", {})
-    if not isinstance(tables, dict):
-        return {}, [*problems, Problem(key="webhooks", message="is not a table; begin one with [webhooks.mine]")]
-    for name in tables:
-        key = f"webhooks.{name}"
-        if name in _TAKEN:
-            problems.append(Problem(key=key, message="is the name of another source of signals; choose another name"))
-        if not _NAME.fullmatch(name):
-            message = "is not a name for a webhook: it needs a lower-case letter, then up to 39 of a-z, 0-9 and _"
-            problems.append(Problem(key=key, message=message))
-    return tables, problems
-
-
-def _webhook(name: str, table: Any, settings: Settings) -> tuple[Webhook | None, list[Problem]]:
+def _webhook(name: str, table: dict[str, Any], settings: Settings) -> tuple[Webhook | None, list[Problem]]:
     key = f"webhooks.{name}"
-    if not isinstance(table, dict):
-        return None, [Problem(key=key, message=f"is not a table; begin it with [{key}]")]
     if "name" in table or "secret" in table:
         word = "name" if "name" in table else "secret"
         where = "the table's name is used" if word == "name" else f"the variable {secret_name(name)} holds it"
@@ -219,11 +206,8 @@ def _webhook(name: str, table: Any, settings: Settings) -> tuple[Webhook | None,
     try:
         read = WebhookSettings.model_validate({**table, "name": name})
     except ValidationError as error:
-        return None, problems_of(
-            error,
-            key=lambda location: ".".join([key, *map(str, location)]),
-            describe=lambda location: description_at(WebhookSettings, location),
-            known=lambda location: [word for word in keys_at(WebhookSettings, location[:-1]) if word != "name"],
+        return None, model_problems(
+            error, WebhookSettings, key=lambda location: ".".join([key, *map(str, location)]), named="name"
         )
     problems = []
     if (read.template is None) == (read.dialect == "template"):

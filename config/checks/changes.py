@@ -10,6 +10,7 @@ from typing import Any
 
 from config.checks.strictness import looser
 from config.schema.executor import ExecutorSettings
+from config.schema.fields import value_text
 from config.schema.sections import LimitSettings, SizeSettings
 from pipeline.model.symbols import canonical_where_known
 
@@ -38,7 +39,7 @@ class Change:
     new: Any
 
     def __str__(self) -> str:
-        return f"{self.key}: {_text(self.old)} -> {_text(self.new)}"
+        return f"{self.key}: {value_text(self.old)} -> {value_text(self.new)}"
 
 
 def differences(old: Dump, new: Dump) -> list[Change]:
@@ -80,13 +81,3 @@ def _defaults() -> dict[str, Any]:
     size, limits = SizeSettings(method="quantity", value=Decimal(1)), LimitSettings(open_positions=10)
     smallest = ExecutorSettings(id="smallest", mode="exchange", size=size, limits=limits)
     return dict(_values(smallest.model_dump(mode="json")))
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return "-"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, Mapping):
-        return "; ".join(f"{name} = {_text(held)}" for name, held in value.items()) or "-"
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

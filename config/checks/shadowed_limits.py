@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from config.schema.executor import Executors, ExecutorSettings
-from config.schema.fields import plain
+from config.schema.fields import plain, value_text
 from pipeline.model.errors import Problem
 
 #: Pairs of a key and the message about it.
@@ -26,7 +26,7 @@ def shadowed_limits(executors: Executors) -> list[Problem]:
     of_packs = [
         Problem(
             key=f"executors.{executor_id}.{key}",
-            message=f'{_text(in_file)} in the file does not hold: pack "{executors[executor_id].pack}" is tighter',
+            message=f'{value_text(in_file)} in the file does not hold: pack "{executors[executor_id].pack}" is tighter',
         )
         for executor_id, keys in executors.overruled.items()
         for key, in_file in keys.items()
@@ -115,7 +115,3 @@ def _largest_wanted(executor: ExecutorSettings) -> Decimal | None:
 def _largest(executor: ExecutorSettings) -> Decimal | None:
     wanted, most = _largest_wanted(executor), executor.size.maximum_percent
     return min(wanted, most) if wanted is not None and most is not None else wanted
-
-
-def _text(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

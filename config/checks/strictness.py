@@ -23,7 +23,7 @@ def downwards(old: Any, new: Any) -> bool:
 
 def unless_smaller(old: Any, new: Any) -> bool:
     """Return whether *new* is anything but a smaller number: on and off each allow what the other does not."""
-    return not same(old, new) and (old is None or new is None or Decimal(str(new)) > Decimal(str(old)))
+    return bool(old != new) and (old is None or new is None or Decimal(str(new)) > Decimal(str(old)))
 
 
 def wider(old: Any, new: Any) -> bool:
@@ -56,14 +56,9 @@ def never(_old: Any, _new: Any) -> bool:
     return False
 
 
-def same(old: Any, new: Any) -> bool:
-    """Return whether two values are equal."""
-    return bool(old == new)
-
-
 def differing(old: Any, new: Any) -> bool:
     """Return whether two values differ: neither is the tighter one, so a person has to look at each change."""
-    return not same(old, new)
+    return bool(old != new)
 
 
 class Ranked:
@@ -155,4 +150,4 @@ def looser(key: str, old: Any, new: Any) -> bool:
 
     Each change of an unknown key counts as looser.
     """
-    return not same(old, new) and DIRECTIONS.get(key, differing)(old, new)
+    return bool(old != new) and DIRECTIONS.get(key, differing)(old, new)

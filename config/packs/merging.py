@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from config.checks.strictness import DIRECTIONS, differing, looser, same, shorter, wider
+from config.checks.strictness import DIRECTIONS, differing, looser, shorter, wider
 from config.packs.reading import Pack, parts
 from config.schema.problems import echo
 from pipeline.model.errors import Problem
@@ -70,7 +70,7 @@ def _joined(section: str, name: str, own: Mapping[str, Any], rule: Any, pack: Pa
     if name not in own:
         return rule, None
     ours, theirs = _as_json(section, name, own[name]), _as_json(section, name, rule)
-    if ours is _WRONG or same(ours, theirs):
+    if ours is _WRONG or ours == theirs:
         return own[name], ours
     key = f"{section}.{name}"
     if section == _BINDING or DIRECTIONS[key] is differing:

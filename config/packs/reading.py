@@ -13,8 +13,8 @@ from pydantic import Field, ValidationError, create_model
 
 from config.schema.fields import Section, Word
 from config.schema.firm import Firm
-from config.schema.keys import description_at, keys_at
-from config.schema.problems import did_you_mean, problems_of
+from config.schema.keys import model_problems
+from config.schema.problems import did_you_mean
 from config.schema.route import Route
 from config.schema.sections import HoursSettings, LimitSettings, SizeSettings
 from config.schema.toml_tables import parsed_toml
@@ -106,12 +106,7 @@ def read_pack(path: Path) -> Pack:
     try:
         file.model_validate(parsed)
     except ValidationError as error:
-        problems = problems_of(
-            error,
-            key=lambda location: f"{path}: {'.'.join(map(str, location))}",
-            describe=lambda location: description_at(file, location),
-            known=lambda location: keys_at(file, location[:-1]),
-        )
+        problems = model_problems(error, file, key=lambda location: f"{path}: {'.'.join(map(str, location))}")
         raise ConfigInvalid(problems) from None
     rules = {name: parsed[name] for name in parts() if name in parsed}
     if not any(rules.values()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import time
 from decimal import Decimal
 from typing import Annotated, Any, TypeVar
@@ -25,6 +26,17 @@ def plain(value: Decimal) -> str:
     """Return *value* without an exponent and without trailing zeros."""
     text = format(value, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def value_text(value: Any) -> str:
+    """Return a value of the settings, which is as JSON, as one line of text."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Mapping):
+        return "; ".join(f"{name} = {value_text(held)}" for name, held in value.items()) or "-"
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _figure(value: Any) -> Decimal:

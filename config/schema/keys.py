@@ -1,9 +1,14 @@
-"""Find a key of a configuration file in the models: its description, and the keys that its table may hold."""
+"""Describe the problems of a table with its model: the key's description, and the keys that are allowed."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from pydantic import ValidationError
+
 from config.schema.fields import Section
-from config.schema.problems import Location
+from config.schema.problems import Location, problems_of
+from pipeline.model.errors import Problem
 
 
 def description_at(model: type[Section], location: Location) -> str | None:
@@ -17,12 +22,32 @@ def description_at(model: type[Section], location: Location) -> str | None:
     return " ".join(description.split()) if description else None
 
 
-def keys_at(model: type[Section], location: Location) -> list[str]:
-    """Return the keys that the table at *location* below *model* may hold."""
+def model_problems(
+    error: ValidationError,
+    model: type[Section],
+    *,
+    key: Callable[[Location], str],
+    named: str = "id",
+    secret: Callable[[Location], bool] = lambda _location: False,
+) -> list[Problem]:
+    """Return the problems of a table that *model* refused with *error*.
+
+    *key* and *secret* are as for `problems_of`. *named* is the field that holds the table's name, which is not a key.
+    """
+    return problems_of(
+        error,
+        key=key,
+        describe=lambda location: description_at(model, location),
+        known=lambda location: [name for name in _keys_at(model, location[:-1]) if name != named],
+        secret=secret,
+    )
+
+
+def _keys_at(model: type[Section], location: Location) -> list[str]:
     for part in location:
         field = model.model_fields.get(str(part))
         model = _table(field.annotation if field else None)
-    return [name for name in model.model_fields if name != "id"]
+    return list(model.model_fields)
 
 
 def _table(annotation: object) -> type[Section]:

@@ -23,14 +23,14 @@ _BOUNDS = {
 }
 
 _EXPECTED = {
-    "bool_type": "true or false, without quotes",
-    "int_type": "a whole number, without quotes",
+    "bool_type": "true or false without quotes",
+    "int_type": "a whole number without quotes",
     "int_from_float": "a whole number",
     "int_parsing": "a whole number",
     "float_parsing": "a number",
     "model_type": "a table of keys",
     "string_type": "text in quotes",
-    "tuple_type": 'a list, like ["AAPL", "MSFT"]',
+    "tuple_type": 'a list like ["AAPL", "MSFT"]',
     "finite_number": "a finite number",
 }
 
@@ -67,7 +67,7 @@ def did_you_mean(word: object, words: Iterable[str]) -> str:
 def echo(value: object) -> str:
     """Return *value* as a message may repeat it: in double quotes if it is text, short, and without a login."""
     if isinstance(value, dict | list):
-        return "this"
+        return "this value"
     text = f'"{value}"' if isinstance(value, str) else str(value).lower() if value is None else str(value)
     if isinstance(value, bool):
         text = text.lower()

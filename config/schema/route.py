@@ -17,8 +17,7 @@ class Route(Section):
     """The lowest confidence of an entry, in percent, 0 to 100. Default: 75."""
 
     symbols: Symbols | None = None
-    """The only symbols whose entries are taken, like AAPL, BRK.B or BTC/USD. BTC-USD and BTCUSD mean BTC/USD.
-    Default: all."""
+    """The only symbols whose entries are taken. BTC-USD and BTCUSD mean BTC/USD. Default: all."""
 
     deny: Symbols | None = None
     """Symbols whose entries are never taken, written as in `symbols` and stronger than it. Default: none."""

@@ -1,4 +1,4 @@
-"""Read the tables of executors.toml as they are in the file, before any key is checked."""
+"""Read a configuration file and its named tables, before any key of a table is checked."""
 
 from __future__ import annotations
 
@@ -10,24 +10,6 @@ from typing import Any
 
 from config.schema.problems import did_you_mean
 from pipeline.model.errors import ConfigInvalid, Problem
-
-_ID = re.compile(r"[a-z][a-z0-9_]{0,31}")
-
-#: Names of tradewire's other processes and servers. An executor of such a name would be ambiguous in every list.
-_TAKEN = frozenset(
-    {
-        "all",
-        "exchange",
-        "keeper",
-        "postgresql",
-        "producer",
-        "rq_dashboard",
-        "tracker",
-        "up",
-        "valkey",
-        "web",
-    }
-)
 
 
 def parsed_toml(path: Path, *, named_by: str = "TRADEWIRE_EXECUTORS") -> dict[str, Any]:
@@ -49,27 +31,32 @@ def parsed_toml(path: Path, *, named_by: str = "TRADEWIRE_EXECUTORS") -> dict[st
     raise ConfigInvalid([Problem(key=str(path), message=message)])
 
 
-def executor_tables(parsed: dict[str, Any]) -> tuple[dict[str, dict[str, Any]], list[Problem]]:
-    """Return each executor's table by its id, and a problem for everything else in the file."""
+def named_tables(
+    parsed: dict[str, Any], root: str, *, kind: str, example: str, longest: int, taken: frozenset[str], taken_by: str
+) -> tuple[dict[str, dict[str, Any]], list[Problem]]:
+    """Return the tables below the key *root* by their names, and a problem for everything else in the file.
+
+    Messages name a table by *kind*, such as `an executor`, and *example*, a name of one. A name has at most *longest*
+    characters and is not among those *taken*, which belong to *taken_by*.
+    """
     problems = [
-        Problem(key=key, message=f"is not a key here{did_you_mean(key, ['executors'])} (known: executors)")
+        Problem(key=key, message=f"is not a key here{did_you_mean(key, [root])} (known: {root})")
         for key in parsed
-        if key != "executors"
+        if key != root
     ]
-    executors = parsed.get("executors", {})
-    if not isinstance(executors, dict) or not executors:
-        problems.append(Problem(key="executors", message="is missing: begin an executor with [executors.argo]"))
-        return {}, problems
+    found = parsed.get(root, {})
+    if not isinstance(found, dict):
+        return {}, [*problems, Problem(key=root, message=f"is not a table; begin {kind} with [{root}.{example}]")]
     tables = {}
-    for executor_id, table in executors.items():
-        key = f"executors.{executor_id}"
-        if executor_id in _TAKEN:
-            problems.append(Problem(key=key, message="is the name of another process; choose another name"))
-        if not _ID.fullmatch(executor_id):
-            message = "is not a name for an executor: it needs a lower-case letter, then up to 31 of a-z, 0-9 and _"
+    for name, table in found.items():
+        key = f"{root}.{name}"
+        if name in taken:
+            problems.append(Problem(key=key, message=f"is the name of {taken_by}; choose another name"))
+        if not re.fullmatch(rf"[a-z][a-z0-9_]{{0,{longest - 1}}}", name):
+            message = f"is not a name for {kind}: use a lower-case letter, then up to {longest - 1} of a-z, 0-9 and _"
             problems.append(Problem(key=key, message=message))
         if isinstance(table, dict):
-            tables[executor_id] = table
+            tables[name] = table
         else:
             problems.append(Problem(key=key, message=f"is not a table; begin it with [{key}]"))
     return tables, problems

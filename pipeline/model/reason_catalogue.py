@@ -19,6 +19,8 @@ class Meaning:
 _NOTHING = "Nothing to do: tradewire goes on by itself."
 _DONE = "Nothing to do."
 _UNREADABLE = "Nothing to do while it is held. If it is a dead letter: `tradewire dead requeue` or `discard`."
+_DECIDE = "Check the account at the broker, then `tradewire dead requeue` or `discard`."
+_REPEAT = "Nothing to do, or change `limits.repeat_window_s`."
 _RESUME = "`tradewire resume <executor>`."
 _ROUTE = "If the account should take it, change `[executors.<name>.route]`."
 
@@ -64,8 +66,7 @@ CATALOGUE: Mapping[Code, Meaning] = {
         "The size is below the broker's minimum for this asset.", "Raise `size.value`."
     ),
     Code.BUYING_POWER_USED_UP: Meaning(
-        "The buying power that is left does not cover the smallest order.",
-        "Close positions or add funds.",
+        "The buying power that is left does not cover the smallest order.", "Close positions or add funds."
     ),
     Code.ASSET_NOT_TRADABLE: Meaning("The broker does not trade this symbol.", "Add the symbol to `route.deny`."),
     Code.ENTRY_WITHOUT_PRICE: Meaning(
@@ -98,14 +99,8 @@ CATALOGUE: Mapping[Code, Meaning] = {
     Code.NO_ANSWER: Meaning("The broker's answer did not come or could not be read.", _NOTHING),
     Code.LEASE_RAN_OUT: Meaning("The worker ended before it recorded the broker's answer.", _NOTHING),
     Code.DUPLICATE_ID: Meaning("The broker reports that it already has an order of this id.", _NOTHING),
-    Code.ATTEMPTS_USED_UP: Meaning(
-        "No attempt got a usable answer from the broker.",
-        "Check the account at the broker, then `tradewire dead requeue` or `discard`.",
-    ),
-    Code.UNKNOWN_TOO_LONG: Meaning(
-        "The broker answers, but does not say whether it has the order.",
-        "Check the account at the broker, then `tradewire dead requeue` or `discard`.",
-    ),
+    Code.ATTEMPTS_USED_UP: Meaning("No attempt got a usable answer from the broker.", _DECIDE),
+    Code.UNKNOWN_TOO_LONG: Meaning("The broker answers, but does not say whether it has the order.", _DECIDE),
     Code.ORDER_MISMATCH: Meaning(
         "The broker has another order under this execution's id.",
         "Check the orders at the broker: another program uses ids of tradewire.",
@@ -147,12 +142,10 @@ CATALOGUE: Mapping[Code, Meaning] = {
         "The market's price could not be read, and the entry is not sent without it.", _NOTHING
     ),
     Code.REPEATED_IDEA: Meaning(
-        "The strategy has already ordered this symbol and side within `limits.repeat_window_s`.",
-        "Nothing to do, or change `limits.repeat_window_s`.",
+        "The strategy has already ordered this symbol and side within `limits.repeat_window_s`.", _REPEAT
     ),
     Code.REPEATED_CONTENT: Meaning(
-        "A signal with the same content was ordered within `limits.repeat_window_s`.",
-        "Nothing to do, or change `limits.repeat_window_s`.",
+        "A signal with the same content was ordered within `limits.repeat_window_s`.", _REPEAT
     ),
     Code.PYRAMIDING_LIMIT: Meaning(
         "The position already consists of as many entries as `limits.pyramiding` allows.",
@@ -203,8 +196,7 @@ CATALOGUE: Mapping[Code, Meaning] = {
         "Close positions or add funds.",
     ),
     Code.CONSISTENCY_LIMIT: Meaning(
-        "The day's share of all profit has reached `firm.consistency_percent`.",
-        "Wait for the next day.",
+        "The day's share of all profit has reached `firm.consistency_percent`.", "Wait for the next day."
     ),
     Code.FLAT_BY_TIME: Meaning(
         "The market closes within `firm.flat_before_close_s`: the account takes no entry.", "Wait for the next session."
