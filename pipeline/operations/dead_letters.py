@@ -120,7 +120,6 @@ class DeadLetters:
         return requeued
 
     def _close(self, statement: str, values: dict[str, Any], *, ending: str) -> bool:
-        """Close an open letter; return False when there is none. Run again, it recognises its own change."""
         tries = 0
 
         def unit(connection: Connection[DictRow]) -> bool:

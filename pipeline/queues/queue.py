@@ -83,5 +83,5 @@ class ExecutionQueue:
 
 
 def _pushed(jobs: Sequence[QueueJob]) -> list[QueueJob]:
-    """Return the order in which to push. Jobs for the front go in reverse, so that the first of them ends up first."""
+    # Each job for the front is pushed before the others, so these go in reverse: the first of them ends up first.
     return [*(job for job in jobs if not job.at_front), *(job for job in reversed(jobs) if job.at_front)]

@@ -71,7 +71,7 @@ def after_checks(checks: Sequence[Check]) -> Iterator[None]:
 
 
 def _was_made(check: Check) -> bool:
-    """Return whether *check* could be made. A server of the wrong kind is reported by the process itself."""
+    # NotPossible: the server is of a wrong kind, which the process itself reports.
     try:
         check()
     except (Unavailable, NotPossible):

@@ -57,7 +57,7 @@ def migrate(database_url: str) -> list[str]:
 
 
 def _apply(connection: psycopg.Connection) -> list[str]:
-    """Apply all missing migrations in one transaction, so that a crash leaves the schema unchanged."""
+    # One transaction for all of them, so that a crash leaves the schema unchanged.
     connection.execute("SELECT pg_advisory_xact_lock(%s)", [_ADVISORY_LOCK])
     connection.execute(
         "CREATE TABLE IF NOT EXISTS migration (version integer PRIMARY KEY, name text NOT NULL, "

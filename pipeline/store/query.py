@@ -60,7 +60,6 @@ def execute(connection: Connection[DictRow], statement: LiteralString, values: V
 
 
 def _factory(row: type[T]) -> RowFactory[T]:
-    """Return the row factory that psycopg calls for values of the type *row*."""
     if not is_dataclass(row):
         return lambda _cursor: _only_column
     names = tuple(field.name for field in fields(row))

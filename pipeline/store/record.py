@@ -183,7 +183,6 @@ class Record:
         self.close()
 
     def _cause(self, error: Exception) -> TradewireError:
-        """Return our error for the reason why the unit failed."""
         if isinstance(error, PoolTimeout) and self._pool.failure is not None:
             error = self._pool.failure
         if isinstance(error, TradewireError):

@@ -90,7 +90,6 @@ def why(
 
 
 def _id_or_symbol(text: str) -> tuple[UUID | None, str]:
-    """Return the id that *text* is; else None and the symbol that it names."""
     with suppress(ValueError):
         return UUID(text), ""
     try:

@@ -76,7 +76,7 @@ def _with_the_keeper(
 
 
 def _directly(settings: Settings, names: list[str], *, by: str, why: str | None, wait_s: float, as_json: bool) -> bool:
-    """Flatten from here. The whole file must be right for that, because it determines the accounts."""
+    # The whole file must be right here, because it determines the accounts that are traded.
     executors = executors_for(settings)
 
     def one(name: str) -> FlattenOutcome | str:

@@ -29,7 +29,7 @@ def report(*, after: Since = None, as_json: AsJson = False) -> None:
 
 
 def _accounts(record: Record, settings: Settings) -> dict[str, Any]:
-    """Return the used limits and the switches; both are null when the executors file is wrong."""
+    # With a wrong executors file the counts are still printed, and these two are null.
     try:
         executors = executors_for(settings)
     except ConfigInvalid as error:

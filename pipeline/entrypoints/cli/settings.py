@@ -116,7 +116,6 @@ def end(
 
 
 def _lines(comparison: SettingsComparison) -> Iterable[str]:
-    """Yield the lines about one executor."""
     if comparison.file_hash is None:
         yield f"{comparison.executor_id}: not in the file"
     else:
@@ -138,7 +137,7 @@ def _echo_changes(changes: Iterable[Change]) -> None:
 
 
 def _typed(what: str, option: str) -> str:
-    """Ask a person at a terminal."""
+    # Without a terminal there is no person to ask, and a prompt would block a script.
     if not sys.stdin.isatty():
         raise ConfigInvalid([Problem(key=option, message=f"is missing: the {what}")])
     return str(typer.prompt(f"Type the {what}"))

@@ -86,7 +86,7 @@ def _line(switch: Switch) -> str:
 
 
 def _still_over(switches: Switches, settings: Settings, executor_id: str) -> list[str]:
-    """Return a note per loss limit that is still exceeded: entries stay skipped by it after the halt is lifted."""
+    # Such a limit skips entries again although the halt was lifted, which would surprise without a note.
     try:
         executor = executors_for(settings)[executor_id]
     except ConfigInvalid:

@@ -65,11 +65,6 @@ def revoke(name: Name, *, by: ByMachine = None, as_json: AsJson = False) -> None
 
 
 def _scopes(text: str) -> list[Scope]:
-    """Read `read,signal`.
-
-    Raises:
-        ConfigInvalid: a word is not a scope, or there is none.
-    """
     words = [word.strip() for word in text.split(",") if word.strip()]
     unknown = sorted(set(words) - set(Scope))
     if unknown or not words:

@@ -77,7 +77,7 @@ def _opened(executor: ExecutorSettings, settings: Settings, record: Record | Non
 
 
 def _account_of(broker: Broker) -> Account:
-    """Read the account; after a failure once more, because one lost answer does not mean that the broker is away."""
+    # Asked once more after a failure, because one lost answer does not mean that the broker is away.
     try:
         return broker.account()
     except (RecordUnavailable, BrokerRefusesAccount, BrokerOverRate):

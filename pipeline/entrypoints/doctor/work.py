@@ -130,7 +130,6 @@ def _dead_letters(record: Record) -> CheckResult:
 
 
 def _rates(by_executor: Mapping[str, Any], reasons: list[dict[str, Any]]) -> Iterator[CheckResult]:
-    """Yield the rate of each executor and mode, with its two counts. It is no problem when nothing was executed."""
     counted = False
     for executor_id, modes in by_executor.items():
         for mode, tally in modes.items():

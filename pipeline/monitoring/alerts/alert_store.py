@@ -70,7 +70,6 @@ def log_changes(changes: Sequence[ChangedAlert]) -> None:
 
 
 def _opened(connection: Connection[DictRow], lasting: Sequence[Raised]) -> list[ChangedAlert]:
-    """Write down what is wrong; return the alerts that were not open before."""
     if not lasting:
         return []
     values = {"raised": Jsonb([alert.to_json() for alert in lasting])}

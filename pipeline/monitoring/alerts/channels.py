@@ -37,7 +37,7 @@ def ping(address: SecretStr) -> bool:
 
 @cache
 def _apprise() -> Any:
-    """Return the library with its log turned off: its error messages may hold the address, which is a secret."""
+    # Its log is turned off, because its error messages may hold the address, which is a secret.
     import apprise  # noqa: PLC0415 -- slow to import, and only needed when a message is sent
 
     logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)

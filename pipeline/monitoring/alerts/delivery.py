@@ -82,7 +82,7 @@ class AlertDelivery:
         return int(self._deliver())
 
     def _make(self, connection: Connection[DictRow], message_id: UUID) -> None:
-        """Make a message of all changes that none has told. Run again after a lost answer, it finds no change."""
+        # Run again after a lost answer to its COMMIT, this finds no change that is untold and makes no second message.
         execute(connection, sql("alerts", "lock"))
         alerts = fetch_all(connection, _Untold, sql("alerts", "untold"), {"limit": _MOST})
         if not alerts or not self._is_due(alerts):
@@ -100,7 +100,6 @@ class AlertDelivery:
         return gathered and (last is None or now - last >= timedelta(seconds=self.alerts.settings.group_s))
 
     def _deliver(self) -> bool:
-        """Try one delivery that is due; return whether there was one."""
         values = {"channels": list(self.alerts.channels), "claim": self.claim}
         due = self.record.maybe(_Delivery, sql("alerts", "claim"), values)
         if due is None:
@@ -118,7 +117,8 @@ class AlertDelivery:
     def _record_attempt(
         self, connection: Connection[DictRow], due: _Delivery, *, delivered: bool, took_ms: float
     ) -> None:
-        """Record an attempt. After a failed one, try this channel again later and the next channel at once."""
+        # After a failed attempt this channel is tried again later and the next channel at once, so that a person
+        # gets the alert even if the first channel stays down.
         which = {"message_id": due.message_id, "channel": due.channel}
         execute(connection, sql("alerts", "attempted"), which | {"delivered": delivered, "took_ms": took_ms})
         if delivered:

@@ -57,7 +57,6 @@ def _title(begun: Sequence[UntoldAlert], ended: Sequence[UntoldAlert]) -> str:
 
 
 def _section(title: str, alerts: Sequence[UntoldAlert]) -> list[str]:
-    """Return the lines of a section: some examples of each kind, and how many more there are."""
     if not alerts:
         return []
     lines = [f"{title}:"]

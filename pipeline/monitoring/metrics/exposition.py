@@ -55,8 +55,6 @@ class Exposition:
 
 
 class _Collected(Collector):
-    """A collector of metrics that were computed before."""
-
     def __init__(self, metrics: Iterable[Metric]) -> None:
         self._metrics = list(metrics)
 
@@ -90,5 +88,5 @@ def _counted(tally: MetricTally) -> list[Metric]:
 
 
 def _buckets(spread: Spread) -> list[tuple[str, float]]:
-    """Return the cumulative counts that Prometheus expects."""
+    # Prometheus expects cumulative counts: each bucket includes the smaller ones.
     return list(zip(_LE, map(float, accumulate(spread.counts)), strict=True))

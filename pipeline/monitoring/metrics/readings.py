@@ -89,7 +89,7 @@ def _all(connection: _Connected, executors: _Executors) -> _Readings:
 
 
 def _work(connection: _Connected, executors: _Executors) -> _Readings:
-    """Yield zeros too: a metric that is absent can be neither drawn nor compared."""
+    # Zeros are yielded too: a metric that is absent can be neither drawn nor compared.
     counts = {
         (name, executor.mode, state.value): 0
         for name, executor in executors.items()

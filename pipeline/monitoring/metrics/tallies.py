@@ -43,8 +43,6 @@ class MetricTally:
 
 @dataclass(frozen=True, kw_only=True)
 class _Batch:
-    """The next moves to count."""
-
     #: The last move that may be counted now; None when there is none.
     through: int | None
     #: How many moves follow, at most `_BATCH`.
@@ -106,7 +104,6 @@ class Tallies:
             return self._tally
 
     def _count_batch(self, connection: Connection[DictRow]) -> bool:
-        """Count one batch; return whether there are more. A unit that fails leaves the counts unchanged."""
         tally = self._tally
         settled = fetch_one(connection, datetime, sql("metrics", "settled_before"))
         values = {"after": tally.through, "limit": _BATCH, "before": settled}
@@ -122,7 +119,7 @@ class Tallies:
 
 
 def _add(connection: Connection[DictRow], tally: MetricTally, through: int) -> None:
-    """Add the moves after the last counted one, up to *through*. All is read before anything is added."""
+    # Everything is read before anything is added, so that a failing statement leaves the counts unchanged.
     span = {"after": tally.through, "through": through, "bounds": list(BOUNDS)}
     moves = fetch_all(connection, _Moves, sql("metrics", "moves"), span)
     decisions = fetch_all(connection, _Decisions, sql("metrics", "decisions"), span)
