@@ -89,7 +89,8 @@ def _compared(
                 for process in processes
                 if executor_id in process.settings
             ),
-            accepted=None if executor is None else _accepted(connection, executor),
+            # Only settings that trade real money are accepted by a person.
+            accepted=accepted_differences(connection, executor) if executor and executor.mode == "live" else None,
         )
     return comparisons
 
@@ -103,10 +104,6 @@ def _process(
         current=executor is not None and used == settings_hash(executor),
         changes=None if executor is None or used not in kept else differences(kept[used], body_of(executor)),
     )
-
-
-def _accepted(connection: Connection[DictRow], executor: ExecutorSettings) -> Sequence[Change] | None:
-    return accepted_differences(connection, executor) if executor.mode == "live" else None
 
 
 def _changes_json(changes: Sequence[Change] | None) -> list[dict[str, Any]] | None:

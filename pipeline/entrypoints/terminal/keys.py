@@ -44,7 +44,7 @@ class Keys:
         return key if text and key in "jk" else _NAMED.get(key, key)
 
     def _escape(self) -> str:
-        # An arrow is sent as the escape byte and two more at once; after the escape key alone no byte follows.
+        # An arrow is the escape byte and two more; after the escape key alone no byte follows.
         if (self._waiting or self._read(0.05)) and self._waiting[0] in "[O":
             if len(self._waiting) > 1 or self._read(0.05):
                 arrow, self._waiting = self._waiting[1], self._waiting[2:]

@@ -41,21 +41,14 @@ class _Untold(UntoldAlert):
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Delivery:
+class _Delivery(Message):
     """A message for one channel, claimed by this process."""
 
     message_id: UUID
     channel: str
     tries: int
-    title: str
-    body: str
-    severity: str
     #: The message is too old to be tried again.
     old: bool
-
-    @property
-    def message(self) -> Message:
-        return Message(title=self.title, body=self.body, severity=self.severity)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +98,7 @@ class AlertDelivery:
         if due is None:
             return False
         began = time.monotonic()
-        delivered = self.send(self.alerts.channels[due.channel], due.message)
+        delivered = self.send(self.alerts.channels[due.channel], due)
         took_ms = round((time.monotonic() - began) * 1000, 1)
         self.record.run(lambda connection: self._record_attempt(connection, due, delivered=delivered, took_ms=took_ms))
         if delivered:
