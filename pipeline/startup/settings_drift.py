@@ -79,6 +79,7 @@ def _compared(
     in_use = [(executor_id, used) for process in processes for executor_id, used in process.settings.items()]
     kept = bodies(connection, {used for _, used in in_use})
     comparisons = {}
+    # Also executors that the file no longer has and a process still runs with.
     for executor_id in dict.fromkeys([*executors, *(executor_id for executor_id, _ in in_use)]):
         executor = executors.get(executor_id)
         comparisons[executor_id] = SettingsComparison(

@@ -69,10 +69,12 @@ def _apply(connection: psycopg.Connection) -> list[str]:
     if done and max(done) > newest:
         raise NotPossible(f"the database has schema {max(done)}; this release knows only {newest}: install a newer one")
     for migration in shipped:
+        # A migration that was applied must never be edited.
         if done.get(migration.version, migration.checksum) != migration.checksum:
             raise NotPossible(f"migration {migration.version} in the database is not the one that this release ships")
     missing = [migration for migration in shipped if migration.version not in done]
     for migration in missing:
+        # As bytes, because psycopg's types accept only literals as text.
         connection.execute(migration.text.encode())
         connection.execute(
             "INSERT INTO migration (version, name, checksum) VALUES (%s, %s, %s)",

@@ -31,7 +31,7 @@ def try_(
         message = f"no channel is set up: {settings.alerts} names none"
         raise ConfigInvalid([Problem(key="channels", message=message)])
     with open_record(settings) as record:
-        names = list(dict.fromkeys(channels or alerts.channels))
+        names = list(dict.fromkeys(channels or alerts.channels))  # Each once, in the order given.
         took = commands.try_channels(record, alerts, names, by=by or getpass.getuser())
     if as_json:
         typer.echo(json.dumps([{"channel": name, "took": accepted} for name, accepted in took.items()], indent=2))

@@ -50,7 +50,7 @@ def check(
     """Check the whole configuration: exit 0 when it is fine, 1 with warnings, 2 with problems."""
     settings, problems = readable_settings()
     path = file or settings.executors
-    executors = Executors(path, {})
+    executors = Executors(path, {})  # Stays empty if the file is wrong; the rest is checked nevertheless.
     try:
         executors = load_executors(path, settings=settings)
     except ConfigInvalid as error:

@@ -80,7 +80,7 @@ def why(
         typer.echo(json.dumps(answer.to_json() | {"signals": lives}, indent=2))
         return
     for number, body in enumerate(lives):
-        typer.echo("\n" if number else "", nl=False)
+        typer.echo("\n" if number else "", nl=False)  # An empty line between two signals.
         print_life(body, as_json=False)
     if not lives:
         typer.echo(answer.silence())

@@ -53,7 +53,7 @@ def resume(
         notes = [note for name in names for note in _still_over(switches, settings, name)]
     print_statuses(statuses, as_json=as_json)
     for note in notes:
-        typer.echo(note, err=as_json)
+        typer.echo(note, err=as_json)  # Notes must not mix with the JSON.
 
 
 def _turn(

@@ -53,6 +53,7 @@ def _check(executor: ExecutorSettings, settings: Settings, record: Record | None
             finding = _of_account(executor, _account_of(broker))
             try:
                 clock, skew = measured(broker.clock, lambda clock: clock.timestamp)
+            # The caller tries again without the record.
             except RecordUnavailable:
                 raise
             except TradewireError:

@@ -17,7 +17,7 @@ def unbuffered(descriptor: int) -> Iterator[None]:
     """Deliver each key at once and without an echo; restore the terminal at the end, also after an error."""
     before = termios.tcgetattr(descriptor)
     try:
-        tty.setcbreak(descriptor)
+        tty.setcbreak(descriptor)  # Not raw mode, so that Ctrl-C remains a signal.
         yield
     finally:
         termios.tcsetattr(descriptor, termios.TCSADRAIN, before)

@@ -73,6 +73,7 @@ def follow(
         for row in rows:
             after = row.history_id
             yield row
+        # While there are moves, more may wait: one read has a limit.
         stop.wait(0.0 if rows else _READ_EVERY_S)
 
 

@@ -20,7 +20,7 @@ def send(address: SecretStr, message: Message) -> bool:
     """Send *message* to an apprise address; True when it was accepted. Takes at most about ten seconds."""
     apprise = _apprise()
     channel = apprise.Apprise()
-    if not channel.add(address.get_secret_value()):
+    if not channel.add(address.get_secret_value()):  # No service of apprise has such an address.
         return False
     kinds = {"over": apprise.NotifyType.SUCCESS, "warning": apprise.NotifyType.WARNING}
     kind = kinds.get(message.severity, apprise.NotifyType.FAILURE)

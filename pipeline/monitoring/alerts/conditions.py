@@ -97,6 +97,7 @@ def _sources(connection: Connection[DictRow], _: Mapping[str, ExecutorSettings])
 
 def _source_trouble(health: Mapping[str, str]) -> str | None:
     # A source that has finished, such as a replayed file, is silent as intended.
+    # The producer reports these as text.
     silent, failing = health.get("silent") == "True", health.get("ok") == "False"
     if health.get("finished") == "True" or not (silent or failing):
         return None

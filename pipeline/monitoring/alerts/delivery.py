@@ -84,6 +84,7 @@ class AlertDelivery:
         values = {"title": message.title, "body": message.body, "severity": message.severity}
         execute(connection, sql("alerts", "insert_message"), which | values)
         execute(connection, sql("alerts", "told"), which | {"alert_ids": [alert.alert_id for alert in alerts]})
+        # The other channels are for when the first one fails.
         execute(connection, sql("alerts", "deliver_by"), which | {"channel": next(iter(self.alerts.channels))})
 
     def _is_due(self, alerts: Sequence[_Untold]) -> bool:
@@ -117,6 +118,7 @@ class AlertDelivery:
         if delivered:
             execute(connection, sql("alerts", "delivered"), which)
             return
+        # Without a gap the channel is given up for this message.
         gap = None if due.old else timedelta(seconds=self.backoff.after(due.tries))
         execute(connection, sql("alerts", "again"), which | {"gap": gap})
         names = list(self.alerts.channels)

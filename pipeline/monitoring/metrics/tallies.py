@@ -105,6 +105,7 @@ class Tallies:
 
     def _count_batch(self, connection: Connection[DictRow]) -> bool:
         tally = self._tally
+        # A transaction that is still open may yet add a move with a smaller number, so the newest moves wait.
         settled = fetch_one(connection, datetime, sql("metrics", "settled_before"))
         values = {"after": tally.through, "limit": _BATCH, "before": settled}
         batch = fetch_one(connection, _Batch, sql("metrics", "batch"), values)
@@ -115,7 +116,7 @@ class Tallies:
         if batch.through is None or batch.through <= tally.through:
             return False
         _add(connection, tally, batch.through)
-        return batch.count == _BATCH
+        return batch.count == _BATCH  # A full batch: there may be more.
 
 
 def _add(connection: Connection[DictRow], tally: MetricTally, through: int) -> None:
