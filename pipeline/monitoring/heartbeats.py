@@ -76,6 +76,7 @@ class Heartbeat:
             self._record.do(statement, values)
 
 
+# Reading a package's metadata is slow, and every beat needs it.
 @cache
 def release() -> str:
     """Return the release of tradewire that is installed here."""

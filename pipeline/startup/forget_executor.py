@@ -91,6 +91,7 @@ def forget(
         ]
         _refuse_running(connection, executor_id, by)
         forgotten = _end(connection, values, holdings)
+        # Kept in the record, because no command lists them from now on.
         left_over = Json({"orders": forgotten.orders, "positions": forgotten.positions})
         execute(connection, sql("removed_executors", "forget"), values | {"left_over": left_over})
         return forgotten

@@ -40,7 +40,7 @@ def tail(
     console = Console(highlight=False, soft_wrap=True)
     settings = settings_for_a_person("tail")
     stop = stop_on_signals()
-    with Record(database_url(settings), connections=1, retry_for_s=0.5) as record:
+    with Record(database_url(settings), connections=1, retry_for_s=0.5) as record:  # `follow` tries again.
         for row in follow(record, stop, since=begins, say=lambda text: typer.echo(f"tradewire: {text}", err=True)):
             if not wanted.shows(row):
                 continue

@@ -68,6 +68,7 @@ def _check(executor: ExecutorSettings, settings: Settings, record: Record | None
 @contextmanager
 def _opened(executor: ExecutorSettings, settings: Settings, record: Record | None) -> Iterator[Broker]:
     timeout_s = min(executor.retry.broker_timeout_s, _BROKER_TIMEOUT_S)
+    # A copy with a shorter time limit, because a person waits for the findings.
     patient = executor.model_copy(update={"retry": executor.retry.model_copy(update={"broker_timeout_s": timeout_s})})
     if record is None:
         broker, _ = open_account(patient, settings=settings, exchange_url=settings.exchange_url)

@@ -17,7 +17,7 @@ from pipeline.views.report import report
 
 #: Rates and latencies are counted over this time.
 SPAN = timedelta(hours=1)
-_MOST = 30
+_MOST = 30  # More do not fit on most screens.
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -79,6 +79,7 @@ def follow(
 
 def line(row: FeedMove) -> Text:
     """Return the line of a move, in the colour of its state."""
+    # As a Text, because a string's square brackets would be read as markup.
     return Text(line_of(row), style=_STYLES.get(row.to_state, ""))
 
 

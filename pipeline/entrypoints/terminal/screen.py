@@ -85,7 +85,7 @@ def _cells(line: ExecutorLine, *, chosen: bool) -> list[RenderableType]:
     tightest = "-" if line.tightest is None else f"{line.tightest.percent:.0f}% {line.tightest.limit}"
     return [
         f"{'>' if chosen else ' '}{line.executor_id}",
-        Text(line.mode, style="bold white on red" if line.mode == "live" else ""),
+        Text(line.mode, style="bold white on red" if line.mode == "live" else ""),  # Real money.
         state,
         rate,
         str(line.open),

@@ -23,7 +23,7 @@ def send(address: SecretStr, message: Message) -> bool:
     if not channel.add(address.get_secret_value()):  # No service of apprise has such an address.
         return False
     kinds = {"over": apprise.NotifyType.SUCCESS, "warning": apprise.NotifyType.WARNING}
-    kind = kinds.get(message.severity, apprise.NotifyType.FAILURE)
+    kind = kinds.get(message.severity, apprise.NotifyType.FAILURE)  # All others are critical.
     return bool(channel.notify(title=message.title, body=message.body, notify_type=kind))
 
 

@@ -70,6 +70,7 @@ class AlertDelivery:
         """
         if not self.alerts.channels:
             return 0
+        # Made before the unit, so that a unit that runs again makes no second message.
         message_id = uuid4()
         self.record.run(lambda connection: self._make(connection, message_id))
         return int(self._deliver())
