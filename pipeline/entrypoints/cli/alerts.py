@@ -56,7 +56,7 @@ def list_(
         typer.echo("no alerts" if all_ else "no open alerts")
     for alert in [] if as_json else alerts:
         typer.echo(_line(alert))
-    raise typer.Exit(1 if any(alert.waits for alert in alerts) else 0)
+    raise typer.Exit(1 if any(alert.waits for alert in alerts) else 0)  # Somebody works on an acknowledged one.
 
 
 @app.command()

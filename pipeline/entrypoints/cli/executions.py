@@ -84,6 +84,7 @@ def why(
         print_life(body, as_json=False)
     if not lives:
         typer.echo(answer.silence())
+    # Without a signal, `silence` has listed everything that was refused.
     for row in answer.refused if lives else ():
         if row.mentions_symbol:
             typer.echo(f"\n{row}")

@@ -90,7 +90,7 @@ def _still_over(switches: Switches, settings: Settings, executor_id: str) -> lis
     try:
         executor = executors_for(settings)[executor_id]
     except ConfigInvalid:
-        return []
+        return []  # Lifting a switch must work with a wrong file too.
     return [_note(executor_id, use) for use in switches.over(executor)]
 
 

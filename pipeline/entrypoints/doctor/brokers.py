@@ -95,8 +95,7 @@ def _of_account(executor: ExecutorSettings, account: Account) -> CheckResult:
     if account.blocked:
         saw = f"account {account.number} is blocked for trading"
         return _critical(executor, saw, "The broker decided so.", "Ask the broker.")
-    saw = f"account {account.number} ({executor.mode}) answers"
-    return ok(_name(executor), saw)
+    return ok(_name(executor), f"account {account.number} ({executor.mode}) answers")
 
 
 def _failure(executor: ExecutorSettings, error: TradewireError) -> CheckResult:

@@ -82,11 +82,8 @@ class Actions:
 
     def _resume(self, name: str, why: str) -> str:
         lifted = Switches(self.record).resume(name, by=self.by, why=why.strip() or None).lifted
-        return (
-            f"{name}: lifted {', '.join(switch.kind.value for switch in lifted)}"
-            if lifted
-            else f"{name}: no switch was on"
-        )
+        kinds = ", ".join(switch.kind.value for switch in lifted)
+        return f"{name}: lifted {kinds}" if lifted else f"{name}: no switch was on"
 
     def _requeue(self, letter: DeadLetter, text: str) -> str:
         if not _yes(text):
