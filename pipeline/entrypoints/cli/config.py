@@ -59,7 +59,7 @@ def check(
     warnings = warnings_of(executors, settings) + never_traded(settings.source, executors)
     notes = shadowed_limits(executors)
     later = not_enforced_yet(executors)
-    # Notes change no exit status: they describe what the file says, not what is doubtful in it.
+    # Notes change no exit status: a limit that another one shadows is no mistake.
     status = "critical" if problems else "warning" if warnings else "ok"
     if as_json:
         found = {"problems": problems, "warnings": warnings, "notes": notes}
