@@ -19,6 +19,7 @@ from pipeline.store.processes import SETTINGS, VERSION
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 
+# Several beats fit into `GONE_AFTER`, so one lost beat does not count as a death.
 EVERY_S = 1.0
 #: Returns whether a process is well, and some facts about it.
 Health = Callable[[], tuple[bool, dict[str, Any]]]
@@ -37,6 +38,7 @@ class Heartbeat:
         executors: Mapping[str, ExecutorSettings] = MappingProxyType({}),
     ) -> None:
         self.process_id = uuid4()
+        # A beat that fails is not repeated for long, because the next one comes anyway.
         self._record = Record(database_url, connections=1, retry_for_s=0.5)
         self._who = {
             "process_id": self.process_id,
@@ -59,6 +61,7 @@ class Heartbeat:
         self._record.close()
 
     def _beat_for_ever(self) -> None:
+        # Processes that were killed have left their rows.
         self._run(sql("heartbeats", "forget"), {})
         while True:
             healthy, facts = self._health()
@@ -73,6 +76,7 @@ class Heartbeat:
             self._record.do(statement, values)
 
 
+# Reading a package's metadata is slow, and every beat needs it.
 @cache
 def release() -> str:
     """Return the release of tradewire that is installed here."""

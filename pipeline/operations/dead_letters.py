@@ -88,6 +88,7 @@ class DeadLetters:
 
         It does so once per dead letter. Return whether that one was open.
         """
+        # The number belongs to one dead letter of the execution. The job of an earlier one requeues nothing.
         number = job_id.removeprefix(DEAD_PREFIX).rpartition("-")[2]
         if not number.isdecimal():
             return False
@@ -120,7 +121,6 @@ class DeadLetters:
         return requeued
 
     def _close(self, statement: str, values: dict[str, Any], *, ending: str) -> bool:
-        """Close an open letter; return False when there is none. Run again, it recognises its own change."""
         tries = 0
 
         def unit(connection: Connection[DictRow]) -> bool:

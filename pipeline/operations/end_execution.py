@@ -78,6 +78,7 @@ def _hint(state: State, execution_id: UUID) -> str:
             return f"a dead letter is closed by `tradewire dead discard {execution_id} --why TEXT`"
         case State.ACCEPTED | State.PARTIALLY_FILLED:
             return "its order works at the broker: cancel it there, and the keeper records that"
+        # The statement ends these states, unless the broker may have an order.
         case State.HELD | State.QUEUED:
             return "its order may be at the broker and is looked up; try again when `tradewire why` shows the result"
         case _ if state in UNDECIDED:

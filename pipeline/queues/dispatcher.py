@@ -54,6 +54,7 @@ class Dispatcher:
             self._queues.enqueue(jobs)
         except QueueUnavailable as error:
             self._failures += 1
+            # Jitter, so that not all processes try at the same moment.
             pause_s = _BACKOFF.after(self._failures) * random.uniform(0.5, 1.0)  # noqa: S311 -- not a secret
             self._again_at = time.monotonic() + pause_s
             log.debug("relay.left_to_the_keeper", executions=len(jobs), error=str(error))

@@ -54,9 +54,9 @@ class ExecutionQueue:
                         Queue.prepare_data(
                             FUNCTION,
                             args=(str(job.execution_id),),
-                            timeout=-1,
-                            result_ttl=0,
-                            failure_ttl=-1,
+                            timeout=-1,  # No limit of RQ: the lease limits an execution.
+                            result_ttl=0,  # The record has the result.
+                            failure_ttl=-1,  # No job expires.
                             job_id=job.job_id,
                             description=job.description,
                             at_front=job.at_front,
@@ -71,7 +71,7 @@ class ExecutionQueue:
             return []
         with self.asked():
             key = self.queue(executor_id).key
-            pipe = self.connection.pipeline(transaction=False)
+            pipe = self.connection.pipeline(transaction=False)  # One round trip for all of them.
             for job_id in job_ids:
                 pipe.lpos(key, job_id)
             return [position is not None for position in pipe.execute()]
@@ -83,5 +83,5 @@ class ExecutionQueue:
 
 
 def _pushed(jobs: Sequence[QueueJob]) -> list[QueueJob]:
-    """Return the order in which to push. Jobs for the front go in reverse, so that the first of them ends up first."""
+    # Each job for the front is pushed before the others, so these go in reverse: the first of them ends up first.
     return [*(job for job in jobs if not job.at_front), *(job for job in reversed(jobs) if job.at_front)]

@@ -11,7 +11,7 @@ from redis.retry import Retry
 from pipeline.model.errors import NotPossible, QueueUnavailable
 from pipeline.model.outages import Need, Outage, outage_of
 
-_OLDEST_SERVER = (6, 2)
+_OLDEST_SERVER = (6, 2)  # The first with LMOVE, by which `check_writes` tests it.
 _NO_LIST = "tradewire:no-such-list"
 
 
@@ -73,5 +73,6 @@ def check_writes(connection: Redis) -> None:
 
 def queue_outage(connection: Redis) -> Outage:
     """Return this process's state of outages of this Redis."""
+    # Not the whole address, which may hold a password.
     place = connection.connection_pool.connection_kwargs
     return outage_of(Need.QUEUE, str([place.get(key) for key in ("host", "port", "path", "db")]))

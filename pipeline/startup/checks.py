@@ -71,7 +71,7 @@ def after_checks(checks: Sequence[Check]) -> Iterator[None]:
 
 
 def _was_made(check: Check) -> bool:
-    """Return whether *check* could be made. A server of the wrong kind is reported by the process itself."""
+    # NotPossible: the server is of a wrong kind, which the process itself reports.
     try:
         check()
     except (Unavailable, NotPossible):
@@ -80,7 +80,7 @@ def _was_made(check: Check) -> bool:
 
 
 def _retry(check: Check, over: threading.Event, refusals: list[ConfigInvalid]) -> None:
-    failures = 1
+    failures = 1  # `after_checks` made the first try.
     while not over.wait(_BACKOFF.after(failures)):
         failures += 1
         try:
@@ -89,5 +89,6 @@ def _retry(check: Check, over: threading.Event, refusals: list[ConfigInvalid]) -
         except ConfigInvalid as error:
             log.error("start.refused", says=str(error))  # noqa: TRY400 -- a sentence for people, no trace
             refusals.append(error)
+            # As a supervisor would: the body ends in order, and then `after_checks` raises the refusal.
             os.kill(os.getpid(), signal.SIGTERM)
             return

@@ -26,6 +26,7 @@ def settings_for(process: str, *, level: int = logging.INFO) -> Settings:
     """
     settings = effective(load_settings())
     configure_logs(settings.log, process=process, level=level)
+    # From here on every log line masks these.
     for secret in (settings.database_url, settings.redis_url, settings.api_token):
         register_secret(secret)
     return settings
@@ -53,6 +54,7 @@ def executors_for(settings: Settings) -> Executors:
     for executor_id in executors:
         keys = executor_keys(settings, executor_id)
         if keys is not None:
+            # The first one is the key's id, which is no secret.
             register_secret(keys[1])
     return executors
 

@@ -91,6 +91,7 @@ def forget(
         ]
         _refuse_running(connection, executor_id, by)
         forgotten = _end(connection, values, holdings)
+        # Kept in the record, because no command lists them from now on.
         left_over = Json({"orders": forgotten.orders, "positions": forgotten.positions})
         execute(connection, sql("removed_executors", "forget"), values | {"left_over": left_over})
         return forgotten
@@ -115,6 +116,7 @@ def _end(connection: Connection[DictRow], values: dict[str, Any], holdings: list
         executor_id=values["executor_id"],
         ended=execute(connection, sql("removed_executors", "end_waiting"), values),
         buried=execute(connection, sql("removed_executors", "bury_unknown"), values),
+        # Counted after the unknown ones became dead letters, so that it includes them.
         dead=fetch_one(connection, int, sql("removed_executors", "dead_left"), values),
         orders=tuple(map(str, fetch_all(connection, _OpenOrder, sql("removed_executors", "orders_left"), values))),
         positions=tuple(map(str, holdings)),

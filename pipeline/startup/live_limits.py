@@ -63,6 +63,7 @@ def accept(record: Record, executor: ExecutorSettings, *, sentence: str, by: str
 
 
 def _last(connection: Connection[DictRow], executor: ExecutorSettings) -> KeptSettings | None:
+    # Processes that start at once accept one after the other.
     execute(connection, sql("settings", "lock_account"), _account(executor))
     return fetch_maybe(connection, KeptSettings, sql("settings", "accepted"), _account(executor))
 
@@ -92,6 +93,7 @@ def _sentence(executor: ExecutorSettings) -> str:
 
 def _problem(executor: ExecutorSettings, change: Change) -> Problem:
     command = f'tradewire config accept {executor.id} --sentence "{_sentence(executor)}"'
+    # A change reads `key: old -> new`.
     key, _, values = str(change).partition(": ")
     return Problem(
         key=f"executors.{executor.id}.{key}",

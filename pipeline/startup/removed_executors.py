@@ -26,6 +26,7 @@ class Holding:
     quantity: Decimal
 
     def __str__(self) -> str:
+        # Sums in PostgreSQL keep the zeros of the column's scale.
         return f"{self.quantity.normalize():f} {self.symbol} (account {self.account_number})"
 
 
@@ -60,7 +61,7 @@ class RemovedExecutor:
         forget = f"forget it: tradewire config forget {self.executor_id} --why TEXT --yes-forget {self.executor_id}"
         if not self.holdings:
             return f"put its table back, or {forget}"
-        number = self.holdings[0].account_number
+        number = self.holdings[0].account_number  # One account is enough to show how.
         pin = f'pin its account to the executor that trades it now (account = "{number}")'
         return f"put its table back, or {pin}, or {forget}"
 

@@ -79,6 +79,7 @@ def _compared(
     in_use = [(executor_id, used) for process in processes for executor_id, used in process.settings.items()]
     kept = bodies(connection, {used for _, used in in_use})
     comparisons = {}
+    # Also executors that the file no longer has and a process still runs with.
     for executor_id in dict.fromkeys([*executors, *(executor_id for executor_id, _ in in_use)]):
         executor = executors.get(executor_id)
         comparisons[executor_id] = SettingsComparison(
@@ -89,7 +90,8 @@ def _compared(
                 for process in processes
                 if executor_id in process.settings
             ),
-            accepted=None if executor is None else _accepted(connection, executor),
+            # Only settings that trade real money are accepted by a person.
+            accepted=accepted_differences(connection, executor) if executor and executor.mode == "live" else None,
         )
     return comparisons
 
@@ -103,10 +105,6 @@ def _process(
         current=executor is not None and used == settings_hash(executor),
         changes=None if executor is None or used not in kept else differences(kept[used], body_of(executor)),
     )
-
-
-def _accepted(connection: Connection[DictRow], executor: ExecutorSettings) -> Sequence[Change] | None:
-    return accepted_differences(connection, executor) if executor.mode == "live" else None
 
 
 def _changes_json(changes: Sequence[Change] | None) -> list[dict[str, Any]] | None:

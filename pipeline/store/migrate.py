@@ -57,7 +57,7 @@ def migrate(database_url: str) -> list[str]:
 
 
 def _apply(connection: psycopg.Connection) -> list[str]:
-    """Apply all missing migrations in one transaction, so that a crash leaves the schema unchanged."""
+    # One transaction for all of them, so that a crash leaves the schema unchanged.
     connection.execute("SELECT pg_advisory_xact_lock(%s)", [_ADVISORY_LOCK])
     connection.execute(
         "CREATE TABLE IF NOT EXISTS migration (version integer PRIMARY KEY, name text NOT NULL, "
@@ -69,10 +69,12 @@ def _apply(connection: psycopg.Connection) -> list[str]:
     if done and max(done) > newest:
         raise NotPossible(f"the database has schema {max(done)}; this release knows only {newest}: install a newer one")
     for migration in shipped:
+        # A migration that was applied must never be edited.
         if done.get(migration.version, migration.checksum) != migration.checksum:
             raise NotPossible(f"migration {migration.version} in the database is not the one that this release ships")
     missing = [migration for migration in shipped if migration.version not in done]
     for migration in missing:
+        # As bytes, because psycopg's types accept only literals as text.
         connection.execute(migration.text.encode())
         connection.execute(
             "INSERT INTO migration (version, name, checksum) VALUES (%s, %s, %s)",

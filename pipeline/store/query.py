@@ -60,15 +60,16 @@ def execute(connection: Connection[DictRow], statement: LiteralString, values: V
 
 
 def _factory(row: type[T]) -> RowFactory[T]:
-    """Return the row factory that psycopg calls for values of the type *row*."""
     if not is_dataclass(row):
         return lambda _cursor: _only_column
     names = tuple(field.name for field in fields(row))
     enums = _enum_fields(row)
 
     def factory(cursor: Cursor[Any]) -> Callable[[Sequence[Any]], T]:
+        # psycopg also asks for a factory when a statement returns no columns.
         if cursor.description is None:
             return _no_rows
+        # The places are looked up once per statement, not once per row.
         index = {column.name: position for position, column in enumerate(cursor.description)}
         places = [(name, index[name]) for name in names]
 

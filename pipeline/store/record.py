@@ -50,7 +50,7 @@ _STANDBY = "this PostgreSQL accepts no writes: DATABASE_URL must name the primar
 # The errors of libpq for a server that answers in another protocol.
 _NO_POSTGRES = ("received invalid response to SSL negotiation", "expected authentication request from server")
 _BACKOFF = Backoff(first_s=0.05, longest_s=2.0)
-_OLDEST_SERVER = 140_000
+_OLDEST_SERVER = 140_000  # The first that reports what `_refuse_standby` reads.
 
 
 class Usual(Enum):
@@ -103,11 +103,13 @@ class Record:
                 "keepalives_idle": 5,
                 "keepalives_interval": 2,
                 "keepalives_count": 3,
-                "tcp_user_timeout": 10_000,
-                "application_name": "tradewire",
+                "tcp_user_timeout": 10_000,  # Milliseconds.
+                "application_name": "tradewire",  # Shown in pg_stat_activity.
             },
             configure=_configure,
+            # A connection that broke while it was idle is replaced before a unit gets it.
             check=ConnectionPool.check_connection,
+            # No connection is made before it is needed, so a process starts while PostgreSQL is away.
             min_size=0,
             max_size=connections,
             timeout=2.0,
@@ -183,7 +185,6 @@ class Record:
         self.close()
 
     def _cause(self, error: Exception) -> TradewireError:
-        """Return our error for the reason why the unit failed."""
         if isinstance(error, PoolTimeout) and self._pool.failure is not None:
             error = self._pool.failure
         if isinstance(error, TradewireError):

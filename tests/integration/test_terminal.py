@@ -268,10 +268,13 @@ def test_an_absence_of_postgres_is_said_once_and_nothing_of_that_time_is_missed(
     moves: list[str] = []
     away = Record(f"postgresql://nobody@127.0.0.1:{port}/none", connections=1, retry_for_s=0.0)
 
-    class Fickle:
+    class Fickle(Record):
         """The record, gone while `there` is not set."""
 
         there = threading.Event()
+
+        def __init__(self) -> None:
+            """Open no connections of its own."""
 
         def run(self, unit: Any, **more: Any) -> Any:
             return (two.record if self.there.is_set() else away).run(unit, **more)
@@ -280,8 +283,7 @@ def test_an_absence_of_postgres_is_said_once_and_nothing_of_that_time_is_missed(
     fickle.there.set()
 
     def watch() -> None:
-        rows = follow(fickle, stop, since=None, say=said.append)  # type: ignore[arg-type]
-        moves.extend(row["symbol"] for row in rows)
+        moves.extend(row.symbol for row in follow(fickle, stop, since=None, say=said.append))
 
     thread = threading.Thread(target=watch)
     thread.start()

@@ -31,7 +31,7 @@ def try_(
         message = f"no channel is set up: {settings.alerts} names none"
         raise ConfigInvalid([Problem(key="channels", message=message)])
     with open_record(settings) as record:
-        names = list(dict.fromkeys(channels or alerts.channels))
+        names = list(dict.fromkeys(channels or alerts.channels))  # Each once, in the order given.
         took = commands.try_channels(record, alerts, names, by=by or getpass.getuser())
     if as_json:
         typer.echo(json.dumps([{"channel": name, "took": accepted} for name, accepted in took.items()], indent=2))
@@ -56,7 +56,7 @@ def list_(
         typer.echo("no alerts" if all_ else "no open alerts")
     for alert in [] if as_json else alerts:
         typer.echo(_line(alert))
-    raise typer.Exit(1 if any(alert.waits for alert in alerts) else 0)
+    raise typer.Exit(1 if any(alert.waits for alert in alerts) else 0)  # Somebody works on an acknowledged one.
 
 
 @app.command()

@@ -1,6 +1,7 @@
 """The `tradewire` command. Each subcommand parses its arguments, calls one service, and prints the result."""
 
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -43,12 +44,13 @@ app.add_typer(signals.app, name="signal")
 app.add_typer(webhook.app, name="webhook")
 app.add_typer(token.app, name="token")
 # In the order of the help.
-for command in (
+_COMMANDS: tuple[Callable[..., None], ...] = (
     *(processes.up, processes.migrate, processes.produce, processes.work, processes.keep, processes.serve),
     *(processes.exchange, executions.executions, executions.why, report.report, reasons.reasons, doctor.doctor),
     *(tail.tail, top.top, probe.probe, settings.end, baseline.baseline, drill.drill),
     *(switches.pause, switches.resume, switches.reduce, switches.halt, flatten.flatten, mcp.mcp),
-):
+)
+for command in _COMMANDS:
     app.command()(command)
 for command in (settings.diff, settings.accept, settings.forget):
     config.app.command()(command)

@@ -43,7 +43,7 @@ def baseline(
                 day_start=_amount(day_start),
                 peak=_amount(peak),
                 by=by or getpass.getuser(),
-                why=why or "",
+                why=why or "",  # `_refuse_wrong_input` has asked for it.
             )
         else:
             before = after = read(record, executors[executor])
@@ -72,6 +72,7 @@ def _refuse_wrong_input(
 def _amount(text: str | None) -> Decimal | None:
     """Return the amount above 0 that *text* holds, or None."""
     try:
+        # Decimal also reads NaN and Infinity, which are refused below.
         amount = Decimal(text or "")
     except InvalidOperation:
         return None

@@ -50,7 +50,7 @@ def check(
     """Check the whole configuration: exit 0 when it is fine, 1 with warnings, 2 with problems."""
     settings, problems = readable_settings()
     path = file or settings.executors
-    executors = Executors(path, {})
+    executors = Executors(path, {})  # Stays empty if the file is wrong; the rest is checked nevertheless.
     try:
         executors = load_executors(path, settings=settings)
     except ConfigInvalid as error:
@@ -59,6 +59,7 @@ def check(
     warnings = warnings_of(executors, settings) + never_traded(settings.source, executors)
     notes = shadowed_limits(executors)
     later = not_enforced_yet(executors)
+    # Notes change no exit status: a limit that another one shadows is no mistake.
     status = "critical" if problems else "warning" if warnings else "ok"
     if as_json:
         found = {"problems": problems, "warnings": warnings, "notes": notes}

@@ -15,7 +15,7 @@ from pipeline.startup.context import executors_for, settings_for_a_person, stop_
 _MARKS = {CheckStatus.OK: "ok      ", CheckStatus.WARNING: "WARNING ", CheckStatus.CRITICAL: "CRITICAL"}
 _EXITS = {CheckStatus.OK: 0, CheckStatus.WARNING: 1, CheckStatus.CRITICAL: 2}
 _EVERY_S = 5.0
-_CLEAR = "\x1b[H\x1b[2J"
+_CLEAR = "\x1b[H\x1b[2J"  # The cursor to the top left, and an empty screen.
 
 
 def doctor(
@@ -32,6 +32,7 @@ def doctor(
         raise ConfigInvalid([Problem(key="SECONDS", message="it is only used with --watch")])
     settings = settings_for_a_person("doctor")
     executors = executors_for(settings)
+    # A single check is ended by Ctrl-C as usual; a watch ends with the status of its last check.
     stop = stop_on_signals() if watch else None
     while True:
         findings = examine(settings, executors)
@@ -44,7 +45,7 @@ def _print(findings: list[CheckResult], *, as_json: bool, watched: bool) -> None
     if as_json:
         body = findings_json(findings)
         typer.echo(json.dumps({"at": _now()} | body) if watched else json.dumps(body, indent=2))
-        sys.stdout.flush()
+        sys.stdout.flush()  # A pipe would hold the line back until its buffer is full.
         return
     if watched:
         typer.echo(f"{_CLEAR if sys.stdout.isatty() else ''}{_now()}  {worst(findings).value}")

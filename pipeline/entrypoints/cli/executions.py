@@ -80,17 +80,17 @@ def why(
         typer.echo(json.dumps(answer.to_json() | {"signals": lives}, indent=2))
         return
     for number, body in enumerate(lives):
-        typer.echo("\n" if number else "", nl=False)
+        typer.echo("\n" if number else "", nl=False)  # An empty line between two signals.
         print_life(body, as_json=False)
     if not lives:
         typer.echo(answer.silence())
+    # Without a signal, `silence` has listed everything that was refused.
     for row in answer.refused if lives else ():
         if row.mentions_symbol:
             typer.echo(f"\n{row}")
 
 
 def _id_or_symbol(text: str) -> tuple[UUID | None, str]:
-    """Return the id that *text* is; else None and the symbol that it names."""
     with suppress(ValueError):
         return UUID(text), ""
     try:

@@ -76,7 +76,7 @@ def _with_the_keeper(
 
 
 def _directly(settings: Settings, names: list[str], *, by: str, why: str | None, wait_s: float, as_json: bool) -> bool:
-    """Flatten from here. The whole file must be right for that, because it determines the accounts."""
+    # The whole file must be right here, because it determines the accounts that are traded.
     executors = executors_for(settings)
 
     def one(name: str) -> FlattenOutcome | str:
@@ -90,6 +90,7 @@ def _directly(settings: Settings, names: list[str], *, by: str, why: str | None,
         say(_end_of(end))
         return end
 
+    # All at once: no account waits until another one is flat.
     with ThreadPoolExecutor(len(names)) as pool:
         ended = dict(zip(names, pool.map(one, names), strict=True))
     if as_json:
@@ -108,6 +109,7 @@ def _say(executor_id: str, progress: FlattenProgress) -> None:
 
 
 def _say_line(executor_id: str, as_json: bool, line: str) -> None:  # noqa: FBT001 -- bound by partial
+    # Progress must not mix with the JSON on standard output.
     typer.echo(f"{executor_id}: {line}", err=as_json)
 
 

@@ -86,7 +86,7 @@ def _print(probed: Probed) -> None:
     for step in STEPS:
         at = times[step]
         typer.echo(f"  {step:<9} {'not reached' if at is None else f'{at:>9.1f} ms  {at - before:+9.1f} ms'}")
-        before = before if at is None else at
+        before = before if at is None else at  # Times are since the last step that was reached.
     order = f"  order {probed.steps.order_id}" if probed.steps.order_id else ""
     typer.echo(f"{probed.steps.state.value}{order}{f'  {probed.reason}' if probed.reason else ''}")
     if probed.closed is not None:

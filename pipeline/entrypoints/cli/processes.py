@@ -55,7 +55,9 @@ def produce() -> None:
 
     settings = settings_for("producer")
     executors = executors_for(settings)
+    # Before the checks, because a late refusal ends this process by SIGTERM.
     stop = stop_on_signals()
+    # Only a producer that executes signals itself uses the accounts.
     sends = "direct" in (settings.delivery, settings.fallback)
     with checked_start(settings, executors, by="producer", accounts=sends):
         produce_for_ever(settings, executors, database_url=database_url(settings), stop=stop)

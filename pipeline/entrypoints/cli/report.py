@@ -29,7 +29,7 @@ def report(*, after: Since = None, as_json: AsJson = False) -> None:
 
 
 def _accounts(record: Record, settings: Settings) -> dict[str, Any]:
-    """Return the used limits and the switches; both are null when the executors file is wrong."""
+    # With a wrong executors file the counts are still printed, and these two are null.
     try:
         executors = executors_for(settings)
     except ConfigInvalid as error:
@@ -61,7 +61,7 @@ def _print_counts(body: dict[str, Any]) -> None:
 
 
 def _print_accounts(body: dict[str, Any]) -> None:
-    limits, switches = body["headroom"] or [], body["switches"] or []
+    limits, switches = body["headroom"] or [], body["switches"] or []  # Null if the executors file is wrong.
     if limits:
         typer.echo(f"\n{'limits':<12} {'':<32} {'used':>14} {'allowed':>14} {'left':>14}")
     for room in limits:

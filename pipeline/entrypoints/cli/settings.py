@@ -78,6 +78,7 @@ def forget(
     """Forget an executor that was removed from the file with open work or positions; its broker is not asked."""
     settings = settings_for_a_person("config")
     executors = executors_for(settings)
+    # Its name is typed again, because forgetting ends executions and cannot be undone.
     typed = yes_forget if yes_forget is not None else _typed("name of the executor to forget", "--yes-forget")
     if typed != executor:
         raise ConfigInvalid(
@@ -116,7 +117,6 @@ def end(
 
 
 def _lines(comparison: SettingsComparison) -> Iterable[str]:
-    """Yield the lines about one executor."""
     if comparison.file_hash is None:
         yield f"{comparison.executor_id}: not in the file"
     else:
@@ -138,7 +138,7 @@ def _echo_changes(changes: Iterable[Change]) -> None:
 
 
 def _typed(what: str, option: str) -> str:
-    """Ask a person at a terminal."""
+    # Without a terminal there is no person to ask, and a prompt would block a script.
     if not sys.stdin.isatty():
         raise ConfigInvalid([Problem(key=option, message=f"is missing: the {what}")])
     return str(typer.prompt(f"Type the {what}"))

@@ -57,10 +57,8 @@ def send(
 
 
 def _check_start(record: Record, executors: Executors, *, direct: bool) -> None:
-    """Make the checks of a process if this command may send orders; else only keep the settings that it routes by.
-
-    With PostgreSQL away nothing is checked: then every signal is refused anyway.
-    """
+    # A command that may send orders makes the checks of a process. Another one only keeps the settings that it routes
+    # by. With PostgreSQL away nothing is checked, because then every signal is refused anyway.
     with suppress(RecordUnavailable):
         if direct:
             check_start(record, executors, by="signal send")
@@ -80,9 +78,10 @@ def _record_all(
                 raise away
             answer = _record_one(line, intake, execute)
         except RecordUnavailable as error:
+            # The error of the last try, raised again, does not prolong the pause.
             away, until = error, time.monotonic() + _NO_RETRY_S if error is not away else until
             answer = error_json(line.line, "record_unavailable", str(error))
-        if not follow:
+        if not follow:  # With --wait it is printed later, with its outcomes.
             _print(answer)
         yield answer
 
@@ -121,7 +120,7 @@ def _execution(
 
 
 def _enqueue(dispatcher: Any, recorded: Recorded) -> None:
-    if not recorded.duplicate:
+    if not recorded.duplicate:  # The first recording enqueued it.
         dispatcher.enqueue(recorded.executions)
 
 

@@ -25,6 +25,7 @@ def checked_start(
         ConfigInvalid: a check refused; it lists every problem that the record shows.
     """
     with ExitStack() as stack:
+        # `after_checks` tries again.
         record = stack.enter_context(Record(database_url(settings), connections=1, retry_for_s=0.0))
         checks: list[Check] = [
             partial(check_start, record, executors, by=by),

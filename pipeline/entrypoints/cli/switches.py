@@ -53,7 +53,7 @@ def resume(
         notes = [note for name in names for note in _still_over(switches, settings, name)]
     print_statuses(statuses, as_json=as_json)
     for note in notes:
-        typer.echo(note, err=as_json)
+        typer.echo(note, err=as_json)  # Notes must not mix with the JSON.
 
 
 def _turn(
@@ -86,11 +86,11 @@ def _line(switch: Switch) -> str:
 
 
 def _still_over(switches: Switches, settings: Settings, executor_id: str) -> list[str]:
-    """Return a note per loss limit that is still exceeded: entries stay skipped by it after the halt is lifted."""
+    # Such a limit skips entries again although the halt was lifted, which would surprise without a note.
     try:
         executor = executors_for(settings)[executor_id]
     except ConfigInvalid:
-        return []
+        return []  # Lifting a switch must work with a wrong file too.
     return [_note(executor_id, use) for use in switches.over(executor)]
 
 

@@ -34,13 +34,13 @@ def tail(
         symbol=symbol_of(symbol),
         state=None if status is None else state_named(status),
         reason=_reason(reason),
-        every=every or as_json,
+        every=every or as_json,  # Programs get every move and filter by themselves.
     )
     begins = since(after)
     console = Console(highlight=False, soft_wrap=True)
     settings = settings_for_a_person("tail")
     stop = stop_on_signals()
-    with Record(database_url(settings), connections=1, retry_for_s=0.5) as record:
+    with Record(database_url(settings), connections=1, retry_for_s=0.5) as record:  # `follow` tries again.
         for row in follow(record, stop, since=begins, say=lambda text: typer.echo(f"tradewire: {text}", err=True)):
             if not wanted.shows(row):
                 continue
@@ -48,7 +48,7 @@ def tail(
                 typer.echo(json.dumps(move_json(row)))
             else:
                 console.print(line(row))
-            sys.stdout.flush()
+            sys.stdout.flush()  # A pipe would hold the line back until its buffer is full.
 
 
 def _reason(text: str | None) -> str | None:

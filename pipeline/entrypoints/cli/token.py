@@ -35,6 +35,7 @@ def add(
     if as_json:
         typer.echo(json.dumps({"name": name, "scopes": [each.value for each in scopes], "token": token}, indent=2))
         return
+    # Alone on standard output, so that a script can store it.
     typer.echo(token)
     typer.echo("The token is not shown again.", err=True)
 
@@ -65,14 +66,9 @@ def revoke(name: Name, *, by: ByMachine = None, as_json: AsJson = False) -> None
 
 
 def _scopes(text: str) -> list[Scope]:
-    """Read `read,signal`.
-
-    Raises:
-        ConfigInvalid: a word is not a scope, or there is none.
-    """
     words = [word.strip() for word in text.split(",") if word.strip()]
     unknown = sorted(set(words) - set(Scope))
     if unknown or not words:
         message = f"{', '.join(unknown) or 'nothing'} is not a scope; there is {', '.join(Scope)}"
         raise ConfigInvalid([Problem(key="--scope", message=message)])
-    return sorted(map(Scope, set(words)))
+    return sorted(map(Scope, set(words)))  # In the same order, however they were typed.

@@ -7,7 +7,7 @@ from pipeline.model.errors import ConfigInvalid
 from pipeline.monitoring.alerts.commands import listed, tested_channels
 from pipeline.store.record import Record
 
-_SHOWN = 5
+_SHOWN = 5  # More would not fit into one line.
 
 
 def check_alerts(record: Record, settings: Settings) -> list[CheckResult]:

@@ -53,6 +53,7 @@ def _check(executor: ExecutorSettings, settings: Settings, record: Record | None
             finding = _of_account(executor, _account_of(broker))
             try:
                 clock, skew = measured(broker.clock, lambda clock: clock.timestamp)
+            # The caller tries again without the record.
             except RecordUnavailable:
                 raise
             except TradewireError:
@@ -67,6 +68,7 @@ def _check(executor: ExecutorSettings, settings: Settings, record: Record | None
 @contextmanager
 def _opened(executor: ExecutorSettings, settings: Settings, record: Record | None) -> Iterator[Broker]:
     timeout_s = min(executor.retry.broker_timeout_s, _BROKER_TIMEOUT_S)
+    # A copy with a shorter time limit, because a person waits for the findings.
     patient = executor.model_copy(update={"retry": executor.retry.model_copy(update={"broker_timeout_s": timeout_s})})
     if record is None:
         broker, _ = open_account(patient, settings=settings, exchange_url=settings.exchange_url)
@@ -77,7 +79,7 @@ def _opened(executor: ExecutorSettings, settings: Settings, record: Record | Non
 
 
 def _account_of(broker: Broker) -> Account:
-    """Read the account; after a failure once more, because one lost answer does not mean that the broker is away."""
+    # Asked once more after a failure, because one lost answer does not mean that the broker is away.
     try:
         return broker.account()
     except (RecordUnavailable, BrokerRefusesAccount, BrokerOverRate):
@@ -93,8 +95,7 @@ def _of_account(executor: ExecutorSettings, account: Account) -> CheckResult:
     if account.blocked:
         saw = f"account {account.number} is blocked for trading"
         return _critical(executor, saw, "The broker decided so.", "Ask the broker.")
-    saw = f"account {account.number} ({executor.mode}) answers"
-    return ok(_name(executor), saw)
+    return ok(_name(executor), f"account {account.number} ({executor.mode}) answers")
 
 
 def _failure(executor: ExecutorSettings, error: TradewireError) -> CheckResult:

@@ -19,8 +19,6 @@ _NEARLY = 0.9
 
 @dataclass(frozen=True, kw_only=True)
 class _Budget:
-    """The requests of one account in the last minute."""
-
     #: The account's key.
     holder: str
     spent: int

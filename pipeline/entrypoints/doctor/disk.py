@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pipeline.entrypoints.doctor.findings import CheckResult, CheckStatus, ok, warning
 
-_WARNING = 1 << 30
-_CRITICAL = 100 << 20
+_WARNING = 1 << 30  # 1 GiB
+_CRITICAL = 100 << 20  # 100 MiB
 
 
 def check_disks(home: Path) -> list[CheckResult]:
@@ -17,6 +17,7 @@ def check_disks(home: Path) -> list[CheckResult]:
 
 def _check(name: str, path: Path) -> CheckResult:
     there = path.absolute()
+    # TRADEWIRE_HOME is made when something is first written to it, on the disk of the folder above.
     while not there.exists():
         there = there.parent
     try:

@@ -30,6 +30,7 @@ def examine(settings: Settings, executors: Mapping[str, ExecutorSettings]) -> li
     """Return one finding per part, the foundations first. Takes at most about 5 s."""
     database_url = settings.database_url.get_secret_value() if settings.database_url else None
     redis_url = settings.redis_url.get_secret_value() if settings.redis_url else None
+    # At once, so that the time limits of slow brokers do not add up.
     with ThreadPoolExecutor(4 + len(executors), thread_name_prefix="doctor") as pool:
         redis = pool.submit(check_redis, redis_url)
         if database_url is None:
@@ -48,6 +49,7 @@ def examine(settings: Settings, executors: Mapping[str, ExecutorSettings]) -> li
                     findings += _check_record(record, executors, clock)
                     findings += check_alerts(record, settings)
                 except RecordUnavailable as error:
+                    # The first finding was that it answers.
                     findings[0] = _went_away(str(error))
             for broker in brokers:
                 findings += _of_broker(broker.result(), clock)

@@ -41,7 +41,7 @@ def critical(name: str, saw: str, *, cause: str, remedy: str) -> CheckResult:
 
 def worst(findings: list[CheckResult]) -> CheckStatus:
     """Return the worst status of all."""
-    order = list(CheckStatus)
+    order = list(CheckStatus)  # The enum lists them from good to bad.
     return max((finding.status for finding in findings), key=order.index, default=CheckStatus.OK)
 
 

@@ -8,7 +8,7 @@ from pipeline.monitoring.heartbeats import release
 from pipeline.store.processes import SETTINGS, VERSION, LivingProcess, living_processes
 from pipeline.store.record import Record
 
-_LATE_S, _VERY_LATE_S = 5.0, 30.0
+_LATE_S, _VERY_LATE_S = 5.0, 30.0  # From here on a warning, and critical.
 
 
 def check_processes(record: Record, executor_ids: tuple[str, ...]) -> list[CheckResult]:
@@ -94,6 +94,7 @@ def _present(name: str, count: int, *, cause: str, remedy: str) -> CheckResult:
 
 
 def _unwell(process: LivingProcess) -> CheckResult:
+    # These two have findings of their own.
     facts = {name: value for name, value in process.facts.items() if name not in (SETTINGS, VERSION)}
     return warning(
         f"{process.kind} {process.name}",

@@ -15,7 +15,7 @@ def check_postgres(record: Record) -> CheckResult:
     """Check whether PostgreSQL answers and has our tables."""
     return _guarded(
         "postgresql",
-        lambda: record.run(lambda connection: connection.info.server_version // 10000),
+        lambda: record.run(lambda connection: connection.info.server_version // 10000),  # 160004 is 16.4.
         saw=lambda version: f"PostgreSQL {version} answers",
         remedy="Start PostgreSQL, or correct DATABASE_URL. Signals wait at their source until it is back.",
     )
@@ -34,7 +34,7 @@ def check_redis(redis_url: str | None) -> CheckResult:
 
 
 def _ask_redis(redis_url: str) -> None:
-    with connect(redis_url, timeout_s=1.5) as connection:
+    with connect(redis_url, timeout_s=1.5) as connection:  # The whole examination ends within 5 s.
         check_server(connection)
 
 

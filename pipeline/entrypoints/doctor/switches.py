@@ -23,6 +23,7 @@ def _finding(status: SwitchStatus) -> CheckResult:
     if not status.switches:
         return ok(name, "nothing stops entries")
     halted = any(switch.kind is SwitchKind.HALTED for switch in status.switches)
+    # A halt by a limit is only lifted with a reason.
     why = " --why …" if any(is_limit(switch) and switch.kind is SwitchKind.HALTED for switch in status.switches) else ""
     closing = any(switch.flatten for switch in status.switches)
     return CheckResult(

@@ -120,17 +120,17 @@ def _dead_letters(record: Record) -> CheckResult:
         return ok("dead letters", "0 open")
     by_executor = ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
     oldest = DeadLetters(record).open(limit=1)
-    first = f"; the oldest: {oldest[0].action} {oldest[0].symbol} at {oldest[0].executor_id}, {oldest[0].reason}"
+    # There is none if it was closed since it was counted.
+    first = "".join(f"; the oldest: {one.action} {one.symbol} at {one.executor_id}, {one.reason}" for one in oldest)
     return warning(
         "dead letters",
-        f"{sum(counts.values())} open ({by_executor}){first if oldest else ''}",
+        f"{sum(counts.values())} open ({by_executor}){first}",
         cause="These executions need a person.",
         remedy="`tradewire dead list`, then `tradewire dead requeue ID` or `tradewire dead discard ID`.",
     )
 
 
 def _rates(by_executor: Mapping[str, Any], reasons: list[dict[str, Any]]) -> Iterator[CheckResult]:
-    """Yield the rate of each executor and mode, with its two counts. It is no problem when nothing was executed."""
     counted = False
     for executor_id, modes in by_executor.items():
         for mode, tally in modes.items():
@@ -151,19 +151,13 @@ def _rate(executor_id: str, mode: str, tally: Mapping[str, Any], reasons: list[d
     if rate >= _LEAST_RATE or tally["eligible"] < _ENOUGH:
         return ok(name, saw)
     # Skipped executions do not count in the rate, so they cannot be the cause of a low one.
-    why = [
-        each
-        for each in reasons
-        if (each["executor_id"], each["mode"]) == (executor_id, mode) and each["status"] != "skipped"
-    ]
-    cause = (
-        f"Most often {why[0]['reason_code']} ({why[0]['count']}). {why[0]['meaning']}"
-        if why
-        else "No reason stands out."
-    )
-    remedy = (
-        why[0]["remedy"] if why else None
-    ) or f"`tradewire reasons`, `tradewire executions --executor {executor_id}`."
+    which = (executor_id, mode)
+    why = [each for each in reasons if (each["executor_id"], each["mode"]) == which and each["status"] != "skipped"]
+    cause, remedy = "No reason stands out.", ""
+    if why:
+        cause = f"Most often {why[0]['reason_code']} ({why[0]['count']}). {why[0]['meaning']}"
+        remedy = why[0]["remedy"]
+    remedy = remedy or f"`tradewire reasons`, `tradewire executions --executor {executor_id}`."
     return warning(name, saw, cause=cause, remedy=remedy)
 
 
@@ -174,5 +168,4 @@ def _top_reasons(reasons: list[dict[str, Any]]) -> CheckResult:
 
 def _last_fill(record: Record, executor_id: str) -> CheckResult:
     fill = record.maybe(_Fill, sql("doctor", "last_fill"), {"executor_id": executor_id})
-    saw = "none yet" if fill is None else str(fill)
-    return ok(f"last fill {executor_id}", saw)
+    return ok(f"last fill {executor_id}", "none yet" if fill is None else str(fill))

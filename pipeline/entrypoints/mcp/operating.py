@@ -70,7 +70,7 @@ def _names(settings: Settings, executor: str) -> list[str]:
 
 
 def _by(who: str) -> str:
-    """Return who is recorded: the name that the assistant gave, and the login of the server."""
+    # Both are recorded: the person that the assistant names can be made up, and the login of the server cannot.
     return f"{who} through mcp of {me()}"
 
 

@@ -27,10 +27,11 @@ def make_server(*, allow_operate: bool) -> MCPServer[Any]:
         "tradewire",
         instructions=f"{_INSTRUCTIONS}{_OPERATES if allow_operate else _READ_ONLY}",
         version=version("tradewire"),
-        log_level="WARNING",
+        log_level="WARNING",  # The SDK logs every request as INFO.
     )
     for tool in READING:
         server.add_tool(in_words(tool), annotations=ToolAnnotations(read_only_hint=True, open_world_hint=False))
+    # Clients show these hints, or ask before a destructive call.
     for tool in OPERATING if allow_operate else ():
         server.add_tool(in_words(tool), annotations=ToolAnnotations(read_only_hint=False, destructive_hint=True))
     return server

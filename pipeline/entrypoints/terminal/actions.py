@@ -13,7 +13,7 @@ from pipeline.operations.dead_letters import DeadLetter, DeadLetters
 from pipeline.store.record import Record
 
 _WHY = "on `tradewire top`"
-_LONGEST = 60
+_LONGEST = 60  # Characters of an answer, so that it fits behind its question.
 _UNCHANGED = "nothing was changed"
 
 
@@ -59,6 +59,7 @@ class Actions:
                 view.message = "no account needs you: there is no dead letter"
 
     def _switch(self, key: str, figures: ScreenFigures) -> None:
+        # The list may have become shorter since the selection moved.
         line = figures.lines[min(self.view.executor, len(figures.lines) - 1)]
         name, live = line.executor_id, " (LIVE)" if line.mode == "live" else ""
         if key == "p":
@@ -81,11 +82,8 @@ class Actions:
 
     def _resume(self, name: str, why: str) -> str:
         lifted = Switches(self.record).resume(name, by=self.by, why=why.strip() or None).lifted
-        return (
-            f"{name}: lifted {', '.join(switch.kind.value for switch in lifted)}"
-            if lifted
-            else f"{name}: no switch was on"
-        )
+        kinds = ", ".join(switch.kind.value for switch in lifted)
+        return f"{name}: lifted {kinds}" if lifted else f"{name}: no switch was on"
 
     def _requeue(self, letter: DeadLetter, text: str) -> str:
         if not _yes(text):

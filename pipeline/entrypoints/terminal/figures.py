@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from config.schema.executor import ExecutorSettings
 from pipeline.accounts.limit_usage import Headroom, headroom
@@ -12,14 +11,13 @@ from pipeline.model.states import UNDECIDED
 from pipeline.operations.dead_letters import DeadLetter, DeadLetters
 from pipeline.store.record import Record
 from pipeline.store.rows import ExecutionRow
-from pipeline.views.count_schemas import OpenCounts
 from pipeline.views.counts import nothing_open, open_counts
 from pipeline.views.history import executions
 from pipeline.views.report import report
 
 #: Rates and latencies are counted over this time.
 SPAN = timedelta(hours=1)
-_MOST = 30
+_MOST = 30  # More do not fit on most screens.
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,42 +56,30 @@ def read(record: Record, executors: Mapping[str, ExecutorSettings]) -> ScreenFig
     now = datetime.now(UTC)
     body, counts = report(record, since=now - SPAN).to_json(), open_counts(record)
     limits, switches = headroom(record, executors), Switches(record)
+
+    def line(executor: ExecutorSettings) -> ExecutorLine:
+        count = counts.get(executor.id, nothing_open())
+        # Only of the mode that the executor has now: orders on the exchange say nothing about an account that is live.
+        tally = body["by_executor"].get(executor.id, {}).get(executor.mode, {})
+        own = [limit for limit in limits if limit.executor_id == executor.id]
+        return ExecutorLine(
+            executor_id=executor.id,
+            mode=executor.mode,
+            switches=switches.active_switches(executor.id),
+            workers=count.workers,
+            open=sum(count.open[state.value] for state in UNDECIDED),
+            dead=count.dead_letters,
+            oldest_s=count.oldest_unfinished_s,
+            with_order=tally.get("with_order", 0),
+            eligible=tally.get("eligible", 0),
+            tightest=max(own, key=lambda limit: limit.percent, default=None),
+        )
+
     return ScreenFigures(
         at=now,
-        lines=tuple(
-            _line(
-                executor,
-                switches=switches.active_switches(executor.id),
-                counts=counts.get(executor.id, nothing_open()),
-                tally=body["by_executor"].get(executor.id, {}).get(executor.mode, {}),
-                limits=[limit for limit in limits if limit.executor_id == executor.id],
-            )
-            for executor in executors.values()
-        ),
+        lines=tuple(map(line, executors.values())),
         letters=DeadLetters(record).open(limit=_MOST),
         newest=executions(record, limit=_MOST),
         signals=body["signals"],
         latency_ms=body["latency_ms"],
-    )
-
-
-def _line(
-    executor: ExecutorSettings,
-    *,
-    switches: SwitchStatus,
-    counts: OpenCounts,
-    tally: Mapping[str, Any],
-    limits: Sequence[Headroom],
-) -> ExecutorLine:
-    return ExecutorLine(
-        executor_id=executor.id,
-        mode=executor.mode,
-        switches=switches,
-        workers=counts.workers,
-        open=sum(counts.open[state.value] for state in UNDECIDED),
-        dead=counts.dead_letters,
-        oldest_s=counts.oldest_unfinished_s,
-        with_order=tally.get("with_order", 0),
-        eligible=tally.get("eligible", 0),
-        tightest=max(limits, key=lambda limit: limit.percent, default=None),
     )

@@ -17,7 +17,7 @@ def unbuffered(descriptor: int) -> Iterator[None]:
     """Deliver each key at once and without an echo; restore the terminal at the end, also after an error."""
     before = termios.tcgetattr(descriptor)
     try:
-        tty.setcbreak(descriptor)
+        tty.setcbreak(descriptor)  # Not raw mode, so that Ctrl-C remains a signal.
         yield
     finally:
         termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
@@ -44,7 +44,7 @@ class Keys:
         return key if text and key in "jk" else _NAMED.get(key, key)
 
     def _escape(self) -> str:
-        """Return the arrow or the escape key; after the escape key alone no further byte follows."""
+        # An arrow is the escape byte and two more; after the escape key alone no byte follows.
         if (self._waiting or self._read(0.05)) and self._waiting[0] in "[O":
             if len(self._waiting) > 1 or self._read(0.05):
                 arrow, self._waiting = self._waiting[1], self._waiting[2:]

@@ -73,11 +73,13 @@ def follow(
         for row in rows:
             after = row.history_id
             yield row
+        # While there are moves, more may wait: one read has a limit.
         stop.wait(0.0 if rows else _READ_EVERY_S)
 
 
 def line(row: FeedMove) -> Text:
     """Return the line of a move, in the colour of its state."""
+    # As a Text, because a string's square brackets would be read as markup.
     return Text(line_of(row), style=_STYLES.get(row.to_state, ""))
 
 

@@ -47,6 +47,7 @@ def draw(figures: ScreenFigures | None, view: View, *, width: int, height: int) 
     if figures is None:
         return Group(Text("tradewire top"), Text(view.message or "reading the record …", style="yellow"))
     room = max(height - _FIXED - len(figures.lines), 2)
+    # At most a third is for dead letters, the rest for the newest executions.
     letters = min(len(figures.letters), max(1, room // 3))
     newest = max(room - max(letters, 1), 1)
     return Group(
@@ -84,7 +85,7 @@ def _cells(line: ExecutorLine, *, chosen: bool) -> list[RenderableType]:
     tightest = "-" if line.tightest is None else f"{line.tightest.percent:.0f}% {line.tightest.limit}"
     return [
         f"{'>' if chosen else ' '}{line.executor_id}",
-        Text(line.mode, style="bold white on red" if line.mode == "live" else ""),
+        Text(line.mode, style="bold white on red" if line.mode == "live" else ""),  # Real money.
         state,
         rate,
         str(line.open),
@@ -96,7 +97,7 @@ def _cells(line: ExecutorLine, *, chosen: bool) -> list[RenderableType]:
 
 
 def _letters(figures: ScreenFigures, view: View, most: int) -> Group:
-    first = max(0, view.letter - most + 1)
+    first = max(0, view.letter - most + 1)  # Scrolls down to the selected one.
     rows = []
     for number, letter in list(enumerate(figures.letters))[first : first + most]:
         chosen = view.letters and number == view.letter

@@ -18,7 +18,7 @@ from pipeline.model.errors import TradewireError
 from pipeline.store.record import Record
 
 _READ_EVERY_S = 1.0
-_KEY_WAIT_S = 0.1
+_KEY_WAIT_S = 0.1  # The screen is drawn as often as this, also without a key.
 
 
 class FigureReader:
@@ -70,6 +70,7 @@ def show(
                     continue
                 if not actions.press(key, reading.figures):
                     return
+                # Show the effect of the key at once.
                 reading.soon()
     except EOFError:
         return

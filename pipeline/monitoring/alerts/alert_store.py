@@ -44,8 +44,11 @@ class AlertStore:
         kinds = frozenset[AlertKind]().union(*(result.kinds for result in results))
         known = set(fetch_all(connection, str, sql("alerts", "open_keys"), {"kinds": _values(kinds)}))
         found = {alert.key: alert for result in results for alert in result.raised}
+        # An alert that is open already does not have to last again.
         lasting = [alert for alert in found.values() if alert.key in known or self._lasts(alert)]
+        # Trouble that went away has to last anew when it comes back.
         self._pending = {key: since for key, since in self._pending.items() if key in found and key not in known}
+        # If a condition found only a part, an alert that is missing there may still last.
         complete = {kind for result in results if result.complete for kind in result.kinds}
         return [*_opened(connection, lasting), *self._ended(connection, complete, found)]
 
@@ -70,7 +73,6 @@ def log_changes(changes: Sequence[ChangedAlert]) -> None:
 
 
 def _opened(connection: Connection[DictRow], lasting: Sequence[Raised]) -> list[ChangedAlert]:
-    """Write down what is wrong; return the alerts that were not open before."""
     if not lasting:
         return []
     values = {"raised": Jsonb([alert.to_json() for alert in lasting])}

@@ -20,10 +20,10 @@ def send(address: SecretStr, message: Message) -> bool:
     """Send *message* to an apprise address; True when it was accepted. Takes at most about ten seconds."""
     apprise = _apprise()
     channel = apprise.Apprise()
-    if not channel.add(address.get_secret_value()):
+    if not channel.add(address.get_secret_value()):  # No service of apprise has such an address.
         return False
     kinds = {"over": apprise.NotifyType.SUCCESS, "warning": apprise.NotifyType.WARNING}
-    kind = kinds.get(message.severity, apprise.NotifyType.FAILURE)
+    kind = kinds.get(message.severity, apprise.NotifyType.FAILURE)  # All others are critical.
     return bool(channel.notify(title=message.title, body=message.body, notify_type=kind))
 
 
@@ -37,7 +37,7 @@ def ping(address: SecretStr) -> bool:
 
 @cache
 def _apprise() -> Any:
-    """Return the library with its log turned off: its error messages may hold the address, which is a secret."""
+    # Its log is turned off, because its error messages may hold the address, which is a secret.
     import apprise  # noqa: PLC0415 -- slow to import, and only needed when a message is sent
 
     logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)

@@ -20,7 +20,7 @@ from pipeline.store.statements import sql
 _TEST = Message(
     title="tradewire: a test",
     body="This channel works. It gets a message when something needs a person.",
-    severity="over",
+    severity="over",  # Channels show it as a success: a test is no trouble.
 )
 
 
@@ -93,6 +93,7 @@ def try_channels(
 
 def tested_channels(connection: Connection[DictRow], alerts: Alerts) -> list[str]:
     """Return the channels that accepted a test at the address that they have now."""
+    # By the fingerprint too, because an address that was changed since its test is untested.
     tests = {(test.channel, test.fingerprint) for test in fetch_all(connection, _Test, sql("alerts", "tests"))}
     return [name for name, address in alerts.channels.items() if (name, fingerprint(address)) in tests]
 
@@ -110,6 +111,7 @@ def ack(record: Record, alert_id: int | None, *, by: str, why: str) -> list[Ackn
         RecordUnavailable: PostgreSQL is away.
     """
     alerts = record.all(AcknowledgedAlert, sql("alerts", "ack"), {"alert_id": alert_id, "by": by, "why": why})
+    # To acknowledge all when there is none is no mistake.
     if alert_id is not None and not alerts:
         raise NotPossible(f"there is no open, unacknowledged alert {alert_id}")
     return alerts

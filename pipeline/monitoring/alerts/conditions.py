@@ -21,8 +21,6 @@ from pipeline.store.statements import sql
 
 @dataclass(frozen=True, kw_only=True)
 class _Stop:
-    """A switch that stops an executor's account."""
-
     executor_id: str
     kind: str
     cause: str
@@ -33,8 +31,6 @@ class _Stop:
 
 @dataclass(frozen=True, kw_only=True)
 class _Refusal:
-    """An executor whose broker refuses the account, in the broker's words."""
-
     executor_id: str
     message: str
 
@@ -88,7 +84,6 @@ def _stopped(stop: _Stop) -> Raised:
 
 
 def _sources(connection: Connection[DictRow], _: Mapping[str, ExecutorSettings]) -> ConditionResult:
-    """Check what the producers report about their sources."""
     alerts = []
     for process in living_processes(connection):
         sources = process.facts.get("sources") or {} if process.kind == "producer" else {}
@@ -101,7 +96,8 @@ def _sources(connection: Connection[DictRow], _: Mapping[str, ExecutorSettings])
 
 
 def _source_trouble(health: Mapping[str, str]) -> str | None:
-    """Return what is wrong with a source, by what its producer reports; None when it is well or has finished."""
+    # A source that has finished, such as a replayed file, is silent as intended.
+    # The producer reports these as text.
     silent, failing = health.get("silent") == "True", health.get("ok") == "False"
     if health.get("finished") == "True" or not (silent or failing):
         return None

@@ -41,21 +41,14 @@ class _Untold(UntoldAlert):
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Delivery:
+class _Delivery(Message):
     """A message for one channel, claimed by this process."""
 
     message_id: UUID
     channel: str
     tries: int
-    title: str
-    body: str
-    severity: str
     #: The message is too old to be tried again.
     old: bool
-
-    @property
-    def message(self) -> Message:
-        return Message(title=self.title, body=self.body, severity=self.severity)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,12 +70,13 @@ class AlertDelivery:
         """
         if not self.alerts.channels:
             return 0
+        # Made before the unit, so that a unit that runs again makes no second message.
         message_id = uuid4()
         self.record.run(lambda connection: self._make(connection, message_id))
         return int(self._deliver())
 
     def _make(self, connection: Connection[DictRow], message_id: UUID) -> None:
-        """Make a message of all changes that none has told. Run again after a lost answer, it finds no change."""
+        # Run again after a lost answer to its COMMIT, this finds no change that is untold and makes no second message.
         execute(connection, sql("alerts", "lock"))
         alerts = fetch_all(connection, _Untold, sql("alerts", "untold"), {"limit": _MOST})
         if not alerts or not self._is_due(alerts):
@@ -91,6 +85,7 @@ class AlertDelivery:
         values = {"title": message.title, "body": message.body, "severity": message.severity}
         execute(connection, sql("alerts", "insert_message"), which | values)
         execute(connection, sql("alerts", "told"), which | {"alert_ids": [alert.alert_id for alert in alerts]})
+        # The other channels are for when the first one fails.
         execute(connection, sql("alerts", "deliver_by"), which | {"channel": next(iter(self.alerts.channels))})
 
     def _is_due(self, alerts: Sequence[_Untold]) -> bool:
@@ -100,13 +95,12 @@ class AlertDelivery:
         return gathered and (last is None or now - last >= timedelta(seconds=self.alerts.settings.group_s))
 
     def _deliver(self) -> bool:
-        """Try one delivery that is due; return whether there was one."""
         values = {"channels": list(self.alerts.channels), "claim": self.claim}
         due = self.record.maybe(_Delivery, sql("alerts", "claim"), values)
         if due is None:
             return False
         began = time.monotonic()
-        delivered = self.send(self.alerts.channels[due.channel], due.message)
+        delivered = self.send(self.alerts.channels[due.channel], due)
         took_ms = round((time.monotonic() - began) * 1000, 1)
         self.record.run(lambda connection: self._record_attempt(connection, due, delivered=delivered, took_ms=took_ms))
         if delivered:
@@ -118,12 +112,14 @@ class AlertDelivery:
     def _record_attempt(
         self, connection: Connection[DictRow], due: _Delivery, *, delivered: bool, took_ms: float
     ) -> None:
-        """Record an attempt. After a failed one, try this channel again later and the next channel at once."""
+        # After a failed attempt this channel is tried again later and the next channel at once, so that a person
+        # gets the alert even if the first channel stays down.
         which = {"message_id": due.message_id, "channel": due.channel}
         execute(connection, sql("alerts", "attempted"), which | {"delivered": delivered, "took_ms": took_ms})
         if delivered:
             execute(connection, sql("alerts", "delivered"), which)
             return
+        # Without a gap the channel is given up for this message.
         gap = None if due.old else timedelta(seconds=self.backoff.after(due.tries))
         execute(connection, sql("alerts", "again"), which | {"gap": gap})
         names = list(self.alerts.channels)

@@ -109,6 +109,7 @@ def failed_exits(connection: Connection[DictRow], _: Mapping[str, ExecutorSettin
     """Find the positions whose exits have failed several times."""
     alerts = {}
     for exit_ in fetch_all(connection, _TriedExit, sql("alerts", "exits_tried"), {"source": f"{OWN}exit"}):
+        # The source id of a further exit is the first one's execution and its number.
         root, _colon, number = exit_.source_id.rpartition(":")
         if number.isdecimal() and int(number) >= _TRIES:
             alerts[root] = raised(

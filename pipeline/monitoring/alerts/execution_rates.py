@@ -54,5 +54,5 @@ class ExecutionRates:
             f"{rate.executor_id} ({rate.mode}) made orders of {rate.ordered} out of {rate.decided} executions "
             f"in {minutes} min"
         )
-        facts = {"executor": rate.executor_id, "decided": rate.decided, "ordered": rate.ordered}
-        return raised(AlertKind.EXECUTION_RATE, which, subject, **facts)
+        name, decided, ordered = rate.executor_id, rate.decided, rate.ordered
+        return raised(AlertKind.EXECUTION_RATE, which, subject, executor=name, decided=decided, ordered=ordered)

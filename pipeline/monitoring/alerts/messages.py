@@ -8,7 +8,7 @@ from uuid import UUID
 from pipeline.monitoring.alerts.kinds import Severity
 
 _EXAMPLES = 5
-_LONGEST_TITLE = 120
+_LONGEST_TITLE = 120  # It becomes the subject of a mail or the first line of a notification.
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +44,7 @@ def compose(alerts: Sequence[UntoldAlert]) -> Message:
         *_section("Came and went", [alert for alert in ended if alert.opened_in is None]),
         *_section("It is over", [alert for alert in ended if alert.opened_in is not None]),
     ]
+    # The enum lists the severities in rising order.
     severity = max((alert.severity for alert in begun), key=list(Severity).index, default="over")
     return Message(title=_title(begun, ended), body="\n".join(lines), severity=severity)
 
@@ -57,7 +58,6 @@ def _title(begun: Sequence[UntoldAlert], ended: Sequence[UntoldAlert]) -> str:
 
 
 def _section(title: str, alerts: Sequence[UntoldAlert]) -> list[str]:
-    """Return the lines of a section: some examples of each kind, and how many more there are."""
     if not alerts:
         return []
     lines = [f"{title}:"]

@@ -50,12 +50,14 @@ class AlertMonitor:
             return self.store.note(connection, results)
 
         changed = self.record.run(unit)
+        # After the commit, because a unit may run again and would log twice.
         log_changes(changed)
         return len(changed)
 
     def _unwatched(self, connection: Connection[DictRow]) -> Raised | None:
         """Note this check; return an alert if none was made for a while and executions came meanwhile."""
         last = fetch_maybe(connection, _LastCheck, sql("alerts", "looked"), {"watcher": _WATCHER})
+        # If no executions came, nothing was missed.
         if last is None or last.gap < self.gap or not last.executions:
             return None
         subject = f"no keeper ran for {last.gap.total_seconds():.0f} s, while {last.executions} executions came"

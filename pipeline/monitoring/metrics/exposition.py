@@ -41,7 +41,9 @@ class Exposition:
             readings.append(("tradewire_record_up", (), 1))
             readings.append(("tradewire_counted", (), float(tally is not None)))
         except RecordUnavailable:
+            # The readings that were made before PostgreSQL went away are dropped, so that no scrape mixes both states.
             tally, readings = None, [*self._queues(), ("tradewire_record_up", (), 0)]
+        # With auto_describe the registry would collect everything once more, to find names that occur twice.
         registry = CollectorRegistry(auto_describe=False)
         registry.register(_Collected([*_gauges(readings), *([] if tally is None else _counted(tally))]))
         return generate_latest(registry)
@@ -55,8 +57,6 @@ class Exposition:
 
 
 class _Collected(Collector):
-    """A collector of metrics that were computed before."""
-
     def __init__(self, metrics: Iterable[Metric]) -> None:
         self._metrics = list(metrics)
 
@@ -90,5 +90,5 @@ def _counted(tally: MetricTally) -> list[Metric]:
 
 
 def _buckets(spread: Spread) -> list[tuple[str, float]]:
-    """Return the cumulative counts that Prometheus expects."""
+    # Prometheus expects cumulative counts: each bucket includes the smaller ones.
     return list(zip(_LE, map(float, accumulate(spread.counts)), strict=True))

@@ -73,6 +73,7 @@ def read(record: Record, executors: _Executors) -> list[Reading]:
     readings = record.run(lambda connection: list(_all(connection, executors)))
     for each in limits:
         labels = (each.executor_id, each.limit)
+        # A limit of 0 is used up; after a gain, a loss limit is not used at all.
         used = float(each.used / each.allowed) if each.allowed else 1.0
         readings.append(("tradewire_limit_used_ratio", labels, max(used, 0.0)))
         readings.append(("tradewire_limit_left", labels, float(each.left)))
@@ -89,7 +90,7 @@ def _all(connection: _Connected, executors: _Executors) -> _Readings:
 
 
 def _work(connection: _Connected, executors: _Executors) -> _Readings:
-    """Yield zeros too: a metric that is absent can be neither drawn nor compared."""
+    # Zeros are yielded too: a metric that is absent can be neither drawn nor compared.
     counts = {
         (name, executor.mode, state.value): 0
         for name, executor in executors.items()
@@ -97,6 +98,7 @@ def _work(connection: _Connected, executors: _Executors) -> _Readings:
     }
     oldest, queued = dict.fromkeys(executors, 0.0), dict.fromkeys(executors, 0.0)
     for work in fetch_all(connection, _OpenWork, sql("metrics", "unfinished")):
+        # `get` below, because the record also has executors that the file no longer has.
         name, age = work.executor_id, float(work.oldest_s)
         counts[name, work.mode.value, work.state.value] = work.count
         if work.state in UNDECIDED:
@@ -141,6 +143,7 @@ def _accounts(connection: _Connected, executors: _Executors) -> _Readings:
 
 
 def _processes(connection: _Connected, executors: _Executors) -> _Readings:
+    # These are expected to run, so each is shown even when none is alive.
     alive = {("worker", name): 0 for name in executors} | {("keeper", "keeper"): 0, ("web", "web"): 0}
     unwell = dict(alive)
     for process in living_processes(connection):

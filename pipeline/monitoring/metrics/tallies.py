@@ -43,8 +43,6 @@ class MetricTally:
 
 @dataclass(frozen=True, kw_only=True)
 class _Batch:
-    """The next moves to count."""
-
     #: The last move that may be counted now; None when there is none.
     through: int | None
     #: How many moves follow, at most `_BATCH`.
@@ -106,8 +104,8 @@ class Tallies:
             return self._tally
 
     def _count_batch(self, connection: Connection[DictRow]) -> bool:
-        """Count one batch; return whether there are more. A unit that fails leaves the counts unchanged."""
         tally = self._tally
+        # A transaction that is still open may yet add a move with a smaller number, so the newest moves wait.
         settled = fetch_one(connection, datetime, sql("metrics", "settled_before"))
         values = {"after": tally.through, "limit": _BATCH, "before": settled}
         batch = fetch_one(connection, _Batch, sql("metrics", "batch"), values)
@@ -118,11 +116,11 @@ class Tallies:
         if batch.through is None or batch.through <= tally.through:
             return False
         _add(connection, tally, batch.through)
-        return batch.count == _BATCH
+        return batch.count == _BATCH  # A full batch: there may be more.
 
 
 def _add(connection: Connection[DictRow], tally: MetricTally, through: int) -> None:
-    """Add the moves after the last counted one, up to *through*. All is read before anything is added."""
+    # Everything is read before anything is added, so that a failing statement leaves the counts unchanged.
     span = {"after": tally.through, "through": through, "bounds": list(BOUNDS)}
     moves = fetch_all(connection, _Moves, sql("metrics", "moves"), span)
     decisions = fetch_all(connection, _Decisions, sql("metrics", "decisions"), span)
