@@ -93,13 +93,8 @@ class OrderUpdates:
             return False
         moved = self.record.run(lambda connection: self._move(connection, intent, order, late=late))
         if moved and not late:
-            log.info(
-                "order.followed",
-                execution_id=str(intent.execution_id),
-                order_id=order.order_id,
-                order_status=order.raw_status,
-                filled_quantity=str(order.filled_quantity),
-            )
+            facts = {"order_status": order.raw_status, "filled_quantity": str(order.filled_quantity)}
+            log.info("order.followed", execution_id=str(intent.execution_id), order_id=order.order_id, **facts)
         return moved
 
     def _move(self, connection: Connection[DictRow], intent: OrderRow, order: BrokerOrder, *, late: bool) -> bool:
