@@ -109,10 +109,7 @@ class OrderUpdates:
                 self.record.run(lambda connection: record_broker_order(connection, order))
 
     def _stop_late(self, intent: OrderRow, order: BrokerOrder, *, new: bool) -> None:
-        """Report an order of an execution that had ended here, and cancel it while it is an unfilled entry.
-
-        A cancel that fails is repeated with the next poll.
-        """
+        """Report an order of an execution that had ended here, and cancel it while it is an unfilled entry."""
         facts = {"execution_id": str(intent.execution_id), "order_id": order.order_id}
         if new:
             log.error("order.late", **facts, order_status=order.raw_status)
@@ -120,6 +117,7 @@ class OrderUpdates:
             try:
                 self.broker.cancel(order.order_id)
             except (BrokerUnavailable, BrokerUnreadable) as error:
+                # The next poll repeats the cancel.
                 log.warning("cancel.failed", **facts, error=str(error))
 
 
