@@ -89,7 +89,7 @@ def _money(case: Case, terms: Terms) -> Cap:
     crypto = case.signal.asset_class == AssetClass.CRYPTO
     power = account.non_marginable_buying_power if crypto else account.buying_power
     spent = _spent(case, crypto=crypto)
-    # The percentage is of the buying power before any purchase: each reading would allow a share of the rest again.
+    # A percentage of what is left would allow a share of the rest again with each reading.
     whole = power + spent if account.equity > 0 else _ZERO
     limit = whole * (_HUNDRED if limit_percent is None else limit_percent) / _HUNDRED
     code = Code.CASH_USED_UP if crypto else Code.BUYING_POWER_USED_UP
