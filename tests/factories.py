@@ -118,9 +118,7 @@ class Core:
         self.pool = ThreadPoolExecutor(4)
         ids = tuple(self.executors)
         self.sweep = Redispatcher(record=self.record, queues=self.queues, executor_ids=ids, who="test keeper")
-        self.unknowns = OrderLookup(
-            record=self.record, queues=self.queues, runtimes=self.runtimes, pool=self.pool, who="test keeper"
-        )
+        self.unknowns = OrderLookup(record=self.record, runtimes=self.runtimes, pool=self.pool, who="test keeper")
         self._recipes: dict[str, ExecutionRunner] = {}
 
     def close(self) -> None:

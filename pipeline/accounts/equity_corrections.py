@@ -12,7 +12,7 @@ from config.schema.executor import ExecutorSettings
 from pipeline.accounts.account_key import account_key_of
 from pipeline.accounts.equity import equity_baseline
 from pipeline.model.errors import NotPossible
-from pipeline.model.json_values import number_json
+from pipeline.model.json_values import object_json
 from pipeline.store.query import execute
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
@@ -32,15 +32,7 @@ class Baseline:
 
     def to_json(self) -> dict[str, Any]:
         """Return the shape that `baseline --json` prints."""
-        return {
-            "executor_id": self.executor_id,
-            "account": self.account,
-            "day": self.day.isoformat(),
-            "equity": number_json(self.equity),
-            "day_start_equity": number_json(self.day_start_equity),
-            "day_start_balance": number_json(self.day_start_balance),
-            "peak_equity": number_json(self.peak_equity),
-        }
+        return object_json(vars(self)) | {"day": self.day.isoformat()}
 
 
 def read(record: Record, executor: ExecutorSettings) -> Baseline:

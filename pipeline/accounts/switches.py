@@ -150,11 +150,8 @@ class Switches:
 
         def unit(connection: Connection[DictRow]) -> SwitchStatus:
             account_keys = account_keys_of(connection, executor_id)
-            by_limit = [
-                each
-                for each in active_switches(connection, account_keys)
-                if each.kind is SwitchKind.HALTED and is_limit(each)
-            ]
+            active = active_switches(connection, account_keys)
+            by_limit = [each for each in active if each.kind is SwitchKind.HALTED and is_limit(each)]
             if by_limit and not why:
                 raise NotPossible(
                     f"{executor_id} was halted by its limits ({'; '.join(str(reason_of(each)) for each in by_limit)}): "

@@ -144,9 +144,7 @@ class World:
         pool: Any = SimpleNamespace(map=map)
         self.rounds: dict[str, Callable[[], int]] = {
             "sweep": Redispatcher(record=self.record, queues=queues, executor_ids=(EXECUTOR,), who="keeper").run_once,
-            "unknown": OrderLookup(
-                record=self.record, queues=queues, runtimes={EXECUTOR: runtime}, pool=pool, who="keeper"
-            ).run_once,
+            "unknown": OrderLookup(record=self.record, runtimes={EXECUTOR: runtime}, pool=pool, who="keeper").run_once,
             "follow": OrderPolling(record=self.record, runtime=runtime, who="keeper").run_once,
         }
 

@@ -19,7 +19,7 @@ from pipeline.store.record import Record
 from tests.core_fixtures import Processes, Started
 from tests.factories import Core, until
 from tests.integration.receivers import Receiver, alerts_at, receiving
-from workers.keeper.alert_tasks import Deadman
+from workers.keeper.alert_tasks import ping_deadman
 
 
 def set_up(tmp_path: Path, **receivers: Receiver) -> dict[str, str]:
@@ -105,11 +105,11 @@ def test_the_web_process_tells_that_no_keeper_runs(core: Core, processes: Proces
 def test_the_ping_goes_out_while_the_record_answers(record: Record) -> None:
     with receiving() as (receiver,):
         address = alerts_at({"ALERTS_PING": f"http://127.0.0.1:{receiver.port}/ping/secret"}).channels["ALERTS_PING"]
-        Deadman(record, address).run_once()
+        ping_deadman(record, address)
         assert receiver.asked == ["/ping/secret"]
 
         with Record("postgresql://127.0.0.1:1/nowhere", retry_for_s=0.0) as away, pytest.raises(RecordUnavailable):
-            Deadman(away, address).run_once()
+            ping_deadman(away, address)
         assert len(receiver.asked) == 1
 
 
@@ -118,7 +118,7 @@ def test_an_outside_address_that_does_not_answer_is_said_without_its_secret(
 ) -> None:
     address = alerts_at({"ALERTS_PING": "http://127.0.0.1:1/ping/secret"}).channels["ALERTS_PING"]
 
-    assert Deadman(record, address).run_once() == 0
+    ping_deadman(record, address)
 
     said = "".join(capsys.readouterr())
     assert "deadman.not_reached" in said

@@ -51,7 +51,7 @@ class Sender:
         self.recipe.results.record(self.taken, self.intended, outcome, move, took_ms=1.0)
 
     def send(self) -> Outcome:
-        return self.recipe.broker.submit(OrderRequest.from_json(self.intended.order.request))
+        return self.recipe.runtime.broker.submit(OrderRequest.from_json(self.intended.order.request))
 
 
 def sleeper_and_successor(core: Core) -> tuple[Sender, Sender]:

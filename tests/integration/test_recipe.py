@@ -234,10 +234,10 @@ def test_a_failure_of_our_own_ends_as_a_dead_letter_before_a_send_and_unknown_af
 
     recipe = core.recipe(worker="broken")
     before, after = core.send("AAPL"), core.send("MSFT")
-    monkeypatch.setattr(type(recipe.check.inputs.assets), "get", lambda *_, **__: Broken().anything)
+    monkeypatch.setattr(type(recipe.runtime.assets), "get", lambda *_, **__: Broken().anything)
     recipe.run(before)
     monkeypatch.undo()
-    monkeypatch.setattr(type(recipe.broker), "submit", lambda *_: Broken().anything)
+    monkeypatch.setattr(type(recipe.runtime.broker), "submit", lambda *_: Broken().anything)
     recipe.run(after)
 
     dead, unknown = core.execution(before), core.execution(after)

@@ -19,7 +19,7 @@ from pipeline.store.record import Record
 from pipeline.store.statements import sql
 from workers.account.snapshots import Snapshots
 from workers.brokers.protocol import Broker
-from workers.rules.market_hours import Market, by_calendar, by_clock
+from workers.rules.market_hours import Market, by_clock
 
 log = structlog.get_logger(__name__)
 
@@ -35,11 +35,6 @@ _READ_AGAIN_S, _TRY_AGAIN_S = 600.0, 30.0
 def market_at(snapshot: Snapshot, now: datetime, sessions: tuple[MarketSession, ...]) -> Market | None:
     """Return the hours at *now* (the record's clock); None when the clock was not read, or may have changed since."""
     return None if snapshot.clock is None else by_clock(snapshot.clock, now, sessions)
-
-
-def calendar_at(snapshot: Snapshot, now: datetime, sessions: tuple[MarketSession, ...]) -> Market | None:
-    """Return the hours that the calendar has for *now*: enough to compute ages, not to send orders."""
-    return by_calendar(snapshot.last_clock, now, sessions)
 
 
 def seems_open(record: Record, snapshots: Snapshots) -> bool:

@@ -28,7 +28,8 @@ def check_account(runtime: ExecutorRuntime) -> None:
     except (BrokerRefusesAccount, BrokerUnreadable) as error:
         raise BrokerUnavailable(f"the account could not be verified: {error}") from error
     if number != pinned:
-        raise ConfigInvalid([_mismatch(runtime.executor.id, number, pinned)])
+        message = f"the keys open account {number}, and the pinned one is {pinned}: correct the keys, or the account"
+        raise ConfigInvalid([Problem(key=f"executors.{runtime.executor.id}.account", message=message)])
 
 
 def await_account(runtime: ExecutorRuntime, *, stop: threading.Event) -> bool:
@@ -50,10 +51,3 @@ def await_account(runtime: ExecutorRuntime, *, stop: threading.Event) -> bool:
         else:
             return True
     return False
-
-
-def _mismatch(executor_id: str, number: str, pinned: str) -> Problem:
-    return Problem(
-        key=f"executors.{executor_id}.account",
-        message=f"the keys open account {number}, and the pinned one is {pinned}: correct the keys, or the account",
-    )

@@ -15,12 +15,7 @@ GROUP = "tradewire.brokers"
 def open_broker(broker: str, *, api_key: str, api_secret: SecretStr, base_url: str, timeout_s: float) -> Broker:
     """Return one account at the broker that is registered as *broker*. Nothing is sent yet.
 
-    Args:
-        broker: the executor's `broker` setting.
-        api_key: the account's key id.
-        api_secret: its secret.
-        base_url: where the broker's API is.
-        timeout_s: seconds that one request may take until its answer is complete.
+    *timeout_s* is the seconds that one request may take until its answer is complete.
 
     Raises:
         ConfigInvalid: no broker is registered under this name, or it does not accept these values.

@@ -6,7 +6,6 @@ from decimal import Decimal
 
 import structlog
 
-from config.schema.executor import ExecutorSettings
 from pipeline.accounts.snapshot import Snapshot
 from pipeline.model.account import Asset, ClockReading, MarketSession, Position
 from pipeline.model.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable
@@ -14,11 +13,10 @@ from pipeline.model.signals import Action, Intent
 from pipeline.model.states import State
 from pipeline.store.record import Record
 from pipeline.store.rows import ClaimedExecution, OrderRow, SignalRow
-from workers.account.assets import AssetCache
-from workers.account.calendar import Calendar, market_at, was_held_for_open
+from workers.account.calendar import market_at, was_held_for_open
 from workers.account.refusals import AccountRefused
+from workers.account.runtime import ExecutorRuntime
 from workers.account.snapshots import Snapshots
-from workers.brokers.guarded import GuardedBroker
 from workers.rules.freshness import keeps_hours, waited
 from workers.rules.market_hours import Market, by_calendar
 from workers.rules.orders import reduces, side_of
@@ -49,21 +47,18 @@ class InputSnapshot:
 class BrokerInputs:
     """Reads the inputs of one executor's decisions."""
 
-    executor: ExecutorSettings
     record: Record
-    broker: GuardedBroker
-    snapshots: Snapshots
-    assets: AssetCache
-    calendar: Calendar
+    runtime: ExecutorRuntime
 
     def read(
         self, claimed: ClaimedExecution, signal: SignalRow, under_way: tuple[OrderRow, ...]
     ) -> InputSnapshot | AccountRefused:
         """Read the inputs of a decision. A position that may be closed is read anew, since it limits the exit."""
-        may_short = self.executor.order.allow_short
+        may_short = self.runtime.executor.order.allow_short
         # A signal that may close a position must not wait for room in the account's request budget.
         urgent = may_close(signal, None, may_short=may_short)
-        snapshots = Snapshots(self.record, self.executor, self.broker.urgent()) if urgent else self.snapshots
+        runtime = self.runtime
+        snapshots = Snapshots(self.record, runtime.executor, runtime.urgent) if urgent else runtime.snapshots
         snapshot = snapshots.fresh()
         if isinstance(snapshot, AccountRefused):
             return snapshot
@@ -71,10 +66,10 @@ class BrokerInputs:
         try:
             closes = may_close(signal, position, may_short=may_short)
             if closes:
-                position = self.broker.position(signal.symbol)
+                position = runtime.broker.position(signal.symbol)
             asset = self._asset(signal, position, urgent=closes)
         except BrokerRefusesAccount as error:
-            return self.snapshots.refused(str(error))
+            return runtime.snapshots.refused(str(error))
         sessions = self._sessions(signal, snapshot.last_clock, snapshot.taken_at)
         needs_price = self._needs_price(claimed, signal, position, market_at(snapshot, claimed.now, sessions))
         return InputSnapshot(
@@ -89,31 +84,31 @@ class BrokerInputs:
 
     def hours(self, signal: SignalRow, now: datetime) -> Market | None:
         """Return the hours that the calendar has for *now*, without reading the broker: for ages while it is away."""
-        if not keeps_hours(signal, self.executor):
+        if not keeps_hours(signal, self.runtime.executor):
             return None
-        last = self.snapshots.last_clock()
-        return by_calendar(last, now, self.calendar.known(now if last is None else last.at(now)))
+        last = self.runtime.snapshots.last_clock()
+        return by_calendar(last, now, self.runtime.calendar.known(now if last is None else last.at(now)))
 
     def _asset(self, signal: SignalRow, position: Position | None, *, urgent: bool) -> Asset | None:
         """Read the asset. An exit does not need it: without price steps it becomes a market order."""
         try:
-            return self.assets.get(signal.symbol, urgent=urgent)
+            return self.runtime.assets.get(signal.symbol, urgent=urgent)
         except (BrokerUnavailable, BrokerUnreadable) as error:
             if not _reduces(signal, position):
                 raise
-            log.debug("asset.failed", executor_id=self.executor.id, symbol=signal.symbol, error=str(error))
+            log.debug("asset.failed", executor_id=self.runtime.executor.id, symbol=signal.symbol, error=str(error))
             return None
 
     def _sessions(self, signal: SignalRow, last: ClockReading | None, taken_at: datetime) -> tuple[MarketSession, ...]:
-        if not keeps_hours(signal, self.executor):
+        if not keeps_hours(signal, self.runtime.executor):
             return ()
-        return self.calendar.around(taken_at if last is None else last.clock.timestamp)
+        return self.runtime.calendar.around(taken_at if last is None else last.clock.timestamp)
 
     def _needs_price(
         self, claimed: ClaimedExecution, signal: SignalRow, position: Position | None, market: Market | None
     ) -> bool:
         """Return whether the market's price matters: for market orders, and for entries that waited for the open."""
-        executor = self.executor
+        executor = self.runtime.executor
         if executor.limits.price_drift_percent is None or signal.entry_price is None or _reduces(signal, position):
             return False
         if executor.order.type == "market":
@@ -127,9 +122,9 @@ class BrokerInputs:
     def _price(self, symbol: str) -> Decimal | None:
         """Return the market's price; None when there is none, or when the market data service cannot be read."""
         try:
-            return self.broker.price(symbol)
+            return self.runtime.broker.price(symbol)
         except (BrokerUnavailable, BrokerRefusesAccount, BrokerUnreadable) as error:
-            log.debug("price.failed", executor_id=self.executor.id, symbol=symbol, error=str(error))
+            log.debug("price.failed", executor_id=self.runtime.executor.id, symbol=symbol, error=str(error))
             return None
 
 

@@ -46,15 +46,8 @@ def follow(
 ) -> bool:
     """Move an execution to the state that its order's status calls for, and return whether it moved.
 
-    It stays where it is when it has that state already, or may not move there.
-
-    Args:
-        connection: A connection in the caller's transaction.
-        execution_id: The execution.
-        generation: The generation of its order.
-        order: The order as the broker reports it.
-        by: The program that read it, for the history.
-        late: The execution had ended before the order was found.
+    It stays where it is when it has that state already, or may not move there. *late*: it had ended before the order
+    was found.
     """
     transition = settled_by(order)
     reason = transition.reason
@@ -74,9 +67,8 @@ def follow(
 def matches(intent: OrderRow, order: BrokerOrder) -> bool:
     """Return whether *order* is the order of *intent*: same symbol, side and quantity, and not older."""
     not_older = order.created_at is None or order.created_at > intent.intended_at - _CLOCKS_DIFFER
-    return (
-        order.symbol == intent.symbol and order.side == intent.side and order.quantity == intent.quantity and not_older
-    )
+    same = (order.symbol, order.side, order.quantity) == (intent.symbol, intent.side, intent.quantity)
+    return same and not_older
 
 
 def is_unfilled_entry(intent: OrderRow, order: BrokerOrder) -> bool:

@@ -6,7 +6,6 @@ from datetime import timedelta
 from psycopg import Connection
 from psycopg.rows import DictRow
 
-from config.schema.executor import ExecutorSettings
 from pipeline.intake.routing import may_be_exit
 from pipeline.model.backoff import Backoff
 from pipeline.model.crash_points import reached
@@ -18,7 +17,7 @@ from pipeline.store.record import Record
 from pipeline.store.rows import ClaimedExecution, OrderRow, SignalRow
 from pipeline.store.statements import sql
 from workers.account.refusals import AccountRefused
-from workers.brokers.protocol import Broker
+from workers.account.runtime import ExecutorRuntime
 from workers.execution.broker_inputs import BrokerInputs, InputSnapshot
 from workers.execution.cancels import ask_to_cancel
 from workers.execution.order_intents import Intended, pay_again, prior_order, write_intent
@@ -38,9 +37,8 @@ _UNREADABLE = Backoff(first_s=0.5, longest_s=16.0)
 class PreTradeCheck:
     """Decides on the executions of one executor."""
 
-    executor: ExecutorSettings
     record: Record
-    broker: Broker
+    runtime: ExecutorRuntime
     inputs: BrokerInputs
 
     def decide(self, claimed: ClaimedExecution) -> Intended | Transition:
@@ -68,7 +66,7 @@ class PreTradeCheck:
     ) -> Intended | Transition | Hold:
         """Decide and write the intent under the executor's lock, so that reservations see each other."""
         execute(connection, sql("accounts", "lock_executor"), {"executor_id": claimed.executor_id})
-        case = read_case(connection, claimed, signal, seen, self.executor)
+        case = read_case(connection, claimed, signal, seen, self.runtime.executor)
         prior = prior_order(connection, claimed)
         if prior is not None and prior.may_exist:
             return self._again(connection, case, prior)
@@ -88,7 +86,7 @@ class PreTradeCheck:
                     signal,
                     go,
                     account_number=case.account.number,
-                    per_minute=self.executor.limits.requests_per_minute,
+                    per_minute=self.runtime.executor.limits.requests_per_minute,
                 )
                 if isinstance(written, Hold):
                     return self._hold(claimed, signal, written.reason, written.wait, case.calendar)
@@ -109,21 +107,21 @@ class PreTradeCheck:
             key = {"execution_id": prior.execution_id, "generation": prior.generation}
             execute(connection, sql("orders", "end"), key | {"order_status": None})
             return skipped(no_go.reasons)
-        return pay_again(connection, prior, per_minute=self.executor.limits.requests_per_minute)
+        return pay_again(connection, prior, per_minute=self.runtime.executor.limits.requests_per_minute)
 
     def _cancel_and_hold(self, hold: Hold) -> Transition:
         """Ask for the cancels that an exit waits for. The poll of the orders shows when they are done."""
         for order_id in hold.cancel:
-            ask_to_cancel(self.record, self.broker, order_id)
+            ask_to_cancel(self.record, self.runtime.broker, order_id)
         return Transition(state=State.HELD, reason=hold.reason, due_in=hold.wait)
 
     def _unreadable(self, claimed: ClaimedExecution, signal: SignalRow, says: str) -> Transition:
         """Read an answer that makes no sense a few times more, then leave it to a person. An exit never gives up."""
         attempts = claimed.attempts + 1
         reason = Reason(code=Code.ACCOUNT_UNREADABLE, facts={"says": says[:300], "attempts": attempts})
-        if may_be_exit(signal, self.executor):
+        if may_be_exit(signal, self.runtime.executor):
             return Transition(state=State.HELD, reason=reason, due_in=broker_hold(age=claimed.now - claimed.created_at))
-        if attempts >= self.executor.retry.attempts:
+        if attempts >= self.runtime.executor.retry.attempts:
             return Transition(state=State.DEAD, reason=reason, attempts=1)
         pause = timedelta(seconds=_UNREADABLE.after(attempts))
         return Transition(state=State.HELD, reason=reason, due_in=pause, attempts=1)
@@ -131,7 +129,7 @@ class PreTradeCheck:
     def _hold(
         self, claimed: ClaimedExecution, signal: SignalRow, reason: Reason, wait: timedelta, market: Market | None
     ) -> Transition:
-        return held(claimed, signal, self.executor, reason, wait, market=market)
+        return held(claimed, signal, self.runtime.executor, reason, wait, market=market)
 
 
 def _look_up(prior: OrderRow, code: Code) -> Transition:

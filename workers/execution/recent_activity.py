@@ -43,15 +43,9 @@ def recent_of(
     rows: Sequence[BookRow],
     day_started_at: datetime | None,
 ) -> Recent:
-    """Return the executor's recent orders.
+    """Return the executor's recent orders, without those of *claimed*, as far as its limits need them.
 
-    Args:
-        connection: A connection in the transaction that decides.
-        claimed: The execution, whose own orders do not count.
-        signal: Its signal.
-        executor: The settings, whose limits say which figures are needed.
-        rows: The holdings, as `read_book` returns them.
-        day_started_at: When the account's day began; None where the account's days are not recorded yet.
+    *day_started_at* is None where the account's days are not recorded yet.
     """
     limits = executor.limits
     key = {"executor_id": claimed.executor_id, "symbol": claimed.symbol, "execution_id": claimed.execution_id}

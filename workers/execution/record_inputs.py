@@ -14,12 +14,13 @@ from pipeline.model.switches import Switch
 from pipeline.store.query import fetch_all, fetch_one
 from pipeline.store.rows import ClaimedExecution, OrderRow, SignalRow
 from pipeline.store.statements import sql
-from workers.account.calendar import calendar_at, market_at
+from workers.account.calendar import market_at
 from workers.execution.broker_inputs import InputSnapshot
 from workers.execution.order_intents import prior_order
 from workers.execution.position_book import book_of, own_of, read_book
 from workers.execution.recent_activity import recent_of
 from workers.rules.case import Case
+from workers.rules.market_hours import by_calendar
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +67,7 @@ def read_case(
         reserved=reserved,
         now=now,
         market=market_at(seen.snapshot, now, seen.sessions),
-        calendar=calendar_at(seen.snapshot, now, seen.sessions),
+        calendar=by_calendar(seen.snapshot.last_clock, now, seen.sessions),
         book=book_of(seen.snapshot, rows),
         own=own_of(rows, signal),
         baseline=baseline,

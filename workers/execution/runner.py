@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 
 import structlog
 
-from config.schema.executor import ExecutorSettings, settings_hash
+from config.schema.executor import settings_hash
 from pipeline.model.crash_points import reached
 from pipeline.model.errors import RecordUnavailable
 from pipeline.model.orders import OrderRequest
@@ -22,7 +22,6 @@ from pipeline.store.record import Record
 from pipeline.store.rows import ClaimedExecution
 from pipeline.store.statements import sql
 from workers.account.runtime import ExecutorRuntime
-from workers.brokers.protocol import Broker
 from workers.execution.broker_inputs import BrokerInputs
 from workers.execution.claims import claim_execution, claim_or_wait
 from workers.execution.lease import LEASE, Lease, LeaseKeeper
@@ -41,9 +40,8 @@ _LONGEST_CHAIN = 1000
 class ExecutionRunner:
     """Runs the executions of one executor in one process."""
 
-    executor: ExecutorSettings
     record: Record
-    broker: Broker
+    runtime: ExecutorRuntime
     leases: LeaseKeeper
     check: PreTradeCheck
     results: ResultRecorder
@@ -87,7 +85,7 @@ class ExecutionRunner:
             "settings_hash": self._settings_hash,
         }
         claimed, waits = self.record.run(
-            lambda connection: claim_or_wait(connection, values, may_short=self.executor.order.allow_short)
+            lambda connection: claim_or_wait(connection, values, may_short=self.runtime.executor.order.allow_short)
         )
         if waits:
             # The earlier one may have been decided before our mark was visible. Now it is visible, so try once more.
@@ -96,7 +94,7 @@ class ExecutionRunner:
 
     @cached_property
     def _settings_hash(self) -> str:
-        return settings_hash(self.executor)
+        return settings_hash(self.runtime.executor)
 
     def _settle(self, claimed: ClaimedExecution, lease: Lease) -> None:
         """Carry out the decision. A failure of our own ends in a state with a reason, too."""
@@ -124,7 +122,7 @@ class ExecutionRunner:
             return
         request = OrderRequest.from_json(intended.order.request)
         sent_at = time.monotonic()
-        outcome = self.broker.submit(request)
+        outcome = self.runtime.broker.submit(request)
         took_ms = (time.monotonic() - sent_at) * 1000
         reached("worker.after_send")
         transition = after_submit(outcome, age=claimed.now - claimed.created_at)
@@ -148,24 +146,12 @@ def _own_failure(error: Exception, *, sent: bool) -> Transition:
 
 def runner_of(runtime: ExecutorRuntime, *, record: Record, leases: LeaseKeeper, worker: str) -> ExecutionRunner:
     """Build the runner of one executor."""
+    inputs = BrokerInputs(record=record, runtime=runtime)
     return ExecutionRunner(
-        executor=runtime.executor,
         record=record,
-        broker=runtime.broker,
+        runtime=runtime,
         leases=leases,
-        check=PreTradeCheck(
-            executor=runtime.executor,
-            record=record,
-            broker=runtime.broker,
-            inputs=BrokerInputs(
-                executor=runtime.executor,
-                record=record,
-                broker=runtime.broker,
-                snapshots=runtime.snapshots,
-                assets=runtime.assets,
-                calendar=runtime.calendar,
-            ),
-        ),
+        check=PreTradeCheck(record=record, runtime=runtime, inputs=inputs),
         results=ResultRecorder(store=record, snapshots=runtime.snapshots, worker=worker),
         worker=worker,
     )

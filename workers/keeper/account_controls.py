@@ -10,7 +10,7 @@ from pipeline.store.record import Record
 from pipeline.store.statements import sql
 from workers.account.runtime import ExecutorRuntime
 from workers.keeper.closing_exits import ClosingExits
-from workers.keeper.entry_cancellation import EntryCancellation
+from workers.keeper.entry_cancellation import end_entries
 from workers.keeper.flat_by_close import FlatByClose
 from workers.keeper.flatten import Flatten
 
@@ -30,8 +30,7 @@ def account_controls_of(record: Record, intake: Intake, runtime: ExecutorRuntime
     flat_by = ClosingExits(record=record, intake=intake, runtime=runtime, cause="flat_by", who=who)
     return AccountControls(
         record=record,
-        executor_id=runtime.executor.id,
-        entries=EntryCancellation(record=record, runtime=runtime),
+        runtime=runtime,
         flatten=Flatten(record=record, runtime=runtime, exits=flatten, who=who),
         flat_by=FlatByClose(record=record, runtime=runtime, exits=flat_by),
     )
@@ -42,15 +41,14 @@ class AccountControls:
     """Applies one executor's switches. While none is on, that costs one statement."""
 
     record: Record
-    executor_id: str
-    entries: EntryCancellation
+    runtime: ExecutorRuntime
     flatten: Flatten
     flat_by: FlatByClose
 
     def run_once(self) -> int:
         """Take the next step that the switches and hours ask for; return how many exits were recorded."""
-        key = {"executor_id": self.executor_id}
+        key = {"executor_id": self.runtime.executor.id}
         active = self.record.one(_ActiveControls, sql("switches", "active_controls"), key)
         if active.entries_stopped_since is not None:
-            self.entries.end_entries(active.entries_stopped_since)
+            end_entries(self.record, self.runtime, active.entries_stopped_since)
         return self.flatten.run_once() if active.flatten else self.flat_by.run_once()

@@ -47,7 +47,7 @@ def alert_tasks(
         task("telling", _DELIVER_EVERY_S, delivery.run_once),
     ]
     if alerts.deadman is not None:
-        tasks.append(task("deadman", _PING_EVERY_S, Deadman(record, alerts.deadman).run_once))
+        tasks.append(task("deadman", _PING_EVERY_S, partial(ping_deadman, record, alerts.deadman)))
     return tasks
 
 
@@ -72,21 +72,14 @@ def _limit(name: str, use: Use, at: int) -> Raised:
     )
 
 
-class Deadman:
-    """Pings an outside address while this keeper leads and PostgreSQL answers. The address alerts when pings stop."""
+def ping_deadman(record: Record, address: SecretStr) -> None:
+    """Ping an outside address, which alerts when the pings stop.
 
-    def __init__(self, record: Record, address: SecretStr) -> None:
-        self._record = record
-        self._address = address
-
-    def run_once(self) -> int:
-        """Ping once; return 0, since there is never more to do at once.
-
-        Raises:
-            RecordUnavailable: PostgreSQL is away, and no ping was sent.
-        """
-        self._record.run(lambda _: None)
-        if not ping(self._address):
-            # The address is a secret, so it is not logged.
-            log.warning("deadman.not_reached")
-        return 0
+    Raises:
+        RecordUnavailable: PostgreSQL is away, and no ping was sent.
+    """
+    # A keeper without PostgreSQL does nothing for the accounts, so it must not look alive.
+    record.run(lambda _: None)
+    if not ping(address):
+        # The address is a secret, so it is not logged.
+        log.warning("deadman.not_reached")

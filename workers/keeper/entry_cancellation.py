@@ -28,29 +28,17 @@ class _WorkingEntry:
     symbol: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class EntryCancellation:
-    """Ends the entries of one executor's account. Running it twice changes nothing."""
-
-    record: Record
-    runtime: ExecutorRuntime
-
-    def end_entries(self, since: datetime) -> int:
-        """Cancel working entries, and make due what was held before *since*; return how many entries still work."""
-        values = {
-            "executor_id": self.runtime.executor.id,
-            "since": since,
-            "grace": _GRACE,
-            "reason_codes": [code.value for code in _HELD_FOR],
-        }
-        self.record.do(sql("switches", "release_stopped"), values)
-        return cancel_entries(self.record, self.runtime)
+def end_entries(record: Record, runtime: ExecutorRuntime, since: datetime) -> None:
+    """Cancel working entries, and make due what was held before *since*. Running it twice changes nothing."""
+    reason_codes = [code.value for code in _HELD_FOR]
+    values = {"executor_id": runtime.executor.id, "since": since, "grace": _GRACE, "reason_codes": reason_codes}
+    record.do(sql("switches", "release_stopped"), values)
+    cancel_entries(record, runtime)
 
 
-def cancel_entries(record: Record, runtime: ExecutorRuntime, *, only: AssetClass | None = None) -> int:
-    """Ask for a cancel of every working entry of the asset class *only* (None: of all); return how many work."""
+def cancel_entries(record: Record, runtime: ExecutorRuntime, *, only: AssetClass | None = None) -> None:
+    """Ask for a cancel of every working entry of the asset class *only* (None: of all)."""
     working = record.all(_WorkingEntry, sql("switches", "working_entries"), {"executor_id": runtime.executor.id})
-    entries = [entry for entry in working if only is None or asset_class(entry.symbol) is only]
-    for entry in entries:
-        ask_to_cancel(record, runtime.urgent, entry.order_id)
-    return len(entries)
+    for entry in working:
+        if only is None or asset_class(entry.symbol) is only:
+            ask_to_cancel(record, runtime.urgent, entry.order_id)

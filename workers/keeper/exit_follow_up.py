@@ -162,13 +162,8 @@ class ExitFollowUp:
         for each in late:
             if each.execution_id not in self._reported:
                 self._reported.add(each.execution_id)
-                log.error(
-                    "exit.late",
-                    executor_id=self.runtime.executor.id,
-                    execution_id=str(each.execution_id),
-                    symbol=each.symbol,
-                    reason=each.reason_code,
-                )
+                facts = {"execution_id": str(each.execution_id), "symbol": each.symbol, "reason": each.reason_code}
+                log.error("exit.late", executor_id=self.runtime.executor.id, **facts)
 
     def _signal(self, ended: _EndedExit) -> dict[str, Any]:
         body = {"symbol": ended.symbol, "action": ended.action, "executors": [self.runtime.executor.id]}

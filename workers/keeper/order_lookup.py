@@ -16,7 +16,6 @@ from pipeline.model.crash_points import reached
 from pipeline.model.errors import BrokerUnavailable, BrokerUnreadable
 from pipeline.model.reasons import Code, Reason
 from pipeline.model.states import State
-from pipeline.queues.queue import ExecutionQueue
 from pipeline.store.record import Record
 from pipeline.store.rows import OrderRow
 from pipeline.store.statements import sql
@@ -71,7 +70,6 @@ class OrderLookup:
     """Looks up unknown orders. A crash at any point repeats a look-up; every transition is a compare-and-set."""
 
     record: Record
-    queues: ExecutionQueue
     runtimes: Mapping[str, ExecutorRuntime]
     pool: ThreadPoolExecutor
     who: str

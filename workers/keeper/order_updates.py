@@ -93,13 +93,8 @@ class OrderUpdates:
             return False
         moved = self.record.run(lambda connection: self._move(connection, intent, order, late=late))
         if moved and not late:
-            log.info(
-                "order.followed",
-                execution_id=str(intent.execution_id),
-                order_id=order.order_id,
-                order_status=order.raw_status,
-                filled_quantity=str(order.filled_quantity),
-            )
+            facts = {"order_status": order.raw_status, "filled_quantity": str(order.filled_quantity)}
+            log.info("order.followed", execution_id=str(intent.execution_id), order_id=order.order_id, **facts)
         return moved
 
     def _move(self, connection: Connection[DictRow], intent: OrderRow, order: BrokerOrder, *, late: bool) -> bool:
@@ -114,10 +109,7 @@ class OrderUpdates:
                 self.record.run(lambda connection: record_broker_order(connection, order))
 
     def _stop_late(self, intent: OrderRow, order: BrokerOrder, *, new: bool) -> None:
-        """Report an order of an execution that had ended here, and cancel it while it is an unfilled entry.
-
-        A cancel that fails is repeated with the next poll.
-        """
+        """Report an order of an execution that had ended here, and cancel it while it is an unfilled entry."""
         facts = {"execution_id": str(intent.execution_id), "order_id": order.order_id}
         if new:
             log.error("order.late", **facts, order_status=order.raw_status)
@@ -125,6 +117,7 @@ class OrderUpdates:
             try:
                 self.broker.cancel(order.order_id)
             except (BrokerUnavailable, BrokerUnreadable) as error:
+                # The next poll repeats the cancel.
                 log.warning("cancel.failed", **facts, error=str(error))
 
 

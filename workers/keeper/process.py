@@ -4,11 +4,11 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
@@ -80,13 +80,12 @@ def keep(
     leadership = Leadership(record, "keeper")
     pools = {name: ThreadPoolExecutor(_LOOKUPS_AT_ONCE, thread_name_prefix=f"look-up {name}") for name in runtimes}
     task = partial(PeriodicTask, stop=stop, leads=leadership.leads)
-    journals = partial(import_journals, record, settings.home, by=who)
     intake = Intake(record, executors, by=who)
     tasks = [
         PeriodicTask("lead", _LEAD_EVERY_S, leadership.renew, stop=stop, leads=lambda: True, paced=True),
         *_shared_tasks(task, record, queues, tuple(runtimes), who),
-        *_executor_tasks(task, record, queues, runtimes, pools, intake, who),
-        task("journals", _JOURNALS_EVERY_S, journals),
+        *_executor_tasks(task, record, runtimes, pools, intake, who),
+        task("journals", _JOURNALS_EVERY_S, partial(import_journals, record, settings.home, by=who)),
     ]
     # The health of the keeper does not depend on these: a channel that hangs is not its fault.
     alerting = alert_tasks(record, executors, alerts, stop=stop, leads=leadership.leads)
@@ -102,16 +101,8 @@ def keep(
         runtime.close()
 
 
-class _NewTask(Protocol):
-    """Creates a task of the leader."""
-
-    def __call__(
-        self, name: str, every_s: float, task: Callable[[], int | None], *, paced: bool = False
-    ) -> PeriodicTask: ...
-
-
 def _shared_tasks(
-    task: _NewTask, record: Record, queues: ExecutionQueue, names: tuple[str, ...], who: str
+    task: partial[PeriodicTask], record: Record, queues: ExecutionQueue, names: tuple[str, ...], who: str
 ) -> list[PeriodicTask]:
     """Return the tasks that serve all executors."""
     dispatch = Redispatcher(record=record, queues=queues, executor_ids=names, who=who)
@@ -123,9 +114,8 @@ def _shared_tasks(
 
 
 def _executor_tasks(
-    task: _NewTask,
+    task: partial[PeriodicTask],
     record: Record,
-    queues: ExecutionQueue,
     runtimes: Mapping[str, ExecutorRuntime],
     pools: Mapping[str, ThreadPoolExecutor],
     intake: Intake,
@@ -133,7 +123,7 @@ def _executor_tasks(
 ) -> Iterator[PeriodicTask]:
     """Yield each executor's tasks. They have their own threads: a broker that hangs must not delay other executors."""
     for name, runtime in runtimes.items():
-        lookup = OrderLookup(record=record, queues=queues, runtimes={name: runtime}, pool=pools[name], who=who)
+        lookup = OrderLookup(record=record, runtimes={name: runtime}, pool=pools[name], who=who)
         polling = OrderPolling(record=record, runtime=runtime, who=who)
         equity = EquityMonitor(record=record, runtime=runtime, who=who)
         is_open = partial(seems_open, record, runtime.snapshots)

@@ -66,14 +66,9 @@ def reading_of(account: Account, positions: Sequence[Position], at: datetime) ->
 def first_start(day: Day, reading: EquityReading, *, last_equity: Decimal, closed_at: datetime) -> DayStart:
     """Return the start of a day that began before the first reading: the broker's figure, never the present one.
 
-    No broker reports the balance at that time. It is taken as the larger of the equity and the present balance.
-
-    Args:
-        day: The day that *reading* lies in.
-        reading: The account now.
-        last_equity: Its equity at the broker's last close.
-        closed_at: The time of that close.
+    *last_equity* is the equity at the broker's last close, at *closed_at*.
     """
+    # No broker reports the balance at that time. The larger of two figures counts a loss rather than misses it.
     balance = max(last_equity, reading.balance)
     return DayStart(day=day, equity=last_equity, balance=balance, origin=Origin.BROKER, as_of=closed_at)
 

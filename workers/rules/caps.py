@@ -84,15 +84,12 @@ def _losses(case: Case, terms: Terms) -> Iterator[Cap]:
 
 
 def _money(case: Case, terms: Terms) -> Cap:
-    """Cap by buying power; crypto is not bought on margin. An account without equity buys nothing.
-
-    A percentage limit is of the buying power before any purchase, not of what is left. Otherwise each reading would
-    allow a share of the rest again.
-    """
+    """Cap by buying power; crypto is not bought on margin. An account without equity buys nothing."""
     account, limit_percent = case.account, case.executor.limits.buying_power_percent
     crypto = case.signal.asset_class == AssetClass.CRYPTO
     power = account.non_marginable_buying_power if crypto else account.buying_power
     spent = _spent(case, crypto=crypto)
+    # A percentage of what is left would allow a share of the rest again with each reading.
     whole = power + spent if account.equity > 0 else _ZERO
     limit = whole * (_HUNDRED if limit_percent is None else limit_percent) / _HUNDRED
     code = Code.CASH_USED_UP if crypto else Code.BUYING_POWER_USED_UP

@@ -16,13 +16,9 @@ def keeps_hours(signal: SignalRow, executor: ExecutorSettings) -> bool:
 
 
 def aged(signal: SignalRow, executor: ExecutorSettings, *, now: datetime, market: Market | None) -> timedelta:
-    """Return the age of an entry at *now*, in time that the market was open; all time where hours do not matter.
+    """Return the age of an entry at *now* (the record's clock), in time that the market was open.
 
-    Args:
-        signal: the signal.
-        executor: the executor's settings.
-        now: the record's clock.
-        market: the hours as of *now*; None: they are unknown, and all time counts.
+    All time counts where hours do not matter, or are unknown.
     """
     since = signal.generated_at or signal.recorded_at
     return open_age(since, now, market if keeps_hours(signal, executor) else None)

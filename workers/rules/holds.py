@@ -62,14 +62,11 @@ def _clock(case: Case) -> Hold | None:
 
 
 def _circuit(case: Case) -> Hold | None:
-    """Wait while the broker refuses entry after entry. One entry a minute is sent as a probe.
-
-    An intent counts from the moment when it is written. So only the first of several entries is sent, and the others
-    wait while its answer is outstanding.
-    """
+    """Wait while the broker refuses entry after entry. One entry a minute is sent as a probe."""
     most, recent = case.executor.limits.consecutive_rejections, case.recent
     if most is None or recent.rejections < most:
         return None
+    # An intent counts from the moment when it is written, so the other entries wait while its answer is outstanding.
     ages = [age for age in (recent.rejected_ago, recent.tried_ago) if age is not None]
     since = min(ages, default=timedelta(0))
     if since >= PROBE_EVERY:

@@ -92,11 +92,9 @@ def _flat_by(case: Case) -> Iterator[Reason]:
 
 
 def _consistency(case: Case) -> Iterator[Reason]:
-    """Refuse entries on a day that has earned too large a share of all profit, and more than any day before it.
-
-    The first profitable day is exempt: all of the profit is its own.
-    """
+    """Refuse entries on a day that has earned too large a share of all profit, and more than any day before it."""
     most, baseline = case.executor.firm.consistency_percent, case.baseline
+    # The first profitable day is exempt: all of the profit is its own.
     if most is None or baseline is None or baseline.best_day_profit <= 0:
         return
     today = baseline.equity - baseline.day_start_equity

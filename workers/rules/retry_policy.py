@@ -1,6 +1,6 @@
 """Decide what follows an answer of the broker: one policy for holds, look-ups and re-sends. Pure."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import assert_never
 
@@ -36,6 +36,11 @@ STATE_OF = {
     OrderStatus.EXPIRED: State.EXPIRED,
     OrderStatus.REJECTED: State.REJECTED,
 }
+_REASON_OF = {
+    State.REJECTED: Code.REJECTED_BY_BROKER,
+    State.CANCELED: Code.CANCELED_AT_BROKER,
+    State.EXPIRED: Code.EXPIRED_AT_BROKER,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +55,7 @@ class Transition:
     attempts: int = 0
     order: BrokerOrder | None = None
     #: False when the broker certainly did not take this send.
-    may_exist: bool = field(default=True)
+    may_exist: bool = True
 
 
 def after_submit(outcome: Outcome, *, age: timedelta) -> Transition:
@@ -62,25 +67,15 @@ def after_submit(outcome: Outcome, *, age: timedelta) -> Transition:
             facts = {"http": outcome.status, "says": outcome.message[:300]}
             if outcome.code is not None:
                 facts["code"] = outcome.code
-            return Transition(
-                state=State.REJECTED, reason=Reason(code=Code.REJECTED_BY_BROKER, facts=facts), attempts=1
-            )
+            reason = Reason(code=Code.REJECTED_BY_BROKER, facts=facts)
+            return Transition(state=State.REJECTED, reason=reason, attempts=1)
         case NotSent():
             return _not_sent(outcome, age=age)
         case Unknown():
-            return Transition(
-                state=State.UNKNOWN,
-                reason=Reason(code=Code.NO_ANSWER, facts={"says": outcome.message[:300]}),
-                due_in=FIRST_LOOKUP,
-                attempts=1,
-            )
+            return _unknown(Code.NO_ANSWER, outcome.message, due_in=FIRST_LOOKUP)
         case Duplicate():
-            return Transition(
-                state=State.UNKNOWN,
-                reason=Reason(code=Code.DUPLICATE_ID, facts={"says": outcome.message[:300]}),
-                due_in=timedelta(0),
-                attempts=1,
-            )
+            # The broker has the order already, so the look-up need not wait for it to appear.
+            return _unknown(Code.DUPLICATE_ID, outcome.message, due_in=timedelta(0))
         case _:
             assert_never(outcome)
 
@@ -88,13 +83,8 @@ def after_submit(outcome: Outcome, *, age: timedelta) -> Transition:
 def settled_by(order: BrokerOrder, *, attempts: int = 0) -> Transition:
     """Return the transition to the state of an order that the broker holds."""
     state = STATE_OF[order.status]
-    reason = None
-    if state is State.REJECTED:
-        reason = Reason(code=Code.REJECTED_BY_BROKER, facts={"order_status": order.raw_status})
-    elif state is State.CANCELED:
-        reason = Reason(code=Code.CANCELED_AT_BROKER, facts={"order_status": order.raw_status})
-    elif state is State.EXPIRED:
-        reason = Reason(code=Code.EXPIRED_AT_BROKER, facts={"order_status": order.raw_status})
+    code = _REASON_OF.get(state)
+    reason = None if code is None else Reason(code=code, facts={"order_status": order.raw_status})
     return Transition(state=state, reason=reason, attempts=attempts, order=order)
 
 
@@ -111,9 +101,7 @@ def lookup_gap(lookups: int) -> timedelta:
 def may_send_again(*, absences: int, since_sent: timedelta) -> bool:
     """Return whether an order counts as absent at the broker, so that the identical order may be sent again.
 
-    Args:
-        absences: how many clean answers in a row said that the broker knows no such order.
-        since_sent: how long ago the order was last sent.
+    *absences* is the number of clean answers in a row that the broker knows no such order.
     """
     return absences >= _CLEAN_ABSENCES and since_sent >= ABSENT_AFTER
 
@@ -121,6 +109,11 @@ def may_send_again(*, absences: int, since_sent: timedelta) -> bool:
 def is_proved_absent(absent_for: timedelta) -> bool:
     """Return whether an order has been absent for long enough that a requeue may send a new one under a new id."""
     return absent_for >= PROVED_ABSENT_AFTER
+
+
+def _unknown(code: Code, message: str, *, due_in: timedelta) -> Transition:
+    reason = Reason(code=code, facts={"says": message[:300]})
+    return Transition(state=State.UNKNOWN, reason=reason, due_in=due_in, attempts=1)
 
 
 def _not_sent(outcome: NotSent, *, age: timedelta) -> Transition:
@@ -132,6 +125,5 @@ def _not_sent(outcome: NotSent, *, age: timedelta) -> Transition:
             wait = timedelta(seconds=min(max(outcome.retry_after_s, 0.5), 60))
     elif outcome.cause is NotSentCause.ACCOUNT_REFUSED:
         code, wait = Code.BROKER_REFUSES_ACCOUNT, PROBE_EVERY
-    return Transition(
-        state=State.HELD, reason=Reason(code=code, facts={"says": outcome.message[:300]}), due_in=wait, may_exist=False
-    )
+    reason = Reason(code=code, facts={"says": outcome.message[:300]})
+    return Transition(state=State.HELD, reason=reason, due_in=wait, may_exist=False)

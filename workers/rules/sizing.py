@@ -77,12 +77,7 @@ def calm(size: SizeSettings, *, volatility_percent: Decimal | None) -> Decimal:
 def configured(size: SizeSettings, *, factor: Decimal, equity: Decimal, price: Decimal, risk: Decimal) -> Decimal:
     """Return the units that the settings ask for, before any cap.
 
-    Args:
-        size: The settings.
-        factor: The product of the factors for confidence and volatility.
-        equity: The account's equity, in its currency.
-        price: The assumed cost of one unit.
-        risk: The possible loss of one unit down to its stop.
+    *price* is the assumed cost of one unit, *risk* its possible loss down to its stop.
     """
     match size.method:
         case "equity_percent":

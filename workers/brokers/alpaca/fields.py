@@ -7,13 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from pipeline.model.errors import BrokerUnreadable
 from pipeline.model.orders import OrderSide
 
 #: A number beyond 10 to this power is not an amount, and would be extremely long to write out.
 GREATEST_EXPONENT: Final = 30
+
+T = TypeVar("T")
 
 
 def read_json(text: str) -> Any:
@@ -63,10 +65,7 @@ class Fields:
 
     def amount(self, key: str) -> Decimal:
         """Return a required number."""
-        amount = self.amount_or_none(key)
-        if amount is None:
-            raise self.unreadable(key)
-        return amount
+        return self._required(key, self.amount_or_none(key))
 
     def amount_or_none(self, key: str) -> Decimal | None:
         """Return a number; None when the field is absent, null or empty."""
@@ -85,10 +84,7 @@ class Fields:
 
     def time(self, key: str) -> datetime:
         """Return a required time, in UTC."""
-        moment = self.time_or_none(key)
-        if moment is None:
-            raise self.unreadable(key)
-        return moment
+        return self._required(key, self.time_or_none(key))
 
     def time_or_none(self, key: str) -> datetime | None:
         """Return a time in UTC; None when the field is absent, null or empty."""
@@ -103,3 +99,8 @@ class Fields:
         if moment.tzinfo is None:
             raise self.unreadable(key)
         return moment.astimezone(UTC)
+
+    def _required(self, key: str, value: T | None) -> T:
+        if value is None:
+            raise self.unreadable(key)
+        return value

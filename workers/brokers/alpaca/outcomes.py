@@ -142,9 +142,8 @@ def complaint_of(answer: HttpAnswer) -> Complaint | None:
     if not isinstance(body, dict) or not isinstance(body.get("message"), str):
         return None
     code = body.get("code")
-    return Complaint(
-        message=_clean(body["message"]), code=code if isinstance(code, int) and not isinstance(code, bool) else None
-    )
+    is_number = isinstance(code, int) and not isinstance(code, bool)
+    return Complaint(message=_clean(body["message"]), code=code if is_number else None)
 
 
 def _taken(answer: HttpAnswer, request: OrderRequest) -> Outcome:

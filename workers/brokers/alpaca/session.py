@@ -92,10 +92,7 @@ class OneTry(RESTClient):
         return text.replace(secret, "***") if len(secret) >= SHORTEST_SECRET else text
 
     def _one_request(self, method: str, url: str, opts: dict[str, Any], retry: int) -> Reply:  # type: ignore[override]  # noqa: ARG002 - given by alpaca-py
-        """Send the request once. Never raises for errors of the network or the broker.
-
-        Exceptions of the lower layers hold the request, and with it the keys, so they are all caught here.
-        """
+        """Send the request once. Never raises for errors of the network or the broker."""
         limit_s = self._limit_s(method, url)
         # Connecting gets half of the time: a request that ends before it was sent has a known result.
         timeout = Timeout(total=limit_s, connect=min(limit_s, self._timeout_s / 2))
@@ -113,6 +110,7 @@ class OneTry(RESTClient):
                     text=self._without_keys(_read(response)),
                     retry_after_s=retry_after_s(response.headers, now=time.time()),
                 )
+        # Exceptions of the lower layers hold the request, and with it the keys, so they are all caught here.
         except (requests.RequestException, HTTPError, http.client.HTTPException, OSError, ValueError) as exc:
             return _failure(exc, limit_s)
         finally:
@@ -148,12 +146,10 @@ def retry_after_s(headers: Mapping[str, str], *, now: float) -> float | None:
     """
     sent = _epoch(headers.get("Date")) or now
     asked = headers.get("Retry-After")
-    if asked is not None:
-        wait = _number(asked)
-        until = _epoch(asked)
+    if asked is None:
+        wait, until = None, _number(headers.get("X-RateLimit-Reset"))
     else:
-        wait = None
-        until = _number(headers.get("X-RateLimit-Reset"))
+        wait, until = _number(asked), _epoch(asked)
     if wait is None and until is not None:
         wait = until - sent
     return None if wait is None else max(0.0, wait)
