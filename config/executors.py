@@ -24,11 +24,7 @@ _TAKEN = frozenset(
 
 
 def load_executors(path: str | Path, *, settings: Settings | None = None) -> Executors:
-    """Read the executors of the file at *path*, each joined with its rule pack.
-
-    Args:
-        path: The TOML file.
-        settings: The source of keys and of the sentence of mode live. Default: the environment as it is now.
+    """Read the executors of the file at *path*, each joined with its rule pack. *settings* default to the environment.
 
     Raises:
         ConfigInvalid: The file, its packs, the keys or the sentence have problems; the error lists all of them.

@@ -65,14 +65,7 @@ def masked(value: Any, *, name: str = "") -> Any:
 def configure_logs(
     style: Literal["console", "json"], *, process: str, level: int = logging.INFO, stream: TextIO | None = None
 ) -> None:
-    """Send the log lines of this process and its libraries to standard error in one form.
-
-    Args:
-        style: `console` for people, `json` for one object per line.
-        process: The process's name, which every line has.
-        level: The lowest level that is written.
-        stream: A stream to use in place of standard error.
-    """
+    """Send the log lines of this process and its libraries to *stream*, in one form with the process's name."""
     stream = stream or sys.stderr
     before = _steps(process)
     last = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, _renderer(style, stream)]

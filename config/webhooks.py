@@ -157,11 +157,7 @@ Webhooks = Mapping[str, Webhook]
 
 
 def load_webhooks(settings: Settings, *, executors: Collection[str] | None = None) -> dict[str, Webhook]:
-    """Return the webhooks by name. `tradingview` is among them also without a table in the file.
-
-    Args:
-        settings: The settings that name the file and have the variables of the secrets.
-        executors: The ids of all executors. With None, the names in the file are not checked.
+    """Return the webhooks by name; `tradingview` exists without a table. *executors* are the ids that may be named.
 
     Raises:
         ConfigInvalid: The file or a secret has problems; the error lists all of them.

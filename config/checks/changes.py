@@ -24,15 +24,11 @@ _SYMBOL_LISTS = frozenset({"route.symbols", "route.deny"})
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """A key with two values, both as JSON.
+    """A key with two values, both as JSON."""
 
-    Attributes:
-        key: The key, such as `limits.daily_loss_percent`.
-        old: The value before; None for off, for a list that allows all, and for a missing key.
-        new: The value after.
-    """
-
+    #: Such as `limits.daily_loss_percent`.
     key: str
+    #: None for off, for a list that allows all, and for a missing key.
     old: Any
     new: Any
 

@@ -1,13 +1,7 @@
 """Check that an executor in mode live has the limits that must not be off."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
+from config.schema.executor import ExecutorSettings
 from pipeline.model.errors import Problem
-
-if TYPE_CHECKING:
-    from config.schema.executor import ExecutorSettings
 
 #: Limits that cannot be off in mode live. Without the two on losses nothing stops the account; without the third,
 #: one wrong size uses the whole margin.

@@ -32,14 +32,7 @@ def unreachable_by(
     strategies: Collection[str] | None = None,
     actions: Collection[str] | None = None,
 ) -> list[Problem]:
-    """Return why the executor can never enter on the signals of a source; empty when it can, or when that is unknown.
-
-    Args:
-        executor: The executor whose routing is checked.
-        symbols: All symbols of the source's signals, in any spelling; None when they are unknown.
-        strategies: All strategies of its signals; None when they are unknown.
-        actions: All of its actions, BUY and SELL; None when they are unknown.
-    """
+    """Return why the executor can never enter on the signals of a source. None: the source's values are unknown."""
     # Signals are recorded with canonical symbols, however the source spells them.
     produced = None if symbols is None else {canonical_where_known(symbol) for symbol in symbols}
     faults = _faults(executor, produced, strategies, actions)

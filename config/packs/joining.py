@@ -14,18 +14,15 @@ Tables = Mapping[str, Mapping[str, Any]]
 
 @dataclass(frozen=True, kw_only=True)
 class Packed:
-    """The executors' tables with the rules of their packs, and the problems.
+    """The executors' tables with the rules of their packs, and the problems."""
 
-    Attributes:
-        tables: By executor. A table whose pack cannot be read is as in the file.
-        overruled: By executor; see `Merged.overruled`.
-        unusable: The executors whose pack cannot be read.
-        problems: The faults of the packs' files, and of rules that cannot be joined.
-    """
-
+    #: By executor. A table whose pack cannot be read is as in the file.
     tables: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    #: By executor; see `Merged.overruled`.
     overruled: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    #: The executors whose pack cannot be read.
     unusable: set[str] = field(default_factory=set)
+    #: The faults of the packs' files, and of rules that cannot be joined.
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -50,9 +47,7 @@ def with_packs(tables: Tables, path: Path) -> Packed:
         result = merged(table, pack)
         packed.tables[executor_id] = result.table
         packed.overruled[executor_id] = result.overruled
-        packed.problems.extend(
-            Problem(key=f"{key}.{problem.key}", message=problem.message) for problem in result.problems
-        )
+        packed.problems.extend(Problem(key=f"{key}.{fault.key}", message=fault.message) for fault in result.problems)
     packed.problems.extend(files.problems)
     return packed
 
@@ -66,13 +61,10 @@ class _PackFiles:
         self._read: dict[Path, Pack | None] = {}
 
     def pack(self, named: str) -> Pack | None:
-        """Return the pack; None when its file has faults, which are then among `problems`.
-
-        Raises:
-            ValueError: There is no pack of this name.
-        """
+        """Return the pack; None when its file has faults, which are then among `problems`."""
         path = pack_file(named, beside=self._path)
         if path not in self._read:
+            # The faults are reported once, also when several executors name the pack.
             self._read[path] = None
             try:
                 self._read[path] = read_pack(path)

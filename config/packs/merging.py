@@ -17,17 +17,14 @@ _BINDING = "firm"
 
 @dataclass(frozen=True, kw_only=True)
 class Merged:
-    """An executor's table joined with the rules of a pack.
+    """An executor's table joined with the rules of a pack."""
 
-    Attributes:
-        table: The table, in the form of executors.toml.
-        overruled: The keys whose value comes from the pack, such as `limits.drawdown_percent`, each with the
-            executor's own value as JSON; None when it has none.
-        problems: The rules that cannot both hold. Keys are relative to the executor.
-    """
-
+    #: In the form of executors.toml.
     table: Mapping[str, Any]
+    #: The keys whose value comes from the pack, such as `limits.drawdown_percent`, each with the executor's own value
+    #: as JSON; None when it has none.
     overruled: Mapping[str, Any]
+    #: The rules that cannot both hold. Keys are relative to the executor.
     problems: list[Problem]
 
 
@@ -60,11 +57,7 @@ def merged(table: Mapping[str, Any], pack: Pack) -> Merged:
 
 
 def _joined(section: str, name: str, own: Mapping[str, Any], rule: Any, pack: Pack) -> tuple[Any, Any]:
-    """Return the value that holds, and the executor's own value as JSON.
-
-    Raises:
-        ValueError: The two cannot both hold.
-    """
+    """Return the value that holds and the executor's own as JSON; raise ValueError if the two cannot both hold."""
     if name not in own:
         return rule, None
     ours, theirs = _as_json(section, name, own[name]), _as_json(section, name, rule)

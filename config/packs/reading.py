@@ -23,16 +23,12 @@ _SHIPPED = Path(__file__).parent
 
 @dataclass(frozen=True, kw_only=True)
 class Pack:
-    """The rules of one pack file.
-
-    Attributes:
-        name: The pack's name in the file.
-        description: The pack's requirements, on one line.
-        rules: Values of TOML by table and key: `rules["limits"]["drawdown_percent"]`.
-    """
+    """The rules of one pack file."""
 
     name: str
+    #: The pack's requirements, on one line.
     description: str
+    #: Values of TOML by table and key: `rules["limits"]["drawdown_percent"]`.
     rules: Mapping[str, Mapping[str, Any]]
 
 

@@ -87,13 +87,7 @@ class ExecutorSettings(Section):
 
 
 class Executors(Mapping[str, ExecutorSettings]):
-    """The executors of one file, by id, in the file's order.
-
-    Attributes:
-        path: The file.
-        overruled: By id, the keys whose value comes from a rule pack, such as `limits.drawdown_percent`, each with
-            the file's own value as JSON; None when the file has none.
-    """
+    """The executors of one file, by id, in the file's order."""
 
     def __init__(
         self,
@@ -103,6 +97,8 @@ class Executors(Mapping[str, ExecutorSettings]):
         overruled: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
     ) -> None:
         self.path = path
+        #: By id, the keys whose value comes from a rule pack, such as `limits.drawdown_percent`, each with the file's
+        #: own value as JSON; None when the file has none.
         self.overruled = overruled
         self._by_id = dict(by_id)
 

@@ -65,6 +65,7 @@ class Outage:
 
     def record_success(self) -> None:
         """Count a successful try; log the end of an outage that was logged."""
+        # Nearly every call ends here, without the lock.
         if self._since is None:
             return
         with self._lock:
@@ -81,6 +82,7 @@ def outage_of(need: Need, address: str, **facts: str) -> Outage:
         return _outages.setdefault((need, address), Outage(need, **facts))
 
 
+# Event names are written out in full, so that a search and the page of events find them.
 def _log_away(need: Need, facts: dict[str, str]) -> None:
     match need:
         case Need.RECORD:

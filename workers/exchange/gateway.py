@@ -68,6 +68,7 @@ class Gateway:
             route, path = self._find(scope)
             account = self._authenticate(Headers(scope=scope))
         except RequestRefused as refused:
+            # The login may have opened the account: that is written before the answer too.
             await self._runtime.committed()
             return answer_of(refusal(refused))
         decision = self._count(scope, route, account)

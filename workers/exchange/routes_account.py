@@ -68,6 +68,7 @@ def close_one(call: Call) -> Reply:
 def close_all(call: Call) -> Reply:
     """`DELETE /v2/positions`, canceling open orders first when asked to."""
     if call.query.get("cancel_orders", "").lower() == "true":
+        # A pending cancel still holds its quantity back, so the cancels are finished before the positions are closed.
         cancel_open(call)
         settle_cancels(call.venue, call.account, call.now_ns)
     found: list[dict[str, Any]] = []

@@ -57,6 +57,7 @@ class ExchangeRuntime:
         self._session = self.venue.clock.session(self.venue.moment(now_ns))
         if self.tape is not None:
             self.cursor = int(settings.get(_CURSOR, "0"))
+            # A new exchange has no prices before its first bar.
             if self.cursor == 0:
                 self.play_next_bar()
         for account in self.venue.accounts.values():
@@ -78,6 +79,7 @@ class ExchangeRuntime:
         """Wait until all changes so far are written. Concurrent callers share one commit."""
         self._flush_soon()
         if self._flushed is not None:
+            # Shielded, because a caller that is canceled must not cancel the others' wait.
             await asyncio.shield(self._flushed)
 
     def play_next_bar(self) -> None:
@@ -99,6 +101,7 @@ class ExchangeRuntime:
             venue.changes.prices.add(symbol)
             reprice(venue, symbol, now_ns)
         venue.changes.settings[_CURSOR] = str(self.cursor)
+        # A new event, so that later callers wait for the next bar.
         self._bar_played.set()
         self._bar_played = asyncio.Event()
 
@@ -188,6 +191,7 @@ class ExchangeRuntime:
             if changes:
                 self._journal.write(changes, self.venue)
         except BaseException as error:
+            # Nothing was written, so the changes are written with the next ones.
             self.venue.changes = changes
             if waiting is not None and not waiting.done():
                 waiting.set_exception(error)

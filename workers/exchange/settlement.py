@@ -107,6 +107,7 @@ def settle_routing(venue: Venue, now_ns: int) -> None:
 
 def reprice(venue: Venue, symbol: str, now_ns: int) -> None:
     """Match the resting orders of *symbol* against its new price."""
+    # A copy, because a filled order leaves the book during the loop.
     for order in list(venue.book.get(symbol, {}).values()):
         match_now(venue, order, now_ns)
 

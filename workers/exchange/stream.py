@@ -17,6 +17,7 @@ log = structlog.get_logger(__name__)
 
 #: Sent when the account already has a connection, and when the exchange drops one on purpose.
 _TRY_LATER = 1013
+#: Sent when the first message is not a valid login.
 _POLICY = 1008
 
 

@@ -58,6 +58,7 @@ def submit(
     reservation = reserve(venue, account, ticket, asset)
     order = _order(venue, account, ticket, asset, reservation, now_ns)
     _apply_faults(order, faults, now_ns)
+    # The first limit order gives a price to a symbol that has none.
     if venue.price(asset.symbol) is None and ticket.limit_price is not None:
         venue.last[asset.symbol] = ticket.limit_price
         venue.changes.prices.add(asset.symbol)

@@ -94,6 +94,7 @@ def event_json(event: str, order: dict[str, Any], now_ns: int, *, fill: Fill | N
 
 def fill_json(fill: Fill) -> dict[str, Any]:
     """Return *fill* as an account activity."""
+    # Activities have microseconds, where orders have nanoseconds.
     micros = fill.at_ns // 1000 * 1000
     return {
         "activity_type": "FILL",

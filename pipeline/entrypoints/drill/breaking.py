@@ -129,6 +129,7 @@ class Breaker:
 
     def _kill(self, pid: int, event: DrillEvent) -> bool:
         if event.target is Target.EXCHANGE:
+            # The exchange forgets its faults and how often they struck when it ends.
             self.exchange.count_strikes()
             self._faults_pending = True
         self._frozen.pop(pid, None)

@@ -69,24 +69,19 @@ class HeldOrder(BaseModel):
 
 @dataclass(frozen=True, kw_only=True)
 class Ledgers:
-    """The three ledgers.
+    """The three ledgers, each in full."""
 
-    Attributes:
-        sent: The `source_id` of every signal that was due.
-        source: The source whose signals these are. The record also has exits that tradewire added by itself.
-        executors: Every configured executor's id, which is its key at the exchange too.
-        signals: All recorded signals.
-        executions: All recorded executions, in the order of `seq`.
-        intents: All recorded intents.
-        held: The orders at the exchange by executor, in the order of acceptance.
-    """
-
+    #: The `source_id` of every signal that was due.
     sent: Sequence[str]
+    #: The source whose signals these are. The record also has exits that tradewire added by itself.
     source: str
+    #: Every configured executor's id, which is its key at the exchange too.
     executors: Sequence[str]
     signals: Sequence[AuditedSignal]
+    #: In the order of `seq`.
     executions: Sequence[AuditedExecution]
     intents: Sequence[AuditedIntent]
+    #: By executor, in the order of acceptance.
     held: Mapping[str, Sequence[HeldOrder]]
 
     @property

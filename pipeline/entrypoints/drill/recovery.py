@@ -9,6 +9,8 @@ from uuid import UUID
 
 #: The time of an execution that was never decided.
 NEVER_S = math.inf
+#: The shown times. Of fewer than a hundred recoveries, p99 is the longest.
+PERCENTS = {"p50": 50, "p99": 99, "max": 100}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,16 +23,12 @@ class InterruptedWorker:
 
 @dataclass(frozen=True, kw_only=True)
 class Recovery:
-    """How long an execution took to be decided after the worker that held it was killed.
-
-    Attributes:
-        execution_id: The execution.
-        seconds: The time since the last kill. When its next worker is killed too, the time starts again.
-        kills: How many workers were killed while they held it.
-    """
+    """How long an execution took to be decided after the worker that held it was killed."""
 
     execution_id: UUID
+    #: Since the last kill. When its next worker is killed too, the time starts again.
     seconds: float
+    #: How many workers were killed while they held it.
     kills: int = 1
 
     def to_json(self) -> dict[str, Any]:
@@ -55,12 +53,8 @@ def recoveries_of(
 
 def figures(recoveries: Sequence[Recovery]) -> dict[str, Any]:
     """Return the count, p50, p99 and maximum in seconds; null without recoveries, or for one that never came."""
-    return {
-        "count": len(recoveries),
-        **{
-            name: _finite(percentile(recoveries, percent)) for name, percent in (("p50", 50), ("p99", 99), ("max", 100))
-        },
-    }
+    times = {name: _finite(percentile(recoveries, percent)) for name, percent in PERCENTS.items()}
+    return {"count": len(recoveries), **times}
 
 
 def percentile(recoveries: Sequence[Recovery], percent: float) -> float | None:

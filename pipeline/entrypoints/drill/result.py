@@ -53,13 +53,8 @@ class DrillResult:
         """Return everything as one object, with null for an execution that was never decided."""
         return {
             "system": "tradewire",
-            "seed": self.seed,
             "passed": self.passed,
-            "sent": self.sent,
-            "accepted": self.accepted,
-            "executions": self.executions,
-            "added": self.added,
-            "orders": self.orders,
+            **{name: getattr(self, name) for name in ("seed", "sent", "accepted", "executions", "added", "orders")},
             "reasons": dict(self.reasons),
             "dead_letters": self.dead,
             **{verdict.value: self.count(verdict) for verdict in AuditVerdict},

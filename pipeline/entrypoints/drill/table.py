@@ -9,7 +9,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 
 from pipeline.entrypoints.drill.audit import AuditVerdict
-from pipeline.entrypoints.drill.recovery import NEVER_S, percentile
+from pipeline.entrypoints.drill.recovery import NEVER_S, PERCENTS, percentile
 from pipeline.entrypoints.drill.result import SLOWEST, DrillResult
 
 #: At most this many findings are printed.
@@ -84,8 +84,9 @@ def _rows(result: DrillResult) -> Iterator[tuple[str, str]]:
     yield from _counted("  ", result.reasons)
     yield "dead letters", str(result.dead)
     for verdict in AuditVerdict:
-        yield verdict.value, _verdict(result, verdict)
-    for name, percent in (("p50", 50), ("p99", 99), ("max", 100)):
+        count = result.count(verdict)
+        yield verdict.value, f"[bold {'red' if count else 'green'}]{count}[/]"
+    for name, percent in PERCENTS.items():
         yield f"recovery {name}", _seconds(percentile(result.recoveries, percent))
     yield "recoveries measured", str(len(result.recoveries))
     yield from _counted("", result.broken)
@@ -95,12 +96,6 @@ def _rows(result: DrillResult) -> Iterator[tuple[str, str]]:
 
 def _counted(prefix: str, tally: Mapping[str, int]) -> Iterator[tuple[str, str]]:
     return ((prefix + name, str(count)) for name, count in sorted(tally.items()))
-
-
-def _verdict(result: DrillResult, verdict: AuditVerdict) -> str:
-    count = result.count(verdict)
-    colour = "red" if count else "green"
-    return f"[bold {colour}]{count}[/]"
 
 
 def _seconds(value: float | None) -> str:

@@ -90,6 +90,7 @@ class Child:
         """End the process and everything that it started, now."""
         if self.process is None or not self.runs:
             return
+        # A descendant with a session of its own, such as a guard's server, is not in the process group.
         with contextlib.suppress(psutil.NoSuchProcess):
             for descendant in psutil.Process(self.process.pid).children(recursive=True):
                 with contextlib.suppress(psutil.NoSuchProcess):
@@ -117,6 +118,7 @@ class Child:
             return subprocess.Popen(
                 self.line.command,
                 stdin=subprocess.DEVNULL,
+                # A server writes its address there when it is ready.
                 stdout=subprocess.PIPE if self.line.server else log,
                 stderr=log,
                 env={**environment, **self.line.environment, LIFELINE: str(self._lifeline.given)},

@@ -30,6 +30,7 @@ class HomeLock:
         for name, pid in pids.items():
             with contextlib.suppress(psutil.NoSuchProcess):
                 entries.append({"name": name, "pid": pid, "started": psutil.Process(pid).create_time()})
+        # The file is replaced as a whole: `up` may be killed while it writes.
         fresh = self._path.with_suffix(".new")
         fresh.write_text(json.dumps(entries))
         fresh.replace(self._path)

@@ -44,12 +44,7 @@ class Plan:
 
 
 def make_plan(settings: Settings, *, source: str | None, without: Sequence[str]) -> Plan:
-    """Choose ports, token and processes.
-
-    Args:
-        settings: The environment.
-        source: The name of the producer's source; None for the one in the environment.
-        without: The names of processes or groups that are not run.
+    """Choose ports, token and processes. *source* overrules the settings; *without* names processes or groups.
 
     Raises:
         ConfigInvalid: The executors file, the source or a name in *without* is wrong.

@@ -42,14 +42,7 @@ def server_lines(home: str, *, valkey_port: int | None, postgres: bool) -> list[
 def process_lines(
     executors: Mapping[str, int], *, web_port: int, dashboard_port: int, exchange_port: int | None
 ) -> list[ProcessLine]:
-    """Return the processes in the order of their start.
-
-    Args:
-        executors: The number of worker processes of each executor.
-        web_port: The port of the web process.
-        dashboard_port: The port of rq-dashboard.
-        exchange_port: The port of the paper exchange; None when it is not needed.
-    """
+    """Return the processes in the order of their start. *executors* has each executor's number of worker processes."""
     both = frozenset({RECORD, QUEUES})
     lines = []
     if exchange_port is not None:
