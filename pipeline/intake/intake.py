@@ -125,10 +125,8 @@ class Intake:
     def _check_executors(self, signal: Signal) -> None:
         unknown = sorted(set(signal.executors or ()) - set(self._executors))
         if unknown:
-            raise InvalidSignal(
-                "unknown_executor",
-                f"executors: {', '.join(unknown)} not configured; there is {', '.join(self._executors)}",
-            )
+            message = f"executors: {', '.join(unknown)} not configured; there is {', '.join(self._executors)}"
+            raise InvalidSignal("unknown_executor", message)
 
     def _record_in_unit(
         self, connection: Connection[DictRow], signal_id: UUID, signal: Signal, wait: Wait | None = None
@@ -144,7 +142,7 @@ class Intake:
         for executor in self._addressed(signal):
             of_executor = self._execution_values(connection, signal_id, signal, executor) | _held(wait)
             execute(connection, sql("signals", "insert_execution"), of_executor)
-        recorded = Recorded(signal_id=signal_id, duplicate=False, executions=executions_of(connection, signal_id))
+        recorded = Recorded(signal_id=signal_id, duplicate=False, executions=_executions_of(connection, signal_id))
         reached("intake.before_commit")
         return recorded
 
@@ -197,7 +195,6 @@ def _covers_a_short(connection: Connection[DictRow], signal: Signal, executor: E
 
 
 def _first_record(connection: Connection[DictRow], signal: Signal, values: Mapping[str, Any]) -> Recorded:
-    """Return the signal that was recorded before under the same id."""
     first = fetch_maybe(connection, _FirstRecord, sql("signals", "same"), values)
     if first is None:
         # It was deleted between the two statements. The unit runs again, and inserts.
@@ -208,7 +205,7 @@ def _first_record(connection: Connection[DictRow], signal: Signal, values: Mappi
     return Recorded(
         signal_id=first.signal_id,
         duplicate=first.signal_id != values["signal_id"],
-        executions=executions_of(connection, first.signal_id),
+        executions=_executions_of(connection, first.signal_id),
     )
 
 
@@ -238,8 +235,7 @@ def _logged(recorded: Recorded, signal: Signal) -> Recorded:
     return recorded
 
 
-def executions_of(connection: Connection[DictRow], signal_id: UUID) -> tuple[ExecutionRow, ...]:
-    """Return the executions of a signal in the order of the executors file."""
+def _executions_of(connection: Connection[DictRow], signal_id: UUID) -> tuple[ExecutionRow, ...]:
     return tuple(fetch_all(connection, ExecutionRow, sql("executions", "of_signal"), {"signal_ids": [signal_id]}))
 
 

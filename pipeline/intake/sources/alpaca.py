@@ -74,14 +74,9 @@ class AlpacaSource:
             given[symbol] = begun_at
             opinion = consensus(window)
             if opinion is not None:
+                source_id, at = f"{symbol}-{begun_at.isoformat()}", min(begun_at + _BAR, now)
                 signals.append(
-                    as_signal(
-                        opinion,
-                        source=self.name,
-                        source_id=f"{symbol}-{begun_at.isoformat()}",
-                        symbol=symbol,
-                        generated_at=min(begun_at + _BAR, now),
-                    )
+                    as_signal(opinion, source=self.name, source_id=source_id, symbol=symbol, generated_at=at)
                 )
         # Remembered only now: when a later symbol raises, no signal of this poll has been returned.
         self._given |= given

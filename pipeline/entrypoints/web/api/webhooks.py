@@ -20,7 +20,6 @@ from pipeline.intake.webhooks.receiver import WebhookReceiver, WebhookRequest
 from pipeline.model.errors import InvalidSignal, SourceIdConflict
 from pipeline.operations.tokens import MAIN, Scope
 from pipeline.views.history_schemas import DeliveryPage
-from pipeline.views.json_shapes import recorded_json
 from pipeline.views.lists import deliveries
 from pipeline.views.schemas import RecordedView
 
@@ -186,7 +185,7 @@ def _take(context: WebContext, receiver: WebhookReceiver, delivery: WebhookReque
     recorded = taken.recorded
     if not recorded.duplicate:
         context.dispatcher.enqueue(recorded.executions)
-    return JSONResponse(recorded_json(recorded), status_code=200 if recorded.duplicate else 201)
+    return JSONResponse(RecordedView.model_validate(recorded).to_json(), status_code=200 if recorded.duplicate else 201)
 
 
 async def _body(request: Request) -> bytes | None:
