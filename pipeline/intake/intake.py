@@ -52,8 +52,6 @@ class Wait:
 
 @dataclass(frozen=True, kw_only=True)
 class _FirstRecord:
-    """The earlier record of a signal that was sent again."""
-
     signal_id: UUID
     content_hash: str
 
@@ -128,13 +126,10 @@ class Intake:
             message = f"executors: {', '.join(unknown)} not configured; there is {', '.join(self._executors)}"
             raise InvalidSignal("unknown_executor", message)
 
+    # When the unit runs again after a lost COMMIT, it finds its own signal_id and reports no duplicate.
     def _record_in_unit(
         self, connection: Connection[DictRow], signal_id: UUID, signal: Signal, wait: Wait | None = None
     ) -> Recorded:
-        """Record the signal and its executions in one transaction.
-
-        When the unit runs again after a lost COMMIT, it finds its own signal_id.
-        """
         execute(connection, sql("signals", "lock_symbol"), {"symbol": signal.symbol})
         values = _signal_values(signal_id, signal)
         if not execute(connection, sql("signals", "insert"), values):
@@ -146,8 +141,8 @@ class Intake:
         reached("intake.before_commit")
         return recorded
 
+    # A signal gets an execution at every executor, so that each has a reason. Our own orders name theirs.
     def _addressed(self, signal: Signal) -> Iterable[ExecutorSettings]:
-        """Return the executors that get an execution: all of them, or for an order of our own those that it names."""
         if not is_own(signal.source):
             return self._executors.values()
         return [self._executors[executor_id] for executor_id in signal.executors or ()]
@@ -186,8 +181,8 @@ def _refuse_reserved_source(signal: Signal) -> None:
         raise InvalidSignal("reserved_source", f"source: names that begin with {OWN} are tradewire's own")
 
 
+# A BUY may close a short position. The last reading shows whether there was one.
 def _covers_a_short(connection: Connection[DictRow], signal: Signal, executor: ExecutorSettings) -> bool:
-    """Return whether the account was short in the symbol when it was last read, so that a BUY may close it."""
     if signal.action is not Action.BUY or signal.intent is not Intent.AUTO:
         return False
     key = {"executor_id": executor.id, "symbol": signal.symbol}
@@ -209,8 +204,8 @@ def _first_record(connection: Connection[DictRow], signal: Signal, values: Mappi
     )
 
 
+# The first reason decides; the sentences of the others are kept in `also`.
 def _facts(reasons: Sequence[Reason]) -> dict[str, Any]:
-    """Return the facts of the first reason, and in `also` the sentences of the others."""
     facts = reasons[0].to_json() if reasons else {}
     if len(reasons) > 1:
         facts["also"] = "; ".join(str(reason) for reason in reasons[1:])

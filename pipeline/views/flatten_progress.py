@@ -54,8 +54,6 @@ class FlattenProgress(JsonModel):
 
 @dataclass(frozen=True, kw_only=True)
 class _Closing:
-    """An exit that closes a position and is not done."""
-
     symbol: str
     state: State
     reason_code: str | None
@@ -109,7 +107,6 @@ def _read(connection: Connection[DictRow], executor_id: str) -> FlattenProgress:
 
 
 def _missing(processes: Iterable[LivingProcess], executor_id: str) -> tuple[str, ...]:
-    """Return the processes that flatten an account and are not among *processes*."""
     present = {(process.kind, process.name) for process in processes}
     needed = {("keeper", "keeper"): "keeper", ("worker", executor_id): f"worker of {executor_id}"}
     return tuple(name for process, name in needed.items() if process not in present)

@@ -33,9 +33,8 @@ _SHORTEST_PAUSE_S = 2.0
 _TIMEOUT_S = (3.0, 8.0)
 
 
+# alpaca-py sets no time limit and would wait for ever.
 class _TimedAdapter(HTTPAdapter):
-    """Sets a time limit for every request: alpaca-py sets none, and would wait for ever."""
-
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         kwargs["timeout"] = _TIMEOUT_S
         return super().send(request, *args, **kwargs)

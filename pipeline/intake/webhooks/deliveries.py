@@ -103,11 +103,8 @@ def _keep(record: Record, statement: LiteralString, values: dict[str, Any]) -> N
     record.run(unit)
 
 
+# A `time` that is older than 35 s no longer counts as the time of firing, so the body is searched by its digest too.
 def _first(connection: Connection[DictRow], values: dict[str, Any], identity: Identity) -> _FirstDelivery | None:
-    """Return the first delivery of the same signal.
-
-    A `time` that is older than 35 s no longer counts as the time of firing, so the body is searched by its digest too.
-    """
     found = None
     if identity is not Identity.GIVEN:
         found = fetch_maybe(connection, _FirstDelivery, sql("webhooks", "first_of_body"), values)

@@ -95,6 +95,5 @@ def _account(record: Record, executor: ExecutorSettings) -> AccountView:
 
 
 def _last_read(connection: Connection[DictRow], executor_id: str) -> tuple[Snapshot | None, str | None]:
-    """Return the last reading of an account, and the broker's message while it refuses the account."""
     key = {"executor_id": executor_id}
     return read_snapshot(connection, executor_id), fetch_maybe(connection, str, sql("accounts", "refusal_message"), key)

@@ -156,10 +156,10 @@ def _receiver(context: WebContext) -> WebhookReceiver:
     return WebhookReceiver(context.record, context.intake, webhooks, is_main=is_main, busy=busy)
 
 
+# A slower delivery goes on after the answer, and is sent again, which does no harm: it is the same signal.
 async def _receive(
     context: WebContext, receiver: WebhookReceiver, name: str, request: Request, secret: str | None = None
 ) -> JSONResponse:
-    """Receive a delivery and answer in time. A slower one goes on, and is sent again, which does no harm."""
     delivery = WebhookRequest(
         name=name,
         body=await _body(request),
@@ -188,8 +188,8 @@ def _take(context: WebContext, receiver: WebhookReceiver, delivery: WebhookReque
     return JSONResponse(RecordedView.model_validate(recorded).to_json(), status_code=200 if recorded.duplicate else 201)
 
 
+# A delivery whose body is too long is recorded too, without it.
 async def _body(request: Request) -> bytes | None:
-    """Return the body; None when it is too long. Such a delivery is recorded too."""
     try:
         return await request.body()
     except HTTPException:
