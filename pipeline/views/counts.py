@@ -1,6 +1,6 @@
 """Count the signals, the reasons and the open work of the record.
 
-Every function raises RecordUnavailable when PostgreSQL is away.
+Functions that read the record raise RecordUnavailable when PostgreSQL is away.
 """
 
 from collections.abc import Iterable

@@ -1,6 +1,6 @@
 """Read from the record how far an account is flattened.
 
-Every function raises RecordUnavailable when PostgreSQL is away.
+Functions that read the record raise RecordUnavailable when PostgreSQL is away.
 """
 
 import threading

@@ -1,6 +1,6 @@
 """Page through the record, newest first: signals with their executions, executions, refusals, deliveries.
 
-Every function raises RecordUnavailable when PostgreSQL is away. A list raises BadCursor when the cursor is not its own.
+Functions raise RecordUnavailable when PostgreSQL is away, and BadCursor when a cursor is not one of their list.
 """
 
 import base64

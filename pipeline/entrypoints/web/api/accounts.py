@@ -1,6 +1,6 @@
 """Report each account as last read, and the switches that stop it.
 
-Every function raises RecordUnavailable when PostgreSQL is away.
+Functions that read the record raise RecordUnavailable when PostgreSQL is away.
 """
 
 from datetime import UTC, datetime
