@@ -117,12 +117,12 @@ class SignalBuffer:
         with self._changed:
             return list(self._queue)
 
+    # An expired head may have been dropped to make room.
     def _is_head(self, waiting: BufferedInput) -> bool:
-        """Return whether *waiting* is still the head: an expired head may have been dropped to make room."""
         return bool(self._queue) and self._queue[0] is waiting
 
+    # At a stop the buffer may grow beyond its limit, because a source that waits here could not end.
     def _make_room(self, stop: threading.Event) -> None:
-        """Drop expired inputs; when there are none, wait. At a stop the buffer may grow beyond its limit."""
         if not self._full_logged:
             self._full_logged = True
             log.error("spool.filled", limit=self._limit)
@@ -133,6 +133,7 @@ class SignalBuffer:
             self._dropped += dropped
             log.error("signals.dropped", count=dropped, why="they have expired and the buffer is full")
         while len(self._queue) >= self._limit and not stop.is_set():
+            # A stop does not notify the condition, so it is checked between short waits.
             self._changed.wait(0.2)
 
 
@@ -170,8 +171,8 @@ def _too_late(waiting: BufferedInput, now: datetime) -> Refusal:
     return Refusal(code=EXPIRED_UNRECORDED, message=message)
 
 
+# A time without a zone counts as none here: the validation of the signal reports what is wrong with it.
 def _time(value: Any) -> datetime | None:
-    """Return a time that has a zone, else None: the validation of the signal reports what is wrong."""
     try:
         time = value if isinstance(value, datetime) else datetime.fromisoformat(value)
     except (TypeError, ValueError):

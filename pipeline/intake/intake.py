@@ -52,8 +52,6 @@ class Wait:
 
 @dataclass(frozen=True, kw_only=True)
 class _FirstRecord:
-    """The earlier record of a signal that was sent again."""
-
     signal_id: UUID
     content_hash: str
 
@@ -125,18 +123,13 @@ class Intake:
     def _check_executors(self, signal: Signal) -> None:
         unknown = sorted(set(signal.executors or ()) - set(self._executors))
         if unknown:
-            raise InvalidSignal(
-                "unknown_executor",
-                f"executors: {', '.join(unknown)} not configured; there is {', '.join(self._executors)}",
-            )
+            message = f"executors: {', '.join(unknown)} not configured; there is {', '.join(self._executors)}"
+            raise InvalidSignal("unknown_executor", message)
 
+    # When the unit runs again after a lost COMMIT, it finds its own signal_id and reports no duplicate.
     def _record_in_unit(
         self, connection: Connection[DictRow], signal_id: UUID, signal: Signal, wait: Wait | None = None
     ) -> Recorded:
-        """Record the signal and its executions in one transaction.
-
-        When the unit runs again after a lost COMMIT, it finds its own signal_id.
-        """
         execute(connection, sql("signals", "lock_symbol"), {"symbol": signal.symbol})
         values = _signal_values(signal_id, signal)
         if not execute(connection, sql("signals", "insert"), values):
@@ -144,12 +137,12 @@ class Intake:
         for executor in self._addressed(signal):
             of_executor = self._execution_values(connection, signal_id, signal, executor) | _held(wait)
             execute(connection, sql("signals", "insert_execution"), of_executor)
-        recorded = Recorded(signal_id=signal_id, duplicate=False, executions=executions_of(connection, signal_id))
+        recorded = Recorded(signal_id=signal_id, duplicate=False, executions=_executions_of(connection, signal_id))
         reached("intake.before_commit")
         return recorded
 
+    # A signal gets an execution at every executor, so that each has a reason. Our own orders name theirs.
     def _addressed(self, signal: Signal) -> Iterable[ExecutorSettings]:
-        """Return the executors that get an execution: all of them, or for an order of our own those that it names."""
         if not is_own(signal.source):
             return self._executors.values()
         return [self._executors[executor_id] for executor_id in signal.executors or ()]
@@ -188,8 +181,8 @@ def _refuse_reserved_source(signal: Signal) -> None:
         raise InvalidSignal("reserved_source", f"source: names that begin with {OWN} are tradewire's own")
 
 
+# A BUY may close a short position. The last reading shows whether there was one.
 def _covers_a_short(connection: Connection[DictRow], signal: Signal, executor: ExecutorSettings) -> bool:
-    """Return whether the account was short in the symbol when it was last read, so that a BUY may close it."""
     if signal.action is not Action.BUY or signal.intent is not Intent.AUTO:
         return False
     key = {"executor_id": executor.id, "symbol": signal.symbol}
@@ -197,7 +190,6 @@ def _covers_a_short(connection: Connection[DictRow], signal: Signal, executor: E
 
 
 def _first_record(connection: Connection[DictRow], signal: Signal, values: Mapping[str, Any]) -> Recorded:
-    """Return the signal that was recorded before under the same id."""
     first = fetch_maybe(connection, _FirstRecord, sql("signals", "same"), values)
     if first is None:
         # It was deleted between the two statements. The unit runs again, and inserts.
@@ -208,12 +200,12 @@ def _first_record(connection: Connection[DictRow], signal: Signal, values: Mappi
     return Recorded(
         signal_id=first.signal_id,
         duplicate=first.signal_id != values["signal_id"],
-        executions=executions_of(connection, first.signal_id),
+        executions=_executions_of(connection, first.signal_id),
     )
 
 
+# The first reason decides; the sentences of the others are kept in `also`.
 def _facts(reasons: Sequence[Reason]) -> dict[str, Any]:
-    """Return the facts of the first reason, and in `also` the sentences of the others."""
     facts = reasons[0].to_json() if reasons else {}
     if len(reasons) > 1:
         facts["also"] = "; ".join(str(reason) for reason in reasons[1:])
@@ -238,8 +230,7 @@ def _logged(recorded: Recorded, signal: Signal) -> Recorded:
     return recorded
 
 
-def executions_of(connection: Connection[DictRow], signal_id: UUID) -> tuple[ExecutionRow, ...]:
-    """Return the executions of a signal in the order of the executors file."""
+def _executions_of(connection: Connection[DictRow], signal_id: UUID) -> tuple[ExecutionRow, ...]:
     return tuple(fetch_all(connection, ExecutionRow, sql("executions", "of_signal"), {"signal_ids": [signal_id]}))
 
 

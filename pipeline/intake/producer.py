@@ -128,12 +128,8 @@ class Producer:
                 settled += 1
         return settled
 
+    # Returns False when the input became a refusal, which is recorded next.
     def _settle(self, waiting: BufferedInput) -> bool:
-        """Record one input as a signal or a refusal. Return False when it became a refusal, to be recorded next.
-
-        Raises:
-            RecordUnavailable: PostgreSQL is away.
-        """
         raw, refusal = waiting.raw, waiting.refusal
         try:
             if refusal is None:
@@ -152,8 +148,8 @@ class Producer:
             return self._give_up(waiting)
         return True
 
+    # A refusal that fails is only logged: otherwise it would be tried for ever.
     def _give_up(self, waiting: BufferedInput) -> bool:
-        """Turn a signal whose recording failed into a refusal. A refusal that fails is only logged."""
         if waiting.refusal is not None:
             return True
         message = "recording the signal failed, and PostgreSQL was not away; the producer's log has the trace"

@@ -78,7 +78,6 @@ def refusals(signal: RoutedSignal, executor: ExecutorSettings) -> list[Reason]:
 
 
 def _outside_lists(signal: RoutedSignal, executor: ExecutorSettings) -> list[Reason]:
-    """Return a reason for each list of the route that does not contain the signal's value."""
     route = executor.route
     filters = (
         (Code.SYMBOL_NOT_ROUTED, "symbol", route.symbols, signal.symbol),

@@ -33,6 +33,11 @@ SELECT *, probe_at <= clock_timestamp() AS probe_due, probe_at - clock_timestamp
 FROM account_refusal
 WHERE executor_id = %(executor_id)s
 
+-- name: refusal_message
+SELECT message
+FROM account_refusal
+WHERE executor_id = %(executor_id)s
+
 -- name: claim_probe
 -- One probe a minute, by the first process that asks.
 UPDATE account_refusal

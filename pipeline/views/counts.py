@@ -1,6 +1,6 @@
 """Count the signals, the reasons and the open work of the record.
 
-Every function raises RecordUnavailable when PostgreSQL is away.
+Functions that read the record raise RecordUnavailable when PostgreSQL is away.
 """
 
 from collections.abc import Iterable
@@ -150,8 +150,8 @@ def _open_counts(work: list[_OpenWork], *, workers: int, dead_letters: int) -> O
     )
 
 
+# Names with equal sums are in alphabetical order, so that the order does not change between two requests.
 def _sums(counts: Iterable[tuple[str, int]]) -> dict[str, int]:
-    """Return the sums by name, the most frequent first."""
     sums: dict[str, int] = {}
     for name, count in counts:
         sums[name] = sums.get(name, 0) + count

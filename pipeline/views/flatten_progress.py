@@ -1,6 +1,6 @@
 """Read from the record how far an account is flattened.
 
-Every function raises RecordUnavailable when PostgreSQL is away.
+Functions that read the record raise RecordUnavailable when PostgreSQL is away.
 """
 
 import threading
@@ -14,7 +14,7 @@ from psycopg.rows import DictRow
 from pydantic import Field
 
 from pipeline.accounts.account_key import account_keys_of
-from pipeline.accounts.snapshot import snapshot_of
+from pipeline.accounts.snapshot import read_snapshot
 from pipeline.accounts.switches import active_switches
 from pipeline.model.json_model import JsonModel, Number
 from pipeline.model.reasons import Code, sentence
@@ -54,8 +54,6 @@ class FlattenProgress(JsonModel):
 
 @dataclass(frozen=True, kw_only=True)
 class _Closing:
-    """An exit that closes a position and is not done."""
-
     symbol: str
     state: State
     reason_code: str | None
@@ -92,8 +90,8 @@ def wait_for_flat(
 def _read(connection: Connection[DictRow], executor_id: str) -> FlattenProgress:
     key = {"executor_id": executor_id}
     wanted = any(switch.flatten for switch in active_switches(connection, account_keys_of(connection, executor_id)))
-    snapshot = connection.execute(sql("accounts", "snapshot"), key).fetchone()
-    positions = () if snapshot is None else snapshot_of(snapshot).positions
+    snapshot = read_snapshot(connection, executor_id)
+    positions = () if snapshot is None else snapshot.positions
     left = {each.symbol: each.quantity for each in positions if each.quantity}
     closings = fetch_all(connection, _Closing, sql("switches", "closings"), key)
     # The rows are ordered by age, so that the newest of several tries remains.
@@ -109,7 +107,6 @@ def _read(connection: Connection[DictRow], executor_id: str) -> FlattenProgress:
 
 
 def _missing(processes: Iterable[LivingProcess], executor_id: str) -> tuple[str, ...]:
-    """Return the processes that flatten an account and are not among *processes*."""
     present = {(process.kind, process.name) for process in processes}
     needed = {("keeper", "keeper"): "keeper", ("worker", executor_id): f"worker of {executor_id}"}
     return tuple(name for process, name in needed.items() if process not in present)

@@ -1,6 +1,6 @@
 """Read executions, and one signal's whole history, from the record.
 
-Every function raises RecordUnavailable when PostgreSQL is away.
+Functions that read the record raise RecordUnavailable when PostgreSQL is away.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,6 +1,6 @@
 """Page through the record, newest first: signals with their executions, executions, refusals, deliveries.
 
-Every function raises RecordUnavailable when PostgreSQL is away. A list raises BadCursor when the cursor is not its own.
+Functions raise RecordUnavailable when PostgreSQL is away, and BadCursor when a cursor is not one of their list.
 """
 
 import base64
@@ -50,6 +50,7 @@ def signals(
 
     def unit(connection: Connection[DictRow]) -> tuple[list[SignalRow], list[ExecutionRow]]:
         rows = fetch_all(connection, SignalRow, sql("lists", "signals"), values, prepare=False)
+        # The last row only shows that there is another page.
         ids = {"signal_ids": [row.signal_id for row in rows[:limit]]}
         return rows, fetch_all(connection, ExecutionRow, sql("executions", "of_signal"), ids)
 
@@ -125,8 +126,8 @@ def _rows(record: Record, row: type[T], statement: LiteralString, values: Values
     return record.run(lambda connection: fetch_all(connection, row, statement, values, prepare=False))
 
 
+# One row more than the limit was read: it shows whether there is another page, without a count of all rows.
 def _place(rows: Sequence[T], limit: int, *, at: Callable[[T], tuple[datetime, object]]) -> dict[str, Any]:
-    """Return where a page ends; *rows* has one row more than *limit* when there is another page."""
     more = len(rows) > limit
     return {"limit": limit, "has_more": more, "next_cursor": _cursor(*at(rows[limit - 1])) if more else None}
 
@@ -137,7 +138,6 @@ def _cursor(moment: datetime, tie: object) -> str:
 
 
 def _below(cursor: str | None, tie: Callable[[str], object]) -> dict[str, Any]:
-    """Return the place of *cursor* as the values of a statement."""
     if cursor is None:
         return {"before": None, "before_id": None}
     try:

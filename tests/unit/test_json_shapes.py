@@ -7,12 +7,13 @@ from uuid import UUID
 
 import pytest
 
+from pipeline.entrypoints.cli.signals import error_json
 from pipeline.intake.intake import Recorded
 from pipeline.model.json_values import number_json, time_json
 from pipeline.model.signals import Action
 from pipeline.model.states import State
 from pipeline.store.rows import ExecutionRow, Mode
-from pipeline.views.json_shapes import error_json, execution_json, recorded_json
+from pipeline.views.schemas import ExecutionView, RecordedView
 
 EXECUTION = (
     "execution_id signal_id executor_id mode symbol action status order_id client_order_id reason_code reason attempts "
@@ -43,7 +44,7 @@ ROW = ExecutionRow(
 
 
 def test_an_execution_has_every_key_with_null_for_unknown_values() -> None:
-    body = execution_json(ROW)
+    body = ExecutionView.model_validate(ROW).to_json()
 
     assert list(body) == EXECUTION.split()
     assert {name for name, value in body.items() if value is None} == {
@@ -69,7 +70,7 @@ def test_money_is_a_string_and_times_are_in_utc() -> None:
         filled_average_price=Decimal("190.10"),
     )
 
-    body = execution_json(row)
+    body = ExecutionView.model_validate(row).to_json()
 
     assert (body["status"], body["mode"], body["action"]) == ("rejected", "exchange", "BUY")
     assert body["reason"] == "rejected_by_broker http=403"
@@ -78,9 +79,13 @@ def test_money_is_a_string_and_times_are_in_utc() -> None:
 
 
 def test_a_recorded_signal_is_shown_with_its_executions() -> None:
-    said = recorded_json(Recorded(signal_id=UUID(int=2), duplicate=True, executions=(ROW,)))
+    said = RecordedView.model_validate(Recorded(signal_id=UUID(int=2), duplicate=True, executions=(ROW,))).to_json()
 
-    assert said == {"signal_id": str(UUID(int=2)), "duplicate": True, "executions": [execution_json(ROW)]}
+    assert said == {
+        "signal_id": str(UUID(int=2)),
+        "duplicate": True,
+        "executions": [ExecutionView.model_validate(ROW).to_json()],
+    }
 
 
 def test_a_line_that_is_not_a_signal_is_reported_with_its_number() -> None:

@@ -18,7 +18,7 @@ from pipeline.startup.arguments import id_of, parsed
 from pipeline.startup.context import executors_for, open_record, settings_for_a_person, since
 from pipeline.views.history import executions as list_executions
 from pipeline.views.history import signal_history
-from pipeline.views.json_shapes import execution_json
+from pipeline.views.schemas import ExecutionView
 from pipeline.views.symbol_history import ask
 
 
@@ -41,10 +41,11 @@ def executions(
             since=since(after),
             limit=limit,
         )
+    bodies = [ExecutionView.model_validate(row).to_json() for row in rows]
     if as_json:
-        typer.echo(json.dumps([execution_json(row) for row in rows], indent=2))
+        typer.echo(json.dumps(bodies, indent=2))
         return
-    for body in map(execution_json, rows):
+    for body in bodies:
         what = body["reason"] or (f"order {body['order_id']}" if body["order_id"] else "")
         typer.echo(
             f"{body['execution_id']}  {body['created_at'][:19]}Z  {body['executor_id']:<12} {body['action']:<4} "

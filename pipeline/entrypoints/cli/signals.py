@@ -22,7 +22,7 @@ from pipeline.startup.context import database_url, executors_for, open_record, s
 from pipeline.store.record import Record
 from pipeline.store.settings_archive import keep_settings
 from pipeline.views.history import executions_of
-from pipeline.views.json_shapes import error_json, execution_json, recorded_json
+from pipeline.views.schemas import ExecutionView, RecordedView
 
 app = typer.Typer(no_args_is_help=True, help="Send signals.")
 
@@ -86,6 +86,11 @@ def _record_all(
         yield answer
 
 
+def error_json(line: int, code: str, message: str) -> dict[str, Any]:
+    """Return the answer to a line that is not recorded."""
+    return {"line": line, "error": {"code": code, "message": message}}
+
+
 def _record_one(line: ParsedLine, intake: Intake, execute: Callable[[Recorded], None]) -> dict[str, Any]:
     try:
         if line.value is None:
@@ -96,7 +101,7 @@ def _record_one(line: ParsedLine, intake: Intake, execute: Callable[[Recorded], 
     except InvalidSignal as error:
         return error_json(line.line, error.code, str(error))
     execute(recorded)
-    return recorded_json(recorded)
+    return RecordedView.model_validate(recorded).to_json()
 
 
 def _execution(
@@ -137,7 +142,7 @@ def _print_waited(record: Record, answers: list[dict[str, Any]], wait: float) ->
         time.sleep(_READ_EVERY_S)
     by_signal: dict[str, list[dict[str, Any]]] = {}
     for row in executions_of(record, ids) if ids else []:
-        by_signal.setdefault(str(row.signal_id), []).append(execution_json(row))
+        by_signal.setdefault(str(row.signal_id), []).append(ExecutionView.model_validate(row).to_json())
     for answer in answers:
         if "signal_id" in answer:
             answer["executions"] = by_signal.get(answer["signal_id"], answer["executions"])

@@ -8,7 +8,6 @@ from rich.text import Text
 
 from pipeline.entrypoints.terminal.figures import ExecutorLine, ScreenFigures
 from pipeline.model.switches import SwitchKind
-from pipeline.views.json_shapes import execution_json
 
 KEYS = "up/down select  p pause  r resume  h halt  tab letters  d requeue  q quit"
 # Lines besides the rows: the head, two table heads, two titles, the message and the keys.
@@ -110,8 +109,7 @@ def _letters(figures: ScreenFigures, view: View, most: int) -> Group:
 def _newest(figures: ScreenFigures, most: int) -> Group:
     rows = []
     for row in figures.newest[:most]:
-        body = execution_json(row)
-        what = body["reason"] or (f"order {body['order_id']}" if body["order_id"] else "")
+        what = row.reason or (f"order {row.order_id}" if row.order_id else "")
         text = (
             f" {row.created_at:%H:%M:%S} {row.executor_id:<10} {row.action.value:<4} {row.symbol:<6} "
             f"{row.state.value:<9} {what}"

@@ -53,21 +53,8 @@ def make_app(context: WebContext) -> FastAPI:
     )
     add_handlers(app)
     app.add_middleware(RequestLimits)
-    for module in (
-        health,
-        docs_page,
-        signals,
-        history,
-        executions,
-        trading,
-        operating,
-        metrics,
-        webhooks,
-        events,
-        login,
-        actions,
-        routes,
-    ):
+    api = (health, signals, history, executions, trading, operating, metrics, webhooks, events)
+    for module in (docs_page, *api, login, actions, routes):
         app.include_router(module.router(context))
     add_dashboard(app, context)
     return app

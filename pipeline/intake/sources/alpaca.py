@@ -33,9 +33,8 @@ _SHORTEST_PAUSE_S = 2.0
 _TIMEOUT_S = (3.0, 8.0)
 
 
+# alpaca-py sets no time limit and would wait for ever.
 class _TimedAdapter(HTTPAdapter):
-    """Sets a time limit for every request: alpaca-py sets none, and would wait for ever."""
-
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         kwargs["timeout"] = _TIMEOUT_S
         return super().send(request, *args, **kwargs)
@@ -74,14 +73,9 @@ class AlpacaSource:
             given[symbol] = begun_at
             opinion = consensus(window)
             if opinion is not None:
+                source_id, at = f"{symbol}-{begun_at.isoformat()}", min(begun_at + _BAR, now)
                 signals.append(
-                    as_signal(
-                        opinion,
-                        source=self.name,
-                        source_id=f"{symbol}-{begun_at.isoformat()}",
-                        symbol=symbol,
-                        generated_at=min(begun_at + _BAR, now),
-                    )
+                    as_signal(opinion, source=self.name, source_id=source_id, symbol=symbol, generated_at=at)
                 )
         # Remembered only now: when a later symbol raises, no signal of this poll has been returned.
         self._given |= given

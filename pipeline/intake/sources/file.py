@@ -83,8 +83,8 @@ class FileSource:
         """Ask the reading thread to end, without waiting for it: reading standard input may block for ever."""
         self._closed.set()
 
+    # Items that were read before the fault are returned first, and the next poll raises it.
     def _raise_fault(self, *, unless: Sequence[Item]) -> None:
-        """Raise the error that ended the reading, unless items that were read before it are to be returned first."""
         if self._fault is not None and not unless:
             fault, self._fault = self._fault, None
             raise SourceUnavailable(f"{self._path} cannot be read: {fault.strerror}")
@@ -129,7 +129,6 @@ class FileSource:
         self._hand_over(end)
 
     def _hand_over(self, read: ParsedLine | _End) -> bool:
-        """Put *read* into the queue when there is room; return False when the source was closed before."""
         while not self._closed.is_set():
             try:
                 self._read.put(read, timeout=_CHECK_EVERY_S)
@@ -153,12 +152,9 @@ def open_source(context: SourceContext) -> FileSource:
     return FileSource(path)
 
 
+# Standard input gets a new buffer: the interpreter's own would be locked by the blocked reader at exit.
 @contextmanager
 def _opened(path: str) -> Iterator[BinaryIO]:
-    """Open *path* for reading.
-
-    Standard input gets a new buffer: the interpreter's own would be locked by the blocked reader at exit.
-    """
     if path == STANDARD_INPUT:
         with open(_STANDARD_INPUT_FD, "rb", closefd=False) as stream:
             yield stream

@@ -10,6 +10,7 @@ from pipeline.intake.sources.strict_json import BLANK, NotJson, decode
 LONGEST = 8 * 1024 * 1024
 
 _BLANK = BLANK.encode()
+# Some editors write it at the beginning of a file; JSON does not allow it.
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -54,8 +55,8 @@ def bounded_lines(stream: BinaryIO) -> Iterator[bytes]:
             rest = stream.readline(LONGEST + 1)
 
 
+# Stops beyond the limit: a document that is too long is refused anyway.
 def _joined(content: bytes, lines: Iterable[bytes]) -> bytes:
-    """Return *content* with *lines* after it, or only so many of them that it is too long."""
     parts, size = [content], len(content)
     for line in lines:
         parts.append(line.rstrip(b"\r\n"))

@@ -111,8 +111,8 @@ class ReplaySource:
         self.cadence_s = position.cadence_s
         return position.cursor
 
+    # At the start of a lap these are the days before the first played one.
     def _history_until(self, cursor: int) -> tuple[_Cycle, ...]:
-        """Return the days up to *cursor*. At the start of a lap they are the days before the first played one."""
         cycles = self._get("/bars/history", {"until": cursor, "days": WINDOW}, _History).cycles
         if not cycles or cycles[-1].cursor != cursor:
             raise SourceUnavailable(f"The exchange has no history until its own cursor {cursor}.")

@@ -33,10 +33,9 @@ class Element:
     error: str | None = None
 
 
+# Takes the place of a value that is not accepted, so that decoding goes on with the other elements.
 @dataclass(frozen=True)
 class _Refused:
-    """Takes the place of a value that we do not accept, so that decoding goes on."""
-
     why: str
 
 
@@ -68,8 +67,8 @@ def _single(text: str, start: int) -> Any:
     return value
 
 
+# The standard decoder does not give the offsets of an array's elements.
 def _array(text: str, start: int) -> Iterator[tuple[int, Any]]:
-    """Yield each element of the array at *start* with its offset, which the standard decoder does not give."""
     at = _skip(text, start + 1)
     if not text.startswith("]", at):
         while True:
@@ -123,8 +122,8 @@ def _encodes(text: str) -> bool:
     return True
 
 
+# When a key is given twice, either of two actions could be meant.
 def _once(pairs: list[tuple[str, Any]]) -> Any:
-    """Return the object, or a refusal when a key is given twice: either of two actions could be meant."""
     value = dict(pairs)
     if len(value) == len(pairs):
         return value

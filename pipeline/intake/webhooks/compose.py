@@ -83,7 +83,6 @@ def _exit(alert: Alert, webhook: WebhookSettings) -> ComposedOrder:
 
 
 def _entry_or_exit(alert: Alert, action: Action) -> ComposedOrder:
-    """Return whether the order opens or closes, by the sender's positions before and after it."""
     after, before = _AFTER[action], alert.previous
     if alert.closes or alert.position not in (None, after):
         # Flat afterwards closes the whole position; a position on the other side means that a part of it is closed.

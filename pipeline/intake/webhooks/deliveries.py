@@ -4,7 +4,7 @@ Every function raises RecordUnavailable when PostgreSQL is away, and then nothin
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, LiteralString
 from uuid import UUID, uuid4
 
 from psycopg import Connection
@@ -57,7 +57,7 @@ def claim(record: Record, arrival: Arrival, translation: Translation, *, digest:
     delivery_id = uuid4()
     values = _values(arrival) | {
         "delivery_id": delivery_id,
-        "message": _bounded("; ".join(translation.notes)) or None,
+        "message": "; ".join(translation.notes)[:_LONGEST_MESSAGE] or None,
         "dialect": translation.dialect,
         "identity": translation.identity,
         "source_id": translation.source_id or f"body-{digest[:16]}-{delivery_id}",
@@ -80,37 +80,31 @@ def claim(record: Record, arrival: Arrival, translation: Translation, *, digest:
 
 def refuse_claimed(record: Record, claimed: DeliveryClaim, *, code: str, message: str) -> None:
     """Turn a delivery that was understood into a refused one."""
-    values = {"delivery_id": claimed.delivery_id, "code": code, "message": _bounded(message)}
+    values = {"delivery_id": claimed.delivery_id, "code": code, "message": message[:_LONGEST_MESSAGE]}
     record.do(sql("webhooks", "refuse"), values)
 
 
 def keep_refused(record: Record, arrival: Arrival, *, code: str, message: str) -> None:
     """Record a refused delivery of an authenticated sender."""
-    values = _values(arrival) | {"delivery_id": uuid4(), "code": code, "message": _bounded(message)}
-
-    def unit(connection: Connection[DictRow]) -> None:
-        execute(connection, sql("webhooks", "insert"), values)
-        execute(connection, sql("webhooks", "forget"), {"keep": KEEP_REFUSED})
-
-    record.run(unit)
+    _keep(record, sql("webhooks", "insert"), _refusal(arrival, code, message))
 
 
 def count_unauthenticated(record: Record, arrival: Arrival, *, code: str, message: str, times: int) -> None:
     """Add *times* to the row that counts the unauthenticated deliveries of this webhook, code and minute."""
-    values = _values(arrival) | {"delivery_id": uuid4(), "code": code, "message": _bounded(message), "times": times}
+    _keep(record, sql("webhooks", "count_unauthenticated"), _refusal(arrival, code, message) | {"times": times})
 
+
+def _keep(record: Record, statement: LiteralString, values: dict[str, Any]) -> None:
     def unit(connection: Connection[DictRow]) -> None:
-        execute(connection, sql("webhooks", "count_unauthenticated"), values)
+        execute(connection, statement, values)
+        # Anybody can send what is refused, so it must not fill the disk.
         execute(connection, sql("webhooks", "forget"), {"keep": KEEP_REFUSED})
 
     record.run(unit)
 
 
+# A `time` that is older than 35 s no longer counts as the time of firing, so the body is searched by its digest too.
 def _first(connection: Connection[DictRow], values: dict[str, Any], identity: Identity) -> _FirstDelivery | None:
-    """Return the first delivery of the same signal.
-
-    A `time` that is older than 35 s no longer counts as the time of firing, so the body is searched by its digest too.
-    """
     found = None
     if identity is not Identity.GIVEN:
         found = fetch_maybe(connection, _FirstDelivery, sql("webhooks", "first_of_body"), values)
@@ -119,11 +113,11 @@ def _first(connection: Connection[DictRow], values: dict[str, Any], identity: Id
     return found
 
 
+def _refusal(arrival: Arrival, code: str, message: str) -> dict[str, Any]:
+    return _values(arrival) | {"delivery_id": uuid4(), "code": code, "message": message[:_LONGEST_MESSAGE]}
+
+
 def _values(arrival: Arrival) -> dict[str, Any]:
     empty = ("code", "message", "dialect", "identity", "source_id", "digest", "resend_of")
     address = None if arrival.address is None else arrival.address[:_LONGEST_ADDRESS]
     return dict.fromkeys(empty) | {"webhook": arrival.webhook, "address": address, "payload": arrival.payload}
-
-
-def _bounded(message: str) -> str:
-    return message[:_LONGEST_MESSAGE]

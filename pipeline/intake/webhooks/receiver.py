@@ -95,7 +95,6 @@ class WebhookReceiver:
         self._unauthenticated.close()
 
     def _webhook_of(self, delivery: WebhookRequest) -> Webhook:
-        """Return the webhook of a delivery whose name, address and size are accepted."""
         webhook = self._webhooks.get(delivery.name)
         if webhook is None:
             message = "there is no such webhook"
@@ -122,8 +121,8 @@ class WebhookReceiver:
             raise
         return RecordedDelivery(claim=claimed, recorded=recorded)
 
+    # The time that this takes must not depend on the secret.
     def _authenticates(self, webhook: Webhook, given: tuple[str, ...]) -> bool:
-        """Return whether one of the given secrets is right. The time that this takes does not depend on the secret."""
         if webhook.secret is None:
             return any([self._is_main(secret) for secret in given])  # noqa: C419 -- all are compared
         right = webhook.secret.get_secret_value().encode()
@@ -132,7 +131,6 @@ class WebhookReceiver:
     def _refuse_sender(
         self, delivery: WebhookRequest, code: RefusalCode, message: str, *, asked: str = ""
     ) -> InvalidSignal:
-        """Count a refused delivery and return its refusal."""
         # The recorded message repeats a mistyped name, unless a secret was sent in its place.
         kept_message = f"{message}: {asked}" if _NAME.fullmatch(asked) and not self._is_secret(asked) else message
         refused = UnauthenticatedDelivery(arrival=self._arrival(delivery), code=code, message=kept_message)
@@ -142,18 +140,18 @@ class WebhookReceiver:
     def _is_secret(self, text: str) -> bool:
         return self._is_main(text) or any(self._authenticates(webhook, (text,)) for webhook in self._webhooks.values())
 
+    # It is recorded twice: as a refused delivery, and as refused input like that of any other source.
     def _refused(
         self, webhook: Webhook, delivery: WebhookRequest, error: InvalidSignal | None, body: WebhookBody | None = None
     ) -> InvalidSignal:
-        """Record a refusal of an authenticated sender, as a delivery and as input that was no signal."""
         assert error is not None
         arrival = self._arrival(delivery, body)
         keep_refused(self._record, arrival, code=error.code, message=str(error))
         self._intake.refuse(arrival.payload, source=webhook.name, code=error.code, message=str(error))
         return error
 
+    # All secrets are masked, wherever the sender wrote them, because people read what is kept.
     def _arrival(self, delivery: WebhookRequest, body: WebhookBody | None = None) -> Arrival:
-        """Return what may be kept of a delivery: all secrets are masked, wherever the sender wrote them."""
         known = [webhook.secret.get_secret_value() for webhook in self._webhooks.values() if webhook.secret is not None]
         given = [*delivery.secrets, *(() if body is None else body.secrets)]
         hide = [secret for secret in (*known, *given) if secret]

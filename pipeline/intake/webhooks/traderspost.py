@@ -69,7 +69,6 @@ def _refuse_unsupported(body: Mapping[str, Any]) -> None:
 
 
 def _action(sent: str | None, sentiment: str | None) -> tuple[AlertAction, bool, tuple[str, ...]]:
-    """Return the action, whether it only opens a position, and notes."""
     match sent:
         case None:
             raise InvalidSignal(RefusalCode.NOT_UNDERSTOOD, 'there is no action: add "action": "buy", "sell" or "exit"')
@@ -112,7 +111,6 @@ def _target(sent: Any, price: Decimal | None, action: AlertAction, body: Mapping
 def _leg(
     sent: Mapping[str, Any], name: str, price: Decimal | None, *, up: bool, absolute: tuple[str, ...]
 ) -> Decimal | None:
-    """Return the price of a stop or target, which may be sent as a distance from the entry's price."""
     fixed = values.number(sent, *absolute)
     if fixed is not None:
         return fixed

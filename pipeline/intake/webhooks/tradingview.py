@@ -90,8 +90,8 @@ def _names(sent: Any) -> tuple[str, ...]:
     return tuple(names)
 
 
+# A field of the body itself wins over the same field of an inner object.
 def _flat(sent: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the body with the fields of its inner objects at the top; a field of the body itself wins."""
     inner = {key: value for name in _INNER if isinstance(sent.get(name), dict) for key, value in sent[name].items()}
     # The time of a bar is not the time at which the alert fired.
     inner.pop("time", None)

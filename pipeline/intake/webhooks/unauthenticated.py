@@ -48,6 +48,7 @@ class UnauthenticatedCounter:
             if not due:
                 self._set_timer()
         if due:
+            # Outside the lock, because it waits for PostgreSQL.
             self._write_one(kind)
 
     def close(self) -> None:

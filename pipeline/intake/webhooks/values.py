@@ -30,6 +30,7 @@ _POSITIONS = {
     "flat": SentPosition.FLAT,
 }
 _PLACEHOLDER = re.compile(r"\{\{[^}]*\}\}")
+# As seconds, this would be in the year 5138: a larger number counts milliseconds.
 _FEWEST_MILLISECONDS = 10**11
 _MOST_DIGITS = 30
 

@@ -1,9 +1,8 @@
 """Report each account as last read, and the switches that stop it.
 
-Every function raises RecordUnavailable when PostgreSQL is away.
+Functions that read the record raise RecordUnavailable when PostgreSQL is away.
 """
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from psycopg import Connection
@@ -11,7 +10,7 @@ from psycopg.rows import DictRow
 
 from config.schema.executor import ExecutorSettings
 from pipeline.accounts.limit_usage import headroom
-from pipeline.accounts.snapshot import Snapshot, snapshot_of
+from pipeline.accounts.snapshot import Snapshot, read_snapshot
 from pipeline.accounts.switches import Switches, SwitchStatus
 from pipeline.entrypoints.web.api.answers import ExecutorStatus, TradingStatus
 from pipeline.entrypoints.web.api.context import WebContext
@@ -29,11 +28,6 @@ TRADING = "trading"
 #: The status of an executor whose queue has no worker.
 NO_WORKER = "no_worker"
 _FIGURES = ("currency", "equity", "last_equity", "cash", "buying_power", "blocked")
-
-
-@dataclass(frozen=True, kw_only=True)
-class _AccountRefusal:
-    message: str
 
 
 def account_states(context: WebContext) -> dict[str, AccountState]:
@@ -101,8 +95,5 @@ def _account(record: Record, executor: ExecutorSettings) -> AccountView:
 
 
 def _last_read(connection: Connection[DictRow], executor_id: str) -> tuple[Snapshot | None, str | None]:
-    """Return the last reading of an account, and the broker's message while it refuses the account."""
     key = {"executor_id": executor_id}
-    row = connection.execute(sql("accounts", "snapshot"), key).fetchone()
-    refusal = fetch_maybe(connection, _AccountRefusal, sql("accounts", "refusal"), key)
-    return None if row is None else snapshot_of(row), None if refusal is None else refusal.message
+    return read_snapshot(connection, executor_id), fetch_maybe(connection, str, sql("accounts", "refusal_message"), key)

@@ -36,8 +36,6 @@ Bearer = Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)]
 
 @dataclass(kw_only=True)
 class _Bucket:
-    """The requests that the holder of a token may still make."""
-
     left: float
     at: float = field(default_factory=time.monotonic)
 

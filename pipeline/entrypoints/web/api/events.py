@@ -54,8 +54,6 @@ def router(context: WebContext) -> APIRouter:
 
 
 class _Stream:
-    """The events of one listener."""
-
     def __init__(self, context: WebContext, broadcast: Broadcast, listener: Listener, *, name: str) -> None:
         self._context = context
         self._broadcast = broadcast

@@ -37,8 +37,8 @@ def _announced(scope: Scope) -> int:
     return 0
 
 
+# A request need not announce its length.
 def _counted(receive: Receive) -> Receive:
-    """Count the bytes that are received, because a request need not announce its length."""
     received = 0
 
     async def count() -> Message:

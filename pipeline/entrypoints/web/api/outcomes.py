@@ -20,8 +20,6 @@ Rows = tuple[ExecutionRow, ...]
 
 @dataclass(kw_only=True, eq=False)
 class _Wait:
-    """One request that waits."""
-
     signal_id: UUID
     executor_id: str | None
     rows: Rows
@@ -57,20 +55,21 @@ class Outcomes:
 
     async def _read(self) -> None:
         while self._waits:
-            asked = {wait.signal_id for wait in self._waits}
+            asked = list({wait.signal_id for wait in self._waits})
             try:
-                found = await run_in_threadpool(executions_of, self._record, list(asked))
+                found = await run_in_threadpool(executions_of, self._record, asked)
             except TradewireError:
+                # The requests go on waiting, and keep the executions that were read last.
                 found = []
-            self._hand_out(asked, found)
+            self._hand_out(found)
             await asyncio.sleep(_READ_EVERY_S)
 
-    def _hand_out(self, asked: set[UUID], found: list[ExecutionRow]) -> None:
+    def _hand_out(self, found: list[ExecutionRow]) -> None:
         by_signal: dict[UUID, list[ExecutionRow]] = {}
         for row in found:
             by_signal.setdefault(row.signal_id, []).append(row)
         for wait in self._waits:
-            if wait.signal_id in by_signal and wait.signal_id in asked:
+            if wait.signal_id in by_signal:
                 wait.rows = tuple(by_signal[wait.signal_id])
                 if are_decided(wait.rows, wait.executor_id):
                     wait.over.set()

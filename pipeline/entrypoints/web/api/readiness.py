@@ -47,8 +47,8 @@ class Readiness:
         """End the threads without waiting for a check that runs."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
+    # Concurrent calls share the last checks while they are recent.
     def _broker_checks(self) -> list[Future[CheckResult]]:
-        """Start a check of every broker unless the last one is recent; concurrent calls share it."""
         with self._lock:
             if time.monotonic() - self._checked_at >= _BROKERS_EVERY_S:
                 self._checked_at = time.monotonic()

@@ -50,8 +50,8 @@ def _refuse(intake: Intake, body: bytes, source: str, code: str, message: str) -
     raise InvalidSignal(code, message)
 
 
+# Inside the OpenAPI document, references to the schema's own parts would not be found.
 def _schema() -> dict[str, Any]:
-    """Return the signal's JSON schema without references."""
     schema = Signal.model_json_schema()
     parts = schema.pop("$defs", {})
     for value in schema["properties"].values():

@@ -89,4 +89,5 @@ def outcome_of(recorded: Recorded, rows: Rows, executor_id: str | None) -> Outco
 def _shown(rows: Rows, executor_id: str | None) -> ExecutionRow | None:
     if executor_id is not None:
         return next((row for row in rows if row.executor_id == executor_id), None)
+    # An executor that skipped the signal says least about its outcome.
     return next((row for row in rows if row.state is not State.SKIPPED), next(iter(rows), None))

@@ -20,7 +20,6 @@ from pipeline.intake.webhooks.receiver import WebhookReceiver, WebhookRequest
 from pipeline.model.errors import InvalidSignal, SourceIdConflict
 from pipeline.operations.tokens import MAIN, Scope
 from pipeline.views.history_schemas import DeliveryPage
-from pipeline.views.json_shapes import recorded_json
 from pipeline.views.lists import deliveries
 from pipeline.views.schemas import RecordedView
 
@@ -157,10 +156,10 @@ def _receiver(context: WebContext) -> WebhookReceiver:
     return WebhookReceiver(context.record, context.intake, webhooks, is_main=is_main, busy=busy)
 
 
+# A slower delivery goes on after the answer, and is sent again, which does no harm: it is the same signal.
 async def _receive(
     context: WebContext, receiver: WebhookReceiver, name: str, request: Request, secret: str | None = None
 ) -> JSONResponse:
-    """Receive a delivery and answer in time. A slower one goes on, and is sent again, which does no harm."""
     delivery = WebhookRequest(
         name=name,
         body=await _body(request),
@@ -186,11 +185,11 @@ def _take(context: WebContext, receiver: WebhookReceiver, delivery: WebhookReque
     recorded = taken.recorded
     if not recorded.duplicate:
         context.dispatcher.enqueue(recorded.executions)
-    return JSONResponse(recorded_json(recorded), status_code=200 if recorded.duplicate else 201)
+    return JSONResponse(RecordedView.model_validate(recorded).to_json(), status_code=200 if recorded.duplicate else 201)
 
 
+# A delivery whose body is too long is recorded too, without it.
 async def _body(request: Request) -> bytes | None:
-    """Return the body; None when it is too long. Such a delivery is recorded too."""
     try:
         return await request.body()
     except HTTPException:

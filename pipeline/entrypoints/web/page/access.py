@@ -61,6 +61,7 @@ class PageRoute(APIRoute):
             try:
                 return await handler(request)
             except LoginNeeded:
+                # After the login the browser opens this path with a GET, so it must not be that of a form.
                 wanted = request.url.path if request.method == "GET" else "/"
                 return go_to("/login" if wanted == "/" else f"/login?next={quote(wanted)}")
             except PageRefused as error:

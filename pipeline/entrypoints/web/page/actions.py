@@ -153,8 +153,8 @@ def _names(context: WebContext, executor: str) -> list[str]:
     return [executor]
 
 
+# The history keeps the token's name too, because a person can make up the other one.
 def _who(form: dict[str, str], visitor: PageVisit) -> str:
-    """Return the name for the history: the name that the person gave, and the token's, which cannot be made up."""
     return f"{_text(form, 'who')} ({visitor.holder.name}@page)"
 
 

@@ -60,6 +60,7 @@ def columns(series: Sequence[Series], labels: Sequence[str]) -> tuple[list[Chart
                 continue
             height = HEIGHT * count / highest
             top -= height
+            # A column leaves 8 % of its slot free on each side.
             bars.append(
                 ChartBar(
                     x=round(slot * step + step * 0.08, 2),

@@ -139,8 +139,6 @@ class CountCache:
 
 @dataclass(frozen=True, kw_only=True)
 class _OutcomeGroup:
-    """Executions of one slot of time with the same executor, mode, state, reason and latency step."""
-
     slot: datetime
     executor_id: str
     mode: Mode
@@ -154,8 +152,6 @@ class _OutcomeGroup:
 
 @dataclass(kw_only=True)
 class _Sums:
-    """The sums of one pass over the rows."""
-
     slots: int
     whole: dict[tuple[str, str], ReportTally] = field(default_factory=lambda: defaultdict(ReportTally))
     parts: dict[tuple[str, str, int], ReportTally] = field(default_factory=lambda: defaultdict(ReportTally))
@@ -203,7 +199,6 @@ def _rates(sums: _Sums) -> list[ExecutionRate]:
 
 
 def _step(step: int) -> str:
-    """Return the label of one step of the histogram."""
     if step == 0:
         return f"below {_ms(BOUNDS[0])}"
     if step == len(BOUNDS):

@@ -10,6 +10,7 @@ from pipeline.entrypoints.web.page.access import Form, PageRefused, PageRoute, c
 from pipeline.entrypoints.web.page.rendering import page
 from pipeline.operations.tokens import Scope
 
+# Our tokens are shorter; to hash more would only cost time.
 _LONGEST_TOKEN = 1000
 
 
@@ -61,7 +62,7 @@ def _login_page(gate: Gate, request: Request, *, wanted: str, message: str | Non
     return answer
 
 
+# A login must not redirect to another site.
 def _own_path(wanted: str) -> str:
-    """Return *wanted* if it is a path of this site, else `/`. A login must not redirect to another site."""
     own = wanted.startswith("/") and not wanted.startswith("//") and wanted.isprintable() and "\\" not in wanted
     return wanted if own else "/"

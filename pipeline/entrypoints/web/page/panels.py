@@ -169,8 +169,8 @@ class PageData:
             )
         return panels
 
+    # After the first failure no other queue is asked: each would wait for the same time limit.
     def _depths(self) -> dict[str, int]:
-        """Return the number of jobs by executor; those after a failure of Redis are left out."""
         depths: dict[str, int] = {}
         if self._queues is None:
             return depths

@@ -52,8 +52,6 @@ def router(context: WebContext) -> APIRouter:
 
 
 def _add_whole(routes: APIRouter, data: PageData, visit: Any) -> None:
-    """Add the whole page."""
-
     @routes.get("/")
     def whole(
         *,
@@ -72,8 +70,8 @@ def _add_whole(routes: APIRouter, data: PageData, visit: Any) -> None:
         return page("page.html", windows=WINDOWS, **values)
 
 
+# The page's script reads these parts again when something has moved.
 def _add_parts(routes: APIRouter, data: PageData, visit: Any) -> None:
-    """Add the parts of the page, which its script reads again when something has moved."""
     parts = _parts(data)
 
     @routes.get("/parts/signals")

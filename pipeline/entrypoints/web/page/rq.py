@@ -28,12 +28,8 @@ def add_dashboard(app: FastAPI, context: WebContext) -> None:
         app.mount(PATH, _SessionGuard(context.gate, WSGIMiddleware(dashboard)))
 
 
+# The dashboard itself checks that a POST comes from its own page, by the origin that the browser sends.
 class _SessionGuard:
-    """Accepts a session: with the scope read for reading, with operate for changes.
-
-    The dashboard itself checks that a POST comes from its own page, by the origin that the browser sends.
-    """
-
     def __init__(self, gate: Gate, inside: WSGIMiddleware) -> None:
         self._gate = gate
         self._inside: ASGIApp = inside  # type: ignore[assignment]
