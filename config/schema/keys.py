@@ -4,10 +4,6 @@ from collections.abc import Callable
 
 from pydantic import ValidationError
 
-from collections.abc import Callable
-
-from pydantic import ValidationError
-
 from config.schema.fields import Section
 from config.schema.problems import Location, problems_of
 from pipeline.model.errors import Problem

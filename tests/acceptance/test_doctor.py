@@ -132,7 +132,7 @@ def test_every_trouble_is_named_with_its_cause_and_remedy(system: MakeSystem) ->
     assert "tradewire resume argo" in checks["switches argo"]["remedy"]
     assert checks["clock broker argo"]["status"] == "critical"
     assert checks["clock broker argo"]["saw"].startswith(("the broker's clock is 59.", "the broker's clock is 60."))
-    assert checks["broker prop_firm"]["cause"] == "Wrong keys or account."
+    assert checks["broker prop_firm"]["cause"] == "The keys or the account are wrong."
     assert "PROP_FIRM_API_KEY" in checks["broker prop_firm"]["remedy"]
     named = {"worker prop_firm", "switches argo", "clock broker argo", "broker prop_firm"}
     # An alert may tell of the same.
