@@ -71,8 +71,8 @@ class FlattenJournal:
         unlocked = self.path.with_suffix(".new")
         self._file: TextIO = os.fdopen(os.open(unlocked, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w")
         fcntl.flock(self._file, fcntl.LOCK_EX)
-        unlocked.rename(self.path)
         self.write("began", **vars(header))
+        unlocked.rename(self.path)
         _sync_folder(folder)
 
     def write(self, event: str, **facts: Any) -> None:

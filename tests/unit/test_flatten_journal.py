@@ -1,0 +1,46 @@
+"""A keeper imports a journal only after its writer has ended."""
+
+from __future__ import annotations
+
+import fcntl
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.store.rows import Mode
+from workers.flatten.journal import FlattenJournal, JournalHeader, finished, pending_journals
+
+
+def header() -> JournalHeader:
+    return JournalHeader(
+        executor_id="argo",
+        mode=Mode.PAPER,
+        account_number="PA1",
+        by="ann@desk",
+        why="fire",
+        halted=False,
+        began_at=datetime(2026, 1, 30, 15, tzinfo=UTC),
+    )
+
+
+def test_a_journal_cannot_be_found_before_it_is_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[list[Path]] = []
+    lock = fcntl.flock
+
+    def flock(file: Any, operation: int) -> None:
+        found.append(pending_journals(tmp_path))
+        lock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    journal = FlattenJournal(tmp_path, header())
+    monkeypatch.undo()
+
+    assert found == [[]]
+    assert pending_journals(tmp_path) == [journal.path]
+    with finished(journal.path) as ready:
+        assert not ready
+    journal.close()
+    with finished(journal.path) as ready:
+        assert ready
