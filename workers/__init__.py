@@ -1,1 +1,1 @@
-"""From the queue to the broker."""
+"""The worker and keeper processes, the broker adapters and the paper exchange."""

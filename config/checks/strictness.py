@@ -20,7 +20,7 @@ def downwards(old: Any, new: Any) -> bool:
 
 
 def unless_smaller(old: Any, new: Any) -> bool:
-    """Return whether *new* is anything but a smaller number: on and off each allow what the other does not."""
+    """Return whether *new* is larger, or one of the two values is off and the other is not."""
     return bool(old != new) and (old is None or new is None or Decimal(str(new)) > Decimal(str(old)))
 
 
@@ -60,7 +60,7 @@ def differing(old: Any, new: Any) -> bool:
 
 
 class Ranked:
-    """An order of words, from the tightest to the loosest."""
+    """Compares two words by their place in a list, from the tightest to the loosest."""
 
     def __init__(self, *words: str) -> None:
         self.words = words

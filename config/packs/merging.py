@@ -1,4 +1,4 @@
-"""Join a rule pack to an executor's rules: the tighter value holds, and some keys of the pack bind."""
+"""Join a rule pack to an executor's rules: the tighter value applies, and some keys of the pack cannot be changed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from config.packs.reading import Pack, parts
 from config.schema.problems import echo
 from pipeline.model.errors import Problem
 
-#: The table whose keys all bind: the executor must count as the firm does.
+#: The table whose keys cannot be changed at all: the executor must count as the firm does.
 _BINDING = "firm"
 
 

@@ -1,4 +1,4 @@
-"""Let a person correct the figures that an account's losses are counted from: the day's start and the peak."""
+"""Correct, on a person's request, the day start and the peak from which an account's losses are counted."""
 
 from dataclasses import dataclass
 from datetime import date

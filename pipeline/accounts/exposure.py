@@ -12,7 +12,7 @@ _ZERO = Decimal(0)
 
 @dataclass(frozen=True, kw_only=True)
 class Pending:
-    """What our entries in one symbol may still add to the positions that were read."""
+    """The quantity, cost and risk that our entries in one symbol may still add to the positions that were read."""
 
     symbol: str
     #: Signed: below zero is short.
@@ -25,7 +25,7 @@ class Pending:
 
 @dataclass(frozen=True, kw_only=True)
 class Own:
-    """What the executions of one strategy hold in one symbol."""
+    """The holding of one strategy in one symbol, by our record."""
 
     #: Signed: below zero is short.
     quantity: Decimal = _ZERO

@@ -32,7 +32,7 @@ class Headroom:
     limit: str
     used: Decimal
     allowed: Decimal
-    #: The rung that a loss limit has reached; NONE for other limits.
+    #: The step that a loss limit has reached; NONE for other limits.
     rung: Rung = Rung.NONE
     #: When the account was read.
     read_at: datetime

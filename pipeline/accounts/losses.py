@@ -46,7 +46,7 @@ class LossLimit(StrEnum):
 
 
 class Rung(StrEnum):
-    """The steps of the ladder that the use of a loss limit climbs."""
+    """The steps of a loss limit: each is reached at a percentage of the limit."""
 
     NONE = "none"
     #: From 70 percent.
@@ -57,7 +57,7 @@ class Rung(StrEnum):
     HALT = "halt"
 
 
-#: The percentage of a limit from which a rung is reached; the highest first.
+#: The percentage of a limit from which a step is reached; the highest first.
 RUNGS = ((100, Rung.HALT), (90, Rung.REDUCE), (70, Rung.WARN))
 
 

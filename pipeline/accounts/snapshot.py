@@ -21,7 +21,7 @@ _CLOCK = TypeAdapter(Clock)
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
-    """What the account held at *taken_at* (database clock, from before the reading began)."""
+    """An account and its positions at *taken_at* (by the database's clock, before the reading began)."""
 
     account: Account
     positions: tuple[Position, ...]

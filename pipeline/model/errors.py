@@ -8,7 +8,7 @@ TradewireError
 │   ├── RecordUnavailable    PostgreSQL is away
 │   │   └── NotMigrated      PostgreSQL has no tradewire schema: a person runs `tradewire migrate`
 │   ├── QueueUnavailable     Redis is away
-│   ├── SourceUnavailable    a source of signals is away or sends nonsense
+│   ├── SourceUnavailable    a source of signals cannot be reached or read
 │   └── BrokerUnavailable    the broker is away or slow
 │       └── BrokerOverRate   the broker refuses because of its request rate: the account waits
 │           └── BudgetUsedUp tradewire does not send the request, so that the broker need not refuse it
@@ -95,7 +95,7 @@ class BudgetUsedUp(BrokerOverRate):
     """The account's requests of this minute are used up, or reserved for exits. Nothing was sent to the broker."""
 
     def __init__(self, *, wait_s: float) -> None:
-        super().__init__(f"{(self.__doc__ or '').strip()} There is room in {wait_s:.1f} s.", wait_s=wait_s)
+        super().__init__(f"{(self.__doc__ or '').strip()} The next is possible in {wait_s:.1f} s.", wait_s=wait_s)
         self.wait_s: float = wait_s
 
 

@@ -186,7 +186,7 @@ CATALOGUE: Mapping[Code, Meaning] = {
         "Send a closer stop, or raise the limit.",
     ),
     Code.POSITION_SIZE_LIMIT: Meaning(
-        "The largest size that one position may have leaves too little room for the smallest order.",
+        "The size that may still be added to the position is below the smallest order.",
         "Raise `size.maximum_percent` or `firm.maximum_quantity`.",
     ),
     Code.CASH_USED_UP: Meaning(
@@ -199,7 +199,7 @@ CATALOGUE: Mapping[Code, Meaning] = {
     Code.FLAT_BY_TIME: Meaning(
         "The market closes within `firm.flat_before_close_s`: the account takes no entry.", "Wait for the next session."
     ),
-    Code.REDUCING: Meaning("A person set the account to closing only: entries are skipped, exits go.", _RESUME),
+    Code.REDUCING: Meaning("A person set the account to closing only: entries are skipped, exits are sent.", _RESUME),
     Code.REDUCING_DAILY_LOSS: Meaning(
         "The day's loss has reached nine tenths of its limit: the account is closing only. Entries are skipped.",
         "It ends by itself when the loss shrinks or the day is over.",
@@ -212,18 +212,18 @@ CATALOGUE: Mapping[Code, Meaning] = {
         "The equity could not be read for 30 s: the account is closing only. Entries are skipped.",
         "It ends by itself when the account can be read.",
     ),
-    Code.HALTED: Meaning("A person halted the account: entries are skipped, exits go.", _RESUME),
+    Code.HALTED: Meaning("A person halted the account: entries are skipped, exits are sent.", _RESUME),
     Code.HALTED_DAILY_LOSS: Meaning(
-        "The day's loss has reached its limit, and the account is halted: entries are skipped, exits go.",
+        "The day's loss has reached its limit, and the account is halted: entries are skipped, exits are sent.",
         "`tradewire resume <executor> --why …` when it may trade again.",
     ),
     Code.HALTED_DRAWDOWN: Meaning(
-        "The drawdown has reached its limit, and the account is halted: entries are skipped, exits go.",
+        "The drawdown has reached its limit, and the account is halted: entries are skipped, exits are sent.",
         "`tradewire resume <executor> --why …` when it may trade again.",
     ),
-    Code.PAUSED: Meaning("A person paused the account: entries are held, exits go.", _RESUME),
+    Code.PAUSED: Meaning("A person paused the account: entries are held, exits are sent.", _RESUME),
     Code.RATE_BUDGET: Meaning(
-        "The account's requests of the last minute leave no room for this one below `limits.requests_per_minute`.",
+        "The last minute's requests have used up the part of `limits.requests_per_minute` for this kind of request.",
         _NOTHING,
     ),
     Code.REJECTIONS_IN_A_ROW: Meaning(

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 
 class State(StrEnum):
-    """The state of an execution. The line above each says what is true in it."""
+    """The state of an execution. The comment above each describes it."""
 
     #: It is recorded and waits for a worker of its executor.
     QUEUED = "queued"

@@ -12,9 +12,9 @@ from pipeline.model.reasons import Code, Reason
 class SwitchKind(StrEnum):
     """Which orders a switch stops."""
 
-    #: Entries are held; exits go.
+    #: Entries are held; exits are sent.
     PAUSED = "paused"
-    #: Entries are skipped, and working entries are canceled; exits go.
+    #: Entries are skipped, and working entries are canceled; exits are sent.
     REDUCING = "reducing"
     #: As reducing, until a person or the rule `limits.next_day` lifts it.
     HALTED = "halted"

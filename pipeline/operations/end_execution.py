@@ -27,7 +27,7 @@ class EndedExecution:
     signal_id: UUID
     executor_id: str
     symbol: str
-    #: Its place in the order of recording. It frees the next execution of the symbol, and is not printed.
+    #: Its place in the order of recording, needed to release the next execution of the symbol. It is not printed.
     seq: int
 
 

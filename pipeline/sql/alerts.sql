@@ -17,7 +17,7 @@ WHERE a.seen_at < clock_timestamp() - interval '2 seconds'
 RETURNING a.key, a.kind, a.severity, a.subject, a.xmax = 0 AS new
 
 -- name: over
--- End the alerts that were not found for a while. Of some kinds no message tells the end.
+-- End the alerts that were not found for a while. The end of some kinds is not reported in a message.
 UPDATE alert
 SET over_at = clock_timestamp(),
     over_in = CASE WHEN kind = ANY(%(quiet)s) THEN opened_in END
@@ -48,8 +48,8 @@ FROM before
 SELECT pg_advisory_xact_lock(hashtext('tradewire alerts'))
 
 -- name: untold
--- Beginnings and ends that no message has told, the oldest first. A channel that is set up later is not told of alerts
--- that ended more than an hour ago.
+-- Alerts whose beginning or end is in no message yet, the oldest first. An alert that ended more than an hour ago is
+-- not reported to a channel that is set up later.
 SELECT *, clock_timestamp() AS now, (SELECT max(made_at) FROM alert_message) AS last_message_at
 FROM alert
 WHERE (opened_in IS NULL OR over_in IS NULL)

@@ -85,7 +85,7 @@ JOIN account_day AS d USING (holder, day)
 WHERE w.holder = %(holder)s
 
 -- name: lock
--- Two keepers update the ladder one after the other.
+-- Two keepers update the loss limits of an account one after the other.
 SELECT holder
 FROM account_watch
 WHERE holder = %(holder)s

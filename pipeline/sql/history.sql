@@ -23,7 +23,7 @@ WHERE execution_id = %(execution_id)s
 ORDER BY generation
 
 -- name: moves_after
--- The moves after a number. The youngest are left out: a move with a smaller number may still be committed.
+-- The moves after a number. The newest are left out: a move with a smaller number may still be committed.
 SELECT h.history_id, h.at, h.from_state, h.to_state, h.reason_code, h.reason_facts, e.execution_id, e.executor_id,
     e.symbol, e.action, e.created_at, e.signal_id, s.confidence, o.order_id, o.filled_quantity,
     o.filled_average_price

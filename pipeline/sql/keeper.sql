@@ -156,8 +156,8 @@ WHERE execution_id = %(execution_id)s
 RETURNING execution_id, seq, executor_id, symbol
 
 -- name: open_orders
--- The oldest intents without a final status, apart from the orders just seen: of young orders, of older orders that the
--- broker has, and of older orders that it may have without our knowing. *canceling*: an exit waits for a cancel.
+-- The oldest intents without a final status, except orders that a list just showed: of new orders, of older orders that
+-- the broker has, and of older orders that it may have. *canceling*: an exit waits for a cancel.
 WITH waiting AS (
     SELECT o.intended_at, o.order_id, o.cancel_asked_at
     FROM broker_order AS o
@@ -188,7 +188,7 @@ SELECT min(intended_at) FILTER (WHERE intended_at > statement_timestamp() - %(yo
 FROM waiting
 
 -- name: claim_unlisted
--- Take a few working orders that no list showed, those without news for longest first. A young order may be newer than
+-- Take a few working orders that no list showed, those without news for longest first. A new order may be newer than
 -- the list, so it waits for some seconds.
 UPDATE broker_order AS o
 SET asked_at = clock_timestamp()

@@ -1,6 +1,6 @@
 -- name: intend
--- Pay for the request and write the order as it will be sent: both or neither. An intent that certainly never reached
--- the broker may be written anew; any other stays. When nothing is granted, the account has room again in *wait*.
+-- Reserve the request in the budget and write the order as it will be sent: both or neither. An intent that certainly
+-- never reached the broker may be replaced; any other stays. If the budget is used up, it has requests again in *wait*.
 WITH paid AS MATERIALIZED (
     SELECT granted, wait, spent, closed
     FROM take_requests(%(holder)s, 1, %(ceiling)s, %(urgent)s)
@@ -40,7 +40,7 @@ FROM paid
 LEFT JOIN written ON true
 
 -- name: send_again
--- Pay for sending the identical order once more, if the account has room.
+-- Reserve a request for sending the identical order again, if the account's budget allows one.
 WITH paid AS MATERIALIZED (
     SELECT granted, wait, spent, closed
     FROM take_requests(%(holder)s, 1, %(ceiling)s, %(urgent)s)
@@ -64,7 +64,7 @@ WHERE execution_id = %(execution_id)s
     AND generation = %(generation)s
 
 -- name: never_taken
--- The first send certainly did not reach the broker, so the intent may be written anew.
+-- The first send certainly did not reach the broker, so the intent may be replaced.
 UPDATE broker_order
 SET may_exist = false
 WHERE execution_id = %(execution_id)s

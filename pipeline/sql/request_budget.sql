@@ -30,7 +30,7 @@ RETURNING holder
 SELECT move_requests(%(old)s, %(new)s)
 
 -- name: asset
--- A reading that is young enough. A symbol that the broker did not know may be listed on any day.
+-- A reading that is recent enough. A symbol that the broker did not know may be listed on any day.
 SELECT body, read_at + CASE WHEN body IS NULL THEN %(unknown_kept)s::interval ELSE %(kept)s::interval END
     - clock_timestamp() AS kept_for
 FROM asset

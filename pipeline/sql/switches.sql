@@ -75,7 +75,7 @@ WHERE holder IN (
 
 -- name: release_stopped
 -- Make entries due that were held when the account was stopped: a worker decides again and ends them. A worker that
--- decided in that moment may not have seen the switch, hence the grace.
+-- decided in that moment may not have seen the switch, so some seconds are added.
 UPDATE execution AS e
 SET due_at = clock_timestamp()
 WHERE e.executor_id = %(executor_id)s

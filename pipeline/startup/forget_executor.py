@@ -1,4 +1,4 @@
-"""Forget an executor that was removed from the file: end what waits, and list what is no longer looked after."""
+"""Forget an executor that was removed from the file: end its waiting executions, and list what is left."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -49,7 +49,7 @@ def fetch_all(
     *,
     prepare: bool | None = None,
 ) -> list[T]:
-    """Return all rows of *statement*. With *prepare* False, PostgreSQL plans it anew for these values."""
+    """Return all rows of *statement*. With *prepare* False, PostgreSQL plans it again for these values."""
     with connection.cursor(row_factory=_factory(row)) as cursor:
         return cursor.execute(statement, values, prepare=prepare).fetchall()
 

@@ -51,7 +51,7 @@ class HeadroomView(JsonModel):
     allowed: Number
     left: Number
     percent: Number
-    rung: Annotated[Rung, Field(description="How far a loss limit has gone; none for other limits.")]
+    rung: Annotated[Rung, Field(description="The step that a loss limit has reached; none for other limits.")]
     read_at: Time
     day: date | None
 

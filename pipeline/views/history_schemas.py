@@ -142,7 +142,7 @@ class DeliveryView(JsonModel):
     code: Annotated[str | None, Field(description="Why it was refused.", examples=["unauthorized"])]
     message: str | None
     dialect: Annotated[str | None, Field(examples=["tradingview"])]
-    identity: Annotated[Identity | None, Field(description="What makes a repeated delivery the same signal.")]
+    identity: Annotated[Identity | None, Field(description="How a repeated delivery is recognised as the same signal.")]
     identity_says: str | None
     signal_id: Id | None
     source_id: str | None

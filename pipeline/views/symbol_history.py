@@ -66,7 +66,7 @@ class SymbolHistory(JsonModel):
         if self.last_of_symbol is not None:
             parts.append(f"its last was from `{self.last_of_symbol.source}` at {_clock(self.last_of_symbol.at)}")
         seen = [f"`{last.source}` at {_clock(last.at)} ({last.symbol})" for last in self.last_of_sources]
-        parts.append(f"last heard: {', '.join(seen)}" if seen else "no source was heard in the day before")
+        parts.append(f"last signals: {', '.join(seen)}" if seen else "no source sent a signal in the day before")
         return "; ".join([*parts, *map(str, self.refused)])
 
 

@@ -57,7 +57,7 @@ def test_without_signals_the_last_sources_and_refused_input_are_named(core: Core
     assert [(row.source, row.symbol) for row in answer.last_of_sources] == [("replay", "MSFT")]
     assert [row.mentions_symbol for row in answer.refused] == [True, False]
     assert answer.silence().startswith("no signal for AAPL from ")
-    assert "last heard: `replay` at " in answer.silence()
+    assert "last signals: `replay` at " in answer.silence()
     assert "a delivery of `tv` refused at " in answer.silence()
     assert "action" in answer.silence()
 
@@ -77,7 +77,7 @@ def test_the_last_one_before_the_day_is_named_too(core: Core) -> None:
     assert answer.signal_ids == ()
     assert answer.last_of_symbol is not None
     assert "its last was from `test`" in answer.silence()
-    assert "no source was heard in the day before" in answer.silence()
+    assert "no source sent a signal in the day before" in answer.silence()
 
 
 def test_the_command_takes_a_symbol_in_any_form_and_an_id_as_before(core: Core, processes: Processes) -> None:

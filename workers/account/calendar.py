@@ -23,7 +23,7 @@ from workers.rules.market_hours import Market, by_clock
 
 log = structlog.get_logger(__name__)
 
-#: The calendar is read anew once a day.
+#: The calendar is read again once a day.
 CALENDAR_KEPT = timedelta(days=1)
 _BACK, _AHEAD = timedelta(days=7), timedelta(days=14)
 # No market is closed for longer in a row.

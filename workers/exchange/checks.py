@@ -74,7 +74,7 @@ def check_account(account: ExchangeAccount, ticket: Ticket) -> None:
 
 
 def check_client_id(account: ExchangeAccount, client_order_id: str | None) -> None:
-    """Refuse a client id that an order of this account has or had."""
+    """Refuse a client id that another order of this account has used."""
     if client_order_id is not None and client_order_id in account.by_client_id:
         raise bad_parameter("client_order_id must be unique")
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 
 class FaultTarget(StrEnum):
-    """What a fault can hit."""
+    """The request or event that a fault can affect."""
 
     SUBMIT = "submit"
     LOOKUP = "lookup"
@@ -130,7 +130,7 @@ class Fault(BaseModel):
         self._random.seed(seed)
 
     def strikes(self, on: FaultTarget, key: str, symbol: str | None) -> bool:
-        """Decide whether it strikes one request or event, and count that."""
+        """Return whether it applies to one request or event, and count that."""
         if self.on not in (on, FaultTarget.ANY) or self.key not in (None, key) or self.symbol not in (None, symbol):
             return False
         if self.count is not None and self.hits >= self.count:
@@ -142,7 +142,7 @@ class Fault(BaseModel):
 
 
 class FaultPlan(BaseModel):
-    """The active faults. The same plan strikes the same sequence of requests at the same places."""
+    """The active faults. The same plan affects the same requests of the same sequence."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -157,7 +157,7 @@ class FaultPlan(BaseModel):
         return self
 
     def strike(self, on: FaultTarget, key: str, kinds: Iterable[FaultKind], symbol: str | None = None) -> list[Fault]:
-        """Return the faults of *kinds* that strike this request, in their order."""
+        """Return the faults of *kinds* that apply to this request, in their order."""
         wanted = frozenset(kinds)
         return [fault for fault in self.faults if fault.kind in wanted and fault.strikes(on, key, symbol)]
 

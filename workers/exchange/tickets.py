@@ -19,7 +19,7 @@ _Word = TypeVar("_Word", bound=StrEnum)
 
 @dataclass(frozen=True, kw_only=True)
 class Ticket:
-    """An order request whose parameters fit together. The account may still be refused it."""
+    """An order request whose parameters fit together. The account may still not be allowed to place it."""
 
     #: As it was written. `AssetList.find` returns its asset.
     symbol: str

@@ -53,7 +53,7 @@ class BrokerInputs:
     def read(
         self, claimed: ClaimedExecution, signal: SignalRow, under_way: tuple[OrderRow, ...]
     ) -> InputSnapshot | AccountRefused:
-        """Read the inputs of a decision. A position that may be closed is read anew, since it limits the exit."""
+        """Read the inputs of a decision. A position that may be closed is read again, since it limits the exit."""
         may_short = self.runtime.executor.order.allow_short
         # A signal that may close a position must not wait for room in the account's request budget.
         urgent = may_close(signal, None, may_short=may_short)
@@ -129,7 +129,7 @@ class BrokerInputs:
 
 
 def may_close(signal: SignalRow, position: Position | None, *, may_short: bool) -> bool:
-    """Return whether the signal might reduce a position, so that the position has to be read anew."""
+    """Return whether the signal might reduce a position, so that the position has to be read again."""
     held = position.quantity if position else 0
     if signal.action is Action.SELL:
         return held > 0 or signal.intent is not Intent.OPEN

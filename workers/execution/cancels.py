@@ -12,7 +12,7 @@ log = structlog.get_logger(__name__)
 
 
 def ask_to_cancel(record: Record, broker: Broker, order_id: str) -> None:
-    """Ask once, and again no sooner than after two seconds: a process may die between its mark and its request.
+    """Ask once, and again no sooner than after two seconds: a process may die after its mark, before its request.
 
     Raises:
         RecordUnavailable: PostgreSQL is away.

@@ -1,4 +1,4 @@
-"""Hold an execution while something is away: an exit without limit, an entry no longer than it stays fresh."""
+"""Hold an execution while something is away: an exit without limit, an entry only until it is too old."""
 
 from datetime import timedelta
 
@@ -24,7 +24,7 @@ def held(
     *,
     market: Market | None,
 ) -> Transition:
-    """Return the hold, or the end of an entry that is too old by now. *market* is as known at the claim."""
+    """Return a hold, or a skip if the entry is too old by now. *market* is as read at the claim."""
     left = fresh_for(signal, executor, now=claimed.now, market=market, accept_age=claimed.accept_age)
     if left is not None and not may_be_exit(signal, executor):
         if left < timedelta(0):
@@ -44,7 +44,7 @@ def unread(error: BrokerUnavailable, *, age: timedelta) -> tuple[Reason, timedel
 
 
 def skipped(reasons: tuple[Reason, ...]) -> Transition:
-    """Return the end of an execution that our own rules refuse. The other reasons are a fact of the first one."""
+    """Return the skip of an execution that our own rules refuse. The first reason lists the others as a fact."""
     first, *others = reasons
     facts = dict(first.facts)
     if others:

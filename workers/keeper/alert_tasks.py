@@ -52,7 +52,7 @@ def alert_tasks(
 
 
 def limits(connection: Connection[DictRow], executors: Mapping[str, ExecutorSettings]) -> ConditionResult:
-    """Return an alert for each rung that a loss limit has reached."""
+    """Return an alert for each loss limit that has reached a step."""
     raised = []
     for name, executor in executors.items():
         baseline = equity_baseline(connection, account_key_of(connection, name))

@@ -94,7 +94,7 @@ class ClosingExits:
         except InvalidSignal as error:
             # tradewire does not trade this symbol, so a person has to close the position.
             self._refused.add(position.symbol)
-            log.error("position.not_closable", symbol=position.symbol, error=str(error))  # noqa: TRY400 -- it says all
+            log.error("position.not_closable", symbol=position.symbol, error=str(error))  # noqa: TRY400 -- no trace
             return None
 
     def _next_exit(self, symbol: str, taken_at: datetime, root: str) -> _NextExit:

@@ -197,7 +197,7 @@ class EquityMonitor:
         return self._log(account_key, self.record.run(unit))
 
     def _release(self, account_key: str | None) -> int:
-        """End once what was reduced while there were limits."""
+        """Lift, once, a reduction that remains from limits that are off now."""
         if self._released or account_key is None:
             return 0
         steps = self.record.run(lambda connection: self._ladder.release(connection, account_key))

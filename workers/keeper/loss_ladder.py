@@ -1,4 +1,4 @@
-"""Move an account up and down the ladder of its loss limits: warned, reducing, halted."""
+"""Set the switches of an account by the used part of its loss limits: warned, reducing, halted."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -65,7 +65,7 @@ class _AccountSwitches:
 
 @dataclass(frozen=True, kw_only=True)
 class LossLadder:
-    """The ladder of one executor's account. A second update with the same figures changes nothing."""
+    """The loss limits of one executor's account. A second update with the same figures changes nothing."""
 
     executor: ExecutorSettings
     who: str
@@ -92,7 +92,7 @@ class LossLadder:
         return steps
 
     def release(self, connection: Connection[DictRow], account_key: str) -> list[Step]:
-        """End what the ladder reduced, in the caller's transaction, because no loss limit is configured any more."""
+        """Lift reductions by loss limits, in the caller's transaction, because no loss limit is configured any more."""
         switches = self._switches(connection, account_key)
         return switches.turn_off(SwitchKind.REDUCING, [*LossLimit, UNREADABLE], "its limits are off")
 

@@ -1,4 +1,4 @@
-"""The keeper process: it leads by a leased row and runs its tasks, each at its own interval, until it is stopped."""
+"""The keeper process: while it holds the lease on leadership, it runs its tasks, each at its own interval."""
 
 import os
 import socket
@@ -87,7 +87,7 @@ def keep(
         *_executor_tasks(task, record, runtimes, pools, intake, who),
         task("journals", _JOURNALS_EVERY_S, partial(import_journals, record, settings.home, by=who)),
     ]
-    # The health of the keeper does not depend on these: a channel that hangs is not its fault.
+    # The health of the keeper does not depend on these: a channel may hang without any fault of the keeper.
     alerting = alert_tasks(record, executors, alerts, stop=stop, leads=leadership.leads)
     heartbeat = Heartbeat(
         database_url, kind="keeper", name="keeper", health=lambda: _health(tasks, leadership), executors=executors

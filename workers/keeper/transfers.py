@@ -19,7 +19,7 @@ from workers.rules.baselines import TransferEffect, count
 
 log = structlog.get_logger(__name__)
 
-# Brokers list transfers late. So much of the past is read again, and the ids tell which transfers are new.
+# Brokers list transfers late. So this much of the past is read again, and the ids show which transfers are new.
 _OVERLAP = timedelta(days=7)
 
 
@@ -53,7 +53,7 @@ class Transfers:
         try:
             listed = self.runtime.broker.transfers(watched.transfers_through - _OVERLAP)
         except (BrokerUnavailable, BrokerUnreadable, BrokerRefusesAccount) as error:
-            # An account may be allowed to trade and not to list transfers. Its losses are watched all the same.
+            # An account may be allowed to trade and not to list transfers. Its losses are still checked.
             log.debug("transfers.unread", executor_id=self.runtime.executor.id, error=str(error))
             return
         effect = count(

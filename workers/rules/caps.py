@@ -30,7 +30,7 @@ def held(case: Case) -> Decimal:
 
 
 def unseen(case: Case) -> Decimal:
-    """Return the value of the symbol's position, read anew, that exceeds the snapshot's and our pending entries."""
+    """Return the value of the symbol's position, read again, that exceeds the snapshot's and our pending entries."""
     if case.position is None:
         return _ZERO
     return max(worth(case.position) - case.book.gross([case.signal.symbol]), _ZERO)

@@ -30,7 +30,7 @@ def _contradiction(case: Case, side: OrderSide) -> Hold | None:
     position = case.position.quantity if case.position else Decimal(0)
     filled = case.book.quantity(symbol)
     other_side = filled < 0 if side is OrderSide.BUY else filled > 0
-    # Where the two readings differ, the position was read anew, after those fills.
+    # Where the two readings differ, the position was read again, after those fills.
     if not other_side or position != read:
         return None
     facts = {"symbol": symbol, "read": position, "with_our_orders": filled}
@@ -38,7 +38,7 @@ def _contradiction(case: Case, side: OrderSide) -> Hold | None:
 
 
 def _unwatched(case: Case) -> Hold | None:
-    """Wait for a recent reading of the account's day and peak, where a limit is counted from them."""
+    """Hold an entry until the account's day start and peak are recent, if a limit is counted from them."""
     limits, firm, hours = case.executor.limits, case.executor.firm, case.executor.hours
     counted = (limits.daily_loss_percent, limits.drawdown_percent, firm.consistency_percent)
     if all(limit is None for limit in counted):

@@ -10,7 +10,7 @@ from pipeline.model.reasons import Code, Reason
 from pipeline.model.states import State
 from workers.brokers.protocol import Accepted, Duplicate, NotSent, NotSentCause, Outcome, Rejected, Unknown
 
-#: The longest hold for a broker that is away: a signal loses its worth with age.
+#: The longest hold while a broker is away. It is short because a signal loses its value with age.
 LONGEST_HOLD = timedelta(seconds=5)
 #: A refused account, and entries that are refused in a row, are tried once a minute.
 PROBE_EVERY = timedelta(seconds=60)

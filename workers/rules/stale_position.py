@@ -16,7 +16,7 @@ _MOST_FEES = Decimal("0.01")
 
 
 def hold_lagging(case: Case, side: OrderSide) -> Hold | None:
-    """Return a hold when an exit would be sized, or refused, by a position that may be older than our last fill."""
+    """Return a hold if the position that sizes or refuses an exit may be older than our last fill."""
     changed_at, recorded = case.own.changed_at, case.own.recorded
     if changed_at is None or case.now - changed_at >= READS_LAG:
         return None

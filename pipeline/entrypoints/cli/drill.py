@@ -22,7 +22,7 @@ def drill(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the scratch folder.")] = False,
 ) -> None:
-    """Send signals to a tradewire of its own, break everything meanwhile, and audit: lost, doubled, unexplained.
+    """Send signals to a separate tradewire, break every part of it, and report lost, doubled or unexplained signals.
 
     It starts its own servers, exchange and processes in a scratch folder and uses no setting of your environment.
     """

@@ -1,4 +1,4 @@
-"""`tradewire probe`: send one marked order the whole way and time each step."""
+"""`tradewire probe`: send one marked order through every step and time each one."""
 
 import json
 from collections.abc import Iterator
@@ -43,7 +43,7 @@ def probe(
     ] = 15.0,
     as_json: AsJson = False,
 ) -> None:
-    """Send a marked order of one unit the whole way and time each step: exit 0 if it got through, 1 if not."""
+    """Send a marked order of one unit through every step and time each one: exit 0 if all succeed, 1 if not."""
     settings = settings_for_a_person("probe")
     executors = executors_for(settings)
     chosen = _known(executors, executor, never_marketable=never_marketable)
@@ -92,4 +92,4 @@ def _print(probed: Probed) -> None:
     if probed.closed is not None:
         typer.echo(f"sold again: {probed.closed.value}  (tradewire why {probed.closed_by})")
     if not probed.well:
-        typer.echo(f"It did not go the whole way: see `tradewire why {probed.execution_id}` and `tradewire doctor`.")
+        typer.echo(f"It did not complete every step: see `tradewire why {probed.execution_id}` and `tradewire doctor`.")

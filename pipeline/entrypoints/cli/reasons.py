@@ -27,13 +27,13 @@ class ReasonGroup(StrEnum):
     PERSON = "People"
 
 
-#: What the reasons of a group have in common.
+#: The introduction to each group: the common property of its reasons.
 LEADS: Mapping[ReasonGroup, str] = {
     ReasonGroup.ROUTING: "The executor does not take these entries. They are `skipped` when the signal is recorded.",
     ReasonGroup.RULES: "Entries that are `skipped` just before they would be sent, and exits without a position.",
     ReasonGroup.HOURS: "Market hours and prices. While the market is closed, exits are held too, until it opens.",
     ReasonGroup.LIMITS: "Entries that would break a limit are `skipped`. The figures show by how much.",
-    ReasonGroup.SWITCHES: "Entries are `skipped` while the account is closing only or halted. Exits go.",
+    ReasonGroup.SWITCHES: "Entries are `skipped` while the account is closing only or halted. Exits are sent.",
     ReasonGroup.HOLDS: "The execution is `held` and continues by itself, unless the remedy asks you to do something.",
     ReasonGroup.BROKER: "The order ended at the broker, or the broker has an order of an execution that had ended.",
     ReasonGroup.UNKNOWN: "The order may be at the broker. It is looked up, and nothing is sent meanwhile.",

@@ -1,4 +1,4 @@
-"""The commands that turn switches: pause, resume, reduce, halt."""
+"""The commands that set switches: pause, resume, reduce, halt."""
 
 import json
 from typing import Annotated
@@ -23,14 +23,14 @@ Why = Annotated[str | None, typer.Option(help="Why; it is recorded, also with ev
 def pause(
     executor: Which = None, *, every: All = False, why: Why = None, by: ByMachine = None, as_json: AsJson = False
 ) -> None:
-    """Pause: entries wait until `resume`, exits go."""
+    """Pause: entries wait until `resume`, exits are sent."""
     _turn(SwitchKind.PAUSED, executor, every=every, why=why, by=by, as_json=as_json)
 
 
 def reduce(
     executor: Which = None, *, every: All = False, why: Why = None, by: ByMachine = None, as_json: AsJson = False
 ) -> None:
-    """Closing only: entries are skipped and open ones canceled until `resume`, exits go."""
+    """Closing only: entries are skipped and open ones canceled until `resume`, exits are sent."""
     _turn(SwitchKind.REDUCING, executor, every=every, why=why, by=by, as_json=as_json)
 
 

@@ -54,7 +54,7 @@ def _finding(executor: ExecutorSettings, budget: _Budget | None) -> CheckResult:
         return warning(
             name,
             saw,
-            cause="Many signals, orders or dashboards use this account at once; entries wait, exits still go.",
+            cause="Many signals, orders or dashboards use this account at once; entries wait, exits are still sent.",
             remedy="After a burst, nothing; otherwise send fewer signals, or get a plan with more requests.",
         )
     return ok(name, saw)

@@ -30,7 +30,7 @@ def _finding(status: SwitchStatus) -> CheckResult:
         name=name,
         status=CheckStatus.CRITICAL if halted else CheckStatus.WARNING,
         saw="; ".join(str(reason_of(switch)) for switch in status.switches),
-        cause="Everything is being closed." if closing else "A person or a limit stopped entries; exits go.",
+        cause="Everything is being closed." if closing else "A person or a limit stopped entries; exits are sent.",
         remedy=f"`tradewire flatten {status.executor_id}` shows what is left."
         if closing
         else f"`tradewire resume {status.executor_id}{why}` when it may trade again.",

@@ -153,7 +153,7 @@ def _rate(executor_id: str, mode: str, tally: Mapping[str, Any], reasons: list[d
     # Skipped executions do not count in the rate, so they cannot be the cause of a low one.
     which = (executor_id, mode)
     why = [each for each in reasons if (each["executor_id"], each["mode"]) == which and each["status"] != "skipped"]
-    cause, remedy = "No reason stands out.", ""
+    cause, remedy = "No reason is more frequent than the others.", ""
     if why:
         cause = f"Most often {why[0]['reason_code']} ({why[0]['count']}). {why[0]['meaning']}"
         remedy = why[0]["remedy"]

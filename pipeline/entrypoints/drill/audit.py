@@ -10,7 +10,7 @@ from uuid import UUID
 from pipeline.entrypoints.drill.ledgers import AuditedExecution, AuditedIntent, HeldOrder, Ledgers
 from pipeline.model.states import State
 
-#: No execution stays in one of these once everything is quiet.
+#: No execution stays in one of these once all work is done.
 UNDECIDED = frozenset({State.QUEUED, State.HELD, State.SUBMITTING, State.UNKNOWN})
 
 #: The execution's state for each final or partial status of the exchange; with any other status the order works.

@@ -29,7 +29,7 @@ FaultBody = dict[str, Any]
 
 
 class Act(StrEnum):
-    """What an event does."""
+    """The kinds of damage that an event can do."""
 
     KILL = "kill"
     FREEZE = "freeze"
@@ -40,7 +40,7 @@ class Act(StrEnum):
 
 
 class Target(StrEnum):
-    """What an event breaks."""
+    """The process or server that an event hits."""
 
     WORKER = "worker"
     KEEPER = "keeper"
@@ -97,7 +97,7 @@ FAULTS: Sequence[tuple[str, str, tuple[float, float] | None]] = (
     ("stream", "double_event", None),
     ("stream", "drop_event", None),
 )
-#: Faults that hold an executor's entries until its account is tried again. Each strikes once, at one account.
+#: Faults that hold an executor's entries until its account is tried again. Each happens once, at one account.
 REFUSALS = ("unauthorized", "forbidden_account")
 
 

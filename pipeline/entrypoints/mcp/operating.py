@@ -42,17 +42,17 @@ def discard(execution_id: Letter, who: Who, why: Why) -> Answer:
 
 
 def pause(executor: Whose, who: Who, why: Why) -> Answer:
-    """Pause the account: entries wait until `resume`, exits go."""
+    """Pause the account: entries wait until `resume`, exits are sent."""
     return _turn(SwitchKind.PAUSED, executor, who, why)
 
 
 def halt(executor: Whose, who: Who, why: Why) -> Answer:
-    """Halt the account: entries are skipped and open ones canceled, exits go. Only a person can lift it."""
+    """Halt the account: entries are skipped and open ones canceled, exits are sent. Only a person can lift it."""
     return _turn(SwitchKind.HALTED, executor, who, why)
 
 
 def resume(executor: Whose, who: Who, why: Why) -> Answer:
-    """Lift every switch of the account, also a halt by a limit: entries and exits go again."""
+    """Lift every switch of the account, also a halt by a limit: entries and exits are sent again."""
     with record_now() as (settings, record):
         statuses = [Switches(record).resume(name, by=_by(who), why=why) for name in _names(settings, executor)]
     return {"switches": [SwitchStatusView.of(status).to_json() for status in statuses]}

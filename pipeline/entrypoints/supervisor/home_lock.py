@@ -53,7 +53,7 @@ class HomeLock:
         return self.home / "processes.json"
 
     def _leftovers(self) -> Iterator[tuple[psutil.Process, str]]:
-        # An unreadable file, as after a full disk, is ignored: the children end through their lifeline.
+        # An unreadable file, as after a full disk, is ignored: the children end when the pipe to their `up` closes.
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             for entry in json.loads(self._path.read_text()):
                 with contextlib.suppress(psutil.NoSuchProcess):

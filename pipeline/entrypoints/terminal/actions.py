@@ -1,4 +1,4 @@
-"""Carry out the keys of the screen: turn switches and requeue dead letters, with who and why."""
+"""Carry out the keys of the screen: set switches and requeue dead letters, and record who did it and why."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-#: What JSON takes for white space.
+#: The white space of JSON.
 BLANK = " \t\r\n"
 
 
@@ -26,7 +26,7 @@ class NotJson(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Element:
-    """One object in *value*, or in *error* why it is none; *offset* is the number of characters before it."""
+    """One element: *value* if it is an object, else the reason in *error*. *offset*: the characters before it."""
 
     offset: int
     value: dict[str, Any] | None = None

@@ -26,7 +26,7 @@ _LONGEST_ADDRESS = 64
 
 @dataclass(frozen=True, kw_only=True)
 class Arrival:
-    """What is kept of any delivery: its webhook, the sender's address, and its body without secrets."""
+    """The stored parts of a delivery: its webhook, the sender's address, and its body without secrets."""
 
     webhook: str
     address: str | None

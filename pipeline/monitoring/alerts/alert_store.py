@@ -46,7 +46,7 @@ class AlertStore:
         found = {alert.key: alert for result in results for alert in result.raised}
         # An alert that is open already does not have to last again.
         lasting = [alert for alert in found.values() if alert.key in known or self._lasts(alert)]
-        # Trouble that went away has to last anew when it comes back.
+        # A problem that went away and comes back has to last for the full time again.
         self._pending = {key: since for key, since in self._pending.items() if key in found and key not in known}
         # If a condition found only a part, an alert that is missing there may still last.
         complete = {kind for result in results if result.complete for kind in result.kinds}

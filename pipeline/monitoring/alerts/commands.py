@@ -111,7 +111,7 @@ def ack(record: Record, alert_id: int | None, *, by: str, why: str) -> list[Ackn
         RecordUnavailable: PostgreSQL is away.
     """
     alerts = record.all(AcknowledgedAlert, sql("alerts", "ack"), {"alert_id": alert_id, "by": by, "why": why})
-    # To acknowledge all when there is none is no mistake.
+    # Acknowledging all alerts when none is open is not an error.
     if alert_id is not None and not alerts:
         raise NotPossible(f"there is no open, unacknowledged alert {alert_id}")
     return alerts

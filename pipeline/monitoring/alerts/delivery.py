@@ -36,7 +36,7 @@ class _Untold(UntoldAlert):
 
     @property
     def changed_at(self) -> datetime:
-        """Return when it began, or when it ended if its beginning was told before."""
+        """Return when it began, or when it ended if its beginning was reported before."""
         return self.opened_at if self.opened_in is None or self.over_at is None else self.over_at
 
 
@@ -76,7 +76,7 @@ class AlertDelivery:
         return int(self._deliver())
 
     def _make(self, connection: Connection[DictRow], message_id: UUID) -> None:
-        # Run again after a lost answer to its COMMIT, this finds no change that is untold and makes no second message.
+        # Run again after a lost answer to its COMMIT, this finds no unreported change and makes no second message.
         execute(connection, sql("alerts", "lock"))
         alerts = fetch_all(connection, _Untold, sql("alerts", "untold"), {"limit": _MOST})
         if not alerts or not self._is_due(alerts):

@@ -17,7 +17,7 @@ from pipeline.monitoring.alerts.kinds import AlertKind, ConditionResult, found, 
 from pipeline.store.query import fetch_all
 from pipeline.store.statements import sql
 
-# The most alerts of one kind. Many at once are counted, and told in one message.
+# The most alerts of one kind. Many at once are counted, and reported in one message.
 _MOST = 1000
 #: An outcome that has been unknown for so long is an alert.
 UNKNOWN_AFTER = timedelta(seconds=30)

@@ -1,4 +1,4 @@
-"""Every kind of alert: how severe it is, how long it has to last, and whether people are told of its end."""
+"""Every kind of alert: how severe it is, how long it has to last, and whether a message reports its end."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass

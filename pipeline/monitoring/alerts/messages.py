@@ -13,14 +13,14 @@ _LONGEST_TITLE = 120  # It becomes the subject of a mail or the first line of a 
 
 @dataclass(frozen=True, kw_only=True)
 class UntoldAlert:
-    """An alert whose beginning or end no message has told."""
+    """An alert whose beginning or end is not in any message yet."""
 
     kind: str
     severity: Severity
     subject: str
     opened_at: datetime
     over_at: datetime | None
-    #: The message that told its beginning; None when no message has.
+    #: The message that reported its beginning; None when there is none yet.
     opened_in: UUID | None
 
 

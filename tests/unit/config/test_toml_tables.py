@@ -17,7 +17,7 @@ Faults = Callable[[str], dict[str, str]]
     [
         ("", "executors.argo"),
         ("[executors]\n", "executors.argo"),
-        ("executors = 3\n", "executors.mine"),
+        ("executors = 3\n", "executors.argo"),
         ("[executor.argo]\n", "executors.argo"),
     ],
 )

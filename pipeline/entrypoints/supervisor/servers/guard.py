@@ -8,7 +8,7 @@ cannot be set up.
 The guard stays between `up` and the server because a server cannot watch the lifeline pipe: when `up` is killed, the
 server has to run on for the 2 s in which the other children record their last answers, and then to be stopped with
 stronger and stronger signals. Linux's PR_SET_PDEATHSIG sends one signal at once, and `up` would still need threads
-that set the server up and probe it, so that nothing would become shorter.
+that set the server up and probe it, so the code would not become simpler.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""The lifeline, by which a child notices that this process is gone, and the command that starts a guard."""
+"""The lifeline, a pipe that closes when this process ends, and the command that starts a guard."""
 
 from __future__ import annotations
 

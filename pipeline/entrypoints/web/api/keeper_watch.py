@@ -15,7 +15,7 @@ _EVERY_S = 2.0
 
 
 class KeeperWatch:
-    """Checks for a keeper in a thread of its own, until closed. While there is none, it delivers the alerts."""
+    """Checks for a keeper in a thread of its own, until closed. While no keeper leads, it delivers the alerts."""
 
     def __init__(self, database_url: str, alerts: Alerts, *, store: AlertStore | None = None) -> None:
         self._record = Record(database_url, connections=1, retry_for_s=0.5)

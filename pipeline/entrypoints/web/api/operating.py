@@ -1,4 +1,4 @@
-"""Turn switches, and requeue or discard dead letters. Every request gives a reason, which the record keeps."""
+"""Set switches, and requeue or discard dead letters. Every request gives a reason, which the record keeps."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,13 +32,13 @@ Why = Annotated[
 
 
 class Turn(StrEnum):
-    """What an operator can do to an executor."""
+    """An action of an operator on an executor's account."""
 
-    #: Hold entries until `resume`; exits go.
+    #: Hold entries until `resume`; exits are sent.
     PAUSE = "pause"
     #: Lift every switch.
     RESUME = "resume"
-    #: Skip entries and cancel those that work; exits go.
+    #: Skip entries and cancel those that work; exits are sent.
     REDUCE = "reduce"
     #: As reduce, until a person resumes.
     HALT = "halt"

@@ -41,7 +41,7 @@ class PageVisit:
 
     @property
     def may_operate(self) -> bool:
-        """Return whether the visitor sees buttons."""
+        """Return whether the page shows buttons to the visitor."""
         return Scope.OPERATE in self.holder.scopes
 
 

@@ -1,4 +1,4 @@
-"""Turn switches and close dead letters from the page. Each form asks for a name and a reason."""
+"""Set switches and close dead letters from the page. Each form asks for a name and a reason."""
 
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -37,8 +37,8 @@ SWITCHES = MappingProxyType(
     {
         "pause": PageAction(
             label="Pause",
-            means="Entries wait until somebody resumes. Exits go.",
-            done="Paused: entries wait, exits go.",
+            means="Entries wait until somebody resumes. Exits are sent.",
+            done="Paused: entries wait, exits are sent.",
         ),
         "resume": PageAction(
             label="Resume",
@@ -48,11 +48,11 @@ SWITCHES = MappingProxyType(
         "reduce": PageAction(
             label="Reduce",
             means="Closing only, until somebody resumes: entries are skipped and working entries are canceled.",
-            done="Closing only: entries are skipped, exits go.",
+            done="Closing only: entries are skipped, exits are sent.",
         ),
         "halt": PageAction(
             label="Halt",
-            means="Entries are skipped and working entries are canceled until a person resumes. Exits go.",
+            means="Entries are skipped and working entries are canceled until a person resumes. Exits are sent.",
             done="Halted: entries are skipped until a person resumes.",
             grave=True,
         ),

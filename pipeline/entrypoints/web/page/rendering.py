@@ -80,7 +80,7 @@ def amount(number: Decimal) -> str:
 
 
 def status(word: str) -> str:
-    """Return a state or a switch in the words of people who trade."""
+    """Return a state or a switch in the words that traders use."""
     return _STATUS_WORDS.get(word, word.replace("_", " "))
 
 
