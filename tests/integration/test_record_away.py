@@ -91,7 +91,7 @@ def test_endless_patience_ends_when_the_process_stops() -> None:
 def test_a_database_that_was_not_migrated_is_named_to_people(empty_database_url: str) -> None:
     with (
         Record(empty_database_url, retry_for_s=0.1) as record,
-        pytest.raises(NotPossible, match="run `tradewire migrate`"),
+        pytest.raises(NotPossible, match="Run `tradewire migrate`"),
     ):
         record.run(one)
 
