@@ -252,7 +252,7 @@ def test_alerts_are_listed_and_acknowledged_with_who_and_why(core: Core, process
     assert (rows[0]["acked_by"], rows[0]["acked_why"]) == ("ada", "on it")
     again = processes.start(core, *ack)
     assert again.wait(30) == 1
-    assert "waits for somebody" in processes.said(again)
+    assert "there is no open, unacknowledged alert" in processes.said(again)
 
 
 LIVE = """

@@ -131,7 +131,7 @@ def test_a_standby_and_a_database_without_tables_are_waited_for_and_named_once(
         connection.execute("SET default_transaction_read_only = off")
         connection.execute(read_only.format(name, sql.SQL("off")))
     unmigrated = [processes.start(core, *command, **more) for command in COMMANDS]
-    until(lambda: all("run `tradewire migrate`" in processes.said(process) for process in unmigrated))
+    until(lambda: all("Run `tradewire migrate`" in processes.said(process) for process in unmigrated))
 
     migrate(empty_database_url)
     for process in standing_by + unmigrated:

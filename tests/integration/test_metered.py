@@ -24,7 +24,9 @@ def counted(make_core: MakeCore, exchange_process: Any) -> Iterator[Callable[...
     """Build a core whose account may make so many requests a minute; the exchange refuses what is above."""
 
     def make(per_minute: int, *, at_exchange: int | None = None) -> Core:
-        toml = executor_toml(top="").replace('requests_per_minute = "off"', f"requests_per_minute = {per_minute}")
+        toml = executor_toml(top="", broker_timeout_s=10).replace(
+            'requests_per_minute = "off"', f"requests_per_minute = {per_minute}"
+        )
         core = make_core(toml)
         core.prices(AAPL=100, MSFT=100)
         core.exchange.admin("rate", {"per_minute": at_exchange or per_minute})

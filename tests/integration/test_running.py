@@ -57,7 +57,7 @@ def test_a_process_that_was_started_before_the_edit_is_named_with_what_changed(
     argo = compare(record, edited(executors, orders_per_day=7))["argo"]
 
     assert not argo.equal
-    assert [(one.kind, one.current) for one in argo.processes] == [("keeper", True), ("worker", False)]
+    assert [(one.process.kind, one.current) for one in argo.processes] == [("keeper", True), ("worker", False)]
     (stale,) = argo.stale
     assert [str(change) for change in stale.changes or ()] == ["limits.orders_per_day: - -> 7"]
     assert stale.settings_hash == settings_hash(executors["argo"])

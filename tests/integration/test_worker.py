@@ -102,7 +102,7 @@ def test_a_redis_that_is_gone_for_a_while_is_waited_for(
         connection = connect(own.url)
         until(lambda: Worker.all(connection=connection))
         row = core.record_signal(a_signal())
-        Dispatcher(ExecutionQueue(connection)).ring([row])
+        Dispatcher(ExecutionQueue(connection)).enqueue([row])
         until(lambda: core.execution(row.execution_id)["order_id"])
         connection.close()
     assert process.poll() is None
