@@ -29,20 +29,20 @@ class ParsedLine:
 def read_signals(lines: Iterable[bytes]) -> Iterator[ParsedLine]:
     """Yield the objects of *lines*, and an error for each line or array element that is none; skip blank lines.
 
-    Each line is an object or an array of its own and is yielded before the next one is read. Only when the first
-    line is the beginning of an object or an array that goes on, all lines together are one document.
+    Each line is an object or an array of its own and is yielded before the next one is read. When the first line is
+    the beginning of an object or an array that goes on, the lines up to its end are one document. A first line that
+    was cut off does not hide the lines after it: whole objects show that they are lines of their own.
     """
-    numbered = enumerate(lines, start=1)
+    numbered = _numbered(lines)
     first = True
     for number, line in numbered:
-        content = (line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line).rstrip(b"\r\n")
-        if not content.strip(_BLANK):
+        if not line.strip(_BLANK):
             continue
-        parsed, unfinished = _parse(number, content)
+        parsed, unfinished = _parse(number, line)
         if first and unfinished:
-            yield from _parse(number, _joined(content, (rest for _, rest in numbered)))[0]
-            return
-        yield from parsed
+            yield from _document(number, line, numbered)
+        else:
+            yield from parsed
         first = False
 
 
@@ -55,15 +55,28 @@ def bounded_lines(stream: BinaryIO) -> Iterator[bytes]:
             rest = stream.readline(LONGEST + 1)
 
 
-# Stops beyond the limit: a document that is too long is refused anyway.
-def _joined(content: bytes, lines: Iterable[bytes]) -> bytes:
-    parts, size = [content], len(content)
-    for line in lines:
-        parts.append(line.rstrip(b"\r\n"))
+def _numbered(lines: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
+    for number, line in enumerate(lines, start=1):
+        yield number, (line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line).rstrip(b"\r\n")
+
+
+def _document(first_line: int, content: bytes, numbered: Iterator[tuple[int, bytes]]) -> Iterator[ParsedLine]:
+    """Yield the document that begins with *content*, and the lines that show that it had ended before them."""
+    # An element of an array may be a line of its own, but two of them in a row would need a comma.
+    enough = 1 if content.lstrip(_BLANK).startswith(b"{") else 2
+    parts, size, after = [content], len(content), list[ParsedLine]()
+    for number, line in numbered:
+        whole = _parse(number, line)[0] if line.startswith(b"{") else []
+        after = [*after, *whole] if whole and whole[0].error is None else []
+        parts.append(line)
         size += len(line)
-        if size > LONGEST:
+        # Beyond the limit the document is refused, and what follows is read by the line again.
+        if len(after) == enough or size > LONGEST:
             break
-    return b"\n".join(parts)
+    if len(after) < enough:
+        after = []
+    yield from _parse(first_line, b"\n".join(parts[: len(parts) - len(after)]))[0]
+    yield from after
 
 
 def _parse(first_line: int, content: bytes) -> tuple[list[ParsedLine], bool]:

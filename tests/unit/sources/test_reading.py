@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import math
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -122,6 +123,50 @@ def test_a_document_that_is_cut_off_is_one_error_and_none_of_it_counts() -> None
     text = f"[\n{json.dumps(BUY)},\n{json.dumps(SELL)}\n"
 
     assert read(text) == [ParsedLine(line=1, error="not JSON: it ends too early (line 3)")]
+
+
+@pytest.mark.parametrize("cut", ['{"symbol": "MSFT", "action":', "{", '{"symbol": "MSFT",'])
+def test_a_first_line_that_is_cut_off_hides_no_line_after_it(cut: str) -> None:
+    bad, *after = read(f"{cut}\n{json.dumps(SELL)}\n{json.dumps(BUY)}\n")
+
+    assert (bad.line, bad.value) == (1, None)
+    assert bad.error
+    assert after == [good(2, SELL), good(3, BUY)]
+
+
+def test_an_array_that_is_cut_off_in_a_stream_hides_only_its_own_line() -> None:
+    bad, *after = read(f'[{{"symbol":\n{json.dumps(SELL)}\n{json.dumps(BUY)}\n{json.dumps(SELL)}\n')
+
+    assert bad.error
+    assert after == [good(2, SELL), good(3, BUY), good(4, SELL)]
+
+
+def test_lines_after_a_first_line_that_is_cut_off_are_given_while_the_stream_is_open() -> None:
+    def stream() -> Iterator[bytes]:
+        yield b'{"symbol": "MSFT", "action":\n'
+        yield json.dumps(SELL).encode() + b"\n"
+        pytest.fail("the exit was not given before the next line was read")
+
+    signals = read_signals(stream())
+    bad, exit_ = next(signals), next(signals)
+
+    assert bad.error
+    assert exit_ == good(2, SELL)
+
+
+def test_lines_after_a_document_are_read() -> None:
+    assert read(f"{json.dumps(BUY, indent=2)}\n{json.dumps(SELL)}\n{json.dumps(BUY)}\n")[1:] == [
+        good(len(BUY) + 3, SELL),
+        good(len(BUY) + 4, BUY),
+    ]
+
+
+def test_lines_after_a_document_that_is_too_long_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.intake.sources.reading.LONGEST", 200)
+    results = read("[\n" + "1,\n" * 150 + json.dumps(SELL) + "\n")
+
+    assert "longer than 200 bytes" in str(results[0].error)
+    assert results[-1].value == good(1, SELL).value
 
 
 def test_an_element_that_is_no_object_does_not_spoil_its_neighbours() -> None:
