@@ -25,6 +25,17 @@ def header() -> JournalHeader:
     )
 
 
+def test_a_journal_does_not_replace_another_one(tmp_path: Path) -> None:
+    journal = FlattenJournal(tmp_path, header())
+    before = journal.path.read_bytes()
+
+    with pytest.raises(FileExistsError):
+        FlattenJournal(tmp_path, header())
+
+    assert journal.path.read_bytes() == before
+    journal.close()
+
+
 def test_a_journal_cannot_be_found_before_it_is_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found: list[list[Path]] = []
     lock = fcntl.flock

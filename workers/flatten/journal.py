@@ -72,7 +72,14 @@ class FlattenJournal:
         self._file: TextIO = os.fdopen(os.open(unlocked, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w")
         fcntl.flock(self._file, fcntl.LOCK_EX)
         self.write("began", **vars(header))
-        unlocked.rename(self.path)
+        # A link does not replace another journal of this name, as a rename would.
+        try:
+            self.path.hardlink_to(unlocked)
+        except OSError:
+            self._file.close()
+            raise
+        finally:
+            unlocked.unlink()
         _sync_folder(folder)
 
     def write(self, event: str, **facts: Any) -> None:
