@@ -18,8 +18,9 @@ Dump = Mapping[str, Any]
 #: The one key whose value is a table.
 _GROUPS = "groups"
 
-#: The keys whose values are lists of symbols.
-_SYMBOL_LISTS = frozenset({"route.symbols", "route.deny"})
+# An older release kept symbols as the file spelled them. Its `symbols` are compared as they are: "BTCUSD" allowed
+# nothing there and allows BTC/USD now, which a person accepts for a live account.
+_DENY = "route.deny"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,11 +63,11 @@ def _values(dump: Dump, prefix: str = "") -> Iterator[tuple[str, Any]]:
         elif isinstance(value, Mapping):
             yield from _values(value, f"{key}.")
         else:
-            yield key, _canonical(value) if key in _SYMBOL_LISTS and value is not None else value
+            yield key, _canonical(value) if key == _DENY and value is not None else value
 
 
 def _canonical(symbols: Iterable[str]) -> list[str]:
-    # Older releases kept symbols as the file spelled them, also some that are no symbols.
+    # Some words that an older release kept are no symbols.
     return list(dict.fromkeys(map(canonical_where_known, symbols)))
 
 

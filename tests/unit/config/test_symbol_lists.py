@@ -118,11 +118,20 @@ def test_the_hash_of_canonical_symbols_is_the_one_of_the_release_before(loads: L
 def test_settings_kept_by_an_older_release_are_compared_in_canonical_form(loads: Loads, written: str) -> None:
     text = routed("symbols", "BTC/USD") + 'deny = ["ETH/USD"]\n[executors.argo.groups]\ncoins = ["BTC/USD", "ETH/USD"]'
     new = loads(text)["argo"].model_dump(mode="json")
-    route = new["route"] | {"symbols": [written.strip()], "deny": ["ETHUSD", "ETH/USD"]}
+    route = new["route"] | {"deny": ["ETHUSD", "ETH/USD"]}
     old = new | {"route": route, "groups": {"coins": [written.strip(), "ETHUSD"]}}
 
     assert differences(old, new) == []
     assert loosened(old, new) == []
+
+
+def test_a_pair_that_an_older_release_did_not_understand_is_accepted_before_a_live_account_trades_it(
+    loads: Loads,
+) -> None:
+    new = loads(routed("symbols", "BTCUSD"))["argo"].model_dump(mode="json")
+    old = new | {"route": new["route"] | {"symbols": ["BTCUSD"]}}
+
+    assert [str(change) for change in loosened(old, new)] == ["route.symbols: BTCUSD -> BTC/USD"]
 
 
 def test_text_of_an_older_release_that_is_not_a_symbol_is_compared_as_it_is(loads: Loads) -> None:
