@@ -52,10 +52,12 @@ def of_broker(symbol: str, broker_class: str | None) -> str:
 
     A broker lists more than tradewire trades; a symbol of another form is returned as it is.
     """
-    if broker_class == AssetClass.US_EQUITY or "/" in symbol:
+    if "/" in symbol:
         return symbol
-    if broker_class != AssetClass.CRYPTO:
+    if broker_class is None:
         return canonical_where_known(symbol)
+    if broker_class != AssetClass.CRYPTO:
+        return symbol
     # The class is known, so that also short pairs and pairs in BTC can be split.
     for quote in _QUOTES:
         if symbol.endswith(quote) and symbol != quote:

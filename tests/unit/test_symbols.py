@@ -94,6 +94,7 @@ def test_a_symbol_with_a_slash_is_crypto(symbol: str, kind: str) -> None:
         ("BTCUSD", None, "BTC/USD"),
         ("SUSD", "crypto", "S/USD"),
         ("AAPL260116C00150000", "us_option", "AAPL260116C00150000"),
+        ("BTCUSDT", "crypto_perp", "BTCUSDT"),
     ],
 )
 def test_a_pair_that_the_broker_reports_gets_its_slash(symbol: str, broker_class: str | None, expected: str) -> None:
