@@ -18,7 +18,7 @@ class Route(Section):
     """The only symbols whose entries are taken. BTC-USD and BTCUSD mean BTC/USD. Default: all."""
 
     deny: Symbols | None = None
-    """Symbols whose entries are never taken, written as in `symbols` and stronger than it. Default: none."""
+    """Symbols whose entries are never taken, also when `symbols` lists them. Default: none."""
 
     asset_classes: Words[Literal["us_equity", "crypto"]] | None = None
     """The only asset classes whose entries are taken: us_equity, crypto. Default: both."""

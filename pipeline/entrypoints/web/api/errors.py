@@ -15,7 +15,7 @@ from pipeline.model.reasons import storable
 
 log = structlog.get_logger(__name__)
 
-_SENTENCES = {404: "there is no such page", 405: "this page does not accept that method"}
+_SENTENCES = {404: "there is no such page", 405: "this address does not accept that method"}
 _CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large", 422: "invalid_request"}
 _UNREADABLE = 400
 
