@@ -17,12 +17,17 @@ _STARTS_WITHIN_S = 0.15
 _LEAST, _MOST = 4.0, 8.0
 
 
-@cache
-def slowness() -> float:
-    """Return the factor for limits on this machine, as it is at the first call: from 4 to 8."""
+def _slowness() -> float:
+    """Return the factor for limits on this machine, as it is now: from 4 to 8."""
     began = time.perf_counter()
     subprocess.run([sys.executable, "-c", "import asyncio, json"], check=True)
     return min(max(_LEAST, _LEAST * (time.perf_counter() - began) / _STARTS_WITHIN_S), _MOST)
+
+
+@cache
+def slowness() -> float:
+    """Return the factor for limits on this machine, as it was at the first call."""
+    return _slowness()
 
 
 def patience(seconds: float) -> float:
@@ -31,8 +36,11 @@ def patience(seconds: float) -> float:
 
 
 def promised(seconds: float) -> float:
-    """Return how long this machine has for something that is promised within *seconds*: more only when it is slow."""
-    return seconds * slowness() / _LEAST
+    """Return how long this machine has for something that is promised within *seconds*.
+
+    That is more only on a machine that is slow now, which is measured, since other tests may have begun meanwhile.
+    """
+    return seconds * _slowness() / _LEAST
 
 
 def within(read: Callable[[], T], seconds: float) -> T:

@@ -24,6 +24,8 @@ _BUSY_WITHIN_S = 0.6
 #: By then PostgreSQL has processed what the killed worker had sent to it.
 _SETTLE_S = 0.05
 _TICK_S = 0.02
+#: After the last event, the drill waits this long for what was down at an event's time.
+_MISSED_WITHIN_S = 10.0
 
 
 class DrilledSystem(Protocol):
@@ -72,6 +74,8 @@ class Breaker:
     _frozen: dict[int, float] = field(default_factory=dict)
     #: The exchange was down when its faults should have been set.
     _faults_pending: bool = False
+    #: The events whose process or server was down at their time. They are tried again until they reach it.
+    _missed: list[DrillEvent] = field(default_factory=list)
 
     def play(self, events: Sequence[DrillEvent], *, begins: float, tick: Callable[[], None]) -> None:
         """Carry out *events*, whose times count from *begins* (of the monotonic clock)."""
@@ -81,16 +85,25 @@ class Breaker:
                 tick()
                 time.sleep(_TICK_S)
             self.carry_out(event)
+        deadline = time.monotonic() + _MISSED_WITHIN_S
+        while self._missed and time.monotonic() < deadline:
+            self.maintain()
+            tick()
+            time.sleep(_TICK_S)
 
     def maintain(self) -> None:
-        """Resume processes whose freeze is over, send faults that are pending, and restart ended processes."""
+        """Resume processes whose freeze is over, send what is pending, and restart ended processes."""
         self.resume(until=time.monotonic())
+        missed, self._missed = self._missed, []
+        for event in missed:
+            self.carry_out(event)
         if self._faults_pending and self.exchange.resend_faults():
             self._faults_pending = False
         self.drilled.restart_ended()
 
     def end_faults(self) -> None:
-        """Remove all faults of the exchange and resume every frozen process."""
+        """Remove all faults of the exchange, resume every frozen process and try no missed event again."""
+        self._missed.clear()
         self._faults_pending = not self.exchange.set_faults([], seed=self.seed)
         self.resume()
 
@@ -101,13 +114,15 @@ class Breaker:
             signal_process(pid, signal.SIGCONT)
 
     def carry_out(self, event: DrillEvent) -> None:
-        """Carry out one event. It is counted when it reached a process or server."""
+        """Carry out one event, later if its process or server is down. It is counted when it reached it."""
         if event.act is Act.FAULTS:
             self._faults_pending = not self.exchange.set_faults(event.faults, seed=self.seed)
             return
         if self._done(event):
             self.tally[event.name] = self.tally.get(event.name, 0) + 1
             log.info("drill.broke", what=event.name, at_s=event.at_s)
+        elif not event.measured:
+            self._missed.append(event)
 
     def _done(self, event: DrillEvent) -> bool:
         if event.act is Act.FLUSH:
