@@ -1,0 +1,132 @@
+"""The keeper follows orders by polling: fills, cancels, late orders, and orders that the broker forgot."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from tests.factories import Core, until
+from tests.integration.keeper.orders_at_rest import arrive, give_up, status_at_exchange, unsent, working
+
+
+def test_a_fill_is_recorded_by_polling(core: Core) -> None:
+    execution_id = core.send(quantity=3)
+    core.run(execution_id)
+    core.filled_at_exchange()
+
+    core.follower().run_once()
+
+    execution = core.execution(execution_id)
+    assert (execution["state"], execution["order_status"]) == ("filled", "filled")
+    assert (execution["filled_quantity"], execution["filled_average_price"]) == (3, Decimal(100))
+    assert execution["ended_at"] is not None
+    assert core.follower().run_once() == 0
+
+
+def test_a_partial_fill_is_a_state_of_its_own(core: Core) -> None:
+    core.faults({"on": "submit", "kind": "partial_fill", "seconds": 1.0})
+    execution_id = core.send(quantity=10)
+    core.run(execution_id)
+    until(lambda: status_at_exchange(core) == "partially_filled")
+
+    core.follower().run_once()
+
+    execution = core.execution(execution_id)
+    assert (execution["state"], execution["filled_quantity"]) == ("partially_filled", 5)
+    core.filled_at_exchange()
+    core.follower().run_once()
+    assert core.moves(execution_id)[-2:] == ["partially_filled", "filled"]
+
+
+def test_a_cancel_at_the_broker_is_followed_with_its_reason(core: Core) -> None:
+    execution_id = working(core)
+    core.runtimes["argo"].broker.cancel(core.execution(execution_id)["order_id"])
+    until(lambda: status_at_exchange(core) == "canceled")
+
+    core.follower().run_once()
+
+    execution = core.execution(execution_id)
+    assert (execution["state"], execution["reason_code"]) == ("canceled", "canceled_at_broker")
+
+
+def test_a_late_entry_of_what_had_ended_is_adopted_and_canceled(core: Core) -> None:
+    for state in ("skipped", "dead"):
+        execution_id = unsent(core)
+        give_up(core, execution_id, state)
+        order_id = arrive(core, execution_id)
+
+        core.follower().run_once()
+
+        late = core.execution(execution_id)
+        assert (late["state"], late["reason_code"], late["order_id"]) == ("accepted", "late_order", order_id)
+        until(lambda: status_at_exchange(core) == "canceled")
+        core.follower().run_once()
+        assert core.state(execution_id) == "canceled"
+    assert [letter["ending"] for letter in core.rows("SELECT ending FROM dead_letter")] == ["late_order"]
+
+
+def test_the_cancel_of_a_late_entry_is_tried_until_the_broker_takes_it(core: Core) -> None:
+    execution_id = unsent(core)
+    give_up(core, execution_id, "dead")
+    arrive(core, execution_id)
+    core.faults({"on": "cancel", "kind": "5xx_before", "count": 2})
+
+    for _ in range(3):
+        core.follower().run_once()
+
+    until(lambda: status_at_exchange(core) == "canceled")
+
+
+def test_a_late_order_that_is_not_ours_under_our_id_stays_a_dead_letter(core: Core) -> None:
+    execution_id = unsent(core)
+    give_up(core, execution_id, "dead")
+    arrive(core, execution_id, qty="7")
+
+    core.follower().run_once()
+
+    assert core.state(execution_id) == "dead"
+    assert status_at_exchange(core) == "new"
+
+
+def test_an_order_of_an_older_generation_is_canceled_when_it_turns_up(core: Core) -> None:
+    execution_id = unsent(core)
+    give_up(core, execution_id, "dead")
+    core.rows("UPDATE execution SET absent_for = '61 seconds' WHERE execution_id = %s", [execution_id])
+    core.letters.requeue(execution_id, by="test", why="it is proved absent")
+    assert core.run(execution_id)["client_order_id"].endswith("-2")
+    old = arrive(
+        core,
+        execution_id,
+        client_order_id=f"tw-{execution_id}-1",
+    )
+
+    core.follower().run_once()
+
+    until(lambda: next(order for order in core.orders() if order["id"] == old)["status"] == "canceled")
+    (first,) = core.rows("SELECT order_id FROM broker_order WHERE generation = 1")
+    assert first["order_id"] == old
+
+
+def test_an_order_that_the_broker_forgot_is_a_dead_letter_and_blocks_nothing(core: Core) -> None:
+    execution_id = working(core, quantity=2)
+    core.exchange.admin("reset", {})
+    core.prices(AAPL=100)
+    core.rows("UPDATE broker_order SET polled_at = now() - interval '2 minutes'")
+
+    core.follower().run_once()
+
+    execution = core.execution(execution_id)
+    assert (execution["state"], execution["reason_code"]) == ("dead", "order_vanished")
+    # The account holds a share to sell: the exit does not wait for an order that the broker does not know.
+    core.run(core.send(quantity=2))
+    core.filled_at_exchange()
+    core.follower().run_once()
+    assert core.run(core.send("AAPL", "SELL"))["order_id"] is not None
+
+
+def test_a_broker_that_is_away_moves_nothing(core: Core) -> None:
+    execution_id = working(core)
+    core.exchange.kill9()
+
+    assert core.follower().run_once() == 0
+
+    assert core.state(execution_id) == "accepted"

@@ -1,0 +1,103 @@
+"""`/ready` while a part is away, and how often it asks the brokers."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+import httpx
+import pytest
+import uvicorn
+
+from pipeline.entrypoints.supervisor.servers.addresses import free_port
+from pipeline.entrypoints.web.api.readiness import Readiness
+from pipeline.entrypoints.web.app import make_app
+from pipeline.store.record import Record
+from tests.factories import Core
+from tests.integration.doctor.test_doctor import NOWHERE, at_work
+from tests.integration.startup.test_dependencies_kinds import configured
+from tests.waiting import patience
+from tests.web import web_context
+
+
+def critical(client: httpx.Client) -> set[str]:
+    """Ask /ready and return the names of what is critical; the status says whether there is any."""
+    answer = client.get("/ready")
+    names = {check["name"] for check in answer.json()["checks"] if check["status"] == "critical"}
+    assert answer.status_code == (503 if names else 200)
+    return names
+
+
+@contextmanager
+def serving(core: Core, readiness: Readiness) -> Iterator[httpx.Client]:
+    """Serve the application for real, on a port of its own."""
+    context = web_context(core.record, core.redis_url, executors=core.executors_path, readiness=readiness)
+    server = uvicorn.Server(uvicorn.Config(make_app(context), port=0, log_config=None))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    try:
+        deadline = time.monotonic() + patience(10)
+        while not server.started and time.monotonic() < deadline:
+            time.sleep(0.01)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=patience(10)) as client:
+            yield client
+    finally:
+        server.should_exit = True
+        thread.join(5)
+
+
+@pytest.fixture
+def readiness(core: Core, record: Record) -> Iterator[Readiness]:
+    with closing(
+        Readiness(record, redis_url=core.redis_url, settings=core.settings, executors=core.executors)
+    ) as readiness:
+        yield readiness
+
+
+@pytest.fixture
+def client(core: Core, readiness: Readiness) -> Iterator[httpx.Client]:
+    with serving(core, readiness) as made:
+        yield made
+
+
+def test_it_is_ready_when_every_part_is(core: Core, client: httpx.Client) -> None:
+    with at_work(core):
+        assert critical(client) == set()
+    assert critical(client) == {"worker argo", "keeper"}
+
+
+def test_health_says_only_that_the_process_answers(client: httpx.Client) -> None:
+    assert client.get("/health").json() == {"status": "ok"}
+
+
+def test_a_redis_that_takes_no_writes_is_named(core: Core, client: httpx.Client) -> None:
+    with at_work(core), configured(core.redis_url, maxmemory="1"):
+        assert critical(client) == {"redis"}
+
+
+def test_a_broker_that_is_down_is_named(core: Core, client: httpx.Client) -> None:
+    core.exchange.kill9()
+    try:
+        with at_work(core):
+            assert critical(client) == {"broker argo"}
+    finally:
+        core.exchange.start()
+
+
+def test_without_postgresql_the_checks_that_read_it_are_left_out(core: Core) -> None:
+    with Record(NOWHERE.format(port=free_port()), retry_for_s=0.5) as record:
+        readiness = Readiness(record, redis_url=core.redis_url, settings=core.settings, executors=core.executors)
+        with closing(readiness), serving(core, readiness) as client:
+            assert critical(client) == {"postgresql"}
+
+
+def test_many_requests_share_one_check_of_the_brokers(core: Core, client: httpx.Client) -> None:
+    core.faults({"on": "account", "kind": "drop_before", "count": 2})
+    with at_work(core):
+        answers = [critical(client) for _ in range(20)]
+
+    # Both tries of the first look were lost; whoever asked the broker again would have been answered.
+    assert answers == [{"broker argo"}] * 20

@@ -1,0 +1,169 @@
+"""The page about alerts tells each, a message is readable, and alerts.toml says what is wrong with it."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from config.alerts import AlertSettings, fingerprint, load_alerts
+from config.schema.settings import Settings
+from pipeline.model.errors import ConfigInvalid
+from pipeline.monitoring.alerts.kinds import AlertKind, Severity
+from pipeline.monitoring.alerts.messages import UntoldAlert, compose
+
+ROOT = Path(__file__).parents[3]
+PAGE = (ROOT / "pipeline/docs/alerts.md").read_text("utf-8")
+NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+
+
+def test_the_page_has_a_section_for_every_kind_of_alert() -> None:
+    assert sorted(re.findall(r"^### (\w+)$", PAGE, re.MULTILINE)) == sorted(AlertKind)
+
+
+def test_the_page_names_only_commands_that_exist() -> None:
+    from typer.main import get_command
+
+    from pipeline.entrypoints.cli.app import app
+
+    known = set(get_command(app).commands)  # type: ignore[attr-defined]
+
+    assert set(re.findall(r"tradewire ([a-z]+)", PAGE)) <= known
+
+
+# --- messages ---
+
+
+def untold(number: int = 1, **changes: Any) -> UntoldAlert:
+    told = {"opened_in": None, "over_at": None, "opened_at": NOON}
+    alert = {"kind": "unknown", "severity": Severity.CRITICAL, "subject": f"trouble {number}"}
+    return UntoldAlert(**alert | told | changes)
+
+
+def test_a_message_tells_what_begins_what_went_and_what_is_over() -> None:
+    over = NOON + timedelta(minutes=1)
+    message = compose([untold(1), untold(2, over_at=over), untold(3, opened_in=uuid4(), over_at=over, kind="limit")])
+
+    assert message.body.splitlines() == [
+        "Wrong now:",
+        "- [critical] trouble 1 (2026-01-02 12:00:00 UTC)",
+        "Came and went:",
+        "- [critical] trouble 2 (2026-01-02 12:00:00 to 12:01:00 UTC)",
+        "It is over:",
+        "- [critical] trouble 3 (2026-01-02 12:00:00 to 12:01:00 UTC)",
+    ]
+    assert message.title == "tradewire: trouble 1 (and 1 more)"
+    assert message.severity == "critical"
+
+
+def test_a_message_is_as_grave_as_the_worst_that_begins() -> None:
+    over = {"opened_in": uuid4(), "over_at": NOON}
+
+    assert compose([untold(severity=Severity.WARNING), untold(**over)]).severity == "warning"
+    assert compose([untold(severity=Severity.WARNING), untold()]).severity == "critical"
+    assert compose([untold(**over)]).severity == "over"
+
+
+def test_a_title_stays_short_and_keeps_the_count() -> None:
+    title = compose([untold(subject="x" * 300), untold()]).title
+
+    assert len(title) == 120
+    assert title.endswith("… (and 1 more)")
+
+
+# --- alerts.toml ---
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.delenv("ALERTS_DEADMAN_URL", raising=False)
+    monkeypatch.setenv("ALERTS_MAIN", "json://127.0.0.1/hush")
+
+    def written(text: str) -> Settings:
+        (tmp_path / "alerts.toml").write_text(text)
+        return Settings(alerts=tmp_path / "alerts.toml")
+
+    return written
+
+
+def test_the_file_that_ships_is_read_and_tells_nobody() -> None:
+    alerts = load_alerts(Settings(alerts=ROOT / "config/alerts.toml"))
+
+    assert (alerts.settings, dict(alerts.channels)) == (AlertSettings(), {})
+
+
+def test_the_examples_in_the_file_that_ships_are_right_once_they_are_in(file: Any, monkeypatch: Any) -> None:
+    monkeypatch.setenv("ALERTS_SECOND", "json://127.0.0.1/two")
+    text = (ROOT / "config/alerts.toml").read_text("utf-8")
+    uncommented = re.sub(
+        r"^# (channels|group_s|\[execution_rate\]|below_percent|minimum|window_s)", r"\1", text, flags=re.MULTILINE
+    )
+
+    alerts = load_alerts(file(uncommented))
+
+    assert list(alerts.channels) == ["ALERTS_MAIN", "ALERTS_SECOND"]
+    assert alerts.settings == AlertSettings(channels=("ALERTS_MAIN", "ALERTS_SECOND"))
+
+
+def test_the_addresses_in_the_examples_are_such_as_apprise_reads() -> None:
+    from apprise import Apprise
+
+    for text in ((ROOT / "config/alerts.toml").read_text("utf-8"), PAGE, (ROOT / ".env.example").read_text("utf-8")):
+        for address in re.findall(r"ALERTS_(?:MAIN|SECOND)=(mailto://\S+)", text):
+            assert Apprise().add(address)
+    assert not Apprise().add("nonsense://x")
+
+
+def test_a_file_that_is_not_there_is_no_channel_unless_somebody_names_it(tmp_path: Path) -> None:
+    with pytest.raises(ConfigInvalid):
+        load_alerts(Settings(alerts=tmp_path / "nowhere.toml"))
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ('channels = ["ALERTS_OTHER"]', "ALERTS_OTHER"),
+        ('channels = ["slack://hush/hush"]', "channels.0"),
+        ('channels = "ALERTS_MAIN"', "channels"),
+        ('channels = ["ALERTS_DEADMAN_URL"]', "channels.0"),
+        ('alerts = "some"', "alerts"),
+        ("group_s = 0", "group_s"),
+        ("[execution_rate]\nbelow_percent = 101", "execution_rate.below_percent"),
+        ("colour = 1", "colour"),
+    ],
+)
+def test_what_is_wrong_is_named_and_no_address_is_repeated(file: Any, text: str, key: str) -> None:
+    with pytest.raises(ConfigInvalid) as raised:
+        load_alerts(file(text))
+
+    assert [problem.key for problem in raised.value.problems] == [key]
+    assert "hush" not in str(raised.value)
+
+
+def test_an_address_that_is_none_is_refused_without_saying_it(file: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALERTS_MAIN", "hush hush")
+    monkeypatch.setenv("ALERTS_DEADMAN_URL", "http://example.com/hush")
+
+    with pytest.raises(ConfigInvalid) as raised:
+        load_alerts(file('channels = ["ALERTS_MAIN"]'))
+
+    assert [problem.key for problem in raised.value.problems] == ["ALERTS_MAIN", "ALERTS_DEADMAN_URL"]
+    assert "hush" not in str(raised.value)
+
+
+def test_the_word_none_asks_for_no_channel(file: Any) -> None:
+    alerts = load_alerts(file('alerts = "none"\nchannels = ["ALERTS_MISSING"]'))
+
+    assert alerts.silent
+    assert alerts.channels == {}
+
+
+def test_a_fingerprint_tells_addresses_apart_and_not_what_they_are(file: Any) -> None:
+    address = load_alerts(file('channels = ["ALERTS_MAIN"]')).channels["ALERTS_MAIN"]
+
+    assert re.fullmatch("[0-9a-f]{16}", fingerprint(address))
+    assert "hush" not in repr(address)
