@@ -33,14 +33,14 @@ def queue(redis_client: Redis) -> Queue:
 
 
 @pytest.fixture
-def stranger(redis_url: str) -> FlaskClient:
+def anonymous(redis_url: str) -> FlaskClient:
     return make_app(redis_url, TOKEN).test_client()
 
 
 @pytest.fixture
-def client(stranger: FlaskClient) -> FlaskClient:
-    stranger.environ_base["HTTP_AUTHORIZATION"] = LOGIN["Authorization"]
-    return stranger
+def client(anonymous: FlaskClient) -> FlaskClient:
+    anonymous.environ_base["HTTP_AUTHORIZATION"] = LOGIN["Authorization"]
+    return anonymous
 
 
 def enqueued(queue: Queue, description: str = "BUY AAPL 98.0 % → argo", function: str = "operator.neg") -> Job:

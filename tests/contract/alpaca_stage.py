@@ -43,7 +43,7 @@ class AlpacaStage:
         secret = _SECRET if right_keys else SecretStr("another-secret")
         return self._open(self._exchange.url, secret, timeout_s)
 
-    def open_where_nobody_listens(self) -> Broker:
+    def open_at_a_closed_port(self) -> Broker:
         return self._open(f"http://127.0.0.1:{free_port()}", _SECRET, 5.0)
 
     def price(self, symbol: str, price: Decimal) -> None:

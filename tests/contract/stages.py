@@ -39,7 +39,7 @@ class Stage(Protocol):
     def open(self, *, timeout_s: float = 5.0, right_keys: bool = True) -> Broker:
         """Open the adapter at the account."""
 
-    def open_where_nobody_listens(self) -> Broker:
+    def open_at_a_closed_port(self) -> Broker:
         """Open the adapter at an address that refuses connections."""
 
     def price(self, symbol: str, price: Decimal) -> None:

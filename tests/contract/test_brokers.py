@@ -153,8 +153,8 @@ def test_silence_is_given_up_within_the_time_limit(stage: Stage, broker: Broker)
     assert time.monotonic() - before < 5
 
 
-def test_where_nobody_listens_nothing_is_sent(stage: Stage) -> None:
-    broker = stage.open_where_nobody_listens()
+def test_an_address_that_refuses_connections_gets_no_order(stage: Stage) -> None:
+    broker = stage.open_at_a_closed_port()
 
     outcome = broker.submit(order())
 

@@ -89,7 +89,7 @@ def test_trades_are_no_transfers_and_more_than_a_page_of_transfers_is_read(stage
     assert [each.amount for each in broker.transfers(a_minute_ago())] == [Decimal(number) for number in range(1, 122)]
 
 
-def test_the_price_is_the_markets_and_unknown_where_nobody_traded(stage: Stage, broker: Broker) -> None:
+def test_the_price_is_the_markets_and_unknown_for_a_symbol_without_trades(stage: Stage, broker: Broker) -> None:
     stage.price("BTC/USD", Decimal("50000.25"))
 
     assert broker.price("AAPL") == PRICE

@@ -201,7 +201,7 @@ def test_reads_that_fail_raise_and_lookups_say_why(
 
 
 def test_reads_of_a_broker_that_is_not_there_say_so(stage: Stage) -> None:
-    broker = stage.open_where_nobody_listens()
+    broker = stage.open_at_a_closed_port()
 
     for read in READS:
         with pytest.raises(BrokerUnavailable):
@@ -212,13 +212,13 @@ def test_reads_of_a_broker_that_is_not_there_say_so(stage: Stage) -> None:
 
 def test_reads_with_wrong_keys_say_so(stage: Stage, broker: Broker) -> None:
     broker.account()
-    stranger = stage.open(right_keys=False)
+    wrong_keys = stage.open(right_keys=False)
 
     for read in READS:
         with pytest.raises(BrokerRefusesAccount):
-            read(stranger)
+            read(wrong_keys)
     for find in LOOKUPS:
-        assert find(stranger).cause is NotSentCause.ACCOUNT_REFUSED
+        assert find(wrong_keys).cause is NotSentCause.ACCOUNT_REFUSED
 
 
 def test_an_order_that_reads_do_not_show_yet_is_absent_first_and_found_later(stage: Stage, broker: Broker) -> None:

@@ -80,7 +80,7 @@ def test_a_correction_needs_figures_that_are_amounts_and_a_reason(tradewire: Any
     assert [problem.key for problem in refused.value.problems] == ["EXECUTOR", "--day-start", "--peak", "--why"]
 
 
-def test_an_account_that_nobody_has_read_has_no_baseline(make_core: Settings) -> None:
+def test_an_account_that_was_never_read_has_no_baseline(make_core: Settings) -> None:
     core = make_core(limited())
 
     with pytest.raises(NotPossible, match="the account of argo has not been read yet"):
@@ -136,7 +136,7 @@ def test_headroom_says_of_each_limit_what_is_used_and_left(make_core: Settings) 
     assert (body["left"], body["executor_id"], body["account"]) == ("500", "argo", baseline(core)["holder"])
 
 
-def test_an_account_that_nobody_has_read_has_no_headroom_to_show(make_core: Settings) -> None:
+def test_an_account_that_was_never_read_has_no_headroom_to_show(make_core: Settings) -> None:
     core = make_core(limited())
 
     assert headroom(core.record, core.executors) == []

@@ -77,7 +77,7 @@ def test_an_exit_goes_while_entries_wait(core: Core) -> None:
     assert core.execution(run(core, "AAPL", action="SELL"))["order_id"] is not None
 
 
-def test_a_day_has_so_many_entries_though_nobody_watches_it(core: Core) -> None:
+def test_the_limit_of_entries_per_day_holds_without_a_keeper(core: Core) -> None:
     for symbol in ("QA", "QB", "QC", "QD", "QE", "QF"):
         assert core.execution(run(core, symbol))["order_id"] is not None
 

@@ -127,7 +127,7 @@ def test_a_refused_account_holds_its_executor_while_the_other_trades_on(
 
 
 @pytest.mark.parametrize("kind", ["drop_after", "5xx_after", "garbage", "silence_after", "drop_before", "5xx_before"])
-def test_an_answer_that_does_not_come_is_unknown_and_nobody_infers_a_rejection(core: Core, kind: str) -> None:
+def test_an_answer_that_does_not_come_is_unknown_and_not_a_rejection(core: Core, kind: str) -> None:
     core.faults({"on": "submit", "kind": kind})
     execution_id = core.send()
 

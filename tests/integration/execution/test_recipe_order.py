@@ -77,7 +77,7 @@ def test_one_that_comes_while_the_earlier_is_decided_is_not_forgotten(core: Core
     assert taken.execution_id == later
 
 
-def test_one_that_comes_too_early_is_done_by_whoever_decides_the_earlier(core: Core) -> None:
+def test_a_job_that_comes_before_its_turn_is_executed_after_the_earlier_one(core: Core) -> None:
     first, second, other = core.send(), core.send(), core.send("MSFT")
 
     core.run(second)

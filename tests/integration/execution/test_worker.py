@@ -146,7 +146,7 @@ def test_a_pickle_is_refused_and_never_read(core: Core, worker: Started) -> None
     assert worker.poll() is None
 
 
-def test_poisoned_hashes_and_ids_are_refused_and_kill_nobody(core: Core, worker: Started) -> None:
+def test_poisoned_hashes_and_ids_are_refused_and_stop_no_worker(core: Core, worker: Started) -> None:
     redis = core.queues.connection
     ours = json.dumps(["tradewire.execute", None, [str(uuid4())], {}])
     poison: dict[str, dict[str, Any]] = {

@@ -236,7 +236,7 @@ def test_a_fresh_limit_order_asks_for_no_price(core: Core) -> None:
     assert core.exchange.admin("faults")["faults"][0]["hits"] == 0
 
 
-def test_the_calendar_is_read_once_a_day_by_whoever_needs_it_first(core: Core) -> None:
+def test_the_calendar_is_read_once_a_day_for_all_symbols(core: Core) -> None:
     turn(core, "2026-01-06T15:00:00Z")
     core.exchange.admin("rate", {"per_minute": None})
 

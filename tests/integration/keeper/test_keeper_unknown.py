@@ -147,7 +147,7 @@ def test_an_order_for_another_account_is_not_sent_to_this_one(core: Core) -> Non
     assert core.orders() == []
 
 
-def test_the_clock_stands_still_while_the_broker_is_away(core: Core) -> None:
+def test_time_without_answers_of_the_broker_does_not_end_the_search_for_an_order(core: Core) -> None:
     execution_id = unknown(core, "drop_after")
     core.exchange.kill9()
     for _ in range(8):

@@ -175,7 +175,7 @@ def test_while_postgresql_is_away_it_says_so_and_goes_on(core: Core, assistant: 
 
 
 def test_switches_are_turned_with_who_and_why(core: Core, assistant: Assistant) -> None:
-    paused, stands, stranger, nameless, resumed = assistant.asks(
+    paused, stands, not_in_file, nameless, resumed = assistant.asks(
         ("pause", {"executor": "argo", **WORD}),
         ("switches", {}),
         ("halt", {"executor": "nobody", **WORD}),
@@ -187,7 +187,7 @@ def test_switches_are_turned_with_who_and_why(core: Core, assistant: Assistant) 
     [switch] = paused["switches"][0]["switches"]
     assert (switch["kind"], switch["set_by"], switch["why"]) == ("paused", BY, "the news")
     assert stands["switches"][0]["switches"] == [switch]
-    assert "there is argo" in stranger
+    assert "there is argo" in not_in_file
     assert "who" in nameless
     assert (resumed["switches"][0]["switches"], len(resumed["switches"][0]["lifted"])) == ([], 1)
 

@@ -79,7 +79,7 @@ def test_the_database_makes_exactly_the_moves_of_the_table(rows: Rows, execution
     assert made == {(old, new) for old, new in permutations(State, 2) if new in MOVES[old]}
 
 
-def test_every_move_is_in_the_history_whoever_made_it(rows: Rows, execution_id: Any) -> None:
+def test_every_move_is_in_the_history_with_the_one_who_made_it(rows: Rows, execution_id: Any) -> None:
     move(rows, execution_id, State.SUBMITTING, by="a worker")
     move(rows, execution_id, State.DEAD)
     move(rows, execution_id, State.QUEUED, by="ann", why="the broker is back")
@@ -117,7 +117,7 @@ def test_the_first_decision_is_timed(rows: Rows, execution_id: Any) -> None:
     assert decided_at() == first
 
 
-def test_a_state_that_owes_a_reason_has_one(rows: Rows, execution_id: Any) -> None:
+def test_a_state_that_needs_a_reason_cannot_be_stored_without_one(rows: Rows, execution_id: Any) -> None:
     rows("ALTER TABLE execution DISABLE TRIGGER USER")
     for state in ("skipped", "dead", "rejected", "held", "discarded"):
         with pytest.raises(psycopg.errors.CheckViolation):

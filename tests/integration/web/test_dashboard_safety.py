@@ -18,15 +18,15 @@ from tests.dashboard_jobs import PAYLOAD, QUEUE, failed
     "path",
     ["/", "/0/view/jobs", "/0/data/queues.json", "/static/js/jquery-3.5.1.min.js", "/nothing", "/requeue/default"],
 )
-def test_nothing_is_shown_without_a_login(stranger: FlaskClient, path: str) -> None:
-    assert stranger.get(path).status_code == 401
+def test_nothing_is_shown_without_a_login(anonymous: FlaskClient, path: str) -> None:
+    assert anonymous.get(path).status_code == 401
 
 
 @pytest.mark.parametrize("login", ["tradewire:", "tradewire:another", "root:a-token", ":", "tradewire:a-tokené"])
-def test_a_wrong_login_is_refused(stranger: FlaskClient, login: str) -> None:
+def test_a_wrong_login_is_refused(anonymous: FlaskClient, login: str) -> None:
     header = "Basic " + base64.b64encode(login.encode()).decode()
 
-    assert stranger.get("/", headers={"Authorization": header}).status_code == 401
+    assert anonymous.get("/", headers={"Authorization": header}).status_code == 401
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])

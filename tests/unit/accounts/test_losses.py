@@ -86,7 +86,7 @@ def test_the_rungs_are_reached_to_the_cent(equity: str, expected: Rung) -> None:
     assert rung(only(limited(daily=5), at(equity))) is expected
 
 
-def test_an_account_that_holds_nothing_is_on_no_rung_until_it_owes() -> None:
+def test_an_account_with_an_equity_of_zero_is_on_no_rung_and_below_zero_halts() -> None:
     empty = at(0, day_start_equity=0, peak_equity=0)
 
     assert rung(only(limited(daily=5), empty)) is Rung.NONE

@@ -60,13 +60,13 @@ def test_shares_and_coins_are_asked_for_at_their_own_paths_exactly(play: Play) -
         reply(200, {"symbol": "AAPL", "trade": None}),
     ],
 )
-def test_a_share_that_nobody_traded_has_no_price(play: Play, act: Act) -> None:
+def test_a_share_without_trades_has_no_price(play: Play, act: Act) -> None:
     broker, _ = play(act)
 
     assert broker.price("AAPL") is None
 
 
-def test_a_coin_that_nobody_traded_has_no_price(play: Play) -> None:
+def test_a_coin_without_trades_has_no_price(play: Play) -> None:
     broker, _ = play(reply(200, {"trades": {}}))
 
     assert broker.price("BTC/USD") is None

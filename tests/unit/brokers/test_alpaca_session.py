@@ -92,13 +92,13 @@ def test_a_slow_answer_is_given_up_in_time_however_it_drips(play: Play, act: Act
     assert time.monotonic() - before < 5
 
 
-def test_where_nobody_listens_nothing_was_sent() -> None:
+def test_a_refused_connection_means_not_sent() -> None:
     outcome = broker_at(f"http://127.0.0.1:{free_port()}").submit(payloads.request())
 
     assert outcome == NotSent(cause=NotSentCause.UNREACHABLE, message="no connection: Connection refused")
 
 
-def test_a_connection_that_nobody_takes_was_not_sent() -> None:
+def test_a_connection_that_is_not_accepted_in_time_means_not_sent() -> None:
     with full_backlog() as url:
         outcome = broker_at(url, timeout_s=0.4).submit(payloads.request())
 

@@ -90,7 +90,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return written
 
 
-def test_the_file_that_ships_is_read_and_tells_nobody() -> None:
+def test_the_file_that_ships_is_read_and_has_no_channels() -> None:
     alerts = load_alerts(Settings(alerts=ROOT / "config/alerts.toml"))
 
     assert (alerts.settings, dict(alerts.channels)) == (AlertSettings(), {})

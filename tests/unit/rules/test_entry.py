@@ -120,7 +120,7 @@ def test_everything_against_an_entry_is_said_at_once() -> None:
     ]
 
 
-def test_what_speaks_against_an_entry_comes_before_what_it_waits_for() -> None:
+def test_a_reason_to_skip_comes_before_a_reason_to_hold() -> None:
     settings = tuned(limits={"daily_loss_percent": 5})
 
     assert held_for(buy(settings=settings, baseline=None)) == "account_unwatched"

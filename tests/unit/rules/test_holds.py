@@ -42,7 +42,7 @@ def test_a_blocked_account_is_waited_for() -> None:
         {"firm": {"consistency_percent": 30}},
     ],
 )
-def test_an_account_whose_day_nobody_knows_is_waited_for_where_a_limit_counts_from_it(tables: dict[str, Any]) -> None:
+def test_an_entry_waits_for_the_start_of_the_day_where_a_limit_counts_from_it(tables: dict[str, Any]) -> None:
     settings = tuned(**tables)
 
     assert code(settings=settings, baseline=None) == "account_unwatched"

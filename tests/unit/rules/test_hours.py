@@ -82,7 +82,7 @@ def test_past_the_close_that_it_told_of_a_market_counts_as_closed(after_s: int, 
     assert later.is_open is is_open
 
 
-def test_past_the_open_that_it_told_of_nobody_knows() -> None:
+def test_a_reading_does_not_hold_past_the_open_that_it_named() -> None:
     read = reading(
         at="2026-01-06T14:29:59", is_open=False, next_open="2026-01-06T14:30:00", next_close="2026-01-06T21:00:00"
     )
