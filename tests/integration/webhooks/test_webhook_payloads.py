@@ -104,7 +104,7 @@ def test_an_alert_that_could_not_be_committed_is_503_and_recorded_once_when_it_i
         table = ("delivery", "signal")[number % 2]
         body = body_of(name)
         trouble(stage, table, "RAISE EXCEPTION 'no writes now' USING ERRCODE = 'read_only_sql_transaction';")
-        first = [stage.alert(body).status_code for _ in range(2)]
+        first = [stage.alert_once(body).status_code for _ in range(2)]
         stage.change(f"DROP TRIGGER trouble ON {table}")
         then = [stage.alert(body).status_code for _ in range(2)]
         assert (first, then) == ([503, 503], [201, 200]), name
@@ -116,7 +116,7 @@ def test_one_that_is_committed_too_late_to_be_answered_is_503_and_found_by_the_r
     body = body_of(SIGNALS[0])
     trouble(stage, "signal", "PERFORM pg_sleep(3);")
 
-    assert stage.alert(body).status_code == 503
+    assert stage.alert_once(body).status_code == 503
     # This waits for the commit that is under way.
     stage.change("DROP TRIGGER trouble ON signal")
 

@@ -211,7 +211,7 @@ def test_without_postgresql_it_is_503_and_an_unauthenticated_sender_is_still_401
     monkeypatch.setenv("WEBHOOK_TRADINGVIEW_SECRET", SECRET)
     (tmp_path / "webhooks.toml").write_text("")
     with webhook_stage("postgresql://nobody@127.0.0.1:1/nothing", redis_url, tmp_path / "webhooks.toml") as stage:
-        answers = [stage.alert(AN_ALERT), stage.alert("nonsense")]
+        answers = [stage.alert_once(AN_ALERT), stage.alert_once("nonsense")]
         unauthenticated = stage.post("/webhooks/tradingview/who-am-i-to-say-that", AN_ALERT)
 
     assert [answer.status_code for answer in answers] == [503, 503]
