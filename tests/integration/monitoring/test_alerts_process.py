@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from config.executors import load_executors
 from config.schema.executor import Executors
@@ -113,16 +114,14 @@ def test_the_ping_goes_out_while_the_record_answers(record: Record) -> None:
         assert len(receiver.asked) == 1
 
 
-def test_an_outside_address_that_does_not_answer_is_said_without_its_secret(
-    record: Record, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_outside_address_that_does_not_answer_is_said_without_its_secret(record: Record) -> None:
     address = alerts_at({"ALERTS_PING": "http://127.0.0.1:1/ping/secret"}).channels["ALERTS_PING"]
 
-    ping_deadman(record, address)
+    with capture_logs() as logs:
+        ping_deadman(record, address)
 
-    said = "".join(capsys.readouterr())
-    assert "deadman.not_reached" in said
-    assert "secret" not in said
+    assert [entry["event"] for entry in logs] == ["deadman.not_reached"]
+    assert "secret" not in str(logs)
 
 
 # --- the gate ---
