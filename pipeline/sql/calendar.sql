@@ -41,9 +41,10 @@ SELECT EXISTS (
 
 -- name: release
 -- The market is open, so executions that waited for it are due: exits first, then by confidence, then by age. Their due
--- times are past and one millisecond apart, so that they are enqueued in this order.
+-- times are past and one millisecond apart, so that they are enqueued in this order. They count from one time:
+-- clock_timestamp() goes on from row to row, by more than a millisecond on a loaded machine.
 UPDATE execution AS e
-SET due_at = clock_timestamp() - interval '1 millisecond' * queue.behind
+SET due_at = statement_timestamp() - interval '1 millisecond' * queue.behind
 FROM (
     SELECT waiting.execution_id, row_number() OVER (
         ORDER BY waiting.reason_facts ->> 'role' = 'exit', s.confidence NULLS FIRST, waiting.seq DESC
