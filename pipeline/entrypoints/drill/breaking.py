@@ -81,15 +81,16 @@ class Breaker:
         """Carry out *events*, whose times count from *begins* (of the monotonic clock)."""
         for event in events:
             while time.monotonic() < begins + event.at_s:
-                self.maintain()
-                tick()
-                time.sleep(_TICK_S)
+                self._pass_a_tick(tick)
             self.carry_out(event)
         deadline = time.monotonic() + _MISSED_WITHIN_S
         while self._missed and time.monotonic() < deadline:
-            self.maintain()
-            tick()
-            time.sleep(_TICK_S)
+            self._pass_a_tick(tick)
+
+    def _pass_a_tick(self, tick: Callable[[], None]) -> None:
+        self.maintain()
+        tick()
+        time.sleep(_TICK_S)
 
     def maintain(self) -> None:
         """Resume processes whose freeze is over, send what is pending, and restart ended processes."""
@@ -114,7 +115,7 @@ class Breaker:
             signal_process(pid, signal.SIGCONT)
 
     def carry_out(self, event: DrillEvent) -> None:
-        """Carry out one event, later if its process or server is down. It is counted when it reached it."""
+        """Carry out one event, and count it. While its process or server is down, it waits to be tried again."""
         if event.act is Act.FAULTS:
             self._faults_pending = not self.exchange.set_faults(event.faults, seed=self.seed)
             return
@@ -122,6 +123,7 @@ class Breaker:
             self.tally[event.name] = self.tally.get(event.name, 0) + 1
             log.info("drill.broke", what=event.name, at_s=event.at_s)
         elif not event.measured:
+            # A measured kill belongs to its calm window, and a later one would measure another window.
             self._missed.append(event)
 
     def _done(self, event: DrillEvent) -> bool:
