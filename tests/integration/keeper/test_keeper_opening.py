@@ -92,3 +92,19 @@ def test_released_executions_are_enqueued_exits_first_then_by_confidence_then_by
     rung = [job_id.rsplit("-", 1)[0] for job_id in core.queues.queue("argo").job_ids]
     names = {str(execution_id): symbol for symbol, execution_id in held.items()}
     assert [names[job] for job in rung] == ["TSLA", "MSFT", "NVDA", "AAPL"]
+
+
+def test_what_is_released_keeps_its_order_when_each_row_takes_long(core: Core, opening: MarketOpen) -> None:
+    confidences = (80, 99, 76, 90, 85)
+    for number, confidence in enumerate(confidences):
+        core.run(core.send(f"Z{'ABCDE'[number]}", confidence=confidence))
+    core.rows(
+        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.005); RETURN NEW; END'"
+    )
+    core.rows("CREATE TRIGGER slow BEFORE UPDATE ON execution FOR EACH ROW EXECUTE FUNCTION slow()")
+    core.exchange.admin("clock", {"mode": "fixed", "now": MORNING})
+
+    assert opening.run_once() == len(confidences)
+
+    due = core.rows("SELECT s.confidence FROM execution JOIN signal s USING (signal_id) ORDER BY due_at")
+    assert [row["confidence"] for row in due] == sorted(confidences, reverse=True)
