@@ -27,6 +27,18 @@ def followed(core: Core, execution: Any, state: str) -> None:
     until(lambda: core.follower().run_once() or core.state(execution) == state)
 
 
+def canceled_exit(core: Core, monkeypatch: Any, **changes: Any) -> Any:
+    """Buy, and let the keeper cancel the exit because it rests; return the execution of the exit."""
+    monkeypatch.setattr("workers.keeper.exit_follow_up.RESTS_AT_MOST", "0 seconds")
+    held(core, **changes)
+    core.prices(AAPL=90)
+    sold = core.send("AAPL", "SELL")
+    core.run(sold)
+    exits(core).run_once()
+    followed(core, sold, "canceled")
+    return sold
+
+
 def own(core: Core, cause: str) -> list[dict[str, Any]]:
     return core.rows(
         "SELECT e.*, s.source_id, s.quantity FROM execution e JOIN signal s USING (signal_id) WHERE s.source = %s "
@@ -57,13 +69,7 @@ def test_an_exit_that_rests_is_canceled_and_a_market_order_follows(core: Core, m
 
 
 def test_two_keepers_record_the_next_try_once(core: Core, monkeypatch: Any) -> None:
-    monkeypatch.setattr("workers.keeper.exit_follow_up.RESTS_AT_MOST", "0 seconds")
-    held(core)
-    core.prices(AAPL=90)
-    sold = core.send("AAPL", "SELL")
-    core.run(sold)
-    exits(core).run_once()
-    followed(core, sold, "canceled")
+    sold = canceled_exit(core, monkeypatch)
     one, two = exits(core), exits(core)
     rows = core.rows("SELECT execution_id, generation FROM broker_order WHERE follow_up AND execution_id = %s", [sold])
 
@@ -119,14 +125,7 @@ def test_a_flip_opens_the_other_side_only_where_that_is_configured(make_core: An
 
 
 def test_a_fill_between_two_keepers_does_not_stop_the_follow_up_of_exits(core: Core, monkeypatch: Any) -> None:
-    monkeypatch.setattr("workers.keeper.exit_follow_up.RESTS_AT_MOST", "0 seconds")
-    core.prices(AAPL=100)
-    held(core, quantity=2)
-    core.prices(AAPL=90)
-    sold = core.send("AAPL", "SELL")
-    core.run(sold)
-    exits(core).run_once()
-    followed(core, sold, "canceled")
+    sold = canceled_exit(core, monkeypatch, quantity=2)
     # The first keeper dies after it recorded the next try; then half of the order turns out to be filled.
     exits(core).run_once()
     core.rows("UPDATE broker_order SET follow_up = true, filled_quantity = 1 WHERE execution_id = %s", [sold])
@@ -138,13 +137,7 @@ def test_a_fill_between_two_keepers_does_not_stop_the_follow_up_of_exits(core: C
 
 
 def test_a_canceled_order_that_was_filled_completely_is_not_tried_again(core: Core, monkeypatch: Any) -> None:
-    monkeypatch.setattr("workers.keeper.exit_follow_up.RESTS_AT_MOST", "0 seconds")
-    held(core)
-    core.prices(AAPL=90)
-    sold = core.send("AAPL", "SELL")
-    core.run(sold)
-    exits(core).run_once()
-    followed(core, sold, "canceled")
+    sold = canceled_exit(core, monkeypatch)
     core.rows("UPDATE broker_order SET filled_quantity = quantity WHERE execution_id = %s", [sold])
 
     assert exits(core).run_once() == 1

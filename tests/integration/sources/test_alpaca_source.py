@@ -19,6 +19,7 @@ from pipeline.intake.sources.alpaca import AlpacaSource, open_source
 from pipeline.intake.sources.protocol import AlpacaKeys, SourceContext
 from pipeline.model.errors import SourceUnavailable
 from pipeline.model.signals import read_signal
+from tests.integration.sources.http_server import answering
 
 KEY, SECRET = "PKTESTTESTTESTTEST01", "s3cr3t-s3cr3t-s3cr3t-s3cr3t-s3cr3t-s3cr3"
 NEVER = threading.Event()
@@ -54,12 +55,8 @@ class _Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def api() -> Iterator[Api]:
     server = Api()
-    serving = threading.Thread(target=server.serve_forever, args=(0.05,))
-    serving.start()
-    yield server
-    server.shutdown()
-    serving.join(5)
-    server.server_close()
+    with answering(server):
+        yield server
 
 
 @pytest.fixture

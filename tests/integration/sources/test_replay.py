@@ -27,6 +27,7 @@ from pipeline.intake.sources.consensus import WINDOW, consensus
 from pipeline.intake.sources.replay import ReplaySource
 from pipeline.model.errors import SourceUnavailable
 from pipeline.model.signals import read_signal
+from tests.integration.sources.http_server import answering
 from workers.exchange.tape import Tape
 
 NEVER = threading.Event()
@@ -232,12 +233,8 @@ class _OddHandler(BaseHTTPRequestHandler):
 @pytest.fixture
 def odd() -> Iterator[Odd]:
     server = Odd()
-    serving = threading.Thread(target=server.serve_forever, args=(0.05,))
-    serving.start()
-    yield server
-    server.shutdown()
-    serving.join(5)
-    server.server_close()
+    with answering(server):
+        yield server
 
 
 HISTORY = Tape(load_bars()).history(5, WINDOW)

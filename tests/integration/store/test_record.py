@@ -13,22 +13,9 @@ from pipeline.store.record import Record
 from pipeline.store.rows import Mode, Role
 from tests.factories import until
 from tests.integration.lives import Rows
+from tests.integration.store.sessions import end_others, one
 
 NOTE = "INSERT INTO refusal (refusal_id, source, code, message, payload) VALUES (%s, 'test', '', '', '')"
-
-
-def one(connection: Connection[DictRow]) -> Any:
-    row = connection.execute("SELECT 1 AS one").fetchone()
-    return row["one"] if row else None
-
-
-def end_others(rows: Rows) -> int:
-    """Terminate every other connection to this database, as a restart does."""
-    ended = rows(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-    )
-    return len(ended)
 
 
 def test_a_connection_that_was_ended_is_replaced(record: Record, rows: Rows) -> None:

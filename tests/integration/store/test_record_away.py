@@ -6,8 +6,6 @@ from typing import Any
 
 import psycopg
 import pytest
-from psycopg import Connection
-from psycopg.rows import DictRow
 from structlog.testing import capture_logs
 
 from pipeline.entrypoints.supervisor.servers.addresses import free_port
@@ -16,20 +14,7 @@ from pipeline.store.migrate import migrate
 from pipeline.store.record import Record
 from tests.factories import until
 from tests.integration.lives import Rows
-
-
-def one(connection: Connection[DictRow]) -> Any:
-    row = connection.execute("SELECT 1 AS one").fetchone()
-    return row["one"] if row else None
-
-
-def end_others(rows: Rows) -> int:
-    """Terminate every other connection to this database, as a restart does."""
-    ended = rows(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-    )
-    return len(ended)
+from tests.integration.store.sessions import end_others, one
 
 
 def test_an_absent_server_is_logged_once_with_the_reason() -> None:

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing
 
 import httpx
 import pytest
-import uvicorn
 
 from pipeline.entrypoints.supervisor.servers.addresses import free_port
 from pipeline.entrypoints.web.api.readiness import Readiness
-from pipeline.entrypoints.web.app import make_app
 from pipeline.store.record import Record
 from tests.factories import Core
 from tests.integration.doctor.test_doctor import NOWHERE, at_work
 from tests.integration.startup.test_dependencies_kinds import configured
-from tests.waiting import patience
-from tests.web import web_context
+from tests.web import serving, web_context
 
 
 def critical(client: httpx.Client) -> set[str]:
@@ -30,23 +25,8 @@ def critical(client: httpx.Client) -> set[str]:
     return names
 
 
-@contextmanager
-def serving(core: Core, readiness: Readiness) -> Iterator[httpx.Client]:
-    """Serve the application for real, on a port of its own."""
-    context = web_context(core.record, core.redis_url, executors=core.executors_path, readiness=readiness)
-    server = uvicorn.Server(uvicorn.Config(make_app(context), port=0, log_config=None))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    try:
-        deadline = time.monotonic() + patience(10)
-        while not server.started and time.monotonic() < deadline:
-            time.sleep(0.01)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=patience(10)) as client:
-            yield client
-    finally:
-        server.should_exit = True
-        thread.join(5)
+def served(core: Core, readiness: Readiness) -> AbstractContextManager[httpx.Client]:
+    return serving(web_context(core.record, core.redis_url, executors=core.executors_path, readiness=readiness))
 
 
 @pytest.fixture
@@ -59,7 +39,7 @@ def readiness(core: Core, record: Record) -> Iterator[Readiness]:
 
 @pytest.fixture
 def client(core: Core, readiness: Readiness) -> Iterator[httpx.Client]:
-    with serving(core, readiness) as made:
+    with served(core, readiness) as made:
         yield made
 
 
@@ -90,7 +70,7 @@ def test_a_broker_that_is_down_is_named(core: Core, client: httpx.Client) -> Non
 def test_without_postgresql_the_checks_that_read_it_are_left_out(core: Core) -> None:
     with Record(NOWHERE.format(port=free_port()), retry_for_s=0.5) as record:
         readiness = Readiness(record, redis_url=core.redis_url, settings=core.settings, executors=core.executors)
-        with closing(readiness), serving(core, readiness) as client:
+        with closing(readiness), served(core, readiness) as client:
             assert critical(client) == {"postgresql"}
 
 

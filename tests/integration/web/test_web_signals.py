@@ -3,48 +3,29 @@
 from __future__ import annotations
 
 import json
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import redis
-import uvicorn
 
-from pipeline.entrypoints.web.app import make_app
 from pipeline.store.record import Record
-from tests.waiting import patience
-from tests.web import web_context
+from tests.web import BEARER, serving, web_context
 
-LOAD = Path(__file__).parents[3] / "config/executors.load.toml"
 A_SIGNAL = {"source_id": "1", "symbol": "AAPL", "action": "BUY", "confidence": 98, "entry_price": 190.1}
-BEARER = {"Authorization": "Bearer open-sesame"}
 
 
 @contextmanager
-def serving(database_url: str, redis_url: str) -> Iterator[httpx.Client]:
-    """Serve the route for real, on a port of its own."""
-    with Record(database_url, retry_for_s=0.5) as record:
-        server = uvicorn.Server(uvicorn.Config(make_app(web_context(record, redis_url)), port=0, log_config=None))
-        thread = threading.Thread(target=server.run, daemon=True)
-        thread.start()
-        deadline = time.monotonic() + patience(10)
-        while not server.started and time.monotonic() < deadline:
-            time.sleep(0.01)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=patience(10)) as client:
-            yield client
-        server.should_exit = True
-        thread.join(timeout=5)
+def served(database_url: str, redis_url: str) -> Iterator[httpx.Client]:
+    with Record(database_url, retry_for_s=0.5) as record, serving(web_context(record, redis_url)) as client:
+        yield client
 
 
 @pytest.fixture
 def client(database_url: str, redis_url: str) -> Iterator[httpx.Client]:
-    with serving(database_url, redis_url) as made:
+    with served(database_url, redis_url) as made:
         yield made
 
 
@@ -106,7 +87,7 @@ def test_a_body_that_is_too_long_is_413(client: httpx.Client) -> None:
 
 
 def test_what_cannot_be_committed_is_503_and_never_acknowledged(redis_url: str) -> None:
-    with serving("postgresql://nobody@127.0.0.1:1/nothing", redis_url) as client:
+    with served("postgresql://nobody@127.0.0.1:1/nothing", redis_url) as client:
         status, body = post(client, A_SIGNAL)
         bad_status, _ = post(client, b"{nonsense")
 
