@@ -6,16 +6,19 @@ import random
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
+from psycopg import Connection
+from psycopg.rows import DictRow
 from structlog.testing import capture_logs
 
 from pipeline.model.errors import BudgetUsedUp, RecordUnavailable
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 from tests.integration.lives import Rows
+from tests.waiting import patience, until
 from workers.brokers.rate_budget import BLOCK, SHARES, Purpose, RateBudget, fare, rename_account
 
 HOLDER = "executor:argo"
@@ -265,6 +268,25 @@ def test_what_was_spent_before_the_number_was_known_counts_for_it(record: Record
         record.run(lambda connection: rename_account(connection, "argo", "PA1"))
 
     assert (spent(rows, "PA1"), rows("SELECT holder FROM request_budget")) == (7, [{"holder": "PA1"}])
+
+
+def test_a_request_is_paid_for_while_another_process_learns_the_number_of_the_account(
+    record: Record, other_record: Record, rows: Rows
+) -> None:
+    spend(rows, 3)
+    with ThreadPoolExecutor(1) as pool:
+
+        def rename_while_another_pays(connection: Connection[DictRow]) -> Future[bool]:
+            rename_account(connection, "argo", "PA1")
+            paying = pool.submit(paid, budget(other_record), Purpose.URGENT)
+            until(lambda: rows("SELECT 1 AS waits FROM pg_locks WHERE NOT granted"), 5)
+            return paying
+
+        assert record.run(rename_while_another_pays).result(patience(10))
+
+    assert (spent(rows, "PA1"), spent(rows)) == (3, 1)
+    record.run(lambda connection: rename_account(connection, "argo", "PA1"))
+    assert (spent(rows, "PA1"), rows("SELECT holder FROM request_budget")) == (4, [{"holder": "PA1"}])
 
 
 def test_a_clock_that_is_set_back_neither_frees_nor_locks_the_account(record: Record, rows: Rows) -> None:
