@@ -77,6 +77,9 @@ def _is_a_wait(text: Any) -> bool:
         return False
 
 
+# Hypothesis mistakes a random number that another thread draws for one that a strategy draws. psycopg's pool draws one
+# for each connection that it makes, in a thread of the served application.
+@pytest.mark.filterwarnings("ignore:Do not use the `random` module:hypothesis.errors.HypothesisDeprecationWarning")
 @pytest.mark.timeout(900)
 def test_made_up_requests_get_documented_answers(record: Record, redis_url: str, known: dict[str, list[str]]) -> None:
     context = web_context(record, redis_url, per_minute=1_000_000)
