@@ -13,7 +13,9 @@ TESTS = Path(__file__).parents[2]
 ROOT = TESTS.parent
 ROW = re.compile(r"^\| ([A-Z])(\d+) \| (.+?) \| (.+) \|$", re.MULTILINE)
 ROWS = {f"{row[0]}{row[1]}": row[3] for row in ROW.findall((TESTS / "ORIGIN.md").read_text("utf-8"))}
-GROUPS = {"B": 9, "C": 8, "D": 9, "G": 9, "H": 14, "I": 8}
+GROUPS = {"A": 13, "B": 9, "C": 8, "D": 9, "E": 6, "F": 11, "G": 9, "H": 14, "I": 8, "J": 10}
+# These groups have test files of their own; the entries of the others are held by tests that show more than that.
+OWN_FILES = frozenset("BCDGHI")
 ENTRIES = [f"{letter}{number}" for letter, count in GROUPS.items() for number in range(1, count + 1)]
 NAMED = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 
@@ -44,8 +46,8 @@ def faults_of(held_by: str) -> Iterator[str]:
     yield from (f"{path}::{name} does not exist" for path, name in named if name not in collectable(ROOT / path))
 
 
-def test_every_test_beside_a_test_of_the_table_is_in_the_table() -> None:
-    named = {pair for held_by in ROWS.values() for pair in NAMED.findall(held_by)}
+def test_every_test_of_a_groups_own_file_is_in_the_table() -> None:
+    named = {pair for entry, held_by in ROWS.items() if entry[0] in OWN_FILES for pair in NAMED.findall(held_by)}
     there = {(path, name) for path, _ in named for name in collectable(ROOT / path)}
 
     assert_none(f"{path}::{name} is in no row" for path, name in sorted(there - named))
