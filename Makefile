@@ -9,7 +9,7 @@ ARGS   ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup up test lint types contracts format check rooms figures reasons reference internals lock clean distclean
+.PHONY: help setup up test lint types contracts format check rooms figures defects reasons reference internals lock clean distclean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ rooms: $(STAMP) ## Print the layers and the arrows between folders; fails on an 
 
 figures: $(STAMP) ## Print figures about the size of the code (ARGS=--check fails beyond a limit)
 	@$(BIN)/python -m tests.tools.figures $(ARGS)
+
+defects: $(STAMP) ## Break one guard at a time in a copy; fails when no test notices it (ARGS="G12" for one guarantee)
+	@$(BIN)/python -m tests.tools.defects $(ARGS)
 
 reasons: $(STAMP) ## Write pipeline/docs/reasons.md from the catalogue
 	@$(BIN)/tradewire reasons --markdown > pipeline/docs/reasons.md.new && mv pipeline/docs/reasons.md.new pipeline/docs/reasons.md

@@ -70,7 +70,7 @@ def armed(processes: Processes, core: Core, point: str, *arguments: str, stdin: 
 def recovered(point: str, died_at: float, said: Callable[[], object]) -> None:
     """Wait for the end, and tell how long it took."""
     until(said, within_s=WAIT_S)
-    print(f"\nrecovery {point} {time.monotonic() - died_at:.2f} s")  # noqa: T201 -- the figure is the point
+    print(f"\nrecovery {point} {time.monotonic() - died_at:.2f} s")
 
 
 def has_one_order(core: Core, execution_id: UUID) -> bool:

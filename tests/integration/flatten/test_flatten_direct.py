@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ import pytest
 from pydantic import SecretStr
 
 from config.schema.settings import Settings
+from pipeline.model.orders import OrderSide
 from tests.factories import Core, executor_toml, until
 from tests.servers import with_database
+from workers.brokers.protocol import Accepted, OrderRequest, Outcome
 from workers.flatten.command import FlattenOutcome, flatten_directly
 from workers.flatten.journal import finished, pending_journals, read_journal
 from workers.flatten.journal_import import import_journals
@@ -203,3 +206,40 @@ def test_another_database_name_is_no_reason_to_stop(core: Core) -> None:
     ended = flatten_directly(core.executors["argo"], settings, by="ann", why=None, wait_s=30.0, say=lambda _: None)
 
     assert ended.flat
+
+
+def test_an_order_that_comes_after_the_first_cancel_is_canceled_too(core: Core) -> None:
+    broker = core.runtimes["argo"].broker
+    late = OrderRequest(
+        client_order_id="by-hand",
+        symbol="MSFT",
+        side=OrderSide.BUY,
+        quantity=Decimal(1),
+        type="limit",
+        time_in_force="day",
+        limit_price=Decimal(50),
+    )
+    placed: list[Outcome] = []
+
+    def say(line: str) -> None:
+        if line.startswith("canceling every open order"):
+            placed.append(broker.submit(late))
+
+    ended = directly(core, say=say)
+
+    assert isinstance(placed[0], Accepted)
+    assert ended.flat
+    assert [order["status"] for order in core.orders() if order["client_order_id"] == "by-hand"] == ["canceled"]
+
+
+def test_an_order_without_an_answer_that_works_for_long_keeps_its_id(core: Core) -> None:
+    core.faults(
+        {"on": "submit", "kind": "drop_after", "count": 2},
+        {"on": "submit", "kind": "no_fill", "seconds": 5, "count": 2},
+    )
+
+    ended = directly(core)
+
+    assert ended.flat
+    sent = {line["execution_id"] for line in lines(ended) if line["event"] == "order"}
+    assert len(sent) == 2

@@ -40,7 +40,7 @@ def test_one_of_two_leads_and_a_frozen_leader_is_replaced_and_wakes_harmlessly(
     frozen_at = time.monotonic()
 
     until(lambda: leads(processes, second), within_s=10)
-    print(f"\nreplaced after {time.monotonic() - frozen_at:.2f} s")  # noqa: T201 -- the figure is of interest
+    print(f"\nreplaced after {time.monotonic() - frozen_at:.2f} s")
     assert leader(core) != was
     # The new leader finds the lost execution. The old one does nothing when it wakes up.
     core.faults({"on": "submit", "kind": "drop_after", "count": 1})

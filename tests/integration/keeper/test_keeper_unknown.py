@@ -55,6 +55,14 @@ def test_one_clean_absence_proves_nothing(core: Core) -> None:
     assert look(core, execution_id) == "unknown"  # A second absence so soon after the send: reads lag.
 
 
+def test_one_absence_proves_nothing_however_long_after_the_send(core: Core) -> None:
+    execution_id = unknown(core)
+    core.rows("UPDATE broker_order SET last_sent_at = last_sent_at - interval '5 seconds'")
+
+    assert look(core, execution_id) == "unknown"
+    assert look(core, execution_id) == "held"
+
+
 def test_an_absent_order_that_is_still_good_is_sent_again_under_the_same_id_with_the_same_body(core: Core) -> None:
     execution_id = unknown(core)
     body = core.execution(execution_id)["request"]
@@ -202,6 +210,7 @@ def test_a_requeued_dead_letter_is_looked_up_before_anything_is_sent(core: Core)
     core.letters.requeue(execution_id, by="test", why="the broker is well again")
 
     assert core.run(execution_id)["state"] == "unknown"
+    assert core.rows("SELECT outcome FROM attempt") == [{"outcome": "unknown"}]  # Nothing was sent a second time.
     assert look(core, execution_id) in ("accepted", "filled")
     assert len(core.orders()) == 1
 
