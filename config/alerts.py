@@ -33,27 +33,29 @@ class ExecutionRateAlert(Section):
     """The alert that too few of the decided executions become orders."""
 
     below_percent: Annotated[int, Field(ge=0, le=100)] = 90
-    """The share below which the alert is raised, in percent: of the executions that were decided and not skipped, those
-    with an order id. 0 switches the alert off. Default: 90."""
+    """The alert is raised when fewer than this percentage of the executions that were decided and not skipped have an
+    order id. 0 switches the alert off. Default: 90."""
 
     minimum: Annotated[int, Field(ge=1)] = 10
-    """The least number of decisions for the alert. Default: 10."""
+    """The alert needs at least this many such executions. Default: 10."""
 
     window_s: Annotated[int, Field(ge=60, le=86400)] = 900
-    """The seconds before now whose decisions count, 60 to 86400. Default: 900."""
+    """The length of the period up to now that is counted, in seconds, 60 to 86400. Default: 900."""
 
 
 class AlertSettings(Section):
     """The file alerts.toml."""
 
     alerts: Literal["on", "none"] = "on"
-    """Whether alerts are sent. With none they are not, also for accounts of real money. Default: on."""
+    """Alerts are sent (on), or only listed, also for accounts of real money (none). Default: on."""
 
     channels: tuple[Annotated[str, AfterValidator(_variable)], ...] = ()
-    """The variables that hold the channels' addresses. A channel is used when those before it fail. Default: none."""
+    """The variables that hold the channels' addresses. Each channel is used when those before it fail.
+    Default: none."""
 
     group_s: Annotated[int, Field(ge=1, le=3600)] = 30
-    """The least seconds between two messages, 1 to 3600. Alerts between them are one message. Default: 30."""
+    """The shortest time between two messages, in seconds, 1 to 3600. Alerts of that time share a message.
+    Default: 30."""
 
     execution_rate: ExecutionRateAlert = ExecutionRateAlert()
     """The alert that too few of the decided executions become orders."""

@@ -53,7 +53,7 @@ _OTHER_VARIABLES = (
     ("ALPACA_API_SECRET", "The secret of this key."),
     (
         "WEBHOOK_<NAME>_SECRET",
-        "The secret of the webhook of this name. Without it, the value of `TRADEWIRE_API_TOKEN` opens it.",
+        "The secret of the webhook of this name. Without it, the value of `TRADEWIRE_API_TOKEN` is the secret.",
     ),
     ("ALERTS_<NAME>", "The address of a channel, as apprise reads it. `channels` of alerts.toml names the variable."),
     (DEADMAN, "An address that the leading keeper requests once a minute while PostgreSQL answers."),
@@ -64,7 +64,7 @@ _EXECUTORS = """## executors.toml
 One table per executor, such as `[executors.argo]`, with the tables below in it, such as `[executors.argo.limits]`. The
 name is a lower-case letter, then up to 31 letters, digits or underscores.
 
-*Tighter* names the value that holds when a [rule pack](writing-a-rule-pack.md) has the key too. An edit of a live
+*Tighter* names the value that applies when a [rule pack](writing-a-rule-pack.md) has the key too. An edit of a live
 executor that makes a value looser has to be accepted ([going live](going-live.md)). *None*: the key limits nothing.
 *Same*: a pack and the executor must have equal values (as for every key of `.firm`), and each edit has to be accepted.
 """
@@ -88,8 +88,8 @@ _TIGHTER: tuple[tuple[Looser, str], ...] = (
     (upwards, "less"),
     (downwards, "more"),
     (unless_smaller, "less"),
-    (wider, "fewer words"),
-    (shorter, "more words"),
+    (wider, "a shorter list"),
+    (shorter, "a longer list"),
     (ungrouped, "larger groups"),
     (switched_on, "`false`"),
     (replaced, "set"),

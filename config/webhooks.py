@@ -130,7 +130,7 @@ class WebhookSettings(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class Webhook:
-    """A webhook with its secret. Without a secret, TRADEWIRE_API_TOKEN opens it."""
+    """A webhook with its secret. Without one, the value of TRADEWIRE_API_TOKEN is the secret."""
 
     settings: WebhookSettings
     secret: SecretStr | None = None

@@ -32,7 +32,7 @@ def unreachable_by(
     strategies: Collection[str] | None = None,
     actions: Collection[str] | None = None,
 ) -> list[Problem]:
-    """Return why the executor can never enter on the signals of a source. None: the source's values are unknown."""
+    """Return why the executor takes no entry of a source. A parameter is None when the source's values are unknown."""
     # Signals are recorded with canonical symbols, however the source spells them.
     produced = None if symbols is None else {canonical_where_known(symbol) for symbol in symbols}
     faults = _faults(executor, produced, strategies, actions)
@@ -56,7 +56,7 @@ def _faults(
 
 
 def _cause(executor: ExecutorSettings, symbols: Collection[str]) -> str:
-    """Return the key that refuses all of *symbols*. Of several keys, it is the list of allowed symbols."""
+    """Return the key that refuses all of *symbols*; the list of allowed symbols if several keys do."""
     route = executor.route
     if route.symbols is not None:
         return "route.symbols"

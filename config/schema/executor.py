@@ -50,7 +50,7 @@ class ExecutorSettings(Section):
 
     account: Word | None = None
     """The account's number, in quotes. The executor trades only this account. Mode live needs it.
-    Default: the account that the keys open."""
+    Default: the account that the keys belong to."""
 
     concurrency: Annotated[int, Field(ge=1, le=64)] = 1
     """The number of its worker processes, 1 to 64. Default: 1."""

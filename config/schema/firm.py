@@ -29,7 +29,7 @@ class Firm(Section):
     counts from it. Default: none."""
 
     maximum_quantity: Limit[Annotated[Figure, Field(gt=0)]] = None
-    """The most shares or coins of one position, or "off". Default: off."""
+    """The largest number of shares or coins of one position, or "off". Default: off."""
 
     flat_before_close_s: Limit[Annotated[Seconds, Field(le=86_400)]] = None
     """Seconds before each market close at which all positions are closed and after which no entry is taken, at most

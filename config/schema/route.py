@@ -24,11 +24,11 @@ class Route(Section):
     """The only asset classes whose entries are taken: us_equity, crypto. Default: both."""
 
     strategies: Words[Word] | None = None
-    """The only strategies whose entries are taken, by name. A signal without a strategy is not taken then.
+    """The only strategies whose entries are taken, by name. With this list, a signal without a strategy is not taken.
     Default: all."""
 
     regimes: Words[Regime] | None = None
-    """The only market regimes in which entries are taken. A signal without a regime passes. Default: all."""
+    """The only market regimes in which entries are taken. A signal without a regime is taken. Default: all."""
 
     actions: Words[Literal["BUY", "SELL"]] | None = None
     """The only actions that are taken as entries: BUY, SELL. Default: both."""

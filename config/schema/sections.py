@@ -24,7 +24,7 @@ class SizeSettings(Section):
     linearly. Default: 1 (no scaling)."""
 
     maximum_percent: Limit[Percent] = None
-    """The most that one entry may cost with any method, in percent of equity, or "off". The limits hold besides.
+    """The most that one entry may cost with any method, in percent of equity, or "off". All limits apply as well.
     Default: none."""
 
     fractional: bool = False

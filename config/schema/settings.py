@@ -115,7 +115,8 @@ class Settings(BaseSettings):
     """The token of HTTP requests, and the password of rq-dashboard. Default: `up` creates one."""
 
     api_rate: Annotated[int, Field(ge=1, le=1_000_000)] = 6000
-    """HTTP requests that each token may send in a minute; ten times as many signals. Default: 6000."""
+    """HTTP requests that each token may send in a minute. Signals are counted separately, up to ten times this number.
+    Default: 6000."""
 
     log: Literal["console", "json"] = "console"
     """The form of log lines: console (for people) or json (for machines). Default: console."""

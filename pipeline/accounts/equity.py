@@ -1,4 +1,4 @@
-"""Read an account's equity, and the figures that its losses are counted from, from the record."""
+"""Read from the record an account's equity, and the figures from which its losses are counted."""
 
 from psycopg import Connection
 from psycopg.rows import DictRow

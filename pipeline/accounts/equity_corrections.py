@@ -20,7 +20,7 @@ from pipeline.store.statements import sql
 
 @dataclass(frozen=True, kw_only=True)
 class Baseline:
-    """The figures that an account's losses are counted from, in its currency."""
+    """The equity from which an account's losses are counted: at the day's start, and the peak; in its currency."""
 
     executor_id: str
     account: str
@@ -48,10 +48,10 @@ def read(record: Record, executor: ExecutorSettings) -> Baseline:
 def correct(
     record: Record, executor: ExecutorSettings, *, day_start: Decimal | None, peak: Decimal | None, by: str, why: str
 ) -> tuple[Baseline, Baseline]:
-    """Replace our figures by a person's, and return the figures before and after.
+    """Replace recorded figures by those of a person, and return the figures before and after.
 
-    *day_start* is the figure that the daily loss is counted from: the equity, or the balance where `.firm` asks for it.
-    A *peak* below the equity rises to the equity with the next reading. The record keeps *by* and *why*.
+    *day_start* is the figure from which the daily loss is counted: the equity, or the balance where `.firm` asks for
+    it. A *peak* below the equity rises to the equity with the next reading. The record keeps *by* and *why*.
 
     Raises:
         NotPossible: the account has not been read yet.

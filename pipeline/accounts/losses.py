@@ -16,7 +16,7 @@ _TENTH = Decimal("0.1")
 
 @dataclass(frozen=True, kw_only=True)
 class EquityBaseline:
-    """An account's equity and the figures that its losses are counted from, in the account's currency.
+    """An account's equity, and the figures from which its losses are counted, in the account's currency.
 
     The day's start and the peak include deposits and withdrawals.
     """
@@ -33,7 +33,7 @@ class EquityBaseline:
     best_day_profit: Decimal
     #: All profit since the first day.
     earned: Decimal
-    #: The limits that were reached at the last evaluation, so that a halt that a person lifts is not set again.
+    #: The limits that were reached at the last evaluation. A halt that a person has lifted is not set again for these.
     breached: Sequence[str] = ()
     read_at: datetime
 

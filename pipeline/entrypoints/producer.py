@@ -72,7 +72,7 @@ class SignalDelivery:
         self._intake.refuse(raw, source=self._source, code=code, message=message)
 
     def _falls_back(self) -> bool:
-        """Return whether Redis has been away for so long that this process executes signals itself; log it once."""
+        """Return whether Redis has been away long enough for this process to execute signals itself; log that once."""
         now = time.monotonic()
         self._redis_away_since = now if self._redis_away_since is None else self._redis_away_since
         if self._direct_after_s is None or now - self._redis_away_since < self._direct_after_s:

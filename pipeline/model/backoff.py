@@ -14,7 +14,7 @@ class Backoff:
     longest_s: float
 
     def after(self, failures: int) -> float:
-        """Return the pause in seconds after so many failures in a row; 0 after none."""
+        """Return the pause in seconds after this many failures in a row; 0 after none."""
         if failures <= 0:
             return 0.0
         return min(self.first_s * 2.0 ** min(failures - 1, _MOST_DOUBLINGS), self.longest_s)

@@ -26,7 +26,7 @@ class Need(StrEnum):
 # A connection that was cut or one lost request is not an outage: the next try succeeds.
 _BLIP_S = {Need.RECORD: 0.5, Need.QUEUE: 0.5, Need.BROKER: 2.0}
 _BLIPS = {Need.RECORD: 1, Need.QUEUE: 1, Need.BROKER: 4}
-# Failures that come and go are one outage: so soon after its end, only failures that last longer are a new one.
+# Failures that come and go are one outage: within 10 s of its end, only failures that last for 3 s begin a new one.
 _SOON_S, _LASTS_S = 10.0, 3.0
 
 _outages: dict[tuple[Need, str], Outage] = {}
@@ -34,7 +34,7 @@ _lock = threading.Lock()
 
 
 class Outage:
-    """Whether one server is away, as the tries of this process show. Safe to use from any thread."""
+    """Records whether one server is away, by this process's requests to it. Safe to use from any thread."""
 
     def __init__(self, need: Need, **facts: str) -> None:
         self._need = need

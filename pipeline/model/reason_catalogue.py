@@ -80,7 +80,7 @@ CATALOGUE: Mapping[Code, Meaning] = {
         "The broker has blocked trading on the account.", "Ask the broker. Entries wait until they are too old."
     ),
     Code.ACCOUNT_UNREADABLE: Meaning(
-        "The account could not be read reliably, and no order is sent before it can.", _UNREADABLE
+        "The account could not be read reliably, and no order is sent until it can be read.", _UNREADABLE
     ),
     Code.ORDER_UNDER_WAY: Meaning(
         "An earlier order of this symbol may still fill; this one waits until it has ended.", _NOTHING
@@ -108,7 +108,7 @@ CATALOGUE: Mapping[Code, Meaning] = {
         "Check the account at the broker, then `tradewire dead discard`.",
     ),
     Code.ACCOUNT_CHANGED: Meaning(
-        "The keys now open another account than the one that the order was meant for.",
+        "The keys now belong to another account than the one that the order was meant for.",
         "Put the right keys back, then `tradewire dead requeue` or `discard`.",
     ),
     Code.INTERNAL_ERROR: Meaning(

@@ -109,7 +109,7 @@ class Signal(BaseModel):
     @field_validator("confidence")
     @classmethod
     def _percent(cls, value: Decimal | None) -> Decimal | None:
-        """Refuse a fraction: 0.98 may mean 98 %, and 1 may mean 100 %; neither is read as at most 1 %."""
+        """Refuse a value above 0 and up to 1, which looks like a fraction: 0.98 may mean 98 %, and 1 may mean 100 %."""
         if value is None:
             return None
         if not value.is_finite() or not 0 <= value <= 100:  # noqa: PLR2004 -- percent

@@ -1,4 +1,4 @@
-"""Define the states of an execution and the moves between them as data.
+"""Define the states of an execution, and the allowed changes between them, as data.
 
 PostgreSQL has a copy of both: the enum `execution_state`, and the table `allowed_move`, which the history trigger
 reads. `tests/integration/store/test_states.py` compares them.

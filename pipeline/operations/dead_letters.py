@@ -1,4 +1,4 @@
-"""List dead letters, the executions that only a person can move on, and requeue or discard them."""
+"""List dead letters, the executions that stopped and need a person, and requeue or discard them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

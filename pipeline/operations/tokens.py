@@ -15,7 +15,7 @@ from pipeline.store.statements import sql
 #: The name of the main token, TRADEWIRE_API_TOKEN; no other token may have it.
 MAIN = "api"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
-_PREFIX = "tw_"  # By it, other tokens are refused without a query.
+_PREFIX = "tw_"  # A token without this prefix is refused without a query.
 
 
 class Scope(StrEnum):

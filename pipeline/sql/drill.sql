@@ -57,7 +57,7 @@ SELECT row_to_json(o)::text AS line
 FROM broker_order AS o
 
 -- name: history_lines
--- Each move, with the answer of the broker that led to it.
+-- Each state change, with the answer of the broker that led to it.
 SELECT row_to_json(moved)::text AS line
 FROM (
     SELECT h.*, a.outcome, a.message, a.took_ms

@@ -110,7 +110,7 @@ WHERE execution_id = %(execution_id)s
 RETURNING lease_until
 
 -- name: settle
--- Move an execution whose lease we hold. Zero rows: another process has moved it first.
+-- Move an execution whose lease we hold. Zero rows: another process has changed its state first.
 UPDATE execution
 SET state = %(state)s,
     reason_code = %(reason_code)s,
@@ -133,7 +133,7 @@ WHERE execution_id = %(execution_id)s
 RETURNING execution_id
 
 -- name: follow
--- Move an execution to the state of its order, from any state that allows the move. A late answer of a working order
+-- Set an execution to the state of its order, from any state that allows this change. A late answer of a working order
 -- does not undo a final status that was recorded since.
 UPDATE execution
 SET state = %(state)s,

@@ -1,12 +1,12 @@
 -- name: settled_before
--- A statement that begins later sees every move that was written before this time, since no open transaction is older.
+-- A statement that begins later sees every state change that was written before this time, since no open transaction is older.
 SELECT least(clock_timestamp(), min(xact_start)) - interval '100 milliseconds' AS before
 FROM pg_stat_activity
 WHERE datname = current_database()
     AND backend_xid IS NOT NULL
 
 -- name: batch
--- The next moves to count: all before the first one that is too young. A missing number among them cannot be a move
+-- The next state changes to count: all before the first one that is too young. A missing number among them cannot be a move
 -- that another transaction still has to commit.
 WITH next AS (
     SELECT history_id, at

@@ -74,7 +74,7 @@ WHERE executor_id = %(executor_id)s
     AND execution_id <> %(execution_id)s
 
 -- name: newest_answers
--- The states into which the broker's answers moved the newest entries, the newest first. Entries that ended without an
+-- The states that the broker's answers gave to the newest entries, the newest first. Entries that ended without an
 -- answer do not count.
 SELECT e.state, clock_timestamp() - e.decided_at AS ago
 FROM broker_order AS o

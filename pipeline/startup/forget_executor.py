@@ -34,7 +34,7 @@ class ForgottenExecutor:
     ended: int
     #: Executions whose order may be at the broker; they became dead letters.
     buried: int
-    #: All its dead letters, which only a person closes.
+    #: All its open dead letters.
     dead: int
     #: Orders that the broker has or may have, each in a few words. They are neither canceled nor followed.
     orders: tuple[str, ...]

@@ -48,7 +48,7 @@ class FlattenProgress(JsonModel):
             f"{symbol} {quantity}: {self.waits.get(symbol, 'to be closed')}" for symbol, quantity in self.left.items()
         ] or ["the last reading showed no position; the keeper reads the account again"]
         if self.for_the_open:
-            lines.append("the market is closed: the exits go out when it opens")
+            lines.append("the market is closed: the exits are sent when it opens")
         return lines + [f"the {process} does not run: nothing is closed without it" for process in self.missing]
 
 

@@ -1,4 +1,4 @@
-"""The JSON shape of a signal's whole history: how it came in, and each execution with its moves, sends and orders."""
+"""The JSON shape of a signal's whole history: its origin, and each execution with its changes, attempts and orders."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +15,7 @@ from pipeline.views.schemas import ExecutionView, SignalView
 
 
 class MoveView(JsonModel):
-    """An execution's move from one state to another."""
+    """A change of an execution's state."""
 
     at: Time
     after_ms: Annotated[float, Field(description="Milliseconds since the execution was recorded.")]

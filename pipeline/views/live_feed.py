@@ -1,4 +1,4 @@
-"""Follow the moves of executions as they are recorded, for `up`, `tail` and the server-sent events.
+"""Follow the state changes of executions as they are recorded, for `up`, `tail` and the server-sent events.
 
 `last_move` and `moves_after` raise RecordUnavailable when PostgreSQL is away; the others wait until it is back.
 """
@@ -25,9 +25,9 @@ _BATCH = 500
 
 @dataclass(frozen=True, kw_only=True)
 class FeedMove:
-    """A move of an execution from one state to another, with the execution and its newest order."""
+    """A change of an execution's state, with the execution and its newest order."""
 
-    #: Moves are numbered in the order of their recording.
+    #: State changes are numbered in the order of their recording.
     history_id: int
     at: datetime
     from_state: State | None
@@ -67,20 +67,20 @@ def follow_feed(database_url: str, stop: threading.Event) -> Iterator[str]:
 
 
 def last_move(record: Record) -> int:
-    """Return the number of the last move; 0 before the first one."""
+    """Return the number of the last state change; 0 before the first one."""
     return record.one(int, sql("history", "last_move"))
 
 
 def moves_after(record: Record, after: int, *, limit: int = _BATCH) -> list[FeedMove]:
-    """Return the moves after the number *after*, in order, except those of the last 50 ms.
+    """Return the state changes after the number *after*, in order, except those of the last 50 ms.
 
-    A move of these 50 ms may still be followed by one with a smaller number, whose transaction commits later.
+    A change of these 50 ms may still be followed by one with a smaller number, whose transaction commits later.
     """
     return record.all(FeedMove, sql("history", "moves_after"), {"after": after, "limit": limit})
 
 
 def follow_moves(record: Record, stop: threading.Event, *, after: int | None = None) -> Iterator[FeedMove]:
-    """Yield every move from now on, or after the number *after*, in order, until *stop*.
+    """Yield every state change from now on, or after the number *after*, in order, until *stop*.
 
     While PostgreSQL is away it waits, and then yields what was missed.
     """
@@ -117,5 +117,5 @@ def line_of(move: FeedMove) -> str:
 
 
 def move_json(move: FeedMove) -> dict[str, Any]:
-    """Return a move as `tradewire tail --json` prints it and the server-sent events carry it."""
+    """Return a state change as `tradewire tail --json` prints it and the server-sent events carry it."""
     return object_json({_JSON_NAMES.get(name, name): getattr(move, name) for name in _JSON_FIELDS})

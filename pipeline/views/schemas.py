@@ -83,7 +83,7 @@ class RecordedView(JsonModel):
 
 
 class DeadLetterView(JsonModel):
-    """An execution that only a person can move on."""
+    """An execution that stopped and needs a person to requeue or discard it."""
 
     execution_id: Id
     number: int

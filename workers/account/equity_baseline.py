@@ -1,4 +1,4 @@
-"""Keep an account's day start and peak up to date with each reading of the account."""
+"""Keep the equity at an account's day start and its peak up to date with each reading of the account."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,10 +20,10 @@ from workers.rules.trading_day import Day, trading_day
 
 log = structlog.get_logger(__name__)
 
-# A broker's `last_equity` is of the last close of this market.
+# A broker's `last_equity` is the equity at the last close of this market.
 _NEW_YORK = ZoneInfo("America/New_York")
 _DAY = timedelta(days=1)
-# No market is closed for longer in a row. An older session is only the last one in the record, not the last one.
+# No market is closed for longer in a row. If the record's newest session is older, newer sessions are missing there.
 _LONGEST_CLOSED = timedelta(days=5)
 _SATURDAY = 5
 
@@ -45,10 +45,10 @@ def note_reading(
     positions: Sequence[Position],
     taken_at: datetime,
 ) -> None:
-    """Record the account's equity at *taken_at* in the caller's transaction, and begin its day when that is new.
+    """Record the account's equity at *taken_at* in the caller's transaction, and begin a new day when it is due.
 
-    The very first reading begins a day with the broker's figure of its last close. A reading that is older than the
-    newest one changes nothing.
+    The first reading of all begins a day with the equity that the broker reports for the last close. A reading that is
+    older than the newest one changes nothing.
     """
     account_key = {"holder": account.number}
     reading, hours = reading_of(account, positions, taken_at), executor.hours

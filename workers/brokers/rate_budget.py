@@ -22,12 +22,12 @@ from pipeline.store.statements import sql
 
 log = structlog.get_logger(__name__)
 
-#: A request goes out within this time after its payment, or is paid for again. The window in the record relies on it.
+#: A request is sent within this time after its payment, or is paid for again. The window in the record relies on it.
 #: Orders keep to it, since they are sent with a second left of a lease of three seconds.
 GOES_OUT_WITHIN_S = 2.0
-#: A process that reads fast pays for so many reads at once.
+#: A process that reads fast pays for this many reads at once.
 BLOCK = 3
-# A process reads fast when it makes so many payments within a second.
+# A process reads fast when it makes this many payments within a second.
 _FAST = 3
 # Limits are per minute, so a broker that refuses for the account's rate is asked again after a minute at the latest.
 _LONGEST_HOLD_S = 60.0
@@ -47,7 +47,7 @@ class Purpose(StrEnum):
     URGENT = "urgent"
 
 
-#: A request goes out while the account's requests of the last minute are below this share of the limit, in percent.
+#: A request is sent while the account's requests of the last minute are below this share of the limit, in percent.
 SHARES: Mapping[Purpose, int] = MappingProxyType(
     {Purpose.ENTRY: 75, Purpose.POLL: 85, Purpose.WATCH: 92, Purpose.URGENT: 100}
 )
@@ -108,7 +108,7 @@ class RateBudget:
         self._ask_again_at = 0.0
 
     def pay(self, purpose: Purpose) -> None:
-        """Pay for one request, which goes out at once. Without a limit the record is not read.
+        """Pay for one request, which is sent at once. Without a limit the record is not read.
 
         Raises:
             BudgetUsedUp: there is no room for this purpose, or the broker has just refused for the account's rate.
@@ -137,7 +137,7 @@ class RateBudget:
         try:
             closed = self._record.run(unit, retry_for_s=0.0)
         except RecordUnavailable:
-            return  # The next request needs the record, so it does not go out either.
+            return  # The next request needs the record, so it is not sent either.
         wait_s = closed.wait.total_seconds()
         with self._lock:
             self._kept.clear()

@@ -1,4 +1,4 @@
-"""Guard the requests to a broker: pay for each before it goes out, and report whether the broker answered."""
+"""Guard the requests to a broker: pay for each before it is sent, and report whether the broker answered."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class RequestGuard:
         """Pay for one request of *purpose*, or of the guard's own purpose.
 
         Raises:
-            BudgetUsedUp: the request must not go out.
+            BudgetUsedUp: the request must not be sent.
         """
         if self.budget is not None:
             self.budget.pay(self.purpose or purpose)

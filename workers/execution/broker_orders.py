@@ -44,7 +44,7 @@ def follow(
     by: str,
     late: bool = False,
 ) -> bool:
-    """Move an execution to the state that its order's status calls for, and return whether it moved.
+    """Set an execution to the state that belongs to its order's status, and return whether it changed.
 
     It stays where it is when it has that state already, or may not move there. *late*: it had ended before the order
     was found.

@@ -1,4 +1,7 @@
-"""Execute signals without queues, in this process. The record's compare-and-set prevents doubles, as ever."""
+"""Execute signals in this process, without queues.
+
+The record's compare-and-set prevents double orders, as with queues.
+"""
 
 from collections.abc import Iterable, Mapping
 
@@ -20,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 
 class DirectExecutor:
-    """Runs executions that were just recorded. The keeper follows those that are held or unknown, as ever."""
+    """Runs executions that were just recorded. The keeper follows those that are held or unknown, as with queues."""
 
     def __init__(
         self, executors: Mapping[str, ExecutorSettings], *, settings: Settings, database_url: str, by: str

@@ -1,4 +1,4 @@
-"""Renew the leases of this process's executions, and tell how much of a lease is certainly left."""
+"""Renew the leases of this process's executions, and compute how much of a lease is certainly left."""
 
 import threading
 import time
@@ -19,7 +19,8 @@ log = structlog.get_logger(__name__)
 LEASE = timedelta(seconds=3)
 #: Two renewals in a row may be lost.
 RENEW_EVERY_S = 1.0
-#: An order is only sent with so much of the lease left, so that a suspended process does not send after a takeover.
+#: An order is only sent while this much of the lease is left, so that a suspended process does not send after a
+#: takeover.
 MARGIN_S = 1.0
 
 

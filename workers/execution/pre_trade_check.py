@@ -42,7 +42,7 @@ class PreTradeCheck:
     inputs: BrokerInputs
 
     def decide(self, claimed: ClaimedExecution) -> Intended | Transition:
-        """Return the recorded intent to send, or the state that the execution moves to instead."""
+        """Return the recorded intent to send, or the new state of the execution if nothing is sent."""
         known = self.record.run(lambda connection: read_before(connection, claimed))
         signal, prior = known.signal, known.prior
         if prior is not None and prior.may_exist and claimed.from_state is not State.HELD:

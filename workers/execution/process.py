@@ -40,10 +40,10 @@ def work(
     stop: threading.Event,
     gate: Callable[[Record], None] = lambda _record: None,
 ) -> None:
-    """Run the executions that are queued for *executor* until *stop*; the current order is finished first.
+    """Execute the signals that are queued for *executor* until *stop*; the current order is finished first.
 
-    No job is taken before *gate* has returned, which checks whether the record lets this process start, nor before the
-    pinned account is verified.
+    No job is taken before *gate* has returned, which checks with the record whether this process may start, nor before
+    the pinned account is verified.
 
     Raises:
         ConfigInvalid: there is no address or key for the broker, the keys open another account, or *gate* raised it.
@@ -101,13 +101,13 @@ def _try_keys(runtime: ExecutorRuntime, record: Record) -> None:
 
 
 def _unblock(stop: threading.Event, record: Record) -> None:
-    """Let a worker that waits for PostgreSQL stop when it is asked to."""
+    """Make a worker that waits for PostgreSQL stop on request."""
     stop.wait()
     record.stopping.set()
 
 
 def _run(job: ExecutionJob, recipe: ExecutionRunner, letters: DeadLetters) -> None:
-    """Run one job. It never fails for RQ: open work is in the record, and the keeper enqueues it again."""
+    """Run one job. RQ never sees a failed job: open work is in the record, and the keeper enqueues it again."""
     execution_id = job.execution_id()
     try:
         if job.id.startswith(DEAD_PREFIX):

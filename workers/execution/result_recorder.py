@@ -34,7 +34,7 @@ class ResultRecorder:
     worker: str
 
     def settle(self, claimed: ClaimedExecution, transition: Transition, intended: Intended | None = None) -> None:
-        """Move an execution whose lease we hold. Nothing changes when another process has moved it first."""
+        """Move an execution whose lease we hold. Nothing changes when another process has changed the state first."""
 
         def unit(connection: Connection[DictRow]) -> bool:
             moved = self._settle(connection, claimed, transition)
@@ -84,7 +84,7 @@ class ResultRecorder:
     def _log(self, claimed: ClaimedExecution, transition: Transition, *, moved: bool) -> None:
         event = f"execution.{transition.state}" if moved else "execution.taken_over"
         serious = not moved or transition.state in (State.DEAD, State.UNKNOWN, State.REJECTED)
-        # While the broker is away an execution is held again and again. Only the first hold is worth a line.
+        # While the broker is away an execution is held again and again. Only the first hold is logged.
         again = transition.state is State.HELD and claimed.from_state is State.HELD
         level = log.warning if serious else log.debug if again else log.info
         level(

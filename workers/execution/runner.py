@@ -32,7 +32,7 @@ from workers.rules.retry_policy import FIRST_LOOKUP, Transition, after_submit
 
 log = structlog.get_logger(__name__)
 
-# A chain is as long as a burst of signals for one symbol. Beyond this the rest is run by its own jobs.
+# The most executions of one symbol that are run in a row; the others are run by their own jobs.
 _LONGEST_CHAIN = 1000
 
 

@@ -21,7 +21,7 @@ from workers.rules.exits import CLOSES_THE_ACCOUNT
 
 log = structlog.get_logger(__name__)
 
-# After so many exits that did not close a symbol, a person should check it.
+# After this many exits that did not close a symbol, a person should check it.
 _REPORT_AFTER = 2
 
 

@@ -29,11 +29,11 @@ log = structlog.get_logger(__name__)
 # interval of the task takes one of them.
 _ACTIVE_AGE = timedelta(seconds=4)
 _IDLE_AGE = timedelta(seconds=60)
-# Account, positions and clock: a reading costs so many requests. All readings may use half of the request limit.
+# Account, positions and clock: the number of requests of a reading. All readings may use half of the request limit.
 _READING_COSTS = 3
 # The pause after a reading that failed.
 _RETRY_S = 4.0
-# An exposed account that was unreadable for so long is reduced.
+# An exposed account that was unreadable for this long is set to closing only.
 _UNREADABLE_AFTER = timedelta(seconds=30)
 # Transfers are read at this interval, and whenever equity jumps by a hundredth.
 _TRANSFERS_EVERY_S = 300.0

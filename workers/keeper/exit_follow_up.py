@@ -26,7 +26,7 @@ from workers.rules.exits import CLOSES_THE_ACCOUNT
 log = structlog.get_logger(__name__)
 
 _BATCH = 100
-#: A limit order of an exit that rests for so long is canceled. The next try is a market order.
+#: A limit order of an exit that rests for this long is canceled. The next try is a market order.
 RESTS_AT_MOST = timedelta(seconds=15)
 #: The longest pause between two tries of an exit.
 LONGEST_GAP = timedelta(seconds=60)

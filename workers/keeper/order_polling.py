@@ -20,9 +20,9 @@ from workers.keeper.poll_interval import PollInterval
 
 log = structlog.get_logger(__name__)
 
-# An order is young for so long. Most orders end within it, so that a list of young orders is short.
+# An order is young for this long. Most orders end within it, so that a list of young orders is short.
 _YOUNG = timedelta(seconds=60)
-# Up to so many orders are asked for one by one. For more, a page of the closed orders is cheaper.
+# Up to this many orders are asked for one by one. For more, a page of the closed orders is cheaper.
 _SINGLY = 3
 # Clocks differ, so that a list "since" an intent starts a little before it.
 _CLOCK_TOLERANCE = timedelta(seconds=10)

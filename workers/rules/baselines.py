@@ -1,4 +1,4 @@
-"""Compute an account's day start, from which its losses are counted, through gaps and transfers. Pure."""
+"""Compute the equity at the start of an account's day, from which losses are counted."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -44,13 +44,13 @@ class DayStart:
     equity: Decimal
     balance: Decimal
     origin: Origin
-    #: The moment of the figures: later deposits are not in them.
+    #: The time of the figures: they do not include later deposits.
     as_of: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
 class TransferEffect:
-    """The change that newly listed transfers make."""
+    """The change of the day's start and the peak by newly listed transfers."""
 
     #: The change of the peak, and the part of it that changes the day's start; below zero: withdrawn.
     amount: Decimal
@@ -58,17 +58,17 @@ class TransferEffect:
 
 
 def reading_of(account: Account, positions: Sequence[Position], at: datetime) -> EquityReading:
-    """Return the account's figures. A position without a price counts as neither profit nor loss."""
+    """Return the account's figures. A position without a price adds no profit and no loss."""
     unrealised = sum((position.unrealised or Decimal(0) for position in positions), Decimal(0))
     return EquityReading(at=at, equity=account.equity, balance=account.equity - unrealised)
 
 
 def first_start(day: Day, reading: EquityReading, *, last_equity: Decimal, closed_at: datetime) -> DayStart:
-    """Return the start of a day that began before the first reading: the broker's figure, never the present one.
+    """Return the start of a day that began before the first reading: the broker's figure, never the present equity.
 
     *last_equity* is the equity at the broker's last close, at *closed_at*.
     """
-    # No broker reports the balance at that time. The larger of two figures counts a loss rather than misses it.
+    # No broker reports the balance at that time. With the larger figure no loss is missed.
     balance = max(last_equity, reading.balance)
     return DayStart(day=day, equity=last_equity, balance=balance, origin=Origin.BROKER, as_of=closed_at)
 
@@ -78,7 +78,7 @@ def next_start(
 ) -> DayStart:
     """Return the start of a new day from the last reading of an earlier day and the first reading of this one.
 
-    Without a reading at the boundary, the nearer of the two counts. A loss between them belongs to the new day, so that
+    Without a reading at the boundary, the nearer of the two counts. A loss between them counts for the new day, so that
     stopping the keeper hides no loss. Without a reading of the day before, the broker's figure counts.
     """
     gap, late = day.started_at - before.at, now.at - day.started_at
@@ -94,7 +94,7 @@ def next_start(
 def count(
     listed: Sequence[Transfer], *, known: Collection[str], since: datetime, asked_before: bool, as_of: datetime
 ) -> TransferEffect:
-    """Return the change that the *listed* transfers make which are not *known* yet.
+    """Return the change by those of the *listed* transfers that are not *known* yet.
 
     Args:
         listed: The transfers that the broker lists, older ones among them.

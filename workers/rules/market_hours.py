@@ -1,4 +1,4 @@
-"""Tell when a market is open, by the broker's clock and calendar, and for how much of a period it was. Pure."""
+"""Compute when a market is open, by the broker's clock and calendar, and for how much of a period it was open. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

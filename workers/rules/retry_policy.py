@@ -19,7 +19,7 @@ FIRST_LOOKUP = timedelta(milliseconds=250)
 #: Gaps between look-ups grow to this.
 LONGEST_LOOKUP_GAP = timedelta(seconds=5)
 _LOOKUP_GAPS = Backoff(first_s=0.3, longest_s=LONGEST_LOOKUP_GAP.total_seconds())
-#: Reads lag behind orders: an order counts as absent so long after its last send, and after so many clean answers.
+#: Reads lag behind orders: an order counts as absent this long after its last send, and after this many clean answers.
 ABSENT_AFTER = timedelta(seconds=1.5)
 _CLEAN_ABSENCES = 2
 #: The identical order is not sent again later than this after its first send.
@@ -81,7 +81,7 @@ def after_submit(outcome: Outcome, *, age: timedelta) -> Transition:
 
 
 def settled_by(order: BrokerOrder, *, attempts: int = 0) -> Transition:
-    """Return the transition to the state of an order that the broker holds."""
+    """Return the transition to the state that belongs to an order at the broker."""
     state = STATE_OF[order.status]
     code = _REASON_OF.get(state)
     reason = None if code is None else Reason(code=code, facts={"order_status": order.raw_status})

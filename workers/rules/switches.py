@@ -14,7 +14,7 @@ STOPPING = frozenset({SwitchKind.REDUCING, SwitchKind.HALTED})
 
 
 def verdict_on(switches: Sequence[Switch]) -> tuple[list[Reason], Reason | None]:
-    """Return every reason to end an entry, the hardest first, and the reason to hold it, if there is one."""
+    """Return every reason to end an entry, the strictest first, and the reason to hold it, if there is one."""
     kinds = list(SwitchKind)
     hardest_first = sorted(switches, key=lambda switch: (-kinds.index(switch.kind), switch.set_at))
     reasons = [(switch.kind, reason_of(switch)) for switch in hardest_first]

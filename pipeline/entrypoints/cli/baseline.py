@@ -1,4 +1,4 @@
-"""`tradewire baseline`: show the figures that an account's losses are counted from, or correct them."""
+"""`tradewire baseline`: show the equity from which an account's losses are counted, or correct it."""
 
 import getpass
 import json
@@ -29,7 +29,7 @@ def baseline(
     by: By = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show the figures that an account's losses are counted from, or correct them. This lifts no switch."""
+    """Show the equity from which an account's losses are counted, or correct it. This lifts no switch."""
     settings = settings_for_a_person("baseline")
     executors = executors_for(settings)
     figures = {"--day-start": day_start, "--peak": peak}

@@ -78,5 +78,5 @@ def discard(execution_id: Which, *, why: Why = "discarded by hand", by: By = Non
 
 
 def _ids(text: str, letters: DeadLetters) -> list[UUID]:
-    # `all` is read once, so a letter that opens meanwhile is left alone.
+    # `all` is read once, so a dead letter that is opened meanwhile is not included.
     return [letter.execution_id for letter in letters.open()] if text == "all" else [id_of(text, _KEY)]

@@ -30,7 +30,7 @@ def flatten(
     why: Why = None,
     by: ByMachine = None,
     wait: Annotated[
-        float, typer.Option(min=0, metavar="SECONDS", help="Wait at most so long until the account is flat.")
+        float, typer.Option(min=0, metavar="SECONDS", help="How long to wait at most until the account is flat.")
     ] = 60.0,
     direct: Annotated[
         bool, typer.Option("--direct", help="Trade directly at the broker from here; works without PostgreSQL.")

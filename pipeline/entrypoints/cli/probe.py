@@ -39,7 +39,7 @@ def probe(
         str | None, typer.Option(help="A symbol that the account does not hold; chosen when not given.")
     ] = None,
     wait: Annotated[
-        float, typer.Option(metavar="SECONDS", min=1, max=60, help="Wait at most so long for each order.")
+        float, typer.Option(metavar="SECONDS", min=1, max=60, help="How long to wait at most for each order.")
     ] = 15.0,
     as_json: AsJson = False,
 ) -> None:

@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 def up(
     *,
     seconds: Annotated[
-        float | None, typer.Option("--for", metavar="SECONDS", help="Stop after so many seconds.")
+        float | None, typer.Option("--for", metavar="SECONDS", help="Stop after this many seconds.")
     ] = None,
     source: Annotated[str | None, typer.Option(help="The producer's source, or none.")] = None,
     without: Annotated[str, typer.Option(help="Processes not to run, separated by commas.")] = "",

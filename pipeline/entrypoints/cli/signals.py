@@ -38,7 +38,7 @@ _NO_RETRY_S = 1.0
 def send(
     file: Annotated[str, typer.Argument(help="A file of JSON, or - for standard input.")] = "-",
     *,
-    wait: Annotated[float, typer.Option(metavar="SECONDS", help="Wait at most so long for the outcomes.")] = 0.0,
+    wait: Annotated[float, typer.Option(metavar="SECONDS", help="How long to wait at most for the outcomes.")] = 0.0,
     direct: Annotated[bool, typer.Option("--direct", help="Execute in this process, without the queues.")] = False,
 ) -> None:
     """Record signals: a JSON object, an array, or JSON lines. Prints one line of JSON for each, in order."""

@@ -19,7 +19,7 @@ from workers.account.runtime import open_runtime
 def checked_start(
     settings: Settings, executors: Mapping[str, ExecutorSettings], *, by: str, accounts: bool = False
 ) -> Iterator[None]:
-    """Run the body after the checks. With *accounts*, also check that the API keys open the pinned accounts.
+    """Run the body after the checks. With *accounts*, also check that the API keys belong to the pinned accounts.
 
     Raises:
         ConfigInvalid: a check refused; it lists every problem that the record shows.

@@ -22,11 +22,11 @@ def tail(
     *,
     executor: Annotated[str | None, typer.Option(help="Only of this executor.")] = None,
     symbol: Annotated[str | None, typer.Option(help="Only of this symbol.")] = None,
-    status: Annotated[str | None, typer.Option(help="Only moves into this state.")] = None,
-    reason: Annotated[str | None, typer.Option(help="Only moves with this reason code.")] = None,
+    status: Annotated[str | None, typer.Option(help="Only changes to this state.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Only state changes with this reason code.")] = None,
     after: Since = None,
-    every: Annotated[bool, typer.Option("--all", help="Print every move, not only decisions.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON for every move.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Print every state change, not only decisions.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON for every state change.")] = False,
 ) -> None:
     """Print decisions as they are made, until Ctrl-C."""
     wanted = Wanted(
@@ -34,7 +34,7 @@ def tail(
         symbol=symbol_of(symbol),
         state=None if status is None else state_named(status),
         reason=_reason(reason),
-        every=every or as_json,  # Programs get every move and filter by themselves.
+        every=every or as_json,  # Programs get every state change and filter by themselves.
     )
     begins = since(after)
     console = Console(highlight=False, soft_wrap=True)

@@ -22,7 +22,7 @@ from pipeline.views.report import report
 SPAN = timedelta(hours=24)
 _UNFINISHED_S = 60.0
 _UNKNOWN_FOR = timedelta(seconds=30)
-#: Below this share of orders, and from so many eligible executions on, something is wrong.
+#: A share of orders below the first figure is a warning, from the second figure's number of eligible executions on.
 _LEAST_RATE, _ENOUGH = 0.5, 10
 _TOP = 5
 # These wait as intended: until the market opens, a person resumes, or a minimum hold is over.

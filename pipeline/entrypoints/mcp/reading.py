@@ -40,7 +40,7 @@ def why(
         str | None, Field(description="With a symbol: around this time; RFC 3339, or 15m, 2h, 3d ago.")
     ] = None,
 ) -> Answer:
-    """Return a signal's whole history at every executor: moves with times and reasons, attempts to send, orders.
+    """Return a signal's whole history at every executor: state changes with times and reasons, attempts and orders.
 
     With a symbol: its newest signals, or those nearest to a time. If there are none: the last signals of each source,
     and the input that was refused.

@@ -1,9 +1,9 @@
 """Run all of tradewire with one command, until a stop is requested.
 
-This supervisor is our own because none of the others starts processes by what is ready, or ends its children when it
-is killed itself; that is most of the code here. honcho's manager, which fits the Procfile, ends everything when one
-process ends and restarts nothing; circus depends on ZeroMQ and Tornado; supervisord is configured by files and runs as
-a daemon.
+This supervisor is our own because no other one starts a process when the servers that it needs are ready, and ends its
+children when it is killed itself; most of the code here does these two things. honcho's manager, which fits the
+Procfile, ends everything when one process ends and restarts nothing; circus depends on ZeroMQ and Tornado; supervisord
+is configured by files and runs as a daemon.
 """
 
 import threading
@@ -43,7 +43,7 @@ def run_up(
         settings: The environment.
         feed: The lines to print while it runs.
         gate: The check of the record before any process is started.
-        seconds: Stop after so many seconds; None for a stop on SIGINT, SIGTERM or SIGHUP only.
+        seconds: Stop after this many seconds; None for a stop on SIGINT, SIGTERM or SIGHUP only.
         source: The producer's source in place of the environment's; `none` for no signals.
         without: Names of processes or of executors that are not run.
 

@@ -1,4 +1,4 @@
-"""Follow the moves of executions for a person: filtered, one line each, also across outages of PostgreSQL."""
+"""Follow the state changes of executions for a person: filtered, one line each, also across outages of PostgreSQL."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -30,7 +30,7 @@ _STYLES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """A filter of moves. With neither a state nor a reason it passes only moves that decided an execution."""
+    """A filter of state changes. With neither a state nor a reason it passes only changes that decided an execution."""
 
     executor_id: str | None = None
     symbol: str | None = None
@@ -50,9 +50,9 @@ class Wanted:
 def follow(
     record: Record, stop: threading.Event, *, since: datetime | None, say: Callable[[str], None]
 ) -> Iterator[FeedMove]:
-    """Yield every move since that time, or from now on, in order and once each, until *stop*.
+    """Yield every state change since that time, or from now on, in order and once each, until *stop*.
 
-    *say* gets a sentence when PostgreSQL goes away and when it is back. The moves of the outage are yielded then.
+    *say* gets a sentence when PostgreSQL goes away and when it is back. The changes of the outage are yielded then.
     """
     after: int | None = None
     away = False
@@ -73,12 +73,12 @@ def follow(
         for row in rows:
             after = row.history_id
             yield row
-        # While there are moves, more may wait: one read has a limit.
+        # After a read with rows there may be more, because one read has a limit.
         stop.wait(0.0 if rows else _READ_EVERY_S)
 
 
 def line(row: FeedMove) -> Text:
-    """Return the line of a move, in the colour of its state."""
+    """Return the line of a state change, in the colour of the new state."""
     # As a Text, because a string's square brackets would be read as markup.
     return Text(line_of(row), style=_STYLES.get(row.to_state, ""))
 

@@ -34,7 +34,7 @@ class View:
     typed: str = field(default="")
 
     def move(self, by: int, figures: ScreenFigures) -> None:
-        """Move the selection down by so many lines, or up by a negative number."""
+        """Move the selection down by this many lines; up when the number is negative."""
         if self.letters:
             self.letter = max(0, min(self.letter + by, len(figures.letters) - 1))
         else:

@@ -34,7 +34,7 @@ _TAGS = [
     {"name": "trading", "description": "Send a signal and wait for its outcome; show whether each account trades."},
     {"name": "executions", "description": "The outcome of each signal at each executor, and counts and rates."},
     {"name": "operating", "description": "Switches and dead letters: the decisions of a person."},
-    {"name": "live", "description": "The moves of all executions as they happen, as server-sent events."},
+    {"name": "live", "description": "The state changes of all executions as they happen, as server-sent events."},
     {"name": "metrics", "description": "Metrics for Prometheus."},
     {"name": "health", "description": "Whether this process and its servers answer; without a token."},
 ]

@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 _BACKOFF = Backoff(first_s=0.2, longest_s=5.0)
 #: A poll may wait for new signals, but one that takes longer than this is stuck.
 _STUCK_S = 30.0
-#: A source that has given no signal for so many cadences is silent: one minute of the replay.
+#: A source that has given no signal for this many cadences is silent: one minute of the replay.
 _SILENT_CADENCES = 12
 
 

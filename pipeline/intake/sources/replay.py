@@ -30,7 +30,7 @@ _LONG_POLL_S = 1.0
 _TIMEOUT = httpx.Timeout(5.0, connect=2.0)
 #: Seconds to wait after an answer without a new cycle, when the exchange did not wait as requested.
 _SHORTEST_POLL_S = 0.1
-#: The replay is stalled after so many cycles without a new bar, and at least so many seconds.
+#: The replay is stalled after this many cycles without a new bar, and at least this many seconds.
 _STALLED_CYCLES, _STALLED_S = 6, 15.0
 
 _Price = Annotated[Decimal, Field(gt=0, allow_inf_nan=False)]

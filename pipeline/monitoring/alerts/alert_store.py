@@ -16,7 +16,7 @@ from pipeline.store.statements import sql
 
 log = structlog.get_logger(__name__)
 
-#: An alert that was not found for so long is over.
+#: An alert that was not found for this long is over.
 CALM = timedelta(seconds=10)
 
 

@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 #: Alerts that begin within this time go into one message.
 GATHERS = timedelta(seconds=2)
-#: One process tries a delivery for so long; then another may.
+#: One process may try a delivery for this long; then another may.
 CLAIM = timedelta(seconds=30)
 _BACKOFF = Backoff(first_s=5.0, longest_s=60.0)
 _MOST = 2000

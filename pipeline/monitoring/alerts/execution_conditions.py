@@ -19,7 +19,7 @@ from pipeline.store.statements import sql
 
 # The most alerts of one kind. Many at once are counted, and reported in one message.
 _MOST = 1000
-#: An outcome that has been unknown for so long is an alert.
+#: An outcome that has been unknown for this long is an alert.
 UNKNOWN_AFTER = timedelta(seconds=30)
 # The first exit and two more tries have failed.
 _TRIES = 3

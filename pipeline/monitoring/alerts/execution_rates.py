@@ -15,7 +15,8 @@ from pipeline.store.query import fetch_all
 from pipeline.store.rows import Mode
 from pipeline.store.statements import sql
 
-# With many executions the count is slow. It is made so seldom that it costs one part in so many of the time.
+# With many executions the count is slow. The pause between two counts is at least this many times as long as a count
+# takes.
 _SHARE = 30
 
 

@@ -42,7 +42,7 @@ HOLDS_S: Mapping[AlertKind, float] = MappingProxyType(
     {AlertKind.WORKER_MISSING: 15.0, AlertKind.KEEPER_DOWN: 10.0, AlertKind.SOURCE_SILENT: 5.0}
 )
 
-#: Kinds that tell of an event. No message tells of their end.
+#: Kinds that report an event of the past. Their end is not reported.
 EVENTS = frozenset({AlertKind.KEEPER_WAS_DOWN, AlertKind.LATE_ORDER})
 
 

@@ -16,7 +16,7 @@ from pipeline.store.record import Record
 from pipeline.store.statements import sql
 
 _WATCHER = "keeper"
-#: Time without any check from which on an alert tells of it.
+#: When no check was made for this long, an alert reports it.
 GAP = timedelta(seconds=30)
 
 

@@ -14,7 +14,7 @@ from pipeline.monitoring.metrics.readings import Reading, read
 from pipeline.monitoring.metrics.tallies import MetricTally, Spread, Tallies
 from pipeline.store.record import Record
 
-# One scrape counts for at most so long; the next one continues.
+# One scrape counts for at most this time; the next one continues.
 _COUNTS_FOR_S = 2.0
 _LE = [*map(str, BOUNDS), "+Inf"]
 

@@ -41,7 +41,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
         ),
         "tradewire_counted": _gauge("1 when the counters and the histogram are complete; they are absent until then"),
         "tradewire_moves_total": _counter(
-            "Executions that moved into a state, with the reason if there is one", "executor", "mode", "state", "reason"
+            "Changes of executions to a state, with the reason if there is one", "executor", "mode", "state", "reason"
         ),
         "tradewire_decisions_total": _counter(
             "Executions that were decided; the outcome is order (it has the broker's id), skipped or no_order",

@@ -1,4 +1,4 @@
-"""Count every move in the record once, in batches. Each count continues where the last one ended."""
+"""Count every state change in the record once, in batches. Each count continues where the last one ended."""
 
 import threading
 import time
@@ -37,17 +37,17 @@ class MetricTally:
     moves: Counter[Labels] = field(default_factory=Counter)
     decisions: Counter[Labels] = field(default_factory=Counter)
     steps: dict[Labels, Spread] = field(default_factory=dict)
-    #: The last move that is in the counts.
+    #: The last change that is in the counts.
     through: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Batch:
-    #: The last move that may be counted now; None when there is none.
+    #: The last change that may be counted now; None when there is none.
     through: int | None
-    #: How many moves follow, at most `_BATCH`.
+    #: How many changes follow, at most `_BATCH`.
     count: int
-    #: The last move of the record; None when it has none.
+    #: The last change of the record; None when it has none.
     newest: int | None
 
 
@@ -89,7 +89,7 @@ class Tallies:
         self._tally = MetricTally()
 
     def count(self, *, within_s: float) -> MetricTally | None:
-        """Count the new moves; None when there were too many for the time, and another call continues.
+        """Count the new state changes; None when there were too many for the time, and another call continues.
 
         The next call changes the result. Callers must not change it.
 
@@ -105,7 +105,8 @@ class Tallies:
 
     def _count_batch(self, connection: Connection[DictRow]) -> bool:
         tally = self._tally
-        # A transaction that is still open may yet add a move with a smaller number, so the newest moves wait.
+        # A transaction that is still open may yet add a change with a smaller number, so the newest changes are counted
+        # later.
         settled = fetch_one(connection, datetime, sql("metrics", "settled_before"))
         values = {"after": tally.through, "limit": _BATCH, "before": settled}
         batch = fetch_one(connection, _Batch, sql("metrics", "batch"), values)

@@ -1,7 +1,7 @@
 """Send HTTP requests within a deadline that a slow server cannot extend.
 
 The read timeout of `requests` counts from one received byte to the next, so a server that sends one byte a
-second holds a request for as long as it likes. Here the timeout is one deadline for the whole answer, its
+second can hold a request without limit. Here the timeout is one deadline for the whole answer, its
 headers included. A failure before the first byte of a request was sent is a `ConnectTimeoutError` or
 its subclass `NewConnectionError`, so that "certainly not sent" is distinct from "perhaps sent".
 """

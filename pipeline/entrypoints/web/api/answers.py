@@ -89,9 +89,7 @@ class LossLimitUse(JsonModel):
 class SwitchAnswer(SwitchStatusView):
     """The switches of an executor's account after a command."""
 
-    still_over: Annotated[
-        list[LossLimitUse], Field(description="Loss limits that go on stopping entries, whatever was lifted.")
-    ]
+    still_over: Annotated[list[LossLimitUse], Field(description="Loss limits that still stop entries after a command.")]
 
 
 class DeadLetterList(JsonModel):

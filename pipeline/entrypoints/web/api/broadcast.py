@@ -1,4 +1,4 @@
-"""Follow the record once per process, and hand every move to all listeners."""
+"""Follow the record once per process, and pass every state change to all listeners."""
 
 import asyncio
 import threading
@@ -12,7 +12,7 @@ from pipeline.views.live_feed import FeedMove, follow_moves, last_move
 
 log = structlog.get_logger(__name__)
 
-# A listener with this many unread moves is disconnected. It reconnects with the number of its last move.
+# A listener with this many unread changes is disconnected. It reconnects with the number of its last change.
 _MOST_WAITING = 1000
 _MOST_LISTENERS = 100
 _PAUSE_S = 1.0
@@ -20,7 +20,7 @@ _PAUSE_S = 1.0
 
 @dataclass(eq=False, kw_only=True)
 class Listener:
-    """A client that listens. Its queue has the moves in order; None is the end."""
+    """A client that listens. Its queue has the state changes in order; None is the end."""
 
     loop: asyncio.AbstractEventLoop
     moves: asyncio.Queue[FeedMove | None] = field(default_factory=lambda: asyncio.Queue(_MOST_WAITING + 1))
@@ -34,7 +34,7 @@ class Listener:
 
 
 class Broadcast:
-    """Reads the moves in one thread, as long as there are listeners."""
+    """Reads the state changes in one thread while there are listeners."""
 
     def __init__(self, record: Record) -> None:
         self._record = record
@@ -64,7 +64,7 @@ class Broadcast:
                 self._stop.set()
 
     def reads(self, *, within_s: float) -> bool:
-        """Wait until moves from now on are handed out; return False when PostgreSQL stays away for *within_s*."""
+        """Wait until new state changes are passed on; return False when PostgreSQL stays away for *within_s*."""
         return self._reads.wait(within_s)
 
     def _follow(self, stop: threading.Event, reads: threading.Event) -> None:

@@ -1,4 +1,4 @@
-"""`GET /api/v1/events`: every move of every execution as server-sent events, resumable by the move's number."""
+"""`GET /api/v1/events`: every state change of every execution as server-sent events, resumable by its number."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ _BEAT_S = 15.0
 # A client that missed more than this must read the lists again.
 _MOST_MISSED = 5000
 _BATCH = 500
-# `moves_after` leaves the newest moves out, so that none is skipped.
+# `moves_after` leaves the newest changes out, so that none is skipped.
 _SETTLED_S = 0.1
 _AWAY = "PostgreSQL is away: try again"
 _BIGINT = 2**63 - 1
@@ -40,7 +40,7 @@ def router(context: WebContext) -> APIRouter:
         after: Annotated[int | None, Query(ge=0, le=_BIGINT)] = None,
         last_event_id: Annotated[str | None, Header()] = None,
     ) -> StreamingResponse:
-        """Send each move as it happens, after the one numbered `Last-Event-ID` or `after`; else from now on."""
+        """Send each state change as it happens, after the one numbered `Last-Event-ID` or `after`; else from now on."""
         known = last_event_id if last_event_id is not None and last_event_id.isdecimal() else None
         began = min(int(known), _BIGINT) if known is not None else after
         listener = broadcast.join()
@@ -62,7 +62,7 @@ class _Stream:
         self._sent = 0
 
     async def run(self, after: int | None) -> AsyncIterator[str]:
-        """Yield the missed moves and then new ones, until the client disconnects or falls too far behind."""
+        """Yield the missed changes and then new ones, until the client disconnects or falls too far behind."""
         try:
             yield "retry: 2000\n\n"
             async for text in self._missed(after):

@@ -47,7 +47,7 @@ Since = Annotated[
     WithJsonSchema({"type": "string", "maxLength": 64}),
     Query(description="RFC 3339 with a zone, or how long ago: 90s, 15m, 2h, 3d.", examples=["2h"]),
 ]
-Limit = Annotated[int, Query(ge=1, le=100, description="At most so many items.")]
+Limit = Annotated[int, Query(ge=1, le=100, description="At most this many items.")]
 Cursor = Annotated[
     str | None, Query(max_length=200, description="`next_cursor` of the page before, with the same filters.")
 ]

@@ -71,7 +71,7 @@ class ProcessRow:
 
     @property
     def gone(self) -> bool:
-        """Return whether it has been silent for so long that it counts as gone."""
+        """Return whether it has been silent long enough to count as gone."""
         return self.silent >= GONE_AFTER
 
     @property

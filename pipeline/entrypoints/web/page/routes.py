@@ -70,7 +70,7 @@ def _add_whole(routes: APIRouter, data: PageData, visit: Any) -> None:
         return page("page.html", windows=WINDOWS, **values)
 
 
-# The page's script reads these parts again when something has moved.
+# The page's script reads these parts again when an execution's state has changed.
 def _add_parts(routes: APIRouter, data: PageData, visit: Any) -> None:
     parts = _parts(data)
 

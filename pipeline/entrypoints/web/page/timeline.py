@@ -1,4 +1,4 @@
-"""Put the moves, sends and orders of an execution into one timeline. Pure."""
+"""Put the state changes, attempts and orders of an execution into one timeline. Pure."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Moment:
     #: Milliseconds since the execution was recorded.
     after_ms: float
     text: str
-    #: The state that it moved to; None when it did not move.
+    #: The new state; None when the state did not change.
     state: str | None = None
     detail: str | None = None
     by: str | None = None

@@ -1,4 +1,4 @@
-// Keep the page up to date: listen for moves, and fetch the parts that show them.
+// Keep the page up to date: listen for state changes, and fetch the parts that show them.
 "use strict";
 
 const at = (id) => document.getElementById(id);
@@ -121,7 +121,7 @@ function typing() {
   return focused && focused.matches("input, textarea, select") ? focused : null;
 }
 
-// The stream of moves.
+// The stream of state changes.
 
 function say(text, on) {
   at("live-says").textContent = text;
