@@ -48,7 +48,7 @@ def web_context(
         record=record,
         intake=Intake(record, loaded, by="test"),
         dispatcher=Dispatcher(ExecutionQueue(connect(redis_url))),
-        letters=DeadLetters(record),
+        dead_letters=DeadLetters(record),
         readiness=readiness or Readiness(record, redis_url=redis_url, settings=settings, executors=loaded),
         gate=Gate(record, SecretStr(TOKEN), per_minute=per_minute),
     )

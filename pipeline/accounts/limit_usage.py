@@ -12,7 +12,7 @@ from psycopg.rows import DictRow
 from config.schema.executor import ExecutorSettings
 from pipeline.accounts.equity import equity_baseline
 from pipeline.accounts.exposure import Book
-from pipeline.accounts.losses import EquityBaseline, Rung, rung, uses
+from pipeline.accounts.losses import EquityBaseline, LimitStep, limit_step, uses
 from pipeline.accounts.snapshot import Snapshot, read_snapshot
 from pipeline.store.query import fetch_one
 from pipeline.store.record import Record
@@ -33,7 +33,7 @@ class Headroom:
     used: Decimal
     allowed: Decimal
     #: The step that a loss limit has reached; NONE for other limits.
-    rung: Rung = Rung.NONE
+    rung: LimitStep = LimitStep.NONE
     #: When the account was read.
     read_at: datetime
     #: The account's trading day.
@@ -56,7 +56,7 @@ class _Usage(NamedTuple):
     limit: str
     used: Decimal
     allowed: Decimal
-    rung: Rung = Rung.NONE
+    rung: LimitStep = LimitStep.NONE
 
 
 def headroom(record: Record, executors: Mapping[str, ExecutorSettings]) -> list[Headroom]:
@@ -94,7 +94,7 @@ def _of(connection: Connection[DictRow], executor: ExecutorSettings) -> list[Hea
 
 
 def _losses(executor: ExecutorSettings, baseline: EquityBaseline) -> list[_Usage]:
-    return [_Usage(f"{use.limit}_percent", use.lost, use.allowed, rung(use)) for use in uses(executor, baseline)]
+    return [_Usage(f"{use.limit}_percent", use.lost, use.allowed, limit_step(use)) for use in uses(executor, baseline)]
 
 
 def _orders(connection: Connection[DictRow], executor: ExecutorSettings, baseline: EquityBaseline) -> list[_Usage]:
@@ -107,7 +107,7 @@ def _orders(connection: Connection[DictRow], executor: ExecutorSettings, baselin
 
 
 def _exposure(executor: ExecutorSettings, snapshot: Snapshot) -> Iterator[_Usage]:
-    """Yield the use of each exposure limit by the positions. The largest symbol counts."""
+    """Yield the use of each exposure limit by the positions. Of all symbols, the largest position counts."""
     limits, equity, book = executor.limits, snapshot.account.equity, Book(positions=snapshot.positions)
     symbols = book.symbols()
     if limits.open_positions is not None:

@@ -45,7 +45,7 @@ class LossLimit(StrEnum):
     DRAWDOWN = "drawdown"
 
 
-class Rung(StrEnum):
+class LimitStep(StrEnum):
     """The steps of a loss limit: each is reached at a percentage of the limit."""
 
     NONE = "none"
@@ -58,7 +58,7 @@ class Rung(StrEnum):
 
 
 #: The percentage of a limit from which a step is reached; the highest first.
-RUNGS = ((100, Rung.HALT), (90, Rung.REDUCE), (70, Rung.WARN))
+LIMIT_STEPS = ((100, LimitStep.HALT), (90, LimitStep.REDUCE), (70, LimitStep.WARN))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +70,7 @@ class Use:
     lost: Decimal
     #: At least 0.
     allowed: Decimal
-    #: The figure that the loss is counted from.
+    #: The figure from which the loss is counted.
     reference: Decimal
     #: The name of that figure.
     counted_from: str
@@ -102,11 +102,11 @@ def uses(executor: ExecutorSettings, baseline: EquityBaseline) -> tuple[Use, ...
     return tuple(use for use in (_daily_loss(executor, baseline), _drawdown(executor, baseline)) if use is not None)
 
 
-def rung(use: Use) -> Rung:
-    """Return the highest rung that *use* has reached."""
+def limit_step(use: Use) -> LimitStep:
+    """Return the highest step that *use* has reached."""
     if use.lost <= 0:
-        return Rung.NONE
-    return next((name for percent, name in RUNGS if use.lost * 100 >= use.allowed * percent), Rung.NONE)
+        return LimitStep.NONE
+    return next((name for percent, name in LIMIT_STEPS if use.lost * 100 >= use.allowed * percent), LimitStep.NONE)
 
 
 def _daily_loss(executor: ExecutorSettings, baseline: EquityBaseline) -> Use | None:

@@ -12,7 +12,7 @@ from psycopg.types.json import Json
 from config.schema.executor import ExecutorSettings
 from pipeline.accounts.account_key import account_key_of, account_keys_of
 from pipeline.accounts.equity import equity_baseline
-from pipeline.accounts.losses import LossLimit, Rung, Use, rung, uses
+from pipeline.accounts.losses import LimitStep, LossLimit, Use, limit_step, uses
 from pipeline.model.errors import NotPossible
 from pipeline.model.reasons import Code, Reason
 from pipeline.model.switches import Switch, SwitchKind, reason_of
@@ -174,7 +174,7 @@ class Switches:
         )
         if baseline is None:
             return []
-        return [use for use in uses(executor, baseline) if rung(use) in (Rung.REDUCE, Rung.HALT)]
+        return [use for use in uses(executor, baseline) if limit_step(use) in (LimitStep.REDUCE, LimitStep.HALT)]
 
 
 def is_limit(switch: Switch) -> bool:

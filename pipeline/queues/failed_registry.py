@@ -22,7 +22,7 @@ class FailedRegistry:
         self._connection = queues.connection
         self._parked: dict[str, set[str]] = {}
 
-    def mirror(self, executor_id: str, letters: Sequence[DeadJob]) -> None:
+    def mirror(self, executor_id: str, dead_letters: Sequence[DeadJob]) -> None:
         """Make RQ's FailedJobRegistry of the executor equal to the open dead letters.
 
         A dead letter whose job was requeued on the dashboard is skipped: a worker will process that job.
@@ -36,7 +36,7 @@ class FailedRegistry:
             # Ids are compared as bytes: another program may have added any bytes, and those are removed too.
             members: Any = self._connection.zrange(registry.key, 0, -1)
             listed: set[bytes] = set(members)
-            wanted = {letter.job_id.encode(): letter for letter in letters}
+            wanted = {dead_letter.job_id.encode(): dead_letter for dead_letter in dead_letters}
             for job_id in listed - wanted.keys():
                 self._connection.zrem(registry.key, job_id)
                 prefixes = (Job.redis_job_namespace_prefix, Result.get_key(""))  # type: ignore[no-untyped-call]
@@ -45,25 +45,25 @@ class FailedRegistry:
                 if self._connection.lpos(queue.key, wanted[job_id].job_id) is None:
                     self._show_dead(queue, registry, wanted[job_id])
 
-    def _show_dead(self, queue: Queue, registry: FailedJobRegistry, letter: DeadJob) -> None:
+    def _show_dead(self, queue: Queue, registry: FailedJobRegistry, dead_letter: DeadJob) -> None:
         job = ExecutionJob.create(
             FUNCTION,
-            args=(str(letter.execution_id),),
+            args=(str(dead_letter.execution_id),),
             connection=self._connection,
-            id=letter.job_id,
+            id=dead_letter.job_id,
             timeout=-1,
             result_ttl=0,
             failure_ttl=-1,
             status=JobStatus.FAILED,
-            description=letter.description,
+            description=dead_letter.description,
             origin=queue.name,
             serializer=JSONSerializer,
         )
         with self._connection.pipeline() as pipe:
             job.save(pipeline=pipe)
-            registry.add(job, ttl=-1, exc_string=letter.reason, pipeline=pipe)
+            registry.add(job, ttl=-1, exc_string=dead_letter.reason, pipeline=pipe)
             # The registry does not keep the reason, and without a reason rq-dashboard offers no Requeue.
-            Result.create_failure(job, ttl=-1, exc_string=letter.reason, pipeline=pipe)
+            Result.create_failure(job, ttl=-1, exc_string=dead_letter.reason, pipeline=pipe)
             pipe.execute()
 
     def sweep(self, executor_id: str) -> None:

@@ -93,7 +93,7 @@ FROM execution
 WHERE state IN ('queued', 'held', 'submitting', 'unknown')
 GROUP BY executor_id, state
 
--- name: open_letters
+-- name: open_dead_letters
 SELECT executor_id, count(*) AS count
 FROM dead_letter
 WHERE closed_at IS NULL

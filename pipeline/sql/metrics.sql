@@ -6,7 +6,7 @@ WHERE datname = current_database()
     AND backend_xid IS NOT NULL
 
 -- name: batch
--- The next state changes to count: all before the first one that is too young. A missing number among them cannot be a move
+-- The next state changes to count: all before the first one that is too young. A missing number among them cannot be a change
 -- that another transaction still has to commit.
 WITH next AS (
     SELECT history_id, at
@@ -124,7 +124,7 @@ FROM execution
 WHERE state IN ('accepted', 'partially_filled')
 GROUP BY executor_id, mode, state
 
--- name: letters
+-- name: dead_letters
 SELECT executor_id, count(*) AS count, extract(epoch FROM clock_timestamp() - min(opened_at)) AS oldest_s
 FROM dead_letter
 WHERE closed_at IS NULL

@@ -76,7 +76,7 @@ WHERE e.executor_id = %(executor_id)s
     AND e.state IN ('queued', 'held')
 RETURNING e.execution_id
 
--- name: bury_unknown
+-- name: dead_letter_unknown
 -- Turn unknown executions into dead letters: no keeper will look them up any more.
 UPDATE execution
 SET state = 'dead',

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field
 
 from pipeline.accounts.account_key import provisional_key
-from pipeline.accounts.losses import Rung
+from pipeline.accounts.losses import LimitStep
 from pipeline.accounts.switches import SwitchStatus
 from pipeline.model.json_model import JsonModel, Number, Time
 from pipeline.model.switches import Switch, SwitchKind, reason_of
@@ -51,13 +51,13 @@ class HeadroomView(JsonModel):
     allowed: Number
     left: Number
     percent: Number
-    rung: Annotated[Rung, Field(description="The step that a loss limit has reached; none for other limits.")]
+    rung: Annotated[LimitStep, Field(description="The step that a loss limit has reached; none for other limits.")]
     read_at: Time
     day: date | None
 
 
 class AccountState(AccountView):
-    """An account with what is used of its limits."""
+    """An account, and the used part of its limits."""
 
     limits: list[HeadroomView]
 

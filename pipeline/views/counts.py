@@ -56,7 +56,7 @@ class _OpenWork:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _OpenLetters:
+class _OpenDeadLetters:
     executor_id: str
     count: int
 
@@ -118,14 +118,14 @@ def meaning_of(reason_code: str | None) -> dict[str, str]:
 def open_counts(record: Record) -> dict[str, OpenCounts]:
     """Return the counts of every executor that has open work, dead letters or a living worker."""
 
-    def unit(connection: Connection[DictRow]) -> tuple[list[_OpenWork], list[_OpenLetters], list[str]]:
+    def unit(connection: Connection[DictRow]) -> tuple[list[_OpenWork], list[_OpenDeadLetters], list[str]]:
         work = fetch_all(connection, _OpenWork, sql("lists", "open_work"))
-        letters = fetch_all(connection, _OpenLetters, sql("lists", "open_letters"))
-        return work, letters, [process.name for process in living_processes(connection) if process.kind == "worker"]
+        open_dead = fetch_all(connection, _OpenDeadLetters, sql("lists", "open_dead_letters"))
+        return work, open_dead, [process.name for process in living_processes(connection) if process.kind == "worker"]
 
-    work, letters, workers = record.run(unit)
-    names = sorted({*workers, *(row.executor_id for row in work), *(row.executor_id for row in letters)})
-    dead_letters = {row.executor_id: row.count for row in letters}
+    work, open_dead, workers = record.run(unit)
+    names = sorted({*workers, *(row.executor_id for row in work), *(row.executor_id for row in open_dead)})
+    dead_letters = {row.executor_id: row.count for row in open_dead}
     return {
         name: _open_counts(
             [row for row in work if row.executor_id == name],

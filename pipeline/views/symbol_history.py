@@ -14,9 +14,9 @@ from pipeline.store.query import fetch_all, fetch_maybe
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 
-#: Without a time, the signals of this long before now are searched.
+#: Without a time, signals up to this long before now are searched.
 SPAN = timedelta(hours=24)
-#: With a time, the signals of this long before and after it are searched.
+#: With a time, signals up to this long before and after it are searched.
 AROUND = timedelta(minutes=15)
 _SIGNALS, _REFUSED = 3, 5
 

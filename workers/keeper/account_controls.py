@@ -19,7 +19,7 @@ from workers.keeper.flatten import Flatten
 class _ActiveControls:
     """The effect of the switches that are on."""
 
-    #: None while entries may go.
+    #: None while entries may be sent.
     entries_stopped_since: datetime | None
     flatten: bool
 

@@ -13,7 +13,7 @@ from config.alerts import Alerts
 from config.schema.executor import ExecutorSettings
 from pipeline.accounts.account_key import account_key_of
 from pipeline.accounts.equity import equity_baseline
-from pipeline.accounts.losses import RUNGS, Use, uses
+from pipeline.accounts.losses import LIMIT_STEPS, Use, uses
 from pipeline.monitoring.alerts.channels import ping
 from pipeline.monitoring.alerts.conditions import conditions
 from pipeline.monitoring.alerts.delivery import AlertDelivery
@@ -57,7 +57,7 @@ def limits(connection: Connection[DictRow], executors: Mapping[str, ExecutorSett
     for name, executor in executors.items():
         baseline = equity_baseline(connection, account_key_of(connection, name))
         for use in uses(executor, baseline) if baseline is not None else ():
-            reached = [at for at, _ in RUNGS if use.lost > 0 and use.lost * 100 >= use.allowed * at]
+            reached = [at for at, _ in LIMIT_STEPS if use.lost > 0 and use.lost * 100 >= use.allowed * at]
             raised += [_limit(name, use, at) for at in reached]
     return ConditionResult(kinds=frozenset({AlertKind.LIMIT}), raised=tuple(raised))
 
@@ -66,7 +66,7 @@ def _limit(name: str, use: Use, at: int) -> Raised:
     return Raised(
         key=f"{AlertKind.LIMIT}:{name}:{use.limit}:{at}",
         kind=AlertKind.LIMIT,
-        severity=Severity.CRITICAL if at == max(RUNGS)[0] else Severity.WARNING,
+        severity=Severity.CRITICAL if at == max(LIMIT_STEPS)[0] else Severity.WARNING,
         subject=f"{name} has used {at} % or more of its {use.limit.replace('_', ' ')} limit",
         facts={"executor": name, "limit": use.limit, "percent": at, "lost": use.lost, "allowed": use.allowed},
     )

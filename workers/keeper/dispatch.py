@@ -67,14 +67,15 @@ class _Due:
 class Redispatcher:
     """Finds executions that no worker has. Safe to run twice, and safe to kill at any point.
 
-    A crash after an execution was marked and before it was enqueued costs one interval: the mark holds the next time.
+    A crash after an execution was marked and before it was enqueued delays it by one interval: the mark has the next
+    time.
     """
 
     record: Record
     queues: ExecutionQueue
     executor_ids: tuple[str, ...]
     who: str
-    #: When a held execution was enqueued (monotonic). A claim checks its due time, so that time cannot be moved.
+    #: When a held execution was enqueued (monotonic). A claim checks its due time, so that time must stay as it is.
     _enqueued: dict[tuple[UUID, datetime], float] = field(default_factory=dict)
 
     def run_once(self) -> int:

@@ -20,12 +20,12 @@ from pipeline.store.query import fetch_all, fetch_maybe, fetch_one
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 from workers.account.runtime import ExecutorRuntime
-from workers.keeper.loss_ladder import LossLadder, Step, log_steps
+from workers.keeper.loss_switches import LossLimitSwitches, Step, log_steps
 from workers.keeper.transfers import Transfers
 
 log = structlog.get_logger(__name__)
 
-# While the account holds, orders or recently recorded something, equity is read at least every five seconds. The
+# While the account has a position, an open order or a new execution, equity is read at least every five seconds. The
 # interval of the task takes one of them.
 _ACTIVE_AGE = timedelta(seconds=4)
 _IDLE_AGE = timedelta(seconds=60)
@@ -75,7 +75,7 @@ class EquityMonitor:
     record: Record
     runtime: ExecutorRuntime
     who: str
-    _ladder: LossLadder = field(init=False)
+    _loss_switches: LossLimitSwitches = field(init=False)
     _transfers: Transfers = field(init=False)
     _evaluated: datetime | None = field(default=None, init=False)
     _holdings_checked: datetime | None = field(default=None, init=False)
@@ -85,8 +85,8 @@ class EquityMonitor:
     _transfers_at: float = field(default=0.0, init=False)
 
     def __post_init__(self) -> None:
-        """Create the ladder and the transfers."""
-        self._ladder = LossLadder(executor=self.runtime.executor, who=self.who)
+        """Create the loss limits and the transfers."""
+        self._loss_switches = LossLimitSwitches(executor=self.runtime.executor, who=self.who)
         self._transfers = Transfers(record=self.record, runtime=self.runtime)
 
     def run_once(self) -> int:
@@ -153,13 +153,13 @@ class EquityMonitor:
         return failure
 
     def _evaluate(self, account_key: str) -> int:
-        """Count transfers where they may matter, then update the ladder."""
+        """Count transfers where they may matter, then evaluate the loss limits."""
         if self._transfers_are_due(account_key):
             self._transfers_at = time.monotonic() + _TRANSFERS_EVERY_S
             self._transfers.count_new(account_key)
 
         def unit(connection: Connection[DictRow]) -> tuple[EquityBaseline | None, list[Step]]:
-            return equity_baseline(connection, account_key), self._ladder.update(connection, account_key)
+            return equity_baseline(connection, account_key), self._loss_switches.update(connection, account_key)
 
         baseline, steps = self.record.run(unit)
         if baseline is not None:
@@ -177,10 +177,10 @@ class EquityMonitor:
             return False
         before = self._equity
         jumped = before is not None and abs(baseline.equity - before) > abs(before) * _JUMP
-        return jumped or time.monotonic() >= self._transfers_at or self._ladder.would_stop(baseline, switches)
+        return jumped or time.monotonic() >= self._transfers_at or self._loss_switches.would_stop(baseline, switches)
 
     def _handle_unreadable(self, reading: _AccountReading, failure: str) -> int:
-        """Record that the account cannot be read; reduce an exposed account when that has lasted."""
+        """Record that the account cannot be read; set an exposed account to closing only when that has lasted."""
         account_key = reading.holder
         log.debug("account.unread", executor_id=self.runtime.executor.id, error=failure)
         if account_key is None:
@@ -192,15 +192,15 @@ class EquityMonitor:
             if unreadable is None or not reading.exposed or unreadable.unreadable_for < _UNREADABLE_AFTER:
                 return []
             since = {"read_at": unreadable.read_at, "unreadable_since": unreadable.unreadable_since}
-            return self._ladder.reduce_unreadable(connection, account_key, **since)
+            return self._loss_switches.reduce_unreadable(connection, account_key, **since)
 
         return self._log(account_key, self.record.run(unit))
 
     def _release(self, account_key: str | None) -> int:
-        """Lift, once, a reduction that remains from limits that are off now."""
+        """End, once, a state of closing only that remains from limits that are off now."""
         if self._released or account_key is None:
             return 0
-        steps = self.record.run(lambda connection: self._ladder.release(connection, account_key))
+        steps = self.record.run(lambda connection: self._loss_switches.release(connection, account_key))
         self._released = True
         return self._log(account_key, steps)
 

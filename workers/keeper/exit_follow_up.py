@@ -60,12 +60,12 @@ class _EndedExit:
 
     @property
     def flips(self) -> bool:
-        """Whether its signal also asks for a position on the other side."""
+        """Return whether its signal also asks for a position on the other side."""
         return self.intent is Intent.AUTO and not is_own(self.source)
 
     @property
     def needs_retry(self) -> bool:
-        """Whether the rest has to be tried again. Our own skip is final, unless its reason is EXIT_NOT_DONE."""
+        """Return whether the rest has to be tried again. Our own skip is final, unless its reason is EXIT_NOT_DONE."""
         # Flatten and flat-by-time retry their exits themselves.
         if self.source in CLOSES_THE_ACCOUNT:
             return False

@@ -42,7 +42,7 @@ class _Activity:
 
 @dataclass(kw_only=True)
 class Flatten:
-    """Flattens one executor's account while a switch asks for it. Two keepers record each exit once."""
+    """Flattens one executor's account while a switch asks for it. Even with two keepers, each exit is recorded once."""
 
     record: Record
     runtime: ExecutorRuntime

@@ -15,7 +15,7 @@ _LEASE = timedelta(seconds=3)
 
 
 class Leadership:
-    """One keeper's claim to lead. Two leaders for a moment do no harm: every transition is a compare-and-set."""
+    """One keeper's claim to lead. Two leaders for a moment do no harm: every state change is a compare-and-set."""
 
     def __init__(self, record: Record, role: str) -> None:
         self._record = record

@@ -67,7 +67,7 @@ class LookupVerdict:
 
 @dataclass(frozen=True, kw_only=True)
 class OrderLookup:
-    """Looks up unknown orders. A crash at any point repeats a look-up; every transition is a compare-and-set."""
+    """Looks up unknown orders. A crash only repeats a look-up, because every state change is a compare-and-set."""
 
     record: Record
     runtimes: Mapping[str, ExecutorRuntime]
@@ -116,7 +116,7 @@ class OrderLookup:
         return lookup
 
     def _adopt(self, unknown: UnknownExecution, intent: OrderRow, found: Found) -> bool:
-        """Move the execution to the state of the order that the broker has."""
+        """Set the execution to the state of the order that the broker has."""
 
         def unit(connection: Connection[DictRow]) -> bool:
             record_broker_order(connection, found.order)
@@ -129,7 +129,7 @@ class OrderLookup:
         return moved
 
     def _settle(self, unknown: UnknownExecution, verdict: LookupVerdict) -> bool:
-        """Move the execution to the decided state; return False when another process moved it first."""
+        """Set the execution to the decided state; return False when another process has changed its state first."""
         state, reason = verdict.state, verdict.reason
         values = {
             "execution_id": unknown.execution_id,

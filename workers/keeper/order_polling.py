@@ -47,7 +47,7 @@ class _OpenOrders:
 
 @dataclass(frozen=True, kw_only=True)
 class OrderPolling:
-    """Reads one executor's orders at the broker and moves their executions. Running it twice changes nothing.
+    """Reads one executor's orders at the broker and updates their executions. Running it twice changes nothing.
 
     A run normally costs one request: the list of young orders, or the list of open ones. Only an order that has ended
     and is in neither list costs more.
@@ -59,7 +59,7 @@ class OrderPolling:
     interval: PollInterval = field(default_factory=PollInterval)
 
     def run_once(self) -> int:
-        """Poll once if an order has no final status, and return how many executions moved."""
+        """Poll once if an order has no final status, and return how many executions changed their state."""
         moved = 0
         try:
             orders = self._open_orders(set())
@@ -124,7 +124,7 @@ class OrderPolling:
 
     @property
     def _equity_is_monitored(self) -> bool:
-        """Whether the equity monitor reads the account as often; a second reader would double the cost."""
+        """Return whether the equity monitor reads the account often enough; a second reader would double the cost."""
         limits = self.runtime.executor.limits
         return limits.daily_loss_percent is not None or limits.drawdown_percent is not None
 

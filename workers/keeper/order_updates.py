@@ -1,4 +1,4 @@
-"""Compare the broker's orders with the record, and move their executions."""
+"""Compare the broker's orders with the record, and update the states of their executions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 # An order that the broker shows in one of these states is late.
 _LATE = ENDED | {State.DEAD}
-# States into which tradewire or a person has ended the execution, whatever the broker does with the order.
+# States in which tradewire or a person ended the execution, whatever happens to the order at the broker.
 _GIVEN_UP = frozenset({State.SKIPPED, State.DEAD, State.DISCARDED})
 
 
@@ -54,7 +54,7 @@ class OrderUpdates:
     who: str
 
     def apply(self, orders: Sequence[BrokerOrder], seen: set[str]) -> int:
-        """Move the executions of changed orders, add our client order ids to *seen*; return how many moved."""
+        """Update the executions of changed orders, add our client order ids to *seen*; return how many changed."""
         ours = {order.client_order_id: order for order in orders if is_our_order(order.client_order_id)}
         if not ours:
             return 0
@@ -82,7 +82,7 @@ class OrderUpdates:
         if intent.generation != intent.current_generation:
             self._apply_older(intent, order)
             return False
-        # A worker or a look-up moves undecided executions and adopts their orders. An order that does not match the
+        # A worker or a look-up decides undecided executions and adopts their orders. An order that does not match the
         # intent is not ours to adopt.
         if intent.state not in WORKING | _LATE or (intent.order_id is None and not matches(intent, order)):
             return False

@@ -1,4 +1,4 @@
-"""Count deposits and withdrawals: they move the day's start and the peak, and are neither profit nor loss."""
+"""Count deposits and withdrawals: they change the day's start and the peak, and are neither profit nor loss."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class _WatchedDay:
     transfer_ids: list[str]
     transfers_through: datetime
     transfers_asked_at: datetime | None
-    #: The moment of the figures that the day began with.
+    #: The time of the figures with which the day began.
     as_of: datetime
     now: datetime
 
@@ -53,7 +53,7 @@ class Transfers:
         try:
             listed = self.runtime.broker.transfers(watched.transfers_through - _OVERLAP)
         except (BrokerUnavailable, BrokerUnreadable, BrokerRefusesAccount) as error:
-            # An account may be allowed to trade and not to list transfers. Its losses are still checked.
+            # Some accounts may trade but not list transfers. Their losses are still checked.
             log.debug("transfers.unread", executor_id=self.runtime.executor.id, error=str(error))
             return
         effect = count(

@@ -30,15 +30,17 @@ def list_(
 ) -> None:
     """List the open dead letters, oldest first."""
     with open_record(settings_for_a_person("dead")) as record:
-        letters = DeadLetters(record).open(executor)
+        dead_letters = DeadLetters(record).open(executor)
     if as_json:
-        typer.echo(json.dumps([DeadLetterView.model_validate(letter).to_json() for letter in letters], indent=2))
-    elif not letters:
-        typer.echo("no dead letters")
-    for letter in [] if as_json else letters:
         typer.echo(
-            f"{letter.execution_id}  {letter.opened_at:%Y-%m-%d %H:%M:%S}  {letter.executor_id}  "
-            f"{letter.action.value} {letter.symbol}  {letter.reason}"
+            json.dumps([DeadLetterView.model_validate(dead_letter).to_json() for dead_letter in dead_letters], indent=2)
+        )
+    elif not dead_letters:
+        typer.echo("no dead letters")
+    for dead_letter in [] if as_json else dead_letters:
+        typer.echo(
+            f"{dead_letter.execution_id}  {dead_letter.opened_at:%Y-%m-%d %H:%M:%S}  {dead_letter.executor_id}  "
+            f"{dead_letter.action.value} {dead_letter.symbol}  {dead_letter.reason}"
         )
 
 
@@ -61,9 +63,9 @@ def requeue(
 ) -> None:
     """Queue a dead letter again, or all. An order that may exist is looked up before anything is sent."""
     with open_record(settings_for_a_person("dead")) as record:
-        letters = DeadLetters(record)
-        for which in _ids(execution_id, letters):
-            letters.requeue(which, by=by or getpass.getuser(), why=why, accept_age=accept_age)
+        dead_letters = DeadLetters(record)
+        for which in _ids(execution_id, dead_letters):
+            dead_letters.requeue(which, by=by or getpass.getuser(), why=why, accept_age=accept_age)
             typer.echo(f"requeued {which}")
 
 
@@ -71,12 +73,12 @@ def requeue(
 def discard(execution_id: Which, *, why: Why = "discarded by hand", by: By = None) -> None:
     """Close a dead letter for good, or all."""
     with open_record(settings_for_a_person("dead")) as record:
-        letters = DeadLetters(record)
-        for which in _ids(execution_id, letters):
-            letters.discard(which, by=by or getpass.getuser(), why=why)
+        dead_letters = DeadLetters(record)
+        for which in _ids(execution_id, dead_letters):
+            dead_letters.discard(which, by=by or getpass.getuser(), why=why)
             typer.echo(f"discarded {which}")
 
 
-def _ids(text: str, letters: DeadLetters) -> list[UUID]:
+def _ids(text: str, dead_letters: DeadLetters) -> list[UUID]:
     # `all` is read once, so a dead letter that is opened meanwhile is not included.
-    return [letter.execution_id for letter in letters.open()] if text == "all" else [id_of(text, _KEY)]
+    return [dead_letter.execution_id for dead_letter in dead_letters.open()] if text == "all" else [id_of(text, _KEY)]

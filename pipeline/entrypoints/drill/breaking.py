@@ -123,7 +123,7 @@ class Breaker:
             self.tally[event.name] = self.tally.get(event.name, 0) + 1
             log.info("drill.broke", what=event.name, at_s=event.at_s)
         elif not event.measured:
-            # A measured kill belongs to its calm window, and a later one would measure another window.
+            # A measured kill is not tried again later: it would then measure another window than its own.
             self._missed.append(event)
 
     def _done(self, event: DrillEvent) -> bool:
@@ -146,8 +146,8 @@ class Breaker:
 
     def _kill(self, pid: int, event: DrillEvent) -> bool:
         if event.target is Target.EXCHANGE:
-            # The exchange forgets its faults and how often they struck when it ends.
-            self.exchange.count_strikes()
+            # The exchange forgets its faults and how often they were applied when it ends.
+            self.exchange.count_fault_hits()
             self._faults_pending = True
         self._frozen.pop(pid, None)
         killed = self._signal(pid, signal.SIGKILL)

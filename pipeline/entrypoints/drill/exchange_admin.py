@@ -23,8 +23,8 @@ class ExchangeAdmin:
         self._client = httpx.Client(base_url=f"{url}/admin", timeout=_TIMEOUT_S, trust_env=False)
         self._faults: Sequence[FaultBody] = ()
         self._seed = 0
-        #: How often each kind of fault struck.
-        self.strikes: dict[str, int] = {}
+        #: How often each kind of fault was applied.
+        self.fault_hits: dict[str, int] = {}
 
     def prepare(self, symbols: Sequence[str], accounts: Sequence[str]) -> None:
         """Wait until the exchange answers, then pin the prices and fund the accounts."""
@@ -42,7 +42,7 @@ class ExchangeAdmin:
 
     def set_faults(self, faults: Sequence[FaultBody], *, seed: int) -> bool:
         """Replace the active faults; False when the exchange is down and `resend_faults` must be called later."""
-        self.count_strikes()
+        self.count_fault_hits()
         self._faults, self._seed = faults, seed
         return self.resend_faults()
 
@@ -54,15 +54,15 @@ class ExchangeAdmin:
             return False
         return True
 
-    def count_strikes(self) -> None:
-        """Add up how often the present faults struck. Call it once before they are replaced or lost."""
+    def count_fault_hits(self) -> None:
+        """Add up how often the present faults were applied. Call it once before they are replaced or lost."""
         try:
             plan = self._client.get("faults").json()
         except (httpx.HTTPError, ValueError):
             return
         # The latency that is always on is how the drill's exchange is, not a fault.
         for fault in (each for each in plan["faults"] if each["probability"] < 1 or "count" in each):
-            self.strikes[fault["kind"]] = self.strikes.get(fault["kind"], 0) + fault["hits"]
+            self.fault_hits[fault["kind"]] = self.fault_hits.get(fault["kind"], 0) + fault["hits"]
 
     def orders(self, account: str) -> list[HeldOrder]:
         """Return all orders of an account, in the order in which they were accepted.

@@ -55,7 +55,7 @@ class AuditedIntent:
 
 
 class HeldOrder(BaseModel):
-    """An order at the exchange. The fields that the audit does not compare are kept for the file."""
+    """An order at the exchange. The fields that the audit does not compare are only written into the ledger's file."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 

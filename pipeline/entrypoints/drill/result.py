@@ -35,7 +35,7 @@ class DrillResult:
     #: The longest first.
     recoveries: Sequence[Recovery] = ()
     broken: Mapping[str, int] = field(default_factory=dict)
-    strikes: Mapping[str, int] = field(default_factory=dict)
+    fault_hits: Mapping[str, int] = field(default_factory=dict)
     took_s: float = 0.0
     #: The folder with the logs and the ledgers, when it was kept.
     kept: str | None = None
@@ -61,7 +61,7 @@ class DrillResult:
             "recovery_s": figures(self.recoveries),
             "slowest": [recovery.to_json() for recovery in self.recoveries[:SLOWEST]],
             "broken": dict(self.broken),
-            "faults": dict(self.strikes),
+            "faults": dict(self.fault_hits),
             "took_s": round(self.took_s, 1),
             "findings": [finding.to_json() for finding in self.findings],
             "kept": self.kept,

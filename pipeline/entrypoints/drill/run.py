@@ -18,7 +18,7 @@ from pipeline.entrypoints.drill.sending import SOURCE, DrillSignal, make_signals
 from pipeline.entrypoints.drill.system import RunningSystem, running_system
 from pipeline.store.statements import sql
 
-#: When nothing has changed for this long, the executions that are left count as having no end. An order may stay
+#: When nothing has changed for this long, the executions that are left count as never decided. An order may stay
 #: unknown for a minute and a refused account is tried once a minute, so a slow machine with a backlog has time.
 QUIET_WITHIN_S = 90.0
 #: When the findings have not changed for this long, they stay. The keeper polls orders every two seconds, and the
@@ -70,7 +70,7 @@ def drill_tradewire(order: DrillPlan, home: Path, progress: DrillProgress) -> Dr
         result_of(ledgers, seed=order.seed, findings=findings),
         recoveries=recoveries_of(breaker.interrupted, decided_at),
         broken=breaker.tally,
-        strikes=exchange.strikes,
+        fault_hits=exchange.fault_hits,
         took_s=time.monotonic() - began,
     )
 

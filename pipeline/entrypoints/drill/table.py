@@ -90,7 +90,7 @@ def _rows(result: DrillResult) -> Iterator[tuple[str, str]]:
         yield f"recovery {name}", _seconds(percentile(result.recoveries, percent))
     yield "recoveries measured", str(len(result.recoveries))
     yield from _counted("", result.broken)
-    yield from _counted("broker ", result.strikes)
+    yield from _counted("broker ", result.fault_hits)
     yield "took", f"{result.took_s:.0f} s"
 
 

@@ -103,8 +103,8 @@ def executions(
 def dead_letters(executor: Executor = None, limit: Limit = 50) -> Answer:
     """List the open dead letters, the executions that need a person, oldest first."""
     with record_now() as (_, record):
-        letters = DeadLetters(record).open(executor, limit=limit)
-    return {"dead_letters": [DeadLetterView.model_validate(letter).to_json() for letter in letters]}
+        dead_letters = DeadLetters(record).open(executor, limit=limit)
+    return {"dead_letters": [DeadLetterView.model_validate(dead_letter).to_json() for dead_letter in dead_letters]}
 
 
 def dead_letter(execution_id: Annotated[str, Field(description="The execution's id.")]) -> Answer:

@@ -48,13 +48,13 @@ class Actions:
             case _ if key in (UP, DOWN):
                 view.move(-1 if key == UP else 1, figures)
             case _ if key == TAB:
-                view.letters = not view.letters and bool(figures.letters)
+                view.selects_dead_letters = not view.selects_dead_letters and bool(figures.dead_letters)
             case "p" | "h" | "r" if figures.lines:
                 self._switch(key, figures)
-            case "d" if figures.letters:
-                letter = figures.letters[min(view.letter, len(figures.letters) - 1)]
-                what = f"requeue {letter.action.value} {letter.symbol} at {letter.executor_id}? y/n"
-                self._ask(what, lambda text: self._requeue(letter, text))
+            case "d" if figures.dead_letters:
+                dead_letter = figures.dead_letters[min(view.dead_letter, len(figures.dead_letters) - 1)]
+                what = f"requeue {dead_letter.action.value} {dead_letter.symbol} at {dead_letter.executor_id}? y/n"
+                self._ask(what, lambda text: self._requeue(dead_letter, text))
             case "d":
                 view.message = "no account needs you: there is no dead letter"
 
@@ -85,11 +85,11 @@ class Actions:
         kinds = ", ".join(switch.kind.value for switch in lifted)
         return f"{name}: lifted {kinds}" if lifted else f"{name}: no switch was on"
 
-    def _requeue(self, letter: DeadLetter, text: str) -> str:
+    def _requeue(self, dead_letter: DeadLetter, text: str) -> str:
         if not _yes(text):
             return _UNCHANGED
-        DeadLetters(self.record).requeue(letter.execution_id, by=self.by, why=_WHY)
-        return f"requeued {letter.action.value} {letter.symbol} at {letter.executor_id}"
+        DeadLetters(self.record).requeue(dead_letter.execution_id, by=self.by, why=_WHY)
+        return f"requeued {dead_letter.action.value} {dead_letter.symbol} at {dead_letter.executor_id}"
 
     def _ask(self, question: str, answer: Callable[[str], str]) -> None:
         self.view.question, self.view.typed, self._answer = question, "", answer

@@ -45,7 +45,7 @@ class ScreenFigures:
 
     at: datetime
     lines: tuple[ExecutorLine, ...]
-    letters: Sequence[DeadLetter]
+    dead_letters: Sequence[DeadLetter]
     newest: Sequence[ExecutionRow]
     signals: int
     latency_ms: Mapping[str, float | None]
@@ -78,7 +78,7 @@ def read(record: Record, executors: Mapping[str, ExecutorSettings]) -> ScreenFig
     return ScreenFigures(
         at=now,
         lines=tuple(map(line, executors.values())),
-        letters=DeadLetters(record).open(limit=_MOST),
+        dead_letters=DeadLetters(record).open(limit=_MOST),
         newest=executions(record, limit=_MOST),
         signals=body["signals"],
         latency_ms=body["latency_ms"],

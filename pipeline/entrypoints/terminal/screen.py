@@ -9,7 +9,7 @@ from rich.text import Text
 from pipeline.entrypoints.terminal.figures import ExecutorLine, ScreenFigures
 from pipeline.model.switches import SwitchKind
 
-KEYS = "up/down select  p pause  r resume  h halt  tab letters  d requeue  q quit"
+KEYS = "up/down select  p pause  r resume  h halt  tab dead letters  d requeue  q quit"
 # Lines besides the rows: the head, two table heads, two titles, the message and the keys.
 _FIXED = 7
 # The strictest first.
@@ -25,9 +25,9 @@ class View:
     """The selection, the open question and the last message."""
 
     #: The arrows select dead letters, and not accounts.
-    letters: bool = False
+    selects_dead_letters: bool = False
     executor: int = 0
-    letter: int = 0
+    dead_letter: int = 0
     message: str = ""
     #: The open question, and the text that was typed so far.
     question: str | None = None
@@ -35,8 +35,8 @@ class View:
 
     def move(self, by: int, figures: ScreenFigures) -> None:
         """Move the selection down by this many lines; up when the number is negative."""
-        if self.letters:
-            self.letter = max(0, min(self.letter + by, len(figures.letters) - 1))
+        if self.selects_dead_letters:
+            self.dead_letter = max(0, min(self.dead_letter + by, len(figures.dead_letters) - 1))
         else:
             self.executor = max(0, min(self.executor + by, len(figures.lines) - 1))
 
@@ -47,13 +47,13 @@ def draw(figures: ScreenFigures | None, view: View, *, width: int, height: int) 
         return Group(Text("tradewire top"), Text(view.message or "reading the record …", style="yellow"))
     room = max(height - _FIXED - len(figures.lines), 2)
     # At most a third is for dead letters, the rest for the newest executions.
-    letters = min(len(figures.letters), max(1, room // 3))
-    newest = max(room - max(letters, 1), 1)
+    dead_rows = min(len(figures.dead_letters), max(1, room // 3))
+    newest = max(room - max(dead_rows, 1), 1)
     return Group(
         _head(figures),
         _executors(figures, view, width),
-        Text(f"needs you (dead letters): {len(figures.letters) or 'none'}", style="bold"),
-        _letters(figures, view, letters),
+        Text(f"needs you (dead letters): {len(figures.dead_letters) or 'none'}", style="bold"),
+        _dead_letters(figures, view, dead_rows),
         Text("newest executions", style="bold"),
         _newest(figures, newest),
         _foot(view),
@@ -72,7 +72,7 @@ def _executors(figures: ScreenFigures, view: View, width: int) -> Table:
     for title in ("account", "mode", "state", "rate", "open", "oldest", "dead", "workers", "tightest limit"):
         table.add_column(title, no_wrap=True, overflow="ellipsis")
     for number, line in enumerate(figures.lines):
-        chosen = number == view.executor and not view.letters
+        chosen = number == view.executor and not view.selects_dead_letters
         table.add_row(*_cells(line, chosen=chosen), style="reverse" if chosen else "")
     return table
 
@@ -95,12 +95,13 @@ def _cells(line: ExecutorLine, *, chosen: bool) -> list[RenderableType]:
     ]
 
 
-def _letters(figures: ScreenFigures, view: View, most: int) -> Group:
-    first = max(0, view.letter - most + 1)  # Scrolls down to the selected one.
+def _dead_letters(figures: ScreenFigures, view: View, most: int) -> Group:
+    first = max(0, view.dead_letter - most + 1)  # Scrolls down to the selected one.
     rows = []
-    for number, letter in list(enumerate(figures.letters))[first : first + most]:
-        chosen = view.letters and number == view.letter
-        text = f"{letter.opened_at:%H:%M:%S} {letter.executor_id} {letter.action.value} {letter.symbol} {letter.reason}"
+    for number, dead_letter in list(enumerate(figures.dead_letters))[first : first + most]:
+        chosen = view.selects_dead_letters and number == view.dead_letter
+        signal = f"{dead_letter.action.value} {dead_letter.symbol}"
+        text = f"{dead_letter.opened_at:%H:%M:%S} {dead_letter.executor_id} {signal} {dead_letter.reason}"
         style = "reverse" if chosen else ""
         rows.append(Text(f"{'>' if chosen else ' '}{text}", style=style, no_wrap=True, overflow="ellipsis"))
     return Group(*rows)

@@ -26,15 +26,15 @@ class FigureReader:
 
     def __init__(self, record: Record, executors: Mapping[str, ExecutorSettings]) -> None:
         self.figures: ScreenFigures | None = None
-        #: Why the figures are old; None: they are not.
+        #: Why the figures are old; None while they are current.
         self.failure: str | None = None
         self._record, self._executors = record, executors
         self._stop, self._again = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="figures", daemon=True)
         self._thread.start()
 
-    def soon(self) -> None:
-        """Read now, because something was changed."""
+    def read_now(self) -> None:
+        """Read at once, because something was changed."""
         self._again.set()
 
     def close(self) -> None:
@@ -59,20 +59,20 @@ def show(
     """Show the screen on the terminal of *descriptor* until `q`, *stop* or the terminal's end."""
     console, view = Console(), View()
     actions, keys = Actions(record=record, view=view, by=by), Keys(descriptor)
-    reading = FigureReader(record, executors)
+    reader = FigureReader(record, executors)
     try:
         with unbuffered(descriptor), Live(console=console, screen=True, auto_refresh=False) as live:
             while not stop.is_set():
-                view.message = f"the figures are old: {reading.failure}" if reading.failure else view.message
-                live.update(draw(reading.figures, view, width=console.width, height=console.height), refresh=True)
+                view.message = f"the figures are old: {reader.failure}" if reader.failure else view.message
+                live.update(draw(reader.figures, view, width=console.width, height=console.height), refresh=True)
                 key = keys.next(_KEY_WAIT_S, text=actions.asks)
                 if key is None:
                     continue
-                if not actions.press(key, reading.figures):
+                if not actions.press(key, reader.figures):
                     return
                 # Show the effect of the key at once.
-                reading.soon()
+                reader.read_now()
     except EOFError:
         return
     finally:
-        reading.close()
+        reader.close()

@@ -56,7 +56,7 @@ def serve(settings: Settings, executors: Executors, *, host: str, port: int) -> 
         record=record,
         intake=Intake(record, executors, by="web"),
         dispatcher=Dispatcher(ExecutionQueue(connect(settings.redis_url.get_secret_value()))),
-        letters=DeadLetters(record),
+        dead_letters=DeadLetters(record),
         readiness=readiness,
         gate=Gate(record, settings.api_token, per_minute=settings.api_rate),
     )

@@ -74,19 +74,19 @@ class _LateExit:
 
 def dead_letters(connection: Connection[DictRow], _: Mapping[str, ExecutorSettings]) -> ConditionResult:
     """Find the open dead letters."""
-    letters = fetch_all(connection, _DeadLetter, sql("alerts", "dead_letters"), {"limit": _MOST})
+    dead_letters = fetch_all(connection, _DeadLetter, sql("alerts", "dead_letters"), {"limit": _MOST})
     alerts = [
         raised(
             AlertKind.DEAD_LETTER,
             # The number, because an execution that was requeued may die again, which is news.
-            f"{letter.execution_id}:{letter.number}",
-            f"dead letter at {letter}: {sentence(letter.reason_code, letter.reason_facts)}",
-            **letter.facts,
-            reason=letter.reason_code,
+            f"{dead_letter.execution_id}:{dead_letter.number}",
+            f"dead letter at {dead_letter}: {sentence(dead_letter.reason_code, dead_letter.reason_facts)}",
+            **dead_letter.facts,
+            reason=dead_letter.reason_code,
         )
-        for letter in letters
+        for dead_letter in dead_letters
     ]
-    return found(AlertKind.DEAD_LETTER, alerts, complete=len(letters) < _MOST)
+    return found(AlertKind.DEAD_LETTER, alerts, complete=len(dead_letters) < _MOST)
 
 
 def unknown_outcomes(connection: Connection[DictRow], _: Mapping[str, ExecutorSettings]) -> ConditionResult:

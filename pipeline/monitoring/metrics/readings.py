@@ -33,7 +33,7 @@ class _OpenWork:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _OpenLetters:
+class _OpenDeadLetters:
     executor_id: str
     count: int
     oldest_s: float
@@ -114,10 +114,10 @@ def _work(connection: _Connected, executors: _Executors) -> _Readings:
 
 
 def _letters(connection: _Connected, executors: _Executors) -> _Readings:
-    letters = dict.fromkeys(executors, (0, 0.0))
-    for each in fetch_all(connection, _OpenLetters, sql("metrics", "letters")):
-        letters[each.executor_id] = (each.count, float(each.oldest_s))
-    for name, (count, age) in letters.items():
+    dead_letters = dict.fromkeys(executors, (0, 0.0))
+    for each in fetch_all(connection, _OpenDeadLetters, sql("metrics", "dead_letters")):
+        dead_letters[each.executor_id] = (each.count, float(each.oldest_s))
+    for name, (count, age) in dead_letters.items():
         yield "tradewire_dead_letters", (name,), count
         yield "tradewire_dead_letter_age_seconds", (name,), age
 

@@ -45,7 +45,7 @@ ASKED = [
     ("executions", {"signal_id": uuid4()}),
     ("executions", {"before": YESTERDAY, "before_id": 0}),
     ("open_work", {}),
-    ("open_letters", {}),
+    ("open_dead_letters", {}),
     ("open_signals", {"since": YESTERDAY}),
 ]
 

@@ -8,7 +8,7 @@ import pytest
 
 from config.schema.executor import ExecutorSettings
 from config.schema.firm import Firm
-from pipeline.accounts.losses import EquityBaseline, LossLimit, Rung, Use, rung, uses
+from pipeline.accounts.losses import EquityBaseline, LimitStep, LossLimit, Use, limit_step, uses
 from pipeline.model.reasons import Code, Reason
 from tests.rule_cases import STANDING, executor
 
@@ -71,27 +71,27 @@ def test_a_static_drawdown_is_counted_from_the_first_balance_for_ever() -> None:
 @pytest.mark.parametrize(
     ("equity", "expected"),
     [
-        ("100000", Rung.NONE),
-        ("101000", Rung.NONE),
-        ("96500.01", Rung.NONE),
-        ("96500", Rung.WARN),
-        ("95500.01", Rung.WARN),
-        ("95500", Rung.REDUCE),
-        ("95000.01", Rung.REDUCE),
-        ("95000", Rung.HALT),
-        ("1", Rung.HALT),
+        ("100000", LimitStep.NONE),
+        ("101000", LimitStep.NONE),
+        ("96500.01", LimitStep.NONE),
+        ("96500", LimitStep.WARN),
+        ("95500.01", LimitStep.WARN),
+        ("95500", LimitStep.REDUCE),
+        ("95000.01", LimitStep.REDUCE),
+        ("95000", LimitStep.HALT),
+        ("1", LimitStep.HALT),
     ],
 )
-def test_the_rungs_are_reached_to_the_cent(equity: str, expected: Rung) -> None:
-    assert rung(only(limited(daily=5), at(equity))) is expected
+def test_the_rungs_are_reached_to_the_cent(equity: str, expected: LimitStep) -> None:
+    assert limit_step(only(limited(daily=5), at(equity))) is expected
 
 
 def test_an_account_with_an_equity_of_zero_is_on_no_rung_and_below_zero_halts() -> None:
     empty = at(0, day_start_equity=0, peak_equity=0)
 
-    assert rung(only(limited(daily=5), empty)) is Rung.NONE
+    assert limit_step(only(limited(daily=5), empty)) is LimitStep.NONE
     assert only(limited(daily=5), empty).left == 0
-    assert rung(only(limited(daily=5), replace(empty, equity=Decimal(-1)))) is Rung.HALT
+    assert limit_step(only(limited(daily=5), replace(empty, equity=Decimal(-1)))) is LimitStep.HALT
 
 
 def test_the_facts_name_the_figures_and_what_they_are_counted_from() -> None:

@@ -56,7 +56,7 @@ class Gate:
         self._buckets: dict[tuple[str, bool], _Bucket] = {}
 
     def known(self, token: str) -> tuple[bool, Holder | None]:
-        """Return whether the token was looked up lately or is the main one, and its holder; None: it has none.
+        """Return whether the token was looked up lately or is the main one, and its holder (None: no such token).
 
         Hashes are compared, so that the time of a comparison reveals nothing about the token.
         """

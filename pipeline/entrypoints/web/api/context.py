@@ -21,6 +21,6 @@ class WebContext:
     record: Record
     intake: Intake
     dispatcher: Dispatcher
-    letters: DeadLetters
+    dead_letters: DeadLetters
     readiness: Readiness
     gate: Gate

@@ -110,9 +110,9 @@ def _add_list(routes: APIRouter, context: WebContext) -> None:
     @routes.get("/api/v1/dead-letters", dependencies=[opened_by(context.gate, Scope.READ)])
     def dead_letters(*, executor: Executor = None, limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> DeadLetterList:
         """List the open dead letters, oldest first."""
-        letters = context.letters.open(executor, limit=limit + 1)
-        items = [DeadLetterView.model_validate(letter) for letter in letters[:limit]]
-        return DeadLetterList(items=items, limit=limit, has_more=len(letters) > limit)
+        dead_letters = context.dead_letters.open(executor, limit=limit + 1)
+        items = [DeadLetterView.model_validate(dead_letter) for dead_letter in dead_letters[:limit]]
+        return DeadLetterList(items=items, limit=limit, has_more=len(dead_letters) > limit)
 
 
 def _add_letters(routes: APIRouter, context: WebContext) -> None:
@@ -125,7 +125,7 @@ def _add_letters(routes: APIRouter, context: WebContext) -> None:
         """Requeue a dead letter. An order that may be at the broker is looked up before anything is sent."""
         _answer_of(context, execution_id)
         with _possible():
-            context.letters.requeue(execution_id, by=by(request), why=because.why, accept_age=because.accept_age)
+            context.dead_letters.requeue(execution_id, by=by(request), why=because.why, accept_age=because.accept_age)
         return _answer_of(context, execution_id)
 
     @routes.post(
@@ -137,7 +137,7 @@ def _add_letters(routes: APIRouter, context: WebContext) -> None:
         """Close a dead letter for good. Nothing is sent."""
         _answer_of(context, execution_id)
         with _possible():
-            context.letters.discard(execution_id, by=by(request), why=because.why)
+            context.dead_letters.discard(execution_id, by=by(request), why=because.why)
         return _answer_of(context, execution_id)
 
 

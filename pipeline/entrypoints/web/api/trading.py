@@ -58,10 +58,10 @@ def _add_execute(routes: APIRouter, context: WebContext) -> None:
     ) -> OutcomeAnswer:
         """Record one signal and wait for its outcome.
 
-        With `executor`, the single fields are those of this executor, and only its decision is waited for. Without it,
-        all decisions are waited for, and the single fields are those of the first executor that did not skip it.
-        The signal itself names the executors that may trade it, in `executors`. After 503 it is certainly not recorded.
-        After a lost answer, send it with the same `source_id`: the answer is about the same signal.
+        With `executor`, the single fields are those of this executor, and the request waits for its decision only.
+        Without it, the request waits for all decisions, and the single fields are those of the first executor that did
+        not skip it. The signal itself names the executors that may trade it, in `executors`. After 503 it is certainly
+        not recorded. After a lost answer, send it with the same `source_id`: the answer is about the same signal.
         """
         body, source = await request.body(), holder_of(request).name
         recorded = await run_in_threadpool(receive, context, body, source, executor_id=executor)

@@ -34,7 +34,7 @@ _STATUSES: dict[str, int] = {
     # TradingView does not send an alert again after 429.
     RefusalCode.TOO_MANY: 503,
 }
-_AGAIN = "It may not be recorded: send it again."
+_AGAIN = "It is perhaps not recorded: send it again."
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {"model": RecordedView, "description": "The alert was sent again; this is the first record."},
     401: {"model": ErrorAnswer, "description": "The secret is missing or wrong."},

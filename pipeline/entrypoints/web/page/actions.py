@@ -140,9 +140,9 @@ def _turn(context: WebContext, verb: str, form: dict[str, str], *, by: str, why:
 def _close(context: WebContext, verb: str, form: dict[str, str], *, by: str, why: str) -> None:
     which = _id(form.get("execution", ""))
     if verb == "requeue":
-        context.letters.requeue(which, by=by, why=why, accept_age="accept_age" in form)
+        context.dead_letters.requeue(which, by=by, why=why, accept_age="accept_age" in form)
     else:
-        context.letters.discard(which, by=by, why=why)
+        context.dead_letters.discard(which, by=by, why=why)
 
 
 def _names(context: WebContext, executor: str) -> list[str]:

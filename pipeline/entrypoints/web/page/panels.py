@@ -124,7 +124,7 @@ class PageData:
     def letters(self) -> dict[str, Any]:
         """Return the oldest open dead letters, and how many there are."""
         total = sum(counts.dead_letters for counts in open_counts(self._record).values())
-        return {"letters": self._context.letters.open(limit=_MOST_LETTERS), "total": total}
+        return {"letters": self._context.dead_letters.open(limit=_MOST_LETTERS), "total": total}
 
     def charts(self, window: str) -> dict[str, Any]:
         """Return the figures of a window."""

@@ -1,4 +1,4 @@
-"""Set the switches of an account by the used part of its loss limits: warned, reducing, halted."""
+"""Set the switches of an account by the used part of its loss limits: a warning, closing only, halted."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from psycopg.rows import DictRow
 
 from config.schema.executor import ExecutorSettings
 from pipeline.accounts.equity import equity_baseline
-from pipeline.accounts.losses import EquityBaseline, LossLimit, Rung, Use, rung, uses
+from pipeline.accounts.losses import EquityBaseline, LimitStep, LossLimit, Use, limit_step, uses
 from pipeline.accounts.switches import active_switches, turn_off, turn_on
 from pipeline.model.switches import Switch, SwitchKind
 from pipeline.store.query import execute
@@ -19,9 +19,9 @@ from pipeline.store.statements import sql
 
 log = structlog.get_logger(__name__)
 
-#: The cause of a switch that reduces an account because its equity cannot be read.
+#: The cause of a switch that sets an account to closing only because its equity cannot be read.
 UNREADABLE = "unreadable"
-_STOPPING = frozenset({Rung.REDUCE, Rung.HALT})
+_STOPPING = frozenset({LimitStep.REDUCE, LimitStep.HALT})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,7 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class _AccountSwitches:
-    """Turns one account's switches in the caller's transaction."""
+    """Turns one account's switches on and off in the caller's transaction."""
 
     connection: Connection[DictRow]
     account_key: str
@@ -64,19 +64,19 @@ class _AccountSwitches:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LossLadder:
-    """The loss limits of one executor's account. A second update with the same figures changes nothing."""
+class LossLimitSwitches:
+    """Sets the switches of one executor's account by its loss limits. Running an update twice changes nothing."""
 
     executor: ExecutorSettings
     who: str
 
     def would_stop(self, baseline: EquityBaseline, switches: Sequence[Switch]) -> bool:
-        """Return whether an update would reduce or halt the account for a limit that has not stopped it yet.
+        """Return whether an update would stop entries for a limit that has not stopped them yet.
 
         *switches* are those that are on.
         """
         stopped = {switch.cause for switch in switches if switch.kind is not SwitchKind.PAUSED}
-        return any(rung(use) in _STOPPING and use.limit not in stopped for use in uses(self.executor, baseline))
+        return any(limit_step(use) in _STOPPING and use.limit not in stopped for use in uses(self.executor, baseline))
 
     def update(self, connection: Connection[DictRow], account_key: str) -> list[Step]:
         """Set the switches that the account's figures ask for, in the caller's transaction; return the changes."""
@@ -92,14 +92,14 @@ class LossLadder:
         return steps
 
     def release(self, connection: Connection[DictRow], account_key: str) -> list[Step]:
-        """Lift reductions by loss limits, in the caller's transaction, because no loss limit is configured any more."""
+        """Lift the switches of closing only, in the caller's transaction, when no loss limit is set any more."""
         switches = self._switches(connection, account_key)
         return switches.turn_off(SwitchKind.REDUCING, [*LossLimit, UNREADABLE], "its limits are off")
 
     def reduce_unreadable(
         self, connection: Connection[DictRow], account_key: str, *, read_at: datetime, unreadable_since: datetime
     ) -> list[Step]:
-        """Reduce an account whose equity cannot be read, in the caller's transaction."""
+        """Set an account whose equity cannot be read to closing only, in the caller's transaction."""
         facts = {"read_at": read_at, "unreadable_since": unreadable_since}
         new = self._switches(connection, account_key).turn_on(SwitchKind.REDUCING, UNREADABLE, facts)
         return [Step(event=UNREADABLE, cause=UNREADABLE)] if new else []
@@ -125,16 +125,16 @@ class LossLadder:
         return {SwitchKind.REDUCING, SwitchKind.HALTED} if resumes else {SwitchKind.REDUCING}
 
     def _apply(self, switches: _AccountSwitches, baseline: EquityBaseline, use: Use, *, halted: bool) -> list[Step]:
-        """Set the switch of the rung that *use* has reached; *halted*: the limit has halted the account already."""
-        reached = rung(use)
-        breach = {"holder": switches.account_key, "limit": use.limit.value, "reached": reached is Rung.HALT}
+        """Set the switch of the step that *use* has reached; *halted*: the limit has halted the account already."""
+        reached = limit_step(use)
+        breach = {"holder": switches.account_key, "limit": use.limit.value, "reached": reached is LimitStep.HALT}
         execute(switches.connection, sql("equity_monitor", "record_breach"), breach)
-        if reached is Rung.NONE:
+        if reached is LimitStep.NONE:
             return switches.turn_off(SwitchKind.REDUCING, [use.limit], "the loss shrank", use)
         steps = self._warn(switches, baseline, use)
-        # A halt that a person lifted during this breach is not set again; the account only reduces.
+        # A halt that a person lifted during this breach is not set again; the account is closing only.
         lifted_by_person = use.limit in baseline.breached and not halted
-        if reached is Rung.HALT and not lifted_by_person:
+        if reached is LimitStep.HALT and not lifted_by_person:
             return steps + self._stop(switches, SwitchKind.HALTED, use)
         if reached in _STOPPING and not halted:
             return steps + self._stop(switches, SwitchKind.REDUCING, use)
