@@ -20,7 +20,7 @@ _SECRET_NAME = re.compile(
 )
 _LOGIN_IN_URL = re.compile(r"(?P<before>[a-z][a-z0-9+.\-]*://[^\s:/@]*:)[^\s@/]+(?=@)", re.IGNORECASE)
 
-# A shorter value occurs in too many ordinary words.
+# A shorter value is not masked: it occurs in too many ordinary words.
 _SHORTEST_SECRET = 4
 
 # These log every request at INFO, some with an address.

@@ -110,13 +110,13 @@ class WebhookSettings(Section):
     """The confidence of signals without one, in percent. Default: 100."""
 
     quantity: Literal["use", "ignore"] = "use"
-    """Whether a quantity in the body is used (use), or every executor decides the size (ignore). Default: use."""
+    """A quantity in the body is used (use), or every executor decides the size (ignore). Default: use."""
 
     exits: Literal["long", "short"] = "long"
     """The side of the position that an exit closes when the body does not name it. Default: long."""
 
     stablecoins: Literal["usd", "keep"] = "usd"
-    """Whether BTCUSDT and BTCUSDC are read as BTC/USD (usd), or as BTC/USDT and BTC/USDC (keep). Default: usd."""
+    """BTCUSDT and BTCUSDC are read as BTC/USD (usd), or as BTC/USDT and BTC/USDC (keep). Default: usd."""
 
     exchanges: Words[Word] = ()
     """Prefixes like LSE in LSE:VOD that are removed, besides those of US and crypto exchanges. Default: none."""

@@ -25,7 +25,7 @@ STEPS = ("recorded", "taken", "intended", "sent", "answered", "ended")
 _CAUSE = PROBE.partition(":")[2]
 _SYMBOLS = ("AAPL", "MSFT", "IBM", "GOOG", "SPY")
 _POLL_EVERY_S = 0.02
-# An order that was sent just before the time limit is followed for so much longer.
+# An order that was sent just before the time limit is followed for this much longer.
 _GRACE_S = 5.0
 _FAR = Decimal("0.5")
 _CENT = Decimal("0.01")
@@ -34,7 +34,7 @@ _WORKING = frozenset({State.ACCEPTED, State.PARTIALLY_FILLED})
 
 @dataclass(frozen=True, kw_only=True)
 class ProbeSteps:
-    """The times of an execution's steps by the record's clock (None: not reached), and what is known of its order."""
+    """The times of an execution's steps by the record's clock (None: not reached), and the state of its order."""
 
     recorded: datetime
     taken: datetime | None

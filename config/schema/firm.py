@@ -36,11 +36,12 @@ class Firm(Section):
     86400, or "off". Default: off."""
 
     consistency_percent: Limit[Percent] = None
-    """The largest share of all profit so far that one day may earn, in percent, or "off". On a day that has earned so
-    much, no further entry is taken. Default: off."""
+    """The largest part of all profit so far that may come from one day, in percent, or "off". On a day that has reached
+    it, no further entry is taken. Default: off."""
 
     minimum_hold_s: Limit[Annotated[Seconds, Field(le=86_400)]] = None
-    """The least seconds that a position is held before an ordinary exit, at most 86400, or "off". Default: off."""
+    """The shortest time that a position is held before an ordinary exit, in seconds, at most 86400, or "off". Default:
+    off."""
 
     @field_validator("initial_balance", mode="after")
     @classmethod

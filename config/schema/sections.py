@@ -28,7 +28,8 @@ class SizeSettings(Section):
     Default: none."""
 
     fractional: bool = False
-    """Whether fractions of a share are ordered where the asset allows them. Default: false (whole shares)."""
+    """Fractions of a share are ordered where the asset allows them (true), or whole shares only (false). Default: false
+    (whole shares)."""
 
     default_stop_percent: Percent = Decimal(3)
     """The distance of the stop that is assumed where a signal has none, in percent of the entry price. It decides how
@@ -64,7 +65,7 @@ class OrderSettings(Section):
     """Seconds after which an entry that is not filled is canceled. Default: 60."""
 
     allow_short: bool = False
-    """Whether a SELL without a position opens a short position; if not, it is skipped. Default: false."""
+    """A SELL without a position opens a short position (true), or is skipped (false). Default: false."""
 
     flip: Literal["close", "reverse"] = "close"
     """The effect of a signal against the position: it closes the position (close), or also opens one on the other side
@@ -190,7 +191,7 @@ class HoursSettings(Section):
 
     closed: Literal["hold", "skip", "extended"] = "hold"
     """The handling of an entry while the market is closed: it waits for the open (hold), it is skipped (skip), or it is
-    sent at once as an order for extended hours (extended: the market's hours then stop nothing). Default: hold."""
+    sent at once, outside regular hours as an order for extended hours (extended). Default: hold."""
 
     hold_s: Seconds = 64_800.0
     """The longest time that an entry waits for the open, in seconds. Default: 64800 (18 hours: over a night, but not

@@ -17,7 +17,7 @@ _OUR_PREFIX = "tw-"
 
 
 def client_order_id(execution_id: UUID, generation: int) -> str:
-    """Return the id under which the broker knows our order: `tw-<execution>-<generation>`, 41 characters and more."""
+    """Return the id under which the broker knows our order: `tw-<execution>-<generation>`, at least 41 characters."""
     return f"{_OUR_PREFIX}{execution_id}-{generation}"
 
 

@@ -77,7 +77,7 @@ VALUES (%(message_id)s, %(channel)s, clock_timestamp())
 ON CONFLICT (message_id, channel) DO NOTHING
 
 -- name: claim
--- Take one delivery that is due, the oldest message first. Its time is moved on before it is tried, so that another
+-- Take one delivery that is due, the oldest message first. Its next time is set before it is tried, so that another
 -- process tries it again when this one dies.
 UPDATE alert_delivery AS d
 SET due_at = clock_timestamp() + %(claim)s::interval,

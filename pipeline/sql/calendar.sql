@@ -41,8 +41,8 @@ SELECT EXISTS (
 
 -- name: release
 -- The market is open, so executions that waited for it are due: exits first, then by confidence, then by age. Their due
--- times are past and one millisecond apart, so that they are enqueued in this order. They count from one time:
--- clock_timestamp() goes on from row to row, by more than a millisecond on a loaded machine.
+-- times are past and one millisecond apart, so that they are enqueued in this order. They are computed from one time,
+-- because clock_timestamp() advances between two rows, on a loaded machine by more than a millisecond.
 UPDATE execution AS e
 SET due_at = statement_timestamp() - interval '1 millisecond' * queue.behind
 FROM (

@@ -107,7 +107,7 @@ WHERE holder = %(holder)s
 RETURNING day
 
 -- name: record_breach
--- Keep the limits that are reached, so that a halt that a person lifts is not set again.
+-- Keep the limits that are reached: a halt that a person has lifted is not set again for these.
 UPDATE account_watch
 SET breached = array_remove(breached, %(limit)s) || CASE WHEN %(reached)s THEN ARRAY[%(limit)s::text] ELSE '{}' END
 WHERE holder = %(holder)s

@@ -110,7 +110,7 @@ WHERE execution_id = %(execution_id)s
 RETURNING lease_until
 
 -- name: settle
--- Move an execution whose lease we hold. Zero rows: another process has changed its state first.
+-- Change the state of an execution whose lease we hold. Zero rows: another process has changed its state first.
 UPDATE execution
 SET state = %(state)s,
     reason_code = %(reason_code)s,

@@ -71,7 +71,7 @@ WHERE o.accepted_at IS NOT NULL
     AND (%(since)s::timestamptz IS NULL OR e.created_at >= %(since)s)
 
 -- name: last_move_before
--- The last state change before a time. Moves are numbered in the order of time, so the search goes back from the newest.
+-- The last state change before a time. Changes are numbered in the order of time, so the search goes back from the newest.
 SELECT history_id AS last
 FROM history
 WHERE at < %(since)s

@@ -140,7 +140,7 @@ WHERE execution_id = %(execution_id)s
 RETURNING execution_id
 
 -- name: settle_unknown
--- Move an unknown execution that has no order at the broker: it is tried again, skipped, or becomes a dead letter.
+-- Change the state of an unknown execution that has no order at the broker: it is tried again, skipped, or becomes a dead letter.
 UPDATE execution
 SET state = %(state)s,
     generation = generation + CASE WHEN %(new_order)s THEN 1 ELSE 0 END,

@@ -35,7 +35,7 @@ FROM gone
 ORDER BY set_at
 
 -- name: adopt
--- An executor's account number is known now: move the switches that were turned under its provisional key.
+-- An executor's account number is known now: give it the switches that were turned under its provisional key.
 WITH moved AS (
     DELETE FROM switch
     WHERE holder = %(provisional)s

@@ -50,7 +50,7 @@ _STANDBY = "this PostgreSQL accepts no writes: DATABASE_URL must name the primar
 # The errors of libpq for a server that answers in another protocol.
 _NO_POSTGRES = ("received invalid response to SSL negotiation", "expected authentication request from server")
 _BACKOFF = Backoff(first_s=0.05, longest_s=2.0)
-_OLDEST_SERVER = 140_000  # The first that reports what `_refuse_standby` reads.
+_OLDEST_SERVER = 140_000  # The first version that reports what `_refuse_standby` reads.
 
 
 class Usual(Enum):

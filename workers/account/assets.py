@@ -14,7 +14,7 @@ from pipeline.store.statements import sql
 from workers.brokers.guarded import GuardedBroker
 
 _KEPT = timedelta(hours=1)
-# The broker may list a symbol that it does not know on any day, so such a symbol is read again soon.
+# The broker may list a new symbol on any day, so a symbol that it does not know is read again soon.
 _UNKNOWN_KEPT = timedelta(minutes=1)
 
 _ASSET = TypeAdapter(Asset)

@@ -101,7 +101,7 @@ def _begin(connection: Connection[DictRow], values: dict[str, Any], start: DaySt
 
 
 def _closed_at(connection: Connection[DictRow], at: datetime) -> datetime:
-    """Return the end of the last trading day before *at*'s day. A whole day, since transfers have only a date."""
+    """Return the midnight after the last trading day before *at*'s day, because transfers have only a date."""
     today = at.astimezone(_NEW_YORK).date()
     day = fetch_maybe(connection, date, sql("equity_monitor", "last_close_day"), {"today": today})
     if day is None or today - day > _LONGEST_CLOSED:

@@ -1,4 +1,4 @@
-"""Verify that the keys open the pinned account, before anything is sent with them."""
+"""Verify that the keys belong to the pinned account, before anything is sent with them."""
 
 import threading
 
@@ -14,7 +14,7 @@ _BACKOFF = Backoff(first_s=0.5, longest_s=5.0)
 
 
 def check_account(runtime: ExecutorRuntime) -> None:
-    """Return when the broker reports the pinned account, or when no account is pinned.
+    """Return once the broker reports the pinned account; at once when no account is pinned.
 
     Raises:
         ConfigInvalid: the broker reports another account.
@@ -28,7 +28,7 @@ def check_account(runtime: ExecutorRuntime) -> None:
     except (BrokerRefusesAccount, BrokerUnreadable) as error:
         raise BrokerUnavailable(f"the account could not be verified: {error}") from error
     if number != pinned:
-        message = f"the keys open account {number}, and the pinned one is {pinned}: correct the keys, or the account"
+        message = f"the keys belong to account {number}, not the pinned {pinned}: correct the keys, or the account"
         raise ConfigInvalid([Problem(key=f"executors.{runtime.executor.id}.account", message=message)])
 
 

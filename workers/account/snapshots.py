@@ -105,7 +105,7 @@ class Snapshots:
             return self.refused(str(error))
         pinned = self._executor.account
         if pinned is not None and account.number != pinned:
-            return self.refused(f"the keys open account {account.number}, not the pinned {pinned}")
+            return self.refused(f"the keys belong to account {account.number}, not the pinned {pinned}")
         snapshot = Snapshot(account=account, positions=positions, taken_at=taken_at, last_clock=clock)
         self.share(snapshot)
         return snapshot

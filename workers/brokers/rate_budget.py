@@ -80,7 +80,7 @@ def ceiling(per_minute: int | None, purpose: Purpose) -> int | None:
 
 
 def fare(account_key: str, per_minute: int | None, *, urgent: bool) -> dict[str, Any]:
-    """Return the values by which `orders.intend` and `orders.send_again` count a request; *urgent*: an exit."""
+    """Return the parameters with which `orders.intend` and `orders.send_again` count a request; *urgent*: an exit."""
     purpose = Purpose.URGENT if urgent else Purpose.ENTRY
     return {"holder": account_key, "ceiling": ceiling(per_minute, purpose), "urgent": urgent}
 

@@ -13,7 +13,7 @@ def main() -> None:
     """Read the arguments and serve."""
     parser = argparse.ArgumentParser(prog="workers.exchange", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8100, help="0 takes a free port")
+    parser.add_argument("--port", type=int, default=8100, help="0 chooses a free port")
     parser.add_argument("--home", type=Path, default=Path(".tradewire"))
     parser.add_argument("--cadence", type=float, default=5.0, help="seconds per bar")
     parser.add_argument("--clock", choices=["always_open", "real"], default="always_open")

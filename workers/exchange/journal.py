@@ -50,7 +50,7 @@ _ACCOUNT_REST = ("secret_hash", "created_ns", "refused", "trading_blocked", "sho
 
 
 class ExchangeJournal:
-    """The exchange's file, `exchange.sqlite3` in its home. One process can have it open."""
+    """The exchange's file, `exchange.sqlite3` in its home. Only one process can open it."""
 
     def __init__(self, home: Path) -> None:
         """Open the file, or create it.

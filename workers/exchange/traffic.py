@@ -11,7 +11,7 @@ Headers = tuple[tuple[bytes, bytes], ...]
 
 @dataclass(frozen=True, slots=True)
 class RateDecision:
-    """Whether a request is let through, and the rate-limit headers of its answer."""
+    """The decision on one request: it is let through or not, and the rate-limit headers of its answer."""
 
     passes: bool
     headers: Headers = ()

@@ -80,7 +80,7 @@ def order_json(order: ExchangeOrder, legs: Sequence[ExchangeOrder] = (), *, asse
 
 def event_json(event: str, order: dict[str, Any], now_ns: int, *, fill: Fill | None, execution_id: str | None,
                position_qty: Decimal) -> dict[str, Any]:  # fmt: skip
-    """Return the trade update that *event* happened to *order*, which is from `order_json`."""
+    """Return the trade update about *event* of *order*, which is from `order_json`."""
     found: dict[str, Any] = {
         "event": event,
         "execution_id": execution_id,

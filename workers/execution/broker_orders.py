@@ -23,7 +23,7 @@ _CLOCKS_DIFFER = timedelta(seconds=60)
 
 
 def record_broker_order(connection: Connection[DictRow], order: BrokerOrder) -> None:
-    """Record the broker's report of an order. Its figures never go back."""
+    """Record the broker's report of an order. The recorded filled quantity never decreases."""
     values = {
         "client_order_id": order.client_order_id,
         "order_id": order.order_id,

@@ -46,7 +46,8 @@ def work(
     the pinned account is verified.
 
     Raises:
-        ConfigInvalid: there is no address or key for the broker, the keys open another account, or *gate* raised it.
+        ConfigInvalid: there is no address or key for the broker, the keys belong to another account, or *gate* raised
+        it.
     """
     name = f"{executor.id}-{socket.gethostname()}-{os.getpid()}"
     record = Record(database_url, retry_for_s=None)

@@ -116,7 +116,7 @@ def _never_taken(connection: Connection[DictRow], intended: Intended) -> None:
 
 
 def _spread(transition: Transition) -> timedelta | None:
-    """Return when to go on. Waits for the broker are spread, so that executions do not all return at once."""
+    """Return the time to go on. Waits for the broker are spread, so that executions do not all return at once."""
     code = transition.reason.code if transition.reason else None
     if transition.due_in is None or code not in (Code.BROKER_AWAY, Code.RATE_LIMITED):
         return transition.due_in

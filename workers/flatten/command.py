@@ -54,7 +54,7 @@ def flatten_directly(
 
     Raises:
         ConfigInvalid: the executor has no address or key.
-        NotPossible: the keys open another account than the pinned one.
+        NotPossible: the keys belong to another account than the pinned one.
         BrokerUnavailable, BrokerRefusesAccount, BrokerUnreadable: the account could not be read at the beginning.
     """
     with ExitStack() as stack:
@@ -62,7 +62,7 @@ def flatten_directly(
         stack.enter_context(closing(broker))
         number = broker.account().number
         if executor.account not in (None, number):
-            raise NotPossible(f"the keys open account {number}, not the pinned {executor.account}")
+            raise NotPossible(f"the keys belong to account {number}, not the pinned {executor.account}")
         record = _open_record(settings, stack)
         header = JournalHeader(
             executor_id=executor.id,

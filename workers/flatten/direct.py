@@ -103,7 +103,7 @@ class DirectFlatten:
                     self._send(order.sent)
 
     def _close(self, position: Position) -> None:
-        """Send an order that closes *position*; one that did not reach the broker before keeps its id."""
+        """Send an order that closes *position*; an order that did not reach the broker is sent again under its id."""
         side = OrderSide.SELL if position.quantity > 0 else OrderSide.BUY
         unsent = self._unsent.pop(position.symbol, None)
         if unsent is not None and (unsent.request.side, unsent.request.quantity) == (side, abs(position.quantity)):

@@ -16,7 +16,7 @@ _ZERO = Decimal(0)
 _CENT = Decimal("0.01")
 # Below a dollar the broker takes four decimals: facts of the trading API, "sub-penny increment".
 _SUB_DOLLAR_TICK = Decimal("0.0001")
-# The step of crypto assets whose data name none.
+# The step for a crypto asset whose data has none.
 _CRYPTO_INCREMENT = Decimal("0.000001")
 # Fractions of a share have up to nine decimals.
 _FRACTION = Decimal("0.000000001")

@@ -56,7 +56,7 @@ def list_(
         typer.echo("no alerts" if all_ else "no open alerts")
     for alert in [] if as_json else alerts:
         typer.echo(_line(alert))
-    raise typer.Exit(1 if any(alert.waits for alert in alerts) else 0)  # Somebody works on an acknowledged one.
+    raise typer.Exit(1 if any(alert.waits for alert in alerts) else 0)  # Somebody works on an acknowledged alert.
 
 
 @app.command()
@@ -69,7 +69,7 @@ def ack(
 ) -> None:
     """Acknowledge an alert, or all of them: somebody works on it. It ends by itself when its cause does."""
     if alert != "all" and not alert.isdecimal():
-        raise ConfigInvalid([Problem(key="ALERT", message=f"{alert!r} is not a number, nor `all`")])
+        raise ConfigInvalid([Problem(key="ALERT", message=f"{alert!r} is neither a number nor `all`")])
     with open_record(settings_for_a_person("alerts")) as record:
         which = None if alert == "all" else int(alert)
         acked = commands.ack(record, which, by=by or getpass.getuser(), why=why)

@@ -20,10 +20,10 @@ def baseline(
     executor: Annotated[str, typer.Argument(metavar="EXECUTOR", help="The executor of the account.")],
     *,
     day_start: Annotated[
-        str | None, typer.Option(metavar="AMOUNT", help="Count the day's loss from this amount from now on.")
+        str | None, typer.Option(metavar="AMOUNT", help="From now on the day's loss is counted from this amount.")
     ] = None,
     peak: Annotated[
-        str | None, typer.Option(metavar="AMOUNT", help="Count a trailing drawdown from this amount from now on.")
+        str | None, typer.Option(metavar="AMOUNT", help="From now on a trailing drawdown is counted from this amount.")
     ] = None,
     why: Annotated[str | None, typer.Option(help="Why; it is recorded. A correction needs it.")] = None,
     by: By = None,

@@ -57,8 +57,8 @@ def send(
 
 
 def _check_start(record: Record, executors: Executors, *, direct: bool) -> None:
-    # A command that may send orders makes the checks of a process. Another one only keeps the settings that it routes
-    # by. With PostgreSQL away nothing is checked, because then every signal is refused anyway.
+    # A command that may send orders runs the same checks as a process. Another one only keeps the settings that it
+    # routes by. With PostgreSQL away nothing is checked, because then every signal is refused anyway.
     with suppress(RecordUnavailable):
         if direct:
             check_start(record, executors, by="signal send")

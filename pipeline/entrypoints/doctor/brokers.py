@@ -90,7 +90,7 @@ def _account_of(broker: Broker) -> Account:
 
 def _of_account(executor: ExecutorSettings, account: Account) -> CheckResult:
     if executor.account is not None and account.number != executor.account:
-        saw = f"the keys open account {account.number}, not the pinned {executor.account}"
+        saw = f"the keys belong to account {account.number}, not the pinned {executor.account}"
         return _critical(executor, saw, "The keys belong to another account.", "Set the keys of the pinned account.")
     if account.blocked:
         saw = f"account {account.number} is blocked for trading"

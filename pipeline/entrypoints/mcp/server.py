@@ -22,7 +22,7 @@ _OPERATES = "Some tools act on accounts: use them only when a person asked for i
 
 
 def make_server(*, allow_operate: bool) -> MCPServer[Any]:
-    """Return the server. It has the tools that act only with *allow_operate*."""
+    """Return the server. Without *allow_operate* it has only the tools that read."""
     server: MCPServer[Any] = MCPServer(
         "tradewire",
         instructions=f"{_INSTRUCTIONS}{_OPERATES if allow_operate else _READ_ONLY}",

@@ -39,7 +39,7 @@ class SourceHealth:
 
 
 class Feed:
-    """Polls one source in a thread and hands its items on, in order."""
+    """Polls one source in a thread and passes its items on, in order."""
 
     def __init__(self, source: Source, hand_on: Callable[[str, Sequence[Item]], None]) -> None:
         self._source = source
@@ -68,7 +68,7 @@ class Feed:
 
     @property
     def ended(self) -> bool:
-        """Return whether the thread has ended, so that nothing more will be handed on."""
+        """Return whether the thread has ended, so that no further items will come."""
         return self._ended.is_set()
 
     def start(self, stop: threading.Event) -> None:
@@ -84,7 +84,7 @@ class Feed:
             self._thread.join(timeout_s)
 
     def run_once(self, stop: threading.Event) -> int:
-        """Poll once and hand the items on; return their number. An exception of the source becomes its health."""
+        """Poll once and pass the items on; return their number. An exception of the source becomes its health."""
         self._polled_at = time.monotonic()
         try:
             items = self._source.poll(stop)

@@ -76,7 +76,7 @@ class WebhookReceiver:
 
         Raises:
             InvalidSignal: the delivery is refused, and recorded as such. Its code is a `RefusalCode` or a signal's.
-            RecordUnavailable: the signal may not be recorded; the sender must send it again.
+            RecordUnavailable: the signal is perhaps not recorded; the sender must send it again.
         """
         webhook = self._webhook_of(delivery)
         body, problem = _read(delivery.body or b"")

@@ -42,7 +42,7 @@ HOLDS_S: Mapping[AlertKind, float] = MappingProxyType(
     {AlertKind.WORKER_MISSING: 15.0, AlertKind.KEEPER_DOWN: 10.0, AlertKind.SOURCE_SILENT: 5.0}
 )
 
-#: Kinds that report an event of the past. Their end is not reported.
+#: Kinds that report a single event. They have no end that a message could report.
 EVENTS = frozenset({AlertKind.KEEPER_WAS_DOWN, AlertKind.LATE_ORDER})
 
 

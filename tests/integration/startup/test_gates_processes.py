@@ -53,7 +53,7 @@ def test_keys_of_another_account_than_the_pinned_one_do_not_start(
 
     process = processes.start(core, *command, **KEYS)
 
-    ends(processes, process, 2, "executors.argo.account: the keys open account", "the pinned one is PA-OTHER")
+    ends(processes, process, 2, "executors.argo.account: the keys belong to account", "not the pinned PA-OTHER")
     assert core.orders() == []
 
 
@@ -62,7 +62,7 @@ def test_up_starts_nothing_with_keys_of_another_account(core: Core, processes: P
 
     process = processes.start(core, "up", "--source", "none", PORT="0", **KEYS)
 
-    ends(processes, process, 2, "the pinned one is PA-OTHER")
+    ends(processes, process, 2, "not the pinned PA-OTHER")
     assert alive(core, "worker") + alive(core, "keeper") == []
 
 
@@ -223,7 +223,7 @@ def test_direct_execution_passes_the_same_gates(core: Core, processes: Processes
     send = ["signal", "send", "--direct"]
     line = json_line(signal_of("AAPL"))
     core.executors_path.write_text(paper(core.exchange.url, account="PA-OTHER"))
-    ends(processes, processes.start(core, *send, stdin=line, **KEYS), 2, "the pinned one is PA-OTHER")
+    ends(processes, processes.start(core, *send, stdin=line, **KEYS), 2, "not the pinned PA-OTHER")
     core.executors_path.write_text(executor_toml("new"))
 
     ends(
@@ -252,4 +252,4 @@ def test_a_producer_that_sends_by_itself_verifies_the_account_first(core: Core, 
 
     process = processes.start(core, "produce", TRADEWIRE_SOURCE="none", TRADEWIRE_DELIVERY="direct", **KEYS)
 
-    ends(processes, process, 2, "the pinned one is PA-OTHER")
+    ends(processes, process, 2, "not the pinned PA-OTHER")

@@ -91,7 +91,7 @@ class AlpacaBroker:
         return Absent() if order is None else _found(order, client_order_id)
 
     def find_in_list(self, client_order_id: str, *, since: datetime, more: More | None = None) -> Lookup:
-        """Look for our id in the list of orders submitted after *since*, less a second."""
+        """Look for our id in the list of orders submitted later than a second before *since*."""
         try:
             for raw in self._list(status="all", since=since - _CLOCK_SLACK, more=_to_the_end(more)):
                 if raw.get("client_order_id") == client_order_id:

@@ -183,7 +183,7 @@ def _read(response: requests.Response) -> str:
 
 
 def _failure(exc: BaseException, timeout_s: float) -> NoConnection | NoReply:
-    """Translate *exc* by its classes alone: its text may quote a header, and so a key."""
+    """Translate *exc* by its classes alone: its text may contain a header, and so a key."""
     causes = list(_causes(exc))
     if any(isinstance(cause, ConnectTimeoutError) for cause in causes):
         return NoConnection(message=_why_no_connection(causes))

@@ -1,1 +1,1 @@
-"""Embedded PostgreSQL and Valkey: real servers out of wheels, run as guarded child processes."""
+"""Embedded PostgreSQL and Valkey: real servers from Python wheels, run as guarded child processes."""

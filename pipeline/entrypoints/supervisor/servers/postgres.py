@@ -24,7 +24,7 @@ from pipeline.model.errors import ConfigInvalid, Problem
 log = structlog.get_logger(__name__)
 
 DATABASE = "tradewire"
-#: The kernel's limit for a socket's path is 108 bytes on Linux and 104 on macOS, with the name in it.
+#: The kernel's limit for a socket's path is 108 bytes on Linux and 104 on macOS, including the file's name.
 _SOCKET_PATH_LIMIT = 100
 
 _INITDB_FLAGS = ("--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--username=postgres")
