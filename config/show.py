@@ -30,12 +30,12 @@ _VARIABLES = {
 }
 
 
-def shown_settings(settings: Settings, *, filled: Settings | None = None) -> dict[str, Shown]:
-    """Return the environment's settings by variable. *filled* are the settings completed by a running `up`."""
-    filled = filled or settings
+def shown_settings(settings: Settings, *, completed: Settings | None = None) -> dict[str, Shown]:
+    """Return the environment's settings by variable. *completed* are the settings completed by a running `up`."""
+    completed = completed or settings
     shown = {}
     for field in Settings.model_fields:
-        name, value = variable(field), getattr(filled, field)
+        name, value = variable(field), getattr(completed, field)
         origin = _origin(name, settings)
         if origin == "default" and value != getattr(settings, field):
             origin = "running up"

@@ -9,7 +9,7 @@ from pipeline.model.symbols import asset_class, canonical_where_known
 _MOST_LISTED = 6
 
 
-def never_traded(executor: ExecutorSettings, symbol: str) -> bool:
+def routes_no_entry(executor: ExecutorSettings, symbol: str) -> bool:
     """Return whether the executor's routing takes no entry of the canonical *symbol*."""
     route = executor.route
     return (
@@ -46,7 +46,7 @@ def _faults(
     actions: Collection[str] | None,
 ) -> Iterator[tuple[str, str]]:
     route = executor.route
-    if symbols and all(never_traded(executor, symbol) for symbol in symbols):
+    if symbols and all(routes_no_entry(executor, symbol) for symbol in symbols):
         yield _cause(executor, symbols), f"takes none of the symbols of the source: {_listed(symbols)}"
     if strategies and route.strategies is not None and set(strategies).isdisjoint(route.strategies):
         yield "route.strategies", f"takes none of the strategies of the source: {_listed(strategies)}"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from config.checks.reachability import never_traded
+from config.checks.reachability import routes_no_entry
 from config.schema.executor import Executors, ExecutorSettings
 from config.schema.fields import plain
 from config.schema.settings import Settings, unknown_variables
@@ -62,7 +62,7 @@ def _size(executor: ExecutorSettings) -> _Warnings:
 
 def _stop(executor: ExecutorSettings) -> _Warnings:
     assumed, farthest = executor.size.default_stop_percent, executor.limits.stop_distance_percent
-    # The default deserves no warning: with it, more counts as at risk.
+    # The default gets no warning: it assumes more risk, not less.
     if "default_stop_percent" in executor.size.model_fields_set and farthest is not None and assumed > farthest:
         message = f"{plain(assumed)} is above limits.stop_distance_percent {plain(farthest)}, which no stop exceeds"
         yield "size.default_stop_percent", message
@@ -85,7 +85,7 @@ def _groups(executor: ExecutorSettings) -> _Warnings:
     elif not set_limits:
         yield "groups", "have no effect: limits.group_positions and limits.group_exposure_percent are off"
     for name, symbols in groups.items():
-        untradable = [symbol for symbol in symbols if never_traded(executor, symbol)]
+        untradable = [symbol for symbol in symbols if routes_no_entry(executor, symbol)]
         if untradable:
             yield f"groups.{name}", f"{', '.join(untradable)} is never traded: the table .route does not allow it"
 

@@ -16,7 +16,7 @@ from config.schema.executor import Executors
 from config.schema.settings import Settings, executor_keys
 from pipeline.intake.intake import Intake
 from pipeline.intake.producer import ENTRY_AGE_S, Producer
-from pipeline.intake.source_reach import never_traded
+from pipeline.intake.source_reach import untraded_source_problems
 from pipeline.intake.sources.protocol import AlpacaKeys, SourceContext, open_source_by_name
 from pipeline.model.errors import ConfigInvalid, Problem, QueueUnavailable, RecordUnavailable
 from pipeline.monitoring.heartbeats import Heartbeat
@@ -112,7 +112,7 @@ def produce_for_ever(settings: Settings, executors: Executors, *, database_url: 
 
 def _producer(settings: Settings, executors: Executors, delivery: SignalDelivery) -> Producer:
     source = open_source_by_name(settings.source, _context(settings))
-    for problem in never_traded(settings.source, executors):
+    for problem in untraded_source_problems(settings.source, executors):
         log.warning("source.never_traded", key=problem.key, why=problem.message)
     ages = [executor.limits.entry_age_s for executor in executors.values()]
     longest = max((age for age in ages if age is not None), default=ENTRY_AGE_S)

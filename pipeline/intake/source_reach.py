@@ -1,4 +1,4 @@
-"""Find the executors that can never trade the signals of a source, to warn before the first signal."""
+"""Find the executors that take no entry of a source, to warn before the first signal."""
 
 from collections.abc import Mapping
 
@@ -9,8 +9,8 @@ from pipeline.intake.sources.protocol import SourceContext, produced_by
 from pipeline.model.errors import Problem
 
 
-def never_traded(source: str, executors: Mapping[str, ExecutorSettings]) -> list[Problem]:
-    """Return a problem for each executor that can never enter on a signal of *source*.
+def untraded_source_problems(source: str, executors: Mapping[str, ExecutorSettings]) -> list[Problem]:
+    """Return a problem for each executor that takes no entry of *source*.
 
     A source that does not describe its signals has no problems.
     """

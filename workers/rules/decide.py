@@ -10,8 +10,8 @@ from pipeline.model.signals import Intent
 from pipeline.store.rows import OrderRow, Role
 from workers.rules.case import Case, Hold, Skip, Verdict
 from workers.rules.closed_market import hold_price, not_again
-from workers.rules.entry import judge_entry
-from workers.rules.exits import closable, judge_exit
+from workers.rules.entry import decide_entry
+from workers.rules.exits import closable, decide_exit
 from workers.rules.freshness import freshness
 from workers.rules.orders import reduces, side_of
 from workers.rules.stale_position import hold_lagging
@@ -40,7 +40,7 @@ def decide(case: Case) -> Verdict:
     if closes and case.signal.intent is Intent.OPEN:
         facts = {"symbol": case.signal.symbol, "held": held}
         return Skip(reasons=(Reason(code=Code.POSITION_AGAINST, facts=facts),))
-    return judge_exit(case, side, abs(held)) if closes else judge_entry(case, side)
+    return decide_exit(case, side, abs(held)) if closes else decide_entry(case, side)
 
 
 def still_go(case: Case, intent: OrderRow) -> Skip | Hold | None:

@@ -21,7 +21,7 @@ from workers.rules.sizing import TooSmall, calm, configured, entry_quantity, lot
 from workers.rules.switches import PAUSE_WAIT, verdict_on
 
 
-def judge_entry(case: Case, side: OrderSide) -> Verdict:
+def decide_entry(case: Case, side: OrderSide) -> Verdict:
     """Return every reason against the entry, else a hold, else the sized order."""
     stopped, paused = verdict_on(case.switches)
     closed = hold_entry(case)

@@ -16,7 +16,7 @@ from workers.rules.sizing import exit_quantity
 CLOSES_THE_ACCOUNT = frozenset({f"{OWN}flatten", f"{OWN}flat_by"})
 
 
-def judge_exit(case: Case, side: OrderSide, held: Decimal) -> Verdict:
+def decide_exit(case: Case, side: OrderSide, held: Decimal) -> Verdict:
     """Return the order that closes the signal's part of *held* (unsigned), or the quantity that the signal asks for."""
     most = closable(case, side, held)
     if most <= 0:

@@ -17,7 +17,7 @@ from config.services import effective, running_services
 from config.show import export_lines, service_variables, shown_executors, shown_problems, shown_settings, shown_text
 from config.webhooks import load_webhooks
 from pipeline.entrypoints.cli.options import AsJson
-from pipeline.intake.source_reach import never_traded
+from pipeline.intake.source_reach import untraded_source_problems
 from pipeline.model.errors import ConfigInvalid, Problem
 
 app = typer.Typer(no_args_is_help=True, help="Show, check and export the configuration.")
@@ -28,7 +28,7 @@ def show(*, as_json: AsJson = False) -> None:
     """Show every value in force and its origin; secrets are masked."""
     try:
         settings = load_settings()
-        environment = shown_settings(settings, filled=effective(settings))
+        environment = shown_settings(settings, completed=effective(settings))
         executors = shown_executors(load_executors(settings.executors, settings=settings), settings)
     except ConfigInvalid as error:
         _refuse(error)
@@ -56,17 +56,17 @@ def check(
     except ConfigInvalid as error:
         problems += error.problems
     problems += _webhook_problems(settings, executors)
-    warnings = warnings_of(executors, settings) + never_traded(settings.source, executors)
+    warnings = warnings_of(executors, settings) + untraded_source_problems(settings.source, executors)
     notes = shadowed_limits(executors)
-    later = not_enforced_yet(executors)
+    not_yet = not_enforced_yet(executors)
     # Notes change no exit status: a limit that another one shadows is no mistake.
     status = "critical" if problems else "warning" if warnings else "ok"
     if as_json:
         found = {"problems": problems, "warnings": warnings, "notes": notes}
         body = {name: shown_problems(listed) for name, listed in found.items()}
-        _print_json({"status": status} | body | {"not_enforced_yet": later})
+        _print_json({"status": status} | body | {"not_enforced_yet": not_yet})
     else:
-        _print_findings(problems, warnings, notes, later)
+        _print_findings(problems, warnings, notes, not_yet)
         if not problems:
             typer.echo(f"{path}: {', '.join(executors)}: fine")
     raise typer.Exit({"ok": 0, "warning": 1, "critical": 2}[status])
@@ -105,15 +105,15 @@ def reference() -> None:
     typer.echo(page(), nl=False)
 
 
-def _print_findings(problems: list[Problem], warnings: list[Problem], notes: list[Problem], later: list[str]) -> None:
+def _print_findings(problems: list[Problem], warnings: list[Problem], notes: list[Problem], not_yet: list[str]) -> None:
     for problem in problems:
         typer.echo(str(problem))
     for warning in warnings:
         typer.echo(f"warning: {warning}")
     for note in notes:
         typer.echo(f"note: {note}")
-    if later:
-        typer.echo(f"note: not enforced yet: {', '.join(later)}")
+    if not_yet:
+        typer.echo(f"note: not enforced yet: {', '.join(not_yet)}")
 
 
 def _print_json(value: Any) -> None:

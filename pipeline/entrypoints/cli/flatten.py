@@ -114,13 +114,13 @@ def _say_line(executor_id: str, as_json: bool, line: str) -> None:  # noqa: FBT0
 
 
 def _end_of(end: FlattenOutcome) -> str:
-    later = (
+    import_note = (
         "" if end.recorded else "; the keeper imports the journal into the record, as does `tradewire flatten --import`"
     )
     if end.flat:
-        return f"flat: no position, no open order{later}"
+        return f"flat: no position, no open order{import_note}"
     left = "unknown" if end.left is None else ", ".join(f"{name} {held}" for name, held in end.left.items()) or "orders"
-    return f"not flat, left: {left}{later}"
+    return f"not flat, left: {left}{import_note}"
 
 
 def _json(end: FlattenOutcome | str) -> dict[str, object]:

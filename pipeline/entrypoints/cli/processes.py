@@ -26,14 +26,14 @@ def up(
     """Run everything on this machine, and print the result of every signal."""
     from pipeline.entrypoints.cli.startup import check_before_up  # noqa: PLC0415
     from pipeline.entrypoints.supervisor.run import run_up  # noqa: PLC0415
-    from pipeline.intake.source_reach import never_traded  # noqa: PLC0415
+    from pipeline.intake.source_reach import untraded_source_problems  # noqa: PLC0415
     from pipeline.views.live_feed import follow_feed  # noqa: PLC0415 -- commands load only what they run
 
     settings = load_settings()
     executors = executors_for(settings)
-    if later := not_enforced_yet(executors):
-        typer.echo(f"note: these keys are checked, but this release does not enforce them yet: {', '.join(later)}")
-    for problem in never_traded(source or settings.source, executors):
+    if not_yet := not_enforced_yet(executors):
+        typer.echo(f"note: these keys are checked, but this release does not enforce them yet: {', '.join(not_yet)}")
+    for problem in untraded_source_problems(source or settings.source, executors):
         typer.echo(f"note: {problem}")
     names = [name for name in without.replace(" ", "").split(",") if name]
     gate = check_before_up(settings, executors)

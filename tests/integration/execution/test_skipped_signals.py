@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.accounts.switches import Switches
 from pipeline.intake.intake import Intake
-from pipeline.intake.source_reach import never_traded
+from pipeline.intake.source_reach import untraded_source_problems
 from pipeline.model.errors import InvalidSignal, NotPossible
 from pipeline.views.report import report
 from tests.core_fixtures import Processes
@@ -156,7 +156,7 @@ def test_an_executor_that_can_never_trade_a_signal_of_its_source_is_named_at_the
         executor_toml() + executor_toml("prop_firm").replace("[executors.prop_firm.route]", _ONLY_FUNDS, 1)
     )
 
-    [problem] = never_traded("replay", core.executors)
+    [problem] = untraded_source_problems("replay", core.executors)
 
     assert problem.key == "executors.prop_firm.route.symbols"
     assert "AAPL" in problem.message

@@ -26,7 +26,7 @@ def test_every_value_has_its_origin(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     settings = load_settings()
     filled = settings.model_copy(update={"exchange_url": "http://127.0.0.1:8100"})
 
-    shown = shown_settings(settings, filled=filled)
+    shown = shown_settings(settings, completed=filled)
 
     assert shown["PORT"] == {"value": 8001, "origin": "environment"}
     assert shown["TRADEWIRE_LOG"] == {"value": "json", "origin": ".env"}

@@ -12,7 +12,7 @@ from pipeline.model.orders import OrderSide
 from pipeline.model.signals import Intent
 from tests.rule_cases import NOW, OPEN, case, codes, go, held_for, position, signal, tuned
 from workers.rules.case import Recent, Skip
-from workers.rules.entry import judge_entry
+from workers.rules.entry import decide_entry
 
 ARGO = {"method": "equity_percent", "value": 10, "scale_at_100": Decimal("1.5"), "maximum_percent": 15}
 COIN = {"symbol": "BTC/USD", "asset_class": "crypto"}
@@ -21,7 +21,9 @@ COIN = {"symbol": "BTC/USD", "asset_class": "crypto"}
 def buy(side: OrderSide = OrderSide.BUY, **changes: Any) -> Any:
     sent = changes.pop("sent", {})
     market = changes.pop("market", OPEN)
-    return judge_entry(case(signal("BUY" if side is OrderSide.BUY else "SELL", **sent), market=market, **changes), side)
+    return decide_entry(
+        case(signal("BUY" if side is OrderSide.BUY else "SELL", **sent), market=market, **changes), side
+    )
 
 
 @pytest.mark.parametrize(
@@ -108,7 +110,7 @@ def test_everything_against_an_entry_is_said_at_once() -> None:
     assert judged.asset is not None
     judged = replace(judged, asset=replace(judged.asset, tradable=False))
 
-    assert codes(judge_entry(judged, OrderSide.SELL)) == [
+    assert codes(decide_entry(judged, OrderSide.SELL)) == [
         "no_position",
         "too_old",
         "confidence_below_minimum",
@@ -134,8 +136,8 @@ def test_an_asset_that_cannot_be_shorted_is_not() -> None:
     assert judged.asset is not None
     judged = replace(judged, asset=replace(judged.asset, shortable=False))
 
-    assert codes(judge_entry(judged, OrderSide.SELL)) == ["no_shorting"]
-    assert go(judge_entry(replace(judged, signal=signal("BUY")), OrderSide.BUY)).side is OrderSide.BUY
+    assert codes(decide_entry(judged, OrderSide.SELL)) == ["no_shorting"]
+    assert go(decide_entry(replace(judged, signal=signal("BUY")), OrderSide.BUY)).side is OrderSide.BUY
 
 
 def test_a_short_that_may_not_grow_is_said_as_such() -> None:

@@ -10,7 +10,7 @@ import pytest
 from config.executors import load_executors
 from config.schema.executor import Executors
 from config.schema.settings import load_settings
-from pipeline.intake.source_reach import never_traded
+from pipeline.intake.source_reach import untraded_source_problems
 from pipeline.intake.sources import protocol
 from pipeline.intake.sources.protocol import Produces, SourceContext, produced_by
 
@@ -60,7 +60,7 @@ def test_alpaca_declares_its_symbols_without_keys() -> None:
 @pytest.mark.parametrize("source", ["file", "drill", "none", "telepathy"])
 def test_other_sources_declare_nothing(source: str, executors: Loads) -> None:
     assert produced_by(source, SourceContext()) == Produces()
-    assert never_traded(source, executors('symbols = ["SPY"]')) == []
+    assert untraded_source_problems(source, executors('symbols = ["SPY"]')) == []
 
 
 def test_a_source_that_cannot_be_imported_is_its_openers_to_report(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,14 +77,14 @@ def test_an_installed_source_may_declare_its_signals_too(monkeypatch: pytest.Mon
     theirs = EntryPoint(name="theirs", value="somebodys:open_source", group=protocol.GROUP)
     monkeypatch.setattr(protocol, "known_sources", lambda: {"theirs": theirs})
 
-    assert [problem.key for problem in never_traded("theirs", executors('strategies = ["ours"]'))] == [
+    assert [problem.key for problem in untraded_source_problems("theirs", executors('strategies = ["ours"]'))] == [
         "executors.argo.route.strategies"
     ]
 
 
 def test_an_executor_that_can_never_trade_the_replay_is_reported_with_the_source(executors: Loads) -> None:
     # Entry B8 of tests/ORIGIN.md.
-    (problem,) = never_traded("replay", executors('symbols = ["SPY", "QQQ"]'))
+    (problem,) = untraded_source_problems("replay", executors('symbols = ["SPY", "QQQ"]'))
 
     assert problem.key == "executors.argo.route.symbols"
     assert "AAPL, FB, GOOG, IBM, MSFT" in problem.message
@@ -94,5 +94,5 @@ def test_an_executor_that_can_never_trade_the_replay_is_reported_with_the_source
 def test_practice_is_never_traded_with_real_money(executors: Loads) -> None:
     live = executors(mode="live")
 
-    assert [problem.key for problem in never_traded("replay", live)] == ["executors.argo.mode"]
-    assert never_traded("alpaca", live) == []
+    assert [problem.key for problem in untraded_source_problems("replay", live)] == ["executors.argo.mode"]
+    assert untraded_source_problems("alpaca", live) == []
