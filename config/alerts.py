@@ -37,7 +37,7 @@ class ExecutionRateAlert(Section):
     order id. 0 switches the alert off. Default: 90."""
 
     minimum: Annotated[int, Field(ge=1)] = 10
-    """The alert needs at least this many such executions. Default: 10."""
+    """The smallest number of executions, decided and not skipped, with which the alert is raised. Default: 10."""
 
     window_s: Annotated[int, Field(ge=60, le=86400)] = 900
     """The length of the period up to now that is counted, in seconds, 60 to 86400. Default: 900."""
@@ -47,7 +47,7 @@ class AlertSettings(Section):
     """The file alerts.toml."""
 
     alerts: Literal["on", "none"] = "on"
-    """Alerts are sent (on), or only listed, also for accounts of real money (none). Default: on."""
+    """Alerts are sent (on), or only listed (none), even for accounts of real money. Default: on."""
 
     channels: tuple[Annotated[str, AfterValidator(_variable)], ...] = ()
     """The variables that hold the channels' addresses. Each channel is used when those before it fail.

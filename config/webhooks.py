@@ -141,7 +141,7 @@ class Webhook:
         return self.settings.name
 
     def takes_from(self, address: str | None) -> bool:
-        """Return whether *address* may deliver. With a list of addresses, one that is not an IP address may not."""
+        """Return whether *address* may deliver. With a list of addresses, a sender without an IP address may not."""
         if self.settings.addresses is None:
             return True
         try:

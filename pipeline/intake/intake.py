@@ -141,7 +141,7 @@ class Intake:
         reached("intake.before_commit")
         return recorded
 
-    # A signal gets an execution at every executor, so that each has a reason. Our own orders name theirs.
+    # A signal gets an execution at every executor, so that each has a reason. Our own orders name their executors.
     def _addressed(self, signal: Signal) -> Iterable[ExecutorSettings]:
         if not is_own(signal.source):
             return self._executors.values()

@@ -27,7 +27,7 @@ from pipeline.model.symbols import AssetClass, asset_class, canonical
 #: Senders' clocks run ahead a little. A time that is further ahead is a mistake.
 CLOCK_TOLERANCE = timedelta(seconds=5)
 
-# A larger price is in a wrong unit. Binary fractions of senders have up to 17 digits after the point.
+# A larger price is in a wrong unit. Senders that compute with floats send up to 17 decimals.
 _LARGEST = Decimal("1e12")
 _MOST_DECIMALS = 20
 

@@ -88,7 +88,7 @@ class DeadLetters:
 
         It does so once per dead letter. Return whether that one was open.
         """
-        # The number belongs to one dead letter of the execution. The job of an earlier one requeues nothing.
+        # The number belongs to one dead letter of the execution. The job of an earlier dead letter requeues nothing.
         number = job_id.removeprefix(DEAD_PREFIX).rpartition("-")[2]
         if not number.isdecimal():
             return False

@@ -188,7 +188,7 @@ SELECT min(intended_at) FILTER (WHERE intended_at > statement_timestamp() - %(yo
 FROM waiting
 
 -- name: claim_unlisted
--- Take a few working orders that no list showed, those without news for longest first. A new order may be newer than
+-- Take a few working orders that no list showed, first those that were reported longest ago. A new order may be newer than
 -- the list, so it waits for some seconds.
 UPDATE broker_order AS o
 SET asked_at = clock_timestamp()

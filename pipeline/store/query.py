@@ -69,7 +69,7 @@ def _factory(row: type[T]) -> RowFactory[T]:
         # psycopg also asks for a factory when a statement returns no columns.
         if cursor.description is None:
             return _no_rows
-        # The places are looked up once per statement, not once per row.
+        # The columns' positions are looked up once per statement, not once per row.
         index = {column.name: position for position, column in enumerate(cursor.description)}
         places = [(name, index[name]) for name in names]
 

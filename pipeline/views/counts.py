@@ -32,7 +32,7 @@ class _SignalGroup:
     action: Action
     count: int
     with_confidence: int
-    #: The sum of their confidences, in percent; None when none has one.
+    #: The sum of their confidences, in percent; None when no signal has a confidence.
     confidence: Decimal | None
     first: datetime
     last: datetime

@@ -46,8 +46,8 @@ def follow(
 ) -> bool:
     """Set an execution to the state that belongs to its order's status, and return whether it changed.
 
-    It stays where it is when it has that state already, or may not move there. *late*: it had ended before the order
-    was found.
+    Nothing changes when it has that state already, or when the change is not allowed. *late*: it had ended before the
+    order was found.
     """
     transition = settled_by(order)
     reason = transition.reason

@@ -137,7 +137,7 @@ class ExecutionRunner:
 
 
 def _own_failure(error: Exception, *, sent: bool) -> Transition:
-    """Return the state after a failure of our own: a look-up when the order may have been sent, else a person."""
+    """Return the state after a failure of our own: unknown when the order may have been sent, else a dead letter."""
     reason = Reason(code=Code.INTERNAL_ERROR, facts={"error": type(error).__name__})
     if sent:
         return Transition(state=State.UNKNOWN, reason=reason, due_in=FIRST_LOOKUP, attempts=1)

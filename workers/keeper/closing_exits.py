@@ -59,7 +59,7 @@ class ClosingExits:
         Args:
             positions: The positions at the broker.
             taken_at: When they were read. A symbol that had a fill since then waits for the next reading.
-            root: The beginning of the source_ids: the same root closes the same thing.
+            root: The prefix of the source_ids. Calls with the same root continue the same series of exits.
         """
         return sum(self._close(position, taken_at, f"{root}-{position.symbol}-") for position in positions)
 

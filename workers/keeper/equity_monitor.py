@@ -25,8 +25,8 @@ from workers.keeper.transfers import Transfers
 
 log = structlog.get_logger(__name__)
 
-# While the account has a position, an open order or a new execution, equity is read at least every five seconds. The
-# interval of the task takes one of them.
+# While the account has a position, an open order or a new execution, equity is read at least every five seconds: this
+# age, and the second until the task runs again.
 _ACTIVE_AGE = timedelta(seconds=4)
 _IDLE_AGE = timedelta(seconds=60)
 # Account, positions and clock: the number of requests of a reading. All readings may use half of the request limit.
@@ -197,7 +197,7 @@ class EquityMonitor:
         return self._log(account_key, self.record.run(unit))
 
     def _release(self, account_key: str | None) -> int:
-        """End, once, a state of closing only that remains from limits that are off now."""
+        """Lift, once, the switches that remain from loss limits that are off now."""
         if self._released or account_key is None:
             return 0
         steps = self.record.run(lambda connection: self._loss_switches.release(connection, account_key))

@@ -10,7 +10,7 @@ from workers.rules.freshness import keeps_hours, may_wait
 from workers.rules.market_hours import Market
 from workers.rules.retry_policy import broker_hold
 
-#: The keeper releases held executions at the open, in order. They are due by themselves this much later.
+#: The keeper releases held executions at the open, in order. Without the keeper they are due this much later.
 OPENING_GRACE = timedelta(seconds=2)
 _JUST_AFTER = timedelta(milliseconds=50)
 
@@ -24,7 +24,7 @@ def refusal(case: Case) -> Reason | None:
 
 
 def hold_entry(case: Case) -> Hold | None:
-    """Return the hold of an entry that waits for the clock or the open; None: it may go."""
+    """Return the hold of an entry that waits for the clock or the open; None when it may be sent."""
     if not keeps_hours(case.signal, case.executor):
         return None
     return _hold(case, Role.ENTRY)

@@ -48,7 +48,7 @@ def _finding(executor: ExecutorSettings, budget: _Budget | None) -> CheckResult:
             name,
             f"{saw}; the broker answered 429, the account waits {budget.closed_s:.0f} s",
             cause="The broker allows less than `limits.requests_per_minute`, or another program uses the keys.",
-            remedy="Lower `limits.requests_per_minute` of this executor; it continues by itself.",
+            remedy="Lower `limits.requests_per_minute` of this executor. The account continues when the wait is over.",
         )
     if most is not None and spent >= most * _NEARLY:
         return warning(

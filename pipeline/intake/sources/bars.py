@@ -97,7 +97,7 @@ def _row(line: dict[str, str]) -> _Row:
 
 
 def _splits(rows: list[_Row]) -> Iterable[int]:
-    """Return for each row the number of shares that one share of that day has become by the last row."""
+    """Return for each row how many shares one share of that day has become, by splits, until the last row."""
     shares = [1] * len(rows)
     for index in range(len(rows) - 1, 0, -1):
         jump = rows[index].factor / rows[index - 1].factor

@@ -1,4 +1,4 @@
-"""Keep alerts as rows: opened when the trouble has lasted long enough, over when it is no longer found."""
+"""Keep alerts as rows: opened when a problem has lasted long enough, over when it is no longer found."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -31,12 +31,12 @@ class ChangedAlert:
 
 
 class AlertStore:
-    """Opens and ends alerts. Several processes may do so at once: the same trouble is one row. Not thread-safe."""
+    """Opens and ends alerts. Several processes may do so at once: the same problem is one row. Not thread-safe."""
 
     def __init__(self, *, calm: timedelta = CALM, holds_s: Mapping[AlertKind, float] = HOLDS_S) -> None:
         self._calm = calm
         self._holds_s = holds_s
-        # Trouble that has not lasted long enough to be an alert, and when it was first found.
+        # Problems that have not lasted long enough to be alerts, and when each was first found.
         self._pending: dict[str, float] = {}
 
     def note(self, connection: Connection[DictRow], results: Sequence[ConditionResult]) -> list[ChangedAlert]:

@@ -20,7 +20,7 @@ from pipeline.store.statements import sql
 _TEST = Message(
     title="tradewire: a test",
     body="This channel works. It gets a message when something needs a person.",
-    severity="over",  # Channels show it as a success: a test is no trouble.
+    severity="over",  # Channels show it as a success: a test is no problem.
 )
 
 

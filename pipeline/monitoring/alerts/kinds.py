@@ -20,7 +20,7 @@ class Severity(StrEnum):
 
 
 class AlertKind(StrEnum):
-    """The kinds of trouble; pipeline/docs/alerts.md has a section for each."""
+    """The kinds of alerts; pipeline/docs/alerts.md has a section for each."""
 
     EXECUTION_RATE = "execution_rate"
     WORKER_MISSING = "worker_missing"
@@ -50,7 +50,7 @@ EVENTS = frozenset({AlertKind.KEEPER_WAS_DOWN, AlertKind.LATE_ORDER})
 class Raised:
     """Something that is wrong now."""
 
-    #: Stays the same for as long as the trouble does.
+    #: Stays the same while the problem lasts.
     key: str
     kind: AlertKind
     severity: Severity

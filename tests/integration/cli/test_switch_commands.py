@@ -180,7 +180,7 @@ def test_flatten_says_that_exits_wait_for_the_open(core: Core) -> None:
     result = run("flatten", "argo", "--wait", "60")
 
     assert result.exit_code == 1
-    assert "argo: the market is closed: the exits go out when it opens" in result.stdout
+    assert "argo: the market is closed: the exits are sent when it opens" in result.stdout
 
 
 def test_flatten_ends_with_0_when_keeper_and_worker_have_closed_everything(core: Core, processes: Any) -> None:
