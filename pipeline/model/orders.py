@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
-
-#: After a minute of clean answers that an order is absent, a requeue may send a new order under a new id.
-PROVED_ABSENT_AFTER = timedelta(seconds=60)
 
 _OUR_PREFIX = "tw-"
 

@@ -12,7 +12,6 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 
 from pipeline.model.errors import NotPossible
-from pipeline.model.orders import PROVED_ABSENT_AFTER
 from pipeline.model.reasons import sentence
 from pipeline.model.signals import Action
 from pipeline.model.states import State
@@ -107,14 +106,7 @@ class DeadLetters:
         log.info("dead_letter.discarded", execution_id=str(execution_id), by=by, why=why)
 
     def _requeue(self, execution_id: UUID, number: int | None, *, by: str, why: str, accept_age: bool) -> bool:
-        values = {
-            "execution_id": execution_id,
-            "number": number,
-            "by": by,
-            "why": why,
-            "accept_age": accept_age,
-            "proved_absent_after": PROVED_ABSENT_AFTER,
-        }
+        values = {"execution_id": execution_id, "number": number, "by": by, "why": why, "accept_age": accept_age}
         requeued = self._close("requeue", values, ending="requeued")
         if requeued:
             log.info("dead_letter.requeued", execution_id=str(execution_id), by=by)

@@ -10,8 +10,8 @@ LIMIT %(limit)s
 
 -- name: requeue
 -- Queue the execution again, once per dead letter. It keeps its intent and client_order_id, so that an existing order is
--- found and not sent twice. Only when the old order ended without a fill, or was absent in every answer for a minute,
--- does the next try send a new order.
+-- found and not sent twice. The next try is a new order only when the old one ended without a fill, and not because
+-- another order replaced it. An absence before the requeue proves nothing: the request may have been on its way.
 UPDATE execution AS e
 SET state = 'queued',
     generation = e.generation + CASE
@@ -21,10 +21,15 @@ SET state = 'queued',
             WHERE o.execution_id = e.execution_id
                 AND o.generation = e.generation
                 AND o.filled_quantity = 0
-                AND (
-                    (o.order_id IS NOT NULL AND o.ended_at IS NOT NULL)
-                    OR (o.order_id IS NULL AND e.absent_for >= %(proved_absent_after)s::interval)
-                )
+                AND o.order_id IS NOT NULL
+                AND o.ended_at IS NOT NULL
+                AND o.order_status IS DISTINCT FROM 'replaced'
+        ) AND NOT EXISTS (
+            SELECT
+            FROM attempt AS a
+            WHERE a.execution_id = e.execution_id
+                AND a.generation = e.generation
+                AND a.outcome = 'duplicate'
         ) THEN 1
         ELSE 0
     END,
@@ -38,7 +43,7 @@ SET state = 'queued',
     unknown_answered = '0',
     lookups = 0,
     absences = 0,
-    absent_for = '0',
+    absent_since = NULL,
     accept_age = %(accept_age)s,
     decided_at = NULL,
     moved_by = %(by)s,

@@ -122,7 +122,7 @@ SET state = %(state)s,
     lookups = 0,
     absences = 0,
     -- Absences before this send do not count for it.
-    absent_for = '0',
+    absent_since = NULL,
     moved_by = %(moved_by)s,
     ended_at = CASE
         WHEN %(state)s::execution_state IN ('filled', 'canceled', 'expired', 'rejected', 'skipped') THEN clock_timestamp()

@@ -85,7 +85,7 @@ SET state = CASE WHEN gone.intended THEN 'unknown'::execution_state ELSE 'queued
     unknown_since = CASE WHEN gone.intended THEN coalesce(e.unknown_since, clock_timestamp()) END,
     lookups = 0,
     absences = 0,
-    absent_for = '0',
+    absent_since = NULL,
     attempts = e.attempts + CASE WHEN gone.intended THEN 1 ELSE 0 END,
     reason_code = CASE WHEN gone.intended THEN 'lease_ran_out' END,
     reason_facts = CASE WHEN gone.intended THEN json_build_object('worker', e.leased_by) ELSE '{}' END,
@@ -124,7 +124,14 @@ FROM (
 ) AS due
 WHERE e.execution_id = due.execution_id
 RETURNING e.execution_id, e.seq, e.executor_id, e.symbol, e.fence, e.generation, e.attempts, e.reason_code, e.lookups,
-    e.absences, e.absent_for, e.unknown_answered, clock_timestamp() AS now
+    e.absences, coalesce(clock_timestamp() - e.absent_since, '0') AS absent_for, e.unknown_answered,
+    clock_timestamp() AS now, EXISTS (
+        SELECT
+        FROM attempt AS a
+        WHERE a.execution_id = e.execution_id
+            AND a.generation = e.generation
+            AND a.outcome = 'duplicate'
+    ) AS duplicate
 
 -- name: postpone_lookup
 -- The order is still unknown. The time that counts for `unknown_s` passes only while the broker answers.
@@ -132,7 +139,7 @@ UPDATE execution
 SET due_at = clock_timestamp() + %(gap)s,
     lookups = lookups + 1,
     absences = CASE WHEN %(absent)s THEN absences + 1 ELSE absences END,
-    absent_for = CASE WHEN %(absent)s THEN absent_for + %(gap)s ELSE interval '0' END,
+    absent_since = CASE WHEN %(absent)s THEN coalesce(absent_since, clock_timestamp()) END,
     unknown_answered = unknown_answered + CASE WHEN %(answered)s THEN %(gap)s ELSE interval '0' END
 WHERE execution_id = %(execution_id)s
     AND fence = %(fence)s

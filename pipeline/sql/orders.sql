@@ -110,7 +110,7 @@ RETURNING execution_id
 -- name: record_attempt
 INSERT INTO attempt (execution_id, fence, generation, outcome, message, took_ms, sent_at, order_id)
 VALUES (
-    %(execution_id)s, %(fence)s, %(generation)s, %(outcome)s, %(message)s, %(took_ms)s,
+    %(execution_id)s, %(fence)s, %(generation)s, %(outcome)s, %(message)s, %(took_ms)s::float,
     clock_timestamp() - make_interval(secs => %(took_ms)s::float / 1000), %(order_id)s
 )
 ON CONFLICT (execution_id, fence) DO NOTHING

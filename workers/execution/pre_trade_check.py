@@ -26,7 +26,7 @@ from workers.execution.transitions import held, skipped, unread
 from workers.rules.case import Case, Go, Hold, Skip
 from workers.rules.decide import decide, still_go
 from workers.rules.market_hours import Market
-from workers.rules.retry_policy import Transition, broker_hold
+from workers.rules.retry_policy import Transition, broker_hold, may_resend
 
 _BLOCKED_WAIT = timedelta(seconds=5)
 # Pauses before an answer that makes no sense is asked for again.
@@ -107,6 +107,9 @@ class PreTradeCheck:
             key = {"execution_id": prior.execution_id, "generation": prior.generation}
             execute(connection, sql("orders", "end"), key | {"order_status": None})
             return skipped(no_go.reasons)
+        if not may_resend(since_first_sent=case.now - (prior.first_sent_at or prior.intended_at)):
+            # It was held for too long, so a look-up decides.
+            return _look_up(prior, Code.NO_ANSWER)
         return pay_again(connection, prior, per_minute=self.runtime.executor.limits.requests_per_minute)
 
     def _cancel_and_hold(self, hold: Hold) -> Transition:

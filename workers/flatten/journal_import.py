@@ -98,6 +98,10 @@ def import_order(connection: Connection[DictRow], name: str, header: JournalHead
     }
     execute(connection, sql("signals", "lock_symbol"), {"symbol": request.symbol})
     execute(connection, sql("journal", "import_order"), values)
+    if order.outcome is not None:
+        # An answer that the broker has the id forbids a new id for ever, whoever got the answer.
+        attempt = {"fence": 0, "generation": 1, "outcome": order.outcome, "message": order.message or None}
+        execute(connection, sql("orders", "record_attempt"), values | attempt | {"took_ms": None})
 
 
 def halt(connection: Connection[DictRow], header: JournalHeader, *, journal: str | None = None) -> None:

@@ -22,7 +22,7 @@ from pipeline.store.statements import sql
 from workers.account.runtime import ExecutorRuntime
 from workers.brokers.protocol import Absent, Found, Lookup, NoAnswer, NotSentCause
 from workers.execution.broker_orders import follow, matches, record_broker_order
-from workers.rules.retry_policy import RESEND_WITHIN, is_proved_absent, lookup_gap, may_send_again
+from workers.rules.retry_policy import is_proved_absent, lookup_gap, may_resend, may_send_again
 
 log = structlog.get_logger(__name__)
 
@@ -48,8 +48,10 @@ class UnknownExecution:
     lookups: int
     #: The number of look-ups that found no order.
     absences: int
-    #: For how long every look-up up to the last one has found no order.
+    #: How long ago the first of the look-ups in a row was that found no order.
     absent_for: timedelta
+    #: The broker has answered a send that it has the id already.
+    duplicate: bool
     #: For how long the broker has answered the look-ups.
     unknown_answered: timedelta
     now: datetime
@@ -108,7 +110,7 @@ class OrderLookup:
         if refusal is not None:
             return NoAnswer(message=refusal.message, cause=NotSentCause.ACCOUNT_REFUSED)
         lookup = runtime.broker.find(intent.client_order_id)
-        if isinstance(lookup, Absent) and (unknown.lookups > 0 or unknown.reason_code == Code.DUPLICATE_ID):
+        if isinstance(lookup, Absent) and (unknown.lookups > 0 or unknown.duplicate):
             since = intent.intended_at - timedelta(seconds=60)
             lookup = runtime.broker.find_in_list(intent.client_order_id, since=since)
         if isinstance(lookup, NoAnswer) and lookup.cause is NotSentCause.ACCOUNT_REFUSED:
@@ -180,7 +182,7 @@ def decide(
             "side": str(lookup.order.side),
         }
         return LookupVerdict(state=State.DEAD, reason=Reason(code=Code.ORDER_MISMATCH, facts=facts))
-    if isinstance(lookup, Absent) and unknown.reason_code != Code.DUPLICATE_ID:
+    if isinstance(lookup, Absent) and not unknown.duplicate:
         sent_at = intent.last_sent_at or intent.intended_at
         if may_send_again(absences=unknown.absences + 1, since_sent=unknown.now - sent_at):
             return _decide_absent(unknown, intent, attempts=attempts)
@@ -202,7 +204,7 @@ def _decide_absent(unknown: UnknownExecution, intent: OrderRow, *, attempts: int
         return LookupVerdict(state=State.DEAD, reason=Reason(code=Code.ORDER_VANISHED, facts=facts))
     facts = {"attempts": unknown.attempts, "was": unknown.reason_code}
     again = Reason(code=Code.SEND_AGAIN, facts=facts)
-    too_late = unknown.now - (intent.first_sent_at or intent.intended_at) > RESEND_WITHIN
+    too_late = not may_resend(since_first_sent=unknown.now - (intent.first_sent_at or intent.intended_at))
     if too_late and unknown.reason_code == Code.REQUEUED:
         # It is too late for the same order, and a person asked for one. A new order needs a minute of clean absences.
         proved = is_proved_absent(unknown.absent_for)

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import assert_never
 
 from pipeline.model.backoff import Backoff
-from pipeline.model.orders import PROVED_ABSENT_AFTER, BrokerOrder, OrderStatus
+from pipeline.model.orders import BrokerOrder, OrderStatus
 from pipeline.model.reasons import Code, Reason
 from pipeline.model.states import State
 from workers.brokers.protocol import Accepted, Duplicate, NotSent, NotSentCause, Outcome, Rejected, Unknown
@@ -24,6 +24,8 @@ ABSENT_AFTER = timedelta(seconds=1.5)
 _CLEAN_ABSENCES = 2
 #: The identical order is not sent again later than this after its first send.
 RESEND_WITHIN = timedelta(minutes=10)
+#: After a minute of clean answers since a person's requeue that an order is absent, a new order may be sent.
+PROVED_ABSENT_AFTER = timedelta(seconds=60)
 
 #: The execution's state for each status of its order.
 STATE_OF = {
@@ -104,6 +106,11 @@ def may_send_again(*, absences: int, since_sent: timedelta) -> bool:
     *absences* is the number of clean answers in a row that the broker knows no such order.
     """
     return absences >= _CLEAN_ABSENCES and since_sent >= ABSENT_AFTER
+
+
+def may_resend(*, since_first_sent: timedelta) -> bool:
+    """Return whether the identical order may still be sent again."""
+    return since_first_sent <= RESEND_WITHIN
 
 
 def is_proved_absent(absent_for: timedelta) -> bool:

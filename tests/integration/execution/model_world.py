@@ -47,7 +47,7 @@ HELD = {"AAPL": Decimal(4), "MSFT": Decimal(2)}
 # Every time of the record, by table; a jump of the clock moves all of them back.
 _TIMES = {
     "signal": ("recorded_at", "generated_at", "expires_at"),
-    "execution": ("lease_until", "due_at", "unknown_since", "created_at", "decided_at", "ended_at"),
+    "execution": ("lease_until", "due_at", "unknown_since", "absent_since", "created_at", "decided_at", "ended_at"),
     "broker_order": (
         "intended_at", "first_sent_at", "last_sent_at", "accepted_at", "ended_at", "cancel_asked_at", "polled_at",
         "asked_at", "filled_at",

@@ -195,6 +195,23 @@ def test_an_order_whose_answer_was_not_written_is_looked_up(core: Core) -> None:
     assert [row["state"] for row in closing(core)] == ["filled", "filled"]
 
 
+def test_an_answer_that_the_broker_has_the_id_forbids_a_new_id_after_the_import(core: Core) -> None:
+    taken = "client_order_id must be unique"
+    core.faults({"on": "submit", "kind": "reject", "status": 422, "message": taken, "symbol": "AAPL"})
+    directly(core, wait_s=3.0)
+
+    import_journals(core.record, core.settings.home, by="keeper")
+
+    answers = core.rows("SELECT outcome FROM attempt JOIN execution USING (execution_id) WHERE symbol = 'AAPL'")
+    assert {"outcome": "duplicate"} in answers
+    for _ in range(4):
+        core.rows("UPDATE execution SET due_at = now() WHERE state = 'unknown'")
+        core.unknowns.run_once()
+    sends = [core.moves(row["execution_id"]) for row in closing(core) if row["symbol"] == "AAPL"]
+    assert sends
+    assert not any("held" in moves for moves in sends)
+
+
 def test_another_database_name_is_no_reason_to_stop(core: Core) -> None:
     settings = Settings(
         executors=core.executors_path,

@@ -89,9 +89,7 @@ def test_a_late_order_that_is_not_ours_under_our_id_stays_a_dead_letter(core: Co
 
 def test_an_order_of_an_older_generation_is_canceled_when_it_turns_up(core: Core) -> None:
     execution_id = unsent(core)
-    give_up(core, execution_id, "dead")
-    core.rows("UPDATE execution SET absent_for = '61 seconds' WHERE execution_id = %s", [execution_id])
-    core.letters.requeue(execution_id, by="test", why="it is proved absent")
+    core.rows("UPDATE execution SET state = 'held', generation = 2, reason_code = 'send_again', due_at = now()")
     assert core.run(execution_id)["client_order_id"].endswith("-2")
     old = arrive(
         core,

@@ -10,7 +10,10 @@ from uuid import UUID
 
 import pytest
 
+from pipeline.accounts.switches import PERSON, turn_on
+from pipeline.model.switches import SwitchKind
 from tests.factories import Core, executor_toml, until
+from tests.integration.keeper.orders_at_rest import arrive
 from workers.brokers.protocol import Accepted, OrderRequest
 
 
@@ -215,19 +218,88 @@ def test_a_requeued_dead_letter_is_looked_up_before_anything_is_sent(core: Core)
     assert len(core.orders()) == 1
 
 
-def test_a_requeue_long_after_the_first_send_is_a_new_order_once_the_old_one_is_proved_absent(core: Core) -> None:
-    execution_id = unknown(core)
+def requeued_later(core: Core, execution_id: UUID) -> None:
+    """Requeue the execution an hour after its first send, and have it look the order up."""
     core.rows("UPDATE execution SET state = 'dead', reason_code = 'unknown_too_long', due_at = NULL, moved_by = 'test'")
     core.rows(
         "UPDATE broker_order SET first_sent_at = now() - interval '1 hour', last_sent_at = now() - interval '1 hour'"
     )
     core.letters.requeue(execution_id, by="test", why="the broker is well again")
     assert core.run(execution_id)["state"] == "unknown"
+
+
+def absent_for(core: Core, seconds: int) -> None:
+    """Let so much time pass since the first look-up that found no order."""
+    core.rows("UPDATE execution SET absent_since = absent_since - make_interval(secs => %s)", [seconds])
+
+
+def test_a_requeue_long_after_the_first_send_is_a_new_order_once_the_old_one_is_proved_absent(core: Core) -> None:
+    execution_id = unknown(core)
+    requeued_later(core, execution_id)
     assert look(core, execution_id) == "unknown"
     assert look(core, execution_id) == "unknown"  # This needs a minute of clean answers, not two answers.
-    core.rows("UPDATE execution SET absent_for = '60 seconds'")
+    absent_for(core, 60)
 
     assert look(core, execution_id) == "held"
 
     assert core.run(execution_id)["client_order_id"] == f"tw-{execution_id}-2"
     assert len(core.orders()) == 1
+
+
+def test_an_absence_before_a_requeue_proves_nothing_after_it(core: Core) -> None:
+    """The request may have been on its way until the person requeued."""
+    execution_id = unknown(core)
+    look(core, execution_id)
+    absent_for(core, 3600)
+    requeued_later(core, execution_id)
+    arrive(core, execution_id)
+
+    assert look(core, execution_id) in ("accepted", "filled")
+
+    assert [order["client_order_id"] for order in core.orders()] == [f"tw-{execution_id}-1"]
+
+
+def test_an_answer_that_is_not_clean_begins_the_minute_of_absence_again(core: Core) -> None:
+    execution_id = unknown(core)
+    requeued_later(core, execution_id)
+    look(core, execution_id)
+    look(core, execution_id)
+    absent_for(core, 60)
+    core.faults({"on": "lookup", "kind": "garbage_before", "count": 1})
+    assert look(core, execution_id) == "unknown"
+
+    assert look(core, execution_id) == "unknown"
+    assert core.execution(execution_id)["generation"] == 1
+
+
+def test_a_duplicate_never_gets_a_new_id_however_long_it_cannot_be_found(core: Core) -> None:
+    core.faults(
+        {"on": "submit", "kind": "reject", "status": 422, "message": "client_order_id must be unique", "count": 1}
+    )
+    execution_id = core.send()
+    assert core.run(execution_id)["reason_code"] == "duplicate_id"
+    requeued_later(core, execution_id)
+    for _ in range(3):
+        assert look(core, execution_id) == "unknown"
+        absent_for(core, 3600)
+
+    dead = look_until(core, execution_id, "dead")
+
+    assert (dead["reason_code"], dead["generation"]) == ("unknown_too_long", 1)
+    assert core.orders() == []
+
+
+def test_a_hold_that_outlasts_the_ten_minutes_ends_in_a_look_up_and_not_in_a_send(core: Core) -> None:
+    execution_id = unknown(core)
+    look_until(core, execution_id, "held")
+    pause = {"account_key": "executor:argo", "cause": PERSON, "by": "test"}
+    core.record.run(lambda connection: turn_on(connection, kind=SwitchKind.PAUSED, facts={}, **pause))
+    assert core.run(execution_id)["reason_code"] == "paused"
+    core.rows("UPDATE broker_order SET first_sent_at = now() - interval '11 minutes'")
+    core.rows("DELETE FROM switch")
+    core.due_now(execution_id)
+
+    assert core.run(execution_id)["state"] == "unknown"
+
+    assert look_until(core, execution_id, "dead")["reason_code"] == "attempts_used_up"
+    assert core.orders() == []

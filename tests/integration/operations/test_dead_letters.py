@@ -144,31 +144,33 @@ ENDED = {"order_id": "o-1", "order_status": "canceled", "ended_at": "now"}
 
 
 @pytest.mark.parametrize(
-    ("order", "absent_for", "generation"),
+    ("order", "attempt", "generation"),
     [
-        (None, "0", 1),
-        # It may exist: the same id goes on and is looked up first.
-        ({}, "0", 1),
-        ({}, "59 seconds", 1),
-        # Proved absent, or ended without a fill: the next try is a new order.
-        ({}, "60 seconds", 2),
-        (ENDED, "0", 2),
-        (ENDED | {"filled_quantity": 1}, "0", 1),
-        ({"order_id": "o-1", "order_status": "new"}, "60 seconds", 1),
+        (None, None, 1),
+        # It may exist, however long it was absent before: the same id is looked up first.
+        ({}, "unknown", 1),
+        ({"order_id": "o-1", "order_status": "new"}, "accepted", 1),
+        # It ended without a fill: the next try is a new order.
+        (ENDED, "accepted", 2),
+        (ENDED | {"filled_quantity": 1}, "accepted", 1),
+        # Another order goes on in its place, or the broker said that it has the id.
+        (ENDED | {"order_status": "replaced"}, "accepted", 1),
+        (ENDED, "duplicate", 1),
     ],
 )
-def test_only_proof_makes_the_next_try_a_new_order(
-    letters: DeadLetters, dead: UUID, rows: Rows, order: dict[str, Any] | None, absent_for: str, generation: int
+def test_only_an_end_without_a_fill_makes_the_next_try_a_new_order(
+    letters: DeadLetters, dead: UUID, rows: Rows, order: dict[str, Any] | None, attempt: str | None, generation: int
 ) -> None:
     if order is not None:
         intend(rows, dead, **order)
-    rows("UPDATE execution SET absent_for = %s::interval", [absent_for])
+    if attempt is not None:
+        rows("INSERT INTO attempt (execution_id, fence, generation, outcome) VALUES (%s, 1, 1, %s)", [dead, attempt])
+    rows("UPDATE execution SET absent_since = now() - interval '1 hour'")
 
     letters.requeue(dead, by="ann", why="again")
 
     row = row_of(rows, dead)
-    assert row["generation"] == generation
-    assert row["absent_for"].total_seconds() == 0
+    assert (row["generation"], row["absent_since"]) == (generation, None)
 
 
 def test_a_requeue_that_does_nothing_leaves_the_generation(letters: DeadLetters, dead: UUID, rows: Rows) -> None:

@@ -101,7 +101,6 @@ def long_past(rows: Rows, database_url: str, intake: Intake) -> dict[str, Any]:
         "token": uuid4(),
         "settings_hash": "c0ffee",
         "lease": 3 * SECOND,
-        "proved_absent_after": 60 * SECOND,
         "claim": SECOND,
         "due_in": None,
         "executor_ids": ["argo", "prop_firm"],
