@@ -1,6 +1,5 @@
 """Apply the broker's report of an order: to the order in the record, and to its execution."""
 
-from datetime import timedelta
 from uuid import UUID
 
 from psycopg import Connection
@@ -18,8 +17,6 @@ from workers.rules.retry_policy import settled_by
 LAST_WORDS = frozenset(
     {OrderStatus.FILLED, OrderStatus.CANCELED, OrderStatus.EXPIRED, OrderStatus.REJECTED, OrderStatus.REPLACED}
 )
-# The broker's clock differs from ours a little. An order of the day before belongs to another intent.
-_CLOCKS_DIFFER = timedelta(seconds=60)
 
 
 def record_broker_order(connection: Connection[DictRow], order: BrokerOrder) -> None:
@@ -65,10 +62,11 @@ def follow(
 
 
 def matches(intent: OrderRow, order: BrokerOrder) -> bool:
-    """Return whether *order* is the order of *intent*: same symbol, side and quantity, and not older."""
-    not_older = order.created_at is None or order.created_at > intent.intended_at - _CLOCKS_DIFFER
-    same = (order.symbol, order.side, order.quantity) == (intent.symbol, intent.side, intent.quantity)
-    return same and not_older
+    """Return whether *order*, which has the id of *intent*, is its order: same symbol, side and quantity.
+
+    The times are not compared: the clocks may differ by any amount, and no other order has this random id.
+    """
+    return (order.symbol, order.side, order.quantity) == (intent.symbol, intent.side, intent.quantity)
 
 
 def is_unfilled_entry(intent: OrderRow, order: BrokerOrder) -> bool:

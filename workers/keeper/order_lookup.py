@@ -111,7 +111,7 @@ class OrderLookup:
             return NoAnswer(message=refusal.message, cause=NotSentCause.ACCOUNT_REFUSED)
         lookup = runtime.broker.find(intent.client_order_id)
         if isinstance(lookup, Absent) and (unknown.lookups > 0 or unknown.duplicate):
-            since = intent.intended_at - timedelta(seconds=60)
+            since = runtime.snapshots.broker_time(intent.intended_at) - timedelta(seconds=60)
             lookup = runtime.broker.find_in_list(intent.client_order_id, since=since)
         if isinstance(lookup, NoAnswer) and lookup.cause is NotSentCause.ACCOUNT_REFUSED:
             runtime.snapshots.refused(lookup.message)

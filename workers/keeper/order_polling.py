@@ -87,13 +87,13 @@ class OrderPolling:
         updates = OrderUpdates(record=self.record, broker=broker, who=self.who)
         moved, seen = 0, set[str]()
         if orders.old or orders.unconfirmed:
-            moved += updates.apply(_list(broker, "open"), seen)
+            moved += updates.apply(self._list(broker, "open"), seen)
             orders = self._open_orders(seen)
         since = self._list_since(orders)
         if since is not None:
-            moved += updates.apply(_list(broker, "all", since=since), seen)
+            moved += updates.apply(self._list(broker, "all", since=since), seen)
         if orders.old_count > _SINGLY:
-            moved += updates.apply(_list(broker, "closed", since=orders.old, more=lambda: False), seen)
+            moved += updates.apply(self._list(broker, "closed", since=orders.old, more=lambda: False), seen)
         moved += self._read_singly(broker, updates, seen)
         self.interval.polled(left=self.runtime.budget.left(Purpose.POLL))
         return moved
@@ -122,6 +122,14 @@ class OrderPolling:
     def _key(self, seen: set[str]) -> dict[str, Any]:
         return {"executor_id": self.runtime.executor.id, "seen": list(seen), "young": _YOUNG}
 
+    def _list(
+        self, broker: Broker, status: str, *, since: datetime | None = None, more: More | None = None
+    ) -> Sequence[BrokerOrder]:
+        start = None if since is None else self.runtime.snapshots.broker_time(since) - _CLOCK_TOLERANCE
+        orders = broker.orders(status=status, since=start, more=more)
+        reached("keeper.after_poll")
+        return orders
+
     @property
     def _equity_is_monitored(self) -> bool:
         """Return whether the equity monitor reads the account often enough; a second reader would double the cost."""
@@ -133,11 +141,3 @@ class OrderPolling:
 
     def _log_failure(self, error: Exception) -> None:
         log.debug("poll.failed", executor_id=self.runtime.executor.id, error=str(error))
-
-
-def _list(
-    broker: Broker, status: str, *, since: datetime | None = None, more: More | None = None
-) -> Sequence[BrokerOrder]:
-    orders = broker.orders(status=status, since=None if since is None else since - _CLOCK_TOLERANCE, more=more)
-    reached("keeper.after_poll")
-    return orders

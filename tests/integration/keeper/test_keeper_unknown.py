@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -49,6 +50,21 @@ def test_found_is_adopted(core: Core, kind: str) -> None:
     assert execution["order_id"] == core.orders()[0]["id"]
     assert (execution["reason_code"], execution["unknown_since"], execution["due_at"]) == (None, None, None)
     assert len(core.orders()) == 1
+
+
+def test_an_order_is_adopted_whatever_the_difference_of_the_clocks(core: Core) -> None:
+    """PostgreSQL's clock is five minutes ahead of the broker's, and only the list shows the order."""
+    core.exchange.admin("clock", {"mode": "fixed", "now": (datetime.now(UTC) - timedelta(minutes=5)).isoformat()})
+    core.runtimes["argo"].snapshots.read()
+    core.faults(
+        {"on": "submit", "kind": "drop_after", "count": 1}, {"on": "lookup", "kind": "lagging_reads", "seconds": 600}
+    )
+    execution_id = core.send(symbol="BTC/USD")
+    assert core.run(execution_id)["state"] == "unknown"
+    core.rows("UPDATE broker_order SET intended_at = intended_at + interval '5 minutes'")
+    assert look(core, execution_id) == "unknown"
+
+    assert look(core, execution_id) in ("accepted", "filled")
 
 
 def test_one_clean_absence_proves_nothing(core: Core) -> None:
