@@ -52,9 +52,14 @@ NONSENSE: list[Act] = [
     reply(301, "", Location="/elsewhere"),
     reply(404, HTML),
     reply(404, {"code": 40410000, "message": "endpoint not found"}),
+    reply(404, {"message": "Not Found"}),
+    reply(404, {"message": "no Route matched with those values"}),
     reply(418, {"message": "teapot"}),
     raw(b"220 smtp.example.org ESMTP\r\n", close=True),
 ]
+
+# To a cancel a 422 says that the order is over. To a read it says nothing.
+NOT_VALID = reply(422, {"code": 42210000, "message": "order not found"})
 
 
 @pytest.mark.parametrize("read", READS)
@@ -78,7 +83,7 @@ def test_a_read_of_nonsense_raises_that(play: Play, read: Callable[[AlpacaBroker
 
 
 @pytest.mark.parametrize("read", READS[:-1])
-@pytest.mark.parametrize("act", NONSENSE[:2])
+@pytest.mark.parametrize("act", [*NONSENSE[:2], NOT_VALID])
 def test_a_good_status_without_sense_is_nonsense_too(play: Play, read: Callable[[AlpacaBroker], Any], act: Act) -> None:
     broker, _ = play(act)
 
@@ -100,7 +105,7 @@ def test_a_read_with_wrong_keys_raises_that(play: Play, read: Callable[[AlpacaBr
     ("acts", "cause"),
     [
         (AWAY, NotSentCause.UNREACHABLE),
-        (NONSENSE, None),
+        ([*NONSENSE, NOT_VALID], None),
         ([reply(429, {"message": "too many requests."})], NotSentCause.RATE_LIMITED),
         ([reply(401), reply(403, {"message": "forbidden."})], NotSentCause.ACCOUNT_REFUSED),
     ],
@@ -159,6 +164,8 @@ def test_an_order_is_found_by_our_id(play: Play) -> None:
         {"code": 40410000, "message": "order not found for tw-1-1"},
         {"message": "order not found"},
         {"code": 40410000, "message": "no such thing"},
+        {"code": 40410000, "message": "symbol not found: BURL"},
+        {"code": 40410000, "message": "asset not found for PAGE"},
     ],
 )
 def test_a_clean_404_says_that_there_is_no_such_order(play: Play, body: Any) -> None:
@@ -185,10 +192,11 @@ def test_an_order_that_is_over_cannot_be_canceled(play: Play) -> None:
     assert broker.cancel("61d1feca-aa11-4863-8b79-64c5e4731a98") is True
 
 
-def test_what_is_no_order_id_is_not_known(play: Play) -> None:
+def test_what_is_no_order_id_stays_within_the_path_of_orders(play: Play) -> None:
     broker, server = play(reply(422, {"code": 40010001, "message": "order_id is missing"}))
 
-    assert broker.order("../account") is None
+    with pytest.raises(BrokerUnreadable):
+        broker.order("../account")
     assert server.seen[0].target == "/v2/orders/..%2Faccount"
 
 

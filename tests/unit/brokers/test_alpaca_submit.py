@@ -115,6 +115,8 @@ def test_an_unknown_status_word_is_kept() -> None:
         (422, 42210000, 'asset "X" not found'),
         (400, 40010000, "request body format is invalid"),
         (404, 40410000, "symbol not found: X"),
+        (404, 40410000, "symbol not found: BURL"),
+        (404, None, "asset not found for ROUTE"),
     ],
 )
 def test_a_no_to_this_order_is_rejected_with_the_brokers_words(status: int, code: int, message: str) -> None:
@@ -177,6 +179,7 @@ def test_a_no_to_the_account_was_not_sent(status: int, body: Any) -> None:
         (403, '{"message": 5}'),
         (404, HTML),
         (404, {"message": "no"}),
+        (404, {"message": "Not Found"}),
         (408, {"message": "request timeout"}),
         (409, {"message": "conflict"}),
         (422, ""),

@@ -101,7 +101,7 @@ class AlpacaBroker:
         return Absent()
 
     def order(self, order_id: str) -> BrokerOrder | None:
-        """Read one order by Alpaca's id; None when Alpaca does not know it, or rejects it as an id."""
+        """Read one order by Alpaca's id; None when Alpaca does not know it. A 422 is no such answer."""
         return self._read_one(f"/orders/{_in_path(order_id)}", mapping.order_from_broker)
 
     def orders(self, *, status: str, since: datetime | None = None, more: More | None = None) -> Sequence[BrokerOrder]:
@@ -179,7 +179,7 @@ class AlpacaBroker:
 
     def _read_one(self, path: str, translate: Callable[[Any], T], query: dict[str, str] | None = None) -> T | None:
         reply = self._get(path, query)
-        if outcomes.reports_absent(reply) or outcomes.reports_not_possible(reply):
+        if outcomes.reports_absent(reply):
             return None
         if not outcomes.is_good(reply):
             raise outcomes.fault_of(reply)

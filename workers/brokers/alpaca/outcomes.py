@@ -36,9 +36,13 @@ ACCOUNT_REFUSALS: Final[Mapping[str, str]] = {
 }
 
 _ID_TAKEN: Final = re.compile(r"client[_ ]?order[_ ]?id.*(unique|duplicate|already)", re.IGNORECASE)
-_NOT_FOUND: Final = re.compile(r"not found|does not exist", re.IGNORECASE)
-_NO_SUCH_PATH: Final = re.compile(r"endpoint|route|page|url", re.IGNORECASE)
+#: A 404 of Alpaca's has this code, or names the item. A gateway's `{"message": "Not Found"}` does neither.
 _NOT_FOUND_CODE: Final = 40410000
+_NOT_FOUND: Final = re.compile(r"\b(order|position|asset|symbol)\b.*(not found|does not exist)", re.IGNORECASE)
+#: The message names the path first. Later words may be a symbol: "symbol not found: URL".
+_NO_SUCH_PATH: Final = re.compile(
+    r"^(the |this )?(requested )?(endpoint|route|page|url|path)\b|\bno (endpoint|route|page|url)\b", re.IGNORECASE
+)
 
 #: Alpaca's command-line tool documents 409 for a repeated id; only 422 was ever observed.
 _STATUSES_OF_A_TAKEN_ID: Final = frozenset({HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.CONFLICT})
@@ -119,13 +123,11 @@ def reports_absent(reply: Reply) -> bool:
     if not isinstance(reply, HttpAnswer) or reply.status != HTTPStatus.NOT_FOUND:
         return False
     complaint = complaint_of(reply)
-    if complaint is None or _NO_SUCH_PATH.search(complaint.message):
-        return False
-    return complaint.code == _NOT_FOUND_CODE or bool(_NOT_FOUND.search(complaint.message))
+    return complaint is not None and _names_an_item(complaint)
 
 
 def reports_not_possible(reply: Reply) -> bool:
-    """Return whether the broker answers 422: the order is over, or its id is not valid."""
+    """Return whether the broker answers a cancel with 422: the order is over, or its id is not valid."""
     return (
         isinstance(reply, HttpAnswer)
         and reply.status == HTTPStatus.UNPROCESSABLE_ENTITY
@@ -177,12 +179,19 @@ def _complained(status: int, complaint: Complaint, said: str) -> Outcome:
         return NotSent(cause=NotSentCause.ACCOUNT_REFUSED, message=said)
     if status in _STATUSES_OF_A_REFUSED_ORDER:
         return Rejected(status=status, message=message, code=complaint.code)
-    if status == HTTPStatus.NOT_FOUND and _NOT_FOUND.search(message):
-        if _NO_SUCH_PATH.search(message):
-            # This address accepts no orders, so base_url is wrong.
-            return NotSent(cause=NotSentCause.UNREACHABLE, message=said)
+    if status == HTTPStatus.NOT_FOUND and _names_an_item(complaint):
         return Rejected(status=status, message=message, code=complaint.code)
+    if status == HTTPStatus.NOT_FOUND and _NO_SUCH_PATH.search(message):
+        # This address accepts no orders, so base_url is wrong.
+        return NotSent(cause=NotSentCause.UNREACHABLE, message=said)
     return Unknown(message=said)
+
+
+def _names_an_item(complaint: Complaint) -> bool:
+    """Return whether a 404 is about an item that the broker does not have, and not about the path."""
+    if _NO_SUCH_PATH.search(complaint.message):
+        return False
+    return complaint.code == _NOT_FOUND_CODE or bool(_NOT_FOUND.search(complaint.message))
 
 
 def _message_of(answer: HttpAnswer) -> str:
