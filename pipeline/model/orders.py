@@ -112,3 +112,5 @@ class BrokerOrder:
     #: The broker's own status, such as `pending_new`.
     raw_status: str
     created_at: datetime | None
+    #: The broker's id of the order that has replaced this one.
+    replaced_by: str | None = None

@@ -7,6 +7,7 @@ from pipeline.model.errors import BrokerRefusesAccount, BrokerUnavailable, Broke
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 from workers.brokers.protocol import Broker
+from workers.execution.replaced_orders import cancel_newest
 
 log = structlog.get_logger(__name__)
 
@@ -21,6 +22,6 @@ def ask_to_cancel(record: Record, broker: Broker, order_id: str) -> None:
         return
     reached("worker.after_cancel_mark")
     try:
-        broker.cancel(order_id)
+        cancel_newest(broker, order_id)
     except (BrokerUnavailable, BrokerUnreadable, BrokerRefusesAccount) as error:
         log.warning("cancel.failed", order_id=order_id, error=str(error))

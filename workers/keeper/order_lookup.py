@@ -13,7 +13,7 @@ from psycopg.rows import DictRow
 from psycopg.types.json import Json
 
 from pipeline.model.crash_points import reached
-from pipeline.model.errors import BrokerUnavailable, BrokerUnreadable
+from pipeline.model.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable
 from pipeline.model.reasons import Code, Reason
 from pipeline.model.states import State
 from pipeline.store.record import Record
@@ -22,6 +22,7 @@ from pipeline.store.statements import sql
 from workers.account.runtime import ExecutorRuntime
 from workers.brokers.protocol import Absent, Found, Lookup, NoAnswer, NotSentCause
 from workers.execution.broker_orders import follow, matches, record_broker_order
+from workers.execution.replaced_orders import newest
 from workers.rules.retry_policy import is_proved_absent, lookup_gap, may_resend, may_send_again
 
 log = structlog.get_logger(__name__)
@@ -115,7 +116,7 @@ class OrderLookup:
             lookup = runtime.broker.find_in_list(intent.client_order_id, since=since)
         if isinstance(lookup, NoAnswer) and lookup.cause is NotSentCause.ACCOUNT_REFUSED:
             runtime.snapshots.refused(lookup.message)
-        return lookup
+        return _followed(runtime, lookup) if isinstance(lookup, Found) else lookup
 
     def _adopt(self, unknown: UnknownExecution, intent: OrderRow, found: Found) -> bool:
         """Set the execution to the state of the order that the broker has."""
@@ -164,6 +165,17 @@ class OrderLookup:
         """Make the next execution of the symbol due; the redispatcher enqueues it."""
         values = {"executor_id": unknown.executor_id, "symbol": unknown.symbol, "seq": unknown.seq}
         self.record.do(sql("keeper", "free_symbol"), values)
+
+
+def _followed(runtime: ExecutorRuntime, found: Found) -> Found | NoAnswer:
+    """Return the order as the one that has replaced it goes on."""
+    try:
+        order = newest(runtime.broker, found.order)
+    except (BrokerUnavailable, BrokerRefusesAccount) as error:
+        return NoAnswer(message=str(error), cause=NotSentCause.UNREACHABLE)
+    except BrokerUnreadable as error:
+        return NoAnswer(message=str(error))
+    return NoAnswer(message="the order that has replaced it is not shown") if order is None else Found(order=order)
 
 
 def is_answer(lookup: Lookup) -> bool:

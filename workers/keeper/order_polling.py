@@ -112,7 +112,7 @@ class OrderPolling:
             order = broker.order(unlisted.order_id)
             if order is not None:
                 moved += updates.apply([order], seen)
-            else:
+            if order is None or order.client_order_id not in seen:
                 updates.vanished(unlisted)
         return moved
 

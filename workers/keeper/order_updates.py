@@ -1,6 +1,6 @@
 """Compare the broker's orders with the record, and update the states of their executions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -18,6 +18,7 @@ from pipeline.store.rows import OrderRow
 from pipeline.store.statements import sql
 from workers.brokers.protocol import Broker
 from workers.execution.broker_orders import LAST_WORDS, follow, is_unfilled_entry, matches, record_broker_order
+from workers.execution.replaced_orders import cancel_newest, newest
 
 log = structlog.get_logger(__name__)
 
@@ -59,11 +60,27 @@ class OrderUpdates:
         if not ours:
             return 0
         seen.update(ours)
-        key = {"client_order_ids": list(ours)}
-        known = self.record.all(_KnownOrder, sql("keeper", "known_orders"), key)
-        moved = sum(self._apply(intent, ours[intent.client_order_id]) for intent in known)
-        self.record.do(sql("keeper", "record_polled"), key)
+        moved = 0
+        for intent in self._known(ours):
+            # The end of a replaced order that is recorded does not change any more.
+            order = ours[intent.client_order_id]
+            following = newest(self.broker, order) if intent.ended_at is None else order
+            if following is None:
+                # The broker does not show the order that has replaced it, so this one was not seen as it is now.
+                del ours[intent.client_order_id]
+                seen.discard(intent.client_order_id)
+            else:
+                moved += self._apply(intent, following)
+        self.record.do(sql("keeper", "record_polled"), {"client_order_ids": list(ours)})
         return moved
+
+    def strays(self, orders: Sequence[BrokerOrder]) -> list[BrokerOrder]:
+        """Return the orders with an id of ours that the record does not know, or knows as another order."""
+        ours = {order.client_order_id: order for order in orders if is_our_order(order.client_order_id)}
+        for intent in self._known(ours):
+            if intent.order_id is not None or matches(intent, ours[intent.client_order_id]):
+                del ours[intent.client_order_id]
+        return list(ours.values())
 
     def vanished(self, order: UnlistedOrder) -> None:
         """Turn an accepted order that the broker does not know any more into a dead letter, for a person to check."""
@@ -77,6 +94,9 @@ class OrderUpdates:
         }
         if self.record.do(sql("keeper", "vanished"), values):
             log.error("order.vanished", execution_id=str(order.execution_id), order_id=order.order_id)
+
+    def _known(self, ours: Mapping[str, BrokerOrder]) -> Sequence[_KnownOrder]:
+        return self.record.all(_KnownOrder, sql("keeper", "known_orders"), {"client_order_ids": list(ours)})
 
     def _apply(self, intent: _KnownOrder, order: BrokerOrder) -> bool:
         if intent.generation != intent.current_generation:
@@ -115,7 +135,7 @@ class OrderUpdates:
             log.error("order.late", **facts, order_status=order.raw_status)
         if is_unfilled_entry(intent, order):
             try:
-                self.broker.cancel(order.order_id)
+                cancel_newest(self.broker, order.order_id)
             except (BrokerUnavailable, BrokerUnreadable) as error:
                 # The next poll repeats the cancel.
                 log.warning("cancel.failed", **facts, error=str(error))

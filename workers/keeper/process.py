@@ -34,6 +34,7 @@ from workers.keeper.exit_follow_up import ExitFollowUp
 from workers.keeper.failed_registry_sync import FailedRegistrySync
 from workers.keeper.leadership import Leadership
 from workers.keeper.market_open import MarketOpen
+from workers.keeper.open_order_audit import OpenOrderAudit
 from workers.keeper.order_lookup import OrderLookup
 from workers.keeper.order_polling import OrderPolling
 from workers.keeper.periodic_task import PeriodicTask
@@ -44,13 +45,14 @@ _LEAD_EVERY_S = 1.0
 _SWEEP_EVERY_S = 0.25
 _UNKNOWN_EVERY_S = 0.25
 _FOLLOW_EVERY_S = 2.0
+_AUDIT_EVERY_S = 60.0
 _OPENING_EVERY_S = 0.5
 _MIRROR_EVERY_S = 2.0
 _WATCH_EVERY_S = 1.0
 _EXITS_EVERY_S = 1.0
 _STOPS_EVERY_S = 0.5
 _JOURNALS_EVERY_S = 5.0
-# A task whose last run ended longer ago is late: several times the longest interval.
+# A task that is behind its interval by more is late.
 _LATE_AFTER_S = 15.0
 # Per executor.
 _LOOKUPS_AT_ONCE = 4
@@ -132,6 +134,8 @@ def _executor_tasks(
         yield task(f"unknown {name}", _UNKNOWN_EVERY_S, lookup.run_once)
         # These are paced, since an account's request budget must not be spent on repeated runs.
         yield task(f"follow {name}", _FOLLOW_EVERY_S, polling.run_once, paced=True)
+        audit = OpenOrderAudit(record=record, runtime=runtime, who=who)
+        yield task(f"open orders {name}", _AUDIT_EVERY_S, audit.run_once, paced=True)
         yield task(f"opening {name}", _OPENING_EVERY_S, MarketOpen(record, runtime).run_once, paced=True)
         yield task(f"watch {name}", _WATCH_EVERY_S, equity.run_once, paced=True)
         yield task(f"exits {name}", _EXITS_EVERY_S, exits.run_once, paced=True)
@@ -149,11 +153,7 @@ def _refuse_wrong_servers(record: Record, queues: ExecutionQueue) -> None:
 def _health(tasks: Sequence[PeriodicTask], leadership: Leadership) -> tuple[bool, dict[str, Any]]:
     """Return whether the keeper is healthy, with figures. A leader with a late task is not."""
     now = time.monotonic()
-    late = {
-        task.name: round(now - task.last_good_at, 1)
-        for task in tasks
-        if task.last_good_at is not None and now - task.last_good_at > _LATE_AFTER_S
-    }
+    late = {task.name: round(task.behind_s(now), 1) for task in tasks if task.behind_s(now) > _LATE_AFTER_S}
     slowest = max(tasks, key=lambda task: task.behind_s(now))
     lag = {"slowest": slowest.name, "behind_s": round(slowest.behind_s(now), 1)}
     return not (late and leadership.leads()), {"leads": leadership.leads(), "late": late, **lag}

@@ -45,6 +45,7 @@ def conditions(rate: ExecutionRateAlert) -> list[Condition]:
         execution_conditions.failed_exits,
         execution_conditions.late_exits,
         execution_conditions.late_orders,
+        execution_conditions.stray_orders,
         _sources,
         _refusals,
         ExecutionRates(rate),

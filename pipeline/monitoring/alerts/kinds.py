@@ -33,6 +33,7 @@ class AlertKind(StrEnum):
     EXIT_NOT_DONE = "exit_not_done"
     EXIT_LATE = "exit_late"
     LATE_ORDER = "late_order"
+    STRAY_ORDER = "stray_order"
     SOURCE_SILENT = "source_silent"
     ACCOUNT_REFUSED = "account_refused"
 

@@ -58,6 +58,7 @@ def order_from_broker(raw: Any) -> BrokerOrder:
         status=_status(raw_status, filled),
         raw_status=raw_status,
         created_at=fields.time_or_none("created_at"),
+        replaced_by=fields.word("replaced_by") if raw.get("replaced_by") else None,
     )
 
 

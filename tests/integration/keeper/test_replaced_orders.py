@@ -1,0 +1,86 @@
+"""Orders that a person replaced at the broker: the order that goes on in their place is followed and canceled."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from uuid import UUID
+
+from alpaca.trading.client import TradingClient
+from alpaca.trading.models import Order
+from alpaca.trading.requests import ReplaceOrderRequest
+
+from tests.factories import Core, until
+from tests.integration.keeper.orders_at_rest import working
+from workers.execution.cancels import ask_to_cancel
+
+
+def replace(core: Core, order_id: str, *, price: float, quantity: int) -> str:
+    """Replace an order as a person does at the broker, and return the id of the one that goes on."""
+    client = TradingClient("argo", "paper-exchange", url_override=core.exchange.url)
+    new = client.replace_order_by_id(order_id, ReplaceOrderRequest(limit_price=price, qty=quantity))
+    assert isinstance(new, Order)
+    return str(new.id)
+
+
+def status_of(core: Core, order_id: str) -> str:
+    return next(order["status"] for order in core.orders() if order["id"] == order_id)
+
+
+def followed(core: Core, execution_id: UUID, state: str) -> None:
+    until(lambda: core.follower().run_once() or core.state(execution_id) == state)
+
+
+def test_an_order_that_was_replaced_twice_is_followed_to_the_end_of_the_last_one(core: Core) -> None:
+    execution_id = working(core, quantity=4)
+    first = core.execution(execution_id)["order_id"]
+    last = replace(core, replace(core, first, price=50, quantity=4), price=60, quantity=4)
+    core.follower().run_once()
+    assert core.state(execution_id) == "accepted"
+    core.prices(AAPL=60)
+    until(lambda: status_of(core, last) == "filled")
+
+    followed(core, execution_id, "filled")
+
+    execution = core.execution(execution_id)
+    assert (execution["order_id"], execution["order_status"]) == (first, "filled")
+    assert (execution["filled_quantity"], execution["filled_average_price"]) == (4, Decimal(60))
+
+
+def test_the_fills_before_and_after_a_replacement_count_together(core: Core) -> None:
+    core.faults({"on": "submit", "kind": "partial_fill", "seconds": 600, "count": 1})
+    execution_id = core.send(quantity=4)
+    core.run(execution_id)
+    followed(core, execution_id, "partially_filled")
+    last = replace(core, core.execution(execution_id)["order_id"], price=50, quantity=4)
+    core.follower().run_once()
+    assert core.state(execution_id) == "partially_filled"
+    core.prices(AAPL=50)
+    until(lambda: status_of(core, last) == "filled")
+
+    followed(core, execution_id, "filled")
+
+    execution = core.execution(execution_id)
+    assert (execution["filled_quantity"], execution["filled_average_price"]) == (4, Decimal(75))
+
+
+def test_a_replaced_order_is_canceled_by_the_order_that_goes_on(core: Core) -> None:
+    execution_id = working(core)
+    first = core.execution(execution_id)["order_id"]
+    last = replace(core, first, price=50, quantity=1)
+
+    ask_to_cancel(core.record, core.runtimes["argo"].broker, first)
+
+    until(lambda: status_of(core, last) == "canceled")
+    followed(core, execution_id, "canceled")
+
+
+def test_an_unknown_order_that_was_replaced_is_adopted_as_it_goes_on(core: Core) -> None:
+    core.faults({"on": "submit", "kind": "drop_after", "count": 1}, {"on": "submit", "kind": "no_fill", "seconds": 600})
+    execution_id = core.send()
+    assert core.run(execution_id)["state"] == "unknown"
+    replace(core, core.orders()[0]["id"], price=50, quantity=1)
+    core.due_now(execution_id)
+
+    core.unknowns.run_once()
+
+    assert core.state(execution_id) == "accepted"

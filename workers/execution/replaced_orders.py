@@ -1,0 +1,57 @@
+"""Follow an order that was replaced at the broker to the order that goes on in its place."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+from pipeline.model.orders import BrokerOrder, OrderStatus
+from workers.brokers.protocol import Broker
+
+# A person may replace an order again and again.
+_MOST = 20
+
+
+def is_replaced(order: BrokerOrder) -> bool:
+    """Return whether another order goes on in the place of this one."""
+    return order.status is OrderStatus.REPLACED and order.replaced_by is not None
+
+
+def newest(broker: Broker, order: BrokerOrder) -> BrokerOrder | None:
+    """Return *order* with the status of the order that goes on in its place, and the fills of both.
+
+    None: the broker does not show that order, since its reads lag. Raises what `Broker.order` raises.
+    """
+    for _ in range(_MOST):
+        if not is_replaced(order):
+            return order
+        following = broker.order(str(order.replaced_by))
+        if following is None:
+            return None
+        order = _joined(order, following)
+    return None
+
+
+def cancel_newest(broker: Broker, order_id: str) -> None:
+    """Ask for a cancel of an order, or of the order that goes on in its place. Raises what `Broker.cancel` raises."""
+    for _ in range(_MOST):
+        if broker.cancel(order_id):
+            return
+        order = broker.order(order_id)
+        if order is None or not is_replaced(order):
+            return
+        order_id = str(order.replaced_by)
+
+
+def _joined(order: BrokerOrder, following: BrokerOrder) -> BrokerOrder:
+    """Return *order* as it goes on. It keeps its own ids and terms, under which the record knows it."""
+    filled = order.filled_quantity + following.filled_quantity
+    parts = [part for part in (order, following) if part.filled_quantity and part.filled_average_price is not None]
+    value = sum((part.filled_quantity * (part.filled_average_price or Decimal(0)) for part in parts), Decimal(0))
+    works = following.status is OrderStatus.WORKING and filled > 0
+    return replace(
+        order,
+        filled_quantity=filled,
+        filled_average_price=value / filled if filled and parts else None,
+        status=OrderStatus.PARTIALLY_FILLED if works else following.status,
+        raw_status=following.raw_status,
+        replaced_by=following.replaced_by if is_replaced(following) else None,
+    )

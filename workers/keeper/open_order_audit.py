@@ -1,0 +1,64 @@
+"""Compare the open orders at the broker with the record: every one with an id of ours is known, or is a finding."""
+
+from dataclasses import dataclass
+
+import structlog
+from psycopg.types.json import Jsonb
+
+from pipeline.model.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable
+from pipeline.model.orders import BrokerOrder
+from pipeline.store.record import Record
+from pipeline.store.statements import sql
+from workers.account.runtime import ExecutorRuntime
+from workers.brokers.protocol import Found
+from workers.keeper.order_updates import OrderUpdates
+
+log = structlog.get_logger(__name__)
+
+# Orders that are looked up by one run.
+_SINGLY = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenOrderAudit:
+    """Finds late orders of any age at one executor's broker. Running it twice changes nothing."""
+
+    record: Record
+    runtime: ExecutorRuntime
+    who: str
+
+    def run_once(self) -> int:
+        """Read the open orders and look up a few that may exist; return how many executions moved."""
+        try:
+            return 0 if self.runtime.snapshots.refusal() is not None else self._audit()
+        except BrokerRefusesAccount as error:
+            self.runtime.snapshots.refused(str(error))
+        except (BrokerUnavailable, BrokerUnreadable) as error:
+            log.debug("poll.failed", executor_id=self.runtime.executor.id, error=str(error))
+        return 0
+
+    def _audit(self) -> int:
+        broker, key = self.runtime.broker, {"executor_id": self.runtime.executor.id}
+        updates = OrderUpdates(record=self.record, broker=broker, who=self.who)
+        orders = broker.orders(status="open")
+        moved = updates.apply(orders, set())
+        strays = [_shown(order) for order in updates.strays(orders)]
+        self.record.do(sql("open_order_audit", "save"), key | {"strays": Jsonb(strays)})
+        # An order that has filled since is in no list of open ones.
+        for client_order_id in self.record.all(
+            str, sql("open_order_audit", "claim_unconfirmed"), key | {"limit": _SINGLY}
+        ):
+            lookup = broker.find(client_order_id)
+            if isinstance(lookup, Found):
+                moved += updates.apply([lookup.order], set())
+        return moved
+
+
+def _shown(order: BrokerOrder) -> dict[str, str]:
+    return {
+        "order_id": order.order_id,
+        "client_order_id": order.client_order_id,
+        "side": order.side.value,
+        "symbol": order.symbol,
+        "quantity": "" if order.quantity is None else format(order.quantity, "f"),
+    }
