@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import asdict
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -15,7 +16,7 @@ import structlog
 from config.schema.executor import Executors
 from config.schema.settings import Settings, executor_keys
 from pipeline.intake.intake import Intake
-from pipeline.intake.producer import ENTRY_AGE_S, Producer
+from pipeline.intake.producer import Producer
 from pipeline.intake.source_reach import untraded_source_problems
 from pipeline.intake.sources.protocol import AlpacaKeys, SourceContext, open_source_by_name
 from pipeline.model.errors import ConfigInvalid, Problem, QueueUnavailable, RecordUnavailable
@@ -49,14 +50,14 @@ class SignalDelivery:
         self._redis_away_since: float | None = None
         self._fallback_logged = False
 
-    def deliver(self, raw: Mapping[str, Any]) -> None:
-        """Record *raw* and enqueue its executions, or execute them here.
+    def deliver(self, raw: Mapping[str, Any], waited: timedelta) -> None:
+        """Record *raw*, which has waited here for so long, and enqueue its executions, or execute them here.
 
         Raises:
             InvalidSignal: it is not a signal; it was recorded as a refusal.
             RecordUnavailable: PostgreSQL is away.
         """
-        recorded = self._intake.record(raw, source=self._source)
+        recorded = self._intake.record(raw, source=self._source, waited=waited)
         if recorded.duplicate and self._dispatcher is not None:
             # It was enqueued when it was first recorded, or by the keeper. After a restart many signals come again.
             return
@@ -114,9 +115,7 @@ def _producer(settings: Settings, executors: Executors, delivery: SignalDelivery
     source = open_source_by_name(settings.source, _context(settings))
     for problem in untraded_source_problems(settings.source, executors):
         log.warning("source.never_traded", key=problem.key, why=problem.message)
-    ages = [executor.limits.entry_age_s for executor in executors.values()]
-    longest = max((age for age in ages if age is not None), default=ENTRY_AGE_S)
-    return Producer([source], deliver=delivery.deliver, refuse=delivery.refuse, entry_age_s=longest)
+    return Producer([source], deliver=delivery.deliver, refuse=delivery.refuse)
 
 
 def _delivery(
@@ -158,4 +157,4 @@ def _health(producer: Producer) -> tuple[bool, dict[str, Any]]:
         name: {key: None if value is None else str(value) for key, value in asdict(source).items()}
         for name, source in health.sources.items()
     }
-    return health.ok, {"sources": sources, "waiting": health.waiting, "dropped": health.dropped}
+    return health.ok, {"sources": sources, "waiting": health.waiting}

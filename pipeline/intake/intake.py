@@ -65,8 +65,10 @@ class Intake:
         self._by = by
         self._hashes: dict[str, str] = {}
 
-    def record(self, raw: Mapping[str, Any], *, source: str) -> Recorded:
+    def record(self, raw: Mapping[str, Any], *, source: str, waited: timedelta | None = None) -> Recorded:
         """Record a signal as its sender wrote it; *source* is used when the signal does not name one.
+
+        *waited* is how long ago it was received, which counts in its age unless it says when it was generated.
 
         Raises:
             InvalidSignal: it is not a signal; it was recorded as a refusal.
@@ -79,7 +81,7 @@ class Intake:
             signal = signal if signal.source else signal.model_copy(update={"source": source})
             _refuse_reserved_source(signal)
             self._check_executors(signal)
-            recorded = self._record.run(lambda connection: self._record_in_unit(connection, signal_id, signal))
+            recorded = self._record.run(lambda unit: self._record_in_unit(unit, signal_id, signal, waited=waited))
         except InvalidSignal as error:
             self.refuse(raw, source=source, code=error.code, message=str(error))
             raise
@@ -98,7 +100,7 @@ class Intake:
         signal_id = uuid4()
         signal = read_signal({**raw, "source": f"{OWN}{cause}"})
         self._check_executors(signal)
-        recorded = self._record.run(lambda connection: self._record_in_unit(connection, signal_id, signal, wait))
+        recorded = self._record.run(lambda unit: self._record_in_unit(unit, signal_id, signal, wait=wait))
         return _logged(recorded, signal)
 
     def refuse(self, raw: Any, *, source: str, code: str, message: str) -> None:
@@ -128,10 +130,11 @@ class Intake:
 
     # When the unit runs again after a lost COMMIT, it finds its own signal_id and reports no duplicate.
     def _record_in_unit(
-        self, connection: Connection[DictRow], signal_id: UUID, signal: Signal, wait: Wait | None = None
-    ) -> Recorded:
+        self, connection: Connection[DictRow], signal_id: UUID, signal: Signal, *, wait: Wait | None = None,
+        waited: timedelta | None = None,
+    ) -> Recorded:  # fmt: skip
         execute(connection, sql("signals", "lock_symbol"), {"symbol": signal.symbol})
-        values = _signal_values(signal_id, signal)
+        values = _signal_values(signal_id, signal) | {"waited": waited}
         if not execute(connection, sql("signals", "insert"), values):
             return _first_record(connection, signal, values)
         for executor in self._addressed(signal):

@@ -5,12 +5,12 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import structlog
 
-from pipeline.intake.buffer import BufferedInput, Clock, Refusal, SignalBuffer, utc_now
+from pipeline.intake.buffer import BufferedInput, Refusal, SignalBuffer
 from pipeline.intake.sources.feed import Feed, SourceHealth
 from pipeline.intake.sources.protocol import Item, Source
 from pipeline.model.backoff import Backoff
@@ -18,16 +18,14 @@ from pipeline.model.errors import InvalidSignal, QueueUnavailable, RecordUnavail
 
 log = structlog.get_logger(__name__)
 
-#: Records a raw signal and has it executed. After `RecordUnavailable` it is called again; any other error is final for
-#: that signal.
-Deliver = Callable[[Mapping[str, Any]], None]
+#: Records a raw signal that has waited here for so long, and has it executed. After `RecordUnavailable` it is called
+#: again; any other error is final for that signal.
+Deliver = Callable[[Mapping[str, Any], timedelta], None]
 #: Records input that is no signal: raw, code, message. After `RecordUnavailable` it is called again.
 Refuse = Callable[[Mapping[str, Any], str, str], None]
 
 #: The most signals that wait in memory: more than a day of the replay.
 LIMIT = 100_000
-#: The longest age of an entry, unless the executors allow more.
-ENTRY_AGE_S = 60.0
 
 _BACKOFF = Backoff(first_s=0.1, longest_s=2.0)
 #: At a stop: seconds for polls in progress to return, and then for their signals to be recorded.
@@ -41,9 +39,8 @@ class ProducerHealth:
 
     ok: bool
     sources: Mapping[str, SourceHealth]
-    record_away_since: datetime | None
+    record_is_away: bool
     waiting: int
-    dropped: int
 
 
 class Producer:
@@ -59,17 +56,16 @@ class Producer:
         *,
         deliver: Deliver,
         refuse: Refuse,
-        entry_age_s: float = ENTRY_AGE_S,
         limit: int = LIMIT,
-        clock: Clock = utc_now,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._deliver = deliver
         self._refuse = refuse
         self._clock = clock
-        self._buffer = SignalBuffer(limit=limit, entry_age=timedelta(seconds=entry_age_s))
+        self._buffer = SignalBuffer(limit=limit)
         self._feeds = [Feed(source, self._put) for source in sources]
         self._stop = threading.Event()
-        self._away_since: datetime | None = None
+        self._away_since: float | None = None
         self._tries = 0
 
     def run(self, stop: threading.Event) -> int:
@@ -101,13 +97,12 @@ class Producer:
     def health(self) -> ProducerHealth:
         """Return the health of the producer. Thread-safe."""
         sources = {feed.name: feed.health() for feed in self._feeds}
-        away_since = self._away_since
+        is_away = self._away_since is not None
         return ProducerHealth(
-            ok=away_since is None and all(source.ok for source in sources.values()),
+            ok=not is_away and all(source.ok for source in sources.values()),
             sources=sources,
-            record_away_since=away_since,
+            record_is_away=is_away,
             waiting=len(self._buffer),
-            dropped=self._buffer.dropped,
         )
 
     def _put(self, source: str, items: Sequence[Item]) -> None:
@@ -133,7 +128,7 @@ class Producer:
         raw, refusal = waiting.raw, waiting.refusal
         try:
             if refusal is None:
-                self._deliver(raw)
+                self._deliver(raw, timedelta(seconds=self._clock() - waiting.received_at))
             else:
                 self._refuse(raw, refusal.code, refusal.message)
         except RecordUnavailable:
@@ -161,12 +156,10 @@ class Producer:
         if self._away_since is None:
             self._away_since = self._clock()
             log.debug("record.lost", error=str(exc), waiting=len(self._buffer))
-        for waiting in self._buffer.expire(self._clock()):
-            log.error("signal.expired_unrecorded", **_ids(waiting.raw), expired_at=waiting.expires_at)
 
     def _note_return(self) -> None:
         if self._away_since is not None:
-            away_s = round((self._clock() - self._away_since).total_seconds(), 1)
+            away_s = round(self._clock() - self._away_since, 1)
             log.debug("record.regained", away_s=away_s, waiting=len(self._buffer))
         self._away_since, self._tries = None, 0
 

@@ -102,8 +102,10 @@ def consensus(bars: Sequence[Bar]) -> Opinion | None:
     )
 
 
-def as_signal(opinion: Opinion, *, source: str, source_id: str, symbol: str, generated_at: datetime) -> dict[str, Any]:
-    """Return *opinion* as a raw signal, with money as strings."""
+def as_signal(
+    opinion: Opinion, *, source: str, source_id: str, symbol: str, generated_at: datetime | None = None
+) -> dict[str, Any]:
+    """Return *opinion* as a raw signal, with money as strings. Without *generated_at* it is as old as its receipt."""
     return {
         "source": source,
         "source_id": source_id,
@@ -115,7 +117,7 @@ def as_signal(opinion: Opinion, *, source: str, source_id: str, symbol: str, gen
         "stop_price": str(opinion.stop_price),
         "strategy": STRATEGY,
         "regime": opinion.regime.value,
-        "generated_at": generated_at.astimezone(UTC).isoformat(),
+        "generated_at": None if generated_at is None else generated_at.astimezone(UTC).isoformat(),
     }
 
 

@@ -9,7 +9,7 @@ their prices.
 import threading
 import time
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
 from itertools import pairwise
 from typing import Annotated, Any, TypeVar
@@ -121,7 +121,7 @@ class ReplaySource:
         return cycles
 
     def _signals_on(self, cycles: Sequence[_Cycle]) -> list[dict[str, Any]]:
-        now, cycle = datetime.now(UTC), cycles[-1]
+        cycle = cycles[-1]
         signals = []
         for symbol in sorted(bar.symbol for bar in cycle.bars):
             if self._symbols and symbol not in self._symbols:
@@ -129,9 +129,7 @@ class ReplaySource:
             opinion = consensus(_window(cycles, symbol))
             if opinion is not None:
                 source_id = f"{cycle.lap}-{symbol}-{cycle.date.isoformat()}"
-                signals.append(
-                    as_signal(opinion, source=self.name, source_id=source_id, symbol=symbol, generated_at=now)
-                )
+                signals.append(as_signal(opinion, source=self.name, source_id=source_id, symbol=symbol))
         return signals
 
     def _move_to(self, cursor: int) -> None:

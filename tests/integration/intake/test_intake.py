@@ -273,3 +273,16 @@ def test_a_buy_that_may_cover_a_short_is_not_refused_by_routing(intake: Intake, 
 
     assert [row.state for row in covering] == [State.QUEUED, State.SKIPPED]
     assert [row.state for row in elsewhere] == [State.SKIPPED, State.SKIPPED]
+
+
+def test_a_signal_that_waited_is_as_old_as_its_receipt_by_the_clock_of_the_record(intake: Intake, rows: Rows) -> None:
+    """The producer's own time of day, which may be wrong by any amount, is in no signal."""
+    minute = timedelta(minutes=1)
+    recorded = intake.record(signal(), source="test", waited=minute)
+    dated = intake.record(signal(generated_at="2026-01-31T09:00:00Z"), source="test", waited=minute)
+    asked = intake.record(signal(), source="test")
+
+    ages = {row["signal_id"]: row for row in rows("SELECT *, recorded_at - generated_at AS age FROM signal")}
+    assert minute - timedelta(seconds=5) < ages[recorded.signal_id]["age"] <= minute
+    assert ages[dated.signal_id]["generated_at"] == datetime(2026, 1, 31, 9, tzinfo=UTC)
+    assert ages[asked.signal_id]["generated_at"] is None

@@ -6,7 +6,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +14,12 @@ import psycopg
 import pytest
 from structlog.testing import capture_logs
 
-from pipeline.intake.buffer import EXPIRED_UNRECORDED
 from pipeline.intake.producer import Producer
 from pipeline.intake.sources.file import FileSource
 from pipeline.intake.sources.protocol import Item
 from pipeline.model.errors import InvalidSignal, QueueUnavailable, RecordUnavailable, SourceUnavailable
 from tests.embedded_server import EmbeddedServer
 from tests.waiting import until
-
-NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 
 def signal(number: int, **changes: Any) -> dict[str, Any]:
@@ -59,7 +56,7 @@ class Ledger:
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("CREATE TABLE given (n serial, source_id text UNIQUE, code text, raw jsonb NOT NULL)")
 
-    def deliver(self, raw: Mapping[str, Any]) -> None:
+    def deliver(self, raw: Mapping[str, Any], _waited: timedelta) -> None:
         self._insert(raw, None)
 
     def refuse(self, raw: Mapping[str, Any], code: str, message: str) -> None:
@@ -133,7 +130,7 @@ def test_while_postgresql_is_away_signals_wait_in_order_and_none_is_lost(servers
             eventually(lambda: producer.health().waiting == 0)
 
         assert not away.ok
-        assert away.record_away_since is not None
+        assert away.record_is_away
         assert away.sources["script"].ok
         assert producer.health().ok
         assert ledger.rows() == [(str(number), None) for number in range(1, 40)]
@@ -147,9 +144,11 @@ class Outage:
     def __init__(self) -> None:
         self.away = False
         self.got: list[tuple[str, str | None]] = []
+        self.waited: list[timedelta] = []
 
-    def deliver(self, raw: Mapping[str, Any]) -> None:
+    def deliver(self, raw: Mapping[str, Any], waited: timedelta) -> None:
         self._take(raw, None)
+        self.waited.append(waited)
 
     def refuse(self, raw: Mapping[str, Any], code: str, message: str) -> None:
         assert message
@@ -161,43 +160,22 @@ class Outage:
         self.got.append((raw["source_id"], code))
 
 
-def test_what_expires_while_it_waits_is_said_at_once_and_refused_when_postgresql_is_back() -> None:
-    outage, now = Outage(), [NOON]
-    source = Script([signal(1), signal(2, intent="close"), signal(3, action="SELL")])
-    producer = Producer([source], deliver=outage.deliver, refuse=outage.refuse, clock=lambda: now[0])
+def test_what_waits_is_recorded_with_the_time_that_it_waited_however_full_the_buffer_is() -> None:
+    outage, now = Outage(), [0.0]
+    source = Script([signal(1), signal(2, intent="close")], [signal(3)])
+    producer = Producer([source], deliver=outage.deliver, refuse=outage.refuse, limit=3, clock=lambda: now[0])
     outage.away = True
 
-    with capture_logs() as logs:
-        assert producer.run_once() == 0
-        now[0] = NOON + timedelta(seconds=60)
-        assert producer.run_once() == 0
-        said = [line["source_id"] for line in logs if line["event"] == "signal.expired_unrecorded"]
+    with capture_logs():
+        producer.run_once()
+        now[0] = 61.0
+        producer.run_once()
         outage.away = False
         settled = producer.run_once()
 
-    assert said == ["1"]
     assert settled == 3
-    assert outage.got == [("1", EXPIRED_UNRECORDED), ("2", None), ("3", None)]
-
-
-def test_an_executor_that_takes_older_entries_makes_them_wait_longer() -> None:
-    outage, now = Outage(), [NOON]
-    producer = Producer(
-        [Script([signal(1)])],
-        deliver=outage.deliver,
-        refuse=outage.refuse,
-        entry_age_s=3600,
-        clock=lambda: now[0],
-    )
-    outage.away = True
-    with capture_logs():
-        producer.run_once()
-        now[0] = NOON + timedelta(minutes=59)
-        producer.run_once()
-        outage.away = False
-        producer.run_once()
-
-    assert outage.got == [("1", None)]
+    assert outage.got == [("1", None), ("2", None), ("3", None)]
+    assert [waited.total_seconds() for waited in outage.waited] == [61, 61, 0]
 
 
 @pytest.mark.parametrize(
@@ -211,10 +189,10 @@ def test_an_executor_that_takes_older_entries_makes_them_wait_longer() -> None:
 def test_any_other_error_is_of_that_signal_only(error: Exception, event: str, *, refused: bool) -> None:
     outage = Outage()
 
-    def deliver(raw: Mapping[str, Any]) -> None:
+    def deliver(raw: Mapping[str, Any], waited: timedelta) -> None:
         if raw["source_id"] == "1":
             raise error
-        outage.deliver(raw)
+        outage.deliver(raw, waited)
 
     producer = Producer([Script([signal(1), signal(2)])], deliver=deliver, refuse=outage.refuse)
     with capture_logs() as logs:

@@ -105,6 +105,15 @@ def test_a_new_bar_becomes_a_signal_with_its_close_as_the_price(api: Api, source
     assert signal.generated_at == last + timedelta(minutes=1)
 
 
+def test_a_bar_that_has_not_ended_by_this_clock_is_as_old_as_its_receipt(api: Api, source: AlpacaSource) -> None:
+    """Otherwise a clock that is a minute behind would make every signal a minute old."""
+    api.bars = {"AAPL": minutes(*FLAT, 190.45, last=now_minute() + timedelta(minutes=1))}
+
+    (item,) = source.poll(NEVER)
+
+    assert read_signal(item).generated_at is None  # type: ignore[arg-type]
+
+
 def test_a_bar_gives_one_signal_and_the_next_bar_another(api: Api, source: AlpacaSource) -> None:
     last = now_minute()
     api.bars = {"AAPL": minutes(*FLAT, 190.45, last=last - timedelta(minutes=1))}

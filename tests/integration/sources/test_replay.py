@@ -175,10 +175,9 @@ def test_a_day_of_the_second_lap_looks_back_on_the_warm_up_and_not_on_the_end_of
     second = poll(opened(exchange.url))
 
     assert [item["source_id"] for item in second] == [f"2{item['source_id'][1:]}" for item in first]
-    leave_out = ("source_id", "generated_at")
-    assert [{k: v for k, v in item.items() if k not in leave_out} for item in second] == [
-        {k: v for k, v in item.items() if k not in leave_out} for item in first
-    ]
+    assert [item | {"source_id": ""} for item in second] == [item | {"source_id": ""} for item in first]
+    # This machine's time of day, which may be wrong, is in no signal.
+    assert {item["generated_at"] for item in first} == {None}
 
 
 def test_signals_are_the_consensus_on_the_shipped_bars(exchange: Exchange, opened: Callable[..., ReplaySource]) -> None:
