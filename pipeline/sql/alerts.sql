@@ -193,13 +193,25 @@ WHERE e.state IN ('accepted', 'partially_filled')
     AND s.source = %(source)s
 
 -- name: late_orders
-SELECT h.execution_id, e.executor_id, e.action, e.symbol, o.order_id
-FROM history AS h
-JOIN execution AS e USING (execution_id)
-LEFT JOIN broker_order AS o ON o.execution_id = e.execution_id AND o.generation = e.generation
-WHERE h.reason_code = 'late_order'
-    AND h.at > statement_timestamp() - interval '1 hour'
-ORDER BY h.at
+-- Orders of executions that had ended, and old orders of requeued executions that turned up after the new one was sent.
+SELECT execution_id, executor_id, action, symbol, order_id
+FROM (
+    SELECT h.execution_id, e.executor_id, e.action, e.symbol, o.order_id, h.at
+    FROM history AS h
+    JOIN execution AS e USING (execution_id)
+    LEFT JOIN broker_order AS o ON o.execution_id = e.execution_id AND o.generation = e.generation
+    WHERE h.reason_code = 'late_order'
+        AND h.at > statement_timestamp() - interval '1 hour'
+    UNION ALL
+    SELECT o.execution_id, e.executor_id, e.action, e.symbol, o.order_id, o.accepted_at
+    FROM execution AS e
+    JOIN broker_order AS n ON n.execution_id = e.execution_id AND n.generation = e.generation
+    JOIN broker_order AS o ON o.execution_id = e.execution_id AND o.generation < e.generation
+    WHERE e.generation > 1
+        AND o.accepted_at > n.intended_at
+        AND o.accepted_at > statement_timestamp() - interval '1 hour'
+) AS late
+ORDER BY at
 LIMIT %(limit)s
 
 -- name: switches

@@ -41,3 +41,20 @@ FROM (
 WHERE o.execution_id = due.execution_id
     AND o.generation = due.generation
 RETURNING o.client_order_id
+
+-- name: return_to_older
+-- The old order of a requeued execution turned up before a new one was sent, so the execution is due to look it up.
+UPDATE execution AS e
+SET generation = %(generation)s,
+    due_at = clock_timestamp()
+WHERE e.execution_id = %(execution_id)s
+    AND e.generation > %(generation)s
+    AND e.state IN ('queued', 'held')
+    AND NOT EXISTS (
+        SELECT
+        FROM broker_order AS o
+        WHERE o.execution_id = e.execution_id
+            AND o.generation > %(generation)s
+            AND o.may_exist
+    )
+RETURNING e.execution_id

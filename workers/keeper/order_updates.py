@@ -13,6 +13,7 @@ from pipeline.model.errors import BrokerUnavailable, BrokerUnreadable
 from pipeline.model.orders import BrokerOrder, is_our_order
 from pipeline.model.reasons import Code, Reason
 from pipeline.model.states import ENDED, WORKING, State
+from pipeline.store.query import execute
 from pipeline.store.record import Record
 from pipeline.store.rows import OrderRow
 from pipeline.store.statements import sql
@@ -122,11 +123,20 @@ class OrderUpdates:
         return follow(connection, intent.execution_id, intent.generation, order, by=self.who, late=late)
 
     def _apply_older(self, intent: OrderRow, order: BrokerOrder) -> None:
-        """Stop an order that a requeue has replaced as absent: it must not trade beside the new one."""
-        if matches(intent, order):
+        """Keep an order that a requeue has replaced as absent from trading beside the new one.
+
+        While no new order was sent, the execution goes on with the old one. Otherwise the old one is stopped.
+        """
+        if not matches(intent, order):
+            return
+        if not self.record.run(lambda connection: self._return(connection, intent, order)):
             self._stop_late(intent, order, new=intent.order_id is None)
-            if _is_changed(intent, order):
-                self.record.run(lambda connection: record_broker_order(connection, order))
+
+    def _return(self, connection: Connection[DictRow], intent: OrderRow, order: BrokerOrder) -> bool:
+        if _is_changed(intent, order):
+            record_broker_order(connection, order)
+        values = {"execution_id": intent.execution_id, "generation": intent.generation}
+        return execute(connection, sql("open_order_audit", "return_to_older"), values) > 0
 
     def _stop_late(self, intent: OrderRow, order: BrokerOrder, *, new: bool) -> None:
         """Report an order of an execution that had ended here, and cancel it while it is an unfilled entry."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from pipeline.monitoring.alerts.execution_conditions import late_orders
 from tests.factories import Core, until
 from tests.integration.keeper.orders_at_rest import arrive, give_up, status_at_exchange, unsent, working
 
@@ -102,6 +103,22 @@ def test_an_order_of_an_older_generation_is_canceled_when_it_turns_up(core: Core
     until(lambda: next(order for order in core.orders() if order["id"] == old)["status"] == "canceled")
     (first,) = core.rows("SELECT order_id FROM broker_order WHERE generation = 1")
     assert first["order_id"] == old
+    alerts = core.record.run(lambda connection: late_orders(connection, core.executors))
+    assert [each.facts["order_id"] for each in alerts.raised] == [old]
+
+
+def test_an_older_order_that_turns_up_before_the_new_one_is_sent_is_kept_and_no_new_one_is_sent(core: Core) -> None:
+    execution_id = unsent(core)
+    order_id = arrive(core, execution_id)
+    core.rows("UPDATE execution SET state = 'held', generation = 2, reason_code = 'paused', due_at = 'infinity'")
+
+    core.follower().run_once()
+
+    assert core.run(execution_id)["state"] == "unknown"
+    core.unknowns.run_once()
+    kept = core.execution(execution_id)
+    assert (kept["state"], kept["generation"], kept["order_id"]) == ("accepted", 1, order_id)
+    assert [order["status"] for order in core.orders()] == ["new"]
 
 
 def test_an_order_that_the_broker_forgot_is_a_dead_letter_and_blocks_nothing(core: Core) -> None:
