@@ -32,6 +32,8 @@ class RefusalCode(StrEnum):
     NO_PRICE = "no_price"
     #: A number or a time cannot be read.
     BAD_VALUE = "bad_value"
+    #: A comma in a number may stand for thousands or for decimals.
+    AMBIGUOUS_NUMBER = "ambiguous_number"
     #: The symbol is not a share or a crypto pair that can be traded here.
     BAD_SYMBOL = "bad_symbol"
 

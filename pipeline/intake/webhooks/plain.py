@@ -9,7 +9,7 @@ from pipeline.intake.webhooks.message import Alert, RefusalCode, SentPosition
 from pipeline.intake.webhooks.values import shown
 from pipeline.model.errors import InvalidSignal
 
-_NUMBER = r"\$?[\d,]*\.?\d+"
+_NUMBER = r"\$?[\d,.]*\d"
 _LINE = re.compile(
     rf"""(?P<action>(?:close|exit|enter|cover)\s+(?:long|short)|[a-z_]+)\s+
     (?:(?P<quantity>{_NUMBER})\s+(?:(?:shares?|units?|contracts?)\s+(?:of\s+)?)?)?
@@ -26,8 +26,9 @@ _DEFAULT = re.compile(
     \sNew\sstrategy\sposition\sis\s(?P<size>-?{_NUMBER})\.?""",
     re.IGNORECASE | re.VERBOSE | re.DOTALL,
 )
-_PAIRS = re.compile(r"(?:[a-z_]+\s*=\s*[^\s,;=]+[\s,;]*){2,}", re.IGNORECASE)
-_PAIR = re.compile(r"([a-z_]+)\s*=\s*([^\s,;=]+)", re.IGNORECASE)
+# A comma may be part of a number, so it ends a value only before the next key.
+_PAIRS = re.compile(r"(?:[a-z_]\w*\s*=\s*[^\s;=]+[\s,;]*){2,}", re.IGNORECASE | re.ASCII)
+_BETWEEN_PAIRS = re.compile(r"[\s,;]+(?=[a-z_]\w*\s*=)", re.IGNORECASE | re.ASCII)
 
 
 def read(sent: str, now: datetime) -> Alert:
@@ -40,7 +41,7 @@ def read(sent: str, now: datetime) -> Alert:
     if match := _DEFAULT.fullmatch(text):
         return tradingview.read(_default(match), now)
     if _PAIRS.fullmatch(text):
-        return tradingview.read({key.lower(): value for key, value in _PAIR.findall(text)}, now)
+        return tradingview.read(_pairs(text), now)
     match = _LINE.fullmatch(text)
     if match is None or match["action"].lower().replace(" ", "_") not in values.ACTIONS:
         message = (
@@ -50,9 +51,14 @@ def read(sent: str, now: datetime) -> Alert:
     return tradingview.read({key: value for key, value in match.groupdict().items() if value is not None}, now)
 
 
+def _pairs(text: str) -> dict[str, str]:
+    pairs = [part.partition("=") for part in _BETWEEN_PAIRS.split(text.strip(" ,;"))]
+    return {key.strip().lower(): value.strip() for key, _, value in pairs}
+
+
 def _default(match: re.Match[str]) -> dict[str, Any]:
-    size = match["size"].replace(",", "")
+    size = match["size"]
     side = SentPosition.SHORT if size.startswith("-") else SentPosition.LONG
-    position = side if size.strip("-0.") else SentPosition.FLAT
+    position = side if size.strip("-0.,") else SentPosition.FLAT
     order = {"action": match["action"], "symbol": match["symbol"], "quantity": match["quantity"]}
     return order | {"market_position": position.value, "market_position_size": size.lstrip("-")}

@@ -33,6 +33,9 @@ _PLACEHOLDER = re.compile(r"\{\{[^}]*\}\}")
 # As seconds, this would be in the year 5138: a larger number counts milliseconds.
 _FEWEST_MILLISECONDS = 10**11
 _MOST_DIGITS = 30
+_NO_NUMBER = Decimal("nan")
+_WITH_THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+\.\d+", re.ASCII)
+_DIGITS_AND_MARKS = re.compile(r"[+-]?[\d.,'\s]+", re.ASCII)
 
 
 def first(body: Mapping[str, Any], *keys: str) -> tuple[str, Any]:
@@ -52,18 +55,26 @@ def number(body: Mapping[str, Any], *keys: str) -> Decimal | None:
     if isinstance(value, int | Decimal) and not isinstance(value, bool):
         found = Decimal(value)
     else:
-        found = _parsed(filled(key, value) if isinstance(value, str) else "")
+        found = _parsed(key, filled(key, value)) if isinstance(value, str) else _NO_NUMBER
     # Longer numbers would break later calculations.
     if not found.is_finite() or (found and abs(found.adjusted()) > _MOST_DIGITS):
         raise InvalidSignal(RefusalCode.BAD_VALUE, f"{key}: {shown(value)} is not a number")
     return found or Decimal(0)
 
 
-def _parsed(text: str) -> Decimal:
+def _parsed(key: str, text: str) -> Decimal:
+    """Return the number in *text*. A comma stands for thousands only where a point after it shows the decimals."""
+    written = text.strip().removeprefix("$").strip()
+    if _WITH_THOUSANDS.fullmatch(written):
+        written = written.replace(",", "")
+    elif "," in written and _DIGITS_AND_MARKS.fullmatch(written):
+        message = f"{key}: {shown(text)} may be thousands or decimals: write 1071.25, with a point and without commas"
+        raise InvalidSignal(RefusalCode.AMBIGUOUS_NUMBER, message)
     try:
-        return Decimal(text.replace(",", "").removeprefix("$").strip())
+        # Decimal itself also reads 1_000, and the digits of other alphabets.
+        return Decimal(written) if written.isascii() and "_" not in written else _NO_NUMBER
     except InvalidOperation:
-        return Decimal("nan")
+        return _NO_NUMBER
 
 
 def text(body: Mapping[str, Any], *keys: str) -> str | None:
