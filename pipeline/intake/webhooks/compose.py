@@ -5,14 +5,24 @@ from decimal import Decimal
 from typing import Any
 
 from config.webhooks import WebhookSettings
-from pipeline.intake.webhooks.message import Alert, AlertAction, RefusalCode, SentPosition
+from pipeline.intake.webhooks.message import Alert, AlertAction, OrderTerms, RefusalCode, SentPosition, Size, SizeUnit
 from pipeline.intake.webhooks.ticker import our_symbol
+from pipeline.intake.webhooks.values import shown
 from pipeline.model.errors import InvalidSignal
 from pipeline.model.signals import Action, Intent
+from pipeline.model.symbols import AssetClass, asset_class
 
 _AFTER = {Action.BUY: SentPosition.LONG, Action.SELL: SentPosition.SHORT}
 _CLOSES = {SentPosition.LONG: Action.SELL, SentPosition.SHORT: Action.BUY}
 
+_ALL = Decimal(100)
+_OF_A_POSITION = (SizeUnit.OF_POSITION, SizeUnit.PERCENT)
+_NOT_A_SIZE = {
+    SizeUnit.DOLLARS: "a size in dollars is not supported: send shares or coins, or no size",
+    SizeUnit.OF_EQUITY: "a size in percent of the equity is not supported: send shares or coins, or no size",
+    SizeUnit.OF_POSITION: "a part of a position in percent is not supported: send shares or coins",
+    SizeUnit.PERCENT: "it does not say of what it is a percentage: send shares or coins, or no size",
+}
 _NO_PRICE = (
     'an entry needs the price at the time of the alert: add "price": "{{close}}" to its message, '
     "or in plain text `buy AAPL at {{close}}`"
@@ -21,11 +31,11 @@ _NO_PRICE = (
 
 @dataclass(frozen=True, kw_only=True)
 class ComposedOrder:
-    """The side, the intent and the quantity of an alert's order, with a note about how they were found."""
+    """The side, the intent and the size of an alert's order, with a note about how they were found."""
 
     action: Action
     intent: Intent
-    quantity: Decimal | None
+    size: Size | None
     note: str | None = None
 
 
@@ -38,6 +48,8 @@ def compose(alert: Alert, webhook: WebhookSettings) -> tuple[dict[str, Any], tup
     symbol = our_symbol(alert.symbol, webhook)
     order = _order_of(alert, webhook)
     closes = order.intent is Intent.CLOSE
+    if not closes:
+        _refuse_for_entries(alert.terms, asset_class(symbol))
     if alert.price is None and not closes:
         raise InvalidSignal(RefusalCode.NO_PRICE, _NO_PRICE)
     fields = {
@@ -48,22 +60,23 @@ def compose(alert: Alert, webhook: WebhookSettings) -> tuple[dict[str, Any], tup
         "entry_price": alert.price,
         "stop_price": None if closes else alert.stop_price,
         "target_price": None if closes else alert.target_price,
-        "quantity": order.quantity if webhook.quantity == "use" else None,
+        **_size(order, webhook),
         "strategy": alert.strategy or webhook.strategy,
         "generated_at": alert.fired_at,
         "expires_at": alert.expires_at,
         "executors": _executors(alert, webhook),
     }
-    notes = (*alert.notes, *([order.note] if order.note else []))
+    unused = f"not used: {', '.join(alert.terms.unused)[:300]}" if alert.terms.unused else None
+    notes = (*alert.notes, *(note for note in (order.note, unused) if note is not None))
     return {key: value for key, value in fields.items() if value is not None}, notes
 
 
 def _order_of(alert: Alert, webhook: WebhookSettings) -> ComposedOrder:
     match alert.action:
         case AlertAction.CLOSE_LONG:
-            return ComposedOrder(action=Action.SELL, intent=Intent.CLOSE, quantity=alert.quantity)
+            return ComposedOrder(action=Action.SELL, intent=Intent.CLOSE, size=alert.terms.size)
         case AlertAction.CLOSE_SHORT:
-            return ComposedOrder(action=Action.BUY, intent=Intent.CLOSE, quantity=alert.quantity)
+            return ComposedOrder(action=Action.BUY, intent=Intent.CLOSE, size=alert.terms.size)
         case AlertAction.CLOSE:
             return _exit(alert, webhook)
         case AlertAction.BUY:
@@ -78,23 +91,49 @@ def _exit(alert: Alert, webhook: WebhookSettings) -> ComposedOrder:
     side = reported or SentPosition(webhook.exits)
     note = f"the alert does not name the side to close; it closes a {side} position (webhooks.{webhook.name}.exits)"
     return ComposedOrder(
-        action=_CLOSES[side], intent=Intent.CLOSE, quantity=alert.quantity, note=None if reported else note
+        action=_CLOSES[side], intent=Intent.CLOSE, size=alert.terms.size, note=None if reported else note
     )
 
 
 def _entry_or_exit(alert: Alert, action: Action) -> ComposedOrder:
-    after, before = _AFTER[action], alert.previous
-    if alert.closes or alert.position not in (None, after):
+    after, before, size = _AFTER[action], alert.previous, alert.terms.size
+    if alert.intent is Intent.CLOSE or alert.terms.closes or alert.position not in (None, after):
         # Flat afterwards closes the whole position; a position on the other side means that a part of it is closed.
-        whole = alert.position is SentPosition.FLAT
-        return ComposedOrder(action=action, intent=Intent.CLOSE, quantity=None if whole else alert.quantity)
-    if alert.opens or before is SentPosition.FLAT or (before is after and alert.position is after):
-        return ComposedOrder(action=action, intent=Intent.OPEN, quantity=alert.quantity)
-    if before is not None and before is not after and alert.position is after:
+        whole = alert.position is SentPosition.FLAT and (size is None or size.unit is SizeUnit.UNITS)
+        return ComposedOrder(action=action, intent=Intent.CLOSE, size=None if whole else size)
+    if alert.intent is Intent.OPEN or before is SentPosition.FLAT or (before is after and alert.position is after):
+        return ComposedOrder(action=action, intent=Intent.OPEN, size=size)
+    turns = before is not None and before is not after and alert.position is after
+    if turns and (size is None or size.unit is SizeUnit.UNITS):
         note = "the order turns the position, so its contracts count for both sides: "
         note += "the size after the order is used" if alert.position_size else "the executor chooses the size"
-        return ComposedOrder(action=action, intent=Intent.AUTO, quantity=alert.position_size or None, note=note)
-    return ComposedOrder(action=action, intent=Intent.AUTO, quantity=alert.quantity)
+        left = alert.position_size
+        size = Size(unit=SizeUnit.UNITS, value=left, key="market_position_size") if left else None
+        return ComposedOrder(action=action, intent=Intent.AUTO, size=size, note=note)
+    return ComposedOrder(action=action, intent=Intent.AUTO, size=size)
+
+
+def _refuse_for_entries(terms: OrderTerms, traded: AssetClass) -> None:
+    """Refuse instructions that only exits follow: an exit waits for its market, and is sent again until it is done."""
+    if terms.for_exits is not None:
+        message = f"{terms.for_exits}: an entry cannot follow it: remove it (hours.closed, order.entry_timeout_s)"
+        raise InvalidSignal(RefusalCode.NOT_SUPPORTED, message)
+    if terms.time_in_force is not None:
+        key, sent = terms.time_in_force
+        carried_out = "gtc" if traded is AssetClass.CRYPTO else "day"
+        if sent != carried_out:
+            message = f"{key}: {shown(sent)} is not carried out; an entry in {traded} is ordered as {carried_out}"
+            raise InvalidSignal(RefusalCode.NOT_SUPPORTED, message)
+
+
+def _size(order: ComposedOrder, webhook: WebhookSettings) -> dict[str, Decimal]:
+    """Return the size under its key in the signal."""
+    size, closes = order.size, order.intent is Intent.CLOSE
+    if size is None or (closes and size.unit in _OF_A_POSITION and size.value == _ALL):
+        return {}
+    if size.unit is SizeUnit.UNITS:
+        return {"quantity": size.value} if webhook.quantity == "use" else {}
+    raise InvalidSignal(RefusalCode.NOT_SUPPORTED, f"{size.key}: {_NOT_A_SIZE[size.unit]}")
 
 
 def _executors(alert: Alert, webhook: WebhookSettings) -> list[str] | None:

@@ -1,10 +1,12 @@
 """The content of an alert in any dialect, and the codes of refused deliveries."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
+
+from pipeline.model.signals import Intent
 
 
 class RefusalCode(StrEnum):
@@ -56,6 +58,43 @@ class SentPosition(StrEnum):
     FLAT = "flat"
 
 
+class SizeUnit(StrEnum):
+    """The unit of a size; the values are the keys of our signals."""
+
+    UNITS = "quantity"
+    DOLLARS = "notional"
+    OF_EQUITY = "equity_percent"
+    OF_POSITION = "close_percent"
+    #: Of what, is not said.
+    PERCENT = "percent"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size:
+    """A size in its unit, and the key under which it was sent."""
+
+    unit: SizeUnit
+    value: Decimal
+    key: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderTerms:
+    """What a body says about its order besides symbol, side, prices and times. None: it does not say it."""
+
+    size: Size | None = None
+    #: market or limit.
+    kind: str | None = None
+    #: day or gtc, and the key under which it was sent.
+    time_in_force: tuple[str, str] | None = None
+    #: Whether the order may only reduce a position.
+    closes: bool = False
+    #: The key of an instruction that an entry cannot follow.
+    for_exits: str | None = None
+    #: The keys that were not read and do not change the order.
+    unused: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Alert:
     """The content of an alert. A field is None when the alert does not have it."""
@@ -64,7 +103,7 @@ class Alert:
     symbol: str
     action: AlertAction
     price: Decimal | None = None
-    quantity: Decimal | None = None
+    terms: OrderTerms = field(default_factory=OrderTerms)
     stop_price: Decimal | None = None
     target_price: Decimal | None = None
     confidence: Decimal | None = None
@@ -78,8 +117,7 @@ class Alert:
     fired_at: datetime | None = None
     expires_at: Any = None
     executors: tuple[str, ...] | None = None
-    #: Whether the sender says that the order only opens, or only closes.
-    opens: bool = False
-    closes: bool = False
+    #: None: the sender does not say whether the order opens or closes.
+    intent: Intent | None = None
     #: Sentences about choices that were made while reading the alert.
     notes: tuple[str, ...] = ()

@@ -41,7 +41,7 @@ def read(sent: str, now: datetime) -> Alert:
     if match := _DEFAULT.fullmatch(text):
         return tradingview.read(_default(match), now)
     if _PAIRS.fullmatch(text):
-        return tradingview.read(_pairs(text), now)
+        return tradingview.read(_pairs(text), now, in_text=True)
     match = _LINE.fullmatch(text)
     if match is None or match["action"].lower().replace(" ", "_") not in values.ACTIONS:
         message = (
@@ -52,8 +52,12 @@ def read(sent: str, now: datetime) -> Alert:
 
 
 def _pairs(text: str) -> dict[str, str]:
-    pairs = [part.partition("=") for part in _BETWEEN_PAIRS.split(text.strip(" ,;"))]
-    return {key.strip().lower(): value.strip() for key, _, value in pairs}
+    pairs: dict[str, str] = {}
+    for part in _BETWEEN_PAIRS.split(text.strip(" ,;")):
+        key, _, value = (piece.strip() for piece in part.partition("="))
+        if pairs.setdefault(key, value) != value:
+            raise InvalidSignal(RefusalCode.NOT_UNDERSTOOD, f"{key} is given more than once")
+    return pairs
 
 
 def _default(match: re.Match[str]) -> dict[str, Any]:

@@ -1,31 +1,37 @@
 """Read any JSON by the template of its webhook: constants, and paths into the body."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
 from config.webhooks import Template
 from pipeline.intake.webhooks import values
+from pipeline.intake.webhooks.fields import fields_of
 from pipeline.intake.webhooks.message import Alert, AlertAction, RefusalCode
+from pipeline.intake.webhooks.order_terms import BAR, read_terms, refuse_unread
 from pipeline.intake.webhooks.values import shown
+from pipeline.intake.webhooks.vocabulary import Term, term_of
 from pipeline.model.errors import InvalidSignal
 
+_SIZES = ("quantity",)
 _FIELDS = tuple(name for name in Template.model_fields if name != "words")
 
 
-def read(sent: Mapping[str, Any], template: Template) -> Alert:
-    """Return the alert that *template* finds in a body.
+def read(sent: Mapping[str, Any], template: Template, *, sizes: bool) -> Alert:
+    """Return the alert that *template* finds in a body. *sizes*: a size that it does not name is refused.
 
     Raises:
         InvalidSignal: a value is missing or cannot be read.
     """
     body = {field: _value_of(sent, field, getattr(template, field)) for field in _FIELDS}
+    for key, value in _unmapped(sent, {str(getattr(template, field)) for field in _FIELDS}):
+        refuse_unread(key, value, sizes=sizes)
     body["action"] = template.words.get(str(body["action"]), body["action"])
     return Alert(
         symbol=_needed(values.text(body, "symbol"), "symbol", template),
         action=_action(body, template),
         price=values.number(body, "price"),
-        quantity=values.number(body, "quantity"),
+        terms=read_terms(fields_of({key: body[key] for key in _SIZES}, {}), ()),
         stop_price=values.number(body, "stop_price"),
         target_price=values.number(body, "target_price"),
         confidence=values.number(body, "confidence"),
@@ -36,6 +42,20 @@ def read(sent: Mapping[str, Any], template: Template) -> Alert:
         position=values.position(body, "position"),
         previous=values.position(body, "previous_position"),
     )
+
+
+def _unmapped(sent: Any, mapped: Collection[str], path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the keys and values that the template does not name."""
+    inner = sent.items() if isinstance(sent, Mapping) else enumerate(sent)
+    bar = isinstance(sent, Mapping) and not BAR.isdisjoint(sent)
+    for key, value in inner:
+        here = f"{path}.{key}" if path else str(key)
+        if f"{{{here}}}" in mapped:
+            continue
+        if isinstance(value, Mapping | list) and any(each.startswith(f"{{{here}.") for each in mapped):
+            yield from _unmapped(value, mapped, here)
+        elif not (bar and term_of(str(key)) is Term.VOLUME):
+            yield str(key), value
 
 
 def _action(body: Mapping[str, Any], template: Template) -> AlertAction:

@@ -6,10 +6,13 @@ from decimal import Decimal
 from typing import Any
 
 from pipeline.intake.webhooks import values
+from pipeline.intake.webhooks.fields import fields_of
 from pipeline.intake.webhooks.message import Alert, AlertAction, RefusalCode
-from pipeline.intake.webhooks.tradingview import common, symbol_of
+from pipeline.intake.webhooks.order_terms import read_terms
+from pipeline.intake.webhooks.tradingview import COMMON, ELSEWHERE, KNOWN, STOP, TARGET, common, price_of, symbol_of
 from pipeline.intake.webhooks.values import shown
 from pipeline.model.errors import InvalidSignal
+from pipeline.model.signals import Intent
 
 #: Keys that only TradersPost uses.
 OWN = frozenset(
@@ -21,51 +24,33 @@ OWN = frozenset(
 #: Keys of options, which signals do not support.
 OPTIONS = frozenset({"expiration", "intrinsicValue", "optionType", "strikeCount", "strikePrice", "strikesAway"})
 
-_SIZES = "send a quantity of shares or units, or none: then the executor chooses the size (size.method)"
+# `extras` is stored and not traded, by the sender's own rules.
+_READ = COMMON - ELSEWHERE | {"sentiment", "extras"}
 
 
-def read(body: Mapping[str, Any], now: datetime) -> Alert:
+def read(sent: Mapping[str, Any], now: datetime) -> Alert:
     """Return the alert in a message.
 
     Raises:
         InvalidSignal: a value is missing or cannot be read, or a signal cannot express the order.
     """
-    _refuse_unsupported(body)
+    # Its `stopPrice` is that of a stop order, and not of the position's stop.
+    body = fields_of(sent, KNOWN, stop_price="trigger_price")
+    terms = read_terms(body, _READ)
     symbol = symbol_of(body, "ticker", "symbol")
     action, opens, notes = _action(values.text(body, "action"), values.text(body, "sentiment"))
-    limited = values.text(body, "orderType") == "limit"
-    price = values.number(
-        body, *(("limitPrice", "signalPrice", "price") if limited else ("signalPrice", "price", "limitPrice"))
-    )
+    price = price_of(body, terms)
     return Alert(
         symbol=symbol,
         action=action,
         price=price,
-        quantity=_quantity(body, action),
-        stop_price=_stop(body.get("stopLoss"), price, action, body),
-        target_price=_target(body.get("takeProfit"), price, action, body),
+        terms=terms,
+        stop_price=_stop(price, action, body),
+        target_price=_target(price, action, body),
         position=values.position(body, "sentiment"),
-        opens=opens,
         notes=notes,
-        **common(body, now),
+        **common(body, now) | ({"intent": Intent.OPEN} if opens else {}),
     )
-
-
-def _refuse_unsupported(body: Mapping[str, Any]) -> None:
-    if options := sorted(OPTIONS & set(body)):
-        raise InvalidSignal(
-            RefusalCode.NOT_SUPPORTED, f"{options[0]}: options are not traded; only shares and crypto are"
-        )
-    if body.get("test") not in (None, False, "false"):
-        raise InvalidSignal(
-            RefusalCode.NOT_SUPPORTED, "test: this message says that it is a test; nothing was recorded"
-        )
-    kind = values.text(body, "orderType")
-    if kind not in (None, "market", "limit"):
-        message = (
-            f"orderType: {shown(kind)} waits for a price, and a signal acts at once; send it when the price is reached"
-        )
-        raise InvalidSignal(RefusalCode.NOT_SUPPORTED, message)
 
 
 def _action(sent: str | None, sentiment: str | None) -> tuple[AlertAction, bool, tuple[str, ...]]:
@@ -84,28 +69,21 @@ def _action(sent: str | None, sentiment: str | None) -> tuple[AlertAction, bool,
     return values.action({"action": sent}, "action") or AlertAction.BUY, False, ()
 
 
-def _quantity(body: Mapping[str, Any], action: AlertAction) -> Decimal | None:
-    kind = values.text(body, "quantityType")
-    quantity = values.number(body, "quantity")
-    if kind in (None, "fixed_quantity") or quantity is None:
-        return quantity
-    if kind == "percent_of_position" and action not in (AlertAction.BUY, AlertAction.SELL) and quantity == 100:  # noqa: PLR2004 -- percent
-        return None
-    raise InvalidSignal(RefusalCode.NOT_SUPPORTED, f"quantityType: {shown(kind)} is not supported; {_SIZES}")
-
-
-def _stop(sent: Any, price: Decimal | None, action: AlertAction, body: Mapping[str, Any]) -> Decimal | None:
+def _stop(price: Decimal | None, action: AlertAction, body: Mapping[str, Any]) -> Decimal | None:
+    sent = body.get("stop_loss")
     if isinstance(sent, dict):
-        if sent.get("type") == "trailing_stop" or {"trailAmount", "trailPercent"} & set(sent):
-            raise InvalidSignal(RefusalCode.NOT_SUPPORTED, "stopLoss: a signal cannot have a trailing stop")
+        if sent.get("type") not in (None, "stop") or {"trailAmount", "trailPercent"} & set(sent):
+            message = f"stopLoss: {shown(sent.get('type') or 'trailing_stop')} is not carried out; only a stop is"
+            raise InvalidSignal(RefusalCode.NOT_SUPPORTED, message)
         return _leg(sent, "stopLoss", price, up=action is AlertAction.SELL, absolute=("stopPrice", "price"))
-    return values.number(body, "stopLoss")
+    return values.number(body, *STOP)
 
 
-def _target(sent: Any, price: Decimal | None, action: AlertAction, body: Mapping[str, Any]) -> Decimal | None:
+def _target(price: Decimal | None, action: AlertAction, body: Mapping[str, Any]) -> Decimal | None:
+    sent = body.get("take_profit")
     if isinstance(sent, dict):
         return _leg(sent, "takeProfit", price, up=action is not AlertAction.SELL, absolute=("limitPrice", "price"))
-    return values.number(body, "takeProfit")
+    return values.number(body, *TARGET)
 
 
 def _leg(

@@ -2,59 +2,78 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from pipeline.intake.webhooks import values
-from pipeline.intake.webhooks.message import Alert, AlertAction, RefusalCode, SentPosition
+from pipeline.intake.webhooks.fields import Fields, fields_of
+from pipeline.intake.webhooks.message import Alert, AlertAction, OrderTerms, RefusalCode, SentPosition
+from pipeline.intake.webhooks.order_terms import read_terms
+from pipeline.intake.webhooks.vocabulary import joined
 from pipeline.model.errors import InvalidSignal
+from pipeline.model.signals import Intent
 
 _SYMBOL = ("symbol", "ticker", "pair", "instrument")
 _ACTION = ("action", "order_action", "side", "direction", "signal")
-_POSITION = ("market_position", "marketPosition", "sentiment", "position")
-_PREVIOUS = ("prev_market_position", "prevMarketPosition", "prev_position", "previous_position")
-_SIZE = ("market_position_size", "marketPositionSize", "position_size")
-_PRICE = ("entry_price", "price", "order_price", "signalPrice", "limit_price", "limitPrice", "close")
-_QUANTITY = ("quantity", "contracts", "order_contracts", "qty")
-_STOP = ("stop_price", "stop_loss", "stopLoss", "stop_loss_price", "sl")
-_TARGET = ("target_price", "take_profit", "takeProfit", "take_profit_price", "tp")
+_POSITION = ("market_position", "sentiment", "position")
+_PREVIOUS = ("prev_market_position", "prev_position", "previous_position")
+_SIZE = ("market_position_size", "position_size")
+_PRICE = ("entry_price", "price", "order_price", "signal_price", "close")
+_LIMIT = ("limit_price",)
+STOP = ("stop_price", "stop_loss", "stop_loss_price", "sl")
+TARGET = ("target_price", "take_profit", "take_profit_price", "tp")
 #: Keys whose value names one alert. `id` and `order_id` do not: in a strategy's alerts they are "Long" every time.
-SOURCE_ID = ("source_id", "signal_id", "signalId", "alert_id")
+SOURCE_ID = ("source_id", "signal_id", "alert_id")
+#: The names that are read here, and in the other dialects but for `ELSEWHERE`.
+COMMON = frozenset(
+    {"confidence", "strategy", "strategy_name", "time", "expires_at", "executors", "exchange", "intent", "source"}
+).union(_SYMBOL, _ACTION, _POSITION, _PREVIOUS, _SIZE, _PRICE, _LIMIT, STOP, TARGET, SOURCE_ID, values.FIRED)
+ELSEWHERE = frozenset({*_ACTION, *_POSITION, *_PREVIOUS, *_SIZE, "sentiment"}) - {"action"}
+KNOWN = {joined(name): name for name in COMMON}
 _FROM_POSITION = {
     SentPosition.LONG: AlertAction.BUY,
     SentPosition.SHORT: AlertAction.SELL,
     SentPosition.FLAT: AlertAction.CLOSE,
 }
+# The side that a close names may be that of the position (long, short) or of its order (sell, buy).
+_CLOSES = {AlertAction.BUY: AlertAction.CLOSE_LONG, AlertAction.SELL: AlertAction.CLOSE_SHORT}
+_CLOSED_BY = {AlertAction.SELL: AlertAction.CLOSE_LONG, AlertAction.BUY: AlertAction.CLOSE_SHORT}
 # The fields of a strategy or a bar are often sent in an object of their own.
-_INNER = ("bar", "strategy", "order")
+_INNER = ("bar", "strategy", "strategy_info", "order")
 
 
-def read(sent: Mapping[str, Any], now: datetime) -> Alert:
-    """Return the alert in a JSON body.
+def read(sent: Mapping[str, Any], now: datetime, *, in_text: bool = False) -> Alert:
+    """Return the alert in a JSON body, or with *in_text* in the pairs of a text.
 
     Raises:
-        InvalidSignal: a value is missing or cannot be read.
+        InvalidSignal: a value is missing or cannot be read, or a signal cannot express the order.
     """
     body = _flat(sent)
+    terms = read_terms(body, COMMON, in_text=in_text)
     symbol = symbol_of(body, *_SYMBOL)
     position = values.position(body, *_POSITION)
-    action = values.action(body, *_ACTION) or (None if position is None else _FROM_POSITION[position])
+    action = _action(body) or (None if position is None else _FROM_POSITION[position])
     if action is None:
         message = 'there is no action: add "action": "{{strategy.order.action}}", or "buy", "sell", "close"'
         raise InvalidSignal(RefusalCode.NOT_UNDERSTOOD, message)
     return Alert(
         symbol=symbol,
         action=action,
-        price=values.number(body, *_PRICE),
-        quantity=values.number(body, *_QUANTITY),
-        stop_price=values.number(body, *_STOP),
-        target_price=values.number(body, *_TARGET),
+        price=price_of(body, terms),
+        terms=terms,
+        stop_price=values.number(body, *STOP),
+        target_price=values.number(body, *TARGET),
         position=position,
         previous=values.position(body, *_PREVIOUS),
         position_size=values.number(body, *_SIZE),
-        closes=body.get("intent") == "close",
-        opens=body.get("intent") == "open",
         **common(body, now),
     )
+
+
+def price_of(body: Mapping[str, Any], terms: OrderTerms) -> Decimal | None:
+    """Return the price of the order: its limit, unless it is a market order; else the price at the alert."""
+    names = (*_PRICE, *_LIMIT) if terms.kind == "market" else (*_LIMIT, *_PRICE)
+    return values.number(body, *names)
 
 
 def symbol_of(body: Mapping[str, Any], *keys: str) -> str:
@@ -80,7 +99,32 @@ def common(body: Mapping[str, Any], now: datetime) -> dict[str, Any]:
         "fired_at": values.fired_at(body, now),
         "expires_at": values.time(body, "expires_at"),
         "executors": None if executors is None else _names(executors),
+        "intent": _intent(body),
     }
+
+
+def _intent(body: Mapping[str, Any]) -> Intent | None:
+    sent = values.text(body, "intent")
+    if sent is None:
+        return None
+    if sent.lower() not in list(Intent):
+        raise InvalidSignal(RefusalCode.NOT_UNDERSTOOD, f"intent: {values.shown(sent)} is not open, close or auto")
+    return Intent(sent.lower())
+
+
+def _action(body: Mapping[str, Any]) -> AlertAction | None:
+    """Return the action. A close may name its side under a second key; two other actions are refused."""
+    action = values.action(body, *_ACTION)
+    for name in _ACTION:
+        sent = body.get(name)
+        if not isinstance(sent, str) or values.ACTIONS.get(sent.lower(), action) is action:
+            continue
+        other = values.ACTIONS[sent.lower()]
+        if action is not AlertAction.CLOSE or other not in _CLOSES:
+            message = f"{name}: {values.shown(sent)} is another action than {action}: send one of them"
+            raise InvalidSignal(RefusalCode.NOT_UNDERSTOOD, message)
+        return _CLOSES[other] if sent.lower() in ("long", "short") else _CLOSED_BY[other]
+    return action
 
 
 def _names(sent: Any) -> tuple[str, ...]:
@@ -91,8 +135,15 @@ def _names(sent: Any) -> tuple[str, ...]:
 
 
 # A field of the body itself wins over the same field of an inner object.
-def _flat(sent: Mapping[str, Any]) -> dict[str, Any]:
-    inner = {key: value for name in _INNER if isinstance(sent.get(name), dict) for key, value in sent[name].items()}
-    # The time of a bar is not the time at which the alert fired.
-    inner.pop("time", None)
-    return inner | {key: value for key, value in sent.items() if not (key in _INNER and isinstance(value, dict))}
+def _flat(sent: Mapping[str, Any]) -> Fields:
+    top, flat = fields_of(sent, KNOWN), Fields()
+    for name in _INNER:
+        if isinstance(top.get(name), dict):
+            inner = fields_of(top.pop(name), KNOWN)
+            # Of a bar, the time is not that of the firing, and the volume is not that of the order.
+            inner.pop("time", None)
+            if name == "bar":
+                inner.pop("volume", None)
+            flat.take(inner)
+    flat.take(top)
+    return flat

@@ -102,7 +102,7 @@ def _read(content: Mapping[str, Any] | str, dialect: str, webhook: WebhookSettin
     if isinstance(content, str):
         return plain.read(content, now)
     if webhook.template is not None:
-        return template.read(content, webhook.template)
+        return template.read(content, webhook.template, sizes=webhook.quantity == "use")
     reader = {"traderspost": traderspost.read, "signalstack": signalstack.read}.get(dialect, tradingview.read)
     return reader(content, now)
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from pipeline.intake.webhooks.fields import Fields, is_absent
 from pipeline.intake.webhooks.message import AlertAction, RefusalCode, SentPosition
 from pipeline.model.errors import InvalidSignal
 
@@ -39,11 +40,11 @@ _DIGITS_AND_MARKS = re.compile(r"[+-]?[\d.,'\s]+", re.ASCII)
 
 
 def first(body: Mapping[str, Any], *keys: str) -> tuple[str, Any]:
-    """Return the first of *keys* that has a value, and the value; the last key and None when there is none."""
+    """Return the first of *keys* that has a value, as it was sent, and the value; else the last key and None."""
     for key in keys:
         value = body.get(key)
-        if value is not None and value != "":
-            return key, value
+        if not is_absent(value):
+            return body.sent(key) if isinstance(body, Fields) else key, value
     return keys[-1], None
 
 

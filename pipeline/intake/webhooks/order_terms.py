@@ -1,0 +1,175 @@
+"""Read the terms of an order by the one list of `vocabulary`: each is carried out, or refused by its name."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+from pipeline.intake.webhooks import values
+from pipeline.intake.webhooks.fields import Fields, is_absent
+from pipeline.intake.webhooks.message import OrderTerms, RefusalCode
+from pipeline.intake.webhooks.sizes import size_of
+from pipeline.intake.webhooks.values import shown
+from pipeline.intake.webhooks.vocabulary import (
+    POSITION_SIZES,
+    Term,
+    joined,
+    may_change_the_order,
+    one_of,
+    term_of,
+    words_of,
+)
+from pipeline.model.errors import InvalidSignal
+
+#: The fields of a bar. `volume` beside one of them is the bar's.
+BAR = frozenset({"open", "high", "low", "close"})
+
+_OFF = one_of("0 false no none null off") | {""}
+_KINDS = dict.fromkeys(one_of("market mkt marketorder"), "market") | dict.fromkeys(
+    one_of("limit lmt limitorder"), "limit"
+)
+_PLAIN = "simple"
+# Words that no sender uses for anything but an order that waits.
+_OTHER_KINDS = one_of(
+    "stop stoplimit stopmarket stoploss stoplmt trail trailing trailingstop trailingstoplimit oco oto bracket"
+)
+_CLASSES = one_of(
+    """crypto cryptocurrency coin equity equities etf share shares stock stocks stk usequity usstock commonstock
+    spot"""
+)
+_TESTS = one_of("test testing paper demo sandbox sim simulation simulated dryrun dry backtest testnet practice mock")
+_GTC = one_of("gtc goodtilcanceled goodtilcancelled goodtillcanceled goodtillcancelled")
+
+
+def read_terms(body: Fields, read: Collection[str], *, in_text: bool = False) -> OrderTerms:
+    """Return the terms of a body. *read* are the names that its dialect reads itself.
+
+    Raises:
+        InvalidSignal: a term cannot be carried out, or an unknown key may change the order.
+    """
+    found: dict[Term, list[tuple[str, Any]]] = {}
+    unused = []
+    for name, value in body.items():
+        if name in read or is_absent(value):
+            continue
+        key = body.sent(name)
+        term = None if isinstance(value, dict) else term_of(name)
+        if _is_of_bar(term, body) and not in_text:
+            unused.append(key)
+            continue
+        if term is None or (term is Term.TYPE and joined(str(value)) not in _KINDS.keys() | _OTHER_KINDS):
+            refuse_unread(key, value)
+            unused.append(key)
+        else:
+            found.setdefault(term, []).append((key, value))
+    if not in_text or _is_of_bar(Term.VOLUME, body):
+        _refuse_volume(found.get(Term.VOLUME, ()))
+    for term in found.keys() & _REFUSED:
+        _refuse_unless_harmless(term, found[term])
+    return OrderTerms(
+        size=size_of(found),
+        kind=_kind([*found.get(Term.KIND, ()), *found.get(Term.TYPE, ())]),
+        time_in_force=_time_in_force(found.get(Term.TIME_IN_FORCE, ())),
+        closes=any(not _is_off(value) for _, value in found.get(Term.REDUCE_ONLY, ())),
+        for_exits=next((key for key, value in found.get(Term.FOR_EXITS, ()) if not _is_off(value)), None),
+        unused=tuple(unused),
+    )
+
+
+def refuse_unread(key: str, value: Any, *, sizes: bool = True) -> None:
+    """Raise InvalidSignal when *key*, or a key inside *value*, may change the order. *sizes*: a size does so."""
+    term, inner = term_of(key), list(_objects(value))
+    if term is None and (_is_off(value) or "_".join(words_of(key)) in POSITION_SIZES):
+        return
+    if inner and (term is Term.OPTION or may_change_the_order(key)):
+        raise _unsupported(key, "it may change the order and cannot be read: a signal is one order for one symbol")
+    ignored = term in _SIZES and not sizes
+    if not inner and not ignored and (may_change_the_order(key) if term is None else not _is_harmless(term, value)):
+        raise _unsupported(key, "it may change the order and is not read here: remove it, or rename it if it does not")
+    for each in inner:
+        for inner_key, inner_value in each.items():
+            if not _is_of_bar(term_of(inner_key), each):
+                refuse_unread(inner_key, inner_value, sizes=sizes)
+
+
+def _is_of_bar(term: Term | None, body: Mapping[str, Any]) -> bool:
+    return term is Term.VOLUME and not BAR.isdisjoint(str(name).lower() for name in body)
+
+
+def _objects(value: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield the objects in a value: itself, or those of an array."""
+    if isinstance(value, dict):
+        yield value
+    elif isinstance(value, list):
+        for each in value:
+            yield from _objects(each)
+
+
+def _refuse_volume(found: Collection[tuple[str, Any]]) -> None:
+    for key, _ in found:
+        raise _unsupported(key, 'it may be the size or the volume of a bar: send "quantity", or the fields of the bar')
+
+
+def _refuse_unless_harmless(term: Term, found: Collection[tuple[str, Any]]) -> None:
+    for key, value in found:
+        if not _is_harmless(term, value):
+            raise _unsupported(key, f"{shown(value)} {_REFUSED[term]}")
+
+
+def _is_harmless(term: Term, value: Any) -> bool:
+    """Return whether the order is the same without this term."""
+    word = joined(value) if isinstance(value, str) else ""
+    match term:
+        case Term.LIVE:
+            return not _is_off(value)
+        case Term.MODE:
+            words = value if isinstance(value, list) else [value]
+            return _TESTS.isdisjoint(joined(each) for each in words if isinstance(each, str))
+        case Term.ASSET_CLASS:
+            return word in _CLASSES
+        case Term.LEVERAGE:
+            return str(value).lower().strip(" x") in ("1", "1.0") or _is_off(value)
+        case Term.KIND | Term.TYPE:
+            return word in _KINDS or word == _PLAIN or (term is Term.TYPE and word not in _OTHER_KINDS)
+        case _:
+            return _is_off(value)
+
+
+def _is_off(value: Any) -> bool:
+    return value in (None, False, 0) or value in ([], {}) or (isinstance(value, str) and value.lower() in _OFF)
+
+
+def _kind(found: Sequence[tuple[str, Any]]) -> str | None:
+    kinds: dict[str, str] = {}
+    for key, value in found:
+        word = joined(values.text({key: value}, key) or "")
+        if word in _KINDS:
+            kinds[_KINDS[word]] = key
+        elif word != _PLAIN:
+            raise _unsupported(key, f"{shown(value)} waits for a price, and a signal acts at once: send it then")
+    if len(kinds) > 1:
+        raise _unsupported(kinds["limit"], f"{kinds['market']} names another kind of order: send one of them")
+    return next(iter(kinds), None)
+
+
+def _time_in_force(found: Collection[tuple[str, Any]]) -> tuple[str, str] | None:
+    for key, value in found:
+        word = joined(values.text({key: value}, key) or "")
+        word = "gtc" if word in _GTC else word
+        if word not in ("day", "gtc"):
+            raise _unsupported(key, f"{shown(value)} is not carried out; shares are ordered for the day, crypto as gtc")
+        return key, word
+    return None
+
+
+def _unsupported(key: str, message: str) -> InvalidSignal:
+    return InvalidSignal(RefusalCode.NOT_SUPPORTED, f"{key[:60]}: {message}")
+
+
+_SIZES = frozenset({Term.QUANTITY, Term.AMOUNT, Term.VOLUME, Term.NOTIONAL, Term.EQUITY_PERCENT, Term.UNIT})
+_REFUSED = {
+    Term.OPTION: "names an option; only shares and crypto are traded",
+    Term.ASSET_CLASS: "is not traded; only shares and crypto are",
+    Term.LEVERAGE: "is not carried out; the executor decides how much is bought on margin",
+    Term.TEST: "says that this message is a test; nothing was recorded",
+    Term.LIVE: "says that this message is not for real; nothing was recorded",
+    Term.MODE: "says that this message is not for real; nothing was recorded",
+}

@@ -1,0 +1,135 @@
+"""The words by which an alert changes its order: one list for all dialects, of every usual spelling."""
+
+import re
+from enum import StrEnum, auto
+
+
+def one_of(words: str) -> frozenset[str]:
+    """Return the words of a text as a set."""
+    return frozenset(words.split())
+
+
+class Term(StrEnum):
+    """One statement about an order besides its symbol, side, prices and times."""
+
+    #: A size in shares or coins.
+    QUANTITY = auto()
+    #: A size whose unit has to be named.
+    AMOUNT = auto()
+    #: A size in `key=value` lines; beside the fields of a bar it is the bar's.
+    VOLUME = auto()
+    #: A size in dollars.
+    NOTIONAL = auto()
+    #: A size in percent of the account's equity.
+    EQUITY_PERCENT = auto()
+    #: A share of the position.
+    CLOSE_PERCENT = auto()
+    #: A percentage of something that is not named.
+    PERCENT = auto()
+    #: The unit of the size.
+    UNIT = auto()
+    #: Market, limit, stop …
+    KIND = auto()
+    #: A kind, or the sender's word for something else.
+    TYPE = auto()
+    TIME_IN_FORCE = auto()
+    #: Only reduce a position.
+    REDUCE_ONLY = auto()
+    #: Instructions that every exit follows, and no entry can.
+    FOR_EXITS = auto()
+    LEVERAGE = auto()
+    #: Shares, crypto, options …
+    ASSET_CLASS = auto()
+    OPTION = auto()
+    #: Not a real order when it is true.
+    TEST = auto()
+    #: Not a real order when it is false.
+    LIVE = auto()
+    #: Live, paper …
+    MODE = auto()
+
+
+_SPELLINGS = {
+    Term.QUANTITY: """quantity qty contracts order_contracts order_quantity order_qty shares share units coins q
+        num_shares number_of_shares share_count trade_quantity trade_qty""",
+    Term.AMOUNT: "amount size order_size order_amount trade_size trade_amount amount_per_trade pos_size",
+    Term.VOLUME: "volume vol",
+    Term.NOTIONAL: """notional notional_usd notional_value notional_amount dollar_amount dollars usd usd_amount
+        amount_usd amount_in_usd usd_size quote_amount quote_qty quote_quantity quote_order_qty quote_size cash
+        cash_amount cash_order_qty order_value trade_value dollar_value""",
+    Term.EQUITY_PERCENT: """equity_percent equity_pct equity_percentage percent_of_equity pct_of_equity
+        percentage_of_equity percent_equity""",
+    Term.CLOSE_PERCENT: """close_percent close_pct close_percentage percent_of_position pct_of_position
+        percentage_of_position position_percent position_pct position_percentage exit_percent exit_pct
+        exit_percentage percent_to_close""",
+    Term.PERCENT: """percent pct percentage perc quantity_percent quantity_pct qty_percent qty_pct size_percent
+        size_pct order_percent amount_percent""",
+    Term.UNIT: """quantity_type qty_type size_type amount_type volume_type quantity_unit qty_unit size_unit
+        amount_unit unit unit_type units_type sizing sizing_method sizing_type size_method quantity_method
+        quantity_mode qty_mode order_size_type order_qty_type trade_size_type amount_per_trade_type currency_type
+        investment_type position_size_type position_sizing qt""",
+    Term.KIND: "order_type ord_type order_kind type_of_order entry_type execution_type price_type order_class",
+    Term.TYPE: "type",
+    Term.TIME_IN_FORCE: "time_in_force tif duration order_duration order_tif good_till good_til validity",
+    Term.REDUCE_ONLY: "reduce_only close_only only_close",
+    Term.FOR_EXITS: """extended_hours extended_trading ext_hours outside_rth after_hours pre_market
+        allow_extended_hours cancel cancel_orders cancel_open_orders""",
+    Term.LEVERAGE: "leverage lev",
+    Term.ASSET_CLASS: """class asset_class asset_type instrument_type instrument_class security_type sec_type
+        product_type market_type""",
+    Term.OPTION: """option_type option options option_symbol option_contract call_put put_call right strike
+        strike_price strikes strike_count strikes_away intrinsic_value expiration expiration_date expiration_type
+        expiry expiry_date exp_date maturity dte days_to_expiration legs leg moneyness""",
+    Term.TEST: """test is_test testing test_mode test_order test_only test_net is_test_net use_test_net dry_run
+        is_dry_run dry simulate simulated simulation sim is_simulated sandbox use_sandbox is_sandbox paper is_paper
+        paper_trading paper_trade paper_mode demo is_demo demo_mode mock validate_only validate preview what_if
+        backtest is_backtest practice""",
+    Term.LIVE: "live is_live live_trading live_mode enabled is_enabled active is_active real real_money",
+    Term.MODE: """mode env environment trading_mode trade_mode account_type account_mode execution_mode order_mode
+        run_mode flag flags""",
+}
+
+# A key with one of these words may change the order. The words of the spellings above that also name other things are
+# left out: type, order, mode, volume, price.
+_WORDS = one_of(
+    """
+    quantity qty size sizing share shares lot lots contract contracts unit units coins amount notional dollar dollars
+    usd cash percent pct percentage perc leverage lev margin risk reduce
+    trail trailing stop sl tp take target targets trigger oco oto bracket iceberg hidden aon
+    tif duration gtc gtd ioc fok
+    option options strike strikes expiry expiration leg legs call put dte
+    test testnet dry paper demo sandbox simulate simulated simulation
+    """
+)
+# In a key whose words are joined, only these are found: the short ones are parts of other words.
+_LONG_WORDS = tuple(word for word in _WORDS if len(word) >= 5)  # noqa: PLR2004 -- `latest`, `resize`
+
+#: Keys that describe the sender's position, and not the order.
+POSITION_SIZES = one_of("market_position_size prev_market_position_size position_size prev_position_size")
+
+
+def words_of(key: str) -> list[str]:
+    """Return the words of a key: `quantityType`, `QTY_TYPE` and `qty%` have two each."""
+    spelled = key.replace("%", " percent ").replace("$", " dollars ")
+    return [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", spelled)]
+
+
+def joined(key: str) -> str:
+    """Return the words of a key without anything between them, by which spellings are compared."""
+    return "".join(words_of(key))
+
+
+def term_of(key: str) -> Term | None:
+    """Return the term that a key spells."""
+    return _TERMS.get(joined(key))
+
+
+def may_change_the_order(key: str) -> bool:
+    """Return whether the name of an unknown key has a word of the list in it."""
+    words = words_of(key)
+    if len(words) == 1:
+        return words[0] in _WORDS or words[0].startswith(_LONG_WORDS) or words[0].endswith(_LONG_WORDS)
+    return not _WORDS.isdisjoint(words)
+
+
+_TERMS = {joined(name): term for term, names in _SPELLINGS.items() for name in names.split()}

@@ -1,0 +1,262 @@
+"""Whatever an alert says about its order is carried out or refused by its name, in every dialect and spelling."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from config.webhooks import Template
+from tests.unit.webhooks.test_translate import read, refusal
+
+ENTRY = {"symbol": "AAPL", "action": "buy", "price": "71"}
+TICKER = {"ticker": "AAPL", "action": "buy", "price": "71"}
+CLOSE = {"symbol": "AAPL", "action": "close"}
+#: Bodies that make each dialect of `auto` the one that reads.
+DIALECTS = {
+    "tradingview": {"symbol": "AAPL", "action": "buy", "price": "71"},
+    "traderspost": {"ticker": "AAPL", "action": "buy", "signalPrice": "71", "sentiment": "long"},
+    "signalstack": {"symbol": "AAPL", "action": "buy", "price": "71", "class": "stock"},
+}
+
+# What is refused, and the key that the sentence begins with.
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    # The unit of a size.
+    ({"quantityType": "risk_dollar_amount", "quantity": 100}, "quantityType"),
+    ({"quantityType": "risk_percent", "quantity": 1}, "quantityType"),
+    ({"qty_type": "percent", "qty": 5}, "qty"),
+    ({"qtyType": "percent_of_balance", "qty": 5}, "qtyType"),
+    ({"quantity_type": "lots", "quantity": 1}, "quantity_type"),
+    ({"QUANTITYTYPE": "percent", "QUANTITY": 5}, "QUANTITY"),
+    ({"size": "5%"}, "size"),
+    ({"quantity": "5%"}, "quantity"),
+    ({"qty%": 5}, "qty%"),
+    ({"percent": 5}, "percent"),
+    ({"qty_percent": 5}, "qty_percent"),
+    ({"risk": 1}, "risk"),
+    ({"riskPercent": 1}, "riskPercent"),
+    ({"vol_lots": 0.1}, "vol_lots"),
+    ({"lots": 1}, "lots"),
+    ({"amount": 1000}, "amount"),
+    ({"size": 100}, "size"),
+    ({"amountPerTrade": 0.5, "amountPerTradeType": "percents"}, "amountPerTrade"),
+    ({"order": {"amount": "5", "currency_type": "margin_percent"}}, "currency_type"),
+    ({"investmentType": "percentage_investment", "amount": 5}, "investmentType"),
+    ({"quantityType": "dollar_amount"}, "quantityType"),
+    ({"volume": 2.5}, "volume"),
+    ({"leverage": 5}, "leverage"),
+    ({"leverage": "3x"}, "leverage"),
+    ({"margin_mode": "isolated"}, "margin_mode"),
+    # Two sizes.
+    ({"quantity": 5, "qty": 10}, "qty"),
+    ({"quantity": 5, "contracts": 10}, "contracts"),
+    ({"quantity": 5, "notional": 1000}, "notional"),
+    ({"contracts": 5, "percent": 5}, "percent"),
+    ({"quantity": 5, "qty_type": "fixed", "quantity_type": "dollars"}, "quantity_type"),
+    # The kind of order.
+    ({"orderType": "stop"}, "orderType"),
+    ({"orderType": "stop_limit", "limitPrice": 75}, "orderType"),
+    ({"order_type": "trailing_stop"}, "order_type"),
+    ({"ORDER_TYPE": "Stop Market"}, "ORDER_TYPE"),
+    ({"ordertype": "moc"}, "ordertype"),
+    ({"type": "stop"}, "type"),
+    ({"order": {"type": "STOP_LIMIT"}}, "type"),
+    ({"order_type": "market", "type": "limit"}, "type"),
+    ({"order_class": "oco"}, "order_class"),
+    ({"stopPrice": 75}, "stopPrice"),
+    ({"trigger_price": 75}, "trigger_price"),
+    ({"trailPercent": 1}, "trailPercent"),
+    ({"trail_amount": 1}, "trail_amount"),
+    ({"trailingStop": {"percent": 1}}, "trailingStop"),
+    ({"post_only": True, "iceberg_qty": 1}, "iceberg_qty"),
+    ({"tp1": 75, "tp2": 80}, "tp1"),
+    ({"stop_loss_percent": 2}, "stop_loss_percent"),
+    ({"targets": [{"price": 75, "percent": 50}]}, "targets"),
+    # The time in force, and the hours.
+    ({"time_in_force": "ioc"}, "time_in_force"),
+    ({"timeInForce": "gtc"}, "timeInForce"),
+    ({"tif": "FOK"}, "tif"),
+    ({"duration": "gtd"}, "duration"),
+    ({"extendedHours": True}, "extendedHours"),
+    ({"outside_rth": "true"}, "outside_rth"),
+    ({"cancel": True}, "cancel"),
+    # Options.
+    ({"optionType": "call"}, "optionType"),
+    ({"option_type": "put", "strike": 70}, "option_type"),
+    ({"strikePrice": 70}, "strikePrice"),
+    ({"strikes_away": 2}, "strikes_away"),
+    ({"expiration": "+6 months"}, "expiration"),
+    ({"expiryDate": "2026-12-18"}, "expiryDate"),
+    ({"call_put": "C"}, "call_put"),
+    ({"legs": [{"symbol": "AAPL261218C00070000", "action": "buy"}]}, "legs"),
+    ({"asset_class": "option"}, "asset_class"),
+    ({"secType": "FUT"}, "secType"),
+    # Not for real.
+    ({"test": True}, "test"),
+    ({"test": "yes"}, "test"),
+    ({"isTest": 1}, "isTest"),
+    ({"dry_run": True}, "dry_run"),
+    ({"dryRun": "1"}, "dryRun"),
+    ({"DRY-RUN": "true"}, "DRY-RUN"),
+    ({"paper": True}, "paper"),
+    ({"is_test_net": True}, "is_test_net"),
+    ({"sandbox": "on"}, "sandbox"),
+    ({"simulate": True}, "simulate"),
+    ({"mode": "paper"}, "mode"),
+    ({"env": "Demo"}, "env"),
+    ({"live": False}, "live"),
+    ({"enabled": "false"}, "enabled"),
+    ({"flag": ["TEST"]}, "flag"),
+    # Unknown names with a word of the list, also inside of others.
+    ({"my_quantity_hint": 5}, "my_quantity_hint"),
+    ({"atrPercent": 2}, "atrPercent"),
+    ({"trailpercent": 2}, "trailpercent"),
+    ({"data": {"quantity": 5}}, "quantity"),
+    ({"data": [{"inner": {"dryRun": True}}]}, "dryRun"),
+    ({"settings": {"live": False}}, "live"),
+    ({"quantity": {"type": "dollars", "value": 1500}}, "quantity"),
+    # Two values of one name.
+    ({"Price": "72"}, "price"),
+    ({"side": "sell"}, "side"),
+    ({"intent": "exit"}, "intent"),
+]
+
+# What changes nothing, and what is carried out.
+READ: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({}, {}),
+    ({"quantity": 5}, {"quantity": "5"}),
+    ({"Quantity": "5"}, {"quantity": "5"}),
+    ({"shares": 5}, {"quantity": "5"}),
+    ({"quantity": 5, "contracts": "5"}, {"quantity": "5"}),
+    ({"quantity": 5, "quantityType": "fixed_quantity"}, {"quantity": "5"}),
+    ({"qty": 5, "qty_type": "shares"}, {"quantity": "5"}),
+    ({"amount": 5, "currency_type": "base"}, {"quantity": "5"}),
+    ({"order": {"amount": "5", "currency_type": "base"}}, {"quantity": "5"}),
+    ({"quantity": None, "qty": ""}, {}),
+    ({"orderType": "limit", "limitPrice": 70.5}, {"entry_price": "70.5"}),
+    ({"limit_price": 70.5}, {"entry_price": "70.5"}),
+    ({"order_type": "MARKET", "limit_price": 70.5}, {"entry_price": "71"}),
+    ({"type": "limit"}, {}),
+    ({"type": "momentum"}, {}),
+    ({"order_class": "simple"}, {}),
+    ({"time_in_force": "day"}, {}),
+    ({"timeInForce": "DAY"}, {}),
+    ({"symbol": "BTCUSD", "ticker": "BTCUSD", "tif": "gtc"}, {"symbol": "BTC/USD"}),
+    ({"extended_hours": False, "cancel": "false"}, {}),
+    ({"leverage": 1}, {}),
+    ({"leverage": "1x"}, {}),
+    ({"asset_class": "us_equity"}, {}),
+    ({"test": False, "dry_run": "false", "paper": 0, "live": True, "mode": "live", "enabled": "true"}, {}),
+    ({"trailPercent": 0, "stop_loss_percent": "", "optionType": None, "legs": []}, {}),
+    ({"reduce_only": True}, {"intent": "close"}),
+    ({"reduceOnly": "false"}, {"intent": "auto"}),
+    ({"comment": "breakout", "interval": "5", "data": {"note": "x"}}, {}),
+    ({"open": 70, "high": 72, "low": 69, "close": 71, "volume": 1200000}, {"entry_price": "71"}),
+    ({"bar": {"close": 71, "volume": 1200000, "time": "2026-01-30T14:30:00Z"}}, {"entry_price": "71"}),
+    ({"market_position_size": 10, "prev_market_position_size": "0"}, {}),
+]
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize(("more", "key"), REFUSED, ids=[f"{number}-{key}" for number, (_, key) in enumerate(REFUSED)])
+def test_what_is_not_carried_out_is_refused_by_its_name(more: dict[str, Any], key: str, dialect: str) -> None:
+    if dialect != "tradingview" and more.keys() & {"order", "Price", "side", "class"}:
+        pytest.skip("it is a key of one dialect")
+    body = DIALECTS[dialect] | more
+
+    for settings in ({"dialect": dialect}, {}):
+        code, message = refusal(body, **settings)
+        assert code in ("not_supported", "not_understood", "bad_value")
+        assert key.lower() in message.lower()
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize(("more", "expected"), READ, ids=range(len(READ)))
+def test_what_changes_nothing_is_no_reason_to_refuse(
+    more: dict[str, Any], expected: dict[str, Any], dialect: str
+) -> None:
+    if dialect != "tradingview" and more.keys() & {"order", "bar", "close"}:
+        pytest.skip("it is a key of one dialect")
+    body = {key: value for key, value in DIALECTS[dialect].items() if key not in more or key == "price"} | more
+
+    signal = read(body, dialect=dialect).signal
+
+    assert {key: str(signal.get(key)) for key in expected} == expected
+    assert ("quantity" in signal) is ("quantity" in expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("SYMBOL=AAPL ACTION=BUY PRICE=71 VOLUME=2.5", "2.5"),
+        ("symbol=AAPL,action=buy,price=71,qty=5,qty_type=shares", "5"),
+        ("symbol=AAPL action=buy close=71 volume=1200000", "volume"),
+        ("symbol=AAPL;action=buy;price=71;qty=5;qty_type=percent", "qty"),
+        ("symbol=AAPL;action=buy;price=71;qty=5%", "qty"),
+        ("symbol=AAPL action=buy price=71 qty=5 qty=6", "qty"),
+        ("symbol=AAPL action=buy price=71 dry_run=true", "dry_run"),
+        ("symbol=AAPL action=buy price=71 orderType=stop", "orderType"),
+        ("symbol=AAPL action=buy price=71 tp1=80", "tp1"),
+        ("symbol=AAPL action=buy price=71 risk=1 sl=70", "risk"),
+        ("60123456789,buy,AAPL,risk=1,sl=70", "60123456789"),
+        ("buy 5% AAPL at 71", "5%"),
+        ("buy 2 lots AAPL at 71", "lots"),
+    ],
+)
+def test_the_list_holds_in_a_text_too(text: str, expected: str) -> None:
+    if expected[0].isdigit() and expected != "60123456789" and not expected.endswith("%"):
+        assert str(read(text).signal["quantity"]) == expected
+    else:
+        assert expected in refusal(text)[1]
+
+
+def test_a_template_does_not_skip_what_it_does_not_name() -> None:
+    own = {"dialect": "template", "template": Template(symbol="{e.s}", action="{e.kind}", price="{e.p}")}
+    event = {"s": "AAPL", "kind": "buy", "p": 71}
+    refused = [
+        {"quantity": 5},
+        {"test": True},
+        {"orderType": "stop"},
+        {"legs": [{"strike": 1}]},
+        {"in": {"tif": "ioc"}},
+    ]
+
+    for more in refused:
+        assert refusal({"e": event | more}, **own)[0] == "not_supported", more
+        assert refusal({"e": event} | more, **own)[0] == "not_supported", more
+    assert read({"e": event | {"type": "x", "note": "y"}, "id": 1}, **own).signal["symbol"] == "AAPL"
+    assert "quantity" not in read({"e": event | {"quantity": 5}}, quantity="ignore", **own).signal
+
+
+def test_keys_that_were_not_read_are_shown() -> None:
+    assert "not used: comment, interval" in read(ENTRY | {"comment": "breakout", "interval": "5"}).notes
+    assert read(ENTRY | {"extras": {"quantity": 5}, "ticker": "AAPL"}, dialect="traderspost").notes == ()
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ({}, {}),
+        ({"quantity": 5}, {"quantity": "5"}),
+        ({"timeInForce": "gtc", "extendedHours": True, "cancel": True}, {}),
+        ({"quantityType": "percent_of_position", "quantity": 100}, {}),
+        ({"percent": 100}, {}),
+    ],
+)
+def test_an_exit_needs_less_than_an_entry(more: dict[str, Any], expected: dict[str, Any]) -> None:
+    signal = read(CLOSE | more).signal
+
+    assert signal["intent"] == "close"
+    assert ("quantity" in signal, {key: str(signal[key]) for key in expected}) == (bool(expected), expected)
+
+
+@pytest.mark.parametrize("more", [{"time_in_force": "ioc"}, {"notional": 500}, {"test": True}, {"orderType": "stop"}])
+def test_an_exit_that_cannot_be_carried_out_is_refused(more: dict[str, Any]) -> None:
+    assert refusal(CLOSE | more)[0] == "not_supported"
+
+
+@pytest.mark.parametrize(
+    ("side", "action"), [("long", "SELL"), ("short", "BUY"), ("sell", "SELL"), ("buy", "BUY"), ("close", "SELL")]
+)
+def test_a_close_may_name_its_side_under_a_second_key(side: str, action: str) -> None:
+    assert read(CLOSE | {"side": side}).signal["action"] == action
