@@ -9,7 +9,8 @@ FORMS = "AAPL, BRK.B or BTC/USD"
 
 # The currencies that crypto is quoted in; the longest first, so that ETHUSDT is not read as ETHU/SDT.
 _QUOTES = ("USDT", "USDC", "USD", "BTC")
-_STOCK = re.compile(r"^[A-Z]{1,5}(\.[A-Z]{1,2})?$")
+# A class of shares has at most two letters, and the currency of a pair at least three: BRK/B is no pair.
+_STOCK = re.compile(r"^([A-Z]{1,5})(?:[./-]([A-Z]{1,2}))?$")
 _PAIR = re.compile(rf"^([A-Z0-9]{{2,10}})[/-]({'|'.join(_QUOTES)})$")
 # A pair without a slash is longer than any stock symbol (five letters), so no text can be both.
 _JOINED_PAIR = re.compile(r"^([A-Z0-9]{2,10})(USDT|USDC|USD)$")
@@ -24,7 +25,7 @@ class AssetClass(StrEnum):
 
 
 def canonical(text: str) -> str:
-    """Return the canonical form of a symbol; `BTC-USD` and `btcusd` become `BTC/USD`.
+    """Return the canonical form of a symbol; `BTC-USD` and `btcusd` become `BTC/USD`, `BRK-B` and `BRK/B` `BRK.B`.
 
     Raises:
         ValueError: *text* is not a symbol that tradewire understands.
@@ -35,8 +36,8 @@ def canonical(text: str) -> str:
         return f"{match[1]}/{match[2]}"
     if len(symbol) > _LONGEST_STOCK and (match := _JOINED_PAIR.match(symbol)):
         return f"{match[1]}/{match[2]}"
-    if _STOCK.match(symbol):
-        return symbol
+    if match := _STOCK.match(symbol):
+        return f"{match[1]}.{match[2]}" if match[2] else match[1]
     raise ValueError(f"{text[:40]!r} is not a symbol: use a form like {FORMS}")
 
 

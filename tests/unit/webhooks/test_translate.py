@@ -85,6 +85,8 @@ def test_a_quantity_may_be_ignored() -> None:
         ("AAPL", "AAPL"),
         ("nasdaq:aapl", "AAPL"),
         ("NYSE:BRK.B", "BRK.B"),
+        ("NYSE:BRK-B", "BRK.B"),
+        ("brk/b", "BRK.B"),
         ("NASDAQ_DLY:MSFT", "MSFT"),
         ("BTCUSD", "BTC/USD"),
         ("COINBASE:BTCUSD", "BTC/USD"),
