@@ -57,6 +57,15 @@ class Template(Section):
     quantity: Mapped | None = None
     """The number of shares or coins. Default: the executor decides the size."""
 
+    notional: Mapped | None = None
+    """The size of an entry in dollars, in place of `quantity`."""
+
+    equity_percent: Mapped | None = None
+    """The size of an entry in percent of the account's equity, in place of `quantity`."""
+
+    close_percent: Mapped | None = None
+    """The share of the position that a close closes, in percent, in place of `quantity`."""
+
     confidence: Mapped | Figure | None = None
     """The confidence in percent, 0 to 100. Default: the webhook's `confidence`."""
 
@@ -110,7 +119,8 @@ class WebhookSettings(Section):
     """The confidence of signals without one, in percent. Default: 100."""
 
     quantity: Literal["use", "ignore"] = "use"
-    """A quantity in the body is used (use), or every executor decides the size (ignore). Default: use."""
+    """The size of an entry in the body is used (use), or every executor decides the size (ignore). With ignore, the
+    quantity of an exit is ignored too; a share of the position is always used. Default: use."""
 
     exits: Literal["long", "short"] = "long"
     """The side of the position that an exit closes when the body does not name it. Default: long."""

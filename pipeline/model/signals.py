@@ -32,6 +32,11 @@ _LARGEST = Decimal("1e12")
 _MOST_DECIMALS = 20
 
 
+_SIZES = ("quantity", "notional", "equity_percent", "close_percent")
+_LATER = frozenset({"volatility_percent", *_SIZES[1:]})
+_NUMBERS = frozenset({"confidence", "entry_price", "target_price", "stop_price", "volatility_percent", *_SIZES})
+
+
 class Action(StrEnum):
     """The side that a signal asks for."""
 
@@ -70,6 +75,7 @@ def _utc(value: datetime) -> datetime:
 
 
 Positive = Annotated[Decimal, BeforeValidator(_exact), Field(gt=0, allow_inf_nan=False), AfterValidator(_bounded)]
+Share = Annotated[Positive, Field(le=100)]
 Text = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f]+$")]
 Time = Annotated[AwareDatetime, AfterValidator(_utc)]
 
@@ -93,6 +99,9 @@ class Signal(BaseModel):
     generated_at: Time | None = None
     expires_at: Time | None = None
     quantity: Positive | None = None
+    notional: Positive | None = None
+    equity_percent: Share | None = None
+    close_percent: Share | None = None
     intent: Intent = Intent.AUTO
     executors: tuple[Text, ...] | None = None
 
@@ -136,8 +145,18 @@ class Signal(BaseModel):
                 raise ValueError(f"{' and '.join(missing)} may be left out only when intent is close")
         if self.executors is not None and not self.executors:
             raise ValueError("executors is an empty list: leave it out to address all")
+        self._one_size()
         self._sides_agree()
         return self
+
+    def _one_size(self) -> None:
+        given = [name for name in _SIZES if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)} are two sizes: write one of them")
+        if self.intent is Intent.CLOSE and given and given[0] in ("notional", "equity_percent"):
+            raise ValueError(f"{given[0]} is the size of an entry: with intent close, write quantity or close_percent")
+        if self.intent is not Intent.CLOSE and self.close_percent is not None:
+            raise ValueError('close_percent is a share of the position: it needs "intent": "close"')
 
     def _sides_agree(self) -> None:
         """Refuse a stop or target on the wrong side of the entry price: it would be reached at once."""
@@ -160,12 +179,9 @@ class Signal(BaseModel):
         Times are left out: a sender that repeats a signal writes a new time on it.
         """
         content = self.model_dump(mode="json", exclude={"source", "source_id", "generated_at", "expires_at"})
-        if self.volatility_percent is None:
-            # This key was added later; signals without it must keep their hash.
-            del content["volatility_percent"]
-        for name in ("confidence", "entry_price", "target_price", "stop_price", "quantity", "volatility_percent"):
-            if name not in content:
-                continue
+        # These keys were added later; signals without them must keep their hash.
+        content = {name: value for name, value in content.items() if value is not None or name not in _LATER}
+        for name in _NUMBERS & content.keys():
             value = getattr(self, name)
             content[name] = None if value is None else format(value.normalize(), "f")
         return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

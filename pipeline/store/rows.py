@@ -54,6 +54,10 @@ class SignalRow:
     generated_at: datetime | None
     expires_at: datetime | None
     recorded_at: datetime
+    #: Sizes in the account's currency, in percent of the equity, and of the position. A signal has one size at most.
+    notional: Decimal | None = None
+    equity_percent: Decimal | None = None
+    close_percent: Decimal | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

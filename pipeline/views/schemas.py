@@ -54,6 +54,9 @@ class SignalView(JsonModel):
     target_price: Number | None
     stop_price: Number | None
     quantity: Number | None
+    notional: Number | None
+    equity_percent: Number | None
+    close_percent: Number | None
     strategy: str | None
     regime: str | None
     volatility_percent: Number | None

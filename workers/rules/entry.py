@@ -17,6 +17,7 @@ from workers.rules.entry_terms import Terms, terms_of
 from workers.rules.freshness import freshness
 from workers.rules.holds import hold
 from workers.rules.orders import time_in_force
+from workers.rules.requested_size import requested_units
 from workers.rules.sizing import TooSmall, calm, configured, entry_quantity, lot, scale
 from workers.rules.switches import PAUSE_WAIT, verdict_on
 
@@ -81,7 +82,7 @@ def _asset(case: Case) -> Reason | None:
 
 def _sized(case: Case, terms: Terms, asset: Asset) -> Go | Skip:
     """Return the order in the size that every cap allows, or the caps that make it too small."""
-    executor, wanted = case.executor, case.signal.quantity
+    executor, wanted = case.executor, requested_units(case, per_unit=terms.limit)
     if wanted is None:
         wanted = configured(
             executor.size, factor=_factor(case), equity=case.account.equity, price=terms.price, risk=terms.risk

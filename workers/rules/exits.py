@@ -10,7 +10,7 @@ from pipeline.store.rows import Role
 from workers.rules.case import Case, Go, Hold, Skip, Verdict
 from workers.rules.closed_market import hold_exit, out_of_hours
 from workers.rules.orders import collared, time_in_force
-from workers.rules.sizing import exit_quantity
+from workers.rules.requested_size import exit_step, exit_units
 
 #: Causes that close the account's whole position, whichever strategy opened it.
 CLOSES_THE_ACCOUNT = frozenset({f"{OWN}flatten", f"{OWN}flat_by"})
@@ -33,12 +33,18 @@ def decide_exit(case: Case, side: OrderSide, held: Decimal) -> Verdict:
     closed = hold_exit(case, limited=limited)
     if closed is not None:
         return closed
+    limit = collared(case, side, price, asset) if limited and price and asset else None
+    quantity = exit_units(case, most, per_unit=limit or reference)
+    if quantity <= 0:
+        facts = {"held": most, "least": exit_step(case, most)}
+        code = Code.BELOW_MINIMUM_QUANTITY if facts["least"] < 1 else Code.BELOW_ONE_SHARE
+        return Skip(reasons=(Reason(code=code, facts=facts),))
     return Go(
         role=Role.EXIT,
         side=side,
-        quantity=exit_quantity(most, requested=signal.quantity),
+        quantity=quantity,
         type="limit" if limited else "market",
-        limit_price=collared(case, side, price, asset) if limited and price and asset else None,
+        limit_price=limit,
         time_in_force=time_in_force(case.signal.asset_class),
         reference_price=reference,
         extended_hours=limited and out_of_hours(case),

@@ -17,9 +17,9 @@ _CENT = Decimal("0.01")
 # Below a dollar the broker takes four decimals: facts of the trading API, "sub-penny increment".
 _SUB_DOLLAR_TICK = Decimal("0.0001")
 # The step for a crypto asset whose data has none.
-_CRYPTO_INCREMENT = Decimal("0.000001")
+CRYPTO_INCREMENT = Decimal("0.000001")
 # Fractions of a share have up to nine decimals.
-_FRACTION = Decimal("0.000000001")
+FRACTION = Decimal("0.000000001")
 # The smallest cost of an order. The broker's asset data do not include it.
 _CRYPTO_MINIMUM_COST = Decimal(10)
 _FRACTION_MINIMUM_COST = Decimal(1)
@@ -99,23 +99,23 @@ def lot(size: SizeSettings, asset: Asset, *, side: OrderSide, price: Decimal) ->
     """Return the lot of *asset* when one unit costs at least *price*. Fractions of a share are never shorted."""
     crypto = asset.asset_class == AssetClass.CRYPTO
     fractional = not crypto and size.fractional and asset.fractionable and side is OrderSide.BUY
-    step = _FRACTION if fractional else increment(asset)
+    step = FRACTION if fractional else increment(asset)
     cost = _CRYPTO_MINIMUM_COST if crypto else _FRACTION_MINIMUM_COST if fractional else _ZERO
     return Lot(step=step, least=max(step, _up(asset.min_order_size or _ZERO, step), _up(cost / price, step)))
 
 
 def entry_quantity(wanted: Decimal, *, caps: Sequence[Cap], lot: Lot, asset: Asset) -> Sized | TooSmall:
     """Return the largest quantity within *wanted* and every cap, or every reason that made it too small."""
-    short = [cap for cap in caps if _down(cap.quantity, lot.step) < lot.least]
+    short = [cap for cap in caps if rounded_down(cap.quantity, lot.step) < lot.least]
     reasons = [Reason(code=cap.code, facts={**cap.facts, "least": lot.least}) for cap in short]
-    if _down(wanted, lot.step) < lot.least:
+    if rounded_down(wanted, lot.step) < lot.least:
         share = asset.asset_class == AssetClass.US_EQUITY and lot.step == 1
         code = Code.BELOW_ONE_SHARE if share else Code.BELOW_MINIMUM_QUANTITY
-        facts = {"size": wanted.quantize(_CRYPTO_INCREMENT, ROUND_DOWN), "least": lot.least}
+        facts = {"size": wanted.quantize(CRYPTO_INCREMENT, ROUND_DOWN), "least": lot.least}
         reasons.insert(0, Reason(code=code, facts=facts))
     if reasons:
         return TooSmall(reasons=tuple(reasons))
-    return Sized(quantity=_down(min([wanted, *(cap.quantity for cap in caps)]), lot.step))
+    return Sized(quantity=rounded_down(min([wanted, *(cap.quantity for cap in caps)]), lot.step))
 
 
 def exit_quantity(held: Decimal, *, requested: Decimal | None) -> Decimal:
@@ -144,10 +144,11 @@ def increment(asset: Asset) -> Decimal:
     """Return the smallest step of a quantity: whole shares, or the broker's increment for crypto."""
     if asset.asset_class == AssetClass.US_EQUITY:
         return Decimal(1)
-    return asset.min_trade_increment or _CRYPTO_INCREMENT
+    return asset.min_trade_increment or CRYPTO_INCREMENT
 
 
-def _down(value: Decimal, step: Decimal) -> Decimal:
+def rounded_down(value: Decimal, step: Decimal) -> Decimal:
+    """Return the largest multiple of *step* that is not above *value*."""
     return _DOWN.divide(value, step).to_integral_value(ROUND_DOWN) * step
 
 

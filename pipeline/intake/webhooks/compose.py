@@ -17,12 +17,8 @@ _CLOSES = {SentPosition.LONG: Action.SELL, SentPosition.SHORT: Action.BUY}
 
 _ALL = Decimal(100)
 _OF_A_POSITION = (SizeUnit.OF_POSITION, SizeUnit.PERCENT)
-_NOT_A_SIZE = {
-    SizeUnit.DOLLARS: "a size in dollars is not supported: send shares or coins, or no size",
-    SizeUnit.OF_EQUITY: "a size in percent of the equity is not supported: send shares or coins, or no size",
-    SizeUnit.OF_POSITION: "a part of a position in percent is not supported: send shares or coins",
-    SizeUnit.PERCENT: "it does not say of what it is a percentage: send shares or coins, or no size",
-}
+_OF_WHAT = "it does not say of what it is a percentage: write equity_percent for an entry"
+_FOR_A_CLOSE = 'a share of the position is only closed: write "action": "close", or equity_percent for an entry'
 _NO_PRICE = (
     'an entry needs the price at the time of the alert: add "price": "{{close}}" to its message, '
     "or in plain text `buy AAPL at {{close}}`"
@@ -97,9 +93,14 @@ def _exit(alert: Alert, webhook: WebhookSettings) -> ComposedOrder:
 
 def _entry_or_exit(alert: Alert, action: Action) -> ComposedOrder:
     after, before, size = _AFTER[action], alert.previous, alert.terms.size
-    if alert.intent is Intent.CLOSE or alert.terms.closes or alert.position not in (None, after):
+    # A sale of a share of the position closes; a purchase of one may add to it, and is refused.
+    of_position = action is Action.SELL and size is not None and size.unit is SizeUnit.OF_POSITION
+    if alert.intent is Intent.CLOSE or alert.terms.closes or of_position or alert.position not in (None, after):
         # Flat afterwards closes the whole position; a position on the other side means that a part of it is closed.
         whole = alert.position is SentPosition.FLAT and (size is None or size.unit is SizeUnit.UNITS)
+        if alert.position is SentPosition.FLAT and not whole and size is not None and size.value != _ALL:
+            message = f"{size.key}: the position after the order is flat, so all of it is closed: send one of both"
+            raise InvalidSignal(RefusalCode.NOT_SUPPORTED, message)
         return ComposedOrder(action=action, intent=Intent.CLOSE, size=None if whole else size)
     if alert.intent is Intent.OPEN or before is SentPosition.FLAT or (before is after and alert.position is after):
         return ComposedOrder(action=action, intent=Intent.OPEN, size=size)
@@ -131,9 +132,15 @@ def _size(order: ComposedOrder, webhook: WebhookSettings) -> dict[str, Decimal]:
     size, closes = order.size, order.intent is Intent.CLOSE
     if size is None or (closes and size.unit in _OF_A_POSITION and size.value == _ALL):
         return {}
-    if size.unit is SizeUnit.UNITS:
-        return {"quantity": size.value} if webhook.quantity == "use" else {}
-    raise InvalidSignal(RefusalCode.NOT_SUPPORTED, f"{size.key}: {_NOT_A_SIZE[size.unit]}")
+    if size.unit in _OF_A_POSITION:
+        if not closes:
+            message = _OF_WHAT if size.unit is SizeUnit.PERCENT else _FOR_A_CLOSE
+            raise InvalidSignal(RefusalCode.NOT_SUPPORTED, f"{size.key}: {message}")
+        return {"close_percent": size.value}
+    if closes and size.unit is not SizeUnit.UNITS:
+        message = f"{size.key}: it is the size of an entry: write quantity or close_percent to close a part"
+        raise InvalidSignal(RefusalCode.NOT_SUPPORTED, message)
+    return {size.unit.value: size.value} if webhook.quantity == "use" else {}
 
 
 def _executors(alert: Alert, webhook: WebhookSettings) -> list[str] | None:

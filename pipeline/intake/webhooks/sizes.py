@@ -30,7 +30,7 @@ _NAMES = {
 }
 _BY_NAME = {name: unit for unit, names in _NAMES.items() for name in names.split()}
 
-_SUPPORTED = "send shares or coins, or no size: then the executor chooses it (size.method)"
+_SUPPORTED = "send shares, dollars or equity_percent, or no size: then the executor chooses it (size.method)"
 
 
 def size_of(found: Mapping[Term, Sequence[tuple[str, Any]]]) -> Size | None:

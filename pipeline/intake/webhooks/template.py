@@ -13,7 +13,7 @@ from pipeline.intake.webhooks.values import shown
 from pipeline.intake.webhooks.vocabulary import Term, term_of
 from pipeline.model.errors import InvalidSignal
 
-_SIZES = ("quantity",)
+_SIZES = ("quantity", "notional", "equity_percent", "close_percent")
 _FIELDS = tuple(name for name in Template.model_fields if name != "words")
 
 

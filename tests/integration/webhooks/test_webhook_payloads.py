@@ -16,7 +16,7 @@ from tests.integration.webhooks.webhook_stage import PAYLOADS, SECRET, Stage, bo
 
 EXPECTED: dict[str, dict[str, Any]] = tomllib.loads((PAYLOADS / "expected.toml").read_text("utf-8"))
 SIGNALS = [name for name, expected in EXPECTED.items() if "signal" in expected]
-FIGURES = {"entry_price", "stop_price", "target_price", "quantity", "confidence"}
+FIGURES = {"entry_price", "stop_price", "target_price", "quantity", "notional", "confidence"}
 
 
 @pytest.fixture

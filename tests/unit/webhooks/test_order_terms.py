@@ -129,6 +129,15 @@ READ: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"shares": 5}, {"quantity": "5"}),
     ({"quantity": 5, "contracts": "5"}, {"quantity": "5"}),
     ({"quantity": 5, "quantityType": "fixed_quantity"}, {"quantity": "5"}),
+    ({"notional": 1500}, {"notional": "1500"}),
+    ({"quantity": "$1500"}, {"notional": "1500"}),
+    ({"quantityType": "dollar_amount", "quantity": 1500}, {"notional": "1500"}),
+    ({"amount": "$1,071.25"}, {"notional": "1071.25"}),
+    ({"size": 500, "size_type": "USD"}, {"notional": "500"}),
+    ({"quantity": 1000, "quantity_type": "cash"}, {"notional": "1000"}),
+    ({"equityPercent": "2.5"}, {"equity_percent": "2.5"}),
+    ({"quantityType": "percent_of_equity", "quantity": 10}, {"equity_percent": "10"}),
+    ({"qty": "10%", "qty_type": "percent_of_equity"}, {"equity_percent": "10"}),
     ({"qty": 5, "qty_type": "shares"}, {"quantity": "5"}),
     ({"amount": 5, "currency_type": "base"}, {"quantity": "5"}),
     ({"order": {"amount": "5", "currency_type": "base"}}, {"quantity": "5"}),
@@ -200,6 +209,7 @@ def test_what_changes_nothing_is_no_reason_to_refuse(
         ("symbol=AAPL action=buy price=71 risk=1 sl=70", "risk"),
         ("60123456789,buy,AAPL,risk=1,sl=70", "60123456789"),
         ("buy 5% AAPL at 71", "5%"),
+        ("buy 5 AAPL at 71 for $500", "not an order"),
         ("buy 2 lots AAPL at 71", "lots"),
     ],
 )
@@ -208,6 +218,18 @@ def test_the_list_holds_in_a_text_too(text: str, expected: str) -> None:
         assert str(read(text).signal["quantity"]) == expected
     else:
         assert expected in refusal(text)[1]
+
+
+def test_dollars_in_a_text_are_not_shares() -> None:
+    assert str(read("buy $1500 AAPL at 71").signal["notional"]) == "1500"
+    assert str(read("symbol=AAPL action=buy price=71 notional=1500").signal["notional"]) == "1500"
+
+
+def test_a_template_names_the_size_in_its_unit() -> None:
+    own = {"dialect": "template", "template": Template(symbol="{s}", action="{k}", price="{p}", notional="{n}")}
+
+    assert read({"s": "AAPL", "k": "buy", "p": 71, "n": 500}, **own).signal["notional"] == 500
+    assert refusal({"s": "AAPL", "k": "close", "p": 71, "n": 500}, **own)[0] == "not_supported"
 
 
 def test_a_template_does_not_skip_what_it_does_not_name() -> None:
@@ -241,18 +263,34 @@ def test_keys_that_were_not_read_are_shown() -> None:
         ({"timeInForce": "gtc", "extendedHours": True, "cancel": True}, {}),
         ({"quantityType": "percent_of_position", "quantity": 100}, {}),
         ({"percent": 100}, {}),
+        ({"percent": 50}, {"close_percent": "50"}),
+        ({"quantity": "50%"}, {"close_percent": "50"}),
+        ({"closePercent": 50}, {"close_percent": "50"}),
+        ({"qty_type": "percent", "qty": 50}, {"close_percent": "50"}),
+        ({"quantityType": "percent_of_position", "quantity": 50}, {"close_percent": "50"}),
     ],
 )
 def test_an_exit_needs_less_than_an_entry(more: dict[str, Any], expected: dict[str, Any]) -> None:
     signal = read(CLOSE | more).signal
 
     assert signal["intent"] == "close"
-    assert ("quantity" in signal, {key: str(signal[key]) for key in expected}) == (bool(expected), expected)
+    assert {key: str(signal[key]) for key in signal if key in ("quantity", "close_percent")} == expected
 
 
 @pytest.mark.parametrize("more", [{"time_in_force": "ioc"}, {"notional": 500}, {"test": True}, {"orderType": "stop"}])
 def test_an_exit_that_cannot_be_carried_out_is_refused(more: dict[str, Any]) -> None:
     assert refusal(CLOSE | more)[0] == "not_supported"
+
+
+def test_a_sale_of_a_share_of_the_position_closes_and_a_purchase_is_refused() -> None:
+    share = {"quantityType": "percent_of_position", "quantity": 50}
+
+    signal = read(TICKER | {"action": "sell"} | share).signal
+
+    assert (signal["action"], signal["intent"], str(signal["close_percent"])) == ("SELL", "close", "50")
+    assert refusal(TICKER | share)[0] == "not_supported"
+    assert refusal(TICKER | {"action": "sell", "sentiment": "flat"} | share)[0] == "not_supported"
+    assert read(CLOSE | share, quantity="ignore").signal["close_percent"] == 50
 
 
 @pytest.mark.parametrize(
