@@ -54,11 +54,45 @@ RETURNING e.execution_id
 
 -- name: takeable
 -- The execution, if it could be claimed now apart from earlier ones of its symbol.
-SELECT e.execution_id, e.executor_id, e.symbol, e.seq, e.action, s.intent
+SELECT e.execution_id, e.executor_id, e.symbol, e.seq, e.action, s.intent, s.source, s.strategy
 FROM execution AS e
 JOIN signal AS s USING (signal_id)
 WHERE e.execution_id = %(execution_id)s
     AND (e.state = 'queued' OR (e.state = 'held' AND e.due_at <= clock_timestamp()))
+
+-- name: may_close
+-- Whether an exit has something to close: a position, or entries at the broker that may still fill. *strategy*: only
+-- its part of the position counts. A holding that changed after the positions were read counts without them.
+SELECT EXISTS (
+    SELECT
+    FROM account_snapshot AS a
+    LEFT JOIN holding AS h ON h.account_number = a.account_number
+        AND h.symbol = %(symbol)s
+        AND sign(h.quantity) = %(sign)s
+        AND (%(strategy)s::text IS NULL OR h.strategy = %(strategy)s)
+    WHERE a.executor_id = %(executor_id)s
+        AND (
+            h.changed_at > a.taken_at
+            OR (%(strategy)s::text IS NULL OR h.strategy IS NOT NULL) AND EXISTS (
+                SELECT
+                FROM jsonb_array_elements(a.positions) AS p
+                WHERE p ->> 'symbol' = %(symbol)s
+                    AND sign((p ->> 'quantity')::numeric) = %(sign)s
+            )
+        )
+) OR EXISTS (
+    SELECT
+    FROM broker_order AS o
+    JOIN execution AS e USING (execution_id)
+    WHERE o.executor_id = %(executor_id)s
+        AND o.symbol = %(symbol)s
+        AND o.role = 'entry'
+        AND o.side = CASE WHEN %(sign)s > 0 THEN 'buy' ELSE 'sell' END
+        AND (%(strategy)s::text IS NULL OR o.strategy = %(strategy)s)
+        AND o.ended_at IS NULL
+        AND e.state NOT IN ('dead', 'skipped', 'discarded')
+        AND (o.order_id IS NOT NULL OR (o.may_exist AND e.state IN ('submitting', 'unknown')))
+) AS may_close
 
 -- name: supersede_other_side
 -- An exit ends the earlier entries of its symbol that were certainly not sent, since it would close them at once.

@@ -7,10 +7,12 @@ import structlog
 from psycopg import Connection
 from psycopg.rows import DictRow
 
+from config.schema.executor import ExecutorSettings
 from pipeline.model.signals import Action, Intent
-from pipeline.store.query import Values, execute, fetch_all, fetch_maybe
+from pipeline.store.query import Values, execute, fetch_all, fetch_maybe, fetch_one
 from pipeline.store.rows import ClaimedExecution
 from pipeline.store.statements import sql
+from workers.rules.exits import closes_the_account
 
 log = structlog.get_logger(__name__)
 
@@ -24,6 +26,8 @@ class _Blocked:
     seq: int
     action: Action
     intent: Intent
+    source: str
+    strategy: str | None
 
 
 def claim_execution(connection: Connection[DictRow], values: Values) -> ClaimedExecution | None:
@@ -32,7 +36,7 @@ def claim_execution(connection: Connection[DictRow], values: Values) -> ClaimedE
 
 
 def claim_or_wait(
-    connection: Connection[DictRow], values: Values, *, may_short: bool
+    connection: Connection[DictRow], values: Values, executor: ExecutorSettings
 ) -> tuple[ClaimedExecution | None, bool]:
     """Claim an execution, or mark it as waiting for an earlier one of its symbol. True: it was marked."""
     while True:
@@ -42,7 +46,7 @@ def claim_or_wait(
         blocked = fetch_maybe(connection, _Blocked, sql("executions", "takeable"), values)
         if blocked is None:
             return None, False
-        if _surely_exits(blocked, may_short=may_short):
+        if _has_to_close(connection, blocked, executor):
             later = {**values, **asdict(blocked)}
             for superseded in fetch_all(connection, UUID, sql("executions", "supersede_other_side"), later):
                 log.info("execution.superseded", execution_id=str(superseded), by=str(values["execution_id"]))
@@ -51,7 +55,18 @@ def claim_or_wait(
             return None, True
 
 
-def _surely_exits(blocked: _Blocked, *, may_short: bool) -> bool:
-    """Return whether an execution can only close: by its intent, or as a sale where shorting is not allowed."""
-    sells = blocked.action is Action.SELL and blocked.intent is not Intent.OPEN
-    return blocked.intent is Intent.CLOSE or (sells and not may_short)
+def _has_to_close(connection: Connection[DictRow], blocked: _Blocked, executor: ExecutorSettings) -> bool:
+    """Return whether an execution is an exit that has something to close, by the record.
+
+    Only such an exit ends earlier entries: a SELL without a position must not end another strategy's BUY. The broker
+    is not read here. Where the record lags, the exit waits until the record shows the position.
+    """
+    if blocked.intent is Intent.OPEN:
+        return False
+    values = {
+        "executor_id": blocked.executor_id,
+        "symbol": blocked.symbol,
+        "sign": 1 if blocked.action is Action.SELL else -1,
+        "strategy": None if closes_the_account(executor, blocked.source) else blocked.strategy or "",
+    }
+    return fetch_one(connection, bool, sql("executions", "may_close"), values)

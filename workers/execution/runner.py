@@ -84,9 +84,7 @@ class ExecutionRunner:
             "token": uuid4(),
             "settings_hash": self._settings_hash,
         }
-        claimed, waits = self.record.run(
-            lambda connection: claim_or_wait(connection, values, may_short=self.runtime.executor.order.allow_short)
-        )
+        claimed, waits = self.record.run(lambda connection: claim_or_wait(connection, values, self.runtime.executor))
         if waits:
             # The earlier one may have been decided before our mark was visible. Now it is visible, so try once more.
             claimed = self.record.run(lambda connection: claim_execution(connection, values))

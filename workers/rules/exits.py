@@ -3,6 +3,7 @@
 from datetime import timedelta
 from decimal import Decimal
 
+from config.schema.executor import ExecutorSettings
 from pipeline.intake.routing import OWN, is_own
 from pipeline.model.orders import OrderSide
 from pipeline.model.reasons import Code, Reason
@@ -53,10 +54,15 @@ def decide_exit(case: Case, side: OrderSide, held: Decimal) -> Verdict:
 
 def closable(case: Case, side: OrderSide, held: Decimal) -> Decimal:
     """Return how much an exit may close: the account's position, or the part that its own strategy opened."""
-    if case.executor.order.close_scope == "account" or case.signal.source in CLOSES_THE_ACCOUNT:
+    if closes_the_account(case.executor, case.signal.source):
         return held
     own = case.own.quantity if side is OrderSide.SELL else -case.own.quantity
     return min(held, own)
+
+
+def closes_the_account(executor: ExecutorSettings, source: str) -> bool:
+    """Return whether an exit of *source* closes the whole position, not only what its own strategy holds."""
+    return executor.order.close_scope == "account" or source in CLOSES_THE_ACCOUNT
 
 
 def _too_young(case: Case) -> Hold | None:

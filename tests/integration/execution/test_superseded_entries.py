@@ -1,0 +1,122 @@
+"""An exit that has something to close ends the earlier entries of its symbol that were not sent. No other does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from pipeline.accounts.switches import Switches
+from pipeline.model.switches import SwitchKind
+from tests.factories import Core, executor_toml
+from tests.integration.limited_stage import filled
+
+Make = Callable[..., Core]
+
+
+def paused(core: Core, symbol: str = "AAPL", action: str = "BUY", **changes: Any) -> UUID:
+    """Leave an entry held on a paused account."""
+    Switches(core.record).turn("argo", SwitchKind.PAUSED, by="test", why="lunch")
+    entry = core.send(symbol, action, **changes)
+    assert core.run(entry)["reason_code"] == "paused"
+    return entry
+
+
+def ended(core: Core, execution_id: UUID) -> Any:
+    row = core.execution(execution_id)
+    return row["state"], row["reason_code"]
+
+
+@pytest.mark.parametrize("allow_short", ["false", "true"])
+@pytest.mark.parametrize("intent", ["auto", "close"])
+def test_an_exit_does_not_wait_behind_a_paused_entry_of_its_symbol(
+    make_core: Make, allow_short: str, intent: str
+) -> None:
+    core = make_core(executor_toml(order=f"allow_short = {allow_short}"))
+    core.prices(AAPL=100)
+    filled(core)
+    entries = [paused(core), core.send()]
+
+    leave = core.run(core.send("AAPL", "SELL", intent=intent))
+
+    assert leave["order_id"] is not None
+    assert [ended(core, entry) for entry in entries] == [("skipped", "superseded")] * 2
+
+
+def test_a_purchase_that_covers_a_short_position_ends_a_paused_sale(make_core: Make) -> None:
+    core = make_core(executor_toml(order="allow_short = true"))
+    core.prices(AAPL=100)
+    filled(core, action="SELL")
+    entry = paused(core, action="SELL")
+
+    cover = core.run(core.send("AAPL", "BUY"))
+
+    assert cover["order_id"] is not None
+    assert ended(core, entry) == ("skipped", "superseded")
+
+
+def test_an_exit_ends_the_entries_behind_one_that_the_broker_works(core: Core) -> None:
+    core.prices(AAPL=110)
+    working = core.run(core.send())
+    assert working["state"] == "accepted"
+    entry = paused(core)
+
+    core.run(core.send("AAPL", "SELL"))
+
+    assert ended(core, entry) == ("skipped", "superseded")
+
+
+@pytest.mark.parametrize("allow_short", ["false", "true"])
+@pytest.mark.parametrize("held", [False, True])
+def test_an_exit_without_a_position_of_its_strategy_ends_no_entry_of_another(
+    make_core: Make, allow_short: str, *, held: bool
+) -> None:
+    core = make_core(executor_toml(order=f"allow_short = {allow_short}"))
+    core.prices(AAPL=100)
+    if held:
+        filled(core, strategy="trend")
+    entry = paused(core, strategy="trend")
+
+    leave = core.run(core.send("AAPL", "SELL", strategy="mean"))
+
+    assert ended(core, entry) == ("held", "paused")
+    assert leave["state"] == "queued"
+
+
+def test_an_exit_of_the_whole_account_ends_the_entries_of_every_strategy(make_core: Make) -> None:
+    core = make_core(executor_toml(order='close_scope = "account"'))
+    core.prices(AAPL=100)
+    filled(core, strategy="trend")
+    entry = paused(core, strategy="trend")
+
+    leave = core.run(core.send("AAPL", "SELL", strategy="mean"))
+
+    assert leave["order_id"] is not None
+    assert ended(core, entry) == ("skipped", "superseded")
+
+
+def test_a_position_that_only_the_reading_of_the_account_shows_is_something_to_close(make_core: Make) -> None:
+    core = make_core(executor_toml(order='close_scope = "account"'))
+    core.prices(AAPL=100)
+    filled(core)
+    core.rows("UPDATE holding SET quantity = 0, changed_at = changed_at - interval '1 minute'")
+    core.runtimes["argo"].snapshots.read()
+    entry = paused(core)
+
+    leave = core.run(core.send("AAPL", "SELL"))
+
+    assert leave["order_id"] is not None
+    assert ended(core, entry) == ("skipped", "superseded")
+
+
+def test_a_sale_that_opens_a_position_ends_no_purchase(make_core: Make) -> None:
+    core = make_core(executor_toml(order="allow_short = true"))
+    core.prices(AAPL=100)
+    filled(core)
+    entry = paused(core)
+
+    core.run(core.send("AAPL", "SELL", intent="open"))
+
+    assert ended(core, entry) == ("held", "paused")
