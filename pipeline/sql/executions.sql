@@ -60,7 +60,7 @@ JOIN signal AS s USING (signal_id)
 WHERE e.execution_id = %(execution_id)s
     AND (e.state = 'queued' OR (e.state = 'held' AND e.due_at <= clock_timestamp()))
 
--- name: may_close
+-- name: has_to_close
 -- Whether an exit has something to close: a position, or entries at the broker that may still fill. *strategy*: only
 -- its part of the position counts. A holding that changed after the positions were read counts without them.
 SELECT EXISTS (
@@ -92,7 +92,55 @@ SELECT EXISTS (
         AND o.ended_at IS NULL
         AND e.state NOT IN ('dead', 'skipped', 'discarded')
         AND (o.order_id IS NOT NULL OR (o.may_exist AND e.state IN ('submitting', 'unknown')))
-) AS may_close
+) AS has_to_close
+
+-- name: waiting_exits
+-- Exits that no worker took for some time, the oldest first: executions that can only close, and where shorting is
+-- allowed those against a position or against a working entry.
+SELECT e.execution_id, e.symbol, e.action, s.intent, s.source, s.strategy,
+    s.intent = 'close' OR (e.action = 'SELL' AND NOT %(may_short)s) AS only_closes
+FROM execution AS e
+JOIN signal AS s USING (signal_id)
+WHERE e.executor_id = %(executor_id)s
+    AND e.state IN ('queued', 'held')
+    AND CASE WHEN e.state = 'queued' THEN e.created_at ELSE e.due_at END <= statement_timestamp() - %(waited)s::interval
+    AND (
+        s.intent = 'close'
+        OR (s.intent = 'auto' AND e.action = 'SELL' AND NOT %(may_short)s)
+        OR (s.intent = 'auto' AND %(may_short)s AND (
+            EXISTS (
+                SELECT
+                FROM account_snapshot AS a, jsonb_array_elements(a.positions) AS p
+                WHERE a.executor_id = e.executor_id
+                    AND p ->> 'symbol' = e.symbol
+            )
+            OR EXISTS (
+                SELECT
+                FROM account_snapshot AS a
+                JOIN holding AS h USING (account_number)
+                WHERE a.executor_id = e.executor_id
+                    AND h.symbol = e.symbol
+                    AND h.quantity <> 0
+            )
+            OR EXISTS (
+                SELECT
+                FROM broker_order AS o
+                WHERE o.executor_id = e.executor_id
+                    AND o.symbol = e.symbol
+                    AND o.ended_at IS NULL
+            )
+        ))
+    )
+    AND NOT EXISTS (
+        SELECT
+        FROM execution AS earlier
+        WHERE earlier.executor_id = e.executor_id
+            AND earlier.symbol = e.symbol
+            AND earlier.seq < e.seq
+            AND earlier.state IN ('submitting', 'unknown')
+    )
+ORDER BY e.seq
+LIMIT %(limit)s
 
 -- name: supersede_other_side
 -- An exit ends the earlier entries of its symbol that were certainly not sent, since it would close them at once.

@@ -14,6 +14,8 @@ from pipeline.store.statements import sql
 from workers.brokers.guarded import GuardedBroker
 
 _KEPT = timedelta(hours=1)
+# An exit takes an older reading instead of waiting for a new one.
+_KEPT_FOR_EXITS = timedelta(days=7)
 # The broker may list a new symbol on any day, so a symbol that it does not know is read again soon.
 _UNKNOWN_KEPT = timedelta(minutes=1)
 
@@ -49,10 +51,12 @@ class AssetCache:
         asset, until = self._kept.get(symbol, (None, 0.0))
         if time.monotonic() < until:
             return asset
-        values = {"broker": self._address, "symbol": symbol, "kept": _KEPT, "unknown_kept": _UNKNOWN_KEPT}
+        keeps = _KEPT_FOR_EXITS if urgent else _KEPT
+        values = {"broker": self._address, "symbol": symbol, "kept": keeps, "unknown_kept": _UNKNOWN_KEPT}
         kept = self._record.maybe(_KeptAsset, sql("request_budget", "asset"), values)
         if kept is not None:
-            return self._keep(symbol, None if kept.body is None else _ASSET.validate_python(kept.body), kept.kept_for)
+            asset = None if kept.body is None else _ASSET.validate_python(kept.body)
+            return asset if urgent else self._keep(symbol, asset, kept.kept_for)
         asset = (self._broker.urgent() if urgent else self._broker).asset(symbol)
         body = None if asset is None else Jsonb(_ASSET.dump_python(asset, mode="json"))
         self._record.do(sql("request_budget", "save_asset"), values | {"body": body})

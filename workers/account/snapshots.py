@@ -1,6 +1,7 @@
 """Read the account and the market's clock, and share each reading among the executor's workers and the keeper."""
 
 import time
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -21,6 +22,9 @@ from workers.brokers.protocol import Broker
 from workers.brokers.rate_budget import rename_account
 
 log = structlog.get_logger(__name__)
+
+# The keeper reads an idle account once a minute. An exit reads an older clock again.
+_CLOCK_KEPT = timedelta(seconds=90)
 
 
 class Snapshots:
@@ -55,6 +59,34 @@ class Snapshots:
             if snapshot.clock is None or snapshot.clock.holds(row.now):
                 return snapshot
         return self.read()
+
+    def last(self) -> Snapshot | AccountRefused:
+        """Return the newest shared snapshot, however old, with the market's hours: enough for an exit.
+
+        The account is read only when it never was, and the clock only when the last reading may not hold any more.
+
+        Raises:
+            BrokerUnavailable: the account was never read, and the broker is away.
+            BrokerUnreadable: the account was never read, and the answer makes no sense.
+        """
+        refused = self.refusal()
+        if refused is not None:
+            return refused
+        row = self._shared()
+        if row is None:
+            return self.read()
+        clock = row.last_clock()
+        if clock is None or not clock.holds(row.now) or row.now - clock.read_at > _CLOCK_KEPT:
+            try:
+                clock = self.read_clock()
+            except BrokerRefusesAccount as error:
+                return self.refused(str(error))
+            except (BrokerUnavailable, BrokerUnreadable) as error:
+                log.debug("clock.failed", executor_id=self._executor.id, error=str(error))
+                clock = clock if clock is not None and clock.holds(row.now) else None
+        snapshot = row.snapshot()
+        taken_at = snapshot.taken_at if clock is None else min(snapshot.taken_at, clock.read_at)
+        return replace(snapshot, last_clock=clock, taken_at=taken_at)
 
     def last_clock(self) -> ClockReading | None:
         """Return the newest shared reading of the clock, however old it is; None before the first reading."""

@@ -7,9 +7,9 @@ from decimal import Decimal
 import structlog
 
 from pipeline.accounts.snapshot import Snapshot
+from pipeline.intake.routing import may_be_exit
 from pipeline.model.account import Asset, ClockReading, MarketSession, Position
 from pipeline.model.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable
-from pipeline.model.signals import Action, Intent
 from pipeline.model.states import State
 from pipeline.store.record import Record
 from pipeline.store.rows import ClaimedExecution, OrderRow, SignalRow
@@ -17,6 +17,7 @@ from workers.account.calendar import market_at, was_held_for_open
 from workers.account.refusals import AccountRefused
 from workers.account.runtime import ExecutorRuntime
 from workers.account.snapshots import Snapshots
+from workers.rules.exits import may_enter
 from workers.rules.freshness import keeps_hours, waited
 from workers.rules.market_hours import Market, by_calendar
 from workers.rules.orders import reduces, side_of
@@ -51,27 +52,36 @@ class BrokerInputs:
     runtime: ExecutorRuntime
 
     def read(
-        self, claimed: ClaimedExecution, signal: SignalRow, under_way: tuple[OrderRow, ...]
+        self, claimed: ClaimedExecution, signal: SignalRow, under_way: tuple[OrderRow, ...], *, has_to_close: bool
     ) -> InputSnapshot | AccountRefused:
-        """Read the inputs of a decision. A position that may be closed is read again, since it limits the exit."""
-        may_short = self.runtime.executor.order.allow_short
-        # A signal that may close a position must not wait for room in the account's request budget.
-        urgent = may_close(signal, None, may_short=may_short)
+        """Read the inputs of a decision. An exit reads its position, and nothing that only an entry needs.
+
+        *has_to_close*: by the record, the signal is an exit that has something to close.
+        """
         runtime = self.runtime
-        snapshots = Snapshots(self.record, runtime.executor, runtime.urgent) if urgent else runtime.snapshots
-        snapshot = snapshots.fresh()
+        enters = may_enter(signal, runtime.executor)
+        exits = may_be_exit(signal, runtime.executor)
+        # A signal that may close a position must not wait for room in the account's request budget.
+        snapshots = Snapshots(self.record, runtime.executor, runtime.urgent) if exits else runtime.snapshots
+        only_exits = exits and (has_to_close or not enters)
+        snapshot = snapshots.last() if only_exits else snapshots.fresh()
         if isinstance(snapshot, AccountRefused):
             return snapshot
         position = snapshot.position(signal.symbol)
         try:
-            closes = may_close(signal, position, may_short=may_short)
-            if closes:
+            if exits or _reduces(signal, position):
+                # It limits the exit, so a shared reading is not enough.
                 position = runtime.broker.position(signal.symbol)
-            asset = self._asset(signal, position, urgent=closes)
+            enters = enters and not _reduces(signal, position)
+            if enters and only_exits:
+                # The position that the record shows is gone, so the signal is an entry.
+                return self.read(claimed, signal, under_way, has_to_close=False)
+            asset = self._asset(signal, urgent=not enters)
         except BrokerRefusesAccount as error:
             return runtime.snapshots.refused(str(error))
         sessions = self._sessions(signal, snapshot.last_clock, snapshot.taken_at)
-        needs_price = self._needs_price(claimed, signal, position, market_at(snapshot, claimed.now, sessions))
+        market = market_at(snapshot, claimed.now, sessions)
+        needs_price = enters and self._needs_price(claimed, signal, market)
         return InputSnapshot(
             snapshot=snapshot,
             position=position,
@@ -89,12 +99,14 @@ class BrokerInputs:
         last = self.runtime.snapshots.last_clock()
         return by_calendar(last, now, self.runtime.calendar.known(now if last is None else last.at(now)))
 
-    def _asset(self, signal: SignalRow, position: Position | None, *, urgent: bool) -> Asset | None:
-        """Read the asset. An exit does not need it: without price steps it becomes a market order."""
+    def _asset(self, signal: SignalRow, *, urgent: bool) -> Asset | None:
+        """Read the asset. An exit needs it only for the steps of a limit; without them it becomes a market order."""
+        if urgent and signal.entry_price is None:
+            return None
         try:
             return self.runtime.assets.get(signal.symbol, urgent=urgent)
         except (BrokerUnavailable, BrokerUnreadable) as error:
-            if not _reduces(signal, position):
+            if not urgent:
                 raise
             log.debug("asset.failed", executor_id=self.runtime.executor.id, symbol=signal.symbol, error=str(error))
             return None
@@ -104,12 +116,10 @@ class BrokerInputs:
             return ()
         return self.runtime.calendar.around(taken_at if last is None else last.clock.timestamp)
 
-    def _needs_price(
-        self, claimed: ClaimedExecution, signal: SignalRow, position: Position | None, market: Market | None
-    ) -> bool:
+    def _needs_price(self, claimed: ClaimedExecution, signal: SignalRow, market: Market | None) -> bool:
         """Return whether the market's price matters: for market orders, and for entries that waited for the open."""
         executor = self.runtime.executor
-        if executor.limits.price_drift_percent is None or signal.entry_price is None or _reduces(signal, position):
+        if executor.limits.price_drift_percent is None or signal.entry_price is None:
             return False
         if executor.order.type == "market":
             return True
@@ -126,14 +136,6 @@ class BrokerInputs:
         except (BrokerUnavailable, BrokerRefusesAccount, BrokerUnreadable) as error:
             log.debug("price.failed", executor_id=self.runtime.executor.id, symbol=symbol, error=str(error))
             return None
-
-
-def may_close(signal: SignalRow, position: Position | None, *, may_short: bool) -> bool:
-    """Return whether the signal might reduce a position, so that the position has to be read again."""
-    held = position.quantity if position else 0
-    if signal.action is Action.SELL:
-        return held > 0 or signal.intent is not Intent.OPEN
-    return held < 0 or signal.intent is Intent.CLOSE or (may_short and signal.intent is not Intent.OPEN)
 
 
 def _reduces(signal: SignalRow, position: Position | None) -> bool:

@@ -1,6 +1,7 @@
 """Claim an execution by compare-and-set, or let it wait for an earlier one of its symbol."""
 
 from dataclasses import asdict, dataclass
+from typing import Protocol
 from uuid import UUID
 
 import structlog
@@ -46,7 +47,7 @@ def claim_or_wait(
         blocked = fetch_maybe(connection, _Blocked, sql("executions", "takeable"), values)
         if blocked is None:
             return None, False
-        if _has_to_close(connection, blocked, executor):
+        if has_to_close(connection, executor, blocked):
             later = {**values, **asdict(blocked)}
             for superseded in fetch_all(connection, UUID, sql("executions", "supersede_other_side"), later):
                 log.info("execution.superseded", execution_id=str(superseded), by=str(values["execution_id"]))
@@ -55,18 +56,42 @@ def claim_or_wait(
             return None, True
 
 
-def _has_to_close(connection: Connection[DictRow], blocked: _Blocked, executor: ExecutorSettings) -> bool:
-    """Return whether an execution is an exit that has something to close, by the record.
+class _Closing(Protocol):
+    """The part of an execution or its signal that tells what it would close."""
 
-    Only such an exit ends earlier entries: a SELL without a position must not end another strategy's BUY. The broker
+    @property
+    def symbol(self) -> str:
+        """In canonical form."""
+
+    @property
+    def action(self) -> Action:
+        """Buy or sell."""
+
+    @property
+    def intent(self) -> Intent:
+        """Open, close, or auto."""
+
+    @property
+    def source(self) -> str:
+        """The sender."""
+
+    @property
+    def strategy(self) -> str | None:
+        """The strategy's name."""
+
+
+def has_to_close(connection: Connection[DictRow], executor: ExecutorSettings, exit_: _Closing) -> bool:
+    """Return whether an exit has something to close, by the record.
+
+    Only such an exit ends or cancels entries: a SELL without a position must not end another strategy's BUY. The broker
     is not read here. Where the record lags, the exit waits until the record shows the position.
     """
-    if blocked.intent is Intent.OPEN:
+    if exit_.intent is Intent.OPEN:
         return False
     values = {
-        "executor_id": blocked.executor_id,
-        "symbol": blocked.symbol,
-        "sign": 1 if blocked.action is Action.SELL else -1,
-        "strategy": None if closes_the_account(executor, blocked.source) else blocked.strategy or "",
+        "executor_id": executor.id,
+        "symbol": exit_.symbol,
+        "sign": 1 if exit_.action is Action.SELL else -1,
+        "strategy": None if closes_the_account(executor, exit_.source) else exit_.strategy or "",
     }
-    return fetch_one(connection, bool, sql("executions", "may_close"), values)
+    return fetch_one(connection, bool, sql("executions", "has_to_close"), values)

@@ -6,7 +6,7 @@ from datetime import timedelta
 from psycopg import Connection
 from psycopg.rows import DictRow
 
-from pipeline.intake.routing import may_be_exit
+from pipeline.intake.routing import always_refused, may_be_exit
 from pipeline.model.backoff import Backoff
 from pipeline.model.crash_points import reached
 from pipeline.model.errors import BrokerUnavailable, BrokerUnreadable
@@ -21,10 +21,11 @@ from workers.account.runtime import ExecutorRuntime
 from workers.execution.broker_inputs import BrokerInputs, InputSnapshot
 from workers.execution.cancels import ask_to_cancel
 from workers.execution.order_intents import Intended, pay_again, prior_order, write_intent
-from workers.execution.record_inputs import read_before, read_case
+from workers.execution.record_inputs import KnownBefore, read_before, read_case
 from workers.execution.transitions import held, skipped, unread
 from workers.rules.case import Case, Go, Hold, Skip
-from workers.rules.decide import decide, still_go
+from workers.rules.decide import decide, still_go, wait_for_symbol
+from workers.rules.exits import may_enter
 from workers.rules.market_hours import Market
 from workers.rules.retry_policy import Transition, broker_hold, may_resend
 
@@ -43,13 +44,16 @@ class PreTradeCheck:
 
     def decide(self, claimed: ClaimedExecution) -> Intended | Transition:
         """Return the recorded intent to send, or the new state of the execution if nothing is sent."""
-        known = self.record.run(lambda connection: read_before(connection, claimed))
+        known = self.record.run(lambda connection: read_before(connection, claimed, self.runtime.executor))
         signal, prior = known.signal, known.prior
         if prior is not None and prior.may_exist and claimed.from_state is not State.HELD:
             # A person has requeued an order that may exist, so it is looked up before anything else.
             return _look_up(prior, Code.REQUEUED if claimed.from_state is State.QUEUED else Code.NO_ANSWER)
+        waits = self._wait_for_symbol(known)
+        if waits is not None:
+            return self._cancel_and_hold(waits)
         try:
-            seen = self.inputs.read(claimed, signal, known.under_way)
+            seen = self.inputs.read(claimed, signal, known.under_way, has_to_close=known.has_to_close)
         except BrokerUnavailable as error:
             reason, wait = unread(error, age=claimed.now - claimed.created_at)
             return self._hold(claimed, signal, reason, wait, self.inputs.hours(signal, claimed.now))
@@ -60,6 +64,19 @@ class PreTradeCheck:
             return self._hold(claimed, signal, reason, seen.probe_in, self.inputs.hours(signal, claimed.now))
         verdict = self.record.run(lambda connection: self._decide(connection, claimed, signal, seen))
         return self._cancel_and_hold(verdict) if isinstance(verdict, Hold) else verdict
+
+    def _wait_for_symbol(self, known: KnownBefore) -> Hold | None:
+        """Return the hold for other orders of the symbol, where the record alone calls for it: no request is spent."""
+        signal, executor, prior = known.signal, self.runtime.executor, known.prior
+        if not known.under_way or always_refused(signal, executor) or (prior is not None and prior.may_exist):
+            return None
+        return wait_for_symbol(
+            signal,
+            executor,
+            known.under_way,
+            closes=not may_enter(signal, executor),
+            has_to_close=known.has_to_close,
+        )
 
     def _decide(
         self, connection: Connection[DictRow], claimed: ClaimedExecution, signal: SignalRow, seen: InputSnapshot

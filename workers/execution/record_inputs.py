@@ -10,12 +10,14 @@ from psycopg.rows import DictRow
 from config.schema.executor import ExecutorSettings
 from pipeline.accounts.account_key import account_keys
 from pipeline.accounts.equity import equity_baseline
+from pipeline.intake.routing import may_be_exit
 from pipeline.model.switches import Switch
 from pipeline.store.query import fetch_all, fetch_one
 from pipeline.store.rows import ClaimedExecution, OrderRow, SignalRow
 from pipeline.store.statements import sql
 from workers.account.calendar import market_at
 from workers.execution.broker_inputs import InputSnapshot
+from workers.execution.claims import has_to_close
 from workers.execution.order_intents import prior_order
 from workers.execution.position_book import book_of, own_of, read_book
 from workers.execution.recent_activity import recent_of
@@ -32,13 +34,18 @@ class KnownBefore:
     prior: OrderRow | None
     #: The executor's other orders in the symbol that may still fill.
     under_way: tuple[OrderRow, ...]
+    #: Whether the signal is an exit that has something to close, by the record.
+    has_to_close: bool
 
 
-def read_before(connection: Connection[DictRow], claimed: ClaimedExecution) -> KnownBefore:
+def read_before(connection: Connection[DictRow], claimed: ClaimedExecution, executor: ExecutorSettings) -> KnownBefore:
     """Return the record's inputs that are read before the broker."""
     signal = fetch_one(connection, SignalRow, sql("signals", "get"), {"signal_id": claimed.signal_id})
     return KnownBefore(
-        signal=signal, prior=prior_order(connection, claimed), under_way=_orders_under_way(connection, claimed)
+        signal=signal,
+        prior=prior_order(connection, claimed),
+        under_way=_orders_under_way(connection, claimed),
+        has_to_close=may_be_exit(signal, executor) and has_to_close(connection, executor, signal),
     )
 
 

@@ -3,15 +3,16 @@
 from datetime import timedelta
 from decimal import Decimal
 
+from config.schema.executor import ExecutorSettings
 from pipeline.intake.routing import always_refused
 from pipeline.model.orders import OrderSide
 from pipeline.model.reasons import Code, Reason
 from pipeline.model.signals import Intent
-from pipeline.store.rows import OrderRow, Role
+from pipeline.store.rows import OrderRow, Role, SignalRow
 from workers.rules.case import Case, Hold, Skip, Verdict
 from workers.rules.closed_market import hold_price, not_again
 from workers.rules.entry import decide_entry
-from workers.rules.exits import closable, decide_exit
+from workers.rules.exits import closable, closes_the_account, decide_exit, may_enter
 from workers.rules.freshness import freshness
 from workers.rules.orders import reduces, side_of
 from workers.rules.stale_position import hold_lagging
@@ -29,11 +30,10 @@ def decide(case: Case) -> Verdict:
     held = case.position.quantity if case.position else Decimal(0)
     side = side_of(case.signal.action)
     closes = reduces(side, held)
-    # Orders that may still change the position, or could trade against this one, have to end first.
-    blocking = tuple(order for order in case.under_way if closes or order.side != side)
-    if blocking:
-        # Only a possible exit cancels orders. A new entry does not, since it may still be refused.
-        return _wait_for(blocking, cancels=case.signal.intent is not Intent.OPEN)
+    has_to_close = _has_to_close(case, side, abs(held) if closes else Decimal(0))
+    waits = wait_for_symbol(case.signal, case.executor, case.under_way, closes=closes, has_to_close=has_to_close)
+    if waits is not None:
+        return waits
     lagging = hold_lagging(case, side)
     if lagging is not None:
         return lagging
@@ -41,6 +41,30 @@ def decide(case: Case) -> Verdict:
         facts = {"symbol": case.signal.symbol, "held": held}
         return Skip(reasons=(Reason(code=Code.POSITION_AGAINST, facts=facts),))
     return decide_exit(case, side, abs(held)) if closes else decide_entry(case, side)
+
+
+def wait_for_symbol(
+    signal: SignalRow,
+    executor: ExecutorSettings,
+    under_way: tuple[OrderRow, ...],
+    *,
+    closes: bool,
+    has_to_close: bool,
+) -> Hold | None:
+    """Return the hold for orders that may still change the position, or could trade against this one; None: go on.
+
+    Args:
+        signal: The signal to decide on.
+        executor: Its executor.
+        under_way: Our other orders in the symbol that may still fill.
+        closes: The signal is an exit: it reduces the position, or may do nothing else.
+        has_to_close: The position, or one of *under_way*, is the exit's own to close.
+    """
+    # An exit that has nothing to close waits for no order and cancels none: it is skipped.
+    if not has_to_close and not may_enter(signal, executor):
+        return None
+    blocking = tuple(order for order in under_way if closes or order.side != side_of(signal.action))
+    return _wait_for(blocking, cancels=has_to_close and signal.intent is not Intent.OPEN) if blocking else None
 
 
 def still_go(case: Case, intent: OrderRow) -> Skip | Hold | None:
@@ -72,6 +96,17 @@ def _exit_still_goes(case: Case, intent: OrderRow) -> Skip | Hold | None:
         code = Code.EXIT_NOT_DONE if reducible > 0 else Code.NO_POSITION
         return Skip(reasons=(Reason(code=code, facts=facts),))
     return not_again(case, intent)
+
+
+def _has_to_close(case: Case, side: OrderSide, held: Decimal) -> bool:
+    """Return whether a part of the position, or of a working entry, is the signal's own to close."""
+    if closable(case, side, held) > 0:
+        return True
+    whole = closes_the_account(case.executor, case.signal.source)
+    return any(
+        order.role is Role.ENTRY and order.side != side and (whole or order.strategy == (case.signal.strategy or ""))
+        for order in case.under_way
+    )
 
 
 def _wait_for(blocking: tuple[OrderRow, ...], *, cancels: bool = True) -> Hold:

@@ -7,7 +7,8 @@ from config.schema.executor import ExecutorSettings
 from pipeline.intake.routing import OWN, is_own
 from pipeline.model.orders import OrderSide
 from pipeline.model.reasons import Code, Reason
-from pipeline.store.rows import Role
+from pipeline.model.signals import Action, Intent
+from pipeline.store.rows import Role, SignalRow
 from workers.rules.case import Case, Go, Hold, Skip, Verdict
 from workers.rules.closed_market import hold_exit, out_of_hours
 from workers.rules.orders import collared, time_in_force
@@ -63,6 +64,11 @@ def closable(case: Case, side: OrderSide, held: Decimal) -> Decimal:
 def closes_the_account(executor: ExecutorSettings, source: str) -> bool:
     """Return whether an exit of *source* closes the whole position, not only what its own strategy holds."""
     return executor.order.close_scope == "account" or source in CLOSES_THE_ACCOUNT
+
+
+def may_enter(signal: SignalRow, executor: ExecutorSettings) -> bool:
+    """Return whether the signal opens a position where there is none to close."""
+    return signal.intent is not Intent.CLOSE and (signal.action is Action.BUY or executor.order.allow_short)
 
 
 def _too_young(case: Case) -> Hold | None:

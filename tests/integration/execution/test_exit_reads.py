@@ -1,0 +1,59 @@
+"""No read that only an entry needs stands in the way of an exit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.factories import Core
+from tests.integration.limited_stage import changed_toml, filled
+
+Make = Callable[..., Core]
+
+
+@pytest.fixture
+def held(make_core: Make) -> Core:
+    """A core that watches the drift of market orders, and holds AAPL. It read the account ten minutes ago."""
+    core = make_core(changed_toml(factory={"order": 'type = "market"'}, price_drift_percent="5"))
+    core.prices(AAPL=100)
+    filled(core)
+    core.rows("UPDATE account_snapshot SET taken_at = taken_at - interval '10 minutes'")
+    core.rows("UPDATE asset SET read_at = read_at - interval '1 day'")
+    core.runtimes["argo"].assets._kept.clear()
+    return core
+
+
+def struck(core: Core) -> int:
+    return sum(fault.get("hits", 0) for fault in core.exchange.admin("faults")["faults"])
+
+
+@pytest.mark.parametrize("on", ["prices", "account", "assets", "clock"])
+@pytest.mark.parametrize("kind", ["garbage_before", "5xx_before", "drop_before"])
+def test_an_exit_goes_without_what_only_entries_need(held: Core, on: str, kind: str) -> None:
+    held.faults({"on": on, "kind": kind})
+
+    leave = held.run(held.send("AAPL", "SELL"))
+
+    assert leave["order_id"] is not None
+    assert struck(held) == 0
+
+
+def test_a_sale_that_cannot_open_a_position_reads_no_price(held: Core) -> None:
+    held.faults({"on": "prices", "kind": "5xx_before"})
+
+    leave = held.run(held.send("MSFT", "SELL"))
+
+    assert leave["reason_code"] == "no_position"
+    assert struck(held) == 0
+
+
+def test_an_exit_reads_a_clock_that_may_not_hold_any_more(held: Core) -> None:
+    held.rows("UPDATE account_snapshot SET clock = clock || jsonb_build_object('read_at', now() - interval '1 hour')")
+    held.faults({"on": "clock", "kind": "5xx_before"})
+
+    leave = held.run(held.send("AAPL", "SELL"))
+
+    # The reading still holds, so the failure is no reason to wait.
+    assert leave["order_id"] is not None
+    assert struck(held) == 1
