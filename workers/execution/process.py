@@ -23,6 +23,7 @@ from pipeline.store.record import Record
 from pipeline.store.statements import sql
 from workers.account.pinned_account import await_account
 from workers.account.runtime import ExecutorRuntime, open_runtime
+from workers.execution.exit_lane import ExitLane
 from workers.execution.lease import LeaseKeeper
 from workers.execution.rq_worker import serve_for_ever
 from workers.execution.runner import ExecutionRunner, runner_of
@@ -53,6 +54,7 @@ def work(
     record = Record(database_url, retry_for_s=None)
     runtime = open_runtime(executor, settings=settings, exchange_url=exchange_url, record=record)
     leases = LeaseKeeper(database_url)
+    lane = ExitLane(runtime, leases=leases, worker=name, database_url=database_url)
     verified = threading.Event()
     heartbeat = _heartbeat(executor, database_url, verified)
     threading.Thread(target=_unblock, args=(stop, record), daemon=True).start()
@@ -63,6 +65,7 @@ def work(
         if await_account(runtime, stop=stop):
             verified.set()
             _try_keys(runtime, record)
+            lane.start()
             log.info("worker.started", executor_id=executor.id, mode=executor.mode)
         serve_for_ever(
             executor.id,
@@ -77,6 +80,7 @@ def work(
             raise
         log.warning("worker.stopped_waiting", error=str(error))
     finally:
+        lane.close()
         heartbeat.close()
         leases.close()
         runtime.close()

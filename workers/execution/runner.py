@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
+from typing import Any
 from uuid import UUID, uuid4
 
 import structlog
@@ -56,12 +57,23 @@ class ExecutionRunner:
         """
         following: UUID | None = execution_id
         for _ in range(_LONGEST_CHAIN):
-            if following is None:
+            claimed = None if following is None else self._execute(following)
+            if claimed is None:
                 return
-            following = self._execute(following)
+            following = self._next_of_symbol(claimed)
 
-    def _execute(self, execution_id: UUID) -> UUID | None:
-        """Claim, check, write the intent, send, record, and return the next execution of the symbol."""
+    def run_alone(self, execution_id: UUID) -> None:
+        """Run one execution. The keeper enqueues the next of its symbol.
+
+        Raises:
+            RecordUnavailable: as `run` does.
+        """
+        claimed = self._execute(execution_id)
+        if claimed is not None:
+            self.record.do(sql("keeper", "free_symbol"), _later(claimed))
+
+    def _execute(self, execution_id: UUID) -> ClaimedExecution | None:
+        """Claim, check, write the intent, send and record; return None when there was nothing to claim."""
         asked_at = time.monotonic()
         claimed = self.claim(execution_id)
         if claimed is None:
@@ -70,7 +82,7 @@ class ExecutionRunner:
         with self.leases.keep(claimed.execution_id, claimed.fence, asked_at=asked_at) as lease:
             self._settle(claimed, lease)
         reached("worker.after_record")
-        return self._next_of_symbol(claimed)
+        return claimed
 
     def claim(self, execution_id: UUID) -> ClaimedExecution | None:
         """Take the execution by compare-and-set.
@@ -128,10 +140,14 @@ class ExecutionRunner:
 
     def _next_of_symbol(self, claimed: ClaimedExecution) -> UUID | None:
         """Return the execution of the same symbol that came too early and may be taken now."""
-        key = {"executor_id": claimed.executor_id, "symbol": claimed.symbol, "seq": claimed.seq}
-        following = self.record.maybe(UUID, sql("executions", "next_of_symbol"), key)
+        following = self.record.maybe(UUID, sql("executions", "next_of_symbol"), _later(claimed))
         reached("worker.after_handover")
         return following
+
+
+def _later(claimed: ClaimedExecution) -> dict[str, Any]:
+    """Return the values that select the later executions of the same symbol."""
+    return {"executor_id": claimed.executor_id, "symbol": claimed.symbol, "seq": claimed.seq}
 
 
 def _own_failure(error: Exception, *, sent: bool) -> Transition:
