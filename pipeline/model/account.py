@@ -16,8 +16,9 @@ class Account:
     last_equity: Decimal
     cash: Decimal
     buying_power: Decimal
-    non_marginable_buying_power: Decimal
-    #: True when the broker itself blocks orders (trading_blocked, account_blocked, suspended, not ACTIVE).
+    #: What may be spent on crypto; None when the broker does not report it.
+    non_marginable_buying_power: Decimal | None
+    #: True when the broker may refuse orders (trading_blocked, account_blocked, suspended, not ACTIVE). Entries wait.
     blocked: bool
     shorting_enabled: bool
     raw: dict[str, Any]

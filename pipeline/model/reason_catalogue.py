@@ -76,6 +76,10 @@ CATALOGUE: Mapping[Code, Meaning] = {
         "The broker does not accept the keys or the account.",
         "Correct the keys, or ask the broker. tradewire tries again once a minute.",
     ),
+    Code.ENTRIES_REFUSED: Meaning(
+        "The broker refuses orders that open a position. Exits go on.",
+        "Ask the broker. tradewire sends one entry a minute as a trial, and entries end when they are too old.",
+    ),
     Code.ACCOUNT_BLOCKED: Meaning(
         "The broker has blocked trading on the account.", "Ask the broker. Entries wait until they are too old."
     ),

@@ -75,6 +75,7 @@ class Code(StrEnum):
     BROKER_AWAY = "broker_away"
     RATE_LIMITED = "rate_limited"
     BROKER_REFUSES_ACCOUNT = "broker_refuses_account"
+    ENTRIES_REFUSED = "entries_refused"
     ACCOUNT_BLOCKED = "account_blocked"
     ACCOUNT_UNREADABLE = "account_unreadable"
     ORDER_UNDER_WAY = "order_under_way"

@@ -67,13 +67,35 @@ WHERE executor_id = %(executor_id)s
 RETURNING executor_id
 
 -- name: release_refused
--- The account is accepted again, so executions that were held for it are due now.
+-- The account or its entries are accepted again, so executions that were held for that are due now.
 UPDATE execution
 SET due_at = clock_timestamp()
 WHERE executor_id = %(executor_id)s
     AND state = 'held'
-    AND reason_code = 'broker_refuses_account'
+    AND reason_code = %(code)s
 RETURNING execution_id
+
+-- name: entries_refused
+SELECT message, probe_at - clock_timestamp() AS probe_in
+FROM entries_refusal
+WHERE executor_id = %(executor_id)s
+
+-- name: refuse_entries
+INSERT INTO entries_refusal AS r (executor_id, probe_at, message)
+VALUES (%(executor_id)s, clock_timestamp() + %(every)s, %(message)s)
+ON CONFLICT (executor_id) DO UPDATE
+SET message = excluded.message,
+    probe_at = greatest(r.probe_at, excluded.probe_at)
+RETURNING xmax = 0 AS new
+
+-- name: probe_entries
+UPDATE entries_refusal
+SET probe_at = clock_timestamp() + %(every)s
+WHERE executor_id = %(executor_id)s
+
+-- name: accept_entries
+DELETE FROM entries_refusal
+WHERE executor_id = %(executor_id)s
 
 -- name: lock_executor
 -- The decisions of one executor are made one after the other, so that reservations see each other.

@@ -221,9 +221,18 @@ LEFT JOIN account_snapshot AS a USING (executor_id)
 JOIN switch AS s ON s.holder IN (a.account_number, 'executor:' || ours.executor_id)
 
 -- name: refusals
-SELECT executor_id, message
+SELECT executor_id, message, false AS entries_only
 FROM account_refusal
 WHERE executor_id = ANY(%(executor_ids)s)
+UNION ALL
+SELECT executor_id, message, true
+FROM entries_refusal
+WHERE executor_id = ANY(%(executor_ids)s)
+    AND NOT EXISTS (
+        SELECT
+        FROM account_refusal AS a
+        WHERE a.executor_id = entries_refusal.executor_id
+    )
 
 -- name: keepers
 -- Return the number of leading keepers: none or one.

@@ -13,6 +13,7 @@ from pipeline.accounts.account_key import provisional_key
 from pipeline.accounts.snapshot import Snapshot, SnapshotRow, clock_value, snapshot_values
 from pipeline.model.account import ClockReading
 from pipeline.model.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable
+from pipeline.model.reasons import Code
 from pipeline.store.query import execute
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
@@ -162,7 +163,8 @@ class Snapshots:
             execute(connection, sql("accounts", "save_snapshot"), values)
             note_reading(connection, self._executor, snapshot.account, snapshot.positions, snapshot.taken_at)
             if execute(connection, sql("accounts", "accept"), self._key) > 0:
-                released = execute(connection, sql("accounts", "release_refused"), self._key)
+                code = {"code": Code.BROKER_REFUSES_ACCOUNT}
+                released = execute(connection, sql("accounts", "release_refused"), self._key | code)
                 log.info("account.accepted", executor_id=self._executor.id, released=released)
 
         self._record.run(unit)

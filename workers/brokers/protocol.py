@@ -36,6 +36,7 @@ class NotSentCause(StrEnum):
 
     UNREACHABLE = "unreachable"
     RATE_LIMITED = "rate_limited"
+    #: The answer concerns more than this one order: the keys, the account, or every order that opens a position.
     ACCOUNT_REFUSED = "account_refused"
 
 

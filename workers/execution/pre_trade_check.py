@@ -14,12 +14,13 @@ from pipeline.model.reasons import Code, Reason
 from pipeline.model.states import State
 from pipeline.store.query import execute
 from pipeline.store.record import Record
-from pipeline.store.rows import ClaimedExecution, OrderRow, SignalRow
+from pipeline.store.rows import ClaimedExecution, OrderRow, Role, SignalRow
 from pipeline.store.statements import sql
 from workers.account.refusals import AccountRefused
 from workers.account.runtime import ExecutorRuntime
 from workers.execution.broker_inputs import BrokerInputs, InputSnapshot
 from workers.execution.cancels import ask_to_cancel
+from workers.execution.entries_refused import send_probe
 from workers.execution.order_intents import Intended, pay_again, prior_order, write_intent
 from workers.execution.record_inputs import KnownBefore, read_before, read_case
 from workers.execution.transitions import held, skipped, unread
@@ -29,7 +30,6 @@ from workers.rules.exits import may_enter
 from workers.rules.market_hours import Market
 from workers.rules.retry_policy import Transition, broker_hold, may_resend
 
-_BLOCKED_WAIT = timedelta(seconds=5)
 # Pauses before an answer that makes no sense is asked for again.
 _UNREADABLE = Backoff(first_s=0.5, longest_s=16.0)
 
@@ -87,9 +87,6 @@ class PreTradeCheck:
         prior = prior_order(connection, claimed)
         if prior is not None and prior.may_exist:
             return self._again(connection, case, prior)
-        if case.account.blocked:
-            reason = Reason(code=Code.ACCOUNT_BLOCKED, facts={"account": case.account.number})
-            return self._hold(claimed, signal, reason, _BLOCKED_WAIT, case.calendar)
         match decide(case):
             case Skip(reasons=reasons):
                 return skipped(reasons)
@@ -107,6 +104,8 @@ class PreTradeCheck:
                 )
                 if isinstance(written, Hold):
                     return self._hold(claimed, signal, written.reason, written.wait, case.calendar)
+                if go.role is Role.ENTRY and case.entries_refused is not None:
+                    send_probe(connection, claimed.executor_id)
                 return written
 
     def _again(self, connection: Connection[DictRow], case: Case, prior: OrderRow) -> Intended | Transition | Hold:

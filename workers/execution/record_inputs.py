@@ -18,6 +18,7 @@ from pipeline.store.statements import sql
 from workers.account.calendar import market_at
 from workers.execution.broker_inputs import InputSnapshot
 from workers.execution.claims import has_to_close
+from workers.execution.entries_refused import entries_refused
 from workers.execution.order_intents import prior_order
 from workers.execution.position_book import book_of, own_of, read_book
 from workers.execution.recent_activity import recent_of
@@ -80,6 +81,7 @@ def read_case(
         baseline=baseline,
         switches=_switches(connection, claimed.executor_id, account.number),
         recent=recent_of(connection, claimed, signal, executor, rows=rows, day_started_at=day_started_at),
+        entries_refused=entries_refused(connection, claimed.executor_id),
         price=seen.price,
         price_asked=seen.price_asked,
         accept_age=claimed.accept_age,

@@ -14,11 +14,11 @@ from pipeline.model.reasons import Code, storable
 from pipeline.model.states import State
 from pipeline.store.query import execute
 from pipeline.store.record import Record
-from pipeline.store.rows import ClaimedExecution
+from pipeline.store.rows import ClaimedExecution, Role
 from pipeline.store.statements import sql
-from workers.account.snapshots import Snapshots
-from workers.brokers.protocol import NotSent, NotSentCause, Outcome
+from workers.brokers.protocol import Outcome
 from workers.execution.broker_orders import follow, record_broker_order
+from workers.execution.entries_refused import note_entry
 from workers.execution.order_intents import Intended
 from workers.rules.retry_policy import Transition
 
@@ -30,7 +30,6 @@ class ResultRecorder:
     """Records the results of one executor's executions. Every method may be run again with the same values."""
 
     store: Record
-    snapshots: Snapshots
     worker: str
 
     def settle(self, claimed: ClaimedExecution, transition: Transition, intended: Intended | None = None) -> None:
@@ -49,10 +48,10 @@ class ResultRecorder:
         self, claimed: ClaimedExecution, intended: Intended, outcome: Outcome, transition: Transition, *, took_ms: float
     ) -> None:
         """Record the broker's answer to a send, and the attempt, in one transaction."""
-        if isinstance(outcome, NotSent) and outcome.cause is NotSentCause.ACCOUNT_REFUSED:
-            self.snapshots.refused(outcome.message)
 
         def unit(connection: Connection[DictRow]) -> bool:
+            if intended.order.role is Role.ENTRY:
+                note_entry(connection, claimed.executor_id, outcome)
             if transition.order is not None:
                 record_broker_order(connection, transition.order)
             attempt = _attempt(claimed, outcome, transition, took_ms)

@@ -135,7 +135,7 @@ class ExecutionRunner:
         outcome = self.runtime.broker.submit(request)
         took_ms = (time.monotonic() - sent_at) * 1000
         reached("worker.after_send")
-        transition = after_submit(outcome, age=claimed.now - claimed.created_at)
+        transition = after_submit(outcome, age=claimed.now - claimed.created_at, role=intended.order.role)
         self.results.record(claimed, intended, outcome, transition, took_ms=took_ms)
 
     def _next_of_symbol(self, claimed: ClaimedExecution) -> UUID | None:
@@ -166,6 +166,6 @@ def runner_of(runtime: ExecutorRuntime, *, record: Record, leases: LeaseKeeper, 
         runtime=runtime,
         leases=leases,
         check=PreTradeCheck(record=record, runtime=runtime, inputs=inputs),
-        results=ResultRecorder(store=record, snapshots=runtime.snapshots, worker=worker),
+        results=ResultRecorder(store=record, worker=worker),
         worker=worker,
     )

@@ -87,7 +87,8 @@ def _money(case: Case, terms: Terms) -> Cap:
     """Cap by buying power; crypto is not bought on margin. An account without equity buys nothing."""
     account, limit_percent = case.account, case.executor.limits.buying_power_percent
     crypto = case.signal.asset_class == AssetClass.CRYPTO
-    power = account.non_marginable_buying_power if crypto else account.buying_power
+    # Without the figure the entry waits, so the 0 is not used.
+    power = account.non_marginable_buying_power or _ZERO if crypto else account.buying_power
     spent = _spent(case, crypto=crypto)
     # A percentage of what is left would allow a share of the rest again with each reading.
     whole = power + spent if account.equity > 0 else _ZERO

@@ -35,6 +35,14 @@ class Recent:
 
 
 @dataclass(frozen=True, kw_only=True)
+class EntriesRefused:
+    """The broker refuses every order that opens a position. One entry is sent as a probe in *probe_in*."""
+
+    message: str
+    probe_in: timedelta
+
+
+@dataclass(frozen=True, kw_only=True)
 class Case:
     """Everything that a decision depends on. *now* is the database's clock."""
 
@@ -58,6 +66,8 @@ class Case:
     baseline: EquityBaseline | None
     switches: tuple[Switch, ...]
     recent: Recent
+    #: None: the broker accepts entries.
+    entries_refused: EntriesRefused | None = None
     #: The hours that the calendar has for *now*: enough to compute ages while the clock cannot be read.
     calendar: Market | None = None
     #: The market's price; None when it was not needed, or could not be read.

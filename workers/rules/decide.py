@@ -14,6 +14,7 @@ from workers.rules.closed_market import hold_price, not_again
 from workers.rules.entry import decide_entry
 from workers.rules.exits import closable, closes_the_account, decide_exit, may_enter
 from workers.rules.freshness import freshness
+from workers.rules.holds import hold_refused
 from workers.rules.orders import reduces, side_of
 from workers.rules.stale_position import hold_lagging
 from workers.rules.switches import PAUSE_WAIT, verdict_on
@@ -79,7 +80,7 @@ def still_go(case: Case, intent: OrderRow) -> Skip | Hold | None:
         return Skip(reasons=tuple(reasons))
     if paused is not None:
         return Hold(reason=paused, wait=PAUSE_WAIT)
-    return not_again(case, intent) or hold_price(case)
+    return not_again(case, intent) or hold_price(case) or hold_refused(case)
 
 
 def _exit_still_goes(case: Case, intent: OrderRow) -> Skip | Hold | None:

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from pipeline.model.orders import OrderSide
 from pipeline.model.reasons import Code, Reason
+from pipeline.model.symbols import AssetClass
 from workers.rules.case import Case, Hold
 from workers.rules.limits import flat_from
 from workers.rules.retry_policy import PROBE_EVERY
@@ -20,7 +21,18 @@ def hold(case: Case, side: OrderSide) -> Hold | None:
     """Return why an entry has to wait, or None."""
     if case.account.blocked:
         return Hold(reason=Reason(code=Code.ACCOUNT_BLOCKED, facts={"account": case.account.number}), wait=_LATER)
-    return _contradiction(case, side) or _unwatched(case) or _clock(case) or _circuit(case)
+    if case.signal.asset_class == AssetClass.CRYPTO and case.account.non_marginable_buying_power is None:
+        facts = {"says": "the account has no non_marginable_buying_power"}
+        return Hold(reason=Reason(code=Code.ACCOUNT_UNREADABLE, facts=facts), wait=_LATER)
+    return hold_refused(case) or _contradiction(case, side) or _unwatched(case) or _clock(case) or _circuit(case)
+
+
+def hold_refused(case: Case) -> Hold | None:
+    """Wait while the broker refuses every order that opens a position, until one may be sent as a probe."""
+    refused = case.entries_refused
+    if refused is None or refused.probe_in <= timedelta(0):
+        return None
+    return Hold(reason=Reason(code=Code.ENTRIES_REFUSED, facts={"says": refused.message}), wait=refused.probe_in)
 
 
 def _contradiction(case: Case, side: OrderSide) -> Hold | None:

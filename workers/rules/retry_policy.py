@@ -8,12 +8,15 @@ from pipeline.model.backoff import Backoff
 from pipeline.model.orders import BrokerOrder, OrderStatus
 from pipeline.model.reasons import Code, Reason
 from pipeline.model.states import State
+from pipeline.store.rows import Role
 from workers.brokers.protocol import Accepted, Duplicate, NotSent, NotSentCause, Outcome, Rejected, Unknown
 
 #: The longest hold while a broker is away. It is short because a signal loses its value with age.
 LONGEST_HOLD = timedelta(seconds=5)
 #: A refused account, and entries that are refused in a row, are tried once a minute.
 PROBE_EVERY = timedelta(seconds=60)
+#: The longest hold of an exit that the broker refuses for more than this one order.
+LONGEST_REFUSED_EXIT = timedelta(seconds=15)
 #: Orders appear in the broker's reads after 150-250 ms, so the first look-up waits that long.
 FIRST_LOOKUP = timedelta(milliseconds=250)
 #: Gaps between look-ups grow to this.
@@ -60,7 +63,7 @@ class Transition:
     may_exist: bool = True
 
 
-def after_submit(outcome: Outcome, *, age: timedelta) -> Transition:
+def after_submit(outcome: Outcome, *, age: timedelta, role: Role) -> Transition:
     """Return the transition after an answer to a send. *age* is the time since the execution was recorded."""
     match outcome:
         case Accepted(order=order):
@@ -72,7 +75,7 @@ def after_submit(outcome: Outcome, *, age: timedelta) -> Transition:
             reason = Reason(code=Code.REJECTED_BY_BROKER, facts=facts)
             return Transition(state=State.REJECTED, reason=reason, attempts=1)
         case NotSent():
-            return _not_sent(outcome, age=age)
+            return _not_sent(outcome, age=age, role=role)
         case Unknown():
             return _unknown(Code.NO_ANSWER, outcome.message, due_in=FIRST_LOOKUP)
         case Duplicate():
@@ -123,14 +126,17 @@ def _unknown(code: Code, message: str, *, due_in: timedelta) -> Transition:
     return Transition(state=State.UNKNOWN, reason=reason, due_in=due_in, attempts=1)
 
 
-def _not_sent(outcome: NotSent, *, age: timedelta) -> Transition:
+def _not_sent(outcome: NotSent, *, age: timedelta, role: Role) -> Transition:
     wait = broker_hold(age=age)
     code = Code.BROKER_AWAY
     if outcome.cause is NotSentCause.RATE_LIMITED:
         code = Code.RATE_LIMITED
         if outcome.retry_after_s is not None:
             wait = timedelta(seconds=min(max(outcome.retry_after_s, 0.5), 60))
+    elif outcome.cause is NotSentCause.ACCOUNT_REFUSED and role is Role.ENTRY:
+        code, wait = Code.ENTRIES_REFUSED, PROBE_EVERY
     elif outcome.cause is NotSentCause.ACCOUNT_REFUSED:
-        code, wait = Code.BROKER_REFUSES_ACCOUNT, PROBE_EVERY
+        # An answer to an order does not show that the account is refused, so the exit is tried again soon.
+        code, wait = Code.BROKER_REFUSES_ACCOUNT, max(wait, min(LONGEST_REFUSED_EXIT, age / 2))
     reason = Reason(code=code, facts={"says": outcome.message[:300]})
     return Transition(state=State.HELD, reason=reason, due_in=wait, may_exist=False)

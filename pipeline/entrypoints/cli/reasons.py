@@ -108,6 +108,7 @@ CODES: Mapping[ReasonGroup, tuple[Code, ...]] = {
         Code.RATE_BUDGET,
         Code.RATE_LIMITED,
         Code.BROKER_REFUSES_ACCOUNT,
+        Code.ENTRIES_REFUSED,
         Code.ACCOUNT_BLOCKED,
         Code.ACCOUNT_UNREADABLE,
         Code.ACCOUNT_UNWATCHED,

@@ -33,6 +33,8 @@ class _Stop:
 class _Refusal:
     executor_id: str
     message: str
+    #: The account may close positions.
+    entries_only: bool
 
 
 def conditions(rate: ExecutionRateAlert) -> list[Condition]:
@@ -111,6 +113,7 @@ def _refusals(connection: Connection[DictRow], executors: Mapping[str, ExecutorS
     alerts = []
     for refusal in refusals:
         # The broker chooses the length of its message, and the subject becomes the title of ours.
-        subject = f"the broker refuses the account of {refusal.executor_id}: {refusal.message[:200]}"
+        refused = "every entry" if refusal.entries_only else "the account"
+        subject = f"the broker refuses {refused} of {refusal.executor_id}: {refusal.message[:200]}"
         alerts.append(raised(AlertKind.ACCOUNT_REFUSED, refusal.executor_id, subject, executor=refusal.executor_id))
     return found(AlertKind.ACCOUNT_REFUSED, alerts)

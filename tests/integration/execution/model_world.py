@@ -55,6 +55,7 @@ _TIMES = {
     "account_snapshot": ("taken_at",),
     "holding": ("opened_at", "changed_at"),
     "account_refusal": ("since", "probe_at"),
+    "entries_refusal": ("since", "probe_at"),
     "dead_letter": ("opened_at", "closed_at"),
 }  # fmt: skip
 _TABLES = (
@@ -118,7 +119,7 @@ class World:
 
     def begin(self) -> None:
         """Empty the record, and put new processes around a new broker."""
-        self.rows("; ".join(f"DELETE FROM {table}" for table in (*_TABLES, "account_refusal")))
+        self.rows("; ".join(f"DELETE FROM {table}" for table in (*_TABLES, "account_refusal", "entries_refusal")))
         self.record.losing = 0
         self.broker = ModelBroker(self.clock, held=HELD)
         self.queues = ModelBell()

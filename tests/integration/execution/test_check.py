@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.model.states import State
 from tests.factories import Core, executor_toml
+from tests.integration.limited_stage import filled
 from workers.execution.order_intents import Intended
 from workers.rules.retry_policy import Transition
 
@@ -97,6 +98,14 @@ def test_a_blocked_account_holds(core: Core) -> None:
     assert verdict.state is State.HELD
     assert verdict.reason is not None
     assert verdict.reason.code == "account_blocked"
+
+
+def test_an_exit_of_an_account_that_seems_blocked_is_tried(core: Core) -> None:
+    filled(core)
+    core.rows("UPDATE account_snapshot SET account = jsonb_set(account, '{blocked}', 'true')")
+
+    assert core.run(core.send("MSFT"))["reason_code"] == "account_blocked"
+    assert core.run(core.send("AAPL", "SELL"))["order_id"] is not None
 
 
 @pytest.mark.parametrize("on", ["account", "positions", "assets"])

@@ -126,6 +126,14 @@ def test_a_refused_account_is_an_alert(watch: AlertMonitor, rows: Rows, open_: O
     assert open_() == {"account_refused": "the broker refuses the account of argo: forbidden"}
 
 
+def test_a_broker_that_refuses_every_entry_is_an_alert(watch: AlertMonitor, rows: Rows, open_: Open) -> None:
+    rows("INSERT INTO entries_refusal (executor_id, probe_at, message) VALUES ('argo', now(), 'liquidation only')")
+
+    watch.run_once()
+
+    assert open_() == {"account_refused": "the broker refuses every entry of argo: liquidation only"}
+
+
 def test_a_low_execution_rate_is_an_alert_from_the_minimum_on(
     watch: AlertMonitor, lives: Lives, kill: Callable[..., None], rows: Rows, open_: Open
 ) -> None:

@@ -96,6 +96,13 @@ def test_an_account_that_is_not_clearly_open_counts_as_blocked(changes: dict[str
     assert words.account_from_broker(payloads.account(**changes)).blocked
 
 
+def test_an_account_without_a_figure_that_only_entries_need_is_read() -> None:
+    raw = payloads.account()
+    del raw["non_marginable_buying_power"]
+
+    assert words.account_from_broker(raw).non_marginable_buying_power is None
+
+
 @pytest.mark.parametrize("missing", ["equity", "last_equity", "cash", "buying_power"])
 @pytest.mark.parametrize("value", [None, "", "Infinity", [], "a lot"])
 def test_an_account_whose_money_is_not_known_is_not_made_up(missing: str, value: Any) -> None:

@@ -35,7 +35,7 @@ def test_every_code_that_sql_writes_exists() -> None:
         for found in CODE_IN_SQL.finditer(path.read_text())
     }
 
-    assert {"requeued", "discarded", "lease_ran_out", "broker_refuses_account"} <= written
+    assert {"requeued", "discarded", "lease_ran_out"} <= written
     assert written - {"unknown"} <= set(Code)
 
 

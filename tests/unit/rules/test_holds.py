@@ -10,7 +10,7 @@ import pytest
 from pipeline.accounts.exposure import Book, Pending
 from pipeline.model.orders import OrderSide
 from tests.rule_cases import NOW, STANDING, case, position, signal, tuned
-from workers.rules.case import Recent
+from workers.rules.case import EntriesRefused, Recent
 from workers.rules.holds import hold
 
 CIRCUIT = {"consecutive_rejections": 3}
@@ -32,6 +32,22 @@ def test_a_blocked_account_is_waited_for() -> None:
     account = replace(case(signal()).account, blocked=True)
 
     assert code(account=account) == "account_blocked"
+
+
+def test_only_an_entry_in_crypto_waits_for_what_may_be_spent_on_crypto() -> None:
+    account = replace(case(signal()).account, non_marginable_buying_power=None)
+
+    assert code(account=account) is None
+    coin = hold(case(replace(signal(), asset_class="crypto"), account=account), OrderSide.BUY)
+    assert coin is not None
+    assert coin.reason.code == "account_unreadable"
+
+
+@pytest.mark.parametrize(("probe_in_s", "waits"), [(30, "entries_refused"), (0, None), (-1, None)])
+def test_entries_wait_while_the_broker_refuses_them_until_one_may_be_sent(probe_in_s: int, waits: str | None) -> None:
+    refused = EntriesRefused(message="liquidation only", probe_in=timedelta(seconds=probe_in_s))
+
+    assert code(entries_refused=refused) == waits
 
 
 @pytest.mark.parametrize(

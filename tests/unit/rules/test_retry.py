@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline.model.orders import BrokerOrder, OrderSide, OrderStatus
 from pipeline.model.states import MOVES, State
+from pipeline.store.rows import Role
 from workers.brokers.protocol import Accepted, Duplicate, NotSent, NotSentCause, Outcome, Rejected, Unknown
 from workers.rules.retry_policy import (
     FIRST_LOOKUP,
@@ -41,8 +42,8 @@ def order(status: OrderStatus = OrderStatus.WORKING, raw_status: str = "new") ->
     )
 
 
-def after(outcome: Outcome, *, age: timedelta = YOUNG) -> Transition:
-    return after_submit(outcome, age=age)
+def after(outcome: Outcome, *, age: timedelta = YOUNG, role: Role = Role.ENTRY) -> Transition:
+    return after_submit(outcome, age=age, role=role)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +108,7 @@ def test_an_answer_that_does_not_say_leaves_it_unknown_and_is_an_attempt(
         ("rate_limited", 2, "rate_limited", 2),
         ("rate_limited", 0, "rate_limited", 0.5),
         ("rate_limited", 86400, "rate_limited", 60),
-        ("account_refused", None, "broker_refuses_account", 60),
+        ("account_refused", None, "entries_refused", 60),
     ],
 )
 def test_what_was_not_sent_is_held_and_is_no_attempt(
@@ -118,6 +119,17 @@ def test_what_was_not_sent_is_held_and_is_no_attempt(
     assert (move.state, move.attempts, move.may_exist) == (State.HELD, 0, False)
     assert move.reason is not None
     assert (move.reason.code, move.due_in) == (code, timedelta(seconds=wait_s))
+
+
+@pytest.mark.parametrize(("age_s", "wait_s"), [(0, 0.5), (2, 1), (20, 10), (86400, 15)])
+def test_an_exit_that_is_refused_for_more_than_itself_is_tried_again_soon(age_s: float, wait_s: float) -> None:
+    refused = NotSent(cause=NotSentCause.ACCOUNT_REFUSED, message="account is restricted to liquidation only")
+
+    move = after(refused, age=timedelta(seconds=age_s), role=Role.EXIT)
+
+    assert (move.state, move.due_in) == (State.HELD, timedelta(seconds=wait_s))
+    assert move.reason is not None
+    assert move.reason.code == "broker_refuses_account"
 
 
 @pytest.mark.parametrize(("age_s", "wait_s"), [(0, 0.5), (0.9, 0.5), (2, 1), (6, 3), (10, 5), (86400, 5)])

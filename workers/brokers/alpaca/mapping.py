@@ -101,7 +101,7 @@ def each(translate: Callable[[Any], T]) -> Callable[[Any], list[T]]:
 
 
 def account_from_broker(raw: Any) -> Account:
-    """Read the account. It counts as blocked unless Alpaca clearly allows orders."""
+    """Read the account. It counts as blocked for entries unless Alpaca clearly allows orders."""
     fields = Fields.of("account", raw)
     switches = ("trading_blocked", "account_blocked", "trade_suspended_by_user")
     return Account(
@@ -111,7 +111,8 @@ def account_from_broker(raw: Any) -> Account:
         last_equity=fields.amount("last_equity"),
         cash=fields.amount("cash"),
         buying_power=fields.amount("buying_power"),
-        non_marginable_buying_power=fields.amount("non_marginable_buying_power"),
+        # Only entries in crypto need it, so an account without it must not stop an exit.
+        non_marginable_buying_power=fields.amount_or_none("non_marginable_buying_power"),
         blocked=raw.get("status") != "ACTIVE" or any(raw.get(switch) not in (False, None) for switch in switches),
         shorting_enabled=raw.get("shorting_enabled") is True,
         raw=raw,

@@ -23,8 +23,8 @@ from workers.brokers.alpaca.fields import read_json
 from workers.brokers.alpaca.session import HttpAnswer, NoConnection, NoReply, Reply
 from workers.brokers.protocol import Accepted, Duplicate, NoAnswer, NotSent, NotSentCause, Outcome, Rejected, Unknown
 
-#: The messages of a 403 that concern every order of the account, and what each means. Any other 403 concerns the one
-#: order: funds, held shares, a wash trade, shorting, fractions, an asset.
+#: The messages of a 403 that concern more than the one order, and what each means. Only reads show whether the account
+#: itself is refused. Any other 403 concerns the one order: funds, held shares, a wash trade, shorting, an asset.
 ACCOUNT_REFUSALS: Final[Mapping[str, str]] = {
     "forbidden": "keys that do not exist, or of the other environment (paper or live)",
     "request is not authorized": "keys without the right to trade; usually with 401",
@@ -35,6 +35,12 @@ ACCOUNT_REFUSALS: Final[Mapping[str, str]] = {
     "new orders are rejected by user request": "the owner set suspend_trade at the broker",
 }
 
+#: Messages in other words than those above: the account may only close positions.
+_ONLY_CLOSES: Final = re.compile(
+    r"liquidation[- ]only|restricted to (liquidat|clos|reduc)|(close|closing|reduce)[- ]only"
+    r"|(account|you) (is|are) not (allowed|permitted|authorized) to open",
+    re.IGNORECASE,
+)
 _ID_TAKEN: Final = re.compile(r"client[_ ]?order[_ ]?id.*(unique|duplicate|already)", re.IGNORECASE)
 #: A 404 of Alpaca's has this code, or names the item. A gateway's `{"message": "Not Found"}` does neither.
 _NOT_FOUND_CODE: Final = 40410000
@@ -175,7 +181,8 @@ def _complained(status: int, complaint: Complaint, said: str) -> Outcome:
     message = complaint.message
     if status in _STATUSES_OF_A_TAKEN_ID and _ID_TAKEN.search(message):
         return Duplicate(message=message)
-    if status == HTTPStatus.FORBIDDEN and message.lower().rstrip(". ") in ACCOUNT_REFUSALS:
+    known = message.lower().rstrip(". ") in ACCOUNT_REFUSALS
+    if status == HTTPStatus.FORBIDDEN and (known or _ONLY_CLOSES.search(message)):
         return NotSent(cause=NotSentCause.ACCOUNT_REFUSED, message=said)
     if status in _STATUSES_OF_A_REFUSED_ORDER:
         return Rejected(status=status, message=message, code=complaint.code)
