@@ -1,5 +1,6 @@
 """Read signals from lines of bytes: one JSON document, or JSON lines."""
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -12,6 +13,7 @@ LONGEST = 8 * 1024 * 1024
 _BLANK = BLANK.encode()
 # Some editors write it at the beginning of a file; JSON does not allow it.
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,19 +66,26 @@ def _document(first_line: int, content: bytes, numbered: Iterator[tuple[int, byt
     """Yield the document that begins with *content*, and the lines that show that it had ended before them."""
     # An element of an array may be a line of its own, but two of them in a row would need a comma.
     enough = 1 if content.lstrip(_BLANK).startswith(b"{") else 2
-    parts, size, after = [content], len(content), list[ParsedLine]()
+    parts, size, after, depth = [content], len(content), list[ParsedLine](), _depth(content)
     for number, line in numbered:
         whole = _parse(number, line)[0] if line.startswith(b"{") else []
         after = [*after, *whole] if whole and whole[0].error is None else []
         parts.append(line)
         size += len(line)
-        # Beyond the limit the document is refused, and what follows is read by the line again.
-        if len(after) == enough or size > LONGEST:
+        depth += _depth(line)
+        # The document ends with its last bracket. Beyond the limit it is refused. What follows is read by the line.
+        if (depth <= 0 and not after) or len(after) == enough or size > LONGEST:
             break
     if len(after) < enough:
         after = []
     yield from _parse(first_line, b"\n".join(parts[: len(parts) - len(after)]))[0]
     yield from after
+
+
+def _depth(line: bytes) -> int:
+    """Return how many brackets *line* opens minus those that it closes. A text of JSON never spans two lines."""
+    bare = _STRING.sub(b"", line)
+    return sum(bare.count(opened) for opened in (b"[", b"{")) - sum(bare.count(closed) for closed in (b"]", b"}"))
 
 
 def _parse(first_line: int, content: bytes) -> tuple[list[ParsedLine], bool]:

@@ -161,6 +161,23 @@ def test_lines_after_a_document_are_read() -> None:
     ]
 
 
+def test_one_line_after_an_array_is_a_signal_of_its_own() -> None:
+    array = f"[\n{json.dumps(BUY)},\n{json.dumps(SELL)}\n]\n"
+
+    assert read(array + json.dumps(SELL)) == [good(2, BUY), good(3, SELL), good(5, SELL)]
+
+
+@pytest.mark.parametrize("document", [SELL, [SELL], SELL | {"strategy": "a } in [ a text"}])
+def test_a_document_over_lines_is_given_while_the_stream_is_open(document: Any) -> None:
+    def stream() -> Iterator[bytes]:
+        yield from json.dumps(document, indent=2).encode().splitlines(keepends=True)
+        pytest.fail("the exit was not given before the next line was read")
+
+    exit_ = next(read_signals(stream())).value
+    assert exit_ is not None
+    assert exit_["action"] == "SELL"
+
+
 def test_lines_after_a_document_that_is_too_long_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipeline.intake.sources.reading.LONGEST", 200)
     results = read("[\n" + "1,\n" * 150 + json.dumps(SELL) + "\n")
