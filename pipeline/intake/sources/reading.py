@@ -67,18 +67,23 @@ def _document(first_line: int, content: bytes, numbered: Iterator[tuple[int, byt
     # An element of an array may be a line of its own, but two of them in a row would need a comma.
     enough = 1 if content.lstrip(_BLANK).startswith(b"{") else 2
     parts, size, after, depth = [content], len(content), list[ParsedLine](), _depth(content)
+    end = len(parts)
     for number, line in numbered:
         whole = _parse(number, line)[0] if line.startswith(b"{") else []
-        after = [*after, *whole] if whole and whole[0].error is None else []
+        if whole and whole[0].error is None:
+            after += whole
+        elif line.strip(_BLANK):
+            after = []
         parts.append(line)
         size += len(line)
         depth += _depth(line)
+        end = end if after else len(parts)
         # The document ends with its last bracket. Beyond the limit it is refused. What follows is read by the line.
         if (depth <= 0 and not after) or len(after) == enough or size > LONGEST:
             break
     if len(after) < enough:
-        after = []
-    yield from _parse(first_line, b"\n".join(parts[: len(parts) - len(after)]))[0]
+        end, after = len(parts), []
+    yield from _parse(first_line, b"\n".join(parts[:end]))[0]
     yield from after
 
 

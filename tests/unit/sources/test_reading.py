@@ -141,6 +141,13 @@ def test_an_array_that_is_cut_off_in_a_stream_hides_only_its_own_line() -> None:
     assert after == [good(2, SELL), good(3, BUY), good(4, SELL)]
 
 
+def test_blank_lines_between_the_lines_after_an_array_that_is_cut_off_hide_none() -> None:
+    bad, *after = read(f'[{{"symbol":\n{json.dumps(SELL)}\n\n{json.dumps(BUY)}\n \n{json.dumps(SELL)}\n')
+
+    assert bad.error
+    assert after == [good(2, SELL), good(4, BUY), good(6, SELL)]
+
+
 def test_lines_after_a_first_line_that_is_cut_off_are_given_while_the_stream_is_open() -> None:
     def stream() -> Iterator[bytes]:
         yield b'{"symbol": "MSFT", "action":\n'
