@@ -72,14 +72,13 @@ class FlattenJournal:
         self._file: TextIO = os.fdopen(os.open(unlocked, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w")
         fcntl.flock(self._file, fcntl.LOCK_EX)
         self.write("began", **vars(header))
-        # A link does not replace another journal of this name, as a rename would.
         try:
-            self.path.hardlink_to(unlocked)
+            _give_name(unlocked, self.path)
         except OSError:
             self._file.close()
             raise
         finally:
-            unlocked.unlink()
+            unlocked.unlink(missing_ok=True)
         _sync_folder(folder)
 
     def write(self, event: str, **facts: Any) -> None:
@@ -156,6 +155,18 @@ def _order(line: dict[str, Any]) -> JournaledOrder:
 
 def _plain(value: object) -> str:
     return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def _give_name(unnamed: Path, path: Path) -> None:
+    """Name the file *path*, and replace no other journal of that name. Some file systems have no links."""
+    try:
+        path.hardlink_to(unnamed)
+    except FileExistsError:
+        raise
+    except OSError:
+        if path.exists():
+            raise
+        unnamed.rename(path)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 from datetime import UTC, datetime
 from pathlib import Path
@@ -55,3 +56,18 @@ def test_a_journal_cannot_be_found_before_it_is_locked(tmp_path: Path, monkeypat
     journal.close()
     with finished(journal.path) as ready:
         assert ready
+
+
+def test_a_file_system_without_links_takes_a_journal_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path, _target: Path) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted", str(path))
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    journal = FlattenJournal(tmp_path, header())
+
+    assert pending_journals(tmp_path) == [journal.path]
+    with finished(journal.path) as ready:
+        assert not ready
+    with pytest.raises(PermissionError):
+        FlattenJournal(tmp_path, header())
+    journal.close()
