@@ -64,9 +64,9 @@ def _numbered(lines: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
 
 def _document(first_line: int, content: bytes, numbered: Iterator[tuple[int, bytes]]) -> Iterator[ParsedLine]:
     """Yield the document that begins with *content*, and the lines that show that it had ended before them."""
-    # An element of an array may be a line of its own, but two of them in a row would need a comma.
-    enough = 1 if content.lstrip(_BLANK).startswith(b"{") else 2
     parts, size, after, depth = [content], len(content), list[ParsedLine](), _depth(content)
+    # An element of an array may be a line of its own, but two of them in a row would need a comma.
+    enough = 2 if content.lstrip(_BLANK).startswith(b"[") and depth == 1 else 1
     end = len(parts)
     for number, line in numbered:
         whole = _parse(number, line)[0] if line.startswith(b"{") else []

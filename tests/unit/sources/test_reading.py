@@ -141,8 +141,16 @@ def test_an_array_that_is_cut_off_in_a_stream_hides_only_its_own_line() -> None:
     assert after == [good(2, SELL), good(3, BUY), good(4, SELL)]
 
 
+@pytest.mark.parametrize("cut", ['[{"symbol":', '[{"symbol": "AAPL",', '[{"symbol": "AAPL"}, {'])
+def test_an_array_that_is_cut_off_in_an_element_does_not_hide_the_only_line_after_it(cut: str) -> None:
+    bad, *after = read(f"{cut}\n{json.dumps(SELL)}\n")
+
+    assert bad == ParsedLine(line=1, error="not JSON: it ends too early")
+    assert after == [good(2, SELL)]
+
+
 def test_blank_lines_between_the_lines_after_an_array_that_is_cut_off_hide_none() -> None:
-    bad, *after = read(f'[{{"symbol":\n{json.dumps(SELL)}\n\n{json.dumps(BUY)}\n \n{json.dumps(SELL)}\n')
+    bad, *after = read(f'[{{"symbol": "AAPL"}},\n{json.dumps(SELL)}\n\n{json.dumps(BUY)}\n \n{json.dumps(SELL)}\n')
 
     assert bad.error
     assert after == [good(2, SELL), good(4, BUY), good(6, SELL)]
