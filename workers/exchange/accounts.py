@@ -101,6 +101,8 @@ class ExchangeAccount:
     refused: bool = False
     trading_blocked: bool = False
     shorting_enabled: bool = True
+    #: Orders that open or add to a position are refused.
+    liquidation_only: bool = False
     configurations: dict[str, Any] = field(default_factory=lambda: dict(CONFIGURATIONS))
     positions: dict[str, ExchangePosition] = field(default_factory=dict)
     #: Every order ever accepted, in order of submission.

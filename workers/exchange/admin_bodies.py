@@ -60,16 +60,22 @@ class AccountBody(AdminBody):
     refused: bool | None = None
     trading_blocked: bool | None = None
     shorting_enabled: bool | None = None
+    #: Refuse orders that open or add to a position.
+    liquidation_only: bool | None = None
 
 
 class AssetBody(AdminBody):
-    """The flags of one asset."""
+    """The flags and steps of one asset. A field that is left out is as it was at first."""
 
     exists: bool = True
     active: bool = True
     tradable: bool = True
     fractionable: bool = True
     shortable: bool = True
+    fractional_eh: bool = True
+    min_order_size: _Price | None = None
+    min_trade_increment: _Price | None = None
+    price_increment: _Price | None = None
 
 
 class AssetsBody(RootModel[dict[str, AssetBody | None]]):

@@ -7,6 +7,8 @@ from decimal import Decimal
 from functools import cache
 from typing import Any
 
+from workers.exchange.refusals import plain
+
 _NAMESPACE = uuid.UUID("6d2b5c1e-2f6a-5c53-9a5e-0d6f1f5b7a11")
 _TICKER = re.compile(r"[A-Z][A-Z0-9]{0,9}(\.[A-Z]{1,2})?\Z")
 
@@ -43,7 +45,20 @@ _COINS = {
     "SHIB": "Shiba Inu", "SOL": "Solana", "UNI": "Uniswap", "USDC": "USD Coin", "USDT": "USD Tether",
     "XRP": "Ripple", "XTZ": "Tezos", "YFI": "Yearn Finance",
 }  # fmt: skip
+#: The pairs by both of their spellings.
+_PAIRS = {
+    spelling: pair
+    for pair in (*(f"{coin}/USD" for coin in _COINS), "SHIB/USDC")
+    for spelling in (pair, pair.replace("/", ""))
+}
 _DELISTED = frozenset({"MKR/USD"})
+_QUANTUM = Decimal("0.000000001")
+#: The smallest order and the price step of pairs as the broker lists them; of the others they are not known.
+_SIZES = {
+    "BTC/USD": (Decimal("0.000010954"), Decimal(1)),
+    "USDC/USD": (Decimal("1.00050025"), _QUANTUM),
+    "SHIB/USDC": (Decimal("200883.889112093"), _QUANTUM),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +74,12 @@ class ListedAsset:
     tradable: bool = True
     fractionable: bool = True
     shortable: bool = True
+    #: Fractions of a share are taken before the open and after the close.
+    fractional_eh: bool = True
+    #: None for shares: whole ones or nine decimals, and cents.
+    min_order_size: Decimal | None = None
+    min_trade_increment: Decimal | None = None
+    price_increment: Decimal | None = None
 
     @property
     def id(self) -> str:
@@ -67,8 +88,13 @@ class ListedAsset:
 
     @property
     def is_crypto(self) -> bool:
-        """Return whether this is a coin against the dollar."""
+        """Return whether this is a coin against the dollar, or against a coin that stands for it."""
         return self.asset_class == "crypto"
+
+    @property
+    def coin(self) -> str:
+        """Return the coin of a pair: `BTC` for `BTC/USD`."""
+        return self.symbol.partition("/")[0]
 
     @property
     def position_symbol(self) -> str:
@@ -83,7 +109,7 @@ class AssetList:
         self._changed: dict[str, dict[str, Any]] = {}
         self._known: dict[str, ListedAsset] = {}
         self._by_id: dict[str, ListedAsset] = {}
-        for symbol in (*_SHARES, *(f"{coin}/USD" for coin in _COINS)):
+        for symbol in (*_SHARES, *_PAIRS.values()):
             self.find(symbol)
 
     def find(self, symbol: str) -> ListedAsset | None:
@@ -106,8 +132,8 @@ class AssetList:
             self._known[symbol] = self._known[known.symbol] = self._by_id[known.id] = known
         return known
 
-    def change(self, symbol: str, changes: dict[str, bool] | None) -> None:
-        """Override *symbol*'s flags (`exists, active, tradable, fractionable, shortable`); None removes the changes."""
+    def change(self, symbol: str, changes: dict[str, Any] | None) -> None:
+        """Override *symbol*'s flags and steps (see `AssetBody`); None removes the changes."""
         if changes is None:
             self._changed.pop(symbol, None)
         else:
@@ -126,18 +152,25 @@ def asset_id(symbol: str) -> str:
 
 
 def _asset(symbol: str) -> ListedAsset | None:
-    coin = symbol.removesuffix("/USD") if "/" in symbol else symbol.removesuffix("USD")
-    if coin != symbol and coin in _COINS:
-        pair = f"{coin}/USD"
+    pair = _PAIRS.get(symbol)
+    if pair is not None:
+        coin, _, quote = pair.partition("/")
         live = pair not in _DELISTED
+        least, step = _SIZES.get(pair, (_QUANTUM, _QUANTUM))
         return ListedAsset(
-            symbol=pair, name=f"{_COINS[coin]} / US Dollar", asset_class="crypto", exchange="CRYPTO",
-            active=live, tradable=live, shortable=False,
+            symbol=pair, name=f"{_COINS[coin]} / {_COINS.get(quote, 'US Dollar')}", asset_class="crypto",
+            exchange="CRYPTO", active=live, tradable=live, shortable=False,
+            min_order_size=least, min_trade_increment=_QUANTUM, price_increment=step,
         )  # fmt: skip
     if not _TICKER.match(symbol):
         return None
     name, exchange = _SHARES.get(symbol, (f"{symbol} Common Stock", "NYSE"))
     return ListedAsset(symbol=symbol, name=name, asset_class="us_equity", exchange=exchange)
+
+
+def _attributes(asset: ListedAsset) -> list[str]:
+    extended = ["fractional_eh_enabled"] if asset.fractional_eh else []
+    return extended if asset.is_crypto else [*extended, "has_options", "overnight_tradable"]
 
 
 def asset_json(asset: ListedAsset) -> dict[str, Any]:
@@ -159,13 +192,15 @@ def asset_json(asset: ListedAsset) -> dict[str, Any]:
         "easy_to_borrow": asset.shortable,
         "borrow_status": "easy_to_borrow" if asset.shortable else "",
         "fractionable": asset.fractionable,
-        "attributes": [] if asset.is_crypto else ["fractional_eh_enabled", "has_options", "overnight_tradable"],
+        "attributes": _attributes(asset),
     }
-    if asset.is_crypto:
-        body |= {"min_order_size": "0.000000001", "min_trade_increment": "0.000000001",
-                 "price_increment": "0.000000001"}  # fmt: skip
+    for name in ("min_order_size", "min_trade_increment", "price_increment"):
+        value = getattr(asset, name)
+        if value is not None:
+            body[name] = plain(value)
     return body
 
 
-#: The smallest order of a coin, in dollars.
+#: The least that an order may cost, in dollars: of a coin, and of a fraction of a share.
 CRYPTO_MINIMUM = Decimal(10)
+FRACTION_MINIMUM = Decimal(1)

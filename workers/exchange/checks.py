@@ -1,23 +1,15 @@
 """Decide whether an account may place an order now, and what the order holds back."""
 
 from dataclasses import dataclass
-from datetime import time
 from decimal import ROUND_DOWN, Decimal
 
 from workers.exchange.accounts import QUANTUM, ZERO, ExchangeAccount
-from workers.exchange.assets import CRYPTO_MINIMUM, ListedAsset
-from workers.exchange.clock import ClockMode
+from workers.exchange.assets import CRYPTO_MINIMUM, FRACTION_MINIMUM, ListedAsset
 from workers.exchange.money import SHORT_MARGIN
-from workers.exchange.orders import ExchangeOrder, ExchangeOrderStatus, ExchangeSide, OrderClass, OrderType, TimeInForce
+from workers.exchange.orders import ExchangeOrder, ExchangeOrderStatus, ExchangeSide, OrderClass, OrderType
 from workers.exchange.refusals import RequestRefused, bad_parameter, forbidden, plain, rule
-from workers.exchange.tickets import Ticket, check_increment
+from workers.exchange.tickets import Ticket
 from workers.exchange.venue import Venue
-
-_CRYPTO_TYPES = frozenset({OrderType.MARKET, OrderType.LIMIT, OrderType.STOP_LIMIT})
-_CRYPTO_TIMES = frozenset({TimeInForce.GTC, TimeInForce.IOC})
-_EXTENDED_TIMES = frozenset({TimeInForce.DAY, TimeInForce.GTC})
-_AUCTION_OPENS = time(19)
-_AUCTION_CLOSES = {TimeInForce.OPG: (time(9, 28), "9:28am"), TimeInForce.CLS: (time(15, 55), "3:55pm")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,34 +35,15 @@ def find_asset(venue: Venue, symbol: str) -> ListedAsset:
     return asset
 
 
-def check_terms(venue: Venue, ticket: Ticket, asset: ListedAsset, now_ns: int) -> None:
-    """Refuse terms that the market of this asset does not have."""
-    for price, name in (
-        (ticket.limit_price, "limit_price"),
-        (ticket.stop_price, "stop_price"),
-        (ticket.take_profit, "take_profit.limit_price"),
-        (ticket.stop_loss, "stop_loss.stop_price"),
-        (ticket.stop_loss_limit, "stop_loss.limit_price"),
-    ):
-        check_increment(price, name, is_crypto=asset.is_crypto)
-    if asset.is_crypto:
-        _check_crypto(ticket)
-        return
-    if ticket.extended_hours and (ticket.type is not OrderType.LIMIT or ticket.time_in_force not in _EXTENDED_TIMES):
-        raise rule("extended hours order must be DAY or GTC limit orders")
-    if ticket.notional is not None or (ticket.qty is not None and ticket.qty % 1):
-        _check_fractional(ticket, asset)
-    if ticket.time_in_force in _AUCTION_CLOSES:
-        _check_auction(venue, ticket, now_ns)
-
-
-def check_account(account: ExchangeAccount, ticket: Ticket) -> None:
+def check_account(account: ExchangeAccount, ticket: Ticket, asset: ListedAsset) -> None:
     """Refuse an order of an account that may not trade, or with a client id that is used already."""
     check_client_id(account, ticket.client_order_id)
     if account.trading_blocked:
         raise forbidden("account is not authorized to trade")
     if account.configurations["suspend_trade"]:
         raise forbidden("new orders are rejected by user request")
+    if not (account.configurations["fractional_trading"] or asset.is_crypto) and (ticket.qty is None or ticket.qty % 1):
+        raise forbidden("fractional trading is disabled for this account")
 
 
 def check_client_id(account: ExchangeAccount, client_order_id: str | None) -> None:
@@ -102,16 +75,19 @@ def reserve(venue: Venue, account: ExchangeAccount, ticket: Ticket, asset: Liste
         detail = "place a limit order first, or set one with POST /admin/prices"
         raise rule(f'no price is known for "{asset.symbol}": {detail}')
     qty = ticket.qty if ticket.qty is not None else size_of(ticket.notional or ZERO, price)
-    if asset.is_crypto and qty * price < CRYPTO_MINIMUM:
-        raise forbidden(f"cost basis must be >= minimal amount of order {plain(CRYPTO_MINIMUM)}")
+    least = CRYPTO_MINIMUM if asset.is_crypto else FRACTION_MINIMUM if qty % 1 else ZERO
+    if qty * price < least:
+        raise forbidden(f"cost basis must be >= minimal amount of order {plain(least)}")
     position = account.quantity(asset.symbol)
     closes = position < 0 if ticket.side is ExchangeSide.BUY else position > 0
     intent = f"{ticket.side}_to_{'close' if closes else 'open'}"
     if ticket.position_intent not in (None, "", intent):
         raise rule(f"position intent mismatch, inferred: {intent}, specified: {ticket.position_intent}")
     if closes:
-        _check_available(account, asset, qty, position)
+        _check_available(account, ticket, asset, qty)
         return Reservation(held=qty, reserved=ZERO, position_intent=intent)
+    if account.liquidation_only:
+        raise forbidden("account is restricted to liquidation only")
     if ticket.side is ExchangeSide.SELL:
         _check_short(account, ticket, asset, qty)
         market = venue.price(asset.symbol) or price
@@ -127,34 +103,6 @@ def size_of(notional: Decimal, price: Decimal) -> Decimal:
     return (notional / price).quantize(QUANTUM, ROUND_DOWN)
 
 
-def _check_crypto(ticket: Ticket) -> None:
-    if ticket.type not in _CRYPTO_TYPES:
-        raise rule("invalid order type for crypto order")
-    if ticket.time_in_force not in _CRYPTO_TIMES:
-        raise rule("invalid crypto time_in_force")
-    if ticket.order_class is not OrderClass.SIMPLE:
-        raise rule("crypto orders must be simple orders")
-    if ticket.extended_hours:
-        raise rule("extended hours order must be DAY or GTC limit orders")
-
-
-def _check_fractional(ticket: Ticket, asset: ListedAsset) -> None:
-    if not asset.fractionable:
-        raise forbidden(f'asset "{asset.symbol}" is not fractionable')
-    if ticket.time_in_force is not TimeInForce.DAY:
-        raise rule("fractional orders must be DAY orders")
-    if ticket.order_class is not OrderClass.SIMPLE:
-        raise rule("fractional orders must be simple orders")
-
-
-def _check_auction(venue: Venue, ticket: Ticket, now_ns: int) -> None:
-    """Refuse an order outside the hours of its auction. An exchange that is always open has no auction."""
-    ends, written = _AUCTION_CLOSES[ticket.time_in_force]
-    shown = venue.clock.shown(venue.moment(now_ns)).time()
-    if venue.clock.mode is ClockMode.ALWAYS_OPEN or ends <= shown < _AUCTION_OPENS:
-        raise forbidden(f"{ticket.time_in_force} orders must be submitted after 7:00pm and before {written}")
-
-
 def _may_cross(ticket: Ticket, order: ExchangeOrder) -> bool:
     if ticket.type is not OrderType.LIMIT or order.type is not OrderType.LIMIT:
         return True
@@ -165,24 +113,27 @@ def _may_cross(ticket: Ticket, order: ExchangeOrder) -> bool:
     return ticket.limit_price <= order.limit_price
 
 
-def _check_available(account: ExchangeAccount, asset: ListedAsset, qty: Decimal, position: Decimal) -> None:
-    available = account.available(asset.symbol)
+def _check_available(account: ExchangeAccount, ticket: Ticket, asset: ListedAsset, qty: Decimal) -> None:
+    available, position = account.available(asset.symbol), abs(account.quantity(asset.symbol))
     if qty <= available:
         return
     if asset.is_crypto:
-        raise _balance(asset, qty, available)
+        raise _balance(account, asset, qty)
+    holders = [order.id for order in account.open[asset.symbol, ticket.side].values() if order.held]
+    related = {"related_orders": holders} if holders else {}
     raise forbidden(
         f"insufficient qty available for order (requested: {plain(qty)}, available: {plain(available)})",
         available=plain(available),
-        existing_qty=plain(abs(position)),
-        held_for_orders=plain(abs(position) - available),
+        existing_qty=plain(position),
+        held_for_orders=plain(position - available),
         symbol=asset.symbol,
+        **related,
     )
 
 
 def _check_short(account: ExchangeAccount, ticket: Ticket, asset: ListedAsset, qty: Decimal) -> None:
     if asset.is_crypto:
-        raise _balance(asset, qty, ZERO)
+        raise _balance(account, asset, qty)
     if not account.may_short:
         raise forbidden("account is not allowed to short")
     if not asset.shortable:
@@ -209,10 +160,11 @@ def _check_power(venue: Venue, account: ExchangeAccount, asset: ListedAsset, cos
         )
 
 
-def _balance(asset: ListedAsset, qty: Decimal, available: Decimal) -> RequestRefused:
-    coin = asset.symbol.removesuffix("/USD")
+def _balance(account: ExchangeAccount, asset: ListedAsset, qty: Decimal) -> RequestRefused:
+    available = plain(account.available(asset.symbol))
     return forbidden(
-        f"insufficient balance for {coin} (requested: {plain(qty)}, available: {plain(available)})",
-        available=plain(available),
-        symbol=asset.symbol.replace("/", ""),
+        f"insufficient balance for {asset.coin} (requested: {plain(qty)}, available: {available})",
+        available=available,
+        balance=plain(account.quantity(asset.symbol)),
+        symbol=asset.coin,
     )

@@ -46,7 +46,9 @@ _ORDERS = TypeAdapter(ExchangeOrder)
 _FILLS = TypeAdapter(Fill)
 _TRANSFERS = TypeAdapter(ExchangeTransfer)
 _ACCOUNT_AMOUNTS = ("cash", "last_equity", "last_maintenance", "fees")
-_ACCOUNT_REST = ("secret_hash", "created_ns", "refused", "trading_blocked", "shorting_enabled", "configurations")
+_ACCOUNT_REST = (
+    "secret_hash", "created_ns", "refused", "trading_blocked", "shorting_enabled", "liquidation_only", "configurations"
+)  # fmt: skip
 
 
 class ExchangeJournal:

@@ -15,7 +15,7 @@ NOT_FOUND = 40410000
 class RequestRefused(TradewireError):
     """The exchange refuses the request and has changed nothing."""
 
-    def __init__(self, status: int, message: str, code: int | None = None, **extra: str) -> None:
+    def __init__(self, status: int, message: str, code: int | None = None, **extra: str | list[str]) -> None:
         super().__init__(message)
         self.status = status
         self.body: dict[str, Any] = {**extra, "message": message}
@@ -33,7 +33,7 @@ def rule(message: str) -> RequestRefused:
     return RequestRefused(422, message, BUSINESS_RULE)
 
 
-def forbidden(message: str, **extra: str) -> RequestRefused:
+def forbidden(message: str, **extra: str | list[str]) -> RequestRefused:
     """Return the 403 for an order that this account may not place."""
     return RequestRefused(403, message, NOT_ALLOWED, **extra)
 

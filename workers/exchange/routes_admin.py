@@ -75,7 +75,7 @@ class Admin:
         if body.cash is not None:
             account.last_equity += body.cash - account.cash
             account.cash = body.cash
-        for name in ("last_equity", "refused", "trading_blocked", "shorting_enabled"):
+        for name in ("last_equity", "refused", "trading_blocked", "shorting_enabled", "liquidation_only"):
             if getattr(body, name) is not None:
                 setattr(account, name, getattr(body, name))
         if body.deposit:
@@ -89,7 +89,8 @@ class Admin:
     async def _assets(self, request: Request) -> Response:
         changes = AssetsBody.model_validate_json(await request.body()).root
         for symbol, flags in changes.items():
-            self._runtime.venue.assets.change(self._canonical(symbol), None if flags is None else flags.model_dump())
+            found = None if flags is None else flags.model_dump(exclude_unset=True)
+            self._runtime.venue.assets.change(self._canonical(symbol), found)
         return JSONResponse({})
 
     async def _faults(self, request: Request) -> Response:

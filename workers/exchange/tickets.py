@@ -12,6 +12,9 @@ from workers.exchange.refusals import BAD_REQUEST, RequestRefused, bad_parameter
 
 _LONGEST_CLIENT_ORDER_ID = 128
 _MOST_DECIMALS = 9
+_CENT = Decimal("0.01")
+_SUB_DOLLAR_TICK = Decimal("0.0001")
+_INTENTS = frozenset({"buy_to_open", "buy_to_close", "sell_to_open", "sell_to_close"})
 _LIMITED = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT})
 _STOPPED = frozenset({OrderType.STOP, OrderType.STOP_LIMIT})
 _Word = TypeVar("_Word", bound=StrEnum)
@@ -69,7 +72,7 @@ def read_ticket(body: Mapping[str, Any]) -> Ticket:
         extended_hours=body.get("extended_hours") is True,
         client_order_id=client_id(body),
         order_class=_word(OrderClass, body.get("order_class") or "", "order_class"),
-        position_intent=body.get("position_intent"),
+        position_intent=_intent(body),
         take_profit=number(take_profit, "limit_price", "take_profit."),
         stop_loss=number(stop_loss, "stop_price", "stop_loss."),
         stop_loss_limit=number(stop_loss, "limit_price", "stop_loss."),
@@ -105,14 +108,19 @@ def client_id(body: Mapping[str, Any]) -> str | None:
     return value
 
 
-def check_increment(price: Decimal | None, name: str, *, is_crypto: bool) -> None:
-    """Refuse a price with more decimals than the market quotes: two, or four below a dollar."""
+def check_increment(price: Decimal | None, name: str, *, step: Decimal | None) -> None:
+    """Refuse a price that is no multiple of *step*; None: of a cent, or a hundredth of a cent below a dollar."""
     if price is None:
         return
-    finest = _MOST_DECIMALS if is_crypto else 2 if price >= 1 else 4
-    if decimals(price) > finest:
+    if not is_multiple(price, step or (_CENT if price >= 1 else _SUB_DOLLAR_TICK)):
         detail = "sub-penny increment does not fulfill minimum pricing criteria"
         raise rule(f"invalid {name} {plain(price)}. {detail}")
+
+
+def is_multiple(value: Decimal, step: Decimal) -> bool:
+    """Return whether *value* is a whole number of steps."""
+    steps = value / step
+    return steps == steps.to_integral_value()
 
 
 def decimals(value: Decimal) -> int:
@@ -158,6 +166,15 @@ def _check_prices(ticket: Ticket) -> None:
     trailing = [trail for trail in (ticket.trail_price, ticket.trail_percent) if trail is not None]
     if ticket.type is OrderType.TRAILING_STOP and (len(trailing) != 1 or trailing[0] <= 0):
         raise bad_parameter("trailing stop orders must specify one of trail_price or trail_percent")
+
+
+def _intent(body: Mapping[str, Any]) -> str | None:
+    value = body.get("position_intent")
+    if value is None or value == "":
+        return None
+    if value not in _INTENTS:
+        raise bad_parameter("invalid position_intent")
+    return str(value)
 
 
 def _text(body: Mapping[str, Any], name: str) -> str:

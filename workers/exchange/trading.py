@@ -12,12 +12,12 @@ from workers.exchange.checks import (
     Reservation,
     check_account,
     check_client_id,
-    check_terms,
     check_wash_trade,
     find_asset,
     reserve,
 )
 from workers.exchange.legs import add_legs, check_legs
+from workers.exchange.order_terms import check_terms
 from workers.exchange.orders import WORKING, ExchangeOrder, ExchangeOrderStatus, OrderClass, OrderType, TimeInForce
 from workers.exchange.refusals import RequestRefused, bad_parameter, rule
 from workers.exchange.settlement import FOR_EVER, finish, in_session
@@ -53,7 +53,7 @@ def submit(
     asset = find_asset(venue, ticket.symbol)
     check_terms(venue, ticket, asset, now_ns)
     ticket = check_legs(ticket)
-    check_account(account, ticket)
+    check_account(account, ticket, asset)
     check_wash_trade(account, ticket, asset.symbol)
     reservation = reserve(venue, account, ticket, asset)
     order = _order(venue, account, ticket, asset, reservation, now_ns)

@@ -54,7 +54,7 @@ def test_selling_more_than_is_held_is_a_403_with_the_available_quantity(
     broker: TradingClient, exchange_process: ExchangeProcess
 ) -> None:
     ended(broker, broker.submit_order(limit("AAPL", 10, "buy", 100)))
-    broker.submit_order(limit("AAPL", 4, "sell", 200))
+    holder = broker.submit_order(limit("AAPL", 4, "sell", 200))
 
     assert refused_order(broker, side="sell", qty="7", limit_price="201") == (
         403,
@@ -64,6 +64,7 @@ def test_selling_more_than_is_held_is_a_403_with_the_available_quantity(
             "available": "6",
             "existing_qty": "10",
             "held_for_orders": "4",
+            "related_orders": [str(holder.id)],
             "symbol": "AAPL",
         },
     )
@@ -78,7 +79,7 @@ def test_a_coin_cannot_be_sold_beyond_the_quantity_that_the_fee_left(broker: Tra
 
 
 def test_a_coin_order_below_ten_dollars_is_refused(broker: TradingClient) -> None:
-    status, body = refused_order(broker, symbol="BTC/USD", limit_price="9.99", time_in_force="gtc")
+    status, body = refused_order(broker, symbol="BTC/USD", limit_price="9", time_in_force="gtc")
 
     assert (status, body["message"]) == (403, "cost basis must be >= minimal amount of order 10")
 
