@@ -38,9 +38,9 @@ def decide_exit(case: Case, side: OrderSide, held: Decimal) -> Verdict:
     limit = collared(case, side, price, asset) if limited and price and asset else None
     quantity = exit_units(case, most, per_unit=limit or reference)
     if quantity <= 0:
-        facts = {"held": most, "least": exit_step(case, most)}
-        code = Code.BELOW_MINIMUM_QUANTITY if facts["least"] < 1 else Code.BELOW_ONE_SHARE
-        return Skip(reasons=(Reason(code=code, facts=facts),))
+        least = exit_step(case, most)
+        code = Code.BELOW_MINIMUM_QUANTITY if least < 1 else Code.BELOW_ONE_SHARE
+        return Skip(reasons=(Reason(code=code, facts={"held": most, "least": least}),))
     return Go(
         role=Role.EXIT,
         side=side,

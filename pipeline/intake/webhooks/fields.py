@@ -11,7 +11,7 @@ from pipeline.model.errors import InvalidSignal
 _STOP_PRICE, _TRIGGER_PRICE = "stopprice", "trigger_price"
 
 
-class Fields(dict[str, Any]):
+class AlertFields(dict[str, Any]):
     """The values of a body by the names of their keys, with the keys as they were sent."""
 
     def __init__(self) -> None:
@@ -22,7 +22,7 @@ class Fields(dict[str, Any]):
         """Return the key as it was sent, for messages."""
         return self._sent.get(name, name)
 
-    def take(self, other: "Fields") -> None:
+    def take(self, other: "AlertFields") -> None:
         """Add the fields of *other*, which win over those of the same name, unless they tell about the order.
 
         Raises:
@@ -48,13 +48,13 @@ class Fields(dict[str, Any]):
             self._sent[name] = key
 
 
-def fields_of(body: Mapping[str, Any], known: Mapping[str, str], **renamed: str) -> Fields:
+def fields_of(body: Mapping[str, Any], known: Mapping[str, str], **renamed: str) -> AlertFields:
     """Return the fields of *body*. *known* has the names by their joined words, *renamed* those with another meaning.
 
     Raises:
         InvalidSignal: two keys of the same name have different values.
     """
-    fields = Fields()
+    fields = AlertFields()
     for key, value in body.items():
         name = known.get(joined(key)) or "_".join(words_of(key)) or key
         if joined(key) == _STOP_PRICE and "_" not in key:

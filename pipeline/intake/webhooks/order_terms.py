@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from pipeline.intake.webhooks import values
-from pipeline.intake.webhooks.fields import Fields, is_absent
+from pipeline.intake.webhooks.fields import AlertFields, is_absent
 from pipeline.intake.webhooks.message import OrderTerms, RefusalCode
 from pipeline.intake.webhooks.sizes import size_of
 from pipeline.intake.webhooks.values import shown
@@ -39,7 +39,7 @@ _TESTS = one_of("test testing paper demo sandbox sim simulation simulated dryrun
 _GTC = one_of("gtc goodtilcanceled goodtilcancelled goodtillcanceled goodtillcancelled")
 
 
-def read_terms(body: Fields, read: Collection[str], *, in_text: bool = False) -> OrderTerms:
+def read_terms(body: AlertFields, read: Collection[str], *, in_text: bool = False) -> OrderTerms:
     """Return the terms of a body. *read* are the names that its dialect reads itself.
 
     Raises:

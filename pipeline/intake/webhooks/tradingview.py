@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from pipeline.intake.webhooks import values
-from pipeline.intake.webhooks.fields import Fields, fields_of
+from pipeline.intake.webhooks.fields import AlertFields, fields_of
 from pipeline.intake.webhooks.message import Alert, AlertAction, OrderTerms, RefusalCode, SentPosition
 from pipeline.intake.webhooks.order_terms import read_terms
 from pipeline.intake.webhooks.vocabulary import joined
@@ -135,8 +135,8 @@ def _names(sent: Any) -> tuple[str, ...]:
 
 
 # A field of the body itself wins over the same field of an inner object.
-def _flat(sent: Mapping[str, Any]) -> Fields:
-    top, flat = fields_of(sent, KNOWN), Fields()
+def _flat(sent: Mapping[str, Any]) -> AlertFields:
+    top, flat = fields_of(sent, KNOWN), AlertFields()
     for name in _INNER:
         if isinstance(top.get(name), dict):
             inner = fields_of(top.pop(name), KNOWN)

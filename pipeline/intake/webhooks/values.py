@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from pipeline.intake.webhooks.fields import Fields, is_absent
+from pipeline.intake.webhooks.fields import AlertFields, is_absent
 from pipeline.intake.webhooks.message import AlertAction, RefusalCode, SentPosition
 from pipeline.model.errors import InvalidSignal
 
@@ -44,7 +44,7 @@ def first(body: Mapping[str, Any], *keys: str) -> tuple[str, Any]:
     for key in keys:
         value = body.get(key)
         if not is_absent(value):
-            return body.sent(key) if isinstance(body, Fields) else key, value
+            return body.sent(key) if isinstance(body, AlertFields) else key, value
     return keys[-1], None
 
 
