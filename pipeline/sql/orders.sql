@@ -145,9 +145,18 @@ WHERE o.executor_id = %(executor_id)s
     AND e.state NOT IN ('skipped', 'discarded', 'rejected')
 
 -- name: ask_cancel
--- One request at a time, and again after two seconds: the process that asked may have died, or the broker was away.
+-- One request at a time, and again after two seconds: the process that asked may have died, or the broker was away. A
+-- cancel that the broker accepted and that stays pending is asked for again after 2, 4, 8, 16, 16 … s.
 UPDATE broker_order
 SET cancel_asked_at = clock_timestamp()
 WHERE order_id = %(order_id)s
-    AND (cancel_asked_at IS NULL OR cancel_asked_at < clock_timestamp() - interval '2 seconds')
+    AND (
+        cancel_asked_at IS NULL
+        OR cancel_asked_at < clock_timestamp() - interval '2 seconds' * 2 ^ least(greatest(cancels_accepted - 1, 0), 3)
+    )
 RETURNING order_id
+
+-- name: cancel_accepted
+UPDATE broker_order
+SET cancels_accepted = cancels_accepted + 1
+WHERE order_id = %(order_id)s

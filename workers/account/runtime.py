@@ -35,7 +35,7 @@ class ExecutorRuntime:
 
     @property
     def urgent(self) -> GuardedBroker:
-        """Return the broker with every request paid for as exits, cancels and look-ups are."""
+        """Return the broker with every request paid for as exits and look-ups are."""
         return self.broker.urgent()
 
     def close(self) -> None:

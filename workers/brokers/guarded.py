@@ -53,8 +53,8 @@ class GuardedBroker:
         return self._guard.read(Purpose.POLL, lambda: self._broker.orders(status=status, since=since, more=pages))
 
     def cancel(self, order_id: str) -> bool:
-        """Ask for a cancel."""
-        return self._guard.read(Purpose.URGENT, lambda: self._broker.cancel(order_id))
+        """Ask for a cancel. `urgent()` gives it the importance of an exit."""
+        return self._guard.read(Purpose.CANCEL, lambda: self._broker.cancel(order_id))
 
     def cancel_all(self) -> int:
         """Ask for a cancel of every open order."""

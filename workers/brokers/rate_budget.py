@@ -43,14 +43,18 @@ class Purpose(StrEnum):
     POLL = "poll"
     #: The account, its positions, the clock.
     WATCH = "watch"
-    #: Exits, cancels and look-ups of orders that may exist.
+    #: Cancels of entries. An exit of another symbol must not wait for them.
+    CANCEL = "cancel"
+    #: Exits, cancels of their orders, and look-ups of orders that may exist.
     URGENT = "urgent"
 
 
 #: A request is sent while the account's requests of the last minute are below this share of the limit, in percent.
 SHARES: Mapping[Purpose, int] = MappingProxyType(
-    {Purpose.ENTRY: 75, Purpose.POLL: 85, Purpose.WATCH: 92, Purpose.URGENT: 100}
+    {Purpose.ENTRY: 75, Purpose.POLL: 85, Purpose.WATCH: 92, Purpose.CANCEL: 96, Purpose.URGENT: 100}
 )
+# These go out although the broker has just refused another request for the account's rate.
+_PASSES_HOLDS = frozenset({Purpose.CANCEL, Purpose.URGENT})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +120,7 @@ class RateBudget:
         """
         now = time.monotonic()
         if self._per_minute is None:
-            if purpose is not Purpose.URGENT and now < self._closed_until:
+            if purpose not in _PASSES_HOLDS and now < self._closed_until:
                 raise BudgetUsedUp(wait_s=self._closed_until - now)
         elif not self._use(purpose, now):
             self._take(purpose, now)
@@ -186,7 +190,7 @@ class RateBudget:
         values = {
             "wanted": BLOCK if fast else 1,
             "ceiling": ceiling(self._per_minute, purpose),
-            "urgent": purpose is Purpose.URGENT,
+            "urgent": purpose in _PASSES_HOLDS,
         }
 
         def unit(connection: Connection[DictRow]) -> Grant:

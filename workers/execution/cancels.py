@@ -13,7 +13,10 @@ log = structlog.get_logger(__name__)
 
 
 def ask_to_cancel(record: Record, broker: Broker, order_id: str) -> None:
-    """Ask once, and again no sooner than after two seconds: a process may die after its mark, before its request.
+    """Ask once, and again after some seconds: a process may die after its mark, before its request.
+
+    The pauses grow while the broker accepts the request and the order stays open. Cancels must not use up the account's
+    requests, since exits need them.
 
     Raises:
         RecordUnavailable: PostgreSQL is away.
@@ -25,3 +28,5 @@ def ask_to_cancel(record: Record, broker: Broker, order_id: str) -> None:
         cancel_newest(broker, order_id)
     except (BrokerUnavailable, BrokerUnreadable, BrokerRefusesAccount) as error:
         log.warning("cancel.failed", order_id=order_id, error=str(error))
+        return
+    record.do(sql("orders", "cancel_accepted"), {"order_id": order_id})

@@ -68,14 +68,18 @@ class PreTradeCheck:
     def _wait_for_symbol(self, known: KnownBefore) -> Hold | None:
         """Return the hold for other orders of the symbol, where the record alone calls for it: no request is spent."""
         signal, executor, prior = known.signal, self.runtime.executor, known.prior
-        if not known.under_way or always_refused(signal, executor) or (prior is not None and prior.may_exist):
+        if not known.under_way or always_refused(signal, executor):
             return None
+        again = prior if prior is not None and prior.may_exist else None
+        if again is not None and (again.role is Role.ENTRY or again.order_id is not None):
+            return None
+        exits_again = again is not None
         return wait_for_symbol(
             signal,
             executor,
             known.under_way,
-            closes=not may_enter(signal, executor),
-            has_to_close=known.has_to_close,
+            closes=exits_again or not may_enter(signal, executor),
+            has_to_close=exits_again or known.has_to_close,
         )
 
     def _decide(

@@ -154,7 +154,7 @@ class ExitFollowUp:
         values = {"executor_id": self.runtime.executor.id, "at_most": RESTS_AT_MOST, "open": self.market_is_open()}
         for order_id in self.record.all(str, sql("exit_follow_up", "resting"), values):
             log.warning("exit.rests", executor_id=self.runtime.executor.id, order_id=order_id)
-            ask_to_cancel(self.record, self.runtime.broker, order_id)
+            ask_to_cancel(self.record, self.runtime.urgent, order_id)
 
     def _report_late(self, key: dict[str, Any]) -> None:
         late = self.record.all(_LateExit, sql("exit_follow_up", "late"), key)

@@ -25,7 +25,11 @@ def hold_lagging(case: Case, side: OrderSide) -> Hold | None:
     if read == recorded or not closes or _paid_a_fee(case, read, recorded):
         return None
     facts = {"symbol": case.signal.symbol, "read": read, "filled": recorded}
-    return Hold(reason=Reason(code=Code.ACCOUNT_UNREADABLE, facts=facts), wait=_SOON)
+    # Each look costs a request, so the pauses grow until the position counts.
+    since = case.now - changed_at
+    return Hold(
+        reason=Reason(code=Code.ACCOUNT_UNREADABLE, facts=facts), wait=min(max(_SOON, since), READS_LAG - since)
+    )
 
 
 def _paid_a_fee(case: Case, read: Decimal, recorded: Decimal) -> bool:

@@ -122,6 +122,13 @@ def test_exits_have_room_when_entries_polls_and_the_watch_have_none(record: Reco
     one = budget(record, 200)
     spend(rows, 190)
 
+    assert [purpose for purpose in Purpose if paid(one, purpose)] == [Purpose.CANCEL, Purpose.URGENT]
+
+
+def test_exits_have_room_when_cancels_of_entries_have_none(record: Record, rows: Rows) -> None:
+    one = budget(record, 200)
+    spend(rows, 192)
+
     assert [purpose for purpose in Purpose if paid(one, purpose)] == [Purpose.URGENT]
 
 

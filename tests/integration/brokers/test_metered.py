@@ -202,6 +202,7 @@ ROOM = {
     "asset": 150,
     "order": 170,
     "orders": 170,
+    "cancel": 192,
     "account": 184,
     "positions": 184,
     "clock": 184,

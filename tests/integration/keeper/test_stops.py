@@ -12,6 +12,7 @@ from pipeline.accounts.switches import PERSON, turn_off, turn_on
 from pipeline.model.orders import OrderRequest, OrderSide
 from pipeline.model.switches import SwitchKind
 from tests.factories import Core, until
+from tests.integration.limited_stage import changed_toml
 from workers.brokers.protocol import Accepted
 from workers.keeper.account_controls import AccountControls, account_controls_of
 
@@ -116,6 +117,46 @@ def test_a_cancel_without_effect_is_requested_again(core: Core) -> None:
     keeper.run_once()
 
     followed(core, entry, "canceled")
+
+
+def test_a_cancel_that_stays_pending_is_requested_less_and_less_often(core: Core) -> None:
+    resting(core)
+    turn(core, SwitchKind.HALTED)
+    # The broker accepts the request, and does not cancel the order.
+    core.faults({"on": "cancel", "kind": "garbage_before"})
+    keeper = stops(core)
+
+    def requests() -> int:
+        return int(core.exchange.admin("faults")["faults"][0]["hits"])
+
+    asked = list[int]()
+    keeper.run_once()
+    for pause in (2, 4, 8, 16, 16):
+        before = requests()
+        core.rows("UPDATE broker_order SET cancel_asked_at = now() - %s * interval '1 s'", [pause - 0.5])
+        keeper.run_once()
+        assert requests() == before, pause
+        core.rows("UPDATE broker_order SET cancel_asked_at = now() - %s * interval '1 s'", [pause + 0.5])
+        keeper.run_once()
+        asked.append(requests() - before)
+
+    assert asked == [1] * 5
+
+
+def test_a_cancel_of_an_entry_leaves_the_last_requests_of_the_minute_to_exits(make_core: Any) -> None:
+    core = make_core(changed_toml(requests_per_minute="300"))
+    bought(core, "MSFT")
+    resting(core)
+    turn(core, SwitchKind.HALTED)
+    core.rows(
+        "SELECT take_requests(holder, 289 - (SELECT sum(n) FROM unnest(slots) AS n)::integer, 100000, true) "
+        "FROM request_budget"
+    )
+
+    stops(core).run_once()
+
+    assert core.orders()[-1]["status"] == "new"
+    assert core.run(core.send("MSFT", "SELL"))["order_id"] is not None
 
 
 def test_a_pause_cancels_no_working_entry(core: Core) -> None:

@@ -9,6 +9,7 @@ import pytest
 from pipeline.accounts.exposure import Own
 from pipeline.store.rows import Role
 from tests.rule_cases import NOW, SHORT, case, codes, earlier, go, held_for, signal
+from workers.rules.case import Hold
 from workers.rules.decide import decide, still_go
 from workers.rules.stale_position import READS_LAG
 
@@ -24,6 +25,17 @@ def test_an_exit_waits_for_a_position_that_does_not_show_the_last_fill_yet(read:
     assert held_for(decide(short)) == "account_unreadable"
     again: Any = still_go(case(signal("SELL"), held=read, own=own(recorded)), earlier("sell", Role.EXIT))
     assert held_for(again) == "account_unreadable"
+
+
+def test_an_exit_looks_less_and_less_often_until_the_brokers_word_stands() -> None:
+    waits, ago = list[float](), 0.0
+    while ago < READS_LAG.total_seconds():
+        verdict = decide(case(signal("SELL"), own=own(7, ago=timedelta(seconds=ago))))
+        assert isinstance(verdict, Hold)
+        waits.append(verdict.wait.total_seconds())
+        ago += waits[-1]
+
+    assert (waits, ago) == ([0.25, 0.25, 0.5, 1.0], 2.0)
 
 
 def test_after_a_while_the_brokers_word_stands() -> None:
