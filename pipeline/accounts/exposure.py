@@ -46,6 +46,12 @@ class Book:
     stops: Mapping[str, Decimal] = field(default_factory=dict)
     #: The symbols that at least one strategy holds without a stop.
     unstopped: frozenset[str] = frozenset()
+    #: The names of the broker's rows that could not be read as positions.
+    unreadable: tuple[str, ...] = ()
+
+    def unread(self) -> tuple[str, ...]:
+        """Return the names of the positions whose value is not known."""
+        return (*self.unreadable, *(each.symbol for each in self.positions if each.quantity and each.price is None))
 
     def symbols(self) -> frozenset[str]:
         """Return every symbol that is held, or may be once pending entries fill."""
@@ -71,9 +77,9 @@ class Book:
         return held + sum((each.risk for each in self.pending), _ZERO)
 
     def _risk(self, position: Position, default_stop_percent: Decimal) -> Decimal:
-        stop, price = self.stops.get(position.symbol), position.current_price or position.average_entry_price
+        stop, price = self.stops.get(position.symbol), position.price
         assumed = worth(position) * default_stop_percent / 100
-        if stop is None:
+        if stop is None or price is None:
             return assumed
         # The price has passed a stop that lies beyond it, so that stop limits no loss.
         distance = price - stop if position.quantity > 0 else stop - price
@@ -82,5 +88,5 @@ class Book:
 
 
 def worth(position: Position) -> Decimal:
-    """Return the unsigned value of a position at the market price; at its entry price when that is unknown."""
-    return abs(position.quantity) * (position.current_price or position.average_entry_price)
+    """Return the unsigned value of a position, 0 when no price of it is known; entries wait for one (`Book.unread`)."""
+    return abs(position.quantity) * (position.price or _ZERO)

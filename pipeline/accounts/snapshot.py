@@ -28,6 +28,8 @@ class Snapshot:
     taken_at: datetime
     #: The broker's clock as last read; None before its first reading.
     last_clock: ClockReading | None = None
+    #: The names of the broker's rows that could not be read as positions.
+    unreadable: tuple[str, ...] = ()
 
     @property
     def clock(self) -> ClockReading | None:
@@ -46,6 +48,7 @@ class SnapshotRow:
 
     account: dict[str, Any]
     positions: list[dict[str, Any]]
+    unreadable: list[str]
     taken_at: datetime
     clock: dict[str, Any] | None
     now: datetime
@@ -57,6 +60,7 @@ class SnapshotRow:
             positions=_POSITIONS.validate_python(self.positions),
             taken_at=self.taken_at,
             last_clock=self.last_clock(),
+            unreadable=tuple(self.unreadable),
         )
 
     def last_clock(self) -> ClockReading | None:
@@ -75,7 +79,9 @@ def read_snapshot(connection: Connection[DictRow], executor_id: str) -> Snapshot
 
 def snapshot_of(row: Mapping[str, Any]) -> Snapshot:
     """Return the snapshot that *row* of the record holds."""
-    return SnapshotRow(**{name: row[name] for name in ("account", "positions", "taken_at", "clock", "now")}).snapshot()
+    return SnapshotRow(
+        **{name: row[name] for name in ("account", "positions", "unreadable", "taken_at", "clock", "now")}
+    ).snapshot()
 
 
 def snapshot_values(snapshot: Snapshot) -> dict[str, Any]:
@@ -87,6 +93,7 @@ def snapshot_values(snapshot: Snapshot) -> dict[str, Any]:
         "taken_at": snapshot.taken_at,
         "account": Jsonb(account),
         "positions": Jsonb(_POSITIONS.dump_python(snapshot.positions, mode="json")),
+        "unreadable": Jsonb(list(snapshot.unreadable)),
         "clock": None if snapshot.last_clock is None else clock_value(snapshot.last_clock),
     }
 

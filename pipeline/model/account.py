@@ -31,13 +31,19 @@ class Position:
     symbol: str
     quantity: Decimal
     available: Decimal
-    average_entry_price: Decimal
+    #: None: the broker does not report it, which keeps no exit from closing the position.
+    average_entry_price: Decimal | None
     current_price: Decimal | None
 
     @property
+    def price(self) -> Decimal | None:
+        """Return the market price; the entry price when that is unknown; None when both are."""
+        return self.current_price or self.average_entry_price
+
+    @property
     def unrealised(self) -> Decimal | None:
-        """Return the profit of closing it at the current price (below zero: a loss); None without a price."""
-        if self.current_price is None:
+        """Return the profit of closing it at the current price (below zero: a loss); None without both prices."""
+        if self.current_price is None or self.average_entry_price is None:
             return None
         return (self.current_price - self.average_entry_price) * self.quantity
 

@@ -5,13 +5,16 @@ WHERE executor_id = %(executor_id)s
 
 -- name: save_snapshot
 -- An older reading never replaces a newer one.
-INSERT INTO account_snapshot AS s (executor_id, account_number, taken_at, account, positions, clock)
-VALUES (%(executor_id)s, %(account_number)s, %(taken_at)s, %(account)s, %(positions)s, %(clock)s)
+INSERT INTO account_snapshot AS s (executor_id, account_number, taken_at, account, positions, unreadable, clock)
+VALUES (
+    %(executor_id)s, %(account_number)s, %(taken_at)s, %(account)s, %(positions)s, %(unreadable)s, %(clock)s
+)
 ON CONFLICT (executor_id) DO UPDATE
 SET account_number = excluded.account_number,
     taken_at = excluded.taken_at,
     account = excluded.account,
     positions = excluded.positions,
+    unreadable = excluded.unreadable,
     -- Without a new reading the last one stays: it still shows how the broker's time differs from ours.
     clock = CASE
         WHEN (s.clock ->> 'read_at')::timestamptz > (excluded.clock ->> 'read_at')::timestamptz THEN s.clock
@@ -100,3 +103,15 @@ WHERE executor_id = %(executor_id)s
 -- name: lock_executor
 -- The decisions of one executor are made one after the other, so that reservations see each other.
 SELECT pg_advisory_xact_lock(hashtextextended('executor:' || %(executor_id)s, 7204211))
+
+-- name: unreadable_rows
+-- The positions that the last reading of each account could not read, and the orders that were listed lately.
+SELECT s.executor_id, 'position' AS kind, p.name AS row_id
+FROM account_snapshot AS s, jsonb_array_elements_text(s.unreadable) AS p (name)
+WHERE s.executor_id = ANY(%(executor_ids)s)
+UNION ALL
+SELECT executor_id, 'order', order_id
+FROM unreadable_order
+WHERE executor_id = ANY(%(executor_ids)s)
+    AND seen_at > clock_timestamp() - interval '10 minutes'
+ORDER BY 1, 2, 3

@@ -60,7 +60,7 @@ SELECT s.account_number AS holder,
     s.taken_at,
     clock_timestamp() - s.taken_at AS age,
     w.read_at,
-    coalesce(s.positions <> '[]', false) OR EXISTS (
+    coalesce(s.positions <> '[]' OR s.unreadable <> '[]', false) OR EXISTS (
         SELECT
         FROM broker_order
         WHERE executor_id = %(executor_id)s
@@ -154,6 +154,8 @@ FROM (
     JOIN account_snapshot AS s USING (account_number)
     WHERE s.executor_id = %(executor_id)s
         AND h.quantity <> 0
+        -- A row that could not be read may be this position.
+        AND s.unreadable = '[]'
         AND NOT s.positions @> jsonb_build_array(jsonb_build_object('symbol', h.symbol))
         AND NOT EXISTS (
             SELECT

@@ -273,3 +273,31 @@ WHERE e.execution_id = %(execution_id)s
     AND o.generation = e.generation
     AND o.polled_at < clock_timestamp() - interval '60 seconds'
 RETURNING e.execution_id
+
+-- name: note_unreadable
+-- An order that the broker lists and that cannot be read. At most every ten seconds, since the time only shows that it
+-- is still there.
+INSERT INTO unreadable_order AS u (executor_id, order_id, why)
+SELECT DISTINCT ON (r.order_id) %(executor_id)s, r.order_id, r.why
+FROM jsonb_to_recordset(%(rows)s::jsonb) AS r (order_id text, why text)
+ON CONFLICT (executor_id, order_id) DO UPDATE
+SET why = excluded.why,
+    seen_at = excluded.seen_at
+WHERE u.seen_at < excluded.seen_at - interval '10 seconds'
+
+-- name: kept_orders
+-- Those of the given orders that a flatten leaves alone: exits that work by our record, and orders whose cancel was
+-- just requested.
+SELECT o.client_order_id
+FROM broker_order AS o
+JOIN execution AS e USING (execution_id, generation)
+WHERE o.client_order_id = ANY(%(client_order_ids)s)
+    AND (
+        (
+            o.role = 'exit'
+            AND o.may_exist
+            AND o.ended_at IS NULL
+            AND e.state IN ('queued', 'held', 'submitting', 'unknown', 'accepted', 'partially_filled')
+        )
+        OR o.cancel_asked_at > clock_timestamp() - interval '2 seconds'
+    )

@@ -18,7 +18,7 @@ class PositionView(JsonModel):
 
     symbol: str
     quantity: Number
-    average_entry_price: Number
+    average_entry_price: Number | None
     current_price: Number | None
     unrealised: Number | None
 

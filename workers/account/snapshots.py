@@ -19,7 +19,7 @@ from pipeline.store.record import Record
 from pipeline.store.statements import sql
 from workers.account.equity_baseline import note_reading
 from workers.account.refusals import AccountRefused, Refusals
-from workers.brokers.protocol import Broker
+from workers.brokers.protocol import Broker, UnreadableRow
 from workers.brokers.rate_budget import rename_account
 
 log = structlog.get_logger(__name__)
@@ -137,14 +137,21 @@ class Snapshots:
         taken_at, began = self._now(), time.monotonic()
         try:
             account = self._broker.account()
-            positions = tuple(self._broker.positions())
+            unreadable: list[UnreadableRow] = []
+            positions = tuple(self._broker.positions(on_unreadable=unreadable.append))
             clock = self._clock(taken_at, began)
         except BrokerRefusesAccount as error:
             return self.refused(str(error))
         pinned = self._executor.account
         if pinned is not None and account.number != pinned:
             return self.refused(f"the keys belong to account {account.number}, not the pinned {pinned}")
-        snapshot = Snapshot(account=account, positions=positions, taken_at=taken_at, last_clock=clock)
+        snapshot = Snapshot(
+            account=account,
+            positions=positions,
+            taken_at=taken_at,
+            last_clock=clock,
+            unreadable=tuple(row.row_id for row in unreadable),
+        )
         self.share(snapshot)
         return snapshot
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from pipeline.model.account import Account, Asset, Clock, MarketSession, Position, Transfer
 from pipeline.model.orders import BrokerOrder, OrderRequest
-from workers.brokers.protocol import Broker, Lookup, More, Outcome
+from workers.brokers.protocol import Broker, Lookup, More, OnUnreadable, Outcome
 from workers.brokers.rate_budget import Purpose
 from workers.brokers.request_guard import Pages, RequestGuard
 
@@ -47,10 +47,20 @@ class GuardedBroker:
         """Read one order by the broker's id."""
         return self._guard.read(Purpose.POLL, lambda: self._broker.order(order_id))
 
-    def orders(self, *, status: str, since: datetime | None = None, more: More | None = None) -> Sequence[BrokerOrder]:
+    def orders(
+        self,
+        *,
+        status: str,
+        since: datetime | None = None,
+        more: More | None = None,
+        on_unreadable: OnUnreadable | None = None,
+    ) -> Sequence[BrokerOrder]:
         """List orders of *status*; each page is paid for."""
         pages = Pages(self._guard, Purpose.POLL, more)
-        return self._guard.read(Purpose.POLL, lambda: self._broker.orders(status=status, since=since, more=pages))
+        return self._guard.read(
+            Purpose.POLL,
+            lambda: self._broker.orders(status=status, since=since, more=pages, on_unreadable=on_unreadable),
+        )
 
     def cancel(self, order_id: str) -> bool:
         """Ask for a cancel. `urgent()` gives it the importance of an exit."""
@@ -64,9 +74,9 @@ class GuardedBroker:
         """Read the account."""
         return self._guard.read(Purpose.WATCH, self._broker.account)
 
-    def positions(self) -> Sequence[Position]:
+    def positions(self, *, on_unreadable: OnUnreadable | None = None) -> Sequence[Position]:
         """Read all open positions."""
-        return self._guard.read(Purpose.WATCH, self._broker.positions)
+        return self._guard.read(Purpose.WATCH, lambda: self._broker.positions(on_unreadable=on_unreadable))
 
     def position(self, symbol: str) -> Position | None:
         """Read one position. This is urgent: an exit sells what the broker holds now."""

@@ -95,6 +95,21 @@ class NoAnswer:
 
 Lookup = Found | Absent | NoAnswer
 
+
+@dataclass(frozen=True, kw_only=True)
+class UnreadableRow:
+    """A row of a list that cannot be read. It hides no other row of the list."""
+
+    #: The broker's id of the order, or a name of the position.
+    row_id: str
+    why: str
+    #: The broker lists such rows as a rule, such as orders of several legs, which tradewire never places.
+    expected: bool = False
+
+
+#: Called for each row of a list that cannot be read.
+OnUnreadable = Callable[[UnreadableRow], None]
+
 #: Called before each page of a list after the first, since each page is a request. False ends the list.
 More = Callable[[], bool]
 
@@ -122,10 +137,18 @@ class Broker(Protocol):
     def order(self, order_id: str) -> BrokerOrder | None:
         """Read one order by the broker's id; None when the broker does not know it."""
 
-    def orders(self, *, status: str, since: datetime | None = None, more: More | None = None) -> Sequence[BrokerOrder]:
+    def orders(
+        self,
+        *,
+        status: str,
+        since: datetime | None = None,
+        more: More | None = None,
+        on_unreadable: OnUnreadable | None = None,
+    ) -> Sequence[BrokerOrder]:
         """List orders of *status* (`open`, `closed` or `all`), submitted after *since*, the oldest first.
 
-        All pages are read, unless *more* ends the list.
+        All pages are read, unless *more* ends the list. *on_unreadable* gets the rows that cannot be read; the log
+        names them.
         """
 
     def cancel(self, order_id: str) -> bool:
@@ -137,8 +160,8 @@ class Broker(Protocol):
     def account(self) -> Account:
         """Read the account."""
 
-    def positions(self) -> Sequence[Position]:
-        """Read all open positions."""
+    def positions(self, *, on_unreadable: OnUnreadable | None = None) -> Sequence[Position]:
+        """Read all open positions. *on_unreadable* gets the rows that cannot be read; the log names them."""
 
     def position(self, symbol: str) -> Position | None:
         """Read one position; None when flat."""

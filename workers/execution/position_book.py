@@ -89,6 +89,7 @@ def book_of(snapshot: Snapshot, rows: Sequence[BookRow]) -> Book:
         ),
         stops=_stops(_open_holdings(rows)),
         unstopped=frozenset(row.symbol for row in _open_holdings(rows) if row.stop_price is None),
+        unreadable=snapshot.unreadable,
     )
 
 

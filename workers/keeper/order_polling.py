@@ -13,10 +13,11 @@ from pipeline.model.orders import BrokerOrder
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 from workers.account.runtime import ExecutorRuntime
-from workers.brokers.protocol import Broker, More
+from workers.brokers.protocol import Broker, More, UnreadableRow
 from workers.brokers.rate_budget import Purpose
 from workers.keeper.order_updates import OrderUpdates, UnlistedOrder
 from workers.keeper.poll_interval import PollInterval
+from workers.keeper.unreadable_orders import note_unreadable
 
 log = structlog.get_logger(__name__)
 
@@ -115,6 +116,16 @@ class OrderPolling:
             if order is None or order.client_order_id not in seen:
                 updates.vanished(unlisted)
         return moved
+
+    def _list(
+        self, broker: Broker, status: str, *, since: datetime | None = None, more: More | None = None
+    ) -> Sequence[BrokerOrder]:
+        unreadable: list[UnreadableRow] = []
+        since = None if since is None else since - _CLOCK_TOLERANCE
+        orders = broker.orders(status=status, since=since, more=more, on_unreadable=unreadable.append)
+        reached("keeper.after_poll")
+        note_unreadable(self.record, self.runtime.executor.id, unreadable)
+        return orders
 
     def _open_orders(self, seen: set[str]) -> _OpenOrders:
         return self.record.one(_OpenOrders, sql("keeper", "open_orders"), self._key(seen))

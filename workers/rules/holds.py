@@ -24,7 +24,14 @@ def hold(case: Case, side: OrderSide) -> Hold | None:
     if case.signal.asset_class == AssetClass.CRYPTO and case.account.non_marginable_buying_power is None:
         facts = {"says": "the account has no non_marginable_buying_power"}
         return Hold(reason=Reason(code=Code.ACCOUNT_UNREADABLE, facts=facts), wait=_LATER)
-    return hold_refused(case) or _contradiction(case, side) or _unwatched(case) or _clock(case) or _circuit(case)
+    return (
+        hold_refused(case)
+        or _unread(case)
+        or _contradiction(case, side)
+        or _unwatched(case)
+        or _clock(case)
+        or _circuit(case)
+    )
 
 
 def hold_refused(case: Case) -> Hold | None:
@@ -33,6 +40,14 @@ def hold_refused(case: Case) -> Hold | None:
     if refused is None or refused.probe_in <= timedelta(0):
         return None
     return Hold(reason=Reason(code=Code.ENTRIES_REFUSED, facts={"says": refused.message}), wait=refused.probe_in)
+
+
+def _unread(case: Case) -> Hold | None:
+    """Wait while a position of the account cannot be read, since no limit counts it."""
+    unread = case.book.unread()
+    if not unread:
+        return None
+    return Hold(reason=Reason(code=Code.ACCOUNT_UNREADABLE, facts={"positions": ", ".join(unread)[:300]}), wait=_LATER)
 
 
 def _contradiction(case: Case, side: OrderSide) -> Hold | None:

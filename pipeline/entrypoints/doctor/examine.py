@@ -22,6 +22,7 @@ from pipeline.entrypoints.doctor.processes import check_keeper_lag, check_proces
 from pipeline.entrypoints.doctor.servers import check_postgres, check_redis
 from pipeline.entrypoints.doctor.settings import check_removed_executors, check_settings
 from pipeline.entrypoints.doctor.switches import check_switches
+from pipeline.entrypoints.doctor.unreadable_rows import check_unreadable_rows
 from pipeline.entrypoints.doctor.work import check_work
 from pipeline.model.errors import RecordUnavailable
 from pipeline.store.record import Record
@@ -68,6 +69,7 @@ def _check_record(record: Record, executors: Mapping[str, ExecutorSettings], clo
     yield from check_switches(record, executors)
     yield from check_work(record, executors)
     yield from check_open_orders(record, executors)
+    yield from check_unreadable_rows(record, executors)
     yield from check_budgets(record, executors)
     yield check_record_clock(clock)
 

@@ -11,6 +11,7 @@ from psycopg.rows import DictRow
 
 from config.alerts import ExecutionRateAlert
 from config.schema.executor import ExecutorSettings
+from pipeline.accounts.unreadable_rows import unreadable_rows
 from pipeline.monitoring.alerts import execution_conditions
 from pipeline.monitoring.alerts.execution_rates import ExecutionRates
 from pipeline.monitoring.alerts.kinds import AlertKind, Condition, ConditionResult, Raised, Severity, found, raised
@@ -50,6 +51,7 @@ def conditions(rate: ExecutionRateAlert) -> list[Condition]:
         execution_conditions.stray_orders,
         _sources,
         _refusals,
+        _unreadable_rows,
         ExecutionRates(rate),
     ]
 
@@ -117,3 +119,16 @@ def _refusals(connection: Connection[DictRow], executors: Mapping[str, ExecutorS
         subject = f"the broker refuses {refused} of {refusal.executor_id}: {refusal.message[:200]}"
         alerts.append(raised(AlertKind.ACCOUNT_REFUSED, refusal.executor_id, subject, executor=refusal.executor_id))
     return found(AlertKind.ACCOUNT_REFUSED, alerts)
+
+
+def _unreadable_rows(connection: Connection[DictRow], executors: Mapping[str, ExecutorSettings]) -> ConditionResult:
+    alerts = [
+        raised(
+            AlertKind.UNREADABLE_ROW,
+            f"{row.executor_id}:{row.kind}:{row.row_id}",
+            f"the {row.kind} {row.row_id} at the broker of {row.executor_id} cannot be read",
+            executor=row.executor_id,
+        )
+        for row in unreadable_rows(connection, executors)
+    ]
+    return found(AlertKind.UNREADABLE_ROW, alerts)

@@ -36,6 +36,7 @@ class AlertKind(StrEnum):
     STRAY_ORDER = "stray_order"
     SOURCE_SILENT = "source_silent"
     ACCOUNT_REFUSED = "account_refused"
+    UNREADABLE_ROW = "unreadable_row"
 
 
 #: Seconds for which these have to last before they are an alert: processes are restarted, and sources pause.

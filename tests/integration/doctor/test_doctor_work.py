@@ -138,3 +138,15 @@ def test_the_disk_of_a_home_that_is_not_there_yet_is_looked_at(tmp_path: Path) -
 
     assert str(tmp_path) in home.saw
     assert "GiB free" in temporary.saw
+
+
+def test_a_position_and_an_order_that_cannot_be_read_are_named(core: Core) -> None:
+    core.run(core.send("AAPL"))
+    well = looked(core)["rows argo"]
+    core.rows("INSERT INTO unreadable_order (executor_id, order_id, why) VALUES ('argo', 'o-1', 'no side')")
+    core.rows("UPDATE account_snapshot SET unreadable = '[\"XY Z\"]'")
+
+    odd = looked(core)["rows argo"]
+
+    assert well.status is CheckStatus.OK
+    assert (odd.status, odd.saw) == (CheckStatus.CRITICAL, "cannot be read: order o-1; position XY Z")

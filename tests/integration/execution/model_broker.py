@@ -22,6 +22,7 @@ from workers.brokers.protocol import (
     NoAnswer,
     NotSent,
     NotSentCause,
+    OnUnreadable,
     Outcome,
     Rejected,
     Unknown,
@@ -196,6 +197,7 @@ class ModelBroker:
         status: str,
         since: datetime | None = None,
         more: More | None = None,  # noqa: ARG002 - one page
+        on_unreadable: OnUnreadable | None = None,  # noqa: ARG002 - all can be read
     ) -> Sequence[BrokerOrder]:
         self._answer()
         wanted = {"all": (True, False), "open": (True,), "closed": (False,)}[status]
@@ -229,7 +231,7 @@ class ModelBroker:
             raw={},
         )
 
-    def positions(self) -> Sequence[Position]:
+    def positions(self, *, on_unreadable: OnUnreadable | None = None) -> Sequence[Position]:  # noqa: ARG002
         self._answer()
         return [position for symbol in self.positions_held if (position := self._position(symbol)) is not None]
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 
 from pipeline.model.orders import OrderRequest, OrderSide
+from pipeline.store.statements import sql
 from tests.factories import Core, executor_toml, until
 from tests.integration.watching import Settings, baseline, hold, limited, look, lose, switches, turns, watch
 from workers.brokers.protocol import Accepted
@@ -261,5 +262,16 @@ def test_a_holding_with_an_order_of_ours_open_is_left_alone(argo: Core) -> None:
     argo.rows("UPDATE broker_order SET ended_at = NULL")
 
     look(argo)
+
+    assert held(argo) == [("AAPL", 100, 1)]
+
+
+def test_a_holding_is_left_alone_while_a_position_cannot_be_read(argo: Core) -> None:
+    closed_elsewhere(argo)
+    look(argo)
+    argo.rows("UPDATE holding SET changed_at = changed_at - interval '11 seconds'")
+    argo.rows("UPDATE account_snapshot SET unreadable = '[\"AAPL\"]'")
+
+    argo.record.do(sql("equity_monitor", "clear_holdings"), {"executor_id": "argo"})
 
     assert held(argo) == [("AAPL", 100, 1)]

@@ -134,6 +134,19 @@ def test_a_broker_that_refuses_every_entry_is_an_alert(watch: AlertMonitor, rows
     assert open_() == {"account_refused": "the broker refuses every entry of argo: liquidation only"}
 
 
+def test_an_order_that_cannot_be_read_is_an_alert_while_the_broker_lists_it(
+    watch: AlertMonitor, rows: Rows, open_: Open
+) -> None:
+    rows("INSERT INTO unreadable_order (executor_id, order_id, why) VALUES ('argo', 'o-1', 'no side')")
+    watch.run_once()
+    assert open_() == {"unreadable_row": "the order o-1 at the broker of argo cannot be read"}
+
+    rows("UPDATE unreadable_order SET seen_at = seen_at - interval '11 minutes'")
+    watch.run_once()
+
+    assert open_() == {}
+
+
 def test_a_low_execution_rate_is_an_alert_from_the_minimum_on(
     watch: AlertMonitor, lives: Lives, kill: Callable[..., None], rows: Rows, open_: Open
 ) -> None:

@@ -7,13 +7,14 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from structlog.testing import capture_logs
 
 from pipeline.model.errors import BrokerUnreadable
 from tests.unit.brokers import payloads
 from tests.unit.brokers.conftest import Play
 from tests.unit.brokers.scripted import Act, Seen, reply
-from workers.brokers.alpaca import adapter
-from workers.brokers.protocol import Found, NoAnswer, NotSentCause
+from workers.brokers.alpaca import lists
+from workers.brokers.protocol import Found, NoAnswer, NotSentCause, UnreadableRow
 
 START = datetime(2026, 10, 8, 15, 0, tzinfo=UTC)
 
@@ -56,8 +57,8 @@ def test_a_list_that_does_not_move_on_is_given_up(play: Play) -> None:
 
 
 def test_a_list_without_end_is_given_up(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(adapter, "MOST_PAGES", 3)
-    monkeypatch.setattr(adapter, "PAGE_SIZE", 1)
+    monkeypatch.setattr(lists, "MOST_PAGES", 3)
+    monkeypatch.setattr(lists, "PAGE_SIZE", 1)
     broker, server = play(*(reply(200, [payloads.order(id=str(n), client_order_id="x")]) for n in range(5)))
 
     answer = broker.find_in_list("tw-1-1", since=START)
@@ -98,11 +99,82 @@ def test_orders_of_several_legs_are_left_out_of_lists(play: Play) -> None:
     assert [order.order_id for order in broker.orders(status="open")] == [payloads.order()["id"]]
 
 
-def test_an_order_in_a_list_that_cannot_be_read_is_not_passed_over(play: Play) -> None:
-    broker, _ = play(reply(200, [payloads.order(), payloads.order(id="2", side=None)]))
+UNREADABLE_ORDERS: dict[str, dict[str, Any]] = {
+    "non-ascii id": {"client_order_id": "Kauf für Ann"},
+    "empty id": {"client_order_id": ""},
+    "no side": {"side": None},
+    "empty side": {"side": ""},
+    "option side": {"side": "sell_short"},
+    "no symbol": {"symbol": None},
+    "odd quantity": {"qty": "many"},
+}
 
-    with pytest.raises(BrokerUnreadable, match="side"):
-        broker.orders(status="open")
+
+@pytest.mark.parametrize("changes", UNREADABLE_ORDERS.values(), ids=UNREADABLE_ORDERS.keys())
+def test_an_order_that_cannot_be_read_hides_no_other_one_and_is_named(play: Play, changes: dict[str, Any]) -> None:
+    broker, _ = play(reply(200, [payloads.order(id="odd", **changes), payloads.order(id="good")]))
+    rows: list[UnreadableRow] = []
+
+    with capture_logs() as logs:
+        listed = [broker.orders(status="open", on_unreadable=rows.append) for _ in range(2)]
+
+    assert [[order.order_id for order in each] for each in listed] == [["good"], ["good"]]
+    assert [(row.row_id, row.expected) for row in rows] == [("odd", False)] * 2
+    assert [(line["event"], line["row"]) for line in logs] == [("broker_row.unreadable", "odd")]
+
+
+def test_an_order_of_several_legs_is_reported_and_not_logged(play: Play) -> None:
+    broker, _ = play(reply(200, [payloads.order(id="legs", order_class="mleg", symbol="", side="")]))
+    rows: list[UnreadableRow] = []
+
+    with capture_logs() as logs:
+        assert broker.orders(status="open", on_unreadable=rows.append) == []
+
+    assert ([(row.row_id, row.expected) for row in rows], logs) == ([("legs", True)], [])
+
+
+@pytest.mark.parametrize("status", ["all", "open"])
+def test_a_list_of_other_things_than_orders_is_unreadable(play: Play, status: str) -> None:
+    broker, _ = play(reply(200, [payloads.order(), {"id": None}]))
+
+    with pytest.raises(BrokerUnreadable, match="not an order"):
+        broker.orders(status=status)
+
+
+UNREADABLE_POSITIONS: dict[str, tuple[Any, str]] = {
+    "no symbol": (payloads.position(symbol=None, asset_id="b0b6"), "b0b6"),
+    "non-ascii symbol": (payloads.position(symbol="KÖ"), "K\\xd6"),
+    "no quantity": (payloads.position(qty=None), "KO"),
+    "no object": ("KO", "unnamed"),
+}
+
+
+@pytest.mark.parametrize(("row", "name"), UNREADABLE_POSITIONS.values(), ids=UNREADABLE_POSITIONS.keys())
+def test_a_position_that_cannot_be_read_hides_no_other_one_and_is_named(play: Play, row: Any, name: str) -> None:
+    broker, _ = play(reply(200, [row, payloads.position(symbol="F")]))
+    rows: list[UnreadableRow] = []
+
+    with capture_logs() as logs:
+        listed = broker.positions(on_unreadable=rows.append)
+
+    assert [position.symbol for position in listed] == ["F"]
+    assert ([row.row_id for row in rows], [line["row"] for line in logs]) == ([name], [name])
+
+
+READABLE_POSITIONS: dict[str, dict[str, Any]] = {
+    "no entry price": {"avg_entry_price": None},
+    "an option": {"symbol": "KO261218C00070000", "asset_class": "us_option"},
+    "unknown symbol": {"symbol": "KO.WS.A"},
+}
+
+
+@pytest.mark.parametrize("changes", READABLE_POSITIONS.values(), ids=READABLE_POSITIONS.keys())
+def test_a_position_that_can_be_closed_is_read(play: Play, changes: dict[str, Any]) -> None:
+    broker, _ = play(reply(200, [payloads.position(**changes)]))
+
+    [position] = broker.positions()
+
+    assert (position.quantity, position.symbol) == (5, changes.get("symbol", "KO"))
 
 
 def _nanoseconds(moment: datetime) -> str:

@@ -154,3 +154,11 @@ def test_the_circuit_says_when_it_tries_next() -> None:
     found = hold(case(signal(), settings=tuned(limits=CIRCUIT), recent=recent), OrderSide.BUY)
     assert found is not None
     assert found.reason.facts == {"limit": 3, "rejections": 3, "next_try_s": 40}
+
+
+def test_an_entry_waits_while_the_value_of_a_position_is_not_known() -> None:
+    unpriced = replace(position(1, "MSFT"), average_entry_price=None, current_price=None)
+
+    assert code(book=Book(unreadable=("XY Z",))) == "account_unreadable"
+    assert code(book=Book(positions=(unpriced,))) == "account_unreadable"
+    assert code(book=Book(positions=(replace(unpriced, current_price=Decimal(5)),))) is None

@@ -1,7 +1,7 @@
 """Trade at Alpaca, or at any server with the same trading API, through alpaca-py."""
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final, NoReturn, TypeVar, cast
 from urllib.parse import quote, urlsplit
@@ -9,21 +9,14 @@ from urllib.parse import quote, urlsplit
 from pydantic import SecretStr
 
 from pipeline.model.account import Account, Asset, Clock, MarketSession, Position, Transfer
-from pipeline.model.errors import BrokerOverRate, BrokerUnreadable, ConfigInvalid, Problem, TradewireError
+from pipeline.model.errors import ConfigInvalid, Problem, TradewireError
 from pipeline.model.orders import BrokerOrder, OrderRequest
 from workers.brokers.alpaca import calendar, mapping, outcomes
 from workers.brokers.alpaca.fields import read_json
+from workers.brokers.alpaca.lists import RowReader, order_rows, to_the_end
 from workers.brokers.alpaca.prices import AlpacaPrices, data_address
 from workers.brokers.alpaca.session import AlpacaSession, PriceSession, Reply
-from workers.brokers.protocol import Absent, Broker, Found, Lookup, More, NoAnswer, Outcome
-
-#: The largest page that Alpaca returns.
-PAGE_SIZE: Final = 500
-#: 20 000 orders; each page counts against the account's 200 requests a minute.
-MOST_PAGES: Final = 40
-
-#: `after` excludes its own instant, and a page may end between orders of one instant: begin just before it.
-_TIE: Final = timedelta(microseconds=1)
+from workers.brokers.protocol import Absent, Broker, Found, Lookup, More, NoAnswer, OnUnreadable, Outcome
 
 #: A list begins this much before the time asked for, since the broker's clock differs from ours.
 _CLOCK_SLACK: Final = timedelta(seconds=1)
@@ -69,6 +62,7 @@ class AlpacaBroker:
     def __init__(self, session: AlpacaSession, prices: PriceSession) -> None:
         self._session = session
         self._prices = AlpacaPrices(prices)
+        self._rows = RowReader()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._session!r})"
@@ -93,7 +87,7 @@ class AlpacaBroker:
     def find_in_list(self, client_order_id: str, *, since: datetime, more: More | None = None) -> Lookup:
         """Look for our id in the list of orders submitted later than a second before *since*."""
         try:
-            for raw in self._list(status="all", since=since - _CLOCK_SLACK, more=_to_the_end(more)):
+            for raw in self._list(status="all", since=since - _CLOCK_SLACK, more=to_the_end(more)):
                 if raw.get("client_order_id") == client_order_id:
                     return Found(order=mapping.order_from_broker(raw))
         except TradewireError as exc:
@@ -104,9 +98,16 @@ class AlpacaBroker:
         """Read one order by Alpaca's id; None when Alpaca does not know it. A 422 is no such answer."""
         return self._read_one(f"/orders/{_in_path(order_id)}", mapping.order_from_broker)
 
-    def orders(self, *, status: str, since: datetime | None = None, more: More | None = None) -> Sequence[BrokerOrder]:
+    def orders(
+        self,
+        *,
+        status: str,
+        since: datetime | None = None,
+        more: More | None = None,
+        on_unreadable: OnUnreadable | None = None,
+    ) -> Sequence[BrokerOrder]:
         """List orders of *status*, all pages, oldest first. Orders of several legs are left out."""
-        return [mapping.order_from_broker(raw) for raw in self._list(status=status, since=since, more=more)]
+        return self._rows.orders(self._list(status=status, since=since, more=more), on_unreadable)
 
     def cancel(self, order_id: str) -> bool:
         """Ask for a cancel. A later read shows whether the cancel or a fill came first."""
@@ -128,9 +129,9 @@ class AlpacaBroker:
         """Read the account."""
         return self._read("/account", mapping.account_from_broker)
 
-    def positions(self) -> Sequence[Position]:
+    def positions(self, *, on_unreadable: OnUnreadable | None = None) -> Sequence[Position]:
         """Read all open positions."""
-        return self._read("/positions", mapping.each(mapping.position_from_broker))
+        return self._rows.positions(self._read("/positions", mapping.each(lambda raw: raw)), on_unreadable)
 
     def position(self, symbol: str) -> Position | None:
         """Read one position; None when flat."""
@@ -186,45 +187,16 @@ class AlpacaBroker:
         return translate(read_json(reply.text))
 
     def _list(self, *, status: str, since: datetime | None, more: More | None) -> Iterator[dict[str, Any]]:
-        """Yield the raw orders, each once, reading a page at a time."""
-        seen: set[str] = set()
-        for _ in range(MOST_PAGES):
-            page = self._read("/orders", mapping.order_page, _page_query(status, since))
-            fresh = [raw for raw in page if raw["id"] not in seen]
-            seen.update(raw["id"] for raw in fresh)
-            yield from (raw for raw in fresh if not mapping.has_legs_only(raw))
-            if len(page) < PAGE_SIZE:
-                return
-            if not fresh:
-                raise BrokerUnreadable("The broker's order list does not move on.")
-            if more is not None and not more():
-                return
-            since = mapping.listed_at(page[-1]) - _TIE
-        raise BrokerUnreadable(f"The broker lists more than {MOST_PAGES * PAGE_SIZE} orders.")
+        def page(query: dict[str, str]) -> list[dict[str, Any]]:
+            return self._read("/orders", mapping.order_page, query)
 
-
-def _to_the_end(more: More | None) -> More:
-    """Return *more* for a list that must be read to its end: an unread page may hold the order."""
-
-    def ask() -> bool:
-        if more is not None and not more():
-            raise BrokerOverRate("The list was not read to its end.")
-        return True
-
-    return ask
+        return order_rows(page, status=status, since=since, more=more)
 
 
 def _found(order: BrokerOrder, client_order_id: str) -> Lookup:
     if order.client_order_id == client_order_id:
         return Found(order=order)
     return NoAnswer(message="The broker answered with an order of another client_order_id.")
-
-
-def _page_query(status: str, since: datetime | None) -> dict[str, str]:
-    query = {"status": status, "limit": str(PAGE_SIZE), "direction": "asc", "nested": "false"}
-    if since is not None:
-        query["after"] = since.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    return query
 
 
 def _in_path(word: str) -> str:

@@ -130,7 +130,7 @@ def position_from_broker(raw: Any) -> Position:
         symbol=of_broker(fields.word("symbol"), raw.get("asset_class")),
         quantity=sign * abs(quantity),
         available=sign * abs(quantity if available is None else available),
-        average_entry_price=fields.amount("avg_entry_price"),
+        average_entry_price=fields.amount_or_none("avg_entry_price"),
         current_price=fields.amount_or_none("current_price"),
     )
 

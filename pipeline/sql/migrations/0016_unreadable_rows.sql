@@ -1,0 +1,13 @@
+-- Rows of the broker's lists that tradewire cannot read: they hide no other row, and a person has to know of them.
+
+-- The names of the positions that the last reading of the account could not read. Entries wait while there is one.
+ALTER TABLE account_snapshot ADD COLUMN unreadable jsonb NOT NULL DEFAULT '[]';
+
+CREATE TABLE unreadable_order (
+    executor_id text NOT NULL,
+    -- The broker's id.
+    order_id text NOT NULL,
+    why text NOT NULL,
+    seen_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (executor_id, order_id)
+);

@@ -1,0 +1,113 @@
+"""Read Alpaca's lists: orders page by page, and each row by itself, so that one row hides no other."""
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, TypeVar
+
+import structlog
+
+from pipeline.model.account import Position
+from pipeline.model.errors import BrokerOverRate, BrokerUnreadable
+from pipeline.model.orders import BrokerOrder
+from workers.brokers.alpaca import mapping
+from workers.brokers.protocol import More, OnUnreadable, UnreadableRow
+
+log = structlog.get_logger(__name__)
+
+#: The largest page that Alpaca returns.
+PAGE_SIZE: Final = 500
+#: 20 000 orders; each page counts against the account's 200 requests a minute.
+MOST_PAGES: Final = 40
+
+#: `after` excludes its own instant, and a page may end between orders of one instant: begin just before it.
+_TIE: Final = timedelta(microseconds=1)
+#: An id of Alpaca's is shorter.
+_LONGEST_ID: Final = 100
+
+T = TypeVar("T")
+Page = list[dict[str, Any]]
+
+
+class RowReader:
+    """Reads the rows of one account's lists. A row that cannot be read is named in the log once."""
+
+    def __init__(self) -> None:
+        self._logged: set[str] = set()
+
+    def orders(self, rows: Iterable[dict[str, Any]], on_unreadable: OnUnreadable | None) -> list[BrokerOrder]:
+        """Return the orders that can be read; *on_unreadable* gets the others, and orders of several legs."""
+        report = on_unreadable or _ignore
+        found: list[BrokerOrder] = []
+        for raw in rows:
+            if mapping.has_legs_only(raw):
+                report(UnreadableRow(row_id=raw["id"], why="It is an order of several legs.", expected=True))
+            else:
+                found += self._read(raw, mapping.order_from_broker, raw["id"], report)
+        return found
+
+    def positions(self, rows: Iterable[Any], on_unreadable: OnUnreadable | None) -> list[Position]:
+        """Return the positions that can be read; *on_unreadable* gets the others."""
+        report = on_unreadable or _ignore
+        return [
+            position for raw in rows for position in self._read(raw, mapping.position_from_broker, _name(raw), report)
+        ]
+
+    def _read(self, raw: Any, translate: Callable[[Any], T], row_id: str, report: OnUnreadable) -> list[T]:
+        try:
+            return [translate(raw)]
+        except BrokerUnreadable as error:
+            row = UnreadableRow(row_id=row_id, why=str(error))
+        if row_id not in self._logged:
+            self._logged.add(row_id)
+            log.error("broker_row.unreadable", row=row.row_id, error=row.why)
+        report(row)
+        return []
+
+
+def order_rows(
+    read_page: Callable[[dict[str, str]], Page], *, status: str, since: datetime | None, more: More | None
+) -> Iterator[dict[str, Any]]:
+    """Yield the raw orders, each once, reading a page at a time."""
+    seen: set[str] = set()
+    for _ in range(MOST_PAGES):
+        page = read_page(_page_query(status, since))
+        fresh = [raw for raw in page if raw["id"] not in seen]
+        seen.update(raw["id"] for raw in fresh)
+        yield from fresh
+        if len(page) < PAGE_SIZE:
+            return
+        if not fresh:
+            raise BrokerUnreadable("The broker's order list does not move on.")
+        if more is not None and not more():
+            return
+        since = mapping.listed_at(page[-1]) - _TIE
+    raise BrokerUnreadable(f"The broker lists more than {MOST_PAGES * PAGE_SIZE} orders.")
+
+
+def to_the_end(more: More | None) -> More:
+    """Return *more* for a list that must be read to its end: an unread page may hold the order."""
+
+    def ask() -> bool:
+        if more is not None and not more():
+            raise BrokerOverRate("The list was not read to its end.")
+        return True
+
+    return ask
+
+
+def _page_query(status: str, since: datetime | None) -> dict[str, str]:
+    query = {"status": status, "limit": str(PAGE_SIZE), "direction": "asc", "nested": "false"}
+    if since is not None:
+        query["after"] = since.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return query
+
+
+def _name(raw: Any) -> str:
+    """Return the name of a position for people: its symbol, or the asset's id."""
+    values = [raw.get(key) for key in ("symbol", "asset_id")] if isinstance(raw, dict) else []
+    # Other characters than ASCII can neither be stored nor logged everywhere.
+    return next((ascii(value)[1:-1][:_LONGEST_ID] for value in values if isinstance(value, str) and value), "unnamed")
+
+
+def _ignore(_row: UnreadableRow) -> None:
+    """The caller needs no report; the log has named the row."""
