@@ -11,8 +11,9 @@ from pipeline.model.account import Position
 from pipeline.model.errors import BrokerUnavailable, BrokerUnreadable
 from pipeline.model.orders import BrokerOrder, OrderRequest, OrderSide, client_order_id
 from pipeline.model.symbols import AssetClass, asset_class
-from workers.brokers.protocol import Absent, Accepted, Broker, Found, NotSent, Outcome, Rejected
+from workers.brokers.protocol import Absent, Accepted, Broker, Found, NotSent, Outcome, Rejected, UnreadableRow
 from workers.execution.broker_orders import LAST_WORDS
+from workers.execution.repeated_cancels import RepeatedCancels
 from workers.flatten.journal import FlattenJournal, JournaledOrder
 from workers.rules.retry_policy import may_send_again
 
@@ -46,6 +47,10 @@ class DirectFlatten:
     _not_before: dict[str, float] = field(default_factory=dict)
     _unsent: dict[str, JournaledOrder] = field(default_factory=dict)
     _last_error: str = ""
+    _unreadable: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        self._cancels = RepeatedCancels(on_failure=self._say_not_canceled)
 
     def run(self, *, wait_s: float) -> bool:
         """Repeat until the account is flat, for *wait_s* seconds at most; return whether it is flat.
@@ -54,39 +59,46 @@ class DirectFlatten:
             BrokerRefusesAccount: the broker refuses the keys or the account.
         """
         deadline = time.monotonic() + wait_s
-        canceled = flat = False
+        flat = False
+        self._cancel_all()
         while not flat:
             try:
-                if not canceled:
-                    self.say(f"canceling every open order: {self.broker.cancel_all()} requested")
-                    canceled = True
                 flat = self._step()
             except (BrokerUnavailable, BrokerUnreadable) as error:
-                self._say_error(str(error))
+                self._say_error(f"the broker cannot be reached, trying again: {error}")
             if time.monotonic() >= deadline:
                 break
             time.sleep(0 if flat else _STEP_EVERY_S)
         self.journal.write("ended", flat=flat, left=self.left)
         return flat
 
+    def _cancel_all(self) -> None:
+        """Ask for all cancels in one request. Each step asks for those that are missing, so a failure stops nothing."""
+        try:
+            self.say(f"canceling every open order: {self.broker.cancel_all()} requested")
+        except (BrokerUnavailable, BrokerUnreadable) as error:
+            self._say_error(f"canceling the orders one by one: {error}")
+
     def _step(self) -> bool:
         """Cancel orders that are not ours, follow ours, and close positions; return whether the account is flat."""
-        open_orders = self.broker.orders(status="open")
-        self._cancel_others(open_orders)
+        orders, unreadable = self._list_orders()
+        ours = {each.sent.request.client_order_id for each in self._under_way.values()}
+        others = [order.order_id for order in orders if order.client_order_id not in ours]
+        self._cancels.ask(self.broker, [*others, *(row.row_id for row in unreadable)])
         self._follow_orders()
-        positions = [each for each in self.broker.positions() if each.quantity]
+        odd: list[UnreadableRow] = []
+        positions = [each for each in self.broker.positions(on_unreadable=odd.append) if each.quantity]
         self._say_left({each.symbol: each.quantity for each in positions})
-        busy = {order.symbol for order in open_orders} | self._under_way.keys()
+        self._say_unreadable(odd)
+        busy = {order.symbol for order in orders} | self._under_way.keys()
         for position in positions:
             if position.symbol not in busy and time.monotonic() >= self._not_before.get(position.symbol, 0.0):
                 self._close(position)
-        return not positions and not open_orders and not self._under_way
+        return not (positions or odd or orders or unreadable or self._under_way)
 
-    def _cancel_others(self, orders: Sequence[BrokerOrder]) -> None:
-        ours = {each.sent.request.client_order_id for each in self._under_way.values()}
-        for order in orders:
-            if order.client_order_id not in ours:
-                self.broker.cancel(order.order_id)
+    def _list_orders(self) -> tuple[Sequence[BrokerOrder], list[UnreadableRow]]:
+        unreadable: list[UnreadableRow] = []
+        return self.broker.orders(status="open", on_unreadable=unreadable.append), unreadable
 
     def _follow_orders(self) -> None:
         """Look up each of our orders, and send an absent one again under the same id."""
@@ -150,9 +162,18 @@ class DirectFlatten:
             self.say(f"held: {held or 'nothing'}")
         self.left, self._last_error = left, ""
 
+    def _say_unreadable(self, rows: Sequence[UnreadableRow]) -> None:
+        names = frozenset(row.row_id for row in rows)
+        for name in sorted(names - self._unreadable):
+            self.say(f"{name}: this position cannot be read; close it at the broker")
+        self._unreadable = names
+
+    def _say_not_canceled(self, order_id: str, error: Exception) -> None:
+        self._say_error(f"the order {order_id} could not be canceled: {error}")
+
     def _say_error(self, error: str) -> None:
         if error != self._last_error:
-            self.say(f"the broker cannot be reached, trying again: {error}")
+            self.say(error)
         self._last_error = error
 
 
@@ -166,7 +187,7 @@ def _closing_order(position: Position, side: OrderSide) -> JournaledOrder:
         type="market",
         time_in_force="gtc" if asset_class(position.symbol) is AssetClass.CRYPTO else "day",
     )
-    price = position.current_price or position.average_entry_price
+    price = position.price or Decimal(1)
     return JournaledOrder(
         execution_id=execution_id, request=request, reference_price=format(price, "f"), sent_at=datetime.now(UTC)
     )

@@ -13,6 +13,7 @@ from workers.keeper.closing_exits import ClosingExits
 from workers.keeper.entry_cancellation import end_entries
 from workers.keeper.flat_by_close import FlatByClose
 from workers.keeper.flatten import Flatten
+from workers.keeper.open_orders import OpenOrders
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +32,13 @@ def account_controls_of(record: Record, intake: Intake, runtime: ExecutorRuntime
     return AccountControls(
         record=record,
         runtime=runtime,
-        flatten=Flatten(record=record, runtime=runtime, exits=flatten, who=who),
+        flatten=Flatten(
+            record=record,
+            runtime=runtime,
+            exits=flatten,
+            open_orders=OpenOrders(record=record, runtime=runtime),
+            who=who,
+        ),
         flat_by=FlatByClose(record=record, runtime=runtime, exits=flat_by),
     )
 

@@ -11,7 +11,6 @@ import structlog
 from pipeline.accounts.snapshot import Snapshot
 from pipeline.accounts.switches import FlattenRequest, end_flatten, flatten_requests
 from pipeline.model.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable
-from pipeline.model.orders import is_our_order
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 from workers.account.refusals import AccountRefused
@@ -19,6 +18,7 @@ from workers.account.runtime import ExecutorRuntime
 from workers.account.snapshots import Snapshots
 from workers.keeper.closing_exits import ClosingExits
 from workers.keeper.entry_cancellation import cancel_entries
+from workers.keeper.open_orders import OpenOrders
 
 log = structlog.get_logger(__name__)
 
@@ -47,6 +47,7 @@ class Flatten:
     record: Record
     runtime: ExecutorRuntime
     exits: ClosingExits
+    open_orders: OpenOrders
     who: str
     _checked_at: float = float("-inf")
     _taken_at: datetime = _NEVER
@@ -61,22 +62,23 @@ class Flatten:
         self._report(requests[0])
         self._checked_at = time.monotonic()
         cancel_entries(self.record, self.runtime)
+        others = self._cancel_others()
         try:
-            foreign = self._cancel_foreign()
             snapshot = self._read_account()
         except (BrokerUnavailable, BrokerUnreadable, BrokerRefusesAccount) as error:
-            log.debug("flatten.waits", executor_id=self.runtime.executor.id, error=str(error))
+            self._log_wait(error)
             return 0
-        return 0 if isinstance(snapshot, AccountRefused) else self._close(snapshot, requests, foreign=foreign)
+        return 0 if isinstance(snapshot, AccountRefused) else self._close(snapshot, requests, others=others)
 
-    def _close(self, snapshot: Snapshot, requests: Sequence[FlattenRequest], *, foreign: int) -> int:
+    def _close(self, snapshot: Snapshot, requests: Sequence[FlattenRequest], *, others: int | None) -> int:
         """Record the exits that are missing, and end the requests when the account is flat."""
         self._taken_at = snapshot.taken_at
         self._activity = self._read_activity()
         root = str(requests[0].switch_id)
         recorded = self.exits.close(snapshot.positions, taken_at=snapshot.taken_at, root=root)
         active = self._activity.open or self._activity.filled_since
-        if not (foreign or active or any(position.quantity for position in snapshot.positions)):
+        held = bool(snapshot.unreadable) or any(position.quantity for position in snapshot.positions)
+        if others == 0 and not active and not held:
             self._end(requests)
         return recorded
 
@@ -92,17 +94,23 @@ class Flatten:
         key = {"executor_id": self.runtime.executor.id, "taken_at": self._taken_at}
         return self.record.one(_Activity, sql("switches", "order_activity"), key)
 
-    def _cancel_foreign(self) -> int:
-        """Cancel orders that are not ours, since they may reserve the shares that are to be sold; return how many."""
-        orders = self.runtime.urgent.orders(status="open")
-        foreign = [order for order in orders if not is_our_order(order.client_order_id)]
-        for order in foreign:
-            self.runtime.urgent.cancel(order.order_id)
-        return len(foreign)
+    def _cancel_others(self) -> int | None:
+        """Cancel all orders but our exits; return how many there are, None when they cannot be listed.
+
+        The positions are closed in either case: no exit waits for a list that the broker does not answer.
+        """
+        try:
+            return self.open_orders.cancel()
+        except (BrokerUnavailable, BrokerUnreadable, BrokerRefusesAccount) as error:
+            self._log_wait(error)
+            return None
 
     def _read_account(self) -> Snapshot | AccountRefused:
         """Read the account now, with the budget of urgent requests."""
         return Snapshots(self.record, self.runtime.executor, self.runtime.urgent).read()
+
+    def _log_wait(self, error: Exception) -> None:
+        log.debug("flatten.waits", executor_id=self.runtime.executor.id, error=str(error))
 
     def _report(self, request: FlattenRequest) -> None:
         if request.switch_id not in self._reported:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from pydantic import SecretStr
 
@@ -260,3 +261,38 @@ def test_an_order_without_an_answer_that_works_for_long_keeps_its_id(core: Core)
     assert ended.flat
     sent = {line["execution_id"] for line in lines(ended) if line["event"] == "order"}
     assert len(sent) == 2
+
+
+def by_hand(core: Core, client_order_id: str, symbol: str) -> str:
+    """Place an order at the broker without tradewire; return its id."""
+    core.prices(**{symbol: 100})
+    order = {"symbol": symbol, "qty": "1", "side": "buy", "type": "limit", "time_in_force": "day", "limit_price": "50"}
+    answer = httpx.post(
+        f"{core.exchange.url}/v2/orders",
+        headers={"APCA-API-KEY-ID": "argo", "APCA-API-SECRET-KEY": "paper-exchange"},
+        json=order | {"client_order_id": client_order_id},
+        trust_env=False,
+    )
+    return str(answer.raise_for_status().json()["id"])
+
+
+def test_an_order_that_cannot_be_read_is_canceled_by_its_id(core: Core) -> None:
+    order_id = by_hand(core, "Kauf für Ann", "F")
+    # Without the request that cancels everything.
+    core.faults({"on": "cancel", "kind": "5xx_before", "status": 500, "count": 1})
+
+    ended = directly(core)
+
+    assert ended.flat
+    assert {order["id"]: order["status"] for order in core.orders()}[order_id] == "canceled"
+
+
+def test_cancels_that_fail_stop_no_close(core: Core) -> None:
+    by_hand(core, "by-hand", "F")
+    core.faults({"on": "cancel", "kind": "5xx_before", "status": 500})
+    said: list[str] = []
+
+    ended = directly(core, wait_s=8.0, say=said.append)
+
+    assert (ended.flat, ended.left) == (False, {})
+    assert any("could not be canceled" in line for line in said)

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
+import httpx
 import pytest
 from structlog.testing import capture_logs
 
@@ -241,6 +242,71 @@ def test_orders_placed_by_hand_do_not_block_the_shares(core: Core) -> None:
     flat(core, stops(core))
 
     assert positions(core) == {}
+
+
+def placed_raw(core: Core, client_order_id: str, **changes: Any) -> str:
+    """Place an order at the broker in another program's words; return its id."""
+    body = {"symbol": "AAPL", "qty": "1", "side": "buy", "type": "limit", "time_in_force": "day", "limit_price": "50"}
+    answer = httpx.post(
+        f"{core.exchange.url}/v2/orders",
+        headers={"APCA-API-KEY-ID": "argo", "APCA-API-SECRET-KEY": "paper-exchange"},
+        json=body | {"client_order_id": client_order_id} | changes,
+        trust_env=False,
+    )
+    return str(answer.raise_for_status().json()["id"])
+
+
+def open_orders(core: Core) -> list[str]:
+    return [order["id"] for order in core.orders() if order["status"] in ("new", "accepted", "pending_cancel")]
+
+
+@pytest.mark.parametrize("client_order_id", ["Kauf für Ann", f"tw-{UUID(int=7)}-1"], ids=["unreadable", "unknown"])
+def test_flatten_cancels_an_order_that_the_record_does_not_know(core: Core, client_order_id: str) -> None:
+    bought(core)
+    core.prices(MSFT=100)
+    order_id = placed_raw(core, client_order_id, symbol="MSFT")
+    turn(core, SwitchKind.HALTED, flatten=True)
+
+    flat(core, stops(core))
+
+    assert (positions(core), open_orders(core)) == ({}, [])
+    assert {order["id"]: order["status"] for order in core.orders()}[order_id] == "canceled"
+
+
+def test_an_order_that_cannot_be_read_hides_no_fill(core: Core) -> None:
+    core.prices(MSFT=100)
+    placed_raw(core, "Kauf für Ann", symbol="MSFT")
+
+    bought(core)
+
+    [row] = core.rows("SELECT order_id, why FROM unreadable_order")
+    assert row == {"order_id": open_orders(core)[0], "why": "The broker's order has no readable client_order_id."}
+
+
+def test_one_cancel_that_fails_stops_no_flatten(core: Core) -> None:
+    bought(core)
+    core.prices(F=100, GE=100, T=100)
+    ids = [placed_raw(core, f"by-hand-{symbol}", symbol=symbol) for symbol in ("F", "GE", "T")]
+    turn(core, SwitchKind.HALTED, flatten=True)
+    keeper = stops(core)
+    core.faults({"on": "cancel", "kind": "5xx_before", "status": 500, "count": 1})
+
+    keeper.run_once()
+
+    assert [row["symbol"] for row in closing(core)] == ["AAPL"]
+    until(lambda: open_orders(core) == ids[:1])
+    flat(core, keeper)
+    assert open_orders(core) == []
+
+
+def test_a_list_of_orders_that_is_not_answered_stops_no_flatten(core: Core) -> None:
+    bought(core)
+    turn(core, SwitchKind.HALTED, flatten=True)
+    core.faults({"on": "list", "kind": "5xx_before", "status": 500})
+
+    stops(core).run_once()
+
+    assert [row["symbol"] for row in closing(core)] == ["AAPL"]
 
 
 def test_a_waiting_exit_does_not_block_flatten(make_core: Any) -> None:
