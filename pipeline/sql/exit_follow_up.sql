@@ -1,8 +1,7 @@
 -- name: ended
 -- Exits whose order has ended and that were not followed up yet.
 SELECT o.execution_id, o.generation, o.quantity, o.filled_quantity, o.order_status, e.state, e.reason_code, e.symbol,
-    e.action, s.source, s.source_id, s.intent, s.confidence, s.entry_price, s.target_price, s.stop_price, s.strategy,
-    s.generated_at, s.expires_at
+    e.action, s.source, s.source_id, s.strategy
 FROM broker_order AS o
 JOIN execution AS e USING (execution_id, generation)
 JOIN signal AS s USING (signal_id)
@@ -12,6 +11,13 @@ WHERE o.executor_id = %(executor_id)s
     AND e.state IN ('filled', 'canceled', 'expired', 'rejected', 'skipped')
 ORDER BY o.ended_at
 LIMIT %(limit)s
+
+-- name: first_signal
+SELECT e.symbol, e.action, s.source, s.intent, s.confidence, s.entry_price, s.target_price, s.stop_price, s.strategy,
+    s.generated_at, s.expires_at
+FROM execution AS e
+JOIN signal AS s USING (signal_id)
+WHERE e.execution_id = %(execution_id)s
 
 -- name: followed_up
 UPDATE broker_order

@@ -93,6 +93,8 @@ SET order_id = coalesce(order_id, %(order_id)s),
         WHEN %(ended)s THEN coalesce(ended_at, clock_timestamp())
         WHEN order_id IS NOT NULL THEN ended_at
     END,
+    -- A fill that is reported after the end of an exit is followed up again: it may have closed the position.
+    follow_up = follow_up OR (role = 'exit' AND ended_at IS NOT NULL AND filled_quantity < %(filled_quantity)s),
     may_exist = true,
     polled_at = clock_timestamp()
 WHERE client_order_id = %(client_order_id)s

@@ -49,19 +49,12 @@ class _EndedExit:
     action: Action
     source: str
     source_id: str | None
-    intent: Intent
-    confidence: Decimal | None
-    entry_price: Decimal | None
-    target_price: Decimal | None
-    stop_price: Decimal | None
     strategy: str | None
-    generated_at: datetime | None
-    expires_at: datetime | None
 
     @property
-    def flips(self) -> bool:
-        """Return whether its signal also asks for a position on the other side."""
-        return self.intent is Intent.AUTO and not is_own(self.source)
+    def left(self) -> Decimal:
+        """The quantity that it did not close."""
+        return Decimal(0) if self.state is State.FILLED else self.quantity - self.filled_quantity
 
     @property
     def needs_retry(self) -> bool:
@@ -78,6 +71,28 @@ class _EndedExit:
             return str(self.execution_id), 1
         first, _, number = str(self.source_id).rpartition(":")
         return first, int(number)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _FirstSignal:
+    """The signal of the first exit of a chain of tries."""
+
+    symbol: str
+    action: Action
+    source: str
+    intent: Intent
+    confidence: Decimal | None
+    entry_price: Decimal | None
+    target_price: Decimal | None
+    stop_price: Decimal | None
+    strategy: str | None
+    generated_at: datetime | None
+    expires_at: datetime | None
+
+    @property
+    def flips(self) -> bool:
+        """Whether it also asks for a position on the other side."""
+        return self.intent is Intent.AUTO and not is_own(self.source)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,9 +125,8 @@ class ExitFollowUp:
         return len(ended)
 
     def _follow_up(self, ended: _EndedExit) -> None:
-        if ended.state is State.FILLED:
-            if self.runtime.executor.order.flip == "reverse" and ended.flips:
-                self._open_other_side(ended)
+        if ended.left <= 0:
+            self._flip(ended.chain[0])
         elif ended.needs_retry:
             self._retry(ended)
         values = {"execution_id": ended.execution_id, "generation": ended.generation}
@@ -120,9 +134,7 @@ class ExitFollowUp:
 
     def _retry(self, ended: _EndedExit) -> None:
         """Record an exit of the rest; the worker skips it as `no_position` when there is none."""
-        left = ended.quantity - ended.filled_quantity
-        if left <= 0:
-            return
+        left = ended.left
         first, tries = ended.chain
         ended_as = ended.order_status or ended.state.value
         facts = {"left": left, "tries": tries, "ended_as": ended_as, "execution_id": str(ended.execution_id)}
@@ -136,16 +148,22 @@ class ExitFollowUp:
         with suppress(SourceIdConflict):
             self.intake.record_own(raw, cause="exit", wait=wait)
 
-    def _open_other_side(self, ended: _EndedExit) -> None:
-        raw = self._signal(ended) | {
-            "source_id": str(ended.execution_id),
+    def _flip(self, first: str) -> None:
+        """Open the other side once the chain of tries that *first* began has closed its part, by whichever try."""
+        if self.runtime.executor.order.flip != "reverse":
+            return
+        signal = self.record.one(_FirstSignal, sql("exit_follow_up", "first_signal"), {"execution_id": first})
+        if not signal.flips:
+            return
+        raw = self._signal(signal) | {
+            "source_id": first,
             "intent": Intent.OPEN,
-            "confidence": ended.confidence,
-            "entry_price": ended.entry_price,
-            "target_price": ended.target_price,
-            "stop_price": ended.stop_price,
-            "generated_at": ended.generated_at,
-            "expires_at": ended.expires_at,
+            "confidence": signal.confidence,
+            "entry_price": signal.entry_price,
+            "target_price": signal.target_price,
+            "stop_price": signal.stop_price,
+            "generated_at": signal.generated_at,
+            "expires_at": signal.expires_at,
         }
         self.intake.record_own(raw, cause="flip")
 
@@ -165,6 +183,6 @@ class ExitFollowUp:
                 facts = {"execution_id": str(each.execution_id), "symbol": each.symbol, "reason": each.reason_code}
                 log.error("exit.late", executor_id=self.runtime.executor.id, **facts)
 
-    def _signal(self, ended: _EndedExit) -> dict[str, Any]:
-        body = {"symbol": ended.symbol, "action": ended.action, "executors": [self.runtime.executor.id]}
-        return body if ended.strategy is None else body | {"strategy": ended.strategy}
+    def _signal(self, of: _EndedExit | _FirstSignal) -> dict[str, Any]:
+        body = {"symbol": of.symbol, "action": of.action, "executors": [self.runtime.executor.id]}
+        return body if of.strategy is None else body | {"strategy": of.strategy}

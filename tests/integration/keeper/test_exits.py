@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
+from pipeline.model.orders import OrderStatus
 from tests.factories import Core, executor_toml, until
 from workers.keeper.exit_follow_up import ExitFollowUp
+from workers.keeper.order_updates import OrderUpdates
 
 
 def exits(core: Core, *, is_open: bool = True) -> ExitFollowUp:
@@ -122,6 +125,43 @@ def test_a_flip_opens_the_other_side_only_where_that_is_configured(make_core: An
         core.run(row["execution_id"])
 
     assert [order["side"] for order in core.orders()] == sides
+
+
+def test_a_flip_opens_the_other_side_once_when_a_further_try_closed_the_position(make_core: Any) -> None:
+    core: Core = make_core(executor_toml(order='flip = "reverse"\nallow_short = true'))
+    held(core)
+    core.faults({"on": "submit", "kind": "reject", "count": 2})
+    execution = core.send("AAPL", "SELL", stop_price=110)
+    for _ in range(2):
+        assert core.run(execution)["state"] == "rejected"
+        exits(core).run_once()
+        execution = own(core, "exit")[-1]["execution_id"]
+        core.due_now(execution)
+    core.run(execution)
+    followed(core, execution, "filled")
+
+    exits(core).run_once()
+    core.rows("UPDATE broker_order SET follow_up = true WHERE execution_id = %s", [execution])
+    exits(core).run_once()
+
+    [flip] = own(core, "flip")
+    assert core.run(flip["execution_id"])["state"] == "accepted"
+    assert [order["side"] for order in core.orders()] == ["buy", "sell", "sell"]
+
+
+def test_a_flip_follows_a_fill_that_is_reported_after_the_cancel(make_core: Any, monkeypatch: Any) -> None:
+    core: Core = make_core(executor_toml(order='flip = "reverse"\nallow_short = true'))
+    sold = canceled_exit(core, monkeypatch)
+    exits(core).run_once()
+    assert own(core, "flip") == []
+    [order] = core.runtimes["argo"].broker.orders(status="all")[-1:]
+
+    late = replace(order, filled_quantity=order.quantity, status=OrderStatus.FILLED, raw_status="filled")
+    OrderUpdates(record=core.record, broker=core.runtimes["argo"].broker, who="test keeper").apply([late], set())
+
+    assert core.state(sold) == "filled"
+    exits(core).run_once()
+    assert len(own(core, "flip")) == 1
 
 
 def test_a_fill_between_two_keepers_does_not_stop_the_follow_up_of_exits(core: Core, monkeypatch: Any) -> None:
