@@ -61,7 +61,7 @@ MOVES = MappingProxyType(
         State.SUBMITTING: _BROKER | {State.UNKNOWN, State.HELD, State.SKIPPED, State.QUEUED, State.DEAD},
         State.UNKNOWN: _BROKER | {State.HELD, State.SKIPPED, State.DEAD},
         State.ACCEPTED: (_BROKER | {State.DEAD}) - {State.ACCEPTED},
-        State.PARTIALLY_FILLED: frozenset({State.FILLED, State.CANCELED, State.EXPIRED}),
+        State.PARTIALLY_FILLED: frozenset({State.FILLED, State.CANCELED, State.EXPIRED, State.DEAD}),
         # Brokers do report a fill after a cancel; the state follows the broker.
         State.FILLED: frozenset(),
         State.CANCELED: frozenset({State.PARTIALLY_FILLED, State.FILLED}),

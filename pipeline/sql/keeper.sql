@@ -268,7 +268,7 @@ SET state = 'dead',
 FROM broker_order AS o
 WHERE e.execution_id = %(execution_id)s
     AND e.generation = %(generation)s
-    AND e.state = 'accepted'
+    AND e.state IN ('accepted', 'partially_filled')
     AND o.execution_id = e.execution_id
     AND o.generation = e.generation
     AND o.polled_at < clock_timestamp() - interval '60 seconds'

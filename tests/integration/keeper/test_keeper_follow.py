@@ -138,6 +138,29 @@ def test_an_order_that_the_broker_forgot_is_a_dead_letter_and_blocks_nothing(cor
     assert core.run(core.send("AAPL", "SELL"))["order_id"] is not None
 
 
+def test_a_partly_filled_order_that_the_broker_forgot_blocks_nothing(core: Core) -> None:
+    core.faults({"on": "submit", "kind": "partial_fill", "seconds": 3600})
+    core.prices(AAPL=100)
+    execution_id = core.send(quantity=2)
+    core.run(execution_id)
+    until(lambda: core.follower().run_once() or core.state(execution_id) == "partially_filled")
+    core.exchange.admin("reset", {})
+    core.faults()
+    core.prices(AAPL=100)
+    core.rows("UPDATE broker_order SET polled_at = now() - interval '2 minutes', asked_at = NULL")
+
+    core.follower().run_once()
+
+    execution = core.execution(execution_id)
+    assert (execution["state"], execution["reason_code"]) == ("dead", "order_vanished")
+    core.run(core.send(quantity=2))
+    core.filled_at_exchange()
+    core.follower().run_once()
+    sold = core.send("AAPL", "SELL")
+    # The record holds what the forgotten order filled, so that the reading counts a moment later only.
+    assert until(lambda: core.due_now(sold) or core.run(sold)["order_id"])
+
+
 def test_a_broker_that_is_away_moves_nothing(core: Core) -> None:
     execution_id = working(core)
     core.exchange.kill9()

@@ -13,7 +13,7 @@ TABLE = {
     "submitting": f"{BROKER} unknown held skipped queued dead",
     "unknown": f"{BROKER} held skipped dead",
     "accepted": "partially_filled filled canceled expired rejected dead",
-    "partially_filled": "filled canceled expired",
+    "partially_filled": "filled canceled expired dead",
     # Ends, which only a late fill or a late order moves.
     "filled": "",
     "canceled": "partially_filled filled",
