@@ -10,6 +10,8 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from pipeline.model.symbols import AssetClass, asset_class
+
 _OUR_PREFIX = "tw-"
 
 
@@ -28,6 +30,13 @@ class OrderSide(StrEnum):
 
     BUY = "buy"
     SELL = "sell"
+
+
+def position_intent(symbol: str, side: OrderSide, *, closes: bool) -> str | None:
+    """Return the intent to send with an order; None for crypto, for which the broker documents none."""
+    if asset_class(symbol) is AssetClass.CRYPTO:
+        return None
+    return f"{side.value}_to_{'close' if closes else 'open'}"
 
 
 class OrderStatus(StrEnum):
@@ -63,6 +72,8 @@ class OrderRequest:
     limit_price: Decimal | None = None
     #: Whether it may also trade before the open and after the close; only for limit orders in shares.
     extended_hours: bool = False
+    #: Such as `sell_to_close`: the broker refuses an order that would do something else to the position.
+    position_intent: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the order as the record keeps it: strings and flags, without keys for values that are not set."""
@@ -78,6 +89,8 @@ class OrderRequest:
             body["limit_price"] = format(self.limit_price, "f")
         if self.extended_hours:
             body["extended_hours"] = True
+        if self.position_intent is not None:
+            body["position_intent"] = self.position_intent
         return body
 
     @classmethod
@@ -93,6 +106,7 @@ class OrderRequest:
             time_in_force=body["time_in_force"],
             limit_price=None if price is None else Decimal(price),
             extended_hours=body.get("extended_hours") is True,
+            position_intent=body.get("position_intent"),
         )
 
 

@@ -54,8 +54,8 @@ CATALOGUE: Mapping[Code, Meaning] = {
         "Set `order.allow_short = true` if the account may short.",
     ),
     Code.POSITION_AGAINST: Meaning(
-        "The signal has `intent` open, and the account holds a position on the other side.",
-        "Close the position first, or leave `intent` out of the signal.",
+        "The signal would open a position, and the account holds one on the other side: by its `intent`, or of others.",
+        "Close the position first, or let the strategy that holds it close it.",
     ),
     Code.BELOW_ONE_SHARE: Meaning(
         "The size is less than one share, and it is not rounded up.", "Raise `size.value`, or trade a cheaper symbol."

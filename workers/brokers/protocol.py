@@ -38,11 +38,13 @@ class NotSentCause(StrEnum):
     RATE_LIMITED = "rate_limited"
     #: The answer concerns more than this one order: the keys, the account, or every order that opens a position.
     ACCOUNT_REFUSED = "account_refused"
+    #: The order would open a position instead of closing one, or the other way round: the position has changed.
+    POSITION_CHANGED = "position_changed"
 
 
 @dataclass(frozen=True, kw_only=True)
 class NotSent:
-    """The broker certainly did not take the order: no connection, a 429, or it refuses the account itself."""
+    """The broker certainly did not take the order: no connection, a 429, or a refusal that is not the order's fault."""
 
     cause: NotSentCause
     message: str

@@ -93,7 +93,7 @@ class RequestGuard:
                 self.outage.record_failure(message)
             case NotSentCause.RATE_LIMITED:
                 self._refused(retry_after_s)
-            case NotSentCause.ACCOUNT_REFUSED:
+            case NotSentCause.ACCOUNT_REFUSED | NotSentCause.POSITION_CHANGED:
                 self._answered()
 
     def _refused(self, retry_after_s: float | None) -> None:

@@ -9,7 +9,7 @@ from psycopg.types.json import Json
 from pipeline.model.orders import BrokerOrder, OrderStatus
 from pipeline.model.reasons import Code, Reason
 from pipeline.store.query import execute
-from pipeline.store.rows import OrderRow, Role
+from pipeline.store.rows import OrderRow
 from pipeline.store.statements import sql
 from workers.rules.retry_policy import settled_by
 
@@ -67,8 +67,3 @@ def matches(intent: OrderRow, order: BrokerOrder) -> bool:
     The times are not compared: the clocks may differ by any amount, and no other order has this random id.
     """
     return (order.symbol, order.side, order.quantity) == (intent.symbol, intent.side, intent.quantity)
-
-
-def is_unfilled_entry(intent: OrderRow, order: BrokerOrder) -> bool:
-    """Return whether a late order has to be canceled: it is an entry that may still fill."""
-    return intent.role is Role.ENTRY and order.status not in LAST_WORDS

@@ -7,7 +7,7 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
-from pipeline.model.orders import OrderRequest, client_order_id
+from pipeline.model.orders import OrderRequest, client_order_id, position_intent
 from pipeline.model.reasons import Code, Reason
 from pipeline.store.query import fetch_maybe, fetch_one
 from pipeline.store.rows import ClaimedExecution, OrderRow, Role, SignalRow
@@ -63,6 +63,7 @@ def write_intent(
         time_in_force=go.time_in_force,
         limit_price=go.limit_price,
         extended_hours=go.extended_hours,
+        position_intent=position_intent(claimed.symbol, go.side, closes=go.role is Role.EXIT),
     )
     values = {
         "execution_id": claimed.execution_id,

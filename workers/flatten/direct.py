@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from pipeline.model.account import Position
 from pipeline.model.errors import BrokerUnavailable, BrokerUnreadable
-from pipeline.model.orders import BrokerOrder, OrderRequest, OrderSide, client_order_id
+from pipeline.model.orders import BrokerOrder, OrderRequest, OrderSide, client_order_id, position_intent
 from pipeline.model.symbols import AssetClass, asset_class
 from workers.brokers.protocol import Absent, Accepted, Broker, Found, NotSent, Outcome, Rejected, UnreadableRow
 from workers.execution.broker_orders import LAST_WORDS
@@ -186,6 +186,7 @@ def _closing_order(position: Position, side: OrderSide) -> JournaledOrder:
         quantity=abs(position.quantity),
         type="market",
         time_in_force="gtc" if asset_class(position.symbol) is AssetClass.CRYPTO else "day",
+        position_intent=position_intent(position.symbol, side, closes=True),
     )
     price = position.price or Decimal(1)
     return JournaledOrder(

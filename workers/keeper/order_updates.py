@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from uuid import UUID
 
 import structlog
@@ -15,11 +16,12 @@ from pipeline.model.reasons import Code, Reason
 from pipeline.model.states import ENDED, WORKING, State
 from pipeline.store.query import execute
 from pipeline.store.record import Record
-from pipeline.store.rows import OrderRow
+from pipeline.store.rows import OrderRow, Role
 from pipeline.store.statements import sql
 from workers.brokers.protocol import Broker
-from workers.execution.broker_orders import LAST_WORDS, follow, is_unfilled_entry, matches, record_broker_order
+from workers.execution.broker_orders import LAST_WORDS, follow, matches, record_broker_order
 from workers.execution.replaced_orders import cancel_newest, newest
+from workers.rules.orders import reduces
 
 log = structlog.get_logger(__name__)
 
@@ -139,16 +141,25 @@ class OrderUpdates:
         return execute(connection, sql("open_order_audit", "return_to_older"), values) > 0
 
     def _stop_late(self, intent: OrderRow, order: BrokerOrder, *, new: bool) -> None:
-        """Report an order of an execution that had ended here, and cancel it while it is an unfilled entry."""
+        """Report an order of an execution that had ended here, and cancel what may open a position."""
         facts = {"execution_id": str(intent.execution_id), "order_id": order.order_id}
         if new:
             log.error("order.late", **facts, order_status=order.raw_status)
-        if is_unfilled_entry(intent, order):
-            try:
+        if order.status in LAST_WORDS:
+            return
+        try:
+            if intent.role is Role.ENTRY or not self._is_left(order):
                 cancel_newest(self.broker, order.order_id)
-            except (BrokerUnavailable, BrokerUnreadable) as error:
-                # The next poll repeats the cancel.
-                log.warning("cancel.failed", **facts, error=str(error))
+        except (BrokerUnavailable, BrokerUnreadable) as error:
+            # The next poll repeats the cancel.
+            log.warning("cancel.failed", **facts, error=str(error))
+
+    def _is_left(self, order: BrokerOrder) -> bool:
+        """Return whether the account still holds what an exit would close: otherwise it would open a position."""
+        position = self.broker.position(order.symbol)
+        held = position.quantity if position is not None else Decimal(0)
+        left = (order.quantity or Decimal(0)) - order.filled_quantity
+        return reduces(order.side, held) and abs(held) >= left
 
 
 def _is_changed(intent: OrderRow, order: BrokerOrder) -> bool:

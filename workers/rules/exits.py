@@ -23,7 +23,9 @@ def decide_exit(case: Case, side: OrderSide, held: Decimal) -> Verdict:
     most = closable(case, side, held)
     if most <= 0:
         facts = {"symbol": case.signal.symbol, "held": held, "strategy": case.signal.strategy or "none", "own": 0}
-        return Skip(reasons=(Reason(code=Code.NO_POSITION, facts=facts),))
+        # As an entry it would sell, or buy back, what other strategies hold.
+        code = Code.POSITION_AGAINST if _may_open(case, side) else Code.NO_POSITION
+        return Skip(reasons=(Reason(code=code, facts=facts),))
     waits = _too_young(case)
     if waits is not None:
         return waits
@@ -69,6 +71,11 @@ def closes_the_account(executor: ExecutorSettings, source: str) -> bool:
 def may_enter(signal: SignalRow, executor: ExecutorSettings) -> bool:
     """Return whether the signal opens a position where there is none to close."""
     return signal.intent is not Intent.CLOSE and (signal.action is Action.BUY or executor.order.allow_short)
+
+
+def _may_open(case: Case, side: OrderSide) -> bool:
+    """Return whether the signal would be an entry where the account holds nothing."""
+    return may_enter(case.signal, case.executor) and (side is OrderSide.BUY or case.account.shorting_enabled)
 
 
 def _too_young(case: Case) -> Hold | None:

@@ -138,5 +138,8 @@ def _not_sent(outcome: NotSent, *, age: timedelta, role: Role) -> Transition:
     elif outcome.cause is NotSentCause.ACCOUNT_REFUSED:
         # An answer to an order does not show that the account is refused, so the exit is tried again soon.
         code, wait = Code.BROKER_REFUSES_ACCOUNT, max(wait, min(LONGEST_REFUSED_EXIT, age / 2))
+    elif outcome.cause is NotSentCause.POSITION_CHANGED:
+        # The position that the order was decided on is not the broker's. It is read again, and decided again.
+        code = Code.ACCOUNT_UNREADABLE
     reason = Reason(code=code, facts={"says": outcome.message[:300]})
     return Transition(state=State.HELD, reason=reason, due_in=wait, may_exist=False)

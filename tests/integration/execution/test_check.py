@@ -36,6 +36,7 @@ def test_the_intent_is_in_the_record_before_anything_is_sent(core: Core) -> None
         "type": "limit",
         "limit_price": "100.50",
         "time_in_force": "day",
+        "position_intent": "buy_to_open",
     }
     assert row["account_number"] == core.exchange.admin("state")["accounts"][0]["account_number"]
     assert core.orders() == []

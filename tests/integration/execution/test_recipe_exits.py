@@ -10,7 +10,9 @@ from uuid import UUID
 import pytest
 
 from pipeline.model.account import Position
-from tests.factories import Core, executor_toml
+from pipeline.model.orders import OrderRequest, OrderSide
+from tests.factories import Core, executor_toml, until
+from workers.brokers.protocol import NotSent
 
 Kill = Callable[..., None]
 
@@ -181,3 +183,70 @@ def test_an_exit_goes_at_the_market_where_the_asset_cannot_be_read(held: Core, k
 
     assert row["state"] == "accepted"
     assert [order["type"] for order in held.orders()] == ["limit", "market"]
+
+
+def test_each_order_of_shares_tells_what_it_does_to_the_position(held: Core) -> None:
+    held.run(held.send("AAPL", "SELL"))
+    held.prices(**{"BTC/USD": 100})
+    coin = held.run(held.send("BTC/USD"))
+
+    assert [order["position_intent"] for order in held.orders()[:2]] == ["buy_to_open", "sell_to_close"]
+    # The broker documents no intent for crypto.
+    assert "position_intent" not in coin["request"]
+
+
+@pytest.mark.parametrize("left", [0, 2])
+def test_an_exit_that_would_open_a_position_is_decided_again(held: Core, left: int) -> None:
+    says = "position intent mismatch, inferred: sell_to_open, specified: sell_to_close"
+    held.faults({"on": "submit", "kind": "reject", "status": 422, "message": says, "count": 1})
+    execution = held.send("AAPL", "SELL")
+
+    waits = held.run(execution)
+    if not left:
+        by_hand(held, "sell")
+    # A reading that contradicts the last fill counts two seconds later.
+    until(lambda: held.due_now(execution) or held.run(execution)["state"] != "held")
+    again = held.execution(execution)
+
+    assert (waits["state"], waits["reason_code"], waits["attempts"]) == ("held", "account_unreadable", 0)
+    assert (again["state"], again["reason_code"]) == (("accepted", None) if left else ("skipped", "no_position"))
+
+
+def test_an_exit_that_a_worker_sends_too_late_opens_no_position(held: Core) -> None:
+    held.faults({"on": "submit", "kind": "drop_before", "count": 1})
+    request = OrderRequest.from_json(held.run(held.send("AAPL", "SELL"))["request"])
+    by_hand(held, "sell")
+
+    late = held.runtimes["argo"].broker.submit(request)
+
+    assert isinstance(late, NotSent)
+    assert held.runtimes["argo"].broker.positions() == []
+
+
+def test_an_order_recorded_without_an_intent_is_sent_again_as_it_is(held: Core) -> None:
+    held.faults({"on": "submit", "kind": "drop_before", "count": 1})
+    execution = held.send("AAPL", "SELL")
+    held.run(execution)
+    held.rows("ALTER TABLE broker_order DISABLE TRIGGER USER")
+    held.rows("UPDATE broker_order SET request = request - 'position_intent' WHERE execution_id = %s", [execution])
+    held.rows(
+        "UPDATE execution SET state = 'held', reason_code = 'send_again', due_at = now() WHERE execution_id = %s",
+        [execution],
+    )
+
+    assert held.run(execution)["state"] == "accepted"
+    assert "position_intent" not in held.execution(execution)["request"]
+
+
+def by_hand(core: Core, side: str) -> None:
+    """Trade two shares at the broker without tradewire, and wait until they are filled."""
+    order = OrderRequest(
+        client_order_id=f"by-hand-{side}",
+        symbol="AAPL",
+        side=OrderSide(side),
+        quantity=Decimal(2),
+        type="market",
+        time_in_force="day",
+    )
+    core.runtimes["argo"].broker.submit(order)
+    until(lambda: core.orders()[-1]["status"] == "filled")

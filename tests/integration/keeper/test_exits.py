@@ -111,6 +111,17 @@ def test_an_exit_of_another_strategy_leaves_the_position_alone(core: Core) -> No
     assert row["reason_facts"]["held"] == "1"
 
 
+def test_an_entry_of_one_strategy_sells_nothing_of_another(make_core: Any) -> None:
+    core: Core = make_core(executor_toml(order="allow_short = true"))
+    held(core, strategy="one")
+
+    row = core.run(core.send("AAPL", "SELL", strategy="two", stop_price=110))
+
+    assert (row["state"], row["reason_code"]) == ("skipped", "position_against")
+    assert core.run(core.send("AAPL", "SELL", strategy="two", intent="close"))["reason_code"] == "no_position"
+    assert [order["side"] for order in core.orders()] == ["buy"]
+
+
 @pytest.mark.parametrize(("flip", "sides"), [("close", ["buy", "sell"]), ("reverse", ["buy", "sell", "sell"])])
 def test_a_flip_opens_the_other_side_only_where_that_is_configured(make_core: Any, flip: str, sides: list[str]) -> None:
     core: Core = make_core(executor_toml(order=f'flip = "{flip}"\nallow_short = true'))

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import pytest
+
+from pipeline.model.orders import OrderRequest, OrderSide
 from pipeline.monitoring.alerts.execution_conditions import late_orders
 from tests.factories import Core, until
 from tests.integration.keeper.orders_at_rest import arrive, give_up, status_at_exchange, unsent, working
@@ -63,6 +66,40 @@ def test_a_late_entry_of_what_had_ended_is_adopted_and_canceled(core: Core) -> N
         core.follower().run_once()
         assert core.state(execution_id) == "canceled"
     assert [letter["ending"] for letter in core.rows("SELECT ending FROM dead_letter")] == ["late_order"]
+
+
+@pytest.mark.parametrize(("held", "status"), [(0, "canceled"), (2, "new")])
+def test_a_late_exit_is_canceled_when_nothing_is_left_for_it(core: Core, held: int, status: str) -> None:
+    core.run(core.send(quantity=2))
+    core.filled_at_exchange()
+    core.follower().run_once()
+    core.faults({"on": "submit", "kind": "drop_before", "count": 1})
+    execution_id = core.send("AAPL", "SELL")
+    assert core.run(execution_id)["state"] == "unknown"
+    give_up(core, execution_id, "dead")
+    if not held:
+        by_hand(core, "sell", 2)
+    # An intent of an older release: the broker does not see that the order was meant to close something.
+    arrive(core, execution_id, position_intent=None)
+
+    core.follower().run_once()
+
+    assert core.execution(execution_id)["reason_code"] == "late_order"
+    until(lambda: status_at_exchange(core) == status)
+
+
+def by_hand(core: Core, side: str, quantity: int) -> None:
+    """Trade at the broker without tradewire, and wait until it is filled."""
+    order = OrderRequest(
+        client_order_id=f"by-hand-{side}",
+        symbol="AAPL",
+        side=OrderSide(side),
+        quantity=Decimal(quantity),
+        type="market",
+        time_in_force="day",
+    )
+    core.runtimes["argo"].broker.submit(order)
+    until(lambda: status_at_exchange(core) == "filled")
 
 
 def test_the_cancel_of_a_late_entry_is_tried_until_the_broker_takes_it(core: Core) -> None:

@@ -163,6 +163,14 @@ def test_a_no_to_the_account_was_not_sent(status: int, body: Any) -> None:
     assert f"HTTP {status}" in outcome.message
 
 
+def test_an_order_whose_position_has_changed_was_not_sent() -> None:
+    message = "position intent mismatch, inferred: sell_to_open, specified: sell_to_close"
+
+    assert _submitted(422, {"code": 42210000, "message": message}) == NotSent(
+        cause=NotSentCause.POSITION_CHANGED, message=f"HTTP 422: {message}"
+    )
+
+
 @pytest.mark.parametrize(
     ("status", "body"),
     [

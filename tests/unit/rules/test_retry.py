@@ -109,6 +109,7 @@ def test_an_answer_that_does_not_say_leaves_it_unknown_and_is_an_attempt(
         ("rate_limited", 0, "rate_limited", 0.5),
         ("rate_limited", 86400, "rate_limited", 60),
         ("account_refused", None, "entries_refused", 60),
+        ("position_changed", None, "account_unreadable", 0.5),
     ],
 )
 def test_what_was_not_sent_is_held_and_is_no_attempt(

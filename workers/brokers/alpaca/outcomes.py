@@ -42,6 +42,7 @@ _ONLY_CLOSES: Final = re.compile(
     re.IGNORECASE,
 )
 _ID_TAKEN: Final = re.compile(r"client[_ ]?order[_ ]?id.*(unique|duplicate|already)", re.IGNORECASE)
+_INTENT_MISMATCH: Final = re.compile(r"position[_ ]intent mismatch", re.IGNORECASE)
 #: A 404 of Alpaca's has this code, or names the item. A gateway's `{"message": "Not Found"}` does neither.
 _NOT_FOUND_CODE: Final = 40410000
 _NOT_FOUND: Final = re.compile(r"\b(order|position|asset|symbol)\b.*(not found|does not exist)", re.IGNORECASE)
@@ -181,9 +182,9 @@ def _complained(status: int, complaint: Complaint, said: str) -> Outcome:
     message = complaint.message
     if status in _STATUSES_OF_A_TAKEN_ID and _ID_TAKEN.search(message):
         return Duplicate(message=message)
-    known = message.lower().rstrip(". ") in ACCOUNT_REFUSALS
-    if status == HTTPStatus.FORBIDDEN and (known or _ONLY_CLOSES.search(message)):
-        return NotSent(cause=NotSentCause.ACCOUNT_REFUSED, message=said)
+    cause = _cause_of(status, message)
+    if cause is not None:
+        return NotSent(cause=cause, message=said)
     if status in _STATUSES_OF_A_REFUSED_ORDER:
         return Rejected(status=status, message=message, code=complaint.code)
     if status == HTTPStatus.NOT_FOUND and _names_an_item(complaint):
@@ -192,6 +193,16 @@ def _complained(status: int, complaint: Complaint, said: str) -> Outcome:
         # This address accepts no orders, so base_url is wrong.
         return NotSent(cause=NotSentCause.UNREACHABLE, message=said)
     return Unknown(message=said)
+
+
+def _cause_of(status: int, message: str) -> NotSentCause | None:
+    """Return why the broker refuses what is not the order's fault; None when it refuses the order."""
+    known = message.lower().rstrip(". ") in ACCOUNT_REFUSALS
+    if status == HTTPStatus.FORBIDDEN and (known or _ONLY_CLOSES.search(message)):
+        return NotSentCause.ACCOUNT_REFUSED
+    if status == HTTPStatus.UNPROCESSABLE_ENTITY and _INTENT_MISMATCH.search(message):
+        return NotSentCause.POSITION_CHANGED
+    return None
 
 
 def _names_an_item(complaint: Complaint) -> bool:
