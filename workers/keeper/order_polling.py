@@ -117,16 +117,6 @@ class OrderPolling:
                 updates.vanished(unlisted)
         return moved
 
-    def _list(
-        self, broker: Broker, status: str, *, since: datetime | None = None, more: More | None = None
-    ) -> Sequence[BrokerOrder]:
-        unreadable: list[UnreadableRow] = []
-        since = None if since is None else since - _CLOCK_TOLERANCE
-        orders = broker.orders(status=status, since=since, more=more, on_unreadable=unreadable.append)
-        reached("keeper.after_poll")
-        note_unreadable(self.record, self.runtime.executor.id, unreadable)
-        return orders
-
     def _open_orders(self, seen: set[str]) -> _OpenOrders:
         return self.record.one(_OpenOrders, sql("keeper", "open_orders"), self._key(seen))
 
@@ -136,9 +126,11 @@ class OrderPolling:
     def _list(
         self, broker: Broker, status: str, *, since: datetime | None = None, more: More | None = None
     ) -> Sequence[BrokerOrder]:
+        unreadable: list[UnreadableRow] = []
         start = None if since is None else self.runtime.snapshots.broker_time(since) - _CLOCK_TOLERANCE
-        orders = broker.orders(status=status, since=start, more=more)
+        orders = broker.orders(status=status, since=start, more=more, on_unreadable=unreadable.append)
         reached("keeper.after_poll")
+        note_unreadable(self.record, self.runtime.executor.id, unreadable)
         return orders
 
     @property
