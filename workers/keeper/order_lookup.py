@@ -16,8 +16,9 @@ from pipeline.model.crash_points import reached
 from pipeline.model.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable
 from pipeline.model.reasons import Code, Reason
 from pipeline.model.states import State
+from pipeline.store.query import execute
 from pipeline.store.record import Record
-from pipeline.store.rows import OrderRow
+from pipeline.store.rows import OrderRow, Role
 from pipeline.store.statements import sql
 from workers.account.runtime import ExecutorRuntime
 from workers.brokers.protocol import Absent, Found, Lookup, NoAnswer, NotSentCause
@@ -143,7 +144,15 @@ class OrderLookup:
             "new_order": verdict.new_order,
             "moved_by": self.who,
         }
-        if not self.record.do(sql("keeper", "settle_unknown"), values):
+
+        def unit(connection: Connection[DictRow]) -> bool:
+            moved = execute(connection, sql("keeper", "settle_unknown"), values) > 0
+            if moved and state is State.SKIPPED:
+                key = {"execution_id": unknown.execution_id, "generation": unknown.generation}
+                execute(connection, sql("orders", "end"), key | {"order_status": None})
+            return moved
+
+        if not self.record.run(unit):
             return False
         level = log.error if state is State.DEAD else log.info
         level(f"execution.{state}", execution_id=str(unknown.execution_id), reason=str(reason))
@@ -217,10 +226,14 @@ def _decide_absent(unknown: UnknownExecution, intent: OrderRow, *, attempts: int
     facts = {"attempts": unknown.attempts, "was": unknown.reason_code}
     again = Reason(code=Code.SEND_AGAIN, facts=facts)
     too_late = not may_resend(since_first_sent=unknown.now - (intent.first_sent_at or intent.intended_at))
+    proved = is_proved_absent(unknown.absent_for)
     if too_late and unknown.reason_code == Code.REQUEUED:
         # It is too late for the same order, and a person asked for one. A new order needs a minute of clean absences.
-        proved = is_proved_absent(unknown.absent_for)
         return LookupVerdict(state=State.HELD, reason=again, new_order=True) if proved else None
+    if too_late and intent.role is Role.EXIT:
+        # An exit has to get out, so another one is recorded for what is held then. That is a new order too.
+        verdict = LookupVerdict(state=State.SKIPPED, reason=Reason(code=Code.EXIT_NOT_DONE, facts=facts))
+        return verdict if proved else None
     if unknown.attempts >= attempts or too_late:
         return LookupVerdict(state=State.DEAD, reason=Reason(code=Code.ATTEMPTS_USED_UP, facts=facts))
     return LookupVerdict(state=State.HELD, reason=again)

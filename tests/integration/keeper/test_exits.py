@@ -50,6 +50,35 @@ def own(core: Core, cause: str) -> list[dict[str, Any]]:
     )
 
 
+def test_an_exit_that_was_held_beyond_the_ten_minutes_is_followed_by_another_one(core: Core) -> None:
+    """Its answer was lost just before the close, and the market was closed for the night."""
+    held(core)
+    core.faults({"on": "submit", "kind": "drop_before", "count": 1})
+    sold = core.send("AAPL", "SELL")
+    assert core.run(sold)["state"] == "unknown"
+    until(lambda: core.unknowns.run_once() or core.state(sold) == "held")
+    core.rows("UPDATE broker_order SET first_sent_at = now() - interval '11 hours' WHERE role = 'exit'")
+    assert core.run(sold)["state"] == "unknown"
+    for _ in range(3):
+        core.due_now(sold)
+        core.unknowns.run_once()
+    assert core.state(sold) == "unknown"
+    core.rows("UPDATE execution SET absent_since = absent_since - interval '1 minute'")
+    core.due_now(sold)
+
+    core.unknowns.run_once()
+
+    ended = core.execution(sold)
+    assert (ended["state"], ended["reason_code"]) == ("skipped", "exit_not_done")
+    assert exits(core).run_once() == 1
+    [following] = own(core, "exit")
+    core.due_now(following["execution_id"])
+    assert core.run(following["execution_id"])["order_id"] is not None
+    assert [order["client_order_id"] for order in core.orders() if order["side"] == "sell"] == [
+        f"tw-{following['execution_id']}-1"
+    ]
+
+
 def test_an_exit_that_rests_is_canceled_and_a_market_order_follows(core: Core, monkeypatch: Any) -> None:
     monkeypatch.setattr("workers.keeper.exit_follow_up.RESTS_AT_MOST", "0 seconds")
     held(core)

@@ -141,6 +141,8 @@ HOT = [
     ("keeper", "record_polled"),
     ("keeper", "active_executors"),
     ("keeper", "free_symbol"),
+    ("open_order_audit", "claim_unconfirmed"),
+    ("open_order_audit", "return_to_older"),
     ("dead_letters", "open"),
     ("dead_letters", "requeue"),
     ("history", "signal_of"),
