@@ -13,6 +13,7 @@ from psycopg.rows import DictRow
 from psycopg.types.json import Json
 
 from config.schema.executor import ExecutorSettings, settings_hash
+from pipeline.intake.exit_words import reads_as_exit
 from pipeline.intake.routing import OWN, always_refused, is_own, may_be_exit, refusals
 from pipeline.model.crash_points import reached
 from pipeline.model.errors import InvalidSignal, SourceIdConflict
@@ -118,6 +119,7 @@ class Intake:
             "code": code,
             "message": storable(message)[:1000],
             "payload": storable(bounded(raw)),
+            "reads_as_exit": reads_as_exit(raw),
         }
         log.warning("signal.refused", source=values["source"], code=code, message=values["message"])
         self._record.do(sql("signals", "insert_refusal"), values)

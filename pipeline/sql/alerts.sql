@@ -192,6 +192,14 @@ JOIN signal AS s USING (signal_id)
 WHERE e.state IN ('accepted', 'partially_filled')
     AND s.source = %(source)s
 
+-- name: refused_exits
+SELECT refusal_id, source, code, message
+FROM refusal
+WHERE reads_as_exit
+    AND at > statement_timestamp() - interval '1 hour'
+ORDER BY at DESC
+LIMIT %(limit)s
+
 -- name: late_orders
 -- Orders of executions that had ended, and old orders of requeued executions that turned up after the new one was sent.
 SELECT execution_id, executor_id, action, symbol, order_id

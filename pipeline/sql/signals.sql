@@ -57,6 +57,6 @@ WHERE s.executor_id = %(executor_id)s
     AND (p ->> 'quantity')::numeric < 0
 
 -- name: insert_refusal
-INSERT INTO refusal (refusal_id, source, source_id, code, message, payload)
-VALUES (%(refusal_id)s, %(source)s, %(source_id)s, %(code)s, %(message)s, %(payload)s)
+INSERT INTO refusal (refusal_id, source, source_id, code, message, payload, reads_as_exit)
+VALUES (%(refusal_id)s, %(source)s, %(source_id)s, %(code)s, %(message)s, %(payload)s, %(reads_as_exit)s)
 ON CONFLICT DO NOTHING

@@ -133,5 +133,6 @@ def _refuse(record: Record, job_id: str, message: str) -> None:
         "code": "foreign_job",
         "message": storable(message)[:1000],
         "payload": "",
+        "reads_as_exit": False,
     }
     record.do(sql("signals", "insert_refusal"), row)

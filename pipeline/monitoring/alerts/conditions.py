@@ -47,6 +47,7 @@ def conditions(rate: ExecutionRateAlert) -> list[Condition]:
         _switches,
         execution_conditions.failed_exits,
         execution_conditions.late_exits,
+        execution_conditions.refused_exits,
         execution_conditions.late_orders,
         execution_conditions.stray_orders,
         _sources,

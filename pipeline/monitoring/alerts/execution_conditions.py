@@ -73,6 +73,14 @@ class _LateExit:
     age: timedelta
 
 
+@dataclass(frozen=True, kw_only=True)
+class _RefusedExit:
+    refusal_id: UUID
+    source: str
+    code: str
+    message: str
+
+
 def dead_letters(connection: Connection[DictRow], _: Mapping[str, ExecutorSettings]) -> ConditionResult:
     """Find the open dead letters."""
     dead_letters = fetch_all(connection, _DeadLetter, sql("alerts", "dead_letters"), {"limit": _MOST})
@@ -136,6 +144,23 @@ def late_exits(connection: Connection[DictRow], executors: Mapping[str, Executor
             which = late.execution_id
             alerts.append(raised(AlertKind.EXIT_LATE, str(which), subject, executor=name, execution_id=which))
     return found(AlertKind.EXIT_LATE, alerts)
+
+
+def refused_exits(connection: Connection[DictRow], _: Mapping[str, ExecutorSettings]) -> ConditionResult:
+    """Find the input of the last hour that reads as an exit and was refused, so that a position may stay open."""
+    refused = fetch_all(connection, _RefusedExit, sql("alerts", "refused_exits"), {"limit": _MOST})
+    alerts = [
+        raised(
+            AlertKind.EXIT_REFUSED,
+            str(each.refusal_id),
+            # The sender chooses parts of the message, and the subject becomes the title of ours.
+            f"an exit from {each.source} was refused, so a position may be open: {each.code}, {each.message[:200]}",
+            source=each.source,
+            code=each.code,
+        )
+        for each in refused
+    ]
+    return found(AlertKind.EXIT_REFUSED, alerts, complete=len(refused) < _MOST)
 
 
 def late_orders(connection: Connection[DictRow], _: Mapping[str, ExecutorSettings]) -> ConditionResult:

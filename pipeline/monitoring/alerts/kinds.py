@@ -32,6 +32,7 @@ class AlertKind(StrEnum):
     STOPPED = "stopped"
     EXIT_NOT_DONE = "exit_not_done"
     EXIT_LATE = "exit_late"
+    EXIT_REFUSED = "exit_refused"
     LATE_ORDER = "late_order"
     STRAY_ORDER = "stray_order"
     SOURCE_SILENT = "source_silent"
@@ -45,7 +46,7 @@ HOLDS_S: Mapping[AlertKind, float] = MappingProxyType(
 )
 
 #: Kinds that report a single event. They have no end that a message could report.
-EVENTS = frozenset({AlertKind.KEEPER_WAS_DOWN, AlertKind.LATE_ORDER})
+EVENTS = frozenset({AlertKind.KEEPER_WAS_DOWN, AlertKind.EXIT_REFUSED, AlertKind.LATE_ORDER})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +13,8 @@ from psycopg.types.json import Jsonb
 from config.alerts import ExecutionRateAlert
 from config.schema.executor import Executors
 from pipeline.accounts.switches import turn_off, turn_on
+from pipeline.intake.intake import Intake
+from pipeline.model.errors import InvalidSignal
 from pipeline.model.switches import SwitchKind
 from pipeline.monitoring.alerts.alert_store import AlertStore
 from pipeline.monitoring.alerts.conditions import conditions
@@ -215,6 +218,23 @@ def test_an_exit_that_waits_for_a_quarter_of_an_hour_is_an_alert(
     watch.run_once()
 
     assert open_()["exit_late"] == "an exit of AAPL at argo waits for 17 min"
+
+
+def test_a_refused_exit_is_an_event_of_an_hour_and_a_refused_entry_is_none(
+    watch: AlertMonitor, record: Record, executors: Executors, rows: Rows, open_: Open
+) -> None:
+    intake = Intake(record, executors, by="test")
+    for action in ("BUY", "SELL"):
+        with suppress(InvalidSignal):
+            intake.record({"symbol": "AAPL", "action": action, "close_percent": 0, "confidence": 90}, source="mine")
+        assert watch.run_once() == (1 if action == "SELL" else 0)
+
+    subject = open_()["exit_refused"]
+    assert subject.startswith("an exit from mine was refused, so a position may be open: invalid_signal, close_percent")
+    assert watch.run_once() == 0
+    rows("UPDATE refusal SET at = at - interval '1 hour'")
+    watch.run_once()
+    assert open_() == {}
 
 
 def test_a_late_order_is_an_event_of_an_hour(watch: AlertMonitor, lives: Lives, rows: Rows, open_: Open) -> None:

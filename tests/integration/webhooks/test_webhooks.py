@@ -152,6 +152,19 @@ def test_a_refused_delivery_of_a_known_sender_is_kept_masked_with_its_reason(sta
     assert SECRET not in str(refusal)
 
 
+def test_a_refused_delivery_that_reads_as_an_exit_is_marked_for_an_alert(stage: Stage) -> None:
+    bodies = [
+        '{"ticker": "AAPL", "action": "buy", "orderType": "stop"}',
+        '{"ticker": "AAPL", "action": "close", "orderType": "stop"}',
+        '{"ticker": "AAPL", "action": "close",}',
+        "closelong,AAPL,risk=1",
+    ]
+    assert [stage.alert(body).status_code for body in bodies] == [422] * 4
+
+    marked = stage.rows("SELECT reads_as_exit FROM refusal ORDER BY at, refusal_id")
+    assert sorted(row["reads_as_exit"] for row in marked) == [False, True, True, True]
+
+
 def test_an_id_of_the_sender_makes_one_signal_of_two_bodies_and_a_conflict_of_two_orders(stage: Stage) -> None:
     body = json.loads(AN_ALERT) | {"alert_id": "7"}
     again = body | {"comment": "sent again by hand"}

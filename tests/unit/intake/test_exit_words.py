@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pipeline.intake.exit_words import reads_as_exit
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {"symbol": "AAPL", "action": "SELL", "quantity": "1,5"},
+        {"symbol": "AAPL", "action": "close", "percent": "x"},
+        {"ticker": "AAPL", "action": "buy", "sentiment": "flat"},
+        {"ticker": "AAPL", "action": "Exit Long"},
+        {"ticker": "AAPL", "action": "exit_short"},
+        {"symbol": "AAPL", "action": "BUY", "intent": "close", "notional": 5},
+        {"symbol": "AAPL", "action": "buy", "reduceOnly": True, "orderType": "stop"},
+        {"symbol": "AAPL", "side": "buy", "close_percent": 200},
+        {"strategy": {"order": {"id": "Close entry(s) order Long"}}},
+        {"legs": [{"action": "sell_to_close"}]},
+        '{"symbol": "AAPL", "action": "close",}',
+        '{"symbol": "AAPL", "action": "sell", "price": "{{close}}"',
+        "closelong AAPL qty=50%",
+        "60123456789,closelong,EURUSD",
+        "action=sell symbol=AAPL test=true",
+        "exit AAPL now",
+    ],
+    ids=str,
+)
+def test_what_may_be_an_exit_reads_as_one(raw: Any) -> None:
+    assert reads_as_exit(raw)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {"symbol": "AAPL", "action": "BUY", "price": "{{close}}"},
+        {"symbol": "AAPL", "action": "buy", "close": 190, "reduce_only": False},
+        {"symbol": "AAPL", "action": "sell_short"},
+        {"symbol": "AAPL", "action": "buy", "sentiment": "long", "close_percent": None},
+        '{"symbol": "AAPL", "action": "buy", "close": 190,}',
+        "symbol=AAPL action=buy close=190",
+        "buy AAPL at {{close}}",
+        "",
+        None,
+        5,
+        [[[]]],
+    ],
+    ids=str,
+)
+def test_an_entry_does_not(raw: Any) -> None:
+    assert not reads_as_exit(raw)
