@@ -9,9 +9,10 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 
+from config.schema.addresses import is_loopback
 from config.schema.fields import Section
 from config.schema.keys import model_problems
-from config.schema.settings import Settings, is_loopback
+from config.schema.settings import Settings
 from config.schema.toml_tables import parsed_toml
 from pipeline.model.errors import ConfigInvalid, Problem
 

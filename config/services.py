@@ -4,11 +4,12 @@ import json
 import os
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from typing import Annotated
 
 import psutil
-from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, ValidationError
 
-from config.schema.settings import Settings
+from config.schema.settings import Settings, exchange_address
 from pipeline.model.errors import ConfigInvalid, Problem
 
 #: The name of the file below TRADEWIRE_HOME.
@@ -33,7 +34,7 @@ class Services(BaseModel):
     database_url: SecretStr | None = None
     #: With the password, when there is one.
     redis_url: SecretStr | None = None
-    exchange_url: str | None = None
+    exchange_url: Annotated[str, AfterValidator(exchange_address)] | None = None
     web_url: str | None = None
     rq_dashboard_url: str | None = None
     api_token: SecretStr | None = None

@@ -3,14 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from config.schema.addresses import LIVE_HOST, PAPER_HOST, SANDBOX_HOST, host_of
-from config.schema.settings import Settings, executor_keys, is_loopback, key_names
+from config.schema.addresses import base_url_faults, normal_address
+from config.schema.broker_hosts import URL_FOR, gets_keys, host_fault
+from config.schema.settings import Settings, executor_keys, key_names
 from pipeline.model.errors import Problem
 
 #: The sentence that mode live requires in TRADEWIRE_LIVE for each account.
 SENTENCE = "I accept real orders on account {account}"
-
-_URL_FOR = {"paper": f"https://{PAPER_HOST}", "live": f"https://{LIVE_HOST}"}
 
 Tables = Mapping[str, Mapping[str, Any]]
 
@@ -25,7 +24,7 @@ def account_problems(tables: Tables, settings: Settings) -> list[Problem]:
         problem
         for executor_id, table in tables.items()
         for problem in [
-            *_address_problems(executor_id, table),
+            *_address_problems(executor_id, table, settings),
             *_key_problems(executor_id, table, settings),
             *_live_problems(executor_id, table, settings),
         ]
@@ -43,26 +42,23 @@ def _text(table: Mapping[str, Any], key: str) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def _address_problems(executor_id: str, table: Mapping[str, Any]) -> list[Problem]:
+def _address_problems(executor_id: str, table: Mapping[str, Any], settings: Settings) -> list[Problem]:
     mode, url = _text(table, "mode"), _text(table, "base_url")
-    message = None
+    key, message = f"executors.{executor_id}.base_url", None
+    if mode == "exchange" and "base_url" not in table and settings.exchange_url is not None:
+        key, url = f"{key}_allowed", settings.exchange_url
     if url is None:
-        if mode in _URL_FOR and "base_url" not in table:
-            message = f'is missing: mode {mode} needs an address like "{_URL_FOR[mode]}"'
-    elif mode == "exchange" and host_of(url).endswith("alpaca.markets"):
-        message = "is a broker's address; mode exchange is only for tradewire's paper exchange"
-    elif mode == "paper" and host_of(url) == LIVE_HOST:
-        message = f'is for real money; mode paper needs "{_URL_FOR["paper"]}"'
-    elif mode == "live" and (host_of(url) == PAPER_HOST or host_of(url).endswith(SANDBOX_HOST)):
-        message = f'is for paper trading; mode live needs "{_URL_FOR["live"]}"'
-    elif mode == "live" and is_loopback(host_of(url)):
-        message = f'is this machine; mode live needs "{_URL_FOR["live"]}"'
-    return [] if message is None else [Problem(key=f"executors.{executor_id}.base_url", message=message)]
+        if mode in URL_FOR and "base_url" not in table:
+            message = f'is missing: mode {mode} needs an address like "{URL_FOR[mode]}"'
+    elif mode is not None and not base_url_faults(url):
+        # The models report the faults of an address.
+        message = host_fault(mode, url, _text(table, "base_url_allowed"))
+    return [] if message is None else [Problem(key=key, message=message)]
 
 
 def _key_problems(executor_id: str, table: Mapping[str, Any], settings: Settings) -> list[Problem]:
     mode = _text(table, "mode")
-    if mode not in _URL_FOR:
+    if mode not in URL_FOR:
         return []
     environment = settings.environment()
     return [
@@ -97,7 +93,10 @@ def _shared_account_problems(tables: Tables, settings: Settings) -> list[Problem
     by_number: dict[str, str] = {}
     for executor_id, table in tables.items():
         keys, number = executor_keys(settings, executor_id), _text(table, "account")
-        address = (_text(table, "base_url") or "").rstrip("/").lower()
+        url = _text(table, "base_url") or ""
+        address = url if base_url_faults(url) else normal_address(url)
+        if address and not gets_keys(_text(table, "mode") or "", address):
+            keys = None
         other = by_key.setdefault((address, keys[0]), executor_id) if keys else executor_id
         if other != executor_id:
             message = f"is also the key of executor {other}; each account has one executor"

@@ -78,6 +78,7 @@ DIRECTIONS: Mapping[str, Looser] = MappingProxyType(
         "broker": differing,
         "mode": Ranked("exchange", "paper", "live"),
         "base_url": differing,
+        "base_url_allowed": differing,
         "account": replaced,
         "concurrency": never,  # the limits hold with any number of workers
         "pack": replaced,

@@ -1,21 +1,51 @@
-"""Check the address of a broker's API, and tell Alpaca's hosts apart."""
+"""Read the address of a broker's API. An address is checked, kept and sent in one normal form."""
 
+import re
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from config.schema.settings import is_loopback
+# Characters that two readers of an address take differently: `https://api.alpaca.markets\.example.org` is one host to
+# urlsplit and another to the HTTP client, and the client decodes `%61pi`.
+_AMBIGUOUS = re.compile(r"[\s\\%\x00-\x1f\x7f]")
 
-LIVE_HOST = "api.alpaca.markets"
+_PORTS = {"http": 80, "https": 443}
 
-PAPER_HOST = "paper-api.alpaca.markets"
+_NAME = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 
-SANDBOX_HOST = "sandbox.alpaca.markets"
+
+def is_loopback(host: str | None) -> bool:
+    """Return whether *host* is this machine, without asking a name server."""
+    if host is None:
+        return False
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def normal_host(host: str) -> str:
+    """Return the name that a name server is asked for: ASCII, lower case, no dot at the end; empty for no host."""
+    try:
+        name = host.encode("idna").decode().lower().removesuffix(".")
+        return str(ip_address(name)) if ":" in name else name if _NAME.fullmatch(name) else ""
+    except ValueError:
+        return ""
+
+
+def host_of(url: str) -> str:
+    """Return the normal host of *url*; an empty text when it has none, or when it can be read in two ways."""
+    try:
+        return "" if _AMBIGUOUS.search(url) else normal_host(urlsplit(url).hostname or "")
+    except ValueError:
+        return ""
 
 
 def base_url_faults(url: str) -> list[str]:
     """Return every fault of *url* as an API address. The faults never repeat the address, which may hold a key."""
+    host = host_of(url)
     try:
         parts = urlsplit(url)
-        host, has_login, _ = parts.hostname, parts.username or parts.password, parts.port
+        has_login, _ = "@" in parts.netloc, parts.port
     except ValueError:
         return ["this is not an address; write it like https://paper-api.alpaca.markets"]
     if parts.scheme not in {"http", "https"} or not host:
@@ -30,9 +60,16 @@ def base_url_faults(url: str) -> list[str]:
     return faults
 
 
-def host_of(url: str) -> str:
-    """Return the host of *url* in lower case; an empty text when it has none."""
-    try:
-        return urlsplit(url).hostname or ""
-    except ValueError:
-        return ""
+def normal_address(url: str) -> str:
+    """Return *url* with its normal host, without its scheme's own port, and without a slash at its end.
+
+    Raises:
+        ValueError: it is not an API address; the error lists its faults.
+    """
+    faults = base_url_faults(url)
+    if faults:
+        raise ValueError("; ".join(faults))
+    parts, host = urlsplit(url), host_of(url)
+    name = f"[{host}]" if ":" in host else host
+    port = "" if parts.port in {None, _PORTS[parts.scheme]} else f":{parts.port}"
+    return f"{parts.scheme}://{name}{port}{parts.path}".rstrip("/")

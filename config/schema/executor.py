@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from config.schema.addresses import base_url_faults
+from config.schema.addresses import host_of, normal_address, normal_host
 from config.schema.fields import Section, Symbols, Word
 from config.schema.firm import Firm
 from config.schema.problems import did_you_mean
@@ -25,11 +25,11 @@ def _broker(value: str) -> str:
     return value
 
 
-def _base_url(value: str) -> str:
-    faults = base_url_faults(value)
-    if faults:
-        raise ValueError("; ".join(faults))
-    return value.rstrip("/")
+def _host(value: str) -> str:
+    host = host_of(value) or normal_host(value)
+    if not host:
+        raise ValueError("a host like broker.example.org is expected")
+    return host
 
 
 class ExecutorSettings(Section):
@@ -44,9 +44,13 @@ class ExecutorSettings(Section):
     mode: Literal["exchange", "paper", "live"]
     """exchange (tradewire's paper exchange), paper (the broker's paper trading), or live (real money). Required."""
 
-    base_url: Annotated[str, AfterValidator(_base_url)] | None = None
+    base_url: Annotated[str, AfterValidator(normal_address)] | None = None
     """The address of the broker's API; http:// only for this machine. Default: in mode exchange tradewire's
     paper exchange; modes paper and live need an address."""
+
+    base_url_allowed: Annotated[str, AfterValidator(_host)] | None = None
+    """The host of its base_url, or of TRADEWIRE_EXCHANGE_URL, where tradewire does not know it: another broker's, or
+    another machine's exchange, which gets no keys. It never admits a host of another mode. Default: none."""
 
     account: Word | None = None
     """The account's number, in quotes. The executor trades only this account. Mode live needs it.

@@ -2,7 +2,6 @@
 
 import os
 import re
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -11,6 +10,8 @@ from dotenv import dotenv_values
 from pydantic import AfterValidator, Field, PrivateAttr, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from config.schema.addresses import normal_address
+from config.schema.broker_hosts import is_alpacas
 from config.schema.problems import Location, problems_of
 from pipeline.model.errors import ConfigInvalid, Problem
 
@@ -28,16 +29,6 @@ BETWEEN_PROCESSES = frozenset(
 )
 
 _UNPREFIXED = ("DATABASE_URL", "REDIS_URL", "PORT")
-
-
-def is_loopback(host: str | None) -> bool:
-    """Return whether *host* is this machine, without asking a name server."""
-    if host is None:
-        return False
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
 
 
 def _database_url(value: SecretStr) -> SecretStr:
@@ -59,13 +50,15 @@ def _token(value: SecretStr) -> SecretStr:
     return value
 
 
-def _exchange_url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError("an address like http://127.0.0.1:8100 is expected")
-    if parts.scheme == "http" and not is_loopback(parts.hostname):
-        raise ValueError("http:// is allowed for this machine only; use https:// or a loopback address")
-    return value.rstrip("/")
+def exchange_address(value: str) -> str:
+    """Return the address of a paper exchange in its normal form.
+
+    Raises:
+        ValueError: it is not an API address, or it is a broker's.
+    """
+    if is_alpacas(value):
+        raise ValueError("a broker's address is never tradewire's paper exchange; use one like http://127.0.0.1:8100")
+    return normal_address(value)
 
 
 def _delay(value: float) -> float:
@@ -124,7 +117,7 @@ class Settings(BaseSettings):
     live: str | None = None
     """The sentence that mode live requires: I accept real orders on account <number>. Several are separated by ;"""
 
-    exchange_url: Annotated[str, AfterValidator(_exchange_url)] | None = None
+    exchange_url: Annotated[str, AfterValidator(exchange_address)] | None = None
     """The address of the paper exchange, for executors without base_url. Default: the exchange that `up` started."""
 
     source: str = "replay"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from pydantic import SecretStr
 
+from config.schema.broker_hosts import gets_keys, host_fault
 from config.schema.executor import ExecutorSettings
 from config.schema.settings import Settings, executor_keys
 from pipeline.model.errors import ConfigInvalid, Problem
@@ -69,16 +70,21 @@ def open_account(
     """Return the executor's broker account and its address. Without *budget*, which needs the record, it pays nothing.
 
     Raises:
-        ConfigInvalid: there is no address or no key for it.
+        ConfigInvalid: there is no address or no key for it, or its mode does not allow the address.
     """
     keys = executor_keys(settings, executor.id)
     base_url = executor.base_url
     if executor.mode == "exchange":
         base_url = base_url or exchange_url
-        keys = keys or (executor.id, SecretStr(_EXCHANGE_SECRET))
+        if keys is None or not gets_keys(executor.mode, base_url or ""):
+            keys = (executor.id, SecretStr(_EXCHANGE_SECRET))
     if base_url is None or keys is None:
         message = "no exchange is known: run beside `tradewire up`, or set TRADEWIRE_EXCHANGE_URL"
         raise ConfigInvalid([Problem(key=f"executors.{executor.id}.base_url", message=message)])
+    # Every client of a broker is opened here, also at an address that no file was checked for.
+    fault = host_fault(executor.mode, base_url, executor.base_url_allowed)
+    if fault is not None:
+        raise ConfigInvalid([Problem(key=f"executors.{executor.id}.base_url", message=fault)])
     broker = open_broker(
         executor.broker,
         api_key=keys[0],

@@ -82,12 +82,36 @@ def test_keys_of_the_env_file_count(faults_in: Faults, tmp_path: Path, table: Ca
         ("live", "http://localhost:8100"),
         ("paper", "http://10.0.0.1:8100"),
         ("exchange", "http://exchange.example"),
+        ("paper", "https://api.alpaca.markets."),
+        ("exchange", "https://api.alpaca.markets."),
+        ("paper", "https://%61pi.alpaca.markets"),
+        ("paper", "https://broker.example.org"),
+        ("live", "https://broker.example.org"),
     ],
 )
 def test_an_address_that_does_not_fit_its_mode_is_refused(
     keys: None, faults_in: Faults, table: Callable[..., str], mode: str, url: str
 ) -> None:
     assert "executors.argo.base_url" in faults_in(table(mode, f'base_url = "{url}"'))
+
+
+def test_a_named_host_starts_but_never_real_money_in_mode_paper(
+    keys: None, tmp_path: Path, faults_in: Faults, table: Callable[..., str]
+) -> None:
+    lines = 'base_url = "https://broker.example.org:8443"\nbase_url_allowed = "Broker.example.org"'
+    live = 'base_url = "https://api.alpaca.markets."\nbase_url_allowed = "api.alpaca.markets"'
+
+    assert starts(tmp_path, table("paper", lines))
+    assert faults_in(table("paper", live)).keys() == {"executors.argo.base_url"}
+
+
+def test_the_exchange_of_another_machine_must_be_named(
+    faults_in: Faults, tmp_path: Path, table: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRADEWIRE_EXCHANGE_URL", "https://exchange.example.org")
+
+    assert faults_in(table("exchange")).keys() == {"executors.argo.base_url_allowed"}
+    assert starts(tmp_path, table("exchange", 'base_url_allowed = "exchange.example.org"'))
 
 
 @pytest.mark.parametrize(
@@ -189,13 +213,14 @@ def test_real_money_does_not_start_without_limits_on_losses_and_exposure(
     assert starts(tmp_path, text.replace('"live"', '"paper"').replace("//api.", "//paper-api."))
 
 
+@pytest.mark.parametrize("ending", ["markets/", "MARKETS", "markets.", "markets:443"])
 def test_two_executors_on_one_key_are_refused(
-    keys: None, faults_in: Faults, table: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+    keys: None, faults_in: Faults, table: Callable[..., str], monkeypatch: pytest.MonkeyPatch, ending: str
 ) -> None:
     monkeypatch.setenv("PROP_FIRM_API_KEY", "ARGO-key")
-    slash = PAPER.replace('markets"', 'markets/"')
+    other = PAPER.replace('markets"', f'{ending}"')
 
-    faults = faults_in(table("paper", PAPER) + table("paper", slash, executor_id="prop_firm"))
+    faults = faults_in(table("paper", PAPER) + table("paper", other, executor_id="prop_firm"))
 
     assert faults.keys() == {"PROP_FIRM_API_KEY"}
     assert "argo" in faults["PROP_FIRM_API_KEY"]

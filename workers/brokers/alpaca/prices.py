@@ -4,8 +4,9 @@ import re
 from decimal import Decimal
 from http import HTTPStatus
 from typing import Any, Final, cast
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
+from config.schema.broker_hosts import is_alpacas
 from pipeline.model.errors import BrokerOverRate, BrokerUnavailable, BrokerUnreadable, TradewireError
 from workers.brokers.alpaca import outcomes
 from workers.brokers.alpaca.fields import Fields, read_json
@@ -13,7 +14,6 @@ from workers.brokers.alpaca.session import HttpAnswer, PriceSession, Reply
 
 #: The market data address for accounts at Alpaca's own hosts.
 DATA_URL: Final = "https://data.alpaca.markets"
-_DOMAIN: Final = "alpaca.markets"
 _CRYPTO_VERSION: Final = "v1beta3"
 
 _NO_TRADE: Final = re.compile(
@@ -29,8 +29,7 @@ def data_address(base_url: str) -> str:
 
     For other hosts than Alpaca's it is *base_url* itself, so that the keys are sent to no other host.
     """
-    host = urlsplit(base_url).hostname or ""
-    return DATA_URL if host == _DOMAIN or host.endswith(f".{_DOMAIN}") else base_url
+    return DATA_URL if is_alpacas(base_url) else base_url
 
 
 class AlpacaPrices:

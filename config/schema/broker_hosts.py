@@ -1,0 +1,45 @@
+"""Tell which hosts an executor of each mode may send its keys and its orders to."""
+
+from config.schema.addresses import host_of, is_loopback, normal_host
+
+LIVE_HOST = "api.alpaca.markets"
+
+PAPER_HOST = "paper-api.alpaca.markets"
+
+#: The address of each mode that has one.
+URL_FOR = {"paper": f"https://{PAPER_HOST}", "live": f"https://{LIVE_HOST}"}
+
+_DOMAIN = ".alpaca.markets"
+_SANDBOX = ".sandbox.alpaca.markets"
+
+
+def is_alpacas(url: str) -> bool:
+    """Return whether *url* is at a host of Alpaca's."""
+    return f".{host_of(url)}".endswith(_DOMAIN)
+
+
+def host_fault(mode: str, url: str, allowed: str | None) -> str | None:
+    """Return why an executor in *mode* may not use *url*; None when it may. *allowed* is its `base_url_allowed`.
+
+    A host that is not known needs `base_url_allowed`, which admits no host of another mode: each host of Alpaca's
+    that is not for practice counts as one for real money.
+    """
+    host = host_of(url)
+    practice = host == PAPER_HOST or host.endswith(_SANDBOX)
+    if mode == "live" and practice:
+        return f'is for paper trading; mode live needs "{URL_FOR["live"]}"'
+    if mode == "live" and is_loopback(host):
+        return f'is this machine; mode live needs "{URL_FOR["live"]}"'
+    if mode == "exchange" and is_alpacas(url):
+        return "is a broker's address; mode exchange is only for tradewire's paper exchange"
+    if mode == "paper" and is_alpacas(url) and not practice:
+        return f'is for real money; mode paper needs "{URL_FOR["paper"]}"'
+    known = is_loopback(host) or f"https://{host}" == URL_FOR.get(mode)
+    if host and (known or host == normal_host(allowed or "")):
+        return None
+    return f"is at a host that mode {mode} does not know: correct it, or name exactly this host in base_url_allowed"
+
+
+def gets_keys(mode: str, url: str) -> bool:
+    """Return whether an executor in *mode* sends its keys to *url*: the exchange of another machine gets none."""
+    return mode != "exchange" or is_loopback(host_of(url))
