@@ -49,6 +49,8 @@ def migrate(database_url: str) -> list[str]:
     """
     try:
         with psycopg.connect(database_url, connect_timeout=5) as connection:
+            # As in `record.ISOLATION`: the migrations that another process applied are read after its lock ended.
+            connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
             return _apply(connection)
     except psycopg.OperationalError as error:
         raise RecordUnavailable(f"PostgreSQL cannot be reached: {str(error).splitlines()[0]}") from None

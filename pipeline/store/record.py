@@ -8,7 +8,7 @@ from enum import Enum, auto
 from typing import Final, Literal, LiteralString, Self, TypeVar
 
 import psycopg
-from psycopg import Connection
+from psycopg import Connection, IsolationLevel
 from psycopg.errors import IdleInTransactionSessionTimeout, ReadOnlySqlTransaction
 from psycopg.rows import DictRow, dict_row
 from psycopg.types.enum import EnumInfo, register_enum
@@ -30,6 +30,10 @@ _SESSION = (
     "-c statement_timeout=10s -c lock_timeout=5s -c idle_in_transaction_session_timeout=5s "
     "-c synchronous_commit=on -c timezone=UTC"
 )
+#: Every transaction begins with it. A unit reads after it has waited for a lock what the holder of the lock wrote,
+#: which it would not see in the snapshot of a stricter level, such as the server's default may be. It is part of each
+#: BEGIN and never set for the session, whose next transaction a pooler may give to another connection.
+ISOLATION = IsolationLevel.READ_COMMITTED
 _ENUMS = (
     ("execution_state", State),
     ("signal_action", Action),
@@ -211,6 +215,7 @@ def _configure(connection: Connection[DictRow]) -> None:
             f"PostgreSQL {connection.info.server_version // 10000} is too old: tradewire needs 14 or newer"
         )
     _refuse_standby(connection)
+    connection.isolation_level = ISOLATION
     # Each look-up is a statement and so opens a transaction, which the commit below ends.
     for name, kind in _ENUMS:
         info = EnumInfo.fetch(connection, name)

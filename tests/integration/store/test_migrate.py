@@ -25,7 +25,11 @@ def test_migrations_are_numbered_from_one_without_a_gap() -> None:
     assert [migration.version for migration in migrations()] == list(range(1, len(migrations()) + 1))
 
 
-def test_of_eight_that_migrate_at_once_one_does(empty_database_url: str) -> None:
+@pytest.mark.parametrize("isolation", ["read committed", "repeatable read", "serializable"])
+def test_of_eight_that_migrate_at_once_one_does(empty_database_url: str, isolation: str) -> None:
+    with psycopg.connect(empty_database_url, autocommit=True) as connection:
+        statement = sql.SQL("ALTER DATABASE {} SET default_transaction_isolation = {}")
+        connection.execute(statement.format(sql.Identifier(connection.info.dbname), isolation))
     with ThreadPoolExecutor(8) as pool:
         applied = list(pool.map(migrate, [empty_database_url] * 8))
 
