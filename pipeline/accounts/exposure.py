@@ -51,7 +51,7 @@ class Book:
 
     def unread(self) -> tuple[str, ...]:
         """Return the names of the positions whose value is not known."""
-        return (*self.unreadable, *(each.symbol for each in self.positions if each.quantity and each.price is None))
+        return (*self.unreadable, *(each.symbol for each in self.positions if each.quantity and not worth(each)))
 
     def symbols(self) -> frozenset[str]:
         """Return every symbol that is held, or may be once pending entries fill."""
@@ -88,5 +88,9 @@ class Book:
 
 
 def worth(position: Position) -> Decimal:
-    """Return the unsigned value of a position, 0 when no price of it is known; entries wait for one (`Book.unread`)."""
-    return abs(position.quantity) * (position.price or _ZERO)
+    """Return the unsigned value of a position as the broker states it; its cost when the value is unknown.
+
+    It is 0 when neither that nor a price is known; entries wait for one (`Book.unread`).
+    """
+    stated = position.market_value or position.cost_basis
+    return abs(stated) if stated else abs(position.quantity) * (position.price or _ZERO)

@@ -34,6 +34,10 @@ class Position:
     #: None: the broker does not report it, which keeps no exit from closing the position.
     average_entry_price: Decimal | None
     current_price: Decimal | None
+    #: The position's value and cost as the broker states them, signed, in the account's currency. A contract's value is
+    #: a multiple of its price, and a pair may be priced in a coin. None: a broker that states neither.
+    market_value: Decimal | None = None
+    cost_basis: Decimal | None = None
 
     @property
     def price(self) -> Decimal | None:
@@ -45,6 +49,8 @@ class Position:
         """Return the profit of closing it at the current price (below zero: a loss); None without both prices."""
         if self.current_price is None or self.average_entry_price is None:
             return None
+        if self.market_value is not None and self.cost_basis is not None:
+            return self.market_value - self.cost_basis
         return (self.current_price - self.average_entry_price) * self.quantity
 
 

@@ -67,6 +67,10 @@ CATALOGUE: Mapping[Code, Meaning] = {
         "The buying power that is left does not cover the smallest order.", "Close positions or add funds."
     ),
     Code.ASSET_NOT_TRADABLE: Meaning("The broker does not trade this symbol.", "Add the symbol to `route.deny`."),
+    Code.QUOTED_IN_ANOTHER_CURRENCY: Meaning(
+        "The pair is priced in another coin than the account's money, so its size and limits cannot be computed.",
+        "Trade the pair in dollars, such as ETH/USD. Exits of such a pair are sent.",
+    ),
     Code.ENTRY_WITHOUT_PRICE: Meaning(
         "There is no position to close, and an entry needs a price.", "Send `entry_price` with entries."
     ),

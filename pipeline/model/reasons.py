@@ -33,6 +33,7 @@ class Code(StrEnum):
     BELOW_MINIMUM_QUANTITY = "below_minimum_quantity"
     BUYING_POWER_USED_UP = "buying_power_used_up"
     ASSET_NOT_TRADABLE = "asset_not_tradable"
+    QUOTED_IN_ANOTHER_CURRENCY = "quoted_in_another_currency"
     ENTRY_WITHOUT_PRICE = "entry_without_price"
     # Hours and prices.
     MARKET_CLOSED = "market_closed"

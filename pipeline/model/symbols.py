@@ -66,6 +66,11 @@ def of_broker(symbol: str, broker_class: str | None) -> str:
     return symbol
 
 
+def quoted_in(symbol: str) -> str | None:
+    """Return the currency of a pair's price, such as BTC for ETH/BTC; None for a share."""
+    return symbol.partition("/")[2] or None
+
+
 def asset_class(symbol: str) -> AssetClass:
     """Return the asset class of a canonical symbol."""
     return AssetClass.CRYPTO if "/" in symbol else AssetClass.US_EQUITY

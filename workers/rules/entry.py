@@ -7,7 +7,7 @@ from pipeline.model.account import Asset
 from pipeline.model.orders import OrderSide
 from pipeline.model.reasons import Code, Reason
 from pipeline.model.signals import Intent
-from pipeline.model.symbols import AssetClass
+from pipeline.model.symbols import AssetClass, quoted_in
 from pipeline.store.rows import Role
 from workers.rules import limits, repeats
 from workers.rules.caps import caps
@@ -20,6 +20,9 @@ from workers.rules.orders import time_in_force
 from workers.rules.requested_size import requested_units
 from workers.rules.sizing import TooSmall, calm, configured, entry_quantity, lot, scale
 from workers.rules.switches import PAUSE_WAIT, verdict_on
+
+_DOLLAR = "USD"
+_WORTH_A_DOLLAR = frozenset({"USDC", "USDT"})
 
 
 def decide_entry(case: Case, side: OrderSide) -> Verdict:
@@ -44,7 +47,7 @@ def _refusals(case: Case, side: OrderSide, *, waits: bool) -> list[Reason]:
         return [Reason(code=Code.NO_POSITION, facts={"symbol": case.signal.symbol})]
     reasons = [_shorting(case) if side is OrderSide.SELL else None, freshness(case)]
     reasons += refusals(case.signal, case.executor)
-    reasons += [_price(case), _asset(case), refusal(case)]
+    reasons += [_price(case), _asset(case), _currency(case), refusal(case)]
     if not waits:
         reasons += [repeats.refusal(case), *limits.refusals(case)]
     return [reason for reason in reasons if reason is not None]
@@ -78,6 +81,16 @@ def _asset(case: Case) -> Reason | None:
     if case.asset is not None and case.asset.tradable:
         return None
     return Reason(code=Code.ASSET_NOT_TRADABLE, facts={"symbol": case.signal.symbol})
+
+
+def _currency(case: Case) -> Reason | None:
+    """Return a reason when the price is in another coin than the account's money, which every limit is in."""
+    symbol, money = case.signal.symbol, case.account.currency
+    quote = quoted_in(symbol)
+    if quote is None or quote == money or (money == _DOLLAR and quote in _WORTH_A_DOLLAR):
+        return None
+    facts = {"symbol": symbol, "quoted_in": quote, "account_in": money}
+    return Reason(code=Code.QUOTED_IN_ANOTHER_CURRENCY, facts=facts)
 
 
 def _sized(case: Case, terms: Terms, asset: Asset) -> Go | Skip:

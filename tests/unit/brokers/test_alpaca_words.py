@@ -71,6 +71,25 @@ def test_a_short_position_is_below_zero(changes: dict[str, Any], quantity: int, 
     )
 
 
+@pytest.mark.parametrize(
+    ("changes", "value", "cost"),
+    [
+        # One contract at 15.95 is a hundred shares: measured at Alpaca.
+        ({"qty": "1", "current_price": "15.95", "market_value": "1595", "cost_basis": "1200"}, 1595, 1200),
+        ({"qty": "-2", "side": "short", "market_value": "-3190", "cost_basis": "2400"}, -3190, -2400),
+        ({"market_value": None, "cost_basis": None}, None, None),
+    ],
+)
+def test_a_position_keeps_the_value_and_cost_that_alpaca_states(
+    changes: dict[str, Any], value: int | None, cost: int | None
+) -> None:
+    option = {"symbol": "SPY261218C00600000", "asset_class": "us_option", **changes}
+
+    held = words.position_from_broker(payloads.position(**option))
+
+    assert (held.market_value, held.cost_basis) == (value, cost)
+
+
 def test_the_account_is_read_without_a_float() -> None:
     account = words.account_from_broker(payloads.account())
 

@@ -95,6 +95,31 @@ def test_all_caps_that_leave_too_little_are_reasons() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("symbol", "currency", "said"),
+    [
+        ("ETH/BTC", "USD", ["quoted_in_another_currency"]),
+        ("ETH/USD", "EUR", ["quoted_in_another_currency"]),
+        ("BTC/USDT", "EUR", ["quoted_in_another_currency"]),
+        ("ETH/USD", "USD", []),
+        ("BTC/USDT", "USD", []),
+        ("ETH/USDC", "USD", []),
+        ("ETH/BTC", "BTC", []),
+    ],
+)
+@pytest.mark.parametrize("sent", [{}, {"quantity": Decimal(500)}], ids=["configured", "quantity"])
+def test_a_pair_in_another_coin_than_the_accounts_money_is_refused(
+    symbol: str, currency: str, said: list[str], sent: dict[str, Any]
+) -> None:
+    coin = signal(symbol=symbol, asset_class="crypto", entry_price=Decimal("0.05"), **sent)
+    judged = case(coin, settings=tuned(size=ARGO))
+    judged = replace(judged, account=replace(judged.account, currency=currency))
+
+    verdict = judge_entry(judged, OrderSide.BUY)
+
+    assert (codes(verdict) if isinstance(verdict, Skip) else []) == said
+
+
 def test_everything_against_an_entry_is_said_at_once() -> None:
     settings = tuned(
         route={"minimum_confidence": 99, "deny": ["AAPL"]},

@@ -47,6 +47,12 @@ def test_an_exit_asks_neither_for_confidence_nor_for_freshness() -> None:
     assert go(decide(case(sent, held=1))).role is Role.EXIT
 
 
+def test_an_exit_of_a_pair_in_another_coin_goes() -> None:
+    sent = signal("SELL", symbol="ETH/BTC", asset_class="crypto", entry_price=Decimal("0.05"))
+
+    assert go(decide(case(sent, held=3))).quantity == 3
+
+
 def test_whom_a_signal_does_not_address_does_not_exit_either() -> None:
     assert codes(decide(case(signal("SELL", executors=["other"]), held=1))) == ["not_addressed"]
 

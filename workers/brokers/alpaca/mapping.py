@@ -125,6 +125,7 @@ def position_from_broker(raw: Any) -> Position:
     quantity = fields.amount("qty")
     short = raw.get("side") == "short" or quantity < 0
     available = fields.amount_or_none("qty_available")
+    value, cost = fields.amount_or_none("market_value"), fields.amount_or_none("cost_basis")
     sign = -1 if short else 1
     return Position(
         symbol=of_broker(fields.word("symbol"), raw.get("asset_class")),
@@ -132,6 +133,8 @@ def position_from_broker(raw: Any) -> Position:
         available=sign * abs(quantity if available is None else available),
         average_entry_price=fields.amount_or_none("avg_entry_price"),
         current_price=fields.amount_or_none("current_price"),
+        market_value=None if value is None else sign * abs(value),
+        cost_basis=None if cost is None else sign * abs(cost),
     )
 
 
