@@ -77,7 +77,11 @@ def _of(connection: Connection[DictRow], executor: ExecutorSettings) -> list[Hea
     baseline = equity_baseline(connection, snapshot.account.number)
     usages = list(_exposure(executor, snapshot))
     if baseline is not None:
-        usages = [*_losses(executor, baseline), *usages, *_orders(connection, executor, baseline)]
+        usages = [
+            *_losses(executor, baseline),
+            *usages,
+            *_orders(connection, executor, snapshot.account.number, baseline),
+        ]
     return [
         Headroom(
             executor_id=executor.id,
@@ -97,11 +101,13 @@ def _losses(executor: ExecutorSettings, baseline: EquityBaseline) -> list[_Usage
     return [_Usage(f"{use.limit}_percent", use.lost, use.allowed, limit_step(use)) for use in uses(executor, baseline)]
 
 
-def _orders(connection: Connection[DictRow], executor: ExecutorSettings, baseline: EquityBaseline) -> list[_Usage]:
+def _orders(
+    connection: Connection[DictRow], executor: ExecutorSettings, account_number: str, baseline: EquityBaseline
+) -> list[_Usage]:
     allowed = executor.limits.orders_per_day
     if allowed is None:
         return []
-    since = {"executor_id": executor.id, "since": baseline.day_started_at}
+    since = {"account_number": account_number, "since": baseline.day_started_at}
     ordered = fetch_one(connection, int, sql("equity_monitor", "ordered_since"), since)
     return [_Usage("orders_per_day", Decimal(ordered), Decimal(allowed))]
 

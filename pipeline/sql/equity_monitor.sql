@@ -201,7 +201,8 @@ VALUES (%(holder)s, %(figure)s, %(was)s, %(became)s, %(by)s, %(why)s)
 -- The number of entries that were ordered in the account's day.
 SELECT count(*) AS entries
 FROM broker_order
-WHERE executor_id = %(executor_id)s
+WHERE account_number = %(account_number)s
     AND intended_at >= %(since)s
     AND role = 'entry'
+    AND first_sent_at IS NOT NULL
     AND may_exist

@@ -30,6 +30,7 @@ WITH paid AS MATERIALIZED (
         follow_up = excluded.follow_up,
         intended_at = excluded.intended_at,
         may_exist = true,
+        ended_at = NULL,
         first_sent_at = excluded.first_sent_at,
         last_sent_at = excluded.last_sent_at
     WHERE NOT o.may_exist
@@ -63,8 +64,22 @@ FROM broker_order
 WHERE execution_id = %(execution_id)s
     AND generation = %(generation)s
 
+-- name: never_sent
+-- The first send certainly did not reach the broker: the intent is over, until it is written anew.
+UPDATE broker_order
+SET may_exist = false,
+    ended_at = clock_timestamp(),
+    follow_up = false,
+    first_sent_at = NULL,
+    last_sent_at = NULL
+WHERE execution_id = %(execution_id)s
+    AND generation = %(generation)s
+    AND order_id IS NULL
+    AND %(sole)s
+RETURNING execution_id
+
 -- name: never_taken
--- The first send certainly did not reach the broker, so the intent may be replaced.
+-- The broker refused the first send, so it has no order of this intent.
 UPDATE broker_order
 SET may_exist = false
 WHERE execution_id = %(execution_id)s

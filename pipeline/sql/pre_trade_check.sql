@@ -44,14 +44,14 @@ FULL JOIN (
 ) AS coming USING (symbol)
 
 -- name: repeat
--- The newest order of the same strategy, or the same content, that was filled or still may be. An exit counts: a SELL
+-- The account's newest order of the same strategy, or the same content, that was filled or still may be. An exit counts: a SELL
 -- that closed a position must not open a short when it is given again. Our own exits and probes do not count, since
 -- they belong to no strategy.
 SELECT o.execution_id, clock_timestamp() - o.intended_at AS age
 FROM broker_order AS o
 JOIN execution AS e USING (execution_id)
 JOIN signal AS s USING (signal_id)
-WHERE o.executor_id = %(executor_id)s
+WHERE o.account_number = %(account_number)s
     AND o.symbol = %(symbol)s
     AND o.side = %(side)s
     AND (o.role = 'entry' OR NOT starts_with(s.source, 'tradewire:'))
@@ -67,31 +67,34 @@ LIMIT 1
 -- name: entries_since
 SELECT count(*) AS entries
 FROM broker_order
-WHERE executor_id = %(executor_id)s
+WHERE account_number = %(account_number)s
     AND intended_at >= %(since)s
     AND role = 'entry'
+    AND first_sent_at IS NOT NULL
     AND may_exist
     AND execution_id <> %(execution_id)s
 
 -- name: newest_answers
--- The states that the broker's answers gave to the newest entries, the newest first. Entries that ended without an
+-- The states that the broker's answers gave to the account's newest entries, the newest first. Entries that ended without an
 -- answer do not count.
 SELECT e.state, clock_timestamp() - e.decided_at AS ago
 FROM broker_order AS o
 JOIN execution AS e USING (execution_id)
-WHERE o.executor_id = %(executor_id)s
+WHERE o.account_number = %(account_number)s
     AND o.role = 'entry'
+    AND o.first_sent_at IS NOT NULL
     AND o.execution_id <> %(execution_id)s
     AND e.state NOT IN ('queued', 'held', 'submitting', 'unknown', 'skipped', 'dead', 'discarded')
 ORDER BY o.intended_at DESC
 LIMIT %(limit)s
 
 -- name: newest_try
--- How long ago the newest entry was recorded to be sent, whatever its outcome.
+-- How long ago the account's newest entry was recorded to be sent, unless it certainly was not.
 SELECT clock_timestamp() - max(intended_at) AS ago
 FROM broker_order
-WHERE executor_id = %(executor_id)s
+WHERE account_number = %(account_number)s
     AND role = 'entry'
+    AND first_sent_at IS NOT NULL
     AND execution_id <> %(execution_id)s
     AND intended_at > statement_timestamp() - %(window)s::interval
 

@@ -1,4 +1,4 @@
-"""Read the executor's recent orders, as far as its limits ask for them."""
+"""Read an account's recent orders, as far as its executor's limits ask for them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -40,15 +40,18 @@ def recent_of(
     signal: SignalRow,
     executor: ExecutorSettings,
     *,
+    account_number: str,
     rows: Sequence[BookRow],
     day_started_at: datetime | None,
 ) -> Recent:
-    """Return the executor's recent orders, without those of *claimed*, as far as its limits need them.
+    """Return the account's recent orders, without that of *claimed*, as far as the limits need them.
+
+    They count by the account's number, so that they count under the executor's next name too.
 
     *day_started_at* is None where the account's days are not recorded yet.
     """
     limits = executor.limits
-    key = {"executor_id": claimed.executor_id, "symbol": claimed.symbol, "execution_id": claimed.execution_id}
+    key = {"account_number": account_number, "symbol": claimed.symbol, "execution_id": claimed.execution_id}
     repeated = _repeated(connection, signal, executor, key) if limits.repeat_window_s is not None else None
     today = 0
     if limits.orders_per_day is not None:

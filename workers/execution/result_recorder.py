@@ -3,7 +3,7 @@
 import random
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
 import structlog
 from psycopg import Connection
@@ -39,7 +39,7 @@ class ResultRecorder:
             moved = self._settle(connection, claimed, transition)
             # Only the holder of the fence knows that no other process is sending this intent.
             if moved and intended is not None and not transition.may_exist:
-                _never_taken(connection, intended)
+                _never(connection, intended, "never_sent")
             return moved
 
         self._log(claimed, transition, moved=self.store.run(unit, retry_for_s=None))
@@ -103,15 +103,15 @@ def _end_order(connection: Connection[DictRow], intended: Intended, transition: 
         order = intended.order
         key = {"execution_id": order.execution_id, "generation": order.generation}
         execute(connection, sql("orders", "end"), key | {"order_status": None})
-        _never_taken(connection, intended)
+        _never(connection, intended, "never_taken")
     elif not transition.may_exist:
-        _never_taken(connection, intended)
+        _never(connection, intended, "never_sent")
 
 
-def _never_taken(connection: Connection[DictRow], intended: Intended) -> None:
+def _never(connection: Connection[DictRow], intended: Intended, name: Literal["never_sent", "never_taken"]) -> None:
     order = intended.order
     values = {"execution_id": order.execution_id, "generation": order.generation, "sole": intended.sole}
-    execute(connection, sql("orders", "never_taken"), values)
+    execute(connection, sql("orders", name), values)
 
 
 def _spread(transition: Transition) -> timedelta | None:

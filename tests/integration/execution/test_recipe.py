@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.factories import Core, executor_toml, until
+from tests.integration.limited_stage import filled
 from workers.execution.lease import Lease
 
 
@@ -84,6 +85,21 @@ def test_an_intent_that_was_never_taken_is_written_anew_with_its_times(core: Cor
     assert execution["order_id"] is not None
     assert execution["last_sent_at"] == execution["first_sent_at"]
     assert (execution["first_sent_at"] - execution["intended_at"]).total_seconds() < 1
+
+
+def test_an_exit_that_was_not_sent_at_first_is_followed_up_once_it_is(core: Core) -> None:
+    filled(core)
+    core.faults({"on": "submit", "kind": "429"})
+    execution_id = core.send(action="SELL")
+    core.run(execution_id)
+    order = "SELECT ended_at IS NULL AS open, follow_up, may_exist FROM broker_order WHERE execution_id = %s"
+    assert core.rows(order, [execution_id]) == [{"open": False, "follow_up": False, "may_exist": False}]
+
+    core.faults()
+    core.due_now(execution_id)
+
+    assert core.run(execution_id)["order_id"] is not None
+    assert core.rows(order, [execution_id]) == [{"open": True, "follow_up": True, "may_exist": True}]
 
 
 def test_a_429_is_held_as_long_as_the_broker_asks_and_is_no_attempt(core: Core) -> None:
