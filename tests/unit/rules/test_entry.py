@@ -115,7 +115,7 @@ def test_a_pair_in_another_coin_than_the_accounts_money_is_refused(
     judged = case(coin, settings=tuned(size=ARGO))
     judged = replace(judged, account=replace(judged.account, currency=currency))
 
-    verdict = judge_entry(judged, OrderSide.BUY)
+    verdict = decide_entry(judged, OrderSide.BUY)
 
     assert (codes(verdict) if isinstance(verdict, Skip) else []) == said
 
