@@ -430,7 +430,6 @@ def test_the_cases_tried_here_are_of_every_kind() -> None:
     def look(judged: Case) -> None:
         seen.update(kinds(judged))
 
-    look()
     orders = {
         "an entry",
         "a short",
@@ -440,5 +439,13 @@ def test_the_cases_tried_here_are_of_every_kind() -> None:
         "an addition",
         "an exit",
     }
-    assert {*orders, "a hold"} <= set(seen)
-    assert len(CAPS.intersection(seen)) >= len(CAPS) // 2
+
+    def is_complete() -> bool:
+        return {*orders, "a hold"} <= set(seen) and len(CAPS.intersection(seen)) >= len(CAPS) // 2
+
+    # A rare kind may be absent from one round, since the cases are random.
+    for _ in range(5):
+        look()
+        if is_complete():
+            return
+    raise AssertionError(f"after five rounds only {dict(seen)}")
