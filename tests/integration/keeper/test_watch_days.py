@@ -72,6 +72,21 @@ def test_a_new_day_ends_a_halt_by_daily_loss_only_where_that_is_configured(
     assert switches(core) == left
 
 
+def test_a_new_day_ends_no_halt_whose_positions_are_not_closed_yet(make_core: Settings) -> None:
+    core = make_core(limited(next_day='"resume"', on_breach='"flatten"'))
+    hold(core)
+    lose(core, 5100)
+    watching = look(core)
+    a_day_later(core)
+
+    look(core, watching)
+    assert switches(core) == [("halted", "daily_loss")]
+
+    core.rows("UPDATE switch SET flatten = false, flattened_at = now()")
+    look(core, watching)
+    assert switches(core) == []
+
+
 def test_a_halt_by_drawdown_outlives_the_day_whatever_is_configured(make_core: Settings) -> None:
     core = make_core(limited(daily='"off"', drawdown=5, next_day='"resume"'))
     hold(core)
