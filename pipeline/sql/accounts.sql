@@ -22,6 +22,21 @@ SET account_number = excluded.account_number,
     END
 WHERE s.taken_at <= excluded.taken_at
 
+-- name: claim_reading
+-- One process reads the account, and the others wait for its reading. A claim that its process left behind ends by itself.
+INSERT INTO account_reading AS r (executor_id, until)
+VALUES (%(executor_id)s, clock_timestamp() + %(at_most)s::interval)
+ON CONFLICT (executor_id) DO UPDATE
+SET until = excluded.until
+WHERE r.until <= clock_timestamp()
+RETURNING until
+
+-- name: end_reading
+UPDATE account_reading
+SET until = clock_timestamp()
+WHERE executor_id = %(executor_id)s
+    AND until = %(until)s
+
 -- name: save_clock
 UPDATE account_snapshot
 SET clock = %(clock)s

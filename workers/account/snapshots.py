@@ -26,6 +26,9 @@ log = structlog.get_logger(__name__)
 
 # The keeper reads an idle account once a minute. An exit reads an older clock again.
 _CLOCK_KEPT = timedelta(seconds=90)
+# A reading is three short requests. Others wait this long for it, then each reads for itself.
+_READING = timedelta(seconds=2)
+_LOOK_AGAIN_S = 0.03
 
 
 class Snapshots:
@@ -44,21 +47,29 @@ class Snapshots:
     def fresh(self, *, within: timedelta | None = None) -> Snapshot | AccountRefused:
         """Return a snapshot that is at most *within* old, or `account_age_s` when that is not given.
 
-        The broker is read when the shared snapshot is older, or when the market has opened or closed since.
+        The broker is read when the shared snapshot is older, or when the market has opened or closed since. Of the
+        processes that need it at the same time, one reads, and the others wait for its reading.
 
         Raises:
             BrokerUnavailable: the broker is away, and there is no fresh snapshot.
             BrokerUnreadable: the broker's answer makes no sense.
         """
         age = within if within is not None else timedelta(seconds=self._executor.limits.account_age_s)
-        refused = self.refusal()
-        if refused is not None:
-            return refused
-        row = self._shared()
-        if row is not None and row.now - row.taken_at <= age:
-            snapshot = row.snapshot()
-            if snapshot.clock is None or snapshot.clock.holds(row.now):
-                return snapshot
+        known = self.refusal() or self._recent(age)
+        if known is not None or not age:
+            return known or self.read()
+        until = time.monotonic() + _READING.total_seconds()
+        while time.monotonic() < until:
+            claim = self._record.maybe(datetime, sql("accounts", "claim_reading"), self._key | {"at_most": _READING})
+            try:
+                # Another process may have ended its reading a moment ago.
+                known = self.refusal() or self._recent(age)
+                if known is not None or claim is not None:
+                    return known or self.read()
+            finally:
+                if claim is not None:
+                    self._record.do(sql("accounts", "end_reading"), self._key | {"until": claim})
+            self._record.stopping.wait(_LOOK_AGAIN_S)
         return self.read()
 
     def last(self) -> Snapshot | AccountRefused:
@@ -184,6 +195,14 @@ class Snapshots:
         except (BrokerUnavailable, BrokerUnreadable) as error:
             log.debug("clock.failed", executor_id=self._executor.id, error=str(error))
             return None
+
+    def _recent(self, age: timedelta) -> Snapshot | None:
+        """Return the shared snapshot if it is at most *age* old, and the market has not opened or closed since."""
+        row = self._shared()
+        if row is None or row.now - row.taken_at > age:
+            return None
+        snapshot = row.snapshot()
+        return snapshot if snapshot.clock is None or snapshot.clock.holds(row.now) else None
 
     def _shared(self) -> SnapshotRow | None:
         return self._record.maybe(SnapshotRow, sql("accounts", "snapshot"), self._key)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, cast
 
@@ -12,6 +13,7 @@ import pytest
 from pipeline.accounts.snapshot import Snapshot
 from pipeline.model.account import Account
 from pipeline.model.errors import BrokerUnavailable, BrokerUnreadable
+from pipeline.store.statements import sql
 from tests.factories import Core, executor_toml, until
 from workers.account.refusals import AccountRefused
 from workers.account.snapshots import Snapshots
@@ -53,6 +55,45 @@ def test_an_old_reading_is_read_anew(core: Core) -> None:
     assert accounts_read(core) == 2
     snapshots(core).fresh(within=timedelta(0))
     assert accounts_read(core) == 3
+
+
+def test_of_eight_that_need_a_reading_at_once_one_reads(core: Core) -> None:
+    core.faults({"on": "account", "kind": "latency", "seconds": 0.15})
+
+    with ThreadPoolExecutor(8) as pool:
+        read = list(pool.map(lambda _: snapshots(core).fresh(), range(8)))
+
+    assert accounts_read(core) == 1
+    assert len({each.taken_at for each in read if isinstance(each, Snapshot)}) == 1
+
+
+def test_of_eight_that_meet_a_refusal_at_once_one_reads(core: Core) -> None:
+    core.faults({"on": "account", "kind": "unauthorized"})
+
+    with ThreadPoolExecutor(8) as pool:
+        read = list(pool.map(lambda _: snapshots(core).fresh(), range(8)))
+
+    assert accounts_read(core) == 1
+    assert all(isinstance(each, AccountRefused) for each in read)
+
+
+def test_while_the_broker_is_away_everyone_who_waits_is_told(core: Core) -> None:
+    core.faults({"on": "account", "kind": "5xx_before"})
+
+    def told(_: int) -> bool:
+        with pytest.raises(BrokerUnavailable):
+            snapshots(core).fresh()
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(told, range(8)))
+
+
+def test_a_reading_that_a_dead_process_began_is_not_waited_for_for_ever(core: Core) -> None:
+    key = {"executor_id": "argo", "at_most": timedelta(hours=1)}
+    core.record.maybe(datetime, sql("accounts", "claim_reading"), key)
+
+    assert isinstance(snapshots(core).fresh(), Snapshot)
 
 
 def test_an_older_reading_never_replaces_a_newer_one(core: Core) -> None:
