@@ -96,9 +96,26 @@ SELECT EXISTS (
 
 -- name: waiting_exits
 -- Exits that no worker took for some time, the oldest first: executions that can only close, and where shorting is
--- allowed those against a position or against a working entry.
+-- allowed those against a position or against a working entry. *behind*: an earlier execution that is due and that no
+-- exit ends, since the broker may have its order.
 SELECT e.execution_id, e.symbol, e.action, s.intent, s.source, s.strategy,
-    s.intent = 'close' OR (e.action = 'SELL' AND NOT %(may_short)s) AS only_closes
+    s.intent = 'close' OR (e.action = 'SELL' AND NOT %(may_short)s) AS only_closes,
+    (
+        SELECT earlier.execution_id
+        FROM execution AS earlier
+        WHERE earlier.executor_id = e.executor_id
+            AND earlier.symbol = e.symbol
+            AND earlier.seq < e.seq
+            AND (earlier.state = 'queued' OR (earlier.state = 'held' AND earlier.due_at <= statement_timestamp()))
+            AND EXISTS (
+                SELECT
+                FROM broker_order AS o
+                WHERE o.execution_id = earlier.execution_id
+                    AND o.may_exist
+            )
+        ORDER BY earlier.seq
+        LIMIT 1
+    ) AS behind
 FROM execution AS e
 JOIN signal AS s USING (signal_id)
 WHERE e.executor_id = %(executor_id)s

@@ -38,6 +38,8 @@ class _WaitingExit:
     strategy: str | None
     #: It can do nothing but close. Others are exits only while there is something to close.
     only_closes: bool
+    #: The earlier execution of its symbol that has to be decided first, if it is due.
+    behind: UUID | None
 
 
 class ExitLane(threading.Thread):
@@ -86,6 +88,8 @@ class ExitLane(threading.Thread):
             if self._stop_asked.is_set():
                 return
             if time.monotonic() >= self._again_at.get(each.execution_id, 0.0) and self._is_exit(each):
+                if each.behind is not None:
+                    self._runner.run_alone(each.behind)
                 self._runner.run_alone(each.execution_id)
                 self._postpone(each.execution_id)
 

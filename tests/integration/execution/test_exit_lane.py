@@ -170,6 +170,20 @@ def test_an_exit_waits_in_the_lane_for_an_earlier_order_of_its_symbol(core: Core
     assert core.state(leave) == "queued"
 
 
+def test_the_lane_decides_the_entry_that_its_exit_has_to_wait_for(core: Core, lane: ExitLane) -> None:
+    core.faults({"on": "submit", "kind": "drop_before", "count": 1})
+    entry = core.send()
+    assert core.run(entry)["state"] == "unknown"
+    until(lambda: core.unknowns.run_once() or core.state(entry) == "held")
+    leave = core.send("AAPL", "SELL")
+    old(core, leave)
+
+    lane.run_once()
+
+    assert core.execution(entry)["order_id"] is not None
+    assert core.moves(leave) != ["queued"]
+
+
 @pytest.mark.parametrize("held", [False, True])
 def test_where_shorting_is_allowed_only_what_closes_a_position_is_an_exit(make_core: Make, *, held: bool) -> None:
     core = make_core(executor_toml(order="allow_short = true"))
