@@ -24,8 +24,6 @@ from workers.brokers.rate_budget import rename_account
 
 log = structlog.get_logger(__name__)
 
-# The keeper reads an idle account once a minute. An exit reads an older clock again.
-_CLOCK_KEPT = timedelta(seconds=90)
 # A reading is three short requests. Others wait this long for it, then each reads for itself.
 _READING = timedelta(seconds=2)
 _LOOK_AGAIN_S = 0.03
@@ -75,7 +73,8 @@ class Snapshots:
     def last(self) -> Snapshot | AccountRefused:
         """Return the newest shared snapshot, however old, with the market's hours: enough for an exit.
 
-        The account is read only when it never was, and the clock only when the last reading may not hold any more.
+        The account is read only when it never was. A clock older than `account_age_s` is read again; where that fails,
+        the last reading counts for as long as it holds.
 
         Raises:
             BrokerUnavailable: the account was never read, and the broker is away.
@@ -88,7 +87,8 @@ class Snapshots:
         if row is None:
             return self.read()
         clock = row.last_clock()
-        if clock is None or not clock.holds(row.now) or row.now - clock.read_at > _CLOCK_KEPT:
+        kept = timedelta(seconds=self._executor.limits.account_age_s)
+        if clock is None or not clock.holds(row.now) or row.now - clock.read_at > kept:
             try:
                 clock = self.read_clock()
             except BrokerRefusesAccount as error:

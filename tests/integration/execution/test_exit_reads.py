@@ -28,7 +28,7 @@ def struck(core: Core) -> int:
     return sum(fault.get("hits", 0) for fault in core.exchange.admin("faults")["faults"])
 
 
-@pytest.mark.parametrize("on", ["prices", "account", "assets", "clock"])
+@pytest.mark.parametrize("on", ["prices", "account", "assets"])
 @pytest.mark.parametrize("kind", ["garbage_before", "5xx_before", "drop_before"])
 def test_an_exit_goes_without_what_only_entries_need(held: Core, on: str, kind: str) -> None:
     held.faults({"on": on, "kind": kind})

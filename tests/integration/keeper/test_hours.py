@@ -34,7 +34,10 @@ def turn(core: Core, to: str) -> None:
 
 def reread(core: Core) -> None:
     """Let the shared reading of the account be too old, as it is five seconds later."""
-    core.rows("UPDATE account_snapshot SET taken_at = taken_at - interval '6 seconds'")
+    core.rows(
+        "UPDATE account_snapshot SET taken_at = taken_at - interval '6 seconds', clock = clock || "
+        "jsonb_build_object('read_at', (clock ->> 'read_at')::timestamptz - interval '6 seconds')"
+    )
 
 
 def at(text: str) -> datetime:
