@@ -13,6 +13,7 @@ from uuid import UUID
 from pipeline.model.symbols import AssetClass, asset_class
 
 _OUR_PREFIX = "tw-"
+_PRICES = ("limit_price", "stop_price", "trail_price", "trail_percent")
 
 
 def client_order_id(execution_id: UUID, generation: int) -> str:
@@ -70,6 +71,10 @@ class OrderRequest:
     #: `day` or `gtc`.
     time_in_force: str
     limit_price: Decimal | None = None
+    #: These three only for orders that trigger at a price (see `StopTerms`).
+    stop_price: Decimal | None = None
+    trail_price: Decimal | None = None
+    trail_percent: Decimal | None = None
     #: Whether it may also trade before the open and after the close; only for limit orders in shares.
     extended_hours: bool = False
     #: Such as `sell_to_close`: the broker refuses an order that would do something else to the position.
@@ -85,8 +90,8 @@ class OrderRequest:
             "type": self.type,
             "time_in_force": self.time_in_force,
         }
-        if self.limit_price is not None:
-            body["limit_price"] = format(self.limit_price, "f")
+        prices = {name: getattr(self, name) for name in _PRICES}
+        body |= {name: format(price, "f") for name, price in prices.items() if price is not None}
         if self.extended_hours:
             body["extended_hours"] = True
         if self.position_intent is not None:
@@ -96,7 +101,7 @@ class OrderRequest:
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> OrderRequest:
         """Return the order that `to_json` wrote."""
-        price = body.get("limit_price")
+        prices = {name: Decimal(body[name]) for name in _PRICES if body.get(name) is not None}
         return cls(
             client_order_id=body["client_order_id"],
             symbol=body["symbol"],
@@ -104,10 +109,23 @@ class OrderRequest:
             quantity=Decimal(body["qty"]),
             type=body["type"],
             time_in_force=body["time_in_force"],
-            limit_price=None if price is None else Decimal(price),
             extended_hours=body.get("extended_hours") is True,
             position_intent=body.get("position_intent"),
+            **prices,
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class StopTerms:
+    """The terms of an order that triggers at a price: enough to place an equal one."""
+
+    #: `stop`, `stop_limit` or `trailing_stop`.
+    type: str
+    time_in_force: str
+    limit_price: Decimal | None
+    stop_price: Decimal | None
+    trail_price: Decimal | None
+    trail_percent: Decimal | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,3 +146,5 @@ class BrokerOrder:
     created_at: datetime | None
     #: The broker's id of the order that has replaced this one.
     replaced_by: str | None = None
+    #: None: it does not wait for a price at which it triggers.
+    stop: StopTerms | None = None

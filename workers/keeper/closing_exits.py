@@ -1,6 +1,6 @@
 """Record exits that close positions, one per symbol at a time, until the positions are gone."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -53,17 +53,27 @@ class ClosingExits:
     #: Symbols that tradewire does not trade.
     _refused: set[str] = field(default_factory=set)
 
-    def close(self, positions: Iterable[Position], *, taken_at: datetime, root: str) -> int:
+    def close(
+        self,
+        positions: Iterable[Position],
+        *,
+        taken_at: datetime,
+        root: str,
+        on_recorded: Callable[[Position], None] = lambda _: None,
+    ) -> int:
         """Record an exit for each position that no exit of ours is closing; return how many were recorded.
 
         Args:
             positions: The positions at the broker.
             taken_at: When they were read. A symbol that had a fill since then waits for the next reading.
             root: The prefix of the source_ids. Calls with the same root continue the same series of exits.
+            on_recorded: Called when an exit of the position is recorded, before a worker can send it.
         """
-        return sum(self._close(position, taken_at, f"{root}-{position.symbol}-") for position in positions)
+        return sum(self._close(position, taken_at, f"{root}-{position.symbol}-", on_recorded) for position in positions)
 
-    def _close(self, position: Position, taken_at: datetime, root: str) -> bool:
+    def _close(
+        self, position: Position, taken_at: datetime, root: str, on_recorded: Callable[[Position], None]
+    ) -> bool:
         if not position.quantity or position.symbol in self._refused:
             return False
         following = self._next_exit(position.symbol, taken_at, root)
@@ -72,6 +82,7 @@ class ClosingExits:
         recorded = self._record(position, f"{root}{following.number}")
         if recorded is None:
             return False
+        on_recorded(position)
         if following.number > _REPORT_AFTER:
             facts = {"symbol": position.symbol, "tries": following.number - 1}
             log.error("exit.not_done", executor_id=self.runtime.executor.id, **facts)

@@ -10,7 +10,9 @@ import structlog
 
 from pipeline.accounts.snapshot import Snapshot
 from pipeline.accounts.switches import FlattenRequest, end_flatten, flatten_requests
+from pipeline.model.account import Position
 from pipeline.model.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable
+from pipeline.model.symbols import AssetClass, asset_class
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 from workers.account.refusals import AccountRefused
@@ -18,7 +20,8 @@ from workers.account.runtime import ExecutorRuntime
 from workers.account.snapshots import Snapshots
 from workers.keeper.closing_exits import ClosingExits
 from workers.keeper.entry_cancellation import cancel_entries
-from workers.keeper.open_orders import OpenOrders
+from workers.keeper.open_orders import OpenOrders, OtherOrders
+from workers.keeper.protective_stops import ProtectiveStops
 
 log = structlog.get_logger(__name__)
 
@@ -48,6 +51,7 @@ class Flatten:
     runtime: ExecutorRuntime
     exits: ClosingExits
     open_orders: OpenOrders
+    stops: ProtectiveStops
     who: str
     _checked_at: float = float("-inf")
     _taken_at: datetime = _NEVER
@@ -62,23 +66,26 @@ class Flatten:
         self._report(requests[0])
         self._checked_at = time.monotonic()
         cancel_entries(self.record, self.runtime)
-        others = self._cancel_others()
-        try:
-            snapshot = self._read_account()
-        except (BrokerUnavailable, BrokerUnreadable, BrokerRefusesAccount) as error:
-            self._log_wait(error)
-            return 0
-        return 0 if isinstance(snapshot, AccountRefused) else self._close(snapshot, requests, others=others)
+        snapshot = self._read_account()
+        others = self._cancel_others(snapshot)
+        return 0 if snapshot is None else self._close(snapshot, requests, others)
 
-    def _close(self, snapshot: Snapshot, requests: Sequence[FlattenRequest], *, others: int | None) -> int:
+    def _close(self, snapshot: Snapshot, requests: Sequence[FlattenRequest], others: OtherOrders | None) -> int:
         """Record the exits that are missing, and end the requests when the account is flat."""
         self._taken_at = snapshot.taken_at
         self._activity = self._read_activity()
         root = str(requests[0].switch_id)
-        recorded = self.exits.close(snapshot.positions, taken_at=snapshot.taken_at, root=root)
+        stops = () if others is None else others.stops
+
+        def cancel_stops(position: Position) -> None:
+            # While the market is closed, the position would be left without its stop until the open.
+            if _can_fill_now(position.symbol, snapshot):
+                self.stops.cancel([stop for stop in stops if stop.symbol == position.symbol])
+
+        recorded = self.exits.close(snapshot.positions, taken_at=snapshot.taken_at, root=root, on_recorded=cancel_stops)
         active = self._activity.open or self._activity.filled_since
         held = bool(snapshot.unreadable) or any(position.quantity for position in snapshot.positions)
-        if others == 0 and not active and not held:
+        if others is not None and not others.count and not active and not held:
             self._end(requests)
         return recorded
 
@@ -94,20 +101,27 @@ class Flatten:
         key = {"executor_id": self.runtime.executor.id, "taken_at": self._taken_at}
         return self.record.one(_Activity, sql("switches", "order_activity"), key)
 
-    def _cancel_others(self) -> int | None:
-        """Cancel all orders but our exits; return how many there are, None when they cannot be listed.
+    def _cancel_others(self, snapshot: Snapshot | None) -> OtherOrders | None:
+        """Cancel all orders but our exits and stops of positions; return them, None when they cannot be listed.
 
         The positions are closed in either case: no exit waits for a list that the broker does not answer.
         """
+        known = snapshot is not None and not snapshot.unreadable
+        held = {each.symbol: each.quantity for each in snapshot.positions} if snapshot and known else None
         try:
-            return self.open_orders.cancel()
+            return self.open_orders.cancel(held)
         except (BrokerUnavailable, BrokerUnreadable, BrokerRefusesAccount) as error:
             self._log_wait(error)
             return None
 
-    def _read_account(self) -> Snapshot | AccountRefused:
-        """Read the account now, with the budget of urgent requests."""
-        return Snapshots(self.record, self.runtime.executor, self.runtime.urgent).read()
+    def _read_account(self) -> Snapshot | None:
+        """Read the account now, with the budget of urgent requests; return None when that is not possible."""
+        try:
+            snapshot = Snapshots(self.record, self.runtime.executor, self.runtime.urgent).read()
+        except (BrokerUnavailable, BrokerUnreadable, BrokerRefusesAccount) as error:
+            self._log_wait(error)
+            return None
+        return None if isinstance(snapshot, AccountRefused) else snapshot
 
     def _log_wait(self, error: Exception) -> None:
         log.debug("flatten.waits", executor_id=self.runtime.executor.id, error=str(error))
@@ -121,3 +135,10 @@ class Flatten:
         why = "everything is closed"
         if self.record.run(lambda connection: end_flatten(connection, requests, by=self.who, why=why)):
             log.info("account.flattened", executor_id=self.runtime.executor.id)
+
+
+def _can_fill_now(symbol: str, snapshot: Snapshot) -> bool:
+    """Return whether a market order in *symbol* would fill at once."""
+    if asset_class(symbol) is AssetClass.CRYPTO:
+        return True
+    return snapshot.clock is not None and snapshot.clock.clock.is_open

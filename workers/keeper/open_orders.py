@@ -1,7 +1,8 @@
 """Cancel every order that is open at the broker, except our own exits, until none is left."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 import structlog
 
@@ -11,6 +12,7 @@ from pipeline.store.statements import sql
 from workers.account.runtime import ExecutorRuntime
 from workers.brokers.protocol import UnreadableRow
 from workers.execution.repeated_cancels import RepeatedCancels
+from workers.keeper.protective_stops import protects
 from workers.keeper.unreadable_orders import note_unreadable
 
 log = structlog.get_logger(__name__)
@@ -21,6 +23,15 @@ def _log_failure(order_id: str, error: Exception) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OtherOrders:
+    """The open orders that are not our exits."""
+
+    count: int
+    #: The stops of positions among them.
+    stops: tuple[BrokerOrder, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class OpenOrders:
     """Cancels one account's open orders. One that cannot be canceled, or not even read, delays no other."""
 
@@ -28,8 +39,10 @@ class OpenOrders:
     runtime: ExecutorRuntime
     _cancels: RepeatedCancels = field(default_factory=lambda: RepeatedCancels(on_failure=_log_failure))
 
-    def cancel(self) -> int:
-        """Ask for the cancels that are missing; return how many orders the broker shows besides our own exits.
+    def cancel(self, held: Mapping[str, Decimal] | None) -> OtherOrders:
+        """Ask for the cancels that are missing; return the orders that the broker shows besides our own exits.
+
+        The stops of the positions *held* (None: not known) are left, since each is canceled with its close.
 
         Raises:
             BrokerUnavailable, BrokerRefusesAccount, BrokerUnreadable: the orders could not be listed.
@@ -39,10 +52,11 @@ class OpenOrders:
         note_unreadable(self.record, self.runtime.executor.id, unreadable)
         kept = self._kept(orders)
         # A `tw-` id does not make an order ours: the record may be an older one, restored from a backup.
-        others = [order.order_id for order in orders if order.client_order_id not in kept]
-        others += [row.row_id for row in unreadable]
-        self._cancels.ask(broker, others)
-        return len(others)
+        others = [order for order in orders if order.client_order_id not in kept]
+        stops = [order for order in others if protects(order, held)]
+        ids = [order.order_id for order in others if order not in stops] + [row.row_id for row in unreadable]
+        self._cancels.ask(broker, ids)
+        return OtherOrders(count=len(ids) + len(stops), stops=tuple(stops))
 
     def _kept(self, orders: Sequence[BrokerOrder]) -> set[str]:
         ids = [order.client_order_id for order in orders]

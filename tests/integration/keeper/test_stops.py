@@ -273,6 +273,81 @@ def test_flatten_cancels_an_order_that_the_record_does_not_know(core: Core, clie
     assert {order["id"]: order["status"] for order in core.orders()}[order_id] == "canceled"
 
 
+def stop_by_hand(core: Core) -> str:
+    """Place a stop that protects the position in AAPL; return its id."""
+    terms = {"symbol": "AAPL", "side": "sell", "type": "stop", "stop_price": "50", "limit_price": None}
+    return placed_raw(core, "stop-by-hand", time_in_force="gtc", **terms)
+
+
+def open_stops(core: Core) -> list[tuple[str, str, str, str]]:
+    stops = [each for each in core.orders() if each["id"] in open_orders(core) and each["type"] == "stop"]
+    return [(each["side"], each["qty"], each["stop_price"], each["time_in_force"]) for each in stops]
+
+
+def test_a_stop_is_canceled_together_with_the_close_of_its_position(core: Core) -> None:
+    bought(core)
+    stop_by_hand(core)
+    turn(core, SwitchKind.HALTED, flatten=True)
+    keeper = stops(core)
+
+    flat(core, keeper)
+
+    keeper.run_once()
+    assert (positions(core), open_orders(core)) == ({}, [])
+    assert {row["ending"] for row in core.rows("SELECT ending FROM canceled_stop")} == {"closed"}
+
+
+def test_an_equal_stop_is_placed_when_the_close_is_not_accepted_in_time(core: Core) -> None:
+    bought(core)
+    order_id = stop_by_hand(core)
+    turn(core, SwitchKind.HALTED, flatten=True)
+    keeper = stops(core)
+    # No worker sends the close.
+    keeper.run_once()
+    until(lambda: open_orders(core) == [])
+    keeper.run_once()
+    assert open_orders(core) == []
+    core.rows("UPDATE canceled_stop SET asked_at = asked_at - interval '6 seconds'")
+
+    keeper.run_once()
+    stops(core).run_once()
+
+    assert open_stops(core) == [("sell", "1", "50", "gtc")]
+    [row] = core.rows("SELECT order_id, ending FROM canceled_stop")
+    assert row == {"order_id": order_id, "ending": "restored"}
+    flat(core, keeper)
+    assert (positions(core), open_orders(core)) == ({}, [])
+
+
+def test_no_stop_is_placed_for_a_position_that_is_gone(core: Core) -> None:
+    bought(core)
+    stop_by_hand(core)
+    turn(core, SwitchKind.HALTED, flatten=True)
+    keeper = stops(core)
+    keeper.run_once()
+    until(lambda: open_orders(core) == [])
+    by_hand(core, "AAPL", OrderSide.SELL, 1)
+    until(lambda: positions(core) == {})
+    core.rows("UPDATE canceled_stop SET asked_at = asked_at - interval '6 seconds'")
+
+    keeper.run_once()
+
+    assert open_orders(core) == []
+    assert core.rows("SELECT ending FROM canceled_stop") == [{"ending": "gone"}]
+
+
+def test_a_stop_stays_while_the_market_is_closed(core: Core) -> None:
+    bought(core)
+    order_id = stop_by_hand(core)
+    core.exchange.admin("clock", {"mode": "fixed", "now": "2026-11-28T15:00:00Z"})
+    turn(core, SwitchKind.HALTED, flatten=True)
+
+    stops(core).run_once()
+
+    assert [row["symbol"] for row in closing(core)] == ["AAPL"]
+    assert open_orders(core) == [order_id]
+
+
 def test_an_order_that_cannot_be_read_hides_no_fill(core: Core) -> None:
     core.prices(MSFT=100)
     placed_raw(core, "Kauf für Ann", symbol="MSFT")

@@ -159,3 +159,23 @@ def test_a_clock_that_does_not_say_is_unreadable(changes: dict[str, Any]) -> Non
 
     with pytest.raises(BrokerUnreadable):
         words.clock_from_broker(raw)
+
+
+STOPS: dict[str, dict[str, Any]] = {
+    "stop": {"stop_price": "170"},
+    "stop_limit": {"stop_price": "170", "limit_price": "169.5"},
+    "trailing_stop": {"trail_percent": "2.5", "stop_price": "171.3"},
+}
+
+
+@pytest.mark.parametrize("kind", STOPS.keys())
+def test_the_terms_of_a_stop_are_read(kind: str) -> None:
+    none = dict.fromkeys(("limit_price", "stop_price", "trail_price", "trail_percent"))
+    raw = payloads.order(side="sell", time_in_force="gtc", type=kind, **none | STOPS[kind])
+
+    stop = words.order_from_broker(raw).stop
+
+    assert stop is not None
+    found = {name: str(value) for name, value in vars(stop).items() if value is not None}
+    assert found == {"type": kind, "time_in_force": "gtc"} | STOPS[kind]
+    assert words.order_from_broker(payloads.order()).stop is None

@@ -12,11 +12,13 @@ from typing import Any, Final, TypeVar
 
 from pipeline.model.account import Account, Asset, Clock, Position
 from pipeline.model.errors import BrokerUnreadable
-from pipeline.model.orders import BrokerOrder, OrderStatus
+from pipeline.model.orders import BrokerOrder, OrderStatus, StopTerms
 from pipeline.model.symbols import of_broker
 from workers.brokers.alpaca.fields import Fields
 
 T = TypeVar("T")
+
+_STOPS: Final = frozenset({"stop", "stop_limit", "trailing_stop"})
 
 STATUSES: Final[Mapping[str, OrderStatus]] = {
     "accepted": OrderStatus.WORKING,
@@ -59,6 +61,19 @@ def order_from_broker(raw: Any) -> BrokerOrder:
         raw_status=raw_status,
         created_at=fields.time_or_none("created_at"),
         replaced_by=fields.word("replaced_by") if raw.get("replaced_by") else None,
+        stop=_stop_terms(fields),
+    )
+
+
+def _stop_terms(fields: Fields) -> StopTerms | None:
+    """Read the terms of a stop. The legs of a bracket count too; an order of an amount of money is never a stop."""
+    if fields.raw.get("type") not in _STOPS or fields.amount_or_none("qty") is None:
+        return None
+    prices = ("limit_price", "stop_price", "trail_price", "trail_percent")
+    return StopTerms(
+        type=fields.word("type"),
+        time_in_force=fields.word("time_in_force"),
+        **{name: fields.amount_or_none(name) for name in prices},
     )
 
 
