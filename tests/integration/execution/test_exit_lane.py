@@ -49,7 +49,9 @@ HOLDS: dict[str, Callable[[Core], None]] = {
 
 def batch(core: Core, count: int) -> list[UUID]:
     """Record entries of as many symbols, and enqueue them."""
-    rows = [core.record_signal(signal(f"Q{chr(65 + n // 26)}{chr(65 + n % 26)}")) for n in range(count)]
+    symbols = [f"Q{chr(65 + n // 26)}{chr(65 + n % 26)}" for n in range(count)]
+    core.prices(**dict.fromkeys(symbols, 100))
+    rows = [core.record_signal(signal(symbol)) for symbol in symbols]
     core.dispatcher.enqueue(rows)
     return [row.execution_id for row in rows]
 
