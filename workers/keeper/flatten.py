@@ -84,10 +84,16 @@ class Flatten:
 
         recorded = self.exits.close(snapshot.positions, taken_at=snapshot.taken_at, root=root, on_recorded=cancel_stops)
         active = self._activity.open or self._activity.filled_since
-        held = bool(snapshot.unreadable) or any(position.quantity for position in snapshot.positions)
-        if others is not None and not others.count and not active and not held:
+        if others is not None and not others.count and not active and self._is_flat(snapshot):
             self._end(requests)
         return recorded
+
+    def _is_flat(self, snapshot: Snapshot) -> bool:
+        """Return whether the account holds nothing, now too: an order may have filled before the orders were listed."""
+        if _holds_something(snapshot):
+            return False
+        now = self._read_account()
+        return now is not None and not _holds_something(now)
 
     def _is_due(self) -> bool:
         """Return whether to check the broker. A check costs requests, and most of the time nothing has changed."""
@@ -135,6 +141,10 @@ class Flatten:
         why = "everything is closed"
         if self.record.run(lambda connection: end_flatten(connection, requests, by=self.who, why=why)):
             log.info("account.flattened", executor_id=self.runtime.executor.id)
+
+
+def _holds_something(snapshot: Snapshot) -> bool:
+    return bool(snapshot.unreadable) or any(position.quantity for position in snapshot.positions)
 
 
 def _can_fill_now(symbol: str, snapshot: Snapshot) -> bool:

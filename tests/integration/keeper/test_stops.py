@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
@@ -12,7 +13,7 @@ from pipeline.accounts.account_key import account_key_of
 from pipeline.accounts.switches import PERSON, turn_off, turn_on
 from pipeline.model.orders import OrderRequest, OrderSide
 from pipeline.model.switches import SwitchKind
-from tests.factories import Core, until
+from tests.factories import Core, executor_toml, until
 from tests.integration.limited_stage import changed_toml
 from workers.brokers.protocol import Accepted
 from workers.keeper.account_controls import AccountControls, account_controls_of
@@ -271,6 +272,21 @@ def test_flatten_cancels_an_order_that_the_record_does_not_know(core: Core, clie
 
     assert (positions(core), open_orders(core)) == ({}, [])
     assert {order["id"]: order["status"] for order in core.orders()}[order_id] == "canceled"
+
+
+def test_flatten_closes_what_an_order_filled_while_the_orders_were_listed(make_core: Any) -> None:
+    core: Core = make_core(executor_toml(broker_timeout_s=20))
+    core.prices(AAPL=100)
+    turn(core, SwitchKind.HALTED, flatten=True)
+    core.faults({"on": "list", "kind": "latency", "seconds": 2.0})
+    with ThreadPoolExecutor(1) as pool:
+        checked = pool.submit(stops(core).run_once)
+        until(lambda: core.exchange.admin("faults")["faults"][0]["hits"])
+        by_hand(core, "AAPL", OrderSide.BUY, 1)
+        until(lambda: positions(core))
+        checked.result()
+
+    assert core.rows("SELECT 1 FROM switch WHERE flatten")
 
 
 def stop_by_hand(core: Core) -> str:
