@@ -1,6 +1,5 @@
 """A reading of a broker account: balances, positions and the market's clock, as the record keeps it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -75,13 +74,6 @@ def read_snapshot(connection: Connection[DictRow], executor_id: str) -> Snapshot
     """Return the newest snapshot of the executor's account; None before its first reading."""
     row = fetch_maybe(connection, SnapshotRow, sql("accounts", "snapshot"), {"executor_id": executor_id})
     return None if row is None else row.snapshot()
-
-
-def snapshot_of(row: Mapping[str, Any]) -> Snapshot:
-    """Return the snapshot that *row* of the record holds."""
-    return SnapshotRow(
-        **{name: row[name] for name in ("account", "positions", "unreadable", "taken_at", "clock", "now")}
-    ).snapshot()
 
 
 def snapshot_values(snapshot: Snapshot) -> dict[str, Any]:
