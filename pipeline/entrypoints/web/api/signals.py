@@ -30,7 +30,7 @@ def router(context: WebContext) -> APIRouter:
     async def record_signal(request: Request, response: Response) -> RecordedView:
         """Record one signal: the JSON object that `tradewire signal send` reads. The answer comes after the commit.
 
-        After 503 it is certainly not recorded: send it again. The same `source_id` never makes a second order.
+        After 503 it may not be recorded: send it again. The same `source_id` never makes a second order.
         """
         recorded = await run_in_threadpool(receive, context, await request.body(), holder_of(request).name)
         response.status_code = 200 if recorded.duplicate else 201
