@@ -38,7 +38,7 @@ def turn_on(
     """Turn a switch on in the caller's transaction; return whether that changed anything.
 
     A switch that is on already keeps the *facts*, the name and the time of its first turn. *flatten* asks the keeper
-    to close everything once. A limit's request is not repeated while its halt is on; a person's is.
+    to close everything once. While the halt is on, a person may ask for that again, and a limit does not.
     """
     values = {
         "switch_id": uuid4(),

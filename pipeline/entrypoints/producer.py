@@ -51,7 +51,7 @@ class SignalDelivery:
         self._fallback_logged = False
 
     def deliver(self, raw: Mapping[str, Any], waited: timedelta) -> None:
-        """Record *raw*, which has waited here for so long, and enqueue its executions, or execute them here.
+        """Record *raw*, which has waited here for the given time, and enqueue its executions, or execute them here.
 
         Raises:
             InvalidSignal: it is not a signal; it was recorded as a refusal.

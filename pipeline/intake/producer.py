@@ -18,8 +18,8 @@ from pipeline.model.errors import InvalidSignal, QueueUnavailable, RecordUnavail
 
 log = structlog.get_logger(__name__)
 
-#: Records a raw signal that has waited here for so long, and has it executed. After `RecordUnavailable` it is called
-#: again; any other error is final for that signal.
+#: Records a raw signal, which has waited here for the given time, and has it executed. After `RecordUnavailable` it is
+#: called again; any other error is final for that signal.
 Deliver = Callable[[Mapping[str, Any], timedelta], None]
 #: Records input that is no signal: raw, code, message. After `RecordUnavailable` it is called again.
 Refuse = Callable[[Mapping[str, Any], str, str], None]
@@ -46,7 +46,7 @@ class ProducerHealth:
 class Producer:
     """A daemon: one thread per source, and the caller's thread, which records their signals.
 
-    When it is killed, it loses at most the signals that PostgreSQL could not take. A signal whose commit was not
+    When it is killed, it loses at most the signals that PostgreSQL could not record yet. A signal whose commit was not
     confirmed comes again with the same `source_id`, which changes nothing.
     """
 
@@ -123,7 +123,7 @@ class Producer:
                 settled += 1
         return settled
 
-    # Returns False when the input became a refusal, which is recorded next.
+    # Returns False when the input became a refusal, which the next call records.
     def _settle(self, waiting: BufferedInput) -> bool:
         raw, refusal = waiting.raw, waiting.refusal
         try:
@@ -143,7 +143,7 @@ class Producer:
             return self._give_up(waiting)
         return True
 
-    # A refusal that fails is only logged: otherwise it would be tried for ever.
+    # A refusal that cannot be recorded is only logged: otherwise it would be tried for ever.
     def _give_up(self, waiting: BufferedInput) -> bool:
         if waiting.refusal is not None:
             return True

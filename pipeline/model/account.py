@@ -31,7 +31,7 @@ class Position:
     symbol: str
     quantity: Decimal
     available: Decimal
-    #: None: the broker does not report it, which keeps no exit from closing the position.
+    #: None: the broker does not report it. Exits can close the position all the same.
     average_entry_price: Decimal | None
     current_price: Decimal | None
     #: The position's value and cost as the broker states them, signed, in the account's currency. A contract's value is
@@ -95,7 +95,7 @@ class Transfer:
 
     #: The broker's id. A transfer that is listed again has the same id.
     transfer_id: str
-    #: When the broker booked it, in UTC. Where the broker reports only the day: midnight in New York, its beginning.
+    #: When the broker booked it, in UTC. Where the broker reports only the day: its midnight in New York.
     at: datetime
     amount: Decimal
 

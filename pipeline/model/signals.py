@@ -63,7 +63,7 @@ def _bounded(value: Decimal) -> Decimal:
     exponent = value.as_tuple().exponent
     if value > _LARGEST or (isinstance(exponent, int) and -exponent > _MOST_DECIMALS):
         raise ValueError(f"must be at most {_LARGEST:f} with at most {_MOST_DECIMALS} decimals")
-    # A zero may have any exponent, which the column does not store.
+    # A zero may have any exponent, and the column cannot store a very small one.
     return value or Decimal(0)
 
 

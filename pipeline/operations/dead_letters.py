@@ -85,7 +85,7 @@ class DeadLetters:
     def requeue_from_dashboard(self, job_id: str, execution_id: UUID) -> bool:
         """Requeue the dead letter that *job_id* names, because a person requeued its job on rq-dashboard.
 
-        It does so once per dead letter. Return whether that one was open.
+        It does so once per dead letter. Return whether the dead letter was open.
         """
         # The number belongs to one dead letter of the execution. The job of an earlier dead letter requeues nothing.
         number = job_id.removeprefix(DEAD_PREFIX).rpartition("-")[2]

@@ -35,7 +35,7 @@ def end_execution(record: Record, execution_id: UUID, *, by: str, why: str) -> E
     """End an execution that is queued or held: it is skipped, and the next one of its symbol may go.
 
     Raises:
-        NotPossible: it is neither queued nor held, the broker may have its order, or there is none of that id.
+        NotPossible: it is neither queued nor held, the broker may have its order, or no execution has that id.
         RecordUnavailable: PostgreSQL is away.
     """
     reason = Reason(code=Code.ENDED_BY_PERSON, facts={"by": storable(by)})

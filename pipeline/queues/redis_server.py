@@ -11,7 +11,7 @@ from redis.retry import Retry
 from pipeline.model.errors import NotPossible, QueueUnavailable
 from pipeline.model.outages import Need, Outage, outage_of
 
-_OLDEST_SERVER = (6, 2)  # The first with LMOVE, by which `check_writes` tests it.
+_OLDEST_SERVER = (6, 2)  # The first release with LMOVE, which `check_writes` needs.
 _NO_LIST = "tradewire:no-such-list"
 
 

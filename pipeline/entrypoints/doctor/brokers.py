@@ -79,7 +79,7 @@ def _opened(executor: ExecutorSettings, settings: Settings, record: Record | Non
 
 
 def _account_of(broker: Broker) -> Account:
-    # Asked once more after a failure, because one lost answer does not mean that the broker is away.
+    # The broker is asked once more after a failure, because one lost answer does not mean that the broker is away.
     try:
         return broker.account()
     except (RecordUnavailable, BrokerRefusesAccount, BrokerOverRate):

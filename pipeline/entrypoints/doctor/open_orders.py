@@ -35,8 +35,8 @@ def _open_orders(executor_id: str, strays: list[StrayOrder], last: Mapping[str, 
         return critical(
             name,
             "not in the record: " + "; ".join(map(str, strays)),
-            cause="Another installation trades this account, or the record was restored from a backup.",
-            remedy=f"Cancel them at the broker, or `tradewire flatten {executor_id}`.",
+            cause="Either another installation trades this account, or the record was restored from a backup.",
+            remedy=f"Cancel them at the broker, or run `tradewire flatten {executor_id}`.",
         )
     if executor_id not in last:
         return ok(name, "not read yet")

@@ -8,7 +8,7 @@ from pipeline.monitoring.heartbeats import release
 from pipeline.store.processes import SETTINGS, VERSION, LivingProcess, living_processes
 from pipeline.store.record import Record
 
-_LATE_S, _VERY_LATE_S = 5.0, 30.0  # From here on a warning, and critical.
+_LATE_S, _VERY_LATE_S = 5.0, 30.0  # A longer delay is a warning, or critical.
 
 
 def check_processes(record: Record, executor_ids: tuple[str, ...]) -> list[CheckResult]:

@@ -1,10 +1,10 @@
-"""Report how far a drill is."""
+"""Report the progress of a drill."""
 
 from typing import Protocol
 
 
 class DrillProgress(Protocol):
-    """Receives how far a drill is. It is called often, from the thread that drills."""
+    """Receives the progress of a drill. It is called often, from the thread that drills."""
 
     def step(self, name: str, total: int) -> None:
         """Begin the step *name*, which is done at *total*."""

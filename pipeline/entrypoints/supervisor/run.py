@@ -1,9 +1,9 @@
 """Run all of tradewire with one command, until a stop is requested.
 
-This supervisor is our own because no other one starts a process when the servers that it needs are ready, and ends its
-children when it is killed itself; most of the code here does these two things. honcho's manager, which fits the
-Procfile, ends everything when one process ends and restarts nothing; circus depends on ZeroMQ and Tornado; supervisord
-is configured by files and runs as a daemon.
+This supervisor is our own, because the others neither start a process when the servers that it needs are ready, nor end
+their children when they are killed themselves; most of the code here does these two things. honcho's manager, which
+fits the Procfile, ends everything when one process ends and restarts nothing; circus depends on ZeroMQ and Tornado;
+supervisord is configured by files and runs as a daemon.
 """
 
 import threading
@@ -22,7 +22,7 @@ from pipeline.entrypoints.supervisor.supervisor import ServerMissing, Supervisor
 
 log = structlog.get_logger(__name__)
 
-#: Yields lines to print as they come, from a database URL until the event is set.
+#: Takes a database URL, and yields lines to print as they come, until the event is set.
 Feed = Callable[[str, threading.Event], Iterable[str]]
 
 _FEED_PAUSE_S = 1.0

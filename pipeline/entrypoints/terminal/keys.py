@@ -31,7 +31,9 @@ class Keys:
         self._waiting = ""
 
     def next(self, wait_s: float, *, text: bool = False) -> str | None:
-        """Return the next key by its name or letter, or None after *wait_s* seconds. With *text*, j and k are letters.
+        """Return the next key by its name or letter, or None after *wait_s* seconds.
+
+        With *text*, the keys j and k are letters, not arrows.
 
         Raises:
             EOFError: the terminal is gone.

@@ -74,7 +74,7 @@ class AlpacaSource:
             opinion = consensus(window)
             if opinion is not None:
                 source_id, ended_at = f"{symbol}-{begun_at.isoformat()}", begun_at + _BAR
-                # The end of the bar is a time of Alpaca's clock. A bar that has not ended is as old as its receipt.
+                # The end of the bar is a time of Alpaca's clock. A bar that has not ended ages from its receipt.
                 at = None if ended_at > now else ended_at
                 signals.append(
                     as_signal(opinion, source=self.name, source_id=source_id, symbol=symbol, generated_at=at)

@@ -105,7 +105,7 @@ def consensus(bars: Sequence[Bar]) -> Opinion | None:
 def as_signal(
     opinion: Opinion, *, source: str, source_id: str, symbol: str, generated_at: datetime | None = None
 ) -> dict[str, Any]:
-    """Return *opinion* as a raw signal, with money as strings. Without *generated_at* it is as old as its receipt."""
+    """Return *opinion* as a raw signal, with money as strings. None: the age of the signal counts from its receipt."""
     return {
         "source": source,
         "source_id": source_id,

@@ -78,7 +78,7 @@ def _document(first_line: int, content: bytes, numbered: Iterator[tuple[int, byt
         size += len(line)
         depth += _depth(line)
         end = end if after else len(parts)
-        # The document ends with its last bracket. Beyond the limit it is refused. What follows is read by the line.
+        # The document ends with its last bracket. A longer one is refused. The text after it is read line by line.
         if (depth <= 0 and not after) or len(after) == enough or size > LONGEST:
             break
     if len(after) < enough:

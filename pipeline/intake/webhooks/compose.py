@@ -99,7 +99,7 @@ def _entry_or_exit(alert: Alert, action: Action) -> ComposedOrder:
         # Flat afterwards closes the whole position; a position on the other side means that a part of it is closed.
         whole = alert.position is SentPosition.FLAT and (size is None or size.unit is SizeUnit.UNITS)
         if alert.position is SentPosition.FLAT and not whole and size is not None and size.value != _ALL:
-            message = f"{size.key}: the position after the order is flat, so all of it is closed: send one of both"
+            message = f"{size.key}: the position after the order is flat, so all of it is closed: send one of them"
             raise InvalidSignal(RefusalCode.NOT_SUPPORTED, message)
         return ComposedOrder(action=action, intent=Intent.CLOSE, size=None if whole else size)
     if alert.intent is Intent.OPEN or before is SentPosition.FLAT or (before is after and alert.position is after):
@@ -117,7 +117,7 @@ def _entry_or_exit(alert: Alert, action: Action) -> ComposedOrder:
 def _refuse_for_entries(terms: OrderTerms, traded: AssetClass) -> None:
     """Refuse instructions that only exits follow: an exit waits for its market, and is sent again until it is done."""
     if terms.for_exits is not None:
-        message = f"{terms.for_exits}: an entry cannot follow it: remove it (hours.closed, order.entry_timeout_s)"
+        message = f"{terms.for_exits}: an entry cannot follow it: remove it (hours.closed decides about hours)"
         raise InvalidSignal(RefusalCode.NOT_SUPPORTED, message)
     if terms.time_in_force is not None:
         key, sent = terms.time_in_force

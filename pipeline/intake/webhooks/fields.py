@@ -7,7 +7,7 @@ from pipeline.intake.webhooks.message import RefusalCode
 from pipeline.intake.webhooks.vocabulary import joined, term_of, words_of
 from pipeline.model.errors import InvalidSignal
 
-# Some senders mean the price at which a stop order is sent, others the stop of the position.
+# Some senders mean the trigger price of a stop order by it, others the stop of the position.
 _STOP_PRICE, _TRIGGER_PRICE = "stopprice", "trigger_price"
 
 
@@ -23,10 +23,10 @@ class AlertFields(dict[str, Any]):
         return self._sent.get(name, name)
 
     def take(self, other: "AlertFields") -> None:
-        """Add the fields of *other*, which win over those of the same name, unless they tell about the order.
+        """Add the fields of *other*. They replace fields of the same name, except instructions about the order.
 
         Raises:
-            InvalidSignal: both say something else about the order.
+            InvalidSignal: both have the same instruction about the order, with different values.
         """
         for name, value in other.items():
             if name in self and term_of(name) is None and not is_absent(value):

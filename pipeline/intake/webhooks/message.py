@@ -65,7 +65,7 @@ class SizeUnit(StrEnum):
     DOLLARS = "notional"
     OF_EQUITY = "equity_percent"
     OF_POSITION = "close_percent"
-    #: Of what, is not said.
+    #: A percentage of something that is not named.
     PERCENT = "percent"
 
 
@@ -80,7 +80,7 @@ class Size:
 
 @dataclass(frozen=True, kw_only=True)
 class OrderTerms:
-    """What a body says about its order besides symbol, side, prices and times. None: it does not say it."""
+    """The instructions of a body about its order, besides symbol, side, prices and times. None: there is none."""
 
     size: Size | None = None
     #: market or limit.

@@ -61,8 +61,8 @@ class WebhookReceiver:
     ) -> None:
         """Receive deliveries for *webhooks*.
 
-        *is_main* returns whether a token is the main token, which is the secret of webhooks without one. *busy* counts
-        one delivery of a webhook, by its name, and returns whether that is more than a minute allows.
+        *is_main* returns whether a token is the main token, which is the secret of webhooks without their own.
+        *busy* counts one delivery of a webhook, by its name, and returns whether a minute has had too many.
         """
         self._record = record
         self._intake = intake

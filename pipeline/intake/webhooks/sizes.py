@@ -79,7 +79,7 @@ def _read(key: str, value: Any, unit: SizeUnit | None, named: tuple[str, SizeUni
     if units & {SizeUnit.OF_EQUITY, SizeUnit.OF_POSITION}:
         units.discard(SizeUnit.PERCENT)
     if len(units) != 1:
-        why = "it has two units" if units else "its unit is not said: send quantity for shares or coins"
+        why = "it has two units" if units else "its unit is not named: send quantity for shares or coins"
         raise _unsupported(key, why)
     number = values.number({key: value}, key)
     assert number is not None

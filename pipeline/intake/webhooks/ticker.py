@@ -1,4 +1,4 @@
-"""Turn what a sender calls a symbol into ours: `NASDAQ:AAPL` into AAPL, `BINANCE:BTCUSDT` into BTC/USD."""
+"""Turn a sender's symbol into ours: `NASDAQ:AAPL` into AAPL, `BINANCE:BTCUSDT` into BTC/USD."""
 
 import re
 
@@ -33,9 +33,9 @@ _FUTURE = re.compile(r"^[A-Z0-9]{1,4}(\d!|[FGHJKMNQUVXZ]\d{2,4})$")
 def our_symbol(sent: str, webhook: WebhookSettings) -> str:
     """Return our symbol for what was sent.
 
-    The webhook's own list is asked first, for the whole and without the exchange. The exchange is stripped when it is
-    one of the US, of crypto, or in the webhook's list. `BTCUSDT` and `BTCUSDC`, without a slash, count as dollars
-    unless the webhook keeps them.
+    The webhook's own list is searched first, for the symbol with its exchange and then without it. The exchange is
+    removed when it is a US or a crypto exchange, or in the webhook's list. `BTCUSDT` and `BTCUSDC`, without a slash,
+    count as dollars unless the webhook keeps them.
 
     Raises:
         InvalidSignal: it is not a share or a pair that can be traded here.

@@ -140,7 +140,7 @@ def _flat(sent: Mapping[str, Any]) -> AlertFields:
     for name in _INNER:
         if isinstance(top.get(name), dict):
             inner = fields_of(top.pop(name), KNOWN)
-            # Of a bar, the time is not that of the firing, and the volume is not that of the order.
+            # In a bar, `time` is not the time of the alert, and `volume` is not the order's size.
             inner.pop("time", None)
             if name == "bar":
                 inner.pop("volume", None)

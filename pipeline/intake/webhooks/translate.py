@@ -1,4 +1,4 @@
-"""Translate a body into a signal: recognise the dialect, read the alert, and choose the id that makes a re-send."""
+"""Translate a body into a signal: recognise the dialect, read the alert, and choose the id that its re-sends share."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ _TRADERSPOST_ACTIONS = frozenset({"add", "cancel", "reverse"})
 
 @dataclass(frozen=True, kw_only=True)
 class Translation:
-    """The signal of a body, and the identity that makes a re-send."""
+    """The signal of a body, and how a re-send of it is recognised."""
 
     #: tradingview, traderspost, signalstack, template or text.
     dialect: str

@@ -89,8 +89,8 @@ _SPELLINGS = {
         run_mode flag flags""",
 }
 
-# A key with one of these words may change the order. The words of the spellings above that also name other things are
-# left out: type, order, mode, volume, price.
+# A key with one of these words may change the order. Some words of the spellings above are left out, since they also
+# name other things: type, order, mode, volume, price.
 _WORDS = one_of(
     """
     quantity qty size sizing share shares lot lots contract contracts unit units coins amount notional dollar dollars

@@ -87,7 +87,7 @@ def dead_letters(connection: Connection[DictRow], _: Mapping[str, ExecutorSettin
     alerts = [
         raised(
             AlertKind.DEAD_LETTER,
-            # The number, because an execution that was requeued may die again, which is news.
+            # The number makes a new alert when an execution that was requeued becomes a dead letter again.
             f"{dead_letter.execution_id}:{dead_letter.number}",
             f"dead letter at {dead_letter}: {sentence(dead_letter.reason_code, dead_letter.reason_facts)}",
             **dead_letter.facts,
@@ -99,7 +99,7 @@ def dead_letters(connection: Connection[DictRow], _: Mapping[str, ExecutorSettin
 
 
 def unknown_outcomes(connection: Connection[DictRow], _: Mapping[str, ExecutorSettings]) -> ConditionResult:
-    """Find the executions whose order may be at the broker, for too long."""
+    """Find the executions of which it has been unknown for too long whether the broker has an order."""
     values = {"age": UNKNOWN_AFTER, "limit": _MOST}
     unknown = fetch_all(connection, _UnknownOutcome, sql("alerts", "unknowns"), values)
     alerts = [
@@ -164,7 +164,7 @@ def refused_exits(connection: Connection[DictRow], _: Mapping[str, ExecutorSetti
 
 
 def late_orders(connection: Connection[DictRow], _: Mapping[str, ExecutorSettings]) -> ConditionResult:
-    """Find the orders of the last hour that the broker turned out to hold after their execution had ended."""
+    """Find the late orders of the last hour: the broker held one after its execution had ended here."""
     orders = fetch_all(connection, _LateOrder, sql("alerts", "late_orders"), {"limit": _MOST})
     alerts = [
         raised(

@@ -89,7 +89,7 @@ class Tallies:
         self._tally = MetricTally()
 
     def count(self, *, within_s: float) -> MetricTally | None:
-        """Count the new state changes; None when there were too many for the time, and another call continues.
+        """Count the new state changes. Return None when *within_s* was too short for them; the next call continues.
 
         The next call changes the result. Callers must not change it.
 

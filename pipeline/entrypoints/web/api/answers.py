@@ -30,13 +30,13 @@ class SignalStats(SignalCounts, _HoursBack):
 
 
 class ExecutionMetrics(Report, _CountedHours):
-    """The executions of the last hours' signals, and the open work of now."""
+    """The executions of the signals of the last hours, and the work that is open now."""
 
     executors: dict[str, OpenCounts]
 
 
 class ReasonsAnswer(_CountedHours):
-    """Why executions of the last hours came to nothing."""
+    """The reasons of the executions of the last hours that have no order."""
 
     reasons: Annotated[dict[str, int], Field(examples=[{"confidence_below_minimum": 12}])]
     items: list[ReasonCount]

@@ -22,7 +22,7 @@ _BEAT_S = 15.0
 # A client that missed more than this must read the lists again.
 _MOST_MISSED = 5000
 _BATCH = 500
-# `moves_after` leaves the newest changes out, so that none is skipped.
+# `moves_after` leaves out the newest changes, because a change with a smaller number may still be committed.
 _SETTLED_S = 0.1
 _AWAY = "PostgreSQL is away: try again"
 _BIGINT = 2**63 - 1

@@ -35,7 +35,7 @@ class Outcomes:
         self._reader: asyncio.Task[None] | None = None
 
     async def of(self, recorded: Recorded, *, executor_id: str | None, timeout_s: float) -> Rows:
-        """Return the signal's executions when all are decided, or that of *executor_id*, or after *timeout_s*.
+        """Return the signal's executions once all, or only that of *executor_id*, are decided, or after *timeout_s*.
 
         While PostgreSQL is away it goes on waiting, and then returns the executions as last read.
         """
