@@ -201,7 +201,7 @@ ORDER BY at DESC
 LIMIT %(limit)s
 
 -- name: late_orders
--- Orders of executions that had ended, and old orders of requeued executions that turned up after the new one was sent.
+-- Orders of executions that had ended, and old orders of requeued executions that were found after the new one was sent.
 SELECT execution_id, executor_id, action, symbol, order_id
 FROM (
     SELECT h.execution_id, e.executor_id, e.action, e.symbol, o.order_id, h.at

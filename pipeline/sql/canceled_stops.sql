@@ -1,5 +1,5 @@
 -- name: record
--- Before the cancel is requested: a process that dies in between leaves what another one restores.
+-- This is written before the cancel is requested, so that another process can restore the stop if this one dies.
 INSERT INTO canceled_stop (executor_id, order_id, symbol, request)
 VALUES (%(executor_id)s, %(order_id)s, %(symbol)s, %(request)s)
 ON CONFLICT (executor_id, order_id) DO UPDATE

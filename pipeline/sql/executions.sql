@@ -53,7 +53,7 @@ WHERE e.execution_id = %(execution_id)s
 RETURNING e.execution_id
 
 -- name: takeable
--- The execution, if it could be claimed now apart from earlier ones of its symbol.
+-- The execution, if only an earlier one of its symbol can prevent a claim now.
 SELECT e.execution_id, e.executor_id, e.symbol, e.seq, e.action, s.intent, s.source, s.strategy
 FROM execution AS e
 JOIN signal AS s USING (signal_id)
@@ -96,8 +96,8 @@ SELECT EXISTS (
 
 -- name: waiting_exits
 -- Exits that no worker took for some time, the oldest first: executions that can only close, and where shorting is
--- allowed those against a position or against a working entry. *behind*: an earlier execution that is due and that no
--- exit ends, since the broker may have its order.
+-- allowed those against a position or against a working entry. *behind*: an earlier execution that is due. No exit
+-- ends it, since the broker may have its order.
 SELECT e.execution_id, e.symbol, e.action, s.intent, s.source, s.strategy,
     s.intent = 'close' OR (e.action = 'SELL' AND NOT %(may_short)s) AS only_closes,
     (

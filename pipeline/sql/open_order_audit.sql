@@ -20,7 +20,7 @@ WHERE executor_id = ANY(%(executor_ids)s)
 
 -- name: claim_unconfirmed
 -- Take orders of given-up executions that the broker may have without our knowing. Each is looked up again after a
--- tenth of its age, so that one is looked for as long as it exists, and old ones cost next to nothing. The frequent
+-- tenth of its age: the search never ends, and old orders cost almost no requests. The frequent
 -- sweep of the order list looks for those of the last ten minutes.
 UPDATE broker_order AS o
 SET asked_at = clock_timestamp()
@@ -43,7 +43,7 @@ WHERE o.execution_id = due.execution_id
 RETURNING o.client_order_id
 
 -- name: return_to_older
--- The old order of a requeued execution turned up before a new one was sent, so the execution is due to look it up.
+-- The old order of a requeued execution was found before a new one was sent, so the execution is due to look it up.
 UPDATE execution AS e
 SET generation = %(generation)s,
     due_at = clock_timestamp()

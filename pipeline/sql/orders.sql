@@ -162,7 +162,8 @@ WHERE o.executor_id = %(executor_id)s
     AND e.state NOT IN ('skipped', 'discarded', 'rejected')
 
 -- name: ask_cancel
--- One request at a time, and again after two seconds: the process that asked may have died, or the broker was away. A
+-- The cancel is requested by one process at a time, and again after two seconds: that process may have died, or the
+-- broker was away. A
 -- cancel that the broker accepted and that stays pending is asked for again after 2, 4, 8, 16, 16 … s.
 UPDATE broker_order
 SET cancel_asked_at = clock_timestamp()

@@ -23,7 +23,7 @@ from pipeline.store.statements import sql
 log = structlog.get_logger(__name__)
 
 #: A request is sent within this time after its payment, or is paid for again. The window in the record relies on it.
-#: Orders keep to it, since they are sent with a second left of a lease of three seconds.
+#: Orders keep to it: a lease lasts three seconds, and an order is only sent while one second of it is left.
 GOES_OUT_WITHIN_S = 2.0
 #: A process that reads fast pays for this many reads at once.
 BLOCK = 3

@@ -53,7 +53,7 @@ _PAIRS = {
 }
 _DELISTED = frozenset({"MKR/USD"})
 _QUANTUM = Decimal("0.000000001")
-#: The smallest order and the price step of pairs as the broker lists them; of the others they are not known.
+#: The smallest order and the price step of pairs as the broker lists them. For other pairs they are not known.
 _SIZES = {
     "BTC/USD": (Decimal("0.000010954"), Decimal(1)),
     "USDC/USD": (Decimal("1.00050025"), _QUANTUM),

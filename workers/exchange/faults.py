@@ -104,7 +104,7 @@ class Fault(BaseModel):
     symbol: str | None = None
     #: At most this many times.
     count: Annotated[int, Field(ge=1)] | None = None
-    #: How often it has struck.
+    #: How often it was applied.
     hits: int = 0
 
     _random: random.Random = PrivateAttr(default_factory=random.Random)

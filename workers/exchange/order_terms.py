@@ -1,4 +1,4 @@
-"""Refuse order terms that the market of an asset does not have."""
+"""Refuse order terms that the market of an asset does not support."""
 
 from datetime import time
 
@@ -17,7 +17,7 @@ _AUCTION_CLOSES = {TimeInForce.OPG: (time(9, 28), "9:28am"), TimeInForce.CLS: (t
 
 
 def check_terms(venue: Venue, ticket: Ticket, asset: ListedAsset, now_ns: int) -> None:
-    """Refuse terms that the market of this asset does not have."""
+    """Refuse terms that the market of this asset does not support."""
     for price, name in (
         (ticket.limit_price, "limit_price"),
         (ticket.stop_price, "stop_price"),

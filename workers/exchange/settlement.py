@@ -81,7 +81,7 @@ def match_now(venue: Venue, order: ExchangeOrder, now_ns: int, *, arriving: bool
 
 
 def finish(venue: Venue, order: ExchangeOrder, status: ExchangeOrderStatus, now_ns: int) -> None:
-    """End *order*, which is not or only partly filled, and the orders that depend on it."""
+    """End *order*, which is not filled, or only partly, and the orders that depend on it."""
     order.status = status
     setattr(order, _ENDS[status], now_ns)
     venue.remove(order)

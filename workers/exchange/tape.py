@@ -34,7 +34,7 @@ class Tape:
         return [self._cycle(each, self.lap(each), self.day(each)) for each in range(first, cursor + 1)]
 
     def history(self, until: int, days: int) -> list[dict[str, Any]]:
-        """Return *days* cycles that end with *until*, and begin in the warm-up of its lap if need be."""
+        """Return the last *days* cycles up to *until*. The first of them may be in the warm-up of its lap."""
         last = self._index(until)
         found = []
         for index in range(max(last - days + 1, 0), last + 1):

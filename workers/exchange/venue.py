@@ -40,7 +40,7 @@ class Changes:
     prices: set[str] = field(default_factory=set)
     settings: dict[str, str] = field(default_factory=dict)
     events: list[TradeUpdate] = field(default_factory=list)
-    #: (order id, seconds) of orders that `settlement.advance` handles again after so many seconds.
+    #: (order id, seconds) of orders that `settlement.advance` handles again after these seconds.
     advance_later: list[tuple[str, float]] = field(default_factory=list)
 
     def __bool__(self) -> bool:

@@ -70,7 +70,7 @@ class BrokerInputs:
         position = snapshot.position(signal.symbol)
         try:
             if exits or _reduces(signal, position):
-                # It limits the exit, so a shared reading is not enough.
+                # The position limits the exit, so a shared reading is not enough.
                 position = runtime.broker.position(signal.symbol)
             enters = enters and not _reduces(signal, position)
             if enters and only_exits:

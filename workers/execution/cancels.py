@@ -13,7 +13,7 @@ log = structlog.get_logger(__name__)
 
 
 def ask_to_cancel(record: Record, broker: Broker, order_id: str) -> None:
-    """Ask once, and again after some seconds: a process may die after its mark, before its request.
+    """Ask once, and again after some seconds: a process may die after it marked the order, and before it asked.
 
     The pauses grow while the broker accepts the request and the order stays open. Cancels must not use up the account's
     requests, since exits need them.

@@ -57,7 +57,7 @@ def claim_or_wait(
 
 
 class _Closing(Protocol):
-    """The part of an execution or its signal that tells what it would close."""
+    """The fields of an execution or its signal that decide which position it would close."""
 
     @property
     def symbol(self) -> str:

@@ -20,12 +20,12 @@ def entries_refused(connection: Connection[DictRow], executor_id: str) -> Entrie
 
 
 def send_probe(connection: Connection[DictRow], executor_id: str) -> None:
-    """Let the other entries wait for another minute, as this one is sent as the probe."""
+    """Let the other entries wait for another minute, because this one is sent as the probe."""
     execute(connection, sql("accounts", "probe_entries"), {"executor_id": executor_id, "every": PROBE_EVERY})
 
 
 def note_entry(connection: Connection[DictRow], executor_id: str, outcome: Outcome) -> None:
-    """Record what the answer to an entry shows of all entries. Running it again changes nothing."""
+    """Record, from the answer to one entry, whether the broker accepts entries. Running it again changes nothing."""
     key = {"executor_id": executor_id}
     if isinstance(outcome, NotSent) and outcome.cause is NotSentCause.ACCOUNT_REFUSED:
         values = key | {"every": PROBE_EVERY, "message": storable(outcome.message)[:300]}

@@ -20,7 +20,7 @@ from workers.execution.runner import runner_of
 
 log = structlog.get_logger(__name__)
 
-#: The lane takes an exit that no worker took for so long.
+#: The lane takes an exit that no worker has taken for this long.
 WAITED = timedelta(seconds=0.5)
 _LOOK_EVERY_S = 0.25
 _MOST = 200
@@ -43,7 +43,7 @@ class _WaitingExit:
 
 
 class ExitLane(threading.Thread):
-    """Takes the exits of one executor from the record. Neither Redis nor the jobs before theirs hold them up."""
+    """Takes the exits of one executor from the record. Neither Redis nor earlier jobs delay them."""
 
     def __init__(self, runtime: ExecutorRuntime, *, leases: LeaseKeeper, worker: str, database_url: str) -> None:
         super().__init__(name="exits", daemon=True)
@@ -103,7 +103,7 @@ class ExitLane(threading.Thread):
         return self._record.all(_WaitingExit, sql("executions", "waiting_exits"), values)
 
     def _is_exit(self, waiting: _WaitingExit) -> bool:
-        """Return whether it is an exit by the record. An entry must not stand in the way here either."""
+        """Return whether it is an exit by the record. An entry must not delay exits in this thread either."""
         return waiting.only_closes or self._record.run(
             lambda connection: has_to_close(connection, self._executor, waiting)
         )

@@ -41,7 +41,7 @@ class Lease:
         self._sure_until = 0.0
 
     def safe_to_send(self) -> bool:
-        """Return whether enough is left to send an order. The monotonic clock also runs while a process is stopped."""
+        """Return whether the lease lasts long enough to send an order. Its clock also runs in a stopped process."""
         return self._sure_until - time.monotonic() >= MARGIN_S
 
 

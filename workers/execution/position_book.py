@@ -100,7 +100,7 @@ def entries_in(rows: Sequence[BookRow], symbol: str) -> int:
 
 
 def _open_holdings(rows: Sequence[BookRow]) -> list[BookRow]:
-    """Leave out holdings that were closed a moment ago: they only show when their last fill was."""
+    """Leave out holdings that were closed a moment ago. They only show the time of their last fill."""
     return [row for row in rows if row.strategy is not None and row.quantity]
 
 

@@ -9,8 +9,8 @@ from workers.brokers.protocol import Broker
 
 # A cancel takes the broker a moment, and asking again costs a request of the account's budget.
 _AGAIN_AFTER_S = 5.0
-# After so many failures in a row the rest waits for the next round, in which they come first: a request that is not
-# answered takes some seconds.
+# After this many failures in a row, the other cancels wait for the next round and come first in it: a request that is
+# not answered takes some seconds.
 _MOST_FAILURES = 3
 
 

@@ -1,4 +1,4 @@
-"""Follow an order that was replaced at the broker to the order that goes on in its place."""
+"""Follow an order that was replaced at the broker to its replacement."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -11,14 +11,14 @@ _MOST = 20
 
 
 def is_replaced(order: BrokerOrder) -> bool:
-    """Return whether another order goes on in the place of this one."""
+    """Return whether another order has replaced this one."""
     return order.status is OrderStatus.REPLACED and order.replaced_by is not None
 
 
 def newest(broker: Broker, order: BrokerOrder) -> BrokerOrder | None:
-    """Return *order* with the status of the order that goes on in its place, and the fills of both.
+    """Return *order* with the status of its newest replacement, and the fills of all of them.
 
-    None: the broker does not show that order, since its reads lag. Raises what `Broker.order` raises.
+    None: the broker does not show the replacement, since its reads lag. Raises what `Broker.order` raises.
     """
     for _ in range(_MOST):
         if not is_replaced(order):
@@ -31,7 +31,7 @@ def newest(broker: Broker, order: BrokerOrder) -> BrokerOrder | None:
 
 
 def cancel_newest(broker: Broker, order_id: str) -> None:
-    """Ask for a cancel of an order, or of the order that goes on in its place. Raises what `Broker.cancel` raises."""
+    """Ask for a cancel of an order, or of its newest replacement. Raises what `Broker.cancel` raises."""
     for _ in range(_MOST):
         if broker.cancel(order_id):
             return
@@ -42,7 +42,7 @@ def cancel_newest(broker: Broker, order_id: str) -> None:
 
 
 def _joined(order: BrokerOrder, following: BrokerOrder) -> BrokerOrder:
-    """Return *order* as it goes on. It keeps its own ids and terms, under which the record knows it."""
+    """Return *order* with the status of its replacement. It keeps its own ids and terms, which the record knows."""
     filled = order.filled_quantity + following.filled_quantity
     parts = [part for part in (order, following) if part.filled_quantity and part.filled_average_price is not None]
     value = sum((part.filled_quantity * (part.filled_average_price or Decimal(0)) for part in parts), Decimal(0))

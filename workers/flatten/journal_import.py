@@ -34,7 +34,7 @@ log = structlog.get_logger(__name__)
 
 
 def import_journals(record: Record, home: Path, *, by: str) -> int:
-    """Import every file whose writer has closed it, and rename it; return how many files that were.
+    """Import every file whose writer has closed it, and rename it; return their number.
 
     Raises:
         RecordUnavailable: PostgreSQL is away.
@@ -99,7 +99,7 @@ def import_order(connection: Connection[DictRow], name: str, header: JournalHead
     execute(connection, sql("signals", "lock_symbol"), {"symbol": request.symbol})
     execute(connection, sql("journal", "import_order"), values)
     if order.outcome is not None:
-        # An answer that the broker has the id forbids a new id for ever, whoever got the answer.
+        # After an answer that the broker has the id, the order never gets a new id, whichever process got the answer.
         attempt = {"fence": 0, "generation": 1, "outcome": order.outcome, "message": order.message or None}
         execute(connection, sql("orders", "record_attempt"), values | attempt | {"took_ms": None})
 

@@ -23,7 +23,8 @@ log = structlog.get_logger(__name__)
 
 # One batch: small enough for a short transaction, large enough for 1,000 executions a second.
 _BATCH = 200
-# A worker claims the execution of a job within milliseconds of taking the job. After this pause the job is lost.
+# A worker claims the execution of a job within milliseconds of taking the job. If the execution is not claimed
+# after this pause, its job counts as lost.
 _ENQUEUE_AGAIN_S = 1.0
 
 
@@ -67,8 +68,8 @@ class _Due:
 class Redispatcher:
     """Finds executions that no worker has. Safe to run twice, and safe to kill at any point.
 
-    A crash after an execution was marked and before it was enqueued delays it by one interval: the mark has the next
-    time.
+    A crash after an execution was marked and before it was enqueued delays it until its next due time, which the mark
+    has set.
     """
 
     record: Record
@@ -98,7 +99,7 @@ class Redispatcher:
         return len(expired)
 
     def enqueue_due(self, executor_id: str) -> int:
-        """Enqueue due executions whose last job is gone, so that a full queue gets no second job of the same."""
+        """Enqueue due executions whose last job is gone, so that a full queue has one job of each execution."""
         key = {"executor_id": executor_id, "limit": _BATCH}
         candidates = self._not_just_enqueued(self.record.all(_Candidate, sql("keeper", "candidates"), key))
         if not candidates:

@@ -66,7 +66,7 @@ class _EndedExit:
 
     @property
     def chain(self) -> tuple[str, int]:
-        """The first execution of the chain of tries, and the number of this try."""
+        """The first execution of the series of tries, and the number of this try."""
         if self.source != _RETRY_SOURCE:
             return str(self.execution_id), 1
         first, _, number = str(self.source_id).rpartition(":")
@@ -75,7 +75,7 @@ class _EndedExit:
 
 @dataclass(frozen=True, kw_only=True)
 class _FirstSignal:
-    """The signal of the first exit of a chain of tries."""
+    """The signal of the first exit in a series of tries."""
 
     symbol: str
     action: Action
@@ -149,7 +149,7 @@ class ExitFollowUp:
             self.intake.record_own(raw, cause="exit", wait=wait)
 
     def _flip(self, first: str) -> None:
-        """Open the other side once the chain of tries that *first* began has closed its part, by whichever try."""
+        """Open the other side once one of the tries that *first* began has closed its part."""
         if self.runtime.executor.order.flip != "reverse":
             return
         signal = self.record.one(_FirstSignal, sql("exit_follow_up", "first_signal"), {"execution_id": first})

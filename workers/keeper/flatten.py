@@ -89,7 +89,7 @@ class Flatten:
         return recorded
 
     def _is_flat(self, snapshot: Snapshot) -> bool:
-        """Return whether the account holds nothing, now too: an order may have filled before the orders were listed."""
+        """Return whether the account holds nothing. It is read again, since an order may have filled meanwhile."""
         if _holds_something(snapshot):
             return False
         now = self._read_account()
@@ -108,7 +108,7 @@ class Flatten:
         return self.record.one(_Activity, sql("switches", "order_activity"), key)
 
     def _cancel_others(self, snapshot: Snapshot | None) -> OtherOrders | None:
-        """Cancel all orders but our exits and stops of positions; return them, None when they cannot be listed.
+        """Cancel all orders but our exits and stops of positions; return them, or None when they cannot be listed.
 
         The positions are closed in either case: no exit waits for a list that the broker does not answer.
         """

@@ -1,4 +1,4 @@
-"""Compare the open orders at the broker with the record: every one with an id of ours is known, or is a finding."""
+"""Compare the open orders at the broker with the record: report those with an id of ours that it does not know."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ from workers.keeper.order_updates import OrderUpdates
 
 log = structlog.get_logger(__name__)
 
-# Orders that are looked up by one run.
+# The most orders that one run looks up.
 _SINGLY = 3
 
 
@@ -44,7 +44,7 @@ class OpenOrderAudit:
         moved = updates.apply(orders, set())
         strays = [_shown(order) for order in updates.strays(orders)]
         self.record.do(sql("open_order_audit", "save"), key | {"strays": Jsonb(strays)})
-        # An order that has filled since is in no list of open ones.
+        # An order that has filled meanwhile is no longer in a list of open orders.
         for client_order_id in self.record.all(
             str, sql("open_order_audit", "claim_unconfirmed"), key | {"limit": _SINGLY}
         ):

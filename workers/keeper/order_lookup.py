@@ -50,7 +50,7 @@ class UnknownExecution:
     lookups: int
     #: The number of look-ups that found no order.
     absences: int
-    #: How long ago the first of the look-ups in a row was that found no order.
+    #: The time since the first of the latest look-ups in a row that found no order.
     absent_for: timedelta
     #: The broker has answered a send that it has the id already.
     duplicate: bool
@@ -177,7 +177,7 @@ class OrderLookup:
 
 
 def _followed(runtime: ExecutorRuntime, found: Found) -> Found | NoAnswer:
-    """Return the order as the one that has replaced it goes on."""
+    """Return the order with the status and the fills of the order that has replaced it."""
     try:
         order = newest(runtime.broker, found.order)
     except (BrokerUnavailable, BrokerRefusesAccount) as error:

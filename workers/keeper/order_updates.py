@@ -65,11 +65,11 @@ class OrderUpdates:
         seen.update(ours)
         moved = 0
         for intent in self._known(ours):
-            # The end of a replaced order that is recorded does not change any more.
+            # When the end of an order is recorded, its replacement cannot change that any more.
             order = ours[intent.client_order_id]
             following = newest(self.broker, order) if intent.ended_at is None else order
             if following is None:
-                # The broker does not show the order that has replaced it, so this one was not seen as it is now.
+                # The broker does not show the replacement, so the present state of this order is not known.
                 del ours[intent.client_order_id]
                 seen.discard(intent.client_order_id)
             else:
@@ -125,9 +125,9 @@ class OrderUpdates:
         return follow(connection, intent.execution_id, intent.generation, order, by=self.who, late=late)
 
     def _apply_older(self, intent: OrderRow, order: BrokerOrder) -> None:
-        """Keep an order that a requeue has replaced as absent from trading beside the new one.
+        """Keep an old order, which a requeue took for absent, from trading beside the new one.
 
-        While no new order was sent, the execution goes on with the old one. Otherwise the old one is stopped.
+        While no new order was sent, the execution continues with the old one. Otherwise the old one is canceled.
         """
         if not matches(intent, order):
             return
@@ -155,7 +155,7 @@ class OrderUpdates:
             log.warning("cancel.failed", **facts, error=str(error))
 
     def _is_left(self, order: BrokerOrder) -> bool:
-        """Return whether the account still holds what an exit would close: otherwise it would open a position."""
+        """Return whether the account still holds what is left of an exit. A larger exit would open a position."""
         position = self.broker.position(order.symbol)
         held = position.quantity if position is not None else Decimal(0)
         left = (order.quantity or Decimal(0)) - order.filled_quantity

@@ -52,7 +52,7 @@ _WATCH_EVERY_S = 1.0
 _EXITS_EVERY_S = 1.0
 _STOPS_EVERY_S = 0.5
 _JOURNALS_EVERY_S = 5.0
-# A task that is behind its interval by more is late.
+# A task that is behind its interval by more than this is late.
 _LATE_AFTER_S = 15.0
 # Per executor.
 _LOOKUPS_AT_ONCE = 4

@@ -24,13 +24,13 @@ def caps(case: Case, terms: Terms) -> tuple[Cap, ...]:
 
 
 def held(case: Case) -> Decimal:
-    """Return the units of the symbol that are held or pending, unsigned: the larger figure of two readings."""
+    """Return the units of the symbol that are held or pending, unsigned: the larger one of two readings."""
     position = abs(case.position.quantity) if case.position else _ZERO
     return max(abs(case.book.quantity(case.signal.symbol)), position)
 
 
 def unseen(case: Case) -> Decimal:
-    """Return the value of the symbol's position, read again, that exceeds the snapshot's and our pending entries."""
+    """Return by how much the symbol's position, read again, is worth more than in the snapshot with pending entries."""
     if case.position is None:
         return _ZERO
     return max(worth(case.position) - case.book.gross([case.signal.symbol]), _ZERO)

@@ -117,7 +117,7 @@ def may_resend(*, since_first_sent: timedelta) -> bool:
 
 
 def is_proved_absent(absent_for: timedelta) -> bool:
-    """Return whether an order has been absent for long enough that a requeue may send a new one under a new id."""
+    """Return whether an order has been absent for long enough to send a new one under a new id."""
     return absent_for >= PROVED_ABSENT_AFTER
 
 
