@@ -84,7 +84,7 @@ def _asset(case: Case) -> Reason | None:
 
 
 def _currency(case: Case) -> Reason | None:
-    """Return a reason when the price is in another coin than the account's money, which every limit is in."""
+    """Return a reason when the price is not in the account's money. Every limit is in that money."""
     symbol, money = case.signal.symbol, case.account.currency
     quote = quoted_in(symbol)
     if quote is None or quote == money or (money == _DOLLAR and quote in _WORTH_A_DOLLAR):

@@ -17,7 +17,7 @@ _CRYPTO = frozenset(
         "INDEX", "KRAKEN", "KUCOIN", "OKX",
     }
 )  # fmt: skip
-# Pairs of money are written like pairs of crypto.
+# Currency pairs are written like pairs of crypto.
 _MONEY = frozenset(
     {
         "AUD", "BRL", "CAD", "CHF", "CNH", "CNY", "CZK", "DKK", "EUR", "GBP", "HKD", "HUF", "ILS", "INR", "JPY", "KRW",
