@@ -1,4 +1,4 @@
-"""Cancel every order that is open at the broker, except our own exits, until none is left."""
+"""Cancel every order that is open at the broker, except our own exits and stops of positions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
