@@ -14,6 +14,8 @@ PRACTICE = "replay"
 OWN = "tradewire:"
 #: The source and the strategy of probes. Probes belong to no strategy, so routing filters and repeat checks skip them.
 PROBE = f"{OWN}probe"
+#: The source of the entries that open the other side after a position was closed.
+FLIP = f"{OWN}flip"
 
 
 class RoutedSignal(Protocol):
@@ -60,7 +62,7 @@ def may_be_exit(signal: RoutedSignal, executor: ExecutorSettings) -> bool:
     """Return whether this may be an exit. Only the broker's position shows it, so the worker decides."""
     if signal.intent is not Intent.AUTO:
         return signal.intent is Intent.CLOSE
-    return signal.action is Action.SELL or executor.order.allow_short
+    return signal.action is not Action.BUY or executor.order.allow_short
 
 
 def refusals(signal: RoutedSignal, executor: ExecutorSettings) -> list[Reason]:

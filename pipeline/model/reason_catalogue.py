@@ -45,6 +45,10 @@ CATALOGUE: Mapping[Code, Meaning] = {
         "A SELL without a position would open a short position, and `order.allow_short` is false.",
         "Set `order.allow_short = true` if the account may short.",
     ),
+    Code.NO_FLIP: Meaning(
+        'A REVERSE closed the position. The other side is not opened, since `order.flip` is "close".',
+        'Set `order.flip = "reverse"`, and `order.allow_short = true` where the other side is short.',
+    ),
     Code.POSITION_AGAINST: Meaning(
         "The signal would open a position, and the account holds one on the other side: by its `intent`, or of others.",
         "Close the position first, or let the strategy that holds it close it.",

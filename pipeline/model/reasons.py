@@ -28,6 +28,7 @@ class Code(StrEnum):
     SUPERSEDED = "superseded"
     NO_POSITION = "no_position"
     NO_SHORTING = "no_shorting"
+    NO_FLIP = "no_flip"
     POSITION_AGAINST = "position_against"
     BELOW_ONE_SHARE = "below_one_share"
     BELOW_MINIMUM_QUANTITY = "below_minimum_quantity"

@@ -38,10 +38,14 @@ _NUMBERS = frozenset({"confidence", "entry_price", "target_price", "stop_price",
 
 
 class Action(StrEnum):
-    """The side that a signal asks for."""
+    """The side that a signal asks for, or what happens to the position whatever its side."""
 
     BUY = "BUY"
     SELL = "SELL"
+    #: Close the position.
+    FLAT = "FLAT"
+    #: Close the position, and open one on the other side.
+    REVERSE = "REVERSE"
 
 
 class Intent(StrEnum):
@@ -137,8 +141,17 @@ class Signal(BaseModel):
             raise ValueError(f"{value.isoformat()} is in the future (it is {now.isoformat()})")
         return value
 
+    @model_validator(mode="before")
+    @classmethod
+    def _flat_closes(cls, raw: Any) -> Any:
+        action, intent = raw.get("action"), raw.get("intent", Intent.AUTO)
+        if not isinstance(action, str) or action.upper() != Action.FLAT or intent != Intent.AUTO:
+            return raw
+        return raw | {"intent": Intent.CLOSE}
+
     @model_validator(mode="after")
     def _complete(self) -> Self:
+        self._action_agrees()
         if self.intent is not Intent.CLOSE:
             missing = [name for name in ("confidence", "entry_price") if getattr(self, name) is None]
             if missing:
@@ -148,6 +161,18 @@ class Signal(BaseModel):
         self._one_size()
         self._sides_agree()
         return self
+
+    def _action_agrees(self) -> None:
+        """Refuse what contradicts FLAT and REVERSE: the one closes all, the other does not know its side yet."""
+        if self.action is Action.FLAT:
+            extra = [name for name in _SIZES if getattr(self, name) is not None]
+            if self.intent is not Intent.CLOSE or extra:
+                raise ValueError(f"FLAT closes all that is held: leave {extra[0] if extra else 'intent'} out")
+        if self.action is Action.REVERSE:
+            extra = [name for name in ("target_price", "stop_price") if getattr(self, name) is not None]
+            if self.intent is not Intent.AUTO or extra:
+                message = f"REVERSE takes its side from the position: leave {extra[0] if extra else 'intent'} out"
+                raise ValueError(f"{message}, or send BUY or SELL")
 
     def _one_size(self) -> None:
         given = [name for name in _SIZES if getattr(self, name) is not None]

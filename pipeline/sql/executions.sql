@@ -61,14 +61,14 @@ WHERE e.execution_id = %(execution_id)s
     AND (e.state = 'queued' OR (e.state = 'held' AND e.due_at <= clock_timestamp()))
 
 -- name: has_to_close
--- Whether an exit has something to close: a position, or entries at the broker that may still fill. *strategy*: only
--- its part of the position counts. A holding that changed after the positions were read counts without them.
+-- Whether an exit has something to close: a position, or entries at the broker that may still fill. *signs* are those of
+-- the position that it may close. *strategy*: only its part of the position counts. A holding that changed after the positions were read counts without them.
 SELECT EXISTS (
     SELECT
     FROM account_snapshot AS a
     LEFT JOIN holding AS h ON h.account_number = a.account_number
         AND h.symbol = %(symbol)s
-        AND sign(h.quantity) = %(sign)s
+        AND sign(h.quantity) = ANY(%(signs)s::numeric[])
         AND (%(strategy)s::text IS NULL OR h.strategy = %(strategy)s)
     WHERE a.executor_id = %(executor_id)s
         AND (
@@ -77,7 +77,7 @@ SELECT EXISTS (
                 SELECT
                 FROM jsonb_array_elements(a.positions) AS p
                 WHERE p ->> 'symbol' = %(symbol)s
-                    AND sign((p ->> 'quantity')::numeric) = %(sign)s
+                    AND sign((p ->> 'quantity')::numeric) = ANY(%(signs)s::numeric[])
             )
         )
 ) OR EXISTS (
@@ -87,7 +87,7 @@ SELECT EXISTS (
     WHERE o.executor_id = %(executor_id)s
         AND o.symbol = %(symbol)s
         AND o.role = 'entry'
-        AND o.side = CASE WHEN %(sign)s > 0 THEN 'buy' ELSE 'sell' END
+        AND o.side = ANY(%(opened_by)s)
         AND (%(strategy)s::text IS NULL OR o.strategy = %(strategy)s)
         AND o.ended_at IS NULL
         AND e.state NOT IN ('dead', 'skipped', 'discarded')
@@ -99,7 +99,7 @@ SELECT EXISTS (
 -- allowed those against a position or against a working entry. *behind*: an earlier execution that is due. No exit
 -- ends it, since the broker may have its order.
 SELECT e.execution_id, e.symbol, e.action, s.intent, s.source, s.strategy,
-    s.intent = 'close' OR (e.action = 'SELL' AND NOT %(may_short)s) AS only_closes,
+    s.intent = 'close' OR e.action = 'REVERSE' OR (e.action = 'SELL' AND NOT %(may_short)s) AS only_closes,
     (
         SELECT earlier.execution_id
         FROM execution AS earlier
@@ -123,6 +123,7 @@ WHERE e.executor_id = %(executor_id)s
     AND CASE WHEN e.state = 'queued' THEN e.created_at ELSE e.due_at END <= statement_timestamp() - %(waited)s::interval
     AND (
         s.intent = 'close'
+        OR e.action = 'REVERSE'
         OR (s.intent = 'auto' AND e.action = 'SELL' AND NOT %(may_short)s)
         OR (s.intent = 'auto' AND %(may_short)s AND (
             EXISTS (
@@ -160,7 +161,9 @@ ORDER BY e.seq
 LIMIT %(limit)s
 
 -- name: supersede_other_side
--- An exit ends the earlier entries of its symbol that were certainly not sent, since it would close them at once.
+-- An exit that has something to close ends the earlier entries of its symbol that were certainly not sent, since it would
+-- close them at once. It leaves a REVERSE, which is an exit too. A FLAT ends all that opens a position which it would
+-- close, of the strategy *closes_of* or of all.
 UPDATE execution AS e
 SET state = 'skipped',
     reason_code = 'superseded',
@@ -178,6 +181,10 @@ WHERE s.signal_id = e.signal_id
     AND e.state IN ('queued', 'held')
     AND e.action <> %(action)s
     AND s.intent <> 'close'
+    AND (
+        (%(has_to_close)s AND e.action <> 'REVERSE')
+        OR (%(action)s = 'FLAT' AND coalesce(s.strategy, '') = coalesce(%(closes_of)s::text, s.strategy, ''))
+    )
     AND NOT EXISTS (
         SELECT
         FROM broker_order AS o

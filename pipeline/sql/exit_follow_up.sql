@@ -1,7 +1,7 @@
 -- name: ended
 -- Exits whose order has ended and that were not followed up yet.
 SELECT o.execution_id, o.generation, o.quantity, o.filled_quantity, o.order_status, e.state, e.reason_code, e.symbol,
-    e.action, s.source, s.source_id, s.strategy
+    e.action, o.side, s.source, s.source_id, s.strategy
 FROM broker_order AS o
 JOIN execution AS e USING (execution_id, generation)
 JOIN signal AS s USING (signal_id)
@@ -13,8 +13,8 @@ ORDER BY o.ended_at
 LIMIT %(limit)s
 
 -- name: first_signal
-SELECT e.symbol, e.action, s.source, s.intent, s.confidence, s.entry_price, s.target_price, s.stop_price, s.strategy,
-    s.generated_at, s.expires_at
+SELECT e.action, s.source, s.intent, s.confidence, s.entry_price, s.target_price, s.stop_price, s.generated_at,
+    s.expires_at, s.quantity, s.notional, s.equity_percent
 FROM execution AS e
 JOIN signal AS s USING (signal_id)
 WHERE e.execution_id = %(execution_id)s
@@ -48,7 +48,7 @@ JOIN signal AS s USING (signal_id)
 WHERE e.executor_id = %(executor_id)s
     AND e.state IN ('queued', 'held', 'submitting', 'unknown')
     AND e.created_at < statement_timestamp() - interval '15 minutes'
-    AND (s.intent = 'close' OR (e.action = 'SELL' AND s.intent = 'auto'))
+    AND (s.intent = 'close' OR (e.action IN ('SELL', 'REVERSE') AND s.intent = 'auto'))
     AND e.reason_code IS DISTINCT FROM 'market_closed'
 ORDER BY e.created_at
 LIMIT %(limit)s

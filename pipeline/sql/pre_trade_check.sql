@@ -44,16 +44,16 @@ FULL JOIN (
 ) AS coming USING (symbol)
 
 -- name: repeat
--- The account's newest order of the same strategy, or the same content, that was filled or still may be. An exit counts: a SELL
--- that closed a position must not open a short when it is given again. Our own exits and probes do not count, since
--- they belong to no strategy.
+-- The account's newest order of the same strategy, or the same content, that was filled or still may be. An exit counts:
+-- a SELL that closed a position must not open a short when it is given again. A REVERSE repeats only another one. Our own
+-- exits and probes do not count, since they belong to no strategy.
 SELECT o.execution_id, clock_timestamp() - o.intended_at AS age
 FROM broker_order AS o
 JOIN execution AS e USING (execution_id)
 JOIN signal AS s USING (signal_id)
 WHERE o.account_number = %(account_number)s
     AND o.symbol = %(symbol)s
-    AND o.side = %(side)s
+    AND CASE WHEN %(reverses)s THEN s.action = 'REVERSE' ELSE o.side = %(side)s END
     AND (o.role = 'entry' OR NOT starts_with(s.source, 'tradewire:'))
     AND s.source <> 'tradewire:probe'
     AND o.may_exist

@@ -20,7 +20,7 @@ from workers.account.snapshots import Snapshots
 from workers.rules.exits import may_enter
 from workers.rules.freshness import keeps_hours, waited
 from workers.rules.market_hours import Market, by_calendar
-from workers.rules.orders import reduces, side_of
+from workers.rules.orders import EITHER_SIDE, reduces, side_of
 
 log = structlog.get_logger(__name__)
 
@@ -140,4 +140,4 @@ class BrokerInputs:
 
 def _reduces(signal: SignalRow, position: Position | None) -> bool:
     held = position.quantity if position else Decimal(0)
-    return reduces(side_of(signal.action), held)
+    return held != 0 if signal.action in EITHER_SIDE else reduces(side_of(signal.action), held)

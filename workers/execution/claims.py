@@ -9,11 +9,13 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 
 from config.schema.executor import ExecutorSettings
+from pipeline.model.orders import OrderSide
 from pipeline.model.signals import Action, Intent
 from pipeline.store.query import Values, execute, fetch_all, fetch_maybe, fetch_one
 from pipeline.store.rows import ClaimedExecution
 from pipeline.store.statements import sql
 from workers.rules.exits import closes_the_account
+from workers.rules.orders import EITHER_SIDE, side_of
 
 log = structlog.get_logger(__name__)
 
@@ -47,8 +49,10 @@ def claim_or_wait(
         blocked = fetch_maybe(connection, _Blocked, sql("executions", "takeable"), values)
         if blocked is None:
             return None, False
-        if has_to_close(connection, executor, blocked):
-            later = {**values, **asdict(blocked)}
+        has_more = has_to_close(connection, executor, blocked)
+        if has_more or blocked.action is Action.FLAT:
+            closes_of = _closes_of(executor, blocked)
+            later = {**values, **asdict(blocked), "has_to_close": has_more, "closes_of": closes_of}
             for superseded in fetch_all(connection, UUID, sql("executions", "supersede_other_side"), later):
                 log.info("execution.superseded", execution_id=str(superseded), by=str(values["execution_id"]))
         # Without a mark the earlier one has been decided meanwhile, so claim again.
@@ -65,7 +69,7 @@ class _Closing(Protocol):
 
     @property
     def action(self) -> Action:
-        """Buy or sell."""
+        """The side, or what happens to the position whatever its side."""
 
     @property
     def intent(self) -> Intent:
@@ -88,10 +92,17 @@ def has_to_close(connection: Connection[DictRow], executor: ExecutorSettings, ex
     """
     if exit_.intent is Intent.OPEN:
         return False
+    closed_by = OrderSide if exit_.action in EITHER_SIDE else (side_of(exit_.action),)
     values = {
         "executor_id": executor.id,
         "symbol": exit_.symbol,
-        "sign": 1 if exit_.action is Action.SELL else -1,
-        "strategy": None if closes_the_account(executor, exit_.source) else exit_.strategy or "",
+        "signs": [1 if side is OrderSide.SELL else -1 for side in closed_by],
+        "opened_by": ["buy" if side is OrderSide.SELL else "sell" for side in closed_by],
+        "strategy": _closes_of(executor, exit_),
     }
     return fetch_one(connection, bool, sql("executions", "has_to_close"), values)
+
+
+def _closes_of(executor: ExecutorSettings, exit_: _Closing) -> str | None:
+    """Return the strategy whose part an exit closes; None: it closes every strategy's."""
+    return None if closes_the_account(executor, exit_.source) else exit_.strategy or ""

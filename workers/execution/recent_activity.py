@@ -11,6 +11,7 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 
 from config.schema.executor import ExecutorSettings
+from pipeline.model.signals import Action
 from pipeline.model.states import State
 from pipeline.store.query import fetch_all, fetch_maybe, fetch_one
 from pipeline.store.rows import ClaimedExecution, SignalRow
@@ -90,6 +91,7 @@ def _repeated(
 ) -> _Repeated | None:
     values = key | {
         "side": side_of(signal.action).value,
+        "reverses": signal.action is Action.REVERSE,
         "strategy": signal.strategy or "",
         "window": timedelta(seconds=executor.limits.repeat_window_s or 0),
         "by_content": executor.limits.repeat_by == "content",

@@ -14,6 +14,7 @@ from pipeline.intake.intake import Intake, Wait
 from pipeline.intake.routing import OWN, is_own
 from pipeline.model.backoff import Backoff
 from pipeline.model.errors import SourceIdConflict
+from pipeline.model.orders import OrderSide
 from pipeline.model.reasons import Code, Reason
 from pipeline.model.signals import Action, Intent
 from pipeline.model.states import State
@@ -47,6 +48,7 @@ class _EndedExit:
     reason_code: str | None
     symbol: str
     action: Action
+    side: str
     source: str
     source_id: str | None
     strategy: str | None
@@ -77,7 +79,6 @@ class _EndedExit:
 class _FirstSignal:
     """The signal of the first exit in a series of tries."""
 
-    symbol: str
     action: Action
     source: str
     intent: Intent
@@ -85,9 +86,11 @@ class _FirstSignal:
     entry_price: Decimal | None
     target_price: Decimal | None
     stop_price: Decimal | None
-    strategy: str | None
     generated_at: datetime | None
     expires_at: datetime | None
+    quantity: Decimal | None
+    notional: Decimal | None
+    equity_percent: Decimal | None
 
     @property
     def flips(self) -> bool:
@@ -126,7 +129,7 @@ class ExitFollowUp:
 
     def _follow_up(self, ended: _EndedExit) -> None:
         if ended.left <= 0:
-            self._flip(ended.chain[0])
+            self._flip(ended)
         elif ended.needs_retry:
             self._retry(ended)
         values = {"execution_id": ended.execution_id, "generation": ended.generation}
@@ -148,14 +151,15 @@ class ExitFollowUp:
         with suppress(SourceIdConflict):
             self.intake.record_own(raw, cause="exit", wait=wait)
 
-    def _flip(self, first: str) -> None:
-        """Open the other side once one of the tries that *first* began has closed its part."""
-        if self.runtime.executor.order.flip != "reverse":
-            return
+    def _flip(self, ended: _EndedExit) -> None:
+        """Open the other side once one of a series of tries has closed its part."""
+        first, _ = ended.chain
         signal = self.record.one(_FirstSignal, sql("exit_follow_up", "first_signal"), {"execution_id": first})
-        if not signal.flips:
+        reverses = signal.action is Action.REVERSE
+        # The worker says why a REVERSE does not open the other side.
+        if not signal.flips or not (reverses or self.runtime.executor.order.flip == "reverse"):
             return
-        raw = self._signal(signal) | {
+        raw = self._signal(ended) | {
             "source_id": first,
             "intent": Intent.OPEN,
             "confidence": signal.confidence,
@@ -165,6 +169,10 @@ class ExitFollowUp:
             "generated_at": signal.generated_at,
             "expires_at": signal.expires_at,
         }
+        if reverses:
+            # The size of a REVERSE is that of the other side; any other size was that of the close.
+            sizes = (signal.quantity, signal.notional, signal.equity_percent)
+            raw |= dict(zip(("quantity", "notional", "equity_percent"), sizes, strict=True))
         self.intake.record_own(raw, cause="flip")
 
     def _cancel_resting(self) -> None:
@@ -183,6 +191,7 @@ class ExitFollowUp:
                 facts = {"execution_id": str(each.execution_id), "symbol": each.symbol, "reason": each.reason_code}
                 log.error("exit.late", executor_id=self.runtime.executor.id, **facts)
 
-    def _signal(self, of: _EndedExit | _FirstSignal) -> dict[str, Any]:
-        body = {"symbol": of.symbol, "action": of.action, "executors": [self.runtime.executor.id]}
-        return body if of.strategy is None else body | {"strategy": of.strategy}
+    def _signal(self, ended: _EndedExit) -> dict[str, Any]:
+        action = Action.BUY if ended.side == OrderSide.BUY else Action.SELL
+        body = {"symbol": ended.symbol, "action": action, "executors": [self.runtime.executor.id]}
+        return body if ended.strategy is None else body | {"strategy": ended.strategy}

@@ -7,7 +7,7 @@ from config.schema.executor import ExecutorSettings
 from pipeline.intake.routing import always_refused
 from pipeline.model.orders import OrderSide
 from pipeline.model.reasons import Code, Reason
-from pipeline.model.signals import Intent
+from pipeline.model.signals import Action, Intent
 from pipeline.store.rows import OrderRow, Role, SignalRow
 from workers.rules.case import Case, Hold, Skip, Verdict
 from workers.rules.closed_market import hold_price, not_again
@@ -15,7 +15,8 @@ from workers.rules.entry import decide_entry
 from workers.rules.exits import closable, closes_the_account, decide_exit, may_enter
 from workers.rules.freshness import freshness
 from workers.rules.holds import hold_refused
-from workers.rules.orders import reduces, side_of
+from workers.rules.orders import EITHER_SIDE, reduces, side_for, side_of
+from workers.rules.repeats import refusal
 from workers.rules.stale_position import hold_lagging
 from workers.rules.switches import PAUSE_WAIT, verdict_on
 
@@ -25,14 +26,16 @@ _UNDER_WAY_WAIT = timedelta(seconds=0.5)
 
 def decide(case: Case) -> Verdict:
     """Decide on one case. A signal that reduces the broker's position is an exit; every other one is an entry."""
-    refused = always_refused(case.signal, case.executor)
+    refused = _refused(case)
     if refused:
         return Skip(reasons=tuple(refused))
     held = case.position.quantity if case.position else Decimal(0)
-    side = side_of(case.signal.action)
+    side, either = side_for(case), case.signal.action in EITHER_SIDE
     closes = reduces(side, held)
     has_to_close = _has_to_close(case, side, abs(held) if closes else Decimal(0))
-    waits = wait_for_symbol(case.signal, case.executor, case.under_way, closes=closes, has_to_close=has_to_close)
+    waits = wait_for_symbol(
+        case.signal, case.executor, case.under_way, closes=closes or either, has_to_close=has_to_close
+    )
     if waits is not None:
         return waits
     lagging = hold_lagging(case, side)
@@ -41,7 +44,18 @@ def decide(case: Case) -> Verdict:
     if closes and case.signal.intent is Intent.OPEN:
         facts = {"symbol": case.signal.symbol, "held": held}
         return Skip(reasons=(Reason(code=Code.POSITION_AGAINST, facts=facts),))
+    if case.signal.action is Action.REVERSE and not closes:
+        # The other side is an entry of its own, which follows a close.
+        return Skip(reasons=(Reason(code=Code.NO_POSITION, facts={"symbol": case.signal.symbol}),))
     return decide_exit(case, side, abs(held)) if closes else decide_entry(case, side)
+
+
+def _refused(case: Case) -> list[Reason]:
+    """Return the reasons that apply to exits too."""
+    reasons = always_refused(case.signal, case.executor)
+    # A REVERSE that came twice must not turn the position back, and must not cancel the other half of the first one.
+    repeated = refusal(case) if case.signal.action is Action.REVERSE else None
+    return reasons if repeated is None else [*reasons, repeated]
 
 
 def wait_for_symbol(
@@ -103,9 +117,11 @@ def _has_to_close(case: Case, side: OrderSide, held: Decimal) -> bool:
     """Return whether a part of the position, or of a working entry, is the signal's own to close."""
     if closable(case, side, held) > 0:
         return True
-    whole = closes_the_account(case.executor, case.signal.source)
+    whole, either = closes_the_account(case.executor, case.signal.source), case.signal.action in EITHER_SIDE
     return any(
-        order.role is Role.ENTRY and order.side != side and (whole or order.strategy == (case.signal.strategy or ""))
+        order.role is Role.ENTRY
+        and (either or order.side != side)
+        and (whole or order.strategy == (case.signal.strategy or ""))
         for order in case.under_way
     )
 

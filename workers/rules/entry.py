@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from pipeline.intake.routing import PROBE, refusals
+from pipeline.intake.routing import FLIP, PROBE, refusals
 from pipeline.model.account import Asset
 from pipeline.model.orders import OrderSide
 from pipeline.model.reasons import Code, Reason
@@ -47,10 +47,17 @@ def _refusals(case: Case, side: OrderSide, *, waits: bool) -> list[Reason]:
         return [Reason(code=Code.NO_POSITION, facts={"symbol": case.signal.symbol})]
     reasons = [_shorting(case) if side is OrderSide.SELL else None, freshness(case)]
     reasons += refusals(case.signal, case.executor)
-    reasons += [_price(case), _asset(case), _currency(case), refusal(case)]
+    reasons += [_flip(case), _price(case), _asset(case), _currency(case), refusal(case)]
     if not waits:
         reasons += [repeats.refusal(case), *limits.refusals(case)]
     return [reason for reason in reasons if reason is not None]
+
+
+def _flip(case: Case) -> Reason | None:
+    """Return why the second half of a REVERSE is not carried out."""
+    if case.signal.source != FLIP or case.executor.order.flip == "reverse":
+        return None
+    return Reason(code=Code.NO_FLIP, facts={"symbol": case.signal.symbol, "flip": case.executor.order.flip})
 
 
 def _shorting(case: Case) -> Reason | None:

@@ -69,8 +69,9 @@ def closes_the_account(executor: ExecutorSettings, source: str) -> bool:
 
 
 def may_enter(signal: SignalRow, executor: ExecutorSettings) -> bool:
-    """Return whether the signal opens a position where there is none to close."""
-    return signal.intent is not Intent.CLOSE and (signal.action is Action.BUY or executor.order.allow_short)
+    """Return whether the signal opens a position where there is none to close. A REVERSE is only skipped there."""
+    opens = signal.action is Action.BUY or (signal.action is Action.SELL and executor.order.allow_short)
+    return signal.intent is not Intent.CLOSE and opens
 
 
 def _may_open(case: Case, side: OrderSide) -> bool:

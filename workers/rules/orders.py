@@ -9,6 +9,21 @@ from pipeline.model.symbols import AssetClass
 from workers.rules.case import Case
 from workers.rules.sizing import limit_price
 
+#: Actions whose side depends on the position.
+EITHER_SIDE = frozenset({Action.FLAT, Action.REVERSE})
+
+
+def side_for(case: Case) -> OrderSide:
+    """Return the side of the order for a case's signal: for FLAT and REVERSE, the one that reduces what is held."""
+    if case.signal.action not in EITHER_SIDE:
+        return side_of(case.signal.action)
+    held = (case.position.quantity if case.position else Decimal(0)) or case.own.recorded
+    if held:
+        return OrderSide.SELL if held > 0 else OrderSide.BUY
+    # Without a position, the entries under way show the side that may become one.
+    sells = any(order.side == OrderSide.SELL for order in case.under_way)
+    return OrderSide.BUY if sells else OrderSide.SELL
+
 
 def side_of(action: Action) -> OrderSide:
     """Return the side of an order for a signal's action."""

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+from pipeline.model.signals import Action
 from pipeline.model.symbols import AssetClass
 from workers.rules.case import Case
 from workers.rules.sizing import CRYPTO_INCREMENT, FRACTION, affordable, exit_quantity, increment, rounded_down
@@ -24,6 +25,9 @@ def requested_units(case: Case, *, per_unit: Decimal) -> Decimal | None:
 def exit_units(case: Case, most: Decimal, *, per_unit: Decimal) -> Decimal:
     """Return how much of *most* an exit closes: what the signal asks for, else all of it."""
     signal = case.signal
+    if signal.action is Action.REVERSE:
+        # Its size is that of the other side.
+        return most
     if signal.close_percent is not None:
         if signal.close_percent == _HUNDRED:
             return most

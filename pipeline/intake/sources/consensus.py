@@ -27,7 +27,7 @@ from pipeline.model.signals import Action
 
 STRATEGY = "consensus"
 #: The actions that an opinion may have.
-ACTIONS = tuple(action.value for action in Action)
+ACTIONS = (Action.BUY.value, Action.SELL.value)
 #: Bars of a window: ten true ranges need one more close before them.
 WINDOW = 11
 #: Percent. With less confidence the votes cancel each other out.

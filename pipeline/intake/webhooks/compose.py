@@ -68,17 +68,24 @@ def compose(alert: Alert, webhook: WebhookSettings) -> tuple[dict[str, Any], tup
 
 
 def _order_of(alert: Alert, webhook: WebhookSettings) -> ComposedOrder:
+    size = alert.terms.size
     match alert.action:
-        case AlertAction.CLOSE_LONG:
-            return ComposedOrder(action=Action.SELL, intent=Intent.CLOSE, size=alert.terms.size)
-        case AlertAction.CLOSE_SHORT:
-            return ComposedOrder(action=Action.BUY, intent=Intent.CLOSE, size=alert.terms.size)
+        case AlertAction.BUY | AlertAction.SELL:
+            order = _entry_or_exit(alert, Action(alert.action.upper()))
         case AlertAction.CLOSE:
-            return _exit(alert, webhook)
-        case AlertAction.BUY:
-            return _entry_or_exit(alert, Action.BUY)
-        case AlertAction.SELL:
-            return _entry_or_exit(alert, Action.SELL)
+            order = _exit(alert, webhook)
+        case AlertAction.FLAT:
+            _refuse_part(size)
+            order = ComposedOrder(action=Action.FLAT, intent=Intent.CLOSE, size=None)
+        case AlertAction.REVERSE:
+            order = ComposedOrder(action=Action.REVERSE, intent=Intent.AUTO, size=size)
+        case AlertAction.CLOSE_LONG | AlertAction.CLOSE_SHORT:
+            side = Action.SELL if alert.action is AlertAction.CLOSE_LONG else Action.BUY
+            order = ComposedOrder(action=side, intent=Intent.CLOSE, size=size)
+    if alert.intent not in (None, Intent.AUTO, order.intent):
+        message = f"intent: {alert.intent} contradicts the action or the position: send one of them"
+        raise InvalidSignal(RefusalCode.NOT_UNDERSTOOD, message)
+    return order
 
 
 def _exit(alert: Alert, webhook: WebhookSettings) -> ComposedOrder:
@@ -97,11 +104,10 @@ def _entry_or_exit(alert: Alert, action: Action) -> ComposedOrder:
     of_position = action is Action.SELL and size is not None and size.unit is SizeUnit.OF_POSITION
     if alert.intent is Intent.CLOSE or alert.terms.closes or of_position or alert.position not in (None, after):
         # Flat afterwards closes the whole position; a position on the other side means that a part of it is closed.
-        whole = alert.position is SentPosition.FLAT and (size is None or size.unit is SizeUnit.UNITS)
-        if alert.position is SentPosition.FLAT and not whole and size is not None and size.value != _ALL:
-            message = f"{size.key}: the position after the order is flat, so all of it is closed: send one of them"
-            raise InvalidSignal(RefusalCode.NOT_SUPPORTED, message)
-        return ComposedOrder(action=action, intent=Intent.CLOSE, size=None if whole else size)
+        if alert.position is not SentPosition.FLAT:
+            return ComposedOrder(action=action, intent=Intent.CLOSE, size=size)
+        _refuse_part(size)
+        return ComposedOrder(action=action, intent=Intent.CLOSE, size=None)
     if alert.intent is Intent.OPEN or before is SentPosition.FLAT or (before is after and alert.position is after):
         return ComposedOrder(action=action, intent=Intent.OPEN, size=size)
     turns = before is not None and before is not after and alert.position is after
@@ -112,6 +118,14 @@ def _entry_or_exit(alert: Alert, action: Action) -> ComposedOrder:
         size = Size(unit=SizeUnit.UNITS, value=left, key="market_position_size") if left else None
         return ComposedOrder(action=action, intent=Intent.AUTO, size=size, note=note)
     return ComposedOrder(action=action, intent=Intent.AUTO, size=size)
+
+
+def _refuse_part(size: Size | None) -> None:
+    """Refuse a part where all is closed. A number of shares is that of the sender's position, which may not be ours."""
+    if size is None or size.unit is SizeUnit.UNITS or (size.unit in _OF_A_POSITION and size.value == _ALL):
+        return
+    message = f"{size.key}: the position after the order is flat, so all of it is closed: send one of both"
+    raise InvalidSignal(RefusalCode.NOT_SUPPORTED, message)
 
 
 def _refuse_for_entries(terms: OrderTerms, traded: AssetClass) -> None:

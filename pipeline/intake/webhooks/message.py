@@ -48,6 +48,9 @@ class AlertAction(StrEnum):
     CLOSE = "close"
     CLOSE_LONG = "close_long"
     CLOSE_SHORT = "close_short"
+    #: Close the position, whatever its side.
+    FLAT = "flat"
+    REVERSE = "reverse"
 
 
 class SentPosition(StrEnum):

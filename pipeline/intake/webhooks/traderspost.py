@@ -60,12 +60,9 @@ def _action(sent: str | None, sentiment: str | None) -> tuple[AlertAction, bool,
         case "add":
             side = AlertAction.SELL if sentiment in ("bearish", "short") else AlertAction.BUY
             return side, True, ("limits.pyramiding of the executor decides whether a position is added to",)
-        case "cancel" | "reverse":
-            why = {
-                "cancel": "entries are canceled by their own time-out, and by an exit",
-                "reverse": 'send buy or sell; with order.flip = "reverse" the executor turns the position',
-            }[sent]
-            raise InvalidSignal(RefusalCode.NOT_SUPPORTED, f"action: a signal cannot {sent}; {why}")
+        case "cancel":
+            message = "action: a signal cannot cancel; entries are canceled by their own time-out, and by an exit"
+            raise InvalidSignal(RefusalCode.NOT_SUPPORTED, message)
     return values.action({"action": sent}, "action") or AlertAction.BUY, False, ()
 
 

@@ -18,9 +18,11 @@ FRESH = timedelta(seconds=35)
 _NAMES = {
     AlertAction.BUY: "buy long bull bullish enter_long entry_long open_long long_entry buy_to_open",
     AlertAction.SELL: "sell short bear bearish enter_short entry_short open_short short_entry sell_short sell_to_open",
-    AlertAction.CLOSE: "close exit flat flatten close_position exit_position",
+    AlertAction.CLOSE: "close exit close_position exit_position",
     AlertAction.CLOSE_LONG: "close_long exit_long long_exit sell_to_close",
     AlertAction.CLOSE_SHORT: "close_short exit_short short_exit buy_to_close buy_to_cover cover",
+    AlertAction.FLAT: "flat flatten close_all closeall exit_all",
+    AlertAction.REVERSE: "reverse flip reverse_position",
 }
 ACTIONS = {name: action for action, names in _NAMES.items() for name in names.split()}
 _POSITIONS = {
@@ -96,7 +98,7 @@ def action(body: Mapping[str, Any], *keys: str) -> AlertAction | None:
     found = ACTIONS.get(re.sub(r"[\s-]+", "_", sent.lower()))
     if found is None:
         key = first(body, *keys)[0]
-        message = f"{key}: {shown(sent)} is not an action; write buy, sell, close, close_long or close_short"
+        message = f"{key}: {shown(sent)} is not an action; write buy, sell, close, flat or reverse"
         raise InvalidSignal(RefusalCode.NOT_UNDERSTOOD, message)
     return found
 

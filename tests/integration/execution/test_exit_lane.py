@@ -66,10 +66,10 @@ def decided_before(core: Core, leave: UUID, entries: list[UUID]) -> list[Any]:
     )
 
 
-@pytest.mark.parametrize("count", [3, 12, 40])
+@pytest.mark.parametrize(("action", "count"), [("SELL", 3), ("SELL", 12), ("SELL", 40), ("FLAT", 12), ("REVERSE", 12)])
 @pytest.mark.parametrize("hold", HOLDS)
 def test_an_exit_overtakes_entries_of_other_symbols(
-    make_core: Make, processes: Processes, hold: str, count: int
+    make_core: Make, processes: Processes, hold: str, action: str, count: int
 ) -> None:
     core = make_core(changed_toml(factory=MARKET, price_drift_percent="5", requests_per_minute="300"))
     core.prices(AAPL=100)
@@ -81,7 +81,7 @@ def test_an_exit_overtakes_entries_of_other_symbols(
     # The worker has begun with the entries, and the keeper enqueues them again and again.
     until(lambda: core.rows("SELECT 1 FROM history WHERE execution_id = ANY(%s) AND to_state = 'held'", [entries]))
 
-    leave = core.record_signal(signal("AAPL", "SELL"))
+    leave = core.record_signal(signal("AAPL", action))
     core.dispatcher.enqueue([leave])
 
     until(lambda: core.execution(leave.execution_id)["order_id"])
@@ -184,6 +184,23 @@ def test_the_lane_decides_the_entry_that_its_exit_has_to_wait_for(core: Core, la
 
     assert core.execution(entry)["order_id"] is not None
     assert core.moves(leave) != ["queued"]
+
+
+@pytest.mark.parametrize("action", ["FLAT", "REVERSE"])
+@pytest.mark.parametrize("opened_by", ["BUY", "SELL"])
+def test_the_lane_takes_an_exit_of_either_side(make_core: Make, action: str, opened_by: str) -> None:
+    core = make_core(executor_toml(order="allow_short = true"))
+    core.prices(AAPL=100)
+    filled(core, action=opened_by)
+    entry, leave = core.send("MSFT"), core.send("AAPL", action)
+    old(core, entry, leave)
+    lane = ExitLane(core.runtimes["argo"], leases=core.leases, worker="lane", database_url=core.database_url)
+
+    lane.run_once()
+
+    lane.close()
+    assert core.execution(leave)["order_id"] is not None
+    assert core.state(entry) == "queued"
 
 
 @pytest.mark.parametrize("held", [False, True])

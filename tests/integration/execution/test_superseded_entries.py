@@ -120,3 +120,51 @@ def test_a_sale_that_opens_a_position_ends_no_purchase(make_core: Make) -> None:
     core.run(core.send("AAPL", "SELL", intent="open"))
 
     assert ended(core, entry) == ("held", "paused")
+
+
+@pytest.mark.parametrize("action", ["FLAT", "REVERSE"])
+@pytest.mark.parametrize("opened_by", ["BUY", "SELL"])
+def test_an_exit_of_either_side_does_not_wait_behind_paused_entries(
+    make_core: Make, action: str, opened_by: str
+) -> None:
+    core = make_core(executor_toml(order="allow_short = true"))
+    core.prices(AAPL=100)
+    filled(core, action=opened_by)
+    entry = paused(core, action=opened_by)
+
+    leave = core.run(core.send("AAPL", action))
+
+    assert leave["order_id"] is not None
+    assert ended(core, entry) == ("skipped", "superseded")
+
+
+@pytest.mark.parametrize(("strategy", "expected"), [("trend", "superseded"), ("mean", "paused")])
+def test_a_flat_without_a_position_ends_the_entries_that_it_would_close(
+    core: Core, strategy: str, expected: str
+) -> None:
+    entry = paused(core, strategy="trend")
+
+    core.run(core.send("AAPL", "FLAT", strategy=strategy))
+
+    assert core.execution(entry)["reason_code"] == expected
+
+
+@pytest.mark.parametrize(
+    ("action", "changes", "state"),
+    [
+        ("SELL", {"quantity": 1}, "queued"),
+        ("FLAT", {"strategy": "trend"}, "skipped"),
+        ("FLAT", {"strategy": "mean"}, "queued"),
+    ],
+)
+def test_only_a_flat_that_closes_the_same_ends_a_reverse(
+    core: Core, action: str, changes: dict[str, Any], state: str
+) -> None:
+    """The REVERSE is an exit too: what ends it has to close all that it would have closed."""
+    filled(core, quantity=3, strategy="trend")
+    filled(core, quantity=3, strategy="mean")
+    turned = core.send("AAPL", "REVERSE", strategy="trend")
+
+    core.run(core.send("AAPL", action, **{"strategy": "trend"} | changes))
+
+    assert core.state(turned) == state

@@ -220,6 +220,20 @@ def test_the_list_holds_in_a_text_too(text: str, expected: str) -> None:
         assert expected in refusal(text)[1]
 
 
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize(
+    ("action", "expected"), [("flat", "FLAT"), ("Flatten", "FLAT"), ("reverse", "REVERSE"), ("FLIP", "REVERSE")]
+)
+def test_flat_and_reverse_are_actions_in_every_dialect(action: str, expected: str, dialect: str) -> None:
+    body = {key: value for key, value in DIALECTS[dialect].items() if key != "sentiment"} | {"action": action}
+
+    signal = read(body, dialect=dialect).signal
+    in_text = read(f"{action} AAPL at 71").signal
+
+    intent = "close" if expected == "FLAT" else "auto"
+    assert (signal["action"], signal["intent"]) == (in_text["action"], in_text["intent"]) == (expected, intent)
+
+
 def test_dollars_in_a_text_are_not_shares() -> None:
     assert str(read("buy $1500 AAPL at 71").signal["notional"]) == "1500"
     assert str(read("symbol=AAPL action=buy price=71 notional=1500").signal["notional"]) == "1500"

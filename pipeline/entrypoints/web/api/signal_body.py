@@ -86,6 +86,15 @@ _EXAMPLES = {
             "executors": ["argo"],
         },
     },
+    "half": {
+        "summary": "An exit of half of the position",
+        "value": {"symbol": "AAPL", "action": "SELL", "intent": "close", "close_percent": 50},
+    },
+    "flat": {"summary": "An exit, whatever the side", "value": {"symbol": "AAPL", "action": "FLAT"}},
+    "dollars": {
+        "summary": "An entry of a size in dollars",
+        "value": {"symbol": "AAPL", "action": "BUY", "confidence": 91.5, "entry_price": 190.1, "notional": 1500},
+    },
 }
 
 #: The body for OpenAPI. The strict reader of signals reads it, and not the framework.
