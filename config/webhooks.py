@@ -122,6 +122,10 @@ class WebhookSettings(Section):
     """The size of an entry in the body is used (use), or every executor decides the size (ignore). With ignore, the
     quantity of an exit is ignored too; a share of the position is always used. Default: use."""
 
+    price: Literal["required", "market"] = "required"
+    """The price of an entry whose body has none: it is refused (required), or the worker reads the market's price
+    (market). Default: required."""
+
     exits: Literal["long", "short"] = "long"
     """The side of the position that an exit closes when the body does not name it. Default: long."""
 

@@ -25,6 +25,15 @@ class Account:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Quote:
+    """The best prices at which a symbol can be bought (ask) and sold (bid) at a moment, by the market's clock."""
+
+    bid: Decimal
+    ask: Decimal
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
 class Position:
     """An open position. Quantities are signed: below zero is short. No open order reserves the *available* part."""
 

@@ -143,6 +143,14 @@ CATALOGUE: Mapping[Code, Meaning] = {
     Code.PRICE_UNKNOWN: Meaning(
         "The market's price could not be read, and the entry is not sent without it.", _NOTHING
     ),
+    Code.SPREAD_TOO_WIDE: Meaning(
+        "The entry asks for the market's price, and bid and ask are farther apart than `order.collar_percent`.",
+        "Send a price (`entry_price`), or trade a symbol with a smaller spread.",
+    ),
+    Code.LEVEL_REACHED: Meaning(
+        "The market's price, for which the entry asks, has reached the signal's stop or target.",
+        "Nothing, or send another stop or target.",
+    ),
     Code.REPEATED_IDEA: Meaning(
         "The strategy has already ordered this symbol and side within `limits.repeat_window_s`.", _REPEAT
     ),

@@ -42,6 +42,8 @@ class Code(StrEnum):
     HELD_TOO_LONG = "held_too_long"
     PRICE_DRIFTED = "price_drifted"
     PRICE_UNKNOWN = "price_unknown"
+    SPREAD_TOO_WIDE = "spread_too_wide"
+    LEVEL_REACHED = "level_reached"
     # Limits.
     REPEATED_IDEA = "repeated_idea"
     REPEATED_CONTENT = "repeated_content"

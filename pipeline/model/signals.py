@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from hashlib import sha256
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -33,7 +33,7 @@ _MOST_DECIMALS = 20
 
 
 _SIZES = ("quantity", "notional", "equity_percent", "close_percent")
-_LATER = frozenset({"volatility_percent", *_SIZES[1:]})
+_LATER = frozenset({"volatility_percent", "price", *_SIZES[1:]})
 _NUMBERS = frozenset({"confidence", "entry_price", "target_price", "stop_price", "volatility_percent", *_SIZES})
 
 
@@ -95,6 +95,8 @@ class Signal(BaseModel):
     action: Action
     confidence: Annotated[Decimal, BeforeValidator(_exact), AfterValidator(_bounded)] | None = None
     entry_price: Positive | None = None
+    #: market: the worker reads the price, in place of `entry_price`.
+    price: Literal["market"] | None = None
     target_price: Positive | None = None
     stop_price: Positive | None = None
     strategy: Text | None = None
@@ -153,14 +155,22 @@ class Signal(BaseModel):
     def _complete(self) -> Self:
         self._action_agrees()
         if self.intent is not Intent.CLOSE:
-            missing = [name for name in ("confidence", "entry_price") if getattr(self, name) is None]
+            needed = ("confidence",) if self.price is not None else ("confidence", "entry_price")
+            missing = [name for name in needed if getattr(self, name) is None]
             if missing:
                 raise ValueError(f"{' and '.join(missing)} may be left out only when intent is close")
         if self.executors is not None and not self.executors:
             raise ValueError("executors is an empty list: leave it out to address all")
+        self._one_price()
         self._one_size()
         self._sides_agree()
         return self
+
+    def _one_price(self) -> None:
+        if self.price is not None and self.entry_price is not None:
+            raise ValueError("price and entry_price are two prices: write one of them")
+        if self.price is not None and self.intent is Intent.CLOSE:
+            raise ValueError("price is that of an entry: an exit without entry_price is a market order")
 
     def _action_agrees(self) -> None:
         """Refuse what contradicts FLAT and REVERSE: the one closes all, the other does not know its side yet."""
@@ -231,7 +241,8 @@ def _fault(fault: Any) -> str:
     key = ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "missing":
         return f"{key} is missing"
-    if fault["type"] == "extra_forbidden":
+    # `price` is a key only for the word market; a number belongs under `entry_price`.
+    if fault["type"] == "extra_forbidden" or (key == "price" and fault["type"] == "literal_error"):
         return f"{key} is not a key of a signal"
     message = fault["msg"].removeprefix("Value error, ")
     return f"{key}: {message}" if key else message

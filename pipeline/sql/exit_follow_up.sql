@@ -14,7 +14,7 @@ LIMIT %(limit)s
 
 -- name: first_signal
 SELECT e.action, s.source, s.intent, s.confidence, s.entry_price, s.target_price, s.stop_price, s.generated_at,
-    s.expires_at, s.quantity, s.notional, s.equity_percent
+    s.expires_at, s.price, s.quantity, s.notional, s.equity_percent
 FROM execution AS e
 JOIN signal AS s USING (signal_id)
 WHERE e.execution_id = %(execution_id)s

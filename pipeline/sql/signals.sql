@@ -6,14 +6,14 @@ SELECT pg_advisory_xact_lock(hashtextextended(%(symbol)s, 7204211))
 -- Nothing happens when the signal is recorded already, by its id or by (source, source_id). A signal that does not say
 -- when it was generated was generated when it was received, by this clock.
 INSERT INTO signal (
-    signal_id, source, source_id, content_hash, symbol, asset_class, action, intent, confidence, entry_price,
+    signal_id, source, source_id, content_hash, symbol, asset_class, action, intent, confidence, entry_price, price,
     target_price, stop_price, quantity, notional, equity_percent, close_percent, strategy, regime,
     volatility_percent, executors,
     generated_at, expires_at
 )
 VALUES (
     %(signal_id)s, %(source)s, %(source_id)s, %(content_hash)s, %(symbol)s, %(asset_class)s, %(action)s, %(intent)s,
-    %(confidence)s, %(entry_price)s, %(target_price)s, %(stop_price)s, %(quantity)s,
+    %(confidence)s, %(entry_price)s, %(price)s, %(target_price)s, %(stop_price)s, %(quantity)s,
     %(notional)s, %(equity_percent)s, %(close_percent)s, %(strategy)s, %(regime)s, %(volatility_percent)s, %(executors)s,
     coalesce(%(generated_at)s, clock_timestamp() - %(waited)s::interval), %(expires_at)s
 )

@@ -58,6 +58,8 @@ class SignalRow:
     notional: Decimal | None = None
     equity_percent: Decimal | None = None
     close_percent: Decimal | None = None
+    #: market: an entry at the price that the worker reads.
+    price: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -51,6 +51,7 @@ class SignalView(JsonModel):
     intent: Intent
     confidence: Number | None
     entry_price: Number | None
+    price: str | None
     target_price: Number | None
     stop_price: Number | None
     quantity: Number | None

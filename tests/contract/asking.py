@@ -27,6 +27,8 @@ READS: list[Callable[[Broker], Any]] = [
     lambda broker: broker.transfers(a_minute_ago()),
     lambda broker: broker.price("AAPL"),
     lambda broker: broker.price("BTC/USD"),
+    lambda broker: broker.quote("AAPL"),
+    lambda broker: broker.quote("BTC/USD"),
 ]
 LOOKUPS: list[Callable[[Broker], Any]] = [
     lambda broker: broker.find("tw-nobody-1"),

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 
-from pipeline.model.account import Account, Asset, Clock, MarketSession, Position, Transfer
+from pipeline.model.account import Account, Asset, Clock, MarketSession, Position, Quote, Transfer
 from pipeline.model.orders import BrokerOrder, OrderRequest
 from workers.brokers.protocol import Broker, Lookup, More, OnUnreadable, Outcome
 from workers.brokers.rate_budget import Purpose
@@ -101,6 +101,10 @@ class GuardedBroker:
     def price(self, symbol: str) -> Decimal | None:
         """Read the price of the latest trade. Market data is another service with another request limit."""
         return self._broker.price(symbol)
+
+    def quote(self, symbol: str) -> Quote | None:
+        """Read the latest bid and ask, from the same service as the price."""
+        return self._broker.quote(symbol)
 
     def close(self) -> None:
         """Release the connections."""

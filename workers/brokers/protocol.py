@@ -11,7 +11,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
 
-from pipeline.model.account import Account, Asset, Clock, MarketSession, Position, Transfer
+from pipeline.model.account import Account, Asset, Clock, MarketSession, Position, Quote, Transfer
 from pipeline.model.orders import BrokerOrder, OrderRequest
 
 
@@ -193,6 +193,12 @@ class Broker(Protocol):
         """Read the price of the latest trade in *symbol*, however long ago that was; None when none is known.
 
         Market data is another service with its own request limit. Its outages and refusals do not concern orders.
+        """
+
+    def quote(self, symbol: str) -> Quote | None:
+        """Read the latest bid and ask of *symbol*, however long ago they were; None when either is not known.
+
+        It comes from the same service as `price`.
         """
 
     def close(self) -> None:

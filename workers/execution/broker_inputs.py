@@ -1,14 +1,16 @@
 """Read the broker before a decision: the shared snapshot of the account, and the inputs of this one signal."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import TypeVar
 
 import structlog
 
 from pipeline.accounts.snapshot import Snapshot
 from pipeline.intake.routing import may_be_exit
-from pipeline.model.account import Asset, ClockReading, MarketSession, Position
+from pipeline.model.account import Asset, ClockReading, MarketSession, Position, Quote
 from pipeline.model.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable
 from pipeline.model.states import State
 from pipeline.store.record import Record
@@ -20,9 +22,12 @@ from workers.account.snapshots import Snapshots
 from workers.rules.exits import may_enter
 from workers.rules.freshness import keeps_hours, waited
 from workers.rules.market_hours import Market, by_calendar
+from workers.rules.market_price import is_at_market, market_trades
 from workers.rules.orders import EITHER_SIDE, reduces, side_of
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 # The broker's clock and ours differ by at most this.
 _CLOCKS_DIFFER = timedelta(seconds=1)
@@ -42,6 +47,8 @@ class InputSnapshot:
     #: The market's price; None when it was not needed, or could not be read.
     price: Decimal | None = None
     price_asked: bool = False
+    #: For an entry without a price of its own; None when it was not needed, or could not be read.
+    quote: Quote | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,14 +89,17 @@ class BrokerInputs:
         sessions = self._sessions(signal, snapshot.last_clock, snapshot.taken_at)
         market = market_at(snapshot, claimed.now, sessions)
         needs_price = enters and self._needs_price(claimed, signal, market)
+        # While the market is closed the entry waits, and only an open market has a price.
+        needs_quote = enters and is_at_market(signal) and market_trades(signal, market)
         return InputSnapshot(
             snapshot=snapshot,
             position=position,
             asset=asset,
             under_way=under_way,
             sessions=sessions,
-            price=self._price(signal.symbol) if needs_price else None,
+            price=self._of_market(signal.symbol, self.runtime.broker.price) if needs_price else None,
             price_asked=needs_price,
+            quote=self._of_market(signal.symbol, self.runtime.broker.quote) if needs_quote else None,
         )
 
     def hours(self, signal: SignalRow, now: datetime) -> Market | None:
@@ -129,10 +139,10 @@ class BrokerInputs:
             claimed.from_state is State.HELD and was_held_for_open(self.record, claimed.execution_id)
         )
 
-    def _price(self, symbol: str) -> Decimal | None:
-        """Return the market's price; None when there is none, or when the market data service cannot be read."""
+    def _of_market(self, symbol: str, read: Callable[[str], T | None]) -> T | None:
+        """Return what *read* does; None also when the market data service cannot be read."""
         try:
-            return self.runtime.broker.price(symbol)
+            return read(symbol)
         except (BrokerUnavailable, BrokerRefusesAccount, BrokerUnreadable) as error:
             log.debug("price.failed", executor_id=self.runtime.executor.id, symbol=symbol, error=str(error))
             return None

@@ -92,6 +92,7 @@ def read_case(
         entries_refused=entries_refused(connection, claimed.executor_id),
         price=seen.price,
         price_asked=seen.price_asked,
+        quote=seen.quote,
         accept_age=claimed.accept_age,
     )
 

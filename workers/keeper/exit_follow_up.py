@@ -88,6 +88,7 @@ class _FirstSignal:
     stop_price: Decimal | None
     generated_at: datetime | None
     expires_at: datetime | None
+    price: str | None
     quantity: Decimal | None
     notional: Decimal | None
     equity_percent: Decimal | None
@@ -164,6 +165,7 @@ class ExitFollowUp:
             "intent": Intent.OPEN,
             "confidence": signal.confidence,
             "entry_price": signal.entry_price,
+            "price": signal.price,
             "target_price": signal.target_price,
             "stop_price": signal.stop_price,
             "generated_at": signal.generated_at,

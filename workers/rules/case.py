@@ -8,7 +8,7 @@ from uuid import UUID
 from config.schema.executor import ExecutorSettings
 from pipeline.accounts.exposure import Book, Own
 from pipeline.accounts.losses import EquityBaseline
-from pipeline.model.account import Account, Asset, Position
+from pipeline.model.account import Account, Asset, Position, Quote
 from pipeline.model.orders import OrderSide
 from pipeline.model.reasons import Reason
 from pipeline.model.switches import Switch
@@ -73,6 +73,8 @@ class Case:
     #: The market's price; None when it was not needed, or could not be read.
     price: Decimal | None = None
     price_asked: bool = False
+    #: The latest bid and ask; None when the signal has a price, or they could not be read.
+    quote: Quote | None = None
     #: A person accepted the age when requeueing.
     accept_age: bool = False
 

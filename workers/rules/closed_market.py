@@ -64,6 +64,13 @@ def hold_price(case: Case) -> Hold | None:
     return Hold(reason=Reason(code=Code.PRICE_UNKNOWN, facts={"symbol": case.signal.symbol}), wait=_soon(case))
 
 
+def closed_now(case: Case) -> Hold:
+    """Return the hold of an entry that only regular hours give a price, while they are over or unknown."""
+    return _hold(case, Role.ENTRY) or Hold(
+        reason=Reason(code=Code.PRICE_UNKNOWN, facts={"symbol": case.signal.symbol}), wait=_soon(case)
+    )
+
+
 def _hold(case: Case, role: Role) -> Hold | None:
     market = case.market
     if market is None:

@@ -16,6 +16,7 @@ from workers.rules.closed_market import hold_entry, hold_price, out_of_hours, re
 from workers.rules.entry_terms import Terms, terms_of
 from workers.rules.freshness import freshness
 from workers.rules.holds import hold
+from workers.rules.market_price import is_at_market, with_price
 from workers.rules.orders import time_in_force
 from workers.rules.requested_size import requested_units
 from workers.rules.sizing import TooSmall, calm, configured, entry_quantity, lot, scale
@@ -32,13 +33,24 @@ def decide_entry(case: Case, side: OrderSide) -> Verdict:
     # The account's switches come first, since a person can change them.
     reasons = [*stopped, *_refusals(case, side, waits=closed is not None)]
     price, asset = case.signal.entry_price, case.asset
-    if reasons or price is None or asset is None:
+    waits_for_price = is_at_market(case.signal)
+    if reasons or asset is None or (price is None and not waits_for_price):
         return Skip(reasons=tuple(reasons))
     if closed is not None:
         return closed
     if paused is not None:
         return Hold(reason=paused, wait=PAUSE_WAIT)
+    if price is None:
+        return _at_market(case, side)
     return hold_price(case) or hold(case, side) or _sized(case, terms_of(case, side, price, asset), asset)
+
+
+def _at_market(case: Case, side: OrderSide) -> Verdict:
+    """Return the verdict at the market's price, with every check that needs a price; a hold until there is one."""
+    priced = with_price(case, side)
+    if not isinstance(priced, Case):
+        return priced
+    return decide_entry(priced, side)
 
 
 def _refusals(case: Case, side: OrderSide, *, waits: bool) -> list[Reason]:
@@ -78,7 +90,7 @@ def _price(case: Case) -> Reason | None:
     """Return a reason when there is no price, or one below the smallest price of the asset."""
     price = case.signal.entry_price
     if price is None:
-        return Reason(code=Code.ENTRY_WITHOUT_PRICE)
+        return None if is_at_market(case.signal) else Reason(code=Code.ENTRY_WITHOUT_PRICE)
     if case.asset is not None and terms_of(case, OrderSide.BUY, price, case.asset).limit <= 0:
         return Reason(code=Code.ENTRY_WITHOUT_PRICE, facts={"price": price, "below": "the smallest step of a price"})
     return None

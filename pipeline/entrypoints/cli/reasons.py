@@ -61,6 +61,7 @@ CODES: Mapping[ReasonGroup, tuple[Code, ...]] = {
         Code.SUPERSEDED,
         Code.NO_POSITION,
         Code.NO_SHORTING,
+        Code.NO_FLIP,
         Code.POSITION_AGAINST,
         Code.BELOW_ONE_SHARE,
         Code.BELOW_MINIMUM_QUANTITY,
@@ -74,6 +75,8 @@ CODES: Mapping[ReasonGroup, tuple[Code, ...]] = {
         Code.HELD_TOO_LONG,
         Code.PRICE_DRIFTED,
         Code.PRICE_UNKNOWN,
+        Code.SPREAD_TOO_WIDE,
+        Code.LEVEL_REACHED,
         Code.FLAT_BY_TIME,
     ),
     ReasonGroup.LIMITS: (

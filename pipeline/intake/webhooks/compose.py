@@ -21,7 +21,7 @@ _OF_WHAT = "it does not say of what it is a percentage: write equity_percent for
 _FOR_A_CLOSE = 'a share of the position is only closed: write "action": "close", or equity_percent for an entry'
 _NO_PRICE = (
     'an entry needs the price at the time of the alert: add "price": "{{close}}" to its message, '
-    "or in plain text `buy AAPL at {{close}}`"
+    'or in plain text `buy AAPL at {{close}}`; or "price": "market", for which the market\'s price is read'
 )
 
 
@@ -46,7 +46,8 @@ def compose(alert: Alert, webhook: WebhookSettings) -> tuple[dict[str, Any], tup
     closes = order.intent is Intent.CLOSE
     if not closes:
         _refuse_for_entries(alert.terms, asset_class(symbol))
-    if alert.price is None and not closes:
+    at_market = alert.price is None and not closes and (alert.at_market or webhook.price == "market")
+    if alert.price is None and not closes and not at_market:
         raise InvalidSignal(RefusalCode.NO_PRICE, _NO_PRICE)
     fields = {
         "symbol": symbol,
@@ -54,6 +55,7 @@ def compose(alert: Alert, webhook: WebhookSettings) -> tuple[dict[str, Any], tup
         "intent": order.intent.value,
         "confidence": webhook.confidence if alert.confidence is None else alert.confidence,
         "entry_price": alert.price,
+        "price": "market" if at_market else None,
         "stop_price": None if closes else alert.stop_price,
         "target_price": None if closes else alert.target_price,
         **_size(order, webhook),

@@ -106,6 +106,8 @@ class Alert:
     symbol: str
     action: AlertAction
     price: Decimal | None = None
+    #: Whether the alert asks for the market's price.
+    at_market: bool = False
     terms: OrderTerms = field(default_factory=OrderTerms)
     stop_price: Decimal | None = None
     target_price: Decimal | None = None

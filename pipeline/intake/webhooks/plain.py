@@ -14,7 +14,7 @@ _LINE = re.compile(
     rf"""(?P<action>(?:close|exit|enter|cover)\s+(?:long|short)|[a-z_]+)\s+
     (?:(?P<quantity>{_NUMBER})\s+(?:(?:shares?|units?|contracts?)\s+(?:of\s+)?)?)?
     (?P<symbol>[a-z][a-z0-9_]*:[a-z0-9./!]+|[a-z0-9./!]*[a-z][a-z0-9./!]*)
-    (?:\s*(?:@|\bat\b)?\s*(?P<price>{_NUMBER}))?
+    (?:\s*(?:@|\bat\b)?\s*(?P<price>{_NUMBER}|market))?
     (?:\s+(?:sl|stop|stop[ _]loss)\s*[=:]?\s*(?P<stop_price>{_NUMBER}))?
     (?:\s+(?:tp|target|take[ _]profit)\s*[=:]?\s*(?P<target_price>{_NUMBER}))?
     (?:\s+(?P<timenow>\d{{4}}-\d\d-\d\dT\S+))?""",

@@ -10,7 +10,17 @@ from pipeline.intake.webhooks import values
 from pipeline.intake.webhooks.fields import fields_of
 from pipeline.intake.webhooks.message import Alert, AlertAction, RefusalCode
 from pipeline.intake.webhooks.order_terms import read_terms
-from pipeline.intake.webhooks.tradingview import COMMON, ELSEWHERE, KNOWN, STOP, TARGET, common, price_of, symbol_of
+from pipeline.intake.webhooks.tradingview import (
+    COMMON,
+    ELSEWHERE,
+    KNOWN,
+    STOP,
+    TARGET,
+    at_market,
+    common,
+    price_of,
+    symbol_of,
+)
 from pipeline.intake.webhooks.values import shown
 from pipeline.model.errors import InvalidSignal
 
@@ -37,6 +47,7 @@ def read(sent: Mapping[str, Any], now: datetime) -> Alert:
         symbol=symbol_of(body, "symbol", "ticker"),
         action=_action(action),
         price=price_of(body, terms),
+        at_market=at_market(body),
         terms=terms,
         stop_price=_leg(body, *STOP),
         target_price=_leg(body, *TARGET),

@@ -9,6 +9,7 @@ from pipeline.intake.webhooks import values
 from pipeline.intake.webhooks.fields import fields_of
 from pipeline.intake.webhooks.message import Alert, AlertAction, RefusalCode
 from pipeline.intake.webhooks.order_terms import BAR, read_terms, refuse_unread
+from pipeline.intake.webhooks.tradingview import at_market
 from pipeline.intake.webhooks.values import shown
 from pipeline.intake.webhooks.vocabulary import Term, term_of
 from pipeline.model.errors import InvalidSignal
@@ -30,7 +31,8 @@ def read(sent: Mapping[str, Any], template: Template, *, sizes: bool) -> Alert:
     return Alert(
         symbol=_needed(values.text(body, "symbol"), "symbol", template),
         action=_action(body, template),
-        price=values.number(body, "price"),
+        price=None if at_market(body) else values.number(body, "price"),
+        at_market=at_market(body),
         terms=read_terms(fields_of({key: body[key] for key in _SIZES}, {}), ()),
         stop_price=values.number(body, "stop_price"),
         target_price=values.number(body, "target_price"),

@@ -60,6 +60,7 @@ def read(sent: Mapping[str, Any], now: datetime, *, in_text: bool = False) -> Al
         symbol=symbol,
         action=action,
         price=price_of(body, terms),
+        at_market=at_market(body),
         terms=terms,
         stop_price=values.number(body, *STOP),
         target_price=values.number(body, *TARGET),
@@ -73,7 +74,18 @@ def read(sent: Mapping[str, Any], now: datetime, *, in_text: bool = False) -> Al
 def price_of(body: Mapping[str, Any], terms: OrderTerms) -> Decimal | None:
     """Return the price of the order: its limit, unless it is a market order; else the price at the alert."""
     names = (*_PRICE, *_LIMIT) if terms.kind == "market" else (*_LIMIT, *_PRICE)
-    return values.number(body, *names)
+    if not at_market(body):
+        return values.number(body, *names)
+    key, limit = values.first(body, *_LIMIT)
+    if limit is not None:
+        raise InvalidSignal(RefusalCode.NOT_SUPPORTED, f"{key}: it is a second price beside market: send one of them")
+    return None
+
+
+def at_market(body: Mapping[str, Any]) -> bool:
+    """Return whether the price is the word market."""
+    sent = values.first(body, *_PRICE)[1]
+    return isinstance(sent, str) and sent.strip().lower() == "market"
 
 
 def symbol_of(body: Mapping[str, Any], *keys: str) -> str:

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import count
 
-from pipeline.model.account import Account, Asset, Clock, MarketSession, Position, Transfer
+from pipeline.model.account import Account, Asset, Clock, MarketSession, Position, Quote, Transfer
 from pipeline.model.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable
 from pipeline.model.orders import BrokerOrder, OrderRequest, OrderSide, OrderStatus
 from tests.integration.execution.model_stage import AFTER_READ, ON_THE_WIRE, ModelClock, stop
@@ -266,6 +266,9 @@ class ModelBroker:
 
     def price(self, symbol: str) -> Decimal | None:  # noqa: ARG002 - all trade at one price
         return Decimal(100)
+
+    def quote(self, symbol: str) -> Quote | None:  # noqa: ARG002 - the same
+        return Quote(bid=Decimal(100), ask=Decimal(100), at=datetime.now(UTC))
 
     def close(self) -> None:
         """There is no connection."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
+from pipeline.model.account import Quote
 from pipeline.model.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable
 from pipeline.model.outages import Need, Outage
 from tests.unit.brokers import payloads
@@ -20,6 +22,13 @@ from workers.brokers.request_guard import RequestGuard
 
 SHARE = {"symbol": "AAPL", "trade": {"t": "2026-10-08T15:10:18Z", "x": "V", "p": 172.1, "s": 100, "c": ["@"], "i": 1}}
 COIN = {"trades": {"BTC/USD": {"t": "2026-10-08T15:10:18Z", "p": 61234.5678, "s": 0.01, "tks": "B", "i": 1}}}
+
+
+QUOTE: dict[str, Any] = {
+    "symbol": "AAPL",
+    "quote": {"t": "2026-10-08T15:10:18Z", "ap": 172.2, "as": 1, "bp": 172.1, "bs": 2},
+}
+COIN_QUOTE = {"quotes": {"BTC/USD": {"t": "2026-10-08T15:10:18Z", "ap": 61235.5, "as": 1, "bp": 61234.5, "bs": 1}}}
 
 
 @pytest.mark.parametrize(
@@ -153,3 +162,41 @@ def test_market_data_that_is_away_or_answers_says_nothing_of_the_broker(play: Pl
         GuardedBroker(there, RequestGuard(outage=outage)).account()
     assert not outage.failing
     assert logs == []
+
+
+def test_quotes_are_read_at_their_own_paths_with_bid_ask_and_time(play: Play) -> None:
+    broker, server = play(reply(200, QUOTE), reply(200, COIN_QUOTE))
+
+    share, coin = broker.quote("AAPL"), broker.quote("BTC/USD")
+
+    at = datetime(2026, 10, 8, 15, 10, 18, tzinfo=UTC)
+    assert share == Quote(bid=Decimal("172.1"), ask=Decimal("172.2"), at=at)
+    assert coin == Quote(bid=Decimal("61234.5"), ask=Decimal("61235.5"), at=at)
+    assert [seen.target for seen in server.seen] == [
+        "/v2/stocks/AAPL/quotes/latest",
+        "/v1beta3/crypto/us/latest/quotes?symbols=BTC%2FUSD",
+    ]
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        reply(404, {"message": "no quote found for AAPL"}),
+        reply(200, QUOTE | {"quote": None}),
+        # A side without an order.
+        reply(200, QUOTE | {"quote": QUOTE["quote"] | {"bp": 0, "bs": 0}}),
+        reply(200, QUOTE | {"quote": QUOTE["quote"] | {"ap": 0, "as": 0}}),
+    ],
+)
+def test_a_quote_without_both_sides_is_none(play: Play, act: Act) -> None:
+    broker, _ = play(act)
+
+    assert broker.quote("AAPL") is None
+
+
+@pytest.mark.parametrize("body", ["ok", QUOTE | {"symbol": "MSFT"}, QUOTE | {"quote": {"ap": 1, "bp": 1}}])
+def test_a_quote_without_sense_is_not_taken(play: Play, body: Any) -> None:
+    broker, _ = play(reply(200, body))
+
+    with pytest.raises(BrokerUnreadable):
+        broker.quote("AAPL")

@@ -234,6 +234,34 @@ def test_flat_and_reverse_are_actions_in_every_dialect(action: str, expected: st
     assert (signal["action"], signal["intent"]) == (in_text["action"], in_text["intent"]) == (expected, intent)
 
 
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_the_markets_price_is_read_where_the_alert_or_the_webhook_asks_for_it(dialect: str) -> None:
+    bare = {key: value for key, value in DIALECTS[dialect].items() if key not in ("price", "signalPrice")}
+
+    asked = read(bare | {"price": "Market"}, dialect=dialect).signal
+    allowed = read(bare, dialect=dialect, price="market").signal
+
+    assert (
+        (asked["price"], asked.get("entry_price")) == (allowed["price"], allowed.get("entry_price")) == ("market", None)
+    )
+    assert read(bare | {"price": "71"}, dialect=dialect, price="market").signal.get("price") is None
+    assert refusal(bare, dialect=dialect)[0] == "no_price"
+    assert refusal(bare | {"price": "market", "limit_price": 70}, dialect=dialect)[0] == "not_supported"
+    assert "price" not in read(bare | {"action": "close", "price": "market"}, dialect=dialect).signal
+
+
+def test_the_markets_price_may_be_asked_for_in_a_text_and_by_a_template() -> None:
+    own = {"dialect": "template", "template": Template(symbol="{s}", action="{k}", price="market")}
+
+    signals = [
+        read("buy AAPL at market"),
+        read("symbol=AAPL action=buy price=market"),
+        read({"s": "A", "k": "buy"}, **own),
+    ]
+
+    assert [each.signal["price"] for each in signals] == ["market"] * 3
+
+
 def test_dollars_in_a_text_are_not_shares() -> None:
     assert str(read("buy $1500 AAPL at 71").signal["notional"]) == "1500"
     assert str(read("symbol=AAPL action=buy price=71 notional=1500").signal["notional"]) == "1500"

@@ -8,7 +8,7 @@ from urllib.parse import quote, urlsplit
 
 from pydantic import SecretStr
 
-from pipeline.model.account import Account, Asset, Clock, MarketSession, Position, Transfer
+from pipeline.model.account import Account, Asset, Clock, MarketSession, Position, Quote, Transfer
 from pipeline.model.errors import ConfigInvalid, Problem, TradewireError
 from pipeline.model.orders import BrokerOrder, OrderRequest
 from workers.brokers.alpaca import calendar, mapping, outcomes
@@ -163,6 +163,10 @@ class AlpacaBroker:
     def price(self, symbol: str) -> Decimal | None:
         """Read the price of the latest trade, from Alpaca's market data."""
         return self._prices.latest(symbol)
+
+    def quote(self, symbol: str) -> Quote | None:
+        """Read the latest bid and ask, from Alpaca's market data."""
+        return self._prices.quote(symbol)
 
     def close(self) -> None:
         """Release the connections."""

@@ -7,6 +7,7 @@ from typing import Any, Final, cast
 from urllib.parse import quote
 
 from config.schema.broker_hosts import is_alpacas
+from pipeline.model.account import Quote
 from pipeline.model.errors import BrokerOverRate, BrokerUnavailable, BrokerUnreadable, TradewireError
 from workers.brokers.alpaca import outcomes
 from workers.brokers.alpaca.fields import Fields, read_json
@@ -17,7 +18,7 @@ DATA_URL: Final = "https://data.alpaca.markets"
 _CRYPTO_VERSION: Final = "v1beta3"
 
 _NO_TRADE: Final = re.compile(
-    r"no (latest )?trades?\b|(invalid|unknown) symbol|symbol not found|asset not found", re.IGNORECASE
+    r"no (latest )?(trade|quote)s?\b|(invalid|unknown) symbol|symbol not found|asset not found", re.IGNORECASE
 )
 _STATUSES_OF_NO_TRADE: Final = frozenset(
     {HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY}
@@ -46,40 +47,54 @@ class AlpacaPrices:
             BrokerRefusesAccount: it refuses the keys.
             BrokerUnreadable: its answer makes no sense, or the account may not see this price.
         """
-        reply = self._ask(symbol)
-        if outcomes.is_good(reply):
-            return _price_of(read_json(reply.text), symbol)
-        if _reports_no_trade(reply):
+        found = self._read("trade", symbol)
+        if found is None:
             return None
-        raise _fault_of(reply)
+        price = found.amount("p")
+        if price <= 0:
+            raise found.unreadable("p")
+        return price
+
+    def quote(self, symbol: str) -> Quote | None:
+        """Return the latest bid and ask of *symbol*; None when there is none, or one of both is missing.
+
+        Raises:
+            BrokerUnavailable, BrokerRefusesAccount, BrokerUnreadable: as `latest`.
+        """
+        found = self._read("quote", symbol)
+        if found is None:
+            return None
+        bid, ask = found.amount("bp"), found.amount("ap")
+        # A side without an order has the price 0.
+        return Quote(bid=bid, ask=ask, at=found.time("t")) if bid > 0 and ask > 0 else None
 
     def close(self) -> None:
         """Release the connections."""
         self._session.close()
 
-    def _ask(self, symbol: str) -> Reply:
+    def _read(self, what: str, symbol: str) -> Fields | None:
         if "/" in symbol:
-            found = self._session.get("/crypto/us/latest/trades", {"symbols": symbol}, api_version=_CRYPTO_VERSION)
+            found = self._session.get(f"/crypto/us/latest/{what}s", {"symbols": symbol}, api_version=_CRYPTO_VERSION)
         else:
-            found = self._session.get(f"/stocks/{quote(symbol, safe='')}/trades/latest")
-        return cast("Reply", found)
+            found = self._session.get(f"/stocks/{quote(symbol, safe='')}/{what}s/latest")
+        reply = cast("Reply", found)
+        if outcomes.is_good(reply):
+            return _latest_of(read_json(reply.text), what, symbol)
+        if _reports_no_trade(reply):
+            return None
+        raise _fault_of(reply)
 
 
-def _price_of(raw: Any, symbol: str) -> Decimal | None:
-    answer = Fields.of("latest trade", raw)
+def _latest_of(raw: Any, what: str, symbol: str) -> Fields | None:
+    kind = f"latest {what}"
+    answer = Fields.of(kind, raw)
     if "/" in symbol:
-        trade = Fields.of("latest trade", answer.raw.get("trades")).raw.get(symbol)
+        latest = Fields.of(kind, answer.raw.get(f"{what}s")).raw.get(symbol)
     else:
         if answer.raw.get("symbol") != symbol:
             raise answer.unreadable("symbol")
-        trade = answer.raw.get("trade")
-    if trade is None:
-        return None
-    fields = Fields.of("latest trade", trade)
-    price = fields.amount("p")
-    if price <= 0:
-        raise fields.unreadable("p")
-    return price
+        latest = answer.raw.get(what)
+    return None if latest is None else Fields.of(kind, latest)
 
 
 def _reports_no_trade(reply: Reply) -> bool:
