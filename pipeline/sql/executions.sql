@@ -162,8 +162,8 @@ LIMIT %(limit)s
 
 -- name: supersede_other_side
 -- An exit that has something to close ends the earlier entries of its symbol that were certainly not sent, since it would
--- close them at once. It leaves a REVERSE, which is an exit too. A FLAT ends all that opens a position which it would
--- close, of the strategy *closes_of* or of all.
+-- close them at once. It leaves a REVERSE, which is an exit too, and a REVERSE leaves the other half of an earlier one. A
+-- FLAT ends all that opens a position which it would close, of the strategy *closes_of* or of all.
 UPDATE execution AS e
 SET state = 'skipped',
     reason_code = 'superseded',
@@ -182,7 +182,7 @@ WHERE s.signal_id = e.signal_id
     AND e.action <> %(action)s
     AND s.intent <> 'close'
     AND (
-        (%(has_to_close)s AND e.action <> 'REVERSE')
+        (%(has_to_close)s AND e.action <> 'REVERSE' AND (%(action)s <> 'REVERSE' OR s.source <> 'tradewire:flip'))
         OR (%(action)s = 'FLAT' AND coalesce(s.strategy, '') = coalesce(%(closes_of)s::text, s.strategy, ''))
     )
     AND NOT EXISTS (

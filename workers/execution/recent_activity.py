@@ -11,6 +11,7 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 
 from config.schema.executor import ExecutorSettings
+from pipeline.accounts.account_key import account_key_of
 from pipeline.model.signals import Action
 from pipeline.model.states import State
 from pipeline.store.query import fetch_all, fetch_maybe, fetch_one
@@ -72,6 +73,17 @@ def recent_of(
         rejected_ago=rejected[0].ago if rejected else None,
         tried_ago=tried_ago,
     )
+
+
+def repeats_a_reverse(
+    connection: Connection[DictRow], claimed: ClaimedExecution, signal: SignalRow, executor: ExecutorSettings
+) -> bool:
+    """Return whether it is a REVERSE that repeats another. Such a one must not cancel the other half of the first."""
+    if signal.action is not Action.REVERSE or executor.limits.repeat_window_s is None:
+        return False
+    account_number = account_key_of(connection, executor.id)
+    key = {"account_number": account_number, "symbol": claimed.symbol, "execution_id": claimed.execution_id}
+    return _repeated(connection, signal, executor, key) is not None
 
 
 def _own_day_start(claimed: ClaimedExecution, executor: ExecutorSettings) -> datetime:

@@ -21,7 +21,7 @@ from workers.execution.claims import has_to_close
 from workers.execution.entries_refused import entries_refused
 from workers.execution.order_intents import prior_order
 from workers.execution.position_book import book_of, own_of, read_book
-from workers.execution.recent_activity import recent_of
+from workers.execution.recent_activity import recent_of, repeats_a_reverse
 from workers.rules.case import Case
 from workers.rules.market_hours import by_calendar
 
@@ -46,7 +46,9 @@ def read_before(connection: Connection[DictRow], claimed: ClaimedExecution, exec
         signal=signal,
         prior=prior_order(connection, claimed),
         under_way=_orders_under_way(connection, claimed),
-        has_to_close=may_be_exit(signal, executor) and has_to_close(connection, executor, signal),
+        has_to_close=may_be_exit(signal, executor)
+        and not repeats_a_reverse(connection, claimed, signal, executor)
+        and has_to_close(connection, executor, signal),
     )
 
 

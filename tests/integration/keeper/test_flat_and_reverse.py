@@ -145,6 +145,25 @@ def test_a_second_reverse_within_the_window_turns_nothing_back(make_core: Any) -
     assert sides(core) == [("buy", 3), ("sell", 3), ("sell", 2)]
 
 
+@pytest.mark.parametrize("sent", [False, True])
+def test_a_second_reverse_within_the_window_leaves_the_other_half_of_the_first(make_core: Any, *, sent: bool) -> None:
+    toml = executor_toml(order=REVERSING).replace('repeat_window_s = "off"', "repeat_window_s = 300")
+    core: Core = make_core(toml)
+    opened(core, "BUY", 3)
+    turned = core.run(core.send("AAPL", "REVERSE", quantity=2))["execution_id"]
+    followed(core, turned, "filled")
+    core.faults({"on": "submit", "kind": "no_fill", "seconds": 600, "count": 1})
+    exits(core).run_once()
+    [other] = own(core, "flip")
+    again = core.send("AAPL", "REVERSE", quantity=2)
+    for each in (other["execution_id"], again) if sent else (again, other["execution_id"], again):
+        core.run(each)
+
+    assert core.execution(again)["reason_code"] == "repeated_idea"
+    assert core.state(other["execution_id"]) == "accepted"
+    assert sides(core) == [("buy", 3), ("sell", 3), ("sell", 2)]
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
