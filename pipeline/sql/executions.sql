@@ -96,68 +96,73 @@ SELECT EXISTS (
 
 -- name: waiting_exits
 -- Exits that no worker took for some time, the oldest first: executions that can only close, and where shorting is
--- allowed those against a position or against a working entry. *behind*: an earlier execution that is due. No exit
--- ends it, since the broker may have its order.
-SELECT e.execution_id, e.symbol, e.action, s.intent, s.source, s.strategy,
-    s.intent = 'close' OR e.action = 'REVERSE' OR (e.action = 'SELL' AND NOT %(may_short)s) AS only_closes,
-    (
-        SELECT earlier.execution_id
-        FROM execution AS earlier
-        WHERE earlier.executor_id = e.executor_id
-            AND earlier.symbol = e.symbol
-            AND earlier.seq < e.seq
-            AND (earlier.state = 'queued' OR (earlier.state = 'held' AND earlier.due_at <= statement_timestamp()))
-            AND EXISTS (
-                SELECT
-                FROM broker_order AS o
-                WHERE o.execution_id = earlier.execution_id
-                    AND o.may_exist
-            )
-        ORDER BY earlier.seq
-        LIMIT 1
-    ) AS behind
-FROM execution AS e
-JOIN signal AS s USING (signal_id)
-WHERE e.executor_id = %(executor_id)s
-    AND e.state IN ('queued', 'held')
-    AND CASE WHEN e.state = 'queued' THEN e.created_at ELSE e.due_at END <= statement_timestamp() - %(waited)s::interval
-    AND (
-        s.intent = 'close'
-        OR e.action = 'REVERSE'
-        OR (s.intent = 'auto' AND e.action = 'SELL' AND NOT %(may_short)s)
-        OR (s.intent = 'auto' AND %(may_short)s AND (
-            EXISTS (
-                SELECT
-                FROM account_snapshot AS a, jsonb_array_elements(a.positions) AS p
-                WHERE a.executor_id = e.executor_id
-                    AND p ->> 'symbol' = e.symbol
-            )
-            OR EXISTS (
-                SELECT
-                FROM account_snapshot AS a
-                JOIN holding AS h USING (account_number)
-                WHERE a.executor_id = e.executor_id
-                    AND h.symbol = e.symbol
-                    AND h.quantity <> 0
-            )
-            OR EXISTS (
-                SELECT
-                FROM broker_order AS o
-                WHERE o.executor_id = e.executor_id
-                    AND o.symbol = e.symbol
-                    AND o.ended_at IS NULL
-            )
-        ))
-    )
-    AND NOT EXISTS (
-        SELECT
-        FROM execution AS earlier
-        WHERE earlier.executor_id = e.executor_id
-            AND earlier.symbol = e.symbol
-            AND earlier.seq < e.seq
-            AND earlier.state IN ('submitting', 'unknown')
-    )
-ORDER BY e.seq
+-- allowed those against a position or against a working entry. Of each symbol and side only the first is listed, since
+-- the others wait for it: however many wait, they keep no exit of another symbol off the list. *behind*: an earlier
+-- execution that is due. No exit ends it, since the broker may have its order.
+SELECT execution_id, symbol, action, intent, source, strategy, only_closes, behind
+FROM (
+    SELECT DISTINCT ON (e.symbol, e.action) e.execution_id, e.seq, e.symbol, e.action, s.intent, s.source, s.strategy,
+        s.intent = 'close' OR e.action = 'REVERSE' OR (e.action = 'SELL' AND NOT %(may_short)s) AS only_closes,
+        (
+            SELECT earlier.execution_id
+            FROM execution AS earlier
+            WHERE earlier.executor_id = e.executor_id
+                AND earlier.symbol = e.symbol
+                AND earlier.seq < e.seq
+                AND (earlier.state = 'queued' OR (earlier.state = 'held' AND earlier.due_at <= statement_timestamp()))
+                AND EXISTS (
+                    SELECT
+                    FROM broker_order AS o
+                    WHERE o.execution_id = earlier.execution_id
+                        AND o.may_exist
+                )
+            ORDER BY earlier.seq
+            LIMIT 1
+        ) AS behind
+    FROM execution AS e
+    JOIN signal AS s USING (signal_id)
+    WHERE e.executor_id = %(executor_id)s
+        AND e.state IN ('queued', 'held')
+        AND CASE WHEN e.state = 'queued' THEN e.created_at ELSE e.due_at END <= statement_timestamp() - %(waited)s::interval
+        AND (
+            s.intent = 'close'
+            OR e.action = 'REVERSE'
+            OR (s.intent = 'auto' AND e.action = 'SELL' AND NOT %(may_short)s)
+            OR (s.intent = 'auto' AND %(may_short)s AND (
+                EXISTS (
+                    SELECT
+                    FROM account_snapshot AS a, jsonb_array_elements(a.positions) AS p
+                    WHERE a.executor_id = e.executor_id
+                        AND p ->> 'symbol' = e.symbol
+                )
+                OR EXISTS (
+                    SELECT
+                    FROM account_snapshot AS a
+                    JOIN holding AS h USING (account_number)
+                    WHERE a.executor_id = e.executor_id
+                        AND h.symbol = e.symbol
+                        AND h.quantity <> 0
+                )
+                OR EXISTS (
+                    SELECT
+                    FROM broker_order AS o
+                    WHERE o.executor_id = e.executor_id
+                        AND o.symbol = e.symbol
+                        AND o.ended_at IS NULL
+                )
+            ))
+        )
+        AND NOT EXISTS (
+            SELECT
+            FROM execution AS earlier
+            WHERE earlier.executor_id = e.executor_id
+                AND earlier.symbol = e.symbol
+                AND earlier.seq < e.seq
+                AND earlier.state IN ('submitting', 'unknown')
+        )
+    ORDER BY e.symbol, e.action, e.seq
+) AS first
+ORDER BY seq
 LIMIT %(limit)s
 
 -- name: supersede_other_side

@@ -126,7 +126,7 @@ def _refuse_part(size: Size | None) -> None:
     """Refuse a part where all is closed. A number of shares is that of the sender's position, which may not be ours."""
     if size is None or size.unit is SizeUnit.UNITS or (size.unit in _OF_A_POSITION and size.value == _ALL):
         return
-    message = f"{size.key}: the position after the order is flat, so all of it is closed: send one of both"
+    message = f"{size.key}: the position after the order is flat, so all of it is closed: send one of them"
     raise InvalidSignal(RefusalCode.NOT_SUPPORTED, message)
 
 

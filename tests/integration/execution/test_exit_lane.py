@@ -219,3 +219,22 @@ def test_where_shorting_is_allowed_only_what_closes_a_position_is_an_exit(make_c
 
     lane.close()
     assert (core.execution(sale)["order_id"] is not None) is held
+
+
+@pytest.mark.parametrize("shorts", [False, True])
+def test_no_number_of_executions_of_another_symbol_keeps_an_exit_waiting(make_core: Make, *, shorts: bool) -> None:
+    core = make_core(executor_toml(order=f"allow_short = {str(shorts).lower()}"))
+    core.prices(AAPL=100, MSFT=100)
+    if shorts:
+        filled(core)
+    filled(core, "MSFT")
+    # They are no exits, or wait for an entry that no worker takes.
+    others = [core.send("AAPL"), *(core.send("AAPL", "BUY" if shorts else "SELL") for _ in range(200))]
+    leave = core.send("MSFT", "SELL")
+    old(core, *others, leave)
+    lane = ExitLane(core.runtimes["argo"], leases=core.leases, worker="lane", database_url=core.database_url)
+
+    lane.run_once()
+
+    lane.close()
+    assert core.execution(leave)["order_id"] is not None
