@@ -66,7 +66,9 @@ class LeaseKeeper:
             yield lease
         finally:
             with self._lock:
-                self._held.pop(execution_id, None)
+                # After a lease was lost, another thread of this process may have the execution under a newer one.
+                if self._held.get(execution_id) is lease:
+                    del self._held[execution_id]
 
     def close(self) -> None:
         """Stop renewing."""

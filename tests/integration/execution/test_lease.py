@@ -52,6 +52,20 @@ def test_a_kept_lease_is_renewed_in_the_record(core: Core) -> None:
     assert core.execution(execution_id)["lease_until"] == last  # Nobody keeps it any more.
 
 
+def test_the_end_of_an_older_lease_does_not_end_a_newer_one_of_the_same_execution(core: Core) -> None:
+    execution_id = core.send()
+    older = core.leases.keep(execution_id, 0, asked_at=time.monotonic())
+    older.__enter__()
+    taken = core.recipe().claim(execution_id)
+    assert taken is not None
+
+    with core.leases.keep(execution_id, taken.fence, asked_at=time.monotonic()):
+        older.__exit__(None, None, None)
+        time.sleep(1.5)
+
+        assert core.execution(execution_id)["lease_until"] > taken.lease_until
+
+
 def test_a_lease_that_somebody_else_took_over_is_lost(core: Core) -> None:
     execution_id = core.send()
     taken = core.recipe().claim(execution_id)
