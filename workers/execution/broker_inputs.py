@@ -110,8 +110,11 @@ class BrokerInputs:
         return by_calendar(last, now, self.runtime.calendar.known(now if last is None else last.at(now)))
 
     def _asset(self, signal: SignalRow, *, urgent: bool) -> Asset | None:
-        """Read the asset. An exit needs it only for the steps of a limit; without them it becomes a market order."""
-        if urgent and signal.entry_price is None:
+        """Read the asset. An exit needs it only for the step of a part of the position, and for those of a limit.
+
+        Without these it becomes a market order.
+        """
+        if urgent and signal.entry_price is None and signal.close_percent is None:
             return None
         try:
             return self.runtime.assets.get(signal.symbol, urgent=urgent)

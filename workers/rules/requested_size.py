@@ -43,5 +43,8 @@ def exit_step(case: Case, most: Decimal) -> Decimal:
     asset = case.asset
     if case.signal.asset_class == AssetClass.CRYPTO:
         return CRYPTO_INCREMENT if asset is None else increment(asset)
-    fractional = case.executor.size.fractional or most != most.to_integral_value()
-    return FRACTION if fractional and asset is not None and asset.fractionable else Decimal(1)
+    fractional = most != most.to_integral_value()
+    # An asset that could not be read has fractions if some are held.
+    if asset is not None:
+        fractional = asset.fractionable and (fractional or case.executor.size.fractional)
+    return FRACTION if fractional else Decimal(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -13,6 +14,9 @@ from pipeline.intake.webhooks.body import read_body
 from pipeline.intake.webhooks.translate import translate
 from pipeline.model.errors import InvalidSignal
 from tests.factories import Core
+from tests.integration.limited_stage import changed_toml, filled
+
+Make = Callable[..., Core]
 
 
 def ordered(core: Core, **changes: Any) -> Decimal | str:
@@ -61,6 +65,19 @@ def test_an_entry_has_the_size_that_its_signal_names(core: Core, size: dict[str,
 )
 def test_a_close_closes_the_share_that_its_signal_names(seven: Core, size: dict[str, Any], expected: Any) -> None:
     assert ordered(seven, action="SELL", intent="close", **size) == expected
+
+
+@pytest.mark.parametrize("price", [100, None])
+@pytest.mark.parametrize("faults", [(), ({"on": "assets", "kind": "5xx_before"},)])
+def test_half_of_a_fraction_of_a_share_is_closed(make_core: Make, price: int | None, faults: Any) -> None:
+    core = make_core(changed_toml(value="1.5\nfractional = true"))
+    core.prices(AAPL=100)
+    filled(core)
+    core.rows("DELETE FROM asset")
+    core.runtimes["argo"].assets._kept.clear()
+    core.faults(*faults)
+
+    assert ordered(core, action="SELL", intent="close", close_percent=50, entry_price=price) == Decimal("0.75")
 
 
 def test_a_sale_in_money_sells_for_that_much(seven: Core) -> None:
