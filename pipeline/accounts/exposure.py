@@ -51,7 +51,7 @@ class Book:
 
     def unread(self) -> tuple[str, ...]:
         """Return the names of the positions whose value is not known."""
-        return (*self.unreadable, *(each.symbol for each in self.positions if each.quantity and not worth(each)))
+        return (*self.unreadable, *(each.symbol for each in self.positions if each.quantity and not _is_valued(each)))
 
     def symbols(self) -> frozenset[str]:
         """Return every symbol that is held, or may be once pending entries fill."""
@@ -85,6 +85,11 @@ class Book:
         distance = price - stop if position.quantity > 0 else stop - price
         least = assumed if position.symbol in self.unstopped else _ZERO
         return max(distance * abs(position.quantity), least)
+
+
+def _is_valued(position: Position) -> bool:
+    """Return whether the value is known. It is 0 for what cost nothing and is worth nothing, such as a right."""
+    return worth(position) > 0 or (position.market_value is not None and position.cost_basis is not None)
 
 
 def worth(position: Position) -> Decimal:

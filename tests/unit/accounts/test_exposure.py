@@ -51,3 +51,19 @@ def test_exposure_is_the_value_that_the_broker_states(held: Position, value: int
 )
 def test_an_open_profit_is_that_of_the_stated_values(held: Position, profit: int | None) -> None:
     assert held.unrealised == profit
+
+
+@pytest.mark.parametrize(
+    ("changes", "unread"),
+    [
+        ({"market_value": "0", "cost_basis": "0"}, ()),
+        ({"market_value": None, "cost_basis": "0"}, ("AAPL",)),
+        ({"market_value": None, "cost_basis": None}, ("AAPL",)),
+    ],
+)
+def test_a_position_without_any_value_is_known_where_the_broker_states_so(
+    changes: dict[str, Any], unread: tuple[str, ...]
+) -> None:
+    held = position(**{"current_price": "0", "average_entry_price": "0"} | changes)
+
+    assert Book(positions=(held,)).unread() == unread
