@@ -72,13 +72,6 @@ SET message = excluded.message,
     probe_at = greatest(r.probe_at, excluded.probe_at)
 RETURNING xmax = 0 AS new
 
--- name: probe_now
--- A process that starts may have other keys.
-UPDATE account_refusal
-SET probe_at = clock_timestamp()
-WHERE executor_id = %(executor_id)s
-RETURNING executor_id
-
 -- name: accept
 DELETE FROM account_refusal
 WHERE executor_id = %(executor_id)s

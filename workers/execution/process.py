@@ -64,7 +64,7 @@ def work(
         gate(record)
         if await_account(runtime, stop=stop):
             verified.set()
-            _try_keys(runtime, record)
+            _try_keys(runtime)
             lane.start()
             log.info("worker.started", executor_id=executor.id, mode=executor.mode)
         serve_for_ever(
@@ -98,11 +98,13 @@ def _heartbeat(executor: ExecutorSettings, database_url: str, verified: threadin
     return Heartbeat(database_url, kind="worker", name=executor.id, health=health, executors={executor.id: executor})
 
 
-def _try_keys(runtime: ExecutorRuntime, record: Record) -> None:
-    """Try a refused account now, since this start may have brought other keys."""
-    record.do(sql("accounts", "probe_now"), {"executor_id": runtime.executor.id})
+def _try_keys(runtime: ExecutorRuntime) -> None:
+    """Read the account now, since this start may have brought other keys.
+
+    A refused account is tried with it. An exit would take an older reading, and with it another account's number.
+    """
     with suppress(BrokerUnavailable, BrokerUnreadable):
-        runtime.snapshots.refusal()
+        runtime.snapshots.read()
 
 
 def _unblock(stop: threading.Event, record: Record) -> None:

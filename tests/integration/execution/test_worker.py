@@ -15,10 +15,13 @@ from rq import Queue, Worker
 from rq.serializers import JSONSerializer
 from rq.suspension import resume, suspend
 
+from pipeline.model.orders import OrderRequest
 from tests.core_fixtures import Processes, Started
 from tests.embedded_server import EmbeddedServer
 from tests.factories import Core, until
 from tests.factories import signal as a_signal
+from tests.integration.limited_stage import filled
+from workers.account.runtime import open_account
 
 
 @pytest.fixture
@@ -55,6 +58,27 @@ def test_rq_sees_the_worker_its_queue_and_its_state(core: Core, worker: Started)
     assert core.queues.queue("argo").started_job_registry.get_job_ids(cleanup=False) == []
     (beat,) = core.rows("SELECT kind, name, pid FROM heartbeat")
     assert beat == {"kind": "worker", "name": "argo", "pid": worker.pid}
+
+
+def test_an_exit_after_a_start_with_other_keys_sells_nothing_for_the_account_before(
+    core: Core, processes: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ARGO_API_KEY", "argus")
+    monkeypatch.setenv("ARGO_API_SECRET", "paper-exchange")
+    argus, _ = open_account(core.executors["argo"], settings=core.settings, exchange_url=core.exchange.url)
+    filled(core)
+    request = {"client_order_id": "by-hand", "symbol": "AAPL", "side": "buy", "qty": "3", "type": "market"}
+    argus.submit(OrderRequest.from_json(request | {"time_in_force": "day"}))
+    until(lambda: argus.position("AAPL"))
+    row = core.record_signal(a_signal("AAPL", "SELL", intent="close"))
+    core.dispatcher.enqueue([row])
+
+    processes.start(core, "work", "argo", ARGO_API_KEY="argus", ARGO_API_SECRET="paper-exchange")
+
+    until(lambda: core.execution(row.execution_id)["state"] == "skipped" or core.orders("argus")[1:])
+    # The share that the record knows is in the other account.
+    assert core.execution(row.execution_id)["reason_code"] == "no_position"
+    argus.close()
 
 
 def test_sigterm_finishes_the_order_in_hand_and_stops(core: Core, worker: Started) -> None:
