@@ -57,7 +57,8 @@ def our_symbol(sent: str, webhook: WebhookSettings) -> str:
     if webhook.stablecoins == "usd" and (match := _GLUED_STABLE.match(bare)):
         bare = f"{match[1]}/USD"
     try:
-        symbol = canonical(bare)
+        # In upper case, some letters of other alphabets are A to Z: they would name another symbol.
+        symbol = canonical(bare if sent.isascii() else sent)
     except ValueError as error:
         raise InvalidSignal(RefusalCode.BAD_SYMBOL, str(error)) from None
     if symbol.partition("/")[0] in _MONEY and "/" in symbol:
