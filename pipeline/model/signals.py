@@ -60,6 +60,9 @@ def _exact(value: Any) -> Any:
     """Keep the decimals that were written: a float is read in its shortest form, a bool is refused."""
     if isinstance(value, bool):
         raise ValueError("must be a number, not true or false")  # noqa: TRY004 -- what pydantic reports
+    # Decimal itself also reads 1_000, and the digits of other alphabets.
+    if isinstance(value, str) and (not value.isascii() or "_" in value):
+        raise ValueError("must be a number in the digits 0 to 9")
     return repr(value) if isinstance(value, float) else value
 
 

@@ -242,3 +242,12 @@ def test_the_digits_of_a_binary_fraction_are_accepted() -> None:
 
     assert signal.confidence == Decimal(repr(75.1 + 0.2))
     assert signal.entry_price == Decimal("0.30000000000000004")
+
+
+@pytest.mark.parametrize("key", ["quantity", "entry_price", "confidence"])
+@pytest.mark.parametrize("number", ["\u0663\u0660", "\uff15\uff10", "5_0", "\u00a050"])
+def test_a_number_is_written_in_the_digits_0_to_9(key: str, number: str) -> None:
+    raw = {"symbol": "AAPL", "action": "BUY", "confidence": 90, "entry_price": 71, key: number}
+
+    with pytest.raises(InvalidSignal, match=f"{key}: must be a number in the digits 0 to 9"):
+        read_signal(raw)
