@@ -35,9 +35,14 @@ _FROM_POSITION = {
     SentPosition.SHORT: AlertAction.SELL,
     SentPosition.FLAT: AlertAction.CLOSE,
 }
-# The side that a close names may be that of the position (long, short) or of its order (sell, buy).
-_CLOSES = {AlertAction.BUY: AlertAction.CLOSE_LONG, AlertAction.SELL: AlertAction.CLOSE_SHORT}
-_CLOSED_BY = {AlertAction.SELL: AlertAction.CLOSE_LONG, AlertAction.BUY: AlertAction.CLOSE_SHORT}
+# The side that a close names may be that of the position or of its order, or the close itself.
+_CLOSES = dict.fromkeys(
+    ("long", "bull", "bullish", "sell", "close_long", "exit_long", "long_exit", "sell_to_close"), AlertAction.CLOSE_LONG
+) | dict.fromkeys(
+    ("short", "bear", "bearish", "buy", "close_short", "exit_short", "short_exit", "buy_to_close", "buy_to_cover")
+    + ("cover",),
+    AlertAction.CLOSE_SHORT,
+)
 # The fields of a strategy or a bar are often sent in an object of their own.
 _INNER = ("bar", "strategy", "strategy_info", "order")
 
@@ -125,17 +130,30 @@ def _intent(body: Mapping[str, Any]) -> Intent | None:
 
 
 def _action(body: Mapping[str, Any]) -> AlertAction | None:
-    """Return the action. A close may name its side under a second key; two other actions are refused."""
     action = values.action(body, *_ACTION)
+    return None if action is None else agreed(body, action)
+
+
+def agreed(body: Mapping[str, Any], action: AlertAction) -> AlertAction:
+    """Return the action on which all keys of *body* agree: a close may name its side under a second key.
+
+    Raises:
+        InvalidSignal: another key has another action, or a side that is none.
+    """
     for name in _ACTION:
-        sent = body.get(name)
-        if not isinstance(sent, str) or values.ACTIONS.get(sent.lower(), action) is action:
+        sent = values.text(body, name)
+        word = "" if sent is None else values.action_word(sent)
+        other = values.ACTIONS.get(word)
+        # `signal` is often the name of an indicator.
+        if sent is None or other is action or (other is None and name == "signal"):
             continue
-        other = values.ACTIONS[sent.lower()]
-        if action is not AlertAction.CLOSE or other not in _CLOSES:
-            message = f"{name}: {values.shown(sent)} is another action than {action}: send one of them"
+        closed = _CLOSES.get(word)
+        if action is AlertAction.CLOSE and closed is not None:
+            action = closed
+        elif closed is not action and not (other is AlertAction.CLOSE and action in _CLOSES.values()):
+            key = values.first(body, name)[0]
+            message = f"{key}: {values.shown(sent)} is another action than {action}: send one of them"
             raise InvalidSignal(RefusalCode.NOT_UNDERSTOOD, message)
-        return _CLOSES[other] if sent.lower() in ("long", "short") else _CLOSED_BY[other]
     return action
 
 

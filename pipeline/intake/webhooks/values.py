@@ -95,12 +95,17 @@ def action(body: Mapping[str, Any], *keys: str) -> AlertAction | None:
     sent = text(body, *keys)
     if sent is None:
         return None
-    found = ACTIONS.get(re.sub(r"[\s-]+", "_", sent.lower()))
+    found = ACTIONS.get(action_word(sent))
     if found is None:
         key = first(body, *keys)[0]
         message = f"{key}: {shown(sent)} is not an action; write buy, sell, close, flat or reverse"
         raise InvalidSignal(RefusalCode.NOT_UNDERSTOOD, message)
     return found
+
+
+def action_word(sent: str) -> str:
+    """Return a word for an action in the spelling of `ACTIONS`."""
+    return re.sub(r"[\s-]+", "_", sent.strip().lower())
 
 
 def position(body: Mapping[str, Any], *keys: str) -> SentPosition | None:

@@ -17,3 +17,40 @@ def test_letters_that_become_others_in_upper_case_name_no_symbol(symbol: str) ->
     code, message = refusal(json.dumps(BUY | {"symbol": symbol}))
 
     assert code == "bad_symbol", message
+
+
+@pytest.mark.parametrize(
+    ("words", "key"),
+    [
+        ({"action": "buy", "direction": "exit long"}, "direction"),
+        ({"action": "buy", "SIDE": " Sell "}, "SIDE"),
+        ({"action": "exit", "side": "short position"}, "side"),
+        ({"action": "exit", "side": "both"}, "side"),
+        ({"action": "close", "side": "enter_long"}, "side"),
+        ({"action": "close_long", "side": "short"}, "side"),
+        ({"action": "close_long", "side": "buy"}, "side"),
+        ({"action": "buy", "signal": {"quantity": 5}}, "signal"),
+    ],
+)
+def test_a_second_action_or_an_unknown_side_is_refused(words: dict[str, Any], key: str) -> None:
+    _, message = refusal(BUY | words)
+
+    assert message.startswith(f"{key}: "), message
+
+
+@pytest.mark.parametrize(
+    ("words", "side"),
+    [
+        ({"action": "exit", "side": "Exit Short"}, "BUY"),
+        ({"action": "exit", "side": "exit_short"}, "BUY"),
+        ({"action": "close", "direction": " short "}, "BUY"),
+        ({"action": "close", "side": "cover"}, "BUY"),
+        ({"action": "exit_short", "side": "short"}, "BUY"),
+        ({"action": "exit_long", "side": "sell"}, "SELL"),
+        ({"action": "exit", "side": "long", "signal": "MACD cross"}, "SELL"),
+    ],
+)
+def test_a_close_may_name_its_side_under_a_second_key(words: dict[str, Any], side: str) -> None:
+    signal = read({"symbol": "AAPL"} | words).signal
+
+    assert (signal["action"], signal["intent"]) == (side, "close")
