@@ -12,10 +12,10 @@ from pipeline.intake.webhooks.message import Alert, AlertAction, RefusalCode
 from pipeline.intake.webhooks.order_terms import read_terms
 from pipeline.intake.webhooks.tradingview import (
     COMMON,
-    ELSEWHERE,
     KNOWN,
     STOP,
     TARGET,
+    agreed,
     at_market,
     common,
     price_of,
@@ -42,10 +42,10 @@ def read(sent: Mapping[str, Any], now: datetime) -> Alert:
     body = fields_of(sent, KNOWN, stop_price="trigger_price")
     action = (values.text(body, "action") or "").lower()
     _refuse_unsupported(action)
-    terms = read_terms(body, COMMON - ELSEWHERE)
+    terms = read_terms(body, COMMON)
     return Alert(
         symbol=symbol_of(body, "symbol", "ticker"),
-        action=_action(action),
+        action=agreed(body, _action(action)),
         price=price_of(body, terms),
         at_market=at_market(body),
         terms=terms,

@@ -11,10 +11,10 @@ from pipeline.intake.webhooks.message import Alert, AlertAction, RefusalCode
 from pipeline.intake.webhooks.order_terms import read_terms
 from pipeline.intake.webhooks.tradingview import (
     COMMON,
-    ELSEWHERE,
     KNOWN,
     STOP,
     TARGET,
+    agreed,
     at_market,
     common,
     price_of,
@@ -35,7 +35,7 @@ OWN = frozenset(
 OPTIONS = frozenset({"expiration", "intrinsicValue", "optionType", "strikeCount", "strikePrice", "strikesAway"})
 
 # `extras` is stored and not traded, by the sender's own rules.
-_READ = COMMON - ELSEWHERE | {"sentiment", "extras"}
+_READ = COMMON | {"extras"}
 
 
 def read(sent: Mapping[str, Any], now: datetime) -> Alert:
@@ -49,6 +49,7 @@ def read(sent: Mapping[str, Any], now: datetime) -> Alert:
     terms = read_terms(body, _READ)
     symbol = symbol_of(body, "ticker", "symbol")
     action, opens, notes = _action(values.text(body, "action"), values.text(body, "sentiment"))
+    action = action if opens else agreed(body, action)
     price = price_of(body, terms)
     return Alert(
         symbol=symbol,
@@ -58,7 +59,6 @@ def read(sent: Mapping[str, Any], now: datetime) -> Alert:
         terms=terms,
         stop_price=_stop(price, action, body),
         target_price=_target(price, action, body),
-        position=values.position(body, "sentiment"),
         notes=notes,
         **common(body, now) | ({"intent": Intent.OPEN} if opens else {}),
     )

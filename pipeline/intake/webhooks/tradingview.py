@@ -24,11 +24,10 @@ STOP = ("stop_price", "stop_loss", "stop_loss_price", "sl")
 TARGET = ("target_price", "take_profit", "take_profit_price", "tp")
 #: Keys whose value names one alert. `id` and `order_id` do not: in a strategy's alerts they are "Long" every time.
 SOURCE_ID = ("source_id", "signal_id", "alert_id")
-#: The names that are read here, and in the other dialects but for `ELSEWHERE`.
+#: The names that are read here and in the other dialects.
 COMMON = frozenset(
     {"confidence", "strategy", "strategy_name", "time", "expires_at", "executors", "exchange", "intent", "source"}
 ).union(_SYMBOL, _ACTION, _POSITION, _PREVIOUS, _SIZE, _PRICE, _LIMIT, STOP, TARGET, SOURCE_ID, values.FIRED)
-ELSEWHERE = frozenset({*_ACTION, *_POSITION, *_PREVIOUS, *_SIZE, "sentiment"}) - {"action"}
 KNOWN = {joined(name): name for name in COMMON}
 _FROM_POSITION = {
     SentPosition.LONG: AlertAction.BUY,
@@ -69,9 +68,6 @@ def read(sent: Mapping[str, Any], now: datetime, *, in_text: bool = False) -> Al
         terms=terms,
         stop_price=values.number(body, *STOP),
         target_price=values.number(body, *TARGET),
-        position=position,
-        previous=values.position(body, *_PREVIOUS),
-        position_size=values.number(body, *_SIZE),
         **common(body, now),
     )
 
@@ -110,6 +106,9 @@ def common(body: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     """Return the fields of an alert that every dialect writes in the same way."""
     executors = body.get("executors")
     return {
+        "position": values.position(body, *_POSITION),
+        "previous": values.position(body, *_PREVIOUS),
+        "position_size": values.number(body, *_SIZE),
         "confidence": values.number(body, "confidence"),
         "strategy": values.text(body, "strategy", "strategy_name"),
         "source_id": values.text(body, *SOURCE_ID),

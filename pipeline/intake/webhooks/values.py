@@ -109,14 +109,25 @@ def action_word(sent: str) -> str:
 
 
 def position(body: Mapping[str, Any], *keys: str) -> SentPosition | None:
-    """Return the position under the first of *keys* that has a value."""
+    """Return the position under the first of *keys* that has a value.
+
+    Raises:
+        InvalidSignal: it is not a position, or another of *keys* has another one.
+    """
+    key, _ = first(body, *keys)
     sent = text(body, *keys)
     if sent is None:
         return None
-    if sent.lower() not in _POSITIONS:
-        message = f"{first(body, *keys)[0]}: {shown(sent)} is not a position; write long, short or flat"
+    found = _POSITIONS.get(sent.lower())
+    if found is None:
+        message = f"{key}: {shown(sent)} is not a position; write long, short or flat"
         raise InvalidSignal(RefusalCode.NOT_UNDERSTOOD, message)
-    return _POSITIONS[sent.lower()]
+    for name in keys:
+        other = body.get(name)
+        if isinstance(other, str) and _POSITIONS.get(other.strip().lower(), found) is not found:
+            message = f"{first(body, name)[0]}: {shown(other)} is another position than {key}: send one of them"
+            raise InvalidSignal(RefusalCode.NOT_UNDERSTOOD, message)
+    return found
 
 
 def fired_at(body: Mapping[str, Any], now: datetime) -> datetime | None:

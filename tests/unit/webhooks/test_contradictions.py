@@ -54,3 +54,32 @@ def test_a_close_may_name_its_side_under_a_second_key(words: dict[str, Any], sid
     signal = read({"symbol": "AAPL"} | words).signal
 
     assert (signal["action"], signal["intent"]) == (side, "close")
+
+
+#: What makes `auto` read a body as each dialect, and the key of its symbol.
+MARKS: list[tuple[str, dict[str, Any]]] = [
+    ("ticker", {}),
+    ("ticker", {"orderType": "market"}),
+    ("ticker", {"timeInForce": "day"}),
+    ("ticker", {"quantityType": "shares", "quantity": 10}),
+    ("symbol", {"class": "stock"}),
+    ("symbol", {"quantity_type": "shares", "quantity": 10}),
+]
+
+
+@pytest.mark.parametrize(("symbol", "mark"), MARKS)
+def test_the_senders_positions_count_in_every_dialect(symbol: str, mark: dict[str, Any]) -> None:
+    flat = {"market_position": "flat", "prev_market_position": "long", "market_position_size": "0"}
+    sold = read({symbol: "AAPL", "action": "sell", "price": 71} | flat | mark).signal
+    covered = read({symbol: "AAPL", "action": "buy", "price": 71, "market_position": "short"} | mark).signal
+
+    assert (sold["action"], sold["intent"], sold.get("quantity")) == ("SELL", "close", None)
+    assert (covered["action"], covered["intent"]) == ("BUY", "close")
+
+
+@pytest.mark.parametrize(("symbol", "mark"), MARKS)
+def test_another_action_or_position_is_refused_in_every_dialect(symbol: str, mark: dict[str, Any]) -> None:
+    body = {symbol: "AAPL", "action": "buy", "price": 71} | mark
+
+    assert refusal(body | {"side": "sell"})[1].startswith("side: ")
+    assert refusal(body | {"market_position": "long", "sentiment": "flat"})[1].startswith("sentiment: ")
