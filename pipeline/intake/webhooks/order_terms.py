@@ -22,7 +22,8 @@ from pipeline.model.errors import InvalidSignal
 #: The fields of a bar. `volume` beside one of them is the bar's.
 BAR = frozenset({"open", "high", "low", "close"})
 
-_OFF = one_of("0 false no none null off") | {""}
+_OFF = one_of("0 0.0 false f no n none null off") | {""}
+_ON = one_of("1 true yes on y t live real")
 _KINDS = dict.fromkeys(one_of("market mkt marketorder"), "market") | dict.fromkeys(
     one_of("limit lmt limitorder"), "limit"
 )
@@ -35,7 +36,10 @@ _CLASSES = one_of(
     """crypto cryptocurrency coin equity equities etf share shares stock stocks stk usequity usstock commonstock
     spot"""
 )
-_TESTS = one_of("test testing paper demo sandbox sim simulation simulated dryrun dry backtest testnet practice mock")
+_TESTS = one_of(
+    """test testing paper demo sandbox sim simulation simulated dryrun dry backtest backtesting testnet practice mock
+    replay virtual staging"""
+)
 _GTC = one_of("gtc goodtilcanceled goodtilcancelled goodtillcanceled goodtillcancelled")
 
 
@@ -119,10 +123,10 @@ def _is_harmless(term: Term, value: Any) -> bool:
     word = joined(value) if isinstance(value, str) else ""
     match term:
         case Term.LIVE:
-            return not _is_off(value)
+            return value is True or str(value).strip().lower() in _ON
         case Term.MODE:
-            words = value if isinstance(value, list) else [value]
-            return _TESTS.isdisjoint(joined(each) for each in words if isinstance(each, str))
+            texts = [each for each in (value if isinstance(value, list) else [value]) if isinstance(each, str)]
+            return all(_TESTS.isdisjoint([joined(each), *words_of(each)]) for each in texts)
         case Term.ASSET_CLASS:
             return word in _CLASSES
         case Term.LEVERAGE:
@@ -134,7 +138,7 @@ def _is_harmless(term: Term, value: Any) -> bool:
 
 
 def _is_off(value: Any) -> bool:
-    return value in (None, False, 0) or value in ([], {}) or (isinstance(value, str) and value.lower() in _OFF)
+    return value in (None, False, 0) or value in ([], {}) or (isinstance(value, str) and value.strip().lower() in _OFF)
 
 
 def _kind(found: Sequence[tuple[str, Any]]) -> str | None:

@@ -83,3 +83,22 @@ def test_another_action_or_position_is_refused_in_every_dialect(symbol: str, mar
 
     assert refusal(body | {"side": "sell"})[1].startswith("side: ")
     assert refusal(body | {"market_position": "long", "sentiment": "flat"})[1].startswith("sentiment: ")
+
+
+@pytest.mark.parametrize("key", ["live", "is_live", "enabled", "real_money"])
+@pytest.mark.parametrize("value", [" false ", "False\n", "n", "f", "0.0", "disabled", "paper", "no "])
+def test_only_a_yes_makes_an_alert_one_for_real(key: str, value: str) -> None:
+    assert refusal(BUY | {key: value})[1].startswith(f"{key}: ")
+    assert read(BUY | {key: "yes "}).signal["action"] == "BUY"
+
+
+@pytest.mark.parametrize("value", ["Paper Trading", "paper-trading", "demo_account", "PaperTrading", "backtesting"])
+def test_a_mode_that_contains_the_word_of_a_test_is_a_test(value: str) -> None:
+    assert refusal(BUY | {"mode": value})[1].startswith("mode: ")
+
+
+@pytest.mark.parametrize("value", [" false ", "false\n", "n", "f"])
+def test_a_no_is_a_no_however_it_is_written(value: str) -> None:
+    signal = read(BUY | {"test": value, "reduce_only": value}).signal
+
+    assert signal["intent"] == "auto"
