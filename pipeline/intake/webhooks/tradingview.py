@@ -98,8 +98,18 @@ def symbol_of(body: Mapping[str, Any], *keys: str) -> str:
     symbol = values.text(body, *keys)
     if symbol is None:
         raise InvalidSignal(RefusalCode.NOT_UNDERSTOOD, f'there is no symbol: add "{keys[0]}": "{{{{ticker}}}}"')
+    for name in keys:
+        other = body.get(name)
+        if isinstance(other, str) and other and _bare(other) != _bare(symbol):
+            message = f"{values.first(body, name)[0]}: {values.shown(other)} is another symbol than {symbol}: send one"
+            raise InvalidSignal(RefusalCode.NOT_UNDERSTOOD, message)
     exchange = values.text(body, "exchange") if isinstance(body.get("exchange"), str) else None
     return f"{exchange}:{symbol}" if exchange and ":" not in symbol else symbol
+
+
+def _bare(symbol: str) -> str:
+    """Return a symbol without its exchange and the marks in it, for comparing."""
+    return "".join(letter for letter in symbol.rpartition(":")[2].upper() if letter.isalnum())
 
 
 def common(body: Mapping[str, Any], now: datetime) -> dict[str, Any]:
@@ -163,7 +173,7 @@ def _names(sent: Any) -> tuple[str, ...]:
     return tuple(names)
 
 
-# A field of the body itself wins over the same field of an inner object.
+# A field of the body itself wins over the same field of an inner object, but for the symbol and the action.
 def _flat(sent: Mapping[str, Any]) -> AlertFields:
     top, flat = fields_of(sent, KNOWN), AlertFields()
     for name in _INNER:
@@ -174,5 +184,12 @@ def _flat(sent: Mapping[str, Any]) -> AlertFields:
             if name == "bar":
                 inner.pop("volume", None)
             flat.take(inner)
+    for name in (*_SYMBOL, *_ACTION):
+        inside, outside = flat.get(name), top.get(name)
+        if isinstance(inside, str) and isinstance(outside, str) and inside and outside:
+            read_as = _bare if name in _SYMBOL else values.action_word
+            if read_as(inside) != read_as(outside):
+                message = f"{top.sent(name)}: {values.shown(inside)} and {values.shown(outside)} differ: send one of them"
+                raise InvalidSignal(RefusalCode.NOT_UNDERSTOOD, message)
     flat.take(top)
     return flat

@@ -102,3 +102,29 @@ def test_a_no_is_a_no_however_it_is_written(value: str) -> None:
     signal = read(BUY | {"test": value, "reduce_only": value}).signal
 
     assert signal["intent"] == "auto"
+
+
+@pytest.mark.parametrize(
+    ("words", "key"),
+    [
+        ({"ticker": "MSFT"}, "ticker"),
+        ({"ticker": "MSFT", "orderType": "market"}, "symbol"),
+        ({"symbol": "NASDAQ:AAPL", "ticker": "MSFT"}, "ticker"),
+        ({"order": {"ticker": "MSFT"}}, "ticker"),
+        ({"order": {"symbol": "MSFT"}}, "symbol"),
+        ({"order": {"action": "sell"}}, "action"),
+        ({"strategy": {"action": "close"}}, "action"),
+    ],
+)
+def test_two_symbols_or_actions_are_refused_wherever_they_are(words: dict[str, Any], key: str) -> None:
+    assert refusal(BUY | words)[1].startswith(f"{key}: ")
+
+
+@pytest.mark.parametrize("words", [{"ticker": "NASDAQ:AAPL"}, {"order": {"symbol": "aapl", "action": "BUY"}}])
+def test_one_symbol_and_action_may_be_sent_twice(words: dict[str, Any]) -> None:
+    assert read(BUY | words).signal["symbol"] == "AAPL"
+
+
+@pytest.mark.parametrize("text", ["close all", "flat all", "buy 10 shares at 71", "buy 10 at 71", "sell at 71"])
+def test_a_text_without_a_symbol_is_no_order_for_a_symbol_of_that_name(text: str) -> None:
+    assert refusal(text)[0] == "not_understood"
