@@ -43,6 +43,9 @@ def read(sent: str, now: datetime) -> Alert:
     if _PAIRS.fullmatch(text):
         return tradingview.read(_pairs(text), now, in_text=True)
     match = _LINE.fullmatch(text)
+    # `close all`, or an empty symbol as in `buy 10 shares at 71`: these words are symbols, too.
+    if match is not None and match["symbol"].lower() in ("all", "at"):
+        match = None
     if match is None or match["action"].lower().replace(" ", "_") not in values.ACTIONS:
         message = (
             f"{shown(text)} is not an order: write `buy AAPL at {{{{close}}}}`, or JSON with symbol, action and price"
