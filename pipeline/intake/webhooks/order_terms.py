@@ -170,6 +170,7 @@ def _unsupported(key: str, message: str) -> InvalidSignal:
 
 _SIZES = frozenset({Term.QUANTITY, Term.AMOUNT, Term.VOLUME, Term.NOTIONAL, Term.EQUITY_PERCENT, Term.UNIT})
 _REFUSED = {
+    Term.EFFECT: 'is not read: write it as the action, such as "close_long" or "close_short"',
     Term.OPTION: "names an option; only shares and crypto are traded",
     Term.ASSET_CLASS: "is not traded; only shares and crypto are",
     Term.LEVERAGE: "is not carried out; the executor decides how much is bought on margin",

@@ -35,6 +35,8 @@ class Term(StrEnum):
     TIME_IN_FORCE = auto()
     #: Only reduce a position.
     REDUCE_ONLY = auto()
+    #: Whether the order opens or closes, or of which side, in words that are not read.
+    EFFECT = auto()
     #: Instructions that every exit follows, and no entry can.
     FOR_EXITS = auto()
     LEVERAGE = auto()
@@ -72,6 +74,8 @@ _SPELLINGS = {
     Term.TYPE: "type",
     Term.TIME_IN_FORCE: "time_in_force tif duration order_duration order_tif good_till good_til validity",
     Term.REDUCE_ONLY: "reduce_only close_only only_close",
+    Term.EFFECT: """position_side pos_side position_effect order_effect position_intent open_close trade_side
+        order_side close_position is_close close_all is_exit exit_position flatten exit reverse flip""",
     Term.FOR_EXITS: """extended_hours extended_trading ext_hours outside_rth after_hours pre_market
         allow_extended_hours cancel cancel_orders cancel_open_orders""",
     Term.LEVERAGE: "leverage lev",

@@ -128,3 +128,23 @@ def test_one_symbol_and_action_may_be_sent_twice(words: dict[str, Any]) -> None:
 @pytest.mark.parametrize("text", ["close all", "flat all", "buy 10 shares at 71", "buy 10 at 71", "sell at 71"])
 def test_a_text_without_a_symbol_is_no_order_for_a_symbol_of_that_name(text: str) -> None:
     assert refusal(text)[0] == "not_understood"
+
+
+@pytest.mark.parametrize("action", ["buy", "exit"])
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("positionSide", "SHORT"),
+        ("pos_side", "short"),
+        ("closePosition", True),
+        ("closePosition", "true"),
+        ("position_effect", "close"),
+        ("position_intent", "sell_to_close"),
+        ("exit", True),
+        ("reverse", True),
+        ("orderSide", "buy"),
+    ],
+)
+def test_a_close_or_a_side_under_a_key_that_is_not_read_is_refused(action: str, key: str, value: Any) -> None:
+    assert refusal(BUY | {"action": action, key: value})[1].startswith(f"{key}: ")
+    assert read(BUY | {"action": action, key: False}).signal["symbol"] == "AAPL"
