@@ -189,7 +189,8 @@ def _flat(sent: Mapping[str, Any]) -> AlertFields:
         if isinstance(inside, str) and isinstance(outside, str) and inside and outside:
             read_as = _bare if name in _SYMBOL else values.action_word
             if read_as(inside) != read_as(outside):
-                message = f"{top.sent(name)}: {values.shown(inside)} and {values.shown(outside)} differ: send one of them"
+                both = f"{values.shown(inside)} and {values.shown(outside)}"
+                message = f"{top.sent(name)}: {both} differ: send one of them"
                 raise InvalidSignal(RefusalCode.NOT_UNDERSTOOD, message)
     flat.take(top)
     return flat
