@@ -24,9 +24,17 @@ FROM (
 ) AS chosen
 
 -- name: undecided
+-- How many executions are undecided, or are exits that ended and may be tried again.
 SELECT count(*) AS undecided
-FROM execution
+FROM execution AS e
 WHERE state IN ('queued', 'held', 'submitting', 'unknown')
+    OR (state IN ('filled', 'canceled', 'expired', 'rejected') AND EXISTS (
+        SELECT
+        FROM broker_order AS o
+        WHERE o.execution_id = e.execution_id
+            AND o.follow_up
+            AND o.ended_at IS NOT NULL
+    ))
 
 -- name: recorded
 SELECT count(*) AS recorded
@@ -38,13 +46,26 @@ SELECT signal_id, source, source_id
 FROM signal
 
 -- name: executions
-SELECT execution_id, seq, signal_id, executor_id, symbol, state, reason_code, decided_at
-FROM execution
-ORDER BY seq
+SELECT e.execution_id, e.seq, e.signal_id, e.executor_id, e.symbol, e.state, e.reason_code, e.decided_at,
+    s.intent = 'close' AS closes
+FROM execution AS e
+JOIN signal AS s USING (signal_id)
+ORDER BY e.seq
 
 -- name: intents
 SELECT execution_id, executor_id, client_order_id, order_id, symbol, side, filled_quantity
 FROM broker_order
+
+-- name: holdings
+SELECT account_number, symbol, sum(quantity) AS quantity
+FROM holding
+GROUP BY account_number, symbol
+HAVING sum(quantity) <> 0
+
+-- name: history
+SELECT execution_id, at, to_state, reason_code
+FROM history
+ORDER BY history_id
 
 -- name: execution_lines
 -- Each execution as one line of JSON, for the folder of a drill that found something.

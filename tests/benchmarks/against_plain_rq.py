@@ -28,9 +28,9 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from config.logs import configure_logs
-from pipeline.entrypoints.drill.audit import AuditFinding, AuditVerdict
 from pipeline.entrypoints.drill.breaking import Breaker
 from pipeline.entrypoints.drill.exchange_admin import ExchangeAdmin
+from pipeline.entrypoints.drill.findings import AuditFinding, AuditVerdict
 from pipeline.entrypoints.drill.processes import RestartedProcess, children_called, clean_environment, descendants, stop
 from pipeline.entrypoints.drill.progress import DrillProgress
 from pipeline.entrypoints.drill.run import QUIET_WITHIN_S, DrillPlan, drill_tradewire, send_and_break

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.entrypoints.drill.audit import AuditFinding, AuditVerdict
+from pipeline.entrypoints.drill.findings import AuditFinding, AuditVerdict
 from pipeline.entrypoints.drill.ledgers import HeldOrder
 
 FINISHED, FAILED = "finished", "failed"

@@ -20,7 +20,7 @@ from workers.brokers.registry import open_broker
 from workers.brokers.request_guard import RequestGuard
 
 #: The paper exchange opens an account for any key that it has not seen.
-_EXCHANGE_SECRET = "paper-exchange"  # noqa: S105 -- it opens nothing but play money on this machine
+EXCHANGE_SECRET = "paper-exchange"  # noqa: S105 -- it opens nothing but play money on this machine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +77,7 @@ def open_account(
     if executor.mode == "exchange":
         base_url = base_url or exchange_url
         if keys is None or not gets_keys(executor.mode, base_url or ""):
-            keys = (executor.id, SecretStr(_EXCHANGE_SECRET))
+            keys = (executor.id, SecretStr(EXCHANGE_SECRET))
     if base_url is None or keys is None:
         message = "no exchange is known: run beside `tradewire up`, or set TRADEWIRE_EXCHANGE_URL"
         raise ConfigInvalid([Problem(key=f"executors.{executor.id}.base_url", message=message)])

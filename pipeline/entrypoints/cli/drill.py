@@ -19,6 +19,9 @@ def drill(
     signals: Annotated[int, typer.Option(min=1, max=17_000, help="How many signals to send.")] = 200,
     seed: Annotated[int | None, typer.Option(min=0, help="The same seed breaks the same things.")] = None,
     pace: Annotated[float, typer.Option(min=0.1, max=200, metavar="PER_SECOND", help="How fast, at most.")] = 20,
+    exits: Annotated[
+        bool, typer.Option("--exits", help="Half of the signals close what the others open; exits are timed.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the scratch folder.")] = False,
 ) -> None:
@@ -36,7 +39,8 @@ def drill(
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     # The drill takes PostgreSQL away on purpose; warnings about that would only hide the findings.
     configure_logs("console", process="drill", level=logging.CRITICAL)
-    order = DrillPlan(signals=signals, seed=secrets.randbelow(_SEEDS) if seed is None else seed, pace=pace)
+    seed = secrets.randbelow(_SEEDS) if seed is None else seed
+    order = DrillPlan(signals=signals, seed=seed, pace=pace, exits=exits)
     console = Console(stderr=as_json)
     console.print(f"drill: {signals} signals in {order.seconds:.0f} s, seed {order.seed}")
     with ProgressBar(console) as bar:

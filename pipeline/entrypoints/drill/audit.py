@@ -1,17 +1,13 @@
-"""Compare three ledgers: the signals that were sent, the record, and the orders that the exchange holds. Pure."""
+"""Compare the ledgers: the signals that were sent, the record, and what the exchange holds. Pure."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any
+from collections.abc import Iterator
 from uuid import UUID
 
+from pipeline.entrypoints.drill.findings import AuditFinding, AuditVerdict, doubled, lost, unexplained
 from pipeline.entrypoints.drill.ledgers import AuditedExecution, AuditedIntent, HeldOrder, Ledgers
-from pipeline.model.states import State
-
-#: No execution stays in one of these once all work is done.
-UNDECIDED = frozenset({State.QUEUED, State.HELD, State.SUBMITTING, State.UNKNOWN})
+from pipeline.entrypoints.drill.position_audit import position_findings
+from pipeline.model.states import UNDECIDED, State
 
 #: The execution's state for each final or partial status of the exchange; with any other status the order works.
 _STATE_OF = {
@@ -23,35 +19,16 @@ _STATE_OF = {
 }
 
 
-class AuditVerdict(StrEnum):
-    """The kind of a finding."""
-
-    LOST = "lost"
-    DOUBLED = "doubled"
-    UNEXPLAINED = "unexplained"
-
-
-@dataclass(frozen=True, kw_only=True)
-class AuditFinding:
-    """One fault, with the facts that are needed to trace it."""
-
-    verdict: AuditVerdict
-    what: str
-    facts: Mapping[str, Any]
-
-    def __str__(self) -> str:
-        facts = " ".join(f"{name}={value}" for name, value in self.facts.items())
-        return f"{self.verdict}: {self.what} {facts}"
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it with every value as text."""
-        facts = {name: None if value is None else str(value) for name, value in self.facts.items()}
-        return {"verdict": self.verdict, "what": self.what, **facts}
-
-
 def audit(ledgers: Ledgers) -> list[AuditFinding]:
     """Return everything that is lost, doubled or unexplained, in this order."""
-    findings = [*_signals(ledgers), *_ends(ledgers), *_orders(ledgers), *_exchange(ledgers), *_sequence(ledgers)]
+    findings = [
+        *_signals(ledgers),
+        *_ends(ledgers),
+        *_orders(ledgers),
+        *_exchange(ledgers),
+        *_sequence(ledgers),
+        *position_findings(ledgers),
+    ]
     return sorted(findings, key=lambda finding: list(AuditVerdict).index(finding.verdict))
 
 
@@ -61,18 +38,18 @@ def _signals(ledgers: Ledgers) -> Iterator[AuditFinding]:
     recorded = Counter(signal.source_id for signal in sent)
     for source_id in ledgers.sent:
         if not recorded[source_id]:
-            yield _lost("signal not recorded", source_id=source_id)
+            yield lost("signal not recorded", source_id=source_id)
     for recorded_id, count in recorded.items():
         if count > 1:
-            yield _doubled("signal recorded twice", source_id=recorded_id)
+            yield doubled("signal recorded twice", source_id=recorded_id)
     executions = Counter((execution.signal_id, execution.executor_id) for execution in ledgers.executions)
     for signal in sent:
         for executor_id in ledgers.executors:
             if not executions[signal.signal_id, executor_id]:
-                yield _lost("signal without an execution", signal_id=signal.signal_id, executor_id=executor_id)
+                yield lost("signal without an execution", signal_id=signal.signal_id, executor_id=executor_id)
     for (signal_id, executor_id), count in executions.items():
         if count > 1:
-            yield _doubled("two executions of a signal", signal_id=signal_id, executor_id=executor_id)
+            yield doubled("two executions of a signal", signal_id=signal_id, executor_id=executor_id)
 
 
 def _ends(ledgers: Ledgers) -> Iterator[AuditFinding]:
@@ -80,9 +57,9 @@ def _ends(ledgers: Ledgers) -> Iterator[AuditFinding]:
     with_order = ledgers.with_order
     for execution in ledgers.executions:
         if execution.state in UNDECIDED:
-            yield _lost("execution without an end", **execution.facts)
+            yield lost("execution without an end", **execution.facts)
         elif execution.reason_code is None and execution.execution_id not in with_order:
-            yield _unexplained("ended without an order and without a reason", **execution.facts)
+            yield unexplained("ended without an order and without a reason", **execution.facts)
 
 
 def _orders(ledgers: Ledgers) -> Iterator[AuditFinding]:
@@ -91,7 +68,7 @@ def _orders(ledgers: Ledgers) -> Iterator[AuditFinding]:
     for intent in ledgers.intents:
         if intent.order_id is not None and intent.order_id not in at_exchange:
             what = "recorded order that the exchange does not have"
-            yield _lost(what, execution_id=intent.execution_id, order_id=intent.order_id)
+            yield lost(what, execution_id=intent.execution_id, order_id=intent.order_id)
 
 
 def _exchange(ledgers: Ledgers) -> Iterator[AuditFinding]:
@@ -104,13 +81,15 @@ def _exchange(ledgers: Ledgers) -> Iterator[AuditFinding]:
         for order in orders:
             facts = {"order_id": order.id, "client_order_id": order.client_order_id, "executor_id": executor_id}
             intent = intents.get(order.client_order_id)
+            if order.is_by_hand:
+                continue
             if order.client_order_id in seen:
-                yield _doubled("two orders under one client id", **facts)
+                yield doubled("two orders under one client id", **facts)
             elif intent is None:
-                yield _unexplained("order at the exchange that the record does not know", **facts)
+                yield unexplained("order at the exchange that the record does not know", **facts)
             else:
                 if intent.execution_id in ordered:
-                    yield _doubled("two orders of one execution", execution_id=intent.execution_id, **facts)
+                    yield doubled("two orders of one execution", execution_id=intent.execution_id, **facts)
                 ordered.add(intent.execution_id)
                 yield from _differences(order, intent, executions[intent.execution_id], executor_id)
             seen.add(order.client_order_id)
@@ -122,16 +101,16 @@ def _differences(
     """Check that the record and the exchange agree about one order."""
     facts = {"order_id": order.id, "order_status": order.status, **execution.facts}
     if intent.executor_id != executor_id:
-        yield _unexplained("order at another executor's account", at=executor_id, **facts)
+        yield unexplained("order at another executor's account", at=executor_id, **facts)
     if (intent.symbol, intent.side) != (order.symbol, order.side):
-        yield _unexplained("order for something else", intended=f"{intent.side} {intent.symbol}", **facts)
+        yield unexplained("order for something else", intended=f"{intent.side} {intent.symbol}", **facts)
     if intent.order_id != order.id:
-        yield _unexplained("order at the exchange whose id is not recorded", recorded=intent.order_id, **facts)
+        yield unexplained("order at the exchange whose id is not recorded", recorded=intent.order_id, **facts)
     if execution.state is not _STATE_OF.get(order.status, State.ACCEPTED):
-        yield _unexplained("order and execution have different states", **facts)
+        yield unexplained("order and execution have different states", **facts)
     if intent.filled_quantity != order.filled_qty:
         figures = {"recorded": intent.filled_quantity, "filled": order.filled_qty}
-        yield _unexplained("order filled for another quantity than recorded", **figures, **facts)
+        yield unexplained("order filled for another quantity than recorded", **figures, **facts)
 
 
 def _sequence(ledgers: Ledgers) -> Iterator[AuditFinding]:
@@ -147,18 +126,6 @@ def _sequence(ledgers: Ledgers) -> Iterator[AuditFinding]:
             before = latest.setdefault(order.symbol, execution_id)
             if place[execution_id] < place[before]:
                 facts = {"executor_id": executor_id, "symbol": order.symbol, "after": before}
-                yield _unexplained("order sent after that of a later signal", execution_id=execution_id, **facts)
+                yield unexplained("order sent after that of a later signal", execution_id=execution_id, **facts)
             else:
                 latest[order.symbol] = execution_id
-
-
-def _lost(what: str, **facts: Any) -> AuditFinding:
-    return AuditFinding(verdict=AuditVerdict.LOST, what=what, facts=facts)
-
-
-def _doubled(what: str, **facts: Any) -> AuditFinding:
-    return AuditFinding(verdict=AuditVerdict.DOUBLED, what=what, facts=facts)
-
-
-def _unexplained(what: str, **facts: Any) -> AuditFinding:
-    return AuditFinding(verdict=AuditVerdict.UNEXPLAINED, what=what, facts=facts)

@@ -1,25 +1,42 @@
-"""Call the paper exchange's admin routes: set faults and prices, and read the orders that it holds."""
+"""Call the paper exchange: set faults and prices, read what it holds, and place orders that tradewire does not know."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
 
 import httpx
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 
 from pipeline.entrypoints.drill.ledgers import HeldOrder
 from pipeline.entrypoints.drill.processes import DrillFailed, wait_until
 from pipeline.entrypoints.drill.schedule import FaultBody
 from pipeline.entrypoints.drill.sending import PRICE
+from workers.account.runtime import EXCHANGE_SECRET
 
 #: Enough for any number of signals: a drill does not test buying power.
 _CASH = "1000000000"
 _TIMEOUT_S = 10.0
+#: A fault of the exchange may keep an order by hand waiting, and nothing else is broken meanwhile.
+_BY_HAND_TIMEOUT_S = 1.0
 _ORDERS = TypeAdapter(list[HeldOrder])
 
 
+class HeldAccount(BaseModel):
+    """An account at the exchange, and its position in each symbol."""
+
+    key: str
+    account_number: str
+    positions: dict[str, Decimal]
+
+
+class _State(BaseModel):
+    accounts: list[HeldAccount]
+
+
 class ExchangeAdmin:
-    """The admin routes of a drill's exchange."""
+    """A drill's exchange."""
 
     def __init__(self, url: str) -> None:
+        self._orders_url = f"{url}/v2/orders"
         self._client = httpx.Client(base_url=f"{url}/admin", timeout=_TIMEOUT_S, trust_env=False)
         self._faults: Sequence[FaultBody] = ()
         self._seed = 0
@@ -70,16 +87,51 @@ class ExchangeAdmin:
         Raises:
             DrillFailed: the exchange does not answer.
         """
+        return _ORDERS.validate_json(self._read("orders", key=account))
+
+    def accounts(self) -> list[HeldAccount]:
+        """Return all accounts.
+
+        Raises:
+            DrillFailed: the exchange does not answer.
+        """
+        return _State.model_validate_json(self._read("state")).accounts
+
+    def restrict(self, account: str, *, liquidation_only: bool) -> None:
+        """Set whether the account may only liquidate; raises `httpx.HTTPError`."""
+        self._post("accounts", {"key": account, "liquidation_only": liquidation_only})
+
+    def place(self, account: str, order: Mapping[str, str]) -> bool:
+        """Place an order with the account's keys; return whether the exchange has it. Raises `httpx.HTTPError`."""
+        answer = self._client.post(self._orders_url, json=order, headers=_keys(account), timeout=_BY_HAND_TIMEOUT_S)
+        if "must be unique" in answer.text:
+            return True
         try:
-            answer = self._client.get("orders", params={"key": account})
-            answer.raise_for_status()
-        except httpx.HTTPError as error:
-            raise DrillFailed(f"the exchange's orders cannot be read: {error}") from error
-        return _ORDERS.validate_json(answer.content)
+            return answer.is_success and "id" in answer.json()
+        except ValueError:
+            return False
+
+    def cancel(self, account: str, order_id: str) -> None:
+        """Cancel an order with the account's keys. It may stay open all the same. Raises `httpx.HTTPError`."""
+        address = f"{self._orders_url}/{order_id}"
+        self._client.delete(address, headers=_keys(account), timeout=_BY_HAND_TIMEOUT_S)
 
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
 
+    def _read(self, path: str, **query: str) -> bytes:
+        try:
+            answer = self._client.get(path, params=query)
+            answer.raise_for_status()
+        except httpx.HTTPError as error:
+            raise DrillFailed(f"the exchange's {path} cannot be read: {error}") from error
+        return answer.content
+
     def _post(self, path: str, body: object) -> None:
         self._client.post(path, json=body).raise_for_status()
+
+
+def _keys(account: str) -> dict[str, str]:
+    """Return the headers with the keys of an executor at the paper exchange."""
+    return {"APCA-API-KEY-ID": account, "APCA-API-SECRET-KEY": EXCHANGE_SECRET}

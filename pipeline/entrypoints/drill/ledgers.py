@@ -1,7 +1,7 @@
 """The three ledgers that a drill compares: the sent signals, the record, and the orders at the exchange."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -10,6 +10,11 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict
 
 from pipeline.model.states import State
+
+#: The client ids of orders that the drill places by hand begin with this.
+BY_HAND = "by-hand-"
+#: The statuses of an order that cannot fill any more.
+_ENDED = frozenset({"filled", "canceled", "expired", "rejected", "replaced"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +38,8 @@ class AuditedExecution:
     state: State
     reason_code: str | None
     decided_at: datetime | None
+    #: Whether it can only close a position.
+    closes: bool = False
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -66,6 +73,40 @@ class HeldOrder(BaseModel):
     status: str
     filled_qty: Decimal
 
+    @property
+    def is_open(self) -> bool:
+        """Return whether it may still fill."""
+        return self.status not in _ENDED
+
+    @property
+    def is_by_hand(self) -> bool:
+        """Return whether the drill placed it past tradewire."""
+        return self.client_order_id.startswith(BY_HAND)
+
+    @property
+    def signed_fill(self) -> Decimal:
+        """Return by how much it has changed the position."""
+        return self.filled_qty if self.side == "buy" else -self.filled_qty
+
+
+@dataclass(frozen=True, kw_only=True)
+class HistoryRow:
+    """A recorded state change of an execution."""
+
+    execution_id: UUID
+    at: datetime
+    to_state: State
+    reason_code: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldQuantity:
+    """What the record says an account holds of a symbol."""
+
+    account_number: str
+    symbol: str
+    quantity: Decimal
+
 
 @dataclass(frozen=True, kw_only=True)
 class Ledgers:
@@ -83,6 +124,11 @@ class Ledgers:
     intents: Sequence[AuditedIntent]
     #: By executor, in the order of acceptance.
     held: Mapping[str, Sequence[HeldOrder]]
+    #: By executor: what the account holds of each symbol, by the exchange and by the record.
+    positions: Mapping[str, Mapping[str, Decimal]] = field(default_factory=dict)
+    holdings: Mapping[str, Mapping[str, Decimal]] = field(default_factory=dict)
+    #: In the order of the changes. Only a drill with exits reads it.
+    history: Sequence[HistoryRow] = ()
 
     @property
     def with_order(self) -> set[UUID]:

@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.entrypoints.drill.audit import AuditFinding, AuditVerdict
+from pipeline.entrypoints.drill.exit_waits import ExitWait
+from pipeline.entrypoints.drill.findings import AuditFinding, AuditVerdict
 from pipeline.entrypoints.drill.ledgers import Ledgers
 from pipeline.entrypoints.drill.recovery import Recovery, figures
 from pipeline.model.states import State
 
-#: How many of the longest recoveries are listed.
+#: How many of the longest recoveries and waits are listed.
 SLOWEST = 5
 
 
@@ -34,6 +35,8 @@ class DrillResult:
     findings: Sequence[AuditFinding] = ()
     #: The longest first.
     recoveries: Sequence[Recovery] = ()
+    #: Of a drill with exits, the longest first.
+    exit_waits: Sequence[ExitWait] = ()
     broken: Mapping[str, int] = field(default_factory=dict)
     fault_hits: Mapping[str, int] = field(default_factory=dict)
     took_s: float = 0.0
@@ -42,7 +45,7 @@ class DrillResult:
 
     @property
     def passed(self) -> bool:
-        """Return whether nothing was lost, doubled or left unexplained."""
+        """Return whether nothing was lost, doubled, left unexplained or late."""
         return not self.findings
 
     def count(self, verdict: AuditVerdict) -> int:
@@ -60,6 +63,8 @@ class DrillResult:
             **{verdict.value: self.count(verdict) for verdict in AuditVerdict},
             "recovery_s": figures(self.recoveries),
             "slowest": [recovery.to_json() for recovery in self.recoveries[:SLOWEST]],
+            "exits": len(self.exit_waits),
+            "longest_exit_waits": [wait.to_json() for wait in self.exit_waits[:SLOWEST]],
             "broken": dict(self.broken),
             "faults": dict(self.fault_hits),
             "took_s": round(self.took_s, 1),

@@ -6,15 +6,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.entrypoints.drill.audit import AuditFinding, audit
+from pipeline.entrypoints.drill.audit import audit
 from pipeline.entrypoints.drill.breaking import Breaker
+from pipeline.entrypoints.drill.by_hand import ByHand
+from pipeline.entrypoints.drill.by_hand_schedule import HandEvent, by_hand
 from pipeline.entrypoints.drill.exchange_admin import ExchangeAdmin
-from pipeline.entrypoints.drill.ledgers import AuditedExecution, AuditedIntent, AuditedSignal, Ledgers
+from pipeline.entrypoints.drill.exit_waits import exit_waits
+from pipeline.entrypoints.drill.findings import AuditFinding
+from pipeline.entrypoints.drill.ledger_files import read_ledgers, write_ledgers
+from pipeline.entrypoints.drill.ledgers import Ledgers
+from pipeline.entrypoints.drill.position_audit import exit_findings
 from pipeline.entrypoints.drill.progress import DrillProgress
 from pipeline.entrypoints.drill.recovery import recoveries_of
 from pipeline.entrypoints.drill.result import DrillResult, result_of
 from pipeline.entrypoints.drill.schedule import lasts_s, plan
-from pipeline.entrypoints.drill.sending import SOURCE, DrillSignal, make_signals, timed, write_ledger
+from pipeline.entrypoints.drill.sending import SOURCE, DrillSignal, make_pairs, make_signals, timed, write_ledger
 from pipeline.entrypoints.drill.system import RunningSystem, running_system
 from pipeline.store.statements import sql
 
@@ -37,6 +43,8 @@ class DrillPlan:
     seed: int
     #: Signals per second, at most.
     pace: float
+    #: Whether half of the signals close what the other half opened, and people work at the accounts by hand.
+    exits: bool = False
 
     @property
     def seconds(self) -> float:
@@ -54,14 +62,17 @@ def drill_tradewire(order: DrillPlan, home: Path, progress: DrillProgress) -> Dr
     progress.step("starting", 1)
     with running_system(home) as system:
         exchange = ExchangeAdmin(system.services.exchange_url or "")
-        signals = make_signals(order.seed, order.signals)
+        signals = (make_pairs if order.exits else make_signals)(order.seed, order.signals)
         exchange.prepare(sorted({body["symbol"] for body in signals}), system.executors)
         breaker = Breaker(drilled=system, exchange=exchange, seed=order.seed)
+        hand = ByHand(exchange=exchange, events=_hand_events(order, signals, system.executors))
         try:
-            ledger = send_and_break(order, breaker, signals, progress)
+            ledger = send_and_break(order, breaker, signals, progress, hand)
+            breaker.end_faults()
+            hand.end(breaker.maintain)
             _wait_for_quiet(system, breaker, len(ledger), progress)
-            ledgers, findings = _settled_audit(system, exchange, ledger, progress)
-            _write_ledgers(home, system, ledgers)
+            ledgers, findings = _settled_audit(order, system, exchange, ledger, progress)
+            write_ledgers(home, system, ledgers)
         finally:
             breaker.resume()
             exchange.close()
@@ -69,14 +80,28 @@ def drill_tradewire(order: DrillPlan, home: Path, progress: DrillProgress) -> Dr
     return replace(
         result_of(ledgers, seed=order.seed, findings=findings),
         recoveries=recoveries_of(breaker.interrupted, decided_at),
-        broken=breaker.tally,
+        exit_waits=exit_waits(ledgers.executions, ledgers.history) if order.exits else (),
+        broken=breaker.tally | hand.tally,
         fault_hits=exchange.fault_hits,
         took_s=time.monotonic() - began,
     )
 
 
+def _hand_events(order: DrillPlan, signals: Sequence[dict[str, Any]], executors: Sequence[str]) -> Sequence[HandEvent]:
+    """Return what is done by hand; nothing in a drill without exits."""
+    if not order.exits:
+        return ()
+    due = timed(signals, begins=0.0, seconds=order.seconds)
+    exits = [(each.due, str(each.body["symbol"])) for each in due if each.closes]
+    return by_hand(order.seed, seconds=order.seconds, accounts=executors, exits=exits)
+
+
 def send_and_break(
-    order: DrillPlan, breaker: Breaker, signals: Sequence[dict[str, Any]], progress: DrillProgress
+    order: DrillPlan,
+    breaker: Breaker,
+    signals: Sequence[dict[str, Any]],
+    progress: DrillProgress,
+    hand: ByHand | None = None,
 ) -> list[DrillSignal]:
     """Let the producer send *signals* while the schedule is carried out; return the ledger of what was sent."""
     ledger = timed(signals, begins=time.time() + _LEAD_S, seconds=order.seconds)
@@ -86,6 +111,8 @@ def send_and_break(
     progress.step("sending and breaking", order.signals)
 
     def tick() -> None:
+        if hand is not None:
+            hand.advance(time.monotonic() - begins)
         due = (time.monotonic() - begins) / order.seconds * order.signals
         progress.advance(max(0, min(order.signals, int(due))), f"{sum(breaker.tally.values())} times broken")
 
@@ -94,8 +121,7 @@ def send_and_break(
 
 
 def _wait_for_quiet(system: RunningSystem, breaker: Breaker, sent: int, progress: DrillProgress) -> None:
-    """End all faults and wait until every signal is recorded and every execution decided, or nothing changes."""
-    breaker.end_faults()
+    """Wait until every signal is recorded and every execution decided, or nothing changes."""
     progress.step("waiting until all is decided", sent)
     before, changed_at = (0, 0), time.monotonic()
     while time.monotonic() < changed_at + QUIET_WITHIN_S:
@@ -111,45 +137,24 @@ def _wait_for_quiet(system: RunningSystem, breaker: Breaker, sent: int, progress
 
 
 def _settled_audit(
-    system: RunningSystem, exchange: ExchangeAdmin, ledger: Sequence[DrillSignal], progress: DrillProgress
+    order: DrillPlan,
+    system: RunningSystem,
+    exchange: ExchangeAdmin,
+    ledger: Sequence[DrillSignal],
+    progress: DrillProgress,
 ) -> tuple[Ledgers, list[AuditFinding]]:
     """Audit until there are no findings, or until they stay the same: the keeper may still read the last fills."""
     progress.step("auditing", 1)
     before: list[AuditFinding] = []
     changed_at = time.monotonic()
     while True:
-        ledgers = _read_ledgers(system, exchange, ledger)
+        ledgers = read_ledgers(system, exchange, ledger, with_history=order.exits)
         findings = audit(ledgers)
+        if order.exits:
+            findings += exit_findings(ledgers, exit_waits(ledgers.executions, ledgers.history))
         if findings != before:
             before, changed_at = findings, time.monotonic()
         if not findings or time.monotonic() > changed_at + _SETTLED_AFTER_S:
             progress.advance(1)
             return ledgers, findings
         time.sleep(_POLL_S)
-
-
-def _read_ledgers(system: RunningSystem, exchange: ExchangeAdmin, ledger: Sequence[DrillSignal]) -> Ledgers:
-    """Read the record and the exchange as they are now."""
-    return Ledgers(
-        sent=[sent.source_id for sent in ledger],
-        source=SOURCE,
-        executors=system.executors,
-        signals=system.record.all(AuditedSignal, sql("drill", "signals")),
-        executions=system.record.all(AuditedExecution, sql("drill", "executions")),
-        intents=system.record.all(AuditedIntent, sql("drill", "intents")),
-        held={executor_id: exchange.orders(executor_id) for executor_id in system.executors},
-    )
-
-
-def _write_ledgers(home: Path, system: RunningSystem, ledgers: Ledgers) -> None:
-    """Write the record and the exchange's orders into the scratch folder, for the search for a finding's cause."""
-    record = system.record
-    files = {
-        "executions": record.all(str, sql("drill", "execution_lines")),
-        "orders": record.all(str, sql("drill", "intent_lines")),
-        "history": record.all(str, sql("drill", "history_lines")),
-    }
-    for executor_id, orders in ledgers.held.items():
-        files[f"exchange-{executor_id}"] = [order.model_dump_json() for order in orders]
-    for name, lines in files.items():
-        (home / f"{name}.jsonl").write_text("".join(line + "\n" for line in lines))

@@ -109,9 +109,7 @@ def lasts_s(signals: int, pace: float) -> float:
 def plan(seed: int, *, seconds: float, accounts: Sequence[str]) -> list[DrillEvent]:
     """Return the events of *seconds*, in order of time. *accounts* are the keys at the exchange."""
     dice = random.Random(f"drill schedule {seed}")  # noqa: S311 -- not a secret
-    rounds = max(1, round(seconds / _ROUND_S))
-    round_s = seconds / rounds
-    calm_s, window_s = round_s * _CALM, round_s * (1 - _CALM) / 2
+    rounds, round_s, calm_s, window_s = _windows(seconds)
     events = [_faults(0.0, [LATENCY])]
     for number in range(rounds):
         begins = number * round_s
@@ -121,6 +119,19 @@ def plan(seed: int, *, seconds: float, accounts: Sequence[str]) -> list[DrillEve
         events += _storm(dice, begins + calm_s, window_s, refused)
         events += _rough(dice, begins + calm_s + window_s, window_s)
     return sorted(events, key=lambda event: event.at_s)
+
+
+def storms(seconds: float) -> list[tuple[float, float]]:
+    """Return when each storm of a drill of *seconds* begins and ends."""
+    rounds, round_s, calm_s, window_s = _windows(seconds)
+    return [(number * round_s + calm_s, number * round_s + calm_s + window_s) for number in range(rounds)]
+
+
+def _windows(seconds: float) -> tuple[int, float, float, float]:
+    """Return how many rounds there are, and how long a round, its calm window and each of the others last."""
+    rounds = max(1, round(seconds / _ROUND_S))
+    round_s = seconds / rounds
+    return rounds, round_s, round_s * _CALM, round_s * (1 - _CALM) / 2
 
 
 def _calm(dice: random.Random, begins: float, window_s: float) -> Iterator[DrillEvent]:

@@ -15,6 +15,11 @@ _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 #: The share of buys among the signals, and of larger quantities among the buys.
 _BUYS = 0.7
 _SIGNALS_PER_SYMBOL = 3
+#: Of a drill with exits: about how often each symbol is opened and closed, and how many positions are open at once.
+_PAIRS_PER_SYMBOL = 4
+_FEWEST_OPEN, _MOST_OPEN = 3, 12
+#: A close ends one of so many positions that have been open for the longest.
+_OLDEST = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +33,11 @@ class DrillSignal:
     def source_id(self) -> str:
         """Return the signal's `source_id` in the record."""
         return str(self.body["source_id"])
+
+    @property
+    def closes(self) -> bool:
+        """Return whether it can only close a position."""
+        return self.body.get("intent") == "close"
 
 
 def make_signals(seed: int, count: int) -> list[dict[str, Any]]:
@@ -48,6 +58,29 @@ def make_signals(seed: int, count: int) -> list[dict[str, Any]]:
             # Only an order of several shares can be filled in part.
             body["quantity"] = dice.randint(2, 5)
         signals.append(body)
+    return signals
+
+
+def make_pairs(seed: int, count: int) -> list[dict[str, Any]]:
+    """Return *count* signals: each opens a position, or closes the whole of one that an earlier signal opened.
+
+    A symbol is opened again only after its close. With an odd *count*, one position is never closed.
+    """
+    dice = random.Random(f"drill pairs {seed}")  # noqa: S311 -- not a secret
+    names = symbols(max(2 * _MOST_OPEN, count // 2 // _PAIRS_PER_SYMBOL))
+    opened: list[str] = []
+    signals = []
+    for number in range(count):
+        full = len(opened) >= min(_MOST_OPEN, count - number)
+        if full or (len(opened) >= _FEWEST_OPEN and dice.random() < 1 / 2):
+            symbol = opened.pop(dice.randrange(min(_OLDEST, len(opened))))
+            body: dict[str, Any] = {"symbol": symbol, "action": "SELL", "intent": "close"}
+        else:
+            symbol = dice.choice([name for name in names if name not in opened])
+            opened.append(symbol)
+            figures = {"confidence": dice.randint(70, 99), "entry_price": PRICE, "quantity": dice.randint(1, 5)}
+            body = {"symbol": symbol, "action": "BUY", **figures}
+        signals.append({"source_id": f"{number:06d}", **body})
     return signals
 
 

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from pipeline.entrypoints.drill.audit import AuditVerdict
+from pipeline.entrypoints.drill.findings import AuditVerdict
 from pipeline.entrypoints.drill.recovery import NEVER_S, PERCENTS, percentile
 from pipeline.entrypoints.drill.result import SLOWEST, DrillResult
 
@@ -89,6 +89,9 @@ def _rows(result: DrillResult) -> Iterator[tuple[str, str]]:
     for name, percent in PERCENTS.items():
         yield f"recovery {name}", _seconds(percentile(result.recoveries, percent))
     yield "recoveries measured", str(len(result.recoveries))
+    if result.exit_waits:
+        yield "exits", str(len(result.exit_waits))
+        yield "longest wait of an exit", _seconds(result.exit_waits[0].seconds)
     yield from _counted("", result.broken)
     yield from _counted("broker ", result.fault_hits)
     yield "took", f"{result.took_s:.0f} s"

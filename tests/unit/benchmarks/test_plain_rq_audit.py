@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from pipeline.entrypoints.drill.audit import AuditVerdict
+from pipeline.entrypoints.drill.findings import AuditVerdict
 from pipeline.entrypoints.drill.ledgers import HeldOrder
 from tests.benchmarks.plain_rq_audit import PlainJob, PlainLedgers, audit_plain
 

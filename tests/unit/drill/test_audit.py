@@ -10,7 +10,8 @@ from uuid import uuid4
 
 import pytest
 
-from pipeline.entrypoints.drill.audit import AuditFinding, AuditVerdict, audit
+from pipeline.entrypoints.drill.audit import audit
+from pipeline.entrypoints.drill.findings import AuditFinding, AuditVerdict
 from pipeline.entrypoints.drill.ledgers import AuditedExecution, AuditedIntent, AuditedSignal, HeldOrder, Ledgers
 from pipeline.entrypoints.drill.result import result_of
 from pipeline.model.states import State
@@ -157,6 +158,12 @@ def test_an_order_that_the_record_does_not_know_is_unexplained() -> None:
     found = audit(ledgers(orders=[foreign]))
 
     one(found, AuditVerdict.UNEXPLAINED, "order at the exchange that the record does not know")
+
+
+def test_an_order_that_the_drill_placed_by_hand_is_no_finding() -> None:
+    by_hand = an_order(an_intent(an_execution()), client_order_id="by-hand-argo-QAAA-1.000", filled_qty="0")
+
+    assert audit(ledgers(orders=[by_hand])) == []
 
 
 def test_an_order_whose_id_is_not_recorded_is_unexplained() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from itertools import pairwise
 
 import pytest
@@ -17,6 +18,7 @@ from pipeline.entrypoints.drill.schedule import (
     Target,
     lasts_s,
     plan,
+    storms,
 )
 from workers.exchange.faults import FaultKind, FaultPlan
 
@@ -101,3 +103,16 @@ def test_every_freeze_is_longer_than_a_lease_and_no_other_event_has_a_duration(s
 def test_a_short_drill_sends_more_slowly_than_asked() -> None:
     assert lasts_s(100, 20) == SHORTEST_S
     assert lasts_s(2000, 20) == 100
+
+
+def test_a_storm_ends_with_the_last_of_its_faults() -> None:
+    ends = {event.at_s for event in plan(1, seconds=500.0, accounts=ACCOUNTS) if event.faults == (LATENCY,)}
+
+    assert {end for _, end in storms(500.0)} <= ends
+
+
+def test_the_events_of_a_seed_stay_what_they_were() -> None:
+    # A seed that found a fault must find it again, also in a later version.
+    events = plan(11, seconds=500.0, accounts=ACCOUNTS)
+
+    assert (len(events), sha256(repr(events).encode()).hexdigest()[:16]) == (296, "b041bebfaaeffa68")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.entrypoints.drill.audit import AuditFinding, AuditVerdict
+from pipeline.entrypoints.drill.findings import AuditFinding, AuditVerdict
 from pipeline.entrypoints.drill.progress import DrillProgress
 from pipeline.entrypoints.drill.result import DrillResult
 from pipeline.entrypoints.drill.run import DrillPlan

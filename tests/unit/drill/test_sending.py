@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.entrypoints.drill.sending import make_signals, read_ledger, symbols, timed, write_ledger
+from pipeline.entrypoints.drill.sending import make_pairs, make_signals, read_ledger, symbols, timed, write_ledger
 from pipeline.entrypoints.drill.source import open_source
 from pipeline.intake.sources.protocol import SourceContext
 from pipeline.model.errors import ConfigInvalid
-from pipeline.model.signals import read_signal
+from pipeline.model.signals import Intent, read_signal
 
 
 def test_the_same_seed_makes_the_same_signals() -> None:
@@ -32,6 +32,27 @@ def test_signals_share_symbols_and_some_of_them_sell() -> None:
 
     assert 50 < len({body["symbol"] for body in signals}) <= 100
     assert 0 < sum(body["action"] == "SELL" for body in signals) < 150
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_half_of_the_signals_of_a_drill_with_exits_close_what_the_others_opened(seed: int) -> None:
+    signals = make_pairs(seed, 400)
+    opened: set[str] = set()
+
+    for signal in map(read_signal, signals):
+        if signal.intent is Intent.CLOSE:
+            opened.remove(signal.symbol)
+        else:
+            assert signal.symbol not in opened
+            opened.add(signal.symbol)
+    assert opened == set()
+    assert sum(body.get("intent") == "close" for body in signals) == 200
+    assert signals == make_pairs(seed, 400) != make_pairs(seed + 1, 400)
+
+
+def test_an_odd_signal_opens_a_position_that_stays() -> None:
+    assert [body["action"] for body in make_pairs(1, 1)] == ["BUY"]
+    assert sum(body["action"] == "BUY" for body in make_pairs(1, 21)) == 11
 
 
 def test_no_two_symbols_are_the_same() -> None:

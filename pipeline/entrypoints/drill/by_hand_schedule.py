@@ -1,0 +1,66 @@
+"""Decide what another person does at the accounts during each storm, as a pure function of a seed."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import cycle
+
+from pipeline.entrypoints.drill.schedule import storms
+
+#: An order by hand is placed this long before the exit that it stands in the way of.
+_BEFORE_EXIT_S = 1.0
+#: For how long it stays there, and for how long an account may only liquidate.
+_LASTS_S = (4.0, 8.0)
+#: At most this many exits of a storm are disturbed.
+_MOST = 6
+
+
+class HandAct(StrEnum):
+    """The kinds of things that are done by hand at an account."""
+
+    #: Hold back a share of the position with a limit that is not reached.
+    SELL_ORDER = "sell order by hand"
+    #: Stand against the exit with a limit that is not reached.
+    BUY_ORDER = "buy order by hand"
+    #: Buy a fraction of a share, and keep it.
+    FRACTION = "fraction by hand"
+    #: Let the account only liquidate.
+    LIQUIDATION_ONLY = "liquidation only"
+
+
+_ORDERS = (HandAct.SELL_ORDER, HandAct.BUY_ORDER, HandAct.FRACTION)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HandEvent:
+    """Something that is done by hand, *at_s* seconds after the first signal."""
+
+    at_s: float
+    #: It is undone at this time. A fraction is kept.
+    until_s: float
+    act: HandAct
+    #: The account's key at the exchange.
+    account: str
+    #: For orders.
+    symbol: str = ""
+
+
+def by_hand(
+    seed: int, *, seconds: float, accounts: Sequence[str], exits: Sequence[tuple[float, str]]
+) -> list[HandEvent]:
+    """Return the events of *seconds*, in order of time. *exits*: when each exit is due, and its symbol."""
+    dice = random.Random(f"drill by hand {seed}")  # noqa: S311 -- not a secret
+    events = []
+    for begins, ends in storms(seconds):
+        within = [each for each in exits if begins + _BEFORE_EXIT_S <= each[0] < ends]
+        chosen = dice.sample(within, min(_MOST, len(within)))
+        for act, (due, symbol) in zip(cycle(_ORDERS), chosen, strict=False):
+            events.append(_event(dice, act, accounts, due - _BEFORE_EXIT_S, symbol))
+        events.append(_event(dice, HandAct.LIQUIDATION_ONLY, accounts, dice.uniform(begins, (begins + ends) / 2)))
+    return sorted(events, key=lambda event: event.at_s)
+
+
+def _event(dice: random.Random, act: HandAct, accounts: Sequence[str], at_s: float, symbol: str = "") -> HandEvent:
+    until_s = at_s + dice.uniform(*_LASTS_S)
+    return HandEvent(at_s=at_s, until_s=until_s, act=act, account=dice.choice(list(accounts)), symbol=symbol)

@@ -1,0 +1,114 @@
+"""The wait of an exit counts from its recording to its decision, without the time in which nothing could be done."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from pipeline.entrypoints.drill.exit_waits import ExitWait, exit_waits
+from pipeline.entrypoints.drill.ledgers import AuditedExecution, HistoryRow
+from pipeline.model.states import State
+
+BEGAN = datetime(2026, 1, 2, tzinfo=UTC)
+ENTRY, EXIT = UUID(int=1), UUID(int=2)
+
+
+def execution(execution_id: UUID, *, closes: bool = True, symbol: str = "QAAA") -> AuditedExecution:
+    return AuditedExecution(
+        execution_id=execution_id,
+        seq=execution_id.int,
+        signal_id=execution_id,
+        executor_id="argo",
+        symbol=symbol,
+        state=State.FILLED,
+        reason_code=None,
+        decided_at=None,
+        closes=closes,
+    )
+
+
+def changes(execution_id: UUID, *rows: tuple[float, str, str | None]) -> list[HistoryRow]:
+    return [
+        HistoryRow(
+            execution_id=execution_id, at=BEGAN + timedelta(seconds=at_s), to_state=State(state), reason_code=reason
+        )
+        for at_s, state, reason in rows
+    ]
+
+
+def wait_of(*rows: tuple[float, str, str | None]) -> ExitWait:
+    (found,) = exit_waits([execution(EXIT)], changes(EXIT, *rows))
+    return found
+
+
+def test_the_wait_ends_at_the_first_decision() -> None:
+    found = wait_of((0, "queued", None), (1, "submitting", None), (2, "accepted", None), (9, "filled", None))
+
+    assert (found.seconds, found.excused_s, found.is_decided) == (2, 0, True)
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "excused_s"),
+    [
+        ("queued", None, 0),
+        ("held", "order_under_way", 0),
+        ("held", "exit_not_done", 0),
+        ("held", "market_closed", 30),
+        ("held", "rate_limited", 5),
+        ("held", "broker_away", 5),
+        ("unknown", "no_answer", 30),
+    ],
+)
+def test_only_what_the_broker_causes_is_left_out(state: str, reason: str | None, excused_s: float) -> None:
+    found = wait_of((0, state, reason), (30, "submitting", None), (31, "filled", None))
+
+    assert (found.seconds, found.excused_s) == (31 - excused_s, excused_s)
+
+
+@pytest.mark.parametrize(("state", "reason"), [("queued", None), ("unknown", "lease_ran_out"), ("held", "broker_away")])
+def test_a_dead_workers_lease_and_a_request_without_an_answer_are_left_out(state: str, reason: str | None) -> None:
+    found = wait_of((0, "queued", None), (1, "submitting", None), (4, state, reason), (5, "skipped", "no_position"))
+
+    assert found.seconds == (1 if state == "unknown" or reason else 2)
+
+
+def test_a_worker_that_holds_an_exit_for_a_reason_of_ours_is_counted() -> None:
+    found = wait_of((0, "submitting", None), (4, "held", "order_under_way"), (5, "filled", None))
+
+    assert found.seconds == 5
+
+
+def test_the_time_in_which_an_earlier_order_of_the_symbol_is_unknown_is_left_out_once() -> None:
+    earlier = changes(ENTRY, (0, "queued", None), (1, "unknown", "no_answer"), (10, "filled", None))
+    own = changes(EXIT, (2, "queued", None), (9, "unknown", "no_answer"), (12, "filled", None))
+
+    (found,) = exit_waits([execution(ENTRY, closes=False), execution(EXIT)], [*earlier, *own])
+
+    assert (found.seconds, found.excused_s) == (0, 10)
+
+
+def test_another_symbols_unknown_order_excuses_nothing() -> None:
+    earlier = changes(ENTRY, (0, "unknown", "no_answer"), (10, "filled", None))
+    own = changes(EXIT, (2, "queued", None), (12, "filled", None))
+
+    (found,) = exit_waits([execution(ENTRY, closes=False, symbol="QAAB"), execution(EXIT)], [*earlier, *own])
+
+    assert found.seconds == 10
+
+
+def test_entries_are_not_timed_and_the_longest_wait_comes_first() -> None:
+    slow = UUID(int=3)
+    rows = [
+        *changes(ENTRY, (0, "queued", None), (50, "filled", None)),
+        *changes(EXIT, (0, "queued", None), (1, "filled", None)),
+        *changes(slow, (0, "queued", None), (7, "held", "order_under_way")),
+    ]
+
+    found = exit_waits([execution(ENTRY, closes=False), execution(EXIT), execution(slow, symbol="QAAB")], rows)
+
+    assert [(slow, 7.0, False), (EXIT, 1.0, True)] == [
+        (each.execution_id, each.seconds, each.is_decided) for each in found
+    ]
+    assert found[0].to_json() == {"execution_id": str(slow), "seconds": 7.0, "excused_s": 0.0, "decided": False}
