@@ -18,11 +18,22 @@ SIGNALS = 120
 
 @pytest.fixture(scope="module")
 def drilled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """One drill with a seed of its own, in an environment that names servers which do not exist."""
+    """One drill with a seed of its own."""
+    return drill(tmp_path_factory.mktemp("drill"))
+
+
+@pytest.fixture(scope="module")
+def drilled_with_exits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """One drill with exits, with a seed of its own."""
+    return drill(tmp_path_factory.mktemp("exits"), "--exits")
+
+
+def drill(folder: Path, *options: str) -> dict[str, Any]:
+    """Drill in an environment that names servers which do not exist."""
     done = subprocess.run(
-        [sys.executable, "-m", "pipeline.entrypoints.cli", "drill", "--signals", str(SIGNALS), "--json"],
+        [sys.executable, "-m", "pipeline.entrypoints.cli", "drill", "--signals", str(SIGNALS), "--json", *options],
         check=False,
-        cwd=tmp_path_factory.mktemp("drill"),
+        cwd=folder,
         env=os.environ
         | {
             "PYTHONPATH": str(Path(__file__).parents[2]),
@@ -67,3 +78,17 @@ def test_a_drill_measures_what_killed_workers_held(drilled: dict[str, Any]) -> N
     # The time depends on the machine; that every execution is decided does not.
     assert drilled["recovery_s"]["count"] > 0
     assert all(recovery["seconds"] is not None for recovery in drilled["slowest"])
+
+
+@pytest.mark.timeout(330)
+def test_a_drill_with_exits_leaves_no_position_and_no_difference(drilled_with_exits: dict[str, Any]) -> None:
+    # How long an exit waits depends on the machine; that it gets out does not.
+    found = [finding for finding in drilled_with_exits["findings"] if finding["verdict"] != "late"]
+    assert found == [], f"tradewire drill --exits --signals {SIGNALS} --seed {drilled_with_exits['seed']}"
+    assert drilled_with_exits["exits"] >= SIGNALS
+    assert all(wait["decided"] for wait in drilled_with_exits["longest_exit_waits"])
+
+
+@pytest.mark.timeout(330)
+def test_a_drill_with_exits_is_disturbed_by_hand(drilled_with_exits: dict[str, Any]) -> None:
+    assert "liquidation only" in drilled_with_exits["broken"]

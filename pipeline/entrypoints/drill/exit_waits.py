@@ -1,20 +1,22 @@
 """Compute how long each exit waited from its recording to its decision, by what the history shows. Pure."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
-from pipeline.entrypoints.drill.ledgers import AuditedExecution, HistoryRow
+from pipeline.entrypoints.drill.ledgers import HistoryRow, Ledgers
 from pipeline.model.reasons import Code
 from pipeline.model.states import UNDECIDED, State
 
 #: No exit may wait longer than this.
 LONGEST_WAIT_S = 15.0
 #: Holds that the broker causes, and for how long each may last. What is held for longer waits for tradewire.
-_BROKER_HOLDS = {
+_BROKER_HOLDS: Mapping[str, timedelta] = {
     Code.BROKER_AWAY: timedelta(seconds=5),
     Code.ACCOUNT_UNREADABLE: timedelta(seconds=5),
     Code.CLOCK_UNREADABLE: timedelta(seconds=5),
@@ -32,45 +34,67 @@ class ExitWait:
 
     execution_id: UUID
     seconds: float
-    #: The time that was left out.
+    #: The time that was left out: the broker's, a dead worker's, or that of an order which may be at the broker.
     excused_s: float
+    #: The time that was left out because there was nothing to close yet: the entry before it waited to be sent.
+    nothing_to_close_s: float = 0.0
     is_decided: bool = True
 
     def to_json(self) -> dict[str, Any]:
         """Return it with rounded times."""
-        times = {"seconds": round(self.seconds, 2), "excused_s": round(self.excused_s, 2)}
+        names = ("seconds", "excused_s", "nothing_to_close_s")
+        times = {name: round(getattr(self, name), 2) for name in names}
         return {"execution_id": str(self.execution_id), **times, "decided": self.is_decided}
 
 
-def exit_waits(executions: Sequence[AuditedExecution], history: Sequence[HistoryRow]) -> list[ExitWait]:
-    """Return the wait of each execution that closes, the longest first. *executions* are in the order of `seq`.
+@dataclass(kw_only=True)
+class _Symbol:
+    """What the earlier executions of a symbol at an executor leave for the next one."""
+
+    excused: list[_Span] = field(default_factory=list)
+    #: When entries waited to be sent while nothing was held.
+    nothing_to_close: list[_Span] = field(default_factory=list)
+    #: The sum of the fills of all of them.
+    held: Decimal = Decimal(0)
+
+
+def exit_waits(ledgers: Ledgers) -> list[ExitWait]:
+    """Return the wait of each execution that closes, the longest first.
 
     Left out is the time in which an order may have been at the broker, a dead worker's lease, a hold that the broker
-    caused, a closed market, and each of these of an earlier execution of the same symbol. An exit that has no decision
-    counts up to its last state change.
+    caused, a closed market, and each of these of an earlier execution of the same symbol. While an entry before it
+    waits to be sent and nothing is held, an exit has nothing to close, so that is left out too. An exit that has no
+    decision counts up to its last state change.
     """
-    rows: dict[UUID, list[HistoryRow]] = {}
-    for row in history:
-        rows.setdefault(row.execution_id, []).append(row)
-    excused: dict[tuple[str, str], list[_Span]] = {}
+    rows: dict[UUID, list[HistoryRow]] = defaultdict(list)
+    for row in ledgers.history:
+        rows[row.execution_id].append(row)
+    fills: dict[UUID, Decimal] = defaultdict(Decimal)
+    for intent in ledgers.intents:
+        fills[intent.execution_id] += intent.filled_quantity if intent.side == "buy" else -intent.filled_quantity
+    symbols: dict[tuple[str, str], _Symbol] = defaultdict(_Symbol)
     waits = []
-    for execution in executions:
-        changes = _until_decided(rows.get(execution.execution_id, []))
-        # Those of earlier executions of the symbol stay in the list.
-        spans = excused.setdefault((execution.executor_id, execution.symbol), [])
-        spans += _excused(changes)
+    for execution in ledgers.executions:
+        changes = _until_decided(rows[execution.execution_id])
+        symbol = symbols[execution.executor_id, execution.symbol]
+        symbol.excused += _excused(changes)
         if execution.closes and changes:
-            waits.append(_wait(execution.execution_id, changes, spans))
+            waits.append(_wait(execution.execution_id, changes, symbol))
+        elif changes and not symbol.held:
+            symbol.nothing_to_close.append((changes[0].at, changes[-1].at))
+        symbol.held += fills[execution.execution_id]
     return sorted(waits, key=lambda wait: wait.seconds, reverse=True)
 
 
-def _wait(execution_id: UUID, changes: Sequence[HistoryRow], spans: Iterable[_Span]) -> ExitWait:
+def _wait(execution_id: UUID, changes: Sequence[HistoryRow], symbol: _Symbol) -> ExitWait:
     begins, ends = changes[0].at, changes[-1].at
-    left_out = _covered(spans, begins, ends)
+    excused = _covered(symbol.excused, begins, ends)
+    left_out = _covered([*symbol.excused, *symbol.nothing_to_close], begins, ends)
     return ExitWait(
         execution_id=execution_id,
         seconds=(ends - begins - left_out).total_seconds(),
-        excused_s=left_out.total_seconds(),
+        excused_s=excused.total_seconds(),
+        nothing_to_close_s=(left_out - excused).total_seconds(),
         is_decided=changes[-1].to_state not in UNDECIDED,
     )
 
@@ -97,14 +121,13 @@ def _excused(changes: Sequence[HistoryRow]) -> list[_Span]:
 
 def _longest(row: HistoryRow, after: HistoryRow) -> timedelta | None:
     """Return for how long the state that *row* began may last without counting; None when all of it counts."""
-    holds: Mapping[str, timedelta] = _BROKER_HOLDS
     if row.to_state is State.UNKNOWN:
         return timedelta.max
     if row.to_state is State.HELD:
-        return holds.get(row.reason_code or "")
+        return _BROKER_HOLDS.get(row.reason_code or "")
     if row.to_state is State.SUBMITTING:
         # The worker died, or the broker did not answer it.
-        excused = after.to_state in (State.UNKNOWN, State.QUEUED) or (after.reason_code or "") in holds
+        excused = after.to_state in (State.UNKNOWN, State.QUEUED) or (after.reason_code or "") in _BROKER_HOLDS
         return timedelta.max if excused else None
     return None
 

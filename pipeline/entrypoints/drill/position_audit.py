@@ -34,8 +34,7 @@ def exit_findings(ledgers: Ledgers, waits: Sequence[ExitWait]) -> Iterator[Audit
     executions = {execution.execution_id: execution for execution in ledgers.executions}
     for wait in waits:
         if wait.seconds > LONGEST_WAIT_S:
-            figures = {"seconds": round(wait.seconds, 2), "excused_s": round(wait.excused_s, 2)}
-            yield late("exit that waited for too long", **figures, **executions[wait.execution_id].facts)
+            yield late("exit that waited for too long", **executions[wait.execution_id].facts | wait.to_json())
     for (executor_id, symbol), of_symbol in _by_symbol(ledgers.executions).items():
         left = ledgers.holdings.get(executor_id, {}).get(symbol, _NOTHING)
         if left and of_symbol[-1].closes and not any(map(_explains, of_symbol)):

@@ -80,7 +80,7 @@ def drill_tradewire(order: DrillPlan, home: Path, progress: DrillProgress) -> Dr
     return replace(
         result_of(ledgers, seed=order.seed, findings=findings),
         recoveries=recoveries_of(breaker.interrupted, decided_at),
-        exit_waits=exit_waits(ledgers.executions, ledgers.history) if order.exits else (),
+        exit_waits=exit_waits(ledgers) if order.exits else (),
         broken=breaker.tally | hand.tally,
         fault_hits=exchange.fault_hits,
         took_s=time.monotonic() - began,
@@ -151,7 +151,7 @@ def _settled_audit(
         ledgers = read_ledgers(system, exchange, ledger, with_history=order.exits)
         findings = audit(ledgers)
         if order.exits:
-            findings += exit_findings(ledgers, exit_waits(ledgers.executions, ledgers.history))
+            findings += exit_findings(ledgers, exit_waits(ledgers))
         if findings != before:
             before, changed_at = findings, time.monotonic()
         if not findings or time.monotonic() > changed_at + _SETTLED_AFTER_S:

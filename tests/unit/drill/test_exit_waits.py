@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from uuid import UUID
 
 import pytest
 
 from pipeline.entrypoints.drill.exit_waits import ExitWait, exit_waits
-from pipeline.entrypoints.drill.ledgers import AuditedExecution, HistoryRow
+from pipeline.entrypoints.drill.ledgers import AuditedExecution, AuditedIntent, HistoryRow, Ledgers
 from pipeline.model.states import State
 
 BEGAN = datetime(2026, 1, 2, tzinfo=UTC)
@@ -38,8 +40,35 @@ def changes(execution_id: UUID, *rows: tuple[float, str, str | None]) -> list[Hi
     ]
 
 
+def fill(execution_id: UUID, side: str, quantity: int) -> AuditedIntent:
+    return AuditedIntent(
+        execution_id=execution_id,
+        executor_id="argo",
+        client_order_id=str(execution_id),
+        order_id=None,
+        symbol="QAAA",
+        side=side,
+        filled_quantity=Decimal(quantity),
+    )
+
+
+def books(
+    executions: Sequence[AuditedExecution], history: Sequence[HistoryRow], fills: Sequence[AuditedIntent] = ()
+) -> Ledgers:
+    return Ledgers(
+        sent=[],
+        source="drill",
+        executors=["argo"],
+        signals=[],
+        executions=executions,
+        intents=fills,
+        held={},
+        history=history,
+    )
+
+
 def wait_of(*rows: tuple[float, str, str | None]) -> ExitWait:
-    (found,) = exit_waits([execution(EXIT)], changes(EXIT, *rows))
+    (found,) = exit_waits(books([execution(EXIT)], changes(EXIT, *rows)))
     return found
 
 
@@ -84,16 +113,39 @@ def test_the_time_in_which_an_earlier_order_of_the_symbol_is_unknown_is_left_out
     earlier = changes(ENTRY, (0, "queued", None), (1, "unknown", "no_answer"), (10, "filled", None))
     own = changes(EXIT, (2, "queued", None), (9, "unknown", "no_answer"), (12, "filled", None))
 
-    (found,) = exit_waits([execution(ENTRY, closes=False), execution(EXIT)], [*earlier, *own])
+    (found,) = exit_waits(books([execution(ENTRY, closes=False), execution(EXIT)], [*earlier, *own]))
 
-    assert (found.seconds, found.excused_s) == (0, 10)
+    # The entry had nothing before it, so its own second before the send is left out too.
+    assert (found.seconds, found.excused_s, found.nothing_to_close_s) == (0, 10, 0)
+
+
+@pytest.mark.parametrize(("sold", "seconds"), [(3, 2), (2, 10), (0, 10)])
+def test_an_unsent_entry_before_it_is_left_out_only_while_nothing_is_held(sold: int, seconds: float) -> None:
+    bought, closed, entry, close = (UUID(int=number) for number in range(1, 5))
+    executions = [
+        execution(bought, closes=False),
+        execution(closed, closes=False),
+        execution(entry, closes=False),
+        execution(close),
+    ]
+    history = [
+        *changes(bought, (0, "filled", None)),
+        *changes(closed, (0, "filled", None)),
+        *changes(entry, (1, "queued", None), (3, "held", "entries_refused"), (13, "filled", None)),
+        *changes(close, (5, "queued", None), (15, "filled", None)),
+    ]
+    fills = [fill(bought, "buy", 3), fill(closed, "sell", sold), fill(entry, "buy", 1)]
+
+    (found,) = exit_waits(books(executions, history, fills))
+
+    assert (found.seconds, found.nothing_to_close_s) == (seconds, 10 - seconds)
 
 
 def test_another_symbols_unknown_order_excuses_nothing() -> None:
     earlier = changes(ENTRY, (0, "unknown", "no_answer"), (10, "filled", None))
     own = changes(EXIT, (2, "queued", None), (12, "filled", None))
 
-    (found,) = exit_waits([execution(ENTRY, closes=False, symbol="QAAB"), execution(EXIT)], [*earlier, *own])
+    (found,) = exit_waits(books([execution(ENTRY, closes=False, symbol="QAAB"), execution(EXIT)], [*earlier, *own]))
 
     assert found.seconds == 10
 
@@ -106,9 +158,16 @@ def test_entries_are_not_timed_and_the_longest_wait_comes_first() -> None:
         *changes(slow, (0, "queued", None), (7, "held", "order_under_way")),
     ]
 
-    found = exit_waits([execution(ENTRY, closes=False), execution(EXIT), execution(slow, symbol="QAAB")], rows)
+    executions = [execution(ENTRY, closes=False, symbol="QAAC"), execution(EXIT), execution(slow, symbol="QAAB")]
+    found = exit_waits(books(executions, rows))
 
     assert [(slow, 7.0, False), (EXIT, 1.0, True)] == [
         (each.execution_id, each.seconds, each.is_decided) for each in found
     ]
-    assert found[0].to_json() == {"execution_id": str(slow), "seconds": 7.0, "excused_s": 0.0, "decided": False}
+    assert found[0].to_json() == {
+        "execution_id": str(slow),
+        "seconds": 7.0,
+        "excused_s": 0.0,
+        "nothing_to_close_s": 0.0,
+        "decided": False,
+    }
