@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from io import StringIO
 from uuid import UUID
 
 import pytest
+from rich.console import Console
 
 from pipeline.entrypoints.drill.exit_waits import ExitWait, exit_waits
 from pipeline.entrypoints.drill.ledgers import AuditedExecution, AuditedIntent, HistoryRow, Ledgers
+from pipeline.entrypoints.drill.result import result_of
+from pipeline.entrypoints.drill.table import show
 from pipeline.model.states import State
 
 BEGAN = datetime(2026, 1, 2, tzinfo=UTC)
@@ -171,3 +176,17 @@ def test_entries_are_not_timed_and_the_longest_wait_comes_first() -> None:
         "nothing_to_close_s": 0.0,
         "decided": False,
     }
+
+
+def test_the_longest_wait_is_in_the_json_and_in_the_table() -> None:
+    longest = ExitWait(execution_id=EXIT, seconds=12.5, excused_s=1.0)
+    waits = [longest, *(ExitWait(execution_id=ENTRY, seconds=1.0, excused_s=0.0) for _ in range(9))]
+    result = replace(result_of(books([], []), seed=1, findings=[]), exit_waits=waits)
+    output = StringIO()
+
+    show(Console(file=output, width=100), result)
+
+    found = result.to_json()
+    assert (found["exits"], found["late"], len(found["longest_exit_waits"])) == (10, 0, 5)
+    assert found["longest_exit_waits"][0] == longest.to_json()
+    assert "12.50 s" in output.getvalue()
