@@ -20,7 +20,15 @@ from pipeline.entrypoints.drill.progress import DrillProgress
 from pipeline.entrypoints.drill.recovery import recoveries_of
 from pipeline.entrypoints.drill.result import DrillResult, result_of
 from pipeline.entrypoints.drill.schedule import lasts_s, plan
-from pipeline.entrypoints.drill.sending import SOURCE, DrillSignal, make_pairs, make_signals, timed, write_ledger
+from pipeline.entrypoints.drill.sending import (
+    SOURCE,
+    DrillSignal,
+    make_pairs,
+    make_signals,
+    real_exits,
+    timed,
+    write_ledger,
+)
 from pipeline.entrypoints.drill.system import RunningSystem, running_system
 from pipeline.store.statements import sql
 
@@ -91,8 +99,7 @@ def _hand_events(order: DrillPlan, signals: Sequence[dict[str, Any]], executors:
     """Return what is done by hand; nothing in a drill without exits."""
     if not order.exits:
         return ()
-    due = timed(signals, begins=0.0, seconds=order.seconds)
-    exits = [(each.due, str(each.body["symbol"])) for each in due if each.closes]
+    exits = real_exits(timed(signals, begins=0.0, seconds=order.seconds))
     return by_hand(order.seed, seconds=order.seconds, accounts=executors, exits=exits)
 
 

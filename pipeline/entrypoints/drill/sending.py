@@ -20,6 +20,8 @@ _PAIRS_PER_SYMBOL = 4
 _FEWEST_OPEN, _MOST_OPEN = 3, 12
 #: A close ends one of so many positions that have been open for the longest.
 _OLDEST = 3
+#: No executor of the drill has a higher minimum confidence.
+_EVERY_MINIMUM = 82
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +80,7 @@ def make_pairs(seed: int, count: int) -> list[dict[str, Any]]:
         else:
             symbol = dice.choice([name for name in names if name not in opened])
             opened.append(symbol)
-            figures = {"confidence": dice.randint(70, 99), "entry_price": PRICE, "quantity": dice.randint(1, 5)}
+            figures = {"confidence": dice.randint(73, 99), "entry_price": PRICE, "quantity": dice.randint(1, 5)}
             body = {"symbol": symbol, "action": "BUY", **figures}
         signals.append({"source_id": f"{number:06d}", **body})
     return signals
@@ -94,6 +96,20 @@ def timed(signals: Sequence[dict[str, Any]], *, begins: float, seconds: float) -
     """Spread *signals* evenly over *seconds* from *begins* (in seconds since 1970)."""
     step = seconds / len(signals)
     return [DrillSignal(due=begins + number * step, body=body) for number, body in enumerate(signals)]
+
+
+def real_exits(ledger: Sequence[DrillSignal]) -> list[tuple[float, str]]:
+    """Return when each close is due that has something to close at every executor, and its symbol."""
+    opened: set[str] = set()
+    exits = []
+    for sent in ledger:
+        symbol = sent.body["symbol"]
+        if not sent.closes and sent.body["confidence"] >= _EVERY_MINIMUM:
+            opened.add(symbol)
+        elif symbol in opened:
+            opened.remove(symbol)
+            exits.append((sent.due, symbol))
+    return exits
 
 
 def write_ledger(path: Path, ledger: Sequence[DrillSignal]) -> None:

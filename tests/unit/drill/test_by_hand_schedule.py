@@ -9,7 +9,7 @@ import pytest
 from pipeline.entrypoints.drill.by_hand import client_order_id, order_of
 from pipeline.entrypoints.drill.by_hand_schedule import HandAct, HandEvent, by_hand
 from pipeline.entrypoints.drill.schedule import storms
-from pipeline.entrypoints.drill.sending import make_pairs, timed
+from pipeline.entrypoints.drill.sending import make_pairs, real_exits, timed
 
 ACCOUNTS = ("argo", "prop_firm")
 SECONDS = 300.0
@@ -18,8 +18,7 @@ SEEDS = range(10)
 
 def events_of(seed: int) -> list[HandEvent]:
     ledger = timed(make_pairs(seed, 600), begins=0.0, seconds=SECONDS)
-    exits = [(sent.due, sent.body["symbol"]) for sent in ledger if sent.closes]
-    return by_hand(seed, seconds=SECONDS, accounts=ACCOUNTS, exits=exits)
+    return by_hand(seed, seconds=SECONDS, accounts=ACCOUNTS, exits=real_exits(ledger))
 
 
 def test_the_same_seed_does_the_same() -> None:

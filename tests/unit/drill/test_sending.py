@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import threading
 import time
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from pipeline.entrypoints.drill.sending import make_pairs, make_signals, read_ledger, symbols, timed, write_ledger
+from pipeline.entrypoints.drill.sending import (
+    make_pairs,
+    make_signals,
+    read_ledger,
+    real_exits,
+    symbols,
+    timed,
+    write_ledger,
+)
 from pipeline.entrypoints.drill.source import open_source
 from pipeline.intake.sources.protocol import SourceContext
 from pipeline.model.errors import ConfigInvalid
 from pipeline.model.signals import Intent, read_signal
+
+CLOSE = {"symbol": "QAAA", "action": "SELL", "intent": "close"}
 
 
 def test_the_same_seed_makes_the_same_signals() -> None:
@@ -48,6 +59,30 @@ def test_half_of_the_signals_of_a_drill_with_exits_close_what_the_others_opened(
     assert opened == set()
     assert sum(body.get("intent") == "close" for body in signals) == 200
     assert signals == make_pairs(seed, 400) != make_pairs(seed + 1, 400)
+
+
+def test_an_exit_is_real_when_every_executor_took_its_entry() -> None:
+    ledger = timed(make_pairs(1, 400), begins=0.0, seconds=400.0)
+    confidence: dict[str, int] = {}
+
+    expected = []
+    for sent in ledger:
+        if sent.closes and confidence[sent.body["symbol"]] >= 82:
+            expected.append((sent.due, sent.body["symbol"]))
+        elif not sent.closes:
+            confidence[sent.body["symbol"]] = sent.body["confidence"]
+
+    assert 0 < len(expected) < 200
+    assert expected == real_exits(ledger)
+
+
+def test_the_drill_knows_the_highest_minimum_of_its_executors() -> None:
+    tables = tomllib.loads(Path("config/executors.load.toml").read_text())["executors"].values()
+
+    taken = timed([{"symbol": "QAAA", "action": "BUY", "confidence": 82}, CLOSE], begins=0.0, seconds=2.0)
+    not_taken = timed([{"symbol": "QAAA", "action": "BUY", "confidence": 81}, CLOSE], begins=0.0, seconds=2.0)
+    assert max(table["route"]["minimum_confidence"] for table in tables) == 82
+    assert (real_exits(taken), real_exits(not_taken)) == ([(1.0, "QAAA")], [])
 
 
 def test_an_odd_signal_opens_a_position_that_stays() -> None:
