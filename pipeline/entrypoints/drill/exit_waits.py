@@ -59,7 +59,7 @@ class _Symbol:
 
 
 def exit_waits(ledgers: Ledgers) -> list[ExitWait]:
-    """Return the wait of each execution that closes, the longest first.
+    """Return the wait of each execution that closes and had something to close, the longest first.
 
     Left out is the time in which an order may have been at the broker, a dead worker's lease, a hold that the broker
     caused, a closed market, and each of these of an earlier execution of the same symbol. While an entry before it
@@ -78,8 +78,9 @@ def exit_waits(ledgers: Ledgers) -> list[ExitWait]:
         changes = _until_decided(rows[execution.execution_id])
         symbol = symbols[execution.executor_id, execution.symbol]
         symbol.excused += _excused(changes)
-        if execution.closes and changes:
-            waits.append(_wait(execution.execution_id, changes, symbol))
+        if execution.closes:
+            # Where the earlier ones left nothing, there was no position that had to get out.
+            waits += [_wait(execution.execution_id, changes, symbol)] if symbol.held and changes else []
         elif changes and not symbol.held:
             symbol.nothing_to_close.append((changes[0].at, changes[-1].at))
         symbol.held += fills[execution.execution_id]

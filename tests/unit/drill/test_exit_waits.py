@@ -58,15 +58,22 @@ def fill(execution_id: UUID, side: str, quantity: int) -> AuditedIntent:
 
 
 def books(
-    executions: Sequence[AuditedExecution], history: Sequence[HistoryRow], fills: Sequence[AuditedIntent] = ()
+    executions: Sequence[AuditedExecution],
+    history: Sequence[HistoryRow],
+    fills: Sequence[AuditedIntent] = (),
+    *,
+    opened: bool = True,
 ) -> Ledgers:
+    """Return ledgers in which, if *opened*, a position in each symbol was bought before the executions."""
+    symbols = dict.fromkeys(execution.symbol for execution in executions) if opened else {}
+    before = [execution(UUID(int=100 + n), closes=False, symbol=symbol) for n, symbol in enumerate(symbols)]
     return Ledgers(
         sent=[],
         source="drill",
         executors=["argo"],
         signals=[],
-        executions=executions,
-        intents=fills,
+        executions=[*before, *executions],
+        intents=[*(fill(each.execution_id, "buy", 9) for each in before), *fills],
         held={},
         history=history,
     )
@@ -120,7 +127,6 @@ def test_the_time_in_which_an_earlier_order_of_the_symbol_is_unknown_is_left_out
 
     (found,) = exit_waits(books([execution(ENTRY, closes=False), execution(EXIT)], [*earlier, *own]))
 
-    # The entry had nothing before it, so its own second before the send is left out too.
     assert (found.seconds, found.excused_s, found.nothing_to_close_s) == (0, 10, 0)
 
 
@@ -141,9 +147,15 @@ def test_an_unsent_entry_before_it_is_left_out_only_while_nothing_is_held(sold: 
     ]
     fills = [fill(bought, "buy", 3), fill(closed, "sell", sold), fill(entry, "buy", 1)]
 
-    (found,) = exit_waits(books(executions, history, fills))
+    (found,) = exit_waits(books(executions, history, fills, opened=False))
 
     assert (found.seconds, found.nothing_to_close_s) == (seconds, 10 - seconds)
+
+
+def test_a_close_signal_that_found_nothing_to_close_is_no_exit() -> None:
+    history = changes(EXIT, (0, "queued", None), (60, "skipped", "no_position"))
+
+    assert exit_waits(books([execution(EXIT)], history, opened=False)) == []
 
 
 def test_another_symbols_unknown_order_excuses_nothing() -> None:
