@@ -166,37 +166,50 @@ ORDER BY seq
 LIMIT %(limit)s
 
 -- name: supersede_other_side
--- An exit that has something to close ends the earlier entries of its symbol that were certainly not sent, since it would
+-- An exit that has something to close ends the earlier entries of its symbol that the broker does not have, since it would
 -- close them at once. It leaves a REVERSE, which is an exit too, and a REVERSE leaves the other half of an earlier one. A
--- FLAT ends all that opens a position which it would close, of the strategy *closes_of* or of all.
-UPDATE execution AS e
-SET state = 'skipped',
-    reason_code = 'superseded',
-    reason_facts = json_build_object('by', %(execution_id)s::text),
-    settings_hash = %(settings_hash)s,
-    due_at = NULL,
-    ended_at = clock_timestamp(),
-    moved_by = %(worker)s,
-    moved_why = NULL
-FROM signal AS s
-WHERE s.signal_id = e.signal_id
-    AND e.executor_id = %(executor_id)s
-    AND e.symbol = %(symbol)s
-    AND e.seq < %(seq)s
-    AND e.state IN ('queued', 'held')
-    AND e.action <> %(action)s
-    AND s.intent <> 'close'
-    AND (
-        (%(has_to_close)s AND e.action <> 'REVERSE' AND (%(action)s <> 'REVERSE' OR s.source <> 'tradewire:flip'))
-        OR (%(action)s = 'FLAT' AND coalesce(s.strategy, '') = coalesce(%(closes_of)s::text, s.strategy, ''))
-    )
-    AND NOT EXISTS (
-        SELECT
-        FROM broker_order AS o
-        WHERE o.execution_id = e.execution_id
-            AND o.may_exist
-    )
-RETURNING e.execution_id
+-- FLAT ends all that opens a position which it would close, of the strategy *closes_of* or of all. An entry that was sent
+-- is held only once the broker has answered that it has no such order. Should that order turn up after all, it is a late
+-- order.
+WITH superseded AS (
+    UPDATE execution AS e
+    SET state = 'skipped',
+        reason_code = 'superseded',
+        reason_facts = json_build_object('by', %(execution_id)s::text),
+        settings_hash = %(settings_hash)s,
+        due_at = NULL,
+        ended_at = clock_timestamp(),
+        moved_by = %(worker)s,
+        moved_why = NULL
+    FROM signal AS s
+    WHERE s.signal_id = e.signal_id
+        AND e.executor_id = %(executor_id)s
+        AND e.symbol = %(symbol)s
+        AND e.seq < %(seq)s
+        AND e.state IN ('queued', 'held')
+        AND e.action <> %(action)s
+        AND s.intent <> 'close'
+        AND (
+            (%(has_to_close)s AND e.action <> 'REVERSE' AND (%(action)s <> 'REVERSE' OR s.source <> 'tradewire:flip'))
+            OR (%(action)s = 'FLAT' AND coalesce(s.strategy, '') = coalesce(%(closes_of)s::text, s.strategy, ''))
+        )
+        AND NOT EXISTS (
+            SELECT
+            FROM broker_order AS o
+            WHERE o.execution_id = e.execution_id
+                AND o.may_exist
+                AND (e.state = 'queued' OR o.order_id IS NOT NULL OR o.role = 'exit')
+        )
+    RETURNING e.execution_id
+), ended AS (
+    UPDATE broker_order AS o
+    SET ended_at = clock_timestamp()
+    FROM superseded
+    WHERE o.execution_id = superseded.execution_id
+        AND o.ended_at IS NULL
+)
+SELECT execution_id
+FROM superseded
 
 -- name: next_of_symbol
 -- The next execution of the symbol that waited, and may be claimed now that the one before it is decided.

@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 
 from pipeline.accounts.switches import Switches
+from pipeline.model.orders import OrderRequest
 from pipeline.model.switches import SwitchKind
 from tests.factories import Core, executor_toml
 from tests.integration.limited_stage import filled
@@ -21,6 +22,21 @@ def paused(core: Core, symbol: str = "AAPL", action: str = "BUY", **changes: Any
     Switches(core.record).turn("argo", SwitchKind.PAUSED, by="test", why="lunch")
     entry = core.send(symbol, action, **changes)
     assert core.run(entry)["reason_code"] == "paused"
+    return entry
+
+
+def absent(core: Core, state: str = "held", code: str | None = "entries_refused") -> UUID:
+    """Leave an entry that was sent once, that the broker does not have, and that is to be sent again in a minute."""
+    core.faults({"on": "submit", "kind": "drop_before", "count": 1})
+    entry = core.send()
+    assert core.run(entry)["state"] == "unknown"
+    core.rows("ALTER TABLE execution DISABLE TRIGGER USER")
+    core.rows(
+        "UPDATE execution SET state = %s, reason_code = %s, due_at = now() + interval '1 minute', unknown_since = NULL"
+        " WHERE execution_id = %s",
+        [state, code, entry],
+    )
+    core.rows("ALTER TABLE execution ENABLE TRIGGER USER")
     return entry
 
 
@@ -43,6 +59,44 @@ def test_an_exit_does_not_wait_behind_a_paused_entry_of_its_symbol(
 
     assert leave["order_id"] is not None
     assert [ended(core, entry) for entry in entries] == [("skipped", "superseded")] * 2
+
+
+def test_an_exit_does_not_wait_behind_an_entry_that_was_sent_and_that_the_broker_does_not_have(core: Core) -> None:
+    core.prices(AAPL=100)
+    filled(core)
+    entry = absent(core)
+
+    leave = core.run(core.send("AAPL", "SELL"))
+
+    assert leave["order_id"] is not None
+    assert ended(core, entry) == ("skipped", "superseded")
+    (order,) = core.rows("SELECT ended_at, may_exist FROM broker_order WHERE execution_id = %s", [entry])
+    assert (order["ended_at"] is not None, order["may_exist"]) == (True, True)
+
+
+def test_an_order_of_a_superseded_entry_that_turns_up_is_a_late_order(core: Core) -> None:
+    core.prices(AAPL=100)
+    filled(core)
+    entry = absent(core)
+    core.run(core.send("AAPL", "SELL"))
+
+    core.faults({"on": "submit", "kind": "no_fill", "seconds": 600})
+    core.runtimes["argo"].broker.submit(OrderRequest.from_json(core.execution(entry)["request"]))
+
+    core.follower().run_once()
+
+    assert ended(core, entry) == ("accepted", "late_order")
+
+
+def test_an_exit_waits_for_an_entry_that_a_person_requeued_until_it_was_looked_up(core: Core) -> None:
+    core.prices(AAPL=100)
+    filled(core)
+    entry = absent(core, "queued", None)
+
+    leave = core.run(core.send("AAPL", "SELL"))
+
+    assert leave["state"] == "queued"
+    assert ended(core, entry) == ("queued", None)
 
 
 def test_a_purchase_that_covers_a_short_position_ends_a_paused_sale(make_core: Make) -> None:
