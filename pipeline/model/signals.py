@@ -30,8 +30,6 @@ CLOCK_TOLERANCE = timedelta(seconds=5)
 # A larger price is in a wrong unit. Senders that compute with floats send up to 17 decimals.
 _LARGEST = Decimal("1e12")
 _MOST_DECIMALS = 20
-
-
 _SIZES = ("quantity", "notional", "equity_percent", "close_percent")
 _LATER = frozenset({"volatility_percent", "price", *_SIZES[1:]})
 _NUMBERS = frozenset({"confidence", "entry_price", "target_price", "stop_price", "volatility_percent", *_SIZES})

@@ -35,13 +35,16 @@ _FROM_POSITION = {
     SentPosition.FLAT: AlertAction.CLOSE,
 }
 # The side that a close names may be that of the position or of its order, or the close itself.
-_CLOSES = dict.fromkeys(
-    ("long", "bull", "bullish", "sell", "close_long", "exit_long", "long_exit", "sell_to_close"), AlertAction.CLOSE_LONG
-) | dict.fromkeys(
-    ("short", "bear", "bearish", "buy", "close_short", "exit_short", "short_exit", "buy_to_close", "buy_to_cover")
-    + ("cover",),
-    AlertAction.CLOSE_SHORT,
-)
+_CLOSES = {
+    **dict.fromkeys(
+        ("long", "bull", "bullish", "sell", "close_long", "exit_long", "long_exit", "sell_to_close"),
+        AlertAction.CLOSE_LONG,
+    ),
+    **dict.fromkeys(
+        ("short", "bear", "bearish", "buy", "cover", "close_short", "exit_short", "short_exit"), AlertAction.CLOSE_SHORT
+    ),
+    **dict.fromkeys(("buy_to_close", "buy_to_cover"), AlertAction.CLOSE_SHORT),
+}
 # The fields of a strategy or a bar are often sent in an object of their own.
 _INNER = ("bar", "strategy", "strategy_info", "order")
 
