@@ -103,6 +103,7 @@ DIRECTIONS: Mapping[str, Looser] = MappingProxyType(
         "order.allow_short": switched_on,
         "order.flip": Ranked("close", "reverse"),
         "order.close_scope": differing,  # an exit closes more than its strategy bought, or less than the account holds
+        "order.cancel_foreign": differing,  # a canceled stop no longer protects; a held exit does not close
         "order.unprotected": Ranked("refuse", "guard", "allow"),
         "limits.open_positions": upwards,
         "limits.gross_exposure_percent": upwards,

@@ -75,6 +75,12 @@ class OrderSettings(Section):
     """How much an exit closes: what the signal's strategy bought in this account (strategy), or all that the account
     holds of the symbol (account). Default: strategy."""
 
+    cancel_foreign: Literal["forced", "always", "never"] = "forced"
+    """Whether an exit cancels orders that tradewire did not place and that are in its way, such as a stop that holds
+    the shares: only an exit by flatten, by flat-by-time, by a stop or limit, or by a person (forced); every exit
+    (always); none (never). An exit that may not cancel them sells what is available, waits, and alerts.
+    Default: forced."""
+
     unprotected: Literal["allow", "guard", "refuse"] = "allow"
     """The handling of an entry without a stop: it is sent (allow), tradewire adds a stop (guard), or it is skipped
     (refuse). Default: allow."""

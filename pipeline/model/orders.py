@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -66,7 +66,7 @@ class OrderRequest:
     symbol: str
     side: OrderSide
     quantity: Decimal
-    #: `limit` or `market`.
+    #: `limit` or `market`; the stop orders are only those of others that are placed again.
     type: str
     #: `day` or `gtc`.
     time_in_force: str
@@ -148,3 +148,11 @@ class BrokerOrder:
     replaced_by: str | None = None
     #: None: it does not wait for a price at which it triggers.
     stop: StopTerms | None = None
+    #: Its type, class and prices in the broker's words, for decisions and messages; without those that are not set.
+    terms: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        price = self.terms.get("stop_price") or self.terms.get("limit_price")
+        at = "" if price is None else f" at {price}"
+        names = f"client_order_id {self.client_order_id}, order_id {self.order_id}"
+        return f"{self.side} {self.quantity} {self.terms.get('type', '')}{at} ({names})"

@@ -11,6 +11,7 @@ _DONE = "Nothing to do."
 _UNREADABLE = "Nothing to do while it is held. If it is a dead letter: `tradewire dead requeue` or `discard`."
 _DECIDE = "Check the account at the broker, then `tradewire dead requeue` or `discard`."
 _REPEAT = "Nothing to do, or change `limits.repeat_window_s`."
+_FOREIGN = "Cancel them at the broker, or set `order.cancel_foreign`. The exit goes when they are gone."
 _RESUME = "`tradewire resume <executor>`."
 _ROUTE = "If the account should take it, change `[executors.<name>.route]`."
 
@@ -202,6 +203,10 @@ CATALOGUE: Mapping[Code, Meaning] = {
     Code.EXIT_NOT_DONE: Meaning(
         "An exit's order ended and a part of the position is left. The exit is repeated until the position is closed.",
         "Close the position at the broker, or give the exit up with `tradewire end`.",
+    ),
+    Code.QUANTITY_HELD: Meaning("Orders that others placed hold an exit's quantity, or could trade with it.", _FOREIGN),
+    Code.FOREIGN_CANCELED: Meaning(
+        "An exit had orders that others placed canceled. A stop is placed again for what remains.", _NOTHING
     ),
     Code.ENDED_BY_PERSON: Meaning("A person ended the execution.", _DONE),
 }

@@ -76,6 +76,8 @@ class Code(StrEnum):
     MINIMUM_HOLD = "minimum_hold"
     ACCOUNT_UNWATCHED = "account_unwatched"
     EXIT_NOT_DONE = "exit_not_done"
+    QUANTITY_HELD = "quantity_held"
+    FOREIGN_CANCELED = "foreign_canceled"
     BROKER_AWAY = "broker_away"
     RATE_LIMITED = "rate_limited"
     BROKER_REFUSES_ACCOUNT = "broker_refuses_account"

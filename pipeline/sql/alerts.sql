@@ -222,6 +222,21 @@ FROM (
 ORDER BY at
 LIMIT %(limit)s
 
+-- name: blocked_exits
+SELECT execution_id, executor_id, symbol, reason_facts
+FROM execution
+WHERE state = 'held'
+    AND reason_code = 'quantity_held'
+ORDER BY due_at
+LIMIT %(limit)s
+
+-- name: canceled_orders
+SELECT order_id, client_order_id, executor_id, symbol, execution_id, outcome, message
+FROM canceled_order
+WHERE first_asked_at > statement_timestamp() - interval '1 hour'
+ORDER BY first_asked_at
+LIMIT %(limit)s
+
 -- name: switches
 SELECT ours.executor_id, s.kind, s.cause, s.set_by, s.why, s.flatten
 FROM unnest(%(executor_ids)s::text[]) AS ours (executor_id)

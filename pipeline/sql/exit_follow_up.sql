@@ -1,7 +1,7 @@
 -- name: ended
 -- Exits whose order has ended and that were not followed up yet.
-SELECT o.execution_id, o.generation, o.quantity, o.filled_quantity, o.order_status, e.state, e.reason_code, e.symbol,
-    e.action, o.side, s.source, s.source_id, s.strategy
+SELECT o.execution_id, o.generation, o.quantity, o.filled_quantity, o.rest, o.order_status, e.state, e.reason_code,
+    e.symbol, e.action, o.side, s.source, s.source_id, s.strategy
 FROM broker_order AS o
 JOIN execution AS e USING (execution_id, generation)
 JOIN signal AS s USING (signal_id)

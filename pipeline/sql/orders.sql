@@ -7,11 +7,13 @@ WITH paid AS MATERIALIZED (
 ), written AS (
     INSERT INTO broker_order AS o (
         execution_id, generation, executor_id, account_number, client_order_id, role, symbol, side, quantity, limit_price,
-        reference_price, request, strategy, stop_price, risk, follow_up, intended_at, first_sent_at, last_sent_at
+        reference_price, request, strategy, stop_price, risk, rest, dust, follow_up, intended_at, first_sent_at,
+        last_sent_at
     )
     SELECT
         %(execution_id)s, %(generation)s, %(executor_id)s, %(account_number)s, %(client_order_id)s, %(role)s, %(symbol)s,
         %(side)s, %(quantity)s, %(limit_price)s, %(reference_price)s, %(request)s, %(strategy)s, %(stop_price)s, %(risk)s,
+        %(rest)s, %(dust)s,
         -- The keeper follows up an exit until it has ended.
         %(role)s::order_role = 'exit', now(), now(), now()
     FROM paid
@@ -27,6 +29,8 @@ WITH paid AS MATERIALIZED (
         strategy = excluded.strategy,
         stop_price = excluded.stop_price,
         risk = excluded.risk,
+        rest = excluded.rest,
+        dust = excluded.dust,
         follow_up = excluded.follow_up,
         intended_at = excluded.intended_at,
         may_exist = true,
@@ -145,6 +149,36 @@ WHERE e.state NOT IN ('dead', 'skipped', 'discarded')
     AND o.ended_at IS NULL
     AND o.execution_id <> %(execution_id)s
     AND (o.order_id IS NOT NULL OR (o.may_exist AND e.state IN ('submitting', 'unknown')))
+
+-- name: working_exits
+-- Which of these orders our record knows as exits.
+SELECT client_order_id
+FROM broker_order
+WHERE client_order_id = ANY(%(client_order_ids)s)
+    AND role = 'exit'
+
+-- name: last_refusal
+-- Why the broker refused the newest exit of the symbol, where another order or another form would be taken.
+SELECT refused
+FROM (
+    SELECT e.reason_facts ->> 'refused' AS refused
+    FROM broker_order AS o
+    JOIN execution AS e USING (execution_id, generation)
+    WHERE o.executor_id = %(executor_id)s
+        AND o.symbol = %(symbol)s
+        AND o.role = 'exit'
+        AND o.intended_at > statement_timestamp() - interval '1 day'
+    ORDER BY o.intended_at DESC
+    LIMIT 1
+) AS newest
+WHERE refused IS NOT NULL
+
+-- name: origin
+-- The source of the first try of an exit.
+SELECT s.source
+FROM execution AS e
+JOIN signal AS s USING (signal_id)
+WHERE e.execution_id = %(execution_id)s
 
 -- name: reserved
 -- The amount that entries have reserved or spent and that the snapshot does not show yet. Entries that were given up

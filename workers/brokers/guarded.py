@@ -32,6 +32,11 @@ class GuardedBroker:
         """Send the order once; its intent has paid for the request."""
         return self._guard.submit(lambda: self._broker.submit(request))
 
+    def submit_paid(self, request: OrderRequest) -> Outcome:
+        """Pay for the request, and send an order that has no intent in the record."""
+        self._guard.pay(Purpose.URGENT)
+        return self.submit(request)
+
     def find(self, client_order_id: str) -> Lookup:
         """Look an order up by our id."""
         return self._guard.look_up(lambda: self._broker.find(client_order_id))

@@ -22,6 +22,19 @@ class Accepted:
     order: BrokerOrder
 
 
+class RefusalKind(StrEnum):
+    """Why the broker refuses an order, where another order, or another form of this one, can be taken."""
+
+    #: Open orders hold the quantity that it would close.
+    HELD = "held"
+    #: It could trade with an open order of the other side.
+    OPPOSED = "opposed"
+    #: The asset is traded in whole units only.
+    NOT_FRACTIONABLE = "not_fractionable"
+    #: Its cost or quantity is below the broker's least.
+    TOO_SMALL = "too_small"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Rejected:
     """The broker refused this order (HTTP 400, 403, 404 or 422 about the order itself)."""
@@ -29,6 +42,10 @@ class Rejected:
     status: int
     message: str
     code: int | None = None
+    #: None: for any other reason.
+    refusal: RefusalKind | None = None
+    #: The broker's ids of the orders that it names as being in the way.
+    orders: tuple[str, ...] = ()
 
 
 class NotSentCause(StrEnum):

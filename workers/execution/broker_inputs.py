@@ -1,7 +1,7 @@
 """Read the broker before a decision: the shared snapshot of the account, and the inputs of this one signal."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TypeVar
@@ -12,13 +12,17 @@ from pipeline.accounts.snapshot import Snapshot
 from pipeline.intake.routing import may_be_exit
 from pipeline.model.account import Asset, ClockReading, MarketSession, Position, Quote
 from pipeline.model.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable
+from pipeline.model.orders import BrokerOrder, is_our_order
 from pipeline.model.states import State
 from pipeline.store.record import Record
 from pipeline.store.rows import ClaimedExecution, OrderRow, SignalRow
+from pipeline.store.statements import sql
 from workers.account.calendar import market_at, was_held_for_open
 from workers.account.refusals import AccountRefused
 from workers.account.runtime import ExecutorRuntime
 from workers.account.snapshots import Snapshots
+from workers.brokers.protocol import RefusalKind
+from workers.execution.broker_orders import LAST_WORDS
 from workers.rules.exits import may_enter
 from workers.rules.freshness import keeps_hours, waited
 from workers.rules.market_hours import Market, by_calendar
@@ -31,6 +35,23 @@ T = TypeVar("T")
 
 # The broker's clock and ours differ by at most this.
 _CLOCKS_DIFFER = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownBefore:
+    """The record's inputs that are read before the broker."""
+
+    signal: SignalRow
+    #: The intent of this generation, if there is one.
+    prior: OrderRow | None
+    #: The executor's other orders in the symbol that may still fill.
+    under_way: tuple[OrderRow, ...]
+    #: Whether the signal is an exit that has something to close, by the record.
+    has_to_close: bool
+    #: Why the broker refused the symbol's newest exit; None: it did not, or for no such reason.
+    refused: RefusalKind | None
+    #: The source of the exit of which this is a further try; None: it is not.
+    origin: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +70,12 @@ class InputSnapshot:
     price_asked: bool = False
     #: For an entry without a price of its own; None when it was not needed, or could not be read.
     quote: Quote | None = None
+    #: Orders in the symbol that tradewire did not place; only read where they may be in the way of an exit.
+    foreign: tuple[BrokerOrder, ...] = ()
+    #: The source of the exit of which this is a further try; None: it is not.
+    origin: str | None = None
+    #: Why the broker refused the symbol's newest exit.
+    refused: RefusalKind | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,19 +85,15 @@ class BrokerInputs:
     record: Record
     runtime: ExecutorRuntime
 
-    def read(
-        self, claimed: ClaimedExecution, signal: SignalRow, under_way: tuple[OrderRow, ...], *, has_to_close: bool
-    ) -> InputSnapshot | AccountRefused:
-        """Read the inputs of a decision. An exit reads its position, and nothing that only an entry needs.
-
-        *has_to_close*: by the record, the signal is an exit that has something to close.
-        """
+    def read(self, claimed: ClaimedExecution, known: KnownBefore) -> InputSnapshot | AccountRefused:
+        """Read the inputs of a decision. An exit reads its position, and nothing that only an entry needs."""
+        signal = known.signal
         runtime = self.runtime
         enters = may_enter(signal, runtime.executor)
         exits = may_be_exit(signal, runtime.executor)
         # A signal that may close a position must not wait for room in the account's request budget.
         snapshots = Snapshots(self.record, runtime.executor, runtime.urgent) if exits else runtime.snapshots
-        only_exits = exits and (has_to_close or not enters)
+        only_exits = exits and (known.has_to_close or not enters)
         snapshot = snapshots.last() if only_exits else snapshots.fresh()
         if isinstance(snapshot, AccountRefused):
             return snapshot
@@ -82,8 +105,9 @@ class BrokerInputs:
             enters = enters and not _reduces(signal, position)
             if enters and only_exits:
                 # The position that the record shows is gone, so the signal is an entry.
-                return self.read(claimed, signal, under_way, has_to_close=False)
+                return self.read(claimed, replace(known, has_to_close=False))
             asset = self._asset(signal, urgent=not enters)
+            foreign = () if enters else self._foreign(known, position)
         except BrokerRefusesAccount as error:
             return runtime.snapshots.refused(str(error))
         sessions = self._sessions(signal, snapshot.last_clock, snapshot.taken_at)
@@ -95,12 +119,37 @@ class BrokerInputs:
             snapshot=snapshot,
             position=position,
             asset=asset,
-            under_way=under_way,
+            under_way=known.under_way,
             sessions=sessions,
             price=self._of_market(signal.symbol, self.runtime.broker.price) if needs_price else None,
             price_asked=needs_price,
             quote=self._of_market(signal.symbol, self.runtime.broker.quote) if needs_quote else None,
+            foreign=foreign,
+            origin=known.origin,
+            refused=known.refused,
         )
+
+    def _foreign(self, known: KnownBefore, position: Position | None) -> tuple[BrokerOrder, ...]:
+        """Return the orders that may be in the way of an exit: they hold a part of the position, or it was refused.
+
+        Without a sign of such orders they are not read, since every exit would cost a request more.
+        """
+        held = position is not None and abs(position.available) < abs(position.quantity)
+        if (
+            known.under_way
+            or position is None
+            or not (held or known.refused in (RefusalKind.HELD, RefusalKind.OPPOSED))
+        ):
+            return ()
+        try:
+            listed = self.runtime.urgent.orders(status="open")
+        except BrokerUnreadable as error:
+            log.warning("orders.unreadable", executor_id=self.runtime.executor.id, error=str(error))
+            return ()
+        here = [order for order in listed if order.symbol == position.symbol and order.status not in LAST_WORDS]
+        key = {"client_order_ids": [order.client_order_id for order in here if is_our_order(order.client_order_id)]}
+        exits = self.record.all(str, sql("orders", "working_exits"), key)
+        return tuple(order for order in here if order.client_order_id not in exits)
 
     def hours(self, signal: SignalRow, now: datetime) -> Market | None:
         """Return the hours that the calendar has for *now*, without reading the broker: for ages while it is away."""

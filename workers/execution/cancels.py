@@ -1,10 +1,13 @@
 """Ask the broker to cancel an order that an exit waits for. The poll of the orders shows when it is canceled."""
 
 import structlog
+from psycopg.types.json import Jsonb
 
 from pipeline.model.crash_points import reached
 from pipeline.model.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable
+from pipeline.model.orders import BrokerOrder
 from pipeline.store.record import Record
+from pipeline.store.rows import ClaimedExecution
 from pipeline.store.statements import sql
 from workers.brokers.protocol import Broker
 from workers.execution.replaced_orders import cancel_newest
@@ -24,9 +27,37 @@ def ask_to_cancel(record: Record, broker: Broker, order_id: str) -> None:
     if record.do(sql("orders", "ask_cancel"), {"order_id": order_id}) == 0:
         return
     reached("worker.after_cancel_mark")
+    if _cancel(broker, order_id):
+        record.do(sql("orders", "cancel_accepted"), {"order_id": order_id})
+
+
+def cancel_foreign(record: Record, broker: Broker, order: BrokerOrder, exit_: ClaimedExecution) -> None:
+    """Record an order of others that is in the way of an exit, and ask for its cancel, at most once in two seconds.
+
+    Raises:
+        RecordUnavailable: PostgreSQL is away.
+    """
+    values = {
+        "order_id": order.order_id,
+        "client_order_id": order.client_order_id,
+        "executor_id": exit_.executor_id,
+        "symbol": order.symbol,
+        "side": order.side.value,
+        "quantity": order.quantity,
+        "terms": Jsonb(dict(order.terms)),
+        "execution_id": exit_.execution_id,
+    }
+    if record.do(sql("canceled_orders", "ask"), values) == 0:
+        return
+    facts = {"executor_id": exit_.executor_id, "execution_id": str(exit_.execution_id), "order": str(order)}
+    log.warning("order.foreign_canceled", **facts)
+    _cancel(broker, order.order_id)
+
+
+def _cancel(broker: Broker, order_id: str) -> bool:
     try:
         cancel_newest(broker, order_id)
     except (BrokerUnavailable, BrokerUnreadable, BrokerRefusesAccount) as error:
         log.warning("cancel.failed", order_id=order_id, error=str(error))
-        return
-    record.do(sql("orders", "cancel_accepted"), {"order_id": order_id})
+        return False
+    return True

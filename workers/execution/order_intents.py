@@ -80,6 +80,8 @@ def write_intent(
         "strategy": signal.strategy or "",
         "stop_price": signal.stop_price,
         "risk": go.risk,
+        "rest": go.rest,
+        "dust": go.dust,
         "request": Jsonb(request.to_json()),
     }
     paid = fare(account_number, per_minute, urgent=go.role is Role.EXIT)

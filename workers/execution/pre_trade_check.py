@@ -18,11 +18,11 @@ from pipeline.store.rows import ClaimedExecution, OrderRow, Role, SignalRow
 from pipeline.store.statements import sql
 from workers.account.refusals import AccountRefused
 from workers.account.runtime import ExecutorRuntime
-from workers.execution.broker_inputs import BrokerInputs, InputSnapshot
-from workers.execution.cancels import ask_to_cancel
+from workers.execution.broker_inputs import BrokerInputs, InputSnapshot, KnownBefore
+from workers.execution.cancels import ask_to_cancel, cancel_foreign
 from workers.execution.entries_refused import send_probe
 from workers.execution.order_intents import Intended, pay_again, prior_order, write_intent
-from workers.execution.record_inputs import KnownBefore, read_before, read_case
+from workers.execution.record_inputs import read_before, read_case
 from workers.execution.transitions import held, skipped, unread
 from workers.rules.case import Case, Go, Hold, Skip
 from workers.rules.decide import decide, still_go, wait_for_symbol
@@ -51,9 +51,9 @@ class PreTradeCheck:
             return _look_up(prior, Code.REQUEUED if claimed.from_state is State.QUEUED else Code.NO_ANSWER)
         waits = self._wait_for_symbol(known)
         if waits is not None:
-            return self._cancel_and_hold(waits)
+            return self._cancel_and_hold(claimed, waits)
         try:
-            seen = self.inputs.read(claimed, signal, known.under_way, has_to_close=known.has_to_close)
+            seen = self.inputs.read(claimed, known)
         except BrokerUnavailable as error:
             reason, wait = unread(error, age=claimed.now - claimed.created_at)
             return self._hold(claimed, signal, reason, wait, self.inputs.hours(signal, claimed.now))
@@ -63,7 +63,7 @@ class PreTradeCheck:
             reason = Reason(code=Code.BROKER_REFUSES_ACCOUNT, facts={"says": seen.message})
             return self._hold(claimed, signal, reason, seen.probe_in, self.inputs.hours(signal, claimed.now))
         verdict = self.record.run(lambda connection: self._decide(connection, claimed, signal, seen))
-        return self._cancel_and_hold(verdict) if isinstance(verdict, Hold) else verdict
+        return self._cancel_and_hold(claimed, verdict) if isinstance(verdict, Hold) else verdict
 
     def _wait_for_symbol(self, known: KnownBefore) -> Hold | None:
         """Return the hold for other orders of the symbol, where the record alone calls for it: no request is spent."""
@@ -132,10 +132,12 @@ class PreTradeCheck:
             return _look_up(prior, Code.NO_ANSWER)
         return pay_again(connection, prior, per_minute=self.runtime.executor.limits.requests_per_minute)
 
-    def _cancel_and_hold(self, hold: Hold) -> Transition:
+    def _cancel_and_hold(self, claimed: ClaimedExecution, hold: Hold) -> Transition:
         """Ask for the cancels that an exit waits for. The poll of the orders shows when they are done."""
         for order_id in hold.cancel:
             ask_to_cancel(self.record, self.runtime.broker, order_id)
+        for order in hold.cancel_foreign:
+            cancel_foreign(self.record, self.runtime.broker, order, claimed)
         return Transition(state=State.HELD, reason=hold.reason, due_in=hold.wait)
 
     def _unreadable(self, claimed: ClaimedExecution, signal: SignalRow, says: str) -> Transition:

@@ -1,6 +1,5 @@
 """Read the rules' inputs from the record: before the broker is read, and in the transaction that decides."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
@@ -12,11 +11,12 @@ from pipeline.accounts.account_key import account_keys
 from pipeline.accounts.equity import equity_baseline
 from pipeline.intake.routing import may_be_exit
 from pipeline.model.switches import Switch
-from pipeline.store.query import fetch_all, fetch_one
+from pipeline.store.query import fetch_all, fetch_maybe, fetch_one
 from pipeline.store.rows import ClaimedExecution, OrderRow, SignalRow
 from pipeline.store.statements import sql
 from workers.account.calendar import market_at
-from workers.execution.broker_inputs import InputSnapshot
+from workers.brokers.protocol import RefusalKind
+from workers.execution.broker_inputs import InputSnapshot, KnownBefore
 from workers.execution.claims import has_to_close
 from workers.execution.entries_refused import entries_refused
 from workers.execution.order_intents import prior_order
@@ -24,24 +24,13 @@ from workers.execution.position_book import book_of, own_of, read_book
 from workers.execution.recent_activity import recent_of, repeats_a_reverse
 from workers.rules.case import Case
 from workers.rules.market_hours import by_calendar
-
-
-@dataclass(frozen=True, kw_only=True)
-class KnownBefore:
-    """The record's inputs that are read before the broker."""
-
-    signal: SignalRow
-    #: The intent of this generation, if there is one.
-    prior: OrderRow | None
-    #: The executor's other orders in the symbol that may still fill.
-    under_way: tuple[OrderRow, ...]
-    #: Whether the signal is an exit that has something to close, by the record.
-    has_to_close: bool
+from workers.rules.obstacles import RETRY
 
 
 def read_before(connection: Connection[DictRow], claimed: ClaimedExecution, executor: ExecutorSettings) -> KnownBefore:
     """Return the record's inputs that are read before the broker."""
     signal = fetch_one(connection, SignalRow, sql("signals", "get"), {"signal_id": claimed.signal_id})
+    key = {"executor_id": claimed.executor_id, "symbol": claimed.symbol}
     return KnownBefore(
         signal=signal,
         prior=prior_order(connection, claimed),
@@ -49,6 +38,8 @@ def read_before(connection: Connection[DictRow], claimed: ClaimedExecution, exec
         has_to_close=may_be_exit(signal, executor)
         and not repeats_a_reverse(connection, claimed, signal, executor)
         and has_to_close(connection, executor, signal),
+        refused=fetch_maybe(connection, RefusalKind, sql("orders", "last_refusal"), key),
+        origin=_origin(connection, signal),
     )
 
 
@@ -96,12 +87,22 @@ def read_case(
         price_asked=seen.price_asked,
         quote=seen.quote,
         accept_age=claimed.accept_age,
+        foreign=seen.foreign,
+        origin=seen.origin,
+        refused=seen.refused,
     )
 
 
 def _orders_under_way(connection: Connection[DictRow], claimed: ClaimedExecution) -> tuple[OrderRow, ...]:
     key = {"executor_id": claimed.executor_id, "symbol": claimed.symbol, "execution_id": claimed.execution_id}
     return tuple(fetch_all(connection, OrderRow, sql("orders", "under_way"), key))
+
+
+def _origin(connection: Connection[DictRow], signal: SignalRow) -> str | None:
+    if signal.source != RETRY or signal.source_id is None:
+        return None
+    first = signal.source_id.rpartition(":")[0]
+    return fetch_maybe(connection, str, sql("orders", "origin"), {"execution_id": first})
 
 
 def _switches(connection: Connection[DictRow], executor_id: str, account_number: str) -> tuple[Switch, ...]:

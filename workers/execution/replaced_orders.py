@@ -30,6 +30,19 @@ def newest(broker: Broker, order: BrokerOrder) -> BrokerOrder | None:
     return None
 
 
+def in_its_place(broker: Broker, order_id: str) -> BrokerOrder | None:
+    """Return the order, or the one that goes on in its place as far as the broker shows it, with its own terms."""
+    order = broker.order(order_id)
+    for _ in range(_MOST):
+        if order is None or not is_replaced(order):
+            break
+        following = broker.order(str(order.replaced_by))
+        if following is None:
+            break
+        order = following
+    return order
+
+
 def cancel_newest(broker: Broker, order_id: str) -> None:
     """Ask for a cancel of an order, or of its newest replacement. Raises what `Broker.cancel` raises."""
     for _ in range(_MOST):

@@ -11,7 +11,7 @@ from uuid import UUID
 import structlog
 
 from pipeline.intake.intake import Intake, Wait
-from pipeline.intake.routing import OWN, is_own
+from pipeline.intake.routing import is_own
 from pipeline.model.backoff import Backoff
 from pipeline.model.errors import SourceIdConflict
 from pipeline.model.orders import OrderSide
@@ -22,17 +22,15 @@ from pipeline.store.record import Record
 from pipeline.store.statements import sql
 from workers.account.runtime import ExecutorRuntime
 from workers.execution.cancels import ask_to_cancel
-from workers.rules.exits import CLOSES_THE_ACCOUNT
+from workers.rules.exits import CLOSES_THE_ACCOUNT, RESTS_AT_MOST
+from workers.rules.obstacles import RETRY
 
 log = structlog.get_logger(__name__)
 
 _BATCH = 100
-#: A limit order of an exit that rests for this long is canceled. The next try is a market order.
-RESTS_AT_MOST = timedelta(seconds=15)
 #: The longest pause between two tries of an exit.
 LONGEST_GAP = timedelta(seconds=60)
 EXIT_BACKOFF = Backoff(first_s=0.5, longest_s=LONGEST_GAP.total_seconds())
-_RETRY_SOURCE = f"{OWN}exit"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +41,8 @@ class _EndedExit:
     generation: int
     quantity: Decimal
     filled_quantity: Decimal
+    #: The quantity that was left to a further exit.
+    rest: Decimal
     order_status: str | None
     state: State
     reason_code: str | None
@@ -56,7 +56,8 @@ class _EndedExit:
     @property
     def left(self) -> Decimal:
         """The quantity that it did not close."""
-        return Decimal(0) if self.state is State.FILLED else self.quantity - self.filled_quantity
+        unfilled = Decimal(0) if self.state is State.FILLED else self.quantity - self.filled_quantity
+        return unfilled + self.rest
 
     @property
     def needs_retry(self) -> bool:
@@ -69,7 +70,7 @@ class _EndedExit:
     @property
     def chain(self) -> tuple[str, int]:
         """The first execution of the series of tries, and the number of this try."""
-        if self.source != _RETRY_SOURCE:
+        if self.source != RETRY:
             return str(self.execution_id), 1
         first, _, number = str(self.source_id).rpartition(":")
         return first, int(number)

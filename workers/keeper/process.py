@@ -38,6 +38,7 @@ from workers.keeper.open_order_audit import OpenOrderAudit
 from workers.keeper.order_lookup import OrderLookup
 from workers.keeper.order_polling import OrderPolling
 from workers.keeper.periodic_task import PeriodicTask
+from workers.keeper.restored_stops import RestoredStops
 
 log = structlog.get_logger(__name__)
 
@@ -139,6 +140,8 @@ def _executor_tasks(
         yield task(f"opening {name}", _OPENING_EVERY_S, MarketOpen(record, runtime).run_once, paced=True)
         yield task(f"watch {name}", _WATCH_EVERY_S, equity.run_once, paced=True)
         yield task(f"exits {name}", _EXITS_EVERY_S, exits.run_once, paced=True)
+        restored = RestoredStops(record=record, runtime=runtime)
+        yield task(f"restored {name}", _EXITS_EVERY_S, restored.run_once, paced=True)
         yield task(f"stops {name}", _STOPS_EVERY_S, controls.run_once, paced=True)
 
 

@@ -52,7 +52,9 @@ class ProtectiveStops:
     def cancel(self, stops: Sequence[BrokerOrder]) -> None:
         """Record each stop, then ask for its cancel. A cancel that fails leaves the stop at the broker."""
         for order in stops:
-            values = self._key(order.order_id) | {"symbol": order.symbol, "request": Jsonb(_equal(order).to_json())}
+            assert order.quantity is not None
+            request = equal_stop(order, order.quantity - order.filled_quantity)
+            values = self._key(order.order_id) | {"symbol": order.symbol, "request": Jsonb(request.to_json())}
             self.record.do(sql("canceled_stops", "record"), values)
             log.warning("stop.canceled", order_id=order.order_id, symbol=order.symbol)
             try:
@@ -97,15 +99,17 @@ class ProtectiveStops:
         return {"executor_id": self.runtime.executor.id, "order_id": order_id}
 
 
-def _equal(order: BrokerOrder) -> OrderRequest:
-    """Return an order with the terms of a stop. Its id follows from the stop's, so that it is placed once."""
+def equal_stop(order: BrokerOrder, quantity: Decimal) -> OrderRequest:
+    """Return an order with the terms of a stop. Its id follows from the stop's, so that it is placed once.
+
+    It belongs to the owner of the stop, so its id does not look like one of ours.
+    """
     assert order.stop is not None
-    assert order.quantity is not None
     return OrderRequest(
         client_order_id=f"restored-{order.order_id}",
         symbol=order.symbol,
         side=order.side,
-        quantity=order.quantity - order.filled_quantity,
+        quantity=quantity,
         type=order.stop.type,
         time_in_force=order.stop.time_in_force,
         limit_price=order.stop.limit_price,

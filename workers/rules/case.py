@@ -9,10 +9,11 @@ from config.schema.executor import ExecutorSettings
 from pipeline.accounts.exposure import Book, Own
 from pipeline.accounts.losses import EquityBaseline
 from pipeline.model.account import Account, Asset, Position, Quote
-from pipeline.model.orders import OrderSide
+from pipeline.model.orders import BrokerOrder, OrderSide
 from pipeline.model.reasons import Reason
 from pipeline.model.switches import Switch
 from pipeline.store.rows import OrderRow, Role, SignalRow
+from workers.brokers.protocol import RefusalKind
 from workers.rules.market_hours import Market
 
 
@@ -75,6 +76,12 @@ class Case:
     price_asked: bool = False
     #: The latest bid and ask; None when the signal has a price, or they could not be read.
     quote: Quote | None = None
+    #: Orders in the symbol that tradewire did not place, where they may be in the way of an exit.
+    foreign: tuple[BrokerOrder, ...] = ()
+    #: The source of the exit of which this is a further try; None: it is not.
+    origin: str | None = None
+    #: Why the broker refused the symbol's newest exit, where another form would be taken.
+    refused: RefusalKind | None = None
     #: A person accepted the age when requeueing.
     accept_age: bool = False
 
@@ -95,6 +102,10 @@ class Go:
     risk: Decimal = Decimal(0)
     #: A limit order that may trade outside regular hours.
     extended_hours: bool = False
+    #: The quantity that an exit leaves to a further exit.
+    rest: Decimal = Decimal(0)
+    #: The quantity that an exit leaves, since the broker never takes it.
+    dust: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +123,8 @@ class Hold:
     wait: timedelta
     #: Our entries that have to be canceled before an exit, by the broker's order id.
     cancel: tuple[str, ...] = ()
+    #: Orders of others that have to be canceled before an exit.
+    cancel_foreign: tuple[BrokerOrder, ...] = ()
 
 
 Verdict = Go | Skip | Hold

@@ -11,9 +11,12 @@ from pipeline.model.signals import Action, Intent
 from pipeline.store.rows import Role, SignalRow
 from workers.rules.case import Case, Go, Hold, Skip, Verdict
 from workers.rules.closed_market import hold_exit, out_of_hours
+from workers.rules.obstacles import clear_way
 from workers.rules.orders import collared, time_in_force
 from workers.rules.requested_size import exit_step, exit_units
 
+#: A limit order of an exit that rests or is blocked for so long gives way to a market order.
+RESTS_AT_MOST = timedelta(seconds=15)
 #: Causes that close the account's whole position, whichever strategy opened it.
 CLOSES_THE_ACCOUNT = frozenset({f"{OWN}flatten", f"{OWN}flat_by"})
 
@@ -34,6 +37,8 @@ def decide_exit(case: Case, side: OrderSide, held: Decimal) -> Verdict:
     reference = price or (case.position.current_price if case.position else None) or Decimal(1)
     priced = price is not None and asset is not None
     limited = priced and (case.executor.order.type == "limit" or out_of_hours(case))
+    if case.foreign and case.now - case.signal.recorded_at > RESTS_AT_MOST and not out_of_hours(case):
+        limited = False
     closed = hold_exit(case, limited=limited)
     if closed is not None:
         return closed
@@ -43,7 +48,7 @@ def decide_exit(case: Case, side: OrderSide, held: Decimal) -> Verdict:
         least = exit_step(case, most)
         code = Code.BELOW_MINIMUM_QUANTITY if least < 1 else Code.BELOW_ONE_SHARE
         return Skip(reasons=(Reason(code=code, facts={"held": most, "least": least}),))
-    return Go(
+    go = Go(
         role=Role.EXIT,
         side=side,
         quantity=quantity,
@@ -53,6 +58,7 @@ def decide_exit(case: Case, side: OrderSide, held: Decimal) -> Verdict:
         reference_price=reference,
         extended_hours=limited and out_of_hours(case),
     )
+    return clear_way(case, go)
 
 
 def closable(case: Case, side: OrderSide, held: Decimal) -> Decimal:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import assert_never
+from typing import Any, assert_never
 
 from pipeline.model.backoff import Backoff
 from pipeline.model.orders import BrokerOrder, OrderStatus
@@ -69,9 +69,13 @@ def after_submit(outcome: Outcome, *, age: timedelta, role: Role) -> Transition:
         case Accepted(order=order):
             return settled_by(order, attempts=1)
         case Rejected():
-            facts = {"http": outcome.status, "says": outcome.message[:300]}
+            facts: dict[str, Any] = {"http": outcome.status, "says": outcome.message[:300]}
             if outcome.code is not None:
                 facts["code"] = outcome.code
+            if outcome.refusal is not None:
+                facts["refused"] = outcome.refusal.value
+            if outcome.orders:
+                facts["orders"] = " ".join(outcome.orders)[:500]
             reason = Reason(code=Code.REJECTED_BY_BROKER, facts=facts)
             return Transition(state=State.REJECTED, reason=reason, attempts=1)
         case NotSent():

@@ -120,6 +120,8 @@ CODES: Mapping[ReasonGroup, tuple[Code, ...]] = {
         Code.ORDER_UNDER_WAY,
         Code.MINIMUM_HOLD,
         Code.EXIT_NOT_DONE,
+        Code.QUANTITY_HELD,
+        Code.FOREIGN_CANCELED,
         Code.LEASE_TOO_SHORT,
         Code.SEND_AGAIN,
     ),

@@ -12,7 +12,7 @@ from psycopg.rows import DictRow
 from config.alerts import ExecutionRateAlert
 from config.schema.executor import ExecutorSettings
 from pipeline.accounts.unreadable_rows import unreadable_rows
-from pipeline.monitoring.alerts import execution_conditions
+from pipeline.monitoring.alerts import execution_conditions, exit_conditions
 from pipeline.monitoring.alerts.execution_rates import ExecutionRates
 from pipeline.monitoring.alerts.kinds import AlertKind, Condition, ConditionResult, Raised, Severity, found, raised
 from pipeline.store.processes import living_processes
@@ -50,6 +50,8 @@ def conditions(rate: ExecutionRateAlert) -> list[Condition]:
         execution_conditions.refused_exits,
         execution_conditions.late_orders,
         execution_conditions.stray_orders,
+        exit_conditions.blocked_exits,
+        exit_conditions.foreign_orders,
         _sources,
         _refusals,
         _unreadable_rows,

@@ -35,6 +35,8 @@ class AlertKind(StrEnum):
     EXIT_REFUSED = "exit_refused"
     LATE_ORDER = "late_order"
     STRAY_ORDER = "stray_order"
+    EXIT_BLOCKED = "exit_blocked"
+    FOREIGN_ORDER = "foreign_order"
     SOURCE_SILENT = "source_silent"
     ACCOUNT_REFUSED = "account_refused"
     UNREADABLE_ROW = "unreadable_row"
@@ -42,11 +44,16 @@ class AlertKind(StrEnum):
 
 #: Seconds for which these have to last before they are an alert: processes are restarted, and sources pause.
 HOLDS_S: Mapping[AlertKind, float] = MappingProxyType(
-    {AlertKind.WORKER_MISSING: 15.0, AlertKind.KEEPER_DOWN: 10.0, AlertKind.SOURCE_SILENT: 5.0}
+    {
+        AlertKind.WORKER_MISSING: 15.0,
+        AlertKind.KEEPER_DOWN: 10.0,
+        AlertKind.SOURCE_SILENT: 5.0,
+        AlertKind.EXIT_BLOCKED: 5.0,
+    }
 )
 
 #: Kinds that report a single event. They have no end that a message could report.
-EVENTS = frozenset({AlertKind.KEEPER_WAS_DOWN, AlertKind.EXIT_REFUSED, AlertKind.LATE_ORDER})
+EVENTS = frozenset({AlertKind.KEEPER_WAS_DOWN, AlertKind.EXIT_REFUSED, AlertKind.LATE_ORDER, AlertKind.FOREIGN_ORDER})
 
 
 @dataclass(frozen=True, kw_only=True)

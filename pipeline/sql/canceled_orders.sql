@@ -1,0 +1,71 @@
+-- name: ask
+-- Record an order before its cancel is asked for. No row: it was asked for a moment ago.
+INSERT INTO canceled_order AS c (
+    order_id, client_order_id, executor_id, symbol, side, quantity, terms, execution_id
+)
+VALUES (
+    %(order_id)s, %(client_order_id)s, %(executor_id)s, %(symbol)s, %(side)s, %(quantity)s, %(terms)s, %(execution_id)s
+)
+ON CONFLICT (order_id) DO UPDATE
+SET asked_at = clock_timestamp()
+WHERE c.asked_at < clock_timestamp() - interval '2 seconds'
+RETURNING order_id
+
+-- name: unsettled
+-- Canceled orders whose exit is over: no execution of their side is undecided, and no order of an exit works. An exit
+-- that has not been sent five seconds later does not keep the position unprotected.
+SELECT c.*
+FROM canceled_order AS c
+WHERE c.executor_id = %(executor_id)s
+    AND c.settled_at IS NULL
+    -- A flatten that canceled the same stop restores it itself.
+    AND NOT EXISTS (
+        SELECT
+        FROM canceled_stop AS s
+        WHERE s.executor_id = c.executor_id
+            AND s.order_id = c.order_id
+            AND s.settled_at IS NULL
+    )
+    AND NOT EXISTS (
+        SELECT
+        FROM broker_order AS o
+        JOIN execution AS e USING (execution_id, generation)
+        WHERE o.executor_id = c.executor_id
+            AND o.symbol = c.symbol
+            AND o.role = 'exit'
+            AND o.ended_at IS NULL
+            AND o.may_exist
+            AND e.state IN ('submitting', 'unknown', 'accepted', 'partially_filled')
+    )
+    AND (
+        c.asked_at < clock_timestamp() - interval '5 seconds'
+        OR NOT EXISTS (
+            SELECT
+            FROM execution AS e
+            WHERE e.executor_id = c.executor_id
+                AND e.symbol = c.symbol
+                AND lower(e.action::text) = c.side
+                AND e.state IN ('queued', 'held', 'submitting', 'unknown')
+        )
+    )
+    -- The exit's follow-up may record a further exit.
+    AND NOT EXISTS (
+        SELECT
+        FROM broker_order AS o
+        WHERE o.executor_id = c.executor_id
+            AND o.symbol = c.symbol
+            AND o.follow_up
+            AND o.ended_at > clock_timestamp() - interval '5 seconds'
+    )
+ORDER BY c.first_asked_at
+LIMIT %(limit)s
+
+-- name: settle
+UPDATE canceled_order
+SET settled_at = clock_timestamp(),
+    outcome = %(outcome)s,
+    restored_quantity = %(restored_quantity)s,
+    message = %(message)s
+WHERE order_id = %(order_id)s
+    AND settled_at IS NULL
+RETURNING order_id

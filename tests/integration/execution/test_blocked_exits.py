@@ -1,0 +1,299 @@
+"""Exits in whose way orders are that tradewire did not place, at the real paper exchange."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import pytest
+from alpaca.trading.client import TradingClient
+
+from pipeline.monitoring.alerts.exit_conditions import blocked_exits, foreign_orders
+from tests.factories import Core, executor_toml, until
+from tests.integration.limited_stage import MONDAY, MONDAY_EVENING, clock, filled, follow_to
+from workers.keeper.exit_follow_up import ExitFollowUp
+from workers.keeper.restored_stops import RestoredStops
+
+MakeCore = Callable[..., Core]
+
+
+def owner(core: Core) -> TradingClient:
+    """Return the account's owner, who trades beside tradewire with the same keys."""
+    client = TradingClient("argo", "paper-exchange", raw_data=True, url_override=core.exchange.url)
+    client._retry = 0
+    return client
+
+
+def placed(core: Core, **terms: Any) -> dict[str, Any]:
+    """Place an order that tradewire does not know: a stop for ten shares at 80 unless *terms* say otherwise."""
+    body = {"symbol": "AAPL", "qty": "10", "side": "sell", "type": "stop", "stop_price": "80", "time_in_force": "gtc"}
+    order: Any = owner(core).post("/orders", {k: v for k, v in (body | terms).items() if v is not None})
+    until(lambda: status(core, order) in ("new", "accepted"))
+    return dict(order)
+
+
+def status(core: Core, order: dict[str, Any]) -> str:
+    return next(str(each["status"]) for each in core.orders() if each["id"] == order["id"])
+
+
+def ours(core: Core) -> list[tuple[str, str, str]]:
+    """Return side, quantity and status of every order that tradewire sent."""
+    return [
+        (order["side"], order["qty"], order["status"])
+        for order in core.orders()
+        if order["client_order_id"].startswith("tw-")
+    ]
+
+
+def again(core: Core, execution_id: UUID) -> dict[str, Any]:
+    core.due_now(execution_id)
+    return core.run(execution_id)
+
+
+def runs_until(core: Core, execution_id: UUID, *states: str) -> dict[str, Any]:
+    """Run an execution again and again until it has one of *states*."""
+    return dict(until(lambda: (row := again(core, execution_id))["state"] in states and row))
+
+
+def follow_ups(core: Core) -> None:
+    """Let the keeper follow up ended exits."""
+    ExitFollowUp(
+        record=core.record, intake=core.intake, runtime=core.runtimes["argo"], market_is_open=lambda: True
+    ).run_once()
+
+
+def follow_up(core: Core) -> dict[str, Any]:
+    """Let the keeper follow up ended exits, and return the newest further try."""
+    follow_ups(core)
+    rows = core.rows(
+        "SELECT e.*, s.quantity FROM execution e JOIN signal s USING (signal_id) WHERE s.source = 'tradewire:exit' "
+        "ORDER BY e.seq"
+    )
+    return rows[-1]
+
+
+def restore(core: Core) -> int:
+    return RestoredStops(record=core.record, runtime=core.runtimes["argo"]).run_once()
+
+
+def alerts(core: Core, condition: Any) -> list[str]:
+    return [each.subject for each in core.record.run(lambda connection: condition(connection, {})).raised]
+
+
+def test_an_exit_whose_shares_a_stop_holds_waits_and_alerts(core: Core) -> None:
+    filled(core, quantity=10)
+    stop = placed(core)
+
+    row = core.run(sold := core.send("AAPL", "SELL"))
+    again(core, sold)
+
+    assert (row["state"], row["reason_code"]) == ("held", "quantity_held")
+    assert stop["id"] in row["reason_facts"]["orders"]
+    assert (status(core, stop), ours(core)) == ("new", [("buy", "10", "filled")])
+    assert alerts(core, foreign_orders) == []
+    assert [stop["id"] in subject for subject in alerts(core, blocked_exits)] == [True]
+    owner(core).delete(f"/orders/{stop['id']}")
+    runs_until(core, sold, "filled", "accepted")
+    follow_to(core, sold, "filled")
+    assert ours(core)[1:] == [("sell", "10", "filled")]
+
+
+def test_an_exit_sells_what_is_available_and_the_rest_waits(core: Core) -> None:
+    filled(core, quantity=10)
+    stop = placed(core, qty="6")
+
+    core.run(sold := core.send("AAPL", "SELL"))
+    follow_to(core, sold, "filled")
+    rest = follow_up(core)
+    row = again(core, rest["execution_id"])
+
+    assert ours(core)[1:] == [("sell", "4", "filled")]
+    assert (rest["quantity"], row["state"], row["reason_code"]) == (6, "held", "quantity_held")
+    assert status(core, stop) == "new"
+
+
+@pytest.mark.parametrize(
+    ("policy", "source", "reason"),
+    [
+        ("forced", "manual", "foreign_canceled"),
+        ("always", "test", "foreign_canceled"),
+        ("never", "manual", "quantity_held"),
+        ("forced", "test", "quantity_held"),
+    ],
+)
+def test_who_may_cancel_what_holds_the_shares(make_core: MakeCore, policy: str, source: str, reason: str) -> None:
+    core = make_core(executor_toml(order=f'cancel_foreign = "{policy}"'))
+    core.prices(AAPL=100)
+    filled(core, quantity=10)
+    stop = placed(core)
+
+    row = core.run(sold := core.send("AAPL", "SELL", source=source))
+
+    assert (row["state"], row["reason_code"]) == ("held", reason)
+    assert "sell 10 stop at 80" in row["reason_facts"]["orders"]
+    if reason == "quantity_held":
+        assert status(core, stop) == "new"
+        return
+    runs_until(core, sold, "accepted", "filled")
+    follow_to(core, sold, "filled")
+    assert status(core, stop) == "canceled"
+    assert ours(core)[1:] == [("sell", "10", "filled")]
+    assert len(alerts(core, foreign_orders)) == 1
+    follow_ups(core)
+    assert restore(core) == 0
+    assert core.rows("SELECT outcome FROM canceled_order") == [{"outcome": "nothing_left"}]
+
+
+def test_a_canceled_stop_is_placed_again_for_what_remains(core: Core) -> None:
+    filled(core, quantity=3, strategy="one")
+    filled(core, quantity=7, strategy="two")
+    stop = placed(core, type="stop_limit", limit_price="79.5")
+
+    sold = core.send("AAPL", "SELL", source="manual", strategy="one")
+    core.run(sold)
+    runs_until(core, sold, "accepted", "filled")
+    assert restore(core) == 0
+    follow_to(core, sold, "filled")
+    follow_ups(core)
+
+    assert restore(core) == 1
+    assert restore(core) == 0
+    [again_] = [order for order in core.orders() if order["client_order_id"] == f"restored-{stop['id']}"]
+    assert {name: again_[name] for name in ("side", "qty", "type", "stop_price", "limit_price", "time_in_force")} == {
+        "side": "sell",
+        "qty": "7",
+        "type": "stop_limit",
+        "stop_price": "80",
+        "limit_price": "79.5",
+        "time_in_force": "gtc",
+    }
+
+
+def test_a_stop_is_placed_again_when_the_exit_is_not_sent_within_five_seconds(core: Core) -> None:
+    filled(core, quantity=10)
+    stop = placed(core, type="trailing_stop", stop_price=None, trail_percent="5")
+    core.run(sold := core.send("AAPL", "SELL", source="manual"))
+    until(lambda: status(core, stop) == "canceled")
+    follow_ups(core)
+
+    assert restore(core) == 0
+    core.rows("UPDATE canceled_order SET asked_at = asked_at - interval '6 seconds'")
+    assert restore(core) == 1
+    [placed_again] = [order for order in core.orders() if order["client_order_id"] == f"restored-{stop['id']}"]
+    assert (placed_again["qty"], placed_again["type"], placed_again["trail_percent"]) == ("10", "trailing_stop", "5")
+    # The exit is still wanted, so it cancels that order too.
+    assert again(core, sold)["reason_code"] == "foreign_canceled"
+    runs_until(core, sold, "accepted", "filled")
+    follow_to(core, sold, "filled")
+
+
+def test_a_stop_that_the_broker_refuses_to_take_again_is_a_critical_alert(core: Core) -> None:
+    filled(core, quantity=3, strategy="one")
+    filled(core, quantity=7, strategy="two")
+    placed(core)
+    core.run(sold := core.send("AAPL", "SELL", source="manual", strategy="one"))
+    runs_until(core, sold, "accepted", "filled")
+    follow_to(core, sold, "filled")
+    follow_ups(core)
+    core.faults({"on": "submit", "kind": "reject"})
+
+    assert restore(core) == 0
+
+    found = core.record.run(lambda connection: foreign_orders(connection, {})).raised
+    assert [(each.severity, "refuses to take it again" in each.subject) for each in found] == [("critical", True)]
+
+
+def test_the_rest_of_a_forced_exit_cancels_what_holds_it(core: Core) -> None:
+    filled(core, quantity=10)
+    stop = placed(core, qty="6")
+
+    core.run(sold := core.send("AAPL", "SELL", source="manual"))
+    follow_to(core, sold, "filled")
+    rest = follow_up(core)
+    row = again(core, rest["execution_id"])
+
+    assert row["reason_code"] == "foreign_canceled"
+    runs_until(core, rest["execution_id"], "accepted", "filled")
+    follow_to(core, rest["execution_id"], "filled")
+    assert ours(core)[1:] == [("sell", "4", "filled"), ("sell", "6", "filled")]
+    assert status(core, stop) == "canceled"
+
+
+def test_a_stop_stays_while_the_market_is_closed(make_core: MakeCore) -> None:
+    core = make_core(executor_toml().replace('closed = "extended"', 'closed = "hold"'))
+    core.prices(AAPL=100)
+    clock(core, MONDAY)
+    filled(core, quantity=10)
+    stop = placed(core)
+    clock(core, MONDAY_EVENING)
+    core.rows("DELETE FROM account_snapshot")
+
+    row = runs_until(core, core.send("AAPL", "SELL", source="manual"), "held")
+
+    assert row["reason_code"] == "market_closed"
+    assert status(core, stop) in ("new", "accepted")
+
+
+def test_a_stop_stays_while_the_exit_could_only_rest(core: Core) -> None:
+    filled(core, quantity=10)
+    stop = placed(core)
+    core.prices(AAPL=90)
+
+    row = core.run(sold := core.send("AAPL", "SELL", source="manual", entry_price=100))
+    assert (row["state"], row["reason_code"], status(core, stop)) == ("held", "quantity_held", "new")
+
+    core.rows("UPDATE signal SET recorded_at = recorded_at - interval '16 seconds'")
+    assert again(core, sold)["reason_code"] == "foreign_canceled"
+
+
+def test_a_wash_trade_is_refused_once_and_then_waits_for_the_order_in_the_way(core: Core) -> None:
+    filled(core, quantity=10)
+    bid = placed(core, side="buy", type="limit", limit_price="90", stop_price=None)
+
+    row = core.run(core.send("AAPL", "SELL", entry_price=None, intent="close"))
+    assert (row["state"], row["reason_facts"]["refused"]) == ("rejected", "opposed")
+    assert row["reason_facts"]["orders"] == bid["id"]
+    further = follow_up(core)
+    for _ in range(3):
+        row = again(core, further["execution_id"])
+        assert (row["state"], row["reason_code"]) == ("held", "quantity_held")
+    assert core.rows("SELECT outcome FROM attempt ORDER BY sent_at") == [
+        {"outcome": "accepted"},
+        {"outcome": "rejected"},
+    ]
+
+    owner(core).delete(f"/orders/{bid['id']}")
+    runs_until(core, further["execution_id"], "accepted", "filled")
+    follow_to(core, further["execution_id"], "filled")
+
+
+def test_a_forced_exit_cancels_the_order_that_it_could_trade_with(core: Core) -> None:
+    filled(core, quantity=10)
+    bid = placed(core, side="buy", type="limit", limit_price="90", stop_price=None)
+
+    core.run(core.send("AAPL", "SELL", source="manual", entry_price=None, intent="close"))
+    further = follow_up(core)
+    assert again(core, further["execution_id"])["reason_code"] == "foreign_canceled"
+    runs_until(core, further["execution_id"], "accepted", "filled")
+    follow_to(core, further["execution_id"], "filled")
+
+    assert status(core, bid) == "canceled"
+    follow_ups(core)
+    assert restore(core) == 0
+    assert core.rows("SELECT outcome FROM canceled_order") == [{"outcome": "canceled"}]
+
+
+def test_a_coin_that_another_order_holds_is_sold_after_its_cancel(core: Core) -> None:
+    core.prices(**{"ETH/USD": 2000})
+    bought = core.send("ETH/USD", entry_price=2000, quantity=1)
+    core.run(bought)
+    follow_to(core, bought, "filled")
+    terms = {"type": "limit", "limit_price": "3000", "stop_price": None, "symbol": "ETH/USD", "qty": "0.9975"}
+    placed(core, **terms)
+
+    core.run(sold := core.send("ETH/USD", "SELL", source="manual", entry_price=None, intent="close"))
+    runs_until(core, sold, "accepted", "filled")
+    follow_to(core, sold, "filled")
+
+    assert ours(core)[-1] == ("sell", "0.9975", "filled")

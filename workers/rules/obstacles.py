@@ -1,0 +1,82 @@
+"""Decide on an exit in whose way other orders are: they hold the quantity, or could trade with it. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+
+from pipeline.intake.routing import PERSON, PROBE, is_own
+from pipeline.model.orders import BrokerOrder, OrderSide
+from pipeline.model.reasons import Code, Reason
+from pipeline.model.symbols import AssetClass
+from workers.rules.case import Case, Go, Hold
+
+#: The source of the further tries of an exit. Each counts as forced when its first try was.
+RETRY = "tradewire:exit"
+_FLIP = "tradewire:flip"
+#: Orders of a group, and trailing stops, are no wash trade with a single order.
+_GROUPS = frozenset({"bracket", "oco", "oto"})
+_CANCELED_WAIT = timedelta(seconds=0.5)
+#: The pauses of a blocked exit grow to this: each check costs requests.
+_LONGEST_WAIT = timedelta(seconds=10)
+
+
+def clear_way(case: Case, go: Go) -> Go | Hold:
+    """Return the exit cut to what no other order holds, or the hold of one that cannot go yet."""
+    opposing = tuple(order for order in case.foreign if order.side is not go.side and _may_trade(go, order))
+    available = _available(case)
+    if not opposing and go.quantity <= available:
+        return go
+    if not opposing and available > 0:
+        return replace(go, quantity=available, rest=go.quantity - available)
+    holders = tuple(order for order in case.foreign if order.side is go.side)
+    cancels = opposing if available >= go.quantity else opposing + holders
+    # Without a protective order the position is at risk, so it is canceled only when the exit can fill at once.
+    if cancels and _may_cancel(case) and (cancels == opposing or _fills_at_once(case, go)):
+        reason = Reason(code=Code.FOREIGN_CANCELED, facts={"orders": named(cancels)})
+        return Hold(reason=reason, wait=_CANCELED_WAIT, cancel_foreign=cancels)
+    facts = {"quantity": go.quantity, "available": available}
+    if cancels:
+        facts["orders"] = named(cancels)  # type: ignore[assignment]
+    age = case.now - case.signal.recorded_at
+    wait = max(_CANCELED_WAIT, min(_LONGEST_WAIT, age / 2))
+    return Hold(reason=Reason(code=Code.QUANTITY_HELD, facts=facts), wait=wait)
+
+
+def is_forced(source: str) -> bool:
+    """Return whether an exit of *source* must get out: a person's, or one of our own that protects the account."""
+    return source == PERSON or (is_own(source) and source not in (RETRY, _FLIP, PROBE))
+
+
+def named(orders: Sequence[BrokerOrder]) -> str:
+    """Return the orders as a person finds them at the broker."""
+    return "; ".join(str(order) for order in orders)[:1000]
+
+
+def _available(case: Case) -> Decimal:
+    return abs(case.position.available) if case.position else Decimal(0)
+
+
+def _may_cancel(case: Case) -> bool:
+    policy = case.executor.order.cancel_foreign
+    return policy == "always" or (policy == "forced" and is_forced(case.origin or case.signal.source))
+
+
+def _may_trade(go: Go, order: BrokerOrder) -> bool:
+    """Return whether the broker may take the exit and *order* for a trade of the account with itself."""
+    if order.terms.get("order_class") in _GROUPS or order.terms.get("type") == "trailing_stop":
+        return False
+    theirs = order.terms.get("limit_price")
+    if go.limit_price is None or theirs is None or order.terms.get("type") != "limit":
+        return True
+    ours, theirs = go.limit_price, Decimal(theirs)
+    return ours <= theirs if go.side is OrderSide.SELL else ours >= theirs
+
+
+def _fills_at_once(case: Case, go: Go) -> bool:
+    """Return whether the market is certainly open, and the exit is a market order or its limit is at the market."""
+    is_open = case.signal.asset_class == AssetClass.CRYPTO or (case.market is not None and case.market.is_open)
+    if not is_open or go.limit_price is None:
+        return is_open
+    price = case.position.current_price if case.position else None
+    return price is not None and (price >= go.limit_price if go.side is OrderSide.SELL else price <= go.limit_price)
