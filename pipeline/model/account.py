@@ -76,6 +76,8 @@ class Asset:
     min_order_size: Decimal | None = None
     min_trade_increment: Decimal | None = None
     price_increment: Decimal | None = None
+    #: Whether fractions of a share are taken before the open and after the close.
+    fractional_extended: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -205,8 +205,7 @@ CATALOGUE: Mapping[Code, Meaning] = {
         "Close the position at the broker, or give the exit up with `tradewire end`.",
     ),
     Code.QUANTITY_HELD: Meaning("Orders that others placed hold an exit's quantity, or could trade with it.", _FOREIGN),
-    Code.FOREIGN_CANCELED: Meaning(
-        "An exit had orders that others placed canceled. A stop is placed again for what remains.", _NOTHING
-    ),
+    Code.FOREIGN_CANCELED: Meaning("An exit cancels orders of others. A stop is placed again afterwards.", _NOTHING),
+    Code.DUST: Meaning("The broker takes no order of the quantity that is left.", "Close it by hand, or keep it."),
     Code.ENDED_BY_PERSON: Meaning("A person ended the execution.", _DONE),
 }

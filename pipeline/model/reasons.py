@@ -78,6 +78,7 @@ class Code(StrEnum):
     EXIT_NOT_DONE = "exit_not_done"
     QUANTITY_HELD = "quantity_held"
     FOREIGN_CANCELED = "foreign_canceled"
+    DUST = "dust"
     BROKER_AWAY = "broker_away"
     RATE_LIMITED = "rate_limited"
     BROKER_REFUSES_ACCOUNT = "broker_refuses_account"

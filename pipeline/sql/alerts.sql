@@ -230,6 +230,14 @@ WHERE state = 'held'
 ORDER BY due_at
 LIMIT %(limit)s
 
+-- name: dust
+SELECT execution_id, executor_id, symbol, reason_facts
+FROM execution
+WHERE reason_code = 'dust'
+    AND ended_at > statement_timestamp() - interval '1 hour'
+ORDER BY ended_at
+LIMIT %(limit)s
+
 -- name: canceled_orders
 SELECT order_id, client_order_id, executor_id, symbol, execution_id, outcome, message
 FROM canceled_order

@@ -259,10 +259,15 @@ RETURNING execution_id
 -- name: follow
 -- Set an execution to the state of its order, from any state that allows this change. A late answer of a working order
 -- does not undo a final status that was recorded since.
+-- It keeps naming what an exit left out.
 UPDATE execution
 SET state = %(state)s,
-    reason_code = %(reason_code)s,
-    reason_facts = %(reason_facts)s,
+    reason_code = coalesce(%(reason_code)s, CASE WHEN left_out.dust > 0 THEN 'dust' END),
+    reason_facts = CASE
+        WHEN left_out.dust > 0
+            THEN (%(reason_facts)s::jsonb || jsonb_build_object('dust', trim_scale(left_out.dust)::text))::json
+        ELSE %(reason_facts)s::json
+    END,
     fence = fence + CASE WHEN state = 'submitting' THEN 1 ELSE 0 END,
     lease_until = NULL,
     due_at = NULL,
@@ -272,6 +277,12 @@ SET state = %(state)s,
     ended_at = CASE
         WHEN %(state)s::execution_state IN ('filled', 'canceled', 'expired', 'rejected') THEN clock_timestamp()
     END
+FROM (
+    SELECT coalesce(max(dust), 0) AS dust
+    FROM broker_order
+    WHERE execution_id = %(execution_id)s
+        AND generation = %(generation)s
+) AS left_out
 WHERE execution_id = %(execution_id)s
     AND generation = %(generation)s
     AND state <> %(state)s

@@ -155,6 +155,16 @@ SELECT last.n + 1 AS number,
         WHERE s.source = %(source)s
             AND s.source_id = %(root)s || last.n
     ) AS since_last,
+    (
+        SELECT max((e.reason_facts ->> 'dust')::numeric)
+        FROM execution AS e
+        JOIN signal AS s USING (signal_id)
+        WHERE s.source = %(source)s
+            AND s.source_id = %(root)s || last.n
+            AND e.executor_id = %(executor_id)s
+            AND e.state = 'skipped'
+            AND e.reason_code = 'dust'
+    ) AS dust,
     EXISTS (
         SELECT
         FROM execution AS e

@@ -117,6 +117,8 @@ class OrderRow:
     #: The possible loss down to its stop, in the account's currency.
     risk: Decimal
     filled_at: datetime | None
+    #: The quantity that an exit left out, since the broker never takes it.
+    dust: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -106,7 +106,7 @@ class BrokerInputs:
             if enters and only_exits:
                 # The position that the record shows is gone, so the signal is an entry.
                 return self.read(claimed, replace(known, has_to_close=False))
-            asset = self._asset(signal, urgent=not enters)
+            asset = self._asset(signal, position, urgent=not enters)
             foreign = () if enters else self._foreign(known, position)
         except BrokerRefusesAccount as error:
             return runtime.snapshots.refused(str(error))
@@ -158,12 +158,13 @@ class BrokerInputs:
         last = self.runtime.snapshots.last_clock()
         return by_calendar(last, now, self.runtime.calendar.known(now if last is None else last.at(now)))
 
-    def _asset(self, signal: SignalRow, *, urgent: bool) -> Asset | None:
-        """Read the asset. An exit needs it only for the step of a part of the position, and for those of a limit.
+    def _asset(self, signal: SignalRow, position: Position | None, *, urgent: bool) -> Asset | None:
+        """Read the asset. An exit needs it only for the steps of a limit, of a fraction and of a part of the position.
 
         Without these it becomes a market order.
         """
-        if urgent and signal.entry_price is None and signal.close_percent is None:
+        whole = position is None or position.quantity == position.quantity.to_integral_value()
+        if urgent and whole and signal.entry_price is None and signal.close_percent is None:
             return None
         try:
             return self.runtime.assets.get(signal.symbol, urgent=urgent)

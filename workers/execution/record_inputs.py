@@ -31,6 +31,7 @@ def read_before(connection: Connection[DictRow], claimed: ClaimedExecution, exec
     """Return the record's inputs that are read before the broker."""
     signal = fetch_one(connection, SignalRow, sql("signals", "get"), {"signal_id": claimed.signal_id})
     key = {"executor_id": claimed.executor_id, "symbol": claimed.symbol}
+    refused = fetch_maybe(connection, str, sql("orders", "last_refusal"), key)
     return KnownBefore(
         signal=signal,
         prior=prior_order(connection, claimed),
@@ -38,7 +39,7 @@ def read_before(connection: Connection[DictRow], claimed: ClaimedExecution, exec
         has_to_close=may_be_exit(signal, executor)
         and not repeats_a_reverse(connection, claimed, signal, executor)
         and has_to_close(connection, executor, signal),
-        refused=fetch_maybe(connection, RefusalKind, sql("orders", "last_refusal"), key),
+        refused=None if refused is None else RefusalKind(refused),
         origin=_origin(connection, signal),
     )
 

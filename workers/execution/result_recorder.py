@@ -1,7 +1,7 @@
 """Record the result of an execution by compare-and-set on its fence, or by the broker's report of its order."""
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Literal
 
@@ -10,13 +10,13 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 from psycopg.types.json import Json
 
-from pipeline.model.reasons import Code, storable
+from pipeline.model.reasons import Code, Reason, storable
 from pipeline.model.states import State
 from pipeline.store.query import execute
 from pipeline.store.record import Record
 from pipeline.store.rows import ClaimedExecution, Role
 from pipeline.store.statements import sql
-from workers.brokers.protocol import Outcome
+from workers.brokers.protocol import Outcome, Rejected
 from workers.execution.broker_orders import follow, record_broker_order
 from workers.execution.entries_refused import note_entry
 from workers.execution.order_intents import Intended
@@ -48,6 +48,8 @@ class ResultRecorder:
         self, claimed: ClaimedExecution, intended: Intended, outcome: Outcome, transition: Transition, *, took_ms: float
     ) -> None:
         """Record the broker's answer to a send, and the attempt, in one transaction."""
+        refused = isinstance(outcome, Rejected)
+        transition = _with_dust(transition, intended)
 
         def unit(connection: Connection[DictRow]) -> bool:
             if intended.order.role is Role.ENTRY:
@@ -57,7 +59,7 @@ class ResultRecorder:
             attempt = _attempt(claimed, outcome, transition, took_ms)
             execute(connection, sql("orders", "record_attempt"), attempt)
             if self._settle(connection, claimed, transition):
-                _end_order(connection, intended, transition)
+                _end_order(connection, intended, transition, refused=refused)
                 return True
             # The lease is lost, but the broker's report of the order is valid all the same.
             order = transition.order
@@ -96,10 +98,19 @@ class ResultRecorder:
         )
 
 
-def _end_order(connection: Connection[DictRow], intended: Intended, transition: Transition) -> None:
+def _with_dust(transition: Transition, intended: Intended) -> Transition:
+    """Name the quantity that an accepted exit left out."""
+    if not intended.order.dust or transition.order is None:
+        return transition
+    code = Code.DUST if transition.reason is None else transition.reason.code
+    facts = {} if transition.reason is None else dict(transition.reason.facts)
+    return replace(transition, reason=Reason(code=code, facts=facts | {"dust": intended.order.dust}))
+
+
+def _end_order(connection: Connection[DictRow], intended: Intended, transition: Transition, *, refused: bool) -> None:
     """Record that the broker does not hold the order, where its answer proves that."""
     # Only the holder of the fence knows that no other process is sending this intent.
-    if transition.state is State.REJECTED and transition.order is None:
+    if refused:
         order = intended.order
         key = {"execution_id": order.execution_id, "generation": order.generation}
         execute(connection, sql("orders", "end"), key | {"order_status": None})

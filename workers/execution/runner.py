@@ -135,7 +135,8 @@ class ExecutionRunner:
         outcome = self.runtime.broker.submit(request)
         took_ms = (time.monotonic() - sent_at) * 1000
         reached("worker.after_send")
-        transition = after_submit(outcome, age=claimed.now - claimed.created_at, role=intended.order.role)
+        order, age = intended.order, claimed.now - claimed.created_at
+        transition = after_submit(outcome, age=age, role=order.role, quantity=order.quantity)
         self.results.record(claimed, intended, outcome, transition, took_ms=took_ms)
 
     def _next_of_symbol(self, claimed: ClaimedExecution) -> UUID | None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -32,6 +33,8 @@ class _NextExit:
     number: int
     #: How long ago the exit before it ended; None: it has not ended, or there was none.
     since_last: timedelta | None
+    #: What the exit before it could not close, since the broker takes no such order; None: it could.
+    dust: Decimal | None
     #: An exit of the symbol is open, or filled after the positions were read.
     under_way: bool
 
@@ -52,6 +55,8 @@ class ClosingExits:
     who: str
     #: Symbols that tradewire does not trade.
     _refused: set[str] = field(default_factory=set)
+    #: By symbol, the quantity that is left since the broker does not take it.
+    dust: dict[str, Decimal] = field(default_factory=dict)
 
     def close(
         self,
@@ -77,6 +82,10 @@ class ClosingExits:
         if not position.quantity or position.symbol in self._refused:
             return False
         following = self._next_exit(position.symbol, taken_at, root)
+        if following.dust is not None and abs(position.quantity) <= following.dust:
+            self.dust[position.symbol] = following.dust
+            return False
+        self.dust.pop(position.symbol, None)
         if not following.is_due:
             return False
         recorded = self._record(position, f"{root}{following.number}")

@@ -89,11 +89,19 @@ class Flatten:
         return recorded
 
     def _is_flat(self, snapshot: Snapshot) -> bool:
-        """Return whether the account holds nothing. It is read again, since an order may have filled meanwhile."""
-        if _holds_something(snapshot):
+        """Return whether only dust is left. The account is read again, since an order may have filled meanwhile."""
+        if self._holds_something(snapshot):
             return False
         now = self._read_account()
-        return now is not None and not _holds_something(now)
+        return now is not None and not self._holds_something(now)
+
+    def _holds_something(self, snapshot: Snapshot) -> bool:
+        return bool(snapshot.unreadable or self._left(snapshot))
+
+    def _left(self, snapshot: Snapshot) -> list[Position]:
+        """Return the positions of which more than dust is left."""
+        dust = self.exits.dust
+        return [each for each in snapshot.positions if abs(each.quantity) > dust.get(each.symbol, 0)]
 
     def _is_due(self) -> bool:
         """Return whether to check the broker. A check costs requests, and most of the time nothing has changed."""
@@ -113,7 +121,7 @@ class Flatten:
         The positions are closed in either case: no exit waits for a list that the broker does not answer.
         """
         known = snapshot is not None and not snapshot.unreadable
-        held = {each.symbol: each.quantity for each in snapshot.positions} if snapshot and known else None
+        held = {each.symbol: each.quantity for each in self._left(snapshot)} if snapshot and known else None
         try:
             return self.open_orders.cancel(held)
         except (BrokerUnavailable, BrokerUnreadable, BrokerRefusesAccount) as error:
@@ -141,10 +149,6 @@ class Flatten:
         why = "everything is closed"
         if self.record.run(lambda connection: end_flatten(connection, requests, by=self.who, why=why)):
             log.info("account.flattened", executor_id=self.runtime.executor.id)
-
-
-def _holds_something(snapshot: Snapshot) -> bool:
-    return bool(snapshot.unreadable) or any(position.quantity for position in snapshot.positions)
 
 
 def _can_fill_now(symbol: str, snapshot: Snapshot) -> bool:

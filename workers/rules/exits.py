@@ -11,6 +11,7 @@ from pipeline.model.signals import Action, Intent
 from pipeline.store.rows import Role, SignalRow
 from workers.rules.case import Case, Go, Hold, Skip, Verdict
 from workers.rules.closed_market import hold_exit, out_of_hours
+from workers.rules.exit_forms import take_form
 from workers.rules.obstacles import clear_way
 from workers.rules.orders import collared, time_in_force
 from workers.rules.requested_size import exit_step, exit_units
@@ -58,7 +59,8 @@ def decide_exit(case: Case, side: OrderSide, held: Decimal) -> Verdict:
         reference_price=reference,
         extended_hours=limited and out_of_hours(case),
     )
-    return clear_way(case, go)
+    cleared = clear_way(case, go)
+    return cleared if isinstance(cleared, Hold) else take_form(case, cleared)
 
 
 def closable(case: Case, side: OrderSide, held: Decimal) -> Decimal:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any, assert_never
 
 from pipeline.model.backoff import Backoff
@@ -9,7 +10,7 @@ from pipeline.model.orders import BrokerOrder, OrderStatus
 from pipeline.model.reasons import Code, Reason
 from pipeline.model.states import State
 from pipeline.store.rows import Role
-from workers.brokers.protocol import Accepted, Duplicate, NotSent, NotSentCause, Outcome, Rejected, Unknown
+from workers.brokers.protocol import Accepted, Duplicate, NotSent, NotSentCause, Outcome, RefusalKind, Rejected, Unknown
 
 #: The longest hold while a broker is away. It is short because a signal loses its value with age.
 LONGEST_HOLD = timedelta(seconds=5)
@@ -63,8 +64,15 @@ class Transition:
     may_exist: bool = True
 
 
-def after_submit(outcome: Outcome, *, age: timedelta, role: Role) -> Transition:
-    """Return the transition after an answer to a send. *age* is the time since the execution was recorded."""
+def after_submit(outcome: Outcome, *, age: timedelta, role: Role, quantity: Decimal) -> Transition:
+    """Return the transition after an answer to a send.
+
+    Args:
+        outcome: The answer.
+        age: The time since the execution was recorded.
+        role: The role of the order.
+        quantity: Its quantity.
+    """
     match outcome:
         case Accepted(order=order):
             return settled_by(order, attempts=1)
@@ -76,6 +84,10 @@ def after_submit(outcome: Outcome, *, age: timedelta, role: Role) -> Transition:
                 facts["refused"] = outcome.refusal.value
             if outcome.orders:
                 facts["orders"] = " ".join(outcome.orders)[:500]
+            if role is Role.EXIT and _is_dust(outcome, quantity):
+                # The same order would be refused again. What is left is too small for any other.
+                reason = Reason(code=Code.DUST, facts={"dust": quantity, **facts})
+                return Transition(state=State.SKIPPED, reason=reason, attempts=1, may_exist=False)
             reason = Reason(code=Code.REJECTED_BY_BROKER, facts=facts)
             return Transition(state=State.REJECTED, reason=reason, attempts=1)
         case NotSent():
@@ -87,6 +99,12 @@ def after_submit(outcome: Outcome, *, age: timedelta, role: Role) -> Transition:
             return _unknown(Code.DUPLICATE_ID, outcome.message, due_in=timedelta(0))
         case _:
             assert_never(outcome)
+
+
+def _is_dust(outcome: Rejected, quantity: Decimal) -> bool:
+    """Return whether the broker takes no order that would close *quantity*."""
+    fraction = outcome.refusal is RefusalKind.NOT_FRACTIONABLE and quantity < 1
+    return fraction or outcome.refusal is RefusalKind.TOO_SMALL
 
 
 def settled_by(order: BrokerOrder, *, attempts: int = 0) -> Transition:

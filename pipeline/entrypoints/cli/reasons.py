@@ -65,6 +65,7 @@ CODES: Mapping[ReasonGroup, tuple[Code, ...]] = {
         Code.POSITION_AGAINST,
         Code.BELOW_ONE_SHARE,
         Code.BELOW_MINIMUM_QUANTITY,
+        Code.DUST,
         Code.ASSET_NOT_TRADABLE,
         Code.QUOTED_IN_ANOTHER_CURRENCY,
         Code.ENTRY_WITHOUT_PRICE,

@@ -52,6 +52,7 @@ def conditions(rate: ExecutionRateAlert) -> list[Condition]:
         execution_conditions.stray_orders,
         exit_conditions.blocked_exits,
         exit_conditions.foreign_orders,
+        exit_conditions.dust,
         _sources,
         _refusals,
         _unreadable_rows,

@@ -17,7 +17,7 @@ _MOST = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
-class _BlockedExit:
+class _Exit:
     execution_id: UUID
     executor_id: str
     symbol: str
@@ -37,7 +37,7 @@ class _CanceledOrder:
 
 def blocked_exits(connection: Connection[DictRow], _: Mapping[str, ExecutorSettings]) -> ConditionResult:
     """Find the exits that wait for orders that tradewire did not place."""
-    blocked = fetch_all(connection, _BlockedExit, sql("alerts", "blocked_exits"), {"limit": _MOST})
+    blocked = fetch_all(connection, _Exit, sql("alerts", "blocked_exits"), {"limit": _MOST})
     kind = AlertKind.EXIT_BLOCKED
     alerts = [
         raised(
@@ -58,6 +58,25 @@ def foreign_orders(connection: Connection[DictRow], _: Mapping[str, ExecutorSett
     """Find the orders of the last hour that were canceled for an exit, and what became of them."""
     orders = fetch_all(connection, _CanceledOrder, sql("alerts", "canceled_orders"), {"limit": _MOST})
     return found(AlertKind.FOREIGN_ORDER, map(_canceled, orders), complete=len(orders) < _MOST)
+
+
+def dust(connection: Connection[DictRow], _: Mapping[str, ExecutorSettings]) -> ConditionResult:
+    """Find the exits of the last hour that left a quantity which the broker does not take."""
+    exits = fetch_all(connection, _Exit, sql("alerts", "dust"), {"limit": _MOST})
+    alerts = [
+        raised(
+            AlertKind.DUST,
+            str(each.execution_id),
+            f"{each.reason_facts.get('dust')} {each.symbol} at {each.executor_id} is left: "
+            "the broker takes no order of it",
+            Severity.WARNING,
+            executor=each.executor_id,
+            symbol=each.symbol,
+            execution_id=each.execution_id,
+        )
+        for each in exits
+    ]
+    return found(AlertKind.DUST, alerts, complete=len(exits) < _MOST)
 
 
 def _canceled(order: _CanceledOrder) -> Raised:

@@ -37,6 +37,7 @@ class AlertKind(StrEnum):
     STRAY_ORDER = "stray_order"
     EXIT_BLOCKED = "exit_blocked"
     FOREIGN_ORDER = "foreign_order"
+    DUST = "dust"
     SOURCE_SILENT = "source_silent"
     ACCOUNT_REFUSED = "account_refused"
     UNREADABLE_ROW = "unreadable_row"
@@ -53,7 +54,15 @@ HOLDS_S: Mapping[AlertKind, float] = MappingProxyType(
 )
 
 #: Kinds that report a single event. They have no end that a message could report.
-EVENTS = frozenset({AlertKind.KEEPER_WAS_DOWN, AlertKind.EXIT_REFUSED, AlertKind.LATE_ORDER, AlertKind.FOREIGN_ORDER})
+EVENTS = frozenset(
+    {
+        AlertKind.KEEPER_WAS_DOWN,
+        AlertKind.EXIT_REFUSED,
+        AlertKind.LATE_ORDER,
+        AlertKind.FOREIGN_ORDER,
+        AlertKind.DUST,
+    }
+)
 
 
 @dataclass(frozen=True, kw_only=True)

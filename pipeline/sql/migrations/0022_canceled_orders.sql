@@ -25,3 +25,4 @@ CREATE INDEX canceled_order_recent ON canceled_order (first_asked_at);
 -- What an exit had to leave out of its order: *rest* is closed by a further exit, *dust* is never taken by the broker.
 ALTER TABLE broker_order ADD COLUMN rest numeric NOT NULL DEFAULT 0;
 ALTER TABLE broker_order ADD COLUMN dust numeric NOT NULL DEFAULT 0;
+CREATE INDEX execution_dust ON execution (ended_at) WHERE reason_code = 'dust';

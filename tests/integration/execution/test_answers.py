@@ -47,7 +47,8 @@ class Sender:
         return cls(recipe, taken, intended)
 
     def answered(self, outcome: Outcome) -> None:
-        move = after_submit(outcome, age=timedelta(seconds=1), role=self.intended.order.role)
+        order = self.intended.order
+        move = after_submit(outcome, age=timedelta(seconds=1), role=order.role, quantity=order.quantity)
         self.recipe.results.record(self.taken, self.intended, outcome, move, took_ms=1.0)
 
     def send(self) -> Outcome:

@@ -43,7 +43,7 @@ def order(status: OrderStatus = OrderStatus.WORKING, raw_status: str = "new") ->
 
 
 def after(outcome: Outcome, *, age: timedelta = YOUNG, role: Role = Role.ENTRY) -> Transition:
-    return after_submit(outcome, age=age, role=role)
+    return after_submit(outcome, age=age, role=role, quantity=Decimal(1))
 
 
 @pytest.mark.parametrize(

@@ -161,7 +161,7 @@ def position_from_broker(raw: Any) -> Position:
 def asset_from_broker(raw: Any) -> Asset:
     """Read one asset."""
     fields = Fields.of("asset", raw)
-    asset_class = fields.word("class")
+    asset_class, attributes = fields.word("class"), raw.get("attributes")
     return Asset(
         symbol=of_broker(fields.word("symbol"), asset_class),
         asset_class=asset_class,
@@ -171,6 +171,7 @@ def asset_from_broker(raw: Any) -> Asset:
         min_order_size=fields.amount_or_none("min_order_size"),
         min_trade_increment=fields.amount_or_none("min_trade_increment"),
         price_increment=fields.amount_or_none("price_increment"),
+        fractional_extended=isinstance(attributes, list) and "fractional_eh_enabled" in attributes,
     )
 
 

@@ -1,0 +1,78 @@
+"""The form in which an exit is sent, and the rest that it leaves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from pipeline.model.account import Asset
+from pipeline.model.orders import OrderSide
+from pipeline.model.reasons import Code
+from pipeline.store.rows import Role
+from tests.rule_cases import case, signal
+from workers.brokers.protocol import RefusalKind
+from workers.rules.case import Go, Skip
+from workers.rules.exit_forms import take_form
+
+SHARE = Asset(symbol="AAPL", asset_class="us_equity", tradable=True, fractionable=True, shortable=True)
+
+
+def sale(quantity: str, **changes: Any) -> Go:
+    whole: dict[str, Any] = {
+        "role": Role.EXIT,
+        "side": OrderSide.SELL,
+        "quantity": Decimal(quantity),
+        "type": "market",
+        "limit_price": None,
+        "time_in_force": "day",
+        "reference_price": Decimal(100),
+    }
+    return Go(**whole | changes)
+
+
+@pytest.mark.parametrize(
+    ("quantity", "asset", "refused", "sent", "dust"),
+    [
+        ("10", SHARE, None, "10", "0"),
+        ("1.65", SHARE, None, "1.65", "0"),
+        ("1.65", replace(SHARE, fractionable=False), None, "1", "0.65"),
+        ("1.65", SHARE, RefusalKind.NOT_FRACTIONABLE, "1", "0.65"),
+        # Without data on the asset the broker decides.
+        ("1.65", None, None, "1.65", "0"),
+        ("0.1234567899", SHARE, None, "0.123456789", "0.0000000009"),
+    ],
+)
+def test_an_exit_is_rounded_toward_less(
+    quantity: str, asset: Asset | None, refused: RefusalKind | None, sent: str, dust: str
+) -> None:
+    given = replace(case(signal("SELL"), held=10), asset=asset, refused=refused)
+
+    found = take_form(given, sale(quantity))
+
+    assert isinstance(found, Go)
+    assert (found.quantity, found.dust, found.rest) == (Decimal(sent), Decimal(dust), Decimal(0))
+
+
+def test_a_fraction_that_only_trades_in_regular_hours_is_the_rest() -> None:
+    found = take_form(
+        replace(case(signal("SELL"), held=10), asset=SHARE), sale("2.5", extended_hours=True, rest=Decimal(1))
+    )
+
+    assert isinstance(found, Go)
+    assert (found.quantity, found.rest, found.dust) == (Decimal(2), Decimal("1.5"), Decimal(0))
+
+
+def test_a_fraction_that_trades_at_all_hours_goes_whole() -> None:
+    given = replace(case(signal("SELL"), held=10), asset=replace(SHARE, fractional_extended=True))
+
+    assert take_form(given, sale("2.5", extended_hours=True)) == sale("2.5", extended_hours=True)
+
+
+def test_nothing_but_dust_is_skipped() -> None:
+    found = take_form(replace(case(signal("SELL"), held=10), asset=replace(SHARE, fractionable=False)), sale("0.65"))
+
+    assert isinstance(found, Skip)
+    assert [(reason.code, reason.facts["dust"]) for reason in found.reasons] == [(Code.DUST, Decimal("0.65"))]
