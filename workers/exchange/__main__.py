@@ -18,6 +18,7 @@ def main() -> None:
     parser.add_argument("--cadence", type=float, default=5.0, help="seconds per bar")
     parser.add_argument("--clock", choices=["always_open", "real"], default="always_open")
     parser.add_argument("--no-bars", action="store_true", help="do not play price bars")
+    parser.add_argument("--listed-only", action="store_true", help="answer 404 for tickers that are not listed")
     given = parser.parse_args()
     # Standard output has one line only, with the URL.
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
@@ -28,6 +29,7 @@ def main() -> None:
         cadence_s=given.cadence,
         clock=given.clock,
         bars=not given.no_bars,
+        listed_only=given.listed_only,
         on_ready=_print_url,
     )
 

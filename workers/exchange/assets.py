@@ -105,7 +105,9 @@ class ListedAsset:
 class AssetList:
     """The list of assets, with the flags that an admin has changed."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, listed_only: bool = False) -> None:
+        """With *listed_only*, a ticker that is not listed does not exist; without it, every plausible one does."""
+        self._listed_only = listed_only
         self._changed: dict[str, dict[str, Any]] = {}
         self._known: dict[str, ListedAsset] = {}
         self._by_id: dict[str, ListedAsset] = {}
@@ -127,7 +129,7 @@ class AssetList:
         known = self._known.get(symbol) or self._by_id.get(symbol)
         if known is None:
             known = _asset(symbol)
-            if known is None:
+            if known is None or (self._listed_only and known.symbol not in _SHARES and not known.is_crypto):
                 return None
             self._known[symbol] = self._known[known.symbol] = self._by_id[known.id] = known
         return known

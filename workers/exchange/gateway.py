@@ -1,6 +1,7 @@
 """Serve the trading API: authenticate, apply injected faults, and answer once the changes are committed."""
 
 import time
+import uuid
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
@@ -168,7 +169,8 @@ async def _read(receive: Receive) -> bytes:
 
 
 async def _send(send: Send, answer: RawAnswer) -> None:
-    headers = [(b"content-length", str(len(answer.body)).encode()), *answer.headers]
+    request_id = (b"x-request-id", uuid.uuid4().hex.encode())
+    headers = [(b"content-length", str(len(answer.body)).encode()), request_id, *answer.headers]
     if answer.body:
         headers.append((b"content-type", answer.content_type))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})

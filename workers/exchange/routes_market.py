@@ -17,6 +17,8 @@ def assets(call: Call) -> Reply:
     for parameter, name in (("status", "status"), ("asset_class", "class"), ("exchange", "exchange")):
         if query.get(parameter):
             found = [each for each in found if each[name] == query[parameter]]
+    for attribute in filter(None, query.get("attributes", "").split(",")):
+        found = [each for each in found if attribute in each["attributes"]]
     return Reply(json=found)
 
 

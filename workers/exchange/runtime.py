@@ -154,7 +154,7 @@ class ExchangeRuntime:
 
     def reset(self) -> None:
         """Delete accounts, orders, prices, faults and the request limit. The cursor and the clock go on."""
-        fresh = Venue(self.venue.clock)
+        fresh = Venue(self.venue.clock, listed_only=self.venue.listed_only)
         fresh.listeners = self.venue.listeners
         self._journal.clear()
         self.venue = fresh

@@ -42,6 +42,7 @@ def serve(
     cadence_s: float = 5.0,
     clock: str = "always_open",
     bars: bool = True,
+    listed_only: bool = False,
     on_ready: Callable[[str], None] | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then return within a second; *on_ready* gets the URL once requests are served.
@@ -54,7 +55,7 @@ def serve(
     url = f"http://{host}:{listener.getsockname()[1]}"
     with contextlib.closing(listener):
         runtime = ExchangeRuntime(
-            venue=Venue(SessionClock(ClockMode(clock))),
+            venue=Venue(SessionClock(ClockMode(clock)), listed_only=listed_only),
             journal=ExchangeJournal(home),
             tape=Tape(load_bars()) if bars else None,
             cadence_s=cadence_s,
@@ -66,7 +67,8 @@ def build_app(runtime: ExchangeRuntime) -> ASGIApp:
     """Return the application that serves *runtime*."""
     hub = TradeUpdateHub(runtime)
     runtime.publish = hub.publish
-    others = Router([WebSocketRoute("/stream", hub.serve), *bars_routes(runtime), *Admin(runtime).routes()])
+    streams = [WebSocketRoute(path, hub.serve) for path in ("/stream", "/stream/")]
+    others = Router([*streams, *bars_routes(runtime), *Admin(runtime).routes()])
     return Gateway(
         runtime=runtime,
         routes=[*ORDER_ROUTES, *ACCOUNT_ROUTES, *ACTIVITY_ROUTES, *MARKET_ROUTES, *PRICE_ROUTES],

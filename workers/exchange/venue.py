@@ -54,9 +54,10 @@ class Changes:
 class Venue:
     """The exchange's whole state. Its methods are synchronous and must be called from one thread."""
 
-    def __init__(self, clock: SessionClock) -> None:
+    def __init__(self, clock: SessionClock, *, listed_only: bool = False) -> None:
         self.clock = clock
-        self.assets = AssetList()
+        self.listed_only = listed_only
+        self.assets = AssetList(listed_only=listed_only)
         self.accounts: dict[str, ExchangeAccount] = {}
         self.orders: dict[str, ExchangeOrder] = {}
         #: Orders in the book by symbol, over all accounts: what a new price may fill.

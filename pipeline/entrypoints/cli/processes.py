@@ -127,6 +127,7 @@ def exchange(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     clock: Annotated[str, typer.Option(help="The market's clock: always_open or real.")] = "always_open",
     bars: Annotated[bool, typer.Option(help="Play the price bars.")] = True,
+    listed_only: Annotated[bool, typer.Option("--listed-only", help="Answer 404 for unknown tickers.")] = False,
 ) -> None:
     """Run the paper exchange: a server with Alpaca's trading API and play money."""
     from workers.exchange.server import serve as serve_exchange  # noqa: PLC0415
@@ -139,5 +140,6 @@ def exchange(
         cadence_s=settings.cadence_s,
         clock="real" if clock == "real" else "always_open",
         bars=bars,
+        listed_only=listed_only,
         on_ready=lambda url: typer.echo(f"exchange listening on {url}"),
     )

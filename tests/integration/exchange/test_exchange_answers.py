@@ -1,0 +1,58 @@
+"""What the paper exchange adds to its answers, and which assets it lists."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+from alpaca.trading.client import TradingClient
+from websockets.sync.client import connect
+
+from tests.exchange_client import build_client, refused, refused_order
+from tests.exchange_fixtures import ExchangeProcess
+
+_KEYS = {"APCA-API-KEY-ID": "key", "APCA-API-SECRET-KEY": "secret"}
+
+
+def test_every_answer_has_a_request_id_of_its_own(exchange_process: ExchangeProcess) -> None:
+    with httpx.Client(trust_env=False) as client:
+        answers = [
+            client.get(f"{exchange_process.url}{path}", headers=headers)
+            for path, headers in (("/v2/account", _KEYS), ("/v2/account", {}), ("/v2/nowhere", _KEYS))
+        ]
+
+    assert [answer.status_code for answer in answers] == [200, 401, 404]
+    assert len({answer.headers["X-Request-ID"] for answer in answers}) == 3
+
+
+def test_the_stream_is_also_served_under_the_address_of_the_old_sdk(exchange_process: ExchangeProcess) -> None:
+    with connect(exchange_process.url.replace("http", "ws") + "/stream/") as stream:
+        stream.send('{"action": "authenticate", "data": {"key_id": "key", "secret_key": "secret"}}')
+
+        assert b'"authorized"' in bytes(stream.recv(timeout=10))  # type: ignore[arg-type]
+
+
+def test_assets_can_be_listed_by_their_attributes(exchange_process: ExchangeProcess) -> None:
+    exchange_process.admin("assets", {"AAPL": {"fractional_eh": False}})
+    raw: Any = build_client(exchange_process, raw=True)
+    found = {each["symbol"] for each in raw.get("/assets", {"attributes": "fractional_eh_enabled,has_options"})}
+
+    assert "MSFT" in found
+    assert not found & {"AAPL", "BTC/USD"}
+
+
+def test_only_listed_tickers_exist_where_that_is_asked_for(start_exchange: Callable[..., ExchangeProcess]) -> None:
+    exchange = start_exchange("--no-bars", "--listed-only")
+    broker = build_client(exchange)
+    exchange.admin("reset", {})
+
+    assert broker.get_asset("AAPL").symbol == "AAPL"
+    assert broker.get_asset("BTC/USD").symbol == "BTC/USD"
+    assert _missing(broker, "ZZZQ") == (404, "asset not found for ZZZQ")
+    assert refused_order(broker, symbol="ZZZQ")[1]["message"] == 'asset "ZZZQ" not found'
+
+
+def _missing(broker: TradingClient, symbol: str) -> tuple[int, str]:
+    status, body = refused(lambda: broker.get_asset(symbol))
+    return status, body["message"]
