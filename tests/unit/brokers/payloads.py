@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from pipeline.model.orders import OrderRequest, OrderSide
+from workers.brokers.alpaca.fields import read_json
 
 API_KEY = "PKTESTKEY0123456789A"
 API_SECRET = "s3cr3t/of+the=account0123456789abcdefghi"
 
 
 def recorded(name: str) -> Any:
-    """Return an answer of Alpaca's as it was recorded."""
-    return json.loads((Path(__file__).parents[2] / "payloads" / "alpaca" / name).read_text())
+    """Return an answer of Alpaca's as the adapter parses it."""
+    return read_json((Path(__file__).parents[2] / "payloads" / "alpaca" / name).read_text())
 
 
 def order(**changes: Any) -> dict[str, Any]:
