@@ -78,6 +78,8 @@ class Asset:
     price_increment: Decimal | None = None
     #: Whether fractions of a share are taken before the open and after the close.
     fractional_extended: bool = False
+    #: The broker says that it takes no fraction, also of an exit. Without its word the broker decides.
+    whole_only: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -37,7 +37,7 @@ def _step(case: Case) -> Decimal:
     if case.signal.asset_class == AssetClass.CRYPTO:
         return increment(asset) if asset is not None and asset.min_trade_increment else _FINEST
     refused = case.refused is RefusalKind.NOT_FRACTIONABLE
-    return _WHOLE if refused or (asset is not None and not asset.fractionable) else _FINEST
+    return _WHOLE if refused or (asset is not None and asset.whole_only) else _FINEST
 
 
 def _fractions_out_of_hours(case: Case) -> bool:

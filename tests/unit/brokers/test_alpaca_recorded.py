@@ -91,5 +91,7 @@ def test_an_asset(name: str, symbol: str, least: str | None, fractional_extended
     asset = mapping.asset_from_broker(payloads.recorded(f"{name}.json"))
 
     assert (asset.symbol, asset.tradable, asset.fractional_extended) == (symbol, True, fractional_extended)
+    # The broker of 2019 did not say whether it takes fractions.
+    assert not asset.whole_only
     assert asset.min_order_size == (None if least is None else Decimal(least))
     assert asset.min_trade_increment == (None if least is None else Decimal("0.000000001"))

@@ -38,7 +38,7 @@ def sale(quantity: str, **changes: Any) -> Go:
     [
         ("10", SHARE, None, "10", "0"),
         ("1.65", SHARE, None, "1.65", "0"),
-        ("1.65", replace(SHARE, fractionable=False), None, "1", "0.65"),
+        ("1.65", replace(SHARE, fractionable=False, whole_only=True), None, "1", "0.65"),
         ("1.65", SHARE, RefusalKind.NOT_FRACTIONABLE, "1", "0.65"),
         # Without data on the asset the broker decides.
         ("1.65", None, None, "1.65", "0"),
@@ -72,7 +72,9 @@ def test_a_fraction_that_trades_at_all_hours_goes_whole() -> None:
 
 
 def test_nothing_but_dust_is_skipped() -> None:
-    found = take_form(replace(case(signal("SELL"), held=10), asset=replace(SHARE, fractionable=False)), sale("0.65"))
+    found = take_form(
+        replace(case(signal("SELL"), held=10), asset=replace(SHARE, fractionable=False, whole_only=True)), sale("0.65")
+    )
 
     assert isinstance(found, Skip)
     assert [(reason.code, reason.facts["dust"]) for reason in found.reasons] == [(Code.DUST, Decimal("0.65"))]

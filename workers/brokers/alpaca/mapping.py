@@ -172,6 +172,7 @@ def asset_from_broker(raw: Any) -> Asset:
         min_trade_increment=fields.amount_or_none("min_trade_increment"),
         price_increment=fields.amount_or_none("price_increment"),
         fractional_extended=isinstance(attributes, list) and "fractional_eh_enabled" in attributes,
+        whole_only=raw.get("fractionable") is False,
     )
 
 
