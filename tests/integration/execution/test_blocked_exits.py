@@ -73,6 +73,10 @@ def follow_up(core: Core) -> dict[str, Any]:
     return rows[-1]
 
 
+def flips(core: Core) -> list[str]:
+    return [row["source_id"] for row in core.rows("SELECT source_id FROM signal WHERE source = 'tradewire:flip'")]
+
+
 def restore(core: Core) -> int:
     return RestoredStops(record=core.record, runtime=core.runtimes["argo"]).run_once()
 
@@ -297,3 +301,57 @@ def test_a_coin_that_another_order_holds_is_sold_after_its_cancel(core: Core) ->
     follow_to(core, sold, "filled")
 
     assert ours(core)[-1] == ("sell", "0.9975", "filled")
+
+
+def test_a_stop_that_the_owner_replaced_meanwhile_is_placed_again_as_replaced(core: Core) -> None:
+    filled(core, quantity=3, strategy="one")
+    filled(core, quantity=7, strategy="two")
+    stop = placed(core)
+    core.faults({"on": "cancel", "kind": "5xx_before", "count": 1})
+    sold = core.send("AAPL", "SELL", source="manual", strategy="one")
+    assert core.run(sold)["reason_code"] == "foreign_canceled"
+    replacement: Any = owner(core).patch(f"/orders/{stop['id']}", {"stop_price": "85"})
+    owner(core).delete(f"/orders/{replacement['id']}")
+    runs_until(core, sold, "accepted", "filled")
+    follow_to(core, sold, "filled")
+    follow_ups(core)
+
+    assert restore(core) == 1
+
+    [again_] = [order for order in core.orders() if order["client_order_id"].startswith("restored-")]
+    assert (again_["qty"], again_["stop_price"]) == ("7", "85")
+
+
+def test_a_stop_that_a_flatten_canceled_too_is_restored_by_the_flatten_alone(core: Core) -> None:
+    filled(core, quantity=10)
+    stop = placed(core)
+    core.run(core.send("AAPL", "SELL", source="manual"))
+    until(lambda: status(core, stop) == "canceled")
+    core.rows("UPDATE canceled_order SET asked_at = asked_at - interval '6 seconds'")
+    core.rows(
+        "INSERT INTO canceled_stop (executor_id, order_id, symbol, request) VALUES ('argo', %s, 'AAPL', '{}')",
+        [stop["id"]],
+    )
+
+    assert restore(core) == 0
+
+    core.rows("UPDATE canceled_stop SET settled_at = clock_timestamp(), ending = 'closed'")
+    assert restore(core) == 1
+
+
+def test_a_flip_follows_when_the_rest_of_a_close_is_closed(make_core: MakeCore) -> None:
+    core = make_core(executor_toml(order='flip = "reverse"\nallow_short = true'))
+    core.prices(AAPL=100)
+    filled(core, quantity=10)
+    stop = placed(core, qty="6")
+    core.run(sold := core.send("AAPL", "SELL", quantity=10))
+    follow_to(core, sold, "filled")
+    rest = follow_up(core)
+    assert flips(core) == []
+
+    owner(core).delete(f"/orders/{stop['id']}")
+    runs_until(core, rest["execution_id"], "accepted", "filled")
+    follow_to(core, rest["execution_id"], "filled")
+    follow_ups(core)
+
+    assert flips(core) == [str(sold)]

@@ -47,7 +47,7 @@ def test_an_order(
 def test_a_trailing_stop_has_the_terms_to_place_it_again() -> None:
     order = mapping.order_from_broker(payloads.recorded("derived-order-trailing-stop.json"))
 
-    assert order.protects
+    assert order.stop is not None
     assert order.terms["stop_price"] == "485.1"
     assert {"trail_price", "trail_percent"} & set(order.terms)
 
