@@ -64,6 +64,21 @@ WHERE o.account_number = %(account_number)s
 ORDER BY o.intended_at DESC
 LIMIT 1
 
+-- name: flat_since
+-- The newest FLAT that was recorded after the exit *first*, and closes what its other half would open. One that is not
+-- addressed to the executor does not count.
+SELECT later.execution_id
+FROM execution AS exit
+JOIN execution AS later USING (executor_id, symbol)
+JOIN signal AS s ON s.signal_id = later.signal_id
+WHERE exit.execution_id = %(first)s::uuid
+    AND later.seq > exit.seq
+    AND later.action = 'FLAT'
+    AND (later.state <> 'skipped' OR later.reason_code = 'no_position')
+    AND (%(whole)s OR coalesce(s.strategy, '') = %(strategy)s)
+ORDER BY later.seq DESC
+LIMIT 1
+
 -- name: entries_since
 SELECT count(*) AS entries
 FROM broker_order

@@ -12,6 +12,7 @@ from psycopg.rows import DictRow
 
 from config.schema.executor import ExecutorSettings
 from pipeline.accounts.account_key import account_key_of
+from pipeline.intake.routing import FLIP
 from pipeline.model.signals import Action
 from pipeline.model.states import State
 from pipeline.store.query import fetch_all, fetch_maybe, fetch_one
@@ -19,6 +20,7 @@ from pipeline.store.rows import ClaimedExecution, SignalRow
 from pipeline.store.statements import sql
 from workers.execution.position_book import BookRow, entries_in
 from workers.rules.case import Recent
+from workers.rules.exits import closes_the_account
 from workers.rules.orders import side_of
 from workers.rules.retry_policy import PROBE_EVERY
 from workers.rules.trading_day import trading_day
@@ -72,6 +74,7 @@ def recent_of(
         rejections=len(rejected),
         rejected_ago=rejected[0].ago if rejected else None,
         tried_ago=tried_ago,
+        flat_since=_flat_since(connection, signal, executor) if signal.source == FLIP else None,
     )
 
 
@@ -84,6 +87,16 @@ def repeats_a_reverse(
     account_number = account_key_of(connection, executor.id)
     key = {"account_number": account_number, "symbol": claimed.symbol, "execution_id": claimed.execution_id}
     return _repeated(connection, signal, executor, key) is not None
+
+
+def _flat_since(connection: Connection[DictRow], signal: SignalRow, executor: ExecutorSettings) -> UUID | None:
+    """Return the FLAT that came after the exit whose other half *signal* is."""
+    values = {
+        "first": signal.source_id,
+        "whole": closes_the_account(executor, signal.source),
+        "strategy": signal.strategy or "",
+    }
+    return fetch_maybe(connection, UUID, sql("pre_trade_check", "flat_since"), values)
 
 
 def _own_day_start(claimed: ClaimedExecution, executor: ExecutorSettings) -> datetime:

@@ -33,6 +33,8 @@ class Recent:
     rejected_ago: timedelta | None = None
     #: How long ago the newest entry was recorded to be sent, whatever its outcome.
     tried_ago: timedelta | None = None
+    #: For the other half of an exit: a FLAT that came after the exit.
+    flat_since: UUID | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

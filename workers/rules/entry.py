@@ -66,7 +66,9 @@ def _refusals(case: Case, side: OrderSide, *, waits: bool) -> list[Reason]:
 
 
 def _flip(case: Case) -> Reason | None:
-    """Return why the second half of a REVERSE is not carried out."""
+    """Return why the other half of an exit is not carried out."""
+    if case.recent.flat_since is not None:
+        return Reason(code=Code.SUPERSEDED, facts={"by": str(case.recent.flat_since)})
     if case.signal.source != FLIP or case.executor.order.flip == "reverse":
         return None
     return Reason(code=Code.NO_FLIP, facts={"symbol": case.signal.symbol, "flip": case.executor.order.flip})

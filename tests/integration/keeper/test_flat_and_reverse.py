@@ -14,9 +14,9 @@ from tests.integration.keeper.test_exits import exits, followed, own
 REVERSING = 'flip = "reverse"\nallow_short = true'
 
 
-def opened(core: Core, action: str, quantity: int) -> None:
+def opened(core: Core, action: str, quantity: int, **changes: Any) -> None:
     """Open a position of *quantity* and follow it."""
-    row = core.send("AAPL", action, quantity=quantity)
+    row = core.send("AAPL", action, quantity=quantity, **changes)
     core.run(row)
     followed(core, row, "filled")
 
@@ -121,6 +121,24 @@ def test_the_other_side_follows_when_a_further_try_closed_the_position(make_core
     [other] = own(core, "flip")
     core.run(other["execution_id"])
     assert sides(core) == [("sell", 3), ("buy", 3), ("buy", 2)]
+
+
+@pytest.mark.parametrize("action", ["REVERSE", "SELL"])
+@pytest.mark.parametrize(("strategy", "ended"), [("trend", "superseded"), ("mean", None)])
+def test_a_flat_that_comes_before_the_other_half_ends_it(
+    make_core: Any, action: str, strategy: str, ended: str | None
+) -> None:
+    core: Core = make_core(executor_toml(order=REVERSING))
+    opened(core, "BUY", 3, strategy="trend")
+    turned = core.run(core.send("AAPL", action, strategy="trend"))["execution_id"]
+    flat = core.send("AAPL", "FLAT", strategy=strategy)
+    followed(core, turned, "filled")
+
+    exits(core).run_once()
+
+    assert core.run(flat)["reason_code"] == "no_position"
+    [other] = own(core, "flip")
+    assert core.run(other["execution_id"])["reason_code"] == ended
 
 
 def test_reverse_without_a_position_is_skipped(make_core: Any) -> None:
