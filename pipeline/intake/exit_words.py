@@ -9,7 +9,7 @@ from typing import Any
 _PLACEHOLDER = re.compile(r"\{\{[^}]*\}\}")
 # In text, `close:` and `close=` are the price of a bar. `sell` may open a short position, but it mostly closes one.
 _WORD = re.compile(
-    r"(?:\b|_)(?:closed?|closing|exit|exits|flat|flatten|reverse|cover|sell|closelong|closeshort|closeall|exitlong"
+    r"(?:\b|_)(?:closed?|closing|exit|exits|flat|flatten|reverse|flip|cover|sell|closelong|closeshort|closeall|exitlong"
     r"|exitshort)(?:\b|_)(?![\"']?\s*[:=])",
     re.IGNORECASE,
 )
