@@ -259,6 +259,7 @@ LIVE = """
 broker = "alpaca"
 mode = "live"
 base_url = "https://api.alpaca.example"
+base_url_allowed = "api.alpaca.example"
 account = "123456789"
 [executors.argo.size]
 method = "quantity"
