@@ -135,6 +135,7 @@ def test_another_order_under_our_id_is_a_dead_letter_and_never_adopted(core: Cor
     core.exchange.admin("accounts", {"key": "argo", "shorting_enabled": True})
     execution_id = unknown(core)
     request = core.execution(execution_id)["request"] | change
+    del request["position_intent"]  # The broker would refuse the other side.
     core.faults({"on": "submit", "kind": "no_fill", "seconds": 600})
     outcome = core.runtimes["argo"].broker.submit(OrderRequest.from_json(json.loads(json.dumps(request))))
     assert isinstance(outcome, Accepted)

@@ -92,7 +92,8 @@ def test_tries_that_arrive_at_once_are_one_signal(stage: Stage) -> None:
     with ThreadPoolExecutor(4) as pool:
         for body in bodies:
             answers = list(pool.map(deliver, [body] * 4))
-            assert sorted(status for status, _ in answers) == [200, 200, 200, 201]
+            statuses = sorted(status for status, _ in answers)
+            assert statuses == [200, 200, 200, 201] or (stage.sent_again and statuses == [200] * 4)
             assert len({signal_id for _, signal_id in answers}) == 1
 
     assert stage.rows("SELECT count(*) AS n FROM signal") == [{"n": 6}]

@@ -35,6 +35,8 @@ class Stage:
     def __init__(self, client: httpx.Client, record: Record) -> None:
         self.client = client
         self.record = record
+        #: How many alerts were sent again after a slow 503. Such an alert may be recorded all the same.
+        self.sent_again = 0
 
     def post(self, path: str, body: bytes | str, **headers: str) -> httpx.Response:
         return self.client.post(path, content=body, headers={"content-type": "text/plain"} | headers)
@@ -50,6 +52,7 @@ class Stage:
             answer = self.alert_once(body, name=name)
             if answer.status_code != 503 or time.monotonic() - began < _SLOW_S or began > deadline:
                 return answer
+            self.sent_again += 1
 
     def rows(self, statement: str) -> list[dict[str, Any]]:
         return self.record.run(lambda connection: connection.execute(statement.encode()).fetchall())
