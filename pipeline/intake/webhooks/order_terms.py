@@ -1,5 +1,6 @@
 """Read the terms of an order by the one list of `vocabulary`: each is carried out, or refused by its name."""
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -28,9 +29,14 @@ _KINDS = dict.fromkeys(one_of("market mkt marketorder"), "market") | dict.fromke
     one_of("limit lmt limitorder"), "limit"
 )
 _PLAIN = "simple"
-# Words that no sender uses for anything but an order that waits.
-_OTHER_KINDS = one_of(
-    "stop stoplimit stopmarket stoploss stoplmt trail trailing trailingstop trailingstoplimit oco oto bracket"
+# A kind of order with one of these words waits for a price or a time, in whatever other words.
+_WAITING = one_of(
+    """stop stp sl tp trail trailing touched mit lit moc loc moo loo trigger triggered conditional oco oto otoco bracket
+    iceberg twap vwap peg pegged limit lmt auction algo"""
+)
+# These are found in joined words, too: `stoplimit`, `takeprofitmarket`, `marketonclose`.
+_WAITING_PARTS = re.compile(
+    r"stop|trail|takeprofit|trigger|iftouched|on(close|open)|limit(order|maker|on|if)|oco$|conditional"
 )
 _CLASSES = one_of(
     """crypto cryptocurrency coin equity equities etf share shares stock stocks stk usequity usstock commonstock
@@ -59,7 +65,7 @@ def read_terms(body: AlertFields, read: Collection[str], *, in_text: bool = Fals
         if _is_of_bar(term, body) and not in_text:
             unused.append(key)
             continue
-        if term is None or (term is Term.TYPE and joined(str(value)) not in _KINDS.keys() | _OTHER_KINDS):
+        if term is None or (term is Term.TYPE and not _is_kind(value)):
             refuse_unread(key, value)
             unused.append(key)
         else:
@@ -132,9 +138,16 @@ def _is_harmless(term: Term, value: Any) -> bool:
         case Term.LEVERAGE:
             return str(value).lower().strip(" x") in ("1", "1.0") or _is_off(value)
         case Term.KIND | Term.TYPE:
-            return word in _KINDS or word == _PLAIN or (term is Term.TYPE and word not in _OTHER_KINDS)
+            return word in _KINDS or word == _PLAIN or (term is Term.TYPE and not _is_kind(value))
         case _:
             return _is_off(value)
+
+
+def _is_kind(value: Any) -> bool:
+    """Return whether a value names a kind of order, and not the sender's word for something else."""
+    sent = str(value)
+    waits = not _WAITING.isdisjoint(words_of(sent)) or _WAITING_PARTS.search(joined(sent)) is not None
+    return joined(sent) in _KINDS or (isinstance(value, str) and waits)
 
 
 def _is_off(value: Any) -> bool:

@@ -71,7 +71,7 @@ _SPELLINGS = {
         quantity_mode qty_mode order_size_type order_qty_type trade_size_type amount_per_trade_type currency_type
         investment_type position_size_type position_sizing qt""",
     Term.KIND: "order_type ord_type order_kind type_of_order entry_type execution_type price_type order_class",
-    Term.TYPE: "type",
+    Term.TYPE: "type order",
     Term.TIME_IN_FORCE: "time_in_force tif duration order_duration order_tif good_till good_til validity",
     Term.REDUCE_ONLY: "reduce_only close_only only_close",
     Term.EFFECT: """position_side pos_side position_effect order_effect position_intent open_close trade_side

@@ -1,0 +1,30 @@
+"""An order in rarer words is carried out or refused by its name, like one in the usual words."""
+
+from __future__ import annotations
+
+import pytest
+
+from config.webhooks import Template
+from tests.unit.webhooks.test_translate import read, refusal
+
+BUY = {"symbol": "AAPL", "action": "buy", "price": "71"}
+TEMPLATE = {"dialect": "template", "template": Template(symbol="{symbol}", action="{action}", price="{price}")}
+
+KINDS = [
+    *("stp", "STP LMT", "moc", "loc", "limit_if_touched", "trailingStopMarket", "take_profit", "TAKE_PROFIT_MARKET"),
+    *("trigger", "stop limit order", "stopLossLimit", "market-on-close", "marketifTouched", "STOP_MARKET", "stoplmt"),
+]
+
+
+@pytest.mark.parametrize("key", ["type", "orderType", "order"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_kind_of_order_that_waits_is_refused_in_rarer_words_too(key: str, kind: str) -> None:
+    assert refusal(BUY | {key: kind})[1].startswith(f"{key}: ")
+    assert refusal(BUY | {key: kind}, **TEMPLATE)[1].startswith(f"{key}: ")
+    assert refusal({"ticker": "AAPL", "sentiment": "long", key: kind} | BUY)[1].startswith(f"{key}: ")
+
+
+@pytest.mark.parametrize("word", ["momentum", "entry", "Long", "breakout", "buy the dip", "alert", "strategy"])
+def test_the_senders_own_word_for_a_type_is_not_a_kind(word: str) -> None:
+    assert read(BUY | {"type": word}).signal["symbol"] == "AAPL"
+    assert read(BUY | {"type": word}, **TEMPLATE).signal["symbol"] == "AAPL"
