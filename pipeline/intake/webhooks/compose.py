@@ -42,6 +42,7 @@ def compose(alert: Alert, webhook: WebhookSettings) -> tuple[dict[str, Any], tup
         InvalidSignal: the alert cannot be expressed as a signal.
     """
     symbol = our_symbol(alert.symbol, webhook)
+    _refuse_another_class(alert.terms, symbol)
     order = _order_of(alert, webhook)
     closes = order.intent is Intent.CLOSE
     if not closes:
@@ -67,6 +68,14 @@ def compose(alert: Alert, webhook: WebhookSettings) -> tuple[dict[str, Any], tup
     unused = f"not used: {', '.join(alert.terms.unused)[:300]}" if alert.terms.unused else None
     notes = (*alert.notes, *(note for note in (order.note, unused) if note is not None))
     return {key: value for key, value in fields.items() if value is not None}, notes
+
+
+def _refuse_another_class(terms: OrderTerms, symbol: str) -> None:
+    """Refuse a symbol of another class than the alert states: ETH of class crypto is not the share ETH."""
+    if terms.asset_class is not None and terms.asset_class[1] is not asset_class(symbol):
+        key, named = terms.asset_class
+        message = f"{key}: the alert says {named}, and {symbol} is {asset_class(symbol)}: write crypto like BTC/USD"
+        raise InvalidSignal(RefusalCode.BAD_SYMBOL, message)
 
 
 def _order_of(alert: Alert, webhook: WebhookSettings) -> ComposedOrder:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from pipeline.model.signals import Intent
+from pipeline.model.symbols import AssetClass
 
 
 class RefusalCode(StrEnum):
@@ -92,6 +93,8 @@ class OrderTerms:
     time_in_force: tuple[str, str] | None = None
     #: Whether the order may only reduce a position.
     closes: bool = False
+    #: The class of the symbol, and the key under which it was sent.
+    asset_class: tuple[str, AssetClass] | None = None
     #: The key of an instruction that an entry cannot follow.
     for_exits: str | None = None
     #: The keys that were not read and do not change the order.

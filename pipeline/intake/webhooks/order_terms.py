@@ -19,6 +19,7 @@ from pipeline.intake.webhooks.vocabulary import (
     words_of,
 )
 from pipeline.model.errors import InvalidSignal
+from pipeline.model.symbols import AssetClass
 
 #: The fields of a bar. `volume` beside one of them is the bar's.
 BAR = frozenset({"open", "high", "low", "close"})
@@ -38,9 +39,12 @@ _WAITING = one_of(
 _WAITING_PARTS = re.compile(
     r"stop|trail|takeprofit|trigger|iftouched|on(close|open)|limit(order|maker|on|if)|oco$|conditional"
 )
-_CLASSES = one_of(
-    """crypto cryptocurrency coin equity equities etf share shares stock stocks stk usequity usstock commonstock
-    spot"""
+_CLASSES: dict[str, AssetClass | None] = (
+    dict.fromkeys(one_of("crypto cryptocurrency coin"), AssetClass.CRYPTO)
+    | dict.fromkeys(
+        one_of("equity equities etf share shares stock stocks stk usequity usstock commonstock"), AssetClass.US_EQUITY
+    )
+    | {"spot": None}
 )
 _TESTS = one_of(
     """test testing paper demo sandbox sim simulation simulated dryrun dry backtest backtesting testnet practice mock
@@ -78,6 +82,7 @@ def read_terms(body: AlertFields, read: Collection[str], *, in_text: bool = Fals
         size=size_of(found),
         kind=_kind([*found.get(Term.KIND, ()), *found.get(Term.TYPE, ())]),
         time_in_force=_time_in_force(found.get(Term.TIME_IN_FORCE, ())),
+        asset_class=_asset_class(found.get(Term.ASSET_CLASS, ())),
         closes=any(not _is_off(value) for _, value in found.get(Term.REDUCE_ONLY, ())),
         for_exits=next((key for key, value in found.get(Term.FOR_EXITS, ()) if not _is_off(value)), None),
         unused=tuple(unused),
@@ -175,6 +180,14 @@ def _time_in_force(found: Collection[tuple[str, Any]]) -> tuple[str, str] | None
             raise _unsupported(key, f"{shown(value)} is not carried out; shares are ordered for the day, crypto as gtc")
         return key, word
     return None
+
+
+def _asset_class(found: Collection[tuple[str, Any]]) -> tuple[str, AssetClass] | None:
+    classes = [(key, named) for key, value in found if (named := _CLASSES[joined(str(value))]) is not None]
+    for key, named in classes[1:]:
+        if named is not classes[0][1]:
+            raise _unsupported(key, f"it names another class than {classes[0][0]}: send one of them")
+    return classes[0] if classes else None
 
 
 def _unsupported(key: str, message: str) -> InvalidSignal:

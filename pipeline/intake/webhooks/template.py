@@ -25,15 +25,19 @@ def read(sent: Mapping[str, Any], template: Template, *, sizes: bool) -> Alert:
         InvalidSignal: a value is missing or cannot be read.
     """
     body = {field: _value_of(sent, field, getattr(template, field)) for field in _FIELDS}
-    for key, value in _unmapped(sent, {str(getattr(template, field)) for field in _FIELDS}):
+    unmapped = list(_unmapped(sent, {str(getattr(template, field)) for field in _FIELDS}))
+    for key, value in unmapped:
         refuse_unread(key, value, sizes=sizes)
+    terms = {key: body[key] for key in _SIZES} | {
+        key: value for key, value in unmapped if term_of(key) is Term.ASSET_CLASS and isinstance(value, str)
+    }
     body["action"] = template.words.get(str(body["action"]), body["action"])
     return Alert(
         symbol=_needed(values.text(body, "symbol"), "symbol", template),
         action=_action(body, template),
         price=None if at_market(body) else values.number(body, "price"),
         at_market=at_market(body),
-        terms=read_terms(fields_of({key: body[key] for key in _SIZES}, {}), ()),
+        terms=read_terms(fields_of(terms, {}), ()),
         stop_price=values.number(body, "stop_price"),
         target_price=values.number(body, "target_price"),
         confidence=values.number(body, "confidence"),

@@ -6,7 +6,7 @@ from config.webhooks import WebhookSettings
 from pipeline.intake.webhooks.message import RefusalCode
 from pipeline.intake.webhooks.values import shown
 from pipeline.model.errors import InvalidSignal
-from pipeline.model.symbols import canonical
+from pipeline.model.symbols import AssetClass, asset_class, canonical
 
 # Where US shares are listed, by TradingView's names, and where crypto trades against dollars. The same letters at
 # another exchange are another company: LSE:BP is not NYSE:BP.
@@ -65,7 +65,16 @@ def our_symbol(sent: str, webhook: WebhookSettings) -> str:
         raise InvalidSignal(
             RefusalCode.NOT_SUPPORTED, f"{shown(sent)} is a pair of currencies, and not a share or crypto"
         )
+    _refuse_another_class(exchange, symbol, sent)
     return symbol
+
+
+def _refuse_another_class(exchange: str, symbol: str, sent: str) -> None:
+    """Refuse a share at an exchange for crypto, and the reverse: BINANCE:BTC is not the share BTC."""
+    traded = {AssetClass.CRYPTO: _CRYPTO, AssetClass.US_EQUITY: _US}
+    if exchange in _US | _CRYPTO and exchange not in traded[asset_class(symbol)]:
+        message = f"{shown(sent)}: {symbol} is {asset_class(symbol)}, which {exchange} does not trade"
+        raise InvalidSignal(RefusalCode.BAD_SYMBOL, message)
 
 
 def _refuse_other_classes(bare: str, sent: str) -> None:

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from config.webhooks import Template
 from tests.unit.webhooks.test_translate import read, refusal
 
 BUY = {"symbol": "AAPL", "action": "buy", "price": "71"}
+TEMPLATE = {"dialect": "template", "template": Template(symbol="{symbol}", action="{action}", price="{price}")}
 
 
 @pytest.mark.parametrize("symbol", ["\u017fPY", "A\ufb00", "BR\u212a.B", "NASDAQ:\u017fPY", "BTCU\u017fDT"])
@@ -148,3 +150,36 @@ def test_a_text_without_a_symbol_is_no_order_for_a_symbol_of_that_name(text: str
 def test_a_close_or_a_side_under_a_key_that_is_not_read_is_refused(action: str, key: str, value: Any) -> None:
     assert refusal(BUY | {"action": action, key: value})[1].startswith(f"{key}: ")
     assert read(BUY | {"action": action, key: False}).signal["symbol"] == "AAPL"
+
+
+@pytest.mark.parametrize(
+    ("words", "key"),
+    [
+        ({"symbol": "ETH", "class": "crypto"}, "class"),
+        ({"symbol": "ETH", "asset_type": "Cryptocurrency"}, "asset_type"),
+        ({"symbol": "BTCUSD", "class": "stock"}, "class"),
+        ({"symbol": "BTC/USD", "secType": "STK"}, "secType"),
+        ({"symbol": "BTCUSD", "class": "crypto", "asset_class": "us_equity"}, "asset_class"),
+        ({"symbol": "BINANCE:BTC"}, "'BINANCE:BTC'"),
+        ({"symbol": "BTC", "exchange": "COINBASE"}, "'COINBASE:BTC'"),
+        ({"symbol": "NASDAQ:BTCUSD"}, "'NASDAQ:BTCUSD'"),
+    ],
+)
+def test_a_symbol_of_another_class_than_the_alert_names_is_refused(words: dict[str, Any], key: str) -> None:
+    assert refusal(BUY | words)[1].startswith(f"{key}: ")
+    if "exchange" not in words:
+        assert refusal(BUY | words, **TEMPLATE)[1].startswith(f"{key}: ")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"symbol": "ETHUSD", "class": "crypto"},
+        {"symbol": "BTCUSD", "class": "spot"},
+        {"symbol": "BINANCE:BTCUSDT", "asset_class": "crypto"},
+        {"symbol": "NYSE:BRK.B", "class": "stock"},
+    ],
+)
+def test_a_symbol_of_the_class_that_the_alert_names_is_read(words: dict[str, Any]) -> None:
+    assert read(BUY | words).signal == read(BUY | {"symbol": words["symbol"]}).signal
+    assert read(BUY | words, **TEMPLATE).signal == read(BUY | {"symbol": words["symbol"]}).signal

@@ -150,7 +150,7 @@ READ: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"order_class": "simple"}, {}),
     ({"time_in_force": "day"}, {}),
     ({"timeInForce": "DAY"}, {}),
-    ({"symbol": "BTCUSD", "ticker": "BTCUSD", "tif": "gtc"}, {"symbol": "BTC/USD"}),
+    ({"symbol": "BTCUSD", "ticker": "BTCUSD", "class": "crypto", "tif": "gtc"}, {"symbol": "BTC/USD"}),
     ({"extended_hours": False, "cancel": "false"}, {}),
     ({"leverage": 1}, {}),
     ({"leverage": "1x"}, {}),
