@@ -19,6 +19,10 @@ _ALL = Decimal(100)
 _OF_A_POSITION = (SizeUnit.OF_POSITION, SizeUnit.PERCENT)
 _OF_WHAT = "it does not say of what it is a percentage: write equity_percent for an entry"
 _FOR_A_CLOSE = 'a share of the position is only closed: write "action": "close", or equity_percent for an entry'
+_KIND = (
+    "order.type of the executor decides between a limit and a market order, whatever the alert says: the alert's "
+    "limit is the price of the signal, and a limit order adds order.collar_percent to it"
+)
 _NO_PRICE = (
     'an entry needs the price at the time of the alert: add "price": "{{close}}" to its message, '
     'or in plain text `buy AAPL at {{close}}`; or "price": "market", for which the market\'s price is read'
@@ -66,7 +70,8 @@ def compose(alert: Alert, webhook: WebhookSettings) -> tuple[dict[str, Any], tup
         "executors": _executors(alert, webhook),
     }
     unused = f"not used: {', '.join(alert.terms.unused)[:300]}" if alert.terms.unused else None
-    notes = (*alert.notes, *(note for note in (order.note, unused) if note is not None))
+    kind = _KIND if (alert.limited or alert.terms.kind is not None) and not closes else None
+    notes = (*alert.notes, *(note for note in (order.note, kind, unused) if note is not None))
     return {key: value for key, value in fields.items() if value is not None}, notes
 
 

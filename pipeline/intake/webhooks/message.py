@@ -111,6 +111,8 @@ class Alert:
     price: Decimal | None = None
     #: Whether the alert asks for the market's price.
     at_market: bool = False
+    #: Whether the alert has a limit price.
+    limited: bool = False
     terms: OrderTerms = field(default_factory=OrderTerms)
     stop_price: Decimal | None = None
     target_price: Decimal | None = None

@@ -119,6 +119,7 @@ def common(body: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     """Return the fields of an alert that every dialect writes in the same way."""
     executors = body.get("executors")
     return {
+        "limited": values.first(body, *_LIMIT)[1] is not None,
         "position": values.position(body, *_POSITION),
         "previous": values.position(body, *_PREVIOUS),
         "position_size": values.number(body, *_SIZE),

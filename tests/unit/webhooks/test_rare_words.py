@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from config.webhooks import Template
@@ -28,3 +30,17 @@ def test_a_kind_of_order_that_waits_is_refused_in_rarer_words_too(key: str, kind
 def test_the_senders_own_word_for_a_type_is_not_a_kind(word: str) -> None:
     assert read(BUY | {"type": word}).signal["symbol"] == "AAPL"
     assert read(BUY | {"type": word}, **TEMPLATE).signal["symbol"] == "AAPL"
+
+
+@pytest.mark.parametrize(
+    ("more", "noted"),
+    [
+        ({"orderType": "limit", "limitPrice": 70}, True),
+        ({"limit_price": 70}, True),
+        ({"type": "market"}, True),
+        ({}, False),
+        ({"action": "close", "orderType": "market"}, False),
+    ],
+)
+def test_a_note_says_that_the_executor_decides_about_the_kind_of_order(more: dict[str, Any], *, noted: bool) -> None:
+    assert any(note.startswith("order.type of the executor") for note in read(BUY | more).notes) is noted
