@@ -48,7 +48,7 @@ _CLASSES: dict[str, AssetClass | None] = (
 )
 _TESTS = one_of(
     """test testing paper demo sandbox sim simulation simulated dryrun dry backtest backtesting testnet practice mock
-    replay virtual staging"""
+    replay virtual staging off dev development disabled"""
 )
 _GTC = one_of("gtc goodtilcanceled goodtilcancelled goodtillcanceled goodtillcancelled")
 
@@ -200,6 +200,7 @@ _REFUSED = {
     Term.OPTION: "names an option; only shares and crypto are traded",
     Term.ASSET_CLASS: "is not traded; only shares and crypto are",
     Term.LEVERAGE: "is not carried out; the executor decides how much is bought on margin",
+    Term.OTHER: "is not carried out: remove it, and send the alert when the order is to go",
     Term.TEST: "says that this message is a test; nothing was recorded",
     Term.LIVE: "says that this message is not for real; nothing was recorded",
     Term.MODE: "says that this message is not for real; nothing was recorded",

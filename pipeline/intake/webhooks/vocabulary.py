@@ -43,6 +43,8 @@ class Term(StrEnum):
     #: Shares, crypto, options …
     ASSET_CLASS = auto()
     OPTION = auto()
+    #: Instructions that no order follows here.
+    OTHER = auto()
     #: Not a real order when it is true.
     TEST = auto()
     #: Not a real order when it is false.
@@ -54,7 +56,7 @@ class Term(StrEnum):
 _SPELLINGS = {
     Term.QUANTITY: """quantity qty contracts order_contracts order_quantity order_qty shares share units coins q
         num_shares number_of_shares share_count trade_quantity trade_qty""",
-    Term.AMOUNT: "amount size order_size order_amount trade_size trade_amount amount_per_trade pos_size",
+    Term.AMOUNT: "amount amt size sz order_size order_amount trade_size trade_amount amount_per_trade pos_size",
     Term.VOLUME: "volume vol",
     Term.NOTIONAL: """notional notional_usd notional_value notional_amount dollar_amount dollars usd usd_amount
         amount_usd amount_in_usd usd_size quote_amount quote_qty quote_quantity quote_order_qty quote_size cash
@@ -84,11 +86,16 @@ _SPELLINGS = {
     Term.OPTION: """option_type option options option_symbol option_contract call_put put_call right strike
         strike_price strikes strike_count strikes_away intrinsic_value expiration expiration_date expiration_type
         expiry expiry_date exp_date maturity dte days_to_expiration legs leg moneyness""",
-    Term.TEST: """test is_test testing test_mode test_order test_only test_net is_test_net use_test_net dry_run
-        is_dry_run dry simulate simulated simulation sim is_simulated sandbox use_sandbox is_sandbox paper is_paper
+    Term.OTHER: """post_only maker_only callback callback_rate activation_price cancel_after delay delay_s delay_ms
+        delay_seconds delay_minutes execute_after execute_at""",
+    Term.TEST: """disabled is_disabled paused is_paused alert_only alerts_only signal_only notify_only notification_only
+        no_trade do_not_trade log_only test is_test testing test_mode test_order test_only test_net is_test_net
+        use_test_net dry_run is_dry_run dry simulate simulated simulation sim is_simulated sandbox use_sandbox is_sandbox paper is_paper
         paper_trading paper_trade paper_mode demo is_demo demo_mode mock validate_only validate preview what_if
         backtest is_backtest practice""",
-    Term.LIVE: "live is_live live_trading live_mode enabled is_enabled active is_active real real_money",
+    Term.LIVE: """live is_live live_trading live_mode enabled is_enabled active is_active real real_money
+        execute do_execute trade_enabled trading_enabled enable_trading auto_trade auto_trading place_order
+        send_order""",
     Term.MODE: """mode env environment trading_mode trade_mode account_type account_mode execution_mode order_mode
         run_mode flag flags""",
 }
@@ -102,11 +109,29 @@ _WORDS = one_of(
     trail trailing stop sl tp take target targets trigger oco oto bracket iceberg hidden aon
     tif duration gtc gtd ioc fok
     option options strike strikes expiry expiration leg legs call put dte
-    test testnet dry paper demo sandbox simulate simulated simulation
+    test testing testnet dry paper demo sandbox simulate simulated simulation
     """
 )
-# In a key whose words are joined, only these are found: the short ones are parts of other words.
-_LONG_WORDS = tuple(word for word in _WORDS if len(word) >= 5)  # noqa: PLR2004 -- `latest`, `resize`
+# These are found at the beginning or the end of joined words; shorter ones are parts of other words.
+_LONG_WORDS = tuple(word for word in _WORDS if len(word) >= 5 and word != "testing")  # noqa: PLR2004 -- `latest`
+# These are the beginning or the end of other words: `mistake`, `proportion`, `capitalization`.
+_WORDS |= one_of(
+    """
+    allocation allocate investment invest capital budget stake fraction portion multiplier multiple amt sz limit limits
+    lmt callback activation cancel delay exposure
+    """
+)
+# A key that consists of these and of the words above is several words that are joined.
+_BESIDE = one_of(
+    """
+    account base buy by close daily day entry exit fixed for id initial is long loss max min mode my number num of only
+    open order orders per position price profit quote rate ratio sell short symbol the to total trade trading type
+    use value
+    """
+)
+_LONGEST = 64
+_EVERY = "|".join(_WORDS | _BESIDE)
+_JOINED = re.compile(f"(?:{_EVERY})*(?:{'|'.join(_WORDS)})(?:{_EVERY})*")
 
 #: Keys that describe the sender's position, and not the order.
 POSITION_SIZES = one_of("market_position_size prev_market_position_size position_size prev_position_size")
@@ -131,9 +156,14 @@ def term_of(key: str) -> Term | None:
 def may_change_the_order(key: str) -> bool:
     """Return whether the name of an unknown key has a word of the list in it."""
     words = words_of(key)
-    if len(words) == 1:
-        return words[0] in _WORDS or words[0].startswith(_LONG_WORDS) or words[0].endswith(_LONG_WORDS)
-    return not _WORDS.isdisjoint(words)
+    if not _WORDS.isdisjoint(words) or any(map(_is_joined, words)):
+        return True
+    return len(words) == 1 and (words[0].startswith(_LONG_WORDS) or words[0].endswith(_LONG_WORDS))
+
+
+def _is_joined(word: str) -> bool:
+    """Return whether *word* is several words without anything between them, one of which is of the list."""
+    return len(word) <= _LONGEST and _JOINED.fullmatch(word) is not None
 
 
 _TERMS = {joined(name): term for term, names in _SPELLINGS.items() for name in names.split()}

@@ -68,7 +68,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"trailPercent": 1}, "trailPercent"),
     ({"trail_amount": 1}, "trail_amount"),
     ({"trailingStop": {"percent": 1}}, "trailingStop"),
-    ({"post_only": True, "iceberg_qty": 1}, "iceberg_qty"),
+    ({"iceberg_qty": 1}, "iceberg_qty"),
     ({"tp1": 75, "tp2": 80}, "tp1"),
     ({"stop_loss_percent": 2}, "stop_loss_percent"),
     ({"targets": [{"price": 75, "percent": 50}]}, "targets"),

@@ -44,3 +44,41 @@ def test_the_senders_own_word_for_a_type_is_not_a_kind(word: str) -> None:
 )
 def test_a_note_says_that_the_executor_decides_about_the_kind_of_order(more: dict[str, Any], *, noted: bool) -> None:
     assert any(note.startswith("order.type of the executor") for note in read(BUY | more).notes) is noted
+
+
+JOINED = """riskpct riskusd buyqty sellqty fixedqty qtyusd lotsize fixedsize accountpct slpct tppct stoplimit
+    takeprofit1 ocoorder demoaccount istesting maxriskpct slprice my_slpct"""
+UNLISTED = """allocation investment capital budget stake fraction portion multiplier amt sz limit callbackRate
+    activation_price cancelAfter delay post_only disabled alert_only limitpct capitalpct"""
+HARMLESS = """latest contest testimonial description comment strategy_notes mistake proportion market_capitalization
+    refraction basis is_delayed symbolname"""
+
+
+@pytest.mark.parametrize("key", [*JOINED.split(), *UNLISTED.split()])
+def test_a_key_that_contains_a_word_of_the_list_is_refused(key: str) -> None:
+    for value in (5, True, "5"):
+        assert refusal(BUY | {key: value})[1].startswith(f"{key}: ")
+        assert refusal(BUY | {key: value}, **TEMPLATE)[1].startswith(f"{key}: ")
+    assert read(BUY | {"x": {"comment": key}}).signal["symbol"] == "AAPL"
+
+
+@pytest.mark.parametrize("key", HARMLESS.split())
+def test_a_key_whose_letters_merely_contain_one_is_read_over(key: str) -> None:
+    assert read(BUY | {key: "5"}).signal["symbol"] == "AAPL"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("execute", False),
+        ("trading_enabled", "false"),
+        ("tradingEnabled", False),
+        ("mode", "off"),
+        ("mode", "dev"),
+        ("environment", "Development"),
+        ("flags", ["disabled"]),
+    ],
+)
+def test_an_alert_that_is_not_for_real_is_refused(key: str, value: Any) -> None:
+    assert refusal(BUY | {key: value})[1].startswith(f"{key}: ")
+    assert read(BUY | {"execute": True, "trading_enabled": "true", "mode": "live"}).signal["symbol"] == "AAPL"
