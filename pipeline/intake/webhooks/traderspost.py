@@ -60,7 +60,7 @@ def read(sent: Mapping[str, Any], now: datetime) -> Alert:
         stop_price=_stop(price, action, body),
         target_price=_target(price, action, body),
         notes=notes,
-        **common(body, now) | ({"intent": Intent.OPEN} if opens else {}),
+        **common(body, now, legs=("stop_loss", "take_profit")) | ({"intent": Intent.OPEN} if opens else {}),
     )
 
 

@@ -1,12 +1,13 @@
 """Read TradingView's alerts in JSON: its placeholders under their usual names, and the fields of our signals."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from pipeline.intake.webhooks import values
-from pipeline.intake.webhooks.fields import AlertFields, fields_of
+from pipeline.intake.webhooks.agreement import refuse_lone_size, refuse_objects, refuse_two, same
+from pipeline.intake.webhooks.fields import AlertFields, fields_of, is_absent
 from pipeline.intake.webhooks.message import Alert, AlertAction, OrderTerms, RefusalCode, SentPosition
 from pipeline.intake.webhooks.order_terms import read_terms
 from pipeline.intake.webhooks.vocabulary import joined
@@ -46,6 +47,19 @@ _CLOSES = {
     **dict.fromkeys(("buy_to_close", "buy_to_cover"), AlertAction.CLOSE_SHORT),
 }
 # The fields of a strategy or a bar are often sent in an object of their own.
+_OF_ORDER = (
+    *_SYMBOL,
+    *_ACTION,
+    *_POSITION,
+    *_PREVIOUS,
+    *_SIZE,
+    *_PRICE,
+    *_LIMIT,
+    *STOP,
+    *TARGET,
+    "intent",
+    "executors",
+)
 _INNER = ("bar", "strategy", "strategy_info", "order")
 
 
@@ -115,8 +129,19 @@ def _bare(symbol: str) -> str:
     return "".join(letter for letter in symbol.rpartition(":")[2].upper() if letter.isalnum())
 
 
-def common(body: Mapping[str, Any], now: datetime) -> dict[str, Any]:
-    """Return the fields of an alert that every dialect writes in the same way."""
+def common(body: Mapping[str, Any], now: datetime, *, legs: Collection[str] = ()) -> dict[str, Any]:
+    """Return the fields of an alert that every dialect writes in the same way. *legs* may be objects.
+
+    Raises:
+        InvalidSignal: one of them cannot be read, or is contradicted by another.
+    """
+    refuse_objects(body, COMMON.difference(legs, ("executors",)))
+    refuse_two(body, STOP)
+    refuse_two(body, TARGET)
+    for name in (*_PRICE, *_LIMIT):
+        if body.get(name) is not False and str(body.get(name)).strip().lower() != "market":
+            values.number(body, name)
+    refuse_lone_size(body, _POSITION)
     executors = body.get("executors")
     return {
         "limited": values.first(body, *_LIMIT)[1] is not None,
@@ -177,7 +202,7 @@ def _names(sent: Any) -> tuple[str, ...]:
     return tuple(names)
 
 
-# A field of the body itself wins over the same field of an inner object, but for the symbol and the action.
+# A field of the body itself wins over the same field of an inner object, but for what would be another order.
 def _flat(sent: Mapping[str, Any]) -> AlertFields:
     top, flat = fields_of(sent, KNOWN), AlertFields()
     for name in _INNER:
@@ -187,14 +212,22 @@ def _flat(sent: Mapping[str, Any]) -> AlertFields:
             inner.pop("time", None)
             if name == "bar":
                 inner.pop("volume", None)
+            _refuse_others(inner, flat)
             flat.take(inner)
-    for name in (*_SYMBOL, *_ACTION):
-        inside, outside = flat.get(name), top.get(name)
-        if isinstance(inside, str) and isinstance(outside, str) and inside and outside:
-            read_as = _bare if name in _SYMBOL else values.action_word
-            if read_as(inside) != read_as(outside):
-                both = f"{values.shown(inside)} and {values.shown(outside)}"
-                message = f"{top.sent(name)}: {both} differ: send one of them"
-                raise InvalidSignal(RefusalCode.NOT_UNDERSTOOD, message)
+    _refuse_others(flat, top)
     flat.take(top)
     return flat
+
+
+def _refuse_others(inside: AlertFields, outside: AlertFields) -> None:
+    """Refuse a field of an inner object that has another value outside of it and would make another order."""
+    for name in _OF_ORDER:
+        one, other = inside.get(name), outside.get(name)
+        if is_absent(one) or is_absent(other):
+            continue
+        read_as = _bare if name in _SYMBOL else values.action_word if name in _ACTION else str
+        texts = isinstance(one, str) and isinstance(other, str)
+        if not (same(read_as(one), read_as(other)) if texts else same(one, other)):
+            both = f"{values.shown(one)} and {values.shown(other)}"
+            message = f"{outside.sent(name)[:60]}: {both} differ: send one of them"
+            raise InvalidSignal(RefusalCode.NOT_UNDERSTOOD, message)

@@ -90,7 +90,8 @@ _SPELLINGS = {
         delay_seconds delay_minutes execute_after execute_at""",
     Term.TEST: """disabled is_disabled paused is_paused alert_only alerts_only signal_only notify_only notification_only
         no_trade do_not_trade log_only test is_test testing test_mode test_order test_only test_net is_test_net
-        use_test_net dry_run is_dry_run dry simulate simulated simulation sim is_simulated sandbox use_sandbox is_sandbox paper is_paper
+        use_test_net dry_run is_dry_run
+        dry simulate simulated simulation sim is_simulated sandbox use_sandbox is_sandbox paper is_paper
         paper_trading paper_trade paper_mode demo is_demo demo_mode mock validate_only validate preview what_if
         backtest is_backtest practice""",
     Term.LIVE: """live is_live live_trading live_mode enabled is_enabled active is_active real real_money
