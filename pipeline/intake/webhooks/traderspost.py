@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from pipeline.intake.webhooks import values
-from pipeline.intake.webhooks.fields import fields_of
+from pipeline.intake.webhooks.fields import fields_of, is_absent
 from pipeline.intake.webhooks.message import Alert, AlertAction, RefusalCode
 from pipeline.intake.webhooks.order_terms import read_terms
 from pipeline.intake.webhooks.tradingview import (
@@ -97,6 +97,13 @@ def _target(price: Decimal | None, action: AlertAction, body: Mapping[str, Any])
 def _leg(
     sent: Mapping[str, Any], name: str, price: Decimal | None, *, up: bool, absolute: tuple[str, ...]
 ) -> Decimal | None:
+    found = [key for key, value in sent.items() if not is_absent(value) and key != "type"]
+    others = [key for key in found if key not in (*absolute, "percent", "amount")]
+    if others or len(found) > 1:
+        message = (
+            f"{name}: {shown((others or found)[-1])} is not read there: send one of {absolute[0]}, percent or amount"
+        )
+        raise InvalidSignal(RefusalCode.NOT_SUPPORTED, message)
     fixed = values.number(sent, *absolute)
     if fixed is not None:
         return fixed

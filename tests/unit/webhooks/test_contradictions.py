@@ -240,3 +240,11 @@ def test_an_inner_object_that_states_another_order_is_refused(words: dict[str, A
 )
 def test_the_same_value_may_be_sent_twice(words: dict[str, Any]) -> None:
     assert str(read(BUY | words).signal["entry_price"]) == "71"
+
+
+@pytest.mark.parametrize("leg", ["stopLoss", "takeProfit"])
+@pytest.mark.parametrize(
+    "inner", [{"offset": 2}, {"percent": 5, "amount": 3}, {"price": 60, "percent": 5}, {"price": 60, "quantity": 5}]
+)
+def test_what_is_not_read_of_a_leg_is_refused(leg: str, inner: dict[str, Any]) -> None:
+    assert refusal({"ticker": "AAPL", "action": "buy", "price": 71, leg: inner})[1].startswith(f"{leg}: ")
