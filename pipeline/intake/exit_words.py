@@ -9,31 +9,45 @@ from typing import Any
 _PLACEHOLDER = re.compile(r"\{\{[^}]*\}\}")
 # In text, `close:` and `close=` are the price of a bar. `sell` may open a short position, but it mostly closes one.
 _WORD = re.compile(
-    r"(?:\b|_)(?:closed?|closing|exit|exits|flat|flatten|reverse|flip|cover|sell|closelong|closeshort|closeall|exitlong"
-    r"|exitshort)(?:\b|_)(?![\"']?\s*[:=])",
+    r"(?:\b|_)(?:closed?|closing|exit|exits|flat|flatten|reverse|flip|cover|sell|stc|liquidate|liquidation|unwind|trim"
+    r"|reduce(?!_?only)|stopped|scale[\s_-]?out|take[\s_-]?profit(?!\s*\$?\d)"
+    r"|(?:close|exit)_?(?:position|long|short|all|buy|sell))(?:\b|_)"
+    r"(?![\"']?\s*[:=])",
     re.IGNORECASE,
 )
 _OPENS = re.compile(r"\bsell_(?:short|to_open)\b", re.IGNORECASE)
-_KEYS = re.compile(r"(?:close|exit)_?(?:percent|pct|percentage)|reduce_?only|percent_?of_?position", re.IGNORECASE)
+_KEYS = (
+    r"(?:close|exit)_?(?:percent|pct|percentage|position|all|long|short)|(?:is_?)?(?:exit|flatten)"
+    r"|(?:reduce|close)_?only|percent_?of_?position"
+)
+# A no, or nothing, after one of these keys is no exit.
+_NO = r"\s|[\"',;}]|$|\[\s*\]|\{\s*\}|(?:false|no|off|none|null|0(?:\.0*)?)(?![\w.])"
+_KEY_IN_TEXT = re.compile(rf"\b(?:{_KEYS})[\"']?\s*[:=]\s*[\"']?(?!{_NO})", re.IGNORECASE)
+# A purchase of a sender who is short, before or after it, closes something.
+_BUYS = re.compile(r"[:=]\s*[\"']?buy\b", re.IGNORECASE)
+_SHORT = re.compile(r"(?:position|sentiment)(?:_?side)?[\"']?\s*[:=]\s*[\"']?(?:short|bearish)\b", re.IGNORECASE)
 _DEEPEST = 16
 
 
 def reads_as_exit(raw: Any) -> bool:
     """Return whether *raw*, a body or a signal as it was sent, may be an exit."""
-    if isinstance(raw, str):
-        with suppress(ValueError, RecursionError):
+    written = raw if isinstance(raw, str) else ""
+    with suppress(ValueError, TypeError, RecursionError):
+        if isinstance(raw, str):
             raw = json.loads(raw)
+        else:
+            written = json.dumps(raw, default=str)
+    if _KEY_IN_TEXT.search(written) or (_BUYS.search(written) and _SHORT.search(written)):
+        return True
     return any(_WORD.search(_OPENS.sub("", _PLACEHOLDER.sub("", text))) for text in _texts(raw))
 
 
 def _texts(value: Any, depth: int = 0) -> Iterator[str]:
-    """Yield the texts of a value, and `close` for a key that only an exit has."""
+    """Yield the texts of a value."""
     if isinstance(value, str):
         yield value
     elif depth < _DEEPEST and isinstance(value, Mapping):
-        for key, inner in value.items():
-            if _KEYS.fullmatch(str(key)) and inner not in (None, "", False, 0):
-                yield "close"
+        for inner in value.values():
             yield from _texts(inner, depth + 1)
     elif depth < _DEEPEST and isinstance(value, list):
         for inner in value:
