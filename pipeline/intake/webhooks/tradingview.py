@@ -226,8 +226,11 @@ def _refuse_others(inside: AlertFields, outside: AlertFields) -> None:
         if is_absent(one) or is_absent(other):
             continue
         read_as = _bare if name in _SYMBOL else values.action_word if name in _ACTION else str
-        texts = isinstance(one, str) and isinstance(other, str)
-        if not (same(read_as(one), read_as(other)) if texts else same(one, other)):
+        if isinstance(one, str) and isinstance(other, str):
+            agree = same(read_as(one), read_as(other))
+        else:
+            agree = same(one, other)
+        if not agree:
             both = f"{values.shown(one)} and {values.shown(other)}"
             message = f"{outside.sent(name)[:60]}: {both} differ: send one of them"
             raise InvalidSignal(RefusalCode.NOT_UNDERSTOOD, message)

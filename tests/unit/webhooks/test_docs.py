@@ -4,6 +4,9 @@ import json
 import re
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from config.webhooks import WebhookSettings
 from pipeline.intake.webhooks.body import SECRET_KEYS, read_body
@@ -11,6 +14,7 @@ from pipeline.intake.webhooks.message import RefusalCode
 from pipeline.intake.webhooks.tradingview import SOURCE_ID
 from pipeline.intake.webhooks.translate import RESEND_WITHIN, Identity, translate
 from pipeline.intake.webhooks.values import FIRED
+from tests.unit.webhooks.test_translate import read, refusal
 
 PAGE = (Path(__file__).parents[3] / "pipeline/docs/webhooks.md").read_text("utf-8")
 NOW = datetime(2026, 1, 30, 14, 31, 7, tzinfo=UTC)
@@ -49,3 +53,17 @@ def test_the_messages_that_the_page_proposes_become_entries() -> None:
         translation = translate(read_body(filled.encode()), WebhookSettings(name="mine"), now=NOW)
         assert translation.identity is Identity.FIRED
         assert translation.signal["symbol"] == "AAPL"
+
+
+@pytest.mark.parametrize("key", ["sl", "tp", "quantity", "orderType", "timeInForce", "quantityType"])
+@pytest.mark.parametrize("no", [0, False, "none"])
+def test_a_no_is_refused_where_the_page_says_so(key: str, no: Any) -> None:
+    refusal({"symbol": "AAPL", "action": "buy", "price": "71", key: no})
+
+
+@pytest.mark.parametrize("key", ["sl", "quantity", "orderType", "reduce_only", "test", "something"])
+@pytest.mark.parametrize("nothing", [None, "", False])
+def test_nothing_counts_as_a_missing_key(key: str, nothing: Any) -> None:
+    if nothing is False and key in ("sl", "quantity", "orderType"):
+        return
+    assert read({"symbol": "AAPL", "action": "buy", "price": "71", key: nothing}).signal["intent"] == "auto"
