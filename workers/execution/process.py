@@ -80,6 +80,8 @@ def work(
             raise
         log.warning("worker.stopped_waiting", error=str(error))
     finally:
+        # The lane may wait for the record, which nothing else ends when this process ends by an error.
+        record.stopping.set()
         lane.close()
         heartbeat.close()
         leases.close()

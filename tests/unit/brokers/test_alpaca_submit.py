@@ -117,6 +117,7 @@ def test_an_unknown_status_word_is_kept() -> None:
         (404, 40410000, "symbol not found: X"),
         (404, 40410000, "symbol not found: BURL"),
         (404, None, "asset not found for ROUTE"),
+        (403, 40310000, "account is not allowed to open short positions"),
     ],
 )
 def test_a_no_to_this_order_is_rejected_with_the_brokers_words(status: int, code: int, message: str) -> None:

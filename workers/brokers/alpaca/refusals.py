@@ -21,7 +21,7 @@ ACCOUNT_REFUSALS: Final[Mapping[str, str]] = {
 #: Messages in other words than those above: the account may only close positions.
 _ONLY_CLOSES: Final = re.compile(
     r"liquidation[- ]only|restricted to (liquidat|clos|reduc)|(close|closing|reduce)[- ]only"
-    r"|(account|you) (is|are) not (allowed|permitted|authorized) to open",
+    r"|(account|you) (is|are) not (allowed|permitted|authorized) to open (?!(a )?short)",
     re.IGNORECASE,
 )
 #: What the messages of refused orders begin with or contain, and what each means for an exit.
