@@ -152,7 +152,7 @@ def _is_kind(value: Any) -> bool:
     """Return whether a value names a kind of order, and not the sender's word for something else."""
     sent = str(value)
     waits = not _WAITING.isdisjoint(words_of(sent)) or _WAITING_PARTS.search(joined(sent)) is not None
-    return joined(sent) in _KINDS or (isinstance(value, str) and waits)
+    return joined(sent) in _KINDS or waits
 
 
 def _is_off(value: Any) -> bool:

@@ -139,7 +139,8 @@ def common(body: Mapping[str, Any], now: datetime, *, legs: Collection[str] = ()
     refuse_two(body, STOP)
     refuse_two(body, TARGET)
     for name in (*_PRICE, *_LIMIT):
-        if body.get(name) is not False and str(body.get(name)).strip().lower() != "market":
+        # Beside the price that counts, TradingView may write NaN.
+        if body.get(name) is not False and str(body.get(name)).strip().lower() not in ("market", "nan"):
             values.number(body, name)
     refuse_lone_size(body, _POSITION)
     executors = body.get("executors")

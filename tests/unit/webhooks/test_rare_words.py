@@ -24,6 +24,7 @@ def test_a_kind_of_order_that_waits_is_refused_in_rarer_words_too(key: str, kind
     assert refusal(BUY | {key: kind})[1].startswith(f"{key}: ")
     assert refusal(BUY | {key: kind}, **TEMPLATE)[1].startswith(f"{key}: ")
     assert refusal({"ticker": "AAPL", "sentiment": "long", key: kind} | BUY)[1].startswith(f"{key}: ")
+    assert refusal(BUY | {key: [kind]})[1].startswith(f"{key}: ")
 
 
 @pytest.mark.parametrize("word", ["momentum", "entry", "Long", "breakout", "buy the dip", "alert", "strategy"])
