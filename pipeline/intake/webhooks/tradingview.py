@@ -10,7 +10,7 @@ from pipeline.intake.webhooks.agreement import refuse_lone_size, refuse_objects,
 from pipeline.intake.webhooks.fields import AlertFields, fields_of, is_absent
 from pipeline.intake.webhooks.message import Alert, AlertAction, OrderTerms, RefusalCode, SentPosition
 from pipeline.intake.webhooks.order_terms import read_terms
-from pipeline.intake.webhooks.vocabulary import joined
+from pipeline.intake.webhooks.vocabulary import joined, one_of
 from pipeline.model.errors import InvalidSignal
 from pipeline.model.signals import Intent
 
@@ -35,31 +35,18 @@ _FROM_POSITION = {
     SentPosition.SHORT: AlertAction.SELL,
     SentPosition.FLAT: AlertAction.CLOSE,
 }
+_OPENING = (AlertAction.BUY, AlertAction.SELL, AlertAction.REVERSE)
+_CLOSING = frozenset(word for word, action in values.ACTIONS.items() if action not in _OPENING)
 # The side that a close names may be that of the position or of its order, or the close itself.
-_CLOSES = {
-    **dict.fromkeys(
-        ("long", "bull", "bullish", "sell", "close_long", "exit_long", "long_exit", "sell_to_close"),
-        AlertAction.CLOSE_LONG,
-    ),
-    **dict.fromkeys(
-        ("short", "bear", "bearish", "buy", "cover", "close_short", "exit_short", "short_exit"), AlertAction.CLOSE_SHORT
-    ),
-    **dict.fromkeys(("buy_to_close", "buy_to_cover"), AlertAction.CLOSE_SHORT),
-}
-# The fields of a strategy or a bar are often sent in an object of their own.
-_OF_ORDER = (
-    *_SYMBOL,
-    *_ACTION,
-    *_POSITION,
-    *_PREVIOUS,
-    *_SIZE,
-    *_PRICE,
-    *_LIMIT,
-    *STOP,
-    *TARGET,
-    "intent",
-    "executors",
+_CLOSES = dict.fromkeys(
+    one_of("long bull bullish sell close_long exit_long long_exit sell_to_close"), AlertAction.CLOSE_LONG
+) | dict.fromkeys(
+    one_of("short bear bearish buy close_short exit_short short_exit buy_to_close buy_to_cover cover"),
+    AlertAction.CLOSE_SHORT,
 )
+# Fields with which an alert would be another order; `close` may be that of a bar.
+_OF_ORDER = (*_SYMBOL, *_ACTION, *_POSITION, *_PREVIOUS, *_SIZE, *_PRICE[:-1], *_LIMIT, *STOP, *TARGET, "intent")
+# The fields of a strategy or a bar are often sent in an object of their own.
 _INNER = ("bar", "strategy", "strategy_info", "order")
 
 
@@ -136,8 +123,10 @@ def common(body: Mapping[str, Any], now: datetime, *, legs: Collection[str] = ()
         InvalidSignal: one of them cannot be read, or is contradicted by another.
     """
     refuse_objects(body, COMMON.difference(legs, ("executors",)))
-    refuse_two(body, STOP)
-    refuse_two(body, TARGET)
+    # A close has no stop and no target, so two of them do not hold it up.
+    if not any(values.action_word(str(body.get(name))) in _CLOSING for name in _ACTION):
+        refuse_two(body, STOP)
+        refuse_two(body, TARGET)
     for name in (*_PRICE, *_LIMIT):
         # Beside the price that counts, TradingView may write NaN.
         if body.get(name) is not False and str(body.get(name)).strip().lower() not in ("market", "nan"):

@@ -58,6 +58,7 @@ def test_an_inner_object_that_states_another_order_is_refused(words: dict[str, A
         {"order": {"price": 71.0}},
         {"close": 70.5},
         {"close": False},
+        {"bar": {"close": 70.5}, "close": 71},
         {"order_price": "NaN"},
         {"sl": "", "stop_loss": 60},
         {"market_position": "long", "positionSize": 7},
@@ -75,3 +76,10 @@ def test_the_same_value_may_be_sent_twice(words: dict[str, Any]) -> None:
 )
 def test_what_is_not_read_of_a_leg_is_refused(leg: str, inner: dict[str, Any]) -> None:
     assert refusal({"ticker": "AAPL", "action": "buy", "price": 71, leg: inner})[1].startswith(f"{leg}: ")
+
+
+@pytest.mark.parametrize("action", ["close", "Exit Long", "flat"])
+def test_two_stops_do_not_hold_up_a_close(action: str) -> None:
+    signal = read({"symbol": "AAPL", "action": action, "stop_loss": 60, "sl": 50}).signal
+
+    assert (signal["intent"], signal.get("stop_price")) == ("close", None)
