@@ -193,6 +193,19 @@ WITH superseded AS (
             (%(has_to_close)s AND e.action <> 'REVERSE' AND (%(action)s <> 'REVERSE' OR s.source <> 'tradewire:flip'))
             OR (%(action)s = 'FLAT' AND coalesce(s.strategy, '') = coalesce(%(closes_of)s::text, s.strategy, ''))
         )
+        -- What closes the part of another strategy is an exit, which this one does not carry out.
+        AND NOT (
+            coalesce(s.strategy, '') <> coalesce(%(closes_of)s::text, s.strategy, '')
+            AND EXISTS (
+                SELECT
+                FROM account_snapshot AS a
+                JOIN holding AS h USING (account_number)
+                WHERE a.executor_id = e.executor_id
+                    AND h.symbol = e.symbol
+                    AND h.strategy = coalesce(s.strategy, '')
+                    AND sign(h.quantity) = CASE e.action WHEN 'SELL' THEN 1 ELSE -1 END
+            )
+        )
         AND NOT EXISTS (
             SELECT
             FROM broker_order AS o

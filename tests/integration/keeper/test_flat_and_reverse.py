@@ -197,3 +197,18 @@ def test_a_second_reverse_within_the_window_leaves_the_other_half_of_the_first(m
 def test_what_contradicts_flat_and_reverse_is_refused(core: Core, wrong: dict[str, Any]) -> None:
     with pytest.raises(InvalidSignal):
         core.record_signal({"symbol": "AAPL"} | wrong)
+
+
+@pytest.mark.parametrize("action", ["FLAT", "REVERSE"])
+@pytest.mark.parametrize(("strategy", "ended"), [("mean", None), ("trend", "superseded")])
+def test_what_closes_the_position_of_another_strategy_is_not_ended(
+    make_core: Any, action: str, strategy: str, ended: str | None
+) -> None:
+    core: Core = make_core(executor_toml())
+    opened(core, "BUY", 10, strategy="mean")
+    opened(core, "BUY", 5, strategy="trend")
+    sold = core.send("AAPL", "SELL", strategy=strategy)
+
+    core.run(core.send("AAPL", action, strategy="trend"))
+
+    assert core.execution(sold)["reason_code"] == ended
