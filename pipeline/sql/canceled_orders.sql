@@ -44,7 +44,7 @@ WHERE c.executor_id = %(executor_id)s
             FROM execution AS e
             WHERE e.executor_id = c.executor_id
                 AND e.symbol = c.symbol
-                AND lower(e.action::text) = c.side
+                AND (lower(e.action::text) = c.side OR e.action IN ('FLAT', 'REVERSE'))
                 AND e.state IN ('queued', 'held', 'submitting', 'unknown')
         )
     )

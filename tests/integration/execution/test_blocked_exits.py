@@ -355,3 +355,18 @@ def test_a_flip_follows_when_the_rest_of_a_close_is_closed(make_core: MakeCore) 
     follow_ups(core)
 
     assert flips(core) == [str(sold)]
+
+
+@pytest.mark.parametrize("action", ["FLAT", "REVERSE"])
+def test_a_stop_is_not_placed_again_before_a_flat_or_reverse_went(core: Core, action: str) -> None:
+    filled(core, quantity=10)
+    stop = placed(core)
+    closing = core.send("AAPL", action, source="manual")
+    assert core.run(closing)["reason_code"] == "foreign_canceled"
+    until(lambda: status(core, stop) == "canceled")
+
+    assert restore(core) == 0
+
+    runs_until(core, closing, "accepted", "filled")
+    follow_to(core, closing, "filled")
+    assert ours(core)[1:] == [("sell", "10", "filled")]
