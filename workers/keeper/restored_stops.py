@@ -10,6 +10,7 @@ import structlog
 
 from pipeline.model.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable
 from pipeline.model.orders import BrokerOrder, OrderSide, OrderStatus
+from pipeline.model.symbols import AssetClass, asset_class
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 from workers.account.runtime import ExecutorRuntime
@@ -17,6 +18,7 @@ from workers.brokers.protocol import Accepted, Duplicate, Rejected
 from workers.execution.broker_orders import LAST_WORDS
 from workers.execution.replaced_orders import in_its_place, is_replaced
 from workers.keeper.protective_stops import equal_stop
+from workers.rules.sizing import rounded_down
 
 log = structlog.get_logger(__name__)
 
@@ -69,7 +71,11 @@ class RestoredStops:
         if position is None or (position.quantity > 0) is not (order.side is OrderSide.SELL):
             return Decimal(0)
         left = (order.quantity or Decimal(0)) - order.filled_quantity
-        return min(left, abs(position.available))
+        unprotected = min(left, abs(position.available))
+        if order.stop is None or order.stop.time_in_force == "day" or asset_class(order.symbol) is AssetClass.CRYPTO:
+            return unprotected
+        # The broker takes fractions of a share in day orders only. If that is all, its refusal is reported.
+        return rounded_down(unprotected, Decimal(1)) or unprotected
 
     def _restore(self, canceled: _CanceledOrder, order: BrokerOrder, quantity: Decimal) -> bool:
         outcome = self.runtime.urgent.submit_paid(equal_stop(order, quantity))

@@ -370,3 +370,20 @@ def test_a_stop_is_not_placed_again_before_a_flat_or_reverse_went(core: Core, ac
     runs_until(core, closing, "accepted", "filled")
     follow_to(core, closing, "filled")
     assert ours(core)[1:] == [("sell", "10", "filled")]
+
+
+def test_a_stop_that_takes_no_fraction_is_placed_again_for_the_whole_shares(make_core: MakeCore) -> None:
+    core = make_core(executor_toml().replace('method = "quantity"', 'fractional = true\nmethod = "quantity"'))
+    core.prices(AAPL=100)
+    filled(core, quantity=3.5, strategy="one")
+    filled(core, quantity=6.5, strategy="two")
+    stop = placed(core)
+    core.run(sold := core.send("AAPL", "SELL", source="manual", strategy="one"))
+    runs_until(core, sold, "accepted", "filled")
+    follow_to(core, sold, "filled")
+    follow_ups(core)
+
+    assert restore(core) == 1
+
+    [again_] = [order for order in core.orders() if order["client_order_id"] == f"restored-{stop['id']}"]
+    assert (again_["qty"], again_["time_in_force"]) == ("6", "gtc")
