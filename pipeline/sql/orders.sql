@@ -161,7 +161,7 @@ WHERE client_order_id = ANY(%(client_order_ids)s)
 -- Why the broker refused the newest exit of the symbol, where another order or another form would be taken.
 SELECT refused
 FROM (
-    SELECT e.reason_facts ->> 'refused' AS refused
+    SELECT e.reason_facts ->> 'refused' AS refused, e.state
     FROM broker_order AS o
     JOIN execution AS e USING (execution_id, generation)
     WHERE o.executor_id = %(executor_id)s
@@ -172,6 +172,8 @@ FROM (
     LIMIT 1
 ) AS newest
 WHERE refused IS NOT NULL
+    -- What was left as dust says nothing of a later exit.
+    AND NOT (refused = 'too_small' AND state = 'skipped')
 
 -- name: origin
 -- The source of the first try of an exit.

@@ -119,6 +119,8 @@ class OrderRow:
     filled_at: datetime | None
     #: The quantity that an exit left out, since the broker never takes it.
     dust: Decimal = Decimal(0)
+    #: The quantity that is left to a further exit.
+    rest: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, kw_only=True)

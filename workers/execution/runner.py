@@ -136,7 +136,7 @@ class ExecutionRunner:
         took_ms = (time.monotonic() - sent_at) * 1000
         reached("worker.after_send")
         order, age = intended.order, claimed.now - claimed.created_at
-        transition = after_submit(outcome, age=age, role=order.role, quantity=order.quantity)
+        transition = after_submit(outcome, age=age, role=order.role, quantity=order.quantity, rest=order.rest)
         self.results.record(claimed, intended, outcome, transition, took_ms=took_ms)
 
     def _next_of_symbol(self, claimed: ClaimedExecution) -> UUID | None:

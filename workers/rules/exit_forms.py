@@ -1,16 +1,15 @@
 """Bring an exit into the form that the broker takes: whole units now, the rest at the open, or never. Pure."""
 
 from dataclasses import replace
-from decimal import ROUND_DOWN, Decimal
+from decimal import Decimal
 
 from pipeline.model.reasons import Code, Reason
 from pipeline.model.symbols import AssetClass
 from workers.brokers.protocol import RefusalKind
 from workers.rules.case import Case, Go, Hold, Skip
 from workers.rules.closed_market import hold_exit
-from workers.rules.sizing import increment
+from workers.rules.sizing import increment, rounded_down
 
-_ZERO = Decimal(0)
 _WHOLE = Decimal(1)
 #: Quantities have at most nine decimals.
 _FINEST = Decimal("0.000000001")
@@ -18,17 +17,22 @@ _FINEST = Decimal("0.000000001")
 
 def take_form(case: Case, go: Go) -> Go | Hold | Skip:
     """Return the exit rounded toward less; a skip when the broker never takes it, and a hold when it does later."""
-    most = _down(go.quantity, _step(case))
+    most = taken(case, go.quantity)
     dust = go.quantity - most
     if most == 0:
         facts = {"dust": go.quantity, "symbol": case.signal.symbol}
         return Skip(reasons=(Reason(code=Code.DUST, facts=facts),))
-    now = _down(most, _WHOLE) if go.extended_hours and not _fractions_out_of_hours(case) else most
+    now = rounded_down(most, _WHOLE) if go.extended_hours and not _fractions_out_of_hours(case) else most
     if now == 0:
         return hold_exit(case, limited=False) or replace(
             go, quantity=most, type="market", limit_price=None, extended_hours=False, dust=dust
         )
     return replace(go, quantity=now, rest=go.rest + most - now, dust=dust)
+
+
+def taken(case: Case, quantity: Decimal) -> Decimal:
+    """Return how much of *quantity* the broker ever takes: whole steps."""
+    return rounded_down(quantity, _step(case))
 
 
 def _step(case: Case) -> Decimal:
@@ -42,8 +46,3 @@ def _step(case: Case) -> Decimal:
 
 def _fractions_out_of_hours(case: Case) -> bool:
     return case.asset is not None and case.asset.fractional_extended
-
-
-def _down(value: Decimal, step: Decimal) -> Decimal:
-    found = (value / step).to_integral_value(ROUND_DOWN) * step
-    return found or _ZERO

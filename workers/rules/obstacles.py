@@ -9,7 +9,9 @@ from pipeline.intake.routing import PERSON, PROBE, is_own
 from pipeline.model.orders import BrokerOrder, OrderSide
 from pipeline.model.reasons import Code, Reason
 from pipeline.model.symbols import AssetClass
+from workers.brokers.protocol import RefusalKind
 from workers.rules.case import Case, Go, Hold
+from workers.rules.exit_forms import taken
 
 #: The source of the further tries of an exit. Each counts as forced when its first try was.
 RETRY = "tradewire:exit"
@@ -25,10 +27,12 @@ def clear_way(case: Case, go: Go) -> Go | Hold:
     """Return the exit cut to what no other order holds, or the hold of one that cannot go yet."""
     opposing = tuple(order for order in case.foreign if order.side is not go.side and _may_trade(go, order))
     available = _available(case)
-    if not opposing and go.quantity <= available:
+    if not opposing and (go.quantity <= available or taken(case, go.quantity) == 0):
         return go
-    if not opposing and available > 0:
-        return replace(go, quantity=available, rest=go.quantity - available)
+    # A part that the broker never takes, or has just refused as too small, waits with the rest.
+    part = Decimal(0) if case.refused is RefusalKind.TOO_SMALL else taken(case, available)
+    if not opposing and part > 0:
+        return replace(go, quantity=part, rest=go.quantity - part)
     holders = tuple(order for order in case.foreign if order.side is go.side)
     cancels = opposing if available >= go.quantity else opposing + holders
     # Without a protective order the position is at risk, so it is canceled only when the exit can fill at once.

@@ -64,7 +64,9 @@ class Transition:
     may_exist: bool = True
 
 
-def after_submit(outcome: Outcome, *, age: timedelta, role: Role, quantity: Decimal) -> Transition:
+def after_submit(
+    outcome: Outcome, *, age: timedelta, role: Role, quantity: Decimal, rest: Decimal = Decimal(0)
+) -> Transition:
     """Return the transition after an answer to a send.
 
     Args:
@@ -72,6 +74,7 @@ def after_submit(outcome: Outcome, *, age: timedelta, role: Role, quantity: Deci
         age: The time since the execution was recorded.
         role: The role of the order.
         quantity: Its quantity.
+        rest: The quantity that it leaves to a further exit, with which a refused part is closed.
     """
     match outcome:
         case Accepted(order=order):
@@ -84,7 +87,7 @@ def after_submit(outcome: Outcome, *, age: timedelta, role: Role, quantity: Deci
                 facts["refused"] = outcome.refusal.value
             if outcome.orders:
                 facts["orders"] = " ".join(outcome.orders)[:500]
-            if role is Role.EXIT and _is_dust(outcome, quantity):
+            if role is Role.EXIT and not rest and _is_dust(outcome, quantity):
                 # The same order would be refused again. What is left is too small for any other.
                 reason = Reason(code=Code.DUST, facts={"dust": quantity, **facts})
                 return Transition(state=State.SKIPPED, reason=reason, attempts=1, may_exist=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -387,3 +388,23 @@ def test_a_stop_that_takes_no_fraction_is_placed_again_for_the_whole_shares(make
 
     [again_] = [order for order in core.orders() if order["client_order_id"] == f"restored-{stop['id']}"]
     assert (again_["qty"], again_["time_in_force"]) == ("6", "gtc")
+
+
+def test_an_available_part_that_is_too_small_does_not_end_the_exit_of_the_rest(core: Core) -> None:
+    core.prices(**{"ETH/USD": 2000})
+    filled(core, "ETH/USD", entry_price=2000, quantity=1)
+    terms = {"type": "limit", "limit_price": "3000", "stop_price": None, "symbol": "ETH/USD", "qty": "0.9974"}
+    placed(core, **terms)
+
+    row = core.run(core.send("ETH/USD", "SELL", source="manual", entry_price=None, intent="close"))
+    assert (row["state"], row["reason_facts"]["refused"], row["quantity"]) == (
+        "rejected",
+        "too_small",
+        Decimal("0.0001"),
+    )
+    further = follow_up(core)
+
+    assert again(core, further["execution_id"])["reason_code"] == "foreign_canceled"
+    runs_until(core, further["execution_id"], "accepted", "filled")
+    follow_to(core, further["execution_id"], "filled")
+    assert ours(core)[-1] == ("sell", "0.9975", "filled")

@@ -11,10 +11,12 @@ import pytest
 from pipeline.model.account import Asset
 from pipeline.model.orders import OrderSide
 from pipeline.model.reasons import Code
+from pipeline.model.signals import Intent
 from pipeline.store.rows import Role
 from tests.rule_cases import case, signal
 from workers.brokers.protocol import RefusalKind
-from workers.rules.case import Go, Skip
+from workers.rules.case import Go, Hold, Skip
+from workers.rules.decide import decide
 from workers.rules.exit_forms import take_form
 
 SHARE = Asset(symbol="AAPL", asset_class="us_equity", tradable=True, fractionable=True, shortable=True)
@@ -78,3 +80,27 @@ def test_nothing_but_dust_is_skipped() -> None:
 
     assert isinstance(found, Skip)
     assert [(reason.code, reason.facts["dust"]) for reason in found.reasons] == [(Code.DUST, Decimal("0.65"))]
+
+
+@pytest.mark.parametrize(("available", "sent", "rest"), [("4.5", "4", "6.5"), ("0.5", None, None)])
+def test_a_part_that_is_never_taken_waits_with_what_other_orders_hold(
+    available: str, sent: str | None, rest: str | None
+) -> None:
+    given = case(signal("SELL", intent=Intent.CLOSE, entry_price=None), held="10.5")
+    position = replace(given.position, available=Decimal(available))
+    given = replace(given, position=position, asset=replace(SHARE, fractionable=False, whole_only=True))
+
+    found = decide(given)
+
+    if sent is None:
+        assert isinstance(found, Hold)
+        assert found.reason.code == Code.QUANTITY_HELD
+        return
+    assert isinstance(found, Go)
+    assert (found.quantity, found.rest) == (Decimal(sent), Decimal(str(rest)))
+
+
+def test_a_long_fraction_is_never_rounded_up() -> None:
+    given = replace(case(signal("SELL"), held=10), asset=replace(SHARE, fractionable=False, whole_only=True))
+
+    assert isinstance(take_form(given, sale("0." + "9" * 32)), Skip)
