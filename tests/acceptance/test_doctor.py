@@ -94,6 +94,7 @@ def test_dead_letters_are_named_until_a_person_moved_them_on(system: MakeSystem)
     # An account that holds nothing: with a position, one that cannot be read is reduced, and the entry is skipped.
     up = started(system)
     up.admin("faults", {"faults": [{"on": "account", "kind": "garbage", "count": 1000}]})
+    time.sleep(5.5)  # An entry may use a reading of the account that is up to 5 s old.
     answers = up.send([a_signal("MSFT", executors=["argo"])])
     (execution,) = [each for each in answers[0]["executions"] if each["executor_id"] == "argo"]
     up.until(lambda: up.json("dead", "list"), within_s=60, what="it is dead")

@@ -88,6 +88,7 @@ def test_a_decision_reads_no_intent_that_was_never_sent(record: Record, unsent: 
         "side": "buy",
         "strategy": "",
         "by_content": False,
+        "reverses": False,
         "content_hash": "",
         "window": timedelta(hours=1),
         "since": datetime.now(UTC) - timedelta(hours=1),
