@@ -17,6 +17,7 @@ from workers.execution.cancels import ask_to_cancel
 def replace(core: Core, order_id: str, *, price: float, quantity: int) -> str:
     """Replace an order as a person does at the broker, and return the id of the one that goes on."""
     client = TradingClient("argo", "paper-exchange", url_override=core.exchange.url)
+    until(lambda: status_of(core, order_id) != "pending_new")  # The broker replaces no order before it has begun.
     new = client.replace_order_by_id(order_id, ReplaceOrderRequest(limit_price=price, qty=quantity))
     assert isinstance(new, Order)
     return str(new.id)
