@@ -49,7 +49,7 @@ class ExitWait:
 
 @dataclass(kw_only=True)
 class _Symbol:
-    """What the earlier executions of a symbol at an executor leave for the next one."""
+    """The state that the earlier executions of a symbol at an executor leave for the next one."""
 
     excused: list[_Span] = field(default_factory=list)
     #: When entries waited to be sent while nothing was held.

@@ -101,7 +101,7 @@ class HistoryRow:
 
 @dataclass(frozen=True, kw_only=True)
 class HeldQuantity:
-    """What the record says an account holds of a symbol."""
+    """The quantity of a symbol that an account holds by the record."""
 
     account_number: str
     symbol: str

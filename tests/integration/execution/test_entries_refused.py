@@ -72,7 +72,7 @@ def test_one_entry_a_minute_shows_whether_entries_are_accepted_again(held: Core)
 
     assert held.run(held.send("QA"))["order_id"] is not None
     assert held.rows("SELECT * FROM entries_refusal") == []
-    # What waited is due at once.
+    # Executions that waited are due at once.
     assert held.run(waiting)["order_id"] is not None
 
 

@@ -51,5 +51,5 @@ def test_each_limit_holds_for_entries_that_are_decided_at_once(
 
 def test_every_transaction_asks_for_its_isolation_and_no_session_is_set(default_isolation: str, record: Record) -> None:
     assert record.one(str, "SELECT current_setting('transaction_isolation')") == "read committed"
-    # What was set for a session, a pooler would give to other clients too.
+    # A pooler would give a setting of the session to other clients too.
     assert record.one(str, "SELECT current_setting('default_transaction_isolation')") == default_isolation
