@@ -1,4 +1,4 @@
-"""What tests of the core build: executors, signals, and the core's parts around real servers."""
+"""Build executors, signals, and the parts of the core around real servers."""
 
 from __future__ import annotations
 

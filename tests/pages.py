@@ -1,4 +1,4 @@
-"""What the pages for users hold: their blocks, links and commands, for the tests that compare them with the code."""
+"""Read the pages for users: their blocks, links and commands, for the tests that compare them with the code."""
 
 from __future__ import annotations
 

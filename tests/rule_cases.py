@@ -15,7 +15,7 @@ from config.executors import load_executors
 from config.schema.executor import ExecutorSettings
 from config.schema.fields import Section
 from config.schema.settings import Settings
-from pipeline.accounts.exposure import Book, Own
+from pipeline.accounts.exposure import Book, StrategyHolding
 from pipeline.accounts.losses import EquityBaseline
 from pipeline.model.account import Account, Asset, Position
 from pipeline.model.signals import Action, Intent
@@ -165,7 +165,7 @@ def case(
         "now": NOW,
         "market": OPEN,
         "book": Book(positions=(position(held, sent.symbol),) if Decimal(held) else ()),
-        "own": Own(quantity=Decimal(held)),
+        "own": StrategyHolding(quantity=Decimal(held)),
         "baseline": STANDING,
         "switches": (),
         "recent": Recent(),

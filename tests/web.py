@@ -1,4 +1,4 @@
-"""What the web process stands on, for tests that serve it themselves."""
+"""Build the parts that the web process needs, for tests that serve it themselves."""
 
 from __future__ import annotations
 

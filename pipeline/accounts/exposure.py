@@ -24,7 +24,7 @@ class Pending:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Own:
+class StrategyHolding:
     """The holding of one strategy in one symbol, by our record."""
 
     #: Signed: below zero is short.

@@ -22,7 +22,7 @@ FROM broker_order
 WHERE execution_id = %(execution_id)s
 ORDER BY generation
 
--- name: moves_after
+-- name: changes_after
 -- The state changes after a number. The newest are left out: a change with a smaller number may still be committed.
 SELECT h.history_id, h.at, h.from_state, h.to_state, h.reason_code, h.reason_facts, e.execution_id, e.executor_id,
     e.symbol, e.action, e.created_at, e.signal_id, s.confidence, o.order_id, o.filled_quantity,
@@ -36,7 +36,7 @@ WHERE h.history_id > %(after)s
 ORDER BY h.history_id
 LIMIT %(limit)s
 
--- name: last_move
+-- name: last_change
 SELECT coalesce(max(history_id), 0) AS last
 FROM history
 

@@ -1,6 +1,6 @@
 """Follow the state changes of executions as they are recorded, for `up`, `tail` and the server-sent events.
 
-`last_move` and `moves_after` raise RecordUnavailable when PostgreSQL is away; the others wait until it is back.
+`last_change` and `changes_after` raise RecordUnavailable when PostgreSQL is away; the others wait until it is back.
 """
 
 import threading
@@ -24,7 +24,7 @@ _BATCH = 500
 
 
 @dataclass(frozen=True, kw_only=True)
-class FeedMove:
+class FeedChange:
     """A change of an execution's state, with the execution and its newest order."""
 
     #: State changes are numbered in the order of their recording.
@@ -61,25 +61,25 @@ _JSON_NAMES = {"from_state": "from", "to_state": "status"}
 def follow_feed(database_url: str, stop: threading.Event) -> Iterator[str]:
     """Yield a line per execution that is decided from now on, until *stop*."""
     with Record(database_url, connections=1, retry_for_s=1.0) as record:
-        for move in follow_moves(record, stop):
-            if is_decision(move):
-                yield line_of(move)
+        for change in follow_changes(record, stop):
+            if is_decision(change):
+                yield line_of(change)
 
 
-def last_move(record: Record) -> int:
+def last_change(record: Record) -> int:
     """Return the number of the last state change; 0 before the first one."""
-    return record.one(int, sql("history", "last_move"))
+    return record.one(int, sql("history", "last_change"))
 
 
-def moves_after(record: Record, after: int, *, limit: int = _BATCH) -> list[FeedMove]:
+def changes_after(record: Record, after: int, *, limit: int = _BATCH) -> list[FeedChange]:
     """Return the state changes after the number *after*, in order, except those of the last 50 ms.
 
     A change of these 50 ms may still be followed by one with a smaller number, whose transaction commits later.
     """
-    return record.all(FeedMove, sql("history", "moves_after"), {"after": after, "limit": limit})
+    return record.all(FeedChange, sql("history", "changes_after"), {"after": after, "limit": limit})
 
 
-def follow_moves(record: Record, stop: threading.Event, *, after: int | None = None) -> Iterator[FeedMove]:
+def follow_changes(record: Record, stop: threading.Event, *, after: int | None = None) -> Iterator[FeedChange]:
     """Yield every state change from now on, or after the number *after*, in order, until *stop*.
 
     While PostgreSQL is away it waits, and then yields what was missed.
@@ -87,35 +87,35 @@ def follow_moves(record: Record, stop: threading.Event, *, after: int | None = N
     while not stop.is_set():
         try:
             if after is None:
-                after = last_move(record)
-            moves = moves_after(record, after)
+                after = last_change(record)
+            changes = changes_after(record, after)
         except RecordUnavailable:
             stop.wait(1.0)
             continue
-        for move in moves:
-            after = move.history_id
-            yield move
-        if len(moves) < _BATCH:
+        for change in changes:
+            after = change.history_id
+            yield change
+        if len(changes) < _BATCH:
             stop.wait(_READ_EVERY_S)
 
 
-def is_decision(move: FeedMove) -> bool:
-    """Return whether *move* decided the execution. Later fills of its order decide nothing."""
-    undecided_before = move.from_state is None or move.from_state in UNDECIDED
-    return undecided_before and move.to_state not in UNDECIDED
+def is_decision(change: FeedChange) -> bool:
+    """Return whether *change* decided the execution. Later fills of its order decide nothing."""
+    undecided_before = change.from_state is None or change.from_state in UNDECIDED
+    return undecided_before and change.to_state not in UNDECIDED
 
 
-def line_of(move: FeedMove) -> str:
+def line_of(change: FeedChange) -> str:
     """Return one line: time, signal, executor, confidence, order id or reason, milliseconds."""
-    confidence = "      " if move.confidence is None else f"{move.confidence:5.1f}%"
-    took_ms = (move.at - move.created_at).total_seconds() * 1000
-    outcome = move.reason or f"order {move.order_id}"
+    confidence = "      " if change.confidence is None else f"{change.confidence:5.1f}%"
+    took_ms = (change.at - change.created_at).total_seconds() * 1000
+    outcome = change.reason or f"order {change.order_id}"
     return (
-        f"{move.at:%H:%M:%S} {move.action.value:<4} {move.symbol:<8} {confidence} "
-        f"→ {move.executor_id:<12} {move.to_state.value:<10} {outcome}  {took_ms:.0f} ms"
+        f"{change.at:%H:%M:%S} {change.action.value:<4} {change.symbol:<8} {confidence} "
+        f"→ {change.executor_id:<12} {change.to_state.value:<10} {outcome}  {took_ms:.0f} ms"
     )
 
 
-def move_json(move: FeedMove) -> dict[str, Any]:
+def change_json(change: FeedChange) -> dict[str, Any]:
     """Return a state change as `tradewire tail --json` prints it and the server-sent events carry it."""
-    return object_json({_JSON_NAMES.get(name, name): getattr(move, name) for name in _JSON_FIELDS})
+    return object_json({_JSON_NAMES.get(name, name): getattr(change, name) for name in _JSON_FIELDS})

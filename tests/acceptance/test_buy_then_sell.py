@@ -67,7 +67,7 @@ _SILENT = (
 
 
 def faults_of(found: list[Fault | None]) -> list[Fault]:
-    """Return one fault per symbol, in turn, each of which strikes once."""
+    """Return one fault per symbol, in turn, each of which happens once."""
     return [
         {"on": "submit", "symbol": symbol, "count": 1} | fault
         for number, symbol in enumerate(SOLD)

@@ -1,4 +1,4 @@
-"""What everything stands on goes away and comes back: said once, waited out, and every signal has its order."""
+"""A dependency goes away and comes back: it is reported once, waited for, and every signal has its order."""
 
 from __future__ import annotations
 

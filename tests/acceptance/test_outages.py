@@ -1,4 +1,4 @@
-"""What stands when something is away: the exchange, Redis, or the exchange's wits."""
+"""The system keeps working while the exchange or Redis is away, or the exchange answers nonsense."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a new user sees: one command, signals turning into order ids, and nothing left behind."""
+"""A new user runs one command, sees signals turn into order ids, and finds nothing left behind."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ class PlainJob:
 
 @dataclass(frozen=True, kw_only=True)
 class PlainLedgers:
-    """What was sent, what RQ has, what the exchange holds."""
+    """The signals that were sent, the jobs that RQ has, and the orders at the exchange."""
 
     symbols: Sequence[str]
     executors: Sequence[str]

@@ -32,7 +32,7 @@ _SECRET = SecretStr("the-right-secret-of-this-account")
 
 
 class AlpacaStage:
-    """See `Stage`. Faults and blocks strike this stage's account only; prices are everybody's."""
+    """See `Stage`. Faults and blocks apply to this stage's account only; prices are everybody's."""
 
     def __init__(self, exchange: ExchangeProcess) -> None:
         self._exchange = exchange

@@ -1,4 +1,4 @@
-"""What the contract suite needs of a broker's server: a stage, one for each adapter that is registered."""
+"""The server of a broker that the contract suite needs: a stage for each registered adapter."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Kind(StrEnum):
 
 
 class Fault(StrEnum):
-    """What goes wrong with every request of a kind until the stage is healed."""
+    """The fault of every request of a kind until the stage is healed."""
 
     OVER_RATE = "over_rate"
     #: A server's error, before or after the order is taken.

@@ -1,4 +1,4 @@
-"""What every broker adapter does with an order, at a real server: a further adapter passes this unchanged.
+"""Every broker adapter handles an order the same at a real server. A further adapter passes these tests unchanged.
 
 The cases are numbered over all files of the suite, so that an adapter that cannot have one can name it where
 it is skipped.

@@ -1,4 +1,4 @@
-"""What every broker adapter tells of days, prices, cash that moved, and of canceling all, at a real server."""
+"""Every broker adapter reads days, prices and cash movements, and cancels all orders, at a real server."""
 
 from __future__ import annotations
 

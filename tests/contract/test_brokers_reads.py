@@ -1,4 +1,4 @@
-"""What every broker adapter reads, at a real server: a further adapter passes this unchanged."""
+"""Every broker adapter reads the same at a real server. A further adapter passes these tests unchanged."""
 
 from __future__ import annotations
 

@@ -160,13 +160,13 @@ class ExchangeAccount:
         side = ExchangeSide.SELL if qty > 0 else ExchangeSide.BUY
         return max(abs(qty) - self.held[symbol, side], ZERO)
 
-    def enter(self, order: ExchangeOrder) -> None:
+    def add_open_order(self, order: ExchangeOrder) -> None:
         """Add an open order to the books and hold back its quantity and buying power."""
         self.open[order.symbol, order.side][order.id] = order
         self.held[order.symbol, order.side] += order.held
         self._reserve(order, order.reserved)
 
-    def leave(self, order: ExchangeOrder) -> None:
+    def remove_open_order(self, order: ExchangeOrder) -> None:
         """Remove an order from the books and release what it held back."""
         if self.open[order.symbol, order.side].pop(order.id, None) is None:
             return

@@ -129,7 +129,7 @@ class Fault(BaseModel):
         """Make its decisions a function of *seed*."""
         self._random.seed(seed)
 
-    def strikes(self, on: FaultTarget, key: str, symbol: str | None) -> bool:
+    def applies_to(self, on: FaultTarget, key: str, symbol: str | None) -> bool:
         """Return whether it applies to one request or event, and count that."""
         if self.on not in (on, FaultTarget.ANY) or self.key not in (None, key) or self.symbol not in (None, symbol):
             return False
@@ -156,10 +156,10 @@ class FaultPlan(BaseModel):
             fault.hits = 0
         return self
 
-    def strike(self, on: FaultTarget, key: str, kinds: Iterable[FaultKind], symbol: str | None = None) -> list[Fault]:
+    def draw(self, on: FaultTarget, key: str, kinds: Iterable[FaultKind], symbol: str | None = None) -> list[Fault]:
         """Return the faults of *kinds* that apply to this request, in their order."""
         wanted = frozenset(kinds)
-        return [fault for fault in self.faults if fault.kind in wanted and fault.strikes(on, key, symbol)]
+        return [fault for fault in self.faults if fault.kind in wanted and fault.applies_to(on, key, symbol)]
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan with its hit counts."""

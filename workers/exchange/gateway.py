@@ -89,7 +89,7 @@ class Gateway:
         reply = _handle(route.endpoint, call)
         await self._runtime.committed()
         if reply.status < 400:  # noqa: PLR2004 - the request took effect
-            late = self._runtime.faults.strike(on, account.key, AFTER, symbol)
+            late = self._runtime.faults.draw(on, account.key, AFTER, symbol)
             if late:
                 return outcome_of(late[0])
         return answer_of(reply, decision.headers)
@@ -101,22 +101,22 @@ class Gateway:
         return self._runtime.traffic.count(account.key, f"{scope['method']} {route.path}", time.time_ns())
 
     async def _before(self, on: FaultTarget, key: str, symbol: str | None) -> Outcome | None:
-        struck = self._runtime.faults.strike(on, key, BEFORE | {FaultKind.LATENCY}, symbol)
-        latency = sum(fault.lasts_s for fault in struck if fault.kind is FaultKind.LATENCY)
+        drawn = self._runtime.faults.draw(on, key, BEFORE | {FaultKind.LATENCY}, symbol)
+        latency = sum(fault.lasts_s for fault in drawn if fault.kind is FaultKind.LATENCY)
         if latency:
             await self._runtime.wait_for_first(seconds=latency)
-        return next((outcome_of(fault) for fault in struck if fault.kind is not FaultKind.LATENCY), None)
+        return next((outcome_of(fault) for fault in drawn if fault.kind is not FaultKind.LATENCY), None)
 
     def _faults_of_call(self, on: FaultTarget, key: str, symbol: str | None) -> dict[str, Any]:
         """Return the fields of a call that injected faults change: what a read sees, or how an order behaves."""
         faults, now_ns = self._runtime.faults, time.time_ns()
         if on in _READS:
-            lags = faults.strike(on, key, {FaultKind.LAGGING_READS}, symbol)
+            lags = faults.draw(on, key, {FaultKind.LAGGING_READS}, symbol)
             return {"horizon_ns": now_ns - int(lags[0].lasts_s * _NANO)} if lags else {}
         if on is not FaultTarget.SUBMIT:
             return {}
         faults_of_order = NO_FAULTS
-        for fault in faults.strike(on, key, OF_ORDERS, symbol):
+        for fault in faults.draw(on, key, OF_ORDERS, symbol):
             faults_of_order = with_fault(faults_of_order, fault)
         return {"faults_of_order": faults_of_order}
 

@@ -22,7 +22,7 @@ _POLICY = 1008
 
 
 #: The messages that wait to be sent on a connection; None closes it after the earlier ones.
-_Outbox = asyncio.Queue[bytes | None]
+_SendQueue = asyncio.Queue[bytes | None]
 
 
 class TradeUpdateHub:
@@ -30,7 +30,7 @@ class TradeUpdateHub:
 
     def __init__(self, runtime: ExchangeRuntime) -> None:
         self._runtime = runtime
-        self._connections: dict[str, _Outbox] = {}
+        self._connections: dict[str, _SendQueue] = {}
 
     def publish(self, event: TradeUpdate) -> None:
         """Send *event* to its account's connection, if it has one, and apply injected faults."""
@@ -38,14 +38,14 @@ class TradeUpdateHub:
         if connection is None:
             return
         message = json.dumps(event.message, separators=(",", ":")).encode()
-        struck = self._runtime.faults.strike(FaultTarget.STREAM, event.account, OF_EVENTS | {FaultKind.DROP_BEFORE})
-        kinds = {fault.kind for fault in struck}
+        drawn = self._runtime.faults.draw(FaultTarget.STREAM, event.account, OF_EVENTS | {FaultKind.DROP_BEFORE})
+        kinds = {fault.kind for fault in drawn}
         if FaultKind.DROP_BEFORE in kinds:
             connection.put_nowait(None)
             return
         if FaultKind.DROP_EVENT in kinds:
             return
-        late_s = max((fault.lasts_s for fault in struck if fault.kind is FaultKind.LATE_EVENT), default=0.0)
+        late_s = max((fault.lasts_s for fault in drawn if fault.kind is FaultKind.LATE_EVENT), default=0.0)
         for _ in range(2 if FaultKind.DOUBLE_EVENT in kinds else 1):
             if late_s:
                 asyncio.get_running_loop().call_later(late_s, connection.put_nowait, message)
@@ -60,7 +60,7 @@ class TradeUpdateHub:
             if account is None:
                 await websocket.close(_POLICY)
                 return
-            connection = self._connections[account] = _Outbox()
+            connection = self._connections[account] = _SendQueue()
             self._runtime.venue.listeners.add(account)
             log.info("stream.opened", account=self._runtime.venue.accounts[account].number)
             try:
@@ -86,10 +86,10 @@ class TradeUpdateHub:
     def _admits(self, key: str, secret: str) -> bool:
         runtime = self._runtime
         account = runtime.venue.authenticate(key, secret, time.time_ns())
-        refused = runtime.faults.strike(FaultTarget.STREAM, key, {FaultKind.UNAUTHORIZED, FaultKind.RATE_LIMITED})
+        refused = runtime.faults.draw(FaultTarget.STREAM, key, {FaultKind.UNAUTHORIZED, FaultKind.RATE_LIMITED})
         return account is not None and not refused and key not in self._connections
 
-    async def _serve_listener(self, websocket: WebSocket, connection: _Outbox) -> None:
+    async def _serve_listener(self, websocket: WebSocket, connection: _SendQueue) -> None:
         """Answer `listen` requests, and send the updates from the first one on."""
         sender: asyncio.Task[None] | None = None
         try:
@@ -108,7 +108,7 @@ class TradeUpdateHub:
                 await asyncio.gather(sender, return_exceptions=True)
 
 
-async def _send(websocket: WebSocket, connection: _Outbox) -> None:
+async def _send(websocket: WebSocket, connection: _SendQueue) -> None:
     while (message := await connection.get()) is not None:
         # The broker's paper endpoint sends JSON in binary frames too.
         await websocket.send_bytes(message)

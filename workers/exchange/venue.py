@@ -128,19 +128,19 @@ class Venue:
         self._seq = max(self._seq, order.seq)
         self._last_ns = max(self._last_ns, order.submitted_ns)
         if order.is_open:
-            account.enter(order)
+            account.add_open_order(order)
             self.book.setdefault(order.symbol, {})[order.id] = order
 
     def remove(self, order: ExchangeOrder) -> None:
         """Remove an order that ended from the books."""
-        self.accounts[order.account].leave(order)
+        self.accounts[order.account].remove_open_order(order)
         self.changes.accounts[order.account] = self.accounts[order.account]
         self.book.get(order.symbol, {}).pop(order.id, None)
 
     def restore(self, order: ExchangeOrder, *, held: Decimal, reserved: Decimal) -> None:
         """Put a removed order back into the books, with the quantity and buying power that it held."""
         order.held, order.reserved = held, reserved
-        self.accounts[order.account].enter(order)
+        self.accounts[order.account].add_open_order(order)
         self.book.setdefault(order.symbol, {})[order.id] = order
 
     def mark_changed(self, order: ExchangeOrder, now_ns: int) -> None:

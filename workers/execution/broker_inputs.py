@@ -22,7 +22,7 @@ from workers.account.refusals import AccountRefused
 from workers.account.runtime import ExecutorRuntime
 from workers.account.snapshots import Snapshots
 from workers.brokers.protocol import RefusalKind
-from workers.execution.broker_orders import LAST_WORDS
+from workers.execution.broker_orders import FINAL_STATUSES
 from workers.rules.exits import may_enter
 from workers.rules.freshness import keeps_hours, waited
 from workers.rules.market_hours import Market, by_calendar
@@ -145,7 +145,7 @@ class BrokerInputs:
         except BrokerUnreadable as error:
             log.warning("orders.unreadable", executor_id=self.runtime.executor.id, error=str(error))
             return ()
-        here = [order for order in listed if order.symbol == position.symbol and order.status not in LAST_WORDS]
+        here = [order for order in listed if order.symbol == position.symbol and order.status not in FINAL_STATUSES]
         key = {"client_order_ids": [order.client_order_id for order in here if is_our_order(order.client_order_id)]}
         exits = self.record.all(str, sql("orders", "working_exits"), key)
         return tuple(order for order in here if order.client_order_id not in exits)

@@ -14,7 +14,7 @@ from pipeline.store.statements import sql
 from workers.rules.retry_policy import settled_by
 
 #: An order with one of these statuses will not trade any more.
-LAST_WORDS = frozenset(
+FINAL_STATUSES = frozenset(
     {OrderStatus.FILLED, OrderStatus.CANCELED, OrderStatus.EXPIRED, OrderStatus.REJECTED, OrderStatus.REPLACED}
 )
 
@@ -27,7 +27,7 @@ def record_broker_order(connection: Connection[DictRow], order: BrokerOrder) -> 
         "order_status": order.raw_status,
         "filled_quantity": order.filled_quantity,
         "filled_average_price": order.filled_average_price,
-        "ended": order.status in LAST_WORDS,
+        "ended": order.status in FINAL_STATUSES,
     }
     execute(connection, sql("orders", "record_broker_update"), values)
 

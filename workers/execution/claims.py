@@ -52,8 +52,8 @@ def claim_or_wait(
         has_more = has_to_close(connection, executor, blocked)
         if has_more or blocked.action is Action.FLAT:
             closes_of = _closes_of(executor, blocked)
-            later = {**values, **asdict(blocked), "has_to_close": has_more, "closes_of": closes_of}
-            for superseded in fetch_all(connection, UUID, sql("executions", "supersede_other_side"), later):
+            blocked_values = {**values, **asdict(blocked), "has_to_close": has_more, "closes_of": closes_of}
+            for superseded in fetch_all(connection, UUID, sql("executions", "supersede_other_side"), blocked_values):
                 log.info("execution.superseded", execution_id=str(superseded), by=str(values["execution_id"]))
         # Without a mark the earlier one has been decided meanwhile, so claim again.
         if execute(connection, sql("executions", "wait_for_symbol"), values) > 0:

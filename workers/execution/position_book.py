@@ -8,7 +8,7 @@ from decimal import Decimal
 from psycopg import Connection
 from psycopg.rows import DictRow
 
-from pipeline.accounts.exposure import Book, Own, Pending
+from pipeline.accounts.exposure import Book, Pending, StrategyHolding
 from pipeline.accounts.snapshot import Snapshot
 from pipeline.store.query import fetch_all
 from pipeline.store.rows import ClaimedExecution, SignalRow
@@ -62,11 +62,11 @@ def read_book(connection: Connection[DictRow], claimed: ClaimedExecution, snapsh
     return fetch_all(connection, BookRow, sql("pre_trade_check", "book"), values)
 
 
-def own_of(rows: Sequence[BookRow], signal: SignalRow) -> Own:
+def strategy_holding(rows: Sequence[BookRow], signal: SignalRow) -> StrategyHolding:
     """Return the holding of the signal's strategy in its symbol, and that of all strategies together."""
     here = [row for row in rows if row.symbol == signal.symbol and row.strategy is not None]
     own = next((row for row in here if row.strategy == (signal.strategy or "")), None)
-    return Own(
+    return StrategyHolding(
         quantity=_ZERO if own is None else own.quantity,
         opened_at=None if own is None else own.opened_at,
         recorded=sum((row.quantity for row in here), _ZERO),

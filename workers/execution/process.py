@@ -60,7 +60,7 @@ def work(
     threading.Thread(target=_unblock, args=(stop, record), daemon=True).start()
     try:
         recipe = runner_of(runtime, record=record, leases=leases, worker=name)
-        letters = DeadLetters(record)
+        dead_letters = DeadLetters(record)
         gate(record)
         if await_account(runtime, stop=stop):
             verified.set()
@@ -71,7 +71,7 @@ def work(
             executor.id,
             connection=connect(redis_url, timeout_s=3.0),
             name=name,
-            run=lambda job: _run(job, recipe, letters),
+            run=lambda job: _run(job, recipe, dead_letters),
             refuse=lambda job_id, message: _refuse(record, job_id, message),
             stop=stop,
         )
@@ -115,13 +115,13 @@ def _unblock(stop: threading.Event, record: Record) -> None:
     record.stopping.set()
 
 
-def _run(job: ExecutionJob, recipe: ExecutionRunner, letters: DeadLetters) -> None:
+def _run(job: ExecutionJob, recipe: ExecutionRunner, dead_letters: DeadLetters) -> None:
     """Run one job. RQ never sees a failed job: open work is in the record, and the keeper enqueues it again."""
     execution_id = job.execution_id()
     try:
         if job.id.startswith(DEAD_PREFIX):
             # Only a person's requeue puts a dead letter's job on the queue.
-            letters.requeue_from_dashboard(job.id, execution_id)
+            dead_letters.requeue_from_dashboard(job.id, execution_id)
         recipe.run(execution_id)
         reached("worker.after_job")
     except Unavailable as error:

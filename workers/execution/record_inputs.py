@@ -20,7 +20,7 @@ from workers.execution.broker_inputs import InputSnapshot, KnownBefore
 from workers.execution.claims import has_to_close
 from workers.execution.entries_refused import entries_refused
 from workers.execution.order_intents import prior_order
-from workers.execution.position_book import book_of, own_of, read_book
+from workers.execution.position_book import book_of, read_book, strategy_holding
 from workers.execution.recent_activity import recent_of, repeats_a_reverse
 from workers.rules.case import Case
 from workers.rules.market_hours import by_calendar
@@ -71,7 +71,7 @@ def read_case(
         market=market_at(seen.snapshot, now, seen.sessions),
         calendar=by_calendar(seen.snapshot.last_clock, now, seen.sessions),
         book=book_of(seen.snapshot, rows),
-        own=own_of(rows, signal),
+        own=strategy_holding(rows, signal),
         baseline=baseline,
         switches=_switches(connection, claimed.executor_id, account.number),
         recent=recent_of(

@@ -12,7 +12,7 @@ from pipeline.model.errors import BrokerUnavailable, BrokerUnreadable
 from pipeline.model.orders import BrokerOrder, OrderRequest, OrderSide, client_order_id, position_intent
 from pipeline.model.symbols import AssetClass, asset_class
 from workers.brokers.protocol import Absent, Accepted, Broker, Found, NotSent, Outcome, Rejected, UnreadableRow
-from workers.execution.broker_orders import LAST_WORDS
+from workers.execution.broker_orders import FINAL_STATUSES
 from workers.execution.repeated_cancels import RepeatedCancels
 from workers.flatten.journal import FlattenJournal, JournaledOrder
 from workers.rules.retry_policy import may_send_again
@@ -106,7 +106,7 @@ class DirectFlatten:
             lookup = self.broker.find(order.sent.request.client_order_id)
             if isinstance(lookup, Found):
                 order.absences = 0
-                if lookup.order.status in LAST_WORDS:
+                if lookup.order.status in FINAL_STATUSES:
                     self.say(f"{symbol}: {lookup.order.raw_status}, {lookup.order.filled_quantity} filled")
                     self._end(symbol)
             elif isinstance(lookup, Absent):

@@ -11,7 +11,7 @@ from pipeline.queues.failed_registry import FailedRegistry
 class FailedRegistrySync:
     """Makes RQ's failed registry equal to the record. Running it twice changes nothing."""
 
-    letters: DeadLetters
+    dead_letters: DeadLetters
     page: FailedRegistry
     executor_ids: tuple[str, ...]
 
@@ -22,7 +22,7 @@ class FailedRegistrySync:
             RecordUnavailable: PostgreSQL is away.
             QueueUnavailable: Redis is away.
         """
-        open_letters = self.letters.open(limit=None)
+        open_letters = self.dead_letters.open(limit=None)
         for executor_id in self.executor_ids:
             jobs = [letter.job() for letter in open_letters if letter.executor_id == executor_id]
             self.page.mirror(executor_id, jobs)

@@ -19,7 +19,7 @@ from pipeline.store.record import Record
 from pipeline.store.rows import OrderRow, Role
 from pipeline.store.statements import sql
 from workers.brokers.protocol import Broker
-from workers.execution.broker_orders import LAST_WORDS, follow, matches, record_broker_order
+from workers.execution.broker_orders import FINAL_STATUSES, follow, matches, record_broker_order
 from workers.execution.replaced_orders import cancel_newest, newest
 from workers.rules.orders import reduces
 
@@ -145,7 +145,7 @@ class OrderUpdates:
         facts = {"execution_id": str(intent.execution_id), "order_id": order.order_id}
         if new:
             log.error("order.late", **facts, order_status=order.raw_status)
-        if order.status in LAST_WORDS:
+        if order.status in FINAL_STATUSES:
             return
         try:
             if intent.role is Role.ENTRY or not self._is_left(order):
@@ -171,4 +171,4 @@ def _is_late(intent: _KnownOrder, order: BrokerOrder) -> bool:
     """Return whether the broker has an order of an execution that ended here without an order, or was given up."""
     if intent.state not in _LATE or intent.order_id is None:
         return intent.state in _LATE
-    return intent.state in _GIVEN_UP and (_is_changed(intent, order) or order.status not in LAST_WORDS)
+    return intent.state in _GIVEN_UP and (_is_changed(intent, order) or order.status not in FINAL_STATUSES)

@@ -109,7 +109,7 @@ def _shared_tasks(
 ) -> list[PeriodicTask]:
     """Return the tasks that serve all executors."""
     dispatch = Redispatcher(record=record, queues=queues, executor_ids=names, who=who)
-    registry = FailedRegistrySync(letters=DeadLetters(record), page=FailedRegistry(queues), executor_ids=names)
+    registry = FailedRegistrySync(dead_letters=DeadLetters(record), page=FailedRegistry(queues), executor_ids=names)
     return [
         task("sweep", _SWEEP_EVERY_S, dispatch.run_once),
         task("mirror", _MIRROR_EVERY_S, registry.run_once, paced=True),

@@ -16,7 +16,7 @@ from pipeline.store.statements import sql
 from workers.account.runtime import ExecutorRuntime
 from workers.brokers.protocol import Accepted, Duplicate, Rejected
 from workers.brokers.rate_budget import Purpose
-from workers.execution.broker_orders import LAST_WORDS
+from workers.execution.broker_orders import FINAL_STATUSES
 from workers.rules.orders import reduces
 
 log = structlog.get_logger(__name__)
@@ -78,7 +78,7 @@ class ProtectiveStops:
         """Send the equal stop if the position is left without one; return the ending, None: try it again."""
         broker = self.runtime.urgent
         original = broker.order(stop.order_id)
-        if original is not None and original.status not in LAST_WORDS:
+        if original is not None and original.status not in FINAL_STATUSES:
             return None if original.raw_status == "pending_cancel" else "kept"
         request = OrderRequest.from_json(stop.request)
         position = broker.position(stop.symbol)

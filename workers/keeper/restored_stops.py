@@ -15,7 +15,7 @@ from pipeline.store.record import Record
 from pipeline.store.statements import sql
 from workers.account.runtime import ExecutorRuntime
 from workers.brokers.protocol import Accepted, Duplicate, Rejected
-from workers.execution.broker_orders import LAST_WORDS
+from workers.execution.broker_orders import FINAL_STATUSES
 from workers.execution.replaced_orders import in_its_place, is_replaced
 from workers.keeper.protective_stops import equal_stop
 from workers.rules.sizing import rounded_down
@@ -57,7 +57,7 @@ class RestoredStops:
         order = in_its_place(self.runtime.urgent, canceled.order_id)
         if order is None:
             return self._end(canceled, "vanished")
-        if order.status not in LAST_WORDS or is_replaced(order):
+        if order.status not in FINAL_STATUSES or is_replaced(order):
             # The cancel is not done yet, or the broker has refused it, or its reads lag.
             return False
         if order.status is not OrderStatus.CANCELED or order.stop is None:

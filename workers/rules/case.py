@@ -6,7 +6,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from config.schema.executor import ExecutorSettings
-from pipeline.accounts.exposure import Book, Own
+from pipeline.accounts.exposure import Book, StrategyHolding
 from pipeline.accounts.losses import EquityBaseline
 from pipeline.model.account import Account, Asset, Position, Quote
 from pipeline.model.orders import BrokerOrder, OrderSide
@@ -64,7 +64,7 @@ class Case:
     market: Market | None
     book: Book
     #: The holding of this signal's strategy in the symbol.
-    own: Own
+    own: StrategyHolding
     #: None: the account's day and peak have not been read yet.
     baseline: EquityBaseline | None
     switches: tuple[Switch, ...]

@@ -9,13 +9,13 @@ from rich.console import Console
 
 from pipeline.entrypoints.cli.executions import state_named
 from pipeline.entrypoints.cli.options import Since
-from pipeline.entrypoints.terminal.moves import Wanted, follow, line
+from pipeline.entrypoints.terminal.changes import Wanted, follow, line
 from pipeline.model.errors import ConfigInvalid, Problem
 from pipeline.model.reason_catalogue import CATALOGUE
 from pipeline.startup.arguments import symbol_of
 from pipeline.startup.context import database_url, settings_for_a_person, since, stop_on_signals
 from pipeline.store.record import Record
-from pipeline.views.live_feed import move_json
+from pipeline.views.live_feed import change_json
 
 
 def tail(
@@ -45,7 +45,7 @@ def tail(
             if not wanted.shows(row):
                 continue
             if as_json:
-                typer.echo(json.dumps(move_json(row)))
+                typer.echo(json.dumps(change_json(row)))
             else:
                 console.print(line(row))
             sys.stdout.flush()  # A pipe would hold the line back until its buffer is full.

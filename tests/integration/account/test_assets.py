@@ -1,4 +1,4 @@
-"""What the broker says of symbols: asked once by whoever needs it first, and known to all processes."""
+"""The first process that needs an asset asks the broker once; every other process reads the stored answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `report` prints: the counts of the contract, what each limit leaves, and what is stopped."""
+"""`report` prints the counts of the contract, the rest of each limit, and the stopped parts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What doctor says of each part that is away, wrong or missing; it trades nothing and changes nothing."""
+"""Doctor reports each part that is away, wrong or missing. It trades nothing and changes nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What doctor says of the work: rates and their denominators, unknowns, lag, releases, budgets, clocks."""
+"""Doctor reports the work: rates and their denominators, unknowns, lag, releases, budgets, clocks."""
 
 from __future__ import annotations
 

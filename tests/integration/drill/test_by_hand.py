@@ -1,4 +1,4 @@
-"""What the drill does by hand stands in the way of an exit at the exchange, and is undone again."""
+"""Actions of the drill at the exchange block an exit, and are undone again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the paper exchange adds to its answers, and which assets it lists."""
+"""The paper exchange adds headers to its answers and lists assets."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ class Properties:
         assert not doubled, f"doubled: {doubled}"
 
     def _check_orders(self, orders: list[dict[str, Any]]) -> None:
-        """What the record says of an order is so, if perhaps no longer all of it."""
+        """Check that the record's statements about an order are true, even if they are no longer complete."""
         wired = {way.request.client_order_id for way in self._broker.on_the_way}
         for row in orders:
             held = self._broker.book.get(row["client_order_id"])

@@ -1,4 +1,4 @@
-"""What is written down of answers: by whoever holds the fence, and of the broker's word by anyone."""
+"""An answer is recorded by the worker that holds the fence; the broker's state of an order by any process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tests of polls need: orders that rest at the exchange, are lost on the way, or arrive late."""
+"""Orders for tests of polls: they rest at the exchange, are lost on the way, or arrive late."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the keeper makes of quantities that the broker takes in no order."""
+"""The keeper ends executions of quantities that the broker takes in no order."""
 
 from __future__ import annotations
 

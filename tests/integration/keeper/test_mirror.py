@@ -35,7 +35,7 @@ def letters(record: Record) -> DeadLetters:
 
 @pytest.fixture
 def mirror(letters: DeadLetters, queues: ExecutionQueue) -> FailedRegistrySync:
-    return FailedRegistrySync(letters=letters, page=FailedRegistry(queues), executor_ids=("argo", "prop_firm"))
+    return FailedRegistrySync(dead_letters=letters, page=FailedRegistry(queues), executor_ids=("argo", "prop_firm"))
 
 
 @pytest.fixture

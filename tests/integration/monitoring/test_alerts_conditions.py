@@ -1,4 +1,4 @@
-"""What is wrong in the record is an alert for as long as it is, and none of it is one before it happens."""
+"""A fault in the record is an alert for as long as it lasts, and not before it begins."""
 
 from __future__ import annotations
 

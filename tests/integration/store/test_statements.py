@@ -147,8 +147,8 @@ HOT = [
     ("dead_letters", "requeue"),
     ("history", "signal_of"),
     ("history", "history"),
-    ("history", "moves_after"),
-    ("history", "last_move"),
+    ("history", "changes_after"),
+    ("history", "last_change"),
 ]
 
 

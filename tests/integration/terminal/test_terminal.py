@@ -24,8 +24,8 @@ from rich.console import Console
 
 from pipeline.entrypoints.supervisor.servers.addresses import free_port
 from pipeline.entrypoints.terminal.actions import Actions
+from pipeline.entrypoints.terminal.changes import follow
 from pipeline.entrypoints.terminal.figures import read
-from pipeline.entrypoints.terminal.moves import follow
 from pipeline.entrypoints.terminal.screen import KEYS, View, draw
 from pipeline.monitoring.heartbeats import Heartbeat
 from pipeline.store.record import Record

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.intake.intake import Intake
 from pipeline.store.record import USUAL, Record, RetryFor
-from pipeline.views.live_feed import follow_feed, follow_moves, is_decision, line_of, move_json
+from pipeline.views.live_feed import change_json, follow_changes, follow_feed, is_decision, line_of
 from tests.factories import signal, until
 from tests.integration.lives import Lives, Rows
 
@@ -37,7 +37,7 @@ class Followed:
         until(lambda: self._record.asked)
 
     def _collect(self) -> None:
-        for row in follow_moves(self._record, self._stop):
+        for row in follow_changes(self._record, self._stop):
             self.said.append(row)
 
     def until(self, count: int) -> list[Any]:
@@ -133,7 +133,7 @@ def test_a_close_without_a_confidence_has_a_line_too(followed: Followed, lives: 
 def test_a_move_for_programs_has_every_key(followed: Followed, lives: Lives) -> None:
     execution_id = lives.lived("rejected", "rejected_by_broker", order_id="o-1")
 
-    (said,) = [move_json(row) for row in followed.until(4) if is_decision(row)]
+    (said,) = [change_json(row) for row in followed.until(4) if is_decision(row)]
 
     assert said.pop("at").endswith("Z")
     assert isinstance(said.pop("signal_id"), str)

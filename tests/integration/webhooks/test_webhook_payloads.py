@@ -1,4 +1,4 @@
-"""What the vendors document becomes a signal or a clear refusal; a re-send neither loses nor doubles it."""
+"""A documented payload becomes a signal or a clear refusal. A re-send neither loses nor doubles it."""
 
 from __future__ import annotations
 

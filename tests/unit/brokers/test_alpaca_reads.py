@@ -1,4 +1,4 @@
-"""What the adapter reads, and what it says when reading fails."""
+"""The adapter reads the broker's answers, and reports when reading fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the adapter makes of refusals that name another order, or another form in which the order would be taken."""
+"""The adapter reads refusals that name another order, or another form in which the order would be taken."""
 
 from __future__ import annotations
 

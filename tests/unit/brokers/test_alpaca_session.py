@@ -1,4 +1,4 @@
-"""What the adapter says of an order when the network fails, and that it sends each just once."""
+"""The adapter reports the outcome of an order when the network fails, and sends each order once."""
 
 from __future__ import annotations
 

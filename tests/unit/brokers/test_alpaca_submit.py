@@ -1,4 +1,4 @@
-"""What the adapter says of an order, for everything that Alpaca can answer."""
+"""The adapter returns an outcome of an order for everything that Alpaca can answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is done by hand is a pure function of the seed, and happens in storms, in the way of exits."""
+"""The schedule of actions by hand is a pure function of the seed; actions come in storms and block exits."""
 
 from __future__ import annotations
 

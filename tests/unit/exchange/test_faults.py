@@ -1,4 +1,4 @@
-"""A plan of faults strikes the requests that it describes."""
+"""A plan of faults applies to the requests that it describes."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ def plan(*faults: dict[str, object], seed: int = 1) -> FaultPlan:
     return FaultPlan.model_validate({"seed": seed, "faults": list(faults)})
 
 
-def strikes(made: FaultPlan, on: FaultTarget = FaultTarget.SUBMIT, times: int = 1000) -> list[int]:
-    return [number for number in range(times) if made.strike(on, "key", {FaultKind.LATENCY})]
+def hits(made: FaultPlan, on: FaultTarget = FaultTarget.SUBMIT, times: int = 1000) -> list[int]:
+    return [number for number in range(times) if made.draw(on, "key", {FaultKind.LATENCY})]
 
 
 def test_the_same_seed_strikes_the_same_requests_and_another_does_not() -> None:
     fault = {"on": "submit", "kind": "latency", "probability": 0.1}
 
-    assert strikes(plan(fault)) == strikes(plan(fault))
-    assert strikes(plan(fault)) != strikes(plan(fault, seed=2))
-    assert 50 < len(strikes(plan(fault))) < 150
+    assert hits(plan(fault)) == hits(plan(fault))
+    assert hits(plan(fault)) != hits(plan(fault, seed=2))
+    assert 50 < len(hits(plan(fault))) < 150
 
 
 def test_any_strikes_every_kind_of_request_and_other_targets_only_their_own() -> None:
-    assert len(strikes(plan({"on": "any", "kind": "latency"}), FaultTarget.CLOCK)) == 1000
-    assert strikes(plan({"on": "submit", "kind": "latency"}), FaultTarget.CLOCK) == []
+    assert len(hits(plan({"on": "any", "kind": "latency"}), FaultTarget.CLOCK)) == 1000
+    assert hits(plan({"on": "submit", "kind": "latency"}), FaultTarget.CLOCK) == []
 
 
 def test_a_fault_ends_after_its_count() -> None:
     made = plan({"on": "submit", "kind": "latency", "count": 3})
 
-    assert strikes(made) == [0, 1, 2]
+    assert hits(made) == [0, 1, 2]
     assert made.faults[0].hits == 3
 
 
@@ -37,6 +37,6 @@ def test_a_fault_of_another_kind_uses_no_random_number() -> None:
     lone = plan({"on": "submit", "kind": "latency", "probability": 0.1})
     made = plan({"on": "submit", "kind": "latency", "probability": 0.1})
     for _ in range(10):
-        made.strike(FaultTarget.SUBMIT, "key", {FaultKind.REJECT})
+        made.draw(FaultTarget.SUBMIT, "key", {FaultKind.REJECT})
 
-    assert strikes(made) == strikes(lone)
+    assert hits(made) == hits(lone)

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from pipeline.accounts.exposure import Book, Own, Pending
+from pipeline.accounts.exposure import Book, Pending, StrategyHolding
 from pipeline.accounts.losses import EquityBaseline
 from pipeline.model.account import Position
 from pipeline.model.orders import OrderSide
@@ -188,7 +188,9 @@ def cases(draw: st.DrawFn) -> Case:
         ),
         # Mostly what the account's reading says, and now and then another.
         position=position,
-        own=Own(quantity=draw(mostly(position.quantity if position else Decimal(0), Decimal(0), Decimal(7)))),
+        own=StrategyHolding(
+            quantity=draw(mostly(position.quantity if position else Decimal(0), Decimal(0), Decimal(7)))
+        ),
         asset=replace(
             asset,
             fractionable=draw(st.booleans()),
@@ -357,7 +359,7 @@ def _watched(baseline: EquityBaseline | None) -> Callable[[Case], Case]:
 
 
 def _on_the_other_side(judged: Case) -> Case:
-    """What was filled since the account was read makes the position the other way round."""
+    """Fills since the account was read have reversed the position."""
     symbol = judged.signal.symbol
     side = -1 if judged.signal.action == "BUY" else 1
     read = next((each for each in judged.book.positions if each.symbol == symbol), None)

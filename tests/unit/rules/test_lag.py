@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.accounts.exposure import Own
+from pipeline.accounts.exposure import StrategyHolding
 from pipeline.store.rows import Role
 from tests.rule_cases import NOW, SHORT, case, codes, earlier, go, held_for, signal
 from workers.rules.case import Hold
@@ -14,8 +14,8 @@ from workers.rules.decide import decide, still_go
 from workers.rules.stale_position import READS_LAG
 
 
-def own(recorded: int, *, ago: timedelta = timedelta(seconds=0.1)) -> Own:
-    return Own(quantity=Decimal(recorded), recorded=Decimal(recorded), changed_at=NOW - ago)
+def own(recorded: int, *, ago: timedelta = timedelta(seconds=0.1)) -> StrategyHolding:
+    return StrategyHolding(quantity=Decimal(recorded), recorded=Decimal(recorded), changed_at=NOW - ago)
 
 
 @pytest.mark.parametrize(("read", "recorded"), [(0, 7), (3, 7), (7, 0), (7, 3)])

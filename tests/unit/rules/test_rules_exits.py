@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.accounts.exposure import Own
+from pipeline.accounts.exposure import StrategyHolding
 from pipeline.model.orders import OrderSide
 from pipeline.model.signals import Action, Intent
 from pipeline.store.rows import Role
@@ -121,13 +121,15 @@ def test_an_exit_never_increases_or_reverses_a_position(
 
 
 def test_an_exit_that_asks_for_more_than_its_strategy_holds_does_not_sell_another_strategys_shares() -> None:
-    own = Own(quantity=Decimal(2), recorded=Decimal(5))
+    own = StrategyHolding(quantity=Decimal(2), recorded=Decimal(5))
 
     assert go(decide(case(signal("SELL", quantity=Decimal(4)), held=5, own=own))).quantity == 2
 
 
 def test_an_exit_that_is_to_be_sent_again_does_not_sell_another_strategys_shares() -> None:
-    verdict = still_go(case(signal("SELL"), held=5, own=Own(recorded=Decimal(5))), earlier("sell", Role.EXIT))
+    verdict = still_go(
+        case(signal("SELL"), held=5, own=StrategyHolding(recorded=Decimal(5))), earlier("sell", Role.EXIT)
+    )
 
     assert codes(verdict) == ["no_position"]
 

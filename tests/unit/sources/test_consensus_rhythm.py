@@ -43,7 +43,7 @@ PROP_FIRM = House(minimum=Decimal(82), size=Decimal("0.03"), drawdown_limit=Deci
 
 @dataclass(kw_only=True)
 class Book:
-    """What a house holds: no pyramiding, no shorts, a SELL closes everything."""
+    """The holdings of a house: no pyramiding, no shorts, a SELL closes everything."""
 
     house: House
     cash: Decimal = Decimal(100_000)

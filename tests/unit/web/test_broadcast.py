@@ -10,7 +10,7 @@ def test_a_listener_that_does_not_read_is_ended_after_what_it_was_handed() -> No
         listener = Listener(loop=asyncio.get_running_loop())
         for number in range(3 * _MOST_WAITING):
             listener.hand({"history_id": number})
-        return [listener.moves.get_nowait() for _ in range(listener.moves.qsize())]
+        return [listener.changes.get_nowait() for _ in range(listener.changes.qsize())]
 
     handed = asyncio.run(overrun())
 

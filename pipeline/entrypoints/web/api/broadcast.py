@@ -8,7 +8,7 @@ import structlog
 
 from pipeline.model.errors import TradewireError
 from pipeline.store.record import Record
-from pipeline.views.live_feed import FeedMove, follow_moves, last_move
+from pipeline.views.live_feed import FeedChange, follow_changes, last_change
 
 log = structlog.get_logger(__name__)
 
@@ -23,14 +23,14 @@ class Listener:
     """A client that listens. Its queue has the state changes in order; None is the end."""
 
     loop: asyncio.AbstractEventLoop
-    moves: asyncio.Queue[FeedMove | None] = field(default_factory=lambda: asyncio.Queue(_MOST_WAITING + 1))
+    changes: asyncio.Queue[FeedChange | None] = field(default_factory=lambda: asyncio.Queue(_MOST_WAITING + 1))
 
-    def hand(self, move: FeedMove) -> None:
-        """Put *move* into the queue, or the end when the queue is full. Call it in the listener's own loop."""
-        if self.moves.qsize() < _MOST_WAITING:
-            self.moves.put_nowait(move)
-        elif not self.moves.full():
-            self.moves.put_nowait(None)
+    def hand(self, change: FeedChange) -> None:
+        """Put *change* into the queue, or the end when the queue is full. Call it in the listener's own loop."""
+        if self.changes.qsize() < _MOST_WAITING:
+            self.changes.put_nowait(change)
+        elif not self.changes.full():
+            self.changes.put_nowait(None)
 
 
 class Broadcast:
@@ -70,16 +70,16 @@ class Broadcast:
     def _follow(self, stop: threading.Event, reads: threading.Event) -> None:
         while not stop.is_set():
             try:
-                after = last_move(self._record)
+                after = last_change(self._record)
                 reads.set()
-                for move in follow_moves(self._record, stop, after=after):
-                    self._hand_out(move, stop)
+                for change in follow_changes(self._record, stop, after=after):
+                    self._hand_out(change, stop)
             except TradewireError as error:
                 log.debug("broadcast.waits", error=str(error))
                 stop.wait(_PAUSE_S)
 
-    def _hand_out(self, move: FeedMove, stop: threading.Event) -> None:
+    def _hand_out(self, change: FeedChange, stop: threading.Event) -> None:
         with self._lock:
             # A stopped thread has no listeners: the present ones have a thread of their own.
             for listener in () if stop.is_set() else self._listeners:
-                listener.loop.call_soon_threadsafe(listener.hand, move)
+                listener.loop.call_soon_threadsafe(listener.hand, change)

@@ -15,14 +15,14 @@ from pipeline.entrypoints.web.api.context import WebContext
 from pipeline.entrypoints.web.api.errors import ApiError
 from pipeline.model.errors import RecordUnavailable
 from pipeline.operations.tokens import Scope
-from pipeline.views.live_feed import FeedMove, last_move, move_json, moves_after
+from pipeline.views.live_feed import FeedChange, change_json, changes_after, last_change
 
 # Proxies and browsers close a silent stream. A revoked token is noticed at this pace too.
 _BEAT_S = 15.0
 # A client that missed more than this must read the lists again.
 _MOST_MISSED = 5000
 _BATCH = 500
-# `moves_after` leaves out the newest changes, because a change with a smaller number may still be committed.
+# `changes_after` leaves out the newest changes, because a change with a smaller number may still be committed.
 _SETTLED_S = 0.1
 _AWAY = "PostgreSQL is away: try again"
 _BIGINT = 2**63 - 1
@@ -77,34 +77,34 @@ class _Stream:
     async def _missed(self, after: int | None) -> AsyncIterator[str]:
         if not await run_in_threadpool(self._broadcast.reads, within_s=_BEAT_S):
             raise RecordUnavailable(_AWAY)
-        last = await run_in_threadpool(last_move, self._context.record)
+        last = await run_in_threadpool(last_change, self._context.record)
         self._sent = last if after is None else after
         # A number above the last one is of another database.
         if not 0 <= last - self._sent <= _MOST_MISSED:
             self._sent = last
             yield f"id: {last}\nevent: reset\ndata: {{}}\n\n"
         await asyncio.sleep(_SETTLED_S)
-        while moves := await run_in_threadpool(moves_after, self._context.record, self._sent, limit=_BATCH):
-            for move in moves:
-                yield self._event(move)
+        while changes := await run_in_threadpool(changes_after, self._context.record, self._sent, limit=_BATCH):
+            for change in changes:
+                yield self._event(change)
 
     async def _live(self) -> AsyncIterator[str]:
         while True:
             try:
-                move = await asyncio.wait_for(self._listener.moves.get(), _BEAT_S)
+                change = await asyncio.wait_for(self._listener.changes.get(), _BEAT_S)
             except TimeoutError:
                 if not await run_in_threadpool(self._may_read):
                     return
                 yield ": still here\n\n"
                 continue
-            if move is None:
+            if change is None:
                 return
-            if move.history_id > self._sent:
-                yield self._event(move)
+            if change.history_id > self._sent:
+                yield self._event(change)
 
-    def _event(self, move: FeedMove) -> str:
-        self._sent = move.history_id
-        return f"id: {self._sent}\nevent: move\ndata: {json.dumps(move_json(move))}\n\n"
+    def _event(self, change: FeedChange) -> str:
+        self._sent = change.history_id
+        return f"id: {self._sent}\nevent: move\ndata: {json.dumps(change_json(change))}\n\n"
 
     def _may_read(self) -> bool:
         holder = self._context.gate.named(self._name)

@@ -24,7 +24,7 @@ from pipeline.store.statements import sql
 from pipeline.views.count_schemas import OpenCounts
 from pipeline.views.counts import nothing_open, open_counts
 from pipeline.views.lists import deliveries, refusals, signals
-from pipeline.views.live_feed import last_move
+from pipeline.views.live_feed import last_change
 from pipeline.views.report import ReportTally
 
 #: The window of the executors' rates.
@@ -95,7 +95,7 @@ class PageData:
 
     def signals(self, *, symbol: str | None, source: str | None, cursor: str | None) -> dict[str, Any]:
         """Return the newest signals, each with its executions by executor, and the executors as columns."""
-        after = last_move(self._record)
+        after = last_change(self._record)
         page = signals(self._record, symbol=symbol, source=source, limit=_MOST_SIGNALS, cursor=cursor)
         rows = [(one.to_json(), {each.executor_id: each.to_json() for each in one.executions}) for one in page.items]
         gone = {name for _, cells in rows for name in cells} - {*self._context.executors}

@@ -11,7 +11,7 @@ from pipeline.model.errors import RecordUnavailable
 from pipeline.model.states import State
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
-from pipeline.views.live_feed import FeedMove, is_decision, last_move, line_of, moves_after
+from pipeline.views.live_feed import FeedChange, changes_after, is_decision, last_change, line_of
 
 _READ_EVERY_S = 0.2
 _RETRY_EVERY_S = 0.5
@@ -38,7 +38,7 @@ class Wanted:
     reason: str | None = None
     every: bool = False
 
-    def shows(self, row: FeedMove) -> bool:
+    def shows(self, row: FeedChange) -> bool:
         """Return whether *row* passes the filter."""
         if self.executor_id not in (None, row.executor_id) or self.symbol not in (None, row.symbol):
             return False
@@ -49,7 +49,7 @@ class Wanted:
 
 def follow(
     record: Record, stop: threading.Event, *, since: datetime | None, say: Callable[[str], None]
-) -> Iterator[FeedMove]:
+) -> Iterator[FeedChange]:
     """Yield every state change since that time, or from now on, in order and once each, until *stop*.
 
     *say* gets a sentence when PostgreSQL goes away and when it is back. The changes of the outage are yielded then.
@@ -59,8 +59,8 @@ def follow(
     while not stop.is_set():
         try:
             if after is None:
-                after = last_move(record) if since is None else _before(record, since)
-            rows = moves_after(record, after)
+                after = last_change(record) if since is None else _before(record, since)
+            rows = changes_after(record, after)
         except RecordUnavailable as error:
             if not away:
                 say(f"PostgreSQL is away, waiting for it: {error}")
@@ -77,7 +77,7 @@ def follow(
         stop.wait(0.0 if rows else _READ_EVERY_S)
 
 
-def line(row: FeedMove) -> Text:
+def line(row: FeedChange) -> Text:
     """Return the line of a state change, in the colour of the new state."""
     # As a Text, because a string's square brackets would be read as markup.
     return Text(line_of(row), style=_STYLES.get(row.to_state, ""))
