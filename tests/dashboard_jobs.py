@@ -18,7 +18,7 @@ from pipeline.entrypoints.rq_dashboard import make_app
 TOKEN = "a-token"
 LOGIN = {"Authorization": "Basic " + base64.b64encode(f"tradewire:{TOKEN}".encode()).decode()}
 QUEUE = "executor-argo"
-#: What somebody may have got into a broker's answer.
+#: A hostile text that a broker's answer may contain.
 PAYLOAD = "<img src=x onerror=alert(1)>"
 
 

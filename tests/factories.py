@@ -130,7 +130,7 @@ class Core:
         self.record.close()
 
     def send(self, symbol: str = "AAPL", action: str = "BUY", *, executor: str = "argo", **changes: Any) -> UUID:
-        """Record a signal, ring for nobody, and return the execution at *executor*."""
+        """Record a signal without enqueueing a job, and return the execution at *executor*."""
         return self.record_signal(signal(symbol, action, **changes), executor=executor).execution_id
 
     def record_signal(self, raw: dict[str, Any], *, executor: str = "argo") -> ExecutionRow:

@@ -36,7 +36,7 @@ def servers_home() -> Iterator[Path]:
 def postgres_server(servers_home: Path) -> Iterator[EmbeddedServer]:
     with EmbeddedServer.postgres(servers_home / "postgres") as server:
         with psycopg.connect(server.url, autocommit=True) as connection:
-            # What the tests write need not outlive the machine; it still outlives each process.
+            # The data of the tests need not survive a crash of the machine. They survive each process.
             connection.execute("ALTER SYSTEM SET fsync = off")
             connection.execute("SELECT pg_reload_conf()")
         yield server

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-#: What the start of a small program takes on the machine that the limits of the tests were written on.
+#: The start time of a small program on the machine for which the tests' time limits were written.
 _STARTS_WITHIN_S = 0.15
 #: The machine may get slower after it was measured, so limits are never taken as they are written.
 _LEAST, _MOST = 4.0, 8.0

@@ -40,7 +40,7 @@ class Visitor:
         self.context.set_default_timeout(_WAIT_MS)
         expect.set_options(timeout=_WAIT_MS)
         self.page: Page = self.context.new_page()
-        #: What the browser complained of: a forbidden script, an error of ours.
+        #: The complaints of the browser: a forbidden script, or an error of ours.
         self.complaints: list[str] = []
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("console", lambda said: self.complaints.append(said.text) if said.type == "error" else None)

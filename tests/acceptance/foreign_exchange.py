@@ -87,7 +87,7 @@ class Book:
         ]
 
     def _fill(self, key: str) -> None:
-        """Fill everything by the time that somebody reads it."""
+        """Fill every open order; called before each read."""
         for order in self.orders.get(key, []):
             order.update(status="filled", filled_qty=order["qty"], filled_avg_price=order.get("limit_price", "20"))
 
@@ -181,7 +181,7 @@ class ForeignExchange(ThreadingHTTPServer):
             return fault, self._chance.random() < 0.5
 
     def handle_error(self, *_: object) -> None:
-        """Whoever hung up on us hung up."""
+        """Ignore clients that close the connection early."""
 
     def __enter__(self) -> Self:
         threading.Thread(target=self.serve_forever, args=(0.1,), daemon=True).start()

@@ -29,7 +29,7 @@ MakeCore = Callable[..., Core]
 Fault = dict[str, Any]
 
 BOUGHT = 10
-#: What becomes of the BUY, one after the other; times in seconds from its arrival at the exchange.
+#: The fates of the BUY, in turn; times in seconds from its arrival at the exchange.
 BUYS: list[Fault] = [
     *({"kind": "no_fill", "seconds": 1.7 + 0.1 * step} for step in range(18)),
     *({"kind": "partial_fill", "seconds": 1.7 + 0.2 * step} for step in range(10)),
@@ -42,7 +42,7 @@ BUYS: list[Fault] = [
     *({"kind": "no_fill", "seconds": seconds} for seconds in [0.1, 60]),
 ]
 SOLD = SYMBOLS[: len(BUYS)]
-#: What becomes of the SELL, in turn.
+#: The fates of the SELL, in turn.
 SELLS: list[Fault | None] = [
     None,
     {"kind": "no_fill", "seconds": 1},

@@ -148,7 +148,7 @@ def test_an_outage_is_named_once_and_waited_for(stage: Stage, outage: Outage, pa
     log.info("%s: decided %.1f s after the end; %s", word, time.monotonic() - back, stage.outages())
 
     assert named >= parts
-    # Nobody acknowledges what is not committed; what is away but the record stops nobody from recording.
+    # Only committed signals are acknowledged, and only the absence of the record stops the recording of signals.
     assert accepted == ([] if word == "record" else sent)
     assert stage.system.services()["pids"] == pids
     for name, events in stage.outages().items():

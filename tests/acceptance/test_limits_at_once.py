@@ -39,7 +39,7 @@ pytestmark = pytest.mark.timeout(300)
 GROUPS = {"first": SYMBOLS[:25], "second": SYMBOLS[15:45]}
 GROUPED = SYMBOLS[:45]
 EXPOSURE = {"gross_exposure_percent": 100, "symbol_exposure_percent": 1.2, "group_exposure_percent": 12}
-#: What the broker does to orders: some fill late, some in parts, some not at all, some answers come late or never.
+#: The broker's treatment of orders: some fill late, in parts or not at all, and some answers come late or never.
 SLOW_AND_BROKEN = [
     {"on": "submit", "kind": "no_fill", "seconds": 3, "probability": 0.3},
     {"on": "submit", "kind": "partial_fill", "seconds": 2, "probability": 0.3},
@@ -136,7 +136,7 @@ def test_exposure_is_never_exceeded_while_orders_fill_late_in_parts_or_not_at_al
 
     sent = result(core, SIGNALS + use_up(core, one_of_each))
     assert_within_exposure(core, sent)
-    # What was refused late had its share of the room until then.
+    # An order that was rejected late had used its share of the limit until then.
     assert close_to(percent(100), most_at_once(sent, price))
 
 

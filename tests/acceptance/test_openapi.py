@@ -62,7 +62,7 @@ def known(record: Record) -> dict[str, list[str]]:
 def sent(client: httpx.Client, case: Any) -> httpx.Response:
     """Send what was made up, with a token that opens everything."""
     if case.path == "/api/v1/trading/execute" and _is_a_wait(case.query.get("timeout")):
-        case.query = {**case.query, "timeout": "0"}  # Nobody works here: to wait shows nothing.
+        case.query = {**case.query, "timeout": "0"}  # No worker runs here, so waiting shows nothing.
     with warnings.catch_warnings():
         # Cases hold what no well-behaved client sends, and the client says so.
         warnings.simplefilter("ignore")

@@ -1,4 +1,4 @@
-"""A day on which equity falls through 70, 90 and 100 % of the daily limit, and nobody sends a signal."""
+"""A day on which equity falls through 70, 90 and 100 % of the daily limit while no signal arrives."""
 
 from __future__ import annotations
 

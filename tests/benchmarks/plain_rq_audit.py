@@ -20,7 +20,7 @@ class PlainJob:
     executor_id: str
     symbol: str
     status: str
-    #: What a finished one returned.
+    #: The result of a finished job.
     order_id: str | None = None
 
 

@@ -27,7 +27,7 @@ class Fault(StrEnum):
     #: The connection is cut without an answer.
     CUT = "cut"
     CUT_AFTER = "cut_after"
-    #: The order is taken and nothing is ever said.
+    #: The order is taken, and no answer ever comes.
     SILENCE_AFTER = "silence_after"
     #: The order is taken and the answer is not what it should be.
     NONSENSE_AFTER = "nonsense_after"

@@ -29,7 +29,7 @@ class Defect:
     """One guard that is broken on purpose, and the tests that must notice it."""
 
     guarantee: str
-    #: What is wrong with the product while the guard is broken.
+    #: The fault of the product while the guard is broken.
     fault: str
     file: str
     old: str

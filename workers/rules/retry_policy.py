@@ -88,7 +88,7 @@ def after_submit(
             if outcome.orders:
                 facts["orders"] = " ".join(outcome.orders)[:500]
             if role is Role.EXIT and not rest and _is_dust(outcome, quantity):
-                # The same order would be refused again. What is left is too small for any other.
+                # The same order would be refused again, and the rest is too small for another one.
                 reason = Reason(code=Code.DUST, facts={"dust": quantity, **facts})
                 return Transition(state=State.SKIPPED, reason=reason, attempts=1, may_exist=False)
             reason = Reason(code=Code.REJECTED_BY_BROKER, facts=facts)

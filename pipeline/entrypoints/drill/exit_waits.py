@@ -15,7 +15,7 @@ from pipeline.model.states import UNDECIDED, State
 
 #: No exit may wait longer than this.
 LONGEST_WAIT_S = 15.0
-#: Holds that the broker causes, and for how long each may last. What is held for longer waits for tradewire.
+#: Holds that the broker causes, and for how long each may last. A longer hold counts as a wait for tradewire.
 _BROKER_HOLDS: Mapping[str, timedelta] = {
     Code.BROKER_AWAY: timedelta(seconds=5),
     Code.ACCOUNT_UNREADABLE: timedelta(seconds=5),

@@ -41,7 +41,7 @@ def test_a_reading_is_shared_while_it_is_fresh(core: Core) -> None:
     assert isinstance(first, Snapshot)
     assert isinstance(second, Snapshot)
     assert (second.taken_at, second.account.equity) == (first.taken_at, Decimal(100000))
-    assert second.account.raw == {}  # What is kept is what the rules need, and no more of the owner's affairs.
+    assert second.account.raw == {}  # Only the fields that the rules need are stored.
     assert accounts_read(core) == 1
 
 
@@ -101,7 +101,7 @@ def test_an_older_reading_never_replaces_a_newer_one(core: Core) -> None:
     broker = core.runtimes["argo"].broker
 
     class SlowBroker:
-        """Answers when somebody else has begun and ended a reading."""
+        """Answers after another process has begun and ended a reading."""
 
         def account(self) -> Account:
             newer.append(snapshots(core).read())

@@ -78,7 +78,7 @@ def test_sixteen_threads_of_two_processes_never_get_more_than_the_limit(
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(hammer, range(16)))
 
-    # What one process has paid for and another could have used is lost, and nothing else.
+    # Only the requests that one process has reserved and not used are lost to the other.
     assert 100 - 16 * (BLOCK - 1) <= granted[0] <= 100
     assert spent(rows) == 100
 

@@ -45,7 +45,7 @@ def critical(found: dict[str, CheckResult]) -> set[str]:
 
 @contextmanager
 def at_work(core: Core, *, healthy: bool = True) -> Iterator[None]:
-    """Let a worker and a keeper be heard, as their processes are."""
+    """Record heartbeats of a worker and a keeper, as their processes do."""
 
     def health() -> tuple[bool, dict[str, Any]]:
         return healthy, {"leads": True, "late": {"sweep": 20.0}, "slowest": "sweep", "behind_s": 0.2}

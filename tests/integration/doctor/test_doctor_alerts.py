@@ -1,4 +1,4 @@
-"""Doctor shows the alerts that are open, and whether anybody would be told."""
+"""Doctor shows the open alerts, and whether a channel would deliver them."""
 
 from __future__ import annotations
 

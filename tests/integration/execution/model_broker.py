@@ -28,7 +28,7 @@ from workers.brokers.protocol import (
     Unknown,
 )
 
-#: What a request may come to. A request that is delayed has arrived, or is lost, within LONGEST_WAY_S.
+#: The possible outcomes of a request. A request that is delayed has arrived, or is lost, within LONGEST_WAY_S.
 WORDS = (
     "accept",
     "accept and fill",
@@ -94,7 +94,7 @@ class ModelBroker:
         self.book: dict[str, Held] = {}
         self.on_the_way: list[OnTheWay] = []
         self.positions_held = dict(held)
-        #: What reads meet: `fine`, `away`, `unreadable` or `refuses`.
+        #: The outcome of reads: `fine`, `away`, `unreadable` or `refuses`.
         self.weather = "fine"
         self.lag_s = 0.0
         #: Called before a request leaves, and when it has arrived.
@@ -103,7 +103,7 @@ class ModelBroker:
         self._clock = clock
         self._numbers = count(1)
 
-    # What the world does.
+    # Changes at the broker.
 
     def arrive(self, request: OrderRequest) -> Held | None:
         """Take an order into the book; None when its id is taken."""
@@ -128,7 +128,7 @@ class ModelBroker:
         orders = [held for held in self.book.values() if held.request.symbol == symbol and held.works]
         return sum((held.rest for held in orders if held.request.side is OrderSide.SELL), Decimal(0))
 
-    # What the protocol asks for.
+    # The methods of the broker protocol.
 
     def submit(self, request: OrderRequest) -> Outcome:  # noqa: PLR0911 -- a line per word of the script
         self.on_send(request)

@@ -162,6 +162,6 @@ def _compare(row: dict[str, Any], held: Held | None) -> None:
         assert state in _WITHOUT_ORDER, f"{row['client_order_id']} is {state}, and the broker has no order"
         return
     if not row["young"] and state in _WITHOUT_ORDER:
-        return  # It arrived when nobody looked for it any more: the keeper was away for ten minutes.
+        return  # The order arrived after the look-ups had ended: the keeper was away for ten minutes.
     told = (state, row["order_id"], row["filled_quantity"])
     assert told == (STATE_OF[held.status], held.order_id, held.filled), f"the record says {told} of {held}"

@@ -59,7 +59,7 @@ class Actor:
     def __init__(self, name: str, task: Callable[[], object]) -> None:
         self.name = name
         self.point = "start"
-        #: What the broker is to do with the next request.
+        #: The broker's behaviour for the next request.
         self.word = "accept"
         self.failure: Exception | None = None
         self._task = task

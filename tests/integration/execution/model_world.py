@@ -41,7 +41,7 @@ from workers.keeper.order_lookup import OrderLookup
 from workers.keeper.order_polling import OrderPolling
 
 EXECUTOR = "argo"
-#: What the account holds when it begins.
+#: The positions of the account at the start.
 HELD = {"AAPL": Decimal(4), "MSFT": Decimal(2)}
 
 # Every time of the record, by table; a jump of the clock moves all of them back.

@@ -23,7 +23,7 @@ from workers.keeper.process import keep
 
 pytestmark = pytest.mark.timeout(120)
 
-#: Points of whoever sends a signal, of a worker on an ordinary entry, of a keeper.
+#: The crash points of a producer, of a worker on an ordinary entry, and of a keeper.
 SENDER = [point for point in POINTS if point.startswith(("intake.", "relay."))]
 WORKER = [point for point in POINTS if point.startswith("worker.") and point != "worker.after_cancel_mark"]
 
@@ -98,7 +98,7 @@ def test_a_sender_that_dies(core: Core, processes: Processes, point: str) -> Non
         died_at = time.monotonic()
         if point == "intake.before_commit":
             assert core.rows("SELECT * FROM signal") == []
-        # Whoever sent it has no answer, and sends it again.
+        # The sender got no answer, so it sends the signal again.
         assert processes.start(core, "signal", "send", "-", stdin=line).wait(30) == 0
         (execution,) = core.rows("SELECT execution_id FROM execution")
         recovered(point, died_at, lambda: has_one_order(core, execution["execution_id"]))

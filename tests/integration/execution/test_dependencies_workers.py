@@ -26,7 +26,7 @@ TAKES = "SELECT count(*) FROM history WHERE execution_id = ANY(%s) AND to_state 
 
 
 def alive(core: Core, kind: str, count: int) -> None:
-    """Wait until *count* processes of *kind* are heard."""
+    """Wait until *count* processes of *kind* have a heartbeat."""
     until(lambda: len(core.rows("SELECT 1 FROM heartbeat WHERE kind = %s", [kind])) == count, within_s=30)
 
 
@@ -68,7 +68,7 @@ def burst(core: Core, symbol: str) -> float:
     took = time.monotonic() - began
     orders = [order for order in core.orders() if order["symbol"] == symbol]
     sent = [order["client_order_id"] for order in sorted(orders, key=lambda order: order["submitted_at"])]
-    # Each is taken once: nobody gave one back for having come too early.
+    # Each is claimed once; none was given back because it came too early.
     assert core.rows(TAKES, [ids]) == [{"count": BURST}]
     assert sent == [f"tw-{execution_id}-1" for execution_id in ids]
     return took

@@ -1,4 +1,4 @@
-"""Leases: renewed while the work lasts, sure no longer than the database is, and lost when somebody took over."""
+"""A lease is renewed while the work lasts. It ends without the database, and when another worker takes over."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_kept_lease_is_renewed_in_the_record(core: Core) -> None:
     last = core.execution(execution_id)["lease_until"]
     time.sleep(1.5)
 
-    assert core.execution(execution_id)["lease_until"] == last  # Nobody keeps it any more.
+    assert core.execution(execution_id)["lease_until"] == last  # It is not renewed any more.
 
 
 def test_the_end_of_an_older_lease_does_not_end_a_newer_one_of_the_same_execution(core: Core) -> None:

@@ -269,7 +269,7 @@ class Model(RuleBasedStateMachine):
     def _working(self) -> list[Held]:
         return [held for held in self.world.broker.book.values() if held.works]
 
-    # What holds.
+    # The invariants.
 
     @invariant()
     def all_properties_hold(self) -> None:
@@ -301,14 +301,14 @@ class Model(RuleBasedStateMachine):
                 break
             for held in self._working():
                 broker.fill(held, held.rest)
-        # What came late and filled before anybody heard of it is looked for every half minute.
+        # An order that arrived late and filled before it was known is looked up every half minute.
         self.world.jump(30)
         self._keep()
         self.properties.check_end()
 
 
 _ROUNDS_TO_QUIET = 60
-# Nobody follows an order of a refused account before the next probe, at most a minute later.
+# Orders of a refused account are followed from the next probe on, at most a minute later.
 _REFUSED = "SELECT 1 FROM account_refusal LIMIT 1"
 _BUSY = "SELECT 1 FROM execution WHERE state IN ('queued', 'held', 'submitting', 'unknown') LIMIT 1"
 

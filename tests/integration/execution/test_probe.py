@@ -12,7 +12,7 @@ from tests.core_fixtures import Processes
 from tests.factories import Core, executor_toml, until
 from workers.probe import STEPS
 
-#: An executor that takes one strategy only, and minds repeats and additions: none of that is a probe's affair.
+#: An executor that takes one strategy only and checks repeats and additions. None of these checks applies to a probe.
 STRICT = (
     executor_toml(minimum_confidence=99)
     .replace('repeat_window_s = "off"', "repeat_window_s = 600")
@@ -29,7 +29,7 @@ def strict(make_core: Callable[..., Core]) -> Core:
 
 
 def at_work(core: Core, processes: Processes) -> None:
-    """Start a worker and a keeper, and wait until they are heard."""
+    """Start a worker and a keeper, and wait for their heartbeats."""
     processes.start(core, "work", "argo")
     processes.start(core, "keep")
     until(lambda: len(core.rows("SELECT 1 FROM heartbeat")) == 2, within_s=60)

@@ -1,4 +1,4 @@
-"""Executions of one symbol run in the order of their recording, and whoever decides one hands the symbol on."""
+"""Executions of one symbol run in the order of their recording; the worker that decides one starts the next."""
 
 from __future__ import annotations
 

@@ -224,7 +224,7 @@ def test_an_absent_record_is_reported_and_nothing_is_recorded(executors: Executo
 
 
 def test_a_record_that_lost_the_first_of_two_is_asked_again(intake: Intake, rows: Rows) -> None:
-    """Nobody deletes signals but a person at the database; the sender must not be told that PostgreSQL is away."""
+    """Only a person at the database can delete a signal. The sender is not told that PostgreSQL is away."""
     rows("CREATE FUNCTION forget() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$")
     rows("CREATE TRIGGER forget BEFORE INSERT ON signal FOR EACH ROW EXECUTE FUNCTION forget()")
     with ThreadPoolExecutor(1) as pool, capture_logs() as logs:

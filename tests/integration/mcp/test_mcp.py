@@ -81,7 +81,7 @@ def assistant(core: Core) -> Assistant:
 
 
 def dead(core: Core) -> str:
-    """Return an execution that nobody could send."""
+    """Return an execution whose order could not be sent."""
     return str(Lives(core.intake, core.rows).lived("dead", "attempts_used_up"))
 
 

@@ -1,4 +1,4 @@
-"""Messages arrive: once per channel, by the next channel when one is down, and again when whoever told them died."""
+"""Messages arrive once per channel, by the next channel when one is down, and again when their sender died."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class Exchange:
         httpx.post(f"{self.url}/admin/bars", json={"turn": cycles}, trust_env=False).raise_for_status()
 
     def closes(self) -> dict[str, str]:
-        """Return the closes at the exchange's cursor, as it tells anybody."""
+        """Return the closes at the exchange's cursor, by its public route."""
         cycles = httpx.get(f"{self.url}/bars", trust_env=False).json()["cycles"]
         return {bar["symbol"]: bar["close"] for bar in cycles[-1]["bars"]}
 

@@ -216,7 +216,7 @@ def test_no_process_starts_on_a_live_limit_that_was_loosened(
     ends(processes, processes.start(core, "config", "diff", **real), 0)
 
 
-# --- whoever executes by itself ---
+# --- processes that execute without a queue ---
 
 
 def test_direct_execution_passes_the_same_gates(core: Core, processes: Processes) -> None:

@@ -25,7 +25,7 @@ PAST = 100_000
 # A statement of open work reads some pages of indexes; the tables of the past have thousands.
 PAGES = 150
 
-#: What psycopg says of a parameter whose type the statement leaves open.
+#: psycopg's error for a parameter whose type the statement leaves open.
 TYPES = {"within": "interval", "took_ms": "float8", "taken_at": "timestamptz"}
 
 HISTORY = """

@@ -11,7 +11,7 @@ from pipeline.model.states import MOVES, UNDECIDED, State
 from tests.factories import signal
 from tests.integration.lives import Rows
 
-#: What a row of each state must carry besides, by the table's own checks.
+#: The further columns that a row of each state must have, by the table's own checks.
 CARRIES = {
     State.SUBMITTING: "lease_until = now(), due_at = NULL, ended_at = NULL",
     State.HELD: "lease_until = NULL, due_at = now(), ended_at = NULL",

@@ -1,4 +1,4 @@
-"""rq-dashboard is for those who may see it, changes nothing by accident and runs nobody's scripts."""
+"""rq-dashboard needs a login, changes nothing by accident and runs no foreign script."""
 
 from __future__ import annotations
 

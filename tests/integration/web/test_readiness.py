@@ -79,5 +79,5 @@ def test_many_requests_share_one_check_of_the_brokers(core: Core, client: httpx.
     with at_work(core):
         answers = [critical(client) for _ in range(20)]
 
-    # Both tries of the first look were lost; whoever asked the broker again would have been answered.
+    # Both tries of the first reading failed; another request would have been answered.
     assert answers == [{"broker argo"}] * 20

@@ -19,7 +19,7 @@ from pipeline.store.record import Record
 from tests.integration.lives import Rows
 from tests.web import BEARER, TOKEN, serving, web_context
 
-#: What answers without a token: whoever watches processes has none, and the documentation tells nothing of a record.
+#: The routes that need no token: probes of a process have none, and the documentation shows nothing of the record.
 OPEN = {"/health", "/ready", "/docs", "/docs/oauth2-redirect", "/openapi.json"}
 
 
@@ -114,7 +114,7 @@ def test_a_body_that_is_too_long_is_refused_by_every_route(client: httpx.Client,
 
     answer = client.post(path, content=content, headers=BEARER | {"Content-Type": "application/json"})
 
-    # What never reads a body takes no harm from one whose length nobody announced.
+    # A route that reads no body is not harmed by a body of unknown length.
     assert answer.status_code == 413 or (not announced and answer.status_code in {404, 405})
     assert answer.json()["error"]["code"]
 

@@ -147,7 +147,7 @@ def test_many_waiting_requests_share_one_query_and_hold_no_thread(core: Core, mo
         monkeypatch.undo()
         answers = [each.result(15) for each in asked]
 
-    # Twenty looks fit into a second, whoever waits; each of the eight alone would make as many.
+    # All waiting requests share twenty reads a second; each of the eight alone would make as many.
     assert 0 < len(looks) <= 25
     assert {answer.status_code for answer in answers} == {202}
 

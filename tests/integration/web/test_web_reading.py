@@ -229,7 +229,7 @@ def test_accounts_show_what_was_last_read(make_core: Callable[..., Core]) -> Non
     assert (before["equity"], before["positions"], before["limits"]) == (None, None, [])
     assert after["positions_count"] == 1
     assert [(each["symbol"], each["quantity"]) for each in after["positions"]] == [("AAPL", "1")]
-    # No worker runs here, and nobody says "trading" without one.
+    # No worker runs here, and without one the account is not called "trading".
     assert (status["status"], status["executors"][0]["status"]) == ("stopped", "no_worker")
     assert status["executors"][0]["account"]["account_number"] == after["account_number"]
 

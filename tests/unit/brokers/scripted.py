@@ -85,7 +85,7 @@ class ScriptedServer:
 
     script: list[Act]
     tls: bool = False
-    #: Sent as soon as somebody connects, instead of the script.
+    #: Sent as soon as a client connects, instead of the script.
     greeting: bytes = b""
     seen: list[Seen] = field(default_factory=list)
     connections: int = 0
@@ -165,7 +165,7 @@ def _read_request(incoming: Any) -> Seen | None:
 
 @contextmanager
 def full_backlog() -> Iterator[str]:
-    """Give the address of a port where nobody answers a connection: its queue is full."""
+    """Return the address of a port that accepts no connection, because its queue is full."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)

@@ -96,7 +96,7 @@ HARMLESS: dict[str, tuple[Any, Any]] = {
     "retry.unknown_s": (60.0, 90.0),
 }
 
-#: Between these nobody can say which is the tighter, so both ways are loosenings.
+#: None of these is clearly the tighter one, so a change in either direction counts as loosening.
 BOTH_WAYS = {
     "broker",
     "base_url",

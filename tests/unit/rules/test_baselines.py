@@ -75,10 +75,10 @@ def test_a_day_that_is_watched_begins_with_the_first_reading_in_it() -> None:
         (reading(100, minutes=-1), reading(90, hours=8), 100),
         (reading(100, minutes=-1), reading(110, hours=8), 100),
         (reading(100, hours=-3), reading(90, hours=8), 100),
-        # Watched again soon after it, and not for hours before: a loss in between is not forgiven.
+        # Read soon after the day's start, and not for hours before. A loss in between still counts.
         (reading(100, hours=-5), reading(95, minutes=1), 100),
         (reading(100, hours=-5), reading(105, minutes=1), 105),
-        # Nobody looked for days.
+        # The account was not read for days.
         (reading(100, hours=-30), reading(95, minutes=1), 77),
     ],
 )

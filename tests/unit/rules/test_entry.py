@@ -44,7 +44,7 @@ def buy(side: OrderSide = OrderSide.BUY, **changes: Any) -> Any:
             5,
             "15.075",
         ),
-        # What is asked for is cut by the caps like everything.
+        # The caps also cut a size that the signal names.
         (ARGO, {"quantity": Decimal(5)}, 5, "15.075"),
         (ARGO, {"quantity": Decimal(5000)}, 149, "449.235"),
         (

@@ -62,7 +62,7 @@ def test_an_entry_waits_for_the_start_of_the_day_where_a_limit_counts_from_it(ta
     settings = tuned(**tables)
 
     assert code(settings=settings, baseline=None) == "account_unwatched"
-    # A day has begun since, and nobody has looked at what the account had then.
+    # A day has begun since, and the account was not read at its beginning.
     assert (
         code(settings=settings, baseline=replace(STANDING, day=NOW.date() - timedelta(days=1))) == "account_unwatched"
     )
@@ -89,7 +89,7 @@ def pending(quantity: int) -> Pending:
     [
         (0, 0, 0, False),
         (5, 5, 0, False),
-        # A short was filled since the account was read: a BUY would close it, and nobody would know.
+        # A short was filled since the account was read, so a BUY would close it unnoticed.
         (0, 0, -5, True),
         (3, 3, -5, True),
         (0, 0, 5, False),

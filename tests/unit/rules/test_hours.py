@@ -271,7 +271,7 @@ def test_where_orders_go_out_of_hours_no_clock_stops_one() -> None:
     entry = go(decide(case(signal("BUY"), settings=settings("extended"), market=None)))
     leaving = go(decide(case(signal("SELL", entry_price=None), settings=settings("extended"), market=None, held=5)))
 
-    # A limit order for extended hours is right in any session, so it is what goes while nobody knows.
+    # A limit order for extended hours is right in any session, so it is sent while the session is not known.
     assert (entry.extended_hours, leaving.extended_hours, leaving.type) == (True, False, "market")
 
 

@@ -106,12 +106,12 @@ def test_a_stop_is_near_enough_or_the_entry_is_refused(stop: Any, distance: str 
     ("most", "recent", "changes", "entries"),
     [
         (1, 0, {}, None),
-        # What the record knows of a position that is gone counts for nothing.
+        # A recorded holding whose position is gone does not count.
         (1, 3, {}, None),
         (1, 1, {"held": 5}, 1),
         (2, 1, {"held": 5}, None),
         (2, 2, {"held": 5}, 2),
-        # Nobody here opened it.
+        # No strategy of ours opened it.
         (1, 0, {"held": 5}, 1),
         (2, 0, {"held": 5}, None),
         # Nothing is held yet, but an entry works, or was filled after the account was read.

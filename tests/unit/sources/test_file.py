@@ -173,7 +173,7 @@ def test_a_process_ends_although_standard_input_stays_open() -> None:
 
 
 def test_a_stop_does_not_wait_for_standard_input(tmp_path: Path) -> None:
-    """A named pipe that nobody writes to keeps its reader waiting, as a terminal would."""
+    """A named pipe without a writer keeps its reader waiting, as a terminal does."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     source = FileSource(str(pipe))

@@ -24,7 +24,7 @@ _ONLY_CLOSES: Final = re.compile(
     r"|(account|you) (is|are) not (allowed|permitted|authorized) to open (?!(a )?short)",
     re.IGNORECASE,
 )
-#: What the messages of refused orders begin with or contain, and what each means for an exit.
+#: The beginnings or parts of the messages of refused orders, and the meaning of each for an exit.
 _REFUSALS: Final = (
     (re.compile(r"^insufficient (qty|balance)\b", re.IGNORECASE), RefusalKind.HELD),
     (re.compile(r"^potential wash trade", re.IGNORECASE), RefusalKind.OPPOSED),
