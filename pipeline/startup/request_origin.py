@@ -1,0 +1,77 @@
+"""Refuse a request that a page of another site makes: one check of Host and Origin for every server of ours.
+
+A browser sends a user's login to a server whichever page asks for it. Two headers that no page can change show the page
+that asks: `Origin` at every write, and `Host`, which has the page's own name when that name resolves to this machine.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from config.schema.addresses import is_loopback, normal_host
+
+VARIABLE = "TRADEWIRE_ALLOWED_HOSTS"
+
+_READS = frozenset({"GET", "HEAD", "OPTIONS"})
+_PORT_OF = {"http": 80, "https": 443}
+_LONGEST_SHOWN = 80
+
+
+class OwnRequestsOnly:
+    """ASGI middleware: passes the requests that `fault` has nothing against, and answers the others with *refuse*."""
+
+    def __init__(self, app: ASGIApp, *, hosts: Iterable[str], refuse: Callable[[str], ASGIApp]) -> None:
+        """Allow *hosts*, by name or address, beside this machine's own; *refuse* makes the answer for a sentence."""
+        self._app = app
+        self._hosts = frozenset(map(normal_host, hosts)) - {""}
+        self._refuse = refuse
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Check a request, or the beginning of a WebSocket, which counts as a write."""
+        if scope["type"] not in {"http", "websocket"}:
+            await self._app(scope, receive, send)
+            return
+        headers, reached = Headers(scope=scope), (scope.get("server") or ("", None))[0]
+        found = fault(scope.get("method", "WEBSOCKET"), headers, hosts=self._hosts | {normal_host(reached)})
+        if found is None:
+            await self._app(scope, receive, send)
+        elif scope["type"] == "http":
+            await self._refuse(found)(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1008, "reason": ""})
+
+
+def fault(method: str, headers: Mapping[str, str], *, hosts: Iterable[str]) -> str | None:
+    """Return why a request is refused, as one sentence; None when it is not. *hosts* are normal names.
+
+    A read is refused for its Host only. A program that is not a browser sends neither of the other headers.
+    """
+    given = headers.get("host")
+    host, port = _name_and_port(f"//{given}") if given is not None else ("", None)
+    if given is not None and not (is_loopback(host) or (host and host in hosts)):
+        shown = given[:_LONGEST_SHOWN].encode("unicode_escape").decode()
+        return f"the host {shown!r} is not a name of this server; if it is one, add it to {VARIABLE}"
+    if method in _READS:
+        return None
+    origin, site = headers.get("origin"), headers.get("sec-fetch-site", "same-origin")
+    own = origin is None or (given is not None and _is_own(origin, host, port))
+    return None if own and site == "same-origin" else "this request came from a page of another origin"
+
+
+def _is_own(origin: str, host: str, port: int | None) -> bool:
+    named, number = _name_and_port(origin)
+    usual = _PORT_OF.get(urlsplit(origin).scheme) if named else None
+    # Behind a proxy that ends TLS the scheme is not known here, so a Host without a port has either scheme's own.
+    return usual is not None and named == host and (number or usual) in ({port} if port else set(_PORT_OF.values()))
+
+
+def _name_and_port(address: str) -> tuple[str, int | None]:
+    """Return the normal host of *address* and its port; no host when it is not an address, or has more than those."""
+    try:
+        parts = urlsplit(address)
+        extra = parts.path or parts.query or parts.fragment or "@" in parts.netloc
+        return ("", None) if extra else (normal_host(parts.hostname or ""), parts.port)
+    except ValueError:
+        return "", None
