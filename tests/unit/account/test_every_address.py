@@ -1,0 +1,167 @@
+"""No setting that can hold the address of a broker brings an account that is not live to the host for real money."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from config.executors import load_executors
+from config.schema.executor import ExecutorSettings
+from config.schema.settings import Settings, load_settings
+from config.services import Services, effective
+from pipeline.model.errors import ConfigInvalid
+from workers.account.runtime import open_account
+
+SPELLINGS = [
+    "https://api.alpaca.markets",
+    "https://api.alpaca.markets/",
+    "https://api.alpaca.markets.",
+    "https://api.alpaca.markets./v2",
+    "https://API.Alpaca.MARKETS",
+    "HTTPS://api.alpaca.markets",
+    "http://api.alpaca.markets",
+    "https://api.alpaca.markets:443",
+    "https://api.alpaca.markets.:8443/trade",
+    "https://127.0.0.1@api.alpaca.markets",
+    "https://127.0.0.1:8100@api.alpaca.markets:443",
+    "https://%61pi.alpaca.markets",
+    "https://api%2ealpaca.markets",
+    "https://api\u3002alpaca\uff0emarkets",
+    "https://\uff41pi.alpaca.markets",
+    "https://api.alp\u00adaca.markets",
+    "https://api.alpaca.markets?127.0.0.1",
+    "https://api.alpaca.markets#127.0.0.1",
+    "https://api.alpaca.markets\\@127.0.0.1",
+    "https://api.alpaca.markets\\.127.0.0.1",
+    "https://api.alpaca.mar\tkets",
+    "//api.alpaca.markets",
+    "api.alpaca.markets",
+    # Addresses like those that its name leads to, also as IPv6 and as a number.
+    "https://35.194.68.156",
+    "https://[::ffff:35.194.68.156]",
+    "https://[::ffff:23c2:449c]",
+    "https://[64:ff9b::35.194.68.156]",
+    "https://600982684",
+    "https://0x23c2449c",
+]
+
+FILE = """
+[executors.argo]
+mode = "{mode}"
+{lines}
+size = {{ method = "quantity", value = 1 }}
+limits = {{ open_positions = 1 }}
+"""
+
+#: Every setting whose name tells that it holds an address, and whether a broker's client can be opened at it.
+HOLDS_AN_ADDRESS = {
+    "Settings.database_url": False,
+    "Settings.redis_url": False,
+    "Settings.exchange_url": True,
+    "Services.database_url": False,
+    "Services.redis_url": False,
+    "Services.exchange_url": True,
+    "Services.web_url": False,
+    "Services.rq_dashboard_url": False,
+    "ExecutorSettings.base_url": True,
+    "ExecutorSettings.base_url_allowed": True,
+}
+
+
+def quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace("\t", "\\t") + '"'
+
+
+def in_the_environment(url: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("TRADEWIRE_EXCHANGE_URL", url)
+    return ""
+
+
+def in_env_file(url: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    (folder / ".env").write_text(f"TRADEWIRE_EXCHANGE_URL='{url}'\n", encoding="utf-8")
+    return ""
+
+
+def in_services_json(url: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    text = f'{{"exchange_url": {quoted(url)}, "pids": {{"up": {os.getpid()}}}}}'
+    (folder / "services.json").write_text(text, encoding="utf-8")
+    return ""
+
+
+def in_the_file(url: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    return f"base_url = {quoted(url)}"
+
+
+def named_as_allowed(url: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    return f'base_url = "https://api.alpaca.markets."\nbase_url_allowed = {quoted(url)}'
+
+
+WAYS = {
+    "Settings.exchange_url": (in_the_environment, in_env_file),
+    "Services.exchange_url": (in_services_json,),
+    "ExecutorSettings.base_url": (in_the_file,),
+    "ExecutorSettings.base_url_allowed": (named_as_allowed,),
+}
+
+Way = Callable[[str, Path, pytest.MonkeyPatch], str]
+
+
+def test_every_setting_that_holds_an_address_is_tried() -> None:
+    named = {
+        f"{model.__name__}.{field}"
+        for model in (Settings, Services, ExecutorSettings)
+        for field in model.model_fields
+        if "url" in field or "address" in field or "host" in field
+    }
+
+    assert named == set(HOLDS_AN_ADDRESS)
+    assert set(WAYS) == {name for name, holds in HOLDS_AN_ADDRESS.items() if holds}
+
+
+@pytest.mark.parametrize("mode", ["exchange", "paper"])
+@pytest.mark.parametrize("way", [way for ways in WAYS.values() for way in ways])
+@pytest.mark.parametrize("url", SPELLINGS)
+def test_no_setting_leads_a_practice_account_to_the_live_host(
+    url: str, way: Way, mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ConfigInvalid):
+        started(mode, way, url, tmp_path, monkeypatch)
+
+
+def started(mode: str, way: Way, url: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Open the account as each process does; return what its broker's client was opened with."""
+    opened: list[dict[str, Any]] = []
+    monkeypatch.setattr("workers.account.runtime.open_broker", lambda *_, **values: opened.append(values))
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("TRADEWIRE_HOME", str(folder))
+    monkeypatch.setenv("ARGO_API_KEY", "argo-key")
+    monkeypatch.setenv("ARGO_API_SECRET", "argo-secret")
+    path = folder / "executors.toml"
+    path.write_text(FILE.format(mode=mode, lines=way(url, folder, monkeypatch)), encoding="utf-8")
+    settings = effective(load_settings())
+    executor = load_executors(path, settings=settings)["argo"]
+    open_account(executor, settings=settings, exchange_url=settings.exchange_url)
+    return opened
+
+
+HERE, PAPER = "http://127.0.0.1:8100", "https://paper-api.alpaca.markets"
+
+
+@pytest.mark.parametrize(
+    ("mode", "way", "url"),
+    [
+        ("exchange", in_the_environment, HERE),
+        ("exchange", in_env_file, HERE),
+        ("exchange", in_services_json, HERE),
+        ("exchange", in_the_file, HERE),
+        ("paper", in_the_file, PAPER),
+    ],
+)
+def test_the_same_start_opens_the_address_of_its_mode(
+    mode: str, way: Way, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert [values["base_url"] for values in started(mode, way, url, tmp_path, monkeypatch)] == [url]
