@@ -11,6 +11,8 @@ import structlog
 from pydantic import SecretStr
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from config.log_limit import LimitedHandler
+
 #: The text that replaces a secret.
 MASK = "***"
 
@@ -69,7 +71,7 @@ def configure_logs(
     stream = stream or sys.stderr
     before = _steps(process)
     last = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, _renderer(style, stream)]
-    handler = logging.StreamHandler(stream)
+    handler = LimitedHandler(stream)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=before, processors=last))
     _take_over_stdlib(handler, level)
     structlog.configure(

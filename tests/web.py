@@ -22,6 +22,7 @@ from pipeline.operations.dead_letters import DeadLetters
 from pipeline.queues.dispatcher import Dispatcher
 from pipeline.queues.queue import ExecutionQueue
 from pipeline.queues.redis_server import connect
+from pipeline.startup.http_server import server_settings
 from pipeline.store.record import Record
 from tests.factories import until
 from tests.waiting import patience
@@ -57,7 +58,7 @@ def web_context(
 @contextmanager
 def serving(context: WebContext) -> Iterator[httpx.Client]:
     """Serve the application for real, on a port of its own; the client carries no token."""
-    server = uvicorn.Server(uvicorn.Config(make_app(context), port=0, log_config=None, timeout_graceful_shutdown=2))
+    server = uvicorn.Server(uvicorn.Config(make_app(context), port=0, timeout_graceful_shutdown=2, **server_settings()))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:

@@ -13,9 +13,9 @@ import structlog
 import uvicorn
 from starlette.routing import Router, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from pipeline.intake.sources.bars import load_bars
+from pipeline.startup.http_server import LimitedHttp, server_settings
 from workers.exchange.clock import ClockMode, SessionClock
 from workers.exchange.gateway import TRANSPORT, Gateway
 from workers.exchange.journal import ExchangeJournal
@@ -76,12 +76,12 @@ def build_app(runtime: ExchangeRuntime) -> ASGIApp:
     )
 
 
-class _Protocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
-    """uvicorn's HTTP protocol. Each request has its connection in the scope, so that a fault can close it."""
+class _Protocol(LimitedHttp):
+    """Our HTTP protocol. Each request has its connection in the scope, so that a fault can close it."""
 
     app: ASGIApp
 
-    def connection_made(self, transport: asyncio.Transport) -> None:
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         """Put the connection into the scope of its requests."""
         super().connection_made(transport)
         # asyncio leaves Nagle's algorithm on for a socket that it did not open, which costs 40 ms per answer.
@@ -100,8 +100,8 @@ class _Server(uvicorn.Server):
 
     def __init__(self, runtime: ExchangeRuntime, url: str, on_ready: Callable[[str], None] | None) -> None:
         config = uvicorn.Config(
-            build_app(runtime), http=_Protocol, ws="auto", lifespan="off", log_config=None, access_log=False,
-            server_header=False, timeout_graceful_shutdown=1, ws_ping_interval=10.0, ws_ping_timeout=10.0,
+            build_app(runtime), ws="auto", lifespan="off", timeout_graceful_shutdown=1,
+            ws_ping_interval=10.0, ws_ping_timeout=10.0, **(server_settings() | {"http": _Protocol}),
         )  # fmt: skip
         super().__init__(config)
         self._runtime = runtime

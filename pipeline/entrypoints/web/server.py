@@ -1,7 +1,5 @@
 """Run the web process."""
 
-from typing import Any
-
 import uvicorn
 
 from config.alerts import load_alerts
@@ -19,19 +17,11 @@ from pipeline.operations.dead_letters import DeadLetters
 from pipeline.queues.dispatcher import Dispatcher
 from pipeline.queues.queue import ExecutionQueue
 from pipeline.queues.redis_server import connect
+from pipeline.startup.http_server import server_settings
 from pipeline.store.record import Record
 
 # Requests that wait for an outcome, and event streams, do not keep the process from ending.
 _LEAVE_WITHIN_S = 3
-# Longer than most clients keep an idle connection, so that the client closes it and loses no request.
-_KEEP_ALIVE_S = 75
-
-_SERVER: dict[str, Any] = {
-    "log_config": None,
-    "access_log": False,
-    "timeout_keep_alive": _KEEP_ALIVE_S,
-    "timeout_graceful_shutdown": _LEAVE_WITHIN_S,
-}
 
 
 def serve(settings: Settings, executors: Executors, *, host: str, port: int) -> None:
@@ -62,7 +52,8 @@ def serve(settings: Settings, executors: Executors, *, host: str, port: int) -> 
     )
     keeper_watch.start()
     try:
-        uvicorn.run(make_app(context), host=host, port=port, **_SERVER)
+        limits = server_settings()
+        uvicorn.run(make_app(context), host=host, port=port, timeout_graceful_shutdown=_LEAVE_WITHIN_S, **limits)
     finally:
         keeper_watch.close()
         readiness.close()

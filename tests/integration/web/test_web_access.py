@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import re
+import socket
 from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
@@ -163,3 +165,20 @@ def test_no_answer_repeats_the_token(client: httpx.Client) -> None:
 
     assert answer.status_code == 401
     assert TOKEN not in answer.text
+
+
+@pytest.mark.parametrize("path", ["/api/v1/signals", "/webhooks/tradingview", "/login", "/act/halt", "/nowhere"])
+def test_a_client_that_hangs_up_in_the_body_is_no_error(
+    client: httpx.Client, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    headers = f"Host: localhost\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: 500\r\n"
+    with structlog.testing.capture_logs() as lines, caplog.at_level(logging.WARNING):
+        at = (client.base_url.host, client.base_url.port)
+        with socket.create_connection(at) as one:
+            one.sendall(f"POST {path} HTTP/1.1\r\n{headers}\r\nhello".encode())
+        # The server has read the end of that connection when it has answered a later one.
+        for _ in range(3):
+            assert client.get("/health").status_code == 200
+
+    assert lines == []
+    assert caplog.records == []

@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from pipeline.model.errors import NotPossible, RecordUnavailable
 from pipeline.model.reasons import storable
@@ -73,6 +74,11 @@ def add_handlers(app: FastAPI) -> None:
         status = 422 if error.status_code == _UNREADABLE else error.status_code
         message = _SENTENCES.get(status, str(error.detail))
         return answer(status, _CODES.get(status, "refused"), message, headers=error.headers)
+
+    @app.exception_handler(ClientDisconnect)
+    def gone(_: Request, __: Exception) -> JSONResponse:
+        # The client has gone, so no one reads this answer. Nothing was done, since the request had not come in whole.
+        return answer(400, "refused", "the request ended before its body")
 
     @app.exception_handler(Exception)
     def failed(request: Request, error: Exception) -> JSONResponse:

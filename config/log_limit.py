@@ -1,0 +1,61 @@
+"""Write log lines to a stream, and limit how much one place of the code writes in a minute."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TextIO
+
+#: Bytes that one place of the code may write in a minute of this count, so in any minute at most a megabyte: neither an
+#: attack nor a fault that repeats may fill the disk.
+MOST_A_MINUTE = 500_000
+_MINUTE_S = 60.0
+
+
+@dataclass
+class _Written:
+    began_at: float
+    bytes: int = 0
+    left_out: int = 0
+
+
+class LimitedHandler(logging.StreamHandler[TextIO]):
+    """A handler that leaves out the lines above the limit, says so once, and gives their number with the next one."""
+
+    def __init__(self, stream: TextIO, *, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(stream)
+        self._clock = clock
+        self._written: dict[tuple[str, int], _Written] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write *record*, or that lines like it are left out."""
+        try:
+            for line in self._lines(record):
+                self.stream.write(line + self.terminator)
+            self.flush()
+        except RecursionError:
+            raise
+        except Exception:  # noqa: BLE001 - as in logging: no line may end the program
+            self.handleError(record)
+
+    def _lines(self, record: logging.LogRecord) -> Iterator[str]:
+        place, now = (record.pathname, record.lineno), self._clock()
+        written = self._written.setdefault(place, _Written(now))
+        if now - written.began_at >= _MINUTE_S:
+            if written.left_out:
+                yield self._said(record, f"{written.left_out} lines like the next one were left out")
+            written = self._written[place] = _Written(now)
+        line = self.format(record)
+        size = len((line + self.terminator).encode("utf-8", "replace"))
+        if written.bytes + size <= MOST_A_MINUTE:
+            written.bytes += size
+            yield line
+            return
+        written.left_out += 1
+        if written.left_out == 1:
+            yield self._said(
+                record, f"lines like the last one are left out: they had {MOST_A_MINUTE} bytes in a minute"
+            )
+
+    def _said(self, record: logging.LogRecord, text: str) -> str:
+        return self.format(logging.LogRecord(record.name, logging.WARNING, __file__, 0, text, None, None))

@@ -1,0 +1,111 @@
+"""Limit what clients can hold of an HTTP server of ours: time, connections and descriptors."""
+
+import asyncio
+import resource
+import time
+from typing import Any
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+# Longer than most clients keep an idle connection, so that the client closes it and loses no request.
+_KEEP_ALIVE_S = 75
+_MOST_CONNECTIONS = 1000
+# asyncio accepts this many connections in one turn, and closes what is refused three turns later. Without a free
+# descriptor it would log as many errors a second.
+_BACKLOG = 128
+_TURNS = 4
+# For PostgreSQL, Redis, brokers, logs and threads.
+_OWN_DESCRIPTORS = 64
+_FEWEST_CONNECTIONS = 32
+
+
+def server_settings() -> dict[str, Any]:
+    """Return the settings of uvicorn that every server of ours has."""
+    return {
+        "http": LimitedHttp,
+        "backlog": _BACKLOG,
+        "limit_concurrency": most_connections() + 1,
+        "timeout_keep_alive": _KEEP_ALIVE_S,
+        "log_config": None,
+        "access_log": False,
+        "server_header": False,
+    }
+
+
+def most_connections() -> int:
+    """Return how many connections a server holds, so that descriptors are left for its own work."""
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if descriptors == resource.RLIM_INFINITY:
+        return _MOST_CONNECTIONS
+    spare = descriptors - _TURNS * _BACKLOG - _OWN_DESCRIPTORS
+    return max(_FEWEST_CONNECTIONS, min(_MOST_CONNECTIONS, spare))
+
+
+# uvicorn ends idle connections after their first request only, and has no time limit for a request.
+class LimitedHttp(H11Protocol):
+    """uvicorn's HTTP protocol, which closes a connection that is too slow, and idle ones when there are too many."""
+
+    #: From the connection, or from the first byte of a later request, to the end of the request's headers.
+    headers_within_s = 10.0
+    #: From the end of the headers to the end of the body. Bodies are small.
+    body_within_s = 20.0
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._awaits_s: float | None = None
+        self._answered = False
+        self._deadline: asyncio.TimerHandle | None = None
+        self._idle_since = time.monotonic()
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
+        """Start the time limit; make room when there are too many connections."""
+        super().connection_made(transport)
+        self._watch()
+        if self.limit_concurrency is not None and len(self.connections) >= self.limit_concurrency:
+            self._make_room()
+
+    def data_received(self, data: bytes) -> None:
+        """Take what the client sent."""
+        super().data_received(data)
+        self._watch()
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request."""
+        self._answered, self._idle_since = True, time.monotonic()
+        super().on_response_complete()
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End the time limit."""
+        self._await(None)
+        super().connection_lost(exc)
+
+    @property
+    def _idle(self) -> bool:
+        return self.conn.our_state is h11.IDLE and self.conn.their_state is h11.IDLE
+
+    def _watch(self) -> None:
+        if self.conn.their_state is h11.SEND_BODY:
+            self._await(self.body_within_s)
+        elif self._idle and (not self._answered or self.conn.trailing_data[0]):
+            self._await(self.headers_within_s)
+        else:
+            self._await(None)
+
+    # A limit begins when its part of the request does; single bytes do not prolong it.
+    def _await(self, within_s: float | None) -> None:
+        if within_s == self._awaits_s:
+            return
+        self._awaits_s = within_s
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = None if within_s is None else self.loop.call_later(within_s, self.transport.abort)
+
+    # Closing a connection that waits for a request loses none; a client opens another.
+    def _make_room(self) -> None:
+        others = [each for each in self.connections if isinstance(each, LimitedHttp) and each is not self]
+        idle = [each for each in others if each._idle]  # noqa: SLF001 - of this class
+        closed = min(idle, key=lambda each: each._idle_since, default=self)  # noqa: SLF001
+        self.connections.discard(closed)
+        closed.transport.abort()
