@@ -1,12 +1,15 @@
 """Keep a log file per child, and find the errors in it that a person should see at once."""
 
+import contextlib
 import json
+import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-#: A log that is larger when its process starts is renamed to `<name>.log.1`, which replaces an older one.
+#: A log that is larger is moved to `<name>.log.1`, which replaces an older one.
 _ROTATE_AT = 5_000_000
 #: Seconds for which the same error of the same process is not returned again.
 _REPEAT_AFTER_S = 60.0
@@ -18,13 +21,31 @@ _COMMON_FIELDS = frozenset({"event", "level", "timestamp", "logger", "process", 
 
 
 def open_log(folder: Path, name: str) -> Path:
-    """Return the log file of the process called *name*; a large one is renamed first."""
+    """Return the log file of the process called *name*; a large one is moved away first."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.log"
-    if path.exists() and path.stat().st_size > _ROTATE_AT:
-        path.replace(path.with_suffix(".log.1"))
     path.touch(mode=0o600)
+    rotate_large(path)
     return path
+
+
+def rotate_large(path: Path) -> bool:
+    """Move the content of a large log to `<name>.log.1`, also while its process writes; return whether it was large.
+
+    The process goes on writing to the same file, which is open for appending. A line that it writes between the copy
+    and the end of the old content is lost.
+    """
+    if path.stat().st_size <= _ROTATE_AT:
+        return False
+    before = path.with_suffix(".log.1")
+    # On a full disk the old content goes without a copy, which frees room.
+    with contextlib.suppress(OSError):
+        before.unlink(missing_ok=True)
+        before.touch(mode=0o600)
+        with path.open("rb") as old, before.open("wb") as new:
+            shutil.copyfileobj(old, new)
+    os.truncate(path, 0)
+    return True
 
 
 class LogTail:
@@ -37,7 +58,10 @@ class LogTail:
         self._returned_at: dict[str, float] = {}
 
     def errors(self) -> Iterator[str]:
-        """Return each new entry of level error or above as a sentence; the same event at most once a minute."""
+        """Return each new entry of level error or above as a sentence; the same event at most once a minute.
+
+        A log that has become large is rotated afterwards.
+        """
         for line in self._new_lines():
             entry = _entry(line)
             if entry.get("level") not in _ERROR_LEVELS:
@@ -46,6 +70,8 @@ class LogTail:
             if now - self._returned_at.get(event, float("-inf")) >= _REPEAT_AFTER_S:
                 self._returned_at[event] = now
                 yield _sentence(entry)
+        if rotate_large(self._path):
+            self._offset = 0
 
     def last_line(self) -> str:
         """Return the last line that is not blank; after a crash that is the exception."""

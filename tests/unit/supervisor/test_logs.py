@@ -82,7 +82,6 @@ def test_the_last_line_of_a_log_is_shown_as_event_and_exception(log: Path) -> No
 def test_a_large_log_is_put_aside_at_the_next_start(log: Path) -> None:
     tail = LogTail(log)
     log.write_text("x" * 5_000_001)
-    list(tail.errors())
 
     again = open_log(log.parent, "argo")
     _write(again, _entry("error", "new.trouble"))
@@ -90,3 +89,16 @@ def test_a_large_log_is_put_aside_at_the_next_start(log: Path) -> None:
     assert again == log
     assert log.with_suffix(".log.1").stat().st_size == 5_000_001
     assert list(tail.errors()) == ["new.trouble"]
+
+
+def test_a_log_that_grows_large_is_put_aside_while_its_process_writes(log: Path) -> None:
+    tail = LogTail(log)
+    with log.open("ab", buffering=0) as process:
+        for number in range(13):
+            process.write(b"x" * 999_999 + b"\n" + _entry("error", f"trouble.{number}").encode() + b"\n")
+            assert list(tail.errors()) == [f"trouble.{number}"]
+            assert log.stat().st_size < 6_000_000
+
+    assert log.with_suffix(".log.1").stat().st_size < 6_000_000
+    assert log.with_suffix(".log.1").stat().st_mode & 0o777 == 0o600
+    assert "trouble.12" in log.read_text()
