@@ -20,7 +20,8 @@ _SECRET_NAME = re.compile(
     r"(^|[_.\- ])(password|passwd|pwd|secret|token|credential|authorization|cookie)s?($|[_.\- ])|api_?key",
     re.IGNORECASE,
 )
-_LOGIN_IN_URL = re.compile(r"(?P<before>[a-z][a-z0-9+.\-]*://[^\s:/@]*:)[^\s@/]+(?=@)", re.IGNORECASE)
+# The scheme itself is not matched: a search for it would begin anew at each letter of a long text.
+_LOGIN_IN_URL = re.compile(r"(?<=[a-z0-9+.\-])(?P<before>://[^\s:/@]*:)[^\s@/]+(?=@)", re.IGNORECASE)
 
 # A shorter value is not masked: it occurs in too many ordinary words.
 _SHORTEST_SECRET = 4

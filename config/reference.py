@@ -1,6 +1,5 @@
 """Write the reference of every key and variable from the models that read them, as a page of Markdown."""
 
-import re
 from collections.abc import Iterator
 from typing import Any, Literal, get_args, get_origin
 
@@ -148,10 +147,11 @@ def _table(heads: tuple[str, ...], rows: list[str]) -> str:
 def _text(description: str | None) -> tuple[str, str]:
     """Return a description without its default, and the default."""
     text = " ".join((description or "").split())
-    found = re.search(r"\s*(?:Default: (?P<default>.+)|(?P<required>Required.*))\.$", text)
-    if found is None:
-        return text, ""
-    return text[: found.start()], found["default"] or "required"
+    before, found, default = text.removesuffix(".").partition("Default: ")
+    if found:
+        return before.rstrip(), default
+    before, found, _ = text.partition("Required")
+    return (before.rstrip(), "required") if found else (text, "")
 
 
 def _plain(text: str) -> str:

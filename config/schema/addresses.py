@@ -10,7 +10,7 @@ _AMBIGUOUS = re.compile(r"[\s\\%\x00-\x1f\x7f]")
 
 _PORTS = {"http": 80, "https": 443}
 
-_NAME = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
+_NAME = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]++)*+")
 
 
 def is_loopback(host: str | None) -> bool:

@@ -9,6 +9,8 @@ from typing import Any
 from config.schema.problems import did_you_mean
 from pipeline.model.errors import ConfigInvalid, Problem
 
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
 
 def parsed_toml(path: Path, *, named_by: str = "TRADEWIRE_EXECUTORS") -> dict[str, Any]:
     """Return the content of the TOML file at *path*, with decimals as `Decimal`.
@@ -50,7 +52,7 @@ def named_tables(
         key = f"{root}.{name}"
         if name in taken:
             problems.append(Problem(key=key, message=f"is the name of {taken_by}; choose another name"))
-        if not re.fullmatch(rf"[a-z][a-z0-9_]{{0,{longest - 1}}}", name):
+        if len(name) > longest or not _NAME.fullmatch(name):
             message = f"is not a name for {kind}: use a lower-case letter, then up to {longest - 1} of a-z, 0-9 and _"
             problems.append(Problem(key=key, message=message))
         if isinstance(table, dict):

@@ -115,7 +115,7 @@ class _EscapingTemplates(FileSystemLoader):
 
     def get_source(self, environment: Environment, template: str) -> tuple[str, str, Callable[[], bool]]:
         source, path, is_current = super().get_source(environment, template)
-        source = re.sub(r"<%= \$\('<div/>'\)\.text\((.+?)\)\.html\(\) %>", r"<%- \1 %>", source)
+        source = re.sub(r"<%= \$\('<div/>'\)\.text\(([^%\n]+?)\)\.html\(\) %>", r"<%- \1 %>", source)
         source = source.replace("<%=", "<%-").replace("<script ", '<script nonce="{{ g.nonce }}" ')
         return source, path, is_current
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
-_PLACEHOLDER = re.compile(r"\{\{[^}]*\}\}")
+_PLACEHOLDER = re.compile(r"\{\{[^{}]*+\}\}")
 # In text, `close:` and `close=` are the price of a bar. `sell` may open a short position, but it mostly closes one.
 _WORD = re.compile(
     r"(?:\b|_)(?:closed?|closing|exit|exits|flat|flatten|reverse|flip|cover|sell|stc|liquidate|liquidation|unwind|trim"

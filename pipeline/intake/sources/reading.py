@@ -13,7 +13,8 @@ LONGEST = 8 * 1024 * 1024
 _BLANK = BLANK.encode()
 # Some editors write it at the beginning of a file; JSON does not allow it.
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
+# A text that does not end is matched to the end of the line: a search would begin anew at each of its quotes.
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,12 +9,13 @@ from pipeline.intake.webhooks.message import Alert, RefusalCode, SentPosition
 from pipeline.intake.webhooks.values import shown
 from pipeline.model.errors import InvalidSignal
 
-_NUMBER = r"\$?[\d,.]*\d"
+# A comma may stand in a number, but not at its end. Possessive repeats keep the time linear on hostile text.
+_NUMBER = r"(?>\$?(?:[,.]*\d)++)"
 _LINE = re.compile(
     rf"""(?P<action>(?:close|exit|enter|cover)\s+(?:long|short)|[a-z_]+)\s+
     (?:(?P<quantity>{_NUMBER})\s+(?:(?:shares?|units?|contracts?)\s+(?:of\s+)?)?)?
-    (?P<symbol>[a-z][a-z0-9_]*:[a-z0-9./!]+|[a-z0-9./!]*[a-z][a-z0-9./!]*)
-    (?:\s*(?:@|\bat\b)?\s*(?P<price>{_NUMBER}|market))?
+    (?P<symbol>[a-z][a-z0-9_]*+:[a-z0-9./!]++|(?=[0-9./!]*+[a-z])[a-z0-9./!]++)
+    (?:\s*+(?:@|\bat\b)?\s*+(?P<price>{_NUMBER}|market))?
     (?:\s+(?:sl|stop|stop[ _]loss)\s*[=:]?\s*(?P<stop_price>{_NUMBER}))?
     (?:\s+(?:tp|target|take[ _]profit)\s*[=:]?\s*(?P<target_price>{_NUMBER}))?
     (?:\s+(?P<timenow>\d{{4}}-\d\d-\d\dT\S+))?""",
@@ -27,8 +28,10 @@ _DEFAULT = re.compile(
     re.IGNORECASE | re.VERBOSE | re.DOTALL,
 )
 # A comma may be part of a number, so it ends a value only before the next key.
-_PAIRS = re.compile(r"(?:[a-z_]\w*\s*=\s*[^\s;=]+[\s,;]*){2,}", re.IGNORECASE | re.ASCII)
-_BETWEEN_PAIRS = re.compile(r"[\s,;]+(?=[a-z_]\w*\s*=)", re.IGNORECASE | re.ASCII)
+_PAIRS = re.compile(
+    r"(?:[a-z_]\w*+\s*+=\s*+(?:[^\s;=,]|,(?![a-z_]\w*+\s*+=))++[\s,;]*+){2,}+", re.IGNORECASE | re.ASCII
+)
+_BETWEEN_PAIRS = re.compile(r"(?<![\s,;])[\s,;]++(?=[a-z_]\w*+\s*+=)", re.IGNORECASE | re.ASCII)
 
 
 def read(sent: str, now: datetime) -> Alert:

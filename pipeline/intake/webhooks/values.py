@@ -32,12 +32,12 @@ _POSITIONS = {
     "bearish": SentPosition.SHORT,
     "flat": SentPosition.FLAT,
 }
-_PLACEHOLDER = re.compile(r"\{\{[^}]*\}\}")
+_PLACEHOLDER = re.compile(r"\{\{[^{}]*+\}\}")
 # As seconds, this would be in the year 5138: a larger number counts milliseconds.
 _FEWEST_MILLISECONDS = 10**11
 _MOST_DIGITS = 30
 _NO_NUMBER = Decimal("nan")
-_WITH_THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+\.\d+", re.ASCII)
+_WITH_THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:,\d{3})++\.\d+", re.ASCII)
 _DIGITS_AND_MARKS = re.compile(r"[+-]?[\d.,'\s]+", re.ASCII)
 
 

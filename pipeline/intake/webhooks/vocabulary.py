@@ -131,8 +131,7 @@ _BESIDE = one_of(
     """
 )
 _LONGEST = 64
-_EVERY = "|".join(_WORDS | _BESIDE)
-_JOINED = re.compile(f"(?:{_EVERY})*(?:{'|'.join(_WORDS)})(?:{_EVERY})*")
+_EVERY = _WORDS | _BESIDE
 
 #: Keys that describe the sender's position, and not the order.
 POSITION_SIZES = one_of("market_position_size prev_market_position_size position_size prev_position_size")
@@ -164,7 +163,18 @@ def may_change_the_order(key: str) -> bool:
 
 def _is_joined(word: str) -> bool:
     """Return whether *word* is several words without anything between them, one of which is of the list."""
-    return len(word) <= _LONGEST and _JOINED.fullmatch(word) is not None
+    if len(word) > _LONGEST:
+        return False
+    # Where a word may end, and where one may end after a word of the list.
+    ends, listed = {0}, set[int]()
+    for begin in range(len(word)):
+        for each in _EVERY if begin in ends else ():
+            if word.startswith(each, begin):
+                end = begin + len(each)
+                ends.add(end)
+                if begin in listed or each in _WORDS:
+                    listed.add(end)
+    return len(word) in listed
 
 
 _TERMS = {joined(name): term for term, names in _SPELLINGS.items() for name in names.split()}

@@ -33,11 +33,11 @@ from workers.brokers.protocol import (
     Unknown,
 )
 
-_ID_TAKEN: Final = re.compile(r"client[_ ]?order[_ ]?id.*(unique|duplicate|already)", re.IGNORECASE)
+_ID_TAKEN: Final = re.compile(r"\A(?>.*?client[_ ]?order[_ ]?id).*(unique|duplicate|already)", re.IGNORECASE)
 _INTENT_MISMATCH: Final = re.compile(r"position[_ ]intent mismatch", re.IGNORECASE)
 #: A 404 of Alpaca's has this code, or names the item. A gateway's `{"message": "Not Found"}` does neither.
 _NOT_FOUND_CODE: Final = 40410000
-_NOT_FOUND: Final = re.compile(r"\b(order|position|asset|symbol)\b.*(not found|does not exist)", re.IGNORECASE)
+_NOT_FOUND: Final = re.compile(r"\A(?>.*?\b(order|position|asset|symbol)\b).*(not found|does not exist)", re.IGNORECASE)
 #: The message names the path first. Later words may be a symbol: "symbol not found: URL".
 _NO_SUCH_PATH: Final = re.compile(
     r"^(the |this )?(requested )?(endpoint|route|page|url|path)\b|\bno (endpoint|route|page|url)\b", re.IGNORECASE
