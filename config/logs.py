@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from config.log_limit import LimitedHandler
+from pipeline.model.texts import json_text, printable
 
 #: The text that replaces a secret.
 MASK = "***"
@@ -25,6 +26,11 @@ _LOGIN_IN_URL = re.compile(r"(?<=[a-z0-9+.\-])(?P<before>://[^\s:/@]*:)[^\s@/]+(
 
 # A shorter value is not masked: it occurs in too many ordinary words.
 _SHORTEST_SECRET = 4
+
+# A longer text is cut before it is masked, because others can choose its length.
+_LONGEST_TEXT = 20_000
+_LONGEST_LOGIN = 500
+_OF_SEVERAL_LINES = ("exception", "stack")
 
 # These log every request at INFO, some with an address.
 _CHATTY = ("alpaca", "httpcore", "httpx", "urllib3", "websockets")
@@ -70,7 +76,7 @@ def configure_logs(
 ) -> None:
     """Send the log lines of this process and its libraries to *stream*, in one form with the process's name."""
     stream = stream or sys.stderr
-    before = _steps(process)
+    before = _steps(process, style)
     last = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, _renderer(style, stream)]
     handler = LimitedHandler(stream)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=before, processors=last))
@@ -88,7 +94,7 @@ def configure_logs(
     )
 
 
-def _steps(process: str) -> list[Processor]:
+def _steps(process: str, style: str) -> list[Processor]:
     return [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -100,12 +106,13 @@ def _steps(process: str) -> list[Processor]:
         # Tracebacks become text without local variables, so that they are masked too.
         structlog.processors.format_exc_info,
         _mask_secrets,
+        *([] if style == "json" else [_escape_texts]),
     ]
 
 
 def _renderer(style: str, stream: TextIO) -> Processor:
     if style == "json":
-        return structlog.processors.JSONRenderer(default=str, ensure_ascii=False)
+        return structlog.processors.JSONRenderer(serializer=json_text, default=str)
     colors = stream.isatty()
     return structlog.dev.ConsoleRenderer(
         colors=colors, exception_formatter=structlog.dev.plain_traceback, pad_event_to=28
@@ -141,7 +148,26 @@ def _mask_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> Eve
     return {key: held if key.startswith("_") else masked(held, name=key) for key, held in event.items()}
 
 
+def _escape_texts(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    # All other values are rendered by `repr`, which escapes.
+    return {
+        key: printable(held, lines=key in _OF_SEVERAL_LINES) if isinstance(held, str) else held
+        for key, held in event.items()
+    }
+
+
 def _masked_text(text: str) -> str:
+    """Return *text* with its secrets masked; of a long text, the beginning and the end."""
+    if len(text) <= _LONGEST_TEXT:
+        return _without_secrets(text)
+    half = _LONGEST_TEXT // 2
+    # A part of a secret may be left where the text was cut: as much as the longest one is dropped there.
+    dropped = max(_LONGEST_LOGIN, *map(len, _secrets), 0)
+    begin, end = _without_secrets(text[:half]), _without_secrets(text[-half:])
+    return f"{begin[:-dropped]} … {end[dropped:]}"
+
+
+def _without_secrets(text: str) -> str:
     for secret in sorted(_secrets, key=len, reverse=True):
         text = text.replace(secret, MASK)
     return _LOGIN_IN_URL.sub(rf"\g<before>{MASK}", text)

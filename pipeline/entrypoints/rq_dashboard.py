@@ -46,6 +46,7 @@ from config.services import effective
 from pipeline.entrypoints.supervisor.lifeline import watch_lifeline
 from pipeline.entrypoints.supervisor.servers.addresses import LOOPBACK
 from pipeline.model.errors import ConfigInvalid, Problem
+from pipeline.model.texts import printable
 
 log = structlog.get_logger(__name__)
 
@@ -167,7 +168,7 @@ def main(arguments: list[str] | None = None) -> int:
         settings = effective(load_settings())
         redis_url, token = _required(settings)
     except ConfigInvalid as error:
-        sys.stderr.writelines(f"{problem}\n" for problem in error.problems)
+        sys.stderr.writelines(f"{printable(str(problem))}\n" for problem in error.problems)
         return 2
     configure_logs(settings.log, process="rq_dashboard")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))

@@ -7,6 +7,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+from pipeline.model.texts import printable
+
 
 class Code(StrEnum):
     """A reason's code. `pipeline.model.reason_catalogue.CATALOGUE` has its meaning and remedy."""
@@ -150,4 +152,4 @@ def _shown(value: Any) -> str:
     if text and text.isprintable() and not any(mark in text for mark in ' "='):
         return text
     quoted = text.replace("\\", "\\\\").replace('"', '\\"')
-    return '"' + "".join(mark if mark.isprintable() else repr(mark)[1:-1] for mark in quoted) + '"'
+    return f'"{printable(quoted)}"'

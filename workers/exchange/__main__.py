@@ -4,8 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-import structlog
-
+from config.logs import configure_logs
 from workers.exchange.server import serve
 
 
@@ -21,7 +20,7 @@ def main() -> None:
     parser.add_argument("--listed-only", action="store_true", help="answer 404 for tickers that are not listed")
     given = parser.parse_args()
     # Standard output has one line only, with the URL.
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    configure_logs("console", process="exchange")
     serve(
         host=given.host,
         port=given.port,

@@ -1,7 +1,6 @@
 """`tradewire alerts`: test the channels, list alerts, acknowledge them."""
 
 import getpass
-import json
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -9,6 +8,7 @@ import typer
 
 from config.alerts import load_alerts
 from pipeline.entrypoints.cli.options import AsJson, By
+from pipeline.entrypoints.cli.output import echo, echo_json
 from pipeline.model.errors import ConfigInvalid, Problem
 from pipeline.model.json_values import object_json
 from pipeline.monitoring.alerts import commands
@@ -34,9 +34,9 @@ def try_(
         names = list(dict.fromkeys(channels or alerts.channels))  # Each once, in the order given.
         took = commands.try_channels(record, alerts, names, by=by or getpass.getuser())
     if as_json:
-        typer.echo(json.dumps([{"channel": name, "took": accepted} for name, accepted in took.items()], indent=2))
+        echo_json([{"channel": name, "took": accepted} for name, accepted in took.items()])
     for name, accepted in [] if as_json else took.items():
-        typer.echo(f"{name}: {'accepted the test' if accepted else 'did NOT accept the test'}")
+        echo(f"{name}: {'accepted the test' if accepted else 'did NOT accept the test'}")
     raise typer.Exit(0 if all(took.values()) else 1)
 
 
@@ -51,11 +51,11 @@ def list_(
     with open_record(settings_for_a_person("alerts")) as record:
         alerts = commands.listed(record, all_=all_, limit=limit)
     if as_json:
-        typer.echo(json.dumps([_json(alert) for alert in alerts], indent=2))
+        echo_json([_json(alert) for alert in alerts])
     elif not alerts:
-        typer.echo("no alerts" if all_ else "no open alerts")
+        echo("no alerts" if all_ else "no open alerts")
     for alert in [] if as_json else alerts:
-        typer.echo(_line(alert))
+        echo(_line(alert))
     raise typer.Exit(1 if any(alert.waits for alert in alerts) else 0)  # Somebody works on an acknowledged alert.
 
 
@@ -74,9 +74,9 @@ def ack(
         which = None if alert == "all" else int(alert)
         acked = commands.ack(record, which, by=by or getpass.getuser(), why=why)
     if as_json:
-        typer.echo(json.dumps([asdict(each) for each in acked], indent=2))
+        echo_json([asdict(each) for each in acked])
     for each in [] if as_json else acked:
-        typer.echo(f"acknowledged {each.alert_id}: {each.subject}")
+        echo(f"acknowledged {each.alert_id}: {each.subject}")
 
 
 def _line(alert: commands.ListedAlert) -> str:

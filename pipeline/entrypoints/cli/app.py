@@ -28,6 +28,7 @@ from pipeline.entrypoints.cli import (
     top,
     webhook,
 )
+from pipeline.entrypoints.cli.output import echo
 from pipeline.entrypoints.supervisor.lifeline import watch_lifeline
 from pipeline.model.errors import ConfigInvalid, TradewireError
 
@@ -63,7 +64,7 @@ def _everywhere(
     if version:
         from importlib.metadata import version as version_of  # noqa: PLC0415 -- slow to import, and only needed here
 
-        typer.echo(f"tradewire {version_of('tradewire')}")
+        echo(f"tradewire {version_of('tradewire')}")
         raise typer.Exit
 
 
@@ -74,10 +75,10 @@ def main() -> None:
         app()
     except ConfigInvalid as error:
         for problem in error.problems:
-            typer.echo(str(problem), err=True)
+            echo(str(problem), err=True)
         sys.exit(2)
     except TradewireError as error:
-        typer.echo(f"tradewire: {error}", err=True)
+        echo(f"tradewire: {error}", err=True)
         sys.exit(1)
     except BrokenPipeError:
         # `tradewire executions | head` closes the pipe early, which is not an error.

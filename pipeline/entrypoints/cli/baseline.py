@@ -1,7 +1,6 @@
 """`tradewire baseline`: show the equity from which an account's losses are counted, or correct it."""
 
 import getpass
-import json
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Annotated
@@ -11,6 +10,7 @@ import typer
 from config.schema.executor import Executors
 from pipeline.accounts.equity_corrections import Baseline, correct, read
 from pipeline.entrypoints.cli.options import AsJson, By
+from pipeline.entrypoints.cli.output import echo, echo_json
 from pipeline.model.errors import ConfigInvalid, Problem
 from pipeline.startup.arguments import not_in_file
 from pipeline.startup.context import executors_for, open_record, settings_for_a_person
@@ -48,9 +48,9 @@ def baseline(
         else:
             before = after = read(record, executors[executor])
     if as_json:
-        typer.echo(json.dumps({"was": before.to_json(), "is": after.to_json()}, indent=2))
+        echo_json({"was": before.to_json(), "is": after.to_json()})
     else:
-        typer.echo("\n".join(_lines(before, after)))
+        echo(*_lines(before, after))
 
 
 def _refuse_wrong_input(

@@ -1,6 +1,5 @@
 """`tradewire config`: show and check the configuration, and print the addresses of a running `up`."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -17,6 +16,7 @@ from config.services import effective, running_services
 from config.show import export_lines, service_variables, shown_executors, shown_problems, shown_settings, shown_text
 from config.webhooks import load_webhooks
 from pipeline.entrypoints.cli.options import AsJson
+from pipeline.entrypoints.cli.output import echo, echo_json
 from pipeline.intake.source_reach import untraded_source_problems
 from pipeline.model.errors import ConfigInvalid, Problem
 
@@ -38,7 +38,7 @@ def show(*, as_json: AsJson = False) -> None:
     lines = ["# environment", *shown_text(environment)]
     for executor_id, shown in executors.items():
         lines += ["", f"# {executor_id}", *shown_text(shown)]
-    typer.echo("\n".join(lines))
+    echo(*lines)
 
 
 @app.command()
@@ -68,7 +68,7 @@ def check(
     else:
         _print_findings(problems, warnings, notes, not_yet)
         if not problems:
-            typer.echo(f"{path}: {', '.join(executors)}: fine")
+            echo(f"{path}: {', '.join(executors)}: fine")
     raise typer.Exit({"ok": 0, "warning": 1, "critical": 2}[status])
 
 
@@ -90,37 +90,37 @@ def env(*, as_json: AsJson = False) -> None:
     except ConfigInvalid as error:
         _refuse(error)
     if services is None:
-        typer.echo(f"no `tradewire up` runs with TRADEWIRE_HOME={settings.home}", err=True)
+        echo(f"no `tradewire up` runs with TRADEWIRE_HOME={settings.home}", err=True)
         raise typer.Exit(1)
     variables = service_variables(services)
     if as_json:
         _print_json(variables)
     else:
-        typer.echo("\n".join(export_lines(variables)))
+        echo(*export_lines(variables))
 
 
 @app.command()
 def reference() -> None:
     """Print every variable and key with its default and meaning: the page pipeline/docs/configuration.md."""
-    typer.echo(page(), nl=False)
+    echo(*page().splitlines())
 
 
 def _print_findings(problems: list[Problem], warnings: list[Problem], notes: list[Problem], not_yet: list[str]) -> None:
     for problem in problems:
-        typer.echo(str(problem))
+        echo(str(problem))
     for warning in warnings:
-        typer.echo(f"warning: {warning}")
+        echo(f"warning: {warning}")
     for note in notes:
-        typer.echo(f"note: {note}")
+        echo(f"note: {note}")
     if not_yet:
-        typer.echo(f"note: not enforced yet: {', '.join(not_yet)}")
+        echo(f"note: not enforced yet: {', '.join(not_yet)}")
 
 
 def _print_json(value: Any) -> None:
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    echo_json(value)
 
 
 def _refuse(error: ConfigInvalid) -> NoReturn:
     for problem in error.problems:
-        typer.echo(str(problem), err=True)
+        echo(str(problem), err=True)
     raise typer.Exit(2) from None

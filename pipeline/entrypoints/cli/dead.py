@@ -1,7 +1,6 @@
 """`tradewire dead`: list, show, requeue and discard dead letters."""
 
 import getpass
-import json
 from typing import Annotated
 from uuid import UUID
 
@@ -9,6 +8,7 @@ import typer
 
 from pipeline.entrypoints.cli.executions import print_life
 from pipeline.entrypoints.cli.options import AsJson, By
+from pipeline.entrypoints.cli.output import echo, echo_json
 from pipeline.operations.dead_letters import DeadLetters
 from pipeline.startup.arguments import id_of
 from pipeline.startup.context import open_record, settings_for_a_person
@@ -32,13 +32,11 @@ def list_(
     with open_record(settings_for_a_person("dead")) as record:
         dead_letters = DeadLetters(record).open(executor)
     if as_json:
-        typer.echo(
-            json.dumps([DeadLetterView.model_validate(dead_letter).to_json() for dead_letter in dead_letters], indent=2)
-        )
+        echo_json([DeadLetterView.model_validate(dead_letter).to_json() for dead_letter in dead_letters])
     elif not dead_letters:
-        typer.echo("no dead letters")
+        echo("no dead letters")
     for dead_letter in [] if as_json else dead_letters:
-        typer.echo(
+        echo(
             f"{dead_letter.execution_id}  {dead_letter.opened_at:%Y-%m-%d %H:%M:%S}  {dead_letter.executor_id}  "
             f"{dead_letter.action.value} {dead_letter.symbol}  {dead_letter.reason}"
         )
@@ -66,7 +64,7 @@ def requeue(
         dead_letters = DeadLetters(record)
         for which in _ids(execution_id, dead_letters):
             dead_letters.requeue(which, by=by or getpass.getuser(), why=why, accept_age=accept_age)
-            typer.echo(f"requeued {which}")
+            echo(f"requeued {which}")
 
 
 @app.command()
@@ -76,7 +74,7 @@ def discard(execution_id: Which, *, why: Why = "discarded by hand", by: By = Non
         dead_letters = DeadLetters(record)
         for which in _ids(execution_id, dead_letters):
             dead_letters.discard(which, by=by or getpass.getuser(), why=why)
-            typer.echo(f"discarded {which}")
+            echo(f"discarded {which}")
 
 
 def _ids(text: str, dead_letters: DeadLetters) -> list[UUID]:

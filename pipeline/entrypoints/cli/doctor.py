@@ -1,12 +1,12 @@
 """`tradewire doctor`: check every part, once or repeatedly; print each problem with its cause and remedy."""
 
-import json
 import sys
 from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
+from pipeline.entrypoints.cli.output import echo, echo_json
 from pipeline.entrypoints.doctor.examine import examine
 from pipeline.entrypoints.doctor.findings import CheckResult, CheckStatus, findings_json, worst
 from pipeline.model.errors import ConfigInvalid, Problem
@@ -44,16 +44,18 @@ def doctor(
 def _print(findings: list[CheckResult], *, as_json: bool, watched: bool) -> None:
     if as_json:
         body = findings_json(findings)
-        typer.echo(json.dumps({"at": _now()} | body) if watched else json.dumps(body, indent=2))
+        echo_json({"at": _now()} | body if watched else body, indent=None if watched else 2)
         sys.stdout.flush()  # A pipe would hold the line back until its buffer is full.
         return
     if watched:
-        typer.echo(f"{_CLEAR if sys.stdout.isatty() else ''}{_now()}  {worst(findings).value}")
+        if sys.stdout.isatty():
+            typer.echo(_CLEAR, nl=False)
+        echo(f"{_now()}  {worst(findings).value}")
     for finding in findings:
-        typer.echo(f"{_MARKS[finding.status]}  {finding.name}: {finding.saw}")
+        echo(f"{_MARKS[finding.status]}  {finding.name}: {finding.saw}")
         for more in (finding.cause, finding.remedy):
             if more:
-                typer.echo(f"            {more}")
+                echo(f"            {more}")
 
 
 def _now() -> str:

@@ -1,6 +1,5 @@
 """The command `drill`."""
 
-import json
 import logging
 import secrets
 import signal
@@ -9,6 +8,7 @@ from typing import Annotated
 import typer
 
 from config.logs import configure_logs
+from pipeline.entrypoints.cli.output import echo_json
 
 #: Enough different drills, and short enough to type.
 _SEEDS = 1_000_000
@@ -46,7 +46,7 @@ def drill(
     with ProgressBar(console) as bar:
         result = in_scratch(drill_tradewire, order, bar, keep=keep)
     if as_json:
-        typer.echo(json.dumps(result.to_json(), indent=2))
+        echo_json(result.to_json())
     else:
         show(console, result)
     raise typer.Exit(0 if result.passed else 1)

@@ -1,6 +1,5 @@
 """The commands `executions` and `why`."""
 
-import json
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Annotated, Any
@@ -10,6 +9,7 @@ import typer
 
 from config.schema.executor import ExecutorSettings
 from pipeline.entrypoints.cli.options import AsJson, Since
+from pipeline.entrypoints.cli.output import echo, echo_json
 from pipeline.model.errors import ConfigInvalid, Problem
 from pipeline.model.states import State
 from pipeline.model.symbols import canonical
@@ -43,11 +43,11 @@ def executions(
         )
     bodies = [ExecutionView.model_validate(row).to_json() for row in rows]
     if as_json:
-        typer.echo(json.dumps(bodies, indent=2))
+        echo_json(bodies)
         return
     for body in bodies:
         what = body["reason"] or (f"order {body['order_id']}" if body["order_id"] else "")
-        typer.echo(
+        echo(
             f"{body['execution_id']}  {body['created_at'][:19]}Z  {body['executor_id']:<12} {body['action']:<4} "
             f"{body['symbol']:<8} {body['status']:<16} {what}"
         )
@@ -78,17 +78,17 @@ def why(
         answer = ask(record, symbol, at=moment)
         lives = [signal_history(record, each, executors=executors).to_json() for each in answer.signal_ids]
     if as_json:
-        typer.echo(json.dumps(answer.to_json() | {"signals": lives}, indent=2))
+        echo_json(answer.to_json() | {"signals": lives})
         return
     for number, body in enumerate(lives):
-        typer.echo("\n" if number else "", nl=False)  # An empty line between two signals.
+        echo(*[""] if number else [])  # An empty line between two signals.
         print_life(body, as_json=False)
     if not lives:
-        typer.echo(answer.silence())
+        echo(answer.silence())
     # Without a signal, `silence` has listed everything that was refused.
     for row in answer.refused if lives else ():
         if row.mentions_symbol:
-            typer.echo(f"\n{row}")
+            echo("", str(row))
 
 
 def _id_or_symbol(text: str) -> tuple[UUID | None, str]:
@@ -104,42 +104,38 @@ def _id_or_symbol(text: str) -> tuple[UUID | None, str]:
 def print_life(body: dict[str, Any], *, as_json: bool) -> None:
     """Print a signal's history, for a program or for a person."""
     if as_json:
-        typer.echo(json.dumps(body, indent=2))
+        echo_json(body)
         return
     signal = body["signal"]
     percent = "" if signal["confidence"] is None else f" at {signal['confidence']} %"
-    typer.echo(
-        f"{signal['action']} {signal['symbol']}{percent}, price {signal['entry_price']}, from {signal['source']}"
-    )
-    typer.echo(f"signal {signal['signal_id']}, recorded {signal['recorded_at']}")
+    echo(f"{signal['action']} {signal['symbol']}{percent}, price {signal['entry_price']}, from {signal['source']}")
+    echo(f"signal {signal['signal_id']}, recorded {signal['recorded_at']}")
     for delivery in body["deliveries"]:
         kind = "re-sent" if delivery["resend_of"] else "delivered"
         notes = f"; {delivery['notes']}" if delivery["notes"] else ""
-        typer.echo(f"{kind} {delivery['at']} as {delivery['dialect']}: {delivery['identity_says']}{notes}")
+        echo(f"{kind} {delivery['at']} as {delivery['dialect']}: {delivery['identity_says']}{notes}")
     for execution in body["executions"]:
         _print_execution(execution)
 
 
 def _print_execution(execution: dict[str, Any]) -> None:
-    typer.echo(
-        f"\n{execution['executor_id']} ({execution['mode']}): {execution['status']}  {execution['execution_id']}"
-    )
+    echo("", f"{execution['executor_id']} ({execution['mode']}): {execution['status']}  {execution['execution_id']}")
     for move in execution["moves"]:
         reason = f"  {move['reason']}" if move["reason"] else ""
         why = f"  ({move['why']})" if move["why"] else ""
-        typer.echo(f"  {move['after_ms']:>10.1f} ms  {move['to']:<16} by {move['by']}{reason}{why}")
+        echo(f"  {move['after_ms']:>10.1f} ms  {move['to']:<16} by {move['by']}{reason}{why}")
     for attempt in execution["attempts_made"]:
         message = attempt["message"] or ""
-        typer.echo(f"  sent {attempt['sent_at']}: {attempt['outcome']} in {attempt['took_ms']} ms {message}")
+        echo(f"  sent {attempt['sent_at']}: {attempt['outcome']} in {attempt['took_ms']} ms {message}")
     for order in execution["orders"]:
-        typer.echo(
+        echo(
             f"  order {order['order_id']} ({order['client_order_id']}) order_status={order['order_status']} "
             f"filled {order['filled_quantity']} at {order['filled_average_price']}"
         )
     if execution["settings"]["hash"] is not None:
-        typer.echo(f"  {_settings_line(execution['settings'])}")
+        echo(f"  {_settings_line(execution['settings'])}")
     if execution.get("remedy"):
-        typer.echo(f"  {execution['meaning']} {execution['remedy']}")
+        echo(f"  {execution['meaning']} {execution['remedy']}")
 
 
 def _settings_line(settings: dict[str, Any]) -> str:

@@ -1,6 +1,5 @@
 """`tradewire flatten`: close all positions, through keeper and workers or directly at the broker."""
 
-import json
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Annotated
@@ -10,6 +9,7 @@ import typer
 from config.schema.settings import Settings
 from pipeline.accounts.switches import Switches
 from pipeline.entrypoints.cli.options import AsJson, ByMachine
+from pipeline.entrypoints.cli.output import echo, echo_json
 from pipeline.entrypoints.cli.switches import All, Which, Why, print_statuses
 from pipeline.model.errors import ConfigInvalid, RecordUnavailable, TradewireError
 from pipeline.model.json_values import number_json
@@ -44,7 +44,7 @@ def flatten(
     settings = settings_for_a_person("flatten")
     if bring_in:
         with open_record(settings) as record:
-            typer.echo(f"journals imported: {import_journals(record, settings.home, by=by or me())}")
+            echo(f"journals imported: {import_journals(record, settings.home, by=by or me())}")
         return
     names = names_of(settings, executor, every=every)
     run = _directly if direct else _with_the_keeper
@@ -52,7 +52,7 @@ def flatten(
         flat = run(settings, names, by=by or me(), why=why, wait_s=wait, as_json=as_json)
     except (ConfigInvalid, RecordUnavailable):
         if not direct:
-            typer.echo("the keeper cannot be asked to flatten: use --direct to trade directly at the broker", err=True)
+            echo("the keeper cannot be asked to flatten: use --direct to trade directly at the broker", err=True)
         raise
     raise typer.Exit(0 if flat else 1)
 
@@ -71,7 +71,7 @@ def _with_the_keeper(
             SwitchStatusView.of(status).to_json() | {"progress": left[status.executor_id].to_json()}
             for status in statuses
         ]
-        typer.echo(json.dumps(bodies, indent=2))
+        echo_json(bodies)
     return all(progress.flat for progress in left.values())
 
 
@@ -94,7 +94,7 @@ def _directly(settings: Settings, names: list[str], *, by: str, why: str | None,
     with ThreadPoolExecutor(len(names)) as pool:
         ended = dict(zip(names, pool.map(one, names), strict=True))
     if as_json:
-        typer.echo(json.dumps([{"executor_id": name} | _json(end) for name, end in ended.items()], indent=2))
+        echo_json([{"executor_id": name} | _json(end) for name, end in ended.items()])
     return all(isinstance(end, FlattenOutcome) and end.flat for end in ended.values())
 
 
@@ -105,12 +105,12 @@ def _watch(record: Record, executor_id: str, *, wait_s: float, quiet: bool) -> F
 
 def _say(executor_id: str, progress: FlattenProgress) -> None:
     for line in progress.lines():
-        typer.echo(f"{executor_id}: {line}")
+        echo(f"{executor_id}: {line}")
 
 
 def _say_line(executor_id: str, as_json: bool, line: str) -> None:  # noqa: FBT001 -- bound by partial
     # Progress must not mix with the JSON on standard output.
-    typer.echo(f"{executor_id}: {line}", err=as_json)
+    echo(f"{executor_id}: {line}", err=as_json)
 
 
 def _end_of(end: FlattenOutcome) -> str:

@@ -1,6 +1,5 @@
 """`tradewire probe`: send one marked order through every step and time each one."""
 
-import json
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Annotated
@@ -10,6 +9,7 @@ import typer
 from config.schema.executor import Executors, ExecutorSettings
 from config.schema.settings import Settings
 from pipeline.entrypoints.cli.options import AsJson
+from pipeline.entrypoints.cli.output import echo, echo_json
 from pipeline.intake.intake import Intake
 from pipeline.model.errors import ConfigInvalid, Problem
 from pipeline.queues.dispatcher import Dispatcher
@@ -51,7 +51,7 @@ def probe(
     with _prober(settings, executors, chosen) as prober:
         probed = prober.run(symbol=wanted, never_marketable=never_marketable, wait_s=wait)
     if as_json:
-        typer.echo(json.dumps(probed.to_json(), indent=2))
+        echo_json(probed.to_json())
     else:
         _print(probed)
     raise typer.Exit(0 if probed.well else 1)
@@ -81,15 +81,15 @@ def _prober(settings: Settings, executors: Executors, executor: ExecutorSettings
 
 def _print(probed: Probed) -> None:
     kind = "a limit at half the price, to be canceled" if probed.never_marketable else "one unit, to be sold again"
-    typer.echo(f"probe of {probed.executor_id} ({probed.mode}): {probed.symbol}, {kind}")
+    echo(f"probe of {probed.executor_id} ({probed.mode}): {probed.symbol}, {kind}")
     times, before = probed.steps.after_ms(), 0.0
     for step in STEPS:
         at = times[step]
-        typer.echo(f"  {step:<9} {'not reached' if at is None else f'{at:>9.1f} ms  {at - before:+9.1f} ms'}")
+        echo(f"  {step:<9} {'not reached' if at is None else f'{at:>9.1f} ms  {at - before:+9.1f} ms'}")
         before = before if at is None else at  # Times are since the last step that was reached.
     order = f"  order {probed.steps.order_id}" if probed.steps.order_id else ""
-    typer.echo(f"{probed.steps.state.value}{order}{f'  {probed.reason}' if probed.reason else ''}")
+    echo(f"{probed.steps.state.value}{order}{f'  {probed.reason}' if probed.reason else ''}")
     if probed.closed is not None:
-        typer.echo(f"sold again: {probed.closed.value}  (tradewire why {probed.closed_by})")
+        echo(f"sold again: {probed.closed.value}  (tradewire why {probed.closed_by})")
     if not probed.well:
-        typer.echo(f"It did not complete every step: see `tradewire why {probed.execution_id}` and `tradewire doctor`.")
+        echo(f"It did not complete every step: see `tradewire why {probed.execution_id}` and `tradewire doctor`.")

@@ -7,6 +7,7 @@ import typer
 
 from config.checks.not_yet import not_enforced_yet
 from config.schema.settings import load_settings
+from pipeline.entrypoints.cli.output import echo
 from pipeline.model.errors import ConfigInvalid, Problem
 from pipeline.startup.arguments import executor_of
 from pipeline.startup.context import database_url, executors_for, redis_url, settings_for, stop_on_signals
@@ -32,9 +33,9 @@ def up(
     settings = load_settings()
     executors = executors_for(settings)
     if not_yet := not_enforced_yet(executors):
-        typer.echo(f"note: these keys are checked, but this release does not enforce them yet: {', '.join(not_yet)}")
+        echo(f"note: these keys are checked, but this release does not enforce them yet: {', '.join(not_yet)}")
     for problem in untraded_source_problems(source or settings.source, executors):
-        typer.echo(f"note: {problem}")
+        echo(f"note: {problem}")
     names = [name for name in without.replace(" ", "").split(",") if name]
     gate = check_before_up(settings, executors)
     raise typer.Exit(run_up(settings, feed=follow_feed, gate=gate, seconds=seconds, source=source, without=names))
@@ -45,7 +46,7 @@ def migrate() -> None:
     from pipeline.store.migrate import migrate as apply  # noqa: PLC0415
 
     applied = apply(database_url(settings_for("migrate")))
-    typer.echo(f"applied: {', '.join(applied)}" if applied else "the schema is up to date")
+    echo(f"applied: {', '.join(applied)}" if applied else "the schema is up to date")
 
 
 def produce() -> None:
@@ -141,5 +142,5 @@ def exchange(
         clock="real" if clock == "real" else "always_open",
         bars=bars,
         listed_only=listed_only,
-        on_ready=lambda url: typer.echo(f"exchange listening on {url}"),
+        on_ready=lambda url: echo(f"exchange listening on {url}"),
     )

@@ -1,6 +1,5 @@
 """Print the reasons: as a list, as JSON, and as the page `pipeline/docs/reasons.md`."""
 
-import json
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated
@@ -8,6 +7,7 @@ from typing import Annotated
 import typer
 
 from pipeline.entrypoints.cli.options import AsJson
+from pipeline.entrypoints.cli.output import echo, echo_json
 from pipeline.model.reason_catalogue import CATALOGUE
 from pipeline.model.reasons import Code
 
@@ -159,14 +159,14 @@ def reasons(
     """Print all reason codes, each with its meaning and what you can do."""
     if as_json:
         body = {code.value: {"says": entry.says, "remedy": entry.remedy} for code, entry in CATALOGUE.items()}
-        typer.echo(json.dumps(body, indent=2))
+        echo_json(body)
     elif as_markdown:
-        typer.echo(page(), nl=False)
+        echo(*page().splitlines())
     else:
         for kind, codes in CODES.items():
-            typer.echo(f"# {kind}")
+            echo(f"# {kind}")
             for code in codes:
-                typer.echo(f"{code.value}\n    {CATALOGUE[code].says}\n    {CATALOGUE[code].remedy}")
+                echo(code.value, f"    {CATALOGUE[code].says}", f"    {CATALOGUE[code].remedy}")
 
 
 def page() -> str:

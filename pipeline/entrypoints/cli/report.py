@@ -1,14 +1,12 @@
 """The command `report`: counts of signals and their results, used limits, and switches."""
 
-import json
 from typing import Any
-
-import typer
 
 from config.schema.settings import Settings
 from pipeline.accounts.limit_usage import headroom
 from pipeline.accounts.switches import Switches
 from pipeline.entrypoints.cli.options import AsJson, Since
+from pipeline.entrypoints.cli.output import echo, echo_json
 from pipeline.model.errors import ConfigInvalid
 from pipeline.startup.context import executors_for, open_record, settings_for_a_person, since
 from pipeline.store.record import Record
@@ -22,7 +20,7 @@ def report(*, after: Since = None, as_json: AsJson = False) -> None:
     with open_record(settings) as record:
         body = make_report(record, since=since(after)).to_json() | _accounts(record, settings)
     if as_json:
-        typer.echo(json.dumps(body, indent=2))
+        echo_json(body)
         return
     _print_counts(body)
     _print_accounts(body)
@@ -34,7 +32,7 @@ def _accounts(record: Record, settings: Settings) -> dict[str, Any]:
         executors = executors_for(settings)
     except ConfigInvalid as error:
         for problem in error.problems:
-            typer.echo(str(problem), err=True)
+            echo(str(problem), err=True)
         return {"headroom": None, "switches": None}
     statuses = [Switches(record).active_switches(executor_id) for executor_id in executors]
     return {
@@ -48,29 +46,29 @@ def _accounts(record: Record, settings: Settings) -> dict[str, Any]:
 
 
 def _print_counts(body: dict[str, Any]) -> None:
-    typer.echo(f"signals {body['signals']}   refused {body['refused']}   executions {body['executions']}")
+    echo(f"signals {body['signals']}   refused {body['refused']}   executions {body['executions']}")
     rate = body["execution_rate"]
-    typer.echo(f"execution rate {'none yet' if rate is None else f'{rate:.1%}'}   (orders / decided and not skipped)")
+    echo(f"execution rate {'none yet' if rate is None else f'{rate:.1%}'}   (orders / decided and not skipped)")
     latency = body["latency_ms"]
-    typer.echo(f"latency to the order id, ms: p50 {latency['p50']}  p95 {latency['p95']}  p99 {latency['p99']}")
+    echo(f"latency to the order id, ms: p50 {latency['p50']}  p95 {latency['p95']}  p99 {latency['p99']}")
     for executor_id, modes in body["by_executor"].items():
         for mode, tally in modes.items():
-            typer.echo(f"\n{executor_id} ({mode}): {tally['with_order']} orders of {tally['eligible']} eligible")
+            echo("", f"{executor_id} ({mode}): {tally['with_order']} orders of {tally['eligible']} eligible")
             for name, count in [*tally["by_status"].items(), *tally["by_reason"].items()]:
-                typer.echo(f"  {count:>7}  {name}")
+                echo(f"  {count:>7}  {name}")
 
 
 def _print_accounts(body: dict[str, Any]) -> None:
     limits, switches = body["headroom"] or [], body["switches"] or []  # Null if the executors file is wrong.
     if limits:
-        typer.echo(f"\n{'limits':<12} {'':<32} {'used':>14} {'allowed':>14} {'left':>14}")
+        echo("", f"{'limits':<12} {'':<32} {'used':>14} {'allowed':>14} {'left':>14}")
     for room in limits:
         rung = "" if room["rung"] == "none" else f"  {room['rung']}"
-        typer.echo(
+        echo(
             f"{room['executor_id']:<12} {room['limit']:<32} {room['used']:>14} {room['allowed']:>14} "
             f"{room['left']:>14}  {room['percent']:>5} %{rung}"
         )
     if switches:
-        typer.echo("\nswitches")
+        echo("", "switches")
     for switch in switches:
-        typer.echo(f"{switch['executor_id']:<12} {switch['kind']}  {switch['reason']}")
+        echo(f"{switch['executor_id']:<12} {switch['kind']}  {switch['reason']}")

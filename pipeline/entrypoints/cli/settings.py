@@ -1,7 +1,6 @@
 """The commands `config diff`, `config accept`, `config forget` and `end`."""
 
 import getpass
-import json
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -11,6 +10,7 @@ import typer
 
 from config.checks.changes import Change
 from pipeline.entrypoints.cli.options import AsJson, By
+from pipeline.entrypoints.cli.output import echo, echo_json
 from pipeline.model.errors import ConfigInvalid, Problem
 from pipeline.model.json_values import object_json
 from pipeline.operations.end_execution import end_execution
@@ -41,12 +41,12 @@ def diff(
     equal = all(comparison.equal for comparison in found.values())
     if as_json:
         body = {name: comparison.to_json() for name, comparison in found.items()}
-        typer.echo(json.dumps({"equal": equal, "restart": stale, "executors": body}, indent=2))
+        echo_json({"equal": equal, "restart": stale, "executors": body})
     else:
         for comparison in found.values():
-            typer.echo("\n".join(_lines(comparison)))
+            echo(*_lines(comparison))
         for process in stale:
-            typer.echo(f"restart {process}")
+            echo(f"restart {process}")
     raise typer.Exit(0 if equal else 1)
 
 
@@ -64,7 +64,7 @@ def accept(
     with open_record(settings) as record:
         changes = live_limits.accept(record, live, sentence=typed, by=by or getpass.getuser())
     _echo_changes(changes)
-    typer.echo(f"accepted: the settings of {executor} as the file has them; restart its processes")
+    echo(f"accepted: the settings of {executor} as the file has them; restart its processes")
 
 
 def forget(
@@ -87,15 +87,15 @@ def forget(
     with open_record(settings) as record:
         done = forget_executor.forget(record, executors, executor, by=by or getpass.getuser(), why=why)
     if as_json:
-        typer.echo(json.dumps(asdict(done), indent=2))
+        echo_json(asdict(done))
         return
-    typer.echo(f"forgotten: {executor}; {done.ended} executions that waited were skipped")
+    echo(f"forgotten: {executor}; {done.ended} executions that waited were skipped")
     if done.dead:
-        typer.echo(f"{done.dead} dead letters are left ({done.buried} new): tradewire dead list --executor {executor}")
+        echo(f"{done.dead} dead letters are left ({done.buried} new): tradewire dead list --executor {executor}")
     for order in done.orders:
-        typer.echo(f"left at the broker, and not followed: {order}")
+        echo(f"left at the broker, and not followed: {order}")
     for position in done.positions:
-        typer.echo(f"left in the account, and not closed: {position}")
+        echo(f"left in the account, and not closed: {position}")
 
 
 def end(
@@ -111,9 +111,9 @@ def end(
         ended = end_execution(record, which, by=by or getpass.getuser(), why=why)
     if as_json:
         shown = {name: value for name, value in vars(ended).items() if name != "seq"}
-        typer.echo(json.dumps(object_json(shown), indent=2))
+        echo_json(object_json(shown))
     else:
-        typer.echo(f"ended {ended.execution_id}: {ended.symbol} at {ended.executor_id}")
+        echo(f"ended {ended.execution_id}: {ended.symbol} at {ended.executor_id}")
 
 
 def _lines(comparison: SettingsComparison) -> Iterable[str]:
@@ -134,7 +134,7 @@ def _lines(comparison: SettingsComparison) -> Iterable[str]:
 
 def _echo_changes(changes: Iterable[Change]) -> None:
     for change in changes:
-        typer.echo(f"looser: {change}")
+        echo(f"looser: {change}")
 
 
 def _typed(what: str, option: str) -> str:

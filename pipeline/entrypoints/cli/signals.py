@@ -1,6 +1,5 @@
 """`tradewire signal send`: record signals from a file or standard input, and print the result of each."""
 
-import json
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -13,6 +12,7 @@ import typer
 
 from config.schema.executor import Executors
 from config.schema.settings import Settings
+from pipeline.entrypoints.cli.output import echo_json
 from pipeline.intake.intake import Intake, Recorded
 from pipeline.intake.sources.reading import ParsedLine, bounded_lines, read_signals
 from pipeline.model.errors import ConfigInvalid, InvalidSignal, Problem, RecordUnavailable
@@ -150,7 +150,7 @@ def _print_waited(record: Record, answers: list[dict[str, Any]], wait: float) ->
 
 
 def _print(answer: dict[str, Any]) -> None:
-    typer.echo(json.dumps(answer, ensure_ascii=False))
+    echo_json(answer, indent=None)
 
 
 def _opened(file: str) -> BinaryIO:

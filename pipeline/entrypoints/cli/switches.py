@@ -1,6 +1,5 @@
 """The commands that set switches: pause, resume, reduce, halt."""
 
-import json
 from typing import Annotated
 
 import typer
@@ -9,6 +8,7 @@ from config.schema.settings import Settings
 from pipeline.accounts.losses import LossLimit, Use
 from pipeline.accounts.switches import Switches, SwitchStatus
 from pipeline.entrypoints.cli.options import AsJson, ByMachine
+from pipeline.entrypoints.cli.output import echo, echo_json
 from pipeline.model.errors import ConfigInvalid
 from pipeline.model.switches import Switch, SwitchKind, reason_of
 from pipeline.startup.arguments import me, names_of
@@ -53,7 +53,7 @@ def resume(
         notes = [note for name in names for note in _still_over(switches, settings, name)]
     print_statuses(statuses, as_json=as_json)
     for note in notes:
-        typer.echo(note, err=as_json)  # Notes must not mix with the JSON.
+        echo(note, err=as_json)  # Notes must not mix with the JSON.
 
 
 def _turn(
@@ -70,14 +70,14 @@ def _turn(
 def print_statuses(statuses: list[SwitchStatus], *, as_json: bool) -> None:
     """Print the switches that are on, and those that were just lifted."""
     if as_json:
-        typer.echo(json.dumps([SwitchStatusView.of(status).to_json() for status in statuses], indent=2))
+        echo_json([SwitchStatusView.of(status).to_json() for status in statuses])
     for status in [] if as_json else statuses:
         for switch in status.lifted:
-            typer.echo(f"{status.executor_id}: lifted {_line(switch)}")
+            echo(f"{status.executor_id}: lifted {_line(switch)}")
         for switch in status.switches:
-            typer.echo(f"{status.executor_id}: {_line(switch)}")
+            echo(f"{status.executor_id}: {_line(switch)}")
         if not status.switches:
-            typer.echo(f"{status.executor_id}: trading: no switch is on")
+            echo(f"{status.executor_id}: trading: no switch is on")
 
 
 def _line(switch: Switch) -> str:

@@ -1,6 +1,5 @@
 """`tradewire tail`: print decisions as they are made."""
 
-import json
 import sys
 from typing import Annotated
 
@@ -9,6 +8,7 @@ from rich.console import Console
 
 from pipeline.entrypoints.cli.executions import state_named
 from pipeline.entrypoints.cli.options import Since
+from pipeline.entrypoints.cli.output import echo, echo_json
 from pipeline.entrypoints.terminal.changes import Wanted, follow, line
 from pipeline.model.errors import ConfigInvalid, Problem
 from pipeline.model.reason_catalogue import CATALOGUE
@@ -41,11 +41,11 @@ def tail(
     settings = settings_for_a_person("tail")
     stop = stop_on_signals()
     with Record(database_url(settings), connections=1, retry_for_s=0.5) as record:  # `follow` tries again.
-        for row in follow(record, stop, since=begins, say=lambda text: typer.echo(f"tradewire: {text}", err=True)):
+        for row in follow(record, stop, since=begins, say=lambda text: echo(f"tradewire: {text}", err=True)):
             if not wanted.shows(row):
                 continue
             if as_json:
-                typer.echo(json.dumps(change_json(row)))
+                echo_json(change_json(row), indent=None)
             else:
                 console.print(line(row))
             sys.stdout.flush()  # A pipe would hold the line back until its buffer is full.

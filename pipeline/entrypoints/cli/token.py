@@ -1,11 +1,11 @@
 """`tradewire token`: make, list and revoke tokens for programs that speak HTTP."""
 
-import json
 from typing import Annotated
 
 import typer
 
 from pipeline.entrypoints.cli.options import AsJson, ByMachine
+from pipeline.entrypoints.cli.output import echo, echo_json
 from pipeline.model.errors import ConfigInvalid, NotPossible, Problem
 from pipeline.model.json_values import object_json
 from pipeline.operations.tokens import Scope, make_token, revoke_token, tokens
@@ -33,11 +33,11 @@ def add(
     with open_record(settings_for_a_person("token")) as record:
         token = make_token(record, name, scopes, by=by or me())
     if as_json:
-        typer.echo(json.dumps({"name": name, "scopes": [each.value for each in scopes], "token": token}, indent=2))
+        echo_json({"name": name, "scopes": [each.value for each in scopes], "token": token})
         return
     # Alone on standard output, so that a script can store it.
-    typer.echo(token)
-    typer.echo("The token is not shown again.", err=True)
+    echo(token)
+    echo("The token is not shown again.", err=True)
 
 
 @app.command("list")
@@ -46,14 +46,14 @@ def list_(*, as_json: AsJson = False) -> None:
     with open_record(settings_for_a_person("token")) as record:
         found = tokens(record)
     if as_json:
-        typer.echo(json.dumps([object_json(vars(token)) for token in found], indent=2))
+        echo_json([object_json(vars(token)) for token in found])
         return
     for token in found:
         revoked = f"  revoked {token.revoked_at:{_TIME}} by {token.revoked_by}" if token.revoked_at else ""
         made = f"made {token.made_at:{_TIME}} by {token.made_by}"
-        typer.echo(f"{token.name:<24} {','.join(token.scopes):<20} {made}{revoked}")
+        echo(f"{token.name:<24} {','.join(token.scopes):<20} {made}{revoked}")
     if not found:
-        typer.echo("no tokens")
+        echo("no tokens")
 
 
 @app.command()
@@ -62,7 +62,10 @@ def revoke(name: Name, *, by: ByMachine = None, as_json: AsJson = False) -> None
     with open_record(settings_for_a_person("token")) as record:
         if not revoke_token(record, name, by=by or me()):
             raise NotPossible(f"there is no valid token {name!r}")
-    typer.echo(json.dumps({"name": name, "revoked": True}) if as_json else f"revoked {name}")
+    if as_json:
+        echo_json({"name": name, "revoked": True}, indent=None)
+    else:
+        echo(f"revoked {name}")
 
 
 def _scopes(text: str) -> list[Scope]:

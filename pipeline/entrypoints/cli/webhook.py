@@ -1,6 +1,5 @@
 """`tradewire webhook`: test a body, and list what was delivered."""
 
-import json
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,10 +9,12 @@ import typer
 
 from config.webhooks import DEFAULT, Webhook, load_webhooks
 from pipeline.entrypoints.cli.options import AsJson, Since
+from pipeline.entrypoints.cli.output import echo, echo_json
 from pipeline.intake.webhooks.body import read_body
 from pipeline.intake.webhooks.translate import IDENTITY_TEXTS, translate
 from pipeline.model.errors import ConfigInvalid, InvalidSignal, Problem
 from pipeline.model.json_values import object_json
+from pipeline.model.texts import json_text
 from pipeline.startup.context import executors_for, open_record, settings_for_a_person, since
 from pipeline.views.lists import deliveries
 
@@ -34,7 +35,10 @@ def try_body(
         message = f"there is no webhook {name!r}; there is {', '.join(webhooks)}"
         raise ConfigInvalid([Problem(key="--name", message=message)])
     shown = _tested(_content(file), webhooks[name])
-    typer.echo(json.dumps(shown, indent=2) if as_json else _lines(shown))
+    if as_json:
+        echo_json(shown)
+    else:
+        echo(*_lines(shown))
     raise typer.Exit(1 if "error" in shown else 0)
 
 
@@ -52,12 +56,12 @@ def list_deliveries(
         page = deliveries(record, refused=refused, webhook=name, since=since(since_), limit=limit)
     items = page.to_json()["items"]
     if as_json:
-        typer.echo(json.dumps({"deliveries": items, "more": page.has_more}, indent=2))
+        echo_json({"deliveries": items, "more": page.has_more})
         return
     for item in items:
-        typer.echo(_line(item))
+        echo(_line(item))
     if not items:
-        typer.echo("nothing was delivered" if not refused else "nothing was refused")
+        echo("nothing was delivered" if not refused else "nothing was refused")
 
 
 def _tested(raw: bytes, webhook: Webhook) -> dict[str, Any]:
@@ -79,24 +83,22 @@ def _tested(raw: bytes, webhook: Webhook) -> dict[str, Any]:
     }
 
 
-def _lines(shown: dict[str, Any]) -> str:
+def _lines(shown: dict[str, Any]) -> list[str]:
     if "error" in shown:
-        return f"refused: {shown['error']['code']}\n{shown['error']['message']}"
-    lines = [
+        return [f"refused: {shown['error']['code']}", shown["error"]["message"]]
+    return [
         f"dialect    {shown['dialect']}",
         f"source_id  {shown['signal']['source_id']}",
         f"           {shown['identity_says']}",
         *(f"note       {note}" for note in shown["notes"]),
-        json.dumps(shown["signal"], indent=2),
+        *json_text(shown["signal"], indent=2).split("\n"),
     ]
-    return "\n".join(lines)
 
 
 def _line(item: dict[str, Any]) -> str:
     times = f", {item['times']} times" if item["times"] > 1 else ""
     head = f"{item['at']}  {item['webhook']:<14} {item['outcome']}{times}"
-    # Anybody can send this text, and a terminal obeys characters that are not printable.
-    body = "".join(sign if sign.isprintable() else "?" for sign in " ".join(item["payload"].split())[:100])
+    body = " ".join(item["payload"].split())[:100]
     if item["code"] is not None:
         return f"{head}  {item['code']}: {item['message']}  from {item['address']}  {body}"
     return f"{head}  {item['dialect']}  signal {item['signal_id']}  {body}"

@@ -11,6 +11,7 @@ from rich.table import Table
 from pipeline.entrypoints.drill.findings import AuditVerdict
 from pipeline.entrypoints.drill.recovery import NEVER_S, PERCENTS, percentile
 from pipeline.entrypoints.drill.result import SLOWEST, DrillResult
+from pipeline.model.texts import printable
 
 #: At most this many findings are printed.
 _MOST_FINDINGS = 50
@@ -64,14 +65,14 @@ def show(console: Console, result: DrillResult) -> None:
         table.add_row(name, figure)
     console.print(table)
     for finding in result.findings[:_MOST_FINDINGS]:
-        console.print(str(finding), markup=False, soft_wrap=True)
+        console.print(printable(str(finding)), markup=False, soft_wrap=True)
     if len(result.findings) > _MOST_FINDINGS:
         console.print(f"and {len(result.findings) - _MOST_FINDINGS} more (--json lists all)")
     for recovery in result.recoveries[:SLOWEST]:
         if recovery.seconds > _SLOW_S:
             console.print(f"slow recovery of {recovery.execution_id}: {_seconds(recovery.seconds)}", soft_wrap=True)
     if result.kept:
-        console.print(f"logs and ledgers are kept in {result.kept}", markup=False, soft_wrap=True)
+        console.print(printable(f"logs and ledgers are kept in {result.kept}"), markup=False, soft_wrap=True)
 
 
 def _rows(result: DrillResult) -> Iterator[tuple[str, str]]:

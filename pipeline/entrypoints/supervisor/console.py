@@ -6,14 +6,24 @@ import threading
 
 from config.services import Services
 from pipeline.entrypoints.supervisor.plan import Plan
+from pipeline.model.texts import printable
 
 _lock = threading.Lock()
 
 
 def print_line(line: str) -> None:
-    """Print *line*. When the reader of the output has gone away, nothing happens."""
+    """Print *line*, whatever text from others it holds. When the reader has gone away, nothing happens."""
+    _write(printable(line))
+
+
+def print_banner(plan: Plan, services: Services) -> None:
+    """Print the text that is shown when everything has been started."""
+    _write(printable(banner(plan, services), lines=True))
+
+
+def _write(text: str) -> None:
     with _lock, contextlib.suppress(BrokenPipeError):
-        sys.stdout.write(line + "\n")
+        sys.stdout.write(text + "\n")
         sys.stdout.flush()
 
 

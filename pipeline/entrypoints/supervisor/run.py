@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 import structlog
 
 from config.schema.settings import Settings
-from pipeline.entrypoints.supervisor.console import banner, print_line
+from pipeline.entrypoints.supervisor.console import print_banner, print_line
 from pipeline.entrypoints.supervisor.home_lock import HomeLock, lock_home
 from pipeline.entrypoints.supervisor.migration import Gate
 from pipeline.entrypoints.supervisor.plan import Plan, make_plan
@@ -75,7 +75,7 @@ def supervise(plan: Plan, lock: HomeLock, wakeups: Wakeups, *, feed: Feed, gate:
             supervisor.tick()
             if supervisor.complete and not banner_printed:
                 banner_printed = True
-                print_line(banner(plan, supervisor.services))
+                print_banner(plan, supervisor.services)
                 _start_feed(feed, supervisor, over)
             supervisor.pause(until - time.monotonic())
     except ServerMissing as error:

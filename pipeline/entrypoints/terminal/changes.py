@@ -9,6 +9,7 @@ from rich.text import Text
 
 from pipeline.model.errors import RecordUnavailable
 from pipeline.model.states import State
+from pipeline.model.texts import printable
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 from pipeline.views.live_feed import FeedChange, changes_after, is_decision, last_change, line_of
@@ -80,7 +81,7 @@ def follow(
 def line(row: FeedChange) -> Text:
     """Return the line of a state change, in the colour of the new state."""
     # As a Text, because a string's square brackets would be read as markup.
-    return Text(line_of(row), style=_STYLES.get(row.to_state, ""))
+    return Text(printable(line_of(row)), style=_STYLES.get(row.to_state, ""))
 
 
 def _before(record: Record, since: datetime) -> int:

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from pipeline.entrypoints.terminal.figures import ExecutorLine, ScreenFigures
 from pipeline.model.switches import SwitchKind
+from pipeline.model.texts import printable
 
 KEYS = "up/down select  p pause  r resume  h halt  tab dead letters  d requeue  q quit"
 # Lines besides the rows: the head, two table heads, two titles, the message and the keys.
@@ -44,7 +45,7 @@ class View:
 def draw(figures: ScreenFigures | None, view: View, *, width: int, height: int) -> RenderableType:
     """Return the screen, at most *height* lines of *width* characters."""
     if figures is None:
-        return Group(Text("tradewire top"), Text(view.message or "reading the record …", style="yellow"))
+        return Group(Text("tradewire top"), Text(printable(view.message or "reading the record …"), style="yellow"))
     room = max(height - _FIXED - len(figures.lines), 2)
     # At most a third is for dead letters, the rest for the newest executions.
     dead_rows = min(len(figures.dead_letters), max(1, room // 3))
@@ -103,7 +104,7 @@ def _dead_letters(figures: ScreenFigures, view: View, most: int) -> Group:
         signal = f"{dead_letter.action.value} {dead_letter.symbol}"
         text = f"{dead_letter.opened_at:%H:%M:%S} {dead_letter.executor_id} {signal} {dead_letter.reason}"
         style = "reverse" if chosen else ""
-        rows.append(Text(f"{'>' if chosen else ' '}{text}", style=style, no_wrap=True, overflow="ellipsis"))
+        rows.append(Text(printable(f"{'>' if chosen else ' '}{text}"), style=style, no_wrap=True, overflow="ellipsis"))
     return Group(*rows)
 
 
@@ -115,13 +116,13 @@ def _newest(figures: ScreenFigures, most: int) -> Group:
             f" {row.created_at:%H:%M:%S} {row.executor_id:<10} {row.action.value:<4} {row.symbol:<6} "
             f"{row.state.value:<9} {what}"
         )
-        rows.append(Text(text, no_wrap=True, overflow="ellipsis"))
+        rows.append(Text(printable(text), no_wrap=True, overflow="ellipsis"))
     return Group(*rows)
 
 
 def _foot(view: View) -> Group:
     if view.question is not None:
-        message = Text(f"{view.question} {view.typed}_", style="bold yellow", no_wrap=True)
+        message = Text(printable(f"{view.question} {view.typed}_"), style="bold yellow", no_wrap=True)
     else:
-        message = Text(view.message, style="yellow", no_wrap=True, overflow="ellipsis")
+        message = Text(printable(view.message), style="yellow", no_wrap=True, overflow="ellipsis")
     return Group(message, Text(KEYS, style="dim", no_wrap=True, overflow="ellipsis"))

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 from pydantic import SecretStr
 
+from pipeline.model.texts import printable
 from pipeline.monitoring.alerts.messages import Message
 
 #: Sends a message to an address; True when the channel accepted it.
@@ -24,7 +25,9 @@ def send(address: SecretStr, message: Message) -> bool:
         return False
     kinds = {"over": apprise.NotifyType.SUCCESS, "warning": apprise.NotifyType.WARNING}
     kind = kinds.get(message.severity, apprise.NotifyType.FAILURE)  # All others are critical.
-    return bool(channel.notify(title=message.title, body=message.body, notify_type=kind))
+    texts = {"title": printable(message.title), "body": printable(message.body, lines=True)}
+    # Said to be plain text, it is escaped for the services that would read it as HTML or Markdown.
+    return bool(channel.notify(**texts, notify_type=kind, body_format=apprise.NotifyFormat.TEXT))
 
 
 def ping(address: SecretStr) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from pipeline.model.texts import printable
 from pipeline.monitoring.alerts.kinds import Severity
 
 _EXAMPLES = 5
@@ -51,7 +52,7 @@ def compose(alerts: Sequence[UntoldAlert]) -> Message:
 
 def _title(begun: Sequence[UntoldAlert], ended: Sequence[UntoldAlert]) -> str:
     alerts = begun or ended
-    text = f"tradewire: {'' if begun else 'over: '}{alerts[0].subject}"
+    text = f"tradewire: {'' if begun else 'over: '}{printable(alerts[0].subject)}"
     tail = f" (and {len(alerts) - 1} more)" if len(alerts) > 1 else ""
     room = _LONGEST_TITLE - len(tail)
     return (text if len(text) <= room else f"{text[: room - 1]}…") + tail
@@ -63,7 +64,7 @@ def _section(title: str, alerts: Sequence[UntoldAlert]) -> list[str]:
     lines = [f"{title}:"]
     for kind in dict.fromkeys(alert.kind for alert in alerts):
         same = [alert for alert in alerts if alert.kind == kind]
-        lines += [f"- [{alert.severity}] {alert.subject} ({_times(alert)})" for alert in same[:_EXAMPLES]]
+        lines += [f"- [{alert.severity}] {printable(alert.subject)} ({_times(alert)})" for alert in same[:_EXAMPLES]]
         if len(same) > _EXAMPLES:
             lines.append(f"- and {len(same) - _EXAMPLES} more of {kind}: tradewire alerts list")
     return lines

@@ -169,3 +169,16 @@ def test_bound_context_is_on_every_line(stream: io.StringIO) -> None:
         structlog.get_logger("x").info("execution.taken")
 
     assert lines(stream)[0]["execution_id"] == "e-1"
+
+
+def test_a_long_text_is_cut_and_no_part_of_a_secret_is_left_where_it_was_cut() -> None:
+    secret = "s3cr3t-" * 40
+    register_secret(secret)
+
+    for before in range(9_700, 10_001, 60):
+        text = masked("a" * before + secret + "b" * 200_000 + secret + "c" * before)
+
+        assert len(text) < 21_000
+        assert "s3cr3t" not in text
+        assert text.startswith("aaa")
+        assert text.endswith("ccc")

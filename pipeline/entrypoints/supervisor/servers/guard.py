@@ -32,6 +32,7 @@ from pipeline.entrypoints.supervisor.servers.spawn import CANNOT_BE_SET_UP, LIFE
 from pipeline.entrypoints.supervisor.servers.valkey import Valkey
 from pipeline.entrypoints.supervisor.servers.wakeups import Wakeups
 from pipeline.model.errors import ConfigInvalid
+from pipeline.model.texts import printable
 
 log = structlog.get_logger(__name__)
 
@@ -166,7 +167,7 @@ def main(arguments: list[str] | None = None) -> int:
         return Guard(plan).run()
     except ConfigInvalid as error:
         for problem in error.problems:
-            sys.stderr.write(f"{problem}\n")
+            sys.stderr.write(f"{printable(str(problem))}\n")
         return CANNOT_BE_SET_UP
 
 

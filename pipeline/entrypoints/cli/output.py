@@ -1,0 +1,18 @@
+"""Print for a person or a program. Every command prints through this module."""
+
+from typing import Any
+
+import typer
+
+from pipeline.model.texts import json_text, printable
+
+
+def echo(*lines: str, err: bool = False) -> None:
+    """Print each of *lines* on a line of its own, whatever text from others it holds."""
+    for line in lines:
+        typer.echo(printable(line), err=err)
+
+
+def echo_json(value: Any, *, indent: int | None = 2) -> None:
+    """Print *value* as JSON, over several lines or, without *indent*, on one."""
+    typer.echo(json_text(value, indent=indent))
