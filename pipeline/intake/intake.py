@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -19,7 +19,7 @@ from pipeline.model.crash_points import reached
 from pipeline.model.errors import InvalidSignal, SourceIdConflict
 from pipeline.model.masking import bounded
 from pipeline.model.reasons import Reason, storable
-from pipeline.model.signals import Action, Intent, Signal, read_signal
+from pipeline.model.signals import CLOCK_TOLERANCE, Action, Intent, Signal, read_signal
 from pipeline.model.states import State
 from pipeline.queues.dispatcher import job_id
 from pipeline.store.query import execute, fetch_all, fetch_maybe
@@ -55,6 +55,12 @@ class Wait:
 class _FirstRecord:
     signal_id: UUID
     content_hash: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Inserted:
+    #: The record's time, when the signal says that it was generated later than that.
+    now: datetime | None
 
 
 class Intake:
@@ -136,9 +142,11 @@ class Intake:
         waited: timedelta | None = None,
     ) -> Recorded:  # fmt: skip
         execute(connection, sql("signals", "lock_symbol"), {"symbol": signal.symbol})
-        values = _signal_values(signal_id, signal) | {"waited": waited}
-        if not execute(connection, sql("signals", "insert"), values):
+        values = _signal_values(signal_id, signal) | {"waited": waited, "tolerance": CLOCK_TOLERANCE}
+        inserted = fetch_maybe(connection, _Inserted, sql("signals", "insert"), values)
+        if inserted is None:
             return _first_record(connection, signal, values)
+        _refuse_future(signal, inserted)
         for executor in self._addressed(signal):
             of_executor = self._execution_values(connection, signal_id, signal, executor) | _held(wait)
             execute(connection, sql("signals", "insert_execution"), of_executor)
@@ -184,6 +192,14 @@ class Intake:
 def _refuse_reserved_source(signal: Signal) -> None:
     if is_own(signal.source):
         raise InvalidSignal("reserved_source", f"source: names that begin with {OWN} are tradewire's own")
+
+
+# All times are judged by the record's clock: a machine whose clock is behind must not refuse good signals. Our own
+# orders carry the time of a signal that was accepted before.
+def _refuse_future(signal: Signal, inserted: _Inserted) -> None:
+    if inserted.now is not None and signal.generated_at is not None and not is_own(signal.source):
+        message = f"{signal.generated_at.isoformat()} is in the future (it is {inserted.now.isoformat()})"
+        raise InvalidSignal("invalid_signal", f"generated_at: {message}")
 
 
 # A BUY may close a short position. The last reading shows whether there was one.

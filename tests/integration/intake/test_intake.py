@@ -15,10 +15,12 @@ from config.schema.executor import Executors
 from pipeline.intake.intake import ENQUEUE_GRACE, Intake, Recorded, Wait
 from pipeline.model.errors import InvalidSignal, RecordUnavailable, SourceIdConflict
 from pipeline.model.reasons import Code, Reason
+from pipeline.model.signals import CLOCK_TOLERANCE
 from pipeline.model.states import State
 from pipeline.store.record import Record, Unit
 from tests.factories import Core, executor_toml, signal, until
 from tests.integration.lives import Rows
+from tests.integration.record_clock import shift_clock
 
 
 def by_executor(recorded: Recorded) -> dict[str, tuple[str, str | None]]:
@@ -210,9 +212,43 @@ def test_an_executor_that_is_not_configured_makes_it_invalid(intake: Intake, row
     assert rows("SELECT signal_id FROM signal") == []
 
 
-def test_a_time_in_the_future_is_refused(intake: Intake) -> None:
-    with pytest.raises(InvalidSignal, match="is in the future"):
-        intake.record(signal(generated_at=(datetime.now(UTC) + timedelta(minutes=1)).isoformat()), source="test")
+@pytest.mark.parametrize("ahead", [timedelta(minutes=10), timedelta(minutes=-10)])
+def test_the_records_clock_decides_whether_a_time_is_in_the_future(
+    ahead: timedelta, executors: Executors, database_url: str, rows: Rows
+) -> None:
+    shift_clock(rows, ahead)
+    now = datetime.now(UTC) + ahead
+    with Record(database_url) as record:
+        intake = Intake(record, executors, by="test")
+        recorded = intake.record(signal(generated_at=(now + CLOCK_TOLERANCE / 2).isoformat()), source="test")
+        with pytest.raises(InvalidSignal, match="^generated_at: .* is in the future") as caught:
+            intake.record(signal(generated_at=(now + timedelta(minutes=1)).isoformat()), source="test")
+
+    assert caught.value.code == "invalid_signal"
+    assert rows("SELECT signal_id FROM signal") == [{"signal_id": recorded.signal_id}]
+    assert rows("SELECT code FROM refusal") == [{"code": "invalid_signal"}]
+
+
+def test_a_signal_that_was_recorded_stays_a_duplicate_when_the_records_clock_goes_back(
+    executors: Executors, database_url: str, rows: Rows
+) -> None:
+    sent = signal(source_id="1", generated_at=datetime.now(UTC).isoformat())
+    with Record(database_url) as record:
+        first = Intake(record, executors, by="test").record(sent, source="test")
+    shift_clock(rows, timedelta(minutes=-10))
+    with Record(database_url) as record:
+        again = Intake(record, executors, by="test").record(sent, source="test")
+
+    assert (again.duplicate, again.signal_id) == (True, first.signal_id)
+
+
+def test_an_order_of_our_own_is_recorded_whatever_its_signals_time(
+    executors: Executors, intake: Intake, rows: Rows
+) -> None:
+    later = (datetime.now(UTC) + timedelta(minutes=10)).isoformat()
+    intake.record_own(signal(source_id="1", generated_at=later, executors=["argo"]), cause="test")
+
+    assert rows("SELECT count(*) AS n FROM execution") == [{"n": 1}]
 
 
 def test_an_absent_record_is_reported_and_nothing_is_recorded(executors: Executors) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ from pipeline.entrypoints.cli.app import app
 from pipeline.model.errors import ConfigInvalid
 from pipeline.store.record import Record
 from pipeline.views.history import signal_history
+from tests.integration.lives import Rows
+from tests.integration.record_clock import shift_clock
 from tests.integration.webhooks.webhook_stage import SECRET, Stage, webhook_stage
 from tests.web import LOAD, TOKEN
 
@@ -193,6 +196,22 @@ def test_a_body_with_its_time_of_firing_is_the_same_signal_for_ever(stage: Stage
     stage.change("UPDATE delivery SET at = at - interval '1 day'")
 
     assert stage.alert(body).status_code == 200
+
+
+@pytest.mark.parametrize("ahead", [timedelta(minutes=10), timedelta(minutes=-10)])
+def test_a_time_of_firing_is_judged_by_the_records_clock(stage: Stage, rows: Rows, ahead: timedelta) -> None:
+    shift_clock(rows, ahead)
+    now = datetime.now(UTC) + ahead
+    bar = (now - timedelta(minutes=2)).isoformat()
+
+    fired = stage.alert(json.dumps(json.loads(AN_ALERT) | {"time": now.isoformat()}))
+    of_bar = stage.alert(json.dumps(json.loads(AN_ALERT) | {"time": bar}))
+    future = stage.alert(json.dumps(json.loads(AN_ALERT) | {"timenow": (now + timedelta(minutes=1)).isoformat()}))
+
+    assert (fired.status_code, of_bar.status_code, future.status_code) == (201, 201, 422)
+    assert future.json()["error"]["code"] == "invalid_signal"
+    assert [item["identity"] for item in stage.deliveries()] == ["fired", "body", "fired"]
+    assert [item["code"] for item in stage.deliveries()][0] == "invalid_signal"
 
 
 def test_why_shows_how_a_signal_was_delivered_and_the_rule_of_each_re_send(stage: Stage) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.model.errors import InvalidSignal
-from pipeline.model.signals import CLOCK_TOLERANCE, Action, Intent, Signal, read_signal
+from pipeline.model.signals import Action, Intent, Signal, read_signal
 
 NOW = datetime(2026, 1, 31, 15, 0, tzinfo=UTC)
 
@@ -21,7 +21,7 @@ def raw(**changes: Any) -> dict[str, Any]:
 
 
 def read(**changes: Any) -> Signal:
-    return read_signal(raw(**changes), now=NOW)
+    return read_signal(raw(**changes))
 
 
 def fault(**changes: Any) -> str:
@@ -102,11 +102,6 @@ def test_an_action_is_read_in_any_case(action: str) -> None:
 @pytest.mark.parametrize("action", ["HOLD", "", None, 1])
 def test_other_actions_are_refused(action: Any) -> None:
     assert fault(action=action).startswith("action")
-
-
-def test_a_time_in_the_future_is_refused_beyond_the_tolerance_for_clocks() -> None:
-    assert read(generated_at=NOW + CLOCK_TOLERANCE).generated_at == NOW + CLOCK_TOLERANCE
-    assert "is in the future" in fault(generated_at=NOW + CLOCK_TOLERANCE + timedelta(milliseconds=1))
 
 
 def test_an_expiry_in_the_future_is_accepted() -> None:
@@ -234,7 +229,7 @@ _KEYS = st.sampled_from([*Signal.model_fields, "surprise"])
 )
 def test_any_payload_is_a_signal_or_is_refused_with_a_message(sent: dict[str, Any]) -> None:
     with suppress(InvalidSignal):
-        assert len(read_signal(raw(**sent), now=NOW).content_hash()) == 64
+        assert len(read_signal(raw(**sent)).content_hash()) == 64
 
 
 def test_the_digits_of_a_binary_fraction_are_accepted() -> None:

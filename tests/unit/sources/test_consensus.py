@@ -80,7 +80,7 @@ def test_an_opinion_is_a_valid_signal_with_its_stop_near_and_on_the_losing_side(
     assert (opinion.stop_price < opinion.entry_price) == (opinion.action is Action.BUY)
     assert (opinion.target_price > opinion.entry_price) == (opinion.action is Action.BUY)
     raw = as_signal(opinion, source="replay", source_id="1", symbol="AAPL", generated_at=NOON)
-    assert read_signal(raw, now=NOON).confidence == opinion.confidence
+    assert read_signal(raw).confidence == opinion.confidence
 
 
 @given(calm_windows())

@@ -65,7 +65,7 @@ def deliver(raw: bytes, dialect: Any) -> None:
         body = read_body(raw)
         kept(body.content, secrets=body.secrets)
         translation = translate(body, WebhookSettings(name="mine", dialect=dialect), now=NOW)
-        read_signal(translation.signal | {"source": "mine", "source_id": translation.source_id or "first"}, now=NOW)
+        read_signal(translation.signal | {"source": "mine", "source_id": translation.source_id or "first"})
 
 
 @settings(max_examples=300, deadline=None)

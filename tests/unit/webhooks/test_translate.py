@@ -218,7 +218,6 @@ def test_an_alert_cannot_name_executors_that_are_not_the_webhooks() -> None:
         (BUY | {"price": -1}, "invalid_signal"),
         (BUY | {"confidence": 0.9}, "invalid_signal"),
         (BUY | {"sl": 200}, "invalid_signal"),
-        (BUY | {"timenow": "2026-01-30T15:31:07Z"}, "invalid_signal"),
         (BUY | {"test": True, "sentiment": "long"}, "not_supported"),
         (BUY | {"action": "reverse", "sl": 180}, "invalid_signal"),
         (BUY | {"action": "reverse", "intent": "close"}, "not_understood"),

@@ -1,0 +1,18 @@
+"""A database whose clock differs from this machine's."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from tests.integration.lives import Rows
+
+
+def shift_clock(rows: Rows, ahead: timedelta) -> None:
+    """Let the database's clock be *ahead* of this machine's, for new connections."""
+    (row,) = rows("SELECT current_database() AS name")
+    rows("CREATE SCHEMA shifted")
+    rows(
+        "CREATE FUNCTION shifted.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE AS "
+        f"$$ SELECT pg_catalog.clock_timestamp() + interval '{ahead.total_seconds()} seconds' $$"
+    )
+    rows(f'ALTER DATABASE "{row["name"]}" SET search_path = shifted, public, pg_catalog')
