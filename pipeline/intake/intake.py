@@ -15,11 +15,12 @@ from psycopg.types.json import Json
 from config.schema.executor import ExecutorSettings, settings_hash
 from pipeline.intake.exit_words import reads_as_exit
 from pipeline.intake.routing import OWN, always_refused, is_own, may_be_exit, refusals
+from pipeline.intake.signal_checks import refuse_future, refuse_reserved_source
 from pipeline.model.crash_points import reached
 from pipeline.model.errors import InvalidSignal, SourceIdConflict
 from pipeline.model.masking import bounded
 from pipeline.model.reasons import Reason, storable
-from pipeline.model.signals import CLOCK_TOLERANCE, Action, Intent, Signal, read_signal
+from pipeline.model.signals import Action, Intent, Signal, read_signal
 from pipeline.model.states import State
 from pipeline.queues.dispatcher import job_id
 from pipeline.store.query import execute, fetch_all, fetch_maybe
@@ -57,12 +58,6 @@ class _FirstRecord:
     content_hash: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Inserted:
-    #: The record's time, when the signal says that it was generated later than that.
-    now: datetime | None
-
-
 class Intake:
     """Records signals, each with one execution per executor. All signals come in here."""
 
@@ -86,7 +81,7 @@ class Intake:
         try:
             signal = read_signal(raw)
             signal = signal if signal.source else signal.model_copy(update={"source": source})
-            _refuse_reserved_source(signal)
+            refuse_reserved_source(signal)
             self._check_executors(signal)
             recorded = self._record.run(lambda unit: self._record_in_unit(unit, signal_id, signal, waited=waited))
         except InvalidSignal as error:
@@ -142,11 +137,11 @@ class Intake:
         waited: timedelta | None = None,
     ) -> Recorded:  # fmt: skip
         execute(connection, sql("signals", "lock_symbol"), {"symbol": signal.symbol})
-        values = _signal_values(signal_id, signal) | {"waited": waited, "tolerance": CLOCK_TOLERANCE}
-        inserted = fetch_maybe(connection, _Inserted, sql("signals", "insert"), values)
-        if inserted is None:
+        values = _signal_values(signal_id, signal) | {"waited": waited}
+        now = fetch_maybe(connection, datetime, sql("signals", "insert"), values)
+        if now is None:
             return _first_record(connection, signal, values)
-        _refuse_future(signal, inserted)
+        refuse_future(signal, now)
         for executor in self._addressed(signal):
             of_executor = self._execution_values(connection, signal_id, signal, executor) | _held(wait)
             execute(connection, sql("signals", "insert_execution"), of_executor)
@@ -187,19 +182,6 @@ class Intake:
         if executor.id not in self._hashes:
             self._hashes[executor.id] = settings_hash(executor)
         return self._hashes[executor.id]
-
-
-def _refuse_reserved_source(signal: Signal) -> None:
-    if is_own(signal.source):
-        raise InvalidSignal("reserved_source", f"source: names that begin with {OWN} are tradewire's own")
-
-
-# All times are judged by the record's clock: a machine whose clock is behind must not refuse good signals. Our own
-# orders carry the time of a signal that was accepted before.
-def _refuse_future(signal: Signal, inserted: _Inserted) -> None:
-    if inserted.now is not None and signal.generated_at is not None and not is_own(signal.source):
-        message = f"{signal.generated_at.isoformat()} is in the future (it is {inserted.now.isoformat()})"
-        raise InvalidSignal("invalid_signal", f"generated_at: {message}")
 
 
 # A BUY may close a short position. The last reading shows whether there was one.

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 from hashlib import sha256
@@ -22,9 +22,6 @@ from pydantic import (
 
 from pipeline.model.errors import InvalidSignal
 from pipeline.model.symbols import AssetClass, asset_class, canonical
-
-#: Senders' clocks run ahead a little. A time that is further ahead is a mistake.
-CLOCK_TOLERANCE = timedelta(seconds=5)
 
 # A larger price is in a wrong unit. Senders that compute with floats send up to 17 decimals.
 _LARGEST = Decimal("1e12")

@@ -4,8 +4,8 @@ SELECT pg_advisory_xact_lock(hashtextextended(%(symbol)s, 7204211))
 
 -- name: insert
 -- Nothing happens when the signal is recorded already, by its id or by (source, source_id). A signal that does not say
--- when it was generated was generated when it was received, by this clock. `now` is the time of this clock when the
--- signal says that it was generated later than that, by more than the tolerance; else NULL.
+-- when it was generated was generated when it was received, by this clock. Its time is
+-- returned, by which a time in the future is judged.
 INSERT INTO signal (
     signal_id, source, source_id, content_hash, symbol, asset_class, action, intent, confidence, entry_price, price,
     target_price, stop_price, quantity, notional, equity_percent, close_percent, strategy, regime,
@@ -19,7 +19,7 @@ VALUES (
     coalesce(%(generated_at)s, clock_timestamp() - %(waited)s::interval), %(expires_at)s
 )
 ON CONFLICT DO NOTHING
-RETURNING CASE WHEN generated_at > clock_timestamp() + %(tolerance)s::interval THEN clock_timestamp() END AS now
+RETURNING clock_timestamp() AS now
 
 -- name: same
 -- The first record of a signal that was sent again.

@@ -13,9 +13,9 @@ from structlog.testing import capture_logs
 
 from config.schema.executor import Executors
 from pipeline.intake.intake import ENQUEUE_GRACE, Intake, Recorded, Wait
+from pipeline.intake.signal_checks import CLOCK_TOLERANCE
 from pipeline.model.errors import InvalidSignal, RecordUnavailable, SourceIdConflict
 from pipeline.model.reasons import Code, Reason
-from pipeline.model.signals import CLOCK_TOLERANCE
 from pipeline.model.states import State
 from pipeline.store.record import Record, Unit
 from tests.factories import Core, executor_toml, signal, until
@@ -221,7 +221,7 @@ def test_the_records_clock_decides_whether_a_time_is_in_the_future(
     with Record(database_url) as record:
         intake = Intake(record, executors, by="test")
         recorded = intake.record(signal(generated_at=(now + CLOCK_TOLERANCE / 2).isoformat()), source="test")
-        with pytest.raises(InvalidSignal, match="^generated_at: .* is in the future") as caught:
+        with pytest.raises(InvalidSignal, match=r"^generated_at: .* is in the future") as caught:
             intake.record(signal(generated_at=(now + timedelta(minutes=1)).isoformat()), source="test")
 
     assert caught.value.code == "invalid_signal"

@@ -211,7 +211,7 @@ def test_a_time_of_firing_is_judged_by_the_records_clock(stage: Stage, rows: Row
     assert (fired.status_code, of_bar.status_code, future.status_code) == (201, 201, 422)
     assert future.json()["error"]["code"] == "invalid_signal"
     assert [item["identity"] for item in stage.deliveries()] == ["fired", "body", "fired"]
-    assert [item["code"] for item in stage.deliveries()][0] == "invalid_signal"
+    assert next(item["code"] for item in stage.deliveries()) == "invalid_signal"
 
 
 def test_why_shows_how_a_signal_was_delivered_and_the_rule_of_each_re_send(stage: Stage) -> None:

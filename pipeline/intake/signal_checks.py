@@ -1,0 +1,27 @@
+"""Refuse a signal that its sender may not send, or whose time is not right."""
+
+from datetime import datetime, timedelta
+
+from pipeline.intake.routing import OWN, is_own
+from pipeline.model.errors import InvalidSignal
+from pipeline.model.signals import Signal
+
+#: Senders' clocks run ahead a little. A time that is further ahead is a mistake.
+CLOCK_TOLERANCE = timedelta(seconds=5)
+
+
+def refuse_reserved_source(signal: Signal) -> None:
+    """Raise InvalidSignal for a name of our own."""
+    if is_own(signal.source):
+        raise InvalidSignal("reserved_source", f"source: names that begin with {OWN} are tradewire's own")
+
+
+def refuse_future(signal: Signal, now: datetime) -> None:
+    """Raise InvalidSignal when the signal says that it was generated later than *now*, the time of the record's clock.
+
+    Another clock that is behind would refuse good signals. Our own orders carry the time of an accepted signal.
+    """
+    if signal.generated_at is None or is_own(signal.source) or signal.generated_at <= now + CLOCK_TOLERANCE:
+        return
+    message = f"{signal.generated_at.isoformat()} is in the future (it is {now.isoformat()})"
+    raise InvalidSignal("invalid_signal", f"generated_at: {message}")
