@@ -7,8 +7,40 @@ from typing import Any
 
 from pipeline.intake.webhooks import values
 from pipeline.intake.webhooks.fields import is_absent
-from pipeline.intake.webhooks.message import RefusalCode
+from pipeline.intake.webhooks.message import Alert, AlertAction, RefusalCode
+from pipeline.intake.webhooks.vocabulary import one_of
 from pipeline.model.errors import InvalidSignal
+
+# The side that a close names may be that of the position or of its order, or the close itself.
+CLOSES = dict.fromkeys(
+    one_of("long bull bullish sell close_long exit_long long_exit sell_to_close"), AlertAction.CLOSE_LONG
+) | dict.fromkeys(
+    one_of("short bear bearish buy close_short exit_short short_exit buy_to_close buy_to_cover cover"),
+    AlertAction.CLOSE_SHORT,
+)
+
+
+def agrees(action: AlertAction, word: str) -> bool:
+    """Return whether *word* is the same action, or that of the order that closes."""
+    other = values.ACTIONS.get(word)
+    closed = other is AlertAction.CLOSE and action in CLOSES.values()
+    return other is action or closed or CLOSES.get(word) is action
+
+
+def refuse_other_orders(alert: Alert) -> None:
+    """Raise InvalidSignal when an object in the body, which is not read, is another order."""
+    for inner in alert.terms.others:
+        another = inner.symbol is not None and bare(inner.symbol) != bare(alert.symbol)
+        if another or not agrees(alert.action, inner.word):
+            message = (
+                f"{inner.key[:60]}: {values.shown(inner.word)} is another order inside the alert: send one of them"
+            )
+            raise InvalidSignal(RefusalCode.NOT_UNDERSTOOD, message)
+
+
+def bare(symbol: str) -> str:
+    """Return a symbol without its exchange and the marks in it, for comparing."""
+    return "".join(letter for letter in symbol.rpartition(":")[2].upper() if letter.isalnum())
 
 
 def refuse_objects(body: Mapping[str, Any], names: Collection[str]) -> None:
@@ -31,10 +63,10 @@ def refuse_two(body: Mapping[str, Any], names: Collection[str]) -> None:
             raise InvalidSignal(RefusalCode.NOT_UNDERSTOOD, message)
 
 
-def refuse_lone_size(body: Mapping[str, Any], positions: Collection[str]) -> None:
+def refuse_lone_size(body: Mapping[str, Any], sizes: Collection[str], positions: Collection[str]) -> None:
     """Raise InvalidSignal for `positionSize` without the side of a position: it may be the size of the order."""
-    if values.number(body, "position_size") and values.position(body, *positions) is None:
-        key = values.first(body, "position_size")[0]
+    if values.number(body, *sizes) and values.position(body, *positions) is None:
+        key = values.first(body, *sizes)[0]
         message = f"{key}: it may be the size of the order or of your position: send quantity, or market_position too"
         raise InvalidSignal(RefusalCode.NOT_SUPPORTED, message)
 

@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from config.webhooks import WebhookSettings
+from pipeline.intake.webhooks.agreement import refuse_other_orders
 from pipeline.intake.webhooks.message import Alert, AlertAction, OrderTerms, RefusalCode, SentPosition, Size, SizeUnit
 from pipeline.intake.webhooks.ticker import our_symbol
 from pipeline.intake.webhooks.values import shown
@@ -20,8 +21,8 @@ _OF_A_POSITION = (SizeUnit.OF_POSITION, SizeUnit.PERCENT)
 _OF_WHAT = "it does not say of what it is a percentage: write equity_percent for an entry"
 _FOR_A_CLOSE = 'a share of the position is only closed: write "action": "close", or equity_percent for an entry'
 _KIND = (
-    "order.type of the executor decides between a limit and a market order, whatever the alert says: the alert's "
-    "limit is the price of the signal, and a limit order adds order.collar_percent to it"
+    "order.type of the executor decides between a market order and a limit order, whatever the alert says: a limit "
+    "order accepts prices as far from that of the alert as order.collar_percent"
 )
 _NO_PRICE = (
     'an entry needs the price at the time of the alert: add "price": "{{close}}" to its message, '
@@ -45,7 +46,8 @@ def compose(alert: Alert, webhook: WebhookSettings) -> tuple[dict[str, Any], tup
     Raises:
         InvalidSignal: the alert cannot be expressed as a signal.
     """
-    symbol = our_symbol(alert.symbol, webhook)
+    refuse_other_orders(alert)
+    symbol = our_symbol(_at_exchange(alert), webhook)
     _refuse_another_class(alert.terms, symbol)
     order = _order_of(alert, webhook)
     closes = order.intent is Intent.CLOSE
@@ -70,9 +72,14 @@ def compose(alert: Alert, webhook: WebhookSettings) -> tuple[dict[str, Any], tup
         "executors": _executors(alert, webhook),
     }
     unused = f"not used: {', '.join(alert.terms.unused)[:300]}" if alert.terms.unused else None
-    kind = _KIND if (alert.limited or alert.terms.kind is not None) and not closes else None
+    kind = _KIND if alert.terms.kind is not None and not closes else None
     notes = (*alert.notes, *(note for note in (order.note, kind, unused) if note is not None))
     return {key: value for key, value in fields.items() if value is not None}, notes
+
+
+def _at_exchange(alert: Alert) -> str:
+    exchange = alert.terms.exchange
+    return alert.symbol if exchange is None or ":" in alert.symbol else f"{exchange[1]}:{alert.symbol}"
 
 
 def _refuse_another_class(terms: OrderTerms, symbol: str) -> None:

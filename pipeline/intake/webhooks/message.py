@@ -83,11 +83,21 @@ class Size:
 
 
 @dataclass(frozen=True, kw_only=True)
+class InnerOrder:
+    """An action inside a body, the symbol beside it, and the key of the action."""
+
+    key: str
+    #: As in `values.ACTIONS`.
+    word: str
+    symbol: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class OrderTerms:
     """The instructions of a body about its order, besides symbol, side, prices and times. None: there is none."""
 
     size: Size | None = None
-    #: market or limit.
+    #: market.
     kind: str | None = None
     #: day or gtc, and the key under which it was sent.
     time_in_force: tuple[str, str] | None = None
@@ -97,6 +107,10 @@ class OrderTerms:
     asset_class: tuple[str, AssetClass] | None = None
     #: The key of an instruction that an entry cannot follow.
     for_exits: str | None = None
+    #: An exchange in an object of the body that is not read, and its key.
+    exchange: tuple[str, str] | None = None
+    #: The orders in objects of the body that are not read.
+    others: tuple[InnerOrder, ...] = ()
     #: The keys that were not read and do not change the order.
     unused: tuple[str, ...] = ()
 
@@ -111,8 +125,6 @@ class Alert:
     price: Decimal | None = None
     #: Whether the alert asks for the market's price.
     at_market: bool = False
-    #: Whether the alert has a limit price.
-    limited: bool = False
     terms: OrderTerms = field(default_factory=OrderTerms)
     stop_price: Decimal | None = None
     target_price: Decimal | None = None

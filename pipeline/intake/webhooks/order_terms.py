@@ -1,21 +1,24 @@
 """Read the terms of an order by the one list of `vocabulary`: each is carried out, or refused by its name."""
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from pipeline.intake.webhooks import values
 from pipeline.intake.webhooks.fields import AlertFields, is_absent
+from pipeline.intake.webhooks.inner_terms import InnerTerms, objects_in
 from pipeline.intake.webhooks.message import OrderTerms, RefusalCode
 from pipeline.intake.webhooks.sizes import size_of
 from pipeline.intake.webhooks.values import shown
 from pipeline.intake.webhooks.vocabulary import (
+    CLASSES,
     POSITION_SIZES,
     Term,
     joined,
     may_change_the_order,
     one_of,
     term_of,
+    term_with,
     words_of,
 )
 from pipeline.model.errors import InvalidSignal
@@ -26,10 +29,13 @@ BAR = frozenset({"open", "high", "low", "close"})
 
 _OFF = one_of("0 0.0 false f no n none null off") | {""}
 _ON = one_of("1 true yes on y t live real")
-_KINDS = dict.fromkeys(one_of("market mkt marketorder"), "market") | dict.fromkeys(
-    one_of("limit lmt limitorder"), "limit"
-)
+_MARKET = one_of("market mkt marketorder")
+_LIMIT = one_of("limit lmt limitorder")
 _PLAIN = "simple"
+_NO_LIMIT = (
+    'a limit that must hold exactly is not carried out: send "price" without it; order.type and order.collar_percent '
+    "of the executor decide how far from that price the order may be filled"
+)
 # A kind of order with one of these words waits for a price or a time, in whatever other words.
 _WAITING = one_of(
     """stop stp sl tp trail trailing touched mit lit moc loc moo loo trigger triggered conditional oco oto otoco bracket
@@ -39,18 +45,14 @@ _WAITING = one_of(
 _WAITING_PARTS = re.compile(
     r"stop|trail|takeprofit|trigger|iftouched|on(close|open)|limit(order|maker|on|if)|oco$|conditional"
 )
-_CLASSES: dict[str, AssetClass | None] = (
-    dict.fromkeys(one_of("crypto cryptocurrency coin"), AssetClass.CRYPTO)
-    | dict.fromkeys(
-        one_of("equity equities etf share shares stock stocks stk usequity usstock commonstock"), AssetClass.US_EQUITY
-    )
-    | {"spot": None}
-)
 _TESTS = one_of(
     """test testing paper demo sandbox sim simulation simulated dryrun dry backtest backtesting testnet practice mock
     replay virtual staging off dev development disabled"""
 )
 _GTC = one_of("gtc goodtilcanceled goodtilcancelled goodtillcanceled goodtillcancelled")
+
+
+_Found = dict[Term, list[tuple[str, Any]]]
 
 
 def read_terms(body: AlertFields, read: Collection[str], *, in_text: bool = False) -> OrderTerms:
@@ -59,45 +61,65 @@ def read_terms(body: AlertFields, read: Collection[str], *, in_text: bool = Fals
     Raises:
         InvalidSignal: a term cannot be carried out, or an unknown key may change the order.
     """
-    found: dict[Term, list[tuple[str, Any]]] = {}
-    unused = []
-    for name, value in body.items():
-        if name in read or is_absent(value):
-            continue
-        key = body.sent(name)
-        term = None if isinstance(value, dict) else term_of(name)
-        if _is_of_bar(term, body) and not in_text:
-            unused.append(key)
-            continue
-        if term is None or (term is Term.TYPE and not _is_kind(value)):
-            refuse_unread(key, value)
-            unused.append(key)
-        else:
-            found.setdefault(term, []).append((key, value))
+    found, inner, unused = _read_keys(body, read, in_text=in_text)
     if not in_text or _is_of_bar(Term.VOLUME, body):
         _refuse_volume(found.get(Term.VOLUME, ()))
     for term in found.keys() & _REFUSED:
         _refuse_unless_harmless(term, found[term])
+    kind = _kind([*found.get(Term.KIND, ()), *found.get(Term.TYPE, ())])
+    for key, _ in found.get(Term.LIMIT, ()):
+        # The price of a limit order says nothing about a market order.
+        if kind != "market":
+            raise _unsupported(key, _NO_LIMIT)
+        unused.append(key)
     return OrderTerms(
         size=size_of(found),
-        kind=_kind([*found.get(Term.KIND, ()), *found.get(Term.TYPE, ())]),
+        kind=kind,
         time_in_force=_time_in_force(found.get(Term.TIME_IN_FORCE, ())),
-        asset_class=_asset_class(found.get(Term.ASSET_CLASS, ())),
+        asset_class=_asset_class([*found.get(Term.ASSET_CLASS, ()), *inner.classes]),
+        exchange=inner.exchange,
+        others=tuple(inner.orders),
         closes=any(not _is_off(value) for _, value in found.get(Term.REDUCE_ONLY, ())),
         for_exits=next((key for key, value in found.get(Term.FOR_EXITS, ()) if not _is_off(value)), None),
         unused=tuple(unused),
     )
 
 
+def _read_keys(body: AlertFields, read: Collection[str], *, in_text: bool) -> tuple[_Found, InnerTerms, list[str]]:
+    """Return the keys and values by their terms, the terms inside of other values, and the keys that are not used."""
+    found: _Found = {}
+    inner, unused = InnerTerms(), []
+    for name, value in body.items():
+        if name in read or is_absent(value):
+            continue
+        key = body.sent(name)
+        term = None if isinstance(value, dict) else term_with(name, value)
+        if _is_of_bar(term, body) and not in_text:
+            unused.append(key)
+        elif term is None or (term is Term.TYPE and not _is_kind(value)):
+            refuse_unread(key, value)
+            unused.append(key)
+            inner.read(key, value)
+        else:
+            found.setdefault(term, []).append((key, value))
+    return found, inner, unused
+
+
 def refuse_unread(key: str, value: Any, *, sizes: bool = True) -> None:
     """Raise InvalidSignal when *key*, or a key inside *value*, may change the order. *sizes*: a size does so."""
-    term, inner = term_of(key), list(_objects(value))
+    term, inner = term_with(key, value), list(objects_in(value))
     if term is None and (_is_off(value) or "_".join(words_of(key)) in POSITION_SIZES):
         return
-    if inner and (term is Term.OPTION or may_change_the_order(key)):
+    if inner and (term is Term.OPTION or may_change_the_order(key, value)):
         raise _unsupported(key, "it may change the order and cannot be read: a signal is one order for one symbol")
+    if (term is Term.LIMIT and not _is_off(value)) or (_is_kind_term(term) and joined(str(value)) in _LIMIT):
+        raise _unsupported(key, _NO_LIMIT)
     ignored = term in _SIZES and not sizes
-    if not inner and not ignored and (may_change_the_order(key) if term is None else not _is_harmless(term, value)):
+    if (
+        not inner
+        and not ignored
+        and (may_change_the_order(key, value) if term is None else not _is_harmless(term, value))
+    ):
         raise _unsupported(key, "it may change the order and is not read here: remove it, or rename it if it does not")
     for each in inner:
         for inner_key, inner_value in each.items():
@@ -109,13 +131,8 @@ def _is_of_bar(term: Term | None, body: Mapping[str, Any]) -> bool:
     return term is Term.VOLUME and not BAR.isdisjoint(str(name).lower() for name in body)
 
 
-def _objects(value: Any) -> Iterator[Mapping[str, Any]]:
-    """Yield the objects in a value: itself, or those of an array."""
-    if isinstance(value, dict):
-        yield value
-    elif isinstance(value, list):
-        for each in value:
-            yield from _objects(each)
+def _is_kind_term(term: Term | None) -> bool:
+    return term in (Term.KIND, Term.TYPE)
 
 
 def _refuse_volume(found: Collection[tuple[str, Any]]) -> None:
@@ -139,11 +156,11 @@ def _is_harmless(term: Term, value: Any) -> bool:
             texts = [each for each in (value if isinstance(value, list) else [value]) if isinstance(each, str)]
             return all(_TESTS.isdisjoint([joined(each), *words_of(each)]) for each in texts)
         case Term.ASSET_CLASS:
-            return word in _CLASSES
+            return word in CLASSES
         case Term.LEVERAGE:
             return str(value).lower().strip(" x") in ("1", "1.0") or _is_off(value)
         case Term.KIND | Term.TYPE:
-            return word in _KINDS or word == _PLAIN or (term is Term.TYPE and not _is_kind(value))
+            return word in _MARKET or word == _PLAIN or (term is Term.TYPE and not _is_kind(value))
         case _:
             return _is_off(value)
 
@@ -152,7 +169,7 @@ def _is_kind(value: Any) -> bool:
     """Return whether a value names a kind of order, and not the sender's word for something else."""
     sent = str(value)
     waits = not _WAITING.isdisjoint(words_of(sent)) or _WAITING_PARTS.search(joined(sent)) is not None
-    return joined(sent) in _KINDS or waits
+    return joined(sent) in _MARKET or waits
 
 
 def _is_off(value: Any) -> bool:
@@ -160,16 +177,16 @@ def _is_off(value: Any) -> bool:
 
 
 def _kind(found: Sequence[tuple[str, Any]]) -> str | None:
-    kinds: dict[str, str] = {}
+    kind = None
     for key, value in found:
         word = joined(values.text({key: value}, key) or "")
-        if word in _KINDS:
-            kinds[_KINDS[word]] = key
+        if word in _LIMIT:
+            raise _unsupported(key, _NO_LIMIT)
+        if word in _MARKET:
+            kind = "market"
         elif word != _PLAIN:
             raise _unsupported(key, f"{shown(value)} waits for a price, and a signal acts at once: send it then")
-    if len(kinds) > 1:
-        raise _unsupported(kinds["limit"], f"{kinds['market']} names another kind of order: send one of them")
-    return next(iter(kinds), None)
+    return kind
 
 
 def _time_in_force(found: Collection[tuple[str, Any]]) -> tuple[str, str] | None:
@@ -183,7 +200,7 @@ def _time_in_force(found: Collection[tuple[str, Any]]) -> tuple[str, str] | None
 
 
 def _asset_class(found: Collection[tuple[str, Any]]) -> tuple[str, AssetClass] | None:
-    classes = [(key, named) for key, value in found if (named := _CLASSES[joined(str(value))]) is not None]
+    classes = [(key, named) for key, value in found if (named := CLASSES[joined(str(value))]) is not None]
     for key, named in classes[1:]:
         if named is not classes[0][1]:
             raise _unsupported(key, f"it names another class than {classes[0][0]}: send one of them")

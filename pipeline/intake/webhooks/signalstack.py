@@ -6,21 +6,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from pipeline.intake.webhooks import values
+from pipeline.intake.webhooks import tradingview, values
 from pipeline.intake.webhooks.fields import fields_of
 from pipeline.intake.webhooks.message import Alert, AlertAction, RefusalCode
 from pipeline.intake.webhooks.order_terms import read_terms
-from pipeline.intake.webhooks.tradingview import (
-    COMMON,
-    KNOWN,
-    STOP,
-    TARGET,
-    agreed,
-    at_market,
-    common,
-    price_of,
-    symbol_of,
-)
 from pipeline.intake.webhooks.values import shown
 from pipeline.model.errors import InvalidSignal
 
@@ -39,19 +28,19 @@ def read(sent: Mapping[str, Any], now: datetime) -> Alert:
         InvalidSignal: a value is missing or cannot be read, or a signal cannot express the order.
     """
     # Its `stop_price` is that of a stop order, and not of the position's stop.
-    body = fields_of(sent, KNOWN, stop_price="trigger_price")
+    body = fields_of(sent, tradingview.KNOWN, stop_price="trigger_price")
     action = (values.text(body, "action") or "").lower()
     _refuse_unsupported(action)
-    terms = read_terms(body, COMMON)
+    terms = read_terms(body, tradingview.COMMON)
     return Alert(
-        symbol=symbol_of(body, "symbol", "ticker"),
-        action=agreed(body, _action(action)),
-        price=price_of(body, terms),
-        at_market=at_market(body),
+        symbol=tradingview.symbol_of(body, "symbol", "ticker"),
+        action=tradingview.agreed(body, _action(action)),
+        price=tradingview.price_of(body),
+        at_market=tradingview.at_market(body),
         terms=terms,
-        stop_price=_leg(body, *STOP),
-        target_price=_leg(body, *TARGET),
-        **common(body, now),
+        stop_price=_leg(body, *tradingview.STOP),
+        target_price=_leg(body, *tradingview.TARGET),
+        **tradingview.common(body, now),
     )
 
 

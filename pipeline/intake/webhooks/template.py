@@ -1,20 +1,30 @@
 """Read any JSON by the template of its webhook: constants, and paths into the body."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 from config.webhooks import Template
 from pipeline.intake.webhooks import values
-from pipeline.intake.webhooks.fields import fields_of
+from pipeline.intake.webhooks.agreement import same
+from pipeline.intake.webhooks.fields import fields_of, is_absent
+from pipeline.intake.webhooks.inner_terms import ACTION, InnerTerms
 from pipeline.intake.webhooks.message import Alert, AlertAction, RefusalCode
 from pipeline.intake.webhooks.order_terms import BAR, read_terms, refuse_unread
-from pipeline.intake.webhooks.tradingview import at_market
+from pipeline.intake.webhooks.tradingview import KNOWN, POSITION, PREVIOUS, SIZE, agreed, at_market
 from pipeline.intake.webhooks.values import shown
-from pipeline.intake.webhooks.vocabulary import Term, term_of
+from pipeline.intake.webhooks.vocabulary import Term, joined, term_of
 from pipeline.model.errors import InvalidSignal
 
 _SIZES = ("quantity", "notional", "equity_percent", "close_percent")
+# Names that the other dialects read, by the field of a template. Without it, they would not be followed.
+_MAPPED = (
+    dict.fromkeys(POSITION, "position")
+    | dict.fromkeys(PREVIOUS, "previous_position")
+    | dict.fromkeys(SIZE, "position_size")
+    | {name: name for name in ("confidence", "expires_at", "executors", "intent")}
+)
 _FIELDS = tuple(name for name in Template.model_fields if name != "words")
 
 
@@ -25,19 +35,26 @@ def read(sent: Mapping[str, Any], template: Template, *, sizes: bool) -> Alert:
         InvalidSignal: a value is missing or cannot be read.
     """
     body = {field: _value_of(sent, field, getattr(template, field)) for field in _FIELDS}
+    body["action"] = template.words.get(str(body["action"]), body["action"])
     unmapped = list(_unmapped(sent, {str(getattr(template, field)) for field in _FIELDS}))
+    inner = InnerTerms()
     for key, value in unmapped:
         refuse_unread(key, value, sizes=sizes)
-    terms = {key: body[key] for key in _SIZES} | {
-        key: value for key, value in unmapped if term_of(key) is Term.ASSET_CLASS and isinstance(value, str)
-    }
-    body["action"] = template.words.get(str(body["action"]), body["action"])
+        _refuse_unmapped(key, value, body, sizes=sizes)
+        inner.read_symbol(key, value)
+        inner.read(key, value)
+    terms = read_terms(fields_of({key: body[key] for key in _SIZES} | dict(inner.classes), {}), ())
     return Alert(
         symbol=_needed(values.text(body, "symbol"), "symbol", template),
-        action=_action(body, template),
+        action=_agreed(_action(body, template), unmapped),
         price=None if at_market(body) else values.number(body, "price"),
         at_market=at_market(body),
-        terms=read_terms(fields_of(terms, {}), ()),
+        terms=replace(
+            terms,
+            exchange=inner.exchange,
+            others=tuple(inner.orders),
+            unused=tuple(key for key, value in unmapped if not is_absent(value)),
+        ),
         stop_price=values.number(body, "stop_price"),
         target_price=values.number(body, "target_price"),
         confidence=values.number(body, "confidence"),
@@ -62,6 +79,32 @@ def _unmapped(sent: Any, mapped: Collection[str], path: str = "") -> Iterator[tu
             yield from _unmapped(value, mapped, here)
         elif not (bar and term_of(str(key)) is Term.VOLUME):
             yield str(key), value
+
+
+def _refuse_unmapped(key: str, value: Any, body: Mapping[str, Any], *, sizes: bool) -> None:
+    """Refuse a key that the other dialects read, and that would make another order."""
+    name = KNOWN.get(joined(key), "")
+    field = _MAPPED.get(name)
+    if field is None or is_absent(value) or isinstance(value, dict | list | bool):
+        return
+    if field == "position_size":
+        harmful = sizes and body["position"] is None and same(value, 0) is False
+    elif field.endswith("position"):
+        harmful = str(value).strip().lower() in values.POSITIONS and not same(value, body[field])
+    else:
+        # A constant in the template is a decision.
+        harmful = body.get(field) is None
+    if harmful:
+        message = f"{key[:60]}: it changes the order, and the template does not map it: map it, or leave it out"
+        raise InvalidSignal(RefusalCode.NOT_SUPPORTED, message)
+
+
+def _agreed(action: AlertAction, unmapped: Sequence[tuple[str, Any]]) -> AlertAction:
+    """Return *action*, on which the keys that the template does not map must agree."""
+    for key, value in unmapped:
+        if isinstance(value, str) and (KNOWN.get(joined(key)) in ACTION or term_of(key) is Term.TYPE):
+            action = agreed({KNOWN.get(joined(key), key): value}, action)
+    return action
 
 
 def _action(body: Mapping[str, Any], template: Template) -> AlertAction:

@@ -5,21 +5,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from pipeline.intake.webhooks import values
+from pipeline.intake.webhooks import tradingview, values
 from pipeline.intake.webhooks.fields import fields_of, is_absent
 from pipeline.intake.webhooks.message import Alert, AlertAction, RefusalCode
 from pipeline.intake.webhooks.order_terms import read_terms
-from pipeline.intake.webhooks.tradingview import (
-    COMMON,
-    KNOWN,
-    STOP,
-    TARGET,
-    agreed,
-    at_market,
-    common,
-    price_of,
-    symbol_of,
-)
 from pipeline.intake.webhooks.values import shown
 from pipeline.model.errors import InvalidSignal
 from pipeline.model.signals import Intent
@@ -35,7 +24,7 @@ OWN = frozenset(
 OPTIONS = frozenset({"expiration", "intrinsicValue", "optionType", "strikeCount", "strikePrice", "strikesAway"})
 
 # `extras` is stored and not traded, by the sender's own rules.
-_READ = COMMON | {"extras"}
+_READ = tradingview.COMMON | {"extras"}
 
 
 def read(sent: Mapping[str, Any], now: datetime) -> Alert:
@@ -45,22 +34,24 @@ def read(sent: Mapping[str, Any], now: datetime) -> Alert:
         InvalidSignal: a value is missing or cannot be read, or a signal cannot express the order.
     """
     # Its `stopPrice` is that of a stop order, and not of the position's stop.
-    body = fields_of(sent, KNOWN, stop_price="trigger_price")
+    body = fields_of(sent, tradingview.KNOWN, stop_price="trigger_price")
     terms = read_terms(body, _READ)
-    symbol = symbol_of(body, "ticker", "symbol")
+    symbol = tradingview.symbol_of(body, "ticker", "symbol")
     action, opens, notes = _action(values.text(body, "action"), values.text(body, "sentiment"))
-    action = action if opens else agreed(body, action)
-    price = price_of(body, terms)
+    # `add` is no action of the other dialects.
+    told = {key: value for key, value in body.items() if key != "action"} if opens else body
+    action = tradingview.agreed(told, action)
+    price = tradingview.price_of(body)
     return Alert(
         symbol=symbol,
         action=action,
         price=price,
-        at_market=at_market(body),
+        at_market=tradingview.at_market(body),
         terms=terms,
         stop_price=_stop(price, action, body),
         target_price=_target(price, action, body),
         notes=notes,
-        **common(body, now, legs=("stop_loss", "take_profit")) | ({"intent": Intent.OPEN} if opens else {}),
+        **tradingview.common(body, now, legs=("stop_loss", "take_profit")) | ({"intent": Intent.OPEN} if opens else {}),
     )
 
 
@@ -84,14 +75,14 @@ def _stop(price: Decimal | None, action: AlertAction, body: Mapping[str, Any]) -
             message = f"stopLoss: {shown(sent.get('type') or 'trailing_stop')} is not carried out; only a stop is"
             raise InvalidSignal(RefusalCode.NOT_SUPPORTED, message)
         return _leg(sent, "stopLoss", price, up=action is AlertAction.SELL, absolute=("stopPrice", "price"))
-    return values.number(body, *STOP)
+    return values.number(body, *tradingview.STOP)
 
 
 def _target(price: Decimal | None, action: AlertAction, body: Mapping[str, Any]) -> Decimal | None:
     sent = body.get("take_profit")
     if isinstance(sent, dict):
         return _leg(sent, "takeProfit", price, up=action is not AlertAction.SELL, absolute=("limitPrice", "price"))
-    return values.number(body, *TARGET)
+    return values.number(body, *tradingview.TARGET)
 
 
 def _leg(

@@ -6,21 +6,19 @@ from decimal import Decimal
 from typing import Any
 
 from pipeline.intake.webhooks import values
-from pipeline.intake.webhooks.agreement import refuse_lone_size, refuse_objects, refuse_two, same
+from pipeline.intake.webhooks.agreement import CLOSES, agrees, bare, refuse_lone_size, refuse_objects, refuse_two, same
 from pipeline.intake.webhooks.fields import AlertFields, fields_of, is_absent
-from pipeline.intake.webhooks.message import Alert, AlertAction, OrderTerms, RefusalCode, SentPosition
+from pipeline.intake.webhooks.inner_terms import ACTION, SYMBOL
+from pipeline.intake.webhooks.message import Alert, AlertAction, RefusalCode, SentPosition
 from pipeline.intake.webhooks.order_terms import read_terms
-from pipeline.intake.webhooks.vocabulary import joined, one_of
+from pipeline.intake.webhooks.vocabulary import Term, joined, term_of
 from pipeline.model.errors import InvalidSignal
 from pipeline.model.signals import Intent
 
-_SYMBOL = ("symbol", "ticker", "pair", "instrument")
-_ACTION = ("action", "order_action", "side", "direction", "signal")
-_POSITION = ("market_position", "sentiment", "position")
-_PREVIOUS = ("prev_market_position", "prev_position", "previous_position")
-_SIZE = ("market_position_size", "position_size")
+POSITION = ("market_position", "sentiment", "position")
+PREVIOUS = ("prev_market_position", "prev_position", "previous_position")
+SIZE = ("market_position_size", "position_size")
 _PRICE = ("entry_price", "price", "order_price", "signal_price", "close")
-_LIMIT = ("limit_price",)
 STOP = ("stop_price", "stop_loss", "stop_loss_price", "sl")
 TARGET = ("target_price", "take_profit", "take_profit_price", "tp")
 #: Keys whose value names one alert. `id` and `order_id` do not: in a strategy's alerts they are "Long" every time.
@@ -28,7 +26,7 @@ SOURCE_ID = ("source_id", "signal_id", "alert_id")
 #: The names that are read here and in the other dialects.
 COMMON = frozenset(
     {"confidence", "strategy", "strategy_name", "time", "expires_at", "executors", "exchange", "intent", "source"}
-).union(_SYMBOL, _ACTION, _POSITION, _PREVIOUS, _SIZE, _PRICE, _LIMIT, STOP, TARGET, SOURCE_ID, values.FIRED)
+).union(SYMBOL, ACTION, POSITION, PREVIOUS, SIZE, _PRICE, STOP, TARGET, SOURCE_ID, values.FIRED)
 KNOWN = {joined(name): name for name in COMMON}
 _FROM_POSITION = {
     SentPosition.LONG: AlertAction.BUY,
@@ -37,15 +35,8 @@ _FROM_POSITION = {
 }
 _OPENING = (AlertAction.BUY, AlertAction.SELL, AlertAction.REVERSE)
 _CLOSING = frozenset(word for word, action in values.ACTIONS.items() if action not in _OPENING)
-# The side that a close names may be that of the position or of its order, or the close itself.
-_CLOSES = dict.fromkeys(
-    one_of("long bull bullish sell close_long exit_long long_exit sell_to_close"), AlertAction.CLOSE_LONG
-) | dict.fromkeys(
-    one_of("short bear bearish buy close_short exit_short short_exit buy_to_close buy_to_cover cover"),
-    AlertAction.CLOSE_SHORT,
-)
 # Fields with which an alert would be another order; `close` may be that of a bar.
-_OF_ORDER = (*_SYMBOL, *_ACTION, *_POSITION, *_PREVIOUS, *_SIZE, *_PRICE[:-1], *_LIMIT, *STOP, *TARGET, "intent")
+_OF_ORDER = (*SYMBOL, *ACTION, *POSITION, *PREVIOUS, *SIZE, *_PRICE[:-1], *STOP, *TARGET, "intent")
 # The fields of a strategy or a bar are often sent in an object of their own.
 _INNER = ("bar", "strategy", "strategy_info", "order")
 
@@ -58,8 +49,8 @@ def read(sent: Mapping[str, Any], now: datetime, *, in_text: bool = False) -> Al
     """
     body = _flat(sent)
     terms = read_terms(body, COMMON, in_text=in_text)
-    symbol = symbol_of(body, *_SYMBOL)
-    position = values.position(body, *_POSITION)
+    symbol = symbol_of(body, *SYMBOL)
+    position = values.position(body, *POSITION)
     action = _action(body) or (None if position is None else _FROM_POSITION[position])
     if action is None:
         message = 'there is no action: add "action": "{{strategy.order.action}}", or "buy", "sell", "close"'
@@ -67,7 +58,7 @@ def read(sent: Mapping[str, Any], now: datetime, *, in_text: bool = False) -> Al
     return Alert(
         symbol=symbol,
         action=action,
-        price=price_of(body, terms),
+        price=price_of(body),
         at_market=at_market(body),
         terms=terms,
         stop_price=values.number(body, *STOP),
@@ -76,15 +67,9 @@ def read(sent: Mapping[str, Any], now: datetime, *, in_text: bool = False) -> Al
     )
 
 
-def price_of(body: Mapping[str, Any], terms: OrderTerms) -> Decimal | None:
-    """Return the price of the order: its limit, unless it is a market order; else the price at the alert."""
-    names = (*_PRICE, *_LIMIT) if terms.kind == "market" else (*_LIMIT, *_PRICE)
-    if not at_market(body):
-        return values.number(body, *names)
-    key, limit = values.first(body, *_LIMIT)
-    if limit is not None:
-        raise InvalidSignal(RefusalCode.NOT_SUPPORTED, f"{key}: it is a second price beside market: send one of them")
-    return None
+def price_of(body: Mapping[str, Any]) -> Decimal | None:
+    """Return the price at the alert; None for the market's."""
+    return None if at_market(body) else values.number(body, *_PRICE)
 
 
 def at_market(body: Mapping[str, Any]) -> bool:
@@ -104,16 +89,11 @@ def symbol_of(body: Mapping[str, Any], *keys: str) -> str:
         raise InvalidSignal(RefusalCode.NOT_UNDERSTOOD, f'there is no symbol: add "{keys[0]}": "{{{{ticker}}}}"')
     for name in keys:
         other = body.get(name)
-        if isinstance(other, str) and other and _bare(other) != _bare(symbol):
+        if isinstance(other, str) and other and bare(other) != bare(symbol):
             message = f"{values.first(body, name)[0]}: {values.shown(other)} is another symbol than {symbol}: send one"
             raise InvalidSignal(RefusalCode.NOT_UNDERSTOOD, message)
     exchange = values.text(body, "exchange") if isinstance(body.get("exchange"), str) else None
     return f"{exchange}:{symbol}" if exchange and ":" not in symbol else symbol
-
-
-def _bare(symbol: str) -> str:
-    """Return a symbol without its exchange and the marks in it, for comparing."""
-    return "".join(letter for letter in symbol.rpartition(":")[2].upper() if letter.isalnum())
 
 
 def common(body: Mapping[str, Any], now: datetime, *, legs: Collection[str] = ()) -> dict[str, Any]:
@@ -124,20 +104,19 @@ def common(body: Mapping[str, Any], now: datetime, *, legs: Collection[str] = ()
     """
     refuse_objects(body, COMMON.difference(legs, ("executors",)))
     # A close has no stop and no target, so two of them do not hold it up.
-    if not any(values.action_word(str(body.get(name))) in _CLOSING for name in _ACTION):
+    if not any(values.action_word(str(body.get(name))) in _CLOSING for name in ACTION):
         refuse_two(body, STOP)
         refuse_two(body, TARGET)
-    for name in (*_PRICE, *_LIMIT):
+    for name in _PRICE:
         # Beside the price that counts, TradingView may write NaN.
         if body.get(name) is not False and str(body.get(name)).strip().lower() not in ("market", "nan"):
             values.number(body, name)
-    refuse_lone_size(body, _POSITION)
+    refuse_lone_size(body, SIZE, POSITION)
     executors = body.get("executors")
     return {
-        "limited": values.first(body, *_LIMIT)[1] is not None,
-        "position": values.position(body, *_POSITION),
-        "previous": values.position(body, *_PREVIOUS),
-        "position_size": values.number(body, *_SIZE),
+        "position": values.position(body, *POSITION),
+        "previous": values.position(body, *PREVIOUS),
+        "position_size": values.number(body, *SIZE),
         "confidence": values.number(body, "confidence"),
         "strategy": values.text(body, "strategy", "strategy_name"),
         "source_id": values.text(body, *SOURCE_ID),
@@ -158,7 +137,7 @@ def _intent(body: Mapping[str, Any]) -> Intent | None:
 
 
 def _action(body: Mapping[str, Any]) -> AlertAction | None:
-    action = values.action(body, *_ACTION)
+    action = values.action(body, *ACTION)
     return None if action is None else agreed(body, action)
 
 
@@ -168,17 +147,19 @@ def agreed(body: Mapping[str, Any], action: AlertAction) -> AlertAction:
     Raises:
         InvalidSignal: another key has another action, or a side that is none.
     """
-    for name in _ACTION:
+    # `signal` is often the name of an indicator, and `type` the sender's word for something else.
+    perhaps = [name for name in body if term_of(name) is Term.TYPE and isinstance(body[name], str)]
+    for name in (*ACTION, *perhaps):
         sent = values.text(body, name)
         word = "" if sent is None else values.action_word(sent)
         other = values.ACTIONS.get(word)
-        # `signal` is often the name of an indicator.
-        if sent is None or other is action or (other is None and name == "signal"):
+        if sent is None or other is action or (other is None and (name == "signal" or name in perhaps)):
             continue
-        closed = _CLOSES.get(word)
-        if action is AlertAction.CLOSE and closed is not None:
-            action = closed
-        elif closed is not action and not (other is AlertAction.CLOSE and action in _CLOSES.values()):
+        if action is AlertAction.CLOSE and word in CLOSES:
+            action = CLOSES[word]
+        elif action is AlertAction.SELL and other in (AlertAction.CLOSE, AlertAction.CLOSE_LONG):
+            action = AlertAction.CLOSE_LONG
+        elif not agrees(action, word):
             key = values.first(body, name)[0]
             message = f"{key}: {values.shown(sent)} is another action than {action}: send one of them"
             raise InvalidSignal(RefusalCode.NOT_UNDERSTOOD, message)
@@ -215,7 +196,7 @@ def _refuse_others(inside: AlertFields, outside: AlertFields) -> None:
         one, other = inside.get(name), outside.get(name)
         if is_absent(one) or is_absent(other):
             continue
-        read_as = _bare if name in _SYMBOL else values.action_word if name in _ACTION else str
+        read_as = bare if name in SYMBOL else values.action_word if name in ACTION else str
         if isinstance(one, str) and isinstance(other, str):
             agree = same(read_as(one), read_as(other))
         else:

@@ -25,7 +25,7 @@ _NAMES = {
     AlertAction.REVERSE: "reverse flip reverse_position",
 }
 ACTIONS = {name: action for action, names in _NAMES.items() for name in names.split()}
-_POSITIONS = {
+POSITIONS = {
     "long": SentPosition.LONG,
     "bullish": SentPosition.LONG,
     "short": SentPosition.SHORT,
@@ -118,13 +118,13 @@ def position(body: Mapping[str, Any], *keys: str) -> SentPosition | None:
     sent = text(body, *keys)
     if sent is None:
         return None
-    found = _POSITIONS.get(sent.lower())
+    found = POSITIONS.get(sent.lower())
     if found is None:
         message = f"{key}: {shown(sent)} is not a position; write long, short or flat"
         raise InvalidSignal(RefusalCode.NOT_UNDERSTOOD, message)
     for name in keys:
         other = body.get(name)
-        if isinstance(other, str) and _POSITIONS.get(other.strip().lower(), found) is not found:
+        if isinstance(other, str) and POSITIONS.get(other.strip().lower(), found) is not found:
             message = f"{first(body, name)[0]}: {shown(other)} is another position than {key}: send one of them"
             raise InvalidSignal(RefusalCode.NOT_UNDERSTOOD, message)
     return found

@@ -1,7 +1,11 @@
 """The words by which an alert changes its order: one list for all dialects, of every usual spelling."""
 
 import re
+from collections.abc import Sequence
 from enum import StrEnum, auto
+from typing import Any
+
+from pipeline.model.symbols import AssetClass
 
 
 def one_of(words: str) -> frozenset[str]:
@@ -30,8 +34,10 @@ class Term(StrEnum):
     UNIT = auto()
     #: Market, limit, stop …
     KIND = auto()
-    #: A kind, or the sender's word for something else.
+    #: A kind, an action, a class, or the sender's word for something else.
     TYPE = auto()
+    #: The price of a limit order.
+    LIMIT = auto()
     TIME_IN_FORCE = auto()
     #: Only reduce a position.
     REDUCE_ONLY = auto()
@@ -73,7 +79,8 @@ _SPELLINGS = {
         quantity_mode qty_mode order_size_type order_qty_type trade_size_type amount_per_trade_type currency_type
         investment_type position_size_type position_sizing qt""",
     Term.KIND: "order_type ord_type order_kind type_of_order entry_type execution_type price_type order_class",
-    Term.TYPE: "type order",
+    Term.TYPE: "type order trade_type signal_type alert_type trade_action command cmd operation op event",
+    Term.LIMIT: "limit_price limit limit_px limit_value price_limit lmt lmt_price",
     Term.TIME_IN_FORCE: "time_in_force tif duration order_duration order_tif good_till good_til validity",
     Term.REDUCE_ONLY: "reduce_only close_only only_close",
     Term.EFFECT: """position_side pos_side position_effect order_effect position_intent open_close trade_side
@@ -116,12 +123,25 @@ _WORDS = one_of(
 # These are found at the beginning or the end of joined words; shorter ones are parts of other words.
 _LONG_WORDS = tuple(word for word in _WORDS if len(word) >= 5 and word != "testing")  # noqa: PLR2004 -- `latest`
 # These are the beginning or the end of other words: `mistake`, `proportion`, `capitalization`.
-_WORDS |= one_of(
+_AMBIGUOUS = one_of(
     """
-    allocation allocate investment invest capital budget stake fraction portion multiplier multiple amt sz limit limits
-    lmt callback activation cancel delay exposure
+    allocation allocate investment invest capital budget stake fraction portion multiplier multiple limit limits
+    callback activation cancel delay exposure
     """
 )
+_WORDS |= _AMBIGUOUS | one_of("amt sz lmt")
+# In these, a word of the list belongs to something that is no order: a service, a feed, the change of a price.
+_OTHER_LIMITS = re.compile(
+    r"""(?:^|_)(?:(?:rate|api|request|message|character)_?limits?(?:_(?:remaining|reset|used|left))?
+    |(?:data|feed|quote|exchange)_?delay)$
+    |^(?:(?:price|day|daily|bar)_)?(?:(?:percent|percentage|pct)_?change|change_?(?:percent|percentage|pct))$""",
+    re.VERBOSE,
+)
+# The last word of a key is the noun, and the words before it describe it: `cancel_url`, `capital_city`.
+_ADDRESSES = one_of("url uri link href")
+_LABELS = one_of("city label title color colour icon emoji")
+_PRACTICE = one_of("test testing testnet dry paper demo sandbox simulate simulated simulation")
+_YES_OR_NO = one_of("true false yes no on off y n t f none null")
 # A key that consists of these and of the words above is several words that are joined.
 _BESIDE = one_of(
     """
@@ -133,6 +153,17 @@ _BESIDE = one_of(
 _LONGEST = 64
 _EVERY = _WORDS | _BESIDE
 
+#: The words for the classes that are traded; spot may be of either.
+CLASSES: dict[str, AssetClass | None] = (
+    dict.fromkeys(one_of("crypto cryptocurrency coin"), AssetClass.CRYPTO)
+    | dict.fromkeys(
+        one_of("equity equities etf fund dr share shares stock stocks stk usequity usstock commonstock"),
+        AssetClass.US_EQUITY,
+    )
+    | {"spot": None}
+)
+# Under `type`, other words are the sender's own.
+_OTHER_CLASSES = one_of("option options call put future futures forex fx cfd perp perpetual perpetuals swap index bond")
 #: Keys that describe the sender's position, and not the order.
 POSITION_SIZES = one_of("market_position_size prev_market_position_size position_size prev_position_size")
 
@@ -153,12 +184,31 @@ def term_of(key: str) -> Term | None:
     return _TERMS.get(joined(key))
 
 
-def may_change_the_order(key: str) -> bool:
-    """Return whether the name of an unknown key has a word of the list in it."""
-    words = words_of(key)
+def term_with(key: str, value: Any) -> Term | None:
+    """Return the term that a key spells, which under `type` depends on the value."""
+    term = term_of(key)
+    word = joined(value) if term is Term.TYPE and isinstance(value, str) else ""
+    return Term.ASSET_CLASS if word in CLASSES or word in _OTHER_CLASSES else term
+
+
+def may_change_the_order(key: str, value: Any) -> bool:
+    """Return whether the name of an unknown key has a word of the list in it, and *value* may be an instruction."""
+    words = words_of(_OTHER_LIMITS.sub("", "_".join(words_of(key))))
+    if _names_something_else(words, value):
+        return False
     if not _WORDS.isdisjoint(words) or any(map(_is_joined, words)):
         return True
     return len(words) == 1 and (words[0].startswith(_LONG_WORDS) or words[0].endswith(_LONG_WORDS))
+
+
+def _names_something_else(words: Sequence[str], value: Any) -> bool:
+    """Return whether the last word makes an address or a label of the others, and *value* is one."""
+    if len(words) < 2 or not isinstance(value, str):  # noqa: PLR2004 -- a word, and the noun that it describes
+        return False
+    if words[-1] in _ADDRESSES:
+        return value.startswith(("http://", "https://")) and _PRACTICE.isdisjoint(words)
+    is_text = len(value.split()) > 0 and not any(map(str.isdigit, value)) and value.strip().lower() not in _YES_OR_NO
+    return words[-1] in _LABELS and is_text and not any(word in _WORDS - _AMBIGUOUS for word in words)
 
 
 def _is_joined(word: str) -> bool:

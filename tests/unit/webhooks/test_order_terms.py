@@ -40,7 +40,6 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"amount": 1000}, "amount"),
     ({"size": 100}, "size"),
     ({"amountPerTrade": 0.5, "amountPerTradeType": "percents"}, "amountPerTrade"),
-    ({"order": {"amount": "5", "currency_type": "margin_percent"}}, "currency_type"),
     ({"investmentType": "percentage_investment", "amount": 5}, "investmentType"),
     ({"quantityType": "dollar_amount"}, "quantityType"),
     ({"volume": 2.5}, "volume"),
@@ -60,9 +59,18 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"ORDER_TYPE": "Stop Market"}, "ORDER_TYPE"),
     ({"ordertype": "moc"}, "ordertype"),
     ({"type": "stop"}, "type"),
-    ({"order": {"type": "STOP_LIMIT"}}, "type"),
     ({"order_type": "market", "type": "limit"}, "type"),
     ({"order_class": "oco"}, "order_class"),
+    # A limit, which no signal has.
+    ({"orderType": "limit", "limitPrice": 70.5}, "orderType"),
+    ({"orderType": "limit"}, "orderType"),
+    ({"type": "limit"}, "type"),
+    ({"ORDTYPE": "LMT"}, "ORDTYPE"),
+    ({"limit_price": 70.5}, "limit_price"),
+    ({"order_class": "simple", "lmtPrice": "70.5"}, "lmtPrice"),
+    ({"data": {"limit_price": 70.5}}, "limit_price"),
+    ({"data": {"order_type": "limit"}}, "order_type"),
+    ({"orderType": "market", "type": "limit", "limitPrice": 70.5}, "type"),
     ({"stopPrice": 75}, "stopPrice"),
     ({"trigger_price": 75}, "trigger_price"),
     ({"trailPercent": 1}, "trailPercent"),
@@ -116,9 +124,33 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"settings": {"live": False}}, "live"),
     ({"quantity": {"type": "dollars", "value": 1500}}, "quantity"),
     # Two values of one name.
-    ({"Price": "72"}, "price"),
     ({"side": "sell"}, "side"),
+    # Two actions, and other orders inside.
+    ({"type": "sell"}, "type"),
+    ({"Type": "Exit Long"}, "Type"),
+    ({"cmd": "sell"}, "cmd"),
+    ({"signalType": "close"}, "signalType"),
+    ({"data": {"action": "sell"}}, "action"),
+    ({"orders": [{"symbol": "MSFT", "action": "buy"}]}, "action"),
+    ({"then": {"symbol": "AAPL", "type": "sell"}}, "type"),
+    ({"data": {"market_position": "flat"}}, "market_position"),
+    ({"data": {"class": "crypto"}}, "class"),
+    ({"data": {"exchange": "LSE"}}, "LSE"),
+    ({"data": {"exchange": "LSE"}, "meta": [{"exchange": "NASDAQ"}]}, "exchange"),
+    # A class under `type`.
+    ({"type": "crypto"}, "type"),
+    ({"type": "futures"}, "type"),
+    # The size of a position without its side.
+    ({"market_position_size": 10, "market_position": None, "sentiment": None}, "market_position_size"),
     ({"intent": "exit"}, "intent"),
+]
+
+# These are keys of one dialect.
+REFUSED_BY_TRADINGVIEW: list[tuple[dict[str, Any], str]] = [
+    ({"order": {"amount": "5", "currency_type": "margin_percent"}}, "currency_type"),
+    ({"order": {"type": "STOP_LIMIT"}}, "type"),
+    ({"order": "sell"}, "order"),
+    ({"Price": "72"}, "price"),
 ]
 
 # What changes nothing, and what is carried out.
@@ -140,18 +172,19 @@ READ: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"qty": "10%", "qty_type": "percent_of_equity"}, {"equity_percent": "10"}),
     ({"qty": 5, "qty_type": "shares"}, {"quantity": "5"}),
     ({"amount": 5, "currency_type": "base"}, {"quantity": "5"}),
-    ({"order": {"amount": "5", "currency_type": "base"}}, {"quantity": "5"}),
     ({"quantity": None, "qty": ""}, {}),
-    ({"orderType": "limit", "limitPrice": 70.5}, {"entry_price": "70.5"}),
-    ({"limit_price": 70.5}, {"entry_price": "70.5"}),
     ({"order_type": "MARKET", "limit_price": 70.5}, {"entry_price": "71"}),
-    ({"type": "limit"}, {}),
     ({"type": "momentum"}, {}),
     ({"order_class": "simple"}, {}),
     ({"time_in_force": "day"}, {}),
     ({"timeInForce": "DAY"}, {}),
     ({"symbol": "BTCUSD", "ticker": "BTCUSD", "class": "crypto", "tif": "gtc"}, {"symbol": "BTC/USD"}),
     ({"extended_hours": False, "cancel": "false"}, {}),
+    ({"type": "buy", "order": "Long", "event": "breakout", "data": {"action": "buy"}}, {}),
+    ({"type": "stock", "data": {"exchange": "NASDAQ", "class": "stock"}}, {}),
+    ({"orders": [{"symbol": "NASDAQ:AAPL", "action": "BUY"}]}, {}),
+    ({"prev_market_position_size": 10}, {}),
+    ({"market_position": "long", "market_position_size": 10, "prev_market_position_size": "0"}, {}),
     ({"leverage": 1}, {}),
     ({"leverage": "1x"}, {}),
     ({"asset_class": "us_equity"}, {}),
@@ -160,32 +193,34 @@ READ: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"reduce_only": True}, {"intent": "close"}),
     ({"reduceOnly": "false"}, {"intent": "auto"}),
     ({"comment": "breakout", "interval": "5", "data": {"note": "x"}}, {}),
+]
+READ_BY_TRADINGVIEW: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({"order": {"amount": "5", "currency_type": "base"}}, {"quantity": "5"}),
     ({"open": 70, "high": 72, "low": 69, "close": 71, "volume": 1200000}, {"entry_price": "71"}),
     ({"bar": {"close": 71, "volume": 1200000, "time": "2026-01-30T14:30:00Z"}}, {"entry_price": "71"}),
-    ({"market_position_size": 10, "prev_market_position_size": "0"}, {}),
 ]
 
 
-@pytest.mark.parametrize("dialect", DIALECTS)
-@pytest.mark.parametrize(("more", "key"), REFUSED, ids=[f"{number}-{key}" for number, (_, key) in enumerate(REFUSED)])
+def cases(everywhere: list[Any], by_tradingview: list[Any]) -> list[Any]:
+    """Return every row with each dialect that it holds in."""
+    rows = [(*row, dialect) for dialect in DIALECTS for row in everywhere]
+    return rows + [(*row, "tradingview") for row in by_tradingview]
+
+
+@pytest.mark.parametrize(("more", "key", "dialect"), cases(REFUSED, REFUSED_BY_TRADINGVIEW))
 def test_what_is_not_carried_out_is_refused_by_its_name(more: dict[str, Any], key: str, dialect: str) -> None:
-    if dialect != "tradingview" and more.keys() & {"order", "Price", "side", "class"}:
-        pytest.skip("it is a key of one dialect")
     body = DIALECTS[dialect] | more
 
     for settings in ({"dialect": dialect}, {}):
         code, message = refusal(body, **settings)
-        assert code in ("not_supported", "not_understood", "bad_value")
+        assert code in ("not_supported", "not_understood", "bad_value", "bad_symbol")
         assert key.lower() in message.lower()
 
 
-@pytest.mark.parametrize("dialect", DIALECTS)
-@pytest.mark.parametrize(("more", "expected"), READ, ids=range(len(READ)))
+@pytest.mark.parametrize(("more", "expected", "dialect"), cases(READ, READ_BY_TRADINGVIEW))
 def test_what_changes_nothing_is_no_reason_to_refuse(
     more: dict[str, Any], expected: dict[str, Any], dialect: str
 ) -> None:
-    if dialect != "tradingview" and more.keys() & {"order", "bar", "close"}:
-        pytest.skip("it is a key of one dialect")
     body = {key: value for key, value in DIALECTS[dialect].items() if key not in more or key == "price"} | more
 
     signal = read(body, dialect=dialect).signal
@@ -319,7 +354,17 @@ def test_an_exit_needs_less_than_an_entry(more: dict[str, Any], expected: dict[s
     assert {key: str(signal[key]) for key in signal if key in ("quantity", "close_percent")} == expected
 
 
-@pytest.mark.parametrize("more", [{"time_in_force": "ioc"}, {"notional": 500}, {"test": True}, {"orderType": "stop"}])
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"time_in_force": "ioc"},
+        {"notional": 500},
+        {"test": True},
+        {"orderType": "stop"},
+        {"orderType": "limit"},
+        {"limit_price": 75},
+    ],
+)
 def test_an_exit_that_cannot_be_carried_out_is_refused(more: dict[str, Any]) -> None:
     assert refusal(CLOSE | more)[0] == "not_supported"
 

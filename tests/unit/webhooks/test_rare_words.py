@@ -36,8 +36,7 @@ def test_the_senders_own_word_for_a_type_is_not_a_kind(word: str) -> None:
 @pytest.mark.parametrize(
     ("more", "noted"),
     [
-        ({"orderType": "limit", "limitPrice": 70}, True),
-        ({"limit_price": 70}, True),
+        ({"orderType": "market", "limitPrice": 70}, True),
         ({"type": "market"}, True),
         ({}, False),
         ({"action": "close", "orderType": "market"}, False),
@@ -61,6 +60,56 @@ def test_a_key_that_contains_a_word_of_the_list_is_refused(key: str) -> None:
         assert refusal(BUY | {key: value})[1].startswith(f"{key}: ")
         assert refusal(BUY | {key: value}, **TEMPLATE)[1].startswith(f"{key}: ")
     assert read(BUY | {"x": {"comment": key}}).signal["symbol"] == "AAPL"
+
+
+# A word of the list that belongs to something that is no order.
+NO_ORDER: list[tuple[str, Any]] = [
+    ("rate_limit", 10),
+    ("rateLimitRemaining", 9),
+    ("api_limit", "100"),
+    ("x_request_limit", 5),
+    ("data_delay", 15),
+    ("percent_change", "2.31"),
+    ("changePercent", -1.2),
+    ("daily_change_pct", 0.4),
+    ("cancel_url", "https://example.com/cancel/1"),
+    ("stopLink", "http://example.com"),
+    ("share_url", "https://example.com/chart/5"),
+    ("capital_city", "Paris"),
+    ("limit_label", "upper band"),
+    ("delay_color", "red"),
+]
+# The same words in keys and values that may be instructions all the same.
+STILL_ORDERS: list[tuple[str, Any]] = [
+    ("rate_limit_quantity", 5),
+    ("quantity_rate_limit", 5),
+    ("position_percent_change", 5),
+    ("limit_rate", 5),
+    ("limit", 5),
+    ("order_limit", 5),
+    ("cancel_url", True),
+    ("cancel_url", "all"),
+    ("test_url", "https://example.com"),
+    ("capital_city", 5),
+    ("capital_city", "5"),
+    ("cancel_label", "true"),
+    ("quantity_label", "ten"),
+    ("url_limit", "https://example.com"),
+    ("budget_name", "Growth"),
+]
+
+
+@pytest.mark.parametrize(("key", "value"), NO_ORDER)
+def test_a_word_of_the_list_may_belong_to_something_that_is_no_order(key: str, value: Any) -> None:
+    assert f"not used: {key}" in read(BUY | {key: value}).notes
+    assert f"not used: {key}" in read(BUY | {key: value}, **TEMPLATE).notes
+    assert read(BUY | {"data": {key: value}}).signal["symbol"] == "AAPL"
+
+
+@pytest.mark.parametrize(("key", "value"), STILL_ORDERS)
+def test_a_key_or_a_value_that_may_be_an_instruction_is_refused_all_the_same(key: str, value: Any) -> None:
+    assert refusal(BUY | {key: value})[1].startswith(f"{key}: ")
+    assert refusal(BUY | {key: value}, **TEMPLATE)[1].startswith(f"{key}: ")
 
 
 @pytest.mark.parametrize("key", HARMLESS.split())
