@@ -17,10 +17,7 @@ _DEEPEST_PAYLOAD = 16
 
 def bounded(raw: Any) -> str:
     """Return the payload *raw* as text with its secrets masked, at most 4,096 characters."""
-    if isinstance(raw, str):
-        text = _SECRET_PAIR.sub(r"\1***", raw[:_LONGEST_PAYLOAD])
-    else:
-        text = json.dumps(_masked(raw), default=str)
+    text = _masked_text(raw) if isinstance(raw, str) else json.dumps(_masked(raw), default=str)
     return text[:_LONGEST_PAYLOAD]
 
 
@@ -35,4 +32,8 @@ def _masked(value: Any, depth: int = 0) -> Any:
         }
     if isinstance(value, list | tuple):
         return [_masked(inner, depth + 1) for inner in value]
-    return value
+    return _masked_text(value) if isinstance(value, str) else value
+
+
+def _masked_text(text: str) -> str:
+    return _SECRET_PAIR.sub(r"\1***", text[:_LONGEST_PAYLOAD])

@@ -95,7 +95,7 @@ def _record_one(line: ParsedLine, intake: Intake, execute: Callable[[Recorded], 
     try:
         if line.value is None:
             message = line.error or "not JSON"
-            intake.refuse(message, source=SOURCE, code="invalid_json", message=message)
+            intake.refuse(line.text or message, source=SOURCE, code="invalid_json", message=message)
             return error_json(line.line, "invalid_json", message)
         recorded = intake.record(line.value, source=SOURCE)
     except InvalidSignal as error:

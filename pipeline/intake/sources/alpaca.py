@@ -19,8 +19,8 @@ from pipeline.intake.sources.consensus import ACTIONS, STRATEGY, WINDOW, as_sign
 from pipeline.intake.sources.protocol import AlpacaKeys, Item, Produces, SourceContext
 from pipeline.model.errors import ConfigInvalid, Problem, SourceUnavailable
 
-#: The symbols that are read when none are configured.
-DEFAULT_SYMBOLS = ("AAPL", "IBM", "MSFT")
+#: The symbols that are read.
+SYMBOLS = ("AAPL", "IBM", "MSFT")
 
 _BAR = timedelta(minutes=1)
 #: An older bar gives no signal: the market is closed, or the symbol is not traded.
@@ -46,9 +46,8 @@ class AlpacaSource:
     name = "alpaca"
     cadence_s = _BAR.total_seconds()
 
-    def __init__(self, *, keys: AlpacaKeys, pause_s: float, symbols: Sequence[str]) -> None:
+    def __init__(self, *, keys: AlpacaKeys, pause_s: float) -> None:
         self.pause_s = max(_SHORTEST_PAUSE_S, pause_s)
-        self._symbols = list(symbols)
         self._secrets = (keys.key, keys.secret.get_secret_value())
         self._client = _client(keys)
         self._given: dict[str, datetime] = {}
@@ -89,7 +88,7 @@ class AlpacaSource:
 
     def _latest(self, now: datetime) -> Mapping[str, Sequence[Mapping[str, Any]]]:
         wanted = StockBarsRequest(
-            symbol_or_symbols=self._symbols,
+            symbol_or_symbols=list(SYMBOLS),
             timeframe=TimeFrame.Minute,
             start=now - _LOOK_BACK,
             adjustment=Adjustment.SPLIT,
@@ -115,24 +114,16 @@ def open_source(context: SourceContext) -> AlpacaSource:
     """Open Alpaca's market data with the keys of *context*.
 
     Raises:
-        ConfigInvalid: The keys are missing, or a symbol is not that of a stock.
+        ConfigInvalid: The keys are missing.
     """
-    problems = []
     if context.alpaca is None:
-        problems.append(Problem(key="alpaca", message="the alpaca source needs an API key and secret"))
-    problems += [
-        Problem(key="symbols", message=f"{symbol} is not a stock: the alpaca source reads stocks only")
-        for symbol in context.symbols
-        if "/" in symbol
-    ]
-    if problems or context.alpaca is None:
-        raise ConfigInvalid(problems)
-    return AlpacaSource(keys=context.alpaca, pause_s=context.cadence_s, symbols=context.symbols or DEFAULT_SYMBOLS)
+        raise ConfigInvalid([Problem(key="alpaca", message="the alpaca source needs an API key and secret")])
+    return AlpacaSource(keys=context.alpaca, pause_s=context.cadence_s)
 
 
-def produces(context: SourceContext) -> Produces:
+def produces(_: SourceContext) -> Produces:
     """Declare the signals: the symbols that are read, the strategy and the actions."""
-    return Produces(symbols=context.symbols or DEFAULT_SYMBOLS, strategies=(STRATEGY,), actions=ACTIONS)
+    return Produces(symbols=SYMBOLS, strategies=(STRATEGY,), actions=ACTIONS)
 
 
 def _client(keys: AlpacaKeys) -> StockHistoricalDataClient:

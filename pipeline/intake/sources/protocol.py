@@ -20,7 +20,8 @@ class Unreadable:
     """Input that could not be read as a signal. It is recorded as a refusal.
 
     Attributes:
-        raw: The input, or what is known of it, as JSON; `source_id` is always set.
+        raw: The input, or what is known of it, as JSON; `source_id` is always set. The text of the input is under
+            `unreadable`, so that the refusal of an exit is noticed.
         code: The refusal's code for programs, like `invalid_json`.
         message: A sentence for people: where the fault is and what it is.
     """
@@ -76,14 +77,12 @@ class SourceContext:
         cadence_s: Seconds per cycle.
         alpaca: Keys for `alpaca`.
         path: The file for `file`; `-` is standard input.
-        symbols: The only symbols to return signals for; empty for all symbols of the source.
     """
 
     exchange_url: str | None = None
     cadence_s: float = 5.0
     alpaca: AlpacaKeys | None = None
     path: str | None = None
-    symbols: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,13 +2,15 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 from pipeline.intake.sources.strict_json import BLANK, NotJson, decode
 
 #: Bytes of one line, or of one document over several. A signal has a few hundred; an array holds many.
 LONGEST = 8 * 1024 * 1024
+
+_MOST_TEXT = 64 * 1024
 
 _BLANK = BLANK.encode()
 # Some editors write it at the beginning of a file; JSON does not allow it.
@@ -21,20 +23,22 @@ _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 class ParsedLine:
     """One JSON object in *value*, or in *error* a sentence about what is wrong.
 
-    *line* counts from 1. For an element of an array it is the line on which the element begins.
+    *line* counts from 1. For an element of an array it is the line on which the element begins. *text* is what was read
+    in place of an object, at most 64 KiB of it.
     """
 
     line: int
     value: dict[str, Any] | None = None
     error: str | None = None
+    text: str | None = field(default=None, compare=False)
 
 
 def read_signals(lines: Iterable[bytes]) -> Iterator[ParsedLine]:
     """Yield the objects of *lines*, and an error for each line or array element that is none; skip blank lines.
 
-    Each line is an object or an array of its own and is yielded before the next one is read. When the first line is
-    the beginning of an object or an array that goes on, the lines up to its end are one document. A first line that
-    was cut off does not hide the lines after it: whole objects show that they are lines of their own.
+    Each line is an object or an array of its own and is yielded before the next one is read. When a line is the
+    beginning of an object or an array that goes on, the lines up to its end are one document. A line that was cut off
+    does not hide the lines after it: whole objects show that they are lines of their own.
     """
     numbered = _numbered(lines)
     first = True
@@ -42,10 +46,7 @@ def read_signals(lines: Iterable[bytes]) -> Iterator[ParsedLine]:
         if not line.strip(_BLANK):
             continue
         parsed, unfinished = _parse(number, line)
-        if first and unfinished:
-            yield from _document(number, line, numbered)
-        else:
-            yield from parsed
+        yield from _document(number, line, numbered, first=first) if unfinished else parsed
         first = False
 
 
@@ -63,29 +64,47 @@ def _numbered(lines: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
         yield number, (line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line).rstrip(b"\r\n")
 
 
-def _document(first_line: int, content: bytes, numbered: Iterator[tuple[int, bytes]]) -> Iterator[ParsedLine]:
-    """Yield the document that begins with *content*, and the lines that show that it had ended before them."""
+def _document(
+    first_line: int, content: bytes, numbered: Iterator[tuple[int, bytes]], *, first: bool
+) -> Iterator[ParsedLine]:
+    """Yield the document that begins with *content*, and the lines that show that it had ended before them.
+
+    *first*: nothing was read before it.
+    """
     parts, size, after, depth = [content], len(content), list[ParsedLine](), _depth(content)
-    # An element of an array may be a line of its own, but two of them in a row would need a comma.
-    enough = 2 if content.lstrip(_BLANK).startswith(b"[") and depth == 1 else 1
-    end = len(parts)
+    of_rows = content.lstrip(_BLANK).startswith(b"[") and depth == 1
+    end, needed, mixed = len(parts), 1, False
     for number, line in numbered:
-        whole = _parse(number, line)[0] if line.startswith(b"{") else []
-        if whole and whole[0].error is None:
-            after += whole
+        whole = _whole_object(number, line)
+        if whole is not None:
+            after.append(whole)
+            # A row of an array, and an indented line of any document, may be a part of it. Two of them in a row are
+            # not, since they would need a comma.
+            needed = 2 if (first and of_rows) or line[:1] in _BLANK else 1
         elif line.strip(_BLANK):
-            after = []
+            after, mixed = [], True
         parts.append(line)
         size += len(line)
         depth += _depth(line)
         end = end if after else len(parts)
         # The document ends with its last bracket. A longer one is refused. The text after it is read line by line.
-        if (depth <= 0 and not after) or len(after) == enough or size > LONGEST:
+        if (depth <= 0 and not after) or len(after) >= needed or size > LONGEST:
             break
-    if len(after) < enough:
+    else:
+        # The input ends before the document. A single line after the one that was cut off is no part of it.
+        needed = 2 if mixed or of_rows else 1
+    if len(after) < needed:
         end, after = len(parts), []
     yield from _parse(first_line, b"\n".join(parts[:end]))[0]
     yield from after
+
+
+def _whole_object(number: int, line: bytes) -> ParsedLine | None:
+    """Return the object that *line* is."""
+    if not line.lstrip(_BLANK).startswith(b"{"):
+        return None
+    (parsed, *_), _ = _parse(number, line)
+    return parsed if parsed.error is None else None
 
 
 def _depth(line: bytes) -> int:
@@ -97,17 +116,29 @@ def _depth(line: bytes) -> int:
 def _parse(first_line: int, content: bytes) -> tuple[list[ParsedLine], bool]:
     """Return the objects and errors in *content*, and whether it is JSON that ends too early."""
     if len(content) > LONGEST:
-        return [ParsedLine(line=first_line, error=f"longer than {LONGEST} bytes")], False
+        return [_error(first_line, f"longer than {LONGEST} bytes", content)], False
     try:
         text = content.decode()
         elements = decode(text)
     except UnicodeDecodeError as exc:
-        return [ParsedLine(line=first_line, error=f"not UTF-8: byte {exc.start + 1} cannot be read")], False
+        return [_error(first_line, f"not UTF-8: byte {exc.start + 1} cannot be read", content)], False
     except NotJson as fault:
         inner = text.count("\n", 0, fault.offset)
         where = f" (line {first_line + inner})" if inner else ""
-        return [ParsedLine(line=first_line, error=f"{fault}{where}")], fault.unfinished
+        return [_error(first_line, f"{fault}{where}", content)], fault.unfinished
+    ends = [*(each.offset for each in elements[1:]), len(text)]
     return [
-        ParsedLine(line=first_line + text.count("\n", 0, each.offset), value=each.value, error=each.error)
-        for each in elements
+        ParsedLine(
+            line=first_line + text.count("\n", 0, each.offset),
+            value=each.value,
+            error=each.error,
+            text=None if each.error is None else text[each.offset : end][:_MOST_TEXT],
+        )
+        for each, end in zip(elements, ends, strict=False)
     ], False
+
+
+def _error(line: int, error: str, content: bytes) -> ParsedLine:
+    # Without the zero bytes, the text of a file in UTF-16 can be read, too.
+    text = content[:_MOST_TEXT].decode("utf-8", "replace").replace("\x00", "")
+    return ParsedLine(line=line, error=error, text=text)

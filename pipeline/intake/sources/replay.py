@@ -70,9 +70,8 @@ class ReplaySource:
     name = "replay"
     pause_s = 0.0
 
-    def __init__(self, *, exchange_url: str, cadence_s: float, symbols: Sequence[str] = ()) -> None:
+    def __init__(self, *, exchange_url: str, cadence_s: float) -> None:
         self.cadence_s = cadence_s
-        self._symbols = frozenset(symbols)
         # No proxies: the exchange is on this machine.
         self._http = httpx.Client(base_url=exchange_url, timeout=_TIMEOUT, trust_env=False)
         self._cursor: int | None = None
@@ -124,8 +123,6 @@ class ReplaySource:
         cycle = cycles[-1]
         signals = []
         for symbol in sorted(bar.symbol for bar in cycle.bars):
-            if self._symbols and symbol not in self._symbols:
-                continue
             opinion = consensus(_window(cycles, symbol))
             if opinion is not None:
                 source_id = f"{cycle.lap}-{symbol}-{cycle.date.isoformat()}"
@@ -168,14 +165,12 @@ def open_source(context: SourceContext) -> ReplaySource:
     if not context.exchange_url:
         message = "the replay source reads its bars from the paper exchange, and no exchange is configured"
         raise ConfigInvalid([Problem(key="exchange_url", message=message)])
-    return ReplaySource(exchange_url=context.exchange_url, cadence_s=context.cadence_s, symbols=context.symbols)
+    return ReplaySource(exchange_url=context.exchange_url, cadence_s=context.cadence_s)
 
 
-def produces(context: SourceContext) -> Produces:
+def produces(_: SourceContext) -> Produces:
     """Declare the signals: the symbols of the shipped bars, the strategy and the actions."""
-    played = load_bars().symbols
-    symbols = tuple(symbol for symbol in played if symbol in context.symbols) if context.symbols else played
-    return Produces(symbols=symbols, strategies=(STRATEGY,), actions=ACTIONS)
+    return Produces(symbols=load_bars().symbols, strategies=(STRATEGY,), actions=ACTIONS)
 
 
 def _window(cycles: Sequence[_Cycle], symbol: str) -> list[Bar]:

@@ -62,7 +62,7 @@ def api() -> Iterator[Api]:
 @pytest.fixture
 def source(api: Api) -> Iterator[AlpacaSource]:
     keys = AlpacaKeys(key=KEY, secret=SecretStr(SECRET), base_url=f"http://127.0.0.1:{api.server_port}")
-    opened = open_source(SourceContext(alpaca=keys, symbols=("AAPL", "MSFT"), cadence_s=5.0))
+    opened = open_source(SourceContext(alpaca=keys, cadence_s=5.0))
     yield opened
     opened.close()
 
@@ -143,7 +143,7 @@ def test_one_request_asks_for_all_symbols_with_the_keys_in_its_headers_only(api:
 
     ((path, query, headers),) = api.requests
     assert path == "/v2/stocks/bars"
-    assert query["symbols"] == ["AAPL,MSFT"]
+    assert query["symbols"] == ["AAPL,IBM,MSFT"]
     assert (query["timeframe"], query["adjustment"], query["feed"]) == (["1Min"], ["split"], ["iex"])
     assert (headers["APCA-API-KEY-ID"], headers["APCA-API-SECRET-KEY"]) == (KEY, SECRET)
 

@@ -156,16 +156,6 @@ def test_missed_cycles_are_logged_and_only_the_newest_is_traded(
     assert len({item["source_id"][-10:] for item in signals}) == 1
 
 
-def test_only_the_named_symbols_get_signals(exchange: Exchange, opened: Callable[..., ReplaySource]) -> None:
-    source = opened(exchange.url, symbols=("IBM", "MSFT"))
-    seen: set[str] = set()
-    for _ in range(6):
-        seen |= {item["symbol"] for item in source.poll(NEVER)}  # type: ignore[index]
-        exchange.turn()
-
-    assert seen == {"IBM", "MSFT"}
-
-
 def test_a_day_of_the_second_lap_looks_back_on_the_warm_up_and_not_on_the_end_of_the_first(
     exchange: Exchange, opened: Callable[..., ReplaySource]
 ) -> None:

@@ -82,3 +82,11 @@ def test_what_may_be_an_exit_reads_as_one(raw: Any) -> None:
 )
 def test_an_entry_does_not(raw: Any) -> None:
     assert not reads_as_exit(raw)
+
+
+def test_a_file_is_no_exit_by_its_name() -> None:
+    unreadable = {"source_id": "exits.jsonl:1:ab", "path": "/signals/close-all.jsonl", "line": 1}
+
+    assert not reads_as_exit(unreadable | {"unreadable": '{"action": "BUY",'})
+    assert reads_as_exit(unreadable | {"unreadable": '{"action": "BUY", "close_percent": 50,'})
+    assert reads_as_exit({"action": "SELL", "unreadable": None})

@@ -43,10 +43,3 @@ def test_a_source_reports_the_setting_that_it_lacks(name: str, key: str) -> None
         open_source_by_name(name, SourceContext())
 
     assert key in {problem.key for problem in caught.value.problems}
-
-
-def test_alpaca_names_every_symbol_that_is_no_stock() -> None:
-    with pytest.raises(ConfigInvalid) as caught:
-        open_source_by_name("alpaca", SourceContext(symbols=("AAPL", "BTC/USD", "ETH/USD")))
-
-    assert [problem.key for problem in caught.value.problems] == ["alpaca", "symbols", "symbols"]

@@ -49,12 +49,10 @@ def test_the_replay_declares_the_symbols_of_the_shipped_bars() -> None:
     assert produced_by("replay", SourceContext()) == Produces(
         symbols=("AAPL", "FB", "GOOG", "IBM", "MSFT"), strategies=("consensus",), actions=("BUY", "SELL")
     )
-    assert produced_by("replay", SourceContext(symbols=("IBM", "TSLA"))).symbols == ("IBM",)
 
 
 def test_alpaca_declares_its_symbols_without_keys() -> None:
     assert produced_by("alpaca", SourceContext()).symbols == ("AAPL", "IBM", "MSFT")
-    assert produced_by("alpaca", SourceContext(symbols=("SPY",))).symbols == ("SPY",)
 
 
 @pytest.mark.parametrize("source", ["file", "drill", "none", "telepathy"])

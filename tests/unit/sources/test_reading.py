@@ -182,6 +182,54 @@ def test_one_line_after_an_array_is_a_signal_of_its_own() -> None:
     assert read(array + json.dumps(SELL)) == [good(2, BUY), good(3, SELL), good(5, SELL)]
 
 
+def test_documents_over_lines_may_follow_each_other() -> None:
+    documents = [json.dumps(each, indent=2) for each in (BUY, [SELL, BUY], SELL)]
+
+    assert [each.value for each in read("\n".join(documents))] == [BUY, SELL, BUY, SELL]
+    assert [each.value for each in read(f"{json.dumps(BUY)}\n\n{documents[1]}\n{json.dumps(SELL)}")] == [
+        BUY,
+        SELL,
+        BUY,
+        SELL,
+    ]
+
+
+@pytest.mark.parametrize("before", ["", json.dumps(BUY) + "\n"])
+@pytest.mark.parametrize("cut", ['{"symbol": "MSFT", "action":', "{", '  {"symbol": "MSFT",'])
+@pytest.mark.parametrize("after", [[SELL], [SELL, BUY, SELL]])
+def test_indented_lines_after_one_that_is_cut_off_are_not_hidden(before: str, cut: str, after: list[Any]) -> None:
+    rows = "".join(f"  {json.dumps(each)}\n" for each in after)
+
+    *_, bad = read(f"{before}{cut}\n{rows}")[: -len(after)]
+
+    assert bad.value is None
+    assert [each.value for each in read(f"{before}{cut}\n{rows}")[-len(after) :]] == after
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'{{"legs": [\n  {json.dumps(BUY)},\n  {json.dumps(SELL)}\n]}}',
+        f'{{"legs": [\n  {json.dumps(SELL)}\n]}}\n',
+        f'{{"x":\n  {json.dumps(SELL)}\n}}',
+        f'{{"legs": [\n  {json.dumps(BUY)},\n  {json.dumps(SELL)}\n',
+    ],
+)
+def test_the_objects_in_a_document_are_no_signals_of_their_own(text: str) -> None:
+    (only,) = read(text)
+
+    assert only.value not in (BUY, SELL)
+
+
+def test_what_cannot_be_read_is_given_with_its_text() -> None:
+    cut, twice, other = read('{"action": "SELL",\n}\n[{"a": 1, "a": 1}, 5]\n')
+    strange = read(b'{"action": "SELL\xff"}\n' + '{"action": "CLOSE"}'.encode("utf-16"))
+
+    assert (cut.text, twice.text, other.text) == ('{"action": "SELL",\n}', '{"a": 1, "a": 1}, ', "5]")
+    assert [("SELL" in str(each.text), "CLOSE" in str(each.text)) for each in strange] == [(True, False), (False, True)]
+    assert read(json.dumps(BUY))[0].text is None
+
+
 @pytest.mark.parametrize("document", [SELL, [SELL], SELL | {"strategy": "a } in [ a text"}])
 def test_a_document_over_lines_is_given_while_the_stream_is_open(document: Any) -> None:
     def stream() -> Iterator[bytes]:
