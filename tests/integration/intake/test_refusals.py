@@ -1,14 +1,20 @@
 from __future__ import annotations
 
 import json
+import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from pipeline.entrypoints.cli.app import app
 from pipeline.intake.intake import Intake
+from pipeline.intake.sources.file import FileSource
 from pipeline.model.errors import InvalidSignal
 from tests.factories import signal
 from tests.integration.lives import Rows
+from tests.web import LOAD
 
 SECRET = "s3cr3t-v4lue"
 
@@ -100,3 +106,42 @@ def test_what_is_nested_absurdly_deep_is_kept_to_its_depth(intake: Intake, rows:
     (row,) = rows("SELECT payload FROM refusal")
     assert "bottom" not in row["payload"]
     assert json.loads(row["payload"])["symbol"] == "AAPL"
+
+
+CUT_OFF = f'{{"symbol": "AAPL", "action": "close", "token": "{SECRET}",'
+
+
+@pytest.mark.parametrize(("line", "is_exit"), [(CUT_OFF, True), (CUT_OFF.replace("close", "BUY"), False)])
+def test_an_exit_in_a_line_of_a_file_that_is_no_json_is_noticed(
+    intake: Intake, rows: Rows, tmp_path: Path, line: str, *, is_exit: bool
+) -> None:
+    path = tmp_path / "closes.jsonl"
+    path.write_text(line)
+    source = FileSource(str(path))
+    items: list[Any] = []
+    while not source.finished:
+        items += source.poll(threading.Event())
+    (item,) = items
+
+    intake.refuse(item.raw, source="file", code=item.code, message=item.message)
+
+    (row,) = rows("SELECT payload, reads_as_exit FROM refusal")
+    assert row["reads_as_exit"] is is_exit
+    assert SECRET not in row["payload"]
+    assert "AAPL" in json.loads(row["payload"])["unreadable"]
+
+
+@pytest.mark.parametrize(("line", "is_exit"), [(CUT_OFF, True), (CUT_OFF.replace("close", "BUY"), False)])
+def test_an_exit_that_signal_send_cannot_read_is_noticed(
+    database_url: str, rows: Rows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, *, is_exit: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    env = {"DATABASE_URL": database_url, "TRADEWIRE_EXECUTORS": str(LOAD)}
+
+    sent = CliRunner().invoke(app, ["signal", "send", "-"], input=line, env=env)
+
+    assert sent.exit_code == 1
+    assert json.loads(sent.stdout)["error"]["code"] == "invalid_json"
+    (row,) = rows("SELECT payload, reads_as_exit FROM refusal")
+    assert row["reads_as_exit"] is is_exit
+    assert SECRET not in row["payload"]
