@@ -78,10 +78,13 @@ class ExchangeProcess:
 
     def admin(self, path: str, body: object = None) -> Any:
         """POST *body* to `/admin/<path>`; GET it when there is no body."""
-        url = f"{self.url}/admin/{path}"
-        answer = self._client.get(url) if body is None else self._client.post(url, json=body)
+        answer = self._client.get(f"{self.url}/admin/{path}") if body is None else self.post(path, body)
         assert answer.status_code == 200, answer.text
         return answer.json()
+
+    def post(self, path: str, body: object) -> httpx.Response:
+        """POST *body* to `/admin/<path>` and return the answer, whichever it is."""
+        return self._client.post(f"{self.url}/admin/{path}", json=body)
 
     def orders(self, key: str) -> list[dict[str, Any]]:
         """Return every order that the account of *key* ever had."""

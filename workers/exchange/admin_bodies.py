@@ -1,13 +1,21 @@
 """The bodies of the `/admin` routes."""
 
+from datetime import UTC, datetime, time
 from decimal import Decimal
 from typing import Annotated
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel
 
 from workers.exchange.clock import ClockMode
+from workers.exchange.trading_days import FIRST_DAY, LAST_DAY
 
 _Price = Annotated[Decimal, Field(gt=0, max_digits=18, decimal_places=9)]
+_Amount = Annotated[Decimal, Field(max_digits=24, decimal_places=9)]
+#: A time of the broker's calendar, beyond which no session is known.
+_Time = Annotated[
+    AwareDatetime,
+    Field(ge=datetime.combine(FIRST_DAY, time(), UTC), lt=datetime.combine(LAST_DAY, time(), UTC)),
+]
 
 
 class AdminBody(BaseModel):
@@ -24,7 +32,7 @@ class BarsBody(AdminBody):
     """`/admin/bars`: how bars are played. A field that is left out changes nothing."""
 
     #: Seconds per bar.
-    cadence_s: Annotated[float, Field(ge=0.01)] | None = None
+    cadence_s: Annotated[float, Field(ge=0.01, le=86_400)] | None = None
     playing: bool | None = None
     #: Play this many cycles at once.
     turn: Annotated[int, Field(ge=0, le=10_000)] = 0
@@ -39,7 +47,7 @@ class ClockBody(AdminBody):
 
     mode: ClockMode
     #: For `fixed`: the time from which the clock runs.
-    now: AwareDatetime | None = None
+    now: _Time | None = None
 
 
 class AccountBody(AdminBody):
@@ -47,13 +55,13 @@ class AccountBody(AdminBody):
 
     key: Annotated[str, Field(min_length=1)]
     #: Set the cash. `last_equity` changes by the same amount, so that it is not a gain.
-    cash: Decimal | None = None
+    cash: _Amount | None = None
     #: The equity at the last close.
-    last_equity: Decimal | None = None
+    last_equity: _Amount | None = None
     #: Pay in, or pay out below zero. Cash changes, `last_equity` does not, and an activity `CSD` or `CSW` is listed.
-    deposit: Decimal | None = None
+    deposit: _Amount | None = None
     #: When it was paid; now when absent.
-    deposited_at: AwareDatetime | None = None
+    deposited_at: _Time | None = None
     #: List it with its day only, as brokers do for some transfers.
     deposit_day_only: bool = False
     #: Answer 401 to every request.

@@ -94,7 +94,7 @@ class Fault(BaseModel):
     kind: FaultKind
     probability: Annotated[float, Field(ge=0, le=1)] = 1.0
     #: The duration, for the kinds that have one.
-    seconds: Annotated[float, Field(ge=0)] | None = None
+    seconds: Annotated[float, Field(ge=0, le=1e6)] | None = None
     #: The HTTP status, for the kinds that have one.
     status: int | None = None
     message: str | None = None

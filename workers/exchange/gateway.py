@@ -11,9 +11,11 @@ from starlette.datastructures import Headers, QueryParams
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from pipeline.model.errors import NotPossible
 from workers.exchange.accounts import ExchangeAccount
 from workers.exchange.calls import Call, Handler, Reply, refusal
 from workers.exchange.fault_effects import (
+    Disconnect,
     Outcome,
     RawAnswer,
     Silence,
@@ -54,7 +56,11 @@ class Gateway:
             await self._others(scope, receive, send)
             return
         body = await _read(receive)
-        outcome = await self._outcome(scope, body)
+        try:
+            outcome = await self._outcome(scope, body)
+        except NotPossible:
+            # The journal cannot be written, so the client gets no answer that may not be true after the restart.
+            outcome = Disconnect()
         if isinstance(outcome, RawAnswer):
             await _send(send, outcome)
             return

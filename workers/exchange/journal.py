@@ -58,14 +58,17 @@ class ExchangeJournal:
         """Open the file, or create it.
 
         Raises:
-            NotPossible: Another exchange runs in this home.
+            NotPossible: Another exchange runs in this home, or the file cannot be written.
         """
         home.mkdir(parents=True, exist_ok=True)
         self._lock = _lock(home / "exchange.lock")
-        self._db = sqlite3.connect(home / "exchange.sqlite3", isolation_level=None)
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = NORMAL")
-        self._db.executescript(_SCHEMA)
+        try:
+            self._db = sqlite3.connect(home / "exchange.sqlite3", isolation_level=None)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            self._db.executescript(_SCHEMA)
+        except sqlite3.Error as error:
+            raise NotPossible(f"the exchange's journal in {home} cannot be written: {error}") from error
 
     def write(self, changes: Changes, venue: Venue) -> None:
         """Commit *changes*, with the values that *venue* has now."""

@@ -104,7 +104,7 @@ def integer(call: Call, name: str, default: int, most: int) -> int:
     text = call.query.get(name)
     if not text:
         return default
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= most:
+    if not text.isascii() or not text.isdigit() or len(text) > len(str(most)) or not 1 <= int(text) <= most:
         raise bad_parameter(f"{name} must be between 1 and {most}")
     return int(text)
 

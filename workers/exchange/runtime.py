@@ -7,8 +7,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-import structlog
-
+from pipeline.model.errors import NotPossible
 from workers.exchange.clock import ClockMode, TradingSession
 from workers.exchange.faults import FaultPlan
 from workers.exchange.journal import ExchangeJournal
@@ -18,9 +17,8 @@ from workers.exchange.trading_days import session_changes
 from workers.exchange.traffic import Traffic
 from workers.exchange.venue import Changes, TradeUpdate, Venue
 
-log = structlog.get_logger(__name__)
-
 _CURSOR = "cursor"
+_UNWRITABLE = "the exchange's journal cannot be written"
 #: How often to check whether the market has opened or closed.
 _SESSION_CHECK_EVERY_S = 0.1
 #: A clock that is set forward stops this long after each opening and closing.
@@ -41,6 +39,8 @@ class ExchangeRuntime:
         self.publish: Callable[[TradeUpdate], None] = lambda _event: None
         #: Set when the exchange ends, to end every wait.
         self.stopping = asyncio.Event()
+        #: Why the journal cannot be written; the exchange must end then, because no answer would be true any more.
+        self.failure: Exception | None = None
         #: The cycle of the current bar; None without bars.
         self.cursor: int | None = None
         self._journal = journal
@@ -72,11 +72,18 @@ class ExchangeRuntime:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._flush()
+        if self.failure is None:
+            self._flush()
         self._journal.close()
 
     async def committed(self) -> None:
-        """Wait until all changes so far are written. Concurrent callers share one commit."""
+        """Wait until all changes so far are written. Concurrent callers share one commit.
+
+        Raises:
+            NotPossible: The journal cannot be written.
+        """
+        if self.failure is not None:
+            raise NotPossible(_UNWRITABLE)
         self._flush_soon()
         if self._flushed is not None:
             # Shielded, because a caller that is canceled must not cancel the others' wait.
@@ -190,12 +197,14 @@ class ExchangeRuntime:
         try:
             if changes:
                 self._journal.write(changes, self.venue)
-        except BaseException as error:
-            # Nothing was written, so the changes are written with the next ones.
-            self.venue.changes = changes
+        except Exception as error:
+            self.failure = error
+            self.stopping.set()
             if waiting is not None and not waiting.done():
-                waiting.set_exception(error)
-            raise
+                waiting.set_exception(NotPossible(_UNWRITABLE))
+                # Marked as read, because no request waits for the exchange's own changes, such as a bar's.
+                waiting.exception()
+            return
         if waiting is not None and not waiting.done():
             waiting.set_result(None)
         for event in changes.events:

@@ -15,6 +15,7 @@ from starlette.routing import Router, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pipeline.intake.sources.bars import load_bars
+from pipeline.model.errors import NotPossible
 from pipeline.startup.http_server import LimitedHttp, server_settings
 from workers.exchange.clock import ClockMode, SessionClock
 from workers.exchange.gateway import TRANSPORT, Gateway
@@ -49,7 +50,7 @@ def serve(
 
     Raises:
         OSError: The port is taken.
-        NotPossible: Another exchange runs in *home*.
+        NotPossible: Another exchange runs in *home*, or the journal cannot be written.
     """
     listener = socket.create_server((host, port), backlog=1024)
     url = f"http://{host}:{listener.getsockname()[1]}"
@@ -61,6 +62,8 @@ def serve(
             cadence_s=cadence_s,
         )
         _Server(runtime, url, on_ready).run(sockets=[listener])
+        if runtime.failure is not None:
+            raise NotPossible(f"the exchange's journal in {home} cannot be written: {runtime.failure}")
 
 
 def build_app(runtime: ExchangeRuntime) -> ASGIApp:
@@ -111,10 +114,17 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Load the journal before the first request is served."""
         await self._runtime.start()
+        if self._runtime.failure is not None:
+            self.should_exit = True
+            return
         await super().startup(sockets)
         log.info("exchange.started", url=self._url, cursor=self._runtime.cursor)
         if self._on_ready is not None:
             self._on_ready(self._url)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Return whether to stop: when asked to, or when the journal cannot be written."""
+        return await super().on_tick(counter) or self._runtime.failure is not None
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End every waiting request, then close."""

@@ -10,7 +10,9 @@ import structlog
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from workers.exchange.faults import OF_EVENTS, FaultKind, FaultTarget
+from workers.exchange.refusals import RequestRefused
 from workers.exchange.runtime import ExchangeRuntime
+from workers.exchange.tickets import read_json
 from workers.exchange.venue import TradeUpdate
 
 log = structlog.get_logger(__name__)
@@ -130,7 +132,6 @@ async def _receive(websocket: WebSocket) -> dict[str, Any]:
     if message["type"] == "websocket.disconnect":
         raise WebSocketDisconnect(message.get("code", 1000))
     try:
-        found = json.loads(message.get("text") or message.get("bytes") or "{}")
-    except ValueError:
+        return read_json(message.get("text") or message.get("bytes") or "{}")
+    except RequestRefused:
         return {}
-    return found if isinstance(found, dict) else {}
