@@ -93,10 +93,10 @@ class AssetsBody(RootModel[dict[str, AssetBody | None]]):
 class RateBody(AdminBody):
     """`/admin/rate`: how many requests of the trading API each account may make in a sliding minute.
 
-    The counts start again. `GET /admin/requests?key=` returns them.
+    The counts start again. `GET /admin/requests?key=` returns them. Every answer has the three `X-RateLimit` headers.
     """
 
-    #: None means no limit, as at the start.
+    #: None means that nothing is enforced, as at the start; the headers show the broker's 200 then.
     per_minute: Annotated[int, Field(ge=1)] | None
-    #: Whether a 429 has a `Retry-After`. While a rate is set, every answer has the three `X-RateLimit` headers.
+    #: Whether a 429 has a `Retry-After`.
     retry_after: bool = True

@@ -77,7 +77,8 @@ class Gateway:
         except RequestRefused as refused:
             # The login may have opened the account: that is written before the answer too.
             await self._runtime.committed()
-            return answer_of(refusal(refused))
+            key = Headers(scope=scope).get("apca-api-key-id", "")
+            return answer_of(refusal(refused), self._runtime.traffic.headers(key, time.time_ns()))
         decision = self._count(scope, route, account)
         if not decision.passes:
             return answer_of(_TOO_MANY, decision.headers)

@@ -6,6 +6,8 @@ from typing import Any
 
 _MINUTE_NS = 60_000_000_000
 _NANO = 1_000_000_000
+#: The broker's documented limit, shown in the headers while no limit is enforced.
+DOCUMENTED_PER_MINUTE = 200
 Headers = tuple[tuple[bytes, bytes], ...]
 
 
@@ -17,6 +19,7 @@ class RateDecision:
     headers: Headers = ()
 
 
+#: Market data, which has a limit of its own at the broker and none here.
 UNLIMITED = RateDecision(passes=True)
 
 
@@ -57,14 +60,16 @@ class Traffic:
         """Count a request of the account *key*, and return whether it is let through."""
         requests = self._counts.setdefault(key, _RequestCount())
         requests.count(route, now_ns)
-        if self._per_minute is None:
-            return UNLIMITED
-        passes = len(requests.passed) < self._per_minute
+        passes = self._per_minute is None or len(requests.passed) < self._per_minute
         if passes:
             requests.passed.append(now_ns)
         else:
             requests.refused += 1
-        return RateDecision(passes=passes, headers=self._headers(requests, self._per_minute, now_ns, passes=passes))
+        return RateDecision(passes=passes, headers=self._headers(requests, now_ns, passes=passes))
+
+    def headers(self, key: str, now_ns: int) -> Headers:
+        """Return the headers of an answer to *key* that is not counted, because its login or its route is wrong."""
+        return self._headers(self._counts.get(key, _RequestCount()), now_ns, passes=True)
 
     def to_json(self, key: str) -> dict[str, Any]:
         """Return the counts of the account *key* since the start, or since the limit was last set."""
@@ -77,11 +82,12 @@ class Traffic:
             "routes": dict(sorted(requests.routes.items())),
         }
 
-    def _headers(self, requests: _RequestCount, limit: int, now_ns: int, *, passes: bool) -> Headers:
+    def _headers(self, requests: _RequestCount, now_ns: int, *, passes: bool) -> Headers:
+        limit = DOCUMENTED_PER_MINUTE if self._per_minute is None else self._per_minute
         free_ns = (requests.passed[0] if requests.passed else now_ns) + _MINUTE_NS
         values = {
             "x-ratelimit-limit": limit,
-            "x-ratelimit-remaining": limit - len(requests.passed),
+            "x-ratelimit-remaining": max(limit - len(requests.passed), 0),
             "x-ratelimit-reset": -(-free_ns // _NANO),
         }
         if not passes and self._retry_after:

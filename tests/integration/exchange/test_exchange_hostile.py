@@ -73,7 +73,6 @@ def test_a_number_of_rows_with_very_many_digits_is_a_422(client: httpx.Client, q
         ("accounts", {"key": "key", "last_equity": "1e999999"}),
         ("accounts", {"key": "key", "deposit": "1e999999"}),
         ("accounts", {"key": "key", "deposit": "1", "deposited_at": "0001-01-01T00:00:00Z"}),
-        ("prices", {"AAPL": "1e999999"}),
         ("clock", {"mode": "fixed", "now": "9999-12-31T00:00:00Z"}),
         ("faults", {"faults": [{"on": "account", "kind": "lagging_reads", "seconds": 1e300}]}),
         ("bars", {"cadence_s": 1e300}),

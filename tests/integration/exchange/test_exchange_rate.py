@@ -30,7 +30,18 @@ def test_any_number_passes_until_a_rate_is_set(client: httpx.Client) -> None:
     answers = [client.get("/v2/clock") for _ in range(250)]
 
     assert {answer.status_code for answer in answers} == {200}
-    assert "x-ratelimit-limit" not in answers[0].headers
+    assert answers[0].headers["x-ratelimit-limit"] == "200"
+
+
+def test_every_answer_has_the_rate_headers_refusals_too(client: httpx.Client) -> None:
+    answers = [
+        client.get("/v2/account"), client.get("/v2/orders/none"), client.get("/v2/nowhere"), client.put("/v2/orders"),
+        client.get("/v2/account", headers={"APCA-API-SECRET-KEY": "wrong"}), client.delete("/v2/orders"),
+    ]  # fmt: skip
+
+    assert [answer.status_code for answer in answers] == [200, 422, 404, 405, 401, 207]
+    for answer in answers:
+        assert {"x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"} <= set(answer.headers)
 
 
 def test_above_the_rate_an_order_is_refused_and_not_taken(

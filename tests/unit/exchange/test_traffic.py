@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from workers.exchange.traffic import UNLIMITED, RateDecision, Traffic
+from workers.exchange.traffic import RateDecision, Traffic
 
 _S = 1_000_000_000
 #: Any time, half a second after a full one.
@@ -20,7 +20,7 @@ def test_without_a_rate_all_pass_and_are_counted_by_route() -> None:
         traffic.count("k", route, START) for route in ("GET /v2/account", "POST /v2/orders", "POST /v2/orders")
     ]
 
-    assert decisions == [UNLIMITED] * 3
+    assert [decision.passes for decision in decisions] == [True] * 3
     assert traffic.to_json("k") == {
         "per_minute": None,
         "requests": 3,
@@ -62,6 +62,15 @@ def test_the_headers_have_the_rate_the_rest_and_the_time_of_the_reset() -> None:
     assert headers(second) == headers(first) | {"retry-after": "45"}
 
 
+def test_without_a_rate_the_headers_show_the_documented_limit_and_never_less_than_nothing_left() -> None:
+    traffic = Traffic()
+
+    decisions = [traffic.count("k", "r", START) for _ in range(202)]
+
+    assert [headers(decisions[count])["x-ratelimit-remaining"] for count in (0, 199, 201)] == ["199", "0", "0"]
+    assert all(decision.passes for decision in decisions)
+
+
 def test_a_refusal_can_come_without_retry_after() -> None:
     traffic = Traffic()
     traffic.limit(1, retry_after=False)
@@ -89,4 +98,4 @@ def test_a_new_rate_counts_anew() -> None:
     traffic.limit(None, retry_after=True)
 
     assert traffic.to_json("k")["requests"] == 0
-    assert traffic.count("k", "r", START) == UNLIMITED
+    assert headers(traffic.count("k", "r", START))["x-ratelimit-limit"] == "200"
