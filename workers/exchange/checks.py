@@ -80,6 +80,8 @@ def reserve(venue: Venue, account: ExchangeAccount, ticket: Ticket, asset: Liste
         raise forbidden(f"cost basis must be >= minimal amount of order {plain(least)}")
     position = account.quantity(asset.symbol)
     closes = position < 0 if ticket.side is ExchangeSide.BUY else position > 0
+    if ticket.order_class is OrderClass.OCO and not closes:
+        raise rule("oco orders must be exit orders")
     intent = f"{ticket.side}_to_{'close' if closes else 'open'}"
     if ticket.position_intent not in (None, "", intent):
         raise rule(f"position intent mismatch, inferred: {intent}, specified: {ticket.position_intent}")

@@ -6,8 +6,8 @@ from decimal import Decimal
 
 from workers.exchange.accounts import ExchangeAccount
 from workers.exchange.orders import ExchangeOrder, ExchangeOrderStatus, ExchangeSide, OrderClass, OrderType, TimeInForce
-from workers.exchange.refusals import rule
-from workers.exchange.tickets import Ticket
+from workers.exchange.refusals import plain, rule
+from workers.exchange.tickets import CENT, Ticket
 from workers.exchange.venue import Venue
 
 _TIMES = frozenset({TimeInForce.DAY, TimeInForce.GTC})
@@ -37,6 +37,29 @@ def check_legs(ticket: Ticket) -> Ticket:
         raise rule(f"{ticket.order_class} orders are not eligible for extended hours trading")
     _check_sides(ticket)
     return ticket
+
+
+def check_base_price(venue: Venue, ticket: Ticket, symbol: str) -> None:
+    """Refuse a leg that is not at least a cent beyond the base price, which is the entry's own or the market's.
+
+    The take-profit of an OCO is the order itself, so that only its stop is compared.
+    """
+    is_oco = ticket.order_class is OrderClass.OCO
+    own = None if is_oco else ticket.limit_price or ticket.stop_price
+    base = own or venue.price(symbol)
+    if base is None:
+        return
+    exits_by_selling = (ticket.side is ExchangeSide.SELL) == is_oco
+    for price, name, is_above in (
+        (None if is_oco else ticket.take_profit, "take_profit.limit_price", exits_by_selling),
+        (ticket.stop_loss, "stop_loss.stop_price", not exits_by_selling),
+    ):
+        if price is None:
+            continue
+        if is_above and price < base + CENT:
+            raise rule(f"{name} must be >= base_price + 0.01", base_price=plain(base))
+        if not is_above and price > base - CENT:
+            raise rule(f"{name} must be <= base_price - 0.01", base_price=plain(base))
 
 
 def add_legs(venue: Venue, account: ExchangeAccount, parent: ExchangeOrder, ticket: Ticket, now_ns: int) -> None:

@@ -1,10 +1,11 @@
 """Refuse order terms that the market of an asset does not support."""
 
 from datetime import time
+from decimal import Decimal
 
 from workers.exchange.assets import ListedAsset
 from workers.exchange.clock import ClockMode
-from workers.exchange.orders import OrderClass, OrderType, TimeInForce
+from workers.exchange.orders import ExchangeSide, OrderClass, OrderType, TimeInForce
 from workers.exchange.refusals import bad_parameter, forbidden, plain, rule
 from workers.exchange.tickets import Ticket, check_increment, is_multiple
 from workers.exchange.venue import Venue
@@ -27,6 +28,7 @@ def check_terms(venue: Venue, ticket: Ticket, asset: ListedAsset, now_ns: int) -
     ):
         check_increment(price, name, step=asset.price_increment)
     _check_quantity(ticket, asset)
+    _check_stop(ticket, venue.price(asset.symbol))
     if asset.is_crypto:
         _check_crypto(ticket)
         return
@@ -47,6 +49,19 @@ def _check_quantity(ticket: Ticket, asset: ListedAsset) -> None:
         raise forbidden(f"minimal qty of order {plain(least)}")
     if step is not None and not is_multiple(qty, step):
         raise bad_parameter(f"invalid qty {plain(qty)}. qty increment is {plain(step)}")
+
+
+def _check_stop(ticket: Ticket, market: Decimal | None) -> None:
+    """Refuse a stop that the market has passed already: it would be a market order."""
+    stop = ticket.stop_price
+    if ticket.type is not OrderType.STOP or stop is None or market is None:
+        return
+    sells = ticket.side is ExchangeSide.SELL
+    if stop >= market if sells else stop <= market:
+        side = "less" if sells else "greater"
+        raise rule(
+            f"stop price must be {side} than current price", market_price=plain(market), stop_price=plain(stop)
+        )
 
 
 def _check_crypto(ticket: Ticket) -> None:

@@ -28,9 +28,9 @@ def bad_parameter(message: str) -> RequestRefused:
     return RequestRefused(422, message, BAD_PARAMETER)
 
 
-def rule(message: str) -> RequestRefused:
+def rule(message: str, **extra: str) -> RequestRefused:
     """Return the 422 for a request that the market's rules forbid."""
-    return RequestRefused(422, message, BUSINESS_RULE)
+    return RequestRefused(422, message, BUSINESS_RULE, **extra)
 
 
 def forbidden(message: str, **extra: str | list[str]) -> RequestRefused:

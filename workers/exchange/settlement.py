@@ -6,6 +6,7 @@ from decimal import ROUND_DOWN, Decimal
 from workers.exchange.accounts import QUANTUM, ZERO, ExchangeAccount, Fill
 from workers.exchange.checks import size_of
 from workers.exchange.clock import TradingSession
+from workers.exchange.groups import exits_beside, is_armed, others
 from workers.exchange.matching import match
 from workers.exchange.orders import WORKING, ExchangeOrder, ExchangeOrderStatus, ExchangeSide, OrderClass, TimeInForce
 from workers.exchange.venue import Venue
@@ -49,9 +50,12 @@ def activate(venue: Venue, order: ExchangeOrder, now_ns: int) -> None:
     if order.reject_later:
         finish(venue, order, ExchangeOrderStatus.REJECTED, now_ns)
         return
-    order.status = ExchangeOrderStatus.NEW
+    # The stop of a group is held while its take-profit is in the book.
+    order.status = ExchangeOrderStatus.HELD
+    if not is_armed(venue, order):
+        order.status = ExchangeOrderStatus.NEW
+        venue.add_event(order, "new", now_ns)
     venue.mark_changed(order, now_ns)
-    venue.add_event(order, "new", now_ns)
     match_now(venue, order, now_ns, arriving=True)
     _schedule_match(venue, order, now_ns)
     if order.status in WORKING and order.time_in_force in _ONE_SHOT and order.frozen_until_ns <= now_ns:
@@ -65,7 +69,7 @@ def match_now(venue: Venue, order: ExchangeOrder, now_ns: int, *, arriving: bool
     price = venue.price(order.symbol)
     if (
         price is None
-        or order.status not in WORKING
+        or not (order.status in WORKING or is_armed(venue, order))
         or order.frozen_until_ns > now_ns
         or not in_session(venue, order, now_ns)
     ):
@@ -75,6 +79,9 @@ def match_now(venue: Venue, order: ExchangeOrder, now_ns: int, *, arriving: bool
         order.triggered = found.triggered
         order.hwm = found.hwm
         order.stop_price = found.stop_price or order.stop_price
+        if order.status is ExchangeOrderStatus.HELD:
+            order.status = ExchangeOrderStatus.NEW
+            venue.add_event(order, "new", now_ns)
         venue.mark_changed(order, now_ns)
     if found.fill is not None:
         _fill(venue, order, found.fill, now_ns)
@@ -122,7 +129,7 @@ def change_session(venue: Venue, before: TradingSession, after: TradingSession, 
             _auction(venue, order, now_ns) if at_close else activate(venue, order, now_ns)
         elif order.status in WORKING and order.time_in_force is TimeInForce.DAY and _ends(order, before, after):
             finish(venue, order, ExchangeOrderStatus.EXPIRED, now_ns)
-        elif order.status in WORKING and after is TradingSession.REGULAR:
+        elif after is TradingSession.REGULAR:
             match_now(venue, order, now_ns)
 
 
@@ -171,6 +178,9 @@ def _fill(venue: Venue, order: ExchangeOrder, price: Decimal, now_ns: int) -> No
         venue.remove(order)
     else:
         account.release(order, held=min(order.held, qty), reserved=order.reserved * qty / remaining)
+        for other in exits_beside(venue, order):
+            other.qty = (other.qty or ZERO) - qty
+            venue.mark_changed(other, now_ns)
     venue.mark_changed(order, now_ns)
     venue.add_event(order, "fill" if fill.is_last else "partial_fill", now_ns, fill)
     if fill.is_last:
@@ -198,13 +208,12 @@ def _schedule_match(venue: Venue, order: ExchangeOrder, now_ns: int) -> None:
 
 def _after_end(venue: Venue, order: ExchangeOrder, now_ns: int) -> None:
     """Activate the legs of an entry that ended, or end the other orders of a group."""
-    parent = venue.orders[order.parent] if order.parent else order
-    if order is parent and order.order_class in {OrderClass.BRACKET, OrderClass.OTO} and order.filled_qty:
+    if order.parent is None and order.order_class in {OrderClass.BRACKET, OrderClass.OTO} and order.filled_qty:
         _activate_legs(venue, order, now_ns)
         return
-    for leg in (parent, *(venue.orders[each] for each in parent.legs)):
-        if leg is not order and leg.is_open:
-            finish(venue, leg, ExchangeOrderStatus.CANCELED, now_ns)
+    for other in others(venue, order):
+        if other.is_open:
+            finish(venue, other, ExchangeOrderStatus.CANCELED, now_ns)
 
 
 def _activate_legs(venue: Venue, parent: ExchangeOrder, now_ns: int) -> None:

@@ -15,7 +15,7 @@ _MOST_DECIMALS = 9
 #: Sums and products of numbers up to here keep their cents within the 28 digits of a `Decimal`.
 _MOST_DIGITS = 12
 _LEAST_EXPONENT = -18
-_CENT = Decimal("0.01")
+CENT = Decimal("0.01")
 _SUB_DOLLAR_TICK = Decimal("0.0001")
 _INTENTS = frozenset({"buy_to_open", "buy_to_close", "sell_to_open", "sell_to_close"})
 _LIMITED = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT})
@@ -117,7 +117,7 @@ def check_increment(price: Decimal | None, name: str, *, step: Decimal | None) -
     """Refuse a price that is no multiple of *step*; None: of a cent, or a hundredth of a cent below a dollar."""
     if price is None:
         return
-    if not is_multiple(price, step or (_CENT if price >= 1 else _SUB_DOLLAR_TICK)):
+    if not is_multiple(price, step or (CENT if price >= 1 else _SUB_DOLLAR_TICK)):
         detail = "sub-penny increment does not fulfill minimum pricing criteria"
         raise rule(f"invalid {name} {plain(price)}. {detail}")
 
@@ -163,7 +163,8 @@ def _check_prices(ticket: Ticket) -> None:
             raise bad_parameter(f"{name} must be > 0")
     if ticket.type is OrderType.STOP_LIMIT and (ticket.limit_price is None or ticket.stop_price is None):
         raise bad_parameter("stop limit orders require both stop and limit price")
-    if limited and ticket.limit_price is None:
+    # The limit price of an OCO is its take-profit.
+    if limited and ticket.limit_price is None and ticket.order_class is not OrderClass.OCO:
         raise bad_parameter("limit orders require a limit price")
     if stopped and ticket.stop_price is None:
         raise bad_parameter("stop orders require a stop price")

@@ -16,7 +16,8 @@ from workers.exchange.checks import (
     find_asset,
     reserve,
 )
-from workers.exchange.legs import add_legs, check_legs
+from workers.exchange.groups import is_armed
+from workers.exchange.legs import add_legs, check_base_price, check_legs
 from workers.exchange.order_terms import check_terms
 from workers.exchange.orders import WORKING, ExchangeOrder, ExchangeOrderStatus, OrderClass, OrderType, TimeInForce
 from workers.exchange.refusals import RequestRefused, bad_parameter, rule
@@ -53,6 +54,7 @@ def submit(
     asset = find_asset(venue, ticket.symbol)
     check_terms(venue, ticket, asset, now_ns)
     ticket = check_legs(ticket)
+    check_base_price(venue, ticket, asset.symbol)
     check_account(account, ticket, asset)
     check_wash_trade(account, ticket, asset.symbol)
     reservation = reserve(venue, account, ticket, asset)
@@ -85,7 +87,7 @@ def replace_order(
     venue: Venue, account: ExchangeAccount, order: ExchangeOrder, body: Mapping[str, Any], now_ns: int
 ) -> ExchangeOrder:
     """Replace *order* by one with other terms, or refuse that. After a refusal the old order stays as it is."""
-    _check_replaceable(order, body)
+    _check_replaceable(venue, order, body)
     asset = find_asset(venue, order.symbol)
     ticket = _changed(order, body)
     check_terms(venue, ticket, asset, now_ns)
@@ -170,10 +172,10 @@ def _apply_faults(order: ExchangeOrder, faults: OrderFaults, now_ns: int) -> Non
         order.frozen_until_ns = FOR_EVER if forever else now_ns + int(faults.no_fill_s * _NANO)
 
 
-def _check_replaceable(order: ExchangeOrder, body: Mapping[str, Any]) -> None:
+def _check_replaceable(venue: Venue, order: ExchangeOrder, body: Mapping[str, Any]) -> None:
     if not order.is_open:
         raise rule("unable to replace order, order is not open")
-    if order.status not in WORKING:
+    if order.status not in WORKING and not is_armed(venue, order):
         raise rule(f"cannot replace order in {order.status} status")
     if order.notional is not None:
         raise rule("notional orders cannot be replaced")

@@ -151,6 +151,6 @@ def test_a_bracket_exits_at_its_profit_and_drops_its_stop(client: Client, exchan
     exits = {leg.type: leg.status for leg in client().get_order_by_id(placed.id).legs}
 
     assert held == [OrderStatus.HELD] * 2
-    assert set(working.values()) == {OrderStatus.NEW}
+    assert working == {"limit": OrderStatus.NEW, "stop": OrderStatus.HELD}
     assert exits == {"limit": OrderStatus.FILLED, "stop": OrderStatus.CANCELED}
     assert client().get_all_positions() == []
