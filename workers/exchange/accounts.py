@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
+from workers.exchange.account_records import EquityPoint, Watchlist
 from workers.exchange.orders import ExchangeOrder, ExchangeSide
 
 DEFAULT_CASH = Decimal(100_000)
@@ -95,6 +96,8 @@ class ExchangeAccount:
     cash: Decimal = DEFAULT_CASH
     last_equity: Decimal = DEFAULT_CASH
     last_maintenance: Decimal = ZERO
+    #: What was paid in so far, less what was paid out.
+    contributed: Decimal = DEFAULT_CASH
     #: Fees paid so far, in dollars at the price of their fill.
     fees: Decimal = ZERO
     #: Every request of it is answered with 401.
@@ -114,6 +117,9 @@ class ExchangeAccount:
     )
     fills: list[Fill] = field(default_factory=list)
     transfers: list[ExchangeTransfer] = field(default_factory=list)
+    #: The equity over time, oldest first, without points that repeat the one before.
+    points: list[EquityPoint] = field(default_factory=list)
+    watchlists: list[Watchlist] = field(default_factory=list)
     #: Quantity held back by open orders, by symbol and side.
     held: defaultdict[tuple[str, ExchangeSide], Decimal] = field(default_factory=lambda: defaultdict(Decimal))
     #: Buying power held back by open orders on shares, and on coins.

@@ -189,13 +189,14 @@ def asset_json(asset: ListedAsset) -> dict[str, Any]:
         "marginable": not asset.is_crypto,
         "maintenance_margin_requirement": 100 if asset.is_crypto else 30,
         "margin_requirement_long": "100" if asset.is_crypto else "30",
-        "margin_requirement_short": "0" if asset.is_crypto else "30",
+        "margin_requirement_short": "100" if asset.is_crypto else "30",
         "shortable": asset.shortable,
         "easy_to_borrow": asset.shortable,
-        "borrow_status": "easy_to_borrow" if asset.shortable else "",
         "fractionable": asset.fractionable,
         "attributes": _attributes(asset),
     }
+    if not asset.is_crypto:
+        body["borrow_status"] = "easy_to_borrow" if asset.shortable else "hard_to_borrow"
     for name in ("min_order_size", "min_trade_increment", "price_increment"):
         value = getattr(asset, name)
         if value is not None:

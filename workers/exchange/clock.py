@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import assert_never
 
-from workers.exchange.trading_days import NEW_YORK, trading_day, trading_day_after
+from workers.exchange.trading_days import NEW_YORK, next_closing, next_opening, trading_day
 
 
 class ClockMode(StrEnum):
@@ -54,19 +54,11 @@ class SessionClock:
 
     def next_open(self, now: datetime) -> datetime:
         """Return when the next regular session begins, by the calendar."""
-        shown = self.shown(now)
-        today = trading_day(shown.date())
-        if today is not None and shown < today.opens:
-            return today.opens
-        return trading_day_after(shown.date()).opens
+        return next_opening(self.shown(now))
 
     def next_close(self, now: datetime) -> datetime:
         """Return when the current or next regular session ends, by the calendar."""
-        shown = self.shown(now)
-        today = trading_day(shown.date())
-        if today is not None and shown < today.closes:
-            return today.closes
-        return trading_day_after(shown.date()).closes
+        return next_closing(self.shown(now))
 
     def day_ends(self, now: datetime) -> datetime:
         """Return when a `day` order placed now expires, in real UTC time."""

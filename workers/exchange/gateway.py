@@ -38,8 +38,8 @@ TRANSPORT = "tradewire.transport"
 _NANO = 1_000_000_000
 _TOO_MANY = Reply(status=429, json={"message": "too many requests."})
 _READS = frozenset({FaultTarget.LOOKUP, FaultTarget.LIST})
-#: The trading API with the market data of shares, and the market data of coins.
-_PREFIXES = ("/v2/", "/v1beta3/")
+#: The trading API with the market data of shares, its clocks, and the market data of coins.
+_PREFIXES = ("/v2/", "/v3/", "/v1beta3/")
 
 
 class Gateway:

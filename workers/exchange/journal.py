@@ -15,6 +15,7 @@ from typing import IO, Any, TypeVar
 from pydantic import TypeAdapter
 
 from pipeline.model.errors import NotPossible
+from workers.exchange.account_records import EquityPoint
 from workers.exchange.accounts import ExchangeAccount, ExchangePosition, ExchangeTransfer, Fill
 from workers.exchange.orders import ExchangeOrder
 from workers.exchange.venue import Changes, Venue
@@ -31,13 +32,14 @@ CREATE TABLE IF NOT EXISTS positions (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS fills (seq INTEGER PRIMARY KEY, body TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS transfers (seq INTEGER PRIMARY KEY, body TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS equity (seq INTEGER PRIMARY KEY, body TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS prices (
     symbol TEXT PRIMARY KEY, pinned TEXT, last TEXT, previous TEXT
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 _Value = TypeVar("_Value")
-_TABLES = ("accounts", "orders", "positions", "fills", "transfers", "prices", "settings")
+_TABLES = ("accounts", "orders", "positions", "fills", "transfers", "equity", "prices", "settings")
 _ORDER = """
 INSERT INTO orders (seq, id, account, client_order_id, body) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT (seq) DO UPDATE SET body = excluded.body
@@ -45,9 +47,11 @@ ON CONFLICT (seq) DO UPDATE SET body = excluded.body
 _ORDERS = TypeAdapter(ExchangeOrder)
 _FILLS = TypeAdapter(Fill)
 _TRANSFERS = TypeAdapter(ExchangeTransfer)
-_ACCOUNT_AMOUNTS = ("cash", "last_equity", "last_maintenance", "fees")
+_POINTS = TypeAdapter(EquityPoint)
+_ACCOUNT_AMOUNTS = ("cash", "last_equity", "last_maintenance", "contributed", "fees")
 _ACCOUNT_REST = (
-    "secret_hash", "created_ns", "refused", "trading_blocked", "shorting_enabled", "liquidation_only", "configurations"
+    "secret_hash", "created_ns", "refused", "trading_blocked", "shorting_enabled", "liquidation_only",
+    "configurations", "watchlists",
 )  # fmt: skip
 
 
@@ -97,6 +101,9 @@ class ExchangeJournal:
         for (body,) in self._db.execute("SELECT body FROM transfers ORDER BY seq"):
             transfer = _TRANSFERS.validate_json(body)
             venue.accounts[transfer.account].transfers.append(transfer)
+        for (body,) in self._db.execute("SELECT body FROM equity ORDER BY seq"):
+            point = _POINTS.validate_json(body)
+            venue.accounts[point.account].points.append(point)
         for symbol, *prices in self._db.execute("SELECT symbol, pinned, last, previous FROM prices"):
             for known, price in zip((venue.pinned, venue.last, venue.previous), prices, strict=True):
                 if price is not None:
@@ -131,6 +138,7 @@ class ExchangeJournal:
                 self._db.execute("INSERT OR REPLACE INTO positions VALUES (?, ?, ?, ?, ?)", row)
         many("INSERT INTO fills (body) VALUES (?)", [(_json(_FILLS, fill),) for fill in changes.fills])
         many("INSERT INTO transfers (body) VALUES (?)", [(_json(_TRANSFERS, each),) for each in changes.transfers])
+        many("INSERT INTO equity (body) VALUES (?)", [(_json(_POINTS, each),) for each in changes.points])
         prices = [
             (s, _text(venue.pinned.get(s)), _text(venue.last.get(s)), _text(venue.previous.get(s)))
             for s in changes.prices
@@ -154,7 +162,7 @@ def _account_row(account: ExchangeAccount) -> str:
 
 def _account(key: str, body: str) -> ExchangeAccount:
     row: dict[str, Any] = json.loads(body)
-    return ExchangeAccount(key=key, **row | {name: Decimal(row[name]) for name in _ACCOUNT_AMOUNTS})
+    return ExchangeAccount(key=key, **row | {name: Decimal(row[name]) for name in _ACCOUNT_AMOUNTS if name in row})
 
 
 def _lock(path: Path) -> IO[str]:

@@ -59,9 +59,7 @@ def _check_stop(ticket: Ticket, market: Decimal | None) -> None:
     sells = ticket.side is ExchangeSide.SELL
     if stop >= market if sells else stop <= market:
         side = "less" if sells else "greater"
-        raise rule(
-            f"stop price must be {side} than current price", market_price=plain(market), stop_price=plain(stop)
-        )
+        raise rule(f"stop price must be {side} than current price", market_price=plain(market), stop_price=plain(stop))
 
 
 def _check_crypto(ticket: Ticket) -> None:

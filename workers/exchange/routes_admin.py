@@ -74,6 +74,7 @@ class Admin:
         account = venue.accounts.get(body.key) or venue.open_account(body.key, time.time_ns())
         if body.cash is not None:
             account.last_equity += body.cash - account.cash
+            account.contributed += body.cash - account.cash
             account.cash = body.cash
         for name in ("last_equity", "refused", "trading_blocked", "shorting_enabled", "liquidation_only"):
             if getattr(body, name) is not None:

@@ -14,11 +14,13 @@ def assets(call: Call) -> Reply:
     """`GET /v2/assets`."""
     query = call.query
     found = [asset_json(asset) for asset in call.venue.assets.listed()]
-    for parameter, name in (("status", "status"), ("asset_class", "class"), ("exchange", "exchange")):
-        if query.get(parameter):
-            found = [each for each in found if each[name] == query[parameter]]
-    for attribute in filter(None, query.get("attributes", "").split(",")):
-        found = [each for each in found if attribute in each["attributes"]]
+    wanted = {"status": query.get("status"), "class": query.get("asset_class") or "us_equity"}
+    for name, value in (wanted | {"exchange": query.get("exchange")}).items():
+        if value:
+            found = [each for each in found if each[name] == value]
+    attributes = set(filter(None, query.get("attributes", "").split(",")))
+    if attributes:
+        found = [each for each in found if attributes & set(each["attributes"])]
     return Reply(json=found)
 
 
@@ -38,7 +40,7 @@ def clock(call: Call) -> Reply:
 
 def calendar(call: Call) -> Reply:
     """`GET /v2/calendar` from *start* to *end*."""
-    first, last = _day(call, "start", FIRST_DAY), _day(call, "end", LAST_DAY)
+    first, last = day_of(call, "start", FIRST_DAY), day_of(call, "end", LAST_DAY)
     day, end = max(first, FIRST_DAY), min(last, LAST_DAY)
     found = []
     while day <= end:
@@ -49,7 +51,8 @@ def calendar(call: Call) -> Reply:
     return Reply(json=found)
 
 
-def _day(call: Call, name: str, default: date) -> date:
+def day_of(call: Call, name: str, default: date) -> date:
+    """Return the day of a query parameter, *default* when absent; refuse what is not a day."""
     text = call.query.get(name)
     try:
         return date.fromisoformat(text[:10]) if text else default

@@ -140,7 +140,8 @@ def _matches(call: Call, order: ExchangeOrder, *, nested: bool) -> bool:
         return False
     if query.get("side") and order.side != query["side"]:
         return False
-    if query.get("asset_class") and order.is_crypto != (query["asset_class"] == "crypto"):
+    classes = query.get("asset_class", "").split(",")
+    if classes != [""] and not {"all", "crypto" if order.is_crypto else "us_equity"} & set(classes):
         return False
     symbols = query.get("symbols")
     if symbols and order.symbol not in symbols.split(",") and order.symbol.replace("/", "") not in symbols.split(","):

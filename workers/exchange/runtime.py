@@ -9,6 +9,7 @@ from typing import Any
 
 from pipeline.model.errors import NotPossible
 from workers.exchange.clock import ClockMode, TradingSession
+from workers.exchange.equity import end_day, record_equity
 from workers.exchange.faults import FaultPlan
 from workers.exchange.journal import ExchangeJournal
 from workers.exchange.settlement import advance, change_session, reprice, settle_routing
@@ -21,6 +22,7 @@ _CURSOR = "cursor"
 _UNWRITABLE = "the exchange's journal cannot be written"
 #: How often to check whether the market has opened or closed.
 _SESSION_CHECK_EVERY_S = 0.1
+_MINUTE_NS = 60_000_000_000
 #: A clock that is set forward stops this long after each opening and closing.
 _JUST_AFTER = timedelta(milliseconds=1)
 
@@ -96,7 +98,7 @@ class ExchangeRuntime:
         now_ns = time.time_ns()
         self.cursor += 1
         venue = self.venue
-        self._end_day()
+        end_day(self.venue, time.time_ns())
         closes = self.tape.closes(self.cursor)
         for symbol in {*venue.last, *venue.pinned, *closes}:
             price = venue.price(symbol)
@@ -179,17 +181,8 @@ class ExchangeRuntime:
             before, self._session = self._session, session
             # With bars, each bar ends a day instead.
             if before is TradingSession.CLOSED and self.tape is None:
-                self._end_day()
+                end_day(self.venue, time.time_ns())
             change_session(self.venue, before, session, now_ns)
-
-    def _end_day(self) -> None:
-        """Make the current equity of every account its equity of the day before."""
-        venue = self.venue
-        for account in venue.accounts.values():
-            if account.positions or account.last_equity != account.cash:
-                sums = venue.totals(account)
-                account.last_equity, account.last_maintenance = sums.equity, sums.maintenance_margin
-                venue.changes.accounts[account.key] = account
 
     def _flush(self) -> None:
         waiting, self._flushed = self._flushed, None
@@ -197,7 +190,7 @@ class ExchangeRuntime:
         try:
             if changes:
                 self._journal.write(changes, self.venue)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - without a journal no answer would be true, whatever the cause
             self.failure = error
             self.stopping.set()
             if waiting is not None and not waiting.done():
@@ -238,7 +231,12 @@ class ExchangeRuntime:
                 await self._pace_changed.wait()
 
     async def _watch_sessions(self) -> None:
+        minute = 0
         while True:
             await asyncio.sleep(_SESSION_CHECK_EVERY_S)
             self.check_session()
+            now_ns = time.time_ns()
+            if now_ns // _MINUTE_NS != minute:
+                minute = now_ns // _MINUTE_NS
+                record_equity(self.venue, now_ns)
             self._flush_soon()

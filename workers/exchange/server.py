@@ -24,15 +24,24 @@ from workers.exchange.routes_account import ROUTES as ACCOUNT_ROUTES
 from workers.exchange.routes_activities import ROUTES as ACTIVITY_ROUTES
 from workers.exchange.routes_admin import Admin
 from workers.exchange.routes_bars import bars_routes
+from workers.exchange.routes_history import ROUTES as HISTORY_ROUTES
 from workers.exchange.routes_market import ROUTES as MARKET_ROUTES
+from workers.exchange.routes_markets import ROUTES as CALENDAR_ROUTES
 from workers.exchange.routes_orders import ROUTES as ORDER_ROUTES
 from workers.exchange.routes_prices import ROUTES as PRICE_ROUTES
+from workers.exchange.routes_watchlists import ROUTES as WATCHLIST_ROUTES
 from workers.exchange.runtime import ExchangeRuntime
 from workers.exchange.stream import TradeUpdateHub
 from workers.exchange.tape import Tape
 from workers.exchange.venue import Venue
 
 log = structlog.get_logger(__name__)
+
+#: The routes of the trading API and of market data.
+ROUTES = [
+    *ORDER_ROUTES, *ACCOUNT_ROUTES, *ACTIVITY_ROUTES, *HISTORY_ROUTES, *WATCHLIST_ROUTES, *MARKET_ROUTES,
+    *CALENDAR_ROUTES, *PRICE_ROUTES,
+]  # fmt: skip
 
 
 def serve(
@@ -74,7 +83,7 @@ def build_app(runtime: ExchangeRuntime) -> ASGIApp:
     others = Router([*streams, *bars_routes(runtime), *Admin(runtime).routes()])
     return Gateway(
         runtime=runtime,
-        routes=[*ORDER_ROUTES, *ACCOUNT_ROUTES, *ACTIVITY_ROUTES, *MARKET_ROUTES, *PRICE_ROUTES],
+        routes=ROUTES,
         others=others,
     )
 

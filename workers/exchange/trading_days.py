@@ -58,6 +58,18 @@ def trading_day_after(day: date) -> TradingDay:
             return session
 
 
+def next_opening(shown: datetime) -> datetime:
+    """Return when the first regular session after *shown*, a time in New York, begins."""
+    today = trading_day(shown.date())
+    return today.opens if today is not None and shown < today.opens else trading_day_after(shown.date()).opens
+
+
+def next_closing(shown: datetime) -> datetime:
+    """Return when the regular session of *shown*, a time in New York, or the next one ends."""
+    today = trading_day(shown.date())
+    return today.closes if today is not None and shown < today.closes else trading_day_after(shown.date()).closes
+
+
 def session_changes(after: datetime, until: datetime) -> Iterator[datetime]:
     """Yield the times in New York at which a session begins or ends, after *after* and until *until* inclusive."""
     after, until = after.astimezone(NEW_YORK), until.astimezone(NEW_YORK)
@@ -70,11 +82,14 @@ def session_changes(after: datetime, until: datetime) -> Iterator[datetime]:
         day += _DAY
 
 
+def settlement_day(session: TradingDay) -> date:
+    """Return the day on which the trades of *session* settle."""
+    settled = trading_day_after(session.date).date
+    return settled if session.date >= _T_PLUS_1 else trading_day_after(settled).date
+
+
 def calendar_day(session: TradingDay) -> dict[str, str]:
     """Return *session* as `/v2/calendar` writes it."""
-    settled = trading_day_after(session.date).date
-    if session.date < _T_PLUS_1:
-        settled = trading_day_after(settled).date
     opens, closes = session.extended
     return {
         "date": session.date.isoformat(),
@@ -82,7 +97,7 @@ def calendar_day(session: TradingDay) -> dict[str, str]:
         "close": session.close_time.strftime("%H:%M"),
         "session_open": opens.strftime("%H%M"),
         "session_close": closes.strftime("%H%M"),
-        "settlement_date": settled.isoformat(),
+        "settlement_date": settlement_day(session).isoformat(),
     }
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from workers.exchange.account_records import EquityPoint
 from workers.exchange.accounts import ExchangeAccount, ExchangeTransfer, Fill
 from workers.exchange.assets import AssetList, asset_id
 from workers.exchange.clock import SessionClock
@@ -37,6 +38,7 @@ class Changes:
     positions: set[tuple[str, str]] = field(default_factory=set)
     fills: list[Fill] = field(default_factory=list)
     transfers: list[ExchangeTransfer] = field(default_factory=list)
+    points: list[EquityPoint] = field(default_factory=list)
     prices: set[str] = field(default_factory=set)
     settings: dict[str, str] = field(default_factory=dict)
     events: list[TradeUpdate] = field(default_factory=list)
@@ -46,8 +48,8 @@ class Changes:
     def __bool__(self) -> bool:
         """Return whether anything must be written, published or done later."""
         return bool(
-            self.accounts or self.orders or self.positions or self.fills or self.transfers or self.prices
-            or self.settings or self.events or self.advance_later
+            self.accounts or self.orders or self.positions or self.fills or self.transfers or self.points
+            or self.prices or self.settings or self.events or self.advance_later
         )  # fmt: skip
 
 
@@ -113,6 +115,7 @@ class Venue:
     def move_cash(self, account: ExchangeAccount, amount: Decimal, at_ns: int, *, day_only: bool = False) -> None:
         """Pay *amount* in, or out below zero. The equity of the day before does not change."""
         account.cash += amount
+        account.contributed += amount
         transfer = ExchangeTransfer(
             id=str(uuid.uuid4()), account=account.key, amount=amount, at_ns=at_ns, day_only=day_only
         )  # fmt: skip

@@ -177,15 +177,7 @@ def position_json(account: ExchangeAccount, position: ExchangePosition, asset: L
     """Return one position at *price*; *previous* is the price of the bar before."""
     value, cost = position.qty * price, position.cost
     gain, today = value - cost, position.qty * (price - previous)
-    return {
-        "asset_id": asset.id,
-        "symbol": asset.position_symbol,
-        "exchange": asset.exchange,
-        "asset_class": asset.asset_class,
-        "asset_marginable": not asset.is_crypto,
-        "qty": plain(position.qty),
-        "qty_available": plain(account.available(position.symbol).copy_sign(position.qty)),
-        "side": "long" if position.qty > 0 else "short",
+    dollars = {
         "avg_entry_price": six_decimals(position.average),
         "market_value": six_decimals(value),
         "cost_basis": six_decimals(cost),
@@ -196,5 +188,18 @@ def position_json(account: ExchangeAccount, position: ExchangePosition, asset: L
         "current_price": plain(price),
         "lastday_price": plain(previous),
         "change_today": six_decimals(price / previous - 1 if previous else ZERO),
-        **dict.fromkeys(("swap_rate", "avg_entry_swap_rate", "prev_swap_rate", "usd")),
+    }
+    return {
+        "asset_id": asset.id,
+        "symbol": asset.position_symbol,
+        "exchange": asset.exchange,
+        "asset_class": asset.asset_class,
+        "asset_marginable": not asset.is_crypto,
+        "qty": plain(position.qty),
+        "qty_available": plain(account.available(position.symbol).copy_sign(position.qty)),
+        "side": "long" if position.qty > 0 else "short",
+        **dollars,
+        # The account's currency is the dollar.
+        **dict.fromkeys(("swap_rate", "avg_entry_swap_rate", "prev_swap_rate"), "1"),
+        "usd": dollars,
     }

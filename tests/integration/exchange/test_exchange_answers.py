@@ -9,7 +9,7 @@ import httpx
 from alpaca.trading.client import TradingClient
 from websockets.sync.client import connect
 
-from tests.exchange_client import build_client, refused, refused_order
+from tests.exchange_client import build_client, limit, refused, refused_order
 from tests.exchange_fixtures import ExchangeProcess
 
 _KEYS = {"APCA-API-KEY-ID": "key", "APCA-API-SECRET-KEY": "secret"}
@@ -36,10 +36,33 @@ def test_the_stream_is_also_served_under_the_address_of_the_old_sdk(exchange_pro
 def test_assets_can_be_listed_by_their_attributes(exchange_process: ExchangeProcess) -> None:
     exchange_process.admin("assets", {"AAPL": {"fractional_eh": False}})
     raw: Any = build_client(exchange_process, raw=True)
-    found = {each["symbol"] for each in raw.get("/assets", {"attributes": "fractional_eh_enabled,has_options"})}
 
-    assert "MSFT" in found
-    assert not found & {"AAPL", "BTC/USD"}
+    def found(**query: str) -> set[str]:
+        return {each["symbol"] for each in raw.get("/assets", query)} & {"AAPL", "MSFT", "BTC/USD"}
+
+    assert found(attributes="fractional_eh_enabled") == {"MSFT"}
+    assert found(attributes="fractional_eh_enabled,has_options") == {"AAPL", "MSFT"}
+    assert found(attributes="ipo") == set()
+
+
+def test_assets_are_shares_where_no_class_is_asked_for(exchange_process: ExchangeProcess) -> None:
+    raw: Any = build_client(exchange_process, raw=True)
+
+    assert {each["class"] for each in raw.get("/assets", {})} == {"us_equity"}
+    assert {each["class"] for each in raw.get("/assets", {"asset_class": "crypto"})} == {"crypto"}
+
+
+def test_orders_can_be_listed_by_several_asset_classes(exchange_process: ExchangeProcess) -> None:
+    raw: Any = build_client(exchange_process, raw=True)
+    raw.submit_order(limit("AAPL", 1, "buy", 10))
+    raw.submit_order(limit("BTC/USD", 1, "buy", 1000, time_in_force="gtc"))
+
+    def found(classes: str) -> set[str]:
+        return {each["symbol"] for each in raw.get("/orders", {"status": "all", "asset_class": classes})}
+
+    assert found("us_equity") == {"AAPL"}
+    assert found("us_option,crypto") == {"BTC/USD"}
+    assert found("us_equity,crypto") == found("all") == {"AAPL", "BTC/USD"}
 
 
 def test_only_listed_tickers_exist_where_that_is_asked_for(start_exchange: Callable[..., ExchangeProcess]) -> None:

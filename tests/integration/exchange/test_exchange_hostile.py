@@ -100,7 +100,7 @@ def test_a_journal_that_cannot_be_written_ends_the_exchange(own_exchange: Exchan
     kept = broker.submit_order(limit("AAPL", 1, "buy", 100))
     resource.prlimit(own_exchange.pid, resource.RLIMIT_FSIZE, (0, 0))
 
-    with pytest.raises(OSError, match="aborted|reset|disconnected"):
+    with pytest.raises(OSError, match=r"aborted|reset|disconnected"):
         broker.submit_order(limit("AAPL", 2, "buy", 100))
     until(lambda: not own_exchange.running, 5)
     own_exchange.restart()

@@ -1,59 +1,152 @@
-"""Every answer of the paper exchange has every field of the broker's published schema."""
+"""Every answer of every route of the paper exchange is valid by the broker's OpenAPI document."""
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from jsonschema_rs import Draft202012Validator
+
 from tests.exchange_client import build_client, ended, limit
 from tests.exchange_fixtures import ExchangeProcess
+from workers.exchange.fault_effects import is_market_data
+from workers.exchange.server import ROUTES
 
-_ORDER = {
-    "id", "client_order_id", "created_at", "updated_at", "submitted_at", "filled_at", "expired_at",
-    "expires_at", "canceled_at", "failed_at", "replaced_at", "replaced_by", "replaces", "asset_id",
-    "symbol", "asset_class", "notional", "qty", "filled_qty", "filled_avg_price", "order_class",
-    "order_type", "type", "side", "position_intent", "time_in_force", "limit_price", "stop_price", "status",
-    "extended_hours", "legs", "trail_percent", "trail_price", "hwm", "ratio_qty",
-}  # fmt: skip
-_ACCOUNT = {
-    "account_blocked", "account_number", "accrued_fees", "balance_asof", "buying_power", "cash",
-    "created_at", "crypto_status", "currency", "equity", "id", "initial_margin", "intraday_adjustments",
-    "last_equity", "last_maintenance_margin", "long_market_value", "maintenance_margin", "multiplier",
-    "non_marginable_buying_power", "options_approved_level", "options_buying_power",
-    "options_trading_level", "pending_reg_taf_fees", "pending_transfer_in", "pending_transfer_out",
-    "portfolio_value", "regt_buying_power", "short_market_value", "shorting_enabled", "sma", "status",
-    "trade_suspended_by_user", "trading_blocked", "transfers_blocked",
-}  # fmt: skip
-_POSITION = {
-    "asset_class", "asset_id", "asset_marginable", "avg_entry_price", "avg_entry_swap_rate", "change_today",
-    "cost_basis", "current_price", "exchange", "lastday_price", "market_value", "prev_swap_rate", "qty",
-    "qty_available", "side", "swap_rate", "symbol", "unrealized_intraday_pl", "unrealized_intraday_plpc",
-    "unrealized_pl", "unrealized_plpc", "usd",
-}  # fmt: skip
-_ASSET = {
-    "attributes", "borrow_status", "class", "cusip", "easy_to_borrow", "exchange", "fractionable", "id",
-    "maintenance_margin_requirement", "margin_requirement_long", "margin_requirement_short", "marginable",
-    "name", "shortable", "status", "symbol", "tradable",
-}  # fmt: skip
-_FILL = {
-    "activity_type", "cum_qty", "id", "leaves_qty", "order_id", "order_status", "price", "qty", "side",
-    "symbol", "transaction_time", "type",
-}  # fmt: skip
-_DAY = {
-    "date", "open", "close", "session_open", "session_close", "settlement_date",
-}  # fmt: skip
+_OPENAPI = json.loads((Path(__file__).parents[2] / "payloads" / "alpaca-openapi.json").read_text())
+_KEYS = {"APCA-API-KEY-ID": "key", "APCA-API-SECRET-KEY": "secret"}
+_WITH_EVERY_FIELD = ("Account", "Order", "Position", "Assets", "TradingActivities", "PortfolioHistory", "calendar_day")
+#: Fields that only other products have: lunch breaks, options and names that we do not know.
+_NOT_OURS = {"lunch_start", "lunch_end"}
 
 
-def test_every_answer_has_every_field_of_the_schema(exchange_process: ExchangeProcess) -> None:
-    raw = build_client(exchange_process, raw=True)
-    order = raw.submit_order(limit("AAPL", 1, "buy", 100))
-    ended(build_client(exchange_process), build_client(exchange_process).get_order_by_id(order["id"]))
+class Caller:
+    """Call routes, check that each answer is valid, and remember which routes were called."""
 
-    assert _ORDER - set(order) == set()
-    assert _ACCOUNT - set(raw.get_account()) == set()
-    assert _POSITION - set(raw.get_all_positions()[0]) == set()
-    assert _ASSET - set(raw.get_asset("AAPL")) == set()
-    assert {"min_order_size", "min_trade_increment", "price_increment"} - set(raw.get_asset("BTCUSD")) == set()
-    assert set(raw.get("/account/activities/FILL")[0]) == _FILL
-    assert set(raw.get_clock()) == {"timestamp", "is_open", "next_open", "next_close"}
-    assert set(raw.get_calendar()[0]) == _DAY
+    def __init__(self, client: httpx.Client) -> None:
+        self._client = client
+        self.called: set[str] = set()
+
+    def __call__(self, route: str, body: Any = None, query: dict[str, str] | None = None, **path: str) -> Any:
+        method, template = route.split(" ")
+        answer = self._client.request(method, template.format(**path), json=body, params=query)
+        assert answer.is_success, answer.text
+        self.called.add(route)
+        if answer.status_code == 204:
+            return None
+        schema = _OPENAPI["answers"].get(route) or _OPENAPI["answers"][route.format(kind=path.get("kind", ""))]
+        errors = Draft202012Validator(schema | {"$defs": _OPENAPI["$defs"]}, validate_formats=True).iter_errors(
+            answer.json()
+        )
+        assert [f"{route} {list(error.instance_path)}: {error.message}" for error in errors] == []
+        return answer.json()
+
+
+@pytest.fixture
+def call(exchange_process: ExchangeProcess) -> Iterator[Caller]:
+    exchange_process.admin("prices", {"AAPL": "100", "MSFT": "200", "BTC/USD": "60000"})
+    with httpx.Client(base_url=exchange_process.url, headers=_KEYS, trust_env=False) as client:
+        yield Caller(client)
+
+
+def test_every_answer_of_every_route_is_valid(call: Caller, exchange_process: ExchangeProcess) -> None:
+    _trade(call, exchange_process)
+    _read_the_account(call, exchange_process)
+    _read_the_market(call)
+    _keep_watchlists(call)
+    for route in ("DELETE /v2/positions/{symbol}", "DELETE /v2/orders/{order_id}"):
+        placed = call("GET /v2/orders")
+        call(route, symbol="MSFT", order_id=placed[0]["id"])
+    call("DELETE /v2/orders")
+    call("DELETE /v2/positions", query={"cancel_orders": "true"})
+
+    routes = {
+        f"{method} {re.sub(r':path}', '}', route.path)}"
+        for route in ROUTES
+        for method in route.methods or ()
+        if method != "HEAD" and not is_market_data(route.path)
+    }
+    assert routes - {"GET /v2/account/activities"} == {
+        re.sub(r"{kind}", "{activity_type}", route) for route in call.called
+    }
+
+
+def _trade(call: Caller, exchange: ExchangeProcess) -> None:
+    typed = build_client(exchange)
+    for symbol, price, qty in (("AAPL", 100, 4), ("MSFT", 200, 1), ("BTC/USD", 60000, 0.01)):
+        terms = {"time_in_force": "gtc"} if "/" in symbol else {}
+        ended(typed, typed.submit_order(limit(symbol, qty, "buy", price, **terms)))
+    order = {"symbol": "AAPL", "qty": "2", "side": "buy", "type": "limit", "limit_price": "90", "time_in_force": "gtc"}
+    legs = {"take_profit": {"limit_price": "120"}, "stop_loss": {"stop_price": "80"}}
+    bracket = call("POST /v2/orders", order | legs | {"order_class": "bracket"})
+    ended(typed, typed.get_order_by_id(bracket["id"]), "new")
+    call("POST /v2/orders", order | {"qty": None, "notional": "50", "time_in_force": "day", "limit_price": "10"})
+    call("GET /v2/orders", query={"status": "all", "nested": "true"})
+    call("GET /v2/orders/{order_id}", order_id=bracket["id"])
+    call("GET /v2/orders:by_client_order_id", query={"client_order_id": bracket["client_order_id"]})
+    call("PATCH /v2/orders/{order_id}", {"limit_price": "91"}, order_id=bracket["id"])
+
+
+def _read_the_account(call: Caller, exchange: ExchangeProcess) -> None:
+    exchange.admin("accounts", {"key": "key", "deposit": "5"})
+    exchange.admin("accounts", {"key": "key", "deposit": "7", "deposit_day_only": True})
+    call("GET /v2/account")
+    for kind in ("FILL", "CSD"):
+        assert call("GET /v2/account/activities/{kind}", kind=kind)
+    call("PATCH /v2/account/configurations", call("GET /v2/account/configurations"))
+    for frame in ("1Min", "1D"):
+        call("GET /v2/account/portfolio/history", query={"period": "1D", "timeframe": frame, "cashflow_types": "ALL"})
+    assert len(call("GET /v2/positions")) == 3
+    for symbol in ("AAPL", "BTCUSD"):
+        call("GET /v2/positions/{symbol}", symbol=symbol)
+
+
+def _read_the_market(call: Caller) -> None:
+    for asset_class in ("us_equity", "crypto"):
+        assert call("GET /v2/assets", query={"asset_class": asset_class})
+    for symbol in ("AAPL", "BTC/USD"):
+        call("GET /v2/assets/{symbol}", symbol=symbol)
+    call("GET /v2/calendar", query={"start": "2026-11-23", "end": "2026-11-28"})
+    call("GET /v2/clock")
+    call("GET /v3/clock")
+    call("GET /v3/calendar/{market}", market="NYSE")
+
+
+def _keep_watchlists(call: Caller) -> None:
+    call("POST /v2/watchlists", {"name": "a", "symbols": ["AAPL"]})
+    made = call("POST /v2/watchlists", {"name": "b", "symbols": ["AAPL", "BTC/USD"]})
+    call("GET /v2/watchlists")
+    for path, query in (("/v2/watchlists/{watchlist_id}", {}), ("/v2/watchlists:by_name", {"name": "b"})):
+        call(f"GET {path}", query=query, watchlist_id=made["id"])
+        call(f"PUT {path}", {"symbols": ["MSFT"]}, query, watchlist_id=made["id"])
+        call(f"POST {path}", {"symbol": "TSLA"}, query, watchlist_id=made["id"])
+    call("DELETE /v2/watchlists/{watchlist_id}/{symbol}", watchlist_id=made["id"], symbol="TSLA")
+    call("DELETE /v2/watchlists/{watchlist_id}", watchlist_id=made["id"])
+    call("DELETE /v2/watchlists:by_name", query={"name": "a"})
+
+
+@pytest.mark.parametrize("name", _WITH_EVERY_FIELD)
+def test_an_answer_has_every_field_of_its_schema(call: Caller, exchange_process: ExchangeProcess, name: str) -> None:
+    typed = build_client(exchange_process)
+    ended(typed, typed.submit_order(limit("AAPL", 4, "buy", 100)))
+    crypto = call("GET /v2/assets/{symbol}", symbol="BTC/USD")
+    found: dict[str, dict[str, Any]] = {
+        "Account": call("GET /v2/account"),
+        "Order": call("GET /v2/orders", query={"status": "all"})[0],
+        "Position": call("GET /v2/positions")[0],
+        "Assets": call("GET /v2/assets/{symbol}", symbol="AAPL") | crypto,
+        "TradingActivities": call("GET /v2/account/activities/{kind}", kind="FILL")[0],
+        "PortfolioHistory": call("GET /v2/account/portfolio/history", query={"cashflow_types": "CSD"}),
+        "calendar_day": call(
+            "GET /v3/calendar/{market}", market="XNYS", query={"start": "2026-11-23", "end": "2026-11-23"}
+        )["calendar"][0],
+    }
+
+    assert set(_OPENAPI["$defs"][name]["properties"]) - _NOT_OURS - set(found[name]) == set()
 
 
 def test_the_configurations_can_be_read_and_changed(exchange_process: ExchangeProcess) -> None:

@@ -1,0 +1,25 @@
+"""The records of an account beside its orders: its equity over time and its watchlists."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TypedDict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EquityPoint:
+    """An account's equity at one time, and what was paid in until then."""
+
+    account: str
+    at_ns: int
+    equity: Decimal
+    contributed: Decimal
+
+
+class Watchlist(TypedDict):
+    """A list of symbols under a name of the account's own."""
+
+    id: str
+    name: str
+    created_at: str
+    updated_at: str
+    symbols: list[str]

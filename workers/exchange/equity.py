@@ -1,0 +1,53 @@
+"""Record each account's equity over time, and read it as a history of profit and loss."""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from decimal import Decimal
+from operator import attrgetter
+
+from workers.exchange.account_records import EquityPoint
+from workers.exchange.accounts import DEFAULT_CASH, ExchangeAccount
+from workers.exchange.venue import Venue
+
+_AT = attrgetter("at_ns")
+
+
+def record_equity(venue: Venue, now_ns: int) -> None:
+    """Add the present equity of every account to its points, where it differs from the last one."""
+    for account in venue.accounts.values():
+        last, now = point_at(account, now_ns), present(venue, account, now_ns)
+        if (now.equity, now.contributed) != (last.equity, last.contributed):
+            account.points.append(now)
+            venue.changes.points.append(now)
+
+
+def end_day(venue: Venue, now_ns: int) -> None:
+    """Make the present equity of every account its equity of the day before, and record it."""
+    record_equity(venue, now_ns)
+    for account in venue.accounts.values():
+        if account.positions or account.last_equity != account.cash:
+            sums = venue.totals(account)
+            account.last_equity, account.last_maintenance = sums.equity, sums.maintenance_margin
+            venue.changes.accounts[account.key] = account
+
+
+def present(venue: Venue, account: ExchangeAccount, now_ns: int) -> EquityPoint:
+    """Return the equity of *account* as it is now."""
+    equity = venue.totals(account).equity
+    return EquityPoint(account=account.key, at_ns=now_ns, equity=equity, contributed=account.contributed)
+
+
+def point_at(account: ExchangeAccount, at_ns: int, points: Sequence[EquityPoint] | None = None) -> EquityPoint:
+    """Return the last point until *at_ns*. Before the first one the account has the cash that it was opened with."""
+    known = account.points if points is None else points
+    index = bisect_right(known, at_ns, key=_AT)
+    if index:
+        return known[index - 1]
+    return EquityPoint(
+        account=account.key, at_ns=account.created_ns, equity=DEFAULT_CASH, contributed=DEFAULT_CASH
+    )  # fmt: skip
+
+
+def gain(point: EquityPoint, base: EquityPoint) -> Decimal:
+    """Return the profit from *base* to *point*, without what was paid in and out between them."""
+    return (point.equity - point.contributed) - (base.equity - base.contributed)
