@@ -1,16 +1,15 @@
 """The assets that can be traded: shares under any plausible ticker, and the listed coins against the dollar."""
 
-import re
 import uuid
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cache
 from typing import Any
 
+from pipeline.model.symbols import AssetClass, asset_class, canonical
 from workers.exchange.refusals import plain
 
 _NAMESPACE = uuid.UUID("6d2b5c1e-2f6a-5c53-9a5e-0d6f1f5b7a11")
-_TICKER = re.compile(r"[A-Z][A-Z0-9]{0,9}(\.[A-Z]{1,2})?\Z")
 
 _SHARES = {
     "AAPL": ("Apple Inc. Common Stock", "NASDAQ"),
@@ -45,12 +44,7 @@ _COINS = {
     "SHIB": "Shiba Inu", "SOL": "Solana", "UNI": "Uniswap", "USDC": "USD Coin", "USDT": "USD Tether",
     "XRP": "Ripple", "XTZ": "Tezos", "YFI": "Yearn Finance",
 }  # fmt: skip
-#: The pairs by both of their spellings.
-_PAIRS = {
-    spelling: pair
-    for pair in (*(f"{coin}/USD" for coin in _COINS), "SHIB/USDC")
-    for spelling in (pair, pair.replace("/", ""))
-}
+_PAIRS = (*(f"{coin}/USD" for coin in _COINS), "SHIB/USDC")
 _DELISTED = frozenset({"MKR/USD"})
 _QUANTUM = Decimal("0.000000001")
 #: The smallest order and the price step of pairs as the broker lists them. For other pairs they are not known.
@@ -67,8 +61,7 @@ class ListedAsset:
 
     symbol: str
     name: str
-    #: `us_equity` or `crypto`.
-    asset_class: str
+    asset_class: AssetClass
     exchange: str
     active: bool = True
     tradable: bool = True
@@ -89,7 +82,7 @@ class ListedAsset:
     @property
     def is_crypto(self) -> bool:
         """Return whether this is a coin against the dollar, or against a coin that stands for it."""
-        return self.asset_class == "crypto"
+        return self.asset_class is AssetClass.CRYPTO
 
     @property
     def coin(self) -> str:
@@ -111,7 +104,7 @@ class AssetList:
         self._changed: dict[str, dict[str, Any]] = {}
         self._known: dict[str, ListedAsset] = {}
         self._by_id: dict[str, ListedAsset] = {}
-        for symbol in (*_SHARES, *_PAIRS.values()):
+        for symbol in (*_SHARES, *_PAIRS):
             self.find(symbol)
 
     def find(self, symbol: str) -> ListedAsset | None:
@@ -153,21 +146,29 @@ def asset_id(symbol: str) -> str:
     return str(uuid.uuid5(_NAMESPACE, symbol))
 
 
-def _asset(symbol: str) -> ListedAsset | None:
-    pair = _PAIRS.get(symbol)
-    if pair is not None:
-        coin, _, quote = pair.partition("/")
-        live = pair not in _DELISTED
-        least, step = _SIZES.get(pair, (_QUANTUM, _QUANTUM))
-        return ListedAsset(
-            symbol=pair, name=f"{_COINS[coin]} / {_COINS.get(quote, 'US Dollar')}", asset_class="crypto",
-            exchange="CRYPTO", active=live, tradable=live, shortable=False,
-            min_order_size=least, min_trade_increment=_QUANTUM, price_increment=step,
-        )  # fmt: skip
-    if not _TICKER.match(symbol):
+def _asset(written: str) -> ListedAsset | None:
+    try:
+        symbol = canonical(written)
+    except ValueError:
         return None
+    # Of all spellings that tradewire reads, the broker takes two: the canonical one, and a pair without its slash.
+    if written not in {symbol, symbol.replace("/", "")}:
+        return None
+    if asset_class(symbol) is AssetClass.CRYPTO:
+        return _pair(symbol) if symbol in _PAIRS else None
     name, exchange = _SHARES.get(symbol, (f"{symbol} Common Stock", "NYSE"))
-    return ListedAsset(symbol=symbol, name=name, asset_class="us_equity", exchange=exchange)
+    return ListedAsset(symbol=symbol, name=name, asset_class=AssetClass.US_EQUITY, exchange=exchange)
+
+
+def _pair(pair: str) -> ListedAsset:
+    coin, _, quote = pair.partition("/")
+    live = pair not in _DELISTED
+    least, step = _SIZES.get(pair, (_QUANTUM, _QUANTUM))
+    return ListedAsset(
+        symbol=pair, name=f"{_COINS[coin]} / {_COINS.get(quote, 'US Dollar')}", asset_class=AssetClass.CRYPTO,
+        exchange="CRYPTO", active=live, tradable=live, shortable=False,
+        min_order_size=least, min_trade_increment=_QUANTUM, price_increment=step,
+    )  # fmt: skip
 
 
 def _attributes(asset: ListedAsset) -> list[str]:

@@ -5,7 +5,9 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+
+from pipeline.model.symbols import canonical_where_known
 
 
 class FaultTarget(StrEnum):
@@ -101,7 +103,7 @@ class Fault(BaseModel):
     #: Only the account with this API key.
     key: str | None = None
     #: Only orders and requests for this symbol.
-    symbol: str | None = None
+    symbol: Annotated[str, AfterValidator(canonical_where_known)] | None = None
     #: At most this many times.
     count: Annotated[int, Field(ge=1)] | None = None
     #: How often it was applied.

@@ -12,6 +12,7 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipeline.model.errors import NotPossible
+from pipeline.model.symbols import canonical_where_known
 from workers.exchange.accounts import ExchangeAccount
 from workers.exchange.calls import Call, Handler, Reply, refusal
 from workers.exchange.fault_effects import (
@@ -159,11 +160,12 @@ def _handle(handler: Handler, call: Call) -> Reply:
 
 
 def _symbol(call: Call) -> str | None:
+    """Return the canonical symbol of an order, for faults of one symbol."""
     try:
         symbol = call.json.get("symbol")
     except RequestRefused:
         return None
-    return symbol if isinstance(symbol, str) else None
+    return canonical_where_known(symbol) if isinstance(symbol, str) else None
 
 
 async def _read(receive: Receive) -> bytes:

@@ -5,20 +5,22 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from pipeline.model.symbols import canonical_where_known
 from workers.exchange.accounts import ExchangeAccount
 from workers.exchange.admin_bodies import AccountBody, AssetsBody, BarsBody, ClockBody, Prices, RateBody
 from workers.exchange.faults import FaultPlan
-from workers.exchange.refusals import plain
+from workers.exchange.refusals import RequestRefused, bad_parameter, plain
 from workers.exchange.runtime import ExchangeRuntime
 from workers.exchange.wire import cents
 
+_Value = TypeVar("_Value")
 _Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -45,11 +47,8 @@ class Admin:
         ]
 
     async def _prices(self, request: Request) -> Response:
-        prices = Prices.model_validate_json(await request.body()).root
-        unknown = [symbol for symbol in prices if self._runtime.venue.assets.known(symbol) is None]
-        if unknown:
-            return JSONResponse({"message": f"no such asset: {', '.join(unknown)}"}, 422)
-        self._runtime.pin({self._canonical(symbol): price for symbol, price in prices.items()})
+        prices = self._by_symbol(Prices.model_validate_json(await request.body()).root)
+        self._runtime.pin(prices)
         await self._runtime.committed()
         return JSONResponse({symbol: _written(self._runtime.venue.price(symbol)) for symbol in prices})
 
@@ -88,10 +87,10 @@ class Admin:
         return JSONResponse({"key": account.key, "account_number": account.number, **shown})
 
     async def _assets(self, request: Request) -> Response:
-        changes = AssetsBody.model_validate_json(await request.body()).root
+        changes = self._by_symbol(AssetsBody.model_validate_json(await request.body()).root)
         for symbol, flags in changes.items():
             found = None if flags is None else flags.model_dump(exclude_unset=True)
-            self._runtime.venue.assets.change(self._canonical(symbol), found)
+            self._runtime.venue.assets.change(symbol, found)
         return JSONResponse({})
 
     async def _faults(self, request: Request) -> Response:
@@ -134,9 +133,13 @@ class Admin:
         await self._runtime.committed()
         return JSONResponse({"cursor": self._runtime.cursor})
 
-    def _canonical(self, symbol: str) -> str:
-        known = self._runtime.venue.assets.known(symbol)
-        return symbol if known is None else known.symbol
+    def _by_symbol(self, body: dict[str, _Value]) -> dict[str, _Value]:
+        """Return *body* by canonical symbols; refuse the symbols of no asset."""
+        known = {symbol: self._runtime.venue.assets.known(canonical_where_known(symbol)) for symbol in body}
+        missing = [symbol for symbol, asset in known.items() if asset is None]
+        if missing:
+            raise bad_parameter(f"no such asset: {', '.join(missing)}")
+        return {asset.symbol: body[symbol] for symbol, asset in known.items() if asset is not None}
 
 
 def _summary(account: ExchangeAccount) -> dict[str, Any]:
@@ -168,6 +171,8 @@ def _local(handler: _Handler) -> _Handler:
             return JSONResponse({"message": "admin routes answer this machine only"}, 403)
         try:
             return await handler(request)
+        except RequestRefused as refused:
+            return JSONResponse(refused.body, refused.status)
         except ValidationError as invalid:
             problems = invalid.errors(include_url=False, include_context=False, include_input=False)
             return JSONResponse({"message": "invalid body", "problems": problems}, 422)

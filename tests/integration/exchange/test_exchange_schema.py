@@ -58,7 +58,7 @@ def test_every_answer_of_every_route_is_valid(call: Caller, exchange_process: Ex
     _read_the_account(call, exchange_process)
     _read_the_market(call)
     _keep_watchlists(call)
-    for route in ("DELETE /v2/positions/{symbol}", "DELETE /v2/orders/{order_id}"):
+    for route in ("DELETE /v2/orders/{order_id}", "DELETE /v2/positions/{symbol}"):
         placed = call("GET /v2/orders")
         call(route, symbol="MSFT", order_id=placed[0]["id"])
     call("DELETE /v2/orders")

@@ -91,21 +91,21 @@ def test_the_history_has_the_profit_of_a_position_and_survives_a_restart(
 @pytest.mark.parametrize(
     ("now", "phase", "until", "is_day"),
     [
-        ("2026-11-23T03:00:00-05:00", "closed", "2026-11-23T04:00:00-05:00", True),
-        ("2026-11-23T09:00:00-05:00", "pre", "2026-11-23T09:30:00-05:00", True),
-        ("2026-11-27T12:59:00-05:00", "core", "2026-11-27T13:00:00-05:00", True),
-        ("2026-11-27T13:00:00-05:00", "post", "2026-11-27T17:00:00-05:00", True),
-        ("2026-11-26T12:00:00-05:00", "closed", "2026-11-27T04:00:00-05:00", False),
+        ("2026-11-23T03:00:00-05:00", "closed", "2026-11-23T04:00:00-05:00", "market day"),
+        ("2026-11-23T09:00:00-05:00", "pre", "2026-11-23T09:30:00-05:00", "market day"),
+        ("2026-11-27T12:59:00-05:00", "core", "2026-11-27T13:00:00-05:00", "market day"),
+        ("2026-11-27T13:00:00-05:00", "post", "2026-11-27T17:00:00-05:00", "market day"),
+        ("2026-11-26T12:00:00-05:00", "closed", "2026-11-27T04:00:00-05:00", "holiday"),
     ],
 )
 def test_the_clock_of_the_markets_shows_the_phase_and_its_end(
-    client: httpx.Client, exchange_process: ExchangeProcess, now: str, phase: str, until: str, is_day: bool
+    client: httpx.Client, exchange_process: ExchangeProcess, now: str, phase: str, until: str, is_day: str
 ) -> None:
     exchange_process.admin("clock", {"mode": "fixed", "now": now})
     [nasdaq] = client.get("/v3/clock", params={"markets": "XNAS", "time": now}).json()["clocks"]
     clocks = client.get("/v3/clock").json()["clocks"]
 
-    assert (nasdaq["phase"], nasdaq["phase_until"], nasdaq["is_market_day"]) == (phase, until, is_day)
+    assert (nasdaq["phase"], nasdaq["phase_until"], nasdaq["is_market_day"]) == (phase, until, is_day == "market day")
     assert (nasdaq["timestamp"], nasdaq["market"]["acronym"]) == (now, "NASDAQ")
     assert {(each["phase"], each["phase_until"]) for each in clocks} == {(phase, until)}
 
