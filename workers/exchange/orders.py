@@ -107,6 +107,7 @@ class ExchangeOrder:
     updated_ns: int
     expires_ns: int
     filled_ns: int | None = None
+    cancel_requested_ns: int | None = None
     canceled_ns: int | None = None
     expired_ns: int | None = None
     failed_ns: int | None = None

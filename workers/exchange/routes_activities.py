@@ -15,6 +15,15 @@ from workers.exchange.wire import fill_json, transfer_json
 _MOST = 100
 _TRADES = frozenset({"FILL"})
 _TRANSFERS = frozenset({"CSD", "CSW"})
+#: All types of the broker; of most of them this exchange has no activities.
+_KNOWN = frozenset(
+    {
+        "FILL", "TRANS", "MISC", "ACATC", "ACATS", "CFEE", "CGD", "CSD", "CSW", "DIV", "DIVCGL", "DIVCGS",
+        "DIVFEE", "DIVFT", "DIVNRA", "DIVROC", "DIVTW", "DIVTXEX", "FEE", "INT", "INTNRA", "INTTW", "JNL",
+        "JNLC", "JNLS", "MA", "NC", "OPASN", "OPCA", "OPCSH", "OPEXC", "OPEXP", "OPTRD", "PTC", "PTR", "REO",
+        "REORG", "SPIN", "SPLIT", "FOPT", "OCT",
+    }
+)  # fmt: skip
 _CATEGORIES = {"trade_activity": _TRADES, "non_trade_activity": _TRANSFERS}
 
 
@@ -43,6 +52,9 @@ def _kinds(call: Call) -> frozenset[str]:
     if not named:
         return _TRADES | _TRANSFERS
     kinds = frozenset(named.upper().split(","))
+    unknown = sorted(kinds - _KNOWN)
+    if unknown:
+        raise bad_parameter(f"invalid activity type: {unknown[0]}")
     return kinds | _TRANSFERS if "TRANS" in kinds else kinds
 
 

@@ -165,13 +165,13 @@ def _check_prices(ticket: Ticket) -> None:
         raise bad_parameter("stop limit orders require both stop and limit price")
     # The limit price of an OCO is its take-profit.
     if limited and ticket.limit_price is None and ticket.order_class is not OrderClass.OCO:
-        raise bad_parameter("limit orders require a limit price")
+        raise bad_parameter("limit orders require only limit price")
     if stopped and ticket.stop_price is None:
         raise bad_parameter("stop orders require a stop price")
     if ticket.type is OrderType.MARKET and (ticket.limit_price or ticket.stop_price):
         raise bad_parameter("market orders require no stop or limit price")
     if ticket.type is OrderType.LIMIT and ticket.stop_price:
-        raise bad_parameter("limit orders require no stop price")
+        raise bad_parameter("limit orders require only limit price")
     if ticket.type is OrderType.STOP and ticket.limit_price:
         raise bad_parameter("stop orders require no limit price")
     trailing = [trail for trail in (ticket.trail_price, ticket.trail_percent) if trail is not None]

@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -23,12 +24,11 @@ from workers.exchange.orders import WORKING, ExchangeOrder, ExchangeOrderStatus,
 from workers.exchange.refusals import RequestRefused, bad_parameter, rule
 from workers.exchange.settlement import FOR_EVER, finish, in_session
 from workers.exchange.tickets import Ticket, client_id, number, read_ticket
+from workers.exchange.trading_days import NEW_YORK
 from workers.exchange.venue import Venue
 
 #: Seconds from the acceptance of an order or a cancel until it reaches the book.
 ROUTING_S = 0.003
-#: A `gtc` order ends after ninety days.
-_GTC_NS = 90 * 86_400 * 1_000_000_000
 _NANO = 1_000_000_000
 
 
@@ -75,6 +75,7 @@ def cancel(venue: Venue, order: ExchangeOrder, now_ns: int) -> None:
         return
     if not order.is_open:
         raise rule(f'order is already in "{order.status}" state')
+    order.cancel_requested_ns = now_ns
     if order.status in {ExchangeOrderStatus.ACCEPTED, ExchangeOrderStatus.HELD}:
         finish(venue, order, ExchangeOrderStatus.CANCELED, now_ns)
         return
@@ -147,10 +148,17 @@ def _order(
         created_ns=at,
         submitted_ns=at,
         updated_ns=at,
-        expires_ns=at + _GTC_NS if lasts else venue.day_ends_ns(now_ns),
+        expires_ns=_gtc_ends_ns(venue, asset, now_ns) if lasts else venue.day_ends_ns(now_ns),
         held=reservation.held,
         reserved=reservation.reserved,
     )
+
+
+def _gtc_ends_ns(venue: Venue, asset: ListedAsset, now_ns: int) -> int:
+    """Return when a `gtc` order ends: after ninety days, one less for coins."""
+    days, ends = (89, time(16)) if asset.is_crypto else (90, time(16, 15))
+    day = venue.moment(now_ns).astimezone(NEW_YORK).date() + timedelta(days=days)
+    return int(datetime.combine(day, ends, NEW_YORK).timestamp()) * _NANO
 
 
 def _enter(venue: Venue, account: ExchangeAccount, order: ExchangeOrder, now_ns: int) -> None:

@@ -15,7 +15,8 @@ from workers.exchange.clock import SessionClock
 from workers.exchange.money import Totals, totals
 from workers.exchange.orders import ExchangeOrder
 from workers.exchange.refusals import bad_parameter, not_found
-from workers.exchange.wire import event_json, order_json
+from workers.exchange.wire import order_json
+from workers.exchange.wire_events import event_json
 
 _NANO = 1_000_000_000
 
@@ -155,14 +156,9 @@ class Venue:
         """Add *event* with the order as it is now to the account's stream, if that is open."""
         if order.account not in self.listeners:
             return
-        message = event_json(
-            event,
-            self.order_json(order, nested=True),
-            now_ns,
-            fill=fill,
-            execution_id=None if event == "pending_new" else fill.id if fill else str(uuid.uuid4()),
-            position_qty=self.accounts[order.account].quantity(order.symbol),
-        )
+        position = self.accounts[order.account].quantity(order.symbol)
+        written = self.order_json(order, nested=True)
+        message = event_json(event, order, written, now_ns, fill=fill, position_qty=position)
         self.changes.events.append(TradeUpdate(account=order.account, message=message))
 
     def order_json(self, order: ExchangeOrder, *, nested: bool = False) -> dict[str, Any]:

@@ -78,18 +78,12 @@ def order_json(order: ExchangeOrder, legs: Sequence[ExchangeOrder] = (), *, asse
     }
 
 
-def event_json(event: str, order: dict[str, Any], now_ns: int, *, fill: Fill | None, execution_id: str | None,
-               position_qty: Decimal) -> dict[str, Any]:  # fmt: skip
-    """Return the trade update about *event* of *order*, which is from `order_json`."""
-    found: dict[str, Any] = {
-        "event": event,
-        "execution_id": execution_id,
-        "order": order,
-        "timestamp": timestamp(now_ns),
-    }
-    if fill is not None:
-        found |= {"price": plain(fill.price), "qty": plain(fill.qty), "position_qty": plain(position_qty)}
-    return {"stream": "trade_updates", "data": found}
+def activity_id(activity: Fill | ExchangeTransfer) -> str:
+    """Return the activity's id, which begins with the time in New York; transfers have their day only."""
+    local = datetime.fromtimestamp(activity.at_ns / _NANO, NEW_YORK)
+    milliseconds = local.microsecond // 1000
+    at = f"{local:%H%M%S}{milliseconds:03d}" if isinstance(activity, Fill) else "0" * 9
+    return f"{local:%Y%m%d}{at}::{activity.id}"
 
 
 def fill_json(fill: Fill) -> dict[str, Any]:
@@ -109,6 +103,7 @@ def fill_json(fill: Fill) -> dict[str, Any]:
         "symbol": fill.symbol,
         "transaction_time": timestamp(micros),
         "type": "fill" if fill.is_last else "partial_fill",
+        **({"swap_rate": "1"} if "/" in fill.symbol else {}),
     }
 
 
@@ -126,12 +121,6 @@ def transfer_json(transfer: ExchangeTransfer) -> dict[str, Any]:
     if not transfer.day_only:
         body["created_at"] = timestamp(transfer.at_ns)
     return body
-
-
-def activity_id(activity: Fill | ExchangeTransfer) -> str:
-    """Return the activity's id; it begins with the time in New York, to the millisecond."""
-    local = datetime.fromtimestamp(activity.at_ns / _NANO, NEW_YORK)
-    return f"{local:%Y%m%d%H%M%S}{local.microsecond // 1000:03d}::{activity.id}"
 
 
 def account_json(account: ExchangeAccount, sums: Totals, now_ns: int) -> dict[str, Any]:
