@@ -78,7 +78,14 @@ class SourceUnavailable(Unavailable):
     """A source of signals cannot be read, or gives nothing new. It is read again."""
 
 
-class BrokerUnavailable(Unavailable):
+class BrokerFault(TradewireError):
+    """The broker's answer is not the one that was asked for."""
+
+    #: The broker's own id of the request, which its support asks for; None when no answer came, or without an id.
+    request_id: str | None = None
+
+
+class BrokerUnavailable(BrokerFault, Unavailable):
     """The broker cannot be read: it is unreachable, slow, failing or over its request rate."""
 
 
@@ -99,11 +106,11 @@ class BudgetUsedUp(BrokerOverRate):
         self.wait_s: float = wait_s
 
 
-class BrokerRefusesAccount(TradewireError):
+class BrokerRefusesAccount(BrokerFault):
     """The broker does not accept the keys or the account. Correct the keys, or ask the broker."""
 
 
-class BrokerUnreadable(TradewireError):
+class BrokerUnreadable(BrokerFault):
     """The broker's answer cannot be read."""
 
 

@@ -1,7 +1,7 @@
 """Define reasons: why an execution is in its state, as a code and its figures. `reason_catalogue` explains them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -126,6 +126,11 @@ class Reason:
     def to_json(self) -> dict[str, Any]:
         """Return the facts as JSON can hold them: decimals and times are strings without loss."""
         return {name: _plain(value) for name, value in self.facts.items()}
+
+
+def with_request_id(reason: Reason, request_id: str | None) -> Reason:
+    """Return *reason* with the broker's own id of the request that led to it, where there is one."""
+    return replace(reason, facts={**reason.facts, "request_id": request_id}) if request_id else reason
 
 
 def sentence(code: str, facts: Mapping[str, Any]) -> str:

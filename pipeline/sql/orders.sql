@@ -129,10 +129,10 @@ WHERE execution_id = %(execution_id)s
 RETURNING execution_id
 
 -- name: record_attempt
-INSERT INTO attempt (execution_id, fence, generation, outcome, message, took_ms, sent_at, order_id)
+INSERT INTO attempt (execution_id, fence, generation, outcome, message, took_ms, sent_at, order_id, request_id)
 VALUES (
     %(execution_id)s, %(fence)s, %(generation)s, %(outcome)s, %(message)s, %(took_ms)s::float,
-    clock_timestamp() - make_interval(secs => %(took_ms)s::float / 1000), %(order_id)s
+    clock_timestamp() - make_interval(secs => %(took_ms)s::float / 1000), %(order_id)s, %(request_id)s
 )
 ON CONFLICT (execution_id, fence) DO NOTHING
 

@@ -117,7 +117,8 @@ def _execution_history(
 def _move(move: _MoveRow, created_at: datetime) -> MoveView:
     after_ms = round((move.at - created_at).total_seconds() * 1000, 1)
     reason = sentence(move.reason_code, move.reason_facts) if move.reason_code else None
-    return MoveView.model_validate(vars(move) | {"after_ms": after_ms, "reason": reason})
+    more = {"after_ms": after_ms, "reason": reason, "request_id": move.reason_facts.get("request_id")}
+    return MoveView.model_validate(vars(move) | more)
 
 
 def _settings(connection: Connection[DictRow], used: str | None, executor: ExecutorSettings | None) -> SettingsView:

@@ -24,6 +24,7 @@ class MoveView(JsonModel):
     reason: str | None
     by: Annotated[str, Field(validation_alias="moved_by")]
     why: Annotated[str | None, Field(validation_alias="moved_why")]
+    request_id: Annotated[str | None, Field(description="The broker's own ids of the requests that led to it.")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +37,8 @@ class AttemptView:
     outcome: str
     message: str | None
     order_id: str | None
+    #: The broker's own id of the request (Alpaca's `X-Request-ID`), which its support asks for.
+    request_id: str | None
 
 
 @dataclass(frozen=True, kw_only=True)

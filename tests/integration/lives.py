@@ -56,6 +56,14 @@ class Lives:
             {"execution_id": execution_id, "order_id": order_id, "after_ms": after_ms, "filled": filled},
         )
 
+    def attempted(self, execution_id: UUID, request_id: str | None = None) -> None:
+        """Write a refused try at sending the order."""
+        self._rows(
+            "INSERT INTO attempt (execution_id, fence, generation, outcome, message, took_ms, sent_at, request_id) "
+            "VALUES (%s, 1, 1, 'rejected', 'insufficient', 12.5, now(), %s)",
+            [execution_id, request_id],
+        )
+
     def lived(self, state: str, code: str | None = None, **order: Any) -> UUID:
         """Record, take, order when *order* says how, and move to *state*."""
         execution_id = self.born()

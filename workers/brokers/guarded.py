@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from pipeline.model.account import Account, Asset, Clock, MarketSession, Position, Quote, Transfer
 from pipeline.model.orders import BrokerOrder, OrderRequest
-from workers.brokers.protocol import Broker, Lookup, More, OnUnreadable, Outcome
+from workers.brokers.protocol import Broker, CancelAnswer, Lookup, More, OnUnreadable, Outcome
 from workers.brokers.rate_budget import Purpose
 from workers.brokers.request_guard import Pages, RequestGuard
 
@@ -67,7 +67,7 @@ class GuardedBroker:
             lambda: self._broker.orders(status=status, since=since, more=pages, on_unreadable=on_unreadable),
         )
 
-    def cancel(self, order_id: str) -> bool:
+    def cancel(self, order_id: str) -> CancelAnswer:
         """Ask for a cancel. `urgent()` gives it the importance of an exit."""
         return self._guard.read(Purpose.CANCEL, lambda: self._broker.cancel(order_id))
 

@@ -5,7 +5,7 @@ decide what follows. Every adapter passes ``tests/contract/test_brokers*.py`` un
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -16,7 +16,15 @@ from pipeline.model.orders import BrokerOrder, OrderRequest
 
 
 @dataclass(frozen=True, kw_only=True)
-class Accepted:
+class Answer:
+    """An answer of the broker to one request, or the fault in its place."""
+
+    #: The broker's own id of the request, which its support asks for; None when no answer came, or without an id.
+    request_id: str | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accepted(Answer):
     """The broker has the order."""
 
     order: BrokerOrder
@@ -36,7 +44,7 @@ class RefusalKind(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rejected:
+class Rejected(Answer):
     """The broker refused this order (HTTP 400, 403, 404 or 422 about the order itself)."""
 
     status: int
@@ -60,7 +68,7 @@ class NotSentCause(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class NotSent:
+class NotSent(Answer):
     """The broker certainly did not take the order: no connection, a 429, or a refusal that is not the order's fault."""
 
     cause: NotSentCause
@@ -70,14 +78,14 @@ class NotSent:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Unknown:
+class Unknown(Answer):
     """The broker may or may not have the order: timeout, reset, 3xx, 5xx, an unreadable answer."""
 
     message: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class Duplicate:
+class Duplicate(Answer):
     """The broker reports that this client_order_id is taken: an earlier send has reached it."""
 
     message: str
@@ -87,19 +95,19 @@ Outcome = Accepted | Rejected | NotSent | Unknown | Duplicate
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class Found(Answer):
     """The broker holds an order with this client_order_id."""
 
     order: BrokerOrder
 
 
 @dataclass(frozen=True, kw_only=True)
-class Absent:
+class Absent(Answer):
     """The broker answered that it knows no such order. Reads lag, so one such answer proves nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class NoAnswer:
+class NoAnswer(Answer):
     """The look-up failed, so nothing is known of the order.
 
     *cause* is None when the broker's answer makes no sense. `UNREACHABLE` means no connection, no answer in time, or a
@@ -113,6 +121,16 @@ class NoAnswer:
 
 
 Lookup = Found | Absent | NoAnswer
+
+
+@dataclass(frozen=True, kw_only=True)
+class CancelAnswer(Answer):
+    """The answer to a request for a cancel; it is true when the broker accepted the request."""
+
+    accepted: bool
+
+    def __bool__(self) -> bool:
+        return self.accepted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,8 +188,8 @@ class Broker(Protocol):
         names them.
         """
 
-    def cancel(self, order_id: str) -> bool:
-        """Ask for a cancel. Return whether the broker accepted the request; False when the order is over or unknown."""
+    def cancel(self, order_id: str) -> CancelAnswer:
+        """Ask for a cancel. The answer is false when the order is over or unknown."""
 
     def cancel_all(self) -> int:
         """Ask for a cancel of every open order, in one request. Return how many cancels the broker accepted."""

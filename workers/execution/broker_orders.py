@@ -40,11 +40,12 @@ def follow(
     *,
     by: str,
     late: bool = False,
+    request_id: str | None = None,
 ) -> bool:
     """Set an execution to the state that belongs to its order's status, and return whether it changed.
 
     Nothing changes when it has that state already, or when the change is not allowed. *late*: it had ended before the
-    order was found.
+    order was found. *request_id*: the broker's own id of the look-up that found the order.
     """
     transition = settled_by(order)
     reason = transition.reason
@@ -55,7 +56,7 @@ def follow(
         "generation": generation,
         "state": transition.state,
         "reason_code": reason.code if reason else None,
-        "reason_facts": Json(reason.to_json() if reason else {}),
+        "reason_facts": Json((reason.to_json() if reason else {}) | ({"request_id": request_id} if request_id else {})),
         "moved_by": by,
     }
     return execute(connection, sql("executions", "follow"), values) > 0

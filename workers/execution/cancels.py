@@ -4,7 +4,7 @@ import structlog
 from psycopg.types.json import Jsonb
 
 from pipeline.model.crash_points import reached
-from pipeline.model.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable
+from pipeline.model.errors import BrokerFault
 from pipeline.model.orders import BrokerOrder
 from pipeline.store.record import Record
 from pipeline.store.rows import ClaimedExecution
@@ -15,8 +15,10 @@ from workers.execution.replaced_orders import cancel_newest
 log = structlog.get_logger(__name__)
 
 
-def ask_to_cancel(record: Record, broker: Broker, order_id: str) -> None:
-    """Ask once, and again after some seconds: a process may die after it marked the order, and before it asked.
+def ask_to_cancel(record: Record, broker: Broker, order_id: str) -> str | None:
+    """Ask for the cancel of an order of ours, and return the broker's own id of the request.
+
+    Ask once, and again after some seconds: a process may die after it marked the order, and before it asked.
 
     The pauses grow while the broker accepts the request and the order stays open. Cancels must not use up the account's
     requests, since exits need them.
@@ -25,14 +27,18 @@ def ask_to_cancel(record: Record, broker: Broker, order_id: str) -> None:
         RecordUnavailable: PostgreSQL is away.
     """
     if record.do(sql("orders", "ask_cancel"), {"order_id": order_id}) == 0:
-        return
+        return None
     reached("worker.after_cancel_mark")
-    if _cancel(broker, order_id):
+    done, request_id = _cancel(broker, order_id)
+    if done:
         record.do(sql("orders", "cancel_accepted"), {"order_id": order_id})
+    return request_id
 
 
-def cancel_foreign(record: Record, broker: Broker, order: BrokerOrder, exit_: ClaimedExecution) -> None:
+def cancel_foreign(record: Record, broker: Broker, order: BrokerOrder, exit_: ClaimedExecution) -> str | None:
     """Record an order of others that is in the way of an exit, and ask for its cancel, at most once in two seconds.
+
+    Returns the broker's own id of the request.
 
     Raises:
         RecordUnavailable: PostgreSQL is away.
@@ -48,16 +54,17 @@ def cancel_foreign(record: Record, broker: Broker, order: BrokerOrder, exit_: Cl
         "execution_id": exit_.execution_id,
     }
     if record.do(sql("canceled_orders", "ask"), values) == 0:
-        return
+        return None
     facts = {"executor_id": exit_.executor_id, "execution_id": str(exit_.execution_id), "order": str(order)}
     log.warning("order.foreign_canceled", **facts)
-    _cancel(broker, order.order_id)
+    return _cancel(broker, order.order_id)[1]
 
 
-def _cancel(broker: Broker, order_id: str) -> bool:
+def _cancel(broker: Broker, order_id: str) -> tuple[bool, str | None]:
+    """Return whether the broker has answered, and its own id of the request."""
     try:
-        cancel_newest(broker, order_id)
-    except (BrokerUnavailable, BrokerUnreadable, BrokerRefusesAccount) as error:
-        log.warning("cancel.failed", order_id=order_id, error=str(error))
-        return False
-    return True
+        answer = cancel_newest(broker, order_id)
+    except BrokerFault as error:
+        log.warning("cancel.failed", order_id=order_id, error=str(error), request_id=error.request_id)
+        return False, error.request_id
+    return True, answer.request_id

@@ -10,7 +10,7 @@ from pipeline.intake.routing import always_refused, may_be_exit
 from pipeline.model.backoff import Backoff
 from pipeline.model.crash_points import reached
 from pipeline.model.errors import BrokerUnavailable, BrokerUnreadable
-from pipeline.model.reasons import Code, Reason
+from pipeline.model.reasons import Code, Reason, with_request_id
 from pipeline.model.states import State
 from pipeline.store.query import execute
 from pipeline.store.record import Record
@@ -134,11 +134,11 @@ class PreTradeCheck:
 
     def _cancel_and_hold(self, claimed: ClaimedExecution, hold: Hold) -> Transition:
         """Ask for the cancels that an exit waits for. The poll of the orders shows when they are done."""
-        for order_id in hold.cancel:
-            ask_to_cancel(self.record, self.runtime.broker, order_id)
-        for order in hold.cancel_foreign:
-            cancel_foreign(self.record, self.runtime.broker, order, claimed)
-        return Transition(state=State.HELD, reason=hold.reason, due_in=hold.wait)
+        broker = self.runtime.broker
+        ids = [ask_to_cancel(self.record, broker, order_id) for order_id in hold.cancel]
+        ids += [cancel_foreign(self.record, broker, order, claimed) for order in hold.cancel_foreign]
+        reason = with_request_id(hold.reason, " ".join(filter(None, ids)))
+        return Transition(state=State.HELD, reason=reason, due_in=hold.wait)
 
     def _unreadable(self, claimed: ClaimedExecution, signal: SignalRow, says: str) -> Transition:
         """Read an answer that makes no sense a few times more, then leave it to a person. An exit never gives up."""

@@ -4,7 +4,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from pipeline.model.orders import BrokerOrder, OrderStatus
-from workers.brokers.protocol import Broker
+from workers.brokers.protocol import Broker, CancelAnswer
 
 # A person may replace an order again and again.
 _MOST = 20
@@ -43,15 +43,18 @@ def in_its_place(broker: Broker, order_id: str) -> BrokerOrder | None:
     return order
 
 
-def cancel_newest(broker: Broker, order_id: str) -> None:
+def cancel_newest(broker: Broker, order_id: str) -> CancelAnswer:
     """Ask for a cancel of an order, or of its newest replacement. Raises what `Broker.cancel` raises."""
+    answer = broker.cancel(order_id)
     for _ in range(_MOST):
-        if broker.cancel(order_id):
-            return
+        if answer:
+            break
         order = broker.order(order_id)
         if order is None or not is_replaced(order):
-            return
+            break
         order_id = str(order.replaced_by)
+        answer = broker.cancel(order_id)
+    return answer
 
 
 def _joined(order: BrokerOrder, following: BrokerOrder) -> BrokerOrder:

@@ -142,4 +142,5 @@ def _attempt(claimed: ClaimedExecution, outcome: Outcome, transition: Transition
         "message": storable(str(getattr(outcome, "message", "")))[:500] or None,
         "took_ms": round(took_ms, 3),
         "order_id": transition.order.order_id if transition.order else None,
+        "request_id": outcome.request_id,
     }

@@ -146,7 +146,9 @@ class DirectFlatten:
     def _write_answer(self, sent: JournaledOrder, outcome: Outcome) -> None:
         sent.outcome, sent.message = type(outcome).__name__.lower(), getattr(outcome, "message", "")
         sent.order_id = outcome.order.order_id if isinstance(outcome, Accepted) else None
+        sent.request_id = outcome.request_id
         facts = {"outcome": sent.outcome, "message": sent.message[:500], "order_id": sent.order_id}
+        facts["request_id"] = sent.request_id
         self.journal.write("answer", execution_id=sent.execution_id, **facts)
         request, answer = sent.request, f"{sent.outcome} {sent.message[:200]}".rstrip()
         self.say(f"{request.symbol}: {request.side.value} {request.quantity}: {answer}")

@@ -49,6 +49,7 @@ class JournaledOrder:
     outcome: str | None = None
     message: str = ""
     order_id: str | None = None
+    request_id: str | None = None
 
 
 @dataclass(kw_only=True)
@@ -139,6 +140,8 @@ def read_journal(path: Path) -> Journal | None:
             case "answer" if journal is not None:
                 order = journal.orders[UUID(line["execution_id"])]
                 order.outcome, order.message, order.order_id = line["outcome"], line["message"], line["order_id"]
+                # Journals of earlier releases have no such key.
+                order.request_id = line.get("request_id")
             case _:
                 pass
     return journal

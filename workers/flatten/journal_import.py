@@ -95,6 +95,7 @@ def import_order(connection: Connection[DictRow], name: str, header: JournalHead
         "reference_price": order.reference_price,
         "request": Jsonb(request.to_json()),
         "order_id": order.order_id,
+        "request_id": order.request_id,
     }
     execute(connection, sql("signals", "lock_symbol"), {"symbol": request.symbol})
     execute(connection, sql("journal", "import_order"), values)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -14,7 +14,7 @@ from psycopg.types.json import Json
 
 from pipeline.model.crash_points import reached
 from pipeline.model.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable
-from pipeline.model.reasons import Code, Reason
+from pipeline.model.reasons import Code, Reason, with_request_id
 from pipeline.model.states import State
 from pipeline.store.query import execute
 from pipeline.store.record import Record
@@ -99,7 +99,8 @@ class OrderLookup:
             if verdict is None:
                 self._postpone(unknown, lookup, gap)
                 return False
-            settled = self._settle(unknown, verdict)
+            reason = with_request_id(verdict.reason, lookup.request_id)
+            settled = self._settle(unknown, replace(verdict, reason=reason))
         reached("keeper.after_resolve")
         return settled
 
@@ -124,7 +125,8 @@ class OrderLookup:
 
         def unit(connection: Connection[DictRow]) -> bool:
             record_broker_order(connection, found.order)
-            return follow(connection, intent.execution_id, intent.generation, found.order, by=self.who)
+            execution_id, order, request_id = intent.execution_id, found.order, found.request_id
+            return follow(connection, execution_id, intent.generation, order, by=self.who, request_id=request_id)
 
         moved = self.record.run(unit)
         if moved:
@@ -184,7 +186,9 @@ def _followed(runtime: ExecutorRuntime, found: Found) -> Found | NoAnswer:
         return NoAnswer(message=str(error), cause=NotSentCause.UNREACHABLE)
     except BrokerUnreadable as error:
         return NoAnswer(message=str(error))
-    return NoAnswer(message="the order that has replaced it is not shown") if order is None else Found(order=order)
+    if order is None:
+        return NoAnswer(message="the order that has replaced it is not shown")
+    return replace(found, order=order)
 
 
 def is_answer(lookup: Lookup) -> bool:

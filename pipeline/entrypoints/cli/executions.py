@@ -123,10 +123,11 @@ def _print_execution(execution: dict[str, Any]) -> None:
     for move in execution["moves"]:
         reason = f"  {move['reason']}" if move["reason"] else ""
         why = f"  ({move['why']})" if move["why"] else ""
-        echo(f"  {move['after_ms']:>10.1f} ms  {move['to']:<16} by {move['by']}{reason}{why}")
+        # A reason names the id among its figures.
+        asked = f"  request_id={move['request_id']}" if move["request_id"] and not reason else ""
+        echo(f"  {move['after_ms']:>10.1f} ms  {move['to']:<16} by {move['by']}{reason}{asked}{why}")
     for attempt in execution["attempts_made"]:
-        message = attempt["message"] or ""
-        echo(f"  sent {attempt['sent_at']}: {attempt['outcome']} in {attempt['took_ms']} ms {message}")
+        echo(f"  {_attempt_line(attempt)}")
     for order in execution["orders"]:
         echo(
             f"  order {order['order_id']} ({order['client_order_id']}) order_status={order['order_status']} "
@@ -136,6 +137,13 @@ def _print_execution(execution: dict[str, Any]) -> None:
         echo(f"  {_settings_line(execution['settings'])}")
     if execution.get("remedy"):
         echo(f"  {execution['meaning']} {execution['remedy']}")
+
+
+def _attempt_line(attempt: dict[str, Any]) -> str:
+    took = "" if attempt["took_ms"] is None else f" in {attempt['took_ms']} ms"
+    asked = f" request_id={attempt['request_id']}" if attempt["request_id"] else ""
+    message = f" {attempt['message']}" if attempt["message"] else ""
+    return f"sent {attempt['sent_at']}: {attempt['outcome']}{took}{asked}{message}"
 
 
 def _settings_line(settings: dict[str, Any]) -> str:

@@ -15,6 +15,7 @@ from tests.integration.execution.model_stage import AFTER_READ, ON_THE_WIRE, Mod
 from workers.brokers.protocol import (
     Absent,
     Accepted,
+    CancelAnswer,
     Duplicate,
     Found,
     Lookup,
@@ -204,16 +205,16 @@ class ModelBroker:
         shown = [self._shown(held) for held in self._visible() if held.works in wanted]
         return [order for order in shown if since is None or (order.created_at and order.created_at >= since)]
 
-    def cancel(self, order_id: str) -> bool:
+    def cancel(self, order_id: str) -> CancelAnswer:
         self._answer()
         for held in self.book.values():
             if held.order_id == order_id and held.works:
                 held.status = OrderStatus.CANCELED
-                return True
-        return False
+                return CancelAnswer(accepted=True)
+        return CancelAnswer(accepted=False)
 
     def cancel_all(self) -> int:
-        return sum(self.cancel(held.order_id) for held in list(self.book.values()))
+        return sum(bool(self.cancel(held.order_id)) for held in list(self.book.values()))
 
     def account(self) -> Account:
         self._answer()

@@ -83,9 +83,8 @@ def test_the_journal_is_brought_into_the_record_once(core: Core) -> None:
     assert import_journals(core.record, core.settings.home, by="keeper") == 0
 
     looked_up(core)
-    sent = {
-        line["execution_id"] for line in lines(ended, next(ended.journal.parent.iterdir())) if line["event"] == "order"
-    }
+    written = lines(ended, next(ended.journal.parent.iterdir()))
+    sent = {line["execution_id"] for line in written if line["event"] == "order"}
     rows = closing(core)
     assert {str(row["execution_id"]) for row in rows} == sent
     assert [(row["symbol"], row["state"], row["role"]) for row in rows] == [
@@ -93,6 +92,9 @@ def test_the_journal_is_brought_into_the_record_once(core: Core) -> None:
         ("BTC/USD", "filled", "exit"),
     ]
     assert all(row["order_id"] and row["client_order_id"] == f"tw-{row['execution_id']}-1" for row in rows)
+    requests = {row["request_id"] for row in core.rows("SELECT request_id FROM attempt WHERE fence = 0")}
+    assert None not in requests
+    assert requests <= {line["request_id"] for line in written if line["event"] == "answer"}
     [switch] = core.rows("SELECT kind, set_by, why, flatten FROM switch")
     assert tuple(switch.values()) == ("halted", "ann@desk", "fire", False)
     assert core.run(core.send("AAPL"))["reason_code"] == "halted"

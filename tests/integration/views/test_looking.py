@@ -61,13 +61,9 @@ def test_an_execution_is_shown_with_the_order_of_its_generation(record: Record, 
     assert row.client_order_id is None
 
 
-def test_a_life_has_every_move_attempt_and_order_with_times(record: Record, lives: Lives, rows: Rows) -> None:
+def test_a_life_has_every_move_attempt_and_order_with_times(record: Record, lives: Lives) -> None:
     execution_id = lives.lived("rejected", "rejected_by_broker", order_id="o-1")
-    rows(
-        "INSERT INTO attempt (execution_id, fence, generation, outcome, message, took_ms) "
-        "VALUES (%s, 1, 1, 'rejected', 'insufficient', 12.5)",
-        [execution_id],
-    )
+    lives.attempted(execution_id, "req-4711")
 
     said = signal_history(record, execution_id).to_json()
 
@@ -81,8 +77,8 @@ def test_a_life_has_every_move_attempt_and_order_with_times(record: Record, live
     ]
     after = [move["after_ms"] for move in argo["moves"]]
     assert after == sorted(after)
-    assert [(one["outcome"], one["message"], one["took_ms"]) for one in argo["attempts_made"]] == [
-        ("rejected", "insufficient", "12.5")
+    assert [(one["outcome"], one["message"], one["took_ms"], one["request_id"]) for one in argo["attempts_made"]] == [
+        ("rejected", "insufficient", "12.5", "req-4711")
     ]
     assert [(order["order_id"], order["role"], order["request"]) for order in argo["orders"]] == [
         ("o-1", "entry", {"qty": "5"})

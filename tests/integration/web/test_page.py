@@ -322,6 +322,21 @@ def test_a_history_shows_milliseconds(client: httpx.Client, lives: Lives) -> Non
     assert text.index("submitting") < text.index("accepted</b>")
 
 
+def test_a_history_shows_the_brokers_ids_of_its_requests(client: httpx.Client, lives: Lives) -> None:
+    login(client)
+    execution_id = lives.born()
+    lives.taken(execution_id)
+    lives.attempted(execution_id, "req-of-the-order")
+    lives.moved(execution_id, "unknown", "no_answer")
+    # A look-up found the order, so that there is no reason any more.
+    lives.moved(execution_id, "accepted", request_id="req-of-the-look-up")
+
+    text = client.get(f"/lives/{execution_id}").text
+
+    assert "request_id=req-of-the-order insufficient" in text
+    assert "request_id=req-of-the-look-up" in text
+
+
 def test_charts_count_the_outcomes_of_a_window(client: httpx.Client, lives: Lives) -> None:
     login(client)
     lives.lived("filled", order_id="order-1", after_ms=30)

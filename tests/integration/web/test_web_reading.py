@@ -101,11 +101,13 @@ def test_latest_is_an_array_and_no_id(client: httpx.Client, intake: Intake) -> N
 
 def test_a_signal_shows_its_whole_life_by_either_id(client: httpx.Client, lives: Lives, record: Record) -> None:
     execution_id = lives.lived("accepted", order_id="o-1")
+    lives.attempted(execution_id, "req-4711")
     expected = signal_history(record, execution_id).to_json()
 
     body = ask(client, f"/api/v1/signals/{execution_id}")
 
     assert body["executions"][0]["moves"] == expected["executions"][0]["moves"]
+    assert [each["request_id"] for each in body["executions"][0]["attempts_made"]] == ["req-4711"]
     assert ask(client, f"/api/v1/signals/{expected['signal']['signal_id']}") == body
     assert client.get(f"/api/v1/signals/{uuid4()}").status_code == 404
 

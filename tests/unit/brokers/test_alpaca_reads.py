@@ -173,7 +173,7 @@ def test_a_clean_404_says_that_there_is_no_such_order(play: Play, body: Any) -> 
 
     assert broker.find("tw-1-1") == Absent()
     assert broker.order("61d1feca-aa11-4863-8b79-64c5e4731a98") is None
-    assert broker.cancel("61d1feca-aa11-4863-8b79-64c5e4731a98") is False
+    assert not broker.cancel("61d1feca-aa11-4863-8b79-64c5e4731a98")
 
 
 def test_another_order_than_the_one_looked_up_is_no_answer(play: Play) -> None:
@@ -188,8 +188,8 @@ def test_another_order_than_the_one_looked_up_is_no_answer(play: Play) -> None:
 def test_an_order_that_is_over_cannot_be_canceled(play: Play) -> None:
     broker, _ = play(reply(422, {"code": 42210000, "message": 'order is already in "filled" state'}), reply(204))
 
-    assert broker.cancel("61d1feca-aa11-4863-8b79-64c5e4731a98") is False
-    assert broker.cancel("61d1feca-aa11-4863-8b79-64c5e4731a98") is True
+    assert not broker.cancel("61d1feca-aa11-4863-8b79-64c5e4731a98")
+    assert broker.cancel("61d1feca-aa11-4863-8b79-64c5e4731a98")
 
 
 def test_what_is_no_order_id_stays_within_the_path_of_orders(play: Play) -> None:

@@ -41,6 +41,7 @@ ACTS: list[Act] = [
     reply(500, f"<pre>APCA-API-SECRET-KEY: {API_SECRET}</pre>"),
     reply(200, payloads.account(echo=API_SECRET)),
     reply(429, {"message": "too many requests."}),
+    reply(503, None, X_Request_ID=API_SECRET),
     raw(f"{API_SECRET}\r\n\r\n".encode(), close=True),
     silence,
     close,

@@ -1,6 +1,7 @@
 """Trade at Alpaca, or at any server with the same trading API, through alpaca-py."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final, NoReturn, TypeVar, cast
@@ -16,7 +17,7 @@ from workers.brokers.alpaca.fields import read_json
 from workers.brokers.alpaca.lists import RowReader, order_rows, to_the_end
 from workers.brokers.alpaca.prices import AlpacaPrices, data_address
 from workers.brokers.alpaca.session import AlpacaSession, PriceSession, Reply
-from workers.brokers.protocol import Absent, Broker, Found, Lookup, More, NoAnswer, OnUnreadable, Outcome
+from workers.brokers.protocol import Absent, Broker, CancelAnswer, Found, Lookup, More, NoAnswer, OnUnreadable, Outcome
 
 #: A list begins this much before the time asked for, since the broker's clock differs from ours.
 _CLOCK_SLACK: Final = timedelta(seconds=1)
@@ -77,22 +78,27 @@ class AlpacaBroker:
 
     def find(self, client_order_id: str) -> Lookup:
         """Look an order up by our id."""
-        query = {"client_order_id": client_order_id}
+        reply = self._get("/orders:by_client_order_id", {"client_order_id": client_order_id})
         try:
-            order = self._read_one("/orders:by_client_order_id", mapping.order_from_broker, query)
+            order = _one_of(reply, mapping.order_from_broker)
         except TradewireError as exc:
-            return outcomes.no_answer(exc)
-        return Absent() if order is None else _found(order, client_order_id)
+            lookup: Lookup = outcomes.no_answer(exc)
+        else:
+            lookup = Absent() if order is None else _found(order, client_order_id)
+        return replace(lookup, request_id=outcomes.request_id_of(reply))
 
     def find_in_list(self, client_order_id: str, *, since: datetime, more: More | None = None) -> Lookup:
         """Look for our id in the list of orders submitted later than a second before *since*."""
+        pages: list[Reply] = []
+        lookup: Lookup = Absent()
         try:
-            for raw in self._list(status="all", since=since - _CLOCK_SLACK, more=to_the_end(more)):
+            for raw in self._list(status="all", since=since - _CLOCK_SLACK, more=to_the_end(more), replies=pages):
                 if raw.get("client_order_id") == client_order_id:
-                    return Found(order=mapping.order_from_broker(raw))
+                    lookup = Found(order=mapping.order_from_broker(raw))
+                    break
         except TradewireError as exc:
-            return outcomes.no_answer(exc)
-        return Absent()
+            lookup = outcomes.no_answer(exc)
+        return replace(lookup, request_id=outcomes.request_id_of(pages[-1]) if pages else None)
 
     def order(self, order_id: str) -> BrokerOrder | None:
         """Read one order by Alpaca's id; None when Alpaca does not know it. A 422 is no such answer."""
@@ -109,14 +115,13 @@ class AlpacaBroker:
         """List orders of *status*, all pages, oldest first. Orders of several legs are left out."""
         return self._rows.orders(self._list(status=status, since=since, more=more), on_unreadable)
 
-    def cancel(self, order_id: str) -> bool:
+    def cancel(self, order_id: str) -> CancelAnswer:
         """Ask for a cancel. A later read shows whether the cancel or a fill came first."""
         reply = cast("Reply", self._session.delete(f"/orders/{_in_path(order_id)}"))
-        if outcomes.is_good(reply):
-            return True
-        if outcomes.reports_absent(reply) or outcomes.reports_not_possible(reply):
-            return False
-        raise outcomes.fault_of(reply)
+        accepted = outcomes.is_good(reply)
+        if not accepted and not outcomes.reports_absent(reply) and not outcomes.reports_not_possible(reply):
+            raise outcomes.fault_of(reply)
+        return CancelAnswer(accepted=accepted, request_id=outcomes.request_id_of(reply))
 
     def cancel_all(self) -> int:
         """Ask for a cancel of every open order. Alpaca reports for each whether it accepted the request."""
@@ -177,24 +182,34 @@ class AlpacaBroker:
         return cast("Reply", self._session.get(path, query))
 
     def _read(self, path: str, translate: Callable[[Any], T], query: dict[str, str] | None = None) -> T:
-        reply = self._get(path, query)
-        if not outcomes.is_good(reply):
-            raise outcomes.fault_of(reply)
-        return translate(read_json(reply.text))
+        return _read(self._get(path, query), translate)
 
-    def _read_one(self, path: str, translate: Callable[[Any], T], query: dict[str, str] | None = None) -> T | None:
-        reply = self._get(path, query)
-        if outcomes.reports_absent(reply):
-            return None
-        if not outcomes.is_good(reply):
-            raise outcomes.fault_of(reply)
-        return translate(read_json(reply.text))
+    def _read_one(self, path: str, translate: Callable[[Any], T]) -> T | None:
+        return _one_of(self._get(path), translate)
 
-    def _list(self, *, status: str, since: datetime | None, more: More | None) -> Iterator[dict[str, Any]]:
+    def _list(
+        self, *, status: str, since: datetime | None, more: More | None, replies: list[Reply] | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Yield the raw orders; *replies* gets the reply of each page."""
+
         def page(query: dict[str, str]) -> list[dict[str, Any]]:
-            return self._read("/orders", mapping.order_page, query)
+            reply = self._get("/orders", query)
+            if replies is not None:
+                replies.append(reply)
+            return _read(reply, mapping.order_page)
 
         return order_rows(page, status=status, since=since, more=more)
+
+
+def _read(reply: Reply, translate: Callable[[Any], T]) -> T:
+    if not outcomes.is_good(reply):
+        raise outcomes.fault_of(reply)
+    return translate(read_json(reply.text))
+
+
+def _one_of(reply: Reply, translate: Callable[[Any], T]) -> T | None:
+    """Read one item; None when the broker does not have it."""
+    return None if outcomes.reports_absent(reply) else _read(reply, translate)
 
 
 def _found(order: BrokerOrder, client_order_id: str) -> Lookup:

@@ -6,11 +6,12 @@ is only passed on.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any, Final, TypeGuard, assert_never
 
 from pipeline.model.errors import (
+    BrokerFault,
     BrokerOverRate,
     BrokerRefusesAccount,
     BrokerUnavailable,
@@ -72,13 +73,25 @@ def outcome_of(reply: Reply, request: OrderRequest) -> Outcome:
         case NoReply():
             return Unknown(message=reply.message)
         case HttpAnswer():
-            return _taken(reply, request) if is_good(reply) else _refused(reply)
+            outcome = _taken(reply, request) if is_good(reply) else _refused(reply)
+            return replace(outcome, request_id=reply.request_id)
         case _:
             assert_never(reply)
 
 
-def fault_of(reply: Reply) -> TradewireError:
+def request_id_of(reply: Reply) -> str | None:
+    """Return the broker's own id of the request; None when no answer came."""
+    return reply.request_id if isinstance(reply, HttpAnswer) else None
+
+
+def fault_of(reply: Reply) -> BrokerFault:
     """Return the error of a read that failed with *reply*."""
+    fault = _fault_of(reply)
+    fault.request_id = request_id_of(reply)
+    return fault
+
+
+def _fault_of(reply: Reply) -> BrokerFault:
     match reply:
         case NoConnection():
             return BrokerUnavailable(reply.message)

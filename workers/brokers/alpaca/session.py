@@ -30,6 +30,9 @@ QUICK_SHARE = 0.25
 #: Alpaca's secrets have 40 characters. Replacing a very short secret would damage ordinary answers.
 SHORTEST_SECRET = 8
 
+#: An id of Alpaca's has 32 characters.
+LONGEST_REQUEST_ID = 128
+
 
 @dataclass(frozen=True, kw_only=True)
 class HttpAnswer:
@@ -38,6 +41,8 @@ class HttpAnswer:
     status: int
     text: str
     retry_after_s: float | None = None
+    #: The broker's `X-Request-ID`; None without one.
+    request_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +114,7 @@ class OneTry(RESTClient):
                     status=response.status_code,
                     text=self._without_keys(_read(response)),
                     retry_after_s=retry_after_s(response.headers, now=time.time()),
+                    request_id=_request_id(self._without_keys(response.headers.get("X-Request-ID", ""))),
                 )
         # Exceptions of the lower layers hold the request, and with it the keys, so they are all caught here.
         except (requests.RequestException, HTTPError, http.client.HTTPException, OSError, ValueError) as exc:
@@ -153,6 +159,12 @@ def retry_after_s(headers: Mapping[str, str], *, now: float) -> float | None:
     if wait is None and until is not None:
         wait = until - sent
     return None if wait is None else max(0.0, wait)
+
+
+def _request_id(sent: str) -> str | None:
+    """Return the id if it can be stored and shown as it is: a changed one would find nothing at the broker."""
+    fits = sent.isascii() and sent.isprintable() and len(sent) <= LONGEST_REQUEST_ID
+    return sent.strip() or None if fits else None
 
 
 def _number(text: str | None) -> float | None:

@@ -37,7 +37,9 @@ def timeline(execution: ExecutionHistory) -> list[Moment]:
 def _moves(execution: ExecutionHistory) -> Iterator[Moment]:
     for move in execution.moves:
         text = "recorded" if move.from_state is None else f"from {status(move.from_state)}"
-        yield _moment(execution, move.at, text, state=move.to_state, detail=move.reason, by=move.by, why=move.why)
+        # A reason names the id of the request among its figures.
+        detail = move.reason or _request(move.request_id)
+        yield _moment(execution, move.at, text, state=move.to_state, detail=detail, by=move.by, why=move.why)
 
 
 def _sends(execution: ExecutionHistory) -> Iterator[Moment]:
@@ -46,7 +48,8 @@ def _sends(execution: ExecutionHistory) -> Iterator[Moment]:
             continue
         took = "" if attempt.took_ms is None else f" after {float(attempt.took_ms):.1f} ms"
         text = f"send {number}: {attempt.outcome}{took}"
-        yield _moment(execution, attempt.sent_at, text, detail=attempt.message)
+        detail = " ".join(filter(None, (_request(attempt.request_id), attempt.message)))
+        yield _moment(execution, attempt.sent_at, text, detail=detail or None)
 
 
 def _orders(execution: ExecutionHistory) -> Iterator[Moment]:
@@ -57,6 +60,10 @@ def _orders(execution: ExecutionHistory) -> Iterator[Moment]:
             price = number_json(order.filled_average_price)
             filled = f"{number_json(order.filled_quantity)} filled" + ("" if price is None else f" at {price}")
             yield _moment(execution, order.ended_at, f"order over: {order.order_status}", detail=filled)
+
+
+def _request(request_id: str | None) -> str | None:
+    return None if request_id is None else f"request_id={request_id}"
 
 
 def _moment(execution: ExecutionHistory, at: datetime, text: str, **more: Any) -> Moment:
