@@ -13,9 +13,13 @@ API_KEY = "PKTESTKEY0123456789A"
 API_SECRET = "s3cr3t/of+the=account0123456789abcdefghi"
 
 
+#: Answers that Alpaca gave.
+RECORDED = Path(__file__).parents[2] / "payloads" / "alpaca"
+
+
 def recorded(name: str) -> Any:
-    """Return an answer of Alpaca's as the adapter parses it."""
-    return read_json((Path(__file__).parents[2] / "payloads" / "alpaca" / name).read_text())
+    """Return the answer *name* of Alpaca's as the adapter parses it."""
+    return read_json((RECORDED / f"{name}.json").read_text())
 
 
 def order(**changes: Any) -> dict[str, Any]:

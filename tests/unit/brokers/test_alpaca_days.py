@@ -132,7 +132,7 @@ def test_what_is_no_transfer_since_then_is_left_out(play: Play, changes: dict[st
         {"net_amount": "a lot"},
         {"created_at": "yesterday"},
         {"created_at": None, "date": None},
-        {"id": None},
+        {"id": 7},
     ],
 )
 def test_a_transfer_that_cannot_be_read_is_not_passed_over(play: Play, changes: dict[str, Any]) -> None:
@@ -140,6 +140,16 @@ def test_a_transfer_that_cannot_be_read_is_not_passed_over(play: Play, changes: 
 
     with pytest.raises(BrokerUnreadable):
         broker.transfers(SINCE)
+
+
+def test_transfers_without_an_id_are_told_apart_and_are_the_same_in_each_list(play: Play) -> None:
+    unnamed = {"activity_type": "CSD", "date": "2026-10-08", "net_amount": "5"}
+    broker, _ = play(reply(200, [unnamed, unnamed, deposit()]), reply(200, [deposit(), unnamed, unnamed]))
+
+    first, again = broker.transfers(SINCE), broker.transfers(SINCE)
+
+    assert len({each.transfer_id for each in first}) == 3
+    assert {each.transfer_id for each in first} == {each.transfer_id for each in again}
 
 
 def test_all_pages_of_transfers_are_read_each_from_the_last_of_the_one_before(play: Play) -> None:

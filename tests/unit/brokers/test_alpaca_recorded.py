@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -37,7 +38,7 @@ from workers.brokers.alpaca import mapping
 def test_an_order(
     name: str, symbol: str, side: str, quantity: str | None, filled: str, status: OrderStatus, kind: str
 ) -> None:
-    order = mapping.order_from_broker(payloads.recorded(f"{name}.json"))
+    order = mapping.order_from_broker(payloads.recorded(name))
 
     assert (order.symbol, order.side.value, order.status, order.terms["type"]) == (symbol, side, status, kind)
     assert order.quantity == (None if quantity is None else Decimal(quantity))
@@ -45,7 +46,7 @@ def test_an_order(
 
 
 def test_a_trailing_stop_has_the_terms_to_place_it_again() -> None:
-    order = mapping.order_from_broker(payloads.recorded("derived-order-trailing-stop.json"))
+    order = mapping.order_from_broker(payloads.recorded("derived-order-trailing-stop"))
 
     assert order.stop is not None
     assert order.terms["stop_price"] == "485.1"
@@ -53,7 +54,7 @@ def test_a_trailing_stop_has_the_terms_to_place_it_again() -> None:
 
 
 def test_an_order_of_several_legs_has_no_symbol_of_its_own() -> None:
-    raw = payloads.recorded("order-mleg-filled-four-legs.json")
+    raw = payloads.recorded("order-mleg-filled-four-legs")
 
     assert mapping.has_legs_only(raw)
     with pytest.raises(BrokerUnreadable, match="symbol"):
@@ -71,7 +72,7 @@ def test_an_order_of_several_legs_has_no_symbol_of_its_own() -> None:
     ],
 )
 def test_a_position(name: str, symbol: str, quantity: str, available: str, price: str) -> None:
-    raw = payloads.recorded(f"{name}.json")
+    raw = payloads.recorded(name)
     [position] = [mapping.position_from_broker(each) for each in (raw if isinstance(raw, list) else [raw])]
 
     assert (position.symbol, position.current_price) == (symbol, Decimal(price))
@@ -88,10 +89,17 @@ def test_a_position(name: str, symbol: str, quantity: str, available: str, price
     ],
 )
 def test_an_asset(name: str, symbol: str, least: str | None, fractional_extended: object) -> None:
-    asset = mapping.asset_from_broker(payloads.recorded(f"{name}.json"))
+    asset = mapping.asset_from_broker(payloads.recorded(name))
 
     assert (asset.symbol, asset.tradable, asset.fractional_extended) == (symbol, True, fractional_extended)
     # The broker of 2019 did not say whether it takes fractions.
     assert not asset.whole_only
     assert asset.min_order_size == (None if least is None else Decimal(least))
     assert asset.min_trade_increment == (None if least is None else Decimal("0.000000001"))
+
+
+def test_every_recorded_answer_is_read_by_a_test() -> None:
+    here = Path(__file__).parent
+    tests = "".join(path.read_text() for path in here.glob("test_alpaca_recorded*.py"))
+
+    assert [path.stem for path in payloads.RECORDED.glob("*.json") if f'"{path.stem}"' not in tests] == []

@@ -1,7 +1,9 @@
 """Translate Alpaca's calendar and its list of cash transfers. Both have dates of New York."""
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -45,9 +47,11 @@ def transfers(read_page: Callable[[dict[str, str]], list[dict[str, Any]]], since
         "page_size": str(PAGE_SIZE),
     }
     found: dict[str, Transfer] = {}
+    unnamed: Counter[str] = Counter()
     for _ in range(MOST_PAGES):
         page = read_page(query)
-        found |= {each.transfer_id: each for each in (_transfer(raw, since) for raw in page) if each is not None}
+        read = (_transfer(raw, since, unnamed) for raw in page)
+        found |= {each.transfer_id: each for each in read if each is not None}
         if len(page) < PAGE_SIZE:
             return sorted(found.values(), key=lambda each: each.at)
         token = Fields.of("activity", page[-1]).word("id")
@@ -57,7 +61,7 @@ def transfers(read_page: Callable[[dict[str, str]], list[dict[str, Any]]], since
     raise BrokerUnreadable(f"The broker lists more than {MOST_PAGES * PAGE_SIZE} transfers.")
 
 
-def _transfer(raw: Any, since: datetime) -> Transfer | None:
+def _transfer(raw: Any, since: datetime, unnamed: Counter[str]) -> Transfer | None:
     """Read one entry; None when it moved no cash, was canceled, or is older than *since*."""
     fields = Fields.of("activity", raw)
     if raw.get("activity_type") not in TRANSFERS or raw.get("status") == "canceled":
@@ -69,7 +73,16 @@ def _transfer(raw: Any, since: datetime) -> Transfer | None:
         since = datetime.combine(since.astimezone(NEW_YORK).date(), time(), NEW_YORK)
     if not amount or at < since:
         return None
-    return Transfer(transfer_id=fields.word("id"), at=at, amount=amount)
+    return Transfer(transfer_id=_id_of(fields, at, amount, unnamed), at=at, amount=amount)
+
+
+def _id_of(fields: Fields, at: datetime, amount: Decimal, unnamed: Counter[str]) -> str:
+    """Return the entry's id. Alpaca lists some without one: equal ones are numbered, so that each is always the same."""
+    if fields.raw.get("id"):
+        return fields.word("id")
+    name = f"{fields.word('activity_type')} {at.isoformat()} {amount:f}"
+    unnamed[name] += 1
+    return f"{name} {unnamed[name]}"
 
 
 def _day(fields: Fields, key: str) -> date:

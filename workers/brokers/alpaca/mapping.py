@@ -52,7 +52,7 @@ def order_from_broker(raw: Any) -> BrokerOrder:
     """Read one order."""
     fields = Fields.of("order", raw)
     filled = fields.amount_or_none("filled_qty") or Decimal(0)
-    raw_status = fields.word("status")
+    price, raw_status = fields.amount_or_none("filled_avg_price"), fields.word("status")
     return BrokerOrder(
         order_id=fields.word("id"),
         client_order_id=fields.word("client_order_id"),
@@ -60,7 +60,8 @@ def order_from_broker(raw: Any) -> BrokerOrder:
         side=fields.side(),
         quantity=fields.amount_or_none("qty"),
         filled_quantity=filled,
-        filled_average_price=fields.amount_or_none("filled_avg_price"),
+        # An order without a fill may have the price 0.
+        filled_average_price=price if filled else None,
         status=_status(raw_status, filled),
         raw_status=raw_status,
         created_at=fields.time_or_none("created_at"),

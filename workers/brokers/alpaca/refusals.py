@@ -35,7 +35,9 @@ _REFUSALS: Final = (
 
 def refuses_account(message: str) -> bool:
     """Return whether the message of a 403 concerns every order of the account, or every order that opens."""
-    return message.lower().rstrip(". ") in ACCOUNT_REFUSALS or bool(_ONLY_CLOSES.search(message))
+    # A cause may follow: "access key verification failed : verification failure".
+    said = message.lower().partition(" : ")[0].rstrip(". ")
+    return said in ACCOUNT_REFUSALS or bool(_ONLY_CLOSES.search(message))
 
 
 def refusal_kind(message: str) -> RefusalKind | None:
