@@ -52,7 +52,8 @@ RETURNING e.execution_id, e.executor_id, e.job_id, e.action, e.symbol, s.confide
 -- name: candidates
 -- Executions that are due and whose symbol is free, the oldest first. Their last job may still be in the queue.
 -- Conditions that an index serves use statement_timestamp() here and below: an index cannot serve a volatile clock.
-SELECT w.execution_id, w.job_id, w.due_at
+-- An order of an imported flatten has had no job yet.
+SELECT w.execution_id, coalesce(w.job_id, w.execution_id::text) AS job_id, w.due_at
 FROM execution AS w
 WHERE w.state IN ('queued', 'held')
     AND w.due_at <= statement_timestamp()

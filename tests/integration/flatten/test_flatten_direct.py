@@ -215,6 +215,20 @@ def test_an_answer_that_the_broker_has_the_id_forbids_a_new_id_after_the_import(
     assert not any("held" in moves for moves in sends)
 
 
+def test_an_imported_order_that_the_broker_does_not_have_is_enqueued_and_stops_no_other(core: Core) -> None:
+    core.faults({"on": "submit", "kind": "5xx_before", "symbol": "AAPL"})
+    directly(core, wait_s=3.0)
+    core.faults()
+    import_journals(core.record, core.settings.home, by="keeper")
+    [absent] = [row["execution_id"] for row in closing(core) if row["symbol"] == "AAPL" and row["state"] == "unknown"]
+    until(lambda: core.unknowns.run_once() * 0 or core.state(absent) == "held")
+    core.rows("UPDATE execution SET due_at = now() WHERE state = 'held'")
+
+    assert core.sweep.run_once() == 1
+
+    assert core.execution(absent)["job_id"] in core.queues.queue("argo").job_ids
+
+
 def test_another_database_name_is_no_reason_to_stop(core: Core) -> None:
     settings = Settings(
         executors=core.executors_path,
