@@ -171,7 +171,8 @@ ORDER BY d.opened_at
 LIMIT %(limit)s
 
 -- name: unknowns
-SELECT execution_id, executor_id, action, symbol, extract(epoch FROM clock_timestamp() - unknown_since) AS age_s
+SELECT execution_id, executor_id, action, symbol,
+    extract(epoch FROM clock_timestamp() - unknown_since)::float AS age_s
 FROM execution
 WHERE state = 'unknown'
     AND unknown_since < statement_timestamp() - %(age)s::interval

@@ -1,14 +1,14 @@
 -- name: waiting
 -- Undecided executions by reason; served by the index on open executions.
 SELECT executor_id, state, reason_code, count(*) AS count,
-    extract(epoch FROM clock_timestamp() - min(created_at)) AS oldest_s
+    extract(epoch FROM clock_timestamp() - min(created_at))::float AS oldest_s
 FROM execution
 WHERE state IN ('queued', 'held', 'submitting', 'unknown')
 GROUP BY executor_id, state, reason_code
 ORDER BY executor_id, state, reason_code
 
 -- name: unknowns
-SELECT executor_id, count(*) AS count, extract(epoch FROM clock_timestamp() - min(unknown_since)) AS oldest_s,
+SELECT executor_id, count(*) AS count, extract(epoch FROM clock_timestamp() - min(unknown_since))::float AS oldest_s,
     (array_agg(execution_id ORDER BY unknown_since))[1] AS execution_id
 FROM execution
 WHERE state = 'unknown'
@@ -29,7 +29,7 @@ LIMIT 1
 -- name: budgets
 -- The number of an account's requests in the last minute. The requests of second s are in slot mod(s, 63) + 1.
 SELECT b.holder, b.refusals,
-    greatest(extract(epoch FROM b.closed_until - clock_timestamp()), 0) AS closed_s,
+    greatest(extract(epoch FROM b.closed_until - clock_timestamp()), 0)::float AS closed_s,
     coalesce(sum(b.slots[mod(s, 63) + 1]) FILTER (WHERE s <= b.second AND s > b.second - 63), 0) AS spent
 FROM request_budget AS b
 CROSS JOIN generate_series(

@@ -114,7 +114,8 @@ GROUP BY executor_id, mode, step, bucket
 
 -- name: unfinished
 -- Each half uses its own partial index.
-SELECT executor_id, mode, state, count(*) AS count, extract(epoch FROM clock_timestamp() - min(created_at)) AS oldest_s
+SELECT executor_id, mode, state, count(*) AS count,
+    extract(epoch FROM clock_timestamp() - min(created_at))::float AS oldest_s
 FROM execution
 WHERE state IN ('queued', 'held', 'submitting', 'unknown')
 GROUP BY executor_id, mode, state
@@ -125,7 +126,7 @@ WHERE state IN ('accepted', 'partially_filled')
 GROUP BY executor_id, mode, state
 
 -- name: dead_letters
-SELECT executor_id, count(*) AS count, extract(epoch FROM clock_timestamp() - min(opened_at)) AS oldest_s
+SELECT executor_id, count(*) AS count, extract(epoch FROM clock_timestamp() - min(opened_at))::float AS oldest_s
 FROM dead_letter
 WHERE closed_at IS NULL
 GROUP BY executor_id

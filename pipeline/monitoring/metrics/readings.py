@@ -99,7 +99,7 @@ def _work(connection: _Connected, executors: _Executors) -> _Readings:
     oldest, queued = dict.fromkeys(executors, 0.0), dict.fromkeys(executors, 0.0)
     for work in fetch_all(connection, _OpenWork, sql("metrics", "unfinished")):
         # `get` below, because the record also has executors that the file no longer has.
-        name, age = work.executor_id, float(work.oldest_s)
+        name, age = work.executor_id, work.oldest_s
         counts[name, work.mode.value, work.state.value] = work.count
         if work.state in UNDECIDED:
             oldest[name] = max(oldest.get(name, 0.0), age)
@@ -116,7 +116,7 @@ def _work(connection: _Connected, executors: _Executors) -> _Readings:
 def _letters(connection: _Connected, executors: _Executors) -> _Readings:
     dead_letters = dict.fromkeys(executors, (0, 0.0))
     for each in fetch_all(connection, _OpenDeadLetters, sql("metrics", "dead_letters")):
-        dead_letters[each.executor_id] = (each.count, float(each.oldest_s))
+        dead_letters[each.executor_id] = (each.count, each.oldest_s)
     for name, (count, age) in dead_letters.items():
         yield "tradewire_dead_letters", (name,), count
         yield "tradewire_dead_letter_age_seconds", (name,), age

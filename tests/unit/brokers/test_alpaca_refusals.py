@@ -12,9 +12,7 @@ from workers.brokers.alpaca.outcomes import outcome_of
 from workers.brokers.alpaca.session import HttpAnswer
 from workers.brokers.protocol import RefusalKind, Rejected
 
-_SQQQ = next(
-    each["body"] for each in payloads.recorded("multi-207-close-with-403-shapes") if each["status"] == 403
-)
+_SQQQ = next(each["body"] for each in payloads.recorded("multi-207-close-with-403-shapes") if each["status"] == 403)
 
 
 @pytest.mark.parametrize(
