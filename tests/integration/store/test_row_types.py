@@ -152,9 +152,9 @@ def faults(read: Read, found: dict[str, Column]) -> Iterator[str]:
         column, declared = found[name], list(options(hint))
         if not any(fits(option, column) for option in declared if option is not NoneType):
             yield f"{where}: {column.type}, not {hint}"
-        if column.may_be_null and hints and NoneType not in declared and Any not in declared:
-            if (f"{read.room}.{read.name}", name) not in _NEVER_NULL:
-                yield f"{where}: may be null"
+        takes_null = not hints or NoneType in declared or Any in declared
+        if column.may_be_null and not takes_null and (f"{read.room}.{read.name}", name) not in _NEVER_NULL:
+            yield f"{where}: may be null"
 
 
 def test_each_row_type_has_the_types_of_its_statement(database_url: str) -> None:

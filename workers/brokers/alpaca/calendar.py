@@ -77,7 +77,7 @@ def _transfer(raw: Any, since: datetime, unnamed: Counter[str]) -> Transfer | No
 
 
 def _id_of(fields: Fields, at: datetime, amount: Decimal, unnamed: Counter[str]) -> str:
-    """Return the entry's id. Alpaca lists some without one: equal ones are numbered, so that each is always the same."""
+    """Return the entry's id. Alpaca lists some without one: equal ones are numbered, so that no list changes them."""
     if fields.raw.get("id"):
         return fields.word("id")
     name = f"{fields.word('activity_type')} {at.isoformat()} {amount:f}"
