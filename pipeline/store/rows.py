@@ -82,6 +82,7 @@ class ClaimedExecution:
     from_state: State
     #: When it was first recorded.
     created_at: datetime
+    lease_until: datetime
     now: datetime
 
 
