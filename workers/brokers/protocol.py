@@ -137,9 +137,12 @@ class CancelAnswer(Answer):
 class UnreadableRow:
     """A row of a list that cannot be read. It hides no other row of the list."""
 
-    #: The broker's id of the order, or a name of the position.
+    #: Its name for people: the broker's id of the order, or another name of an order or a position.
     row_id: str
     why: str
+    #: The broker's id of the order. None: the row has none, or is a position.
+    order_id: str | None = None
+    symbol: str | None = None
     #: The broker lists such rows as a rule, such as orders of several legs, which tradewire never places.
     expected: bool = False
 

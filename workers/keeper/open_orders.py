@@ -54,9 +54,9 @@ class OpenOrders:
         # A `tw-` id does not make an order ours: the record may be an older one, restored from a backup.
         others = [order for order in orders if order.client_order_id not in kept]
         stops = [order for order in others if protects(order, held)]
-        ids = [order.order_id for order in others if order not in stops] + [row.row_id for row in unreadable]
-        self._cancels.ask(broker, ids)
-        return OtherOrders(count=len(ids) + len(stops), stops=tuple(stops))
+        ids = [order.order_id for order in others if order not in stops]
+        self._cancels.ask(broker, [*ids, *(row.order_id for row in unreadable if row.order_id is not None)])
+        return OtherOrders(count=len(others) + len(unreadable), stops=tuple(stops))
 
     def _kept(self, orders: Sequence[BrokerOrder]) -> set[str]:
         ids = [order.client_order_id for order in orders]

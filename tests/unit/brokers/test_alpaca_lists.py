@@ -133,12 +133,31 @@ def test_an_order_of_several_legs_is_reported_and_not_logged(play: Play) -> None
     assert ([(row.row_id, row.expected) for row in rows], logs) == ([("legs", True)], [])
 
 
-@pytest.mark.parametrize("status", ["all", "open"])
-def test_a_list_of_other_things_than_orders_is_unreadable(play: Play, status: str) -> None:
-    broker, _ = play(reply(200, [payloads.order(), {"id": None}]))
+NAMELESS_ORDERS: dict[str, tuple[Any, str]] = {
+    "no id": (payloads.order(id=None, client_order_id="by-hand-1"), "by-hand-1"),
+    "a number as id": (payloads.order(id=7, client_order_id=None), "AAPL"),
+    "nothing": ({}, "unnamed"),
+    "no object": ("KO", "unnamed"),
+}
 
-    with pytest.raises(BrokerUnreadable, match="not an order"):
-        broker.orders(status=status)
+
+@pytest.mark.parametrize(("odd", "name"), NAMELESS_ORDERS.values(), ids=NAMELESS_ORDERS.keys())
+def test_an_order_without_an_id_hides_no_other_one_and_is_named(play: Play, odd: Any, name: str) -> None:
+    broker, _ = play(reply(200, [odd, payloads.order(id="good")]))
+    rows: list[UnreadableRow] = []
+
+    listed = broker.orders(status="open", on_unreadable=rows.append)
+
+    assert [order.order_id for order in listed] == ["good"]
+    assert [(row.row_id, row.order_id) for row in rows] == [(name, None)]
+
+
+def test_an_order_is_not_absent_where_a_row_of_the_list_has_no_id(play: Play) -> None:
+    broker, _ = play(reply(200, [{}, payloads.order(client_order_id="another")]))
+
+    answer = broker.find_in_list("tw-2-1", since=START)
+
+    assert answer == NoAnswer(message="The broker's order list holds something that is not an order.")
 
 
 UNREADABLE_POSITIONS: dict[str, tuple[Any, str]] = {

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 from pydantic import SecretStr
 
 from pipeline.model.account import Account, Asset, Clock, MarketSession, Position, Quote, Transfer
-from pipeline.model.errors import ConfigInvalid, Problem, TradewireError
+from pipeline.model.errors import BrokerUnreadable, ConfigInvalid, Problem, TradewireError
 from pipeline.model.orders import BrokerOrder, OrderRequest
 from workers.brokers.alpaca import calendar, mapping, outcomes
 from workers.brokers.alpaca.fields import read_json
@@ -93,6 +93,9 @@ class AlpacaBroker:
         lookup: Lookup = Absent()
         try:
             for raw in self._list(status="all", since=since - _CLOCK_SLACK, more=to_the_end(more), replies=pages):
+                if mapping.id_of(raw) is None:
+                    # It may be the order, so the list does not show that the order is absent.
+                    raise BrokerUnreadable("The broker's order list holds something that is not an order.")
                 if raw.get("client_order_id") == client_order_id:
                     lookup = Found(order=mapping.order_from_broker(raw))
                     break
@@ -189,10 +192,10 @@ class AlpacaBroker:
 
     def _list(
         self, *, status: str, since: datetime | None, more: More | None, replies: list[Reply] | None = None
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Iterator[Any]:
         """Yield the raw orders; *replies* gets the reply of each page."""
 
-        def page(query: dict[str, str]) -> list[dict[str, Any]]:
+        def page(query: dict[str, str]) -> list[Any]:
             reply = self._get("/orders", query)
             if replies is not None:
                 replies.append(reply)

@@ -25,7 +25,6 @@ _TIE: Final = timedelta(microseconds=1)
 _LONGEST_ID: Final = 100
 
 T = TypeVar("T")
-Page = list[dict[str, Any]]
 
 
 class RowReader:
@@ -34,29 +33,44 @@ class RowReader:
     def __init__(self) -> None:
         self._logged: set[str] = set()
 
-    def orders(self, rows: Iterable[dict[str, Any]], on_unreadable: OnUnreadable | None) -> list[BrokerOrder]:
+    def orders(self, rows: Iterable[Any], on_unreadable: OnUnreadable | None) -> list[BrokerOrder]:
         """Return the orders that can be read; *on_unreadable* gets the others, and orders of several legs."""
         report = on_unreadable or _ignore
         found: list[BrokerOrder] = []
         for raw in rows:
-            if mapping.has_legs_only(raw):
-                report(UnreadableRow(row_id=raw["id"], why="It is an order of several legs.", expected=True))
+            order_id = mapping.id_of(raw)
+            if order_id is not None and mapping.has_legs_only(raw):
+                why = "It is an order of several legs."
+                report(UnreadableRow(row_id=order_id, order_id=order_id, why=why, expected=True))
             else:
-                found += self._read(raw, mapping.order_from_broker, raw["id"], report)
+                row_id = order_id or _name(raw, "client_order_id", "symbol")
+                found += self._read(raw, mapping.order_from_broker, report, row_id=row_id, order_id=order_id)
         return found
 
     def positions(self, rows: Iterable[Any], on_unreadable: OnUnreadable | None) -> list[Position]:
         """Return the positions that can be read; *on_unreadable* gets the others."""
         report = on_unreadable or _ignore
         return [
-            position for raw in rows for position in self._read(raw, mapping.position_from_broker, _name(raw), report)
+            position
+            for raw in rows
+            for position in self._read(
+                raw, mapping.position_from_broker, report, row_id=_name(raw, "symbol", "asset_id")
+            )
         ]
 
-    def _read(self, raw: Any, translate: Callable[[Any], T], row_id: str, report: OnUnreadable) -> list[T]:
+    def _read(
+        self,
+        raw: Any,
+        translate: Callable[[Any], T],
+        report: OnUnreadable,
+        *,
+        row_id: str,
+        order_id: str | None = None,
+    ) -> list[T]:
         try:
             return [translate(raw)]
         except BrokerUnreadable as error:
-            row = UnreadableRow(row_id=row_id, why=str(error))
+            row = UnreadableRow(row_id=row_id, order_id=order_id, symbol=mapping.symbol_of(raw), why=str(error))
         if row_id not in self._logged:
             self._logged.add(row_id)
             log.error("broker_row.unreadable", row=row.row_id, error=row.why)
@@ -65,22 +79,23 @@ class RowReader:
 
 
 def order_rows(
-    read_page: Callable[[dict[str, str]], Page], *, status: str, since: datetime | None, more: More | None
-) -> Iterator[dict[str, Any]]:
-    """Yield the raw orders, each once, reading a page at a time."""
+    read_page: Callable[[dict[str, str]], list[Any]], *, status: str, since: datetime | None, more: More | None
+) -> Iterator[Any]:
+    """Yield the raw orders, each once, reading a page at a time. A row without an id may come twice."""
     seen: set[str] = set()
     for _ in range(MOST_PAGES):
         page = read_page(_page_query(status, since))
-        fresh = [raw for raw in page if raw["id"] not in seen]
-        seen.update(raw["id"] for raw in fresh)
+        fresh = [raw for raw in page if mapping.id_of(raw) not in seen]
+        named = [raw for raw in fresh if mapping.id_of(raw) is not None]
+        seen.update(str(mapping.id_of(raw)) for raw in named)
         yield from fresh
         if len(page) < PAGE_SIZE:
             return
-        if not fresh:
+        if not named:
             raise BrokerUnreadable("The broker's order list does not move on.")
         if more is not None and not more():
             return
-        since = mapping.listed_at(page[-1]) - _TIE
+        since = mapping.listed_at(named[-1]) - _TIE
     raise BrokerUnreadable(f"The broker lists more than {MOST_PAGES * PAGE_SIZE} orders.")
 
 
@@ -102,9 +117,9 @@ def _page_query(status: str, since: datetime | None) -> dict[str, str]:
     return query
 
 
-def _name(raw: Any) -> str:
-    """Return the name of a position for people: its symbol, or the asset's id."""
-    values = [raw.get(key) for key in ("symbol", "asset_id")] if isinstance(raw, dict) else []
+def _name(raw: Any, *keys: str) -> str:
+    """Return the name of a row for people: the first of *keys* that it has."""
+    values = [raw.get(key) for key in keys] if isinstance(raw, dict) else []
     # Other characters than ASCII can neither be stored nor logged everywhere.
     return next((ascii(value)[1:-1][:_LONGEST_ID] for value in values if isinstance(value, str) and value), "unnamed")
 

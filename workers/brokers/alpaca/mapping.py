@@ -83,12 +83,21 @@ def _stop_terms(fields: Fields) -> StopTerms | None:
     )
 
 
-def order_page(raw: Any) -> list[dict[str, Any]]:
-    """Read one page of raw orders; each must be an object with an id."""
-    page = each(lambda order: order)(raw)
-    if not all(isinstance(order, dict) and isinstance(order.get("id"), str) for order in page):
-        raise BrokerUnreadable("The broker's order list holds something that is not an order.")
-    return page
+def order_page(raw: Any) -> list[Any]:
+    """Read one page of raw orders. A row may be anything: one that cannot be read must hide no other."""
+    return each(lambda order: order)(raw)
+
+
+def id_of(raw: Any) -> str | None:
+    """Return the id of a raw order; None when it has none."""
+    order_id = raw.get("id") if isinstance(raw, dict) else None
+    return order_id if isinstance(order_id, str) and order_id else None
+
+
+def symbol_of(raw: Any) -> str | None:
+    """Return the symbol of a raw order or position; None when it has none."""
+    symbol = raw.get("symbol") if isinstance(raw, dict) else None
+    return of_broker(symbol, raw.get("asset_class")) if isinstance(symbol, str) and symbol else None
 
 
 def has_legs_only(raw: Mapping[str, Any]) -> bool:
@@ -96,7 +105,7 @@ def has_legs_only(raw: Mapping[str, Any]) -> bool:
     return raw.get("order_class") == "mleg"
 
 
-def listed_at(raw: Mapping[str, Any]) -> datetime:
+def listed_at(raw: Any) -> datetime:
     """Return the time by which lists are sorted."""
     fields = Fields.of("order", raw)
     return fields.time_or_none("submitted_at") or fields.time("created_at")
