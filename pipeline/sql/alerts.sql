@@ -243,6 +243,8 @@ LIMIT %(limit)s
 SELECT order_id, client_order_id, executor_id, symbol, execution_id, outcome, message
 FROM canceled_order
 WHERE first_asked_at > statement_timestamp() - interval '1 hour'
+    -- The position is without its stop.
+    OR (settled_at IS NULL AND outcome = 'not_restored')
 ORDER BY first_asked_at
 LIMIT %(limit)s
 

@@ -1,5 +1,6 @@
 -- name: ask
--- Record an order before its cancel is asked for. No row: it was asked for a moment ago.
+-- Record an order before its cancel is asked for. *asks*: its cancel was not asked for a moment ago. *seen_open*: how many
+-- times in a row an exit has found it open.
 INSERT INTO canceled_order AS c (
     order_id, client_order_id, executor_id, symbol, side, quantity, terms, execution_id
 )
@@ -7,17 +8,38 @@ VALUES (
     %(order_id)s, %(client_order_id)s, %(executor_id)s, %(symbol)s, %(side)s, %(quantity)s, %(terms)s, %(execution_id)s
 )
 ON CONFLICT (order_id) DO UPDATE
-SET asked_at = clock_timestamp()
-WHERE c.asked_at < clock_timestamp() - interval '2 seconds'
-RETURNING order_id
+SET first_asked_at = CASE WHEN c.settled_at IS NULL THEN c.first_asked_at ELSE clock_timestamp() END,
+    seen_open = CASE WHEN c.settled_at IS NULL THEN c.seen_open + 1 ELSE 1 END,
+    asked_at = CASE
+        WHEN c.settled_at IS NULL AND c.asked_at > clock_timestamp() - interval '2 seconds' THEN c.asked_at
+        ELSE clock_timestamp()
+    END,
+    execution_id = excluded.execution_id,
+    looks = 0,
+    due_at = clock_timestamp(),
+    short_at = NULL,
+    outcome = NULL,
+    restored_quantity = NULL,
+    message = NULL,
+    settled_at = NULL
+RETURNING seen_open, asked_at >= statement_timestamp() AS asks
 
 -- name: unsettled
 -- Canceled orders whose exit is over: no execution of their side is undecided, and no order of an exit works. An exit
--- that has not been sent five seconds later does not keep the position unprotected.
-SELECT c.*
+-- that has not been sent five seconds later does not keep the position unprotected. *changed_at*: when the newest fill or
+-- end of an order of ours in the symbol became known.
+SELECT c.*, clock_timestamp() AS now,
+    (
+        SELECT max(greatest(o.filled_at, o.ended_at))
+        FROM broker_order AS o
+        WHERE o.executor_id = c.executor_id
+            AND o.symbol = c.symbol
+            AND o.intended_at > c.first_asked_at - interval '1 day'
+    ) AS changed_at
 FROM canceled_order AS c
 WHERE c.executor_id = %(executor_id)s
     AND c.settled_at IS NULL
+    AND c.due_at <= clock_timestamp()
     -- A flatten that canceled the same stop restores it itself.
     AND NOT EXISTS (
         SELECT
@@ -60,12 +82,23 @@ WHERE c.executor_id = %(executor_id)s
 ORDER BY c.first_asked_at
 LIMIT %(limit)s
 
+-- name: look_again
+-- Keep an order for another look. An *outcome* here is what could not be done yet.
+UPDATE canceled_order
+SET looks = looks + 1,
+    due_at = clock_timestamp() + %(pause)s,
+    short_at = CASE WHEN %(short)s THEN coalesce(short_at, clock_timestamp()) END,
+    outcome = coalesce(%(outcome)s, outcome),
+    message = coalesce(%(message)s, message)
+WHERE order_id = %(order_id)s
+    AND settled_at IS NULL
+RETURNING order_id
+
 -- name: settle
 UPDATE canceled_order
 SET settled_at = clock_timestamp(),
     outcome = %(outcome)s,
-    restored_quantity = %(restored_quantity)s,
-    message = %(message)s
+    restored_quantity = %(restored_quantity)s
 WHERE order_id = %(order_id)s
     AND settled_at IS NULL
 RETURNING order_id

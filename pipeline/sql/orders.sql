@@ -158,10 +158,11 @@ WHERE client_order_id = ANY(%(client_order_ids)s)
     AND role = 'exit'
 
 -- name: last_refusal
--- Why the broker refused the newest exit of the symbol, where another order or another form would be taken.
-SELECT refused
+-- Why the broker refused the newest exit of the symbol, where another order or another form would be taken, and the orders
+-- that it named.
+SELECT refused, orders
 FROM (
-    SELECT e.reason_facts ->> 'refused' AS refused, e.state
+    SELECT e.reason_facts ->> 'refused' AS refused, e.reason_facts ->> 'orders' AS orders, e.state
     FROM broker_order AS o
     JOIN execution AS e USING (execution_id, generation)
     WHERE o.executor_id = %(executor_id)s

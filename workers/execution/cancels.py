@@ -1,8 +1,12 @@
 """Ask the broker to cancel an order that an exit waits for. The poll of the orders shows when it is canceled."""
 
+from dataclasses import dataclass
+from datetime import timedelta
+
 import structlog
 from psycopg.types.json import Jsonb
 
+from pipeline.model.backoff import Backoff
 from pipeline.model.crash_points import reached
 from pipeline.model.errors import BrokerFault
 from pipeline.model.orders import BrokerOrder
@@ -13,6 +17,29 @@ from workers.brokers.protocol import Broker
 from workers.execution.replaced_orders import cancel_newest
 
 log = structlog.get_logger(__name__)
+
+# Each look at an order whose cancel was asked for costs requests. Most cancels are done before the first one.
+_PAUSES = Backoff(first_s=0.5, longest_s=16.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _FoundOpen:
+    """An order that an exit has found open."""
+
+    #: How many times in a row.
+    seen_open: int
+    #: Whether to ask for its cancel now.
+    asks: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForeignCancel:
+    """An order of others that an exit waits for."""
+
+    #: When to look again. The pauses grow while the order stays open.
+    wait: timedelta
+    #: The broker's own id of the request; None when none was sent, or it was not answered.
+    request_id: str | None
 
 
 def ask_to_cancel(record: Record, broker: Broker, order_id: str) -> str | None:
@@ -35,10 +62,9 @@ def ask_to_cancel(record: Record, broker: Broker, order_id: str) -> str | None:
     return request_id
 
 
-def cancel_foreign(record: Record, broker: Broker, order: BrokerOrder, exit_: ClaimedExecution) -> str | None:
+def cancel_foreign(record: Record, broker: Broker, order: BrokerOrder, exit_: ClaimedExecution) -> ForeignCancel:
     """Record an order of others that is in the way of an exit, and ask for its cancel, at most once in two seconds.
 
-    Returns the broker's own id of the request.
 
     Raises:
         RecordUnavailable: PostgreSQL is away.
@@ -53,11 +79,13 @@ def cancel_foreign(record: Record, broker: Broker, order: BrokerOrder, exit_: Cl
         "terms": Jsonb(dict(order.terms)),
         "execution_id": exit_.execution_id,
     }
-    if record.do(sql("canceled_orders", "ask"), values) == 0:
-        return None
+    found = record.one(_FoundOpen, sql("canceled_orders", "ask"), values)
+    wait = timedelta(seconds=_PAUSES.after(found.seen_open))
+    if not found.asks:
+        return ForeignCancel(wait=wait, request_id=None)
     facts = {"executor_id": exit_.executor_id, "execution_id": str(exit_.execution_id), "order": str(order)}
     log.warning("order.foreign_canceled", **facts)
-    return _cancel(broker, order.order_id)[1]
+    return ForeignCancel(wait=wait, request_id=_cancel(broker, order.order_id)[1])
 
 
 def _cancel(broker: Broker, order_id: str) -> tuple[bool, str | None]:

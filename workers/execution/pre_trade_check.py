@@ -136,9 +136,10 @@ class PreTradeCheck:
         """Ask for the cancels that an exit waits for. The poll of the orders shows when they are done."""
         broker = self.runtime.broker
         ids = [ask_to_cancel(self.record, broker, order_id) for order_id in hold.cancel]
-        ids += [cancel_foreign(self.record, broker, order, claimed) for order in hold.cancel_foreign]
+        foreign = [cancel_foreign(self.record, broker, order, claimed) for order in hold.cancel_foreign]
+        ids += [each.request_id for each in foreign]
         reason = with_request_id(hold.reason, " ".join(filter(None, ids)))
-        return Transition(state=State.HELD, reason=reason, due_in=hold.wait)
+        return Transition(state=State.HELD, reason=reason, due_in=min((each.wait for each in foreign), default=hold.wait))
 
     def _unreadable(self, claimed: ClaimedExecution, signal: SignalRow, says: str) -> Transition:
         """Read an answer that makes no sense a few times more, then leave it to a person. An exit never gives up."""

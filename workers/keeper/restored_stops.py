@@ -2,27 +2,36 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
 
 import structlog
 
+from pipeline.model.backoff import Backoff
 from pipeline.model.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable
 from pipeline.model.orders import BrokerOrder, OrderSide, OrderStatus
+from pipeline.model.reasons import storable
 from pipeline.model.symbols import AssetClass, asset_class
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 from workers.account.runtime import ExecutorRuntime
-from workers.brokers.protocol import Accepted, Duplicate, Rejected
+from workers.brokers.protocol import Accepted, Duplicate, Found, Rejected
 from workers.execution.broker_orders import FINAL_STATUSES
 from workers.execution.replaced_orders import in_its_place, is_replaced
 from workers.keeper.protective_stops import equal_stop
+from workers.rules.orders import reduces
 from workers.rules.sizing import rounded_down
 
 log = structlog.get_logger(__name__)
 
 _BATCH = 20
+# Each look costs two requests.
+_PAUSES = Backoff(first_s=1.0, longest_s=60.0)
+#: A reading of less than was protected is believed after this long, and this long after our last fill in the symbol.
+_CONFIRMED_AFTER = timedelta(seconds=5)
+#: The broker has not carried out a cancel that it does not even show as pending by then.
+_KEPT_AFTER = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +41,21 @@ class _CanceledOrder:
     symbol: str
     side: OrderSide
     terms: Mapping[str, Any]
-    execution_id: UUID
+    asked_at: datetime
+    looks: int
+    #: Before this look.
+    now: datetime
+    #: Since when readings show less to protect than the stop did.
+    short_at: datetime | None
+    #: The newest fill or end of one of our orders in the symbol.
+    changed_at: datetime | None
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Return whether a reading from now on is believed, although it shows less to protect than the stop did."""
+        if self.short_at is None:
+            return False
+        return self.now - max(self.short_at, self.changed_at or self.short_at) >= _CONFIRMED_AFTER
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,55 +72,101 @@ class RestoredStops:
         for canceled in self.record.all(_CanceledOrder, sql("canceled_orders", "unsettled"), key):
             try:
                 restored += self._settle(canceled)
-            except (BrokerUnavailable, BrokerUnreadable, BrokerRefusesAccount) as error:
+            except BrokerUnreadable as error:
+                self._not_restored(canceled, str(error))
+            except (BrokerUnavailable, BrokerRefusesAccount) as error:
                 log.debug("restore.failed", order_id=canceled.order_id, error=str(error))
+                self._look_again(canceled)
         return restored
 
     def _settle(self, canceled: _CanceledOrder) -> bool:
         order = in_its_place(self.runtime.urgent, canceled.order_id)
         if order is None:
-            return self._end(canceled, "vanished")
+            # One answer proves nothing, since reads lag.
+            return self._end(canceled, "vanished") if canceled.looks else self._look_again(canceled)
         if order.status not in FINAL_STATUSES or is_replaced(order):
             # The cancel is not done yet, or the broker has refused it, or its reads lag.
-            return False
+            kept = order.raw_status != "pending_cancel" and canceled.now - canceled.asked_at >= _KEPT_AFTER
+            return self._end(canceled, "kept") if kept else self._look_again(canceled)
         if order.status is not OrderStatus.CANCELED or order.stop is None:
             return self._end(canceled, order.raw_status)
-        quantity = self._unprotected(order)
-        return self._restore(canceled, order, quantity) if quantity > 0 else self._end(canceled, "nothing_left")
+        return self._protect(canceled, order)
 
-    def _unprotected(self, order: BrokerOrder) -> Decimal:
-        """Return how much of what *order* protected is left, and held by no other order."""
+    def _protect(self, canceled: _CanceledOrder, order: BrokerOrder) -> bool:
+        left, free = self._unprotected(order)
+        # A position that was read just after a fill or a cancel may not show its effect.
+        if (free < left or free <= 0) and not canceled.is_confirmed:
+            return self._look_again(canceled, short=True)
+        if free > 0:
+            return self._restore(canceled, order, _taken(order, free))
+        placed = self.runtime.urgent.find(equal_stop(order, Decimal(1)).client_order_id)
+        if isinstance(placed, Found):
+            # An earlier send got no answer, and the stop holds the position.
+            return self._end(canceled, "restored", quantity=placed.order.quantity)
+        return self._end(canceled, "nothing_left")
+
+    def _unprotected(self, order: BrokerOrder) -> tuple[Decimal, Decimal]:
+        """Return how much of what *order* protected is left, and how much of that no other order holds."""
         position = self.runtime.urgent.position(order.symbol)
-        if position is None or (position.quantity > 0) is not (order.side is OrderSide.SELL):
-            return Decimal(0)
-        left = (order.quantity or Decimal(0)) - order.filled_quantity
-        unprotected = min(left, abs(position.available))
-        if order.stop is None or order.stop.time_in_force == "day" or asset_class(order.symbol) is AssetClass.CRYPTO:
-            return unprotected
-        # The broker takes fractions of a share in day orders only. If that is all, its refusal is reported.
-        return rounded_down(unprotected, Decimal(1)) or unprotected
+        if position is None or not reduces(order.side, position.quantity):
+            return Decimal(0), Decimal(0)
+        protected = (order.quantity or Decimal(0)) - order.filled_quantity
+        return min(protected, abs(position.quantity)), min(protected, abs(position.available))
 
     def _restore(self, canceled: _CanceledOrder, order: BrokerOrder, quantity: Decimal) -> bool:
         outcome = self.runtime.urgent.submit_paid(equal_stop(order, quantity))
-        facts = {"executor_id": self.runtime.executor.id, "symbol": order.symbol, "order": str(order)}
         match outcome:
             case Accepted() | Duplicate():
                 self._end(canceled, "restored", quantity=quantity)
-                log.warning("stop.restored", quantity=str(quantity), **facts)
+                log.warning("stop.restored", quantity=str(quantity), **self._facts(canceled))
                 return True
             case Rejected(message=message):
-                self._end(canceled, "not_restored", message=message)
-                log.error("stop.not_restored", says=message, **facts)
-        return False
+                return self._not_restored(canceled, message)
+        return self._look_again(canceled)
 
-    def _end(
-        self, canceled: _CanceledOrder, outcome: str, *, quantity: Decimal | None = None, message: str | None = None
+    def _not_restored(self, canceled: _CanceledOrder, message: str) -> bool:
+        """Try again later, and let a person know: the position is without its stop."""
+        if canceled.looks == 0:
+            # A first refusal may be due to a position that was read too early.
+            return self._look_again(canceled)
+        log.error("stop.not_restored", says=message, **self._facts(canceled))
+        return self._look_again(canceled, outcome="not_restored", message=message)
+
+    def _look_again(
+        self,
+        canceled: _CanceledOrder,
+        *,
+        short: bool = False,
+        outcome: str | None = None,
+        message: str | None = None,
     ) -> bool:
         values = {
             "order_id": canceled.order_id,
+            "pause": timedelta(seconds=_PAUSES.after(canceled.looks + 1)),
+            "short": short,
             "outcome": outcome,
-            "restored_quantity": quantity,
-            "message": None if message is None else message[:500],
+            "message": None if message is None else storable(message)[:500],
         }
+        self.record.do(sql("canceled_orders", "look_again"), values)
+        return False
+
+    def _end(self, canceled: _CanceledOrder, outcome: str, *, quantity: Decimal | None = None) -> bool:
+        values = {"order_id": canceled.order_id, "outcome": outcome, "restored_quantity": quantity}
         self.record.do(sql("canceled_orders", "settle"), values)
         return False
+
+    def _facts(self, canceled: _CanceledOrder) -> dict[str, str]:
+        return {
+            "executor_id": self.runtime.executor.id,
+            "symbol": canceled.symbol,
+            "order_id": canceled.order_id,
+            "client_order_id": canceled.client_order_id,
+        }
+
+
+def _taken(order: BrokerOrder, quantity: Decimal) -> Decimal:
+    """Return the part of *quantity* that the broker takes in a stop like *order*."""
+    if order.stop is None or order.stop.time_in_force == "day" or asset_class(order.symbol) is AssetClass.CRYPTO:
+        return quantity
+    # The broker takes fractions of a share in day orders only. If that is all, its refusal is reported.
+    return rounded_down(quantity, Decimal(1)) or quantity
