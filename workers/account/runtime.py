@@ -13,6 +13,7 @@ from pipeline.model.outages import Need, outage_of
 from pipeline.store.record import Record
 from workers.account.assets import AssetCache
 from workers.account.calendar import Calendar
+from workers.account.open_orders import SharedOpenOrders
 from workers.account.snapshots import Snapshots
 from workers.brokers.guarded import GuardedBroker
 from workers.brokers.rate_budget import RateBudget
@@ -33,6 +34,7 @@ class ExecutorRuntime:
     snapshots: Snapshots
     assets: AssetCache
     calendar: Calendar
+    open_orders: SharedOpenOrders
 
     @property
     def urgent(self) -> GuardedBroker:
@@ -61,6 +63,7 @@ def open_runtime(
         snapshots=Snapshots(record, executor, broker),
         assets=AssetCache(record, address=address, broker=broker),
         calendar=Calendar(record, executor, broker),
+        open_orders=SharedOpenOrders(broker.urgent()),
     )
 
 

@@ -12,17 +12,16 @@ from pipeline.accounts.snapshot import Snapshot
 from pipeline.intake.routing import may_be_exit
 from pipeline.model.account import Asset, ClockReading, MarketSession, Position, Quote
 from pipeline.model.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable
-from pipeline.model.orders import BrokerOrder, is_our_order
+from pipeline.model.orders import BrokerOrder
 from pipeline.model.states import State
 from pipeline.store.record import Record
 from pipeline.store.rows import ClaimedExecution, OrderRow, SignalRow
-from pipeline.store.statements import sql
 from workers.account.calendar import market_at, was_held_for_open
 from workers.account.refusals import AccountRefused
 from workers.account.runtime import ExecutorRuntime
 from workers.account.snapshots import Snapshots
 from workers.brokers.protocol import RefusalKind
-from workers.execution.broker_orders import FINAL_STATUSES
+from workers.execution.foreign_orders import foreign_orders
 from workers.rules.exits import may_enter
 from workers.rules.freshness import keeps_hours, waited
 from workers.rules.market_hours import Market, by_calendar
@@ -50,6 +49,8 @@ class KnownBefore:
     has_to_close: bool
     #: Why the broker refused the symbol's newest exit; None: it did not, or for no such reason.
     refused: RefusalKind | None
+    #: The broker's ids of the orders that it named then as being in the way.
+    named: frozenset[str]
     #: The source of the exit of which this is a further try; None: it is not.
     origin: str | None
 
@@ -74,8 +75,9 @@ class InputSnapshot:
     foreign: tuple[BrokerOrder, ...] = ()
     #: The source of the exit of which this is a further try; None: it is not.
     origin: str | None = None
-    #: Why the broker refused the symbol's newest exit.
+    #: Why the broker refused the symbol's newest exit, and the orders that it named then.
     refused: RefusalKind | None = None
+    named: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +108,7 @@ class BrokerInputs:
                 # The position that the record shows is gone, so the signal is an entry.
                 return self.read(claimed, replace(known, has_to_close=False))
             asset = self._asset(signal, position, urgent=not enters)
-            foreign = () if enters else self._foreign(known, position)
+            foreign = self._foreign(known, position) if not enters else ()
         except BrokerRefusesAccount as error:
             return runtime.snapshots.refused(str(error))
         sessions = self._sessions(signal, snapshot.last_clock, snapshot.taken_at)
@@ -126,29 +128,13 @@ class BrokerInputs:
             foreign=foreign,
             origin=known.origin,
             refused=known.refused,
+            named=known.named,
         )
 
     def _foreign(self, known: KnownBefore, position: Position | None) -> tuple[BrokerOrder, ...]:
-        """Return the orders that may be in the way of an exit: they hold a part of the position, or it was refused.
-
-        Without a sign of such orders they are not read, since every exit would cost a request more.
-        """
-        held = position is not None and abs(position.available) < abs(position.quantity)
-        if (
-            known.under_way
-            or position is None
-            or not (held or known.refused in (RefusalKind.HELD, RefusalKind.OPPOSED))
-        ):
+        if known.under_way or position is None:
             return ()
-        try:
-            listed = self.runtime.urgent.orders(status="open")
-        except BrokerUnreadable as error:
-            log.warning("orders.unreadable", executor_id=self.runtime.executor.id, error=str(error))
-            return ()
-        here = [order for order in listed if order.symbol == position.symbol and order.status not in FINAL_STATUSES]
-        key = {"client_order_ids": [order.client_order_id for order in here if is_our_order(order.client_order_id)]}
-        exits = self.record.all(str, sql("orders", "working_exits"), key)
-        return tuple(order for order in here if order.client_order_id not in exits)
+        return foreign_orders(self.record, self.runtime, position, refused=known.refused, named=known.named)
 
     def hours(self, signal: SignalRow, now: datetime) -> Market | None:
         """Return the hours that the calendar has for *now*, without reading the broker: for ages while it is away."""

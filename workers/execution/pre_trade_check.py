@@ -134,9 +134,10 @@ class PreTradeCheck:
 
     def _cancel_and_hold(self, claimed: ClaimedExecution, hold: Hold) -> Transition:
         """Ask for the cancels that an exit waits for. The poll of the orders shows when they are done."""
-        broker = self.runtime.broker
-        ids = [ask_to_cancel(self.record, broker, order_id) for order_id in hold.cancel]
-        foreign = [cancel_foreign(self.record, broker, order, claimed) for order in hold.cancel_foreign]
+        ids = [ask_to_cancel(self.record, self.runtime.broker, order_id) for order_id in hold.cancel]
+        if hold.cancel_foreign:
+            self.runtime.open_orders.forget()
+        foreign = [cancel_foreign(self.record, self.runtime.urgent, order, claimed) for order in hold.cancel_foreign]
         ids += [each.request_id for each in foreign]
         reason = with_request_id(hold.reason, " ".join(filter(None, ids)))
         return Transition(state=State.HELD, reason=reason, due_in=min((each.wait for each in foreign), default=hold.wait))

@@ -1,5 +1,6 @@
 """Read the rules' inputs from the record: before the broker is read, and in the transaction that decides."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
@@ -27,11 +28,17 @@ from workers.rules.market_hours import by_calendar
 from workers.rules.obstacles import RETRY
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Refusal:
+    refused: str
+    orders: str | None
+
+
 def read_before(connection: Connection[DictRow], claimed: ClaimedExecution, executor: ExecutorSettings) -> KnownBefore:
     """Return the record's inputs that are read before the broker."""
     signal = fetch_one(connection, SignalRow, sql("signals", "get"), {"signal_id": claimed.signal_id})
     key = {"executor_id": claimed.executor_id, "symbol": claimed.symbol}
-    refused = fetch_maybe(connection, str, sql("orders", "last_refusal"), key)
+    refusal = fetch_maybe(connection, _Refusal, sql("orders", "last_refusal"), key)
     return KnownBefore(
         signal=signal,
         prior=prior_order(connection, claimed),
@@ -39,7 +46,8 @@ def read_before(connection: Connection[DictRow], claimed: ClaimedExecution, exec
         has_to_close=may_be_exit(signal, executor)
         and not repeats_a_reverse(connection, claimed, signal, executor)
         and has_to_close(connection, executor, signal),
-        refused=None if refused is None else RefusalKind(refused),
+        refused=None if refusal is None else RefusalKind(refusal.refused),
+        named=frozenset(() if refusal is None else (refusal.orders or "").split()),
         origin=_origin(connection, signal),
     )
 
@@ -91,6 +99,7 @@ def read_case(
         foreign=seen.foreign,
         origin=seen.origin,
         refused=seen.refused,
+        named=seen.named,
     )
 
 

@@ -84,6 +84,8 @@ class Case:
     origin: str | None = None
     #: Why the broker refused the symbol's newest exit, where another form would be taken.
     refused: RefusalKind | None = None
+    #: The broker's ids of the orders that it named then as being in the way.
+    named: frozenset[str] = frozenset()
     #: A person accepted the age when requeueing.
     accept_age: bool = False
 

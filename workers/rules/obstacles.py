@@ -25,7 +25,7 @@ _LONGEST_WAIT = timedelta(seconds=10)
 
 def clear_way(case: Case, go: Go) -> Go | Hold:
     """Return the exit cut to what no other order holds, or the hold of one that cannot go yet."""
-    opposing = tuple(order for order in case.foreign if order.side is not go.side and _may_trade(go, order))
+    opposing = tuple(order for order in case.foreign if order.side is not go.side and _opposes(case, go, order))
     available = _available(case)
     if not opposing and (go.quantity <= available or taken(case, go.quantity) == 0):
         return go
@@ -66,8 +66,10 @@ def _may_cancel(case: Case) -> bool:
     return policy == "always" or (policy == "forced" and is_forced(case.origin or case.signal.source))
 
 
-def _may_trade(go: Go, order: BrokerOrder) -> bool:
-    """Return whether the broker may take the exit and *order* for a trade of the account with itself."""
+def _opposes(case: Case, go: Go, order: BrokerOrder) -> bool:
+    """Return whether the broker takes the exit and *order* for a trade of the account with itself, or may do so."""
+    if case.refused is RefusalKind.OPPOSED and order.order_id in case.named:
+        return True
     if order.terms.get("order_class") in _GROUPS or order.terms.get("type") == "trailing_stop":
         return False
     theirs = order.terms.get("limit_price")

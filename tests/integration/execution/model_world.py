@@ -29,6 +29,7 @@ from tests.integration.execution.model_broker import LONGEST_WAY_S, ModelBroker
 from tests.integration.execution.model_stage import Actor, ModelClock
 from workers.account.assets import AssetCache
 from workers.account.calendar import Calendar
+from workers.account.open_orders import SharedOpenOrders
 from workers.account.runtime import ExecutorRuntime
 from workers.account.snapshots import Snapshots
 from workers.brokers.guarded import GuardedBroker
@@ -132,6 +133,7 @@ class World:
             snapshots=Snapshots(self.record, executor, broker),
             assets=AssetCache(self.record, address="model", broker=broker),
             calendar=Calendar(self.record, executor, broker),
+            open_orders=SharedOpenOrders(broker),
         )
         # The bell has the two methods that relay and keeper call.
         queues: Any = self.queues
