@@ -12,6 +12,58 @@ WHERE o.executor_id = %(executor_id)s
 ORDER BY o.ended_at
 LIMIT %(limit)s
 
+-- name: next_try
+-- The next try of an exit, if it was recorded. *ended*: it is followed up itself, or a person has it.
+SELECT state = 'skipped' AND reason_code = 'no_position' AS found_nothing,
+    state NOT IN ('queued', 'held', 'submitting', 'unknown', 'accepted', 'partially_filled') AS ended
+FROM execution AS e
+JOIN signal AS s USING (signal_id)
+WHERE s.source = 'tradewire:exit'
+    AND s.source_id = %(source_id)s
+    AND e.executor_id = %(executor_id)s
+
+-- name: closed_by_others
+-- Each REVERSE that has seen its position, and found it closed before an order of its own could close it. *side* is the
+-- one that would have closed it.
+SELECT *
+FROM (
+    SELECT e.execution_id, e.symbol, s.source, s.source_id, s.strategy,
+        coalesce(
+            (
+                SELECT o.side
+                FROM broker_order AS o
+                WHERE o.execution_id = e.execution_id
+                    AND o.role = 'exit'
+                ORDER BY o.generation DESC
+                LIMIT 1
+            ),
+            (
+                SELECT h.reason_facts ->> 'closes'
+                FROM history AS h
+                WHERE h.execution_id = e.execution_id
+                    AND h.reason_facts ->> 'closes' IS NOT NULL
+                ORDER BY h.history_id DESC
+                LIMIT 1
+            )
+        ) AS side
+    FROM execution AS e
+    JOIN signal AS s USING (signal_id)
+    WHERE e.executor_id = %(executor_id)s
+        AND e.action = 'REVERSE'
+        AND e.state = 'skipped'
+        AND e.reason_code = 'no_position'
+        AND e.ended_at > statement_timestamp() - interval '1 day'
+        AND NOT EXISTS (
+            SELECT
+            FROM signal AS f
+            WHERE f.source = 'tradewire:flip'
+                AND f.source_id = e.execution_id::text
+        )
+    ORDER BY e.ended_at
+    LIMIT %(limit)s
+) AS reverse
+WHERE side IS NOT NULL
+
 -- name: first_signal
 SELECT e.action, s.source, s.intent, s.confidence, s.entry_price, s.target_price, s.stop_price, s.generated_at,
     s.expires_at, s.price, s.quantity, s.notional, s.equity_percent

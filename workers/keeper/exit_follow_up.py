@@ -34,10 +34,30 @@ EXIT_BACKOFF = Backoff(first_s=0.5, longest_s=LONGEST_GAP.total_seconds())
 
 
 @dataclass(frozen=True, kw_only=True)
-class _EndedExit:
-    """An exit whose order has ended, and its signal."""
+class _Exit:
+    """An exit and its signal."""
 
     execution_id: UUID
+    symbol: str
+    #: The side of its order.
+    side: str
+    source: str
+    source_id: str | None
+    strategy: str | None
+
+    @property
+    def chain(self) -> tuple[str, int]:
+        """The first execution of the series of tries, and the number of this try."""
+        if self.source != RETRY:
+            return str(self.execution_id), 1
+        first, _, number = str(self.source_id).rpartition(":")
+        return first, int(number)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _EndedExit(_Exit):
+    """An exit whose order has ended."""
+
     generation: int
     quantity: Decimal
     filled_quantity: Decimal
@@ -46,12 +66,11 @@ class _EndedExit:
     order_status: str | None
     state: State
     reason_code: str | None
-    symbol: str
-    action: Action
-    side: str
-    source: str
-    source_id: str | None
-    strategy: str | None
+
+    @property
+    def is_flat(self) -> bool:
+        """Return whether nothing is left to close: its own order has closed it, or others have."""
+        return self.left <= 0 or (self.state is State.SKIPPED and self.reason_code == Code.NO_POSITION)
 
     @property
     def left(self) -> Decimal:
@@ -67,13 +86,11 @@ class _EndedExit:
             return False
         return self.state is not State.SKIPPED or self.reason_code == Code.EXIT_NOT_DONE
 
-    @property
-    def chain(self) -> tuple[str, int]:
-        """The first execution of the series of tries, and the number of this try."""
-        if self.source != RETRY:
-            return str(self.execution_id), 1
-        first, _, number = str(self.source_id).rpartition(":")
-        return first, int(number)
+
+@dataclass(frozen=True, kw_only=True)
+class _NextTry:
+    found_nothing: bool
+    ended: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,20 +139,51 @@ class ExitFollowUp:
     def run_once(self) -> int:
         """Follow up ended exits, cancel resting ones and report late ones; return how many were followed up."""
         key = {"executor_id": self.runtime.executor.id, "limit": _BATCH}
-        ended = self.record.all(_EndedExit, sql("exit_follow_up", "ended"), key)
-        for each in ended:
-            self._follow_up(each)
+        followed = sum(
+            self._follow_up(each) for each in self.record.all(_EndedExit, sql("exit_follow_up", "ended"), key)
+        )
+        for reverse in self.record.all(_Exit, sql("exit_follow_up", "closed_by_others"), key):
+            self._open_other_side(reverse, self._first_signal(reverse))
         self._cancel_resting()
         self._report_late(key)
-        return len(ended)
+        return followed
 
-    def _follow_up(self, ended: _EndedExit) -> None:
-        if ended.left <= 0:
-            self._flip(ended)
-        elif ended.needs_retry:
-            self._retry(ended)
+    def _follow_up(self, ended: _EndedExit) -> bool:
+        """Record what follows an ended exit; return False while that depends on the next try."""
+        if not self._is_done(ended):
+            return False
         values = {"execution_id": ended.execution_id, "generation": ended.generation}
         self.record.do(sql("exit_follow_up", "followed_up"), values)
+        return True
+
+    def _is_done(self, ended: _EndedExit) -> bool:
+        if not ended.is_flat and not ended.needs_retry:
+            return True
+        first = self._first_signal(ended)
+        if ended.is_flat:
+            self._open_other_side(ended, first)
+            return True
+        following = self._next_try(ended)
+        if following is None:
+            self._retry(ended)
+        if not self._flips(first):
+            return True
+        # Others may close the rest. Then the next try has no order, and nothing else would open the other side.
+        if following is not None and following.found_nothing:
+            self._open_other_side(ended, first)
+        return following is not None and following.ended
+
+    def _next_try(self, ended: _EndedExit) -> _NextTry | None:
+        first, tries = ended.chain
+        values = {"executor_id": self.runtime.executor.id, "source_id": f"{first}:{tries + 1}"}
+        return self.record.maybe(_NextTry, sql("exit_follow_up", "next_try"), values)
+
+    def _first_signal(self, exit_: _Exit) -> _FirstSignal:
+        return self.record.one(_FirstSignal, sql("exit_follow_up", "first_signal"), {"execution_id": exit_.chain[0]})
+
+    def _flips(self, first: _FirstSignal) -> bool:
+        """Return whether the other side is to be opened. The worker says why a REVERSE does not open it."""
+        return first.flips and (first.action is Action.REVERSE or self.runtime.executor.order.flip == "reverse")
 
     def _retry(self, ended: _EndedExit) -> None:
         """Record an exit of the rest; the worker skips it as `no_position` when there is none."""
@@ -153,16 +201,12 @@ class ExitFollowUp:
         with suppress(SourceIdConflict):
             self.intake.record_own(raw, cause="exit", wait=wait)
 
-    def _flip(self, ended: _EndedExit) -> None:
-        """Open the other side once one of a series of tries has closed its part."""
-        first, _ = ended.chain
-        signal = self.record.one(_FirstSignal, sql("exit_follow_up", "first_signal"), {"execution_id": first})
-        reverses = signal.action is Action.REVERSE
-        # The worker says why a REVERSE does not open the other side.
-        if not signal.flips or not (reverses or self.runtime.executor.order.flip == "reverse"):
+    def _open_other_side(self, exit_: _Exit, signal: _FirstSignal) -> None:
+        """Record the entry on the other side, if the first signal asks for it. It is recorded once."""
+        if not self._flips(signal):
             return
-        raw = self._signal(ended) | {
-            "source_id": first,
+        raw = self._signal(exit_) | {
+            "source_id": exit_.chain[0],
             "intent": Intent.OPEN,
             "confidence": signal.confidence,
             "entry_price": signal.entry_price,
@@ -172,7 +216,7 @@ class ExitFollowUp:
             "generated_at": signal.generated_at,
             "expires_at": signal.expires_at,
         }
-        if reverses:
+        if signal.action is Action.REVERSE:
             # The size of a REVERSE is that of the other side; any other size was that of the close.
             sizes = (signal.quantity, signal.notional, signal.equity_percent)
             raw |= dict(zip(("quantity", "notional", "equity_percent"), sizes, strict=True))
@@ -194,7 +238,7 @@ class ExitFollowUp:
                 facts = {"execution_id": str(each.execution_id), "symbol": each.symbol, "reason": each.reason_code}
                 log.error("exit.late", executor_id=self.runtime.executor.id, **facts)
 
-    def _signal(self, ended: _EndedExit) -> dict[str, Any]:
-        action = Action.BUY if ended.side == OrderSide.BUY else Action.SELL
-        body = {"symbol": ended.symbol, "action": action, "executors": [self.runtime.executor.id]}
-        return body if ended.strategy is None else body | {"strategy": ended.strategy}
+    def _signal(self, exit_: _Exit) -> dict[str, Any]:
+        action = Action.BUY if exit_.side == OrderSide.BUY else Action.SELL
+        body = {"symbol": exit_.symbol, "action": action, "executors": [self.runtime.executor.id]}
+        return body if exit_.strategy is None else body | {"strategy": exit_.strategy}

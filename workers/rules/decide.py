@@ -1,5 +1,6 @@
 """Decide whether a signal is sent, skipped or held at one executor, given the broker's position and money. Pure."""
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -47,7 +48,15 @@ def decide(case: Case) -> Verdict:
     if case.signal.action is Action.REVERSE and not closes:
         # The other side is an entry of its own, which follows a close.
         return Skip(reasons=(Reason(code=Code.NO_POSITION, facts={"symbol": case.signal.symbol}),))
-    return decide_exit(case, side, abs(held)) if closes else decide_entry(case, side)
+    return _named(case, side, decide_exit(case, side, abs(held))) if closes else decide_entry(case, side)
+
+
+def _named(case: Case, side: OrderSide, verdict: Verdict) -> Verdict:
+    """Name the side that a held REVERSE closes: others may close the position before it goes."""
+    if case.signal.action is not Action.REVERSE or not isinstance(verdict, Hold):
+        return verdict
+    facts = {**verdict.reason.facts, "closes": side.value}
+    return replace(verdict, reason=replace(verdict.reason, facts=facts))
 
 
 def _refused(case: Case) -> list[Reason]:

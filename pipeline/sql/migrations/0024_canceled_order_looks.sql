@@ -8,3 +8,7 @@ ALTER TABLE canceled_order
     ADD COLUMN due_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     -- Since when readings show less to protect than the order did. One such reading may lag behind a fill or a cancel.
     ADD COLUMN short_at timestamptz;
+
+-- A REVERSE whose position others have closed, of which only the other half is left.
+CREATE INDEX execution_reverse_without_position ON execution (executor_id, ended_at)
+WHERE action = 'REVERSE' AND state = 'skipped' AND reason_code = 'no_position';

@@ -27,10 +27,16 @@ def owner(core: Core) -> TradingClient:
 
 
 def placed(core: Core, **terms: Any) -> dict[str, Any]:
+    """Place an order that rests, as `placed_now` does."""
+    order = placed_now(core, **terms)
+    until(lambda: status(core, order) in ("new", "accepted"))
+    return order
+
+
+def placed_now(core: Core, **terms: Any) -> dict[str, Any]:
     """Place an order that tradewire does not know: a stop for ten shares at 80 unless *terms* say otherwise."""
     body = {"symbol": "AAPL", "qty": "10", "side": "sell", "type": "stop", "stop_price": "80", "time_in_force": "gtc"}
     order: Any = owner(core).post("/orders", {k: v for k, v in (body | terms).items() if v is not None})
-    until(lambda: status(core, order) in ("new", "accepted"))
     return dict(order)
 
 
@@ -545,6 +551,65 @@ def test_a_flip_follows_when_the_rest_of_a_close_is_closed(make_core: MakeCore) 
     follow_ups(core)
 
     assert flips(core) == [str(sold)]
+
+
+def sold_by_hand(core: Core, quantity: str) -> None:
+    """Sell as a person does at the broker, until nothing is held."""
+    placed_now(core, qty=quantity, type="market", stop_price=None, time_in_force="day")
+    until(lambda: core.runtimes["argo"].broker.position("AAPL") is None)
+
+
+def other_side(core: Core) -> tuple[str, str]:
+    """Let the keeper follow up and the worker run what it records; return side and quantity of the newest order."""
+    follow_ups(core)
+    follow_ups(core)
+    [other] = core.rows("SELECT execution_id FROM execution JOIN signal USING (signal_id) WHERE source LIKE '%:flip'")
+    runs_until(core, other["execution_id"], "accepted", "filled")
+    return ours(core)[-1][:2]
+
+
+@pytest.mark.parametrize(("action", "opened"), [("SELL", "1"), ("REVERSE", "2")])
+def test_the_other_side_opens_when_others_close_the_rest(make_core: MakeCore, action: str, opened: str) -> None:
+    core = make_core(executor_toml(order='flip = "reverse"\nallow_short = true'))
+    core.prices(AAPL=100)
+    filled(core, quantity=10)
+    stop = placed(core, qty="6")
+    core.run(turned := core.send("AAPL", action, quantity=2 if action == "REVERSE" else 10))
+    follow_to(core, turned, "filled")
+    rest = follow_up(core)
+    assert again(core, rest["execution_id"])["reason_code"] == "quantity_held"
+    follow_ups(core)
+    assert flips(core) == []
+
+    owner(core).delete(f"/orders/{stop['id']}")
+    until(lambda: status(core, stop) == "canceled")
+    sold_by_hand(core, "6")
+    assert runs_until(core, rest["execution_id"], "skipped")["reason_code"] == "no_position"
+
+    assert other_side(core) == ("sell", opened)
+
+
+@pytest.mark.parametrize("sent", [False, True])
+def test_a_reverse_that_others_forestall_opens_the_other_side(make_core: MakeCore, *, sent: bool) -> None:
+    core = make_core(executor_toml(order='flip = "reverse"\nallow_short = true'))
+    core.prices(AAPL=100)
+    filled(core, quantity=10)
+    if sent:
+        says = "position intent mismatch, inferred: sell_to_open, specified: sell_to_close"
+        core.faults({"on": "submit", "kind": "reject", "status": 422, "message": says, "count": 1})
+        row = core.run(turned := core.send("AAPL", "REVERSE", quantity=2))
+        assert row["reason_code"] == "account_unreadable"
+    else:
+        stop = placed(core)
+        row = core.run(turned := core.send("AAPL", "REVERSE", quantity=2))
+        assert row["reason_code"] == "quantity_held"
+        owner(core).delete(f"/orders/{stop['id']}")
+        until(lambda: status(core, stop) == "canceled")
+    sold_by_hand(core, "10")
+
+    assert runs_until(core, turned, "skipped")["reason_code"] == "no_position"
+
+    assert other_side(core) == ("sell", "2")
 
 
 @pytest.mark.parametrize("action", ["FLAT", "REVERSE"])

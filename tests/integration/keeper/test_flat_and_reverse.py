@@ -145,8 +145,10 @@ def test_reverse_without_a_position_is_skipped(make_core: Any) -> None:
     core: Core = make_core(executor_toml(order=REVERSING))
 
     row = core.run(core.send("AAPL", "REVERSE"))
+    exits(core).run_once()
 
     assert (row["state"], row["reason_code"]) == ("skipped", "no_position")
+    assert own(core, "flip") == []
 
 
 def test_a_second_reverse_within_the_window_turns_nothing_back(make_core: Any) -> None:
