@@ -129,12 +129,21 @@ class Core:
         self.queues.connection.close()
         self.record.close()
 
-    def send(self, symbol: str = "AAPL", action: str = "BUY", *, executor: str = "argo", **changes: Any) -> UUID:
+    def send(
+        self,
+        symbol: str = "AAPL",
+        action: str = "BUY",
+        *,
+        executor: str = "argo",
+        by_person: bool = False,
+        **changes: Any,
+    ) -> UUID:
         """Record a signal without enqueueing a job, and return the execution at *executor*."""
-        return self.record_signal(signal(symbol, action, **changes), executor=executor).execution_id
+        raw = signal(symbol, action, **changes)
+        return self.record_signal(raw, executor=executor, by_person=by_person).execution_id
 
-    def record_signal(self, raw: dict[str, Any], *, executor: str = "argo") -> ExecutionRow:
-        recorded = self.intake.record(raw, source="test")
+    def record_signal(self, raw: dict[str, Any], *, executor: str = "argo", by_person: bool = False) -> ExecutionRow:
+        recorded = self.intake.record(raw, source="test", by_person=by_person)
         return next(row for row in recorded.executions if row.executor_id == executor)
 
     def recipe(self, executor: str = "argo", *, worker: str = "test worker") -> ExecutionRunner:

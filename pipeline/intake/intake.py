@@ -67,10 +67,13 @@ class Intake:
         self._by = by
         self._hashes: dict[str, str] = {}
 
-    def record(self, raw: Mapping[str, Any], *, source: str, waited: timedelta | None = None) -> Recorded:
+    def record(
+        self, raw: Mapping[str, Any], *, source: str, waited: timedelta | None = None, by_person: bool = False
+    ) -> Recorded:
         """Record a signal as its sender wrote it; *source* is used when the signal does not name one.
 
-        *waited* is how long ago it was received, which counts in its age unless it says when it was generated.
+        *waited* is how long ago it was received, which counts in its age unless it says when it was generated. The way
+        in which it came shows *by_person*, since any sender may write any source.
 
         Raises:
             InvalidSignal: it is not a signal; it was recorded as a refusal.
@@ -83,7 +86,8 @@ class Intake:
             signal = signal if signal.source else signal.model_copy(update={"source": source})
             refuse_reserved_source(signal)
             self._check_executors(signal)
-            recorded = self._record.run(lambda unit: self._record_in_unit(unit, signal_id, signal, waited=waited))
+            arrival = {"waited": waited, "by_person": by_person}
+            recorded = self._record.run(lambda unit: self._record_in_unit(unit, signal_id, signal, arrival=arrival))
         except InvalidSignal as error:
             self.refuse(raw, source=source, code=error.code, message=str(error))
             raise
@@ -92,8 +96,7 @@ class Intake:
     def record_own(self, raw: Mapping[str, Any], *, cause: str, wait: Wait | None = None) -> Recorded:
         """Record an order of our own as a signal of source `tradewire:<cause>`, for the executors that it names.
 
-        Its source_id must be derived from its cause, so that a second keeper does not record it again. With *wait* the
-        execution is held at first.
+        Its source_id is derived from its cause, so no second keeper records it again. With *wait* it is held at first.
 
         Raises:
             InvalidSignal, SourceIdConflict: a fault of the caller.
@@ -112,11 +115,10 @@ class Intake:
             RecordUnavailable: PostgreSQL is away; nothing was recorded.
         """
         given = raw if isinstance(raw, Mapping) else {}
-        source_id = given.get("source_id")
         values: dict[str, Any] = {
             "refusal_id": uuid4(),
             "source": storable(str(given.get("source") or source))[:100] or source,
-            "source_id": storable(source_id)[:200] if isinstance(source_id, str) else None,
+            "source_id": storable(id_)[:200] if isinstance(id_ := given.get("source_id"), str) else None,
             "code": code,
             "message": storable(message)[:1000],
             "payload": storable(bounded(raw)),
@@ -134,10 +136,10 @@ class Intake:
     # When the unit runs again after a lost COMMIT, it finds its own signal_id and reports no duplicate.
     def _record_in_unit(
         self, connection: Connection[DictRow], signal_id: UUID, signal: Signal, *, wait: Wait | None = None,
-        waited: timedelta | None = None,
+        arrival: dict[str, Any] | None = None,
     ) -> Recorded:  # fmt: skip
         execute(connection, sql("signals", "lock_symbol"), {"symbol": signal.symbol})
-        values = _signal_values(signal_id, signal) | {"waited": waited}
+        values = _signal_values(signal_id, signal) | (arrival or {"waited": None, "by_person": False})
         now = fetch_maybe(connection, datetime, sql("signals", "insert"), values)
         if now is None:
             return _first_record(connection, signal, values)

@@ -12,8 +12,6 @@ from pipeline.model.signals import Action, Intent
 PRACTICE = "replay"
 #: The sources of our own orders begin with this.
 OWN = "tradewire:"
-#: The source of signals that a person sends.
-PERSON = "manual"
 #: The source and the strategy of probes. Probes belong to no strategy, so routing filters and repeat checks skip them.
 PROBE = f"{OWN}probe"
 #: The source of the entries that open the other side after a position was closed.

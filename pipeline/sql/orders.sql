@@ -177,8 +177,8 @@ WHERE refused IS NOT NULL
     AND NOT (refused = 'too_small' AND state = 'skipped')
 
 -- name: origin
--- The source of the first try of an exit.
-SELECT s.source
+-- The sender of the first try of an exit.
+SELECT s.source, s.by_person
 FROM execution AS e
 JOIN signal AS s USING (signal_id)
 WHERE e.execution_id = %(execution_id)s

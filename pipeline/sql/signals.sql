@@ -10,13 +10,13 @@ INSERT INTO signal (
     signal_id, source, source_id, content_hash, symbol, asset_class, action, intent, confidence, entry_price, price,
     target_price, stop_price, quantity, notional, equity_percent, close_percent, strategy, regime,
     volatility_percent, executors,
-    generated_at, expires_at
+    generated_at, expires_at, by_person
 )
 VALUES (
     %(signal_id)s, %(source)s, %(source_id)s, %(content_hash)s, %(symbol)s, %(asset_class)s, %(action)s, %(intent)s,
     %(confidence)s, %(entry_price)s, %(price)s, %(target_price)s, %(stop_price)s, %(quantity)s,
     %(notional)s, %(equity_percent)s, %(close_percent)s, %(strategy)s, %(regime)s, %(volatility_percent)s, %(executors)s,
-    coalesce(%(generated_at)s, clock_timestamp() - %(waited)s::interval), %(expires_at)s
+    coalesce(%(generated_at)s, clock_timestamp() - %(waited)s::interval), %(expires_at)s, %(by_person)s
 )
 ON CONFLICT DO NOTHING
 RETURNING clock_timestamp() AS now

@@ -60,6 +60,8 @@ class SignalRow:
     close_percent: Decimal | None = None
     #: market: an entry at the price that the worker reads.
     price: str | None = None
+    #: A person sent it, by the way in which it came.
+    by_person: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -51,8 +51,8 @@ class KnownBefore:
     refused: RefusalKind | None
     #: The broker's ids of the orders that it named then as being in the way.
     named: frozenset[str]
-    #: The source of the exit of which this is a further try; None: it is not.
-    origin: str | None
+    #: It is, or is a further try of, an exit that may cancel orders of others in its way.
+    forced: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,8 +73,8 @@ class InputSnapshot:
     quote: Quote | None = None
     #: Orders in the symbol that tradewire did not place; only read where they may be in the way of an exit.
     foreign: tuple[BrokerOrder, ...] = ()
-    #: The source of the exit of which this is a further try; None: it is not.
-    origin: str | None = None
+    #: It is, or is a further try of, an exit that may cancel orders of others in its way.
+    forced: bool = False
     #: Why the broker refused the symbol's newest exit, and the orders that it named then.
     refused: RefusalKind | None = None
     named: frozenset[str] = frozenset()
@@ -126,7 +126,7 @@ class BrokerInputs:
             price_asked=needs_price,
             quote=self._of_market(signal.symbol, self.runtime.broker.quote) if needs_quote else None,
             foreign=foreign,
-            origin=known.origin,
+            forced=known.forced,
             refused=known.refused,
             named=known.named,
         )

@@ -25,7 +25,15 @@ from workers.execution.position_book import book_of, read_book, strategy_holding
 from workers.execution.recent_activity import recent_of, repeats_a_reverse
 from workers.rules.case import Case
 from workers.rules.market_hours import by_calendar
-from workers.rules.obstacles import RETRY
+from workers.rules.obstacles import RETRY, is_forced
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Sender:
+    """The sender of a signal."""
+
+    source: str
+    by_person: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +56,7 @@ def read_before(connection: Connection[DictRow], claimed: ClaimedExecution, exec
         and has_to_close(connection, executor, signal),
         refused=None if refusal is None else RefusalKind(refusal.refused),
         named=frozenset(() if refusal is None else (refusal.orders or "").split()),
-        origin=_origin(connection, signal),
+        forced=_is_forced(connection, signal),
     )
 
 
@@ -97,7 +105,7 @@ def read_case(
         quote=seen.quote,
         accept_age=claimed.accept_age,
         foreign=seen.foreign,
-        origin=seen.origin,
+        forced=seen.forced,
         refused=seen.refused,
         named=seen.named,
     )
@@ -108,11 +116,13 @@ def _orders_under_way(connection: Connection[DictRow], claimed: ClaimedExecution
     return tuple(fetch_all(connection, OrderRow, sql("orders", "under_way"), key))
 
 
-def _origin(connection: Connection[DictRow], signal: SignalRow) -> str | None:
-    if signal.source != RETRY or signal.source_id is None:
-        return None
-    first = signal.source_id.rpartition(":")[0]
-    return fetch_maybe(connection, str, sql("orders", "origin"), {"execution_id": first})
+def _is_forced(connection: Connection[DictRow], signal: SignalRow) -> bool:
+    """Return whether it is an exit that must get out. A further try is one when its first try was."""
+    sender: _Sender | SignalRow | None = signal
+    if signal.source == RETRY and signal.source_id is not None:
+        first = signal.source_id.rpartition(":")[0]
+        sender = fetch_maybe(connection, _Sender, sql("orders", "origin"), {"execution_id": first})
+    return sender is not None and is_forced(sender.source, by_person=sender.by_person)
 
 
 def _switches(connection: Connection[DictRow], executor_id: str, account_number: str) -> tuple[Switch, ...]:

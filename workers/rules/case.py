@@ -80,8 +80,8 @@ class Case:
     quote: Quote | None = None
     #: Orders in the symbol that tradewire did not place, where they may be in the way of an exit.
     foreign: tuple[BrokerOrder, ...] = ()
-    #: The source of the exit of which this is a further try; None: it is not.
-    origin: str | None = None
+    #: It is, or is a further try of, an exit that may cancel orders of others in its way.
+    forced: bool = False
     #: Why the broker refused the symbol's newest exit, where another form would be taken.
     refused: RefusalKind | None = None
     #: The broker's ids of the orders that it named then as being in the way.

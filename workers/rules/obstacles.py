@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
-from pipeline.intake.routing import PERSON, PROBE, is_own
+from pipeline.intake.routing import PROBE, is_own
 from pipeline.model.orders import BrokerOrder, OrderSide
 from pipeline.model.reasons import Code, Reason
 from pipeline.model.symbols import AssetClass
@@ -47,9 +47,9 @@ def clear_way(case: Case, go: Go) -> Go | Hold:
     return Hold(reason=Reason(code=Code.QUANTITY_HELD, facts=facts), wait=wait)
 
 
-def is_forced(source: str) -> bool:
-    """Return whether an exit of *source* must get out: a person's, or one of our own that protects the account."""
-    return source == PERSON or (is_own(source) and source not in (RETRY, _FLIP, PROBE))
+def is_forced(source: str, *, by_person: bool) -> bool:
+    """Return whether an exit must get out: a person's, or one of our own that protects the account."""
+    return by_person or (is_own(source) and source not in (RETRY, _FLIP, PROBE))
 
 
 def named(orders: Sequence[BrokerOrder]) -> str:
@@ -63,7 +63,7 @@ def _available(case: Case) -> Decimal:
 
 def _may_cancel(case: Case) -> bool:
     policy = case.executor.order.cancel_foreign
-    return policy == "always" or (policy == "forced" and is_forced(case.origin or case.signal.source))
+    return policy == "always" or (policy == "forced" and case.forced)
 
 
 def _opposes(case: Case, go: Go, order: BrokerOrder) -> bool:

@@ -97,7 +97,9 @@ def _record_one(line: ParsedLine, intake: Intake, execute: Callable[[Recorded], 
             message = line.error or "not JSON"
             intake.refuse(line.text or message, source=SOURCE, code="invalid_json", message=message)
             return error_json(line.line, "invalid_json", message)
-        recorded = intake.record(line.value, source=SOURCE)
+        # A program that sends its signals through this command names itself as their source.
+        by_person = line.value.get("source") in (None, SOURCE)
+        recorded = intake.record(line.value, source=SOURCE, by_person=by_person)
     except InvalidSignal as error:
         return error_json(line.line, error.code, str(error))
     execute(recorded)

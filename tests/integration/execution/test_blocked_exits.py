@@ -140,21 +140,22 @@ def test_an_exit_sells_what_is_available_and_the_rest_waits(core: Core) -> None:
 
 
 @pytest.mark.parametrize(
-    ("policy", "source", "reason"),
+    ("policy", "sender", "reason"),
     [
-        ("forced", "manual", "foreign_canceled"),
-        ("always", "test", "foreign_canceled"),
-        ("never", "manual", "quantity_held"),
-        ("forced", "test", "quantity_held"),
+        ("forced", "a person", "foreign_canceled"),
+        ("always", "a program", "foreign_canceled"),
+        ("never", "a person", "quantity_held"),
+        # A sender that calls itself a person is none.
+        ("forced", "a program", "quantity_held"),
     ],
 )
-def test_who_may_cancel_what_holds_the_shares(make_core: MakeCore, policy: str, source: str, reason: str) -> None:
+def test_who_may_cancel_what_holds_the_shares(make_core: MakeCore, policy: str, sender: str, reason: str) -> None:
     core = make_core(executor_toml(order=f'cancel_foreign = "{policy}"'))
     core.prices(AAPL=100)
     filled(core, quantity=10)
     stop = placed(core)
 
-    row = core.run(sold := core.send("AAPL", "SELL", source=source))
+    row = core.run(sold := core.send("AAPL", "SELL", source="manual", by_person=sender == "a person"))
 
     assert (row["state"], row["reason_code"]) == ("held", reason)
     assert "sell 10 stop at 80" in row["reason_facts"]["orders"]
@@ -180,7 +181,7 @@ def test_a_canceled_stop_is_placed_again_for_what_remains(core: Core) -> None:
     filled(core, quantity=7, strategy="two")
     stop = placed(core, type="stop_limit", limit_price="79.5")
 
-    sold = core.send("AAPL", "SELL", source="manual", strategy="one")
+    sold = core.send("AAPL", "SELL", by_person=True, strategy="one")
     core.run(sold)
     runs_until(core, sold, "accepted", "filled")
     assert restore(core) == 0
@@ -360,7 +361,7 @@ def test_an_exit_waits_for_the_order_that_the_broker_names_whatever_its_kind(cor
 def test_a_stop_is_placed_again_when_the_exit_is_not_sent_within_five_seconds(core: Core) -> None:
     filled(core, quantity=10)
     stop = placed(core, type="trailing_stop", stop_price=None, trail_percent="5")
-    core.run(sold := core.send("AAPL", "SELL", source="manual"))
+    core.run(sold := core.send("AAPL", "SELL", by_person=True))
     until(lambda: status(core, stop) == "canceled")
     follow_ups(core)
 
@@ -379,7 +380,7 @@ def test_a_stop_that_the_broker_refuses_to_take_again_is_a_critical_alert(core: 
     filled(core, quantity=3, strategy="one")
     filled(core, quantity=7, strategy="two")
     placed(core)
-    core.run(sold := core.send("AAPL", "SELL", source="manual", strategy="one"))
+    core.run(sold := core.send("AAPL", "SELL", by_person=True, strategy="one"))
     runs_until(core, sold, "accepted", "filled")
     follow_to(core, sold, "filled")
     follow_ups(core)
@@ -408,7 +409,7 @@ def test_the_rest_of_a_forced_exit_cancels_what_holds_it(core: Core) -> None:
     filled(core, quantity=10)
     stop = placed(core, qty="6")
 
-    core.run(sold := core.send("AAPL", "SELL", source="manual"))
+    core.run(sold := core.send("AAPL", "SELL", by_person=True))
     follow_to(core, sold, "filled")
     rest = follow_up(core)
     row = again(core, rest["execution_id"])
@@ -429,7 +430,7 @@ def test_a_stop_stays_while_the_market_is_closed(make_core: MakeCore) -> None:
     clock(core, MONDAY_EVENING)
     core.rows("DELETE FROM account_snapshot")
 
-    row = runs_until(core, core.send("AAPL", "SELL", source="manual"), "held")
+    row = runs_until(core, core.send("AAPL", "SELL", by_person=True), "held")
 
     assert row["reason_code"] == "market_closed"
     assert status(core, stop) in ("new", "accepted")
@@ -440,7 +441,7 @@ def test_a_stop_stays_while_the_exit_could_only_rest(core: Core) -> None:
     stop = placed(core)
     core.prices(AAPL=90)
 
-    row = core.run(sold := core.send("AAPL", "SELL", source="manual", entry_price=100))
+    row = core.run(sold := core.send("AAPL", "SELL", by_person=True, entry_price=100))
     assert (row["state"], row["reason_code"], status(core, stop)) == ("held", "quantity_held", "new")
 
     core.rows("UPDATE signal SET recorded_at = recorded_at - interval '16 seconds'")
@@ -472,7 +473,7 @@ def test_a_forced_exit_cancels_the_order_that_it_could_trade_with(core: Core) ->
     filled(core, quantity=10)
     bid = placed(core, side="buy", type="limit", limit_price="90", stop_price=None)
 
-    core.run(core.send("AAPL", "SELL", source="manual", entry_price=None, intent="close"))
+    core.run(core.send("AAPL", "SELL", by_person=True, entry_price=None, intent="close"))
     further = follow_up(core)
     assert again(core, further["execution_id"])["reason_code"] == "foreign_canceled"
     runs_until(core, further["execution_id"], "accepted", "filled")
@@ -492,7 +493,7 @@ def test_a_coin_that_another_order_holds_is_sold_after_its_cancel(core: Core) ->
     terms = {"type": "limit", "limit_price": "3000", "stop_price": None, "symbol": "ETH/USD", "qty": "0.9975"}
     placed(core, **terms)
 
-    core.run(sold := core.send("ETH/USD", "SELL", source="manual", entry_price=None, intent="close"))
+    core.run(sold := core.send("ETH/USD", "SELL", by_person=True, entry_price=None, intent="close"))
     runs_until(core, sold, "accepted", "filled")
     follow_to(core, sold, "filled")
 
@@ -504,7 +505,7 @@ def test_a_stop_that_the_owner_replaced_meanwhile_is_placed_again_as_replaced(co
     filled(core, quantity=7, strategy="two")
     stop = placed(core)
     core.faults({"on": "cancel", "kind": "5xx_before", "count": 1})
-    sold = core.send("AAPL", "SELL", source="manual", strategy="one")
+    sold = core.send("AAPL", "SELL", by_person=True, strategy="one")
     assert core.run(sold)["reason_code"] == "foreign_canceled"
     replacement: Any = owner(core).patch(f"/orders/{stop['id']}", {"stop_price": "85"})
     owner(core).delete(f"/orders/{replacement['id']}")
@@ -521,7 +522,7 @@ def test_a_stop_that_the_owner_replaced_meanwhile_is_placed_again_as_replaced(co
 def test_a_stop_that_a_flatten_canceled_too_is_restored_by_the_flatten_alone(core: Core) -> None:
     filled(core, quantity=10)
     stop = placed(core)
-    core.run(core.send("AAPL", "SELL", source="manual"))
+    core.run(core.send("AAPL", "SELL", by_person=True))
     until(lambda: status(core, stop) == "canceled")
     core.rows("UPDATE canceled_order SET asked_at = asked_at - interval '6 seconds'")
     core.rows(
@@ -616,7 +617,7 @@ def test_a_reverse_that_others_forestall_opens_the_other_side(make_core: MakeCor
 def test_a_stop_is_not_placed_again_before_a_flat_or_reverse_went(core: Core, action: str) -> None:
     filled(core, quantity=10)
     stop = placed(core)
-    closing = core.send("AAPL", action, source="manual")
+    closing = core.send("AAPL", action, by_person=True)
     assert core.run(closing)["reason_code"] == "foreign_canceled"
     until(lambda: status(core, stop) == "canceled")
 
@@ -633,7 +634,7 @@ def test_a_stop_that_takes_no_fraction_is_placed_again_for_the_whole_shares(make
     filled(core, quantity=3.5, strategy="one")
     filled(core, quantity=6.5, strategy="two")
     stop = placed(core)
-    core.run(sold := core.send("AAPL", "SELL", source="manual", strategy="one"))
+    core.run(sold := core.send("AAPL", "SELL", by_person=True, strategy="one"))
     runs_until(core, sold, "accepted", "filled")
     follow_to(core, sold, "filled")
     follow_ups(core)
@@ -650,7 +651,7 @@ def test_an_available_part_that_is_too_small_does_not_end_the_exit_of_the_rest(c
     terms = {"type": "limit", "limit_price": "3000", "stop_price": None, "symbol": "ETH/USD", "qty": "0.9974"}
     placed(core, **terms)
 
-    row = core.run(core.send("ETH/USD", "SELL", source="manual", entry_price=None, intent="close"))
+    row = core.run(core.send("ETH/USD", "SELL", by_person=True, entry_price=None, intent="close"))
     assert (row["state"], row["reason_facts"]["refused"], row["quantity"]) == (
         "rejected",
         "too_small",

@@ -8,22 +8,26 @@ from pipeline.intake.intake import Intake, Recorded
 from pipeline.intake.sources.strict_json import NotJson, decode
 from pipeline.model.errors import InvalidSignal, SourceIdConflict
 from pipeline.model.signals import Signal
+from pipeline.operations.tokens import Holder, Scope
 
 
-def receive(context: WebContext, body: bytes, source: str, *, executor_id: str | None = None) -> Recorded:
+def receive(context: WebContext, body: bytes, holder: Holder, *, executor_id: str | None = None) -> Recorded:
     """Record the signal in *body* and enqueue its executions; *executor_id* is one that the request asks about.
 
-    The source is the name of the request's token. A source in the body is not used.
+    The source is the name of the request's token. A source in the body is not used. A token that may do what people do
+    counts as a person.
 
     Raises:
         ApiError: it is not a signal (422), or its source_id was used for another one (409). The refusal is recorded.
         RecordUnavailable: nothing is recorded.
     """
+    source, by_person = holder.name, Scope.OPERATE in holder.scopes
     try:
         if executor_id is not None and executor_id not in context.executors:
             message = f"executor: {executor_id} is not configured; there is {', '.join(context.executors)}"
             _refuse(context.intake, body, source, "unknown_executor", message)
-        recorded = context.intake.record(_signal_of(context.intake, body, source), source=source)
+        raw = _signal_of(context.intake, body, source)
+        recorded = context.intake.record(raw, source=source, by_person=by_person)
     except SourceIdConflict as error:
         raise ApiError(409, error.code, str(error)) from None
     except InvalidSignal as error:

@@ -32,7 +32,7 @@ def router(context: WebContext) -> APIRouter:
 
         After 503 it may not be recorded: send it again. The same `source_id` never makes a second order.
         """
-        recorded = await run_in_threadpool(receive, context, await request.body(), holder_of(request).name)
+        recorded = await run_in_threadpool(receive, context, await request.body(), holder_of(request))
         response.status_code = 200 if recorded.duplicate else 201
         return RecordedView.model_validate(recorded)
 

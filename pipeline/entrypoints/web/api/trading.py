@@ -63,8 +63,8 @@ def _add_execute(routes: APIRouter, context: WebContext) -> None:
         not skip it. The signal itself names the executors that may trade it, in `executors`. After 503 it is certainly
         not recorded. After a lost answer, send it with the same `source_id`: the answer is about the same signal.
         """
-        body, source = await request.body(), holder_of(request).name
-        recorded = await run_in_threadpool(receive, context, body, source, executor_id=executor)
+        body, holder = await request.body(), holder_of(request)
+        recorded = await run_in_threadpool(receive, context, body, holder, executor_id=executor)
         rows = await outcomes.of(recorded, executor_id=executor, timeout_s=timeout)
         response.status_code = 200 if are_decided(rows, executor) else 202
         return outcome_of(recorded, rows, executor)
