@@ -34,7 +34,7 @@ class GuardedBroker:
 
     def submit_paid(self, request: OrderRequest) -> Outcome:
         """Pay for the request, and send an order that has no intent in the record."""
-        self._guard.pay(Purpose.URGENT)
+        self._guard.pay_for_order()
         return self.submit(request)
 
     def find(self, client_order_id: str) -> Lookup:

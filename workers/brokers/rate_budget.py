@@ -45,16 +45,25 @@ class Purpose(StrEnum):
     WATCH = "watch"
     #: Cancels of entries. An exit of another symbol must not wait for them.
     CANCEL = "cancel"
-    #: Exits, cancels of their orders, and look-ups of orders that may exist.
+    #: Reads for exits, cancels of their orders, and look-ups of orders that may exist.
     URGENT = "urgent"
+    #: Orders of exits. The last request of the limit is for them: no read takes it, after which the order had to wait.
+    EXIT = "exit"
 
 
 #: A request is sent while the account's requests of the last minute are below this share of the limit, in percent.
 SHARES: Mapping[Purpose, int] = MappingProxyType(
-    {Purpose.ENTRY: 75, Purpose.POLL: 85, Purpose.WATCH: 92, Purpose.CANCEL: 96, Purpose.URGENT: 100}
+    {
+        Purpose.ENTRY: 75,
+        Purpose.POLL: 85,
+        Purpose.WATCH: 92,
+        Purpose.CANCEL: 96,
+        Purpose.URGENT: 100,
+        Purpose.EXIT: 100,
+    }
 )
 # These go out although the broker has just refused another request for the account's rate.
-_PASSES_HOLDS = frozenset({Purpose.CANCEL, Purpose.URGENT})
+_PASSES_HOLDS = frozenset({Purpose.CANCEL, Purpose.URGENT, Purpose.EXIT})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,12 +89,15 @@ class _Closed:
 
 def ceiling(per_minute: int | None, purpose: Purpose) -> int | None:
     """Return how many requests the window may hold, including one of *purpose*; None without a limit."""
-    return None if per_minute is None else max(1, per_minute * SHARES[purpose] // 100)
+    if per_minute is None:
+        return None
+    share = per_minute * SHARES[purpose] // 100
+    return max(1, share if purpose is Purpose.EXIT else min(share, per_minute - 1))
 
 
 def fare(account_key: str, per_minute: int | None, *, urgent: bool) -> dict[str, Any]:
     """Return the parameters with which `orders.intend` and `orders.send_again` count a request; *urgent*: an exit."""
-    purpose = Purpose.URGENT if urgent else Purpose.ENTRY
+    purpose = Purpose.EXIT if urgent else Purpose.ENTRY
     return {"holder": account_key, "ceiling": ceiling(per_minute, purpose), "urgent": urgent}
 
 
@@ -187,8 +199,10 @@ class RateBudget:
         with self._lock:
             self._paid_at.append(now)
             fast = len(self._paid_at) == _FAST and now - self._paid_at[0] < 1.0
+        # Near the limit, a read of an exit that is paid for in advance is one that its order lacks.
+        ahead = fast and purpose not in _PASSES_HOLDS
         values = {
-            "wanted": BLOCK if fast else 1,
+            "wanted": BLOCK if ahead else 1,
             "ceiling": ceiling(self._per_minute, purpose),
             "urgent": purpose in _PASSES_HOLDS,
         }

@@ -39,6 +39,15 @@ class RequestGuard:
         if self.budget is not None:
             self.budget.pay(self.purpose or purpose)
 
+    def pay_for_order(self) -> None:
+        """Pay for an order that reduces a position, whatever the guard's own purpose.
+
+        Raises:
+            BudgetUsedUp: the order must not be sent.
+        """
+        if self.budget is not None:
+            self.budget.pay(Purpose.EXIT)
+
     def read(self, purpose: Purpose, ask: Callable[[], T]) -> T:
         """Pay for a read, make it, and report how the broker answered."""
         self.pay(purpose)

@@ -15,7 +15,6 @@ from pipeline.store.record import Record
 from pipeline.store.statements import sql
 from workers.account.runtime import ExecutorRuntime
 from workers.brokers.protocol import Accepted, Duplicate, Rejected
-from workers.brokers.rate_budget import Purpose
 from workers.execution.broker_orders import FINAL_STATUSES
 from workers.rules.orders import reduces
 
@@ -84,8 +83,7 @@ class ProtectiveStops:
         position = broker.position(stop.symbol)
         if position is None or not reduces(request.side, position.quantity):
             return "gone"
-        self.runtime.budget.pay(Purpose.URGENT)
-        outcome = broker.submit(replace(request, quantity=min(request.quantity, abs(position.quantity))))
+        outcome = broker.submit_paid(replace(request, quantity=min(request.quantity, abs(position.quantity))))
         facts = {"order_id": stop.order_id, "symbol": stop.symbol}
         if isinstance(outcome, Accepted | Duplicate):
             log.warning("stop.restored", **facts)

@@ -57,3 +57,29 @@ def test_an_exit_reads_a_clock_that_may_not_hold_any_more(held: Core) -> None:
     # The reading still holds, so the failure is no reason to wait.
     assert leave["order_id"] is not None
     assert struck(held) == 1
+
+
+def spend(core: Core, count: int) -> None:
+    """Let the account have made *count* requests in this minute."""
+    slots = [count] + [0] * 62
+    core.rows("UPDATE request_budget SET slots = %s, second = floor(extract(epoch FROM clock_timestamp()))", [slots])
+
+
+def spent(core: Core) -> int:
+    return int(core.rows("SELECT (SELECT sum(n) FROM unnest(slots) AS n) AS spent FROM request_budget")[0]["spent"])
+
+
+def test_no_read_of_an_exit_takes_the_last_request_which_its_order_needs(make_core: Make) -> None:
+    core = make_core(changed_toml(requests_per_minute="200"))
+    core.prices(AAPL=100)
+    filled(core)
+    leave = core.send("AAPL", "SELL")
+    spend(core, 199)
+
+    waits = core.run(leave)
+
+    assert (waits["state"], waits["reason_code"], spent(core)) == ("held", "rate_budget", 199)
+    spend(core, 198)
+    core.due_now(leave)
+    assert core.run(leave)["order_id"] is not None
+    assert spent(core) == 200

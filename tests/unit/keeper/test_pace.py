@@ -55,7 +55,8 @@ def test_the_whole_list_is_due_at_first_and_then_every_half_minute(monkeypatch: 
 
 
 @pytest.mark.parametrize(
-    ("per_minute", "ceilings"), [(200, [150, 170, 184, 192, 200]), (10, [7, 8, 9, 9, 10]), (None, [None] * 5)]
+    ("per_minute", "ceilings"),
+    [(200, [150, 170, 184, 192, 199, 200]), (10, [7, 8, 9, 9, 9, 10]), (None, [None] * 6)],
 )
 def test_each_purpose_has_a_ceiling_of_its_own(per_minute: int | None, ceilings: list[int | None]) -> None:
     assert [ceiling(per_minute, purpose) for purpose in Purpose] == ceilings
