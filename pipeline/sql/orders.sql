@@ -200,16 +200,21 @@ WHERE o.executor_id = %(executor_id)s
 
 -- name: ask_cancel
 -- The cancel is requested by one process at a time, and again after two seconds: that process may have died, or the
--- broker was away. A
--- cancel that the broker accepted and that stays pending is asked for again after 2, 4, 8, 16, 16 … s.
-UPDATE broker_order
+-- broker was away. A cancel that the broker accepted and that stays pending is asked for again after 2, 4, 8, 16, 16 … s.
+UPDATE broker_order AS o
 SET cancel_asked_at = clock_timestamp()
-WHERE order_id = %(order_id)s
+FROM (
+    SELECT execution_id, generation, cancel_asked_at IS NULL AS is_first
+    FROM broker_order
+    WHERE order_id = %(order_id)s
+    FOR UPDATE
+) AS before
+WHERE (o.execution_id, o.generation) = (before.execution_id, before.generation)
     AND (
-        cancel_asked_at IS NULL
-        OR cancel_asked_at < clock_timestamp() - interval '2 seconds' * 2 ^ least(greatest(cancels_accepted - 1, 0), 3)
+        o.cancel_asked_at IS NULL
+        OR o.cancel_asked_at < clock_timestamp() - interval '2 seconds' * 2 ^ least(greatest(o.cancels_accepted - 1, 0), 3)
     )
-RETURNING order_id
+RETURNING before.is_first
 
 -- name: cancel_accepted
 UPDATE broker_order

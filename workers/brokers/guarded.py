@@ -28,6 +28,10 @@ class GuardedBroker:
         """Return the same broker, with all its requests paid for as urgent."""
         return GuardedBroker(self._broker, replace(self._guard, purpose=Purpose.URGENT))
 
+    def canceling(self) -> GuardedBroker:
+        """Return the same broker, with all its requests paid for as cancels of entries, the reads on the way too."""
+        return GuardedBroker(self._broker, replace(self._guard, purpose=Purpose.CANCEL))
+
     def submit(self, request: OrderRequest) -> Outcome:
         """Send the order once; its intent has paid for the request."""
         return self._guard.submit(lambda: self._broker.submit(request))

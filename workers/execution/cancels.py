@@ -13,7 +13,7 @@ from pipeline.model.orders import BrokerOrder
 from pipeline.store.record import Record
 from pipeline.store.rows import ClaimedExecution
 from pipeline.store.statements import sql
-from workers.brokers.protocol import Broker
+from workers.brokers.guarded import GuardedBroker
 from workers.execution.replaced_orders import cancel_newest
 
 log = structlog.get_logger(__name__)
@@ -42,27 +42,28 @@ class ForeignCancel:
     request_id: str | None
 
 
-def ask_to_cancel(record: Record, broker: Broker, order_id: str) -> str | None:
+def ask_to_cancel(record: Record, broker: GuardedBroker, order_id: str) -> str | None:
     """Ask for the cancel of an order of ours, and return the broker's own id of the request.
 
     Ask once, and again after some seconds: a process may die after it marked the order, and before it asked.
 
     The pauses grow while the broker accepts the request and the order stays open. Cancels must not use up the account's
-    requests, since exits need them.
+    requests, since exits need them: the first one is as important as *broker*, and each repetition is less than an exit.
 
     Raises:
         RecordUnavailable: PostgreSQL is away.
     """
-    if record.do(sql("orders", "ask_cancel"), {"order_id": order_id}) == 0:
+    is_first = record.maybe(bool, sql("orders", "ask_cancel"), {"order_id": order_id})
+    if is_first is None:
         return None
     reached("worker.after_cancel_mark")
-    done, request_id = _cancel(broker, order_id)
+    done, request_id = _cancel(broker if is_first else broker.canceling(), order_id)
     if done:
         record.do(sql("orders", "cancel_accepted"), {"order_id": order_id})
     return request_id
 
 
-def cancel_foreign(record: Record, broker: Broker, order: BrokerOrder, exit_: ClaimedExecution) -> ForeignCancel:
+def cancel_foreign(record: Record, broker: GuardedBroker, order: BrokerOrder, exit_: ClaimedExecution) -> ForeignCancel:
     """Record an order of others that is in the way of an exit, and ask for its cancel, at most once in two seconds.
 
 
@@ -85,10 +86,12 @@ def cancel_foreign(record: Record, broker: Broker, order: BrokerOrder, exit_: Cl
         return ForeignCancel(wait=wait, request_id=None)
     facts = {"executor_id": exit_.executor_id, "execution_id": str(exit_.execution_id), "order": str(order)}
     log.warning("order.foreign_canceled", **facts)
-    return ForeignCancel(wait=wait, request_id=_cancel(broker, order.order_id)[1])
+    # A repetition is less important than an exit.
+    asked = broker if found.seen_open == 1 else broker.canceling()
+    return ForeignCancel(wait=wait, request_id=_cancel(asked, order.order_id)[1])
 
 
-def _cancel(broker: Broker, order_id: str) -> tuple[bool, str | None]:
+def _cancel(broker: GuardedBroker, order_id: str) -> tuple[bool, str | None]:
     """Return whether the broker has answered, and its own id of the request."""
     try:
         answer = cancel_newest(broker, order_id)

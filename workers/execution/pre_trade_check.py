@@ -108,8 +108,7 @@ class PreTradeCheck:
                 )
                 if isinstance(written, Hold):
                     return self._hold(claimed, signal, written.reason, written.wait, case.calendar)
-                if go.role is Role.ENTRY and case.entries_refused is not None:
-                    send_probe(connection, claimed.executor_id)
+                _note_probe(connection, case, written)
                 return written
 
     def _again(self, connection: Connection[DictRow], case: Case, prior: OrderRow) -> Intended | Transition | Hold:
@@ -130,11 +129,14 @@ class PreTradeCheck:
         if not may_resend(since_first_sent=case.now - (prior.first_sent_at or prior.intended_at)):
             # It was held for too long, so a look-up decides.
             return _look_up(prior, Code.NO_ANSWER)
-        return pay_again(connection, prior, per_minute=self.runtime.executor.limits.requests_per_minute)
+        sent = pay_again(connection, prior, per_minute=self.runtime.executor.limits.requests_per_minute)
+        if isinstance(sent, Intended):
+            _note_probe(connection, case, sent)
+        return sent
 
     def _cancel_and_hold(self, claimed: ClaimedExecution, hold: Hold) -> Transition:
         """Ask for the cancels that an exit waits for. The poll of the orders shows when they are done."""
-        ids = [ask_to_cancel(self.record, self.runtime.broker, order_id) for order_id in hold.cancel]
+        ids = [ask_to_cancel(self.record, self.runtime.urgent, order_id) for order_id in hold.cancel]
         if hold.cancel_foreign:
             self.runtime.open_orders.forget()
         foreign = [cancel_foreign(self.record, self.runtime.urgent, order, claimed) for order in hold.cancel_foreign]
@@ -157,6 +159,12 @@ class PreTradeCheck:
         self, claimed: ClaimedExecution, signal: SignalRow, reason: Reason, wait: timedelta, market: Market | None
     ) -> Transition:
         return held(claimed, signal, self.runtime.executor, reason, wait, market=market)
+
+
+def _note_probe(connection: Connection[DictRow], case: Case, sent: Intended) -> None:
+    """Let the other entries wait while the broker refuses entries and this one is sent as the probe."""
+    if sent.order.role is Role.ENTRY and case.entries_refused is not None:
+        send_probe(connection, case.executor.id)
 
 
 def _look_up(prior: OrderRow, code: Code) -> Transition:

@@ -42,4 +42,4 @@ def cancel_entries(record: Record, runtime: ExecutorRuntime, *, only: AssetClass
     working = record.all(_WorkingEntry, sql("switches", "working_entries"), {"executor_id": runtime.executor.id})
     for entry in working:
         if only is None or asset_class(entry.symbol) is only:
-            ask_to_cancel(record, runtime.broker, entry.order_id)
+            ask_to_cancel(record, runtime.broker.canceling(), entry.order_id)

@@ -181,7 +181,7 @@ class OrderLookup:
 def _followed(runtime: ExecutorRuntime, found: Found) -> Found | NoAnswer:
     """Return the order with the status and the fills of the order that has replaced it."""
     try:
-        order = newest(runtime.broker, found.order)
+        order = newest(runtime.urgent, found.order)
     except (BrokerUnavailable, BrokerRefusesAccount) as error:
         return NoAnswer(message=str(error), cause=NotSentCause.UNREACHABLE)
     except BrokerUnreadable as error:

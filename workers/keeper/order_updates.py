@@ -18,7 +18,7 @@ from pipeline.store.query import execute
 from pipeline.store.record import Record
 from pipeline.store.rows import OrderRow, Role
 from pipeline.store.statements import sql
-from workers.brokers.protocol import Broker
+from workers.brokers.guarded import GuardedBroker
 from workers.execution.broker_orders import FINAL_STATUSES, follow, matches, record_broker_order
 from workers.execution.replaced_orders import cancel_newest, newest
 from workers.rules.orders import reduces
@@ -54,7 +54,7 @@ class OrderUpdates:
     """Applies the answers of one executor's broker. Applying them twice changes nothing."""
 
     record: Record
-    broker: Broker
+    broker: GuardedBroker
     who: str
 
     def apply(self, orders: Sequence[BrokerOrder], seen: set[str]) -> int:
@@ -149,7 +149,9 @@ class OrderUpdates:
             return
         try:
             if intent.role is Role.ENTRY or not self._is_left(order):
-                cancel_newest(self.broker, order.order_id)
+                # A late exit would open a position where nothing is left to close.
+                broker = self.broker.urgent() if intent.role is Role.EXIT else self.broker.canceling()
+                cancel_newest(broker, order.order_id)
         except (BrokerUnavailable, BrokerUnreadable) as error:
             # The next poll repeats the cancel.
             log.warning("cancel.failed", **facts, error=str(error))

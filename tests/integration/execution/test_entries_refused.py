@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from tests.factories import Core
+from tests.factories import Core, until
 from tests.integration.limited_stage import filled, follow_to
 from workers.rules.retry_policy import LONGEST_REFUSED_EXIT
 
@@ -109,3 +109,20 @@ def test_a_refusal_of_reads_stops_the_account(held: Core) -> None:
     assert run(held, held.send("AAPL", "SELL")) == ("held", "broker_refuses_account")
 
     assert len(held.rows("SELECT * FROM account_refusal")) == 1
+
+
+def test_the_entry_that_is_sent_again_as_a_probe_holds_the_others_until_its_answer(held: Core) -> None:
+    refuse(held, "MSFT")
+    run(held, held.send("MSFT"))
+    a_minute_passes(held)
+    held.faults({"on": "submit", "kind": "drop_before", "symbol": "QA"})
+    probe = held.send("QA")
+    assert held.run(probe)["state"] == "unknown"
+    held.rows("UPDATE broker_order SET last_sent_at = now() - interval '1 minute' WHERE symbol = 'QA'")
+    until(lambda: held.due_now(probe) or held.unknowns.run_once() or held.state(probe) == "held")
+    a_minute_passes(held)
+    held.due_now(probe)
+
+    assert held.run(probe)["state"] == "unknown"
+
+    assert run(held, held.send("IBM")) == ("held", "entries_refused")
