@@ -7,13 +7,13 @@ WITH paid AS MATERIALIZED (
 ), written AS (
     INSERT INTO broker_order AS o (
         execution_id, generation, executor_id, account_number, client_order_id, role, symbol, side, quantity, limit_price,
-        reference_price, request, strategy, stop_price, risk, rest, dust, follow_up, intended_at, first_sent_at,
-        last_sent_at
+        reference_price, request, strategy, stop_price, risk, rest, dust, covers, follow_up, intended_at,
+        first_sent_at, last_sent_at
     )
     SELECT
         %(execution_id)s, %(generation)s, %(executor_id)s, %(account_number)s, %(client_order_id)s, %(role)s, %(symbol)s,
         %(side)s, %(quantity)s, %(limit_price)s, %(reference_price)s, %(request)s, %(strategy)s, %(stop_price)s, %(risk)s,
-        %(rest)s, %(dust)s,
+        %(rest)s, %(dust)s, %(covers)s,
         -- The keeper follows up an exit until it has ended.
         %(role)s::order_role = 'exit', now(), now(), now()
     FROM paid
@@ -31,6 +31,7 @@ WITH paid AS MATERIALIZED (
         risk = excluded.risk,
         rest = excluded.rest,
         dust = excluded.dust,
+        covers = excluded.covers,
         follow_up = excluded.follow_up,
         intended_at = excluded.intended_at,
         may_exist = true,

@@ -48,7 +48,7 @@ def ask_to_cancel(record: Record, broker: GuardedBroker, order_id: str) -> str |
     Ask once, and again after some seconds: a process may die after it marked the order, and before it asked.
 
     The pauses grow while the broker accepts the request and the order stays open. Cancels must not use up the account's
-    requests, since exits need them: the first one is as important as *broker*, and each repetition is less than an exit.
+    requests, since exits need them: the first is paid for as *broker* pays, and each repetition stands below exits.
 
     Raises:
         RecordUnavailable: PostgreSQL is away.

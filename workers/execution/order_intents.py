@@ -82,6 +82,7 @@ def write_intent(
         "risk": go.risk,
         "rest": go.rest,
         "dust": go.dust,
+        "covers": go.covers,
         "request": Jsonb(request.to_json()),
     }
     paid = fare(account_number, per_minute, urgent=go.role is Role.EXIT)

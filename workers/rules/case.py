@@ -110,6 +110,8 @@ class Go:
     rest: Decimal = Decimal(0)
     #: The quantity that an exit leaves, since the broker never takes it.
     dust: Decimal = Decimal(0)
+    #: The quantity of the holding that an exit closes, the fee for its purchase included; None: its own quantity.
+    covers: Decimal | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

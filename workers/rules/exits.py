@@ -1,5 +1,6 @@
 """Decide on an exit: how much of the position it closes, and with which order. Pure."""
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -11,6 +12,7 @@ from pipeline.model.signals import Action, Intent
 from pipeline.store.rows import Role, SignalRow
 from workers.rules.case import Case, Go, Hold, Skip, Verdict
 from workers.rules.closed_market import hold_exit, out_of_hours
+from workers.rules.coin_fees import covered, held_of
 from workers.rules.exit_forms import take_form
 from workers.rules.obstacles import clear_way
 from workers.rules.orders import collared, time_in_force
@@ -60,7 +62,15 @@ def decide_exit(case: Case, side: OrderSide, held: Decimal) -> Verdict:
         extended_hours=limited and out_of_hours(case),
     )
     cleared = clear_way(case, go)
-    return cleared if isinstance(cleared, Hold) else take_form(case, cleared)
+    formed = cleared if isinstance(cleared, Hold) else take_form(case, cleared)
+    return _with_fee(case, formed, most=most, read=held) if isinstance(formed, Go) else formed
+
+
+def _with_fee(case: Case, go: Go, *, most: Decimal, read: Decimal) -> Go:
+    """Return the exit with the part of the holding that it closes, where a fee was taken of the holding."""
+    whole = closes_the_account(case.executor, case.signal.source)
+    bought = case.own.recorded if whole else case.own.quantity
+    return replace(go, covers=covered(case, go.quantity, most=most, bought=bought, read=read))
 
 
 def closable(case: Case, side: OrderSide, held: Decimal) -> Decimal:
@@ -68,7 +78,7 @@ def closable(case: Case, side: OrderSide, held: Decimal) -> Decimal:
     if closes_the_account(case.executor, case.signal.source):
         return held
     own = case.own.quantity if side is OrderSide.SELL else -case.own.quantity
-    return min(held, own)
+    return held_of(case, own, held)
 
 
 def closes_the_account(executor: ExecutorSettings, source: str) -> bool:

@@ -5,14 +5,12 @@ from decimal import Decimal
 
 from pipeline.model.orders import OrderSide
 from pipeline.model.reasons import Code, Reason
-from pipeline.model.symbols import AssetClass
 from workers.rules.case import Case, Hold
+from workers.rules.coin_fees import paid_a_fee
 
 #: For this long after a fill, a position that contradicts our record may be older than the fill. Later it counts.
 READS_LAG = timedelta(seconds=2)
 _SOON = timedelta(seconds=0.25)
-# Crypto fees are deducted from the quantity that is bought. No broker deducts more than this.
-_MOST_FEES = Decimal("0.01")
 
 
 def hold_lagging(case: Case, side: OrderSide) -> Hold | None:
@@ -22,7 +20,7 @@ def hold_lagging(case: Case, side: OrderSide) -> Hold | None:
         return None
     read = case.position.quantity if case.position else Decimal(0)
     closes = max(read, recorded) > 0 if side is OrderSide.SELL else min(read, recorded) < 0
-    if read == recorded or not closes or _paid_a_fee(case, read, recorded):
+    if read == recorded or not closes or paid_a_fee(case, read):
         return None
     facts = {"symbol": case.signal.symbol, "read": read, "filled": recorded}
     # Each look costs a request, so the pauses grow until the position counts.
@@ -30,7 +28,3 @@ def hold_lagging(case: Case, side: OrderSide) -> Hold | None:
     return Hold(
         reason=Reason(code=Code.ACCOUNT_UNREADABLE, facts=facts), wait=min(max(_SOON, since), READS_LAG - since)
     )
-
-
-def _paid_a_fee(case: Case, read: Decimal, recorded: Decimal) -> bool:
-    return case.signal.asset_class == AssetClass.CRYPTO and recorded * (1 - _MOST_FEES) <= read <= recorded
