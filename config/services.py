@@ -9,7 +9,7 @@ from typing import Annotated
 import psutil
 from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, ValidationError
 
-from config.schema.settings import Settings, exchange_address
+from config.schema.settings import Settings, exchange_address, variable
 from pipeline.model.errors import ConfigInvalid, Problem
 
 #: The name of the file below TRADEWIRE_HOME.
@@ -17,6 +17,9 @@ FILE_NAME = "services.json"
 
 #: The settings that a running `up` completes where the environment does not set them.
 FILLED_IN = ("database_url", "redis_url", "exchange_url", "api_token")
+
+#: The files that `up` has in force. They hold for every command at its home, whatever folder that is run in.
+FILES_IN_FORCE = ("executors", "webhooks", "alerts")
 
 #: The entry of `Services.pids` that is `up` itself.
 UP = "up"
@@ -38,15 +41,18 @@ class Services(BaseModel):
     web_url: str | None = None
     rq_dashboard_url: str | None = None
     api_token: SecretStr | None = None
+    #: The folder in which `up` was started, with its `.env`.
+    folder: Path | None = None
+    #: The files in force, absolute.
+    executors: Path | None = None
+    webhooks: Path | None = None
+    alerts: Path | None = None
     #: Process ids by the process's name; `up` itself is among them.
     pids: dict[str, int] = {}
 
     def revealed(self) -> dict[str, object]:
         """Return the fields as plain values, secrets not masked, for the file and for `config env`."""
-        plain = self.model_dump()
-        return {
-            name: value.get_secret_value() if isinstance(value, SecretStr) else value for name, value in plain.items()
-        }
+        return {name: _revealed(value) for name, value in self.model_dump().items()}
 
 
 def write_services(home: Path, services: Services) -> Path:
@@ -106,11 +112,30 @@ def effective(settings: Settings) -> Settings:
     Raises:
         ConfigInvalid: services.json cannot be read or is not what `up` writes.
     """
-    services = running_services(settings.home)
+    services = read_services(settings.home)
     if services is None:
         return settings
-    missing = {name: getattr(services, name) for name in FILLED_IN if getattr(settings, name) is None}
+    running = running_services(settings.home) is not None
+    files = {name: path for name in FILES_IN_FORCE if (path := getattr(services, name)) is not None}
+    # `up` may have ended: its files are still those of the home that was found, or of a folder without files.
+    remembered = running or settings.last_started or not settings.executors.exists()
+    chosen = {name: path for name, path in files.items() if remembered and not _is_chosen(name, settings)}
+    settings = settings.with_paths(chosen, last_started=settings.last_started)
+    missing = {name: getattr(services, name) for name in FILLED_IN if running and getattr(settings, name) is None}
     return settings.model_copy(update=missing)
+
+
+def _is_chosen(name: str, settings: Settings) -> bool:
+    # A running `up` may have been started with other variables than its `.env` has.
+    return bool(os.environ.get(variable(name))) or (
+        name in settings.model_fields_set and variable(name) not in settings.file_environment()
+    )
+
+
+def _revealed(value: object) -> object:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return str(value) if isinstance(value, Path) else value
 
 
 def _wrote(pid: int, path: Path) -> bool:

@@ -76,10 +76,11 @@ def shown_text(shown: Mapping[str, Shown], *, prefix: str = "") -> list[str]:
     return [f"{left.ljust(width)}  ({origin})" for left, origin in pairs]
 
 
-def service_variables(services: Services) -> dict[str, str]:
-    """Return the variables with which a shell reaches a running `up`. Secrets are not masked."""
+def service_variables(services: Services, home: Path) -> dict[str, str]:
+    """Return the variables with which a shell reaches the `up` in *home* from any folder. Secrets are not masked."""
     revealed = services.revealed()
-    return {name: str(revealed[field]) for name, field in _VARIABLES.items() if revealed[field] is not None}
+    found = {name: str(revealed[field]) for name, field in _VARIABLES.items() if revealed[field] is not None}
+    return {"TRADEWIRE_HOME": str(home.absolute()), **found}
 
 
 def export_lines(variables: Mapping[str, str]) -> list[str]:

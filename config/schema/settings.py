@@ -2,8 +2,9 @@
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
@@ -141,6 +142,24 @@ class Settings(BaseSettings):
     """Seconds for which Redis is away before the fallback begins, above 0. Default: 30."""
 
     _env_file: Path | None = PrivateAttr(default=None)
+    _last_started: bool = PrivateAttr(default=False)
+
+    @property
+    def last_started(self) -> bool:
+        """Return whether the home was found only because `up` was started there last."""
+        return self._last_started
+
+    @property
+    def folder(self) -> Path:
+        """Return the folder of the `.env` file, in which relative paths begin."""
+        return self._env_file.parent if self._env_file is not None else Path.cwd()
+
+    def with_paths(self, paths: Mapping[str, Path], *, last_started: bool = False) -> Self:
+        """Return a copy with other *paths*. They do not count as set by the environment, so a file may be missing."""
+        copy = self.model_copy(update=dict(paths))
+        copy.model_fields_set.difference_update(paths.keys() - self.model_fields_set)
+        copy._last_started = last_started  # noqa: SLF001 - the copy is of this class
+        return copy
 
     def environment(self) -> dict[str, str]:
         """Return the variables of `.env` and of the process, without empty ones. The process's variables win."""

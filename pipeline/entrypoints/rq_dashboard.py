@@ -41,7 +41,8 @@ from rq.serializers import JSONSerializer
 from rq_dashboard import web
 
 from config.logs import configure_logs
-from config.schema.settings import Settings, load_settings
+from config.places import located_settings
+from config.schema.settings import Settings
 from config.services import effective
 from pipeline.entrypoints.supervisor.lifeline import watch_lifeline
 from pipeline.entrypoints.supervisor.servers.addresses import LOOPBACK
@@ -165,7 +166,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     watch_lifeline()
     try:
-        settings = effective(load_settings())
+        settings = effective(located_settings())
         redis_url, token = _required(settings)
     except ConfigInvalid as error:
         sys.stderr.writelines(f"{printable(str(problem))}\n" for problem in error.problems)

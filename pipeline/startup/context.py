@@ -3,28 +3,34 @@
 import logging
 import signal
 import threading
+from collections.abc import Iterable
 from datetime import datetime
 
 from pydantic import SecretStr
 
 from config.executors import load_executors
 from config.logs import configure_logs, register_secret
+from config.places import elsewhere, located_settings, require_home
 from config.schema.executor import Executors
-from config.schema.settings import Settings, executor_keys, load_settings
+from config.schema.settings import Settings, executor_keys, variable
 from config.services import effective
 from pipeline.model.errors import ConfigInvalid, Problem
 from pipeline.model.times import moment_of
+from pipeline.startup.acting import name_accounts
 from pipeline.startup.arguments import parsed
 from pipeline.store.record import Record
 
 
-def settings_for(process: str, *, level: int = logging.INFO) -> Settings:
+def settings_for(process: str, *, level: int = logging.INFO, anywhere: bool = False) -> Settings:
     """Return the settings in force, completed by a running `up`, and set up logging.
+
+    With *anywhere*, the command finds the last started home from any folder. Only commands that read, and those that
+    stop an account, may do so: a command that trades or changes the record must be told which home is meant.
 
     Raises:
         ConfigInvalid: with every problem.
     """
-    settings = effective(load_settings())
+    settings = effective(located_settings(anywhere=anywhere))
     configure_logs(settings.log, process=process, level=level)
     # From here on every log line masks these.
     for secret in (settings.database_url, settings.redis_url, settings.api_token):
@@ -32,13 +38,17 @@ def settings_for(process: str, *, level: int = logging.INFO) -> Settings:
     return settings
 
 
-def settings_for_a_person(command: str) -> Settings:
+def settings_for_a_person(command: str, *, anywhere: bool = False) -> Settings:
     """Return the settings in force for a command whose output is for people: only errors are logged.
+
+    *anywhere* is that of `settings_for`.
 
     Raises:
         ConfigInvalid: with every problem.
     """
-    settings = settings_for(command, level=logging.ERROR)
+    settings = settings_for(command, level=logging.ERROR, anywhere=anywhere)
+    if not anywhere:
+        require_home(settings)
     # The command itself prints which server is away.
     logging.getLogger("pipeline.model.outages").setLevel(logging.CRITICAL)
     return settings
@@ -65,7 +75,7 @@ def database_url(settings: Settings) -> str:
     Raises:
         ConfigInvalid: the address is not known.
     """
-    return _address(settings.database_url, "DATABASE_URL", "PostgreSQL")
+    return _address(settings, "database_url", "PostgreSQL")
 
 
 def redis_url(settings: Settings) -> str:
@@ -74,12 +84,18 @@ def redis_url(settings: Settings) -> str:
     Raises:
         ConfigInvalid: the address is not known.
     """
-    return _address(settings.redis_url, "REDIS_URL", "Redis")
+    return _address(settings, "redis_url", "Redis")
 
 
 def open_record(settings: Settings) -> Record:
     """Return the record for a command that a person waits for: it retries for 3 seconds."""
     return Record(database_url(settings), connections=2, retry_for_s=3.0)
+
+
+def open_to_change(settings: Settings, names: Iterable[str] | None = None) -> Record:
+    """Return the record for a command that changes something, and print on which home and accounts it acts."""
+    name_accounts(settings, names)
+    return open_record(settings)
 
 
 def stop_on_signals() -> threading.Event:
@@ -99,8 +115,10 @@ def since(text: str | None) -> datetime | None:
     return parsed("--since", text, moment_of)
 
 
-def _address(address: SecretStr | None, variable: str, server: str) -> str:
+def _address(settings: Settings, field: str, server: str) -> str:
+    address: SecretStr | None = getattr(settings, field)
     if address is None:
-        message = f"no address of {server} is known: run `tradewire up`, or set {variable}"
-        raise ConfigInvalid([Problem(key=variable, message=message)])
+        name = variable(field)
+        message = f"no address of {server} is known in {settings.home.absolute()}: run `tradewire up`, or set {name}"
+        raise ConfigInvalid([Problem(key=name, message=message + elsewhere(settings))])
     return address.get_secret_value()

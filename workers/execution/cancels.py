@@ -66,7 +66,6 @@ def ask_to_cancel(record: Record, broker: GuardedBroker, order_id: str) -> str |
 def cancel_foreign(record: Record, broker: GuardedBroker, order: BrokerOrder, exit_: ClaimedExecution) -> ForeignCancel:
     """Record an order of others that is in the way of an exit, and ask for its cancel, at most once in two seconds.
 
-
     Raises:
         RecordUnavailable: PostgreSQL is away.
     """

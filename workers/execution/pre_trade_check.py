@@ -142,7 +142,8 @@ class PreTradeCheck:
         foreign = [cancel_foreign(self.record, self.runtime.urgent, order, claimed) for order in hold.cancel_foreign]
         ids += [each.request_id for each in foreign]
         reason = with_request_id(hold.reason, " ".join(filter(None, ids)))
-        return Transition(state=State.HELD, reason=reason, due_in=min((each.wait for each in foreign), default=hold.wait))
+        wait = min((each.wait for each in foreign), default=hold.wait)
+        return Transition(state=State.HELD, reason=reason, due_in=wait)
 
     def _unreadable(self, claimed: ClaimedExecution, signal: SignalRow, says: str) -> Transition:
         """Read an answer that makes no sense a few times more, then leave it to a person. An exit never gives up."""

@@ -12,7 +12,7 @@ from pipeline.entrypoints.cli.output import echo, echo_json
 from pipeline.model.errors import ConfigInvalid, Problem
 from pipeline.model.json_values import object_json
 from pipeline.monitoring.alerts import commands
-from pipeline.startup.context import open_record, settings_for_a_person
+from pipeline.startup.context import open_record, open_to_change, settings_for_a_person
 
 app = typer.Typer(no_args_is_help=True, help="List and acknowledge alerts, and test the channels that send them.")
 
@@ -30,7 +30,7 @@ def try_(
     if not alerts.channels:
         message = f"no channel is set up: {settings.alerts} names none"
         raise ConfigInvalid([Problem(key="channels", message=message)])
-    with open_record(settings) as record:
+    with open_to_change(settings) as record:
         names = list(dict.fromkeys(channels or alerts.channels))  # Each once, in the order given.
         took = commands.try_channels(record, alerts, names, by=by or getpass.getuser())
     if as_json:
@@ -48,7 +48,7 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """List the open alerts: exit 1 when one of them is not acknowledged."""
-    with open_record(settings_for_a_person("alerts")) as record:
+    with open_record(settings_for_a_person("alerts", anywhere=True)) as record:
         alerts = commands.listed(record, all_=all_, limit=limit)
     if as_json:
         echo_json([_json(alert) for alert in alerts])
@@ -70,7 +70,7 @@ def ack(
     """Acknowledge an alert, or all of them: somebody works on it. It ends by itself when its cause does."""
     if alert != "all" and not alert.isdecimal():
         raise ConfigInvalid([Problem(key="ALERT", message=f"{alert!r} is neither a number nor `all`")])
-    with open_record(settings_for_a_person("alerts")) as record:
+    with open_to_change(settings_for_a_person("alerts")) as record:
         which = None if alert == "all" else int(alert)
         acked = commands.ack(record, which, by=by or getpass.getuser(), why=why)
     if as_json:

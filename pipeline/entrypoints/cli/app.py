@@ -15,6 +15,7 @@ from pipeline.entrypoints.cli import (
     drill,
     executions,
     flatten,
+    init,
     mcp,
     probe,
     processes,
@@ -46,7 +47,7 @@ app.add_typer(webhook.app, name="webhook")
 app.add_typer(token.app, name="token")
 # In the order of the help.
 _COMMANDS: tuple[Callable[..., None], ...] = (
-    *(processes.up, processes.migrate, processes.produce, processes.work, processes.keep, processes.serve),
+    *(init.init, processes.up, processes.migrate, processes.produce, processes.work, processes.keep, processes.serve),
     *(processes.exchange, executions.executions, executions.why, report.report, reasons.reasons, doctor.doctor),
     *(tail.tail, top.top, probe.probe, settings.end, baseline.baseline, drill.drill),
     *(switches.pause, switches.resume, switches.reduce, switches.halt, flatten.flatten, mcp.mcp),

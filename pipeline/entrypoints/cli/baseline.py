@@ -13,7 +13,7 @@ from pipeline.entrypoints.cli.options import AsJson, By
 from pipeline.entrypoints.cli.output import echo, echo_json
 from pipeline.model.errors import ConfigInvalid, Problem
 from pipeline.startup.arguments import not_in_file
-from pipeline.startup.context import executors_for, open_record, settings_for_a_person
+from pipeline.startup.context import executors_for, open_record, open_to_change, settings_for_a_person
 
 
 def baseline(
@@ -35,7 +35,7 @@ def baseline(
     figures = {"--day-start": day_start, "--peak": peak}
     _refuse_wrong_input(executor, executors, figures, why)
     corrects = day_start is not None or peak is not None
-    with open_record(settings) as record:
+    with open_to_change(settings, [executor]) if corrects else open_record(settings) as record:
         if corrects:
             before, after = correct(
                 record,

@@ -9,9 +9,10 @@ from config.checks.not_yet import not_enforced_yet
 from config.checks.shadowed_limits import shadowed_limits
 from config.checks.warnings import warnings_of
 from config.executors import load_executors
+from config.places import located_settings
 from config.reference import page
 from config.schema.executor import Executors
-from config.schema.settings import Settings, load_settings, readable_settings
+from config.schema.settings import Settings, readable_settings
 from config.services import effective, running_services
 from config.show import export_lines, service_variables, shown_executors, shown_problems, shown_settings, shown_text
 from config.webhooks import load_webhooks
@@ -27,9 +28,10 @@ app = typer.Typer(no_args_is_help=True, help="Show, check and export the configu
 def show(*, as_json: AsJson = False) -> None:
     """Show every value in force and its origin; secrets are masked."""
     try:
-        settings = load_settings()
+        settings = located_settings(anywhere=True)
         environment = shown_settings(settings, completed=effective(settings))
-        executors = shown_executors(load_executors(settings.executors, settings=settings), settings)
+        in_force = effective(settings).executors
+        executors = shown_executors(load_executors(in_force, settings=settings), settings)
     except ConfigInvalid as error:
         _refuse(error)
     if as_json:
@@ -49,6 +51,10 @@ def check(
 ) -> None:
     """Check the whole configuration: exit 0 when it is fine, 1 with warnings, 2 with problems."""
     settings, problems = readable_settings()
+    if not problems:
+        settings = located_settings(anywhere=True)
+        # The file that a person edits here is checked, and only where there is none that of the running `up`.
+        settings = settings if settings.executors.exists() else effective(settings)
     path = file or settings.executors
     executors = Executors(path, {})  # Stays empty if the file is wrong; the rest is checked nevertheless.
     try:
@@ -85,14 +91,14 @@ def _webhook_problems(settings: Settings, executors: Executors) -> list[Problem]
 def env(*, as_json: AsJson = False) -> None:
     """Print export lines for a running `up`, for eval "$(tradewire config env)". They contain its token."""
     try:
-        settings: Settings = load_settings()
+        settings: Settings = located_settings(anywhere=True)
         services = running_services(settings.home)
     except ConfigInvalid as error:
         _refuse(error)
     if services is None:
         echo(f"no `tradewire up` runs with TRADEWIRE_HOME={settings.home}", err=True)
         raise typer.Exit(1)
-    variables = service_variables(services)
+    variables = service_variables(services, settings.home)
     if as_json:
         _print_json(variables)
     else:

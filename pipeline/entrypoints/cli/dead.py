@@ -11,7 +11,7 @@ from pipeline.entrypoints.cli.options import AsJson, By
 from pipeline.entrypoints.cli.output import echo, echo_json
 from pipeline.operations.dead_letters import DeadLetters
 from pipeline.startup.arguments import id_of
-from pipeline.startup.context import open_record, settings_for_a_person
+from pipeline.startup.context import open_record, open_to_change, settings_for_a_person
 from pipeline.views.history import signal_history
 from pipeline.views.schemas import DeadLetterView
 
@@ -29,7 +29,7 @@ def list_(
     *, executor: Annotated[str | None, typer.Option(help="Only of this executor.")] = None, as_json: AsJson = False
 ) -> None:
     """List the open dead letters, oldest first."""
-    with open_record(settings_for_a_person("dead")) as record:
+    with open_record(settings_for_a_person("dead", anywhere=True)) as record:
         dead_letters = DeadLetters(record).open(executor)
     if as_json:
         echo_json([DeadLetterView.model_validate(dead_letter).to_json() for dead_letter in dead_letters])
@@ -47,7 +47,7 @@ def show(
     execution_id: Annotated[str, typer.Argument(metavar=_KEY, help="The execution's id.")], *, as_json: AsJson = False
 ) -> None:
     """Show the whole history of a dead letter."""
-    with open_record(settings_for_a_person("dead")) as record:
+    with open_record(settings_for_a_person("dead", anywhere=True)) as record:
         print_life(signal_history(record, id_of(execution_id, _KEY)).to_json(), as_json=as_json)
 
 
@@ -60,7 +60,7 @@ def requeue(
     accept_age: Annotated[bool, typer.Option("--accept-age", help="Send an entry even if it is too old.")] = False,
 ) -> None:
     """Queue a dead letter again, or all. An order that may exist is looked up before anything is sent."""
-    with open_record(settings_for_a_person("dead")) as record:
+    with open_to_change(settings_for_a_person("dead")) as record:
         dead_letters = DeadLetters(record)
         for which in _ids(execution_id, dead_letters):
             dead_letters.requeue(which, by=by or getpass.getuser(), why=why, accept_age=accept_age)
@@ -70,7 +70,7 @@ def requeue(
 @app.command()
 def discard(execution_id: Which, *, why: Why = "discarded by hand", by: By = None) -> None:
     """Close a dead letter for good, or all."""
-    with open_record(settings_for_a_person("dead")) as record:
+    with open_to_change(settings_for_a_person("dead")) as record:
         dead_letters = DeadLetters(record)
         for which in _ids(execution_id, dead_letters):
             dead_letters.discard(which, by=by or getpass.getuser(), why=why)

@@ -30,7 +30,7 @@ def doctor(
     """Check every part: exit 0 when all is well, 1 with warnings, 2 when something is critical. It never trades."""
     if seconds is not None and not watch:
         raise ConfigInvalid([Problem(key="SECONDS", message="it is only used with --watch")])
-    settings = settings_for_a_person("doctor")
+    settings = settings_for_a_person("doctor", anywhere=True)
     executors = executors_for(settings)
     # A single check is ended by Ctrl-C as usual; a watch ends with the status of its last check.
     stop = stop_on_signals() if watch else None

@@ -32,7 +32,7 @@ def executions(
     as_json: AsJson = False,
 ) -> None:
     """List executions, newest first."""
-    with open_record(settings_for_a_person("executions")) as record:
+    with open_record(settings_for_a_person("executions", anywhere=True)) as record:
         rows = list_executions(
             record,
             signal_id=None if signal is None else id_of(signal, "--signal"),
@@ -64,7 +64,7 @@ def why(
     as_json: AsJson = False,
 ) -> None:
     """Show a signal's whole history at every account, with times. With a symbol: its newest, or why there is none."""
-    settings = settings_for_a_person("why")
+    settings = settings_for_a_person("why", anywhere=True)
     executors: Mapping[str, ExecutorSettings] = {}
     # The history can be read even if the executors file is wrong now.
     with suppress(ConfigInvalid):

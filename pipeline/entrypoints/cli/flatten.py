@@ -14,8 +14,9 @@ from pipeline.entrypoints.cli.switches import All, Which, Why, print_statuses
 from pipeline.model.errors import ConfigInvalid, RecordUnavailable, TradewireError
 from pipeline.model.json_values import number_json
 from pipeline.model.switches import SwitchKind
+from pipeline.startup.acting import name_accounts
 from pipeline.startup.arguments import me, names_of
-from pipeline.startup.context import executors_for, open_record, settings_for_a_person
+from pipeline.startup.context import executors_for, open_record, open_to_change, settings_for_a_person
 from pipeline.store.record import Record
 from pipeline.views.account_schemas import SwitchStatusView
 from pipeline.views.flatten_progress import FlattenProgress, wait_for_flat
@@ -41,7 +42,7 @@ def flatten(
     as_json: AsJson = False,
 ) -> None:
     """Halt, cancel all orders and close all positions until the account is flat: exit 0 when flat, 1 when not."""
-    settings = settings_for_a_person("flatten")
+    settings = settings_for_a_person("flatten", anywhere=True)
     if bring_in:
         with open_record(settings) as record:
             echo(f"journals imported: {import_journals(record, settings.home, by=by or me())}")
@@ -60,7 +61,7 @@ def flatten(
 def _with_the_keeper(
     settings: Settings, names: list[str], *, by: str, why: str | None, wait_s: float, as_json: bool
 ) -> bool:
-    with open_record(settings) as record:
+    with open_to_change(settings, names) as record:
         switches = Switches(record)
         statuses = [switches.turn(name, SwitchKind.HALTED, flatten=True, by=by, why=why) for name in names]
         if not as_json:
@@ -78,6 +79,7 @@ def _with_the_keeper(
 def _directly(settings: Settings, names: list[str], *, by: str, why: str | None, wait_s: float, as_json: bool) -> bool:
     # The whole file must be right here, because it determines the accounts that are traded.
     executors = executors_for(settings)
+    name_accounts(settings, names)
 
     def one(name: str) -> FlattenOutcome | str:
         say = partial(_say_line, name, as_json)

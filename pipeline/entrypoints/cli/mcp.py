@@ -19,7 +19,7 @@ def mcp(
 ) -> None:
     """Serve the Model Context Protocol on standard input and output. It only reads, unless --allow-operate is given."""
     # Standard output carries the protocol, so the log goes to standard error.
-    settings_for("mcp", level=logging.WARNING)
+    settings_for("mcp", level=logging.WARNING, anywhere=True)
     from pipeline.entrypoints.mcp.server import make_server  # noqa: PLC0415 -- loads the SDK
 
     make_server(allow_operate=allow_operate).run("stdio")

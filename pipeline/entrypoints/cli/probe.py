@@ -17,7 +17,7 @@ from pipeline.queues.queue import ExecutionQueue
 from pipeline.queues.redis_server import connect
 from pipeline.startup.arguments import executor_of, symbol_of
 from pipeline.startup.checks import check_start
-from pipeline.startup.context import executors_for, open_record, redis_url, settings_for_a_person
+from pipeline.startup.context import executors_for, open_to_change, redis_url, settings_for_a_person
 from workers.account.pinned_account import check_account
 from workers.account.runtime import open_runtime
 from workers.probe import STEPS, Probed, Prober
@@ -69,7 +69,7 @@ def _known(executors: Executors, executor_id: str, *, never_marketable: bool) ->
 
 @contextmanager
 def _prober(settings: Settings, executors: Executors, executor: ExecutorSettings) -> Iterator[Prober]:
-    with open_record(settings) as record, connect(redis_url(settings), timeout_s=2.0) as redis:
+    with open_to_change(settings, [executor.id]) as record, connect(redis_url(settings), timeout_s=2.0) as redis:
         # A probe may trade real money, so it makes the checks of every process that sends orders.
         check_start(record, executors, by=_BY)
         runtime = open_runtime(executor, settings=settings, exchange_url=settings.exchange_url, record=record)

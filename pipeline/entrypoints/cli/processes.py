@@ -1,14 +1,17 @@
 """The commands that run a process: up, migrate, produce, work, keep, serve, exchange."""
 
+import os
+from pathlib import Path
 from typing import Annotated
 
 import structlog
 import typer
 
 from config.checks.not_yet import not_enforced_yet
-from config.schema.settings import load_settings
+from config.places import require_home, settings_for_up, shipped
 from pipeline.entrypoints.cli.output import echo
 from pipeline.model.errors import ConfigInvalid, Problem
+from pipeline.startup.acting import name_accounts
 from pipeline.startup.arguments import executor_of
 from pipeline.startup.context import database_url, executors_for, redis_url, settings_for, stop_on_signals
 from pipeline.store.record import Record
@@ -30,7 +33,10 @@ def up(
     from pipeline.intake.source_reach import untraded_source_problems  # noqa: PLC0415
     from pipeline.views.live_feed import follow_feed  # noqa: PLC0415 -- commands load only what they run
 
-    settings = load_settings()
+    settings = settings_for_up()
+    echo(f"executors: {settings.executors.absolute()}{_origin(settings.executors)}")
+    # The children read the `.env` and the paths of their working folder.
+    os.chdir(settings.folder)
     executors = executors_for(settings)
     if not_yet := not_enforced_yet(executors):
         echo(f"note: these keys are checked, but this release does not enforce them yet: {', '.join(not_yet)}")
@@ -45,7 +51,11 @@ def migrate() -> None:
     """Bring the record's schema up to date."""
     from pipeline.store.migrate import migrate as apply  # noqa: PLC0415
 
-    applied = apply(database_url(settings_for("migrate")))
+    settings = settings_for("migrate")
+    require_home(settings)
+    url = database_url(settings)
+    name_accounts(settings)
+    applied = apply(url)
     echo(f"applied: {', '.join(applied)}" if applied else "the schema is up to date")
 
 
@@ -144,3 +154,8 @@ def exchange(
         listed_only=listed_only,
         on_ready=lambda url: echo(f"exchange listening on {url}"),
     )
+
+
+def _origin(executors: Path) -> str:
+    is_shipped = executors == shipped(executors.name)
+    return ", as shipped; `tradewire init` writes files of your own into a folder" if is_shipped else ""

@@ -16,7 +16,7 @@ from pipeline.views.report import report as make_report
 
 def report(*, after: Since = None, as_json: AsJson = False) -> None:
     """Count the signals and their results, and show how much of each limit is used and which switches are on."""
-    settings = settings_for_a_person("report")
+    settings = settings_for_a_person("report", anywhere=True)
     with open_record(settings) as record:
         body = make_report(record, since=since(after)).to_json() | _accounts(record, settings)
     if as_json:

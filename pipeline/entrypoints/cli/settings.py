@@ -16,7 +16,7 @@ from pipeline.model.json_values import object_json
 from pipeline.operations.end_execution import end_execution
 from pipeline.startup import forget_executor, live_limits
 from pipeline.startup.arguments import executor_of, id_of, not_in_file
-from pipeline.startup.context import executors_for, open_record, settings_for_a_person
+from pipeline.startup.context import executors_for, open_record, open_to_change, settings_for_a_person
 from pipeline.startup.settings_drift import SettingsComparison, compare
 
 Executor = Annotated[str, typer.Argument(metavar="EXECUTOR", help="The executor of the account.")]
@@ -29,7 +29,7 @@ def diff(
     as_json: AsJson = False,
 ) -> None:
     """Compare the file with the running processes and with the accepted limits: exit 0 when equal, 1 when not."""
-    settings = settings_for_a_person("config")
+    settings = settings_for_a_person("config", anywhere=True)
     executors = executors_for(settings)
     with open_record(settings) as record:
         found = compare(record, executors)
@@ -61,7 +61,7 @@ def accept(
     executors = executors_for(settings)
     live = executor_of(executors, executor)
     typed = sentence if sentence is not None else _typed("sentence", "--sentence")
-    with open_record(settings) as record:
+    with open_to_change(settings, [executor]) as record:
         changes = live_limits.accept(record, live, sentence=typed, by=by or getpass.getuser())
     _echo_changes(changes)
     echo(f"accepted: the settings of {executor} as the file has them; restart its processes")
@@ -84,7 +84,7 @@ def forget(
         raise ConfigInvalid(
             [Problem(key="--yes-forget", message=f"{typed!r} is not {executor!r}: nothing was changed")]
         )
-    with open_record(settings) as record:
+    with open_to_change(settings, [executor]) as record:
         done = forget_executor.forget(record, executors, executor, by=by or getpass.getuser(), why=why)
     if as_json:
         echo_json(asdict(done))
@@ -107,7 +107,7 @@ def end(
 ) -> None:
     """End an execution that is queued or held: it is skipped, and the next one of its symbol goes on."""
     which = id_of(execution_id, "EXECUTION")
-    with open_record(settings_for_a_person("end")) as record:
+    with open_to_change(settings_for_a_person("end")) as record:
         ended = end_execution(record, which, by=by or getpass.getuser(), why=why)
     if as_json:
         shown = {name: value for name, value in vars(ended).items() if name != "seq"}

@@ -18,7 +18,7 @@ from pipeline.intake.sources.reading import ParsedLine, bounded_lines, read_sign
 from pipeline.model.errors import ConfigInvalid, InvalidSignal, Problem, RecordUnavailable
 from pipeline.model.states import UNDECIDED
 from pipeline.startup.checks import check_start
-from pipeline.startup.context import database_url, executors_for, open_record, settings_for_a_person
+from pipeline.startup.context import database_url, executors_for, open_to_change, settings_for_a_person
 from pipeline.store.record import Record
 from pipeline.store.settings_archive import keep_settings
 from pipeline.views.history import executions_of
@@ -44,7 +44,7 @@ def send(
     """Record signals: a JSON object, an array, or JSON lines. Prints one line of JSON for each, in order."""
     settings = settings_for_a_person("signal")
     executors = executors_for(settings)
-    with open_record(settings) as record, closing(_opened(file)) as stream:
+    with open_to_change(settings) as record, closing(_opened(file)) as stream:
         _check_start(record, executors, direct=direct)
         intake = Intake(record, executors, by="signal send")
         execute, close = _execution(settings, executors, direct=direct)

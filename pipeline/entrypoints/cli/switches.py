@@ -12,7 +12,7 @@ from pipeline.entrypoints.cli.output import echo, echo_json
 from pipeline.model.errors import ConfigInvalid
 from pipeline.model.switches import Switch, SwitchKind, reason_of
 from pipeline.startup.arguments import me, names_of
-from pipeline.startup.context import executors_for, open_record, settings_for_a_person
+from pipeline.startup.context import executors_for, open_to_change, settings_for_a_person
 from pipeline.views.account_schemas import SwitchStatusView
 
 Which = Annotated[str | None, typer.Argument(metavar="EXECUTOR", help="The executor of the account.")]
@@ -47,7 +47,7 @@ def resume(
     """Lift every switch of the account. A halt by a limit needs --why."""
     settings = settings_for_a_person("resume")
     names = names_of(settings, executor, every=every)
-    with open_record(settings) as record:
+    with open_to_change(settings, names) as record:
         switches = Switches(record)
         statuses = [switches.resume(name, by=by or me(), why=why) for name in names]
         notes = [note for name in names for note in _still_over(switches, settings, name)]
@@ -59,9 +59,9 @@ def resume(
 def _turn(
     kind: SwitchKind, executor: str | None, *, every: bool, why: str | None, by: str | None, as_json: bool
 ) -> None:
-    settings = settings_for_a_person(kind.value)
+    settings = settings_for_a_person(kind.value, anywhere=True)
     names = names_of(settings, executor, every=every)
-    with open_record(settings) as record:
+    with open_to_change(settings, names) as record:
         switches = Switches(record)
         statuses = [switches.turn(name, kind, by=by or me(), why=why) for name in names]
     print_statuses(statuses, as_json=as_json)

@@ -38,7 +38,7 @@ def tail(
     )
     begins = since(after)
     console = Console(highlight=False, soft_wrap=True)
-    settings = settings_for_a_person("tail")
+    settings = settings_for_a_person("tail", anywhere=True)
     stop = stop_on_signals()
     with Record(database_url(settings), connections=1, retry_for_s=0.5) as record:  # `follow` tries again.
         for row in follow(record, stop, since=begins, say=lambda text: echo(f"tradewire: {text}", err=True)):

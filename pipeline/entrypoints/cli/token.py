@@ -10,7 +10,7 @@ from pipeline.model.errors import ConfigInvalid, NotPossible, Problem
 from pipeline.model.json_values import object_json
 from pipeline.operations.tokens import Scope, make_token, revoke_token, tokens
 from pipeline.startup.arguments import me
-from pipeline.startup.context import open_record, settings_for_a_person
+from pipeline.startup.context import open_record, open_to_change, settings_for_a_person
 
 app = typer.Typer(no_args_is_help=True, help="Make, list and revoke tokens for programs that speak HTTP.")
 
@@ -30,7 +30,7 @@ def add(
 ) -> None:
     """Make a token and print it. It is shown only this once: only its hash is kept."""
     scopes = _scopes(scope)
-    with open_record(settings_for_a_person("token")) as record:
+    with open_to_change(settings_for_a_person("token")) as record:
         token = make_token(record, name, scopes, by=by or me())
     if as_json:
         echo_json({"name": name, "scopes": [each.value for each in scopes], "token": token})
@@ -43,7 +43,7 @@ def add(
 @app.command("list")
 def list_(*, as_json: AsJson = False) -> None:
     """List the tokens by name. The main token, TRADEWIRE_API_TOKEN, is not listed."""
-    with open_record(settings_for_a_person("token")) as record:
+    with open_record(settings_for_a_person("token", anywhere=True)) as record:
         found = tokens(record)
     if as_json:
         echo_json([object_json(vars(token)) for token in found])
@@ -59,7 +59,7 @@ def list_(*, as_json: AsJson = False) -> None:
 @app.command()
 def revoke(name: Name, *, by: ByMachine = None, as_json: AsJson = False) -> None:
     """Revoke a token: within seconds it is refused everywhere. Its name cannot be used again."""
-    with open_record(settings_for_a_person("token")) as record:
+    with open_to_change(settings_for_a_person("token")) as record:
         if not revoke_token(record, name, by=by or me()):
             raise NotPossible(f"there is no valid token {name!r}")
     if as_json:

@@ -14,7 +14,14 @@ def top() -> None:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         message = "it needs a terminal; programs use `tradewire tail`, `report --json` and `doctor --json`"
         raise ConfigInvalid([Problem(key="top", message=message)])
-    settings = settings_for_a_person("top")
+    settings = settings_for_a_person("top", anywhere=True)
     executors = executors_for(settings)
     with open_record(settings) as record:
-        show(record, executors, by=me(), descriptor=sys.stdin.fileno(), stop=stop_on_signals())
+        show(
+            record,
+            executors,
+            by=me(),
+            descriptor=sys.stdin.fileno(),
+            stop=stop_on_signals(),
+            refusal=f"name the home first: TRADEWIRE_HOME={settings.home}" if settings.last_started else None,
+        )

@@ -29,7 +29,7 @@ def try_body(
     as_json: AsJson = False,
 ) -> None:
     """Show the signal that a body becomes, or why it is refused (exit 1). Nothing is recorded."""
-    settings = settings_for_a_person("webhook")
+    settings = settings_for_a_person("webhook", anywhere=True)
     webhooks = load_webhooks(settings, executors=tuple(executors_for(settings)))
     if name not in webhooks:
         message = f"there is no webhook {name!r}; there is {', '.join(webhooks)}"
@@ -52,7 +52,7 @@ def list_deliveries(
     as_json: AsJson = False,
 ) -> None:
     """List the deliveries, newest first, each with its signal or the reason why it was refused."""
-    with open_record(settings_for_a_person("webhook")) as record:
+    with open_record(settings_for_a_person("webhook", anywhere=True)) as record:
         page = deliveries(record, refused=refused, webhook=name, since=since(since_), limit=limit)
     items = page.to_json()["items"]
     if as_json:

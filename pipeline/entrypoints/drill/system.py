@@ -152,6 +152,8 @@ def running_system(home: Path) -> Iterator[RunningSystem]:
     port = free_port()
     environment = clean_environment(
         TRADEWIRE_HOME=str(home),
+        # The drilled system must not be the one that a `tradewire halt` finds.
+        XDG_STATE_HOME=str(home / "state"),
         TRADEWIRE_EXECUTORS=str(home / "executors.toml"),
         TRADEWIRE_EXCHANGE_URL=f"http://{LOOPBACK}:{port}",
         TRADEWIRE_SOURCE_FILE=str(_ledger(home)),

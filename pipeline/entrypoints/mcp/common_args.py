@@ -7,7 +7,8 @@ from typing import ParamSpec, TypeVar
 
 from mcp.server.mcpserver.exceptions import ToolError
 
-from config.schema.settings import Settings, load_settings
+from config.places import located_settings
+from config.schema.settings import Settings
 from config.services import effective
 from pipeline.model.errors import TradewireError
 from pipeline.startup.context import open_record
@@ -17,25 +18,26 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def settings_now() -> Settings:
+def settings_now(*, anywhere: bool = False) -> Settings:
     """Return the settings in force, completed by a running `up`.
 
-    They are read for each call, because the server may outlive an `up`, and the next one has other addresses.
+    With *anywhere*, also those of the last started home. They are read for each call, because the server may outlive an
+    `up`, and the next one has other addresses.
 
     Raises:
         ConfigInvalid: with every problem.
     """
-    return effective(load_settings())
+    return effective(located_settings(anywhere=anywhere))
 
 
 @contextmanager
-def record_now() -> Iterator[tuple[Settings, Record]]:
+def record_now(*, anywhere: bool = False) -> Iterator[tuple[Settings, Record]]:
     """Open the record for one call.
 
     Raises:
         ConfigInvalid: its address is not known, or the environment is wrong.
     """
-    settings = settings_now()
+    settings = settings_now(anywhere=anywhere)
     with open_record(settings) as record:
         yield settings, record
 

@@ -59,7 +59,7 @@ def resume(executor: Whose, who: Who, why: Why) -> Answer:
 
 
 def _turn(kind: SwitchKind, executor: str, who: str, why: str) -> Answer:
-    with record_now() as (settings, record):
+    with record_now(anywhere=True) as (settings, record):
         statuses = [Switches(record).turn(name, kind, by=_by(who), why=why) for name in _names(settings, executor)]
     return {"switches": [SwitchStatusView.of(status).to_json() for status in statuses]}
 

@@ -45,7 +45,7 @@ def why(
     With a symbol: its newest signals, or those nearest to a time. If there are none: the last signals of each source,
     and the input that was refused.
     """
-    with record_now() as (settings, record):
+    with record_now(anywhere=True) as (settings, record):
         executors: Mapping[str, ExecutorSettings] = {}
         # The history can be read even if the executors file is wrong now.
         with suppress(ConfigInvalid):
@@ -67,13 +67,13 @@ def _symbol(text: str) -> str | None:
 
 def report(after: Since = None) -> Answer:
     """Count signals and their results by state, reason and executor; with execution rate, fill rate and latency."""
-    with record_now() as (_, record):
+    with record_now(anywhere=True) as (_, record):
         return make_report(record, since=since(after)).to_json()
 
 
 def doctor() -> Answer:
     """Check every part of the system: what was seen, and for each problem the likely cause and the remedy."""
-    settings = settings_now()
+    settings = settings_now(anywhere=True)
     return findings_json(examine(settings, executors_for(settings)))
 
 
@@ -86,7 +86,7 @@ def executions(
     limit: Limit = 50,
 ) -> Answer:
     """List executions (one signal at one executor), newest first, each with its order id or its reason."""
-    with record_now() as (_, record):
+    with record_now(anywhere=True) as (_, record):
         found = lists.executions(
             record,
             signal_id=None if signal is None else id_of(signal, "signal"),
@@ -102,20 +102,20 @@ def executions(
 
 def dead_letters(executor: Executor = None, limit: Limit = 50) -> Answer:
     """List the open dead letters, the executions that need a person, oldest first."""
-    with record_now() as (_, record):
+    with record_now(anywhere=True) as (_, record):
         dead_letters = DeadLetters(record).open(executor, limit=limit)
     return {"dead_letters": [DeadLetterView.model_validate(dead_letter).to_json() for dead_letter in dead_letters]}
 
 
 def dead_letter(execution_id: Annotated[str, Field(description="The execution's id.")]) -> Answer:
     """Return the whole history of a dead letter."""
-    with record_now() as (_, record):
+    with record_now(anywhere=True) as (_, record):
         return signal_history(record, id_of(execution_id, "execution_id")).to_json()
 
 
 def headroom() -> Answer:
     """Return how much of each limit every account has used and has left; money is a string."""
-    with record_now() as (settings, record):
+    with record_now(anywhere=True) as (settings, record):
         return {
             "headroom": [
                 HeadroomView.model_validate(room).to_json() for room in rooms_of(record, executors_for(settings))
@@ -125,7 +125,7 @@ def headroom() -> Answer:
 
 def switches() -> Answer:
     """Return the switches of every executor (paused, reducing, halted), and who turned them on, when and why."""
-    with record_now() as (settings, record):
+    with record_now(anywhere=True) as (settings, record):
         statuses = [
             SwitchStatusView.of(Switches(record).active_switches(each)).to_json() for each in executors_for(settings)
         ]

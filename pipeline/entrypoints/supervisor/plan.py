@@ -11,8 +11,8 @@ from pydantic import SecretStr
 
 from config.executors import load_executors
 from config.schema.executor import ExecutorSettings
-from config.schema.settings import Settings
-from config.services import Services, read_services
+from config.schema.settings import Settings, variable
+from config.services import FILES_IN_FORCE, Services, read_services
 from pipeline.entrypoints.supervisor.process_table import ProcessLine, leave_out, process_lines, server_lines
 from pipeline.entrypoints.supervisor.servers.addresses import LOOPBACK, Reservations
 from pipeline.model.errors import ConfigInvalid, Problem
@@ -94,7 +94,14 @@ def _services(settings: Settings, home: Path, ports: _Ports) -> Services:
         web_url=_url(ports.web),
         rq_dashboard_url=_url(ports.dashboard),
         api_token=settings.api_token or _token(home),
+        folder=settings.folder,
+        **_files(settings),
     )
+
+
+def _files(settings: Settings) -> dict[str, Path]:
+    """Return the files in force; the webhooks and the alerts may be missing."""
+    return {name: path for name in FILES_IN_FORCE if (path := getattr(settings, name).absolute()).exists()}
 
 
 def _needs_exchange(settings: Settings, executors: Mapping[str, ExecutorSettings], source: str) -> bool:
@@ -130,7 +137,7 @@ def _environment(settings: Settings, home: Path, source: str, services: Services
     ours = {
         "PYTHONUNBUFFERED": "1",
         "TRADEWIRE_HOME": str(home),
-        "TRADEWIRE_EXECUTORS": str(settings.executors.resolve()),
+        **{variable(name): str(path) for name, path in _files(settings).items()},
         "TRADEWIRE_SOURCE": source,
         # `up` recognises errors in the children's logs by their JSON.
         "TRADEWIRE_LOG": "json",

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 import structlog
 
 from config.schema.settings import Settings
+from config.started_homes import remember_home
 from pipeline.entrypoints.supervisor.console import print_banner, print_line
 from pipeline.entrypoints.supervisor.home_lock import HomeLock, lock_home
 from pipeline.entrypoints.supervisor.migration import Gate
@@ -56,6 +57,7 @@ def run_up(
         for name in lock.end_leftovers():
             print_line(f"ended {name}, which was still running from an earlier `tradewire up`")
         plan = make_plan(settings, source=source, without=without)
+        _remember(plan)
         return supervise(plan, lock, wakeups, feed=feed, gate=gate, until=until)
 
 
@@ -87,6 +89,13 @@ def supervise(plan: Plan, lock: HomeLock, wakeups: Wakeups, *, feed: Feed, gate:
         supervisor.stop()
     print_line("stopped")
     return 0
+
+
+def _remember(plan: Plan) -> None:
+    try:
+        remember_home(plan.home)
+    except OSError as error:
+        print_line(f"commands of other folders need TRADEWIRE_HOME={plan.home} ({error})")
 
 
 def _start_feed(feed: Feed, supervisor: Supervisor, over: threading.Event) -> None:

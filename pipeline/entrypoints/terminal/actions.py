@@ -7,7 +7,7 @@ from pipeline.accounts.switches import Switches, is_limit
 from pipeline.entrypoints.terminal.figures import ScreenFigures
 from pipeline.entrypoints.terminal.keys import BACK, DOWN, ENTER, ESCAPE, TAB, UP
 from pipeline.entrypoints.terminal.screen import View
-from pipeline.model.errors import TradewireError
+from pipeline.model.errors import NotPossible, TradewireError
 from pipeline.model.switches import SwitchKind
 from pipeline.operations.dead_letters import DeadLetter, DeadLetters
 from pipeline.store.record import Record
@@ -24,6 +24,8 @@ class Actions:
     record: Record
     view: View
     by: str
+    #: Why nothing may trade again from here; None where it may.
+    refusal: str | None = None
     #: Called with the text when the open question is answered; returns the message to show.
     _answer: Callable[[str], str] = lambda _text: _UNCHANGED
 
@@ -81,6 +83,7 @@ class Actions:
         return f"{name} is {kind.value}"
 
     def _resume(self, name: str, why: str) -> str:
+        self._may_trade()
         lifted = Switches(self.record).resume(name, by=self.by, why=why.strip() or None).lifted
         kinds = ", ".join(switch.kind.value for switch in lifted)
         return f"{name}: lifted {kinds}" if lifted else f"{name}: no switch was on"
@@ -88,8 +91,13 @@ class Actions:
     def _requeue(self, dead_letter: DeadLetter, text: str) -> str:
         if not _yes(text):
             return _UNCHANGED
+        self._may_trade()
         DeadLetters(self.record).requeue(dead_letter.execution_id, by=self.by, why=_WHY)
         return f"requeued {dead_letter.action.value} {dead_letter.symbol} at {dead_letter.executor_id}"
+
+    def _may_trade(self) -> None:
+        if self.refusal is not None:
+            raise NotPossible(self.refusal)
 
     def _ask(self, question: str, answer: Callable[[str], str]) -> None:
         self.view.question, self.view.typed, self._answer = question, "", answer

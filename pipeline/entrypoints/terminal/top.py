@@ -54,11 +54,20 @@ class FigureReader:
 
 
 def show(
-    record: Record, executors: Mapping[str, ExecutorSettings], *, by: str, descriptor: int, stop: threading.Event
+    record: Record,
+    executors: Mapping[str, ExecutorSettings],
+    *,
+    by: str,
+    descriptor: int,
+    stop: threading.Event,
+    refusal: str | None = None,
 ) -> None:
-    """Show the screen on the terminal of *descriptor* until `q`, *stop* or the terminal's end."""
+    """Show the screen on the terminal of *descriptor* until `q`, *stop* or the terminal's end.
+
+    With a *refusal*, the keys that let an account trade again answer with it.
+    """
     console, view = Console(), View()
-    actions, keys = Actions(record=record, view=view, by=by), Keys(descriptor)
+    actions, keys = Actions(record=record, view=view, by=by, refusal=refusal), Keys(descriptor)
     reader = FigureReader(record, executors)
     try:
         with unbuffered(descriptor), Live(console=console, screen=True, auto_refresh=False) as live:

@@ -130,10 +130,12 @@ def test_env_prints_what_a_running_up_says(tmp_path: Path) -> None:
     text, as_json = run("env"), run("env", "--json")
 
     assert text.stdout.splitlines() == [
+        f"export TRADEWIRE_HOME={tmp_path / '.tradewire'}",
         "export REDIS_URL=redis://127.0.0.1:7000/0",
         "export TRADEWIRE_API_TOKEN=abc",
     ]
     assert json.loads(as_json.stdout) == {
+        "TRADEWIRE_HOME": str(tmp_path / ".tradewire"),
         "REDIS_URL": "redis://127.0.0.1:7000/0",
         "TRADEWIRE_API_TOKEN": "abc",
     }

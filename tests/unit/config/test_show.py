@@ -121,7 +121,7 @@ def test_a_shell_reads_the_export_lines_back_exactly() -> None:
         api_token="a b",
         web_url="http://127.0.0.1:8000",
     )
-    lines = export_lines(service_variables(services))
+    lines = export_lines(service_variables(services, Path("/srv/home")))
     script = "\n".join([*lines, 'printf "%s|%s" "$DATABASE_URL" "$TRADEWIRE_API_TOKEN"'])
 
     shell = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True, timeout=10)
@@ -130,7 +130,7 @@ def test_a_shell_reads_the_export_lines_back_exactly() -> None:
 
 
 def test_only_what_is_known_is_exported() -> None:
-    variables = service_variables(Services(redis_url="redis://127.0.0.1/0", pids={"up": 1}))
+    variables = service_variables(Services(redis_url="redis://127.0.0.1/0", pids={"up": 1}), Path("/srv/home"))
 
-    assert variables == {"REDIS_URL": "redis://127.0.0.1/0"}
-    assert export_lines(variables) == [f"export REDIS_URL={shlex.quote('redis://127.0.0.1/0')}"]
+    assert variables == {"TRADEWIRE_HOME": "/srv/home", "REDIS_URL": "redis://127.0.0.1/0"}
+    assert export_lines(variables)[1:] == [f"export REDIS_URL={shlex.quote('redis://127.0.0.1/0')}"]

@@ -1,0 +1,135 @@
+"""Find the home and the files that a command uses, from whatever folder it is run in.
+
+The home is the one that TRADEWIRE_HOME or DATABASE_URL names, then that of the working folder, then the last started
+one, and then that of the user's folder, `~/.config/tradewire`. A folder that `tradewire init` filled has `.env`,
+`config/` and, when `up` was started there, `.tradewire`.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from config.schema.settings import Settings, load_settings, variable
+from config.services import read_services, running_services
+from config.started_homes import started_homes
+from pipeline.model.errors import ConfigInvalid, Problem
+
+#: The settings that are paths.
+PATHS = ("executors", "webhooks", "alerts", "home")
+
+#: The files of a folder, by the name under which they are shipped.
+FILES = {
+    "executors.toml": Path("config/executors.toml"),
+    "webhooks.toml": Path("config/webhooks.toml"),
+    "alerts.toml": Path("config/alerts.toml"),
+    "env.example": Path(".env.example"),
+}
+
+
+def user_folder() -> Path:
+    """Return the folder whose files are used where the working folder has none."""
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path("~/.config").expanduser()) / "tradewire"
+
+
+def shipped(name: str) -> Path:
+    """Return the file called *name* that is installed with tradewire."""
+    return Path(__file__).parent / name
+
+
+def located_settings(*, anywhere: bool = False) -> Settings:
+    """Return the settings of the home that a command uses. Only with *anywhere* that is the last started one.
+
+    Raises:
+        ConfigInvalid: A variable is wrong, or two homes run and none is named.
+    """
+    here = load_settings()
+    if _is_named(here) or _is_place(here):
+        return here
+    running = running_homes()
+    if anywhere and (running or started_homes()):
+        if len(running) > 1:
+            raise _unclear(running)
+        return _settings_of([*running, *started_homes()][0])
+    if _has_files(user_folder()):
+        settings = settings_in(user_folder())
+        if others := [home for home in running if home != settings.home]:
+            raise _unclear([*others, settings.home])
+        return settings
+    return here
+
+
+def settings_for_up() -> Settings:
+    """Return the settings for `up`: with the files of the working folder, else the user's, else the shipped ones.
+
+    Raises:
+        ConfigInvalid: A variable is wrong.
+    """
+    here = load_settings()
+    if "executors" in here.model_fields_set or here.executors.exists():
+        return here
+    if not _is_named(here) and not _is_place(here) and _has_files(user_folder()):
+        return settings_in(user_folder())
+    missing = [name for name in ("executors", "webhooks", "alerts") if not getattr(here, name).exists()]
+    return here.with_paths({n: shipped(f"{n}.toml") for n in missing if n not in here.model_fields_set})
+
+
+def settings_in(folder: Path) -> Settings:
+    """Return the settings of a command that is run in *folder*: its `.env`, and paths that begin there."""
+    settings = load_settings(folder / ".env")
+    inside = [name for name in PATHS if not os.environ.get(variable(name))]
+    return settings.with_paths({name: folder / getattr(settings, name) for name in inside})
+
+
+def running_homes() -> list[Path]:
+    """Return the homes of this user in which an `up` runs, the last started one first."""
+    return [home for home in started_homes() if _runs(home)]
+
+
+def require_home(settings: Settings) -> None:
+    """Refuse a command that never takes the last started home, where no other one was found.
+
+    Raises:
+        ConfigInvalid: It names the homes that the command would have to be told.
+    """
+    homes = running_homes() or started_homes()[:1]
+    if homes and not (_is_named(settings) or _is_place(settings)):
+        message = f"this command acts on no home that was only started last; set it to {' or '.join(map(str, homes))}"
+        raise ConfigInvalid([Problem(key="TRADEWIRE_HOME", message=message)])
+
+
+def elsewhere(settings: Settings) -> str:
+    """Return a hint at the systems that run in other homes than that of *settings*; empty without one."""
+    others = [home for home in running_homes() if home != settings.home.absolute()]
+    return "".join(f"; a tradewire runs in {home}: set TRADEWIRE_HOME={home}" for home in others)
+
+
+def _settings_of(home: Path) -> Settings:
+    services = read_services(home)
+    folder = services.folder if services is not None and services.folder is not None else home.parent
+    settings = settings_in(folder)
+    return settings.with_paths({"home": home}, last_started=True)
+
+
+def _unclear(homes: Sequence[Path]) -> ConfigInvalid:
+    message = f"this command must know which home you mean: set it to one of {', '.join(map(str, homes))}"
+    return ConfigInvalid([Problem(key="TRADEWIRE_HOME", message=message)])
+
+
+def _is_named(here: Settings) -> bool:
+    return "home" in here.model_fields_set or here.database_url is not None
+
+
+def _is_place(here: Settings) -> bool:
+    ours = {variable(field) for field in Settings.model_fields}
+    return here.home.is_dir() or _has_files(here.folder) or not ours.isdisjoint(here.file_environment())
+
+
+def _has_files(folder: Path) -> bool:
+    return (folder / FILES["executors.toml"]).exists()
+
+
+def _runs(home: Path) -> bool:
+    try:
+        return running_services(home) is not None
+    except ConfigInvalid:
+        return False  # A broken services.json of another home must not stop a command.

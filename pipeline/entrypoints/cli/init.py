@@ -1,0 +1,30 @@
+"""`tradewire init`: write the configuration files of an installation."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from config.places import FILES, shipped
+from pipeline.model.errors import ConfigInvalid, Problem
+
+
+def init(
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="The folder: this one, or ~/.config/tradewire for all others.")
+    ] = Path(),
+) -> None:
+    """Write the commented configuration files into a folder, for `tradewire up` there. Files that exist are kept."""
+    for name, place in FILES.items():
+        path = folder / place
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("xb") as file:
+                file.write(shipped(name).read_bytes())
+        except FileExistsError:
+            typer.echo(f"kept   {path}, which exists")
+        except OSError as error:
+            raise ConfigInvalid([Problem(key=str(path), message=f"cannot be written ({error.strerror})")]) from error
+        else:
+            typer.echo(f"wrote  {path}")
+    typer.echo(f"Copy {folder / FILES['env.example']} to {folder / '.env'} for keys; then: tradewire up")
