@@ -90,8 +90,7 @@ class BrokerInputs:
     def read(self, claimed: ClaimedExecution, known: KnownBefore) -> InputSnapshot | AccountRefused:
         """Read the inputs of a decision. An exit reads its position, and nothing that only an entry needs."""
         signal, runtime = known.signal, self.runtime
-        enters = may_enter(signal, runtime.executor)
-        exits = may_be_exit(signal, runtime.executor)
+        enters, exits = may_enter(signal, runtime.executor), may_be_exit(signal, runtime.executor)
         # A signal that may close a position must not wait for room in the account's request budget.
         snapshots = Snapshots(self.record, runtime.executor, runtime.urgent) if exits else runtime.snapshots
         only_exits = exits and (known.has_to_close or not enters)

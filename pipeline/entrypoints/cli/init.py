@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from config.places import FILES, shipped
+from pipeline.entrypoints.cli.output import echo
 from pipeline.model.errors import ConfigInvalid, Problem
 
 
@@ -22,9 +23,9 @@ def init(
             with path.open("xb") as file:
                 file.write(shipped(name).read_bytes())
         except FileExistsError:
-            typer.echo(f"kept   {path}, which exists")
+            echo(f"kept   {path}, which exists")
         except OSError as error:
             raise ConfigInvalid([Problem(key=str(path), message=f"cannot be written ({error.strerror})")]) from error
         else:
-            typer.echo(f"wrote  {path}")
-    typer.echo(f"Copy {folder / FILES['env.example']} to {folder / '.env'} for keys; then: tradewire up")
+            echo(f"wrote  {path}")
+    echo(f"Copy {folder / FILES['env.example']} to {folder / '.env'} for keys; then: tradewire up")
