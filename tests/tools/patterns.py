@@ -59,7 +59,7 @@ def _used_in(source: Source) -> Iterator[UsedPattern]:
         expression = ast.fix_missing_locations(ast.Expression(call))
         names = vars(importlib.import_module(source.module))
         pattern = eval(compile(expression, where, "eval"), dict(names) | {"re": re})
-        for method in _methods(source, node) if node.func.attr == "compile" else [node.func.attr]:
+        for method in sorted(_methods(source, node)) if node.func.attr == "compile" else [node.func.attr]:
             yield UsedPattern(where=where, pattern=pattern, method=method)
 
 

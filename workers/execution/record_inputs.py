@@ -74,7 +74,7 @@ def read_case(
     reserved = fetch_one(connection, Decimal, sql("orders", "reserved"), others | {"taken_at": seen.snapshot.taken_at})
     now = fetch_one(connection, datetime, sql("accounts", "now"))
     rows, baseline = read_book(connection, claimed, seen.snapshot), equity_baseline(connection, account.number)
-    day_started_at = None if baseline is None else baseline.day_started_at
+    day = None if baseline is None else baseline.day_started_at
     return Case(
         signal=signal,
         executor=executor,
@@ -91,13 +91,7 @@ def read_case(
         baseline=baseline,
         switches=_switches(connection, claimed.executor_id, account.number),
         recent=recent_of(
-            connection,
-            claimed,
-            signal,
-            executor,
-            account_number=account.number,
-            rows=rows,
-            day_started_at=day_started_at,
+            connection, claimed, signal, executor, account_number=account.number, rows=rows, day_started_at=day
         ),
         entries_refused=entries_refused(connection, claimed.executor_id),
         price=seen.price,
