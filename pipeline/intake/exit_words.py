@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
-#: The key under which a source keeps the text of input that it cannot read.
-UNREADABLE = "unreadable"
+from pipeline.intake.sources.protocol import UNREADABLE_TEXT
 
 _PLACEHOLDER = re.compile(r"\{\{[^{}]*+\}\}")
 # In text, `close:` and `close=` are the price of a bar. `sell` may open a short position, but it mostly closes one.
@@ -34,9 +33,9 @@ _DEEPEST = 16
 
 def reads_as_exit(raw: Any) -> bool:
     """Return whether *raw*, a body or a signal as it was sent, may be an exit."""
-    if isinstance(raw, Mapping) and isinstance(raw.get(UNREADABLE), str):
+    if isinstance(raw, Mapping) and isinstance(raw.get(UNREADABLE_TEXT), str):
         # The name of a file, beside it, may be any word.
-        raw = raw[UNREADABLE]
+        raw = raw[UNREADABLE_TEXT]
     written = raw if isinstance(raw, str) else ""
     with suppress(ValueError, TypeError, RecursionError):
         if isinstance(raw, str):

@@ -15,8 +15,7 @@ from queue import Empty, Full, Queue
 from typing import Any, BinaryIO
 from uuid import uuid4
 
-from pipeline.intake.exit_words import UNREADABLE
-from pipeline.intake.sources.protocol import Item, SourceContext, Unreadable
+from pipeline.intake.sources.protocol import UNREADABLE_TEXT, Item, SourceContext, Unreadable
 from pipeline.intake.sources.reading import ParsedLine, bounded_lines, read_signals
 from pipeline.model.errors import ConfigInvalid, Problem, SourceUnavailable
 
@@ -115,7 +114,7 @@ class FileSource:
                     "source_id": source_id,
                     "path": self._path,
                     "line": parsed.line,
-                    UNREADABLE: parsed.text,
+                    UNREADABLE_TEXT: parsed.text,
                 },
                 code=INVALID_JSON,
                 message=f"line {parsed.line}: {parsed.error}",

@@ -13,6 +13,8 @@ from pipeline.model.errors import ConfigInvalid, Problem
 
 #: The entry-point group in which installed distributions register their sources.
 GROUP = "tradewire.sources"
+#: The key under which a source keeps the text of input that it cannot read.
+UNREADABLE_TEXT = "unreadable"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +23,7 @@ class Unreadable:
 
     Attributes:
         raw: The input, or what is known of it, as JSON; `source_id` is always set. The text of the input is under
-            `unreadable`, so that the refusal of an exit is noticed.
+            `UNREADABLE_TEXT`, so that the refusal of an exit is noticed.
         code: The refusal's code for programs, like `invalid_json`.
         message: A sentence for people: where the fault is and what it is.
     """
