@@ -154,7 +154,7 @@ def _refuse_part(size: Size | None) -> None:
 def _refuse_for_entries(terms: OrderTerms, traded: AssetClass) -> None:
     """Refuse instructions that only exits follow: an exit waits for its market, and is sent again until it is done."""
     if terms.for_exits is not None:
-        message = f"{terms.for_exits}: an entry cannot follow it: remove it (hours.closed decides about hours)"
+        message = f"{terms.for_exits}: an entry cannot follow it: remove it (see expires_at and hours.closed)"
         raise InvalidSignal(RefusalCode.NOT_SUPPORTED, message)
     if terms.time_in_force is not None:
         key, sent = terms.time_in_force

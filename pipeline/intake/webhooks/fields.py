@@ -1,5 +1,6 @@
 """The fields of a body under one spelling: `signalPrice`, `SIGNAL_PRICE` and `signalprice` are `signal_price`."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,6 +8,8 @@ from pipeline.intake.webhooks.message import RefusalCode
 from pipeline.intake.webhooks.vocabulary import joined, term_of, words_of
 from pipeline.model.errors import InvalidSignal
 
+# A key may be a whole placeholder: `strategy.market_position`.
+_PLACEHOLDER = re.compile(r"^strategy(?:\.|_(?=prev_|market_|order_|position))", re.IGNORECASE)
 # Some senders mean the trigger price of a stop order by it, others the stop of the position.
 _STOP_PRICE, _TRIGGER_PRICE = "stopprice", "trigger_price"
 
@@ -56,7 +59,7 @@ def fields_of(body: Mapping[str, Any], known: Mapping[str, str], **renamed: str)
     """
     fields = AlertFields()
     for key, value in body.items():
-        name = known.get(joined(key)) or "_".join(words_of(key)) or key
+        name = known.get(joined(key)) or known.get(joined(_PLACEHOLDER.sub("", key))) or "_".join(words_of(key)) or key
         if joined(key) == _STOP_PRICE and "_" not in key:
             name = _TRIGGER_PRICE
         fields.add(renamed.get(name, name), key, value)

@@ -7,7 +7,7 @@ from pipeline.intake.webhooks import values
 from pipeline.intake.webhooks.fields import is_absent
 from pipeline.intake.webhooks.message import InnerOrder, RefusalCode
 from pipeline.intake.webhooks.values import shown
-from pipeline.intake.webhooks.vocabulary import Term, joined, term_of, term_with
+from pipeline.intake.webhooks.vocabulary import Term, joined, may_name_an_action, term_with
 from pipeline.model.errors import InvalidSignal
 
 #: The keys of a symbol and of an action, in every dialect.
@@ -58,7 +58,7 @@ class InnerTerms:
         symbol = next((value for key, value in fields.items() if joined(key) in _SYMBOLS), None)
         for key, value in fields.items():
             word = values.action_word(value) if isinstance(value, str) else ""
-            if word in values.ACTIONS and (joined(key) in _ACTIONS or term_of(key) is Term.TYPE):
+            if word in values.ACTIONS and (joined(key) in _ACTIONS or may_name_an_action(key)):
                 self.orders.append(InnerOrder(key=key, word=word, symbol=symbol if isinstance(symbol, str) else None))
 
 

@@ -9,13 +9,14 @@ from pipeline.intake.webhooks.fields import AlertFields, is_absent
 from pipeline.intake.webhooks.inner_terms import InnerTerms, objects_in
 from pipeline.intake.webhooks.message import OrderTerms, RefusalCode
 from pipeline.intake.webhooks.sizes import size_of
+from pipeline.intake.webhooks.unknown_keys import may_change_the_order
 from pipeline.intake.webhooks.values import shown
 from pipeline.intake.webhooks.vocabulary import (
     CLASSES,
     POSITION_SIZES,
+    TESTS,
     Term,
     joined,
-    may_change_the_order,
     one_of,
     term_of,
     term_with,
@@ -45,10 +46,7 @@ _WAITING = one_of(
 _WAITING_PARTS = re.compile(
     r"stop|trail|takeprofit|trigger|iftouched|on(close|open)|limit(order|maker|on|if)|oco$|conditional"
 )
-_TESTS = one_of(
-    """test testing paper demo sandbox sim simulation simulated dryrun dry backtest backtesting testnet practice mock
-    replay virtual staging off dev development disabled"""
-)
+_DOLLARS = one_of("usd usdt usdc dollar dollars")
 _GTC = one_of("gtc goodtilcanceled goodtilcancelled goodtillcanceled goodtillcancelled")
 
 
@@ -96,7 +94,7 @@ def _read_keys(body: AlertFields, read: Collection[str], *, in_text: bool) -> tu
         term = None if isinstance(value, dict) else term_with(name, value)
         if _is_of_bar(term, body) and not in_text:
             unused.append(key)
-        elif term is None or (term is Term.TYPE and not _is_kind(value)):
+        elif term in (None, Term.WORD) or (term is Term.TYPE and not _is_kind(value)):
             refuse_unread(key, value)
             unused.append(key)
             inner.read(key, value)
@@ -154,15 +152,15 @@ def _is_harmless(term: Term, value: Any) -> bool:
             return value is True or str(value).strip().lower() in _ON
         case Term.MODE:
             texts = [each for each in (value if isinstance(value, list) else [value]) if isinstance(each, str)]
-            return all(_TESTS.isdisjoint([joined(each), *words_of(each)]) for each in texts)
-        case Term.ASSET_CLASS:
-            return word in CLASSES
+            return all(TESTS.isdisjoint([joined(each), *words_of(each)]) for each in texts)
+        case Term.ASSET_CLASS | Term.CURRENCY:
+            return word in (CLASSES if term is Term.ASSET_CLASS else _DOLLARS)
         case Term.LEVERAGE:
             return str(value).lower().strip(" x") in ("1", "1.0") or _is_off(value)
         case Term.KIND | Term.TYPE:
             return word in _MARKET or word == _PLAIN or (term is Term.TYPE and not _is_kind(value))
         case _:
-            return _is_off(value)
+            return term is Term.WORD or _is_off(value)
 
 
 def _is_kind(value: Any) -> bool:
@@ -185,7 +183,7 @@ def _kind(found: Sequence[tuple[str, Any]]) -> str | None:
         if word in _MARKET:
             kind = "market"
         elif word != _PLAIN:
-            raise _unsupported(key, f"{shown(value)} waits for a price, and a signal acts at once: send it then")
+            raise _unsupported(key, f"{shown(value)} is not carried out: a signal is a new order that acts at once")
     return kind
 
 
@@ -218,6 +216,8 @@ _REFUSED = {
     Term.ASSET_CLASS: "is not traded; only shares and crypto are",
     Term.LEVERAGE: "is not carried out; the executor decides how much is bought on margin",
     Term.OTHER: "is not carried out: remove it, and send the alert when the order is to go",
+    Term.MORE: 'is not followed: a signal is for one symbol, and for the executors in "executors"',
+    Term.CURRENCY: "is not converted: prices are in US dollars",
     Term.TEST: "says that this message is a test; nothing was recorded",
     Term.LIVE: "says that this message is not for real; nothing was recorded",
     Term.MODE: "says that this message is not for real; nothing was recorded",

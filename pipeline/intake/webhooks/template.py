@@ -14,7 +14,7 @@ from pipeline.intake.webhooks.message import Alert, AlertAction, RefusalCode
 from pipeline.intake.webhooks.order_terms import BAR, read_terms, refuse_unread
 from pipeline.intake.webhooks.tradingview import KNOWN, POSITION, PREVIOUS, SIZE, agreed, at_market
 from pipeline.intake.webhooks.values import shown
-from pipeline.intake.webhooks.vocabulary import Term, joined, term_of
+from pipeline.intake.webhooks.vocabulary import Term, joined, may_name_an_action, term_of
 from pipeline.model.errors import InvalidSignal
 
 _SIZES = ("quantity", "notional", "equity_percent", "close_percent")
@@ -102,7 +102,7 @@ def _refuse_unmapped(key: str, value: Any, body: Mapping[str, Any], *, sizes: bo
 def _agreed(action: AlertAction, unmapped: Sequence[tuple[str, Any]]) -> AlertAction:
     """Return *action*, on which the keys that the template does not map must agree."""
     for key, value in unmapped:
-        if isinstance(value, str) and (KNOWN.get(joined(key)) in ACTION or term_of(key) is Term.TYPE):
+        if isinstance(value, str) and (KNOWN.get(joined(key)) in ACTION or may_name_an_action(key)):
             action = agreed({KNOWN.get(joined(key), key): value}, action)
     return action
 

@@ -11,7 +11,7 @@ from pipeline.intake.webhooks.fields import AlertFields, fields_of, is_absent
 from pipeline.intake.webhooks.inner_terms import ACTION, SYMBOL
 from pipeline.intake.webhooks.message import Alert, AlertAction, RefusalCode, SentPosition
 from pipeline.intake.webhooks.order_terms import read_terms
-from pipeline.intake.webhooks.vocabulary import Term, joined, term_of
+from pipeline.intake.webhooks.vocabulary import joined, may_name_an_action
 from pipeline.model.errors import InvalidSignal
 from pipeline.model.signals import Intent
 
@@ -33,6 +33,9 @@ _FROM_POSITION = {
     SentPosition.SHORT: AlertAction.SELL,
     SentPosition.FLAT: AlertAction.CLOSE,
 }
+# `"long": 1` beside the action is the plot of an indicator.
+_YES = ("1", "true", "yes")
+_FLAGS = values.ACTIONS.keys() - {"close"}
 _OPENING = (AlertAction.BUY, AlertAction.SELL, AlertAction.REVERSE)
 _CLOSING = frozenset(word for word, action in values.ACTIONS.items() if action not in _OPENING)
 # Fields with which an alert would be another order; `close` may be that of a bar.
@@ -148,9 +151,10 @@ def agreed(body: Mapping[str, Any], action: AlertAction) -> AlertAction:
         InvalidSignal: another key has another action, or a side that is none.
     """
     # `signal` is often the name of an indicator, and `type` the sender's word for something else.
-    perhaps = [name for name in body if term_of(name) is Term.TYPE and isinstance(body[name], str)]
-    for name in (*ACTION, *perhaps):
-        sent = values.text(body, name)
+    perhaps = [name for name in body if may_name_an_action(name) and isinstance(body[name], str)]
+    flags = [name for name in _FLAGS & body.keys() if str(body[name]).strip().lower() in _YES]
+    for name in (*ACTION, *perhaps, *flags):
+        sent = name if name in flags else values.text(body, name)
         word = "" if sent is None else values.action_word(sent)
         other = values.ACTIONS.get(word)
         if sent is None or other is action or (other is None and (name == "signal" or name in perhaps)):
