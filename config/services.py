@@ -16,7 +16,7 @@ from pipeline.model.errors import ConfigInvalid, Problem
 FILE_NAME = "services.json"
 
 #: The settings that a running `up` completes where the environment does not set them.
-FILLED_IN = ("database_url", "redis_url", "exchange_url", "api_token")
+FILLED_IN = ("database_url", "redis_url", "exchange_url", "exchange_token", "api_token")
 
 #: The files that `up` has in force. They hold for every command at its home, whatever folder that is run in.
 FILES_IN_FORCE = ("executors", "webhooks", "alerts")
@@ -38,6 +38,8 @@ class Services(BaseModel):
     #: With the password, when there is one.
     redis_url: SecretStr | None = None
     exchange_url: Annotated[str, AfterValidator(exchange_address)] | None = None
+    #: The token of the exchange's admin routes.
+    exchange_token: SecretStr | None = None
     web_url: str | None = None
     rq_dashboard_url: str | None = None
     api_token: SecretStr | None = None

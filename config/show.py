@@ -24,6 +24,7 @@ _VARIABLES = {
     "DATABASE_URL": "database_url",
     "REDIS_URL": "redis_url",
     "TRADEWIRE_EXCHANGE_URL": "exchange_url",
+    "TRADEWIRE_EXCHANGE_TOKEN": "exchange_token",
     "TRADEWIRE_API_TOKEN": "api_token",
     "TRADEWIRE_WEB_URL": "web_url",
     "TRADEWIRE_RQ_DASHBOARD_URL": "rq_dashboard_url",

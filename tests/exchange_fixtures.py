@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import select
 import signal
 import subprocess
@@ -16,6 +17,8 @@ import pytest
 
 from tests.waiting import patience
 
+#: The token of the admin routes of every exchange of the tests.
+TOKEN = "the-admin-token-of-the-tests"
 _START_S = 20.0
 _STOP_S = 5.0
 
@@ -28,7 +31,8 @@ class ExchangeProcess:
         self.url = ""
         self._arguments = arguments
         self._process: subprocess.Popen[str] | None = None
-        self._client = httpx.Client(timeout=patience(10), trust_env=False)
+        login = {"Authorization": f"Bearer {TOKEN}"}
+        self._client = httpx.Client(headers=login, timeout=patience(10), trust_env=False)
 
     @property
     def pid(self) -> int:
@@ -45,7 +49,11 @@ class ExchangeProcess:
         command = [sys.executable, "-m", "workers.exchange", "--port", port, "--home", str(self.home)]
         with (self.home / "exchange.log").open("a") as output:
             self._process = subprocess.Popen(
-                [*command, *self._arguments], stdout=subprocess.PIPE, stderr=output, text=True
+                [*command, *self._arguments],
+                stdout=subprocess.PIPE,
+                stderr=output,
+                text=True,
+                env=os.environ | {"TRADEWIRE_EXCHANGE_TOKEN": TOKEN},
             )
         line = _first_line(self._process)
         if not line.startswith("exchange listening on "):

@@ -121,6 +121,10 @@ class Settings(BaseSettings):
     exchange_url: Annotated[str, AfterValidator(exchange_address)] | None = None
     """The address of the paper exchange, for executors without base_url. Default: the exchange that `up` started."""
 
+    exchange_token: Annotated[SecretStr, AfterValidator(_token)] | None = None
+    """The token of the paper exchange's admin routes, with which tests and drills control it. Default: `up` creates
+    one, and `tradewire exchange` shows the one that it creates."""
+
     source: str = "replay"
     """The source of signals that the producer reads, by name; none switches it off. Default: replay."""
 
@@ -246,4 +250,4 @@ def _meaning_at(location: Location) -> str | None:
 
 
 def _is_secret(location: Location) -> bool:
-    return _field(location) in {"database_url", "redis_url", "api_token"}
+    return _field(location) in {"database_url", "redis_url", "api_token", "exchange_token"}

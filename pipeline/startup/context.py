@@ -33,7 +33,7 @@ def settings_for(process: str, *, level: int = logging.INFO, anywhere: bool = Fa
     settings = effective(located_settings(anywhere=anywhere))
     configure_logs(settings.log, process=process, level=level)
     # From here on every log line masks these.
-    for secret in (settings.database_url, settings.redis_url, settings.api_token):
+    for secret in (settings.database_url, settings.redis_url, settings.api_token, settings.exchange_token):
         register_secret(secret)
     return settings
 

@@ -102,10 +102,9 @@ class System:
 
     def admin(self, path: str, body: object = None) -> Any:
         """Call the administration interface of the paper exchange."""
-        url = f"{self.services()['exchange_url']}/admin/{path}"
-        answer = (
-            httpx.get(url, timeout=patience(10)) if body is None else httpx.post(url, json=body, timeout=patience(10))
-        )
+        url, token = f"{self.services()['exchange_url']}/admin/{path}", self.services()["exchange_token"]
+        with httpx.Client(headers={"Authorization": f"Bearer {token}"}, timeout=patience(10)) as client:
+            answer = client.get(url) if body is None else client.post(url, json=body)
         answer.raise_for_status()
         return answer.json()
 

@@ -45,6 +45,7 @@ from tests.benchmarks.plain_rq import EXCHANGE, position_path, queue_of, worker_
 from tests.benchmarks.plain_rq_audit import FINISHED, PlainJob, PlainLedgers, audit_plain
 from tests.embedded_server import EmbeddedServer
 
+_TOKEN = "the-admin-token-of-the-benchmark"
 _ROOT = Path(__file__).parents[2]
 _PLAIN = ("-m", "tests.benchmarks.plain_rq")
 _POLL_S = 1.0
@@ -196,6 +197,7 @@ def running_plain_rq(home: Path) -> Iterator[tuple[PlainSystem, ExchangeAdmin]]:
         lifeline = Lifeline.make()
         stack.callback(lifeline.cut)
         variables = {"TRADEWIRE_HOME": str(home), "TRADEWIRE_LOG": "json", "REDIS_URL": server.url, EXCHANGE: url}
+        variables["TRADEWIRE_EXCHANGE_TOKEN"] = _TOKEN
         environment: Mapping[str, str] = clean_environment(**variables, PYTHONPATH=str(_ROOT))
         everything: list[RestartedProcess] = []
         stack.callback(lambda: stop([one.process for one in everything], within_s=_STOP_WITHIN_S))
@@ -214,7 +216,7 @@ def running_plain_rq(home: Path) -> Iterator[tuple[PlainSystem, ExchangeAdmin]]:
             producer=kept(*_PLAIN, "produce", *executors, "--ledger", str(home / "ledger.jsonl"), log="producer.log"),
             connection=stack.enter_context(Redis.from_url(server.url)),
         )
-        exchange = ExchangeAdmin(url)
+        exchange = ExchangeAdmin(url, _TOKEN)
         stack.callback(exchange.close)
         yield system, exchange
 

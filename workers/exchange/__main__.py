@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 
 from config.logs import configure_logs
+from config.schema.settings import load_settings
+from workers.exchange.admin_token import admin_token
 from workers.exchange.server import serve
 
 
@@ -19,22 +21,24 @@ def main() -> None:
     parser.add_argument("--no-bars", action="store_true", help="do not play price bars")
     parser.add_argument("--listed-only", action="store_true", help="answer 404 for tickers that are not listed")
     given = parser.parse_args()
-    # Standard output has one line only, with the URL.
+    token, made = admin_token(load_settings())
+    # Standard output has the URL in its first line, and nothing but a new token in a second one.
     configure_logs("console", process="exchange")
     serve(
         host=given.host,
         port=given.port,
         home=given.home,
+        token=token,
         cadence_s=given.cadence,
         clock=given.clock,
         bars=not given.no_bars,
         listed_only=given.listed_only,
-        on_ready=_print_url,
+        on_ready=lambda url: _print(f"exchange listening on {url}", *made),
     )
 
 
-def _print_url(url: str) -> None:
-    sys.stdout.write(f"exchange listening on {url}\n")
+def _print(*lines: str) -> None:
+    sys.stdout.writelines(f"{line}\n" for line in lines)
     sys.stdout.flush()
 
 

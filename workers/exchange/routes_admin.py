@@ -1,6 +1,6 @@
-"""Answer `/admin`, with which tests and drills control the exchange. It answers this machine only."""
+"""Answer `/admin`, with which tests and drills control the exchange: for this machine only, and with the token."""
 
-import ipaddress
+import hmac
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from config.schema.addresses import is_loopback
 from pipeline.model.symbols import canonical_where_known
 from workers.exchange.accounts import ExchangeAccount
 from workers.exchange.admin_bodies import AccountBody, AssetsBody, BarsBody, ClockBody, Prices, RateBody
@@ -27,24 +28,46 @@ _Handler = Callable[[Request], Awaitable[Response]]
 class Admin:
     """The admin routes of one exchange."""
 
-    def __init__(self, runtime: ExchangeRuntime) -> None:
+    def __init__(self, runtime: ExchangeRuntime, token: str) -> None:
         self._runtime = runtime
+        self._authorization = f"Bearer {token}".encode()
 
     def routes(self) -> list[Route]:
-        """Return the routes. Each refuses callers from other machines."""
+        """Return the routes. Each refuses callers from other machines, and callers without the token."""
         return [
-            Route("/admin/prices", _local(self._prices), methods=["POST"]),
-            Route("/admin/bars", _local(self._bars), methods=["POST"]),
-            Route("/admin/clock", _local(self._clock), methods=["POST"]),
-            Route("/admin/accounts", _local(self._accounts), methods=["POST"]),
-            Route("/admin/assets", _local(self._assets), methods=["POST"]),
-            Route("/admin/faults", _local(self._faults), methods=["GET", "POST"]),
-            Route("/admin/state", _local(self._state), methods=["GET"]),
-            Route("/admin/orders", _local(self._orders), methods=["GET"]),
-            Route("/admin/rate", _local(self._rate), methods=["POST"]),
-            Route("/admin/requests", _local(self._requests), methods=["GET"]),
-            Route("/admin/reset", _local(self._reset), methods=["POST"]),
+            Route("/admin/prices", self._guarded(self._prices), methods=["POST"]),
+            Route("/admin/bars", self._guarded(self._bars), methods=["POST"]),
+            Route("/admin/clock", self._guarded(self._clock), methods=["POST"]),
+            Route("/admin/accounts", self._guarded(self._accounts), methods=["POST"]),
+            Route("/admin/assets", self._guarded(self._assets), methods=["POST"]),
+            Route("/admin/faults", self._guarded(self._faults), methods=["GET", "POST"]),
+            Route("/admin/state", self._guarded(self._state), methods=["GET"]),
+            Route("/admin/orders", self._guarded(self._orders), methods=["GET"]),
+            Route("/admin/rate", self._guarded(self._rate), methods=["POST"]),
+            Route("/admin/requests", self._guarded(self._requests), methods=["GET"]),
+            Route("/admin/reset", self._guarded(self._reset), methods=["POST"]),
         ]
+
+    def _guarded(self, handler: _Handler) -> _Handler:
+        """Refuse callers that may not control the exchange, and answer an invalid body with its problems."""
+
+        async def guarded(request: Request) -> Response:
+            host = request.client.host if request.client else ""
+            if not is_loopback(host):
+                return JSONResponse({"message": "admin routes answer this machine only"}, 403)
+            given = request.headers.get("authorization", "").encode()
+            if not hmac.compare_digest(given, self._authorization):
+                message = "Authorization: Bearer with the exchange_token (TRADEWIRE_EXCHANGE_TOKEN) is required"
+                return JSONResponse({"message": message}, 401)
+            try:
+                return await handler(request)
+            except RequestRefused as refused:
+                return JSONResponse(refused.body, refused.status)
+            except ValidationError as invalid:
+                problems = invalid.errors(include_url=False, include_context=False, include_input=False)
+                return JSONResponse({"message": "invalid body", "problems": problems}, 422)
+
+        return guarded
 
     async def _prices(self, request: Request) -> Response:
         prices = self._by_symbol(Prices.model_validate_json(await request.body()).root)
@@ -160,21 +183,3 @@ def _written(price: Decimal | None) -> str | None:
 
 def _nanoseconds(at: datetime) -> int:
     return int(at.timestamp() * 1_000_000) * 1_000
-
-
-def _local(handler: _Handler) -> _Handler:
-    """Refuse callers from other machines, and answer an invalid body with its problems."""
-
-    async def guarded(request: Request) -> Response:
-        host = request.client.host if request.client else ""
-        if not ipaddress.ip_address(host or "0.0.0.0").is_loopback:  # noqa: S104 - an address to refuse
-            return JSONResponse({"message": "admin routes answer this machine only"}, 403)
-        try:
-            return await handler(request)
-        except RequestRefused as refused:
-            return JSONResponse(refused.body, refused.status)
-        except ValidationError as invalid:
-            problems = invalid.errors(include_url=False, include_context=False, include_input=False)
-            return JSONResponse({"message": "invalid body", "problems": problems}, 422)
-
-    return guarded

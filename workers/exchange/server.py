@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -20,6 +20,7 @@ from pipeline.startup.http_server import LimitedHttp, server_settings
 from workers.exchange.clock import ClockMode, SessionClock
 from workers.exchange.gateway import TRANSPORT, Gateway
 from workers.exchange.journal import ExchangeJournal
+from workers.exchange.request_checks import with_checks
 from workers.exchange.routes_account import ROUTES as ACCOUNT_ROUTES
 from workers.exchange.routes_activities import ROUTES as ACTIVITY_ROUTES
 from workers.exchange.routes_admin import Admin
@@ -49,6 +50,7 @@ def serve(
     host: str,
     port: int,
     home: Path,
+    token: str,
     cadence_s: float = 5.0,
     clock: str = "always_open",
     bars: bool = True,
@@ -56,6 +58,8 @@ def serve(
     on_ready: Callable[[str], None] | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then return within a second; *on_ready* gets the URL once requests are served.
+
+    *token* opens the admin routes.
 
     Raises:
         OSError: The port is taken.
@@ -70,22 +74,19 @@ def serve(
             tape=Tape(load_bars()) if bars else None,
             cadence_s=cadence_s,
         )
-        _Server(runtime, url, on_ready).run(sockets=[listener])
+        app = build_app(runtime, token=token, hosts=[host])
+        _Server(runtime, app, url, on_ready).run(sockets=[listener])
         if runtime.failure is not None:
             raise NotPossible(f"the exchange's journal in {home} cannot be written: {runtime.failure}")
 
 
-def build_app(runtime: ExchangeRuntime) -> ASGIApp:
-    """Return the application that serves *runtime*."""
+def build_app(runtime: ExchangeRuntime, *, token: str, hosts: Iterable[str]) -> ASGIApp:
+    """Return the application that serves *runtime*. *hosts* are names of the server beside this machine's own."""
     hub = TradeUpdateHub(runtime)
     runtime.publish = hub.publish
     streams = [WebSocketRoute(path, hub.serve) for path in ("/stream", "/stream/")]
-    others = Router([*streams, *bars_routes(runtime), *Admin(runtime).routes()])
-    return Gateway(
-        runtime=runtime,
-        routes=ROUTES,
-        others=others,
-    )
+    others = Router([*streams, *bars_routes(runtime), *Admin(runtime, token).routes()])
+    return with_checks(Gateway(runtime=runtime, routes=ROUTES, others=others), hosts=hosts)
 
 
 class _Protocol(LimitedHttp):
@@ -110,9 +111,11 @@ class _Protocol(LimitedHttp):
 class _Server(uvicorn.Server):
     """A server that starts and stops its runtime with it, and returns on SIGTERM or SIGINT."""
 
-    def __init__(self, runtime: ExchangeRuntime, url: str, on_ready: Callable[[str], None] | None) -> None:
+    def __init__(
+        self, runtime: ExchangeRuntime, app: ASGIApp, url: str, on_ready: Callable[[str], None] | None
+    ) -> None:
         config = uvicorn.Config(
-            build_app(runtime), ws="auto", lifespan="off", timeout_graceful_shutdown=1,
+            app, ws="auto", lifespan="off", timeout_graceful_shutdown=1,
             ws_ping_interval=10.0, ws_ping_timeout=10.0, **(server_settings() | {"http": _Protocol}),
         )  # fmt: skip
         super().__init__(config)

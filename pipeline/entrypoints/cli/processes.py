@@ -141,21 +141,29 @@ def exchange(
     listed_only: Annotated[bool, typer.Option("--listed-only", help="Answer 404 for unknown tickers.")] = False,
 ) -> None:
     """Run the paper exchange: a server with Alpaca's trading API and play money."""
+    from workers.exchange.admin_token import admin_token  # noqa: PLC0415
     from workers.exchange.server import serve as serve_exchange  # noqa: PLC0415
 
     settings = settings_for("exchange")
+    token, made = admin_token(settings)
     serve_exchange(
         host=host,
         port=port,
         home=settings.home,
+        token=token,
         cadence_s=settings.cadence_s,
         clock="real" if clock == "real" else "always_open",
         bars=bars,
         listed_only=listed_only,
-        on_ready=lambda url: echo(f"exchange listening on {url}"),
+        on_ready=lambda url: _show([f"exchange listening on {url}", *made]),
     )
 
 
 def _origin(executors: Path) -> str:
     is_shipped = executors == shipped(executors.name)
     return ", as shipped; `tradewire init` writes files of your own into a folder" if is_shipped else ""
+
+
+def _show(lines: list[str]) -> None:
+    for line in lines:
+        echo(line)

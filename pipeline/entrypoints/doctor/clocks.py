@@ -74,7 +74,7 @@ def check_broker_clock(executor: ExecutorSettings, skew: Skew, record: Skew | No
     """
     if executor.mode == "exchange":
         cause = "The clock of the paper exchange was set to another time."
-        remedy = 'Restart `tradewire exchange`, or post {"mode": "always_open"} to its /admin/clock.'
+        remedy = 'Restart `tradewire exchange`, or post {"mode": "always_open"} to its /admin/clock with its token.'
     else:
         cause = "The clock of PostgreSQL's machine is wrong; a broker's clock rarely is."
         remedy = "`timedatectl set-ntp true` on PostgreSQL's machine and on this one."

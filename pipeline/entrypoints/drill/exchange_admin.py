@@ -35,9 +35,10 @@ class _State(BaseModel):
 class ExchangeAdmin:
     """A drill's exchange."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, token: str) -> None:
         self._orders_url = f"{url}/v2/orders"
-        self._client = httpx.Client(base_url=f"{url}/admin", timeout=_TIMEOUT_S, trust_env=False)
+        login = {"Authorization": f"Bearer {token}"}
+        self._client = httpx.Client(base_url=f"{url}/admin", headers=login, timeout=_TIMEOUT_S, trust_env=False)
         self._faults: Sequence[FaultBody] = ()
         self._seed = 0
         #: How often each kind of fault was applied.

@@ -69,7 +69,8 @@ def drill_tradewire(order: DrillPlan, home: Path, progress: DrillProgress) -> Dr
     began = time.monotonic()
     progress.step("starting", 1)
     with running_system(home) as system:
-        exchange = ExchangeAdmin(system.services.exchange_url or "")
+        token = system.services.exchange_token
+        exchange = ExchangeAdmin(system.services.exchange_url or "", token.get_secret_value() if token else "")
         signals = (make_pairs if order.exits else make_signals)(order.seed, order.signals)
         exchange.prepare(sorted({body["symbol"] for body in signals}), system.executors)
         breaker = Breaker(drilled=system, exchange=exchange, seed=order.seed)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Literal
 
 from pydantic import SecretStr
 
@@ -93,7 +94,8 @@ def _services(settings: Settings, home: Path, ports: _Ports) -> Services:
         exchange_url=_url(ports.exchange) if ports.exchange else settings.exchange_url,
         web_url=_url(ports.web),
         rq_dashboard_url=_url(ports.dashboard),
-        api_token=settings.api_token or _token(home),
+        exchange_token=settings.exchange_token or _token(home, "exchange_token"),
+        api_token=settings.api_token or _token(home, "api_token"),
         folder=settings.folder,
         **_files(settings),
     )
@@ -120,11 +122,9 @@ def _source(name: str) -> str:
     return name
 
 
-def _token(home: Path) -> SecretStr:
-    before = read_services(home)
-    if before is not None and before.api_token is not None:
-        return before.api_token
-    return SecretStr(secrets.token_urlsafe(32))
+def _token(home: Path, name: Literal["api_token", "exchange_token"]) -> SecretStr:
+    before: SecretStr | None = getattr(read_services(home), name, None)
+    return before or SecretStr(secrets.token_urlsafe(32))
 
 
 def _url(port: int) -> str:
@@ -144,6 +144,8 @@ def _environment(settings: Settings, home: Path, source: str, services: Services
     }
     if services.api_token is not None:
         ours["TRADEWIRE_API_TOKEN"] = services.api_token.get_secret_value()
+    if services.exchange_token is not None:
+        ours["TRADEWIRE_EXCHANGE_TOKEN"] = services.exchange_token.get_secret_value()
     if services.exchange_url is not None:
         ours["TRADEWIRE_EXCHANGE_URL"] = services.exchange_url
     return {**inherited, **ours}

@@ -11,7 +11,7 @@ import pytest
 from pipeline.entrypoints.drill.by_hand import ByHand
 from pipeline.entrypoints.drill.by_hand_schedule import HandAct, HandEvent
 from pipeline.entrypoints.drill.exchange_admin import ExchangeAdmin
-from tests.exchange_fixtures import ExchangeProcess
+from tests.exchange_fixtures import TOKEN, ExchangeProcess
 from tests.waiting import until
 
 SYMBOL, ACCOUNT = "QAAA", "argo"
@@ -20,7 +20,7 @@ SYMBOL, ACCOUNT = "QAAA", "argo"
 @pytest.fixture
 def exchange(exchange_process: ExchangeProcess) -> Iterator[ExchangeAdmin]:
     """An exchange at which the account holds three shares."""
-    with closing(ExchangeAdmin(exchange_process.url)) as admin:
+    with closing(ExchangeAdmin(exchange_process.url, TOKEN)) as admin:
         admin.prepare([SYMBOL], [ACCOUNT])
         assert admin.place(ACCOUNT, order("buy", "3", "entry"))
         becomes(admin, "3")

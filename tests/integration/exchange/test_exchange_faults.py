@@ -191,16 +191,15 @@ def test_reads_can_fail_on_their_own(exchange_process: ExchangeProcess) -> None:
 
 def test_an_invalid_fault_plan_is_refused_and_changes_nothing(exchange_process: ExchangeProcess) -> None:
     fault(exchange_process, "429")
-    with httpx.Client(trust_env=False) as client:
-        answers = [
-            client.post(f"{exchange_process.url}/admin/faults", json={"faults": [each]})
-            for each in (
-                {"on": "submit", "kind": "earthquake"},
-                {"on": "submit", "kind": "429", "probability": 2},
-                {"on": "submit", "kind": "reject", "status": 500},
-                {"on": "submit", "kind": "429", "sometimes": True},
-            )
-        ]
+    answers = [
+        exchange_process.post("faults", {"faults": [each]})
+        for each in (
+            {"on": "submit", "kind": "earthquake"},
+            {"on": "submit", "kind": "429", "probability": 2},
+            {"on": "submit", "kind": "reject", "status": 500},
+            {"on": "submit", "kind": "429", "sometimes": True},
+        )
+    ]
 
     assert [answer.status_code for answer in answers] == [422] * 4
     assert submit(exchange_process, "x").status_code == 429

@@ -202,7 +202,7 @@ def test_a_caller_without_the_right_keys_is_unauthorized(exchange_process: Excha
 
 
 def test_a_body_that_is_no_json_object_is_a_400(exchange_process: ExchangeProcess) -> None:
-    keys = {"APCA-API-KEY-ID": "k", "APCA-API-SECRET-KEY": "s"}
+    keys = {"APCA-API-KEY-ID": "k", "APCA-API-SECRET-KEY": "s", "Content-Type": "application/json"}
     with httpx.Client(trust_env=False, headers=keys) as client:
         answers = [
             client.post(f"{exchange_process.url}/v2/orders", content=body) for body in ("{", "[]", '{"qty": NaN}')

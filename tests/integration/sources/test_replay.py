@@ -27,6 +27,7 @@ from pipeline.intake.sources.consensus import WINDOW, consensus
 from pipeline.intake.sources.replay import ReplaySource
 from pipeline.model.errors import SourceUnavailable
 from pipeline.model.signals import read_signal
+from tests.exchange_fixtures import TOKEN
 from tests.integration.sources.http_server import answering
 from workers.exchange.tape import Tape
 
@@ -46,12 +47,17 @@ class Exchange:
 
     def start(self) -> None:
         command = ["--home", str(self._home), "--port", str(self.port), "--cadence", "600"]
-        self._process = subprocess.Popen([sys.executable, "-m", "workers.exchange", *command], stdout=subprocess.PIPE)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "workers.exchange", *command],
+            stdout=subprocess.PIPE,
+            env=os.environ | {"TRADEWIRE_EXCHANGE_TOKEN": TOKEN},
+        )
         assert self._process.stdout is not None
         assert b"listening" in self._process.stdout.readline()
 
     def turn(self, cycles: int = 1) -> None:
-        httpx.post(f"{self.url}/admin/bars", json={"turn": cycles}, trust_env=False).raise_for_status()
+        login = {"Authorization": f"Bearer {TOKEN}"}
+        httpx.post(f"{self.url}/admin/bars", json={"turn": cycles}, headers=login, trust_env=False).raise_for_status()
 
     def closes(self) -> dict[str, str]:
         """Return the closes at the exchange's cursor, by its public route."""

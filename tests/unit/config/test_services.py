@@ -12,12 +12,10 @@ from config.schema.settings import load_settings
 from config.services import Services, effective, read_services, running_services, write_services
 from pipeline.model.errors import ConfigInvalid
 
-KEYS = {"database_url", "redis_url", "exchange_url", "web_url", "rq_dashboard_url", "api_token", "pids"} | {
-    "folder",
-    "executors",
-    "webhooks",
-    "alerts",
-}
+KEYS = {
+    "database_url", "redis_url", "exchange_url", "exchange_token", "web_url", "rq_dashboard_url", "api_token", "pids",
+    "folder", "executors", "webhooks", "alerts",
+}  # fmt: skip
 
 
 def services(*, pid: int | None = None) -> Services:

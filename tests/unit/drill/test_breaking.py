@@ -31,7 +31,7 @@ class Server:
 @pytest.fixture
 def exchange() -> Iterator[ExchangeAdmin]:
     """An exchange that is away, so that its faults stay pending."""
-    with closing(ExchangeAdmin("http://127.0.0.1:1")) as away:
+    with closing(ExchangeAdmin("http://127.0.0.1:1", "token")) as away:
         yield away
 
 

@@ -1,0 +1,13 @@
+"""Choose the token of the exchange's admin routes."""
+
+import secrets
+
+from config.schema.settings import Settings
+
+
+def admin_token(settings: Settings) -> tuple[str, list[str]]:
+    """Return the token of *settings*, or a new one with the lines that show it to a person."""
+    if settings.exchange_token is not None:
+        return settings.exchange_token.get_secret_value(), []
+    made = secrets.token_urlsafe(32)
+    return made, [f"admin token {made} (TRADEWIRE_EXCHANGE_TOKEN sets another)"]
