@@ -1,12 +1,13 @@
 """Flatten an account directly at its broker. This needs no record, no queue and no keeper."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from uuid import uuid4
 
+from pipeline.accounts.exposure import worth
 from pipeline.model.account import Position
 from pipeline.model.errors import BrokerUnavailable, BrokerUnreadable
 from pipeline.model.orders import BrokerOrder, OrderRequest, OrderSide, client_order_id, position_intent
@@ -15,12 +16,14 @@ from workers.brokers.protocol import Absent, Accepted, Broker, Found, NotSent, O
 from workers.execution.broker_orders import FINAL_STATUSES
 from workers.execution.repeated_cancels import RepeatedCancels
 from workers.flatten.journal import FlattenJournal, JournaledOrder
+from workers.rules.orders import reduces_position
 from workers.rules.retry_policy import may_send_again
 
 _STEP_EVERY_S = 0.5
 # The pause of a symbol whose order has ended or was refused. Positions may lag behind their orders, and a quantity
 # that was just sold must not be sold again.
 _AGAIN_AFTER_S = 2.0
+_CLOCK_EVERY_S = 5.0
 
 
 @dataclass(kw_only=True)
@@ -48,6 +51,9 @@ class DirectFlatten:
     _unsent: dict[str, JournaledOrder] = field(default_factory=dict)
     _last_error: str = ""
     _unreadable: frozenset[str] = frozenset()
+    _said: set[str] = field(default_factory=set)
+    _is_open: bool = False
+    _clock_due: float = 0.0
 
     def __post_init__(self) -> None:
         self._cancels = RepeatedCancels(on_failure=self._say_not_canceled)
@@ -60,7 +66,8 @@ class DirectFlatten:
         """
         deadline = time.monotonic() + wait_s
         flat = False
-        self._cancel_all()
+        if self._market_is_open():
+            self._cancel_all()
         while not flat:
             try:
                 flat = self._step()
@@ -82,12 +89,14 @@ class DirectFlatten:
     def _step(self) -> bool:
         """Cancel orders that are not ours, follow ours, and close positions; return whether the account is flat."""
         orders, unreadable = self._list_orders()
-        ours = {each.sent.request.client_order_id for each in self._under_way.values()}
-        others = [order.order_id for order in orders if order.client_order_id not in ours]
-        self._cancels.ask(self.broker, [*others, *(row.row_id for row in unreadable)])
-        self._follow_orders()
         odd: list[UnreadableRow] = []
-        positions = [each for each in self.broker.positions(on_unreadable=odd.append) if each.quantity]
+        try:
+            positions = [each for each in self.broker.positions(on_unreadable=odd.append) if each.quantity]
+        except (BrokerUnavailable, BrokerUnreadable):
+            self._cancel_others(orders, unreadable, None)
+            raise
+        self._cancel_others(orders, unreadable, None if odd else {each.symbol: each.quantity for each in positions})
+        self._follow_orders()
         self._say_left({each.symbol: each.quantity for each in positions})
         self._say_unreadable(odd)
         busy = {order.symbol for order in orders} | self._under_way.keys()
@@ -95,6 +104,33 @@ class DirectFlatten:
             if position.symbol not in busy and time.monotonic() >= self._not_before.get(position.symbol, 0.0):
                 self._close(position)
         return not (positions or odd or orders or unreadable or self._under_way)
+
+    def _cancel_others(
+        self, orders: Sequence[BrokerOrder], unreadable: Sequence[UnreadableRow], held: Mapping[str, Decimal] | None
+    ) -> None:
+        """Cancel what is not ours. What reduces a position stays while a close of it could not fill at once."""
+        ours = {each.sent.request.client_order_id for each in self._under_way.values()}
+        others = [order for order in orders if order.client_order_id not in ours]
+        kept = [order for order in others if reduces_position(order, held) and not self._can_fill_now(order.symbol)]
+        for order in kept:
+            self._say_once(f"{order.symbol}: while the market is closed, this order stays: {order}")
+        ids = [order.order_id for order in others if order not in kept]
+        self._cancels.ask(self.broker, [*ids, *(row.order_id for row in unreadable if row.order_id is not None)])
+
+    def _can_fill_now(self, symbol: str) -> bool:
+        return asset_class(symbol) is AssetClass.CRYPTO or self._market_is_open()
+
+    def _market_is_open(self) -> bool:
+        """Return whether the broker's clock says so. It is read at intervals, since each reading costs a request."""
+        now = time.monotonic()
+        if now >= self._clock_due:
+            try:
+                self._is_open = self.broker.clock().is_open
+            except (BrokerUnavailable, BrokerUnreadable) as error:
+                self._is_open = False
+                self._say_error(f"the market's hours cannot be read: {error}")
+            self._clock_due = now + _CLOCK_EVERY_S
+        return self._is_open
 
     def _list_orders(self) -> tuple[Sequence[BrokerOrder], list[UnreadableRow]]:
         unreadable: list[UnreadableRow] = []
@@ -121,7 +157,7 @@ class DirectFlatten:
         if unsent is not None and (unsent.request.side, unsent.request.quantity) == (side, abs(position.quantity)):
             self._send(unsent)
         else:
-            self._send(_closing_order(position, side))
+            self._send(closing_order(position, side))
 
     def _send(self, sent: JournaledOrder) -> None:
         """Write the order to the journal, then send it. A crash in between leaves the line for the import."""
@@ -173,13 +209,19 @@ class DirectFlatten:
     def _say_not_canceled(self, order_id: str, error: Exception) -> None:
         self._say_error(f"the order {order_id} could not be canceled: {error}")
 
+    def _say_once(self, line: str) -> None:
+        if line not in self._said:
+            self._said.add(line)
+            self.say(line)
+
     def _say_error(self, error: str) -> None:
         if error != self._last_error:
             self.say(error)
         self._last_error = error
 
 
-def _closing_order(position: Position, side: OrderSide) -> JournaledOrder:
+def closing_order(position: Position, side: OrderSide) -> JournaledOrder:
+    """Return a market order that closes *position*."""
     execution_id = uuid4()
     request = OrderRequest(
         client_order_id=client_order_id(execution_id, 1),
@@ -190,7 +232,8 @@ def _closing_order(position: Position, side: OrderSide) -> JournaledOrder:
         time_in_force="gtc" if asset_class(position.symbol) is AssetClass.CRYPTO else "day",
         position_intent=position_intent(position.symbol, side, closes=True),
     )
-    price = position.price or Decimal(1)
+    # A contract's unit is worth a multiple of its price, and a pair may be priced in a coin.
+    value = worth(position) / abs(position.quantity) or Decimal(1)
     return JournaledOrder(
-        execution_id=execution_id, request=request, reference_price=format(price, "f"), sent_at=datetime.now(UTC)
+        execution_id=execution_id, request=request, reference_price=format(value, "f"), sent_at=datetime.now(UTC)
     )

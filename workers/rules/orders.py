@@ -1,9 +1,10 @@
 """Compute the terms of an order: its side, its worst price and its time in force. Pure."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 
 from pipeline.model.account import Asset
-from pipeline.model.orders import OrderSide
+from pipeline.model.orders import BrokerOrder, OrderSide
 from pipeline.model.signals import Action
 from pipeline.model.symbols import AssetClass
 from workers.rules.case import Case
@@ -33,6 +34,11 @@ def side_of(action: Action) -> OrderSide:
 def reduces(side: OrderSide, held: Decimal) -> bool:
     """Return whether an order of *side* reduces a position of *held* (signed)."""
     return held > 0 if side is OrderSide.SELL else held < 0
+
+
+def reduces_position(order: BrokerOrder, held: Mapping[str, Decimal] | None) -> bool:
+    """Return whether *order* reduces one of the positions *held*. Of positions that are not known (None), stops do."""
+    return order.stop is not None if held is None else reduces(order.side, held.get(order.symbol, Decimal(0)))
 
 
 def collared(case: Case, side: OrderSide, price: Decimal, asset: Asset) -> Decimal:

@@ -279,14 +279,14 @@ def test_an_order_without_an_answer_that_works_for_long_keeps_its_id(core: Core)
     assert len(sent) == 2
 
 
-def by_hand(core: Core, client_order_id: str, symbol: str) -> str:
+def by_hand(core: Core, client_order_id: str, symbol: str, **terms: str | None) -> str:
     """Place an order at the broker without tradewire; return its id."""
     core.prices(**{symbol: 100})
     order = {"symbol": symbol, "qty": "1", "side": "buy", "type": "limit", "time_in_force": "day", "limit_price": "50"}
     answer = httpx.post(
         f"{core.exchange.url}/v2/orders",
         headers={"APCA-API-KEY-ID": "argo", "APCA-API-SECRET-KEY": "paper-exchange"},
-        json=order | {"client_order_id": client_order_id},
+        json=order | {"client_order_id": client_order_id} | terms,
         trust_env=False,
     )
     return str(answer.raise_for_status().json()["id"])
@@ -312,3 +312,34 @@ def test_cancels_that_fail_stop_no_close(core: Core) -> None:
 
     assert (ended.flat, ended.left) == (False, {})
     assert any("could not be canceled" in line for line in said)
+
+
+@pytest.mark.parametrize("terms", [{"type": "stop", "stop_price": "50"}, {"type": "limit", "limit_price": "200"}])
+def test_what_reduces_a_position_stays_while_the_market_is_closed(core: Core, terms: dict[str, str]) -> None:
+    reducing = by_hand(core, "by-hand", "AAPL", **{"side": "sell", "limit_price": None, "time_in_force": "gtc"} | terms)
+    entry = by_hand(core, "entry", "F", time_in_force="gtc")
+    core.exchange.admin("clock", {"mode": "fixed", "now": "2026-11-28T15:00:00Z"})
+    said: list[str] = []
+
+    ended = directly(core, wait_s=4.0, say=said.append)
+
+    statuses = {order["id"]: order["status"] for order in core.orders()}
+    assert (statuses[reducing], statuses[entry]) == ("new", "canceled")
+    # Coins trade at any time.
+    assert (ended.flat, ended.left) == (False, {"AAPL": 3})
+    assert sum("while the market is closed, this order stays" in line for line in said) == 1
+
+
+def test_while_positions_cannot_be_read_only_their_stops_stay(core: Core) -> None:
+    stop = by_hand(
+        core, "by-hand", "AAPL", side="sell", type="stop", stop_price="50", limit_price=None, time_in_force="gtc"
+    )
+    entry = by_hand(core, "entry", "F", time_in_force="gtc")
+    core.exchange.admin("clock", {"mode": "fixed", "now": "2026-11-28T15:00:00Z"})
+    core.faults({"on": "positions", "kind": "5xx_before", "status": 500})
+
+    ended = directly(core, wait_s=3.0)
+
+    assert not ended.flat
+    statuses = {order["id"]: order["status"] for order in core.orders()}
+    assert (statuses[stop], statuses[entry]) == ("new", "canceled")
