@@ -20,8 +20,8 @@ from workers.account.calendar import market_at, was_held_for_open
 from workers.account.refusals import AccountRefused
 from workers.account.runtime import ExecutorRuntime
 from workers.account.snapshots import Snapshots
-from workers.brokers.protocol import RefusalKind
 from workers.execution.foreign_orders import foreign_orders
+from workers.rules.case import ExitRefusal
 from workers.rules.exits import may_enter
 from workers.rules.freshness import keeps_hours, waited
 from workers.rules.market_hours import Market, by_calendar
@@ -47,10 +47,7 @@ class KnownBefore:
     under_way: tuple[OrderRow, ...]
     #: Whether the signal is an exit that has something to close, by the record.
     has_to_close: bool
-    #: Why the broker refused the symbol's newest exit; None: it did not, or for no such reason.
-    refused: RefusalKind | None
-    #: The broker's ids of the orders that it named then as being in the way.
-    named: frozenset[str]
+    refused: ExitRefusal
     #: It is, or is a further try of, an exit that may cancel orders of others in its way.
     forced: bool
 
@@ -75,9 +72,7 @@ class InputSnapshot:
     foreign: tuple[BrokerOrder, ...] = ()
     #: It is, or is a further try of, an exit that may cancel orders of others in its way.
     forced: bool = False
-    #: Why the broker refused the symbol's newest exit, and the orders that it named then.
-    refused: RefusalKind | None = None
-    named: frozenset[str] = frozenset()
+    refused: ExitRefusal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +102,7 @@ class BrokerInputs:
                 # The position that the record shows is gone, so the signal is an entry.
                 return self.read(claimed, replace(known, has_to_close=False))
             asset = self._asset(signal, position, urgent=not enters)
-            foreign = self._foreign(known, position) if not enters else ()
+            foreign = self._foreign(known, position, enters=enters)
         except BrokerRefusesAccount as error:
             return runtime.snapshots.refused(str(error))
         sessions = self._sessions(signal, snapshot.last_clock, snapshot.taken_at)
@@ -127,13 +122,12 @@ class BrokerInputs:
             foreign=foreign,
             forced=known.forced,
             refused=known.refused,
-            named=known.named,
         )
 
-    def _foreign(self, known: KnownBefore, position: Position | None) -> tuple[BrokerOrder, ...]:
-        if known.under_way or position is None:
+    def _foreign(self, known: KnownBefore, position: Position | None, *, enters: bool) -> tuple[BrokerOrder, ...]:
+        if enters or known.under_way or position is None:
             return ()
-        return foreign_orders(self.record, self.runtime, position, refused=known.refused, named=known.named)
+        return foreign_orders(self.record, self.runtime, position, known.refused)
 
     def hours(self, signal: SignalRow, now: datetime) -> Market | None:
         """Return the hours that the calendar has for *now*, without reading the broker: for ages while it is away."""

@@ -1,6 +1,5 @@
 """Find the orders that tradewire did not place and that may be in the way of an exit."""
 
-from collections.abc import Set as AbstractSet
 from decimal import Decimal
 
 import structlog
@@ -14,31 +13,20 @@ from workers.account.open_orders import OpenOrderList
 from workers.account.runtime import ExecutorRuntime
 from workers.brokers.protocol import RefusalKind, UnreadableRow
 from workers.execution.broker_orders import FINAL_STATUSES
+from workers.rules.case import ExitRefusal
 
 log = structlog.get_logger(__name__)
 
 
 def foreign_orders(
-    record: Record,
-    runtime: ExecutorRuntime,
-    position: Position,
-    *,
-    refused: RefusalKind | None,
-    named: AbstractSet[str],
+    record: Record, runtime: ExecutorRuntime, position: Position, refused: ExitRefusal
 ) -> tuple[BrokerOrder, ...]:
     """Return the orders that hold a part of the position, or for which an exit was refused.
 
     Without a sign of such orders they are not read, since every exit would cost a request more.
-
-    Args:
-        record: The record, which knows our own exits.
-        runtime: The executor's account.
-        position: The position that the exit closes.
-        refused: Why the broker refused the symbol's newest exit.
-        named: The orders that it named then.
     """
     held = abs(position.available) < abs(position.quantity)
-    if not held and refused not in (RefusalKind.HELD, RefusalKind.OPPOSED):
+    if not held and refused.kind not in (RefusalKind.HELD, RefusalKind.OPPOSED):
         return ()
     try:
         listed = runtime.open_orders.read()
@@ -48,17 +36,12 @@ def foreign_orders(
     here = [order for order in listed.orders if order.symbol == position.symbol and order.status not in FINAL_STATUSES]
     key = {"client_order_ids": [order.client_order_id for order in here if is_our_order(order.client_order_id)]}
     exits = record.all(str, sql("orders", "working_exits"), key)
-    odd = _unreadable(listed, here, position, refused=refused, named=named)
+    odd = _unreadable(listed, here, position, refused)
     return (*(order for order in here if order.client_order_id not in exits), *odd)
 
 
 def _unreadable(
-    listed: OpenOrderList,
-    here: list[BrokerOrder],
-    position: Position,
-    *,
-    refused: RefusalKind | None,
-    named: AbstractSet[str],
+    listed: OpenOrderList, here: list[BrokerOrder], position: Position, refused: ExitRefusal
 ) -> list[BrokerOrder]:
     """Return the orders that cannot be read and are in the way. Their ids are enough to cancel them.
 
@@ -71,7 +54,7 @@ def _unreadable(
 
     def is_here(row: UnreadableRow) -> bool:
         of_symbol = row.symbol == position.symbol or (row.symbol is None and unexplained and not row.expected)
-        return of_symbol or row.order_id in named
+        return of_symbol or row.order_id in refused.named
 
     other = OrderSide.BUY if holder is OrderSide.SELL else OrderSide.SELL
     return [
@@ -79,7 +62,7 @@ def _unreadable(
             order_id=row.order_id,
             client_order_id="",
             symbol=position.symbol,
-            side=other if refused is RefusalKind.OPPOSED and row.order_id in named else holder,
+            side=other if refused.kind is RefusalKind.OPPOSED and row.order_id in refused.named else holder,
             quantity=None,
             filled_quantity=Decimal(0),
             filled_average_price=None,

@@ -23,7 +23,7 @@ from workers.execution.entries_refused import entries_refused
 from workers.execution.order_intents import prior_order
 from workers.execution.position_book import book_of, read_book, strategy_holding
 from workers.execution.recent_activity import recent_of, repeats_a_reverse
-from workers.rules.case import Case
+from workers.rules.case import Case, ExitRefusal
 from workers.rules.market_hours import by_calendar
 from workers.rules.obstacles import RETRY, is_forced
 
@@ -37,7 +37,7 @@ class _Sender:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Refusal:
+class _LastRefusal:
     refused: str
     orders: str | None
 
@@ -45,8 +45,6 @@ class _Refusal:
 def read_before(connection: Connection[DictRow], claimed: ClaimedExecution, executor: ExecutorSettings) -> KnownBefore:
     """Return the record's inputs that are read before the broker."""
     signal = fetch_one(connection, SignalRow, sql("signals", "get"), {"signal_id": claimed.signal_id})
-    key = {"executor_id": claimed.executor_id, "symbol": claimed.symbol}
-    refusal = fetch_maybe(connection, _Refusal, sql("orders", "last_refusal"), key)
     return KnownBefore(
         signal=signal,
         prior=prior_order(connection, claimed),
@@ -54,8 +52,7 @@ def read_before(connection: Connection[DictRow], claimed: ClaimedExecution, exec
         has_to_close=may_be_exit(signal, executor)
         and not repeats_a_reverse(connection, claimed, signal, executor)
         and has_to_close(connection, executor, signal),
-        refused=None if refusal is None else RefusalKind(refusal.refused),
-        named=frozenset(() if refusal is None else (refusal.orders or "").split()),
+        refused=_refusal(connection, claimed),
         forced=_is_forced(connection, signal),
     )
 
@@ -101,7 +98,6 @@ def read_case(
         foreign=seen.foreign,
         forced=seen.forced,
         refused=seen.refused,
-        named=seen.named,
     )
 
 
@@ -117,6 +113,14 @@ def _is_forced(connection: Connection[DictRow], signal: SignalRow) -> bool:
         first = signal.source_id.rpartition(":")[0]
         sender = fetch_maybe(connection, _Sender, sql("orders", "origin"), {"execution_id": first})
     return sender is not None and is_forced(sender.source, by_person=sender.by_person)
+
+
+def _refusal(connection: Connection[DictRow], claimed: ClaimedExecution) -> ExitRefusal:
+    key = {"executor_id": claimed.executor_id, "symbol": claimed.symbol}
+    last = fetch_maybe(connection, _LastRefusal, sql("orders", "last_refusal"), key)
+    if last is None:
+        return ExitRefusal()
+    return ExitRefusal(kind=RefusalKind(last.refused), named=frozenset((last.orders or "").split()))
 
 
 def _switches(connection: Connection[DictRow], executor_id: str, account_number: str) -> tuple[Switch, ...]:

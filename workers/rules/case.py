@@ -46,6 +46,16 @@ class EntriesRefused:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ExitRefusal:
+    """Why the broker refused the symbol's newest exit, where another order, or another form of it, would be taken."""
+
+    #: None: it did not, or for no such reason.
+    kind: RefusalKind | None = None
+    #: The broker's ids of the orders that it named as being in the way.
+    named: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Case:
     """Everything that a decision depends on. *now* is the database's clock."""
 
@@ -82,10 +92,7 @@ class Case:
     foreign: tuple[BrokerOrder, ...] = ()
     #: It is, or is a further try of, an exit that may cancel orders of others in its way.
     forced: bool = False
-    #: Why the broker refused the symbol's newest exit, where another form would be taken.
-    refused: RefusalKind | None = None
-    #: The broker's ids of the orders that it named then as being in the way.
-    named: frozenset[str] = frozenset()
+    refused: ExitRefusal = ExitRefusal()
     #: A person accepted the age when requeueing.
     accept_age: bool = False
 

@@ -40,7 +40,7 @@ def _step(case: Case) -> Decimal:
     asset = case.asset
     if case.signal.asset_class == AssetClass.CRYPTO:
         return increment(asset) if asset is not None and asset.min_trade_increment else _FINEST
-    refused = case.refused is RefusalKind.NOT_FRACTIONABLE
+    refused = case.refused.kind is RefusalKind.NOT_FRACTIONABLE
     return _WHOLE if refused or (asset is not None and asset.whole_only) else _FINEST
 
 

@@ -30,7 +30,7 @@ def clear_way(case: Case, go: Go) -> Go | Hold:
     if not opposing and (go.quantity <= available or taken(case, go.quantity) == 0):
         return go
     # A part that the broker never takes, or has just refused as too small, waits with the rest.
-    part = Decimal(0) if case.refused is RefusalKind.TOO_SMALL else taken(case, available)
+    part = Decimal(0) if case.refused.kind is RefusalKind.TOO_SMALL else taken(case, available)
     if not opposing and part > 0:
         return replace(go, quantity=part, rest=go.quantity - part)
     holders = tuple(order for order in case.foreign if order.side is go.side)
@@ -68,7 +68,7 @@ def _may_cancel(case: Case) -> bool:
 
 def _opposes(case: Case, go: Go, order: BrokerOrder) -> bool:
     """Return whether the broker takes the exit and *order* for a trade of the account with itself, or may do so."""
-    if case.refused is RefusalKind.OPPOSED and order.order_id in case.named:
+    if case.refused.kind is RefusalKind.OPPOSED and order.order_id in case.refused.named:
         return True
     if order.terms.get("order_class") in _GROUPS or order.terms.get("type") == "trailing_stop":
         return False

@@ -15,7 +15,7 @@ from pipeline.model.signals import Intent
 from pipeline.store.rows import Role
 from tests.rule_cases import case, signal
 from workers.brokers.protocol import RefusalKind
-from workers.rules.case import Go, Hold, Skip
+from workers.rules.case import ExitRefusal, Go, Hold, Skip
 from workers.rules.decide import decide
 from workers.rules.exit_forms import take_form
 
@@ -50,7 +50,7 @@ def sale(quantity: str, **changes: Any) -> Go:
 def test_an_exit_is_rounded_toward_less(
     quantity: str, asset: Asset | None, refused: RefusalKind | None, sent: str, dust: str
 ) -> None:
-    given = replace(case(signal("SELL"), held=10), asset=asset, refused=refused)
+    given = replace(case(signal("SELL"), held=10), asset=asset, refused=ExitRefusal(kind=refused))
 
     found = take_form(given, sale(quantity))
 
