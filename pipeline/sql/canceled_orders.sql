@@ -40,14 +40,6 @@ FROM canceled_order AS c
 WHERE c.executor_id = %(executor_id)s
     AND c.settled_at IS NULL
     AND c.due_at <= clock_timestamp()
-    -- A flatten that canceled the same stop restores it itself.
-    AND NOT EXISTS (
-        SELECT
-        FROM canceled_stop AS s
-        WHERE s.executor_id = c.executor_id
-            AND s.order_id = c.order_id
-            AND s.settled_at IS NULL
-    )
     AND NOT EXISTS (
         SELECT
         FROM broker_order AS o

@@ -63,8 +63,7 @@ RETURNING execution_id
 -- name: active_controls
 -- Since when the account's entries are stopped (NULL: they are not), and whether to flatten it.
 SELECT max(set_at) FILTER (WHERE kind IN ('reducing', 'halted')) AS entries_stopped_since,
-    coalesce(bool_or(flatten), false) AS flatten,
-    EXISTS (SELECT FROM canceled_stop WHERE executor_id = %(executor_id)s AND settled_at IS NULL) AS stops_canceled
+    coalesce(bool_or(flatten), false) AS flatten
 FROM switch
 WHERE holder IN (
     SELECT account_number

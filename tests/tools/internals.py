@@ -19,6 +19,7 @@ from tests.tools.sources import ROOT, sources
 DOCS = ROOT / "pipeline/docs"
 _DATA = Path(__file__).with_suffix(".toml")
 _CREATED = re.compile(r"CREATE TABLE (?:IF NOT EXISTS )?(\w+)")
+_DROPPED = re.compile(r"DROP TABLE (?:IF EXISTS )?(\w+)")
 
 _EVENTS = """\
 # Log events
@@ -89,10 +90,11 @@ def seconds(name: str) -> float:
 
 
 def created_tables() -> set[str]:
-    """Return the tables that the migrations create, and the one that the code creates for them."""
+    """Return the tables that the migrations create and do not drop, and the one that the code creates for them."""
     texts = [path.read_text("utf-8") for path in (ROOT / "pipeline/sql/migrations").glob("*.sql")]
     texts += [source.text for source in sources() if source.module.startswith("pipeline.store")]
-    return {name for text in texts for name in _CREATED.findall(text)}
+    dropped = {name for text in texts for name in _DROPPED.findall(text)}
+    return {name for text in texts for name in _CREATED.findall(text)} - dropped
 
 
 def _faults() -> Iterator[str]:

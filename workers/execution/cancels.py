@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from uuid import UUID
 
 import structlog
 from psycopg.types.json import Jsonb
@@ -11,7 +12,6 @@ from pipeline.model.crash_points import reached
 from pipeline.model.errors import BrokerFault
 from pipeline.model.orders import BrokerOrder
 from pipeline.store.record import Record
-from pipeline.store.rows import ClaimedExecution
 from pipeline.store.statements import sql
 from workers.brokers.guarded import GuardedBroker
 from workers.execution.replaced_orders import cancel_newest
@@ -63,8 +63,12 @@ def ask_to_cancel(record: Record, broker: GuardedBroker, order_id: str) -> str |
     return request_id
 
 
-def cancel_foreign(record: Record, broker: GuardedBroker, order: BrokerOrder, exit_: ClaimedExecution) -> ForeignCancel:
-    """Record an order of others that is in the way of an exit, and ask for its cancel, at most once in two seconds.
+def cancel_foreign(
+    record: Record, broker: GuardedBroker, order: BrokerOrder, *, executor_id: str, execution_id: UUID
+) -> ForeignCancel:
+    """Record an order that is in the way of an exit, and ask for its cancel, at most once in two seconds.
+
+    It is recorded first, so that another process can restore a stop if this one dies.
 
     Raises:
         RecordUnavailable: PostgreSQL is away.
@@ -72,18 +76,18 @@ def cancel_foreign(record: Record, broker: GuardedBroker, order: BrokerOrder, ex
     values = {
         "order_id": order.order_id,
         "client_order_id": order.client_order_id,
-        "executor_id": exit_.executor_id,
+        "executor_id": executor_id,
         "symbol": order.symbol,
         "side": order.side.value,
         "quantity": order.quantity,
         "terms": Jsonb(dict(order.terms)),
-        "execution_id": exit_.execution_id,
+        "execution_id": execution_id,
     }
     found = record.one(_FoundOpen, sql("canceled_orders", "ask"), values)
     wait = timedelta(seconds=_PAUSES.after(found.seen_open))
     if not found.asks:
         return ForeignCancel(wait=wait, request_id=None)
-    facts = {"executor_id": exit_.executor_id, "execution_id": str(exit_.execution_id), "order": str(order)}
+    facts = {"executor_id": executor_id, "execution_id": str(execution_id), "order": str(order)}
     log.warning("order.foreign_canceled", **facts)
     # A repetition is less important than an exit.
     asked = broker if found.seen_open == 1 else broker.canceling()

@@ -139,7 +139,9 @@ class PreTradeCheck:
         ids = [ask_to_cancel(self.record, self.runtime.urgent, order_id) for order_id in hold.cancel]
         if hold.cancel_foreign:
             self.runtime.open_orders.forget()
-        foreign = [cancel_foreign(self.record, self.runtime.urgent, order, claimed) for order in hold.cancel_foreign]
+        key = {"executor_id": claimed.executor_id, "execution_id": claimed.execution_id}
+        urgent = self.runtime.urgent
+        foreign = [cancel_foreign(self.record, urgent, order, **key) for order in hold.cancel_foreign]
         ids += [each.request_id for each in foreign]
         reason = with_request_id(hold.reason, " ".join(filter(None, ids)))
         wait = min((each.wait for each in foreign), default=hold.wait)

@@ -14,7 +14,6 @@ from workers.keeper.entry_cancellation import end_entries
 from workers.keeper.flat_by_close import FlatByClose
 from workers.keeper.flatten import Flatten
 from workers.keeper.open_orders import OpenOrders
-from workers.keeper.protective_stops import ProtectiveStops
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,8 +23,6 @@ class _ActiveControls:
     #: None while entries may be sent.
     entries_stopped_since: datetime | None
     flatten: bool
-    #: A stop was canceled for a close that may not have been accepted yet.
-    stops_canceled: bool
 
 
 def account_controls_of(record: Record, intake: Intake, runtime: ExecutorRuntime, *, who: str) -> AccountControls:
@@ -40,7 +37,6 @@ def account_controls_of(record: Record, intake: Intake, runtime: ExecutorRuntime
             runtime=runtime,
             exits=flatten,
             open_orders=OpenOrders(record=record, runtime=runtime),
-            stops=ProtectiveStops(record=record, runtime=runtime),
             who=who,
         ),
         flat_by=FlatByClose(record=record, runtime=runtime, exits=flat_by),
@@ -62,6 +58,4 @@ class AccountControls:
         active = self.record.one(_ActiveControls, sql("switches", "active_controls"), key)
         if active.entries_stopped_since is not None:
             end_entries(self.record, self.runtime, active.entries_stopped_since)
-        if active.stops_canceled:
-            self.flatten.stops.restore()
         return self.flatten.run_once() if active.flatten else self.flat_by.run_once()

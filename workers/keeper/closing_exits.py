@@ -22,6 +22,9 @@ from workers.rules.exits import CLOSES_THE_ACCOUNT
 
 log = structlog.get_logger(__name__)
 
+#: Called with a position and the execution that is to close it.
+OnRecorded = Callable[[Position, UUID], None]
+
 # After this many exits that did not close a symbol, a person should check it.
 _REPORT_AFTER = 2
 
@@ -64,7 +67,7 @@ class ClosingExits:
         *,
         taken_at: datetime,
         root: str,
-        on_recorded: Callable[[Position], None] = lambda _: None,
+        on_recorded: OnRecorded = lambda _position, _execution_id: None,
     ) -> int:
         """Record an exit for each position that no exit of ours is closing; return how many were recorded.
 
@@ -72,13 +75,11 @@ class ClosingExits:
             positions: The positions at the broker.
             taken_at: When they were read. A symbol that had a fill since then waits for the next reading.
             root: The prefix of the source_ids. Calls with the same root continue the same series of exits.
-            on_recorded: Called when an exit of the position is recorded, before a worker can send it.
+            on_recorded: Called with the position and the exit when an exit of it is recorded.
         """
         return sum(self._close(position, taken_at, f"{root}-{position.symbol}-", on_recorded) for position in positions)
 
-    def _close(
-        self, position: Position, taken_at: datetime, root: str, on_recorded: Callable[[Position], None]
-    ) -> bool:
+    def _close(self, position: Position, taken_at: datetime, root: str, on_recorded: OnRecorded) -> bool:
         if not position.quantity or position.symbol in self._refused:
             return False
         following = self._next_exit(position.symbol, taken_at, root)
@@ -91,11 +92,12 @@ class ClosingExits:
         recorded = self._record(position, f"{root}{following.number}")
         if recorded is None:
             return False
-        on_recorded(position)
+        execution_id = recorded.executions[0].execution_id
+        on_recorded(position, execution_id)
         if following.number > _REPORT_AFTER:
             facts = {"symbol": position.symbol, "tries": following.number - 1}
             log.error("exit.not_done", executor_id=self.runtime.executor.id, **facts)
-        self._supersede(position.symbol, recorded.executions[0].execution_id)
+        self._supersede(position.symbol, execution_id)
         return not recorded.duplicate
 
     def _record(self, position: Position, source_id: str) -> Recorded | None:

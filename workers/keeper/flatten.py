@@ -18,10 +18,10 @@ from pipeline.store.statements import sql
 from workers.account.refusals import AccountRefused
 from workers.account.runtime import ExecutorRuntime
 from workers.account.snapshots import Snapshots
+from workers.execution.cancels import cancel_foreign
 from workers.keeper.closing_exits import ClosingExits
 from workers.keeper.entry_cancellation import cancel_entries
 from workers.keeper.open_orders import OpenOrders, OtherOrders
-from workers.keeper.protective_stops import ProtectiveStops
 
 log = structlog.get_logger(__name__)
 
@@ -51,7 +51,6 @@ class Flatten:
     runtime: ExecutorRuntime
     exits: ClosingExits
     open_orders: OpenOrders
-    stops: ProtectiveStops
     who: str
     _checked_at: float = float("-inf")
     _taken_at: datetime = _NEVER
@@ -75,14 +74,21 @@ class Flatten:
         self._taken_at = snapshot.taken_at
         self._activity = self._read_activity()
         root = str(requests[0].switch_id)
-        stops = () if others is None else others.stops
+        reducing = () if others is None else others.reducing
 
-        def cancel_stops(position: Position) -> None:
+        def cancel_reducing(position: Position, execution_id: UUID) -> None:
             # While the market is closed, the position would be left without its stop until the open.
-            if _can_fill_now(position.symbol, snapshot):
-                self.stops.cancel([stop for stop in stops if stop.symbol == position.symbol])
+            if not _can_fill_now(position.symbol, snapshot):
+                return
+            executor_id = self.runtime.executor.id
+            for order in (order for order in reducing if order.symbol == position.symbol):
+                cancel_foreign(
+                    self.record, self.runtime.urgent, order, executor_id=executor_id, execution_id=execution_id
+                )
 
-        recorded = self.exits.close(snapshot.positions, taken_at=snapshot.taken_at, root=root, on_recorded=cancel_stops)
+        recorded = self.exits.close(
+            snapshot.positions, taken_at=snapshot.taken_at, root=root, on_recorded=cancel_reducing
+        )
         active = self._activity.open or self._activity.filled_since
         if others is not None and not others.count and not active and self._is_flat(snapshot):
             self._end(requests)
@@ -116,7 +122,7 @@ class Flatten:
         return self.record.one(_Activity, sql("switches", "order_activity"), key)
 
     def _cancel_others(self, snapshot: Snapshot | None) -> OtherOrders | None:
-        """Cancel all orders but our exits and stops of positions; return them, or None when they cannot be listed.
+        """Cancel all orders but our exits and what reduces a position; return them, or None when they cannot be listed.
 
         The positions are closed in either case: no exit waits for a list that the broker does not answer.
         """

@@ -1,4 +1,4 @@
-"""Cancel every order that is open at the broker, except our own exits and stops of positions."""
+"""Cancel every order that is open at the broker, except our own exits and what reduces a position."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,8 +12,8 @@ from pipeline.store.statements import sql
 from workers.account.runtime import ExecutorRuntime
 from workers.brokers.protocol import UnreadableRow
 from workers.execution.repeated_cancels import RepeatedCancels
-from workers.keeper.protective_stops import protects
 from workers.keeper.unreadable_orders import note_unreadable
+from workers.rules.orders import reduces_position
 
 log = structlog.get_logger(__name__)
 
@@ -27,8 +27,8 @@ class OtherOrders:
     """The open orders that are not our exits."""
 
     count: int
-    #: The stops of positions among them.
-    stops: tuple[BrokerOrder, ...] = ()
+    #: Those of them that reduce a position.
+    reducing: tuple[BrokerOrder, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ class OpenOrders:
     def cancel(self, held: Mapping[str, Decimal] | None) -> OtherOrders:
         """Ask for the cancels that are missing; return the orders that the broker shows besides our own exits.
 
-        The stops of the positions *held* (None: not known) are left, since each is canceled with its close.
+        What reduces a position *held* (None: not known) is left, since it is canceled with its close.
 
         Raises:
             BrokerUnavailable, BrokerRefusesAccount, BrokerUnreadable: the orders could not be listed.
@@ -53,10 +53,10 @@ class OpenOrders:
         kept = self._kept(orders)
         # A `tw-` id does not make an order ours: the record may be an older one, restored from a backup.
         others = [order for order in orders if order.client_order_id not in kept]
-        stops = [order for order in others if protects(order, held)]
-        ids = [order.order_id for order in others if order not in stops]
+        reducing = [order for order in others if reduces_position(order, held)]
+        ids = [order.order_id for order in others if order not in reducing]
         self._cancels.ask(broker, [*ids, *(row.order_id for row in unreadable if row.order_id is not None)])
-        return OtherOrders(count=len(others) + len(unreadable), stops=tuple(stops))
+        return OtherOrders(count=len(others) + len(unreadable), reducing=tuple(reducing))
 
     def _kept(self, orders: Sequence[BrokerOrder]) -> set[str]:
         ids = [order.client_order_id for order in orders]

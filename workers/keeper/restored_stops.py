@@ -1,16 +1,14 @@
 """Find out what became of orders that were canceled for an exit, and place stops again for what remains."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
 
 import structlog
 
 from pipeline.model.backoff import Backoff
 from pipeline.model.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable
-from pipeline.model.orders import BrokerOrder, OrderSide, OrderStatus
+from pipeline.model.orders import BrokerOrder, OrderRequest, OrderStatus, position_intent
 from pipeline.model.reasons import storable
 from pipeline.model.symbols import AssetClass, asset_class
 from pipeline.store.record import Record
@@ -19,7 +17,6 @@ from workers.account.runtime import ExecutorRuntime
 from workers.brokers.protocol import Accepted, Duplicate, Found, Rejected
 from workers.execution.broker_orders import FINAL_STATUSES
 from workers.execution.replaced_orders import in_its_place, is_replaced
-from workers.keeper.protective_stops import equal_stop
 from workers.rules.orders import reduces
 from workers.rules.sizing import rounded_down
 
@@ -39,8 +36,6 @@ class _CanceledOrder:
     order_id: str
     client_order_id: str
     symbol: str
-    side: OrderSide
-    terms: Mapping[str, Any]
     asked_at: datetime
     looks: int
     #: Before this look.
@@ -170,3 +165,25 @@ def _taken(order: BrokerOrder, quantity: Decimal) -> Decimal:
         return quantity
     # The broker takes fractions of a share in day orders only. If that is all, its refusal is reported.
     return rounded_down(quantity, Decimal(1)) or quantity
+
+
+def equal_stop(order: BrokerOrder, quantity: Decimal) -> OrderRequest:
+    """Return an order with the terms of a stop. Its id follows from the stop's, so that it is placed once.
+
+    It belongs to the owner of the stop, so its id does not look like one of ours.
+    """
+    assert order.stop is not None
+    return OrderRequest(
+        client_order_id=f"restored-{order.order_id}",
+        symbol=order.symbol,
+        side=order.side,
+        quantity=quantity,
+        type=order.stop.type,
+        time_in_force=order.stop.time_in_force,
+        limit_price=order.stop.limit_price,
+        # A trailing stop reports the price that it has reached, and is sent with its distance alone.
+        stop_price=None if order.stop.type == "trailing_stop" else order.stop.stop_price,
+        trail_price=order.stop.trail_price,
+        trail_percent=order.stop.trail_percent,
+        position_intent=position_intent(order.symbol, order.side, closes=True),
+    )

@@ -30,7 +30,7 @@ class _CanceledOrder:
     client_order_id: str
     executor_id: str
     symbol: str
-    execution_id: UUID
+    execution_id: UUID | None
     outcome: str | None
     message: str | None
 
@@ -80,7 +80,7 @@ def dust(connection: Connection[DictRow], _: Mapping[str, ExecutorSettings]) -> 
 
 
 def _canceled(order: _CanceledOrder) -> Raised:
-    which = f"an order that tradewire did not place ({order.client_order_id[:60]}) in {order.symbol}"
+    which = f"an order that tradewire did not place ({order.client_order_id[:60] or order.order_id}) in {order.symbol}"
     subject = f"{which} at {order.executor_id} was canceled for an exit"
     failed = order.outcome == "not_restored"
     if failed:

@@ -519,21 +519,18 @@ def test_a_stop_that_the_owner_replaced_meanwhile_is_placed_again_as_replaced(co
     assert (again_["qty"], again_["stop_price"]) == ("7", "85")
 
 
-def test_a_stop_that_a_flatten_canceled_too_is_restored_by_the_flatten_alone(core: Core) -> None:
+def test_a_stop_that_filled_before_its_cancel_is_not_placed_again(core: Core) -> None:
     filled(core, quantity=10)
     stop = placed(core)
+    core.faults({"on": "cancel", "kind": "5xx_before"})
     core.run(core.send("AAPL", "SELL", by_person=True))
-    until(lambda: status(core, stop) == "canceled")
-    core.rows("UPDATE canceled_order SET asked_at = asked_at - interval '6 seconds'")
-    core.rows(
-        "INSERT INTO canceled_stop (executor_id, order_id, symbol, request) VALUES ('argo', %s, 'AAPL', '{}')",
-        [stop["id"]],
-    )
+    core.prices(AAPL=79)
+    until(lambda: status(core, stop) == "filled")
+    later(core)
 
     assert restore(core) == 0
 
-    core.rows("UPDATE canceled_stop SET settled_at = clock_timestamp(), ending = 'closed'")
-    assert restore(core) == 1
+    assert outcomes(core) == [("filled", True)]
 
 
 def test_a_flip_follows_when_the_rest_of_a_close_is_closed(make_core: MakeCore) -> None:

@@ -17,6 +17,7 @@ from tests.factories import Core, executor_toml, until
 from tests.integration.limited_stage import changed_toml
 from workers.brokers.protocol import Accepted
 from workers.keeper.account_controls import AccountControls, account_controls_of
+from workers.keeper.restored_stops import RestoredStops
 
 
 def stops(core: Core, executor: str = "argo") -> AccountControls:
@@ -71,6 +72,10 @@ def by_hand(core: Core, symbol: str, side: OrderSide, quantity: int, limit_price
     )
     core.prices(**{symbol: 100})
     assert isinstance(core.runtimes["argo"].broker.submit(order), Accepted)
+
+
+def restore(core: Core) -> int:
+    return RestoredStops(record=core.record, runtime=core.runtimes["argo"]).run_once()
 
 
 def closing(core: Core, cause: str = "flatten") -> list[dict[str, Any]]:
@@ -300,61 +305,69 @@ def open_stops(core: Core) -> list[tuple[str, str, str, str]]:
     return [(each["side"], each["qty"], each["stop_price"], each["time_in_force"]) for each in stops]
 
 
-def test_a_stop_is_canceled_together_with_the_close_of_its_position(core: Core) -> None:
+@pytest.mark.parametrize("terms", [{"type": "stop", "stop_price": "50"}, {"type": "limit", "limit_price": "200"}])
+def test_what_reduces_a_position_is_canceled_together_with_its_close(core: Core, terms: dict[str, str]) -> None:
     bought(core)
-    stop_by_hand(core)
+    order_id = placed_raw(core, "by-hand", **{"side": "sell", "limit_price": None} | terms)
     turn(core, SwitchKind.HALTED, flatten=True)
     keeper = stops(core)
 
-    flat(core, keeper)
-
     keeper.run_once()
+
+    assert [row["symbol"] for row in closing(core)] == ["AAPL"]
+    until(lambda: open_orders(core) == [])
+    # It is known which close the order was canceled for.
+    [row] = core.rows("SELECT order_id, execution_id, settled_at FROM canceled_order")
+    assert row == {"order_id": order_id, "execution_id": closing(core)[0]["execution_id"], "settled_at": None}
+    flat(core, keeper)
     assert (positions(core), open_orders(core)) == ({}, [])
-    assert {row["ending"] for row in core.rows("SELECT ending FROM canceled_stop")} == {"closed"}
 
 
 def test_an_equal_stop_is_placed_when_the_close_is_not_accepted_in_time(core: Core) -> None:
     bought(core)
-    order_id = stop_by_hand(core)
+    stop_by_hand(core)
     turn(core, SwitchKind.HALTED, flatten=True)
     keeper = stops(core)
     # No worker sends the close.
     keeper.run_once()
     until(lambda: open_orders(core) == [])
-    keeper.run_once()
-    assert open_orders(core) == []
-    core.rows("UPDATE canceled_stop SET asked_at = asked_at - interval '6 seconds'")
+    assert restore(core) == 0
+    core.rows("UPDATE canceled_order SET asked_at = asked_at - interval '6 seconds'")
 
-    keeper.run_once()
-    stops(core).run_once()
+    assert restore(core) == 1
+    assert restore(core) == 0
 
     assert open_stops(core) == [("sell", "1", "50", "gtc")]
-    [row] = core.rows("SELECT order_id, ending FROM canceled_stop")
-    assert row == {"order_id": order_id, "ending": "restored"}
+    # The close is still wanted, and cancels that stop too.
     flat(core, keeper)
     assert (positions(core), open_orders(core)) == ({}, [])
 
 
-def test_no_stop_is_placed_for_a_position_that_is_gone(core: Core) -> None:
+def test_an_equal_stop_is_placed_when_the_close_that_was_accepted_ends_without_a_fill(core: Core) -> None:
     bought(core)
     stop_by_hand(core)
     turn(core, SwitchKind.HALTED, flatten=True)
-    keeper = stops(core)
-    keeper.run_once()
+    stops(core).run_once()
     until(lambda: open_orders(core) == [])
-    by_hand(core, "AAPL", OrderSide.SELL, 1)
-    until(lambda: positions(core) == {})
-    core.rows("UPDATE canceled_stop SET asked_at = asked_at - interval '6 seconds'")
+    core.faults({"on": "submit", "kind": "no_fill", "seconds": 600, "count": 1})
+    [exit_] = closing(core)
+    assert core.run(exit_["execution_id"])["state"] == "accepted"
+    core.rows("UPDATE canceled_order SET asked_at = asked_at - interval '6 seconds'")
+    assert restore(core) == 0
+    broker = core.runtimes["argo"].broker
+    broker.cancel(str(core.execution(exit_["execution_id"])["order_id"]))
+    followed(core, exit_["execution_id"], "canceled")
+    core.rows("UPDATE broker_order SET ended_at = ended_at - interval '6 seconds'")
 
-    keeper.run_once()
+    assert restore(core) == 1
 
-    assert open_orders(core) == []
-    assert core.rows("SELECT ending FROM canceled_stop") == [{"ending": "gone"}]
+    assert open_stops(core) == [("sell", "1", "50", "gtc")]
 
 
-def test_a_stop_stays_while_the_market_is_closed(core: Core) -> None:
+@pytest.mark.parametrize("terms", [{"type": "stop", "stop_price": "50"}, {"type": "limit", "limit_price": "200"}])
+def test_what_reduces_a_position_stays_while_the_market_is_closed(core: Core, terms: dict[str, str]) -> None:
     bought(core)
-    order_id = stop_by_hand(core)
+    order_id = placed_raw(core, "by-hand", **{"side": "sell", "limit_price": None, "time_in_force": "gtc"} | terms)
     core.exchange.admin("clock", {"mode": "fixed", "now": "2026-11-28T15:00:00Z"})
     turn(core, SwitchKind.HALTED, flatten=True)
 

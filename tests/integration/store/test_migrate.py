@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 from psycopg import sql
+from psycopg.types.json import Json
 
 from pipeline.entrypoints.supervisor.servers.addresses import free_port
 from pipeline.model.errors import NotPossible, RecordUnavailable
@@ -84,3 +85,27 @@ def test_an_absent_server_is_said_in_one_line() -> None:
         migrate(f"postgresql://127.0.0.1:{free_port()}/postgres")
 
     assert "\n" not in str(caught.value)
+
+
+def test_open_stops_of_a_flatten_move_to_the_one_table_of_canceled_orders(
+    empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every = migrations()
+    monkeypatch.setattr("pipeline.store.migrate.migrations", lambda: every[:24])
+    migrate(empty_database_url)
+    request = Json({"client_order_id": "restored-o-1", "symbol": "AAPL", "side": "sell", "qty": "7", "type": "stop"})
+    with psycopg.connect(empty_database_url) as connection:
+        connection.execute(
+            "INSERT INTO canceled_stop (executor_id, order_id, symbol, request, settled_at) "
+            "VALUES ('argo', 'o-1', 'AAPL', %s, NULL), ('argo', 'o-2', 'AAPL', %s, now())",
+            [request, request],
+        )
+    monkeypatch.undo()
+
+    migrate(empty_database_url)
+
+    with psycopg.connect(empty_database_url) as connection:
+        moved = connection.execute(
+            "SELECT order_id, executor_id, symbol, side, quantity, terms, settled_at FROM canceled_order"
+        ).fetchall()
+    assert moved == [("o-1", "argo", "AAPL", "sell", 7, {"type": "stop"}, None)]
