@@ -1,6 +1,6 @@
 -- name: ask
 -- Record an order before its cancel is asked for. *asks*: its cancel was not asked for a moment ago. *seen_open*: how many
--- times in a row an exit has found it open.
+-- times in a row this exit has found it open.
 INSERT INTO canceled_order AS c (
     order_id, client_order_id, executor_id, symbol, side, quantity, terms, execution_id
 )
@@ -9,7 +9,10 @@ VALUES (
 )
 ON CONFLICT (order_id) DO UPDATE
 SET first_asked_at = CASE WHEN c.settled_at IS NULL THEN c.first_asked_at ELSE clock_timestamp() END,
-    seen_open = CASE WHEN c.settled_at IS NULL THEN c.seen_open + 1 ELSE 1 END,
+    seen_open = CASE
+        WHEN c.settled_at IS NULL AND c.execution_id = excluded.execution_id THEN c.seen_open + 1
+        ELSE 1
+    END,
     asked_at = CASE
         WHEN c.settled_at IS NULL AND c.asked_at > clock_timestamp() - interval '2 seconds' THEN c.asked_at
         ELSE clock_timestamp()

@@ -42,6 +42,19 @@ def canceled_exit(core: Core, monkeypatch: Any, **changes: Any) -> Any:
     return sold
 
 
+def closed_by_a_third_try(core: Core, execution: Any) -> Any:
+    """Let the broker refuse an exit and its next try; follow the third one to its fill, and return it."""
+    core.faults({"on": "submit", "kind": "reject", "count": 2})
+    for _ in range(2):
+        assert core.run(execution)["state"] == "rejected"
+        exits(core).run_once()
+        execution = own(core, "exit")[-1]["execution_id"]
+        core.due_now(execution)
+    core.run(execution)
+    followed(core, execution, "filled")
+    return execution
+
+
 def own(core: Core, cause: str) -> list[dict[str, Any]]:
     return core.rows(
         "SELECT e.*, s.source_id, s.quantity FROM execution e JOIN signal s USING (signal_id) WHERE s.source = %s "
@@ -170,15 +183,7 @@ def test_a_flip_opens_the_other_side_only_where_that_is_configured(make_core: An
 def test_a_flip_opens_the_other_side_once_when_a_further_try_closed_the_position(make_core: Any) -> None:
     core: Core = make_core(executor_toml(order='flip = "reverse"\nallow_short = true'))
     held(core)
-    core.faults({"on": "submit", "kind": "reject", "count": 2})
-    execution = core.send("AAPL", "SELL", stop_price=110)
-    for _ in range(2):
-        assert core.run(execution)["state"] == "rejected"
-        exits(core).run_once()
-        execution = own(core, "exit")[-1]["execution_id"]
-        core.due_now(execution)
-    core.run(execution)
-    followed(core, execution, "filled")
+    execution = closed_by_a_third_try(core, core.send("AAPL", "SELL", stop_price=110))
 
     exits(core).run_once()
     core.rows("UPDATE broker_order SET follow_up = true WHERE execution_id = %s", [execution])

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.model.errors import InvalidSignal
 from tests.factories import Core, executor_toml
-from tests.integration.keeper.test_exits import exits, followed, own
+from tests.integration.keeper.test_exits import closed_by_a_third_try, exits, followed, own
 
 REVERSING = 'flip = "reverse"\nallow_short = true'
 
@@ -105,15 +105,7 @@ def test_the_other_side_has_the_size_of_the_signal_in_money(make_core: Any) -> N
 def test_the_other_side_follows_when_a_further_try_closed_the_position(make_core: Any) -> None:
     core: Core = make_core(executor_toml(order=REVERSING))
     opened(core, "SELL", 3)
-    core.faults({"on": "submit", "kind": "reject", "count": 2})
-    execution = core.send("AAPL", "REVERSE", quantity=2)
-    for _ in range(2):
-        assert core.run(execution)["state"] == "rejected"
-        exits(core).run_once()
-        execution = own(core, "exit")[-1]["execution_id"]
-        core.due_now(execution)
-    core.run(execution)
-    followed(core, execution, "filled")
+    closed_by_a_third_try(core, core.send("AAPL", "REVERSE", quantity=2))
 
     exits(core).run_once()
     exits(core).run_once()
