@@ -151,6 +151,15 @@ WHERE e.state NOT IN ('dead', 'skipped', 'discarded')
     AND o.execution_id <> %(execution_id)s
     AND (o.order_id IS NOT NULL OR (o.may_exist AND e.state IN ('submitting', 'unknown')))
 
+-- name: claim_blocking
+-- Orders in the way of an exit, each read by one worker at a time, and again after a pause.
+UPDATE broker_order
+SET asked_at = clock_timestamp()
+WHERE client_order_id = ANY(%(client_order_ids)s)
+    AND ended_at IS NULL
+    AND coalesce(asked_at, '-infinity') < clock_timestamp() - %(pause)s::interval
+RETURNING *
+
 -- name: working_exits
 -- Which of these orders our record knows as exits.
 SELECT client_order_id

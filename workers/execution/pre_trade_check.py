@@ -18,6 +18,7 @@ from pipeline.store.rows import ClaimedExecution, OrderRow, Role, SignalRow
 from pipeline.store.statements import sql
 from workers.account.refusals import AccountRefused
 from workers.account.runtime import ExecutorRuntime
+from workers.execution.blocking_orders import BlockingOrders
 from workers.execution.broker_inputs import BrokerInputs, InputSnapshot, KnownBefore
 from workers.execution.cancels import ask_to_cancel, cancel_foreign
 from workers.execution.entries_refused import send_probe
@@ -41,6 +42,7 @@ class PreTradeCheck:
     record: Record
     runtime: ExecutorRuntime
     inputs: BrokerInputs
+    blocking: BlockingOrders
 
     def decide(self, claimed: ClaimedExecution) -> Intended | Transition:
         """Return the recorded intent to send, or the new state of the execution if nothing is sent."""
@@ -51,7 +53,8 @@ class PreTradeCheck:
             return _look_up(prior, Code.REQUEUED if claimed.from_state is State.QUEUED else Code.NO_ANSWER)
         waits = self._wait_for_symbol(known)
         if waits is not None:
-            return self._cancel_and_hold(claimed, waits)
+            again = self.blocking.look_up(known.under_way, claimed)
+            return self.decide(claimed) if again else self._cancel_and_hold(claimed, waits)
         try:
             seen = self.inputs.read(claimed, known)
         except BrokerUnavailable as error:

@@ -23,6 +23,7 @@ from pipeline.store.record import Record
 from pipeline.store.rows import ClaimedExecution
 from pipeline.store.statements import sql
 from workers.account.runtime import ExecutorRuntime
+from workers.execution.blocking_orders import BlockingOrders
 from workers.execution.broker_inputs import BrokerInputs
 from workers.execution.claims import claim_execution, claim_or_wait
 from workers.execution.lease import LEASE, Lease, LeaseKeeper
@@ -162,11 +163,12 @@ def _own_failure(error: Exception, *, sent: bool) -> Transition:
 def runner_of(runtime: ExecutorRuntime, *, record: Record, leases: LeaseKeeper, worker: str) -> ExecutionRunner:
     """Build the runner of one executor."""
     inputs = BrokerInputs(record=record, runtime=runtime)
+    blocking = BlockingOrders(record=record, runtime=runtime, worker=worker)
     return ExecutionRunner(
         record=record,
         runtime=runtime,
         leases=leases,
-        check=PreTradeCheck(record=record, runtime=runtime, inputs=inputs),
+        check=PreTradeCheck(record=record, runtime=runtime, inputs=inputs, blocking=blocking),
         results=ResultRecorder(store=record, worker=worker),
         worker=worker,
     )

@@ -1,0 +1,59 @@
+"""Look up the orders that an exit waits for, so that it goes on while no keeper reads them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+from psycopg import Connection
+from psycopg.rows import DictRow
+
+from pipeline.model.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable
+from pipeline.model.orders import BrokerOrder
+from pipeline.store.record import Record
+from pipeline.store.rows import ClaimedExecution, OrderRow
+from pipeline.store.statements import sql
+from workers.account.runtime import ExecutorRuntime
+from workers.execution.broker_orders import follow, record_broker_order
+from workers.execution.replaced_orders import newest
+from workers.rules.retry_policy import broker_hold
+
+log = structlog.get_logger(__name__)
+
+# The keeper normally reads working orders this often, and then no request is spent here.
+_KEEPER_READS_WITHIN = timedelta(seconds=2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlockingOrders:
+    """Reads the orders that are in the way of one executor's exits."""
+
+    record: Record
+    runtime: ExecutorRuntime
+    worker: str
+
+    def look_up(self, orders: Iterable[OrderRow], exit_: ClaimedExecution) -> bool:
+        """Read those of *orders* that are due, and record what they did; return whether an execution changed.
+
+        The pauses grow with the age of the exit. An order that cannot be read now stays in the way.
+        """
+        age = exit_.now - exit_.created_at
+        if age < _KEEPER_READS_WITHIN:
+            return False
+        ids = [order.client_order_id for order in orders if order.order_id is not None]
+        values = {"client_order_ids": ids, "pause": max(_KEEPER_READS_WITHIN, broker_hold(age=age))}
+        return any([self._read(due) for due in self.record.all(OrderRow, sql("orders", "claim_blocking"), values)])  # noqa: C419 -- all are read
+
+    def _read(self, blocking: OrderRow) -> bool:
+        broker = self.runtime.urgent
+        try:
+            found = broker.order(str(blocking.order_id))
+            order = None if found is None else newest(broker, found)
+        except (BrokerUnavailable, BrokerUnreadable, BrokerRefusesAccount) as error:
+            log.debug("poll.failed", executor_id=self.runtime.executor.id, error=str(error))
+            return False
+        return order is not None and self.record.run(lambda connection: self._follow(connection, blocking, order))
+
+    def _follow(self, connection: Connection[DictRow], blocking: OrderRow, order: BrokerOrder) -> bool:
+        record_broker_order(connection, order)
+        return follow(connection, blocking.execution_id, blocking.generation, order, by=self.worker)
