@@ -54,7 +54,8 @@ RETURNING e.execution_id
 
 -- name: takeable
 -- The execution, if only an earlier one of its symbol can prevent a claim now.
-SELECT e.execution_id, e.executor_id, e.symbol, e.seq, e.action, s.intent, s.source, s.strategy
+SELECT e.execution_id, e.executor_id, e.symbol, e.seq, e.action, s.intent, s.source, s.strategy,
+    s.quantity IS NULL AND coalesce(s.close_percent, 100) = 100 AS is_whole
 FROM execution AS e
 JOIN signal AS s USING (signal_id)
 WHERE e.execution_id = %(execution_id)s
@@ -168,7 +169,8 @@ LIMIT %(limit)s
 -- name: supersede_other_side
 -- An exit that has something to close ends the earlier entries of its symbol that the broker does not have, since it would
 -- close them at once. It leaves a REVERSE, which is an exit too, and a REVERSE leaves the other half of an earlier one. A
--- FLAT ends all that opens a position which it would close, of the strategy *closes_of* or of all. An entry that was sent
+-- FLAT ends all that opens a position which it would close, of the strategy *closes_of* or of all. A close of all that its
+-- strategy holds, with nothing held yet, ends the strategy's own entries that wait (*ends_own*). An entry that was sent
 -- is held only once the broker has answered that it has no such order. Should that order turn up after all, it is a late
 -- order.
 WITH superseded AS (
@@ -191,6 +193,12 @@ WITH superseded AS (
         AND s.intent <> 'close'
         AND (
             (%(has_to_close)s AND e.action <> 'REVERSE' AND (%(action)s <> 'REVERSE' OR s.source <> 'tradewire:flip'))
+            OR (
+                %(ends_own)s
+                AND (e.state = 'held' OR e.waits_for_symbol)
+                AND e.action <> 'REVERSE'
+                AND coalesce(s.strategy, '') = coalesce(%(strategy)s::text, '')
+            )
             OR (%(action)s = 'FLAT' AND coalesce(s.strategy, '') = coalesce(%(closes_of)s::text, s.strategy, ''))
         )
         -- What closes the part of another strategy is an exit, which this one does not carry out.

@@ -14,7 +14,7 @@ from pipeline.model.signals import Action, Intent
 from pipeline.store.query import Values, execute, fetch_all, fetch_maybe, fetch_one
 from pipeline.store.rows import ClaimedExecution
 from pipeline.store.statements import sql
-from workers.rules.exits import closes_the_account
+from workers.rules.exits import closes_the_account, may_enter
 from workers.rules.orders import EITHER_SIDE, side_of
 
 log = structlog.get_logger(__name__)
@@ -31,6 +31,8 @@ class _Blocked:
     intent: Intent
     source: str
     strategy: str | None
+    #: It closes all that its strategy holds, and not a part.
+    is_whole: bool
 
 
 def claim_execution(connection: Connection[DictRow], values: Values) -> ClaimedExecution | None:
@@ -50,9 +52,10 @@ def claim_or_wait(
         if blocked is None:
             return None, False
         has_more = has_to_close(connection, executor, blocked)
-        if has_more or blocked.action is Action.FLAT:
-            closes_of = _closes_of(executor, blocked)
-            blocked_values = {**values, **asdict(blocked), "has_to_close": has_more, "closes_of": closes_of}
+        ends_own = blocked.is_whole and blocked.action is not Action.REVERSE and not may_enter(blocked, executor)
+        if has_more or ends_own or blocked.action is Action.FLAT:
+            ends = {"has_to_close": has_more, "ends_own": ends_own, "closes_of": _closes_of(executor, blocked)}
+            blocked_values = {**values, **asdict(blocked), **ends}
             for superseded in fetch_all(connection, UUID, sql("executions", "supersede_other_side"), blocked_values):
                 log.info("execution.superseded", execution_id=str(superseded), by=str(values["execution_id"]))
         # Without a mark the earlier one has been decided meanwhile, so claim again.

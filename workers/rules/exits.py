@@ -3,13 +3,14 @@
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from typing import Protocol
 
 from config.schema.executor import ExecutorSettings
 from pipeline.intake.routing import OWN, is_own
 from pipeline.model.orders import OrderSide
 from pipeline.model.reasons import Code, Reason
 from pipeline.model.signals import Action, Intent
-from pipeline.store.rows import Role, SignalRow
+from pipeline.store.rows import Role
 from workers.rules.case import Case, Go, Hold, Skip, Verdict
 from workers.rules.closed_market import hold_exit, out_of_hours
 from workers.rules.coin_fees import covered, held_of
@@ -22,6 +23,18 @@ from workers.rules.requested_size import exit_step, exit_units
 RESTS_AT_MOST = timedelta(seconds=15)
 #: Causes that close the account's whole position, whichever strategy opened it.
 CLOSES_THE_ACCOUNT = frozenset({f"{OWN}flatten", f"{OWN}flat_by"})
+
+
+class Directed(Protocol):
+    """The part of a signal that tells whether it may open a position."""
+
+    @property
+    def action(self) -> Action:
+        """The side, or what happens to the position whatever its side."""
+
+    @property
+    def intent(self) -> Intent:
+        """Open, close, or auto."""
 
 
 def decide_exit(case: Case, side: OrderSide, held: Decimal) -> Verdict:
@@ -86,7 +99,7 @@ def closes_the_account(executor: ExecutorSettings, source: str) -> bool:
     return executor.order.close_scope == "account" or source in CLOSES_THE_ACCOUNT
 
 
-def may_enter(signal: SignalRow, executor: ExecutorSettings) -> bool:
+def may_enter(signal: Directed, executor: ExecutorSettings) -> bool:
     """Return whether the signal opens a position where there is none to close. A REVERSE is only skipped there."""
     opens = signal.action is Action.BUY or (signal.action is Action.SELL and executor.order.allow_short)
     return signal.intent is not Intent.CLOSE and opens

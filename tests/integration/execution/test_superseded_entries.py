@@ -222,3 +222,34 @@ def test_only_a_flat_that_closes_the_same_ends_a_reverse(
     core.run(core.send("AAPL", action, **{"strategy": "trend"} | changes))
 
     assert core.state(turned) == state
+
+
+@pytest.mark.parametrize("scope", ["strategy", "account"])
+def test_a_close_without_a_position_ends_the_waiting_entry_of_its_own_strategy_alone(
+    make_core: Make, scope: str
+) -> None:
+    core = make_core(executor_toml(order=f'close_scope = "{scope}"'))
+    core.prices(AAPL=100)
+    first, other, behind = paused(core, strategy="mean"), core.send(strategy="trend"), core.send(strategy="mean")
+    assert [core.run(each)["state"] for each in (other, behind)] == ["queued", "queued"]
+
+    core.run(core.send("AAPL", "SELL", strategy="mean"))
+
+    assert [ended(core, own) for own in (first, behind)] == [("skipped", "superseded")] * 2
+    assert ended(core, other) == ("queued", None)
+
+
+@pytest.mark.parametrize(
+    ("allow_short", "changes"),
+    [("true", {}), ("false", {"quantity": 1}), ("false", {"intent": "close", "close_percent": 50})],
+)
+def test_a_sale_that_may_open_a_position_or_closes_a_part_ends_no_waiting_entry(
+    make_core: Make, allow_short: str, changes: dict[str, Any]
+) -> None:
+    core = make_core(executor_toml(order=f"allow_short = {allow_short}"))
+    core.prices(AAPL=100)
+    own = paused(core)
+
+    core.run(core.send("AAPL", "SELL", **changes))
+
+    assert ended(core, own) == ("held", "paused")
