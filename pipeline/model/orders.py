@@ -146,6 +146,8 @@ class BrokerOrder:
     created_at: datetime | None
     #: The broker's id of the order that has replaced this one.
     replaced_by: str | None = None
+    #: The quantity of its newest replacement, with what was filled before; None: it was not replaced.
+    replacement_quantity: Decimal | None = None
     #: None: it does not wait for a price at which it triggers.
     stop: StopTerms | None = None
     #: Its type, class and prices in the broker's words, for decisions and messages; without those that are not set.

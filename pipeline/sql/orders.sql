@@ -103,6 +103,7 @@ SET order_id = coalesce(order_id, %(order_id)s),
         ELSE order_status
     END,
     filled_quantity = greatest(filled_quantity, %(filled_quantity)s),
+    replacement_quantity = coalesce(%(replacement_quantity)s, replacement_quantity),
     filled_average_price = CASE
         WHEN %(filled_quantity)s >= filled_quantity THEN coalesce(%(filled_average_price)s, filled_average_price)
         ELSE filled_average_price
@@ -196,8 +197,10 @@ WHERE e.execution_id = %(execution_id)s
 -- name: reserved
 -- The amount that entries have reserved or spent and that the snapshot does not show yet. Entries that were given up
 -- reserve nothing, even when the end of their order was never reported.
-SELECT coalesce(sum(CASE WHEN o.ended_at IS NULL THEN o.quantity ELSE o.filled_quantity END * o.reference_price), 0)
-    AS reserved
+SELECT coalesce(sum(CASE
+        WHEN o.ended_at IS NULL THEN coalesce(o.replacement_quantity, o.quantity)
+        ELSE o.filled_quantity
+    END * o.reference_price), 0) AS reserved
 FROM broker_order AS o
 JOIN execution AS e USING (execution_id)
 WHERE o.executor_id = %(executor_id)s

@@ -27,9 +27,12 @@ FULL JOIN (
         -- Entries that have no fill yet and may still get one.
         count(*) FILTER (WHERE open > 0 AND open = whole) AS working
     FROM (
-        SELECT o.symbol, o.reference_price, o.quantity AS whole, o.risk / o.quantity AS unit_risk,
+        SELECT o.symbol, o.reference_price, coalesce(o.replacement_quantity, o.quantity) AS whole, o.risk / o.quantity AS unit_risk,
             CASE o.side WHEN 'buy' THEN 1 ELSE -1 END AS side,
-            CASE WHEN o.ended_at IS NULL THEN o.quantity - o.filled_quantity ELSE 0 END AS open,
+            CASE
+                WHEN o.ended_at IS NULL THEN coalesce(o.replacement_quantity, o.quantity) - o.filled_quantity
+                ELSE 0
+            END AS open,
             CASE WHEN o.filled_at > %(taken_at)s THEN o.filled_quantity ELSE 0 END AS fresh
         FROM broker_order AS o
         JOIN execution AS e USING (execution_id)

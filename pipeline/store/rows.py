@@ -119,6 +119,8 @@ class OrderRow:
     #: The possible loss down to its stop, in the account's currency.
     risk: Decimal
     filled_at: datetime | None
+    #: The quantity of its newest replacement at the broker, with what was filled before; None: none is known.
+    replacement_quantity: Decimal | None = None
     #: The quantity that an exit left out, since the broker never takes it.
     dust: Decimal = Decimal(0)
     #: The quantity that is left to a further exit.

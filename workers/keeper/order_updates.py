@@ -166,7 +166,8 @@ class OrderUpdates:
 
 def _is_changed(intent: OrderRow, order: BrokerOrder) -> bool:
     known = (intent.order_id, intent.order_status, intent.filled_quantity)
-    return known != (order.order_id, order.raw_status, order.filled_quantity)
+    is_resized = order.replacement_quantity not in (None, intent.replacement_quantity)
+    return is_resized or known != (order.order_id, order.raw_status, order.filled_quantity)
 
 
 def _is_late(intent: _KnownOrder, order: BrokerOrder) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from alpaca.trading.requests import ReplaceOrderRequest
 
 from tests.factories import Core, until
 from tests.integration.keeper.orders_at_rest import working
+from tests.integration.limited_stage import changed_toml
 from workers.execution.cancels import ask_to_cancel
 
 
@@ -85,3 +87,14 @@ def test_an_unknown_order_that_was_replaced_is_adopted_as_it_goes_on(core: Core)
     core.unknowns.run_once()
 
     assert core.state(execution_id) == "accepted"
+
+
+def test_a_larger_replacement_counts_with_its_quantity_before_it_is_filled(make_core: Callable[..., Core]) -> None:
+    core = make_core(changed_toml(gross_exposure_percent="10"))
+    core.prices(AAPL=100, MSFT=100)
+    entry = working(core, quantity=4)
+    replace(core, core.execution(entry)["order_id"], price=60, quantity=95)
+    until(lambda: core.follower().run_once() or core.execution(entry)["replacement_quantity"] == 95)
+
+    # A tenth of the equity is 99 shares at 100.50, the limit price.
+    assert core.run(core.send("MSFT", quantity=20))["quantity"] == 4

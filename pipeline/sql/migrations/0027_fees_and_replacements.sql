@@ -74,3 +74,6 @@ WHERE strpos(h.symbol, '/') > 0
             AND o.role = 'entry'
             AND o.filled_at >= h.opened_at - interval '1 second'
     ) / 100;
+
+-- The quantity of the order that has replaced this one at the broker, with what was filled before; NULL: none has.
+ALTER TABLE broker_order ADD COLUMN replacement_quantity numeric;
