@@ -192,6 +192,14 @@ FROM execution AS e
 JOIN signal AS s USING (signal_id)
 WHERE e.state IN ('accepted', 'partially_filled')
     AND s.source = %(source)s
+UNION ALL
+-- Those that were sent several times and that the broker did not have. The number of the sends is that of the tries.
+SELECT e.executor_id, e.symbol, concat(e.execution_id, ':', e.attempts)
+FROM execution AS e
+JOIN broker_order AS o USING (execution_id, generation)
+WHERE e.state IN ('queued', 'held', 'submitting', 'unknown')
+    AND o.role = 'exit'
+    AND e.attempts > 1
 
 -- name: refused_exits
 SELECT refusal_id, source, code, message

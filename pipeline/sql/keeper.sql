@@ -154,7 +154,7 @@ SET state = %(state)s,
     generation = generation + CASE WHEN %(new_order)s THEN 1 ELSE 0 END,
     reason_code = %(reason_code)s,
     reason_facts = %(reason_facts)s,
-    due_at = CASE WHEN %(state)s::execution_state = 'held' THEN clock_timestamp() END,
+    due_at = CASE WHEN %(state)s::execution_state = 'held' THEN clock_timestamp() + %(due_in)s::interval END,
     unknown_since = CASE WHEN %(state)s::execution_state = 'held' THEN unknown_since END,
     ended_at = CASE WHEN %(state)s::execution_state = 'skipped' THEN clock_timestamp() END,
     moved_by = %(moved_by)s

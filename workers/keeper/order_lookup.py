@@ -12,6 +12,7 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 from psycopg.types.json import Json
 
+from pipeline.model.backoff import Backoff
 from pipeline.model.crash_points import reached
 from pipeline.model.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable
 from pipeline.model.reasons import Code, Reason, with_request_id
@@ -32,6 +33,8 @@ _BATCH = 32
 # Two leaders must not look up the same order at once. The claims of a keeper that dies end soon after another keeper
 # can lead: a second look-up is harmless, a long wait is not.
 _CLAIM = timedelta(seconds=5)
+# The pauses between the sends of an exit beyond `retry.attempts`.
+_EXIT_PAUSES = Backoff(first_s=5.0, longest_s=60.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +70,8 @@ class LookupVerdict:
     reason: Reason
     #: The next try is a new order: the old one was proved absent after a person's requeue.
     new_order: bool = False
+    #: The pause before the next try.
+    due_in: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +149,7 @@ class OrderLookup:
             "reason_code": reason.code,
             "reason_facts": Json(reason.to_json()),
             "new_order": verdict.new_order,
+            "due_in": verdict.due_in,
             "moved_by": self.who,
         }
 
@@ -238,6 +244,10 @@ def _decide_absent(unknown: UnknownExecution, intent: OrderRow, *, attempts: int
         # An exit has to get out, so another one is recorded for what is held then. That is a new order too.
         verdict = LookupVerdict(state=State.SKIPPED, reason=Reason(code=Code.EXIT_NOT_DONE, facts=facts))
         return verdict if proved else None
-    if unknown.attempts >= attempts or too_late:
+    beyond = unknown.attempts - attempts
+    if beyond >= 0 and intent.role is Role.EXIT:
+        # It has to get out, so it is sent again with growing pauses until it is too late for the same order.
+        return LookupVerdict(state=State.HELD, reason=again, due_in=timedelta(seconds=_EXIT_PAUSES.after(beyond + 1)))
+    if beyond >= 0 or too_late:
         return LookupVerdict(state=State.DEAD, reason=Reason(code=Code.ATTEMPTS_USED_UP, facts=facts))
     return LookupVerdict(state=State.HELD, reason=again)

@@ -13,8 +13,10 @@ import pytest
 
 from pipeline.accounts.switches import PERSON, turn_on
 from pipeline.model.switches import SwitchKind
+from pipeline.monitoring.alerts.execution_conditions import failed_exits
 from tests.factories import Core, executor_toml, until
 from tests.integration.keeper.orders_at_rest import arrive
+from tests.integration.limited_stage import filled
 from workers.brokers.protocol import Accepted, OrderRequest
 
 
@@ -115,6 +117,32 @@ def test_an_order_absent_too_long_after_its_first_send_is_a_dead_letter(core: Co
 
     assert look(core, execution_id) == "dead"
     assert core.execution(execution_id)["reason_code"] == "attempts_used_up"
+
+
+def test_an_exit_absent_after_every_attempt_waits_and_is_sent_again(make_core: Callable[..., Core]) -> None:
+    core = make_core(executor_toml(attempts=2, unknown_s=30))
+    core.prices(AAPL=100)
+    filled(core)
+    leave = unknown(core, action="SELL")
+    for _ in range(2):
+        core.rows("UPDATE broker_order SET last_sent_at = now() - interval '1 minute'")
+        look_until(core, leave, "held")
+        core.faults({"on": "submit", "kind": "5xx_before"})
+        core.due_now(leave)
+        assert core.run(leave)["state"] == "unknown"
+
+    core.rows("UPDATE broker_order SET last_sent_at = now() - interval '1 minute'")
+    waits = look_until(core, leave, "held")
+
+    assert (waits["reason_code"], waits["attempts"]) == ("send_again", 3)
+    assert core.rows("SELECT due_at > now() + interval '5 seconds' AS pauses FROM execution WHERE state = 'held'") == [
+        {"pauses": True}
+    ]
+    raised = core.record.run(lambda connection: failed_exits(connection, core.executors)).raised
+    assert [each.facts["execution_id"] for each in raised] == [str(leave)]
+    core.faults()
+    core.due_now(leave)
+    assert core.run(leave)["order_id"] is not None
 
 
 def test_an_order_absent_after_every_attempt_is_a_dead_letter(make_core: Callable[..., Core]) -> None:
