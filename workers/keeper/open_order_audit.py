@@ -50,7 +50,7 @@ class OpenOrderAudit:
         ):
             lookup = broker.find(client_order_id)
             if isinstance(lookup, Found):
-                moved += updates.apply([lookup.order], set())
+                moved += updates.apply([lookup.order], set(), request_id=lookup.request_id)
         return moved
 
 

@@ -57,8 +57,11 @@ class OrderUpdates:
     broker: GuardedBroker
     who: str
 
-    def apply(self, orders: Sequence[BrokerOrder], seen: set[str]) -> int:
-        """Update the executions of changed orders, add our client order ids to *seen*; return how many changed."""
+    def apply(self, orders: Sequence[BrokerOrder], seen: set[str], *, request_id: str | None = None) -> int:
+        """Update the executions of changed orders, add our client order ids to *seen*; return how many changed.
+
+        *request_id* is the broker's own id of the look-up that found them.
+        """
         ours = {order.client_order_id: order for order in orders if is_our_order(order.client_order_id)}
         if not ours:
             return 0
@@ -73,7 +76,7 @@ class OrderUpdates:
                 del ours[intent.client_order_id]
                 seen.discard(intent.client_order_id)
             else:
-                moved += self._apply(intent, following)
+                moved += self._apply(intent, following, request_id)
         self.record.do(sql("keeper", "record_polled"), {"client_order_ids": list(ours)})
         return moved
 
@@ -101,7 +104,7 @@ class OrderUpdates:
     def _known(self, ours: Mapping[str, BrokerOrder]) -> Sequence[_KnownOrder]:
         return self.record.all(_KnownOrder, sql("keeper", "known_orders"), {"client_order_ids": list(ours)})
 
-    def _apply(self, intent: _KnownOrder, order: BrokerOrder) -> bool:
+    def _apply(self, intent: _KnownOrder, order: BrokerOrder, request_id: str | None) -> bool:
         if intent.generation != intent.current_generation:
             self._apply_older(intent, order)
             return False
@@ -114,15 +117,17 @@ class OrderUpdates:
             self._stop_late(intent, order, new=late)
         if not late and not _is_changed(intent, order):
             return False
-        moved = self.record.run(lambda connection: self._move(connection, intent, order, late=late))
+
+        def unit(connection: Connection[DictRow]) -> bool:
+            record_broker_order(connection, order)
+            key = (intent.execution_id, intent.generation)
+            return follow(connection, *key, order, by=self.who, late=late, request_id=request_id)
+
+        moved = self.record.run(unit)
         if moved and not late:
             facts = {"order_status": order.raw_status, "filled_quantity": str(order.filled_quantity)}
             log.info("order.followed", execution_id=str(intent.execution_id), order_id=order.order_id, **facts)
         return moved
-
-    def _move(self, connection: Connection[DictRow], intent: OrderRow, order: BrokerOrder, *, late: bool) -> bool:
-        record_broker_order(connection, order)
-        return follow(connection, intent.execution_id, intent.generation, order, by=self.who, late=late)
 
     def _apply_older(self, intent: OrderRow, order: BrokerOrder) -> None:
         """Keep an old order, which a requeue took for absent, from trading beside the new one.

@@ -68,6 +68,7 @@ def test_a_late_order_that_filled_at_once_is_found_though_it_is_not_open_any_mor
 
     late = core.execution(execution_id)
     assert (late["state"], late["reason_code"], late["filled_quantity"]) == ("filled", "late_order", 1)
+    assert late["reason_facts"]["request_id"]
 
 
 def test_an_order_that_may_exist_is_looked_up_again_after_a_tenth_of_its_age(core: Core) -> None:
