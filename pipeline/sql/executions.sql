@@ -352,3 +352,28 @@ WHERE (%(signal_id)s::uuid IS NULL OR e.signal_id = %(signal_id)s)
     AND (%(since)s::timestamptz IS NULL OR e.created_at >= %(since)s)
 ORDER BY e.created_at DESC, e.seq DESC
 LIMIT %(limit)s
+
+-- name: overdue
+-- Executions that no worker took for some time and whose symbol is free, the oldest first.
+SELECT e.execution_id
+FROM execution AS e
+WHERE e.executor_id = %(executor_id)s
+    AND e.state IN ('queued', 'held')
+    AND CASE WHEN e.state = 'queued' THEN e.created_at ELSE e.due_at END <= statement_timestamp() - %(waited)s::interval
+    AND NOT EXISTS (
+        SELECT
+        FROM execution AS earlier
+        WHERE earlier.executor_id = e.executor_id
+            AND earlier.symbol = e.symbol
+            AND earlier.seq < e.seq
+            AND earlier.state IN ('queued', 'held', 'submitting', 'unknown')
+    )
+ORDER BY e.seq
+LIMIT %(limit)s
+
+-- name: undecided
+-- How many executions of each executor may have a job in its queue.
+SELECT executor_id, count(*)::int AS count
+FROM execution
+WHERE state IN ('queued', 'held', 'submitting')
+GROUP BY executor_id

@@ -25,6 +25,7 @@ from workers.account.pinned_account import await_account
 from workers.account.runtime import ExecutorRuntime, open_runtime
 from workers.execution.exit_lane import ExitLane
 from workers.execution.lease import LeaseKeeper
+from workers.execution.overdue import OverdueExecutions
 from workers.execution.rq_worker import serve_for_ever
 from workers.execution.runner import ExecutionRunner, runner_of
 
@@ -60,6 +61,7 @@ def work(
     threading.Thread(target=_unblock, args=(stop, record), daemon=True).start()
     try:
         recipe = runner_of(runtime, record=record, leases=leases, worker=name)
+        overdue = OverdueExecutions(record=record, runner=recipe, executor_id=executor.id)
         dead_letters = DeadLetters(record)
         gate(record)
         if await_account(runtime, stop=stop):
@@ -73,6 +75,7 @@ def work(
             name=name,
             run=lambda job: _run(job, recipe, dead_letters),
             refuse=lambda job_id, message: _refuse(record, job_id, message),
+            overdue=overdue.run_once,
             stop=stop,
         )
     except Unavailable as error:

@@ -65,9 +65,11 @@ class ExecutorWorker(SimpleWorker):
         name: str,
         run: Callable[[ExecutionJob], None],
         refuse: Callable[[str, str], None],
+        overdue: Callable[[], None],
         stop: threading.Event,
     ) -> None:
         self._queues = ExecutionQueue(connection)
+        self._overdue = overdue
         self._refuse = refuse
         self._stop_asked = stop
         self._beat_at = 0.0
@@ -127,6 +129,8 @@ class ExecutorWorker(SimpleWorker):
             job.execution_id()
         except NoSuchJobError:
             self._unpark(popped)
+            # Behind many such ids, jobs of ours would wait for too long.
+            self._overdue()
             return
         except ForeignJob as error:
             self._throw_away(popped, job_id, str(error))
@@ -149,6 +153,7 @@ class ExecutorWorker(SimpleWorker):
         self.connection.delete(ExecutionJob.key_for(job_id))
         log.error("job.refused", queue=self._queue.name, message=message)
         self._refuse(job_id, message)
+        self._overdue()
 
     def _register(self) -> None:
         self.connection.delete(self.key)
@@ -183,9 +188,12 @@ def serve_for_ever(
     name: str,
     run: Callable[[ExecutionJob], None],
     refuse: Callable[[str, str], None],
+    overdue: Callable[[], None],
     stop: threading.Event,
 ) -> None:
     """Work until *stop*. While Redis is away, wait with growing pauses; the outage is reported once.
+
+    *overdue* runs what waits in the record. It is called while the queue cannot be read, or has ids of others in it.
 
     Raises:
         NotPossible: this server would lose jobs, since it is too old, is a replica, or evicts keys.
@@ -198,10 +206,16 @@ def serve_for_ever(
             # Check each time: the server that comes back may be another one.
             check_server(connection)
             accepted = True
-            ExecutorWorker(executor_id, connection=connection, name=name, run=run, refuse=refuse, stop=stop).serve()
+            worker = ExecutorWorker(
+                executor_id, connection=connection, name=name, run=run, refuse=refuse, overdue=overdue, stop=stop
+            )
+            worker.serve()
         except (RedisError, QueueUnavailable, NotPossible) as error:
             if isinstance(error, NotPossible) and not accepted:
                 raise
             outage.record_failure(str(error).splitlines()[0])
+            # Another program wrote something else under a key of ours. Redis answers, and may do so for ever.
+            if "WRONGTYPE" in str(error):
+                overdue()
             failures = 1 if time.monotonic() - began > _BACKOFF.longest_s else failures + 1
             stop.wait(_BACKOFF.after(failures) * random.uniform(0.5, 1.0))  # noqa: S311 -- not a secret

@@ -19,8 +19,10 @@ from pipeline.monitoring.alerts.conditions import conditions
 from pipeline.monitoring.alerts.delivery import AlertDelivery
 from pipeline.monitoring.alerts.kinds import AlertKind, ConditionResult, Raised, Severity
 from pipeline.monitoring.alerts.monitor import AlertMonitor
+from pipeline.queues.queue import ExecutionQueue
 from pipeline.store.record import Record
 from workers.keeper.periodic_task import PeriodicTask
+from workers.keeper.queue_watch import QueueWatch
 
 log = structlog.get_logger(__name__)
 
@@ -34,16 +36,19 @@ def alert_tasks(
     executors: Mapping[str, ExecutorSettings],
     alerts: Alerts,
     *,
+    queues: ExecutionQueue,
     stop: threading.Event,
     leads: Callable[[], bool],
 ) -> list[PeriodicTask]:
     """Return the tasks, not started. Each has its own thread, so that a slow channel delays no other task."""
     task = partial(PeriodicTask, stop=stop, leads=leads)
-    checked = [limits, *conditions(alerts.settings.execution_rate)]
+    watch = QueueWatch(record=record, queues=queues, executor_ids=tuple(executors))
+    checked = [limits, *conditions(alerts.settings.execution_rate), watch.condition]
     monitor = AlertMonitor(record=record, executors=executors, conditions=checked)
     delivery = AlertDelivery(record=record, alerts=alerts)
     tasks = [
         task("alerts", _CHECK_EVERY_S, monitor.run_once, paced=True),
+        task("queues", _CHECK_EVERY_S, watch.run_once),
         task("telling", _DELIVER_EVERY_S, delivery.run_once),
     ]
     if alerts.deadman is not None:

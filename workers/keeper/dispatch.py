@@ -10,6 +10,7 @@ from uuid import UUID
 import structlog
 
 from pipeline.model.crash_points import reached
+from pipeline.model.errors import QueueUnavailable
 from pipeline.model.reasons import Code
 from pipeline.model.signals import Action
 from pipeline.model.states import State
@@ -86,8 +87,16 @@ class Redispatcher:
             RecordUnavailable: PostgreSQL is away.
             QueueUnavailable: Redis is away; the marked executions are enqueued by a later run.
         """
-        freed = self.free_leases()
-        return freed + sum(self.enqueue_due(executor_id) for executor_id in self.executor_ids)
+        done, failed = self.free_leases(), None
+        for executor_id in self.executor_ids:
+            try:
+                done += self.enqueue_due(executor_id)
+            except QueueUnavailable as error:
+                # A queue key of the wrong type must not keep the other executors' executions from their queues.
+                failed = error
+        if failed is not None:
+            raise failed
+        return done
 
     def free_leases(self) -> int:
         """End expired leases: the execution is queued again, or unknown when an order may have been sent."""

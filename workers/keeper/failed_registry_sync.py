@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from pipeline.model.crash_points import reached
+from pipeline.model.errors import QueueUnavailable
 from pipeline.operations.dead_letters import DeadLetters
 from pipeline.queues.failed_registry import FailedRegistry
 
@@ -23,9 +24,16 @@ class FailedRegistrySync:
             QueueUnavailable: Redis is away.
         """
         open_letters = self.dead_letters.open(limit=None)
+        failed = None
         for executor_id in self.executor_ids:
             jobs = [letter.job() for letter in open_letters if letter.executor_id == executor_id]
-            self.page.mirror(executor_id, jobs)
-            reached("keeper.after_mirror")
-            self.page.sweep(executor_id)
+            try:
+                self.page.mirror(executor_id, jobs)
+                reached("keeper.after_mirror")
+                self.page.sweep(executor_id)
+            except QueueUnavailable as error:
+                # The keys of one executor may be of the wrong type.
+                failed = error
+        if failed is not None:
+            raise failed
         return len(open_letters)

@@ -91,7 +91,7 @@ def keep(
         task("journals", _JOURNALS_EVERY_S, partial(import_journals, record, settings.home, by=who)),
     ]
     # The health of the keeper does not depend on these: a channel may hang without any fault of the keeper.
-    alerting = alert_tasks(record, executors, alerts, stop=stop, leads=leadership.leads)
+    alerting = alert_tasks(record, executors, alerts, queues=queues, stop=stop, leads=leadership.leads)
     heartbeat = Heartbeat(
         database_url, kind="keeper", name="keeper", health=lambda: _health(tasks, leadership), executors=executors
     )

@@ -19,7 +19,7 @@ from pipeline.entrypoints.doctor.disk import check_disks
 from pipeline.entrypoints.doctor.findings import CheckResult, CheckStatus, critical, no_address
 from pipeline.entrypoints.doctor.open_orders import check_open_orders
 from pipeline.entrypoints.doctor.processes import check_keeper_lag, check_processes, check_releases
-from pipeline.entrypoints.doctor.servers import check_postgres, check_redis
+from pipeline.entrypoints.doctor.servers import check_postgres, check_queues, check_redis
 from pipeline.entrypoints.doctor.settings import check_removed_executors, check_settings
 from pipeline.entrypoints.doctor.switches import check_switches
 from pipeline.entrypoints.doctor.unreadable_rows import check_unreadable_rows
@@ -48,6 +48,7 @@ def examine(settings: Settings, executors: Mapping[str, ExecutorSettings]) -> li
             if postgres.status is CheckStatus.OK:
                 try:
                     clock = skew_of_record(record)
+                    findings += check_queues(redis_url, record, executors)
                     findings += _check_record(record, executors, clock)
                     findings += check_alerts(record, settings)
                 except RecordUnavailable as error:

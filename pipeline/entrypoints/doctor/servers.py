@@ -1,12 +1,15 @@
 """Check PostgreSQL and Redis."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from pipeline.entrypoints.doctor.findings import CheckResult, critical, no_address, ok
-from pipeline.model.errors import NotMigrated, NotPossible, TradewireError
+from pipeline.model.errors import NotMigrated, NotPossible, QueueUnavailable, TradewireError
+from pipeline.queues.queue import ExecutionQueue
+from pipeline.queues.queue_faults import queue_faults
 from pipeline.queues.redis_server import check_server, connect
 from pipeline.store.record import Record
+from pipeline.store.undecided import undecided
 
 T = TypeVar("T")
 
@@ -31,6 +34,23 @@ def check_redis(redis_url: str | None) -> CheckResult:
         saw=lambda _: "Redis answers, keeps all keys, and accepts writes",
         remedy="Start Redis, give it memory, or correct REDIS_URL. The keeper then enqueues the waiting executions.",
     )
+
+
+def check_queues(redis_url: str | None, record: Record, executors: Iterable[str]) -> list[CheckResult]:
+    """Check whether workers get their jobs; nothing when Redis is away, which `check_redis` reports.
+
+    Raises:
+        RecordUnavailable: PostgreSQL is away.
+    """
+    try:
+        with connect(redis_url or "", timeout_s=1.5) as connection:
+            faults = queue_faults(ExecutionQueue(connection), tuple(executors), lambda: undecided(record))
+    except (QueueUnavailable, ValueError):
+        return []
+    if not faults:
+        return [ok("queues", "workers get their jobs from Redis")]
+    cause = "Another program, or a person, wrote into Redis."
+    return [critical("queues", fault.saw, cause=cause, remedy=fault.remedy) for fault in faults]
 
 
 def _ask_redis(redis_url: str) -> None:

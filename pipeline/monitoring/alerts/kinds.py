@@ -41,6 +41,7 @@ class AlertKind(StrEnum):
     SOURCE_SILENT = "source_silent"
     ACCOUNT_REFUSED = "account_refused"
     UNREADABLE_ROW = "unreadable_row"
+    QUEUE_STUCK = "queue_stuck"
 
 
 #: Seconds for which these have to last before they are an alert: processes are restarted, and sources pause.
@@ -49,6 +50,7 @@ HOLDS_S: Mapping[AlertKind, float] = MappingProxyType(
         AlertKind.WORKER_MISSING: 15.0,
         AlertKind.KEEPER_DOWN: 10.0,
         AlertKind.SOURCE_SILENT: 5.0,
+        AlertKind.QUEUE_STUCK: 3.0,
         AlertKind.EXIT_BLOCKED: 5.0,
     }
 )

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, closing
 
 import httpx
 import pytest
+from rq.suspension import resume, suspend
 
 from pipeline.entrypoints.supervisor.servers.addresses import free_port
 from pipeline.entrypoints.web.api.readiness import Readiness
@@ -81,3 +82,11 @@ def test_many_requests_share_one_check_of_the_brokers(core: Core, client: httpx.
 
     # Both tries of the first reading failed; another request would have been answered.
     assert answers == [{"broker argo"}] * 20
+
+
+def test_a_redis_that_brings_workers_no_jobs_is_not_ready(core: Core, client: httpx.Client) -> None:
+    with at_work(core):
+        suspend(core.queues.connection)
+        assert critical(client) == {"queues"}
+        resume(core.queues.connection)
+        assert critical(client) == set()

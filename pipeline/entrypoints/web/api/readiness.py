@@ -9,7 +9,7 @@ from config.schema.settings import Settings
 from pipeline.entrypoints.doctor.brokers import check_broker
 from pipeline.entrypoints.doctor.findings import CheckResult, CheckStatus
 from pipeline.entrypoints.doctor.processes import check_processes
-from pipeline.entrypoints.doctor.servers import check_postgres, check_redis
+from pipeline.entrypoints.doctor.servers import check_postgres, check_queues, check_redis
 from pipeline.model.errors import RecordUnavailable
 from pipeline.store.record import Record
 
@@ -38,6 +38,7 @@ class Readiness:
         findings = [postgres, redis.result()]
         if postgres.status is CheckStatus.OK:
             try:
+                findings += check_queues(self._redis_url, self._record, self._executors)
                 findings += check_processes(self._record, tuple(self._executors))
             except RecordUnavailable as error:
                 findings[0] = CheckResult(name=postgres.name, status=CheckStatus.CRITICAL, saw=str(error))

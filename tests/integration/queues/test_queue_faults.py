@@ -1,0 +1,131 @@
+"""A Redis that answers and brings workers no jobs is said to be at fault, and what is due is executed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from rq.suspension import suspend
+
+from pipeline.entrypoints.doctor.findings import CheckStatus
+from pipeline.entrypoints.doctor.servers import check_queues
+from pipeline.model.errors import QueueUnavailable
+from pipeline.monitoring.alerts.kinds import AlertKind
+from pipeline.queues.queue_faults import queue_faults
+from tests.core_fixtures import Processes
+from tests.factories import Core, executor_toml, signal, until
+from workers.keeper.queue_watch import QueueWatch
+
+QUEUE = "rq:queue:executor-argo"
+
+
+def faults(core: Core, *, known: int = 0) -> list[str]:
+    return [fault.key for fault in queue_faults(core.queues, ("argo",), lambda: {"argo": known})]
+
+
+def fill(core: Core, count: int) -> None:
+    """Put ids into the queue that no job has."""
+    pipe = core.queues.connection.pipeline(transaction=False)
+    for begin in range(0, count, 10_000):
+        pipe.rpush(QUEUE, *(f"foreign-{number}" for number in range(begin, min(begin + 10_000, count))))
+    pipe.execute()
+
+
+def test_an_ordinary_queue_has_no_fault(core: Core) -> None:
+    assert faults(core) == []
+    core.dispatcher.enqueue([core.record_signal(signal())])
+    assert faults(core) == []
+
+
+def test_suspended_workers_are_a_fault(core: Core) -> None:
+    suspend(core.queues.connection)
+
+    assert faults(core) == ["rq:suspended"]
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        QUEUE,
+        "rq:queue:executor-argo:intermediate",
+        "rq:queues",
+        "rq:workers",
+        "rq:workers:executor-argo",
+        "rq:wip:executor-argo",
+        "rq:failed:executor-argo",
+    ],
+)
+def test_a_key_of_the_wrong_type_is_a_fault(core: Core, key: str) -> None:
+    core.queues.connection.set(key, "x")
+
+    assert faults(core) == [key]
+
+
+def test_a_queue_that_holds_far_more_ids_than_there_are_executions_is_a_fault(core: Core) -> None:
+    fill(core, 3_000)
+
+    assert faults(core) == [f"{QUEUE}:foreign"]
+    assert faults(core, known=3_000) == []
+
+
+def test_doctor_and_the_alert_name_the_fault_and_its_remedy(core: Core) -> None:
+    core.queues.connection.set(QUEUE, "x")
+
+    (finding,) = check_queues(core.redis_url, core.record, core.executors)
+    watch = QueueWatch(record=core.record, queues=core.queues, executor_ids=("argo",))
+    watch.run_once()
+    (alert,) = core.record.run(lambda connection: watch.condition(connection, {})).raised
+
+    assert finding.status is CheckStatus.CRITICAL
+    assert QUEUE in finding.saw
+    assert QUEUE in finding.remedy
+    assert (alert.kind, QUEUE in alert.subject) == (AlertKind.QUEUE_STUCK, True)
+
+
+def test_one_executors_broken_queue_keeps_no_other_executor_from_its_jobs(make_core: Callable[..., Core]) -> None:
+    core = make_core(executor_toml("argo") + executor_toml("prop_firm"))
+    core.queues.connection.set(QUEUE, "x")
+    core.record_signal(signal())
+    for row in core.rows("SELECT execution_id FROM execution"):
+        core.due_now(row["execution_id"])
+
+    with pytest.raises(QueueUnavailable, match="WRONGTYPE"):
+        core.sweep.run_once()
+
+    assert core.queues.depth("prop_firm") == 1
+
+
+@pytest.mark.parametrize("key", [QUEUE, "rq:workers", "rq:wip:executor-argo"])
+def test_an_entry_gets_its_order_while_a_key_has_the_wrong_type(core: Core, processes: Processes, key: str) -> None:
+    core.queues.connection.set(key, "x")
+    processes.start(core, "work", "argo")
+    processes.start(core, "keep")
+
+    row = core.record_signal(signal())
+
+    until(lambda: core.execution(row.execution_id)["order_id"])
+    assert core.queues.connection.get(key) == b"x"
+
+
+def test_an_entry_gets_its_order_while_the_queue_is_full_of_other_ids(core: Core, processes: Processes) -> None:
+    fill(core, 400_000)
+    processes.start(core, "work", "argo")
+    processes.start(core, "keep")
+
+    row = core.record_signal(signal())
+    core.dispatcher.enqueue([row])
+
+    until(lambda: core.execution(row.execution_id)["order_id"])
+    assert core.queues.depth("argo") > 1
+
+
+def test_the_keeper_alerts_while_workers_are_suspended(core: Core, processes: Processes) -> None:
+    suspend(core.queues.connection)
+    processes.start(core, "keep")
+
+    def alerts() -> list[dict[str, Any]]:
+        return core.rows("SELECT subject FROM alert WHERE kind = 'queue_stuck'")
+
+    until(alerts)
+    assert "suspended" in alerts()[0]["subject"]
