@@ -15,7 +15,7 @@ from rq.serializers import JSONSerializer
 
 from pipeline.entrypoints.rq_dashboard import make_app
 
-TOKEN = "a-token"
+TOKEN = "a-token-of-our-own"
 LOGIN = {"Authorization": "Basic " + base64.b64encode(f"tradewire:{TOKEN}".encode()).decode()}
 QUEUE = "executor-argo"
 #: A hostile text that a broker's answer may contain.

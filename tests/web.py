@@ -28,7 +28,7 @@ from tests.factories import until
 from tests.waiting import patience
 
 LOAD = Path(__file__).parents[1] / "config/executors.load.toml"
-TOKEN = "open-sesame"
+TOKEN = "open-sesame-open-sesame"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 
 

@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
-from pydantic import AfterValidator, Field, PrivateAttr, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from config.schema.addresses import normal_address
+from config.schema.addresses import normal_address, normal_host
 from config.schema.broker_hosts import is_alpacas
 from config.schema.problems import Location, problems_of
 from pipeline.model.errors import ConfigInvalid, Problem
@@ -29,6 +29,9 @@ BETWEEN_PROCESSES = frozenset(
     }
 )
 
+#: The fewest characters of the main token, with which a program may do everything.
+SHORTEST_TOKEN = 16
+
 _UNPREFIXED = ("DATABASE_URL", "REDIS_URL", "PORT")
 
 
@@ -45,10 +48,22 @@ def _redis_url(value: SecretStr) -> SecretStr:
 
 
 def _token(value: SecretStr) -> SecretStr:
+    if len(value.get_secret_value()) < SHORTEST_TOKEN:
+        raise ValueError(f"at least {SHORTEST_TOKEN} characters are expected, since anybody may try to guess it")
     # It is sent in an HTTP header, which cannot carry other characters.
     if not re.fullmatch(r"[!-~]+", value.get_secret_value()):
         raise ValueError("printable ASCII characters without spaces are expected")
     return value
+
+
+def _hosts(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    names = {name.strip(): normal_host(name.strip().strip("[]")) for name in value.split(",") if name.strip()}
+    wrong = [name for name, host in names.items() if not host]
+    if wrong:
+        raise ValueError(f"names like tunnel.example.org, separated by commas, are expected, not {', '.join(wrong)}")
+    return tuple(names.values())
 
 
 def exchange_address(value: str) -> str:
@@ -111,6 +126,10 @@ class Settings(BaseSettings):
     api_rate: Annotated[int, Field(ge=1, le=1_000_000)] = 6000
     """HTTP requests that each token may send in a minute. Signals are counted separately, up to ten times this number.
     Default: 6000."""
+
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_hosts)] = ()
+    """The names by which browsers, webhooks and tunnels reach a server of ours, separated by commas, without ports.
+    This machine's own names and the address that a server listens on need not be listed. Default: none."""
 
     log: Literal["console", "json"] = "console"
     """The form of log lines: console (for people) or json (for machines). Default: console."""

@@ -2,36 +2,32 @@
 
 The faults, and where they are worked around:
 
-- it has no login of its own in the blueprint, and its own server binds to every address: `_require_login`, `main`,
-  and `pipeline/entrypoints/web/page/rq.py` where the page shows it;
-- it accepts a POST from any page that the user has open, and requeues a whole queue on a GET: `_refuse_foreign_posts`;
-- it writes descriptions, exceptions, results and names into its pages unescaped: `_EscapingTemplates`, `_add_headers`;
+- it has no login of its own in the blueprint, and its own server binds to every address: `_require_login`, `main`;
+- it accepts a POST from any page that the user has open, and requeues a whole queue on a GET: `make_server`,
+  `_refuse_mistakes`;
+- it writes descriptions, exceptions, results and names into its pages and scripts unescaped: `rq_dashboard_pages.py`;
 - with JSON jobs its workers page fails while a worker is busy, as do jobs with dependencies: `_Worker`, `_Job`;
 - compacting loses jobs when it is interrupted, and fails on an empty queue: `_Queue.compact`;
-- a missing job or an unreachable Redis is an error 500, or a page with status 200: `_answer_errors`;
+- a missing job, a key that RQ did not write or an unreachable Redis is an error 500, or a page with status 200:
+  `_answer_errors`, `_Queue.all`, `_Worker.find_by_key`;
 - it opens a Redis connection per request, with redis-py's retries of almost a minute: `_connection`;
 - it imports `six` without depending on it: tradewire depends on it.
 
-waitress serves it, since werkzeug's server is not made for production.
+uvicorn serves it on a port of its own, so its scripts never have the page's origin.
 """
 
 import argparse
 import hmac
-import re
-import secrets
 import signal
 import sys
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any
-from urllib.parse import urlsplit
 
-import rq_dashboard
 import structlog
-import waitress
-from flask import Flask, Response, g, request
-from jinja2 import Environment, FileSystemLoader
-from redis import Redis, RedisError
+import uvicorn
+from a2wsgi import WSGIMiddleware
+from flask import Flask, Response, request
+from redis import Redis, RedisError, ResponseError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from rq import Queue, Worker
@@ -39,15 +35,21 @@ from rq.exceptions import InvalidJobOperation, NoSuchJobError
 from rq.job import Job, requeue_job
 from rq.serializers import JSONSerializer
 from rq_dashboard import web
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp
 
 from config.logs import configure_logs
 from config.places import located_settings
 from config.schema.settings import Settings
 from config.services import effective
+from pipeline.entrypoints.rq_dashboard_pages import protect_pages
 from pipeline.entrypoints.supervisor.lifeline import watch_lifeline
 from pipeline.entrypoints.supervisor.servers.addresses import LOOPBACK
 from pipeline.model.errors import ConfigInvalid, Problem
 from pipeline.model.texts import printable
+from pipeline.operations.guesses import Guesses
+from pipeline.startup.http_server import server_settings
+from pipeline.startup.request_origin import OwnRequestsOnly
 
 log = structlog.get_logger(__name__)
 
@@ -55,11 +57,9 @@ USER = "tradewire"
 PORT = 9181
 
 _REDIS_TIMEOUT_S = 2.0
-# Underscore compiles its templates, which needs 'unsafe-eval'. All scripts need the nonce of the page.
-_POLICY = (
-    "default-src 'self'; script-src 'self' 'unsafe-eval' 'nonce-{nonce}'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-)
+_THREADS = 4
+# rq-dashboard and RQ raise these for keys that RQ did not write.
+_UNREADABLE = (ResponseError, ValueError, TypeError, LookupError, AttributeError, NameError)
 
 
 class _Id(str):
@@ -90,6 +90,13 @@ class _Worker(Worker):
     def all(cls, *args: Any, **kwargs: Any) -> Any:
         return super().all(*args, **{"job_class": _Job, "serializer": JSONSerializer, **kwargs})
 
+    @classmethod
+    def find_by_key(cls, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().find_by_key(*args, **kwargs)
+        except _UNREADABLE:
+            return None  # The others are shown.
+
     def get_current_job(self) -> Job | None:
         try:
             return super().get_current_job()
@@ -102,8 +109,12 @@ class _Queue(Queue):
     """A queue of JSON jobs."""
 
     @classmethod
-    def all(cls, *args: Any, **kwargs: Any) -> Any:
-        return super().all(*args, **{"serializer": JSONSerializer, **kwargs})
+    def all(cls, connection: Redis, *_: Any, **__: Any) -> Any:
+        prefix = cls.redis_queue_namespace_prefix
+        members: Any = connection.smembers(cls.redis_queues_keys)
+        keys = sorted(key.decode(errors="replace") for key in members)
+        names = [key.removeprefix(prefix) for key in keys if key.startswith(prefix)]
+        return [cls(name, connection=connection, serializer=JSONSerializer) for name in names if name]
 
     def compact(self) -> None:
         """Remove the ids without a job; leave the others in place."""
@@ -112,40 +123,36 @@ class _Queue(Queue):
                 self.connection.lrem(self.key, 1, job_id)
 
 
-class _EscapingTemplates(FileSystemLoader):
-    """The dashboard's templates, with every value escaped and the page's nonce on every script."""
-
-    def get_source(self, environment: Environment, template: str) -> tuple[str, str, Callable[[], bool]]:
-        source, path, is_current = super().get_source(environment, template)
-        source = re.sub(r"<%= \$\('<div/>'\)\.text\(([^%\n]+?)\)\.html\(\) %>", r"<%- \1 %>", source)
-        source = source.replace("<%=", "<%-").replace("<script ", '<script nonce="{{ g.nonce }}" ')
-        return source, path, is_current
-
-
 class _NeverRaised(Exception):
     """Replaces the exception that the dashboard catches to answer 200 when Redis is away."""
 
 
-def make_app(redis_url: str, token: str | None) -> Flask:
-    """Return the dashboard of the Redis at *redis_url*, behind the user `tradewire` and *token* as the password.
-
-    Without a token it asks for no login: the caller must check the login itself.
-    """
+def make_app(redis_url: str, token: str) -> Flask:
+    """Return the dashboard of the Redis at *redis_url*, behind the user `tradewire` and *token* as the password."""
     _patch_dashboard(_connection(redis_url))
     app = Flask("rq_dashboard", static_folder=None)
     app.config["RQ_DASHBOARD_REDIS_URL"] = redis_url
     app.config["RQ_DASHBOARD_POLL_INTERVAL"] = 2500
-    app.jinja_loader = _EscapingTemplates(Path(rq_dashboard.__file__).parent / "templates")
-    if token is not None:
-        app.before_request(lambda: _require_login(token))
-    app.before_request(_refuse_foreign_posts)
-    app.before_request(_make_nonce)
-    app.after_request(_add_headers)
+    guesses = Guesses()
+    app.before_request(lambda: _require_login(token, guesses))
+    app.before_request(_refuse_mistakes)
+    protect_pages(app)
     _answer_errors(app)
     app.add_url_rule("/static/favicon.ico", endpoint="static", view_func=lambda: Response(status=204))
     web.setup_rq_connection(app)
     app.register_blueprint(web.blueprint)
     return app
+
+
+def make_server(app: Flask, allowed_hosts: Iterable[str]) -> ASGIApp:
+    """Return *app* for uvicorn, behind the check of Host and Origin."""
+
+    def refuse(sentence: str) -> ASGIApp:
+        return PlainTextResponse(f"{sentence}\n", 403)
+
+    # Flask's type of an application is looser than the bridge's.
+    bridge: Any = WSGIMiddleware(app, workers=_THREADS)  # type: ignore[arg-type]
+    return OwnRequestsOnly(bridge, hosts=allowed_hosts, refuse=refuse)
 
 
 def _patch_dashboard(connection: Redis) -> None:
@@ -174,9 +181,9 @@ def main(arguments: list[str] | None = None) -> int:
     configure_logs(settings.log, process="rq_dashboard")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     port = options.port or settings.port or PORT
-    app = make_app(redis_url, token)
+    server = make_server(make_app(redis_url, token), settings.allowed_hosts)
     log.info("dashboard.started", url=f"http://{LOOPBACK}:{port}", user=USER)
-    waitress.serve(app, host=LOOPBACK, port=port, threads=4, ident=None)
+    uvicorn.run(server, host=LOOPBACK, port=port, lifespan="off", **server_settings())
     return 0
 
 
@@ -198,46 +205,45 @@ def _connection(redis_url: str) -> Redis:
     )
 
 
-def _require_login(token: str) -> Response | None:
-    login = request.authorization
-    user, password = (login.username, login.password) if login is not None else (None, None)
+def _require_login(token: str, guesses: Guesses) -> Response | None:
+    login, address = request.authorization, request.remote_addr
+    if login is None:
+        return _ask_for_login()
+    user, password = login.username or "", login.password or ""
+    wait = guesses.wait_s(address, f"{user}:{password}")
+    if wait is not None:
+        return Response("There were too many wrong passwords: wait.\n", 429, {"Retry-After": str(round(wait) + 1)})
     # Both are always compared, so that the time does not show which one is wrong.
-    known = hmac.compare_digest((user or "").encode(), USER.encode())
-    if hmac.compare_digest((password or "").encode(), token.encode()) and known:
-        return None
+    known = hmac.compare_digest(user.encode(), USER.encode())
+    right = hmac.compare_digest(password.encode(), token.encode()) and known
+    guesses.record(address, f"{user}:{password}", right=right)
+    return None if right else _ask_for_login()
+
+
+def _ask_for_login() -> Response:
     headers = {"WWW-Authenticate": 'Basic realm="tradewire", charset="UTF-8"'}
     return Response(f"The user is {USER}, the password is the api_token.\n", 401, headers)
 
 
-def _refuse_foreign_posts() -> Response | None:
+def _refuse_mistakes() -> Response | None:
     if (request.view_args or {}).get("instance_number", 0) != 0:
         return Response("There is only one Redis.\n", 404)
-    if request.method in ("GET", "HEAD", "OPTIONS"):
-        if request.endpoint == "rq_dashboard.requeue_all":
-            return Response("Requeue with POST.\n", 405, {"Allow": "POST"})
-        return None
-    # A browser sends the origin of a POST in one of these headers; other programs do not hold a user's login.
-    origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site", "same-origin")
-    if site == "same-origin" and (origin is None or urlsplit(origin).netloc == request.host):
-        return None
-    return Response("This request came from another page.\n", 403)
-
-
-def _make_nonce() -> None:
-    g.nonce = secrets.token_urlsafe(16)
-
-
-def _add_headers(response: Response) -> Response:
-    response.headers["Content-Security-Policy"] = _POLICY.format(nonce=g.get("nonce", "none"))
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Referrer-Policy"] = "no-referrer"
-    return response
+    if request.method in ("GET", "HEAD", "OPTIONS") and request.endpoint == "rq_dashboard.requeue_all":
+        return Response("Requeue with POST.\n", 405, {"Allow": "POST"})
+    return None
 
 
 def _answer_errors(app: Flask) -> None:
     app.register_error_handler(NoSuchJobError, lambda _: ("There is no such job.\n", 404))
     app.register_error_handler(InvalidJobOperation, lambda _: ("This job has not failed.\n", 409))
     app.register_error_handler(RedisError, lambda _: ("Redis cannot be reached.\n", 503))
+    for kind in _UNREADABLE:
+        app.register_error_handler(kind, _unreadable)
+
+
+def _unreadable(error: Exception) -> tuple[str, int]:
+    log.warning("dashboard.unreadable", path=request.path, error=type(error).__name__)
+    return "The address, or a key of RQ in Redis, has a value that cannot be read.\n", 422
 
 
 if __name__ == "__main__":

@@ -16,10 +16,10 @@ from pipeline.entrypoints.web.api import (
     webhooks,
 )
 from pipeline.entrypoints.web.api.context import WebContext
-from pipeline.entrypoints.web.api.errors import add_handlers
+from pipeline.entrypoints.web.api.errors import add_handlers, answer
 from pipeline.entrypoints.web.api.limits import RequestLimits
-from pipeline.entrypoints.web.page import actions, docs_page, login, routes
-from pipeline.entrypoints.web.page.rq import add_dashboard
+from pipeline.entrypoints.web.page import actions, docs_page, login, routes, rq
+from pipeline.startup.request_origin import OwnRequestsOnly
 
 _DESCRIPTION = """
 Send a token in the header `Authorization: Bearer <token>`. TRADEWIRE_API_TOKEN has every scope; `tradewire token add`
@@ -40,8 +40,8 @@ _TAGS = [
 ]
 
 
-def make_app(context: WebContext) -> FastAPI:
-    """Return the application."""
+def make_app(context: WebContext, *, host: str = "") -> FastAPI:
+    """Return the application. *host* is the name that it listens on."""
     app = FastAPI(
         title="tradewire",
         summary="A trading signal goes in; at every account it ends in an order id or in a reason.",
@@ -53,8 +53,9 @@ def make_app(context: WebContext) -> FastAPI:
     )
     add_handlers(app)
     app.add_middleware(RequestLimits)
+    hosts = (host, *context.settings.allowed_hosts)
+    app.add_middleware(OwnRequestsOnly, hosts=hosts, refuse=lambda sentence: answer(403, "forbidden", sentence))
     api = (health, signals, history, executions, trading, operating, metrics, webhooks, events)
-    for module in (docs_page, *api, login, actions, routes):
+    for module in (docs_page, *api, login, actions, rq, routes):
         app.include_router(module.router(context))
-    add_dashboard(app, context)
     return app

@@ -53,7 +53,9 @@ def serve(settings: Settings, executors: Executors, *, host: str, port: int) -> 
     keeper_watch.start()
     try:
         limits = server_settings()
-        uvicorn.run(make_app(context), host=host, port=port, timeout_graceful_shutdown=_LEAVE_WITHIN_S, **limits)
+        uvicorn.run(
+            make_app(context, host=host), host=host, port=port, timeout_graceful_shutdown=_LEAVE_WITHIN_S, **limits
+        )
     finally:
         keeper_watch.close()
         readiness.close()

@@ -288,13 +288,13 @@ def test_a_request_without_the_token_trades_nothing(core: Core, processes: Proce
     assert refused.wait(30) == 2
     assert "TRADEWIRE_API_TOKEN" in processes.said(refused)
     port = free_port()
-    processes.start(core, "serve", PORT=str(port), TRADEWIRE_API_TOKEN="open-sesame")
+    processes.start(core, "serve", PORT=str(port), TRADEWIRE_API_TOKEN="open-sesame-open-sesame")
 
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
         until(lambda: _answers(client))
         statuses = [
             client.post("/api/v1/signals", json=signal(), headers={"Authorization": given}).status_code
-            for given in ("", "Bearer wrong", "Bearer open-sesame")
+            for given in ("", "Bearer wrong", "Bearer open-sesame-open-sesame")
         ]
 
     assert statuses == [401, 401, 201]

@@ -93,7 +93,7 @@ def test_two_keepers_send_a_message_once(core: Core, processes: Processes, tmp_p
 def test_the_web_process_tells_that_no_keeper_runs(core: Core, processes: Processes, tmp_path: Path) -> None:
     with receiving() as (receiver,):
         environment = set_up(tmp_path, ALERTS_MAIN=receiver)
-        processes.start(core, "serve", TRADEWIRE_API_TOKEN="open-sesame", PORT="0", **environment)
+        processes.start(core, "serve", TRADEWIRE_API_TOKEN="open-sesame-open-sesame", PORT="0", **environment)
 
         until(lambda: receiver.messages, within_s=40)
         assert "no keeper runs" in receiver.bodies[0]
@@ -188,7 +188,7 @@ def test_no_process_of_real_money_starts_untested(
         "TRADEWIRE_LIVE": "I accept real orders on account 123456789",
         "ARGO_API_KEY": "key",
         "ARGO_API_SECRET": "secret",
-        "TRADEWIRE_API_TOKEN": "open-sesame",
+        "TRADEWIRE_API_TOKEN": "open-sesame-open-sesame",
         "TRADEWIRE_SOURCE": "none",
         "PORT": "0",
     }

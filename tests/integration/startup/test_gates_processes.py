@@ -124,7 +124,7 @@ def test_no_process_starts_while_a_removed_executor_has_open_work(
     core.send()
     core.rows("UPDATE execution SET executor_id = 'old'")
 
-    process = processes.start(core, *command, TRADEWIRE_API_TOKEN="t", TRADEWIRE_SOURCE="none", PORT="0")
+    process = processes.start(core, *command, TRADEWIRE_API_TOKEN="t" * 16, TRADEWIRE_SOURCE="none", PORT="0")
 
     ends(processes, process, 2, "executors.old: is no longer in the file", "tradewire config forget old --why TEXT")
 
@@ -201,7 +201,13 @@ def test_no_process_starts_on_a_live_limit_that_was_loosened(
     core: Core, processes: Processes, command: list[str]
 ) -> None:
     sentence = "I accept real orders on account 123"
-    real = {"TRADEWIRE_LIVE": sentence, "TRADEWIRE_API_TOKEN": "t", "TRADEWIRE_SOURCE": "none", "PORT": "0", **KEYS}
+    real = {
+        "TRADEWIRE_LIVE": sentence,
+        "TRADEWIRE_API_TOKEN": "t" * 16,
+        "TRADEWIRE_SOURCE": "none",
+        "PORT": "0",
+        **KEYS,
+    }
     accept = ["config", "accept", "argo", "--sentence"]
     core.executors_path.write_text(live())
     ends(processes, processes.start(core, *accept, sentence, **real), 0, "accepted: the settings of argo")

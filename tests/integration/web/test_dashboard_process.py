@@ -56,7 +56,7 @@ def test_it_outlives_redis_and_ends_when_asked(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("environment", "missing"),
-    [({"REDIS_URL": "redis://127.0.0.1:1"}, "TRADEWIRE_API_TOKEN"), ({"TRADEWIRE_API_TOKEN": "x"}, "REDIS_URL")],
+    [({"REDIS_URL": "redis://127.0.0.1:1"}, "TRADEWIRE_API_TOKEN"), ({"TRADEWIRE_API_TOKEN": "x" * 16}, "REDIS_URL")],
 )
 def test_it_does_not_start_without_a_token_or_a_redis(
     tmp_path: Path, environment: dict[str, str], missing: str

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import base64
 import re
-from urllib.parse import urlsplit
+from pathlib import Path
+from urllib.parse import quote, urlsplit
 
 import pytest
+import rq_dashboard
 from flask.testing import FlaskClient
+from redis import Redis
 from rq import Queue
 from rq.registry import FailedJobRegistry
+from starlette.testclient import TestClient
 
-from tests.dashboard_jobs import PAYLOAD, QUEUE, failed
+from pipeline.entrypoints.rq_dashboard import make_app, make_server
+from tests.dashboard_jobs import LOGIN, PAYLOAD, QUEUE, TOKEN, busy_worker, enqueued, failed
+
+
+def basic(login: str) -> dict[str, str]:
+    return {"Authorization": "Basic " + base64.b64encode(login.encode()).decode()}
 
 
 @pytest.mark.parametrize(
@@ -22,11 +31,11 @@ def test_nothing_is_shown_without_a_login(anonymous: FlaskClient, path: str) -> 
     assert anonymous.get(path).status_code == 401
 
 
-@pytest.mark.parametrize("login", ["tradewire:", "tradewire:another", "root:a-token", ":", "tradewire:a-tokené"])
+@pytest.mark.parametrize(
+    "login", ["tradewire:", "tradewire:another", "root:a-token-of-our-own", ":", "tradewire:a-token-of-our-owné"]
+)
 def test_a_wrong_login_is_refused(anonymous: FlaskClient, login: str) -> None:
-    header = "Basic " + base64.b64encode(login.encode()).decode()
-
-    assert anonymous.get("/", headers={"Authorization": header}).status_code == 401
+    assert anonymous.get("/", headers=basic(login)).status_code == 401
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
@@ -42,15 +51,87 @@ def test_a_queue_is_not_requeued_by_looking_at_it(client: FlaskClient, queue: Qu
     [
         {"Origin": "http://evil.example"},
         {"Origin": "null"},
+        {"Origin": "http://127.0.0.1:8000"},
         {"Sec-Fetch-Site": "cross-site"},
-        {"Sec-Fetch-Site": "same-site", "Origin": "http://localhost"},
+        {"Sec-Fetch-Site": "same-site", "Origin": "http://127.0.0.1"},
+        {"Host": "evil.example", "Origin": "http://evil.example"},
     ],
 )
-def test_a_post_from_another_page_is_refused(client: FlaskClient, queue: Queue, headers: dict[str, str]) -> None:
+def test_a_post_from_another_page_is_refused(redis_url: str, queue: Queue, headers: dict[str, str]) -> None:
     job = failed(queue)
+    client = TestClient(make_server(make_app(redis_url, TOKEN), ()), base_url="http://127.0.0.1:9181", headers=LOGIN)
 
     assert client.post(f"/requeue/{QUEUE}", headers=headers).status_code == 403
     assert FailedJobRegistry(queue=queue).get_job_ids(cleanup=False) == [job.id]
+    assert client.post(f"/requeue/{QUEUE}", headers={"Origin": "http://127.0.0.1:9181"}).status_code == 200
+
+
+def test_passwords_are_guessed_slowly_and_the_right_one_of_before_goes_on(anonymous: FlaskClient) -> None:
+    assert anonymous.get("/", headers=LOGIN).status_code == 200
+
+    statuses = [anonymous.get("/", headers=basic(f"tradewire:guess-{number}")).status_code for number in range(30)]
+
+    assert statuses == [401] * 20 + [429] * 10
+    assert anonymous.get("/", headers=LOGIN).status_code == 200
+
+
+def test_every_value_in_a_script_is_json() -> None:
+    app = make_app("redis://127.0.0.1:1", TOKEN)
+    folder = Path(rq_dashboard.__file__).parent / "templates"
+    scripts = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.js"))
+    assert len(scripts) == 5
+    for name in scripts:
+        source, *_ = app.jinja_loader.get_source(app.jinja_env, name)
+        for value in re.findall(r".{{.*?}}.", source):
+            assert re.fullmatch(r"[^'\"]{{ [\w.]+\|tojson }}[^'\"]", value), f"{name}: {value}"
+
+
+HOSTILE = "';document.title='hostile';'</script><script>document.title='hostile'</script>"
+
+
+@pytest.mark.parametrize(
+    "key", [f"rq:queue:{HOSTILE}", "no-prefix", "rq:queue:", b"rq:queue:\xff", "rq:queue:a/b?#%2e"]
+)
+def test_a_hostile_name_of_a_queue_breaks_no_page(client: FlaskClient, redis_client: Redis, key: str) -> None:
+    redis_client.sadd("rq:queues", key, f"rq:queue:{QUEUE}")
+
+    for page in (
+        "/0/view/queues",
+        "/0/view/jobs",
+        "/0/data/queues.json",
+        f"/0/view/jobs/{quote(HOSTILE)}/queued/8/asc/1",
+    ):
+        assert client.get(page, follow_redirects=True).status_code in (200, 404), page
+    assert QUEUE in client.get("/0/data/queues.json").get_data(as_text=True)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"birth": "yesterday"},
+        {"birth": "2026-01-01T00:00:00Z", "queues": "\x00,,"},
+        {"failed_job_count": "many", "total_working_time": "1e999999"},
+        {"current_job": "none", "state": "<b>"},
+        {"shutdown_requested_date": "x", "pid": "one", "last_heartbeat": "\ud7ff"},
+    ],
+)
+def test_a_hostile_worker_is_never_an_error_of_ours(
+    client: FlaskClient, redis_client: Redis, queue: Queue, values: dict[str, str]
+) -> None:
+    busy_worker(queue, enqueued(queue))
+    redis_client.sadd("rq:workers", "rq:worker:evil", "evil")
+    redis_client.hset("rq:worker:evil", mapping=values)
+
+    for page in ("/0/view/workers", "/0/data/workers.json"):
+        assert client.get(page, follow_redirects=True).status_code < 500, page
+
+
+@pytest.mark.parametrize("page", ["view/queues", "data/queues.json", "view/workers", "data/workers.json"])
+def test_a_key_of_another_type_is_never_an_error_of_ours(client: FlaskClient, redis_client: Redis, page: str) -> None:
+    redis_client.set("rq:queues", "x")
+    redis_client.set("rq:workers", "x")
+
+    assert client.get(f"/0/{page}", follow_redirects=True).status_code < 500
 
 
 @pytest.mark.parametrize("page", ["view/queues", "view/workers", f"view/jobs/{QUEUE}/failed/8/asc/1", "view/job/{id}"])

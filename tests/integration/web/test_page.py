@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import html
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 from uuid import UUID
 
 import httpx
 import pytest
 
+from config.services import Services, write_services
 from pipeline.entrypoints.web.page.actions import LETTERS, SWITCHES
 from pipeline.entrypoints.web.page.rendering import status
 from pipeline.operations.tokens import Scope, make_token, revoke_token
@@ -20,6 +23,7 @@ from tests.factories import until
 from tests.integration.lives import Lives, Rows
 from tests.web import BEARER, TOKEN, serving, web_context
 
+WEBSOCKET = {"Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
 PARTS = ("executors", "signals", "letters", "charts", "processes", "refusals")
 
 
@@ -124,7 +128,7 @@ def test_every_page_forbids_what_is_not_of_this_host(client: httpx.Client) -> No
         assert {policy[kind] for kind in ("script-src", "style-src", "img-src", "connect-src")} == {"'self'"}
         assert policy["frame-ancestors"] == "'none'"
         assert answer.headers["x-content-type-options"] == "nosniff"
-        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert answer.headers["referrer-policy"] == "same-origin"
 
 
 class Seen(HTMLParser):
@@ -381,18 +385,22 @@ def test_a_session_may_read_the_api_and_act_with_its_token_against_forgery(clien
     assert client.post("/api/v1/signals", json=body, headers={"X-CSRF-Token": csrf(client, "/")}).status_code == 201
 
 
-def test_the_dashboard_is_behind_the_same_login(client: httpx.Client, record: Record) -> None:
-    assert client.get("/rq/").status_code == 303
-    login(client)
-    whole = client.get("/rq/")
-    queues = client.get("/rq/0/data/queues.json")
-    client.cookies.clear()
-    login(client, make_token(record, "watcher", [Scope.READ], by="test"))
+def test_rq_leads_to_the_dashboard_wherever_it_listens(record: Record, redis_url: str, tmp_path: Path) -> None:
+    context = web_context(record, redis_url)
+    settings = context.settings.model_copy(update={"home": tmp_path})
+    with serving(replace(context, settings=settings)) as client:
+        assert client.get("/rq/").headers["location"].startswith("/login")
+        login(client)
+        usual = client.get("/rq/").headers["location"]
+        write_services(tmp_path, Services(rq_dashboard_url="http://127.0.0.1:9999", pids={"up": os.getpid()}))
+        of_up = [client.get(path) for path in ("/rq", "/rq/", "/rq/0/view/workers")]
+        refused = client.post("/rq/queue/executor-argo/empty/queued")
+        upgrade = client.get("/rq/", headers={"Connection": "Upgrade", "Upgrade": "websocket"} | WEBSOCKET)
 
-    assert (whole.status_code, queues.status_code) == (200, 200)
-    assert "frame-ancestors 'none'" in whole.headers["content-security-policy"]
-    assert client.get("/rq/").status_code == 200
-    assert client.post("/rq/queue/executor-argo/empty/queued").status_code == 403
+    assert usual == "http://127.0.0.1:9181"
+    assert {(answer.status_code, answer.headers["location"]) for answer in of_up} == {(303, "http://127.0.0.1:9999")}
+    assert refused.status_code == 405
+    assert upgrade.status_code == 403
 
 
 def test_a_live_account_is_marked_in_words(record: Record, redis_url: str) -> None:

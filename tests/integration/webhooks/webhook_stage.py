@@ -62,7 +62,7 @@ class Stage:
         self.record.run(lambda connection: connection.execute(statement.encode()))
 
     def deliveries(self, **query: Any) -> list[dict[str, Any]]:
-        bearer = {"Authorization": "Bearer open-sesame"}
+        bearer = {"Authorization": "Bearer open-sesame-open-sesame"}
         answer = self.client.get("/api/v1/webhooks/deliveries", params=query, headers=bearer)
         assert answer.status_code == 200
         items: list[dict[str, Any]] = answer.json()["items"]

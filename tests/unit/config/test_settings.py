@@ -36,7 +36,7 @@ def test_every_variable_of_the_contract_reaches_its_setting(monkeypatch: pytest.
         "PORT": "8001",
         "TRADEWIRE_EXECUTORS": "mine.toml",
         "TRADEWIRE_HOME": "there",
-        "TRADEWIRE_API_TOKEN": "abc-123",
+        "TRADEWIRE_API_TOKEN": "abc-123-def-456-ghi",
         "TRADEWIRE_LOG": "json",
         "TRADEWIRE_LIVE": "I accept real orders on account 1",
         "TRADEWIRE_EXCHANGE_URL": "http://127.0.0.1:8100/",
@@ -56,7 +56,7 @@ def test_every_variable_of_the_contract_reaches_its_setting(monkeypatch: pytest.
     assert settings.executors == Path("mine.toml")
     assert settings.home == Path("there")
     assert settings.api_token is not None
-    assert settings.api_token.get_secret_value() == "abc-123"
+    assert settings.api_token.get_secret_value() == "abc-123-def-456-ghi"
     assert settings.log == "json"
     assert settings.live == "I accept real orders on account 1"
     assert settings.exchange_url == "http://127.0.0.1:8100"

@@ -38,7 +38,7 @@ def test_every_value_has_its_origin(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 def test_no_secret_is_shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, smallest: str) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://u:hunter2@h:5432/d")
     monkeypatch.setenv("REDIS_URL", "redis://:hunter2@h/0")
-    monkeypatch.setenv("TRADEWIRE_API_TOKEN", "hunter2")
+    monkeypatch.setenv("TRADEWIRE_API_TOKEN", "hunter2-and-nine-more")
     monkeypatch.setenv("ARGO_API_KEY", "hunter2")
     monkeypatch.setenv("ARGO_API_SECRET", "hunter2")
     settings = load_settings()

@@ -1,0 +1,68 @@
+"""Limit how many tokens and passwords an address may guess in a minute."""
+
+import threading
+import time
+from collections.abc import Callable
+from ipaddress import ip_address, ip_network
+from typing import TypeVar
+
+from pipeline.operations.tokens import digest
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+#: Wrong tokens that one address may send in a minute.
+PER_MINUTE = 20
+_MINUTE_S = 60.0
+_MOST_KEPT = 5000
+# Whoever has one IPv6 address has its whole network.
+_IPV6_NETWORK = 64
+
+
+class Guesses:
+    """Counts wrong tokens by address. Thread-safe.
+
+    While an address is over its limit, it gets no answer to a token that it has not used before. One that was right
+    from there goes on working, so that a program with an old token does not stop the others of its machine.
+    """
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._wrong: dict[str, tuple[int, float]] = {}
+        self._right: dict[tuple[str, str], None] = {}
+
+    def wait_s(self, address: str | None, token: str) -> float | None:
+        """Return the seconds until *address* may try *token*; None when it may now."""
+        network, now = _network(address), self._clock()
+        with self._lock:
+            count, until = self._wrong.get(network, (0, now))
+            if count < PER_MINUTE or now >= until or (network, digest(token)) in self._right:
+                return None
+            return until - now
+
+    def record(self, address: str | None, token: str, *, right: bool) -> None:
+        """Remember whether *token*, which *address* sent, was right."""
+        network, now = _network(address), self._clock()
+        with self._lock:
+            if right:
+                _keep(self._right, (network, digest(token)), None)
+                return
+            self._right.pop((network, digest(token)), None)
+            count, until = self._wrong.get(network, (0, now))
+            _keep(self._wrong, network, (1, now + _MINUTE_S) if now >= until else (count + 1, until))
+
+
+def _keep(kept: dict[K, V], key: K, value: V) -> None:
+    kept.pop(key, None)
+    kept[key] = value
+    if len(kept) > _MOST_KEPT:
+        del kept[next(iter(kept))]
+
+
+def _network(address: str | None) -> str:
+    try:
+        known = ip_address(address or "")
+    except ValueError:
+        return address or ""
+    return str(known) if known.version == 4 else str(ip_network((known, _IPV6_NETWORK), strict=False))  # noqa: PLR2004
