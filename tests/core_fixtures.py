@@ -95,8 +95,9 @@ class Processes:
         return process
 
     def said(self, process: Started) -> str:
-        """Return what *process* has written so far."""
-        return self._log(self.started.index(process)).read_text()
+        """Return what *process* has written so far, without the line that names its record and accounts."""
+        lines = self._log(self.started.index(process)).read_text().splitlines(keepends=True)
+        return "".join(line for line in lines if not line.startswith("record postgresql://"))
 
     def killed(self, process: Started, *, within_s: float = 30.0) -> bool:
         """Wait for the end of *process*, and return whether SIGKILL ended it."""

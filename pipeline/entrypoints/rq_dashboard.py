@@ -49,6 +49,7 @@ from pipeline.model.errors import ConfigInvalid, Problem
 from pipeline.model.texts import printable
 from pipeline.operations.guesses import Guesses
 from pipeline.startup.http_server import server_settings
+from pipeline.startup.listening import listening_socket
 from pipeline.startup.request_origin import OwnRequestsOnly
 
 log = structlog.get_logger(__name__)
@@ -183,7 +184,8 @@ def main(arguments: list[str] | None = None) -> int:
     port = options.port or settings.port or PORT
     server = make_server(make_app(redis_url, token), settings.allowed_hosts)
     log.info("dashboard.started", url=f"http://{LOOPBACK}:{port}", user=USER)
-    uvicorn.run(server, host=LOOPBACK, port=port, lifespan="off", **server_settings())
+    config = uvicorn.Config(server, lifespan="off", **server_settings())
+    uvicorn.Server(config).run(sockets=[listening_socket(LOOPBACK, port)])
     return 0
 
 

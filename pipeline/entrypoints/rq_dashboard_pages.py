@@ -9,6 +9,8 @@ import rq_dashboard
 from flask import Flask, Response, g
 from jinja2 import Environment, FileSystemLoader
 
+from pipeline.startup.listening import nonce_header
+
 # Underscore compiles its templates, which needs 'unsafe-eval'. All scripts need the nonce of the page.
 _POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-eval' 'nonce-{nonce}'; style-src 'self' 'unsafe-inline'; "
@@ -47,4 +49,5 @@ def _add_headers(response: Response) -> Response:
     response.headers["Content-Security-Policy"] = _POLICY.format(nonce=g.get("nonce", "none"))
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Referrer-Policy"] = "same-origin"
+    response.headers.update(nonce_header())
     return response

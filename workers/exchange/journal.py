@@ -15,6 +15,7 @@ from typing import IO, Any, TypeVar
 from pydantic import TypeAdapter
 
 from pipeline.model.errors import NotPossible
+from pipeline.startup.locks import open_lock
 from workers.exchange.account_records import EquityPoint
 from workers.exchange.accounts import ExchangeAccount, ExchangePosition, ExchangeTransfer, Fill
 from workers.exchange.orders import ExchangeOrder
@@ -167,7 +168,7 @@ def _account(key: str, body: str) -> ExchangeAccount:
 
 def _lock(path: Path) -> IO[str]:
     """Lock *path* until this process ends, also when it is killed."""
-    lock = path.open("w")
+    lock = open_lock(path)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -11,12 +11,15 @@ from typing import Any
 
 import structlog
 import uvicorn
-from starlette.routing import Router, WebSocketRoute
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route, Router, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pipeline.intake.sources.bars import load_bars
 from pipeline.model.errors import NotPossible
 from pipeline.startup.http_server import LimitedHttp, server_settings
+from pipeline.startup.listening import listening_socket, nonce_header
 from workers.exchange.clock import ClockMode, SessionClock
 from workers.exchange.gateway import TRANSPORT, Gateway
 from workers.exchange.journal import ExchangeJournal
@@ -62,10 +65,9 @@ def serve(
     *token* opens the admin routes.
 
     Raises:
-        OSError: The port is taken.
-        NotPossible: Another exchange runs in *home*, or the journal cannot be written.
+        NotPossible: The port is taken, another exchange runs in *home*, or the journal cannot be written.
     """
-    listener = socket.create_server((host, port), backlog=1024)
+    listener = listening_socket(host, port)
     url = f"http://{host}:{listener.getsockname()[1]}"
     with contextlib.closing(listener):
         runtime = ExchangeRuntime(
@@ -85,8 +87,12 @@ def build_app(runtime: ExchangeRuntime, *, token: str, hosts: Iterable[str]) -> 
     hub = TradeUpdateHub(runtime)
     runtime.publish = hub.publish
     streams = [WebSocketRoute(path, hub.serve) for path in ("/stream", "/stream/")]
-    others = Router([*streams, *bars_routes(runtime), *Admin(runtime, token).routes()])
+    others = Router([Route("/health", _health), *streams, *bars_routes(runtime), *Admin(runtime, token).routes()])
     return with_checks(Gateway(runtime=runtime, routes=ROUTES, others=others), hosts=hosts)
+
+
+def _health(_request: Request) -> JSONResponse:
+    return JSONResponse({"status": "ok"}, headers=nonce_header())
 
 
 class _Protocol(LimitedHttp):

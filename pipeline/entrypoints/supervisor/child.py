@@ -36,6 +36,8 @@ class Child:
         self.exit_code: int | None = None
         #: How often in a row the process has died within `WELL_AFTER_S`.
         self.deaths = 0
+        #: Whether its health route answered when it was asked last; True without such a route.
+        self.answers = True
         self._lifeline = lifeline
         self._log_folder = log_folder
         self._report = report
@@ -72,7 +74,7 @@ class Child:
         if exit_code is not None:
             self._note_end(exit_code, now)
             return True
-        if self.deaths and now - self._started_at >= WELL_AFTER_S:
+        if self.deaths and self.answers and now - self._started_at >= WELL_AFTER_S:
             self.deaths = 0
             self._report(f"{self.line.name} runs normally again")
         return False

@@ -3,6 +3,7 @@
 import contextlib
 import sys
 import threading
+from collections.abc import Sequence
 
 from config.services import Services
 from pipeline.entrypoints.supervisor.plan import Plan
@@ -16,9 +17,9 @@ def print_line(line: str) -> None:
     _write(printable(line))
 
 
-def print_banner(plan: Plan, services: Services) -> None:
+def print_banner(plan: Plan, services: Services, *, unanswered: Sequence[str] = ()) -> None:
     """Print the text that is shown when everything has been started."""
-    _write(printable(banner(plan, services), lines=True))
+    _write(printable(banner(plan, services, unanswered=unanswered), lines=True))
 
 
 def _write(text: str) -> None:
@@ -27,8 +28,11 @@ def _write(text: str) -> None:
         sys.stdout.flush()
 
 
-def banner(plan: Plan, services: Services) -> str:
-    """Return the text that is shown when everything has been started. It contains no secret."""
+def banner(plan: Plan, services: Services, *, unanswered: Sequence[str] = ()) -> str:
+    """Return the text that is shown when everything has been started. It contains no secret.
+
+    *unanswered* are the processes whose health route does not answer.
+    """
     rows = [
         ("web", services.web_url or ""),
         ("rq-dashboard", f"{services.rq_dashboard_url}  user tradewire, password: the api_token"),
@@ -40,6 +44,8 @@ def banner(plan: Plan, services: Services) -> str:
         ("logs", f"{plan.home}/logs"),
         ("api_token", f"in {plan.home}/services.json; `tradewire config env` exports it"),
     ]
+    if unanswered:
+        rows.append(("NO ANSWER", f"{', '.join(unanswered)}: see the logs"))
     body = [f"  {name:<13} {text}" for name, text in rows]
     return "\n".join(["", "tradewire is up; Ctrl-C stops it", *body, ""])
 

@@ -11,6 +11,7 @@ import psutil
 
 from pipeline.entrypoints.supervisor.servers.orphans import wait_until_gone
 from pipeline.model.errors import ConfigInvalid, Problem
+from pipeline.startup.locks import open_lock
 
 #: Start times are counted from the boot, and the time of the boot moves a little when the clock is set.
 _SAME_START_S = 2.0
@@ -71,7 +72,7 @@ def lock_home(home: Path) -> Iterator[HomeLock]:
     """
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = (home / "up.lock").open("a")
+        lock = open_lock(home / "up.lock")
     except OSError as error:
         message = f"{home} cannot be used: {error.strerror}"
         raise ConfigInvalid([Problem(key="TRADEWIRE_HOME", message=message)]) from error

@@ -17,6 +17,7 @@ from config.services import FILES_IN_FORCE, Services, read_services
 from pipeline.entrypoints.supervisor.process_table import ProcessLine, leave_out, process_lines, server_lines
 from pipeline.entrypoints.supervisor.servers.addresses import LOOPBACK, Reservations
 from pipeline.model.errors import ConfigInvalid, Problem
+from pipeline.startup.listening import NONCE
 
 WEB_PORT, EXCHANGE_PORT, DASHBOARD_PORT = 8000, 8100, 9181
 
@@ -40,7 +41,7 @@ class Plan:
     #: Sentences about choices that a person should know of, like a port that was taken.
     remarks: list[str]
     executors: list[str]
-    #: Held for as long as the plan exists, so that another `up` chooses other ports.
+    #: Held for as long as the plan exists, so that no other process gets the ports.
     reservations: Reservations = field(default_factory=Reservations)
 
 
@@ -78,7 +79,7 @@ class _Ports:
         self.exchange = self._take("the exchange", EXCHANGE_PORT) if exchange else None
         self.web = self._take("web", WEB_PORT if settings.port is None else settings.port)
         self.dashboard = self._take("rq-dashboard", DASHBOARD_PORT)
-        self.valkey = None if settings.redis_url else self._take("valkey", 0)
+        self.valkey = None if settings.redis_url else self.reservations.take(0, bound=False)  # it cannot share a port
 
     def _take(self, what: str, wanted: int) -> int:
         port = self.reservations.take(wanted)
@@ -138,6 +139,7 @@ def _environment(settings: Settings, home: Path, source: str, services: Services
         "PYTHONUNBUFFERED": "1",
         "TRADEWIRE_HOME": str(home),
         **{variable(name): str(path) for name, path in _files(settings).items()},
+        NONCE: secrets.token_hex(8),
         "TRADEWIRE_SOURCE": source,
         # `up` recognises errors in the children's logs by their JSON.
         "TRADEWIRE_LOG": "json",

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
+from pipeline.entrypoints.supervisor.servers.addresses import LOOPBACK
 from pipeline.entrypoints.supervisor.servers.spawn import guard_command
 from pipeline.model.errors import ConfigInvalid, Problem
 
@@ -24,6 +25,8 @@ class ProcessLine:
     group: str
     needs: frozenset[str] = frozenset()
     environment: Mapping[str, str] = field(default_factory=dict)
+    #: The address at which its health route answers; None for a process without one.
+    url: str | None = None
     #: Whether it is an embedded server: it reports its address when it is ready, and is stopped after the others.
     server: bool = False
 
@@ -46,14 +49,14 @@ def process_lines(
     both = frozenset({RECORD, QUEUES})
     lines = []
     if exchange_port is not None:
-        lines.append(_line("exchange", "exchange", "--port", str(exchange_port)))
+        lines.append(_line("exchange", "exchange", "--port", str(exchange_port), url=_url(exchange_port)))
     for executor, number in executors.items():
         names = [executor] if number == 1 else [f"{executor}.{one}" for one in range(1, number + 1)]
         lines += [_line(name, "work", executor, group=executor, needs=both) for name in names]
     lines += [
         _line("producer", "produce", needs=both),
         _line("keeper", "keep", needs=both),
-        _line("web", "serve", needs=both, environment={"PORT": str(web_port)}),
+        _line("web", "serve", needs=both, environment={"PORT": str(web_port)}, url=_url(web_port)),
         ProcessLine(
             name="rq_dashboard",
             group="rq_dashboard",
@@ -64,6 +67,7 @@ def process_lines(
     ]
     return lines
 
+            url=_url(dashboard_port),
 
 def leave_out(lines: Iterable[ProcessLine], names: Collection[str]) -> list[ProcessLine]:
     """Return *lines* without the processes or groups in *names*.
@@ -91,11 +95,21 @@ def _line(
     environment: Mapping[str, str] | None = None,
 ) -> ProcessLine:
     return ProcessLine(
-        name=name, group=group or name, command=(*_TRADEWIRE, *arguments), needs=needs, environment=environment or {}
+        name=name,
+        group=group or name,
+        command=(*_TRADEWIRE, *arguments),
+        needs=needs,
+        environment=environment or {},
+        url=url,
     )
+    url: str | None = None,
 
 
 def _no_such(name: str, known: Iterable[str]) -> str:
     near = get_close_matches(name, known, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
     return f"there is no process {name!r}; there are {', '.join(known)}{hint}"
+def _url(port: int) -> str:
+    return f"http://{LOOPBACK}:{port}"
+
+

@@ -77,7 +77,7 @@ def supervise(plan: Plan, lock: HomeLock, wakeups: Wakeups, *, feed: Feed, gate:
             supervisor.tick()
             if supervisor.complete and not banner_printed:
                 banner_printed = True
-                print_banner(plan, supervisor.services)
+                print_banner(plan, supervisor.services, unanswered=supervisor.unanswered)
                 _start_feed(feed, supervisor, over)
             supervisor.pause(until - time.monotonic())
     except ServerMissing as error:

@@ -8,6 +8,7 @@ from pydantic import SecretStr
 
 from config.services import UP, write_services
 from pipeline.entrypoints.supervisor.child import Child
+from pipeline.entrypoints.supervisor.health import HealthWatch
 from pipeline.entrypoints.supervisor.home_lock import HomeLock
 from pipeline.entrypoints.supervisor.migration import Gate, MigrationThread
 from pipeline.entrypoints.supervisor.plan import Plan
@@ -15,6 +16,7 @@ from pipeline.entrypoints.supervisor.process_table import QUEUES, RECORD, Proces
 from pipeline.entrypoints.supervisor.servers.spawn import CANNOT_BE_SET_UP, Lifeline
 from pipeline.entrypoints.supervisor.servers.wakeups import Wakeups
 from pipeline.model.errors import ConfigInvalid, Problem, TradewireError
+from pipeline.startup.listening import NONCE
 
 #: The longest wait between two ticks in normal operation. The death of a child ends it at once.
 _IDLE_S = 0.25
@@ -24,6 +26,9 @@ _PROCESSES_WITHIN_S = 2.3
 _ALL_WITHIN_S = 4.0
 #: Seconds that are left after a second request to stop.
 _HURRY_S = 0.5
+
+#: `up` then announces itself although a process does not answer, and names that one.
+_ANSWER_WITHIN_S = 60.0
 
 #: A server's first start may fail for a passing reason, like an overloaded machine.
 _SERVER_TRIES = 3
@@ -51,6 +56,9 @@ class Supervisor:
         self._migration: MigrationThread | None = None
         self._servers = self._children(plan.servers)
         self._processes = self._children(plan.processes)
+        addresses = {line.name: line.url for line in plan.processes if line.url is not None}
+        self._health = HealthWatch(addresses, nonce=plan.environment.get(NONCE, ""), report=report)
+        self._started_at = time.monotonic()
         self._changed = False
         self._came_up: set[str] = set()
         #: The content of services.json.
@@ -58,13 +66,19 @@ class Supervisor:
 
     @property
     def complete(self) -> bool:
-        """Return whether every server came up, the record is migrated and every process has been started."""
+        """Return whether every server came up, the record is migrated, and every process was started and answers."""
         migrated = self._migration is not None and self._migration.over.is_set()
         return (
             self._came_up == {server.line.name for server in self._servers}
             and (migrated or self.services.database_url is None)
             and all(child.started for child in self._processes)
+            and (not self.unanswered or time.monotonic() - self._started_at > _ANSWER_WITHIN_S)
         )
+
+    @property
+    def unanswered(self) -> list[str]:
+        """Return the processes whose health route does not answer."""
+        return self._health.missing
 
     def tick(self) -> None:
         """Start, restart and report what is due now.
@@ -79,6 +93,7 @@ class Supervisor:
         self._take_addresses()
         met = self._met_needs()
         for child in self._processes:
+            child.answers = child.line.name not in self.unanswered
             if child.line.needs <= met:
                 self._changed |= child.tick(self._environment)
         if self._changed:
@@ -99,6 +114,7 @@ class Supervisor:
             self._wait_for(children, deadline=started_at + within_s, requests=requests)
         for child in self._all:
             child.kill()
+        self._health.close()
         self._lifeline.cut()
         self._lock.record({})
         write_services(self._plan.home, self.services.model_copy(update={"pids": {}}))

@@ -1,5 +1,7 @@
 """Run the web process."""
 
+from contextlib import closing
+
 import uvicorn
 
 from config.alerts import load_alerts
@@ -18,6 +20,7 @@ from pipeline.queues.dispatcher import Dispatcher
 from pipeline.queues.queue import ExecutionQueue
 from pipeline.queues.redis_server import connect
 from pipeline.startup.http_server import server_settings
+from pipeline.startup.listening import listening_socket
 from pipeline.store.record import Record
 
 # Requests that wait for an outcome, and event streams, do not keep the process from ending.
@@ -29,6 +32,7 @@ def serve(settings: Settings, executors: Executors, *, host: str, port: int) -> 
 
     Raises:
         ConfigInvalid: an address or the API token is missing, or alerts.toml is wrong.
+        NotPossible: the port is taken.
     """
     if settings.database_url is None or settings.redis_url is None or settings.api_token is None:
         message = "the web process needs DATABASE_URL, REDIS_URL and TRADEWIRE_API_TOKEN; `tradewire up` sets all three"
@@ -52,10 +56,10 @@ def serve(settings: Settings, executors: Executors, *, host: str, port: int) -> 
     )
     keeper_watch.start()
     try:
-        limits = server_settings()
-        uvicorn.run(
-            make_app(context, host=host), host=host, port=port, timeout_graceful_shutdown=_LEAVE_WITHIN_S, **limits
-        )
+        with closing(listening_socket(host, port)) as listener:
+            app = make_app(context, host=host)
+            config = uvicorn.Config(app, timeout_graceful_shutdown=_LEAVE_WITHIN_S, **server_settings())
+            uvicorn.Server(config).run(sockets=[listener])
     finally:
         keeper_watch.close()
         readiness.close()

@@ -38,7 +38,7 @@ def tradewire(argo: Core, monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def run(*arguments: str) -> str:
         result = CliRunner().invoke(app, list(arguments), catch_exceptions=False, standalone_mode=False)
-        return result.output
+        return result.stdout
 
     return run
 

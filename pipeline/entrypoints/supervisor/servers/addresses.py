@@ -1,11 +1,10 @@
-"""Find free ports on the loopback address, and reserve them against other processes that search at the same time."""
+"""Find free ports on the loopback address, and hold them against other processes."""
 
-import fcntl
-import os
+import contextlib
 import socket
-import tempfile
 from collections.abc import Collection
-from pathlib import Path
+
+from pipeline.startup.listening import may_share_port
 
 LOOPBACK = "127.0.0.1"
 
@@ -35,46 +34,58 @@ def free_port(wanted: int = 0, *, besides: Collection[int] = ()) -> int:
 
 
 class Reservations:
-    """Ports that this process has chosen for children that do not listen yet.
+    """Ports that this process has chosen for its children, and holds until it ends, however that ends.
 
-    Without a reservation two processes that start at once could choose the same port, and one child would never get it.
-    A reservation is a lock on a file named after the port; it ends with the process, however that ends.
+    On Linux each port is bound by a socket that never listens. Only sockets of the same user that ask for it can be
+    bound beside it, so no other process gets the port, neither before the child listens nor between two of its starts.
+    While the child does not listen, connections are refused.
     """
 
     def __init__(self) -> None:
-        self._locks: dict[int, int | None] = {}
+        self._held: dict[int, list[socket.socket]] = {}
 
-    def take(self, wanted: int) -> int:
+    def take(self, wanted: int, *, bound: bool = True) -> int:
         """Reserve *wanted* if it is free, else the next free port above it; 0 is any free one.
+
+        A server that cannot share its port is not *bound* beforehand: only other `up`s leave such a port alone.
 
         Raises:
             OSError: There is no free port.
         """
-        taken = set(self._locks)
+        passed = set(self._held)
         while True:
-            port = free_port(wanted, besides=taken)
-            if self._lock(port):
+            port = free_port(wanted, besides=passed)
+            if self._hold(port, bound=bound):
                 return port
-            taken.add(port)
+            passed.add(port)
 
     def release(self) -> None:
         """Release all ports, as the end of the process does."""
-        for file in self._locks.values():
-            if file is not None:
-                os.close(file)
-        self._locks.clear()
+        for held in self._held.values():
+            _close(held)
+        self._held.clear()
 
-    def _lock(self, port: int) -> bool:
+    def _hold(self, port: int, *, bound: bool) -> bool:
+        held: list[socket.socket] = []
+        self._held[port] = held
+        if not may_share_port():
+            return True  # Another process may still take the port; then the child does not come up.
         try:
-            file = os.open(Path(tempfile.gettempdir()) / f"tradewire-port-{port}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+            # Two `up`s of one user could bind the same port. A name in the abstract namespace has one owner.
+            held.append(socket.socket(socket.AF_UNIX))
+            held[-1].bind(f"\0tradewire-port-{port}")
+            if bound:
+                held.append(socket.socket())
+                held[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+                held[-1].bind((LOOPBACK, port))
         except OSError:
-            # The file belongs to another user. It cannot be locked, so only the check that the port is free is left.
-            self._locks[port] = None
-            return True
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(file)
+            _close(held)
+            del self._held[port]
             return False
-        self._locks[port] = file
         return True
+
+
+def _close(held: list[socket.socket]) -> None:
+    for one in held:
+        with contextlib.suppress(OSError):
+            one.close()

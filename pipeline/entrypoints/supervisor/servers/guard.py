@@ -21,7 +21,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TextIO
+from typing import IO
 
 import structlog
 
@@ -33,6 +33,7 @@ from pipeline.entrypoints.supervisor.servers.valkey import Valkey
 from pipeline.entrypoints.supervisor.servers.wakeups import Wakeups
 from pipeline.model.errors import ConfigInvalid
 from pipeline.model.texts import printable
+from pipeline.startup.locks import open_lock
 
 log = structlog.get_logger(__name__)
 
@@ -59,7 +60,7 @@ class Guard:
     def run(self) -> int:
         """Run the server until it ends or a stop is requested; return the exit code."""
         self._plan.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with (self._plan.home / "guard.lock").open("w") as lock:
+        with open_lock(self._plan.home / "guard.lock") as lock:
             if not self._lock_home(lock):
                 return 0 if self._stopping else 1
             server = self._start()
@@ -71,7 +72,7 @@ class Guard:
                 self._stop(server)
                 self._plan.tidy()
 
-    def _lock_home(self, lock: TextIO) -> bool:
+    def _lock_home(self, lock: IO[str]) -> bool:
         deadline = time.monotonic() + _LOCK_WITHIN_S
         while not self._stopping:
             with contextlib.suppress(BlockingIOError):

@@ -1,10 +1,11 @@
 """`/health` and `/ready`: whether this process and its servers answer."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 
 from pipeline.entrypoints.doctor.findings import CheckStatus, findings_json, worst
 from pipeline.entrypoints.web.api.context import WebContext
+from pipeline.startup.listening import nonce_header
 
 
 def router(context: WebContext) -> APIRouter:
@@ -12,8 +13,9 @@ def router(context: WebContext) -> APIRouter:
     routes = APIRouter(tags=["health"])
 
     @routes.get("/health")
-    def health() -> dict[str, str]:
+    def health(response: Response) -> dict[str, str]:
         """Report that this process answers; `/ready` reports on everything else."""
+        response.headers.update(nonce_header())
         return {"status": "ok"}
 
     @routes.get("/ready", responses={503: {"description": "A part does not answer; the body names it."}})

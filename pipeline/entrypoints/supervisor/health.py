@@ -1,0 +1,62 @@
+"""Ask the servers that `up` started over HTTP, and believe only those that answer with the number of this `up`."""
+
+import contextlib
+import http.client
+import threading
+import time
+from collections.abc import Callable, Mapping
+from urllib.parse import urlsplit
+
+from pipeline.startup.listening import NONCE_HEADER
+
+_TIMEOUT_S = 1.0
+#: Until every server has answered, and from then on.
+_STARTING_S, _USUAL_S = 0.2, 5.0
+_REPEAT_AFTER_S = 60.0
+
+
+class HealthWatch:
+    """Asks the health routes of *addresses* (URL by name) in a thread of its own."""
+
+    def __init__(self, addresses: Mapping[str, str], *, nonce: str, report: Callable[[str], None]) -> None:
+        #: The servers whose last answer was that of this `up`.
+        self.answered: frozenset[str] = frozenset()
+        self._addresses = addresses
+        self._nonce = nonce
+        self._report = report
+        self._reported_at: dict[str, float] = {}
+        self._stop = threading.Event()
+        if addresses:
+            threading.Thread(target=self._run, name="health", daemon=True).start()
+
+    @property
+    def missing(self) -> list[str]:
+        """Return the servers that do not answer."""
+        return [name for name in self._addresses if name not in self.answered]
+
+    def close(self) -> None:
+        """End the thread."""
+        self._stop.set()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self.answered = frozenset(name for name, url in self._addresses.items() if self._is_ours(name, url))
+            self._stop.wait(_STARTING_S if self.missing else _USUAL_S)
+
+    def _is_ours(self, name: str, url: str) -> bool:
+        answers, nonce = _ask(url)
+        if answers and nonce != self._nonce:
+            now = time.monotonic()
+            if now - self._reported_at.get(name, float("-inf")) >= _REPEAT_AFTER_S:
+                self._reported_at[name] = now
+                self._report(f"{name}: ANOTHER program answers at {url}; stop this `up`, then start it again")
+        return answers and nonce == self._nonce
+
+
+def _ask(url: str) -> tuple[bool, str | None]:
+    with contextlib.closing(http.client.HTTPConnection(urlsplit(url).netloc, timeout=_TIMEOUT_S)) as connection:
+        try:
+            connection.request("GET", "/health")
+            return True, connection.getresponse().getheader(NONCE_HEADER)
+        except (OSError, http.client.HTTPException):
+            return False, None
