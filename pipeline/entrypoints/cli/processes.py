@@ -26,6 +26,7 @@ def up(
     ] = None,
     source: Annotated[str | None, typer.Option(help="The producer's source, or none.")] = None,
     without: Annotated[str, typer.Option(help="Processes not to run, separated by commas.")] = "",
+    user: Annotated[str | None, typer.Option(help="As root: the user of the embedded PostgreSQL.")] = None,
 ) -> None:
     """Run everything on this machine, and print the result of every signal."""
     from pipeline.entrypoints.cli.startup import check_before_up  # noqa: PLC0415
@@ -44,7 +45,9 @@ def up(
         echo(f"note: {problem}")
     names = [name for name in without.replace(" ", "").split(",") if name]
     gate = check_before_up(settings, executors)
-    raise typer.Exit(run_up(settings, feed=follow_feed, gate=gate, seconds=seconds, source=source, without=names))
+    raise typer.Exit(
+        run_up(settings, feed=follow_feed, gate=gate, seconds=seconds, source=source, without=names, user=user)
+    )
 
 
 def migrate() -> None:

@@ -45,8 +45,10 @@ class Plan:
     reservations: Reservations = field(default_factory=Reservations)
 
 
-def make_plan(settings: Settings, *, source: str | None, without: Sequence[str]) -> Plan:
+def make_plan(settings: Settings, *, source: str | None, without: Sequence[str], user: str | None = None) -> Plan:
     """Choose ports, token and processes. *source* overrules the settings; *without* names processes or groups.
+
+    The embedded PostgreSQL runs as *user* when this process is root's.
 
     Raises:
         ConfigInvalid: The executors file, the source or a name in *without* is wrong.
@@ -60,7 +62,7 @@ def make_plan(settings: Settings, *, source: str | None, without: Sequence[str])
     services = _services(settings, home, ports)
     return Plan(
         home=home,
-        servers=server_lines(str(home), valkey_port=ports.valkey, postgres=settings.database_url is None),
+        servers=server_lines(str(home), valkey_port=ports.valkey, postgres=settings.database_url is None, user=user),
         processes=leave_out(lines, without),
         environment=_environment(settings, home, source, services),
         services=services,
@@ -137,9 +139,9 @@ def _environment(settings: Settings, home: Path, source: str, services: Services
     inherited = {key: value for key, value in os.environ.items() if key != "PORT"}
     ours = {
         "PYTHONUNBUFFERED": "1",
+        NONCE: secrets.token_hex(8),
         "TRADEWIRE_HOME": str(home),
         **{variable(name): str(path) for name, path in _files(settings).items()},
-        NONCE: secrets.token_hex(8),
         "TRADEWIRE_SOURCE": source,
         # `up` recognises errors in the children's logs by their JSON.
         "TRADEWIRE_LOG": "json",

@@ -31,11 +31,15 @@ class ProcessLine:
     server: bool = False
 
 
-def server_lines(home: str, *, valkey_port: int | None, postgres: bool) -> list[ProcessLine]:
-    """Return the guards of the embedded servers; *valkey_port* is None when no Valkey is needed."""
+def server_lines(home: str, *, valkey_port: int | None, postgres: bool, user: str | None = None) -> list[ProcessLine]:
+    """Return the guards of the embedded servers; *valkey_port* is None when no Valkey is needed.
+
+    PostgreSQL runs as *user* when this process is root's.
+    """
     lines = []
     if postgres:
-        lines.append(_server("postgres", guard_command("postgres", "--home", f"{home}/postgres")))
+        flags = ["--home", f"{home}/postgres", *(["--user", user] if user else [])]
+        lines.append(_server("postgres", guard_command("postgres", *flags)))
     if valkey_port is not None:
         flags = ["--home", f"{home}/valkey", "--port", str(valkey_port)]
         lines.append(_server("valkey", guard_command("valkey", *flags)))
@@ -63,11 +67,11 @@ def process_lines(
             command=(sys.executable, "-m", "pipeline.entrypoints.rq_dashboard"),
             needs=frozenset({QUEUES}),
             environment={"PORT": str(dashboard_port)},
+            url=_url(dashboard_port),
         ),
     ]
     return lines
 
-            url=_url(dashboard_port),
 
 def leave_out(lines: Iterable[ProcessLine], names: Collection[str]) -> list[ProcessLine]:
     """Return *lines* without the processes or groups in *names*.
@@ -93,6 +97,7 @@ def _line(
     group: str | None = None,
     needs: frozenset[str] = frozenset(),
     environment: Mapping[str, str] | None = None,
+    url: str | None = None,
 ) -> ProcessLine:
     return ProcessLine(
         name=name,
@@ -102,14 +107,13 @@ def _line(
         environment=environment or {},
         url=url,
     )
-    url: str | None = None,
+
+
+def _url(port: int) -> str:
+    return f"http://{LOOPBACK}:{port}"
 
 
 def _no_such(name: str, known: Iterable[str]) -> str:
     near = get_close_matches(name, known, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
     return f"there is no process {name!r}; there are {', '.join(known)}{hint}"
-def _url(port: int) -> str:
-    return f"http://{LOOPBACK}:{port}"
-
-

@@ -19,6 +19,7 @@ from pipeline.entrypoints.supervisor.home_lock import HomeLock, lock_home
 from pipeline.entrypoints.supervisor.migration import Gate
 from pipeline.entrypoints.supervisor.plan import Plan, make_plan
 from pipeline.entrypoints.supervisor.servers.wakeups import Wakeups
+from pipeline.entrypoints.supervisor.servers.way import open_way
 from pipeline.entrypoints.supervisor.supervisor import ServerMissing, Supervisor
 
 log = structlog.get_logger(__name__)
@@ -37,6 +38,7 @@ def run_up(
     seconds: float | None = None,
     source: str | None = None,
     without: Sequence[str] = (),
+    user: str | None = None,
 ) -> int:
     """Run everything; return 0 after a requested stop, 1 when a server did not come up.
 
@@ -46,6 +48,8 @@ def run_up(
         gate: The check of the record before any process is started.
         seconds: Stop after this many seconds; None for a stop on SIGINT, SIGTERM or SIGHUP only.
         source: The producer's source in place of the environment's; `none` for no signals.
+        user: The user of the embedded PostgreSQL when this process is root's. Naming it allows to open the folders
+            above the home for it.
         without: Names of processes or of executors that are not run.
 
     Raises:
@@ -56,7 +60,9 @@ def run_up(
     with lock_home(settings.home.resolve()) as lock:
         for name in lock.end_leftovers():
             print_line(f"ended {name}, which was still running from an earlier `tradewire up`")
-        plan = make_plan(settings, source=source, without=without)
+        if settings.database_url is None:
+            open_way(settings.home.resolve(), user, say=print_line)
+        plan = make_plan(settings, source=source, without=without, user=user)
         _remember(plan)
         return supervise(plan, lock, wakeups, feed=feed, gate=gate, until=until)
 

