@@ -93,7 +93,8 @@ RETURNING order_id
 UPDATE canceled_order
 SET settled_at = clock_timestamp(),
     outcome = %(outcome)s,
-    restored_quantity = %(restored_quantity)s
+    restored_quantity = %(restored_quantity)s,
+    message = coalesce(%(message)s, message)
 WHERE order_id = %(order_id)s
     AND settled_at IS NULL
 RETURNING order_id

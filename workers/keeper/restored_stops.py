@@ -27,6 +27,8 @@ _BATCH = 20
 _PAUSES = Backoff(first_s=1.0, longest_s=60.0)
 #: A reading of less than was protected is believed after this long, and this long after our last fill in the symbol.
 _CONFIRMED_AFTER = timedelta(seconds=5)
+#: One answer that makes no sense may be followed by a good one.
+_UNREADABLE_LOOKS = 3
 #: The broker has not carried out a cancel that it does not even show as pending by then.
 _KEPT_AFTER = timedelta(seconds=60)
 
@@ -67,15 +69,16 @@ class RestoredStops:
         for canceled in self.record.all(_CanceledOrder, sql("canceled_orders", "unsettled"), key):
             try:
                 restored += self._settle(canceled)
-            except BrokerUnreadable as error:
-                self._not_restored(canceled, str(error))
-            except (BrokerUnavailable, BrokerRefusesAccount) as error:
+            except (BrokerUnavailable, BrokerUnreadable, BrokerRefusesAccount) as error:
                 log.debug("restore.failed", order_id=canceled.order_id, error=str(error))
                 self._look_again(canceled)
         return restored
 
     def _settle(self, canceled: _CanceledOrder) -> bool:
-        order = in_its_place(self.runtime.urgent, canceled.order_id)
+        try:
+            order = in_its_place(self.runtime.urgent, canceled.order_id)
+        except BrokerUnreadable as error:
+            return self._give_up(canceled, str(error))
         if order is None:
             # One answer proves nothing, since reads lag.
             return self._end(canceled, "vanished") if canceled.looks else self._look_again(canceled)
@@ -127,6 +130,13 @@ class RestoredStops:
         log.error("stop.not_restored", says=message, **self._facts(canceled))
         return self._look_again(canceled, outcome="not_restored", message=message)
 
+    def _give_up(self, canceled: _CanceledOrder, message: str) -> bool:
+        """Let a person know of an order whose terms cannot be read, so that no equal one can be placed."""
+        if canceled.looks < _UNREADABLE_LOOKS:
+            return self._look_again(canceled)
+        log.error("stop.not_restored", says=message, **self._facts(canceled))
+        return self._end(canceled, "not_restored", message=message)
+
     def _look_again(
         self,
         canceled: _CanceledOrder,
@@ -140,13 +150,20 @@ class RestoredStops:
             "pause": timedelta(seconds=_PAUSES.after(canceled.looks + 1)),
             "short": short,
             "outcome": outcome,
-            "message": None if message is None else storable(message)[:500],
+            "message": _short(message),
         }
         self.record.do(sql("canceled_orders", "look_again"), values)
         return False
 
-    def _end(self, canceled: _CanceledOrder, outcome: str, *, quantity: Decimal | None = None) -> bool:
-        values = {"order_id": canceled.order_id, "outcome": outcome, "restored_quantity": quantity}
+    def _end(
+        self, canceled: _CanceledOrder, outcome: str, *, quantity: Decimal | None = None, message: str | None = None
+    ) -> bool:
+        values = {
+            "order_id": canceled.order_id,
+            "outcome": outcome,
+            "restored_quantity": quantity,
+            "message": _short(message),
+        }
         self.record.do(sql("canceled_orders", "settle"), values)
         return False
 
@@ -157,6 +174,10 @@ class RestoredStops:
             "order_id": canceled.order_id,
             "client_order_id": canceled.client_order_id,
         }
+
+
+def _short(message: str | None) -> str | None:
+    return None if message is None else storable(message)[:500]
 
 
 def _taken(order: BrokerOrder, quantity: Decimal) -> Decimal:

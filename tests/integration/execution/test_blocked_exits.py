@@ -330,6 +330,13 @@ def test_a_forced_exit_cancels_an_order_that_cannot_be_read_by_its_id(core: Core
 
     assert status(core, stop) == "canceled"
     assert ours(core)[1:] == [("sell", "10", "filled")]
+    # Its terms are not known, so that a person has to place it again.
+    follow_ups(core)
+    for _ in range(4):
+        assert restore(core) == 0
+        later(core)
+    assert outcomes(core) == [("not_restored", True)]
+    assert [stop["id"] in subject for subject in alerts(core, foreign_orders)] == [True]
 
 
 def test_an_order_that_cannot_be_read_in_another_symbol_stays(core: Core) -> None:
