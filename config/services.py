@@ -9,7 +9,8 @@ from typing import Annotated
 import psutil
 from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, ValidationError
 
-from config.schema.settings import Settings, exchange_address, variable
+from config.schema.setting_values import exchange_address
+from config.schema.settings import Settings, variable
 from pipeline.model.errors import ConfigInvalid, Problem
 
 #: The name of the file below TRADEWIRE_HOME.

@@ -1,19 +1,16 @@
 """Read the environment and the file `.env` into one frozen `Settings`."""
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from config.schema.addresses import normal_address, normal_host
-from config.schema.broker_hosts import is_alpacas
 from config.schema.problems import Location, problems_of
+from config.schema.setting_values import database_address, delay, exchange_address, host_names, redis_address, token
 from pipeline.model.errors import ConfigInvalid, Problem
 
 PREFIX = "TRADEWIRE_"
@@ -30,58 +27,7 @@ BETWEEN_PROCESSES = frozenset(
     }
 )
 
-#: The fewest characters of the main token, with which a program may do everything.
-SHORTEST_TOKEN = 16
-
 _UNPREFIXED = ("DATABASE_URL", "REDIS_URL", "PORT")
-
-
-def _database_url(value: SecretStr) -> SecretStr:
-    if urlsplit(value.get_secret_value()).scheme not in {"postgresql", "postgres"}:
-        raise ValueError("an address that begins with postgresql:// is expected")
-    return value
-
-
-def _redis_url(value: SecretStr) -> SecretStr:
-    if urlsplit(value.get_secret_value()).scheme not in {"redis", "rediss", "unix"}:
-        raise ValueError("an address that begins with redis://, rediss:// or unix:// is expected")
-    return value
-
-
-def _token(value: SecretStr) -> SecretStr:
-    if len(value.get_secret_value()) < SHORTEST_TOKEN:
-        raise ValueError(f"at least {SHORTEST_TOKEN} characters are expected, since anybody may try to guess it")
-    # It is sent in an HTTP header, which cannot carry other characters.
-    if not re.fullmatch(r"[!-~]+", value.get_secret_value()):
-        raise ValueError("printable ASCII characters without spaces are expected")
-    return value
-
-
-def _hosts(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    names = {name.strip(): normal_host(name.strip().strip("[]")) for name in value.split(",") if name.strip()}
-    wrong = [name for name, host in names.items() if not host]
-    if wrong:
-        raise ValueError(f"names like tunnel.example.org, separated by commas, are expected, not {', '.join(wrong)}")
-    return tuple(names.values())
-
-
-def exchange_address(value: str) -> str:
-    """Return the address of a paper exchange in its normal form.
-
-    Raises:
-        ValueError: it is not an API address, or it is a broker's.
-    """
-    if is_alpacas(value):
-        raise ValueError("a broker's address is never tradewire's paper exchange; use one like http://127.0.0.1:8100")
-    return normal_address(value)
-
-
-def _delay(value: float) -> float:
-    if not 0 < value < float("inf"):
-        raise ValueError("a number of seconds above 0 is expected")
-    return value
 
 
 class Settings(BaseSettings):
@@ -96,12 +42,12 @@ class Settings(BaseSettings):
         use_attribute_docstrings=True,
     )
 
-    database_url: Annotated[SecretStr, AfterValidator(_database_url)] | None = Field(
+    database_url: Annotated[SecretStr, AfterValidator(database_address)] | None = Field(
         default=None, validation_alias="DATABASE_URL"
     )
     """The PostgreSQL database of the record: postgresql://user:password@host:port/name. Default: embedded."""
 
-    redis_url: Annotated[SecretStr, AfterValidator(_redis_url)] | None = Field(
+    redis_url: Annotated[SecretStr, AfterValidator(redis_address)] | None = Field(
         default=None, validation_alias="REDIS_URL"
     )
     """The Redis or Valkey server of the queues: redis://host:port/number. Default: embedded."""
@@ -121,14 +67,14 @@ class Settings(BaseSettings):
     home: Path = Path(".tradewire")
     """The folder of the embedded servers and of services.json. Default: .tradewire."""
 
-    api_token: Annotated[SecretStr, AfterValidator(_token)] | None = None
+    api_token: Annotated[SecretStr, AfterValidator(token)] | None = None
     """The token of HTTP requests, and the password of rq-dashboard. Default: `up` creates one."""
 
     api_rate: Annotated[int, Field(ge=1, le=1_000_000)] = 6000
     """HTTP requests that each token may send in a minute. Signals are counted separately, up to ten times this number.
     Default: 6000."""
 
-    allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_hosts)] = ()
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(host_names)] = ()
     """The names by which browsers, webhooks and tunnels reach a server of ours, separated by commas, without ports.
     This machine's own names and the address that a server listens on need not be listed. Default: none."""
 
@@ -141,7 +87,7 @@ class Settings(BaseSettings):
     exchange_url: Annotated[str, AfterValidator(exchange_address)] | None = None
     """The address of the paper exchange, for executors without base_url. Default: the exchange that `up` started."""
 
-    exchange_token: Annotated[SecretStr, AfterValidator(_token)] | None = None
+    exchange_token: Annotated[SecretStr, AfterValidator(token)] | None = None
     """The token of the paper exchange's admin routes, with which tests and drills control it. Default: `up` creates
     one, and `tradewire exchange` shows the one that it creates."""
 
@@ -151,7 +97,7 @@ class Settings(BaseSettings):
     source_file: str | None = None
     """The path that the source `file` reads, or - for standard input. Default: none."""
 
-    cadence_s: Annotated[float, AfterValidator(_delay)] = 5.0
+    cadence_s: Annotated[float, AfterValidator(delay)] = 5.0
     """Seconds from one bar of the paper exchange to the next, above 0. Default: 5."""
 
     delivery: Literal["queue", "direct"] = "queue"
@@ -162,7 +108,7 @@ class Settings(BaseSettings):
     """The behaviour of the producer while Redis stays away: it waits (off), or executes signals itself (direct).
     Default: off."""
 
-    fallback_after_s: Annotated[float, AfterValidator(_delay)] = 30.0
+    fallback_after_s: Annotated[float, AfterValidator(delay)] = 30.0
     """Seconds for which Redis is away before the fallback begins, above 0. Default: 30."""
 
     _env_file: Path | None = PrivateAttr(default=None)

@@ -8,7 +8,7 @@ The faults, and where they are worked around:
 - it writes descriptions, exceptions, results and names into its pages and scripts unescaped: `rq_dashboard_pages.py`;
 - with JSON jobs its workers page fails while a worker is busy, as do jobs with dependencies: `_Worker`, `_Job`;
 - compacting loses jobs when it is interrupted, and fails on an empty queue: `_Queue.compact`;
-- a missing job, a key that RQ did not write or an unreachable Redis is an error 500, or a page with status 200:
+- a missing job, a key that RQ did not write or an unreachable Redis is an error 500 or a page with status 200:
   `_answer_errors`, `_Queue.all`, `_Worker.find_by_key`;
 - it opens a Redis connection per request, with redis-py's retries of almost a minute: `_connection`;
 - it imports `six` without depending on it: tradewire depends on it.
@@ -167,9 +167,7 @@ def _patch_dashboard(connection: Redis) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Serve the dashboard until SIGTERM; return 2 when the settings do not allow it."""
-    parser = argparse.ArgumentParser(
-        prog="python -m pipeline.entrypoints.rq_dashboard", description="Serve rq-dashboard."
-    )
+    parser = argparse.ArgumentParser("python -m pipeline.entrypoints.rq_dashboard", description="Serve rq-dashboard.")
     parser.add_argument("--port", type=int, help=f"default: $PORT, else {PORT}")
     options = parser.parse_args(arguments)
     watch_lifeline()
@@ -208,10 +206,9 @@ def _connection(redis_url: str) -> Redis:
 
 
 def _require_login(token: str, guesses: Guesses) -> Response | None:
-    login, address = request.authorization, request.remote_addr
-    if login is None:
+    if (login := request.authorization) is None:
         return _ask_for_login()
-    user, password = login.username or "", login.password or ""
+    user, password, address = login.username or "", login.password or "", request.remote_addr
     wait = guesses.wait_s(address, f"{user}:{password}")
     if wait is not None:
         return Response("There were too many wrong passwords: wait.\n", 429, {"Retry-After": str(round(wait) + 1)})

@@ -54,6 +54,7 @@ def serve(
     port: int,
     home: Path,
     token: str,
+    hosts: Iterable[str] = (),
     cadence_s: float = 5.0,
     clock: str = "always_open",
     bars: bool = True,
@@ -62,7 +63,7 @@ def serve(
 ) -> None:
     """Serve until SIGTERM or SIGINT, then return within a second; *on_ready* gets the URL once requests are served.
 
-    *token* opens the admin routes.
+    *token* opens the admin routes. *hosts* are further names by which clients reach the exchange.
 
     Raises:
         NotPossible: The port is taken, another exchange runs in *home*, or the journal cannot be written.
@@ -76,7 +77,7 @@ def serve(
             tape=Tape(load_bars()) if bars else None,
             cadence_s=cadence_s,
         )
-        app = build_app(runtime, token=token, hosts=[host])
+        app = build_app(runtime, token=token, hosts=[host, *hosts])
         _Server(runtime, app, url, on_ready).run(sockets=[listener])
         if runtime.failure is not None:
             raise NotPossible(f"the exchange's journal in {home} cannot be written: {runtime.failure}")

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from psycopg import Connection
 from psycopg.rows import DictRow
@@ -142,9 +143,11 @@ class PreTradeCheck:
         ids = [ask_to_cancel(self.record, self.runtime.urgent, order_id) for order_id in hold.cancel]
         if hold.cancel_foreign:
             self.runtime.open_orders.forget()
-        key = {"executor_id": claimed.executor_id, "execution_id": claimed.execution_id}
-        urgent = self.runtime.urgent
-        foreign = [cancel_foreign(self.record, urgent, order, **key) for order in hold.cancel_foreign]
+        cancel = partial(
+            cancel_foreign, self.record, self.runtime.urgent, executor_id=claimed.executor_id,
+            execution_id=claimed.execution_id,
+        )  # fmt: skip
+        foreign = [cancel(order) for order in hold.cancel_foreign]
         ids += [each.request_id for each in foreign]
         reason = with_request_id(hold.reason, " ".join(filter(None, ids)))
         wait = min((each.wait for each in foreign), default=hold.wait)

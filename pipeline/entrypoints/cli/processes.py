@@ -154,6 +154,7 @@ def exchange(
         port=port,
         home=settings.home,
         token=token,
+        hosts=settings.allowed_hosts,
         cadence_s=settings.cadence_s,
         clock="real" if clock == "real" else "always_open",
         bars=bars,
