@@ -1,7 +1,7 @@
 -- A canceled order is looked at until it is known what became of it, and its cancel is asked for again, both with growing
 -- pauses.
 ALTER TABLE canceled_order
-    -- How often its exit has found it open.
+    -- How often an exit has found it open.
     ADD COLUMN seen_open integer NOT NULL DEFAULT 1,
     -- How often it was looked at since its cancel was last asked for, and the time of the next look.
     ADD COLUMN looks integer NOT NULL DEFAULT 0,
