@@ -8,13 +8,24 @@ from typing import Any
 from config.logs import masked
 from config.schema.settings import Settings
 
+_UNKNOWN = "mode unknown"
+
 
 def name_accounts(settings: Settings, names: Iterable[str] | None = None) -> None:
     """Print home, accounts and modes to standard error. *names* are the accounts; None for all of the file."""
-    tables = _tables(settings)
-    chosen = tables if names is None else names
-    accounts = ", ".join(f"{name} ({_mode(tables, name)})" for name in chosen) or "no account"
+    known = modes(settings)
+    chosen = known if names is None else names
+    accounts = ", ".join(f"{name} ({known.get(name, _UNKNOWN)})" for name in chosen) or "no account"
     sys.stderr.write(f"{_place(settings)}: {accounts}\n")
+
+
+def modes(settings: Settings) -> dict[str, str]:
+    """Return the mode of each account of the file, which may be wrong in other parts."""
+    tables = _tables(settings)
+    return {
+        name: str(table.get("mode", _UNKNOWN)) if isinstance(table, dict) else _UNKNOWN
+        for name, table in tables.items()
+    }
 
 
 def _place(settings: Settings) -> str:
@@ -32,9 +43,3 @@ def _tables(settings: Settings) -> Mapping[str, Any]:
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError):
         return {}
     return tables if isinstance(tables, dict) else {}
-
-
-def _mode(tables: Mapping[str, Any], name: str) -> str:
-    table = tables.get(name)
-    mode = table.get("mode") if isinstance(table, dict) else None
-    return str(mode) if mode is not None else "mode unknown"

@@ -8,6 +8,7 @@ import typer
 
 from pipeline.entrypoints.cli import (
     alerts,
+    backups,
     baseline,
     config,
     dead,
@@ -15,6 +16,7 @@ from pipeline.entrypoints.cli import (
     drill,
     executions,
     flatten,
+    homes,
     init,
     mcp,
     probe,
@@ -47,7 +49,8 @@ app.add_typer(webhook.app, name="webhook")
 app.add_typer(token.app, name="token")
 # In the order of the help.
 _COMMANDS: tuple[Callable[..., None], ...] = (
-    *(init.init, processes.up, processes.migrate, processes.produce, processes.work, processes.keep, processes.serve),
+    *(init.init, processes.up, homes.status, homes.down, homes.reset, backups.backup, backups.restore),
+    *(processes.migrate, processes.produce, processes.work, processes.keep, processes.serve),
     *(processes.exchange, executions.executions, executions.why, report.report, reasons.reasons, doctor.doctor),
     *(tail.tail, top.top, probe.probe, settings.end, baseline.baseline, drill.drill),
     *(switches.pause, switches.resume, switches.reduce, switches.halt, flatten.flatten, mcp.mcp),

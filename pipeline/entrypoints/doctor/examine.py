@@ -19,6 +19,7 @@ from pipeline.entrypoints.doctor.disk import check_disks
 from pipeline.entrypoints.doctor.findings import CheckResult, CheckStatus, critical, no_address
 from pipeline.entrypoints.doctor.open_orders import check_open_orders
 from pipeline.entrypoints.doctor.processes import check_keeper_lag, check_processes, check_releases
+from pipeline.entrypoints.doctor.restores import check_restore
 from pipeline.entrypoints.doctor.servers import check_postgres, check_queues, check_redis
 from pipeline.entrypoints.doctor.settings import check_removed_executors, check_settings
 from pipeline.entrypoints.doctor.switches import check_switches
@@ -67,6 +68,7 @@ def _check_record(record: Record, executors: Mapping[str, ExecutorSettings], clo
     yield check_releases(record)
     yield check_settings(record, executors)
     yield from check_removed_executors(record, executors)
+    yield check_restore(record, executors)
     yield from check_switches(record, executors)
     yield from check_work(record, executors)
     yield from check_open_orders(record, executors)

@@ -70,7 +70,7 @@ class Postgres:
             ConfigInvalid: The wheel is missing, or PostgreSQL's user does not exist or cannot reach the cluster.
         """
         programs = postgres_programs()
-        account = postgres_account(self.user)
+        account = postgres_account(self.user or self._owner())
         self._let_through(programs, account)
         if end_leftovers(self.cluster, "postgres", stop_signal=self.stop_signal):
             log.warning("leftover.ended", server=self.name)
@@ -104,6 +104,13 @@ class Postgres:
         if folder != self.cluster:
             with contextlib.suppress(OSError):
                 folder.rmdir()
+
+    def _owner(self) -> str | None:
+        """Return the user whom an earlier start gave the cluster; None without one with a name."""
+        try:
+            return self.cluster.owner() if self.cluster.stat().st_uid != 0 else None
+        except (FileNotFoundError, KeyError):
+            return None
 
     def _let_through(self, programs: Path, account: UnixAccount | None) -> None:
         closed = closed_folders(account, [self.cluster, programs / "postgres"])

@@ -1,0 +1,71 @@
+"""The commands `backup` and `restore`."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from config.schema.settings import Settings
+from pipeline.entrypoints.cli.options import ByMachine
+from pipeline.entrypoints.supervisor.backups import read_backup, replace_embedded, write_backup
+from pipeline.entrypoints.supervisor.offline import has_cluster, offline_postgres
+from pipeline.model.errors import NotPossible
+from pipeline.startup.acting import name_accounts
+from pipeline.startup.arguments import me
+from pipeline.startup.context import database_url, settings_for_a_person
+from pipeline.store.processes import living_processes
+from pipeline.store.record import Record
+
+File = Annotated[Path, typer.Argument(metavar="FILE", help="The file of the backup.", dir_okay=False)]
+
+
+def backup(file: File) -> None:
+    """Write the whole record into a new FILE. It needs no pause: signals and orders go on."""
+    settings = settings_for_a_person("backup", anywhere=True)
+    name_accounts(settings)
+    with _record(settings) as url:
+        write_backup(url, file)
+    typer.echo(f"wrote {file}: {file.stat().st_size / 1e6:.1f} MB")
+
+
+def restore(file: File, *, by: ByMachine = None) -> None:
+    """Read the record from FILE, while no process runs. The embedded server keeps the replaced one."""
+    settings = settings_for_a_person("restore")
+    name_accounts(settings)
+    if not file.is_file():
+        raise NotPossible(f"there is no file {file}")
+    if _is_own_server(settings):
+        url = database_url(settings)
+        _refuse_running(url)
+        read_backup(url, file, by=by or me())
+    else:
+        with offline_postgres(settings.home.resolve()) as url:
+            kept = replace_embedded(url, file, by=by or me())
+        typer.echo(f"the replaced record is kept as the database {kept}")
+    typer.echo("restored. It lacks everything since the backup: check positions and open orders at each broker.")
+    typer.echo("`tradewire doctor` warns until a keeper has read the open orders of every account.")
+
+
+@contextmanager
+def _record(settings: Settings) -> Iterator[str]:
+    if settings.database_url is None and has_cluster(settings.home):
+        with offline_postgres(settings.home.resolve()) as url:
+            yield url
+    else:
+        yield database_url(settings)
+
+
+def _is_own_server(settings: Settings) -> bool:
+    return settings.environment().get("DATABASE_URL") is not None
+
+
+def _refuse_running(url: str) -> None:
+    with Record(url, connections=1, retry_for_s=3.0) as record:
+        try:
+            running = record.run(living_processes)
+        except NotPossible:
+            return  # The database is empty.
+    if running:
+        raise NotPossible(f"processes still run: {', '.join(map(str, running))}")

@@ -1,0 +1,136 @@
+"""The commands that act on a home as a whole: status, down, reset."""
+
+import json
+import os
+import signal
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Any
+
+import psutil
+import typer
+
+from config.places import located_settings
+from config.schema.settings import Settings
+from config.services import UP, effective, running_services
+from config.started_homes import started_homes
+from pipeline.entrypoints.cli.options import AsJson
+from pipeline.entrypoints.supervisor.offline import has_cluster, offline_postgres
+from pipeline.entrypoints.supervisor.reset import set_aside
+from pipeline.entrypoints.supervisor.servers.orphans import wait_until_gone
+from pipeline.model.errors import ConfigInvalid, NotPossible, Problem, RecordUnavailable
+from pipeline.operations.unwatched import unwatched
+from pipeline.startup.acting import modes, name_accounts
+from pipeline.startup.context import settings_for_a_person
+from pipeline.store.record import Record
+
+#: `up` promises to end within 5 s; on a busy machine it takes longer.
+_DOWN_WITHIN_S = 30.0
+
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+
+
+def status(*, as_json: AsJson = False) -> None:
+    """Show every home of yours, and what runs there: exit 0 when one runs, 1 when none does."""
+    homes = [_status(home) for home in _homes()]
+    if as_json:
+        typer.echo(json.dumps({"homes": homes}, indent=2))
+    for one in [] if as_json else homes:
+        runs = f"runs (pid {one['pid']}), {one['web_url']}" if one["running"] else "does not run"
+        accounts = ", ".join(f"{each['executor_id']} ({each['mode']})" for each in one["accounts"])
+        typer.echo(f"{one['home']}: {runs}\n  {one['executors']}: {accounts or 'no account'}")
+    if not homes and not as_json:
+        typer.echo("no home: nothing was started yet")
+    raise typer.Exit(0 if any(one["running"] for one in homes) else 1)
+
+
+def down(*, yes: Yes = False) -> None:
+    """Stop a running `tradewire up`, after showing the open orders and positions that are then not watched."""
+    settings = settings_for_a_person("down", anywhere=True)
+    services = running_services(settings.home)
+    if services is None:
+        raise NotPossible(f"no `tradewire up` runs in {settings.home.absolute()}")
+    name_accounts(settings)
+    url = settings.database_url
+    _ask("Stop it?", _left(url.get_secret_value() if url else None), yes=yes)
+    process = psutil.Process(services.pids[UP])
+    os.kill(process.pid, signal.SIGTERM)
+    if wait_until_gone([process], within_s=_DOWN_WITHIN_S):
+        raise NotPossible(f"`tradewire up` (pid {process.pid}) still runs after {_DOWN_WITHIN_S:g} s")
+    typer.echo("stopped")
+
+
+def reset(*, yes: Yes = False) -> None:
+    """Start over with an empty record and paper exchange. Everything of before is kept in a folder of the home."""
+    settings = settings_for_a_person("reset")
+    if settings.environment().get("DATABASE_URL") is not None:
+        message = "names a server of your own, whose record `reset` does not remove: create another database there"
+        raise ConfigInvalid([Problem(key="DATABASE_URL", message=message)])
+    home = settings.home.resolve()
+    name_accounts(settings)
+    _ask("Start over?", _left_in(home), yes=yes)
+    typer.echo(f"kept in {set_aside(home)}")
+
+
+def _homes() -> list[Path]:
+    try:
+        here = located_settings(anywhere=True).home.absolute()
+    except ConfigInvalid:
+        return started_homes()  # Several run, and they are listed.
+    return list(dict.fromkeys([here, *started_homes()])) if here.is_dir() else started_homes()
+
+
+def _status(home: Path) -> dict[str, Any]:
+    settings, running = _of(home), None
+    with suppress(ConfigInvalid):
+        running = running_services(home)
+    return {
+        "home": str(home),
+        "running": running is not None,
+        "pid": running.pids[UP] if running else None,
+        "web_url": running.web_url if running else None,
+        "rq_dashboard_url": running.rq_dashboard_url if running else None,
+        "executors": str(settings.executors),
+        "accounts": [{"executor_id": name, "mode": mode} for name, mode in modes(settings).items()],
+    }
+
+
+def _of(home: Path) -> Settings:
+    settings = Settings().with_paths({"home": home}, last_started=True)
+    with suppress(ConfigInvalid):
+        return effective(settings)
+    return settings
+
+
+def _left_in(home: Path) -> list[str]:
+    if not has_cluster(home):
+        return []
+    try:
+        with offline_postgres(home) as url:
+            return _left(url)
+    except NotPossible as error:
+        # A server that does not start is a reason to start over.
+        return [f"open orders and positions are unknown: {error}"]
+
+
+def _left(url: str | None) -> list[str]:
+    if url is None:
+        return ["open orders and positions are unknown: no address of PostgreSQL is known"]
+    try:
+        with Record(url, connections=1, retry_for_s=3.0) as record:
+            return unwatched(record)
+    except RecordUnavailable as error:
+        return [f"open orders and positions are unknown: {error}"]
+
+
+def _ask(question: str, left: list[str], *, yes: bool) -> None:
+    for line in left:
+        typer.echo(f"not watched any more: {line}")
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise ConfigInvalid([Problem(key="--yes", message="is missing: there is no terminal to ask on")])
+    if not typer.confirm(question):
+        typer.echo("nothing was changed")
+        raise typer.Exit(1)

@@ -1,0 +1,146 @@
+"""Write the record into a file and read it back, with PostgreSQL's own pg_dump and pg_restore."""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+from psycopg import pq, sql
+
+from pipeline.entrypoints.supervisor.servers.binaries import postgres_programs
+from pipeline.entrypoints.supervisor.servers.postgres import DATABASE
+from pipeline.model.errors import ConfigInvalid, NotPossible, RecordUnavailable
+from pipeline.store.migrate import migrate
+from pipeline.store.record import Record
+from pipeline.store.statements import sql as statement
+
+#: The database into which a backup is read before it takes the place of the record.
+_RESTORED = f"{DATABASE}_restored"
+
+
+def write_backup(url: str, file: Path) -> None:
+    """Write the record at *url* into the new *file*, which only its owner can read.
+
+    Raises:
+        NotPossible: The file exists or cannot be written, or pg_dump refuses.
+    """
+    if file.exists():
+        raise NotPossible(f"{file} exists: a backup never replaces a file")
+    # It gets its name when it is complete.
+    unfinished = file.with_name(f".{file.name}.unfinished")
+    try:
+        unfinished.unlink(missing_ok=True)
+        unfinished.touch(mode=0o600)
+        flags = ("--format=custom", "--no-owner", "--no-privileges", f"--file={unfinished}")
+        _run("pg_dump", url, *flags)
+        os.link(unfinished, file)
+    except OSError as error:
+        raise NotPossible(f"{file} cannot be written: {error.strerror}") from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def read_backup(url: str, file: Path, *, by: str) -> None:
+    """Read *file* into the empty database at *url*, bring the schema up to date, and note the restore in the record.
+
+    Raises:
+        NotPossible: The database is not empty, or the file is not a backup.
+        RecordUnavailable: PostgreSQL is away.
+    """
+    if _has_record(url):
+        raise NotPossible("the database holds a record: a backup is only read into an empty one, so create another")
+    _run("pg_restore", url, "--list", str(file))
+    database = psycopg.conninfo.conninfo_to_dict(url)["dbname"]
+    flags = ("--no-owner", "--no-privileges", "--single-transaction", "--exit-on-error", f"--dbname={database}")
+    _run("pg_restore", url, *flags, str(file))
+    migrate(url)
+    with Record(url, connections=1, retry_for_s=3.0) as record:
+        record.do(statement("restores", "note"), {"by": by, "file_name": file.name})
+
+
+def replace_embedded(url: str, file: Path, *, by: str) -> str:
+    """Read *file* in place of the embedded record at *url*; return the name under which the replaced database is kept.
+
+    Raises:
+        NotPossible: The file is not a backup; the record is unchanged.
+        RecordUnavailable: PostgreSQL is away; the record is unchanged.
+    """
+    kept = f"{DATABASE}_until_{datetime.now(UTC):%Y%m%dt%H%M%S}"
+    with psycopg.connect(_with_database(url, "postgres"), autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(_RESTORED)))
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(_RESTORED)))
+        read_backup(_with_database(url, _RESTORED), file, by=by)
+        rename = sql.SQL("ALTER DATABASE {} RENAME TO {}")
+        # Both or neither: without a record, the next start would create an empty one.
+        with connection.transaction():
+            connection.execute(rename.format(sql.Identifier(DATABASE), sql.Identifier(kept)))
+            connection.execute(rename.format(sql.Identifier(_RESTORED), sql.Identifier(DATABASE)))
+    return kept
+
+
+def _has_record(url: str) -> bool:
+    with _connected(url) as connection:
+        return connection.execute("SELECT to_regclass('migration') IS NOT NULL").fetchone() == (True,)
+
+
+def _run(program: str, url: str, *arguments: str) -> None:
+    # Every user of the machine can read arguments: the address, with its password, goes into the environment.
+    options = pq.Conninfo.parse(url.encode())
+    address = {one.envvar.decode(): one.val.decode() for one in options if one.envvar and one.val}
+    try:
+        done = subprocess.run(
+            [_program(program, url), *arguments],
+            check=False,
+            capture_output=True,
+            text=True,
+            env={**os.environ, **address},
+        )
+    except OSError as error:
+        raise NotPossible(f"{program} cannot be started: {error.strerror}") from error
+    if done.returncode != 0:
+        lines = done.stderr.strip().splitlines()
+        raise NotPossible(f"{program} refuses: {lines[0] if lines else f'exit code {done.returncode}'}")
+
+
+def _program(name: str, url: str) -> str:
+    """Return the program of the oldest release that is not older than the server, which refuses an older one."""
+    embedded = None
+    with suppress(ConfigInvalid):
+        embedded = str(postgres_programs() / name)
+    found = [(_release(path), path) for path in (shutil.which(name), embedded) if path is not None]
+    server = _server_release(url)
+    fit = [each for each in found if each[0] >= server]
+    if not fit:
+        had = ", ".join(f"{path} is of release {release}" for release, path in found) or "there is none"
+        raise NotPossible(f"this PostgreSQL {server} needs a {name} of its release on the PATH; {had}")
+    return min(fit)[1]
+
+
+def _release(program: str) -> int:
+    shown = subprocess.run([program, "--version"], check=False, capture_output=True, text=True).stdout
+    number = re.search(r"\d+", shown)
+    return int(number[0]) if number else 0
+
+
+def _server_release(url: str) -> int:
+    with _connected(url) as connection:
+        return connection.info.server_version // 10_000
+
+
+@contextmanager
+def _connected(url: str) -> Iterator[psycopg.Connection]:
+    try:
+        with psycopg.connect(url, connect_timeout=5) as connection:
+            yield connection
+    except psycopg.OperationalError as error:
+        raise RecordUnavailable(f"PostgreSQL cannot be reached: {str(error).splitlines()[0]}") from None
+
+
+def _with_database(url: str, name: str) -> str:
+    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))

@@ -1,0 +1,53 @@
+"""Use the embedded PostgreSQL of a home while no `up` runs there."""
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipeline.entrypoints.supervisor.home_lock import lock_home
+from pipeline.entrypoints.supervisor.logs import open_log
+from pipeline.entrypoints.supervisor.servers.spawn import LIFELINE, Lifeline, guard_command
+from pipeline.model.errors import NotPossible
+
+
+def has_cluster(home: Path) -> bool:
+    """Return whether an embedded PostgreSQL was set up in *home*."""
+    return (home / "postgres/cluster/PG_VERSION").exists()
+
+
+@contextmanager
+def offline_postgres(home: Path) -> Iterator[str]:
+    """Run the embedded PostgreSQL of *home* for the time of the block, in which no `up` can start; yield its URL.
+
+    Raises:
+        ConfigInvalid: An `up` runs there.
+        NotPossible: The server does not come up.
+    """
+    with lock_home(home) as lock:
+        lock.end_leftovers()
+        lifeline = Lifeline.make()
+        log_path = open_log(home / "logs", "postgres")
+        with log_path.open("ab") as log:
+            guard = subprocess.Popen(
+                guard_command("postgres", "--home", str(home / "postgres")),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env={**os.environ, LIFELINE: str(lifeline.given)},
+                pass_fds=[lifeline.given],
+                start_new_session=True,
+            )
+        try:
+            assert guard.stdout is not None
+            ready = guard.stdout.readline()
+            if not ready:
+                raise NotPossible(f"the embedded PostgreSQL of {home} does not come up; see {log_path}")
+            yield str(json.loads(ready)["url"])
+        finally:
+            guard.terminate()
+            guard.communicate()
+            lifeline.cut()

@@ -1,0 +1,45 @@
+"""List what no process of ours watches once everything is stopped: open orders and positions."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from pipeline.store.record import Record
+from pipeline.store.statements import sql
+
+
+@dataclass(frozen=True, kw_only=True)
+class _OpenOrder:
+    executor_id: str
+    client_order_id: str
+    order_id: str | None
+    symbol: str
+    side: str
+    quantity: Decimal
+    filled_quantity: Decimal
+
+    def __str__(self) -> str:
+        known = f"order {self.order_id}" if self.order_id else "perhaps an order"
+        filled = f"{self.filled_quantity.normalize():f}"
+        what = f"{self.side} {self.quantity.normalize():f} {self.symbol}, filled {filled}"
+        return f"{self.executor_id}: {known} ({self.client_order_id}): {what}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Position:
+    account_number: str
+    symbol: str
+    quantity: Decimal
+
+    def __str__(self) -> str:
+        return f"account {self.account_number}: position {self.quantity.normalize():f} {self.symbol}"
+
+
+def unwatched(record: Record) -> list[str]:
+    """Return each open order and each position in a few words.
+
+    Raises:
+        RecordUnavailable: PostgreSQL is away, or the database has no schema.
+    """
+    orders = record.all(_OpenOrder, sql("unwatched", "orders"), {})
+    positions = record.all(_Position, sql("unwatched", "positions"), {})
+    return [*map(str, orders), *map(str, positions)]
