@@ -3,6 +3,8 @@
 from decimal import Decimal
 from typing import Literal
 
+from pydantic import field_validator
+
 from config.schema.fields import Confidence, Section, Symbols, Word, Words
 
 Regime = Literal["TRENDING", "CONSOLIDATION", "VOLATILE", "UNKNOWN", "BULL", "BEAR", "CHOP", "CRISIS"]
@@ -13,6 +15,14 @@ class Route(Section):
 
     minimum_confidence: Confidence = Decimal(75)
     """The lowest confidence of an entry, in percent, 0 to 100. Default: 75."""
+
+    @field_validator("minimum_confidence")
+    @classmethod
+    def _percent(cls, value: Decimal) -> Decimal:
+        """Refuse what a signal's confidence is refused for: 0.75 may mean 75 %, and would let every entry pass."""
+        if 0 < value <= 1:
+            raise ValueError(f"is in percent, and {value} looks like a fraction: write {value * 100} for it")
+        return value
 
     symbols: Symbols | None = None
     """The only symbols whose entries are taken. BTC-USD and BTCUSD mean BTC/USD. Default: all."""

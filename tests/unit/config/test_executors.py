@@ -242,3 +242,19 @@ def test_another_process_finds_the_same_hash(tmp_path: Path, smallest: str) -> N
     )
 
     assert there.stdout.strip() == here
+
+
+@pytest.mark.parametrize("value", ["0.75", "1", "0.01"])
+def test_a_lowest_confidence_that_looks_like_a_fraction_is_refused(
+    smallest: str, faults_in: Faults, value: str
+) -> None:
+    faults = faults_in(f"{smallest}\n[executors.argo.route]\nminimum_confidence = {value}\n")
+
+    assert "looks like a fraction" in faults["executors.argo.route.minimum_confidence"]
+
+
+@pytest.mark.parametrize("value", ["0", "1.5", "100"])
+def test_a_lowest_confidence_in_percent_is_taken(tmp_path: Path, smallest: str, value: str) -> None:
+    loaded = load(tmp_path, f"{smallest}\n[executors.argo.route]\nminimum_confidence = {value}\n")
+
+    assert str(loaded["argo"].route.minimum_confidence) == value
