@@ -9,6 +9,7 @@ from dotenv import dotenv_values
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from config.schema.env_file import unreadable_lines
 from config.schema.problems import Location, problems_of
 from config.schema.setting_values import database_address, delay, exchange_address, host_names, redis_address, token
 from pipeline.model.errors import ConfigInvalid, Problem
@@ -160,11 +161,13 @@ def readable_settings(env_file: str | Path | None = ".env") -> tuple[Settings, l
     This is for checks that go on to find further problems. Processes use `load_settings`.
     """
     path = Path(env_file).absolute() if env_file is not None else None
-    problems: list[Problem] = []
+    problems = unreadable_lines(path) if path is not None else []
+    if problems:
+        path = None
     try:
         settings = Settings(_env_file=path)
     except ValidationError as error:
-        problems = problems_of(error, key=_variable_at, describe=_meaning_at, secret=_is_secret)
+        problems += problems_of(error, key=_variable_at, describe=_meaning_at, secret=_is_secret)
         wrong = {_field(fault["loc"]) for fault in error.errors(include_input=False)}
         defaults: dict[str, Any] = {field: Settings.model_fields[field].default for field in wrong}
         settings = Settings(_env_file=path, **defaults)

@@ -21,7 +21,7 @@ def parsed_toml(path: Path, *, named_by: str = "TRADEWIRE_EXECUTORS") -> dict[st
         ConfigInvalid: The file is missing, is not text or is not TOML; the message names the line.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"), parse_float=Decimal)
     except tomllib.TOMLDecodeError as error:
         message = f"is not TOML: {error}"
     except UnicodeDecodeError:

@@ -14,11 +14,11 @@ from typing import Any
 import structlog
 
 from config.schema.executor import Executors
-from config.schema.settings import Settings, executor_keys
+from config.schema.settings import Settings
 from pipeline.intake.intake import Intake
 from pipeline.intake.producer import Producer
-from pipeline.intake.source_reach import untraded_source_problems
-from pipeline.intake.sources.protocol import AlpacaKeys, SourceContext, open_source_by_name
+from pipeline.intake.source_reach import source_context, untraded_source_problems
+from pipeline.intake.sources.protocol import open_source_by_name
 from pipeline.model.errors import ConfigInvalid, Problem, QueueUnavailable, RecordUnavailable
 from pipeline.monitoring.heartbeats import Heartbeat
 from pipeline.queues.dispatcher import Dispatcher
@@ -112,7 +112,7 @@ def produce_for_ever(settings: Settings, executors: Executors, *, database_url: 
 
 
 def _producer(settings: Settings, executors: Executors, delivery: SignalDelivery) -> Producer:
-    source = open_source_by_name(settings.source, _context(settings))
+    source = open_source_by_name(settings.source, source_context(settings))
     for problem in untraded_source_problems(settings.source, executors):
         log.warning("source.never_traded", key=problem.key, why=problem.message)
     return Producer([source], deliver=delivery.deliver, refuse=delivery.refuse)
@@ -139,16 +139,6 @@ def _delivery(
     return SignalDelivery(
         intake, source=settings.source, dispatcher=dispatcher, direct=direct, direct_after_s=after
     ), direct
-
-
-def _context(settings: Settings) -> SourceContext:
-    keys = executor_keys(settings, "alpaca")
-    return SourceContext(
-        exchange_url=settings.exchange_url,
-        cadence_s=settings.cadence_s,
-        alpaca=None if keys is None else AlpacaKeys(key=keys[0], secret=keys[1]),
-        path=settings.source_file,
-    )
 
 
 def _health(producer: Producer) -> tuple[bool, dict[str, Any]]:

@@ -4,9 +4,33 @@ from collections.abc import Mapping
 
 from config.checks.reachability import unreachable_by
 from config.schema.executor import ExecutorSettings
+from config.schema.settings import Settings, executor_keys
 from pipeline.intake.routing import PRACTICE
-from pipeline.intake.sources.protocol import SourceContext, produced_by
-from pipeline.model.errors import Problem
+from pipeline.intake.sources.protocol import AlpacaKeys, SourceContext, open_source_by_name, produced_by
+from pipeline.model.errors import ConfigInvalid, Problem
+
+
+def source_context(settings: Settings) -> SourceContext:
+    """Return what a source is opened with."""
+    keys = executor_keys(settings, "alpaca")
+    return SourceContext(
+        exchange_url=settings.exchange_url,
+        cadence_s=settings.cadence_s,
+        alpaca=None if keys is None else AlpacaKeys(key=keys[0], secret=keys[1]),
+        path=settings.source_file,
+    )
+
+
+def source_problems(settings: Settings, source: str) -> list[Problem]:
+    """Return why *source* cannot be opened, before any process needs it."""
+    # The practice source reads the exchange, which `up` starts before it.
+    if source in ("none", PRACTICE):
+        return []
+    try:
+        open_source_by_name(source, source_context(settings)).close()
+    except ConfigInvalid as error:
+        return list(error.problems)
+    return []
 
 
 def untraded_source_problems(source: str, executors: Mapping[str, ExecutorSettings]) -> list[Problem]:

@@ -74,7 +74,7 @@ def names_of(settings: Settings, executor: str | None, *, every: bool) -> list[s
         ConfigInvalid: no executor of that name is in the file, or the file cannot be read.
     """
     try:
-        tables = tomllib.loads(settings.executors.read_text("utf-8")).get("executors", {})
+        tables = tomllib.loads(settings.executors.read_text("utf-8-sig")).get("executors", {})
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigInvalid([Problem(key="TRADEWIRE_EXECUTORS", message=f"{settings.executors}: {error}")]) from None
     # Neither of them would name no account, and both would contradict each other.
@@ -84,6 +84,16 @@ def names_of(settings: Settings, executor: str | None, *, every: bool) -> list[s
         message = f"{executor!r} is not in {settings.executors}; there is {', '.join(tables)}"
         raise ConfigInvalid([Problem(key="EXECUTOR", message=message)])
     return list(tables) if executor is None else [executor]
+
+
+def check_name(settings: Settings, executor: str | None) -> None:
+    """Refuse a filter by an executor that is not in the file. One that was removed is asked for only when it is found.
+
+    Raises:
+        ConfigInvalid: no executor of that name is in the file; it names those that are.
+    """
+    if executor is not None:
+        names_of(settings, executor, every=False)
 
 
 def me() -> str:

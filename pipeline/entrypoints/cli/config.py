@@ -18,7 +18,7 @@ from config.show import export_lines, service_variables, shown_executors, shown_
 from config.webhooks import load_webhooks
 from pipeline.entrypoints.cli.options import AsJson
 from pipeline.entrypoints.cli.output import echo, echo_json
-from pipeline.intake.source_reach import untraded_source_problems
+from pipeline.intake.source_reach import source_problems, untraded_source_problems
 from pipeline.model.errors import ConfigInvalid, Problem
 
 app = typer.Typer(no_args_is_help=True, help="Show, check and export the configuration.")
@@ -61,7 +61,7 @@ def check(
         executors = load_executors(path, settings=settings)
     except ConfigInvalid as error:
         problems += error.problems
-    problems += _webhook_problems(settings, executors)
+    problems += [*_webhook_problems(settings, executors), *source_problems(settings, settings.source)]
     warnings = warnings_of(executors, settings) + untraded_source_problems(settings.source, executors)
     notes = shadowed_limits(executors)
     not_yet = not_enforced_yet(executors)

@@ -117,7 +117,8 @@ def open_source(context: SourceContext) -> AlpacaSource:
         ConfigInvalid: The keys are missing.
     """
     if context.alpaca is None:
-        raise ConfigInvalid([Problem(key="alpaca", message="the alpaca source needs an API key and secret")])
+        message = "the source alpaca needs it, and ALPACA_API_SECRET"
+        raise ConfigInvalid([Problem(key="ALPACA_API_KEY", message=message)])
     return AlpacaSource(keys=context.alpaca, pause_s=context.cadence_s)
 
 

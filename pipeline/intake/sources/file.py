@@ -144,6 +144,9 @@ class FileSource:
         return False
 
 
+_VARIABLE = "TRADEWIRE_SOURCE_FILE"
+
+
 def open_source(context: SourceContext) -> FileSource:
     """Open the file that *context* names.
 
@@ -152,9 +155,9 @@ def open_source(context: SourceContext) -> FileSource:
     """
     path = context.path
     if not path:
-        raise ConfigInvalid([Problem(key="path", message="the file source needs a path, or - for standard input")])
+        raise ConfigInvalid([Problem(key=_VARIABLE, message="the source file needs a path, or - for standard input")])
     if path != STANDARD_INPUT and (not Path(path).exists() or Path(path).is_dir()):
-        raise ConfigInvalid([Problem(key="path", message=f"{path} is not a file")])
+        raise ConfigInvalid([Problem(key=_VARIABLE, message=f"{path} is not a file")])
     return FileSource(path)
 
 

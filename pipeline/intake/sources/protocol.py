@@ -130,7 +130,7 @@ def open_source_by_name(name: str, context: SourceContext) -> Source:
     known = known_sources()
     if name not in known:
         listed = ", ".join(sorted(known)) or "none is installed"
-        raise ConfigInvalid([Problem(key="source", message=f"{name!r} is not a source; known are: {listed}")])
+        raise ConfigInvalid([Problem(key="TRADEWIRE_SOURCE", message=f"{name!r} is not a source; known are: {listed}")])
     try:
         open_source: OpenSource = known[name].load()
     except (ImportError, AttributeError) as exc:

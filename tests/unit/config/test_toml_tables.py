@@ -7,6 +7,7 @@ import pytest
 
 from config.executors import load_executors
 from config.schema.settings import load_settings
+from config.schema.toml_tables import parsed_toml
 from pipeline.model.errors import ConfigInvalid
 
 Faults = Callable[[str], dict[str, str]]
@@ -45,3 +46,10 @@ def test_a_missing_file_says_which_variable_names_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["Argo", "1st", "ar-go", "a" * 33, "web", "keeper", "exchange"])
 def test_an_executor_name_that_is_not_allowed_is_refused(faults_in: Faults, smallest: str, name: str) -> None:
     assert f"executors.{name}" in faults_in(smallest.replace("executors.argo", f"executors.{name}"))
+
+
+def test_a_byte_order_mark_is_no_part_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.toml"
+    path.write_bytes(b"\xef\xbb\xbfa = 1\n")
+
+    assert parsed_toml(path) == {"a": 1}

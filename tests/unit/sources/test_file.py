@@ -93,7 +93,7 @@ def test_an_empty_file_ends_at_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", [None, "", "/does/not/exist.jsonl", "/"])
 def test_no_file_is_a_fault_of_the_configuration(path: str | None) -> None:
-    with pytest.raises(ConfigInvalid, match="path"):
+    with pytest.raises(ConfigInvalid, match="TRADEWIRE_SOURCE_FILE"):
         open_source(SourceContext(path=path))
 
 

@@ -37,7 +37,9 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
         open_source_by_name("telepathy", SourceContext())
 
 
-@pytest.mark.parametrize(("name", "key"), [("replay", "exchange_url"), ("alpaca", "alpaca"), ("file", "path")])
+@pytest.mark.parametrize(
+    ("name", "key"), [("replay", "exchange_url"), ("alpaca", "ALPACA_API_KEY"), ("file", "TRADEWIRE_SOURCE_FILE")]
+)
 def test_a_source_reports_the_setting_that_it_lacks(name: str, key: str) -> None:
     with pytest.raises(ConfigInvalid) as caught:
         open_source_by_name(name, SourceContext())

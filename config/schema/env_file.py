@@ -1,0 +1,28 @@
+"""Check the lines of a `.env` file."""
+
+from io import StringIO
+from pathlib import Path
+
+from dotenv.parser import parse_stream
+
+from pipeline.model.errors import Problem
+
+
+def unreadable_lines(path: Path) -> list[Problem]:
+    """Return a problem for each line that sets no variable, or for the first bad byte; none if there is no file."""
+    if not path.exists():
+        return []
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        return [Problem(key=str(path), message=f"cannot be read ({error.strerror})")]
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        return [Problem(key=f"{path}:{line}", message="is not UTF-8 text")]
+    return [
+        Problem(key=f"{path}:{each.original.line}", message="is not a line like NAME=value")
+        for each in parse_stream(StringIO(text))
+        if each.error
+    ]
