@@ -1,5 +1,7 @@
 """The `tradewire` command. Each subcommand parses its arguments, calls one service, and prints the result."""
 
+import errno
+import os
 import sys
 from collections.abc import Callable
 from typing import Annotated
@@ -47,6 +49,8 @@ app.add_typer(dead.app, name="dead")
 app.add_typer(signals.app, name="signal")
 app.add_typer(webhook.app, name="webhook")
 app.add_typer(token.app, name="token")
+# The disk is full, a quota is used up, the file system can only be read.
+_CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 # In the order of the help.
 _COMMANDS: tuple[Callable[..., None], ...] = (
     *(init.init, processes.up, homes.status, homes.down, homes.reset, backups.backup, backups.restore),
@@ -61,15 +65,22 @@ for command in (settings.diff, settings.accept, settings.forget):
     config.app.command()(command)
 
 
-@app.callback()
-def _everywhere(
-    *, version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False
-) -> None:
-    if version:
+def _print_version(asked: bool) -> None:  # noqa: FBT001 -- typer calls it so
+    if asked:
         from importlib.metadata import version as version_of  # noqa: PLC0415 -- slow to import, and only needed here
 
         echo(f"tradewire {version_of('tradewire')}")
         raise typer.Exit
+
+
+@app.callback()
+def _everywhere(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """Take the options that come before the command."""
 
 
 def main() -> None:
@@ -88,3 +99,9 @@ def main() -> None:
         # `tradewire executions | head` closes the pipe early, which is not an error.
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:
+        if error.errno not in _CANNOT_WRITE:
+            raise
+        echo(f"tradewire: {error.filename or 'the output'} cannot be written: {error.strerror}", err=True)
+        # The interpreter would try to write the rest at its end.
+        os._exit(1)

@@ -1,8 +1,11 @@
 """The options that several commands share."""
 
-from typing import Annotated
+import sys
+from typing import Annotated, BinaryIO
 
 import typer
+
+from pipeline.model.errors import ConfigInvalid, Problem
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 By = Annotated[str | None, typer.Option(help="Who; your login name by default.")]
@@ -10,3 +13,14 @@ ByMachine = Annotated[str | None, typer.Option(help="Who; your login name and ma
 Since = Annotated[
     str | None, typer.Option("--since", metavar="T", help="Only from then on: RFC 3339, or 90s, 15m, 2h, 3d ago.")
 ]
+
+
+def standard_input() -> BinaryIO:
+    """Return standard input.
+
+    Raises:
+        ConfigInvalid: it is closed.
+    """
+    if sys.stdin is None:
+        raise ConfigInvalid([Problem(key="-", message="standard input is closed")])
+    return sys.stdin.buffer

@@ -139,6 +139,6 @@ def _echo_changes(changes: Iterable[Change]) -> None:
 
 def _typed(what: str, option: str) -> str:
     # Without a terminal there is no person to ask, and a prompt would block a script.
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         raise ConfigInvalid([Problem(key=option, message=f"is missing: the {what}")])
     return str(typer.prompt(f"Type the {what}"))

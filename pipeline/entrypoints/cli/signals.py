@@ -1,6 +1,5 @@
 """`tradewire signal send`: record signals from a file or standard input, and print the result of each."""
 
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
@@ -12,6 +11,7 @@ import typer
 
 from config.schema.executor import Executors
 from config.schema.settings import Settings
+from pipeline.entrypoints.cli.options import standard_input
 from pipeline.entrypoints.cli.output import echo_json
 from pipeline.intake.intake import Intake, Recorded
 from pipeline.intake.sources.reading import ParsedLine, bounded_lines, read_signals
@@ -157,7 +157,7 @@ def _print(answer: dict[str, Any]) -> None:
 
 def _opened(file: str) -> BinaryIO:
     if file == "-":
-        return sys.stdin.buffer
+        return standard_input()
     try:
         return Path(file).open("rb")
     except OSError as error:

@@ -11,7 +11,7 @@ from pipeline.startup.context import executors_for, open_record, settings_for_a_
 def top() -> None:
     """Show accounts, rates, limits, dead letters and the newest executions live; keys pause, resume, halt, requeue."""
     # Keys are read from the one, and the screen is drawn on the other.
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not (sys.stdin and sys.stdin.isatty() and sys.stdout.isatty()):
         message = "it needs a terminal; programs use `tradewire tail`, `report --json` and `doctor --json`"
         raise ConfigInvalid([Problem(key="top", message=message)])
     settings = settings_for_a_person("top", anywhere=True)

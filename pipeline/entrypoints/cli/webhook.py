@@ -1,6 +1,5 @@
 """`tradewire webhook`: test a body, and list what was delivered."""
 
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from config.webhooks import DEFAULT, Webhook, load_webhooks
-from pipeline.entrypoints.cli.options import AsJson, Since
+from pipeline.entrypoints.cli.options import AsJson, Since, standard_input
 from pipeline.entrypoints.cli.output import echo, echo_json
 from pipeline.intake.webhooks.body import read_body
 from pipeline.intake.webhooks.translate import IDENTITY_TEXTS, translate
@@ -106,7 +105,7 @@ def _line(item: dict[str, Any]) -> str:
 
 def _content(file: str) -> bytes:
     if file == "-":
-        return sys.stdin.buffer.read()
+        return standard_input().read()
     try:
         return Path(file).read_bytes()
     except OSError as error:

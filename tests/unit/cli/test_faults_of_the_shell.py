@@ -1,0 +1,80 @@
+"""A full disk, a closed input, an early Ctrl-C and an option alone are each answered with one line."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[3]
+COMMAND = [sys.executable, "-m", "pipeline.entrypoints.cli"]
+
+
+def run(here: Path, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(REPOSITORY)}
+    env |= {"TRADEWIRE_EXECUTORS": str(REPOSITORY / "config/executors.toml")} | options.pop("env", {})
+    return subprocess.run(
+        [*COMMAND, *arguments], check=False, cwd=here, env=env, stderr=subprocess.PIPE, text=True, **options
+    )
+
+
+def test_the_version_is_printed_without_a_command(tmp_path: Path) -> None:
+    ended = run(tmp_path, "--version", stdout=subprocess.PIPE)
+
+    assert (ended.returncode, ended.stdout.split()[0], ended.stderr) == (0, "tradewire", "")
+
+
+@pytest.mark.parametrize("command", [["reasons"], ["reasons", "--json"], ["--version"]])
+def test_a_full_disk_is_named(tmp_path: Path, command: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        ended = run(tmp_path, *command, stdout=full)
+
+    assert ended.returncode == 1
+    assert ended.stderr == "tradewire: the output cannot be written: No space left on device\n"
+
+
+def test_a_closed_input_is_named(tmp_path: Path) -> None:
+    ended = run(tmp_path, "webhook", "test", "-", preexec_fn=lambda: os.close(0))
+
+    assert (ended.returncode, ended.stderr) == (2, "-: standard input is closed\n")
+
+
+def test_an_early_interrupt_is_one_line(tmp_path: Path) -> None:
+    # It is sent when the first of our modules has been read, and long before the last one.
+    program = "import os, signal; from pipeline.entrypoints.cli import start; "
+    program += "import sys; sys.meta_path.insert(0, type('Late', (), {'find_spec': staticmethod("
+    program += "lambda *_: os.kill(os.getpid(), signal.SIGINT))})()); start.main()"
+    ended = subprocess.run(
+        [sys.executable, "-c", program], cwd=REPOSITORY, stderr=subprocess.PIPE, text=True, check=False
+    )
+
+    assert (ended.returncode, ended.stderr) == (128 + signal.SIGINT, "tradewire: interrupted\n")
+
+
+@pytest.mark.parametrize(
+    ("source", "variable"), [("alpaca", "ALPACA_API_KEY"), ("file", "TRADEWIRE_SOURCE_FILE"), ("x", "TRADEWIRE_SOURCE")]
+)
+@pytest.mark.parametrize("command", [["config", "check"], ["up", "--for", "1"]])
+def test_a_source_that_cannot_be_opened_is_refused_before_anything_starts(
+    tmp_path: Path, source: str, variable: str, command: list[str]
+) -> None:
+    ended = run(tmp_path, *command, env={"TRADEWIRE_SOURCE": source}, stdout=subprocess.PIPE)
+
+    assert ended.returncode == 2
+    assert (ended.stdout + ended.stderr).startswith(f"{variable}: ")
+
+
+@pytest.mark.parametrize("command", [["config", "check"], ["doctor"]])
+@pytest.mark.parametrize("content", [b"PORT=1\nX=\xff\n", b"PORT=1\nno variable\n", b'PORT=1\nX="open\n'])
+def test_a_bad_line_of_the_environment_file_is_named(tmp_path: Path, content: bytes, command: list[str]) -> None:
+    (tmp_path / ".env").write_bytes(content)
+
+    ended = run(tmp_path, *command, stdout=subprocess.PIPE)
+
+    assert ended.returncode == 2
+    assert (ended.stdout + ended.stderr).startswith(f"{tmp_path}/.env:2: is not ")
