@@ -10,7 +10,7 @@ from pipeline.entrypoints.cli.executions import print_life
 from pipeline.entrypoints.cli.options import AsJson, By
 from pipeline.entrypoints.cli.output import echo, echo_json
 from pipeline.operations.dead_letters import DeadLetters
-from pipeline.startup.arguments import id_of
+from pipeline.startup.arguments import check_name, id_of
 from pipeline.startup.context import open_record, open_to_change, settings_for_a_person
 from pipeline.views.history import signal_history
 from pipeline.views.schemas import DeadLetterView
@@ -29,8 +29,11 @@ def list_(
     *, executor: Annotated[str | None, typer.Option(help="Only of this executor.")] = None, as_json: AsJson = False
 ) -> None:
     """List the open dead letters, oldest first."""
-    with open_record(settings_for_a_person("dead", anywhere=True)) as record:
+    settings = settings_for_a_person("dead", anywhere=True)
+    with open_record(settings) as record:
         dead_letters = DeadLetters(record).open(executor)
+    if not dead_letters:
+        check_name(settings, executor)
     if as_json:
         echo_json([DeadLetterView.model_validate(dead_letter).to_json() for dead_letter in dead_letters])
     elif not dead_letters:
@@ -78,5 +81,10 @@ def discard(execution_id: Which, *, why: Why = "discarded by hand", by: By = Non
 
 
 def _ids(text: str, dead_letters: DeadLetters) -> list[UUID]:
+    if text != "all":
+        return [id_of(text, _KEY)]
     # `all` is read once, so a dead letter that is opened meanwhile is not included.
-    return [dead_letter.execution_id for dead_letter in dead_letters.open()] if text == "all" else [id_of(text, _KEY)]
+    ids = [dead_letter.execution_id for dead_letter in dead_letters.open()]
+    if not ids:
+        echo("no dead letters")
+    return ids

@@ -14,7 +14,7 @@ from pipeline.model.errors import ConfigInvalid, Problem
 from pipeline.model.states import State
 from pipeline.model.symbols import canonical
 from pipeline.model.times import moment_of
-from pipeline.startup.arguments import id_of, parsed
+from pipeline.startup.arguments import check_name, id_of, parsed
 from pipeline.startup.context import executors_for, open_record, settings_for_a_person, since
 from pipeline.views.history import executions as list_executions
 from pipeline.views.history import signal_history
@@ -32,7 +32,8 @@ def executions(
     as_json: AsJson = False,
 ) -> None:
     """List executions, newest first."""
-    with open_record(settings_for_a_person("executions", anywhere=True)) as record:
+    settings = settings_for_a_person("executions", anywhere=True)
+    with open_record(settings) as record:
         rows = list_executions(
             record,
             signal_id=None if signal is None else id_of(signal, "--signal"),
@@ -41,6 +42,8 @@ def executions(
             since=since(after),
             limit=limit,
         )
+    if not rows:
+        check_name(settings, executor)
     bodies = [ExecutionView.model_validate(row).to_json() for row in rows]
     if as_json:
         echo_json(bodies)

@@ -12,7 +12,7 @@ from pipeline.entrypoints.cli.output import echo, echo_json
 from pipeline.entrypoints.terminal.changes import Wanted, follow, line
 from pipeline.model.errors import ConfigInvalid, Problem
 from pipeline.model.reason_catalogue import CATALOGUE
-from pipeline.startup.arguments import symbol_of
+from pipeline.startup.arguments import check_name, symbol_of
 from pipeline.startup.context import database_url, settings_for_a_person, since, stop_on_signals
 from pipeline.store.record import Record
 from pipeline.views.live_feed import change_json
@@ -39,6 +39,8 @@ def tail(
     begins = since(after)
     console = Console(highlight=False, soft_wrap=True)
     settings = settings_for_a_person("tail", anywhere=True)
+    if after is None:
+        check_name(settings, executor)
     stop = stop_on_signals()
     with Record(database_url(settings), connections=1, retry_for_s=0.5) as record:  # `follow` tries again.
         for row in follow(record, stop, since=begins, say=lambda text: echo(f"tradewire: {text}", err=True)):
