@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import InvalidResponse, RedisError, ResponseError
+from redis.exceptions import AuthenticationError, InvalidResponse, NoPermissionError, RedisError, ResponseError
 from redis.retry import Retry
 
 from pipeline.model.errors import NotPossible, QueueUnavailable
@@ -35,12 +35,19 @@ def check_server(connection: Redis) -> None:
     """Refuse a server that would lose jobs.
 
     Raises:
-        NotPossible: it is not Redis, is too old, a cluster or a replica, or evicts keys.
+        NotPossible: it wants a password or other rights, is not Redis, is too old, a cluster or a replica, or evicts.
         QueueUnavailable: it cannot be reached, or accepts no writes.
     """
     with mapped():
         try:
             facts = connection.info()
+        except AuthenticationError as error:
+            refused = str(error).splitlines()[0]
+            message = f"Redis wants a password: REDIS_URL must have it, redis://:password@host ({refused})"
+            raise NotPossible(message) from None
+        except NoPermissionError as error:
+            refused = str(error).splitlines()[0]
+            raise NotPossible(f"the Redis user of REDIS_URL may not do what tradewire needs: {refused}") from None
         except InvalidResponse:
             raise NotPossible("the server at REDIS_URL is not Redis") from None
         except ResponseError as error:

@@ -22,14 +22,19 @@ def _finding(status: SwitchStatus) -> CheckResult:
     name = f"switches {status.executor_id}"
     if not status.switches:
         return ok(name, "nothing stops entries")
+    saw = "; ".join(str(reason_of(switch)) for switch in status.switches)
     halted = any(switch.kind is SwitchKind.HALTED for switch in status.switches)
     # A halt by a limit is only lifted with a reason.
     why = " --why …" if any(is_limit(switch) and switch.kind is SwitchKind.HALTED for switch in status.switches) else ""
     closing = any(switch.flatten for switch in status.switches)
+    if all(switch.cause == "unreadable" for switch in status.switches):
+        cause = "An account with a position at risk could not be read for 30 s. Exits are sent."
+        remedy = f"It ends by itself once the account can be read: see the part `broker {status.executor_id}`."
+        return CheckResult(name=name, status=CheckStatus.WARNING, saw=saw, cause=cause, remedy=remedy)
     return CheckResult(
         name=name,
         status=CheckStatus.CRITICAL if halted else CheckStatus.WARNING,
-        saw="; ".join(str(reason_of(switch)) for switch in status.switches),
+        saw=saw,
         cause="Everything is being closed." if closing else "A person or a limit stopped entries; exits are sent.",
         remedy=f"`tradewire flatten {status.executor_id}` shows what is left."
         if closing

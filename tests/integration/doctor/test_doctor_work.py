@@ -8,10 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from psycopg import Connection
+from psycopg.rows import DictRow
 
+from pipeline.accounts.account_key import account_key_of
+from pipeline.accounts.switches import turn_on
 from pipeline.entrypoints.doctor.clocks import Skew, check_record_clock
 from pipeline.entrypoints.doctor.disk import check_disks
 from pipeline.entrypoints.doctor.findings import CheckResult, CheckStatus
+from pipeline.entrypoints.doctor.switches import check_switches
+from pipeline.model.switches import SwitchKind
 from pipeline.monitoring.heartbeats import Heartbeat, release
 from tests.factories import Core, until
 from tests.integration.doctor.test_doctor import at_work, examined
@@ -150,3 +156,17 @@ def test_a_position_and_an_order_that_cannot_be_read_are_named(core: Core) -> No
 
     assert well.status is CheckStatus.OK
     assert (odd.status, odd.saw) == (CheckStatus.CRITICAL, "cannot be read: order o-1; position XY Z")
+
+
+def test_a_stop_that_ends_by_itself_asks_nobody_to_resume(core: Core) -> None:
+    def stop(connection: Connection[DictRow]) -> None:
+        key = account_key_of(connection, "argo")
+        turn_on(connection, account_key=key, kind=SwitchKind.REDUCING, cause="unreadable", facts={}, by="keeper")
+
+    core.record.run(stop)
+
+    (finding,) = check_switches(core.record, ["argo"])
+
+    assert finding.status is CheckStatus.WARNING
+    assert "ends by itself" in finding.remedy
+    assert "resume" not in finding.remedy

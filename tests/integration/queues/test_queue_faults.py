@@ -10,11 +10,13 @@ from rq.suspension import suspend
 
 from pipeline.entrypoints.doctor.findings import CheckStatus
 from pipeline.entrypoints.doctor.servers import check_queues
-from pipeline.model.errors import QueueUnavailable
+from pipeline.model.errors import NotPossible, QueueUnavailable
 from pipeline.monitoring.alerts.kinds import AlertKind
 from pipeline.queues.queue_faults import queue_faults
+from pipeline.queues.redis_server import check_server, connect
 from tests.core_fixtures import Processes
 from tests.factories import Core, executor_toml, signal, until
+from tests.integration.startup.test_dependencies_kinds import configured
 from workers.keeper.queue_watch import QueueWatch
 
 QUEUE = "rq:queue:executor-argo"
@@ -129,3 +131,17 @@ def test_the_keeper_alerts_while_workers_are_suspended(core: Core, processes: Pr
 
     until(alerts)
     assert "suspended" in alerts()[0]["subject"]
+
+
+def test_a_redis_that_wants_a_password_says_so(core: Core) -> None:
+    with configured(core.redis_url, requirepass="secret"), pytest.raises(NotPossible, match="wants a password"):
+        check_server(connect(core.redis_url))
+
+
+def test_a_redis_user_without_the_rights_is_told_which_one_it_lacks(core: Core) -> None:
+    core.queues.connection.acl_setuser(
+        "small", enabled=True, nopass=True, categories=["+@all"], commands=["-info"], keys=["*"]
+    )
+
+    with pytest.raises(NotPossible, match="'info'"):
+        check_server(connect(core.redis_url.replace("redis://", "redis://small:any@")))
