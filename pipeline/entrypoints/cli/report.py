@@ -50,12 +50,24 @@ def _print_counts(body: dict[str, Any]) -> None:
     rate = body["execution_rate"]
     echo(f"execution rate {'none yet' if rate is None else f'{rate:.1%}'}   (orders / decided and not skipped)")
     latency = body["latency_ms"]
-    echo(f"latency to the order id, ms: p50 {latency['p50']}  p95 {latency['p95']}  p99 {latency['p99']}")
+    times = "  ".join(f"{name} {_milliseconds(latency[name])}" for name in ("p50", "p95", "p99"))
+    echo(f"latency from the record to the order id: {times}")
     for executor_id, modes in body["by_executor"].items():
         for mode, tally in modes.items():
             echo("", f"{executor_id} ({mode}): {tally['with_order']} orders of {tally['eligible']} eligible")
             for name, count in [*tally["by_status"].items(), *tally["by_reason"].items()]:
                 echo(f"  {count:>7}  {name}")
+
+
+def _milliseconds(value: float | None) -> str:
+    return "none yet" if value is None else f"{value} ms"
+
+
+def _unit(limit: str) -> str:
+    name = limit.partition(".")[0]
+    return {"open_positions": "positions", "group_positions": "positions", "orders_per_day": "entries"}.get(
+        name, "money"
+    )
 
 
 def _print_accounts(body: dict[str, Any]) -> None:
@@ -66,7 +78,7 @@ def _print_accounts(body: dict[str, Any]) -> None:
         rung = "" if room["rung"] == "none" else f"  {room['rung']}"
         echo(
             f"{room['executor_id']:<12} {room['limit']:<32} {room['used']:>14} {room['allowed']:>14} "
-            f"{room['left']:>14}  {room['percent']:>5} %{rung}"
+            f"{room['left']:>14} {_unit(room['limit']):<9} {room['percent']:>5} %{rung}"
         )
     if switches:
         echo("", "switches")

@@ -61,7 +61,7 @@ def test_people_see_a_line_per_limit_and_per_switch(report: Report) -> None:
     lines = report().splitlines()
 
     [loss] = [line for line in lines if "daily_loss_percent" in line]
-    assert loss.split() == ["argo", "daily_loss_percent", "4500", "5000", "500", "90.0", "%", "reduce"]
+    assert loss.split() == ["argo", "daily_loss_percent", "4500", "5000", "500", "money", "90.0", "%", "reduce"]
     [stopped] = [line for line in lines if "reducing" in line]
     assert stopped.startswith("argo")
     assert "reducing_daily_loss lost=4500.00 allowed=5000.00" in stopped

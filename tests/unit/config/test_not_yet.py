@@ -40,3 +40,10 @@ def test_entries_without_a_stop_are_named_when_they_are_not_just_allowed(
 def test_the_keys_that_do_not_act_yet_exist() -> None:
     for section, name in not_yet._ACTING:
         assert name in ExecutorSettings.model_fields[section].annotation.model_fields  # type: ignore[union-attr]
+
+
+def test_the_comments_of_the_shipped_file_say_which_keys_do_not_act() -> None:
+    lines = (Path(__file__).parents[3] / "config/executors.toml").read_text().splitlines()
+    said = {line.split()[0] for line in lines if "no effect yet" in line}
+
+    assert said == {key.partition(".")[2] for key in not_yet.not_yet()}
