@@ -14,7 +14,7 @@ ARGS   ?=
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(STAMP) ## Create .venv and install the packages of requirements.lock, checked by hash
+setup: $(STAMP) ## Create .venv and install the packages of requirements-dev.lock, checked by hash
 
 up: $(STAMP) ## Run everything and show signals turning into order ids; Ctrl-C stops it
 	@exec $(BIN)/tradewire up $(ARGS)
@@ -56,10 +56,14 @@ reference: $(STAMP) ## Write pipeline/docs/configuration.md from the models
 internals: $(STAMP) ## Write pipeline/docs/events.md, times.md and tables.md from the code
 	@$(BIN)/python -m tests.tools.internals
 
-lock: $(STAMP) ## Write requirements.lock from pyproject.toml (ARGS="--upgrade" for the newest)
-	UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
-	  --generate-hashes --extra embedded --extra dev --no-emit-index-url --no-emit-find-links \
-	  --output-file requirements.lock $(ARGS) pyproject.toml
+LOCK = UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
+  --generate-hashes --extra embedded --extra build --no-emit-index-url --no-emit-find-links
+
+# The second has the packages that tradewire runs with, in the versions of the first.
+lock: $(STAMP) ## Write both locks from pyproject.toml (ARGS="--upgrade" for the newest)
+	$(LOCK) --extra dev --output-file requirements-dev.lock $(ARGS) pyproject.toml
+	rm -f requirements.lock
+	$(LOCK) --constraint requirements-dev.lock --output-file requirements.lock pyproject.toml
 
 clean: ## Remove the caches of tools; .venv and .tradewire stay
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
@@ -68,11 +72,11 @@ clean: ## Remove the caches of tools; .venv and .tradewire stay
 distclean: clean ## Remove .venv too
 	rm -rf $(VENV) *.egg-info
 
-$(STAMP): requirements.lock pyproject.toml
+$(STAMP): requirements-dev.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "tradewire needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>&1 || echo missing)." >&2; \
 	  echo "Name another one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@

@@ -92,9 +92,11 @@ def test_the_make_targets_in_it_exist() -> None:
 def test_the_line_without_make_installs_as_the_makefile_does() -> None:
     makefile = (ROOT / "Makefile").read_text("utf-8")
 
-    for flags in ("--require-hashes -r requirements.lock", "--no-deps --no-build-isolation"):
-        assert flags in TEXT
-        assert flags in makefile
+    # The Makefile installs the tools for development too.
+    assert "--require-hashes -r requirements.lock" in TEXT
+    assert "--require-hashes -r requirements-dev.lock" in makefile
+    for text in (TEXT, makefile):
+        assert "--no-deps --no-build-isolation" in text
 
 
 def test_the_files_it_links_to_exist() -> None:

@@ -6,11 +6,14 @@ import re
 import tomllib
 from pathlib import Path
 
+import pytest
+
 from config.executors import load_executors
 from config.schema.settings import load_settings
 from pipeline.entrypoints.supervisor.process_table import process_lines
 
 _ROOT = Path(__file__).parents[3]
+DEV = "requirements-dev.lock"
 
 
 def _project() -> dict[str, object]:
@@ -24,31 +27,47 @@ def _name(requirement: str) -> str:
     return re.sub(r"[-_.]+", "-", found[0]).lower()
 
 
-def _locked() -> dict[str, str]:
+def _locked(lock: str) -> dict[str, str]:
     """The lock's blocks, one per package, by its name."""
-    blocks = re.split(r"\n(?=[A-Za-z0-9])", (_ROOT / "requirements.lock").read_text())
+    blocks = re.split(r"\n(?=[A-Za-z0-9])", (_ROOT / lock).read_text())
     return {_name(block): block for block in blocks if not block.startswith("#")}
 
 
-def test_the_lock_names_everything_that_the_project_asks_for() -> None:
+def _version(block: str) -> str:
+    return block.split(maxsplit=1)[0]
+
+
+@pytest.mark.parametrize(
+    ("lock", "extras"), [("requirements.lock", ["embedded", "build"]), (DEV, ["embedded", "build", "dev"])]
+)
+def test_a_lock_names_everything_that_the_project_asks_for(lock: str, extras: list[str]) -> None:
     project = _project()
-    extras = project["optional-dependencies"]
-    assert isinstance(extras, dict)
-    asked = [*project["dependencies"], *extras["embedded"], *extras["dev"]]  # type: ignore[misc]
+    optional = project["optional-dependencies"]
+    assert isinstance(optional, dict)
+    asked = [*project["dependencies"], *(each for extra in extras for each in optional[extra])]  # type: ignore[misc]
 
-    assert {_name(requirement) for requirement in asked} - _locked().keys() == set()
+    assert {_name(requirement) for requirement in asked} - _locked(lock).keys() == set()
 
 
-def test_the_lock_has_a_hash_for_every_package_and_names_no_index() -> None:
-    locked = _locked()
+def test_the_lock_of_the_installation_has_no_tool_and_the_versions_of_the_other() -> None:
+    run, dev = _locked("requirements.lock"), _locked(DEV)
+
+    assert {"pytest", "ruff", "mypy", "uv", "fakeredis", "playwright"} & run.keys() == set()
+    assert {name: _version(block) for name, block in run.items()} == {name: _version(dev[name]) for name in run}
+
+
+@pytest.mark.parametrize("lock", ["requirements.lock", DEV])
+def test_a_lock_has_a_hash_for_every_package_and_names_no_index(lock: str) -> None:
+    locked = _locked(lock)
 
     assert len(locked) > 50
     assert [name for name, block in locked.items() if "--hash=sha256:" not in block or "==" not in block] == []
     assert re.findall(r"://|--(?:extra-)?index-url|--find-links|--trusted-host", "\n".join(locked.values())) == []
 
 
-def test_the_lock_says_nothing_of_the_machine_it_was_made_on() -> None:
-    header = re.split(r"^[a-z0-9][a-z0-9.-]*==", (_ROOT / "requirements.lock").read_text(), flags=re.MULTILINE)[0]
+@pytest.mark.parametrize("lock", ["requirements.lock", DEV])
+def test_a_lock_says_nothing_of_the_machine_it_was_made_on(lock: str) -> None:
+    header = re.split(r"^[a-z0-9][a-z0-9.-]*==", (_ROOT / lock).read_text(), flags=re.MULTILINE)[0]
 
     assert [line for line in header.splitlines() if not line.startswith("#")] == []
     assert "/" not in header
