@@ -14,6 +14,8 @@ import sysconfig
 import tempfile
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -201,3 +203,18 @@ def test_init_writes_files_that_up_then_uses(installed: Installed) -> None:
     with installed.running(folder, "--source", "none") as log:
         pass
     assert f"executors: {folder}/config/executors.toml\n" in log.read_text()
+
+
+def test_two_ups_that_start_at_once_get_ports_of_their_own_and_one_has_to_be_named(installed: Installed) -> None:
+    folders = [installed.folder("first"), installed.folder("second")]
+
+    with ThreadPoolExecutor(2) as pool, ExitStack() as stack:
+        ups = [installed.running(folder, "--source", "none") for folder in folders]
+        list(pool.map(stack.enter_context, ups))
+        services = [json.loads((folder / ".tradewire/services.json").read_text()) for folder in folders]
+        unnamed = installed.run(installed.folder("other"), "halt", "argo")
+
+    addresses = [each[name] for each in services for name in ("web_url", "exchange_url", "rq_dashboard_url")]
+    assert len(set(addresses)) == 6
+    assert unnamed.returncode == 2
+    assert all(f"{folder}/.tradewire" in unnamed.stderr for folder in folders)
