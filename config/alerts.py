@@ -58,6 +58,10 @@ class AlertSettings(Section):
     """The shortest time between two messages, in seconds, 1 to 3600. Alerts of that time share a message.
     Default: 30."""
 
+    proxies: Literal["environment", "off"] = "environment"
+    """Messages go through the proxies that HTTP_PROXY and HTTPS_PROXY name (environment), or through none (off).
+    Default: environment."""
+
     execution_rate: ExecutionRateAlert = ExecutionRateAlert()
     """The alert that too few of the decided executions become orders."""
 

@@ -73,3 +73,18 @@ def normal_address(url: str) -> str:
     name = f"[{host}]" if ":" in host else host
     port = "" if parts.port in {None, _PORTS[parts.scheme]} else f":{parts.port}"
     return f"{parts.scheme}://{name}{port}{parts.path}".rstrip("/")
+
+
+def host_names(value: object) -> object:
+    """Return the normal hosts in a text that separates them by commas.
+
+    Raises:
+        ValueError: one of them is not a host.
+    """
+    if not isinstance(value, str):
+        return value
+    names = {name.strip(): normal_host(name.strip().strip("[]")) for name in value.split(",") if name.strip()}
+    wrong = [name for name, host in names.items() if not host]
+    if wrong:
+        raise ValueError(f"names like tunnel.example.org, separated by commas, are expected, not {', '.join(wrong)}")
+    return tuple(names.values())

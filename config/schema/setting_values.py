@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from config.schema.addresses import normal_address, normal_host
+from config.schema.addresses import normal_address
 from config.schema.broker_hosts import is_alpacas
 
 #: The fewest characters of the main token, with which a program may do everything.
@@ -36,15 +36,12 @@ def token(value: SecretStr) -> SecretStr:
     return value
 
 
-def host_names(value: object) -> object:
-    """Return the host names of a list with commas, in their normal form. Raises ValueError: one is none."""
-    if not isinstance(value, str):
-        return value
-    names = {name.strip(): normal_host(name.strip().strip("[]")) for name in value.split(",") if name.strip()}
-    wrong = [name for name, host in names.items() if not host]
-    if wrong:
-        raise ValueError(f"names like tunnel.example.org, separated by commas, are expected, not {', '.join(wrong)}")
-    return tuple(names.values())
+# Python itself also reads 1_000, and the digits of other alphabets.
+def plain_number(value: object) -> object:
+    """Return a number or its text. Raises ValueError: the text is not a number in plain digits."""
+    if isinstance(value, str) and not re.fullmatch(r"[+-]?[0-9]+(\.[0-9]+)?", value.strip()):
+        raise ValueError("a number in digits is expected, like 5 or 0.5")
+    return value
 
 
 def exchange_address(value: str) -> str:

@@ -6,12 +6,20 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from dotenv import dotenv_values
-from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from config.schema.addresses import host_names
 from config.schema.env_file import unreadable_lines
 from config.schema.problems import Location, problems_of
-from config.schema.setting_values import database_address, delay, exchange_address, host_names, redis_address, token
+from config.schema.setting_values import (
+    database_address,
+    delay,
+    exchange_address,
+    plain_number,
+    redis_address,
+    token,
+)
 from pipeline.model.errors import ConfigInvalid, Problem
 
 PREFIX = "TRADEWIRE_"
@@ -112,6 +120,7 @@ class Settings(BaseSettings):
     fallback_after_s: Annotated[float, AfterValidator(delay)] = 30.0
     """Seconds for which Redis is away before the fallback begins, above 0. Default: 30."""
 
+    _numbers = field_validator("port", "api_rate", "cadence_s", "fallback_after_s", mode="before")(plain_number)
     _env_file: Path | None = PrivateAttr(default=None)
     _last_started: bool = PrivateAttr(default=False)
 

@@ -64,8 +64,9 @@ def executors_for(settings: Settings) -> Executors:
     for executor_id in executors:
         keys = executor_keys(settings, executor_id)
         if keys is not None:
-            # The first one is the key's id, which is no secret.
             register_secret(keys[1])
+            # The key's id opens nothing alone, but belongs in no log either. The exchange takes the executor's name.
+            register_secret(keys[0] if keys[0] != executor_id else None)
     return executors
 
 

@@ -149,7 +149,9 @@ class Stage:
     def ready(self) -> tuple[int, dict[str, str]]:
         """Return the status code of `/ready`, and the status of each part."""
         try:
-            answer = httpx.get(f"{self.system.services()['web_url']}/ready", timeout=patience(15))
+            services = self.system.services()
+            bearer = {"Authorization": f"Bearer {services['api_token']}"}
+            answer = httpx.get(f"{services['web_url']}/ready", headers=bearer, timeout=patience(15))
         except httpx.TransportError:
             return 0, {}
         return answer.status_code, {check["name"]: check["status"] for check in answer.json()["checks"]}

@@ -1,6 +1,7 @@
 """Send one message to one channel, through apprise."""
 
 import logging
+import os
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -15,6 +16,13 @@ from pipeline.monitoring.alerts.messages import Message
 Send = Callable[[SecretStr, Message], bool]
 
 _PING_TIMEOUT_S = 10.0
+
+
+def choose_proxies(proxies: str) -> None:
+    """Let no message of this process use a proxy when *proxies* is `off`; nothing else of ours uses one."""
+    if proxies == "off":
+        # apprise has no option for it, and requests, which it uses, reads both spellings.
+        os.environ.update(NO_PROXY="*", no_proxy="*")
 
 
 def send(address: SecretStr, message: Message) -> bool:

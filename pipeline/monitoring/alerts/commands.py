@@ -10,7 +10,7 @@ from psycopg.rows import DictRow
 
 from config.alerts import Alerts, fingerprint
 from pipeline.model.errors import NotPossible
-from pipeline.monitoring.alerts.channels import Send, send
+from pipeline.monitoring.alerts.channels import Send, choose_proxies, send
 from pipeline.monitoring.alerts.kinds import Severity
 from pipeline.monitoring.alerts.messages import Message
 from pipeline.store.query import execute, fetch_all
@@ -78,6 +78,7 @@ def try_channels(
     for name in names:
         if name not in alerts.channels:
             raise NotPossible(f"{name!r} is not a channel; there is {', '.join(alerts.channels) or 'none'}")
+    choose_proxies(alerts.settings.proxies)
     # Sent before the unit, because a unit may run again, and a person should get one test and not several.
     took = {name: send(alerts.channels[name], _TEST) for name in names}
 

@@ -12,7 +12,7 @@ from psycopg.rows import DictRow
 
 from config.alerts import Alerts
 from pipeline.model.backoff import Backoff
-from pipeline.monitoring.alerts.channels import Send, send
+from pipeline.monitoring.alerts.channels import Send, choose_proxies, send
 from pipeline.monitoring.alerts.messages import Message, UntoldAlert, compose
 from pipeline.store.query import execute, fetch_all
 from pipeline.store.record import Record
@@ -61,6 +61,9 @@ class AlertDelivery:
     gathers: timedelta = GATHERS
     claim: timedelta = CLAIM
     backoff: Backoff = _BACKOFF
+
+    def __post_init__(self) -> None:
+        choose_proxies(self.alerts.settings.proxies)
 
     def run_once(self) -> int:
         """Make the next message if one is due, try one delivery, and return how many were tried.

@@ -73,6 +73,47 @@ def test_the_cookie_holds_no_token_and_is_for_this_site_alone(client: httpx.Clie
     assert client.get("/").status_code == 200
 
 
+def test_a_cookie_that_was_kept_opens_nothing_after_the_logout(
+    client: httpx.Client, record: Record, redis_url: str
+) -> None:
+    login(client)
+    kept = {"Cookie": f"tradewire_session={client.cookies['tradewire_session']}"}
+    token = csrf(client, "/")
+    assert client.post("/logout", data={"csrf": token}).status_code == 303
+    client.cookies.clear()
+
+    assert client.get("/", headers=kept).status_code == 303
+    assert client.get("/api/v1/signals", headers=kept).status_code == 401
+    assert client.post("/act/halt", headers=kept, data={"csrf": token}).status_code == 303
+    with serving(web_context(record, redis_url)) as another:
+        assert another.get("/", headers=kept).status_code == 303
+    login(client)
+    assert client.get("/").status_code == 200
+
+
+def test_a_link_on_another_site_does_not_log_out(client: httpx.Client) -> None:
+    login(client)
+    kept = client.cookies["tradewire_session"]
+    # With a link from another site the browser sends no cookie of ours, but keeps those of the answers.
+    with httpx.Client(base_url=client.base_url, headers={"Sec-Fetch-Site": "cross-site"}) as browser:
+        first = browser.get("/?window=1h")
+        arrived = browser.get(first.headers["location"])
+        browser.get("/login", headers={"Sec-Fetch-Site": "same-origin"})
+        set_by_then = dict(browser.cookies)
+
+    assert "tradewire_session" not in set_by_then
+    assert 'http-equiv="refresh" content="0; url=/"' in arrived.text
+    client.cookies.update(set_by_then)
+    assert client.cookies["tradewire_session"] == kept
+    assert client.get("/").status_code == 200
+
+
+def test_tokens_are_guessed_slowly_at_the_login(client: httpx.Client) -> None:
+    statuses = [login(client, f"guess-{number}").status_code for number in range(25)]
+
+    assert statuses == [403] * 20 + [429] * 5
+
+
 def test_a_cookie_that_was_changed_is_no_session(client: httpx.Client) -> None:
     login(client)
     cookie = client.cookies["tradewire_session"]

@@ -11,16 +11,17 @@ from rq.suspension import resume, suspend
 
 from pipeline.entrypoints.supervisor.servers.addresses import free_port
 from pipeline.entrypoints.web.api.readiness import Readiness
+from pipeline.operations.tokens import Scope, make_token
 from pipeline.store.record import Record
 from tests.factories import Core
 from tests.integration.doctor.test_doctor import NOWHERE, at_work
 from tests.integration.startup.test_dependencies_kinds import configured
-from tests.web import serving, web_context
+from tests.web import BEARER, serving, web_context
 
 
 def critical(client: httpx.Client) -> set[str]:
     """Ask /ready and return the names of what is critical; the status says whether there is any."""
-    answer = client.get("/ready")
+    answer = client.get("/ready", headers=BEARER)
     names = {check["name"] for check in answer.json()["checks"] if check["status"] == "critical"}
     assert answer.status_code == (503 if names else 200)
     return names
@@ -48,6 +49,19 @@ def test_it_is_ready_when_every_part_is(core: Core, client: httpx.Client) -> Non
     with at_work(core):
         assert critical(client) == set()
     assert critical(client) == {"worker argo", "keeper"}
+
+
+def test_without_a_token_it_says_only_whether_it_is_ready(core: Core, client: httpx.Client) -> None:
+    with at_work(core):
+        ready = client.get("/ready")
+    not_ready = client.get("/ready")
+    sender = make_token(core.record, "sender", [Scope.SIGNAL], by="test")
+
+    assert (ready.status_code, ready.json()) == (200, {"status": "ready"})
+    assert (not_ready.status_code, not_ready.json()) == (503, {"status": "not_ready"})
+    for token in (sender, "wrong"):
+        answer = client.get("/ready", headers={"Authorization": f"Bearer {token}"})
+        assert (answer.status_code, answer.json()) == (503, {"status": "not_ready"})
 
 
 def test_health_says_only_that_the_process_answers(client: httpx.Client) -> None:

@@ -6,6 +6,7 @@ import logging
 import re
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -182,3 +183,55 @@ def test_a_client_that_hangs_up_in_the_body_is_no_error(
 
     assert lines == []
     assert caplog.records == []
+
+
+def test_tokens_are_guessed_slowly_and_those_in_use_go_on_working(client: httpx.Client) -> None:
+    def status(token: str) -> int:
+        return client.get("/api/v1/signals", headers={"Authorization": f"Bearer {token}"}).status_code
+
+    assert status(TOKEN) == 200
+    assert [status(f"guess-{number}") for number in range(25)] == [401] * 20 + [429] * 5
+    assert status(TOKEN) == 200
+
+
+def test_a_number_of_an_event_that_none_has_is_refused(client: httpx.Client) -> None:
+    assert client.get("/api/v1/events", headers={**BEARER, "Last-Event-ID": "9" * 5000}).status_code == 422
+
+
+@pytest.mark.parametrize("number", ["1_000", "\uff15", "\u0665", "5e0", " 5", "+5"])
+def test_a_number_has_plain_digits(client: httpx.Client, number: str) -> None:
+    for path, name in (
+        ("signals", "limit"),
+        ("dead-letters", "limit"),
+        ("webhooks/deliveries", "cursor"),
+        ("events", "after"),
+    ):
+        answer = client.get(f"/api/v1/{path}", params={name: number}, headers=BEARER)
+        assert answer.status_code == 422, path
+
+
+@pytest.mark.parametrize("path", ["/", "/health", "/api/v1/signals", "/webhooks/tradingview", "/login"])
+def test_another_name_than_the_servers_own_is_refused_with_the_remedy(client: httpx.Client, path: str) -> None:
+    for method in ("GET", "POST"):
+        answer = client.request(method, path, headers={**BEARER, "Host": "evil.example.org"})
+
+        assert answer.status_code == 403
+        assert "TRADEWIRE_ALLOWED_HOSTS" in answer.json()["error"]["message"]
+
+
+def test_the_name_of_a_tunnel_is_accepted_when_it_is_allowed(record: Record, redis_url: str) -> None:
+    context = web_context(record, redis_url)
+    settings = context.settings.model_copy(update={"allowed_hosts": ("tunnel.example.org",)})
+    with serving(replace(context, settings=settings)) as client:
+        assert client.get("/health", headers={"Host": "Tunnel.example.org"}).status_code == 200
+        assert client.get("/health", headers={"Host": "other.example.org"}).status_code == 403
+
+
+@pytest.mark.parametrize("path", ["/api/v1/signals", "/api/v1/executors/argo/halt", "/webhooks/tradingview", "/login"])
+def test_a_write_of_another_origin_is_refused_with_a_token_too(client: httpx.Client, path: str) -> None:
+    own = str(client.base_url).rstrip("/")
+
+    foreign = [client.post(path, headers={**BEARER, "Origin": origin}) for origin in ("null", "http://127.0.0.1:9181")]
+
+    assert [answer.status_code for answer in foreign] == [403, 403]
+    assert "another origin" not in client.post(path, headers={**BEARER, "Origin": own}).text

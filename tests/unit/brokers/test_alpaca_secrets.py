@@ -16,7 +16,7 @@ from rich.traceback import Traceback
 from pipeline.model.errors import ConfigInvalid, TradewireError
 from tests.unit.brokers import payloads
 from tests.unit.brokers.conftest import Play, broker_at
-from tests.unit.brokers.payloads import API_SECRET
+from tests.unit.brokers.payloads import API_KEY, API_SECRET
 from tests.unit.brokers.scripted import Act, close, free_port, raw, reply, reset, silence
 from workers.brokers.alpaca.adapter import AlpacaBroker, open_broker
 
@@ -96,3 +96,13 @@ def _everything_that_can_be_told(call: Callable[[AlpacaBroker], Any], broker: Al
         chain = repr((exc.__cause__, exc.__context__))
         return "\n".join([str(exc), trace, chain, shown.get(), str(pickle.dumps(exc))])
     return "\n".join([repr(told), str(told), str(pickle.dumps(told))])
+
+
+def test_the_id_of_a_key_that_the_broker_echoes_is_masked(play: Play) -> None:
+    broker, server = play(reply(422, {"message": f"no such key: {API_KEY}"}))
+
+    told = repr(broker.submit(payloads.request()))
+
+    assert API_KEY in server.seen[0].headers.values()
+    assert API_KEY not in told
+    assert "no such key: ***" in told

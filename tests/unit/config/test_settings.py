@@ -112,7 +112,7 @@ def test_all_bad_variables_are_listed_at_once_by_name(monkeypatch: pytest.Monkey
 
 
 def test_settings_are_frozen_and_their_repr_holds_no_secret() -> None:
-    settings = Settings(database_url="postgresql://u:hunter2@h/d", api_token="hunter3")
+    settings = Settings(database_url="postgresql://u:hunter2@h/d", api_token="hunter3-and-nine-more")
 
     assert "hunter" not in repr(settings)
     with pytest.raises(ValidationError):
@@ -168,3 +168,31 @@ def test_every_setting_is_in_the_env_example() -> None:
 )
 def test_only_this_machine_is_loopback(host: str | None, expected: bool) -> None:  # noqa: FBT001 - a table
     assert is_loopback(host) is expected
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("PORT", "8_000"), ("TRADEWIRE_API_RATE", "\uff16"), ("TRADEWIRE_CADENCE_S", "1_0.5")]
+)
+def test_a_number_has_plain_digits(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(ConfigInvalid, match=name):
+        load_settings()
+
+
+def test_a_token_that_can_be_guessed_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRADEWIRE_API_TOKEN", "t" * 15)
+    with pytest.raises(ConfigInvalid, match="at least 16"):
+        load_settings()
+
+    monkeypatch.setenv("TRADEWIRE_API_TOKEN", "t" * 16)
+    assert load_settings().api_token is not None
+
+
+def test_allowed_hosts_are_kept_in_their_normal_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRADEWIRE_ALLOWED_HOSTS", "Tunnel.Example.org., 10.0.0.7,[::1]")
+    assert load_settings().allowed_hosts == ("tunnel.example.org", "10.0.0.7", "::1")
+
+    monkeypatch.setenv("TRADEWIRE_ALLOWED_HOSTS", "tunnel.example.org, https://other.example.org")
+    with pytest.raises(ConfigInvalid, match="TRADEWIRE_ALLOWED_HOSTS"):
+        load_settings()

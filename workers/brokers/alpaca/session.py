@@ -92,9 +92,10 @@ class OneTry(RESTClient):
         self._session.close()
 
     def _without_keys(self, text: str) -> str:
-        """Return *text* without the secret, in case a server or a proxy echoes our headers."""
-        secret = str(self._secret_key)
-        return text.replace(secret, "***") if len(secret) >= SHORTEST_SECRET else text
+        """Return *text* without the keys, in case a server or a proxy echoes our headers."""
+        for key in (str(self._secret_key), str(self._api_key)):
+            text = text.replace(key, "***") if len(key) >= SHORTEST_SECRET else text
+        return text
 
     def _one_request(self, method: str, url: str, opts: dict[str, Any], retry: int) -> Reply:  # type: ignore[override]  # noqa: ARG002 - given by alpaca-py
         """Send the request once. Never raises for errors of the network or the broker."""

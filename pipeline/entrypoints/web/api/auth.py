@@ -12,7 +12,9 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import SecretStr
 
 from pipeline.entrypoints.web.api.errors import ApiError
-from pipeline.entrypoints.web.api.sessions import HEADER, Sessions
+from pipeline.entrypoints.web.api.sessions import HEADER, LASTS_S, BrowserSession, Sessions
+from pipeline.operations.ended_sessions import end_session, has_ended
+from pipeline.operations.guesses import Guesses
 from pipeline.operations.tokens import MAIN, Holder, Scope, digest
 from pipeline.operations.tokens import holder_of as holder_of_token
 from pipeline.operations.tokens import named as holder_named
@@ -50,9 +52,11 @@ class Gate:
         self._record = record
         self._main = digest(main.get_secret_value())
         self.sessions = Sessions(main)
+        self.guesses = Guesses()
         self._per_minute = per_minute
         self._lock = threading.Lock()
         self._kept: dict[str, tuple[Holder | None, float]] = {}
+        self._ended: dict[str, tuple[bool, float]] = {}
         self._buckets: dict[tuple[str, bool], _Bucket] = {}
 
     def known(self, token: str) -> tuple[bool, Holder | None]:
@@ -82,6 +86,23 @@ class Gate:
             holder, until = self._kept.get(key, (None, 0.0))
         return holder if time.monotonic() < until else self._keep(key, holder_named(self._record, name))
 
+    def session_of(self, request: Request) -> BrowserSession | None:
+        """Return the session of *request*; None when it has none, or its person has logged out."""
+        session = self.sessions.of(request)
+        if session is None or session.name is None:
+            return None
+        with self._lock:
+            ended, until = self._ended.get(session.nonce, (False, 0.0))
+        if time.monotonic() >= until:
+            ended = has_ended(self._record, session.nonce)
+            self._keep_ended(session.nonce, ended)
+        return None if ended else session
+
+    def end_session(self, session: BrowserSession) -> None:
+        """End *session* at every web process, here at once."""
+        end_session(self._record, session.nonce, lasts_s=LASTS_S)
+        self._keep_ended(session.nonce, ended=True)
+
     def count(self, name: str, *, scope: Scope = Scope.READ) -> float | None:
         """Count one request of *name*; return the seconds to wait when it has used its requests of the minute.
 
@@ -99,6 +120,12 @@ class Gate:
                 return (1 - bucket.left) / rate
             bucket.left -= 1
             return None
+
+    def _keep_ended(self, nonce: str, ended: bool) -> None:  # noqa: FBT001 - the one fact about it
+        with self._lock:
+            if len(self._ended) >= _MOST_KEPT:
+                self._ended.clear()
+            self._ended[nonce] = (ended, time.monotonic() + _KEPT_S)
 
     def _keep(self, key: str, holder: Holder | None) -> Holder | None:
         with self._lock:
@@ -143,13 +170,26 @@ def by(request: Request) -> str:
 async def _holder_of(gate: Gate, request: Request, bearer: HTTPAuthorizationCredentials | None) -> Holder | None:
     if bearer is None:
         return await run_in_threadpool(_holder_of_session, gate, request)
-    token = bearer.credentials.strip()
+    token, address = bearer.credentials.strip(), None if request.client is None else request.client.host
+    wait = gate.guesses.wait_s(address, token)
+    if wait is not None:
+        headers = {"Retry-After": str(round(wait) + 1)}
+        raise ApiError(429, "too_many_requests", "this address has sent too many wrong tokens", headers=headers)
     known, holder = gate.known(token)
-    return holder if known else await run_in_threadpool(gate.holder, token)
+    if not known:
+        holder = await run_in_threadpool(gate.holder, token)
+    gate.guesses.record(address, token, right=holder is not None)
+    return holder
+
+
+async def may_read(gate: Gate, request: Request) -> bool:
+    """Return whether the request has a token or a session with the scope `read`, where it may have none."""
+    holder = await _holder_of(gate, request, await _BEARER(request))
+    return holder is not None and Scope.READ in holder.scopes
 
 
 def _holder_of_session(gate: Gate, request: Request) -> Holder | None:
-    session = gate.sessions.of(request)
+    session = gate.session_of(request)
     if session is None or session.name is None:
         return None
     if request.method != "GET" and not gate.sessions.is_from(session, request.headers.get(HEADER)):

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from typing import Annotated
 
@@ -13,6 +14,7 @@ from pipeline.entrypoints.web.api.auth import holder_of, opened_by
 from pipeline.entrypoints.web.api.broadcast import Broadcast, Listener
 from pipeline.entrypoints.web.api.context import WebContext
 from pipeline.entrypoints.web.api.errors import ApiError
+from pipeline.entrypoints.web.api.parameters import Digits
 from pipeline.model.errors import RecordUnavailable
 from pipeline.operations.tokens import Scope
 from pipeline.views.live_feed import FeedChange, change_json, changes_after, last_change
@@ -26,6 +28,7 @@ _BATCH = 500
 _SETTLED_S = 0.1
 _AWAY = "PostgreSQL is away: try again"
 _BIGINT = 2**63 - 1
+_NUMBER = re.compile(r"[0-9]{1,30}")
 
 
 def router(context: WebContext) -> APIRouter:
@@ -37,11 +40,13 @@ def router(context: WebContext) -> APIRouter:
     @routes.get("/api/v1/events", dependencies=[opened_by(context.gate, Scope.READ)], include_in_schema=False)
     async def events(
         request: Request,
-        after: Annotated[int | None, Query(ge=0, le=_BIGINT)] = None,
+        after: Annotated[int | None, Digits, Query(ge=0, le=_BIGINT)] = None,
         last_event_id: Annotated[str | None, Header()] = None,
     ) -> StreamingResponse:
         """Send each state change as it happens, after the one numbered `Last-Event-ID` or `after`; else from now on."""
         known = last_event_id if last_event_id is not None and last_event_id.isdecimal() else None
+        if known is not None and not _NUMBER.fullmatch(known):
+            raise ApiError(422, "invalid_request", "Last-Event-ID: no change has this number")
         began = min(int(known), _BIGINT) if known is not None else after
         listener = broadcast.join()
         if listener is None:

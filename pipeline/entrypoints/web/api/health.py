@@ -1,10 +1,15 @@
 """`/health` and `/ready`: whether this process and its servers answer."""
 
-from fastapi import APIRouter, Response
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 
 from pipeline.entrypoints.doctor.findings import CheckStatus, findings_json, worst
+from pipeline.entrypoints.web.api.auth import may_read
 from pipeline.entrypoints.web.api.context import WebContext
+from pipeline.model.errors import RecordUnavailable
 from pipeline.startup.listening import nonce_header
 
 
@@ -18,11 +23,24 @@ def router(context: WebContext) -> APIRouter:
         response.headers.update(nonce_header())
         return {"status": "ok"}
 
-    @routes.get("/ready", responses={503: {"description": "A part does not answer; the body names it."}})
-    def ready() -> JSONResponse:
-        """Check PostgreSQL, Redis, the brokers and the processes: 200 when all answer, else 503."""
-        findings = context.readiness.check()
-        status = 503 if worst(findings) is CheckStatus.CRITICAL else 200
-        return JSONResponse(findings_json(findings), status_code=status)
+    @routes.get("/ready", responses={503: {"description": "A part does not answer."}})
+    async def ready(request: Request) -> JSONResponse:
+        """Check PostgreSQL, Redis, the brokers and the processes: 200 when all answer, else 503.
+
+        With a token of the scope `read` the body names each part.
+        """
+        findings = await run_in_threadpool(context.readiness.check)
+        is_ready = worst(findings) is not CheckStatus.CRITICAL
+        body: dict[str, Any] = {"status": "ready" if is_ready else "not_ready"}
+        if await _may_read(context, request):
+            body = findings_json(findings)
+        return JSONResponse(body, status_code=200 if is_ready else 503)
 
     return routes
+
+
+async def _may_read(context: WebContext, request: Request) -> bool:
+    try:
+        return await may_read(context.gate, request)
+    except RecordUnavailable:
+        return False  # Its token cannot be looked up; the status code tells that PostgreSQL is away.

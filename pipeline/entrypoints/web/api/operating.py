@@ -14,7 +14,7 @@ from pipeline.entrypoints.web.api.answers import DeadLetterList, LossLimitUse, S
 from pipeline.entrypoints.web.api.auth import by, opened_by
 from pipeline.entrypoints.web.api.context import WebContext
 from pipeline.entrypoints.web.api.errors import COMMON, ApiError, ErrorAnswer
-from pipeline.entrypoints.web.api.parameters import Executor
+from pipeline.entrypoints.web.api.parameters import Digits, Executor
 from pipeline.model.errors import NotPossible
 from pipeline.model.switches import SwitchKind
 from pipeline.operations.tokens import Scope
@@ -108,7 +108,9 @@ def _add_switches(routes: APIRouter, context: WebContext) -> None:
 
 def _add_list(routes: APIRouter, context: WebContext) -> None:
     @routes.get("/api/v1/dead-letters", dependencies=[opened_by(context.gate, Scope.READ)])
-    def dead_letters(*, executor: Executor = None, limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> DeadLetterList:
+    def dead_letters(
+        *, executor: Executor = None, limit: Annotated[int, Digits, Query(ge=1, le=1000)] = 100
+    ) -> DeadLetterList:
         """List the open dead letters, oldest first."""
         dead_letters = context.dead_letters.open(executor, limit=limit + 1)
         items = [DeadLetterView.model_validate(dead_letter) for dead_letter in dead_letters[:limit]]

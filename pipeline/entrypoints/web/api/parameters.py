@@ -1,5 +1,6 @@
 """The parameters of queries, read strictly."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, TypeVar
@@ -16,6 +17,7 @@ from pipeline.views.schemas import Page
 
 T = TypeVar("T")
 # PostgreSQL stores no NUL, and no name has a control character.
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _PRINTABLE = r"^[^\x00-\x1f]+$"
 
 
@@ -25,6 +27,13 @@ def _upper(value: Any) -> Any:
 
 def _moment(value: Any) -> Any:
     return moment_of(value) if isinstance(value, str) else value
+
+
+# Python itself also reads 1_000, and the digits of other alphabets.
+def _digits(value: Any) -> Any:
+    if isinstance(value, str) and not _NUMBER.fullmatch(value):
+        raise ValueError("a number in digits is expected")
+    return value
 
 
 def _one_form(value: str | None) -> str | None:
@@ -47,11 +56,12 @@ Since = Annotated[
     WithJsonSchema({"type": "string", "maxLength": 64}),
     Query(description="RFC 3339 with a zone, or how long ago: 90s, 15m, 2h, 3d.", examples=["2h"]),
 ]
-Limit = Annotated[int, Query(ge=1, le=100, description="At most this many items.")]
+Digits = BeforeValidator(_digits)
+Limit = Annotated[int, Digits, Query(ge=1, le=100, description="At most this many items.")]
 Cursor = Annotated[
     str | None, Query(max_length=200, description="`next_cursor` of the page before, with the same filters.")
 ]
-Hours = Annotated[int, Query(ge=1, le=8760, description="How many hours back.")]
+Hours = Annotated[int, Digits, Query(ge=1, le=8760, description="How many hours back.")]
 
 
 def hours_ago(hours: int) -> datetime:

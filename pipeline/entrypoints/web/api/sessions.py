@@ -11,10 +11,12 @@ from pydantic import SecretStr
 from starlette.responses import Response
 
 COOKIE = "tradewire_session"
+#: The cookie of the login's form. The other one is not sent with a link from another site, and must outlive the form.
+LOGIN_COOKIE = "tradewire_login"
 #: The form field and the header that carry the session's token against forged requests.
 FIELD, HEADER = "csrf", "X-CSRF-Token"
-# A working day: the next day needs a new login.
-_LASTS_S = 12 * 60 * 60
+#: A working day: the next day needs a new login.
+LASTS_S = 12 * 60 * 60
 # A token against forgery has 64 characters; longer input is cut before it is compared.
 _LONGEST = 100
 
@@ -41,8 +43,15 @@ class Sessions:
 
     def of(self, request: Request) -> BrowserSession | None:
         """Return the session of *request*; None when it has no valid cookie."""
+        return self._held(request, COOKIE)
+
+    def of_login(self, request: Request) -> BrowserSession | None:
+        """Return the session in which the login's form was shown; None when there is none."""
+        return self._held(request, LOGIN_COOKIE)
+
+    def _held(self, request: Request, cookie: str) -> BrowserSession | None:
         try:
-            held = self._signer.loads(request.cookies.get(COOKIE, ""), max_age=_LASTS_S)
+            held = self._signer.loads(request.cookies.get(cookie, ""), max_age=LASTS_S)
         except BadSignature:
             return None
         return BrowserSession(name=held["name"], nonce=held["nonce"])
@@ -51,7 +60,8 @@ class Sessions:
         """Set the cookie of *session* in *response*; *secure* when the page is served over https."""
         value = self._signer.dumps({"name": session.name, "nonce": session.nonce})
         flags = {"httponly": True, "samesite": "strict", "secure": secure, "path": "/"}
-        response.set_cookie(COOKIE, str(value), max_age=_LASTS_S, **flags)  # type: ignore[arg-type]
+        cookie = LOGIN_COOKIE if session.name is None else COOKIE
+        response.set_cookie(cookie, str(value), max_age=LASTS_S, **flags)  # type: ignore[arg-type]
 
     def end(self, response: Response) -> None:
         """Delete the cookie."""

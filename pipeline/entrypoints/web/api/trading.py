@@ -11,7 +11,7 @@ from pipeline.entrypoints.web.api.auth import holder_of, opened_by
 from pipeline.entrypoints.web.api.context import WebContext
 from pipeline.entrypoints.web.api.errors import COMMON, ErrorAnswer
 from pipeline.entrypoints.web.api.outcomes import Outcomes, Rows, are_decided
-from pipeline.entrypoints.web.api.parameters import Executor
+from pipeline.entrypoints.web.api.parameters import Digits, Executor
 from pipeline.entrypoints.web.api.signal_body import SIGNAL_BODY, receive
 from pipeline.intake.intake import Recorded
 from pipeline.model.states import State
@@ -19,7 +19,7 @@ from pipeline.operations.tokens import Scope
 from pipeline.store.rows import ExecutionRow
 
 Timeout = Annotated[
-    float, Query(ge=0, le=60, allow_inf_nan=False, description="Seconds to wait for the outcome at most.")
+    float, Digits, Query(ge=0, le=60, allow_inf_nan=False, description="Seconds to wait for the outcome at most.")
 ]
 
 

@@ -14,7 +14,7 @@ from config.webhooks import load_webhooks
 from pipeline.entrypoints.web.api.auth import opened_by
 from pipeline.entrypoints.web.api.context import WebContext
 from pipeline.entrypoints.web.api.errors import COMMON, ErrorAnswer, answer
-from pipeline.entrypoints.web.api.parameters import Limit, Name, Since
+from pipeline.entrypoints.web.api.parameters import Digits, Limit, Name, Since
 from pipeline.intake.webhooks.message import RefusalCode
 from pipeline.intake.webhooks.receiver import WebhookReceiver, WebhookRequest
 from pipeline.model.errors import InvalidSignal, SourceIdConflict
@@ -134,7 +134,9 @@ def _add_list(routes: APIRouter, context: WebContext) -> None:
         webhook: Name = None,
         since: Since = None,
         limit: Limit = 50,
-        cursor: Annotated[int | None, Query(ge=1, le=2**62, description="`next_cursor` of the page before.")] = None,
+        cursor: Annotated[
+            int | None, Digits, Query(ge=1, le=2**62, description="`next_cursor` of the page before.")
+        ] = None,
     ) -> DeliveryPage:
         """List the deliveries to webhooks, newest first, each with its signal or with the reason for its refusal."""
         record = context.record

@@ -105,7 +105,7 @@ def admit(gate: Gate, request: Request, scope: Scope) -> PageVisit:
         PageRefused: the token does not have the scope, or has used its requests of the minute.
         RecordUnavailable: the token must be looked up, and PostgreSQL is away.
     """
-    session = gate.sessions.of(request)
+    session = gate.session_of(request)
     holder = None if session is None or session.name is None else gate.named(session.name)
     if session is None or holder is None:
         raise LoginNeeded

@@ -21,6 +21,9 @@ def router(context: WebContext) -> APIRouter:
 
     @routes.get("/login")
     def login_form(request: Request, wanted: Annotated[str, Query(alias="next", max_length=200)] = "/") -> Response:
+        if request.headers.get("Sec-Fetch-Site") == "cross-site":
+            # The browser keeps the session's cookie back from a link of another site, and sends it with the next page.
+            return page("arrived.html", wanted=_own_path(wanted))
         return _login_page(gate, request, wanted=_own_path(wanted), message=None)
 
     @routes.post("/login")
@@ -29,7 +32,7 @@ def router(context: WebContext) -> APIRouter:
 
     @routes.post("/logout")
     def logout(request: Request, form: Form) -> Response:
-        check_form(gate, gate.sessions.of(request), form)
+        gate.end_session(check_form(gate, gate.session_of(request), form))
         answer = go_to("/login")
         gate.sessions.end(answer)
         return answer
@@ -38,11 +41,16 @@ def router(context: WebContext) -> APIRouter:
 
 
 def _login(gate: Gate, request: Request, form: dict[str, str]) -> Response:
-    check_form(gate, gate.sessions.of(request), form)
-    if gate.count("page:login") is not None:
-        raise PageRefused(429, "there were too many logins in this minute: wait, and try again")
+    check_form(gate, gate.sessions.of_login(request), form)
+    token, address = (
+        form.get("token", "").strip()[:_LONGEST_TOKEN],
+        None if request.client is None else request.client.host,
+    )
+    if gate.guesses.wait_s(address, token) is not None:
+        raise PageRefused(429, "there were too many wrong tokens in this minute: wait, and try again")
     wanted = _own_path(form.get("next", "/"))
-    holder = gate.holder(form.get("token", "").strip()[:_LONGEST_TOKEN])
+    holder = gate.holder(token)
+    gate.guesses.record(address, token, right=holder is not None)
     if holder is None:
         return _login_page(gate, request, wanted=wanted, message="This token is unknown or revoked.", status=403)
     if Scope.READ not in holder.scopes:
@@ -54,7 +62,7 @@ def _login(gate: Gate, request: Request, form: dict[str, str]) -> Response:
 
 
 def _login_page(gate: Gate, request: Request, *, wanted: str, message: str | None, status: int = 200) -> Response:
-    held = gate.sessions.of(request)
+    held = gate.sessions.of_login(request)
     session = held or gate.sessions.new(None)
     answer = page("login.html", status=status, csrf=gate.sessions.token_of(session), wanted=wanted, message=message)
     if held is None:
