@@ -9,6 +9,7 @@ import typer
 
 from config.schema.settings import Settings
 from pipeline.entrypoints.cli.options import ByMachine
+from pipeline.entrypoints.cli.output import echo
 from pipeline.entrypoints.supervisor.backups import read_backup, replace_embedded, write_backup
 from pipeline.entrypoints.supervisor.offline import has_cluster, offline_postgres
 from pipeline.model.errors import NotPossible
@@ -27,7 +28,7 @@ def backup(file: File) -> None:
     name_accounts(settings)
     with _record(settings) as url:
         write_backup(url, file)
-    typer.echo(f"wrote {file}: {file.stat().st_size / 1e6:.1f} MB")
+    echo(f"wrote {file}: {file.stat().st_size / 1e6:.1f} MB")
 
 
 def restore(file: File, *, by: ByMachine = None) -> None:
@@ -43,9 +44,9 @@ def restore(file: File, *, by: ByMachine = None) -> None:
     else:
         with offline_postgres(settings.home.resolve()) as url:
             kept = replace_embedded(url, file, by=by or me())
-        typer.echo(f"the replaced record is kept as the database {kept}")
-    typer.echo("restored. It lacks everything since the backup: check positions and open orders at each broker.")
-    typer.echo("`tradewire doctor` warns until a keeper has read the open orders of every account.")
+        echo(f"the replaced record is kept as the database {kept}")
+    echo("restored. It lacks everything since the backup: check positions and open orders at each broker.")
+    echo("`tradewire doctor` warns until a keeper has read the open orders of every account.")
 
 
 @contextmanager

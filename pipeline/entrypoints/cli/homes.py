@@ -1,6 +1,5 @@
 """The commands that act on a home as a whole: status, down, reset."""
 
-import json
 import os
 import signal
 import sys
@@ -16,6 +15,7 @@ from config.schema.settings import Settings
 from config.services import UP, effective, running_services
 from config.started_homes import started_homes
 from pipeline.entrypoints.cli.options import AsJson
+from pipeline.entrypoints.cli.output import echo, echo_json
 from pipeline.entrypoints.supervisor.offline import has_cluster, offline_postgres
 from pipeline.entrypoints.supervisor.reset import set_aside
 from pipeline.entrypoints.supervisor.servers.orphans import wait_until_gone
@@ -35,13 +35,13 @@ def status(*, as_json: AsJson = False) -> None:
     """Show every home of yours, and what runs there: exit 0 when one runs, 1 when none does."""
     homes = [_status(home) for home in _homes()]
     if as_json:
-        typer.echo(json.dumps({"homes": homes}, indent=2))
+        echo_json({"homes": homes})
     for one in [] if as_json else homes:
         runs = f"runs (pid {one['pid']}), {one['web_url']}" if one["running"] else "does not run"
         accounts = ", ".join(f"{each['executor_id']} ({each['mode']})" for each in one["accounts"])
-        typer.echo(f"{one['home']}: {runs}\n  {one['executors']}: {accounts or 'no account'}")
+        echo(f"{one['home']}: {runs}\n  {one['executors']}: {accounts or 'no account'}")
     if not homes and not as_json:
-        typer.echo("no home: nothing was started yet")
+        echo("no home: nothing was started yet")
     raise typer.Exit(0 if any(one["running"] for one in homes) else 1)
 
 
@@ -58,7 +58,7 @@ def down(*, yes: Yes = False) -> None:
     os.kill(process.pid, signal.SIGTERM)
     if wait_until_gone([process], within_s=_DOWN_WITHIN_S):
         raise NotPossible(f"`tradewire up` (pid {process.pid}) still runs after {_DOWN_WITHIN_S:g} s")
-    typer.echo("stopped")
+    echo("stopped")
 
 
 def reset(*, yes: Yes = False) -> None:
@@ -70,7 +70,7 @@ def reset(*, yes: Yes = False) -> None:
     home = settings.home.resolve()
     name_accounts(settings)
     _ask("Start over?", _left_in(home), yes=yes)
-    typer.echo(f"kept in {set_aside(home)}")
+    echo(f"kept in {set_aside(home)}")
 
 
 def _homes() -> list[Path]:
@@ -126,11 +126,11 @@ def _left(url: str | None) -> list[str]:
 
 def _ask(question: str, left: list[str], *, yes: bool) -> None:
     for line in left:
-        typer.echo(f"not watched any more: {line}")
+        echo(f"not watched any more: {line}")
     if yes:
         return
     if not sys.stdin.isatty():
         raise ConfigInvalid([Problem(key="--yes", message="is missing: there is no terminal to ask on")])
     if not typer.confirm(question):
-        typer.echo("nothing was changed")
+        echo("nothing was changed")
         raise typer.Exit(1)

@@ -41,12 +41,12 @@ SPELLINGS = [
     "//api.alpaca.markets",
     "api.alpaca.markets",
     # Addresses like those that its name leads to, also as IPv6 and as a number.
-    "https://35.194.68.156",
-    "https://[::ffff:35.194.68.156]",
-    "https://[::ffff:23c2:449c]",
-    "https://[64:ff9b::35.194.68.156]",
-    "https://600982684",
-    "https://0x23c2449c",
+    "https://203.0.113.7",
+    "https://[::ffff:203.0.113.7]",
+    "https://[::ffff:cb00:7107]",
+    "https://[64:ff9b::203.0.113.7]",
+    "https://3405803783",
+    "https://0xcb007107",
 ]
 
 FILE = """
@@ -67,6 +67,8 @@ HOLDS_AN_ADDRESS = {
     "Services.exchange_url": True,
     "Services.web_url": False,
     "Services.rq_dashboard_url": False,
+    # Names of our own servers, to which nothing is sent.
+    "Settings.allowed_hosts": False,
     "ExecutorSettings.base_url": True,
     "ExecutorSettings.base_url_allowed": True,
 }

@@ -70,7 +70,8 @@ def test_with_a_yes_each_opened_folder_is_named(closed: Path, monkeypatch: pytes
     open_way(closed / ".tradewire", None, say=said.append)
 
     assert mode(closed) == 0o701
-    assert [str(closed) in line for line in said] == [True]
+    # The folders above it, which pytest made, may be closed too.
+    assert [str(closed) in line for line in said].count(True) == 1
 
 
 def test_with_a_named_user_the_folders_are_opened_and_named(closed: Path) -> None:
