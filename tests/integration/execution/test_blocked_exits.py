@@ -205,7 +205,7 @@ def test_a_stop_is_placed_again_when_the_position_is_read_too_early(core: Core) 
     filled(core, quantity=3, strategy="one")
     filled(core, quantity=7, strategy="two")
     stop = placed(core)
-    core.run(sold := core.send("AAPL", "SELL", source="manual", strategy="one"))
+    core.run(sold := core.send("AAPL", "SELL", by_person=True, strategy="one"))
     runs_until(core, sold, "accepted", "filled")
     follow_to(core, sold, "filled")
     follow_ups(core)
@@ -225,7 +225,7 @@ def test_a_stop_is_placed_again_when_the_position_is_read_too_early(core: Core) 
 def test_a_position_that_is_gone_counts_only_some_seconds_after_our_last_fill(core: Core) -> None:
     filled(core, quantity=10)
     placed(core)
-    core.run(sold := core.send("AAPL", "SELL", source="manual"))
+    core.run(sold := core.send("AAPL", "SELL", by_person=True))
     runs_until(core, sold, "accepted", "filled")
     follow_to(core, sold, "filled")
     follow_ups(core)
@@ -242,7 +242,7 @@ def test_a_stop_whose_sending_got_no_answer_counts_as_placed_again(core: Core) -
     filled(core, quantity=3, strategy="one")
     filled(core, quantity=7, strategy="two")
     placed(core)
-    core.run(sold := core.send("AAPL", "SELL", source="manual", strategy="one"))
+    core.run(sold := core.send("AAPL", "SELL", by_person=True, strategy="one"))
     runs_until(core, sold, "accepted", "filled")
     follow_to(core, sold, "filled")
     follow_ups(core)
@@ -260,7 +260,7 @@ def test_an_order_whose_cancel_has_no_effect_is_left_alone_after_the_exit(core: 
     filled(core, quantity=10)
     stop = placed(core)
     core.faults({"on": "cancel", "kind": "5xx_before"})
-    core.run(sold := core.send("AAPL", "SELL", source="manual"))
+    core.run(sold := core.send("AAPL", "SELL", by_person=True))
     core.rows("UPDATE canceled_order SET asked_at = asked_at - interval '10 s'")
     assert restore(core) == 0
     assert outcomes(core) == [(None, False)]
@@ -292,7 +292,7 @@ def test_an_exit_looks_less_and_less_often_at_an_order_whose_cancel_is_not_done(
     another = filled(core, quantity=10)
     placed(core)
     core.faults({"on": "cancel", "kind": kind})
-    sold = core.send("AAPL", "SELL", source="manual")
+    sold = core.send("AAPL", "SELL", by_person=True)
     pauses = list[float]()
     for _ in range(7):
         pauses.append(pause(core, sold))
@@ -324,7 +324,7 @@ def test_a_forced_exit_cancels_an_order_that_cannot_be_read_by_its_id(core: Core
     filled(core, quantity=10)
     stop = placed(core, client_order_id="Kauf für Ann")
 
-    core.run(sold := core.send("AAPL", "SELL", source="manual"))
+    core.run(sold := core.send("AAPL", "SELL", by_person=True))
     runs_until(core, sold, "accepted", "filled")
     follow_to(core, sold, "filled")
 
@@ -346,7 +346,7 @@ def test_an_order_that_cannot_be_read_in_another_symbol_stays(core: Core) -> Non
     other = placed(core, symbol="MSFT", client_order_id="Kauf für Ann")
     placed(core)
 
-    core.run(sold := core.send("AAPL", "SELL", source="manual"))
+    core.run(sold := core.send("AAPL", "SELL", by_person=True))
     runs_until(core, sold, "accepted", "filled")
 
     assert status(core, other) == "new"
