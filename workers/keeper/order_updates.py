@@ -70,7 +70,7 @@ class OrderUpdates:
         for intent in self._known(ours):
             # When the end of an order is recorded, its replacement cannot change that any more.
             order = ours[intent.client_order_id]
-            following = newest(self.broker, order) if intent.ended_at is None else order
+            following = self._newest(order) if intent.ended_at is None else order
             if following is None:
                 # The broker does not show the replacement, so the present state of this order is not known.
                 del ours[intent.client_order_id]
@@ -79,6 +79,14 @@ class OrderUpdates:
                 moved += self._apply(intent, following, request_id)
         self.record.do(sql("keeper", "record_polled"), {"client_order_ids": list(ours)})
         return moved
+
+    def _newest(self, order: BrokerOrder) -> BrokerOrder | None:
+        try:
+            return newest(self.broker, order)
+        except BrokerUnreadable as error:
+            # A replacement that cannot be read must hide no other order of the list.
+            log.debug("poll.failed", order_id=order.order_id, error=str(error))
+            return None
 
     def strays(self, orders: Sequence[BrokerOrder]) -> list[BrokerOrder]:
         """Return the orders with an id of ours that the record does not know, or knows as another order."""

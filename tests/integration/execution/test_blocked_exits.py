@@ -330,13 +330,28 @@ def test_a_forced_exit_cancels_an_order_that_cannot_be_read_by_its_id(core: Core
 
     assert status(core, stop) == "canceled"
     assert ours(core)[1:] == [("sell", "10", "filled")]
-    # Its terms are not known, so that a person has to place it again.
-    follow_ups(core)
+    # Where its terms are not known, a person has to place it again.
+    core.faults({"on": "lookup", "kind": "garbage"})
     for _ in range(4):
         assert restore(core) == 0
         later(core)
     assert outcomes(core) == [("not_restored", True)]
     assert [stop["id"] in subject for subject in alerts(core, foreign_orders)] == [True]
+
+
+def test_a_stop_whose_client_order_id_cannot_be_read_is_placed_again_for_what_remains(core: Core) -> None:
+    filled(core, quantity=3, strategy="one")
+    filled(core, quantity=7, strategy="two")
+    placed(core, client_order_id="Kauf für Ann")
+    core.run(sold := core.send("AAPL", "SELL", by_person=True, strategy="one"))
+    runs_until(core, sold, "accepted", "filled")
+    follow_to(core, sold, "filled")
+    follow_ups(core)
+
+    until(lambda: later(core) or restore(core))
+
+    rest = [order for order in core.orders() if order["status"] in ("new", "accepted")]
+    assert [(order["type"], order["qty"], order["stop_price"]) for order in rest] == [("stop", "7", "80")]
 
 
 def test_an_order_that_cannot_be_read_in_another_symbol_stays(core: Core) -> None:

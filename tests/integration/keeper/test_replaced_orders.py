@@ -12,15 +12,16 @@ from alpaca.trading.requests import ReplaceOrderRequest
 
 from tests.factories import Core, until
 from tests.integration.keeper.orders_at_rest import working
-from tests.integration.limited_stage import changed_toml
+from tests.integration.limited_stage import changed_toml, filled
 from workers.execution.cancels import ask_to_cancel
 
 
-def replace(core: Core, order_id: str, *, price: float, quantity: int) -> str:
+def replace(core: Core, order_id: str, *, price: float, quantity: int, client_order_id: str | None = None) -> str:
     """Replace an order as a person does at the broker, and return the id of the one that goes on."""
     client = TradingClient("argo", "paper-exchange", url_override=core.exchange.url)
     until(lambda: status_of(core, order_id) != "pending_new")  # The broker replaces no order before it has begun.
-    new = client.replace_order_by_id(order_id, ReplaceOrderRequest(limit_price=price, qty=quantity))
+    terms = ReplaceOrderRequest(limit_price=price, qty=quantity, client_order_id=client_order_id)
+    new = client.replace_order_by_id(order_id, terms)
     assert isinstance(new, Order)
     return str(new.id)
 
@@ -98,3 +99,29 @@ def test_a_larger_replacement_counts_with_its_quantity_before_it_is_filled(make_
 
     # A tenth of the equity is 99 shares at 100.50, the limit price.
     assert core.run(core.send("MSFT", quantity=20))["quantity"] == 4
+
+
+def test_a_replacement_that_cannot_be_read_hides_no_other_order(core: Core) -> None:
+    core.prices(AAPL=100, MSFT=100)
+    first = working(core)
+    other = core.send("MSFT")
+    core.run(other)
+    replace(core, core.execution(first)["order_id"], price=50, quantity=1, client_order_id="Kauf für Ann")
+    core.filled_at_exchange()
+
+    followed(core, other, "filled")
+
+
+def test_an_exit_gets_out_although_the_replacement_of_the_entry_before_it_cannot_be_read(core: Core) -> None:
+    core.prices(AAPL=100)
+    filled(core)
+    entry = working(core)
+    replace(core, core.execution(entry)["order_id"], price=50, quantity=1, client_order_id="Kauf für Ann")
+    leave = core.send("AAPL", "SELL")
+
+    def out() -> bool:
+        core.due_now(leave)
+        core.follower().run_once()
+        return core.run(leave)["order_id"] is not None
+
+    until(out)

@@ -105,7 +105,7 @@ class AlpacaBroker:
 
     def order(self, order_id: str) -> BrokerOrder | None:
         """Read one order by Alpaca's id; None when Alpaca does not know it. A 422 is no such answer."""
-        return self._read_one(f"/orders/{_in_path(order_id)}", mapping.order_from_broker)
+        return self._read_one(f"/orders/{_in_path(order_id)}", mapping.order_asked_for)
 
     def orders(
         self,

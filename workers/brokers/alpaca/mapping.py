@@ -71,6 +71,13 @@ def order_from_broker(raw: Any) -> BrokerOrder:
     )
 
 
+def order_asked_for(raw: Any) -> BrokerOrder:
+    """Read one order that the broker's id asked for. An id that another program gave it need not be readable."""
+    order_id = raw.get("client_order_id") if isinstance(raw, dict) else None
+    odd = isinstance(order_id, str) and not (order_id and order_id.isascii() and order_id.isprintable())
+    return order_from_broker(raw | {"client_order_id": "unreadable"} if odd else raw)
+
+
 def _stop_terms(fields: Fields) -> StopTerms | None:
     """Read the terms of a stop. The legs of a bracket count too; an order of an amount of money is never a stop."""
     if fields.raw.get("type") not in _STOPS or fields.amount_or_none("qty") is None:
