@@ -23,11 +23,21 @@ WITH new_signal AS (
 )
 INSERT INTO broker_order (
     execution_id, generation, executor_id, account_number, client_order_id, role, symbol, side, quantity,
-    reference_price, request, intended_at, may_exist, first_sent_at, last_sent_at, order_id, ended_at
+    reference_price, request, intended_at, may_exist, first_sent_at, last_sent_at, order_id, ended_at, covers
 )
 SELECT execution_id, 1, %(executor_id)s, %(account_number)s, %(client_order_id)s, 'exit', %(symbol)s, %(side)s,
     %(quantity)s, %(reference_price)s, %(request)s, %(sent_at)s, %(may_exist)s, %(sent_at)s, %(sent_at)s, %(order_id)s,
-    CASE WHEN NOT %(may_exist)s THEN now() END
+    CASE WHEN NOT %(may_exist)s THEN now() END,
+    (
+        -- It closed all coins that were left. What the record holds beyond them, up to a hundredth, was the fee.
+        SELECT sum(h.quantity)
+        FROM holding AS h
+        WHERE h.account_number = %(account_number)s
+            AND h.symbol = %(symbol)s
+            AND %(asset_class)s = 'crypto'
+        HAVING sum(h.quantity) * 0.99 <= %(quantity)s
+            AND sum(h.quantity) > %(quantity)s
+    )
 FROM new_execution
 RETURNING execution_id
 

@@ -100,6 +100,15 @@ def test_the_journal_is_brought_into_the_record_once(core: Core) -> None:
     assert core.run(core.send("AAPL"))["reason_code"] == "halted"
 
 
+def test_an_imported_close_of_coins_ends_the_holding_the_fee_included(core: Core) -> None:
+    directly(core)
+    import_journals(core.record, core.settings.home, by="keeper")
+    looked_up(core)
+
+    held = {row["symbol"]: row["quantity"] for row in core.rows("SELECT symbol, quantity FROM holding")}
+    assert held == {"AAPL": 0, "BTC/USD": 0}
+
+
 def test_a_file_that_was_imported_and_not_renamed_changes_nothing(core: Core) -> None:
     directly(core)
     import_journals(core.record, core.settings.home, by="keeper")
