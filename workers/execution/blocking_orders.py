@@ -1,4 +1,4 @@
-"""Look up the orders that an exit waits for, so that it goes on while no keeper reads them."""
+"""Look up the orders that an execution waits for, so that it goes on while no keeper reads them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ from pipeline.store.record import Record
 from pipeline.store.rows import ClaimedExecution, OrderRow
 from pipeline.store.statements import sql
 from workers.account.runtime import ExecutorRuntime
+from workers.brokers.guarded import GuardedBroker
 from workers.execution.broker_orders import follow, record_broker_order
 from workers.execution.replaced_orders import newest
 from workers.rules.retry_policy import broker_hold
@@ -26,26 +27,28 @@ _KEEPER_READS_WITHIN = timedelta(seconds=2)
 
 @dataclass(frozen=True, kw_only=True)
 class BlockingOrders:
-    """Reads the orders that are in the way of one executor's exits."""
+    """Reads the orders that are in the way of one executor's executions."""
 
     record: Record
     runtime: ExecutorRuntime
     worker: str
 
-    def look_up(self, orders: Iterable[OrderRow], exit_: ClaimedExecution) -> bool:
+    def look_up(self, orders: Iterable[OrderRow], waiting: ClaimedExecution, *, urgent: bool) -> bool:
         """Read those of *orders* that are due, and record what they did; return whether an execution changed.
 
-        The pauses grow with the age of the exit. An order that cannot be read now stays in the way.
+        The pauses grow with the age of the execution. An order that cannot be read now stays in the way. *urgent*: the
+        execution is an exit, and its reads are paid for as such.
         """
-        age = exit_.now - exit_.created_at
+        age = waiting.now - waiting.created_at
         if age < _KEEPER_READS_WITHIN:
             return False
         ids = [order.client_order_id for order in orders if order.order_id is not None]
         values = {"client_order_ids": ids, "pause": max(_KEEPER_READS_WITHIN, broker_hold(age=age))}
-        return any([self._read(due) for due in self.record.all(OrderRow, sql("orders", "claim_blocking"), values)])  # noqa: C419 -- all are read
+        broker = self.runtime.urgent if urgent else self.runtime.broker
+        due = self.record.all(OrderRow, sql("orders", "claim_blocking"), values)
+        return any([self._read(broker, each) for each in due])  # noqa: C419 -- all are read
 
-    def _read(self, blocking: OrderRow) -> bool:
-        broker = self.runtime.urgent
+    def _read(self, broker: GuardedBroker, blocking: OrderRow) -> bool:
         try:
             found = broker.order(str(blocking.order_id))
             order = None if found is None else newest(broker, found)

@@ -54,7 +54,9 @@ class PreTradeCheck:
             return _look_up(prior, Code.REQUEUED if claimed.from_state is State.QUEUED else Code.NO_ANSWER)
         waits = self._wait_for_symbol(known)
         if waits is not None:
-            again = self.blocking.look_up(known.under_way, claimed)
+            exits_again = prior is not None and prior.role is Role.EXIT
+            urgent = exits_again or known.has_to_close or not may_enter(signal, self.runtime.executor)
+            again = self.blocking.look_up(known.under_way, claimed, urgent=urgent)
             return self.decide(claimed) if again else self._cancel_and_hold(claimed, waits)
         try:
             seen = self.inputs.read(claimed, known)

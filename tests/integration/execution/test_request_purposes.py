@@ -9,7 +9,7 @@ import pytest
 from tests.factories import Core, until
 from tests.integration.keeper.orders_at_rest import working
 from tests.integration.keeper.test_replaced_orders import replace, status_of
-from tests.integration.limited_stage import changed_toml
+from tests.integration.limited_stage import changed_toml, filled
 from workers.execution.cancels import ask_to_cancel
 
 Make = Callable[..., Core]
@@ -71,3 +71,17 @@ def test_a_look_up_follows_a_replaced_order_while_polls_have_no_room(limited: Co
     limited.unknowns.run_once()
 
     assert limited.state(entry) == "accepted"
+
+
+def test_an_entry_that_waits_for_an_exit_spends_nothing_of_the_requests_that_are_left_to_exits(limited: Core) -> None:
+    filled(limited)
+    limited.faults({"on": "submit", "kind": "no_fill", "seconds": 600})
+    assert limited.run(limited.send("AAPL", "SELL"))["state"] == "accepted"
+    limited.faults({"on": "lookup", "kind": "latency", "seconds": 0})
+    entry = limited.send()
+    limited.rows("UPDATE execution SET created_at = created_at - interval '10 seconds' WHERE execution_id = %s", [entry])
+    spend(limited, 180)
+
+    assert limited.run(entry)["reason_code"] == "order_under_way"
+
+    assert limited.exchange.admin("faults")["faults"][0]["hits"] == 0
