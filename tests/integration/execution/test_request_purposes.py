@@ -6,10 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
+from pipeline.model.errors import BudgetUsedUp
 from tests.factories import Core, until
 from tests.integration.keeper.orders_at_rest import working
 from tests.integration.keeper.test_replaced_orders import replace, status_of
 from tests.integration.limited_stage import changed_toml, filled
+from workers.brokers.rate_budget import BLOCK
 from workers.execution.cancels import ask_to_cancel
 
 Make = Callable[..., Core]
@@ -76,11 +78,16 @@ def test_a_look_up_follows_a_replaced_order_while_polls_have_no_room(limited: Co
 def test_an_entry_that_waits_for_an_exit_spends_nothing_of_the_requests_that_are_left_to_exits(limited: Core) -> None:
     filled(limited)
     limited.faults({"on": "submit", "kind": "no_fill", "seconds": 600})
-    assert limited.run(limited.send("AAPL", "SELL"))["state"] == "accepted"
-    limited.faults({"on": "lookup", "kind": "latency", "seconds": 0})
+    leaving = limited.run(limited.send("AAPL", "SELL"))
+    assert leaving["state"] == "accepted"
     entry = limited.send()
     limited.rows("UPDATE execution SET created_at = created_at - interval '10 seconds' WHERE execution_id = %s", [entry])
     spend(limited, 180)
+    with pytest.raises(BudgetUsedUp):
+        # Some reads may be paid for in advance.
+        for _ in range(BLOCK + 1):
+            limited.runtimes["argo"].broker.order(leaving["order_id"])
+    limited.faults({"on": "lookup", "kind": "latency", "seconds": 0})
 
     assert limited.run(entry)["reason_code"] == "order_under_way"
 
