@@ -15,11 +15,11 @@ from config.schema.executor import Executors
 from config.schema.settings import Settings, readable_settings
 from config.services import effective, running_services
 from config.show import export_lines, service_variables, shown_executors, shown_problems, shown_settings, shown_text
-from config.webhooks import load_webhooks
 from pipeline.entrypoints.cli.options import AsJson
 from pipeline.entrypoints.cli.output import echo, echo_json
 from pipeline.intake.source_reach import source_problems, untraded_source_problems
 from pipeline.model.errors import ConfigInvalid, Problem
+from pipeline.startup.other_files import other_file_problems
 
 app = typer.Typer(no_args_is_help=True, help="Show, check and export the configuration.")
 
@@ -61,7 +61,7 @@ def check(
         executors = load_executors(path, settings=settings)
     except ConfigInvalid as error:
         problems += error.problems
-    problems += [*_webhook_problems(settings, executors), *source_problems(settings, settings.source)]
+    problems += [*other_file_problems(settings, executors), *source_problems(settings, settings.source)]
     warnings = warnings_of(executors, settings) + untraded_source_problems(settings.source, executors)
     notes = shadowed_limits(executors)
     not_yet = not_enforced_yet(executors)
@@ -76,15 +76,6 @@ def check(
         if not problems:
             echo(f"{path}: {', '.join(executors)}: fine")
     raise typer.Exit({"ok": 0, "warning": 1, "critical": 2}[status])
-
-
-def _webhook_problems(settings: Settings, executors: Executors) -> list[Problem]:
-    try:
-        # If the executors file is wrong, it is not known which executors exist.
-        load_webhooks(settings, executors=tuple(executors) or None)
-    except ConfigInvalid as error:
-        return list(error.problems)
-    return []
 
 
 @app.command()

@@ -32,6 +32,7 @@ def up(
     from pipeline.entrypoints.cli.startup import check_before_up  # noqa: PLC0415
     from pipeline.entrypoints.supervisor.run import run_up  # noqa: PLC0415
     from pipeline.intake.source_reach import source_problems, untraded_source_problems  # noqa: PLC0415
+    from pipeline.startup.other_files import other_file_problems  # noqa: PLC0415
     from pipeline.views.live_feed import follow_feed  # noqa: PLC0415 -- commands load only what they run
 
     settings = settings_for_up()
@@ -39,7 +40,9 @@ def up(
     # The children read the `.env` and the paths of their working folder.
     os.chdir(settings.folder)
     executors = executors_for(settings)
-    if problems := source_problems(settings, source or settings.source):
+    # A wrong file would end the keeper and the web process at each start, while the workers trade on.
+    problems = [*source_problems(settings, source or settings.source), *other_file_problems(settings, executors)]
+    if problems:
         raise ConfigInvalid(problems)
     if not_yet := not_enforced_yet(executors):
         echo(f"note: these keys are checked, but this release does not enforce them yet: {', '.join(not_yet)}")

@@ -147,3 +147,16 @@ def test_env_without_a_running_up_exits_1_and_prints_nothing_to_evaluate() -> No
     assert result.exit_code == 1
     assert result.stdout == ""
     assert "no `tradewire up` runs" in result.stderr
+
+
+def test_check_names_the_wrong_key_of_the_alerts_that_keeper_and_web_would_refuse(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "alerts.toml").write_text("group_s = 0\n", encoding="utf-8")
+    monkeypatch.setenv("TRADEWIRE_ALERTS", "alerts.toml")
+
+    result = run("check")
+
+    assert result.exit_code == 2
+    assert "group_s: " in result.stdout
+    assert "fine" not in result.stdout
