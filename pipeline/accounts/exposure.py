@@ -34,6 +34,8 @@ class StrategyHolding:
     recorded: Decimal = _ZERO
     #: When the last fill was recorded.
     changed_at: datetime | None = None
+    #: The signed quantities of the other strategies that hold the symbol.
+    others: Mapping[str, Decimal] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

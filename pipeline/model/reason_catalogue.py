@@ -41,7 +41,11 @@ CATALOGUE: Mapping[Code, Meaning] = {
     Code.SUPERSEDED: Meaning(
         "An exit of the same symbol arrived before the entry was sent, and ended the entry.", _DONE
     ),
-    Code.NO_POSITION: Meaning("There is no position to close.", _DONE),
+    Code.NO_POSITION: Meaning(
+        "There is no position that the signal may close.",
+        "Nothing to do, unless `held_by` names a holder: to close that, send the exit with the holder's `strategy`, "
+        'set `order.close_scope = "account"`, or run `tradewire flatten`.',
+    ),
     Code.NO_SHORTING: Meaning(
         "A SELL without a position would open a short position, and `order.allow_short` is false.",
         "Set `order.allow_short = true` if the account may short.",

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from config.schema.executor import ExecutorSettings
+from config.schema.fields import plain
 from pipeline.intake.routing import OWN, is_own
 from pipeline.model.orders import OrderSide
 from pipeline.model.reasons import Code, Reason
@@ -41,10 +42,10 @@ def decide_exit(case: Case, side: OrderSide, held: Decimal) -> Verdict:
     """Return the order that closes the signal's part of *held* (unsigned), or the quantity that the signal asks for."""
     most = closable(case, side, held)
     if most <= 0:
-        facts = {"symbol": case.signal.symbol, "held": held, "strategy": case.signal.strategy or "none", "own": 0}
+        facts = {"held": held, "strategy": case.signal.strategy or "none", "own": 0, "held_by": _others(case, held)}
         # As an entry it would sell, or buy back, what other strategies hold.
         code = Code.POSITION_AGAINST if _may_open(case, side) else Code.NO_POSITION
-        return Skip(reasons=(Reason(code=code, facts=facts),))
+        return Skip(reasons=(Reason(code=code, facts={"symbol": case.signal.symbol, **facts}),))
     waits = _too_young(case)
     if waits is not None:
         return waits
@@ -92,6 +93,14 @@ def closable(case: Case, side: OrderSide, held: Decimal) -> Decimal:
         return held
     own = case.own.quantity if side is OrderSide.SELL else -case.own.quantity
     return held_of(case, own, held)
+
+
+def _others(case: Case, held: Decimal) -> str:
+    """Name who holds what an exit does not close: other strategies, and fills that the record does not know."""
+    others = {name or "none": abs(quantity) for name, quantity in case.own.others.items()}
+    unknown = held - sum(others.values())
+    named = [f"{name}: {plain(quantity)}" for name, quantity in others.items()]
+    return ", ".join([*named, *([f"not by tradewire: {plain(unknown)}"] if unknown > 0 else [])])
 
 
 def closes_the_account(executor: ExecutorSettings, source: str) -> bool:

@@ -126,6 +126,16 @@ def test_an_exit_that_asks_for_more_than_its_strategy_holds_does_not_sell_anothe
     assert go(decide(case(signal("SELL", quantity=Decimal(4)), held=5, own=own))).quantity == 2
 
 
+def test_an_exit_without_a_holding_of_its_own_names_who_holds_the_position() -> None:
+    own = StrategyHolding(recorded=Decimal(5), others={"momentum": Decimal(3), "": Decimal(2)})
+
+    verdict = decide(case(signal("SELL", intent=Intent.CLOSE), held=7, own=own))
+
+    assert codes(verdict) == ["no_position"]
+    assert isinstance(verdict, Skip)
+    assert verdict.reasons[0].facts["held_by"] == "momentum: 3, none: 2, not by tradewire: 2"
+
+
 def test_an_exit_that_is_to_be_sent_again_does_not_sell_another_strategys_shares() -> None:
     verdict = still_go(
         case(signal("SELL"), held=5, own=StrategyHolding(recorded=Decimal(5))), earlier("sell", Role.EXIT)
