@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from config.left_over import left_over_variables
 from pipeline.entrypoints.cli import (
     alerts,
     backups,
@@ -35,7 +36,7 @@ from pipeline.entrypoints.cli import (
 )
 from pipeline.entrypoints.cli.output import echo
 from pipeline.entrypoints.supervisor.lifeline import watch_lifeline
-from pipeline.model.errors import ConfigInvalid, TradewireError
+from pipeline.model.errors import ConfigInvalid, TradewireError, Unavailable
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -94,6 +95,8 @@ def main() -> None:
         sys.exit(2)
     except TradewireError as error:
         echo(f"tradewire: {error}", err=True)
+        if isinstance(error, Unavailable) and (hint := left_over_variables()) is not None:
+            echo(f"tradewire: {hint}", err=True)
         sys.exit(1)
     except BrokenPipeError:
         # `tradewire executions | head` closes the pipe early, which is not an error.

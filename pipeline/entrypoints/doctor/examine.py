@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
+from config.left_over import left_over_variables
 from config.schema.executor import ExecutorSettings
 from config.schema.settings import Settings
 from pipeline.entrypoints.doctor.alerts import check_alerts
@@ -27,6 +28,8 @@ from pipeline.entrypoints.doctor.unreadable_rows import check_unreadable_rows
 from pipeline.entrypoints.doctor.work import check_work
 from pipeline.model.errors import RecordUnavailable
 from pipeline.store.record import Record
+
+_NEW_SHELL = "A new shell has none of them."
 
 
 def examine(settings: Settings, executors: Mapping[str, ExecutorSettings]) -> list[CheckResult]:
@@ -59,7 +62,13 @@ def examine(settings: Settings, executors: Mapping[str, ExecutorSettings]) -> li
                 findings += _of_broker(broker.result(), clock)
         finally:
             record.close()
-    return findings + check_disks(settings.home)
+    return [*findings, *_left_over(findings), *check_disks(settings.home)]
+
+
+def _left_over(findings: list[CheckResult]) -> Iterator[CheckResult]:
+    away = [finding for finding in findings if finding.status is CheckStatus.CRITICAL]
+    if any(finding.name in ("postgresql", "redis") for finding in away) and (hint := left_over_variables()):
+        yield critical("variables", hint, cause="Addresses of a run that has ended lead nowhere.", remedy=_NEW_SHELL)
 
 
 def _check_record(record: Record, executors: Mapping[str, ExecutorSettings], clock: Skew) -> Iterator[CheckResult]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -67,7 +68,20 @@ def test_a_source_that_cannot_be_opened_is_refused_before_anything_starts(
 
     assert ended.returncode == 2
     # `up` first names the file of the executors.
-    assert f"{variable}: " in [line[: len(variable) + 2] for line in (ended.stdout + ended.stderr).splitlines()[:2]]
+    assert f"\n{variable}: " in "\n" + ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize(("variable", "text"), [("ALERTS", "group_s = 0"), ("WEBHOOKS", "[webhooks.mine]\nx = 1")])
+def test_up_refuses_a_wrong_file_that_would_end_keeper_and_web_at_each_start(
+    tmp_path: Path, variable: str, text: str
+) -> None:
+    (tmp_path / "wrong.toml").write_text(text)
+
+    ended = run(tmp_path, "up", "--for", "1", env={f"TRADEWIRE_{variable}": "wrong.toml"}, stdout=subprocess.PIPE)
+
+    assert ended.returncode == 2
+    assert ended.stderr.startswith(("group_s: ", "webhooks.mine.x: "))
+    assert not (tmp_path / ".tradewire").exists()
 
 
 @pytest.mark.parametrize("command", [["config", "check"], ["doctor"]])
@@ -79,3 +93,14 @@ def test_a_bad_line_of_the_environment_file_is_named(tmp_path: Path, content: by
 
     assert ended.returncode == 2
     assert (ended.stdout + ended.stderr).startswith(f"{tmp_path}/.env:2: is not ")
+
+
+def test_a_variable_left_over_from_a_run_that_has_ended_is_named_beside_what_cannot_be_reached(tmp_path: Path) -> None:
+    url = f"postgresql://postgres@/tradewire?host={tmp_path}"
+    (tmp_path / "services.json").write_text(json.dumps({"database_url": url}))
+
+    ended = run(tmp_path, "report", env={"TRADEWIRE_HOME": str(tmp_path), "DATABASE_URL": url})
+
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("tradewire: PostgreSQL cannot be reached")
+    assert ended.stderr.splitlines()[-1].startswith("tradewire: this shell sets DATABASE_URL, of the `tradewire up`")
