@@ -42,6 +42,8 @@ class AlertKind(StrEnum):
     ACCOUNT_REFUSED = "account_refused"
     UNREADABLE_ROW = "unreadable_row"
     QUEUE_STUCK = "queue_stuck"
+    RECORD_AWAY = "record_away"
+    PROCESS_CRASHING = "process_crashing"
 
 
 #: Seconds for which these have to last before they are an alert: processes are restarted, and sources pause.
@@ -59,6 +61,7 @@ HOLDS_S: Mapping[AlertKind, float] = MappingProxyType(
 EVENTS = frozenset(
     {
         AlertKind.KEEPER_WAS_DOWN,
+        AlertKind.RECORD_AWAY,
         AlertKind.EXIT_REFUSED,
         AlertKind.LATE_ORDER,
         AlertKind.FOREIGN_ORDER,

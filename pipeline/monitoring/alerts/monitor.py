@@ -10,7 +10,7 @@ from psycopg.rows import DictRow
 from config.schema.executor import ExecutorSettings
 from pipeline.monitoring.alerts.alert_store import AlertStore, ChangedAlert, log_changes
 from pipeline.monitoring.alerts.conditions import keeper_down
-from pipeline.monitoring.alerts.kinds import AlertKind, Condition, Raised, Severity, found, raised
+from pipeline.monitoring.alerts.kinds import AlertKind, Condition, ConditionResult, Raised, Severity, found, raised
 from pipeline.store.query import fetch_maybe
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
@@ -65,12 +65,14 @@ class AlertMonitor:
         return raised(AlertKind.KEEPER_WAS_DOWN, which, subject, Severity.WARNING, **facts)
 
 
-def check_keeper(record: Record, store: AlertStore) -> int:
+def check_keeper(record: Record, store: AlertStore, *also: ConditionResult) -> int:
     """Check, from a process that is no keeper, whether one runs; return how many alerts have begun or ended.
+
+    *also* are other findings of this process.
 
     Raises:
         RecordUnavailable: PostgreSQL is away.
     """
-    changed = record.run(lambda connection: store.note(connection, [keeper_down(connection)]))
+    changed = record.run(lambda connection: store.note(connection, [keeper_down(connection), *also]))
     log_changes(changed)
     return len(changed)
