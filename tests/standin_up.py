@@ -20,6 +20,7 @@ from tests.waiting import patience, promised
 _UP = """
 import json, os, sys, time
 from pathlib import Path
+from config.alerts import Alerts, AlertSettings
 from config.services import Services
 from pipeline.entrypoints.supervisor.servers.addresses import free_port
 from pipeline.entrypoints.supervisor.servers.wakeups import Wakeups
@@ -43,20 +44,27 @@ with lock_home(home) as lock:
         ],
         environment=dict(os.environ), services=Services(api_token="kept"), remarks=[], executors=[],
     )
+    alerts = Alerts(settings=AlertSettings(), channels={}, deadman=None)
     feed = lambda url, over: ["a line of the feed"]
-    sys.exit(supervise(plan, lock, wakeups, feed=feed, gate=lambda _url: None, until=time.monotonic() + seconds))
+    sys.exit(supervise(plan, lock, wakeups, feed=feed, gate=lambda _url: None, until=time.monotonic() + seconds,
+        alerts=alerts, strict=sys.argv[5] == "strict"))
 """
 
 
 class Up:
     """One running `up` and its output."""
 
-    def __init__(self, home: Path, *, seconds: float = 60, servers: bool = False, **programs: str) -> None:
+    def __init__(
+        self, home: Path, *, seconds: float = 60, servers: bool = False, strict: bool = False, **programs: str
+    ) -> None:
         self.home = home
         self.output: list[str] = []
         command = [sys.executable, "-c", _UP, str(home), str(seconds), "servers" if servers else "alone"]
         self.process = subprocess.Popen(
-            [*command, json.dumps(programs)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0
+            [*command, json.dumps(programs), "strict" if strict else "lenient"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            bufsize=0,
         )
         self._rest = b""
 

@@ -1,6 +1,7 @@
 """The commands that run a process: up, migrate, produce, work, keep, serve, exchange."""
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -27,6 +28,7 @@ def up(
     source: Annotated[str | None, typer.Option(help="The producer's source, or none.")] = None,
     without: Annotated[str, typer.Option(help="Processes not to run, separated by commas.")] = "",
     user: Annotated[str | None, typer.Option(help="As root: the user of the embedded PostgreSQL.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="End when a process crashes again and again.")] = False,
 ) -> None:
     """Run everything on this machine, and print the result of every signal."""
     from pipeline.entrypoints.cli.startup import check_before_up  # noqa: PLC0415
@@ -50,9 +52,8 @@ def up(
         echo(f"note: {problem}")
     names = [name for name in without.replace(" ", "").split(",") if name]
     gate = check_before_up(settings, executors)
-    raise typer.Exit(
-        run_up(settings, feed=follow_feed, gate=gate, seconds=seconds, source=source, without=names, user=user)
-    )
+    run = partial(run_up, settings, feed=follow_feed, gate=gate, seconds=seconds, source=source)
+    raise typer.Exit(run(without=names, user=user, strict=strict))
 
 
 def migrate() -> None:

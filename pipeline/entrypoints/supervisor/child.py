@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from pipeline.model.backoff import Backoff
 RESTART_BACKOFF = Backoff(first_s=0.2, longest_s=5.0)
 #: A process that lives this long counts as running normally.
 WELL_AFTER_S = 10.0
+#: A process that ends so often within so many seconds crashes again and again.
+CRASHES, WITHIN_S = 3, 120.0
 
 
 class Child:
@@ -41,6 +44,7 @@ class Child:
         self._lifeline = lifeline
         self._log_folder = log_folder
         self._report = report
+        self._ends_at = deque[float](maxlen=CRASHES)
         self._tail: LogTail | None = None
         self._start_due = 0.0
         self._started_at = 0.0
@@ -63,6 +67,11 @@ class Child:
         """Return whether the process has been started and has not ended."""
         return self.process is not None and self.process.poll() is None
 
+    @property
+    def crashing(self) -> bool:
+        """Return whether the process crashes again and again."""
+        return len(self._ends_at) == CRASHES and time.monotonic() - self._ends_at[0] < WITHIN_S
+
     def tick(self, environment: Mapping[str, str]) -> bool:
         """Start, restart, read and report what is due; return whether a process was started or has ended."""
         now = time.monotonic()
@@ -74,7 +83,7 @@ class Child:
         if exit_code is not None:
             self._note_end(exit_code, now)
             return True
-        if self.deaths and self.answers and now - self._started_at >= WELL_AFTER_S:
+        if self.deaths and self.answers and not self.crashing and now - self._started_at >= WELL_AFTER_S:
             self.deaths = 0
             self._report(f"{self.line.name} runs normally again")
         return False
@@ -156,6 +165,7 @@ class Child:
     def _note_death(self, how: str, now: float) -> None:
         """Plan the next start. Only the first death in a row is reported."""
         self.deaths = 1 if now - self._started_at >= WELL_AFTER_S else self.deaths + 1
+        self._ends_at.append(now)
         self._start_due = now + RESTART_BACKOFF.after(self.deaths)
         if self.deaths == 1:
             log = self._log_folder / f"{self.line.name}.log"

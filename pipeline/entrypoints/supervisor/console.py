@@ -10,11 +10,17 @@ from pipeline.entrypoints.supervisor.plan import Plan
 from pipeline.model.texts import printable
 
 _lock = threading.Lock()
+_RED, _PLAIN = "\x1b[1;31m", "\x1b[0m"
 
 
 def print_line(line: str) -> None:
     """Print *line*, whatever text from others it holds. When the reader has gone away, nothing happens."""
     _write(printable(line))
+
+
+def print_alarm(line: str) -> None:
+    """Print *line*, in red on a terminal."""
+    _write(f"{_RED}{printable(line)}{_PLAIN}" if sys.stdout.isatty() else printable(line))
 
 
 def print_banner(plan: Plan, services: Services, *, unanswered: Sequence[str] = ()) -> None:

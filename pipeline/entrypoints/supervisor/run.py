@@ -12,15 +12,17 @@ from collections.abc import Callable, Iterable, Sequence
 
 import structlog
 
+from config.alerts import Alerts, load_alerts
 from config.schema.settings import Settings
 from config.started_homes import remember_home
-from pipeline.entrypoints.supervisor.console import print_banner, print_line
+from pipeline.entrypoints.supervisor.console import print_alarm, print_banner, print_line
+from pipeline.entrypoints.supervisor.crash_alerts import CrashAlerts
 from pipeline.entrypoints.supervisor.home_lock import HomeLock, lock_home
 from pipeline.entrypoints.supervisor.migration import Gate
 from pipeline.entrypoints.supervisor.plan import Plan, make_plan
 from pipeline.entrypoints.supervisor.servers.wakeups import Wakeups
 from pipeline.entrypoints.supervisor.servers.way import open_way
-from pipeline.entrypoints.supervisor.supervisor import ServerMissing, Supervisor
+from pipeline.entrypoints.supervisor.supervisor import ProcessCrashes, ServerMissing, Supervisor
 
 log = structlog.get_logger(__name__)
 
@@ -39,8 +41,9 @@ def run_up(
     source: str | None = None,
     without: Sequence[str] = (),
     user: str | None = None,
+    strict: bool = False,
 ) -> int:
-    """Run everything; return 0 after a requested stop, 1 when a server did not come up.
+    """Run everything; return 0 after a requested stop, 1 when a server did not come up or *strict* ended it.
 
     Args:
         settings: The environment.
@@ -50,6 +53,7 @@ def run_up(
         source: The producer's source in place of the environment's; `none` for no signals.
         user: The user of the embedded PostgreSQL when this process is root's. Naming it allows to open the folders
             above the home for it.
+        strict: End when a process crashes again and again.
         without: Names of processes or of executors that are not run.
 
     Raises:
@@ -64,10 +68,21 @@ def run_up(
             open_way(settings.home.resolve(), user, say=print_line)
         plan = make_plan(settings, source=source, without=without, user=user)
         _remember(plan)
-        return supervise(plan, lock, wakeups, feed=feed, gate=gate, until=until)
+        alerts = load_alerts(settings)
+        return supervise(plan, lock, wakeups, feed=feed, gate=gate, until=until, alerts=alerts, strict=strict)
 
 
-def supervise(plan: Plan, lock: HomeLock, wakeups: Wakeups, *, feed: Feed, gate: Gate, until: float) -> int:
+def supervise(
+    plan: Plan,
+    lock: HomeLock,
+    wakeups: Wakeups,
+    *,
+    feed: Feed,
+    gate: Gate,
+    until: float,
+    alerts: Alerts,
+    strict: bool = False,
+) -> int:
     """Run *plan* until *until* (of the monotonic clock) or a stop request; return the exit code.
 
     Raises:
@@ -76,7 +91,9 @@ def supervise(plan: Plan, lock: HomeLock, wakeups: Wakeups, *, feed: Feed, gate:
     for remark in plan.remarks:
         print_line(remark)
     over = threading.Event()
-    supervisor = Supervisor(plan, lock=lock, wakeups=wakeups, report=print_line, gate=gate)
+    supervisor = Supervisor(
+        plan, lock=lock, wakeups=wakeups, report=print_line, alarm=print_alarm, gate=gate, strict=strict
+    )
     banner_printed = False
     try:
         while not wakeups.stop_requests and time.monotonic() < until:
@@ -85,9 +102,13 @@ def supervise(plan: Plan, lock: HomeLock, wakeups: Wakeups, *, feed: Feed, gate:
                 banner_printed = True
                 print_banner(plan, supervisor.services, unanswered=supervisor.unanswered)
                 _start_feed(feed, supervisor, over)
+                _start_crash_alerts(supervisor, alerts)
             supervisor.pause(until - time.monotonic())
     except ServerMissing as error:
         print_line(f"cannot start: {error}")
+        return 1
+    except ProcessCrashes as error:
+        print_alarm(f"{error}; --strict ends everything")
         return 1
     finally:
         over.set()
@@ -102,6 +123,12 @@ def _remember(plan: Plan) -> None:
         remember_home(plan.home)
     except OSError as error:
         print_line(f"commands of other folders need TRADEWIRE_HOME={plan.home} ({error})")
+
+
+def _start_crash_alerts(supervisor: Supervisor, alerts: Alerts) -> None:
+    url = supervisor.services.database_url
+    if url is not None:
+        CrashAlerts(url.get_secret_value(), alerts, lambda: supervisor.crashing).start()
 
 
 def _start_feed(feed: Feed, supervisor: Supervisor, over: threading.Event) -> None:

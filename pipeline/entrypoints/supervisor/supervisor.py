@@ -30,6 +30,9 @@ _HURRY_S = 0.5
 #: `up` then announces itself although a process does not answer, and names that one.
 _ANSWER_WITHIN_S = 60.0
 
+#: The line about a process that crashes again and again is repeated.
+_ALARM_EVERY_S = 60.0
+
 #: A server's first start may fail for a passing reason, like an overloaded machine.
 _SERVER_TRIES = 3
 
@@ -40,17 +43,32 @@ class ServerMissing(TradewireError):
     """A server did not come up, or the record cannot be used."""
 
 
+class ProcessCrashes(TradewireError):
+    """A process crashes again and again, and `up` is strict."""
+
+
 class Supervisor:
     """All children of one `up`."""
 
     def __init__(
-        self, plan: Plan, *, lock: HomeLock, wakeups: Wakeups, report: Callable[[str], None], gate: Gate
+        self,
+        plan: Plan,
+        *,
+        lock: HomeLock,
+        wakeups: Wakeups,
+        report: Callable[[str], None],
+        alarm: Callable[[str], None],
+        gate: Gate,
+        strict: bool = False,
     ) -> None:
         self._plan = plan
         self._gate = gate
         self._lock = lock
         self._wakeups = wakeups
         self._report = report
+        self._alarm = alarm
+        self._strict = strict
+        self._alarmed_at: dict[str, float] = {}
         self._lifeline = Lifeline.make()
         self._environment = dict(plan.environment)
         self._migration: MigrationThread | None = None
@@ -80,11 +98,17 @@ class Supervisor:
         """Return the processes whose health route does not answer."""
         return self._health.missing
 
+    @property
+    def crashing(self) -> list[str]:
+        """Return the processes that crash again and again."""
+        return [child.line.name for child in self._all if child.crashing]
+
     def tick(self) -> None:
         """Start, restart and report what is due now.
 
         Raises:
             ConfigInvalid: A server cannot be set up here, or the gate refuses.
+            ProcessCrashes: A process crashes again and again, and `up` is strict.
             ServerMissing: A server did not come up, or the record cannot be used.
         """
         for server in self._servers:
@@ -96,6 +120,7 @@ class Supervisor:
             child.answers = child.line.name not in self.unanswered
             if child.line.needs <= met:
                 self._changed |= child.tick(self._environment)
+        self._report_crashes()
         if self._changed:
             self._write_pids(addresses_known={RECORD, QUEUES} <= met)
 
@@ -135,6 +160,17 @@ class Supervisor:
             raise ConfigInvalid([Problem(key=key, message=message)])
         if server.deaths >= _SERVER_TRIES:
             raise ServerMissing(f"{server.line.name} did not come up: {server.last_line()}")
+
+    def _report_crashes(self) -> None:
+        now = time.monotonic()
+        for child in (child for child in self._all if child.crashing):
+            name = child.line.name
+            says = f"{name} CRASHES AGAIN AND AGAIN; {self._plan.home}/logs/{name}.log: {child.last_line()}"
+            if self._strict:
+                raise ProcessCrashes(says)
+            if now - self._alarmed_at.get(name, float("-inf")) >= _ALARM_EVERY_S:
+                self._alarmed_at[name] = now
+                self._alarm(says)
 
     def _take_addresses(self) -> None:
         addresses: dict[str, SecretStr] = {}

@@ -50,6 +50,28 @@ def test_that_a_child_runs_normally_again_is_reported_once(tmp_path: Path, monke
     ]
 
 
+def test_a_child_that_crashes_again_and_again_does_not_run_normally_though_it_lives_for_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.entrypoints.supervisor.child.WELL_AFTER_S", 0.2)
+    reported: list[str] = []
+    command = (sys.executable, "-c", "import time; time.sleep(0.5)")
+    child = Child(
+        ProcessLine(name="argo", group="argo", command=command),
+        lifeline=Lifeline.make(),
+        log_folder=tmp_path,
+        report=reported.append,
+    )
+    try:
+        _tick_until(child, lambda: child.crashing)
+        until_now = len(reported)
+        _tick_until(child, lambda: len(reported) > until_now and child.runs)
+    finally:
+        child.kill()
+
+    assert not any("normally" in line for line in reported[until_now:])
+
+
 def test_the_pause_doubles_with_each_death_up_to_five_seconds() -> None:
     assert [RESTART_BACKOFF.after(deaths) for deaths in range(1, 8)] == [0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
 

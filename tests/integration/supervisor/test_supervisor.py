@@ -9,8 +9,10 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
+import psycopg
 import pytest
 import redis
 
@@ -46,8 +48,8 @@ def ups() -> Iterator[list[Up]]:
                 process.kill()
 
 
-def _start(ups: list[Up], home: Path, *, seconds: float = 60, servers: bool = False, **programs: str) -> Up:
-    ups.append(Up(home, seconds=seconds, servers=servers, **programs))
+def _start(ups: list[Up], home: Path, **how: Any) -> Up:
+    ups.append(Up(home, **how))
     return ups[-1]
 
 
@@ -165,6 +167,24 @@ def test_a_child_that_dies_again_and_again_is_restarted_with_growing_pauses_and_
     assert len(said) == 1
     assert "out of luck" in said[0]
     assert 3 <= tries <= 6  # at 0, 0.2, 0.6, 1.4 and 3.0 s and the time it takes to start
+
+
+def test_a_child_that_crashes_again_and_again_is_a_line_of_its_own_and_an_alert(home: Path, ups: list[Up]) -> None:
+    up = _start(ups, home, servers=True, dying=_DYING)
+
+    assert "dying.log: out of luck" in up.wait_for_line("dying CRASHES AGAIN AND AGAIN")
+
+    with psycopg.connect(json.loads((home / "services.json").read_text())["database_url"]) as connection:
+        until(lambda: connection.execute("SELECT subject FROM alert").fetchall(), 20)
+        alerts = connection.execute("SELECT key, subject FROM alert").fetchall()
+    assert alerts == [("process_crashing:dying", "the process dying crashes again and again")]
+
+
+def test_a_strict_up_ends_when_a_child_crashes_again_and_again(home: Path, ups: list[Up]) -> None:
+    up = _start(ups, home, strict=True, quiet=_QUIET, dying=_DYING)
+
+    assert up.wait_for_end(within_s=20) == 1
+    assert any("dying CRASHES AGAIN AND AGAIN" in line for line in up.output)
 
 
 def test_an_error_in_a_childs_log_is_printed(home: Path, ups: list[Up]) -> None:

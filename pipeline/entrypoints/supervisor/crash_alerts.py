@@ -1,0 +1,44 @@
+"""Alert while a process of `up` crashes again and again. It may be the keeper, so the message is sent here too."""
+
+import threading
+from collections.abc import Callable, Sequence
+
+from config.alerts import Alerts
+from pipeline.monitoring.alerts.alert_store import AlertStore, log_changes
+from pipeline.monitoring.alerts.delivery import AlertDelivery
+from pipeline.monitoring.alerts.kinds import AlertKind, ConditionResult, found, raised
+from pipeline.store.record import Record
+from workers.keeper.periodic_task import PeriodicTask
+
+_EVERY_S = 2.0
+
+
+class CrashAlerts:
+    """Looks at *crashing*, the names of the processes, in a thread of its own."""
+
+    def __init__(self, database_url: str, alerts: Alerts, crashing: Callable[[], Sequence[str]]) -> None:
+        self._record = Record(database_url, connections=1, retry_for_s=0.5)
+        self._delivery = AlertDelivery(record=self._record, alerts=alerts)
+        self._crashing = crashing
+        self._store = AlertStore()
+        stop = threading.Event()
+        self._task = PeriodicTask("crash alerts", _EVERY_S, self.run_once, stop=stop, leads=lambda: True, paced=True)
+
+    def start(self) -> None:
+        """Start the thread, which ends with this process."""
+        self._task.start()
+
+    def run_once(self) -> int:
+        """Check once; return how many messages were tried.
+
+        Raises:
+            RecordUnavailable: PostgreSQL is away.
+        """
+        result = _found(self._crashing())
+        log_changes(self._record.run(lambda connection: self._store.note(connection, [result])))
+        return self._delivery.run_once() if result.raised else 0
+
+
+def _found(names: Sequence[str]) -> ConditionResult:
+    kind = AlertKind.PROCESS_CRASHING
+    return found(kind, [raised(kind, name, f"the process {name} crashes again and again") for name in names])
