@@ -8,6 +8,7 @@ TradewireError
 │   ├── RecordUnavailable    PostgreSQL is away
 │   │   └── NotMigrated      PostgreSQL has no tradewire schema: a person runs `tradewire migrate`
 │   ├── QueueUnavailable     Redis is away
+│   │   └── QueueBroken      Redis answers, but a key of one queue holds something else: a person deletes it
 │   ├── SourceUnavailable    a source of signals cannot be reached or read
 │   └── BrokerUnavailable    the broker is away or slow
 │       └── BrokerOverRate   the broker refuses because of its request rate: the account waits
@@ -72,6 +73,10 @@ class RecordUnavailable(Unavailable):
 
 class QueueUnavailable(Unavailable):
     """Redis cannot be reached. Recorded executions are enqueued when it is back."""
+
+
+class QueueBroken(QueueUnavailable):
+    """A key of one queue in Redis holds something else. Other queues are not affected."""
 
 
 class SourceUnavailable(Unavailable):

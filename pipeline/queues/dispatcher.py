@@ -9,7 +9,7 @@ import structlog
 
 from pipeline.model.backoff import Backoff
 from pipeline.model.crash_points import reached
-from pipeline.model.errors import QueueUnavailable
+from pipeline.model.errors import QueueBroken, QueueUnavailable
 from pipeline.model.states import State
 from pipeline.queues.jobs import QueueJob
 from pipeline.queues.queue import ExecutionQueue
@@ -46,12 +46,16 @@ class Dispatcher:
         return self._queues.depth(executor_id)
 
     def enqueue(self, executions: Iterable[ExecutionRow]) -> bool:
-        """Enqueue those of *executions* that wait for their executor; False when Redis is away."""
+        """Enqueue those of *executions* that wait for their executor; False when some are left to the keeper."""
         if time.monotonic() < self._again_at:
             return False
         jobs = [_first_job(execution) for execution in executions if execution.state is State.QUEUED]
         try:
             self._queues.enqueue(jobs)
+        except QueueBroken as error:
+            # Without a pause: the next execution may be for another queue.
+            log.debug("relay.left_to_the_keeper", executions=len(jobs), error=str(error))
+            return False
         except QueueUnavailable as error:
             self._failures += 1
             # Jitter, so that not all processes try at the same moment.

@@ -5,9 +5,10 @@ from contextlib import contextmanager
 
 from redis import Redis
 from rq import Queue
+from rq.queue import EnqueueData
 from rq.serializers import JSONSerializer
 
-from pipeline.model.errors import QueueUnavailable
+from pipeline.model.errors import QueueBroken, QueueUnavailable
 from pipeline.queues.jobs import FUNCTION, ExecutionJob, QueueJob, queue_name
 from pipeline.queues.redis_server import check_writes, mapped, queue_outage
 
@@ -27,6 +28,10 @@ class ExecutionQueue:
                 check_writes(self.connection)
             with mapped():
                 yield
+        except QueueBroken:
+            # Redis is not away. `queue_faults` finds the key, and the keeper raises an alert.
+            self._outage.record_success()
+            raise
         except QueueUnavailable as error:
             self._outage.record_failure(error)
             raise
@@ -43,27 +48,20 @@ class ExecutionQueue:
 
         Raises:
             QueueUnavailable: Redis is away. Some jobs may be enqueued nevertheless, which does no harm.
+            QueueBroken: an executor's queue is broken. The jobs of all other executors are enqueued.
         """
         by_executor: dict[str, list[QueueJob]] = {}
         for job in jobs:
             by_executor.setdefault(job.executor_id, []).append(job)
-        with self.asked():
-            for executor_id, its_jobs in by_executor.items():
-                self.queue(executor_id).enqueue_many(
-                    [
-                        Queue.prepare_data(
-                            FUNCTION,
-                            args=(str(job.execution_id),),
-                            timeout=-1,  # No limit of RQ: the lease limits an execution.
-                            result_ttl=0,  # The record has the result.
-                            failure_ttl=-1,  # No job expires.
-                            job_id=job.job_id,
-                            description=job.description,
-                            at_front=job.at_front,
-                        )
-                        for job in _pushed(its_jobs)
-                    ]
-                )
+        broken: QueueBroken | None = None
+        for executor_id, its_jobs in by_executor.items():
+            try:
+                with self.asked():
+                    self.queue(executor_id).enqueue_many([_queue_data(job) for job in _pushed(its_jobs)])
+            except QueueBroken as error:
+                broken = error
+        if broken is not None:
+            raise broken
 
     def waiting(self, executor_id: str, job_ids: Sequence[str]) -> list[bool]:
         """Return for each job whether it still waits in the executor's queue. Raises QueueUnavailable."""
@@ -80,6 +78,19 @@ class ExecutionQueue:
         """Return how many jobs wait for the executor. Raises QueueUnavailable."""
         with self.asked():
             return int(self.queue(executor_id).count)
+
+
+def _queue_data(job: QueueJob) -> EnqueueData:
+    return Queue.prepare_data(
+        FUNCTION,
+        args=(str(job.execution_id),),
+        timeout=-1,  # No limit of RQ: the lease limits an execution.
+        result_ttl=0,  # The record has the result.
+        failure_ttl=-1,  # No job expires.
+        job_id=job.job_id,
+        description=job.description,
+        at_front=job.at_front,
+    )
 
 
 def _pushed(jobs: Sequence[QueueJob]) -> list[QueueJob]:

@@ -5,10 +5,17 @@ from contextlib import contextmanager
 
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, InvalidResponse, NoPermissionError, RedisError, ResponseError
+from redis.exceptions import (
+    AuthenticationError,
+    InvalidResponse,
+    NoPermissionError,
+    OutOfMemoryError,
+    RedisError,
+    ResponseError,
+)
 from redis.retry import Retry
 
-from pipeline.model.errors import NotPossible, QueueUnavailable
+from pipeline.model.errors import NotPossible, QueueBroken, QueueUnavailable
 from pipeline.model.outages import Need, Outage, outage_of
 
 _OLDEST_SERVER = (6, 2)  # The first release with LMOVE, which `check_writes` needs.
@@ -24,11 +31,22 @@ def connect(redis_url: str, *, timeout_s: float = 2.0) -> Redis:
 
 @contextmanager
 def mapped() -> Iterator[None]:
-    """Raise the errors of redis-py as `QueueUnavailable`."""
+    """Raise the errors of redis-py as `QueueUnavailable`, and that of a key of the wrong type as `QueueBroken`."""
     try:
         yield
     except RedisError as error:
-        raise QueueUnavailable(f"Redis: {(str(error).splitlines() or [type(error).__name__])[0]}") from None
+        raise failure_of(error) from None
+
+
+def failure_of(error: RedisError) -> QueueUnavailable:
+    """Return an error of redis-py as ours: it tells a full memory, a full disk and a key of the wrong type."""
+    said = (str(error).splitlines() or [type(error).__name__])[0]
+    if isinstance(error, OutOfMemoryError):
+        return QueueUnavailable(f"Redis refuses writes, its memory is full: {said}")
+    # In a pipeline, redis-py writes the command before the code.
+    if "MISCONF" in said:
+        return QueueUnavailable(f"Redis refuses writes, it cannot write to its disk, which may be full: {said}")
+    return (QueueBroken if "WRONGTYPE" in said else QueueUnavailable)(f"Redis: {said}")
 
 
 def check_server(connection: Redis) -> None:

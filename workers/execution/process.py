@@ -73,7 +73,7 @@ def work(
             executor.id,
             connection=connect(redis_url, timeout_s=3.0),
             name=name,
-            run=lambda job: _run(job, recipe, dead_letters),
+            run=lambda job: _run(job, recipe, dead_letters, overdue),
             refuse=lambda job_id, message: _refuse(record, job_id, message),
             overdue=overdue.run_once,
             stop=stop,
@@ -118,14 +118,16 @@ def _unblock(stop: threading.Event, record: Record) -> None:
     record.stopping.set()
 
 
-def _run(job: ExecutionJob, recipe: ExecutionRunner, dead_letters: DeadLetters) -> None:
+def _run(job: ExecutionJob, recipe: ExecutionRunner, dead_letters: DeadLetters, overdue: OverdueExecutions) -> None:
     """Run one job. RQ never sees a failed job: open work is in the record, and the keeper enqueues it again."""
     execution_id = job.execution_id()
     try:
         if job.id.startswith(DEAD_PREFIX):
             # Only a person's requeue puts a dead letter's job on the queue.
             dead_letters.requeue_from_dashboard(job.id, execution_id)
-        recipe.run(execution_id)
+        if not recipe.run(execution_id):
+            # Anybody who reaches Redis can write such jobs, and ours would wait behind them.
+            overdue.run_once()
         reached("worker.after_job")
     except Unavailable as error:
         log.warning("job.left_to_the_keeper", execution_id=str(execution_id), error=str(error))

@@ -23,10 +23,10 @@ from rq.worker import WorkerStatus
 
 from pipeline.model.backoff import Backoff
 from pipeline.model.crash_points import reached
-from pipeline.model.errors import NotPossible, QueueUnavailable
+from pipeline.model.errors import NotPossible, QueueBroken, QueueUnavailable
 from pipeline.queues.jobs import ExecutionJob, ForeignJob, text_of
 from pipeline.queues.queue import ExecutionQueue
-from pipeline.queues.redis_server import check_server, queue_outage
+from pipeline.queues.redis_server import check_server, failure_of, queue_outage
 
 log = structlog.get_logger(__name__)
 
@@ -136,7 +136,7 @@ class ExecutorWorker(SimpleWorker):
             self._throw_away(popped, job_id, str(error))
             return
         except Exception as error:
-            if isinstance(error, RedisError) and not str(error).startswith("WRONGTYPE"):
+            if isinstance(error, RedisError) and not isinstance(failure_of(error), QueueBroken):
                 raise
             self._throw_away(popped, job_id, f"job {job_id[:80]} cannot be read: {type(error).__name__}")
             return
@@ -213,9 +213,10 @@ def serve_for_ever(
         except (RedisError, QueueUnavailable, NotPossible) as error:
             if isinstance(error, NotPossible) and not accepted:
                 raise
-            outage.record_failure(str(error).splitlines()[0])
-            # Another program wrote something else under a key of ours. Redis answers, and may do so for ever.
-            if "WRONGTYPE" in str(error):
+            failure = failure_of(error) if isinstance(error, RedisError) else error
+            outage.record_failure(failure)
+            # Redis answers, and may do so for ever.
+            if isinstance(failure, QueueBroken):
                 overdue()
             failures = 1 if time.monotonic() - began > _BACKOFF.longest_s else failures + 1
             stop.wait(_BACKOFF.after(failures) * random.uniform(0.5, 1.0))  # noqa: S311 -- not a secret

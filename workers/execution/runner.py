@@ -50,18 +50,19 @@ class ExecutionRunner:
     #: The name of this process in the history.
     worker: str
 
-    def run(self, execution_id: UUID) -> None:
-        """Run an execution, then those that waited for its symbol. Running an ended execution does nothing.
+    def run(self, execution_id: UUID) -> bool:
+        """Run an execution, then those that waited for its symbol; return whether it was there to be claimed.
 
         Raises:
             RecordUnavailable: PostgreSQL stayed away. The keeper finds an execution that was begun by its lease.
         """
         following: UUID | None = execution_id
-        for _ in range(_LONGEST_CHAIN):
+        for done in range(_LONGEST_CHAIN):
             claimed = None if following is None else self._execute(following)
             if claimed is None:
-                return
+                return done > 0
             following = self._next_of_symbol(claimed)
+        return True
 
     def run_alone(self, execution_id: UUID) -> None:
         """Run one execution. The keeper enqueues the next of its symbol.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from rq.suspension import suspend
@@ -12,6 +13,7 @@ from pipeline.entrypoints.doctor.findings import CheckStatus
 from pipeline.entrypoints.doctor.servers import check_queues
 from pipeline.model.errors import NotPossible, QueueUnavailable
 from pipeline.monitoring.alerts.kinds import AlertKind
+from pipeline.queues.jobs import QueueJob
 from pipeline.queues.queue_faults import queue_faults
 from pipeline.queues.redis_server import check_server, connect
 from tests.core_fixtures import Processes
@@ -31,6 +33,18 @@ def fill(core: Core, count: int) -> None:
     pipe = core.queues.connection.pipeline(transaction=False)
     for begin in range(0, count, 10_000):
         pipe.rpush(QUEUE, *(f"foreign-{number}" for number in range(begin, min(begin + 10_000, count))))
+    pipe.execute()
+
+
+def flood(core: Core, count: int) -> None:
+    """Put jobs into the queue that look like ours and name executions that do not exist."""
+    job = QueueJob(execution_id=uuid4(), executor_id="argo", job_id="flood", description="BUY AAPL")
+    core.queues.enqueue([job])
+    stored: Any = core.queues.connection.hgetall("rq:job:flood")
+    pipe = core.queues.connection.pipeline(transaction=False)
+    for number in range(count):
+        pipe.hset(f"rq:job:flood-{number}", mapping=stored)
+        pipe.rpush(QUEUE, f"flood-{number}")
     pipe.execute()
 
 
@@ -98,6 +112,16 @@ def test_one_executors_broken_queue_keeps_no_other_executor_from_its_jobs(make_c
     assert core.queues.depth("prop_firm") == 1
 
 
+def test_one_executors_broken_queue_keeps_no_new_signal_from_the_other_queues(make_core: Callable[..., Core]) -> None:
+    core = make_core(executor_toml("argo") + executor_toml("prop_firm"))
+    core.queues.connection.set(QUEUE, "x")
+
+    for symbol in ("AAPL", "MSFT"):
+        core.dispatcher.enqueue(core.intake.record(signal(symbol), source="test").executions)
+
+    assert core.queues.depth("prop_firm") == 2
+
+
 @pytest.mark.parametrize("key", [QUEUE, "rq:workers", "rq:wip:executor-argo"])
 def test_an_entry_gets_its_order_while_a_key_has_the_wrong_type(core: Core, processes: Processes, key: str) -> None:
     core.queues.connection.set(key, "x")
@@ -114,6 +138,19 @@ def test_an_entry_gets_its_order_while_the_queue_is_full_of_other_ids(core: Core
     fill(core, 400_000)
     processes.start(core, "work", "argo")
     processes.start(core, "keep")
+
+    row = core.record_signal(signal())
+    core.dispatcher.enqueue([row])
+
+    until(lambda: core.execution(row.execution_id)["order_id"])
+    assert core.queues.depth("argo") > 1
+
+
+def test_an_entry_gets_its_order_while_the_queue_is_full_of_jobs_of_unknown_executions(
+    core: Core, processes: Processes
+) -> None:
+    flood(core, 30_000)
+    processes.start(core, "work", "argo")
 
     row = core.record_signal(signal())
     core.dispatcher.enqueue([row])
