@@ -1,1 +1,1 @@
-"""The tests, by how much of the system they need: unit, contract, integration, acceptance."""
+"""The tests are sorted by the part of the system that they need: unit, contract, integration, acceptance."""

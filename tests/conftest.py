@@ -1,4 +1,4 @@
-"""Give every test the servers that it uses, and the time that it needs on this machine."""
+"""Load the fixtures of the servers, and scale the time limits to this machine."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Scale the time limits of single tests; they only end a test that hangs."""
+    """Scale the time limits of single tests, because they only have to end a test that hangs."""
     for item in items:
         if mark := item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(patience(mark.args[0])), append=False)

@@ -1,4 +1,4 @@
-"""Fixtures: the core around fresh servers, and its processes as processes."""
+"""Fixtures: the core with empty servers, and tradewire's commands as processes."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from tests.waiting import patience
 
 
 class Started(subprocess.Popen[str]):
-    """A process whose waits take as long as the machine needs."""
+    """A process whose `wait` has a longer limit on a slow machine."""
 
     def wait(self, timeout: float | None = None) -> int:
-        """Return the exit code; the limit grows on a slow machine."""
+        """Wait for the end and return the exit code."""
         return super().wait(None if timeout is None else patience(timeout))
 
 
@@ -29,7 +29,7 @@ class Started(subprocess.Popen[str]):
 def make_core(
     database_url: str, redis_url: str, exchange_process: ExchangeProcess, tmp_path: Path
 ) -> Iterator[Callable[..., Core]]:
-    """Build a core with the executors given as TOML; all are taken apart at the end."""
+    """Build cores with executors given as TOML, and close all at the end."""
     with ExitStack() as stack:
 
         def make(executors: str | None = None) -> Core:
@@ -54,7 +54,7 @@ def core(make_core: Callable[..., Core]) -> Core:
 
 
 class Processes:
-    """Starts tradewire's commands as processes beside a core, and ends every one of them."""
+    """Starts tradewire's commands as processes with the servers of a core, and ends all of them."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

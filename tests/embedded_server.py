@@ -16,11 +16,11 @@ from pipeline.model.errors import ConfigInvalid, Problem, TradewireError
 
 
 class ServerDidNotStart(TradewireError):
-    """An embedded server did not come up; its log says why."""
+    """An embedded server did not start; its log has the cause."""
 
 
 class EmbeddedServer:
-    """One embedded server that keeps its URL and data over restarts. As a context manager it runs inside the block."""
+    """One embedded server that keeps its URL and data over restarts. As a context manager, it runs during the block."""
 
     def __init__(self, home: Path, *command: str) -> None:
         self._home = home
@@ -28,9 +28,9 @@ class EmbeddedServer:
         self._guard: subprocess.Popen[str] | None = None
         self._lifeline: Lifeline | None = None
         self._url = ""
-        #: The process of the server since the last start.
+        #: The process id of the server since the last start.
         self.server_pid = 0
-        #: The process of its guard since the last start.
+        #: The process id of its guard since the last start.
         self.guard_pid = 0
         #: The exit code of the last guard.
         self.exit_code: int | None = None
@@ -59,8 +59,8 @@ class EmbeddedServer:
         """Start the server and return its URL when it answers.
 
         Raises:
-            ConfigInvalid: It cannot be set up here; the message says how to change that.
-            ServerDidNotStart: It ended before it answered.
+            ConfigInvalid: The server cannot be set up here; the message has the remedy.
+            ServerDidNotStart: The server ended before it answered.
         """
         self._home.mkdir(parents=True, exist_ok=True)
         self._lifeline = Lifeline.make()
@@ -81,7 +81,7 @@ class EmbeddedServer:
         return self._url
 
     def stop(self) -> None:
-        """Stop the server in order; do nothing when it is not running."""
+        """Stop the server regularly; do nothing when it is not running."""
         if self._guard is not None:
             self._guard.terminate()
             self._reap()
@@ -94,7 +94,7 @@ class EmbeddedServer:
             self._reap()
 
     def restart(self) -> str:
-        """Stop the server in order and start it again on the same data."""
+        """Stop the server regularly and start it again with the same data."""
         self.stop()
         return self.start()
 

@@ -1,4 +1,4 @@
-"""Orders and waits for tests that trade at the paper exchange with alpaca-py."""
+"""Place orders and wait, for tests that use alpaca-py at the paper exchange."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from tests.waiting import patience
 
 Client = Callable[..., TradingClient]
 
-#: The longest that anything at the exchange may take before a test gives up.
+#: The seconds after which a test stops waiting for the exchange.
 WAIT_S = patience(10.0)
 
 
 def build_client(exchange: ExchangeProcess, key: str = "key", *, raw: bool = False) -> TradingClient:
-    """Return alpaca-py's client at *exchange*; it does not repeat a request by itself."""
+    """Return a client of alpaca-py for *exchange* that does not repeat requests."""
     client = TradingClient(key, "secret", raw_data=raw, url_override=exchange.url)
     client._retry = 0
     return client

@@ -17,7 +17,7 @@ import pytest
 
 from tests.waiting import patience
 
-#: The token of the admin routes of every exchange of the tests.
+#: The token for the admin routes of every exchange in the tests.
 TOKEN = "the-admin-token-of-the-tests"
 _START_S = 20.0
 _STOP_S = 5.0
@@ -62,20 +62,20 @@ class ExchangeProcess:
         self.url = line.split()[-1]
 
     def stop(self) -> float:
-        """Ask it to stop and return how long it took, in seconds; it must come to that."""
+        """Send SIGTERM, wait for the end, and return the seconds that it took."""
         return self._end(signal.SIGTERM)
 
     def kill9(self) -> None:
-        """Kill it where it stands."""
+        """Kill it with SIGKILL."""
         self._end(signal.SIGKILL)
 
     def restart(self) -> None:
-        """Start it again on the same home and port, killing it first if it still runs."""
+        """Start it again with the same home and port; kill it first if it still runs."""
         self.kill9()
         self.start()
 
     def freeze(self) -> None:
-        """Stop it from doing anything, connections open."""
+        """Freeze it; its connections stay open."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
 
@@ -85,13 +85,13 @@ class ExchangeProcess:
         self._process.send_signal(signal.SIGCONT)
 
     def admin(self, path: str, body: object = None) -> Any:
-        """POST *body* to `/admin/<path>`; GET it when there is no body."""
+        """POST *body* to `/admin/<path>`, or GET the path when there is no body."""
         answer = self._client.get(f"{self.url}/admin/{path}") if body is None else self.post(path, body)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
     def post(self, path: str, body: object) -> httpx.Response:
-        """POST *body* to `/admin/<path>` and return the answer, whichever it is."""
+        """POST *body* to `/admin/<path>` and return the answer, also an error."""
         return self._client.post(f"{self.url}/admin/{path}", json=body)
 
     def orders(self, key: str) -> list[dict[str, Any]]:
@@ -102,14 +102,14 @@ class ExchangeProcess:
         return orders
 
     def requests(self, key: str) -> dict[str, Any]:
-        """Return what was counted of the requests of *key*'s account."""
+        """Return the exchange's counts of requests by the account of *key*."""
         answer = self._client.get(f"{self.url}/admin/requests", params={"key": key})
         assert answer.status_code == 200, answer.text
         counted: dict[str, Any] = answer.json()
         return counted
 
     def close(self) -> None:
-        """End the process and what we hold of it."""
+        """Kill the process, and close the client and the files."""
         self.kill9()
         self._client.close()
 
@@ -132,7 +132,7 @@ def _first_line(process: subprocess.Popen[str]) -> str:
 
 @pytest.fixture(scope="session")
 def start_exchange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., ExchangeProcess]]:
-    """Start exchanges with the arguments given, each in an empty home; all are ended with the session."""
+    """Start exchanges with the given arguments, each in an empty home, and end all with the session."""
     started: list[ExchangeProcess] = []
 
     def start(*arguments: str) -> ExchangeProcess:
@@ -153,7 +153,7 @@ def _shared_exchange(start_exchange: Callable[..., ExchangeProcess]) -> Exchange
 
 @pytest.fixture
 def exchange_process(_shared_exchange: ExchangeProcess) -> ExchangeProcess:
-    """The session's exchange without bars, empty, always open, and without faults."""
+    """The session's exchange without bars, reset for this test: no orders, no faults, market always open."""
     if not _shared_exchange.running:
         _shared_exchange.start()
     _shared_exchange.admin("clock", {"mode": "always_open"})

@@ -1,4 +1,4 @@
-"""Build executors, signals, and the parts of the core around real servers."""
+"""Build executors, signals, and the parts of the core with real servers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from workers.keeper.dispatch import Redispatcher
 from workers.keeper.order_lookup import OrderLookup
 from workers.keeper.order_polling import OrderPolling
 
-#: The longest that anything may take before a test gives up.
+#: The seconds after which a test stops waiting.
 WAIT_S = 15.0
 
 _EXECUTOR = """
@@ -69,7 +69,7 @@ closed = "extended"
 
 
 def executor_toml(executor_id: str = "argo", **changes: Any) -> str:
-    """Return the table of an executor that is quick to give up and that no limit stops."""
+    """Return the table of an executor with short time limits and without trading limits."""
     values: dict[str, Any] = {
         "minimum_confidence": 75,
         "quantity": 1,
@@ -84,17 +84,17 @@ def executor_toml(executor_id: str = "argo", **changes: Any) -> str:
 
 
 def signal(symbol: str = "AAPL", action: str = "BUY", **changes: Any) -> dict[str, Any]:
-    """Return a signal as a sender writes it."""
+    """Return a signal as a sender would write it."""
     return {"symbol": symbol, "action": action, "confidence": 98, "entry_price": 100} | changes
 
 
 def until(read: Callable[[], Any], *, within_s: float = WAIT_S) -> Any:
-    """Return the first true result of *read*; the limit grows on a slow machine."""
+    """Wait for a true result of *read* and return it; the limit grows on a slow machine."""
     return waiting.until(read, within_s)
 
 
 class Core:
-    """The core's parts in this process, at a real PostgreSQL, Valkey and paper exchange."""
+    """The parts of the core in this process, connected to a real PostgreSQL, Valkey and paper exchange."""
 
     def __init__(
         self, *, database_url: str, redis_url: str, exchange: ExchangeProcess, folder: Path, executors: str
@@ -147,7 +147,7 @@ class Core:
         return next(row for row in recorded.executions if row.executor_id == executor)
 
     def recipe(self, executor: str = "argo", *, worker: str = "test worker") -> ExecutionRunner:
-        """Return a recipe; one per worker name, as a process has one."""
+        """Return the execution runner of a worker; there is one per worker name, as in a process."""
         if worker not in self._recipes:
             self._recipes[worker] = runner_of(
                 self.runtimes[executor], record=self.record, leases=self.leases, worker=worker
@@ -155,7 +155,7 @@ class Core:
         return self._recipes[worker]
 
     def run(self, execution_id: UUID, executor: str = "argo") -> dict[str, Any]:
-        """Run the recipe here, and return the execution."""
+        """Run the execution in this process, and return it."""
         self.recipe(executor, worker=f"worker of {executor}").run(execution_id)
         return self.execution(execution_id)
 
@@ -163,7 +163,7 @@ class Core:
         return OrderPolling(record=self.record, runtime=self.runtimes[executor], who="test keeper")
 
     def execution(self, execution_id: UUID) -> dict[str, Any]:
-        """Return everything about an execution, the newest order's columns with it."""
+        """Return the columns of an execution and of its newest order."""
         return self.rows(
             "SELECT o.*, e.* FROM execution e LEFT JOIN broker_order o ON o.execution_id = e.execution_id "
             "AND o.generation = e.generation WHERE e.execution_id = %s",
@@ -182,12 +182,12 @@ class Core:
         """Ask the database directly."""
         with psycopg.connect(self.database_url, row_factory=dict_row) as connection:
             cursor = connection.execute(statement.encode(), values)
-            # A SELECT of no columns has rows that cannot be fetched, and would look like none.
+            # The rows of a SELECT without columns cannot be fetched, so the result would look empty.
             assert cursor.description or not statement.lstrip().upper().startswith("SELECT")
             return cursor.fetchall() if cursor.description else []
 
     def due_now(self, execution_id: UUID) -> None:
-        """Let what it waits for be over, and the account's hold after a 429."""
+        """Make the execution due now, and end the account's pause after a 429."""
         self.rows("UPDATE request_budget SET closed_until = clock_timestamp() WHERE closed_until IS NOT NULL")
         self.rows(
             "UPDATE execution SET due_at = clock_timestamp() WHERE execution_id = %s AND due_at IS NOT NULL",
@@ -195,7 +195,7 @@ class Core:
         )
 
     def orders(self, executor: str = "argo") -> list[dict[str, Any]]:
-        """Return what the exchange holds for *executor*."""
+        """Return the orders of *executor* at the exchange."""
         return self.exchange.orders(executor)
 
     def filled_at_exchange(self, count: int = 1, executor: str = "argo") -> None:
@@ -213,7 +213,7 @@ class Core:
 def a_core(
     *, database_url: str, redis_url: str, exchange: ExchangeProcess, folder: Path, executors: str | None = None
 ) -> Iterator[Core]:
-    """Build the core, and take it apart at the end."""
+    """Build the core, and close it after the block."""
     core = Core(
         database_url=database_url,
         redis_url=redis_url,

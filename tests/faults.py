@@ -1,4 +1,4 @@
-"""A check of many things reports all of its faults at once."""
+"""Report all faults of a check with many cases at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A real browser without a window, what a person does in it, and what axe-core finds wrong with a page."""
+"""Drive a real browser without a window as a person does, and check pages with axe-core."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _WAIT_MS = 40_000
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """Run the machine's Chromium; where there is none the test is skipped, and `.ci/run` has tried to install it."""
+    """Run the machine's Chromium; the test is skipped when there is none. `.ci/run` installs it."""
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if path is None:
         pytest.skip("no Chromium on this machine (Debian: apt-get install chromium): the page is not looked at")
@@ -33,14 +33,14 @@ def chromium() -> Iterator[Browser]:
 
 
 class Visitor:
-    """Somebody who looks at the page, with the scopes of a token."""
+    """A person at the page, with the scopes of a token."""
 
     def __init__(self, browser: Browser, url: str, token: str, **look: Any) -> None:
         self.context: BrowserContext = browser.new_context(base_url=url, **look)
         self.context.set_default_timeout(_WAIT_MS)
         expect.set_options(timeout=_WAIT_MS)
         self.page: Page = self.context.new_page()
-        #: The complaints of the browser: a forbidden script, or an error of ours.
+        #: Errors that the browser reported: a forbidden script, or an error in our code.
         self.complaints: list[str] = []
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("console", lambda said: self.complaints.append(said.text) if said.type == "error" else None)
@@ -78,7 +78,7 @@ class Visitor:
         dialog.get_by_role("button", name=button, exact=True).click()
 
     def faults(self) -> list[str]:
-        """Return what axe-core finds serious or critical on the page as it is now."""
+        """Return the serious and critical findings of axe-core on the page as it is now."""
         found = Axe().run(self.page).response["violations"]
         return [
             f"{each['impact']} {each['id']}: {node['html']}"
@@ -88,6 +88,6 @@ class Visitor:
         ]
 
     def picture(self, name: str) -> None:
-        """Keep a picture of the whole page."""
+        """Save a picture of the whole page."""
         PICTURES.mkdir(parents=True, exist_ok=True)
         self.page.screenshot(path=PICTURES / f"{name}.png", full_page=True)

@@ -1,4 +1,4 @@
-"""Whole systems for acceptance tests: started as a user would, stopped and looked after whatever happens."""
+"""Start whole systems for acceptance tests as a user would, and stop them however a test ends."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from tests.acceptance.system import System
 
 @pytest.fixture
 def system(tmp_path: Path) -> Iterator[Callable[..., System]]:
-    """Make systems in folders of this test; what is left of them is ended."""
+    """Make systems in folders of this test, and end their processes after it."""
     with _systems(tmp_path) as make:
         yield make
 
 
 @pytest.fixture(scope="module")
 def shared_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., System]]:
-    """Make systems that the tests of a module share; what is left of them is ended."""
+    """Make systems that the tests of a module share, and end their processes after the last one."""
     with _systems(tmp_path_factory.mktemp("shared")) as make:
         yield make
 

@@ -41,7 +41,7 @@ closed = "hold"
 [executors.argo.groups]
 {groups}
 """
-# A limit that a test does not name is off.
+# All limits are off; a test sets the ones that it needs.
 _LIMITS: dict[str, object] = dict.fromkeys(
     [
         "open_positions", "gross_exposure_percent", "symbol_exposure_percent", "group_positions",
@@ -51,9 +51,9 @@ _LIMITS: dict[str, object] = dict.fromkeys(
     ],
     "off",
 )  # fmt: skip
-# Each round of signals finds less room than the one before.
+# Each round uses up a part of the room that is left, so this many rounds suffice.
 _ROUNDS = 12
-# An exit that ended is checked once more.
+# An ended order with `follow_up` set counts too, because the keeper still has to check it.
 _GOING_ON = (
     "SELECT execution_id FROM execution WHERE state IN "
     "('queued', 'held', 'submitting', 'unknown', 'accepted', 'partially_filled') "
@@ -72,12 +72,12 @@ class Entry:
     price: Decimal
     risk: Decimal
     sent_at: datetime
-    #: None while the order works.
+    #: None while the order is open.
     ended_at: datetime | None
 
 
 def executors(*, size: Mapping[str, object], groups: Mapping[str, list[str]] | None = None, **limits: object) -> str:
-    """Return a file with one executor that only *limits* stop."""
+    """Return a file with one executor, on which only *limits* are set."""
     return _TABLE.format(
         size=_lines({"method": "equity_percent", "value": 1} | dict(size)),
         limits=_lines(_LIMITS | limits),
@@ -88,8 +88,9 @@ def executors(*, size: Mapping[str, object], groups: Mapping[str, list[str]] | N
 def crowd_of_signals(**more: Callable[[str], Any]) -> list[dict[str, Any]]:
     """Return five hundred entries over two hundred symbols, some of them far more often than others.
 
-    The same each time. A symbol has one price, in whole dollars that are even, so that the collar's half percent is
-    whole cents: the limit is what the exchange fills at, to the cent. *more* gives further fields, by symbol.
+    The list is the same at each call. A symbol has one price, an even number of dollars, so that the collar of half a
+    percent is a number of whole cents and the exchange fills exactly at the limit. Each function in *more* returns the
+    value of a further field for a symbol.
     """
     dice = random.Random(16)
     favoured = [*SYMBOLS, *(symbol for symbol in SYMBOLS[::8] for _ in range(6))]
@@ -99,7 +100,7 @@ def crowd_of_signals(**more: Callable[[str], Any]) -> list[dict[str, Any]]:
 
 
 def one_of_each(wanted: Iterable[str] = SYMBOLS, **more: Callable[[str], Any]) -> list[dict[str, Any]]:
-    """Return one entry for each symbol; *more* gives further fields, by symbol."""
+    """Return one entry for each symbol; each function in *more* returns the value of a further field for a symbol."""
     return [
         signal(symbol, entry_price=price_of(symbol), **{name: field(symbol) for name, field in more.items()})
         for symbol in wanted
@@ -117,7 +118,7 @@ def fixed_price(symbol: str) -> Decimal:
 
 
 def fix_prices(core: Core) -> None:
-    """Let every symbol trade at its price until further notice."""
+    """Fix the price of every symbol."""
     core.prices(**{symbol: fixed_price(symbol) for symbol in SYMBOLS})
 
 
@@ -134,21 +135,21 @@ def start_workers(core: Core, processes: Processes, count: int = WORKERS) -> Non
 
 
 def send_at_once(core: Core, signals: Iterable[dict[str, Any]]) -> None:
-    """Record all of them, and only then enqueue all."""
+    """Record all signals, and enqueue their jobs only after that."""
     rows = list(core.pool.map(core.record_signal, signals))
     core.dispatcher.enqueue(rows)
 
 
 def settle(core: Core, *, within_s: float = 90.0) -> None:
-    """Wait until every execution has its end, and no order works any more."""
+    """Wait until every execution has ended and no order is open."""
     until(lambda: not core.rows(_GOING_ON), within_s=within_s)
 
 
 def use_up(core: Core, signals: Callable[[], list[dict[str, Any]]]) -> int:
     """Send signals again and again until none of them is ordered, and return how many were sent.
 
-    While fills are not yet in the record, the check counts them twice rather than not at all, so a limit may refuse an
-    entry for which there is room. Only a round that orders nothing shows that there is no room left.
+    The check counts a fill twice until it is in the record, so a limit may refuse an entry for which there is room.
+    So only a round without a single order shows that no room is left.
     """
     sent = 0
     for _ in range(_ROUNDS):
@@ -192,7 +193,7 @@ def entries(core: Core) -> list[Entry]:
 def most_at_once(
     sent: Iterable[Entry], worth: Callable[[Entry], Decimal], *, only: Collection[str] | None = None
 ) -> Decimal:
-    """Return the highest sum there ever was of *worth* a unit, over what was working or filled in the symbols given."""
+    """Return the highest sum of quantity times *worth* that open and filled entries had at any time."""
     moments = []
     for each in sent:
         if only is None or each.symbol in only:
@@ -211,7 +212,7 @@ def worth(held: Mapping[str, Decimal], *, only: Collection[str] | None = None) -
 
 
 def reasons(core: Core) -> dict[str, int]:
-    """Return how many executions ended for which reason."""
+    """Return the number of executions by reason."""
     rows = core.rows("SELECT state::text, reason_code, count(*) AS n FROM execution GROUP BY 1, 2")
     return {row["reason_code"] or row["state"]: row["n"] for row in rows}
 

@@ -1,7 +1,7 @@
-"""A small exchange that is not ours and speaks Alpaca's trading API: it accepts, fills, and answers badly.
+"""A second implementation of Alpaca's trading API, which accepts and fills orders and often fails to answer.
 
-Of every hundred requests, whatever they ask, so many are done and not answered: the connection drops, a gateway says
-504, nothing comes at all (half of these were not even done), or what comes is garbage.
+It carries out a share of all requests without a proper answer: it cuts the connection, answers 504 as a gateway does,
+sends nothing, or sends an unreadable body. Half of the requests that get no answer at all are not carried out.
 """
 
 from __future__ import annotations
@@ -87,13 +87,13 @@ class Book:
         ]
 
     def _fill(self, key: str) -> None:
-        """Fill every open order; called before each read."""
+        """Fill every open order. Each read calls this first."""
         for order in self.orders.get(key, []):
             order.update(status="filled", filled_qty=order["qty"], filled_avg_price=order.get("limit_price", "20"))
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers one connection's requests, most of them well."""
+    """Answers the requests of one connection, most of them correctly."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -154,7 +154,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class ForeignExchange(ThreadingHTTPServer):
-    """The server, in threads of the test; *percent* of the requests meet each of the faults."""
+    """The server runs in threads of the test. Each fault happens to *percent* of the requests."""
 
     daemon_threads = True
     block_on_close = False
@@ -173,7 +173,7 @@ class ForeignExchange(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}"
 
     def fault(self) -> tuple[str | None, bool]:
-        """Return what goes wrong with the next request, and whether before it is done."""
+        """Return the fault of the next request, and whether the fault prevents the request from being carried out."""
         with self._chance_lock:
             number = int(self._chance.random() * 100 / self.percent) if self.percent else len(FAULTS)
             fault = FAULTS[number] if number < len(FAULTS) else None

@@ -1,7 +1,7 @@
-"""Runs the workers of one executor: `python -m tests.acceptance.sixteen EXECUTOR COUNT`.
+"""Run several workers of one executor: `python -m tests.acceptance.sixteen EXECUTOR COUNT`.
 
-Everything is loaded once, and each worker is a process of its own that runs `tradewire work EXECUTOR` from there on.
-All end with this one, however it ends.
+The parent imports all modules once, and forks a process for each worker, which runs `tradewire work EXECUTOR`. When the
+parent ends in any way, all workers end.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import sys
 from pipeline.entrypoints.cli.app import main
 from pipeline.entrypoints.supervisor.servers.spawn import LIFELINE
 
-# Loaded here so that no worker has to.
+# The import in the parent saves every worker the time for it.
 import workers.execution.process  # noqa: F401, isort: skip
 
 
 def run(executor: str, count: int) -> None:
-    """Start *count* workers and stay until they have ended."""
+    """Start *count* workers and wait until they have ended."""
     ours, theirs = os.pipe()
     started = []
     for _ in range(count):

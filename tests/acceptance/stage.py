@@ -23,12 +23,12 @@ from tests.exchange_fixtures import ExchangeProcess
 from tests.waiting import patience
 
 BOTH = ("argo", "prop_firm")
-#: Until everything that was accepted is decided again, on a free machine.
+#: The time in which all accepted signals are decided after an outage, on an idle machine.
 DECIDED_WITHIN_S = 40.0
 
 
 class Stage:
-    """PostgreSQL, Valkey and the exchange as processes of the test, and `tradewire up` beside them."""
+    """Runs PostgreSQL, Valkey and the exchange as processes of the test, and `tradewire up` with their addresses."""
 
     def __init__(self, home: Path, exchange: ExchangeProcess, **environment: str) -> None:
         self.home = home
@@ -53,7 +53,7 @@ class Stage:
         )
 
     def open(self) -> None:
-        """Start everything, the producer reading what `produce` writes."""
+        """Start everything; the producer reads the signals that `produce` writes."""
         self.system.up("--source", "file")
         self._pipe = self._fifo.open("w", buffering=1)
         self.well()
@@ -80,11 +80,11 @@ class Stage:
         self.postgres.stop()
 
     def fresh(self, count: int) -> list[str]:
-        """Return symbols that no test has used."""
+        """Return *count* symbols that no test has used yet."""
         return [next(self._symbols) for _ in range(count)]
 
     def produce(self, symbols: Iterable[str]) -> None:
-        """Hand the producer a signal for each symbol."""
+        """Write a signal for each symbol to the producer's input."""
         assert self._pipe is not None
         for symbol in symbols:
             self._pipe.write(json.dumps(a_signal(symbol)) + "\n")
@@ -126,11 +126,11 @@ class Stage:
         assert all(row["order_id"] in held_there for row in ours), ours
 
     def quiet(self) -> None:
-        """Ignore all log lines until now."""
+        """Ignore all log lines that were written before this call."""
         self._read_up_to = {path: path.stat().st_size for path in self._logs()}
 
     def said(self) -> dict[str, list[dict[str, Any]]]:
-        """Return the log lines of each process since `quiet`; a line that is not JSON comes as text."""
+        """Return the log lines of each process since `quiet`; a line that is not JSON is returned as text."""
         return {path.stem: list(_lines(path, self._read_up_to.get(path, 0))) for path in self._logs()}
 
     def outages(self) -> dict[str, list[str]]:
@@ -187,7 +187,7 @@ def on_stage(exchange: ExchangeProcess, **environment: str) -> Iterator[Stage]:
 
 @contextmanager
 def frozen(pid: int) -> Iterator[None]:
-    """Stop a process from doing anything, its connections open."""
+    """Freeze a process for the time of the block; its connections stay open."""
     process = psutil.Process(pid)
     process.suspend()
     try:
@@ -198,7 +198,7 @@ def frozen(pid: int) -> Iterator[None]:
 
 @contextmanager
 def every(seconds: float, act: Callable[[], object]) -> Iterator[None]:
-    """Do *act* again and again, for as long as the block lasts."""
+    """Call *act* every *seconds* for the time of the block."""
     over = threading.Event()
 
     def run() -> None:

@@ -1,4 +1,4 @@
-"""Runs the whole of tradewire as a user does: `tradewire up` in a folder of its own, and commands beside it."""
+"""Run the whole of tradewire as a user does: `tradewire up` in a folder of its own, and commands beside it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import psutil
 from tests.waiting import patience
 
 ROOT = Path(__file__).parents[2]
-#: Variables of the machine that would change the system.
+#: Environment variables of the machine that would change how `up` runs.
 _FOREIGN = ("DATABASE_URL", "REDIS_URL", "PORT")
 
 
@@ -41,12 +41,12 @@ class System:
         self.process: subprocess.Popen[bytes] | None = None
 
     def up(self, *arguments: str, within_s: float = 60.0) -> System:
-        """Start `tradewire up` and wait until everything in its table runs and the record answers."""
+        """Start `tradewire up` and wait until all processes in its table run and PostgreSQL answers."""
         (self.home / "services.json").unlink(missing_ok=True)
         self.home.mkdir(parents=True, exist_ok=True)
         (self.home / "up.log").touch()
         said = len(self.log())
-        # As root, pytest's folders are closed to PostgreSQL's user.
+        # PostgreSQL's user cannot enter pytest's folders when the tests run as root.
         if os.geteuid() == 0 and "DATABASE_URL" not in self.environment:
             arguments = ("--user", "nobody", *arguments)
         with (self.home / "up.log").open("ab") as log:
@@ -62,7 +62,7 @@ class System:
         return self
 
     def log(self) -> str:
-        """Return the output of `up`."""
+        """Return the output of `up` so far."""
         return (self.home / "up.log").read_text("utf-8", "replace")
 
     def services(self) -> dict[str, Any]:
@@ -117,7 +117,7 @@ class System:
         return orders
 
     def until(self, true: Callable[[], object], *, within_s: float, what: str) -> float:
-        """Wait until *true* returns something true; return the seconds that it took."""
+        """Wait until *true* returns a true value, and return the seconds that it took."""
         began = time.monotonic()
         while not true():
             if self.process is not None and self.process.poll() is not None:
@@ -133,7 +133,7 @@ class System:
         return psutil.Process(self.process.pid).children(recursive=True)
 
     def stop(self) -> float:
-        """Press Ctrl-C and return the seconds until `up` had ended."""
+        """Send `up` a Ctrl-C and return the seconds until it ended."""
         assert self.process is not None
         began = time.monotonic()
         if self.process.poll() is None:
@@ -143,7 +143,7 @@ class System:
 
 
 def a_signal(symbol: str = "AAPL", **more: Any) -> dict[str, Any]:
-    """Return a signal that every shipped executor trades."""
+    """Return a signal that every shipped executor accepts."""
     return {"symbol": symbol, "action": "BUY", "confidence": 98, "entry_price": 20, **more}
 
 

@@ -1,4 +1,4 @@
-"""A SELL comes while its BUY may still fill, at fifty moments of the BUY's life: in the end the account is flat."""
+"""An account is flat after a BUY and a SELL, although the SELL arrives while the BUY may still fill."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MakeCore = Callable[..., Core]
 Fault = dict[str, Any]
 
 BOUGHT = 10
-#: The fates of the BUY, in turn; times in seconds from its arrival at the exchange.
+#: The faults of the BUY orders, one per symbol; the seconds count from the order's arrival at the exchange.
 BUYS: list[Fault] = [
     *({"kind": "no_fill", "seconds": 1.7 + 0.1 * step} for step in range(18)),
     *({"kind": "partial_fill", "seconds": 1.7 + 0.2 * step} for step in range(10)),
@@ -42,7 +42,7 @@ BUYS: list[Fault] = [
     *({"kind": "no_fill", "seconds": seconds} for seconds in [0.1, 60]),
 ]
 SOLD = SYMBOLS[: len(BUYS)]
-#: The fates of the SELL, in turn.
+#: The faults of the SELL orders, which repeat in this order over the symbols; None is no fault.
 SELLS: list[Fault | None] = [
     None,
     {"kind": "no_fill", "seconds": 1},
@@ -59,7 +59,7 @@ CANCELS: list[Fault] = [
 ]
 
 _TWO_SECONDS_OLD = "SELECT symbol FROM broker_order WHERE intended_at < clock_timestamp() - interval '2 seconds'"
-#: Ended with neither an order's id nor a reason.
+#: Executions that have neither an order id nor a reason.
 _SILENT = (
     "SELECT e.* FROM execution e LEFT JOIN broker_order o USING (execution_id) "
     "WHERE o.order_id IS NULL AND e.reason_code IS NULL"
@@ -67,7 +67,7 @@ _SILENT = (
 
 
 def faults_of(found: list[Fault | None]) -> list[Fault]:
-    """Return one fault per symbol, in turn, each of which happens once."""
+    """Return one fault per symbol, in the given order. Each happens once."""
     return [
         {"on": "submit", "symbol": symbol, "count": 1} | fault
         for number, symbol in enumerate(SOLD)
@@ -76,7 +76,7 @@ def faults_of(found: list[Fault | None]) -> list[Fault]:
 
 
 def fills(core: Core) -> dict[str, list[Decimal]]:
-    """Return what was traded in each symbol at the exchange, one after the other; a sale is below zero."""
+    """Return the filled quantities of each symbol at the exchange in order of time; a sale is negative."""
     headers = {"APCA-API-KEY-ID": "argo", "APCA-API-SECRET-KEY": "paper-exchange"}
     found: list[dict[str, Any]] = []
     while True:
@@ -93,7 +93,7 @@ def fills(core: Core) -> dict[str, list[Decimal]]:
 
 
 def sell_two_seconds_later(core: Core) -> None:
-    """Sell each two seconds after its BUY was written down, once all of them are."""
+    """Send each SELL two seconds after the order of its BUY was recorded; begin when all BUY orders are recorded."""
     until(lambda: len(core.rows("SELECT symbol FROM broker_order")) == len(SOLD), within_s=30)
     core.faults(*faults_of(SELLS), *CANCELS)
     left = set(SOLD)
@@ -105,7 +105,7 @@ def sell_two_seconds_later(core: Core) -> None:
 
 
 def sell_all_the_time(core: Core) -> None:
-    """Sell one after the other, from the moment on that the first BUY was recorded."""
+    """Send one SELL after the other while the BUY orders are still being recorded."""
     core.faults(*core.exchange.admin("faults")["faults"], *CANCELS)
     for symbol in SOLD:
         send_at_once(core, [signal(symbol, "SELL", entry_price=price_of(symbol))])
@@ -136,6 +136,6 @@ def test_a_sell_after_its_buy_ends_flat_whatever_the_buy_does_meanwhile(
     assert len(bought) == len(set(bought))
     assert core.rows(_SILENT) == []
     assert core.rows("SELECT * FROM holding WHERE quantity <> 0") == []
-    # Each of these ways was gone.
+    # The faults led to each of these ends, so the test covered them.
     assert {"filled", "no_position"} <= set(reasons(core))
     assert {"filled", "canceled"} <= {order["status"] for order in core.orders() if order["side"] == "buy"}

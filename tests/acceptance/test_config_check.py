@@ -1,6 +1,7 @@
-"""`tradewire config check` on files with faults: it names every one of them at once.
+"""`tradewire config check` names every fault of a file in one run.
 
-Each file begins with the key of each of its faults; `{file}` is the file itself and `{folder}` where it lies.
+Each file in `bad_executors` begins with the keys of its faults. `{file}` stands for the path of the file, and
+`{folder}` for its folder.
 """
 
 from __future__ import annotations

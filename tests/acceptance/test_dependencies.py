@@ -20,7 +20,7 @@ from tests.exchange_fixtures import ExchangeProcess
 
 log = logging.getLogger(__name__)
 
-#: How long each thing stays away; a longer time can be tried by hand.
+#: The length of each outage in seconds; OUTAGE_S sets a longer one for a run by hand.
 AWAY_S = float(os.environ.get("OUTAGE_S", "6"))
 MEMORY = 64 * 1024 * 1024
 
@@ -33,7 +33,7 @@ def everything(start_exchange: Callable[..., ExchangeProcess]) -> Iterator[Stage
 
 @pytest.fixture
 def stage(everything: Stage) -> Stage:
-    """The stage of this module, well and quiet."""
+    """The system of this module, healthy and without unread log lines."""
     everything.well()
     everything.quiet()
     return everything
@@ -113,7 +113,7 @@ def exchange_over_its_rate(stage: Stage) -> Iterator[None]:
 
 Outage = Callable[[Stage], AbstractContextManager[None]]
 
-#: The outage, the parts that doctor and /ready name, and the word that processes use for it.
+#: The outage, the parts that doctor and /ready name, and the first word of the events that processes log.
 OUTAGES = [
     pytest.param(postgres_stopped, {"postgresql"}, "record", id="postgres_stopped"),
     pytest.param(redis_stopped, {"redis"}, "queue", id="redis_stopped"),
@@ -122,7 +122,7 @@ OUTAGES = [
     pytest.param(redis_out_of_memory, {"redis"}, "queue", id="redis_out_of_memory"),
     pytest.param(redis_read_only, {"redis"}, "queue", id="redis_read_only"),
     pytest.param(exchange_down, {"broker argo", "broker prop_firm"}, "broker", id="exchange_down"),
-    # A broker that refuses for its rate is there: orders wait, and nothing is critical.
+    # A broker that answers 429 is not away: orders wait, and no part is critical.
     pytest.param(exchange_over_its_rate, set(), "requests", id="exchange_over_its_rate"),
 ]
 
@@ -140,7 +140,7 @@ def test_an_outage_is_named_once_and_waited_for(stage: Stage, outage: Outage, pa
         stage.system.until(lambda: stage.ready()[0] == status, within_s=10, what=f"/ready answers {status}")
         named = {name for name, status in stage.ready()[1].items() if status == "critical"}
         accepted = stage.accepted(sent)
-        # A frozen server refuses nothing: each try of it takes its whole time limit before it counts.
+        # A frozen server refuses no connection: each attempt lasts until its time limit before it counts as failed.
         away_s = AWAY_S + 8 if outage is redis_frozen else AWAY_S
         time.sleep(max(0.0, away_s - (time.monotonic() - began)))
     back = time.monotonic()
@@ -148,16 +148,16 @@ def test_an_outage_is_named_once_and_waited_for(stage: Stage, outage: Outage, pa
     log.info("%s: decided %.1f s after the end; %s", word, time.monotonic() - back, stage.outages())
 
     assert named >= parts
-    # Only committed signals are acknowledged, and only the absence of the record stops the recording of signals.
+    # Only committed signals are acknowledged, so none is while PostgreSQL is away; without Redis all are.
     assert accepted == ([] if word == "record" else sent)
     assert stage.system.services()["pids"] == pids
     for name, events in stage.outages().items():
         if name == "producer" and word != "queue" and "queue.back" in events:
-            events.remove("queue.back")  # It learns that Redis is back with its next signal, which may be this test's.
+            events.remove("queue.back")  # An earlier outage, whose end it notices now.
         assert len(events) == len(set(events)), (name, events)
         assert all(event.startswith(word) for event in events), (name, events)
     gone, back_again = ("refused", "accepted") if word == "requests" else ("away", "back")
-    # The processes share the budget of an account: the first that is answered again logs it for all.
+    # The processes share the request budget of an account, so only the first one that gets an answer logs the end.
     reporting = stage.outages() if word == "requests" else ["argo"]
     logged = {
         event.split()[0] for name in reporting for event in stage.outages()[name] if not event.endswith("prop_firm")

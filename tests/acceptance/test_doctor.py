@@ -1,4 +1,4 @@
-"""A whole system is broken in every way that doctor is asked about: each is named, with its cause and its remedy."""
+"""Doctor names each fault of a whole system, with its cause and its remedy."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 from tests.acceptance.system import ROOT, System, a_signal
 from tests.waiting import patience
 
-#: Measured 1.5 to 2 s on an idle machine of two cores.
+#: The limit of a run on a healthy system; 1.5 to 2 s were measured on an idle machine with two cores.
 HEALTHY_S = 5.0
 
 
@@ -32,19 +32,19 @@ def started(make: MakeSystem) -> System:
 
 @pytest.fixture(scope="module")
 def up(shared_system: MakeSystem) -> System:
-    """A system that each test of this module leaves as well as it found it."""
+    """A system that the tests of this module share; each test mends what it broke."""
     return started(shared_system)
 
 
 def examined(system: System) -> dict[str, dict[str, Any]]:
-    """Return the checks by name; whatever is not well says why and what mends it."""
+    """Return the checks by name; each one that is not ok must have a cause and a remedy."""
     checks = {check["name"]: check for check in system.json("doctor")["checks"]}
     assert all(check["cause"] and check["remedy"] for check in checks.values() if check["status"] != "ok")
     return checks
 
 
 def bad(checks: dict[str, dict[str, Any]]) -> dict[str, str]:
-    """Return what is not well."""
+    """Return the checks that are not ok, with their status."""
     return {name: check["status"] for name, check in checks.items() if check["status"] != "ok"}
 
 
@@ -91,7 +91,7 @@ def test_redis_that_is_down_is_named(up: System, monkeypatch: pytest.MonkeyPatch
 
 
 def test_dead_letters_are_named_until_a_person_moved_them_on(system: MakeSystem) -> None:
-    # An account that holds nothing: with a position, one that cannot be read is reduced, and the entry is skipped.
+    # The account has no position. With one, it would become `reducing` when it cannot be read, and skip the entry.
     up = started(system)
     up.admin("faults", {"faults": [{"on": "account", "kind": "garbage", "count": 1000}]})
     time.sleep(5.5)  # An entry may use a reading of the account that is up to 5 s old.
@@ -114,7 +114,7 @@ def test_every_trouble_is_named_with_its_cause_and_remedy(system: MakeSystem) ->
     worker = next(name for name in up.services()["pids"] if name.startswith("prop_firm"))
     frozen = up.pid(worker)
     os.kill(frozen, signal.SIGSTOP)
-    # An account is halted, the exchange refuses the keys of another, and its clock is off by a minute.
+    # One account is halted, the exchange refuses the keys of the other, and the exchange's clock is wrong by a minute.
     assert up.run("halt", "argo", "--why", "looking into it").returncode == 0
     shown = (datetime.now(UTC) + timedelta(minutes=1)).isoformat()
     up.admin("clock", {"mode": "fixed", "now": shown})
@@ -136,5 +136,5 @@ def test_every_trouble_is_named_with_its_cause_and_remedy(system: MakeSystem) ->
     assert checks["broker prop_firm"]["cause"] == "The keys or the account are wrong."
     assert "PROP_FIRM_API_KEY" in checks["broker prop_firm"]["remedy"]
     named = {"worker prop_firm", "switches argo", "clock broker argo", "broker prop_firm"}
-    # An alert may tell of the same.
+    # An alert about one of these may be open too.
     assert bad(checks).keys() - {"alerts"} == named

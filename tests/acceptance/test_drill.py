@@ -1,4 +1,4 @@
-"""A short drill, as a user runs it. A failure prints the seed, with which the drill can be repeated."""
+"""A short drill, as a user runs it. A failure prints the seed, so that the drill can be repeated with it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def drilled_with_exits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, An
 
 
 def drill(folder: Path, *options: str) -> dict[str, Any]:
-    """Drill in an environment that names servers which do not exist."""
+    """Run a drill in an environment with addresses of servers that do not exist."""
     done = subprocess.run(
         [sys.executable, "-m", "pipeline.entrypoints.cli", "drill", "--signals", str(SIGNALS), "--json", *options],
         check=False,

@@ -1,4 +1,4 @@
-"""At an exchange that is not ours and answers badly, every execution ends in exactly one order, which we know."""
+"""Every execution ends in exactly one recorded order, also at an exchange that fails to answer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.acceptance.system import ROOT, System, a_signal, symbols
 log = logging.getLogger(__name__)
 
 MakeSystem = Callable[..., System]
-#: More can be tried by hand: 1000 is what the acceptance asks for.
+#: FOREIGN_SYMBOLS sets a larger number for a run by hand, such as 1000.
 SYMBOLS = int(os.environ.get("FOREIGN_SYMBOLS", "100"))
 WITHIN_S = max(100.0, 0.6 * SYMBOLS)
 SECRET = "a-secret-of-the-foreign-exchange"

@@ -60,7 +60,7 @@ def percent(of_equity: float) -> Decimal:
 
 
 def close_to(limit: Decimal, used: Decimal) -> bool:
-    """Return whether a limit is used up, but not exceeded."""
+    """Return whether a limit is nearly used up and not exceeded."""
     return limit * Decimal("0.95") <= used <= limit
 
 
@@ -68,7 +68,7 @@ Crowd = list[dict[str, Any]]
 
 
 def play(core: Core, processes: Processes, *crowds: Crowd) -> None:
-    """Let all workers loose on the first crowd; each further one comes when the one before is decided."""
+    """Send each crowd of signals at once to all workers, as soon as the crowd before it is decided."""
     fix_prices(core)
     start_workers(core, processes)
     for crowd in crowds:
@@ -79,7 +79,7 @@ def play(core: Core, processes: Processes, *crowds: Crowd) -> None:
 
 
 def result(core: Core, signals: int) -> list[Entry]:
-    """Return the orders; every signal has its end, and the record and the exchange agree to the share."""
+    """Return the orders, after a check that every signal has ended and that the record equals the exchange."""
     assert sum(reasons(core).values()) == signals
     sent, held = entries(core), positions(core)
     assert {symbol: held.get(symbol, 0) for symbol in SYMBOLS} == {
@@ -104,8 +104,8 @@ def test_exposure_of_all_of_a_symbol_and_of_a_group_is_used_up_and_never_exceede
     make_core: MakeCore, processes: Processes
 ) -> None:
     core = make_core(executors(size={"value": 0.9}, groups=GROUPS, **EXPOSURE))
-    # Before the exposure of all symbols is used up, that of a group and of a symbol has to be: the order of the rest is
-    # left to the workers.
+    # The first signals use up the limits of a group and of a symbol, so that the gross limit does not end the test
+    # before them. The workers choose the order of the rest.
     first = [*GROUPED, *SYMBOLS[::8]]
     crowd = crowd_of_signals()
 
@@ -136,7 +136,7 @@ def test_exposure_is_never_exceeded_while_orders_fill_late_in_parts_or_not_at_al
 
     sent = result(core, SIGNALS + use_up(core, one_of_each))
     assert_within_exposure(core, sent)
-    # An order that was rejected late had used its share of the limit until then.
+    # The highest value counts, because an order that the broker rejects late uses the limit until then.
     assert close_to(percent(100), most_at_once(sent, price))
 
 
@@ -146,7 +146,7 @@ def test_positions_groups_entries_and_orders_of_a_day_are_counted_one_by_one(
     limits = {"open_positions": 60, "group_positions": 7, "pyramiding": 2, "orders_per_day": 80}
     core = make_core(executors(size={"method": "quantity", "value": 1}, groups=GROUPS, **limits))
     others = [symbol for symbol in SYMBOLS if symbol not in GROUPED]
-    # Each crowd uses up one limit, whatever is executed first: 20 orders for 10 symbols, at most 14 for the groups,
+    # Each crowd uses up one limit in any order of execution: 20 orders for 10 symbols, at most 14 for the groups,
     # 60 positions with at most 70 orders, and 80 orders.
     crowds = [one_of_each(others[:10] * 3), one_of_each(GROUPED), one_of_each(others[10:]), one_of_each(SYMBOLS * 2)]
 
@@ -175,7 +175,7 @@ def test_what_may_be_lost_and_what_may_be_bought_is_used_up_and_never_exceeded(
     core = make_core(executors(size={"value": 1}, **{limit: percent_of_it}))
 
     def stop(symbol: str) -> str:
-        """Every other symbol risks a tenth of its price, the others a fiftieth."""
+        """Return a stop 10 % below the price for every other symbol, and 2 % below it for the rest."""
         return str(price_of(symbol) * Decimal("0.9" if SYMBOLS.index(symbol) % 2 else "0.98"))
 
     play(core, processes, crowd_of_signals(stop_price=stop))

@@ -1,4 +1,4 @@
-"""Five thousand requests made up from the OpenAPI: none breaks a route, none gets an undocumented answer."""
+"""No random request made from the OpenAPI document breaks a route or gets an undocumented answer."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from tests.factories import signal
 from tests.web import BEARER, LOAD, TOKEN, serving, web_context
 
 REQUESTS = 5000
-#: The same requests at each run.
+#: A fixed seed makes the same requests in each run.
 SEED = 5
 _OFTEN = 0.7
 CHECKS = [status_code_conformance, content_type_conformance, response_schema_conformance]
-#: It answers 503 here, where no worker runs, and that is what it is for.
+#: This route answers 503 on purpose while no worker runs, as in this test.
 MAY_BE_503 = {"/ready"}
 
 
@@ -44,7 +44,7 @@ def record(database_url: str) -> Iterator[Record]:
 
 @pytest.fixture
 def known(record: Record) -> dict[str, list[str]]:
-    """Some ids that there are, so that requests get past 404."""
+    """Existing ids, so that requests do not all end in 404."""
     from config.executors import load_executors
     from config.schema.settings import Settings
 
@@ -60,11 +60,11 @@ def known(record: Record) -> dict[str, list[str]]:
 
 
 def sent(client: httpx.Client, case: Any) -> httpx.Response:
-    """Send what was made up, with a token that opens everything."""
+    """Send a generated request, with a token that has every scope."""
     if case.path == "/api/v1/trading/execute" and _is_a_wait(case.query.get("timeout")):
-        case.query = {**case.query, "timeout": "0"}  # No worker runs here, so waiting shows nothing.
+        case.query = {**case.query, "timeout": "0"}  # Without a worker, waiting shows nothing.
     with warnings.catch_warnings():
-        # Cases hold what no well-behaved client sends, and the client says so.
+        # The client warns about the malformed values in the generated requests.
         warnings.simplefilter("ignore")
         answer: httpx.Response = case.call(base_url=str(client.base_url).rstrip("/"), headers=BEARER)
     return answer
@@ -77,8 +77,8 @@ def _is_a_wait(text: Any) -> bool:
         return False
 
 
-# Hypothesis mistakes a random number that another thread draws for one that a strategy draws. psycopg's pool draws one
-# for each connection that it makes, in a thread of the served application.
+# Hypothesis takes a random number that another thread draws for one of a strategy. The pool of psycopg draws one for
+# each new connection, in a thread of the served application.
 @pytest.mark.filterwarnings("ignore:Do not use the `random` module:hypothesis.errors.HypothesisDeprecationWarning")
 @pytest.mark.timeout(900)
 def test_made_up_requests_get_documented_answers(record: Record, redis_url: str, known: dict[str, list[str]]) -> None:
@@ -92,9 +92,9 @@ def test_made_up_requests_get_documented_answers(record: Record, redis_url: str,
             run(operation, client, known, statuses, REQUESTS // len(operations) + 1)
 
     assert sum(statuses.values()) >= REQUESTS
-    # Requests that got nowhere would show nothing: each operation was also understood.
+    # Refused requests alone would show nothing, so each operation must also have understood one.
     understood = {label for label, status in statuses if status < 300 or status in {409, 503}}
-    # Made-up prose is no alert: there it is understood when it is refused for that.
+    # Random text is no alert, so a webhook has understood the request when it answers 422.
     understood |= {label for label, status in statuses if "/webhooks/" in label and status == 422}
     assert {operation.label for operation in operations} - understood == set()
 

@@ -127,7 +127,7 @@ def test_wrong_keys_hold_one_executor_and_the_other_trades_on(system: MakeSystem
     assert one.run("doctor").returncode == 2
     one.admin("accounts", {"key": "argo", "refused": False})
     before = one.pid("argo")
-    os.kill(before, signal.SIGTERM)  # a start with the right keys looks at once, not at the next probe
+    os.kill(before, signal.SIGTERM)  # a new worker probes the account at once
     one.until(lambda: one.orders("argo"), within_s=20, what="an order at argo")
 
     assert len(one.orders("argo")) == 1
@@ -146,6 +146,6 @@ def test_nothing_in_redis_is_a_secret_or_a_pickle(system: MakeSystem) -> None:
     assert len(jobs) == 6
     assert b"very-secret-argo" not in dump
     assert one.services()["api_token"].encode() not in dump
-    # The data of a job is readable as JSON and names our one function: a pickle would be neither.
+    # The data of each job is JSON that names our only function, so it is no pickle.
     assert {json.loads(zlib.decompress(job[b"data"]))[0] for job in jobs} == {"tradewire.execute"}
     assert "BUY QAAA 98.0 % → argo" in {job[b"description"].decode() for job in jobs}

@@ -1,4 +1,4 @@
-"""The page in a real browser: a signal is followed, a dead letter requeued, an executor halted; axe-core looks too."""
+"""A person follows a signal, requeues a dead letter and halts an executor on the page in a real browser."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def up(browser: Browser, system: Callable[..., System]) -> System:
-    """Everything but a worker for argo, from an empty record."""
+    """A system without a worker for argo and with an empty record."""
     made = system(executors="config/executors.load.toml").up("--source", "none", "--without", "argo")
     made.until(lambda: _answers(made.services()["web_url"]), within_s=30, what="the web process answers")
     return made
@@ -87,7 +87,7 @@ def test_a_signal_is_followed_a_dead_letter_requeued_and_an_executor_halted(
     expect(visitor.cell("QAAA", "argo")).to_contain_text(ORDER_ID)
     assert page.evaluate("window.loadedOnce") is True
 
-    # Its life opens with the keyboard, and closing it leads back.
+    # The keyboard opens the history of the execution, and closing it returns the focus.
     cell = visitor.cell("QAAA", "argo")
     dialog = visitor.press(cell)
     expect(dialog.locator(".wanted .timeline li").first).to_contain_text(" ms")
@@ -96,7 +96,7 @@ def test_a_signal_is_followed_a_dead_letter_requeued_and_an_executor_halted(
     page.keyboard.press("Escape")
     expect(cell).to_be_focused()
 
-    # A dead letter comes by itself, and is requeued.
+    # A dead letter appears without a reload, and is requeued.
     up.admin("faults", {"faults": [{"on": "submit", "kind": "drop_before", "symbol": "QAAB"}]})
     up.send([a_signal("QAAB", executors=["argo"])])
     requeue = page.get_by_role("link", name="Requeue BUY QAAB at argo")
@@ -109,7 +109,7 @@ def test_a_signal_is_followed_a_dead_letter_requeued_and_an_executor_halted(
     expect(visitor.cell("QAAB", "argo")).to_contain_text(ORDER_ID)
     expect(page.get_by_text("Nothing needs you: there are no dead letters.")).to_be_visible()
 
-    # An executor is halted, and what comes then says so.
+    # An executor is halted, and the next signal shows that as its reason.
     visitor.say(visitor.press(page.get_by_role("link", name="Halt argo")), "Halt", why="news at 14:00")
     expect(page.locator("#done")).to_contain_text("Halted")
     expect(page.locator("#executor-argo")).to_contain_text("by ann (api@page): news at 14:00")

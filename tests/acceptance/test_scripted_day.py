@@ -11,7 +11,7 @@ from tests.core_fixtures import Processes, Started
 from tests.factories import Core, executor_toml, until
 from tests.integration.watching import lose
 
-#: argo stops at its limit, prop_firm stops and closes everything.
+#: At the limit argo is halted; prop_firm is halted and closes everything.
 ON_BREACH = {"argo": "halt", "prop_firm": "flatten"}
 _RETRY_FOR_S = 30.0
 
@@ -75,7 +75,7 @@ def test_a_day_that_falls_through_the_ladder(make_core: Callable[..., Core], pro
     running = start(core, processes)
     core.send("AAPL")
     until(lambda: ended(core, "AAPL", "filled"), within_s=_RETRY_FOR_S)
-    # An entry that does not fill: the ladder is to cancel it.
+    # This entry does not fill, so that the loss limit has to cancel it.
     core.send("MSFT")
     until(lambda: ended(core, "MSFT", "accepted"), within_s=_RETRY_FOR_S)
 

@@ -1,4 +1,4 @@
-"""A new user runs one command, sees signals turn into order ids, and finds nothing left behind."""
+"""A new user runs `up`, sees signals become orders, and finds no process left after Ctrl-C."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_the_replay_becomes_filled_orders_at_both_executors(system: MakeSystem) 
 
     one.until(filled_at_both, within_s=45, what="filled orders at both executors")
     report = one.json("report")
-    # The record first: what it names, the exchange must already hold.
+    # The record is read first, because every order in it must already be at the exchange.
     rows = one.json("executions", "--limit", "1000")
     held_there = {order["id"] for name in ("argo", "prop_firm") for order in one.orders(name)}
 
@@ -45,7 +45,7 @@ def test_the_replay_becomes_filled_orders_at_both_executors(system: MakeSystem) 
 
 @pytest.fixture(scope="module")
 def one(shared_system: MakeSystem) -> System:
-    """A system as it is shipped, for tests that leave it running and use symbols of their own."""
+    """A system with the shipped configuration, for tests that leave it running and use symbols of their own."""
     return shared_system().up("--source", "none")
 
 

@@ -32,7 +32,7 @@ _KEPT = ("LANG", "LC_ALL", "TZ")
 
 @pytest.fixture(scope="module")
 def open_folder() -> Iterator[Path]:
-    """A folder that every user of the machine can pass through, unlike pytest's."""
+    """A folder that every user of the machine can enter, unlike pytest's."""
     folder = Path(tempfile.mkdtemp(prefix="tradewire-wheel-"))
     folder.chmod(0o755)
     yield folder
@@ -90,7 +90,7 @@ class Installed:
 
     @contextlib.contextmanager
     def running(self, folder: Path, *arguments: str) -> Iterator[Path]:
-        """Run `up` in *folder* for the time of the block; yield the file of its output."""
+        """Run `up` in *folder* for the time of the block; yield the file with its output."""
         log = folder / "up.log"
         with log.open("w") as output:
             up = self.start(folder, "up", *arguments, stdout=output, stderr=output, start_new_session=True)
@@ -109,10 +109,10 @@ class Installed:
 
 @pytest.fixture
 def installed(open_folder: Path, wheel: Path) -> Iterator[Installed]:
-    """The wheel beside the packages of this environment, run by a user without rights where that is possible."""
+    """The wheel with the packages of this environment; a user without rights runs it where that is possible."""
     program = open_folder / "program"
     if not program.exists():
-        # This is what `pip install --no-deps --target` does with a wheel of pure Python.
+        # `pip install --no-deps --target` does the same with a wheel of pure Python.
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(program)
     user = Path(tempfile.mkdtemp(prefix="user-", dir=open_folder))
@@ -125,7 +125,7 @@ def installed(open_folder: Path, wheel: Path) -> Iterator[Installed]:
 
 
 def _user_without_rights() -> tuple[str, pwd.struct_passwd | None]:
-    """Return a Python and the user to run it as; None for the current one, where no other can read the packages."""
+    """Return a Python and its user; the user is None (the current one) when no other can read the packages."""
     name = f"python{sys.version_info.major}.{sys.version_info.minor}"
     nobody = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
     for python in filter(None, (sys.executable, shutil.which(name, path=os.defpath))):

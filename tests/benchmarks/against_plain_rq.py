@@ -1,7 +1,7 @@
 """Drill tradewire, and then plain RQ under the same faults: `python -m tests.benchmarks.against_plain_rq --seed 1`.
 
-Run it from the repository's root. Plain RQ has Redis, workers, a producer and the exchange, and those are broken. Each
-system gets servers and a scratch folder of its own; the folder stays when tradewire did not pass.
+Run it from the repository's root. For plain RQ the faults hit Redis, the workers, the producer and the exchange. Each
+system has servers and a scratch folder of its own. The folder is kept when tradewire fails.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class PlainSystem:
     producer: RestartedProcess
     exchange: RestartedProcess
     connection: Redis
-    #: Jobs that were finished before Redis was flushed. Their results count as known.
+    #: Jobs that had finished before Redis was flushed; the audit counts their results.
     seen: list[PlainJob] = field(default_factory=list)
 
     @property
@@ -78,7 +78,7 @@ class PlainSystem:
         return int(position.read_text()) if position.exists() else 0
 
     def pids(self, target: Target) -> list[int]:
-        """Return the processes that *target* may mean now. Plain RQ has no keeper and no PostgreSQL."""
+        """Return the running processes that *target* names. Plain RQ has no keeper and no PostgreSQL."""
         match target:
             case Target.WORKER:
                 return [pid for worker in self.workers for pid in worker.pids]
@@ -91,7 +91,7 @@ class PlainSystem:
         return []
 
     def restart_ended(self) -> None:
-        """Start every process again that is gone, as a supervisor would."""
+        """Restart every process that has ended, as a supervisor would."""
         for process in (*self.workers, self.producer, self.exchange):
             process.restart_ended()
         if not psutil.pid_exists(self.server.server_pid):
@@ -99,7 +99,7 @@ class PlainSystem:
             self.server.start()
 
     def process_group(self, pid: int) -> list[int]:
-        """Return a worker with the processes that it forked, as a container's or systemd's kill takes them all."""
+        """Return a worker and the processes that it forked, which systemd or a container kills together."""
         return sorted(descendants([pid]))
 
     def is_busy(self, pid: int) -> bool:
@@ -111,7 +111,7 @@ class PlainSystem:
             return False
 
     def held_by(self, pid: int) -> tuple[datetime, tuple[UUID, ...]]:
-        """Return nothing: recovery is not measured. RQ's takes thirteen minutes, longer than this benchmark waits."""
+        """Return nothing: recovery is not measured. RQ takes thirteen minutes, longer than this benchmark waits."""
         del pid
         return datetime.now(UTC), ()
 
@@ -136,7 +136,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--pace", type=float, default=20.0, help="signals a second, at most")
     chosen = parser.parse_args()
-    # The drill takes PostgreSQL away on purpose; warnings about that say nothing.
+    # The drill stops PostgreSQL on purpose, so warnings about that are of no use.
     configure_logs("console", process="drill", level=logging.CRITICAL)
     order = DrillPlan(signals=chosen.signals, seed=chosen.seed, pace=chosen.pace)
     with ProgressBar(Console(stderr=True)) as bar:
@@ -153,7 +153,7 @@ def main() -> None:
 
 
 def own_symbols(count: int) -> list[dict[str, Any]]:
-    """Return *count* purchases, each of a symbol of its own: its orders tell which signal they belong to."""
+    """Return *count* purchases, each of a different symbol, so that an order shows which signal it belongs to."""
     return [
         {"source_id": f"{number:06d}", "symbol": symbol, "action": "BUY", "confidence": 98, "entry_price": PRICE}
         for number, symbol in enumerate(symbols(count))
@@ -163,8 +163,7 @@ def own_symbols(count: int) -> list[dict[str, Any]]:
 def drill_plain_rq(order: DrillPlan, home: Path, progress: DrillProgress) -> list[AuditFinding]:
     """Drill plain RQ in the empty folder *home* and return what was lost, doubled or unexplained.
 
-    Raises:
-        DrillFailed: it could not be carried out.
+    Raises: DrillFailed: The drill could not be carried out.
     """
     progress.step("plain RQ: starting", 1)
     signals = own_symbols(order.signals)
@@ -229,7 +228,7 @@ def jobs_of(connection: Redis) -> Sequence[PlainJob]:
             job = Job.fetch(key.decode().removeprefix("rq:job:"), connection=connection, serializer=JSONSerializer)
             executor_id, signal = job.args
         except (NoSuchJobError, ValueError):
-            # The hash is not a whole job, or it was removed meanwhile.
+            # The hash is incomplete, or another process has removed it.
             continue
         status = job.get_status(refresh=False).value
         order_id = job.return_value() if status == FINISHED else None
@@ -238,7 +237,7 @@ def jobs_of(connection: Redis) -> Sequence[PlainJob]:
 
 
 def _wait_for_quiet(system: PlainSystem, breaker: Breaker, sent: int, progress: DrillProgress) -> None:
-    """Turn all faults off and wait until every job is finished or failed, or until nothing has changed for long."""
+    """Turn all faults off, and wait until every job has finished or failed, or nothing has changed for a long time."""
     breaker.end_faults()
     progress.step("plain RQ: waiting", sent)
     before, moved_at = (0, 0), time.monotonic()

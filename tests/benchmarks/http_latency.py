@@ -1,7 +1,7 @@
 """Print how long `POST /api/v1/signals` takes: `python -m tests.benchmarks.http_latency URL --rate 200 --seconds 10`.
 
-The token is TRADEWIRE_API_TOKEN, or that of a running `up`. Requests begin by the clock, whatever the answers do, so
-that a slow answer does not hide those behind it. Every signal is new, and closes a position that hardly anybody holds.
+The token is TRADEWIRE_API_TOKEN, or that of a running `up`. Requests start at fixed times, so that a slow answer does
+not delay and hide the next ones. Every signal is new, and closes a position in a symbol that the account does not hold.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ async def _measure(url: str, rate: float, seconds: float) -> tuple[list[float], 
     async with httpx.AsyncClient(base_url=url, headers=headers, timeout=30, limits=limits) as client:
 
         async def one(due: float) -> None:
-            # Signals of one symbol are recorded one after the other, so they are of many.
+            # The symbols vary, because signals of one symbol are recorded one after the other.
             symbol = f"ZZ{random.choice(ascii_uppercase)}{random.choice(ascii_uppercase)}"
             raw = {"source_id": str(uuid4()), "symbol": symbol, "action": "SELL", "intent": "close"}
             try:
@@ -56,7 +56,7 @@ async def _measure(url: str, rate: float, seconds: float) -> tuple[list[float], 
                 statuses[type(error).__name__] += 1
             took.append((time.perf_counter() - due) * 1000)
 
-        await one(time.perf_counter())  # The first one opens connections.
+        await one(time.perf_counter())  # The first request opens the connection.
         took.clear()
         began = time.perf_counter()
         async with asyncio.TaskGroup() as group:

@@ -1,7 +1,7 @@
 """Print how long the server takes for the page with 100,000 executions in the record.
 
 Run it from the repository's root: `.venv/bin/python -m tests.benchmarks.page_first_paint`. It starts a PostgreSQL and a
-Valkey of its own and takes them away again.
+Valkey of its own and removes them at the end.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tests.embedded_server import EmbeddedServer
 from tests.web import TOKEN, serving, web_context
 
 PATHS = ("/", "/parts/signals", "/parts/executors", "/parts/charts", "/parts/letters", "/parts/processes")
-#: Charts are shared for a few seconds: after a pause this long a request begins a new count.
+#: Requests share the charts for a few seconds; after this pause a request computes them anew.
 _UNSHARED_S = 4.2
 _PAST = """
 SET session_replication_role = replica;
@@ -57,7 +57,7 @@ ANALYZE;
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Fill a record, ask for the page again and again, and print milliseconds."""
+    """Fill a record, request the page several times, and print the milliseconds."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--executions", type=int, default=100_000)
     parser.add_argument("--requests", type=int, default=10)

@@ -1,8 +1,7 @@
-"""Place orders with plain RQ, as its documentation teaches: the system that `against_plain_rq` drills.
+"""Place orders with plain RQ in the way that its documentation recommends, for `against_plain_rq`.
 
-It has all that the documentation recommends for this work: jobs are retried with pauses, the scheduler runs for those
-pauses, data is JSON and not pickle, and each executor has one queue with several workers. A job places an order and
-returns the order's id.
+It uses all that the documentation recommends for this work: retries with pauses, the scheduler that these need, JSON
+instead of pickle, and one queue with several workers per executor. A job places an order and returns the order's id.
 """
 
 from __future__ import annotations
@@ -25,9 +24,9 @@ from pipeline.entrypoints.supervisor.lifeline import watch_lifeline
 
 #: The environment variable with the URL of the exchange.
 EXCHANGE = "PLAIN_RQ_EXCHANGE_URL"
-#: By its path: this module runs as `__main__`, from which RQ could not import the function.
+#: The function is named by its path, because RQ cannot import it from `__main__`, as which this module runs.
 PLACE_ORDER = "tests.benchmarks.plain_rq.place_order"
-#: Any secret opens an account of the paper exchange.
+#: The paper exchange accepts any secret.
 _SECRET = "paper-exchange"
 _POLL_S = 0.02
 #: Longer than any drill, so that RQ keeps every result until the audit.
@@ -72,7 +71,7 @@ def work(executor_id: str, connection: Redis) -> None:
 
 
 def produce(ledger_path: Path, executors: list[str], connection: Redis) -> None:
-    """Enqueue every signal for every executor when it is due, and write down each time how many are done."""
+    """Enqueue every signal for every executor when it is due, and write the number of enqueued signals to a file."""
     position = position_path(ledger_path)
     done = int(position.read_text()) if position.exists() else 0
     while not (ledger := list(read_ledger(ledger_path))):
@@ -107,7 +106,7 @@ def main() -> None:
     parser.add_argument("executors", nargs="+")
     parser.add_argument("--ledger", type=Path)
     asked = parser.parse_args()
-    # By the environment: an argument could be read by every user of the machine.
+    # The URL comes from the environment, because every user of the machine can read an argument.
     connection = Redis.from_url(os.environ["REDIS_URL"])
     if asked.what == "work":
         work(asked.executors[0], connection)

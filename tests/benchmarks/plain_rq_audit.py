@@ -15,7 +15,7 @@ FINISHED, FAILED = "finished", "failed"
 
 @dataclass(frozen=True, kw_only=True)
 class PlainJob:
-    """A job as RQ still knows it."""
+    """A job as RQ shows it."""
 
     executor_id: str
     symbol: str

@@ -25,14 +25,14 @@ _SUBMIT = {
     Fault.SILENCE_AFTER: "silence_after",
     Fault.NONSENSE_AFTER: "garbage",
 }
-#: The exchange lets a fault after the fact happen to what went well only; a read of nothing has no effect.
+#: The exchange applies an "after" fault only to a successful request, and a read may answer 404, so reads use "before".
 _READ = _SUBMIT | {Fault.SILENCE_AFTER: "silence_before", Fault.NONSENSE_AFTER: "garbage_before"}
 _KINDS_OF_READS = ("lookup", "list", "account", "positions", "assets", "clock", "activities", "prices")
 _SECRET = SecretStr("the-right-secret-of-this-account")
 
 
 class AlpacaStage:
-    """See `Stage`. Faults and blocks apply to this stage's account only; prices are everybody's."""
+    """See `Stage`. Faults and blocks apply only to this stage's account; prices apply to all accounts."""
 
     def __init__(self, exchange: ExchangeProcess) -> None:
         self._exchange = exchange

@@ -1,4 +1,4 @@
-"""Build the orders of the contract suite, and wait for what becomes of them."""
+"""Build the orders of the contract suite, and wait for their results."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def read_again(broker: Broker, accepted: Accepted) -> BrokerOrder:
 
 
 def found(broker: Broker, request: OrderRequest) -> BrokerOrder:
-    """Look the order up until reads show it."""
+    """Look the order up until the broker's reads show it."""
     answers = []
 
     def look() -> bool:

@@ -1,6 +1,6 @@
-"""Set the stage for every adapter that is registered.
+"""Run the contract suite for every registered adapter.
 
-Who adds an adapter adds its stage here; the suite stays as it is.
+A new adapter needs a stage here; the tests of the suite stay unchanged.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ STAGES: Mapping[str, Callable[[pytest.FixtureRequest], Stage]] = {"alpaca": _alp
 
 @pytest.fixture(params=registered_brokers())
 def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
-    """The stage of one adapter. An adapter without one fails the suite: it has not been shown to work."""
+    """The stage of one adapter. The suite fails for an adapter without one, because nothing shows that it works."""
     opened = STAGES[request.param](request)
     yield opened
     opened.close()
@@ -33,6 +33,6 @@ def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
 
 @pytest.fixture
 def broker(stage: Stage) -> Broker:
-    """The adapter at its stage; `AAPL` trades at the price of the suite's orders."""
+    """The adapter, connected to its stage; `AAPL` trades at the price of the suite's orders."""
     stage.price("AAPL", PRICE)
     return stage.open()

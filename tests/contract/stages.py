@@ -1,4 +1,4 @@
-"""The server of a broker that the contract suite needs: a stage for each registered adapter."""
+"""A stage is the broker's server that the contract suite needs, one for each registered adapter."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ class Fault(StrEnum):
     """The fault of every request of a kind until the stage is healed."""
 
     OVER_RATE = "over_rate"
-    #: A server's error, before or after the order is taken.
+    #: The server answers with an error, before or after it accepted the order.
     ERROR = "error"
     ERROR_AFTER = "error_after"
     #: The connection is cut without an answer.
     CUT = "cut"
     CUT_AFTER = "cut_after"
-    #: The order is taken, and no answer ever comes.
+    #: The order is accepted, and no answer ever comes.
     SILENCE_AFTER = "silence_after"
-    #: The order is taken and the answer is not what it should be.
+    #: The order is accepted, and the answer cannot be read.
     NONSENSE_AFTER = "nonsense_after"
 
 
 class Stage(Protocol):
-    """A broker's server under a test's control, with one fresh account that has money."""
+    """A broker's server that a test controls, with one new account that has money."""
 
     def open(self, *, timeout_s: float = 5.0, right_keys: bool = True) -> Broker:
         """Open the adapter at the account."""
@@ -46,22 +46,22 @@ class Stage(Protocol):
         """Let *symbol* trade at *price* from now on."""
 
     def transfer(self, amount: Decimal, *, day: date | None = None) -> None:
-        """Pay cash in, or out (below zero): now, or on a *day* (New York) of which the broker tells no time."""
+        """Pay cash in, or out if negative, now or on a *day* (New York); for a day the broker reports no time."""
 
     def fault(self, kind: Kind, fault: Fault) -> None:
         """Let *fault* happen to every request of *kind*."""
 
     def fill_in_parts(self) -> None:
-        """Let the next order that can fill do so in part, and the rest never."""
+        """Fill the next order that can fill in part only; the rest never fills."""
 
     def hide_new_orders(self) -> None:
-        """Let reads lag: an order that comes now is not seen until the stage is healed."""
+        """Let reads lag: they do not show new orders until `heal`."""
 
     def block_account(self) -> None:
         """Let the broker refuse every order of this account, though its keys are right."""
 
     def heal(self) -> None:
-        """End all of the above but prices."""
+        """End all of the above, but keep the prices."""
 
     def close(self) -> None:
-        """Heal, and release what was opened."""
+        """Call `heal`, and close all connections."""

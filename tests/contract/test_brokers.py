@@ -1,7 +1,6 @@
-"""Every broker adapter handles an order the same at a real server. A further adapter passes these tests unchanged.
+"""Every broker adapter handles orders in the same way at a real server. A further adapter passes these tests unchanged.
 
-The cases are numbered over all files of the suite, so that an adapter that cannot have one can name it where
-it is skipped.
+The cases are numbered over all files of the suite, so that an adapter can skip one by its number.
 """
 
 from __future__ import annotations
@@ -149,7 +148,7 @@ def test_silence_is_given_up_within_the_time_limit(stage: Stage, broker: Broker)
 
     assert isinstance(impatient.submit(resting()), Unknown)
 
-    # Ten times the limit: this is about ending at all, not about speed.
+    # Ten times the limit is allowed, because the test is whether the call ends, not how fast.
     assert time.monotonic() - before < 5
 
 

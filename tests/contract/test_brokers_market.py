@@ -74,7 +74,7 @@ def test_a_transfer_of_a_day_is_listed_from_any_time_of_that_day(stage: Stage, b
     (listed,) = broker.transfers(utc("2026-03-09 19:00"))
 
     assert (listed.amount, listed.at) == (Decimal(-40), utc("2026-03-09 04:00"))
-    # Half past three in UTC is still the ninth in New York.
+    # At 03:30 UTC on 10 March it is still 9 March in New York.
     assert broker.transfers(utc("2026-03-10 03:30")) == [listed]
     assert broker.transfers(utc("2026-03-10 04:30")) == []
 

@@ -1,4 +1,4 @@
-"""Every broker adapter reads the same at a real server. A further adapter passes these tests unchanged."""
+"""Every broker adapter reads in the same way at a real server. A further adapter passes these tests unchanged."""
 
 from __future__ import annotations
 
