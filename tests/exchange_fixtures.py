@@ -109,7 +109,7 @@ class ExchangeProcess:
         return counted
 
     def close(self) -> None:
-        """Kill the process, and close the client and the files."""
+        """Kill the process, and close the HTTP client."""
         self.kill9()
         self._client.close()
 

@@ -1,4 +1,4 @@
-"""Fixtures for tests of the record: itself, an intake for two executors, and a database to ask directly."""
+"""Fixtures for tests of the record: the record, an intake for two executors, and direct access to the database."""
 
 from __future__ import annotations
 
@@ -55,12 +55,12 @@ def intake(record: Record, executors: Executors) -> Intake:
 
 @pytest.fixture
 def rows(database_url: str) -> Iterator[Rows]:
-    """Run a statement on a connection of its own, past the code under test."""
+    """Run a statement on a separate connection, without the code under test."""
     with psycopg.connect(database_url, autocommit=True, row_factory=dict_row) as connection:
 
         def run(statement: str, values: Any = None) -> list[dict[str, Any]]:
             cursor = connection.execute(statement.encode(), values)
-            # A SELECT of no columns has rows that cannot be fetched, and would look like none.
+            # The rows of a SELECT without columns cannot be fetched, so the result would look empty.
             assert cursor.description or not statement.lstrip().upper().startswith("SELECT")
             return cursor.fetchall() if cursor.description else []
 
@@ -74,7 +74,7 @@ def lives(intake: Intake, rows: Rows) -> Lives:
 
 @pytest.fixture
 def kill(rows: Rows) -> Callable[..., None]:
-    """Make a dead letter of an execution, as a worker that gave up does."""
+    """Make an execution a dead letter, as a worker does after its last attempt."""
 
     def make_dead(execution_id: UUID, code: str = "attempts_used_up", **facts: Any) -> None:
         rows(

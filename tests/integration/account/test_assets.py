@@ -14,13 +14,13 @@ from workers.account.assets import AssetCache
 
 
 def another_process(core: Core, *, address: str | None = None) -> AssetCache:
-    """Return the assets as a process has them that was just started."""
+    """Return the asset cache of a newly started process."""
     runtime = core.runtimes["argo"]
     return AssetCache(core.record, address=address or core.exchange.url, broker=runtime.broker)
 
 
 def asked(core: Core) -> int:
-    """Return how often an asset was read at the exchange."""
+    """Return how often the exchange was asked for an asset."""
     routes = core.exchange.requests("argo")["routes"]
     return sum(count for route, count in routes.items() if "assets" in route)
 
@@ -47,7 +47,7 @@ def test_it_is_asked_for_again_after_an_hour(core: Core, monkeypatch: pytest.Mon
     young.get("AAPL")
     assert asked(core) == before
 
-    # A reading of another process is not kept for another hour.
+    # The age of a stored answer counts from its reading, also when another process read it.
     core.rows("UPDATE asset SET read_at = read_at - interval '20 seconds'")
     later = time.monotonic() + 30
     monkeypatch.setattr("workers.account.assets.time.monotonic", lambda: later)

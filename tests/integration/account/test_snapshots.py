@@ -1,4 +1,4 @@
-"""The account as last read: shared by all, fresh or read anew, and refused in one voice."""
+"""All processes share the last reading of the account, and read it anew when it is too old."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def snapshots(core: Core) -> Snapshots:
 
 
 def accounts_read(core: Core) -> int:
-    """Return how often the account was read at the exchange since the fault of no effect was set."""
+    """Return how often the exchange was asked for the account since `count_reads`, whose fault only counts."""
     return sum(fault["hits"] for fault in core.exchange.admin("faults")["faults"])
 
 
@@ -101,7 +101,7 @@ def test_an_older_reading_never_replaces_a_newer_one(core: Core) -> None:
     broker = core.runtimes["argo"].broker
 
     class SlowBroker:
-        """Answers after another process has begun and ended a reading."""
+        """Answers only after another process has begun and finished a reading."""
 
         def account(self) -> Account:
             newer.append(snapshots(core).read())

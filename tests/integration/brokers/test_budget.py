@@ -1,4 +1,4 @@
-"""The request budget of an account: exact over any minute, shared by all processes, and kept for what matters most."""
+"""The request budget of an account holds in any minute, over all processes, with a part reserved for exits."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ HOLDER = "executor:argo"
 
 @pytest.fixture
 def other_record(database_url: str) -> Iterator[Record]:
-    """The record as another process has it."""
+    """A second connection to the record, as another process has one."""
     with Record(database_url, connections=24, retry_for_s=5.0) as record:
         yield record
 
@@ -47,7 +47,7 @@ def spend(rows: Rows, count: int, account_key: str = HOLDER) -> None:
 
 
 def pass_by(rows: Rows, seconds: int, account_key: str = HOLDER) -> None:
-    """Let the window be *seconds* older than it is."""
+    """Move the counted requests *seconds* into the past."""
     (row,) = rows("SELECT slots, second FROM request_budget WHERE holder = %s", [account_key])
     old, span = row["slots"], len(row["slots"])
     new = [old[(index + seconds) % span] for index in range(span)]
@@ -98,7 +98,8 @@ def test_no_minute_sees_more_than_the_limit_wherever_it_begins(record: Record, r
         )
         assert row is not None
         taken.append((passed, row["granted"]))
-        # It takes some real time too; a request goes out at most two seconds after it was paid for.
+        # The windows differ from 60 s, because the test takes real time and a request leaves up to two seconds after
+        # its payment.
         assert sum(count for at, count in taken if at > passed - 61) <= 30
         if row["granted"] == 0:
             assert sum(count for at, count in taken if at > passed - 66) >= 30
@@ -110,7 +111,7 @@ def test_each_purpose_has_its_share_of_the_limit(record: Record, rows: Rows) -> 
     one = budget(record, 200)
     for purpose, share in SHARES.items():
         rows("DELETE FROM request_budget")
-        # The last request of all is for an exit's order.
+        # Urgent requests can use all but the last one, which is kept for an exit's order.
         spend(rows, 2 * share - (2 if purpose is Purpose.URGENT else 1))
 
         assert paid(one, purpose)
@@ -161,7 +162,7 @@ def test_who_reads_fast_pays_for_several_at_once_and_who_does_not_wastes_nothing
     for _ in range(10):
         fast.pay(Purpose.POLL)
 
-    # Two by one, and then three times three.
+    # Two single requests, then three blocks of three.
     assert spent(rows) == 2 + 2 + 3 * BLOCK
 
 
@@ -228,13 +229,13 @@ def test_a_429_holds_the_account_for_every_process_and_not_what_is_urgent(
             other.pay(purpose)
         assert 0 < held.value.wait_s <= 1
     assert paid(other, Purpose.URGENT)
-    # An order of an executor that counts nothing waits too.
+    # An executor without a request limit waits too.
     (row,) = rows("SELECT * FROM take_requests(%s, 1, NULL, false)", [HOLDER])
     assert (row["granted"], row["closed"]) == (0, True)
 
 
 def holds(one: RateBudget, rows: Rows, times: int) -> list[int]:
-    """Return how long each of so many holds is, one after the other."""
+    """Return the lengths of *times* consecutive holds, in seconds."""
     found = []
     for _ in range(times):
         one.refused(None)

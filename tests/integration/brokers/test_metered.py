@@ -1,4 +1,4 @@
-"""The budget at a broker that counts: what an order costs, what happens when there is no room, and after a 429."""
+"""Requests at a broker with a rate limit: the cost of an order, a used-up budget, and the pause after a 429."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MakeCore = Callable[..., Core]
 
 @pytest.fixture
 def counted(make_core: MakeCore, exchange_process: Any) -> Iterator[Callable[..., Core]]:
-    """Build a core whose account may make so many requests a minute; the exchange refuses what is above."""
+    """Build a core whose account may send that many requests a minute; the exchange refuses further ones."""
 
     def make(per_minute: int, *, at_exchange: int | None = None) -> Core:
         toml = executor_toml(top="", broker_timeout_s=10).replace(
@@ -37,7 +37,7 @@ def counted(make_core: MakeCore, exchange_process: Any) -> Iterator[Callable[...
 
 
 def asked(core: Core) -> dict[str, Any]:
-    """Return what the exchange counted of argo's requests."""
+    """Return the exchange's counts of argo's requests."""
     return core.exchange.requests("argo")
 
 
@@ -55,14 +55,14 @@ def free(core: Core) -> None:
 
 
 def warm(core: Core) -> None:
-    """Let the account and the assets have been read."""
+    """Read the account and the assets, so that later requests are only those of orders."""
     for symbol in ("AAPL", "MSFT"):
         core.runtimes["argo"].assets.get(symbol)
     core.runtimes["argo"].snapshots.fresh(within=timedelta(0))
 
 
 def keep_fresh(core: Core) -> None:
-    """Let the shared snapshot be young, as the keeper does."""
+    """Renew the shared snapshot, as the keeper does."""
     core.rows("UPDATE account_snapshot SET taken_at = clock_timestamp()")
 
 
@@ -145,7 +145,7 @@ def test_a_429_at_one_order_holds_the_others_and_fails_none(counted: Callable[..
         ("held", "rate_limited", 0),
         ("held", "rate_limited", 0),
     ]
-    # The second one was never sent, and so has no order on record.
+    # The second execution was not sent, so the record has no order of it.
     assert (asked(core)["routes"]["POST /v2/orders"], second["request"]) == (1, None)
     for execution_id in ids:
         until(lambda one=execution_id: core.run(one)["order_id"], within_s=10)
@@ -197,7 +197,7 @@ READS: dict[str, Callable[[Broker], object]] = {
     "calendar": lambda broker: broker.calendar(datetime.now(UTC).date(), datetime.now(UTC).date()),
     "transfers": lambda broker: broker.transfers(datetime.now(UTC) - timedelta(days=1)),
 }
-#: How much of a limit of 200 may be spent when the read goes out.
+#: The number of requests, of 200 a minute, up to which each read is still sent.
 ROOM = {
     "asset": 150,
     "order": 170,
@@ -228,7 +228,7 @@ def test_each_read_has_its_share(counted: Callable[..., Core]) -> None:
 
         assert (refused, logs) == (True, []), name
         assert asked(core)["requests"] == before + 1, name
-        # Whatever is read for an exit goes out while anything does.
+        # A read for an exit is sent as long as any request is.
         assert _refused(lambda read=read: read(urgent)) == (room == 200), name
 
 
@@ -260,7 +260,7 @@ def test_a_429_at_a_read_holds_the_account_and_is_no_absence(counted: Callable[.
     with pytest.raises(BudgetUsedUp):
         broker.account()
     assert isinstance(broker.find("tw-none-1"), NoAnswer)
-    # The look-up was urgent, and asked.
+    # The look-up was sent, because it is urgent.
     assert asked(core)["requests"] == 3
 
 
@@ -282,6 +282,6 @@ def test_workers_and_keeper_as_processes_stay_below_the_limit(
 
     counts = asked(core)
     assert (counts["refused"], counts["busiest_60s"] <= 60) == (0, True)
-    # They did use what they may.
+    # The processes used most of the limit, so the test covers it.
     assert counts["busiest_60s"] >= 40
     assert {core.execution(execution_id)["attempts"] for execution_id in ids} <= {0, 1}

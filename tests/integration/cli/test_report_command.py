@@ -1,4 +1,4 @@
-"""`report` prints the counts of the contract, the rest of each limit, and the stopped parts."""
+"""`report` prints all counts, what is left of each limit, and the parts that do not run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`tradewire token`: a token is shown once, listed without itself, and revoked."""
+"""`tradewire token` shows a token only once, lists tokens without their secret, and revokes them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Doctor reports each part that is away, wrong or missing. It trades nothing and changes nothing."""
+"""Doctor reports each part that is away, wrong or missing. It sends no order and changes nothing."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from tests.core_fixtures import Processes
 from tests.factories import Core, executor_toml, until
 from tests.integration.startup.test_dependencies_kinds import configured
 
-#: It answers within this, whatever is away; the command adds what starting Python takes.
+#: Doctor answers within this time, whichever part is away; starting Python comes on top.
 BOUND_S = 5.0
 NOWHERE = "postgresql://somebody@127.0.0.1:{port}/tradewire"
 
 
 def examined(core: Core, **changes: Any) -> dict[str, CheckResult]:
-    """Examine everything, some of the settings changed, and return the findings by name."""
+    """Run all checks, with changes to some settings, and return the findings by name."""
     known = {"database_url": SecretStr(core.database_url), "redis_url": SecretStr(core.redis_url)}
     began = time.monotonic()
     findings = examine(core.settings.model_copy(update=known | changes), core.executors)
@@ -37,7 +37,7 @@ def examined(core: Core, **changes: Any) -> dict[str, CheckResult]:
 
 
 def critical(found: dict[str, CheckResult]) -> set[str]:
-    """Return the names of what is critical; each of these must say why and what mends it."""
+    """Return the names of the critical findings; each must have a cause and a remedy."""
     names = {name for name, finding in found.items() if finding.status is CheckStatus.CRITICAL}
     assert all(found[name].cause and found[name].remedy for name in names)
     return names

@@ -1,4 +1,4 @@
-"""Actions of the drill at the exchange block an exit, and are undone again."""
+"""The drill's manual actions at the exchange block an exit, and are undone later."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SYMBOL, ACCOUNT = "QAAA", "argo"
 
 @pytest.fixture
 def exchange(exchange_process: ExchangeProcess) -> Iterator[ExchangeAdmin]:
-    """An exchange at which the account holds three shares."""
+    """An exchange where the account holds three shares."""
     with closing(ExchangeAdmin(exchange_process.url, TOKEN)) as admin:
         admin.prepare([SYMBOL], [ACCOUNT])
         assert admin.place(ACCOUNT, order("buy", "3", "entry"))

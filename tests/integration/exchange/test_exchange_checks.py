@@ -86,7 +86,7 @@ def test_a_body_that_is_too_long_is_a_413(client: httpx.Client, path: str) -> No
         try:
             answer = client.post(path, content=content, headers={"Content-Type": "application/json"})
         except httpx.WriteError:
-            # The exchange has answered and closed before all was sent.
+            # The exchange answered and closed the connection before the client had sent everything.
             continue
         assert answer.status_code == 413
     assert client.get("/v2/account").status_code == 200

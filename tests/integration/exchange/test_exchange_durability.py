@@ -1,4 +1,4 @@
-"""Accepted orders, money and settings survive every end of the paper exchange."""
+"""Accepted orders, money and settings survive a stop and a kill of the paper exchange."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_every_order_that_was_answered_survives_kill_9(exchange: ExchangeProcess
 
     assert len(answered) >= 100
     assert {order["id"]: order["client_order_id"] for order in answered}.items() <= kept.items()
-    # Each sender has at most one order that was accepted and not answered.
+    # Each sender can have at most one order that was accepted without an answer.
     assert len(kept) <= len(answered) + len(threads)
 
 

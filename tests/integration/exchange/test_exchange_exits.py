@@ -1,4 +1,4 @@
-"""alpaca-py at the paper exchange, over HTTP: what the broker says to an order that closes a position."""
+"""alpaca-py at the paper exchange, over HTTP: answers to orders that close a position."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ def broker(exchange_process: ExchangeProcess) -> TradingClient:
 
 
 def held(broker: TradingClient, exchange: ExchangeProcess, **changes: Any) -> dict[str, Any]:
-    """Buy four shares, protect them with an OCO and return it once it is in the book."""
+    """Buy four shares, protect them with an OCO order, and return that order when it is open."""
     typed = build_client(exchange)
     ended(typed, typed.submit_order(limit("AAPL", 4, "buy", 100)))
     placed: Any = broker.post("/orders", OCO | changes)

@@ -1,4 +1,4 @@
-"""The paper exchange answers as the broker was recorded to: the same fields, kinds of values and texts."""
+"""The answers of the paper exchange have the same fields, kinds of values and texts as recorded ones of the broker."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _RECORDED = Path(__file__).parents[2] / "payloads" / "alpaca"
 _KEYS = {"APCA-API-KEY-ID": "key", "APCA-API-SECRET-KEY": "secret"}
 _ORDER = {"symbol": "AAPL", "qty": "1", "side": "buy", "type": "limit", "time_in_force": "day"}
 _NOT_FOUND = "98779db4-3161-4eb9-a753-003751bc8b0f"
-#: Shapes of text that are told apart; the first that fits counts.
+#: The kinds of text; the first pattern that matches counts.
 _KINDS = {
     "time": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)",
     "day": r"\d{4}-\d\d-\d\d",
@@ -35,7 +35,7 @@ def recorded(name: str) -> Any:
 
 
 def kind(value: Any) -> str:
-    """Return what a value is: of a text, its shape."""
+    """Return the kind of a text, or the type of any other value."""
     if isinstance(value, str):
         return next((name for name, shape in _KINDS.items() if re.fullmatch(shape, value)), "text")
     return type(value).__name__

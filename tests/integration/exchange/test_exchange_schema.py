@@ -25,7 +25,7 @@ _NOT_OURS = {"lunch_start", "lunch_end"}
 
 
 class Caller:
-    """Call routes, check that each answer is valid, and remember which routes were called."""
+    """Call routes, check that each answer is valid, and store which routes were called."""
 
     def __init__(self, client: httpx.Client) -> None:
         self._client = client

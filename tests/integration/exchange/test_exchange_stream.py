@@ -128,7 +128,7 @@ def _run(stream: TradingStream) -> None:
 
 
 def _hear_an_order(seen: Queue[Any], place: Callable[[], Any]) -> list[Any]:
-    """Place orders until the stream listens; return the updates of the first order that has all of them."""
+    """Place orders until the stream delivers updates; return those of the first order with a complete set."""
     for _ in range(50):
         wanted = place()
         updates = []
@@ -156,7 +156,7 @@ async def _greet(exchange: ExchangeProcess, keys: dict[str, str]) -> str:
 
 
 def _listening(exchange: ExchangeProcess, scenario: Callable[[ClientConnection], Awaitable[list[Any]]]) -> list[Any]:
-    """Run *scenario* with a connection that listens."""
+    """Run *scenario* with a connection that receives updates."""
 
     async def run() -> list[Any]:
         async with connect(_url(exchange)) as websocket:

@@ -1,4 +1,4 @@
-"""The admin routes of the paper exchange read symbols as all of tradewire does; its trading API as the broker does."""
+"""The admin routes of the paper exchange read symbols as tradewire does, and its trading API as Alpaca does."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def test_the_history_has_the_profit_of_a_position_and_survives_a_restart(
     exchange.admin("accounts", {"key": "key", "deposit": "1000"})
     ended(broker, broker.submit_order(limit("TSLA", 10, "buy", 100)))
     exchange.admin("prices", {"TSLA": "107"})
-    # A bar ends a day, at which the equity is recorded.
+    # A bar ends a day, and the end of a day records the equity.
     exchange.admin("bars", {"turn": 1, "playing": False})
     exchange.admin("prices", {"TSLA": "109"})
 

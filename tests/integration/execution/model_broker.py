@@ -1,4 +1,4 @@
-"""The broker of the model: its book is the ground truth, and the model says what becomes of every request."""
+"""The simulated broker of the model test. Its book is the truth; the model chooses the outcome of each request."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from workers.brokers.protocol import (
     Unknown,
 )
 
-#: The possible outcomes of a request. A request that is delayed has arrived, or is lost, within LONGEST_WAY_S.
+#: The possible outcomes of a request. A delayed request arrives or is lost within LONGEST_WAY_S.
 WORDS = (
     "accept",
     "accept and fill",
@@ -45,10 +45,10 @@ WORDS = (
     "unreachable",
     "refuse the account",
 )
-#: The words under which nothing arrives, for a request whose connection is long gone.
+#: The outcomes of a request that never arrives.
 LOST = ("lose before", "unreachable")
 LONGEST_WAY_S = 30.0
-#: Reads show an order after at most so long.
+#: Reads show an order at the latest after this time.
 LONGEST_LAG_S = 1.2
 
 _OVER = (OrderStatus.FILLED, OrderStatus.CANCELED, OrderStatus.EXPIRED, OrderStatus.REJECTED)
@@ -72,7 +72,7 @@ class Held:
 
     @property
     def trades(self) -> bool:
-        """It works, or it has bought or sold."""
+        """Whether the order is open or has a fill."""
         return self.works or self.filled > 0
 
     @property
@@ -82,14 +82,14 @@ class Held:
 
 @dataclass(frozen=True, kw_only=True)
 class OnTheWay:
-    """A request whose sender has given up, and that may still arrive."""
+    """A request that may still arrive after its sender has given up."""
 
     request: OrderRequest
     sent_at: float
 
 
 class ModelBroker:
-    """One account. A client order id is taken for ever; reads lag; selling what is not held is let through."""
+    """One account. It accepts a client order id only once and a sale of more than the position, and its reads lag."""
 
     def __init__(self, clock: ModelClock, *, held: dict[str, Decimal]) -> None:
         self.book: dict[str, Held] = {}
@@ -98,7 +98,7 @@ class ModelBroker:
         #: The outcome of reads: `fine`, `away`, `unreadable` or `refuses`.
         self.weather = "fine"
         self.lag_s = 0.0
-        #: Called before a request leaves, and when it has arrived.
+        #: The hooks that are called before a request leaves, and after it arrived.
         self.on_send: Callable[[OrderRequest], None] = lambda _request: None
         self.on_arrival: Callable[[Held], None] = lambda _held: None
         self._clock = clock
@@ -107,7 +107,7 @@ class ModelBroker:
     # Changes at the broker.
 
     def arrive(self, request: OrderRequest) -> Held | None:
-        """Take an order into the book; None when its id is taken."""
+        """Add an order to the book; return None when its id is used already."""
         if request.client_order_id in self.book:
             return None
         now = self._clock.monotonic()
@@ -300,6 +300,6 @@ class ModelBroker:
             filled_average_price=Decimal(100) if held.filled else None,
             status=held.status,
             raw_status=held.status.value,
-            # The record's times move back at a jump, and so does this one.
+            # A jump moves all times of the record back, so it has to move this one too.
             created_at=datetime.now(UTC) - timedelta(seconds=self._clock.monotonic() - held.arrived_at),
         )

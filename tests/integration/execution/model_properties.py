@@ -1,4 +1,4 @@
-"""The properties of the model: what holds of the record and the broker's book after every step, and at the end."""
+"""The properties that the record and the broker's book must have after every step of the model, and at the end."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def ids(client_order_id: str) -> tuple[UUID, int]:
 
 
 class Properties:
-    """Watches one example. Faults seen inside a thread of the stage are kept, and raised by `check`."""
+    """Checks one example. It stores the faults that it finds in another thread, and `check` raises them."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -46,13 +46,13 @@ class Properties:
         self._broker.on_send = self._sending
         self._broker.on_arrival = self._arrived
         self._faults: list[str] = []
-        #: Executions that a person put back to work.
+        #: How often a person requeued each execution.
         self.requeued: Counter[UUID] = Counter()
-        # Symbols in which an order arrived after it had been shown absent: what it does comes too late for any rule.
+        # Symbols in which an order arrived after look-ups had found it absent; no rule can prevent its effect.
         self._surprised: set[str] = set()
 
     def _sending(self, request: OrderRequest) -> None:
-        """A request leaves: with a lease that is long enough, and after what was recorded before it was decided."""
+        """Check a request when it leaves: its lease lasts long enough, and every earlier execution is decided."""
         execution_id, _ = ids(request.client_order_id)
         (row,) = self._world.rows(_LEASE, [execution_id])
         if row["state"] != State.SUBMITTING or row["left_s"] < 0.9:
@@ -62,7 +62,7 @@ class Properties:
                 self._faults.append(f"{execution_id} is sent while the earlier {earlier} is undecided")
 
     def _arrived(self, held: Held) -> None:
-        """An order is in the book: an exit, together with all other exits, sells no more than is held."""
+        """Check an order when it arrives: all exits together sell no more than the position."""
         execution_id, _ = ids(held.request.client_order_id)
         (row,) = self._world.rows(_LEASE, [execution_id])
         symbol = held.request.symbol
@@ -86,7 +86,7 @@ class Properties:
         self._check_history({row["execution_id"]: row["state"] for row in executions})
 
     def _check_book(self) -> None:
-        """At most one order per execution works or has traded."""
+        """Check that each execution has at most one order that is open or has a fill."""
         trading: dict[UUID, list[Held]] = defaultdict(list)
         for client_order_id, held in self._broker.book.items():
             if held.trades:
@@ -95,7 +95,7 @@ class Properties:
         assert not doubled, f"doubled: {doubled}"
 
     def _check_orders(self, orders: list[dict[str, Any]]) -> None:
-        """Check that the record's statements about an order are true, even if they are no longer complete."""
+        """Check that the record of an order is true, even if it is not up to date."""
         wired = {way.request.client_order_id for way in self._broker.on_the_way}
         for row in orders:
             held = self._broker.book.get(row["client_order_id"])
@@ -109,7 +109,7 @@ class Properties:
                 assert row["ended_at"] is None or not held.works, f"{row['client_order_id']} works, and is called over"
 
     def _check_history(self, states: dict[UUID, State]) -> None:
-        """Every move follows the one before, and is in the table."""
+        """Check that each state change begins at the state before it, and is allowed."""
         at: dict[UUID, State | None] = defaultdict(lambda: None)
         for move in self._world.rows("SELECT * FROM history ORDER BY history_id"):
             execution_id, was, now = move["execution_id"], move["from_state"], State(move["to_state"])
@@ -120,7 +120,7 @@ class Properties:
         assert dict(at) == states
 
     def check_followed(self) -> None:
-        """After a whole round of the keeper with a broker that answers: nothing is given up that still works."""
+        """Check after a full round of the keeper that no execution with an open order has ended."""
         for row in self._world.rows(_ORDERS):
             held = self._broker.book.get(row["client_order_id"])
             if held is None or not held.works or held.seen_from > self._world.clock.monotonic() or not row["young"]:
@@ -131,7 +131,7 @@ class Properties:
             assert not late, f"the late entry {row['client_order_id']} still works"
 
     def check_end(self) -> None:
-        """Everything is decided, and the record equals the book."""
+        """Check that everything is decided and that the record equals the book."""
         self.check()
         orders = {row["client_order_id"]: row for row in self._world.rows(_ORDERS)}
         for row in orders.values():
@@ -147,7 +147,7 @@ class Properties:
 
 
 def _check_reason(row: dict[str, Any], order: dict[str, Any] | None) -> None:
-    """Nothing ends, or waits, without a reason or an order id."""
+    """Check that each execution that ended or waits has a reason or an order id."""
     state = State(row["state"])
     order_id = order["order_id"] if order else None
     if state in _NEEDS_REASON:
@@ -162,6 +162,6 @@ def _compare(row: dict[str, Any], held: Held | None) -> None:
         assert state in _WITHOUT_ORDER, f"{row['client_order_id']} is {state}, and the broker has no order"
         return
     if not row["young"] and state in _WITHOUT_ORDER:
-        return  # The order arrived after the look-ups had ended: the keeper was away for ten minutes.
+        return  # The keeper was away for ten minutes, and the order arrived after the last look-up.
     told = (state, row["order_id"], row["filled_quantity"])
     assert told == (STATE_OF[held.status], held.order_id, held.filled), f"the record says {told} of {held}"

@@ -1,4 +1,4 @@
-"""The stage of the model: threads that stop at named points, and go on or die there as the model says."""
+"""Threads of the model that stop at named points; the model then lets them continue or kills them."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ import workers.keeper.order_lookup
 import workers.keeper.order_polling
 import workers.keeper.poll_interval
 
-#: The point of a thread that has come to its end.
+#: The point of a thread that has ended.
 END = "end"
-#: Where the broker has been called, and nothing has arrived there yet.
+#: The point at which the worker has called the broker and the request has not arrived yet.
 ON_THE_WIRE = "broker.submit"
-#: Where the broker has told the position, and nothing has been made of it yet.
+#: The point at which the broker has returned the position and the caller has not used it yet.
 AFTER_READ = "broker.position"
 
-# Not the check: its point is inside a transaction, where to die is to have done nothing.
+# The check is left out: its point is inside a transaction, and a crash there changes nothing.
 _STAGED = (
     workers.execution.runner,
     workers.execution.cancels,
@@ -37,11 +37,11 @@ _here = threading.local()
 
 
 class Killed(BaseException):
-    """The process dies at this point: nothing of ours may catch it."""
+    """The process dies at this point. It is a BaseException, so that no code of ours catches it."""
 
 
 class ModelClock:
-    """The model's time in seconds: the real one, and every jump that the model made."""
+    """The model's time in seconds: the real time plus all jumps of the model."""
 
     def __init__(self) -> None:
         self._jumped = 0.0
@@ -54,7 +54,7 @@ class ModelClock:
 
 
 class Actor:
-    """One run of real code in a thread of its own, which stands still at every point until it is let go on."""
+    """Runs real code in a thread that waits at every named point until the model continues or kills it."""
 
     def __init__(self, name: str, task: Callable[[], object]) -> None:
         self.name = name
@@ -74,7 +74,7 @@ class Actor:
         return self.point == END
 
     def go_on(self, *, until: str = END, word: str = "accept") -> None:
-        """Go on through all points to *until*, or to the end."""
+        """Continue through all points up to *until*, or to the end."""
         while not self.over:
             self.word = word
             self._go.release()
@@ -83,7 +83,7 @@ class Actor:
                 return
 
     def kill(self) -> None:
-        """Die where it stands."""
+        """Kill the thread at the point where it waits."""
         if not self.over:
             self._killed = True
             self._go.release()
@@ -108,7 +108,7 @@ class Actor:
         self._stands.release()
 
     def stand(self, point: str) -> str:
-        """Stand still at *point*; the model's word comes back."""
+        """Wait at *point*, and return the outcome that the model chose."""
         self.point = point
         self._stands.release()
         self._go.acquire()
@@ -118,13 +118,13 @@ class Actor:
 
 
 def stop(point: str) -> str:
-    """Stop the thread that plays on the stage; any other passes with the default word."""
+    """Let a thread of the model wait at *point*; any other thread continues with the default outcome."""
     actor: Actor | None = getattr(_here, "actor", None)
     return "accept" if actor is None else actor.stand(point)
 
 
 def set_stage(patch: pytest.MonkeyPatch, clock: ModelClock) -> None:
-    """Let every `reached` stop, and the lease count in the model's time; leases are renewed by the model alone."""
+    """Make every `reached` wait, and leases count in the model's time; only the model renews leases."""
     for module in _STAGED:
         _replace(patch, module, "reached", stop)
     for module in (

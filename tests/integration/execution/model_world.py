@@ -1,4 +1,4 @@
-"""The world of the model: the real recipe and keeper at a real record; workers, jobs and time in the model's hand."""
+"""The system under the model test: real code of worker and keeper, a real record, and simulated jobs and time."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ EXECUTOR = "argo"
 #: The positions of the account at the start.
 HELD = {"AAPL": Decimal(4), "MSFT": Decimal(2)}
 
-# Every time of the record, by table; a jump of the clock moves all of them back.
+# All time columns of the record, by table; a jump of the clock moves their values back.
 _TIMES = {
     "signal": ("recorded_at", "generated_at", "expires_at"),
     "execution": ("lease_until", "due_at", "unknown_since", "absent_since", "created_at", "decided_at", "ended_at"),
@@ -67,7 +67,7 @@ _FOLLOW_EVERY_S = 2.0
 
 
 class ForgetfulRecord(Record):
-    """Loses the answer to a COMMIT when told to, so that the unit is run again."""
+    """Loses the answers to the next `losing` COMMITs, so that these units of work run a second time."""
 
     losing = 0
 
@@ -80,7 +80,7 @@ class ForgetfulRecord(Record):
 
 
 class ModelBell:
-    """The queue: jobs stand in it until the model delivers them, in any order, twice, or never."""
+    """The queue: it holds jobs until the model delivers them, in any order, twice or never."""
 
     def __init__(self) -> None:
         self.jobs: list[QueueJob] = []
@@ -100,7 +100,7 @@ class ModelBell:
 
 
 class World:
-    """One database and its processes for a whole run of the model; `begin` empties it for the next example."""
+    """The database and the processes for all examples; `begin` empties it for the next example."""
 
     def __init__(self, database_url: str, folder: Path, clock: ModelClock, *, workers: int = 3) -> None:
         path = folder / "executors.toml"
@@ -119,7 +119,7 @@ class World:
         self._connection.close()
 
     def begin(self) -> None:
-        """Empty the record, and put new processes around a new broker."""
+        """Empty the record, and make new processes with a new broker."""
         self.rows("; ".join(f"DELETE FROM {table}" for table in (*_TABLES, "account_refusal", "entries_refusal")))
         self.record.losing = 0
         self.broker = ModelBroker(self.clock, held=HELD)
@@ -135,7 +135,7 @@ class World:
             calendar=Calendar(self.record, executor, broker),
             open_orders=SharedOpenOrders(broker),
         )
-        # The bell has the two methods that relay and keeper call.
+        # The queue has the two methods that the dispatcher and the keeper call.
         queues: Any = self.queues
         self.dispatcher = Dispatcher(queues)
         self.intake = Intake(self.record, self.executors, by="model")
@@ -152,7 +152,7 @@ class World:
         }
 
     def send(self, symbol: str, action: tuple[str, int | None], *, ring: bool) -> None:
-        """Record a signal, and ring for it unless its producer dies before."""
+        """Record a signal, and enqueue its jobs unless the producer dies before that."""
         recorded = self.intake.record(signal(symbol, action[0], quantity=action[1]), source="model")
         if ring:
             self.dispatcher.enqueue(recorded.executions)
@@ -168,13 +168,13 @@ class World:
         return Actor(f"keeper {name}", task)
 
     def keep(self) -> None:
-        """Let the keeper do one whole round of everything."""
+        """Run each periodic task of the keeper once."""
         for name in self.rounds:
             with passing():
                 self.rounds[name]()
 
     def deliver_all(self) -> None:
-        """Run every job that stands in the queue, on a worker to which nothing happens."""
+        """Run all jobs of the queue, on a worker without faults."""
         while self.queues.jobs:
             self.recipes[0].run(self.queues.jobs.pop(0).execution_id)
 
@@ -190,7 +190,7 @@ class World:
         self.broker.on_the_way = [way for way in self.broker.on_the_way if now - way.sent_at <= LONGEST_WAY_S]
 
     def renew(self, workers: Iterable[int]) -> None:
-        """Let workers that are awake renew what they hold."""
+        """Renew the leases of all workers that are awake."""
         for worker in workers:
             for lease in list(self._leases[worker]._held.values()):
                 self._leases[worker]._renew(lease)
@@ -203,7 +203,7 @@ class World:
 
 @contextmanager
 def passing() -> Iterator[None]:
-    """Wait out an absence of the queue, as the keeper's rounds do."""
+    """Ignore that the queue is away, as the keeper's tasks do."""
     try:
         yield
     except QueueUnavailable:

@@ -31,7 +31,7 @@ from workers.rules.retry_policy import after_submit
 
 @dataclass
 class Sender:
-    """A worker between its intent and its answer."""
+    """A worker that has recorded its intent and has not recorded the answer yet."""
 
     recipe: ExecutionRunner
     taken: ClaimedExecution
@@ -56,7 +56,7 @@ class Sender:
 
 
 def sleeper_and_successor(core: Core) -> tuple[Sender, Sender]:
-    """Have one worker that slept past its lease before it sent, and another that now sends the same order."""
+    """Return a worker that was frozen past its lease before it sent, and a second one that now sends the same order."""
     execution_id = core.send()
     sleeper = Sender.of(core, execution_id, "sleeper")
     core.rows("UPDATE execution SET lease_until = clock_timestamp() - interval '1 second'")
@@ -114,7 +114,7 @@ def test_a_sleepers_order_that_the_record_knows_is_looked_up_and_not_judged_too_
     core.rows("UPDATE execution SET lease_until = clock_timestamp() - interval '1 second'")
     core.sweep.free_leases()
     core.rows("UPDATE execution SET state = 'held', reason_code = 'send_again', moved_by = 'test'")
-    sleeper.answered(sleeper.send())  # The record learns the order id, and the state is not its to move.
+    sleeper.answered(sleeper.send())  # Stores the order id, and leaves the state.
     assert core.execution(execution_id)["order_id"] is not None
     core.rows("UPDATE signal SET expires_at = now() - interval '1 second'")
     core.due_now(execution_id)

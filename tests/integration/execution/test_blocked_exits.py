@@ -1,4 +1,4 @@
-"""Exits in whose way orders are that tradewire did not place, at the real paper exchange."""
+"""Exits that orders of others block, at the real paper exchange."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MakeCore = Callable[..., Core]
 
 
 def owner(core: Core) -> TradingClient:
-    """Return the account's owner, who trades beside tradewire with the same keys."""
+    """Return a client of the account's owner, who trades with the same keys beside tradewire."""
     client = TradingClient("argo", "paper-exchange", raw_data=True, url_override=core.exchange.url)
     client._retry = 0
     return client
@@ -59,7 +59,7 @@ def again(core: Core, execution_id: UUID) -> dict[str, Any]:
 
 
 def runs_until(core: Core, execution_id: UUID, *states: str) -> dict[str, Any]:
-    """Run an execution again and again until it has one of *states*."""
+    """Run an execution repeatedly until it has one of *states*."""
     return dict(until(lambda: (row := again(core, execution_id))["state"] in states and row))
 
 
@@ -71,7 +71,7 @@ def follow_ups(core: Core) -> None:
 
 
 def follow_up(core: Core) -> dict[str, Any]:
-    """Let the keeper follow up ended exits, and return the newest further try."""
+    """Let the keeper follow up ended exits, and return the newest exit that it recorded."""
     follow_ups(core)
     rows = core.rows(
         "SELECT e.*, s.quantity FROM execution e JOIN signal s USING (signal_id) WHERE s.source = 'tradewire:exit' "
@@ -89,7 +89,7 @@ def restore(core: Core) -> int:
 
 
 def later(core: Core) -> None:
-    """Let ten seconds pass for canceled orders and their next look."""
+    """Move the times of canceled orders ten seconds back, so that they are due for their next check."""
     core.rows(
         "UPDATE canceled_order SET due_at = now(), asked_at = asked_at - interval '10 s', "
         "short_at = short_at - interval '10 s'"
@@ -98,7 +98,7 @@ def later(core: Core) -> None:
 
 
 def outcomes(core: Core) -> list[tuple[str | None, bool]]:
-    """Return what became of each canceled order, and whether that is the end."""
+    """Return the outcome of each canceled order, and whether it is final."""
     rows = core.rows("SELECT outcome, settled_at IS NOT NULL AS settled FROM canceled_order ORDER BY first_asked_at")
     return [(row["outcome"], row["settled"]) for row in rows]
 
@@ -145,7 +145,7 @@ def test_an_exit_sells_what_is_available_and_the_rest_waits(core: Core) -> None:
         ("forced", "a person", "foreign_canceled"),
         ("always", "a program", "foreign_canceled"),
         ("never", "a person", "quantity_held"),
-        # A sender that calls itself a person is none.
+        # A sender that only claims to be a person does not count as one.
         ("forced", "a program", "quantity_held"),
     ],
 )
@@ -168,7 +168,7 @@ def test_who_may_cancel_what_holds_the_shares(make_core: MakeCore, policy: str, 
     assert ours(core)[1:] == [("sell", "10", "filled")]
     assert len(alerts(core, foreign_orders)) == 1
     follow_ups(core)
-    # One reading does not show that nothing is left.
+    # One reading of an empty position is not enough.
     assert restore(core) == 0
     assert outcomes(core) == [(None, False)]
     later(core)
@@ -209,7 +209,7 @@ def test_a_stop_is_placed_again_when_the_position_is_read_too_early(core: Core) 
     runs_until(core, sold, "accepted", "filled")
     follow_to(core, sold, "filled")
     follow_ups(core)
-    # As in a reading that does not show the cancel of the stop yet, all that is left is held.
+    # Another order holds all remaining shares, as in a reading that does not show the stop's cancel yet.
     holder = placed(core, qty="7", type="limit", limit_price="200", stop_price=None)
 
     assert restore(core) == 0
@@ -269,7 +269,7 @@ def test_an_order_whose_cancel_has_no_effect_is_left_alone_after_the_exit(core: 
     assert restore(core) == 0
 
     assert (outcomes(core), status(core, stop)) == ([("kept", True)], "new")
-    # The exit is still wanted, so it asks once more, and the order is settled once more.
+    # The exit is not done, so it cancels the order again, and the order is settled again.
     core.faults()
     runs_until(core, sold, "accepted", "filled")
     follow_to(core, sold, "filled")
@@ -277,7 +277,7 @@ def test_an_order_whose_cancel_has_no_effect_is_left_alone_after_the_exit(core: 
 
 
 def pause(core: Core, execution_id: UUID) -> float:
-    """Run an exit that cancels orders of others; return the seconds after which it looks again."""
+    """Run an exit that cancels orders of others; return the seconds until its next check."""
     assert again(core, execution_id)["reason_code"] == "foreign_canceled"
     [row] = core.rows(
         "SELECT e.due_at - max(h.at) AS pause FROM execution e JOIN history h USING (execution_id) "
@@ -300,7 +300,7 @@ def test_an_exit_looks_less_and_less_often_at_an_order_whose_cancel_is_not_done(
 
     assert pauses == [0.5, 1, 2, 4, 8, 16, 16]
     assert core.exchange.admin("faults")["faults"][0]["hits"] == 7
-    # Another exit does not wait so long for its first look.
+    # The pause of another exit begins at its shortest value again.
     core.rows("UPDATE canceled_order SET execution_id = %s", [another])
     assert pause(core, sold) == 0.5
 
@@ -330,7 +330,7 @@ def test_a_forced_exit_cancels_an_order_that_cannot_be_read_by_its_id(core: Core
 
     assert status(core, stop) == "canceled"
     assert ours(core)[1:] == [("sell", "10", "filled")]
-    # Where its terms are not known, a person has to place it again.
+    # The terms of the stop are unknown, so a person has to place it again.
     core.faults({"on": "lookup", "kind": "garbage"})
     for _ in range(4):
         assert restore(core) == 0
@@ -400,7 +400,7 @@ def test_a_stop_is_placed_again_when_the_exit_is_not_sent_within_five_seconds(co
     assert restore(core) == 1
     [placed_again] = [order for order in core.orders() if order["client_order_id"] == f"restored-{stop['id']}"]
     assert (placed_again["qty"], placed_again["type"], placed_again["trail_percent"]) == ("10", "trailing_stop", "5")
-    # The exit is still wanted, so it cancels that order too.
+    # The exit is not done, so it cancels that order too.
     assert again(core, sold)["reason_code"] == "foreign_canceled"
     runs_until(core, sold, "accepted", "filled")
     follow_to(core, sold, "filled")
@@ -420,7 +420,7 @@ def test_a_stop_that_the_broker_refuses_to_take_again_is_a_critical_alert(core: 
         raised = core.record.run(lambda connection: foreign_orders(connection, {})).raised
         return [(each.severity, "refuses to take it again" in each.subject) for each in raised]
 
-    # The position may have been read too early, so one refusal is no alert.
+    # One refusal raises no alert, because the position may have been read too early.
     assert restore(core) == 0
     assert found() == [("warning", False)]
     later(core)
@@ -582,13 +582,13 @@ def test_a_flip_follows_when_the_rest_of_a_close_is_closed(make_core: MakeCore) 
 
 
 def sold_by_hand(core: Core, quantity: str) -> None:
-    """Sell as a person does at the broker, until nothing is held."""
+    """Sell everything at the broker, as a person would, and wait for the fill."""
     placed_now(core, qty=quantity, type="market", stop_price=None, time_in_force="day")
     until(lambda: core.runtimes["argo"].broker.position("AAPL") is None)
 
 
 def other_side(core: Core) -> tuple[str, str]:
-    """Let the keeper follow up and the worker run what it records; return side and quantity of the newest order."""
+    """Let the keeper record the other side and the worker run it; return side and quantity of its order."""
     follow_ups(core)
     follow_ups(core)
     [other] = core.rows("SELECT execution_id FROM execution JOIN signal USING (signal_id) WHERE source LIKE '%:flip'")

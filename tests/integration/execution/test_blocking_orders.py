@@ -1,4 +1,4 @@
-"""An exit reads the order in its way itself when no keeper does."""
+"""When no keeper reads the order that blocks an exit, the exit reads it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def test_an_exit_learns_itself_what_the_order_in_its_way_did_while_no_keeper_run
     assert core.run(sold)["reason_code"] == "order_under_way"
     until(lambda: core.orders()[0]["status"] == "canceled")
     core.due_now(sold)
-    # The keeper has its time first.
+    # The exit first waits, because the keeper may still read the order.
     assert core.run(sold)["reason_code"] == "order_under_way"
     core.rows("UPDATE execution SET created_at = created_at - interval '10 seconds' WHERE execution_id = %s", [sold])
     core.due_now(sold)

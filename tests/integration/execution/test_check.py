@@ -1,4 +1,4 @@
-"""Check, reservation and intent: one transaction under the executor's lock, and never go on what is not known."""
+"""Check, reservation and intent are one transaction under the executor's lock, and need known figures."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from workers.rules.retry_policy import Transition
 
 
 def judge(core: Core, symbol: str, worker: str = "test worker", **changes: object) -> Intended | Transition:
-    """Take and judge a new signal, without sending it."""
+    """Claim and check the execution of a new signal, without sending it."""
     recipe = core.recipe(worker=worker)
     taken = recipe.claim(core.send(symbol, **changes))  # type: ignore[arg-type]
     assert taken is not None

@@ -1,4 +1,4 @@
-"""Entries refused in a row, and a day's number of them: what the record tells the rules, with the real broker."""
+"""Limits on consecutive refusals and on orders per day, from the record to the rules, at the real paper exchange."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def run(core: Core, symbol: str, **changes: Any) -> UUID:
 
 
 def refused(core: Core, symbol: str) -> UUID:
-    """Trade what the broker has stopped trading since it was last asked."""
+    """Send an entry in an asset that the broker stopped trading after its data was read."""
     core.exchange.admin("assets", {symbol: {"tradable": True}})
     core.runtimes["argo"].assets.get(symbol)
     core.exchange.admin("assets", {symbol: {"tradable": False}})
@@ -37,7 +37,7 @@ def refused(core: Core, symbol: str) -> UUID:
 
 
 def a_minute_passes(core: Core) -> None:
-    """Make everything that was tried so far older than a minute."""
+    """Make all attempts so far older than a minute."""
     core.rows("UPDATE execution SET decided_at = decided_at - interval '61 s' WHERE decided_at IS NOT NULL")
     core.rows("UPDATE broker_order SET intended_at = intended_at - interval '61 s'")
 
@@ -51,7 +51,7 @@ def test_entries_wait_after_refusals_in_a_row_and_one_a_minute_finds_out(core: C
     assert core.execution(waiting)["reason_facts"]["rejections"] == 2
 
     a_minute_passes(core)
-    # The answer to this one is still out: it is the one of its minute.
+    # This entry is the only one that is tried in this minute, and its answer is missing.
     core.faults({"on": "submit", "kind": "drop_before", "count": 1})
     probe = run(core, "MSFT")
     assert core.state(probe) == "unknown"
@@ -63,7 +63,7 @@ def test_entries_wait_after_refusals_in_a_row_and_one_a_minute_finds_out(core: C
     core.due_now(waiting)
     core.run(waiting)
     assert core.execution(waiting)["order_id"] is not None
-    # The broker took it: the others need not wait any longer.
+    # The broker accepted an entry, so the others do not wait any longer.
     assert core.execution(run(core, "IBM"))["order_id"] is not None
 
 

@@ -1,4 +1,4 @@
-"""The broker takes the fee of a coin's purchase from the coins, and the record knows the quantity without it."""
+"""The broker takes the fee of a purchase in coins, and the exits sell the quantity that is left."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ COIN = "ETH/USD"
 
 @pytest.fixture
 def coins(core: Core) -> Core:
-    """A core at which each of two strategies has bought 0.8 coins, of which it received 0.798."""
+    """A core in which each of two strategies has bought 0.8 coins and received 0.798."""
     core.prices(**{COIN: 1000})
     for strategy in ("one", "two"):
         filled(core, COIN, strategy=strategy, quantity=0.8, entry_price=1000)
@@ -26,7 +26,7 @@ def holdings(core: Core) -> dict[str, Decimal]:
 
 
 def close(core: Core, strategy: str, **changes: object) -> Decimal:
-    """Close what *strategy* holds, or a part of it, and return the quantity that was sold."""
+    """Close the holding of *strategy*, or a part of it, and return the sold quantity."""
     sold = core.send(COIN, "SELL", strategy=strategy, intent="close", entry_price=None, **changes)  # type: ignore[arg-type]
     core.run(sold)
     follow_to(core, sold, "filled")

@@ -1,6 +1,6 @@
-"""A real process is killed with SIGKILL at every crash point, and another one brings the execution to its end.
+"""SIGKILL ends a real process at every crash point, and another process finishes its execution.
 
-Each prints how long that took, from the death to the end, the start of the other process included.
+Each test prints the time from the kill to the end of the execution, with the start of the other process.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ WORKER = [point for point in POINTS if point.startswith("worker.") and point != 
 
 @contextmanager
 def beside(run: Callable[[threading.Event], None]) -> Iterator[None]:
-    """Run the process that does not die, in a thread."""
+    """Run the process that is not killed, in a thread."""
     stop = threading.Event()
     thread = threading.Thread(target=run, args=(stop,), daemon=True)
     thread.start()
@@ -68,7 +68,7 @@ def armed(processes: Processes, core: Core, point: str, *arguments: str, stdin: 
 
 
 def recovered(point: str, died_at: float, said: Callable[[], object]) -> None:
-    """Wait for the end, and tell how long it took."""
+    """Wait until *said* is true, and print the time since the kill."""
     until(said, within_s=WAIT_S)
     print(f"\nrecovery {point} {time.monotonic() - died_at:.2f} s")
 
@@ -113,7 +113,7 @@ def test_a_worker_that_dies(core: Core, processes: Processes, point: str) -> Non
         died_at = time.monotonic()
         processes.start(core, "work", "argo")
         recovered(point, died_at, lambda: has_one_order(core, row.execution_id))
-        # It is the only one, also after whatever else was still on its way.
+        # A second execution has run after it, so any further order of the first one would be there by now.
         second = rung(core)
         until(lambda: has_one_order(core, second.execution_id))
     assert len(core.orders()) == 2
@@ -123,7 +123,7 @@ def test_a_worker_that_dies(core: Core, processes: Processes, point: str) -> Non
 @pytest.mark.parametrize("point", ["worker.after_record", "worker.after_handover"])
 def test_a_worker_that_dies_with_the_next_of_the_symbol_waiting(core: Core, processes: Processes, point: str) -> None:
     first, second = rung(core), core.record_signal(signal())
-    assert core.run(second.execution_id)["state"] == "queued"  # Too early: its only job is gone.
+    assert core.run(second.execution_id)["state"] == "queued"  # It ran too early, so its only job is used up.
     with beside(a_keeper(core)):
         assert processes.killed(armed(processes, core, point, "work", "argo"))
         died_at = time.monotonic()
@@ -217,7 +217,7 @@ def test_a_keeper_that_dies_while_it_mirrors_dead_letters(core: Core, processes:
     processes.start(core, "keep")
     shown = [f"dead-{execution_id}-1"]
     recovered(point, died_at, lambda: registry.get_job_ids(cleanup=False) == shown)
-    # Its requeue still brings it to its one order.
+    # A requeue still leads to exactly one order.
     core.faults()
     registry.requeue(shown[0])
     with beside(a_worker(core)):

@@ -1,4 +1,4 @@
-"""Workers as processes: one that is frozen in the middle of a broker call, and many at one symbol."""
+"""Workers as processes: one is frozen during a broker call, and many work on one symbol."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.factories import Core, executor_toml, signal, until
 
 log = logging.getLogger(__name__)
 
-#: Longer than a lease; a longer time can be tried by hand.
+#: Longer than a lease; the variable sets a longer time for a run by hand.
 FROZEN_S = float(os.environ.get("FROZEN_S", "5"))
 BURST = 50
 UNDECIDED = """
@@ -59,7 +59,7 @@ def test_a_worker_frozen_past_its_lease_in_a_broker_call_sends_one_order(
 
 
 def burst(core: Core, symbol: str) -> float:
-    """Have a burst of one symbol executed, and return the seconds that it took; its order must be kept."""
+    """Execute a burst of one symbol, check the order of sending, and return the seconds that it took."""
     rows = [core.record_signal(signal(symbol)) for _ in range(BURST)]
     ids = [row.execution_id for row in rows]
     began = time.monotonic()
@@ -68,7 +68,7 @@ def burst(core: Core, symbol: str) -> float:
     took = time.monotonic() - began
     orders = [order for order in core.orders() if order["symbol"] == symbol]
     sent = [order["client_order_id"] for order in sorted(orders, key=lambda order: order["submitted_at"])]
-    # Each is claimed once; none was given back because it came too early.
+    # Each is claimed only once, so no worker returned one because it came too early.
     assert core.rows(TAKES, [ids]) == [{"count": BURST}]
     assert sent == [f"tw-{execution_id}-1" for execution_id in ids]
     return took

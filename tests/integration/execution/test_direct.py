@@ -1,4 +1,4 @@
-"""Direct execution: the same recipe without queues, which at once with the queues doubles nothing."""
+"""Direct execution runs the same steps without the queue, and places no second order beside the queue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A refusal of orders stops the entries of an account alone. Only a refusal of reads stops the account."""
+"""A refusal of orders stops only the entries of an account. A refusal of reads also stops its exits."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def held(core: Core) -> Core:
 
 
 def refuse(core: Core, symbol: str, refusal: str = "liquidation only") -> None:
-    """Refuse the orders of a symbol in words that concern the account. Reads are answered."""
+    """Let the broker refuse the orders of a symbol with a message about the account. Reads are answered."""
     core.faults({"on": "submit", "symbol": symbol, **REFUSALS[refusal]})
 
 
@@ -48,7 +48,7 @@ def test_a_refusal_of_an_entry_stops_entries_and_nothing_else(held: Core, refusa
     assert run(held, held.send("MSFT")) == ("held", "entries_refused")
 
     assert held.rows("SELECT * FROM account_refusal") == []
-    # The next one is not sent.
+    # The next entry is not sent.
     assert run(held, held.send("IBM")) == ("held", "entries_refused")
     assert [order["symbol"] for order in held.orders()] == ["AAPL"]
     leave = held.send("AAPL", "SELL")
@@ -63,7 +63,7 @@ def test_one_entry_a_minute_shows_whether_entries_are_accepted_again(held: Core)
     a_minute_passes(held)
     held.due_now(waiting)
     assert run(held, waiting) == ("held", "entries_refused")
-    # It was the one of its minute.
+    # That entry was the only probe of this minute.
     assert run(held, held.send("IBM")) == ("held", "entries_refused")
     assert len(held.rows("SELECT * FROM attempt WHERE execution_id = %s", [waiting])) == 2
 
@@ -72,7 +72,7 @@ def test_one_entry_a_minute_shows_whether_entries_are_accepted_again(held: Core)
 
     assert held.run(held.send("QA"))["order_id"] is not None
     assert held.rows("SELECT * FROM entries_refusal") == []
-    # Executions that waited are due at once.
+    # The entries that waited are due at once.
     assert held.run(waiting)["order_id"] is not None
 
 

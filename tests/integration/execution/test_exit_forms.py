@@ -1,4 +1,4 @@
-"""Exits that the broker takes only in another form, or not at all, at the real paper exchange."""
+"""Exits that the broker accepts only as another order type, or not at all, at the real paper exchange."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def core(make_core: MakeCore) -> Core:
 
 
 def assets(core: Core, **flags: Any) -> None:
-    """Change the exchange's asset, and forget what was read of it."""
+    """Change an asset at the exchange, and delete its stored data."""
     core.exchange.admin("assets", {"AAPL": flags})
     core.rows("DELETE FROM asset")
     core.runtimes["argo"].assets._kept.clear()
@@ -127,6 +127,6 @@ def test_a_coin_is_sold_in_the_steps_of_its_pair(core: Core) -> None:
     core.run(execution_id := core.send("ETH/USD", "SELL", entry_price=2000))
     follow_to(core, execution_id, "filled")
 
-    # The fee was taken in the coin: 0.49875 is held.
+    # The broker took the fee in coins, so the account holds 0.49875.
     assert ours(core)[1:] == [("sell", "0.498", "filled")]
     assert core.execution(execution_id)["reason_facts"] == {"dust": "0.00075"}

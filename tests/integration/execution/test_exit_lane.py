@@ -1,4 +1,4 @@
-"""An exit has its order before the entries of other symbols are decided, in whatever hold they are."""
+"""An exit has its order before entries of other symbols are decided, whatever these wait for."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def slow(core: Core) -> None:
 
 
 def use_up_the_budget(core: Core) -> None:
-    # Entries may use three quarters of it.
+    # Entries may use three quarters of the budget, and this takes more.
     core.rows("SELECT take_requests(account_number, 250, 100000, true) FROM account_snapshot")
     core.faults(MUTE)
 
@@ -48,7 +48,7 @@ HOLDS: dict[str, Callable[[Core], None]] = {
 
 
 def batch(core: Core, count: int) -> list[UUID]:
-    """Record entries of as many symbols, and enqueue them."""
+    """Record one entry for each of several symbols, and enqueue them."""
     symbols = [f"Q{chr(65 + n // 26)}{chr(65 + n % 26)}" for n in range(count)]
     core.prices(**dict.fromkeys(symbols, 100))
     rows = [core.record_signal(signal(symbol)) for symbol in symbols]
@@ -78,7 +78,7 @@ def test_an_exit_overtakes_entries_of_other_symbols(
     entries = batch(core, count)
     processes.start(core, "keep")
     processes.start(core, "work", "argo")
-    # The worker has begun with the entries, and the keeper enqueues them again and again.
+    # The worker has begun with the entries, and the keeper enqueues them repeatedly.
     until(lambda: core.rows("SELECT 1 FROM history WHERE execution_id = ANY(%s) AND to_state = 'held'", [entries]))
 
     leave = core.record_signal(signal("AAPL", action))
@@ -108,14 +108,14 @@ def test_an_exit_does_not_wait_for_entries_that_are_decided_slowly(
 
 @pytest.fixture
 def lane(core: Core) -> Any:
-    """The lane of a worker whose own thread does nothing."""
+    """The exit lane of a worker whose main thread does nothing."""
     made = ExitLane(core.runtimes["argo"], leases=core.leases, worker="lane", database_url=core.database_url)
     yield made
     made.close()
 
 
 def old(core: Core, *executions: UUID) -> None:
-    """Let executions have waited for a while."""
+    """Make executions older, as after a wait."""
     core.rows(
         "UPDATE execution SET created_at = created_at - interval '1 minute', due_at = due_at - interval '1 minute' "
         "WHERE execution_id = ANY(%s)",
@@ -228,7 +228,7 @@ def test_no_number_of_executions_of_another_symbol_keeps_an_exit_waiting(make_co
     if shorts:
         filled(core)
     filled(core, "MSFT")
-    # They are no exits, or wait for an entry that no worker takes.
+    # The first is an entry. The others are entries too, or exits that wait for the entry.
     others = [core.send("AAPL"), *(core.send("AAPL", "BUY" if shorts else "SELL") for _ in range(200))]
     leave = core.send("MSFT", "SELL")
     old(core, *others, leave)

@@ -1,4 +1,4 @@
-"""No read that only an entry needs stands in the way of an exit."""
+"""An exit does not wait for a read that only entries need."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ def test_an_exit_reads_a_clock_that_may_not_hold_any_more(held: Core) -> None:
 
     leave = held.run(held.send("AAPL", "SELL"))
 
-    # The reading still holds, so the failure is no reason to wait.
+    # The older reading is still valid, so the failed read is no reason to wait.
     assert leave["order_id"] is not None
     assert struck(held) == 1
 
 
 def spend(core: Core, count: int) -> None:
-    """Let the account have made *count* requests in this minute."""
+    """Count *count* requests of the account in this minute."""
     slots = [count] + [0] * 62
     core.rows("UPDATE request_budget SET slots = %s, second = floor(extract(epoch FROM clock_timestamp()))", [slots])
 

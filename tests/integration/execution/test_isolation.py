@@ -1,4 +1,4 @@
-"""The limits hold whatever isolation the server gives to a transaction that does not ask for one."""
+"""Limits hold under every default isolation level of the server."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SYMBOLS = ["QA", "QB", "QC", "QD", "QE", "QF", "QG", "QH"]
 
 @pytest.fixture(params=DEFAULTS)
 def default_isolation(request: pytest.FixtureRequest, rows: Rows, database_url: str) -> Iterator[str]:
-    """Let every new session of the test's database begin with one of the defaults."""
+    """Set the default isolation level of every new session of the test's database."""
     name = conninfo.conninfo_to_dict(database_url)["dbname"]
     rows(f"ALTER DATABASE \"{name}\" SET default_transaction_isolation = '{request.param}'")
     yield request.param
@@ -51,5 +51,5 @@ def test_each_limit_holds_for_entries_that_are_decided_at_once(
 
 def test_every_transaction_asks_for_its_isolation_and_no_session_is_set(default_isolation: str, record: Record) -> None:
     assert record.one(str, "SELECT current_setting('transaction_isolation')") == "read committed"
-    # A pooler would give a setting of the session to other clients too.
+    # The session's own setting is unchanged, because a pooler would share it with other clients.
     assert record.one(str, "SELECT current_setting('default_transaction_isolation')") == default_isolation

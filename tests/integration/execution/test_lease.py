@@ -1,4 +1,4 @@
-"""A lease is renewed while the work lasts. It ends without the database, and when another worker takes over."""
+"""A lease is renewed while the work lasts. It ends without the database, and when another worker claims."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_kept_lease_is_renewed_in_the_record(core: Core) -> None:
     last = core.execution(execution_id)["lease_until"]
     time.sleep(1.5)
 
-    assert core.execution(execution_id)["lease_until"] == last  # It is not renewed any more.
+    assert core.execution(execution_id)["lease_until"] == last  # No thread renews it any more.
 
 
 def test_the_end_of_an_older_lease_does_not_end_a_newer_one_of_the_same_execution(core: Core) -> None:
@@ -73,7 +73,7 @@ def test_a_lease_that_somebody_else_took_over_is_lost(core: Core) -> None:
 
     with core.leases.keep(execution_id, taken.fence, asked_at=time.monotonic()) as lease:
         core.rows("UPDATE execution SET fence = fence + 1")
-        within(lambda: not lease.safe_to_send(), 1.9)  # Before it would have run out by itself.
+        within(lambda: not lease.safe_to_send(), 1.9)  # This is earlier than its regular end.
 
 
 def test_a_lease_that_cannot_be_renewed_runs_out_here_before_it_does_there(core: Core) -> None:

@@ -1,4 +1,4 @@
-"""An entry without a price of its own is priced by the worker: once, while the market is open."""
+"""The worker sets the price of an entry without one, once and while the market is open."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A missing figure is never guessed, and nothing is traded on what is not known."""
+"""A missing figure is never guessed, and an unknown figure never leads to an order."""
 
 from __future__ import annotations
 
@@ -56,12 +56,12 @@ def test_the_stop_of_a_position_is_known_after_a_restart(make_core: Make) -> Non
     watched(again)
     sized = again.run(again.send("MSFT", quantity=100, stop_price=91))
 
-    # 1 % of 100,000 may be lost, and 100 shares whose stop is 9 away have 900 of it: 100 is left, at 9.50 a share.
+    # The limit is 1 % of 100,000. The 100 shares with a stop 9 below use 900; 100 are left, at 9.50 a share.
     assert sized["quantity"] == 10
 
 
 def watched(core: Core, executor: str = "argo") -> None:
-    """Have the account read, and with it its day and its peak."""
+    """Read the account, which also records its day and its peak."""
     core.runtimes[executor].snapshots.read()
 
 

@@ -1,11 +1,11 @@
 """The recipe and the keeper under every interleaving of steps, crashes, repeated jobs, late answers and clock jumps.
 
-Real are the recipe, the keeper's rounds, their SQL and PostgreSQL; the model's are the broker, the queue and the time.
-A step of real code runs in a thread that stands at each crash point until the model lets it go on, or die there.
+The code of worker and keeper, its SQL and PostgreSQL are real; the model simulates the broker, the queue and time.
+A step of real code runs in a thread that waits at each crash point until the model continues or kills it.
 
-It found: an exit that a person had put back to work did not see a later one of its symbol that was being looked up, so
-that both sold the same shares; and a requeue, or a discard, whose COMMIT had lost its answer was run again and told the
-person that nothing had been done. Both have their plain tests (test_recipe_exits.py, test_dead_letters.py).
+It found two faults. A requeued exit ignored a later exit of its symbol that was being looked up, so both sold the same
+shares. A requeue or discard ran again after the answer to its COMMIT was lost, and reported that it had done nothing.
+Both have tests of their own in test_recipe_exits.py and test_dead_letters.py.
 
 `TRADEWIRE_MODEL_EXAMPLES=2000` hunts for longer.
 """
@@ -43,16 +43,16 @@ _SETTINGS = settings(
     deadline=None,
     print_blob=True,
     suppress_health_check=list(HealthCheck),
-    # Nothing depends on what was found before. A life is replayed by the blob that
-    # is printed; shrinking one would take longer than the test may.
+    # Without a database, a run does not depend on earlier ones. The printed blob repeats an example. Shrinking is off,
+    # because it would take longer than the test's time limit.
     database=None,
-    # The suite runs the same lives each time, a hunt always others.
+    # The suite runs the same examples each time; a search with TRADEWIRE_MODEL_EXAMPLES runs new ones.
     derandomize="TRADEWIRE_MODEL_EXAMPLES" not in os.environ,
     phases=(Phase.explicit, Phase.generate),
 )
 _ANY = st.integers(0, 11)
 _SYMBOL = st.sampled_from(["AAPL", "AAPL", "MSFT"])
-# Buy, sell all that is held, or sell a part.
+# Buy, sell the whole position, or sell a part.
 _ACTION = st.sampled_from([("BUY", None), ("BUY", None), ("SELL", None), ("SELL", 2)])
 _UNTIL = st.sampled_from(
     [
@@ -91,7 +91,7 @@ _MOST_KEEPERS = 3
 
 
 class Model(RuleBasedStateMachine):
-    """One life of the system, with everything that can happen to it."""
+    """The rules are all events that can happen to the system; an example is a sequence of them."""
 
     world: ClassVar[World]
 
@@ -104,7 +104,7 @@ class Model(RuleBasedStateMachine):
         for symbol, action in signals:
             self.world.send(symbol, action, ring=True)
 
-    # Signals come in, and a person looks after dead letters.
+    # Signals arrive, and a person requeues and discards dead letters.
 
     @rule(symbol=_SYMBOL, action=_ACTION, ring=st.booleans())
     def a_signal_is_recorded(self, symbol: str, action: tuple[str, int | None], ring: bool) -> None:  # noqa: FBT001 -- drawn
@@ -125,7 +125,7 @@ class Model(RuleBasedStateMachine):
     def _dead(self) -> list[dict[str, object]]:
         return self.world.rows("SELECT execution_id FROM execution WHERE state = 'dead' ORDER BY seq")
 
-    # Workers and keepers work, stand still, go on, and die.
+    # Workers and keepers work, freeze, continue and die.
 
     @precondition(lambda self: self.world.queues.jobs and len(self.jobs) < len(self.world.recipes))
     @rule(number=_ANY, until=_UNTIL, word=_WORD)
@@ -209,7 +209,7 @@ class Model(RuleBasedStateMachine):
     @precondition(lambda self: self.jobs)
     @rule(number=_ANY, rounds=st.integers(1, 4), again=st.booleans(), until=_UNTIL, word=_WORD)
     def a_worker_sleeps_past_its_lease(self, number: int, rounds: int, again: bool, until: str, word: str) -> None:  # noqa: FBT001 -- drawn
-        """Its execution is taken from it, looked up and perhaps taken by another; it may wake at any time later."""
+        """The keeper ends its lease, and another worker may claim the execution; it wakes at any later time."""
         zombie = self._worker(number)
         self.world.jump(3.5)
         for _ in range(rounds):
@@ -225,11 +225,11 @@ class Model(RuleBasedStateMachine):
             self.world.jump(5)
             self._keep()
 
-    # The broker, the queue and the record have their faults.
+    # The broker, the queue and the record fail.
 
     @rule(fault=st.sampled_from(_FAULTS), many=st.integers(1, 3))
     def something_fails(self, fault: str, many: int) -> None:
-        """The broker's reads, the queue, or the answers to the next COMMITs."""
+        """The broker's reads, the queue, or the answers to the next COMMITs fail."""
         broker, queues = self.world.broker, self.world.queues
         match fault:
             case "reads lag":
@@ -285,7 +285,7 @@ class Model(RuleBasedStateMachine):
             actor.kill()
 
     def _settle(self) -> None:
-        """Let all faults be over, and everybody finish: soon everything is decided, and equals the broker's book."""
+        """End all faults and let all threads finish; then everything is decided and equals the broker's book."""
         broker, queues = self.world.broker, self.world.queues
         broker.weather, broker.lag_s, queues.away, self.world.record.losing = "fine", 0.0, False, 0
         for actor in [*self.jobs.values(), *self.rounds]:
@@ -301,14 +301,14 @@ class Model(RuleBasedStateMachine):
                 break
             for held in self._working():
                 broker.fill(held, held.rest)
-        # An order that arrived late and filled before it was known is looked up every half minute.
+        # The keeper looks up every half minute whether an order arrived late and filled.
         self.world.jump(30)
         self._keep()
         self.properties.check_end()
 
 
 _ROUNDS_TO_QUIET = 60
-# Orders of a refused account are followed from the next probe on, at most a minute later.
+# The keeper follows orders of a refused account again after the next probe, at most a minute later.
 _REFUSED = "SELECT 1 FROM account_refusal LIMIT 1"
 _BUSY = "SELECT 1 FROM execution WHERE state IN ('queued', 'held', 'submitting', 'unknown') LIMIT 1"
 

@@ -1,4 +1,4 @@
-"""A probe goes the whole way of a signal, times it, and leaves the account as it was."""
+"""A probe takes all steps of a signal, measures them, and leaves the account unchanged."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from tests.core_fixtures import Processes
 from tests.factories import Core, executor_toml, until
 from workers.probe import STEPS
 
-#: An executor that takes one strategy only and checks repeats and additions. None of these checks applies to a probe.
+#: An executor that accepts only one strategy and refuses repeats and additions. None of these checks applies to a
+#: probe.
 STRICT = (
     executor_toml(minimum_confidence=99)
     .replace('repeat_window_s = "off"', "repeat_window_s = 600")
@@ -36,7 +37,7 @@ def at_work(core: Core, processes: Processes) -> None:
 
 
 def probed(core: Core, processes: Processes, *arguments: str, ends: int = 0) -> dict[str, Any]:
-    """Run the command and return what it says."""
+    """Run the command and return its output."""
     process = processes.start(core, "probe", "argo", "--json", *(arguments or ("--wait", "60")))
     assert process.wait(110) == ends, processes.said(process)
     body: dict[str, Any] = json.loads(processes.said(process))
@@ -66,7 +67,7 @@ def test_a_probe_does_not_make_a_strategys_entry_a_repeat(strict: Core, processe
 
     entry = strict.send(confidence=100, strategy="consensus")
 
-    # It is held while the last reading of the account lacks the probe's fill.
+    # The exit is held while the last reading of the account lacks the entry's fill.
     until(lambda: strict.due_now(entry) or strict.run(entry)["order_id"] is not None)
 
 

@@ -1,4 +1,4 @@
-"""The recipe at a real record and exchange: every answer of the broker, every reason not to send."""
+"""The steps of an execution with a real record and exchange: each answer of the broker, and each reason not to send."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_a_rejected_order_ends_with_the_brokers_words(core: Core) -> None:
 
 
 def test_an_order_that_was_not_sent_is_held_and_goes_on(core: Core) -> None:
-    core.run(core.send("MSFT"))  # The account and its snapshot are fresh.
+    core.run(core.send("MSFT"))  # This reads the account, so that its snapshot is fresh.
     execution_id = core.send()
     core.exchange.kill9()
 
@@ -130,12 +130,12 @@ def test_a_refused_account_holds_its_executor_while_the_other_trades_on(
 
     assert (held["state"], held["reason_code"]) == ("held", "broker_refuses_account")
     assert other["order_id"] is not None
-    # The next one does not even ask the broker.
+    # The next entry is held without a request to the broker.
     assert core.run(core.send("MSFT"))["reason_code"] == "broker_refuses_account"
 
     core.faults()
     core.rows("UPDATE account_refusal SET probe_at = clock_timestamp()")
-    core.follower("argo").run_once()  # The keeper probes too, and releases what was held.
+    core.follower("argo").run_once()  # The keeper probes the account too, and releases the held executions.
 
     assert core.rows("SELECT * FROM account_refusal") == []
     assert core.run(ids["argo"])["order_id"] is not None

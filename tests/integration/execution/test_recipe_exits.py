@@ -1,4 +1,4 @@
-"""Exits of one symbol together never sell more than is held, not even when a person puts an old one back to work."""
+"""Exits of one symbol together never sell more than the position, also when a person requeues an old one."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def held(core: Core) -> Core:
 
 
 def sold(core: Core) -> Decimal:
-    """Return how much the sells at the exchange are for, together."""
+    """Return the total quantity of the sell orders at the exchange."""
     return sum((Decimal(order["qty"]) for order in core.orders() if order["side"] == "sell"), Decimal(0))
 
 
@@ -118,7 +118,7 @@ def filled(core: Core, execution_id: UUID) -> None:
 
 
 def stale(core: Core, monkeypatch: pytest.MonkeyPatch, quantity: int | None) -> None:
-    """Let the broker go on showing the position as it was."""
+    """Let the broker keep showing an old position of *quantity*."""
     shown = None
     if quantity is not None:
         whole = Decimal(quantity)
@@ -191,7 +191,7 @@ def test_each_order_of_shares_tells_what_it_does_to_the_position(held: Core) -> 
     coin = held.run(held.send("BTC/USD"))
 
     assert [order["position_intent"] for order in held.orders()[:2]] == ["buy_to_open", "sell_to_close"]
-    # The broker documents no intent for crypto.
+    # Crypto orders have no position_intent, because the broker documents none for them.
     assert "position_intent" not in coin["request"]
 
 
@@ -204,7 +204,7 @@ def test_an_exit_that_would_open_a_position_is_decided_again(held: Core, left: i
     waits = held.run(execution)
     if not left:
         by_hand(held, "sell")
-    # A reading that contradicts the last fill counts two seconds later.
+    # A reading that contradicts the last fill counts only after two seconds.
     until(lambda: held.due_now(execution) or held.run(execution)["state"] != "held")
     again = held.execution(execution)
 

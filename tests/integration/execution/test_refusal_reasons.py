@@ -1,4 +1,4 @@
-"""A refusal keeps its reason, and a refusal of the broker keeps the words of the broker."""
+"""Each refusal is stored with its reason, and a refusal of the broker with the broker's message."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Make = Callable[..., Core]
 
 
 def poor(core: Core, cash: str = "0") -> None:
-    """Leave the account with so much money, and have that read."""
+    """Set the account's cash, and read the account."""
     core.exchange.admin("accounts", {"key": "argo", "cash": cash})
     core.runtimes["argo"].snapshots.read()
 

@@ -1,4 +1,4 @@
-"""A limit counts an account's orders by its number, so another name of its executor does not begin anew."""
+"""A limit counts orders by account number, so renaming an executor does not reset it."""
 
 from __future__ import annotations
 

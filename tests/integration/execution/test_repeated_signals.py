@@ -1,4 +1,4 @@
-"""A signal that comes twice, or is tried again, is one order."""
+"""A signal that is sent twice or tried again leads to one order."""
 
 from __future__ import annotations
 

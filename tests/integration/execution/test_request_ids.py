@@ -1,4 +1,4 @@
-"""The record keeps the broker's own id of each request that had an answer, and shows it to people and programs."""
+"""The record stores the broker's id of each answered request; the page, the commands and the API show it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests near the account's limit: those of an exit go out, whichever order they are about."""
+"""Near the account's request limit, all requests for an exit are still sent."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def limited(make_core: Make) -> Core:
 
 
 def spend(core: Core, count: int) -> None:
-    """Let the account have made *count* requests in this minute."""
+    """Count *count* requests of the account in this minute."""
     slots = [count] + [0] * 62
     core.rows("UPDATE request_budget SET slots = %s, second = floor(extract(epoch FROM clock_timestamp()))", [slots])
 

@@ -20,7 +20,7 @@ Make = Callable[..., Core]
 
 
 def ordered(core: Core, **changes: Any) -> Decimal | str:
-    """Return the quantity that a signal orders, or the reason why it orders nothing."""
+    """Return the quantity of a signal's order, or the reason why it has none."""
     row = core.run(core.send(**{"confidence": 100, "entry_price": 100} | changes))
     return row["reason_code"] or Decimal(core.orders()[-1]["qty"])
 

@@ -57,7 +57,7 @@ def test_a_minimum_confidence_is_the_one_of_the_file_at_intake_and_before_the_or
     core.prices(AAPL=100)
 
     below, at = core.send(confidence=minimum - 0.1), core.send(confidence=minimum)
-    # A sale may be an exit. The worker decides that when it knows the position, before it sends the order.
+    # A sale may be an exit, so the worker decides with the position, before it sends an order.
     sold = core.run(core.send("MSFT", "SELL", confidence=minimum - 0.1))
 
     assert core.execution(below)["reason_facts"]["minimum"] == str(minimum)
@@ -135,7 +135,7 @@ def test_a_halt_is_lifted_by_a_person_and_by_nothing_else(make_core: Make) -> No
     assert switches(core) == [("halted", "daily_loss")]
     core.close()
 
-    # The money comes back, and every process is started again.
+    # The account has its money back, and all processes start again.
     again = make_core(limited())
     lose(again, -20_000)
     look(again)

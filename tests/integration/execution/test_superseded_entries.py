@@ -1,4 +1,4 @@
-"""An exit that has something to close ends the earlier entries of its symbol that were not sent. No other does."""
+"""An exit with a position to close ends earlier entries of its symbol that the broker does not have. No other does."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Make = Callable[..., Core]
 
 
 def paused(core: Core, symbol: str = "AAPL", action: str = "BUY", **changes: Any) -> UUID:
-    """Leave an entry held on a paused account."""
+    """Return an entry that is held because the account is paused."""
     Switches(core.record).turn("argo", SwitchKind.PAUSED, by="test", why="lunch")
     entry = core.send(symbol, action, **changes)
     assert core.run(entry)["reason_code"] == "paused"
@@ -26,7 +26,7 @@ def paused(core: Core, symbol: str = "AAPL", action: str = "BUY", **changes: Any
 
 
 def absent(core: Core, state: str = "held", code: str | None = "entries_refused") -> UUID:
-    """Leave an entry that was sent once, that the broker does not have, and that is to be sent again in a minute."""
+    """Return an entry whose first send did not reach the broker, and which is due again in a minute."""
     core.faults({"on": "submit", "kind": "drop_before", "count": 1})
     entry = core.send()
     assert core.run(entry)["state"] == "unknown"
@@ -214,7 +214,7 @@ def test_a_flat_without_a_position_ends_the_entries_that_it_would_close(
 def test_only_a_flat_that_closes_the_same_ends_a_reverse(
     core: Core, action: str, changes: dict[str, Any], state: str
 ) -> None:
-    """The REVERSE is an exit too: what ends it has to close all that it would have closed."""
+    """A REVERSE closes a position too, so only a FLAT that closes the same holding ends it."""
     filled(core, quantity=3, strategy="trend")
     filled(core, quantity=3, strategy="mean")
     turned = core.send("AAPL", "REVERSE", strategy="trend")

@@ -1,4 +1,4 @@
-"""An execution that waits ends its wait when its condition does, on its own account."""
+"""An execution waits until the condition on its own account ends."""
 
 from __future__ import annotations
 

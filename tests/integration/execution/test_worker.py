@@ -1,4 +1,4 @@
-"""The worker as a process: what ends it, what does not, and what it refuses to run."""
+"""The worker process: the events that end it, the ones that do not, and the jobs that it refuses to run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from workers.account.runtime import open_account
 
 @pytest.fixture
 def worker(core: Core, processes: Processes) -> Started:
-    """A worker that has registered."""
+    """A worker process that has registered in Redis."""
     process = processes.start(core, "work", "argo")
     until(lambda: seen(core))
     return process
@@ -76,7 +76,7 @@ def test_an_exit_after_a_start_with_other_keys_sells_nothing_for_the_account_bef
     processes.start(core, "work", "argo", ARGO_API_KEY="argus", ARGO_API_SECRET="paper-exchange")
 
     until(lambda: core.execution(row.execution_id)["state"] == "skipped" or core.orders("argus")[1:])
-    # The share that the record knows is in the other account.
+    # The recorded share is in the other account, so there is nothing to sell here.
     assert core.execution(row.execution_id)["reason_code"] == "no_position"
     argus.close()
 
@@ -116,7 +116,7 @@ def test_a_redis_that_is_gone_for_a_while_is_waited_for(
         process = processes.start(core, "work", "argo", REDIS_URL=own.url)
         until(lambda: "worker.started" in processes.said(process))
         os.kill(own.server_pid, signal.SIGSTOP)
-        time.sleep(4.0)  # Longer than any time-out of the worker's: it hangs, then gives the connection up.
+        time.sleep(4.0)  # Longer than all time limits of the worker's connection.
         os.kill(own.server_pid, signal.SIGCONT)
         core.queues.connection.close()
         from pipeline.queues.dispatcher import Dispatcher
@@ -148,7 +148,7 @@ def test_a_job_that_names_another_function_is_refused_and_reported(core: Core, w
 
 
 class Evil:
-    """A pickle that leaves a folder behind when it is read."""
+    """A pickle that creates a folder when it is loaded."""
 
     def __init__(self, path: str) -> None:
         self._path = path
