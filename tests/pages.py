@@ -1,4 +1,4 @@
-"""Read the pages for users: their blocks, links and commands, for the tests that compare them with the code."""
+"""Read the blocks, links and commands of the pages for users, for the tests that compare them with the code."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PROGRAM = re.compile(r"^(?:\$ )?(?:.*[|(] ?|(?:[A-Z_]+=\S+ )*)?(?:\.venv/bin/)?
 
 
 def blocks(page: Path, *languages: str) -> list[str]:
-    """Return the fenced blocks of a page that are in one of *languages*; all when none is named."""
+    """Return the fenced blocks of a page in one of *languages*, or all blocks when no language is given."""
     found = re.findall(r"^```(\w*)\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
     return [body for language, body in found if not languages or language in languages]
 
@@ -33,25 +33,24 @@ def prose(page: Path) -> str:
 
 
 def typed(page: Path) -> list[list[str]]:
-    """Return the commands of ours that a reader is to type: what stands at the beginning of a block's line."""
+    """Return tradewire's commands that a reader types: those at the beginning of a line in a block."""
     lines = [line for body in blocks(page, "", "sh", "bash", "console") for line in body.splitlines()]
-    # A block may also be written by indenting it.
+    # An indented paragraph is a block too.
     lines += re.findall(r"^ {4,}(\S.*)", prose(page), re.MULTILINE)
     found = [match[1] for line in lines if (match := _PROGRAM.match(line))]
     return [shlex.split(line, comments=True)[1:] for line in found]
 
 
 def mentioned(page: Path) -> list[list[str]]:
-    """Return the commands of ours that stand in a line of prose, between backticks."""
+    """Return tradewire's commands that a sentence mentions between backticks."""
     found = re.findall(r"`tradewire ([^`]+)`", prose(page))
     return [text.split() for text in found]
 
 
 def leaf(words: list[str]) -> tuple[Any, list[str]]:
-    """Return the command that *words* begin with, and what is left of them.
+    """Return the command at the beginning of *words*, and the remaining words.
 
-    Raises:
-        LookupError: there is no such command.
+    Raises: LookupError: There is no such command.
     """
     command: Any = _program()
     rest = list(words)

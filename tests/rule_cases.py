@@ -1,4 +1,4 @@
-"""Cases for the rules: a signal, an executor, an account and what is under way, all plain values."""
+"""Cases for the rules, of plain values: a signal, an executor, an account, and pending executions."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def executor(order: str = "", *, quantity: int = 10, entry_age_s: Any = 60) -> E
 
 
 def tuned(**tables: Mapping[str, Any]) -> ExecutorSettings:
-    """Return the executor with other values in its tables: `tuned(limits={"open_positions": 3})`."""
+    """Return the executor with changed values in its tables: `tuned(limits={"open_positions": 3})`."""
     plain = executor()
     changed: dict[str, Any] = {}
     for name, values in tables.items():
@@ -64,7 +64,7 @@ def tuned(**tables: Mapping[str, Any]) -> ExecutorSettings:
 
 
 def _as_written(value: Any) -> Any:
-    """Return a setting as a file's figures are read: exact."""
+    """Return a setting with exact decimals, as the configuration is read."""
     return Decimal(str(value)) if isinstance(value, float) else value
 
 

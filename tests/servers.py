@@ -1,4 +1,4 @@
-"""Fixtures: one real PostgreSQL and one real Valkey for the session, empty at the start of each test."""
+"""Fixtures: a real PostgreSQL and a real Valkey for the session, both empty at the start of each test."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from psycopg import sql
 from tests.embedded_server import EmbeddedServer
 
 _TEMPLATE = "tradewire_template"
-#: How many databases are ready for the tests to come.
+#: The number of databases that are prepared for the next tests.
 _AHEAD = 2
 
 
 @pytest.fixture(scope="session")
 def servers_home() -> Iterator[Path]:
-    """A folder of its own: pytest's temporary folders are closed to the user that PostgreSQL runs as."""
+    """A separate folder, because PostgreSQL's user cannot enter pytest's temporary folders."""
     home = Path(tempfile.mkdtemp(prefix="tradewire-"))
     yield home
     shutil.rmtree(home, ignore_errors=True)
@@ -50,7 +50,7 @@ def valkey_server(servers_home: Path) -> Iterator[EmbeddedServer]:
 
 @pytest.fixture(scope="session")
 def postgres_url(postgres_server: EmbeddedServer) -> str:
-    """The URL of the session's PostgreSQL; its database is empty and stays so."""
+    """The URL of the session's PostgreSQL with an empty database, which no test changes."""
     return postgres_server.url
 
 
@@ -74,16 +74,16 @@ class Databases:
         self._next = deque(self._thread.submit(self._create) for _ in range(_AHEAD))
 
     def take(self) -> str:
-        """Return the name of a new database, and have the next one made."""
+        """Return the name of a new database, and let the thread create the next one."""
         self._next.append(self._thread.submit(self._create))
         return self._next.popleft().result()
 
     def give_back(self, name: str) -> None:
-        """Have a database dropped, with all its connections."""
+        """Let the thread drop a database and end its connections."""
         self._thread.submit(self._run, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
     def close(self) -> None:
-        """Stop; the server's folder goes with all databases that are left."""
+        """Stop the thread. The remaining databases are removed with the server's folder."""
         self._thread.shutdown(cancel_futures=True)
 
     def _create(self) -> str:
@@ -120,5 +120,5 @@ def redis_url(valkey_server: EmbeddedServer) -> str:
 
 
 def with_database(url: str, name: str) -> str:
-    """Return *url* with another database's *name* in it."""
+    """Return *url* with *name* as its database."""
     return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))

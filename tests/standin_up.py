@@ -16,7 +16,7 @@ import psutil
 
 from tests.waiting import patience, promised
 
-# Replaces the command line: the process table is the test's own, everything else is that of `tradewire up`.
+# Runs `tradewire up` with the process table of the test; everything else is the product's.
 _UP = """
 import json, os, sys, time
 from pathlib import Path
@@ -89,7 +89,7 @@ class Up:
         return psutil.Process(self.process.pid).children(recursive=True)
 
     def wait_for_end(self, *, within_s: float = 10) -> int:
-        """Wait for the end; return the exit code."""
+        """Wait for the end, and return the exit code."""
         self.process.wait(promised(within_s))
         assert self.process.stdout is not None
         self.output += (self._rest + (self.process.stdout.read() or b"")).decode().splitlines()

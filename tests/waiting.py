@@ -1,4 +1,4 @@
-"""Limits of waits. A wait ends when its condition holds, so a limit only has to suffice for a slow machine."""
+"""Limits of waits. A wait ends with its condition, so a limit only has to be long enough for a slow machine."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ T = TypeVar("T")
 
 #: The start time of a small program on the machine for which the tests' time limits were written.
 _STARTS_WITHIN_S = 0.15
-#: The machine may get slower after it was measured, so limits are never taken as they are written.
+#: The machine may become slower after it was measured, so every limit is multiplied at least by this.
 _LEAST, _MOST = 4.0, 8.0
 
 
 def _slowness() -> float:
-    """Return the factor for limits on this machine, as it is now: from 4 to 8."""
+    """Return the factor for limits on this machine, measured now: from 4 to 8."""
     began = time.perf_counter()
     subprocess.run([sys.executable, "-c", "import asyncio, json"], check=True)
     return min(max(_LEAST, _LEAST * (time.perf_counter() - began) / _STARTS_WITHIN_S), _MOST)
@@ -26,25 +26,26 @@ def _slowness() -> float:
 
 @cache
 def slowness() -> float:
-    """Return the factor for limits on this machine, as it was at the first call."""
+    """Return the factor for limits on this machine, measured at the first call."""
     return _slowness()
 
 
 def patience(seconds: float) -> float:
-    """Return how long a test waits on this machine for something that takes less than *seconds* on a free one."""
+    """Return the time limit on this machine for something that takes less than *seconds* on an idle one."""
     return seconds * slowness()
 
 
 def promised(seconds: float) -> float:
-    """Return how long this machine has for something that is promised within *seconds*.
+    """Return the time limit on this machine for something that is promised within *seconds*.
 
-    That is more only on a machine that is slow now, which is measured, since other tests may have begun meanwhile.
+    The limit is longer only on a machine that is slow now. The speed is measured at each call, because other tests may
+    have started.
     """
     return seconds * _slowness() / _LEAST
 
 
 def within(read: Callable[[], T], seconds: float) -> T:
-    """Return the first true result of *read*, for promises that hold on every machine: the limit is not scaled."""
+    """Wait for a true result of *read* and return it, for promises on every machine: the limit is not scaled."""
     deadline = time.monotonic() + seconds
     while not (result := read()):
         assert time.monotonic() < deadline, f"not within {seconds:g} s"
@@ -53,5 +54,5 @@ def within(read: Callable[[], T], seconds: float) -> T:
 
 
 def until(read: Callable[[], T], seconds: float) -> T:
-    """Return the first true result of *read*; the limit grows on a slow machine."""
+    """Wait for a true result of *read* and return it; the limit grows on a slow machine."""
     return within(read, patience(seconds))

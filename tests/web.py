@@ -1,4 +1,4 @@
-"""Build the parts that the web process needs, for tests that serve it themselves."""
+"""Build the parts of the web process, for tests that serve it themselves."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def web_context(
     readiness: Readiness | None = None,
     per_minute: int = 6000,
 ) -> WebContext:
-    """Return the context of a web process at these servers."""
+    """Return the context of a web process with these servers."""
     settings = Settings(executors=executors, redis_url=SecretStr(redis_url))
     loaded = load_executors(executors, settings=settings)
     return WebContext(
@@ -57,7 +57,7 @@ def web_context(
 
 @contextmanager
 def serving(context: WebContext) -> Iterator[httpx.Client]:
-    """Serve the application for real, on a port of its own; the client carries no token."""
+    """Serve the application over HTTP on a free port, and yield a client without a token."""
     server = uvicorn.Server(uvicorn.Config(make_app(context), port=0, timeout_graceful_shutdown=2, **server_settings()))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

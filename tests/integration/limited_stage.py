@@ -1,4 +1,4 @@
-"""Executors with limits, their positions and their market hours, for tests that trade."""
+"""Executors with limits, positions and market hours, for tests that trade."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def changed_toml(executor_id: str = "argo", *, factory: dict[str, Any] | None = 
 
 
 def filled(core: Core, symbol: str = "AAPL", action: str = "BUY", *, executor: str = "argo", **changes: Any) -> UUID:
-    """Trade, and wait until the record knows that it is filled."""
+    """Send a signal, and wait until its fill is recorded."""
     execution_id = core.send(symbol, action, executor=executor, **changes)
     core.run(execution_id, executor)
     follow_to(core, execution_id, "filled", executor=executor)
@@ -34,5 +34,5 @@ def follow_to(core: Core, execution_id: UUID, state: str, *, executor: str = "ar
 
 
 def clock(core: Core, now: str) -> None:
-    """Let the exchange's calendar hold, and its clock run on from *now*."""
+    """Set the exchange's clock to *now*, from which it runs on, with market hours by its calendar."""
     core.exchange.admin("clock", {"mode": "fixed", "now": now})

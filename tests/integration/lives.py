@@ -17,7 +17,7 @@ ENDS = {"filled", "canceled", "expired", "rejected", "skipped", "discarded"}
 
 
 class Lives:
-    """Leads executions through their states by plain SQL, past the code under test."""
+    """Moves executions through their states with plain SQL, without the code under test."""
 
     def __init__(self, intake: Intake, rows: Rows) -> None:
         self._intake = intake
@@ -41,7 +41,7 @@ class Lives:
         )
 
     def ordered(self, execution_id: UUID, *, order_id: str | None, after_ms: float = 10, filled: int = 0) -> None:
-        """Write the order of the execution, accepted *after_ms* after its recording when it has an id."""
+        """Write the order of the execution; with an order id, it was accepted *after_ms* after the recording."""
         self._rows(
             """
             INSERT INTO broker_order (execution_id, generation, executor_id, account_number, client_order_id, role,
@@ -57,7 +57,7 @@ class Lives:
         )
 
     def attempted(self, execution_id: UUID, request_id: str | None = None) -> None:
-        """Write a refused try at sending the order."""
+        """Write a refused attempt to send the order."""
         self._rows(
             "INSERT INTO attempt (execution_id, fence, generation, outcome, message, took_ms, sent_at, request_id) "
             "VALUES (%s, 1, 1, 'rejected', 'insufficient', 12.5, now(), %s)",
@@ -65,7 +65,7 @@ class Lives:
         )
 
     def lived(self, state: str, code: str | None = None, **order: Any) -> UUID:
-        """Record, take, order when *order* says how, and move to *state*."""
+        """Record a signal, claim its execution, write an order if *order* is given, and move it to *state*."""
         execution_id = self.born()
         self.taken(execution_id)
         if order:

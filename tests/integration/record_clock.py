@@ -8,7 +8,7 @@ from tests.integration.lives import Rows
 
 
 def shift_clock(rows: Rows, ahead: timedelta) -> None:
-    """Let the database's clock be *ahead* of this machine's, for new connections."""
+    """Set the clock of new connections to the database *ahead* of this machine's."""
     (row,) = rows("SELECT current_database() AS name")
     rows("CREATE SCHEMA shifted")
     rows(

@@ -1,4 +1,4 @@
-"""Shared by the tests of the equity monitor: an account that holds 100 shares, whose price falls."""
+"""Helpers for tests of the equity monitor: an account that holds 100 shares with a falling price."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Settings = Callable[..., Core]
 
 
 def limited(executor_id: str = "argo", *, daily: Any = 5, drawdown: Any = '"off"', **more: str) -> str:
-    """Return an executor's table with loss limits, and other keys of `.limits` as text."""
+    """Return an executor's table with loss limits and further lines of `.limits`."""
     table = executor_toml(executor_id, quantity=100)
     table = table.replace('daily_loss_percent = "off"', f"daily_loss_percent = {daily}")
     table = table.replace('drawdown_percent = "off"', f"drawdown_percent = {drawdown}")
@@ -34,7 +34,7 @@ def look(core: Core, watching: EquityMonitor | None = None) -> EquityMonitor:
 
 
 def hold(core: Core, *, price: int = 100) -> None:
-    """Hold 100 shares bought at *price*, of an account that is worth 100,000 then."""
+    """Give an account with an equity of 100,000 a position of 100 shares, bought at *price*."""
     core.prices(AAPL=price)
     core.run(core.send("AAPL", quantity=100, entry_price=price))
     core.filled_at_exchange()
@@ -55,5 +55,5 @@ def turns(core: Core) -> list[tuple[str, str]]:
 
 
 def lose(core: Core, amount: int) -> None:
-    """Let the price of 100 shares bought at 100 fall by *amount* in total."""
+    """Let the price of 100 shares bought at 100 fall, so that the loss is *amount* in total."""
     core.prices(AAPL=Decimal(100) - Decimal(amount) / 100)

@@ -1,7 +1,7 @@
-"""Break one guard of the product at a time in a copy, and show which tests notice it: `make defects`.
+"""Break one guard of the product at a time in a copy, and show whether its tests fail: `make defects`.
 
-`defects.toml` lists the guards. A defect that no test notices means that a test is missing. The copy is made of the
-files that git knows, so the working tree stays as it is. Exits with 1 when a defect was not noticed.
+`defects.toml` lists the guards. When no test fails, a test is missing. The copy has the files that git tracks, so the
+working tree stays unchanged. Exits with 1 when no test fails for a defect.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ _LONGEST_RUN_S = 600
 
 @dataclass(frozen=True, kw_only=True)
 class Defect:
-    """One guard that is broken on purpose, and the tests that must notice it."""
+    """A guard that is broken on purpose, and the tests that must fail then."""
 
     guarantee: str
-    #: The fault of the product while the guard is broken.
+    #: The fault that the product has while the guard is broken.
     fault: str
     file: str
     old: str
@@ -37,7 +37,7 @@ class Defect:
     tests: Sequence[str]
 
     def problems(self) -> Iterator[str]:
-        """Yield why this defect cannot be tried: its text or one of its tests is not there any more."""
+        """Yield each reason why this defect cannot be tried: its text or one of its tests no longer exists."""
         found = (ROOT / self.file).read_text("utf-8").count(self.old) if (ROOT / self.file).is_file() else 0
         if found != 1:
             yield f"{self.fault}: {self.file} has the text to break {found} times, and must have it once"
@@ -54,7 +54,7 @@ def defects() -> tuple[Defect, ...]:
 
 
 def run(chosen: Sequence[Defect]) -> int:
-    """Try each defect, print a line for it, and return how many were not noticed."""
+    """Try each defect, print a line for it, and return for how many no test failed."""
     problems = [problem for defect in chosen for problem in defect.problems()]
     if problems:
         print("\n".join(problems), file=sys.stderr)
@@ -83,11 +83,11 @@ def _copy_to(copy: Path) -> None:
 
 
 def _is_noticed(defect: Defect, copy: Path) -> bool:
-    """Break the guard in *copy*, run its tests, and mend it again; return whether a test failed."""
+    """Break the guard in *copy*, run its tests, and restore it; return whether a test failed."""
     path = copy / defect.file
     whole = path.read_text("utf-8")
     path.write_text(whole.replace(defect.old, defect.new), "utf-8")
-    # The copy must be imported, and not the installed project.
+    # The tests must import the copy, not the installed project.
     environment = os.environ | {"PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, "-m", "pytest", "-n", "0", "-q", "-x", "-p", "no:cacheprovider", *defect.tests]
     try:
@@ -95,7 +95,7 @@ def _is_noticed(defect: Defect, copy: Path) -> bool:
             command, cwd=copy, env=environment, capture_output=True, text=True, timeout=_LONGEST_RUN_S, check=False
         )
     except subprocess.TimeoutExpired:
-        return True  # A test waits for what the broken guard prevents.
+        return True  # A test waits in vain, so it has failed.
     finally:
         path.write_text(whole, "utf-8")
     if ended.returncode not in (0, _TESTS_FAILED):
@@ -104,7 +104,7 @@ def _is_noticed(defect: Defect, copy: Path) -> bool:
 
 
 def main() -> int:
-    """Run the defects whose guarantee or fault contains the given word; all without one."""
+    """Run the defects whose guarantee or fault contains the given word, or all defects without a word."""
     parser = argparse.ArgumentParser(prog="make defects", description=__doc__)
     parser.add_argument("word", nargs="?", default="", help="a guarantee, as G12, or a word of the fault")
     word = parser.parse_args().word

@@ -1,4 +1,4 @@
-"""Find the events that the code logs, with their levels, in its syntax trees."""
+"""Find the log events of the code and their levels in its syntax trees."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from collections.abc import Iterator
 
 from tests.tools.sources import Function, Source, sources
 
-#: The methods of a logger, and the level at which each logs; the mildest level first.
+#: The methods of a logger and their levels, the lowest level first.
 LEVELS = {"debug": "debug", "info": "info", "warning": "warning", "error": "error", "exception": "error"}
 
 
 def logged_events() -> dict[str, list[str]]:
-    """Return every event that the product logs, with its levels, the mildest first.
+    """Return every event that the product logs, with its levels, the lowest first.
 
-    Raises:
-        LookupError: a call logs an event whose name cannot be read from the code.
+    Raises: LookupError: A call logs an event whose name cannot be read from the code.
     """
     levels: dict[str, set[str]] = defaultdict(set)
     for source in sources():

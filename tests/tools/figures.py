@@ -1,4 +1,4 @@
-"""Print figures about the size of the product's code: `make figures`. `--check` exits with 1 beyond a limit."""
+"""Print figures about the size of the product's code: `make figures`. `--check` exits with 1 if one is too large."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COMMENTS_PER_100 = (3.0, 6.0)
 
 @dataclass(frozen=True, kw_only=True)
 class Size:
-    """How many lines something has, and where it is."""
+    """The number of lines of a file or function, and its place."""
 
     lines: int
     where: str
@@ -39,7 +39,7 @@ class Figures:
 
     @cached_property
     def files(self) -> list[Size]:
-        """The lines of each file; an empty file is a mark of a package and does not count."""
+        """The lines of each file, without empty files, which only mark packages."""
         return [Size(lines=len(file.text.splitlines()), where=file.name) for file in self._files if file.text.strip()]
 
     @cached_property
@@ -73,7 +73,7 @@ class Figures:
 
     @cached_property
     def repeated_classes(self) -> dict[str, list[str]]:
-        """The public class names that are defined more than once, with their places."""
+        """The public class names with more than one definition, and their places."""
         places: dict[str, list[str]] = defaultdict(list)
         for file in self._files:
             for node in ast.walk(file.tree):
@@ -145,7 +145,7 @@ def fully_typed(function: Function) -> bool:
 
 
 def comment_lines(file: Source) -> int:
-    """Return how many lines of a file have a comment; one for a tool (noqa, type, fmt) is none."""
+    """Return the number of lines with a comment; comments for tools (noqa, type, fmt) do not count."""
     tokens = tokenize.generate_tokens(io.StringIO(file.text).readline)
     comments = [token.string.lstrip("#: ") for token in tokens if token.type == tokenize.COMMENT]
     return sum(not text.startswith(("noqa", "type: ", "fmt: ", "pragma: ")) for text in comments)
@@ -175,7 +175,7 @@ def _reads_row(node: ast.AST) -> bool:
 
 
 def main(arguments: list[str]) -> int:
-    """Print the figures; with --check, print what is beyond a limit too and return 1 then."""
+    """Print the figures; with --check, also print those beyond a limit, and return 1 if there are any."""
     found = figures()
     beyond = found.beyond_limits() if "--check" in arguments else []
     sys.stdout.write("\n".join([found.report(), *beyond, ""]))

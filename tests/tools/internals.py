@@ -1,6 +1,6 @@
 """Write the pages about events, times and tables from the code: `make internals`.
 
-The meanings are in internals.toml, everything else is read from the code.
+The meanings come from internals.toml, and everything else from the code.
 """
 
 from __future__ import annotations
@@ -58,8 +58,7 @@ def meanings() -> dict[str, dict[str, str]]:
 def pages() -> dict[str, str]:
     """Return the text of each generated page by its file name.
 
-    Raises:
-        LookupError: the code and internals.toml do not have the same entries.
+    Raises: LookupError: The code and internals.toml do not have the same entries.
     """
     if faults := list(_faults()):
         raise LookupError("\n".join(faults))
@@ -78,8 +77,7 @@ def pages() -> dict[str, str]:
 def seconds(name: str) -> float:
     """Return the seconds of a constant by its dotted name.
 
-    Raises:
-        LookupError: there is no such constant.
+    Raises: LookupError: There is no such constant.
     """
     module, _, constant = name.rpartition(".")
     try:
@@ -90,7 +88,7 @@ def seconds(name: str) -> float:
 
 
 def created_tables() -> set[str]:
-    """Return the tables that the migrations create and do not drop, and the one that the code creates for them."""
+    """Return the tables that the migrations create and do not drop, and the migrations' own table."""
     texts = [path.read_text("utf-8") for path in (ROOT / "pipeline/sql/migrations").glob("*.sql")]
     texts += [source.text for source in sources() if source.module.startswith("pipeline.store")]
     dropped = {name for text in texts for name in _DROPPED.findall(text)}

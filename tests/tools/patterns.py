@@ -13,7 +13,7 @@ from typing import Any
 from tests.tools.sources import Source, sources
 
 _FUNCTIONS = ("compile", "sub", "split", "findall", "finditer", "search", "match", "fullmatch")
-#: The methods that begin anew at every character.
+#: The methods that try a match at every character.
 _SEARCHES = ("sub", "split", "findall", "finditer", "search")
 _FOREIGN: tuple[str | bytes, ...] = ("\x00", "a", "Z", "0", " ", "_", ".", "-")
 _MOST_PIECES = 14
@@ -23,7 +23,7 @@ _MOST_LETTERS = 7
 
 @dataclass(frozen=True, kw_only=True)
 class UsedPattern:
-    """A pattern, and the method by which the product uses it."""
+    """A pattern, and the method with which the product uses it."""
 
     where: str
     pattern: re.Pattern[Any]
@@ -40,10 +40,9 @@ class UsedPattern:
 
 
 def used_patterns() -> list[UsedPattern]:
-    """Return every pattern of the product with each method by which it is used.
+    """Return every pattern of the product with each method that uses it.
 
-    Raises:
-        NameError: a pattern is made inside a function from a local value; make it at the top of its module.
+    Raises: NameError: A function makes a pattern from a local value; make it at the top of its module.
     """
     return [used for source in sources() for used in _used_in(source)]
 
@@ -73,7 +72,7 @@ def _is_of_re(function: ast.expr) -> bool:
 
 
 def _methods(source: Source, call: ast.Call) -> set[str]:
-    """Return the methods that are called on the pattern's name; `search` if the module calls none by that name."""
+    """Return the methods that the module calls on the pattern's name, or `search` if there are none."""
     names = {
         target.id
         for node in ast.walk(source.tree)
@@ -94,9 +93,9 @@ def _methods(source: Source, call: ast.Call) -> set[str]:
 
 
 def slow_texts(used: UsedPattern) -> Iterator[tuple[Any, Any, Any]]:
-    """Yield beginnings, pieces to repeat and ends, of which a slow pattern has at least one that it is slow on.
+    """Yield triples of beginning, piece to repeat, and end. A slow pattern is slow on at least one of them.
 
-    A piece is a text that a part of the pattern matches, a letter that it mentions, two of these, or three letters.
+    A piece is a text that a part of the pattern matches, a letter of the pattern, two of these, or three letters.
     """
     tree = re._parser.parse(used.pattern.pattern, used.pattern.flags & ~re.UNICODE)  # type: ignore[attr-defined]
     found = dict.fromkeys(piece[:_LONGEST_PIECE] for piece in _pieces(tree) if piece)
@@ -147,7 +146,7 @@ def _example(tree: Any, *, last: bool = False) -> str:
 
 
 def _one(operation: Any, argument: Any, *, last: bool) -> str:
-    """Return a text that this part matches: of its choices the first, or the last."""
+    """Return a text that this part matches, with the first or the last choice of each alternative."""
     if inner := _inner(operation, argument):
         times = max(1, min(argument[0], 8)) if "REPEAT" in str(operation) else 1
         return _example(inner[-1 if last else 0], last=last) * times

@@ -1,6 +1,6 @@
-"""Print the layers of the import contract and the arrows between folders: `make rooms`.
+"""Print the layers of the import contract and the imports between folders: `make rooms`.
 
-Exits with 1 when an arrow points upward or when folders import each other in a circle.
+Exits with 1 when a folder imports from a higher layer, or when folders import each other in a circle.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ class Import:
 
 @dataclass(kw_only=True)
 class Map:
-    """The layers, top first, and the arrows: an arrow is a pair of folders and the imports that make it."""
+    """The layers, top first, and the arrows: an arrow is a pair of folders with the imports from one to the other."""
 
     layers: list[list[str]]
     arrows: dict[tuple[str, str], list[Import]] = field(default_factory=lambda: defaultdict(list))
 
     @property
     def folders(self) -> list[str]:
-        """All folders that hold code that imports or is imported."""
+        """All folders with modules that import or are imported."""
         return sorted({folder for arrow in self.arrows for folder in arrow})
 
     def layer(self, folder: str) -> int:
-        """Return the number of the layer that *folder* is part of, 0 for the top; the longest name decides."""
+        """Return the number of the layer of *folder*, 0 for the top; the longest matching name decides."""
         found = [
             (len(name), number) for number, layer in enumerate(self.layers) for name in layer if _within(folder, name)
         ]
@@ -49,7 +49,7 @@ class Map:
         return max(found)[1]
 
     def upward(self) -> list[str]:
-        """Return the imports that point to a higher layer, or to the neighbour in a layer whose parts are apart."""
+        """Return the imports from a higher layer, or from an independent part of the same layer."""
         return [
             f"{old} -> {new}: {', '.join(map(str, imports))}"
             for (old, new), imports in sorted(self.arrows.items())
@@ -66,7 +66,7 @@ class Map:
         ]
 
     def _neighbours(self, old: str, new: str) -> bool:
-        """Return whether the two folders are in different parts of one layer."""
+        """Return whether the two folders are in independent parts of one layer."""
         parts = [name for name in self.layers[self.layer(old)] for folder in (old, new) if _within(folder, name)]
         return self.layer(old) == self.layer(new) and len(set(parts)) > 1
 
@@ -115,7 +115,7 @@ def _imported(source: Source, files: dict[str, Source]) -> Iterator[str]:
 
 
 def report(drawn: Map) -> str:
-    """Return the layers, the arrows and what is wrong with them as text."""
+    """Return the layers, the arrows and their faults as text."""
     lines = ["Layers: an upper one may import a lower one. Parts between | do not import each other.", ""]
     lines += [f"  {number}  {' | '.join(layer)}" for number, layer in enumerate(drawn.layers, 1)]
     lines += ["", f"Arrows between folders: {len(drawn.folders)} folders, {len(drawn.arrows)} arrows", ""]
@@ -130,7 +130,7 @@ def report(drawn: Map) -> str:
 
 
 def main() -> int:
-    """Print the map; return 1 when something is wrong with it."""
+    """Print the map, and return 1 when it has a fault."""
     drawn = read_map()
     sys.stdout.write(f"{report(drawn)}\n")
     return 1 if drawn.upward() or drawn.circles() else 0

@@ -162,7 +162,7 @@ def test_who_reads_fast_pays_for_several_at_once_and_who_does_not_wastes_nothing
     for _ in range(10):
         fast.pay(Purpose.POLL)
 
-    # Two single requests, then three blocks of three.
+    # The fast one first pays for two single requests, and then three times for a block.
     assert spent(rows) == 2 + 2 + 3 * BLOCK
 
 

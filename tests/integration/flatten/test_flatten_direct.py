@@ -25,7 +25,7 @@ AWAY = SecretStr("postgresql://nobody@127.0.0.1:1/nothing")
 
 @pytest.fixture
 def core(make_core: Callable[..., Core]) -> Core:
-    """An account with shares, coins, one working entry, and one order that a person placed."""
+    """An account with shares, coins, one open entry, and one order that a person placed."""
     core = make_core(executor_toml(quantity=3))
     for symbol in ("AAPL", "BTC/USD"):
         core.prices(**{symbol: 100})
@@ -140,7 +140,7 @@ def test_a_file_that_is_still_written_is_left_alone(core: Core) -> None:
     begun, checked = threading.Event(), threading.Event()
 
     def say(line: str) -> None:
-        # The file is there before it is locked. It is locked once this line names it, and it stays so meanwhile.
+        # The journal exists before it is locked. This line is printed after it is locked, and here it stays locked.
         if line.startswith("journal:"):
             begun.set()
             checked.wait()
@@ -303,7 +303,7 @@ def by_hand(core: Core, client_order_id: str, symbol: str, **terms: str | None) 
 
 def test_an_order_that_cannot_be_read_is_canceled_by_its_id(core: Core) -> None:
     order_id = by_hand(core, "Kauf für Ann", "F")
-    # Without the request that cancels everything.
+    # The request that cancels everything fails, so each order is canceled by its id.
     core.faults({"on": "cancel", "kind": "5xx_before", "status": 500, "count": 1})
 
     ended = directly(core)

@@ -1,4 +1,4 @@
-"""The producer between its sources and a real PostgreSQL that goes away and comes back."""
+"""The producer with its sources and a real PostgreSQL that goes away and comes back."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def signal(number: int, **changes: Any) -> dict[str, Any]:
 
 
 class Script:
-    """A source that gives one batch a poll, raises what is an exception, and then has nothing new."""
+    """A source that returns one batch per poll or raises it if it is an exception, and has nothing new at the end."""
 
     cadence_s = 0.0
     pause_s = 0.01
@@ -49,7 +49,7 @@ class Script:
 
 
 class Ledger:
-    """Where the producer delivers: a table in PostgreSQL, which may be away."""
+    """Stores the producer's signals in a table of PostgreSQL, which may be away."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -139,7 +139,7 @@ def test_while_postgresql_is_away_signals_wait_in_order_and_none_is_lost(servers
 
 
 class Outage:
-    """A delivery that is away for as long as it is told, and keeps what it got."""
+    """A delivery that fails while `away` is set, and stores the signals that it accepts."""
 
     def __init__(self) -> None:
         self.away = False

@@ -1,4 +1,4 @@
-"""Orders for tests of polls: they rest at the exchange, are lost on the way, or arrive late."""
+"""Orders for tests of polls: they stay open at the exchange, are lost on the way, or arrive late."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from workers.brokers.protocol import Accepted
 
 
 def working(core: Core, **changes: object) -> UUID:
-    """Have an order that the exchange accepts and does not fill."""
+    """Send an order that the exchange accepts and does not fill."""
     core.faults({"on": "submit", "kind": "no_fill", "seconds": 600, "count": 1})
     execution_id = core.send(**changes)  # type: ignore[arg-type]
     assert core.run(execution_id)["state"] == "accepted"
@@ -19,7 +19,7 @@ def working(core: Core, **changes: object) -> UUID:
 
 
 def unsent(core: Core) -> UUID:
-    """Have an order whose answer did not come, and which the exchange does not have."""
+    """Send an order that gets no answer and does not reach the exchange."""
     core.faults({"on": "submit", "kind": "drop_before", "count": 1})
     execution_id = core.send()
     assert core.run(execution_id)["state"] == "unknown"
@@ -36,7 +36,7 @@ def give_up(core: Core, execution_id: UUID, state: str) -> None:
 
 
 def arrive(core: Core, execution_id: UUID, **changes: object) -> str:
-    """Let the exchange have the order after all; it does not fill."""
+    """Place the order at the exchange after all; it does not fill."""
     request = core.execution(execution_id)["request"] | changes
     core.faults({"on": "submit", "kind": "no_fill", "seconds": 600, "count": 1})
     outcome = core.runtimes["argo"].broker.submit(OrderRequest.from_json(json.loads(json.dumps(request))))

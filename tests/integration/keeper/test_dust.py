@@ -1,4 +1,4 @@
-"""The keeper ends executions of quantities that the broker takes in no order."""
+"""The keeper ends exits of quantities that are too small for any order at the broker."""
 
 from __future__ import annotations
 

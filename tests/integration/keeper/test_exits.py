@@ -31,7 +31,7 @@ def followed(core: Core, execution: Any, state: str) -> None:
 
 
 def canceled_exit(core: Core, monkeypatch: Any, **changes: Any) -> Any:
-    """Buy, and let the keeper cancel the exit because it rests; return the execution of the exit."""
+    """Buy and sell, let the keeper cancel the exit because it stays open, and return the exit's execution."""
     monkeypatch.setattr("workers.keeper.exit_follow_up.RESTS_AT_MOST", "0 seconds")
     held(core, **changes)
     core.prices(AAPL=90)
@@ -43,7 +43,7 @@ def canceled_exit(core: Core, monkeypatch: Any, **changes: Any) -> Any:
 
 
 def closed_by_a_third_try(core: Core, execution: Any) -> Any:
-    """Let the broker refuse an exit and its next try; follow the third one to its fill, and return it."""
+    """Let the broker refuse an exit and the second one, follow the third one to its fill, and return it."""
     core.faults({"on": "submit", "kind": "reject", "count": 2})
     for _ in range(2):
         assert core.run(execution)["state"] == "rejected"
@@ -64,7 +64,7 @@ def own(core: Core, cause: str) -> list[dict[str, Any]]:
 
 
 def test_an_exit_that_was_held_beyond_the_ten_minutes_is_followed_by_another_one(core: Core) -> None:
-    """Its answer was lost just before the close, and the market was closed for the night."""
+    """The answer to the exit was lost just before the close, and the exit was held for the night."""
     held(core)
     core.faults({"on": "submit", "kind": "drop_before", "count": 1})
     sold = core.send("AAPL", "SELL")
@@ -211,7 +211,7 @@ def test_a_flip_follows_a_fill_that_is_reported_after_the_cancel(make_core: Any,
 
 def test_a_fill_between_two_keepers_does_not_stop_the_follow_up_of_exits(core: Core, monkeypatch: Any) -> None:
     sold = canceled_exit(core, monkeypatch, quantity=2)
-    # The first keeper dies after it recorded the next try; then half of the order turns out to be filled.
+    # The first keeper dies after it recorded the next exit; then half of the first order proves to be filled.
     exits(core).run_once()
     core.rows("UPDATE broker_order SET follow_up = true, filled_quantity = 1 WHERE execution_id = %s", [sold])
 

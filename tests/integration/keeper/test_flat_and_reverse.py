@@ -15,14 +15,14 @@ REVERSING = 'flip = "reverse"\nallow_short = true'
 
 
 def opened(core: Core, action: str, quantity: int, **changes: Any) -> None:
-    """Open a position of *quantity* and follow it."""
+    """Open a position of *quantity*, and wait for the fill."""
     row = core.send("AAPL", action, quantity=quantity, **changes)
     core.run(row)
     followed(core, row, "filled")
 
 
 def reversed_(core: Core, **changes: Any) -> list[dict[str, Any]]:
-    """Reverse, follow it up, and return the executions of the other side."""
+    """Send a REVERSE, let the keeper follow it up, and return the executions of the other side."""
     turned = core.send("AAPL", "REVERSE", **changes)
     core.run(turned)
     followed(core, turned, "filled")
@@ -98,7 +98,7 @@ def test_the_other_side_has_the_size_of_the_signal_in_money(make_core: Any) -> N
 
     reversed_(core, notional=500)
 
-    # The limit of the sale is 99.50.
+    # The sale has the limit 99.50, so 500 dollars are 5 shares.
     assert sides(core) == [("buy", 3), ("sell", 3), ("sell", 5)]
 
 

@@ -26,7 +26,7 @@ def firm(make_core: Callable[..., Core]) -> Core:
 
 
 def look(core: Core) -> None:
-    """Run the account controls once, with a new reading of the clock."""
+    """Run the keeper's account controls once, after a new reading of the clock."""
     core.rows("DELETE FROM account_snapshot")
     account_controls_of(core.record, core.intake, core.runtimes["argo"], who="test keeper").run_once()
 

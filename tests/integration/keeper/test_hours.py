@@ -1,4 +1,4 @@
-"""The market's hours at a broker whose clock is turned: what is held or skipped, with its reason, and its release."""
+"""Executions are held or skipped with a reason while the market is closed, and released when it opens."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from tests.factories import signal as a_signal
 from workers.keeper.market_open import MarketOpen
 from workers.rules.closed_market import OPENING_GRACE
 
-#: A Tuesday of winter in New York, a minute after the close; its next open; and a minute before that close.
+#: A winter Tuesday in New York, one minute after the close; the next open; one minute before that close.
 NIGHT, MORNING, LAST_MINUTE = "2026-01-06T21:01:00Z", "2026-01-07T14:30:00Z", "2026-01-06T20:59:00Z"
 
 
 def toml(closed: str = "hold", *, hold_s: int = 400_000, drift: Any = 1, **changes: Any) -> str:
-    """Return an executor that keeps hours, and whose entries live 60 s of open market."""
+    """Return an executor that trades in market hours, and whose entries live for 60 s of open market."""
     table = executor_toml(**{"entry_age_s": 60, **changes})
     table = table.replace('closed = "extended"', f'closed = "{closed}"\nhold_s = {hold_s}')
     return table.replace('price_drift_percent = "off"', f"price_drift_percent = {drift}")
 
 
 def turn(core: Core, to: str) -> None:
-    """Set the exchange's clock; it runs on from there."""
+    """Set the exchange's clock to a time, from which it runs on."""
     core.exchange.admin("clock", {"mode": "fixed", "now": to})
 
 
 def reread(core: Core) -> None:
-    """Let the shared reading of the account be too old, as it is five seconds later."""
+    """Make the shared reading of the account five seconds older, so that it is too old."""
     core.rows(
         "UPDATE account_snapshot SET taken_at = taken_at - interval '6 seconds', clock = clock || "
         "jsonb_build_object('read_at', (clock ->> 'read_at')::timestamptz - interval '6 seconds')"
@@ -50,7 +50,7 @@ def reason(core: Core, execution_id: UUID) -> tuple[str, str | None]:
 
 
 def held_for(core: Core, execution_id: UUID) -> timedelta:
-    """Return how long an execution is held from its last move."""
+    """Return the time between the last state change of an execution and its next check."""
     (row,) = core.rows(
         "SELECT due_at - (SELECT max(at) FROM history WHERE execution_id = %(id)s) AS wait "
         "FROM execution WHERE execution_id = %(id)s",
@@ -61,7 +61,7 @@ def held_for(core: Core, execution_id: UUID) -> timedelta:
 
 
 def buy(core: Core, *symbols: str, **changes: Any) -> None:
-    """Have a filled position in each symbol."""
+    """Buy each symbol, and wait for the fills."""
     for symbol in symbols:
         core.run(core.send(symbol, **changes))
     core.filled_at_exchange(len(symbols))
@@ -69,14 +69,14 @@ def buy(core: Core, *symbols: str, **changes: Any) -> None:
 
 
 def open_market(core: Core, to: str) -> int:
-    """Turn the clock, and let the keeper notice; return how many executions it let go."""
+    """Set the clock and run the keeper; return the number of executions that it released."""
     turn(core, to)
     return MarketOpen(core.record, core.runtimes["argo"]).run_once()
 
 
 @pytest.fixture
 def core(make_core: Callable[..., Core]) -> Core:
-    """An executor that holds what comes while the market is closed; AAPL and MSFT trade at 100."""
+    """An executor that holds signals while the market is closed; AAPL and MSFT trade at 100."""
     made = make_core(toml())
     made.prices(AAPL=100, MSFT=100)
     return made

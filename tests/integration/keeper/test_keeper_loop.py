@@ -1,4 +1,4 @@
-"""The keeper process: one leads, another takes over when it dies or freezes, and one that wakes up does no harm."""
+"""One keeper process leads. Another one takes over when it dies or freezes, and it does no harm when it wakes up."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_one_of_two_leads_and_a_frozen_leader_is_replaced_and_wakes_harmlessly(
     until(lambda: leads(processes, second), within_s=10)
     print(f"\nreplaced after {time.monotonic() - frozen_at:.2f} s")
     assert leader(core) != was
-    # The new leader finds the lost execution. The old one does nothing when it wakes up.
+    # The new leader finds the lost execution. The old leader does nothing when it wakes up.
     core.faults({"on": "submit", "kind": "drop_after", "count": 1})
     execution_id = core.send()
     assert core.run(execution_id)["state"] == "unknown"
@@ -160,6 +160,6 @@ def test_a_broker_that_hangs_does_not_delay_the_look_ups_of_another(
 
     until(lambda: core.state(other) != "unknown")
 
-    # The other broker's 26 look-ups of five seconds did not delay it.
+    # The other broker has 26 look-ups of five seconds each, and they do not delay this one.
     assert time.monotonic() - began < 5
     assert core.rows("SELECT count(*) FROM execution WHERE state = 'unknown'") == [{"count": len(symbols)}]

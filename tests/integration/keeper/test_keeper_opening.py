@@ -14,7 +14,7 @@ NIGHT, MORNING = "2026-01-06T21:01:00Z", "2026-01-07T14:30:00Z"
 
 @pytest.fixture
 def core(make_core: Callable[..., Core]) -> Core:
-    """An executor that keeps hours, at night."""
+    """An executor that trades in market hours; the market is closed for the night."""
     core = make_core(executor_toml().replace('closed = "extended"', 'closed = "hold"'))
     core.exchange.admin("clock", {"mode": "fixed", "now": NIGHT})
     return core

@@ -1,4 +1,4 @@
-"""Polls: their cost, the orders that they find, and when they slow down."""
+"""Polls of orders: their number of requests, the orders that they find, and the growth of their interval."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from workers.keeper.order_polling import OrderPolling
 
 
 def requests(core: Core) -> int:
-    """Return how many requests argo's account made of the exchange."""
+    """Return how many requests argo's account sent to the exchange."""
     return int(core.exchange.requests("argo")["requests"])
 
 
 def grow_old(core: Core, seconds: int = 120) -> None:
-    """Make all orders older than the young ones that every poll lists."""
+    """Make all orders older; by default, older than the young orders that every poll lists."""
     core.rows("UPDATE broker_order SET intended_at = intended_at - make_interval(secs => %s)", [seconds])
 
 
 def calm(core: Core) -> OrderPolling:
-    """Return a follower whose snapshot is fresh, so that only its polls cost requests."""
+    """Return an order poll whose snapshot is fresh, so that it sends no requests but those of polls."""
     core.runtimes["argo"].snapshots.fresh()
     core.rows("UPDATE account_snapshot SET taken_at = clock_timestamp() + interval '1 minute'")
     return core.follower()
@@ -65,7 +65,8 @@ def test_an_old_order_that_ended_is_found_by_the_same_poll(core: Core) -> None:
 
         assert [core.state(execution_id) for execution_id in ids] == ["canceled"] * ended
         assert (moved, core.state(rests)) == (ended, "accepted")
-        # The list of open orders, then each order singly. More than three are read from one page of closed orders.
+        # The poll reads the list of open orders, and up to three ended orders one by one. More than three are read from
+        # one page of closed orders.
         assert requests(core) - before <= 1 + min(ended, 3) + 2
         assert calm(core).run_once() == 0
         core.exchange.admin("reset", {})
@@ -188,5 +189,5 @@ def test_polls_keep_the_snapshot_fresh_only_where_no_equity_monitor_does(make_co
         core.follower().run_once()
         costs.append(requests(core) - before)
 
-    # The list of orders; the account, its positions and the clock.
+    # The first poll reads the orders, the account, its positions and the clock; the second one the orders only.
     assert costs == [1 + 3, 1]

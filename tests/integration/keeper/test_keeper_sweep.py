@@ -1,4 +1,4 @@
-"""The redispatcher: lost jobs, due holds and expired leases, each handled once, and no flooded queue."""
+"""The redispatcher handles each lost job, due hold and expired lease once, and does not flood the queue."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def due(core: Core, *ids: UUID) -> None:
 
 
 def popped(core: Core) -> None:
-    """Take all jobs out of the queue, as workers that die with them."""
+    """Delete all jobs from the queue, as workers do that take them and die."""
     core.queues.connection.delete(core.queues.queue("argo").key)
 
 
 def test_a_recorded_execution_that_was_never_enqueued_is_enqueued_after_its_grace(core: Core) -> None:
     execution_id = core.send()
 
-    assert core.sweep.run_once() == 0  # The process that recorded it has a second to enqueue it.
+    assert core.sweep.run_once() == 0  # The recording process has one second to enqueue it.
     due(core, execution_id)
     assert core.sweep.run_once() == 1
 
@@ -102,7 +102,7 @@ def test_a_held_execution_whose_job_a_worker_has_is_not_enqueued_again_at_once(c
     popped(core)
 
     assert [core.sweep.run_once() for _ in range(20)] == [0] * 20
-    # If that worker died with the job, the execution is enqueued again.
+    # Later it is enqueued again, because the worker may have died with the job.
     until(core.sweep.run_once)
     assert jobs(core) == [str(execution_id)]
 

@@ -1,4 +1,4 @@
-"""Unknown orders: every branch of the look-up, and the time limit that does not run while the broker is away."""
+"""Look-ups of unknown orders: each result, and the time limit, which does not run while the broker is away."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from workers.brokers.protocol import Accepted, OrderRequest
 
 
 def unknown(core: Core, kind: str = "drop_before", **changes: Any) -> UUID:
-    """Return an execution whose answer from the broker was lost."""
+    """Return an execution whose order got no answer."""
     core.faults({"on": "submit", "kind": kind, "count": 1})
     execution_id = core.send(**changes)
     assert core.run(execution_id)["state"] == "unknown"
@@ -55,7 +55,7 @@ def test_found_is_adopted(core: Core, kind: str) -> None:
 
 
 def test_an_order_is_adopted_whatever_the_difference_of_the_clocks(core: Core) -> None:
-    """PostgreSQL's clock is five minutes ahead of the broker's, and only the list shows the order."""
+    """PostgreSQL's clock is five minutes ahead of the broker's, and only the list of orders shows the order."""
     core.exchange.admin("clock", {"mode": "fixed", "now": (datetime.now(UTC) - timedelta(minutes=5)).isoformat()})
     core.runtimes["argo"].snapshots.read()
     core.faults(
@@ -73,7 +73,7 @@ def test_one_clean_absence_proves_nothing(core: Core) -> None:
     execution_id = unknown(core)
 
     assert look(core, execution_id) == "unknown"
-    assert look(core, execution_id) == "unknown"  # A second absence so soon after the send: reads lag.
+    assert look(core, execution_id) == "unknown"  # Too soon after the send; reads lag.
 
 
 def test_one_absence_proves_nothing_however_long_after_the_send(core: Core) -> None:
@@ -163,7 +163,7 @@ def test_another_order_under_our_id_is_a_dead_letter_and_never_adopted(core: Cor
     core.exchange.admin("accounts", {"key": "argo", "shorting_enabled": True})
     execution_id = unknown(core)
     request = core.execution(execution_id)["request"] | change
-    del request["position_intent"]  # The broker would refuse the other side.
+    del request["position_intent"]  # With it the broker refuses the other side.
     core.faults({"on": "submit", "kind": "no_fill", "seconds": 600})
     outcome = core.runtimes["argo"].broker.submit(OrderRequest.from_json(json.loads(json.dumps(request))))
     assert isinstance(outcome, Accepted)
@@ -210,7 +210,7 @@ def test_time_without_answers_of_the_broker_does_not_end_the_search_for_an_order
         assert look(core, execution_id) == "unknown"
     away = core.execution(execution_id)
     assert away["lookups"] == 8
-    assert away["unknown_answered"].total_seconds() == 0  # Eight gaps come to more than unknown_s, 3 s.
+    assert away["unknown_answered"].total_seconds() == 0  # The eight gaps exceed unknown_s (3 s).
 
     core.exchange.start()
 
@@ -227,7 +227,7 @@ def test_a_broker_that_never_makes_sense_is_given_up_after_unknown_s(core: Core)
     assert dead["reason_code"] == "unknown_too_long"
     assert dead["reason_facts"]["answered_for_s"] > 3
     assert time.monotonic() - began > 1
-    # The order exists: once the broker can be read again, the dead letter follows it.
+    # The order exists, so the dead letter takes its state when the broker can be read again.
     core.faults()
     core.follower().run_once()
     assert core.state(execution_id) in ("accepted", "filled")
@@ -244,7 +244,7 @@ def test_reads_that_lag_do_not_double_an_order(make_core: Callable[..., Core]) -
     execution_id = core.send()
     core.run(execution_id)
 
-    # The reads lag longer than two look-ups wait: the order is sent again, and the broker says that it has it.
+    # The reads lag longer than two look-ups take, so the order is sent again, and the broker refuses the duplicate.
     look_until(core, execution_id, "held")
     assert core.run(execution_id)["reason_code"] == "duplicate_id"
     until(lambda: core.unknowns.run_once() or core.state(execution_id) in ("accepted", "filled"))
@@ -264,7 +264,7 @@ def test_a_requeued_dead_letter_is_looked_up_before_anything_is_sent(core: Core)
 
 
 def requeued_later(core: Core, execution_id: UUID) -> None:
-    """Requeue the execution an hour after its first send, and have it look the order up."""
+    """Requeue the execution an hour after its first send, so that its order is looked up."""
     core.rows("UPDATE execution SET state = 'dead', reason_code = 'unknown_too_long', due_at = NULL, moved_by = 'test'")
     core.rows(
         "UPDATE broker_order SET first_sent_at = now() - interval '1 hour', last_sent_at = now() - interval '1 hour'"
@@ -274,7 +274,7 @@ def requeued_later(core: Core, execution_id: UUID) -> None:
 
 
 def absent_for(core: Core, seconds: int) -> None:
-    """Let so much time pass since the first look-up that found no order."""
+    """Move the first look-up that found no order into the past."""
     core.rows("UPDATE execution SET absent_since = absent_since - make_interval(secs => %s)", [seconds])
 
 
@@ -282,7 +282,7 @@ def test_a_requeue_long_after_the_first_send_is_a_new_order_once_the_old_one_is_
     execution_id = unknown(core)
     requeued_later(core, execution_id)
     assert look(core, execution_id) == "unknown"
-    assert look(core, execution_id) == "unknown"  # This needs a minute of clean answers, not two answers.
+    assert look(core, execution_id) == "unknown"  # A new id needs a minute of absence.
     absent_for(core, 60)
 
     assert look(core, execution_id) == "held"
@@ -292,7 +292,7 @@ def test_a_requeue_long_after_the_first_send_is_a_new_order_once_the_old_one_is_
 
 
 def test_an_absence_before_a_requeue_proves_nothing_after_it(core: Core) -> None:
-    """The request may have been on its way until the person requeued."""
+    """The request may have been on its way until the requeue, so earlier look-ups show nothing."""
     execution_id = unknown(core)
     look(core, execution_id)
     absent_for(core, 3600)

@@ -1,4 +1,4 @@
-"""The audit of open orders: late orders of any age are found, and unknown ones with an id of ours are a finding."""
+"""The audit of open orders finds late orders of any age, and orders with an id of ours that the record lacks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def grow_old(core: Core, age: str) -> None:
 
 
 def place(core: Core, client_order_id: str) -> str:
-    """Place an order that does not fill, as another installation does."""
+    """Place an order that does not fill, as another installation would."""
     core.faults({"on": "submit", "kind": "no_fill", "seconds": 600, "count": 1})
     request = OrderRequest(
         client_order_id=client_order_id,
@@ -47,7 +47,7 @@ def test_a_late_order_is_found_and_canceled_at_any_age(core: Core) -> None:
     grow_old(core, "30 days")
     arrive(core, execution_id)
     core.follower().run_once()
-    assert core.state(execution_id) == "dead"  # The frequent poll does not look for it any more.
+    assert core.state(execution_id) == "dead"  # The poll no longer looks for the order.
 
     audit(core).run_once()
 

@@ -1,4 +1,4 @@
-"""Orders that a person replaced at the broker: the order that goes on in their place is followed and canceled."""
+"""When a person replaces an order at the broker, the keeper follows and cancels its replacement."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from workers.execution.cancels import ask_to_cancel
 
 
 def replace(core: Core, order_id: str, *, price: float, quantity: int, client_order_id: str | None = None) -> str:
-    """Replace an order as a person does at the broker, and return the id of the one that goes on."""
+    """Replace an order at the broker, as a person would, and return the id of the replacement."""
     client = TradingClient("argo", "paper-exchange", url_override=core.exchange.url)
     until(lambda: status_of(core, order_id) != "pending_new")  # The broker replaces no order before it has begun.
     terms = ReplaceOrderRequest(limit_price=price, qty=quantity, client_order_id=client_order_id)
@@ -97,7 +97,7 @@ def test_a_larger_replacement_counts_with_its_quantity_before_it_is_filled(make_
     replace(core, core.execution(entry)["order_id"], price=60, quantity=95)
     until(lambda: core.follower().run_once() or core.execution(entry)["replacement_quantity"] == 95)
 
-    # A tenth of the equity is 99 shares at 100.50, the limit price.
+    # The size is a tenth of the equity, which is 99 shares at the limit price of 100.50.
     assert core.run(core.send("MSFT", quantity=20))["quantity"] == 4
 
 

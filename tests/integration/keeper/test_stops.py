@@ -52,7 +52,7 @@ def followed(core: Core, execution: Any, state: str) -> None:
 
 
 def resting(core: Core) -> Any:
-    """Leave an entry at the broker that does not fill."""
+    """Place an entry that does not fill at the broker."""
     core.prices(AAPL=110)
     entry = core.send("AAPL")
     assert core.run(entry)["state"] == "accepted"
@@ -90,7 +90,7 @@ def positions(core: Core) -> dict[str, Any]:
 
 
 def flat(core: Core, keeper: AccountControls) -> None:
-    """Run keeper and worker until everything is closed."""
+    """Run the keeper and the worker until everything is closed."""
 
     def step() -> bool:
         keeper.run_once()
@@ -251,7 +251,7 @@ def test_orders_placed_by_hand_do_not_block_the_shares(core: Core) -> None:
 
 
 def placed_raw(core: Core, client_order_id: str, **changes: Any) -> str:
-    """Place an order at the broker in another program's words; return its id."""
+    """Place an order at the broker with the fields that another program uses; return its id."""
     body = {"symbol": "AAPL", "qty": "1", "side": "buy", "type": "limit", "time_in_force": "day", "limit_price": "50"}
     answer = httpx.post(
         f"{core.exchange.url}/v2/orders",
@@ -316,7 +316,7 @@ def test_what_reduces_a_position_is_canceled_together_with_its_close(core: Core,
 
     assert [row["symbol"] for row in closing(core)] == ["AAPL"]
     until(lambda: open_orders(core) == [])
-    # It is known which close the order was canceled for.
+    # The record names the close for which the order was canceled.
     [row] = core.rows("SELECT order_id, execution_id, settled_at FROM canceled_order")
     assert row == {"order_id": order_id, "execution_id": closing(core)[0]["execution_id"], "settled_at": None}
     flat(core, keeper)
@@ -328,7 +328,7 @@ def test_an_equal_stop_is_placed_when_the_close_is_not_accepted_in_time(core: Co
     stop_by_hand(core)
     turn(core, SwitchKind.HALTED, flatten=True)
     keeper = stops(core)
-    # No worker sends the close.
+    # No worker runs, so the close is not sent.
     keeper.run_once()
     until(lambda: open_orders(core) == [])
     assert restore(core) == 0
@@ -338,7 +338,7 @@ def test_an_equal_stop_is_placed_when_the_close_is_not_accepted_in_time(core: Co
     assert restore(core) == 0
 
     assert open_stops(core) == [("sell", "1", "50", "gtc")]
-    # The close is still wanted, and cancels that stop too.
+    # The close is not done, so it cancels that stop too.
     flat(core, keeper)
     assert (positions(core), open_orders(core)) == ({}, [])
 

@@ -1,4 +1,4 @@
-"""The equity monitor, at an account of the paper exchange whose prices are fixed."""
+"""The equity monitor with an account of the paper exchange and fixed prices."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_a_person_who_lifts_a_halt_is_not_overruled_by_the_same_breach(argo: Cor
     look(argo, watching)
     assert switches(argo) == [("reducing", "daily_loss")]
 
-    # After the loss is below the limit again, the next breach is a new one.
+    # A breach after the loss was below the limit again is a new one.
     lose(argo, 4900)
     look(argo, watching)
     lose(argo, 5100)
@@ -130,7 +130,7 @@ def test_a_drawdown_is_counted_from_the_highest_equity(make_core: Settings) -> N
 
 
 def unreadable(core: Core, watching: EquityMonitor, seconds: int) -> None:
-    """Make the account unreadable, for so many seconds already."""
+    """Make the account unreadable, as if it had been so for that many seconds."""
     core.faults({"on": "account", "kind": "5xx_before"})
     core.rows("UPDATE account_snapshot SET taken_at = taken_at - interval '6 seconds'")
     watching.run_once()
@@ -189,7 +189,7 @@ def test_equity_is_read_often_while_something_is_held_and_rarely_else(
 
 @pytest.mark.parametrize(("age_s", "reads"), [(16, 0), (19, 1)])
 def test_readings_take_at_most_half_of_a_small_request_limit(make_core: Settings, age_s: int, reads: int) -> None:
-    # A reading costs three requests, and ten of the twenty a minute are for readings: one every 18 s.
+    # A reading costs three requests, and readings may use ten of the twenty a minute, so there is one every 18 s.
     core = make_core(limited().replace('requests_per_minute = "off"', "requests_per_minute = 20"))
     hold(core)
     watching = look(core)
@@ -224,7 +224,7 @@ def test_a_reduced_account_is_released_when_the_limit_is_switched_off(make_core:
 
 
 def closed_elsewhere(core: Core, symbol: str = "AAPL") -> None:
-    """Sell all of it at the broker, by no execution of ours."""
+    """Sell the whole position at the broker, without an execution of ours."""
     request = OrderRequest(
         client_order_id=f"by-hand-{symbol}",
         symbol=symbol,
@@ -247,7 +247,7 @@ def test_a_position_that_somebody_closed_at_the_broker_is_no_longer_held_here(ar
     look(argo)
     closed_elsewhere(argo)
 
-    # So soon after a fill, the reading may not include it yet.
+    # A reading so soon after a fill may not include it yet.
     look(argo)
     assert held(argo) == [("AAPL", 100, 1)]
 

@@ -37,7 +37,7 @@ def test_a_worker_that_reads_first_records_a_baseline(make_core: Settings) -> No
 
 
 def a_day_later(core: Core) -> None:
-    """Move the recorded day one day back, as if read just before its end."""
+    """Move the recorded day one day back, as if it was the last reading of yesterday."""
     core.rows("UPDATE account_day SET day = day - 1, started_at = started_at - interval '1 day'")
     core.rows("UPDATE account_watch SET day = day - 1, read_at = read_at - interval '1 day'")
     core.rows("UPDATE switch SET set_at = set_at - interval '1 day'")
@@ -134,7 +134,7 @@ def test_a_deposit_hides_no_loss(argo: Core) -> None:
 
     look(argo, watching)
 
-    # 5,600 of 5 percent of 110,000.
+    # The loss of 5,600 is more than 5 percent of 110,000.
     assert switches(argo) == [("halted", "daily_loss")]
 
 

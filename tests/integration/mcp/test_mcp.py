@@ -1,4 +1,4 @@
-"""The MCP server as an assistant meets it: the SDK's own client, a process, and a real record."""
+"""The MCP server as a process with a real record, called by the client of the MCP SDK."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ BY = f"ann through mcp of {getpass.getuser()}@{socket.gethostname()}"
 
 
 class Assistant:
-    """Starts `tradewire mcp` beside a core for each conversation."""
+    """Starts `tradewire mcp` with a core's servers for each conversation."""
 
     def __init__(self, core: Core) -> None:
         self.environment = {
@@ -39,11 +39,11 @@ class Assistant:
         }
 
     def asks(self, *calls: Call, flags: tuple[str, ...] = ()) -> list[Any]:
-        """Return the answer to each call: its structure, or the sentence of its error."""
+        """Return the answer to each call: its structured content, or the text of its error."""
         return self._talk(flags, lambda client: _ask(client, calls))
 
     def tools(self, *flags: str) -> dict[str, Any]:
-        """Return the tools that are offered, by name."""
+        """Return the tools that the server offers, by name."""
 
         async def listed(client: Client) -> dict[str, Any]:
             return {tool.name: tool for tool in (await client.list_tools()).tools}
@@ -70,7 +70,7 @@ async def _ask(client: Client, calls: tuple[Call, ...]) -> list[Any]:
         result = await client.call_tool(name, arguments)
         text = getattr(result.content[0], "text", "")
         answers.append(text if result.is_error else result.structured_content)
-        # Clients without structure read the same in the text.
+        # The text has the same content, for clients that do not read structured content.
         assert result.is_error or json.loads(text) == result.structured_content
     return answers
 

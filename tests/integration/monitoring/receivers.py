@@ -1,4 +1,4 @@
-"""Real HTTP receivers of alerts, for apprise's json:// scheme, and what a test's alerts are made of."""
+"""Real HTTP receivers of alerts, for apprise's json:// scheme, and the settings of alerts in tests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from config.alerts import Alerts, AlertSettings
 
 
 class Receiver:
-    """Takes messages at 127.0.0.1; while it is `down` it refuses them, as a service that fails."""
+    """Accepts messages at 127.0.0.1, and refuses them while `down` is set, as a failing service does."""
 
     def __init__(self, *, down: bool = False, on_message: Callable[[], None] = lambda: None) -> None:
         self.down = down
@@ -54,7 +54,7 @@ class Receiver:
 
     @property
     def url(self) -> str:
-        """Return its address, with a secret in it."""
+        """Return the URL for messages, which contains a secret."""
         return f"json://bot:s3cr3t-token@127.0.0.1:{self.port}/"
 
     @property
@@ -78,6 +78,6 @@ def receiving(count: int = 1, **how: Any) -> Iterator[list[Receiver]]:
 
 
 def alerts_at(channels: Mapping[str, str], **settings: Any) -> Alerts:
-    """Return alerts told at these addresses, without a pause between messages unless *settings* say so."""
+    """Return alert settings with these channels, and without a pause between messages unless *settings* set one."""
     read = AlertSettings(**{"channels": tuple(channels), "group_s": 1} | settings)
     return Alerts(settings=read, channels={name: SecretStr(url) for name, url in channels.items()}, deadman=None)

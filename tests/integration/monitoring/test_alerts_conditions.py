@@ -1,4 +1,4 @@
-"""A fault in the record is an alert for as long as it lasts, and not before it begins."""
+"""An alert is open exactly as long as its condition in the record lasts."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ QUIET = {AlertKind.WORKER_MISSING: 3600.0}
 
 
 def watching(record: Record, executors: Executors, **changes: Any) -> AlertMonitor:
-    """Return a watcher for which everything that is wrong is so at once, except a missing worker."""
+    """Return a monitor that raises each alert at once, except that of a missing worker."""
     store = changes.pop("store", None) or AlertStore(calm=timedelta(0), holds_s=QUIET)
     checked = [limits, *conditions(RATE)]
     return AlertMonitor(record=record, executors=executors, conditions=checked, store=store, **changes)
@@ -44,7 +44,7 @@ def watch(record: Record, executors: Executors) -> AlertMonitor:
 
 @pytest.fixture
 def open_(rows: Rows) -> Callable[[], dict[str, str]]:
-    """Return the open alerts: what they say, by kind; at most one of each is expected."""
+    """Return the subjects of the open alerts by kind, with at most one of each kind."""
 
     def read() -> dict[str, str]:
         found = rows("SELECT kind, subject FROM alert WHERE over_at IS NULL")

@@ -1,4 +1,4 @@
-"""Messages arrive once per channel, by the next channel when one is down, and again when their sender died."""
+"""A message arrives once per channel, on the next channel when one is down, and again when its sender died."""
 
 from __future__ import annotations
 
@@ -226,7 +226,7 @@ def test_without_a_channel_alerts_are_rows_and_a_channel_that_comes_is_told_what
 def test_no_address_is_in_the_record_or_in_the_log(
     record: Record, rows: Rows, store: AlertStore, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    # Captured, because a command that another test ran in this process may have set the level to errors only.
+    # Logs are captured, because a command in another test of this process may have set the level to errors only.
     with receiving(2) as (first, second), capture_logs() as logs:
         first.down = True
         telling = delivery(record, first, second)

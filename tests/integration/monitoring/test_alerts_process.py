@@ -1,4 +1,4 @@
-"""Alerts through the real processes: keepers that are killed, a web process that watches, commands and the gate."""
+"""Alerts of real processes: killed keepers, a web process that takes over, the commands, and the check at the start."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def set_up(tmp_path: Path, **receivers: Receiver) -> dict[str, str]:
 
 
 def dead(core: Core) -> None:
-    """Make a dead letter, as a worker that gave up does."""
+    """Make a dead letter, as a worker does after its last attempt."""
     execution_id = core.send()
     for state, lease in (("submitting", "now() + interval '1 minute'"), ("dead", "NULL")):
         core.rows(
@@ -51,7 +51,7 @@ def test_a_keeper_that_is_killed_while_it_sends_is_followed_by_one_that_sends_ag
     keepers: list[Started] = []
 
     def kill() -> None:
-        # Before the answer: the keeper never learns that it was told.
+        # The keeper dies before the receiver answers, so it does not learn that the message arrived.
         if keepers[0].poll() is None:
             os.kill(keepers[0].pid, signal.SIGKILL)
             keepers[0].wait(10)

@@ -1,4 +1,4 @@
-"""`/metrics` tells what the record holds, each move once, whichever process counts and whenever it began."""
+"""`/metrics` counts each recorded state change once, whichever process counts and whenever it started."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def parsed(text: bytes) -> dict[str, Metric]:
 
 
 def value(text: bytes, sample: str, labels: Mapping[str, str] | None = None) -> float | None:
-    """Return one sample that has *labels* among its own; None when there is none."""
+    """Return the value of the sample with these *labels*, or None when there is none."""
     found = [
         each.value
         for family in parsed(text).values()
@@ -50,7 +50,7 @@ def exposition(record: Record, executors: Executors) -> Exposition:
 
 
 def settled(exposition: Exposition, moves: int) -> bytes:
-    """Return the text in which *moves* moves are counted."""
+    """Wait until *moves* state changes are counted, and return the text."""
 
     def text() -> bytes | None:
         shown = exposition.text()
@@ -72,7 +72,7 @@ def moves_of(rows: Rows) -> int:
 
 @pytest.fixture
 def lived(lives: Lives, rows: Rows) -> int:
-    """Two orders, a dead letter, and what the other executor has of the three; return how many moves that took."""
+    """Make two orders, a dead letter, and the other executor's executions; return the number of state changes."""
     lives.lived("filled", order_id="o-1", after_ms=30, filled=5)
     lives.lived("accepted", order_id="o-2", after_ms=700)
     lives.lived("dead", "attempts_used_up")

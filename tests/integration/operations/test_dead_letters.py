@@ -33,7 +33,7 @@ def row_of(rows: Rows, execution_id: UUID) -> dict[str, Any]:
 
 
 def intend(rows: Rows, execution_id: UUID, **changes: Any) -> None:
-    """Give the execution an order of its generation, as a worker writes it before it sends."""
+    """Write an order of the execution's generation, as a worker does before it sends."""
     values = {
         "execution_id": execution_id,
         "generation": row_of(rows, execution_id)["generation"],
@@ -147,13 +147,13 @@ ENDED = {"order_id": "o-1", "order_status": "canceled", "ended_at": "now"}
     ("order", "attempt", "generation"),
     [
         (None, None, 1),
-        # It may exist, however long it was absent before: the same id is looked up first.
+        # The order may exist, also after a long absence, so its id is looked up first.
         ({}, "unknown", 1),
         ({"order_id": "o-1", "order_status": "new"}, "accepted", 1),
-        # It ended without a fill: the next try is a new order.
+        # The order ended without a fill, so the next attempt is a new order.
         (ENDED, "accepted", 2),
         (ENDED | {"filled_quantity": 1}, "accepted", 1),
-        # Another order goes on in its place, or the broker said that it has the id.
+        # A replacement may still fill, or the broker has said that it has the id already.
         (ENDED | {"order_status": "replaced"}, "accepted", 1),
         (ENDED, "duplicate", 1),
     ],

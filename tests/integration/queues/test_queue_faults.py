@@ -1,4 +1,4 @@
-"""A Redis that answers and brings workers no jobs is said to be at fault, and what is due is executed."""
+"""A Redis that answers but delivers no jobs is reported as faulty, and due executions run later."""
 
 from __future__ import annotations
 

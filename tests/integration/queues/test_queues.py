@@ -25,7 +25,7 @@ from pipeline.queues.redis_server import check_server, connect
 
 @pytest.fixture
 def rq_log() -> Iterator[None]:
-    """Give RQ's logger back as it was: its worker sets it up for the whole process."""
+    """Restore RQ's logger after the test, because RQ's worker changes it for the whole process."""
     log = logging.getLogger("rq.worker")
     level, handlers, propagate = log.level, list(log.handlers), log.propagate
     yield
@@ -55,7 +55,7 @@ def fetch(queues: ExecutionQueue, job_id: str) -> ExecutionJob:
 
 
 def everything_in(connection: Redis) -> dict[bytes, Any]:
-    """Return every key of the server with all that it holds."""
+    """Return all keys of the server with their values."""
     read: dict[bytes, Any] = {
         b"hash": connection.hgetall,
         b"list": lambda key: connection.lrange(key, 0, -1),

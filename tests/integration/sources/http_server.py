@@ -1,4 +1,4 @@
-"""Serve a made-up HTTP server for the time of a block."""
+"""Run an HTTP server of a test for the time of a block."""
 
 from __future__ import annotations
 

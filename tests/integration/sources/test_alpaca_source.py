@@ -1,4 +1,4 @@
-"""The alpaca source through the real alpaca-py, over HTTP, against a server that answers as Alpaca's data API."""
+"""The alpaca source with the real alpaca-py, over HTTP, at a server that answers as Alpaca's data API does."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_a_new_bar_becomes_a_signal_with_its_close_as_the_price(api: Api, source
 
 
 def test_a_bar_that_has_not_ended_by_this_clock_is_as_old_as_its_receipt(api: Api, source: AlpacaSource) -> None:
-    """Otherwise a clock that is a minute behind would make every signal a minute old."""
+    """Otherwise a clock that is a minute slow would make every signal a minute old."""
     api.bars = {"AAPL": minutes(*FLAT, 190.45, last=now_minute() + timedelta(minutes=1))}
 
     (item,) = source.poll(NEVER)

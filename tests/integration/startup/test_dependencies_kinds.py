@@ -1,4 +1,4 @@
-"""Worker, producer and keeper refuse servers that they cannot use, each with one clear line, and wait for others."""
+"""Worker, producer and keeper refuse unusable servers with one clear line, and wait for absent ones."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ COMMANDS = (("work", "argo"), ("produce",), ("keep",))
 
 
 def refusal(processes: Processes, process: Started) -> str:
-    """Wait until *process* has refused to start, and return the one line with which it said so."""
+    """Wait until *process* has refused to start, and return its only line of output."""
     assert process.wait(30) == 1
     said = processes.said(process)
     assert "Traceback" not in said
@@ -34,7 +34,7 @@ def refusal(processes: Processes, process: Started) -> str:
 
 @contextmanager
 def configured(url: str, **settings: str) -> Iterator[redis.Redis]:
-    """Let the Redis at *url* be set up otherwise for a while."""
+    """Change settings of the Redis at *url* for the time of the block."""
     with redis.Redis.from_url(url) as connection:
         before = {name: connection.config_get(name)[name] for name in settings}
         try:

@@ -25,7 +25,7 @@ WithLimits = Callable[..., dict[str, ExecutorSettings]]
 
 @pytest.fixture
 def live(executors: Executors) -> WithLimits:
-    """Return argo as a live executor of account 123, with limits as given."""
+    """Return a function that makes argo a live executor of account 123 with the given limits."""
 
     def with_limits(executor_id: str = "argo", **limits: object) -> dict[str, ExecutorSettings]:
         argo = executors["argo"]
@@ -152,7 +152,7 @@ def test_processes_that_start_at_once_accept_once(record: Record, live: WithLimi
     assert len(rows("SELECT * FROM accepted_settings")) == 1
 
 
-# --- an executor that is gone ---
+# --- executors that were removed from the file ---
 
 
 @pytest.mark.parametrize("state", ["queued", "held", "submitting", "unknown", "accepted", "partially_filled", "dead"])
@@ -181,7 +181,7 @@ def test_a_removed_executor_without_open_work_allows_a_start(
 
 
 def holds(rows: Rows, executor_id: str, account_number: str, **quantities: int) -> None:
-    """Let the account, as last read for the executor, hold what our orders filled."""
+    """Record the account number of an executor, and holdings in that account."""
     rows(
         "INSERT INTO account_snapshot (executor_id, account_number, taken_at, account, positions) "
         "VALUES (%s, %s, now(), '{}', '[]')",
@@ -298,7 +298,7 @@ def test_an_executor_at_work_cannot_be_forgotten(
     assert {row["state"] for row in states} == {"skipped"}
 
 
-# --- what cannot be asked yet ---
+# --- a record that is away at the start ---
 
 
 def test_a_record_that_is_away_at_the_start_is_asked_later_and_its_refusal_ends_the_process(

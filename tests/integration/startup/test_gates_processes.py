@@ -13,12 +13,12 @@ from tests.factories import Core, executor_toml, json_line, until
 from tests.factories import signal as signal_of
 from workers.account.runtime import open_runtime
 
-#: Those that mode exchange uses by itself: the same account, whatever the mode is called.
+#: The keys that mode exchange uses by itself, so that other modes reach the same account.
 KEYS = {"ARGO_API_KEY": "argo", "ARGO_API_SECRET": "paper-exchange"}
 
 
 def paper(url: str, *, account: str | None = None) -> str:
-    """Return argo as an executor in mode paper: our exchange stands for the broker."""
+    """Return argo as an executor in mode paper, with our exchange as its broker."""
     pin = f'account = "{account}"' if account else ""
     table = executor_toml("argo", top=f'base_url = "{url}"\n{pin}')
     return table.replace('mode = "exchange"', 'mode = "paper"')
@@ -29,7 +29,7 @@ def alive(core: Core, kind: str) -> list[dict[str, Any]]:
 
 
 def ends(processes: Processes, process: Started, code: int, *says: str) -> str:
-    """Wait for the end of *process* with *code*; it says what it has to, and shows no traceback."""
+    """Wait until *process* has exited with *code*, and check that its output has *says* and no traceback."""
     assert process.wait(30) == code, processes.said(process)
     said = processes.said(process)
     assert [words for words in says if words not in said] == [], said
@@ -86,7 +86,7 @@ def test_a_worker_sends_nothing_before_its_broker_has_reported_the_pinned_accoun
     stop(worker)
 
 
-# --- simulation is no fallback ---
+# --- a missing broker is never replaced by a simulation ---
 
 
 def test_a_broker_that_is_away_is_not_replaced_by_the_exchange(core: Core, processes: Processes) -> None:
@@ -114,7 +114,7 @@ def test_without_an_address_or_keys_nothing_but_mode_exchange_opens_an_account(
             open_runtime(lacking, settings=core.settings, exchange_url=core.exchange.url, record=record)
 
 
-# --- what the record says ---
+# --- checks that need the record ---
 
 
 @pytest.mark.parametrize("command", [["work", "argo"], ["keep"], ["produce"], ["serve"], ["up", "--source", "none"]])
@@ -185,7 +185,7 @@ def test_accept_is_for_real_money_only(core: Core, processes: Processes) -> None
 
 
 def live(**limits: int) -> str:
-    """Return argo as an executor in mode live. No test gets as far as its broker."""
+    """Return argo as an executor in mode live. No test reaches its broker."""
     table = paper("https://api.alpaca.markets", account="123").replace('"paper"', '"live"')
     for name, value in (
         {"daily_loss_percent": 5, "drawdown_percent": 10, "gross_exposure_percent": 90} | limits

@@ -1,4 +1,4 @@
-"""A server of ours lets go of slow and idle clients, and goes on serving the others."""
+"""Our HTTP server closes slow and idle connections, and keeps serving the others."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def sent(at: tuple[str, int], text: bytes) -> socket.socket:
 
 
 def is_closed(client: socket.socket) -> bool:
-    """Wait for the end of the connection; False when an answer comes."""
+    """Return whether the server closed the connection without an answer."""
     try:
         return client.recv(1000) == b""
     except ConnectionResetError:

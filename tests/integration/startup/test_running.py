@@ -24,7 +24,7 @@ def beating(database_url: str, rows: Rows) -> Iterator[ExitStack]:
 def runs(
     stack: ExitStack, database_url: str, rows: Rows, kind: str, name: str, executors: dict[str, ExecutorSettings]
 ) -> None:
-    """Let a process beat that runs with *executors*."""
+    """Record heartbeats of a process that runs with *executors*."""
     heartbeat = Heartbeat(database_url, kind=kind, name=name, executors=executors)
     stack.callback(heartbeat.close)
     until(lambda: rows("SELECT * FROM heartbeat WHERE kind = %s", [kind]))

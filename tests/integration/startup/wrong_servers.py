@@ -1,4 +1,4 @@
-"""Servers that are not what they should be: each answers just enough to be taken for what it is."""
+"""Servers of the wrong kind or version, which answer just enough for a client to recognise them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-#: Reads what a client sends and returns the answer; None: nothing yet.
+#: Returns the answer to the bytes that a client sent.
 Answer = Callable[[bytes], bytes]
 
 
@@ -52,7 +52,7 @@ def web(_said: bytes) -> bytes:
 
 
 def redis_that_says(**facts: str) -> Answer:
-    """Answer as a Redis does whose INFO holds *facts*; before version 6 there was no HELLO."""
+    """Answer as a Redis whose INFO has *facts*; before version 6, Redis had no HELLO."""
     info = "".join(f"{name}:{value}\r\n" for name, value in facts.items()).encode()
     greeting = b"%2\r\n+server\r\n+redis\r\n+proto\r\n:3\r\n"
     if facts["redis_version"] < "6":
@@ -68,7 +68,7 @@ def redis_that_says(**facts: str) -> Answer:
 
 
 def postgres_of_version(version: str) -> Answer:
-    """Answer as a PostgreSQL of *version* does that lets everybody in; it knows no statement."""
+    """Answer as a PostgreSQL of *version* that needs no password; it answers no statement."""
 
     def message(kind: bytes, body: bytes) -> bytes:
         return kind + struct.pack(">i", len(body) + 4) + body

@@ -1,4 +1,4 @@
-"""Statements on a connection of the record, and the end of all other connections."""
+"""Run statements on a connection of the record, and end all other connections."""
 
 from __future__ import annotations
 

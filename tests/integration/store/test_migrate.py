@@ -68,7 +68,7 @@ def test_a_user_who_may_not_change_the_database_is_told_so(empty_database_url: s
 
 def test_what_fails_half_way_leaves_nothing_behind(empty_database_url: str) -> None:
     with psycopg.connect(empty_database_url, autocommit=True) as connection:
-        # In the way of the first migration, and only found half way through it.
+        # The first migration fails at this table, after it has run some of its statements.
         connection.execute("CREATE TABLE heartbeat (other integer)")
 
         with pytest.raises(NotPossible, match="heartbeat"):

@@ -38,7 +38,7 @@ def test_a_unit_whose_connection_ends_in_the_middle_is_run_again(record: Record,
 
     assert record.run(unit) == 1
     assert len(runs) == 2
-    # The statements of the first run were lost with its connection.
+    # The connection of the first run is lost, and with it its statements.
     assert rows("SELECT right(refusal_id::text, 1) AS run FROM refusal") == [{"run": "2"}]
 
 
@@ -64,7 +64,7 @@ def test_a_unit_whose_commit_was_done_and_not_answered_is_run_again_and_comes_to
 
 
 def test_a_connection_found_closed_after_the_last_statement_is_no_success(record: Record, rows: Rows) -> None:
-    """The server ended it right behind its answer, and nothing was committed."""
+    """The server closed the connection right after its answer, so nothing was committed."""
     runs = []
 
     def unit(connection: Connection[DictRow]) -> None:

@@ -29,7 +29,7 @@ def test_an_absent_server_is_logged_once_with_the_reason() -> None:
 
 
 def test_a_record_that_comes_back_is_logged(database_url: str, rows: Rows) -> None:
-    """The server refuses this database for a while, as one does that starts."""
+    """The server refuses connections to this database for a while, as it does while it starts."""
     name = psycopg.conninfo.conninfo_to_dict(database_url)["dbname"]
     admin = psycopg.connect(psycopg.conninfo.make_conninfo(database_url, dbname="postgres"), autocommit=True)
     with admin, Record(database_url, retry_for_s=10.0) as record, capture_logs() as logs:

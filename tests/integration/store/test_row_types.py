@@ -1,4 +1,4 @@
-"""Each row type has the types that PostgreSQL returns for its statement: mypy believes the declared ones."""
+"""Each row type has the types that PostgreSQL returns for its statement, because mypy cannot check them."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from tests.integration.store.test_statements import TYPES, numbered
 _ROOT = Path(__file__).parents[3]
 #: The functions whose argument before the statement is the type of its rows.
 _READS = {"fetch_one", "fetch_maybe", "fetch_all", "one", "maybe", "all", "_rows"}
-#: Python's types for PostgreSQL's; a JSON value has the shape that its writer gave it.
+#: The Python types of PostgreSQL types; a JSON value can have any of several types.
 _PYTHON: dict[str, tuple[type, ...]] = {
     "bool": (bool,), "int2": (int,), "int4": (int,), "int8": (int,), "float4": (float,), "float8": (float,),
     "numeric": (Decimal,), "text": (str,), "name": (str,), "varchar": (str,), "uuid": (UUID,), "date": (date,),
     "timestamptz": (datetime,), "interval": (timedelta,), "bytea": (bytes,),
 }  # fmt: skip
-#: Columns that may be null in their table, and never in the rows of the statement.
+#: Columns that may be null in their table, but never in the rows of this statement, with the reason.
 _NEVER_NULL = {
     ("webhooks.first_of_body", "source_id"): "every delivery that became a signal has one",
     ("webhooks.first_of_signal", "source_id"): "it is searched by it",
@@ -95,7 +95,7 @@ def _called(function: ast.expr) -> str:
 
 
 def columns(connection: psycopg.Connection[Any], room: str, name: str) -> dict[str, Column]:
-    """Return the columns of a statement, by its description alone: it is not run."""
+    """Return the columns of a statement from its description, without running it."""
     statement, order = numbered(sql(room, name))
     types = f"({', '.join(TYPES.get(parameter, 'unknown') for parameter in order)})" if order else ""
     with connection.transaction(force_rollback=True):
@@ -138,7 +138,7 @@ def fits(option: Any, column: Column) -> bool:
     if not isinstance(option, type):
         return False
     wanted = _PYTHON[column.type]
-    # `fetch_*` makes a text a member of its enumeration.
+    # `fetch_*` converts a text to a member of its enumeration.
     return option in wanted or (issubclass(option, StrEnum) and str in wanted)
 
 

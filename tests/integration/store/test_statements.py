@@ -22,7 +22,7 @@ from tests.integration.lives import Rows
 ROOMS = sorted(path.stem for path in (Path(__file__).parents[3] / "pipeline/sql").glob("*.sql"))
 SECOND = timedelta(seconds=1)
 PAST = 100_000
-# A statement of open work reads some pages of indexes; the tables of the past have thousands.
+# The limit of pages for a statement about open work; a full read of a table of past executions takes thousands.
 PAGES = 150
 
 #: psycopg's error for a parameter whose type the statement leaves open.
@@ -156,7 +156,7 @@ def test_open_work_stays_cheap_beside_a_long_past(record: Record, long_past: dic
     costs: dict[str, Any] = {}
 
     def unit(connection: Connection[DictRow]) -> None:
-        # Twice: the first time a connection reads the catalog too.
+        # The second run counts, because the first one also reads the catalog.
         for room, name in HOT * 2:
             with connection.transaction(force_rollback=True):
                 plan = connection.execute(
@@ -172,7 +172,7 @@ def test_open_work_stays_cheap_beside_a_long_past(record: Record, long_past: dic
 
 
 def scans(node: dict[str, Any]) -> list[str]:
-    """Return the tables of the past that the plan reads from end to end."""
+    """Return the large tables that the plan reads completely."""
     own = [node["Relation Name"]] if node["Node Type"] == "Seq Scan" else []
     large = [name for name in own if name in {"signal", "execution", "broker_order", "history"}]
     return large + [name for child in node.get("Plans", []) for name in scans(child)]

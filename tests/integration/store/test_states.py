@@ -11,7 +11,7 @@ from pipeline.model.states import MOVES, UNDECIDED, State
 from tests.factories import signal
 from tests.integration.lives import Rows
 
-#: The further columns that a row of each state must have, by the table's own checks.
+#: The columns that the table's checks require for each state.
 CARRIES = {
     State.SUBMITTING: "lease_until = now(), due_at = NULL, ended_at = NULL",
     State.HELD: "lease_until = NULL, due_at = now(), ended_at = NULL",
@@ -47,7 +47,7 @@ def execution_id(intake: Intake) -> Any:
 
 
 def force(rows: Rows, execution_id: Any, state: State) -> None:
-    """Put the row into *state* past the guard, to try its moves."""
+    """Put the row into *state* without the trigger, to try the changes from there."""
     rows("ALTER TABLE execution DISABLE TRIGGER USER")
     move(rows, execution_id, state)
     rows("ALTER TABLE execution ENABLE TRIGGER USER")

@@ -1,4 +1,4 @@
-"""Intents that were never sent cost nothing later: no statement of a decision reads them."""
+"""No statement of a decision reads intents that were never sent, so these do not slow decisions down."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ STATEMENTS = [
 ]
 
 
-# Nothing checks or counts these rows while they are made.
+# The replica role inserts these rows without triggers.
 MADE = f"""
 SET session_replication_role = replica;
 INSERT INTO signal (signal_id, source, content_hash, symbol, asset_class, action, intent)
@@ -53,7 +53,7 @@ RESET session_replication_role;
 
 @pytest.fixture
 def unsent(record: Record, rows: Rows, intake: Intake, database_url: str) -> UUID:
-    """Let thousands of entries and exits of one symbol not reach the broker; return another execution."""
+    """Record thousands of unsent entries and exits of one symbol, and return a further execution."""
     (execution, *_) = intake.record(signal(), source="test").executions
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(MADE.encode())
@@ -70,7 +70,7 @@ def unsent(record: Record, rows: Rows, intake: Intake, database_url: str) -> UUI
 
 
 def orders_read(node: dict[str, Any]) -> float:
-    """Return how many rows of orders a plan reads, those that a filter drops included."""
+    """Return how many rows of orders a plan reads, including those that a filter drops."""
     own = 0.0
     if node.get("Relation Name") == "broker_order":
         dropped = node.get("Rows Removed by Filter", 0) + node.get("Rows Removed by Index Recheck", 0)

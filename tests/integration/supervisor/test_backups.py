@@ -1,4 +1,4 @@
-"""Back up, restore, reset, stop: each says what it leaves, and loses nothing."""
+"""Backup, restore, reset and stop lose no data, and print what is left open."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def run(*arguments: str) -> Result:
-    """Run a command without a terminal; its own errors are raised."""
+    """Run a command without a terminal; errors in its code are raised."""
     return CliRunner().invoke(app, list(arguments), catch_exceptions=False, standalone_mode=False)
 
 

@@ -32,7 +32,7 @@ def _tick_until(child: Child, met: Callable[[], bool]) -> None:
 
 
 def test_that_a_child_runs_normally_again_is_reported_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Ten seconds is long for a test; the rule is the same.
+    # The test uses a shorter time than the ten seconds of the product.
     monkeypatch.setattr("pipeline.entrypoints.supervisor.child.WELL_AFTER_S", 0.5)
     reported: list[str] = []
     command = (sys.executable, "-c", _DIES_TWICE, str(tmp_path / "lives"))

@@ -1,4 +1,4 @@
-"""Embedded servers end with their owner, survive what kills them, and go on with their data."""
+"""Embedded servers end with their owner, and keep their data after a crash."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`up` believes only the servers that it started itself."""
+"""`up` trusts only answers of servers that it started itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`up` keeps its children running, and leaves none behind however it ends."""
+"""`up` keeps its child processes running, and none is left after any end of `up`."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def test_a_child_that_dies_again_and_again_is_restarted_with_growing_pauses_and_
     tries = (home / "logs" / "dying.log").read_text().count("try\n")
     assert len(said) == 1
     assert "out of luck" in said[0]
-    assert 3 <= tries <= 6  # at 0, 0.2, 0.6, 1.4 and 3.0 s and the time it takes to start
+    assert 3 <= tries <= 6  # starts at 0, 0.2, 0.6, 1.4 and 3.0 s, plus the time of each start
 
 
 def test_a_child_that_crashes_again_and_again_is_a_line_of_its_own_and_an_alert(home: Path, ups: list[Up]) -> None:

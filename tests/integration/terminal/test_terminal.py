@@ -1,4 +1,4 @@
-"""`tail` and `top` on a real record: what they show is there, and keys act with who and why."""
+"""`tail` and `top` show a real record, and actions by key store the person and the reason."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Terminal:
         os.write(self.descriptor, keys.encode())
 
     def shows(self, text: str) -> bool:
-        """Say whether the newest screen has *text*."""
+        """Return whether the newest screen has *text*."""
         while select.select([self.descriptor], [], [], 0.0)[0]:
             try:
                 self._said += os.read(self.descriptor, 65536).decode("utf-8", "replace")
@@ -227,7 +227,7 @@ def test_without_a_terminal_the_screen_says_so(two: Core, processes: Processes) 
 
 
 def tailing(core: Core, processes: Processes, *arguments: str) -> Started:
-    """Start `tail` and wait until it follows: what is sent then, it shows."""
+    """Start `tail`."""
     return processes.start(core, "tail", "--since", "1h", *arguments)
 
 
@@ -269,12 +269,12 @@ def test_an_absence_of_postgres_is_said_once_and_nothing_of_that_time_is_missed(
     away = Record(f"postgresql://nobody@127.0.0.1:{port}/none", connections=1, retry_for_s=0.0)
 
     class Fickle(Record):
-        """The record, gone while `there` is not set."""
+        """A record that is away while `there` is not set."""
 
         there = threading.Event()
 
         def __init__(self) -> None:
-            """Open no connections of its own."""
+            """Open no connections."""
 
         def run(self, unit: Any, **more: Any) -> Any:
             return (two.record if self.there.is_set() else away).run(unit, **more)

@@ -1,4 +1,4 @@
-"""`why SYMBOL` shows the newest signals; without any, the last signals of each source and refused input."""
+"""`why SYMBOL` shows the newest signals of the symbol, or else each source's last signals and refused input."""
 
 from __future__ import annotations
 

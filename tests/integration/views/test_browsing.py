@@ -20,7 +20,7 @@ from tests.integration.store.test_statements import long_past, scans
 
 __all__ = ["long_past"]
 
-# A page is a hundred rows of indexed tables; the table of executions alone has thousands of pages.
+# The limit of pages for a list of a hundred rows; a full read of the executions alone takes thousands.
 PAGES = 1200
 
 NOTHING: dict[str, Any] = dict.fromkeys(
@@ -51,7 +51,7 @@ ASKED = [
 
 
 def cost(record: Record, name: str, values: dict[str, Any]) -> tuple[int, list[str]]:
-    """Return how many pages a statement touches, and which tables of the past it reads from end to end."""
+    """Return how many pages a statement reads, and which large tables it reads completely."""
 
     def unit(connection: Connection[DictRow]) -> dict[str, Any]:
         statement = b"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + sql("lists", name).encode()

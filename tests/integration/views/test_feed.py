@@ -15,7 +15,7 @@ from tests.integration.lives import Lives, Rows
 
 
 class Counted(Record):
-    """A record that counts its queries. The feed's first query sets the cursor; later moves are new."""
+    """A record that counts its queries. The first query of the feed sets the cursor, so only later moves are new."""
 
     asked = 0
 
@@ -26,7 +26,7 @@ class Counted(Record):
 
 
 class Followed:
-    """All moves of the feed, collected by a thread."""
+    """A thread that collects all moves of the feed."""
 
     def __init__(self, database_url: str) -> None:
         self.said: list[Any] = []
@@ -164,7 +164,7 @@ def test_the_feed_of_up_yields_lines_until_it_is_stopped(database_url: str, live
 
     thread = threading.Thread(target=follow_until_the_first, daemon=True)
     thread.start()
-    # It begins with what is decided from now on, whenever its now is.
+    # The loop records moves until the feed shows one, because the moment at which it begins is not known.
     until(lambda: lives.lived("skipped", "no_position") and stop.wait(0.3))
     thread.join(15)
 

@@ -1,4 +1,4 @@
-"""rq-dashboard shows the queues truly."""
+"""rq-dashboard shows the true state of the queues."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A real browser at rq-dashboard, with hostile names in Redis, beside the page with its login."""
+"""A real browser at rq-dashboard, with hostile names in Redis and a login at tradewire's page."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ HOSTILE = [
     "<%= window.hostile=1 %>",
     "${window.hostile=1}",
 ]
-#: Cookies know no ports: a script at another port of this machine sends the visitor's session along. The policy of
-#: rq-dashboard would stop it before it sends anything, so the test's page has none.
+#: Cookies are shared by all ports of a host, so a script at another port sends the visitor's session along. The content
+#: policy of rq-dashboard would stop the script, so the test's page has no policy.
 WRITES = """async (page) => {
     const form = new URLSearchParams({who: "x", why: "x", executor: "argo", confirmed: "yes"});
     const send = (path, options) => fetch(page + path, {method: "POST", credentials: "include", mode: "no-cors", ...options});
@@ -79,7 +79,7 @@ def test_no_name_of_a_queue_runs_as_a_script(page: Page, redis_url: str, redis_c
     with listening(make_server(make_app(redis_url, TOKEN), ())) as url:
         for view in ("view/queues", "view/jobs", "view/workers", *views):
             page.goto(f"{url}/0/{view}")
-            # Its own scripts run, and have written the rows or the note that there are none.
+            # The dashboard's own scripts have run, and have written the rows or the note that there are none.
             page.wait_for_function("typeof api === 'object' && !document.querySelector('.loading:not([style])')")
             field = page.locator("#select-queue")
             if field.count():

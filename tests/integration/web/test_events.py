@@ -1,4 +1,4 @@
-"""Server-sent events: every move once, in order, and after a reconnect from the last one on."""
+"""Server-sent events have every move once and in order, and after a reconnect those since the last one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def client(record: Record, redis_url: str) -> Iterator[httpx.Client]:
 
 
 def events(client: httpx.Client, path: str = "/api/v1/events", **headers: str) -> Iterator[Event]:
-    """Yield the events as they come; each wait is bounded by the client's patience."""
+    """Yield the events as they arrive; the client's time limit bounds each wait."""
     with client.stream("GET", path, headers=BEARER | headers, timeout=15) as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
         fields: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""The page: who sees it, who may act on it, and that nothing foreign gets into it."""
+"""The page checks who may see it and act on it, and shows foreign text only as text."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def login(client: httpx.Client, token: str = TOKEN) -> httpx.Response:
 
 
 def act(client: httpx.Client, verb: str, **fields: str) -> httpx.Response:
-    """Send the form of *verb* as the page would."""
+    """Send the form for *verb* as the page does."""
     said = {"who": "ann", "why": "news", "confirmed": "yes", "csrf": csrf(client, "/")}
     return client.post(f"/act/{verb}", data=said | fields)
 
@@ -173,7 +173,7 @@ def test_every_page_forbids_what_is_not_of_this_host(client: httpx.Client) -> No
 
 
 class Seen(HTMLParser):
-    """Every tag with its attributes."""
+    """Collects every tag with its attributes."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -373,7 +373,7 @@ def test_a_history_shows_the_brokers_ids_of_its_requests(client: httpx.Client, l
     lives.taken(execution_id)
     lives.attempted(execution_id, "req-of-the-order")
     lives.moved(execution_id, "unknown", "no_answer")
-    # A look-up found the order, so that there is no reason any more.
+    # A look-up found the order, so the execution has no reason any more.
     lives.moved(execution_id, "accepted", request_id="req-of-the-look-up")
 
     text = client.get(f"/lives/{execution_id}").text

@@ -1,4 +1,4 @@
-"""`/ready` while a part is away, and how often it asks the brokers."""
+"""`/ready` while a part is away, and the number of its requests to brokers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.web import BEARER, serving, web_context
 
 
 def critical(client: httpx.Client) -> set[str]:
-    """Ask /ready and return the names of what is critical; the status says whether there is any."""
+    """Return the names of the critical parts in /ready; the status must be 503 when there are any."""
     answer = client.get("/ready", headers=BEARER)
     names = {check["name"] for check in answer.json()["checks"] if check["status"] == "critical"}
     assert answer.status_code == (503 if names else 200)
@@ -94,7 +94,7 @@ def test_many_requests_share_one_check_of_the_brokers(core: Core, client: httpx.
     with at_work(core):
         answers = [critical(client) for _ in range(20)]
 
-    # Both tries of the first reading failed; another request would have been answered.
+    # Both attempts of the first reading failed. A further request would have succeeded, so there was none.
     assert answers == [{"broker argo"}] * 20
 
 

@@ -22,7 +22,7 @@ from pipeline.store.record import Record
 from tests.integration.lives import Rows
 from tests.web import BEARER, TOKEN, serving, web_context
 
-#: The routes that need no token: probes of a process have none, and the documentation shows nothing of the record.
+#: The routes without a token: health probes have none, and the documentation shows no data of the record.
 OPEN = {"/health", "/ready", "/docs", "/docs/oauth2-redirect", "/openapi.json"}
 
 
@@ -49,7 +49,7 @@ def api_routes(schema: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def filled_in(path: str) -> str:
-    """Return the path with something in place of each parameter."""
+    """Return the path with a value in place of each parameter."""
     words = {"executor_id": "argo", "turn": "pause"}
     return re.sub(r"\{(\w+)\}", lambda found: words.get(found[1], str(uuid4())), path)
 
@@ -70,7 +70,7 @@ def test_no_route_works_without_its_scope(client: httpx.Client, record: Record, 
             if client.request(method, filled_in(path), headers={"Authorization": f"Bearer {token}"}).status_code != 403
         }
 
-    # Each by exactly one: none includes another.
+    # Exactly one scope opens each route, because no scope includes another.
     assert {route: scopes for route, scopes in opened.items() if len(scopes) != 1} == {}
     sends = {("POST", "/api/v1/signals"), ("POST", "/api/v1/trading/execute")}
     assert {route for route, scopes in opened.items() if scopes == {"signal"}} == sends
@@ -177,7 +177,7 @@ def test_a_client_that_hangs_up_in_the_body_is_no_error(
         at = (client.base_url.host, client.base_url.port)
         with socket.create_connection(at) as one:
             one.sendall(f"POST {path} HTTP/1.1\r\n{headers}\r\nhello".encode())
-        # The server has read the end of that connection when it has answered a later one.
+        # When the server answers later requests, it has noticed the end of that connection.
         for _ in range(3):
             assert client.get("/health").status_code == 200
 

@@ -1,4 +1,4 @@
-"""`POST /api/v1/trading/execute` returns the outcome, or that there is none yet."""
+"""`POST /api/v1/trading/execute` returns the outcome, or 202 while there is none."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TWO = executor_toml("argo") + executor_toml("prop_firm", minimum_confidence=82)
 
 @contextmanager
 def asking(core: Core) -> Iterator[Callable[..., Future[httpx.Response]]]:
-    """Serve, and ask in the background: the answer comes when it is decided."""
+    """Serve the application, and send requests in threads, because an answer waits for the decision."""
     context = web_context(core.record, core.redis_url, executors=core.executors_path)
     with serving(context) as client, ThreadPoolExecutor(8) as pool:
 
@@ -35,7 +35,7 @@ def asking(core: Core) -> Iterator[Callable[..., Future[httpx.Response]]]:
 
 
 def executions_of(core: Core) -> dict[str, Any]:
-    """Return the execution's id by executor, when one signal is recorded."""
+    """Wait until a signal is recorded, and return its execution ids by executor."""
     rows = until(lambda: core.rows("SELECT executor_id, execution_id FROM execution ORDER BY seq"))
     return {row["executor_id"]: row["execution_id"] for row in rows}
 
@@ -75,7 +75,7 @@ def test_a_named_executor_is_the_one_that_is_waited_for(make_core: Callable[...,
     assert answer.status_code == 200
     assert (body["success"], body["executor_id"], body["status"]) == (False, "prop_firm", "skipped")
     assert body["reason"].startswith("confidence_below_minimum")
-    # It names whom to ask about, and not whom to send to.
+    # The request names the executor whose outcome it returns; the signal goes to all executors.
     assert [each["status"] for each in body["executions"]] == ["queued", "skipped"]
 
 
@@ -147,7 +147,7 @@ def test_many_waiting_requests_share_one_query_and_hold_no_thread(core: Core, mo
         monkeypatch.undo()
         answers = [each.result(15) for each in asked]
 
-    # All waiting requests share twenty reads a second; each of the eight alone would make as many.
+    # All waiting requests share twenty reads a second. Without sharing, each of the eight would make as many.
     assert 0 < len(looks) <= 25
     assert {answer.status_code for answer in answers} == {202}
 

@@ -1,4 +1,4 @@
-"""The lists of the API: signals, executions and refusals by pages, counts with their denominators, accounts."""
+"""The API lists signals, executions and refusals by pages, counts with their denominators, and accounts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def ask(client: httpx.Client, path: str, **query: Any) -> Any:
 
 
 def all_of(client: httpx.Client, path: str, **query: Any) -> list[dict[str, Any]]:
-    """Follow the cursors to the end."""
+    """Follow the cursors to the last page, and return all items."""
     items: list[dict[str, Any]] = []
     cursor: dict[str, str] = {}
     for _ in range(20):
@@ -50,7 +50,7 @@ def test_pages_of_signals_are_the_whole_newest_first_with_their_executions(
     client: httpx.Client, intake: Intake, rows: Rows
 ) -> None:
     sent = [str(intake.record(signal(), source="test").signal_id) for _ in range(5)]
-    # Two of one moment stand on two pages.
+    # All signals have the same time, so that signals of one time are on different pages.
     rows("UPDATE signal SET recorded_at = (SELECT min(recorded_at) FROM signal)")
 
     items = all_of(client, "/api/v1/signals", limit=2)
@@ -123,7 +123,7 @@ def test_stats_count_signals_and_have_null_without_any(client: httpx.Client, liv
 
     assert (body["total_signals"], body["refused"], body["average_confidence"]) == (2, 1, "89.00")
     assert body["by_source"] == {"desk": 1, "test": 1}
-    # The second is queued at prop_firm still.
+    # The second signal is still queued at prop_firm.
     assert (body["active_signals"], body["closed_signals"]) == (2, 0)
 
 

@@ -1,4 +1,4 @@
-"""A documented payload becomes a signal or a clear refusal. A re-send neither loses nor doubles it."""
+"""A documented payload becomes a signal or a clear refusal. Sending it again neither loses nor doubles the signal."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_each_becomes_its_signal_or_a_refusal_with_a_sentence(stage: Stage) -> N
 
 
 def faults(stage: Stage, name: str, expected: dict[str, Any]) -> Iterator[str]:
-    """Deliver one payload, and yield what is not as expected."""
+    """Deliver one payload, and yield each difference from the expected result."""
     answer = stage.alert(body_of(name))
     (delivery,) = stage.deliveries(limit=1)
     if "refused" in expected:
@@ -118,7 +118,7 @@ def test_one_that_is_committed_too_late_to_be_answered_is_503_and_found_by_the_r
     trouble(stage, "signal", "PERFORM pg_sleep(3);")
 
     assert stage.alert_once(body).status_code == 503
-    # This waits for the commit that is under way.
+    # The statement waits for the commit that is still running.
     stage.change("DROP TRIGGER trouble ON signal")
 
     assert stage.alert(body).status_code == 200

@@ -1,4 +1,4 @@
-"""Who may deliver to a webhook, what makes a re-send, and what is kept of what was refused."""
+"""Webhooks check the sender, recognise an alert that is sent again, and store refused deliveries."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_unauthenticated_deliveries_are_counted_and_do_not_fill_the_record(stage
 
     assert set(statuses) == {401}
     items = stage.wait_for(60)
-    # A minute may end meanwhile.
+    # Refusals are counted per minute, and a minute may end during the test.
     assert len(items) <= 2
     assert sum(item["times"] for item in items) == 60
 
@@ -185,7 +185,7 @@ def test_the_same_body_is_a_re_send_for_35_seconds_and_then_a_new_signal(stage: 
     assert [stage.alert(AN_ALERT).status_code for _ in range(2)] == [201, 200]
     stage.change("UPDATE delivery SET at = at - interval '36 seconds'")
 
-    # Counted from the first delivery: a re-send does not make the time longer.
+    # The time counts from the first delivery, so the repeated one did not extend it.
     assert [stage.alert(AN_ALERT).status_code for _ in range(2)] == [201, 200]
     assert stage.rows("SELECT count(*) AS n FROM signal") == [{"n": 2}]
 

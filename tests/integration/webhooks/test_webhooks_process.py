@@ -1,4 +1,4 @@
-"""The web process as a process: what it writes holds no secret of a webhook, right or wrong."""
+"""The output of the web process contains no secret of a webhook, whether it was right or wrong."""
 
 from __future__ import annotations
 

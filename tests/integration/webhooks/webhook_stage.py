@@ -1,4 +1,4 @@
-"""A web process with webhooks, served for real, and what it recorded."""
+"""A served web application with webhooks, and its recorded deliveries and signals."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ PAYLOADS = Path(__file__).parent / "webhook_payloads"
 
 
 def body_of(name: str) -> bytes:
-    """Return a payload with the time of now where it has one."""
+    """Return a payload with the present time in place of its times."""
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return (PAYLOADS / name).read_bytes().replace(b"@NOW@", now.encode())
 
 
 class Stage:
-    """Speaks to a served application as a sender of alerts does."""
+    """Sends requests to the application as a sender of alerts does."""
 
     def __init__(self, client: httpx.Client, record: Record) -> None:
         self.client = client
         self.record = record
-        #: How many alerts were sent again after a slow 503. Such an alert may be recorded all the same.
+        #: The number of alerts that were sent again after a slow 503; the first request may have recorded them.
         self.sent_again = 0
 
     def post(self, path: str, body: bytes | str, **headers: str) -> httpx.Response:
@@ -45,7 +45,7 @@ class Stage:
         return self.post(f"/webhooks/{name}/{SECRET}", body)
 
     def alert(self, body: bytes | str, *, name: str = "tradingview") -> httpx.Response:
-        """Post an alert, again after a slow 503 as senders do. A quick 503 has another cause, and is returned."""
+        """Post an alert, and again after a slow 503, as senders do. A quick 503 is another fault, and is returned."""
         deadline = time.monotonic() + patience(2.5)
         while True:
             began = time.monotonic()
@@ -69,7 +69,7 @@ class Stage:
         return items
 
     def wait_for(self, count: int, *, within_s: float = 5.0) -> list[dict[str, Any]]:
-        """Return the refused deliveries as soon as they count so many."""
+        """Wait until that many deliveries were refused, and return them."""
         deadline = time.monotonic() + patience(within_s)
         while True:
             items = self.deliveries(refused=True)

@@ -1,4 +1,4 @@
-"""No setting that can hold the address of a broker brings an account that is not live to the host for real money."""
+"""No setting can connect an account in another mode than live to the host for real money."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ SPELLINGS = [
     "https://api.alpaca.mar\tkets",
     "//api.alpaca.markets",
     "api.alpaca.markets",
-    # Addresses like those that its name leads to, also as IPv6 and as a number.
+    # IP addresses like those of the host, also as IPv6 and as a number.
     "https://203.0.113.7",
     "https://[::ffff:203.0.113.7]",
     "https://[::ffff:cb00:7107]",
@@ -57,7 +57,7 @@ size = {{ method = "quantity", value = 1 }}
 limits = {{ open_positions = 1 }}
 """
 
-#: Every setting whose name tells that it holds an address, and whether a broker's client can be opened at it.
+#: Every setting with an address, and whether a broker's client can be opened at that address.
 HOLDS_AN_ADDRESS = {
     "Settings.database_url": False,
     "Settings.redis_url": False,
@@ -135,7 +135,7 @@ def test_no_setting_leads_a_practice_account_to_the_live_host(
 
 
 def started(mode: str, way: Way, url: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """Open the account as each process does; return what its broker's client was opened with."""
+    """Open the account as each process does, and return the arguments with which the broker's client was opened."""
     opened: list[dict[str, Any]] = []
     monkeypatch.setattr("workers.account.runtime.open_broker", lambda *_, **values: opened.append(values))
     monkeypatch.chdir(folder)

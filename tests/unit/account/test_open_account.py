@@ -1,4 +1,4 @@
-"""Every client of a broker is opened at a host of its executor's mode, wherever the address came from."""
+"""A broker's client is opened only at a host of the executor's mode, whichever setting has the address."""
 
 from __future__ import annotations
 

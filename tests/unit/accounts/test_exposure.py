@@ -1,4 +1,4 @@
-"""A position counts with the value that the broker states, in the account's money."""
+"""A position counts with the value that the broker states, in the account's currency."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def position(quantity: int = 1, **changes: Any) -> Position:
     [
         (position(**OPTION), 1595),
         (position(-2, **OPTION | {"market_value": "-3190", "cost_basis": "-2400"}), 3190),
-        # Without a quote, an option counts with its cost.
+        # An option without a quote counts with its cost.
         (position(**OPTION | {"current_price": None, "market_value": None}), 1200),
         (position(**OPTION | {"current_price": "0", "market_value": "0"}), 1200),
-        # Priced at 0.05 BTC, and stated in dollars.
+        # The price is 0.05 BTC, and the market value is in dollars.
         (position(10, symbol="ETH/BTC", current_price="0.05", market_value="30000"), 30000),
-        # A broker that states neither.
+        # The broker states neither a market value nor a cost.
         (position(3), 45),
         (position(3, current_price=None), 36),
     ],

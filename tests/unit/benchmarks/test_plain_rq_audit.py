@@ -1,4 +1,4 @@
-"""The audit of plain RQ uses the same three verdicts as the audit of tradewire."""
+"""The audit of plain RQ has the same three kinds of findings as the audit of tradewire."""
 
 from __future__ import annotations
 

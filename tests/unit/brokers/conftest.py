@@ -1,4 +1,4 @@
-"""Open the adapter against a server that plays a script."""
+"""Open the adapter at a server with scripted answers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def broker_at(url: str, *, timeout_s: float = 5.0) -> AlpacaBroker:
 
 @pytest.fixture
 def play() -> Iterator[Play]:
-    """Return a function that starts a server with a script and opens the adapter at it."""
+    """Return a function that starts a server with scripted answers and opens the adapter at it."""
     with ExitStack() as stack:
 
         def start(*script: Act, timeout_s: float = 5.0, tls: bool = False) -> tuple[AlpacaBroker, ScriptedServer]:

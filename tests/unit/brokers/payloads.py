@@ -1,4 +1,4 @@
-"""Build answers of Alpaca's, with the fields of a recorded one."""
+"""Build answers of Alpaca with the fields of recorded ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RECORDED = Path(__file__).parents[2] / "payloads" / "alpaca"
 
 
 def recorded(name: str) -> Any:
-    """Return the answer *name* of Alpaca's as the adapter parses it."""
+    """Return the recorded answer *name* as the adapter parses it."""
     return read_json((RECORDED / f"{name}.json").read_text())
 
 
@@ -94,7 +94,7 @@ def asset(**changes: Any) -> dict[str, Any]:
 
 
 def request(**changes: Any) -> OrderRequest:
-    """The order that `order()` answers."""
+    """The request that leads to the answer `order()`."""
     values: dict[str, Any] = {
         "client_order_id": "tw-1-1",
         "symbol": "AAPL",

@@ -1,4 +1,4 @@
-"""Answer HTTP requests over real sockets with exactly the bytes, pauses and breaks that a test asks for."""
+"""Answer HTTP requests over real sockets with exactly the bytes, pauses and disconnects that a test sets."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Seen:
         return json.loads(self.body)
 
 
-#: What is done for one request; True keeps the connection. The event is set when the test is over.
+#: An act answers one request, and returns True to keep the connection. The event is set at the end of the test.
 Act = Callable[[Seen, socket.socket, threading.Event], bool]
 
 
@@ -54,7 +54,7 @@ def raw(content: bytes, *, close: bool = False) -> Act:
 
 
 def drip(start: bytes, *, every_s: float) -> Act:
-    """Send *start*, and then a space every *every_s* seconds, without end."""
+    """Send *start*, and then a space every *every_s* seconds until the test ends."""
 
     def act(_seen: Seen, sock: socket.socket, over: threading.Event) -> bool:
         sock.sendall(start)
@@ -81,11 +81,11 @@ def reset(_seen: Seen, sock: socket.socket, _over: threading.Event) -> bool:
 
 @dataclass
 class ScriptedServer:
-    """Play *script*, one act per request; the last act is repeated."""
+    """Run *script*, one act per request, and repeat the last act."""
 
     script: list[Act]
     tls: bool = False
-    #: Sent as soon as a client connects, instead of the script.
+    #: The bytes that a client gets as soon as it connects, instead of the script.
     greeting: bytes = b""
     seen: list[Seen] = field(default_factory=list)
     connections: int = 0

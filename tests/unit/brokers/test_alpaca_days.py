@@ -1,4 +1,4 @@
-"""How the adapter reads the calendar and what cash came and went."""
+"""The adapter reads the calendar and cash transfers."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ def test_transfers_without_end_are_given_up(play: Play, monkeypatch: pytest.Monk
 
 
 def _pages(stored: list[dict[str, Any]]) -> Act:
-    """Answer as Alpaca does: ascending, what comes after the entry that `page_token` names."""
+    """Answer as Alpaca does: in ascending order, beginning after the entry that `page_token` names."""
 
     def act(request: Seen, sock: Any, over: Any) -> bool:
         query = parse_qs(urlsplit(request.target).query)

@@ -1,4 +1,4 @@
-"""Fields of raw JSON are read exactly, or refused by name."""
+"""Fields of raw JSON are read exactly, or refused with their name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the adapter reads lists of orders, page by page."""
+"""The adapter reads lists of orders page by page."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_the_list_is_asked_for_every_status_from_a_second_before(play: Play) -> 
 
 
 def test_all_pages_are_read_and_no_order_twice_or_never(play: Play) -> None:
-    # 1203 orders, 40 of them of one microsecond, around the end of the first page.
+    # 1203 orders. Around the end of the first page, 40 have the same time to the microsecond.
     moments = [START + timedelta(milliseconds=n if not 480 <= n < 520 else 480) for n in range(1203)]
     stored = [payloads.order(id=str(n), submitted_at=_nanoseconds(when)) for n, when in enumerate(moments)]
     broker, server = play(_order_list(stored))

@@ -1,4 +1,4 @@
-"""How the adapter reads latest prices, and what it makes of market data's own refusals."""
+"""The adapter reads latest prices and the refusals of the market data API."""
 
 from __future__ import annotations
 
@@ -183,7 +183,7 @@ def test_quotes_are_read_at_their_own_paths_with_bid_ask_and_time(play: Play) ->
     [
         reply(404, {"message": "no quote found for AAPL"}),
         reply(200, QUOTE | {"quote": None}),
-        # A side without an order.
+        # No order is on one side.
         reply(200, QUOTE | {"quote": QUOTE["quote"] | {"bp": 0, "bs": 0}}),
         reply(200, QUOTE | {"quote": QUOTE["quote"] | {"ap": 0, "as": 0}}),
     ],

@@ -58,7 +58,7 @@ NONSENSE: list[Act] = [
     raw(b"220 smtp.example.org ESMTP\r\n", close=True),
 ]
 
-# To a cancel a 422 says that the order is over. To a read it says nothing.
+# The answer 422 to a cancel means that the order has ended. To a read it has no meaning.
 NOT_VALID = reply(422, {"code": 42210000, "message": "order not found"})
 
 

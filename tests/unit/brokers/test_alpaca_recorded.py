@@ -1,4 +1,4 @@
-"""The adapter reads answers that Alpaca gave, with the values that a person who knows its API expects."""
+"""The adapter reads recorded answers of Alpaca, with the values that a person who knows its API expects."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_an_asset(name: str, symbol: str, least: str | None, fractional_extended
     asset = mapping.asset_from_broker(payloads.recorded(name))
 
     assert (asset.symbol, asset.tradable, asset.fractional_extended) == (symbol, True, fractional_extended)
-    # The broker of 2019 did not say whether it takes fractions.
+    # Alpaca's answers of 2019 did not contain `fractionable`.
     assert not asset.whole_only
     assert asset.min_order_size == (None if least is None else Decimal(least))
     assert asset.min_trade_increment == (None if least is None else Decimal("0.000000001"))

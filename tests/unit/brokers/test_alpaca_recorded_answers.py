@@ -1,4 +1,4 @@
-"""The adapter reads Alpaca's lists, the orders inside its stream frames, and its errors, by their meaning."""
+"""The adapter reads recorded lists, errors and stream orders of Alpaca."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The adapter reads refusals that name another order, or another form in which the order would be taken."""
+"""The adapter reads refusals that name a blocking order, or an order type that would be accepted."""
 
 from __future__ import annotations
 

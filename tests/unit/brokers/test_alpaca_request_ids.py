@@ -1,4 +1,4 @@
-"""Every answer of Alpaca's keeps its `X-Request-ID`, which Alpaca asks for in support requests."""
+"""Every result of a request has its `X-Request-ID`, which Alpaca's support asks for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The account's secret is in no text that leaves the adapter."""
+"""No text that leaves the adapter contains the account's secret."""
 
 from __future__ import annotations
 

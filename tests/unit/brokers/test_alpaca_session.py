@@ -88,7 +88,7 @@ def test_a_slow_answer_is_given_up_in_time_however_it_drips(play: Play, act: Act
 
     assert outcome == Unknown(message="no complete answer within 0.5 s")
     assert len(server.seen) == 1
-    # Not a figure of speed: without the deadline, none of these would ever end.
+    # The limit is generous, because without the deadline none of these calls would ever end.
     assert time.monotonic() - before < 5
 
 
@@ -138,7 +138,7 @@ def test_a_server_that_does_not_speak_tls_was_sent_nothing() -> None:
 
 def test_connections_are_kept_and_a_closed_one_is_replaced(play: Play) -> None:
     answer = reply(200, payloads.order())
-    ends = raw(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", close=True)  # says nothing of closing, and closes
+    ends = raw(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", close=True)  # closes without announcing it
     broker, server = play(answer, answer, ends, answer)
 
     broker.submit(payloads.request())
@@ -152,7 +152,7 @@ def test_connections_are_kept_and_a_closed_one_is_replaced(play: Play) -> None:
 
 
 def _until_closed(broker: Any) -> None:
-    """Wait until the server's close has arrived at the one connection that is kept."""
+    """Wait until the close by the server has arrived at the kept connection."""
     manager = broker._session._session.adapters["http://"].poolmanager
     (pool,) = (manager.pools[key] for key in manager.pools.keys())  # noqa: SIM118 - it is not a dict
     connection = pool.pool.queue[-1]

@@ -1,4 +1,4 @@
-"""The adapter returns an outcome of an order for everything that Alpaca can answer."""
+"""The adapter returns an outcome of an order for every answer that Alpaca can give."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How Alpaca's words become ours."""
+"""The adapter translates the terms of Alpaca into ours."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_a_short_position_is_below_zero(changes: dict[str, Any], quantity: int, 
 @pytest.mark.parametrize(
     ("changes", "value", "cost"),
     [
-        # One contract at 15.95 is a hundred shares: measured at Alpaca.
+        # A contract stands for a hundred shares, so one at 15.95 has a value of 1595, as at Alpaca.
         ({"qty": "1", "current_price": "15.95", "market_value": "1595", "cost_basis": "1200"}, 1595, 1200),
         ({"qty": "-2", "side": "short", "market_value": "-3190", "cost_basis": "2400"}, -3190, -2400),
         ({"market_value": None, "cost_basis": None}, None, None),

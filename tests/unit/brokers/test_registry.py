@@ -1,4 +1,4 @@
-"""A broker is opened by the word of its entry point."""
+"""The name of an entry point opens its broker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A full disk, a closed input, an early Ctrl-C and an option alone are each answered with one line."""
+"""A full disk, a closed input, an early Ctrl-C and an option without a command lead to one line each."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_a_closed_input_is_named(tmp_path: Path) -> None:
 
 
 def test_an_early_interrupt_is_one_line(tmp_path: Path) -> None:
-    # It is sent when the first of our modules has been read, and long before the last one.
+    # Ctrl-C is sent after the first of our modules is imported, and long before the last one.
     program = "import os, signal; from pipeline.entrypoints.cli import start; "
     program += "import sys; sys.meta_path.insert(0, type('Late', (), {'find_spec': staticmethod("
     program += "lambda *_: os.kill(os.getpid(), signal.SIGINT))})()); start.main()"

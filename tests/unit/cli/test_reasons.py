@@ -1,4 +1,4 @@
-"""The page of reasons is the catalogue, whole, and what the command prints."""
+"""The page of reasons contains the whole catalogue, and equals the output of the command."""
 
 from __future__ import annotations
 

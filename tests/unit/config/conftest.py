@@ -1,4 +1,4 @@
-"""Keep the machine's own variables, and its `.env`, out of the tests of the configuration."""
+"""Run the tests of the configuration without the machine's variables and `.env`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from config.schema.executor import Executors
 from config.schema.settings import Settings, load_settings
 from pipeline.model.errors import ConfigInvalid
 
-#: The smallest executor that starts.
+#: The executor with the fewest keys that can start.
 SMALLEST = """
 [executors.argo]
 mode = "exchange"
@@ -49,7 +49,7 @@ def settings() -> Settings:
 
 @pytest.fixture
 def faults_in(tmp_path: Path) -> Fault:
-    """Load an executors file with this text, which must be refused, and return message by key."""
+    """Load an executors file with this text, which must be refused, and return the messages by key."""
 
     def load(text: str) -> dict[str, str]:
         path = tmp_path / "executors.toml"
@@ -68,7 +68,7 @@ def smallest() -> str:
 
 @pytest.fixture
 def loads(tmp_path: Path, smallest: str) -> Callable[..., Executors]:
-    """Load the smallest executor with replacements of its text and further lines."""
+    """Load the smallest executor with replacements in its text and further lines."""
 
     def load(more: str = "", **replaced: str) -> Executors:
         text = smallest

@@ -1,4 +1,4 @@
-"""The hosts to which an executor of each mode may send its keys and orders, however they are spelled."""
+"""An executor may send its keys and orders only to hosts of its mode, in any spelling of the host."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from config.schema.addresses import base_url_faults, host_of, normal_address
 from config.schema.broker_hosts import gets_keys, host_fault, is_alpacas
 
-#: The live host, as HTTP clients and name servers understand it too.
+#: Spellings that HTTP clients or name servers resolve to the live host.
 LIVE_SPELLINGS = [
     "https://api.alpaca.markets",
     "https://api.alpaca.markets.",
@@ -22,7 +22,7 @@ LIVE_SPELLINGS = [
     "https://api.alp\u00adaca.markets",
 ]
 
-#: Two readers of these find different hosts.
+#: Addresses in which different parsers find different hosts.
 AMBIGUOUS = [
     "https://%61pi.alpaca.markets",
     "https://api.alpaca.markets\\.x.org",

@@ -21,7 +21,7 @@ DUMP: dict[str, Any] = ExecutorSettings.model_validate(
     }
 ).model_dump(mode="json")
 
-#: For each key a value, and one that allows more.
+#: For each key, a value and one that allows more.
 LOOSENINGS: dict[str, tuple[Any, Any]] = {
     "broker": ("alpaca", "other"),
     "mode": ("paper", "live"),
@@ -87,7 +87,7 @@ LOOSENINGS: dict[str, tuple[Any, Any]] = {
     "firm.minimum_hold_s": (60.0, None),
 }
 
-#: Other values of these allow neither more nor less.
+#: For each of these keys, two values of which neither allows more.
 HARMLESS: dict[str, tuple[Any, Any]] = {
     "id": ("argo", "other"),
     "concurrency": (1, 8),
@@ -96,7 +96,7 @@ HARMLESS: dict[str, tuple[Any, Any]] = {
     "retry.unknown_s": (60.0, 90.0),
 }
 
-#: None of these is clearly the tighter one, so a change in either direction counts as loosening.
+#: Neither value of these is clearly tighter, so a change in either direction counts as loosening.
 BOTH_WAYS = {
     "broker",
     "base_url",

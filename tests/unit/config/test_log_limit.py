@@ -1,4 +1,4 @@
-"""No place of the code fills the disk with its log lines."""
+"""No line of the code can fill the disk with its log lines."""
 
 from __future__ import annotations
 

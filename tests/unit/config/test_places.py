@@ -28,7 +28,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def a_folder(folder: Path) -> Path:
-    """Return *folder* with the files of `tradewire init`."""
+    """Write the files of `tradewire init` into *folder*, and return it."""
     for name, place in FILES.items():
         (folder / place).parent.mkdir(parents=True, exist_ok=True)
         (folder / place).write_bytes(shipped(name).read_bytes())
@@ -36,7 +36,7 @@ def a_folder(folder: Path) -> Path:
 
 
 def started_in(folder: Path, *, runs: bool = True, **files: Path) -> Path:
-    """Return the home of an `up` that was started in *folder*; this process is in its place."""
+    """Return the home of an `up` that was started in *folder*; this process takes the place of `up`."""
     home = a_folder(folder) / ".tradewire"
     write_services(
         home,

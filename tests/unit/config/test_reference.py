@@ -1,4 +1,4 @@
-"""The page of the configuration is the models, whole, and what the command prints."""
+"""The page of the configuration contains all keys of the models, and equals the output of the command."""
 
 from __future__ import annotations
 

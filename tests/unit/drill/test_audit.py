@@ -1,4 +1,4 @@
-"""The audit finds every fault, and nothing else."""
+"""The audit finds every fault, and reports no other finding."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def an_order(intent: AuditedIntent, **changes: Any) -> HeldOrder:
 def ledgers(
     *executions: AuditedExecution, intents: Sequence[AuditedIntent] = (), orders: Sequence[HeldOrder] = ()
 ) -> Ledgers:
-    """Return ledgers in which each execution has a signal that was sent."""
+    """Return ledgers in which each execution belongs to a sent signal."""
     ids = list(dict.fromkeys(execution.signal_id for execution in executions))
     return Ledgers(
         sent=[str(signal_id) for signal_id in ids],

@@ -1,4 +1,4 @@
-"""An event of a drill whose server is down at its time."""
+"""Events of a drill wait while their server is down."""
 
 from __future__ import annotations
 

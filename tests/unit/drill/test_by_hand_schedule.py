@@ -1,4 +1,4 @@
-"""The schedule of actions by hand is a pure function of the seed; actions come in storms and block exits."""
+"""The schedule of manual actions depends only on the seed. The actions come in storms and block exits."""
 
 from __future__ import annotations
 

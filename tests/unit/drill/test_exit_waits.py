@@ -1,4 +1,4 @@
-"""The wait of an exit counts from its recording to its decision, without the time in which nothing could be done."""
+"""The wait of an exit counts from its recording to its decision, without times in which no decision was possible."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def books(
     *,
     opened: bool = True,
 ) -> Ledgers:
-    """Return ledgers in which, if *opened*, a position in each symbol was bought before the executions."""
+    """Return ledgers with *executions*; if *opened*, a position in each symbol was bought before them."""
     symbols = dict.fromkeys(execution.symbol for execution in executions) if opened else {}
     before = [execution(UUID(int=100 + n), closes=False, symbol=symbol) for n, symbol in enumerate(symbols)]
     return Ledgers(

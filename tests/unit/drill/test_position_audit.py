@@ -1,4 +1,4 @@
-"""The positions of the exchange and the record are compared, and an exit that is late or left something is found."""
+"""The audit compares positions of exchange and record, and finds exits that were late or left a position."""
 
 from __future__ import annotations
 

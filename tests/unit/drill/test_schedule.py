@@ -1,4 +1,4 @@
-"""The schedule is a pure function of its seed, and leaves nothing out."""
+"""The schedule depends only on its seed, and contains every kind of event."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_a_storm_ends_with_the_last_of_its_faults() -> None:
 
 
 def test_the_events_of_a_seed_stay_what_they_were() -> None:
-    # A seed that found a fault must find it again, also in a later version.
+    # The schedule of a seed must not change, so that a seed which found a fault finds it again in a later version.
     events = plan(11, seconds=500.0, accounts=ACCOUNTS)
 
     assert (len(events), sha256(repr(events).encode()).hexdigest()[:16]) == (296, "b041bebfaaeffa68")

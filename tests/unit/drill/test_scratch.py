@@ -1,4 +1,4 @@
-"""The scratch folder stays when it was asked for or when something was found, and only then."""
+"""The scratch folder is kept only on request or after a finding."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Unwatched:
 
 
 class OneDrill:
-    """Stores its folder, and returns the given findings."""
+    """A drill that stores its folder and returns the given findings."""
 
     def __init__(self, *findings: AuditFinding) -> None:
         self.home = Path()

@@ -1,4 +1,4 @@
-"""The first ledger: made from a seed, kept in a file, sent when due."""
+"""The ledger of signals is made from a seed and stored in a file, and each signal is sent when it is due."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ _moves = st.one_of(
 
 
 class Game:
-    """One account at a venue, played move by move."""
+    """A state machine that trades one account at a venue."""
 
     def __init__(self) -> None:
         self.venue = Venue(SessionClock(ClockMode.ALWAYS_OPEN))
@@ -107,7 +107,7 @@ class Game:
 
 
 def check(account: ExchangeAccount) -> None:
-    """Compute the account from its fills and its open orders, and compare."""
+    """Compute the account from its fills and open orders, and compare the result with the venue's."""
     cash = DEFAULT_CASH
     quantities: dict[str, Decimal] = {}
     for fill in account.fills:
@@ -120,7 +120,7 @@ def check(account: ExchangeAccount) -> None:
 
     assert {s: p.qty for s, p in account.positions.items() if s != "BTC/USD"} == shares
     assert 0 <= coins <= quantities.get("BTC/USD", Decimal(0)) or coins == quantities.get("BTC/USD", Decimal(0))
-    # Fees on sales come out of cash, fees on purchases out of the coins.
+    # The fee of a sale is taken from cash, and that of a purchase from the coins.
     assert cash - account.fees <= account.cash <= cash
     assert account.reserved == sum((o.reserved for o in orders if not o.is_crypto), Decimal(0))
     assert account.reserved_crypto == sum((o.reserved for o in orders if o.is_crypto), Decimal(0))

@@ -1,4 +1,4 @@
-"""The clock of the paper exchange goes by the calendar of New York, also across daylight-saving nights."""
+"""The clock of the paper exchange follows New York's calendar, also over changes of daylight-saving time."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_the_clock_has_the_session_and_the_next_open_and_close(
 
 
 def test_a_day_order_ends_at_the_close_also_after_a_daylight_saving_night() -> None:
-    # Three days and an hour less than three days and a half: the clock is put forward in between.
+    # From Friday 21:00 to the close on Monday at 16:00 it is 66 hours, because the clock is put forward in between.
     clock = fixed("2026-03-06T21:00:00-05:00")
 
     assert clock.day_ends(NOW) - NOW == timedelta(days=2, hours=18)

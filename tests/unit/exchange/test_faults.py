@@ -1,4 +1,4 @@
-"""A plan of faults applies to the requests that it describes."""
+"""A fault applies only to the requests that its plan describes."""
 
 from __future__ import annotations
 

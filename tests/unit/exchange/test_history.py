@@ -53,7 +53,7 @@ def test_a_daily_history_has_a_point_at_the_end_of_each_trading_day() -> None:
 
     found = book.read("27 12:00", period="1W", timeframe="1D")
 
-    # Thursday the 26th is Thanksgiving. The present equity is what the account holds: its cash.
+    # Thursday the 26th is Thanksgiving. The present equity is the account's cash, because it has no positions.
     assert times(found) == ["24 01:00", "25 01:00", "26 01:00", "28 01:00"]
     assert found["equity"] == [100500.0, 100500.0, 101000.13, 100000.0]
     assert found["profit_loss"] == [500.0, 500.0, 1000.13, 0.0]

@@ -1,4 +1,4 @@
-"""The effect of a price on each type of order."""
+"""Each type of order fills at the right prices."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from workers.exchange.money import totals
 
 
 def account(cash: int, **held: tuple[int, int]) -> ExchangeAccount:
-    """Return an account with *cash* and positions: symbol to (quantity, cost)."""
+    """Return an account with *cash* and positions, given as (quantity, cost) by symbol."""
     found = ExchangeAccount(key="key", secret_hash="", created_ns=0, cash=Decimal(cash))
     for symbol, (qty, cost) in held.items():
         found.positions[symbol] = ExchangePosition(

@@ -1,4 +1,4 @@
-"""The calendar of the New York Stock Exchange, against what the exchange published."""
+"""Our calendar of the New York Stock Exchange equals the published one."""
 
 from __future__ import annotations
 

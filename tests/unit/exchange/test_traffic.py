@@ -5,7 +5,7 @@ from __future__ import annotations
 from workers.exchange.traffic import RateDecision, Traffic
 
 _S = 1_000_000_000
-#: Any time, half a second after a full one.
+#: An arbitrary time, half a second after a full second.
 START = 1_800_000_000 * _S + _S // 2
 
 

@@ -22,12 +22,12 @@ def held(strategy: str, quantity: int, stop: int | None) -> BookRow:
 @pytest.mark.parametrize(
     ("side", "stops", "risk"),
     [
-        # The position of the factory trades at 110.
+        # The position in these cases trades at 110.
         (1, [100, 108], 200),
         (1, [108, 100], 200),
         (-1, [120, 112], 200),
         (-1, [112, 120], 200),
-        # Without a stop a tenth is assumed, where that is more.
+        # Without a stop, a tenth of the price is assumed, unless the other stop is farther away.
         (1, [108, None], 220),
         (1, [None, 90], 400),
         (1, [None, None], 220),

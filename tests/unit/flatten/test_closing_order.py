@@ -12,7 +12,7 @@ from workers.flatten.direct import closing_order
 @pytest.mark.parametrize(
     ("symbol", "price", "value", "worth"),
     [
-        # One contract at 15.95 is a hundred shares: measured at Alpaca.
+        # A contract stands for a hundred shares, so one at 15.95 has a value of 1595, as at Alpaca.
         ("SPY261218C00600000", "15.95", "3190", "1595"),
         ("ETH/BTC", "0.05", "6000", "3000"),
         ("AAPL", "190.5", None, "190.5"),

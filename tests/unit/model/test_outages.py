@@ -1,4 +1,4 @@
-"""An outage is logged once when it lasts, and its end once; a short failure is not logged."""
+"""An outage that lasts is logged once, and so is its end. A short failure is not logged."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def test_every_code_is_used() -> None:
 
     unused = {code.value for code in Code if f"Code.{code.name}" not in sources and f"'{code}'" not in sources}
 
-    # Said by a later part: when an executor's table is taken out of the file.
+    # The code for executors that were removed from the file is not used yet.
     assert unused <= {"executor_gone"}
 
 

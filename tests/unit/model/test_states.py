@@ -6,7 +6,7 @@ from pipeline.model.states import ENDED, MOVES, UNDECIDED, WORKING, State
 
 BROKER = "accepted partially_filled filled canceled expired rejected"
 
-#: The published table, written out.
+#: The allowed changes as ARCHITECTURE.md shows them.
 TABLE = {
     "queued": "submitting skipped",
     "held": "submitting skipped",
@@ -14,7 +14,7 @@ TABLE = {
     "unknown": f"{BROKER} held skipped dead",
     "accepted": "partially_filled filled canceled expired rejected dead",
     "partially_filled": "filled canceled expired dead",
-    # Ends, which only a late fill or a late order moves.
+    # End states, which only a late fill or a late order changes.
     "filled": "",
     "canceled": "partially_filled filled",
     "expired": "partially_filled filled",

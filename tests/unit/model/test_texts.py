@@ -1,4 +1,4 @@
-"""No text from others reaches a terminal, a log line or a message with a character that acts instead of printing."""
+"""Control characters in foreign text never reach a terminal, a log line or a message."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def restored_logging() -> Iterator[None]:
 
 
 def acting(written: str) -> str:
-    """Return the characters of whole lines that do not print."""
+    """Return the characters of some lines that a terminal does not print."""
     return "".join(mark for mark in written if not mark.isprintable() and mark != "\n")
 
 

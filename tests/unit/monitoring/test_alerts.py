@@ -1,4 +1,4 @@
-"""The page about alerts tells each, a message is readable, and alerts.toml says what is wrong with it."""
+"""The page lists each alert, a message is readable, and faults of alerts.toml are named."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The dashboard, the alert rules and the page about metrics name only what exists, and all of it."""
+"""The dashboard, the alert rules and the page about metrics name all existing metrics and no others."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ METRIC = re.compile(r"\b(tradewire_\w+|up)\b(?:\{([^}]*)\})?")
 
 
 def labels_of(name: str) -> set[str] | None:
-    """Return the labels of what a query may name; None when there is no such series."""
+    """Return the labels of a series that a query may name, or None when there is no such series."""
     if name in FOREIGN:
         return FOREIGN[name]
     base = re.sub(r"_(bucket|sum|count)$", "", name)

@@ -1,4 +1,4 @@
-"""ARCHITECTURE.md: its diagram of states, its crash table and its layers are those of the code."""
+"""The diagram of states, the crash table and the layers in ARCHITECTURE.md equal those of the code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TEXT = (ROOT / "ARCHITECTURE.md").read_text("utf-8")
 
 
 def section(title: str) -> str:
-    """Return what stands below the heading *title*, up to the next heading of its rank or above."""
+    """Return the text below the heading *title*, up to the next heading of the same or a higher rank."""
     match = re.search(rf"^(#+) {re.escape(title)}\n(.*?)(?=^#{{1,2}} |\Z)", TEXT, re.MULTILINE | re.DOTALL)
     assert match is not None, f"ARCHITECTURE.md has no section {title!r}"
     return match[2]
@@ -26,14 +26,14 @@ def fenced(title: str, language: str) -> str:
 
 
 def table(title: str) -> list[list[str]]:
-    """Return the cells of the rows of the section's table, without its two head lines."""
+    """Return the cells of each row of the section's table, without its two header lines."""
     lines = [line for line in section(title).splitlines() if line.startswith("|")]
     assert len(lines) > 2, f"section {title!r} has no table"
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
 
 
 def names(cell: str) -> list[str]:
-    """Return what stands between backticks."""
+    """Return the texts between backticks."""
     return re.findall(r"`([^`]+)`", cell)
 
 
@@ -41,7 +41,7 @@ def names(cell: str) -> list[str]:
 
 
 def drawn_moves() -> set[tuple[str, str]]:
-    """Return the diagram's edges; one to a group of states is one to each of them."""
+    """Return the diagram's edges; an edge to a group stands for one to each of its states."""
     diagram = fenced("States", "mermaid")
     groups: dict[str, set[str]] = {}
     for name, body in re.findall(r"state (\w+) \{(.*?)\}", diagram, re.DOTALL):

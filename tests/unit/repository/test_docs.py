@@ -1,4 +1,4 @@
-"""The pages for users: every command, key, variable and link in them exists, and every example works."""
+"""Every command, key, variable and link in the pages for users exists, and every example works."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_every_command_in_a_block_is_understood() -> None:
 
 
 def faults_of(words: list[str]) -> Iterator[str]:
-    """Yield what is wrong with a command that a reader may type."""
+    """Yield the faults of a command that a reader may type."""
     try:
         command, rest = leaf(words)
         command.make_context(command.name, rest).close()
@@ -78,7 +78,7 @@ def test_every_command_in_the_prose_exists_with_its_options() -> None:
 
 
 def unknown_in(words: list[str]) -> Iterator[str]:
-    """Yield what a command that is mentioned in a sentence has and the program has not."""
+    """Yield the names in a mentioned command that the program does not have."""
     try:
         command, rest = leaf(words)
     except LookupError as error:
@@ -125,7 +125,7 @@ def errors_of(reader: Callable[[str], object], body: str) -> Iterator[Exception]
 
 
 def check_toml(body: str) -> None:
-    """Read each value of an example by itself, because an example need not be whole."""
+    """Check each value of an example by itself, because an example need not be complete."""
     parsed = tomllib.loads(body, parse_float=Decimal)
     for table in parsed.get("executors", {}).values():
         check_values(ExecutorSettings, table)

@@ -14,14 +14,14 @@ ROOT = TESTS.parent
 ROW = re.compile(r"^\| ([A-Z])(\d+) \| (.+?) \| (.+) \|$", re.MULTILINE)
 ROWS = {f"{row[0]}{row[1]}": row[3] for row in ROW.findall((TESTS / "ORIGIN.md").read_text("utf-8"))}
 GROUPS = {"A": 13, "B": 9, "C": 8, "D": 9, "E": 6, "F": 11, "G": 9, "H": 14, "I": 8, "J": 10}
-# These groups have test files of their own; the entries of the others are held by tests that show more than that.
+# Each of these groups has a test file of its own. Tests with a wider purpose cover the other groups.
 OWN_FILES = frozenset("BCDGHI")
 ENTRIES = [f"{letter}{number}" for letter, count in GROUPS.items() for number in range(1, count + 1)]
 NAMED = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 
 
 def collectable(path: Path) -> set[str]:
-    """Return the names of the tests of a file; none when the file does not exist."""
+    """Return the names of the tests in a file, or none when the file does not exist."""
     if not path.is_file():
         return set()
     body = ast.parse(path.read_text("utf-8")).body
@@ -39,7 +39,7 @@ def test_every_entry_names_tests_that_exist_or_the_reason_why_it_cannot_occur() 
 
 
 def faults_of(held_by: str) -> Iterator[str]:
-    """Yield what is wrong with the last cell of a row."""
+    """Yield the faults in the last cell of a row."""
     named = NAMED.findall(held_by)
     if not named and not (held_by.startswith("Cannot occur: ") and held_by.endswith(".")):
         yield f"no test and no reason in {held_by!r}"

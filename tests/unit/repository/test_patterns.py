@@ -1,4 +1,4 @@
-"""No regular expression of the product takes time that grows faster than the text."""
+"""The time of each regular expression of the product grows no faster than the length of the text."""
 
 import re
 import time
@@ -9,11 +9,11 @@ import pytest
 from tests.tools.patterns import UsedPattern, slow_texts, used_patterns
 
 _LONGEST = 1_000_000
-#: A run of this length can be compared with another one.
+#: The shortest time that can be measured well enough to compare it.
 _COMPARABLE_S = 0.01
 _SLOWEST = 2
 _TRIES = 5
-# Twice the text takes twice the time, or four times if the time is quadratic.
+# For twice the text, a linear pattern takes twice the time and a quadratic one four times.
 _MOST_GROWTH = 3.0
 
 
@@ -26,7 +26,7 @@ def _seconds(used: UsedPattern, text: tuple[Any, Any, Any], length: int) -> floa
 
 
 def _slowest(used: UsedPattern) -> list[tuple[Any, Any, Any]]:
-    """Return the texts that take the longest. One whose time explodes is found while it is short."""
+    """Return the texts that take the longest. A pattern with exponential time is found while the text is short."""
     took: list[tuple[float, tuple[Any, Any, Any]]] = []
     for text in slow_texts(used):
         if _explodes(used, text):
@@ -40,7 +40,7 @@ def _explodes(used: UsedPattern, text: tuple[Any, Any, Any]) -> bool:
 
 
 def _growth(used: UsedPattern, text: tuple[Any, Any, Any]) -> float:
-    """Return how many times longer twice the text takes; the least of several tries, because others use the machine."""
+    """Return by which factor twice the text takes longer: the least of several attempts, as other programs run too."""
     if _explodes(used, text):
         return float("inf")
     length = 80

@@ -1,4 +1,4 @@
-"""README.md: everything that it names exists, and each guarantee names the test that backs it."""
+"""Everything that README.md names exists, and each guarantee names its tests."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BACKING = sorted(set(NAMED_TEST.findall(TEXT)))
 
 
 def collectable(path: Path) -> set[str]:
-    """Return the names that pytest can collect from the top of a file; none when the file does not exist."""
+    """Return the names that pytest collects from the top level of a file, or none when the file does not exist."""
     if not path.is_file():
         return set()
     body = ast.parse(path.read_text("utf-8")).body
@@ -92,7 +92,7 @@ def test_the_make_targets_in_it_exist() -> None:
 def test_the_line_without_make_installs_as_the_makefile_does() -> None:
     makefile = (ROOT / "Makefile").read_text("utf-8")
 
-    # The Makefile installs the tools for development too.
+    # The Makefile also installs the tools for development.
     assert "--require-hashes -r requirements.lock" in TEXT
     assert "--require-hashes -r requirements-dev.lock" in makefile
     for text in (TEXT, makefile):

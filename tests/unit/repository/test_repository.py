@@ -1,4 +1,4 @@
-"""The files beside the code say what the code needs."""
+"""The files beside the code agree with the code."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _name(requirement: str) -> str:
 
 
 def _locked(lock: str) -> dict[str, str]:
-    """The lock's blocks, one per package, by its name."""
+    """The blocks of the lock file by package name."""
     blocks = re.split(r"\n(?=[A-Za-z0-9])", (_ROOT / lock).read_text())
     return {_name(block): block for block in blocks if not block.startswith("#")}
 

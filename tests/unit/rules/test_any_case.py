@@ -1,4 +1,4 @@
-"""For any account, positions, orders on their way, limits and signal: what an order may be, and what never goes."""
+"""Orders that the rules permit have these properties for any account, position, pending order, limit and signal."""
 
 from __future__ import annotations
 
@@ -186,7 +186,7 @@ def cases(draw: st.DrawFn) -> Case:
             non_marginable_buying_power=equity * draw(amounts("0.1", 1)),
             shorting_enabled=draw(MOSTLY_YES),
         ),
-        # Mostly what the account's reading says, and now and then another.
+        # The position is mostly that of the account's reading, and sometimes another one.
         position=position,
         own=StrategyHolding(
             quantity=draw(mostly(position.quantity if position else Decimal(0), Decimal(0), Decimal(7)))
@@ -359,7 +359,7 @@ def _watched(baseline: EquityBaseline | None) -> Callable[[Case], Case]:
 
 
 def _on_the_other_side(judged: Case) -> Case:
-    """Fills since the account was read have reversed the position."""
+    """Return the case with fills since the reading of the account that reversed the position."""
     symbol = judged.signal.symbol
     side = -1 if judged.signal.action == "BUY" else 1
     read = next((each for each in judged.book.positions if each.symbol == symbol), None)
@@ -370,7 +370,7 @@ def _on_the_other_side(judged: Case) -> Case:
 
 
 def _without_a_clock(judged: Case) -> Case:
-    """Shares go by the market's hours, and coins are to be flat before the close too."""
+    """Return the case without a clock, and with settings that need one."""
     hours = judged.executor.hours.model_copy(update={"closed": "hold"})
     firm = judged.executor.firm.model_copy(update={"flat_before_close_s": 600.0})
     tables = {"firm": firm} if judged.signal.symbol == COIN else {"hours": hours}
@@ -403,7 +403,7 @@ def test_an_unknown_or_contradictory_account_never_lets_an_entry_go(
 
 
 def kinds(judged: Case) -> set[str]:
-    """Return what happens in a case, in the words of the test below."""
+    """Return the kinds of a decision, by the names that the test below uses."""
     verdict = decide(judged)
     if isinstance(verdict, Hold):
         return {"a hold"}
@@ -424,7 +424,7 @@ def kinds(judged: Case) -> set[str]:
 
 
 def test_the_cases_tried_here_are_of_every_kind() -> None:
-    """They are no empty ones: each kind of order is among them, and most caps as those that stop it."""
+    """The random cases include each kind of order, and most caps as the one that limits the size."""
     seen: Counter[str] = Counter()
 
     @settings(ANY, max_examples=600, phases=[Phase.generate])
@@ -445,7 +445,7 @@ def test_the_cases_tried_here_are_of_every_kind() -> None:
     def is_complete() -> bool:
         return {*orders, "a hold"} <= set(seen) and len(CAPS.intersection(seen)) >= len(CAPS) // 2
 
-    # A rare kind may be absent from one round, since the cases are random.
+    # A rare kind may be missing in one round, because the cases are random.
     for _ in range(5):
         look()
         if is_complete():

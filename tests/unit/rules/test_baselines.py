@@ -45,7 +45,7 @@ def transfer(name: str, amount: Any, **later: float) -> Transfer:
 def test_the_balance_is_equity_without_what_open_positions_have_made() -> None:
     account = case(signal()).account
 
-    # 10 bought at 90, at 110 now.
+    # Ten shares were bought at 90 and now trade at 110.
     assert reading_of(account, [position(10)], START) == reading(100_000, 99_800)
 
 
@@ -71,11 +71,11 @@ def test_a_day_that_is_watched_begins_with_the_first_reading_in_it() -> None:
 @pytest.mark.parametrize(
     ("before", "now", "expected"),
     [
-        # Watched until the start, and not for hours after it: what was last seen, whatever came since.
+        # The account was read until the start of the day and not for hours after it, so the last reading counts.
         (reading(100, minutes=-1), reading(90, hours=8), 100),
         (reading(100, minutes=-1), reading(110, hours=8), 100),
         (reading(100, hours=-3), reading(90, hours=8), 100),
-        # Read soon after the day's start, and not for hours before. A loss in between still counts.
+        # The account was read soon after the start and not for hours before, so a loss in between still counts.
         (reading(100, hours=-5), reading(95, minutes=1), 100),
         (reading(100, hours=-5), reading(105, minutes=1), 105),
         # The account was not read for days.
@@ -130,7 +130,7 @@ def test_the_first_count_skips_transfers_that_the_brokers_figure_includes() -> N
 
 
 def test_a_transfer_from_before_the_days_first_reading_is_in_it_already() -> None:
-    # Asked before the day began, and again in it: the deposit came before the reading that the day began with.
+    # In the first case the deposit came before the day's first reading, so it does not change the day's start.
     deposit = transfer("a", 500, seconds=30)
 
     assert counted(deposit, as_of=60) == TransferEffect(amount=Decimal(500), of_the_day=Decimal(0))

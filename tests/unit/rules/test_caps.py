@@ -15,9 +15,9 @@ from workers.rules.case import Case
 from workers.rules.entry_terms import Terms
 from workers.rules.sizing import Cap
 
-#: Ten a unit, of which one may be lost.
+#: A unit costs ten, and one of these is at risk.
 TERMS = Terms(side=OrderSide.BUY, limit=Decimal(10), price=Decimal(10), lowest=Decimal(10), risk=Decimal(1))
-# Position and pending of the factory: 5 at 110 each, and 10 more for 1,000, of which 30 may be lost.
+# Three positions of 5 at 110 each, and a pending order of 10 for 1,000, of which 30 are at risk.
 BOOK = Book(
     positions=(position(5, "AAPL"), position(5, "MSFT"), position(-5, "XOM")),
     pending=(Pending(symbol="AAPL", quantity=Decimal(10), value=Decimal(1000), risk=Decimal(30)),),
@@ -56,7 +56,7 @@ def test_a_position_has_at_most_so_many_units_with_what_is_held(most: int, room:
 def test_exposure_is_all_that_is_held_or_on_its_way_longs_and_shorts_added_up() -> None:
     judged = case(signal(), settings=tuned(limits={"gross_exposure_percent": 10}), book=BOOK)
 
-    # 15 positions of 110, and 1,000 on its way.
+    # 15 shares at 110, and a pending order of 1,000.
     assert only(Code.GROSS_EXPOSURE_LIMIT, judged) == (
         735,
         {"limit": "10000.00", "used": "2650.00", "room": "7350.00", "price": "10"},
@@ -82,7 +82,7 @@ def test_each_group_of_the_symbol_is_a_cap() -> None:
 def test_what_only_the_newest_reading_shows_counts_once() -> None:
     settings = tuned(limits={"gross_exposure_percent": 10})
     fewer = case(signal(), held=3, settings=settings, book=BOOK)
-    # Twenty at 110 where the account's reading and our record come to five and ten.
+    # The broker shows twenty at 110, while the reading of the account and our record have five and ten.
     more = case(signal(), held=20, settings=settings, book=BOOK)
 
     assert (held(fewer), unseen(fewer)) == (Decimal(15), Decimal(0))
@@ -104,7 +104,7 @@ def test_the_days_loss_and_all_that_may_be_lost_down_to_the_stops_is_taken_off()
     settings = tuned(limits={"daily_loss_percent": 5, "drawdown_percent": 4}, size={"default_stop_percent": 2})
     judged = case(signal(), settings=settings, baseline=baseline, book=BOOK)
 
-    # 2 percent of 1,650 held, and 30 on its way.
+    # The open risk is 2 percent of the positions of 1,650, and 30 of the pending order.
     assert only(Code.DAILY_LOSS_LIMIT, judged) == (
         2937,
         {"limit": "5000.00", "lost": "2000.00", "open_risk": "63.00", "room": "2937.00", "unit_risk": "1.00"},
@@ -143,7 +143,7 @@ def test_buying_power_is_used_in_part_and_without_what_others_reserved() -> None
 
 def test_a_part_of_the_buying_power_is_a_part_of_all_of_it_whatever_was_spent_since() -> None:
     settings = tuned(limits={"buying_power_percent": 50})
-    # 120,000 held and 30,000 on its way, of which 10,000 are not known to the reading; 60,000 are left.
+    # Positions of 120,000 and a pending order of 30,000, of which the reading lacks 10,000; 60,000 are left.
     book = Book(
         positions=(replace(position(1200, "MSFT"), current_price=Decimal(100)), position(1, "BTC/USD")),
         pending=(Pending(symbol="AAPL", quantity=Decimal(300), value=Decimal(30_000), risk=Decimal(0)),),
@@ -151,7 +151,7 @@ def test_a_part_of_the_buying_power_is_a_part_of_all_of_it_whatever_was_spent_si
     judged = case(signal(), settings=settings, book=book, reserved=Decimal(10_000))
     judged = replace(judged, account=replace(judged.account, buying_power=Decimal(60_000)))
 
-    # So there were 200,000, and half of that is used up.
+    # The whole buying power was 200,000, and more than half of it is used.
     assert only(Code.BUYING_POWER_USED_UP, judged) == (
         0,
         {"limit": "100000.00", "used": "150000.00", "room": "-50000.00", "price": "10"},
@@ -163,7 +163,7 @@ def test_of_cash_only_what_was_spent_on_coins_is_spent() -> None:
     book = Book(positions=(position(100, "MSFT"), position(100, "BTC/USD")))
     judged = case(signal(symbol="BTC/USD", asset_class="crypto"), settings=settings, book=book)
 
-    # 100,000 are left, and 11,000 were spent.
+    # The account has 100,000 left after 11,000 were spent.
     assert only(Code.CASH_USED_UP, judged)[1] == {
         "limit": "55500.00",
         "used": "11000.00",

@@ -20,10 +20,10 @@ def utc(text: str) -> datetime:
 @pytest.mark.parametrize(
     ("now", "zone", "at", "on", "started_at"),
     [
-        # At the very moment it has begun; a second before it has not.
+        # The day begins exactly at its hour, and not a second earlier.
         ("2026-01-13 23:00:00", CHICAGO, FIVE, date(2026, 1, 13), "2026-01-13 23:00:00"),
         ("2026-01-13 22:59:59", CHICAGO, FIVE, date(2026, 1, 12), "2026-01-12 23:00:00"),
-        # Past midnight it is still the day that began on the evening before.
+        # After midnight, the day that began on the evening before goes on.
         ("2026-01-14 07:30:00", CHICAGO, FIVE, date(2026, 1, 13), "2026-01-13 23:00:00"),
         ("2026-07-14 22:00:00", CHICAGO, FIVE, date(2026, 7, 14), "2026-07-14 22:00:00"),
         ("2026-01-13 23:00:00", PRAGUE, MIDNIGHT, date(2026, 1, 14), "2026-01-13 23:00:00"),
@@ -59,7 +59,7 @@ def test_a_day_over_which_clocks_are_changed_has_23_or_25_hours(zone: str, at: t
 
 
 def test_a_start_that_the_clock_skips_is_where_the_clock_lands() -> None:
-    # On 8 March 2026 there is no 02:30 in New York: 02:00 is 03:00, which is 07:00 UTC.
+    # On 8 March 2026, 02:30 does not exist in New York: the clock goes from 02:00 to 03:00, which is 07:00 UTC.
     assert day_start(date(2026, 3, 8), ZoneInfo(NEW_YORK), time(2, 30)) == utc("2026-03-08 07:00:00")
     assert trading_day(utc("2026-03-08 06:59:59"), NEW_YORK, time(2, 30)).date == date(2026, 3, 7)
 
@@ -69,13 +69,14 @@ def test_a_start_that_comes_twice_counts_the_first_time_and_only_then() -> None:
     first = utc("2026-11-01 05:30:00")
 
     assert day_start(date(2026, 11, 1), ZoneInfo(NEW_YORK), time(1, 30)) == first
-    # Clocks are back at 01:00 then, and the day goes on.
+    # When the clocks go back to 01:00, the same day goes on.
     for minutes in (0, 31, 60, 90):
         assert trading_day(first + timedelta(minutes=minutes), NEW_YORK, time(1, 30)).started_at == first
 
 
 def test_a_clock_put_back_over_midnight_does_not_put_the_day_back() -> None:
-    # In Havana 01:00 is 00:00 again on 1 November 2026, and in Azores so on 25 October: both dates stay.
+    # The clock goes from 01:00 back to 00:00 in Havana on 1 November 2026 and on the Azores on 25 October. The date
+    # stays.
     for zone, on in (("America/Havana", date(2026, 11, 1)), ("Atlantic/Azores", date(2026, 10, 25))):
         begin = day_start(on, ZoneInfo(zone), time(0, 30))
         for minutes in range(0, 180, 10):

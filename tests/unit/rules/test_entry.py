@@ -29,22 +29,22 @@ def buy(side: OrderSide = OrderSide.BUY, **changes: Any) -> Any:
 @pytest.mark.parametrize(
     ("size", "sent", "quantity", "risk"),
     [
-        # At the limit of 100.5: 10 percent at the minimum confidence of 75, 15 at 100.
+        # The limit is 100.5; the size is 10 percent at the minimum confidence of 75, and 15 percent at 100.
         (ARGO, {"confidence": Decimal(75)}, 99, "298.485"),
         (ARGO, {"confidence": Decimal(100)}, 149, "449.235"),
         ({"method": "notional", "value": 1000}, {}, 9, "27.135"),
         ({"method": "quantity", "value": 7}, {}, 7, "21.105"),
-        # One percent of 100,000 is lost where each loses 4.5 from the limit down to the stop.
+        # One percent of 100,000 may be lost, and each share loses 4.5 between the limit and the stop.
         ({"method": "risk_percent", "value": 1}, {"stop_price": Decimal(96)}, 222, 999),
         ({"method": "risk_percent", "value": 1}, {}, 331, "997.965"),
-        # Wild symbols are bought smaller.
+        # The size is smaller for symbols with a high volatility.
         (
             {"method": "quantity", "value": 10, "volatility_target_percent": 2},
             {"volatility_percent": Decimal(4)},
             5,
             "15.075",
         ),
-        # The caps also cut a size that the signal names.
+        # The caps also reduce a size that the signal sets.
         (ARGO, {"quantity": Decimal(5)}, 5, "15.075"),
         (ARGO, {"quantity": Decimal(5000)}, 149, "449.235"),
         (
@@ -152,7 +152,7 @@ def test_a_reason_to_skip_comes_before_a_reason_to_hold() -> None:
 
     assert held_for(buy(settings=settings, baseline=None)) == "account_unwatched"
     assert codes(buy(settings=settings, baseline=None, sent={"confidence": Decimal(1)})) == ["confidence_below_minimum"]
-    # And it is not sized before it may go.
+    # The size is not computed before all waits are over.
     assert held_for(buy(settings=settings, baseline=None, reserved=Decimal(10**9))) == "account_unwatched"
 
 

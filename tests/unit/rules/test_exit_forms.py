@@ -1,4 +1,4 @@
-"""The form in which an exit is sent, and the rest that it leaves."""
+"""The order type of an exit, and the rest that it leaves."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def sale(quantity: str, **changes: Any) -> Go:
         ("1.65", SHARE, None, "1.65", "0"),
         ("1.65", replace(SHARE, fractionable=False, whole_only=True), None, "1", "0.65"),
         ("1.65", SHARE, RefusalKind.NOT_FRACTIONABLE, "1", "0.65"),
-        # Without data on the asset the broker decides.
+        # Without data on the asset, the order is sent and the broker decides.
         ("1.65", None, None, "1.65", "0"),
         ("0.1234567899", SHARE, None, "0.123456789", "0.0000000009"),
     ],

@@ -62,7 +62,7 @@ def test_an_entry_waits_for_the_start_of_the_day_where_a_limit_counts_from_it(ta
     settings = tuned(**tables)
 
     assert code(settings=settings, baseline=None) == "account_unwatched"
-    # A day has begun since, and the account was not read at its beginning.
+    # A new day has begun, and the account was not read at its beginning.
     assert (
         code(settings=settings, baseline=replace(STANDING, day=NOW.date() - timedelta(days=1))) == "account_unwatched"
     )
@@ -70,7 +70,7 @@ def test_an_entry_waits_for_the_start_of_the_day_where_a_limit_counts_from_it(ta
     late = replace(STANDING, read_at=NOW - timedelta(seconds=91))
     assert code(settings=settings, baseline=late) == "account_unwatched"
     assert code(settings=settings, baseline=replace(STANDING, read_at=NOW - timedelta(seconds=90))) is None
-    # Its day began under an earlier hour or another zone, which the settings have since left.
+    # The day's start was recorded under other settings, with an earlier hour or another time zone.
     assert code(settings=settings, baseline=replace(STANDING, day=NOW.date() + timedelta(days=1))) is None
     assert code(baseline=None) is None
 
@@ -89,11 +89,11 @@ def pending(quantity: int) -> Pending:
     [
         (0, 0, 0, False),
         (5, 5, 0, False),
-        # A short was filled since the account was read, so a BUY would close it unnoticed.
+        # A short was filled after the account was read, so a BUY would close it.
         (0, 0, -5, True),
         (3, 3, -5, True),
         (0, 0, 5, False),
-        # The position was read anew: it is flat by now, or long.
+        # A newer reading shows that the position is now flat or long.
         (-5, 0, 0, False),
         (0, 5, -5, False),
     ],
@@ -126,9 +126,9 @@ def test_a_sell_waits_for_a_long_position_that_is_not_seen_yet() -> None:
         (2, 1, 1, False),
         (3, 1, 1, True),
         (3, 59, None, True),
-        # After a minute one is tried …
+        # After a minute one entry is tried.
         (3, 61, None, False),
-        # … and while its answer is out, or a minute from it, no other.
+        # No other is tried while its answer is missing, or within a minute of it.
         (3, 61, 5, True),
         (3, 5, None, True),
         (3, 61, 60, False),

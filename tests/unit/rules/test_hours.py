@@ -1,4 +1,4 @@
-"""When a market is open, what an order does while it is not, and how old that makes it."""
+"""Market hours, the treatment of orders while the market is closed, and their age in open-market time."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def sessions(first: str, days: int = 21) -> tuple[MarketSession, ...]:
 
 
 def market(at: str, **changes: Any) -> Market:
-    """Return what clock and calendar say at *at*, in UTC."""
+    """Return the clock and the calendar at *at*, a time in UTC."""
     now = utc(at)
     found = by_calendar(None, now, sessions((now - timedelta(days=7)).date().isoformat()))
     assert found is not None
@@ -51,7 +51,7 @@ def reading(at: str, *, is_open: bool, next_open: str, next_close: str) -> Clock
 
 
 def settings(closed: str = "hold", **limits: Any) -> ExecutorSettings:
-    """Return an executor whose entries live 60 s of open market, and 18 hours of waiting for the open."""
+    """Return an executor whose entries live for 60 s of open market, and wait up to 18 hours for the open."""
     whole = executor(**limits)
     return whole.model_copy(update={"hours": whole.hours.model_copy(update={"closed": closed, "hold_s": 64_800.0})})
 
@@ -60,7 +60,7 @@ OPEN_AT_10 = {"at": "2026-01-06T15:00:00", "is_open": True}
 BELLS = {"next_open": "2026-01-07T14:30:00", "next_close": "2026-01-06T21:00:00"}
 
 
-# --- the clock, carried forward ---
+# --- the clock between two readings ---
 
 
 def test_a_clock_is_carried_forward_to_the_moment_of_the_decision() -> None:
@@ -137,7 +137,7 @@ def test_a_calendar_that_the_clock_denies_tells_nothing() -> None:
         ("2026-01-12T14:30:10", timedelta(days=2), timedelta(seconds=10)),
         # From Friday 15:00 in New York, over the night of the change, to Monday 9:31.
         ("2026-03-09T13:31:00", timedelta(hours=65, minutes=31), timedelta(hours=1, minutes=1)),
-        # The half day before: 12:00 to 13:00, and two minutes of Monday.
+        # An hour of the half day, from 12:00 to 13:00, and two minutes of Monday.
         ("2025-12-01T14:32:00", timedelta(hours=69, minutes=32), timedelta(hours=1, minutes=2)),
     ],
 )
@@ -201,7 +201,7 @@ def test_an_entry_of_last_night_is_not_too_old_because_the_clock_is_away_at_the_
     assert verdict.reason.code == "clock_unreadable"
 
 
-# --- what is sent, and when ---
+# --- orders that are sent, held or skipped ---
 
 
 def closed(sent: Any, mode: str = "hold", *, at: str = "2026-01-06T21:01:00", **changes: Any) -> Any:
@@ -271,7 +271,7 @@ def test_where_orders_go_out_of_hours_no_clock_stops_one() -> None:
     entry = go(decide(case(signal("BUY"), settings=settings("extended"), market=None)))
     leaving = go(decide(case(signal("SELL", entry_price=None), settings=settings("extended"), market=None, held=5)))
 
-    # A limit order for extended hours is right in any session, so it is sent while the session is not known.
+    # A limit order for extended hours is valid in any session, so it is sent while the session is not known.
     assert (entry.extended_hours, leaving.extended_hours, leaving.type) == (True, False, "market")
 
 
@@ -292,7 +292,7 @@ def test_a_price_that_was_asked_for_and_is_not_known_holds() -> None:
     assert go(decide(case(signal("BUY"), price_asked=True, price=Decimal(100)))).quantity == 10
 
 
-# --- the identical order, once more ---
+# --- sending the same order again ---
 
 
 def again(intent: OrderRow, mode: str = "hold", **changes: Any) -> Skip | Hold | None:
@@ -317,5 +317,5 @@ def test_an_order_for_extended_hours_is_sent_again_at_any_hour() -> None:
 
     assert again(earlier(request={"extended_hours": True}), "extended", market=night) is None
     assert again(earlier(), "extended", market=None) is None
-    # This one was for regular hours: the broker would keep it until the open.
+    # This order was for regular hours, so the broker would keep it until the open.
     assert isinstance(again(earlier(), "extended", market=night), Hold)

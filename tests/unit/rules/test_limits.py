@@ -43,10 +43,10 @@ def test_limits_that_are_off_refuse_nothing() -> None:
         (("MSFT",), (), None),
         (("MSFT",), ("NVDA",), 2),
         (("MSFT", "NVDA"), (), 2),
-        # A position in the symbol itself is no further one; nor is one that is held and grows.
+        # Neither a position in the same symbol nor a pending order in a held one is a further position.
         (("MSFT", "AAPL"), (), None),
         (("MSFT", "AAPL"), ("AAPL", "MSFT"), None),
-        # More than the limit are there already.
+        # The account already has more positions than the limit.
         (("MSFT", "AAPL", "XOM"), (), 3),
     ],
 )
@@ -77,7 +77,7 @@ def test_each_group_of_the_symbol_is_counted_for_itself() -> None:
         ("group_positions_limit", {"group": "tech", "limit": 1, "open": 1}),
         ("group_positions_limit", {"group": "large", "limit": 1, "open": 1}),
     ]
-    # Both groups hold nothing but the symbol itself; a symbol of no group is not asked.
+    # Both groups hold only the symbol itself. A symbol without a group has no group limit.
     assert said(case(signal(), settings=settings, book=book("AAPL"))) == []
     assert said(case(signal(symbol="KO"), settings=settings, book=book("MSFT", "NVDA"))) == []
 
@@ -111,10 +111,10 @@ def test_a_stop_is_near_enough_or_the_entry_is_refused(stop: Any, distance: str 
         (1, 1, {"held": 5}, 1),
         (2, 1, {"held": 5}, None),
         (2, 2, {"held": 5}, 2),
-        # No strategy of ours opened it.
+        # The position has no recorded entries, so no strategy of ours opened it.
         (1, 0, {"held": 5}, 1),
         (2, 0, {"held": 5}, None),
-        # Nothing is held yet, but an entry works, or was filled after the account was read.
+        # Nothing is held yet, but an entry is open, or was filled after the account was read.
         (1, 1, {"under_way": (earlier(),)}, 1),
         (1, 1, {"book": book(pending=("AAPL",))}, 1),
     ],
@@ -162,12 +162,12 @@ def test_no_entry_is_taken_from_the_time_at_which_all_is_closed(
 @pytest.mark.parametrize(
     ("today", "best", "earned", "refused"),
     [
-        # 30 percent of 10,000, and more than any day before.
+        # The profit of today is 30 percent of 10,000, and more than that of the best day so far.
         (3000, 2500, 10_000, True),
         (2999, 2500, 10_000, False),
-        # The best day is another one: whatever is earned today makes it a smaller part.
+        # Another day is the best one, so a profit of today only makes its share smaller.
         (3000, 3500, 10_000, False),
-        # The first day with a profit is all of the profit.
+        # On the first day with a profit, its share is the whole profit.
         (3000, 0, 3000, False),
         (3000, 100, 0, True),
         (-3000, 2500, 10_000, False),

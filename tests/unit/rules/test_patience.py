@@ -1,4 +1,4 @@
-"""Holds for what is away: an entry is held no longer than it stays fresh, in the market's own time."""
+"""A hold for an outage lasts no longer than the entry stays fresh, in open-market time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ AWAY = Reason(code=Code.BROKER_AWAY)
 
 
 def hold(*, hours: Any, action: str = "BUY", **changes: Any) -> Transition:
-    """Hold for a broker that is away, for five seconds."""
+    """Return the hold for a broker that has been away for five seconds."""
     sent = signal(action, **changes)
     taken = ClaimedExecution(
         execution_id=UUID(int=2),
@@ -45,7 +45,7 @@ def test_an_entry_of_last_night_outlives_a_broker_that_is_away_at_the_open() -> 
 
     assert hold(hours=market("2026-01-06T14:30:05"), **last_night).state is State.HELD
     assert hold(hours=market("2026-01-06T14:31:05"), **last_night).state is State.SKIPPED
-    # Without hours all of the night counts.
+    # Without market hours, the whole night counts as age.
     assert hold(hours=None, **last_night).state is State.SKIPPED
 
 

@@ -165,7 +165,7 @@ def test_every_answer_leads_to_an_allowed_state_with_what_that_state_needs(outco
     if move.state is State.HELD:
         assert move.due_in is not None
         assert timedelta(seconds=0.5) <= move.due_in <= max(LONGEST_HOLD, timedelta(seconds=60))
-    # Only what certainly did not reach the broker may be forgotten.
+    # Only an order that certainly did not reach the broker is ruled out.
     assert move.may_exist != isinstance(outcome, NotSent)
 
 

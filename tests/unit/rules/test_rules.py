@@ -59,7 +59,7 @@ def test_a_sell_without_a_position_is_a_short_where_that_is_allowed() -> None:
     order = go(decide(case(signal("SELL"), order=SHORT)))
 
     assert (order.role, order.side, order.limit_price) == (Role.ENTRY, OrderSide.SELL, Decimal("99.5"))
-    # A short is taken to cost what the broker counts it at: three percent above the market.
+    # A short costs as much as the broker reserves for it: three percent above the market.
     assert order.reference_price == 103
 
 
@@ -83,7 +83,7 @@ def test_an_entry_is_refused_with_every_reason() -> None:
         (60.1, {}, "too_old"),
         (30, {"expires_at": NOW - timedelta(seconds=1)}, "expired_signal"),
         (30, {"expires_at": NOW + timedelta(hours=1)}, None),
-        # It can only shorten the life of an entry.
+        # An expiry can only shorten the life of an entry.
         (61, {"expires_at": NOW + timedelta(hours=1)}, "too_old"),
     ],
 )
@@ -121,7 +121,7 @@ def test_an_entry_waits_for_the_other_side_only() -> None:
 
 
 def test_what_others_have_reserved_is_not_spent_twice() -> None:
-    # Stocks may use the buying power of 200,000, and crypto what is not margin: 100,000.
+    # Stocks may use the buying power of 200,000, and crypto only the cash of 100,000.
     stock, coin = signal("BUY"), signal("BUY", symbol="BTC/USD", asset_class="crypto")
 
     assert go(decide(case(stock, reserved=Decimal(200_000) - 1005))).quantity == 10

@@ -116,7 +116,7 @@ def test_an_exit_never_increases_or_reverses_a_position(
         assert (held + change) * held >= 0
     else:
         assert intent is not Intent.CLOSE
-        # An entry opens or adds: nothing of the other side is held.
+        # An entry opens or adds to a position, so no position of the other side exists.
         assert held * change >= 0
 
 

@@ -111,7 +111,7 @@ def test_a_wild_symbol_is_bought_smaller_and_a_calm_one_larger(volatility: Any, 
         ({"method": "notional", "value": 1000, "factor": "1.29"}, "12.9"),
         ({"method": "quantity", "value": 7}, 7),
         ({"method": "quantity", "value": 7, "factor": "1.5"}, "10.5"),
-        # One percent of 100,000 is lost where each unit loses 4 down to its stop.
+        # One percent of 100,000 may be lost, and each unit loses 4 down to its stop.
         ({"method": "risk_percent", "value": 1, "risk": 4}, 250),
         ({"method": "risk_percent", "value": 1, "risk": 4, "price": 10, "factor": "0.5"}, 125),
         ({"equity": 0}, 0),
@@ -143,7 +143,7 @@ def test_what_is_affordable_is_never_rounded_up() -> None:
         ("7.9", [], {"fractional": True, "asset": WHOLE}, 7),
         ("7.9", [], {"fractional": True, "side": OrderSide.SELL}, 7),
         ("0.25", [], {"fractional": True}, "0.25"),
-        # The least that the broker takes: a dollar of a share, ten dollars of a coin.
+        # The smallest orders of the broker: a dollar of a share, ten dollars of a coin.
         ("0.01", [], {"fractional": True}, "0.01"),
         ("0.001", [], {"asset": BITCOIN, "price": 10_000}, "0.001"),
     ],

@@ -46,7 +46,7 @@ def test_a_unit_is_taken_to_cost_what_it_may_cost_at_worst(side: str, order: str
         ("buy", "limit", None, 96, "4.5"),
         ("buy", "market", 102, 96, 6),
         ("sell", "limit", None, 104, "4.5"),
-        # Without a stop, or with one that the worst fill is beyond already, three percent of the price.
+        # The risk is three percent of the price without a stop, or with one that the worst fill is already beyond.
         ("buy", "limit", None, None, "3.015"),
         ("buy", "limit", None, 101, "3.015"),
         ("sell", "limit", None, None, "3.09"),

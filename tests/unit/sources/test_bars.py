@@ -1,4 +1,4 @@
-"""The shipped bars: complete, in order, and without the jumps of splits."""
+"""The shipped bars are complete, in order, and adjusted for splits."""
 
 from __future__ import annotations
 

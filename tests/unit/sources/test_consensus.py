@@ -56,7 +56,7 @@ def windows(draw: st.DrawFn) -> list[Bar]:
 
 @st.composite
 def calm_windows(draw: st.DrawFn) -> list[Bar]:
-    """Bars near one price, as a market has them: most windows of wild prices are refused."""
+    """Return bars near one price, as in a market, because most windows of random prices are refused."""
     price = draw(st.decimals(min_value="0.5", max_value="5000", places=2))
     steps = st.decimals(min_value="-0.03", max_value="0.03", places=4)
     reach = st.decimals(min_value="0", max_value="0.02", places=4)
@@ -85,7 +85,7 @@ def test_an_opinion_is_a_valid_signal_with_its_stop_near_and_on_the_losing_side(
 
 @given(calm_windows())
 def test_an_upside_down_market_gives_the_opposite_opinion(bars: list[Bar]) -> None:
-    """A mirror at twice the last close keeps every distance; only rounding of levels may differ."""
+    """Mirrored prices keep all distances, so only the rounding of the levels may differ."""
     mirror = 2 * bars[-1].close
     mirrored = [bar(mirror - one.close, high=mirror - one.low, low=mirror - one.high) for one in bars]
     one, other = consensus(bars), consensus(mirrored)

@@ -1,4 +1,4 @@
-"""Play the shipped bars through the shipped executors' rules and look at how often an order comes of it."""
+"""Play the shipped bars through the shipped executors' rules, and check how often they lead to an order."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Cycle:
 
 @dataclass(frozen=True, kw_only=True)
 class House:
-    """An executor's rules, as far as they decide about an order here."""
+    """The rules of an executor that decide about an order in this test."""
 
     minimum: Decimal
     size: Decimal
@@ -43,7 +43,7 @@ PROP_FIRM = House(minimum=Decimal(82), size=Decimal("0.03"), drawdown_limit=Deci
 
 @dataclass(kw_only=True)
 class Book:
-    """The holdings of a house: no pyramiding, no shorts, a SELL closes everything."""
+    """The account of an executor without pyramiding or shorts, where a SELL closes the whole position."""
 
     house: House
     cash: Decimal = Decimal(100_000)
@@ -72,7 +72,7 @@ class Book:
         self.cash += quantity * price
 
     def _stop_out(self, cycle: Cycle) -> None:
-        """Close what fell through its stop. It is no order of ours, so it is not counted as one."""
+        """Close positions whose price fell below the stop. That is no order of ours, so it does not count as one."""
         for symbol, (_, entry) in list(self.held.items()):
             price = cycle.closes.get(symbol, entry)
             if price <= entry * Decimal("0.985"):
@@ -158,7 +158,7 @@ HOUSES = {
 
 @pytest.mark.parametrize("rules", HOUSES.values(), ids=HOUSES.keys())
 def test_every_minute_of_the_first_hour_has_an_order(rules: House) -> None:
-    """Any twelve cycles in a row, wherever the minute begins, with a third of it to spare."""
+    """A minute may begin at any cycle. The test allows only two thirds of a minute without an order."""
     book = Book(house=rules).play(lap()[:FIRST_HOUR])
 
     assert book.longest_silence() <= CYCLES_A_MINUTE * 2 // 3
@@ -171,7 +171,7 @@ def test_the_first_cycle_already_has_an_order(rules: House) -> None:
 
 @pytest.mark.parametrize("rules", HOUSES.values(), ids=HOUSES.keys())
 def test_the_first_hour_stays_below_the_drawdown_at_which_entries_end(rules: House) -> None:
-    """Entries end at 90 % of the limit."""
+    """Entries stop at 90 % of the limit."""
     book = Book(house=rules).play(lap()[:FIRST_HOUR])
 
     assert book.drawdown() < rules.drawdown_limit * Decimal("0.9")
@@ -179,7 +179,7 @@ def test_the_first_hour_stays_below_the_drawdown_at_which_entries_end(rules: Hou
 
 @pytest.mark.parametrize("rules", HOUSES.values(), ids=HOUSES.keys())
 def test_a_second_lap_with_what_the_first_left_open_keeps_the_rhythm(rules: House) -> None:
-    """The autumn of 2008, which prop_firm sits out, may take a minute and a half."""
+    """The limit is a minute and a half, because prop_firm does not trade in the autumn of 2008."""
     book = Book(house=rules).play(lap() * 2)
 
     assert book.longest_silence() <= CYCLES_A_MINUTE * 3 // 2

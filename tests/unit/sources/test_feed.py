@@ -18,7 +18,7 @@ BUY: dict[str, Any] = {"source_id": "1", "symbol": "AAPL", "action": "BUY"}
 
 
 class Script:
-    """A source that does what it is told, poll by poll, and then has nothing new."""
+    """A source that follows a script, one step per poll, and then has nothing new."""
 
     name = "script"
     pause_s = 0.01
@@ -115,7 +115,7 @@ def test_a_source_at_its_end_is_closed_and_well() -> None:
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_thread_that_died_is_not_well() -> None:
-    """Only what no daemon may survive ends it, as a SystemExit of the source would."""
+    """Only an exception like SystemExit, which must end a process, ends the thread."""
 
     class Leaving(Script):
         def poll(self, stop: threading.Event) -> Sequence[Item]:  # noqa: ARG002 - as the protocol has it

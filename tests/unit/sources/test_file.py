@@ -110,7 +110,7 @@ def test_a_file_that_goes_away_is_unavailable_and_read_once_it_is_back(tmp_path:
 
 
 def test_lines_that_were_read_before_a_fault_are_not_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A disk may return a line and then a fault: the line comes out first."""
+    """A disk may return a line and then an error, so the source returns the line first."""
 
     def broken(_stream: BinaryIO) -> Iterator[bytes]:
         yield json.dumps(BUY).encode()
@@ -173,7 +173,7 @@ def test_a_process_ends_although_standard_input_stays_open() -> None:
 
 
 def test_a_stop_does_not_wait_for_standard_input(tmp_path: Path) -> None:
-    """A named pipe without a writer keeps its reader waiting, as a terminal does."""
+    """A named pipe without a writer makes its reader wait, as a terminal does."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     source = FileSource(str(pipe))

@@ -1,4 +1,4 @@
-"""A request is carried out for a name of this server, and a write for a page of its own only."""
+"""A request must name this server as its host, and a write must come from one of its own pages."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ def test_every_statement_is_used() -> None:
     texts = [source.text for source in sources()]
     assert len(ALL) > 150
 
-    # By a call, or by a loop over names in a module that names the file.
+    # A statement is used by a call, or by a loop over names in a module that names its file.
     assert_none(
         f"{file}.{name} is not used"
         for file, name in ALL

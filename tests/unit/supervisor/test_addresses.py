@@ -1,4 +1,4 @@
-"""Ports: each given once, also among processes that look at the same moment, and held for the children of one `up`."""
+"""Each port is given only once, also to simultaneous processes, and reserved for the children of an `up`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TAKE = (
     "import sys; from pipeline.entrypoints.supervisor.servers.addresses import Reservations; "
     "print(Reservations().take(int(sys.argv[1])))"
 )
-#: A server of another program: like most, it lets a port whose last connections are closing count as free.
+#: A server of another program. Like most, it treats a port as free while its last connections are closing.
 _LISTEN = (
     "import socket, sys; one = socket.create_server(('127.0.0.1', int(sys.argv[1])), reuse_port='port' in sys.argv)"
 )
@@ -26,7 +26,7 @@ only_where_held = pytest.mark.skipif(not may_share_port(), reason="ports are hel
 
 
 def taken_elsewhere(wanted: int) -> int:
-    """Return the port that another process reserves when it wants *wanted*."""
+    """Return the port that another process gets when it asks for *wanted*."""
     done = subprocess.run([sys.executable, "-c", _TAKE, str(wanted)], check=True, capture_output=True, text=True)
     return int(done.stdout)
 

@@ -1,4 +1,4 @@
-"""As root, nothing outside the home changes without a person's word."""
+"""As root, `up` changes nothing outside the home without a person's consent."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Terminal(StringIO):
 
 @pytest.fixture
 def closed(tmp_path: Path) -> Path:
-    """A folder with a home in it, and closed to other users, in folders that are open."""
+    """A folder that contains a home and is closed to other users, inside folders that are open."""
     for folder in (tmp_path, *tmp_path.parents[:2]):
         folder.chmod(0o755)
     folder = tmp_path / "closed"

@@ -1,4 +1,4 @@
-"""The list of defects fits the code: each guard and each test that it names is there, for every guarantee."""
+"""Each guard and each test in the list of defects exists, and every guarantee has a defect."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The layout and the size of the code: imports go one way, files and functions are small, a name means one thing."""
+"""Imports go one way, files and functions are small, and a class name has one meaning."""
 
 from __future__ import annotations
 

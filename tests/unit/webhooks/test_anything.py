@@ -1,4 +1,4 @@
-"""Whatever is delivered, it is a signal or a refusal, and no accident."""
+"""Every delivery becomes a signal or a refusal, and never raises an error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An alert that says two things, or names nothing that can be traded, is refused: neither is guessed."""
+"""An alert that contradicts itself, or names no tradable symbol, is refused; nothing is guessed."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_close_may_name_its_side_under_a_second_key(words: dict[str, Any], sid
     assert (signal["action"], signal["intent"]) == (side, "close")
 
 
-#: What makes `auto` read a body as each dialect, and the key of its symbol.
+#: The key of the symbol, and the fields by which `auto` recognises each dialect.
 MARKS: list[tuple[str, dict[str, Any]]] = [
     ("ticker", {}),
     ("ticker", {"orderType": "market"}),

@@ -1,4 +1,4 @@
-"""A value under a name that is read is read or refused: none vanishes, and of two values none is chosen."""
+"""A value under a known name is read or refused. None is ignored, and of two different values none is chosen."""
 
 from __future__ import annotations
 

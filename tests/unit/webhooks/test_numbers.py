@@ -1,4 +1,4 @@
-"""A number that can be read in two ways is refused; it never becomes one of the two."""
+"""A number with two possible readings is refused; neither reading is chosen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever an alert says about its order is carried out or refused by its name, in every dialect and spelling."""
+"""Each term of an order in an alert is carried out or refused by its name, in every dialect and spelling."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from tests.unit.webhooks.test_translate import read, refusal
 ENTRY = {"symbol": "AAPL", "action": "buy", "price": "71"}
 TICKER = {"ticker": "AAPL", "action": "buy", "price": "71"}
 CLOSE = {"symbol": "AAPL", "action": "close"}
-#: Bodies that make each dialect of `auto` the one that reads.
+#: A body for each dialect, by which `auto` recognises it.
 DIALECTS = {
     "tradingview": {"symbol": "AAPL", "action": "buy", "price": "71"},
     "traderspost": {"ticker": "AAPL", "action": "buy", "signalPrice": "71", "sentiment": "long"},
     "signalstack": {"symbol": "AAPL", "action": "buy", "price": "71", "class": "stock"},
 }
 
-# What is refused, and the key that the sentence begins with.
+# Terms that are refused, and the key with which the message begins.
 REFUSED: list[tuple[dict[str, Any], str]] = [
     # The unit of a size.
     ({"quantityType": "risk_dollar_amount", "quantity": 100}, "quantityType"),
@@ -61,7 +61,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"type": "stop"}, "type"),
     ({"order_type": "market", "type": "limit"}, "type"),
     ({"order_class": "oco"}, "order_class"),
-    # A limit, which no signal has.
+    # Limit orders; a signal cannot ask for one.
     ({"orderType": "limit", "limitPrice": 70.5}, "orderType"),
     ({"orderType": "limit"}, "orderType"),
     ({"type": "limit"}, "type"),
@@ -80,7 +80,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"tp1": 75, "tp2": 80}, "tp1"),
     ({"stop_loss_percent": 2}, "stop_loss_percent"),
     ({"targets": [{"price": 75, "percent": 50}]}, "targets"),
-    # The time in force, and the hours.
+    # The time in force and the trading hours.
     ({"time_in_force": "ioc"}, "time_in_force"),
     ({"timeInForce": "gtc"}, "timeInForce"),
     ({"tif": "FOK"}, "tif"),
@@ -115,7 +115,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"live": False}, "live"),
     ({"enabled": "false"}, "enabled"),
     ({"flag": ["TEST"]}, "flag"),
-    # Unknown names with a word of the list, also inside of others.
+    # Unknown names that contain a word of the list, also in nested objects.
     ({"my_quantity_hint": 5}, "my_quantity_hint"),
     ({"atrPercent": 2}, "atrPercent"),
     ({"trailpercent": 2}, "trailpercent"),
@@ -123,9 +123,9 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"data": [{"inner": {"dryRun": True}}]}, "dryRun"),
     ({"settings": {"live": False}}, "live"),
     ({"quantity": {"type": "dollars", "value": 1500}}, "quantity"),
-    # Two values of one name.
+    # Two different values of one name.
     ({"side": "sell"}, "side"),
-    # Two actions, and other orders inside.
+    # A second action, and nested orders.
     ({"type": "sell"}, "type"),
     ({"Type": "Exit Long"}, "Type"),
     ({"cmd": "sell"}, "cmd"),
@@ -151,7 +151,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"closeOpposite": True}, "closeOpposite"),
     ({"reverse_order_close": "true"}, "reverse_order_close"),
     ({"pos": "short"}, "pos"),
-    # Words about an order that was sent before, and about none.
+    # Terms about an earlier order, or for a message that is no order.
     ({"type": "cancel"}, "type"),
     ({"cmd": "CANCEL_ORDER"}, "cmd"),
     ({"status": "Cancelled"}, "status"),
@@ -159,7 +159,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"event": "test"}, "event"),
     ({"dontTrade": True}, "dontTrade"),
     ({"confirmed": False}, "confirmed"),
-    # Accounts, symbols, prices and times besides those of the signal.
+    # Accounts, symbols, prices and times in addition to those of the signal.
     ({"account": "sim101"}, "account"),
     ({"accounts": ["a", "b"]}, "accounts"),
     ({"symbols": ["AAPL", "MSFT"]}, "symbols"),
@@ -177,7 +177,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"intent": "exit"}, "intent"),
 ]
 
-# These are keys of one dialect.
+# These keys belong to one dialect only.
 REFUSED_BY_TRADINGVIEW: list[tuple[dict[str, Any], str]] = [
     ({"order": {"amount": "5", "currency_type": "margin_percent"}}, "currency_type"),
     ({"order": {"type": "STOP_LIMIT"}}, "type"),
@@ -185,7 +185,7 @@ REFUSED_BY_TRADINGVIEW: list[tuple[dict[str, Any], str]] = [
     ({"Price": "72"}, "price"),
 ]
 
-# What changes nothing, and what is carried out.
+# Terms that are accepted, and the fields of the signal that they set.
 READ: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({}, {}),
     ({"quantity": 5}, {"quantity": "5"}),
@@ -238,7 +238,7 @@ READ_BY_TRADINGVIEW: list[tuple[dict[str, Any], dict[str, Any]]] = [
 
 
 def cases(everywhere: list[Any], by_tradingview: list[Any]) -> list[Any]:
-    """Return every row with each dialect that it holds in."""
+    """Return each row once for every dialect in which it applies."""
     rows = [(*row, dialect) for dialect in DIALECTS for row in everywhere]
     return rows + [(*row, "tradingview") for row in by_tradingview]
 

@@ -1,6 +1,6 @@
-"""Alerts as users of TradingView, TradersPost, SignalStack, 3Commas and others write them are read or refused by name.
+"""Alerts in the style of TradingView, TradersPost, SignalStack, 3Commas and others are read, or refused by name.
 
-Each line of `plausible_alerts.jsonl` has an alert, and the signal that its writer means or the refusal.
+Each line of `plausible_alerts.jsonl` has an alert, and the intended signal or the refusal.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""An order in rarer words is carried out or refused by its name, like one in the usual words."""
+"""An order with rare terms is carried out or refused by name, like one with the usual terms."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_key_that_contains_a_word_of_the_list_is_refused(key: str) -> None:
     assert read(BUY | {"x": {"comment": key}}).signal["symbol"] == "AAPL"
 
 
-# A word of the list that belongs to something that is no order.
+# Keys that contain a word of the list but do not concern an order.
 NO_ORDER: list[tuple[str, Any]] = [
     ("rate_limit", 10),
     ("rateLimitRemaining", 9),
@@ -79,7 +79,7 @@ NO_ORDER: list[tuple[str, Any]] = [
     ("limit_label", "upper band"),
     ("delay_color", "red"),
 ]
-# The same words in keys and values that may be instructions all the same.
+# Keys and values with the same words that may be instructions for an order.
 STILL_ORDERS: list[tuple[str, Any]] = [
     ("rate_limit_quantity", 5),
     ("quantity_rate_limit", 5),

@@ -1,4 +1,4 @@
-"""A template skips nothing that changes the order, and shows what it does not use."""
+"""A template ignores no field that changes the order, and shows the fields that it does not use."""
 
 from __future__ import annotations
 

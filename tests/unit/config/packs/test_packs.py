@@ -20,7 +20,7 @@ from config.show import shown_executors, shown_text
 REPOSITORY = Path(__file__).parents[4]
 Faults = Callable[[str], dict[str, str]]
 
-#: An executor that says nothing which a pack could overrule.
+#: An executor without a key that a pack could override.
 BARE = """
 [executors.argo]
 mode = "exchange"
@@ -54,7 +54,7 @@ maximum_quantity = 500
 
 @pytest.fixture
 def load(tmp_path: Path) -> Callable[..., Executors]:
-    """Load executors beside the pack mine.toml."""
+    """Load executors with the pack mine.toml."""
 
     def load_with(text: str, *, mine: str = MINE) -> Executors:
         (tmp_path / "mine.toml").write_text(mine, encoding="utf-8")
