@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TextIO
 
-#: Bytes that one place of the code may write in a minute of this count, so in any minute at most a megabyte: neither an
-#: attack nor a fault that repeats may fill the disk.
+#: The bytes that one line of the code may log in a counted minute, which is at most a megabyte in any minute. So
+#: neither an attack nor a repeated fault can fill the disk.
 MOST_A_MINUTE = 500_000
 _MINUTE_S = 60.0
 
@@ -20,7 +20,7 @@ class _Written:
 
 
 class LimitedHandler(logging.StreamHandler[TextIO]):
-    """A handler that leaves out the lines above the limit, says so once, and gives their number with the next one."""
+    """A handler that drops lines above the limit. It writes a note once, and later the number of dropped lines."""
 
     def __init__(self, stream: TextIO, *, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(stream)
@@ -28,7 +28,7 @@ class LimitedHandler(logging.StreamHandler[TextIO]):
         self._written: dict[tuple[str, int], _Written] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write *record*, or that lines like it are left out."""
+        """Write *record*, or the note that lines like it are dropped."""
         try:
             for line in self._lines(record):
                 self.stream.write(line + self.terminator)

@@ -19,7 +19,7 @@ FILE_NAME = "services.json"
 #: The settings that a running `up` completes where the environment does not set them.
 FILLED_IN = ("database_url", "redis_url", "exchange_url", "exchange_token", "api_token")
 
-#: The files that `up` has in force. They hold for every command at its home, whatever folder that is run in.
+#: The files that `up` has in force. Every command at this home uses them, from any folder.
 FILES_IN_FORCE = ("executors", "webhooks", "alerts")
 
 #: The entry of `Services.pids` that is `up` itself.

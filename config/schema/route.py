@@ -19,7 +19,7 @@ class Route(Section):
     @field_validator("minimum_confidence")
     @classmethod
     def _percent(cls, value: Decimal) -> Decimal:
-        """Refuse what a signal's confidence is refused for: 0.75 may mean 75 %, and would let every entry pass."""
+        """Refuse a value above 0 and up to 1, as for signals: 0.75 may mean 75 %, and would let every entry pass."""
         if 0 < value <= 1:
             raise ValueError(f"is in percent, and {value} looks like a fraction: write {value * 100} for it")
         return value

@@ -22,10 +22,10 @@ _KEYS = (
     r"(?:close|exit)_?(?:percent|pct|percentage|position|all|long|short)|(?:is_?)?(?:exit|flatten)"
     r"|(?:reduce|close)_?only|percent_?of_?position"
 )
-# A no, or nothing, after one of these keys is no exit.
+# A value such as `false`, `none` or nothing after one of these keys means that it is no exit.
 _NO = r"\s|[\"',;}]|$|\[\s*\]|\{\s*\}|(?:false|no|off|none|null|0(?:\.0*)?)(?![\w.])"
 _KEY_IN_TEXT = re.compile(rf"\b(?:{_KEYS})[\"']?\s*[:=]\s*[\"']?(?!{_NO})", re.IGNORECASE)
-# A purchase of a sender who is short, before or after it, closes something.
+# A purchase closes a position if the sender is short before or after it.
 _BUYS = re.compile(r"[:=]\s*[\"']?buy\b", re.IGNORECASE)
 _SHORT = re.compile(r"(?:position|sentiment)(?:_?side)?[\"']?\s*[:=]\s*[\"']?(?:short|bearish)\b", re.IGNORECASE)
 _DEEPEST = 16

@@ -72,8 +72,8 @@ class Intake:
     ) -> Recorded:
         """Record a signal as its sender wrote it; *source* is used when the signal does not name one.
 
-        *waited* is how long ago it was received, which counts in its age unless it says when it was generated. The way
-        in which it came shows *by_person*, since any sender may write any source.
+        *waited* is how long ago it was received, which counts in its age unless it says when it was generated.
+        *by_person* follows from the way in which it came, since any sender may write any source.
 
         Raises:
             InvalidSignal: it is not a signal; it was recorded as a refusal.

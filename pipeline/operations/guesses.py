@@ -15,7 +15,7 @@ V = TypeVar("V")
 PER_MINUTE = 20
 _MINUTE_S = 60.0
 _MOST_KEPT = 5000
-# Whoever has one IPv6 address has its whole network.
+# The holder of one IPv6 address has its whole network.
 _IPV6_NETWORK = 64
 
 

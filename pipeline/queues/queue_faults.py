@@ -1,4 +1,4 @@
-"""Find what keeps workers from the jobs of a Redis that answers: anybody who reaches it can cause this."""
+"""Find faults that keep jobs from workers although Redis answers; every client of Redis can cause them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

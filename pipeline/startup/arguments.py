@@ -77,7 +77,7 @@ def names_of(settings: Settings, executor: str | None, *, every: bool) -> list[s
         tables = tomllib.loads(settings.executors.read_text("utf-8-sig")).get("executors", {})
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigInvalid([Problem(key="TRADEWIRE_EXECUTORS", message=f"{settings.executors}: {error}")]) from None
-    # Neither of them would name no account, and both would contradict each other.
+    # Without both no account is named, and with both they contradict each other.
     if every == (executor is not None):
         raise ConfigInvalid([Problem(key="EXECUTOR", message="name one executor, or --all")])
     if executor is not None and executor not in tables:

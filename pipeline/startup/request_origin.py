@@ -20,7 +20,7 @@ _LONGEST_SHOWN = 80
 
 
 class OwnRequestsOnly:
-    """ASGI middleware: passes the requests that `fault` has nothing against, and answers the others with *refuse*."""
+    """ASGI middleware: passes on requests in which `fault` finds no fault, and answers the others with *refuse*."""
 
     def __init__(self, app: ASGIApp, *, hosts: Iterable[str], refuse: Callable[[str], ASGIApp]) -> None:
         """Allow *hosts*, by name or address, beside this machine's own; *refuse* makes the answer for a sentence."""

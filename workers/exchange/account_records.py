@@ -16,7 +16,7 @@ class EquityPoint:
 
 
 class Watchlist(TypedDict):
-    """A list of symbols under a name of the account's own."""
+    """A list of symbols with a name that the account has chosen."""
 
     id: str
     name: str

@@ -48,7 +48,7 @@ class KnownBefore:
     #: Whether the signal is an exit that has something to close, by the record.
     has_to_close: bool
     refused: ExitRefusal
-    #: It is, or is a further try of, an exit that may cancel orders of others in its way.
+    #: Whether the exit, or the first of its tries, may cancel orders of others in its way.
     forced: bool
 
 
@@ -70,7 +70,7 @@ class InputSnapshot:
     quote: Quote | None = None
     #: Orders in the symbol that tradewire did not place; only read where they may be in the way of an exit.
     foreign: tuple[BrokerOrder, ...] = ()
-    #: It is, or is a further try of, an exit that may cancel orders of others in its way.
+    #: Whether the exit, or the first of its tries, may cancel orders of others in its way.
     forced: bool = False
     refused: ExitRefusal
 

@@ -31,7 +31,7 @@ class _Blocked:
     intent: Intent
     source: str
     strategy: str | None
-    #: It closes all that its strategy holds, and not a part.
+    #: Whether it closes all that its strategy holds, and not a part.
     is_whole: bool
 
 

@@ -102,7 +102,7 @@ def _decide_absent(unknown: UnknownExecution, intent: OrderRow, *, attempts: int
         return verdict if proved else None
     beyond = unknown.attempts - attempts
     if beyond >= 0 and intent.role is Role.EXIT:
-        # It has to get out, so it is sent again with growing pauses until it is too late for the same order.
+        # An exit has to get out, so it is sent again with growing pauses until it is too late for the same order.
         return LookupVerdict(state=State.HELD, reason=again, due_in=timedelta(seconds=_EXIT_PAUSES.after(beyond + 1)))
     if beyond >= 0 or too_late:
         return LookupVerdict(state=State.DEAD, reason=Reason(code=Code.ATTEMPTS_USED_UP, facts=facts))

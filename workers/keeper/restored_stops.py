@@ -25,9 +25,9 @@ log = structlog.get_logger(__name__)
 _BATCH = 20
 # Each look costs two requests.
 _PAUSES = Backoff(first_s=1.0, longest_s=60.0)
-#: A reading of less than was protected is believed after this long, and this long after our last fill in the symbol.
+#: A reading that shows less than the stop protected counts after this time, and this time after our last fill.
 _CONFIRMED_AFTER = timedelta(seconds=5)
-#: One answer that makes no sense may be followed by a good one.
+#: The number of unreadable answers before a person is told, because the next one may be readable.
 _UNREADABLE_LOOKS = 3
 #: The broker has not carried out a cancel that it does not even show as pending by then.
 _KEPT_AFTER = timedelta(seconds=60)

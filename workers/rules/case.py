@@ -33,7 +33,7 @@ class Recent:
     rejected_ago: timedelta | None = None
     #: How long ago the newest entry was recorded to be sent, whatever its outcome.
     tried_ago: timedelta | None = None
-    #: For the other half of an exit: a FLAT that came after the exit.
+    #: If this entry opens the other side after an exit: a FLAT that came after that exit.
     flat_since: UUID | None = None
 
 
@@ -90,7 +90,7 @@ class Case:
     quote: Quote | None = None
     #: Orders in the symbol that tradewire did not place, where they may be in the way of an exit.
     foreign: tuple[BrokerOrder, ...] = ()
-    #: It is, or is a further try of, an exit that may cancel orders of others in its way.
+    #: Whether the exit, or the first of its tries, may cancel orders of others in its way.
     forced: bool = False
     refused: ExitRefusal = ExitRefusal()
     #: A person accepted the age when requeueing.

@@ -43,7 +43,7 @@ def baseline(
                 day_start=_amount(day_start),
                 peak=_amount(peak),
                 by=by or getpass.getuser(),
-                why=why or "",  # `_refuse_wrong_input` has asked for it.
+                why=why or "",  # `_refuse_wrong_input` requires it.
             )
         else:
             before = after = read(record, executors[executor])

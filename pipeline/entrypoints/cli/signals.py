@@ -109,7 +109,7 @@ def _record_one(line: ParsedLine, intake: Intake, execute: Callable[[Recorded], 
 def _execution(
     settings: Settings, executors: Executors, *, direct: bool
 ) -> tuple[Callable[[Recorded], None], Callable[[], None]]:
-    """Return the function that executes a recorded signal, here or through the queues, and the one that closes it."""
+    """Return the function that executes a recorded signal, here or through the queues, and one that ends its use."""
     if direct:
         from workers.execution.direct import DirectExecutor  # noqa: PLC0415 -- loads the broker's library
 

@@ -86,7 +86,7 @@ def _line(switch: Switch) -> str:
 
 
 def _still_over(switches: Switches, settings: Settings, executor_id: str) -> list[str]:
-    # Such a limit skips entries again although the halt was lifted, which would surprise without a note.
+    # A limit that is still exceeded skips entries although the halt was lifted, so a note explains that.
     try:
         executor = executors_for(settings)[executor_id]
     except ConfigInvalid:

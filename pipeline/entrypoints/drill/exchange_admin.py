@@ -15,7 +15,7 @@ from workers.account.runtime import EXCHANGE_SECRET
 #: Enough for any number of signals: a drill does not test buying power.
 _CASH = "1000000000"
 _TIMEOUT_S = 10.0
-#: A fault of the exchange may keep an order by hand waiting, and nothing else is broken meanwhile.
+#: A fault of the exchange may delay a manual order, and the drill breaks nothing else during that time.
 _BY_HAND_TIMEOUT_S = 1.0
 _ORDERS = TypeAdapter(list[HeldOrder])
 
@@ -78,7 +78,7 @@ class ExchangeAdmin:
             plan = self._client.get("faults").json()
         except (httpx.HTTPError, ValueError):
             return
-        # The latency that is always on is how the drill's exchange is, not a fault.
+        # The permanent latency is a property of the drill's exchange, so it does not count as a fault.
         for fault in (each for each in plan["faults"] if each["probability"] < 1 or "count" in each):
             self.fault_hits[fault["kind"]] = self.fault_hits.get(fault["kind"], 0) + fault["hits"]
 

@@ -34,9 +34,9 @@ class ExitWait:
 
     execution_id: UUID
     seconds: float
-    #: The time that was left out: the broker's, a dead worker's, or that of an order which may be at the broker.
+    #: The time that is left out, because of the broker, a dead worker, or an order that may be at the broker.
     excused_s: float
-    #: The time that was left out because there was nothing to close yet: the entry before it waited to be sent.
+    #: The time that is left out because there was nothing to close: the entry before it was not sent yet.
     nothing_to_close_s: float = 0.0
     is_decided: bool = True
 
@@ -79,7 +79,7 @@ def exit_waits(ledgers: Ledgers) -> list[ExitWait]:
         symbol = symbols[execution.executor_id, execution.symbol]
         symbol.excused += _excused(changes)
         if execution.closes:
-            # Where the earlier ones left nothing, there was no position that had to get out.
+            # Without a position from earlier executions, there was nothing to close.
             waits += [_wait(execution.execution_id, changes, symbol)] if symbol.held and changes else []
         elif changes and not symbol.held:
             symbol.nothing_to_close.append((changes[0].at, changes[-1].at))

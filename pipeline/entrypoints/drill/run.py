@@ -35,10 +35,10 @@ from pipeline.store.statements import sql
 #: When nothing has changed for this long, the executions that are left count as never decided. An order may stay
 #: unknown for a minute and a refused account is tried once a minute, so a slow machine with a backlog has time.
 QUIET_WITHIN_S = 90.0
-#: When the findings have not changed for this long, they stay. The keeper polls orders every two seconds, and the
+#: When the findings have not changed for this long, they are final. The keeper polls orders every two seconds, and the
 #: second part of a fill comes up to two seconds after the first.
 _SETTLED_AFTER_S = 20.0
-#: From the start of the clock to the first signal.
+#: The time between the start of the drill's clock and the first signal.
 _LEAD_S = 0.5
 _POLL_S = 0.5
 
@@ -97,7 +97,7 @@ def drill_tradewire(order: DrillPlan, home: Path, progress: DrillProgress) -> Dr
 
 
 def _hand_events(order: DrillPlan, signals: Sequence[dict[str, Any]], executors: Sequence[str]) -> Sequence[HandEvent]:
-    """Return what is done by hand; nothing in a drill without exits."""
+    """Return the manual actions; there are none in a drill without exits."""
     if not order.exits:
         return ()
     exits = real_exits(timed(signals, begins=0.0, seconds=order.seconds))

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pipeline.startup.listening import NONCE_HEADER
 
 _TIMEOUT_S = 1.0
-#: Until every server has answered, and from then on.
+#: The interval of checks until every server has answered, and the one after that.
 _STARTING_S, _USUAL_S = 0.2, 5.0
 _REPEAT_AFTER_S = 60.0
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from config.services import FILE_NAME
 from pipeline.entrypoints.supervisor.home_lock import lock_home
 
-#: The folders of earlier resets begin so.
+#: The prefix of the folders that earlier resets made.
 _KEPT = "kept-"
-#: They hold no data: the lock, and the addresses with the token, which stays the same.
+#: Files without data, which a reset leaves: the lock, and the addresses with the token.
 _STAYS = ("up.lock", FILE_NAME)
 
 

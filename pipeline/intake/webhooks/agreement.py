@@ -1,4 +1,4 @@
-"""Refuse an alert that says two things under names that are read, or a value there that would not be read."""
+"""Refuse an alert whose known keys contradict each other, or have a value that would be ignored."""
 
 from collections.abc import Collection, Mapping
 from contextlib import suppress
@@ -11,7 +11,7 @@ from pipeline.intake.webhooks.message import Alert, AlertAction, RefusalCode
 from pipeline.intake.webhooks.vocabulary import one_of
 from pipeline.model.errors import InvalidSignal
 
-# The side that a close names may be that of the position or of its order, or the close itself.
+# A close may name the side of the position, the side of the order that closes it, or an action that closes.
 CLOSES = dict.fromkeys(
     one_of("long bull bullish sell close_long exit_long long_exit sell_to_close"), AlertAction.CLOSE_LONG
 ) | dict.fromkeys(

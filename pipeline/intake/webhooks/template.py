@@ -18,7 +18,8 @@ from pipeline.intake.webhooks.vocabulary import Term, joined, may_name_an_action
 from pipeline.model.errors import InvalidSignal
 
 _SIZES = ("quantity", "notional", "equity_percent", "close_percent")
-# Names that the other dialects read, by the field of a template. Without it, they would not be followed.
+# Names that the other dialects read, by the field of a template. A key with such a name is refused when the template
+# lacks the field, because it would be ignored.
 _MAPPED = (
     dict.fromkeys(POSITION, "position")
     | dict.fromkeys(PREVIOUS, "previous_position")

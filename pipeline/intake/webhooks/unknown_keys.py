@@ -77,7 +77,7 @@ def _is_joined(word: str) -> bool:
     """Return whether *word* is several words without anything between them, one of which is of the list."""
     if len(word) > _LONGEST:
         return False
-    # Where a word may end, and where one may end after a word of the list.
+    # The positions at which a word may end, and those of them that come after a word of the list.
     ends, listed = {0}, set[int]()
     for begin in range(len(word)):
         for each in _EVERY if begin in ends else ():

@@ -42,7 +42,7 @@ class Term(StrEnum):
     TIME_IN_FORCE = auto()
     #: Only reduce a position.
     REDUCE_ONLY = auto()
-    #: Whether the order opens or closes, or of which side, in words that are not read.
+    #: Other keys that say whether the order opens or closes, or the side of the position.
     EFFECT = auto()
     #: Instructions that every exit follows, and no entry can.
     FOR_EXITS = auto()

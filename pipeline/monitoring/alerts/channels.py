@@ -34,7 +34,7 @@ def send(address: SecretStr, message: Message) -> bool:
     kinds = {"over": apprise.NotifyType.SUCCESS, "warning": apprise.NotifyType.WARNING}
     kind = kinds.get(message.severity, apprise.NotifyType.FAILURE)  # All others are critical.
     texts = {"title": printable(message.title), "body": printable(message.body, lines=True)}
-    # Said to be plain text, it is escaped for the services that would read it as HTML or Markdown.
+    # apprise escapes plain text for the services that would read it as HTML or Markdown.
     return bool(channel.notify(**texts, notify_type=kind, body_format=apprise.NotifyFormat.TEXT))
 
 

@@ -88,7 +88,7 @@ class AlertDelivery:
         values = {"title": message.title, "body": message.body, "severity": message.severity}
         execute(connection, sql("alerts", "insert_message"), which | values)
         execute(connection, sql("alerts", "told"), which | {"alert_ids": [alert.alert_id for alert in alerts]})
-        # The other channels are for when the first one fails.
+        # The other channels are used only when the first one fails.
         execute(connection, sql("alerts", "deliver_by"), which | {"channel": next(iter(self.alerts.channels))})
 
     def _is_due(self, alerts: Sequence[_Untold]) -> bool:

@@ -1,4 +1,4 @@
-"""Tell from Alpaca's message whether it refuses the account or the one order, and which form it would take."""
+"""Read from Alpaca's message whether it refuses the account or one order, and which order it would accept."""
 
 import re
 from collections.abc import Mapping
