@@ -81,14 +81,20 @@ def test_an_entry_that_waits_for_an_exit_spends_nothing_of_the_requests_that_are
     leaving = limited.run(limited.send("AAPL", "SELL"))
     assert leaving["state"] == "accepted"
     entry = limited.send()
-    limited.rows("UPDATE execution SET created_at = created_at - interval '10 seconds' WHERE execution_id = %s", [entry])
+    limited.rows(
+        "UPDATE execution SET created_at = created_at - interval '10 seconds' WHERE execution_id = %s", [entry]
+    )
     spend(limited, 180)
     with pytest.raises(BudgetUsedUp):
-        # Some reads may be paid for in advance.
-        for _ in range(BLOCK + 1):
-            limited.runtimes["argo"].broker.order(leaving["order_id"])
+        _use_up_reads(limited, leaving["order_id"])
     limited.faults({"on": "lookup", "kind": "latency", "seconds": 0})
 
     assert limited.run(entry)["reason_code"] == "order_under_way"
 
     assert limited.exchange.admin("faults")["faults"][0]["hits"] == 0
+
+
+def _use_up_reads(core: Core, order_id: str) -> None:
+    """Read an order until the budget refuses it. Some reads may be paid for in advance."""
+    for _ in range(BLOCK + 1):
+        core.runtimes["argo"].broker.order(order_id)
