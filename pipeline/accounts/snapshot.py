@@ -50,6 +50,8 @@ class SnapshotRow:
     unreadable: list[str]
     taken_at: datetime
     clock: dict[str, Any] | None
+    #: Which keys read it, as `GuardedBroker.keys`.
+    keys: str | None
     now: datetime
 
     def snapshot(self) -> Snapshot:

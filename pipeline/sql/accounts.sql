@@ -5,9 +5,10 @@ WHERE executor_id = %(executor_id)s
 
 -- name: save_snapshot
 -- An older reading never replaces a newer one.
-INSERT INTO account_snapshot AS s (executor_id, account_number, taken_at, account, positions, unreadable, clock)
+INSERT INTO account_snapshot AS s (executor_id, account_number, taken_at, account, positions, unreadable, clock, keys)
 VALUES (
-    %(executor_id)s, %(account_number)s, %(taken_at)s, %(account)s, %(positions)s, %(unreadable)s, %(clock)s
+    %(executor_id)s, %(account_number)s, %(taken_at)s, %(account)s, %(positions)s, %(unreadable)s, %(clock)s,
+    %(keys)s
 )
 ON CONFLICT (executor_id) DO UPDATE
 SET account_number = excluded.account_number,
@@ -15,6 +16,7 @@ SET account_number = excluded.account_number,
     account = excluded.account,
     positions = excluded.positions,
     unreadable = excluded.unreadable,
+    keys = excluded.keys,
     -- Without a new reading the last one stays: it still shows how the broker's time differs from ours.
     clock = CASE
         WHEN (s.clock ->> 'read_at')::timestamptz > (excluded.clock ->> 'read_at')::timestamptz THEN s.clock

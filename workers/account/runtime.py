@@ -1,5 +1,6 @@
 """Open an executor's broker account in this process, with the readings of the account that are shared."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -60,7 +61,7 @@ def open_runtime(
         executor=executor,
         broker=broker,
         budget=budget,
-        snapshots=Snapshots(record, executor, broker),
+        snapshots=Snapshots(record, executor, broker, keys=broker.keys),
         assets=AssetCache(record, address=address, broker=broker),
         calendar=Calendar(record, executor, broker),
         open_orders=SharedOpenOrders(broker.urgent()),
@@ -96,7 +97,8 @@ def open_account(
         timeout_s=executor.retry.broker_timeout_s,
     )
     outage = outage_of(Need.BROKER, f"{executor.id} {base_url}", executor_id=executor.id)
-    return GuardedBroker(broker, RequestGuard(outage=outage, budget=budget)), base_url
+    named = hashlib.sha256(f"{base_url} {keys[0]}".encode()).hexdigest()[:16]
+    return GuardedBroker(broker, RequestGuard(outage=outage, budget=budget), keys=named), base_url
 
 
 def open_runtimes(

@@ -1,5 +1,7 @@
 """Read the account and the market's clock, and share each reading among the executor's workers and the keeper."""
 
+from __future__ import annotations
+
 import time
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -35,12 +37,17 @@ class Snapshots:
     Every method raises `RecordUnavailable` while PostgreSQL is away.
     """
 
-    def __init__(self, record: Record, executor: ExecutorSettings, broker: Broker) -> None:
+    def __init__(self, record: Record, executor: ExecutorSettings, broker: Broker, *, keys: str = "") -> None:
         self._record = record
         self._executor = executor
         self._broker = broker
+        self._keys = keys
         self._key = {"executor_id": executor.id}
         self._refusals = Refusals(record, executor.id)
+
+    def through(self, broker: Broker) -> Snapshots:
+        """Return the same account's snapshots, read through *broker*: it may pay for its requests as another one."""
+        return Snapshots(self._record, self._executor, broker, keys=self._keys)
 
     def fresh(self, *, within: timedelta | None = None) -> Snapshot | AccountRefused:
         """Return a snapshot that is at most *within* old, or `account_age_s` when that is not given.
@@ -73,18 +80,18 @@ class Snapshots:
     def last(self) -> Snapshot | AccountRefused:
         """Return the newest shared snapshot, however old, with the market's hours: enough for an exit.
 
-        The account is read only when it never was. A clock older than `account_age_s` is read again; where that fails,
-        the last reading counts for as long as it holds.
+        The account is read only when it never was with these keys. A clock older than `account_age_s` is read again;
+        where that fails, the last reading counts for as long as it holds.
 
         Raises:
-            BrokerUnavailable: the account was never read, and the broker is away.
-            BrokerUnreadable: the account was never read, and the answer makes no sense.
+            BrokerUnavailable: the account was never read with these keys, and the broker is away.
+            BrokerUnreadable: the account was never read with these keys, and the answer makes no sense.
         """
         refused = self.refusal()
         if refused is not None:
             return refused
         row = self._shared()
-        if row is None:
+        if row is None or row.keys != self._keys:
             return self.read()
         clock = row.last_clock()
         kept = timedelta(seconds=self._executor.limits.account_age_s)
@@ -172,7 +179,7 @@ class Snapshots:
 
     def share(self, snapshot: Snapshot) -> None:
         """Record a reading of the account; the account counts as accepted from then on."""
-        values = self._key | snapshot_values(snapshot)
+        values = self._key | snapshot_values(snapshot) | {"keys": self._keys}
 
         def unit(connection: Connection[DictRow]) -> None:
             provisional = {"provisional": provisional_key(self._executor.id)}
@@ -197,9 +204,9 @@ class Snapshots:
             return None
 
     def _recent(self, age: timedelta) -> Snapshot | None:
-        """Return the shared snapshot if it is at most *age* old, and the market has not opened or closed since."""
+        """Return the shared snapshot if it is ours and at most *age* old, and the market has not opened or closed since."""
         row = self._shared()
-        if row is None or row.now - row.taken_at > age:
+        if row is None or row.keys != self._keys or row.now - row.taken_at > age:
             return None
         snapshot = row.snapshot()
         return snapshot if snapshot.clock is None or snapshot.clock.holds(row.now) else None

@@ -20,17 +20,19 @@ class GuardedBroker:
     A request that cannot be paid for is not made: the method raises `BudgetUsedUp`, or returns `NoAnswer`.
     """
 
-    def __init__(self, broker: Broker, guard: RequestGuard) -> None:
+    def __init__(self, broker: Broker, guard: RequestGuard, *, keys: str = "") -> None:
         self._broker = broker
         self._guard = guard
+        #: Names the broker's address and the account's keys, without showing them.
+        self.keys = keys
 
     def urgent(self) -> GuardedBroker:
         """Return the same broker, with all its requests paid for as urgent."""
-        return GuardedBroker(self._broker, replace(self._guard, purpose=Purpose.URGENT))
+        return GuardedBroker(self._broker, replace(self._guard, purpose=Purpose.URGENT), keys=self.keys)
 
     def canceling(self) -> GuardedBroker:
         """Return the same broker, with all its requests paid for as cancels of entries, the reads on the way too."""
-        return GuardedBroker(self._broker, replace(self._guard, purpose=Purpose.CANCEL))
+        return GuardedBroker(self._broker, replace(self._guard, purpose=Purpose.CANCEL), keys=self.keys)
 
     def submit(self, request: OrderRequest) -> Outcome:
         """Send the order once; its intent has paid for the request."""

@@ -19,7 +19,6 @@ from pipeline.store.rows import ClaimedExecution, OrderRow, SignalRow
 from workers.account.calendar import market_at, was_held_for_open
 from workers.account.refusals import AccountRefused
 from workers.account.runtime import ExecutorRuntime
-from workers.account.snapshots import Snapshots
 from workers.execution.foreign_orders import foreign_orders
 from workers.rules.case import ExitRefusal
 from workers.rules.exits import may_enter
@@ -87,7 +86,7 @@ class BrokerInputs:
         signal, runtime = known.signal, self.runtime
         enters, exits = may_enter(signal, runtime.executor), may_be_exit(signal, runtime.executor)
         # A signal that may close a position must not wait for room in the account's request budget.
-        snapshots = Snapshots(self.record, runtime.executor, runtime.urgent) if exits else runtime.snapshots
+        snapshots = runtime.snapshots.through(runtime.urgent) if exits else runtime.snapshots
         only_exits = exits and (known.has_to_close or not enters)
         snapshot = snapshots.last() if only_exits else snapshots.fresh()
         if isinstance(snapshot, AccountRefused):

@@ -17,7 +17,6 @@ from pipeline.store.record import Record
 from pipeline.store.statements import sql
 from workers.account.refusals import AccountRefused
 from workers.account.runtime import ExecutorRuntime
-from workers.account.snapshots import Snapshots
 from workers.execution.cancels import cancel_foreign
 from workers.keeper.closing_exits import ClosingExits
 from workers.keeper.entry_cancellation import cancel_entries
@@ -137,7 +136,7 @@ class Flatten:
     def _read_account(self) -> Snapshot | None:
         """Read the account now, with the budget of urgent requests; return None when that is not possible."""
         try:
-            snapshot = Snapshots(self.record, self.runtime.executor, self.runtime.urgent).read()
+            snapshot = self.runtime.snapshots.through(self.runtime.urgent).read()
         except (BrokerUnavailable, BrokerUnreadable, BrokerRefusesAccount) as error:
             self._log_wait(error)
             return None

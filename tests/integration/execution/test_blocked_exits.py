@@ -331,7 +331,8 @@ def test_a_forced_exit_cancels_an_order_that_cannot_be_read_by_its_id(core: Core
     assert status(core, stop) == "canceled"
     assert ours(core)[1:] == [("sell", "10", "filled")]
     # The terms of the stop are unknown, so a person has to place it again.
-    core.faults({"on": "lookup", "kind": "garbage"})
+    core.faults({"on": "lookup", "kind": "garbage_before"})
+    follow_ups(core)
     for _ in range(4):
         assert restore(core) == 0
         later(core)

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from decimal import Decimal
 
 import pytest
 
+from pipeline.model.orders import OrderRequest, OrderSide
 from pipeline.store.rows import ExecutionRow
 from tests.core_fixtures import Processes
 from tests.factories import Core, json_line, signal, until
+from tests.integration.limited_stage import filled
+from workers.account.runtime import open_account
 from workers.execution.direct import DirectExecutor
 
 
@@ -80,6 +84,26 @@ def test_the_command_executes_without_a_redis(core: Core, processes: Processes) 
     (execution,) = json.loads(line)["executions"]
     assert execution["order_id"] == core.orders()[0]["id"]
     assert execution["status"] in ("accepted", "filled")
+
+
+def test_an_exit_with_other_keys_sells_nothing_by_the_reading_of_the_account_before(
+    core: Core, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled(core)
+    for name in ("ARGO_API_KEY", "ARGO_API_SECRET"):
+        monkeypatch.setenv(name, "another")
+    broker, _ = open_account(core.executors["argo"], settings=core.settings, exchange_url=core.exchange.url)
+    terms = {"symbol": "AAPL", "side": OrderSide.BUY, "quantity": Decimal(5), "type": "market", "time_in_force": "day"}
+    broker.submit(OrderRequest(client_order_id="by-hand", **terms))
+    until(lambda: broker.position("AAPL"))
+    runner = DirectExecutor(core.executors, settings=core.settings, database_url=core.database_url, by="test")
+    row = core.record_signal(signal("AAPL", "SELL", intent="close"))
+
+    runner.execute([row])
+
+    runner.close()
+    execution = core.execution(row.execution_id)
+    assert (execution["reason_code"], execution["order_id"]) == ("no_position", None)
 
 
 def test_a_broker_that_is_away_leaves_it_to_the_keeper(core: Core, direct: DirectExecutor) -> None:
