@@ -31,6 +31,13 @@ def spend(core: Core, count: int) -> None:
     core.rows("UPDATE request_budget SET slots = %s, second = floor(extract(epoch FROM clock_timestamp()))", [slots])
 
 
+def is_read(core: Core, order_id: str) -> bool:
+    try:
+        return core.runtimes["argo"].broker.order(order_id) is not None
+    except BudgetUsedUp:
+        return False
+
+
 def test_a_replaced_entry_is_canceled_while_polls_have_no_room(limited: Core) -> None:
     entry = working(limited)
     first = limited.execution(entry)["order_id"]
