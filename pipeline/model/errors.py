@@ -6,6 +6,8 @@ TradewireError
 │   └── SourceIdConflict     the sender used one source_id for two different signals
 ├── Unavailable              it passes: wait and try again
 │   ├── RecordUnavailable    PostgreSQL is away
+│   │   ├── RecordFull       its disk is full: a person makes room
+│   │   ├── MissingRights    the role may not use a table: a person grants it the right
 │   │   └── NotMigrated      PostgreSQL has no tradewire schema: a person runs `tradewire migrate`
 │   ├── QueueUnavailable     Redis is away
 │   │   └── QueueBroken      Redis answers, but a key of one queue holds something else: a person deletes it
@@ -121,6 +123,14 @@ class BrokerUnreadable(BrokerFault):
 
 class NotPossible(TradewireError):
     """The record does not allow this."""
+
+
+class RecordFull(RecordUnavailable):
+    """The disk of PostgreSQL is full. It still answers reads."""
+
+
+class MissingRights(RecordUnavailable):
+    """The role of DATABASE_URL may not use a table of tradewire. Grant it the right."""
 
 
 class NotMigrated(RecordUnavailable, NotPossible):

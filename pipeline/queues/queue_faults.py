@@ -11,6 +11,7 @@ from rq.worker_registration import REDIS_WORKER_KEYS, WORKERS_BY_QUEUE_KEY
 
 from pipeline.queues.jobs import queue_name, text_of
 from pipeline.queues.queue import ExecutionQueue
+from pipeline.queues.redis_server import check_writes
 
 # Up to this length a queue's ids are worked off within seconds, whatever they are.
 _HARMLESS = 1000
@@ -33,9 +34,11 @@ def queue_faults(
     """Return what is wrong. *undecided* returns how many executions of each executor may have a job.
 
     Raises:
-        QueueUnavailable: Redis is away.
+        QueueUnavailable: Redis is away, or refuses writes.
     """
     with queues.asked():
+        # A Redis whose memory or disk is full still answers reads.
+        check_writes(queues.connection)
         faults = [*_suspended(queues), *_wrong_types(queues, executor_ids)]
         wrong = {fault.key for fault in faults}
         keys = {name: queues.queue(name).key for name in executor_ids}

@@ -17,6 +17,7 @@ from pipeline.startup.live_limits import refused_changes
 from pipeline.startup.removed_executors import removed_executors
 from pipeline.store.query import execute
 from pipeline.store.record import Record
+from pipeline.store.rights import missing_rights
 from pipeline.store.settings_archive import keep
 from pipeline.store.statements import sql
 
@@ -38,6 +39,8 @@ def check_start(record: Record, executors: Mapping[str, ExecutorSettings], *, by
     """
 
     def unit(connection: Connection[DictRow]) -> None:
+        if lacks := missing_rights(connection):
+            raise ConfigInvalid([Problem(key="DATABASE_URL", message=lacks)])
         problems: list[Problem] = [removed.problem() for removed in removed_executors(connection, executors)]
         for executor in executors.values():
             problems += refused_changes(connection, executor, by=by)

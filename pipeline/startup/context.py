@@ -50,7 +50,8 @@ def settings_for_a_person(command: str, *, anywhere: bool = False) -> Settings:
     if not anywhere:
         require_home(settings)
     # The command itself prints which server is away.
-    logging.getLogger("pipeline.model.outages").setLevel(logging.CRITICAL)
+    for name in ("pipeline.model.outages", "pipeline.store.failures"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     return settings
 
 

@@ -7,7 +7,8 @@ from importlib.resources import files
 import psycopg
 import structlog
 
-from pipeline.model.errors import NotPossible, RecordUnavailable
+from pipeline.model.errors import NotPossible
+from pipeline.store.failures import failure_of, first_line
 
 log = structlog.get_logger(__name__)
 
@@ -53,9 +54,9 @@ def migrate(database_url: str) -> list[str]:
             connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
             return _apply(connection)
     except psycopg.OperationalError as error:
-        raise RecordUnavailable(f"PostgreSQL cannot be reached: {str(error).splitlines()[0]}") from None
+        raise failure_of(error) from None
     except psycopg.Error as error:
-        raise NotPossible(f"PostgreSQL refuses the migration: {str(error).splitlines()[0]}") from None
+        raise NotPossible(f"PostgreSQL refuses the migration: {first_line(error)}") from None
 
 
 def _apply(connection: psycopg.Connection) -> list[str]:

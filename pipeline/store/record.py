@@ -4,22 +4,25 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from enum import Enum, auto
 from typing import Final, Literal, LiteralString, Self, TypeVar
 
 import psycopg
 from psycopg import Connection, IsolationLevel
-from psycopg.errors import IdleInTransactionSessionTimeout, ReadOnlySqlTransaction
+from psycopg.errors import IdleInTransactionSessionTimeout, InsufficientPrivilege, ReadOnlySqlTransaction
 from psycopg.rows import DictRow, dict_row
 from psycopg.types.enum import EnumInfo, register_enum
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from pipeline.model.backoff import Backoff
-from pipeline.model.errors import NotMigrated, NotPossible, RecordUnavailable, TradewireError
+from pipeline.model.errors import MissingRights, NotMigrated, NotPossible, RecordFull, RecordUnavailable, TradewireError
 from pipeline.model.outages import Need, outage_of
 from pipeline.model.signals import Action, Intent
 from pipeline.model.states import State
+from pipeline.store.failures import failure_of, first_line, log_refusal
 from pipeline.store.query import Values, execute, fetch_all, fetch_maybe, fetch_one
+from pipeline.store.rights import missing_rights
 from pipeline.store.rows import Mode, Role
 
 T = TypeVar("T")
@@ -42,12 +45,13 @@ _ENUMS = (
     ("order_role", Role),
 )
 # Failures that pass by themselves: a lost connection, a server that stops or starts, a primary that became a standby,
-# a transaction of a process that was frozen. Every other failure is a bug.
+# a transaction of a process that was frozen, a right that a person has to grant. Every other failure is a bug.
 _PASSING = (
     psycopg.OperationalError,
     psycopg.InterfaceError,
     PoolTimeout,
     IdleInTransactionSessionTimeout,
+    InsufficientPrivilege,
     ReadOnlySqlTransaction,
 )
 _STANDBY = "this PostgreSQL accepts no writes: DATABASE_URL must name the primary, not a read-only standby"
@@ -133,6 +137,7 @@ class Record:
 
         Raises:
             RecordUnavailable: PostgreSQL stayed away for longer than that.
+            MissingRights: the role lacked a right on a table for longer than that.
             NotMigrated: it has no tables, and was not migrated in that time.
             NotPossible: this PostgreSQL is too old.
         """
@@ -150,7 +155,10 @@ class Record:
                     connection.commit()
             except _PASSING as error:
                 cause = self._cause(error)
-                self._outage.record_failure(cause)
+                if isinstance(cause, RecordFull | MissingRights):
+                    log_refusal(cause)
+                else:
+                    self._outage.record_failure(cause)
                 over = self.stopping.is_set() or (deadline is not None and time.monotonic() + pause > deadline)
                 # Waiting helps only while PostgreSQL is away or not migrated yet.
                 if over or not isinstance(cause, RecordUnavailable):
@@ -195,11 +203,16 @@ class Record:
             return error
         if not self._pool.met and any(sign in str(error) for sign in _NO_POSTGRES):
             return NotPossible("the server at DATABASE_URL is not PostgreSQL")
-        return RecordUnavailable(f"PostgreSQL cannot be reached: {_first_line(error)}")
+        if isinstance(error, InsufficientPrivilege):
+            return MissingRights(f"PostgreSQL: {first_line(error)}{self._missing_rights()}")
+        return failure_of(error)
 
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    # PostgreSQL names the table, and neither the role nor the right.
+    def _missing_rights(self) -> str:
+        with suppress(psycopg.Error, PoolTimeout, TradewireError), self._pool.connection() as connection:
+            lacks = missing_rights(connection)
+            return f"; {lacks}" if lacks else f", as the role {connection.info.user}"
+        return ""
 
 
 def _refuse_standby(connection: Connection[DictRow]) -> None:

@@ -36,7 +36,7 @@ from pipeline.entrypoints.cli import (
 )
 from pipeline.entrypoints.cli.output import echo
 from pipeline.entrypoints.supervisor.lifeline import watch_lifeline
-from pipeline.model.errors import ConfigInvalid, TradewireError, Unavailable
+from pipeline.model.errors import ConfigInvalid, MissingRights, TradewireError, Unavailable
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -85,7 +85,7 @@ def _everywhere(
 
 
 def main() -> None:
-    """Run the command. Errors print one sentence: exit 2 for a wrong input, exit 1 when a server is away."""
+    """Run the command. Errors print one sentence: exit 2 for what a person corrects, exit 1 while a server is away."""
     watch_lifeline()
     try:
         app()
@@ -97,7 +97,7 @@ def main() -> None:
         echo(f"tradewire: {error}", err=True)
         if isinstance(error, Unavailable) and (hint := left_over_variables()) is not None:
             echo(f"tradewire: {hint}", err=True)
-        sys.exit(1)
+        sys.exit(2 if isinstance(error, MissingRights) else 1)
     except BrokenPipeError:
         # `tradewire executions | head` closes the pipe early, which is not an error.
         sys.stderr.close()

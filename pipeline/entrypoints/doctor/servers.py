@@ -3,12 +3,16 @@
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
+from psycopg import Connection
+from psycopg.rows import DictRow
+
 from pipeline.entrypoints.doctor.findings import CheckResult, critical, no_address, ok
-from pipeline.model.errors import NotMigrated, NotPossible, QueueUnavailable, TradewireError
+from pipeline.model.errors import MissingRights, NotMigrated, NotPossible, QueueUnavailable, TradewireError
 from pipeline.queues.queue import ExecutionQueue
 from pipeline.queues.queue_faults import queue_faults
 from pipeline.queues.redis_server import check_server, connect
 from pipeline.store.record import Record
+from pipeline.store.rights import missing_rights
 from pipeline.store.undecided import undecided
 
 T = TypeVar("T")
@@ -18,7 +22,7 @@ def check_postgres(record: Record) -> CheckResult:
     """Check whether PostgreSQL answers and has our tables."""
     return _guarded(
         "postgresql",
-        lambda: record.run(lambda connection: connection.info.server_version // 10000),  # 160004 is 16.4.
+        lambda: record.run(_usable_release),
         saw=lambda version: f"PostgreSQL {version} answers",
         remedy="Start PostgreSQL, or correct DATABASE_URL. Signals wait at their source until it is back.",
     )
@@ -53,6 +57,12 @@ def check_queues(redis_url: str | None, record: Record, executors: Iterable[str]
     return [critical("queues", fault.saw, cause=cause, remedy=fault.remedy) for fault in faults]
 
 
+def _usable_release(connection: Connection[DictRow]) -> int:
+    if lacks := missing_rights(connection):
+        raise MissingRights(lacks)
+    return connection.info.server_version // 10000  # 160004 is 16.4.
+
+
 def _ask_redis(redis_url: str) -> None:
     with connect(redis_url, timeout_s=1.5) as connection:  # The whole examination ends within 5 s.
         check_server(connection)
@@ -63,6 +73,9 @@ def _guarded(name: str, ask: Callable[[], T], *, saw: Callable[[T], str], remedy
         return ok(name, saw(ask()))
     except NotMigrated as error:
         cause, remedy = "The database has no tables of tradewire.", "Run `tradewire migrate`."
+        return critical(name, str(error), cause=cause, remedy=remedy)
+    except MissingRights as error:
+        cause, remedy = "The role of DATABASE_URL may not use all tables.", "Run the statement above as their owner."
         return critical(name, str(error), cause=cause, remedy=remedy)
     except NotPossible as error:
         cause = f"This {name} cannot be used as it is; processes refuse to start with it."

@@ -15,7 +15,8 @@ from psycopg import pq, sql
 
 from pipeline.entrypoints.supervisor.servers.binaries import postgres_programs
 from pipeline.entrypoints.supervisor.servers.postgres import DATABASE
-from pipeline.model.errors import ConfigInvalid, NotPossible, RecordUnavailable
+from pipeline.model.errors import ConfigInvalid, NotPossible
+from pipeline.store.failures import failure_of
 from pipeline.store.migrate import migrate
 from pipeline.store.record import Record
 from pipeline.store.statements import sql as statement
@@ -139,7 +140,7 @@ def _connected(url: str) -> Iterator[psycopg.Connection]:
         with psycopg.connect(url, connect_timeout=5) as connection:
             yield connection
     except psycopg.OperationalError as error:
-        raise RecordUnavailable(f"PostgreSQL cannot be reached: {str(error).splitlines()[0]}") from None
+        raise failure_of(error) from None
 
 
 def _with_database(url: str, name: str) -> str:

@@ -7,15 +7,16 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from redis.exceptions import ResponseError
 from rq.suspension import suspend
 
 from pipeline.entrypoints.doctor.findings import CheckStatus
-from pipeline.entrypoints.doctor.servers import check_queues
+from pipeline.entrypoints.doctor.servers import check_queues, check_redis
 from pipeline.model.errors import NotPossible, QueueUnavailable
 from pipeline.monitoring.alerts.kinds import AlertKind
 from pipeline.queues.jobs import QueueJob
 from pipeline.queues.queue_faults import queue_faults
-from pipeline.queues.redis_server import check_server, connect
+from pipeline.queues.redis_server import check_server, connect, failure_of
 from tests.core_fixtures import Processes
 from tests.factories import Core, executor_toml, signal, until
 from tests.integration.startup.test_dependencies_kinds import configured
@@ -182,3 +183,29 @@ def test_a_redis_user_without_the_rights_is_told_which_one_it_lacks(core: Core) 
 
     with pytest.raises(NotPossible, match="'info'"):
         check_server(connect(core.redis_url.replace("redis://", "redis://small:any@")))
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        pytest.param({"maxmemory": "1"}, "its memory is full", id="memory"),
+        pytest.param({"min-replicas-to-write": "1"}, "NOREPLICAS", id="replicas"),
+    ],
+)
+def test_a_redis_that_refuses_writes_is_said_by_doctor_and_an_alert(
+    core: Core, settings: dict[str, str], said: str
+) -> None:
+    watch = QueueWatch(record=core.record, queues=core.queues, executor_ids=("argo",))
+    with configured(core.redis_url, **settings):
+        watch.run_once()
+        (alert,) = core.record.run(lambda connection: watch.condition(connection, {})).raised
+        found = check_redis(core.redis_url)
+
+    assert said in alert.subject
+    assert (found.status, said in found.saw) == (CheckStatus.CRITICAL, True)
+
+
+def test_a_redis_that_cannot_write_to_its_disk_is_said() -> None:
+    error = ResponseError("MISCONF Valkey is configured to save RDB snapshots, but it cannot persist on disk.")
+
+    assert "cannot write to its disk" in str(failure_of(error))
