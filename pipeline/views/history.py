@@ -51,6 +51,7 @@ class _MoveRow:
 class _DecidedExecution(ExecutionRow):
     #: The hash of the settings that it was decided under; None while it is not known.
     settings_hash: str | None
+    pruned_at: datetime | None
 
 
 def executions(

@@ -74,6 +74,9 @@ class ExecutionHistory(ExecutionView):
     attempts_made: list[AttemptView]
     orders: list[OrderView]
     settings: SettingsView
+    pruned_at: Annotated[
+        Time | None, Field(description="When `tradewire retention` removed its moves and attempts; null: it did not.")
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,6 +26,7 @@ from pipeline.entrypoints.cli import (
     processes,
     reasons,
     report,
+    retention,
     settings,
     signals,
     switches,
@@ -57,7 +58,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     *(init.init, processes.up, homes.status, homes.down, homes.reset, backups.backup, backups.restore),
     *(processes.migrate, processes.produce, processes.work, processes.keep, processes.serve),
     *(processes.exchange, executions.executions, executions.why, report.report, reasons.reasons, doctor.doctor),
-    *(tail.tail, top.top, probe.probe, settings.end, baseline.baseline, drill.drill),
+    *(tail.tail, top.top, probe.probe, settings.end, baseline.baseline, retention.retention, drill.drill),
     *(switches.pause, switches.resume, switches.reduce, switches.halt, flatten.flatten, mcp.mcp),
 )
 for command in _COMMANDS:

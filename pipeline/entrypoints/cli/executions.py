@@ -123,6 +123,8 @@ def print_life(body: dict[str, Any], *, as_json: bool) -> None:
 
 def _print_execution(execution: dict[str, Any]) -> None:
     echo("", f"{execution['executor_id']} ({execution['mode']}): {execution['status']}  {execution['execution_id']}")
+    if execution["pruned_at"] is not None:
+        echo(f"  its steps and attempts were removed by `tradewire retention` at {execution['pruned_at']}")
     for move in execution["moves"]:
         reason = f"  {move['reason']}" if move["reason"] else ""
         why = f"  ({move['why']})" if move["why"] else ""
@@ -131,6 +133,8 @@ def _print_execution(execution: dict[str, Any]) -> None:
         echo(f"  {move['after_ms']:>10.1f} ms  {move['to']:<16} by {move['by']}{reason}{asked}{why}")
     for attempt in execution["attempts_made"]:
         echo(f"  {_attempt_line(attempt)}")
+    if execution["pruned_at"] is not None and execution["reason"]:
+        echo(f"  {execution['reason']}")
     for order in execution["orders"]:
         echo(
             f"  order {order['order_id']} ({order['client_order_id']}) order_status={order['order_status']} "

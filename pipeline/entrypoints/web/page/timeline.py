@@ -31,6 +31,9 @@ class Moment:
 def timeline(execution: ExecutionHistory) -> list[Moment]:
     """Return everything that happened to *execution*, in the order of time."""
     moments = [*_moves(execution), *_sends(execution), *_orders(execution)]
+    if execution.pruned_at is not None:
+        text = "steps and attempts removed by `tradewire retention`"
+        moments.append(_moment(execution, execution.pruned_at, text))
     return sorted(moments, key=lambda moment: moment.at)
 
 

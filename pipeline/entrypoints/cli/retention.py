@@ -1,0 +1,45 @@
+"""The command `retention`."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import typer
+
+from pipeline.entrypoints.cli.options import AsJson
+from pipeline.entrypoints.cli.output import echo, echo_json
+from pipeline.model.errors import ConfigInvalid, Problem
+from pipeline.model.times import moment_of
+from pipeline.operations.retention import remove_details
+from pipeline.startup.acting import name_accounts
+from pipeline.startup.arguments import parsed
+from pipeline.startup.context import open_record, settings_for_a_person
+
+# The rules look back for days at most, and people ask about last week.
+_LEAST = timedelta(days=7)
+
+
+def retention(
+    *,
+    before: Annotated[
+        str, typer.Option(metavar="T", help="Remove details of what ended before: RFC 3339, or like 90d ago.")
+    ] = "180d",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Remove nothing; print how much it would be.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Remove old details from the record. Signals, executions and orders stay, with every id and fill."""
+    moment = parsed("--before", before, moment_of)
+    if moment is None or moment > datetime.now(UTC) - _LEAST:
+        message = f"must be at least {_LEAST.days} days ago: rules and people need what is newer"
+        raise ConfigInvalid([Problem(key="--before", message=message)])
+    settings = settings_for_a_person("retention")
+    name_accounts(settings)
+    with open_record(settings) as record:
+        removed = remove_details(record, before=moment, dry_run=dry_run)
+    if as_json:
+        echo_json(removed.to_json() | {"before": moment.isoformat(), "dry_run": dry_run})
+        return
+    echo(
+        f"{'would remove' if dry_run else 'removed'} {removed.steps} steps and {removed.attempts} attempts of "
+        f"{removed.executions} executions, {removed.refusals} refusals and {removed.deliveries} refused deliveries, "
+        f"all from before {moment:%Y-%m-%d %H:%M}Z"
+    )

@@ -1,0 +1,104 @@
+"""Remove old details from the record, in small transactions.
+
+What guards the money stays for ever: signals with (source, source_id) and content hash, executions with their ids, and
+orders with their ids and fills. So a signal that is sent again years later is still the same signal.
+"""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any, LiteralString
+
+from psycopg import Connection
+from psycopg.rows import DictRow
+
+from pipeline.store.query import fetch_one
+from pipeline.store.record import Record
+from pipeline.store.statements import sql
+
+# Small enough that no worker waits long for a row.
+_BATCH = 1000
+_FIRST = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Removed:
+    """How much was removed, or would be."""
+
+    #: Executions whose steps and attempts were removed.
+    executions: int
+    steps: int
+    attempts: int
+    #: Input that was not a signal.
+    refusals: int
+    deliveries: int
+
+    def to_json(self) -> dict[str, int]:
+        """Return the counts by name."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Pruned:
+    executions: int
+    steps: int
+    attempts: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Refused:
+    refusals: int
+    deliveries: int
+
+
+def remove_details(record: Record, *, before: datetime, dry_run: bool = False, batch: int = _BATCH) -> Removed:
+    """Remove details from before a time; with *dry_run* only count them. After an interruption, the next call goes on.
+
+    Raises:
+        RecordUnavailable: PostgreSQL is away; what was removed so far stays removed.
+    """
+    pruned = [_prune(record, window, dry_run=dry_run) for window in _windows(record, before, batch)]
+    key = {"before": before, "limit": batch}
+    if dry_run:
+        refused = record.one(_Refused, sql("retention", "count_refused"), key)
+    else:
+        refused = _Refused(
+            refusals=_delete_all(record, sql("retention", "prune_refusals"), key),
+            deliveries=_delete_all(record, sql("retention", "prune_refused_deliveries"), key),
+        )
+    return Removed(
+        executions=sum(each.executions for each in pruned),
+        steps=sum(each.steps for each in pruned),
+        attempts=sum(each.attempts for each in pruned),
+        refusals=refused.refusals,
+        deliveries=refused.deliveries,
+    )
+
+
+def _windows(record: Record, before: datetime, batch: int) -> Iterator[dict[str, Any]]:
+    """Return spans of recording times, the oldest first. All executions of one moment are in one span."""
+    after = _FIRST
+    while True:
+        key = {"after": after, "before": before, "limit": batch}
+        through = record.maybe(datetime, sql("retention", "through"), key)
+        if through is None:
+            return
+        yield {"after": after, "through": through, "before": before}
+        after = through
+
+
+def _prune(record: Record, window: dict[str, Any], *, dry_run: bool) -> _Pruned:
+    def unit(connection: Connection[DictRow]) -> _Pruned:
+        pruned = fetch_one(connection, _Pruned, sql("retention", "prune_executions"), window)
+        if dry_run:
+            connection.rollback()
+        return pruned
+
+    return record.run(unit)
+
+
+def _delete_all(record: Record, statement: LiteralString, key: dict[str, Any]) -> int:
+    total = 0
+    while deleted := record.do(statement, key):
+        total += deleted
+    return total
