@@ -6,6 +6,7 @@ from importlib.resources import files
 
 import psycopg
 import structlog
+from psycopg.errors import InsufficientPrivilege
 
 from pipeline.model.errors import NotPossible
 from pipeline.store.failures import failure_of, first_line
@@ -14,6 +15,7 @@ log = structlog.get_logger(__name__)
 
 # An arbitrary number, the same for every process that migrates.
 _ADVISORY_LOCK = 7_204_211
+_NO_RIGHT = "; run `tradewire migrate` as the owner of the tables"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,23 +51,27 @@ def migrate(database_url: str) -> list[str]:
             change it.
     """
     try:
-        with psycopg.connect(database_url, connect_timeout=5) as connection:
-            # As in `record.ISOLATION`: the migrations that another process applied are read after its lock ended.
+        # No prepared statements: behind a pooler they would be left to other clients.
+        with psycopg.connect(database_url, connect_timeout=5, prepare_threshold=None) as connection:
+            # The migrations that another process applied are read after its lock ended.
             connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
             return _apply(connection)
     except psycopg.OperationalError as error:
         raise failure_of(error) from None
     except psycopg.Error as error:
-        raise NotPossible(f"PostgreSQL refuses the migration: {first_line(error)}") from None
+        hint = _NO_RIGHT if isinstance(error, InsufficientPrivilege) else ""
+        raise NotPossible(f"PostgreSQL refuses the migration: {first_line(error)}{hint}") from None
 
 
 def _apply(connection: psycopg.Connection) -> list[str]:
     # One transaction for all of them, so that a crash leaves the schema unchanged.
     connection.execute("SELECT pg_advisory_xact_lock(%s)", [_ADVISORY_LOCK])
-    connection.execute(
-        "CREATE TABLE IF NOT EXISTS migration (version integer PRIMARY KEY, name text NOT NULL, "
-        "checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
-    )
+    # A user without the right to create tables may look whether there is anything to do.
+    if connection.execute("SELECT to_regclass('migration') IS NULL").fetchone() == (True,):
+        connection.execute(
+            "CREATE TABLE migration (version integer PRIMARY KEY, name text NOT NULL, "
+            "checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
+        )
     done: dict[int, str] = dict(connection.execute("SELECT version, checksum FROM migration").fetchall())
     shipped = migrations()
     newest = max((migration.version for migration in shipped), default=0)

@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from enum import Enum, auto
-from typing import Final, Literal, LiteralString, Self, TypeVar
+from typing import Any, Final, Literal, LiteralString, Self, TypeVar
 
 import psycopg
-from psycopg import Connection, IsolationLevel
+from psycopg import Connection
 from psycopg.errors import IdleInTransactionSessionTimeout, InsufficientPrivilege, ReadOnlySqlTransaction
-from psycopg.rows import DictRow, dict_row
+from psycopg.rows import DictRow, dict_row, scalar_row
 from psycopg.types.enum import EnumInfo, register_enum
 from psycopg_pool import ConnectionPool, PoolTimeout
 
@@ -28,15 +28,17 @@ from pipeline.store.rows import Mode, Role
 T = TypeVar("T")
 Unit = Callable[[Connection[DictRow]], T]
 
-# Our statements take milliseconds. One that takes seconds is stuck, and must not keep a row locked.
-_SESSION = (
-    "-c statement_timeout=10s -c lock_timeout=5s -c idle_in_transaction_session_timeout=5s "
-    "-c synchronous_commit=on -c timezone=UTC"
+#: Every transaction begins with these settings, and the session has none: behind a pooler, the next transaction of a
+#: session may be another client's. A unit reads after it has waited for a lock what the holder of the lock wrote, which
+#: it would not see in the snapshot of a stricter level, such as the server's default may be.
+#: Our statements take milliseconds. One that takes seconds is stuck, and must not keep a row locked.
+#: The times, dates and intervals of other styles could not be read.
+_BEGIN: Final = (
+    "BEGIN ISOLATION LEVEL READ COMMITTED; "
+    "SET LOCAL statement_timeout = '10s'; SET LOCAL lock_timeout = '5s'; "
+    "SET LOCAL idle_in_transaction_session_timeout = '5s'; SET LOCAL synchronous_commit = on; "
+    "SET LOCAL timezone = 'UTC'; SET LOCAL datestyle = 'ISO, MDY'; SET LOCAL intervalstyle = 'postgres'"
 )
-#: Every transaction begins with it. A unit reads after it has waited for a lock what the holder of the lock wrote,
-#: which it would not see in the snapshot of a stricter level, such as the server's default may be. It is part of each
-#: BEGIN and never set for the session, whose next transaction a pooler may give to another connection.
-ISOLATION = IsolationLevel.READ_COMMITTED
 _ENUMS = (
     ("execution_state", State),
     ("signal_action", Action),
@@ -58,7 +60,7 @@ _STANDBY = "this PostgreSQL accepts no writes: DATABASE_URL must name the primar
 # The errors of libpq for a server that answers in another protocol.
 _NO_POSTGRES = ("received invalid response to SSL negotiation", "expected authentication request from server")
 _BACKOFF = Backoff(first_s=0.05, longest_s=2.0)
-_OLDEST_SERVER = 140_000  # The first version that reports what `_refuse_standby` reads.
+_OLDEST_SERVER = 140_000
 
 
 class Usual(Enum):
@@ -105,8 +107,10 @@ class Record:
             connection_class=Connection[DictRow],
             kwargs={
                 "row_factory": dict_row,
+                # `run` begins each transaction itself.
+                "autocommit": True,
                 "connect_timeout": 3,
-                "options": _SESSION,
+                "client_encoding": "UTF8",
                 # A machine that vanished sends no FIN; these find that out in about 10 s instead of two hours.
                 "keepalives_idle": 5,
                 "keepalives_interval": 2,
@@ -149,6 +153,7 @@ class Record:
             pause = _BACKOFF.after(tries)
             try:
                 with self._pool.connection() as connection:
+                    connection.execute(_BEGIN, prepare=False)
                     value = unit(connection)
                     # Leaving the block commits too, but it ignores a connection that was closed meanwhile: the unit
                     # would be lost without an error.
@@ -215,24 +220,35 @@ class Record:
         return ""
 
 
-def _refuse_standby(connection: Connection[DictRow]) -> None:
-    # Servers report both parameters by themselves since PostgreSQL 14.
-    if "on" in map(connection.info.parameter_status, ("in_hot_standby", "default_transaction_read_only")):
-        raise RecordUnavailable(_STANDBY)
+def is_pooled(connection: Connection[Any]) -> bool:
+    """Return whether a pooler answers in place of PostgreSQL.
+
+    A pooler may give each transaction to another of its own sessions, so at login it cannot tell the client which
+    process of PostgreSQL will serve it: it invents a number. Session settings and prepared statements would be met by
+    other clients.
+    """
+    return _shown(connection, "SELECT pg_backend_pid()") != connection.info.backend_pid
 
 
 def _configure(connection: Connection[DictRow]) -> None:
-    """Register our enums on a new connection; a database without them was not migrated."""
+    """Examine a new connection and register our enums on it; a database without them was not migrated."""
     if connection.info.server_version < _OLDEST_SERVER:
         raise NotPossible(
             f"PostgreSQL {connection.info.server_version // 10000} is too old: tradewire needs 14 or newer"
         )
-    _refuse_standby(connection)
-    connection.isolation_level = ISOLATION
-    # Each look-up is a statement and so opens a transaction, which the commit below ends.
+    # Asked and not read from the session's parameters: those of a pooler may be from before a failover. On a standby
+    # every transaction is read-only.
+    if _shown(connection, "SHOW transaction_read_only") == "on":
+        raise RecordUnavailable(_STANDBY)
+    if is_pooled(connection):
+        connection.prepare_threshold = None
     for name, kind in _ENUMS:
         info = EnumInfo.fetch(connection, name)
         if info is None:
             raise NotMigrated
         register_enum(info, connection, kind, mapping={member: member.value for member in kind})
-    connection.commit()
+
+
+def _shown(connection: Connection[Any], statement: LiteralString) -> Any:
+    with connection.cursor(row_factory=scalar_row) as cursor:
+        return cursor.execute(statement).fetchone()
