@@ -36,7 +36,7 @@ BETWEEN_PROCESSES = frozenset(
     }
 )
 
-_UNPREFIXED = ("DATABASE_URL", "REDIS_URL", "PORT")
+_UNPREFIXED = ("DATABASE_URL", "DATABASE_DIRECT_URL", "REDIS_URL", "PORT")
 
 
 class Settings(BaseSettings):
@@ -55,6 +55,11 @@ class Settings(BaseSettings):
         default=None, validation_alias="DATABASE_URL"
     )
     """The PostgreSQL database of the record: postgresql://user:password@host:port/name. Default: embedded."""
+
+    database_direct_url: Annotated[SecretStr, AfterValidator(database_address)] | None = Field(
+        default=None, validation_alias="DATABASE_DIRECT_URL"
+    )
+    """The address of the same database past a pooler, for backup and restore. Default: that of DATABASE_URL."""
 
     redis_url: Annotated[SecretStr, AfterValidator(redis_address)] | None = Field(
         default=None, validation_alias="REDIS_URL"
@@ -228,4 +233,4 @@ def _meaning_at(location: Location) -> str | None:
 
 
 def _is_secret(location: Location) -> bool:
-    return _field(location) in {"database_url", "redis_url", "api_token", "exchange_token"}
+    return _field(location) in {"database_url", "database_direct_url", "redis_url", "api_token", "exchange_token"}

@@ -33,7 +33,8 @@ def settings_for(process: str, *, level: int = logging.INFO, anywhere: bool = Fa
     settings = effective(located_settings(anywhere=anywhere))
     configure_logs(settings.log, process=process, level=level)
     # From here on every log line masks these.
-    for secret in (settings.database_url, settings.redis_url, settings.api_token, settings.exchange_token):
+    addresses = (settings.database_url, settings.database_direct_url, settings.redis_url)
+    for secret in (*addresses, settings.api_token, settings.exchange_token):
         register_secret(secret)
     return settings
 
@@ -78,6 +79,16 @@ def database_url(settings: Settings) -> str:
         ConfigInvalid: the address is not known.
     """
     return _address(settings, "database_url", "PostgreSQL")
+
+
+def direct_database_url(settings: Settings) -> str:
+    """Return the address of PostgreSQL past a pooler, which is the usual one where there is no pooler.
+
+    Raises:
+        ConfigInvalid: the address is not known.
+    """
+    direct = settings.database_direct_url
+    return database_url(settings) if direct is None else direct.get_secret_value()
 
 
 def redis_url(settings: Settings) -> str:

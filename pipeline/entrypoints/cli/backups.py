@@ -15,7 +15,7 @@ from pipeline.entrypoints.supervisor.offline import has_cluster, offline_postgre
 from pipeline.model.errors import NotPossible
 from pipeline.startup.acting import name_accounts
 from pipeline.startup.arguments import me
-from pipeline.startup.context import database_url, settings_for_a_person
+from pipeline.startup.context import direct_database_url, settings_for_a_person
 from pipeline.store.processes import living_processes
 from pipeline.store.record import Record
 
@@ -38,7 +38,7 @@ def restore(file: File, *, by: ByMachine = None) -> None:
     if not file.is_file():
         raise NotPossible(f"there is no file {file}")
     if _is_own_server(settings):
-        url = database_url(settings)
+        url = direct_database_url(settings)
         _refuse_running(url)
         read_backup(url, file, by=by or me())
     else:
@@ -55,7 +55,7 @@ def _record(settings: Settings) -> Iterator[str]:
         with offline_postgres(settings.home.resolve()) as url:
             yield url
     else:
-        yield database_url(settings)
+        yield direct_database_url(settings)
 
 
 def _is_own_server(settings: Settings) -> bool:

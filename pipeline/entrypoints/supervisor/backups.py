@@ -18,7 +18,7 @@ from pipeline.entrypoints.supervisor.servers.postgres import DATABASE
 from pipeline.model.errors import ConfigInvalid, NotPossible
 from pipeline.store.failures import failure_of
 from pipeline.store.migrate import migrate
-from pipeline.store.record import Record
+from pipeline.store.record import Record, is_pooled
 from pipeline.store.statements import sql as statement
 
 #: The database into which a backup is read before it takes the place of the record.
@@ -131,6 +131,9 @@ def _release(program: str) -> int:
 
 def _server_release(url: str) -> int:
     with _connected(url) as connection:
+        # These programs set up their session, and a pooler would give that session to other clients.
+        if is_pooled(connection):
+            raise NotPossible("backup and restore do not go through a pooler: set DATABASE_DIRECT_URL")
         return connection.info.server_version // 10_000
 
 

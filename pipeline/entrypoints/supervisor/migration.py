@@ -3,47 +3,48 @@
 import threading
 import time
 from collections.abc import Callable
+from itertools import count
 
+from pipeline.model.backoff import Backoff
 from pipeline.model.errors import ConfigInvalid, NotPossible, RecordUnavailable
 from pipeline.store.migrate import migrate
 
-#: Seconds to wait for PostgreSQL: one that `up` does not run may be starting too.
-_WAIT_S = 30.0
+_BACKOFF = Backoff(first_s=0.5, longest_s=5.0)
 
 #: Checks at a database URL whether processes may start. Raises ConfigInvalid when they may not.
 Gate = Callable[[str], None]
 
 
 class MigrationThread:
-    """Runs the migrations of one start and then the gate, in a thread of its own."""
+    """Runs the migrations of one start and then the gate, in a thread of its own.
 
-    def __init__(self, database_url: str, gate: Gate) -> None:
+    It waits for a PostgreSQL that is away, however long that takes, and reports it once.
+    """
+
+    def __init__(self, database_url: str, gate: Gate, *, report: Callable[[str], None]) -> None:
         #: Why the record cannot be used. Set before `over`, like `refusal`.
         self.failure: str | None = None
         #: Why no process may start.
         self.refusal: ConfigInvalid | None = None
         self._gate = gate
+        self._report = report
         self.over = threading.Event()
         threading.Thread(target=self._run, args=(database_url,), name="migration", daemon=True).start()
 
     def _run(self, database_url: str) -> None:
-        deadline = time.monotonic() + _WAIT_S
         try:
-            while not self._migrated(database_url, deadline):
-                time.sleep(0.5)
-            self._gate(database_url)
+            for tries in count(1):
+                try:
+                    migrate(database_url)
+                    self._gate(database_url)
+                    break
+                except RecordUnavailable as error:
+                    if tries == 1:
+                        self._report(f"{error}; waiting for it")
+                    time.sleep(_BACKOFF.after(tries))
         except ConfigInvalid as error:
             self.refusal = error
-        except (RecordUnavailable, NotPossible) as error:
+        except NotPossible as error:
             self.failure = str(error)
         finally:
             self.over.set()
-
-    def _migrated(self, database_url: str, deadline: float) -> bool:
-        try:
-            migrate(database_url)
-        except RecordUnavailable:
-            if time.monotonic() > deadline:
-                raise
-            return False
-        return True

@@ -188,7 +188,8 @@ class Supervisor:
         if self.services.redis_url is not None:
             met.add(QUEUES)
         if self.services.database_url is not None and self._migration is None:
-            self._migration = MigrationThread(self.services.database_url.get_secret_value(), self._gate)
+            url = self.services.database_url.get_secret_value()
+            self._migration = MigrationThread(url, self._gate, report=self._report)
         if self._migration is not None and self._migration.over.is_set():
             if self._migration.refusal is not None:
                 raise self._migration.refusal

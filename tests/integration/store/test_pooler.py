@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import subprocess
+import tempfile
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 from psycopg import Connection, conninfo
 from psycopg.rows import DictRow
+from pydantic import SecretStr
 
+from config.schema.settings import Settings
+from pipeline.entrypoints.supervisor.backups import write_backup
+from pipeline.model.errors import NotPossible, RecordUnavailable
+from pipeline.startup.context import direct_database_url
 from pipeline.store.migrate import migrate
 from pipeline.store.query import fetch_one
 from pipeline.store.record import Record
@@ -118,3 +126,38 @@ def test_every_process_works_behind_a_pooler(core: Core, processes: Processes, p
     assert len(core.orders()) == len(lines)
     for process in [*started, producer]:
         assert "prepared statement" not in processes.said(process)
+
+
+def test_a_backup_does_not_go_through_a_pooler(pooled_url: str, database_url: str, tmp_path: Path) -> None:
+    with pytest.raises(NotPossible, match="set DATABASE_DIRECT_URL"):
+        write_backup(pooled_url, tmp_path / "record.backup")
+    direct = Settings(database_url=SecretStr(pooled_url), database_direct_url=SecretStr(database_url))
+
+    write_backup(direct_database_url(direct), tmp_path / "record.backup")
+
+    assert (tmp_path / "record.backup").stat().st_size > 0
+    assert session_state(pooled_url) == [[], []]
+
+
+def test_an_encrypted_connection_is_checked(database_url: str) -> None:
+    with tempfile.TemporaryDirectory(prefix="tradewire-") as folder:
+        key, certificate, other = (Path(folder) / name for name in ("server.key", "server.crt", "other.crt"))
+        Path(folder).chmod(0o755)
+        make_certificate(key, other)
+        make_certificate(key, certificate)
+        key.chmod(0o644)  # pgbouncer runs as another user.
+        tls = {"client_tls_sslmode": "require", "client_tls_key_file": key, "client_tls_cert_file": certificate}
+        with pooled(database_url, more="\n".join(f"{name} = {value}" for name, value in tls.items())) as url:
+            checked = f"{url.replace('127.0.0.1', 'localhost')}?sslmode=verify-full&sslrootcert="
+            with Record(f"{checked}{certificate}") as record:
+                assert record.one(int, "SELECT 1") == 1
+            for wrong in (f"{checked}{other}", f"{url}?sslmode=disable"):
+                with Record(wrong, retry_for_s=0.0) as record, pytest.raises(RecordUnavailable):
+                    record.one(int, "SELECT 1")
+
+
+def make_certificate(key: Path, certificate: Path) -> None:
+    """Write a new key, and a certificate for localhost that it signed itself."""
+    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    made += ["-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(made, check=True, capture_output=True)
