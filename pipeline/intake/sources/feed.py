@@ -20,7 +20,7 @@ _BACKOFF = Backoff(first_s=0.2, longest_s=5.0)
 #: A poll may wait for new signals, but one that takes longer than this is stuck.
 _STUCK_S = 30.0
 #: A source that has given no signal for this many cadences is silent: one minute of the replay.
-_SILENT_CADENCES = 12
+SILENT_CADENCES = 12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +158,7 @@ class Feed:
     def _is_silent(self) -> bool:
         if not self._source.cadence_s or self.finished:
             return False
-        return time.monotonic() - self._signal_at > _SILENT_CADENCES * self._source.cadence_s
+        return time.monotonic() - self._signal_at > SILENT_CADENCES * self._source.cadence_s
 
     def _log_silence(self) -> None:
         if self._is_silent() and not self._silence_logged:

@@ -1,4 +1,4 @@
-"""Read the bars that the paper exchange plays, and return the consensus on each new one.
+"""Read the bars that the paper exchange plays, and return each change of the consensus on them.
 
 Only the exchange has a position in the bars: a signal's entry price is the close at which the exchange trades, and
 after a restart, of this process or of the exchange, the replay goes on where the exchange is. A cycle may be returned
@@ -21,6 +21,7 @@ from pydantic import BaseModel, Field, ValidationError
 from pipeline.intake.sources.bars import Bar, load_bars
 from pipeline.intake.sources.consensus import ACTIONS, STRATEGY, WINDOW, as_signal, consensus
 from pipeline.intake.sources.protocol import Item, Produces, SourceContext
+from pipeline.intake.sources.stances import Stances
 from pipeline.model.errors import ConfigInvalid, Problem, SourceUnavailable
 
 log = structlog.get_logger(__name__)
@@ -75,6 +76,7 @@ class ReplaySource:
         # No proxies: the exchange is on this machine.
         self._http = httpx.Client(base_url=exchange_url, timeout=_TIMEOUT, trust_env=False)
         self._cursor: int | None = None
+        self._stances = Stances()
         self._moved_at = time.monotonic()
 
     @property
@@ -83,7 +85,7 @@ class ReplaySource:
         return False
 
     def poll(self, stop: threading.Event) -> Sequence[Item]:
-        """Wait up to 1 s for the next cycle and return the consensus on it.
+        """Wait up to 1 s for the next cycle and return the signals on it.
 
         Raises:
             SourceUnavailable: The exchange is away or stalled, or its answer cannot be read.
@@ -121,13 +123,17 @@ class ReplaySource:
 
     def _signals_on(self, cycles: Sequence[_Cycle]) -> list[dict[str, Any]]:
         cycle = cycles[-1]
-        signals = []
+        opinions = {}
         for symbol in sorted(bar.symbol for bar in cycle.bars):
             opinion = consensus(_window(cycles, symbol))
             if opinion is not None:
-                source_id = f"{cycle.lap}-{symbol}-{cycle.date.isoformat()}"
-                signals.append(as_signal(opinion, source=self.name, source_id=source_id, symbol=symbol))
-        return signals
+                opinions[symbol] = opinion
+        taken = self._stances.take(opinions, cursor=cycle.cursor)
+        day = cycle.date.isoformat()
+        return [
+            as_signal(opinion, source=self.name, source_id=f"{cycle.lap}-{symbol}-{day}", symbol=symbol)
+            for symbol, opinion in taken.items()
+        ]
 
     def _move_to(self, cursor: int) -> None:
         if self._cursor is not None and cursor > self._cursor + 1:
