@@ -18,6 +18,7 @@ from pipeline.model.signals import Action
 from pipeline.model.states import UNDECIDED, State
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
+from pipeline.views.fills import Fills
 
 _READ_EVERY_S = 0.2
 _BATCH = 500
@@ -59,11 +60,15 @@ _JSON_NAMES = {"from_state": "from", "to_state": "status"}
 
 
 def follow_feed(database_url: str, stop: threading.Event) -> Iterator[str]:
-    """Yield a line per execution that is decided from now on, until *stop*."""
+    """Yield a line per execution that is decided from now on, and per order that fills, until *stop*."""
+    fills = Fills()
     with Record(database_url, connections=1, retry_for_s=1.0) as record:
         for change in follow_changes(record, stop):
             if is_decision(change):
                 yield line_of(change)
+            filled = fills.outcome(change)
+            if filled is not None:
+                yield line_of(change, outcome=filled)
 
 
 def last_change(record: Record) -> int:
@@ -105,11 +110,11 @@ def is_decision(change: FeedChange) -> bool:
     return undecided_before and change.to_state not in UNDECIDED
 
 
-def line_of(change: FeedChange) -> str:
-    """Return one line: time, signal, executor, confidence, order id or reason, milliseconds."""
+def line_of(change: FeedChange, *, outcome: str | None = None) -> str:
+    """Return one line: time, signal, executor, confidence, *outcome* (or order id or reason), milliseconds."""
     confidence = "      " if change.confidence is None else f"{change.confidence:5.1f}%"
     took_ms = (change.at - change.created_at).total_seconds() * 1000
-    outcome = change.reason or f"order {change.order_id}"
+    outcome = outcome or change.reason or f"order {change.order_id}"
     return (
         f"{change.at:%H:%M:%S} {change.action.value:<4} {change.symbol:<8} {confidence} "
         f"→ {change.executor_id:<12} {change.to_state.value:<10} {outcome}  {took_ms:.0f} ms"

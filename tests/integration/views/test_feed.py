@@ -170,3 +170,22 @@ def test_the_feed_of_up_yields_lines_until_it_is_stopped(database_url: str, live
 
     assert not thread.is_alive()
     assert "skipped    no_position" in lines[0]
+
+
+def test_the_feed_of_up_tells_a_fill_after_the_order(database_url: str, lives: Lives) -> None:
+    stop = threading.Event()
+    lines: list[str] = []
+
+    def follow_until_a_fill() -> None:
+        for line in follow_feed(database_url, stop):
+            lines.append(line)
+            if " 5 at " in line:
+                stop.set()
+
+    thread = threading.Thread(target=follow_until_a_fill, daemon=True)
+    thread.start()
+    until(lambda: lives.lived("filled", order_id="o-1", filled=5) and stop.wait(0.3))
+    thread.join(15)
+
+    assert "order o-1" in lines[-2]
+    assert " filled     5 at " in lines[-1]

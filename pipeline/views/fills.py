@@ -1,0 +1,74 @@
+"""Follow fills, and say what a fill that closes a position has earned."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Protocol
+
+from config.schema.fields import plain
+from pipeline.model.signals import Action
+from pipeline.model.states import State
+
+_ZERO, _CENT = Decimal(0), Decimal("0.01")
+
+
+@dataclass
+class _Bought:
+    #: Signed: below zero is short.
+    quantity: Decimal = _ZERO
+    price: Decimal = _ZERO
+
+
+class Fill(Protocol):
+    """The part of a state change that tells of a fill."""
+
+    @property
+    def executor_id(self) -> str:
+        """The executor."""
+
+    @property
+    def symbol(self) -> str:
+        """The symbol."""
+
+    @property
+    def action(self) -> Action:
+        """The signal's action."""
+
+    @property
+    def to_state(self) -> State:
+        """The new state."""
+
+    @property
+    def filled_quantity(self) -> Decimal | None:
+        """The quantity that was filled."""
+
+    @property
+    def filled_average_price(self) -> Decimal | None:
+        """Its average price."""
+
+
+class Fills:
+    """The positions that the fills it has seen have opened, by executor and symbol. It knows none from before."""
+
+    def __init__(self) -> None:
+        self._bought: dict[tuple[str, str], _Bought] = {}
+
+    def outcome(self, change: Fill) -> str | None:
+        """Return the fill of an order that has just ended, and its profit where known; None for other changes."""
+        quantity, price = change.filled_quantity, change.filled_average_price
+        if change.to_state is not State.FILLED or not quantity or price is None:
+            return None
+        bought = self._bought.setdefault((change.executor_id, change.symbol), _Bought())
+        side = {Action.BUY: 1, Action.SELL: -1}.get(change.action, -1 if bought.quantity > 0 else 1)
+        said = f"{plain(quantity)} at {plain(price)}"
+        # A fill that closes more than was seen to be opened tells nothing about its profit.
+        if bought.quantity * side < 0 and quantity <= abs(bought.quantity):
+            earned = ((bought.price - price) * quantity * side).quantize(_CENT)
+            said += f", {'loss' if earned < 0 else 'profit'} {abs(earned)}"
+            bought.quantity += quantity * side
+        elif bought.quantity * side < 0:
+            bought.quantity = _ZERO
+        else:
+            whole = abs(bought.quantity) + quantity
+            bought.price = (bought.price * abs(bought.quantity) + price * quantity) / whole
+            bought.quantity = whole * side
+        return said
