@@ -5,6 +5,7 @@ import sys
 import threading
 from collections.abc import Sequence
 
+from config.login_link import make_login_link
 from config.services import Services
 from pipeline.entrypoints.supervisor.plan import Plan
 from pipeline.model.texts import printable
@@ -25,7 +26,11 @@ def print_alarm(line: str) -> None:
 
 def print_banner(plan: Plan, services: Services, *, unanswered: Sequence[str] = ()) -> None:
     """Print the text that is shown when everything has been started."""
-    _write(printable(banner(plan, services, unanswered=unanswered), lines=True))
+    link = None
+    # A log that keeps the output must hold no way to log in.
+    if services.web_url is not None and sys.stdout.isatty() and any(line.name == "web" for line in plan.processes):
+        link = make_login_link(plan.home, services.web_url)
+    _write(printable(banner(plan, services, unanswered=unanswered, link=link), lines=True))
 
 
 def _write(text: str) -> None:
@@ -34,12 +39,13 @@ def _write(text: str) -> None:
         sys.stdout.flush()
 
 
-def banner(plan: Plan, services: Services, *, unanswered: Sequence[str] = ()) -> str:
-    """Return the text that is shown when everything has been started. It contains no secret.
+def banner(plan: Plan, services: Services, *, unanswered: Sequence[str] = (), link: str | None = None) -> str:
+    """Return the text that is shown when everything has been started. It contains no token.
 
-    *unanswered* are the processes whose health route does not answer.
+    *unanswered* are the processes whose health route does not answer, *link* logs in once.
     """
     rows = [
+        *([("OPEN", f"{link}  logs in once, within 15 minutes")] if link else []),
         ("web", services.web_url or ""),
         ("rq-dashboard", f"{services.rq_dashboard_url}  user tradewire, password: the api_token"),
         ("exchange", services.exchange_url or "not used"),

@@ -90,6 +90,9 @@ def supervise(
     """
     for remark in plan.remarks:
         print_line(remark)
+    if plan.servers:
+        first = "" if (plan.home / "services.json").exists() else " for the first time, which takes some seconds"
+        print_line(f"starting {', '.join(line.name for line in plan.servers)}{first} …")
     over = threading.Event()
     supervisor = Supervisor(
         plan, lock=lock, wakeups=wakeups, report=print_line, alarm=print_alarm, gate=gate, strict=strict

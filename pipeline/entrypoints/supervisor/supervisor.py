@@ -77,7 +77,7 @@ class Supervisor:
         addresses = {line.name: line.url for line in plan.processes if line.url is not None}
         self._health = HealthWatch(addresses, nonce=plan.environment.get(NONCE, ""), report=report)
         self._started_at = time.monotonic()
-        self._changed = False
+        self._changed = self._start_reported = False
         self._came_up: set[str] = set()
         #: The content of services.json.
         self.services = plan.services
@@ -188,6 +188,7 @@ class Supervisor:
         if self.services.redis_url is not None:
             met.add(QUEUES)
         if self.services.database_url is not None and self._migration is None:
+            self._report("bringing the record's tables up to date …")
             url = self.services.database_url.get_secret_value()
             self._migration = MigrationThread(url, self._gate, report=self._report)
         if self._migration is not None and self._migration.over.is_set():
@@ -196,7 +197,13 @@ class Supervisor:
             if self._migration.failure is not None:
                 raise ServerMissing(self._migration.failure)
             met.add(RECORD)
+            self._report_start()
         return met
+
+    def _report_start(self) -> None:
+        if not self._start_reported:
+            self._start_reported = True
+            self._report(f"starting {', '.join(child.line.name for child in self._processes)} …")
 
     def _write_pids(self, *, addresses_known: bool) -> None:
         pids = {child.line.name: child.process.pid for child in self._all if child.process is not None}

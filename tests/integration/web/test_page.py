@@ -14,6 +14,7 @@ from uuid import UUID
 import httpx
 import pytest
 
+from config.login_link import make_login_link
 from config.services import Services, write_services
 from pipeline.entrypoints.web.page.actions import LETTERS, SWITCHES
 from pipeline.entrypoints.web.page.rendering import status
@@ -454,3 +455,20 @@ def test_a_live_account_is_marked_in_words(record: Record, redis_url: str) -> No
 
     assert text.count("LIVE: real money") == 2
     assert "LIVE: real money at argo" in form
+
+
+def test_the_link_of_up_logs_in_once(record: Record, redis_url: str, tmp_path: Path) -> None:
+    context = web_context(record, redis_url)
+    context = replace(context, settings=context.settings.model_copy(update={"home": tmp_path}))
+    with serving(context) as client:
+        path = make_login_link(tmp_path, "")
+
+        first = client.get(path)
+        assert (first.status_code, first.headers["location"]) == (303, "/")
+        assert client.get("/").status_code == 200
+
+        client.cookies.clear()
+        again = client.get(path)
+        assert again.status_code == 403
+        assert "used before" in again.text
+        assert client.get("/").status_code == 303

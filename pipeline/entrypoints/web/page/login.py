@@ -4,11 +4,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
+from config.login_link import PATH, use_login_link
 from pipeline.entrypoints.web.api.auth import Gate
 from pipeline.entrypoints.web.api.context import WebContext
 from pipeline.entrypoints.web.page.access import Form, PageRefused, PageRoute, check_form, go_to
 from pipeline.entrypoints.web.page.rendering import page
-from pipeline.operations.tokens import Scope
+from pipeline.operations.tokens import MAIN, Scope
 
 # Our tokens are shorter; to hash more would only cost time.
 _LONGEST_TOKEN = 1000
@@ -29,6 +30,16 @@ def router(context: WebContext) -> APIRouter:
     @routes.post("/login")
     def login(request: Request, form: Form) -> Response:
         return _login(gate, request, form)
+
+    @routes.get(PATH + "{code}")
+    def login_once(request: Request, code: str) -> Response:
+        if gate.count("page:link") is not None or not use_login_link(context.settings.home, code[:_LONGEST_TOKEN]):
+            message = "This link was used before, or is too old. Log in with a token."
+            return _login_page(gate, request, wanted="/", message=message, status=403)
+        # A browser keeps no redirection in its history, and the code is of no use any more.
+        answer = go_to("/")
+        gate.sessions.keep(answer, gate.sessions.new(MAIN), secure=request.url.scheme == "https")
+        return answer
 
     @routes.post("/logout")
     def logout(request: Request, form: Form) -> Response:

@@ -1,0 +1,45 @@
+"""Make the link with which `up` opens its page: it logs in once, within a limited time, and holds no token."""
+
+import hmac
+import os
+import secrets
+import time
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+
+#: The path of the page's route; the code follows.
+PATH = "/login/once/"
+_FILE = "login-link"
+_LASTS_S = 15 * 60
+
+
+def make_login_link(home: Path, web_url: str) -> str:
+    """Return a new link, and keep the hash of its code in *home*. The link before it ends."""
+    code = secrets.token_urlsafe(24)
+    path = home / _FILE
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(_hash(code))
+    return f"{web_url}{PATH}{code}"
+
+
+def use_login_link(home: Path, code: str) -> bool:
+    """Return whether *code* is that of the link, and end the link. Of several uses at once, one returns True."""
+    path = home / _FILE
+    try:
+        young = time.time() - path.stat().st_mtime < _LASTS_S
+        right = hmac.compare_digest(path.read_text(), _hash(code))
+        if not (young and right):
+            return False
+        path.rename(used := path.with_name(f"{_FILE}.{secrets.token_hex(4)}"))
+    except OSError:
+        return False
+    with suppress(OSError):
+        used.unlink()
+    return True
+
+
+def _hash(code: str) -> str:
+    return sha256(code.encode("utf-8", "replace")).hexdigest()
