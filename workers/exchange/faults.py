@@ -1,6 +1,7 @@
 """Inject faults: decide reproducibly which request or event goes wrong, and how."""
 
 import random
+import time
 from collections.abc import Iterable
 from enum import StrEnum
 from typing import Annotated, Any, Self
@@ -106,9 +107,12 @@ class Fault(BaseModel):
     symbol: Annotated[str, AfterValidator(canonical_where_known)] | None = None
     #: At most this many times.
     count: Annotated[int, Field(ge=1)] | None = None
+    #: Only for so many seconds from now.
+    for_s: Annotated[float, Field(gt=0, le=1e6)] | None = None
     #: How often it was applied.
     hits: int = 0
 
+    _ends_at: float = PrivateAttr(float("inf"))
     _random: random.Random = PrivateAttr(default_factory=random.Random)
 
     @model_validator(mode="after")
@@ -117,6 +121,8 @@ class Fault(BaseModel):
             self.seconds = _SECONDS.get(self.kind)
         if self.status is None:
             self.status = _STATUS.get(self.kind)
+        if self.for_s is not None:
+            self._ends_at = time.monotonic() + self.for_s
         allowed = _STATUSES.get(self.kind)
         if allowed is not None and self.status not in allowed:
             raise ValueError(f"status of {self.kind} must be one of {sorted(allowed)}")
@@ -127,6 +133,11 @@ class Fault(BaseModel):
         """Return the duration in seconds, or 0."""
         return self.seconds or 0.0
 
+    @property
+    def left_s(self) -> float:
+        """Return the seconds until it ends; 0 when it has ended."""
+        return max(self._ends_at - time.monotonic(), 0.0)
+
     def seed(self, seed: str) -> None:
         """Make its decisions a function of *seed*."""
         self._random.seed(seed)
@@ -134,6 +145,8 @@ class Fault(BaseModel):
     def applies_to(self, on: FaultTarget, key: str, symbol: str | None) -> bool:
         """Return whether it applies to one request or event, and count that."""
         if self.on not in (on, FaultTarget.ANY) or self.key not in (None, key) or self.symbol not in (None, symbol):
+            return False
+        if not self.left_s:
             return False
         if self.count is not None and self.hits >= self.count:
             return False
@@ -164,5 +177,9 @@ class FaultPlan(BaseModel):
         return [fault for fault in self.faults if fault.kind in wanted and fault.applies_to(on, key, symbol)]
 
     def to_json(self) -> dict[str, Any]:
-        """Return the plan with its hit counts."""
-        return self.model_dump(mode="json", exclude_none=True)
+        """Return the plan with its hit counts, without the faults that have ended."""
+        left = [
+            fault if fault.for_s is None else fault.model_copy(update={"for_s": fault.left_s}) for fault in self.faults
+        ]
+        lasting = self.model_copy(update={"faults": [fault for fault in left if fault.for_s != 0]})
+        return lasting.model_dump(mode="json", exclude_none=True)

@@ -17,6 +17,7 @@ from pipeline.entrypoints.cli import (
     dead,
     doctor,
     drill,
+    exchange,
     executions,
     flatten,
     homes,
@@ -51,13 +52,14 @@ app.add_typer(dead.app, name="dead")
 app.add_typer(signals.app, name="signal")
 app.add_typer(webhook.app, name="webhook")
 app.add_typer(token.app, name="token")
+app.add_typer(exchange.app, name="exchange")
 # The disk is full, a quota is used up, the file system can only be read.
 _CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 # In the order of the help.
 _COMMANDS: tuple[Callable[..., None], ...] = (
     *(init.init, processes.up, homes.status, homes.down, homes.reset, backups.backup, backups.restore),
     *(processes.migrate, processes.produce, processes.work, processes.keep, processes.serve),
-    *(processes.exchange, executions.executions, executions.why, report.report, reasons.reasons, doctor.doctor),
+    *(executions.executions, executions.why, report.report, reasons.reasons, doctor.doctor),
     *(tail.tail, top.top, probe.probe, settings.end, baseline.baseline, retention.retention, drill.drill),
     *(switches.pause, switches.resume, switches.reduce, switches.halt, flatten.flatten, mcp.mcp),
 )

@@ -1,4 +1,4 @@
-"""The commands that run a process: up, migrate, produce, work, keep, serve, exchange."""
+"""The commands that run a process: up, migrate, produce, work, keep, serve."""
 
 import os
 from functools import partial
@@ -141,39 +141,6 @@ def serve(*, host: Annotated[str, typer.Option(help="The address to listen on.")
         serve_web(settings, executors, host=host, port=8000 if settings.port is None else settings.port)
 
 
-def exchange(
-    *,
-    port: Annotated[int, typer.Option(help="The port to listen on; 0 chooses a free one.")] = 8100,
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    clock: Annotated[str, typer.Option(help="The market's clock: always_open or real.")] = "always_open",
-    bars: Annotated[bool, typer.Option(help="Play the price bars.")] = True,
-    listed_only: Annotated[bool, typer.Option("--listed-only", help="Answer 404 for unknown tickers.")] = False,
-) -> None:
-    """Run the paper exchange: a server with Alpaca's trading API and play money."""
-    from workers.exchange.admin_token import admin_token  # noqa: PLC0415
-    from workers.exchange.server import serve as serve_exchange  # noqa: PLC0415
-
-    settings = settings_for("exchange")
-    token, made = admin_token(settings)
-    serve_exchange(
-        host=host,
-        port=port,
-        home=settings.home,
-        token=token,
-        hosts=settings.allowed_hosts,
-        cadence_s=settings.cadence_s,
-        clock="real" if clock == "real" else "always_open",
-        bars=bars,
-        listed_only=listed_only,
-        on_ready=lambda url: _show([f"exchange listening on {url}", *made]),
-    )
-
-
 def _origin(executors: Path) -> str:
     is_shipped = executors == shipped(executors.name)
     return ", as shipped; `tradewire init` writes files of your own into a folder" if is_shipped else ""
-
-
-def _show(lines: list[str]) -> None:
-    for line in lines:
-        echo(line)
