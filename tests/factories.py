@@ -114,7 +114,7 @@ class Core:
         self.queues = ExecutionQueue(connect(redis_url))
         self.dispatcher = Dispatcher(self.queues)
         self.intake = Intake(self.record, self.executors, by="test")
-        self.letters = DeadLetters(self.record)
+        self.dead_letters = DeadLetters(self.record)
         self.pool = ThreadPoolExecutor(4)
         ids = tuple(self.executors)
         self.sweep = Redispatcher(record=self.record, queues=self.queues, executor_ids=ids, who="test keeper")

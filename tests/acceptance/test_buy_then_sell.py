@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.acceptance.crowd import (
+from tests.acceptance.concurrent_workers import (
     SYMBOLS,
     executors,
     fix_prices,

@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.crowd import (
+from tests.acceptance.concurrent_workers import (
     EQUITY,
     SIGNALS,
     SYMBOLS,
     WORKERS,
     Entry,
-    crowd_of_signals,
     entries,
     executors,
     fix_prices,
+    many_signals,
     most_at_once,
     one_of_each,
     positions,
@@ -64,15 +64,15 @@ def close_to(limit: Decimal, used: Decimal) -> bool:
     return limit * Decimal("0.95") <= used <= limit
 
 
-Crowd = list[dict[str, Any]]
+SignalBatch = list[dict[str, Any]]
 
 
-def play(core: Core, processes: Processes, *crowds: Crowd) -> None:
-    """Send each crowd of signals at once to all workers, as soon as the crowd before it is decided."""
+def play(core: Core, processes: Processes, *batches: SignalBatch) -> None:
+    """Send each batch of signals at once to all workers, as soon as the batch before it is decided."""
     fix_prices(core)
     start_workers(core, processes)
-    for crowd in crowds:
-        send_at_once(core, crowd)
+    for batch in batches:
+        send_at_once(core, batch)
         settle(core)
     by = core.rows("SELECT count(DISTINCT moved_by) AS n FROM history WHERE to_state = 'submitting'")
     assert by == [{"n": WORKERS}]
@@ -107,15 +107,15 @@ def test_exposure_of_all_of_a_symbol_and_of_a_group_is_used_up_and_never_exceede
     # The first signals use up the limits of a group and of a symbol, so that the gross limit does not end the test
     # before them. The workers choose the order of the rest.
     first = [*GROUPED, *SYMBOLS[::8]]
-    crowd = crowd_of_signals()
+    batch = many_signals()
 
-    play(core, processes, [each for each in crowd if each["symbol"] in first])
+    play(core, processes, [each for each in batch if each["symbol"] in first])
     more = use_up(core, lambda: one_of_each(first))
-    send_at_once(core, crowd_of_signals())
+    send_at_once(core, many_signals())
     settle(core)
     more += use_up(core, one_of_each)
 
-    sent = result(core, len([each for each in crowd if each["symbol"] in first]) + SIGNALS + more)
+    sent = result(core, len([each for each in batch if each["symbol"] in first]) + SIGNALS + more)
     assert_within_exposure(core, sent)
     assert close_to(percent(100), worth(positions(core)))
     assert close_to(percent(12), worth(positions(core), only=GROUPS["first"]))
@@ -130,7 +130,7 @@ def test_exposure_is_never_exceeded_while_orders_fill_late_in_parts_or_not_at_al
     core = make_core(executors(size={"value": 0.9}, groups=GROUPS, **EXPOSURE))
     core.faults(*SLOW_AND_BROKEN)
 
-    play(core, processes, crowd_of_signals())
+    play(core, processes, many_signals())
     sent = result(core, SIGNALS)
     assert_within_exposure(core, sent)
 
@@ -146,13 +146,13 @@ def test_positions_groups_entries_and_orders_of_a_day_are_counted_one_by_one(
     limits = {"open_positions": 60, "group_positions": 7, "pyramiding": 2, "orders_per_day": 80}
     core = make_core(executors(size={"method": "quantity", "value": 1}, groups=GROUPS, **limits))
     others = [symbol for symbol in SYMBOLS if symbol not in GROUPED]
-    # Each crowd uses up one limit in any order of execution: 20 orders for 10 symbols, at most 14 for the groups,
+    # Each batch uses up one limit in any order of execution: 20 orders for 10 symbols, at most 14 for the groups,
     # 60 positions with at most 70 orders, and 80 orders.
-    crowds = [one_of_each(others[:10] * 3), one_of_each(GROUPED), one_of_each(others[10:]), one_of_each(SYMBOLS * 2)]
+    batches = [one_of_each(others[:10] * 3), one_of_each(GROUPED), one_of_each(others[10:]), one_of_each(SYMBOLS * 2)]
 
-    play(core, processes, *crowds)
+    play(core, processes, *batches)
 
-    sent = result(core, sum(map(len, crowds)))
+    sent = result(core, sum(map(len, batches)))
     held = positions(core)
     assert len(sent) == 80
     assert len(held) == 60
@@ -178,7 +178,7 @@ def test_what_may_be_lost_and_what_may_be_bought_is_used_up_and_never_exceeded(
         """Return a stop 10 % below the price for every other symbol, and 2 % below it for the rest."""
         return str(price_of(symbol) * Decimal("0.9" if SYMBOLS.index(symbol) % 2 else "0.98"))
 
-    play(core, processes, crowd_of_signals(stop_price=stop))
+    play(core, processes, many_signals(stop_price=stop))
     sent = result(core, SIGNALS + use_up(core, lambda: one_of_each(stop_price=stop)))
 
     worth_of_one = price if limit == "buying_power_percent" else (lambda entry: entry.risk / entry.quantity)

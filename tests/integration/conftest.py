@@ -20,7 +20,7 @@ from config.schema.settings import Settings
 from pipeline.intake.intake import Intake
 from pipeline.store.record import Record
 from tests.factories import executor_toml
-from tests.integration.lives import Lives, Rows
+from tests.integration.execution_states import ExecutionStates, Rows
 from tests.servers import with_database
 
 
@@ -68,8 +68,8 @@ def rows(database_url: str) -> Iterator[Rows]:
 
 
 @pytest.fixture
-def lives(intake: Intake, rows: Rows) -> Lives:
-    return Lives(intake, rows)
+def execution_states(intake: Intake, rows: Rows) -> ExecutionStates:
+    return ExecutionStates(intake, rows)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from tests.integration.lives import Rows
+from tests.integration.execution_states import Rows
 
 
 def shift_clock(rows: Rows, ahead: timedelta) -> None:

@@ -10,7 +10,7 @@ from psycopg.rows import DictRow
 from pipeline.accounts.switches import PERSON, active_switches, turn_off, turn_on
 from pipeline.model.switches import SwitchKind
 from pipeline.store.record import Record
-from tests.integration.lives import Rows
+from tests.integration.execution_states import Rows
 
 T = TypeVar("T")
 HOLDER = "PA1"

@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 from pipeline.model.errors import BudgetUsedUp, RecordUnavailable
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
-from tests.integration.lives import Rows
+from tests.integration.execution_states import Rows
 from tests.waiting import patience, until
 from workers.brokers.rate_budget import BLOCK, SHARES, Purpose, RateBudget, fare, rename_account
 

@@ -12,7 +12,7 @@ from pipeline.entrypoints.doctor.alerts import check_alerts
 from pipeline.entrypoints.doctor.findings import CheckResult, CheckStatus
 from pipeline.monitoring.alerts.commands import ack, try_channels
 from pipeline.store.record import Record
-from tests.integration.lives import Rows
+from tests.integration.execution_states import Rows
 
 
 def looked(record: Record, settings: Settings) -> dict[str, CheckResult]:

@@ -79,7 +79,7 @@ class ForgetfulRecord(Record):
         return value
 
 
-class ModelBell:
+class ModelQueue:
     """The queue: it holds jobs until the model delivers them, in any order, twice or never."""
 
     def __init__(self) -> None:
@@ -87,16 +87,16 @@ class ModelBell:
         self.delivered: list[QueueJob] = []
         self.away = False
 
-    def enqueue(self, rings: Sequence[QueueJob]) -> None:
+    def enqueue(self, jobs: Sequence[QueueJob]) -> None:
         if self.away:
             raise QueueUnavailable
-        self.jobs += rings
+        self.jobs += jobs
 
     def waiting(self, _executor_id: str, job_ids: Sequence[str]) -> list[bool]:
         if self.away:
             raise QueueUnavailable
-        baseline = {ring.job_id for ring in self.jobs}
-        return [job_id in baseline for job_id in job_ids]
+        waiting = {job.job_id for job in self.jobs}
+        return [job_id in waiting for job_id in job_ids]
 
 
 class World:
@@ -123,7 +123,7 @@ class World:
         self.rows("; ".join(f"DELETE FROM {table}" for table in (*_TABLES, "account_refusal", "entries_refusal")))
         self.record.losing = 0
         self.broker = ModelBroker(self.clock, held=HELD)
-        self.queues = ModelBell()
+        self.queues = ModelQueue()
         executor = self.executors[EXECUTOR]
         broker = GuardedBroker(self.broker, RequestGuard(outage=Outage(Need.BROKER)))
         runtime = ExecutorRuntime(
@@ -139,7 +139,7 @@ class World:
         queues: Any = self.queues
         self.dispatcher = Dispatcher(queues)
         self.intake = Intake(self.record, self.executors, by="model")
-        self.letters = DeadLetters(self.record)
+        self.dead_letters = DeadLetters(self.record)
         self.recipes: list[ExecutionRunner] = [
             runner_of(runtime, record=self.record, leases=leases, worker=f"worker-{number}")
             for number, leases in enumerate(self._leases)
@@ -151,10 +151,10 @@ class World:
             "follow": OrderPolling(record=self.record, runtime=runtime, who="keeper").run_once,
         }
 
-    def send(self, symbol: str, action: tuple[str, int | None], *, ring: bool) -> None:
+    def send(self, symbol: str, action: tuple[str, int | None], *, enqueue: bool) -> None:
         """Record a signal, and enqueue its jobs unless the producer dies before that."""
         recorded = self.intake.record(signal(symbol, action[0], quantity=action[1]), source="model")
-        if ring:
+        if enqueue:
             self.dispatcher.enqueue(recorded.executions)
 
     def job(self, worker: int, execution_id: UUID) -> Actor:

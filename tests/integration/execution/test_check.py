@@ -83,7 +83,7 @@ def test_what_was_discarded_reserves_nothing(core: Core) -> None:
         "WHERE execution_id = %s",
         [lost],
     )
-    core.letters.discard(lost, by="test", why="it is not at the broker")
+    core.dead_letters.discard(lost, by="test", why="it is not at the broker")
 
     whole = judge(core, "QC", quantity=most)
     assert isinstance(whole, Intended)
@@ -124,7 +124,7 @@ def test_a_broker_that_is_away_holds_and_one_that_makes_no_sense_is_given_up(cor
     dead = core.execution(execution_id)
     assert (dead["state"], dead["reason_code"], dead["attempts"]) == ("dead", "account_unreadable", 5)
     core.faults()
-    core.letters.requeue(execution_id, by="test", why="the broker is well again")
+    core.dead_letters.requeue(execution_id, by="test", why="the broker is well again")
     assert core.run(execution_id)["order_id"] is not None
 
 

@@ -84,7 +84,7 @@ def assert_one_order(core: Core, execution_id: UUID) -> None:
     assert core.execution(execution_id)["order_id"] == order["id"]
 
 
-def rung(core: Core) -> ExecutionRow:
+def enqueued(core: Core) -> ExecutionRow:
     row = core.record_signal(signal())
     core.dispatcher.enqueue([row])
     return row
@@ -108,13 +108,13 @@ def test_a_sender_that_dies(core: Core, processes: Processes, point: str) -> Non
 @pytest.mark.parametrize("point", WORKER)
 def test_a_worker_that_dies(core: Core, processes: Processes, point: str) -> None:
     with beside(a_keeper(core)):
-        row = rung(core)
+        row = enqueued(core)
         assert processes.killed(armed(processes, core, point, "work", "argo"))
         died_at = time.monotonic()
         processes.start(core, "work", "argo")
         recovered(point, died_at, lambda: has_one_order(core, row.execution_id))
         # A second execution has run after it, so any further order of the first one would be there by now.
-        second = rung(core)
+        second = enqueued(core)
         until(lambda: has_one_order(core, second.execution_id))
     assert len(core.orders()) == 2
     assert sum(order["client_order_id"] == f"tw-{row.execution_id}-1" for order in core.orders()) == 1
@@ -122,7 +122,7 @@ def test_a_worker_that_dies(core: Core, processes: Processes, point: str) -> Non
 
 @pytest.mark.parametrize("point", ["worker.after_record", "worker.after_handover"])
 def test_a_worker_that_dies_with_the_next_of_the_symbol_waiting(core: Core, processes: Processes, point: str) -> None:
-    first, second = rung(core), core.record_signal(signal())
+    first, second = enqueued(core), core.record_signal(signal())
     assert core.run(second.execution_id)["state"] == "queued"  # It ran too early, so its only job is used up.
     with beside(a_keeper(core)):
         assert processes.killed(armed(processes, core, point, "work", "argo"))

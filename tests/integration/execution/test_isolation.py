@@ -10,8 +10,8 @@ from psycopg import conninfo
 
 from pipeline.store.record import Record
 from tests.factories import Core
+from tests.integration.execution_states import Rows
 from tests.integration.limited_stage import changed_toml
-from tests.integration.lives import Rows
 
 DEFAULTS = ["read uncommitted", "read committed", "repeatable read", "serializable"]
 SYMBOLS = ["QA", "QB", "QC", "QD", "QE", "QF", "QG", "QH"]

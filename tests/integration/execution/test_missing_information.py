@@ -15,8 +15,8 @@ from pipeline.intake.intake import Intake
 from pipeline.model.errors import ConfigInvalid, InvalidSignal
 from tests.core_fixtures import Processes
 from tests.factories import Core, executor_toml, signal, until
+from tests.integration.execution_states import Rows
 from tests.integration.limited_stage import MONDAY_EVENING, changed_toml, clock, filled
-from tests.integration.lives import Rows
 from workers.execution.direct import DirectExecutor
 from workers.keeper.equity_monitor import EquityMonitor
 
@@ -122,7 +122,7 @@ def test_limits_hold_for_a_dead_letter_that_a_person_requeues(limited: Core, kil
     dead = limited.send(quantity=10)
     kill(dead)
     filled(limited, "MSFT")
-    limited.letters.requeue(dead, by="test", why="again")
+    limited.dead_letters.requeue(dead, by="test", why="again")
 
     refused = limited.run(dead)
 

@@ -102,13 +102,13 @@ class Model(RuleBasedStateMachine):
         self.jobs: dict[int, Actor] = {}
         self.rounds: list[Actor] = []
         for symbol, action in signals:
-            self.world.send(symbol, action, ring=True)
+            self.world.send(symbol, action, enqueue=True)
 
     # Signals arrive, and a person requeues and discards dead letters.
 
-    @rule(symbol=_SYMBOL, action=_ACTION, ring=st.booleans())
-    def a_signal_is_recorded(self, symbol: str, action: tuple[str, int | None], ring: bool) -> None:  # noqa: FBT001 -- drawn
-        self.world.send(symbol, action, ring=ring)
+    @rule(symbol=_SYMBOL, action=_ACTION, enqueue=st.booleans())
+    def a_signal_is_recorded(self, symbol: str, action: tuple[str, int | None], enqueue: bool) -> None:  # noqa: FBT001 -- drawn
+        self.world.send(symbol, action, enqueue=enqueue)
 
     @precondition(lambda self: self._dead())
     @rule(number=_ANY, ends=st.sampled_from(["requeued", "requeued, however old", "discarded"]))
@@ -116,11 +116,11 @@ class Model(RuleBasedStateMachine):
         dead = self._dead()
         execution_id = dead[number % len(dead)]["execution_id"]
         if ends == "discarded":
-            self.world.letters.discard(execution_id, by="model", why="no longer wanted")
+            self.world.dead_letters.discard(execution_id, by="model", why="no longer wanted")
         else:
             self.properties.requeued[execution_id] += 1
             old = ends != "requeued"
-            self.world.letters.requeue(execution_id, by="model", why="try again", accept_age=old)
+            self.world.dead_letters.requeue(execution_id, by="model", why="try again", accept_age=old)
 
     def _dead(self) -> list[dict[str, object]]:
         return self.world.rows("SELECT execution_id FROM execution WHERE state = 'dead' ORDER BY seq")
@@ -130,9 +130,9 @@ class Model(RuleBasedStateMachine):
     @precondition(lambda self: self.world.queues.jobs and len(self.jobs) < len(self.world.recipes))
     @rule(number=_ANY, until=_UNTIL, word=_WORD)
     def a_job_is_delivered(self, number: int, until: str, word: str) -> None:
-        ring = self.world.queues.jobs.pop(number % len(self.world.queues.jobs))
-        self.world.queues.delivered.append(ring)
-        self._work(ring.execution_id, until, word)
+        job = self.world.queues.jobs.pop(number % len(self.world.queues.jobs))
+        self.world.queues.delivered.append(job)
+        self._work(job.execution_id, until, word)
 
     @precondition(lambda self: self.world.queues.delivered and len(self.jobs) < len(self.world.recipes))
     @rule(number=_ANY, until=_UNTIL, word=_WORD)

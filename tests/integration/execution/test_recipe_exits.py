@@ -40,7 +40,7 @@ def test_an_exit_put_back_to_work_waits_for_a_later_one_that_the_broker_may_have
     )
     second = held.send("AAPL", "SELL")
     assert held.run(second)["state"] == "unknown"
-    held.letters.requeue(first, by="test", why="again")
+    held.dead_letters.requeue(first, by="test", why="again")
 
     again = held.run(first)
 
@@ -59,7 +59,7 @@ def test_an_exit_sent_again_waits_for_another_that_went_out_before_it(held: Core
         [second],
     )
     held.faults({"on": "submit", "kind": "no_fill", "seconds": 600, "count": 1})
-    held.letters.requeue(first, by="test", why="again")
+    held.dead_letters.requeue(first, by="test", why="again")
     assert held.run(first)["state"] == "accepted"
 
     again = held.run(second)

@@ -16,8 +16,8 @@ from pipeline.intake.sources.replay import ReplaySource
 from pipeline.model.errors import NotPossible
 from tests.exchange_fixtures import ExchangeProcess
 from tests.factories import Core, signal, until
+from tests.integration.execution_states import Rows
 from tests.integration.limited_stage import changed_toml, filled
-from tests.integration.lives import Rows
 
 Make = Callable[..., Core]
 
@@ -113,7 +113,7 @@ def test_an_executed_signal_cannot_be_put_back_to_work(core: Core) -> None:
     execution_id = filled(core)
 
     with pytest.raises(NotPossible):
-        core.letters.requeue(execution_id, by="test", why="again")
+        core.dead_letters.requeue(execution_id, by="test", why="again")
     with pytest.raises(Exception, match="may not move"):
         core.rows("UPDATE execution SET state = 'queued', moved_by = 'test' WHERE execution_id = %s", [execution_id])
     core.run(execution_id)

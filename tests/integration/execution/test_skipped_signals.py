@@ -15,8 +15,8 @@ from pipeline.model.errors import InvalidSignal, NotPossible
 from pipeline.views.report import report
 from tests.core_fixtures import Processes
 from tests.factories import Core, executor_toml, signal, until
+from tests.integration.execution_states import Rows
 from tests.integration.limited_stage import MONDAY_EVENING, changed_toml, clock
-from tests.integration.lives import Rows
 from tests.integration.watching import hold, limited, look, lose, switches
 from workers.keeper.market_open import MarketOpen
 

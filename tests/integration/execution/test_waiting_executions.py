@@ -156,7 +156,7 @@ def test_tries_are_counted_and_end_with_a_person(core: Core) -> None:
 
     ended = core.execution(execution_id)
     assert (ended["state"], ended["attempts"]) == ("dead", core.executors["argo"].retry.attempts)
-    assert [letter.execution_id for letter in core.letters.open()] == [execution_id]
+    assert [letter.execution_id for letter in core.dead_letters.open()] == [execution_id]
 
 
 def test_a_due_execution_is_enqueued_and_not_only_logged(core: Core) -> None:

@@ -10,7 +10,7 @@ from pipeline.operations.tokens import Scope, make_token
 from pipeline.store.record import Record
 from tests.core_fixtures import Processes
 from tests.factories import Core, json_line, signal
-from tests.integration.lives import Rows
+from tests.integration.execution_states import Rows
 from tests.web import BEARER, serving, web_context
 
 

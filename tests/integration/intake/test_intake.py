@@ -19,7 +19,7 @@ from pipeline.model.reasons import Code, Reason
 from pipeline.model.states import State
 from pipeline.store.record import Record, Unit
 from tests.factories import Core, executor_toml, signal, until
-from tests.integration.lives import Rows
+from tests.integration.execution_states import Rows
 from tests.integration.record_clock import shift_clock
 
 

@@ -13,7 +13,7 @@ from pipeline.intake.intake import Intake
 from pipeline.intake.sources.file import FileSource
 from pipeline.model.errors import InvalidSignal
 from tests.factories import signal
-from tests.integration.lives import Rows
+from tests.integration.execution_states import Rows
 from tests.web import LOAD
 
 SECRET = "s3cr3t-v4lue"

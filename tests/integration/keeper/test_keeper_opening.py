@@ -89,9 +89,9 @@ def test_released_executions_are_enqueued_exits_first_then_by_confidence_then_by
     assert opening.run_once() == 4
     core.sweep.run_once()
 
-    rung = [job_id.rsplit("-", 1)[0] for job_id in core.queues.queue("argo").job_ids]
+    enqueued = [job_id.rsplit("-", 1)[0] for job_id in core.queues.queue("argo").job_ids]
     names = {str(execution_id): symbol for symbol, execution_id in held.items()}
-    assert [names[job] for job in rung] == ["TSLA", "MSFT", "NVDA", "AAPL"]
+    assert [names[job] for job in enqueued] == ["TSLA", "MSFT", "NVDA", "AAPL"]
 
 
 def test_what_is_released_keeps_its_order_when_each_row_takes_long(core: Core, opening: MarketOpen) -> None:

@@ -160,7 +160,7 @@ def test_two_keepers_at_once_enqueue_an_execution_once(core: Core) -> None:
     ids = [core.send(symbol) for symbol in ("AAPL", "MSFT", "TSLA", "NVDA")]
     due(core, *ids)
 
-    rung = sum(core.pool.map(lambda _: core.sweep.run_once(), range(4)))
+    enqueued = sum(core.pool.map(lambda _: core.sweep.run_once(), range(4)))
 
-    assert rung == len(ids)
+    assert enqueued == len(ids)
     assert sorted(jobs(core)) == sorted(map(str, ids))

@@ -255,7 +255,7 @@ def test_reads_that_lag_do_not_double_an_order(make_core: Callable[..., Core]) -
 def test_a_requeued_dead_letter_is_looked_up_before_anything_is_sent(core: Core) -> None:
     execution_id = unknown(core, "drop_after")
     core.rows("UPDATE execution SET state = 'dead', reason_code = 'unknown_too_long', due_at = NULL, moved_by = 'test'")
-    core.letters.requeue(execution_id, by="test", why="the broker is well again")
+    core.dead_letters.requeue(execution_id, by="test", why="the broker is well again")
 
     assert core.run(execution_id)["state"] == "unknown"
     assert core.rows("SELECT outcome FROM attempt") == [{"outcome": "unknown"}]  # Nothing was sent a second time.
@@ -269,7 +269,7 @@ def requeued_later(core: Core, execution_id: UUID) -> None:
     core.rows(
         "UPDATE broker_order SET first_sent_at = now() - interval '1 hour', last_sent_at = now() - interval '1 hour'"
     )
-    core.letters.requeue(execution_id, by="test", why="the broker is well again")
+    core.dead_letters.requeue(execution_id, by="test", why="the broker is well again")
     assert core.run(execution_id)["state"] == "unknown"
 
 

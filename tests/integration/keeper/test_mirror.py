@@ -16,7 +16,7 @@ from pipeline.queues.queue import ExecutionQueue
 from pipeline.queues.redis_server import connect
 from pipeline.store.record import Record
 from tests.factories import signal
-from tests.integration.lives import Rows
+from tests.integration.execution_states import Rows
 from workers.keeper.failed_registry_sync import FailedRegistrySync
 
 Kill = Callable[..., None]
@@ -29,13 +29,15 @@ def queues(redis_url: str) -> Iterator[ExecutionQueue]:
 
 
 @pytest.fixture
-def letters(record: Record) -> DeadLetters:
+def dead_letters(record: Record) -> DeadLetters:
     return DeadLetters(record)
 
 
 @pytest.fixture
-def mirror(letters: DeadLetters, queues: ExecutionQueue) -> FailedRegistrySync:
-    return FailedRegistrySync(dead_letters=letters, page=FailedRegistry(queues), executor_ids=("argo", "prop_firm"))
+def mirror(dead_letters: DeadLetters, queues: ExecutionQueue) -> FailedRegistrySync:
+    return FailedRegistrySync(
+        dead_letters=dead_letters, page=FailedRegistry(queues), executor_ids=("argo", "prop_firm")
+    )
 
 
 @pytest.fixture
@@ -51,7 +53,7 @@ def failed(queues: ExecutionQueue, executor_id: str = "argo") -> list[str]:
 
 
 def test_a_dead_letter_is_a_failed_job_with_the_same_reason_that_never_expires(
-    mirror: FailedRegistrySync, queues: ExecutionQueue, letters: DeadLetters, dead: UUID
+    mirror: FailedRegistrySync, queues: ExecutionQueue, dead_letters: DeadLetters, dead: UUID
 ) -> None:
     mirror.run_once()
 
@@ -60,7 +62,7 @@ def test_a_dead_letter_is_a_failed_job_with_the_same_reason_that_never_expires(
     assert (job.get_status(), job.description, job.execution_id()) == (JobStatus.FAILED, "BUY AAPL 98.0 % → argo", dead)
     result = job.latest_result()
     assert result is not None
-    assert result.exc_string == letters.open()[0].reason
+    assert result.exc_string == dead_letters.open()[0].reason
     assert queues.connection.ttl(job.key) == -1
     FailedJobRegistry(queue=queues.queue("argo")).cleanup()
     assert failed(queues) == [f"dead-{dead}-1"]
@@ -77,10 +79,10 @@ def test_mirroring_twice_changes_nothing(mirror: FailedRegistrySync, queues: Exe
 
 @pytest.mark.parametrize("act", ["requeue", "discard"])
 def test_a_dead_letter_that_a_person_requeued_or_discarded_leaves_the_failed_page(
-    mirror: FailedRegistrySync, queues: ExecutionQueue, letters: DeadLetters, dead: UUID, act: str
+    mirror: FailedRegistrySync, queues: ExecutionQueue, dead_letters: DeadLetters, dead: UUID, act: str
 ) -> None:
     mirror.run_once()
-    getattr(letters, act)(dead, by="ann", why="seen")
+    getattr(dead_letters, act)(dead, by="ann", why="seen")
 
     mirror.run_once()
 
@@ -125,7 +127,7 @@ def test_failed_jobs_of_others_are_removed_whatever_they_are(
 
 
 def test_every_letter_is_shown_however_many_there_are(
-    mirror: FailedRegistrySync, queues: ExecutionQueue, letters: DeadLetters, intake: Intake, rows: Rows
+    mirror: FailedRegistrySync, queues: ExecutionQueue, dead_letters: DeadLetters, intake: Intake, rows: Rows
 ) -> None:
     execution_id = intake.record(signal(), source="test").executions[1].execution_id
     rows(
@@ -141,4 +143,4 @@ def test_every_letter_is_shown_however_many_there_are(
 
     assert mirror.run_once() == 1101
     assert (len(failed(queues)), len(failed(queues, "prop_firm"))) == (1100, 1)
-    assert len(letters.open()) == 1000
+    assert len(dead_letters.open()) == 1000

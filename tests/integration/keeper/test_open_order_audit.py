@@ -108,7 +108,7 @@ def test_an_open_order_that_the_record_does_not_know_is_a_finding_until_it_is_go
 def test_another_order_under_an_id_of_ours_is_a_finding(core: Core) -> None:
     execution_id = unsent(core)
     give_up(core, execution_id, "dead")
-    core.letters.discard(execution_id, by="ann", why="over")
+    core.dead_letters.discard(execution_id, by="ann", why="over")
     order_id = arrive(core, execution_id, qty="7")
 
     audit(core).run_once()

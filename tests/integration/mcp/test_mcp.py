@@ -17,7 +17,7 @@ from mcp.client.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
 from tests.factories import Core
-from tests.integration.lives import Lives
+from tests.integration.execution_states import ExecutionStates
 
 Call = tuple[str, dict[str, Any]]
 READING = ["dead_letter", "dead_letters", "doctor", "executions", "headroom", "report", "switches", "why"]
@@ -82,7 +82,7 @@ def assistant(core: Core) -> Assistant:
 
 def dead(core: Core) -> str:
     """Return an execution whose order could not be sent."""
-    return str(Lives(core.intake, core.rows).lived("dead", "attempts_used_up"))
+    return str(ExecutionStates(core.intake, core.rows).reached("dead", "attempts_used_up"))
 
 
 def test_what_is_offered_reads_only_unless_it_was_started_otherwise(assistant: Assistant) -> None:

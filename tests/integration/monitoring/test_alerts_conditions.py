@@ -23,7 +23,7 @@ from pipeline.monitoring.alerts.monitor import AlertMonitor, check_keeper
 from pipeline.monitoring.heartbeats import Heartbeat
 from pipeline.store.record import Record
 from tests.factories import until
-from tests.integration.lives import Lives, Rows
+from tests.integration.execution_states import ExecutionStates, Rows
 from workers.keeper.alert_tasks import limits
 
 RATE = ExecutionRateAlert(below_percent=90, minimum=4, window_s=900)
@@ -57,19 +57,19 @@ def open_(rows: Rows) -> Callable[[], dict[str, str]]:
 Open = Callable[[], dict[str, str]]
 
 
-def test_a_healthy_record_has_no_alert(watch: AlertMonitor, lives: Lives, open_: Open) -> None:
+def test_a_healthy_record_has_no_alert(watch: AlertMonitor, execution_states: ExecutionStates, open_: Open) -> None:
     for _ in range(5):
-        lives.born()
-    lives.lived("skipped", "halted")
+        execution_states.recorded()
+    execution_states.reached("skipped", "halted")
 
     assert watch.run_once() == 0
     assert open_() == {}
 
 
 def test_a_dead_letter_is_one_until_it_is_closed(
-    watch: AlertMonitor, lives: Lives, rows: Rows, kill: Callable[..., None], open_: Open
+    watch: AlertMonitor, execution_states: ExecutionStates, rows: Rows, kill: Callable[..., None], open_: Open
 ) -> None:
-    execution_id = lives.born()
+    execution_id = execution_states.recorded()
     kill(execution_id)
     assert (watch.run_once(), watch.run_once()) == (1, 0)
     assert open_()["dead_letter"].startswith("dead letter at argo, BUY AAPL: ")
@@ -81,9 +81,9 @@ def test_a_dead_letter_is_one_until_it_is_closed(
 
 
 def test_a_second_dead_letter_of_the_same_execution_is_another_alert(
-    watch: AlertMonitor, lives: Lives, rows: Rows, kill: Callable[..., None]
+    watch: AlertMonitor, execution_states: ExecutionStates, rows: Rows, kill: Callable[..., None]
 ) -> None:
-    execution_id = lives.born()
+    execution_id = execution_states.recorded()
     for _ in range(2):
         kill(execution_id)
         watch.run_once()
@@ -93,8 +93,10 @@ def test_a_second_dead_letter_of_the_same_execution_is_another_alert(
     assert rows("SELECT count(*) AS n FROM alert WHERE kind = 'dead_letter' AND over_at IS NOT NULL")[0]["n"] == 2
 
 
-def test_an_unknown_one_is_an_alert_after_30_s(watch: AlertMonitor, lives: Lives, rows: Rows, open_: Open) -> None:
-    execution_id = lives.lived("unknown", "timed_out")
+def test_an_unknown_one_is_an_alert_after_30_s(
+    watch: AlertMonitor, execution_states: ExecutionStates, rows: Rows, open_: Open
+) -> None:
+    execution_id = execution_states.reached("unknown", "timed_out")
     rows("UPDATE execution SET unknown_since = now() - interval '29 seconds' WHERE execution_id = %s", [execution_id])
     watch.run_once()
     assert open_() == {}
@@ -151,16 +153,16 @@ def test_an_order_that_cannot_be_read_is_an_alert_while_the_broker_lists_it(
 
 
 def test_a_low_execution_rate_is_an_alert_from_the_minimum_on(
-    watch: AlertMonitor, lives: Lives, kill: Callable[..., None], rows: Rows, open_: Open
+    watch: AlertMonitor, execution_states: ExecutionStates, kill: Callable[..., None], rows: Rows, open_: Open
 ) -> None:
-    lives.lived("filled", order_id="o-1", filled=5)
+    execution_states.reached("filled", order_id="o-1", filled=5)
     for _ in range(2):
-        lives.lived("rejected", "rejected_by_broker")
-    lives.lived("skipped", "halted")
+        execution_states.reached("rejected", "rejected_by_broker")
+    execution_states.reached("skipped", "halted")
     watch.run_once()
     assert open_() == {}
 
-    lives.lived("rejected", "rejected_by_broker")
+    execution_states.reached("rejected", "rejected_by_broker")
     until(watch.run_once)
 
     assert open_() == {"execution_rate": "argo (exchange) made orders of 1 out of 4 executions in 15 min"}
@@ -192,15 +194,15 @@ def test_processes_that_are_started_anew_have_time_for_it() -> None:
 
 
 def test_an_exit_that_was_tried_twice_in_vain_is_an_alert(
-    watch: AlertMonitor, lives: Lives, rows: Rows, open_: Open
+    watch: AlertMonitor, execution_states: ExecutionStates, rows: Rows, open_: Open
 ) -> None:
-    root, execution_id = lives.born(), lives.born(symbol="MSFT", action="SELL")
+    root, execution_id = execution_states.recorded(), execution_states.recorded(symbol="MSFT", action="SELL")
     for tries, expected in ((2, set()), (3, {"exit_not_done"})):
         rows("UPDATE signal SET source = 'tradewire:exit', source_id = %s WHERE symbol = 'MSFT'", [f"{root}:{tries}"])
         watch.run_once()
         assert set(open_()) == expected
 
-    lives.moved(execution_id, "skipped", "no_position")
+    execution_states.moved(execution_id, "skipped", "no_position")
     rows(
         "UPDATE execution SET state = 'skipped', reason_code = 'no_position', ended_at = now() WHERE symbol = 'MSFT' "
         "AND state = 'queued'"
@@ -210,9 +212,9 @@ def test_an_exit_that_was_tried_twice_in_vain_is_an_alert(
 
 
 def test_an_exit_that_waits_for_a_quarter_of_an_hour_is_an_alert(
-    watch: AlertMonitor, lives: Lives, rows: Rows, open_: Open
+    watch: AlertMonitor, execution_states: ExecutionStates, rows: Rows, open_: Open
 ) -> None:
-    execution_id = lives.born(action="SELL")
+    execution_id = execution_states.recorded(action="SELL")
     rows("UPDATE execution SET created_at = now() - interval '17 minutes' WHERE execution_id = %s", [execution_id])
 
     watch.run_once()
@@ -237,8 +239,10 @@ def test_a_refused_exit_is_an_event_of_an_hour_and_a_refused_entry_is_none(
     assert open_() == {}
 
 
-def test_a_late_order_is_an_event_of_an_hour(watch: AlertMonitor, lives: Lives, rows: Rows, open_: Open) -> None:
-    lives.lived("skipped", "halted")
+def test_a_late_order_is_an_event_of_an_hour(
+    watch: AlertMonitor, execution_states: ExecutionStates, rows: Rows, open_: Open
+) -> None:
+    execution_states.reached("skipped", "halted")
     rows("UPDATE execution SET state = 'accepted', reason_code = 'late_order', ended_at = NULL WHERE state = 'skipped'")
     assert watch.run_once() == 1
     assert "the broker holds an order of an execution that had ended: argo, BUY AAPL" in open_().values()
@@ -303,10 +307,10 @@ def test_a_missing_keeper_is_seen_by_others_and_is_over_when_one_leads(
 
 
 def test_the_next_keeper_says_for_how_long_there_was_none(
-    record: Record, executors: Executors, lives: Lives, rows: Rows, open_: Open
+    record: Record, executors: Executors, execution_states: ExecutionStates, rows: Rows, open_: Open
 ) -> None:
     watching(record, executors).run_once()
-    lives.born()
+    execution_states.recorded()
     watching(record, executors).run_once()
     assert open_() == {}
 
@@ -317,10 +321,10 @@ def test_the_next_keeper_says_for_how_long_there_was_none(
 
 
 def test_two_watchers_at_once_open_each_alert_once(
-    record: Record, executors: Executors, lives: Lives, kill: Callable[..., None], rows: Rows
+    record: Record, executors: Executors, execution_states: ExecutionStates, kill: Callable[..., None], rows: Rows
 ) -> None:
     for _ in range(3):
-        kill(lives.born())
+        kill(execution_states.recorded())
     two = [watching(record, executors), watching(record, executors)]
 
     assert sorted(watch.run_once() for watch in two) == [0, 3]

@@ -20,7 +20,7 @@ from pipeline.monitoring.alerts.kinds import AlertKind, ConditionResult, Raised,
 from pipeline.monitoring.alerts.messages import Message
 from pipeline.store.record import Record
 from tests.factories import until
-from tests.integration.lives import Rows
+from tests.integration.execution_states import Rows
 from tests.integration.monitoring.receivers import Receiver, alerts_at, receiving
 
 

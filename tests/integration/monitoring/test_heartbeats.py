@@ -10,7 +10,7 @@ from pipeline.store.processes import GONE_AFTER
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 from tests.factories import until
-from tests.integration.lives import Rows
+from tests.integration.execution_states import Rows
 
 
 def living(record: Record, within: timedelta = GONE_AFTER) -> list[dict[str, Any]]:

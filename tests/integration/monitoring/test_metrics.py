@@ -24,7 +24,7 @@ from pipeline.monitoring.metrics.families import FAMILIES, MetricKind
 from pipeline.operations.tokens import Scope, make_token
 from pipeline.store.record import Record
 from tests.factories import until
-from tests.integration.lives import Lives, Rows
+from tests.integration.execution_states import ExecutionStates, Rows
 from tests.web import BEARER, web_context
 
 
@@ -71,11 +71,11 @@ def moves_of(rows: Rows) -> int:
 
 
 @pytest.fixture
-def lived(lives: Lives, rows: Rows) -> int:
+def lived(execution_states: ExecutionStates, rows: Rows) -> int:
     """Make two orders, a dead letter, and the other executor's executions; return the number of state changes."""
-    lives.lived("filled", order_id="o-1", after_ms=30, filled=5)
-    lives.lived("accepted", order_id="o-2", after_ms=700)
-    lives.lived("dead", "attempts_used_up")
+    execution_states.reached("filled", order_id="o-1", after_ms=30, filled=5)
+    execution_states.reached("accepted", order_id="o-2", after_ms=700)
+    execution_states.reached("dead", "attempts_used_up")
     return moves_of(rows)
 
 
@@ -117,10 +117,12 @@ def test_every_step_of_a_real_execution_is_measured(make_core: Any) -> None:
     assert sum(part for part in parts if part is not None) == pytest.approx(total, abs=0.05)
 
 
-def test_the_next_scrape_adds_what_is_new(exposition: Exposition, lives: Lives, rows: Rows, lived: int) -> None:
+def test_the_next_scrape_adds_what_is_new(
+    exposition: Exposition, execution_states: ExecutionStates, rows: Rows, lived: int
+) -> None:
     settled(exposition, lived)
 
-    lives.lived("filled", order_id="o-9", filled=5)
+    execution_states.reached("filled", order_id="o-9", filled=5)
 
     text = settled(exposition, moves_of(rows))
     assert value(text, "tradewire_decisions_total", {"executor": "argo", "outcome": "order"}) == 3
@@ -139,9 +141,9 @@ def test_another_process_that_counts_in_small_batches_comes_to_the_same(
 
 
 def test_what_commits_late_is_counted_though_a_later_move_was_seen_before(
-    exposition: Exposition, lives: Lives, rows: Rows, database_url: str
+    exposition: Exposition, execution_states: ExecutionStates, rows: Rows, database_url: str
 ) -> None:
-    early, late = lives.born(), lives.born(symbol="MSFT")
+    early, late = execution_states.recorded(), execution_states.recorded(symbol="MSFT")
     settled(exposition, 4)
     move = "UPDATE execution SET state = 'skipped', reason_code = 'halted', ended_at = now() WHERE execution_id = %s"
     with psycopg.connect(database_url) as connection:

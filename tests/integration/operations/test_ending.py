@@ -7,11 +7,13 @@ import pytest
 from pipeline.model.errors import NotPossible
 from pipeline.operations.end_execution import end_execution
 from pipeline.store.record import Record
-from tests.integration.lives import Lives, Rows
+from tests.integration.execution_states import ExecutionStates, Rows
 
 
-def test_a_person_ends_what_is_queued_and_history_says_who_and_why(record: Record, lives: Lives, rows: Rows) -> None:
-    execution_id = lives.born()
+def test_a_person_ends_what_is_queued_and_history_says_who_and_why(
+    record: Record, execution_states: ExecutionStates, rows: Rows
+) -> None:
+    execution_id = execution_states.recorded()
 
     ended = end_execution(record, execution_id, by="ann", why="wrong ticker")
 
@@ -26,8 +28,8 @@ def test_a_person_ends_what_is_queued_and_history_says_who_and_why(record: Recor
     ]
 
 
-def test_a_person_ends_what_is_held(record: Record, lives: Lives, rows: Rows) -> None:
-    execution_id = lives.lived("held", "market_closed")
+def test_a_person_ends_what_is_held(record: Record, execution_states: ExecutionStates, rows: Rows) -> None:
+    execution_id = execution_states.reached("held", "market_closed")
 
     end_execution(record, execution_id, by="ann", why="enough")
 
@@ -35,8 +37,10 @@ def test_a_person_ends_what_is_held(record: Record, lives: Lives, rows: Rows) ->
     assert (row["state"], row["due_at"], row["reason_facts"]) == ("skipped", None, {"by": "ann"})
 
 
-def test_what_waited_for_the_symbol_is_due_at_once(record: Record, lives: Lives, rows: Rows) -> None:
-    first, second = lives.born(), lives.born()
+def test_what_waited_for_the_symbol_is_due_at_once(
+    record: Record, execution_states: ExecutionStates, rows: Rows
+) -> None:
+    first, second = execution_states.recorded(), execution_states.recorded()
     rows("UPDATE execution SET due_at = now() + interval '1 hour' WHERE execution_id = %s", [second])
 
     end_execution(record, first, by="ann", why="wrong")
@@ -58,25 +62,29 @@ def test_what_waited_for_the_symbol_is_due_at_once(record: Record, lives: Lives,
         ("skipped", "it has ended already"),
     ],
 )
-def test_what_does_not_wait_is_refused_with_what_to_do(record: Record, lives: Lives, state: str, hint: str) -> None:
-    execution_id = lives.born()
-    lives.taken(execution_id)
+def test_what_does_not_wait_is_refused_with_what_to_do(
+    record: Record, execution_states: ExecutionStates, state: str, hint: str
+) -> None:
+    execution_id = execution_states.recorded()
+    execution_states.claimed(execution_id)
     if state != "submitting":
-        lives.moved(execution_id, state, "no_position" if state in {"dead", "skipped"} else None)
+        execution_states.moved(execution_id, state, "no_position" if state in {"dead", "skipped"} else None)
 
     with pytest.raises(NotPossible, match=hint):
         end_execution(record, execution_id, by="ann", why="enough")
 
 
-def test_a_held_one_whose_order_may_be_at_the_broker_is_not_ended(record: Record, lives: Lives) -> None:
-    execution_id = lives.lived("held", "send_again", order_id=None)
+def test_a_held_one_whose_order_may_be_at_the_broker_is_not_ended(
+    record: Record, execution_states: ExecutionStates
+) -> None:
+    execution_id = execution_states.reached("held", "send_again", order_id=None)
 
     with pytest.raises(NotPossible, match="its order may be at the broker"):
         end_execution(record, execution_id, by="ann", why="enough")
 
 
-def test_ending_twice_is_refused(record: Record, lives: Lives) -> None:
-    execution_id = lives.born()
+def test_ending_twice_is_refused(record: Record, execution_states: ExecutionStates) -> None:
+    execution_id = execution_states.recorded()
     end_execution(record, execution_id, by="ann", why="enough")
 
     with pytest.raises(NotPossible, match="it has ended already"):

@@ -40,7 +40,7 @@ def queues(redis_url: str) -> Iterator[ExecutionQueue]:
         yield ExecutionQueue(connection)
 
 
-def ring(number: int = 1, *, executor_id: str = "argo", job: str = "-1") -> QueueJob:
+def queue_job(number: int = 1, *, executor_id: str = "argo", job: str = "-1") -> QueueJob:
     execution_id = UUID(int=number)
     return QueueJob(
         execution_id=execution_id,
@@ -67,20 +67,20 @@ def everything_in(connection: Redis) -> dict[bytes, Any]:
 
 
 def test_each_executor_has_its_queue_and_its_jobs_in_order(queues: ExecutionQueue) -> None:
-    queues.enqueue([ring(1), ring(2, executor_id="prop_firm"), ring(3)])
+    queues.enqueue([queue_job(1), queue_job(2, executor_id="prop_firm"), queue_job(3)])
 
     assert [queues.queue(name).job_ids for name in ("argo", "prop_firm")] == [
-        [ring(1).job_id, ring(3).job_id],
-        [ring(2).job_id],
+        [queue_job(1).job_id, queue_job(3).job_id],
+        [queue_job(2).job_id],
     ]
     assert (queues.depth("argo"), queues.depth("prop_firm"), queues.depth("other")) == (2, 1, 0)
     assert queue_name("argo") == "executor-argo"
 
 
 def test_a_job_carries_the_executions_id_and_nothing_else(queues: ExecutionQueue) -> None:
-    queues.enqueue([ring(7)])
+    queues.enqueue([queue_job(7)])
 
-    job = fetch(queues, ring(7).job_id)
+    job = fetch(queues, queue_job(7).job_id)
     assert (job.func_name, list(job.args), job.kwargs, job.meta) == (FUNCTION, [str(UUID(int=7))], {}, {})
     assert job.execution_id() == UUID(int=7)
     assert job.description == "BUY AAPL 98.0 % → argo"
@@ -88,7 +88,7 @@ def test_a_job_carries_the_executions_id_and_nothing_else(queues: ExecutionQueue
 
 
 def test_nothing_in_redis_is_a_pickle(queues: ExecutionQueue) -> None:
-    queues.enqueue([ring(1)])
+    queues.enqueue([queue_job(1)])
 
     (stored,) = [value for key, value in everything_in(queues.connection).items() if key.startswith(b"rq:job:")]
     with pytest.raises(pickle.UnpicklingError):
@@ -97,7 +97,7 @@ def test_nothing_in_redis_is_a_pickle(queues: ExecutionQueue) -> None:
 
 
 def test_a_job_never_expires_while_it_waits(queues: ExecutionQueue) -> None:
-    queues.enqueue([ring(1)])
+    queues.enqueue([queue_job(1)])
 
     ttls = [queues.connection.ttl(key) for key in everything_in(queues.connection)]
     assert set(ttls) == {-1}
@@ -143,38 +143,38 @@ def test_a_pickle_that_somebody_enqueued_is_never_loaded(queues: ExecutionQueue)
 
 
 def test_an_ordinary_rq_worker_cannot_run_our_jobs(queues: ExecutionQueue, redis_url: str, rq_log: None) -> None:
-    queues.enqueue([ring(1)])
+    queues.enqueue([queue_job(1)])
     with Redis.from_url(redis_url) as connection:
         queue = Queue(queue_name("argo"), connection=connection, serializer=JSONSerializer)
         SimpleWorker([queue], connection=connection, serializer=JSONSerializer).work(
             burst=True, logging_level="CRITICAL"
         )
 
-        job = Job.fetch(ring(1).job_id, connection=connection, serializer=JSONSerializer)
+        job = Job.fetch(queue_job(1).job_id, connection=connection, serializer=JSONSerializer)
         assert job.is_failed
 
 
 def test_waiting_says_which_jobs_stand_in_the_queue(queues: ExecutionQueue) -> None:
-    queues.enqueue([ring(1), ring(2), ring(3)])
-    queues.connection.lrem(queues.queue("argo").key, 1, ring(2).job_id)
+    queues.enqueue([queue_job(1), queue_job(2), queue_job(3)])
+    queues.connection.lrem(queues.queue("argo").key, 1, queue_job(2).job_id)
 
-    assert queues.waiting("argo", [ring(number).job_id for number in (3, 2, 1, 9)]) == [True, False, True, False]
-    assert queues.waiting("prop_firm", [ring(1).job_id]) == [False]
+    assert queues.waiting("argo", [queue_job(number).job_id for number in (3, 2, 1, 9)]) == [True, False, True, False]
+    assert queues.waiting("prop_firm", [queue_job(1).job_id]) == [False]
     assert queues.waiting("argo", []) == []
 
 
 def test_what_a_flush_lost_is_not_waiting_and_can_be_rung_for_again(queues: ExecutionQueue) -> None:
-    queues.enqueue([ring(1)])
+    queues.enqueue([queue_job(1)])
     queues.connection.flushall()
 
-    assert queues.waiting("argo", [ring(1).job_id]) == [False]
-    queues.enqueue([ring(1, job="-2")])
-    assert queues.queue("argo").job_ids == [ring(1, job="-2").job_id]
+    assert queues.waiting("argo", [queue_job(1).job_id]) == [False]
+    queues.enqueue([queue_job(1, job="-2")])
+    assert queues.queue("argo").job_ids == [queue_job(1, job="-2").job_id]
 
 
 def started_by_a_dead_worker(queues: ExecutionQueue, number: int, *, ago_s: float) -> str:
-    queues.enqueue([ring(number)])
-    queue, job_id = queues.queue("argo"), ring(number).job_id
+    queues.enqueue([queue_job(number)])
+    queue, job_id = queues.queue("argo"), queue_job(number).job_id
     queues.connection.lrem(queue.key, 1, job_id)
     queues.connection.zadd(queue.started_job_registry.key, {f"{job_id}:run": time.time() - ago_s})
     return job_id
@@ -193,7 +193,7 @@ def test_traces_of_dead_workers_go_and_those_of_living_ones_stay(queues: Executi
 
 
 def test_a_job_parked_by_a_dead_worker_goes_in_the_second_round(queues: ExecutionQueue) -> None:
-    queues.enqueue([ring(1)])
+    queues.enqueue([queue_job(1)])
     queue = queues.queue("argo")
     queues.connection.lmove(queue.key, queue.intermediate_queue_key, "LEFT", "RIGHT")
 
@@ -206,10 +206,10 @@ def test_a_job_parked_by_a_dead_worker_goes_in_the_second_round(queues: Executio
     assert everything_in(queues.connection).keys() == {b"rq:queues"}
 
 
-@pytest.mark.parametrize("ask", ["ring", "depth", "waiting", "mirror", "sweep"])
+@pytest.mark.parametrize("ask", ["enqueue", "depth", "waiting", "mirror", "sweep"])
 def test_an_absent_redis_is_said_in_our_words_and_in_one_line(ask: str) -> None:
     asks: dict[str, Any] = {
-        "ring": lambda queues: queues.enqueue([ring(1)]),
+        "enqueue": lambda queues: queues.enqueue([queue_job(1)]),
         "depth": lambda queues: queues.depth("argo"),
         "waiting": lambda queues: queues.waiting("argo", ["1"]),
         "mirror": lambda queues: FailedRegistry(queues).mirror("argo", []),

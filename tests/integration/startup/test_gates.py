@@ -16,7 +16,7 @@ from pipeline.startup.forget_executor import forget
 from pipeline.startup.live_limits import accept
 from pipeline.store.record import Record
 from tests.factories import executor_toml, until
-from tests.integration.lives import Lives, Rows
+from tests.integration.execution_states import ExecutionStates, Rows
 
 SENTENCE = "I accept real orders on account 123"
 
@@ -60,9 +60,9 @@ def test_a_start_keeps_what_each_hash_means_and_no_secret(record: Record, execut
 
 
 def test_an_execution_that_routing_ended_has_the_hash_of_the_settings(
-    lives: Lives, executors: Executors, rows: Rows
+    execution_states: ExecutionStates, executors: Executors, rows: Rows
 ) -> None:
-    lives.born(confidence=80)
+    execution_states.recorded(confidence=80)
 
     hashes = {row["executor_id"]: row["settings_hash"] for row in rows("SELECT * FROM execution")}
     assert hashes == {"argo": None, "prop_firm": settings_hash(executors["prop_firm"])}
@@ -157,13 +157,13 @@ def test_processes_that_start_at_once_accept_once(record: Record, live: WithLimi
 
 @pytest.mark.parametrize("state", ["queued", "held", "submitting", "unknown", "accepted", "partially_filled", "dead"])
 def test_open_work_of_a_removed_executor_prevents_a_start(
-    record: Record, executors: Executors, lives: Lives, state: str
+    record: Record, executors: Executors, execution_states: ExecutionStates, state: str
 ) -> None:
-    execution_id = lives.born(confidence=80)
+    execution_id = execution_states.recorded(confidence=80)
     if state != "queued":
-        lives.taken(execution_id)
+        execution_states.claimed(execution_id)
     if state not in {"queued", "submitting"}:
-        lives.moved(execution_id, state, "broker_away")
+        execution_states.moved(execution_id, state, "broker_away")
 
     refused = refusal(record, only(executors, "prop_firm"))
 
@@ -173,9 +173,9 @@ def test_open_work_of_a_removed_executor_prevents_a_start(
 
 
 def test_a_removed_executor_without_open_work_allows_a_start(
-    record: Record, executors: Executors, lives: Lives
+    record: Record, executors: Executors, execution_states: ExecutionStates
 ) -> None:
-    lives.lived("filled")
+    execution_states.reached("filled")
 
     check_start(record, only(executors, "prop_firm"), by="test")
 
@@ -215,14 +215,17 @@ def test_positions_of_a_renamed_executor_belong_to_its_new_name(
 
 
 def test_forgetting_an_executor_ends_what_waits_and_allows_a_start(
-    record: Record, executors: Executors, lives: Lives, rows: Rows
+    record: Record, executors: Executors, execution_states: ExecutionStates, rows: Rows
 ) -> None:
-    waiting, held = lives.born(confidence=80, symbol="MSFT"), lives.born(confidence=80, symbol="TSLA")
-    lives.taken(held)
-    lives.moved(held, "held", "market_closed")
-    lost = lives.lived("unknown", order_id=None)
-    working = lives.lived("accepted", order_id="o-1")
-    lives.born(confidence=80, symbol="NVDA")
+    waiting, held = (
+        execution_states.recorded(confidence=80, symbol="MSFT"),
+        execution_states.recorded(confidence=80, symbol="TSLA"),
+    )
+    execution_states.claimed(held)
+    execution_states.moved(held, "held", "market_closed")
+    lost = execution_states.reached("unknown", order_id=None)
+    working = execution_states.reached("accepted", order_id="o-1")
+    execution_states.recorded(confidence=80, symbol="NVDA")
     holds(rows, "argo", "PA1", AAPL=5)
     left = only(executors, "prop_firm")
 
@@ -247,9 +250,9 @@ def test_forgetting_an_executor_ends_what_waits_and_allows_a_start(
 
 
 def test_a_requeue_after_forgetting_prevents_a_start_again(
-    record: Record, executors: Executors, lives: Lives, rows: Rows
+    record: Record, executors: Executors, execution_states: ExecutionStates, rows: Rows
 ) -> None:
-    letter = lives.lived("dead", "attempts_used_up")
+    letter = execution_states.reached("dead", "attempts_used_up")
     left = only(executors, "prop_firm")
     forget(record, left, "argo", by="ann", why="gone")
     check_start(record, left, by="test")
@@ -260,9 +263,9 @@ def test_a_requeue_after_forgetting_prevents_a_start_again(
 
 
 def test_having_been_forgotten_does_not_cover_an_executor_that_came_back(
-    record: Record, executors: Executors, lives: Lives
+    record: Record, executors: Executors, execution_states: ExecutionStates
 ) -> None:
-    lives.lived("accepted", order_id="o-1")
+    execution_states.reached("accepted", order_id="o-1")
     left = only(executors, "prop_firm")
     forget(record, left, "argo", by="ann", why="gone")
     check_start(record, executors, by="test")
@@ -278,10 +281,10 @@ def test_an_executor_of_the_file_or_an_unknown_one_cannot_be_forgotten(record: R
 
 
 def test_an_executor_at_work_cannot_be_forgotten(
-    record: Record, executors: Executors, lives: Lives, rows: Rows, database_url: str
+    record: Record, executors: Executors, execution_states: ExecutionStates, rows: Rows, database_url: str
 ) -> None:
-    waiting, busy = lives.born(confidence=80, symbol="MSFT"), lives.born(confidence=80)
-    lives.taken(busy)
+    waiting, busy = execution_states.recorded(confidence=80, symbol="MSFT"), execution_states.recorded(confidence=80)
+    execution_states.claimed(busy)
     left = only(executors, "prop_firm")
 
     with pytest.raises(NotPossible, match="works on execution"):
@@ -302,9 +305,9 @@ def test_an_executor_at_work_cannot_be_forgotten(
 
 
 def test_a_record_that_is_away_at_the_start_is_asked_later_and_its_refusal_ends_the_process(
-    record: Record, executors: Executors, lives: Lives, monkeypatch: pytest.MonkeyPatch
+    record: Record, executors: Executors, execution_states: ExecutionStates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lives.born(confidence=80)
+    execution_states.recorded(confidence=80)
     away = Record("postgresql://127.0.0.1:1/nobody", connections=1, retry_for_s=0.0)
     ended = threading.Event()
     monkeypatch.setattr("pipeline.startup.checks.os.kill", lambda _pid, _signal: ended.set())
@@ -318,8 +321,10 @@ def test_a_record_that_is_away_at_the_start_is_asked_later_and_its_refusal_ends_
     away.close()
 
 
-def test_a_refusal_at_the_start_runs_nothing(record: Record, executors: Executors, lives: Lives) -> None:
-    lives.born(confidence=80)
+def test_a_refusal_at_the_start_runs_nothing(
+    record: Record, executors: Executors, execution_states: ExecutionStates
+) -> None:
+    execution_states.recorded(confidence=80)
     ran = []
 
     def check() -> None:

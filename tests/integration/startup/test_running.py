@@ -12,7 +12,7 @@ from pipeline.startup.live_limits import accept
 from pipeline.startup.settings_drift import compare
 from pipeline.store.record import Record
 from tests.factories import until
-from tests.integration.lives import Rows
+from tests.integration.execution_states import Rows
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Any
 from psycopg import Connection
 from psycopg.rows import DictRow
 
-from tests.integration.lives import Rows
+from tests.integration.execution_states import Rows
 
 
 def one(connection: Connection[DictRow]) -> Any:

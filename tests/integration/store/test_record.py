@@ -12,7 +12,7 @@ from pipeline.model.states import State
 from pipeline.store.record import Record
 from pipeline.store.rows import Mode, Role
 from tests.factories import until
-from tests.integration.lives import Rows
+from tests.integration.execution_states import Rows
 from tests.integration.store.sessions import end_others, one
 
 NOTE = "INSERT INTO refusal (refusal_id, source, code, message, payload) VALUES (%s, 'test', '', '', '')"

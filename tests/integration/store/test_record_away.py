@@ -13,7 +13,7 @@ from pipeline.model.errors import NotMigrated, NotPossible, RecordUnavailable
 from pipeline.store.migrate import migrate
 from pipeline.store.record import Record
 from tests.factories import until
-from tests.integration.lives import Rows
+from tests.integration.execution_states import Rows
 from tests.integration.store.sessions import end_others, one
 
 

@@ -17,7 +17,7 @@ from pipeline.model.states import State
 from pipeline.store.record import Record
 from pipeline.store.statements import names, sql
 from tests.factories import signal
-from tests.integration.lives import Rows
+from tests.integration.execution_states import Rows
 
 ROOMS = sorted(path.stem for path in (Path(__file__).parents[3] / "pipeline/sql").glob("*.sql"))
 SECOND = timedelta(seconds=1)

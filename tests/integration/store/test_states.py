@@ -9,7 +9,7 @@ import pytest
 from pipeline.intake.intake import Intake
 from pipeline.model.states import MOVES, UNDECIDED, State
 from tests.factories import signal
-from tests.integration.lives import Rows
+from tests.integration.execution_states import Rows
 
 #: The columns that the table's checks require for each state.
 CARRIES = {

@@ -16,7 +16,7 @@ from pipeline.store.query import execute
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 from tests.factories import signal
-from tests.integration.lives import Rows
+from tests.integration.execution_states import Rows
 
 UNSENT = 3000
 STATEMENTS = [

@@ -15,7 +15,7 @@ from pipeline.model.signals import Action
 from pipeline.model.states import State
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
-from tests.integration.lives import Rows
+from tests.integration.execution_states import Rows
 from tests.integration.store.test_statements import long_past, scans
 
 __all__ = ["long_past"]

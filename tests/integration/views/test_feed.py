@@ -11,7 +11,7 @@ from pipeline.intake.intake import Intake
 from pipeline.store.record import USUAL, Record, RetryFor
 from pipeline.views.live_feed import change_json, follow_changes, follow_feed, is_decision, line_of
 from tests.factories import signal, until
-from tests.integration.lives import Lives, Rows
+from tests.integration.execution_states import ExecutionStates, Rows
 
 
 class Counted(Record):
@@ -61,18 +61,20 @@ def followed(follow: Callable[[], Followed]) -> Followed:
     return follow()
 
 
-def test_moves_from_before_the_start_are_left_out(follow: Callable[[], Followed], lives: Lives) -> None:
-    lives.born()
+def test_moves_from_before_the_start_are_left_out(
+    follow: Callable[[], Followed], execution_states: ExecutionStates
+) -> None:
+    execution_states.recorded()
     feed = follow()
-    execution_id = lives.born()
+    execution_id = execution_states.recorded()
 
     assert feed.until(2)[0].execution_id == execution_id
     assert len(feed.said) == 2
 
 
-def test_every_move_comes_once_and_in_order(followed: Followed, lives: Lives) -> None:
-    first = lives.lived("filled", order_id="o-1", filled=5)
-    second = lives.lived("skipped", "no_position")
+def test_every_move_comes_once_and_in_order(followed: Followed, execution_states: ExecutionStates) -> None:
+    first = execution_states.reached("filled", order_id="o-1", filled=5)
+    second = execution_states.reached("skipped", "no_position")
 
     said = followed.until(8)
 
@@ -83,25 +85,29 @@ def test_every_move_comes_once_and_in_order(followed: Followed, lives: Lives) ->
     assert [row.history_id for row in said] == sorted({row.history_id for row in said})
 
 
-def test_moves_go_on_after_postgresql_was_away(followed: Followed, lives: Lives, rows: Rows) -> None:
-    lives.born()
+def test_moves_go_on_after_postgresql_was_away(
+    followed: Followed, execution_states: ExecutionStates, rows: Rows
+) -> None:
+    execution_states.recorded()
     followed.until(2)
     rows(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
         "WHERE datname = current_database() AND pid <> pg_backend_pid()"
     )
-    lives.born()
+    execution_states.recorded()
 
     assert len(followed.until(4)) == 4
 
 
-def test_a_decision_is_the_first_move_out_of_undecided(followed: Followed, lives: Lives, intake: Intake) -> None:
-    execution_id = lives.born()
-    lives.taken(execution_id)
-    lives.moved(execution_id, "unknown", "no_answer")
-    lives.ordered(execution_id, order_id="o-1")
+def test_a_decision_is_the_first_move_out_of_undecided(
+    followed: Followed, execution_states: ExecutionStates, intake: Intake
+) -> None:
+    execution_id = execution_states.recorded()
+    execution_states.claimed(execution_id)
+    execution_states.moved(execution_id, "unknown", "no_answer")
+    execution_states.ordered(execution_id, order_id="o-1")
     for state in ("accepted", "partially_filled", "filled"):
-        lives.moved(execution_id, state)
+        execution_states.moved(execution_id, state)
     intake.record(signal(confidence=76), source="test")
 
     decisions = [(row.executor_id, row.to_state.value) for row in followed.until(9) if is_decision(row)]
@@ -109,9 +115,9 @@ def test_a_decision_is_the_first_move_out_of_undecided(followed: Followed, lives
     assert decisions == [("argo", "accepted"), ("prop_firm", "skipped")]
 
 
-def test_a_line_has_signal_outcome_and_duration(followed: Followed, lives: Lives) -> None:
-    lives.lived("filled", order_id="o-1", filled=5)
-    lives.lived("skipped", "no_position")
+def test_a_line_has_signal_outcome_and_duration(followed: Followed, execution_states: ExecutionStates) -> None:
+    execution_states.reached("filled", order_id="o-1", filled=5)
+    execution_states.reached("skipped", "no_position")
 
     ordered, skipped = [line_of(row) for row in followed.until(8) if is_decision(row)]
 
@@ -120,18 +126,18 @@ def test_a_line_has_signal_outcome_and_duration(followed: Followed, lives: Lives
     assert "skipped    no_position" in skipped
 
 
-def test_a_close_without_a_confidence_has_a_line_too(followed: Followed, lives: Lives) -> None:
-    execution_id = lives.born(intent="close", confidence=None, entry_price=None)
-    lives.taken(execution_id)
-    lives.moved(execution_id, "skipped", "no_position")
+def test_a_close_without_a_confidence_has_a_line_too(followed: Followed, execution_states: ExecutionStates) -> None:
+    execution_id = execution_states.recorded(intent="close", confidence=None, entry_price=None)
+    execution_states.claimed(execution_id)
+    execution_states.moved(execution_id, "skipped", "no_position")
 
     (line,) = [line_of(row) for row in followed.until(4) if is_decision(row)]
 
     assert "AAPL            → argo" in line
 
 
-def test_a_move_for_programs_has_every_key(followed: Followed, lives: Lives) -> None:
-    execution_id = lives.lived("rejected", "rejected_by_broker", order_id="o-1")
+def test_a_move_for_programs_has_every_key(followed: Followed, execution_states: ExecutionStates) -> None:
+    execution_id = execution_states.reached("rejected", "rejected_by_broker", order_id="o-1")
 
     (said,) = [change_json(row) for row in followed.until(4) if is_decision(row)]
 
@@ -153,7 +159,7 @@ def test_a_move_for_programs_has_every_key(followed: Followed, lives: Lives) -> 
     }
 
 
-def test_the_feed_of_up_yields_lines_until_it_is_stopped(database_url: str, lives: Lives) -> None:
+def test_the_feed_of_up_yields_lines_until_it_is_stopped(database_url: str, execution_states: ExecutionStates) -> None:
     stop = threading.Event()
     lines: list[str] = []
 
@@ -165,7 +171,7 @@ def test_the_feed_of_up_yields_lines_until_it_is_stopped(database_url: str, live
     thread = threading.Thread(target=follow_until_the_first, daemon=True)
     thread.start()
     # The loop records moves until the feed shows one, because the moment at which it begins is not known.
-    until(lambda: lives.lived("skipped", "no_position") and stop.wait(0.3))
+    until(lambda: execution_states.reached("skipped", "no_position") and stop.wait(0.3))
     thread.join(15)
 
     assert not thread.is_alive()

@@ -11,11 +11,13 @@ from pipeline.model.states import State
 from pipeline.store.record import Record
 from pipeline.views.history import executions, executions_of, signal_history
 from tests.factories import signal
-from tests.integration.lives import Lives, Rows
+from tests.integration.execution_states import ExecutionStates, Rows
 
 
-def test_executions_are_listed_newest_first_and_at_most_so_many(record: Record, lives: Lives) -> None:
-    made = [lives.born() for _ in range(3)]
+def test_executions_are_listed_newest_first_and_at_most_so_many(
+    record: Record, execution_states: ExecutionStates
+) -> None:
+    made = [execution_states.recorded() for _ in range(3)]
 
     listed = executions(record)
     assert [row.executor_id for row in listed] == ["prop_firm", "argo"] * 3
@@ -23,11 +25,13 @@ def test_executions_are_listed_newest_first_and_at_most_so_many(record: Record, 
     assert executions(record, limit=2) == listed[:2]
 
 
-def test_executions_are_found_by_signal_state_executor_and_time(record: Record, lives: Lives) -> None:
-    filled = lives.lived("filled", order_id="o-1", filled=5)
-    lives.born()
+def test_executions_are_found_by_signal_state_executor_and_time(
+    record: Record, execution_states: ExecutionStates
+) -> None:
+    filled = execution_states.reached("filled", order_id="o-1", filled=5)
+    execution_states.recorded()
     noon = datetime.now(UTC)
-    last = lives.born()
+    last = execution_states.recorded()
 
     (row,) = executions(record, state=State.FILLED)
     assert (row.execution_id, row.order_id, str(row.filled_quantity), str(row.filled_average_price)) == (
@@ -50,8 +54,10 @@ def test_executions_of_signals_come_in_the_order_of_their_recording(record: Reco
     assert executions_of(record, []) == []
 
 
-def test_an_execution_is_shown_with_the_order_of_its_generation(record: Record, lives: Lives, rows: Rows) -> None:
-    execution_id = lives.lived("dead", "unknown_too_long", order_id=None)
+def test_an_execution_is_shown_with_the_order_of_its_generation(
+    record: Record, execution_states: ExecutionStates, rows: Rows
+) -> None:
+    execution_id = execution_states.reached("dead", "unknown_too_long", order_id=None)
     rows(
         "UPDATE execution SET state = 'queued', generation = 2, due_at = now() WHERE execution_id = %s", [execution_id]
     )
@@ -61,9 +67,9 @@ def test_an_execution_is_shown_with_the_order_of_its_generation(record: Record, 
     assert row.client_order_id is None
 
 
-def test_a_life_has_every_move_attempt_and_order_with_times(record: Record, lives: Lives) -> None:
-    execution_id = lives.lived("rejected", "rejected_by_broker", order_id="o-1")
-    lives.attempted(execution_id, "req-4711")
+def test_a_life_has_every_move_attempt_and_order_with_times(record: Record, execution_states: ExecutionStates) -> None:
+    execution_id = execution_states.reached("rejected", "rejected_by_broker", order_id="o-1")
+    execution_states.attempted(execution_id, "req-4711")
 
     said = signal_history(record, execution_id).to_json()
 
@@ -95,8 +101,8 @@ def test_a_signals_id_and_an_executions_id_tell_the_same_life(record: Record, in
     assert signal_history(record, recorded.signal_id) == by_execution
 
 
-def test_a_code_of_another_release_is_told_without_a_meaning(record: Record, lives: Lives) -> None:
-    execution_id = lives.lived("skipped", "code_of_tomorrow")
+def test_a_code_of_another_release_is_told_without_a_meaning(record: Record, execution_states: ExecutionStates) -> None:
+    execution_id = execution_states.reached("skipped", "code_of_tomorrow")
 
     (argo, _) = signal_history(record, execution_id).to_json()["executions"]
 

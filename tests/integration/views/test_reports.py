@@ -10,7 +10,7 @@ from pipeline.model.errors import InvalidSignal
 from pipeline.store.record import Record
 from pipeline.views.report import report
 from tests.factories import signal
-from tests.integration.lives import Lives, Rows
+from tests.integration.execution_states import ExecutionStates, Rows
 
 KEYS = (
     "signals refused executions by_status by_reason by_executor execution_rate fill_rate oldest_unfinished_s latency_ms"
@@ -35,9 +35,11 @@ def test_a_report_of_nothing_has_every_key_and_no_rate(record: Record) -> None:
     }
 
 
-def test_it_counts_signals_refusals_states_and_reasons(record: Record, intake: Intake, lives: Lives) -> None:
-    lives.born()
-    lives.lived("filled", order_id="o-1")
+def test_it_counts_signals_refusals_states_and_reasons(
+    record: Record, intake: Intake, execution_states: ExecutionStates
+) -> None:
+    execution_states.recorded()
+    execution_states.reached("filled", order_id="o-1")
     intake.record(signal(confidence=76), source="test")
     with pytest.raises(InvalidSignal):
         intake.record({}, source="test")
@@ -49,18 +51,20 @@ def test_it_counts_signals_refusals_states_and_reasons(record: Record, intake: I
     assert said["by_reason"] == {"confidence_below_minimum": 1}
 
 
-def test_the_execution_rate_is_of_what_was_decided_and_not_skipped(record: Record, lives: Lives) -> None:
-    lives.lived("filled", order_id="o-1")
-    lives.lived("accepted", order_id="o-2")
-    lives.lived("dead", "attempts_used_up", order_id=None)
-    lives.lived("rejected", "rejected_by_broker", order_id=None)
+def test_the_execution_rate_is_of_what_was_decided_and_not_skipped(
+    record: Record, execution_states: ExecutionStates
+) -> None:
+    execution_states.reached("filled", order_id="o-1")
+    execution_states.reached("accepted", order_id="o-2")
+    execution_states.reached("dead", "attempts_used_up", order_id=None)
+    execution_states.reached("rejected", "rejected_by_broker", order_id=None)
     for undecided, code in (
         ("queued", None),
         ("held", "broker_away"),
         ("unknown", "no_answer"),
         ("skipped", "no_position"),
     ):
-        lives.lived(undecided, code)
+        execution_states.reached(undecided, code)
 
     argo = report(record).to_json()["by_executor"]["argo"]["exchange"]
 
@@ -68,9 +72,11 @@ def test_the_execution_rate_is_of_what_was_decided_and_not_skipped(record: Recor
     assert argo["executions"] == 8
 
 
-def test_rates_are_per_mode_and_never_summed_over_modes(record: Record, lives: Lives, rows: Rows) -> None:
-    lives.lived("filled", order_id="o-1")
-    live = lives.lived("rejected", "rejected_by_broker", order_id=None)
+def test_rates_are_per_mode_and_never_summed_over_modes(
+    record: Record, execution_states: ExecutionStates, rows: Rows
+) -> None:
+    execution_states.reached("filled", order_id="o-1")
+    live = execution_states.reached("rejected", "rejected_by_broker", order_id=None)
     assert report(record).to_json()["execution_rate"] == 0.5
     rows("UPDATE execution SET mode = 'live' WHERE execution_id = %s", [live])
 
@@ -81,29 +87,35 @@ def test_rates_are_per_mode_and_never_summed_over_modes(record: Record, lives: L
     assert {mode: modes[mode]["execution_rate"] for mode in modes} == {"exchange": 1.0, "live": 0.0}
 
 
-def test_a_requeued_execution_counts_with_its_newest_order(record: Record, lives: Lives, rows: Rows) -> None:
-    execution_id = lives.lived("dead", "unknown_too_long", order_id=None)
+def test_a_requeued_execution_counts_with_its_newest_order(
+    record: Record, execution_states: ExecutionStates, rows: Rows
+) -> None:
+    execution_id = execution_states.reached("dead", "unknown_too_long", order_id=None)
     rows("UPDATE execution SET state = 'queued', generation = 2 WHERE execution_id = %s", [execution_id])
-    lives.taken(execution_id)
-    lives.ordered(execution_id, order_id="o-2")
-    lives.moved(execution_id, "filled")
+    execution_states.claimed(execution_id)
+    execution_states.ordered(execution_id, order_id="o-2")
+    execution_states.moved(execution_id, "filled")
 
     argo = report(record).to_json()["by_executor"]["argo"]["exchange"]
 
     assert (argo["executions"], argo["with_order"], argo["execution_rate"]) == (1, 1, 1.0)
 
 
-def test_latencies_are_from_recording_to_the_recorded_order_id(record: Record, lives: Lives) -> None:
+def test_latencies_are_from_recording_to_the_recorded_order_id(
+    record: Record, execution_states: ExecutionStates
+) -> None:
     for number in range(1, 101):
-        lives.lived("accepted", order_id=f"o-{number}", after_ms=number)
+        execution_states.reached("accepted", order_id=f"o-{number}", after_ms=number)
 
     assert report(record).to_json()["latency_ms"] == {"p50": 50.5, "p95": 95.0, "p99": 99.0}
 
 
-def test_the_oldest_unfinished_counts_from_its_recording(record: Record, lives: Lives, rows: Rows) -> None:
-    lives.lived("filled", order_id="o-1")
+def test_the_oldest_unfinished_counts_from_its_recording(
+    record: Record, execution_states: ExecutionStates, rows: Rows
+) -> None:
+    execution_states.reached("filled", order_id="o-1")
     rows("UPDATE execution SET created_at = now() - interval '1 hour'")
-    lives.born()
+    execution_states.recorded()
     rows("UPDATE execution SET created_at = created_at - interval '10 seconds'")
 
     assert report(record).to_json()["oldest_unfinished_s"] >= 3600

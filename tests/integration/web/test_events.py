@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.operations.tokens import Scope, make_token
 from pipeline.store.record import Record
-from tests.integration.lives import Lives, Rows
+from tests.integration.execution_states import ExecutionStates, Rows
 from tests.web import BEARER, serving, web_context
 
 Event = tuple[int, str, dict[str, Any]]
@@ -42,12 +42,12 @@ def last(rows: Rows) -> int:
     return int(rows("SELECT coalesce(max(history_id), 0) AS last FROM history")[0]["last"])
 
 
-def test_a_move_is_sent_as_it_happens(client: httpx.Client, lives: Lives, rows: Rows) -> None:
+def test_a_move_is_sent_as_it_happens(client: httpx.Client, execution_states: ExecutionStates, rows: Rows) -> None:
     seen = events(client, f"/api/v1/events?after={last(rows)}")
-    execution_id = lives.born()
+    execution_id = execution_states.recorded()
 
     _, first, told = next(seen)
-    lives.taken(execution_id)
+    execution_states.claimed(execution_id)
     later = [each for _, _, each in (next(seen), next(seen))]
 
     assert first == "move"
@@ -56,41 +56,43 @@ def test_a_move_is_sent_as_it_happens(client: httpx.Client, lives: Lives, rows: 
 
 
 def test_a_client_that_reconnects_gets_missed_moves_once_and_in_order(
-    client: httpx.Client, lives: Lives, rows: Rows
+    client: httpx.Client, execution_states: ExecutionStates, rows: Rows
 ) -> None:
     seen = events(client, "/api/v1/events?after=0")
-    lives.born()
+    execution_states.recorded()
     number, _, _ = next(seen)
     seen.close()  # type: ignore[attr-defined]
     for _ in range(3):
-        lives.lived("accepted", order_id=None)
+        execution_states.reached("accepted", order_id=None)
     missed = [
         row["history_id"] for row in rows("SELECT history_id FROM history ORDER BY 1") if row["history_id"] > number
     ]
 
     again = events(client, **{"Last-Event-ID": str(number)})
     first = [next(again)[0] for _ in missed]
-    lives.born()
+    execution_states.recorded()
 
     assert first == missed
     assert next(again)[0] == missed[-1] + 1
 
 
 def test_two_listeners_get_the_same_and_without_listeners_nothing_is_read(
-    client: httpx.Client, lives: Lives, rows: Rows
+    client: httpx.Client, execution_states: ExecutionStates, rows: Rows
 ) -> None:
     one, other = (events(client, f"/api/v1/events?after={last(rows)}") for _ in range(2))
-    lives.born()
+    execution_states.recorded()
 
     assert next(one) == next(other)
     one.close()  # type: ignore[attr-defined]
-    lives.born()
+    execution_states.recorded()
     assert next(other)[0] < next(other)[0]
 
 
 @pytest.mark.parametrize("after", [0, 10**9])
-def test_a_client_that_missed_too_much_gets_a_reset(client: httpx.Client, lives: Lives, rows: Rows, after: int) -> None:
-    execution_id = lives.born()
+def test_a_client_that_missed_too_much_gets_a_reset(
+    client: httpx.Client, execution_states: ExecutionStates, rows: Rows, after: int
+) -> None:
+    execution_id = execution_states.recorded()
     rows(
         "INSERT INTO history (execution_id, to_state, fence, moved_by) "
         "SELECT %s, 'queued', 0, 'test' FROM generate_series(1, 6000)",
@@ -100,7 +102,7 @@ def test_a_client_that_missed_too_much_gets_a_reset(client: httpx.Client, lives:
     seen = events(client, f"/api/v1/events?after={after}")
 
     assert next(seen)[:2] == (last(rows), "reset")
-    lives.taken(execution_id)
+    execution_states.claimed(execution_id)
     assert next(seen)[2]["status"] == "submitting"
 
 
@@ -111,12 +113,12 @@ def test_the_stream_needs_the_scope_read(client: httpx.Client, record: Record) -
     assert client.get("/api/v1/events", headers={"Authorization": f"Bearer {sender}"}).status_code == 403
 
 
-def test_an_id_that_is_not_a_number_starts_from_now(client: httpx.Client, lives: Lives) -> None:
-    before, seen = lives.born(), threading.Event()
+def test_an_id_that_is_not_a_number_starts_from_now(client: httpx.Client, execution_states: ExecutionStates) -> None:
+    before, seen = execution_states.recorded(), threading.Event()
 
     def go_on() -> None:
         while not seen.wait(0.3):
-            lives.born()
+            execution_states.recorded()
 
     thread = threading.Thread(target=go_on)
     thread.start()

@@ -21,7 +21,7 @@ from pipeline.entrypoints.web.page.rendering import status
 from pipeline.operations.tokens import Scope, make_token, revoke_token
 from pipeline.store.record import Record
 from tests.factories import until
-from tests.integration.lives import Lives, Rows
+from tests.integration.execution_states import ExecutionStates, Rows
 from tests.web import BEARER, TOKEN, serving, web_context
 
 WEBSOCKET = {"Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
@@ -185,9 +185,11 @@ class Seen(HTMLParser):
         self.tags.append((tag, dict(attrs)))
 
 
-def test_no_page_has_script_or_style_in_its_text_or_names_another_host(client: httpx.Client, lives: Lives) -> None:
+def test_no_page_has_script_or_style_in_its_text_or_names_another_host(
+    client: httpx.Client, execution_states: ExecutionStates
+) -> None:
     login(client)
-    execution_id = lives.lived("dead", "attempts_used_up")
+    execution_id = execution_states.reached("dead", "attempts_used_up")
 
     for path in ("/", f"/lives/{execution_id}", f"/act/requeue?execution={execution_id}", "/login"):
         tags = Seen(client.get(path).text).tags
@@ -198,11 +200,13 @@ def test_no_page_has_script_or_style_in_its_text_or_names_another_host(client: h
         assert [one for one in addresses if not (one or "").startswith(("/", "#", "?")) or "//" in (one or "")] == []
 
 
-def test_markup_in_what_came_in_is_shown_and_not_obeyed(client: httpx.Client, lives: Lives, rows: Rows) -> None:
+def test_markup_in_what_came_in_is_shown_and_not_obeyed(
+    client: httpx.Client, execution_states: ExecutionStates, rows: Rows
+) -> None:
     evil = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
-    execution_id = lives.born(strategy=evil, source_id=evil)
-    lives.taken(execution_id)
-    lives.moved(execution_id, "dead", "attempts_used_up", message=evil)
+    execution_id = execution_states.recorded(strategy=evil, source_id=evil)
+    execution_states.claimed(execution_id)
+    execution_states.moved(execution_id, "dead", "attempts_used_up", message=evil)
     rows("UPDATE execution SET moved_why = %s WHERE execution_id = %s", [evil, execution_id])
     client.post("/api/v1/signals", content=evil.encode(), headers=BEARER)
     rows(
@@ -225,9 +229,9 @@ def test_markup_in_what_came_in_is_shown_and_not_obeyed(client: httpx.Client, li
 
 
 def test_who_may_only_read_sees_no_button_and_cannot_act(
-    client: httpx.Client, record: Record, lives: Lives, rows: Rows
+    client: httpx.Client, record: Record, execution_states: ExecutionStates, rows: Rows
 ) -> None:
-    execution_id = lives.lived("dead", "attempts_used_up")
+    execution_id = execution_states.reached("dead", "attempts_used_up")
     login(client, make_token(record, "watcher", [Scope.READ], by="test"))
 
     pages = [client.get(path).text for path in ("/", f"/lives/{execution_id}")]
@@ -299,9 +303,14 @@ def test_nothing_is_done_without_who_why_and_the_tick(client: httpx.Client, rows
     assert rows("SELECT kind FROM switch") == []
 
 
-def test_a_dead_letter_is_requeued_and_discarded(client: httpx.Client, lives: Lives, rows: Rows) -> None:
+def test_a_dead_letter_is_requeued_and_discarded(
+    client: httpx.Client, execution_states: ExecutionStates, rows: Rows
+) -> None:
     login(client)
-    again, over = lives.lived("dead", "attempts_used_up"), lives.lived("dead", "attempts_used_up")
+    again, over = (
+        execution_states.reached("dead", "attempts_used_up"),
+        execution_states.reached("dead", "attempts_used_up"),
+    )
 
     act(client, "requeue", execution=str(again))
     act(client, "discard", execution=str(over))
@@ -312,10 +321,10 @@ def test_a_dead_letter_is_requeued_and_discarded(client: httpx.Client, lives: Li
     assert closed == [{"closed_by": "ann (api@page)", "closed_why": "news"}] * 2
 
 
-def test_what_is_not_dead_is_not_requeued(client: httpx.Client, lives: Lives) -> None:
+def test_what_is_not_dead_is_not_requeued(client: httpx.Client, execution_states: ExecutionStates) -> None:
     login(client)
 
-    answer = act(client, "requeue", execution=str(lives.born()))
+    answer = act(client, "requeue", execution=str(execution_states.recorded()))
 
     assert answer.status_code == 409
     assert "not dead" in answer.text
@@ -339,12 +348,14 @@ def test_what_is_not_there_is_a_page_that_says_so(client: httpx.Client) -> None:
     assert {path: client.get(path).status_code for path in paths} == paths
 
 
-def test_the_grid_shows_order_ids_reasons_and_the_next_page(client: httpx.Client, lives: Lives) -> None:
+def test_the_grid_shows_order_ids_reasons_and_the_next_page(
+    client: httpx.Client, execution_states: ExecutionStates
+) -> None:
     login(client)
-    ordered = lives.lived("accepted", order_id="order-4711")
-    lives.lived("skipped", "no_position")
+    ordered = execution_states.reached("accepted", order_id="order-4711")
+    execution_states.reached("skipped", "no_position")
     for _ in range(40):
-        lives.born()
+        execution_states.recorded()
 
     first = client.get("/").text
     older = re.search(r'href="(/\?[^"]*cursor[^"]*)#signals"', first)
@@ -357,9 +368,9 @@ def test_the_grid_shows_order_ids_reasons_and_the_next_page(client: httpx.Client
     assert "no_position" in second
 
 
-def test_a_history_shows_milliseconds(client: httpx.Client, lives: Lives) -> None:
+def test_a_history_shows_milliseconds(client: httpx.Client, execution_states: ExecutionStates) -> None:
     login(client)
-    execution_id = lives.lived("accepted", order_id="order-4711")
+    execution_id = execution_states.reached("accepted", order_id="order-4711")
 
     text = client.get(f"/lives/{execution_id}").text
 
@@ -368,14 +379,16 @@ def test_a_history_shows_milliseconds(client: httpx.Client, lives: Lives) -> Non
     assert text.index("submitting") < text.index("accepted</b>")
 
 
-def test_a_history_shows_the_brokers_ids_of_its_requests(client: httpx.Client, lives: Lives) -> None:
+def test_a_history_shows_the_brokers_ids_of_its_requests(
+    client: httpx.Client, execution_states: ExecutionStates
+) -> None:
     login(client)
-    execution_id = lives.born()
-    lives.taken(execution_id)
-    lives.attempted(execution_id, "req-of-the-order")
-    lives.moved(execution_id, "unknown", "no_answer")
+    execution_id = execution_states.recorded()
+    execution_states.claimed(execution_id)
+    execution_states.attempted(execution_id, "req-of-the-order")
+    execution_states.moved(execution_id, "unknown", "no_answer")
     # A look-up found the order, so the execution has no reason any more.
-    lives.moved(execution_id, "accepted", request_id="req-of-the-look-up")
+    execution_states.moved(execution_id, "accepted", request_id="req-of-the-look-up")
 
     text = client.get(f"/lives/{execution_id}").text
 
@@ -383,11 +396,11 @@ def test_a_history_shows_the_brokers_ids_of_its_requests(client: httpx.Client, l
     assert "request_id=req-of-the-look-up" in text
 
 
-def test_charts_count_the_outcomes_of_a_window(client: httpx.Client, lives: Lives) -> None:
+def test_charts_count_the_outcomes_of_a_window(client: httpx.Client, execution_states: ExecutionStates) -> None:
     login(client)
-    lives.lived("filled", order_id="order-1", after_ms=30)
-    lives.lived("filled", order_id="order-2", after_ms=30)
-    lives.lived("dead", "attempts_used_up")
+    execution_states.reached("filled", order_id="order-1", after_ms=30)
+    execution_states.reached("filled", order_id="order-2", after_ms=30)
+    execution_states.reached("dead", "attempts_used_up")
 
     text = until(lambda: said if "66.6" in (said := client.get("/parts/charts?window=1h").text) else None)
 
@@ -396,8 +409,8 @@ def test_charts_count_the_outcomes_of_a_window(client: httpx.Client, lives: Live
     assert re.search(r'attempts_used_up</th><td class="number">1</td>', text)
 
 
-def test_with_redis_away_the_page_says_so_and_shows_the_rest(record: Record, lives: Lives) -> None:
-    lives.lived("accepted", order_id="order-4711")
+def test_with_redis_away_the_page_says_so_and_shows_the_rest(record: Record, execution_states: ExecutionStates) -> None:
+    execution_states.reached("accepted", order_id="order-4711")
     with serving(web_context(record, "redis://127.0.0.1:1/0")) as client:
         login(client)
         text = client.get("/").text

@@ -19,7 +19,7 @@ from pipeline.entrypoints.web.api.limits import LARGEST_BODY
 from pipeline.entrypoints.web.app import make_app
 from pipeline.operations.tokens import Scope, make_token, revoke_token
 from pipeline.store.record import Record
-from tests.integration.lives import Rows
+from tests.integration.execution_states import Rows
 from tests.web import BEARER, TOKEN, serving, web_context
 
 #: The routes without a token: health probes have none, and the documentation shows no data of the record.

@@ -14,7 +14,7 @@ from pipeline.intake.intake import Intake
 from pipeline.operations.tokens import Scope, make_token
 from pipeline.store.record import Record
 from tests.factories import signal
-from tests.integration.lives import Rows
+from tests.integration.execution_states import Rows
 from tests.web import BEARER, serving, web_context
 
 

@@ -14,7 +14,7 @@ from pipeline.model.errors import InvalidSignal
 from pipeline.store.record import Record
 from pipeline.views.history import signal_history
 from tests.factories import Core, signal
-from tests.integration.lives import Lives, Rows
+from tests.integration.execution_states import ExecutionStates, Rows
 from tests.web import BEARER, serving, web_context
 
 
@@ -99,9 +99,11 @@ def test_latest_is_an_array_and_no_id(client: httpx.Client, intake: Intake) -> N
     assert [item["signal_id"] for item in ask(client, "/api/v1/signals/latest", limit=2)] == sent[:0:-1]
 
 
-def test_a_signal_shows_its_whole_life_by_either_id(client: httpx.Client, lives: Lives, record: Record) -> None:
-    execution_id = lives.lived("accepted", order_id="o-1")
-    lives.attempted(execution_id, "req-4711")
+def test_a_signal_shows_its_whole_life_by_either_id(
+    client: httpx.Client, execution_states: ExecutionStates, record: Record
+) -> None:
+    execution_id = execution_states.reached("accepted", order_id="o-1")
+    execution_states.attempted(execution_id, "req-4711")
     expected = signal_history(record, execution_id).to_json()
 
     body = ask(client, f"/api/v1/signals/{execution_id}")
@@ -112,10 +114,12 @@ def test_a_signal_shows_its_whole_life_by_either_id(client: httpx.Client, lives:
     assert client.get(f"/api/v1/signals/{uuid4()}").status_code == 404
 
 
-def test_stats_count_signals_and_have_null_without_any(client: httpx.Client, lives: Lives, intake: Intake) -> None:
+def test_stats_count_signals_and_have_null_without_any(
+    client: httpx.Client, execution_states: ExecutionStates, intake: Intake
+) -> None:
     assert ask(client, "/api/v1/signals/stats")["average_confidence"] is None
     intake.record(signal(confidence=80), source="desk")
-    lives.lived("skipped", "too_old")
+    execution_states.reached("skipped", "too_old")
     with pytest.raises(InvalidSignal):
         intake.record({"symbol": "?"}, source="test")
 
@@ -138,9 +142,11 @@ def test_stats_count_signals_and_have_null_without_any(client: httpx.Client, liv
         ({"since": "15m"}, 4),
     ],
 )
-def test_filters_narrow_the_executions(client: httpx.Client, lives: Lives, query: dict[str, str], found: int) -> None:
-    lives.lived("rejected", "rejected_by_broker")
-    lives.born()
+def test_filters_narrow_the_executions(
+    client: httpx.Client, execution_states: ExecutionStates, query: dict[str, str], found: int
+) -> None:
+    execution_states.reached("rejected", "rejected_by_broker")
+    execution_states.recorded()
 
     assert len(all_of(client, "/api/v1/executions", limit=3, **query)) == found
 
@@ -154,10 +160,12 @@ def test_executions_of_one_signal_are_asked_for_by_its_id(client: httpx.Client, 
     assert {item["execution_id"] for item in items} == {str(each.execution_id) for each in wanted.executions}
 
 
-def test_metrics_have_their_rate_per_mode_and_null_when_there_is_nothing(client: httpx.Client, lives: Lives) -> None:
+def test_metrics_have_their_rate_per_mode_and_null_when_there_is_nothing(
+    client: httpx.Client, execution_states: ExecutionStates
+) -> None:
     assert ask(client, "/api/v1/execution/metrics")["execution_rate"] is None
-    lives.lived("filled", order_id="o-1", filled=5)
-    lives.lived("dead", "attempts_used_up")
+    execution_states.reached("filled", order_id="o-1", filled=5)
+    execution_states.reached("dead", "attempts_used_up")
 
     body = ask(client, "/api/v1/execution/metrics", hours=1)
 
@@ -167,11 +175,11 @@ def test_metrics_have_their_rate_per_mode_and_null_when_there_is_nothing(client:
     assert body["executors"]["prop_firm"]["open"]["queued"] == 2
 
 
-def test_reasons_are_counted_with_what_to_do(client: httpx.Client, lives: Lives) -> None:
+def test_reasons_are_counted_with_what_to_do(client: httpx.Client, execution_states: ExecutionStates) -> None:
     for _ in range(2):
-        lives.lived("skipped", "too_old")
-    lives.lived("dead", "attempts_used_up")
-    lives.lived("filled", order_id="o-1")
+        execution_states.reached("skipped", "too_old")
+    execution_states.reached("dead", "attempts_used_up")
+    execution_states.reached("filled", order_id="o-1")
 
     body = ask(client, "/api/v1/execution/rejection-reasons")
 

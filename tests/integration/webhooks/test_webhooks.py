@@ -18,7 +18,7 @@ from pipeline.entrypoints.cli.app import app
 from pipeline.model.errors import ConfigInvalid
 from pipeline.store.record import Record
 from pipeline.views.history import signal_history
-from tests.integration.lives import Rows
+from tests.integration.execution_states import Rows
 from tests.integration.record_clock import shift_clock
 from tests.integration.webhooks.webhook_stage import SECRET, Stage, webhook_stage
 from tests.web import LOAD, TOKEN

@@ -85,7 +85,7 @@ def executors(*, size: Mapping[str, object], groups: Mapping[str, list[str]] | N
     )
 
 
-def crowd_of_signals(**more: Callable[[str], Any]) -> list[dict[str, Any]]:
+def many_signals(**more: Callable[[str], Any]) -> list[dict[str, Any]]:
     """Return five hundred entries over two hundred symbols, some of them far more often than others.
 
     The list is the same at each call. A symbol has one price, an even number of dollars, so that the collar of half a
@@ -125,10 +125,10 @@ def fix_prices(core: Core) -> None:
 def start_workers(core: Core, processes: Processes, count: int = WORKERS) -> None:
     """Start a keeper and *count* worker processes, and wait until all of them wait for jobs."""
     processes.start(core, "keep")
-    crew = processes.start(core, "argo", str(count), module="tests.acceptance.sixteen")
+    group = processes.start(core, "argo", str(count), module="tests.acceptance.worker_processes")
 
     def all_wait() -> bool:
-        assert crew.poll() is None, processes.said(crew)[-2000:]
+        assert group.poll() is None, processes.said(group)[-2000:]
         return len(Worker.all(connection=core.queues.connection)) == count
 
     until(all_wait, within_s=120)

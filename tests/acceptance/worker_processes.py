@@ -1,4 +1,4 @@
-"""Run several workers of one executor: `python -m tests.acceptance.sixteen EXECUTOR COUNT`.
+"""Run several workers of one executor: `python -m tests.acceptance.worker_processes EXECUTOR COUNT`.
 
 The parent imports all modules once, and forks a process for each worker, which runs `tradewire work EXECUTOR`. When the
 parent ends in any way, all workers end.

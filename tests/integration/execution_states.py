@@ -16,18 +16,18 @@ Rows = Callable[..., list[dict[str, Any]]]
 ENDS = {"filled", "canceled", "expired", "rejected", "skipped", "discarded"}
 
 
-class Lives:
+class ExecutionStates:
     """Moves executions through their states with plain SQL, without the code under test."""
 
     def __init__(self, intake: Intake, rows: Rows) -> None:
         self._intake = intake
         self._rows = rows
 
-    def born(self, **changes: Any) -> UUID:
+    def recorded(self, **changes: Any) -> UUID:
         """Record a signal and return its execution at argo."""
         return self._intake.record(signal(**changes), source="test").executions[0].execution_id
 
-    def taken(self, execution_id: UUID) -> None:
+    def claimed(self, execution_id: UUID) -> None:
         self.moved(execution_id, "submitting")
 
     def moved(self, execution_id: UUID, state: str, code: str | None = None, **facts: Any) -> None:
@@ -64,10 +64,10 @@ class Lives:
             [execution_id, request_id],
         )
 
-    def lived(self, state: str, code: str | None = None, **order: Any) -> UUID:
+    def reached(self, state: str, code: str | None = None, **order: Any) -> UUID:
         """Record a signal, claim its execution, write an order if *order* is given, and move it to *state*."""
-        execution_id = self.born()
-        self.taken(execution_id)
+        execution_id = self.recorded()
+        self.claimed(execution_id)
         if order:
             self.ordered(execution_id, **order)
         self.moved(execution_id, state, code)
