@@ -65,7 +65,7 @@ def _migrated_template(postgres_url: str) -> str:
 
 
 class Databases:
-    """Copies of the migrated template. A thread creates them before tests need them, and drops them afterwards."""
+    """Copies of the migrated template database. A thread creates them ahead of time, and drops them afterwards."""
 
     def __init__(self, url: str, template: str) -> None:
         self._url = url

@@ -27,7 +27,7 @@ def plain(value: Decimal) -> str:
 
 
 def value_text(value: Any) -> str:
-    """Return a value of the settings, which is as JSON, as one line of text."""
+    """Return a JSON value of the settings as one line of text."""
     if value is None:
         return "-"
     if isinstance(value, bool):

@@ -108,7 +108,7 @@ class Transfer:
 
     #: The broker's id. A transfer that is listed again has the same id.
     transfer_id: str
-    #: When the broker booked it, in UTC. Where the broker reports only the day: its midnight in New York.
+    #: When the broker booked it, in UTC. If the broker reports only a day, this is its midnight in New York.
     at: datetime
     amount: Decimal
 

@@ -1,7 +1,7 @@
 """Log once that something this process needs is away, and once that it is back.
 
-Several threads, connections and units of work meet the same outage. They share one `Outage` for it, so that it is two
-lines in the log of a process.
+Several threads, connections and units of work meet the same outage. They share one `Outage`, so that a process writes
+only two log lines about it.
 """
 
 from __future__ import annotations

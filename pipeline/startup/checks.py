@@ -23,7 +23,7 @@ from pipeline.store.statements import sql
 
 log = structlog.get_logger(__name__)
 
-# Between two tries of a check that could not be made.
+# The pause between two attempts at a check that could not be made.
 _BACKOFF = Backoff(first_s=1.0, longest_s=15.0)
 
 #: Returns when a process may start. Raises ConfigInvalid when it may not, and Unavailable when that is not known yet.

@@ -9,7 +9,7 @@ from pipeline.model.errors import NotPossible
 
 #: The variable with the number, no secret, that `up` gives to its own children.
 NONCE = "TRADEWIRE_NONCE"
-#: The header in which a health route answers with it.
+#: The header in which a health route returns that number.
 NONCE_HEADER = "X-Tradewire-Nonce"
 
 

@@ -47,7 +47,7 @@ class RefusedInput:
 
 
 class SymbolHistory(JsonModel):
-    """The record around a symbol and a time. The JSON has no ids: it is joined with the signals' histories."""
+    """The recorded input near a symbol and a time. The JSON has no ids: it is joined with the signals' histories."""
 
     symbol: str
     since: Time

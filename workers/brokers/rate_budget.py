@@ -29,7 +29,7 @@ GOES_OUT_WITHIN_S = 2.0
 BLOCK = 3
 # A process reads fast when it makes this many payments within a second.
 _FAST = 3
-# Limits are per minute, so a broker that refuses for the account's rate is asked again after a minute at the latest.
+# Limits are per minute, so a broker that answered 429 is asked again after a minute at the latest.
 _LONGEST_HOLD_S = 60.0
 _SHORTEST_HOLD_S = 0.5
 
@@ -62,7 +62,7 @@ SHARES: Mapping[Purpose, int] = MappingProxyType(
         Purpose.EXIT: 100,
     }
 )
-# These go out although the broker has just refused another request for the account's rate.
+# These go out although the broker has just refused another request with 429.
 _PASSES_HOLDS = frozenset({Purpose.CANCEL, Purpose.URGENT, Purpose.EXIT})
 
 
@@ -75,7 +75,7 @@ class Grant:
     wait: timedelta
     #: The requests of all processes in the window.
     spent: int
-    #: How often the broker has refused for the account's rate, in a row.
+    #: How many times in a row the broker has answered 429.
     refusals: int
     #: It has just done so, and the account waits.
     closed: bool
@@ -127,7 +127,7 @@ class RateBudget:
         """Pay for one request, which is sent at once. Without a limit the record is not read.
 
         Raises:
-            BudgetUsedUp: there is no room for this purpose, or the broker has just refused for the account's rate.
+            BudgetUsedUp: there is no room for this purpose, or the broker has just answered 429.
             RecordUnavailable: PostgreSQL is away. The broker is not asked either, since no answer could be recorded.
         """
         now = time.monotonic()

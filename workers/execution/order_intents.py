@@ -34,7 +34,7 @@ class _PaidOrder(OrderRow):
     wait: timedelta
     #: The account's requests of the last minute.
     spent: int
-    #: The broker has just refused a request for the account's rate.
+    #: The broker has just answered 429.
     closed: bool
 
 

@@ -1,1 +1,1 @@
-"""Flatten an account directly at its broker, without PostgreSQL, and import the journal of that later."""
+"""Flatten an account directly at its broker, without PostgreSQL, and import its journal later."""

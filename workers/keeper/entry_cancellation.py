@@ -10,7 +10,7 @@ from pipeline.store.statements import sql
 from workers.account.runtime import ExecutorRuntime
 from workers.execution.cancels import ask_to_cancel
 
-# A worker that decided just before the switch was turned may hold its entry a little after it.
+# A worker that decided just before the switch was turned may record its hold a little later.
 _GRACE = timedelta(seconds=5)
 _HELD_FOR = (
     Code.PAUSED,

@@ -1,4 +1,4 @@
-"""Decide how an execution goes on whose order may be at the broker. Pure: no I/O, and no clock."""
+"""Decide the next step of an execution whose order may be at the broker. Pure: no I/O, and no clock."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta

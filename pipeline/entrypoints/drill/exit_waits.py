@@ -121,7 +121,7 @@ def _excused(changes: Sequence[HistoryRow]) -> list[_Span]:
 
 
 def _longest(row: HistoryRow, after: HistoryRow) -> timedelta | None:
-    """Return for how long the state that *row* began may last without counting; None when all of it counts."""
+    """Return how much of the state that *row* began is left out at most; None when all of it counts."""
     if row.to_state is State.UNKNOWN:
         return timedelta.max
     if row.to_state is State.HELD:

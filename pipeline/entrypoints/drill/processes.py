@@ -22,7 +22,7 @@ _POLL_S = 0.1
 
 
 class DrillFailed(TradewireError):
-    """The drill could not be carried out. It found nothing, good or bad, about tradewire."""
+    """The drill could not be carried out. It has no result about tradewire."""
 
 
 def clean_environment(**ours: str) -> dict[str, str]:

@@ -15,10 +15,10 @@ _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 #: The share of buys among the signals, and of larger quantities among the buys.
 _BUYS = 0.7
 _SIGNALS_PER_SYMBOL = 3
-#: Of a drill with exits: about how often each symbol is opened and closed, and how many positions are open at once.
+#: For drills with exits: how often each symbol is opened and closed, and how many positions are open at once.
 _PAIRS_PER_SYMBOL = 4
 _FEWEST_OPEN, _MOST_OPEN = 3, 12
-#: A close ends one of so many positions that have been open for the longest.
+#: A close ends one of this many positions that have been open for the longest.
 _OLDEST = 3
 #: No executor of the drill has a higher minimum confidence.
 _EVERY_MINIMUM = 82

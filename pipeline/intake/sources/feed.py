@@ -140,7 +140,7 @@ class Feed:
         self._error = str(exc) if known else type(exc).__name__
         if self._failing_since is None:
             self._failing_since = datetime.now(UTC)
-            # Our own errors explain themselves. Of other errors the trace is logged, and health shows only the class.
+            # Our own errors need no traceback. Other errors are logged with one, and health shows only their class.
             log.warning("source.failed", source=self.name, error=self._error, exc_info=None if known else exc)
 
     def _note_answer(self, items: Sequence[Item]) -> None:

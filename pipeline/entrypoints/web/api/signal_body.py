@@ -101,7 +101,7 @@ _EXAMPLES = {
     },
 }
 
-#: The body for OpenAPI. The strict reader of signals reads it, and not the framework.
+#: The body as OpenAPI shows it. The framework does not parse it, since the strict reader of signals does.
 SIGNAL_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,

@@ -20,10 +20,10 @@ class Operation:
     path: str
     summary: str
     description: str
-    #: Name, place, whether it is required, meaning.
+    #: Each parameter's name, place, whether it is required, and its meaning.
     parameters: tuple[tuple[str, str, bool, str], ...]
     example: str | None
-    #: Status and meaning.
+    #: Each answer's status and meaning.
     answers: tuple[tuple[str, str], ...]
 
 
