@@ -199,7 +199,7 @@ class RateBudget:
         with self._lock:
             self._paid_at.append(now)
             fast = len(self._paid_at) == _FAST and now - self._paid_at[0] < 1.0
-        # Near the limit, a read of an exit that is paid for in advance is one that its order lacks.
+        # Near the limit, an exit pays for no read in advance, because its order could lack that request.
         ahead = fast and purpose not in _PASSES_HOLDS
         values = {
             "wanted": BLOCK if ahead else 1,

@@ -46,7 +46,7 @@ class DrilledSystem(Protocol):
         """Start the processes again that no supervisor restarts."""
 
     def process_group(self, pid: int) -> list[int]:
-        """Return the processes that must be signalled together when *pid* is meant."""
+        """Return the processes that must get a signal together with *pid*."""
 
     def is_busy(self, pid: int) -> bool:
         """Return whether the worker *pid* has an execution."""
