@@ -1,4 +1,4 @@
-"""Tell which hosts an executor of each mode may send its keys and its orders to."""
+"""Decide to which hosts an executor of each mode may send its keys and its orders."""
 
 from config.schema.addresses import host_of, is_loopback, normal_host
 

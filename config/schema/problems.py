@@ -1,4 +1,4 @@
-"""Turn the errors of pydantic into problems that name the key and say what would be right."""
+"""Turn the errors of pydantic into problems with the key and the expected value."""
 
 from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches

@@ -16,7 +16,7 @@ class Account:
     last_equity: Decimal
     cash: Decimal
     buying_power: Decimal
-    #: What may be spent on crypto; None when the broker does not report it.
+    #: The amount that may be spent on crypto; None when the broker does not report it.
     non_marginable_buying_power: Decimal | None
     #: True when the broker may refuse orders (trading_blocked, account_blocked, suspended, not ACTIVE). Entries wait.
     blocked: bool

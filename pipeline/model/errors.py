@@ -33,7 +33,7 @@ class TradewireError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """One fault of a configuration: *key* names the place, *message* says what would be right."""
+    """One fault of a configuration: *key* names the place, and *message* the expected value."""
 
     key: str
     message: str

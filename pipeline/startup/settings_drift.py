@@ -23,7 +23,7 @@ class ProcessSettings:
     settings_hash: str
     #: The process uses the settings of the file.
     current: bool
-    #: From the settings in use to those of the file; None when the former were not kept, or the file has none.
+    #: The changes from the settings in use to those of the file; None when one of the two is not known.
     changes: Sequence[Change] | None
 
     def __str__(self) -> str:

@@ -14,9 +14,9 @@ from pipeline.store.statements import sql
 #: A process whose last heartbeat is older than this counts as gone.
 GONE_AFTER = timedelta(seconds=4)
 
-#: The fact that holds the hash of the settings that the process runs with, by executor.
+#: The name of the fact with the hashes of the settings that the process uses, by executor.
 SETTINGS = "settings"
-#: The fact that holds the release of tradewire that the process runs.
+#: The name of the fact with the release of tradewire that the process runs.
 VERSION = "version"
 
 

@@ -96,7 +96,7 @@ class ExchangeAccount:
     cash: Decimal = DEFAULT_CASH
     last_equity: Decimal = DEFAULT_CASH
     last_maintenance: Decimal = ZERO
-    #: What was paid in so far, less what was paid out.
+    #: The sum that was paid in so far, less the sum that was paid out.
     contributed: Decimal = DEFAULT_CASH
     #: Fees paid so far, in dollars at the price of their fill.
     fees: Decimal = ZERO

@@ -108,7 +108,7 @@ class DirectFlatten:
     def _cancel_others(
         self, orders: Sequence[BrokerOrder], unreadable: Sequence[UnreadableRow], held: Mapping[str, Decimal] | None
     ) -> None:
-        """Cancel what is not ours. What reduces a position stays while a close of it could not fill at once."""
+        """Cancel orders of others. One that reduces a position stays while a close could not fill at once."""
         ours = {each.sent.request.client_order_id for each in self._under_way.values()}
         others = [order for order in orders if order.client_order_id not in ours]
         kept = [order for order in others if reduces_position(order, held) and not self._can_fill_now(order.symbol)]

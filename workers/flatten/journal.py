@@ -22,7 +22,7 @@ _IMPORTED = ".imported"
 
 @dataclass(frozen=True, kw_only=True)
 class JournalHeader:
-    """Who flattens which account, and why."""
+    """The person who flattens, the account, and the reason."""
 
     executor_id: str
     account_number: str

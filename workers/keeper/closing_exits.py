@@ -36,7 +36,7 @@ class _NextExit:
     number: int
     #: How long ago the exit before it ended; None: it has not ended, or there was none.
     since_last: timedelta | None
-    #: What the exit before it could not close, since the broker takes no such order; None: it could.
+    #: The quantity that the exit before it could not close, since the broker takes no such order; None: none.
     dust: Decimal | None
     #: An exit of the symbol is open, or filled after the positions were read.
     under_way: bool

@@ -42,7 +42,7 @@ class OpenOrders:
     def cancel(self, held: Mapping[str, Decimal] | None) -> OtherOrders:
         """Ask for the cancels that are missing; return the orders that the broker shows besides our own exits.
 
-        What reduces a position *held* (None: not known) is left, since it is canceled with its close.
+        Orders that reduce a position *held* (None: not known) stay, since each is canceled with its close.
 
         Raises:
             BrokerUnavailable, BrokerRefusesAccount, BrokerUnreadable: the orders could not be listed.

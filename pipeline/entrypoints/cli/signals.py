@@ -30,7 +30,7 @@ app = typer.Typer(no_args_is_help=True, help="Send signals.")
 SOURCE = "manual"
 
 _READ_EVERY_S = 0.05
-# Once PostgreSQL is away, the lines of this many seconds are refused without another try.
+# After a line fails because PostgreSQL is away, further lines are refused without an attempt for this long.
 _NO_RETRY_S = 1.0
 
 

@@ -8,7 +8,7 @@ from itertools import cycle
 
 from pipeline.entrypoints.drill.schedule import storms
 
-#: An order by hand is placed this long before the exit that it stands in the way of.
+#: A manual order is placed this long before the exit that it blocks.
 _BEFORE_EXIT_S = 1.0
 #: For how long it stays there, and for how long an account may only liquidate.
 _LASTS_S = (4.0, 8.0)
@@ -17,7 +17,7 @@ _MOST = 6
 
 
 class HandAct(StrEnum):
-    """The kinds of things that are done by hand at an account."""
+    """The kinds of manual actions at an account."""
 
     #: Hold back a share of the position with a limit that is not reached.
     SELL_ORDER = "sell order by hand"

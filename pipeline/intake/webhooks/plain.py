@@ -9,7 +9,7 @@ from pipeline.intake.webhooks.message import Alert, RefusalCode, SentPosition
 from pipeline.intake.webhooks.values import shown
 from pipeline.model.errors import InvalidSignal
 
-# A comma may stand in a number, but not at its end. Possessive repeats keep the time linear on hostile text.
+# A number may contain a comma, but not end with one. Possessive repeats keep the time linear on hostile text.
 _NUMBER = r"(?>\$?(?:[,.]*\d)++)"
 _LINE = re.compile(
     rf"""(?P<action>(?:close|exit|enter|cover)\s+(?:long|short)|[a-z_]+)\s+
