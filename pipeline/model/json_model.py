@@ -30,5 +30,5 @@ class JsonModel(BaseModel):
     model_config = ConfigDict(frozen=True, from_attributes=True)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the object as `json.dumps` takes it. A key with a default that was not given is left out."""
+        """Return the object as `json.dumps` takes it. A key with a default is left out when it was not given."""
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True)

@@ -77,7 +77,7 @@ def _is_a_wait(text: Any) -> bool:
         return False
 
 
-# Hypothesis takes a random number that another thread draws for one of a strategy. The pool of psycopg draws one for
+# Hypothesis mistakes a random number of another thread for one that a strategy draws. The pool of psycopg draws one for
 # each new connection, in a thread of the served application.
 @pytest.mark.filterwarnings("ignore:Do not use the `random` module:hypothesis.errors.HypothesisDeprecationWarning")
 @pytest.mark.timeout(900)

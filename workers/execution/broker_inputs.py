@@ -170,7 +170,7 @@ class BrokerInputs:
         )
 
     def _of_market(self, symbol: str, read: Callable[[str], T | None]) -> T | None:
-        """Return what *read* does; None also when the market data service cannot be read."""
+        """Return the result of *read*; None also when the market data service cannot be read."""
         try:
             return read(symbol)
         except (BrokerUnavailable, BrokerRefusesAccount, BrokerUnreadable) as error:

@@ -1,4 +1,4 @@
-"""Ask the servers that `up` started over HTTP, and believe only those that answer with the number of this `up`."""
+"""Ask the servers that `up` started over HTTP, and trust only those that answer with the number of this `up`."""
 
 import contextlib
 import http.client
