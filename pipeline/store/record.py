@@ -6,24 +6,21 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from enum import Enum, auto
-from typing import Any, Final, Literal, LiteralString, Self, TypeVar
+from typing import Final, Literal, LiteralString, Self, TypeVar
 
 import psycopg
 from psycopg import Connection
 from psycopg.errors import IdleInTransactionSessionTimeout, InsufficientPrivilege, ReadOnlySqlTransaction
-from psycopg.rows import DictRow, dict_row, scalar_row
-from psycopg.types.enum import EnumInfo, register_enum
+from psycopg.rows import DictRow, dict_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from pipeline.model.backoff import Backoff
-from pipeline.model.errors import MissingRights, NotMigrated, NotPossible, RecordFull, RecordUnavailable, TradewireError
+from pipeline.model.errors import MissingRights, NotPossible, RecordFull, RecordUnavailable, TradewireError
 from pipeline.model.outages import Need, outage_of
-from pipeline.model.signals import Action, Intent
-from pipeline.model.states import State
+from pipeline.store.connections import examine
 from pipeline.store.failures import failure_of, first_line, log_refusal
 from pipeline.store.query import Values, execute, fetch_all, fetch_maybe, fetch_one
 from pipeline.store.rights import missing_rights
-from pipeline.store.rows import Mode, Role
 
 T = TypeVar("T")
 Unit = Callable[[Connection[DictRow]], T]
@@ -39,13 +36,6 @@ _BEGIN: Final = (
     "SET LOCAL idle_in_transaction_session_timeout = '5s'; SET LOCAL synchronous_commit = on; "
     "SET LOCAL timezone = 'UTC'; SET LOCAL datestyle = 'ISO, MDY'; SET LOCAL intervalstyle = 'postgres'"
 )
-_ENUMS = (
-    ("execution_state", State),
-    ("signal_action", Action),
-    ("signal_intent", Intent),
-    ("executor_mode", Mode),
-    ("order_role", Role),
-)
 # Failures that pass by themselves: a lost connection, a server that stops or starts, a primary that became a standby,
 # a transaction of a process that was frozen, a right that a person has to grant. Every other failure is a bug.
 _PASSING = (
@@ -56,11 +46,9 @@ _PASSING = (
     InsufficientPrivilege,
     ReadOnlySqlTransaction,
 )
-_STANDBY = "this PostgreSQL accepts no writes: DATABASE_URL must name the primary, not a read-only standby"
 # The errors of libpq for a server that answers in another protocol.
 _NO_POSTGRES = ("received invalid response to SSL negotiation", "expected authentication request from server")
 _BACKOFF = Backoff(first_s=0.05, longest_s=2.0)
-_OLDEST_SERVER = 140_000
 
 
 class Usual(Enum):
@@ -118,7 +106,7 @@ class Record:
                 "tcp_user_timeout": 10_000,  # Milliseconds.
                 "application_name": "tradewire",  # Shown in pg_stat_activity.
             },
-            configure=_configure,
+            configure=examine,
             # A connection that broke while it was idle is replaced before a unit gets it.
             check=ConnectionPool.check_connection,
             # No connection is made before it is needed, so a process starts while PostgreSQL is away.
@@ -218,37 +206,3 @@ class Record:
             lacks = missing_rights(connection)
             return f"; {lacks}" if lacks else f", as the role {connection.info.user}"
         return ""
-
-
-def is_pooled(connection: Connection[Any]) -> bool:
-    """Return whether a pooler answers in place of PostgreSQL.
-
-    A pooler may give each transaction to another of its own sessions, so at login it cannot tell the client which
-    process of PostgreSQL will serve it: it invents a number. Session settings and prepared statements would be met by
-    other clients.
-    """
-    return _shown(connection, "SELECT pg_backend_pid()") != connection.info.backend_pid
-
-
-def _configure(connection: Connection[DictRow]) -> None:
-    """Examine a new connection and register our enums on it; a database without them was not migrated."""
-    if connection.info.server_version < _OLDEST_SERVER:
-        raise NotPossible(
-            f"PostgreSQL {connection.info.server_version // 10000} is too old: tradewire needs 14 or newer"
-        )
-    # Asked and not read from the session's parameters: those of a pooler may be from before a failover. On a standby
-    # every transaction is read-only.
-    if _shown(connection, "SHOW transaction_read_only") == "on":
-        raise RecordUnavailable(_STANDBY)
-    if is_pooled(connection):
-        connection.prepare_threshold = None
-    for name, kind in _ENUMS:
-        info = EnumInfo.fetch(connection, name)
-        if info is None:
-            raise NotMigrated
-        register_enum(info, connection, kind, mapping={member: member.value for member in kind})
-
-
-def _shown(connection: Connection[Any], statement: LiteralString) -> Any:
-    with connection.cursor(row_factory=scalar_row) as cursor:
-        return cursor.execute(statement).fetchone()

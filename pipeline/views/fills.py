@@ -18,7 +18,7 @@ class _Bought:
     price: Decimal = _ZERO
 
 
-class Fill(Protocol):
+class FillChange(Protocol):
     """The part of a state change that tells of a fill."""
 
     @property
@@ -52,7 +52,7 @@ class Fills:
     def __init__(self) -> None:
         self._bought: dict[tuple[str, str], _Bought] = {}
 
-    def outcome(self, change: Fill) -> str | None:
+    def outcome(self, change: FillChange) -> str | None:
         """Return the fill of an order that has just ended, and its profit where known; None for other changes."""
         quantity, price = change.filled_quantity, change.filled_average_price
         if change.to_state is not State.FILLED or not quantity or price is None:

@@ -204,7 +204,7 @@ class Snapshots:
             return None
 
     def _recent(self, age: timedelta) -> Snapshot | None:
-        """Return the shared snapshot if it was read with these keys, at most *age* ago, and at the same market's hours."""
+        """Return the shared snapshot, read with these keys at most *age* ago in the same market hours."""
         row = self._shared()
         if row is None or row.keys != self._keys or row.now - row.taken_at > age:
             return None

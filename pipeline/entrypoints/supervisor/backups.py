@@ -16,9 +16,10 @@ from psycopg import pq, sql
 from pipeline.entrypoints.supervisor.servers.binaries import postgres_programs
 from pipeline.entrypoints.supervisor.servers.postgres import DATABASE
 from pipeline.model.errors import ConfigInvalid, NotPossible
+from pipeline.store.connections import is_pooled
 from pipeline.store.failures import failure_of
 from pipeline.store.migrate import migrate
-from pipeline.store.record import Record, is_pooled
+from pipeline.store.record import Record
 from pipeline.store.statements import sql as statement
 
 #: The database into which a backup is read before it takes the place of the record.

@@ -72,11 +72,9 @@ def conninfo_url(database_url: str, user: str) -> str:
     return database_url.replace("postgresql://postgres@", f"postgresql://{user}@")
 
 
-def test_a_user_of_redis_with_the_rights_of_the_page_suffices(
-    core: Core, processes: Processes, redis_url: str
-) -> None:
+def test_a_user_of_redis_with_the_rights_of_the_page_suffices(core: Core, processes: Processes, redis_url: str) -> None:
     with redis.Redis.from_url(redis_url) as admin:
-        password = "hosted-password"  # noqa: S105 -- of a server of this test
+        password = "hosted-password"
         admin.execute_command(*the_acl()[:3], "on", f">{password}", *the_acl()[5:])
         try:
             url = re.sub(r"://[^@]*@", f"://tradewire:{password}@", redis_url)

@@ -25,7 +25,7 @@ from pipeline.store.query import fetch_one
 from pipeline.store.record import Record
 from tests.core_fixtures import Processes
 from tests.factories import Core, json_line, signal, until
-from tests.integration.lives import Rows
+from tests.integration.execution_states import Rows
 from tests.pooler import pooled
 
 SETTINGS = {

@@ -17,7 +17,7 @@ from pipeline.model.errors import MissingRights, RecordFull
 from pipeline.store.record import Record
 from tests.core_fixtures import Processes
 from tests.factories import Core, signal, until
-from tests.integration.lives import Rows
+from tests.integration.execution_states import Rows
 from tests.waiting import patience
 
 NOTE = "INSERT INTO refusal (refusal_id, source, code, message, payload) VALUES (gen_random_uuid(), 'test', '', '', '')"

@@ -178,7 +178,7 @@ def test_the_feed_of_up_yields_lines_until_it_is_stopped(database_url: str, exec
     assert "skipped    no_position" in lines[0]
 
 
-def test_the_feed_of_up_tells_a_fill_after_the_order(database_url: str, lives: Lives) -> None:
+def test_the_feed_of_up_tells_a_fill_after_the_order(database_url: str, execution_states: ExecutionStates) -> None:
     stop = threading.Event()
     lines: list[str] = []
 
@@ -190,7 +190,7 @@ def test_the_feed_of_up_tells_a_fill_after_the_order(database_url: str, lives: L
 
     thread = threading.Thread(target=follow_until_a_fill, daemon=True)
     thread.start()
-    until(lambda: lives.lived("filled", order_id="o-1", filled=5) and stop.wait(0.3))
+    until(lambda: execution_states.reached("filled", order_id="o-1", filled=5) and stop.wait(0.3))
     thread.join(15)
 
     assert "order o-1" in lines[-2]
