@@ -8,7 +8,7 @@ from pipeline.model.errors import ConfigInvalid
 
 
 def left_over_variables() -> str | None:
-    """Return a sentence about them, and how to go on; None when there are none."""
+    """Return a message about these variables with the remedy; None when there are none."""
     try:
         home = load_settings().home.absolute()
         services, running = read_services(home), running_services(home)

@@ -15,7 +15,7 @@ Tables = Mapping[str, Mapping[str, Any]]
 
 
 def account_problems(tables: Tables, settings: Settings) -> list[Problem]:
-    """Return the problems with the accounts of *tables*, which are as in the file.
+    """Return the problems with the accounts of *tables*, which have the values of the file.
 
     The tables are read before they are validated, so that a fault elsewhere in a table does not hide one here. A value
     of a wrong type counts as missing, because the models report it.

@@ -16,7 +16,7 @@ Tables = Mapping[str, Mapping[str, Any]]
 class Packed:
     """The executors' tables with the rules of their packs, and the problems."""
 
-    #: By executor. A table whose pack cannot be read is as in the file.
+    #: By executor. A table whose pack cannot be read stays as it is in the file.
     tables: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     #: By executor; see `Merged.overruled`.
     overruled: dict[str, Mapping[str, Any]] = field(default_factory=dict)

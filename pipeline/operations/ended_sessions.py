@@ -1,4 +1,4 @@
-"""The sessions of the page that were ended: a cookie that was kept opens nothing after its person has logged out."""
+"""The sessions of the page that were ended: a copy of the cookie opens nothing after the logout."""
 
 from dataclasses import dataclass
 

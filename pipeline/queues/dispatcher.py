@@ -53,7 +53,7 @@ class Dispatcher:
         try:
             self._queues.enqueue(jobs)
         except QueueBroken as error:
-            # Without a pause: the next execution may be for another queue.
+            # There is no pause, because the next execution may be for another queue.
             log.debug("relay.left_to_the_keeper", executions=len(jobs), error=str(error))
             return False
         except QueueUnavailable as error:

@@ -39,7 +39,7 @@ def mapped() -> Iterator[None]:
 
 
 def failure_of(error: RedisError) -> QueueUnavailable:
-    """Return an error of redis-py as ours: it tells a full memory, a full disk and a key of the wrong type."""
+    """Return an error of redis-py as ours: it names a full memory, a full disk and a key of the wrong type."""
     said = (str(error).splitlines() or [type(error).__name__])[0]
     if isinstance(error, OutOfMemoryError):
         return QueueUnavailable(f"Redis refuses writes, its memory is full: {said}")

@@ -153,7 +153,7 @@ def test_an_outage_is_named_once_and_waited_for(stage: Stage, outage: Outage, pa
     assert stage.system.services()["pids"] == pids
     for name, events in stage.outages().items():
         if name == "producer" and word != "queue" and "queue.back" in events:
-            events.remove("queue.back")  # An earlier outage, whose end it notices now.
+            events.remove("queue.back")  # The producer notices the end of an earlier outage.
         assert len(events) == len(set(events)), (name, events)
         assert all(event.startswith(word) for event in events), (name, events)
     gone, back_again = ("refused", "accepted") if word == "requests" else ("away", "back")

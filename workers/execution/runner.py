@@ -51,10 +51,10 @@ class ExecutionRunner:
     worker: str
 
     def run(self, execution_id: UUID) -> bool:
-        """Run an execution, then those that waited for its symbol; return whether it was there to be claimed.
+        """Run an execution, then those that waited for its symbol; return whether it could be claimed.
 
         Raises:
-            RecordUnavailable: PostgreSQL stayed away. The keeper finds an execution that was begun by its lease.
+            RecordUnavailable: PostgreSQL stayed away. If the execution was begun, the keeper finds it by its lease.
         """
         following: UUID | None = execution_id
         for done in range(_LONGEST_CHAIN):

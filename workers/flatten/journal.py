@@ -107,7 +107,7 @@ def mark_imported(path: Path) -> None:
 
 @contextmanager
 def finished(path: Path) -> Iterator[bool]:
-    """Yield whether the file's writer has closed it, and lock the file for the body."""
+    """Lock the file for the time of the block, and yield whether its writer has closed it."""
     try:
         file = path.open()
     except FileNotFoundError:

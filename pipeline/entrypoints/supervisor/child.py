@@ -21,7 +21,7 @@ from pipeline.model.backoff import Backoff
 RESTART_BACKOFF = Backoff(first_s=0.2, longest_s=5.0)
 #: A process that lives this long counts as running normally.
 WELL_AFTER_S = 10.0
-#: A process that ends so often within so many seconds crashes again and again.
+#: A process that ends this many times within this many seconds counts as crashing again and again.
 CRASHES, WITHIN_S = 3, 120.0
 
 

@@ -30,7 +30,7 @@ _HURRY_S = 0.5
 #: `up` then announces itself although a process does not answer, and names that one.
 _ANSWER_WITHIN_S = 60.0
 
-#: The line about a process that crashes again and again is repeated.
+#: The interval at which the line about a process that crashes again and again is repeated.
 _ALARM_EVERY_S = 60.0
 
 #: A server's first start may fail for a passing reason, like an overloaded machine.

@@ -19,7 +19,7 @@ from workers.execution.cancels import ask_to_cancel
 def replace(core: Core, order_id: str, *, price: float, quantity: int, client_order_id: str | None = None) -> str:
     """Replace an order at the broker, as a person would, and return the id of the replacement."""
     client = TradingClient("argo", "paper-exchange", url_override=core.exchange.url)
-    until(lambda: status_of(core, order_id) != "pending_new")  # The broker replaces no order before it has begun.
+    until(lambda: status_of(core, order_id) != "pending_new")  # It cannot be replaced earlier.
     terms = ReplaceOrderRequest(limit_price=price, qty=quantity, client_order_id=client_order_id)
     new = client.replace_order_by_id(order_id, terms)
     assert isinstance(new, Order)

@@ -72,7 +72,7 @@ def order_from_broker(raw: Any) -> BrokerOrder:
 
 
 def order_asked_for(raw: Any) -> BrokerOrder:
-    """Read one order that the broker's id asked for. An id that another program gave it need not be readable."""
+    """Read one order that was requested by the broker's id. An id that another program gave it need not be readable."""
     order_id = raw.get("client_order_id") if isinstance(raw, dict) else None
     odd = isinstance(order_id, str) and not (order_id and order_id.isascii() and order_id.isprintable())
     return order_from_broker(raw | {"client_order_id": "unreadable"} if odd else raw)

@@ -43,4 +43,4 @@ async def _may_read(context: WebContext, request: Request) -> bool:
     try:
         return await may_read(context.gate, request)
     except RecordUnavailable:
-        return False  # Its token cannot be looked up; the status code tells that PostgreSQL is away.
+        return False  # The token cannot be looked up. The status code shows that PostgreSQL is away.

@@ -23,7 +23,7 @@ def router(context: WebContext) -> APIRouter:
     @routes.get("/login")
     def login_form(request: Request, wanted: Annotated[str, Query(alias="next", max_length=200)] = "/") -> Response:
         if request.headers.get("Sec-Fetch-Site") == "cross-site":
-            # The browser keeps the session's cookie back from a link of another site, and sends it with the next page.
+            # The browser sends the session's cookie not with a link from another site, but with the next page.
             return page("arrived.html", wanted=_own_path(wanted))
         return _login_page(gate, request, wanted=_own_path(wanted), message=None)
 
