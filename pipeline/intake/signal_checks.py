@@ -11,7 +11,7 @@ CLOCK_TOLERANCE = timedelta(seconds=5)
 
 
 def refuse_reserved_source(signal: Signal) -> None:
-    """Raise InvalidSignal for a name of our own."""
+    """Raise InvalidSignal for a source name that only tradewire itself may use."""
     if is_own(signal.source):
         raise InvalidSignal("reserved_source", f"source: names that begin with {OWN} are tradewire's own")
 

@@ -1,4 +1,4 @@
-"""The worker process of one executor: the RQ worker around the recipe, with its leases and its heartbeat."""
+"""The worker process of one executor: the RQ worker with the execution runner, the leases and the heartbeat."""
 
 import os
 import socket

@@ -52,7 +52,7 @@ def decide(case: Case) -> Verdict:
 
 
 def _named(case: Case, side: OrderSide, verdict: Verdict) -> Verdict:
-    """Name the side that a held REVERSE closes: others may close the position before it goes."""
+    """Name the side that a held REVERSE closes: others may close the position before it is sent."""
     if case.signal.action is not Action.REVERSE or not isinstance(verdict, Hold):
         return verdict
     facts = {**verdict.reason.facts, "closes": side.value}

@@ -87,7 +87,7 @@ def _canceled(order: _CanceledOrder) -> Raised:
         subject = f"{subject}, and the broker refuses to take it again: {str(order.message)[:200]}"
     return raised(
         AlertKind.FOREIGN_ORDER,
-        # A stop that could not be placed again is news.
+        # The key is a new one when the stop is refused, so that this is a new alert.
         f"{order.order_id}:not_restored" if failed else order.order_id,
         subject,
         Severity.CRITICAL if failed else Severity.WARNING,
