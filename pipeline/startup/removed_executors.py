@@ -61,7 +61,7 @@ class RemovedExecutor:
         forget = f"forget it: tradewire config forget {self.executor_id} --why TEXT --yes-forget {self.executor_id}"
         if not self.holdings:
             return f"put its table back, or {forget}"
-        number = self.holdings[0].account_number  # One account is enough to show how.
+        number = self.holdings[0].account_number  # One account is enough as an example.
         pin = f'pin its account to the executor that trades it now (account = "{number}")'
         return f"put its table back, or {pin}, or {forget}"
 

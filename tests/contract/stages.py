@@ -52,7 +52,7 @@ class Stage(Protocol):
         """Let *fault* happen to every request of *kind*."""
 
     def fill_in_parts(self) -> None:
-        """Fill the next order that can fill in part only; the rest never fills."""
+        """Fill a part of the next order that can fill; the rest never fills."""
 
     def hide_new_orders(self) -> None:
         """Let reads lag: they do not show new orders until `heal`."""
