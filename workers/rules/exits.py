@@ -31,7 +31,7 @@ class Directed(Protocol):
 
     @property
     def action(self) -> Action:
-        """The side, or what happens to the position whatever its side."""
+        """BUY or SELL, or an action whose side depends on the position."""
 
     @property
     def intent(self) -> Intent:
