@@ -25,7 +25,7 @@ def prune(core: Core, *, dry_run: bool = False) -> Removed:
 
 
 def age(core: Core) -> None:
-    """Let everything that is in the record now be a year old."""
+    """Make everything in the record a year older."""
     core.rows(
         "UPDATE execution SET created_at = created_at - interval '1 year', ended_at = ended_at - interval '1 year'"
     )
