@@ -52,7 +52,8 @@ class DirectFlatten:
     _last_error: str = ""
     _unreadable: frozenset[str] = frozenset()
     _said: set[str] = field(default_factory=set)
-    _is_open: bool = False
+    #: Until the clock can be read, a close is tried: at a closed market it waits for the open.
+    _is_open: bool = True
     _clock_due: float = 0.0
 
     def __post_init__(self) -> None:
@@ -121,13 +122,12 @@ class DirectFlatten:
         return asset_class(symbol) is AssetClass.CRYPTO or self._market_is_open()
 
     def _market_is_open(self) -> bool:
-        """Return whether the broker's clock says so. It is read at intervals, since each reading costs a request."""
+        """Return what the broker's clock said last. It is read at intervals, since each reading costs a request."""
         now = time.monotonic()
         if now >= self._clock_due:
             try:
                 self._is_open = self.broker.clock().is_open
             except (BrokerUnavailable, BrokerUnreadable) as error:
-                self._is_open = False
                 self._say_error(f"the market's hours cannot be read: {error}")
             self._clock_due = now + _CLOCK_EVERY_S
         return self._is_open

@@ -339,6 +339,15 @@ def test_what_reduces_a_position_stays_while_the_market_is_closed(core: Core, te
     assert sum("while the market is closed, this order stays" in line for line in said) == 1
 
 
+def test_a_clock_that_cannot_be_read_keeps_no_position_that_a_stop_protects(core: Core) -> None:
+    by_hand(core, "by-hand", "AAPL", side="sell", type="stop", stop_price="50", limit_price=None, time_in_force="gtc")
+    core.faults({"on": "clock", "kind": "5xx_before", "status": 500})
+
+    ended = directly(core)
+
+    assert (ended.flat, ended.left) == (True, {})
+
+
 def test_while_positions_cannot_be_read_only_their_stops_stay(core: Core) -> None:
     stop = by_hand(
         core, "by-hand", "AAPL", side="sell", type="stop", stop_price="50", limit_price=None, time_in_force="gtc"
