@@ -22,19 +22,25 @@ class RepeatedCancels:
     on_failure: Callable[[str, Exception], None]
     _asked_at: dict[str, float] = field(default_factory=dict)
     _failed: set[str] = field(default_factory=set)
+    #: The broker has answered their cancel, and still shows them as open.
+    _answered: set[str] = field(default_factory=set)
 
-    def ask(self, broker: Broker, order_ids: Sequence[str]) -> None:
+    def ask(self, broker: Broker, order_ids: Sequence[str], *, again: Broker | None = None) -> None:
         """Ask for the cancels of the open orders *order_ids* that are missing.
+
+        *again*: pays for the repetition of a cancel that the broker has answered, which is less important than an exit.
 
         Raises:
             BrokerRefusesAccount: the broker refuses the account, and so every cancel.
         """
         self._asked_at = {each: at for each, at in self._asked_at.items() if each in order_ids}
         self._failed.intersection_update(order_ids)
+        self._answered.intersection_update(order_ids)
         failures = 0
         for order_id in sorted(order_ids, key=lambda each: each in self._failed):
             if failures < _MOST_FAILURES and self._is_due(order_id):
-                failures = 0 if self._is_requested(broker, order_id) else failures + 1
+                by = again if again is not None and order_id in self._answered else broker
+                failures = 0 if self._is_requested(by, order_id) else failures + 1
 
     def _is_due(self, order_id: str) -> bool:
         asked_at = self._asked_at.get(order_id)
@@ -49,4 +55,5 @@ class RepeatedCancels:
             self.on_failure(order_id, error)
             return False
         self._failed.discard(order_id)
+        self._answered.add(order_id)
         return True

@@ -55,7 +55,8 @@ class OpenOrders:
         others = [order for order in orders if order.client_order_id not in kept]
         reducing = [order for order in others if reduces_position(order, held)]
         ids = [order.order_id for order in others if order not in reducing]
-        self._cancels.ask(broker, [*ids, *(row.order_id for row in unreadable if row.order_id is not None)])
+        ids += [row.order_id for row in unreadable if row.order_id is not None]
+        self._cancels.ask(broker, ids, again=self.runtime.broker.canceling())
         return OtherOrders(count=len(others) + len(unreadable), reducing=tuple(reducing))
 
     def _kept(self, orders: Sequence[BrokerOrder]) -> set[str]:

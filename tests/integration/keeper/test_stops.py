@@ -279,6 +279,25 @@ def test_flatten_cancels_an_order_that_the_record_does_not_know(core: Core, clie
     assert {order["id"]: order["status"] for order in core.orders()}[order_id] == "canceled"
 
 
+def test_a_cancel_of_a_flatten_that_stays_pending_leaves_the_last_requests_to_exits(make_core: Any) -> None:
+    core = make_core(changed_toml(requests_per_minute="200"))
+    core.prices(MSFT=100)
+    by_hand(core, "MSFT", OrderSide.BUY, 1, limit_price=Decimal(50))
+    turn(core, SwitchKind.HALTED, flatten=True)
+    # The broker accepts the request, and does not cancel the order.
+    core.faults({"on": "cancel", "kind": "garbage_before"})
+    cancels = stops(core).flatten.open_orders
+
+    for _ in range(2):
+        slots = [193] + [0] * 62
+        core.rows("UPDATE request_budget SET slots = %s, second = extract(epoch FROM now())::bigint", [slots])
+        assert cancels.cancel({}).count == 1
+        asked = cancels._cancels._asked_at
+        asked.update(dict.fromkeys(asked, float("-inf")))
+
+    assert core.exchange.admin("faults")["faults"][0]["hits"] == 1
+
+
 def test_flatten_closes_what_an_order_filled_while_the_orders_were_listed(make_core: Any) -> None:
     core: Core = make_core(executor_toml(broker_timeout_s=20))
     core.prices(AAPL=100)
