@@ -84,3 +84,7 @@ def test_the_procfile_runs_what_up_runs() -> None:
     for line in by_up:
         command = " ".join(in_procfile[line.group])
         assert command in " ".join(line.command)
+    # `up` runs the servers and the exchange, and honcho the others.
+    others = list(in_procfile.keys() - {"exchange"})
+    assert sorted(re.findall(r"--without (\S+)", text)[0].split(",")) == sorted(others)
+    assert sorted(re.findall(r"#   honcho start (.*)", text)[0].split()) == sorted(others)
