@@ -55,7 +55,10 @@ def migrate(database_url: str) -> list[str]:
         with psycopg.connect(database_url, connect_timeout=5, prepare_threshold=None) as connection:
             # The migrations that another process applied are read after its lock ended.
             connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
-            return _apply(connection)
+            applied: list[str] = []
+            while names := _apply(connection):
+                applied += names
+            return applied
     except psycopg.OperationalError as error:
         raise failure_of(error) from None
     except psycopg.Error as error:
@@ -64,8 +67,28 @@ def migrate(database_url: str) -> list[str]:
 
 
 def _apply(connection: psycopg.Connection) -> list[str]:
-    # One transaction for all of them, so that a crash leaves the schema unchanged.
-    connection.execute("SELECT pg_advisory_xact_lock(%s)", [_ADVISORY_LOCK])
+    """Apply what one transaction may, and return the names; an empty list when nothing is missing.
+
+    An empty database gets the whole schema at once, so that a process that waits for it never meets a part of it. An
+    older schema gets one migration at a time: PostgreSQL lets a new value of an enum be used only after its commit.
+    """
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", [_ADVISORY_LOCK])
+        missing = _missing(connection)
+        due = missing if missing == migrations() else missing[:1]
+        for migration in due:
+            # As bytes, because psycopg's types accept only literals as text.
+            connection.execute(migration.text.encode())
+            connection.execute(
+                "INSERT INTO migration (version, name, checksum) VALUES (%s, %s, %s)",
+                [migration.version, migration.name, migration.checksum],
+            )
+    for migration in due:
+        log.info("migration.applied", version=migration.version, name=migration.name)
+    return [migration.name for migration in due]
+
+
+def _missing(connection: psycopg.Connection) -> list[Migration]:
     # A user without the right to create tables may look whether there is anything to do.
     if connection.execute("SELECT to_regclass('migration') IS NULL").fetchone() == (True,):
         connection.execute(
@@ -81,13 +104,4 @@ def _apply(connection: psycopg.Connection) -> list[str]:
         # A migration that was applied must never be edited.
         if done.get(migration.version, migration.checksum) != migration.checksum:
             raise NotPossible(f"migration {migration.version} in the database is not the one that this release ships")
-    missing = [migration for migration in shipped if migration.version not in done]
-    for migration in missing:
-        # As bytes, because psycopg's types accept only literals as text.
-        connection.execute(migration.text.encode())
-        connection.execute(
-            "INSERT INTO migration (version, name, checksum) VALUES (%s, %s, %s)",
-            [migration.version, migration.name, migration.checksum],
-        )
-        log.info("migration.applied", version=migration.version, name=migration.name)
-    return [migration.name for migration in missing]
+    return [migration for migration in shipped if migration.version not in done]
