@@ -83,12 +83,14 @@ def test_a_user_of_redis_with_the_rights_of_the_page_suffices(core: Core, proces
             more = {"REDIS_URL": url, "TRADEWIRE_SOURCE": "file", "TRADEWIRE_SOURCE_FILE": "-"}
             started = [processes.start(core, *command, **more) for command in (("work", "argo"), ("keep",))]
             more |= {"TRADEWIRE_API_TOKEN": "of-this-test-alone", "PORT": "0"}
-            started += [processes.start(core, "serve", **more), processes.start(core, "doctor", "--json", **more)]
+            doctor = processes.start(core, "doctor", "--json", **more)
+            started += [processes.start(core, "serve", **more), doctor]
             started += [processes.start(core, module="pipeline.entrypoints.rq_dashboard", **more)]
             lines = [json_line(signal(source_id=f"s-{number}")) for number in range(3)]
             producer = processes.start(core, "produce", stdin="".join(lines), **more)
             until(lambda: core.rows("SELECT count(*) AS n FROM execution WHERE state = 'filled'")[0]["n"] == len(lines))
 
+            until(lambda: "Redis" in processes.said(doctor) or "redis" in processes.said(doctor))
             for process in [*started, producer]:
                 assert "NOPERM" not in processes.said(process)
                 assert "no permissions" not in processes.said(process)
