@@ -1,5 +1,6 @@
 """The commands that run a process: up, migrate, produce, work, keep, serve."""
 
+import logging
 import os
 from functools import partial
 from pathlib import Path
@@ -9,6 +10,7 @@ import structlog
 import typer
 
 from config.checks.not_yet import not_enforced_yet
+from config.logs import configure_logs
 from config.places import require_home, settings_for_up, shipped
 from pipeline.entrypoints.cli.output import echo
 from pipeline.model.errors import ConfigInvalid, Problem
@@ -38,6 +40,8 @@ def up(
     from pipeline.views.live_feed import follow_feed  # noqa: PLC0415 -- commands load only what they run
 
     settings = settings_for_up()
+    # The screen is for the trades; what the processes log is in their files.
+    configure_logs(settings.log, process="up", level=logging.WARNING)
     echo(f"executors: {settings.executors.absolute()}{_origin(settings.executors)}")
     # The children read the `.env` and the paths of their working folder.
     os.chdir(settings.folder)

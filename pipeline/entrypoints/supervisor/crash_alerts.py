@@ -21,12 +21,18 @@ class CrashAlerts:
         self._delivery = AlertDelivery(record=self._record, alerts=alerts)
         self._crashing = crashing
         self._store = AlertStore()
-        stop = threading.Event()
+        self._stop = stop = threading.Event()
         self._task = PeriodicTask("crash alerts", _EVERY_S, self.run_once, stop=stop, leads=lambda: True, paced=True)
 
     def start(self) -> None:
-        """Start the thread, which ends with this process."""
+        """Start the thread."""
         self._task.start()
+
+    def close(self) -> None:
+        """End, without waiting for a message that is being sent."""
+        self._stop.set()
+        self._task.join(timeout=1.0)
+        self._record.close()
 
     def run_once(self) -> int:
         """Check once; return how many messages were tried.

@@ -97,7 +97,7 @@ def supervise(
     supervisor = Supervisor(
         plan, lock=lock, wakeups=wakeups, report=print_line, alarm=print_alarm, gate=gate, strict=strict
     )
-    banner_printed = False
+    banner_printed, crash_alerts = False, None
     try:
         while not wakeups.stop_requests and time.monotonic() < until:
             supervisor.tick()
@@ -105,7 +105,7 @@ def supervise(
                 banner_printed = True
                 print_banner(plan, supervisor.services, unanswered=supervisor.unanswered)
                 _start_feed(feed, supervisor, over)
-                _start_crash_alerts(supervisor, alerts)
+                crash_alerts = _start_crash_alerts(supervisor, alerts)
             supervisor.pause(until - time.monotonic())
     except ServerMissing as error:
         print_line(f"cannot start: {error}")
@@ -115,6 +115,8 @@ def supervise(
         return 1
     finally:
         over.set()
+        if crash_alerts is not None:
+            crash_alerts.close()
         print_line("stopping")
         supervisor.stop()
     print_line("stopped")
@@ -128,10 +130,13 @@ def _remember(plan: Plan) -> None:
         print_line(f"commands of other folders need TRADEWIRE_HOME={plan.home} ({error})")
 
 
-def _start_crash_alerts(supervisor: Supervisor, alerts: Alerts) -> None:
+def _start_crash_alerts(supervisor: Supervisor, alerts: Alerts) -> CrashAlerts | None:
     url = supervisor.services.database_url
-    if url is not None:
-        CrashAlerts(url.get_secret_value(), alerts, lambda: supervisor.crashing).start()
+    if url is None:
+        return None
+    started = CrashAlerts(url.get_secret_value(), alerts, lambda: supervisor.crashing)
+    started.start()
+    return started
 
 
 def _start_feed(feed: Feed, supervisor: Supervisor, over: threading.Event) -> None:
