@@ -68,11 +68,16 @@ class ExchangeJournal:
         home.mkdir(parents=True, exist_ok=True)
         self._lock = _lock(home / "exchange.lock")
         try:
-            self._db = sqlite3.connect(home / "exchange.sqlite3", isolation_level=None)
+            file = home / "exchange.sqlite3"
+            # SQLite gives its other files the mode of this one. Who may read them may also lock them.
+            file.touch(mode=0o600)
+            for each in home.glob(f"{file.name}*"):
+                each.chmod(0o600)
+            self._db = sqlite3.connect(file, isolation_level=None)
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._db.executescript(_SCHEMA)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise NotPossible(f"the exchange's journal in {home} cannot be written: {error}") from error
 
     def write(self, changes: Changes, venue: Venue) -> None:

@@ -33,6 +33,7 @@ class HomeLock:
                 entries.append({"name": name, "pid": pid, "started": psutil.Process(pid).create_time()})
         # The file is replaced as a whole: `up` may be killed while it writes.
         fresh = self._path.with_suffix(".new")
+        fresh.touch(mode=0o600)
         fresh.write_text(json.dumps(entries))
         fresh.replace(self._path)
 

@@ -21,6 +21,17 @@ def test_a_lock_is_for_its_owner_only(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "a.lock").stat().st_mode) == 0o600
 
 
+def test_the_list_of_processes_is_for_its_owner_only(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        with lock_home(tmp_path) as home:
+            home.record({"up": os.getpid()})
+    finally:
+        os.umask(before)
+
+    assert stat.S_IMODE((tmp_path / "processes.json").stat().st_mode) == 0o600
+
+
 def test_a_link_in_place_of_a_lock_is_not_followed(tmp_path: Path) -> None:
     precious = tmp_path / "precious"
     precious.write_text("data")
