@@ -1,7 +1,7 @@
 """Make RQ's lists of failed and running jobs equal to the record."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rq import Queue
@@ -12,6 +12,8 @@ from rq.serializers import JSONSerializer
 
 from pipeline.queues.jobs import DEAD_PREFIX, FUNCTION, DeadJob, ExecutionJob, text_of
 from pipeline.queues.queue import ExecutionQueue
+
+_AT_ONCE = 1000
 
 
 class FailedRegistry:
@@ -37,10 +39,10 @@ class FailedRegistry:
             members: Any = self._connection.zrange(registry.key, 0, -1)
             listed: set[bytes] = set(members)
             wanted = {dead_letter.job_id.encode(): dead_letter for dead_letter in dead_letters}
-            for job_id in listed - wanted.keys():
-                self._connection.zrem(registry.key, job_id)
-                prefixes = (Job.redis_job_namespace_prefix, Result.get_key(""))  # type: ignore[no-untyped-call]
-                self._connection.delete(*(prefix.encode() + job_id for prefix in prefixes))
+            prefixes = (Job.redis_job_namespace_prefix, Result.get_key(""))  # type: ignore[no-untyped-call]
+            for some in _in_parts(sorted(listed - wanted.keys())):
+                self._connection.zrem(registry.key, *some)
+                self._connection.delete(*(prefix.encode() + job_id for job_id in some for prefix in prefixes))
             for job_id in wanted.keys() - listed:
                 if self._connection.lpos(queue.key, wanted[job_id].job_id) is None:
                     self._show_dead(queue, registry, wanted[job_id])
@@ -75,9 +77,10 @@ class FailedRegistry:
         with self._queues.asked():
             queue = self._queues.queue(executor_id)
             started = queue.started_job_registry
-            for entry in map(text_of, self._connection.zrangebyscore(started.key, 1, time.time())):
-                self._connection.zrem(started.key, entry)
-                self._connection.delete(Job.key_for(entry.partition(":")[0]))
+            ended: Any = self._connection.zrangebyscore(started.key, 1, time.time())
+            for some in _in_parts(ended):
+                self._connection.zrem(started.key, *some)
+                self._connection.delete(*(Job.key_for(text_of(entry).partition(":")[0]) for entry in some))
             # As bytes, because another program may have pushed any bytes; those are removed too.
             parked: set[Any] = set(self._connection.lrange(queue.intermediate_queue_key, 0, 499))
             # A job is parked for milliseconds. If it is still there in the next round, its worker died.
@@ -87,3 +90,9 @@ class FailedRegistry:
                 if gone and not job_id.startswith(DEAD_PREFIX):
                     self._connection.delete(Job.key_for(job_id))
             self._parked[executor_id] = parked
+
+
+def _in_parts(ids: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    # Another program may have added very many: a request for each would take minutes.
+    for first in range(0, len(ids), _AT_ONCE):
+        yield ids[first : first + _AT_ONCE]
