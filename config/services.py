@@ -83,10 +83,13 @@ def read_services(home: Path) -> Services | None:
     An `up` that has ended may have left the file; `running_services` ignores such a file.
 
     Raises:
-        ConfigInvalid: The file cannot be read or is not what `up` writes.
+        ConfigInvalid: The file cannot be read, is not what `up` writes, or was put there by another user.
     """
     path = home / FILE_NAME
     try:
+        if _is_strangers(path):
+            message = f"belongs to another user than the folder {path.parent.parent}, and its addresses may be theirs"
+            raise ConfigInvalid([Problem(key=str(path), message=message)])
         return Services.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         return None
@@ -141,11 +144,19 @@ def _revealed(value: object) -> object:
     return str(value) if isinstance(value, Path) else value
 
 
+def _is_strangers(path: Path) -> bool:
+    # In a folder of everybody, another user can put a home where this user's would be found.
+    folder = path.absolute().parent.parent
+    return path.stat().st_uid not in (0, os.geteuid(), folder.stat().st_uid)
+
+
 def _wrote(pid: int, path: Path) -> bool:
     # After a reboot, or much later, the process id may belong to another process.
     try:
         process = psutil.Process(pid)
-        alive = process.status() != psutil.STATUS_ZOMBIE
-        return alive and process.create_time() <= path.stat().st_mtime + _CLOCK_SLACK_S
+        alive, file = process.status() != psutil.STATUS_ZOMBIE, path.stat()
+        # Another user may name any process in a file of theirs.
+        same_user = process.uids().effective == file.st_uid
+        return alive and same_user and process.create_time() <= file.st_mtime + _CLOCK_SLACK_S
     except (psutil.Error, OSError, ValueError, OverflowError):
         return False

@@ -111,3 +111,29 @@ def test_beside_an_up_that_is_gone_only_the_environment_counts(tmp_path: Path) -
     write_services(tmp_path / ".tradewire", Services(redis_url="redis://h/0"))
 
     assert effective(load_settings()) == load_settings()
+
+
+AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
+
+
+@AS_ROOT
+def test_an_up_runs_as_the_user_who_wrote_the_file(tmp_path: Path) -> None:
+    """Another user's file named a process of this user, and `tradewire down` ended it."""
+    folder = tmp_path / "theirs"
+    path = write_services(folder / ".tradewire", services())
+    assert running_services(folder / ".tradewire") is not None
+
+    for each in (folder, path):
+        os.chown(each, 65534, 65534)
+
+    assert running_services(folder / ".tradewire") is None
+
+
+@AS_ROOT
+def test_a_file_that_another_user_put_into_a_shared_folder_is_refused(tmp_path: Path) -> None:
+    """Its addresses would be those of that user's servers: a signal, a key or a halt would go there."""
+    path = write_services(tmp_path / ".tradewire", services())
+    os.chown(path, 65534, 65534)
+
+    with pytest.raises(ConfigInvalid, match="belongs to another user"):
+        read_services(tmp_path / ".tradewire")
