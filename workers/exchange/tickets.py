@@ -96,7 +96,9 @@ def number(body: Mapping[str, Any], name: str, prefix: str = "") -> Decimal | No
         found = Decimal(value if isinstance(value, str | int | Decimal) else "nan")
     except InvalidOperation:
         raise bad_parameter(f"invalid {prefix}{name}") from None
-    if isinstance(value, bool) or not _is_bounded(found):
+    # Decimal itself also reads 1_000, and the digits of other alphabets.
+    written = isinstance(value, str) and (not value.isascii() or "_" in value)
+    if written or isinstance(value, bool) or not _is_bounded(found):
         raise bad_parameter(f"invalid {prefix}{name}")
     return found
 
