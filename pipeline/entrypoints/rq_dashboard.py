@@ -48,6 +48,7 @@ from pipeline.entrypoints.supervisor.servers.addresses import LOOPBACK
 from pipeline.model.errors import ConfigInvalid, Problem
 from pipeline.model.texts import printable
 from pipeline.operations.guesses import Guesses
+from pipeline.queues.jobs import BoundedJob, text_of
 from pipeline.startup.http_server import server_settings
 from pipeline.startup.listening import listening_socket
 from pipeline.startup.request_origin import OwnRequestsOnly
@@ -57,8 +58,7 @@ log = structlog.get_logger(__name__)
 USER = "tradewire"
 PORT = 9181
 
-_REDIS_TIMEOUT_S = 2.0
-_THREADS = 4
+_REDIS_TIMEOUT_S, _THREADS = 2.0, 4
 # rq-dashboard and RQ raise these for keys that RQ did not write.
 _UNREADABLE = (ResponseError, ValueError, TypeError, LookupError, AttributeError, NameError)
 
@@ -72,7 +72,7 @@ class _Id(str):
         return str(self)
 
 
-class _Job(Job):
+class _Job(BoundedJob):
     """A job whose payload is JSON unless another serializer is given."""
 
     @classmethod
@@ -109,13 +109,14 @@ class _Worker(Worker):
 class _Queue(Queue):
     """A queue of JSON jobs."""
 
+    job_class = _Job
+
     @classmethod
     def all(cls, connection: Redis, *_: Any, **__: Any) -> Any:
-        prefix = cls.redis_queue_namespace_prefix
-        members: Any = connection.smembers(cls.redis_queues_keys)
-        keys = sorted(key.decode(errors="replace") for key in members)
-        names = [key.removeprefix(prefix) for key in keys if key.startswith(prefix)]
-        return [cls(name, connection=connection, serializer=JSONSerializer) for name in names if name]
+        keys: Any = connection.smembers(cls.redis_queues_keys)
+        parts = [text_of(key).partition(cls.redis_queue_namespace_prefix) for key in keys]
+        names = sorted(name for before, _, name in parts if name and not before)
+        return [cls(name, connection=connection, serializer=JSONSerializer) for name in names]
 
     def compact(self) -> None:
         """Remove the ids without a job; leave the others in place."""

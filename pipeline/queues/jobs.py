@@ -44,11 +44,26 @@ class DeadJob:
         return f"{DEAD_PREFIX}{self.execution_id}-{self.number}"
 
 
-class ForeignJob(Exception):
-    """This job does not call the only function that a job may call. It was refused."""
+#: No field of a job of ours is longer. RQ unpacks some, and a byte of those becomes up to 1,000.
+_LONGEST_FIELD = 16_384
 
 
-class ExecutionJob(Job):
+class ForeignJob(ValueError):
+    """This job is not one of ours: it calls another function, or is too long. It was refused."""
+
+
+class BoundedJob(Job):
+    """An RQ job whose fields are no longer than those of a job of ours."""
+
+    def restore(self, raw_data: Any) -> Any:
+        """Read the fields that Redis has. Raises ForeignJob: one is too long."""
+        longest = max(map(len, raw_data.values()))
+        if longest > _LONGEST_FIELD:
+            raise ForeignJob(f"job {self.id[:80]} is too long: a field has {longest} bytes")
+        return super().restore(raw_data)
+
+
+class ExecutionJob(BoundedJob):
     """An RQ job that calls no function. A job's data may name any function that Python can import."""
 
     @property

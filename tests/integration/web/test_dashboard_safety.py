@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+import zlib
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -173,3 +174,11 @@ def test_the_password_of_redis_is_on_no_page(client: FlaskClient, redis_url: str
 
     assert password is not None
     assert password not in client.get("/").get_data(as_text=True)
+
+
+def test_a_job_that_would_unpack_to_gigabytes_is_not_read(client: FlaskClient, queue: Queue) -> None:
+    job = failed(queue)
+    queue.connection.hset(job.key, "exc_info", zlib.compress(b"a" * 200_000_000))
+
+    assert client.get(f"/0/data/job/{job.id}.json").status_code == 422
+    assert client.get(f"/0/data/jobs/{QUEUE}/failed/10/asc/1.json").status_code == 422
