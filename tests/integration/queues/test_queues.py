@@ -235,8 +235,8 @@ def test_a_server_that_evicts_is_refused(queues: ExecutionQueue) -> None:
 @pytest.mark.parametrize("field", ["data", "exc_info", "description"])
 def test_a_job_that_would_unpack_to_gigabytes_is_refused_as_it_is(queues: ExecutionQueue, field: str) -> None:
     """RQ unpacks two fields of a job: a megabyte in Redis became three gigabytes in the worker."""
-    queues.enqueue([ring()])
-    job_id = f"{ring().execution_id}-1"
+    queues.enqueue([queue_job()])
+    job_id = f"{queue_job().execution_id}-1"
     queues.connection.hset(f"rq:job:{job_id}", field, zlib.compress(b"a" * 200_000_000))
 
     with pytest.raises(ForeignJob, match="too long"):

@@ -69,6 +69,7 @@ HOLDS_AN_ADDRESS = {
     "Services.rq_dashboard_url": False,
     # Names of our own servers, to which nothing is sent.
     "Settings.allowed_hosts": False,
+    "Settings.database_direct_url": False,
     "ExecutorSettings.base_url": True,
     "ExecutorSettings.base_url_allowed": True,
 }
