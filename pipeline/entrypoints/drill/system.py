@@ -1,6 +1,7 @@
 """Run all of tradewire in a scratch folder: `tradewire up`, an exchange, and a second keeper."""
 
 import re
+import secrets
 import subprocess
 import tomllib
 from collections.abc import Iterator
@@ -156,6 +157,8 @@ def running_system(home: Path) -> Iterator[RunningSystem]:
         XDG_STATE_HOME=str(home / "state"),
         TRADEWIRE_EXECUTORS=str(home / "executors.toml"),
         TRADEWIRE_EXCHANGE_URL=f"http://{LOOPBACK}:{port}",
+        # `up` and the exchange start at the same time, so neither can learn the token from the other.
+        TRADEWIRE_EXCHANGE_TOKEN=secrets.token_hex(16),
         TRADEWIRE_SOURCE_FILE=str(_ledger(home)),
         TRADEWIRE_LOG="json",
     )
