@@ -11,6 +11,7 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 
 from pipeline.intake.webhooks.translate import RESEND_WITHIN, Identity, Translation
+from pipeline.model.reasons import storable
 from pipeline.store.query import execute, fetch_maybe
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
@@ -57,7 +58,7 @@ def claim(record: Record, arrival: Arrival, translation: Translation, *, digest:
     delivery_id = uuid4()
     values = _values(arrival) | {
         "delivery_id": delivery_id,
-        "message": "; ".join(translation.notes)[:_LONGEST_MESSAGE] or None,
+        "message": _message("; ".join(translation.notes)) or None,
         "dialect": translation.dialect,
         "identity": translation.identity,
         "source_id": translation.source_id or f"body-{digest[:16]}-{delivery_id}",
@@ -80,7 +81,7 @@ def claim(record: Record, arrival: Arrival, translation: Translation, *, digest:
 
 def refuse_claimed(record: Record, claimed: DeliveryClaim, *, code: str, message: str) -> None:
     """Turn a delivery that was understood into a refused one."""
-    values = {"delivery_id": claimed.delivery_id, "code": code, "message": message[:_LONGEST_MESSAGE]}
+    values = {"delivery_id": claimed.delivery_id, "code": code, "message": _message(message)}
     record.do(sql("webhooks", "refuse"), values)
 
 
@@ -114,10 +115,15 @@ def _first(connection: Connection[DictRow], values: dict[str, Any], identity: Id
 
 
 def _refusal(arrival: Arrival, code: str, message: str) -> dict[str, Any]:
-    return _values(arrival) | {"delivery_id": uuid4(), "code": code, "message": message[:_LONGEST_MESSAGE]}
+    return _values(arrival) | {"delivery_id": uuid4(), "code": code, "message": _message(message)}
 
 
 def _values(arrival: Arrival) -> dict[str, Any]:
     empty = ("code", "message", "dialect", "identity", "source_id", "digest", "resend_of")
     address = None if arrival.address is None else arrival.address[:_LONGEST_ADDRESS]
     return dict.fromkeys(empty) | {"webhook": arrival.webhook, "address": address, "payload": arrival.payload}
+
+
+# The names of a body's keys are in the message, and PostgreSQL does not store every character of JSON.
+def _message(text: str) -> str:
+    return storable(text)[:_LONGEST_MESSAGE]

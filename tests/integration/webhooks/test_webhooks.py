@@ -79,6 +79,15 @@ def test_a_signal_is_recorded_under_the_webhooks_name_for_its_executors_and_enqu
     assert redis.Redis.from_url(redis_url).llen("rq:queue:executor-argo") == 1
 
 
+@pytest.mark.parametrize(("key", "status"), [("tra\x00iling_stop", 422), ("col\x00our", 201)])
+def test_a_key_that_postgresql_cannot_store_is_answered_and_kept(stage: Stage, key: str, status: int) -> None:
+    answer = stage.alert(json.dumps(json.loads(AN_ALERT) | {key: "5"}))
+
+    assert answer.status_code == status
+    (row,) = stage.rows("SELECT message FROM delivery")
+    assert key.partition("\x00")[0] + "\ufffd" in row["message"]
+
+
 def test_the_secret_may_be_in_the_path_the_body_or_a_header(stage: Stage) -> None:
     with_secret = json.dumps(json.loads(AN_ALERT) | {"passphrase": SECRET})
     path = "/webhooks/tradingview"
