@@ -12,7 +12,7 @@ _LONGEST = 1_000_000
 #: The shortest time that can be measured well enough to compare it.
 _COMPARABLE_S = 0.01
 _SLOWEST = 2
-_TRIES = 5
+_TRIES = 15
 # For twice the text, a linear pattern takes twice the time and a quadratic one four times.
 _MOST_GROWTH = 3.0
 
