@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Protocol
 
 from config.schema.fields import plain
 from pipeline.model.signals import Action
 from pipeline.model.states import State
+from pipeline.views.feed_change import FeedChange
 
 _ZERO, _CENT = Decimal(0), Decimal("0.01")
 
@@ -18,41 +18,13 @@ class _Bought:
     price: Decimal = _ZERO
 
 
-class FillChange(Protocol):
-    """The part of a state change that tells of a fill."""
-
-    @property
-    def executor_id(self) -> str:
-        """The executor."""
-
-    @property
-    def symbol(self) -> str:
-        """The symbol."""
-
-    @property
-    def action(self) -> Action:
-        """The signal's action."""
-
-    @property
-    def to_state(self) -> State:
-        """The new state."""
-
-    @property
-    def filled_quantity(self) -> Decimal | None:
-        """The quantity that was filled."""
-
-    @property
-    def filled_average_price(self) -> Decimal | None:
-        """Its average price."""
-
-
 class Fills:
     """The positions that the fills it has seen have opened, by executor and symbol. It knows none from before."""
 
     def __init__(self) -> None:
         self._bought: dict[tuple[str, str], _Bought] = {}
 
-    def outcome(self, change: FillChange) -> str | None:
+    def outcome(self, change: FeedChange) -> str | None:
         """Return the fill of an order that has just ended, and its profit where known; None for other changes."""
         quantity, price = change.filled_quantity, change.filled_average_price
         if change.to_state is not State.FILLED or not quantity or price is None:

@@ -5,51 +5,18 @@
 
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime
-from decimal import Decimal
 from typing import Any
-from uuid import UUID
 
 from pipeline.model.errors import RecordUnavailable
 from pipeline.model.json_values import object_json
-from pipeline.model.reasons import sentence
-from pipeline.model.signals import Action
-from pipeline.model.states import UNDECIDED, State
+from pipeline.model.states import UNDECIDED
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
+from pipeline.views.feed_change import FeedChange
 from pipeline.views.fills import Fills
 
 _READ_EVERY_S = 0.2
 _BATCH = 500
-
-
-@dataclass(frozen=True, kw_only=True)
-class FeedChange:
-    """A change of an execution's state, with the execution and its newest order."""
-
-    #: State changes are numbered in the order of their recording.
-    history_id: int
-    at: datetime
-    from_state: State | None
-    to_state: State
-    reason_code: str | None
-    reason_facts: dict[str, Any]
-    execution_id: UUID
-    executor_id: str
-    symbol: str
-    action: Action
-    created_at: datetime
-    signal_id: UUID
-    confidence: Decimal | None
-    order_id: str | None
-    filled_quantity: Decimal | None
-    filled_average_price: Decimal | None
-
-    @property
-    def reason(self) -> str | None:
-        """Return the reason as people read it; None without one."""
-        return sentence(self.reason_code, self.reason_facts) if self.reason_code else None
 
 
 _JSON_FIELDS = (

@@ -12,7 +12,8 @@ from pipeline.model.states import State
 from pipeline.model.texts import printable
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
-from pipeline.views.live_feed import FeedChange, changes_after, is_decision, last_change, line_of
+from pipeline.views.feed_change import FeedChange
+from pipeline.views.live_feed import changes_after, is_decision, last_change, line_of
 
 _READ_EVERY_S = 0.2
 _RETRY_EVERY_S = 0.5

@@ -8,7 +8,8 @@ import structlog
 
 from pipeline.model.errors import TradewireError
 from pipeline.store.record import Record
-from pipeline.views.live_feed import FeedChange, follow_changes, last_change
+from pipeline.views.feed_change import FeedChange
+from pipeline.views.live_feed import follow_changes, last_change
 
 log = structlog.get_logger(__name__)
 

@@ -17,7 +17,8 @@ from pipeline.entrypoints.web.api.errors import ApiError
 from pipeline.entrypoints.web.api.parameters import Digits
 from pipeline.model.errors import RecordUnavailable
 from pipeline.operations.tokens import Scope
-from pipeline.views.live_feed import FeedChange, change_json, changes_after, last_change
+from pipeline.views.feed_change import FeedChange
+from pipeline.views.live_feed import change_json, changes_after, last_change
 
 # Proxies and browsers close a silent stream. A revoked token is noticed at this pace too.
 _BEAT_S = 15.0
