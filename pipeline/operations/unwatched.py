@@ -8,8 +8,9 @@ from pipeline.store.statements import sql
 
 
 @dataclass(frozen=True, kw_only=True)
-class _OpenOrder:
-    executor_id: str
+class OpenOrder:
+    """An order that may be open at the broker, in a few words."""
+
     client_order_id: str
     order_id: str | None
     symbol: str
@@ -21,7 +22,15 @@ class _OpenOrder:
         known = f"order {self.order_id}" if self.order_id else "perhaps an order"
         filled = f"{self.filled_quantity.normalize():f}"
         what = f"{self.side} {self.quantity.normalize():f} {self.symbol}, filled {filled}"
-        return f"{self.executor_id}: {known} ({self.client_order_id}): {what}"
+        return f"{known} ({self.client_order_id}): {what}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _OrderOfExecutor(OpenOrder):
+    executor_id: str
+
+    def __str__(self) -> str:
+        return f"{self.executor_id}: {super().__str__()}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +49,6 @@ def unwatched(record: Record) -> list[str]:
     Raises:
         RecordUnavailable: PostgreSQL is away, or the database has no schema.
     """
-    orders = record.all(_OpenOrder, sql("unwatched", "orders"), {})
+    orders = record.all(_OrderOfExecutor, sql("unwatched", "orders"), {})
     positions = record.all(_Position, sql("unwatched", "positions"), {})
     return [*map(str, orders), *map(str, positions)]

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +12,7 @@ from psycopg.types.json import Json
 
 from config.schema.executor import ExecutorSettings
 from pipeline.model.errors import NotPossible
+from pipeline.operations.unwatched import OpenOrder
 from pipeline.startup.removed_executors import Holding, removed_executors
 from pipeline.store.processes import living_processes
 from pipeline.store.query import execute, fetch_all, fetch_maybe, fetch_one
@@ -43,21 +43,11 @@ class ForgottenExecutor:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _OpenOrder:
-    client_order_id: str
-    order_id: str | None
+class _OrderOfAccount(OpenOrder):
     account_number: str
-    symbol: str
-    side: str
-    quantity: Decimal
-    filled_quantity: Decimal
 
     def __str__(self) -> str:
-        known = f"order {self.order_id}" if self.order_id else "perhaps an order"
-        return (
-            f"{known} ({self.client_order_id}): {self.side} {self.quantity.normalize():f} {self.symbol}, "
-            f"filled {self.filled_quantity.normalize():f}, account {self.account_number}"
-        )
+        return f"{super().__str__()}, account {self.account_number}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +108,6 @@ def _end(connection: Connection[DictRow], values: dict[str, Any], holdings: list
         buried=execute(connection, sql("removed_executors", "dead_letter_unknown"), values),
         # Counted after the unknown ones became dead letters, so that it includes them.
         dead=fetch_one(connection, int, sql("removed_executors", "dead_left"), values),
-        orders=tuple(map(str, fetch_all(connection, _OpenOrder, sql("removed_executors", "orders_left"), values))),
+        orders=tuple(map(str, fetch_all(connection, _OrderOfAccount, sql("removed_executors", "orders_left"), values))),
         positions=tuple(map(str, holdings)),
     )
