@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from pipeline.entrypoints.supervisor.servers.addresses import free_port
-from pipeline.entrypoints.supervisor.servers.spawn import CANNOT_BE_SET_UP, LIFELINE, Lifeline, guard_command
+from pipeline.entrypoints.supervisor.servers.spawn import CANNOT_BE_SET_UP, Lifeline, guard_command, start_guard
 from pipeline.model.errors import ConfigInvalid, Problem, TradewireError
 
 
@@ -65,7 +65,7 @@ class EmbeddedServer:
         self._home.mkdir(parents=True, exist_ok=True)
         self._lifeline = Lifeline.make()
         with self.log_path.open("a") as log:
-            self._guard = _spawn_guard(self._command, self._lifeline, log.fileno())
+            self._guard = start_guard(self._command, self._lifeline, log.fileno())
         assert self._guard.stdout is not None
         self.guard_pid = self._guard.pid
         line = self._guard.stdout.readline()
@@ -118,17 +118,3 @@ class EmbeddedServer:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
-
-
-def _spawn_guard(command: list[str], lifeline: Lifeline, log_to: int) -> subprocess.Popen[str]:
-    """Start a guard on *lifeline* whose standard error goes to the descriptor *log_to*."""
-    return subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=log_to,
-        text=True,
-        env={**os.environ, LIFELINE: str(lifeline.given)},
-        pass_fds=[lifeline.given],
-        start_new_session=True,
-    )

@@ -1,15 +1,13 @@
 """Use the embedded PostgreSQL of a home while no `up` runs there."""
 
 import json
-import os
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.entrypoints.supervisor.home_lock import lock_home
 from pipeline.entrypoints.supervisor.logs import open_log
-from pipeline.entrypoints.supervisor.servers.spawn import LIFELINE, Lifeline, guard_command
+from pipeline.entrypoints.supervisor.servers.spawn import Lifeline, guard_command, start_guard
 from pipeline.model.errors import NotPossible
 
 
@@ -31,16 +29,8 @@ def offline_postgres(home: Path) -> Iterator[str]:
         lifeline = Lifeline.make()
         log_path = open_log(home / "logs", "postgres")
         with log_path.open("ab") as log:
-            guard = subprocess.Popen(
-                guard_command("postgres", "--home", str(home / "postgres")),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                env={**os.environ, LIFELINE: str(lifeline.given)},
-                pass_fds=[lifeline.given],
-                start_new_session=True,
-            )
+            command = guard_command("postgres", "--home", str(home / "postgres"))
+            guard = start_guard(command, lifeline, log.fileno())
         try:
             assert guard.stdout is not None
             ready = guard.stdout.readline()

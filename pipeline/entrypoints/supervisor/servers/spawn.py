@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from dataclasses import dataclass
 
@@ -34,3 +35,17 @@ class Lifeline:
 def guard_command(server: str, *flags: str) -> list[str]:
     """Return the command that runs the guard of *server* (`postgres` or `valkey`)."""
     return [sys.executable, "-m", "pipeline.entrypoints.supervisor.servers.guard", server, *flags]
+
+
+def start_guard(command: list[str], lifeline: Lifeline, log: int) -> subprocess.Popen[str]:
+    """Start a guard on *lifeline*. Its first line of output tells that it is ready; *log* is a descriptor."""
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=log,
+        text=True,
+        env={**os.environ, LIFELINE: str(lifeline.given)},
+        pass_fds=[lifeline.given],
+        start_new_session=True,
+    )
