@@ -201,14 +201,20 @@ def test_a_canceled_stop_is_placed_again_for_what_remains(core: Core) -> None:
     }
 
 
-def test_a_stop_is_placed_again_when_the_position_is_read_too_early(core: Core) -> None:
+def stop_canceled_for_an_exit(core: Core, **terms: Any) -> dict[str, Any]:
+    """Place a stop for two strategies' shares, and sell the shares of one as a person does; return the stop."""
     filled(core, quantity=3, strategy="one")
     filled(core, quantity=7, strategy="two")
-    stop = placed(core)
+    stop = placed(core, **terms)
     core.run(sold := core.send("AAPL", "SELL", by_person=True, strategy="one"))
     runs_until(core, sold, "accepted", "filled")
     follow_to(core, sold, "filled")
     follow_ups(core)
+    return stop
+
+
+def test_a_stop_is_placed_again_when_the_position_is_read_too_early(core: Core) -> None:
+    stop = stop_canceled_for_an_exit(core)
     # Another order holds all remaining shares, as in a reading that does not show the stop's cancel yet.
     holder = placed(core, qty="7", type="limit", limit_price="200", stop_price=None)
 
@@ -239,13 +245,7 @@ def test_a_position_that_is_gone_counts_only_some_seconds_after_our_last_fill(co
 
 
 def test_a_stop_whose_sending_got_no_answer_counts_as_placed_again(core: Core) -> None:
-    filled(core, quantity=3, strategy="one")
-    filled(core, quantity=7, strategy="two")
-    placed(core)
-    core.run(sold := core.send("AAPL", "SELL", by_person=True, strategy="one"))
-    runs_until(core, sold, "accepted", "filled")
-    follow_to(core, sold, "filled")
-    follow_ups(core)
+    stop_canceled_for_an_exit(core)
     core.faults({"on": "submit", "kind": "drop_after", "count": 1})
     for _ in range(3):
         assert restore(core) == 0
@@ -341,13 +341,7 @@ def test_a_forced_exit_cancels_an_order_that_cannot_be_read_by_its_id(core: Core
 
 
 def test_a_stop_whose_client_order_id_cannot_be_read_is_placed_again_for_what_remains(core: Core) -> None:
-    filled(core, quantity=3, strategy="one")
-    filled(core, quantity=7, strategy="two")
-    placed(core, client_order_id="Kauf für Ann")
-    core.run(sold := core.send("AAPL", "SELL", by_person=True, strategy="one"))
-    runs_until(core, sold, "accepted", "filled")
-    follow_to(core, sold, "filled")
-    follow_ups(core)
+    stop_canceled_for_an_exit(core, client_order_id="Kauf für Ann")
 
     until(lambda: later(core) or restore(core))
 
@@ -408,13 +402,7 @@ def test_a_stop_is_placed_again_when_the_exit_is_not_sent_within_five_seconds(co
 
 
 def test_a_stop_that_the_broker_refuses_to_take_again_is_a_critical_alert(core: Core) -> None:
-    filled(core, quantity=3, strategy="one")
-    filled(core, quantity=7, strategy="two")
-    placed(core)
-    core.run(sold := core.send("AAPL", "SELL", by_person=True, strategy="one"))
-    runs_until(core, sold, "accepted", "filled")
-    follow_to(core, sold, "filled")
-    follow_ups(core)
+    stop_canceled_for_an_exit(core)
     core.faults({"on": "submit", "kind": "reject"})
 
     def found() -> list[tuple[str, bool]]:
