@@ -345,7 +345,7 @@ def test_a_stop_whose_client_order_id_cannot_be_read_is_placed_again_for_what_re
 
     until(lambda: later(core) or restore(core))
 
-    rest = [order for order in core.orders() if order["status"] in ("new", "accepted")]
+    rest = until(lambda: [order for order in core.orders() if order["status"] in ("new", "accepted")])
     assert [(order["type"], order["qty"], order["stop_price"]) for order in rest] == [("stop", "7", "80")]
 
 

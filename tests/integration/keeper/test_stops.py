@@ -162,7 +162,7 @@ def test_a_cancel_of_an_entry_leaves_the_last_requests_of_the_minute_to_exits(ma
 
     stops(core).run_once()
 
-    assert core.orders()[-1]["status"] == "new"
+    until(lambda: core.orders()[-1]["status"] == "new")
     assert core.run(core.send("MSFT", "SELL"))["order_id"] is not None
 
 
