@@ -78,6 +78,9 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	  echo "Name another one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing the packages of requirements-dev.lock into $(VENV). The first time takes about a minute."
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@{ $(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements-dev.lock || echo failed; } \
+	  | awk -v all="$$(grep -c == requirements-dev.lock)" '/^failed$$/ { exit 1 } \
+	    /^Installing/ { print "  installing them"; fflush() } \
+	    /^(Collecting|Processing|Requirement already)/ && ++found % 20 == 0 { print "  " found " of " all " packages found"; fflush() }'
 	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
