@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from importlib.metadata import entry_points
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
@@ -16,10 +15,11 @@ from config.schema.firm import Firm
 from config.schema.problems import did_you_mean
 from config.schema.route import Route
 from config.schema.sections import HoursSettings, LimitSettings, OrderSettings, RetrySettings, SizeSettings
+from pipeline.model.plugins import installed_plugins
 
 
 def _broker(value: str) -> str:
-    known = {"alpaca"} | {entry.name for entry in entry_points(group="tradewire.brokers")}
+    known = {"alpaca"} | installed_plugins("tradewire.brokers").keys()
     if value not in known:
         raise ValueError(f"an installed broker is expected: {', '.join(sorted(known))}{did_you_mean(value, known)}")
     return value

@@ -1,15 +1,12 @@
 """Open a broker by its registered name."""
 
-from importlib.metadata import EntryPoint, entry_points
 from typing import cast
 
 from pydantic import SecretStr
 
 from pipeline.model.errors import ConfigInvalid, Problem
+from pipeline.model.plugins import installed_plugins
 from workers.brokers.protocol import Broker
-
-#: A distribution adds a broker by an entry point of this group, as tradewire itself does in pyproject.toml.
-GROUP = "tradewire.brokers"
 
 
 def open_broker(broker: str, *, api_key: str, api_secret: SecretStr, base_url: str, timeout_s: float) -> Broker:
@@ -20,7 +17,7 @@ def open_broker(broker: str, *, api_key: str, api_secret: SecretStr, base_url: s
     Raises:
         ConfigInvalid: no broker is registered under this name, or it does not accept these values.
     """
-    known = _registered()
+    known = installed_plugins("tradewire.brokers")
     if broker not in known:
         names = ", ".join(sorted(known)) or "none"
         raise ConfigInvalid([Problem(key="broker", message=f"{broker!r} is not known; known: {names}")])
@@ -30,8 +27,4 @@ def open_broker(broker: str, *, api_key: str, api_secret: SecretStr, base_url: s
 
 def registered_brokers() -> list[str]:
     """Return the names of all registered brokers, sorted."""
-    return sorted(_registered())
-
-
-def _registered() -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=GROUP)}
+    return sorted(installed_plugins("tradewire.brokers"))

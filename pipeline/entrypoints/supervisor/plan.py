@@ -4,7 +4,6 @@ import os
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +16,7 @@ from config.services import FILES_IN_FORCE, Services, read_services
 from pipeline.entrypoints.supervisor.process_table import ProcessLine, leave_out, process_lines, server_lines
 from pipeline.entrypoints.supervisor.servers.addresses import LOOPBACK, Reservations
 from pipeline.model.errors import ConfigInvalid, Problem
+from pipeline.model.plugins import installed_plugins
 from pipeline.startup.listening import NONCE
 
 WEB_PORT, EXCHANGE_PORT, DASHBOARD_PORT = 8000, 8100, 9181
@@ -119,7 +119,7 @@ def _needs_exchange(settings: Settings, executors: Mapping[str, ExecutorSettings
 
 
 def _source(name: str) -> str:
-    known = [NO_SOURCE, *sorted(entry.name for entry in entry_points(group="tradewire.sources"))]
+    known = [NO_SOURCE, *sorted(installed_plugins("tradewire.sources"))]
     if name not in known:
         raise ConfigInvalid([Problem(key="--source", message=f"there is no source {name!r}: {', '.join(known)}")])
     return name

@@ -4,15 +4,14 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import Any, Protocol
 
 from pydantic import SecretStr
 
 from pipeline.model.errors import ConfigInvalid, Problem
+from pipeline.model.plugins import installed_plugins
 
-#: The entry-point group in which installed distributions register their sources.
-GROUP = "tradewire.sources"
 #: The key under which a source keeps the text of input that it cannot read.
 UNREADABLE_TEXT = "unreadable"
 
@@ -105,7 +104,7 @@ OpenSource = Callable[[SourceContext], Source]
 
 def known_sources() -> dict[str, EntryPoint]:
     """Return the installed sources by name, without loading any."""
-    return {entry.name: entry for entry in entry_points(group=GROUP)}
+    return installed_plugins("tradewire.sources")
 
 
 def produced_by(name: str, context: SourceContext) -> Produces:

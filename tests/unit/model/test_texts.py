@@ -6,7 +6,6 @@ import ast
 import io
 import json
 import logging
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 
@@ -31,17 +30,6 @@ from tests.tools.sources import sources
 
 # An escape sequence that clears the screen, a title for the window, C1, bidirectional marks, line ends, a tag.
 HOSTILE = "a\x1b[2Jb\x1b]0;title\x07c\x9b31md\u202ee\u2066f\u200fg\r\nCRITICAL faked\x00\x7f\u2028h\U000e0041"
-
-
-@pytest.fixture(autouse=True)
-def restored_logging() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    logging.captureWarnings(capture=False)
-    structlog.reset_defaults()
 
 
 def acting(written: str) -> str:

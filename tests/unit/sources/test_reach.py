@@ -62,7 +62,7 @@ def test_other_sources_declare_nothing(source: str, executors: Loads) -> None:
 
 
 def test_a_source_that_cannot_be_imported_is_its_openers_to_report(monkeypatch: pytest.MonkeyPatch) -> None:
-    gone = EntryPoint(name="gone", value="no_such_module:open_source", group=protocol.GROUP)
+    gone = EntryPoint(name="gone", value="no_such_module:open_source", group="tradewire.sources")
     monkeypatch.setattr(protocol, "known_sources", lambda: {"gone": gone})
 
     assert produced_by("gone", SourceContext()) == Produces()
@@ -72,7 +72,7 @@ def test_an_installed_source_may_declare_its_signals_too(monkeypatch: pytest.Mon
     module = types.ModuleType("somebodys")
     module.produces = lambda _context: Produces(strategies=("theirs",))  # type: ignore[attr-defined]
     monkeypatch.setitem(__import__("sys").modules, "somebodys", module)
-    theirs = EntryPoint(name="theirs", value="somebodys:open_source", group=protocol.GROUP)
+    theirs = EntryPoint(name="theirs", value="somebodys:open_source", group="tradewire.sources")
     monkeypatch.setattr(protocol, "known_sources", lambda: {"theirs": theirs})
 
     assert [problem.key for problem in untraded_source_problems("theirs", executors('strategies = ["ours"]'))] == [
