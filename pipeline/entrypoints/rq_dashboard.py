@@ -96,7 +96,7 @@ class _Worker(Worker):
         try:
             return super().find_by_key(*args, **kwargs)
         except _UNREADABLE:
-            return None  # The others are shown.
+            return None  # This worker is left out, and the others are shown.
 
     def get_current_job(self) -> Job | None:
         try:
@@ -213,7 +213,7 @@ def _require_login(token: str, guesses: Guesses) -> Response | None:
     wait = guesses.wait_s(address, f"{user}:{password}")
     if wait is not None:
         return Response("There were too many wrong passwords: wait.\n", 429, {"Retry-After": str(round(wait) + 1)})
-    # Both are always compared, so that the time does not show which one is wrong.
+    # Always compare both the user and the password, so that the time does not show which one is wrong.
     known = hmac.compare_digest(user.encode(), USER.encode())
     right = hmac.compare_digest(password.encode(), token.encode()) and known
     guesses.record(address, f"{user}:{password}", right=right)

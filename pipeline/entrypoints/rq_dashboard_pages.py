@@ -17,12 +17,12 @@ _POLICY = (
     "img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 
-# A value in a script, with the quotes around it.
+# Matches a template's value in a script, with the quotes around it.
 _VALUE = re.compile(r"""(?P<quote>['"]?)\{\{\s*(?P<value>[\w.]+)(?:\s*\|\s*tojson\s*\|\s*safe)?\s*\}\}(?P=quote)""")
 
 
 def protect_pages(app: Flask) -> None:
-    """Escape every value of every page of *app*, and let a browser run its own scripts only."""
+    """Escape every value of every page of *app*, and let browsers run only the scripts of these pages."""
     app.jinja_loader = _EscapingTemplates(Path(rq_dashboard.__file__).parent / "templates")
     app.before_request(_make_nonce)
     app.after_request(_add_headers)
@@ -35,7 +35,7 @@ class _EscapingTemplates(FileSystemLoader):
         source, path, is_current = super().get_source(environment, template)
         source = re.sub(r"<%= \$\('<div/>'\)\.text\(([^%\n]+?)\)\.html\(\) %>", r"<%- \1 %>", source)
         if template.endswith(".js"):
-            # Flask escapes nothing in these, and they are put into a script of the page.
+            # Flask escapes nothing in a .js template, and its text becomes a script of the page.
             source = _VALUE.sub(r"{{ \g<value>|tojson }}", source)
         source = source.replace("<%=", "<%-").replace("<script ", '<script nonce="{{ g.nonce }}" ')
         return source, path, is_current

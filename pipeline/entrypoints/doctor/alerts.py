@@ -28,7 +28,7 @@ def _open(record: Record) -> CheckResult:
     more = f"; and {len(alerts) - _SHOWN} more" if len(alerts) > _SHOWN else ""
     return CheckResult(
         name="alerts",
-        # An acknowledged alert is no warning: somebody works on it.
+        # An acknowledged alert is not a warning: a person already works on it.
         status=CheckStatus.WARNING if any(alert.waits for alert in alerts) else CheckStatus.OK,
         saw=f"{len(alerts)} open: {subjects}{more}",
         cause="The other findings name each cause that still lasts.",

@@ -1,4 +1,4 @@
-"""Check the broker of an executor: its answer to these keys, its account, and its clock."""
+"""Check the broker of an executor: its answer to the executor's keys, the account, and the clock."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -14,7 +14,7 @@ from pipeline.store.record import Record
 from workers.account.runtime import open_account, open_runtime
 from workers.brokers.protocol import Broker
 
-#: The time limit of one request, so that the whole examination ends within 5 s.
+#: The longest time limit of one request, so that the whole examination ends within 5 s.
 _BROKER_TIMEOUT_S = 2.5
 
 
@@ -30,7 +30,7 @@ class BrokerCheck:
 
 
 def check_broker(executor: ExecutorSettings, settings: Settings, record: Record) -> CheckResult:
-    """Check whether the broker answers to these keys, for this account."""
+    """Check whether the broker answers to the executor's keys, and for the right account."""
     try:
         with _opened(executor, settings, record) as broker:
             account = _account_of(broker)
@@ -40,7 +40,7 @@ def check_broker(executor: ExecutorSettings, settings: Settings, record: Record)
 
 
 def check_broker_and_clock(executor: ExecutorSettings, settings: Settings, record: Record) -> BrokerCheck:
-    """Check the account and the market's clock. With PostgreSQL away the broker is asked without a request budget."""
+    """Check the account and the broker's clock. While PostgreSQL is away, ask the broker without a request budget."""
     try:
         return _check(executor, settings, record)
     except RecordUnavailable:

@@ -22,7 +22,7 @@ class _Budget:
     #: The account's key.
     holder: str
     spent: int
-    #: Seconds that the account still waits after a 429; 0 when it does not.
+    #: Seconds for which the account still waits after an answer 429; 0 when it does not wait.
     closed_s: float
 
 

@@ -15,9 +15,9 @@ from pipeline.store.statements import sql
 
 T = TypeVar("T")
 
-#: Clocks that differ by more than this are a warning …
+#: A difference between two clocks above this is a warning.
 SKEW_WARNING_S = 2.0
-#: … and by more than this critical: ages and market hours come out wrong.
+#: A difference between two clocks above this is critical: ages and market hours come out wrong.
 SKEW_CRITICAL_S = 30.0
 
 
@@ -30,7 +30,7 @@ class Skew:
     unsure_s: float
 
     def less(self, other: Skew) -> Skew:
-        """Return the skew of this clock against *other*."""
+        """Return how far this clock is ahead of the clock that *other* describes."""
         return Skew(ahead_s=self.ahead_s - other.ahead_s, unsure_s=self.unsure_s + other.unsure_s)
 
     @property
@@ -50,7 +50,7 @@ def measured(ask: Callable[[], T], time_of: Callable[[T], datetime]) -> tuple[T,
 
 def skew_of_record(record: Record) -> Skew:
     """Return how far PostgreSQL's clock is ahead of this machine's. Raises RecordUnavailable."""
-    # Opens a connection, so that the time for that is not part of the measured request.
+    # Open a connection first, so that the measured request does not include it.
     record.run(lambda _connection: None)
     return measured(lambda: record.one(datetime, sql("accounts", "now")), lambda now: now)[1]
 
@@ -68,9 +68,9 @@ def check_record_clock(skew: Skew) -> CheckResult:
 
 
 def check_broker_clock(executor: ExecutorSettings, skew: Skew, record: Skew | None) -> CheckResult:
-    """Check whether the broker's clock agrees with PostgreSQL's, which all ages are counted by.
+    """Check whether the broker's clock agrees with PostgreSQL's, which measures all ages.
 
-    Without a skew of PostgreSQL it is compared with this machine's.
+    If *record*, the skew of PostgreSQL, is None, the broker's clock is compared with this machine's.
     """
     if executor.mode == "exchange":
         cause = "The clock of the paper exchange was set to another time."
@@ -89,7 +89,7 @@ def check_broker_clock(executor: ExecutorSettings, skew: Skew, record: Skew | No
 
 
 def check_market(executor: ExecutorSettings, clock: Clock | None) -> CheckResult:
-    """Check whether the market is open. A closed market is no problem; an unreadable clock is."""
+    """Check whether the market is open. A closed market is not a problem; a clock that cannot be read is a warning."""
     name = f"market {executor.id}"
     if clock is None:
         return warning(

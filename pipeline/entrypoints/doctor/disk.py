@@ -17,7 +17,7 @@ def check_disks(home: Path) -> list[CheckResult]:
 
 def _check(name: str, path: Path) -> CheckResult:
     there = path.absolute()
-    # TRADEWIRE_HOME is made when something is first written to it, on the disk of the folder above.
+    # TRADEWIRE_HOME may not exist yet: the first write creates it, on the disk of the folder above.
     while not there.exists():
         there = there.parent
     try:

@@ -1,4 +1,4 @@
-"""Check everything at once. It only reads: it never trades, and it changes nothing."""
+"""Run all checks. They only read: they never trade, and they change nothing."""
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -36,7 +36,7 @@ def examine(settings: Settings, executors: Mapping[str, ExecutorSettings]) -> li
     """Return one finding per part, the foundations first. Takes at most about 5 s."""
     database_url = settings.database_url.get_secret_value() if settings.database_url else None
     redis_url = settings.redis_url.get_secret_value() if settings.redis_url else None
-    # At once, so that the time limits of slow brokers do not add up.
+    # The brokers are asked at the same time, so that the time limits of slow ones do not add up.
     with ThreadPoolExecutor(4 + len(executors), thread_name_prefix="doctor") as pool:
         redis = pool.submit(check_redis, redis_url)
         if database_url is None:
@@ -56,7 +56,7 @@ def examine(settings: Settings, executors: Mapping[str, ExecutorSettings]) -> li
                     findings += _check_record(record, executors, clock)
                     findings += check_alerts(record, settings)
                 except RecordUnavailable as error:
-                    # The first finding was that it answers.
+                    # Until now, the first finding was that PostgreSQL answers.
                     findings[0] = _went_away(str(error))
             for broker in brokers:
                 findings += _of_broker(broker.result(), clock)
@@ -89,7 +89,7 @@ def _check_record(record: Record, executors: Mapping[str, ExecutorSettings], clo
 def _of_broker(checked: BrokerCheck, record_clock: Skew | None) -> Iterator[CheckResult]:
     yield checked.finding
     if checked.finding.status is not CheckStatus.OK:
-        return  # Its clock could not be read for the same reason, which is one problem and not two.
+        return  # The clock could not be read for the same reason: report one problem, not two.
     yield check_market(checked.executor, checked.clock)
     if checked.skew is not None:
         yield check_broker_clock(checked.executor, checked.skew, record_clock)

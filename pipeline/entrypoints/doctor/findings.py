@@ -6,7 +6,7 @@ from typing import Any
 
 
 class CheckStatus(StrEnum):
-    """How well a part is."""
+    """How serious a finding is."""
 
     OK = "ok"
     WARNING = "warning"
@@ -15,7 +15,7 @@ class CheckStatus(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class CheckResult:
-    """The finding on one part: what was seen, and if it is not well, the likely cause and the remedy."""
+    """The finding on one part: what was seen, and if something is wrong, the likely cause and the remedy."""
 
     name: str
     status: CheckStatus

@@ -1,4 +1,4 @@
-"""Check the open orders at the brokers against the record, as the keeper last compared them."""
+"""Report open orders at the brokers that are not in the record, by the keeper's last comparison."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from pipeline.store.record import Record
 from pipeline.store.rows import StrayOrder
 from pipeline.store.statements import sql
 
-# The keeper compares them once a minute.
+# An older comparison is a warning: the keeper compares the open orders once a minute.
 _LATE_AFTER = timedelta(minutes=5)
 
 

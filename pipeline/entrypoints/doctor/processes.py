@@ -8,11 +8,11 @@ from pipeline.monitoring.heartbeats import release
 from pipeline.store.processes import SETTINGS, VERSION, LivingProcess, living_processes
 from pipeline.store.record import Record
 
-_LATE_S, _VERY_LATE_S = 5.0, 30.0  # A longer delay is a warning, or critical.
+_LATE_S, _VERY_LATE_S = 5.0, 30.0  # A keeper's delay from the first on is a warning, from the second on critical.
 
 
 def check_processes(record: Record, executor_ids: tuple[str, ...]) -> list[CheckResult]:
-    """Check whether each queue has a living worker, whether a keeper runs, and whether all are well.
+    """Check whether each queue has a running worker, whether a keeper runs, and whether all processes are well.
 
     Raises:
         RecordUnavailable: PostgreSQL is away.
@@ -52,7 +52,7 @@ def check_releases(record: Record) -> CheckResult:
 
 
 def check_keeper_lag(record: Record) -> list[CheckResult]:
-    """Check whether a keeper leads and how late its slowest task is; no finding when no keeper runs.
+    """Check whether a keeper leads, and how late its slowest task is. Return nothing when no keeper runs.
 
     Raises:
         RecordUnavailable: PostgreSQL is away.

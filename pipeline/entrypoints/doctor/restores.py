@@ -1,4 +1,4 @@
-"""Check whether the record was restored from a backup and not compared with every broker since."""
+"""Check whether the record was compared with every broker since it was restored from a backup."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ class _Restore:
     restored_at: datetime
     restored_by: str
     file_name: str
-    #: The executors whose open orders no keeper has read since.
+    #: The executors whose open orders no keeper has read since the restore.
     executor_ids: list[str]
 
 
 def check_restore(record: Record, executors: Mapping[str, ExecutorSettings]) -> CheckResult:
-    """Return whether every account was compared since the last restore. Raises RecordUnavailable."""
+    """Check whether every account's open orders were read since the last restore. Raises RecordUnavailable."""
     last = record.maybe(_Restore, sql("restores", "not_compared"), {"executor_ids": list(executors)})
     if last is None:
         return ok("restore", "the record was never restored from a backup")

@@ -41,7 +41,7 @@ def check_redis(redis_url: str | None) -> CheckResult:
 
 
 def check_queues(redis_url: str | None, record: Record, executors: Iterable[str]) -> list[CheckResult]:
-    """Check whether workers get their jobs; nothing when Redis is away, which `check_redis` reports.
+    """Check whether workers get their jobs. Return nothing while Redis is away, since `check_redis` reports that.
 
     Raises:
         RecordUnavailable: PostgreSQL is away.
@@ -64,7 +64,7 @@ def _usable_release(connection: Connection[DictRow]) -> int:
 
 
 def _ask_redis(redis_url: str) -> None:
-    with connect(redis_url, timeout_s=1.5) as connection:  # The whole examination ends within 5 s.
+    with connect(redis_url, timeout_s=1.5) as connection:  # So that all checks end within 5 s.
         check_server(connection)
 
 

@@ -10,7 +10,7 @@ from pipeline.store.record import Record
 
 
 def check_settings(record: Record, executors: Mapping[str, ExecutorSettings]) -> CheckResult:
-    """Return whether every process runs with the settings of the file."""
+    """Check whether every process runs with the settings in the file."""
     stale = [
         f"{executor_id}: {process} runs with {process.settings_hash[:8]}"
         for executor_id, comparison in compare(record, executors).items()
@@ -27,7 +27,7 @@ def check_settings(record: Record, executors: Mapping[str, ExecutorSettings]) ->
 
 
 def check_removed_executors(record: Record, executors: Mapping[str, ExecutorSettings]) -> list[CheckResult]:
-    """Return one finding per executor that was removed from the file with open work or positions."""
+    """Return one finding per executor that was removed from the file while it had open work or positions."""
     found = record.run(lambda connection: removed_executors(connection, executors))
     return [
         warning(

@@ -24,7 +24,7 @@ def _finding(status: SwitchStatus) -> CheckResult:
         return ok(name, "nothing stops entries")
     saw = "; ".join(str(reason_of(switch)) for switch in status.switches)
     halted = any(switch.kind is SwitchKind.HALTED for switch in status.switches)
-    # A halt by a limit is only lifted with a reason.
+    # To lift a halt that a limit has set, a person must give a reason.
     why = " --why …" if any(is_limit(switch) and switch.kind is SwitchKind.HALTED for switch in status.switches) else ""
     closing = any(switch.flatten for switch in status.switches)
     if all(switch.cause == "unreadable" for switch in status.switches):

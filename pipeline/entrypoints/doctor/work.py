@@ -22,10 +22,10 @@ from pipeline.views.report import report
 SPAN = timedelta(hours=24)
 _UNFINISHED_S = 60.0
 _UNKNOWN_FOR = timedelta(seconds=30)
-#: A share of orders below the first figure is a warning, from the second figure's number of eligible executions on.
+#: An execution rate below the first figure is a warning, unless fewer executions than the second were eligible.
 _LEAST_RATE, _ENOUGH = 0.5, 10
 _TOP = 5
-# These wait as intended: until the market opens, a person resumes, or a minimum hold is over.
+# Executions with these reasons wait as intended: until the market opens, a person resumes, or a minimum hold is over.
 _ON_PURPOSE = frozenset({Code.MARKET_CLOSED, Code.PAUSED, Code.MINIMUM_HOLD})
 
 
@@ -120,7 +120,7 @@ def _dead_letters(record: Record) -> CheckResult:
         return ok("dead letters", "0 open")
     by_executor = ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
     oldest = DeadLetters(record).open(limit=1)
-    # There is none if it was closed since it was counted.
+    # The list is empty if all dead letters were closed after they were counted.
     first = "".join(f"; the oldest: {one.action} {one.symbol} at {one.executor_id}, {one.reason}" for one in oldest)
     return warning(
         "dead letters",
@@ -150,7 +150,7 @@ def _rate(executor_id: str, mode: str, tally: Mapping[str, Any], reasons: list[d
     )
     if rate >= _LEAST_RATE or tally["eligible"] < _ENOUGH:
         return ok(name, saw)
-    # Skipped executions do not count in the rate, so they cannot be the cause of a low one.
+    # Skipped executions do not count in the rate, so they cannot be the cause of a low rate.
     which = (executor_id, mode)
     why = [each for each in reasons if (each["executor_id"], each["mode"]) == which and each["status"] != "skipped"]
     cause, remedy = "No reason is more frequent than the others.", ""

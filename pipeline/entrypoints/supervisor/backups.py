@@ -22,7 +22,7 @@ from pipeline.store.migrate import migrate
 from pipeline.store.record import Record
 from pipeline.store.statements import sql as statement
 
-#: The database into which a backup is read before it takes the place of the record.
+#: The database into which a backup is read. Afterwards, it takes the place of the record.
 _RESTORED = f"{DATABASE}_restored"
 
 
@@ -34,7 +34,7 @@ def write_backup(url: str, file: Path) -> None:
     """
     if file.exists():
         raise NotPossible(f"{file} exists: a backup never replaces a file")
-    # It gets its name when it is complete.
+    # The file gets its final name only when it is complete.
     unfinished = file.with_name(f".{file.name}.unfinished")
     try:
         unfinished.unlink(missing_ok=True)
@@ -67,7 +67,7 @@ def read_backup(url: str, file: Path, *, by: str) -> None:
 
 
 def replace_embedded(url: str, file: Path, *, by: str) -> str:
-    """Read *file* in place of the embedded record at *url*; return the name under which the replaced database is kept.
+    """Replace the embedded record at *url* by the backup *file*; return the name under which the old database is kept.
 
     Raises:
         NotPossible: The file is not a backup; the record is unchanged.
@@ -79,7 +79,7 @@ def replace_embedded(url: str, file: Path, *, by: str) -> str:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(_RESTORED)))
         read_backup(_with_database(url, _RESTORED), file, by=by)
         rename = sql.SQL("ALTER DATABASE {} RENAME TO {}")
-        # Both or neither: without a record, the next start would create an empty one.
+        # Rename both or neither: if no database had the record's name, the next start would create an empty one.
         with connection.transaction():
             connection.execute(rename.format(sql.Identifier(DATABASE), sql.Identifier(kept)))
             connection.execute(rename.format(sql.Identifier(_RESTORED), sql.Identifier(DATABASE)))
@@ -92,7 +92,7 @@ def _has_record(url: str) -> bool:
 
 
 def _run(program: str, url: str, *arguments: str) -> None:
-    # Every user of the machine can read arguments: the address, with its password, goes into the environment.
+    # Every user of the machine can read arguments, so the address with its password goes into the environment.
     options = pq.Conninfo.parse(url.encode())
     address = {one.envvar.decode(): one.val.decode() for one in options if one.envvar and one.val}
     try:
@@ -111,7 +111,7 @@ def _run(program: str, url: str, *arguments: str) -> None:
 
 
 def _program(name: str, url: str) -> str:
-    """Return the program of the oldest release that is not older than the server, which refuses an older one."""
+    """Return the oldest installed *name* that is not older than the server: pg_dump refuses a newer server."""
     embedded = None
     with suppress(ConfigInvalid):
         embedded = str(postgres_programs() / name)
@@ -132,7 +132,7 @@ def _release(program: str) -> int:
 
 def _server_release(url: str) -> int:
     with _connected(url) as connection:
-        # These programs set up their session, and a pooler would give that session to other clients.
+        # pg_dump and pg_restore change settings of their session. A pooler would give that session to other clients.
         if is_pooled(connection):
             raise NotPossible("backup and restore do not go through a pooler: set DATABASE_DIRECT_URL")
         return connection.info.server_version // 10_000

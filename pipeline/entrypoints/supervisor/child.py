@@ -19,14 +19,14 @@ from pipeline.model.backoff import Backoff
 
 #: The pauses before a process that died is started again.
 RESTART_BACKOFF = Backoff(first_s=0.2, longest_s=5.0)
-#: A process that lives this long counts as running normally.
+#: A process that has run for this long counts as running normally.
 WELL_AFTER_S = 10.0
 #: A process that ends this many times within this many seconds counts as crashing again and again.
 CRASHES, WITHIN_S = 3, 120.0
 
 
 class Child:
-    """One line of the process table and the process that runs it now, if any."""
+    """One line of the process table, with its process while one runs."""
 
     def __init__(
         self, line: ProcessLine, *, lifeline: Lifeline, log_folder: Path, report: Callable[[str], None]
@@ -39,7 +39,7 @@ class Child:
         self.exit_code: int | None = None
         #: How often in a row the process has died within `WELL_AFTER_S`.
         self.deaths = 0
-        #: Whether its health route answered when it was asked last; True without such a route.
+        #: Whether the health route answered the last request; True for a process without such a route.
         self.answers = True
         self._lifeline = lifeline
         self._log_folder = log_folder
@@ -73,7 +73,7 @@ class Child:
         return len(self._ends_at) == CRASHES and time.monotonic() - self._ends_at[0] < WITHIN_S
 
     def tick(self, environment: Mapping[str, str]) -> bool:
-        """Start, restart, read and report what is due; return whether a process was started or has ended."""
+        """Start the process if that is due, read its output and report errors; return whether it started or ended."""
         now = time.monotonic()
         if self.process is None:
             return now >= self._start_due and self._start(environment, now)
@@ -129,12 +129,12 @@ class Child:
             return subprocess.Popen(
                 self.line.command,
                 stdin=subprocess.DEVNULL,
-                # A server writes its address there when it is ready.
+                # A server writes its address to standard output when it is ready.
                 stdout=subprocess.PIPE if self.line.server else log,
                 stderr=log,
                 env={**environment, **self.line.environment, LIFELINE: str(self._lifeline.given)},
                 pass_fds=[self._lifeline.given],
-                # Ctrl-C in the terminal must reach `up` only, which stops its children in order.
+                # Ctrl-C in the terminal must reach only `up`, which then stops its children in order.
                 start_new_session=True,
             )
 

@@ -15,7 +15,7 @@ _RED, _PLAIN = "\x1b[1;31m", "\x1b[0m"
 
 
 def print_line(line: str) -> None:
-    """Print *line*, whatever text from others it holds. When the reader has gone away, nothing happens."""
+    """Print *line*, with control characters escaped. If the output is closed, do nothing."""
     _write(printable(line))
 
 
@@ -27,7 +27,7 @@ def print_alarm(line: str) -> None:
 def print_banner(plan: Plan, services: Services, *, unanswered: Sequence[str] = ()) -> None:
     """Print the text that is shown when everything has been started."""
     link = None
-    # A log that keeps the output must hold no way to log in.
+    # The link logs in, so it must not get into a log that keeps the output.
     if services.web_url is not None and sys.stdout.isatty() and any(line.name == "web" for line in plan.processes):
         link = make_login_link(plan.home, services.web_url)
     _write(printable(banner(plan, services, unanswered=unanswered, link=link), lines=True))
@@ -42,7 +42,7 @@ def _write(text: str) -> None:
 def banner(plan: Plan, services: Services, *, unanswered: Sequence[str] = (), link: str | None = None) -> str:
     """Return the text that is shown when everything has been started. It contains no token.
 
-    *unanswered* are the processes whose health route does not answer, *link* logs in once.
+    *unanswered* are the processes whose health route does not answer; *link* is an address that logs in once.
     """
     rows = [
         *([("OPEN", f"{link}  logs in once, within 15 minutes")] if link else []),

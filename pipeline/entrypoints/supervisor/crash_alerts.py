@@ -1,4 +1,4 @@
-"""Alert while a process of `up` crashes again and again. It may be the keeper, so the message is sent here too."""
+"""Send an alert while a process of `up` crashes again and again, even if that process is the keeper."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ _EVERY_S = 2.0
 
 
 class CrashAlerts:
-    """Looks at *crashing*, the names of the processes, in a thread of its own."""
+    """Checks in a thread of its own which processes crash. *crashing* returns their names."""
 
     def __init__(self, database_url: str, alerts: Alerts, crashing: Callable[[], Sequence[str]]) -> None:
         self._record = Record(database_url, connections=1, retry_for_s=0.5)
@@ -29,13 +29,13 @@ class CrashAlerts:
         self._task.start()
 
     def close(self) -> None:
-        """End, without waiting for a message that is being sent."""
+        """End the thread; wait at most 1 s for a message that is being sent."""
         self._stop.set()
         self._task.join(timeout=1.0)
         self._record.close()
 
     def run_once(self) -> int:
-        """Check once; return how many messages were tried.
+        """Check once; return how many messages it tried to send.
 
         Raises:
             RecordUnavailable: PostgreSQL is away.

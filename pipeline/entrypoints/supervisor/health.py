@@ -1,4 +1,4 @@
-"""Ask the servers that `up` started over HTTP, and trust only those that answer with the number of this `up`."""
+"""Check over HTTP whether the servers of `up` answer, and trust only an answer that carries this `up`'s nonce."""
 
 import contextlib
 import http.client
@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pipeline.startup.listening import NONCE_HEADER
 
 _TIMEOUT_S = 1.0
-#: The interval of checks until every server has answered, and the one after that.
+#: Seconds between two checks: while a server does not answer, and while all do.
 _STARTING_S, _USUAL_S = 0.2, 5.0
 _REPEAT_AFTER_S = 60.0
 
@@ -19,7 +19,7 @@ class HealthWatch:
     """Asks the health routes of *addresses* (URL by name) in a thread of its own."""
 
     def __init__(self, addresses: Mapping[str, str], *, nonce: str, report: Callable[[str], None]) -> None:
-        #: The servers whose last answer was that of this `up`.
+        #: The servers whose last answer carried this `up`'s nonce.
         self.answered: frozenset[str] = frozenset()
         self._addresses = addresses
         self._nonce = nonce

@@ -13,15 +13,15 @@ from pipeline.entrypoints.supervisor.servers.orphans import wait_until_gone
 from pipeline.model.errors import ConfigInvalid, Problem
 from pipeline.startup.locks import open_lock
 
-#: Start times are counted from the boot, and the time of the boot moves a little when the clock is set.
+#: Start times that differ by less count as equal: setting the clock moves the boot time that they are counted from.
 _SAME_START_S = 2.0
-#: Children end within this time when their `up` is gone.
+#: Seconds to wait until leftover processes have ended, after SIGTERM and again after SIGKILL.
 _END_WITHIN_S = 5.0
 
 
 @dataclass(frozen=True)
 class HomeLock:
-    """A home that is locked until this process ends, however it ends."""
+    """A locked home. The lock also ends with this process, however that ends."""
 
     home: Path
 
@@ -55,7 +55,7 @@ class HomeLock:
         return self.home / "processes.json"
 
     def _leftovers(self) -> Iterator[tuple[psutil.Process, str]]:
-        # An unreadable file, as after a full disk, is ignored: the children end when the pipe to their `up` closes.
+        # Ignore an unreadable file, as after a full disk: children also end when the pipe to their `up` closes.
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             for entry in json.loads(self._path.read_text()):
                 with contextlib.suppress(psutil.NoSuchProcess):
@@ -69,7 +69,7 @@ def lock_home(home: Path) -> Iterator[HomeLock]:
     """Lock *home* for the time of the block, and create it when it is missing.
 
     Raises:
-        ConfigInvalid: Another `up` uses it, or it cannot be written.
+        ConfigInvalid: Another `up` uses *home*, or *home* cannot be written.
     """
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -12,10 +12,10 @@ _GRACE_S = 3.0
 
 
 def watch_lifeline() -> None:
-    """Watch the pipe that the environment names, in a thread of its own; do nothing when it names none.
+    """Watch the pipe that the variable `TRADEWIRE_LIFELINE` names, in a thread; without the variable, do nothing.
 
-    When the pipe ends, the process sends itself SIGTERM, and exits 3 s later if it still runs: its starter was killed
-    and cannot stop it. The variable is removed from the environment, since a child does not inherit the pipe.
+    The pipe ends when the starter was killed and cannot stop this process any more. The process then sends itself
+    SIGTERM, and exits 3 s later if it still runs. The variable is removed, since a child does not inherit the pipe.
     """
     number = os.environ.pop(LIFELINE, None)
     if number is not None:

@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-#: A log that is larger is moved to `<name>.log.1`, which replaces an older one.
+#: A log with more bytes is moved to `<name>.log.1`, in place of an older one.
 _ROTATE_AT = 5_000_000
 #: Seconds for which the same error of the same process is not returned again.
 _REPEAT_AFTER_S = 60.0
-#: A longer line is not a log entry of ours.
+#: A line with more bytes is not one of our log entries.
 _LONGEST_LINE = 1_000_000
 _ERROR_LEVELS = frozenset({"error", "critical"})
-#: Fields of every entry, which are not shown on the console.
+#: Fields of an entry that the console does not show as `key=value`.
 _COMMON_FIELDS = frozenset({"event", "level", "timestamp", "logger", "process", "exception", "stack"})
 
 
@@ -38,7 +38,7 @@ def rotate_large(path: Path) -> bool:
     if path.stat().st_size <= _ROTATE_AT:
         return False
     before = path.with_suffix(".log.1")
-    # On a full disk the old content goes without a copy, which frees room.
+    # On a full disk the copy fails. The old content is deleted all the same, which frees space.
     with contextlib.suppress(OSError):
         before.unlink(missing_ok=True)
         before.touch(mode=0o600)

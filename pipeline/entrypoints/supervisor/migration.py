@@ -16,15 +16,15 @@ Gate = Callable[[str], None]
 
 
 class MigrationThread:
-    """Runs the migrations of one start and then the gate, in a thread of its own.
+    """Runs the migrations and then the gate, once, in a thread of its own.
 
-    It waits for a PostgreSQL that is away, however long that takes, and reports it once.
+    While PostgreSQL is away, it tries again without a time limit, and reports this once.
     """
 
     def __init__(self, database_url: str, gate: Gate, *, report: Callable[[str], None]) -> None:
-        #: Why the record cannot be used. Set before `over`, like `refusal`.
+        #: Why the record cannot be used; None if it can. `failure` and `refusal` are final when `over` is set.
         self.failure: str | None = None
-        #: Why no process may start.
+        #: Why the processes that need the record may not start; None if they may.
         self.refusal: ConfigInvalid | None = None
         self._gate = gate
         self._report = report

@@ -18,7 +18,7 @@ def has_cluster(home: Path) -> bool:
 
 @contextmanager
 def offline_postgres(home: Path) -> Iterator[str]:
-    """Run the embedded PostgreSQL of *home* for the time of the block, in which no `up` can start; yield its URL.
+    """Run the embedded PostgreSQL of *home* during the block; yield its URL. No `up` can start there meanwhile.
 
     Raises:
         ConfigInvalid: An `up` runs there.

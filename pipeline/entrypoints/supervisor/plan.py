@@ -46,9 +46,9 @@ class Plan:
 
 
 def make_plan(settings: Settings, *, source: str | None, without: Sequence[str], user: str | None = None) -> Plan:
-    """Choose ports, token and processes. *source* overrules the settings; *without* names processes or groups.
+    """Choose ports, tokens and processes, without the processes or groups in *without*.
 
-    The embedded PostgreSQL runs as *user* when this process is root's.
+    *source* overrules the source in the settings. When this process runs as root, PostgreSQL runs as *user*.
 
     Raises:
         ConfigInvalid: The executors file, the source or a name in *without* is wrong.
@@ -105,7 +105,7 @@ def _services(settings: Settings, home: Path, ports: _Ports) -> Services:
 
 
 def _files(settings: Settings) -> dict[str, Path]:
-    """Return the files in force; the webhooks and the alerts may be missing."""
+    """Return the configuration files that exist: the webhooks file and the alerts file are optional."""
     return {name: path for name in FILES_IN_FORCE if (path := getattr(settings, name).absolute()).exists()}
 
 

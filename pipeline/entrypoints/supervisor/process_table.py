@@ -32,9 +32,9 @@ class ProcessLine:
 
 
 def server_lines(home: str, *, valkey_port: int | None, postgres: bool, user: str | None = None) -> list[ProcessLine]:
-    """Return the guards of the embedded servers; *valkey_port* is None when no Valkey is needed.
+    """Return the guards of the embedded servers that are needed; *valkey_port* is None when no Valkey is needed.
 
-    PostgreSQL runs as *user* when this process is root's.
+    When this process runs as root, PostgreSQL runs as *user*.
     """
     lines = []
     if postgres:
@@ -49,7 +49,7 @@ def server_lines(home: str, *, valkey_port: int | None, postgres: bool, user: st
 def process_lines(
     executors: Mapping[str, int], *, web_port: int, dashboard_port: int, exchange_port: int | None
 ) -> list[ProcessLine]:
-    """Return the processes in the order of their start. *executors* has each executor's number of worker processes."""
+    """Return the processes in the order of their start. *executors* maps each executor to its number of workers."""
     both = frozenset({RECORD, QUEUES})
     lines = []
     if exchange_port is not None:

@@ -8,12 +8,12 @@ from pipeline.entrypoints.supervisor.home_lock import lock_home
 
 #: The prefix of the folders that earlier resets made.
 _KEPT = "kept-"
-#: Files without data, which a reset leaves: the lock, and the addresses with the token.
+#: Files that a reset leaves in place, as they hold no data: the lock, and the addresses with the token.
 _STAYS = ("up.lock", FILE_NAME)
 
 
 def set_aside(home: Path) -> Path:
-    """Move everything in *home* into a new folder there, and return that folder. No `up` can start meanwhile.
+    """Move the data in *home* into a new folder there, and return that folder. No `up` can start meanwhile.
 
     Raises:
         ConfigInvalid: An `up` runs there, or the home cannot be used.

@@ -1,9 +1,9 @@
 """Run all of tradewire with one command, until a stop is requested.
 
-This supervisor is our own, because the others neither start a process when the servers that it needs are ready, nor end
-their children when they are killed themselves; most of the code here does these two things. honcho's manager, which
-fits the Procfile, ends everything when one process ends and restarts nothing; circus depends on ZeroMQ and Tornado;
-supervisord is configured by files and runs as a daemon.
+This supervisor does two things that others do not, and most of its code is for them: it starts a process only when the
+servers that the process needs are ready, and its children end when it is killed. honcho's manager reads the Procfile,
+but ends everything when one process ends, and restarts nothing. circus depends on ZeroMQ and Tornado. supervisord is
+configured by files and runs as a daemon.
 """
 
 import threading
@@ -43,18 +43,18 @@ def run_up(
     user: str | None = None,
     strict: bool = False,
 ) -> int:
-    """Run everything; return 0 after a requested stop, 1 when a server did not come up or *strict* ended it.
+    """Run everything; return 0 after a requested stop, 1 when a server did not come up or *strict* ended the run.
 
     Args:
         settings: The environment.
-        feed: The lines to print while it runs.
-        gate: The check of the record before any process is started.
+        feed: Yields the lines to print while everything runs.
+        gate: Checks the record before the processes that need it are started.
         seconds: Stop after this many seconds; None for a stop on SIGINT, SIGTERM or SIGHUP only.
         source: The producer's source in place of the environment's; `none` for no signals.
-        user: The user of the embedded PostgreSQL when this process is root's. Naming it allows to open the folders
-            above the home for it.
+        user: The user that the embedded PostgreSQL runs as when this process runs as root. If it is given, `up` may
+            also let all users pass through the folders above the home.
         strict: End when a process crashes again and again.
-        without: Names of processes or of executors that are not run.
+        without: Names of processes or executors to leave out.
 
     Raises:
         ConfigInvalid: A setting is wrong; nothing runs.

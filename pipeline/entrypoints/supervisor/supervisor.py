@@ -18,22 +18,23 @@ from pipeline.entrypoints.supervisor.servers.wakeups import Wakeups
 from pipeline.model.errors import ConfigInvalid, Problem, TradewireError
 from pipeline.startup.listening import NONCE
 
-#: The longest wait between two ticks in normal operation. The death of a child ends it at once.
+#: The longest wait between two ticks in normal operation. The death of a child ends the wait at once.
 _IDLE_S = 0.25
 _STARTING_S = 0.03
-#: All processes end within 5 s: first the others, then the servers, and then every one that still runs is killed.
+#: Seconds after a stop request, so that `up` ends within 5 s: at the first, the servers are stopped although other
+#: processes still run; at the second, every process that still runs is killed.
 _PROCESSES_WITHIN_S = 2.3
 _ALL_WITHIN_S = 4.0
 #: Seconds that are left after a second request to stop.
 _HURRY_S = 0.5
 
-#: `up` then announces itself although a process does not answer, and names that one.
+#: After this many seconds `up` prints its banner even if a process does not answer, and names that process.
 _ANSWER_WITHIN_S = 60.0
 
 #: The interval at which the line about a process that crashes again and again is repeated.
 _ALARM_EVERY_S = 60.0
 
-#: A server's first start may fail for a passing reason, like an overloaded machine.
+#: A server that fails to start this many times is missing. Fewer failures may pass, as on an overloaded machine.
 _SERVER_TRIES = 3
 
 _ADDRESS_OF = {"postgres": "database_url", "valkey": "redis_url"}
@@ -84,7 +85,10 @@ class Supervisor:
 
     @property
     def complete(self) -> bool:
-        """Return whether every server came up, the record is migrated, and every process was started and answers."""
+        """Return whether every server came up, the record is migrated, and every process was started and answers.
+
+        After 60 s, answers are no longer required.
+        """
         migrated = self._migration is not None and self._migration.over.is_set()
         return (
             self._came_up == {server.line.name for server in self._servers}
@@ -125,7 +129,7 @@ class Supervisor:
             self._write_pids(addresses_known={RECORD, QUEUES} <= met)
 
     def pause(self, at_most_s: float) -> None:
-        """Wait until something happens, at most *at_most_s* and the usual interval."""
+        """Wait for a signal or for a server to be ready, at most *at_most_s* and at most until the next tick is due."""
         awaited = [server.descriptor for server in self._servers if server.url is None]
         usual = _IDLE_S if self.complete else _STARTING_S
         self._wakeups.wait(min(usual, at_most_s), [one for one in awaited if one is not None])

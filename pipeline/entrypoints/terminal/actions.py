@@ -24,7 +24,7 @@ class Actions:
     record: Record
     view: View
     by: str
-    #: Why nothing may trade again from here; None where it may.
+    #: Why this screen may not let an account trade again; None if it may.
     refusal: str | None = None
     #: Called with the text when the open question is answered; returns the message to show.
     _answer: Callable[[str], str] = lambda _text: _UNCHANGED

@@ -32,7 +32,7 @@ _STYLES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """A filter of state changes. With neither a state nor a reason it passes only changes that decided an execution."""
+    """A filter of state changes. Without a state, a reason or *every*, only changes that decide an execution pass."""
 
     executor_id: str | None = None
     symbol: str | None = None
@@ -52,9 +52,9 @@ class Wanted:
 def follow(
     record: Record, stop: threading.Event, *, since: datetime | None, say: Callable[[str], None]
 ) -> Iterator[FeedChange]:
-    """Yield every state change since that time, or from now on, in order and once each, until *stop*.
+    """Yield every state change after *since*, or from now on, in order and once each, until *stop* is set.
 
-    *say* gets a sentence when PostgreSQL goes away and when it is back. The changes of the outage are yielded then.
+    *say* gets a sentence when PostgreSQL goes away and when it is back. The changes that were missed follow then.
     """
     after: int | None = None
     away = False
@@ -75,7 +75,7 @@ def follow(
         for row in rows:
             after = row.history_id
             yield row
-        # After a read with rows there may be more, because one read has a limit.
+        # After a read with rows, read again at once: one read has a limit, so there may be more.
         stop.wait(0.0 if rows else _READ_EVERY_S)
 
 

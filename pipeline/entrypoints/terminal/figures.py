@@ -32,7 +32,7 @@ class ExecutorLine:
     open: int
     dead: int
     oldest_s: float | None
-    #: Orders, and executions that were decided and not skipped, in the last hour and the executor's mode.
+    #: In the last hour, in the executor's mode: executions with an order, and those that were decided and not skipped.
     with_order: int
     eligible: int
     #: The limit that is used most; None when the account was never read.
@@ -59,7 +59,7 @@ def read(record: Record, executors: Mapping[str, ExecutorSettings]) -> ScreenFig
 
     def line(executor: ExecutorSettings) -> ExecutorLine:
         count = counts.get(executor.id, nothing_open())
-        # Only of the mode that the executor has now: orders on the exchange say nothing about an account that is live.
+        # Count only the executor's current mode: orders at the paper exchange say nothing about a live account.
         tally = body["by_executor"].get(executor.id, {}).get(executor.mode, {})
         own = [limit for limit in limits if limit.executor_id == executor.id]
         return ExecutorLine(

@@ -25,7 +25,7 @@ _SWITCHES = {
 class View:
     """The selection, the open question and the last message."""
 
-    #: The arrows select dead letters, and not accounts.
+    #: Whether the arrow keys select dead letters; otherwise they select accounts.
     selects_dead_letters: bool = False
     executor: int = 0
     dead_letter: int = 0

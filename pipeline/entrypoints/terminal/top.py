@@ -1,6 +1,6 @@
 """Run the full screen: read the record each second, draw, and act on keys.
 
-It is drawn with rich, which typer depends on anyway: one screen with a few keys needs no further library.
+rich draws the screen: typer depends on it anyway, and one screen with a few keys needs no further library.
 """
 
 import threading
@@ -18,7 +18,7 @@ from pipeline.model.errors import TradewireError
 from pipeline.store.record import Record
 
 _READ_EVERY_S = 1.0
-_KEY_WAIT_S = 0.1  # The screen is drawn as often as this, also without a key.
+_KEY_WAIT_S = 0.1  # Seconds after which the screen is drawn again when no key is pressed.
 
 
 class FigureReader:
@@ -64,7 +64,7 @@ def show(
 ) -> None:
     """Show the screen on the terminal of *descriptor* until `q`, *stop* or the terminal's end.
 
-    With a *refusal*, the keys that let an account trade again answer with it.
+    If *refusal* is given, the keys that let an account trade again only show it.
     """
     console, view = Console(), View()
     actions, keys = Actions(record=record, view=view, by=by, refusal=refusal), Keys(descriptor)

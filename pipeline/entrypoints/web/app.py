@@ -41,7 +41,7 @@ _TAGS = [
 
 
 def make_app(context: WebContext, *, host: str = "") -> FastAPI:
-    """Return the application. *host* is the name that it listens on."""
+    """Return the application. *host* is the host name or address that the server listens on."""
     app = FastAPI(
         title="tradewire",
         summary="A trading signal goes in; at every account it ends in an order id or in a reason.",

@@ -23,7 +23,7 @@ from pipeline.startup.http_server import server_settings
 from pipeline.startup.listening import listening_socket
 from pipeline.store.record import Record
 
-# Requests that wait for an outcome, and event streams, do not keep the process from ending.
+# Seconds that open requests get when the process ends: some wait for an outcome, and event streams never end.
 _LEAVE_WITHIN_S = 3
 
 

@@ -1,7 +1,6 @@
-"""Run PostgreSQL, which refuses to run as root, under another user when tradewire runs as root.
+"""When tradewire runs as root, run PostgreSQL as another user, since PostgreSQL refuses to run as root.
 
-Nothing outside the home is changed without a person's word: no user is created, and the folders above the home are only
-opened on request.
+No user is created. The folders above the home are opened only if a person asks for it.
 """
 
 import os
@@ -13,9 +12,9 @@ from pathlib import Path
 
 from pipeline.model.errors import ConfigInvalid, Problem
 
-#: The system user that owns the data folder, where an administrator or an earlier release has created it.
+#: PostgreSQL runs as this user, if an administrator or an earlier release has created it.
 ACCOUNT = "tradewire-postgres"
-#: Else PostgreSQL runs under the first of these numbers that no user has. No distribution gives them to users.
+#: Otherwise PostgreSQL runs under the first of these user ids that is free. Distributions do not assign them.
 _NAMELESS = range(61000, 61100)
 
 
@@ -28,7 +27,7 @@ class UnixAccount:
 
 
 def postgres_account(name: str | None) -> UnixAccount | None:
-    """Return the account that PostgreSQL runs as; None for the current user. *name* is that of `--user`.
+    """Return the account that PostgreSQL runs as, *name* if it is given; None to run as the current user.
 
     Raises:
         ConfigInvalid: There is no user *name*.
@@ -45,13 +44,13 @@ def postgres_account(name: str | None) -> UnixAccount | None:
 
 
 def initdb_account(account: UnixAccount | None) -> UnixAccount | None:
-    """Return the account that initdb runs as: it looks the name of its user up, so it needs one with a name."""
+    """Return the account that initdb runs as. initdb looks up the name of its user, so this account has a name."""
     return account if account is None or _is_taken(account.user) else _named("nobody")
 
 
 def closed_folders(account: UnixAccount | None, paths: Iterable[Path]) -> list[Path]:
     """Return the folders above *paths* that *account* cannot pass through, the outermost first."""
-    # A folder that does not exist yet will be created open to it.
+    # A folder that does not exist yet will be created open to *account*.
     above = {folder for path in paths for folder in path.resolve().parents if folder.exists()}
     return [folder for folder in sorted(above) if account is not None and not _passes(account, folder.stat())]
 

@@ -1,4 +1,4 @@
-"""Find free ports on the loopback address, and hold them against other processes."""
+"""Find free ports on the loopback address, and keep other processes from taking them."""
 
 import contextlib
 import socket
@@ -10,7 +10,7 @@ LOOPBACK = "127.0.0.1"
 
 
 def free_port(wanted: int = 0, *, besides: Collection[int] = ()) -> int:
-    """Return *wanted* if it is free, else the next free port above it; 0 is any free one.
+    """Return *wanted* if it is free, else the next free port above it. For 0, return any free port.
 
     Ports in *besides* count as taken.
 
@@ -21,7 +21,7 @@ def free_port(wanted: int = 0, *, besides: Collection[int] = ()) -> int:
         if port in besides:
             continue
         with socket.socket() as probe:
-            # Like the servers: a port whose last connections are still closing counts as free.
+            # The servers set this too: with it, a port whose last connections are still closing counts as free.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((LOOPBACK, port))
@@ -34,20 +34,20 @@ def free_port(wanted: int = 0, *, besides: Collection[int] = ()) -> int:
 
 
 class Reservations:
-    """Ports that this process has chosen for its children, and holds until it ends, however that ends.
+    """Ports that this process has chosen for its children, and holds until it ends, however it ends.
 
-    On Linux each port is bound by a socket that never listens. Only sockets of the same user that ask for it can be
-    bound beside it, so no other process gets the port, neither before the child listens nor between two of its starts.
-    While the child does not listen, connections are refused.
+    On Linux each port is bound by a socket that never listens. Only sockets of the same user that set SO_REUSEPORT can
+    share it, so other processes do not get the port before the child listens or while the child is restarted. In that
+    time, connections are refused.
     """
 
     def __init__(self) -> None:
         self._held: dict[int, list[socket.socket]] = {}
 
     def take(self, wanted: int, *, bound: bool = True) -> int:
-        """Reserve *wanted* if it is free, else the next free port above it; 0 is any free one.
+        """Reserve *wanted* if it is free, else the next free port above it. For 0, reserve any free port.
 
-        A server that cannot share its port is not *bound* beforehand: only other `up`s leave such a port alone.
+        With *bound* False, for a server that cannot share its port, the port is kept from other `up`s only.
 
         Raises:
             OSError: There is no free port.
@@ -71,7 +71,7 @@ class Reservations:
         if not may_share_port():
             return True  # Another process may still take the port; then the child does not come up.
         try:
-            # Two `up`s of one user could bind the same port. A name in the abstract namespace has one owner.
+            # Two `up`s of one user could bind the same port, so also bind an abstract name, which has one owner.
             held.append(socket.socket(socket.AF_UNIX))
             held[-1].bind(f"\0tradewire-port-{port}")
             if bound:

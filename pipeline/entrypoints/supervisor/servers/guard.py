@@ -5,10 +5,10 @@ print one line of JSON, `{"server", "url", "pid"}`, when the server answers. The
 (SIGTERM, SIGINT, SIGHUP, or the end of the lifeline pipe), 1 when the server died or did not come up, 2 when it
 cannot be set up.
 
-The guard stays between `up` and the server because a server cannot watch the lifeline pipe: when `up` is killed, the
-server has to run on for the 2 s in which the other children record their last answers, and then to be stopped with
-stronger and stronger signals. Linux's PR_SET_PDEATHSIG sends one signal at once, and `up` would still need threads
-that set the server up and probe it, so the code would not become simpler.
+A guard stays between `up` and the server because a server cannot watch the lifeline pipe. When `up` is killed, the
+server must run for 2 s more, in which the other children record their last answers, and must then be stopped, with a
+stronger signal each time. Linux's PR_SET_PDEATHSIG would not make the code simpler: it sends one signal at once, and
+`up` would still need threads that set up the server and probe it.
 """
 
 import argparse
@@ -37,14 +37,14 @@ from pipeline.startup.locks import open_lock
 
 log = structlog.get_logger(__name__)
 
-#: After a crash the server first replays its log, which may be long.
+#: Seconds until the server must be ready. After a crash it first replays its log, which may be long.
 _READY_WITHIN_S = 120.0
 _PROBE_EVERY_S = 0.03
-#: An earlier guard of the same folder ends within this time.
+#: Seconds to wait until an earlier guard of the same folder has ended.
 _LOCK_WITHIN_S = 10.0
-#: `up` promises to end within 5 s, and stops its servers last.
+#: Seconds until the next, stronger signal. `up` promises to end within 5 s, and stops its servers last.
 _STOP_WITHIN_S = 1.5
-#: The owner's other children notice its end at the same moment, and need the servers to finish their work.
+#: Seconds for which the server still runs when `up` is gone, since the other children need it to finish their work.
 _GRACE_S = 2.0
 
 
@@ -91,7 +91,7 @@ class Guard:
             cwd=launch.cwd,
             stdin=subprocess.PIPE,
             stdout=sys.stderr,
-            # Ctrl-C in the terminal must reach the guard only, which stops the server in order.
+            # Ctrl-C in the terminal must not reach the server: the guard stops it in order.
             start_new_session=True,
             **child_options(launch.account),
         )

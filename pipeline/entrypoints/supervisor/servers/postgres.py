@@ -31,7 +31,7 @@ from pipeline.model.errors import ConfigInvalid, Problem
 log = structlog.get_logger(__name__)
 
 DATABASE = "tradewire"
-#: The kernel's limit for a socket's path is 108 bytes on Linux and 104 on macOS, including the file's name.
+#: The path of a socket, with the file's name, must be shorter. The kernel's limit is 108 on Linux and 104 on macOS.
 _SOCKET_PATH_LIMIT = 100
 
 _INITDB_FLAGS = ("--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--username=postgres")
@@ -87,7 +87,7 @@ class Postgres:
         return Launch(argv=argv, cwd=self.cluster, account=account)
 
     def probe(self) -> str | None:
-        """Return the URL once sessions are accepted; the database is created when it is missing. Else return None."""
+        """Return the URL if the server accepts sessions, else None. Create the database if it is missing."""
         folder = quote(str(_socket_path(self.cluster)), safe="")
         try:
             with psycopg.connect(f"postgresql://postgres@/postgres?host={folder}", autocommit=True) as connection:
@@ -99,14 +99,14 @@ class Postgres:
         return f"postgresql://postgres@/{DATABASE}?host={folder}"
 
     def tidy(self) -> None:
-        """Remove the socket's folder when it is outside of the home."""
+        """Remove the socket's folder if it is outside the home."""
         folder = _socket_path(self.cluster)
         if folder != self.cluster:
             with contextlib.suppress(OSError):
                 folder.rmdir()
 
     def _owner(self) -> str | None:
-        """Return the user whom an earlier start gave the cluster; None without one with a name."""
+        """Return the name of the user to whom an earlier start gave the cluster; None if there is no such name."""
         try:
             return self.cluster.owner() if self.cluster.stat().st_uid != 0 else None
         except (FileNotFoundError, KeyError):
@@ -161,7 +161,7 @@ def _socket_folder(cluster: Path, account: UnixAccount | None) -> Path:
     if stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() != owner:
         os.chown(folder, owner, -1)
         found = folder.lstat()
-    # In the temporary folder, which everyone may write, another user may have created it first.
+    # Everyone may write to the temporary folder, so another user may have created the socket's folder first.
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != owner or stat.S_IMODE(found.st_mode) & 0o077:
         message = f"{folder} belongs to another user; set TRADEWIRE_HOME to a shorter path"
         raise ConfigInvalid([Problem(key="TRADEWIRE_HOME", message=message)])

@@ -11,7 +11,7 @@ from pipeline.entrypoints.supervisor.servers.accounts import UnixAccount
 
 @dataclass(frozen=True, kw_only=True)
 class Launch:
-    """The command that starts the server, and its environment."""
+    """The command that starts the server, with its folder, user and input."""
 
     argv: list[str]
     cwd: Path
@@ -28,9 +28,9 @@ class ServerPlan(Protocol):
     name: str
     #: The folder of all its files; only one guard may use it at a time.
     home: Path
-    #: Stops it in order, with all accepted data on disk.
+    #: Stops the server in order, with all accepted data on disk.
     stop_signal: signal.Signals
-    #: Stops it at once when that takes too long; its next start recovers the data.
+    #: Stops the server at once, if `stop_signal` takes too long; its next start recovers the data.
     hurry_signal: signal.Signals
 
     def prepare(self) -> Launch:
@@ -52,5 +52,5 @@ def child_options(account: UnixAccount | None) -> dict[str, Any]:
     env = {key: value for key, value in os.environ.items() if not key.startswith("TRADEWIRE_")}
     if account is None:
         return {"env": env}
-    # Otherwise it would keep root's groups.
+    # Without `extra_groups` the program would keep root's groups.
     return {"env": env, "user": account.user, "group": account.group, "extra_groups": []}

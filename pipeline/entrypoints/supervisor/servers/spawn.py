@@ -16,14 +16,14 @@ CANNOT_BE_SET_UP = 2
 
 @dataclass(frozen=True)
 class Lifeline:
-    """A pipe that is never written to. Its readers see its end when the process that has *held* open is gone."""
+    """A pipe that is never written to. Readers of *given* see its end when the process that has *held* open is gone."""
 
     given: int
     held: int
 
     @classmethod
     def make(cls) -> Lifeline:
-        """Open the pipe. A child inherits an end only when it is passed explicitly."""
+        """Open the pipe. A child inherits an end of it only if that end is passed explicitly."""
         return cls(*os.pipe())
 
     def cut(self) -> None:
@@ -38,7 +38,7 @@ def guard_command(server: str, *flags: str) -> list[str]:
 
 
 def start_guard(command: list[str], lifeline: Lifeline, log: int) -> subprocess.Popen[str]:
-    """Start a guard on *lifeline*. Its first line of output tells that it is ready; *log* is a descriptor."""
+    """Start a guard that watches *lifeline* and logs to the descriptor *log*. It prints a line when it is ready."""
     return subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,

@@ -44,7 +44,7 @@ class Valkey:
         return Launch(argv=[str(program), "-"], cwd=self.folder, stdin=self._settings().encode())
 
     def probe(self) -> str | None:
-        """Return the URL once commands are answered, after the append-only file was read. Else return None."""
+        """Return the URL if the server answers, which it does once it has read its append-only file; else None."""
         url = f"redis://:{self._password}@127.0.0.1:{self.port}/0"
         try:
             with redis.Redis.from_url(url, socket_timeout=1, retry=Retry(NoBackoff(), 0)) as connection:

@@ -11,8 +11,8 @@ from pipeline.entrypoints.supervisor.servers.binaries import postgres_programs
 def open_way(home: Path, user: str | None, *, say: Callable[[str], None]) -> None:
     """Open the folders outside *home* that PostgreSQL's user must pass through, and name each one.
 
-    That happens when *user*, the value of `--user`, is given or the person at the terminal says yes. Otherwise nothing
-    is changed, and PostgreSQL's guard refuses to start.
+    They are opened only if *user*, the value of `--user`, is given or the person at the terminal agrees. Otherwise
+    nothing is changed, and PostgreSQL's guard refuses to start.
 
     Raises:
         ConfigInvalid: There is no such user, or PostgreSQL is not installed.

@@ -41,7 +41,7 @@ class PageVisit:
 
     @property
     def may_operate(self) -> bool:
-        """Return whether the page shows buttons to the visitor."""
+        """Return whether the visitor may operate, so that the page shows buttons."""
         return Scope.OPERATE in self.holder.scopes
 
 
@@ -61,7 +61,7 @@ class PageRoute(APIRoute):
             try:
                 return await handler(request)
             except LoginNeeded:
-                # After the login the browser opens this path with a GET, so it must not be that of a form.
+                # After the login the browser opens this path with a GET, so do not use the path of a sent form.
                 wanted = request.url.path if request.method == "GET" else "/"
                 return go_to("/login" if wanted == "/" else f"/login?next={quote(wanted)}")
             except PageRefused as error:
@@ -117,7 +117,7 @@ def admit(gate: Gate, request: Request, scope: Scope) -> PageVisit:
 
 
 def visited_by(gate: Gate, scope: Scope) -> Any:
-    """Return the dependency that needs a session with *scope*, and accepts a POST only from the page's own forms."""
+    """Return a dependency of routes: it requires a session with *scope*, and accepts only the page's own forms."""
 
     async def let_in(request: Request) -> PageVisit:
         visit = await run_in_threadpool(admit, gate, request, scope)

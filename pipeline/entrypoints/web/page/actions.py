@@ -29,7 +29,7 @@ class PageAction:
     means: str
     #: The notice after it was done.
     done: str
-    #: The form asks for a confirmation.
+    #: Whether the form asks for a confirmation.
     grave: bool = False
 
 
@@ -153,7 +153,7 @@ def _names(context: WebContext, executor: str) -> list[str]:
     return [executor]
 
 
-# The history keeps the token's name too, because a person can make up the other one.
+# The history also keeps the token's name, because a person can type any name into the form.
 def _who(form: dict[str, str], visitor: PageVisit) -> str:
     return f"{_text(form, 'who')} ({visitor.holder.name}@page)"
 

@@ -1,10 +1,10 @@
-"""Lay out charts as plain shapes for the templates. Pure. A chart is 1000 units wide and stretches."""
+"""Lay out charts as plain shapes for the templates. Pure. A chart is 1000 units wide; the browser stretches it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 WIDTH, HEIGHT = 1000, 100
-#: The number of colours; reasons beyond it share the last one.
+#: The number of colours; when there are more reasons, the rarest share the last colour.
 COLOURS = 6
 OTHERS = "others"
 
@@ -75,9 +75,9 @@ def columns(series: Sequence[Series], labels: Sequence[str]) -> tuple[list[Chart
 
 
 def lines(rates: Sequence[float | None]) -> list[str]:
-    """Return the points of a line from 0 at the bottom to 1 at the top, in pieces where a rate is missing.
+    """Return the pieces of a line as points: a rate of 0 is at the bottom, 1 at the top.
 
-    A rate is drawn over the width of its slot.
+    A rate is drawn over the width of its slot. A missing rate (None) interrupts the line.
     """
     step = WIDTH / max(len(rates), 1)
     pieces: list[list[str]] = [[]]

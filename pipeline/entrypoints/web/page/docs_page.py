@@ -1,4 +1,4 @@
-"""`/docs`: the OpenAPI as one page, which loads nothing from other hosts."""
+"""`/docs`: the OpenAPI description as one page, which loads nothing from other hosts."""
 
 import json
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from pipeline.entrypoints.web.page.rendering import page
 
 @dataclass(frozen=True, kw_only=True)
 class Operation:
-    """One method of one route, as the OpenAPI describes it."""
+    """One method of one route, from the OpenAPI description."""
 
     method: str
     path: str

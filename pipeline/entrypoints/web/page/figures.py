@@ -1,4 +1,4 @@
-"""Count the outcomes of the executions of a window. Requests within seconds of each other share one count."""
+"""Count the outcomes of executions in a window of time. Requests within seconds of each other share one count."""
 
 import threading
 import time
@@ -22,7 +22,7 @@ from pipeline.views.report import ReportTally
 #: The bounds between the steps of the latency histogram, in milliseconds.
 BOUNDS = (2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 _SHARED_S, _LONGEST_KEPT_S = 4.0, 60.0
-# Seconds that a page waits for a count; a longer one is shown when it is done.
+# Seconds that a page waits for a count. A count that takes longer is shown on a later request.
 _RETRY_FOR_S = 0.12
 
 
@@ -83,7 +83,7 @@ class ChartFigures:
 class CountCache:
     """Counts each window once for requests at about the same time.
 
-    While a new count is made, the last one is shown with its time, if it is at most a minute old.
+    While a new count runs, the last count is shown with its time, if it is at most a minute old.
     """
 
     def __init__(self, record: Record) -> None:
@@ -144,7 +144,7 @@ class _OutcomeGroup:
     mode: Mode
     state: State
     reason_code: str | None
-    #: The number of `BOUNDS` that the time to the order id has passed; None without an order id.
+    #: How many of the `BOUNDS` the time to the order id has reached; None without an order id.
     step: int | None
     count: int
     with_order: int
@@ -171,7 +171,7 @@ class _Sums:
 def _figures(window: Window, since: datetime, now: datetime, groups: list[_OutcomeGroup]) -> ChartFigures:
     sums = _Sums(slots=window.slots)
     for group in groups:
-        # The clocks of the database and of this process may differ by a little.
+        # The database's clock may be a little ahead of this process's: a slot in the future counts as the last slot.
         sums.add(min(int((group.slot - since) / window.slot), window.slots - 1), group)
     labels = [f"{since + slot * window.slot:{window.time_format}}" for slot in range(window.slots)]
     reasons = most_frequent(sums.reasons)

@@ -11,7 +11,7 @@ from pipeline.entrypoints.web.page.access import Form, PageRefused, PageRoute, c
 from pipeline.entrypoints.web.page.rendering import page
 from pipeline.operations.tokens import MAIN, Scope
 
-# Our tokens are shorter; to hash more would only cost time.
+# The rest of a longer token is cut off: our tokens are shorter, and hashing more would only cost time.
 _LONGEST_TOKEN = 1000
 
 
@@ -23,7 +23,7 @@ def router(context: WebContext) -> APIRouter:
     @routes.get("/login")
     def login_form(request: Request, wanted: Annotated[str, Query(alias="next", max_length=200)] = "/") -> Response:
         if request.headers.get("Sec-Fetch-Site") == "cross-site":
-            # The browser sends the session's cookie not with a link from another site, but with the next page.
+            # The browser sends no session cookie with a link from another site. It sends the cookie with the next page.
             return page("arrived.html", wanted=_own_path(wanted))
         return _login_page(gate, request, wanted=_own_path(wanted), message=None)
 
@@ -36,7 +36,7 @@ def router(context: WebContext) -> APIRouter:
         if gate.count("page:link") is not None or not use_login_link(context.settings.home, code[:_LONGEST_TOKEN]):
             message = "This link was used before, or is too old. Log in with a token."
             return _login_page(gate, request, wanted="/", message=message, status=403)
-        # A browser keeps no redirection in its history, and the code is of no use any more.
+        # The code does not stay in the browser's history, which keeps no redirections, and works only once.
         answer = go_to("/")
         gate.sessions.keep(answer, gate.sessions.new(MAIN), secure=request.url.scheme == "https")
         return answer

@@ -1,4 +1,4 @@
-"""Read the contents of the page's parts: everything from the record, and queue depths from Redis."""
+"""Read the contents of the page's parts: queue depths from Redis, everything else from the record."""
 
 from collections.abc import Collection, Mapping
 from contextlib import suppress
@@ -76,7 +76,7 @@ class ProcessRow:
 
     @property
     def facts_text(self) -> str:
-        """Return its facts that are words or figures."""
+        """Return the facts that are text or numbers, without the hashes of the settings."""
         plain = {name: value for name, value in self.facts.items() if isinstance(value, str | int | float)}
         return ", ".join(f"{name} {value}" for name, value in plain.items() if name != SETTINGS)
 

@@ -26,7 +26,7 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 _KINDS = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
-#: Where the words of people who trade differ from the values in JSON.
+#: Words that the page shows in place of the values in JSON, since traders use them.
 _STATUS_WORDS = {"held": "waiting", "unknown": "may be at the broker", "dead": "needs you", "reducing": "closing only"}
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86400
 
@@ -70,7 +70,7 @@ def span(seconds: float | None) -> str:
 
 
 def percent(rate: float | None) -> str:
-    """Return a rate in percent, to a tenth; never rounded up to the whole."""
+    """Return a rate in percent, rounded down to a tenth."""
     return "none yet" if rate is None else f"{int(rate * 1000) / 10:.1f} %"
 
 
@@ -85,7 +85,7 @@ def status(word: str) -> str:
 
 
 def clock(moment: datetime | str) -> str:
-    """Return a time of today as the hour, and an older one with its day; UTC."""
+    """Return a time of the day in UTC, with its date if it is at least 20 hours ago."""
     at = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
     at = at.astimezone(UTC)
     recent = datetime.now(UTC) - at < timedelta(hours=20)

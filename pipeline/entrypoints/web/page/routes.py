@@ -19,7 +19,7 @@ from pipeline.queues.queue import ExecutionQueue
 from pipeline.queues.redis_server import connect
 from pipeline.views.history import signal_history
 
-# The page does not wait for Redis; it shows that Redis does not answer.
+# The page does not wait longer for Redis; it shows that Redis does not answer.
 _QUEUE_TIMEOUT_S = 0.3
 _FOR_EVER = "public, max-age=31536000, immutable"
 
@@ -113,7 +113,7 @@ def _signals(data: PageData, symbol: str, source: str, cursor: str) -> dict[str,
         wanted = canonical(symbol) if symbol.strip() else None
         return data.signals(symbol=wanted, source=source.strip() or None, cursor=cursor or None)
     except ValueError as error:
-        # It is not a symbol, or the cursor is of another list.
+        # The symbol is not valid, or the cursor belongs to another list.
         raise PageRefused(422, str(error)) from None
 
 

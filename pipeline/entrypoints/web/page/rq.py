@@ -32,7 +32,7 @@ def router(context: WebContext) -> APIRouter:
 
 
 def _address(settings: Settings) -> str:
-    # It can change while this process runs, since `up` chooses another port when the usual one is taken.
+    # The address can change while this process runs: a new `up` chooses another port when the usual one is taken.
     with suppress(ConfigInvalid):
         services = running_services(settings.home)
         if services is not None and services.rq_dashboard_url is not None:

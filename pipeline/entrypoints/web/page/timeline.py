@@ -9,7 +9,7 @@ from pipeline.entrypoints.web.page.rendering import status
 from pipeline.model.json_values import number_json
 from pipeline.views.history_schemas import ExecutionHistory
 
-# It is shown already, as the name of the intent.
+# This field is not listed again: the text of the intent already shows it.
 _OWN_ID = "client_order_id"
 
 
@@ -40,7 +40,7 @@ def timeline(execution: ExecutionHistory) -> list[Moment]:
 def _moves(execution: ExecutionHistory) -> Iterator[Moment]:
     for move in execution.moves:
         text = "recorded" if move.from_state is None else f"from {status(move.from_state)}"
-        # A reason names the id of the request among its figures.
+        # If there is a reason, its figures already contain the id of the request.
         detail = move.reason or _request(move.request_id)
         yield _moment(execution, move.at, text, state=move.to_state, detail=detail, by=move.by, why=move.why)
 
