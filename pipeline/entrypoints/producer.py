@@ -1,4 +1,4 @@
-"""Run the producer process: read a source, record its signals, and have them executed by the queues or here."""
+"""Run the producer process: read a source, record its signals, and pass them to the queues or execute them here."""
 
 import os
 import socket
@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 
 
 class SignalDelivery:
-    """Records signals and has them executed: by the queues, or by this process when so configured."""
+    """Records signals and passes them to the queues, or executes them in this process if so configured."""
 
     def __init__(
         self,
@@ -51,15 +51,15 @@ class SignalDelivery:
         self._fallback_logged = False
 
     def deliver(self, raw: Mapping[str, Any], waited: timedelta) -> None:
-        """Record *raw*, which has waited here for the given time, and enqueue its executions, or execute them here.
+        """Record *raw*, which has waited in this process for *waited*; enqueue its executions, or execute them here.
 
         Raises:
-            InvalidSignal: it is not a signal; it was recorded as a refusal.
+            InvalidSignal: *raw* is not a signal; it was recorded as a refusal.
             RecordUnavailable: PostgreSQL is away.
         """
         recorded = self._intake.record(raw, source=self._source, waited=waited)
         if recorded.duplicate and self._dispatcher is not None:
-            # It was enqueued when it was first recorded, or by the keeper. After a restart many signals come again.
+            # The first recording or the keeper enqueued it. After a restart, a source sends many signals again.
             return
         if self._dispatcher is None and self._direct is not None:
             self._direct.execute(recorded.executions)
@@ -69,7 +69,7 @@ class SignalDelivery:
             self._direct.execute(recorded.executions)
 
     def refuse(self, raw: Mapping[str, Any], code: str, message: str) -> None:
-        """Record input that is no signal as a refusal."""
+        """Record input that is not a signal as a refusal."""
         self._intake.refuse(raw, source=self._source, code=code, message=message)
 
     def _falls_back(self) -> bool:
@@ -93,7 +93,7 @@ def produce_for_ever(settings: Settings, executors: Executors, *, database_url: 
     """
     with ExitStack() as stack:
         record = stack.enter_context(Record(database_url, retry_for_s=0.0))
-        # An unusable server is refused now; one that is away is waited for later.
+        # Refuse an unusable server now. A server that is away is waited for later.
         with suppress(RecordUnavailable):
             record.run(lambda _: None)
         delivery, direct = _delivery(settings, executors, record, database_url)
@@ -130,7 +130,7 @@ def _delivery(
         if settings.redis_url is None:
             raise ConfigInvalid([Problem(key="REDIS_URL", message="not set, and TRADEWIRE_DELIVERY is queue")])
         connection = connect(settings.redis_url.get_secret_value())
-        # A server that would lose jobs is refused now; one that is away is waited for later.
+        # Refuse a server now that would lose jobs. A server that is away is waited for later.
         with suppress(QueueUnavailable):
             check_server(connection)
         dispatcher = Dispatcher(ExecutionQueue(connection))

@@ -56,7 +56,7 @@ def list_(
         echo("no alerts" if all_ else "no open alerts")
     for alert in [] if as_json else alerts:
         echo(_line(alert))
-    raise typer.Exit(1 if any(alert.waits for alert in alerts) else 0)  # Somebody works on an acknowledged alert.
+    raise typer.Exit(1 if any(alert.waits for alert in alerts) else 0)  # A person works on acknowledged ones.
 
 
 @app.command()
@@ -67,7 +67,7 @@ def ack(
     by: By = None,
     as_json: AsJson = False,
 ) -> None:
-    """Acknowledge an alert, or all of them: somebody works on it. It ends by itself when its cause does."""
+    """Acknowledge an alert, or all of them: a person works on it. An alert ends by itself when its cause is gone."""
     if alert != "all" and not alert.isdecimal():
         raise ConfigInvalid([Problem(key="ALERT", message=f"{alert!r} is neither a number nor `all`")])
     with open_to_change(settings_for_a_person("alerts")) as record:

@@ -88,7 +88,7 @@ def _everywhere(
 
 
 def main() -> None:
-    """Run the command. Errors print one sentence: exit 2 for what a person corrects, exit 1 while a server is away."""
+    """Run the command. An error prints a sentence: exit 2 if a setting, an argument or a right is wrong, else 1."""
     watch_lifeline()
     try:
         app()
@@ -109,5 +109,5 @@ def main() -> None:
         if error.errno not in _CANNOT_WRITE:
             raise
         echo(f"tradewire: {error.filename or 'the output'} cannot be written: {error.strerror}", err=True)
-        # The interpreter would try to write the rest at its end.
+        # At a normal exit, the interpreter would try to write the rest of the output.
         os._exit(1)

@@ -26,7 +26,7 @@ app = typer.Typer(no_args_is_help=True, help="Show, check and export the configu
 
 @app.command()
 def show(*, as_json: AsJson = False) -> None:
-    """Show every value in force and its origin; secrets are masked."""
+    """Show every value that is used, and its origin; secrets are masked."""
     try:
         settings = located_settings(anywhere=True)
         environment = shown_settings(settings, completed=effective(settings))
@@ -53,7 +53,7 @@ def check(
     settings, problems = readable_settings()
     if not problems:
         settings = located_settings(anywhere=True)
-        # The file that a person edits here is checked, and only where there is none that of the running `up`.
+        # Check the file in the place where a person edits it. If there is none, check the file of the running `up`.
         settings = settings if settings.executors.exists() else effective(settings)
     path = file or settings.executors
     executors = Executors(path, {})  # Stays empty if the file is wrong; the rest is checked nevertheless.
@@ -65,7 +65,7 @@ def check(
     warnings = warnings_of(executors, settings) + untraded_source_problems(settings.source, executors)
     notes = shadowed_limits(executors)
     not_yet = not_enforced_yet(executors)
-    # Notes change no exit status: a limit that another one shadows is no mistake.
+    # Notes do not change the exit status: a limit that another limit shadows is not a mistake.
     status = "critical" if problems else "warning" if warnings else "ok"
     if as_json:
         found = {"problems": problems, "warnings": warnings, "notes": notes}

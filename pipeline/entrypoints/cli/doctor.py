@@ -32,7 +32,7 @@ def doctor(
         raise ConfigInvalid([Problem(key="SECONDS", message="it is only used with --watch")])
     settings = settings_for_a_person("doctor", anywhere=True)
     executors = executors_for(settings)
-    # A single check is ended by Ctrl-C as usual; a watch ends with the status of its last check.
+    # Ctrl-C ends a single check as usual; it ends a watch with the exit code of the last check.
     stop = stop_on_signals() if watch else None
     while True:
         findings = examine(settings, executors)

@@ -15,7 +15,7 @@ from workers.exchange.faults import OF_EVENTS, Fault, FaultKind, FaultPlan, Faul
 
 app = typer.Typer(help="Run the paper exchange, or make it go wrong for practice.")
 
-#: Ends all faults.
+#: The name that ends all faults.
 _NONE = "none"
 _TIMEOUT_S = 5.0
 
@@ -64,7 +64,7 @@ def fault(
     executor: Annotated[str | None, typer.Option(help="Only the account of this executor.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make the running paper exchange go wrong: a fault of orders by default, beside those that are active."""
+    """Add a fault to the running paper exchange, by default one that hits orders. Active faults stay."""
     if name not in (_NONE, *FaultKind):
         message = f"there is no fault {name!r}: {', '.join(FaultKind)}, or {_NONE}"
         raise ConfigInvalid([Problem(key="NAME", message=message)])

@@ -66,7 +66,7 @@ def why(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show a signal's whole history at every account, with times. With a symbol: its newest, or why there is none."""
+    """Show a signal's history at every account, with times. With a symbol: its newest signals, or why there is none."""
     settings = settings_for_a_person("why", anywhere=True)
     executors: Mapping[str, ExecutorSettings] = {}
     # The history can be read even if the executors file is wrong now.
@@ -105,7 +105,7 @@ def _id_or_symbol(text: str) -> tuple[UUID | None, str]:
 
 
 def print_life(body: dict[str, Any], *, as_json: bool) -> None:
-    """Print a signal's history, for a program or for a person."""
+    """Print a signal's history, as JSON or as text."""
     if as_json:
         echo_json(body)
         return
@@ -128,7 +128,7 @@ def _print_execution(execution: dict[str, Any]) -> None:
     for move in execution["moves"]:
         reason = f"  {move['reason']}" if move["reason"] else ""
         why = f"  ({move['why']})" if move["why"] else ""
-        # A reason names the id among its figures.
+        # If there is a reason, its figures already contain the id.
         asked = f"  request_id={move['request_id']}" if move["request_id"] and not reason else ""
         echo(f"  {move['after_ms']:>10.1f} ms  {move['to']:<16} by {move['by']}{reason}{asked}{why}")
     for attempt in execution["attempts_made"]:

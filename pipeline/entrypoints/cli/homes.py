@@ -25,7 +25,7 @@ from pipeline.startup.acting import modes, name_accounts
 from pipeline.startup.context import settings_for_a_person
 from pipeline.store.record import Record
 
-#: `up` promises to end within 5 s; on a busy machine it takes longer.
+#: Seconds to wait until `up` has ended. It promises 5 s, but takes longer on a busy machine.
 _DOWN_WITHIN_S = 30.0
 
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
@@ -46,7 +46,7 @@ def status(*, as_json: AsJson = False) -> None:
 
 
 def down(*, yes: Yes = False) -> None:
-    """Stop a running `tradewire up`, after showing the open orders and positions that are then not watched."""
+    """Stop a running `tradewire up`, after showing the open orders and positions that it will not watch any more."""
     settings = settings_for_a_person("down", anywhere=True)
     services = running_services(settings.home)
     if services is None:
@@ -62,7 +62,7 @@ def down(*, yes: Yes = False) -> None:
 
 
 def reset(*, yes: Yes = False) -> None:
-    """Start over with an empty record and paper exchange. Everything of before is kept in a folder of the home."""
+    """Start over with an empty record and paper exchange. The old data is kept in a folder of the home."""
     settings = settings_for_a_person("reset")
     if settings.environment().get("DATABASE_URL") is not None:
         message = "names a server of your own, whose record `reset` does not remove: create another database there"
@@ -77,7 +77,7 @@ def _homes() -> list[Path]:
     try:
         here = located_settings(anywhere=True).home.absolute()
     except ConfigInvalid:
-        return started_homes()  # Several run, and they are listed.
+        return started_homes()  # Several homes run, and all of them are listed.
     return list(dict.fromkeys([here, *started_homes()])) if here.is_dir() else started_homes()
 
 
@@ -110,7 +110,7 @@ def _left_in(home: Path) -> list[str]:
         with offline_postgres(home) as url:
             return _left(url)
     except NotPossible as error:
-        # A server that does not start is a reason to start over.
+        # This does not prevent the reset: a server that does not start is a reason for it.
         return [f"open orders and positions are unknown: {error}"]
 
 

@@ -8,7 +8,7 @@ from pipeline.model.texts import json_text, printable
 
 
 def echo(*lines: str, err: bool = False) -> None:
-    """Print each of *lines* on a line of its own, whatever text from others it holds."""
+    """Print each of *lines* on a line of its own, with control characters escaped."""
     for line in lines:
         typer.echo(printable(line), err=err)
 

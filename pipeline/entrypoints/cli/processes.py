@@ -40,13 +40,13 @@ def up(
     from pipeline.views.live_feed import follow_feed  # noqa: PLC0415 -- commands load only what they run
 
     settings = settings_for_up()
-    # The screen is for the trades; what the processes log is in their files.
+    # The terminal shows the trades; the logs of the processes are in files.
     configure_logs(settings.log, process="up", level=logging.WARNING)
     echo(f"executors: {settings.executors.absolute()}{_origin(settings.executors)}")
-    # The children read the `.env` and the paths of their working folder.
+    # The children read `.env` and relative paths in their working folder.
     os.chdir(settings.folder)
     executors = executors_for(settings)
-    # A wrong file would end the keeper and the web process at each start, while the workers trade on.
+    # A wrong file would end the keeper and the web process at each start, while the workers go on trading.
     problems = [*source_problems(settings, source or settings.source), *other_file_problems(settings, executors)]
     if problems:
         raise ConfigInvalid(problems)
@@ -79,7 +79,7 @@ def produce() -> None:
 
     settings = settings_for("producer")
     executors = executors_for(settings)
-    # Before the checks, because a late refusal ends this process by SIGTERM.
+    # Handle signals before the checks, because a late refusal ends this process by SIGTERM.
     stop = stop_on_signals()
     # Only a producer that executes signals itself uses the accounts.
     sends = "direct" in (settings.delivery, settings.fallback)

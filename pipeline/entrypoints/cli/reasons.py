@@ -41,7 +41,7 @@ LEADS: Mapping[ReasonGroup, str] = {
     ReasonGroup.PERSON: "A person decided so; the history keeps who and why.",
 }
 
-#: In the order of the page; each code once.
+#: The codes of each group, in the order of the page. Each code occurs once.
 CODES: Mapping[ReasonGroup, tuple[Code, ...]] = {
     ReasonGroup.ROUTING: (
         Code.NOT_ADDRESSED,

@@ -78,7 +78,7 @@ def forget(
     """Forget an executor that was removed from the file with open work or positions; its broker is not asked."""
     settings = settings_for_a_person("config")
     executors = executors_for(settings)
-    # Its name is typed again, because forgetting ends executions and cannot be undone.
+    # The executor's name must be typed again, because forgetting ends executions and cannot be undone.
     typed = yes_forget if yes_forget is not None else _typed("name of the executor to forget", "--yes-forget")
     if typed != executor:
         raise ConfigInvalid(

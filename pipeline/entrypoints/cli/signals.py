@@ -30,7 +30,7 @@ app = typer.Typer(no_args_is_help=True, help="Send signals.")
 SOURCE = "manual"
 
 _READ_EVERY_S = 0.05
-# After a line fails because PostgreSQL is away, further lines are refused without an attempt for this long.
+# Seconds after a line failed because PostgreSQL is away, in which further lines are refused without an attempt.
 _NO_RETRY_S = 1.0
 
 
@@ -57,8 +57,8 @@ def send(
 
 
 def _check_start(record: Record, executors: Executors, *, direct: bool) -> None:
-    # A command that may send orders runs the same checks as a process. Another one only keeps the settings that it
-    # routes by. With PostgreSQL away nothing is checked, because then every signal is refused anyway.
+    # With --direct the command may send orders, so it runs the same checks as a process. Otherwise it only records the
+    # settings that it routes by. While PostgreSQL is away nothing is checked, because every signal is refused anyway.
     with suppress(RecordUnavailable):
         if direct:
             check_start(record, executors, by="signal send")
@@ -69,7 +69,7 @@ def _check_start(record: Record, executors: Executors, *, direct: bool) -> None:
 def _record_all(
     lines: Iterable[ParsedLine], intake: Intake, execute: Callable[[Recorded], None], *, follow: bool
 ) -> Iterator[dict[str, Any]]:
-    """Record each signal as it is read, and print its line at once unless *follow*."""
+    """Record each signal as it is read, and print the answer at once, unless *follow* is set."""
     away: RecordUnavailable | None = None
     until = 0.0
     for line in lines:
@@ -81,7 +81,7 @@ def _record_all(
             # The error of the last try, raised again, does not prolong the pause.
             away, until = error, time.monotonic() + _NO_RETRY_S if error is not away else until
             answer = error_json(line.line, "record_unavailable", str(error))
-        if not follow:  # With --wait it is printed later, with its outcomes.
+        if not follow:  # With --wait the answer is printed later, with the outcomes.
             _print(answer)
         yield answer
 
@@ -97,7 +97,7 @@ def _record_one(line: ParsedLine, intake: Intake, execute: Callable[[Recorded], 
             message = line.error or "not JSON"
             intake.refuse(line.text or message, source=SOURCE, code="invalid_json", message=message)
             return error_json(line.line, "invalid_json", message)
-        # A program that sends its signals through this command names itself as their source.
+        # A program that sends signals through this command sets its own name as their source.
         by_person = line.value.get("source") in (None, SOURCE)
         recorded = intake.record(line.value, source=SOURCE, by_person=by_person)
     except InvalidSignal as error:
@@ -109,7 +109,7 @@ def _record_one(line: ParsedLine, intake: Intake, execute: Callable[[Recorded], 
 def _execution(
     settings: Settings, executors: Executors, *, direct: bool
 ) -> tuple[Callable[[Recorded], None], Callable[[], None]]:
-    """Return the function that executes a recorded signal, here or through the queues, and one that ends its use."""
+    """Return two functions: one executes a recorded signal, here or through the queues; call the other at the end."""
     if direct:
         from workers.execution.direct import DirectExecutor  # noqa: PLC0415 -- loads the broker's library
 
@@ -127,7 +127,7 @@ def _execution(
 
 
 def _enqueue(dispatcher: Any, recorded: Recorded) -> None:
-    if not recorded.duplicate:  # The first recording enqueued it.
+    if not recorded.duplicate:  # A duplicate was enqueued when it was first recorded.
         dispatcher.enqueue(recorded.executions)
 
 

@@ -19,13 +19,13 @@ from workers.account.runtime import open_runtime
 def checked_start(
     settings: Settings, executors: Mapping[str, ExecutorSettings], *, by: str, accounts: bool = False
 ) -> Iterator[None]:
-    """Run the body after the checks. With *accounts*, also check that the API keys belong to the pinned accounts.
+    """Run the block after the checks. With *accounts*, also check that the API keys belong to the pinned accounts.
 
     Raises:
-        ConfigInvalid: a check refused; it lists every problem that the record shows.
+        ConfigInvalid: a check refused; the error lists every problem that the record shows.
     """
     with ExitStack() as stack:
-        # `after_checks` tries again.
+        # The record does not retry, since `after_checks` does.
         record = stack.enter_context(Record(database_url(settings), connections=1, retry_for_s=0.0))
         checks: list[Check] = [
             partial(check_start, record, executors, by=by),
@@ -40,9 +40,9 @@ def checked_start(
 
 
 def check_before_up(settings: Settings, executors: Mapping[str, ExecutorSettings]) -> Callable[[str], None]:
-    """Return the check that `up` makes against the record at a database URL before it starts any process.
+    """Return the check that `up` makes, given a database URL, before it starts the processes that need the record.
 
-    It skips accounts whose broker is away and those of the exchange that `up` itself starts: the processes check them.
+    It skips accounts whose broker is away, and accounts at the exchange that `up` starts: the processes check them.
     """
 
     def check(url: str) -> None:

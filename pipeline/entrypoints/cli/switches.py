@@ -37,7 +37,7 @@ def reduce(
 def halt(
     executor: Which = None, *, every: All = False, why: Why = None, by: ByMachine = None, as_json: AsJson = False
 ) -> None:
-    """Halt: like `reduce`, and no limit lifts it by itself."""
+    """Halt: like `reduce`, until a person lifts it."""
     _turn(SwitchKind.HALTED, executor, every=every, why=why, by=by, as_json=as_json)
 
 
@@ -86,7 +86,7 @@ def _line(switch: Switch) -> str:
 
 
 def _still_over(switches: Switches, settings: Settings, executor_id: str) -> list[str]:
-    # A limit that is still exceeded skips entries although the halt was lifted, so a note explains that.
+    # A note explains that entries are still skipped after a halt was lifted, because a limit is still exceeded.
     try:
         executor = executors_for(settings)[executor_id]
     except ConfigInvalid:

@@ -35,7 +35,7 @@ def add(
     if as_json:
         echo_json({"name": name, "scopes": [each.value for each in scopes], "token": token})
         return
-    # Alone on standard output, so that a script can store it.
+    # Only the token goes to standard output, so that a script can store it.
     echo(token)
     echo("The token is not shown again.", err=True)
 
@@ -74,4 +74,4 @@ def _scopes(text: str) -> list[Scope]:
     if unknown or not words:
         message = f"{', '.join(unknown) or 'nothing'} is not a scope; there is {', '.join(Scope)}"
         raise ConfigInvalid([Problem(key="--scope", message=message)])
-    return sorted(map(Scope, set(words)))  # In the same order, however they were typed.
+    return sorted(map(Scope, set(words)))  # In a fixed order, however they were typed.

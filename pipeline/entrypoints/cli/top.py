@@ -10,7 +10,7 @@ from pipeline.startup.context import executors_for, open_record, settings_for_a_
 
 def top() -> None:
     """Show accounts, rates, limits, dead letters and the newest executions live; keys pause, resume, halt, requeue."""
-    # Keys are read from the one, and the screen is drawn on the other.
+    # Keys are read from standard input, and the screen is drawn on standard output.
     if not (sys.stdin and sys.stdin.isatty() and sys.stdout.isatty()):
         message = "it needs a terminal; programs use `tradewire tail`, `report --json` and `doctor --json`"
         raise ConfigInvalid([Problem(key="top", message=message)])

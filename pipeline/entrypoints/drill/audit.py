@@ -9,7 +9,7 @@ from pipeline.entrypoints.drill.ledgers import AuditedExecution, AuditedIntent, 
 from pipeline.entrypoints.drill.position_audit import position_findings
 from pipeline.model.states import UNDECIDED, State
 
-#: The execution's state for each final or partial status of the exchange; with any other status the order works.
+#: The execution's state for each final or partial status of the exchange; in any other status the order is working.
 _STATE_OF = {
     "filled": State.FILLED,
     "partially_filled": State.PARTIALLY_FILLED,
@@ -72,7 +72,7 @@ def _orders(ledgers: Ledgers) -> Iterator[AuditFinding]:
 
 
 def _exchange(ledgers: Ledgers) -> Iterator[AuditFinding]:
-    """Check that every order of the exchange is recorded once, and that both agree about it."""
+    """Check that every order of the exchange is recorded once, and that the record and the exchange agree about it."""
     intents = {intent.client_order_id: intent for intent in ledgers.intents}
     executions = {execution.execution_id: execution for execution in ledgers.executions}
     seen: set[str] = set()

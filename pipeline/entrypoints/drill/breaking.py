@@ -19,12 +19,12 @@ from pipeline.entrypoints.drill.schedule import Act, DrillEvent, Target
 
 log = structlog.get_logger(__name__)
 
-#: A worker should be interrupted in the middle of an execution; the drill waits this long for one that has one.
+#: Seconds that the drill waits for a worker that has an execution, since a kill should interrupt an execution.
 _BUSY_WITHIN_S = 0.6
-#: By then PostgreSQL has processed what the killed worker had sent to it.
+#: Seconds after a kill in which PostgreSQL processes the last statements of the killed worker.
 _SETTLE_S = 0.05
 _TICK_S = 0.02
-#: After the last event, the drill waits this long for what was down at an event's time.
+#: Seconds after the last event in which missed events are still tried again.
 _MISSED_WITHIN_S = 10.0
 
 
@@ -40,10 +40,10 @@ class DrilledSystem(Protocol):
         """Return the executors, whose names are their keys at the exchange."""
 
     def pids(self, target: Target) -> list[int]:
-        """Return the processes that *target* may mean now."""
+        """Return the ids of the running processes that *target* may mean."""
 
     def restart_ended(self) -> None:
-        """Start the processes again that no supervisor restarts."""
+        """Start ended processes again, if no supervisor restarts them."""
 
     def process_group(self, pid: int) -> list[int]:
         """Return the processes that must get a signal together with *pid*."""
@@ -72,9 +72,9 @@ class Breaker:
     interrupted: list[InterruptedWorker] = field(default_factory=list)
     #: The frozen processes, and when each continues (of the monotonic clock).
     _frozen: dict[int, float] = field(default_factory=dict)
-    #: The exchange was down when its faults should have been set.
+    #: Whether the faults must be sent to the exchange again, because it was down or was killed.
     _faults_pending: bool = False
-    #: The events whose process or server was down at their time. They are tried again until they reach it.
+    #: The events whose process or server was down when they were due. They are tried again until it runs.
     _missed: list[DrillEvent] = field(default_factory=list)
 
     def play(self, events: Sequence[DrillEvent], *, begins: float, tick: Callable[[], None]) -> None:
@@ -93,7 +93,7 @@ class Breaker:
         time.sleep(_TICK_S)
 
     def maintain(self) -> None:
-        """Resume processes whose freeze is over, send what is pending, and restart ended processes."""
+        """Resume processes whose freeze is over, try missed events and faults again, and restart ended processes."""
         self.resume(until=time.monotonic())
         missed, self._missed = self._missed, []
         for event in missed:
@@ -109,13 +109,13 @@ class Breaker:
         self.resume()
 
     def resume(self, *, until: float = math.inf) -> None:
-        """Resume the processes that are frozen for no longer than *until* (of the monotonic clock)."""
+        """Resume the processes whose freeze ends at *until* (of the monotonic clock) or earlier."""
         for pid in [pid for pid, end in self._frozen.items() if end <= until]:
             del self._frozen[pid]
             signal_process(pid, signal.SIGCONT)
 
     def carry_out(self, event: DrillEvent) -> None:
-        """Carry out one event, and count it. While its process or server is down, it waits to be tried again."""
+        """Carry out one event, and count it. If its process or server is down, keep the event to try it again."""
         if event.act is Act.FAULTS:
             self._faults_pending = not self.exchange.set_faults(event.faults, seed=self.seed)
             return
@@ -146,7 +146,7 @@ class Breaker:
 
     def _kill(self, pid: int, event: DrillEvent) -> bool:
         if event.target is Target.EXCHANGE:
-            # The exchange forgets its faults and how often they were applied when it ends.
+            # When the exchange ends, it forgets its faults and how often they were applied.
             self.exchange.count_fault_hits()
             self._faults_pending = True
         self._frozen.pop(pid, None)
@@ -161,7 +161,7 @@ class Breaker:
         return any(reached)
 
     def _busy_worker(self, pids: Sequence[int]) -> int:
-        """Return the first worker that has an execution, or the first of all when none gets one in time."""
+        """Return the first worker that has an execution, or the first of *pids* when none gets an execution in time."""
         deadline = time.monotonic() + _BUSY_WITHIN_S
         while time.monotonic() < deadline:
             for pid in pids:

@@ -16,7 +16,7 @@ from pipeline.entrypoints.drill.sending import PRICE
 
 log = structlog.get_logger(__name__)
 
-#: The exchange's faults hit these requests too, so each is repeated after this pause until it succeeds.
+#: Seconds after which a failed request is repeated: the exchange's faults also hit the requests by hand.
 _PAUSE_S = 0.25
 _UNDONE_WITHIN_S = 30.0
 _FRACTION = "0.4"
@@ -31,9 +31,9 @@ class ByHand:
     tally: dict[str, int] = field(default_factory=dict)
     #: How many events have been tried at least once.
     _begun: int = 0
-    #: Tried, but not done yet.
+    #: Events that were tried, but are not done yet.
     _trying: list[HandEvent] = field(default_factory=list)
-    #: To be undone, because they may have been done.
+    #: Events to undo, because they may have been done.
     _undoing: list[HandEvent] = field(default_factory=list)
     _next_at: float = 0.0
 
@@ -50,10 +50,10 @@ class ByHand:
         self._next_at = time.monotonic() + _PAUSE_S
 
     def end(self, maintain: Callable[[], None]) -> None:
-        """Begin nothing more, and undo everything; *maintain* restarts what has ended meanwhile.
+        """Begin no more events, and undo all of them; *maintain* restarts processes that end meanwhile.
 
         Raises:
-            DrillFailed: the exchange does not let it be undone.
+            DrillFailed: an event could not be undone in time.
         """
         self._begun = len(self.events)
 
@@ -99,10 +99,10 @@ def client_order_id(event: HandEvent) -> str:
 
 
 def order_of(event: HandEvent) -> dict[str, str]:
-    """Return the order's request, as the broker's API reads it."""
+    """Return the request for the order of *event*, as the broker's API reads it."""
     body = {"symbol": event.symbol, "client_order_id": client_order_id(event), "time_in_force": "day"}
     if event.act is HandAct.SELL_ORDER:
-        # Without a position it is refused, and does not open a short one.
+        # Without a position the exchange refuses this order, so that it does not open a short position.
         held_back = {"side": "sell", "qty": "1", "position_intent": "sell_to_close"}
         return body | held_back | {"type": "limit", "limit_price": str(PRICE * 2)}
     if event.act is HandAct.BUY_ORDER:

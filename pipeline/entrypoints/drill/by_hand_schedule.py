@@ -8,9 +8,9 @@ from itertools import cycle
 
 from pipeline.entrypoints.drill.schedule import storms
 
-#: A manual order is placed this long before the exit that it blocks.
+#: A manual order is placed this many seconds before the exit that it disturbs.
 _BEFORE_EXIT_S = 1.0
-#: For how long it stays there, and for how long an account may only liquidate.
+#: The shortest and the longest time that a manual order stays, and that an account may only liquidate.
 _LASTS_S = (4.0, 8.0)
 #: At most this many exits of a storm are disturbed.
 _MOST = 6
@@ -19,9 +19,9 @@ _MOST = 6
 class HandAct(StrEnum):
     """The kinds of manual actions at an account."""
 
-    #: Hold back a share of the position with a limit that is not reached.
+    #: Reserve one share of the position by a sell order whose limit price is not reached.
     SELL_ORDER = "sell order by hand"
-    #: Stand against the exit with a limit that is not reached.
+    #: Place an order opposite to the exit: a buy order whose limit price is not reached.
     BUY_ORDER = "buy order by hand"
     #: Buy a fraction of a share, and keep it.
     FRACTION = "fraction by hand"
@@ -37,7 +37,7 @@ class HandEvent:
     """Something that is done by hand, *at_s* seconds after the first signal."""
 
     at_s: float
-    #: It is undone at this time. A fraction is kept.
+    #: When it is undone. A bought fraction is kept.
     until_s: float
     act: HandAct
     #: The account's key at the exchange.
@@ -49,7 +49,7 @@ class HandEvent:
 def by_hand(
     seed: int, *, seconds: float, accounts: Sequence[str], exits: Sequence[tuple[float, str]]
 ) -> list[HandEvent]:
-    """Return the events of *seconds*, in order of time. *exits*: when each exit is due, and its symbol."""
+    """Return the events of *seconds*, in order of time. *exits* has each exit's due time and symbol."""
     dice = random.Random(f"drill by hand {seed}")  # noqa: S311 -- not a secret
     events = []
     for begins, ends in storms(seconds):

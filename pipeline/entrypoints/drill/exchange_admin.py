@@ -12,10 +12,10 @@ from pipeline.entrypoints.drill.schedule import FaultBody
 from pipeline.entrypoints.drill.sending import PRICE
 from workers.account.runtime import EXCHANGE_SECRET
 
-#: Enough for any number of signals: a drill does not test buying power.
+#: Dollars in each account: enough for any number of signals, since a drill does not test buying power.
 _CASH = "1000000000"
 _TIMEOUT_S = 10.0
-#: A fault of the exchange may delay a manual order, and the drill breaks nothing else during that time.
+#: Seconds that a request by hand may take. A fault may delay it, and meanwhile the drill breaks nothing else.
 _BY_HAND_TIMEOUT_S = 1.0
 _ORDERS = TypeAdapter(list[HeldOrder])
 
@@ -59,13 +59,13 @@ class ExchangeAdmin:
             return False
 
     def set_faults(self, faults: Sequence[FaultBody], *, seed: int) -> bool:
-        """Replace the active faults; False when the exchange is down and `resend_faults` must be called later."""
+        """Replace the active faults; return False when the exchange is down: then call `resend_faults` later."""
         self.count_fault_hits()
         self._faults, self._seed = faults, seed
         return self.resend_faults()
 
     def resend_faults(self) -> bool:
-        """Send the faults again, because the exchange forgets them when it restarts; False while it is down."""
+        """Send the faults again, because the exchange forgets them when it restarts; return False while it is down."""
         try:
             self._post("faults", {"seed": self._seed, "faults": list(self._faults)})
         except httpx.HTTPError:
@@ -73,7 +73,7 @@ class ExchangeAdmin:
         return True
 
     def count_fault_hits(self) -> None:
-        """Add up how often the present faults were applied. Call it once before they are replaced or lost."""
+        """Add up how often the active faults were applied. Call this once before they are replaced or lost."""
         try:
             plan = self._client.get("faults").json()
         except (httpx.HTTPError, ValueError):
@@ -113,7 +113,7 @@ class ExchangeAdmin:
             return False
 
     def cancel(self, account: str, order_id: str) -> None:
-        """Cancel an order with the account's keys. It may stay open all the same. Raises `httpx.HTTPError`."""
+        """Ask to cancel an order, with the account's keys. The order may stay open. Raises `httpx.HTTPError`."""
         address = f"{self._orders_url}/{order_id}"
         self._client.delete(address, headers=_keys(account), timeout=_BY_HAND_TIMEOUT_S)
 

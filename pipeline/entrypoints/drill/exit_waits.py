@@ -1,4 +1,4 @@
-"""Compute how long each exit waited from its recording to its decision, by what the history shows. Pure."""
+"""Compute from the history how long each exit waited from its recording to its decision. Pure."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,9 +13,9 @@ from pipeline.entrypoints.drill.ledgers import HistoryRow, Ledgers
 from pipeline.model.reasons import Code
 from pipeline.model.states import UNDECIDED, State
 
-#: No exit may wait longer than this.
+#: Seconds. An exit that waits longer is a finding.
 LONGEST_WAIT_S = 15.0
-#: Holds that the broker causes, and for how long each may last. A longer hold counts as a wait for tradewire.
+#: Holds that the broker causes, and how much of each is excused. The rest of a longer hold counts as waiting.
 _BROKER_HOLDS: Mapping[str, timedelta] = {
     Code.BROKER_AWAY: timedelta(seconds=5),
     Code.ACCOUNT_UNREADABLE: timedelta(seconds=5),
@@ -34,14 +34,14 @@ class ExitWait:
 
     execution_id: UUID
     seconds: float
-    #: The time that is left out, because of the broker, a dead worker, or an order that may be at the broker.
+    #: Seconds that are not counted, because of the broker, a dead worker, or an order that may be at the broker.
     excused_s: float
-    #: The time that is left out because there was nothing to close: the entry before it was not sent yet.
+    #: Seconds that are not counted because there was nothing to close: the entry before the exit was not sent yet.
     nothing_to_close_s: float = 0.0
     is_decided: bool = True
 
     def to_json(self) -> dict[str, Any]:
-        """Return it with rounded times."""
+        """Return the wait as JSON, with rounded times."""
         names = ("seconds", "excused_s", "nothing_to_close_s")
         times = {name: round(getattr(self, name), 2) for name in names}
         return {"execution_id": str(self.execution_id), **times, "decided": self.is_decided}
@@ -49,22 +49,25 @@ class ExitWait:
 
 @dataclass(kw_only=True)
 class _Symbol:
-    """The state that the earlier executions of a symbol at an executor leave for the next one."""
+    """The state that the earlier executions of a symbol at an executor leave for the next execution."""
 
     excused: list[_Span] = field(default_factory=list)
-    #: When entries waited to be sent while nothing was held.
+    #: The spans in which an entry waited to be sent while nothing was held.
     nothing_to_close: list[_Span] = field(default_factory=list)
-    #: The sum of the fills of all of them.
+    #: The position: the sum of the fills of these executions.
     held: Decimal = Decimal(0)
 
 
 def exit_waits(ledgers: Ledgers) -> list[ExitWait]:
-    """Return the wait of each execution that closes and had something to close, the longest first.
+    """Return the wait of each exit that had something to close, the longest first.
 
-    Left out is the time in which an order may have been at the broker, a dead worker's lease, a hold that the broker
-    caused, a closed market, and each of these of an earlier execution of the same symbol. While an entry before it
-    waits to be sent and nothing is held, an exit has nothing to close, so that is left out too. An exit that has no
-    decision counts up to its last state change.
+    This time is not counted:
+    - an order may be at the broker;
+    - the exit waits for a dead worker's lease, for a hold that the broker caused, or for the market to open;
+    - an earlier execution of the same symbol waits for any of these;
+    - nothing is held, because an earlier entry has not been sent yet.
+
+    The wait of an exit without a decision ends at its last state change.
     """
     rows: dict[UUID, list[HistoryRow]] = defaultdict(list)
     for row in ledgers.history:
@@ -121,7 +124,7 @@ def _excused(changes: Sequence[HistoryRow]) -> list[_Span]:
 
 
 def _longest(row: HistoryRow, after: HistoryRow) -> timedelta | None:
-    """Return how much of the state that *row* began is left out at most; None when all of it counts."""
+    """Return how much of the time in the state that *row* began is excused at most; None when all of it counts."""
     if row.to_state is State.UNKNOWN:
         return timedelta.max
     if row.to_state is State.HELD:

@@ -29,7 +29,7 @@ class AuditFinding:
         return f"{self.verdict}: {self.what} {facts}"
 
     def to_json(self) -> dict[str, Any]:
-        """Return it with every value as text."""
+        """Return the finding as JSON, with every value as text."""
         facts = {name: None if value is None else str(value) for name, value in self.facts.items()}
         return {"verdict": self.verdict, "what": self.what, **facts}
 

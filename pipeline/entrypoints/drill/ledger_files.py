@@ -28,7 +28,7 @@ def read_ledgers(
     executor_of = {account.account_number: account.key for account in accounts}
     holdings: dict[str, dict[str, Decimal]] = defaultdict(dict)
     for row in record.all(HeldQuantity, sql("drill", "holdings")):
-        # A holding under a number that the exchange does not have is compared under that number, and found.
+        # If the exchange does not have the account number, keep the number, so that the audit reports this holding.
         holdings[executor_of.get(row.account_number, row.account_number)][row.symbol] = row.quantity
     return Ledgers(
         sent=[sent.source_id for sent in ledger],

@@ -80,12 +80,12 @@ class HeldOrder(BaseModel):
 
     @property
     def is_by_hand(self) -> bool:
-        """Return whether the drill placed it past tradewire."""
+        """Return whether the drill placed the order by hand, without tradewire."""
         return self.client_order_id.startswith(BY_HAND)
 
     @property
     def signed_fill(self) -> Decimal:
-        """Return by how much it has changed the position."""
+        """Return by how much the order has changed the position."""
         return self.filled_qty if self.side == "buy" else -self.filled_qty
 
 
@@ -124,7 +124,7 @@ class Ledgers:
     intents: Sequence[AuditedIntent]
     #: By executor, in the order of acceptance.
     held: Mapping[str, Sequence[HeldOrder]]
-    #: By executor: what the account holds of each symbol, by the exchange and by the record.
+    #: By executor: how much the account holds of each symbol, *positions* by the exchange, *holdings* by the record.
     positions: Mapping[str, Mapping[str, Decimal]] = field(default_factory=dict)
     holdings: Mapping[str, Mapping[str, Decimal]] = field(default_factory=dict)
     #: In the order of the changes. Only a drill with exits reads it.

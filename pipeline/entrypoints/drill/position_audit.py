@@ -1,4 +1,4 @@
-"""Check the positions and the exits: both ledgers agree, and every exit got out in time. Pure."""
+"""Check that the record and the exchange agree on the positions, and that every exit was decided in time. Pure."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ _NOTHING = Decimal(0)
 
 
 def position_findings(ledgers: Ledgers) -> Iterator[AuditFinding]:
-    """Check that each position is what the record holds, together with what was bought and sold by hand."""
+    """Check that each position at the exchange is the recorded one plus the fills of orders by hand."""
     for executor_id in {**ledgers.positions, **ledgers.holdings}:
         positions, recorded = ledgers.positions.get(executor_id, {}), ledgers.holdings.get(executor_id, {})
         by_hand = _by_hand(ledgers, executor_id)
@@ -43,7 +43,7 @@ def exit_findings(ledgers: Ledgers, waits: Sequence[ExitWait]) -> Iterator[Audit
 
 
 def _explains(execution: AuditedExecution) -> bool:
-    """Return whether the execution is a reason for a position that is left: it works, or a person is asked about it."""
+    """Return whether the execution explains a position that is left: its order is working, or it needs a person."""
     return execution.state in WORKING or execution.state is State.DEAD or execution.reason_code == Code.LATE_ORDER
 
 

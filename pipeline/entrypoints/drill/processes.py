@@ -15,7 +15,7 @@ import psutil
 from pipeline.entrypoints.supervisor.servers.spawn import LIFELINE, Lifeline
 from pipeline.model.errors import TradewireError
 
-#: The variables that are taken over from the user's environment: no address, key, token or setting.
+#: The variables that are copied from the user's environment. None is an address, key, token or setting of tradewire.
 _KEPT = frozenset({"HOME", "LANG", "LOGNAME", "PATH", "SHELL", "TMPDIR", "TZ", "USER", "VIRTUAL_ENV"})
 _KEPT_PREFIXES = ("LC_", "PYTHON", "LD_", "DYLD_")
 _POLL_S = 0.1
@@ -40,7 +40,7 @@ class RestartedProcess:
 
     @property
     def pids(self) -> list[int]:
-        """Return its pid while it runs."""
+        """Return the process's pid in a list; the list is empty when the process has ended."""
         return [self.process.pid] if self.process.poll() is None else []
 
     def restart_ended(self) -> None:
@@ -62,18 +62,18 @@ def start(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            # A Ctrl-C in the terminal must reach the drill only, which then stops everything in order.
+            # Ctrl-C in the terminal must reach only the drill, which then stops everything in order.
             start_new_session=True,
         )
 
 
 def stop(processes: Sequence[subprocess.Popen[bytes]], *, within_s: float) -> None:
-    """Ask all of them to stop and wait; one that does not end is killed with all that it started."""
+    """Ask *processes* to stop, and wait; kill each that does not end in time, with all that it started."""
     deadline = time.monotonic() + within_s
     running = [process for process in processes if process.poll() is None]
     below = {process.pid: _below(process.pid) for process in running}
     for process in running:
-        # A stopped process handles SIGTERM only once it continues.
+        # A frozen process handles SIGTERM only when it continues.
         for pid in [process.pid, *(child.pid for child in below[process.pid])]:
             signal_process(pid, signal.SIGCONT)
         process.terminate()
@@ -103,7 +103,7 @@ def children_called(pid: int, name: str) -> list[int]:
 
 
 def signal_process(pid: int, number: signal.Signals) -> bool:
-    """Send a signal; False when the process is gone."""
+    """Send a signal; return False when the process is gone."""
     try:
         os.kill(pid, number)
     except ProcessLookupError:
@@ -115,7 +115,7 @@ def wait_until(condition: Callable[[], object], *, within_s: float, what: str) -
     """Wait until *condition* returns something true.
 
     Raises:
-        DrillFailed: it did not within *within_s* seconds.
+        DrillFailed: *condition* returned nothing true within *within_s* seconds.
     """
     deadline = time.monotonic() + within_s
     while not condition():

@@ -26,20 +26,20 @@ class Recovery:
     """How long an execution took to be decided after the worker that held it was killed."""
 
     execution_id: UUID
-    #: Since the last kill. When its next worker is killed too, the time starts again.
+    #: Seconds since the last kill: when the execution's next worker is killed too, the time starts again.
     seconds: float
-    #: How many workers were killed while they held it.
+    #: How many workers were killed while they held the execution.
     kills: int = 1
 
     def to_json(self) -> dict[str, Any]:
-        """Return it, with null when it was never decided."""
+        """Return the recovery as JSON; the seconds are null if the execution was never decided."""
         return {"execution_id": str(self.execution_id), "seconds": _finite(self.seconds), "kills": self.kills}
 
 
 def recoveries_of(
     interrupted: Sequence[InterruptedWorker], decided_at: Mapping[UUID, datetime | None]
 ) -> list[Recovery]:
-    """Return one for each execution that a killed worker held, the longest first."""
+    """Return the recovery of each execution that a killed worker held, the longest first."""
     kills: dict[UUID, list[datetime]] = {}
     for kill in interrupted:
         for execution_id in kill.execution_ids:
@@ -52,13 +52,13 @@ def recoveries_of(
 
 
 def figures(recoveries: Sequence[Recovery]) -> dict[str, Any]:
-    """Return the count, p50, p99 and maximum in seconds; null without recoveries, or for one that never came."""
+    """Return the count, p50, p99 and maximum in seconds; a time is null without recoveries, or if it is infinite."""
     times = {name: _finite(percentile(recoveries, percent)) for name, percent in PERCENTS.items()}
     return {"count": len(recoveries), **times}
 
 
 def percentile(recoveries: Sequence[Recovery], percent: float) -> float | None:
-    """Return the number of seconds within which *percent* of them were decided; None when there are none."""
+    """Return the seconds within which *percent* of the executions were decided; None without recoveries."""
     if not recoveries:
         return None
     place = max(0, math.ceil(len(recoveries) * percent / 100) - 1)

@@ -26,7 +26,7 @@ class DrillResult:
     accepted: int
     #: Executions that had to end: one per sent signal and executor, and those that tradewire added.
     executions: int
-    #: Executions that tradewire added by itself: the next try of an exit whose order ended with position left.
+    #: Executions that tradewire added by itself, to close the rest of a position when an exit's order had ended.
     added: int
     orders: int
     #: How many executions ended without an order, by reason code.
@@ -35,7 +35,7 @@ class DrillResult:
     findings: Sequence[AuditFinding] = ()
     #: The longest first.
     recoveries: Sequence[Recovery] = ()
-    #: Of a drill with exits, the longest first.
+    #: The longest first; only in a drill with exits.
     exit_waits: Sequence[ExitWait] = ()
     broken: Mapping[str, int] = field(default_factory=dict)
     fault_hits: Mapping[str, int] = field(default_factory=dict)
@@ -74,7 +74,7 @@ class DrillResult:
 
 
 def result_of(ledgers: Ledgers, *, seed: int, findings: Sequence[AuditFinding]) -> DrillResult:
-    """Return the figures that the ledgers give; the caller adds what was broken and the times."""
+    """Return the figures that the ledgers give. The caller adds the times, and how often each part was broken."""
     with_order = ledgers.with_order
     codes = Counter(
         execution.reason_code

@@ -32,11 +32,11 @@ from pipeline.entrypoints.drill.sending import (
 from pipeline.entrypoints.drill.system import RunningSystem, running_system
 from pipeline.store.statements import sql
 
-#: When nothing has changed for this long, the executions that are left count as never decided. An order may stay
-#: unknown for a minute and a refused account is tried once a minute, so a slow machine with a backlog has time.
+#: When nothing has changed for this many seconds, the undecided executions count as never decided. This is more than a
+#: minute, because an order may stay unknown for a minute, and a refused account is tried once a minute.
 QUIET_WITHIN_S = 90.0
-#: When the findings have not changed for this long, they are final. The keeper polls orders every two seconds, and the
-#: second part of a fill comes up to two seconds after the first.
+#: When the findings have not changed for this many seconds, they are final. The keeper polls orders every two seconds,
+#: and the second part of a fill comes up to two seconds after the first.
 _SETTLED_AFTER_S = 20.0
 #: The time between the start of the drill's clock and the first signal.
 _LEAD_S = 0.5
@@ -51,7 +51,7 @@ class DrillPlan:
     seed: int
     #: Signals per second, at most.
     pace: float
-    #: Whether half of the signals close what the other half opened, and people work at the accounts by hand.
+    #: Whether half of the signals close the positions of the other half, and the drill acts at the accounts by hand.
     exits: bool = False
 
     @property
@@ -64,7 +64,7 @@ def drill_tradewire(order: DrillPlan, home: Path, progress: DrillProgress) -> Dr
     """Drill tradewire in the empty folder *home* and return the result.
 
     Raises:
-        DrillFailed: it could not be carried out.
+        DrillFailed: the drill could not be carried out.
     """
     began = time.monotonic()
     progress.step("starting", 1)

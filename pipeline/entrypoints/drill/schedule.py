@@ -1,8 +1,8 @@
 """Decide what is broken and when, as a pure function of a seed.
 
-Three kinds of windows take turns. *Calm*: the broker answers and only workers are killed; how long their executions
-then take is measured. *Storm*: the broker's answers go wrong, and workers are killed and frozen meanwhile. *Rough*:
-the servers, the exchange, the keepers and the producer are killed, frozen, flushed and cut off.
+Three kinds of windows take turns. *Calm*: the broker answers and only workers are killed; the drill measures how long
+the executions of the killed workers take. *Storm*: the broker's answers go wrong, and workers are killed and frozen.
+*Rough*: the servers, the exchange, the keepers and the producer are killed, frozen, flushed and cut off.
 """
 
 import random
@@ -13,15 +13,15 @@ from typing import Any
 
 #: No drill is shorter, because every kind of window needs its time.
 SHORTEST_S = 36.0
-#: A refused account is tried once a minute; shorter drills leave that fault out.
+#: Drills shorter than this leave out the fault of a refused account, since the account is tried only once a minute.
 REFUSALS_FROM_S = 60.0
 #: About how long a round of windows lasts.
 _ROUND_S = 42.0
-#: The last worker of a calm window is killed this long before its end, so that its execution is recovered in it.
+#: In the last seconds of a calm window no worker is killed, so that the executions are recovered within the window.
 _RECOVERY_S = 5.0
 #: How long one group of faults is active.
 _PHASE_S = 4.0
-#: The share of a round that is calm; storm and rough have one half of the rest each.
+#: The share of a round that is calm; the storm and the rough window each have half of the rest.
 _CALM = 0.4
 
 #: A fault as the exchange's `/admin/faults` reads it.
@@ -71,7 +71,7 @@ class DrillEvent:
         return f"{self.act} {self.target}"
 
 
-#: Always active: with a broker that answers at once, no worker would be killed in the middle of a call.
+#: Always active: if the broker answered at once, no worker would be killed in the middle of a call.
 LATENCY: FaultBody = {"on": "submit", "kind": "latency", "seconds": 0.1}
 
 #: Every fault of the exchange: what it hits, its kind, and the shortest and longest duration in seconds if it has one.
@@ -102,7 +102,7 @@ REFUSALS = ("unauthorized", "forbidden_account")
 
 
 def lasts_s(signals: int, pace: float) -> float:
-    """Return how long *signals* at *pace* a second take. A short drill sends more slowly."""
+    """Return how long a drill sends *signals*, at most *pace* a second and for at least `SHORTEST_S`."""
     return max(signals / pace, SHORTEST_S)
 
 
@@ -128,7 +128,7 @@ def storms(seconds: float) -> list[tuple[float, float]]:
 
 
 def _windows(seconds: float) -> tuple[int, float, float, float]:
-    """Return how many rounds there are, and how long a round, its calm window and each of the others last."""
+    """Return the number of rounds, and the length of a round, of its calm window and of each other window."""
     rounds = max(1, round(seconds / _ROUND_S))
     round_s = seconds / rounds
     return rounds, round_s, round_s * _CALM, round_s * (1 - _CALM) / 2
@@ -143,7 +143,7 @@ def _calm(dice: random.Random, begins: float, window_s: float) -> Iterator[Drill
 
 
 def _storm(dice: random.Random, begins: float, window_s: float, refused: str | None) -> Iterator[DrillEvent]:
-    """Yield every fault once, in groups, and workers that are killed and frozen meanwhile."""
+    """Yield every fault once, in groups, and kills and freezes of workers in the same time."""
     faults = [_fault(dice, *each) for each in FAULTS]
     dice.shuffle(faults)
     phases = max(2, round(window_s / _PHASE_S))
@@ -162,7 +162,7 @@ def _storm(dice: random.Random, begins: float, window_s: float, refused: str | N
 
 
 def _rough(dice: random.Random, begins: float, window_s: float) -> Iterator[DrillEvent]:
-    """Yield each of these once, spread over the window in random order."""
+    """Yield each kind of break once, spread over the window in random order."""
     breaks = [
         (Act.FLUSH, Target.VALKEY),
         (Act.KILL, Target.VALKEY),

@@ -20,9 +20,9 @@ def in_scratch(
 ) -> DrillResult:
     """Run *drill* in a new empty folder, which stays when *keep* is set or something was found.
 
-    The folder of a drill that could not be carried out stays too: its logs have the cause.
+    The folder of a drill that could not be carried out stays too, since its logs show the cause.
     """
-    # Not in one of the user's folders: the drill must not read their files, and a socket's path must be short.
+    # Not below one of the user's folders: the drill must not read files there, and a socket's path must be short.
     home = Path(tempfile.mkdtemp(prefix="tradewire-drill-"))
     try:
         result = drill(plan, home, progress)

@@ -18,7 +18,7 @@ _SIGNALS_PER_SYMBOL = 3
 #: For drills with exits: how often each symbol is opened and closed, and how many positions are open at once.
 _PAIRS_PER_SYMBOL = 4
 _FEWEST_OPEN, _MOST_OPEN = 3, 12
-#: A close ends one of this many positions that have been open for the longest.
+#: A close picks one of this many positions: those that have been open for the longest.
 _OLDEST = 3
 #: No executor of the drill has a higher minimum confidence.
 _EVERY_MINIMUM = 82
@@ -99,7 +99,7 @@ def timed(signals: Sequence[dict[str, Any]], *, begins: float, seconds: float) -
 
 
 def real_exits(ledger: Sequence[DrillSignal]) -> list[tuple[float, str]]:
-    """Return when each close is due that has something to close at every executor, and its symbol."""
+    """Return the due time and the symbol of each close that has something to close at every executor."""
     opened: set[str] = set()
     exits = []
     for sent in ledger:
@@ -113,7 +113,7 @@ def real_exits(ledger: Sequence[DrillSignal]) -> list[tuple[float, str]]:
 
 
 def write_ledger(path: Path, ledger: Sequence[DrillSignal]) -> None:
-    """Write the ledger whole or not at all, because the producer may read at any time."""
+    """Replace the file as a whole, because the producer may read it at any time."""
     fresh = path.with_suffix(".new")
     fresh.write_text("".join(json.dumps({"due": sent.due, "signal": sent.body}) + "\n" for sent in ledger))
     fresh.replace(path)

@@ -1,7 +1,7 @@
-"""The source of the drill's signals: it returns each signal of a ledger when that is due.
+"""The source of the drill's signals: it returns each signal of a ledger when the signal is due.
 
-After a restart it returns all due signals again from the beginning. Their `source_id` makes that harmless. A stored
-position could be lost in a crash, and the drill would then lose signals through its own fault.
+After a restart it returns all due signals again from the beginning. Their `source_id` makes that harmless. It does not
+store how many it has returned: a crash could lose that, and the drill would then lose signals through its own fault.
 """
 
 import threading
@@ -29,7 +29,7 @@ class DrillSource:
 
     def poll(self, stop: threading.Event) -> Sequence[Item]:
         """Return the signals that have become due."""
-        del stop  # It never waits.
+        del stop  # This source never waits.
         if not self._ledger:
             self._ledger = list(read_ledger(self._path))
         now, begins = time.time(), self._returned

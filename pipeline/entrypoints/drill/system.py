@@ -36,7 +36,7 @@ from pipeline.store.statements import sql
 #: Worker processes per executor.
 WORKERS = 3
 _UP_WITHIN_S = 60.0
-#: `up` promises to be gone within 5 s.
+#: Seconds until a process that was asked to stop is killed. `up` promises to end within 5 s.
 _STOP_WITHIN_S = 8.0
 #: How long PostgreSQL may be away before the drill itself gives up.
 _RETRY_FOR_S = 30.0
@@ -47,7 +47,7 @@ _TABLE = re.compile(r"^\[executors\.\w+\]$", re.MULTILINE)
 
 @dataclass(frozen=True, kw_only=True)
 class _HeldExecution:
-    """A worker's execution, or None when it has none."""
+    """A worker's execution, or None if the worker has none, with the database's time."""
 
     now: datetime
     execution_id: UUID | None
@@ -61,9 +61,9 @@ class RunningSystem:
     record: Record
     up_pid: int
     executors: tuple[str, ...]
-    #: The broker. The drill starts it and not `up`, because it is not a part of the drilled system.
+    #: The broker. The drill starts it, not `up`, because the broker is not a part of the drilled system.
     exchange: RestartedProcess
-    #: A keeper beside that of `up`.
+    #: A second keeper, beside the one that `up` runs.
     second_keeper: RestartedProcess
 
     @property
@@ -84,7 +84,7 @@ class RunningSystem:
         return _ledger(self.home)
 
     def pids(self, target: Target) -> list[int]:
-        """Return the processes that *target* may mean now, in a fixed order and only such that the drill started."""
+        """Return the ids of the running processes that *target* may mean, in a fixed order; the drill started them."""
         named = self.services.pids
         if target is Target.WORKER:
             found = [pid for name, pid in sorted(named.items()) if name.rpartition(".")[0] in self.executors]
@@ -101,7 +101,7 @@ class RunningSystem:
         return [pid for pid in found if pid in ours]
 
     def restart_ended(self) -> None:
-        """Start the second keeper and the exchange again, which `up` does not supervise."""
+        """Start the second keeper and the exchange again if they have ended, since `up` does not supervise them."""
         self.second_keeper.restart_ended()
         self.exchange.restart_ended()
 
@@ -153,7 +153,7 @@ def running_system(home: Path) -> Iterator[RunningSystem]:
     port = free_port()
     environment = clean_environment(
         TRADEWIRE_HOME=str(home),
-        # The drilled system must not be the one that a `tradewire halt` finds.
+        # Otherwise a user's `tradewire halt` in another folder could find the drilled system.
         XDG_STATE_HOME=str(home / "state"),
         TRADEWIRE_EXECUTORS=str(home / "executors.toml"),
         TRADEWIRE_EXCHANGE_URL=f"http://{LOOPBACK}:{port}",
@@ -175,7 +175,7 @@ def running_system(home: Path) -> Iterator[RunningSystem]:
         everything.append(exchange.process)
         record = stack.enter_context(Record(_url_once_up(home, up), connections=2, retry_for_s=_RETRY_FOR_S))
         keeper = keep(*_CLI, "keep", log="second-keeper.log")
-        # Both may have been restarted by then: stop the processes that run at the end.
+        # Both may have been restarted by then, so stop the processes that run at the end.
         stack.callback(lambda: everything.extend([keeper.process, exchange.process]))
         system = RunningSystem(
             home=home, record=record, up_pid=up.pid, executors=names, exchange=exchange, second_keeper=keeper
@@ -185,7 +185,7 @@ def running_system(home: Path) -> Iterator[RunningSystem]:
 
 
 def write_executors(path: Path) -> tuple[str, ...]:
-    """Write the shipped executors for load, with several worker processes each; return their names."""
+    """Write the executors file that is shipped for load tests, with several workers each; return their names."""
     text = files("config").joinpath("executors.load.toml").read_text("utf-8")
     text = _TABLE.sub(lambda table: f"{table[0]}\nconcurrency = {WORKERS}", text)
     path.write_text(text)

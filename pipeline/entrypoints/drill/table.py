@@ -15,12 +15,12 @@ from pipeline.model.texts import printable
 
 #: At most this many findings are printed.
 _MOST_FINDINGS = 50
-#: Longer recoveries are listed one by one.
+#: Seconds; each longer recovery is listed.
 _SLOW_S = 10.0
 
 
 class ProgressBar:
-    """A progress bar on the terminal, or one line per step where the output is not a terminal."""
+    """A progress bar on the terminal, or one line per step if the output is not a terminal."""
 
     def __init__(self, console: Console) -> None:
         self._progress = Progress(

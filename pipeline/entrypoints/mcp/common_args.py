@@ -19,10 +19,9 @@ T = TypeVar("T")
 
 
 def settings_now(*, anywhere: bool = False) -> Settings:
-    """Return the settings in force, completed by a running `up`.
+    """Return the current settings, completed by a running `up`; with *anywhere*, also from the last started home.
 
-    With *anywhere*, also those of the last started home. They are read for each call, because the server may outlive an
-    `up`, and the next one has other addresses.
+    They are read for each call, because this server may run longer than an `up`, and the next `up` has other addresses.
 
     Raises:
         ConfigInvalid: with every problem.
@@ -43,7 +42,7 @@ def record_now(*, anywhere: bool = False) -> Iterator[tuple[Settings, Record]]:
 
 
 def in_words(tool: Callable[P, T]) -> Callable[P, T]:
-    """Return *tool*, which reports expected errors to the assistant as a sentence. Other errors go to the log."""
+    """Wrap *tool*, so that it reports expected errors to the assistant as a sentence. Other errors go to the log."""
 
     @functools.wraps(tool)
     def reporting(*args: P.args, **kwargs: P.kwargs) -> T:

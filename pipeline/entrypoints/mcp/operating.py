@@ -47,7 +47,7 @@ def pause(executor: Whose, who: Who, why: Why) -> Answer:
 
 
 def halt(executor: Whose, who: Who, why: Why) -> Answer:
-    """Halt the account: entries are skipped and open ones canceled, exits are sent. Only a person can lift it."""
+    """Halt the account: entries are skipped, working entries canceled, exits sent. Only a person can lift the halt."""
     return _turn(SwitchKind.HALTED, executor, who, why)
 
 
@@ -70,7 +70,7 @@ def _names(settings: Settings, executor: str) -> list[str]:
 
 
 def _by(who: str) -> str:
-    # Both are recorded: the person that the assistant names can be made up, and the login of the server cannot.
+    # Record both names: an assistant can make up the person's name, but not the login name of this process.
     return f"{who} through mcp of {me()}"
 
 

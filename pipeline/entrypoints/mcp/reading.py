@@ -92,7 +92,7 @@ def executions(
             signal_id=None if signal is None else id_of(signal, "signal"),
             state=status,
             executor_id=executor,
-            # A text that is no symbol finds nothing; it is no error.
+            # A text that is not a symbol finds nothing; that is not an error.
             symbol=None if symbol is None else _symbol(symbol) or symbol,
             since=since(after),
             limit=limit,

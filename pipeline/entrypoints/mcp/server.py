@@ -1,4 +1,4 @@
-"""Serve the tools over standard input and output, by the official SDK."""
+"""Serve the tools over standard input and output, with the official SDK."""
 
 from importlib.metadata import version
 from typing import Any

@@ -13,7 +13,7 @@ from pipeline.views.count_schemas import OpenCounts, ReasonCount, Report, Signal
 from pipeline.views.flatten_progress import FlattenProgress
 from pipeline.views.schemas import DeadLetterView, ExecutionView
 
-# The keys of a class with several bases come in the order of its bases from right to left, and then its own.
+# The JSON keys of a class with several bases come in this order: those of the last base first, the class's own last.
 
 
 class _HoursBack(JsonModel):
@@ -36,7 +36,7 @@ class ExecutionMetrics(Report, _CountedHours):
 
 
 class ReasonsAnswer(_CountedHours):
-    """The reasons of the executions of the last hours that have no order."""
+    """Why executions of the last hours ended without a fill, by reason."""
 
     reasons: Annotated[dict[str, int], Field(examples=[{"confidence_below_minimum": 12}])]
     items: list[ReasonCount]

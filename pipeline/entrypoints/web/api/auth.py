@@ -20,12 +20,12 @@ from pipeline.operations.tokens import holder_of as holder_of_token
 from pipeline.operations.tokens import named as holder_named
 from pipeline.store.record import Record
 
-# A token is looked up again after this time, so a revoked token works no longer than this.
+# Seconds until a token is looked up again. A revoked token may work for so long.
 _KEPT_S = 5.0
-# Unknown tokens are remembered too; this many at most.
+# At most this many tokens are remembered. Unknown tokens are remembered too.
 _MOST_KEPT = 1000
 _MINUTE_S = 60.0
-# Signals come in bursts. A program that reads as often has a fault.
+# A token may send this many times as many signals as it may make other requests, since signals come in bursts.
 _SIGNALS_TO_REQUESTS = 10
 
 _MAIN_HOLDER = Holder(name=MAIN, scopes=frozenset(Scope))
@@ -45,7 +45,7 @@ class _Bucket:
 class Gate:
     """Looks tokens up and counts their requests. Thread-safe.
 
-    A look-up raises RecordUnavailable when it is not of the main token and PostgreSQL is away.
+    While PostgreSQL is away, the look-up of any token but the main one raises RecordUnavailable.
     """
 
     def __init__(self, record: Record, main: SecretStr, *, per_minute: int = 6000) -> None:
@@ -99,7 +99,7 @@ class Gate:
         return None if ended else session
 
     def end_session(self, session: BrowserSession) -> None:
-        """End *session* at every web process, here at once."""
+        """End *session* at once in this web process, and within 5 s in all others."""
         end_session(self._record, session.nonce, lasts_s=LASTS_S)
         self._keep_ended(session.nonce, ended=True)
 
@@ -137,7 +137,7 @@ class Gate:
 
 
 def opened_by(gate: Gate, scope: Scope) -> Any:
-    """Return the dependency that refuses requests without *scope*; `holder_of` then returns the token's holder."""
+    """Return a dependency that refuses requests without *scope*. Afterwards, `holder_of` returns the token's holder."""
 
     async def let_in(request: Request, bearer: Bearer) -> None:
         found = await _holder_of(gate, request, bearer)
@@ -163,7 +163,7 @@ def holder_of(request: Request) -> Holder:
 
 
 def by(request: Request) -> str:
-    """Return the name that histories record for this request: the token's, with `@http`."""
+    """Return the name that histories record for this request: the token's name, followed by `@http`."""
     return f"{holder_of(request).name}@http"
 
 
@@ -183,7 +183,7 @@ async def _holder_of(gate: Gate, request: Request, bearer: HTTPAuthorizationCred
 
 
 async def may_read(gate: Gate, request: Request) -> bool:
-    """Return whether the request has a token or a session with the scope `read`, where it may have none."""
+    """Return whether the request has a token or a session with the scope `read`; a request without either may pass."""
     holder = await _holder_of(gate, request, await _BEARER(request))
     return holder is not None and Scope.READ in holder.scopes
 

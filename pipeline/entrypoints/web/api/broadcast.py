@@ -13,7 +13,7 @@ from pipeline.views.live_feed import follow_changes, last_change
 
 log = structlog.get_logger(__name__)
 
-# A listener with this many unread changes is disconnected. It reconnects with the number of its last change.
+# A listener with this many unread changes is disconnected. The client can reconnect with the number of its last change.
 _MOST_WAITING = 1000
 _MOST_LISTENERS = 100
 _PAUSE_S = 1.0
@@ -21,13 +21,13 @@ _PAUSE_S = 1.0
 
 @dataclass(eq=False, kw_only=True)
 class Listener:
-    """A client that listens. Its queue has the state changes in order; None is the end."""
+    """A client that listens. Its queue has the state changes in order; None marks the end."""
 
     loop: asyncio.AbstractEventLoop
     changes: asyncio.Queue[FeedChange | None] = field(default_factory=lambda: asyncio.Queue(_MOST_WAITING + 1))
 
     def hand(self, change: FeedChange) -> None:
-        """Put *change* into the queue, or the end when the queue is full. Call it in the listener's own loop."""
+        """Put *change* into the queue, or None when the queue is full. Call this in the listener's own event loop."""
         if self.changes.qsize() < _MOST_WAITING:
             self.changes.put_nowait(change)
         elif not self.changes.full():
@@ -45,7 +45,7 @@ class Broadcast:
         self._reads = threading.Event()
 
     def join(self) -> Listener | None:
-        """Return a new listener of the running loop; None when there are too many."""
+        """Return a new listener for the running event loop; None when there are too many."""
         listener = Listener(loop=asyncio.get_running_loop())
         with self._lock:
             if len(self._listeners) >= _MOST_LISTENERS:
@@ -81,6 +81,6 @@ class Broadcast:
 
     def _hand_out(self, change: FeedChange, stop: threading.Event) -> None:
         with self._lock:
-            # A stopped thread has no listeners: the present ones have a thread of their own.
+            # After a stop, the present listeners belong to a newer thread.
             for listener in () if stop.is_set() else self._listeners:
                 listener.loop.call_soon_threadsafe(listener.hand, change)

@@ -1,4 +1,4 @@
-"""The parts that routes use: one value per web process."""
+"""The objects that all routes of one web process share."""
 
 from dataclasses import dataclass
 

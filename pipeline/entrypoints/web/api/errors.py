@@ -77,7 +77,7 @@ def add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(ClientDisconnect)
     def gone(_: Request, __: Exception) -> JSONResponse:
-        # The client has gone, so no one reads this answer. Nothing was done, since the request had not come in whole.
+        # The client has gone and does not read this answer. Nothing was done, since the request was not complete.
         return answer(400, "refused", "the request ended before its body")
 
     @app.exception_handler(Exception)

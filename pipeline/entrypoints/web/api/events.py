@@ -1,4 +1,4 @@
-"""`GET /api/v1/events`: every state change of every execution as server-sent events, resumable by its number."""
+"""`GET /api/v1/events`: every state change of every execution as server-sent events. A client can resume."""
 
 import asyncio
 import json
@@ -20,12 +20,14 @@ from pipeline.operations.tokens import Scope
 from pipeline.views.feed_change import FeedChange
 from pipeline.views.live_feed import change_json, changes_after, last_change
 
-# Proxies and browsers close a silent stream. A revoked token is noticed at this pace too.
+# After this many seconds without a change, the token is checked again and a comment is sent, since proxies and browsers
+# close a silent stream.
 _BEAT_S = 15.0
-# A client that missed more than this must read the lists again.
+# A client that missed more changes than this must read the lists again.
 _MOST_MISSED = 5000
 _BATCH = 500
-# `changes_after` leaves out the newest changes, because a change with a smaller number may still be committed.
+# Seconds to wait before the missed changes are read: `changes_after` leaves out the newest changes, because a change
+# with a smaller number may still be committed.
 _SETTLED_S = 0.1
 _AWAY = "PostgreSQL is away: try again"
 _BIGINT = 2**63 - 1
@@ -44,7 +46,7 @@ def router(context: WebContext) -> APIRouter:
         after: Annotated[int | None, Digits, Query(ge=0, le=_BIGINT)] = None,
         last_event_id: Annotated[str | None, Header()] = None,
     ) -> StreamingResponse:
-        """Send each state change as it happens, after the one numbered `Last-Event-ID` or `after`; else from now on."""
+        """Send each state change after number `Last-Event-ID` or `after`, or else from now on, as it happens."""
         known = last_event_id if last_event_id is not None and last_event_id.isdecimal() else None
         if known is not None and not _NUMBER.fullmatch(known):
             raise ApiError(422, "invalid_request", "Last-Event-ID: no change has this number")
@@ -85,7 +87,7 @@ class _Stream:
             raise RecordUnavailable(_AWAY)
         last = await run_in_threadpool(last_change, self._context.record)
         self._sent = last if after is None else after
-        # A number above the last one is of another database.
+        # A number above the last one comes from another database.
         if not 0 <= last - self._sent <= _MOST_MISSED:
             self._sent = last
             yield f"id: {last}\nevent: reset\ndata: {{}}\n\n"

@@ -55,10 +55,10 @@ def _add_list(routes: APIRouter, context: WebContext) -> None:
 def _add_counts(routes: APIRouter, context: WebContext) -> None:
     @routes.get("/api/v1/execution/metrics")
     def metrics(*, hours: Hours = 24) -> ExecutionMetrics:
-        """Count the executions of the last hours' signals as `tradewire report` does, and the open work of now.
+        """Count the executions of the last hours' signals as `tradewire report` does, and the work that is open now.
 
         `execution_rate` is executions with a broker's order id / decided executions that no rule skipped. It is null
-        when there are none, and over several modes: rates of different modes are never added up.
+        if there were none, and if the counts cover several modes: rates of different modes are never combined.
         """
         since = hours_ago(hours)
         return ExecutionMetrics(
@@ -71,7 +71,7 @@ def _add_counts(routes: APIRouter, context: WebContext) -> None:
 
     @routes.get("/api/v1/execution/rejection-reasons")
     def rejection_reasons(*, hours: Hours = 24) -> ReasonsAnswer:
-        """Count why executions of the last hours came to nothing, by reason code and by executor."""
+        """Count why executions of the last hours ended without a fill, by reason code and by executor."""
         since = hours_ago(hours)
         items = reason_counts(context.record, since=since)
         return ReasonsAnswer(

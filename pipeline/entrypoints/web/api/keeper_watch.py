@@ -32,7 +32,7 @@ class KeeperWatch:
         self._task.start()
 
     def run_once(self) -> int:
-        """Check once, and try to deliver one message when no keeper runs; return how many were tried.
+        """Check once, and try to deliver one message when no keeper runs; return how many messages it tried to send.
 
         Raises:
             RecordUnavailable: PostgreSQL is away.
@@ -48,7 +48,7 @@ class KeeperWatch:
         return 0 if down is None else self._delivery.run_once()
 
     def close(self) -> None:
-        """End without waiting for a message that is being sent."""
+        """End the thread; wait at most 1 s for a message that is being sent."""
         self._stop.set()
         if self._task.is_alive():
             self._task.join(timeout=1.0)

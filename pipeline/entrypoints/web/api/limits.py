@@ -5,7 +5,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipeline.entrypoints.web.api.errors import answer
 
-#: Bytes. A signal has a few hundred, and no accepted request has as many.
+#: Bytes. A signal has a few hundred; a longer body is refused.
 LARGEST_BODY = 64 * 1024
 
 _MESSAGE = f"a request's body has at most {LARGEST_BODY} bytes"
@@ -32,12 +32,12 @@ class RequestLimits:
 def _announced(scope: Scope) -> int:
     for name, value in scope["headers"]:
         if name == b"content-length" and value.isdigit():
-            # Twenty digits are more than any length; more digits would only cost time.
+            # Read at most twenty digits: no length has more, and more digits would only cost time.
             return int(value[:20])
     return 0
 
 
-# A request need not announce its length.
+# Counts the bytes that arrive, because a request need not announce its length.
 def _counted(receive: Receive) -> Receive:
     received = 0
 

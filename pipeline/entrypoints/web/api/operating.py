@@ -38,7 +38,7 @@ class Turn(StrEnum):
     PAUSE = "pause"
     #: Lift every switch.
     RESUME = "resume"
-    #: Skip entries and cancel those that work; exits are sent.
+    #: Skip entries and cancel working entries; exits are sent.
     REDUCE = "reduce"
     #: As reduce, until a person resumes.
     HALT = "halt"
@@ -73,7 +73,7 @@ _NOT_NOW: dict[int | str, Any] = {409: {"model": ErrorAnswer, "description": "It
 
 
 def apply_turn(record: Record, executor_id: str, turn: Turn, *, by: str, why: str) -> SwitchStatus:
-    """Turn a switch of the executor's account, or all off, and return the switches that are on afterwards.
+    """Set a switch of the executor's account, or lift all of them; return the switches that are set afterwards.
 
     Raises:
         RecordUnavailable: PostgreSQL is away.

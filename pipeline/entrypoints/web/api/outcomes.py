@@ -27,7 +27,7 @@ class _Wait:
 
 
 class Outcomes:
-    """Reads the record while requests wait. For one event loop."""
+    """Reads the record while requests wait. Use an instance in one event loop only."""
 
     def __init__(self, record: Record) -> None:
         self._record = record
@@ -35,9 +35,10 @@ class Outcomes:
         self._reader: asyncio.Task[None] | None = None
 
     async def of(self, recorded: Recorded, *, executor_id: str | None, timeout_s: float) -> Rows:
-        """Return the signal's executions once all, or only that of *executor_id*, are decided, or after *timeout_s*.
+        """Return the signal's executions when all of them are decided, or when *timeout_s* is over.
 
-        While PostgreSQL is away it goes on waiting, and then returns the executions as last read.
+        With *executor_id*, wait only for this executor's execution. While PostgreSQL is away, go on waiting; at the
+        time limit, return the executions as last read.
         """
         wait = _Wait(signal_id=recorded.signal_id, executor_id=executor_id, rows=recorded.executions)
         if are_decided(wait.rows, executor_id):
@@ -59,7 +60,7 @@ class Outcomes:
             try:
                 found = await run_in_threadpool(executions_of, self._record, asked)
             except TradewireError:
-                # The requests go on waiting, and keep the executions that were read last.
+                # The requests go on waiting, with the executions as last read.
                 found = []
             self._hand_out(found)
             await asyncio.sleep(_READ_EVERY_S)

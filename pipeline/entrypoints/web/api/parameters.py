@@ -16,8 +16,8 @@ from pipeline.views.lists import BadCursor
 from pipeline.views.schemas import Page
 
 T = TypeVar("T")
-# PostgreSQL stores no NUL, and no name has a control character.
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+# PostgreSQL cannot store NUL, and names have no control characters.
 _PRINTABLE = r"^[^\x00-\x1f]+$"
 
 
@@ -29,7 +29,7 @@ def _moment(value: Any) -> Any:
     return moment_of(value) if isinstance(value, str) else value
 
 
-# Python itself also reads 1_000, and the digits of other alphabets.
+# Without this check, Python would also accept 1_000 and the digits of other alphabets.
 def _digits(value: Any) -> Any:
     if isinstance(value, str) and not _NUMBER.fullmatch(value):
         raise ValueError("a number in digits is expected")
@@ -73,7 +73,7 @@ def page(read: Callable[[], Page[T]]) -> Page[T]:
     """Return the page that *read* returns.
 
     Raises:
-        ApiError: the cursor is not one of this list.
+        ApiError: the cursor is not valid for this list.
     """
     try:
         return read()

@@ -13,12 +13,12 @@ from pipeline.entrypoints.doctor.servers import check_postgres, check_queues, ch
 from pipeline.model.errors import RecordUnavailable
 from pipeline.store.record import Record
 
-# A check of a broker uses a request of its account's budget: at most twelve a minute, however often `/ready` is read.
+# Seconds between two checks of a broker, which use requests of its account's budget however often `/ready` is read.
 _BROKERS_EVERY_S = 5.0
 
 
 class Readiness:
-    """Checks each part once per call, with short timeouts."""
+    """Checks each part once per call, with short timeouts; the brokers at most every 5 s."""
 
     def __init__(self, record: Record, *, redis_url: str, settings: Settings, executors: Executors) -> None:
         self._record = record
@@ -48,7 +48,7 @@ class Readiness:
         """End the threads without waiting for a check that runs."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    # Concurrent calls share the last checks while they are recent.
+    # All calls share the broker checks of the last 5 s.
     def _broker_checks(self) -> list[Future[CheckResult]]:
         with self._lock:
             if time.monotonic() - self._checked_at >= _BROKERS_EVERY_S:

@@ -11,11 +11,12 @@ from pydantic import SecretStr
 from starlette.responses import Response
 
 COOKIE = "tradewire_session"
-#: The cookie of the login's form. The other one is not sent with a link from another site, and must outlive the form.
+#: The login form has a cookie of its own, so that it cannot replace the session of a person who is logged in: with a
+#: link from another site, the browser does not send COOKIE, and the form is shown.
 LOGIN_COOKIE = "tradewire_login"
 #: The form field and the header that carry the session's token against forged requests.
 FIELD, HEADER = "csrf", "X-CSRF-Token"
-#: A working day: the next day needs a new login.
+#: Seconds that a login is valid: a working day.
 LASTS_S = 12 * 60 * 60
 # A token against forgery has 64 characters; longer input is cut before it is compared.
 _LONGEST = 100
@@ -23,7 +24,7 @@ _LONGEST = 100
 
 @dataclass(frozen=True, kw_only=True)
 class BrowserSession:
-    """One browser's session. It has the name of a token and not the token; scopes are looked up at each request."""
+    """One browser's session. It contains a token's name, not the token; each request looks up the token's scopes."""
 
     #: The token's name; None before the login.
     name: str | None
@@ -57,7 +58,7 @@ class Sessions:
         return BrowserSession(name=held["name"], nonce=held["nonce"])
 
     def keep(self, response: Response, session: BrowserSession, *, secure: bool) -> None:
-        """Set the cookie of *session* in *response*; *secure* when the page is served over https."""
+        """Set the cookie of *session* in *response*. Set *secure* when the page is served over https."""
         value = self._signer.dumps({"name": session.name, "nonce": session.nonce})
         flags = {"httponly": True, "samesite": "strict", "secure": secure, "path": "/"}
         cookie = LOGIN_COOKIE if session.name is None else COOKIE

@@ -12,14 +12,14 @@ from pipeline.operations.tokens import Holder, Scope
 
 
 def receive(context: WebContext, body: bytes, holder: Holder, *, executor_id: str | None = None) -> Recorded:
-    """Record the signal in *body* and enqueue its executions; *executor_id* is one that the request asks about.
+    """Record the signal in *body* and enqueue its executions; *executor_id*, if given, must be configured.
 
-    The source is the name of the request's token. A source in the body is not used. A token that may do what people do
+    The source is the name of the request's token. A source in the body is not used. A token with the scope `operate`
     counts as a person.
 
     Raises:
-        ApiError: it is not a signal (422), or its source_id was used for another one (409). The refusal is recorded.
-        RecordUnavailable: nothing is recorded.
+        ApiError: *body* is not a signal (422), or another signal has its source_id (409). The refusal is recorded.
+        RecordUnavailable: PostgreSQL is away; the signal is perhaps not recorded.
     """
     source, by_person = holder.name, Scope.OPERATE in holder.scopes
     try:
@@ -54,7 +54,7 @@ def _refuse(intake: Intake, body: bytes, source: str, code: str, message: str) -
     raise InvalidSignal(code, message)
 
 
-# Inside the OpenAPI document, references to the schema's own parts would not be found.
+# Replaces references to the schema's own parts by these parts: the OpenAPI document would not resolve such references.
 def _schema() -> dict[str, Any]:
     schema = Signal.model_json_schema()
     parts = schema.pop("$defs", {})

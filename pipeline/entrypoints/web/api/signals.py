@@ -1,4 +1,4 @@
-"""`POST /api/v1/signals`: record a signal and answer after the commit, before the broker."""
+"""`POST /api/v1/signals`: record a signal, and answer after the commit without waiting for the broker."""
 
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -30,7 +30,7 @@ def router(context: WebContext) -> APIRouter:
     async def record_signal(request: Request, response: Response) -> RecordedView:
         """Record one signal: the JSON object that `tradewire signal send` reads. The answer comes after the commit.
 
-        After 503 it may not be recorded: send it again. The same `source_id` never makes a second order.
+        After 503 the signal is perhaps not recorded: send it again. The same `source_id` never makes a second order.
         """
         recorded = await run_in_threadpool(receive, context, await request.body(), holder_of(request))
         response.status_code = 200 if recorded.duplicate else 201

@@ -58,10 +58,11 @@ def _add_execute(routes: APIRouter, context: WebContext) -> None:
     ) -> OutcomeAnswer:
         """Record one signal and wait for its outcome.
 
-        With `executor`, the single fields are those of this executor, and the request waits for its decision only.
-        Without it, the request waits for all decisions, and the single fields are those of the first executor that did
-        not skip it. The signal itself names the executors that may trade it, in `executors`. After 503 it is certainly
-        not recorded. After a lost answer, send it with the same `source_id`: the answer is about the same signal.
+        With `executor`, the request waits for the decision of this executor only, and `success`, `order_id`, `status`
+        and `reason` are about it. Without `executor`, the request waits for all decisions, and these fields are about
+        the first executor that did not skip the signal. `executors` in the signal lists the executors that may trade
+        it. After 503 the signal is perhaps not recorded. After 503 or a lost answer, send it again with the same
+        `source_id`: the answer is about the same signal.
         """
         body, holder = await request.body(), holder_of(request)
         recorded = await run_in_threadpool(receive, context, body, holder, executor_id=executor)
@@ -71,7 +72,7 @@ def _add_execute(routes: APIRouter, context: WebContext) -> None:
 
 
 def outcome_of(recorded: Recorded, rows: Rows, executor_id: str | None) -> OutcomeAnswer:
-    """Return the outcome of the signal; the single fields are those of the one execution that was asked about."""
+    """Return the outcome at *executor_id*, or without it, at the first executor that did not skip the signal."""
     shown = _shown(rows, executor_id)
     return OutcomeAnswer.model_validate(
         {

@@ -1,4 +1,4 @@
-"""`POST /webhooks/…`: record alerts of TradingView and others, and answer after the commit, before the broker."""
+"""`POST /webhooks/…`: record alerts of TradingView and others; answer after the commit, without waiting for brokers."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -23,7 +23,7 @@ from pipeline.views.history_schemas import DeliveryPage
 from pipeline.views.lists import deliveries
 from pipeline.views.schemas import RecordedView
 
-# TradingView gives up after 3 s and does not send the alert again. After a 503 it does.
+# Seconds until the answer 503, after which TradingView sends the alert again. After 3 s without an answer it does not.
 _ANSWER_WITHIN_S = 2.5
 
 _STATUSES: dict[str, int] = {
@@ -112,11 +112,11 @@ def _add_receivers(routes: APIRouter, context: WebContext, receiver: WebhookRece
     posts: dict[str, Any] = {"status_code": 201, "response_model": RecordedView}
     posts |= {"responses": _ANSWERS, "openapi_extra": _BODY}
 
-    # With a slash at the end too, because senders of alerts follow no redirection.
+    # A slash at the end is accepted too, because senders of alerts do not follow redirections.
     @routes.post("/webhooks/{name}/", include_in_schema=False, **posts)
     @routes.post("/webhooks/{name}", **posts)
     async def deliver(name: WebhookName, request: Request) -> JSONResponse:
-        """Receive an alert; the secret is in the body, as `"secret"`, or the bearer token."""
+        """Receive an alert. The secret is in the body as `"secret"`, or is the bearer token."""
         return await _receive(context, receiver, name, request)
 
     @routes.post("/webhooks/{name}/{secret}/", include_in_schema=False, **posts)
@@ -158,7 +158,8 @@ def _receiver(context: WebContext) -> WebhookReceiver:
     return WebhookReceiver(context.record, context.intake, webhooks, is_main=is_main, busy=busy)
 
 
-# A slower delivery goes on after the answer, and is sent again, which does no harm: it is the same signal.
+# A delivery that takes longer than the limit goes on after the answer 503. The sender repeats it, which does no harm:
+# it is the same signal.
 async def _receive(
     context: WebContext, receiver: WebhookReceiver, name: str, request: Request, secret: str | None = None
 ) -> JSONResponse:
@@ -190,7 +191,7 @@ def _take(context: WebContext, receiver: WebhookReceiver, delivery: WebhookReque
     return JSONResponse(RecordedView.model_validate(recorded).to_json(), status_code=200 if recorded.duplicate else 201)
 
 
-# A delivery whose body is too long is recorded too, without it.
+# Returns None for a body that is too long: the delivery is recorded without its body.
 async def _body(request: Request) -> bytes | None:
     try:
         return await request.body()
