@@ -6,7 +6,7 @@ The faults, and where they are worked around:
 - it accepts a POST from any page that the user has open, and requeues a whole queue on a GET: `make_server`,
   `_refuse_mistakes`;
 - it writes descriptions, exceptions, results and names into its pages and scripts unescaped: `rq_dashboard_pages.py`;
-- with JSON jobs its workers page fails while a worker is busy, as do jobs with dependencies: `_Worker`, `_Job`;
+- with JSON jobs, its pages of a busy worker and of a job with dependencies fail: `_Worker`, `_Job`;
 - compacting loses jobs when it is interrupted, and fails on an empty queue: `_Queue.compact`;
 - a missing job, a key that RQ did not write or an unreachable Redis is an error 500 or a page with status 200:
   `_answer_errors`, `_Queue.all`, `_Worker.find_by_key`;

@@ -62,7 +62,7 @@ def requeue(
     by: By = None,
     accept_age: Annotated[bool, typer.Option("--accept-age", help="Send an entry even if it is too old.")] = False,
 ) -> None:
-    """Queue a dead letter again, or all. An order that may exist is looked up before anything is sent."""
+    """Queue a dead letter, or all of them, again. An order that may exist is looked up before anything is sent."""
     with open_to_change(settings_for_a_person("dead")) as record:
         dead_letters = DeadLetters(record)
         for which in _ids(execution_id, dead_letters):
@@ -72,7 +72,7 @@ def requeue(
 
 @app.command()
 def discard(execution_id: Which, *, why: Why = "discarded by hand", by: By = None) -> None:
-    """Close a dead letter for good, or all."""
+    """Close a dead letter, or all of them, for good."""
     with open_to_change(settings_for_a_person("dead")) as record:
         dead_letters = DeadLetters(record)
         for which in _ids(execution_id, dead_letters):

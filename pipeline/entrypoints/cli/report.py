@@ -27,7 +27,7 @@ def report(*, after: Since = None, as_json: AsJson = False) -> None:
 
 
 def _accounts(record: Record, settings: Settings) -> dict[str, Any]:
-    # With a wrong executors file the counts are still printed, and these two are null.
+    # With a wrong executors file the counts are still printed, and `headroom` and `switches` are null.
     try:
         executors = executors_for(settings)
     except ConfigInvalid as error:

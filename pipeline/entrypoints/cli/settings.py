@@ -75,7 +75,7 @@ def forget(
     by: By = None,
     as_json: AsJson = False,
 ) -> None:
-    """Forget an executor that was removed from the file with open work or positions; its broker is not asked."""
+    """Forget an executor that was removed from the file while it had open work or positions. No broker is asked."""
     settings = settings_for_a_person("config")
     executors = executors_for(settings)
     # The executor's name must be typed again, because forgetting ends executions and cannot be undone.

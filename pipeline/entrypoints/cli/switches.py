@@ -30,7 +30,7 @@ def pause(
 def reduce(
     executor: Which = None, *, every: All = False, why: Why = None, by: ByMachine = None, as_json: AsJson = False
 ) -> None:
-    """Closing only: entries are skipped and open ones canceled until `resume`, exits are sent."""
+    """Closing only, until `resume`: entries are skipped, working entries are canceled, exits are sent."""
     _turn(SwitchKind.REDUCING, executor, every=every, why=why, by=by, as_json=as_json)
 
 

@@ -1,4 +1,4 @@
-"""Check how many requests to the broker each account has left this minute."""
+"""Check how many requests to its broker each account has used in the last minute."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from pipeline.store.query import fetch_all
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 
-# From this share of the limit on, the check warns.
+# The check warns when this share of the limit is used.
 _NEARLY = 0.9
 
 

@@ -94,7 +94,7 @@ def _present(name: str, count: int, *, cause: str, remedy: str) -> CheckResult:
 
 
 def _unwell(process: LivingProcess) -> CheckResult:
-    # These two have findings of their own.
+    # Settings and versions have findings of their own.
     facts = {name: value for name, value in process.facts.items() if name not in (SETTINGS, VERSION)}
     return warning(
         f"{process.kind} {process.name}",

@@ -55,7 +55,7 @@ class DrilledSystem(Protocol):
         """Return the database's time and the executions that the worker *pid* has."""
 
     def flush(self) -> bool:
-        """Empty the queues' server; return False when it is down."""
+        """Delete all data of the queues' server; return False when it is down."""
 
     def cut(self) -> bool:
         """End some sessions of the record; return False when there were none."""
@@ -70,7 +70,7 @@ class Breaker:
     seed: int
     tally: dict[str, int] = field(default_factory=dict)
     interrupted: list[InterruptedWorker] = field(default_factory=list)
-    #: The frozen processes, and when each continues (of the monotonic clock).
+    #: The time at which each frozen process continues (of the monotonic clock), by pid.
     _frozen: dict[int, float] = field(default_factory=dict)
     #: Whether the faults must be sent to the exchange again, because it was down or was killed.
     _faults_pending: bool = False

@@ -42,7 +42,7 @@ class HandEvent:
     act: HandAct
     #: The account's key at the exchange.
     account: str
-    #: For orders.
+    #: The symbol of an order; empty for other acts.
     symbol: str = ""
 
 

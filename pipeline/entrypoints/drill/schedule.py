@@ -57,7 +57,7 @@ class DrillEvent:
     at_s: float
     act: Act
     target: Target
-    #: Which one of several processes, modulo their number.
+    #: Selects one of several processes: this number modulo their count.
     pick: int = 0
     #: The length of a freeze.
     seconds: float = 0.0
@@ -67,7 +67,7 @@ class DrillEvent:
 
     @property
     def name(self) -> str:
-        """Return the name under which it is counted, as in `kill worker`."""
+        """Return the name under which the event is counted, such as `kill worker`."""
         return f"{self.act} {self.target}"
 
 

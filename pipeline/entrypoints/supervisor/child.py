@@ -35,7 +35,7 @@ class Child:
         self.process: subprocess.Popen[bytes] | None = None
         #: The address that a server reported when it was ready; None before that and while it is down.
         self.url: str | None = None
-        #: The exit code of the last process; None while none has ended.
+        #: The exit code of the last process that ended; None if none has.
         self.exit_code: int | None = None
         #: How often in a row the process has died within `WELL_AFTER_S`.
         self.deaths = 0
@@ -89,7 +89,7 @@ class Child:
         return False
 
     def last_line(self) -> str:
-        """Return the end of the child's log, in one line."""
+        """Return the last line of the child's log; empty before the first start."""
         return self._tail.last_line() if self._tail else ""
 
     def ask_to_stop(self) -> None:

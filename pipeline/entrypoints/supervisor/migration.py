@@ -11,7 +11,7 @@ from pipeline.store.migrate import migrate
 
 _BACKOFF = Backoff(first_s=0.5, longest_s=5.0)
 
-#: Checks at a database URL whether processes may start. Raises ConfigInvalid when they may not.
+#: Checks the record at a database URL. Raises ConfigInvalid when the processes that need it may not start.
 Gate = Callable[[str], None]
 
 

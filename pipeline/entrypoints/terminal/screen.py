@@ -97,7 +97,7 @@ def _cells(line: ExecutorLine, *, chosen: bool) -> list[RenderableType]:
 
 
 def _dead_letters(figures: ScreenFigures, view: View, most: int) -> Group:
-    first = max(0, view.dead_letter - most + 1)  # Scrolls down to the selected one.
+    first = max(0, view.dead_letter - most + 1)  # Scroll down to the selected dead letter.
     rows = []
     for number, dead_letter in list(enumerate(figures.dead_letters))[first : first + most]:
         chosen = view.selects_dead_letters and number == view.dead_letter

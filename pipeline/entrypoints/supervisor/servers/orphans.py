@@ -12,8 +12,8 @@ import psutil
 def running_on(folder: Path, program: str) -> list[psutil.Process]:
     """Return the processes called *program* whose working folder is *folder*, the oldest first.
 
-    The working folder of both servers is their data folder. Unlike a pid file, this is also right after a crash, after
-    a restart of the machine, and when the pid belongs to another process now.
+    The working folder of both servers is their data folder. Unlike a pid file, this search also works after a crash,
+    after a restart of the machine, and when another process has the pid now.
     """
     found = []
     for process in psutil.process_iter(["name"]):

@@ -30,7 +30,7 @@ class SignalStats(SignalCounts, _HoursBack):
 
 
 class ExecutionMetrics(Report, _CountedHours):
-    """The executions of the signals of the last hours, and the work that is open now."""
+    """Counts of the executions of the last hours' signals, and of the work that is open now."""
 
     executors: dict[str, OpenCounts]
 

@@ -20,7 +20,7 @@ from pipeline.operations.tokens import holder_of as holder_of_token
 from pipeline.operations.tokens import named as holder_named
 from pipeline.store.record import Record
 
-# Seconds until a token is looked up again. A revoked token may work for so long.
+# Seconds until a token is looked up again. A revoked token works for at most this long.
 _KEPT_S = 5.0
 # At most this many tokens are remembered. Unknown tokens are remembered too.
 _MOST_KEPT = 1000
@@ -183,7 +183,7 @@ async def _holder_of(gate: Gate, request: Request, bearer: HTTPAuthorizationCred
 
 
 async def may_read(gate: Gate, request: Request) -> bool:
-    """Return whether the request has a token or a session with the scope `read`; a request without either may pass."""
+    """Return whether the request has a token or a session with the scope `read`. One without either is not refused."""
     holder = await _holder_of(gate, request, await _BEARER(request))
     return holder is not None and Scope.READ in holder.scopes
 

@@ -40,7 +40,7 @@ class Turn(StrEnum):
     RESUME = "resume"
     #: Skip entries and cancel working entries; exits are sent.
     REDUCE = "reduce"
-    #: As reduce, until a person resumes.
+    #: As REDUCE, and only a person lifts it.
     HALT = "halt"
     #: Halt, cancel every order and close every position, again and again until the account is flat.
     FLATTEN = "flatten"
@@ -63,7 +63,7 @@ class Because(BaseModel):
 
 
 class RequeueBecause(Because):
-    """The reason, and whether an entry is sent although it is old."""
+    """The reason, and whether to send an entry even if it is too old."""
 
     accept_age: bool = False
 

@@ -39,7 +39,7 @@ class Sessions:
         self._signer = URLSafeTimedSerializer(self._key, salt="session")
 
     def new(self, name: str | None) -> BrowserSession:
-        """Return a session with a new nonce, so that a session from before a login is not valid after it."""
+        """Return a session with a new nonce, so that the session from before a login is not valid afterwards."""
         return BrowserSession(name=name, nonce=secrets.token_urlsafe(16))
 
     def of(self, request: Request) -> BrowserSession | None:

@@ -93,7 +93,7 @@ def router(context: WebContext) -> APIRouter:
     """Return the routes.
 
     Raises:
-        ConfigInvalid: the file of the webhooks, or one of their secrets, is wrong.
+        ConfigInvalid: webhooks.toml, or the secret of a webhook, is wrong.
     """
     receiver = _receiver(context)
 

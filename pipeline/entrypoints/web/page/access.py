@@ -51,7 +51,7 @@ def go_to(path: str) -> RedirectResponse:
 
 
 class PageRoute(APIRoute):
-    """A route whose refusals are pages and not JSON."""
+    """A route that answers refusals with pages, not with JSON."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return the handler, with a page for every expected error."""
