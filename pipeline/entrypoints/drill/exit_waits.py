@@ -61,7 +61,8 @@ class _Symbol:
 def exit_waits(ledgers: Ledgers) -> list[ExitWait]:
     """Return the wait of each exit that had something to close, the longest first.
 
-    This time is not counted:
+    The time is not counted in which
+
     - an order may be at the broker;
     - the exit waits for a dead worker's lease, for a hold that the broker caused, or for the market to open;
     - an earlier execution of the same symbol waits for any of these;

@@ -50,7 +50,7 @@ def initdb_account(account: UnixAccount | None) -> UnixAccount | None:
 
 def closed_folders(account: UnixAccount | None, paths: Iterable[Path]) -> list[Path]:
     """Return the folders above *paths* that *account* cannot pass through, the outermost first."""
-    # A folder that does not exist yet will be created open to *account*.
+    # A folder that does not exist yet is skipped: it will be created below the home, where the guard opens it.
     above = {folder for path in paths for folder in path.resolve().parents if folder.exists()}
     return [folder for folder in sorted(above) if account is not None and not _passes(account, folder.stat())]
 

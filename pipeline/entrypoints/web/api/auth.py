@@ -25,7 +25,7 @@ _KEPT_S = 5.0
 # At most this many tokens are remembered. Unknown tokens are remembered too.
 _MOST_KEPT = 1000
 _MINUTE_S = 60.0
-# A token may send this many times as many signals as it may make other requests, since signals come in bursts.
+# The limit for signals is this many times the limit for other requests, since signals come in bursts.
 _SIGNALS_TO_REQUESTS = 10
 
 _MAIN_HOLDER = Holder(name=MAIN, scopes=frozenset(Scope))
