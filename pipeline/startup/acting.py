@@ -1,4 +1,4 @@
-"""Show on which home and accounts a command acts, before it changes anything."""
+"""Print which home and accounts a command acts on, before it changes anything."""
 
 import sys
 import tomllib
@@ -12,7 +12,7 @@ _UNKNOWN = "mode unknown"
 
 
 def name_accounts(settings: Settings, names: Iterable[str] | None = None) -> None:
-    """Print home, accounts and modes to standard error. *names* are the accounts; None for all of the file."""
+    """Print home, accounts and modes to standard error. *names* are the accounts; None means all in the file."""
     known = modes(settings)
     chosen = known if names is None else names
     accounts = ", ".join(f"{name} ({known.get(name, _UNKNOWN)})" for name in chosen) or "no account"
@@ -20,7 +20,7 @@ def name_accounts(settings: Settings, names: Iterable[str] | None = None) -> Non
 
 
 def modes(settings: Settings) -> dict[str, str]:
-    """Return the mode of each account of the file, which may be wrong in other parts."""
+    """Return the mode of each account in the file, even if other parts of the file are wrong."""
     tables = _tables(settings)
     return {
         name: str(table.get("mode", _UNKNOWN)) if isinstance(table, dict) else _UNKNOWN
@@ -37,7 +37,7 @@ def _place(settings: Settings) -> str:
 
 
 def _tables(settings: Settings) -> Mapping[str, Any]:
-    # A command that stops an account must work with a wrong file too.
+    # A command that stops an account must work even if the file is wrong.
     try:
         tables = tomllib.loads(settings.executors.read_text("utf-8")).get("executors", {})
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError):

@@ -20,7 +20,7 @@ def check_channels(record: Record, executors: Mapping[str, ExecutorSettings], *,
     live = [executor for executor in executors.values() if executor.mode == "live"]
     if not live:
         return
-    # Read only now: without a live executor, a wrong alerts.toml keeps no process from starting.
+    # Read only now, so that an error in alerts.toml does not stop a process without live executors.
     alerts = load_alerts(settings)
     if alerts.silent or record.run(lambda connection: tested_channels(connection, alerts)):
         return

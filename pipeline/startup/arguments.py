@@ -37,10 +37,10 @@ def symbol_of(text: str | None) -> str | None:
 
 
 def parsed(key: str, text: str | None, parse: Callable[[str], T]) -> T | None:
-    """Return the value of the optional argument *key*; None stays None.
+    """Return the parsed value of the optional argument *key*; None stays None.
 
     Raises:
-        ConfigInvalid: *parse* refused the text with a ValueError, whose message the problem has.
+        ConfigInvalid: *parse* raised a ValueError. The problem has its message.
     """
     try:
         return None if text is None else parse(text)
@@ -52,7 +52,7 @@ def executor_of(executors: Executors, executor_id: str) -> ExecutorSettings:
     """Return the executor that a command names.
 
     Raises:
-        ConfigInvalid: it is not in the file.
+        ConfigInvalid: no such executor is in the file.
     """
     if executor_id not in executors:
         raise ConfigInvalid([not_in_file(executors, executor_id)])
@@ -60,24 +60,24 @@ def executor_of(executors: Executors, executor_id: str) -> ExecutorSettings:
 
 
 def not_in_file(executors: Executors, executor_id: str) -> Problem:
-    """Return the problem that the file has no such executor."""
+    """Return the problem for an executor that is not in the file."""
     message = f"{executor_id!r} is not in {executors.path}; there is {', '.join(executors)}"
     return Problem(key="EXECUTOR", message=message)
 
 
 def names_of(settings: Settings, executor: str | None, *, every: bool) -> list[str]:
-    """Return the executors that the command names.
+    """Return the names of the executors that a command acts on: *executor*, or with *every* all in the file.
 
-    Only their names are read, so that accounts can be stopped while other parts of the file are wrong.
+    Only the names are read from the file, so that accounts can be stopped while other parts of it are wrong.
 
     Raises:
-        ConfigInvalid: no executor of that name is in the file, or the file cannot be read.
+        ConfigInvalid: the file has no such executor or cannot be read, or the command names none, or one and `--all`.
     """
     try:
         tables = tomllib.loads(settings.executors.read_text("utf-8-sig")).get("executors", {})
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigInvalid([Problem(key="TRADEWIRE_EXECUTORS", message=f"{settings.executors}: {error}")]) from None
-    # Without both no account is named, and with both they contradict each other.
+    # With neither a name nor `--all` no account is named; with both, they contradict each other.
     if every == (executor is not None):
         raise ConfigInvalid([Problem(key="EXECUTOR", message="name one executor, or --all")])
     if executor is not None and executor not in tables:
@@ -87,10 +87,12 @@ def names_of(settings: Settings, executor: str | None, *, every: bool) -> list[s
 
 
 def check_name(settings: Settings, executor: str | None) -> None:
-    """Refuse a filter by an executor that is not in the file. One that was removed is asked for only when it is found.
+    """Refuse to filter by an executor that is not in the file.
+
+    A list calls this only when it is empty, because the record may still have work of a removed executor.
 
     Raises:
-        ConfigInvalid: no executor of that name is in the file; it names those that are.
+        ConfigInvalid: no executor of that name is in the file; the problem lists those that are.
     """
     if executor is not None:
         names_of(settings, executor, every=False)

@@ -1,4 +1,4 @@
-"""Check before a process starts whether it may: against the record, and by the command's own checks."""
+"""Decide whether a process may start: compare the executors file with the record, and run the command's checks."""
 
 import os
 import signal
@@ -23,7 +23,7 @@ from pipeline.store.statements import sql
 
 log = structlog.get_logger(__name__)
 
-# The pause between two attempts at a check that could not be made.
+# The pauses before a check that could not be made is tried again.
 _BACKOFF = Backoff(first_s=1.0, longest_s=15.0)
 
 #: Returns when a process may start. Raises ConfigInvalid when it may not, and Unavailable when that is not known yet.
@@ -31,10 +31,12 @@ Check = Callable[[], None]
 
 
 def check_start(record: Record, executors: Mapping[str, ExecutorSettings], *, by: str) -> None:
-    """Refuse a file that leaves work or positions behind or loosens limits on real money; else accept its settings.
+    """Refuse an executors file that leaves work or positions behind, or that loosens limits on real money.
+
+    If there is no such problem, the settings of the file are accepted and recorded.
 
     Raises:
-        ConfigInvalid: with every such problem; nothing was accepted.
+        ConfigInvalid: the file is refused, or the role lacks rights in the database; nothing was accepted.
         RecordUnavailable: PostgreSQL is away.
     """
 
@@ -55,9 +57,9 @@ def check_start(record: Record, executors: Mapping[str, ExecutorSettings], *, by
 
 @contextmanager
 def after_checks(checks: Sequence[Check]) -> Iterator[None]:
-    """Run the body after *checks*. A check that cannot be made yet does not hold it up: it is tried again meanwhile.
+    """Run *checks*, then the body. A check that cannot be made yet is repeated in a thread while the body runs.
 
-    A late refusal ends the process as SIGTERM does, and is raised when the body has ended.
+    If such a check then refuses, the process gets SIGTERM, and the refusal is raised when the body has ended.
 
     Raises:
         ConfigInvalid: a check refused.
@@ -74,7 +76,7 @@ def after_checks(checks: Sequence[Check]) -> Iterator[None]:
 
 
 def _was_made(check: Check) -> bool:
-    # NotPossible: the server is of a wrong kind, which the process itself reports.
+    # NotPossible: the server cannot be used, such as one that is too old. The process itself reports that.
     try:
         check()
     except (Unavailable, NotPossible):
@@ -92,6 +94,6 @@ def _retry(check: Check, over: threading.Event, refusals: list[ConfigInvalid]) -
         except ConfigInvalid as error:
             log.error("start.refused", says=str(error))  # noqa: TRY400 -- a sentence for people, no trace
             refusals.append(error)
-            # As a supervisor would: the body ends in order, and then `after_checks` raises the refusal.
+            # Stop the process as a supervisor does: the body ends in order, and then `after_checks` raises the refusal.
             os.kill(os.getpid(), signal.SIGTERM)
             return

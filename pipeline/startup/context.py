@@ -22,13 +22,13 @@ from pipeline.store.record import Record
 
 
 def settings_for(process: str, *, level: int = logging.INFO, anywhere: bool = False) -> Settings:
-    """Return the settings in force, completed by a running `up`, and set up logging.
+    """Return the settings, completed with those of a running `up`, and set up logging.
 
-    With *anywhere*, the command finds the last started home from any folder. Only commands that read, and those that
-    stop an account, may do so: a command that trades or changes the record must be told which home is meant.
+    With *anywhere*, the command finds the last started home from any folder. Only commands that read or that stop an
+    account may do so. For a command that trades or changes the record, the user must name the home.
 
     Raises:
-        ConfigInvalid: with every problem.
+        ConfigInvalid: settings are wrong; it lists every problem.
     """
     settings = effective(located_settings(anywhere=anywhere))
     configure_logs(settings.log, process=process, level=level)
@@ -40,12 +40,12 @@ def settings_for(process: str, *, level: int = logging.INFO, anywhere: bool = Fa
 
 
 def settings_for_a_person(command: str, *, anywhere: bool = False) -> Settings:
-    """Return the settings in force for a command whose output is for people: only errors are logged.
+    """Return the settings for a command whose output is for people: only errors are logged.
 
-    *anywhere* is that of `settings_for`.
+    For *anywhere* see `settings_for`.
 
     Raises:
-        ConfigInvalid: with every problem.
+        ConfigInvalid: settings are wrong; it lists every problem.
     """
     settings = settings_for(command, level=logging.ERROR, anywhere=anywhere)
     if not anywhere:
@@ -57,17 +57,18 @@ def settings_for_a_person(command: str, *, anywhere: bool = False) -> Settings:
 
 
 def executors_for(settings: Settings) -> Executors:
-    """Return the executors, and register their secrets, which every log line then masks.
+    """Return the executors, and register their secrets, so that every log line masks them.
 
     Raises:
-        ConfigInvalid: with every problem of the file.
+        ConfigInvalid: the file is wrong; it lists every problem.
     """
     executors = load_executors(settings.executors, settings=settings)
     for executor_id in executors:
         keys = executor_keys(settings, executor_id)
         if keys is not None:
             register_secret(keys[1])
-            # The key's id opens nothing alone, but belongs in no log either. The exchange takes the executor's name.
+            # The key id alone gives no access, but must not be logged either. At the paper exchange it may be the
+            # executor's own name, which logs need.
             register_secret(keys[0] if keys[0] != executor_id else None)
     return executors
 
@@ -82,7 +83,7 @@ def database_url(settings: Settings) -> str:
 
 
 def direct_database_url(settings: Settings) -> str:
-    """Return the address of PostgreSQL past a pooler, which is the usual one where there is no pooler.
+    """Return the address of PostgreSQL that bypasses a connection pooler; without a pooler, the usual address.
 
     Raises:
         ConfigInvalid: the address is not known.

@@ -21,7 +21,7 @@ from pipeline.store.statements import sql
 
 log = structlog.get_logger(__name__)
 
-# The most leases that are ended here, far more than an executor has workers. No keeper may have run to end them.
+# Expired leases are ended here too, since no keeper may be running. This limit is far above the number of workers.
 _LEASES = 10_000
 
 
@@ -30,13 +30,13 @@ class ForgottenExecutor:
     """The open work of a forgotten executor, and how it ended."""
 
     executor_id: str
-    #: Executions that waited and were skipped.
+    #: The number of waiting executions; they were skipped.
     ended: int
-    #: Executions whose order may be at the broker; they became dead letters.
+    #: The number of executions whose order may be at the broker; they became dead letters.
     buried: int
-    #: All its open dead letters.
+    #: The number of the executor's open dead letters, including *buried*.
     dead: int
-    #: Orders that the broker has or may have, each in a few words. They are neither canceled nor followed.
+    #: The orders that the broker has or may have, each in a few words. They are neither canceled nor followed.
     orders: tuple[str, ...]
     #: Positions that are not closed.
     positions: tuple[str, ...]
@@ -59,10 +59,10 @@ class _Submitting:
 def forget(
     record: Record, executors: Mapping[str, ExecutorSettings], executor_id: str, *, by: str, why: str
 ) -> ForgottenExecutor:
-    """Forget *executor_id*, so that processes start without it. Nothing is asked of its broker.
+    """Forget *executor_id*, so that processes start although the file no longer has it. Its broker gets no request.
 
     Raises:
-        NotPossible: it is in the file, the record does not know it, or a worker of it still runs.
+        NotPossible: the executor is in the file, is not in the record, or still has a worker that runs.
         RecordUnavailable: PostgreSQL is away; nothing was changed.
     """
     if executor_id in executors:
@@ -72,7 +72,7 @@ def forget(
         values = {"executor_id": executor_id, "by": by, "why": why}
         if not execute(connection, sql("removed_executors", "known"), values):
             raise NotPossible(f"the record knows no executor {executor_id}")
-        # Read before its executions end, so that the list holds what it had.
+        # Read before the executor is marked as forgotten: afterwards its positions are no longer listed.
         holdings = [
             holding
             for removed in removed_executors(connection, executors)
@@ -81,7 +81,7 @@ def forget(
         ]
         _refuse_running(connection, executor_id, by)
         forgotten = _end(connection, values, holdings)
-        # Kept in the record, because no command lists them from now on.
+        # Keep the open orders and positions in the record, because no command will list them again.
         left_over = Json({"orders": forgotten.orders, "positions": forgotten.positions})
         execute(connection, sql("removed_executors", "forget"), values | {"left_over": left_over})
         return forgotten

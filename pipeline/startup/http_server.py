@@ -8,20 +8,20 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-# Longer than most clients keep an idle connection, so that the client closes it and loses no request.
+# Longer than most clients keep an idle connection: the client closes it first, and never sends into a closed one.
 _KEEP_ALIVE_S = 75
 _MOST_CONNECTIONS = 1000
-# asyncio accepts this many connections in one turn, and closes what is refused three turns later. Without a free
-# descriptor it would log as many errors a second.
+# asyncio accepts up to this many connections in one turn of its loop, and closes a refused one three turns later. If
+# the descriptors ran out, it would log this many errors a second.
 _BACKLOG = 128
 _TURNS = 4
-# For PostgreSQL, Redis, brokers, logs and threads.
+# Descriptors for PostgreSQL, Redis, brokers, logs and threads.
 _OWN_DESCRIPTORS = 64
 _FEWEST_CONNECTIONS = 32
 
 
 def server_settings() -> dict[str, Any]:
-    """Return the settings of uvicorn that every server of ours has."""
+    """Return the settings of uvicorn for every HTTP server of ours."""
     return {
         "http": LimitedHttp,
         "backlog": _BACKLOG,
@@ -34,7 +34,7 @@ def server_settings() -> dict[str, Any]:
 
 
 def most_connections() -> int:
-    """Return how many connections a server holds, so that descriptors are left for its own work."""
+    """Return how many connections a server accepts at most, so that descriptors are left for its own work."""
     descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if descriptors == resource.RLIM_INFINITY:
         return _MOST_CONNECTIONS
@@ -42,13 +42,13 @@ def most_connections() -> int:
     return max(_FEWEST_CONNECTIONS, min(_MOST_CONNECTIONS, spare))
 
 
-# uvicorn ends idle connections after their first request only, and has no time limit for a request.
+# uvicorn closes an idle connection only after its first request, and sets no time limit for receiving a request.
 class LimitedHttp(H11Protocol):
-    """uvicorn's HTTP protocol, which closes a connection that is too slow, and idle ones when there are too many."""
+    """uvicorn's HTTP protocol that also closes slow connections, and an idle one when there are too many."""
 
-    #: From the connection, or from the first byte of a later request, to the end of the request's headers.
+    #: Seconds from the opening of the connection, or from the first byte of a later request, to the end of the headers.
     headers_within_s = 10.0
-    #: From the end of the headers to the end of the body. Bodies are small.
+    #: Seconds from the end of the headers to the end of the body. Bodies are small.
     body_within_s = 20.0
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -66,12 +66,12 @@ class LimitedHttp(H11Protocol):
             self._make_room()
 
     def data_received(self, data: bytes) -> None:
-        """Take what the client sent."""
+        """Parse what the client sent, and set the time limit for the part of the request that comes next."""
         super().data_received(data)
         self._watch()
 
     def on_response_complete(self) -> None:
-        """Wait for the next request."""
+        """Remember since when the connection is idle, and wait for the next request."""
         self._answered, self._idle_since = True, time.monotonic()
         super().on_response_complete()
         self._watch()
@@ -93,7 +93,7 @@ class LimitedHttp(H11Protocol):
         else:
             self._await(None)
 
-    # A limit begins when its part of the request does; single bytes do not prolong it.
+    # The time counts from the beginning of the headers or of the body. A byte that arrives later does not extend it.
     def _await(self, within_s: float | None) -> None:
         if within_s == self._awaits_s:
             return
@@ -102,7 +102,8 @@ class LimitedHttp(H11Protocol):
             self._deadline.cancel()
         self._deadline = None if within_s is None else self.loop.call_later(within_s, self.transport.abort)
 
-    # Closing a connection that waits for a request loses none; a client opens another.
+    # Close the connection that has been idle for longest: no request is lost, and its client can open another. If none
+    # is idle, close the new one.
     def _make_room(self) -> None:
         others = [each for each in self.connections if isinstance(each, LimitedHttp) and each is not self]
         idle = [each for each in others if each._idle]  # noqa: SLF001 - of this class

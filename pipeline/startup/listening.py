@@ -1,4 +1,4 @@
-"""Listen on a port that `up` holds for this process, and show by a health route that it is the process of that `up`."""
+"""Listen on a port that `up` reserves for this process, and prove through a health route that `up` started it."""
 
 import os
 import socket
@@ -7,9 +7,9 @@ from contextlib import ExitStack
 
 from pipeline.model.errors import NotPossible
 
-#: The variable with the number, no secret, that `up` gives to its own children.
+#: The environment variable with a number that `up` gives to its children. The number is not a secret.
 NONCE = "TRADEWIRE_NONCE"
-#: The header in which a health route returns that number.
+#: The header in which a health route returns this number.
 NONCE_HEADER = "X-Tradewire-Nonce"
 
 
@@ -17,17 +17,17 @@ def listening_socket(host: str, port: int, *, backlog: int = 1024) -> socket.soc
     """Return a socket that listens on *port* of *host*; 0 is any free port.
 
     Raises:
-        NotPossible: The port is taken, or the host is not an address of this machine.
+        NotPossible: the port is taken, or the host is not an address of this machine.
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
         family, kind, protocol, _, address = found[0]
-        # With TCP named, asyncio switches Nagle's algorithm off, which costs 40 ms per answer.
+        # asyncio disables Nagle's algorithm, which delays each answer by 40 ms, only if the socket's protocol is TCP.
         with ExitStack() as stack:
             listener = stack.enter_context(socket.socket(family, kind, protocol))
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if may_share_port() and NONCE in os.environ:
-                # `up` has bound the port too, without listening, so that no other process gets it between two starts.
+                # `up` has bound the port too, without listening: so no other process takes it during a restart.
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             listener.bind(address)
             listener.listen(backlog)
@@ -38,7 +38,7 @@ def listening_socket(host: str, port: int, *, backlog: int = 1024) -> socket.soc
 
 
 def may_share_port() -> bool:
-    """Return whether sockets of one user may be bound to one port, while only the one that listens gets connections."""
+    """Return whether several sockets of a user can be bound to one port, and only the listening one is connected."""
     return sys.platform == "linux"
 
 

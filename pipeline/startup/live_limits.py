@@ -1,4 +1,4 @@
-"""Refuse a file that loosens limits on real money, until a person gives the sentence of mode live again."""
+"""Refuse a file that loosens limits on real money, until a person gives the confirmation sentence again."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,8 +20,8 @@ from pipeline.store.statements import sql
 def refused_changes(connection: Connection[DictRow], executor: ExecutorSettings, *, by: str) -> list[Problem]:
     """Return one problem per key that the file loosens for a live executor. If there is none, accept its settings.
 
-    The first settings of an account are accepted without a question, because the file had to give the sentence of
-    mode live. Settings that only tighten are accepted too.
+    The first settings of an account are accepted without a question, because a live executor's table must already
+    contain the confirmation sentence. Settings that only tighten limits are accepted too.
     """
     if executor.mode != "live":
         return []
@@ -36,16 +36,16 @@ def refused_changes(connection: Connection[DictRow], executor: ExecutorSettings,
 
 
 def accepted_differences(connection: Connection[DictRow], executor: ExecutorSettings) -> list[Change] | None:
-    """Return what the file changes since the last acceptance; None when the account never traded live."""
+    """Return the file's changes since the last acceptance; None when no settings of the account were ever accepted."""
     last = fetch_maybe(connection, KeptSettings, sql("settings", "accepted"), _account(executor))
     return None if last is None else differences(last.body, body_of(executor))
 
 
 def accept(record: Record, executor: ExecutorSettings, *, sentence: str, by: str) -> Sequence[Change]:
-    """Accept a live executor's settings as they are in the file; return the changes that loosen.
+    """Accept a live executor's settings from the file; return the changes that allow more than before.
 
     Raises:
-        NotPossible: it is not live, or the sentence is wrong.
+        NotPossible: the executor is not live, or the sentence is wrong.
         RecordUnavailable: PostgreSQL is away; nothing was accepted.
     """
     if executor.mode != "live":
@@ -63,7 +63,7 @@ def accept(record: Record, executor: ExecutorSettings, *, sentence: str, by: str
 
 
 def _last(connection: Connection[DictRow], executor: ExecutorSettings) -> KeptSettings | None:
-    # Processes that start at once accept one after the other.
+    # The lock makes processes that start at the same time accept one after the other.
     execute(connection, sql("settings", "lock_account"), _account(executor))
     return fetch_maybe(connection, KeptSettings, sql("settings", "accepted"), _account(executor))
 
@@ -93,7 +93,7 @@ def _sentence(executor: ExecutorSettings) -> str:
 
 def _problem(executor: ExecutorSettings, change: Change) -> Problem:
     command = f'tradewire config accept {executor.id} --sentence "{_sentence(executor)}"'
-    # A change reads `key: old -> new`.
+    # The text of a change is `key: old -> new`.
     key, _, values = str(change).partition(": ")
     return Problem(
         key=f"executors.{executor.id}.{key}",

@@ -1,4 +1,4 @@
-"""Open the files by which a process keeps a folder for itself."""
+"""Open lock files. A process locks one to be the only one that uses its folder."""
 
 import os
 from pathlib import Path
@@ -6,11 +6,11 @@ from typing import IO
 
 
 def open_lock(path: Path) -> IO[str]:
-    """Open the lock file at *path*, for its owner only, and create it when it is missing.
+    """Open the lock file at *path*. If it is missing, create it with access for its owner only.
 
-    A link is not followed: a user who may write the folder could let it point to any file of this one.
+    A symbolic link is not followed: another user who may write to the folder could make it point to any file of ours.
 
     Raises:
-        OSError: It cannot be opened, or is a link.
+        OSError: the file cannot be opened, or is a symbolic link.
     """
     return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600), "r+")

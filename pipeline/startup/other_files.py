@@ -1,4 +1,4 @@
-"""Check the files besides executors.toml: a process refuses to start with a wrong one."""
+"""Check the files besides executors.toml: `up` does not start with a wrong one."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,10 @@ from pipeline.model.errors import ConfigInvalid, Problem
 
 
 def other_file_problems(settings: Settings, executors: Mapping[str, ExecutorSettings]) -> list[Problem]:
-    """Return every problem of webhooks.toml and alerts.toml. Without *executors* it is not known which ones exist."""
+    """Return every problem in webhooks.toml and alerts.toml.
+
+    If *executors* is empty, the executors that webhooks.toml names are not checked.
+    """
     problems = list[Problem]()
     try:
         load_webhooks(settings, executors=tuple(executors) or None)

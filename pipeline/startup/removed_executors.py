@@ -17,7 +17,7 @@ from pipeline.store.statements import sql
 
 @dataclass(frozen=True, kw_only=True)
 class Holding:
-    """A position of an account, as far as our orders filled it."""
+    """A position in an account, counted from the fills of our orders."""
 
     executor_id: str
     account_number: str
@@ -26,7 +26,7 @@ class Holding:
     quantity: Decimal
 
     def __str__(self) -> str:
-        # Sums in PostgreSQL keep the zeros of the column's scale.
+        # PostgreSQL returns a sum with trailing zeros, up to the column's scale.
         return f"{self.quantity.normalize():f} {self.symbol} (account {self.account_number})"
 
 
@@ -39,12 +39,12 @@ class _OpenWork:
 
 @dataclass(kw_only=True)
 class RemovedExecutor:
-    """An executor that is not in the file, and what it left."""
+    """An executor that is not in the file, with its open work and positions."""
 
     executor_id: str
-    #: Executions that have not ended, by state; dead letters too.
+    #: The number of executions that have not ended, by state; dead letters are included.
     work: dict[State, int] = field(default_factory=dict)
-    #: Only those in accounts that no executor of the file trades.
+    #: Positions in accounts that no executor in the file trades.
     holdings: list[Holding] = field(default_factory=list)
 
     def __str__(self) -> str:
@@ -57,7 +57,7 @@ class RemovedExecutor:
 
     @property
     def remedy(self) -> str:
-        """Return what a person can do about it."""
+        """Return how a person can resolve the problem."""
         forget = f"forget it: tradewire config forget {self.executor_id} --why TEXT --yes-forget {self.executor_id}"
         if not self.holdings:
             return f"put its table back, or {forget}"
@@ -74,7 +74,7 @@ class RemovedExecutor:
 def removed_executors(
     connection: Connection[DictRow], executors: Mapping[str, ExecutorSettings]
 ) -> list[RemovedExecutor]:
-    """Return the executors that are not among *executors* and left something that was not forgotten."""
+    """Return the executors that are not in *executors*, but have open work or positions that were not forgotten."""
     values = known_accounts(executors)
     found: dict[str, RemovedExecutor] = {}
     for work in fetch_all(connection, _OpenWork, sql("removed_executors", "open_work"), values):

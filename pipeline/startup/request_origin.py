@@ -1,7 +1,8 @@
-"""Refuse a request that a page of another site makes: one check of Host and Origin for every server of ours.
+"""Refuse requests from pages of other sites: all servers of ours check Host and Origin in the same way.
 
-A browser sends a user's login to a server whichever page asks for it. Two headers that no page can change show the page
-that asks: `Origin` at every write, and `Host`, which has the page's own name when that name resolves to this machine.
+A browser adds the user's login to a request, whichever page makes it. Two headers, which no page can change, identify
+that page: `Origin` in every write, and `Host`, which holds the page's own host name if that name resolves to this
+machine.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -23,7 +24,7 @@ class OwnRequestsOnly:
     """ASGI middleware: passes on requests in which `fault` finds no fault, and answers the others with *refuse*."""
 
     def __init__(self, app: ASGIApp, *, hosts: Iterable[str], refuse: Callable[[str], ASGIApp]) -> None:
-        """Allow *hosts*, by name or address, beside this machine's own; *refuse* makes the answer for a sentence."""
+        """Allow *hosts* (names or addresses) besides this machine's own; *refuse* turns a reason into an answer."""
         self._app = app
         self._hosts = frozenset(map(normal_host, hosts)) - {""}
         self._refuse = refuse
@@ -44,9 +45,10 @@ class OwnRequestsOnly:
 
 
 def fault(method: str, headers: Mapping[str, str], *, hosts: Iterable[str]) -> str | None:
-    """Return why a request is refused, as one sentence; None when it is not. *hosts* are normal names.
+    """Return one sentence that says why a request is refused; None when it is allowed. *hosts* are normalised names.
 
-    A read is refused for its Host only. A program that is not a browser sends neither of the other headers.
+    A read is checked only for its `Host`. A write is also checked for `Origin` and `Sec-Fetch-Site`, if it has them:
+    only browsers send these.
     """
     given = headers.get("host")
     host, port = _name_and_port(f"//{given}") if given is not None else ("", None)
@@ -63,12 +65,12 @@ def fault(method: str, headers: Mapping[str, str], *, hosts: Iterable[str]) -> s
 def _is_own(origin: str, host: str, port: int | None) -> bool:
     named, number = _name_and_port(origin)
     usual = _PORT_OF.get(urlsplit(origin).scheme) if named else None
-    # Behind a proxy that ends TLS the scheme is not known here, so a Host without a port has either scheme's own.
+    # Behind a proxy that ends TLS the scheme is not known here, so a Host without a port may mean port 80 or 443.
     return usual is not None and named == host and (number or usual) in ({port} if port else set(_PORT_OF.values()))
 
 
 def _name_and_port(address: str) -> tuple[str, int | None]:
-    """Return the normal host of *address* and its port; no host when it is not an address, or has more than those."""
+    """Return the normalised host and the port of *address*; an empty host if it is no address or has other parts."""
     try:
         parts = urlsplit(address)
         extra = parts.path or parts.query or parts.fragment or "@" in parts.netloc

@@ -17,13 +17,13 @@ from pipeline.store.settings_archive import bodies, body_of
 
 @dataclass(frozen=True, kw_only=True)
 class ProcessSettings:
-    """A process and the settings of one executor that it runs with."""
+    """A running process, and the settings of one executor that it uses."""
 
     process: LivingProcess
     settings_hash: str
-    #: The process uses the settings of the file.
+    #: Whether the process uses the file's settings.
     current: bool
-    #: The changes from the settings in use to those of the file; None when one of the two is not known.
+    #: The changes from the settings in use to the file's settings; None when either of them is not known.
     changes: Sequence[Change] | None
 
     def __str__(self) -> str:
@@ -38,13 +38,14 @@ class ProcessSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class SettingsComparison:
-    """One executor: the file compared with the processes and with the last acceptance."""
+    """One executor: its settings in the file compared with those in use, and with those that were last accepted."""
 
     executor_id: str
     #: The hash of the file's settings; None when the file has no such executor.
     file_hash: str | None
     processes: tuple[ProcessSettings, ...]
-    #: From the settings that were last accepted for real money to the file; None when it never traded live.
+    #: The changes from the settings that were last accepted for real money to the file's settings. None: the executor
+    #: is not live, or no settings of its account were accepted yet.
     accepted: Sequence[Change] | None
 
     @property
@@ -68,7 +69,7 @@ class SettingsComparison:
 
 
 def compare(record: Record, executors: Mapping[str, ExecutorSettings]) -> dict[str, SettingsComparison]:
-    """Return the comparison for every executor of the file and of the living processes. Raises RecordUnavailable."""
+    """Return the comparison for every executor in the file or in a running process. Raises RecordUnavailable."""
     return record.run(lambda connection: _compared(connection, executors))
 
 
@@ -79,7 +80,7 @@ def _compared(
     in_use = [(executor_id, used) for process in processes for executor_id, used in process.settings.items()]
     kept = bodies(connection, {used for _, used in in_use})
     comparisons = {}
-    # Also executors that the file no longer has and a process still runs with.
+    # Include executors that are no longer in the file, but that a process still uses.
     for executor_id in dict.fromkeys([*executors, *(executor_id for executor_id, _ in in_use)]):
         executor = executors.get(executor_id)
         comparisons[executor_id] = SettingsComparison(
@@ -90,7 +91,7 @@ def _compared(
                 for process in processes
                 if executor_id in process.settings
             ),
-            # Only settings that trade real money are accepted by a person.
+            # Only the settings of a live executor need to be accepted.
             accepted=accepted_differences(connection, executor) if executor and executor.mode == "live" else None,
         )
     return comparisons

@@ -92,7 +92,7 @@ class SwitchStatusView(JsonModel):
 
     @classmethod
     def of(cls, status: SwitchStatus) -> Self:
-        """Return *status* without the provisional name of an account that was not read yet."""
+        """Return the view of *status*. `account` is None, not the provisional key, before the account was read."""
         read = status.account_key != provisional_key(status.executor_id)
         return cls(
             executor_id=status.executor_id,

@@ -32,7 +32,7 @@ class _SignalGroup:
     action: Action
     count: int
     with_confidence: int
-    #: The sum of their confidences, in percent; None when no signal has a confidence.
+    #: The sum of the signals' confidences, in percent; None when no signal has a confidence.
     confidence: Decimal | None
     first: datetime
     last: datetime
@@ -62,7 +62,7 @@ class _OpenDeadLetters:
 
 
 def signal_counts(record: Record, *, since: datetime) -> SignalCounts:
-    """Return how many signals were recorded since then, from which sources, and how many of them are still open."""
+    """Return how many signals were recorded after *since*, from which sources, and how many are still open."""
     key = {"since": since}
 
     def unit(connection: Connection[DictRow]) -> tuple[list[_SignalGroup], int, int]:
@@ -93,8 +93,8 @@ def _average_confidence(groups: Iterable[_SignalGroup]) -> Decimal | None:
 
 
 def reason_counts(record: Record, *, since: datetime) -> list[ReasonCount]:
-    """Return the reasons of executions since then that came to nothing, by executor, the most frequent first."""
-    # A record may be older or newer than this release, and then it has reasons without a meaning.
+    """Return the reasons of the executions after *since* that ended unfilled, by executor, the most frequent first."""
+    # A record of another release may have reasons that this release does not know.
     unknown = {"meaning": None, "remedy": None}
     return [
         ReasonCount.model_validate(vars(row) | unknown | meaning_of(row.reason_code))
@@ -108,7 +108,7 @@ def reason_sums(counts: Iterable[ReasonCount]) -> dict[str, int]:
 
 
 def meaning_of(reason_code: str | None) -> dict[str, str]:
-    """Return the meaning and the remedy of a reason; neither of a reason that this release does not know."""
+    """Return the meaning and the remedy of a reason; empty when this release does not know the reason."""
     if reason_code not in set(Code):
         return {}
     meaning = CATALOGUE[Code(reason_code)]
@@ -116,7 +116,7 @@ def meaning_of(reason_code: str | None) -> dict[str, str]:
 
 
 def open_counts(record: Record) -> dict[str, OpenCounts]:
-    """Return the counts of every executor that has open work, dead letters or a living worker."""
+    """Return the counts of every executor that has open work, dead letters or a running worker."""
 
     def unit(connection: Connection[DictRow]) -> tuple[list[_OpenWork], list[_OpenDeadLetters], list[str]]:
         work = fetch_all(connection, _OpenWork, sql("lists", "open_work"))

@@ -35,5 +35,5 @@ class FeedChange:
 
     @property
     def reason(self) -> str | None:
-        """Return the reason as people read it; None without one."""
+        """Return the reason's code and figures as one text; None without a reason."""
         return sentence(self.reason_code, self.reason_facts) if self.reason_code else None

@@ -1,4 +1,4 @@
-"""Follow fills, and say what a fill that closes a position has earned."""
+"""Follow fills, and compute the profit of a fill that closes a position."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -19,20 +19,20 @@ class _Bought:
 
 
 class Fills:
-    """The positions that the fills it has seen have opened, by executor and symbol. It knows none from before."""
+    """Open positions by executor and symbol, built from the fills given to `outcome`; earlier ones are not known."""
 
     def __init__(self) -> None:
         self._bought: dict[tuple[str, str], _Bought] = {}
 
     def outcome(self, change: FeedChange) -> str | None:
-        """Return the fill of an order that has just ended, and its profit where known; None for other changes."""
+        """Return the text of a complete fill, with its profit if known; None for any other change."""
         quantity, price = change.filled_quantity, change.filled_average_price
         if change.to_state is not State.FILLED or not quantity or price is None:
             return None
         bought = self._bought.setdefault((change.executor_id, change.symbol), _Bought())
         side = {Action.BUY: 1, Action.SELL: -1}.get(change.action, -1 if bought.quantity > 0 else 1)
         said = f"{plain(quantity)} at {plain(price)}"
-        # A fill that closes more than was seen to be opened tells nothing about its profit.
+        # If a fill closes more than the known position, its profit is not known.
         if bought.quantity * side < 0 and quantity <= abs(bought.quantity):
             earned = ((bought.price - price) * quantity * side).quantize(_CENT)
             said += f", {'loss' if earned < 0 else 'profit'} {abs(earned)}"

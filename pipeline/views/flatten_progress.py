@@ -41,7 +41,7 @@ class FlattenProgress(JsonModel):
     missing: Annotated[tuple[str, ...], Field(description="Processes that are needed and do not run.")]
 
     def lines(self) -> list[str]:
-        """Return the progress as people read it."""
+        """Return the progress as lines for people."""
         if self.flat:
             return ["flat: no position, no open order"]
         lines = [
@@ -72,9 +72,9 @@ def progress(record: Record, executor_id: str) -> FlattenProgress:
 def wait_for_flat(
     record: Record, executor_id: str, *, wait_s: float, say: Callable[[FlattenProgress], None]
 ) -> FlattenProgress:
-    """Wait until the account is flat, for *wait_s* seconds at most; *say* is called with every change.
+    """Wait until the account is flat, for *wait_s* seconds at most; *say* is called after every change.
 
-    It returns at once when everything that is left waits for the market to open.
+    Do not wait longer when every position that is left waits for the market to open.
     """
     deadline, before = time.monotonic() + wait_s, None
     while True:
@@ -94,7 +94,7 @@ def _read(connection: Connection[DictRow], executor_id: str) -> FlattenProgress:
     positions = () if snapshot is None else snapshot.positions
     left = {each.symbol: each.quantity for each in positions if each.quantity}
     closings = fetch_all(connection, _Closing, sql("switches", "closings"), key)
-    # The rows are ordered by age, so that the newest of several tries remains.
+    # The oldest exits come first, so for each symbol the newest one remains in the dict.
     newest = {closing.symbol: closing for closing in closings if closing.symbol in left}
     codes = {closing.reason_code for closing in newest.values()}
     return FlattenProgress(

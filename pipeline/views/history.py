@@ -49,7 +49,7 @@ class _MoveRow:
 
 @dataclass(frozen=True, kw_only=True)
 class _DecidedExecution(ExecutionRow):
-    #: The hash of the settings that it was decided under; None while it is not known.
+    #: The hash of the settings under which the execution was decided; None when they are not known.
     settings_hash: str | None
     pruned_at: datetime | None
 
@@ -78,7 +78,7 @@ def signal_history(
 ) -> SignalHistory:
     """Return everything that happened to one signal at every executor; *some_id* is a signal's or an execution's.
 
-    With *executors*, the settings of now, each execution shows what changed in them since it was decided.
+    If *executors* (the current settings) is given, each execution shows how its settings have changed since.
 
     Raises:
         NotPossible: there is no such signal or execution.

@@ -66,7 +66,7 @@ class SettingsView(JsonModel):
 
 
 class ExecutionHistory(ExecutionView):
-    """An execution with everything that happened to it. A reason that this release knows has a meaning and a remedy."""
+    """An execution with everything that happened to it. `meaning` and `remedy` are null for unknown reasons."""
 
     meaning: str | None = None
     remedy: str | None = None
@@ -81,7 +81,7 @@ class ExecutionHistory(ExecutionView):
 
 @dataclass(frozen=True, kw_only=True)
 class DeliveryRow:
-    """A recorded delivery. The fields of a translation are None when it was refused before."""
+    """A recorded delivery. It has no dialect, identity and signal if it was refused before its translation."""
 
     seq: int
     delivery_id: UUID
@@ -100,15 +100,15 @@ class DeliveryRow:
 
     @property
     def identity_says(self) -> str | None:
-        """Return the sentence about its identity."""
+        """Return the sentence about how a repeated delivery is recognised."""
         return None if self.identity is None else IDENTITY_TEXTS[self.identity]
 
     @property
     def outcome(self) -> str:
-        """Return whether it became a signal."""
+        """Return whether the delivery became a signal: accepted, resend, refused or not_recorded."""
         if self.code is not None:
             return "refused"
-        # It was understood, but the transaction that records its signal failed.
+        # The delivery was valid, but the transaction that records its signal failed.
         if self.signal_id is None:
             return "not_recorded"
         return "accepted" if self.resend_of is None else "resend"

@@ -1,6 +1,6 @@
 """Page through the record, newest first: signals with their executions, executions, refusals, deliveries.
 
-Functions raise RecordUnavailable when PostgreSQL is away, and BadCursor when a cursor is not one of their list.
+Functions raise RecordUnavailable when PostgreSQL is away, and BadCursor when a cursor is not from the same list.
 """
 
 import base64
@@ -50,7 +50,7 @@ def signals(
 
     def unit(connection: Connection[DictRow]) -> tuple[list[SignalRow], list[ExecutionRow]]:
         rows = fetch_all(connection, SignalRow, sql("lists", "signals"), values, prepare=False)
-        # The last row only shows that there is another page.
+        # A row beyond *limit* only shows that there is another page.
         ids = {"signal_ids": [row.signal_id for row in rows[:limit]]}
         return rows, fetch_all(connection, ExecutionRow, sql("executions", "of_signal"), ids)
 
@@ -113,7 +113,7 @@ def deliveries(
     limit: int = 50,
     before: int | None = None,
 ) -> DeliveryPage:
-    """Return the deliveries to webhooks; *before* is the number that the page before returned as its cursor."""
+    """Return the deliveries to webhooks; *before* is the `next_cursor` of the previous page."""
     key = {"refused": refused, "webhook": webhook, "since": since, "before": before, "limit": limit + 1}
     rows = _rows(record, DeliveryRow, sql("webhooks", "list"), key)
     more = len(rows) > limit
@@ -122,7 +122,7 @@ def deliveries(
 
 
 def _rows(record: Record, row: type[T], statement: LiteralString, values: Values) -> list[T]:
-    # Without a prepared plan: the best index depends on the filters that are given.
+    # Do not prepare the plan: which index is best depends on the given filters.
     return record.run(lambda connection: fetch_all(connection, row, statement, values, prepare=False))
 
 
@@ -143,7 +143,7 @@ def _below(cursor: str | None, tie: Callable[[str], object]) -> dict[str, Any]:
     try:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
         moment, _, last = text.partition(_BETWEEN)
-        # Our cursors are in UTC. A made-up one is read as if it were.
+        # The time in our cursors is in UTC. A cursor that a client made up is read in the same way.
         return {"before": datetime.fromisoformat(moment).replace(tzinfo=UTC), "before_id": tie(last)}
     except ValueError:
         raise BadCursor from None

@@ -1,6 +1,6 @@
 """Follow the state changes of executions as they are recorded, for `up`, `tail` and the server-sent events.
 
-`last_change` and `changes_after` raise RecordUnavailable when PostgreSQL is away; the others wait until it is back.
+While PostgreSQL is away, `last_change` and `changes_after` raise RecordUnavailable; the two generators wait.
 """
 
 import threading
@@ -27,7 +27,7 @@ _JSON_NAMES = {"from_state": "from", "to_state": "status"}
 
 
 def follow_feed(database_url: str, stop: threading.Event) -> Iterator[str]:
-    """Yield a line per execution that is decided from now on, and per order that fills, until *stop*."""
+    """Yield a line per execution that is decided from now on, and per order that fills, until *stop* is set."""
     fills = Fills()
     with Record(database_url, connections=1, retry_for_s=1.0) as record:
         for change in follow_changes(record, stop):
@@ -46,15 +46,15 @@ def last_change(record: Record) -> int:
 def changes_after(record: Record, after: int, *, limit: int = _BATCH) -> list[FeedChange]:
     """Return the state changes after the number *after*, in order, except those of the last 50 ms.
 
-    A change of these 50 ms may still be followed by one with a smaller number, whose transaction commits later.
+    In these 50 ms, a change with a smaller number may still be missing, because its transaction commits later.
     """
     return record.all(FeedChange, sql("history", "changes_after"), {"after": after, "limit": limit})
 
 
 def follow_changes(record: Record, stop: threading.Event, *, after: int | None = None) -> Iterator[FeedChange]:
-    """Yield every state change from now on, or after the number *after*, in order, until *stop*.
+    """Yield every state change from now on, or after the number *after*, in order, until *stop* is set.
 
-    While PostgreSQL is away it waits, and then yields what was missed.
+    While PostgreSQL is away, this waits. Then it yields the changes that it missed.
     """
     while not stop.is_set():
         try:
@@ -72,7 +72,7 @@ def follow_changes(record: Record, stop: threading.Event, *, after: int | None =
 
 
 def is_decision(change: FeedChange) -> bool:
-    """Return whether *change* decided the execution. Later fills of its order decide nothing."""
+    """Return whether *change* decided the execution. A later fill of its order is not a decision."""
     undecided_before = change.from_state is None or change.from_state in UNDECIDED
     return undecided_before and change.to_state not in UNDECIDED
 

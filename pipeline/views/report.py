@@ -19,10 +19,10 @@ from pipeline.views.count_schemas import LatencyView, Report
 
 @dataclass(kw_only=True)
 class ReportTally:
-    """Counts over some executions."""
+    """The counts of a group of executions."""
 
     executions: int = 0
-    #: Decided, and not skipped by one of our rules: they could have become an order.
+    #: Executions that are decided, and that our rules did not skip: each could have become an order.
     eligible: int = 0
     with_order: int = 0
     filled: int = 0
@@ -70,7 +70,7 @@ class _Counts:
 
 
 def report(record: Record, *, since: datetime | None = None) -> Report:
-    """Return the report. Rates are never summed over modes: with several modes, the total rates are null.
+    """Return the report. With executions in several modes the total rates are null, since modes are never mixed.
 
     Raises:
         RecordUnavailable: PostgreSQL is away.
@@ -94,7 +94,7 @@ def _report(totals: Iterable[_Total], counts: _Counts, percentiles: list[float |
         tally = by_executor.setdefault(row.executor_id, {}).setdefault(row.mode.value, ReportTally())
         for each in (everything, tally):
             each.add(row.state, row.reason_code, count=row.count, with_order=row.with_order, filled=row.filled)
-    # Rates of different modes are never added up.
+    # A rate never mixes modes such as paper and live.
     one_mode = len({mode for modes in by_executor.values() for mode in modes}) <= 1
     p50, p95, p99 = (None if value is None else round(float(value), 1) for value in percentiles)
     more = {
@@ -108,5 +108,5 @@ def _report(totals: Iterable[_Total], counts: _Counts, percentiles: list[float |
 
 
 def seconds(span: Decimal | None) -> float | None:
-    """Return *span* in seconds, to a millisecond."""
+    """Return *span* in seconds, rounded to milliseconds."""
     return None if span is None else round(float(span), 3)

@@ -1,6 +1,6 @@
 """The JSON shapes of what the record lists: executions, signals, dead letters, refusals and pages of them.
 
-The command line, HTTP, the live feed and MCP write these shapes. Every key is always there.
+The command line, HTTP, the live feed and MCP write these shapes. Every key is always present.
 """
 
 from collections.abc import Sequence

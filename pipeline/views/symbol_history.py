@@ -1,4 +1,4 @@
-"""Answer for a symbol and a time: the signals that there were, or else the last ones and what was refused."""
+"""Find the signals of a symbol near a time. If there are none, find the last signals and the refused input."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -47,21 +47,21 @@ class RefusedInput:
 
 
 class SymbolHistory(JsonModel):
-    """The recorded input near a symbol and a time. The JSON has no ids: it is joined with the signals' histories."""
+    """The recorded input for a symbol near a time. The JSON omits the ids: callers add the signals' histories."""
 
     symbol: str
     since: Time
     until: Time
-    #: Those nearest to the time that was asked about come first.
+    #: The signals nearest to the requested time come first.
     signal_ids: Annotated[tuple[UUID, ...], Field(exclude=True)]
     #: The last signal of the symbol up to `until`; None when there never was one.
     last_of_symbol: LastSignal | None
-    #: The last signal of each source of the day before `until`, the latest first.
+    #: The last signal of each source in the day before `until`, the latest first.
     last_of_sources: tuple[LastSignal, ...]
     refused: tuple[RefusedInput, ...]
 
     def silence(self) -> str:
-        """Return one sentence: there was no signal, which signals were the last, and what was refused."""
+        """Return one sentence for a symbol without signals: the period, the last signals, and the refused input."""
         parts = [f"no signal for {self.symbol} from {_clock(self.since)} to {_clock(self.until)}"]
         if self.last_of_symbol is not None:
             parts.append(f"its last was from `{self.last_of_symbol.source}` at {_clock(self.last_of_symbol.at)}")
@@ -71,7 +71,7 @@ class SymbolHistory(JsonModel):
 
 
 def ask(record: Record, symbol: str, *, at: datetime | None) -> SymbolHistory:
-    """Return the record's answer for *symbol* (in canonical form) around *at*, or in the last day.
+    """Return the recorded input for *symbol* (in canonical form) around *at*, or in the last day without *at*.
 
     Raises:
         RecordUnavailable: PostgreSQL is away.
