@@ -25,7 +25,7 @@ STEPS = ("recorded", "taken", "intended", "sent", "answered", "ended")
 _CAUSE = PROBE.partition(":")[2]
 _SYMBOLS = ("AAPL", "MSFT", "IBM", "GOOG", "SPY")
 _POLL_EVERY_S = 0.02
-# An order that was sent just before the time limit is followed for this much longer.
+# An order that was sent just before the time limit is followed for this many more seconds.
 _GRACE_S = 5.0
 _FAR = Decimal("0.5")
 _CENT = Decimal("0.01")
@@ -51,7 +51,7 @@ class ProbeSteps:
     filled_quantity: Decimal
 
     def after_ms(self) -> dict[str, float | None]:
-        """Return each step's time after the recording, in milliseconds; None: it was not reached."""
+        """Return the milliseconds from the recording to each step; None for a step that was not reached."""
         times: dict[str, datetime | None] = {name: getattr(self, name) for name in STEPS}
         return {
             name: None if at is None else round((at - self.recorded).total_seconds() * 1000, 1)
@@ -70,7 +70,7 @@ class Probed:
     signal_id: UUID
     execution_id: UUID
     steps: ProbeSteps
-    #: The execution that closed the position again, and its state; None where nothing was bought.
+    #: The execution that closed the position again, and its state; None when nothing was bought.
     closed_by: UUID | None
     closed: State | None
 
@@ -82,7 +82,7 @@ class Probed:
 
     @property
     def reason(self) -> str | None:
-        """Return the execution's reason as people read it."""
+        """Return the reason's code and figures as one text; None without a reason."""
         code = self.steps.reason_code
         return sentence(code, self.steps.reason_facts) if code else None
 
@@ -118,12 +118,12 @@ class Prober:
     runtime: ExecutorRuntime
 
     def run(self, *, symbol: str | None, never_marketable: bool, wait_s: float) -> Probed:
-        """Buy one unit and sell it again; if *never_marketable*, order it far below the market and cancel at once.
+        """Buy one unit and sell it again. With *never_marketable*, order far below the market and cancel at once.
 
-        The order expires when it has not been sent within *wait_s* seconds.
+        The signal expires when its order has not been sent within *wait_s* seconds.
 
         Raises:
-            NotPossible: there is no symbol with a price that the account does not hold.
+            NotPossible: the account holds or trades every possible symbol, or the symbol has no price.
             RecordUnavailable, BrokerUnavailable, BrokerRefusesAccount, BrokerUnreadable: the probe could not begin.
         """
         chosen, price = self._chosen(symbol)
@@ -148,7 +148,7 @@ class Prober:
         )
 
     def _chosen(self, symbol: str | None) -> tuple[str, Decimal]:
-        """Return a symbol that the account neither holds nor trades, and its price."""
+        """Return a symbol that has a price, no position and no open order or execution; and the price."""
         key = {"executor_id": self.runtime.executor.id}
         held = set(self.record.all(str, sql("probe", "held"), key))
         for each in (symbol,) if symbol else (*(self.runtime.executor.route.symbols or ()), *_SYMBOLS):
@@ -200,7 +200,10 @@ class Prober:
         return recorded
 
     def _follow(self, execution_id: UUID, wait_s: float, *, cancel: bool) -> ProbeSteps:
-        """Return the steps when the execution has ended, and at the latest a moment after *wait_s* seconds."""
+        """Wait for the end of the execution, and return its steps.
+
+        The wait is *wait_s* seconds at most, or 5 s longer while its order may be on the way to the broker.
+        """
         soft = time.monotonic() + wait_s
         hard = soft + _GRACE_S
         while True:

@@ -1,4 +1,4 @@
-"""The broker's data on symbols, kept for an hour and shared in the record. Increments and flags rarely change."""
+"""The broker's data on symbols. It rarely changes, so it is kept for an hour and shared in the record."""
 
 import time
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ from pipeline.store.statements import sql
 from workers.brokers.guarded import GuardedBroker
 
 _KEPT = timedelta(hours=1)
-# An exit takes an older reading instead of waiting for a new one.
+# An exit accepts an older reading, so that it need not wait for a new one.
 _KEPT_FOR_EXITS = timedelta(days=7)
-# The broker may list a new symbol on any day, so a symbol that it does not know is read again soon.
+# The broker may list a new symbol at any time, so a symbol that it does not know is read again soon.
 _UNKNOWN_KEPT = timedelta(minutes=1)
 
 _ASSET = TypeAdapter(Asset)
@@ -30,10 +30,10 @@ class _KeptAsset:
 
 
 class AssetCache:
-    """The assets of one broker. The process that needs an asset first reads it for all."""
+    """The assets of one broker. The first process that needs an asset reads it, and shares it with the others."""
 
     def __init__(self, record: Record, *, address: str, broker: GuardedBroker) -> None:
-        """Share the assets with all processes that trade at *address*."""
+        """Share the assets with all processes that use the broker at *address*."""
         self._record = record
         self._address = address
         self._broker = broker
@@ -43,7 +43,7 @@ class AssetCache:
         """Return the asset; None when the broker does not know the symbol. *urgent*: it is for an exit.
 
         Raises:
-            BrokerUnavailable: the broker is away, or the account has no room for the request.
+            BrokerUnavailable: the broker is away, or the account's budget has no room for the request.
             BrokerRefusesAccount: it refuses the account.
             BrokerUnreadable: its answer makes no sense.
             RecordUnavailable: PostgreSQL is away.

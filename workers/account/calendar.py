@@ -1,4 +1,4 @@
-"""The market's hours for one executor: its broker's clock carried forward, and its calendar, kept in the record."""
+"""The market's hours for one executor: its broker's clock, carried forward to now, and its broker's calendar."""
 
 import time
 from collections.abc import Sequence
@@ -26,21 +26,21 @@ log = structlog.get_logger(__name__)
 #: The calendar is read again once a day.
 CALENDAR_KEPT = timedelta(days=1)
 _BACK, _AHEAD = timedelta(days=7), timedelta(days=14)
-# No market is closed for longer in a row.
+# No market stays closed for longer than this.
 _LONGEST_CLOSED = timedelta(days=5)
 # Seconds until the record is read again, and until the broker is read again after a failure.
 _READ_AGAIN_S, _TRY_AGAIN_S = 600.0, 30.0
 
 
 def market_at(snapshot: Snapshot, now: datetime, sessions: tuple[MarketSession, ...]) -> Market | None:
-    """Return the hours at *now* (the record's clock); None when the clock was not read, or may have changed since."""
+    """Return the hours at *now* (by the record's clock); None without a clock reading that still holds."""
     return None if snapshot.clock is None else by_clock(snapshot.clock, now, sessions)
 
 
 def seems_open(record: Record, snapshots: Snapshots) -> bool:
     """Return whether the market is open by the last reading of the clock, however old it is.
 
-    Openings and closings since that reading are taken into account.
+    The market counts as closed after the next closing, and also after the next opening, which was not observed.
     """
     reading = snapshots.last_clock()
     now = record.one(datetime, sql("accounts", "now"))
@@ -58,12 +58,12 @@ class _RecordedSession:
     day: date
     opens_at: datetime
     closes_at: datetime
-    #: Whether it was read within the last day.
+    #: Whether the session was read at the broker within the last day.
     fresh: bool
 
 
 class Calendar:
-    """The regular sessions of one executor's broker. One process reads them once a day and shares them with all.
+    """The regular sessions of one executor's broker. They are read once a day and shared in the record.
 
     Both methods raise `RecordUnavailable` while PostgreSQL is away.
     """
@@ -85,7 +85,7 @@ class Calendar:
         return self._kept
 
     def known(self, at: datetime) -> tuple[MarketSession, ...]:
-        """Return the sessions around *at* that the record has; the broker is not read."""
+        """Return the recorded sessions around *at*; the broker is not read."""
         day = at.astimezone(UTC).date()
         return self._kept if day == self._kept_for else self._recorded(day - _BACK, day + _AHEAD)[0]
 
@@ -103,7 +103,7 @@ class Calendar:
         return read, _READ_AGAIN_S
 
     def _recorded(self, first: date, last: date) -> tuple[tuple[MarketSession, ...], bool]:
-        """Return the recorded sessions, and whether they are complete and were read lately."""
+        """Return the recorded sessions, and whether they are complete and were read within the last day."""
         values = {"calendar": self._executor.broker, "first": first, "last": last, "kept": CALENDAR_KEPT}
         rows = self._record.all(_RecordedSession, sql("calendar", "sessions"), values)
         known = tuple(MarketSession(date=row.day, opens=row.opens_at, closes=row.closes_at) for row in rows)

@@ -1,4 +1,4 @@
-"""Keep the equity at an account's day start and its peak up to date with each reading of the account."""
+"""With each reading of an account, update its equity at the start of the day and its highest equity, the peak."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,10 +20,10 @@ from workers.rules.trading_day import Day, trading_day
 
 log = structlog.get_logger(__name__)
 
-# A broker's `last_equity` is the equity at the last close of this market.
+# A broker's `last_equity` is the equity at the last close in this time zone.
 _NEW_YORK = ZoneInfo("America/New_York")
 _DAY = timedelta(days=1)
-# No market is closed for longer in a row. If the record's newest session is older, newer sessions are missing there.
+# No market stays closed for longer than this. If the newest recorded session is older, newer ones are missing.
 _LONGEST_CLOSED = timedelta(days=5)
 _SATURDAY = 5
 
@@ -45,10 +45,10 @@ def note_reading(
     positions: Sequence[Position],
     taken_at: datetime,
 ) -> None:
-    """Record the account's equity at *taken_at* in the caller's transaction, and begin a new day when it is due.
+    """Record the account's equity at *taken_at* in the caller's transaction, and begin a new day if its time has come.
 
-    The first reading of all begins a day with the equity that the broker reports for the last close. A reading that is
-    older than the newest one changes nothing.
+    The account's first reading begins a day with the equity that the broker reports for the last close. A reading that
+    is older than the newest one changes nothing.
     """
     account_key = {"holder": account.number}
     reading, hours = reading_of(account, positions, taken_at), executor.hours
@@ -101,7 +101,7 @@ def _begin(connection: Connection[DictRow], values: dict[str, Any], start: DaySt
 
 
 def _closed_at(connection: Connection[DictRow], at: datetime) -> datetime:
-    """Return the midnight after the last trading day before *at*'s day, because transfers have only a date."""
+    """Return the midnight in New York after the last trading day before *at*. Transfers have only a date, no hour."""
     today = at.astimezone(_NEW_YORK).date()
     day = fetch_maybe(connection, date, sql("equity_monitor", "last_close_day"), {"today": today})
     if day is None or today - day > _LONGEST_CLOSED:

@@ -1,4 +1,4 @@
-"""Read the open orders at the broker once for all exits that wait for what is in their way."""
+"""Read the open orders at the broker once for all exits that other orders block."""
 
 import threading
 import time
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pipeline.model.orders import BrokerOrder
 from workers.brokers.protocol import Broker, UnreadableRow
 
-# An exit that another order blocks looks again every ten seconds, and each list costs a request.
+# A blocked exit reads the list every ten seconds, and each reading costs a request. So exits share it for this long.
 _LASTS_S = 5.0
 
 
@@ -41,6 +41,6 @@ class SharedOpenOrders:
             return listed
 
     def forget(self) -> None:
-        """Read the list again for the next exit, since orders are being canceled."""
+        """Make the next exit read the list again, because orders are being canceled."""
         with self._lock:
             self._last = None

@@ -14,11 +14,11 @@ _BACKOFF = Backoff(first_s=0.5, longest_s=5.0)
 
 
 def check_account(runtime: ExecutorRuntime) -> None:
-    """Return once the broker reports the pinned account; at once when no account is pinned.
+    """Check that the broker reports the pinned account. If no account is pinned, nothing is checked.
 
     Raises:
         ConfigInvalid: the broker reports another account.
-        BrokerUnavailable: the broker cannot report its account now.
+        BrokerUnavailable: the account cannot be read now, or the broker refuses it.
     """
     pinned = runtime.executor.account
     if pinned is None:
@@ -33,7 +33,7 @@ def check_account(runtime: ExecutorRuntime) -> None:
 
 
 def await_account(runtime: ExecutorRuntime, *, stop: threading.Event) -> bool:
-    """Try to verify the account until that succeeds; return False when *stop* was set before.
+    """Repeat `check_account` until the broker answers, and return True; return False when *stop* is set first.
 
     Raises:
         ConfigInvalid: the broker reports another account than the pinned one.

@@ -27,12 +27,12 @@ class RecordedRefusal:
     """The refusal in the record."""
 
     message: str
-    #: Whether the account is to be tried now, by the process that claims the probe first.
+    #: Whether the account should be tried now, by the process that claims the probe first.
     probe_due: bool
     probe_in: timedelta
 
     def as_refused(self) -> AccountRefused:
-        """Return the refusal as the answer to a reading."""
+        """Return the refusal as the result of a reading."""
         return AccountRefused(message=self.message, probe_in=max(self.probe_in, _SOONEST))
 
 
@@ -52,7 +52,7 @@ class Refusals:
         return self._record.maybe(RecordedRefusal, sql("accounts", "refusal"), self._key)
 
     def claim_probe(self) -> bool:
-        """Return whether this process is the one that tries the account in this minute."""
+        """Return whether this process shall try the account now; only one process a minute does."""
         return self._record.do(sql("accounts", "claim_probe"), self._key | {"every": PROBE_EVERY}) > 0
 
     def note(self, message: str) -> AccountRefused:

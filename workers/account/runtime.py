@@ -1,4 +1,4 @@
-"""Open an executor's broker account in this process, with the readings of the account that are shared."""
+"""Open an executor's broker account in this process, with the shared readings of the account."""
 
 import hashlib
 from collections.abc import Mapping
@@ -39,7 +39,7 @@ class ExecutorRuntime:
 
     @property
     def urgent(self) -> GuardedBroker:
-        """Return the broker with every request paid for as exits and look-ups are."""
+        """Return the broker with all its requests paid for as urgent, like those of exits and look-ups."""
         return self.broker.urgent()
 
     def close(self) -> None:
@@ -71,7 +71,7 @@ def open_runtime(
 def open_account(
     executor: ExecutorSettings, *, settings: Settings, exchange_url: str | None, budget: RateBudget | None = None
 ) -> tuple[GuardedBroker, str]:
-    """Return the executor's broker account and its address. Without *budget*, which needs the record, it pays nothing.
+    """Return the executor's broker account and its address. Without *budget*, its requests are not counted.
 
     Raises:
         ConfigInvalid: there is no address or no key for it, or its mode does not allow the address.
@@ -85,7 +85,8 @@ def open_account(
     if base_url is None or keys is None:
         message = "no exchange is known: run beside `tradewire up`, or set TRADEWIRE_EXCHANGE_URL"
         raise ConfigInvalid([Problem(key=f"executors.{executor.id}.base_url", message=message)])
-    # Every client of a broker is opened here, also at an address that no file was checked for.
+    # Check the address here too: every broker client is opened here, and an address that does not come from the
+    # executors file has not been checked before.
     fault = host_fault(executor.mode, base_url, executor.base_url_allowed)
     if fault is not None:
         raise ConfigInvalid([Problem(key=f"executors.{executor.id}.base_url", message=fault)])

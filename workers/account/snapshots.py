@@ -26,7 +26,7 @@ from workers.brokers.rate_budget import rename_account
 
 log = structlog.get_logger(__name__)
 
-# A reading is three short requests. Others wait this long for it, then each reads for itself.
+# A reading is three short requests. Other processes wait for it this long, and then read the account themselves.
 _READING = timedelta(seconds=2)
 _LOOK_AGAIN_S = 0.03
 
@@ -46,14 +46,14 @@ class Snapshots:
         self._refusals = Refusals(record, executor.id)
 
     def through(self, broker: Broker) -> Snapshots:
-        """Return the same account's snapshots, read through *broker*: it may pay for its requests as another one."""
+        """Return the same account's snapshots, read through *broker*, whose requests may have another purpose."""
         return Snapshots(self._record, self._executor, broker, keys=self._keys)
 
     def fresh(self, *, within: timedelta | None = None) -> Snapshot | AccountRefused:
-        """Return a snapshot that is at most *within* old, or `account_age_s` when that is not given.
+        """Return a snapshot that is at most *within* old; the default is the executor's `account_age_s`.
 
-        The broker is read when the shared snapshot is older, or when the market has opened or closed since. Of the
-        processes that need it at the same time, one reads, and the others wait for its reading.
+        The broker is read if the shared snapshot is older, or if the market has opened or closed since then. If
+        several processes need a new one, one of them reads, and the others wait for its reading.
 
         Raises:
             BrokerUnavailable: the broker is away, and there is no fresh snapshot.
@@ -67,7 +67,7 @@ class Snapshots:
         while time.monotonic() < until:
             claim = self._record.maybe(datetime, sql("accounts", "claim_reading"), self._key | {"at_most": _READING})
             try:
-                # Another process may have ended its reading a moment ago.
+                # Another process may have finished its reading a moment ago.
                 known = self.refusal() or self._recent(age)
                 if known is not None or claim is not None:
                     return known or self.read()
@@ -78,14 +78,14 @@ class Snapshots:
         return self.read()
 
     def last(self) -> Snapshot | AccountRefused:
-        """Return the newest shared snapshot, however old, with the market's hours: enough for an exit.
+        """Return the newest shared snapshot, however old, with a recent clock. This is enough for an exit.
 
-        The account is read only when it never was with these keys. A clock older than `account_age_s` is read again;
-        where that fails, the last reading counts for as long as it holds.
+        The account is read only if no shared snapshot was read with these keys. A clock older than
+        `account_age_s` is read again. If that fails, the old one is used until the market opens or closes.
 
         Raises:
-            BrokerUnavailable: the account was never read with these keys, and the broker is away.
-            BrokerUnreadable: the account was never read with these keys, and the answer makes no sense.
+            BrokerUnavailable: the account had to be read, and the broker is away.
+            BrokerUnreadable: the account had to be read, and the broker's answer makes no sense.
         """
         refused = self.refusal()
         if refused is not None:
@@ -113,7 +113,7 @@ class Snapshots:
         return None if row is None else row.last_clock()
 
     def broker_time(self, at: datetime) -> datetime:
-        """Return *at* by the broker's clock where that is behind ours: a list that begins then misses no order."""
+        """Return the earlier of *at* and the broker's time at that moment: a list from then on misses no order."""
         last = self.last_clock()
         return at if last is None else min(at, last.at(at))
 
@@ -131,7 +131,7 @@ class Snapshots:
         return reading
 
     def refusal(self) -> AccountRefused | None:
-        """Return the refusal of the account, or None when the broker accepts it. A probe that is due is made first.
+        """Return the refusal of the account; None when the broker accepts it. If a probe is due, it is made first.
 
         Raises:
             BrokerUnavailable: a probe was due, and the broker is away.
@@ -146,7 +146,9 @@ class Snapshots:
         return refusal.as_refused()
 
     def read(self) -> Snapshot | AccountRefused:
-        """Read the account, its positions and the clock at the broker, and share them. The clock may be missing.
+        """Read the account, its positions and the clock at the broker, and share them.
+
+        A failed reading of the clock is accepted: the snapshot then has none.
 
         Raises:
             BrokerUnavailable: the broker is away.
@@ -195,7 +197,7 @@ class Snapshots:
         self._record.run(unit)
 
     def _clock(self, taken_at: datetime, began: float) -> ClockReading | None:
-        """Read the clock as part of a reading. The account is known without it, too."""
+        """Read the clock as part of a reading; None when that fails, because the account is useful without it."""
         read_at = taken_at + timedelta(seconds=time.monotonic() - began)
         try:
             return ClockReading(clock=self._broker.clock(), read_at=read_at)
@@ -204,7 +206,7 @@ class Snapshots:
             return None
 
     def _recent(self, age: timedelta) -> Snapshot | None:
-        """Return the shared snapshot, read with these keys at most *age* ago in the same market hours."""
+        """Return the shared snapshot if it was read with these keys, at most *age* ago, and its clock still holds."""
         row = self._shared()
         if row is None or row.keys != self._keys or row.now - row.taken_at > age:
             return None

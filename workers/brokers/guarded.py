@@ -15,15 +15,15 @@ from workers.brokers.request_guard import Pages, RequestGuard
 
 
 class GuardedBroker:
-    """The given broker behind a guard.
+    """A broker whose requests go through a guard.
 
-    A request that cannot be paid for is not made: the method raises `BudgetUsedUp`, or returns `NoAnswer`.
+    A request for which the budget has no room is not made: the method raises `BudgetUsedUp`, or returns `NoAnswer`.
     """
 
     def __init__(self, broker: Broker, guard: RequestGuard, *, keys: str = "") -> None:
         self._broker = broker
         self._guard = guard
-        #: Names the broker's address and the account's keys, without showing them.
+        #: Identifies the broker's address and the account's keys without revealing them.
         self.keys = keys
 
     def urgent(self) -> GuardedBroker:
@@ -31,7 +31,7 @@ class GuardedBroker:
         return GuardedBroker(self._broker, replace(self._guard, purpose=Purpose.URGENT), keys=self.keys)
 
     def canceling(self) -> GuardedBroker:
-        """Return the same broker, with all its requests paid for as cancels of entries, the reads on the way too."""
+        """Return the same broker, with all its requests, also reads, paid for as cancels of entries."""
         return GuardedBroker(self._broker, replace(self._guard, purpose=Purpose.CANCEL), keys=self.keys)
 
     def submit(self, request: OrderRequest) -> Outcome:
@@ -74,7 +74,7 @@ class GuardedBroker:
         )
 
     def cancel(self, order_id: str) -> CancelAnswer:
-        """Ask for a cancel. `urgent()` gives it the importance of an exit."""
+        """Ask for a cancel. Through `urgent()` it has the priority of an exit."""
         return self._guard.read(Purpose.CANCEL, lambda: self._broker.cancel(order_id))
 
     def cancel_all(self) -> int:
@@ -106,7 +106,7 @@ class GuardedBroker:
         return self._guard.read(Purpose.WATCH, lambda: self._broker.calendar(first, last))
 
     def transfers(self, since: datetime) -> Sequence[Transfer]:
-        """Read the deposits and withdrawals since *since*. Only the first page, of a hundred, is paid for."""
+        """Read the deposits and withdrawals since *since*. Only the first page (100 entries) is paid for."""
         return self._guard.read(Purpose.WATCH, lambda: self._broker.transfers(since))
 
     def price(self, symbol: str) -> Decimal | None:

@@ -17,9 +17,9 @@ from pipeline.model.orders import BrokerOrder, OrderRequest
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """An answer of the broker to one request, or the fault in its place."""
+    """An answer of the broker to one request, or the error that came instead."""
 
-    #: The broker's own id of the request, which its support asks for; None when no answer came, or without an id.
+    #: The broker's own id of the request, which its support asks for; None when no answer came, or it had no id.
     request_id: str | None = field(default=None, compare=False)
 
 
@@ -31,15 +31,15 @@ class Accepted(Answer):
 
 
 class RefusalKind(StrEnum):
-    """Why the broker refuses an order, where another order, or another form of this one, can be taken."""
+    """Why the broker refuses an order, if it would accept another order or another form of this one."""
 
-    #: Open orders hold the quantity that it would close.
+    #: Open orders hold the quantity that the order would close.
     HELD = "held"
-    #: It could trade with an open order of the other side.
+    #: The order could trade with an open order of the same account on the other side.
     OPPOSED = "opposed"
     #: The asset is traded in whole units only.
     NOT_FRACTIONABLE = "not_fractionable"
-    #: Its cost or quantity is below the broker's least.
+    #: The order's cost or quantity is below the broker's minimum.
     TOO_SMALL = "too_small"
 
 
@@ -50,9 +50,9 @@ class Rejected(Answer):
     status: int
     message: str
     code: int | None = None
-    #: None: for any other reason.
+    #: None: the broker refuses it for another reason.
     refusal: RefusalKind | None = None
-    #: The broker's ids of the orders that it names as being in the way.
+    #: The broker's ids of the orders that, by its answer, block this one.
     orders: tuple[str, ...] = ()
 
 
@@ -111,7 +111,7 @@ class NoAnswer(Answer):
     """The look-up failed, so nothing is known of the order.
 
     *cause* is None when the broker's answer makes no sense. `UNREACHABLE` means no connection, no answer in time, or a
-    5xx. `RATE_LIMITED` means a 429, or a request that was not paid for.
+    5xx. `RATE_LIMITED` means a 429, or that our own budget had no room for the request.
     """
 
     message: str
@@ -125,7 +125,7 @@ Lookup = Found | Absent | NoAnswer
 
 @dataclass(frozen=True, kw_only=True)
 class CancelAnswer(Answer):
-    """The answer to a request for a cancel; it is true when the broker accepted the request."""
+    """The answer to a request for a cancel; `bool()` of it is true if the broker accepted the request."""
 
     accepted: bool
 
@@ -135,22 +135,22 @@ class CancelAnswer(Answer):
 
 @dataclass(frozen=True, kw_only=True)
 class UnreadableRow:
-    """A row of a list that cannot be read. It hides no other row of the list."""
+    """A row of a list that cannot be read. The other rows of the list are read all the same."""
 
-    #: Its name for people: the broker's id of the order, or another name of an order or a position.
+    #: The row's name for people: the broker's order id, or another id or the symbol.
     row_id: str
     why: str
-    #: The broker's id of the order. None: the row has none, or is a position.
+    #: The broker's order id. None: the row has none, or is a position.
     order_id: str | None = None
     symbol: str | None = None
-    #: The broker lists such rows as a rule, such as orders of several legs, which tradewire never places.
+    #: The row is valid, but of a kind that tradewire never places: an order of several legs.
     expected: bool = False
 
 
 #: Called for each row of a list that cannot be read.
 OnUnreadable = Callable[[UnreadableRow], None]
 
-#: Called before each page of a list after the first, since each page is a request. False ends the list.
+#: Called before each page of a list except the first, because each page is a request. False ends the list.
 More = Callable[[], bool]
 
 
@@ -158,8 +158,8 @@ class Broker(Protocol):
     """One account at one broker. Thread-safe; one warm connection pool; no retries of its own.
 
     Reads raise `BrokerUnavailable` (away, slow, 429, 5xx), `BrokerRefusesAccount` (401, 403 about the
-    account) or `BrokerUnreadable` (an answer that makes no sense). `submit` and `find` never raise for
-    these: they return a value for each of them. No exception text holds a key.
+    account) or `BrokerUnreadable` (an answer that makes no sense). `submit`, `find` and `find_in_list` do not
+    raise these errors: they return a value for each. No exception text holds a key.
     """
 
     def submit(self, request: OrderRequest) -> Outcome:
@@ -192,7 +192,7 @@ class Broker(Protocol):
         """
 
     def cancel(self, order_id: str) -> CancelAnswer:
-        """Ask for a cancel. The answer is false when the order is over or unknown."""
+        """Ask for a cancel. The answer is false when the order has ended or the broker does not know it."""
 
     def cancel_all(self) -> int:
         """Ask for a cancel of every open order, in one request. Return how many cancels the broker accepted."""
@@ -222,9 +222,8 @@ class Broker(Protocol):
         """Read the deposits and withdrawals of cash since *since*, in the order in which they were booked.
 
         A transfer that has only a date is included when that date, in New York, is the date of *since* or a later
-        one. The same transfer is listed again by later calls: tell transfers apart by their ids. A broker may list a
-        transfer late, so *since* should be some time before the last call. Transfers of securities and coins are not
-        included.
+        one. Later calls list the same transfer again: recognise it by its id. A broker may list a transfer late, so
+        *since* should be some time before the last call. Transfers of securities and coins are not included.
         """
 
     def price(self, symbol: str) -> Decimal | None:

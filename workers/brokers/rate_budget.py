@@ -22,8 +22,8 @@ from pipeline.store.statements import sql
 
 log = structlog.get_logger(__name__)
 
-#: A request is sent within this time after its payment, or is paid for again. The window in the record relies on it.
-#: Orders keep to it: a lease lasts three seconds, and an order is only sent while one second of it is left.
+#: A request is sent within this time after its payment, or is paid for again. The window in the record relies on this.
+#: Orders comply, because a lease lasts three seconds, and an order is only sent while one second of the lease is left.
 GOES_OUT_WITHIN_S = 2.0
 #: A process that reads fast pays for this many reads at once.
 BLOCK = 3
@@ -47,7 +47,7 @@ class Purpose(StrEnum):
     CANCEL = "cancel"
     #: Reads for exits, cancels of their orders, and look-ups of orders that may exist.
     URGENT = "urgent"
-    #: Orders of exits. The last request of the limit is for them: no read takes it, after which the order had to wait.
+    #: Orders of exits. The last request of the limit is reserved for them, so that no read makes such an order wait.
     EXIT = "exit"
 
 
@@ -62,7 +62,7 @@ SHARES: Mapping[Purpose, int] = MappingProxyType(
         Purpose.EXIT: 100,
     }
 )
-# These go out although the broker has just refused another request with 429.
+# Requests of these purposes are sent even if the broker has just refused another request with 429.
 _PASSES_HOLDS = frozenset({Purpose.CANCEL, Purpose.URGENT, Purpose.EXIT})
 
 
@@ -71,13 +71,13 @@ class Grant:
     """The record's answer to a payment."""
 
     granted: int
-    #: How long until there is room, when nothing was granted.
+    #: The time until there is room, if nothing was granted.
     wait: timedelta
-    #: The requests of all processes in the window.
+    #: The number of requests of all processes in the window.
     spent: int
     #: How many times in a row the broker has answered 429.
     refusals: int
-    #: It has just done so, and the account waits.
+    #: Whether the account's requests wait, because the broker has just answered 429.
     closed: bool
 
 
@@ -96,13 +96,13 @@ def ceiling(per_minute: int | None, purpose: Purpose) -> int | None:
 
 
 def fare(account_key: str, per_minute: int | None, *, urgent: bool) -> dict[str, Any]:
-    """Return the parameters with which `orders.intend` and `orders.send_again` count a request; *urgent*: an exit."""
+    """Return the parameters that `orders.intend` and `orders.send_again` need to count a request; *urgent*: an exit."""
     purpose = Purpose.EXIT if urgent else Purpose.ENTRY
     return {"holder": account_key, "ceiling": ceiling(per_minute, purpose), "urgent": urgent}
 
 
 def rename_account(connection: Connection[DictRow], executor_id: str, account_number: str) -> None:
-    """Count the requests of the provisional key for the account. Running it again changes nothing."""
+    """Move the requests counted under the provisional key to the account. Running it again changes nothing."""
     values = {"old": provisional_key(executor_id), "new": account_number}
     execute(connection, sql("request_budget", "move"), values)
 
@@ -115,7 +115,7 @@ class RateBudget:
         self._executor_id = executor_id
         self._per_minute = per_minute
         self._lock = threading.Lock()
-        # The reads of each purpose that are paid for and not used yet, and until when they may be used.
+        # By purpose: the number of reads that are paid for but not made yet, and the time until which they may be made.
         self._kept: dict[Purpose, tuple[int, float]] = {}
         self._paid_at: deque[float] = deque(maxlen=_FAST)
         self._spent = 0
@@ -128,7 +128,7 @@ class RateBudget:
 
         Raises:
             BudgetUsedUp: there is no room for this purpose, or the broker has just answered 429.
-            RecordUnavailable: PostgreSQL is away. The broker is not asked either, since no answer could be recorded.
+            RecordUnavailable: PostgreSQL is away. The request must not be sent: its answer could not be recorded.
         """
         now = time.monotonic()
         if self._per_minute is None:
@@ -138,12 +138,12 @@ class RateBudget:
             self._take(purpose, now)
 
     def left(self, purpose: Purpose) -> int | None:
-        """Return the room for *purpose* at this process's last payment; None without a limit."""
+        """Return how many requests of *purpose* had room at this process's last payment; None without a limit."""
         most = ceiling(self._per_minute, purpose)
         return None if most is None else max(0, most - self._spent)
 
     def refused(self, asked_s: float | None) -> None:
-        """Hold the account for all processes after a 429. The broker asks for a pause of *asked_s* seconds."""
+        """Hold the account's requests in all processes after a 429; *asked_s*: the seconds that the broker asks for."""
         asked = None if asked_s is None else timedelta(seconds=min(max(asked_s, _SHORTEST_HOLD_S), _LONGEST_HOLD_S))
 
         def unit(connection: Connection[DictRow]) -> _Closed:
@@ -153,7 +153,7 @@ class RateBudget:
         try:
             closed = self._record.run(unit, retry_for_s=0.0)
         except RecordUnavailable:
-            return  # The next request needs the record, so it is not sent either.
+            return  # The next request must be paid for in the record, so it is not sent either.
         wait_s = closed.wait.total_seconds()
         with self._lock:
             self._kept.clear()
@@ -166,10 +166,10 @@ class RateBudget:
             level("requests.refused", executor_id=self._executor_id, **facts)
 
     def answered(self) -> None:
-        """End the hold after the broker has answered a request again. The next hold is short again."""
+        """End the hold after the broker has answered a request again. The next hold begins with a short pause."""
         now = time.monotonic()
         with self._lock:
-            # One of many threads reopens the account.
+            # Of many threads only one ends the hold.
             if not self._refusals or now < max(self._closed_until, self._ask_again_at):
                 return
             self._ask_again_at = now + 1.0
@@ -187,7 +187,7 @@ class RateBudget:
             log.info("requests.accepted", executor_id=self._executor_id)
 
     def _use(self, purpose: Purpose, now: float) -> bool:
-        """Use a read that is paid for, and return whether there was one. A read that is not used in time is lost."""
+        """Use a read that was paid for in advance; return whether there was one. One not used in time is lost."""
         with self._lock:
             count, until = self._kept.get(purpose, (0, 0.0))
             if count == 0 or now >= until:
@@ -199,7 +199,7 @@ class RateBudget:
         with self._lock:
             self._paid_at.append(now)
             fast = len(self._paid_at) == _FAST and now - self._paid_at[0] < 1.0
-        # Near the limit, an exit pays for no read in advance, because its order could lack that request.
+        # Exits and cancels pay for no read in advance: near the limit, an exit's order could lack that request.
         ahead = fast and purpose not in _PASSES_HOLDS
         values = {
             "wanted": BLOCK if ahead else 1,
@@ -209,7 +209,7 @@ class RateBudget:
 
         def unit(connection: Connection[DictRow]) -> Grant:
             account_key = {"holder": account_key_of(connection, self._executor_id)}
-            # A unit that runs again after a lost COMMIT pays twice: the account makes fewer requests, never more.
+            # If the answer to COMMIT is lost, the unit runs again and pays twice: fewer requests are made, not more.
             return fetch_one(connection, Grant, sql("request_budget", "take"), values | account_key)
 
         grant = self._record.run(unit)

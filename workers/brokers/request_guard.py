@@ -31,7 +31,7 @@ class RequestGuard:
     purpose: Purpose | None = None
 
     def pay(self, purpose: Purpose) -> None:
-        """Pay for one request of *purpose*, or of the guard's own purpose.
+        """Pay for one request of the guard's own purpose, or else of *purpose*.
 
         Raises:
             BudgetUsedUp: the request must not be sent.
@@ -54,7 +54,7 @@ class RequestGuard:
         try:
             value = ask()
         except BudgetUsedUp:
-            raise  # A later page was not paid for: the broker was not asked.
+            raise  # There was no room for a later page, so the broker was not asked for it.
         except BrokerOverRate as error:
             self._refused(error.wait_s)
             raise
@@ -86,7 +86,7 @@ class RequestGuard:
         return lookup
 
     def submit(self, send: Callable[[], Outcome]) -> Outcome:
-        """Send an order, which its intent has paid for, and report how the broker answered."""
+        """Send an order whose request is paid for already, and report how the broker answered."""
         outcome = send()
         if isinstance(outcome, Unknown):
             self.outage.record_failure(outcome.message)
@@ -106,12 +106,12 @@ class RequestGuard:
                 self._answered()
 
     def _refused(self, retry_after_s: float | None) -> None:
-        """Hold the account after a 429. The broker is there, so this is no outage."""
+        """Hold the account's requests after a 429. The broker has answered, so this is not an outage."""
         if self.budget is not None:
             self.budget.refused(retry_after_s)
 
     def _made_no_sense(self) -> None:
-        """End a hold after a 429, but no outage: a proxy may have answered in the broker's place."""
+        """End a hold after a 429, but do not end an outage: a proxy may have answered in the broker's place."""
         if self.budget is not None:
             self.budget.answered()
 
@@ -122,7 +122,7 @@ class RequestGuard:
 
 
 class Pages:
-    """Pays for each page of a list after the first, and remembers whether a page was not paid for."""
+    """Pays for each page of a list except the first, and remembers in `unpaid` whether the list was cut short."""
 
     def __init__(self, guard: RequestGuard, purpose: Purpose, more: More | None) -> None:
         self._guard = guard

@@ -48,7 +48,7 @@ def flatten_directly(
     wait_s: float,
     say: Callable[[str], None],
 ) -> FlattenOutcome:
-    """Cancel and close everything at the broker, for *wait_s* seconds at most.
+    """Cancel and close everything at the broker; stop trying after *wait_s* seconds.
 
     Each order is written to a journal before it is sent. *say* is called with each line that a person should read.
 
@@ -97,7 +97,7 @@ def _open_record(settings: Settings, stack: ExitStack) -> Record | None:
 
 
 def _halt(record: Record | None, header: JournalHeader, say: Callable[[str], None]) -> bool:
-    """Halt the account and end the keeper's own flatten of it; return whether that could be recorded."""
+    """Halt the account, and end a flatten by the keeper; return whether PostgreSQL has recorded both."""
     if record is None:
         say("the halt will be recorded later: DATABASE_URL is not set")
         return False
@@ -117,7 +117,7 @@ def _take_over(connection: Connection[DictRow], header: JournalHeader) -> None:
 
 
 def _record_order(record: Record, name: str, header: JournalHeader, order: JournaledOrder) -> None:
-    """Record the order at once, so that the executor's own exits wait for it; the import records it otherwise."""
+    """Record the order now, so that the executor's own exits wait for it. If that fails, the import records it."""
     try:
         record.run(lambda connection: import_order(connection, name, header, order))
     except RecordUnavailable:

@@ -1,4 +1,4 @@
-"""Flatten an account directly at its broker. This needs no record, no queue and no keeper."""
+"""Flatten an account directly at its broker, without the record, the queue and the keeper."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -20,8 +20,8 @@ from workers.rules.orders import reduces_position
 from workers.rules.retry_policy import may_send_again
 
 _STEP_EVERY_S = 0.5
-# The pause of a symbol whose order has ended or was refused. Positions may lag behind their orders, and a quantity
-# that was just sold must not be sold again.
+# The pause in a symbol after its order has ended or was refused. The broker may show a fill in its positions later
+# than in its orders, and a quantity that was just sold must not be sold again.
 _AGAIN_AFTER_S = 2.0
 _CLOCK_EVERY_S = 5.0
 
@@ -36,13 +36,13 @@ class UnderWay:
 
 @dataclass(kw_only=True)
 class DirectFlatten:
-    """Cancels and closes until the broker shows nothing. A symbol never has two orders of ours at a time."""
+    """Cancels orders and closes positions until the broker shows none. A symbol has at most one order of ours."""
 
     broker: Broker
     journal: FlattenJournal
     #: Called with each line that a person should read.
     say: Callable[[str], None]
-    #: Called after each answer to an order, to record it.
+    #: Called to record an order after its answer, unless the order did not reach the broker.
     on_answer: Callable[[JournaledOrder], None]
     #: The quantities that are held, as last read; None before the first reading.
     left: dict[str, Decimal] | None = None
@@ -52,7 +52,7 @@ class DirectFlatten:
     _last_error: str = ""
     _unreadable: frozenset[str] = frozenset()
     _said: set[str] = field(default_factory=set)
-    #: Until the clock can be read, a close is tried: at a closed market it waits for the open.
+    #: True until the clock can be read. If the market is closed, an order that is sent waits for it to open.
     _is_open: bool = True
     _clock_due: float = 0.0
 
@@ -60,7 +60,7 @@ class DirectFlatten:
         self._cancels = RepeatedCancels(on_failure=self._say_not_canceled)
 
     def run(self, *, wait_s: float) -> bool:
-        """Repeat until the account is flat, for *wait_s* seconds at most; return whether it is flat.
+        """Cancel and close until the account is flat, for *wait_s* seconds at most; return whether it is flat.
 
         Raises:
             BrokerRefusesAccount: the broker refuses the keys or the account.
@@ -81,7 +81,7 @@ class DirectFlatten:
         return flat
 
     def _cancel_all(self) -> None:
-        """Ask for all cancels in one request. Each step asks for those that are missing, so a failure stops nothing."""
+        """Cancel all orders in one request. A failure does no harm: each step cancels the orders that are left."""
         try:
             self.say(f"canceling every open order: {self.broker.cancel_all()} requested")
         except (BrokerUnavailable, BrokerUnreadable) as error:
@@ -109,7 +109,10 @@ class DirectFlatten:
     def _cancel_others(
         self, orders: Sequence[BrokerOrder], unreadable: Sequence[UnreadableRow], held: Mapping[str, Decimal] | None
     ) -> None:
-        """Cancel orders of others. One that reduces a position stays while a close could not fill at once."""
+        """Cancel orders that are not ours, but keep one that reduces a position until a close can fill at once.
+
+        *held* are the quantities by symbol; None: not all positions are known.
+        """
         ours = {each.sent.request.client_order_id for each in self._under_way.values()}
         others = [order for order in orders if order.client_order_id not in ours]
         kept = [order for order in others if reduces_position(order, held) and not self._can_fill_now(order.symbol)]
@@ -122,7 +125,7 @@ class DirectFlatten:
         return asset_class(symbol) is AssetClass.CRYPTO or self._market_is_open()
 
     def _market_is_open(self) -> bool:
-        """Return what the broker's clock said last. It is read at intervals, since each reading costs a request."""
+        """Return whether the market was open at the last reading of the clock, which is at most 5 s old if possible."""
         now = time.monotonic()
         if now >= self._clock_due:
             try:
@@ -137,7 +140,7 @@ class DirectFlatten:
         return self.broker.orders(status="open", on_unreadable=unreadable.append), unreadable
 
     def _follow_orders(self) -> None:
-        """Look up each of our orders, and send an absent one again under the same id."""
+        """Look up each of our orders. An order that stays absent is sent again under the same id."""
         for symbol, order in list(self._under_way.items()):
             lookup = self.broker.find(order.sent.request.client_order_id)
             if isinstance(lookup, Found):
@@ -151,7 +154,7 @@ class DirectFlatten:
                     self._send(order.sent)
 
     def _close(self, position: Position) -> None:
-        """Send an order that closes *position*; an order that did not reach the broker is sent again under its id."""
+        """Send an order that closes *position*. If the last one did not reach the broker, send it again with its id."""
         side = OrderSide.SELL if position.quantity > 0 else OrderSide.BUY
         unsent = self._unsent.pop(position.symbol, None)
         if unsent is not None and (unsent.request.side, unsent.request.quantity) == (side, abs(position.quantity)):
@@ -160,7 +163,7 @@ class DirectFlatten:
             self._send(closing_order(position, side))
 
     def _send(self, sent: JournaledOrder) -> None:
-        """Write the order to the journal, then send it. A crash in between leaves the line for the import."""
+        """Write the order to the journal, then send it. After a crash in between, the import finds the order."""
         self.journal.write(
             "order",
             execution_id=sent.execution_id,
@@ -232,7 +235,7 @@ def closing_order(position: Position, side: OrderSide) -> JournaledOrder:
         time_in_force="gtc" if asset_class(position.symbol) is AssetClass.CRYPTO else "day",
         position_intent=position_intent(position.symbol, side, closes=True),
     )
-    # A contract's unit is worth a multiple of its price, and a pair may be priced in a coin.
+    # This is not always the price: an option contract is worth a multiple of it, and some pairs are priced in a coin.
     value = worth(position) / abs(position.quantity) or Decimal(1)
     return JournaledOrder(
         execution_id=execution_id, request=request, reference_price=format(value, "f"), sent_at=datetime.now(UTC)

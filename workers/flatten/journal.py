@@ -1,4 +1,4 @@
-"""Write a journal of the orders that are sent without the record, before each send, and read it for a later import."""
+"""Write each order that is sent without the record to a journal before the send, and read it for a later import."""
 
 import fcntl
 import json
@@ -54,21 +54,21 @@ class JournaledOrder:
 
 @dataclass(kw_only=True)
 class Journal:
-    """The content of a file."""
+    """The content of one journal file."""
 
     header: JournalHeader
     orders: dict[UUID, JournaledOrder] = field(default_factory=dict)
 
 
 class FlattenJournal:
-    """One file, locked while its process lives. Every line is on the disk before `write` returns."""
+    """One journal file, locked until it is closed. Every line is on the disk before `write` returns."""
 
     def __init__(self, home: Path, header: JournalHeader) -> None:
         folder = home / _FOLDER
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         moment = f"{header.began_at:%Y%m%dT%H%M%S%fZ}"
         self.path = folder / f"flatten-{header.executor_id}-{moment}.jsonl"
-        # The file gets its name when it is locked: a keeper must never find it unlocked and import it as finished.
+        # The file gets its name after it is locked: a keeper that finds it unlocked would import it as finished.
         unlocked = self.path.with_suffix(".new")
         self._file: TextIO = os.fdopen(os.open(unlocked, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w")
         fcntl.flock(self._file, fcntl.LOCK_EX)
@@ -95,7 +95,7 @@ class FlattenJournal:
 
 
 def pending_journals(home: Path) -> list[Path]:
-    """Return the files that were not imported yet, the oldest first."""
+    """Return the files that were not imported yet, by executor, the oldest first."""
     return sorted((home / _FOLDER).glob("flatten-*.jsonl"))
 
 
@@ -123,13 +123,13 @@ def finished(path: Path) -> Iterator[bool]:
 
 
 def read_journal(path: Path) -> Journal | None:
-    """Return the content of a file; None when it was cut off in its first line, so that nothing was sent."""
+    """Return the content of a file; None when it was cut off in its first line, before any order was sent."""
     journal: Journal | None = None
     for text in path.read_text("utf-8").splitlines():
         try:
             line = json.loads(text)
         except ValueError:
-            # A line is written before its order is sent. This line was cut off, so its order was not sent.
+            # An order's line is complete before the order is sent. This line is not, so its order was not sent.
             break
         match line.pop("event"):
             case "began":
@@ -161,7 +161,7 @@ def _plain(value: object) -> str:
 
 
 def _give_name(unnamed: Path, path: Path) -> None:
-    """Name the file *path*, and replace no other journal of that name. Some file systems have no links."""
+    """Give the file the name *path*, but never replace another journal. Some file systems have no hard links."""
     try:
         path.hardlink_to(unnamed)
     except FileExistsError:
@@ -173,7 +173,7 @@ def _give_name(unnamed: Path, path: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Force the file's name to the disk too."""
+    """Force the names of the folder's files to the disk."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

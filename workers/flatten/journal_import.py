@@ -34,7 +34,7 @@ log = structlog.get_logger(__name__)
 
 
 def import_journals(record: Record, home: Path, *, by: str) -> int:
-    """Import every file whose writer has closed it, and rename it; return their number.
+    """Import every journal file whose writer has closed it, and rename it; return the number of files.
 
     Raises:
         RecordUnavailable: PostgreSQL is away.
@@ -100,7 +100,7 @@ def import_order(connection: Connection[DictRow], name: str, header: JournalHead
     execute(connection, sql("signals", "lock_symbol"), {"symbol": request.symbol})
     execute(connection, sql("journal", "import_order"), values)
     if order.outcome is not None:
-        # After an answer that the broker has the id, the order never gets a new id, whichever process got the answer.
+        # Record the answer. After `Duplicate`, the order must never get a new id, whichever process sent it.
         attempt = {"fence": 0, "generation": 1, "outcome": order.outcome, "message": order.message or None}
         execute(connection, sql("orders", "record_attempt"), values | attempt | {"took_ms": None})
 

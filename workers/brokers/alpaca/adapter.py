@@ -19,7 +19,7 @@ from workers.brokers.alpaca.prices import AlpacaPrices, data_address
 from workers.brokers.alpaca.session import AlpacaSession, PriceSession, Reply
 from workers.brokers.protocol import Absent, Broker, CancelAnswer, Found, Lookup, More, NoAnswer, OnUnreadable, Outcome
 
-#: A list begins this much before the time asked for, since the broker's clock differs from ours.
+#: A list begins this much before the requested time, because the broker's clock may differ from ours.
 _CLOCK_SLACK: Final = timedelta(seconds=1)
 
 T = TypeVar("T")
@@ -30,7 +30,7 @@ def open_broker(*, api_key: str, api_secret: SecretStr, base_url: str, timeout_s
 
     Args:
         api_key: the account's key id.
-        api_secret: its secret; it stays inside.
+        api_secret: its secret. No result and no exception contains it.
         base_url: as in `https://paper-api.alpaca.markets`, with or without `/v2`.
         timeout_s: seconds that one request may take until its answer is complete. Only the name look-up
             of the operating system and a host with several addresses can take longer.
@@ -88,13 +88,13 @@ class AlpacaBroker:
         return replace(lookup, request_id=outcomes.request_id_of(reply))
 
     def find_in_list(self, client_order_id: str, *, since: datetime, more: More | None = None) -> Lookup:
-        """Look for our id in the list of orders submitted later than a second before *since*."""
+        """Look for our id in the list of the orders submitted after *since*, or up to a second before."""
         pages: list[Reply] = []
         lookup: Lookup = Absent()
         try:
             for raw in self._list(status="all", since=since - _CLOCK_SLACK, more=to_the_end(more), replies=pages):
                 if mapping.id_of(raw) is None:
-                    # It may be the order, so the list does not show that the order is absent.
+                    # This row may be the order, so the list cannot show that the order is absent.
                     raise BrokerUnreadable("The broker's order list holds something that is not an order.")
                 if raw.get("client_order_id") == client_order_id:
                     lookup = Found(order=mapping.order_from_broker(raw))
@@ -104,7 +104,7 @@ class AlpacaBroker:
         return replace(lookup, request_id=outcomes.request_id_of(pages[-1]) if pages else None)
 
     def order(self, order_id: str) -> BrokerOrder | None:
-        """Read one order by Alpaca's id; None when Alpaca does not know it. A 422 is no such answer."""
+        """Read one order by Alpaca's id; None when Alpaca answers that it does not know it. A 422 raises an error."""
         return self._read_one(f"/orders/{_in_path(order_id)}", mapping.order_asked_for)
 
     def orders(
@@ -115,7 +115,7 @@ class AlpacaBroker:
         more: More | None = None,
         on_unreadable: OnUnreadable | None = None,
     ) -> Sequence[BrokerOrder]:
-        """List orders of *status*, all pages, oldest first. Orders of several legs are left out."""
+        """List orders of *status*, oldest first. Orders of several legs are left out."""
         return self._rows.orders(self._list(status=status, since=since, more=more), on_unreadable)
 
     def cancel(self, order_id: str) -> CancelAnswer:
@@ -143,7 +143,7 @@ class AlpacaBroker:
 
     def position(self, symbol: str) -> Position | None:
         """Read one position; None when flat."""
-        # Alpaca names the position in BTC/USD BTCUSD.
+        # Alpaca calls the position in BTC/USD `BTCUSD`.
         return self._read_one(f"/positions/{_in_path(symbol.replace('/', ''))}", mapping.position_from_broker)
 
     def asset(self, symbol: str) -> Asset | None:

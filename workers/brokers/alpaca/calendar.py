@@ -1,4 +1,4 @@
-"""Translate Alpaca's calendar and its list of cash transfers. Both have dates of New York."""
+"""Translate Alpaca's calendar and its list of cash transfers. The dates of both are dates in New York."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from pipeline.model.account import MarketSession, Transfer
 from pipeline.model.errors import BrokerUnreadable
 from workers.brokers.alpaca.fields import Fields
 
-#: Alpaca's dates and calendar hours have no zone; they are of New York.
+#: The time zone of Alpaca's dates and calendar hours, which do not name one.
 NEW_YORK: Final = ZoneInfo("America/New_York")
 
 #: Cash deposited, withdrawn, moved between accounts of one owner, and moved here from another broker.
@@ -20,7 +20,7 @@ TRANSFERS: Final = ("CSD", "CSW", "JNLC", "ACATC")
 PAGE_SIZE: Final = 100
 MOST_PAGES: Final = 40
 
-#: Lists begin by the time at which an entry was made, which can be before the entry's date.
+#: `after` refers to the time at which an entry was made, which can be before the entry's date.
 _SLACK: Final = timedelta(days=1)
 
 
@@ -35,7 +35,7 @@ def session_from_broker(raw: Any) -> MarketSession:
 
 
 def transfers(read_page: Callable[[dict[str, str]], list[dict[str, Any]]], since: datetime) -> list[Transfer]:
-    """Return the transfers since *since*, all pages. `Broker.transfers` documents which are included.
+    """Read all pages, and return the transfers since *since*. `Broker.transfers` documents which are included.
 
     Raises:
         BrokerUnreadable: an entry makes no sense, or the list has no end.
@@ -77,7 +77,7 @@ def _transfer(raw: Any, since: datetime, unnamed: Counter[str]) -> Transfer | No
 
 
 def _id_of(fields: Fields, at: datetime, amount: Decimal, unnamed: Counter[str]) -> str:
-    """Return the entry's id. Alpaca lists some without one: equal ones are numbered, so that no list changes them."""
+    """Return the entry's id. An entry without one is named by its content, and equal ones are numbered in order."""
     if fields.raw.get("id"):
         return fields.word("id")
     name = f"{fields.word('activity_type')} {at.isoformat()} {amount:f}"

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 from pipeline.model.errors import BrokerUnreadable
 from pipeline.model.orders import OrderSide
 
-#: A number beyond 10 to this power is not an amount, and would be extremely long to write out.
+#: A number above 10 to this power is not an amount, and would be extremely long to write out.
 GREATEST_EXPONENT: Final = 30
 
 T = TypeVar("T")
@@ -32,7 +32,7 @@ def read_json(text: str) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Fields:
-    """The fields of one JSON object, a *kind* of thing; its readers raise `BrokerUnreadable`."""
+    """The fields of one JSON object; *kind* names it in errors. Methods that read a field raise `BrokerUnreadable`."""
 
     kind: str
     raw: Mapping[str, Any]

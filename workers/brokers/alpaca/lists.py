@@ -1,4 +1,4 @@
-"""Read Alpaca's lists: orders page by page, and each row by itself, so that one row hides no other."""
+"""Read Alpaca's lists: orders page by page, and each row alone, so that an unreadable row hides no other row."""
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -19,16 +19,17 @@ PAGE_SIZE: Final = 500
 #: 20 000 orders; each page counts against the account's 200 requests a minute.
 MOST_PAGES: Final = 40
 
-#: `after` excludes its own instant, and a page may end between orders of one instant: begin just before it.
+#: `after` excludes orders of exactly that time, and a page may end between orders of the same time. So the next page
+#: begins this much earlier.
 _TIE: Final = timedelta(microseconds=1)
-#: An id of Alpaca's is shorter.
+#: Alpaca's ids are shorter than this.
 _LONGEST_ID: Final = 100
 
 T = TypeVar("T")
 
 
 class RowReader:
-    """Reads the rows of one account's lists. A row that cannot be read is named in the log once."""
+    """Reads the rows of one account's lists. Each row that cannot be read is logged once."""
 
     def __init__(self) -> None:
         self._logged: set[str] = set()
@@ -81,7 +82,7 @@ class RowReader:
 def order_rows(
     read_page: Callable[[dict[str, str]], list[Any]], *, status: str, since: datetime | None, more: More | None
 ) -> Iterator[Any]:
-    """Yield the raw orders, each once, reading a page at a time. A row without an id may come twice."""
+    """Yield the raw orders, each once, reading a page at a time. Only a row without an id may come twice."""
     seen: set[str] = set()
     for _ in range(MOST_PAGES):
         page = read_page(_page_query(status, since))
@@ -100,7 +101,10 @@ def order_rows(
 
 
 def to_the_end(more: More | None) -> More:
-    """Return *more* for a list that must be read to its end: an unread page may hold the order."""
+    """Return *more* so changed that it raises BrokerOverRate instead of ending a list early.
+
+    A search for an order must read the list to its end, because an unread page may hold the order.
+    """
 
     def ask() -> bool:
         if more is not None and not more():
@@ -120,9 +124,9 @@ def _page_query(status: str, since: datetime | None) -> dict[str, str]:
 def _name(raw: Any, *keys: str) -> str:
     """Return the name of a row for people: the first of *keys* that it has."""
     values = [raw.get(key) for key in keys] if isinstance(raw, dict) else []
-    # Other characters than ASCII can neither be stored nor logged everywhere.
+    # Characters outside ASCII cannot be stored or logged everywhere.
     return next((ascii(value)[1:-1][:_LONGEST_ID] for value in values if isinstance(value, str) and value), "unnamed")
 
 
 def _ignore(_row: UnreadableRow) -> None:
-    """The caller needs no report; the log has named the row."""
+    """Do nothing: the caller wants no report, and the row is in the log."""

@@ -72,14 +72,14 @@ def order_from_broker(raw: Any) -> BrokerOrder:
 
 
 def order_asked_for(raw: Any) -> BrokerOrder:
-    """Read one order that was requested by the broker's id. An id that another program gave it need not be readable."""
+    """Read one order that was requested by the broker's id. Its client id may be another program's and unreadable."""
     order_id = raw.get("client_order_id") if isinstance(raw, dict) else None
     odd = isinstance(order_id, str) and not (order_id and order_id.isascii() and order_id.isprintable())
     return order_from_broker(raw | {"client_order_id": "unreadable"} if odd else raw)
 
 
 def _stop_terms(fields: Fields) -> StopTerms | None:
-    """Read the terms of a stop. The legs of a bracket count too; an order of an amount of money is never a stop."""
+    """Read the terms of a stop, also of a bracket's leg; None for other orders, and for one without a quantity."""
     if fields.raw.get("type") not in _STOPS or fields.amount_or_none("qty") is None:
         return None
     prices = ("limit_price", "stop_price", "trail_price", "trail_percent")
@@ -91,7 +91,7 @@ def _stop_terms(fields: Fields) -> StopTerms | None:
 
 
 def order_page(raw: Any) -> list[Any]:
-    """Read one page of raw orders. A row may be anything: one that cannot be read must hide no other."""
+    """Read one page of raw orders. The rows are not checked here, so that one unreadable row hides no other row."""
     return each(lambda order: order)(raw)
 
 
@@ -108,18 +108,18 @@ def symbol_of(raw: Any) -> str | None:
 
 
 def has_legs_only(raw: Mapping[str, Any]) -> bool:
-    """Return whether the order has several legs. It has no symbol or side of its own, and we never place one."""
+    """Return whether the order has several legs. Such an order has no symbol and no side, and we never place one."""
     return raw.get("order_class") == "mleg"
 
 
 def listed_at(raw: Any) -> datetime:
-    """Return the time by which lists are sorted."""
+    """Return the time by which Alpaca sorts this order in its lists."""
     fields = Fields.of("order", raw)
     return fields.time_or_none("submitted_at") or fields.time("created_at")
 
 
 def cancel_was_taken(raw: Any) -> bool:
-    """Read one line of the answer to canceling everything, and return whether that cancel was accepted."""
+    """Read one row of the answer to a cancel of all orders, and return whether that cancel was accepted."""
     status = Fields.of("cancel", raw).raw.get("status")
     if not isinstance(status, int) or isinstance(status, bool):
         raise BrokerUnreadable("The broker's answer does not tell the result of a cancel.")

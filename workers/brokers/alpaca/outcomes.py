@@ -1,7 +1,7 @@
 """Map Alpaca's HTTP answers to outcomes of sent orders, and to errors of reads.
 
-Alpaca uses one error code for several cases and changes the codes. So the status and the message decide, and the code
-is only passed on.
+Alpaca uses one error code for several cases and changes the codes. So the status and the message decide. The code
+matters only for a 404; otherwise it is passed on.
 """
 
 import re
@@ -36,10 +36,10 @@ from workers.brokers.protocol import (
 
 _ID_TAKEN: Final = re.compile(r"\A(?>.*?client[_ ]?order[_ ]?id).*(unique|duplicate|already)", re.IGNORECASE)
 _INTENT_MISMATCH: Final = re.compile(r"position[_ ]intent mismatch", re.IGNORECASE)
-#: A 404 of Alpaca's has this code, or names the item. A gateway's `{"message": "Not Found"}` does neither.
+#: A 404 from Alpaca has this code, or its message names the item. A gateway's `{"message": "Not Found"}` has neither.
 _NOT_FOUND_CODE: Final = 40410000
 _NOT_FOUND: Final = re.compile(r"\A(?>.*?\b(order|position|asset|symbol)\b).*(not found|does not exist)", re.IGNORECASE)
-#: The message names the path first. Later words may be a symbol: "symbol not found: URL".
+#: A message about a wrong path begins with it. A later word may be a symbol: "symbol not found: URL".
 _NO_SUCH_PATH: Final = re.compile(
     r"^(the |this )?(requested )?(endpoint|route|page|url|path)\b|\bno (endpoint|route|page|url)\b", re.IGNORECASE
 )
@@ -51,7 +51,7 @@ _STATUSES_OF_A_REFUSED_ORDER: Final = frozenset(
 )
 _PASSING_STATUSES: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY})
 
-#: A longer error message is an HTML page, not a message, and is cut.
+#: A longer error message is cut: it is an HTML page and not a message.
 _LONGEST_MESSAGE: Final = 500
 
 
@@ -61,12 +61,12 @@ class Complaint:
 
     message: str
     code: int | None
-    #: The orders that it names.
+    #: The ids of the orders that it names as blocking.
     orders: tuple[str, ...] = ()
 
 
 def outcome_of(reply: Reply, request: OrderRequest) -> Outcome:
-    """Return the outcome of sending *request*, given the reply."""
+    """Return the outcome of a sent order from *reply*, the reply to *request*."""
     match reply:
         case NoConnection():
             return NotSent(cause=NotSentCause.UNREACHABLE, message=reply.message)
@@ -141,7 +141,7 @@ def reports_absent(reply: Reply) -> bool:
 
 
 def reports_not_possible(reply: Reply) -> bool:
-    """Return whether the broker answers a cancel with 422: the order is over, or its id is not valid."""
+    """Return whether the broker answers a cancel with 422: the order has ended, or its id is not valid."""
     return (
         isinstance(reply, HttpAnswer)
         and reply.status == HTTPStatus.UNPROCESSABLE_ENTITY
@@ -163,7 +163,7 @@ def complaint_of(answer: HttpAnswer) -> Complaint | None:
 
 
 def _orders_in(body: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the ids of the orders that the body of an error names as being in the way."""
+    """Return the ids of the orders that the body of an error names as blocking."""
     related = body.get("related_orders")
     named = [*(related if isinstance(related, list) else ()), body.get("existing_order_id")]
     return tuple(
@@ -223,7 +223,7 @@ def _rejected(status: int, complaint: Complaint) -> Rejected:
 
 
 def _cause_of(status: int, message: str) -> NotSentCause | None:
-    """Return why the broker refuses what is not the order's fault; None when it refuses the order."""
+    """Return the cause of a refusal that is not about this order itself; None when it is about the order."""
     if status == HTTPStatus.FORBIDDEN and refuses_account(message):
         return NotSentCause.ACCOUNT_REFUSED
     if status == HTTPStatus.UNPROCESSABLE_ENTITY and _INTENT_MISMATCH.search(message):

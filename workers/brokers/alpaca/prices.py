@@ -1,4 +1,4 @@
-"""Read the latest price from Alpaca's market data, another service with its own address and request limit."""
+"""Read the latest price and quote from Alpaca's market data, a service with its own address and request limit."""
 
 import re
 from decimal import Decimal
@@ -28,7 +28,7 @@ _STATUSES_OF_NO_TRADE: Final = frozenset(
 def data_address(base_url: str) -> str:
     """Return the market data address for an account at *base_url*.
 
-    For other hosts than Alpaca's it is *base_url* itself, so that the keys are sent to no other host.
+    For a host that is not Alpaca's, it is *base_url* itself, so that the keys are sent to no second host.
     """
     return DATA_URL if is_alpacas(base_url) else base_url
 
@@ -56,7 +56,7 @@ class AlpacaPrices:
         return price
 
     def quote(self, symbol: str) -> Quote | None:
-        """Return the latest bid and ask of *symbol*; None when there is none, or one of both is missing.
+        """Return the latest bid and ask of *symbol*; None when either is missing.
 
         Raises:
             BrokerUnavailable, BrokerRefusesAccount, BrokerUnreadable: as `latest`.
@@ -65,7 +65,7 @@ class AlpacaPrices:
         if found is None:
             return None
         bid, ask = found.amount("bp"), found.amount("ap")
-        # A side without an order has the price 0.
+        # If one side of the market has no order, its price is 0.
         return Quote(bid=bid, ask=ask, at=found.time("t")) if bid > 0 and ask > 0 else None
 
     def close(self) -> None:
@@ -105,7 +105,7 @@ def _reports_no_trade(reply: Reply) -> bool:
 
 
 def _fault_of(reply: Reply) -> TradewireError:
-    """Return the error. Errors that only concern market data must not stop the account's orders."""
+    """Return the error of a failed read. An error that only concerns market data must not stop the account's orders."""
     fault = outcomes.fault_of(reply)
     if isinstance(fault, BrokerOverRate):
         return BrokerUnavailable(str(fault))

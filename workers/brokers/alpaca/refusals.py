@@ -1,4 +1,4 @@
-"""Read from Alpaca's message whether it refuses the account or one order, and which order it would accept."""
+"""Read from Alpaca's message whether it refuses the account or one order, and why it refuses the order."""
 
 import re
 from collections.abc import Mapping
@@ -18,13 +18,13 @@ ACCOUNT_REFUSALS: Final[Mapping[str, str]] = {
     "new orders are rejected by user request": "the owner set suspend_trade at the broker",
 }
 
-#: Messages in other words than those above: the account may only close positions.
+#: Other wordings of the message that the account may only close positions.
 _ONLY_CLOSES: Final = re.compile(
     r"liquidation[- ]only|restricted to (liquidat|clos|reduc)|(close|closing|reduce)[- ]only"
     r"|(account|you) (is|are) not (allowed|permitted|authorized) to open (?!(a )?short)",
     re.IGNORECASE,
 )
-#: The beginnings or parts of the messages of refused orders, and the meaning of each for an exit.
+#: Patterns for the messages of refused orders, and the kind of refusal that each shows. An exit reacts to the kind.
 _REFUSALS: Final = (
     (re.compile(r"^insufficient (qty|balance)\b", re.IGNORECASE), RefusalKind.HELD),
     (re.compile(r"^potential wash trade", re.IGNORECASE), RefusalKind.OPPOSED),
@@ -41,5 +41,5 @@ def refuses_account(message: str) -> bool:
 
 
 def refusal_kind(message: str) -> RefusalKind | None:
-    """Return why the broker refuses the order, where another order or another form would be taken."""
+    """Return why the broker refuses the order; None unless it would accept another order or form of it."""
     return next((kind for pattern, kind in _REFUSALS if pattern.search(message)), None)

@@ -23,8 +23,8 @@ from workers.brokers.alpaca.transport import DeadlineAdapter
 #: A list of 500 orders is about 600 kB. A far longer body is not an answer of this API.
 MAXIMUM_ANSWER_BYTES = 16 * 1024 * 1024
 
-#: A read of one item takes a broker well under a second. So a silent read ends after this share of the time limit: it
-#: can be repeated without harm. After a slow answer, the next request gets the whole limit.
+#: A broker answers a read of one item in well under a second, and such a read can be repeated without harm. So it ends
+#: after this share of the time limit. After a slow answer, the next request gets the whole limit.
 QUICK_SHARE = 0.25
 
 #: Alpaca's secrets have 40 characters. Replacing a very short secret would damage ordinary answers.
@@ -100,7 +100,7 @@ class OneTry(RESTClient):
     def _one_request(self, method: str, url: str, opts: dict[str, Any], retry: int) -> Reply:  # type: ignore[override]  # noqa: ARG002 - given by alpaca-py
         """Send the request once. Never raises for errors of the network or the broker."""
         limit_s = self._limit_s(method, url)
-        # Connecting gets half of the time: a request that ends before it was sent has a known result.
+        # Connecting gets half of the time: if it fails, the request was certainly not sent.
         timeout = Timeout(total=limit_s, connect=min(limit_s, self._timeout_s / 2))
         began = time.monotonic()
         try:
@@ -124,7 +124,7 @@ class OneTry(RESTClient):
             self._slow = time.monotonic() - began >= self._timeout_s * QUICK_SHARE
 
     def _limit_s(self, method: str, url: str) -> float:
-        """Return the seconds that a request may take. Lists are long, and orders are not repeated, so they get more."""
+        """Return the seconds that a request may take: the whole limit for a long list, and for anything but a read."""
         quick = method == "GET" and not self._slow and not url.endswith(("/orders", "/activities"))
         return self._timeout_s * QUICK_SHARE if quick else self._timeout_s
 
@@ -163,7 +163,7 @@ def retry_after_s(headers: Mapping[str, str], *, now: float) -> float | None:
 
 
 def _request_id(sent: str) -> str | None:
-    """Return the id if it can be stored and shown as it is: a changed one would find nothing at the broker."""
+    """Return the id if it can be stored and shown unchanged, else None: the broker would not know a changed id."""
     fits = sent.isascii() and sent.isprintable() and len(sent) <= LONGEST_REQUEST_ID
     return sent.strip() or None if fits else None
 

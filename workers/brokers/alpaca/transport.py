@@ -24,7 +24,7 @@ from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-#: Kept-alive connections per broker; threads beyond it open one for a single request.
+#: Kept-alive connections per broker. If more threads send at once, each opens a connection for a single request.
 KEPT_CONNECTIONS = 32
 
 
