@@ -22,7 +22,7 @@ def main() -> None:
     parser.add_argument("--listed-only", action="store_true", help="answer 404 for tickers that are not listed")
     given = parser.parse_args()
     token, made = admin_token(load_settings())
-    # Standard output has the URL in its first line, and nothing but a new token in a second one.
+    # Standard output has only the URL in its first line and, if there is a new token, the token in its second line.
     configure_logs("console", process="exchange")
     serve(
         host=given.host,

@@ -1,4 +1,4 @@
-"""The records of an account beside its orders: its equity over time and its watchlists."""
+"""The records of an account besides its orders: its equity over time and its watchlists."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -7,7 +7,7 @@ from typing import TypedDict
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EquityPoint:
-    """An account's equity at one time, and what was paid in until then."""
+    """An account's equity at one time, and the sum of deposits less withdrawals until then."""
 
     account: str
     at_ns: int
@@ -16,7 +16,7 @@ class EquityPoint:
 
 
 class Watchlist(TypedDict):
-    """A list of symbols with a name that the account has chosen."""
+    """A named list of symbols of one account."""
 
     id: str
     name: str

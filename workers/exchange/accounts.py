@@ -11,7 +11,7 @@ from workers.exchange.account_records import EquityPoint, Watchlist
 from workers.exchange.orders import ExchangeOrder, ExchangeSide
 
 DEFAULT_CASH = Decimal(100_000)
-#: The broker's fee on coins: a quarter of a percent, taken from what is received.
+#: The broker's fee on coins: a quarter of a percent of the coins bought, or of the dollars received for a sale.
 CRYPTO_FEE = Decimal("0.0025")
 #: Quantities have at most nine decimals.
 QUANTUM = Decimal("0.000000001")
@@ -65,7 +65,7 @@ class Fill:
 
     @property
     def is_last(self) -> bool:
-        """Return whether it fills the order completely."""
+        """Return whether this fill completes the order."""
         return self.leaves_qty == 0
 
 
@@ -77,7 +77,7 @@ class ExchangeTransfer:
     account: str
     amount: Decimal
     at_ns: int
-    #: It is listed with its day in New York only, as brokers do for some transfers.
+    #: Activities list it with only its date in New York, without a time, as brokers do for some transfers.
     day_only: bool = False
 
     @property
@@ -98,9 +98,9 @@ class ExchangeAccount:
     last_maintenance: Decimal = ZERO
     #: The sum that was paid in so far, less the sum that was paid out.
     contributed: Decimal = DEFAULT_CASH
-    #: Fees paid so far, in dollars at the price of their fill.
+    #: Fees paid so far, in dollars. A fee in coins counts at the price of its fill.
     fees: Decimal = ZERO
-    #: Every request of it is answered with 401.
+    #: Every request of the account is answered with 401.
     refused: bool = False
     trading_blocked: bool = False
     shorting_enabled: bool = True
@@ -117,7 +117,7 @@ class ExchangeAccount:
     )
     fills: list[Fill] = field(default_factory=list)
     transfers: list[ExchangeTransfer] = field(default_factory=list)
-    #: The equity over time, oldest first, without points that repeat the one before.
+    #: The equity over time, oldest first. A point that equals the one before is left out.
     points: list[EquityPoint] = field(default_factory=list)
     watchlists: list[Watchlist] = field(default_factory=list)
     #: Quantity held back by open orders, by symbol and side.
@@ -128,7 +128,7 @@ class ExchangeAccount:
 
     @property
     def number(self) -> str:
-        """Return the account number, which a key always has: `PA` and ten letters or digits."""
+        """Return the account number, `PA` and ten letters or digits. It depends only on the key."""
         value = int.from_bytes(hashlib.sha256(b"account:" + self.key.encode()).digest()[:8])
         digits = []
         for _ in range(10):
@@ -138,17 +138,17 @@ class ExchangeAccount:
 
     @property
     def id(self) -> str:
-        """Return the account's UUID, which a key always has."""
+        """Return the account's UUID. It depends only on the key."""
         return str(uuid.uuid5(_NAMESPACE, self.key))
 
     @property
     def multiplier(self) -> Decimal:
-        """Return how many dollars of shares a dollar of equity may hold."""
+        """Return how many dollars of shares the account may hold for each dollar of equity."""
         return Decimal(self.configurations["max_margin_multiplier"])
 
     @property
     def may_short(self) -> bool:
-        """Return whether it may sell shares short."""
+        """Return whether the account may sell shares short."""
         return self.shorting_enabled and not self.configurations["no_shorting"] and self.multiplier > 1
 
     def open_orders(self) -> list[ExchangeOrder]:
@@ -209,7 +209,7 @@ class ExchangeAccount:
         return position.qty
 
     def _charge(self, order: ExchangeOrder, qty: Decimal, price: Decimal) -> Decimal:
-        """Charge the fee, in coins for a purchase and in dollars for a sale; return the coins."""
+        """Charge the fee, in coins for a purchase and in dollars for a sale; return the fee in coins."""
         if order.side is ExchangeSide.SELL:
             fee = qty * price * CRYPTO_FEE
             self.cash -= fee
@@ -227,7 +227,7 @@ class ExchangeAccount:
 
 
 def _move(position: ExchangePosition, signed: Decimal, price: Decimal) -> None:
-    """Add a signed fill to the position. A fill beyond zero opens a position on the other side."""
+    """Add a signed fill to the position. What exceeds the held quantity opens a position on the other side."""
     if position.qty * signed < 0:
         closed = min(abs(signed), abs(position.qty))
         if closed == abs(position.qty):

@@ -11,7 +11,7 @@ from workers.exchange.trading_days import FIRST_DAY, LAST_DAY
 
 _Price = Annotated[Decimal, Field(gt=0, max_digits=18, decimal_places=9)]
 _Amount = Annotated[Decimal, Field(max_digits=24, decimal_places=9)]
-#: A time of the broker's calendar, beyond which no session is known.
+#: A time within the broker's calendar. No session is known outside it.
 _Time = Annotated[
     AwareDatetime,
     Field(ge=datetime.combine(FIRST_DAY, time(), UTC), lt=datetime.combine(LAST_DAY, time(), UTC)),
@@ -19,7 +19,7 @@ _Time = Annotated[
 
 
 class AdminBody(BaseModel):
-    """A body with no other fields than these."""
+    """A body in which unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -41,8 +41,8 @@ class BarsBody(AdminBody):
 class ClockBody(AdminBody):
     """`/admin/clock`: the exchange's clock.
 
-    A clock that goes by the calendar and is set to a later time passes every opening and closing in between: orders
-    that wait for the opening are matched there, and day orders expire at the closing.
+    If the clock follows the calendar and is set to a later time, the market opens and closes at every such time in
+    between: orders that wait for an opening are matched there, and day orders expire at a closing.
     """
 
     mode: ClockMode
@@ -54,15 +54,15 @@ class AccountBody(AdminBody):
     """`/admin/accounts`: change the account of an API key, or open it. A field that is left out changes nothing."""
 
     key: Annotated[str, Field(min_length=1)]
-    #: Set the cash. `last_equity` changes by the same amount, so that it is not a gain.
+    #: Set the cash. `last_equity` changes by the same amount, so that the change does not count as a gain.
     cash: _Amount | None = None
     #: The equity at the last close.
     last_equity: _Amount | None = None
-    #: Pay in, or pay out below zero. Cash changes, `last_equity` does not, and an activity `CSD` or `CSW` is listed.
+    #: Pay in; a negative amount is paid out. Cash changes, `last_equity` does not. An activity CSD or CSW is listed.
     deposit: _Amount | None = None
-    #: When it was paid; now when absent.
+    #: The time of the deposit; the default is now.
     deposited_at: _Time | None = None
-    #: List it with its day only, as brokers do for some transfers.
+    #: List the deposit with only its date, as brokers do for some transfers.
     deposit_day_only: bool = False
     #: Answer 401 to every request.
     refused: bool | None = None
@@ -73,7 +73,7 @@ class AccountBody(AdminBody):
 
 
 class AssetBody(AdminBody):
-    """The flags and steps of one asset. A field that is left out is as it was at first."""
+    """The flags and increments of one asset. A field that is left out has its original value."""
 
     exists: bool = True
     active: bool = True
@@ -96,7 +96,7 @@ class RateBody(AdminBody):
     The counts start again. `GET /admin/requests?key=` returns them. Every answer has the three `X-RateLimit` headers.
     """
 
-    #: None means that nothing is enforced, as at the start; the headers show the broker's 200 then.
+    #: None: no limit is enforced, as at the start, and the headers show the broker's 200.
     per_minute: Annotated[int, Field(ge=1)] | None
     #: Whether a 429 has a `Retry-After`.
     retry_after: bool = True

@@ -67,9 +67,9 @@ class ListedAsset:
     tradable: bool = True
     fractionable: bool = True
     shortable: bool = True
-    #: Fractions of a share are taken before the open and after the close.
+    #: Orders for fractions of a share are accepted before the open and after the close.
     fractional_eh: bool = True
-    #: None for shares: whole ones or nine decimals, and cents.
+    #: None for shares: their quantities are whole or have up to nine decimals, and their prices are in cents.
     min_order_size: Decimal | None = None
     min_trade_increment: Decimal | None = None
     price_increment: Decimal | None = None
@@ -99,7 +99,7 @@ class AssetList:
     """The list of assets, with the flags that an admin has changed."""
 
     def __init__(self, *, listed_only: bool = False) -> None:
-        """With *listed_only*, a ticker that is not listed does not exist; without it, every plausible one does."""
+        """With *listed_only* only the listed tickers exist; without it, every plausible ticker exists."""
         self._listed_only = listed_only
         self._changed: dict[str, dict[str, Any]] = {}
         self._known: dict[str, ListedAsset] = {}
@@ -128,7 +128,7 @@ class AssetList:
         return known
 
     def change(self, symbol: str, changes: dict[str, Any] | None) -> None:
-        """Override *symbol*'s flags and steps (see `AssetBody`); None removes the changes."""
+        """Override *symbol*'s flags and increments (see `AssetBody`); None removes the changes."""
         if changes is None:
             self._changed.pop(symbol, None)
         else:
@@ -151,7 +151,7 @@ def _asset(written: str) -> ListedAsset | None:
         symbol = canonical(written)
     except ValueError:
         return None
-    # Of all spellings that tradewire reads, the broker takes two: the canonical one, and a pair without its slash.
+    # Of the spellings that tradewire reads, the broker accepts two: the canonical one, and a pair without its slash.
     if written not in {symbol, symbol.replace("/", "")}:
         return None
     if asset_class(symbol) is AssetClass.CRYPTO:
@@ -205,6 +205,6 @@ def asset_json(asset: ListedAsset) -> dict[str, Any]:
     return body
 
 
-#: The least that an order may cost, in dollars: of a coin, and of a fraction of a share.
+#: The minimum cost in dollars of an order for coins, and of an order for a fraction of a share.
 CRYPTO_MINIMUM = Decimal(10)
 FRACTION_MINIMUM = Decimal(1)

@@ -16,9 +16,9 @@ from workers.exchange.venue import Venue
 class Reservation:
     """The quantity and buying power that an order holds back while it is open."""
 
-    #: Quantity of the position that it closes.
+    #: The quantity that the order closes of a position.
     held: Decimal
-    #: Buying power for what it opens.
+    #: The buying power for the quantity that the order opens.
     reserved: Decimal
     position_intent: str
 
@@ -36,7 +36,7 @@ def find_asset(venue: Venue, symbol: str) -> ListedAsset:
 
 
 def check_account(account: ExchangeAccount, ticket: Ticket, asset: ListedAsset) -> None:
-    """Refuse an order of an account that may not trade, or with a client id that is used already."""
+    """Refuse an order that the account may not place, or whose client id is used already."""
     check_client_id(account, ticket.client_order_id)
     if account.trading_blocked:
         raise forbidden("account is not authorized to trade")
@@ -69,7 +69,10 @@ def check_wash_trade(account: ExchangeAccount, ticket: Ticket, symbol: str) -> N
 
 
 def reserve(venue: Venue, account: ExchangeAccount, ticket: Ticket, asset: ListedAsset) -> Reservation:
-    """Return what the order holds back; refuse one that the account cannot pay or deliver, or that does not fit."""
+    """Return what the order holds back, or refuse the order.
+
+    Refused are orders that are too small, that the account cannot pay for or deliver, or that contradict its position.
+    """
     price = ticket.limit_price or ticket.stop_price or venue.price(asset.symbol)
     if price is None:
         detail = "place a limit order first, or set one with POST /admin/prices"
@@ -147,7 +150,7 @@ def _check_short(account: ExchangeAccount, ticket: Ticket, asset: ListedAsset, q
 
 
 def _has_open_order(account: ExchangeAccount, symbol: str, side: ExchangeSide) -> bool:
-    """Return whether an order of *side* is open, apart from legs that wait for their parent."""
+    """Return whether an order of *side* is open; held legs do not count."""
     return any(order.status is not ExchangeOrderStatus.HELD for order in account.open[symbol, side].values())
 
 

@@ -27,7 +27,7 @@ class TradingSession(StrEnum):
 
 
 class SessionClock:
-    """The market clock. *now* of every method is the real time; the results are the exchange's time."""
+    """The market clock. *now* is always the real time; results are the exchange's time, except that of `day_ends`."""
 
     def __init__(self, mode: ClockMode) -> None:
         self.mode = mode
@@ -62,7 +62,7 @@ class SessionClock:
 
     def day_ends(self, now: datetime) -> datetime:
         """Return when a `day` order placed now expires, in real UTC time."""
-        # A difference between two times of one zone ignores a change to or from daylight saving time.
+        # Subtract in UTC: within one zone, `datetime` ignores a change to or from daylight saving time.
         return self.next_close(now).astimezone(UTC) - self._offset
 
     def to_json(self, now: datetime) -> dict[str, object]:

@@ -13,7 +13,7 @@ _AT = attrgetter("at_ns")
 
 
 def record_equity(venue: Venue, now_ns: int) -> None:
-    """Add the present equity of every account to its points, where it differs from the last one."""
+    """Add the current equity of every account to its points, unless it equals the last point."""
     for account in venue.accounts.values():
         last, now = point_at(account, now_ns), present(venue, account, now_ns)
         if (now.equity, now.contributed) != (last.equity, last.contributed):
@@ -22,7 +22,7 @@ def record_equity(venue: Venue, now_ns: int) -> None:
 
 
 def end_day(venue: Venue, now_ns: int) -> None:
-    """Make the present equity of every account its equity of the day before, and record it."""
+    """Record the current equity of every account, and store it as `last_equity`, the equity at the last close."""
     record_equity(venue, now_ns)
     for account in venue.accounts.values():
         if account.positions or account.last_equity != account.cash:
@@ -32,13 +32,13 @@ def end_day(venue: Venue, now_ns: int) -> None:
 
 
 def present(venue: Venue, account: ExchangeAccount, now_ns: int) -> EquityPoint:
-    """Return the equity of *account* as it is now."""
+    """Return the current equity of *account*."""
     equity = venue.totals(account).equity
     return EquityPoint(account=account.key, at_ns=now_ns, equity=equity, contributed=account.contributed)
 
 
 def point_at(account: ExchangeAccount, at_ns: int, points: Sequence[EquityPoint] | None = None) -> EquityPoint:
-    """Return the last point until *at_ns*. Before the first one the account has the cash that it was opened with."""
+    """Return the last point at or before *at_ns*; before the first point, the account has its opening cash."""
     known = account.points if points is None else points
     index = bisect_right(known, at_ns, key=_AT)
     if index:
@@ -49,5 +49,5 @@ def point_at(account: ExchangeAccount, at_ns: int, points: Sequence[EquityPoint]
 
 
 def gain(point: EquityPoint, base: EquityPoint) -> Decimal:
-    """Return the profit from *base* to *point*, without what was paid in and out between them."""
+    """Return the profit from *base* to *point*, without the deposits and withdrawals in between."""
     return (point.equity - point.contributed) - (base.equity - base.contributed)

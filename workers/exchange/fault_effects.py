@@ -1,4 +1,4 @@
-"""Map injected faults to what the client sees, and requests to what a fault can hit."""
+"""Map injected faults to what the client sees, and requests to the targets of faults."""
 
 from dataclasses import dataclass, replace
 
@@ -14,7 +14,7 @@ _JSON = b"application/json; charset=UTF-8"
 
 @dataclass(frozen=True, kw_only=True)
 class RawAnswer:
-    """An HTTP answer with its body as bytes, which need not be what the API would send."""
+    """An HTTP answer with its body as bytes, which may be invalid on purpose."""
 
     status: int
     body: bytes
@@ -37,7 +37,7 @@ Outcome = RawAnswer | Silence | Disconnect
 
 
 def classify(method: str, path: str) -> FaultTarget:
-    """Return what kind of request this is for faults."""
+    """Return the target of faults to which a request belongs."""
     if is_market_data(path):
         return FaultTarget.PRICES
     if path.startswith("/v2/orders"):
@@ -56,7 +56,7 @@ def classify(method: str, path: str) -> FaultTarget:
 
 
 def is_market_data(path: str) -> bool:
-    """Return whether this is a request for market data, which is served at the same address as the trading API."""
+    """Return whether a request is for market data, which this exchange serves at the address of the trading API."""
     return path.startswith(("/v2/stocks/", "/v1beta3/"))
 
 

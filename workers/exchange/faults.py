@@ -30,7 +30,7 @@ class FaultTarget(StrEnum):
 
 
 class FaultKind(StrEnum):
-    """The kind of a fault. *before*: the request has no effect. *after*: it has, and the answer is lost."""
+    """The kind of a fault. *before*: the request has no effect. *after*: it takes effect, but its answer is lost."""
 
     LATENCY = "latency"
     RATE_LIMITED = "429"
@@ -89,7 +89,7 @@ _STATUS = {FaultKind.ERROR_BEFORE: 503, FaultKind.ERROR_AFTER: 504, FaultKind.HT
 
 
 class Fault(BaseModel):
-    """One fault: what it hits, what happens, how often."""
+    """One fault: which requests or events it affects, how, and how often."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -107,9 +107,9 @@ class Fault(BaseModel):
     symbol: Annotated[str, AfterValidator(canonical_where_known)] | None = None
     #: At most this many times.
     count: Annotated[int, Field(ge=1)] | None = None
-    #: Only for so many seconds from now.
+    #: Only for this many seconds from now.
     for_s: Annotated[float, Field(gt=0, le=1e6)] | None = None
-    #: How often it was applied.
+    #: How often the fault was applied.
     hits: int = 0
 
     _ends_at: float = PrivateAttr(float("inf"))
@@ -135,15 +135,15 @@ class Fault(BaseModel):
 
     @property
     def left_s(self) -> float:
-        """Return the seconds until it ends; 0 when it has ended."""
+        """Return the seconds until the fault ends; 0 when it has ended."""
         return max(self._ends_at - time.monotonic(), 0.0)
 
     def seed(self, seed: str) -> None:
-        """Make its decisions a function of *seed*."""
+        """Make the random decisions reproducible: the same *seed* leads to the same decisions."""
         self._random.seed(seed)
 
     def applies_to(self, on: FaultTarget, key: str, symbol: str | None) -> bool:
-        """Return whether it applies to one request or event, and count that."""
+        """Return whether the fault applies to one request or event; if so, count the hit."""
         if self.on not in (on, FaultTarget.ANY) or self.key not in (None, key) or self.symbol not in (None, symbol):
             return False
         if not self.left_s:
@@ -157,7 +157,7 @@ class Fault(BaseModel):
 
 
 class FaultPlan(BaseModel):
-    """The active faults. The same plan affects the same requests of the same sequence."""
+    """The active faults. If the same requests come in the same order, the same plan affects the same ones."""
 
     model_config = ConfigDict(extra="forbid")
 

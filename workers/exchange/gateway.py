@@ -1,4 +1,4 @@
-"""Serve the trading API: authenticate, apply injected faults, and answer once the changes are committed."""
+"""Serve the trading API: authenticate, apply injected faults, and answer after the changes are committed."""
 
 import time
 import uuid
@@ -34,12 +34,12 @@ from workers.exchange.traffic import UNLIMITED, RateDecision
 
 log = structlog.get_logger(__name__)
 
-#: The key of the connection in the scope; a fault closes it.
+#: The scope's key for the connection, which an injected fault may close.
 TRANSPORT = "tradewire.transport"
 _NANO = 1_000_000_000
 _TOO_MANY = Reply(status=429, json={"message": "too many requests."})
 _READS = frozenset({FaultTarget.LOOKUP, FaultTarget.LIST})
-#: The trading API with the market data of shares, its clocks, and the market data of coins.
+#: `/v2/`: the trading API and the market data of shares; `/v3/`: clocks and calendars; `/v1beta3/`: data of coins.
 _PREFIXES = ("/v2/", "/v3/", "/v1beta3/")
 
 
@@ -60,7 +60,7 @@ class Gateway:
         try:
             outcome = await self._outcome(scope, body)
         except NotPossible:
-            # The journal cannot be written, so the client gets no answer that may not be true after the restart.
+            # The journal cannot be written: send no answer, because it might not be true after a restart.
             outcome = Disconnect()
         if isinstance(outcome, RawAnswer):
             await _send(send, outcome)
@@ -76,7 +76,7 @@ class Gateway:
             route, path = self._find(scope)
             account = self._authenticate(Headers(scope=scope))
         except RequestRefused as refused:
-            # The login may have opened the account: that is written before the answer too.
+            # The login may have opened the account. This is also written before the answer.
             await self._runtime.committed()
             key = Headers(scope=scope).get("apca-api-key-id", "")
             return answer_of(refusal(refused), self._runtime.traffic.headers(key, time.time_ns()))
@@ -92,7 +92,7 @@ class Gateway:
         early = await self._before(on, account.key, symbol)
         if early is not None:
             return early
-        # Latency took its time: the request takes effect now.
+        # After an injected latency, the request takes effect only now.
         call = replace(call, now_ns=time.time_ns(), **self._faults_of_call(on, account.key, symbol))
         reply = _handle(route.endpoint, call)
         await self._runtime.committed()
@@ -103,7 +103,7 @@ class Gateway:
         return answer_of(reply, decision.headers)
 
     def _count(self, scope: Scope, route: Route, account: ExchangeAccount) -> RateDecision:
-        """Count a request of the trading API. Market data has a limit of its own, which this exchange does not have."""
+        """Count a request of the trading API, and decide on it. Requests for market data are not counted or limited."""
         if is_market_data(scope["path"]):
             return UNLIMITED
         return self._runtime.traffic.count(account.key, f"{scope['method']} {route.path}", time.time_ns())
@@ -160,7 +160,7 @@ def _handle(handler: Handler, call: Call) -> Reply:
 
 
 def _symbol(call: Call) -> str | None:
-    """Return the canonical symbol of an order, for faults of one symbol."""
+    """Return the canonical symbol of an order, so that a fault can affect one symbol; None without a symbol."""
     try:
         symbol = call.json.get("symbol")
     except RequestRefused:

@@ -11,7 +11,7 @@ def others(venue: Venue, order: ExchangeOrder) -> list[ExchangeOrder]:
 
 
 def exits_beside(venue: Venue, order: ExchangeOrder) -> list[ExchangeOrder]:
-    """Return the orders that close the same position as *order* does; none for an entry."""
+    """Return the other exits in the group of *order*, which close the same position; none if it is an entry."""
     return [each for each in others(venue, order) if _is_exit(each)] if _is_exit(order) else []
 
 

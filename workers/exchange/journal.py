@@ -1,8 +1,8 @@
-"""Write every change to a file before it is answered, and read the file back after a crash.
+"""Write every change to a file before the request is answered, and read the file back after a crash.
 
-One transaction has all changes since the last one, so the file always has a state that existed. The write-ahead log
-without an fsync per commit survives the death of the process at any time, but not a loss of power. That is enough for a
-paper exchange.
+Each transaction contains all changes since the previous one, so the file always holds a state that the exchange had.
+The write-ahead log is not forced to the disk at every commit: it survives the death of the process at any time, but not
+a loss of power. That is enough for a paper exchange.
 """
 
 import fcntl
@@ -63,13 +63,13 @@ class ExchangeJournal:
         """Open the file, or create it.
 
         Raises:
-            NotPossible: Another exchange runs in this home, or the file cannot be written.
+            NotPossible: another exchange runs in this home, or the file cannot be written.
         """
         home.mkdir(parents=True, exist_ok=True)
         self._lock = _lock(home / "exchange.lock")
         try:
             file = home / "exchange.sqlite3"
-            # SQLite gives its other files the mode of this one. Who may read them may also lock them.
+            # SQLite gives its other files the mode of this one. A user who may read them could also lock them.
             file.touch(mode=0o600)
             for each in home.glob(f"{file.name}*"):
                 each.chmod(0o600)
@@ -81,7 +81,7 @@ class ExchangeJournal:
             raise NotPossible(f"the exchange's journal in {home} cannot be written: {error}") from error
 
     def write(self, changes: Changes, venue: Venue) -> None:
-        """Commit *changes*, with the values that *venue* has now."""
+        """Commit *changes*, with the current values of *venue*."""
         self._db.execute("BEGIN IMMEDIATE")
         try:
             self._write(changes, venue)
@@ -172,7 +172,7 @@ def _account(key: str, body: str) -> ExchangeAccount:
 
 
 def _lock(path: Path) -> IO[str]:
-    """Lock *path* until this process ends, also when it is killed."""
+    """Lock *path* until the file is closed or this process ends, even by SIGKILL."""
     lock = open_lock(path)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -7,9 +7,9 @@ from decimal import Decimal
 from workers.exchange.accounts import ZERO, ExchangeAccount
 
 _HALF = Decimal("0.5")
-#: Maintenance margin of shares; coins cannot be borrowed against.
+#: The maintenance margin of shares, as a part of their value. That of coins is their whole value.
 _MAINTENANCE = Decimal("0.3")
-#: A short sale is reserved at 3 % above the price.
+#: A short sale holds back buying power for at least 3 % more than the market price.
 SHORT_MARGIN = Decimal("1.03")
 
 

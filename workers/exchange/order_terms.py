@@ -41,7 +41,7 @@ def check_terms(venue: Venue, ticket: Ticket, asset: ListedAsset, now_ns: int) -
 
 
 def _check_quantity(ticket: Ticket, asset: ListedAsset) -> None:
-    """Refuse a quantity below the asset's smallest order, or between two of its steps."""
+    """Refuse a quantity below the asset's smallest order, or one that is not a multiple of its increment."""
     qty, least, step = ticket.qty, asset.min_order_size, asset.min_trade_increment
     if qty is None:
         return
@@ -85,7 +85,7 @@ def _check_fractional(ticket: Ticket, asset: ListedAsset) -> None:
 
 
 def _check_auction(venue: Venue, ticket: Ticket, now_ns: int) -> None:
-    """Refuse an order outside the hours of its auction. An exchange that is always open has no auction."""
+    """Refuse an order outside the hours for orders of its auction. An exchange that is always open has no auction."""
     ends, written = _AUCTION_CLOSES[ticket.time_in_force]
     shown = venue.clock.shown(venue.moment(now_ns)).time()
     if venue.clock.mode is ClockMode.ALWAYS_OPEN or ends <= shown < _AUCTION_OPENS:

@@ -52,12 +52,12 @@ class OrderClass(StrEnum):
 class ExchangeOrderStatus(StrEnum):
     """The status of an order, as the broker writes it."""
 
-    #: Accepted outside the session; it waits for the opening.
+    #: Accepted outside the session, or for an auction; it waits for either.
     ACCEPTED = "accepted"
     #: Accepted, not yet in the book.
     PENDING_NEW = "pending_new"
     NEW = "new"
-    #: A leg that waits for its parent.
+    #: A leg that waits for its parent, or a stop whose take-profit is in the book.
     HELD = "held"
     PARTIALLY_FILLED = "partially_filled"
     PENDING_CANCEL = "pending_cancel"
@@ -125,17 +125,17 @@ class ExchangeOrder:
     held: Decimal = Decimal(0)
     #: An injected fault: the next match fills a part, and the rest fills this many seconds later.
     part_then_s: float | None = None
-    #: An injected fault: it is rejected instead of entering the book.
+    #: An injected fault: the order is rejected instead of entering the book.
     reject_later: bool = False
-    #: An injected fault: it is not matched before this time.
+    #: An injected fault: the order is not matched before this time.
     frozen_until_ns: int = 0
 
     @property
     def is_open(self) -> bool:
-        """Return whether it may still fill."""
+        """Return whether the order may still fill."""
         return self.status not in _ENDED
 
     @property
     def filled_average(self) -> Decimal | None:
-        """Return the average price of its fills; None before the first."""
+        """Return the average price of the order's fills; None before the first fill."""
         return self.filled_value / self.filled_qty if self.filled_qty else None

@@ -1,4 +1,4 @@
-"""Refuse requests that another site's page makes, and bodies that are not JSON or too long."""
+"""Refuse requests from pages of other sites, and bodies that are not JSON or are too long."""
 
 from collections.abc import Iterable
 
@@ -13,7 +13,7 @@ LARGEST_BODY = 1024 * 1024
 
 
 def with_checks(app: ASGIApp, *, hosts: Iterable[str]) -> ASGIApp:
-    """Return *app* behind all checks. *hosts* are names of this server beside this machine's own."""
+    """Return *app* behind all checks. *hosts* are names of this server besides this machine's own."""
     return OwnRequestsOnly(_JsonBodies(app), hosts=hosts, refuse=lambda why: JSONResponse({"message": why}, 403))
 
 
@@ -41,7 +41,7 @@ class _JsonBodies:
             if not message.get("more_body", False):
                 break
         kind = Headers(scope=scope).get("content-type", "").partition(";")[0].strip().lower()
-        # A page of another site can send a form without asking first, but not JSON.
+        # A browser lets a page of another site send a form without a preflight request, but not JSON.
         if body and kind != "application/json":
             await JSONResponse({"message": "the content type must be application/json"}, 415)(scope, receive, send)
             return

@@ -66,7 +66,7 @@ def close_one(call: Call) -> Reply:
 
 
 def close_all(call: Call) -> Reply:
-    """`DELETE /v2/positions`, canceling open orders first when asked to."""
+    """`DELETE /v2/positions`. With *cancel_orders*, the open orders are canceled first."""
     if call.query.get("cancel_orders", "").lower() == "true":
         # A pending cancel still holds its quantity back, so the cancels are finished before the positions are closed.
         cancel_open(call)

@@ -15,7 +15,7 @@ from workers.exchange.wire import fill_json, transfer_json
 _MOST = 100
 _TRADES = frozenset({"FILL"})
 _TRANSFERS = frozenset({"CSD", "CSW"})
-#: All types of the broker; of most of them this exchange has no activities.
+#: All activity types of the broker. This exchange has activities of three of them.
 _KNOWN = frozenset(
     {
         "FILL", "TRANS", "MISC", "ACATC", "ACATS", "CFEE", "CGD", "CSD", "CSW", "DIV", "DIVCGL", "DIVCGS",

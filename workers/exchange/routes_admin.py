@@ -1,4 +1,4 @@
-"""Answer `/admin`, with which tests and drills control the exchange: for this machine only, and with the token."""
+"""Answer `/admin`, through which tests and drills on this machine control the exchange. It needs the token."""
 
 import hmac
 import time
@@ -49,7 +49,7 @@ class Admin:
         ]
 
     def _guarded(self, handler: _Handler) -> _Handler:
-        """Refuse callers that may not control the exchange, and answer an invalid body with its problems."""
+        """Refuse callers that may not control the exchange, and answer an invalid body with a list of its problems."""
 
         async def guarded(request: Request) -> Response:
             host = request.client.host if request.client else ""
@@ -157,7 +157,7 @@ class Admin:
         return JSONResponse({"cursor": self._runtime.cursor})
 
     def _by_symbol(self, body: dict[str, _Value]) -> dict[str, _Value]:
-        """Return *body* by canonical symbols; refuse the symbols of no asset."""
+        """Return *body* with canonical symbols as its keys; refuse symbols that belong to no asset."""
         known = {symbol: self._runtime.venue.assets.known(canonical_where_known(symbol)) for symbol in body}
         missing = [symbol for symbol, asset in known.items() if asset is None]
         if missing:

@@ -1,4 +1,4 @@
-"""Answer `/bars`: the price bars that are played, without authentication."""
+"""Answer `/bars`, without authentication: the price bars that the exchange has played."""
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse

@@ -62,7 +62,7 @@ def history(call: Call) -> Reply:
 
 
 def _range(call: Call) -> tuple[int, int]:
-    """Return the first and the last second that are asked for."""
+    """Return the first and the last second of the requested period."""
     start, end, period = moment(call, "start"), moment(call, "end"), call.query.get("period")
     if start is not None and end is not None and period:
         raise bad_parameter("only two of start, end and period can be specified")
@@ -82,7 +82,7 @@ def _range(call: Call) -> tuple[int, int]:
 
 
 def _frame(call: Call, days: float) -> str:
-    """Return the resolution that is asked for, or the broker's default for a range of *days*."""
+    """Return the requested resolution, or the broker's default for a period of *days*."""
     default = "1Min" if days < _UNITS["W"] else "15Min" if days < _UNITS["M"] else "1D"
     frame = call.query.get("timeframe") or default
     if frame not in _FRAMES:
@@ -100,7 +100,7 @@ def _word(call: Call, name: str, default: str, known: dict[str, _Value]) -> _Val
 
 
 def _within(call: Call, step: int, sessions: set[TradingSession], start: int, end: int) -> Iterator[int]:
-    """Yield the times of an intraday history: every *step* seconds of the sessions, with their last second."""
+    """Yield the times of an intraday history: every *step* seconds within the sessions, including their ends."""
     clock, venue = call.venue.clock, call.venue
     for at in range(-(-start // step) * step, end + 1, step):
         if {clock.session(venue.moment(at * _NANO)), clock.session(venue.moment((at - 1) * _NANO))} & sessions:
@@ -108,7 +108,7 @@ def _within(call: Call, step: int, sessions: set[TradingSession], start: int, en
 
 
 def _days(call: Call, start: int, end: int) -> Iterator[int]:
-    """Yield the end of each trading day, which for the last one may be later than *end*."""
+    """Yield the end of each trading day. The last one may be later than *end*."""
     day, last = (datetime.fromtimestamp(at, NEW_YORK).date() for at in (start, end))
     while day <= last:
         if call.venue.clock.mode is ClockMode.ALWAYS_OPEN or trading_day(day) is not None:
@@ -125,7 +125,7 @@ def _day(point: EquityPoint) -> str:
 
 
 def _cashflow(call: Call, times: list[int], start: int) -> dict[str, Any]:
-    """Return what was paid in and out in each window, by type, when that is asked for."""
+    """Return the sum of the transfers in each interval that ends at one of *times*, by type; empty unless requested."""
     asked = call.query.get("cashflow_types") or "NONE"
     if asked == "NONE":
         return {}
@@ -142,7 +142,7 @@ def _cashflow(call: Call, times: list[int], start: int) -> dict[str, Any]:
 
 
 def _number(value: Decimal, step: Decimal) -> float:
-    """Write an amount as the broker does here: as a JSON number, where its other answers have text."""
+    """Write an amount as a JSON number, as the broker does here; in its other answers amounts are text."""
     return float(value.quantize(step))
 
 

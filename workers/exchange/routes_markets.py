@@ -52,7 +52,7 @@ def clock(call: Call) -> Reply:
 
 
 def calendar(call: Call) -> Reply:
-    """`GET /v3/calendar/{market}` from *start*, today when absent, to *end*, a week later when absent."""
+    """`GET /v3/calendar/{market}` from *start* (default: today) to *end* (default: a week later)."""
     market = _market(call.path["market"])
     zone = call.query.get("timezone")
     if zone not in (None, "", "UTC"):

@@ -88,7 +88,7 @@ def moment(call: Call, name: str) -> int | None:
     text = call.query.get(name)
     if not text:
         return None
-    # `datetime` has microseconds only, but a page must begin exactly after the last order of the page before.
+    # `datetime` has only microseconds, but a page must begin exactly after the last order of the previous page.
     whole, fraction = _FRACTION.sub("", text, count=1), _FRACTION.search(text)
     try:
         at = datetime.fromisoformat(whole.replace(" ", "+"))
@@ -100,7 +100,7 @@ def moment(call: Call, name: str) -> int | None:
 
 
 def integer(call: Call, name: str, default: int, most: int) -> int:
-    """Return the number of rows of a query parameter; refuse one that is not from 1 to *most*."""
+    """Return the number of rows that a query parameter asks for; refuse a number outside 1 to *most*."""
     text = call.query.get(name)
     if not text:
         return default
@@ -110,7 +110,7 @@ def integer(call: Call, name: str, default: int, most: int) -> int:
 
 
 def _candidates(call: Call) -> Iterator[ExchangeOrder]:
-    """Yield the account's orders within the requested time, in the requested direction."""
+    """Yield the account's orders within the requested period, in the requested direction."""
     status = call.query.get("status") or "open"
     if status not in {"open", "closed", "all"}:
         raise bad_parameter("invalid status")

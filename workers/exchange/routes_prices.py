@@ -62,7 +62,7 @@ def _latest(call: Call, what: str, *, crypto: bool) -> Reply:
 
 
 def _trade(call: Call, symbol: str) -> dict[str, Any] | None:
-    """Return the latest trade. Market data has numbers where the trading API has strings."""
+    """Return the latest trade. Prices are numbers in market data, whereas they are strings in the trading API."""
     price = call.venue.price(symbol)
     if price is None:
         return None
@@ -70,7 +70,7 @@ def _trade(call: Call, symbol: str) -> dict[str, Any] | None:
 
 
 def _quote(call: Call, symbol: str) -> dict[str, Any] | None:
-    """Return the latest quote: everything trades at one price here, so bid and ask are equal."""
+    """Return the latest quote. Every symbol has a single price here, so bid and ask are equal."""
     price = call.venue.price(symbol)
     if price is None:
         return None

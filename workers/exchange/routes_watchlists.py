@@ -16,7 +16,7 @@ _BY_ID, _BY_NAME = "/v2/watchlists/{watchlist_id}", "/v2/watchlists:by_name"
 
 
 def list_all(call: Call) -> Reply:
-    """`GET /v2/watchlists`, without their assets."""
+    """`GET /v2/watchlists`: all lists, without their assets."""
     return Reply(json=[_head(call, each) for each in call.account.watchlists])
 
 
@@ -61,7 +61,7 @@ def delete(call: Call) -> Reply:
 
 
 def take_out(call: Call) -> Reply:
-    """`DELETE` one symbol of a watchlist."""
+    """`DELETE` one symbol from a watchlist."""
     found = _found(call)
     symbol = _symbol(call, call.path["symbol"])
     if symbol not in found["symbols"]:

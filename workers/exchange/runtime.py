@@ -41,7 +41,7 @@ class ExchangeRuntime:
         self.publish: Callable[[TradeUpdate], None] = lambda _event: None
         #: Set when the exchange ends, to end every wait.
         self.stopping = asyncio.Event()
-        #: Why the journal cannot be written; the exchange must end then, because no answer would be true any more.
+        #: The error if the journal cannot be written. Then the exchange must end: its answers could be false later.
         self.failure: Exception | None = None
         #: The cycle of the current bar; None without bars.
         self.cursor: int | None = None
@@ -82,7 +82,7 @@ class ExchangeRuntime:
         """Wait until all changes so far are written. Concurrent callers share one commit.
 
         Raises:
-            NotPossible: The journal cannot be written.
+            NotPossible: the journal cannot be written.
         """
         if self.failure is not None:
             raise NotPossible(_UNWRITABLE)
@@ -115,7 +115,7 @@ class ExchangeRuntime:
         self._bar_played = asyncio.Event()
 
     async def wait_for_cycle(self, after: int, seconds: float) -> None:
-        """Wait until there is a cycle later than *after*, for at most *seconds*."""
+        """Wait until a cycle later than *after* is played, for *seconds* at most."""
         if self.cursor is None or self.cursor > after:
             return
         await self.wait_for_first(self._bar_played.wait(), seconds=seconds)
@@ -149,8 +149,8 @@ class ExchangeRuntime:
     def set_clock(self, mode: ClockMode, shown: datetime | None) -> None:
         """Switch the clock; see `SessionClock.set`.
 
-        A clock that goes by the calendar and is set forward passes every opening and closing in between, so that
-        orders fill and expire as they would have.
+        If the clock follows the calendar and is set forward, the market opens and closes at every such time in
+        between, so that orders fill and expire there.
         """
         clock, now = self.venue.clock, datetime.now(UTC)
         settle_routing(self.venue, time.time_ns())
@@ -162,7 +162,7 @@ class ExchangeRuntime:
         self.check_session()
 
     def reset(self) -> None:
-        """Delete accounts, orders, prices, faults and the request limit. The cursor and the clock go on."""
+        """Delete accounts, orders, prices, faults and the request limit, but keep the cursor and the clock."""
         fresh = Venue(self.venue.clock, listed_only=self.venue.listed_only)
         fresh.listeners = self.venue.listeners
         self._journal.clear()
@@ -190,12 +190,12 @@ class ExchangeRuntime:
         try:
             if changes:
                 self._journal.write(changes, self.venue)
-        except Exception as error:  # noqa: BLE001 - without a journal no answer would be true, whatever the cause
+        except Exception as error:  # noqa: BLE001 - whatever the cause, answers could be false after a restart
             self.failure = error
             self.stopping.set()
             if waiting is not None and not waiting.done():
                 waiting.set_exception(NotPossible(_UNWRITABLE))
-                # Marked as read, because no request waits for the exchange's own changes, such as a bar's.
+                # Mark the error as read: no request waits for changes of the exchange itself, such as those of a bar.
                 waiting.exception()
             return
         if waiting is not None and not waiting.done():

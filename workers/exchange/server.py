@@ -66,7 +66,7 @@ def serve(
     *token* opens the admin routes. *hosts* are further names by which clients reach the exchange.
 
     Raises:
-        NotPossible: The port is taken, another exchange runs in *home*, or the journal cannot be written.
+        NotPossible: the port is taken, another exchange runs in *home*, or the journal cannot be written.
     """
     listener = listening_socket(host, port)
     url = f"http://{host}:{listener.getsockname()[1]}"
@@ -84,7 +84,7 @@ def serve(
 
 
 def build_app(runtime: ExchangeRuntime, *, token: str, hosts: Iterable[str]) -> ASGIApp:
-    """Return the application that serves *runtime*. *hosts* are names of the server beside this machine's own."""
+    """Return the application that serves *runtime*. *hosts* are names of the server besides this machine's own."""
     hub = TradeUpdateHub(runtime)
     runtime.publish = hub.publish
     streams = [WebSocketRoute(path, hub.serve) for path in ("/stream", "/stream/")]
@@ -97,14 +97,14 @@ def _health(_request: Request) -> JSONResponse:
 
 
 class _Protocol(LimitedHttp):
-    """Our HTTP protocol. Each request has its connection in the scope, so that a fault can close it."""
+    """Our HTTP protocol. It adds the connection to each request's scope, so that a fault can close it."""
 
     app: ASGIApp
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
-        """Put the connection into the scope of its requests."""
+        """Add the connection to the scope of its requests."""
         super().connection_made(transport)
-        # asyncio leaves Nagle's algorithm on for a socket that it did not open, which costs 40 ms per answer.
+        # Nagle's algorithm delays each answer by 40 ms. asyncio disables it only if the socket's protocol is TCP.
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         app = self.app
 
@@ -116,7 +116,7 @@ class _Protocol(LimitedHttp):
 
 
 class _Server(uvicorn.Server):
-    """A server that starts and stops its runtime with it, and returns on SIGTERM or SIGINT."""
+    """A server that starts and stops the exchange's runtime, and returns on SIGTERM or SIGINT."""
 
     def __init__(
         self, runtime: ExchangeRuntime, app: ASGIApp, url: str, on_ready: Callable[[str], None] | None
@@ -142,7 +142,7 @@ class _Server(uvicorn.Server):
             self._on_ready(self._url)
 
     async def on_tick(self, counter: int) -> bool:
-        """Return whether to stop: when asked to, or when the journal cannot be written."""
+        """Return whether to stop: because of a signal, or because the journal cannot be written."""
         return await super().on_tick(counter) or self._runtime.failure is not None
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -154,7 +154,7 @@ class _Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Stop on SIGTERM and SIGINT and return, where uvicorn would raise the signal again."""
+        """Stop on SIGTERM and SIGINT, and return; uvicorn's own method would raise the signal again."""
 
         def stop(_number: int, _frame: FrameType | None) -> None:
             self.should_exit = True

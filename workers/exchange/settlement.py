@@ -88,7 +88,7 @@ def match_now(venue: Venue, order: ExchangeOrder, now_ns: int, *, arriving: bool
 
 
 def finish(venue: Venue, order: ExchangeOrder, status: ExchangeOrderStatus, now_ns: int) -> None:
-    """End *order*, which is not filled, or only partly, and the orders that depend on it."""
+    """End *order*, which is not completely filled, and the orders that depend on it."""
     order.status = status
     setattr(order, _ENDS[status], now_ns)
     venue.remove(order)
@@ -207,7 +207,7 @@ def _schedule_match(venue: Venue, order: ExchangeOrder, now_ns: int) -> None:
 
 
 def _after_end(venue: Venue, order: ExchangeOrder, now_ns: int) -> None:
-    """Activate the legs of an entry that ended, or end the other orders of a group."""
+    """Activate the legs of an entry that ended with a fill, or else cancel the other orders of the group."""
     if order.parent is None and order.order_class in {OrderClass.BRACKET, OrderClass.OTO} and order.filled_qty:
         _activate_legs(venue, order, now_ns)
         return
@@ -217,7 +217,7 @@ def _after_end(venue: Venue, order: ExchangeOrder, now_ns: int) -> None:
 
 
 def _activate_legs(venue: Venue, parent: ExchangeOrder, now_ns: int) -> None:
-    """Activate the legs for the quantity that the parent opened, or cancel them when none of it is left."""
+    """Activate the legs for the quantity that the parent opened. If none of it is left, cancel them."""
     legs = [venue.orders[each] for each in parent.legs if venue.orders[each].status is ExchangeOrderStatus.HELD]
     if parent.order_class is not OrderClass.OCO and legs:
         account = venue.accounts[parent.account]
@@ -230,7 +230,7 @@ def _activate_legs(venue: Venue, parent: ExchangeOrder, now_ns: int) -> None:
         for leg in legs:
             leg.qty = qty
     for leg in legs:
-        # A leg that fills at once has ended the others.
+        # If a leg fills at once, it ends the others.
         if leg.status is ExchangeOrderStatus.HELD:
             activate(venue, leg, now_ns)
 

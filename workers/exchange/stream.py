@@ -17,9 +17,9 @@ from workers.exchange.venue import TradeUpdate
 
 log = structlog.get_logger(__name__)
 
-#: Sent when the account already has a connection, and when the exchange drops one on purpose.
+#: The close code when an injected fault drops a connection.
 _TRY_LATER = 1013
-#: Sent when the first message is not a valid login.
+#: The close code when the first message is not a valid login, or the account already has a connection.
 _POLICY = 1008
 
 
@@ -35,7 +35,7 @@ class TradeUpdateHub:
         self._connections: dict[str, _SendQueue] = {}
 
     def publish(self, event: TradeUpdate) -> None:
-        """Send *event* to its account's connection, if it has one, and apply injected faults."""
+        """Send *event* to its account's connection, if there is one, and apply injected faults."""
         connection = self._connections.get(event.account)
         if connection is None:
             return
@@ -92,7 +92,7 @@ class TradeUpdateHub:
         return account is not None and not refused and key not in self._connections
 
     async def _serve_listener(self, websocket: WebSocket, connection: _SendQueue) -> None:
-        """Answer `listen` requests, and send the updates from the first one on."""
+        """Answer `listen` requests. After the first one, send the updates, beginning with those since the login."""
         sender: asyncio.Task[None] | None = None
         try:
             while True:
@@ -112,7 +112,7 @@ class TradeUpdateHub:
 
 async def _send(websocket: WebSocket, connection: _SendQueue) -> None:
     while (message := await connection.get()) is not None:
-        # The broker's paper endpoint sends JSON in binary frames too.
+        # Like the broker's paper endpoint, send the JSON in binary frames.
         await websocket.send_bytes(message)
     await websocket.close(_TRY_LATER)
 

@@ -1,4 +1,4 @@
-"""The bars of each cursor: the shipped days from 2005 on, in a loop."""
+"""The price bars of each cycle: the shipped trading days from 2005 on, in an endless loop."""
 
 from decimal import Decimal
 from typing import Any
@@ -12,9 +12,9 @@ _BAR = ("symbol", "open", "high", "low", "close", "volume")
 
 
 class Tape:
-    """The endless sequence of cycles. The first cursor is 1; one cycle is one trading day.
+    """The endless sequence of cycles. A cycle is one trading day, numbered by its cursor from 1 on.
 
-    Warm-up days before the first cycle of a lap have cursor 0: they were never played.
+    A lap is one pass over the days. The warm-up days before its first cycle are never played; their cursor is 0.
     """
 
     def __init__(self, bars: Bars) -> None:
@@ -34,7 +34,7 @@ class Tape:
         return [self._cycle(each, self.lap(each), self.day(each)) for each in range(first, cursor + 1)]
 
     def history(self, until: int, days: int) -> list[dict[str, Any]]:
-        """Return the last *days* cycles up to *until*. The first of them may be in the warm-up of its lap."""
+        """Return the last *days* cycles up to *until*. The first of them may be warm-up days of the lap."""
         last = self._index(until)
         found = []
         for index in range(max(last - days + 1, 0), last + 1):

@@ -12,7 +12,7 @@ from workers.exchange.refusals import BAD_REQUEST, RequestRefused, bad_parameter
 
 _LONGEST_CLIENT_ORDER_ID = 128
 _MOST_DECIMALS = 9
-#: Sums and products of numbers up to here keep their cents within the 28 digits of a `Decimal`.
+#: The most digits before the point: so sums and products keep their cents within the 28 digits of a `Decimal`.
 _MOST_DIGITS = 12
 _LEAST_EXPONENT = -18
 CENT = Decimal("0.01")
@@ -51,7 +51,7 @@ def read_json(body: bytes | str) -> dict[str, Any]:
     """Return the JSON object in *body*, with fractions as `Decimal`; refuse anything else."""
     try:
         found = json.loads(body or b"{}", parse_float=Decimal, parse_constant=_no_constant)
-        # JSON can name half of a surrogate pair, which no answer and no journal can write.
+        # JSON can contain half of a surrogate pair, which cannot be written to an answer or to the journal.
         json.dumps(found, ensure_ascii=False, default=str).encode()
     except (ValueError, ArithmeticError, RecursionError):
         found = None
@@ -96,7 +96,7 @@ def number(body: Mapping[str, Any], name: str, prefix: str = "") -> Decimal | No
         found = Decimal(value if isinstance(value, str | int | Decimal) else "nan")
     except InvalidOperation:
         raise bad_parameter(f"invalid {prefix}{name}") from None
-    # Decimal itself also reads 1_000, and the digits of other alphabets.
+    # `Decimal` alone would also accept 1_000, and the digits of other alphabets.
     written = isinstance(value, str) and (not value.isascii() or "_" in value)
     if written or isinstance(value, bool) or not _is_bounded(found):
         raise bad_parameter(f"invalid {prefix}{name}")
@@ -116,7 +116,7 @@ def client_id(body: Mapping[str, Any]) -> str | None:
 
 
 def check_increment(price: Decimal | None, name: str, *, step: Decimal | None) -> None:
-    """Refuse a price that is no multiple of *step*; None: of a cent, or a hundredth of a cent below a dollar."""
+    """Refuse a price that is not a multiple of *step*. None means a cent, or 0.01 cents for a price below a dollar."""
     if price is None:
         return
     if not is_multiple(price, step or (CENT if price >= 1 else _SUB_DOLLAR_TICK)):

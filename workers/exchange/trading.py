@@ -38,7 +38,7 @@ class OrderFaults:
 
     #: Fill a part first and the rest this many seconds later.
     part_then_s: float | None = None
-    #: Do not fill for this many seconds; 0 means never.
+    #: Do not fill for this many seconds. With 0 the order never fills.
     no_fill_s: float | None = None
     reject_later: bool = False
 
@@ -70,7 +70,7 @@ def submit(
 
 
 def cancel(venue: Venue, order: ExchangeOrder, now_ns: int) -> None:
-    """Request the cancel of an open *order*. It is canceled `ROUTING_S` later, unless it fills first."""
+    """Cancel an open *order*: at once if it waits for its session or its parent, else after at most `ROUTING_S`."""
     if order.status in {ExchangeOrderStatus.CANCELED, ExchangeOrderStatus.PENDING_CANCEL}:
         return
     if not order.is_open:
@@ -108,7 +108,7 @@ def replace_order(
 def close_position(
     venue: Venue, account: ExchangeAccount, symbol: str, qty: Decimal | None, now_ns: int
 ) -> ExchangeOrder:
-    """Place a market order against the position for *qty*, or for all of it when that is None."""
+    """Place a market order that closes *qty* of the position, or all of it if *qty* is None."""
     position = account.positions[symbol]
     body = {
         "symbol": symbol,
@@ -192,7 +192,7 @@ def _check_replaceable(venue: Venue, order: ExchangeOrder, body: Mapping[str, An
 
 
 def _changed(order: ExchangeOrder, body: Mapping[str, Any]) -> Ticket:
-    """Return the terms of *order* with the changes of *body*, whose *qty* includes the filled part."""
+    """Return the terms of *order* with the changes in *body*. `qty` includes the filled part there, but not here."""
     qty = number(body, "qty") or order.qty or Decimal(0)
     if qty <= order.filled_qty:
         raise bad_parameter("qty must be > filled_qty")
@@ -223,7 +223,7 @@ def _reserve_again(
     held, reserved = order.held, order.reserved
     venue.remove(order)
     if order.order_class is not OrderClass.SIMPLE:
-        # The orders of a group close the same position: what the group holds back stays the same.
+        # The orders of a group close the same position, so the group holds back as much as before.
         return Reservation(held=held, reserved=reserved, position_intent=order.position_intent)
     try:
         return reserve(venue, account, ticket, asset)
@@ -233,7 +233,7 @@ def _reserve_again(
 
 
 def _adopt(venue: Venue, old: ExchangeOrder, new: ExchangeOrder, now_ns: int) -> None:
-    """Make *new* a member of the group of *old* in its place."""
+    """Put *new* in the place of *old* in its group."""
     for leg in [venue.orders[each] for each in old.legs]:
         leg.parent = new.id
         venue.mark_changed(leg, now_ns)

@@ -59,19 +59,19 @@ def trading_day_after(day: date) -> TradingDay:
 
 
 def next_opening(shown: datetime) -> datetime:
-    """Return when the first regular session after *shown*, a time in New York, begins."""
+    """Return when the next regular session begins; *shown* is the current time in New York."""
     today = trading_day(shown.date())
     return today.opens if today is not None and shown < today.opens else trading_day_after(shown.date()).opens
 
 
 def next_closing(shown: datetime) -> datetime:
-    """Return when the regular session of *shown*, a time in New York, or the next one ends."""
+    """Return when the current or the next regular session ends; *shown* is the current time in New York."""
     today = trading_day(shown.date())
     return today.closes if today is not None and shown < today.closes else trading_day_after(shown.date()).closes
 
 
 def session_changes(after: datetime, until: datetime) -> Iterator[datetime]:
-    """Yield the times in New York at which a session begins or ends, after *after* and until *until* inclusive."""
+    """Yield the times in New York at which a session begins or ends: later than *after*, and not later than *until*."""
     after, until = after.astimezone(NEW_YORK), until.astimezone(NEW_YORK)
     day = after.date()
     while day <= until.date():
@@ -114,7 +114,7 @@ def _holidays(year: int) -> frozenset[date]:
         _observed(date(year, 12, 25)),
     }
     new_year = date(year, 1, 1)
-    # A New Year's Day on a Saturday has no substitute: the last day of a year is always a trading day.
+    # If New Year's Day is a Saturday, the Friday before is a trading day: it is the last one of the old year.
     if new_year.weekday() != _SATURDAY:
         days.add(_observed(new_year))
     if year >= _JUNETEENTH_SINCE:

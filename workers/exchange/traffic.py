@@ -13,13 +13,13 @@ Headers = tuple[tuple[bytes, bytes], ...]
 
 @dataclass(frozen=True, slots=True)
 class RateDecision:
-    """The decision on one request: it is let through or not, and the rate-limit headers of its answer."""
+    """The decision on one request: whether it is let through, and the rate-limit headers of its answer."""
 
     passes: bool
     headers: Headers = ()
 
 
-#: Market data, which has a limit of its own at the broker and none here.
+#: The decision on each request for market data. The broker has a separate limit for it, this exchange has none.
 UNLIMITED = RateDecision(passes=True)
 
 
@@ -27,7 +27,7 @@ UNLIMITED = RateDecision(passes=True)
 class _RequestCount:
     """The requests of one account."""
 
-    #: The times of the last minute's requests in nanoseconds: all requests, and those that were let through.
+    #: The times, in nanoseconds, of all requests of the last minute, and of those that were let through.
     arrived: deque[int] = field(default_factory=deque)
     passed: deque[int] = field(default_factory=deque)
     routes: Counter[str] = field(default_factory=Counter)
@@ -52,7 +52,7 @@ class Traffic:
         self._retry_after = True
 
     def limit(self, per_minute: int | None, *, retry_after: bool) -> None:
-        """Limit each account's requests per minute, None for no limit, and start the counts again."""
+        """Limit each account's requests per minute (None: no limit), and reset the counts."""
         self._per_minute, self._retry_after = per_minute, retry_after
         self._counts = {}
 

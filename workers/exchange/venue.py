@@ -23,7 +23,7 @@ _NANO = 1_000_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TradeUpdate:
-    """One message for the account's trade-update stream, with the order as it was then."""
+    """One message for the account's trade-update stream, with the order as it was at the event."""
 
     account: str
     message: dict[str, Any]
@@ -31,7 +31,7 @@ class TradeUpdate:
 
 @dataclass(slots=True)
 class Changes:
-    """The changes since the journal was last written, and what happens after they are written."""
+    """The changes since the journal was last written, and the events and steps that follow once they are written."""
 
     accounts: dict[str, ExchangeAccount] = field(default_factory=dict)
     orders: dict[str, ExchangeOrder] = field(default_factory=dict)
@@ -63,7 +63,7 @@ class Venue:
         self.assets = AssetList(listed_only=listed_only)
         self.accounts: dict[str, ExchangeAccount] = {}
         self.orders: dict[str, ExchangeOrder] = {}
-        #: Orders in the book by symbol, over all accounts: what a new price may fill.
+        #: The open orders of all accounts by symbol. A new price may fill them.
         self.book: dict[str, dict[str, ExchangeOrder]] = {}
         #: Prices set by an admin; they hold until the admin removes them.
         self.pinned: dict[str, Decimal] = {}
@@ -78,12 +78,12 @@ class Venue:
         self._last_ns = 0
 
     def next_time(self, now_ns: int) -> int:
-        """Return *now_ns*, or a nanosecond after the last returned time: no two orders have the same time."""
+        """Return *now_ns*, or one nanosecond after the last returned time, so that no two orders have the same time."""
         self._last_ns = max(now_ns, self._last_ns + 1)
         return self._last_ns
 
     def next_seq(self) -> int:
-        """Return the next order's place in the order of submission."""
+        """Return the number of the next order in the sequence of submissions."""
         self._seq += 1
         return self._seq
 
@@ -107,14 +107,14 @@ class Venue:
         return account if hmac.compare_digest(account.secret_hash, hashed) and not account.refused else None
 
     def open_account(self, key: str, now_ns: int) -> ExchangeAccount:
-        """Open an account for *key*. Its secret is the first one with which it is used."""
+        """Open an account for *key*. The first secret that is used with the key becomes its secret."""
         account = ExchangeAccount(key=key, secret_hash="", created_ns=now_ns)
         self.accounts[key] = account
         self.changes.accounts[key] = account
         return account
 
     def move_cash(self, account: ExchangeAccount, amount: Decimal, at_ns: int, *, day_only: bool = False) -> None:
-        """Pay *amount* in, or out below zero. The equity of the day before does not change."""
+        """Pay in *amount*; a negative amount is paid out. `last_equity`, the last close's equity, does not change."""
         account.cash += amount
         account.contributed += amount
         transfer = ExchangeTransfer(
@@ -136,7 +136,7 @@ class Venue:
             self.book.setdefault(order.symbol, {})[order.id] = order
 
     def remove(self, order: ExchangeOrder) -> None:
-        """Remove an order that ended from the books."""
+        """Remove an ended or replaced order from the books."""
         self.accounts[order.account].remove_open_order(order)
         self.changes.accounts[order.account] = self.accounts[order.account]
         self.book.get(order.symbol, {}).pop(order.id, None)
@@ -153,7 +153,7 @@ class Venue:
         self.changes.orders[order.id] = order
 
     def add_event(self, order: ExchangeOrder, event: str, now_ns: int, fill: Fill | None = None) -> None:
-        """Add *event* with the order as it is now to the account's stream, if that is open."""
+        """If the account's stream is open, add *event* to it, with the current state of the order."""
         if order.account not in self.listeners:
             return
         position = self.accounts[order.account].quantity(order.symbol)

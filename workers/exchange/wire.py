@@ -16,7 +16,7 @@ _NANO = 1_000_000_000
 _CENT = Decimal("0.01")
 _MICRO = Decimal("0.000001")
 
-# The fields of an order that the broker writes as they are, as times and as numbers.
+# The fields of an order that are written unchanged, as times, and as numbers.
 _ORDER_WORDS = (
     "id", "client_order_id", "replaced_by", "replaces", "symbol", "order_class", "type", "side", "position_intent",
     "time_in_force", "status", "extended_hours",
@@ -79,7 +79,7 @@ def order_json(order: ExchangeOrder, legs: Sequence[ExchangeOrder] = (), *, asse
 
 
 def activity_id(activity: Fill | ExchangeTransfer) -> str:
-    """Return the activity's id, which begins with the time in New York; transfers have their day only."""
+    """Return the activity's id. It begins with the time of a fill in New York, or with the date of a transfer."""
     local = datetime.fromtimestamp(activity.at_ns / _NANO, NEW_YORK)
     milliseconds = local.microsecond // 1000
     at = f"{local:%H%M%S}{milliseconds:03d}" if isinstance(activity, Fill) else "0" * 9
@@ -88,7 +88,7 @@ def activity_id(activity: Fill | ExchangeTransfer) -> str:
 
 def fill_json(fill: Fill) -> dict[str, Any]:
     """Return *fill* as an account activity."""
-    # Activities have microseconds, where orders have nanoseconds.
+    # The times of activities have microseconds, whereas those of orders have nanoseconds.
     micros = fill.at_ns // 1000 * 1000
     return {
         "activity_type": "FILL",
@@ -163,7 +163,7 @@ def account_json(account: ExchangeAccount, sums: Totals, now_ns: int) -> dict[st
 
 def position_json(account: ExchangeAccount, position: ExchangePosition, asset: ListedAsset, *, price: Decimal,
                   previous: Decimal) -> dict[str, Any]:  # fmt: skip
-    """Return one position at *price*; *previous* is the price of the bar before."""
+    """Return one position at *price*; *previous* is the price of the previous bar."""
     value, cost = position.qty * price, position.cost
     gain, today = value - cost, position.qty * (price - previous)
     dollars = {

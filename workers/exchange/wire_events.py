@@ -13,13 +13,13 @@ from workers.exchange.wire import optional_timestamp, timestamp
 
 _NANO = 1_000_000_000
 _ULID_LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-#: Fields that the trading API adds to an order, and the stream does not.
+#: Fields of an order that the trading API sends and the stream does not.
 _NOT_STREAMED = frozenset({"ratio_qty", "source", "subtag"})
 
 
 def event_json(event: str, order: ExchangeOrder, written: dict[str, Any], now_ns: int, *, fill: Fill | None,
                position_qty: Decimal) -> dict[str, Any]:  # fmt: skip
-    """Return the trade update about *event* of *order*, which `order_json` has written."""
+    """Return the trade update about *event* of *order*; *written* is the order's JSON from `order_json`."""
     shown = {name: value for name, value in written.items() if name not in _NOT_STREAMED}
     found: dict[str, Any] = {
         "at": timestamp(now_ns),
@@ -41,13 +41,13 @@ def event_json(event: str, order: ExchangeOrder, written: dict[str, Any], now_ns
 
 
 def _settles(order: ExchangeOrder, now_ns: int) -> str:
-    """Return the day on which a fill settles: for coins the same one."""
+    """Return the day on which a fill settles; a fill of coins settles on its own day."""
     day = datetime.fromtimestamp(now_ns / _NANO, NEW_YORK).date()
     session = None if order.is_crypto else trading_day(day)
     return (settlement_day(session) if session is not None else day).isoformat()
 
 
 def _ulid(now_ns: int) -> str:
-    """Return a new id that sorts by time: 48 bits of milliseconds and 80 random ones."""
+    """Return a new id that sorts by time: 48 bits of milliseconds and 80 random bits."""
     value = now_ns // 1_000_000 << 80 | uuid.uuid4().int >> 48
     return "".join(_ULID_LETTERS[value >> shift & 31] for shift in range(125, -1, -5))
