@@ -1,1 +1,1 @@
-"""The checks before a process starts, and the commands by which a person allows what they refuse."""
+"""The checks before a process starts, and the commands with which a person allows a change that a check refused."""

@@ -47,7 +47,7 @@ def check_start(record: Record, executors: Mapping[str, ExecutorSettings], *, by
         for executor in executors.values():
             problems += refused_changes(connection, executor, by=by)
         if problems:
-            # Raised inside the unit, so that the settings that it accepted so far are rolled back.
+            # Raise inside the transaction, so that settings of other executors accepted in it are rolled back.
             raise ConfigInvalid(problems)
         execute(connection, sql("removed_executors", "back"), {"executor_ids": list(executors)})
         keep(connection, executors.values())

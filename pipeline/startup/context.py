@@ -102,12 +102,12 @@ def redis_url(settings: Settings) -> str:
 
 
 def open_record(settings: Settings) -> Record:
-    """Return the record for a command that a person waits for: it retries for 3 seconds."""
+    """Return the record for a command for which a person waits: while PostgreSQL is away, it retries for 3 seconds."""
     return Record(database_url(settings), connections=2, retry_for_s=3.0)
 
 
 def open_to_change(settings: Settings, names: Iterable[str] | None = None) -> Record:
-    """Return the record for a command that changes something, and print on which home and accounts it acts."""
+    """Return the record for a command that changes something, and print which home and accounts the command acts on."""
     name_accounts(settings, names)
     return open_record(settings)
 

@@ -106,7 +106,7 @@ def _end(connection: Connection[DictRow], values: dict[str, Any], holdings: list
         executor_id=values["executor_id"],
         ended=execute(connection, sql("removed_executors", "end_waiting"), values),
         buried=execute(connection, sql("removed_executors", "dead_letter_unknown"), values),
-        # Counted after the unknown ones became dead letters, so that it includes them.
+        # Count after the unknown executions became dead letters, to include them.
         dead=fetch_one(connection, int, sql("removed_executors", "dead_left"), values),
         orders=tuple(map(str, fetch_all(connection, _OrderOfAccount, sql("removed_executors", "orders_left"), values))),
         positions=tuple(map(str, holdings)),

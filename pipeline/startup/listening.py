@@ -38,7 +38,7 @@ def listening_socket(host: str, port: int, *, backlog: int = 1024) -> socket.soc
 
 
 def may_share_port() -> bool:
-    """Return whether several sockets of a user can be bound to one port, and only the listening one is connected."""
+    """Return whether a user's sockets can share a port, so that only the listening one gets connections."""
     return sys.platform == "linux"
 
 

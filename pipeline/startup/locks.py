@@ -1,4 +1,4 @@
-"""Open lock files. A process locks one to be the only one that uses its folder."""
+"""Open lock files. A process locks such a file, so that no other process uses the same folder."""
 
 import os
 from pathlib import Path

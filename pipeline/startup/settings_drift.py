@@ -30,7 +30,7 @@ class ProcessSettings:
         return str(self.process)
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as `config diff --json` prints it."""
+        """Return the object that `config diff --json` prints."""
         process = {name: getattr(self.process, name) for name in ("kind", "name", "host", "pid")}
         own = {"settings_hash": self.settings_hash, "current": self.current}
         return process | own | {"changes": _changes_json(self.changes)}
@@ -59,7 +59,7 @@ class SettingsComparison:
         return not self.stale and not self.accepted
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as `config diff --json` prints it."""
+        """Return the object that `config diff --json` prints."""
         return {
             "file": self.file_hash,
             "equal": self.equal,

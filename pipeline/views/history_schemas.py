@@ -135,7 +135,7 @@ class SignalHistory(JsonModel):
 
 
 class DeliveryView(JsonModel):
-    """A delivery to a webhook. Refused ones of unknown senders are counted together, by reason and minute."""
+    """A delivery to a webhook. Refused deliveries of unknown senders are counted together, by reason and minute."""
 
     delivery_id: Id
     at: Time

@@ -46,7 +46,7 @@ def last_change(record: Record) -> int:
 def changes_after(record: Record, after: int, *, limit: int = _BATCH) -> list[FeedChange]:
     """Return the state changes after the number *after*, in order, except those of the last 50 ms.
 
-    In these 50 ms, a change with a smaller number may still be missing, because its transaction commits later.
+    These wait for the next call, because a change with a smaller number may still be in an open transaction.
     """
     return record.all(FeedChange, sql("history", "changes_after"), {"after": after, "limit": limit})
 

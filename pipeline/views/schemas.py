@@ -79,7 +79,7 @@ class ListedSignal(SignalView):
 
 
 class RecordedView(JsonModel):
-    """The record of a signal after it was sent."""
+    """The answer to a signal that was sent: its id and its executions."""
 
     signal_id: Id
     duplicate: Annotated[bool, Field(description="It had been recorded before, and nothing was changed.")]

@@ -40,7 +40,7 @@ class AssetCache:
         self._kept: dict[str, tuple[Asset | None, float]] = {}
 
     def get(self, symbol: str, *, urgent: bool = False) -> Asset | None:
-        """Return the asset; None when the broker does not know the symbol. *urgent*: it is for an exit.
+        """Return the asset; None when the broker does not know the symbol. *urgent*: the asset is for an exit.
 
         Raises:
             BrokerUnavailable: the broker is away, or the account's budget has no room for the request.

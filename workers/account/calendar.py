@@ -40,7 +40,8 @@ def market_at(snapshot: Snapshot, now: datetime, sessions: tuple[MarketSession, 
 def seems_open(record: Record, snapshots: Snapshots) -> bool:
     """Return whether the market is open by the last reading of the clock, however old it is.
 
-    The market counts as closed after the next closing, and also after the next opening, which was not observed.
+    The market counts as closed from the closing that the reading names, and stays so until a new reading: the clock
+    has not yet confirmed a later opening.
     """
     reading = snapshots.last_clock()
     now = record.one(datetime, sql("accounts", "now"))

@@ -20,7 +20,7 @@ from workers.rules.trading_day import Day, trading_day
 
 log = structlog.get_logger(__name__)
 
-# A broker's `last_equity` is the equity at the last close in this time zone.
+# The time zone of the market to whose last close a broker's `last_equity` refers.
 _NEW_YORK = ZoneInfo("America/New_York")
 _DAY = timedelta(days=1)
 # No market stays closed for longer than this. If the newest recorded session is older, newer ones are missing.
@@ -30,7 +30,7 @@ _SATURDAY = 5
 
 @dataclass(frozen=True, kw_only=True)
 class _Watched:
-    """The reading before this one."""
+    """The previous reading of the account."""
 
     day: date
     read_at: datetime

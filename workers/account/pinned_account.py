@@ -1,4 +1,4 @@
-"""Verify that the keys belong to the pinned account, before anything is sent with them."""
+"""Verify that the keys belong to the pinned account, before they are used for anything else."""
 
 import threading
 

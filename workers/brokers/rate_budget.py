@@ -124,7 +124,7 @@ class RateBudget:
         self._ask_again_at = 0.0
 
     def pay(self, purpose: Purpose) -> None:
-        """Pay for one request, which is sent at once. Without a limit the record is not read.
+        """Pay for one request, which must be sent at once. Without a limit the record is not read.
 
         Raises:
             BudgetUsedUp: there is no room for this purpose, or the broker has just answered 429.

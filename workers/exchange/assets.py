@@ -81,7 +81,7 @@ class ListedAsset:
 
     @property
     def is_crypto(self) -> bool:
-        """Return whether this is a coin against the dollar, or against a coin that stands for it."""
+        """Return whether this is a coin priced in dollars or in a stablecoin."""
         return self.asset_class is AssetClass.CRYPTO
 
     @property

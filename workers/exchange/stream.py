@@ -23,7 +23,7 @@ _TRY_LATER = 1013
 _POLICY = 1008
 
 
-#: The messages that wait to be sent on a connection; None closes it after the earlier ones.
+#: The messages that wait to be sent on a connection. None closes the connection after the messages before it.
 _SendQueue = asyncio.Queue[bytes | None]
 
 

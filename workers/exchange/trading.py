@@ -87,7 +87,7 @@ def cancel(venue: Venue, order: ExchangeOrder, now_ns: int) -> None:
 def replace_order(
     venue: Venue, account: ExchangeAccount, order: ExchangeOrder, body: Mapping[str, Any], now_ns: int
 ) -> ExchangeOrder:
-    """Replace *order* by one with other terms, or refuse that. After a refusal the old order stays as it is."""
+    """Replace *order* by an order with other terms, or refuse to. After a refusal the old order is unchanged."""
     _check_replaceable(venue, order, body)
     asset = find_asset(venue, order.symbol)
     ticket = _changed(order, body)
@@ -155,7 +155,7 @@ def _order(
 
 
 def _gtc_ends_ns(venue: Venue, asset: ListedAsset, now_ns: int) -> int:
-    """Return when a `gtc` order ends: after ninety days, one less for coins."""
+    """Return when a `gtc` order ends: after 90 days, or after 89 days for coins."""
     days, ends = (89, time(16)) if asset.is_crypto else (90, time(16, 15))
     day = venue.moment(now_ns).astimezone(NEW_YORK).date() + timedelta(days=days)
     return int(datetime.combine(day, ends, NEW_YORK).timestamp()) * _NANO

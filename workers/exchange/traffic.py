@@ -57,7 +57,7 @@ class Traffic:
         self._counts = {}
 
     def count(self, key: str, route: str, now_ns: int) -> RateDecision:
-        """Count a request of the account *key*, and return whether it is let through."""
+        """Count a request of the account *key*, and decide whether it is let through."""
         requests = self._counts.setdefault(key, _RequestCount())
         requests.count(route, now_ns)
         passes = self._per_minute is None or len(requests.passed) < self._per_minute

@@ -1,4 +1,4 @@
-"""Write each order that is sent without the record to a journal before the send, and read it for a later import."""
+"""Write each order that is sent without the record to a journal first, and read the journal for a later import."""
 
 import fcntl
 import json

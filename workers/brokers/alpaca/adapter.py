@@ -127,7 +127,7 @@ class AlpacaBroker:
         return CancelAnswer(accepted=accepted, request_id=outcomes.request_id_of(reply))
 
     def cancel_all(self) -> int:
-        """Ask for a cancel of every open order. Alpaca reports for each whether it accepted the request."""
+        """Ask for a cancel of every open order. Alpaca reports for each order whether it accepted the request."""
         reply = cast("Reply", self._session.delete("/orders"))
         if not outcomes.is_good(reply):
             raise outcomes.fault_of(reply)

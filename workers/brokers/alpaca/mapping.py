@@ -33,7 +33,7 @@ STATUSES: Final[Mapping[str, OrderStatus]] = {
     "stopped": OrderStatus.WORKING,
     "suspended": OrderStatus.WORKING,
     "calculated": OrderStatus.WORKING,
-    # The rest of it may fill on the next day.
+    # The rest of the order may fill on the next day.
     "done_for_day": OrderStatus.WORKING,
     # The cancel or replacement is requested, not done: the order may still fill.
     "pending_cancel": OrderStatus.WORKING,
@@ -79,7 +79,7 @@ def order_asked_for(raw: Any) -> BrokerOrder:
 
 
 def _stop_terms(fields: Fields) -> StopTerms | None:
-    """Read the terms of a stop, also of a bracket's leg; None for other orders, and for one without a quantity."""
+    """Read the terms of a stop, also of a bracket's leg; None for other orders, and for a stop without a quantity."""
     if fields.raw.get("type") not in _STOPS or fields.amount_or_none("qty") is None:
         return None
     prices = ("limit_price", "stop_price", "trail_price", "trail_percent")
@@ -148,7 +148,7 @@ def account_from_broker(raw: Any) -> Account:
         last_equity=fields.amount("last_equity"),
         cash=fields.amount("cash"),
         buying_power=fields.amount("buying_power"),
-        # Only entries in crypto need it, so an account without it must not stop an exit.
+        # Only entries in crypto need this amount, so an account without it must not stop an exit.
         non_marginable_buying_power=fields.amount_or_none("non_marginable_buying_power"),
         blocked=raw.get("status") != "ACTIVE" or any(raw.get(switch) not in (False, None) for switch in switches),
         shorting_enabled=raw.get("shorting_enabled") is True,

@@ -39,7 +39,7 @@ _INTENT_MISMATCH: Final = re.compile(r"position[_ ]intent mismatch", re.IGNORECA
 #: A 404 from Alpaca has this code, or its message names the item. A gateway's `{"message": "Not Found"}` has neither.
 _NOT_FOUND_CODE: Final = 40410000
 _NOT_FOUND: Final = re.compile(r"\A(?>.*?\b(order|position|asset|symbol)\b).*(not found|does not exist)", re.IGNORECASE)
-#: A message about a wrong path begins with it. A later word may be a symbol: "symbol not found: URL".
+#: A message about a wrong path begins with a word for it. A later such word may be a symbol: "symbol not found: URL".
 _NO_SUCH_PATH: Final = re.compile(
     r"^(the |this )?(requested )?(endpoint|route|page|url|path)\b|\bno (endpoint|route|page|url)\b", re.IGNORECASE
 )
@@ -61,7 +61,7 @@ class Complaint:
 
     message: str
     code: int | None
-    #: The ids of the orders that it names as blocking.
+    #: The ids of the orders that the body names as blocking.
     orders: tuple[str, ...] = ()
 
 
@@ -150,7 +150,7 @@ def reports_not_possible(reply: Reply) -> bool:
 
 
 def complaint_of(answer: HttpAnswer) -> Complaint | None:
-    """Read the body of an error; None when it is not one of Alpaca's."""
+    """Read the body of an error; None when it does not have the form of Alpaca's errors."""
     try:
         body = read_json(answer.text)
     except BrokerUnreadable:

@@ -6,7 +6,7 @@ from typing import Final
 
 from workers.brokers.protocol import RefusalKind
 
-#: The messages of a 403 that concern more than the one order, and what each means. Only reads show whether the account
+#: The messages of a 403 that concern more than the one order, with their meanings. Only reads show whether the account
 #: itself is refused. Any other 403 concerns the one order: funds, held shares, a wash trade, shorting, an asset.
 ACCOUNT_REFUSALS: Final[Mapping[str, str]] = {
     "forbidden": "keys that do not exist, or of the other environment (paper or live)",

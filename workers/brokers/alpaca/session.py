@@ -23,8 +23,8 @@ from workers.brokers.alpaca.transport import DeadlineAdapter
 #: A list of 500 orders is about 600 kB. A far longer body is not an answer of this API.
 MAXIMUM_ANSWER_BYTES = 16 * 1024 * 1024
 
-#: A broker answers a read of one item in well under a second, and such a read can be repeated without harm. So it ends
-#: after this share of the time limit. After a slow answer, the next request gets the whole limit.
+#: A broker answers a read of one item in well under a second, and such a read can be repeated without harm. So it gets
+#: only this share of the time limit. After a slow answer, the next request gets the whole limit.
 QUICK_SHARE = 0.25
 
 #: Alpaca's secrets have 40 characters. Replacing a very short secret would damage ordinary answers.
@@ -72,7 +72,7 @@ class OneTry(RESTClient):
     def _install_transport(self, timeout_s: float) -> None:
         """Install our transport. Every constructor calls this."""
         self._retry = 0
-        # All clients share the default list, so this one gets its own.
+        # All clients share the default list, so this client gets its own.
         self._retry_codes = []
         # No proxies and no netrc: the keys are sent to base_url only.
         self._session.trust_env = False
@@ -148,7 +148,7 @@ class PriceSession(OneTry):
 def retry_after_s(headers: Mapping[str, str], *, now: float) -> float | None:
     """Return the seconds that a broker asks us to wait; None when it asks for none.
 
-    Reads `Retry-After` (seconds or a date) and else `X-RateLimit-Reset` (seconds since 1970). *now* is used
+    Reads `Retry-After` (seconds or a date), or without it `X-RateLimit-Reset` (seconds since 1970). *now* is used
     when the answer has no date of its own.
     """
     sent = _epoch(headers.get("Date")) or now
