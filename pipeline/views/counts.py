@@ -62,7 +62,7 @@ class _OpenDeadLetters:
 
 
 def signal_counts(record: Record, *, since: datetime) -> SignalCounts:
-    """Return how many signals were recorded after *since*, from which sources, and how many are still open."""
+    """Return how many signals were recorded since *since*, from which sources, and how many are still open."""
     key = {"since": since}
 
     def unit(connection: Connection[DictRow]) -> tuple[list[_SignalGroup], int, int]:
@@ -93,7 +93,7 @@ def _average_confidence(groups: Iterable[_SignalGroup]) -> Decimal | None:
 
 
 def reason_counts(record: Record, *, since: datetime) -> list[ReasonCount]:
-    """Return the reasons of the executions after *since* that ended unfilled, by executor, the most frequent first."""
+    """Return the reasons of executions since *since* that ended, but not as filled; the most frequent first."""
     # A record of another release may have reasons that this release does not know.
     unknown = {"meaning": None, "remedy": None}
     return [

@@ -33,15 +33,15 @@ _READ_AGAIN_S, _TRY_AGAIN_S = 600.0, 30.0
 
 
 def market_at(snapshot: Snapshot, now: datetime, sessions: tuple[MarketSession, ...]) -> Market | None:
-    """Return the hours at *now* (by the record's clock); None without a clock reading that still holds."""
+    """Return the hours at *now*, by the record's clock; None without a clock reading, or after the opening it names."""
     return None if snapshot.clock is None else by_clock(snapshot.clock, now, sessions)
 
 
 def seems_open(record: Record, snapshots: Snapshots) -> bool:
     """Return whether the market is open by the last reading of the clock, however old it is.
 
-    The market counts as closed from the closing that the reading names, and stays so until a new reading: the clock
-    has not yet confirmed a later opening.
+    If it was open, it counts as open until the closing that the reading names. After that, or if it was closed, it
+    counts as closed until a new reading, because only that confirms an opening.
     """
     reading = snapshots.last_clock()
     now = record.one(datetime, sql("accounts", "now"))

@@ -52,7 +52,7 @@ class Refusals:
         return self._record.maybe(RecordedRefusal, sql("accounts", "refusal"), self._key)
 
     def claim_probe(self) -> bool:
-        """Return whether this process shall try the account now; only one process a minute does."""
+        """Return whether this process should try the account now; only one process a minute does."""
         return self._record.do(sql("accounts", "claim_probe"), self._key | {"every": PROBE_EVERY}) > 0
 
     def note(self, message: str) -> AccountRefused:

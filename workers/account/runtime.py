@@ -71,7 +71,7 @@ def open_runtime(
 def open_account(
     executor: ExecutorSettings, *, settings: Settings, exchange_url: str | None, budget: RateBudget | None = None
 ) -> tuple[GuardedBroker, str]:
-    """Return the executor's broker account and its address. Without *budget*, its requests are not counted.
+    """Return the executor's broker account and its address. Without *budget* (it needs the record) nothing is counted.
 
     Raises:
         ConfigInvalid: there is no address or no key for it, or its mode does not allow the address.

@@ -50,7 +50,7 @@ class Rejected(Answer):
     status: int
     message: str
     code: int | None = None
-    #: None: the broker refuses it for another reason.
+    #: None: the broker refuses the order for another reason.
     refusal: RefusalKind | None = None
     #: The broker's ids of the orders that, by its answer, block this one.
     orders: tuple[str, ...] = ()

@@ -227,7 +227,7 @@ class ExchangeAccount:
 
 
 def _move(position: ExchangePosition, signed: Decimal, price: Decimal) -> None:
-    """Add a signed fill to the position. What exceeds the held quantity opens a position on the other side."""
+    """Add a signed fill to the position. If the fill exceeds an opposite position, the rest opens a new one."""
     if position.qty * signed < 0:
         closed = min(abs(signed), abs(position.qty))
         if closed == abs(position.qty):

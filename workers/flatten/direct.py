@@ -125,7 +125,7 @@ class DirectFlatten:
         return asset_class(symbol) is AssetClass.CRYPTO or self._market_is_open()
 
     def _market_is_open(self) -> bool:
-        """Return whether the market was open at the last reading of the clock, which is at most 5 s old if possible."""
+        """Return whether the clock last showed an open market. To save requests, it is read at most every 5 s."""
         now = time.monotonic()
         if now >= self._clock_due:
             try:

@@ -88,7 +88,7 @@ class AlpacaBroker:
         return replace(lookup, request_id=outcomes.request_id_of(reply))
 
     def find_in_list(self, client_order_id: str, *, since: datetime, more: More | None = None) -> Lookup:
-        """Look for our id in the list of the orders submitted after *since*, or up to a second before."""
+        """Look for our id in the list of the orders submitted after *since*, or up to a second before it."""
         pages: list[Reply] = []
         lookup: Lookup = Absent()
         try:
