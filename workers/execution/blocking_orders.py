@@ -1,4 +1,4 @@
-"""Look up the orders that an execution waits for, so that it goes on while no keeper reads them."""
+"""Look up the orders that an execution waits for, so that the execution goes on even if no keeper reads them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from workers.rules.retry_policy import broker_hold
 
 log = structlog.get_logger(__name__)
 
-# The keeper normally reads working orders this often, and then no request is spent here.
+# The keeper normally reads working orders within this time, so a worker reads only for an execution that is older.
 _KEEPER_READS_WITHIN = timedelta(seconds=2)
 
 
@@ -34,10 +34,10 @@ class BlockingOrders:
     worker: str
 
     def look_up(self, orders: Iterable[OrderRow], waiting: ClaimedExecution, *, urgent: bool) -> bool:
-        """Read those of *orders* that are due, and record what they did; return whether an execution changed.
+        """Read those of *orders* that are due, and record their new states; return whether an execution changed.
 
-        The pauses grow with the age of the execution. An order that cannot be read now stays in the way. *urgent*: the
-        execution is an exit, and its reads are paid for as such.
+        The pause between two reads of an order grows with the age of *waiting*. An order that cannot be read now goes
+        on blocking. *urgent*: *waiting* is an exit, so the reads may use the requests that are reserved for exits.
         """
         age = waiting.now - waiting.created_at
         if age < _KEEPER_READS_WITHIN:

@@ -31,23 +31,23 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
-# The broker's clock and ours differ by at most this.
+# The broker's clock and ours may differ by this much, so a shorter wait for the market to open does not count as one.
 _CLOCKS_DIFFER = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class KnownBefore:
-    """The record's inputs that are read before the broker."""
+    """The inputs that are read from the record before the broker is asked."""
 
     signal: SignalRow
     #: The intent of this generation, if there is one.
     prior: OrderRow | None
     #: The executor's other orders in the symbol that may still fill.
     under_way: tuple[OrderRow, ...]
-    #: Whether the signal is an exit that has something to close, by the record.
+    #: Whether the signal is an exit that has something to close, according to the record.
     has_to_close: bool
     refused: ExitRefusal
-    #: Whether the exit, or the first of its tries, may cancel orders of others in its way.
+    #: See `Case.forced`.
     forced: bool
 
 
@@ -58,18 +58,18 @@ class InputSnapshot:
     snapshot: Snapshot
     position: Position | None
     asset: Asset | None
-    #: Our orders that might still fill when the reading began. The position may lack the fill of one that ended since.
+    #: Our orders that might still fill when the reading began. Since then they may have filled, unseen by the position.
     under_way: tuple[OrderRow, ...]
-    #: The market's regular sessions around now; empty where hours do not matter, or cannot be read.
+    #: The market's regular sessions around now; empty if the hours do not matter or cannot be read.
     sessions: tuple[MarketSession, ...] = ()
     #: The market's price; None when it was not needed, or could not be read.
     price: Decimal | None = None
     price_asked: bool = False
-    #: For an entry without a price of its own; None when it was not needed, or could not be read.
+    #: Needed for an entry without a price of its own; None when it was not needed, or could not be read.
     quote: Quote | None = None
-    #: Orders in the symbol that tradewire did not place; only read where they may be in the way of an exit.
+    #: Orders in the symbol that tradewire did not place; read only if they may be in the way of an exit.
     foreign: tuple[BrokerOrder, ...] = ()
-    #: Whether the exit, or the first of its tries, may cancel orders of others in its way.
+    #: See `Case.forced`.
     forced: bool = False
     refused: ExitRefusal
 
@@ -82,7 +82,7 @@ class BrokerInputs:
     runtime: ExecutorRuntime
 
     def read(self, claimed: ClaimedExecution, known: KnownBefore) -> InputSnapshot | AccountRefused:
-        """Read the inputs of a decision. An exit reads its position, and nothing that only an entry needs."""
+        """Read the inputs of a decision. For an exit, read its position, and nothing that only an entry needs."""
         signal, runtime = known.signal, self.runtime
         enters, exits = may_enter(signal, runtime.executor), may_be_exit(signal, runtime.executor)
         # A signal that may close a position must not wait for room in the account's request budget.
@@ -94,7 +94,7 @@ class BrokerInputs:
         position = snapshot.position(signal.symbol)
         try:
             if exits or _reduces(signal, position):
-                # The position limits the exit, so a shared reading is not enough.
+                # An exit may not exceed the position, so the position is read again instead of taken from the snapshot.
                 position = runtime.broker.position(signal.symbol)
             enters = enters and not _reduces(signal, position)
             if enters and only_exits:
@@ -129,16 +129,17 @@ class BrokerInputs:
         return foreign_orders(self.record, self.runtime, position, known.refused)
 
     def hours(self, signal: SignalRow, now: datetime) -> Market | None:
-        """Return the hours that the calendar has for *now*, without reading the broker: for ages while it is away."""
+        """Return the market's hours at *now* from the stored calendar, to compute ages while the broker is away."""
         if not keeps_hours(signal, self.runtime.executor):
             return None
         last = self.runtime.snapshots.last_clock()
         return by_calendar(last, now, self.runtime.calendar.known(now if last is None else last.at(now)))
 
     def _asset(self, signal: SignalRow, position: Position | None, *, urgent: bool) -> Asset | None:
-        """Read the asset. An exit needs it only for the steps of a limit, of a fraction and of a part of the position.
+        """Read the asset.
 
-        Without these it becomes a market order.
+        An exit (*urgent*) needs it only to round: a limit price, a fractional quantity, or the quantity of a partial
+        close. If it cannot be read, the exit goes on without it, as a market order.
         """
         whole = position is None or position.quantity == position.quantity.to_integral_value()
         if urgent and whole and signal.entry_price is None and signal.close_percent is None:
@@ -157,7 +158,7 @@ class BrokerInputs:
         return self.runtime.calendar.around(taken_at if last is None else last.clock.timestamp)
 
     def _needs_price(self, claimed: ClaimedExecution, signal: SignalRow, market: Market | None) -> bool:
-        """Return whether the market's price matters: for market orders, and for entries that waited for the open."""
+        """Return whether a price is needed: for market orders, and for entries that waited for the market to open."""
         executor = self.runtime.executor
         if executor.limits.price_drift_percent is None or signal.entry_price is None:
             return False

@@ -45,8 +45,8 @@ def follow(
 ) -> bool:
     """Set an execution to the state that belongs to its order's status, and return whether it changed.
 
-    Nothing changes when it has that state already, or when the change is not allowed. *late*: it had ended before the
-    order was found. *request_id*: the broker's own id of the look-up that found the order.
+    Nothing changes when the execution has that state already, or when the change is not allowed. *late*: the execution
+    had ended before the order was found. *request_id*: the broker's own id of the look-up that found the order.
     """
     transition = settled_by(order)
     reason = transition.reason
@@ -64,7 +64,7 @@ def follow(
 
 
 def matches(intent: OrderRow, order: BrokerOrder) -> bool:
-    """Return whether *order*, which has the id of *intent*, is its order: same symbol, side and quantity.
+    """Return whether *order*, which has the id of *intent*, also has its symbol, side and quantity.
 
     The times are not compared: the clocks may differ by any amount, and no other order has this random id.
     """

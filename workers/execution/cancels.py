@@ -18,7 +18,8 @@ from workers.execution.replaced_orders import cancel_newest
 
 log = structlog.get_logger(__name__)
 
-# Each look at an order whose cancel was asked for costs requests. Most cancels are done before the first one.
+# The pauses before an exit checks whether a foreign order is canceled. Each check costs requests, and most cancels are
+# done before the first one.
 _PAUSES = Backoff(first_s=0.5, longest_s=16.0)
 
 
@@ -34,21 +35,20 @@ class _FoundOpen:
 
 @dataclass(frozen=True, kw_only=True)
 class ForeignCancel:
-    """An order of others that an exit waits for."""
+    """The cancel of an order that tradewire did not place and that is in the way of an exit."""
 
-    #: When to look again. The pauses grow while the order stays open.
+    #: How long the exit waits before it checks again. The pauses grow while the order stays open.
     wait: timedelta
-    #: The broker's own id of the request; None when none was sent, or it was not answered.
+    #: The broker's own id of the request; None when no request was sent, or it was not answered.
     request_id: str | None
 
 
 def ask_to_cancel(record: Record, broker: GuardedBroker, order_id: str) -> str | None:
-    """Ask for the cancel of an order of ours, and return the broker's own id of the request.
+    """Ask the broker to cancel an order of ours, and return the broker's own id of the request, if one was sent.
 
-    Ask once, and again after some seconds: a process may die after it marked the order, and before it asked.
-
-    The pauses grow while the broker accepts the request and the order stays open. Cancels must not use up the account's
-    requests, since exits need them: the first is paid for as *broker* pays, and each repetition stands below exits.
+    The request is repeated after some seconds, since a process may die after it marked the order and before it asked.
+    The pauses grow while the broker accepts the requests and the order stays open. Cancels must not use up the requests
+    that exits need: the first is paid for like any request of *broker*, each later one from the share for cancels.
 
     Raises:
         RecordUnavailable: PostgreSQL is away.
@@ -68,7 +68,7 @@ def cancel_foreign(
 ) -> ForeignCancel:
     """Record an order that is in the way of an exit, and ask for its cancel, at most once in two seconds.
 
-    It is recorded first, so that another process can restore a stop if this one dies.
+    The order is recorded first: if it is a stop and this process dies, another process can place it again.
 
     Raises:
         RecordUnavailable: PostgreSQL is away.
@@ -95,7 +95,7 @@ def cancel_foreign(
 
 
 def _cancel(broker: GuardedBroker, order_id: str) -> tuple[bool, str | None]:
-    """Return whether the broker has answered, and its own id of the request."""
+    """Ask for the cancel; return whether the broker has answered, and its own id of the request."""
     try:
         answer = cancel_newest(broker, order_id)
     except BrokerFault as error:

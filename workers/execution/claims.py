@@ -31,19 +31,19 @@ class _Blocked:
     intent: Intent
     source: str
     strategy: str | None
-    #: Whether it closes all that its strategy holds, and not a part.
+    #: Whether an exit closes all that its strategy holds, and not a part.
     is_whole: bool
 
 
 def claim_execution(connection: Connection[DictRow], values: Values) -> ClaimedExecution | None:
-    """Take an execution by compare-and-set; None when it may not be taken."""
+    """Claim an execution by compare-and-set; return None when it may not be claimed."""
     return fetch_maybe(connection, ClaimedExecution, sql("executions", "take"), values)
 
 
 def claim_or_wait(
     connection: Connection[DictRow], values: Values, executor: ExecutorSettings
 ) -> tuple[ClaimedExecution | None, bool]:
-    """Claim an execution, or mark it as waiting for an earlier one of its symbol. True: it was marked."""
+    """Claim an execution, or mark it as waiting for an earlier one of its symbol; the bool is True if it was marked."""
     while True:
         claimed = claim_execution(connection, values)
         if claimed is not None:
@@ -58,7 +58,7 @@ def claim_or_wait(
             blocked_values = {**values, **asdict(blocked), **ends}
             for superseded in fetch_all(connection, UUID, sql("executions", "supersede_other_side"), blocked_values):
                 log.info("execution.superseded", execution_id=str(superseded), by=str(values["execution_id"]))
-        # Without a mark the earlier one has been decided meanwhile, so claim again.
+        # If nothing was marked, the earlier execution has been decided meanwhile, so claim again.
         if execute(connection, sql("executions", "wait_for_symbol"), values) > 0:
             return None, True
 
@@ -88,10 +88,10 @@ class _Closing(Protocol):
 
 
 def has_to_close(connection: Connection[DictRow], executor: ExecutorSettings, exit_: _Closing) -> bool:
-    """Return whether an exit has something to close, by the record.
+    """Return whether an exit has something to close, according to the record.
 
     Only such an exit ends or cancels entries: a SELL without a position must not end another strategy's BUY. The broker
-    is not read here. Where the record lags, the exit waits until the record shows the position.
+    is not read here. If the record lags behind the broker, the exit waits until the record shows the position.
     """
     if exit_.intent is Intent.OPEN:
         return False
@@ -107,5 +107,5 @@ def has_to_close(connection: Connection[DictRow], executor: ExecutorSettings, ex
 
 
 def _closes_of(executor: ExecutorSettings, exit_: _Closing) -> str | None:
-    """Return the strategy whose part an exit closes; None: it closes every strategy's."""
+    """Return the strategy whose part of the position an exit closes; None: it closes the whole position."""
     return None if closes_the_account(executor, exit_.source) else exit_.strategy or ""

@@ -40,8 +40,8 @@ class DirectExecutor:
         """Run those of *executions* that are queued, one after the other.
 
         Raises:
-            ConfigInvalid: an executor has no address or key, its account is not the pinned one, or the record does
-                not let this process start.
+            ConfigInvalid: an executor has no address or key, its account is not the pinned one, or a check against the
+                record forbids this process to start.
         """
         for execution in executions:
             if execution.state is not State.QUEUED:
@@ -61,7 +61,7 @@ class DirectExecutor:
     def _runner(self, executor_id: str) -> ExecutionRunner:
         if executor_id not in self._runners:
             runtime = self._runtime(executor_id)
-            # This process may have started while the record or the broker was away.
+            # Check here too: no check was possible if the record or the broker was away when this process started.
             check_start(self._record, self._executors, by=self._by)
             check_account(runtime)
             self._runners[executor_id] = runner_of(runtime, record=self._record, leases=self._leases, worker=self._by)

@@ -20,7 +20,7 @@ def entries_refused(connection: Connection[DictRow], executor_id: str) -> Entrie
 
 
 def send_probe(connection: Connection[DictRow], executor_id: str) -> None:
-    """Let the other entries wait for another minute, because this one is sent as the probe."""
+    """Let the executor's entries wait for another minute, because one entry is now sent as a probe."""
     execute(connection, sql("accounts", "probe_entries"), {"executor_id": executor_id, "every": PROBE_EVERY})
 
 

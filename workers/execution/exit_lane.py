@@ -36,7 +36,7 @@ class _WaitingExit:
     intent: Intent
     source: str
     strategy: str | None
-    #: It can do nothing but close. Others are exits only while there is something to close.
+    #: Whether the signal can do nothing but close. Any other is an exit only while there is something to close.
     only_closes: bool
     #: The earlier execution of its symbol that has to be decided first, if it is due.
     behind: UUID | None
@@ -78,7 +78,7 @@ class ExitLane(threading.Thread):
         """Run each exit that waits, the oldest first.
 
         Raises:
-            RecordUnavailable: PostgreSQL is away. The keeper finds an exit that was begun by its lease.
+            RecordUnavailable: PostgreSQL is away. If an exit was begun, the keeper finds it when its lease ends.
         """
         waiting = self._waiting()
         ids = {each.execution_id for each in waiting}
@@ -103,12 +103,12 @@ class ExitLane(threading.Thread):
         return self._record.all(_WaitingExit, sql("executions", "waiting_exits"), values)
 
     def _is_exit(self, waiting: _WaitingExit) -> bool:
-        """Return whether it is an exit by the record. An entry must not delay exits in this thread either."""
+        """Return whether *waiting* is an exit, according to the record. Entries must not delay exits in this thread."""
         return waiting.only_closes or self._record.run(
             lambda connection: has_to_close(connection, self._executor, waiting)
         )
 
     def _postpone(self, execution_id: UUID) -> None:
-        """Leave an exit that is still waiting alone for a while. One that was decided is not listed again."""
+        """Do not try an exit again for a while, in case it still waits. A decided exit is not listed again."""
         failures = self._failures[execution_id] = self._failures.get(execution_id, 0) + 1
         self._again_at[execution_id] = time.monotonic() + _BACKOFF.after(failures)

@@ -21,9 +21,10 @@ log = structlog.get_logger(__name__)
 def foreign_orders(
     record: Record, runtime: ExecutorRuntime, position: Position, refused: ExitRefusal
 ) -> tuple[BrokerOrder, ...]:
-    """Return the orders that hold a part of the position, or for which an exit was refused.
+    """Return the open orders of the symbol that are not our exits, if one of them may be in the way of an exit.
 
-    Without a sign of such orders they are not read, since every exit would cost a request more.
+    The orders are read only if orders hold a part of the position, or if the last exit was refused because of an order.
+    Otherwise every exit would cost one more request.
     """
     held = abs(position.available) < abs(position.quantity)
     if not held and refused.kind not in (RefusalKind.HELD, RefusalKind.OPPOSED):
@@ -45,7 +46,8 @@ def _unreadable(
 ) -> list[BrokerOrder]:
     """Return the orders that cannot be read and are in the way. Their ids are enough to cancel them.
 
-    An order whose symbol cannot be read counts if the readable ones do not hold all of the quantity that is held.
+    An order whose symbol cannot be read counts if the broker named it when it refused the exit, or if the readable
+    orders do not explain the whole quantity that is held.
     """
     holder = OrderSide.SELL if position.quantity > 0 else OrderSide.BUY
     holders = [each for each in here if each.side is holder and each.quantity is not None]

@@ -17,7 +17,7 @@ log = structlog.get_logger(__name__)
 
 #: A worker that has not renewed its lease for this long loses its execution to another process.
 LEASE = timedelta(seconds=3)
-#: Two renewals in a row may be lost.
+#: Two renewals in a row may fail before the lease ends.
 RENEW_EVERY_S = 1.0
 #: An order is only sent while this much of the lease is left, so that a suspended process does not send after a
 #: takeover.
@@ -33,7 +33,7 @@ class Lease:
         self._sure_until = asked_at + LEASE.total_seconds()
 
     def renewed(self, *, asked_at: float) -> None:
-        """Extend the lease from *asked_at*, before the statement was sent: the database counts from a later moment."""
+        """Extend the lease from *asked_at*, a moment before the renewal was sent, so that it is never overestimated."""
         self._sure_until = max(self._sure_until, asked_at + LEASE.total_seconds())
 
     def lost(self) -> None:
@@ -41,7 +41,7 @@ class Lease:
         self._sure_until = 0.0
 
     def safe_to_send(self) -> bool:
-        """Return whether the lease lasts long enough to send an order. Its clock also runs in a stopped process."""
+        """Return whether the lease lasts long enough to send an order. A lease also runs down in a stopped process."""
         return self._sure_until - time.monotonic() >= MARGIN_S
 
 
@@ -58,7 +58,7 @@ class LeaseKeeper:
 
     @contextmanager
     def keep(self, execution_id: UUID, fence: int, *, asked_at: float) -> Iterator[Lease]:
-        """Renew the lease until the block is left; *asked_at* is the monotonic time before the take was sent."""
+        """Renew the lease until the block is left; *asked_at* is the monotonic time before the claim was sent."""
         lease = Lease(execution_id, fence, asked_at=asked_at)
         with self._lock:
             self._held[execution_id] = lease
@@ -66,7 +66,7 @@ class LeaseKeeper:
             yield lease
         finally:
             with self._lock:
-                # After a lease was lost, another thread of this process may have the execution under a newer one.
+                # After a lease was lost, another thread of this process may have the execution under a newer lease.
                 if self._held.get(execution_id) is lease:
                     del self._held[execution_id]
 
@@ -85,7 +85,7 @@ class LeaseKeeper:
                 try:
                     self._renew(lease)
                 except Exception:
-                    # Without this thread, every later order would be held for a lease that is too short.
+                    # If this thread ended, every later order would be held because its lease is too short.
                     log.exception("lease.not_renewed", execution_id=str(lease.execution_id))
 
     def _renew(self, lease: Lease) -> None:

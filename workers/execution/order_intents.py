@@ -21,7 +21,7 @@ class Intended:
     """An order that is recorded and may be sent."""
 
     order: OrderRow
-    #: No earlier send of this intent can have reached the broker.
+    #: Whether no earlier send of this intent can have reached the broker.
     sole: bool
 
 
@@ -30,7 +30,7 @@ class _PaidOrder(OrderRow):
     """An intent and its payment. When no request was granted, the intent's own fields are None."""
 
     granted: int
-    #: How long until the account has room; only when no request was granted.
+    #: How long until the account has a request left; only when none was granted.
     wait: timedelta
     #: The account's requests of the last minute.
     spent: int
@@ -53,7 +53,7 @@ def write_intent(
     account_number: str,
     per_minute: int | None,
 ) -> Intended | Hold:
-    """Record the order that *go* describes and pay for its request; return a hold when the account has no room."""
+    """Record the order that *go* describes and pay for its request; return a hold when no request is left."""
     request = OrderRequest(
         client_order_id=client_order_id(claimed.execution_id, claimed.generation),
         symbol=claimed.symbol,
@@ -91,7 +91,7 @@ def write_intent(
 
 
 def pay_again(connection: Connection[DictRow], prior: OrderRow, *, per_minute: int | None) -> Intended | Hold:
-    """Pay for the request that sends *prior* once more; return a hold when the account has no room."""
+    """Pay for the request that sends *prior* once more; return a hold when the account has no request left."""
     key = {"execution_id": prior.execution_id, "generation": prior.generation}
     paid = fare(prior.account_number, per_minute, urgent=prior.role is Role.EXIT)
     sent = fetch_one(connection, _PaidOrder, sql("orders", "send_again"), key | paid)
@@ -99,7 +99,7 @@ def pay_again(connection: Connection[DictRow], prior: OrderRow, *, per_minute: i
 
 
 def _shortage(paid: _PaidOrder) -> Hold | None:
-    """Return the wait of an order whose request was not granted."""
+    """Return the hold of an order whose request was not granted; None if it was."""
     if paid.granted:
         return None
     if paid.closed:

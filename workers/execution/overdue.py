@@ -1,4 +1,4 @@
-"""Run executions from the record that the queue does not deliver."""
+"""Run the executions that the queue does not deliver. They are found in the record."""
 
 import time
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ _MOST = 20
 
 @dataclass(kw_only=True)
 class OverdueExecutions:
-    """Takes overdue executions of one executor, for a worker whose queue cannot be read or is full of other ids."""
+    """Runs overdue executions of one executor, in case the queue cannot be read or is full of jobs that run nothing."""
 
     record: Record
     runner: ExecutionRunner
@@ -30,7 +30,7 @@ class OverdueExecutions:
     _looked_at: float = field(default=float("-inf"))
 
     def run_once(self) -> None:
-        """Run those that are overdue, the oldest first; at most once a second."""
+        """Run the overdue executions, the oldest first; at most once a second."""
         if time.monotonic() - self._looked_at < _LOOK_EVERY_S:
             return
         values = {"executor_id": self.executor_id, "waited": WAITED, "limit": _MOST}

@@ -19,7 +19,7 @@ _ZERO = Decimal(0)
 
 @dataclass(frozen=True, kw_only=True)
 class BookRow:
-    """One strategy's holding in a symbol by our own record, and the executor's entries in that symbol.
+    """One strategy's holding in a symbol according to our record, and the executor's entries in that symbol.
 
     Each strategy's row repeats the symbol's entries. A symbol that no strategy holds has one row.
     """
@@ -29,22 +29,22 @@ class BookRow:
     strategy: str | None = None
     #: Signed: below zero is short.
     quantity: Decimal = _ZERO
-    #: How many entries the holding is built from.
+    #: The number of entries that opened or added to the holding.
     entries: int = 0
     opened_at: datetime | None = None
     stop_price: Decimal | None = None
     #: When a fill last changed the holding.
     changed_at: datetime | None = None
-    #: Whether there are entries that are open, or were filled after the positions were read. Without them the figures
-    #: below are 0.
+    #: Whether there are entries that are open, or were filled after the positions were read. If not, the figures below
+    #: are 0.
     has_entries: bool = False
-    #: The signed quantity that is not filled yet, its cost, and its loss down to the stops.
+    #: The signed quantity that is not filled yet, its cost, and its loss if it fell to the stops.
     open_quantity: Decimal = _ZERO
     open_value: Decimal = _ZERO
     open_risk: Decimal = _ZERO
     #: The signed quantity that was filled after the positions were read.
     fresh_quantity: Decimal = _ZERO
-    #: The highest price and the highest risk of one unit.
+    #: The highest price and the highest risk of one unit in these entries.
     price: Decimal = _ZERO
     unit_risk: Decimal = _ZERO
     #: How many entries have no fill yet.
@@ -52,7 +52,7 @@ class BookRow:
 
 
 def read_book(connection: Connection[DictRow], claimed: ClaimedExecution, snapshot: Snapshot) -> list[BookRow]:
-    """Return the holdings at the account by our own record, and the executor's entries that may still add to them."""
+    """Return the account's holdings according to our record, and the executor's entries that may still add to them."""
     values = {
         "executor_id": claimed.executor_id,
         "execution_id": claimed.execution_id,
@@ -95,7 +95,7 @@ def book_of(snapshot: Snapshot, rows: Sequence[BookRow]) -> Book:
 
 
 def entries_in(rows: Sequence[BookRow], symbol: str) -> int:
-    """Return how many entries the position in *symbol* is built from, working ones included."""
+    """Return how many entries have opened or added to the position in *symbol*, or may still do so."""
     here = [row for row in rows if row.symbol == symbol]
     return sum(row.entries for row in _open_holdings(here)) + max((row.working for row in here), default=0)
 
@@ -106,7 +106,7 @@ def _open_holdings(rows: Sequence[BookRow]) -> list[BookRow]:
 
 
 def _stops(rows: Sequence[BookRow]) -> dict[str, Decimal]:
-    """Return each symbol's stop. Where strategies have different stops, the farthest counts: no risk is missed."""
+    """Return each symbol's stop. If strategies have different stops, the farthest counts, so that no risk is missed."""
     stops: dict[str, Decimal] = {}
     for row in rows:
         if row.stop_price is not None:
@@ -116,8 +116,11 @@ def _stops(rows: Sequence[BookRow]) -> dict[str, Decimal]:
 
 
 def _pending(entry: BookRow, *, read: Decimal, recorded: Decimal) -> Pending:
-    """Return the quantity that the positions do not show: never too little, and not twice where that is certain."""
-    # Where the whole position is ours, the record is ahead of the reading by exactly the missing quantity.
+    """Return what our entries may add to the position as *read*: never too little.
+
+    A fill may count twice, in the position and here, but only if a part of the position is not ours.
+    """
+    # If the whole position is ours, the record is ahead of the reading by exactly the missing quantity.
     all_ours = read * recorded >= 0 and abs(read) <= abs(recorded)
     unseen = recorded - read if all_ours else entry.fresh_quantity
     return Pending(

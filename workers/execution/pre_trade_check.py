@@ -32,7 +32,7 @@ from workers.rules.exits import may_enter
 from workers.rules.market_hours import Market
 from workers.rules.retry_policy import Transition, broker_hold, may_resend
 
-# Pauses before an answer that makes no sense is asked for again.
+# The pauses before the broker is read again after an answer that makes no sense.
 _UNREADABLE = Backoff(first_s=0.5, longest_s=16.0)
 
 
@@ -72,7 +72,7 @@ class PreTradeCheck:
         return self._cancel_and_hold(claimed, verdict) if isinstance(verdict, Hold) else verdict
 
     def _wait_for_symbol(self, known: KnownBefore) -> Hold | None:
-        """Return the hold for other orders of the symbol, where the record alone calls for it: no request is spent."""
+        """Return the hold for other orders of the symbol if the record alone shows them: the broker is not asked."""
         signal, executor, prior = known.signal, self.runtime.executor, known.prior
         if not known.under_way or always_refused(signal, executor):
             return None
@@ -133,7 +133,7 @@ class PreTradeCheck:
             execute(connection, sql("orders", "end"), key | {"order_status": None})
             return skipped(no_go.reasons)
         if not may_resend(since_first_sent=case.now - (prior.first_sent_at or prior.intended_at)):
-            # It was held for too long, so a look-up decides.
+            # The order was first sent too long ago to be sent again, so a look-up decides.
             return _look_up(prior, Code.NO_ANSWER)
         sent = pay_again(connection, prior, per_minute=self.runtime.executor.limits.requests_per_minute)
         if isinstance(sent, Intended):
@@ -156,7 +156,7 @@ class PreTradeCheck:
         return Transition(state=State.HELD, reason=reason, due_in=wait)
 
     def _unreadable(self, claimed: ClaimedExecution, signal: SignalRow, says: str) -> Transition:
-        """Read an answer that makes no sense a few times more, then leave it to a person. An exit never gives up."""
+        """Decide again later, since an answer made no sense. After some attempts an entry, but not an exit, is dead."""
         attempts = claimed.attempts + 1
         reason = Reason(code=Code.ACCOUNT_UNREADABLE, facts={"says": says[:300], "attempts": attempts})
         if may_be_exit(signal, self.runtime.executor):
@@ -173,7 +173,7 @@ class PreTradeCheck:
 
 
 def _note_probe(connection: Connection[DictRow], case: Case, sent: Intended) -> None:
-    """Let the other entries wait while the broker refuses entries and this one is sent as the probe."""
+    """If the broker refuses entries and *sent* is an entry, it is the probe: let the other entries wait."""
     if sent.order.role is Role.ENTRY and case.entries_refused is not None:
         send_probe(connection, case.executor.id)
 

@@ -44,8 +44,8 @@ def work(
 ) -> None:
     """Execute the signals that are queued for *executor* until *stop*; the current order is finished first.
 
-    No job is taken before *gate* has returned, which checks with the record whether this process may start, nor before
-    the pinned account is verified.
+    *gate* checks with the record whether this process may start. No job is taken before *gate* has returned and the
+    pinned account is verified.
 
     Raises:
         ConfigInvalid: there is no address or key for the broker, the keys belong to another account, or *gate* raised
@@ -83,7 +83,7 @@ def work(
             raise
         log.warning("worker.stopped_waiting", error=str(error))
     finally:
-        # The lane may wait for the record, which nothing else ends when this process ends by an error.
+        # The lane may be waiting for PostgreSQL. When this process ends by an error, nothing else ends that wait.
         record.stopping.set()
         lane.close()
         heartbeat.close()
@@ -104,9 +104,10 @@ def _heartbeat(executor: ExecutorSettings, database_url: str, verified: threadin
 
 
 def _try_keys(runtime: ExecutorRuntime) -> None:
-    """Read the account now, since this start may have brought other keys.
+    """Read the account now, since the keys may have changed before this start.
 
-    A refused account is tried with it. An exit would take an older reading, and with it another account's number.
+    An account that the broker refused is tried again too. Without this reading, an exit would use the stored one, which
+    may name another account.
     """
     with suppress(BrokerUnavailable, BrokerUnreadable):
         runtime.snapshots.read()
@@ -126,7 +127,7 @@ def _run(job: ExecutionJob, recipe: ExecutionRunner, dead_letters: DeadLetters, 
             # Only a person's requeue puts a dead letter's job on the queue.
             dead_letters.requeue_from_dashboard(job.id, execution_id)
         if not recipe.run(execution_id):
-            # Anybody who reaches Redis can write such jobs, and ours would wait behind them.
+            # The job ran nothing. Anybody who reaches Redis can write such jobs, and ours would wait behind them.
             overdue.run_once()
         reached("worker.after_job")
     except Unavailable as error:

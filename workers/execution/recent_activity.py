@@ -50,9 +50,9 @@ def recent_of(
 ) -> Recent:
     """Return the account's recent orders, without that of *claimed*, as far as the limits need them.
 
-    They count by the account's number, so that they count under the executor's next name too.
+    Orders are counted by the account's number, so that they still count after the executor is renamed.
 
-    *day_started_at* is None where the account's days are not recorded yet.
+    *day_started_at* is None if the account's days are not recorded yet.
     """
     limits = executor.limits
     key = {"account_number": account_number, "symbol": claimed.symbol, "execution_id": claimed.execution_id}
@@ -81,7 +81,7 @@ def recent_of(
 def repeats_a_reverse(
     connection: Connection[DictRow], claimed: ClaimedExecution, signal: SignalRow, executor: ExecutorSettings
 ) -> bool:
-    """Return whether it is a REVERSE that repeats another. Such a one must not cancel the other half of the first."""
+    """Return whether *signal* is a REVERSE that repeats another. It must not end the entry that the first one opens."""
     if signal.action is not Action.REVERSE or executor.limits.repeat_window_s is None:
         return False
     account_number = account_key_of(connection, executor.id)
@@ -90,7 +90,7 @@ def repeats_a_reverse(
 
 
 def _flat_since(connection: Connection[DictRow], signal: SignalRow, executor: ExecutorSettings) -> UUID | None:
-    """Return the FLAT that came after the exit whose other half *signal* is."""
+    """Return the newest FLAT since the exit after which *signal* opens the other side."""
     values = {
         "first": signal.source_id,
         "whole": closes_the_account(executor, signal.source),
@@ -104,7 +104,7 @@ def _own_day_start(claimed: ClaimedExecution, executor: ExecutorSettings) -> dat
 
 
 def _rejected(connection: Connection[DictRow], most: int | None, key: dict[str, Any]) -> list[_Answered]:
-    """Return the newest entries that the broker refused in a row, at most *most*; none without that limit."""
+    """Return the newest entries that the broker refused in a row, at most *most* of them; none if *most* is None."""
     if most is None:
         return []
     answers = fetch_all(connection, _Answered, sql("pre_trade_check", "newest_answers"), key | {"limit": most})

@@ -43,7 +43,7 @@ class _LastRefusal:
 
 
 def read_before(connection: Connection[DictRow], claimed: ClaimedExecution, executor: ExecutorSettings) -> KnownBefore:
-    """Return the record's inputs that are read before the broker."""
+    """Return the inputs that are read from the record before the broker is asked."""
     signal = fetch_one(connection, SignalRow, sql("signals", "get"), {"signal_id": claimed.signal_id})
     return KnownBefore(
         signal=signal,
@@ -64,7 +64,7 @@ def read_case(
     seen: InputSnapshot,
     executor: ExecutorSettings,
 ) -> Case:
-    """Return everything that the decision depends on, as the record knows it in this transaction."""
+    """Return everything that the decision depends on: the broker's side as *seen*, the rest from this transaction."""
     account = seen.snapshot.account
     others = {"executor_id": claimed.executor_id, "execution_id": claimed.execution_id}
     under_way = {order.client_order_id: order for order in (*seen.under_way, *_orders_under_way(connection, claimed))}
@@ -107,7 +107,7 @@ def _orders_under_way(connection: Connection[DictRow], claimed: ClaimedExecution
 
 
 def _is_forced(connection: Connection[DictRow], signal: SignalRow) -> bool:
-    """Return whether it is an exit that must get out. A further try is one when its first try was."""
+    """Return whether *signal* is a forced exit. A further try of an exit is forced if its first try was."""
     sender: _Sender | SignalRow | None = signal
     if signal.source == RETRY and signal.source_id is not None:
         first = signal.source_id.rpartition(":")[0]

@@ -1,4 +1,4 @@
-"""Ask for the cancels of many orders, again and again, so that one that fails delays no other."""
+"""Ask again and again for the cancels of many orders. A cancel that fails does not delay the others."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -9,8 +9,8 @@ from workers.brokers.protocol import Broker
 
 # A cancel takes the broker a moment, and asking again costs a request of the account's budget.
 _AGAIN_AFTER_S = 5.0
-# After this many failures in a row, the other cancels wait for the next round and come first in it: a request that is
-# not answered takes some seconds.
+# A request that is not answered takes some seconds. So after this many failures in a row, the other cancels wait for
+# the next round, in which they come first.
 _MOST_FAILURES = 3
 
 
@@ -22,13 +22,13 @@ class RepeatedCancels:
     on_failure: Callable[[str, Exception], None]
     _asked_at: dict[str, float] = field(default_factory=dict)
     _failed: set[str] = field(default_factory=set)
-    #: The broker has answered their cancel, and still shows them as open.
+    #: The orders that are still open although the broker has answered their cancel.
     _answered: set[str] = field(default_factory=set)
 
     def ask(self, broker: Broker, order_ids: Sequence[str], *, again: Broker | None = None) -> None:
-        """Ask for the cancels of the open orders *order_ids* that are missing.
+        """Ask for the cancels of the open orders *order_ids*, except those that were asked for a moment ago.
 
-        *again*: pays for the repetition of a cancel that the broker has answered, which is less important than an exit.
+        *again* pays for repeating a cancel that the broker has answered, since that is less important than an exit.
 
         Raises:
             BrokerRefusesAccount: the broker refuses the account, and so every cancel.

@@ -6,7 +6,7 @@ from decimal import Decimal
 from pipeline.model.orders import BrokerOrder, OrderStatus
 from workers.brokers.protocol import Broker, CancelAnswer
 
-# A person may replace an order again and again.
+# The most replacements that are followed: a person may replace an order again and again.
 _MOST = 20
 
 
@@ -16,9 +16,9 @@ def is_replaced(order: BrokerOrder) -> bool:
 
 
 def newest(broker: Broker, order: BrokerOrder) -> BrokerOrder | None:
-    """Return *order* with the status of its newest replacement, and the fills of all of them.
+    """Return *order* with the status of its newest replacement, and the fills of all these orders together.
 
-    None: the broker does not show the replacement, since its reads lag. Raises what `Broker.order` raises.
+    None: the broker does not show a replacement yet, or there are too many. Raises what `Broker.order` raises.
     """
     for _ in range(_MOST):
         if not is_replaced(order):
@@ -31,7 +31,7 @@ def newest(broker: Broker, order: BrokerOrder) -> BrokerOrder | None:
 
 
 def in_its_place(broker: Broker, order_id: str) -> BrokerOrder | None:
-    """Return the order, or the one that goes on in its place as far as the broker shows it, with its own terms."""
+    """Return the order, or the newest of its replacements that the broker shows, with the terms of that replacement."""
     order = broker.order(order_id)
     for _ in range(_MOST):
         if order is None or not is_replaced(order):
@@ -58,7 +58,7 @@ def cancel_newest(broker: Broker, order_id: str) -> CancelAnswer:
 
 
 def _joined(order: BrokerOrder, following: BrokerOrder) -> BrokerOrder:
-    """Return *order* with the status of its replacement. It keeps its own ids and terms, which the record knows."""
+    """Return *order* with the status of *following* and both fills, but with its own ids and terms, as recorded."""
     filled = order.filled_quantity + following.filled_quantity
     parts = [part for part in (order, following) if part.filled_quantity and part.filled_average_price is not None]
     value = sum((part.filled_quantity * (part.filled_average_price or Decimal(0)) for part in parts), Decimal(0))

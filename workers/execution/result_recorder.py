@@ -1,4 +1,4 @@
-"""Record the result of an execution by compare-and-set on its fence, or by the broker's report of its order."""
+"""Record the result of an execution: by compare-and-set on its fence, or from the broker's report of its order."""
 
 import random
 from dataclasses import dataclass, replace
@@ -33,7 +33,7 @@ class ResultRecorder:
     worker: str
 
     def settle(self, claimed: ClaimedExecution, transition: Transition, intended: Intended | None = None) -> None:
-        """Move an execution whose lease we hold. Nothing changes when another process has changed the state first."""
+        """Change the state of an execution whose lease we hold, unless another process has changed it first."""
 
         def unit(connection: Connection[DictRow]) -> bool:
             moved = self._settle(connection, claimed, transition)
@@ -85,7 +85,7 @@ class ResultRecorder:
     def _log(self, claimed: ClaimedExecution, transition: Transition, *, moved: bool) -> None:
         event = f"execution.{transition.state}" if moved else "execution.taken_over"
         serious = not moved or transition.state in (State.DEAD, State.UNKNOWN, State.REJECTED)
-        # While the broker is away an execution is held again and again. Only the first hold is logged.
+        # While the broker is away an execution is held again and again. After the first hold, only debug logs show it.
         again = transition.state is State.HELD and claimed.from_state is State.HELD
         level = log.warning if serious else log.debug if again else log.info
         level(
@@ -99,7 +99,7 @@ class ResultRecorder:
 
 
 def _with_dust(transition: Transition, intended: Intended) -> Transition:
-    """Name the quantity that an accepted exit left out."""
+    """Add to the reason the quantity that the order of an exit left out as too small for the broker."""
     if not intended.order.dust or transition.order is None:
         return transition
     code = Code.DUST if transition.reason is None else transition.reason.code
@@ -108,7 +108,7 @@ def _with_dust(transition: Transition, intended: Intended) -> Transition:
 
 
 def _end_order(connection: Connection[DictRow], intended: Intended, transition: Transition, *, refused: bool) -> None:
-    """Record that the broker does not hold the order, where its answer proves that."""
+    """Record that the broker does not hold the order, if its answer proves that."""
     # Only the holder of the fence knows that no other process is sending this intent.
     if refused:
         order = intended.order
@@ -126,7 +126,7 @@ def _never(connection: Connection[DictRow], intended: Intended, name: Literal["n
 
 
 def _spread(transition: Transition) -> timedelta | None:
-    """Return the time to go on. Waits for the broker are spread, so that executions do not all return at once."""
+    """Return the time until the execution is due. Waits for the broker are spread, so that not all return at once."""
     code = transition.reason.code if transition.reason else None
     if transition.due_in is None or code not in (Code.BROKER_AWAY, Code.RATE_LIMITED):
         return transition.due_in

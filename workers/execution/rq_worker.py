@@ -34,7 +34,7 @@ log = structlog.get_logger(__name__)
 _POP_S = 1
 _HEARTBEAT_EVERY_S = 5.0
 _BACKOFF = Backoff(first_s=0.2, longest_s=2.0)
-#: RQ's key of a worker expires this long, and another minute, after its last heartbeat.
+#: RQ's key of a worker expires one minute plus this time after its last heartbeat.
 _WORKER_TTL_S = 60
 
 
@@ -117,7 +117,7 @@ class ExecutorWorker(SimpleWorker):
             self._unregister()
 
     def _pop(self) -> bytes | None:
-        """Move the next job to RQ's intermediate list: a job popped by a worker that dies stays visible there."""
+        """Move the next job to RQ's intermediate list, where it stays visible if this worker dies."""
         parked = self._queue.intermediate_queue_key
         popped: Any = self.connection.blmove(self._queue.key, parked, _POP_S, "LEFT", "RIGHT")
         return cast("bytes | None", popped)
@@ -129,7 +129,7 @@ class ExecutorWorker(SimpleWorker):
             job.execution_id()
         except NoSuchJobError:
             self._unpark(popped)
-            # Behind many such ids, jobs of ours would wait for too long.
+            # Many ids without a job would delay ours for too long, so run what is overdue.
             self._overdue()
             return
         except ForeignJob as error:
@@ -193,10 +193,11 @@ def serve_for_ever(
 ) -> None:
     """Work until *stop*. While Redis is away, wait with growing pauses; the outage is reported once.
 
-    *overdue* runs what waits in the record. It is called while the queue cannot be read, or has ids of others in it.
+    *overdue* runs the executions that waited too long. It is called while the queue cannot be read, and after each id
+    in it that is not a job of ours.
 
     Raises:
-        NotPossible: this server would lose jobs, since it is too old, is a replica, or evicts keys.
+        NotPossible: this Redis would lose jobs, because it is too old, is a replica, or evicts keys.
     """
     outage = queue_outage(connection)
     failures, accepted = 0, False
@@ -215,7 +216,7 @@ def serve_for_ever(
                 raise
             failure = failure_of(error) if isinstance(error, RedisError) else error
             outage.record_failure(failure)
-            # Redis answers, and may do so for ever.
+            # Redis answers, but its queue is unusable, and that may last for ever.
             if isinstance(failure, QueueBroken):
                 overdue()
             failures = 1 if time.monotonic() - began > _BACKOFF.longest_s else failures + 1

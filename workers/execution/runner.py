@@ -54,7 +54,7 @@ class ExecutionRunner:
         """Run an execution, then those that waited for its symbol; return whether it could be claimed.
 
         Raises:
-            RecordUnavailable: PostgreSQL stayed away. If the execution was begun, the keeper finds it by its lease.
+            RecordUnavailable: PostgreSQL stayed away. The keeper finds a begun execution when its lease ends.
         """
         following: UUID | None = execution_id
         for done in range(_LONGEST_CHAIN):
@@ -87,7 +87,7 @@ class ExecutionRunner:
         return claimed
 
     def claim(self, execution_id: UUID) -> ClaimedExecution | None:
-        """Take the execution by compare-and-set.
+        """Claim the execution by compare-and-set.
 
         Return None when another process has it, when it has ended, or when an earlier one of its symbol is undecided.
         """
@@ -100,7 +100,7 @@ class ExecutionRunner:
         }
         claimed, waits = self.record.run(lambda connection: claim_or_wait(connection, values, self.runtime.executor))
         if waits:
-            # The earlier one may have been decided before our mark was visible. Now it is visible, so try once more.
+            # The earlier execution may have been decided before our mark was visible. It is visible now, so try again.
             claimed = self.record.run(lambda connection: claim_execution(connection, values))
         return claimed
 
@@ -109,7 +109,7 @@ class ExecutionRunner:
         return settings_hash(self.runtime.executor)
 
     def _settle(self, claimed: ClaimedExecution, lease: Lease) -> None:
-        """Carry out the decision. A failure of our own ends in a state with a reason, too."""
+        """Decide and carry the decision out. A failure of our own ends in a state with a reason, too."""
         intended: Intended | None = None
         try:
             verdict = self.check.decide(claimed)
@@ -142,7 +142,7 @@ class ExecutionRunner:
         self.results.record(claimed, intended, outcome, transition, took_ms=took_ms)
 
     def _next_of_symbol(self, claimed: ClaimedExecution) -> UUID | None:
-        """Return the execution of the same symbol that came too early and may be taken now."""
+        """Return the next execution of the same symbol that waited for *claimed* and may be claimed now."""
         following = self.record.maybe(UUID, sql("executions", "next_of_symbol"), _later(claimed))
         reached("worker.after_handover")
         return following

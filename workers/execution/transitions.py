@@ -24,7 +24,7 @@ def held(
     *,
     market: Market | None,
 ) -> Transition:
-    """Return a hold, or a skip if the entry is too old by now. *market* is as read at the claim."""
+    """Return a hold, or a skip if the entry is too old by now. *market*: the hours from which its age is computed."""
     left = fresh_for(signal, executor, now=claimed.now, market=market, accept_age=claimed.accept_age)
     if left is not None and not may_be_exit(signal, executor):
         if left < timedelta(0):

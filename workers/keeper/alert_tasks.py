@@ -57,7 +57,7 @@ def alert_tasks(
 
 
 def limits(connection: Connection[DictRow], executors: Mapping[str, ExecutorSettings]) -> ConditionResult:
-    """Return an alert for each loss limit that has reached a step."""
+    """Return an alert for each step (a percentage) of a loss limit that a loss has reached."""
     raised = []
     for name, executor in executors.items():
         baseline = equity_baseline(connection, account_key_of(connection, name))

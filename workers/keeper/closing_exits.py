@@ -25,20 +25,20 @@ log = structlog.get_logger(__name__)
 #: Called with a position and the execution that is to close it.
 OnRecorded = Callable[[Position, UUID], None]
 
-# After this many exits that did not close a symbol, a person should check it.
+# After this many exits that did not close a position, a person should check it.
 _REPORT_AFTER = 2
 
 
 @dataclass(frozen=True, kw_only=True)
 class _NextExit:
-    """The next exit that closes a symbol."""
+    """The next exit that closes the position in a symbol."""
 
     number: int
-    #: How long ago the exit before it ended; None: it has not ended, or there was none.
+    #: How long ago the previous exit ended; None: it has not ended, or there was none.
     since_last: timedelta | None
-    #: The quantity that the exit before it could not close, since the broker takes no such order; None: none.
+    #: The quantity that the previous exit could not close, because it is too small for the broker; None: it had none.
     dust: Decimal | None
-    #: An exit of the symbol is open, or filled after the positions were read.
+    #: Whether an exit of the symbol is open, or an order in it was filled after the positions were read.
     under_way: bool
 
     @property
@@ -49,7 +49,7 @@ class _NextExit:
 
 @dataclass(frozen=True, kw_only=True)
 class ClosingExits:
-    """Records exits of the source `tradewire:<cause>`. Every source_id is derived, so that repeating is harmless."""
+    """Records exits of the source `tradewire:<cause>`. A repetition has the same source_id, so it records nothing."""
 
     record: Record
     intake: Intake
@@ -58,7 +58,7 @@ class ClosingExits:
     who: str
     #: Symbols that tradewire does not trade.
     _refused: set[str] = field(default_factory=set)
-    #: By symbol, the quantity that is left since the broker does not take it.
+    #: By symbol, the quantity that stays open because it is too small for the broker.
     dust: dict[str, Decimal] = field(default_factory=dict)
 
     def close(
@@ -111,7 +111,7 @@ class ClosingExits:
         try:
             return self.intake.record_own(raw, cause=self.cause)
         except SourceIdConflict:
-            # Another keeper recorded this number for a position that has changed since; the next run takes the next.
+            # Another keeper used this number for a position that has changed since; the next run uses the next number.
             return None
         except InvalidSignal as error:
             # tradewire does not trade this symbol, so a person has to close the position.

@@ -57,7 +57,7 @@ class _Due:
     seq: int
     due_at: datetime
     reason_code: str | None
-    #: A worker had it before.
+    #: Whether a worker had it before.
     begun: bool
 
     @property
@@ -69,19 +69,19 @@ class _Due:
 class Redispatcher:
     """Finds executions that no worker has. Safe to run twice, and safe to kill at any point.
 
-    A crash after an execution was marked and before it was enqueued delays it until its next due time, which the mark
-    has set.
+    A crash between the mark and the enqueueing of an execution delays it until its next due time, which the mark sets.
     """
 
     record: Record
     queues: ExecutionQueue
     executor_ids: tuple[str, ...]
     who: str
-    #: When a held execution was enqueued (monotonic). A claim checks its due time, so that time must stay as it is.
+    #: When each execution was enqueued (monotonic), by its due time. The mark does not change the due time of a held
+    #: execution, since a claim checks it.
     _enqueued: dict[tuple[UUID, datetime], float] = field(default_factory=dict)
 
     def run_once(self) -> int:
-        """Do one batch of everything and return how many executions were taken back or enqueued.
+        """Do one batch of each kind of work, and return how many executions were taken back or enqueued.
 
         Raises:
             RecordUnavailable: PostgreSQL is away.
@@ -92,7 +92,7 @@ class Redispatcher:
             try:
                 done += self.enqueue_due(executor_id)
             except QueueUnavailable as error:
-                # A queue key of the wrong type must not keep the other executors' executions from their queues.
+                # Go on: one executor's queue key may be of the wrong type, and the other queues are not affected.
                 failed = error
         if failed is not None:
             raise failed
@@ -108,7 +108,7 @@ class Redispatcher:
         return len(expired)
 
     def enqueue_due(self, executor_id: str) -> int:
-        """Enqueue due executions whose last job is gone, so that a full queue has one job of each execution."""
+        """Enqueue due executions whose last job is gone, so that each has at most one job even in a long queue."""
         key = {"executor_id": executor_id, "limit": _BATCH}
         candidates = self._not_just_enqueued(self.record.all(_Candidate, sql("keeper", "candidates"), key))
         if not candidates:
@@ -126,7 +126,7 @@ class Redispatcher:
         return len(due)
 
     def _not_just_enqueued(self, candidates: Iterable[_Candidate]) -> list[_Candidate]:
-        """Leave out held executions whose job a worker may just have taken: no queue shows such a job."""
+        """Leave out held executions whose job a worker may just have popped: such a job is no longer in the queue."""
         now = time.monotonic()
         for key in [key for key, at in list(self._enqueued.items()) if now - at > _ENQUEUE_AGAIN_S]:
             self._enqueued.pop(key, None)
@@ -134,7 +134,7 @@ class Redispatcher:
 
 
 def _in_order(due: Sequence[_Due]) -> list[QueueJob]:
-    """Return the jobs by age. Executions that waited for the open come first, in the order of their release."""
+    """Return the jobs: first those that waited for the market to open, in the order of their release; then by age."""
     released = sorted((each for each in due if each.waited_for_open), key=lambda each: each.due_at)
     others = sorted((each for each in due if not each.waited_for_open), key=lambda each: each.seq)
     return [_job(each) for each in (*released, *others)]
@@ -149,6 +149,6 @@ def _job(due: _Due) -> QueueJob:
             action=due.action, symbol=due.symbol, confidence=due.confidence, executor_id=due.executor_id
         ),
         # An execution that a worker had before does not wait behind the whole queue again. One that waited for the
-        # open does, so that a later batch of the release stays behind an earlier one.
+        # market to open does, so that a later batch of released executions stays behind an earlier one.
         at_front=due.begun and not due.waited_for_open,
     )

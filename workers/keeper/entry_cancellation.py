@@ -10,7 +10,7 @@ from pipeline.store.statements import sql
 from workers.account.runtime import ExecutorRuntime
 from workers.execution.cancels import ask_to_cancel
 
-# A worker that decided just before the switch was turned may record its hold a little later.
+# A worker that decided just before the switch was turned on may record its hold up to this much later.
 _GRACE = timedelta(seconds=5)
 _HELD_FOR = (
     Code.PAUSED,
@@ -30,7 +30,7 @@ class _WorkingEntry:
 
 
 def end_entries(record: Record, runtime: ExecutorRuntime, since: datetime) -> None:
-    """Cancel working entries, and make due what was held before *since*. Running it twice changes nothing."""
+    """Cancel working entries, and make entries due that were held before *since*. Running it twice changes nothing."""
     reason_codes = [code.value for code in _HELD_FOR]
     values = {"executor_id": runtime.executor.id, "since": since, "grace": _GRACE, "reason_codes": reason_codes}
     record.do(sql("switches", "release_stopped"), values)

@@ -25,17 +25,17 @@ from workers.keeper.transfers import Transfers
 
 log = structlog.get_logger(__name__)
 
-# While the account has a position, an open order or a new execution, equity is read at least every five seconds: this
-# age, and the second until the task runs again.
+# The age after which equity is read again while the account has a position, an open order or a new execution. The task
+# runs each second, so equity is then read at least every five seconds.
 _ACTIVE_AGE = timedelta(seconds=4)
 _IDLE_AGE = timedelta(seconds=60)
-# Account, positions and clock: the number of requests of a reading. All readings may use half of the request limit.
+# A reading costs three requests: account, positions and clock. All readings may use half of the request limit.
 _READING_COSTS = 3
 # The pause after a reading that failed.
 _RETRY_S = 4.0
 # An exposed account that was unreadable for this long is set to closing only.
 _UNREADABLE_AFTER = timedelta(seconds=30)
-# Transfers are read at this interval, and whenever equity jumps by a hundredth.
+# Transfers are read at this interval, and whenever equity jumps by more than 1 %.
 _TRANSFERS_EVERY_S = 300.0
 _JUMP = Decimal("0.01")
 
@@ -110,7 +110,7 @@ class EquityMonitor:
         return any(limit is not None for limit in counted)
 
     def _newest_reading(self) -> _AccountReading:
-        """Return the newest reading, and correct recorded holdings that it does not show any more."""
+        """Return the newest reading, and correct recorded holdings whose positions it does not show any more."""
         key = {"executor_id": self.runtime.executor.id}
 
         def unit(connection: Connection[DictRow]) -> tuple[_AccountReading, list[_ClosedHolding]]:
@@ -153,7 +153,7 @@ class EquityMonitor:
         return failure
 
     def _evaluate(self, account_key: str) -> int:
-        """Count transfers where they may matter, then evaluate the loss limits."""
+        """Count new transfers if they may matter now, then evaluate the loss limits."""
         if self._transfers_are_due(account_key):
             self._transfers_at = time.monotonic() + _TRANSFERS_EVERY_S
             self._transfers.count_new(account_key)
@@ -180,7 +180,7 @@ class EquityMonitor:
         return jumped or time.monotonic() >= self._transfers_at or self._loss_switches.would_stop(baseline, switches)
 
     def _handle_unreadable(self, reading: _AccountReading, failure: str) -> int:
-        """Record that the account cannot be read; set an exposed account to closing only when that has lasted."""
+        """Record that the account cannot be read. If that has lasted, set an exposed account to closing only."""
         account_key = reading.holder
         log.debug("account.unread", executor_id=self.runtime.executor.id, error=failure)
         if account_key is None:
@@ -197,7 +197,7 @@ class EquityMonitor:
         return self._log(account_key, self.record.run(unit))
 
     def _release(self, account_key: str | None) -> int:
-        """Lift, once, the switches that remain from loss limits that are off now."""
+        """Lift the switches that remain from loss limits which were switched off. This is done once."""
         if self._released or account_key is None:
             return 0
         steps = self.record.run(lambda connection: self._loss_switches.release(connection, account_key))

@@ -69,18 +69,18 @@ class _EndedExit(_Exit):
 
     @property
     def is_flat(self) -> bool:
-        """Return whether nothing is left to close: its own order has closed it, or others have."""
+        """Return whether nothing is left to close, because its own order or other orders have closed everything."""
         return self.left <= 0 or (self.state is State.SKIPPED and self.reason_code == Code.NO_POSITION)
 
     @property
     def left(self) -> Decimal:
-        """The quantity that it did not close."""
+        """The quantity that this exit did not close."""
         unfilled = Decimal(0) if self.state is State.FILLED else self.quantity - self.filled_quantity
         return unfilled + self.rest
 
     @property
     def needs_retry(self) -> bool:
-        """Return whether the rest has to be tried again. Our own skip is final, unless its reason is EXIT_NOT_DONE."""
+        """Return whether to try the rest again. If we skipped the exit, only with the reason EXIT_NOT_DONE."""
         # Flatten and flat-by-time retry their exits themselves.
         if self.source in CLOSES_THE_ACCOUNT:
             return False
@@ -113,7 +113,7 @@ class _FirstSignal:
 
     @property
     def flips(self) -> bool:
-        """Whether it also asks for a position on the other side."""
+        """Whether the signal may also ask for a position on the other side."""
         return self.intent is Intent.AUTO and not is_own(self.source)
 
 
@@ -126,7 +126,7 @@ class _LateExit:
 
 @dataclass(frozen=True, kw_only=True)
 class ExitFollowUp:
-    """Follows one executor's exits. Every source_id is derived, so that running twice records nothing twice."""
+    """Follows one executor's exits. A repetition has the same source_id, so running twice records nothing twice."""
 
     record: Record
     intake: Intake
@@ -149,7 +149,7 @@ class ExitFollowUp:
         return followed
 
     def _follow_up(self, ended: _EndedExit) -> bool:
-        """Record what follows an ended exit; return False while that depends on the next try."""
+        """Record what an ended exit leads to; return False while that depends on its next try."""
         if not self._is_done(ended):
             return False
         values = {"execution_id": ended.execution_id, "generation": ended.generation}
@@ -168,7 +168,7 @@ class ExitFollowUp:
             self._retry(ended)
         if not self._flips(first):
             return True
-        # Others may close the rest. Then the next try has no order, and nothing else would open the other side.
+        # If others close the rest, the next try has no order, and nothing else would open the other side.
         if following is not None and following.found_nothing:
             self._open_other_side(ended, first)
         return following is not None and following.ended
@@ -182,11 +182,11 @@ class ExitFollowUp:
         return self.record.one(_FirstSignal, sql("exit_follow_up", "first_signal"), {"execution_id": exit_.chain[0]})
 
     def _flips(self, first: _FirstSignal) -> bool:
-        """Return whether the other side is to be opened. The worker says why a REVERSE does not open it."""
+        """Return whether to record the entry on the other side. For a REVERSE, a worker decides whether to send it."""
         return first.flips and (first.action is Action.REVERSE or self.runtime.executor.order.flip == "reverse")
 
     def _retry(self, ended: _EndedExit) -> None:
-        """Record an exit of the rest; the worker skips it as `no_position` when there is none."""
+        """Record an exit of the rest; the worker skips it with `no_position` if no position is left."""
         left = ended.left
         first, tries = ended.chain
         ended_as = ended.order_status or ended.state.value
@@ -196,8 +196,8 @@ class ExitFollowUp:
         raw = self._signal(ended) | {"source_id": f"{first}:{tries + 1}", "intent": Intent.CLOSE, "quantity": left}
         pause = timedelta(seconds=EXIT_BACKOFF.after(tries))
         wait = Wait(reason=Reason(code=Code.EXIT_NOT_DONE, facts=facts), due_in=pause)
-        # Another keeper may have recorded this try when less of the order was known to be filled. Its try stays: no
-        # exit sells more than is held.
+        # Another keeper may have recorded this try when less of the order was known to be filled. Its larger quantity
+        # does no harm: no exit sells more than is held.
         with suppress(SourceIdConflict):
             self.intake.record_own(raw, cause="exit", wait=wait)
 
@@ -217,13 +217,13 @@ class ExitFollowUp:
             "expires_at": signal.expires_at,
         }
         if signal.action is Action.REVERSE:
-            # The size of a REVERSE is that of the other side; any other size was that of the close.
+            # The size in a REVERSE is that of the new position; the size in any other signal was that of the close.
             sizes = (signal.quantity, signal.notional, signal.equity_percent)
             raw |= dict(zip(("quantity", "notional", "equity_percent"), sizes, strict=True))
         self.intake.record_own(raw, cause="flip")
 
     def _cancel_resting(self) -> None:
-        """Cancel limit orders of exits that do not fill, where a market order could trade instead."""
+        """Cancel limit orders of exits that do not fill, if a market order could trade in their place now."""
         values = {"executor_id": self.runtime.executor.id, "at_most": RESTS_AT_MOST, "open": self.market_is_open()}
         for order_id in self.record.all(str, sql("exit_follow_up", "resting"), values):
             log.warning("exit.rests", executor_id=self.runtime.executor.id, order_id=order_id)

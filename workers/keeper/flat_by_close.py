@@ -53,7 +53,7 @@ class FlatByClose:
         return 0 if isinstance(snapshot, AccountRefused) else self._close(snapshot, closes_at=closes_at)
 
     def _closing_time(self, snapshot: Snapshot, before_s: float) -> str | None:
-        """Return the name of the session that ends soon; None when none does, or when that is not known."""
+        """Return the name of the session that ends soon; None when no session does, or when that is not known."""
         now = self.record.one(datetime, sql("accounts", "now"))
         return closing_time(market_at(snapshot, now, self.runtime.calendar.around(now)), before_s=before_s)
 
@@ -64,10 +64,10 @@ class FlatByClose:
 
 
 def closing_time(market: Market | None, *, before_s: float) -> str | None:
-    """Return the end of the session that closes within *before_s* seconds, as its name; None when none does.
+    """Return the end of the session that closes within *before_s* seconds, which is its name; None when none does.
 
-    Where the broker's clock contradicts the calendar, the market is always open and its close means nothing. Where the
-    calendar does not cover the day, the clock decides.
+    If the broker's clock contradicts the calendar, the market is one that is always open, and its close means nothing.
+    If the calendar does not cover the present, the clock alone decides.
     """
     if market is None or not market.is_open or (_is_covered(market) and not market.by_calendar):
         return None
@@ -76,6 +76,6 @@ def closing_time(market: Market | None, *, before_s: float) -> str | None:
 
 
 def _is_covered(market: Market) -> bool:
-    """Return whether the calendar covers the present. One that could not be read for long does not."""
+    """Return whether the calendar covers the present. It does not if it could not be read for a long time."""
     sessions = market.sessions
     return bool(sessions) and sessions[0].opens <= market.now < sessions[-1].closes

@@ -34,7 +34,7 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 class _Activity:
     """Our orders that may change a position."""
 
-    #: An order works, or may work.
+    #: An order of ours is working, or may be.
     open: bool
     #: An order filled after the positions were read.
     filled_since: bool
@@ -76,7 +76,7 @@ class Flatten:
         reducing = () if others is None else others.reducing
 
         def cancel_reducing(position: Position, execution_id: UUID) -> None:
-            # While the market is closed, the position would be left without its stop until the open.
+            # Until the market opens, the close cannot fill, and the position needs its stop.
             if not _can_fill_now(position.symbol, snapshot):
                 return
             executor_id = self.runtime.executor.id
@@ -94,7 +94,7 @@ class Flatten:
         return recorded
 
     def _is_flat(self, snapshot: Snapshot) -> bool:
-        """Return whether only dust is left. The account is read again, since an order may have filled meanwhile."""
+        """Return whether only dust is left. To be sure, read the account again: an order may have filled meanwhile."""
         if self._holds_something(snapshot):
             return False
         now = self._read_account()
@@ -121,9 +121,9 @@ class Flatten:
         return self.record.one(_Activity, sql("switches", "order_activity"), key)
 
     def _cancel_others(self, snapshot: Snapshot | None) -> OtherOrders | None:
-        """Cancel all orders but our exits and what reduces a position; return them, or None when they cannot be listed.
+        """Cancel all orders except our exits and orders that reduce a position; return all that are not our exits.
 
-        The positions are closed in either case: no exit waits for a list that the broker does not answer.
+        Return None when the orders cannot be listed. The positions are closed even then, without waiting for the list.
         """
         known = snapshot is not None and not snapshot.unreadable
         held = {each.symbol: each.quantity for each in self._left(snapshot)} if snapshot and known else None

@@ -34,7 +34,7 @@ class UnknownExecution:
     absences: int
     #: The time since the first of the latest look-ups in a row that found no order.
     absent_for: timedelta
-    #: The broker has answered a send that it has the id already.
+    #: Whether the broker has answered a send that it already has the id.
     duplicate: bool
     #: For how long the broker has answered the look-ups.
     unknown_answered: timedelta
@@ -61,7 +61,10 @@ def is_answer(lookup: Lookup) -> bool:
 def decide(
     unknown: UnknownExecution, intent: OrderRow, lookup: Lookup, *, gap: timedelta, attempts: int, retry_for_s: float
 ) -> LookupVerdict | None:
-    """Decide how an execution goes on after a look-up that did not find our order; None: look it up again. Pure."""
+    """Decide how an execution goes on after a look-up that did not find our order; None: look it up again. Pure.
+
+    *gap* is the pause after this look-up; *attempts* and *retry_for_s* are the executor's `retry` settings.
+    """
     if isinstance(lookup, Found):
         facts: dict[str, Any] = {
             "order_id": lookup.order.order_id,
@@ -94,15 +97,15 @@ def _decide_absent(unknown: UnknownExecution, intent: OrderRow, *, attempts: int
     too_late = not may_resend(since_first_sent=unknown.now - (intent.first_sent_at or intent.intended_at))
     proved = is_proved_absent(unknown.absent_for)
     if too_late and unknown.reason_code == Code.REQUEUED:
-        # It is too late for the same order, and a person asked for one. A new order needs a minute of clean absences.
+        # It is too late for the same order, but a person asked for one. A new order needs a minute of clean absences.
         return LookupVerdict(state=State.HELD, reason=again, new_order=True) if proved else None
     if too_late and intent.role is Role.EXIT:
-        # An exit has to get out, so another one is recorded for what is held then. That is a new order too.
+        # The position must be closed, so another exit is recorded for what is held then. That is a new order too.
         verdict = LookupVerdict(state=State.SKIPPED, reason=Reason(code=Code.EXIT_NOT_DONE, facts=facts))
         return verdict if proved else None
     beyond = unknown.attempts - attempts
     if beyond >= 0 and intent.role is Role.EXIT:
-        # An exit has to get out, so it is sent again with growing pauses until it is too late for the same order.
+        # The position must be closed, so the exit is sent again, with growing pauses, until it is too late for that.
         return LookupVerdict(state=State.HELD, reason=again, due_in=timedelta(seconds=_EXIT_PAUSES.after(beyond + 1)))
     if beyond >= 0 or too_late:
         return LookupVerdict(state=State.DEAD, reason=Reason(code=Code.ATTEMPTS_USED_UP, facts=facts))

@@ -92,7 +92,7 @@ class LossLimitSwitches:
         return steps
 
     def release(self, connection: Connection[DictRow], account_key: str) -> list[Step]:
-        """Lift the switches of closing only, in the caller's transaction, when no loss limit is set any more."""
+        """Lift the closing-only switches of an account without loss limits any more, in the caller's transaction."""
         switches = self._switches(connection, account_key)
         return switches.turn_off(SwitchKind.REDUCING, [*LossLimit, UNREADABLE], "its limits are off")
 

@@ -1,4 +1,4 @@
-"""Release the executions that are held for the market's open: exits first, then by confidence, then by age."""
+"""Release the executions that are held until the market opens: exits first, then by confidence, then by age."""
 
 import time
 from datetime import datetime
@@ -13,14 +13,14 @@ from workers.account.runtime import ExecutorRuntime
 
 log = structlog.get_logger(__name__)
 
-#: While an execution waits for the open, the broker's clock is read this often, and again at the announced open.
+#: While an execution waits for the market to open, the broker's clock is read this often, and at the announced opening.
 CLOCK_EVERY_S = 3.0
-# The pause after a reading that failed, or that still shows a closed market after the announced open.
+# The pause after a reading that failed, or that still shows a closed market after the announced opening.
 _RETRY_S = 1.0
 
 
 class MarketOpen:
-    """Reads one broker's clock while an execution is held for the open. Running it twice is harmless."""
+    """Reads one broker's clock while an execution is held until the market opens. Running it twice is harmless."""
 
     def __init__(self, record: Record, runtime: ExecutorRuntime) -> None:
         self._record = record
@@ -65,6 +65,6 @@ class MarketOpen:
 
 
 def _pause_s(reading: ClockReading) -> float:
-    """Return the pause before the next reading: until the announced open, if that is soon."""
+    """Return the pause before the next reading: until the announced opening, if that is soon."""
     until_open = (reading.clock.next_open - reading.clock.timestamp).total_seconds()
     return min(CLOCK_EVERY_S, until_open if until_open > 0 else _RETRY_S)

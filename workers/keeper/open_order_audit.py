@@ -1,4 +1,4 @@
-"""Compare the open orders at the broker with the record: report those with an id of ours that it does not know."""
+"""Compare the open orders at the broker with the record: report those with an id of ours that the record lacks."""
 
 from dataclasses import dataclass
 
@@ -28,7 +28,7 @@ class OpenOrderAudit:
     who: str
 
     def run_once(self) -> int:
-        """Read the open orders and look up a few that may exist; return how many executions moved."""
+        """Read the open orders, and look up a few others that may exist; return how many executions changed."""
         try:
             return 0 if self.runtime.snapshots.refusal() is not None else self._audit()
         except BrokerRefusesAccount as error:

@@ -1,4 +1,4 @@
-"""Cancel every order that is open at the broker, except our own exits and what reduces a position."""
+"""Cancel every order that is open at the broker, except our own exits and orders that reduce a position."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,16 +33,16 @@ class OtherOrders:
 
 @dataclass(frozen=True, kw_only=True)
 class OpenOrders:
-    """Cancels one account's open orders. One that cannot be canceled, or not even read, delays no other."""
+    """Cancels one account's open orders. One that cannot be canceled, or not even read, does not delay the others."""
 
     record: Record
     runtime: ExecutorRuntime
     _cancels: RepeatedCancels = field(default_factory=lambda: RepeatedCancels(on_failure=_log_failure))
 
     def cancel(self, held: Mapping[str, Decimal] | None) -> OtherOrders:
-        """Ask for the cancels that are missing; return the orders that the broker shows besides our own exits.
+        """Ask for the cancels that are due; return the orders that the broker shows besides our own exits.
 
-        Orders that reduce a position *held* (None: not known) stay, since each is canceled with its close.
+        Orders that reduce one of the positions *held* (None: not known) stay: they are canceled with its close.
 
         Raises:
             BrokerUnavailable, BrokerRefusesAccount, BrokerUnreadable: the orders could not be listed.
@@ -51,7 +51,7 @@ class OpenOrders:
         orders = broker.orders(status="open", on_unreadable=unreadable.append)
         note_unreadable(self.record, self.runtime.executor.id, unreadable)
         kept = self._kept(orders)
-        # A `tw-` id does not make an order ours: the record may be an older one, restored from a backup.
+        # An order is not kept because of a `tw-` id: a record that was restored from a backup may not know it.
         others = [order for order in orders if order.client_order_id not in kept]
         reducing = [order for order in others if reduces_position(order, held)]
         ids = [order.order_id for order in others if order not in reducing]

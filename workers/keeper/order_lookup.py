@@ -28,8 +28,8 @@ from workers.rules.retry_policy import lookup_gap
 log = structlog.get_logger(__name__)
 
 _BATCH = 32
-# Two leaders must not look up the same order at once. The claims of a keeper that dies end soon after another keeper
-# can lead: a second look-up is harmless, a long wait is not.
+# Other keepers skip a claimed look-up for this long, so that two leaders do not look up the same order at once. It is
+# little longer than a leader's lease: after a keeper's death, a second look-up is harmless, but a long wait is not.
 _CLAIM = timedelta(seconds=5)
 
 
@@ -69,7 +69,7 @@ class OrderLookup:
         return settled
 
     def _look_up(self, runtime: ExecutorRuntime, unknown: UnknownExecution, intent: OrderRow) -> Lookup:
-        """Ask the broker by our id, and from the second look-up on search its order list too."""
+        """Look the order up by our id. From the second look-up on, or after a duplicate answer, search the list too."""
         try:
             refusal = runtime.snapshots.refusal()
         except (BrokerUnavailable, BrokerUnreadable) as error:
@@ -144,7 +144,7 @@ class OrderLookup:
 
 
 def _followed(runtime: ExecutorRuntime, found: Found) -> Found | NoAnswer:
-    """Return the order with the status and the fills of the order that has replaced it."""
+    """Return *found* with the status and fills of its newest replacement, if the order was replaced."""
     try:
         order = newest(runtime.urgent, found.order)
     except (BrokerUnavailable, BrokerRefusesAccount) as error:

@@ -21,13 +21,13 @@ from workers.keeper.unreadable_orders import note_unreadable
 
 log = structlog.get_logger(__name__)
 
-# An order is young for this long. Most orders end within it, so that a list of young orders is short.
+# An order is young for this long. Most orders end within this time, so a list of young orders is short.
 _YOUNG = timedelta(seconds=60)
 # Up to this many orders are asked for one by one. For more, a page of the closed orders is cheaper.
 _SINGLY = 3
-# Clocks differ, so that a list "since" an intent starts a little before it.
+# The broker's clock and ours differ, so a list that has to include an intent starts this much before it.
 _CLOCK_TOLERANCE = timedelta(seconds=10)
-# Workers accept a snapshot of five seconds. It is read a little earlier, so that they find a fresh one.
+# Workers accept a snapshot that is up to five seconds old. The keeper reads it again at this age, a little earlier.
 _SNAPSHOT_AGE = timedelta(seconds=3)
 
 
@@ -42,7 +42,7 @@ class _OpenOrders:
     old_count: int
     #: Of the older orders that the broker may have without our knowing.
     unconfirmed: datetime | None
-    #: An exit waits for the cancel of one of them.
+    #: Whether an exit waits for the cancel of one of them.
     canceling: bool
 
 
@@ -80,7 +80,7 @@ class OrderPolling:
         return moved
 
     def _poll(self, orders: _OpenOrders) -> int:
-        """Read the open orders, the young ones, and single ones, the cheapest request first."""
+        """Read the list of open orders, the list of young ones, and single orders, the cheapest request first."""
         if not (orders.young or orders.old or orders.unconfirmed):
             return 0
         # An exit that waits for a cancel makes the poll as urgent as the exit.
@@ -100,7 +100,7 @@ class OrderPolling:
         return moved
 
     def _list_since(self, orders: _OpenOrders) -> datetime | None:
-        """Return since when to list orders of every status; at an interval, since the oldest unconfirmed one."""
+        """Return since when to list all orders: the oldest young or, at an interval, the oldest unconfirmed one."""
         if orders.unconfirmed and self.interval.sweep_is_due():
             return orders.unconfirmed
         return orders.young

@@ -25,7 +25,7 @@ from workers.rules.orders import reduces
 
 log = structlog.get_logger(__name__)
 
-# An order that the broker shows in one of these states is late.
+# If the broker shows an order of an execution that is in one of these states here, the order may be late.
 _LATE = ENDED | {State.DEAD}
 # States in which tradewire or a person ended the execution, whatever happens to the order at the broker.
 _GIVEN_UP = frozenset({State.SKIPPED, State.DEAD, State.DISCARDED})
@@ -42,7 +42,7 @@ class _KnownOrder(OrderRow):
 
 @dataclass(frozen=True, kw_only=True)
 class UnlistedOrder:
-    """An order that works by our record, and that the broker's lists did not show."""
+    """An order that is working according to our record, and that the broker's lists did not show."""
 
     execution_id: UUID
     generation: int
@@ -60,7 +60,7 @@ class OrderUpdates:
     def apply(self, orders: Sequence[BrokerOrder], seen: set[str], *, request_id: str | None = None) -> int:
         """Update the executions of changed orders, add our client order ids to *seen*; return how many changed.
 
-        *request_id* is the broker's own id of the look-up that found them.
+        *request_id* is the broker's own id of the look-up that found the orders.
         """
         ours = {order.client_order_id: order for order in orders if is_our_order(order.client_order_id)}
         if not ours:
@@ -68,7 +68,7 @@ class OrderUpdates:
         seen.update(ours)
         moved = 0
         for intent in self._known(ours):
-            # When the end of an order is recorded, its replacement cannot change that any more.
+            # Once the end of an order is recorded, its replacement cannot change it any more, and is not read.
             order = ours[intent.client_order_id]
             following = self._newest(order) if intent.ended_at is None else order
             if following is None:
@@ -84,7 +84,7 @@ class OrderUpdates:
         try:
             return newest(self.broker, order)
         except BrokerUnreadable as error:
-            # A replacement that cannot be read must hide no other order of the list.
+            # If a replacement cannot be read, the other orders of the list are applied all the same.
             log.debug("poll.failed", order_id=order.order_id, error=str(error))
             return None
 
@@ -138,9 +138,9 @@ class OrderUpdates:
         return moved
 
     def _apply_older(self, intent: OrderRow, order: BrokerOrder) -> None:
-        """Keep an old order, which a requeue took for absent, from trading beside the new one.
+        """Prevent an old order, which a requeue took for absent, from trading beside the new one.
 
-        While no new order was sent, the execution continues with the old one. Otherwise the old one is canceled.
+        If no new order was sent yet, the execution continues with the old one. Otherwise the old one is canceled.
         """
         if not matches(intent, order):
             return
@@ -154,7 +154,7 @@ class OrderUpdates:
         return execute(connection, sql("open_order_audit", "return_to_older"), values) > 0
 
     def _stop_late(self, intent: OrderRow, order: BrokerOrder, *, new: bool) -> None:
-        """Report an order of an execution that had ended here, and cancel what may open a position."""
+        """Report an order whose execution had already ended here, and cancel the order if it may open a position."""
         facts = {"execution_id": str(intent.execution_id), "order_id": order.order_id}
         if new:
             log.error("order.late", **facts, order_status=order.raw_status)
@@ -162,7 +162,7 @@ class OrderUpdates:
             return
         try:
             if intent.role is Role.ENTRY or not self._is_left(order):
-                # A late exit would open a position where nothing is left to close.
+                # A late exit would open a position if less is left to close than its own quantity.
                 broker = self.broker.urgent() if intent.role is Role.EXIT else self.broker.canceling()
                 cancel_newest(broker, order.order_id)
         except (BrokerUnavailable, BrokerUnreadable) as error:
@@ -170,7 +170,7 @@ class OrderUpdates:
             log.warning("cancel.failed", **facts, error=str(error))
 
     def _is_left(self, order: BrokerOrder) -> bool:
-        """Return whether the account still holds what is left of an exit. A larger exit would open a position."""
+        """Return whether the account still holds the unfilled quantity of *order*, which is an exit."""
         position = self.broker.position(order.symbol)
         held = position.quantity if position is not None else Decimal(0)
         left = (order.quantity or Decimal(0)) - order.filled_quantity
@@ -184,7 +184,7 @@ def _is_changed(intent: OrderRow, order: BrokerOrder) -> bool:
 
 
 def _is_late(intent: _KnownOrder, order: BrokerOrder) -> bool:
-    """Return whether the broker has an order of an execution that ended here without an order, or was given up."""
+    """Return whether *order* is late: its execution ended here without an order, or was given up while it goes on."""
     if intent.state not in _LATE or intent.order_id is None:
         return intent.state in _LATE
     return intent.state in _GIVEN_UP and (_is_changed(intent, order) or order.status not in FINAL_STATUSES)

@@ -19,9 +19,9 @@ _BACKOFF = Backoff(first_s=0.2, longest_s=_LONGEST_PAUSE_S)
 class PeriodicTask(threading.Thread):
     """A thread that runs *task* every *every_s* seconds while *leads* returns True.
 
-    The task returns the number of things that it did, or None. After a run that did something the next one follows at
-    once, unless the task is *paced*. Every task of the keeper may raise `Unavailable`, because PostgreSQL or Redis is
-    away, and runs again after a pause.
+    The task returns the number of things that it did, or None. After a run that did something, the next run follows at
+    once, unless the task is *paced*. A task may raise `Unavailable` when PostgreSQL or Redis is away: it then runs
+    again after a pause.
     """
 
     def __init__(

@@ -55,7 +55,7 @@ _STOPS_EVERY_S = 0.5
 _JOURNALS_EVERY_S = 5.0
 # A task that is behind its interval by more than this is late.
 _LATE_AFTER_S = 15.0
-# Per executor.
+# The number of look-ups per executor that run at the same time.
 _LOOKUPS_AT_ONCE = 4
 
 
@@ -90,7 +90,7 @@ def keep(
         *_executor_tasks(task, record, runtimes, pools, intake, who),
         task("journals", _JOURNALS_EVERY_S, partial(import_journals, record, settings.home, by=who)),
     ]
-    # The health of the keeper does not depend on these: a channel may hang without any fault of the keeper.
+    # The health of the keeper does not depend on these tasks: a channel may hang without any fault of the keeper.
     alerting = alert_tasks(record, executors, alerts, queues=queues, stop=stop, leads=leadership.leads)
     heartbeat = Heartbeat(
         database_url, kind="keeper", name="keeper", health=lambda: _health(tasks, leadership), executors=executors
@@ -146,7 +146,7 @@ def _executor_tasks(
 
 
 def _refuse_wrong_servers(record: Record, queues: ExecutionQueue) -> None:
-    """Check the servers once. A server that is away is no error here: the tasks wait for it."""
+    """Check the servers once. A server that is away is not an error here: the tasks wait for it."""
     with suppress(RecordUnavailable):
         record.run(lambda _: None, retry_for_s=0.0)
     with suppress(QueueUnavailable):
@@ -154,7 +154,7 @@ def _refuse_wrong_servers(record: Record, queues: ExecutionQueue) -> None:
 
 
 def _health(tasks: Sequence[PeriodicTask], leadership: Leadership) -> tuple[bool, dict[str, Any]]:
-    """Return whether the keeper is healthy, with figures. A leader with a late task is not."""
+    """Return whether the keeper is healthy, with figures. A leader with a late task is unhealthy."""
     now = time.monotonic()
     late = {task.name: round(task.behind_s(now), 1) for task in tasks if task.behind_s(now) > _LATE_AFTER_S}
     slowest = max(tasks, key=lambda task: task.behind_s(now))

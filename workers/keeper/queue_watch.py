@@ -25,13 +25,13 @@ class QueueWatch:
     _faults: Sequence[QueueFault] = field(default=())
 
     def run_once(self) -> None:
-        """Look once. Raises RecordUnavailable."""
+        """Check the queues once, and keep the faults for `condition`. Raises RecordUnavailable."""
         try:
             self._faults = queue_faults(self.queues, self.executor_ids, lambda: undecided(self.record))
         except QueueUnavailable as error:
             self._faults = [QueueFault(key="redis", saw=f"{error}: entries wait, exits are sent", remedy="")]
 
     def condition(self, _: Connection[DictRow], __: Mapping[str, ExecutorSettings]) -> ConditionResult:
-        """Return an alert for each fault of the last look."""
+        """Return an alert for each fault that the last check found."""
         kind = AlertKind.QUEUE_STUCK
         return found(kind, [raised(kind, fault.key, f"{fault.saw}. {fault.remedy}".strip()) for fault in self._faults])

@@ -1,4 +1,4 @@
-"""Find out what became of orders that were canceled for an exit, and place stops again for what remains."""
+"""Check how orders that were canceled for an exit ended, and place stops again for the position that remains."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,13 +23,14 @@ from workers.rules.sizing import rounded_down
 log = structlog.get_logger(__name__)
 
 _BATCH = 20
-# Each look costs two requests.
+# The pauses between two looks at a canceled order, since each look costs two requests.
 _PAUSES = Backoff(first_s=1.0, longest_s=60.0)
-#: A reading that shows less than the stop protected counts after this time, and this time after our last fill.
+#: A position that is smaller than the stop protected is believed only this long after it was first read, and this long
+#: after our last fill.
 _CONFIRMED_AFTER = timedelta(seconds=5)
-#: The number of unreadable answers before a person is told, because the next one may be readable.
+#: The number of unreadable answers before a person is told: until then, the next answer may be readable.
 _UNREADABLE_LOOKS = 3
-#: The broker has not carried out a cancel that it does not even show as pending by then.
+#: If the broker does not even show the cancel as pending after this time, it will not carry it out.
 _KEPT_AFTER = timedelta(seconds=60)
 
 
@@ -40,16 +41,16 @@ class _CanceledOrder:
     symbol: str
     asked_at: datetime
     looks: int
-    #: Before this look.
+    #: The database's time just before this look.
     now: datetime
-    #: Since when readings show less to protect than the stop did.
+    #: Since when readings show a smaller quantity than the stop protected.
     short_at: datetime | None
     #: The newest fill or end of one of our orders in the symbol.
     changed_at: datetime | None
 
     @property
     def is_confirmed(self) -> bool:
-        """Return whether a reading from now on is believed, although it shows less to protect than the stop did."""
+        """Return whether a reading is now believed although it shows a smaller quantity than the stop protected."""
         if self.short_at is None:
             return False
         return self.now - max(self.short_at, self.changed_at or self.short_at) >= _CONFIRMED_AFTER
@@ -57,7 +58,7 @@ class _CanceledOrder:
 
 @dataclass(frozen=True, kw_only=True)
 class RestoredStops:
-    """Settles one executor's canceled orders. The id of a stop that is placed again is derived: twice places one."""
+    """Settles one executor's canceled orders. The restored stop's id is always the same, so it is placed only once."""
 
     record: Record
     runtime: ExecutorRuntime
@@ -80,7 +81,7 @@ class RestoredStops:
         except BrokerUnreadable as error:
             return self._give_up(canceled, str(error))
         if order is None:
-            # One answer proves nothing, since reads lag.
+            # One answer without the order proves nothing, since reads lag.
             return self._end(canceled, "vanished") if canceled.looks else self._look_again(canceled)
         if order.status not in FINAL_STATUSES or is_replaced(order):
             # The cancel is not done yet, or the broker has refused it, or its reads lag.
@@ -92,7 +93,7 @@ class RestoredStops:
 
     def _protect(self, canceled: _CanceledOrder, order: BrokerOrder) -> bool:
         left, free = self._unprotected(order)
-        # A position that was read just after a fill or a cancel may not show its effect.
+        # A position that was read just after a fill or a cancel may not show that yet.
         if (free < left or free <= 0) and not canceled.is_confirmed:
             return self._look_again(canceled, short=True)
         if free > 0:
@@ -104,7 +105,7 @@ class RestoredStops:
         return self._end(canceled, "nothing_left")
 
     def _unprotected(self, order: BrokerOrder) -> tuple[Decimal, Decimal]:
-        """Return how much of what *order* protected is left, and how much of that no other order holds."""
+        """Return how much of the quantity that *order* protected is still held, and how much of that no order holds."""
         position = self.runtime.urgent.position(order.symbol)
         if position is None or not reduces(order.side, position.quantity):
             return Decimal(0), Decimal(0)
@@ -131,7 +132,7 @@ class RestoredStops:
         return self._look_again(canceled, outcome="not_restored", message=message)
 
     def _give_up(self, canceled: _CanceledOrder, message: str) -> bool:
-        """Let a person know of an order whose terms cannot be read, so that no equal one can be placed."""
+        """After a few tries, tell a person that the terms of an order cannot be read, so it cannot be placed again."""
         if canceled.looks < _UNREADABLE_LOOKS:
             return self._look_again(canceled)
         log.error("stop.not_restored", says=message, **self._facts(canceled))
@@ -181,17 +182,17 @@ def _short(message: str | None) -> str | None:
 
 
 def _taken(order: BrokerOrder, quantity: Decimal) -> Decimal:
-    """Return the part of *quantity* that the broker takes in a stop like *order*."""
+    """Return the part of *quantity* that the broker accepts in a stop with the terms of *order*."""
     if order.stop is None or order.stop.time_in_force == "day" or asset_class(order.symbol) is AssetClass.CRYPTO:
         return quantity
-    # The broker takes fractions of a share in day orders only. If that is all, its refusal is reported.
+    # The broker accepts fractions of a share in day orders only. Less than one share is sent, and its refusal reported.
     return rounded_down(quantity, Decimal(1)) or quantity
 
 
 def equal_stop(order: BrokerOrder, quantity: Decimal) -> OrderRequest:
-    """Return an order with the terms of a stop. Its id follows from the stop's, so that it is placed once.
+    """Return an order with the terms of the stop *order*. Its id is derived from *order*, so it is placed once.
 
-    It belongs to the owner of the stop, so its id does not look like one of ours.
+    The new order belongs to the owner of the stop, so its id does not look like one of ours.
     """
     assert order.stop is not None
     return OrderRequest(
@@ -202,7 +203,7 @@ def equal_stop(order: BrokerOrder, quantity: Decimal) -> OrderRequest:
         type=order.stop.type,
         time_in_force=order.stop.time_in_force,
         limit_price=order.stop.limit_price,
-        # A trailing stop reports the price that it has reached, and is sent with its distance alone.
+        # The broker reports the price that a trailing stop has reached, but only the stop's distance is sent.
         stop_price=None if order.stop.type == "trailing_stop" else order.stop.stop_price,
         trail_price=order.stop.trail_price,
         trail_percent=order.stop.trail_percent,

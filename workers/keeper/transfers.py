@@ -1,4 +1,4 @@
-"""Count deposits and withdrawals: they change the day's start and the peak, and are neither profit nor loss."""
+"""Count deposits and withdrawals: they change the equity at the day's start and the peak, but are no profit or loss."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from workers.rules.baselines import TransferEffect, count
 
 log = structlog.get_logger(__name__)
 
-# Brokers list transfers late. So this much of the past is read again, and the ids show which transfers are new.
+# Brokers list transfers late. So this much of the past is read again, and the ids show which transfers were counted.
 _OVERLAP = timedelta(days=7)
 
 

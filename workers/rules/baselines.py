@@ -11,7 +11,7 @@ from workers.rules.trading_day import Day
 
 # A reading within this time of the day's start counts as the reading at its start.
 _NEAR = timedelta(minutes=2)
-# A reading of the day before still shows the figures at the day's start; an older one does not.
+# A last reading of at most this age still shows the figures at the day's start; an older one does not.
 _DAY_BEFORE = timedelta(hours=26)
 
 
@@ -50,9 +50,9 @@ class DayStart:
 
 @dataclass(frozen=True, kw_only=True)
 class TransferEffect:
-    """The change of the day's start and the peak by newly listed transfers."""
+    """By how much newly listed transfers change the peak and the equity at the day's start."""
 
-    #: The change of the peak, and the part of it that changes the day's start; below zero: withdrawn.
+    #: The change of the peak, and the part of it that also changes the day's start; below zero: withdrawn.
     amount: Decimal
     of_the_day: Decimal
 
@@ -78,8 +78,9 @@ def next_start(
 ) -> DayStart:
     """Return the start of a new day from the last reading of an earlier day and the first reading of this one.
 
-    Without a reading at the boundary, the nearer of the two counts. A loss between them counts for the new day, so that
-    stopping the keeper hides no loss. Without a reading of the day before, the broker's figure counts.
+    *now* counts if both are within two minutes of the start, else the nearer one. But if the nearer one is *now*, the
+    higher equity of the two counts, so that a loss while no keeper ran counts for the new day. If *before* is more than
+    26 hours older than the start, the broker's figure counts.
     """
     gap, late = day.started_at - before.at, now.at - day.started_at
     if gap > _DAY_BEFORE:
@@ -94,14 +95,14 @@ def next_start(
 def count(
     listed: Sequence[Transfer], *, known: Collection[str], since: datetime, asked_before: bool, as_of: datetime
 ) -> TransferEffect:
-    """Return the change by those of the *listed* transfers that are not *known* yet.
+    """Return the effect of those of the *listed* transfers that are not *known* yet.
 
     Args:
         listed: The transfers that the broker lists, older ones among them.
         known: The ids of the transfers that were counted, or are too old to count.
-        since: When the broker was last asked, or from when on its transfers count.
-        asked_before: The broker was asked before. New transfers then came since, whatever day the broker gives them.
-        as_of: The moment of the figures of the day's start.
+        since: When the broker was last asked; if it never was, the time from which on transfers count.
+        asked_before: The broker was asked before. Then every unknown transfer counts, whatever day the broker gives it.
+        as_of: The time of the figures of the day's start.
     """
     new = [each for each in listed if each.transfer_id not in known and (asked_before or each.at >= since)]
     of_the_day = [each for each in new if as_of <= since or each.at >= as_of]

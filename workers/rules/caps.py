@@ -24,13 +24,13 @@ def caps(case: Case, terms: Terms) -> tuple[Cap, ...]:
 
 
 def held(case: Case) -> Decimal:
-    """Return the units of the symbol that are held or pending, unsigned: the larger one of two readings."""
+    """Return the units of the symbol that are held or pending, unsigned: the larger of book and position."""
     position = abs(case.position.quantity) if case.position else _ZERO
     return max(abs(case.book.quantity(case.signal.symbol)), position)
 
 
 def unseen(case: Case) -> Decimal:
-    """Return by how much the symbol's position, read again, is worth more than in the snapshot with pending entries."""
+    """Return by how much the symbol's position, read after the snapshot, is worth more than the book shows."""
     if case.position is None:
         return _ZERO
     return max(worth(case.position) - case.book.gross([case.signal.symbol]), _ZERO)
@@ -64,7 +64,7 @@ def _exposure(case: Case, terms: Terms) -> Iterator[Cap]:
 
 
 def _losses(case: Case, terms: Terms) -> Iterator[Cap]:
-    """Cap by the loss if this entry and all open positions fell to their stops."""
+    """Cap the entry so that each limit holds even if the entry and all open positions fall to their stops."""
     if case.baseline is None:
         return
     # The account may have been read after the keeper's reading; the smaller equity counts.
@@ -87,10 +87,10 @@ def _money(case: Case, terms: Terms) -> Cap:
     """Cap by buying power; crypto is not bought on margin. An account without equity buys nothing."""
     account, limit_percent = case.account, case.executor.limits.buying_power_percent
     crypto = case.signal.asset_class == AssetClass.CRYPTO
-    # Without the figure the entry waits, so the 0 is not used.
+    # An entry waits while the broker does not report this figure, so the 0 is never used.
     power = account.non_marginable_buying_power or _ZERO if crypto else account.buying_power
     spent = _spent(case, crypto=crypto)
-    # A percentage of what is left would allow a share of the rest again with each reading.
+    # The percentage is of the whole buying power: a percentage of what is left would allow more after each entry.
     whole = power + spent if account.equity > 0 else _ZERO
     limit = whole * (_HUNDRED if limit_percent is None else limit_percent) / _HUNDRED
     code = Code.CASH_USED_UP if crypto else Code.BUYING_POWER_USED_UP
@@ -98,12 +98,12 @@ def _money(case: Case, terms: Terms) -> Cap:
 
 
 def _spent(case: Case, *, crypto: bool) -> Decimal:
-    """Return the buying power that is used already: by positions, and by our orders that the snapshot includes."""
+    """Return the buying power that is used already: by positions, and by our orders that the broker has deducted."""
     book, kind = case.book, AssetClass.CRYPTO if crypto else AssetClass.US_EQUITY
     named = [each.symbol for each in book.positions] + [each.symbol for each in book.pending]
     symbols = {symbol for symbol in named if asset_class(symbol) is kind}
     held = sum((worth(each) for each in book.positions if each.symbol in symbols), _ZERO)
-    # Reserved amounts are pending too, but the broker has not deducted them yet.
+    # The book includes reserved amounts too, but the broker has not deducted them yet.
     return held + max(book.gross(symbols) - held - case.reserved, _ZERO)
 
 

@@ -26,14 +26,14 @@ class Recent:
     repeat_age: timedelta | None = None
     #: Entries sent since the account's day began.
     orders_today: int = 0
-    #: Entries that the position in the symbol is built from, working ones included.
+    #: Entries that opened or added to the position in the symbol, or may still do so.
     entries_in_symbol: int = 0
     #: How many orders in a row the broker refused, and how long ago it refused the newest.
     rejections: int = 0
     rejected_ago: timedelta | None = None
     #: How long ago the newest entry was recorded to be sent, whatever its outcome.
     tried_ago: timedelta | None = None
-    #: If this entry opens the other side after an exit: a FLAT that came after that exit.
+    #: Only for an entry that opens the other side after an exit: the newest FLAT after that exit, if there is one.
     flat_since: UUID | None = None
 
 
@@ -47,9 +47,9 @@ class EntriesRefused:
 
 @dataclass(frozen=True, kw_only=True)
 class ExitRefusal:
-    """Why the broker refused the symbol's newest exit, where another order, or another form of it, would be taken."""
+    """Why the broker refused the symbol's newest exit, if a change of the exit or a cancel of other orders can help."""
 
-    #: None: it did not, or for no such reason.
+    #: None: the exit was not refused, or for another reason.
     kind: RefusalKind | None = None
     #: The broker's ids of the orders that it named as being in the way.
     named: frozenset[str] = frozenset()
@@ -81,19 +81,20 @@ class Case:
     recent: Recent
     #: None: the broker accepts entries.
     entries_refused: EntriesRefused | None = None
-    #: The hours that the calendar has for *now*: enough to compute ages while the clock cannot be read.
+    #: The hours at *now* according to the calendar: enough to compute ages while the clock cannot be read.
     calendar: Market | None = None
     #: The market's price; None when it was not needed, or could not be read.
     price: Decimal | None = None
     price_asked: bool = False
     #: The latest bid and ask; None when the signal has a price, or they could not be read.
     quote: Quote | None = None
-    #: Orders in the symbol that tradewire did not place, where they may be in the way of an exit.
+    #: Orders in the symbol that tradewire did not place, if they may be in the way of an exit.
     foreign: tuple[BrokerOrder, ...] = ()
-    #: Whether the exit, or the first of its tries, may cancel orders of others in its way.
+    #: Whether the exit, or the first of its tries, is forced: with `order.cancel_foreign = "forced"`, only forced exits
+    #: cancel *foreign* orders.
     forced: bool = False
     refused: ExitRefusal = ExitRefusal()
-    #: A person accepted the age when requeueing.
+    #: Whether a person accepted the entry's age with the requeue.
     accept_age: bool = False
 
 
@@ -109,15 +110,15 @@ class Go:
     time_in_force: str
     #: The assumed cost of one unit.
     reference_price: Decimal
-    #: The possible loss down to its stop, in the account's currency; 0 for an exit.
+    #: The possible loss if the price falls to its stop (for a short: rises), in the account's currency; 0 for an exit.
     risk: Decimal = Decimal(0)
     #: A limit order that may trade outside regular hours.
     extended_hours: bool = False
     #: The quantity that an exit leaves to a further exit.
     rest: Decimal = Decimal(0)
-    #: The quantity that an exit leaves, since the broker never takes it.
+    #: The quantity that an exit leaves out, since it is too small for the broker.
     dust: Decimal = Decimal(0)
-    #: The quantity of the holding that an exit closes, the fee for its purchase included; None: its own quantity.
+    #: The quantity of the holding that an exit closes, the fee for its purchase included; None: the exit's *quantity*.
     covers: Decimal | None = None
 
 
@@ -136,7 +137,7 @@ class Hold:
     wait: timedelta
     #: Our entries that have to be canceled before an exit, by the broker's order id.
     cancel: tuple[str, ...] = ()
-    #: Orders of others that have to be canceled before an exit.
+    #: Orders that tradewire did not place and that have to be canceled before an exit.
     cancel_foreign: tuple[BrokerOrder, ...] = ()
 
 

@@ -10,13 +10,13 @@ from workers.rules.freshness import keeps_hours, may_wait
 from workers.rules.market_hours import Market
 from workers.rules.retry_policy import broker_hold
 
-#: The keeper releases held executions at the open, in order. Without the keeper they are due this much later.
+#: The keeper releases held executions in order when the market opens. If no keeper runs, they are due this much later.
 OPENING_GRACE = timedelta(seconds=2)
 _JUST_AFTER = timedelta(milliseconds=50)
 
 
 def refusal(case: Case) -> Reason | None:
-    """Return why an entry is skipped, where the executor skips entries while the market is closed."""
+    """Return why an entry is skipped: the market is closed, and the executor skips entries then. None: it is not."""
     market = case.market
     if not keeps_hours(case.signal, case.executor) or case.executor.hours.closed != "skip":
         return None
@@ -24,14 +24,17 @@ def refusal(case: Case) -> Reason | None:
 
 
 def hold_entry(case: Case) -> Hold | None:
-    """Return the hold of an entry that waits for the clock or the open; None when it may be sent."""
+    """Return the hold of an entry that waits until the market opens, or until its hours can be read; None: no wait."""
     if not keeps_hours(case.signal, case.executor):
         return None
     return _hold(case, Role.ENTRY)
 
 
 def hold_exit(case: Case, *, limited: bool) -> Hold | None:
-    """Return the hold of an exit. Outside regular hours only limit orders trade, and only where they are allowed to."""
+    """Return the hold of an exit until it can trade; None when it may be sent now.
+
+    Outside regular hours only limit orders (*limited*) trade, and only if `hours.closed` is "extended".
+    """
     if case.signal.asset_class == AssetClass.CRYPTO or (limited and out_of_hours(case)):
         return None
     if case.market is None and case.executor.hours.closed == "extended":
@@ -40,14 +43,14 @@ def hold_exit(case: Case, *, limited: bool) -> Hold | None:
 
 
 def out_of_hours(case: Case) -> bool:
-    """Return whether a limit order may trade outside regular hours: the market is closed, or may be."""
+    """Return whether the executor's limit orders trade outside regular hours now: the market is closed, or may be."""
     if case.signal.asset_class == AssetClass.CRYPTO or case.executor.hours.closed != "extended":
         return False
     return case.market is None or not case.market.is_open
 
 
 def not_again(case: Case, intent: OrderRow) -> Skip | Hold | None:
-    """Return why an order must not be sent again now: one for regular hours must not wait at the broker."""
+    """Return why an order must not be sent again now: if it is for regular hours, it must not wait at the broker."""
     market = case.market
     if intent.request.get("extended_hours") or case.signal.asset_class == AssetClass.CRYPTO:
         return None
@@ -65,7 +68,7 @@ def hold_price(case: Case) -> Hold | None:
 
 
 def closed_now(case: Case) -> Hold:
-    """Return the hold of an entry that only regular hours give a price, while they are over or unknown."""
+    """Return the hold of an entry that gets its price from an open market, while the market is or may be closed."""
     return _hold(case, Role.ENTRY) or Hold(
         reason=Reason(code=Code.PRICE_UNKNOWN, facts={"symbol": case.signal.symbol}), wait=_soon(case)
     )

@@ -1,4 +1,4 @@
-"""Share the fee that the broker takes from bought coins, whose quantities the record knows without it. Pure."""
+"""Divide the fee that the broker takes out of bought coins among the strategies; the record ignores it. Pure."""
 
 from decimal import Decimal
 
@@ -7,14 +7,14 @@ from workers.rules.case import Case
 from workers.rules.requested_size import exit_step
 from workers.rules.sizing import rounded_down
 
-# No broker takes more than this.
+# No broker takes a fee above this part of the coins.
 _MOST = Decimal("0.01")
 #: Quantities have at most nine decimals.
 _FINEST = Decimal("0.000000001")
 
 
 def paid_a_fee(case: Case, read: Decimal) -> bool:
-    """Return whether the position *read* is what the strategies bought by the record, without a fee."""
+    """Return whether the position *read* equals the coins that the strategies bought, by the record, less a fee."""
     recorded = case.own.recorded
     return case.signal.asset_class == AssetClass.CRYPTO and recorded * (1 - _MOST) <= read < recorded
 
@@ -29,7 +29,7 @@ def held_of(case: Case, own: Decimal, read: Decimal) -> Decimal:
 def covered(case: Case, quantity: Decimal, *, most: Decimal, bought: Decimal, read: Decimal) -> Decimal | None:
     """Return how much of what was *bought* an exit of *quantity* closes, the fee included; None: no fee was taken.
 
-    *most* is what is left of the purchase: an exit of all that is left ends the holding.
+    *most* is what the fee left of the purchase: an exit of all of that ends the holding.
     """
     if not paid_a_fee(case, read) or most >= bought:
         return None

@@ -52,7 +52,7 @@ def decide(case: Case) -> Verdict:
 
 
 def _named(case: Case, side: OrderSide, verdict: Verdict) -> Verdict:
-    """Name the side that a held REVERSE closes: others may close the position before it is sent."""
+    """Add the side of the close to the hold of a REVERSE: if others close the position first, the keeper needs it."""
     if case.signal.action is not Action.REVERSE or not isinstance(verdict, Hold):
         return verdict
     facts = {**verdict.reason.facts, "closes": side.value}
@@ -62,7 +62,7 @@ def _named(case: Case, side: OrderSide, verdict: Verdict) -> Verdict:
 def _refused(case: Case) -> list[Reason]:
     """Return the reasons that apply to exits too."""
     reasons = always_refused(case.signal, case.executor)
-    # A REVERSE that came twice must not turn the position back, and must not cancel the other half of the first one.
+    # A REVERSE that came twice must not turn the position back, nor end the entry that the first one opens.
     repeated = refusal(case) if case.signal.action is Action.REVERSE else None
     return reasons if repeated is None else [*reasons, repeated]
 
@@ -82,7 +82,7 @@ def wait_for_symbol(
         executor: Its executor.
         under_way: Our other orders in the symbol that may still fill.
         closes: The signal is an exit: it reduces the position, or may do nothing else.
-        has_to_close: The position, or one of *under_way*, is the exit's own to close.
+        has_to_close: A part of the position, or an order of *under_way*, is the exit's own to close.
     """
     # An exit that has nothing to close waits for no order and cancels none: it is skipped.
     if not has_to_close and not may_enter(signal, executor):
@@ -107,7 +107,7 @@ def still_go(case: Case, intent: OrderRow) -> Skip | Hold | None:
 
 
 def _exit_still_goes(case: Case, intent: OrderRow) -> Skip | Hold | None:
-    """Return why an exit must not be sent again: its whole quantity must still be closable."""
+    """Return why an exit must not be sent again, for example because less than its quantity can still be closed."""
     side = OrderSide(intent.side)
     waits = _wait_for(case.under_way) if case.under_way else hold_lagging(case, side)
     if waits is not None:

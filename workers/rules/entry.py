@@ -46,7 +46,7 @@ def decide_entry(case: Case, side: OrderSide) -> Verdict:
 
 
 def _at_market(case: Case, side: OrderSide) -> Verdict:
-    """Return the verdict at the market's price, with every check that needs a price; a hold until there is one."""
+    """Decide again at the market's price, so that every check that needs a price is made; hold while there is none."""
     priced = with_price(case, side)
     if not isinstance(priced, Case):
         return priced
@@ -54,7 +54,7 @@ def _at_market(case: Case, side: OrderSide) -> Verdict:
 
 
 def _refusals(case: Case, side: OrderSide, *, waits: bool) -> list[Reason]:
-    """Return every reason against an entry. One that *waits* for the open is checked against the limits at the open."""
+    """Return every reason against an entry. If it *waits* for the market to open, the limits are checked only then."""
     if case.signal.intent is Intent.CLOSE:
         return [Reason(code=Code.NO_POSITION, facts={"symbol": case.signal.symbol})]
     reasons = [_shorting(case) if side is OrderSide.SELL else None, freshness(case)]
@@ -66,7 +66,7 @@ def _refusals(case: Case, side: OrderSide, *, waits: bool) -> list[Reason]:
 
 
 def _flip(case: Case) -> Reason | None:
-    """Return why the other half of an exit is not carried out."""
+    """Return why an entry that would open the other side after an exit is not sent."""
     if case.recent.flat_since is not None:
         return Reason(code=Code.SUPERSEDED, facts={"by": str(case.recent.flat_since)})
     if case.signal.source != FLIP or case.executor.order.flip == "reverse":
@@ -89,7 +89,7 @@ def _shorting(case: Case) -> Reason | None:
 
 
 def _price(case: Case) -> Reason | None:
-    """Return a reason when there is no price, or one below the smallest price of the asset."""
+    """Return a reason when the entry has no price, or one below the asset's smallest price step."""
     price = case.signal.entry_price
     if price is None:
         return None if is_at_market(case.signal) else Reason(code=Code.ENTRY_WITHOUT_PRICE)
@@ -126,7 +126,7 @@ def _sized(case: Case, terms: Terms, asset: Asset) -> Go | Skip:
     if isinstance(sized, TooSmall):
         return Skip(reasons=sized.reasons)
     extended = out_of_hours(case)
-    # A probe must never trade at any price.
+    # A probe must not be a market order, which would trade at any price.
     limited = executor.order.type == "limit" or extended or case.signal.source == PROBE
     return Go(
         role=Role.ENTRY,

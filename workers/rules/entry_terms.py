@@ -17,7 +17,7 @@ class Terms:
     """The prices of an entry, in the account's currency per unit."""
 
     side: OrderSide
-    #: The worst price to accept: the signal's price and the collar.
+    #: The worst price to accept: the signal's price, moved by the collar.
     limit: Decimal
     #: The assumed cost of one unit, for every limit and for the reservation.
     price: Decimal
@@ -36,7 +36,7 @@ def terms_of(case: Case, side: OrderSide, entry_price: Decimal, asset: Asset) ->
     elif case.executor.order.type == "limit":
         price = max(limit, entry_price)
     else:
-        # A market order may cost as much as the collar allows, or the market's present price.
+        # A market order may cost as much as the collar allows, or the market's present price if that is higher.
         price = max(limit, *known)
     return Terms(side=side, limit=limit, price=price, lowest=min(limit, *known), risk=_risk(case, side, limit, price))
 

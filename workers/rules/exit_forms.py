@@ -1,4 +1,4 @@
-"""Bring an exit into the form that the broker takes: whole units now, the rest at the open, or never. Pure."""
+"""Bring an exit into a form that the broker accepts: outside regular hours, that may be whole units only. Pure."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -16,7 +16,10 @@ _FINEST = Decimal("0.000000001")
 
 
 def take_form(case: Case, go: Go) -> Go | Hold | Skip:
-    """Return the exit rounded toward less; a skip when the broker never takes it, and a hold when it does later."""
+    """Return the exit rounded down to a quantity that the broker accepts now.
+
+    Return a skip if the broker never accepts any of it, and a hold if it does so later.
+    """
     most = taken(case, go.quantity)
     dust = go.quantity - most
     if most == 0:
@@ -31,12 +34,12 @@ def take_form(case: Case, go: Go) -> Go | Hold | Skip:
 
 
 def taken(case: Case, quantity: Decimal) -> Decimal:
-    """Return how much of *quantity* the broker ever takes: whole steps."""
+    """Return how much of *quantity* the broker ever accepts: a multiple of the asset's increment."""
     return rounded_down(quantity, _step(case))
 
 
 def _step(case: Case) -> Decimal:
-    """Return the step of the quantities that the broker ever takes."""
+    """Return the finest increment of quantities that the broker ever accepts."""
     asset = case.asset
     if case.signal.asset_class == AssetClass.CRYPTO:
         return increment(asset) if asset is not None and asset.min_trade_increment else _FINEST

@@ -20,14 +20,14 @@ from workers.rules.obstacles import clear_way
 from workers.rules.orders import collared, time_in_force
 from workers.rules.requested_size import exit_step, exit_units
 
-#: A limit order of an exit that rests or is blocked for so long gives way to a market order.
+#: If the limit order of an exit does not fill or is blocked for this long, a market order follows.
 RESTS_AT_MOST = timedelta(seconds=15)
-#: Causes that close the account's whole position, whichever strategy opened it.
+#: The sources of exits that close the account's whole position, whichever strategy opened it.
 CLOSES_THE_ACCOUNT = frozenset({f"{OWN}flatten", f"{OWN}flat_by"})
 
 
 class Directed(Protocol):
-    """The part of a signal that tells whether it may open a position."""
+    """The part of a signal that decides whether it may open a position."""
 
     @property
     def action(self) -> Action:
@@ -43,7 +43,7 @@ def decide_exit(case: Case, side: OrderSide, held: Decimal) -> Verdict:
     most = closable(case, side, held)
     if most <= 0:
         facts = {"held": held, "strategy": case.signal.strategy or "none", "own": 0, "held_by": _others(case, held)}
-        # As an entry it would sell, or buy back, what other strategies hold.
+        # Sent as an entry, it would sell, or buy back, what other strategies hold.
         code = Code.POSITION_AGAINST if _may_open(case, side) else Code.NO_POSITION
         return Skip(reasons=(Reason(code=code, facts={"symbol": case.signal.symbol, **facts}),))
     waits = _too_young(case)
@@ -81,7 +81,7 @@ def decide_exit(case: Case, side: OrderSide, held: Decimal) -> Verdict:
 
 
 def _with_fee(case: Case, go: Go, *, most: Decimal, read: Decimal) -> Go:
-    """Return the exit with the part of the holding that it closes, where a fee was taken of the holding."""
+    """Return the exit with the part of the holding that it closes, if the broker took a fee from the holding."""
     whole = closes_the_account(case.executor, case.signal.source)
     bought = case.own.recorded if whole else case.own.quantity
     return replace(go, covers=covered(case, go.quantity, most=most, bought=bought, read=read))
@@ -109,13 +109,13 @@ def closes_the_account(executor: ExecutorSettings, source: str) -> bool:
 
 
 def may_enter(signal: Directed, executor: ExecutorSettings) -> bool:
-    """Return whether the signal opens a position where there is none to close. A REVERSE is only skipped there."""
+    """Return whether the signal opens a position if there is none to close. A REVERSE does not: it is skipped then."""
     opens = signal.action is Action.BUY or (signal.action is Action.SELL and executor.order.allow_short)
     return signal.intent is not Intent.CLOSE and opens
 
 
 def _may_open(case: Case, side: OrderSide) -> bool:
-    """Return whether the signal would be an entry where the account holds nothing."""
+    """Return whether the signal would be an entry if the account held nothing."""
     return may_enter(case.signal, case.executor) and (side is OrderSide.BUY or case.account.shorting_enabled)
 
 

@@ -1,4 +1,4 @@
-"""Check how old an entry is in open-market time, and how long it has waited for the open. Pure."""
+"""Check how old an entry is in open-market time, and how long it has waited for the market to open. Pure."""
 
 from datetime import datetime, timedelta
 
@@ -11,21 +11,21 @@ from workers.rules.market_hours import Market, open_age
 
 
 def keeps_hours(signal: SignalRow, executor: ExecutorSettings) -> bool:
-    """Return whether the market's hours matter: not for crypto, nor where orders also trade outside regular hours."""
+    """Return whether the market's hours matter: not for crypto, nor if orders also trade outside regular hours."""
     return signal.asset_class != AssetClass.CRYPTO and executor.hours.closed != "extended"
 
 
 def aged(signal: SignalRow, executor: ExecutorSettings, *, now: datetime, market: Market | None) -> timedelta:
     """Return the age of an entry at *now* (the record's clock), in time that the market was open.
 
-    All time counts where hours do not matter, or are unknown.
+    All time counts if the hours do not matter or are unknown.
     """
     since = signal.generated_at or signal.recorded_at
     return open_age(since, now, market if keeps_hours(signal, executor) else None)
 
 
 def waited(signal: SignalRow, executor: ExecutorSettings, *, now: datetime, market: Market | None) -> timedelta:
-    """Return how long an entry has waited for the open so far."""
+    """Return for how long the market was closed since the entry was made or received."""
     # An executor that takes entries of any age counts from the moment when it received them.
     dated = executor.limits.entry_age_s is not None and signal.generated_at is not None
     since = signal.generated_at if dated and signal.generated_at is not None else signal.recorded_at
@@ -35,7 +35,7 @@ def waited(signal: SignalRow, executor: ExecutorSettings, *, now: datetime, mark
 def fresh_for(
     signal: SignalRow, executor: ExecutorSettings, *, now: datetime, market: Market | None, accept_age: bool
 ) -> timedelta | None:
-    """Return how long an entry stays fresh at least; below zero when it is too old; None when it does not age."""
+    """Return the time that an entry at least stays fresh; below zero when it is too old; None when it does not age."""
     left = [] if signal.expires_at is None else [signal.expires_at - now]
     if not accept_age:
         if executor.limits.entry_age_s is not None:

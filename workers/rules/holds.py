@@ -51,13 +51,13 @@ def _unread(case: Case) -> Hold | None:
 
 
 def _contradiction(case: Case, side: OrderSide) -> Hold | None:
-    """Wait while our fills put the account on the other side, and the reading does not show it yet."""
+    """Wait while, by our fills, the account holds the other side, and the position as read does not show that yet."""
     symbol = case.signal.symbol
     read = sum((each.quantity for each in case.book.positions if each.symbol == symbol), Decimal(0))
     position = case.position.quantity if case.position else Decimal(0)
     filled = case.book.quantity(symbol)
     other_side = filled < 0 if side is OrderSide.BUY else filled > 0
-    # Where the two readings differ, the position was read again, after those fills.
+    # If the two readings differ, the position was read again, after those fills.
     if not other_side or position != read:
         return None
     facts = {"symbol": symbol, "read": position, "with_our_orders": filled}
@@ -82,7 +82,7 @@ def _unwatched(case: Case) -> Hold | None:
 
 
 def _clock(case: Case) -> Hold | None:
-    """Wait for the clock where the account has to be flat before the close."""
+    """Wait until the broker's clock can be read, if the account has to be flat before the close."""
     if case.market is not None or flat_from(case) is None:
         return None
     return Hold(reason=Reason(code=Code.CLOCK_UNREADABLE), wait=_SOON)

@@ -8,7 +8,7 @@ from pipeline.model.account import ClockReading, MarketSession
 
 #: An order takes up to this long to arrive, so the market counts as closed this much before the close.
 CLOSING_MARGIN = timedelta(seconds=1)
-# Clock and calendar may differ by this at an open or a close, and still mean the same session.
+# The broker's clock and calendar may differ by this much at an opening or a close, and still mean the same session.
 _TOLERANCE = timedelta(minutes=1)
 _NOTHING = timedelta(0)
 
@@ -35,7 +35,7 @@ class Market:
 
 
 def by_clock(reading: ClockReading, now: datetime, sessions: tuple[MarketSession, ...]) -> Market | None:
-    """Carry a reading of the clock forward to *now*; None after the next open: it was not observed to happen."""
+    """Carry a reading of the clock forward to *now*; None after its next opening, since that was not observed."""
     clock, at = reading.clock, reading.at(now)
     if not clock.is_open and at >= clock.next_open:
         return None
@@ -44,9 +44,9 @@ def by_clock(reading: ClockReading, now: datetime, sessions: tuple[MarketSession
 
 
 def by_calendar(reading: ClockReading | None, now: datetime, sessions: tuple[MarketSession, ...]) -> Market | None:
-    """Return the hours that the calendar has for *now*; None without a calendar, or when the last clock contradicts it.
+    """Return the hours at *now* by the calendar; None without a calendar, or when the last clock contradicts it.
 
-    They are exact enough to compute ages while the clock cannot be read, but not to send orders.
+    These hours are exact enough to compute ages while the clock cannot be read, but not to send orders.
     """
     if not sessions or not (reading is None or _at_reading(reading, sessions).by_calendar):
         return None

@@ -13,7 +13,7 @@ from workers.rules.closed_market import closed_now
 from workers.rules.market_hours import Market
 from workers.rules.retry_policy import broker_hold
 
-#: An older quote is no price.
+#: An older quote is not used as a price.
 QUOTE_AGE = timedelta(seconds=5)
 
 
@@ -28,9 +28,9 @@ def market_trades(signal: SignalRow, market: Market | None) -> bool:
 
 
 def with_price(case: Case, side: OrderSide) -> Case | Hold | Skip:
-    """Return the case at the price of its quote; a hold until there is a fresh one, within the age of the entry.
+    """Return the case at the price of its quote; a hold if it has no fresh quote.
 
-    A spread above the collar, and a stop or target that the price has reached, are skipped.
+    Return a skip if the spread is above the collar, or if the price has reached the signal's stop or target.
     """
     signal, quote = case.signal, case.quote
     if not market_trades(signal, case.market):

@@ -1,4 +1,4 @@
-"""Decide on an exit in whose way other orders are: they hold the quantity, or could trade with it. Pure."""
+"""Decide on an exit while other orders are in its way: they hold its quantity, or could trade with it. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,7 +16,7 @@ from workers.rules.exit_forms import taken
 #: The source of the further tries of an exit. Each counts as forced when its first try was.
 RETRY = "tradewire:exit"
 _FLIP = "tradewire:flip"
-#: Orders of a group, and trailing stops, are no wash trade with a single order.
+#: The broker does not take an order of these groups, or a trailing stop, for a wash trade with a single order.
 _GROUPS = frozenset({"bracket", "oco", "oto"})
 _CANCELED_WAIT = timedelta(seconds=0.5)
 #: The pauses of a blocked exit grow to this: each check costs requests.
@@ -24,7 +24,7 @@ _LONGEST_WAIT = timedelta(seconds=10)
 
 
 def clear_way(case: Case, go: Go) -> Go | Hold:
-    """Return the exit cut to what no other order holds, or the hold of one that cannot go yet."""
+    """Return the exit reduced to the quantity that no other order holds, or a hold if it cannot be sent yet."""
     opposing = tuple(order for order in case.foreign if order.side is not go.side and _opposes(case, go, order))
     available = _available(case)
     if not opposing and (go.quantity <= available or taken(case, go.quantity) == 0):
@@ -35,7 +35,7 @@ def clear_way(case: Case, go: Go) -> Go | Hold:
         return replace(go, quantity=part, rest=go.quantity - part)
     holders = tuple(order for order in case.foreign if order.side is go.side)
     cancels = opposing if available >= go.quantity else opposing + holders
-    # Without a protective order the position is at risk, so it is canceled only when the exit can fill at once.
+    # Without its protective order the position is at risk. So that order is canceled only if the exit can fill at once.
     if cancels and _may_cancel(case) and (cancels == opposing or _fills_at_once(case, go)):
         reason = Reason(code=Code.FOREIGN_CANCELED, facts={"orders": named(cancels)})
         return Hold(reason=reason, wait=_CANCELED_WAIT, cancel_foreign=cancels)
@@ -48,12 +48,12 @@ def clear_way(case: Case, go: Go) -> Go | Hold:
 
 
 def is_forced(source: str, *, by_person: bool) -> bool:
-    """Return whether an exit must get out: a person's, or one of our own that protects the account."""
+    """Return whether an exit is forced: a person sent it, or tradewire did to protect the account."""
     return by_person or (is_own(source) and source not in (RETRY, _FLIP, PROBE))
 
 
 def named(orders: Sequence[BrokerOrder]) -> str:
-    """Return the orders as a person finds them at the broker."""
+    """Describe the orders so that a person can find them at the broker."""
     return "; ".join(str(order) for order in orders)[:1000]
 
 
@@ -67,7 +67,7 @@ def _may_cancel(case: Case) -> bool:
 
 
 def _opposes(case: Case, go: Go, order: BrokerOrder) -> bool:
-    """Return whether the broker takes the exit and *order* for a trade of the account with itself, or may do so."""
+    """Return whether the broker may take the exit and *order* for a trade of the account with itself (a wash trade)."""
     if case.refused.kind is RefusalKind.OPPOSED and order.order_id in case.refused.named:
         return True
     if order.terms.get("order_class") in _GROUPS or order.terms.get("type") == "trailing_stop":

@@ -15,13 +15,13 @@ EITHER_SIDE = frozenset({Action.FLAT, Action.REVERSE})
 
 
 def side_for(case: Case) -> OrderSide:
-    """Return the side of the order for a case's signal: for FLAT and REVERSE, the one that reduces what is held."""
+    """Return the side of the order for a case's signal: for FLAT and REVERSE, the side that reduces the position."""
     if case.signal.action not in EITHER_SIDE:
         return side_of(case.signal.action)
     held = (case.position.quantity if case.position else Decimal(0)) or case.own.recorded
     if held:
         return OrderSide.SELL if held > 0 else OrderSide.BUY
-    # Without a position, the entries under way show the side that may become one.
+    # Without a position, the orders under way show which side may be held soon.
     sells = any(order.side == OrderSide.SELL for order in case.under_way)
     return OrderSide.BUY if sells else OrderSide.SELL
 
@@ -37,7 +37,7 @@ def reduces(side: OrderSide, held: Decimal) -> bool:
 
 
 def reduces_position(order: BrokerOrder, held: Mapping[str, Decimal] | None) -> bool:
-    """Return whether *order* reduces one of the positions *held*. Of positions that are not known (None), stops do."""
+    """Return whether *order* reduces one of the positions *held*. If these are not known (None), only a stop does."""
     return order.stop is not None if held is None else reduces(order.side, held.get(order.symbol, Decimal(0)))
 
 

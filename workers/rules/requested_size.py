@@ -1,4 +1,4 @@
-"""Compute the size that a signal itself asks for, in units of the asset, rounded down to its step. Pure."""
+"""Compute the size that a signal itself asks for, in units of the asset, rounded down to its increment. Pure."""
 
 from decimal import Decimal
 
@@ -26,7 +26,7 @@ def exit_units(case: Case, most: Decimal, *, per_unit: Decimal) -> Decimal:
     """Return how much of *most* an exit closes: what the signal asks for, else all of it."""
     signal = case.signal
     if signal.action is Action.REVERSE:
-        # Its size is that of the other side.
+        # The size in a REVERSE is that of the new position.
         return most
     if signal.close_percent is not None:
         if signal.close_percent == _HUNDRED:
@@ -39,12 +39,12 @@ def exit_units(case: Case, most: Decimal, *, per_unit: Decimal) -> Decimal:
 
 
 def exit_step(case: Case, most: Decimal) -> Decimal:
-    """Return the step of a part of a position: a fraction of a share only where fractions are held or ordered."""
+    """Return the increment for closing a part of a position: fractions of a share only if such are held or ordered."""
     asset = case.asset
     if case.signal.asset_class == AssetClass.CRYPTO:
         return CRYPTO_INCREMENT if asset is None else increment(asset)
     fractional = most != most.to_integral_value()
-    # An asset that could not be read has fractions if some are held.
+    # If the asset could not be read, fractions are assumed to be allowed when some are held.
     if asset is not None:
         fractional = asset.fractionable and (fractional or case.executor.size.fractional)
     return FRACTION if fractional else Decimal(1)

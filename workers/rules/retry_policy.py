@@ -16,19 +16,19 @@ from workers.brokers.protocol import Accepted, Duplicate, NotSent, NotSentCause,
 LONGEST_HOLD = timedelta(seconds=5)
 #: A refused account, and entries that are refused in a row, are tried once a minute.
 PROBE_EVERY = timedelta(seconds=60)
-#: The longest hold of an exit that the broker refuses for more than this one order.
+#: The longest hold of an exit after an answer that refuses the account and not just this order.
 LONGEST_REFUSED_EXIT = timedelta(seconds=15)
 #: Orders appear in the broker's reads after 150-250 ms, so the first look-up waits that long.
 FIRST_LOOKUP = timedelta(milliseconds=250)
 #: Gaps between look-ups grow to this.
 LONGEST_LOOKUP_GAP = timedelta(seconds=5)
 _LOOKUP_GAPS = Backoff(first_s=0.3, longest_s=LONGEST_LOOKUP_GAP.total_seconds())
-#: Reads lag behind orders: an order counts as absent this long after its last send, and after this many clean answers.
+#: An order counts as absent only this long after its last send, and after this many answers without it: reads lag.
 ABSENT_AFTER = timedelta(seconds=1.5)
 _CLEAN_ABSENCES = 2
 #: The identical order is not sent again later than this after its first send.
 RESEND_WITHIN = timedelta(minutes=10)
-#: After a minute of clean answers since a person's requeue that an order is absent, a new order may be sent.
+#: After a person's requeue, a new order may be sent once the broker has answered for this long that the old is absent.
 PROVED_ABSENT_AFTER = timedelta(seconds=60)
 
 #: The execution's state for each status of its order.
@@ -55,7 +55,7 @@ class Transition:
 
     state: State
     reason: Reason | None = None
-    #: How long from now it is due again; for held and unknown.
+    #: How long until the execution is due again; only for held and unknown.
     due_in: timedelta | None = None
     #: The number of attempts to add: 0 when the order was certainly not sent.
     attempts: int = 0
@@ -74,7 +74,7 @@ def after_submit(
         age: The time since the execution was recorded.
         role: The role of the order.
         quantity: Its quantity.
-        rest: The quantity that it leaves to a further exit, with which a refused part is closed.
+        rest: The quantity that the order leaves to a further exit. If the order is refused, that exit closes both.
     """
     match outcome:
         case Accepted(order=order):
@@ -88,7 +88,7 @@ def after_submit(
             if outcome.orders:
                 facts["orders"] = " ".join(outcome.orders)[:500]
             if role is Role.EXIT and not rest and _is_dust(outcome, quantity):
-                # The same order would be refused again, and the rest is too small for another one.
+                # The same order would be refused again, and there is no rest to close together with it.
                 reason = Reason(code=Code.DUST, facts={"dust": quantity, **facts})
                 return Transition(state=State.SKIPPED, reason=reason, attempts=1, may_exist=False)
             reason = Reason(code=Code.REJECTED_BY_BROKER, facts=facts)
@@ -105,7 +105,7 @@ def after_submit(
 
 
 def _is_dust(outcome: Rejected, quantity: Decimal) -> bool:
-    """Return whether the broker takes no order that would close *quantity*."""
+    """Return whether *quantity* is so small that the broker accepts no order for it."""
     fraction = outcome.refusal is RefusalKind.NOT_FRACTIONABLE and quantity < 1
     return fraction or outcome.refusal is RefusalKind.TOO_SMALL
 
@@ -131,7 +131,7 @@ def lookup_gap(lookups: int) -> timedelta:
 def may_send_again(*, absences: int, since_sent: timedelta) -> bool:
     """Return whether an order counts as absent at the broker, so that the identical order may be sent again.
 
-    *absences* is the number of clean answers in a row that the broker knows no such order.
+    *absences* is the number of clean answers since the last send that the broker has no such order.
     """
     return absences >= _CLEAN_ABSENCES and since_sent >= ABSENT_AFTER
 
@@ -164,7 +164,7 @@ def _not_sent(outcome: NotSent, *, age: timedelta, role: Role) -> Transition:
         # An answer to an order does not show that the account is refused, so the exit is tried again soon.
         code, wait = Code.BROKER_REFUSES_ACCOUNT, max(wait, min(LONGEST_REFUSED_EXIT, age / 2))
     elif outcome.cause is NotSentCause.POSITION_CHANGED:
-        # The position that the order was decided on is not the broker's. It is read again, and decided again.
+        # The broker's position is not the one that the order was decided on. The worker reads it and decides again.
         code = Code.ACCOUNT_UNREADABLE
     reason = Reason(code=code, facts={"says": outcome.message[:300]})
     return Transition(state=State.HELD, reason=reason, due_in=wait, may_exist=False)

@@ -1,4 +1,4 @@
-"""Compute the size of an order in units of the asset, cut by every cap, in the broker's steps. Pure."""
+"""Compute the size of an order in units of the asset, reduced by every cap, in the broker's increments. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ from pipeline.model.symbols import AssetClass
 _HUNDRED = Decimal(100)
 _ZERO = Decimal(0)
 _CENT = Decimal("0.01")
-# Below a dollar the broker takes four decimals: facts of the trading API, "sub-penny increment".
+# Below one dollar, the trading API accepts prices with at most four decimals (error "sub-penny increment").
 _SUB_DOLLAR_TICK = Decimal("0.0001")
-# The step for a crypto asset whose data has none.
+# The increment for a crypto asset whose data has none.
 CRYPTO_INCREMENT = Decimal("0.000001")
 # Fractions of a share have up to nine decimals.
 FRACTION = Decimal("0.000000001")
@@ -38,7 +38,7 @@ class Cap:
 
 @dataclass(frozen=True, kw_only=True)
 class Lot:
-    """The step of an asset's quantities, and its smallest order, in units."""
+    """The increment of an asset's quantities, and its smallest order, in units."""
 
     step: Decimal
     least: Decimal
@@ -124,7 +124,7 @@ def exit_quantity(held: Decimal, *, requested: Decimal | None) -> Decimal:
 
 
 def limit_price(signal_price: Decimal, *, side: OrderSide, collar_percent: Decimal, asset: Asset) -> Decimal:
-    """Return the worst price to accept: the signal's, moved by the collar, on the broker's tick, inside the collar."""
+    """Return the worst price to accept: the signal's price moved by the collar, and rounded to a tick inside it."""
     part = collar_percent / _HUNDRED
     raw = signal_price * (1 + part if side is OrderSide.BUY else 1 - part)
     step = tick(raw, asset)

@@ -8,7 +8,7 @@ from pipeline.model.reasons import Code, Reason
 from workers.rules.case import Case, Hold
 from workers.rules.coin_fees import paid_a_fee
 
-#: For this long after a fill, a position that contradicts our record may be older than the fill. Later it counts.
+#: For this long after a fill, a position that contradicts our record may have been read before the fill.
 READS_LAG = timedelta(seconds=2)
 _SOON = timedelta(seconds=0.25)
 
@@ -23,7 +23,7 @@ def hold_lagging(case: Case, side: OrderSide) -> Hold | None:
     if read == recorded or not closes or paid_a_fee(case, read):
         return None
     facts = {"symbol": case.signal.symbol, "read": read, "filled": recorded}
-    # Each look costs a request, so the pauses grow until the position counts.
+    # Each reading costs a request, so the pauses grow until the position is believed.
     since = case.now - changed_at
     return Hold(
         reason=Reason(code=Code.ACCOUNT_UNREADABLE, facts=facts), wait=min(max(_SOON, since), READS_LAG - since)

@@ -6,7 +6,7 @@ from datetime import timedelta
 from pipeline.model.reasons import Reason
 from pipeline.model.switches import Switch, SwitchKind, reason_of
 
-#: A paused entry is decided on again this often, so that it ends when it is too old. `resume` does not wait for it.
+#: A paused entry is decided on again this often, so that it ends when it is too old. `resume` makes it due at once.
 PAUSE_WAIT = timedelta(seconds=5)
 
 #: The switches that end entries and cancel working ones.

@@ -23,7 +23,7 @@ def trading_day(now: datetime, time_zone: str, day_starts_at: time) -> Day:
     """
     zone = ZoneInfo(time_zone)
     here = now.astimezone(zone).date()
-    # A clock that is put back over midnight shows yesterday's date again, although the day has begun.
+    # A clock that is put back across midnight shows yesterday's date again, although the new day has begun.
     for one in (here + timedelta(days=1), here):
         started_at = day_start(one, zone, day_starts_at)
         if started_at <= now:
@@ -33,7 +33,7 @@ def trading_day(now: datetime, time_zone: str, day_starts_at: time) -> Day:
 
 
 def day_start(on: date, zone: ZoneInfo, day_starts_at: time) -> datetime:
-    """Return when the clock of *zone* first shows *day_starts_at* or later on *on*, in UTC.
+    """Return when the clock of *zone* first shows *day_starts_at* or later on the date *on*, in UTC.
 
     When clocks are put back and the time comes twice, the first one counts. When they are put forward and the time is
     skipped, the day begins at the jump.
@@ -42,7 +42,7 @@ def day_start(on: date, zone: ZoneInfo, day_starts_at: time) -> datetime:
     first, second = (wall.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
     if first <= second:
         return first
-    # The clock jumps over the time somewhere between the two. Find the second.
+    # The clock jumps over the time somewhere between *second* and *first*. Find the second of the jump.
     below, above = second, first
     while above - below > _SECOND:
         middle = below + (above - below) // 2
