@@ -1,4 +1,4 @@
-"""The stage of the Alpaca adapter: one account of its own at a running paper exchange."""
+"""The stage of the Alpaca adapter: a new account at a running paper exchange."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def order(**changes: Any) -> OrderRequest:
 
 
 def resting(**changes: Any) -> OrderRequest:
-    """An order that the market does not reach."""
+    """An order with a limit price that the market does not reach."""
     return order(**{"limit_price": PRICE / 2} | changes)
 
 

@@ -1,4 +1,4 @@
-"""A stage is the broker's server that the contract suite needs, one for each registered adapter."""
+"""A stage is a broker's server that the contract suite runs against. Each registered adapter needs one."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from workers.brokers.protocol import Broker
 
 
 class Kind(StrEnum):
-    """The requests that a fault happens to."""
+    """The kind of requests to which a fault happens."""
 
     SUBMIT = "submit"
     READ = "read"
 
 
 class Fault(StrEnum):
-    """The fault of every request of a kind until the stage is healed."""
+    """A fault that happens to every request of a kind until the stage is healed."""
 
     OVER_RATE = "over_rate"
     #: The server answers with an error, before or after it accepted the order.
@@ -46,7 +46,7 @@ class Stage(Protocol):
         """Let *symbol* trade at *price* from now on."""
 
     def transfer(self, amount: Decimal, *, day: date | None = None) -> None:
-        """Pay cash in, or out if negative, now or on a *day* (New York); for a day the broker reports no time."""
+        """Pay cash in, or out if *amount* is negative, now or on *day* in New York; then the broker reports no time."""
 
     def fault(self, kind: Kind, fault: Fault) -> None:
         """Let *fault* happen to every request of *kind*."""
@@ -61,7 +61,7 @@ class Stage(Protocol):
         """Let the broker refuse every order of this account, though its keys are right."""
 
     def heal(self) -> None:
-        """End all of the above, but keep the prices."""
+        """End all faults, delays and blocks, but keep prices and cash."""
 
     def close(self) -> None:
         """Call `heal`, and close all connections."""

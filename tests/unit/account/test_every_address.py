@@ -1,4 +1,4 @@
-"""No setting can connect an account in another mode than live to the host for real money."""
+"""An account that is not in mode live can never be connected to the host for real money, whatever the settings."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ SPELLINGS = [
     "https://api.alpaca.mar\tkets",
     "//api.alpaca.markets",
     "api.alpaca.markets",
-    # IP addresses like those of the host, also as IPv6 and as a number.
+    # An IP address such as the host for real money has, also written as IPv6 and as a number.
     "https://203.0.113.7",
     "https://[::ffff:203.0.113.7]",
     "https://[::ffff:cb00:7107]",

@@ -183,7 +183,7 @@ def test_quotes_are_read_at_their_own_paths_with_bid_ask_and_time(play: Play) ->
     [
         reply(404, {"message": "no quote found for AAPL"}),
         reply(200, QUOTE | {"quote": None}),
-        # No order is on one side.
+        # One side of the quote has no orders.
         reply(200, QUOTE | {"quote": QUOTE["quote"] | {"bp": 0, "bs": 0}}),
         reply(200, QUOTE | {"quote": QUOTE["quote"] | {"ap": 0, "as": 0}}),
     ],

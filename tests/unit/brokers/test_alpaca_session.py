@@ -152,7 +152,7 @@ def test_connections_are_kept_and_a_closed_one_is_replaced(play: Play) -> None:
 
 
 def _until_closed(broker: Any) -> None:
-    """Wait until the close by the server has arrived at the kept connection."""
+    """Wait until the kept connection has received the server's close."""
     manager = broker._session._session.adapters["http://"].poolmanager
     (pool,) = (manager.pools[key] for key in manager.pools.keys())  # noqa: SIM118 - it is not a dict
     connection = pool.pool.queue[-1]

@@ -118,7 +118,7 @@ AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a fil
 
 @AS_ROOT
 def test_an_up_runs_as_the_user_who_wrote_the_file(tmp_path: Path) -> None:
-    """Another user's file named a process of this user, and `tradewire down` ended it."""
+    """Otherwise another user's file could name a process of this user, and `tradewire down` would end it."""
     folder = tmp_path / "theirs"
     path = write_services(folder / ".tradewire", services())
     assert running_services(folder / ".tradewire") is not None
@@ -131,7 +131,7 @@ def test_an_up_runs_as_the_user_who_wrote_the_file(tmp_path: Path) -> None:
 
 @AS_ROOT
 def test_a_file_that_another_user_put_into_a_shared_folder_is_refused(tmp_path: Path) -> None:
-    """Its addresses would be those of that user's servers: a signal, a key or a halt would go there."""
+    """Its addresses would lead to that user's servers, and signals, keys and halts would go there."""
     path = write_services(tmp_path / ".tradewire", services())
     os.chown(path, 65534, 65534)
 

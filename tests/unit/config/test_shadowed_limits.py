@@ -42,7 +42,7 @@ def test_a_limit_that_is_off_makes_no_other_unreachable(loads: Loads, limit: str
 
 
 def test_a_tighter_drawdown_is_reached_before_the_daily_loss() -> None:
-    # The note's claim is tested for a peak of 100, and each start of the day and equity below it.
+    # Test what the note claims for a peak of 100, with each lower equity at the start of the day and now.
     daily, drawdown = Decimal("4.5"), Decimal(2)
 
     for start in range(50, 101):

@@ -64,7 +64,7 @@ def books(
     *,
     opened: bool = True,
 ) -> Ledgers:
-    """Return ledgers with *executions*; if *opened*, a position in each symbol was bought before them."""
+    """Return ledgers with *executions*; if *opened*, a position in each symbol was bought before these executions."""
     symbols = dict.fromkeys(execution.symbol for execution in executions) if opened else {}
     before = [execution(UUID(int=100 + n), closes=False, symbol=symbol) for n, symbol in enumerate(symbols)]
     return Ledgers(

@@ -14,7 +14,7 @@ def modes(home: Path) -> dict[str, int]:
 
 
 def test_no_other_user_can_read_or_lock_the_journal(tmp_path: Path) -> None:
-    """A lock needs no more than reading: with one on the index, the exchange could write nothing, and ended."""
+    """Who may read a file may lock it. With a lock on the index, the exchange could write nothing, and ended."""
     before = os.umask(0)
     try:
         journal = ExchangeJournal(tmp_path)

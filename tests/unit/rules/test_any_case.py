@@ -359,7 +359,7 @@ def _watched(baseline: EquityBaseline | None) -> Callable[[Case], Case]:
 
 
 def _on_the_other_side(judged: Case) -> Case:
-    """Return the case with fills since the reading of the account that reversed the position."""
+    """Return the case with fills that reversed the position after the account was read."""
     symbol = judged.signal.symbol
     side = -1 if judged.signal.action == "BUY" else 1
     read = next((each for each in judged.book.positions if each.symbol == symbol), None)
@@ -424,7 +424,7 @@ def kinds(judged: Case) -> set[str]:
 
 
 def test_the_cases_tried_here_are_of_every_kind() -> None:
-    """The random cases include each kind of order, and most caps as the one that limits the size."""
+    """The random cases include each kind of order, and for most caps a case whose size that cap limits."""
     seen: Counter[str] = Counter()
 
     @settings(ANY, max_examples=600, phases=[Phase.generate])

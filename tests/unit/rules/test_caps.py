@@ -15,7 +15,7 @@ from workers.rules.case import Case
 from workers.rules.entry_terms import Terms
 from workers.rules.sizing import Cap
 
-#: A unit costs ten, and one of these is at risk.
+#: A unit costs 10, of which 1 is at risk.
 TERMS = Terms(side=OrderSide.BUY, limit=Decimal(10), price=Decimal(10), lowest=Decimal(10), risk=Decimal(1))
 # Three positions of 5 at 110 each, and a pending order of 10 for 1,000, of which 30 are at risk.
 BOOK = Book(
@@ -82,7 +82,7 @@ def test_each_group_of_the_symbol_is_a_cap() -> None:
 def test_what_only_the_newest_reading_shows_counts_once() -> None:
     settings = tuned(limits={"gross_exposure_percent": 10})
     fewer = case(signal(), held=3, settings=settings, book=BOOK)
-    # The broker shows twenty at 110, while the reading of the account and our record have five and ten.
+    # The broker now shows 20 shares at 110. The book has 5 from the snapshot and 10 that are pending.
     more = case(signal(), held=20, settings=settings, book=BOOK)
 
     assert (held(fewer), unseen(fewer)) == (Decimal(15), Decimal(0))
@@ -143,7 +143,7 @@ def test_buying_power_is_used_in_part_and_without_what_others_reserved() -> None
 
 def test_a_part_of_the_buying_power_is_a_part_of_all_of_it_whatever_was_spent_since() -> None:
     settings = tuned(limits={"buying_power_percent": 50})
-    # Positions of 120,000 and a pending order of 30,000, of which the reading lacks 10,000; 60,000 are left.
+    # Positions of 120,000, and a pending order of 30,000, of which the broker has not deducted 10,000; 60,000 are left.
     book = Book(
         positions=(replace(position(1200, "MSFT"), current_price=Decimal(100)), position(1, "BTC/USD")),
         pending=(Pending(symbol="AAPL", quantity=Decimal(300), value=Decimal(30_000), risk=Decimal(0)),),

@@ -1,4 +1,4 @@
-"""The order type of an exit, and the rest that it leaves."""
+"""The order type and the quantity of an exit, and the rest that it leaves to a further exit."""
 
 from __future__ import annotations
 

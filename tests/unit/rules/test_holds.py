@@ -128,7 +128,7 @@ def test_a_sell_waits_for_a_long_position_that_is_not_seen_yet() -> None:
         (3, 59, None, True),
         # After a minute one entry is tried.
         (3, 61, None, False),
-        # No other is tried while its answer is missing, or within a minute of it.
+        # No other entry is tried while the answer to that one is missing, or within a minute after it.
         (3, 61, 5, True),
         (3, 5, None, True),
         (3, 61, 60, False),

@@ -51,7 +51,7 @@ def reading(at: str, *, is_open: bool, next_open: str, next_close: str) -> Clock
 
 
 def settings(closed: str = "hold", **limits: Any) -> ExecutorSettings:
-    """Return an executor whose entries live for 60 s of open market, and wait up to 18 hours for the open."""
+    """Return an executor whose entries live for 60 s of open market, and wait up to 18 hours for the market to open."""
     whole = executor(**limits)
     return whole.model_copy(update={"hours": whole.hours.model_copy(update={"closed": closed, "hold_s": 64_800.0})})
 
@@ -317,5 +317,5 @@ def test_an_order_for_extended_hours_is_sent_again_at_any_hour() -> None:
 
     assert again(earlier(request={"extended_hours": True}), "extended", market=night) is None
     assert again(earlier(), "extended", market=None) is None
-    # This order was for regular hours, so the broker would keep it until the open.
+    # This order was for regular hours, so the broker would keep it until the market opens.
     assert isinstance(again(earlier(), "extended", market=night), Hold)

@@ -11,7 +11,7 @@ from workers.rules.entry_terms import Terms, terms_of
 
 
 def terms(side: str = "buy", *, order: str = "limit", stop: Any = None, price: Any = None) -> Terms:
-    """The terms at a signal's price of 100, with a collar of half a percent and an assumed stop of three."""
+    """The terms at a signal's price of 100, with a collar of half a percent and an assumed stop three percent away."""
     judged = case(
         signal("BUY" if side == "buy" else "SELL", stop_price=None if stop is None else Decimal(stop)),
         settings=tuned(order={"type": order, "allow_short": True}),

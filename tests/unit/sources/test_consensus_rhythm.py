@@ -1,4 +1,4 @@
-"""Play the shipped bars through the shipped executors' rules: how often an order comes of it, and how rarely a skip."""
+"""Play the shipped bars through the shipped executors' rules: orders come often, and most signals become orders."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Cycle:
 
 @dataclass(frozen=True, kw_only=True)
 class House:
-    """An executor's rules, as far as they decide about an order here."""
+    """An executor's rules, as far as these tests apply them."""
 
     minimum: Decimal
     size: Decimal
@@ -74,7 +74,7 @@ class Book:
         self.cash += quantity * price
 
     def _stop_out(self, cycle: Cycle) -> None:
-        """Close what fell through its stop. It is no order of ours, so it is not counted as one."""
+        """Close the positions that fell through their stops. A stop's fill is not counted as an order."""
         for symbol, (_, entry) in list(self.held.items()):
             price = cycle.closes.get(symbol, entry)
             if price <= entry * Decimal("0.985"):
@@ -143,7 +143,7 @@ def opinions() -> tuple[tuple[dict[str, Opinion], dict[str, Decimal]], ...]:
 
 @cache
 def played(laps: int = 1) -> tuple[Cycle, ...]:
-    """Return the signals of a replay that goes on for so many laps."""
+    """Return the signals of a replay of *laps* laps."""
     stances = Stances()
     return tuple(
         Cycle(opinions=stances.take(found, cursor=cursor), closes=closes)
@@ -171,7 +171,7 @@ HOUSES = {
 
 @pytest.mark.parametrize("rules", HOUSES.values(), ids=HOUSES.keys())
 def test_every_minute_of_the_first_hour_has_an_order(rules: House) -> None:
-    """Any twelve cycles in a row, wherever the minute begins."""
+    """A minute is any twelve cycles in a row."""
     book = Book(house=rules).play(played()[:FIRST_HOUR])
 
     assert book.longest_silence() < CYCLES_A_MINUTE
@@ -222,7 +222,7 @@ def test_the_first_hour_stays_below_the_drawdown_at_which_entries_end(rules: Hou
 
 @pytest.mark.parametrize("rules", HOUSES.values(), ids=HOUSES.keys())
 def test_a_second_lap_with_what_the_first_left_open_keeps_the_rhythm(rules: House) -> None:
-    """The autumn of 2008, which prop_firm sits out, may take two minutes."""
+    """Two minutes without an order are allowed, because prop_firm does not trade in the autumn of 2008."""
     book = Book(house=rules).play(played(2))
 
     assert book.longest_silence() <= CYCLES_A_MINUTE * 2

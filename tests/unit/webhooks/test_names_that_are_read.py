@@ -1,4 +1,4 @@
-"""A value under a known name is read or refused. None is ignored, and of two different values none is chosen."""
+"""A value under a known name is read or refused, never ignored. Of two different values, neither is chosen."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"legs": [{"symbol": "AAPL261218C00070000", "action": "buy"}]}, "legs"),
     ({"asset_class": "option"}, "asset_class"),
     ({"secType": "FUT"}, "secType"),
-    # Not for real.
+    # A test, or an order that is switched off.
     ({"test": True}, "test"),
     ({"test": "yes"}, "test"),
     ({"isTest": 1}, "isTest"),
@@ -115,7 +115,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"live": False}, "live"),
     ({"enabled": "false"}, "enabled"),
     ({"flag": ["TEST"]}, "flag"),
-    # Unknown names that contain a word of the list, also in nested objects.
+    # Unknown names that contain a word about orders, also in nested objects.
     ({"my_quantity_hint": 5}, "my_quantity_hint"),
     ({"atrPercent": 2}, "atrPercent"),
     ({"trailpercent": 2}, "trailpercent"),

@@ -62,7 +62,7 @@ def test_a_key_that_contains_a_word_of_the_list_is_refused(key: str) -> None:
     assert read(BUY | {"x": {"comment": key}}).signal["symbol"] == "AAPL"
 
 
-# Keys that contain a word of the list but do not concern an order.
+# Keys that contain a word about orders but do not concern an order.
 NO_ORDER: list[tuple[str, Any]] = [
     ("rate_limit", 10),
     ("rateLimitRemaining", 9),
@@ -79,7 +79,7 @@ NO_ORDER: list[tuple[str, Any]] = [
     ("limit_label", "upper band"),
     ("delay_color", "red"),
 ]
-# Keys and values with the same words that may be instructions for an order.
+# Keys and values that contain such words and may be instructions for an order.
 STILL_ORDERS: list[tuple[str, Any]] = [
     ("rate_limit_quantity", 5),
     ("quantity_rate_limit", 5),
