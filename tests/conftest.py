@@ -31,12 +31,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Remove these folders."""
+    """Remove the folders that `pytest_configure` made."""
     shutil.rmtree(config.stash[_FOLDER], ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Scale the time limits of single tests, because they only have to end a test that hangs."""
+    """Scale the time limits of single tests: a limit may be long, because it only has to end a test that hangs."""
     for item in items:
         if mark := item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(patience(mark.args[0])), append=False)

@@ -29,7 +29,7 @@ class Started(subprocess.Popen[str]):
 def make_core(
     database_url: str, redis_url: str, exchange_process: ExchangeProcess, tmp_path: Path
 ) -> Iterator[Callable[..., Core]]:
-    """Build cores with executors given as TOML, and close all at the end."""
+    """Return a function that builds a core from executors in TOML; close all cores at the end."""
     with ExitStack() as stack:
 
         def make(executors: str | None = None) -> Core:
@@ -54,7 +54,7 @@ def core(make_core: Callable[..., Core]) -> Core:
 
 
 class Processes:
-    """Starts tradewire's commands as processes with the servers of a core, and ends all of them."""
+    """Starts tradewire's commands as processes that use the servers of a core, and ends these processes."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -68,7 +68,7 @@ class Processes:
         module: str = "pipeline.entrypoints.cli",
         **environment: str,
     ) -> Started:
-        """Start `tradewire *arguments*`, or another module; its output goes to the file that `said` reads."""
+        """Start `tradewire` or another *module* with *arguments*; `said` returns its output."""
         env = {
             "PATH": os.environ["PATH"],
             "DATABASE_URL": core.database_url,

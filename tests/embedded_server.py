@@ -81,7 +81,7 @@ class EmbeddedServer:
         return self._url
 
     def stop(self) -> None:
-        """Stop the server regularly; do nothing when it is not running."""
+        """Shut the server down; do nothing if it is not running."""
         if self._guard is not None:
             self._guard.terminate()
             self._reap()
@@ -94,7 +94,7 @@ class EmbeddedServer:
             self._reap()
 
     def restart(self) -> str:
-        """Stop the server regularly and start it again with the same data."""
+        """Shut the server down and start it again with the same data."""
         self.stop()
         return self.start()
 

@@ -42,7 +42,7 @@ def market(symbol: str, qty: float, side: str, **more: Any) -> MarketOrderReques
 
 
 def ended(broker: TradingClient, order: Any, status: str = "filled") -> Order:
-    """Wait until *order* has *status*."""
+    """Wait until *order* has *status*, and return it."""
     deadline = time.monotonic() + WAIT_S
     while True:
         found = broker.get_order_by_id(order.id)
@@ -62,7 +62,7 @@ def refused(call: Callable[[], object]) -> tuple[int, dict[str, Any]]:
 
 
 def refused_order(broker: TradingClient, **changes: Any) -> tuple[int, dict[str, Any]]:
-    """Send a purchase of one share at 100 with *changes* (None takes a field away), which must be refused."""
+    """Send an order for one share at 100, with *changes* (None removes a field), that the exchange must refuse."""
     order = {"symbol": "AAPL", "qty": "1", "side": "buy", "type": "limit", "limit_price": "100", "time_in_force": "day"}
     body = {name: value for name, value in (order | changes).items() if value is not None}
     return refused(lambda: broker.post("/orders", body))

@@ -1,4 +1,4 @@
-"""Fixtures: the paper exchange as a real process, to be stopped, killed and started again."""
+"""Fixtures: the paper exchange as a real process, which tests stop, kill and start again."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _STOP_S = 5.0
 
 
 class ExchangeProcess:
-    """One exchange in a folder of its own. Listens on the same port again after a restart."""
+    """One exchange in a folder of its own. After a restart it listens on the same port."""
 
     def __init__(self, home: Path, *arguments: str) -> None:
         self.home = home
@@ -80,7 +80,7 @@ class ExchangeProcess:
         self._process.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let it go on."""
+        """Let it continue after `freeze`."""
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
 
@@ -91,7 +91,7 @@ class ExchangeProcess:
         return answer.json()
 
     def post(self, path: str, body: object) -> httpx.Response:
-        """POST *body* to `/admin/<path>` and return the answer, also an error."""
+        """POST *body* to `/admin/<path>` and return the answer, even if it is an error."""
         return self._client.post(f"{self.url}/admin/{path}", json=body)
 
     def orders(self, key: str) -> list[dict[str, Any]]:
@@ -132,7 +132,7 @@ def _first_line(process: subprocess.Popen[str]) -> str:
 
 @pytest.fixture(scope="session")
 def start_exchange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., ExchangeProcess]]:
-    """Start exchanges with the given arguments, each in an empty home, and end all with the session."""
+    """Return a function that starts an exchange in an empty home; all exchanges end with the session."""
     started: list[ExchangeProcess] = []
 
     def start(*arguments: str) -> ExchangeProcess:

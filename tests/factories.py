@@ -94,7 +94,7 @@ def until(read: Callable[[], Any], *, within_s: float = WAIT_S) -> Any:
 
 
 class Core:
-    """The parts of the core in this process, connected to a real PostgreSQL, Valkey and paper exchange."""
+    """The intake, workers and keeper in this process, connected to a real PostgreSQL, Valkey and paper exchange."""
 
     def __init__(
         self, *, database_url: str, redis_url: str, exchange: ExchangeProcess, folder: Path, executors: str
@@ -138,7 +138,7 @@ class Core:
         by_person: bool = False,
         **changes: Any,
     ) -> UUID:
-        """Record a signal without enqueueing a job, and return the execution at *executor*."""
+        """Record a signal without enqueueing a job, and return the id of its execution at *executor*."""
         raw = signal(symbol, action, **changes)
         return self.record_signal(raw, executor=executor, by_person=by_person).execution_id
 
@@ -147,7 +147,7 @@ class Core:
         return next(row for row in recorded.executions if row.executor_id == executor)
 
     def recipe(self, executor: str = "argo", *, worker: str = "test worker") -> ExecutionRunner:
-        """Return the execution runner of a worker; there is one per worker name, as in a process."""
+        """Return the execution runner of *worker*; each worker name has one runner, as a worker process has."""
         if worker not in self._recipes:
             self._recipes[worker] = runner_of(
                 self.runtimes[executor], record=self.record, leases=self.leases, worker=worker
@@ -155,7 +155,7 @@ class Core:
         return self._recipes[worker]
 
     def run(self, execution_id: UUID, executor: str = "argo") -> dict[str, Any]:
-        """Run the execution in this process, and return it."""
+        """Run the execution in this process, and return its columns."""
         self.recipe(executor, worker=f"worker of {executor}").run(execution_id)
         return self.execution(execution_id)
 
@@ -179,10 +179,10 @@ class Core:
         return [row["to_state"] for row in rows]
 
     def rows(self, statement: str, values: Any = None) -> list[dict[str, Any]]:
-        """Ask the database directly."""
+        """Run a statement on a separate connection, without the code under test."""
         with psycopg.connect(self.database_url, row_factory=dict_row) as connection:
             cursor = connection.execute(statement.encode(), values)
-            # The rows of a SELECT without columns cannot be fetched, so the result would look empty.
+            # A SELECT without columns returns rows that cannot be fetched, so it would look as if it found nothing.
             assert cursor.description or not statement.lstrip().upper().startswith("SELECT")
             return cursor.fetchall() if cursor.description else []
 
@@ -213,7 +213,7 @@ class Core:
 def a_core(
     *, database_url: str, redis_url: str, exchange: ExchangeProcess, folder: Path, executors: str | None = None
 ) -> Iterator[Core]:
-    """Build the core, and close it after the block."""
+    """Build a core, and close it after the block."""
     core = Core(
         database_url=database_url,
         redis_url=redis_url,

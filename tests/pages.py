@@ -33,7 +33,7 @@ def prose(page: Path) -> str:
 
 
 def typed(page: Path) -> list[list[str]]:
-    """Return tradewire's commands that a reader types: those at the beginning of a line in a block."""
+    """Return tradewire's commands that a reader would type: those in the lines of blocks."""
     lines = [line for body in blocks(page, "", "sh", "bash", "console") for line in body.splitlines()]
     # An indented paragraph is a block too.
     lines += re.findall(r"^ {4,}(\S.*)", prose(page), re.MULTILINE)

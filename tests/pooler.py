@@ -1,4 +1,4 @@
-"""Run a real pgbouncer in transaction mode before the tests' PostgreSQL."""
+"""Run a real pgbouncer in transaction mode in front of the tests' PostgreSQL."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ max_client_conn = 500
 
 @contextmanager
 def pooled(database_url: str, *, sessions: int = 3, more: str = "") -> Iterator[str]:
-    """Yield the URL of *database_url* behind a pooler whose clients share *sessions*; skip where there is no pgbouncer.
+    """Yield a URL of *database_url* through a pooler with *sessions* sessions; skip the test if pgbouncer is missing.
 
-    *more* are further lines of its configuration, which else has only the necessary ones.
+    *more* are lines to add to pgbouncer's configuration, which otherwise has only the necessary ones.
     """
     program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
     if program is None:
@@ -45,7 +45,7 @@ def pooled(database_url: str, *, sessions: int = 3, more: str = "") -> Iterator[
     address = conninfo.conninfo_to_dict(database_url)
     port = free_port()
     server = f"host={address['host']} user={address['user']}"
-    # PostgreSQL's own user reaches its socket, and pgbouncer refuses to run as root.
+    # Run pgbouncer as PostgreSQL's user, who can reach the socket; as root, pgbouncer refuses to run.
     owner = Path(str(address["host"])).stat()
     account: dict[str, Any] = {}
     if os.geteuid() == 0:

@@ -1,4 +1,4 @@
-"""Cases for the rules, of plain values: a signal, an executor, an account, and pending executions."""
+"""Plain values for tests of the rules: a signal, an executor, an account, and pending executions."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def tuned(**tables: Mapping[str, Any]) -> ExecutorSettings:
 
 
 def _as_written(value: Any) -> Any:
-    """Return a setting with exact decimals, as the configuration is read."""
+    """Return a float as the exact decimal that the configuration reads; return any other value unchanged."""
     return Decimal(str(value)) if isinstance(value, float) else value
 
 

@@ -36,7 +36,7 @@ def servers_home() -> Iterator[Path]:
 def postgres_server(servers_home: Path) -> Iterator[EmbeddedServer]:
     with EmbeddedServer.postgres(servers_home / "postgres") as server:
         with psycopg.connect(server.url, autocommit=True) as connection:
-            # The data of the tests need not survive a crash of the machine. They survive each process.
+            # Without fsync, data survive a killed process, but not a crash of the machine, which no test needs.
             connection.execute("ALTER SYSTEM SET fsync = off")
             connection.execute("SELECT pg_reload_conf()")
         yield server
@@ -50,7 +50,7 @@ def valkey_server(servers_home: Path) -> Iterator[EmbeddedServer]:
 
 @pytest.fixture(scope="session")
 def postgres_url(postgres_server: EmbeddedServer) -> str:
-    """The URL of the session's PostgreSQL with an empty database, which no test changes."""
+    """The URL of an empty database of the session's PostgreSQL; no test changes this database."""
     return postgres_server.url
 
 
@@ -65,7 +65,7 @@ def _migrated_template(postgres_url: str) -> str:
 
 
 class Databases:
-    """Copies of the migrated template database. A thread creates them ahead of time, and drops them afterwards."""
+    """Copies of the migrated template database. A thread creates them ahead of time, and drops the used ones."""
 
     def __init__(self, url: str, template: str) -> None:
         self._url = url

@@ -16,7 +16,7 @@ import psutil
 
 from tests.waiting import patience, promised
 
-# Runs `tradewire up` with the process table of the test; everything else is the product's.
+# Runs `tradewire up` with the process table of the test, and otherwise with the product's code.
 _UP = """
 import json, os, sys, time
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Limits of waits. A wait ends with its condition, so a limit only has to be long enough for a slow machine."""
+"""Time limits of waits. A wait ends when its condition is true, so its limit only has to suffice on a slow machine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 #: The start time of a small program on the machine for which the tests' time limits were written.
 _STARTS_WITHIN_S = 0.15
-#: The machine may become slower after it was measured, so every limit is multiplied at least by this.
+#: The smallest and the largest factor of a limit. The smallest allows for a machine that becomes slower later.
 _LEAST, _MOST = 4.0, 8.0
 
 
@@ -45,7 +45,7 @@ def promised(seconds: float) -> float:
 
 
 def within(read: Callable[[], T], seconds: float) -> T:
-    """Wait for a true result of *read* and return it, for promises on every machine: the limit is not scaled."""
+    """Wait for a true result of *read* and return it. The limit is promised on every machine, so it is not scaled."""
     deadline = time.monotonic() + seconds
     while not (result := read()):
         assert time.monotonic() < deadline, f"not within {seconds:g} s"

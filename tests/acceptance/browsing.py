@@ -1,4 +1,4 @@
-"""Drive a real browser without a window as a person does, and check pages with axe-core."""
+"""Drive a real, headless browser as a person would, and check pages with axe-core."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _WAIT_MS = 40_000
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """Run the machine's Chromium; the test is skipped when there is none. `.ci/run` installs it."""
+    """Run this machine's Chromium, which `.ci/run` installs; skip the test if there is none."""
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if path is None:
         pytest.skip("no Chromium on this machine (Debian: apt-get install chromium): the page is not looked at")
@@ -40,7 +40,7 @@ class Visitor:
         self.context.set_default_timeout(_WAIT_MS)
         expect.set_options(timeout=_WAIT_MS)
         self.page: Page = self.context.new_page()
-        #: Errors that the browser reported: a forbidden script, or an error in our code.
+        #: Errors that the browser reported: a blocked script, or an error in our code.
         self.complaints: list[str] = []
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("console", lambda said: self.complaints.append(said.text) if said.type == "error" else None)

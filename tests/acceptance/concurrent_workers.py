@@ -1,4 +1,4 @@
-"""Sixteen workers of one executor at once, and their entries in the record and at the exchange."""
+"""Start sixteen workers of one executor, send signals to all at once, and read the results from record and exchange."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _LIMITS: dict[str, object] = dict.fromkeys(
     ],
     "off",
 )  # fmt: skip
-# Each round uses up a part of the room that is left, so this many rounds suffice.
+# The most rounds of `use_up`. Each round uses up a part of what is left of a limit, so this many suffice.
 _ROUNDS = 12
 # An ended order with `follow_up` set counts too, because the keeper still has to check it.
 _GOING_ON = (
@@ -63,7 +63,7 @@ _GOING_ON = (
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One order as the record holds it."""
+    """One entry's order, as it is in the record."""
 
     symbol: str
     quantity: Decimal
@@ -77,7 +77,7 @@ class Entry:
 
 
 def executors(*, size: Mapping[str, object], groups: Mapping[str, list[str]] | None = None, **limits: object) -> str:
-    """Return a file with one executor, on which only *limits* are set."""
+    """Return the text of an executors file with one executor, for which only *limits* are set."""
     return _TABLE.format(
         size=_lines({"method": "equity_percent", "value": 1} | dict(size)),
         limits=_lines(_LIMITS | limits),
@@ -86,11 +86,11 @@ def executors(*, size: Mapping[str, object], groups: Mapping[str, list[str]] | N
 
 
 def many_signals(**more: Callable[[str], Any]) -> list[dict[str, Any]]:
-    """Return five hundred entries over two hundred symbols, some of them far more often than others.
+    """Return five hundred entries for two hundred symbols; some symbols occur far more often than others.
 
-    The list is the same at each call. A symbol has one price, an even number of dollars, so that the collar of half a
-    percent is a number of whole cents and the exchange fills exactly at the limit. Each function in *more* returns the
-    value of a further field for a symbol.
+    The list is the same at each call. The price of a symbol is an even number of dollars: the collar of half a percent
+    is then a whole number of cents, and the exchange fills exactly at the limit price. Each function in *more* returns
+    the value of a further field for a symbol.
     """
     dice = random.Random(16)
     favoured = [*SYMBOLS, *(symbol for symbol in SYMBOLS[::8] for _ in range(6))]
@@ -146,10 +146,10 @@ def settle(core: Core, *, within_s: float = 90.0) -> None:
 
 
 def use_up(core: Core, signals: Callable[[], list[dict[str, Any]]]) -> int:
-    """Send signals again and again until none of them is ordered, and return how many were sent.
+    """Send signals in rounds until a round leads to no order, and return how many were sent.
 
-    The check counts a fill twice until it is in the record, so a limit may refuse an entry for which there is room.
-    So only a round without a single order shows that no room is left.
+    The check counts a fill twice until the record has it, so a limit may refuse an entry that would still fit.
+    Only a round without a single order therefore shows that the limit is used up.
     """
     sent = 0
     for _ in range(_ROUNDS):
@@ -169,7 +169,7 @@ def _intents(core: Core) -> int:
 
 
 def entries(core: Core) -> list[Entry]:
-    """Return every entry that the broker may have had, in the order in which they were sent."""
+    """Return all entries that the broker may have had, in the order of sending."""
     rows = core.rows(
         "SELECT o.*, coalesce(a.sent_at, o.intended_at) AS sent_at FROM broker_order o JOIN execution e "
         "USING (execution_id) LEFT JOIN (SELECT execution_id, min(sent_at) AS sent_at FROM attempt GROUP BY 1) a "
@@ -193,7 +193,7 @@ def entries(core: Core) -> list[Entry]:
 def most_at_once(
     sent: Iterable[Entry], worth: Callable[[Entry], Decimal], *, only: Collection[str] | None = None
 ) -> Decimal:
-    """Return the highest sum of quantity times *worth* that open and filled entries had at any time."""
+    """Return the highest total of quantity times *worth* that the open and filled entries had at any one time."""
     moments = []
     for each in sent:
         if only is None or each.symbol in only:

@@ -1,7 +1,7 @@
 """A second implementation of Alpaca's trading API, which accepts and fills orders and often fails to answer.
 
-It carries out a share of all requests without a proper answer: it cuts the connection, answers 504 as a gateway does,
-sends nothing, or sends an unreadable body. Half of the requests that get no answer at all are not carried out.
+A share of the requests gets a faulty answer: the exchange closes the connection, answers 504 as a gateway does, sends
+nothing, or sends an unreadable body. These requests are carried out too, except half of those that get silence.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ class Handler(BaseHTTPRequestHandler):
         self._serve(None)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
     def _serve(self, body: dict[str, Any] | None) -> None:
         fault, before = self.server.fault()
@@ -154,7 +154,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class ForeignExchange(ThreadingHTTPServer):
-    """The server runs in threads of the test. Each fault happens to *percent* of the requests."""
+    """The server, in threads of the test. Each kind of fault happens to *percent* percent of the requests."""
 
     daemon_threads = True
     block_on_close = False
@@ -169,7 +169,7 @@ class ForeignExchange(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The server's address."""
         return f"http://127.0.0.1:{self.server_port}"
 
     def fault(self) -> tuple[str | None, bool]:

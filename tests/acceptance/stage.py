@@ -53,7 +53,7 @@ class Stage:
         )
 
     def open(self) -> None:
-        """Start everything; the producer reads the signals that `produce` writes."""
+        """Start `up`, whose producer reads the signals that `produce` writes, and wait until it executes signals."""
         self.system.up("--source", "file")
         self._pipe = self._fifo.open("w", buffering=1)
         self.well()
@@ -66,7 +66,7 @@ class Stage:
         self.system.until(lambda: self.ready()[0] == 200, within_s=30, what=f"all is well: {self.ready()}")
 
     def close(self) -> None:
-        """End everything."""
+        """End all processes."""
         if self._pipe is not None:
             self._pipe.close()
         process = self.system.process
@@ -90,7 +90,7 @@ class Stage:
             self._pipe.write(json.dumps(a_signal(symbol)) + "\n")
 
     def accepted(self, symbols: Iterable[str]) -> list[str]:
-        """Send a signal for each symbol by hand and return the symbols that were acknowledged."""
+        """Send a signal for each symbol with `tradewire signal send`; return the symbols that were acknowledged."""
         symbols = list(symbols)
         answers = self.system.send(a_signal(symbol) for symbol in symbols)
         assert len(answers) == len(symbols), answers
@@ -110,7 +110,7 @@ class Stage:
         return all(orders == once for orders in self.orders_of(once).values())
 
     def decided(self, symbols: Iterable[str]) -> None:
-        """Wait until every one of *symbols* has its order at each executor, then check again for a second one."""
+        """Wait until each of *symbols* has one order at each executor; a second later it must still be one."""
         symbols = list(symbols)
         self.system.until(
             lambda: self.one_order_each(symbols),
@@ -134,7 +134,7 @@ class Stage:
         return {path.stem: list(_lines(path, self._read_up_to.get(path, 0))) for path in self._logs()}
 
     def outages(self) -> dict[str, list[str]]:
-        """Return the events of outages and recoveries of each process; asserts that no process logged a traceback."""
+        """Return each process's events of outages and recoveries; assert that no process logged a traceback."""
         found = {}
         for name, lines in self.said().items():
             traces = [line for line in lines if "exception" in line or "text" in line]
@@ -157,7 +157,7 @@ class Stage:
         return answer.status_code, {check["name"]: check["status"] for check in answer.json()["checks"]}
 
     def critical_says_doctor(self) -> set[str]:
-        """Return the parts that `doctor` names as critical; asserts that its exit code agrees."""
+        """Return the parts that `doctor` names as critical; assert that its exit code agrees."""
         done = self.system.run("doctor", "--json", timeout_s=20)
         checks = json.loads(done.stdout)["checks"]
         critical = {check["name"] for check in checks if check["status"] == "critical"}

@@ -42,7 +42,7 @@ BUYS: list[Fault] = [
     *({"kind": "no_fill", "seconds": seconds} for seconds in [0.1, 60]),
 ]
 SOLD = SYMBOLS[: len(BUYS)]
-#: The faults of the SELL orders, which repeat in this order over the symbols; None is no fault.
+#: The faults of the SELL orders. The symbols get them in turn; None means no fault.
 SELLS: list[Fault | None] = [
     None,
     {"kind": "no_fill", "seconds": 1},
@@ -67,7 +67,7 @@ _SILENT = (
 
 
 def faults_of(found: list[Fault | None]) -> list[Fault]:
-    """Return one fault per symbol, in the given order. Each happens once."""
+    """Return a fault for each symbol, taken from *found* in turn; none for None. Each fault happens once."""
     return [
         {"on": "submit", "symbol": symbol, "count": 1} | fault
         for number, symbol in enumerate(SOLD)
@@ -136,6 +136,6 @@ def test_a_sell_after_its_buy_ends_flat_whatever_the_buy_does_meanwhile(
     assert len(bought) == len(set(bought))
     assert core.rows(_SILENT) == []
     assert core.rows("SELECT * FROM holding WHERE quantity <> 0") == []
-    # The faults led to each of these ends, so the test covered them.
+    # The faults must have led to each of these ends; otherwise the test would not have covered it.
     assert {"filled", "no_position"} <= set(reasons(core))
     assert {"filled", "canceled"} <= {order["status"] for order in core.orders() if order["side"] == "buy"}

@@ -1,4 +1,4 @@
-"""A dependency goes away and comes back: it is reported once, waited for, and every signal has its order."""
+"""When a dependency is away, each process logs that once and waits for it, and every signal gets its order."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def exchange_over_its_rate(stage: Stage) -> Iterator[None]:
 
 Outage = Callable[[Stage], AbstractContextManager[None]]
 
-#: The outage, the parts that doctor and /ready name, and the first word of the events that processes log.
+#: Each outage, the parts that doctor and `/ready` report as critical, and the first word of the logged events.
 OUTAGES = [
     pytest.param(postgres_stopped, {"postgresql"}, "record", id="postgres_stopped"),
     pytest.param(redis_stopped, {"redis"}, "queue", id="redis_stopped"),
@@ -140,7 +140,7 @@ def test_an_outage_is_named_once_and_waited_for(stage: Stage, outage: Outage, pa
         stage.system.until(lambda: stage.ready()[0] == status, within_s=10, what=f"/ready answers {status}")
         named = {name for name, status in stage.ready()[1].items() if status == "critical"}
         accepted = stage.accepted(sent)
-        # A frozen server refuses no connection: each attempt lasts until its time limit before it counts as failed.
+        # A frozen server does not refuse connections, so each attempt fails only when its time limit ends.
         away_s = AWAY_S + 8 if outage is redis_frozen else AWAY_S
         time.sleep(max(0.0, away_s - (time.monotonic() - began)))
     back = time.monotonic()
@@ -148,12 +148,12 @@ def test_an_outage_is_named_once_and_waited_for(stage: Stage, outage: Outage, pa
     log.info("%s: decided %.1f s after the end; %s", word, time.monotonic() - back, stage.outages())
 
     assert named >= parts
-    # Only committed signals are acknowledged, so none is while PostgreSQL is away; without Redis all are.
+    # A signal is acknowledged when it is committed: none while PostgreSQL is away, all while Redis is away.
     assert accepted == ([] if word == "record" else sent)
     assert stage.system.services()["pids"] == pids
     for name, events in stage.outages().items():
         if name == "producer" and word != "queue" and "queue.back" in events:
-            events.remove("queue.back")  # The producer notices the end of an earlier outage.
+            events.remove("queue.back")  # The producer may notice the end of an earlier outage only now.
         assert len(events) == len(set(events)), (name, events)
         assert all(event.startswith(word) for event in events), (name, events)
     gone, back_again = ("refused", "accepted") if word == "requests" else ("away", "back")
@@ -191,7 +191,7 @@ def test_intake_without_a_record_refuses_in_one_clear_line(stage: Stage) -> None
     assert done.stdout.count('"code": "record_unavailable"') == 30
     assert done.stdout.count("PostgreSQL cannot be reached") == 30
     assert "Traceback" not in done.stderr
-    # One line names the record and the accounts; it is no error.
+    # The only line names the record and the accounts; it is not an error.
     assert [line.split(" ")[0] for line in done.stderr.splitlines()] == ["record"]
     stage.well()
     assert stage.orders_of(symbols) == {"argo": {}, "prop_firm": {}}

@@ -17,7 +17,7 @@ import pytest
 from tests.acceptance.system import ROOT, System, a_signal
 from tests.waiting import patience
 
-#: The limit of a run on a healthy system; 1.5 to 2 s were measured on an idle machine with two cores.
+#: The time limit of `doctor` on a healthy system; it took 1.5 to 2 s on an idle machine with two cores.
 HEALTHY_S = 5.0
 
 
@@ -32,7 +32,7 @@ def started(make: MakeSystem) -> System:
 
 @pytest.fixture(scope="module")
 def up(shared_system: MakeSystem) -> System:
-    """A system that the tests of this module share; each test mends what it broke."""
+    """A system that the tests of this module share; each test undoes what it changed."""
     return started(shared_system)
 
 
@@ -76,7 +76,7 @@ def test_watching_looks_again_until_it_is_stopped(up: System) -> None:
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=patience(30))
 
-    assert looks[0]["at"] <= looks[1]["at"]  # The times have whole seconds, and both checks may be in one.
+    assert looks[0]["at"] <= looks[1]["at"]  # The times are in whole seconds, so both may be equal.
     assert [look["status"] for look in looks] == ["ok", "ok"]
     assert process.returncode == 0
 
@@ -91,7 +91,7 @@ def test_redis_that_is_down_is_named(up: System, monkeypatch: pytest.MonkeyPatch
 
 
 def test_dead_letters_are_named_until_a_person_moved_them_on(system: MakeSystem) -> None:
-    # The account has no position. With one, it would become `reducing` when it cannot be read, and skip the entry.
+    # The account has no position. With one, an account that cannot be read would be `reducing`, and skip the entry.
     up = started(system)
     up.admin("faults", {"faults": [{"on": "account", "kind": "garbage", "count": 1000}]})
     time.sleep(5.5)  # An entry may use a reading of the account that is up to 5 s old.

@@ -1,4 +1,4 @@
-"""A short drill, as a user runs it. A failure prints the seed, so that the drill can be repeated with it."""
+"""A short drill, as a user runs it. A failure prints the seed with which the drill can be repeated."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def drilled_with_exits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, An
 
 
 def drill(folder: Path, *options: str) -> dict[str, Any]:
-    """Run a drill in an environment with addresses of servers that do not exist."""
+    """Run a drill whose environment names servers that do not exist; the drill must not use them."""
     done = subprocess.run(
         [sys.executable, "-m", "pipeline.entrypoints.cli", "drill", "--signals", str(SIGNALS), "--json", *options],
         check=False,
@@ -75,14 +75,14 @@ def test_a_drill_breaks_every_process(drilled: dict[str, Any]) -> None:
 
 @pytest.mark.timeout(330)
 def test_a_drill_measures_what_killed_workers_held(drilled: dict[str, Any]) -> None:
-    # The time depends on the machine; that every execution is decided does not.
+    # The times depend on the machine, so only the decision of every execution is required.
     assert drilled["recovery_s"]["count"] > 0
     assert all(recovery["seconds"] is not None for recovery in drilled["slowest"])
 
 
 @pytest.mark.timeout(330)
 def test_a_drill_with_exits_leaves_no_position_and_no_difference(drilled_with_exits: dict[str, Any]) -> None:
-    # How long an exit waits depends on the machine; that it gets out does not.
+    # The machine's speed decides how long an exit waits, so findings with the verdict `late` do not count.
     found = [finding for finding in drilled_with_exits["findings"] if finding["verdict"] != "late"]
     assert found == [], f"tradewire drill --exits --signals {SIGNALS} --seed {drilled_with_exits['seed']}"
     assert drilled_with_exits["exits"] > 0

@@ -39,7 +39,7 @@ pytestmark = pytest.mark.timeout(300)
 GROUPS = {"first": SYMBOLS[:25], "second": SYMBOLS[15:45]}
 GROUPED = SYMBOLS[:45]
 EXPOSURE = {"gross_exposure_percent": 100, "symbol_exposure_percent": 1.2, "group_exposure_percent": 12}
-#: The broker's treatment of orders: some fill late, in parts or not at all, and some answers come late or never.
+#: The broker's faults: some orders fill late, in parts or not at all, and some answers come late or never.
 SLOW_AND_BROKEN = [
     {"on": "submit", "kind": "no_fill", "seconds": 3, "probability": 0.3},
     {"on": "submit", "kind": "partial_fill", "seconds": 2, "probability": 0.3},
@@ -60,7 +60,7 @@ def percent(of_equity: float) -> Decimal:
 
 
 def close_to(limit: Decimal, used: Decimal) -> bool:
-    """Return whether a limit is nearly used up and not exceeded."""
+    """Return whether at least 95 % of *limit* is used, and not more than all of it."""
     return limit * Decimal("0.95") <= used <= limit
 
 
@@ -68,7 +68,7 @@ SignalBatch = list[dict[str, Any]]
 
 
 def play(core: Core, processes: Processes, *batches: SignalBatch) -> None:
-    """Send each batch of signals at once to all workers, as soon as the batch before it is decided."""
+    """Send one batch of signals after the other to all workers at once; each batch ends before the next begins."""
     fix_prices(core)
     start_workers(core, processes)
     for batch in batches:
@@ -79,7 +79,7 @@ def play(core: Core, processes: Processes, *batches: SignalBatch) -> None:
 
 
 def result(core: Core, signals: int) -> list[Entry]:
-    """Return the orders, after a check that every signal has ended and that the record equals the exchange."""
+    """Check that every signal has ended and that the record agrees with the exchange, and return the entries."""
     assert sum(reasons(core).values()) == signals
     sent, held = entries(core), positions(core)
     assert {symbol: held.get(symbol, 0) for symbol in SYMBOLS} == {
@@ -104,8 +104,8 @@ def test_exposure_of_all_of_a_symbol_and_of_a_group_is_used_up_and_never_exceede
     make_core: MakeCore, processes: Processes
 ) -> None:
     core = make_core(executors(size={"value": 0.9}, groups=GROUPS, **EXPOSURE))
-    # The first signals use up the limits of a group and of a symbol, so that the gross limit does not end the test
-    # before them. The workers choose the order of the rest.
+    # The first signals use up the limits of the groups and of some symbols, which the gross limit would otherwise
+    # prevent. The order of the other signals is left to the workers.
     first = [*GROUPED, *SYMBOLS[::8]]
     batch = many_signals()
 
@@ -136,7 +136,7 @@ def test_exposure_is_never_exceeded_while_orders_fill_late_in_parts_or_not_at_al
 
     sent = result(core, SIGNALS + use_up(core, one_of_each))
     assert_within_exposure(core, sent)
-    # The highest value counts, because an order that the broker rejects late uses the limit until then.
+    # Compare the highest value, because an order that the broker rejects late uses the limit until then.
     assert close_to(percent(100), most_at_once(sent, price))
 
 
@@ -146,8 +146,8 @@ def test_positions_groups_entries_and_orders_of_a_day_are_counted_one_by_one(
     limits = {"open_positions": 60, "group_positions": 7, "pyramiding": 2, "orders_per_day": 80}
     core = make_core(executors(size={"method": "quantity", "value": 1}, groups=GROUPS, **limits))
     others = [symbol for symbol in SYMBOLS if symbol not in GROUPED]
-    # Each batch uses up one limit in any order of execution: 20 orders for 10 symbols, at most 14 for the groups,
-    # 60 positions with at most 70 orders, and 80 orders.
+    # Each batch uses up one limit, in whatever order its signals run. After the batches there are 20 orders in 10
+    # symbols; up to 14 more in the groups; 60 positions with at most 70 orders; and 80 orders.
     batches = [one_of_each(others[:10] * 3), one_of_each(GROUPED), one_of_each(others[10:]), one_of_each(SYMBOLS * 2)]
 
     play(core, processes, *batches)
@@ -175,7 +175,7 @@ def test_what_may_be_lost_and_what_may_be_bought_is_used_up_and_never_exceeded(
     core = make_core(executors(size={"value": 1}, **{limit: percent_of_it}))
 
     def stop(symbol: str) -> str:
-        """Return a stop 10 % below the price for every other symbol, and 2 % below it for the rest."""
+        """Return a stop that is 10 % below the price for every second symbol, and 2 % below it for the others."""
         return str(price_of(symbol) * Decimal("0.9" if SYMBOLS.index(symbol) % 2 else "0.98"))
 
     play(core, processes, many_signals(stop_price=stop))

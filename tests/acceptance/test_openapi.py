@@ -1,4 +1,4 @@
-"""No random request made from the OpenAPI document breaks a route or gets an undocumented answer."""
+"""Random requests made from the OpenAPI document break no route, and every answer is a documented one."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ REQUESTS = 5000
 SEED = 5
 _OFTEN = 0.7
 CHECKS = [status_code_conformance, content_type_conformance, response_schema_conformance]
-#: This route answers 503 on purpose while no worker runs, as in this test.
+#: No worker runs in this test, so this route rightly answers 503.
 MAY_BE_503 = {"/ready"}
 
 
@@ -44,7 +44,7 @@ def record(database_url: str) -> Iterator[Record]:
 
 @pytest.fixture
 def known(record: Record) -> dict[str, list[str]]:
-    """Existing ids, so that requests do not all end in 404."""
+    """Ids that exist, so that not every request ends in 404."""
     from config.executors import load_executors
     from config.schema.settings import Settings
 
@@ -92,9 +92,9 @@ def test_made_up_requests_get_documented_answers(record: Record, redis_url: str,
             run(operation, client, known, statuses, REQUESTS // len(operations) + 1)
 
     assert sum(statuses.values()) >= REQUESTS
-    # Refused requests alone would show nothing, so each operation must also have understood one.
+    # Each operation must have understood at least one request; refusals alone would show nothing.
     understood = {label for label, status in statuses if status < 300 or status in {409, 503}}
-    # Random text is no alert, so a webhook has understood the request when it answers 422.
+    # Random text is not an alert, so 422 shows that a webhook understood the request.
     understood |= {label for label, status in statuses if "/webhooks/" in label and status == 422}
     assert {operation.label for operation in operations} - understood == set()
 

@@ -146,6 +146,6 @@ def test_nothing_in_redis_is_a_secret_or_a_pickle(system: MakeSystem) -> None:
     assert len(jobs) == 6
     assert b"very-secret-argo" not in dump
     assert one.services()["api_token"].encode() not in dump
-    # The data of each job is JSON that names our only function, so it is no pickle.
+    # The data of each job is JSON that names our only function, not a pickle.
     assert {json.loads(zlib.decompress(job[b"data"]))[0] for job in jobs} == {"tradewire.execute"}
     assert "BUY QAAA 98.0 % → argo" in {job[b"description"].decode() for job in jobs}

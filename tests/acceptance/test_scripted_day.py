@@ -11,7 +11,7 @@ from tests.core_fixtures import Processes, Started
 from tests.factories import Core, executor_toml, until
 from tests.integration.watching import lose
 
-#: At the limit argo is halted; prop_firm is halted and closes everything.
+#: At the limit, argo is halted; prop_firm is halted and its positions are closed.
 ON_BREACH = {"argo": "halt", "prop_firm": "flatten"}
 _RETRY_FOR_S = 30.0
 

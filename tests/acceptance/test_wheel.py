@@ -1,4 +1,4 @@
-"""A wheel is installed into an empty folder, and a user without rights runs everything from it."""
+"""A wheel is installed into an empty folder, and an unprivileged user runs everything from there."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def open_folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def wheel(open_folder: Path) -> Path:
-    """The wheel of this source, built in a copy of it."""
+    """The wheel of this source tree, built in a copy of the tree."""
     copy, out = open_folder / "source", open_folder / "dist"
     ignored = shutil.ignore_patterns(".*", "tests", "__pycache__", "*.egg-info", "build", "dist")
     shutil.copytree(ROOT, copy, ignore=ignored)
@@ -109,7 +109,7 @@ class Installed:
 
 @pytest.fixture
 def installed(open_folder: Path, wheel: Path) -> Iterator[Installed]:
-    """The wheel with the packages of this environment; a user without rights runs it where that is possible."""
+    """The unpacked wheel with the packages of this environment; an unprivileged user runs it if possible."""
     program = open_folder / "program"
     if not program.exists():
         # `pip install --no-deps --target` does the same with a wheel of pure Python.
@@ -125,7 +125,7 @@ def installed(open_folder: Path, wheel: Path) -> Iterator[Installed]:
 
 
 def _user_without_rights() -> tuple[str, pwd.struct_passwd | None]:
-    """Return a Python and its user; the user is None (the current one) when no other can read the packages."""
+    """Return a Python and the user to run it; None means the current user, when no other can read the packages."""
     name = f"python{sys.version_info.major}.{sys.version_info.minor}"
     nobody = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
     for python in filter(None, (sys.executable, shutil.which(name, path=os.defpath))):

@@ -12,7 +12,8 @@ import sys
 from pipeline.entrypoints.cli.app import main
 from pipeline.entrypoints.supervisor.servers.spawn import LIFELINE
 
-# The import in the parent saves every worker the time for it.
+# Imported in the parent, so that the workers do not each import it again.
+
 import workers.execution.process  # noqa: F401, isort: skip
 
 

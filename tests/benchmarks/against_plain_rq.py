@@ -1,7 +1,7 @@
 """Drill tradewire, and then plain RQ under the same faults: `python -m tests.benchmarks.against_plain_rq --seed 1`.
 
 Run it from the repository's root. For plain RQ the faults hit Redis, the workers, the producer and the exchange. Each
-system has servers and a scratch folder of its own. The folder is kept when tradewire fails.
+system has servers and a scratch folder of its own. Tradewire's folder is kept when its drill fails.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _STOP_WITHIN_S = 5.0
 
 @dataclass(frozen=True, kw_only=True)
 class PlainSystem:
-    """One running plain RQ."""
+    """The running processes of plain RQ."""
 
     home: Path
     executors: tuple[str, ...]
@@ -99,7 +99,7 @@ class PlainSystem:
             self.server.start()
 
     def process_group(self, pid: int) -> list[int]:
-        """Return a worker and the processes that it forked, which systemd or a container kills together."""
+        """Return the ids of a worker and its forks, which systemd or a container would kill together."""
         return sorted(descendants([pid]))
 
     def is_busy(self, pid: int) -> bool:
@@ -111,7 +111,7 @@ class PlainSystem:
             return False
 
     def held_by(self, pid: int) -> tuple[datetime, tuple[UUID, ...]]:
-        """Return nothing: recovery is not measured. RQ takes thirteen minutes, longer than this benchmark waits."""
+        """Return no executions: recovery is not measured, as RQ takes thirteen minutes, longer than the benchmark."""
         del pid
         return datetime.now(UTC), ()
 
@@ -136,7 +136,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--pace", type=float, default=20.0, help="signals a second, at most")
     chosen = parser.parse_args()
-    # The drill stops PostgreSQL on purpose, so warnings about that are of no use.
+    # The drill stops PostgreSQL on purpose, so warnings about it are useless.
     configure_logs("console", process="drill", level=logging.CRITICAL)
     order = DrillPlan(signals=chosen.signals, seed=chosen.seed, pace=chosen.pace)
     with ProgressBar(Console(stderr=True)) as bar:
@@ -221,14 +221,14 @@ def running_plain_rq(home: Path) -> Iterator[tuple[PlainSystem, ExchangeAdmin]]:
 
 
 def jobs_of(connection: Redis) -> Sequence[PlainJob]:
-    """Return every job that RQ still has, in whatever state."""
+    """Return all jobs that RQ still has, whatever their status."""
     found = []
     for key in connection.scan_iter("rq:job:*", count=1000):
         try:
             job = Job.fetch(key.decode().removeprefix("rq:job:"), connection=connection, serializer=JSONSerializer)
             executor_id, signal = job.args
         except (NoSuchJobError, ValueError):
-            # The hash is incomplete, or another process has removed it.
+            # The job's hash is incomplete, or another process has removed it.
             continue
         status = job.get_status(refresh=False).value
         order_id = job.return_value() if status == FINISHED else None

@@ -1,7 +1,7 @@
 """Print how long `POST /api/v1/signals` takes: `python -m tests.benchmarks.http_latency URL --rate 200 --seconds 10`.
 
-The token is TRADEWIRE_API_TOKEN, or that of a running `up`. Requests start at fixed times, so that a slow answer does
-not delay and hide the next ones. Every signal is new, and closes a position in a symbol that the account does not hold.
+The token is TRADEWIRE_API_TOKEN, or that of a running `up`. Requests start at fixed times, so a slow answer does not
+delay the next request. Every signal is new, and closes a position in a symbol that the account does not hold.
 """
 
 from __future__ import annotations

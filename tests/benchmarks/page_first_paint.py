@@ -90,7 +90,7 @@ def _log_in(client: httpx.Client) -> None:
 
 
 def _measure(client: httpx.Client, path: str, requests: int, *, pause_s: float) -> None:
-    """Print the median and the worst of some requests."""
+    """Print the median and the longest time of *requests* requests, and the size of the answer."""
     took = []
     for _ in range(requests):
         time.sleep(pause_s)

@@ -24,7 +24,7 @@ from pipeline.entrypoints.supervisor.lifeline import watch_lifeline
 
 #: The environment variable with the URL of the exchange.
 EXCHANGE = "PLAIN_RQ_EXCHANGE_URL"
-#: The function is named by its path, because RQ cannot import it from `__main__`, as which this module runs.
+#: The path of `place_order`: this module runs as `__main__`, from which RQ cannot import the function.
 PLACE_ORDER = "tests.benchmarks.plain_rq.place_order"
 #: The paper exchange accepts any secret.
 _SECRET = "paper-exchange"
@@ -106,7 +106,7 @@ def main() -> None:
     parser.add_argument("executors", nargs="+")
     parser.add_argument("--ledger", type=Path)
     asked = parser.parse_args()
-    # The URL comes from the environment, because every user of the machine can read an argument.
+    # The URL comes from the environment, because every user of the machine can read the arguments of a process.
     connection = Redis.from_url(os.environ["REDIS_URL"])
     if asked.what == "work":
         work(asked.executors[0], connection)

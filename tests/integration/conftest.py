@@ -42,7 +42,7 @@ def record(database_url: str) -> Iterator[Record]:
 
 @pytest.fixture
 def executors(tmp_path: Path) -> Executors:
-    """`argo` takes entries from a confidence of 75, `prop_firm` from 82."""
+    """The executors `argo` and `prop_firm`, with a minimum confidence of 75 and 82."""
     path = tmp_path / "executors.toml"
     path.write_text(executor_toml("argo") + executor_toml("prop_firm", minimum_confidence=82))
     return load_executors(path, settings=Settings(executors=path, home=tmp_path))
@@ -60,7 +60,7 @@ def rows(database_url: str) -> Iterator[Rows]:
 
         def run(statement: str, values: Any = None) -> list[dict[str, Any]]:
             cursor = connection.execute(statement.encode(), values)
-            # The rows of a SELECT without columns cannot be fetched, so the result would look empty.
+            # A SELECT without columns returns rows that cannot be fetched, so it would look as if it found nothing.
             assert cursor.description or not statement.lstrip().upper().startswith("SELECT")
             return cursor.fetchall() if cursor.description else []
 

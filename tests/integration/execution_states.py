@@ -24,7 +24,7 @@ class ExecutionStates:
         self._rows = rows
 
     def recorded(self, **changes: Any) -> UUID:
-        """Record a signal and return its execution at argo."""
+        """Record a signal and return the id of its execution at argo."""
         return self._intake.record(signal(**changes), source="test").executions[0].execution_id
 
     def claimed(self, execution_id: UUID) -> None:
@@ -41,7 +41,7 @@ class ExecutionStates:
         )
 
     def ordered(self, execution_id: UUID, *, order_id: str | None, after_ms: float = 10, filled: int = 0) -> None:
-        """Write the order of the execution; with an order id, it was accepted *after_ms* after the recording."""
+        """Write the execution's order. If *order_id* is given, it was accepted *after_ms* after the signal came."""
         self._rows(
             """
             INSERT INTO broker_order (execution_id, generation, executor_id, account_number, client_order_id, role,
@@ -57,7 +57,7 @@ class ExecutionStates:
         )
 
     def attempted(self, execution_id: UUID, request_id: str | None = None) -> None:
-        """Write a refused attempt to send the order."""
+        """Write an attempt to send the order, which the broker rejected."""
         self._rows(
             "INSERT INTO attempt (execution_id, fence, generation, outcome, message, took_ms, sent_at, request_id) "
             "VALUES (%s, 1, 1, 'rejected', 'insufficient', 12.5, now(), %s)",

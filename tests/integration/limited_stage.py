@@ -12,7 +12,7 @@ MONDAY, MONDAY_EVENING = "2026-11-23T10:00:00-05:00", "2026-11-23T21:00:00-05:00
 
 
 def changed_toml(executor_id: str = "argo", *, factory: dict[str, Any] | None = None, **keys: str) -> str:
-    """Return the table of an executor with *keys* (as TOML) in place of what the factory writes for them."""
+    """Return the table of an executor in which *keys* have these values (in TOML) instead of the factory's."""
     text = executor_toml(executor_id, **(factory or {}))
     for name, value in keys.items():
         text, count = re.subn(rf"^{name} = .*$", f"{name} = {value}", text, flags=re.MULTILINE)
@@ -34,5 +34,5 @@ def follow_to(core: Core, execution_id: UUID, state: str, *, executor: str = "ar
 
 
 def clock(core: Core, now: str) -> None:
-    """Set the exchange's clock to *now*, from which it runs on, with market hours by its calendar."""
+    """Set the exchange's clock to *now*, from where it runs on. The market has the hours of the calendar."""
     core.exchange.admin("clock", {"mode": "fixed", "now": now})

@@ -1,7 +1,7 @@
 """Break one guard of the product at a time in a copy, and show whether its tests fail: `make defects`.
 
-`defects.toml` lists the guards. When no test fails, a test is missing. The copy has the files that git tracks, so the
-working tree stays unchanged. Exits with 1 when no test fails for a defect.
+`defects.toml` lists the guards. The copy has all files that git does not ignore, and the working tree stays unchanged.
+When no test fails for a defect, a test is missing: the exit code is 1.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Defect:
     tests: Sequence[str]
 
     def problems(self) -> Iterator[str]:
-        """Yield each reason why this defect cannot be tried: its text or one of its tests no longer exists."""
+        """Yield each reason why this defect cannot be tried: its text is not there once, or a test does not exist."""
         found = (ROOT / self.file).read_text("utf-8").count(self.old) if (ROOT / self.file).is_file() else 0
         if found != 1:
             yield f"{self.fault}: {self.file} has the text to break {found} times, and must have it once"
@@ -54,7 +54,7 @@ def defects() -> tuple[Defect, ...]:
 
 
 def run(chosen: Sequence[Defect]) -> int:
-    """Try each defect, print a line for it, and return for how many no test failed."""
+    """Try each defect, print a line for it, and return how many no test noticed, or how many cannot be tried."""
     problems = [problem for defect in chosen for problem in defect.problems()]
     if problems:
         print("\n".join(problems), file=sys.stderr)
@@ -95,7 +95,7 @@ def _is_noticed(defect: Defect, copy: Path) -> bool:
             command, cwd=copy, env=environment, capture_output=True, text=True, timeout=_LONGEST_RUN_S, check=False
         )
     except subprocess.TimeoutExpired:
-        return True  # A test waits in vain, so it has failed.
+        return True  # A test that never ends counts as failed.
     finally:
         path.write_text(whole, "utf-8")
     if ended.returncode not in (0, _TESTS_FAILED):
@@ -104,7 +104,7 @@ def _is_noticed(defect: Defect, copy: Path) -> bool:
 
 
 def main() -> int:
-    """Run the defects whose guarantee or fault contains the given word, or all defects without a word."""
+    """Run the defects whose guarantee is the given word or whose fault contains it; without a word, run all."""
     parser = argparse.ArgumentParser(prog="make defects", description=__doc__)
     parser.add_argument("word", nargs="?", default="", help="a guarantee, as G12, or a word of the fault")
     word = parser.parse_args().word

@@ -1,4 +1,4 @@
-"""Find the log events of the code and their levels in its syntax trees."""
+"""Find the product's log events and their levels in the syntax trees of its code."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def logged_events() -> dict[str, list[str]]:
 
 
 def _events_of(function: Function, source: Source) -> Iterator[tuple[str, str]]:
-    """Yield every (event, level) that a function logs, also when either is chosen at run time."""
+    """Yield every (event, level) that a function may log, including those chosen at run time."""
     local = {
         node.targets[0].id: node.value
         for node in ast.walk(function)

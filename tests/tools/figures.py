@@ -1,4 +1,4 @@
-"""Print figures about the size of the product's code: `make figures`. `--check` exits with 1 if one is too large."""
+"""Print figures about the product's code: `make figures`. `--check` exits with 1 if one is beyond its limit."""
 
 from __future__ import annotations
 

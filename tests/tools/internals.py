@@ -75,7 +75,7 @@ def pages() -> dict[str, str]:
 
 
 def seconds(name: str) -> float:
-    """Return the seconds of a constant by its dotted name.
+    """Return the value in seconds of the constant with this dotted name.
 
     Raises: LookupError: There is no such constant.
     """
@@ -88,7 +88,7 @@ def seconds(name: str) -> float:
 
 
 def created_tables() -> set[str]:
-    """Return the tables that the migrations create and do not drop, and the migrations' own table."""
+    """Return the tables that the migrations create and do not drop, and the table that lists the migrations."""
     texts = [path.read_text("utf-8") for path in (ROOT / "pipeline/sql/migrations").glob("*.sql")]
     texts += [source.text for source in sources() if source.module.startswith("pipeline.store")]
     dropped = {name for text in texts for name in _DROPPED.findall(text)}

@@ -13,7 +13,7 @@ from typing import Any
 from tests.tools.sources import Source, sources
 
 _FUNCTIONS = ("compile", "sub", "split", "findall", "finditer", "search", "match", "fullmatch")
-#: The methods that try a match at every character.
+#: The methods that try to begin a match at every character.
 _SEARCHES = ("sub", "split", "findall", "finditer", "search")
 _FOREIGN: tuple[str | bytes, ...] = ("\x00", "a", "Z", "0", " ", "_", ".", "-")
 _MOST_PIECES = 14
@@ -42,7 +42,7 @@ class UsedPattern:
 def used_patterns() -> list[UsedPattern]:
     """Return every pattern of the product with each method that uses it.
 
-    Raises: NameError: A function makes a pattern from a local value; make it at the top of its module.
+    Raises: NameError: A function compiles a pattern from a local value; compile it at the top of its module.
     """
     return [used for source in sources() for used in _used_in(source)]
 
@@ -95,7 +95,7 @@ def _methods(source: Source, call: ast.Call) -> set[str]:
 def slow_texts(used: UsedPattern) -> Iterator[tuple[Any, Any, Any]]:
     """Yield triples of beginning, piece to repeat, and end. A slow pattern is slow on at least one of them.
 
-    A piece is a text that a part of the pattern matches, a letter of the pattern, two of these, or three letters.
+    A piece is one or two texts, each of which a part of the pattern matches or `_FOREIGN` names, or three characters.
     """
     tree = re._parser.parse(used.pattern.pattern, used.pattern.flags & ~re.UNICODE)  # type: ignore[attr-defined]
     found = dict.fromkeys(piece[:_LONGEST_PIECE] for piece in _pieces(tree) if piece)

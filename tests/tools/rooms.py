@@ -29,14 +29,14 @@ class Import:
 
 @dataclass(kw_only=True)
 class Map:
-    """The layers, top first, and the arrows: an arrow is a pair of folders with the imports from one to the other."""
+    """The layers, top first, and the arrows. An arrow is a pair, importing and imported folder, with its imports."""
 
     layers: list[list[str]]
     arrows: dict[tuple[str, str], list[Import]] = field(default_factory=lambda: defaultdict(list))
 
     @property
     def folders(self) -> list[str]:
-        """All folders with modules that import or are imported."""
+        """All folders that import from another folder, or from which another folder imports."""
         return sorted({folder for arrow in self.arrows for folder in arrow})
 
     def layer(self, folder: str) -> int:
@@ -57,7 +57,7 @@ class Map:
         ]
 
     def circles(self) -> list[str]:
-        """Return the arrows that are part of a circle, each with its imports."""
+        """Return the arrows that are part of a circle of imports, each with its imports."""
         reached = {folder: self._reached(folder) for folder in self.folders}
         return [
             f"{old} -> {new}: {', '.join(map(str, imports))}"
@@ -104,7 +104,8 @@ def layers() -> list[list[str]]:
 
 
 def _imported(source: Source, files: dict[str, Source]) -> Iterator[str]:
-    """Yield the modules of the product that a file imports, also inside functions."""
+    """Yield the modules of the product that a file imports, including imports inside functions."""
+
     for node in ast.walk(source.tree):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] in PACKAGES:
             for alias in node.names:

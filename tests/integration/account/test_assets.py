@@ -47,7 +47,7 @@ def test_it_is_asked_for_again_after_an_hour(core: Core, monkeypatch: pytest.Mon
     young.get("AAPL")
     assert asked(core) == before
 
-    # The age of a stored answer counts from its reading, also when another process read it.
+    # The age of a stored answer counts from its reading at the broker, even if another process read it.
     core.rows("UPDATE asset SET read_at = read_at - interval '20 seconds'")
     later = time.monotonic() + 30
     monkeypatch.setattr("workers.account.assets.time.monotonic", lambda: later)

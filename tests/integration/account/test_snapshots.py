@@ -1,4 +1,4 @@
-"""All processes share the last reading of the account, and read it anew when it is too old."""
+"""All processes share the last reading of the account. When it is too old, one of them reads the account again."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def snapshots(core: Core) -> Snapshots:
 
 
 def accounts_read(core: Core) -> int:
-    """Return how often the exchange was asked for the account since `count_reads`, whose fault only counts."""
+    """Return how often the exchange was asked for the account since the test set its fault, which counts that."""
     return sum(fault["hits"] for fault in core.exchange.admin("faults")["faults"])
 
 

@@ -27,7 +27,7 @@ def argo(make_core: Settings) -> Core:
 
 @pytest.fixture
 def tradewire(argo: Core, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Run a command of tradewire with the core's servers, and return its output; errors in its code are raised."""
+    """Return a function that runs a command with the core's servers, raises its errors, and returns its output."""
     for name, value in (
         ("DATABASE_URL", argo.database_url),
         ("TRADEWIRE_EXECUTORS", str(argo.executors_path)),

@@ -1,4 +1,4 @@
-"""The request budget of an account holds in any minute, over all processes, with a part reserved for exits."""
+"""In no minute do an account's processes together exceed its request budget, and a part is reserved for exits."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ HOLDER = "executor:argo"
 
 @pytest.fixture
 def other_record(database_url: str) -> Iterator[Record]:
-    """A second connection to the record, as another process has one."""
+    """The record as another process would open it."""
     with Record(database_url, connections=24, retry_for_s=5.0) as record:
         yield record
 
@@ -98,8 +98,8 @@ def test_no_minute_sees_more_than_the_limit_wherever_it_begins(record: Record, r
         )
         assert row is not None
         taken.append((passed, row["granted"]))
-        # The windows differ from 60 s, because the test takes real time and a request leaves up to two seconds after
-        # its payment.
+        # The windows are 61 s and 66 s instead of 60 s, because the test itself takes time, and because a request may
+        # leave up to two seconds after it was paid for.
         assert sum(count for at, count in taken if at > passed - 61) <= 30
         if row["granted"] == 0:
             assert sum(count for at, count in taken if at > passed - 66) >= 30
@@ -111,7 +111,7 @@ def test_each_purpose_has_its_share_of_the_limit(record: Record, rows: Rows) -> 
     one = budget(record, 200)
     for purpose, share in SHARES.items():
         rows("DELETE FROM request_budget")
-        # Urgent requests can use all but the last one, which is kept for an exit's order.
+        # Urgent requests may use the whole limit except the last request, which is reserved for an exit's order.
         spend(rows, 2 * share - (2 if purpose is Purpose.URGENT else 1))
 
         assert paid(one, purpose)
@@ -162,7 +162,7 @@ def test_who_reads_fast_pays_for_several_at_once_and_who_does_not_wastes_nothing
     for _ in range(10):
         fast.pay(Purpose.POLL)
 
-    # The fast one first pays for two single requests, and then three times for a block.
+    # The fast process first pays for two single requests, and then three times for a block.
     assert spent(rows) == 2 + 2 + 3 * BLOCK
 
 
@@ -229,13 +229,13 @@ def test_a_429_holds_the_account_for_every_process_and_not_what_is_urgent(
             other.pay(purpose)
         assert 0 < held.value.wait_s <= 1
     assert paid(other, Purpose.URGENT)
-    # An executor without a request limit waits too.
+    # The pause also applies to an executor without a request limit.
     (row,) = rows("SELECT * FROM take_requests(%s, 1, NULL, false)", [HOLDER])
     assert (row["granted"], row["closed"]) == (0, True)
 
 
 def holds(one: RateBudget, rows: Rows, times: int) -> list[int]:
-    """Return the lengths of *times* consecutive holds, in seconds."""
+    """Return the lengths, in seconds, of the holds after *times* consecutive refusals."""
     found = []
     for _ in range(times):
         one.refused(None)

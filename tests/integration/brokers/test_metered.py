@@ -21,7 +21,7 @@ MakeCore = Callable[..., Core]
 
 @pytest.fixture
 def counted(make_core: MakeCore, exchange_process: Any) -> Iterator[Callable[..., Core]]:
-    """Build a core whose account may send that many requests a minute; the exchange refuses further ones."""
+    """Return a function that builds a core with a request limit per minute, which the exchange enforces."""
 
     def make(per_minute: int, *, at_exchange: int | None = None) -> Core:
         toml = executor_toml(top="", broker_timeout_s=10).replace(
@@ -145,7 +145,7 @@ def test_a_429_at_one_order_holds_the_others_and_fails_none(counted: Callable[..
         ("held", "rate_limited", 0),
         ("held", "rate_limited", 0),
     ]
-    # The second execution was not sent, so the record has no order of it.
+    # The second execution was not sent, so the record has no order for it.
     assert (asked(core)["routes"]["POST /v2/orders"], second["request"]) == (1, None)
     for execution_id in ids:
         until(lambda one=execution_id: core.run(one)["order_id"], within_s=10)
@@ -197,7 +197,7 @@ READS: dict[str, Callable[[Broker], object]] = {
     "calendar": lambda broker: broker.calendar(datetime.now(UTC).date(), datetime.now(UTC).date()),
     "transfers": lambda broker: broker.transfers(datetime.now(UTC) - timedelta(days=1)),
 }
-#: The number of requests, of 200 a minute, up to which each read is still sent.
+#: Each read is sent until this many of the 200 requests a minute are used; a read that is not here, until 199.
 ROOM = {
     "asset": 150,
     "order": 170,
@@ -215,7 +215,7 @@ def test_each_read_has_its_share(counted: Callable[..., Core]) -> None:
     core = counted(200)
     broker, urgent = core.runtimes["argo"].broker, core.runtimes["argo"].urgent
     for name, read in READS.items():
-        room = ROOM.get(name, 199)  # The last request is left to the order of an exit.
+        room = ROOM.get(name, 199)  # The last request is reserved for an exit's order.
         free(core)
         core.runtimes["argo"].budget._kept.clear()
         spend(core, room - 1)
@@ -228,7 +228,7 @@ def test_each_read_has_its_share(counted: Callable[..., Core]) -> None:
 
         assert (refused, logs) == (True, []), name
         assert asked(core)["requests"] == before + 1, name
-        # A read for an exit is sent up to the last request but one.
+        # A read for an exit may use all requests except the last.
         assert _refused(lambda read=read: read(urgent)) == (room == 199), name
 
 
@@ -282,6 +282,6 @@ def test_workers_and_keeper_as_processes_stay_below_the_limit(
 
     counts = asked(core)
     assert (counts["refused"], counts["busiest_60s"] <= 60) == (0, True)
-    # The processes used most of the limit, so the test covers it.
+    # The processes must have used most of the limit; otherwise the test would not have covered it.
     assert counts["busiest_60s"] >= 40
     assert {core.execution(execution_id)["attempts"] for execution_id in ids} <= {0, 1}

@@ -21,7 +21,7 @@ Report = Callable[..., str]
 
 @pytest.fixture
 def core(make_core: Callable[..., Core]) -> Core:
-    """A core whose account has lost 4500 of the 5000 that a day allows."""
+    """A core whose account has lost 4500 of the 5000 that the daily loss limit allows."""
     core = make_core(limited(drawdown=10))
     hold(core)
     lose(core, 4500)

@@ -22,7 +22,7 @@ ME = f"{getpass.getuser()}@{socket.gethostname()}"
 
 @pytest.fixture
 def core(make_core: Callable[..., Core], monkeypatch: pytest.MonkeyPatch) -> Core:
-    """Run commands with a core of two executors."""
+    """A core with two executors, which the commands use too."""
     core = make_core(executor_toml("argo") + executor_toml("prop_firm"))
     core.prices(AAPL=100, MSFT=100)
     monkeypatch.setenv("DATABASE_URL", core.database_url)

@@ -21,7 +21,7 @@ from tests.core_fixtures import Processes
 from tests.factories import Core, executor_toml, until
 from tests.integration.startup.test_dependencies_kinds import configured
 
-#: Doctor answers within this time, whichever part is away; starting Python comes on top.
+#: Doctor answers within this time, whichever part is away. The start of Python is not included.
 BOUND_S = 5.0
 NOWHERE = "postgresql://somebody@127.0.0.1:{port}/tradewire"
 

@@ -1,4 +1,4 @@
-"""Doctor reports the work: rates and their denominators, unknowns, lag, releases, budgets, clocks."""
+"""Doctor reports rates with their denominators, unknown orders, lag, releases, request budgets and clocks."""
 
 from __future__ import annotations
 

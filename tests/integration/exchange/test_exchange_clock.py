@@ -1,4 +1,4 @@
-"""The market clock of the paper exchange and what orders do while it is closed."""
+"""The paper exchange's market clock, and its orders while the market is closed."""
 
 from __future__ import annotations
 

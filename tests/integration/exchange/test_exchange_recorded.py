@@ -1,4 +1,4 @@
-"""The answers of the paper exchange have the same fields, kinds of values and texts as recorded ones of the broker."""
+"""The paper exchange's answers have the same fields, kinds of values and texts as recorded answers of the broker."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _RECORDED = Path(__file__).parents[2] / "payloads" / "alpaca"
 _KEYS = {"APCA-API-KEY-ID": "key", "APCA-API-SECRET-KEY": "secret"}
 _ORDER = {"symbol": "AAPL", "qty": "1", "side": "buy", "type": "limit", "time_in_force": "day"}
 _NOT_FOUND = "98779db4-3161-4eb9-a753-003751bc8b0f"
-#: The kinds of text; the first pattern that matches counts.
+#: The kinds of text; the first pattern that matches decides.
 _KINDS = {
     "time": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)",
     "day": r"\d{4}-\d\d-\d\d",
@@ -42,7 +42,7 @@ def kind(value: Any) -> str:
 
 
 def differences(found: Any, wanted: Any, path: str = "") -> list[str]:
-    """Return the fields of *wanted* that *found* lacks, or has with another kind of value. A null may be anything."""
+    """Return the fields of *wanted* that *found* lacks or has with another kind of value; null agrees with any value."""
     if isinstance(wanted, dict) and isinstance(found, dict):
         lacking = [f"{path}.{name} is missing" for name in wanted if name not in found]
         return lacking + [

@@ -20,7 +20,7 @@ from workers.exchange.server import ROUTES
 _OPENAPI = json.loads((Path(__file__).parents[2] / "payloads" / "alpaca-openapi.json").read_text())
 _KEYS = {"APCA-API-KEY-ID": "key", "APCA-API-SECRET-KEY": "secret"}
 _WITH_EVERY_FIELD = ("Account", "Order", "Position", "Assets", "TradingActivities", "PortfolioHistory", "calendar_day")
-#: Fields that only other products have: lunch breaks, options and names that we do not know.
+#: Fields that only markets with a lunch break have.
 _NOT_OURS = {"lunch_start", "lunch_end"}
 
 

@@ -128,7 +128,7 @@ def _run(stream: TradingStream) -> None:
 
 
 def _hear_an_order(seen: Queue[Any], place: Callable[[], Any]) -> list[Any]:
-    """Place orders until the stream delivers updates; return those of the first order with a complete set."""
+    """Place orders until the stream delivers all updates of one of them, and return these updates."""
     for _ in range(50):
         wanted = place()
         updates = []

@@ -1,4 +1,4 @@
-"""The admin routes of the paper exchange read symbols as tradewire does, and its trading API as Alpaca does."""
+"""The paper exchange's admin routes read symbols as tradewire does; its trading API reads them as Alpaca does."""
 
 from __future__ import annotations
 

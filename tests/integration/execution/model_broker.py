@@ -45,10 +45,10 @@ WORDS = (
     "unreachable",
     "refuse the account",
 )
-#: The outcomes of a request that never arrives.
+#: The outcomes of a request that is lost on its way to the broker.
 LOST = ("lose before", "unreachable")
 LONGEST_WAY_S = 30.0
-#: Reads show an order at the latest after this time.
+#: Reads show an order at most this long after its arrival.
 LONGEST_LAG_S = 1.2
 
 _OVER = (OrderStatus.FILLED, OrderStatus.CANCELED, OrderStatus.EXPIRED, OrderStatus.REJECTED)
@@ -89,7 +89,7 @@ class OnTheWay:
 
 
 class ModelBroker:
-    """One account. It accepts a client order id only once and a sale of more than the position, and its reads lag."""
+    """One account. It accepts a client order id only once, accepts a sale of more than the position, and reads lag."""
 
     def __init__(self, clock: ModelClock, *, held: dict[str, Decimal]) -> None:
         self.book: dict[str, Held] = {}
@@ -107,7 +107,7 @@ class ModelBroker:
     # Changes at the broker.
 
     def arrive(self, request: OrderRequest) -> Held | None:
-        """Add an order to the book; return None when its id is used already."""
+        """Add an order to the book; return None if its client order id is already used."""
         if request.client_order_id in self.book:
             return None
         now = self._clock.monotonic()
@@ -272,7 +272,7 @@ class ModelBroker:
         return Quote(bid=Decimal(100), ask=Decimal(100), at=datetime.now(UTC))
 
     def close(self) -> None:
-        """There is no connection."""
+        """Do nothing, because there is no connection."""
 
     def _answer(self) -> None:
         match self.weather:
@@ -300,6 +300,6 @@ class ModelBroker:
             filled_average_price=Decimal(100) if held.filled else None,
             status=held.status,
             raw_status=held.status.value,
-            # A jump moves all times of the record back, so it has to move this one too.
+            # A jump of the model's clock moves all times in the record back, so this one must move too.
             created_at=datetime.now(UTC) - timedelta(seconds=self._clock.monotonic() - held.arrived_at),
         )

@@ -38,7 +38,7 @@ def ids(client_order_id: str) -> tuple[UUID, int]:
 
 
 class Properties:
-    """Checks one example. It stores the faults that it finds in another thread, and `check` raises them."""
+    """Checks one example. It stores faults that it finds in other threads, and `check` raises them."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -48,11 +48,11 @@ class Properties:
         self._faults: list[str] = []
         #: How often a person requeued each execution.
         self.requeued: Counter[UUID] = Counter()
-        # Symbols in which an order arrived after look-ups had found it absent; no rule can prevent its effect.
+        # Symbols in which an order arrived after look-ups had found it absent. No rule can stop its sale of too much.
         self._surprised: set[str] = set()
 
     def _sending(self, request: OrderRequest) -> None:
-        """Check a request when it leaves: its lease lasts long enough, and every earlier execution is decided."""
+        """Check when a request leaves: its lease is long enough, and the symbol's earlier executions are decided."""
         execution_id, _ = ids(request.client_order_id)
         (row,) = self._world.rows(_LEASE, [execution_id])
         if row["state"] != State.SUBMITTING or row["left_s"] < 0.9:
@@ -62,7 +62,7 @@ class Properties:
                 self._faults.append(f"{execution_id} is sent while the earlier {earlier} is undecided")
 
     def _arrived(self, held: Held) -> None:
-        """Check an order when it arrives: all exits together sell no more than the position."""
+        """Check when an order arrives: all working exits of its symbol together sell no more than the position."""
         execution_id, _ = ids(held.request.client_order_id)
         (row,) = self._world.rows(_LEASE, [execution_id])
         symbol = held.request.symbol
@@ -73,7 +73,7 @@ class Properties:
             self._faults.append(f"{execution_id}: the exits of {symbol} sell {selling} of {position}")
 
     def check(self) -> None:
-        """After every step."""
+        """Check the properties that must hold after every step."""
         assert not self._faults, self._faults
         executions = self._world.rows("SELECT * FROM execution ORDER BY seq")
         orders = self._world.rows(_ORDERS)
@@ -95,7 +95,7 @@ class Properties:
         assert not doubled, f"doubled: {doubled}"
 
     def _check_orders(self, orders: list[dict[str, Any]]) -> None:
-        """Check that the record of an order is true, even if it is not up to date."""
+        """Check that the record of each order is true, though it may be out of date."""
         wired = {way.request.client_order_id for way in self._broker.on_the_way}
         for row in orders:
             held = self._broker.book.get(row["client_order_id"])

@@ -25,7 +25,7 @@ ON_THE_WIRE = "broker.submit"
 #: The point at which the broker has returned the position and the caller has not used it yet.
 AFTER_READ = "broker.position"
 
-# The check is left out: its point is inside a transaction, and a crash there changes nothing.
+# The module of the check is left out: its point is inside a transaction, and a crash there changes nothing.
 _STAGED = (
     workers.execution.runner,
     workers.execution.cancels,
@@ -37,7 +37,7 @@ _here = threading.local()
 
 
 class Killed(BaseException):
-    """The process dies at this point. It is a BaseException, so that no code of ours catches it."""
+    """The process dies at this point. A BaseException, so that our code does not catch it."""
 
 
 class ModelClock:
@@ -124,7 +124,7 @@ def stop(point: str) -> str:
 
 
 def set_stage(patch: pytest.MonkeyPatch, clock: ModelClock) -> None:
-    """Make every `reached` wait, and leases count in the model's time; only the model renews leases."""
+    """Make every call of `reached` wait, and measure leases by the model's clock; only the model renews leases."""
     for module in _STAGED:
         _replace(patch, module, "reached", stop)
     for module in (

@@ -45,7 +45,7 @@ EXECUTOR = "argo"
 #: The positions of the account at the start.
 HELD = {"AAPL": Decimal(4), "MSFT": Decimal(2)}
 
-# All time columns of the record, by table; a jump of the clock moves their values back.
+# The time columns, by table, that a jump of the model's clock moves back.
 _TIMES = {
     "signal": ("recorded_at", "generated_at", "expires_at"),
     "execution": ("lease_until", "due_at", "unknown_since", "absent_since", "created_at", "decided_at", "ended_at"),
@@ -67,7 +67,7 @@ _FOLLOW_EVERY_S = 2.0
 
 
 class ForgetfulRecord(Record):
-    """Loses the answers to the next `losing` COMMITs, so that these units of work run a second time."""
+    """Acts as if the answers to the next `losing` COMMITs were lost: these units of work run a second time."""
 
     losing = 0
 
@@ -100,7 +100,7 @@ class ModelQueue:
 
 
 class World:
-    """The database and the processes for all examples; `begin` empties it for the next example."""
+    """The database of all examples; `begin` empties it and makes the processes of the next example."""
 
     def __init__(self, database_url: str, folder: Path, clock: ModelClock, *, workers: int = 3) -> None:
         path = folder / "executors.toml"
@@ -174,7 +174,7 @@ class World:
                 self.rounds[name]()
 
     def deliver_all(self) -> None:
-        """Run all jobs of the queue, on a worker without faults."""
+        """Run all jobs of the queue to their end on one worker."""
         while self.queues.jobs:
             self.recipes[0].run(self.queues.jobs.pop(0).execution_id)
 
@@ -190,13 +190,13 @@ class World:
         self.broker.on_the_way = [way for way in self.broker.on_the_way if now - way.sent_at <= LONGEST_WAY_S]
 
     def renew(self, workers: Iterable[int]) -> None:
-        """Renew the leases of all workers that are awake."""
+        """Renew the leases of *workers*, which are awake."""
         for worker in workers:
             for lease in list(self._leases[worker]._held.values()):
                 self._leases[worker]._renew(lease)
 
     def rows(self, statement: str, values: Any = None) -> list[dict[str, Any]]:
-        """Ask the database directly."""
+        """Run a statement without the code under test."""
         cursor = self._connection.execute(statement.encode(), values)
         return cursor.fetchall() if cursor.description else []
 

@@ -1,4 +1,4 @@
-"""An answer is recorded by the worker that holds the fence; the broker's state of an order by any process."""
+"""Only the worker with the current fence decides by an answer. Any process records an order's state at the broker."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_a_sleepers_order_that_the_record_knows_is_looked_up_and_not_judged_too_
     core.rows("UPDATE execution SET lease_until = clock_timestamp() - interval '1 second'")
     core.sweep.free_leases()
     core.rows("UPDATE execution SET state = 'held', reason_code = 'send_again', moved_by = 'test'")
-    sleeper.answered(sleeper.send())  # Stores the order id, and leaves the state.
+    sleeper.answered(sleeper.send())  # Stores the order id, and does not change the state.
     assert core.execution(execution_id)["order_id"] is not None
     core.rows("UPDATE signal SET expires_at = now() - interval '1 second'")
     core.due_now(execution_id)

@@ -1,4 +1,4 @@
-"""Exits that orders of others block, at the real paper exchange."""
+"""Exits that are blocked by orders which tradewire did not place, at the real paper exchange."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def owner(core: Core) -> TradingClient:
 
 
 def placed(core: Core, **terms: Any) -> dict[str, Any]:
-    """Place an order that rests, as `placed_now` does."""
+    """Place an order as `placed_now` does, and wait until it is open."""
     order = placed_now(core, **terms)
     until(lambda: status(core, order) in ("new", "accepted"))
     return order
@@ -89,7 +89,7 @@ def restore(core: Core) -> int:
 
 
 def later(core: Core) -> None:
-    """Move the times of canceled orders ten seconds back, so that they are due for their next check."""
+    """Move the times of orders ten seconds back, and make canceled orders due for their next check."""
     core.rows(
         "UPDATE canceled_order SET due_at = now(), asked_at = asked_at - interval '10 s', "
         "short_at = short_at - interval '10 s'"
@@ -168,7 +168,7 @@ def test_who_may_cancel_what_holds_the_shares(make_core: MakeCore, policy: str, 
     assert ours(core)[1:] == [("sell", "10", "filled")]
     assert len(alerts(core, foreign_orders)) == 1
     follow_ups(core)
-    # One reading of an empty position is not enough.
+    # One reading without a position is not enough; a later one must confirm it.
     assert restore(core) == 0
     assert outcomes(core) == [(None, False)]
     later(core)
@@ -202,7 +202,7 @@ def test_a_canceled_stop_is_placed_again_for_what_remains(core: Core) -> None:
 
 
 def stop_canceled_for_an_exit(core: Core, **terms: Any) -> dict[str, Any]:
-    """Place a stop for two strategies' shares, and sell the shares of one as a person does; return the stop."""
+    """Place a stop for the shares of two strategies, sell those of one by a person's signal, and return the stop."""
     filled(core, quantity=3, strategy="one")
     filled(core, quantity=7, strategy="two")
     stop = placed(core, **terms)
@@ -215,7 +215,7 @@ def stop_canceled_for_an_exit(core: Core, **terms: Any) -> dict[str, Any]:
 
 def test_a_stop_is_placed_again_when_the_position_is_read_too_early(core: Core) -> None:
     stop = stop_canceled_for_an_exit(core)
-    # Another order holds all remaining shares, as in a reading that does not show the stop's cancel yet.
+    # Another order holds all remaining shares, as the stop does in a reading that does not show its cancel yet.
     holder = placed(core, qty="7", type="limit", limit_price="200", stop_price=None)
 
     assert restore(core) == 0
@@ -269,7 +269,7 @@ def test_an_order_whose_cancel_has_no_effect_is_left_alone_after_the_exit(core: 
     assert restore(core) == 0
 
     assert (outcomes(core), status(core, stop)) == ([("kept", True)], "new")
-    # The exit is not done, so it cancels the order again, and the order is settled again.
+    # The exit has not been sent yet, so it cancels the order again.
     core.faults()
     runs_until(core, sold, "accepted", "filled")
     follow_to(core, sold, "filled")
@@ -300,7 +300,7 @@ def test_an_exit_looks_less_and_less_often_at_an_order_whose_cancel_is_not_done(
 
     assert pauses == [0.5, 1, 2, 4, 8, 16, 16]
     assert core.exchange.admin("faults")["faults"][0]["hits"] == 7
-    # The pause of another exit begins at its shortest value again.
+    # For another exit, the pause begins at its shortest value again.
     core.rows("UPDATE canceled_order SET execution_id = %s", [another])
     assert pause(core, sold) == 0.5
 
@@ -330,7 +330,7 @@ def test_a_forced_exit_cancels_an_order_that_cannot_be_read_by_its_id(core: Core
 
     assert status(core, stop) == "canceled"
     assert ours(core)[1:] == [("sell", "10", "filled")]
-    # The terms of the stop are unknown, so a person has to place it again.
+    # The terms of the stop cannot be read, so a person has to place it again.
     core.faults({"on": "lookup", "kind": "garbage_before"})
     follow_ups(core)
     for _ in range(4):
@@ -395,7 +395,7 @@ def test_a_stop_is_placed_again_when_the_exit_is_not_sent_within_five_seconds(co
     assert restore(core) == 1
     [placed_again] = [order for order in core.orders() if order["client_order_id"] == f"restored-{stop['id']}"]
     assert (placed_again["qty"], placed_again["type"], placed_again["trail_percent"]) == ("10", "trailing_stop", "5")
-    # The exit is not done, so it cancels that order too.
+    # The exit has not been sent yet, so it cancels the new stop too.
     assert again(core, sold)["reason_code"] == "foreign_canceled"
     runs_until(core, sold, "accepted", "filled")
     follow_to(core, sold, "filled")
@@ -409,7 +409,7 @@ def test_a_stop_that_the_broker_refuses_to_take_again_is_a_critical_alert(core: 
         raised = core.record.run(lambda connection: foreign_orders(connection, {})).raised
         return [(each.severity, "refuses to take it again" in each.subject) for each in raised]
 
-    # One refusal raises no alert, because the position may have been read too early.
+    # One refusal raises no critical alert, because the position may have been read too early.
     assert restore(core) == 0
     assert found() == [("warning", False)]
     later(core)
@@ -571,13 +571,13 @@ def test_a_flip_follows_when_the_rest_of_a_close_is_closed(make_core: MakeCore) 
 
 
 def sold_by_hand(core: Core, quantity: str) -> None:
-    """Sell everything at the broker, as a person would, and wait for the fill."""
+    """Sell *quantity*, the whole position, at the broker as a person would, and wait until it is gone."""
     placed_now(core, qty=quantity, type="market", stop_price=None, time_in_force="day")
     until(lambda: core.runtimes["argo"].broker.position("AAPL") is None)
 
 
 def other_side(core: Core) -> tuple[str, str]:
-    """Let the keeper record the other side and the worker run it; return side and quantity of its order."""
+    """Let the keeper record the entry of the other side, and run it; return the side and quantity of its order."""
     follow_ups(core)
     follow_ups(core)
     [other] = core.rows("SELECT execution_id FROM execution JOIN signal USING (signal_id) WHERE source LIKE '%:flip'")

@@ -1,4 +1,4 @@
-"""Check, reservation and intent are one transaction under the executor's lock, and need known figures."""
+"""The check, its reservation and the intent are one transaction under the executor's lock, and need known figures."""
 
 from __future__ import annotations
 

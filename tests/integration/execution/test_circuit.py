@@ -1,4 +1,4 @@
-"""Limits on consecutive refusals and on orders per day, from the record to the rules, at the real paper exchange."""
+"""The limits on rejections in a row and on orders per day, with a real record and paper exchange."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def run(core: Core, symbol: str, **changes: Any) -> UUID:
 
 
 def refused(core: Core, symbol: str) -> UUID:
-    """Send an entry in an asset that the broker stopped trading after its data was read."""
+    """Send an entry that the broker rejects, because it stopped trading the asset after tradewire read it."""
     core.exchange.admin("assets", {symbol: {"tradable": True}})
     core.runtimes["argo"].assets.get(symbol)
     core.exchange.admin("assets", {symbol: {"tradable": False}})

@@ -43,7 +43,7 @@ def test_each_strategy_sells_what_it_received_and_holds_nothing_afterwards(coins
 
     assert close(coins, "one") == Decimal("0.798")
     assert holdings(coins) == {"one": 0, "two": Decimal("0.8")}
-    # A further exit would sell the other strategy's coins.
+    # A further exit of strategy `one` would sell the coins of `two`, so it is skipped.
     again = coins.run(coins.send(COIN, "SELL", strategy="one", intent="close", entry_price=None))
     assert again["reason_code"] == "no_position"
     assert close(coins, "two") == Decimal("0.798")

@@ -1,6 +1,6 @@
 """SIGKILL ends a real process at every crash point, and another process finishes its execution.
 
-Each test prints the time from the kill to the end of the execution, with the start of the other process.
+Each test prints the time from the kill to the end of the execution, which includes the start of the other process.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from workers.keeper.process import keep
 
 pytestmark = pytest.mark.timeout(120)
 
-#: The crash points of a producer, of a worker on an ordinary entry, and of a keeper.
+#: The crash points of a producer, and of a worker that runs an ordinary entry.
 SENDER = [point for point in POINTS if point.startswith(("intake.", "relay."))]
 WORKER = [point for point in POINTS if point.startswith("worker.") and point != "worker.after_cancel_mark"]
 
 
 @contextmanager
 def beside(run: Callable[[threading.Event], None]) -> Iterator[None]:
-    """Run the process that is not killed, in a thread."""
+    """Run a process that is not killed, as a thread, for the time of the block."""
     stop = threading.Event()
     thread = threading.Thread(target=run, args=(stop,), daemon=True)
     thread.start()
@@ -68,7 +68,7 @@ def armed(processes: Processes, core: Core, point: str, *arguments: str, stdin: 
 
 
 def recovered(point: str, died_at: float, said: Callable[[], object]) -> None:
-    """Wait until *said* is true, and print the time since the kill."""
+    """Wait until *said* returns a true value, and print the time since the kill."""
     until(said, within_s=WAIT_S)
     print(f"\nrecovery {point} {time.monotonic() - died_at:.2f} s")
 
@@ -113,7 +113,7 @@ def test_a_worker_that_dies(core: Core, processes: Processes, point: str) -> Non
         died_at = time.monotonic()
         processes.start(core, "work", "argo")
         recovered(point, died_at, lambda: has_one_order(core, row.execution_id))
-        # A second execution has run after it, so any further order of the first one would be there by now.
+        # Run another execution. When it has its order, a second order of the first one would be there too.
         second = enqueued(core)
         until(lambda: has_one_order(core, second.execution_id))
     assert len(core.orders()) == 2
@@ -123,7 +123,7 @@ def test_a_worker_that_dies(core: Core, processes: Processes, point: str) -> Non
 @pytest.mark.parametrize("point", ["worker.after_record", "worker.after_handover"])
 def test_a_worker_that_dies_with_the_next_of_the_symbol_waiting(core: Core, processes: Processes, point: str) -> None:
     first, second = enqueued(core), core.record_signal(signal())
-    assert core.run(second.execution_id)["state"] == "queued"  # It ran too early, so its only job is used up.
+    assert core.run(second.execution_id)["state"] == "queued"  # It ran too early, and no other job will start it.
     with beside(a_keeper(core)):
         assert processes.killed(armed(processes, core, point, "work", "argo"))
         died_at = time.monotonic()

@@ -15,7 +15,7 @@ from tests.factories import Core, executor_toml, signal, until
 
 log = logging.getLogger(__name__)
 
-#: Longer than a lease; the variable sets a longer time for a run by hand.
+#: Longer than a lease; the environment variable sets a longer time for a run by hand.
 FROZEN_S = float(os.environ.get("FROZEN_S", "5"))
 BURST = 50
 UNDECIDED = """
@@ -68,7 +68,7 @@ def burst(core: Core, symbol: str) -> float:
     took = time.monotonic() - began
     orders = [order for order in core.orders() if order["symbol"] == symbol]
     sent = [order["client_order_id"] for order in sorted(orders, key=lambda order: order["submitted_at"])]
-    # Each is claimed only once, so no worker returned one because it came too early.
+    # Each execution is claimed only once: no worker took one too early and put it back.
     assert core.rows(TAKES, [ids]) == [{"count": BURST}]
     assert sent == [f"tw-{execution_id}-1" for execution_id in ids]
     return took

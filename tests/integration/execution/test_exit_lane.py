@@ -34,7 +34,7 @@ def slow(core: Core) -> None:
 
 
 def use_up_the_budget(core: Core) -> None:
-    # Entries may use three quarters of the budget, and this takes more.
+    # Entries may use three quarters of the 300 requests, and this takes more than that.
     core.rows("SELECT take_requests(account_number, 250, 100000, true) FROM account_snapshot")
     core.faults(MUTE)
 
@@ -78,7 +78,7 @@ def test_an_exit_overtakes_entries_of_other_symbols(
     entries = batch(core, count)
     processes.start(core, "keep")
     processes.start(core, "work", "argo")
-    # The worker has begun with the entries, and the keeper enqueues them repeatedly.
+    # Wait until the worker has begun with the entries. The keeper enqueues them again and again.
     until(lambda: core.rows("SELECT 1 FROM history WHERE execution_id = ANY(%s) AND to_state = 'held'", [entries]))
 
     leave = core.record_signal(signal("AAPL", action))
@@ -115,7 +115,7 @@ def lane(core: Core) -> Any:
 
 
 def old(core: Core, *executions: UUID) -> None:
-    """Make executions older, as after a wait."""
+    """Make executions a minute older, as if they had waited."""
     core.rows(
         "UPDATE execution SET created_at = created_at - interval '1 minute', due_at = due_at - interval '1 minute' "
         "WHERE execution_id = ANY(%s)",

@@ -14,7 +14,7 @@ Make = Callable[..., Core]
 
 @pytest.fixture
 def held(make_core: Make) -> Core:
-    """A core that watches the drift of market orders, and holds AAPL. It read the account ten minutes ago."""
+    """A core with market orders and a limit on price drift. It holds AAPL, and read the account ten minutes ago."""
     core = make_core(changed_toml(factory={"order": 'type = "market"'}, price_drift_percent="5"))
     core.prices(AAPL=100)
     filled(core)
@@ -60,7 +60,7 @@ def test_an_exit_reads_a_clock_that_may_not_hold_any_more(held: Core) -> None:
 
 
 def spend(core: Core, count: int) -> None:
-    """Count *count* requests of the account in this minute."""
+    """Record that the account has used *count* requests in this minute."""
     slots = [count] + [0] * 62
     core.rows("UPDATE request_budget SET slots = %s, second = floor(extract(epoch FROM clock_timestamp()))", [slots])
 

@@ -1,4 +1,4 @@
-"""A lease is renewed while the work lasts. It ends without the database, and when another worker claims."""
+"""A lease is renewed while the work lasts. It is lost without the database, or when another worker claims."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_a_lease_that_somebody_else_took_over_is_lost(core: Core) -> None:
 
     with core.leases.keep(execution_id, taken.fence, asked_at=time.monotonic()) as lease:
         core.rows("UPDATE execution SET fence = fence + 1")
-        within(lambda: not lease.safe_to_send(), 1.9)  # This is earlier than its regular end.
+        within(lambda: not lease.safe_to_send(), 1.9)  # Earlier than the lease would end by itself.
 
 
 def test_a_lease_that_cannot_be_renewed_runs_out_here_before_it_does_there(core: Core) -> None:

@@ -1,4 +1,4 @@
-"""The worker sets the price of an entry without one, once and while the market is open."""
+"""When an entry has the price "market", the worker reads the price, once and while the market is open."""
 
 from __future__ import annotations
 

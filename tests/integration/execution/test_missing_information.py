@@ -56,7 +56,7 @@ def test_the_stop_of_a_position_is_known_after_a_restart(make_core: Make) -> Non
     watched(again)
     sized = again.run(again.send("MSFT", quantity=100, stop_price=91))
 
-    # The limit is 1 % of 100,000. The 100 shares with a stop 9 below use 900; 100 are left, at 9.50 a share.
+    # The limit is 1000 (1 %). The first 100 shares may lose 9 each, so 100 are left; the next ones may lose 9.50 each.
     assert sized["quantity"] == 10
 
 
@@ -93,7 +93,7 @@ def test_two_executors_on_one_account_do_not_start(make_core: Make) -> None:
 
 @pytest.fixture
 def limited(make_core: Make) -> Core:
-    """A core with a limit that an order of 100 shares at 100 breaks."""
+    """A core whose limits allow neither 100 shares at 100 nor a second position."""
     core = make_core(changed_toml(gross_exposure_percent="5", open_positions="1"))
     core.prices(AAPL=100, MSFT=100)
     watched(core)

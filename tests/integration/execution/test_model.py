@@ -1,13 +1,13 @@
-"""The recipe and the keeper under every interleaving of steps, crashes, repeated jobs, late answers and clock jumps.
+"""Workers and keepers in random interleavings of steps, crashes, repeated jobs, late answers and clock jumps.
 
 The code of worker and keeper, its SQL and PostgreSQL are real; the model simulates the broker, the queue and time.
 A step of real code runs in a thread that waits at each crash point until the model continues or kills it.
 
-It found two faults. A requeued exit ignored a later exit of its symbol that was being looked up, so both sold the same
-shares. A requeue or discard ran again after the answer to its COMMIT was lost, and reported that it had done nothing.
-Both have tests of their own in test_recipe_exits.py and test_dead_letters.py.
+This test found two faults. A requeued exit ignored a later exit of its symbol that was being looked up, so both sold
+the same shares. A requeue or discard ran again because the answer to its COMMIT was lost, and then reported that it had
+done nothing. Both have tests of their own, in test_recipe_exits.py and test_dead_letters.py.
 
-`TRADEWIRE_MODEL_EXAMPLES=2000` hunts for longer.
+`TRADEWIRE_MODEL_EXAMPLES=2000` runs more examples.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ _SETTINGS = settings(
     deadline=None,
     print_blob=True,
     suppress_health_check=list(HealthCheck),
-    # Without a database, a run does not depend on earlier ones. The printed blob repeats an example. Shrinking is off,
-    # because it would take longer than the test's time limit.
+    # Without a database, a run does not depend on earlier runs. The printed blob can repeat an example. Shrinking is
+    # off, because it would take longer than the test's time limit.
     database=None,
     # The suite runs the same examples each time; a search with TRADEWIRE_MODEL_EXAMPLES runs new ones.
     derandomize="TRADEWIRE_MODEL_EXAMPLES" not in os.environ,
@@ -209,7 +209,7 @@ class Model(RuleBasedStateMachine):
     @precondition(lambda self: self.jobs)
     @rule(number=_ANY, rounds=st.integers(1, 4), again=st.booleans(), until=_UNTIL, word=_WORD)
     def a_worker_sleeps_past_its_lease(self, number: int, rounds: int, again: bool, until: str, word: str) -> None:  # noqa: FBT001 -- drawn
-        """The keeper ends its lease, and another worker may claim the execution; it wakes at any later time."""
+        """The keeper ends the lease of a sleeping worker. Another worker may claim the execution before it wakes."""
         zombie = self._worker(number)
         self.world.jump(3.5)
         for _ in range(rounds):
@@ -285,7 +285,7 @@ class Model(RuleBasedStateMachine):
             actor.kill()
 
     def _settle(self) -> None:
-        """End all faults and let all threads finish; then everything is decided and equals the broker's book."""
+        """End all faults, let all threads finish, and check that all is decided and equals the broker's book."""
         broker, queues = self.world.broker, self.world.queues
         broker.weather, broker.lag_s, queues.away, self.world.record.losing = "fine", 0.0, False, 0
         for actor in [*self.jobs.values(), *self.rounds]:

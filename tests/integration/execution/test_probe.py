@@ -37,7 +37,7 @@ def at_work(core: Core, processes: Processes) -> None:
 
 
 def probed(core: Core, processes: Processes, *arguments: str, ends: int = 0) -> dict[str, Any]:
-    """Run the command and return its output."""
+    """Run `tradewire probe argo`, which must exit with the code *ends*, and return its output."""
     process = processes.start(core, "probe", "argo", "--json", *(arguments or ("--wait", "60")))
     assert process.wait(110) == ends, processes.said(process)
     body: dict[str, Any] = json.loads(processes.said(process))
@@ -67,7 +67,7 @@ def test_a_probe_does_not_make_a_strategys_entry_a_repeat(strict: Core, processe
 
     entry = strict.send(confidence=100, strategy="consensus")
 
-    # The exit is held while the last reading of the account lacks the entry's fill.
+    # The entry is held while the last reading of the account lacks the probe's fills.
     until(lambda: strict.due_now(entry) or strict.run(entry)["order_id"] is not None)
 
 

@@ -81,7 +81,7 @@ def test_an_intent_that_was_never_taken_is_written_anew_with_its_times(core: Cor
 
     execution = core.run(execution_id)
 
-    # This is the first send, so the ten minutes for sending the order again begin here.
+    # This is the first real send, so the ten minutes within which the order may be sent again begin here.
     assert execution["order_id"] is not None
     assert execution["last_sent_at"] == execution["first_sent_at"]
     assert (execution["first_sent_at"] - execution["intended_at"]).total_seconds() < 1
